@@ -1,0 +1,2 @@
+import { defineConfig } from "rolldown"
+export default defineConfig([])
