@@ -1,0 +1,194 @@
+/** The command line of `task-exec`, and of every subcommand that is like it: docker's way, flags end at the target. */
+
+import { readFileSync } from "node:fs"
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { ExecRequest } from "../../src/ExecRequest.ts"
+import { Via } from "../../src/route/Route.ts"
+
+/** The command line is wrong: exit code 2. */
+export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** What a command line asks for. */
+export type Invocation =
+  | { readonly _tag: "Help" }
+  | { readonly _tag: "Version" }
+  | {
+      readonly _tag: "Exec"
+      readonly request: ExecRequest
+      /** No warnings on stderr. */
+      readonly quiet: boolean
+      /** Every stage on stderr, and whole causes for errors. */
+      readonly debug: boolean
+    }
+
+const options = {
+  env: { type: "string", short: "e", multiple: true },
+  "env-file": { type: "string", multiple: true },
+  user: { type: "string", short: "u" },
+  workdir: { type: "string", short: "w" },
+  privileged: { type: "boolean" },
+  detach: { type: "boolean", short: "d" },
+  timeout: { type: "string" },
+  grace: { type: "string" },
+  image: { type: "string" },
+  via: { type: "string" },
+  "placement-timeout": { type: "string" },
+  quiet: { type: "boolean", short: "q" },
+  debug: { type: "boolean" },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" }
+} satisfies ParseArgsOptionsConfig
+
+/** The text that `--help` prints. */
+export const help = (program: string): string => `Usage: ${program} [OPTIONS] TARGET COMMAND [ARG...]
+
+Run a command in the container of a Swarm task, on whichever node it is.
+
+TARGET is a service with one task (web), a slot (web.2), a service's task on a
+node (web@node-3), a task ID or a container ID (a unique beginning is enough).
+
+Options:
+  -d, --detach                   Start the command and don't wait for it
+  -e, --env NAME[=VALUE]         Set a variable (without VALUE: as it is here)
+      --env-file FILE            Set the variables in a file
+      --grace TIME               Between TERM and KILL on timeout (default 10s)
+      --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
+      --placement-timeout TIME   For Swarm to place the helper (default 30s)
+      --privileged               Give the command extended privileges
+      --timeout TIME             End the command after it (default 300s; 0: never)
+  -u, --user NAME|UID[:GROUP]    Run the command as this user
+      --via auto|local|helper    The way to the node (default auto)
+  -w, --workdir DIR              Working directory in the container
+  -q, --quiet                    No warnings
+      --debug                    Tell every step on stderr
+      --help, --version
+
+TIME is a number of seconds, or like 500ms, 90s, 5m, 1h30m.
+Exit code: the command's own; 124 timed out and killed, 125 task-exec failed,
+126 the command could not be started, 2 wrong usage, 130/143/129 interrupted.
+`
+
+/** Reads a command line. `environment` is where variables without a value come from. */
+export const parseInvocation = Effect.fnUntraced(function* (
+  argv: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string | undefined>>
+): Effect.fn.Return<Invocation, UsageError> {
+  const { flags, operands } = splitAtTarget(argv)
+  const { values } = yield* Effect.try({
+    try: () => parseArgs({ args: [...flags], options, strict: true, allowPositionals: false }),
+    catch: (error) => new UsageError({ detail: explain(error) })
+  })
+  if (values.help === true) return { _tag: "Help" }
+  if (values.version === true) return { _tag: "Version" }
+  const [target, ...command] = operands
+  if (target === undefined) return yield* new UsageError({ detail: "which task? TARGET is missing" })
+  if (command.length === 0) return yield* new UsageError({ detail: "which command? COMMAND is missing" })
+  const env: Record<string, string> = {}
+  for (const file of values["env-file"] ?? []) {
+    for (const line of yield* readLines(file)) yield* addVariable(env, line, environment, `--env-file ${file}`)
+  }
+  for (const text of values.env ?? []) yield* addVariable(env, text, environment, "--env")
+  const { grace, timeout, user, workdir, image } = values
+  const placementTimeout = values["placement-timeout"]
+  const via = values.via ?? "auto"
+  if (!isVia(via)) {
+    return yield* new UsageError({ detail: `--via ${via}: use auto, local or helper` })
+  }
+  return {
+    _tag: "Exec",
+    quiet: values.quiet ?? false,
+    debug: values.debug ?? false,
+    request: {
+      target,
+      command,
+      env,
+      via,
+      privileged: values.privileged ?? false,
+      detach: values.detach ?? false,
+      ...(user === undefined ? {} : { user }),
+      ...(workdir === undefined ? {} : { workdir }),
+      ...(image === undefined ? {} : { image }),
+      ...(timeout === undefined ? {} : { timeout: yield* parseTimeout(timeout) }),
+      ...(grace === undefined ? {} : { grace: yield* parseTime("--grace", grace) }),
+      ...(placementTimeout === undefined
+        ? {}
+        : { placementTimeout: yield* parseTime("--placement-timeout", placementTimeout) })
+    }
+  }
+})
+
+const isVia = Schema.is(Via)
+
+/** Flags end at the first word that is none, as in `docker exec`: what follows belongs to the command. */
+const splitAtTarget = (argv: ReadonlyArray<string>) => {
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
+  const end = tokens.find((token) => token.kind !== "option")
+  if (end === undefined) return { flags: argv, operands: [] }
+  const rest = argv.slice(end.kind === "option-terminator" ? end.index + 1 : end.index)
+  // `TARGET -- COMMAND` as well as `-- TARGET COMMAND`.
+  const operands = end.kind === "positional" && rest[1] === "--" ? [...rest.slice(0, 1), ...rest.slice(2)] : rest
+  return { flags: argv.slice(0, end.index), operands }
+}
+
+const explain = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  const unknown = /^Unknown option '(-?-?[^']+)'/.exec(text)?.[1]
+  if (unknown === "-i" || unknown === "-t" || unknown === "--interactive" || unknown === "--tty") {
+    return `${unknown}: stdin and a terminal are not supported yet; the command runs without input`
+  }
+  if (unknown !== undefined) return `unknown option ${unknown}`
+  return text.split(". ")[0] ?? text
+}
+
+const readLines = (file: string): Effect.Effect<ReadonlyArray<string>, UsageError> =>
+  Effect.try({
+    try: () =>
+      readFileSync(file, "utf8")
+        .split(/\r?\n/)
+        .filter((line) => line !== "" && !line.startsWith("#")),
+    catch: (error) =>
+      new UsageError({ detail: `--env-file ${file}: ${error instanceof Error ? error.message : String(error)}` })
+  })
+
+const addVariable = (
+  env: Record<string, string>,
+  text: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  where: string
+): Effect.Effect<void, UsageError> =>
+  Effect.suspend(() => {
+    const at = text.indexOf("=")
+    const name = at < 0 ? text : text.slice(0, at)
+    if (name === "" || /\s/.test(name)) {
+      return new UsageError({ detail: `${where}: ${JSON.stringify(name)} is no name of a variable` })
+    }
+    const value = at < 0 ? environment[name] : text.slice(at + 1)
+    if (value !== undefined) env[name] = value
+    return Effect.void
+  })
+
+const parseTimeout = (text: string) =>
+  Effect.map(parseTime("--timeout", text), (time) => (Duration.isZero(time) ? ("none" as const) : time))
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** `90`, `1.5`, `90s`, `500ms`, `5m`, `1h30m`. */
+export const parseTime = (flag: string, text: string): Effect.Effect<Duration.Duration, UsageError> =>
+  Effect.suspend(() => {
+    if (/^\d+(?:\.\d+)?$/.test(text)) return Effect.succeed(Duration.seconds(Number(text)))
+    if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) {
+      return new UsageError({ detail: `${flag} ${text}: use a number of seconds, or like 500ms, 90s, 5m, 1h30m` })
+    }
+    let millis = 0
+    for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+      millis += Number(number) * (units[unit ?? ""] ?? 0)
+    }
+    return Effect.succeed(Duration.millis(millis))
+  })

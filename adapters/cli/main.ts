@@ -1,0 +1,4 @@
+import { runMain } from "../RunMain.ts"
+import { taskExecCommand } from "./TaskExecCommand.ts"
+
+runMain(taskExecCommand("task-exec", process.argv.slice(2)))

@@ -1,0 +1,145 @@
+/** What a helper does: reads its request, runs it with the Executor, sends frames to its log, and ends with 0. */
+
+import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { ExecEvent } from "../../src/executor/ExecEvent.ts"
+import { Executor } from "../../src/executor/Executor.ts"
+import { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
+import { labelKeys } from "../../src/Labels.ts"
+import { HelperRefused } from "../../src/route/HelperErrors.ts"
+import { HelperRequest, helperVariables, requestPath } from "../../src/route/HelperRequest.ts"
+import { RemoteError } from "../../src/route/Remote.ts"
+import { version } from "../../src/Version.ts"
+import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
+import { writeText } from "../Output.ts"
+
+const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
+const encodeError = Schema.encodeSync(RemoteError)
+
+/** Output of neighbouring events of the same stream is joined up to this many bytes before it becomes frames. */
+const joined = 256 * 1024
+
+/**
+ * Serves the request in the secret. The exit code is 0 whatever became of the command, as Swarm may start a failed task
+ * again; what became of it is in the frames. Only a helper that can't even report ends with 1.
+ */
+export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
+  const writer = new FrameWriter(randomBytes(4).readUInt32BE())
+  const send = (text: string) => writeText(1, text)
+  yield* send(writer.lines({ _tag: "Hello", protocol: protocolVersion, version }))
+
+  const sendEvents = (events: ReadonlyArray<ExecEvent>) =>
+    Effect.suspend(() =>
+      send(
+        joinOutput(events)
+          .map((event) => writer.lines(event))
+          .join("")
+      )
+    )
+  yield* serve.pipe(
+    Stream.runForEachArray(sendEvents),
+    Effect.catchIf(
+      (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
+      (error) => send(writer.lines({ _tag: "Failed", error: encodeError(error) }))
+    )
+  )
+  return 0
+}).pipe(
+  Effect.provide(DockerEngine.layer),
+  Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `helper: ${error.message}\n`)), 1))
+)
+
+const serve: Stream.Stream<ExecEvent, RemoteError, DockerEngine> = Stream.unwrap(
+  Effect.gen(function* () {
+    const node = process.env[helperVariables.node] ?? ""
+    const refuse = (detail: string) => new HelperRefused({ node, detail })
+    const request = yield* Effect.try(() => readFileSync(requestPath, "utf8")).pipe(
+      Effect.flatMap(decodeRequest),
+      Effect.mapError((error) => refuse(`its request is not readable: ${error.message}`))
+    )
+    if (request.protocol !== protocolVersion) {
+      return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
+    }
+    if (request.node !== node) return yield* refuse(`the target's node is ${request.node}`)
+    const image = yield* onlyHelper(request)
+    const executor = Executor.layer.pipe(
+      Layer.provide(ProcessKiller.layer({ image: Effect.succeed(image), owner: request.owner }))
+    )
+    return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(request.spec)))).pipe(
+      Stream.provide(executor),
+      limitOutput(request.maxOutput)
+    )
+  })
+)
+
+/**
+ * Swarm may start a second task for a service that should have one (swarmkit 2327). The first one's container stays on
+ * the node until the service is removed, so whoever is not the first to be created must not run the command. Gives the
+ * ID of this helper's image.
+ */
+const onlyHelper = Effect.fnUntraced(function* ({ owner, node }: HelperRequest) {
+  const engine = yield* DockerEngine
+  const helpers = yield* engine.listContainers(
+    { label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] },
+    { all: true }
+  )
+  const task = process.env[helperVariables.task]
+  const own = helpers.find(({ Labels }) => Labels["com.docker.swarm.task.id"] === task)
+  if (own === undefined) return yield* new HelperRefused({ node, detail: "it does not find its own container" })
+  const other = helpers.find((helper) => helper.Id !== own.Id)
+  if (other !== undefined) {
+    return yield* new HelperRefused({
+      node,
+      detail: `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`
+    })
+  }
+  return own.ImageID
+})
+
+/** The log of a helper takes disk space on its node, so it has an end. */
+const limitOutput =
+  (limit: number) =>
+  <R>(events: Stream.Stream<ExecEvent, RemoteError, R>): Stream.Stream<ExecEvent, RemoteError, R> => {
+    let bytes = 0
+    return events.pipe(
+      Stream.tap((event) => {
+        if (event._tag === "Stdout" || event._tag === "Stderr") bytes += event.data.length
+        return bytes > limit
+          ? new OutcomeUnknown({
+              detail: `it wrote more than ${limit} bytes, which is the limit of this route; it was ended`
+            })
+          : Effect.void
+      })
+    )
+  }
+
+const joinOutput = (events: ReadonlyArray<ExecEvent>): ReadonlyArray<Frame> => {
+  const frames: Array<Frame> = []
+  let pieces: Array<Uint8Array> = []
+  let size = 0
+  let kind: "Stdout" | "Stderr" = "Stdout"
+  const flush = () => {
+    if (size > 0) frames.push({ _tag: kind, data: Buffer.concat(pieces) })
+    pieces = []
+    size = 0
+  }
+  for (const event of events) {
+    if (event._tag !== "Stdout" && event._tag !== "Stderr") {
+      flush()
+      frames.push(event)
+      continue
+    }
+    if (event._tag !== kind || size > joined) flush()
+    kind = event._tag
+    pieces.push(event.data)
+    size += event.data.length
+  }
+  flush()
+  return frames
+}

@@ -1,0 +1,115 @@
+/** What is to be run where: the one input of the library. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Via } from "./route/Route.ts"
+import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
+
+/**
+ * What is to be run where. All but `target` and `command` may be left out.
+ *
+ * @example
+ * ```ts
+ * const request: ExecRequest = { target: "web.2", command: ["nginx", "-s", "reload"], timeout: "30 seconds" }
+ * ```
+ */
+export interface ExecRequest {
+  /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
+  readonly target: string
+  /** Program and arguments. No shell is involved: for one, run `["sh", "-c", "…"]`. */
+  readonly command: ReadonlyArray<string>
+  /** Added to the container's environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** `name|uid[:group|gid]`; default: the container's own user. */
+  readonly user?: string
+  /** Working directory in the container; default: the container's own. */
+  readonly workdir?: string
+  /** Give the command all capabilities; default `false`. */
+  readonly privileged?: boolean
+  /** Start the command and don't wait for it: no output and no exit code. Default `false`. */
+  readonly detach?: boolean
+  /** The command is ended after this time; default 300 seconds, `"none"` for no limit. */
+  readonly timeout?: Duration.Input | "none"
+  /** Time between TERM and KILL when the command is ended; default 10 seconds. */
+  readonly grace?: Duration.Input
+  /** The way to the node; default `auto`. */
+  readonly via?: Via
+  /** Image of the helper; default: that of the `TaskExec` layer. */
+  readonly image?: string
+  /** How long Swarm may take to give a helper to the node; default 30 seconds. */
+  readonly placementTimeout?: Duration.Input
+}
+
+/** A part of the request can't be. */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `invalid request: ${this.detail}`
+  }
+}
+
+/** An {@link ExecRequest} that was looked through, with its defaults filled in; times in milliseconds. */
+export interface CheckedRequest {
+  readonly target: Target
+  readonly command: readonly [string, ...ReadonlyArray<string>]
+  readonly env: ReadonlyArray<string>
+  readonly user: string | undefined
+  readonly workdir: string | undefined
+  readonly privileged: boolean
+  readonly detach: boolean
+  readonly timeout: number | undefined
+  readonly grace: number
+  readonly via: Via
+  readonly image: string | undefined
+  readonly placementTimeout: number
+}
+
+/** The default timeout of a command, in seconds. */
+export const defaultTimeout = 300
+
+/** Looks a request through; nothing of it has been done when it fails. */
+export const checkRequest = Effect.fnUntraced(function* (
+  request: ExecRequest
+): Effect.fn.Return<CheckedRequest, InvalidRequest | InvalidTarget> {
+  const target = yield* Result.match(parseTarget(request.target), {
+    onFailure: (error) => Effect.fail(error),
+    onSuccess: (parsed) => Effect.succeed(parsed)
+  })
+  const [program, ...words] = request.command
+  if (program === undefined || program === "") return yield* new InvalidRequest({ detail: "there is no command" })
+  const texts = [...request.command, request.user ?? "", request.workdir ?? "", ...Object.values(request.env ?? {})]
+  if (texts.some((text) => text.includes("\0"))) {
+    return yield* new InvalidRequest({ detail: "no argument or variable can hold a NUL character" })
+  }
+  const env: Array<string> = []
+  for (const [name, value] of Object.entries(request.env ?? {})) {
+    if (name === "" || /[=\0]/.test(name)) {
+      return yield* new InvalidRequest({ detail: `${JSON.stringify(name)} is no name of a variable` })
+    }
+    env.push(`${name}=${value}`)
+  }
+  const { timeout } = request
+  return {
+    target,
+    command: [program, ...words],
+    env,
+    user: request.user,
+    workdir: request.workdir,
+    privileged: request.privileged ?? false,
+    detach: request.detach ?? false,
+    timeout: timeout === "none" ? undefined : yield* millis("timeout", timeout ?? Duration.seconds(defaultTimeout)),
+    grace: yield* millis("grace", request.grace ?? "10 seconds"),
+    via: request.via ?? "auto",
+    image: request.image,
+    placementTimeout: yield* millis("placementTimeout", request.placementTimeout ?? "30 seconds")
+  }
+})
+
+const millis = (name: string, input: Duration.Input): Effect.Effect<number, InvalidRequest> => {
+  const value = Duration.toMillis(Duration.fromInputUnsafe(input))
+  return Number.isFinite(value) && value >= 0
+    ? Effect.succeed(value)
+    : Effect.fail(new InvalidRequest({ detail: `${name} is no length of time` }))
+}

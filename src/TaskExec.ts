@@ -1,0 +1,232 @@
+/**
+ * `docker service exec`: runs a command in the container of any task of the swarm, on any node.
+ *
+ * The stages are `lookupTask`, `chooseRoute`, and the route itself (helper or local, exec, await exit, cleanup); this
+ * module composes them.
+ */
+
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import * as Clock from "effect/Clock"
+import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidRequest } from "./ExecRequest.ts"
+import { DockerEngine } from "./engine/DockerEngine.ts"
+import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
+import type { ExecEvent } from "./executor/ExecEvent.ts"
+import type { ExecSpec } from "./executor/ExecSpec.ts"
+import { Executor } from "./executor/Executor.ts"
+import { type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
+import { ProcessKiller } from "./executor/ProcessKiller.ts"
+import type { Ownership } from "./Labels.ts"
+import type { HelperStartError } from "./route/Helper.ts"
+import type { HelperFailed, HelperRefused, RequestTooLarge, RouteUnavailable } from "./route/HelperErrors.ts"
+import { HelperImage } from "./route/HelperImage.ts"
+import { execByHelper } from "./route/HelperRoute.ts"
+import { chooseRoute, type Route } from "./route/Route.ts"
+import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
+import type { InvalidTarget } from "./target/Target.ts"
+import { protocolVersion } from "./wire/Frame.ts"
+
+/**
+ * What a run tells, in this order: `Resolved`, `Started`, any number of `Stdout` and `Stderr`,
+ * `Exited`; or `Resolved`, `Detached`.
+ */
+export type TaskExecEvent =
+  | { readonly _tag: "Resolved"; readonly task: ResolvedTask; readonly route: Route }
+  | ExecEvent
+
+/** Every way in which a run can fail. A command that ends with another code than 0 is no failure. */
+export type TaskExecError =
+  | InvalidRequest
+  | InvalidTarget
+  | LookupError
+  | RouteUnavailable
+  | RequestTooLarge
+  | HelperStartError
+  | HelperFailed
+  | HelperRefused
+  | OutputTooLarge
+  | ExecutorError
+
+/** The end of a run, with its output. */
+export interface ExecResult {
+  /** The command's own exit code, 0 to 255; `undefined` for a detached command, whose end nobody waits for. */
+  readonly exitCode: number | undefined
+  readonly stdout: Uint8Array
+  readonly stderr: Uint8Array
+  readonly task: ResolvedTask
+  readonly route: Route
+}
+
+/** The output is more than `run` keeps in memory. */
+export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
+  /** Bytes of output that are allowed. */
+  limit: Schema.Finite
+}) {
+  override get message(): string {
+    return `the command's output is more than ${this.limit} bytes; the command was ended (TaskExec.stream has no such limit)`
+  }
+}
+
+/** Bytes of output that {@link TaskExec} collects for one `run`. */
+export const collectLimit = 64 * 1024 * 1024
+
+/** Bytes of output that a helper may write to its log: it takes disk space on the task's node until it is removed. */
+const logsLimit = 4 * 1024 ** 3
+
+/** How long after its deadline an object of a run is surely a leftover: room for start, grace and removal. */
+const leftoverMargin = 120_000
+/** The deadline of a run that has none itself: 30 days. */
+const noDeadline = 30 * 24 * 3600 * 1000
+
+/**
+ * Runs commands in the swarm's tasks.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { TaskExec } from "task-exec"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { exitCode, stdout } = yield* TaskExec.run({ target: "web.2", command: ["hostname"] })
+ *   console.log(exitCode, new TextDecoder().decode(stdout))
+ * })
+ * Effect.runPromise(program.pipe(Effect.provide(TaskExec.layer)))
+ * ```
+ */
+export class TaskExec extends Context.Service<
+  TaskExec,
+  {
+    /**
+     * The events of one command as they happen, byte-exact, stdout and stderr apart. `Exited` is the last one and comes
+     * only when the engine reported the exit code and all output came before it; whatever else happens is an error.
+     *
+     * The command is ended, with everything it started, and every object on the swarm is removed when the stream's
+     * consumer stops early, fails or is interrupted.
+     */
+    readonly stream: (request: ExecRequest) => Stream.Stream<TaskExecEvent, TaskExecError>
+    /** Like `stream`, with the output collected: at most {@link collectLimit} bytes, otherwise `OutputTooLarge`. */
+    readonly run: (request: ExecRequest) => Effect.Effect<ExecResult, TaskExecError>
+  }
+>()("task-exec/TaskExec") {
+  /** On the engine in the context, with the helper image in the context. */
+  static readonly layerNoDeps: Layer.Layer<TaskExec, never, DockerEngine | HelperImage> = Layer.effect(
+    TaskExec,
+    Effect.gen(function* () {
+      const context = yield* Effect.context<DockerEngine | HelperImage>()
+      const stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError> =>
+        Stream.unwrap(open(request)).pipe(Stream.provideContext(context))
+      return TaskExec.of({ stream, run: (request) => collect(stream(request)) })
+    })
+  )
+
+  /**
+   * On the engine that the environment names (`DOCKER_HOST`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`), with the helper
+   * image that it names (`TASK_EXEC_IMAGE`).
+   */
+  static readonly layer: Layer.Layer<TaskExec, InvalidEndpoint | Config.ConfigError> = this.layerNoDeps.pipe(
+    Layer.provide(HelperImage.layer),
+    Layer.provide(DockerEngine.layer)
+  )
+
+  /** `stream` of the service in the context. */
+  static readonly stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError, TaskExec> =>
+    Stream.unwrap(this.use((taskExec) => Effect.succeed(taskExec.stream(request))))
+
+  /** `run` of the service in the context. */
+  static readonly run = (request: ExecRequest): Effect.Effect<ExecResult, TaskExecError, TaskExec> =>
+    this.use((taskExec) => taskExec.run(request))
+}
+
+const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
+  const checked = yield* checkRequest(request)
+  const task = yield* lookupTask(checked.target)
+  const route = yield* chooseRoute(task, checked.via)
+  const now = yield* Clock.currentTimeMillis
+  const owner: Ownership = {
+    runId: yield* makeRunId,
+    deadline: now + checked.placementTimeout + (checked.timeout ?? noDeadline) + checked.grace + leftoverMargin,
+    creator: `${hostname()}:${process.pid}`
+  }
+  const spec = makeSpec(owner.runId, task, checked)
+  const { reference } = yield* HelperImage
+  const image = checked.image === undefined ? reference : Effect.succeed(checked.image)
+  const events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine> =
+    route === "local"
+      ? execHere(spec, image, owner)
+      : execByHelper({
+          image: yield* image,
+          node: task.node,
+          task: task.name,
+          request: { protocol: protocolVersion, node: task.node.id, spec, owner, maxOutput: logsLimit },
+          placementTimeout: checked.placementTimeout
+        })
+  const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
+  return Stream.concat(Stream.make(resolved), events)
+})
+
+/** 26 characters of lower-case letters and digits: valid in every name that the engine knows. */
+const makeRunId = Effect.sync(() =>
+  BigInt(`0x1${randomBytes(16).toString("hex")}`)
+    .toString(36)
+    .slice(0, 26)
+)
+
+const makeSpec = (runId: string, task: ResolvedTask, request: CheckedRequest): ExecSpec => ({
+  runId,
+  container: task.container,
+  command: request.command,
+  env: request.env,
+  privileged: request.privileged,
+  detach: request.detach,
+  grace: request.grace,
+  ...(request.user === undefined ? {} : { user: request.user }),
+  ...(request.workdir === undefined ? {} : { workdir: request.workdir }),
+  ...(request.timeout === undefined ? {} : { timeout: request.timeout })
+})
+
+/** Route `local`: the Executor runs right here. */
+const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership) =>
+  Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
+    Stream.provide(Executor.layer.pipe(Layer.provide(ProcessKiller.layer({ image, owner }))))
+  )
+
+const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskExecEvent, TaskExecError>) {
+  const stdout: Array<Uint8Array> = []
+  const stderr: Array<Uint8Array> = []
+  let bytes = 0
+  let resolved: (TaskExecEvent & { readonly _tag: "Resolved" }) | undefined
+  let exitCode: number | undefined
+  const keep = (list: Array<Uint8Array>, data: Uint8Array) => {
+    bytes += data.length
+    list.push(data)
+    return bytes > collectLimit ? new OutputTooLarge({ limit: collectLimit }) : Effect.void
+  }
+  yield* Stream.runForEach(events, (event) =>
+    Effect.suspend((): Effect.Effect<void, OutputTooLarge> => {
+      switch (event._tag) {
+        case "Resolved":
+          resolved = event
+          return Effect.void
+        case "Stdout":
+          return keep(stdout, event.data)
+        case "Stderr":
+          return keep(stderr, event.data)
+        case "Exited":
+          exitCode = event.code
+          return Effect.void
+        case "Started":
+        case "Detached":
+          return Effect.void
+      }
+    })
+  )
+  if (resolved === undefined) return yield* new OutcomeUnknown({ detail: "the run ended before it began" })
+  const { route, task } = resolved
+  return { exitCode, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), task, route } satisfies ExecResult
+})

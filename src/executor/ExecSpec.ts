@@ -1,0 +1,34 @@
+/**
+ * What an Executor is asked to do on its own node: plain data, so that it can travel in a Swarm secret.
+ */
+import * as Schema from "effect/Schema"
+
+/** Name of the environment variable that marks every process of one run; its value is the run's ID. */
+export const runVariable = "TASK_EXEC_RUN"
+
+/** One command in one container of the engine at hand. Names are those of the engine's exec API. */
+export const ExecSpec = Schema.Struct({
+  /** Identifies the run: 26 characters of lower-case letters and digits. */
+  runId: Schema.NonEmptyString,
+  /** Full ID of the container. */
+  container: Schema.NonEmptyString,
+  /** Program and arguments; no shell is involved. */
+  command: Schema.NonEmptyArray(Schema.String),
+  /** `NAME=value`, added to the container's own environment. */
+  env: Schema.Array(Schema.String),
+  /** `name|uid[:group|gid]`; the container's own user when absent. */
+  user: Schema.optionalKey(Schema.String),
+  /** Working directory inside the container; the container's own when absent. */
+  workdir: Schema.optionalKey(Schema.String),
+  /** All capabilities for the command. */
+  privileged: Schema.Boolean,
+  /** Start it and don't wait: no output, no exit code, no timeout. */
+  detach: Schema.Boolean,
+  /** Milliseconds until the command is ended; no limit when absent. */
+  timeout: Schema.optionalKey(Schema.Finite),
+  /** Milliseconds between the first signal and KILL when the command is ended. */
+  grace: Schema.Finite
+})
+
+/** One command in one container of the engine at hand. */
+export type ExecSpec = typeof ExecSpec.Type

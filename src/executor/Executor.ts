@@ -1,0 +1,280 @@
+/**
+ * Runs one command in one container of the engine at hand: starts it, streams its output, proves its end, and ends it
+ * with everything that it started when it takes too long or nobody wants it any more.
+ *
+ * The same code runs in a helper on the task's node and, on the `local` route, in the caller. It knows nothing of
+ * Swarm.
+ */
+import type * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { Demux, DemuxError } from "../engine/Demux.ts"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
+import type { ExecEvent } from "./ExecEvent.ts"
+import { type ExecSpec, runVariable } from "./ExecSpec.ts"
+import {
+  CommandNotFound,
+  CommandNotStarted,
+  ContainerNotRunning,
+  ContainerStopped,
+  type ExecutorError,
+  OutcomeUnknown,
+  TimedOut
+} from "./ExecutorErrors.ts"
+import { OutputBrake } from "./OutputBrake.ts"
+import { ProcessKiller } from "./ProcessKiller.ts"
+
+/** How long the engine may take to start a command. */
+const startPatience = "60 seconds"
+const tick = 200
+/** How often a command without output is looked at, in case the engine does not close its stream (moby 45120). */
+const quietInterval = 5000
+/** A stream that says nothing for so long after the command's end has nothing more to say. */
+const silence = 3000
+/** How long the rest of the output may take after the command was killed. */
+const lastOutput = 3000
+/** Bytes of an engine's complaint that are kept. */
+const complaintBytes = 4096
+
+/** Runs commands in the containers of one engine. */
+export class Executor extends Context.Service<
+  Executor,
+  {
+    /**
+     * Runs the command when the stream is pulled; the last event is `Exited`, and comes only when the engine reported
+     * the exit code and all output came before it.
+     *
+     * The engine is always read at full speed at the end of a command, as it cuts what is not read within 2 seconds
+     * (`daemon/monitor.go`); while the command runs, a slow consumer slows the command down after 8 MiB.
+     *
+     * Interruption, or the end of the stream's scope, before `Exited` ends the command and everything it started.
+     */
+    readonly exec: (spec: ExecSpec) => Stream.Stream<ExecEvent, ExecutorError>
+  }
+>()("task-exec/Executor") {
+  /** On the engine in the context. */
+  static readonly layer: Layer.Layer<Executor, never, DockerEngine | ProcessKiller> = Layer.effect(
+    Executor,
+    Effect.gen(function* () {
+      const engine = yield* DockerEngine
+      const killer = yield* ProcessKiller
+      return Executor.of({ exec: (spec) => Stream.unwrap(start(engine, killer, spec)) })
+    })
+  )
+}
+
+type Engine = DockerEngine["Service"]
+type Killer = ProcessKiller["Service"]
+type ByteStream = Stream.Stream<Uint8Array, ExecutorError>
+
+const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec: ExecSpec) {
+  const execId = yield* engine
+    .createExec(spec.container, {
+      Cmd: spec.command,
+      Env: [...spec.env, `${runVariable}=${spec.runId}`],
+      AttachStdin: false,
+      AttachStdout: !spec.detach,
+      AttachStderr: !spec.detach,
+      Tty: false,
+      Privileged: spec.privileged,
+      ...(spec.user === undefined ? {} : { User: spec.user }),
+      ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir })
+    })
+    .pipe(Effect.mapError(refusal(spec)))
+  if (spec.detach) {
+    yield* engine.startExecDetached(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
+    return Stream.make<[ExecEvent]>({ _tag: "Detached", execId })
+  }
+
+  // From here on a process may exist, so whoever leaves early must end it.
+  let over = false
+  const end = killer.end({ runId: spec.runId, container: spec.container, signal: "SIGTERM", grace: spec.grace })
+  yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : end)))
+
+  const connection = yield* engine.startExec(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
+  const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
+  const brake = new OutputBrake()
+
+  const run = Effect.gen(function* () {
+    if (!(yield* whetherItRan(engine, execId))) {
+      over = true
+      return yield* complaint(spec, connection.output)
+    }
+    yield* Queue.offer(queue, { _tag: "Started", execId })
+    yield* pump(engine, execId, connection.output, queue, brake)
+    const code = yield* awaitExit(engine, execId, spec)
+    over = true
+    yield* Queue.offer(queue, { _tag: "Exited", code })
+  })
+
+  const { timeout } = spec
+  const bounded =
+    timeout === undefined
+      ? run
+      : Effect.gen(function* () {
+          const fiber = yield* Effect.forkScoped(run)
+          const ended = yield* Fiber.await(fiber).pipe(Effect.timeoutOption(timeout))
+          if (Option.isSome(ended)) return yield* ended.value
+          brake.release()
+          const ending = yield* end
+          yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
+          over = true
+          return yield* new TimedOut({ after: timeout, ending })
+        })
+  yield* bounded.pipe(
+    Effect.matchCauseEffect({
+      onFailure: (cause) => Queue.failCause(queue, cause),
+      onSuccess: () => Queue.end(queue)
+    }),
+    Effect.forkScoped
+  )
+  return Stream.fromQueue(queue).pipe(
+    Stream.mapArray((events) => {
+      for (const event of events) if (event._tag === "Stdout" || event._tag === "Stderr") brake.taken(event.data.length)
+      return events
+    })
+  )
+})
+
+/** The engine refused the exec: its words become an error of ours where they mean one. */
+const refusal =
+  (spec: ExecSpec) =>
+  (error: EngineFailure): ExecutorError => {
+    if (error._tag !== "EngineError") return error
+    const { container } = spec
+    // 404: no such container (or it went away meanwhile); 409: not running, paused or restarting.
+    if (error.status === 404 || error.status === 409) return new ContainerNotRunning({ container, detail: error.text })
+    // 400 and 500 carry the runtime's words: no such user, no such directory, not found (detached only), …
+    return error.status === 400 || error.status === 500 ? notStarted(spec, error.text) : error
+  }
+
+const notStarted = (spec: ExecSpec, detail: string): CommandNotFound | CommandNotStarted => {
+  const [command] = spec.command
+  const notFound = /executable file not found|exec: "[^"]*": (?:stat [^:]*: )?no such file or directory/.test(detail)
+  return notFound ? new CommandNotFound({ command, detail }) : new CommandNotStarted({ command, detail })
+}
+
+/**
+ * A command that can't be started gets its complaint written to stdout by the engine, with HTTP 200. Only inspect
+ * tells: an exit code without a PID. Until one of the two is known nothing of the stream is taken for output.
+ */
+const whetherItRan = Effect.fnUntraced(function* (engine: Engine, execId: string) {
+  const state = yield* engine.inspectExec(execId).pipe(
+    Effect.repeat({
+      schedule: Schedule.spaced("5 millis"),
+      until: (exec) => exec.Pid > 0 || exec.ExitCode !== null
+    }),
+    Effect.timeoutOrElse({
+      duration: startPatience,
+      orElse: () => new OutcomeUnknown({ detail: "the engine did not say whether the command started" })
+    })
+  )
+  return state.Pid > 0
+})
+
+const complaint = Effect.fnUntraced(function* (spec: ExecSpec, output: ByteStream) {
+  const demux = new Demux()
+  let text = ""
+  yield* Stream.runForEach(output, (chunk) =>
+    Effect.sync(() => {
+      for (const piece of demux.push(chunk)) {
+        if (text.length < complaintBytes) text += Buffer.from(piece.data).toString("utf8")
+      }
+    })
+  )
+  return yield* notStarted(spec, text.trim())
+})
+
+/** Moves the engine's stream into the queue until it ends. */
+const pump = (
+  engine: Engine,
+  execId: string,
+  output: ByteStream,
+  queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
+  brake: OutputBrake
+) => {
+  const demux = new Demux()
+  const take = (chunk: Uint8Array) =>
+    Effect.suspend(() => {
+      for (const { channel, data } of demux.push(chunk)) {
+        if (channel === "system") {
+          return new OutcomeUnknown({ detail: `the engine broke off: ${Buffer.from(data).toString("utf8").trim()}` })
+        }
+        brake.held(data.length)
+        Queue.offerUnsafe(queue, { _tag: channel === "stderr" ? "Stderr" : "Stdout", data })
+      }
+      return brake.wait
+    })
+  return Stream.runForEach(output, take).pipe(
+    Effect.andThen(Effect.sync(() => demux.end())),
+    Effect.raceFirst(watch(engine, execId, brake)),
+    Effect.catchDefect((defect) =>
+      defect instanceof DemuxError ? new OutcomeUnknown({ detail: defect.message }) : Effect.die(defect)
+    )
+  )
+}
+
+/**
+ * Ends when the command ended and its stream has been silent: some engines never close it (moby 45120). While the
+ * brake is on it also looks for the command's end, as from then on the engine must be read at full speed; an engine
+ * that waits for its output to be read does not answer, which tells as much.
+ */
+const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake: OutputBrake) {
+  const running = engine.inspectExec(execId).pipe(
+    Effect.map((exec) => exec.Running),
+    // Gone, or its container is: not running. What that means is for awaitExit to find out.
+    Effect.catch(() => Effect.succeed(false)),
+    Effect.timeoutOption(tick)
+  )
+  let quiet = 0
+  while (true) {
+    yield* Effect.sleep(tick)
+    quiet += tick
+    if (!brake.isOn && quiet < quietInterval) continue
+    quiet = 0
+    const answer = yield* running
+    if (Option.isSome(answer) && answer.value) continue
+    brake.release()
+    if (Option.isNone(answer)) continue
+    let before: number
+    do {
+      before = brake.total
+      yield* Effect.sleep(silence)
+    } while (brake.total !== before)
+    return
+  }
+})
+
+const isGone = (error: EngineFailure): boolean => isNotFound(error) || isConflict(error)
+
+/** The exit code, once the engine says that the command ended; the stream's end alone proves nothing. */
+const awaitExit = Effect.fnUntraced(function* (engine: Engine, execId: string, spec: ExecSpec) {
+  const { container } = spec
+  const stopped = new ContainerStopped({ container })
+  const exec = yield* engine.inspectExec(execId).pipe(
+    // A command may close its output and go on, so this has no bound but the run's own.
+    Effect.repeat({
+      schedule: Schedule.min([Schedule.exponential("10 millis", 1.5), Schedule.spaced("500 millis")]),
+      until: (state) => !state.Running
+    }),
+    // The engine forgets the exec with its container.
+    Effect.mapError((error): ExecutorError => (isGone(error) ? stopped : error))
+  )
+  // Signals come from inside as well as from the container's end: only in the latter case the command was cut off.
+  if (exec.ExitCode === null || exec.ExitCode > 128) {
+    const runs = yield* engine.inspectContainer(container).pipe(
+      Effect.map((inspected) => inspected.State.Running),
+      Effect.catchIf(isGone, () => Effect.succeed(false))
+    )
+    if (!runs) return yield* stopped
+  }
+  if (exec.ExitCode === null) return yield* new OutcomeUnknown({ detail: "the engine reports no exit code" })
+  return exec.ExitCode
+})

@@ -1,0 +1,112 @@
+/**
+ * Finds and signals the processes of one run by the mark in their environment. Works on any `/proc` that shows the
+ * target's processes: the host's own, or that of a container with the host's PID space.
+ *
+ * The mark is inherited: it reaches children that left the session (`setsid`) and orphans of a double fork. Nothing
+ * without the mark is ever signalled. A process that cleared its environment has lost the mark and is not found.
+ */
+
+import { readdirSync, readFileSync } from "node:fs"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { runVariable } from "./ExecSpec.ts"
+import type { Ending } from "./ExecutorErrors.ts"
+
+/** How long to go on with KILL before saying that something is still alive, in milliseconds. */
+const killPatience = 3000
+const interval = 40
+
+const errorCode = (error: unknown): string =>
+  typeof error === "object" && error !== null && "code" in error ? String(error.code) : String(error)
+
+/** How a run's processes are to be ended. */
+export interface EndOptions {
+  readonly runId: string
+  /** Full ID of the container that the run is in. */
+  readonly container: string
+  /** Sent first, once to each process. */
+  readonly signal: NodeJS.Signals
+  /** Milliseconds until KILL. */
+  readonly grace: number
+  /** Where to look; `/proc` when absent. */
+  readonly proc?: string
+}
+
+/** What is left of a run. */
+interface Found {
+  /** Live processes with the run's mark, as this `/proc` numbers them. */
+  readonly pids: ReadonlyArray<number>
+  /** How many of the container's processes could not be looked at. */
+  readonly hidden: number
+}
+
+const find = ({ container, proc = "/proc", runId }: EndOptions): Found => {
+  const mark = `\0${runVariable}=${runId}\0`
+  const pids: Array<number> = []
+  let hidden = 0
+  for (const name of readdirSync(proc)) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    try {
+      if (`\0${readFileSync(`${proc}/${name}/environ`, "latin1")}\0`.includes(mark)) pids.push(pid)
+    } catch (error) {
+      if (!isGone(error) && belongsTo(container, `${proc}/${name}`)) hidden++
+    }
+  }
+  return { pids, hidden }
+}
+
+/** It ended between the listing and the reading. Kernel threads and zombies have no environment either. */
+const isGone = (error: unknown): boolean => ["ENOENT", "ESRCH"].includes(errorCode(error))
+
+/** Everybody may read in which cgroup a process is, and the engine names the cgroup after the container. */
+const belongsTo = (container: string, folder: string): boolean => {
+  try {
+    return readFileSync(`${folder}/cgroup`, "utf8").includes(container)
+  } catch (error) {
+    return !isGone(error)
+  }
+}
+
+const signalOne = (pid: number, signal: NodeJS.Signals): void => {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (errorCode(error) !== "ESRCH") throw error
+  }
+}
+
+const ending = (value: Ending): Ending => value
+const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
+
+/**
+ * Ends every process of a run: the signal, the grace period, KILL; then looks again. Never fails: what can't be done
+ * is in the {@link Ending}.
+ */
+export const endMarked = Effect.fnUntraced(
+  function* (options: EndOptions) {
+    const start = yield* Clock.currentTimeMillis
+    const signalled = new Set<number>()
+    const step = (now: number) => {
+      const found = find(options)
+      for (const pid of found.pids) {
+        if (now - start >= options.grace) signalOne(pid, "SIGKILL")
+        else if (!signalled.has(pid)) signalOne(pid, options.signal)
+        signalled.add(pid)
+      }
+      return found
+    }
+    while (true) {
+      const now = yield* Clock.currentTimeMillis
+      const { hidden, pids } = yield* Effect.try({ try: () => step(now), catch: errorCode })
+      if (pids.length === 0) {
+        return hidden === 0
+          ? ending({ _tag: "Killed" })
+          : unconfirmed(`${hidden} processes of the container could not be looked at`)
+      }
+      if (now - start > options.grace + killPatience) return ending({ _tag: "Alive", pids })
+      yield* Effect.sleep(interval)
+    }
+  },
+  Effect.catch((code) => Effect.succeed(unconfirmed(`can't signal the processes: ${code}`)))
+)

@@ -1,0 +1,45 @@
+/**
+ * Keeps the memory of a run bounded: counts the bytes that wait for the consumer and holds the reader back above a
+ * limit, until it is released for good at the command's end.
+ */
+import type * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+
+const high = 8 * 1024 * 1024
+const low = high / 2
+
+/** One for each run. */
+export class OutputBrake {
+  /** Bytes that came in altogether. */
+  total = 0
+  private waiting = 0
+  private released = false
+  private readonly latch = Latch.makeUnsafe(true)
+
+  /** Waits while the brake is on. */
+  readonly wait: Effect.Effect<void> = this.latch.await
+
+  /** Whether the reader is held back now. */
+  get isOn(): boolean {
+    return !Latch.isOpen(this.latch)
+  }
+
+  /** `bytes` came in and wait for the consumer. */
+  held(bytes: number): void {
+    this.total += bytes
+    this.waiting += bytes
+    if (!this.released && this.waiting > high) Latch.closeUnsafe(this.latch)
+  }
+
+  /** The consumer took `bytes`. */
+  taken(bytes: number): void {
+    this.waiting -= bytes
+    if (this.waiting < low) Latch.openUnsafe(this.latch)
+  }
+
+  /** From now on nothing is held back. */
+  release(): void {
+    this.released = true
+    Latch.openUnsafe(this.latch)
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * Ends the processes of a run on the node of the engine at hand. The engine itself has no way to end an exec
+ * (moby 9098, open since 2014), and the target's image may hold no `kill`, so it is done from outside the target:
+ * directly where this process sees the engine's processes, otherwise from a container of our own image with the
+ * host's PID space.
+ */
+
+import { readFileSync } from "node:fs"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { type Ownership, ownershipLabels } from "../Labels.ts"
+import { Ending } from "./ExecutorErrors.ts"
+import { endMarked } from "./MarkedProcesses.ts"
+
+/** What is to be ended, and how. */
+export interface EndRun {
+  readonly runId: string
+  /** Full ID of the container that the run is in. */
+  readonly container: string
+  /** Sent first. */
+  readonly signal: NodeJS.Signals
+  /** Milliseconds until KILL. */
+  readonly grace: number
+}
+
+/** Where the killer's container comes from, and whose it is. */
+export interface KillerOptions {
+  /** Our own image, present on this node; asked for only when it is needed. */
+  readonly image: Effect.Effect<string>
+  readonly owner: Ownership
+}
+
+/** What {@link killCommand} reads as its one argument. */
+export const KillRequest = Schema.fromJsonString(
+  Schema.Struct({
+    runId: Schema.NonEmptyString,
+    container: Schema.NonEmptyString,
+    signal: Schema.String,
+    grace: Schema.Finite
+  })
+)
+
+/** What the killer's container prints. */
+export const KillReport = Schema.fromJsonString(Ending)
+
+/** The subcommand of our image that ends a run: `kill REQUEST`. */
+export const killCommand = "kill"
+
+/** Bound on what goes around the killing itself: making the container, reading its report. */
+const overhead = 15_000
+
+/** Ends runs on one engine's node. */
+export class ProcessKiller extends Context.Service<
+  ProcessKiller,
+  {
+    /** Ends every process that carries the run's mark, and looks again. What could not be done is in the result. */
+    readonly end: (run: EndRun) => Effect.Effect<Ending>
+  }
+>()("task-exec/ProcessKiller") {
+  /** On the engine in the context. */
+  static readonly layer = (options: KillerOptions): Layer.Layer<ProcessKiller, never, DockerEngine> =>
+    Layer.effect(
+      ProcessKiller,
+      Effect.gen(function* () {
+        const engine = yield* DockerEngine
+        const end = Effect.fn("ProcessKiller.end")(function* (run: EndRun) {
+          if (yield* seesProcessesOf(engine, run.container)) return yield* endMarked(run)
+          return yield* endFromContainer(engine, yield* options.image, options.owner, run)
+        })
+        return ProcessKiller.of({ end })
+      })
+    )
+}
+
+type Engine = DockerEngine["Service"]
+
+const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
+
+/** Whether `/proc` here is that of the engine's host: the container's main process is in it, in the container's cgroup. */
+const seesProcessesOf = (engine: Engine, container: string): Effect.Effect<boolean> =>
+  engine.inspectContainer(container).pipe(
+    Effect.flatMap(({ State }) =>
+      Effect.try(() => readFileSync(`/proc/${State.Pid}/cgroup`, "utf8").includes(container))
+    ),
+    Effect.orElseSucceed(() => false)
+  )
+
+const endFromContainer = (engine: Engine, image: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> =>
+  Effect.gen(function* () {
+    const request = yield* Schema.encodeEffect(KillRequest)({ ...run })
+    const { id } = yield* Effect.acquireRelease(
+      engine.createContainer({
+        config: {
+          Image: image,
+          Cmd: [killCommand, request],
+          Labels: ownershipLabels(owner, "killer"),
+          HostConfig: {
+            PidMode: "host",
+            NetworkMode: "none",
+            ReadonlyRootfs: true,
+            CapDrop: ["ALL"],
+            CapAdd: ["KILL", "SYS_PTRACE", "DAC_READ_SEARCH"],
+            SecurityOpt: ["no-new-privileges"],
+            LogConfig: { Type: "json-file", Config: {} }
+          }
+        }
+      }),
+      ({ id: container }) => engine.removeContainer(container, { force: true }).pipe(Effect.ignore({ log: "Warn" }))
+    )
+    yield* engine.startContainer(id)
+    yield* engine.waitContainer(id)
+    const { stdout } = yield* engine.containerLogs(id)
+    return yield* Schema.decodeUnknownEffect(KillReport)(new TextDecoder().decode(stdout).trim())
+  }).pipe(
+    Effect.scoped,
+    Effect.timeout(run.grace + overhead),
+    Effect.catch((error) => Effect.succeed(unconfirmed(error.message)))
+  )

@@ -1,0 +1,104 @@
+/** What can go wrong with a helper, told apart. None of these means that the command ran, unless it says so. */
+import * as Schema from "effect/Schema"
+
+/** The task's node can't take a helper. Said before anything is made. */
+export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("NodeUnavailable", {
+  task: Schema.String,
+  node: Schema.String,
+  /** `ready`, `down`, `unknown`, `disconnected`. */
+  state: Schema.String,
+  /** `active`, `pause`, `drain`. */
+  availability: Schema.String
+}) {
+  override get message(): string {
+    const what = this.state === "ready" ? `set to ${this.availability}` : this.state
+    const next =
+      this.state === "ready"
+        ? `make it active ("docker node update --availability active ${this.node}") or run task-exec on that node (it needs to be a manager)`
+        : `check the engine on ${this.node}`
+    return `node ${this.node} of task ${this.task} is ${what}, so no helper can run there: ${next}`
+  }
+}
+
+/** The node could not get the helper's image. */
+export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavailable>()("HelperImageUnavailable", {
+  image: Schema.String,
+  node: Schema.String,
+  /** The engine's own words. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `node ${this.node} can't get the helper image ${this.image}: ${this.reason}; ` +
+      "name one that it can pull with --image or TASK_EXEC_IMAGE, or load it on the node"
+    )
+  }
+}
+
+/** The node refused the helper's container: no such mount, exec format error, … */
+export class HelperRejected extends Schema.TaggedError<HelperRejected>()("HelperRejected", {
+  node: Schema.String,
+  /** The engine's own words. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `node ${this.node} refused the helper: ${this.reason}`
+  }
+}
+
+/** Swarm did not get the helper running in time. */
+export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("HelperNotPlaced", {
+  node: Schema.String,
+  /** Milliseconds waited. */
+  after: Schema.Finite,
+  /** The state in which Swarm left its task. */
+  state: Schema.String,
+  /** Swarm's own words. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    const reason = this.reason === "" ? "" : ` (${this.reason})`
+    return `the helper on node ${this.node} was still ${this.state} after ${this.after / 1000} s${reason}`
+  }
+}
+
+/** The helper ended before it took the request. */
+export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFailed", {
+  node: Schema.String,
+  /** Swarm's words, and the last of what the helper wrote. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the helper on node ${this.node} failed before it ran the command: ${this.detail}`
+  }
+}
+
+/** The helper would not run the command: a second copy of itself, another node, another protocol. */
+export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRefused", {
+  node: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the helper on node ${this.node} refused to run the command: ${this.detail}`
+  }
+}
+
+/** The route that was asked for does not lead to the task. */
+export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
+  via: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `route ${this.via} is not possible: ${this.detail}`
+  }
+}
+
+/** The request does not fit into a Swarm secret. */
+export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>()("RequestTooLarge", {
+  bytes: Schema.Int,
+  limit: Schema.Int
+}) {
+  override get message(): string {
+    return `command and environment are ${this.bytes} bytes; a Swarm secret holds ${this.limit}`
+  }
+}

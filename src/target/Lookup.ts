@@ -1,0 +1,291 @@
+/**
+ * Finds the task that a target names: the first stage of the pipeline.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import type { Target } from "./Target.ts"
+
+/** A running task, with all that is needed to reach its container. */
+export interface ResolvedTask {
+  /** The task's ID. */
+  readonly id: string
+  /** `web.2`, or `web@node-3` for a task of a global service. */
+  readonly name: string
+  readonly service: { readonly id: string; readonly name: string }
+  /** Absent for a task of a global service. */
+  readonly slot?: number
+  readonly node: TaskNode
+  /** Full ID of the task's container, on its node. */
+  readonly container: string
+}
+
+/** The node of a task, as the managers see it. */
+export interface TaskNode {
+  readonly id: string
+  readonly hostname: string
+  /** `ready`, `down`, `unknown`, `disconnected`. */
+  readonly state: string
+  /** `active`, `pause`, `drain`. */
+  readonly availability: string
+}
+
+/** One of the tasks that a target could mean. */
+export const Candidate = Schema.Struct({
+  id: Schema.String,
+  name: Schema.String,
+  node: Schema.String,
+  state: Schema.String
+})
+
+/** One of the tasks that a target could mean. */
+export type Candidate = typeof Candidate.Type
+
+/** Nothing in the swarm goes by that name. */
+export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", {
+  target: Schema.String,
+  /** What was looked for and what there is instead. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `no task for ${JSON.stringify(this.target)}: ${this.detail}`
+  }
+}
+
+/** The target means more than one task. */
+export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbiguous", {
+  target: Schema.String,
+  candidates: Schema.Array(Candidate)
+}) {
+  override get message(): string {
+    const shown = this.candidates.slice(0, maxShown).map(({ id, name, node }) => `${name} on ${node} (${id})`)
+    const more = this.candidates.length > maxShown ? `, and ${this.candidates.length - maxShown} more` : ""
+    return `${JSON.stringify(this.target)} means ${this.candidates.length} tasks, name one: ${shown.join(", ")}${more}`
+  }
+}
+
+/** The task is there, but does not run. */
+export class TaskNotRunning extends Schema.TaggedError<TaskNotRunning>()("TaskNotRunning", {
+  target: Schema.String,
+  task: Candidate,
+  /** Swarm's own words for what the task does or why it ended. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    const { id, name, node, state } = this.task
+    const where = node === "" ? "" : ` on ${node}`
+    return `task ${name}${where} (${id}) is not running: ${state}${this.reason === "" ? "" : `, ${this.reason}`}`
+  }
+}
+
+const maxShown = 8
+
+/** How the lookup can fail. */
+export type LookupError = TaskNotFound | TaskAmbiguous | TaskNotRunning | SwarmFailure
+
+/**
+ * The running task that a target names.
+ *
+ * A service's name means its only running task; an ID may be cut to a unique prefix; a bare word is taken for a
+ * service's name first, then for an ID of a service, a task or a container. Nothing is ever picked from several.
+ *
+ * Fails with `TaskNotFound`, `TaskAmbiguous` (with the candidates), `TaskNotRunning` (with state and reason), and with
+ * the engine's errors, `NotSwarmManager` among them.
+ */
+export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
+  const engine = yield* DockerEngine
+  const { service, tasks } = yield* find(engine, target)
+  const running = newestOfEachPlace(tasks.filter(isRunning))
+  const [first] = running
+  if (first === undefined) return yield* notRunning(engine, target, service, tasks)
+  if (running.length > 1) {
+    return yield* new TaskAmbiguous({ target: target.text, candidates: yield* describe(engine, service, running) })
+  }
+  return yield* resolve(engine, target, service, first)
+})
+
+type Engine = DockerEngine["Service"]
+
+/** What a target was found to mean: a service's tasks, or single tasks that an ID fits (then of any service). */
+interface Found {
+  readonly service: Service | undefined
+  readonly tasks: ReadonlyArray<Task>
+}
+
+const find = (engine: Engine, target: Target): Effect.Effect<Found, TaskNotFound | SwarmFailure> => {
+  switch (target._tag) {
+    case "Service":
+      return findInService(engine, target)
+    case "Task":
+      return findById(engine, target.id).pipe(
+        Effect.flatMap((tasks) =>
+          tasks.length > 0 ? Effect.succeed({ service: undefined, tasks }) : missing(target, "no task ID begins so")
+        )
+      )
+    case "Container":
+      return findByContainer(engine, target.container).pipe(
+        Effect.flatMap((tasks) =>
+          tasks.length > 0
+            ? Effect.succeed({ service: undefined, tasks })
+            : missing(target, "no task of the swarm has such a container")
+        )
+      )
+    case "Word":
+      return findWord(engine, target, target.word)
+  }
+}
+
+const missing = (target: Target, detail: string) => Effect.fail(new TaskNotFound({ target: target.text, detail }))
+
+const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, word: string) {
+  const [service, byId] = yield* Effect.all([findService(engine, word), findById(engine, word)], { concurrency: 2 })
+  if (service !== undefined && (service.Spec.Name === word || byId.length === 0)) {
+    return { service, tasks: yield* tasksOf(engine, service) }
+  }
+  if (byId.length > 0) return { service: undefined, tasks: byId }
+  const byContainer = yield* findByContainer(engine, word)
+  if (byContainer.length > 0) return { service: undefined, tasks: byContainer }
+  return yield* missing(target, "it is neither a service's name nor the beginning of a task or container ID")
+})
+
+const findInService = Effect.fnUntraced(function* (engine: Engine, target: Target & { readonly _tag: "Service" }) {
+  const service = yield* findService(engine, target.service)
+  if (service === undefined) return yield* missing(target, `there is no service ${target.service}`)
+  const all = yield* tasksOf(engine, service)
+  const { name, slot } = { name: service.Spec.Name, slot: target.slot }
+  const inSlot = slot === undefined ? all : all.filter((task) => task.Slot === slot)
+  if (slot !== undefined && inSlot.length === 0) {
+    const slots = [...new Set(all.flatMap((task) => task.Slot ?? []))].sort((a, b) => a - b)
+    const known = slots.length === 0 ? "no slots" : `slots ${slots.slice(0, maxShown).join(", ")}`
+    return yield* missing(target, `${name} has no slot ${slot} (it has ${known})`)
+  }
+  if (target.node === undefined) return { service, tasks: inSlot }
+  const node = yield* findNode(engine, target, target.node)
+  const tasks = inSlot.filter((task) => task.NodeID === node.ID)
+  if (tasks.length > 0) return { service, tasks }
+  const places = yield* describe(engine, service, newestOfEachPlace(inSlot.filter(isRunning)))
+  const elsewhere =
+    places.length === 0 ? "none runs" : places.map((place) => `${place.name} on ${place.node}`).join(", ")
+  return yield* missing(target, `${name} has no task on ${node.Description.Hostname} (${elsewhere})`)
+})
+
+/** By name, by ID, or by the unique beginning of an ID. The filters of the API match beginnings. */
+const findService = Effect.fnUntraced(function* (engine: Engine, word: string) {
+  const [byName, byId] = yield* Effect.all(
+    [engine.listServices({ name: [word] }), engine.listServices({ id: [word] })],
+    { concurrency: 2 }
+  )
+  const named = byName.find((service) => service.Spec.Name === word)
+  return named ?? byId.find((service) => service.ID === word) ?? (byId.length === 1 ? byId[0] : undefined)
+})
+
+const findNode = Effect.fnUntraced(function* (engine: Engine, target: Target, word: string) {
+  const nodes = yield* engine.listNodes()
+  const named = nodes.filter((node) => node.Description.Hostname === word || node.ID === word)
+  const found = named.length > 0 ? named : nodes.filter((node) => node.ID.startsWith(word))
+  const [node] = found
+  if (node === undefined) {
+    const names = nodes.map(({ Description }) => Description.Hostname).slice(0, maxShown)
+    return yield* missing(target, `there is no node ${word} (nodes: ${names.join(", ")})`)
+  }
+  if (found.length > 1) return yield* missing(target, `${found.length} nodes go by ${word}: name it by its node ID`)
+  return node
+})
+
+/** Current tasks when there are any that Swarm wants to run, otherwise the service's history. */
+const tasksOf = Effect.fnUntraced(function* (engine: Engine, service: Service) {
+  const wanted = yield* engine.listTasks({ service: [service.ID], "desired-state": ["running"] })
+  return wanted.length > 0 ? wanted : yield* engine.listTasks({ service: [service.ID] })
+})
+
+const taskId = /^[a-z0-9]{1,25}$/
+const containerId = /^[0-9a-f]{4,64}$/
+
+const findById = (engine: Engine, prefix: string) =>
+  taskId.test(prefix) ? engine.listTasks({ id: [prefix] }) : Effect.succeed([])
+
+/** Swarm names a task's container `SERVICE.SLOT-OR-NODE.TASK`; an ID is only known from the tasks' status. */
+const findByContainer = Effect.fnUntraced(function* (engine: Engine, container: string) {
+  const named = /^\/?[^.]+\.[a-z0-9]+\.([a-z0-9]{25})$/.exec(container)?.[1]
+  if (named !== undefined) return yield* findById(engine, named)
+  if (!containerId.test(container)) return []
+  const tasks = yield* engine.listTasks({})
+  return tasks.filter((task) => task.Status.ContainerStatus?.ContainerID.startsWith(container))
+})
+
+const isRunning = (task: Task): boolean =>
+  task.Status.State === "running" && (task.Status.ContainerStatus?.ContainerID ?? "") !== ""
+
+/** During an update that starts the new task first, two tasks of one slot run for a moment: the newer one counts. */
+const newestOfEachPlace = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
+  const newest = new Map<string, Task>()
+  for (const task of tasks) {
+    const place = `${task.ServiceID} ${task.Slot ?? task.NodeID}`
+    const other = newest.get(place)
+    if (other === undefined || other.CreatedAt < task.CreatedAt) newest.set(place, task)
+  }
+  return [...newest.values()].sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))
+}
+
+const taskName = (service: string, task: Task, node: string): string =>
+  task.Slot === undefined ? `${service}@${node}` : `${service}.${task.Slot}`
+
+const notRunning = Effect.fnUntraced(function* (
+  engine: Engine,
+  target: Target,
+  service: Service | undefined,
+  tasks: ReadonlyArray<Task>
+) {
+  const newest = tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? 1 : -1))[0]
+  if (newest === undefined) {
+    return yield* missing(target, `service ${service?.Spec.Name ?? ""} has no tasks (is it scaled to 0?)`)
+  }
+  const [task] = yield* describe(engine, service, [newest])
+  if (task === undefined) return yield* missing(target, "its task went away")
+  const { Err, Message } = newest.Status
+  return yield* new TaskNotRunning({ target: target.text, task, reason: Err ?? Message })
+})
+
+/** The tasks in words, with the names of their services and nodes. */
+const describe = Effect.fnUntraced(function* (
+  engine: Engine,
+  service: Service | undefined,
+  tasks: ReadonlyArray<Task>
+) {
+  if (tasks.length === 0) return []
+  const [services, nodes] = yield* Effect.all(
+    [service === undefined ? engine.listServices({}) : Effect.succeed([service]), engine.listNodes()],
+    { concurrency: 2 }
+  )
+  return tasks.map((task): Candidate => {
+    const node = nodes.find(({ ID }) => ID === task.NodeID)?.Description.Hostname ?? task.NodeID ?? ""
+    const name = services.find(({ ID }) => ID === task.ServiceID)?.Spec.Name ?? task.ServiceID
+    return { id: task.ID, name: taskName(name, task, node), node, state: task.Status.State }
+  })
+})
+
+const resolve = Effect.fnUntraced(function* (engine: Engine, target: Target, service: Service | undefined, task: Task) {
+  const [owner, node] = yield* Effect.all(
+    [service === undefined ? engine.inspectService(task.ServiceID) : Effect.succeed(service), nodeOf(engine, task)],
+    { concurrency: 2 }
+  ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now")))
+  const taskNode: TaskNode = {
+    id: node.ID,
+    hostname: node.Description.Hostname,
+    state: node.Status.State,
+    availability: node.Spec.Availability
+  }
+  const found: ResolvedTask = {
+    id: task.ID,
+    name: taskName(owner.Spec.Name, task, taskNode.hostname),
+    service: { id: owner.ID, name: owner.Spec.Name },
+    node: taskNode,
+    container: task.Status.ContainerStatus?.ContainerID ?? "",
+    ...(task.Slot === undefined ? {} : { slot: task.Slot })
+  }
+  return found
+})
+
+const nodeOf = (engine: Engine, task: Task): Effect.Effect<Node, SwarmFailure> => engine.inspectNode(task.NodeID ?? "")

@@ -1,0 +1,149 @@
+/**
+ * The records that an Executor on another node sends back, and their form on the wire.
+ *
+ * A frame travels as one line of ASCII, so that every log driver carries it unharmed: `json-file` replaces invalid
+ * UTF-8 and every driver splits lines at 16 KiB, so a line is base64 and well below that. Inside the base64:
+ *
+ *     origin  u32  one random number for each sender, so that frames of two senders are never mixed
+ *     seq     u32  0, 1, 2, … for each sender: what is missing or doubled shows
+ *     kind    u8
+ *     payload      bytes of output, or a JSON document
+ *     crc     u32  CRC-32 of everything before it
+ */
+
+import { crc32 } from "node:zlib"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+/** Output bytes of one frame at most: 9 KiB become a line of 12,308 characters. */
+export const maxPayload = 9 * 1024
+
+/** The sender is up and has read its request. The first frame of every sender. */
+export const Hello = Schema.TaggedStruct("Hello", {
+  /** Version of the wire protocol that the sender speaks. */
+  protocol: Schema.Int,
+  /** Version of the package that the sender was built from. */
+  version: Schema.String
+})
+
+/** The engine accepted the exec and the command runs. */
+export const Started = Schema.TaggedStruct("Started", { execId: Schema.String })
+
+/** Bytes that the command wrote to its standard output. */
+export const Stdout = Schema.TaggedStruct("Stdout", { data: Schema.Uint8Array })
+
+/** Bytes that the command wrote to its standard error. */
+export const Stderr = Schema.TaggedStruct("Stderr", { data: Schema.Uint8Array })
+
+/** End record: the engine reported that the command ended with this code, and all of its output was sent before. */
+export const Exited = Schema.TaggedStruct("Exited", { code: Schema.Int })
+
+/** End record: the command was started, and nobody waits for its end. */
+export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String })
+
+/** End record: the command could not be run or its end is not known; `error` is an encoded `ExecutorError`. */
+export const Failed = Schema.TaggedStruct("Failed", { error: Schema.Unknown })
+
+/** One record of the wire protocol. */
+export type Frame =
+  | typeof Hello.Type
+  | typeof Started.Type
+  | typeof Stdout.Type
+  | typeof Stderr.Type
+  | typeof Exited.Type
+  | typeof Detached.Type
+  | typeof Failed.Type
+
+/** Whether nothing follows this frame. */
+export const isEnd = (frame: Frame): boolean =>
+  frame._tag === "Exited" || frame._tag === "Detached" || frame._tag === "Failed"
+
+/** A frame with its place in its sender's sequence. */
+export interface NumberedFrame {
+  readonly origin: number
+  readonly seq: number
+  readonly frame: Frame
+}
+
+/** The wire protocol's version. A sender of another version is refused, with both versions named. */
+export const protocolVersion = 1
+
+/** A line that is not a whole frame: cut, altered, or never one. */
+export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {
+  /** What is wrong with it. */
+  detail: Schema.String,
+  /** The line's beginning, for the message. */
+  line: Schema.String
+}) {
+  override get message(): string {
+    return `damaged frame (${this.detail}): ${JSON.stringify(this.line)}`
+  }
+}
+
+const kinds = { Hello: 1, Started: 2, Stdout: 3, Stderr: 4, Exited: 5, Failed: 6, Detached: 7 } as const
+const headerBytes = 9
+const crcBytes = 4
+
+const Document = Schema.Union([Hello, Started, Exited, Detached, Failed])
+const encodeDocument = Schema.encodeSync(Schema.fromJsonString(Document))
+const decodeDocument = Schema.decodeUnknownResult(Schema.fromJsonString(Document))
+
+/** The line of a frame, with its newline. `Stdout` and `Stderr` must not hold more than {@link maxPayload} bytes. */
+export const encodeLine = ({ frame, origin, seq }: NumberedFrame): string => {
+  const payload =
+    frame._tag === "Stdout" || frame._tag === "Stderr" ? frame.data : new TextEncoder().encode(encodeDocument(frame))
+  const bytes = Buffer.allocUnsafe(headerBytes + payload.length + crcBytes)
+  bytes.writeUInt32BE(origin, 0)
+  bytes.writeUInt32BE(seq, 4)
+  bytes.writeUInt8(kinds[frame._tag], 8)
+  bytes.set(payload, headerBytes)
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, headerBytes + payload.length)), headerBytes + payload.length)
+  return `${bytes.toString("base64")}\n`
+}
+
+const base64 = /^[A-Za-z0-9+/]+={0,2}$/
+
+/** The frame of a line (without its newline), or what is wrong with it. */
+export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDamaged> => {
+  const damaged = (detail: string) => Result.fail(new FrameDamaged({ detail, line: line.slice(0, 60) }))
+  if (line.length % 4 !== 0 || !base64.test(line)) return damaged("not base64")
+  const bytes = Buffer.from(line, "base64")
+  const end = bytes.length - crcBytes
+  if (end < headerBytes) return damaged("too short")
+  if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32BE(end)) return damaged("checksum differs")
+  const numbered = { origin: bytes.readUInt32BE(0), seq: bytes.readUInt32BE(4) }
+  const kind = bytes.readUInt8(8)
+  const payload = bytes.subarray(headerBytes, end)
+  if (kind === kinds.Stdout) return Result.succeed({ ...numbered, frame: { _tag: "Stdout", data: payload } })
+  if (kind === kinds.Stderr) return Result.succeed({ ...numbered, frame: { _tag: "Stderr", data: payload } })
+  const document = decodeDocument(payload.toString("utf8"))
+  if (Result.isFailure(document)) return damaged("unknown document")
+  if (kinds[document.success._tag] !== kind) return damaged("kind differs from document")
+  return Result.succeed({ ...numbered, frame: document.success })
+}
+
+/**
+ * Numbers frames and turns them into lines, cutting output into pieces of {@link maxPayload}.
+ * One for each sender; `origin` tells senders apart.
+ */
+export class FrameWriter {
+  private seq = 0
+  private readonly origin: number
+  constructor(origin: number) {
+    this.origin = origin
+  }
+
+  /** The lines of one frame: several when it holds more output than one line may. */
+  lines(frame: Frame): string {
+    if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return this.line(frame)
+    let text = ""
+    for (let at = 0; at < frame.data.length; at += maxPayload) {
+      text += this.line({ ...frame, data: frame.data.subarray(at, at + maxPayload) })
+    }
+    return text
+  }
+
+  private line(frame: Frame): string {
+    return encodeLine({ origin: this.origin, seq: this.seq++, frame })
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Puts a sender's frames together again from what a log gives back: any cut of the bytes, lines that come twice after
+ * a log was opened again, lines that are missing, lines that are no frames.
+ */
+import * as Result from "effect/Result"
+import { Demux } from "../engine/Demux.ts"
+import { decodeLine, type Frame, isEnd, maxPayload } from "./Frame.ts"
+
+/** No line of ours is longer; what is longer is not kept. */
+const maxLine = maxPayload * 2
+const maxNoise = 4096
+
+/** One for each run. Not an Effect: it only keeps the state between chunks. */
+export class FrameReader {
+  /** Whether the end record was seen: nothing follows it. */
+  complete = false
+  /** Frames accepted so far. */
+  accepted = 0
+  /** Whether, since the last {@link reopened}, a frame was missing: the log is to be read again. */
+  gap = false
+  /** What else was in the log: the sender's standard error, and lines that are no frames; the last 4 KiB. */
+  noise = ""
+
+  private origin: number | undefined
+  private demux = new Demux()
+  private rest = ""
+  private decoder = new TextDecoder()
+
+  /** To be called before the first chunk of a log that was opened again from its beginning. */
+  reopened(): void {
+    this.demux = new Demux()
+    this.rest = ""
+    this.decoder = new TextDecoder()
+    this.gap = false
+  }
+
+  /** The frames that became complete with this chunk, each once and in order. Throws `DemuxError`. */
+  push(chunk: Uint8Array): ReadonlyArray<Frame> {
+    const frames: Array<Frame> = []
+    for (const { channel, data } of this.demux.push(chunk)) {
+      if (channel !== "stdout") {
+        this.addNoise(new TextDecoder().decode(data))
+        continue
+      }
+      const lines = (this.rest + this.decoder.decode(data, { stream: true })).split("\n")
+      this.rest = (lines.pop() ?? "").slice(0, maxLine)
+      for (const line of lines) this.take(line, frames)
+    }
+    return frames
+  }
+
+  private take(line: string, frames: Array<Frame>): void {
+    const decoded = decodeLine(line)
+    // A damaged line is one that the sender numbered: the next good one shows the gap.
+    if (Result.isFailure(decoded)) {
+      this.addNoise(`${line}\n`)
+      return
+    }
+    const { frame, origin, seq } = decoded.success
+    this.origin ??= origin
+    // Of another sender: Swarm started a second helper. It refuses to run anything, the first one's word counts.
+    if (origin !== this.origin || this.complete || seq < this.accepted) return
+    if (seq > this.accepted) {
+      this.gap = true
+      return
+    }
+    this.accepted++
+    this.complete = isEnd(frame)
+    frames.push(frame)
+  }
+
+  private addNoise(text: string): void {
+    this.noise = (this.noise + text).slice(-maxNoise)
+  }
+}

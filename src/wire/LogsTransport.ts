@@ -1,0 +1,127 @@
+/**
+ * Carries a helper's frames over Swarm's service logs: one way, no network of its own.
+ *
+ * What a log does and this makes good: a follow that was opened while the task started can miss it; a follow never ends
+ * by itself; it dies when the leader changes; a log read again begins from the start. So a log is read again whenever
+ * frames are missing, and frames that were seen are dropped.
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { DemuxError } from "../engine/Demux.ts"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Frame } from "./Frame.ts"
+import { FrameReader } from "./FrameReader.ts"
+
+/** How long a running sender may be silent before the log is opened again. */
+const missedStart = 400
+/** How long the log's last lines may take after the sender's end. */
+const lastLines = 700
+/** How often the whole log is read after the sender's end. */
+const finalReads = 6
+/** Readings in a row without a new frame. */
+const maxFruitless = 20
+/** Frames that wait for the consumer; each is 9 KiB at most. */
+const queued = 256
+
+/** What is known of the sender from elsewhere. */
+export interface Sender<E> {
+  /** The service whose log carries the frames. */
+  readonly service: string
+  /** Done when the sender runs or has run. */
+  readonly running: Effect.Effect<void, E>
+  /** Done when the sender has ended. */
+  readonly ended: Effect.Effect<void, E>
+}
+
+/** What came in, and how it ended. `end` is for the time after the stream's end. */
+export interface Received<E> {
+  /** Each frame once, in order. Ends after the end record, or when nothing more can come. */
+  readonly frames: Stream.Stream<Frame, E>
+  /** The end record was seen. */
+  readonly isComplete: () => boolean
+  /** What else was in the log: the sender's last words. */
+  readonly noise: () => string
+}
+
+/** Receives the frames of one sender. The scope ends the reading. */
+export const receive = Effect.fnUntraced(function* <E>(
+  sender: Sender<E>
+): Effect.fn.Return<Received<E | SwarmFailure>, never, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const reader = new FrameReader()
+  const queue = yield* Queue.bounded<Frame, E | SwarmFailure | Cause.Done>(queued)
+
+  // A stream that is cut in the middle of a record is a broken connection: the log is read again.
+  const push = (chunk: Uint8Array) => {
+    try {
+      return reader.push(chunk)
+    } catch (error) {
+      if (error instanceof DemuxError) return undefined
+      throw error
+    }
+  }
+  const take = (chunk: Uint8Array) =>
+    Effect.suspend(() => {
+      const frames = push(chunk)
+      if (frames === undefined) return Effect.succeed(false)
+      return Effect.as(Queue.offerAll(queue, frames), !reader.complete && !reader.gap)
+    })
+
+  const read = (follow: boolean) =>
+    Effect.gen(function* () {
+      const log = yield* engine.serviceLogs(sender.service, { follow })
+      reader.reopened()
+      yield* Stream.runForEachWhile(log, take)
+    }).pipe(Effect.scoped)
+
+  const silent = sender.running.pipe(
+    Effect.andThen(Effect.sleep(missedStart)),
+    Effect.andThen(Effect.suspend(() => (reader.accepted === 0 ? Effect.void : Effect.never)))
+  )
+
+  const live = Effect.gen(function* () {
+    let fruitless = 0
+    while (!reader.complete) {
+      const before = reader.accepted
+      const failed = yield* read(true).pipe(
+        Effect.as(undefined),
+        Effect.catch((error) => Effect.succeed(error)),
+        Effect.raceFirst(Effect.as(silent, undefined))
+      )
+      if (reader.complete) return
+      fruitless = reader.accepted > before ? 0 : fruitless + 1
+      if (fruitless > maxFruitless && failed !== undefined) return yield* failed
+      yield* Effect.sleep(Math.min(50 * 2 ** fruitless, 1000))
+    }
+  })
+
+  const afterEnd = Effect.gen(function* () {
+    yield* sender.ended
+    yield* Effect.sleep(lastLines)
+  })
+
+  const everything = Effect.gen(function* () {
+    yield* Effect.raceFirst(live, afterEnd)
+    for (let tries = 0; !reader.complete && tries < finalReads; tries++) {
+      yield* read(false).pipe(Effect.timeoutOption("10 seconds"))
+      if (!reader.complete) yield* Effect.sleep(300)
+    }
+  })
+
+  yield* everything.pipe(
+    Effect.matchCauseEffect({
+      onFailure: (cause) => Queue.failCause(queue, cause),
+      onSuccess: () => Queue.end(queue)
+    }),
+    Effect.forkScoped
+  )
+  return {
+    frames: Stream.fromQueue(queue),
+    isComplete: () => reader.complete,
+    noise: () => reader.noise.trim()
+  }
+})

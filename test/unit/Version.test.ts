@@ -1,0 +1,11 @@
+import { readFileSync } from "node:fs"
+import { assert, it } from "@effect/vitest"
+import { version } from "../../src/Version.ts"
+
+it("the version is the package's", () => {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"))
+  assert.strictEqual(
+    typeof manifest === "object" && manifest !== null && "version" in manifest && manifest.version,
+    version
+  )
+})

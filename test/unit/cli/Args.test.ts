@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { parseInvocation } from "../../../adapters/cli/Args.ts"
+
+const parse = (line: string | ReadonlyArray<string>, environment: Record<string, string> = {}) =>
+  parseInvocation(typeof line === "string" ? line.split(" ") : line, environment)
+
+const exec = (line: string | ReadonlyArray<string>, environment: Record<string, string> = {}) =>
+  Effect.map(parse(line, environment), (invocation) => {
+    assert(invocation._tag === "Exec")
+    return invocation
+  })
+
+const refused = (line: string | ReadonlyArray<string>) => Effect.map(Effect.flip(parse(line)), (error) => error.message)
+
+describe("task-exec's command line", () => {
+  it.effect("flags end at TARGET, so the command's own need no --", () =>
+    Effect.gen(function* () {
+      const { request } = yield* exec("-u www web.1 ls -la --env x -u root")
+      assert.strictEqual(request.target, "web.1")
+      assert.deepStrictEqual(request.command, ["ls", "-la", "--env", "x", "-u", "root"])
+      assert.strictEqual(request.user, "www")
+      assert.deepStrictEqual(request.env, {})
+    })
+  )
+
+  it.effect("-- is accepted before TARGET and before COMMAND, and kept further on", () =>
+    Effect.gen(function* () {
+      for (const line of ["web.1 -- ls -l", "-- web.1 ls -l", "-q -- web.1 ls -l", "web.1 ls -l"]) {
+        const { request } = yield* exec(line)
+        assert.deepStrictEqual([request.target, ...request.command], ["web.1", "ls", "-l"], line)
+      }
+      assert.deepStrictEqual((yield* exec("web.1 grep -- -x")).request.command, ["grep", "--", "-x"])
+      assert.deepStrictEqual((yield* exec("web.1 -- -- x")).request.command, ["--", "x"])
+    })
+  )
+
+  it.effect("an empty argument stays an argument", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* exec(["web", "printf", "", "a b", "\n"])).request.command, [
+        "printf",
+        "",
+        "a b",
+        "\n"
+      ])
+    })
+  )
+
+  it.effect("short flags: glued, with =, in a bundle", () =>
+    Effect.gen(function* () {
+      for (const line of ["-eA=1 -dq web true", "-dqe A=1 web true", "--env=A=1 -d -q web true"]) {
+        const { quiet, request } = yield* exec(line)
+        assert.deepStrictEqual([request.env, request.detach, quiet], [{ A: "1" }, true, true], line)
+      }
+    })
+  )
+
+  it.effect("-e NAME takes the caller's value, or none if the caller has none", () =>
+    Effect.gen(function* () {
+      const { request } = yield* exec("-e HERE -e GONE -e EMPTY= -e X=a=b web true", { HERE: "yes" })
+      assert.deepStrictEqual(request.env, { HERE: "yes", EMPTY: "", X: "a=b" })
+    })
+  )
+
+  it.effect("--env-file: comments and blank lines are left out, -e wins", () =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-args-"))),
+      (folder) =>
+        Effect.gen(function* () {
+          const file = join(folder, "env")
+          writeFileSync(file, "# a comment\nA=1\r\n\nB=two words\nHERE\nGONE\n")
+          const { request } = yield* exec(["--env-file", file, "-e", "A=2", "web", "true"], { HERE: "yes" })
+          assert.deepStrictEqual(request.env, { A: "2", B: "two words", HERE: "yes" })
+          writeFileSync(file, "two words=1\n")
+          assert.match(yield* refused(["--env-file", file, "web", "true"]), /is no name of a variable/)
+        }),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+    )
+  )
+
+  it.effect("times", () =>
+    Effect.gen(function* () {
+      const times = { "90": 90_000, "1.5": 1500, "90s": 90_000, "500ms": 500, "5m": 300_000, "1h30m": 5_400_000 }
+      for (const [text, millis] of Object.entries(times)) {
+        const { request } = yield* exec(`--timeout ${text} --grace ${text} --placement-timeout ${text} web true`)
+        for (const time of [request.timeout, request.grace, request.placementTimeout]) {
+          assert.strictEqual(Duration.toMillis(time === "none" ? 0 : (time ?? 0)), millis, text)
+        }
+      }
+      assert.strictEqual((yield* exec("--timeout 0 web true")).request.timeout, "none")
+      for (const text of ["x", "5x", "", "1m 5s", "-1", "5mm"]) {
+        assert.match(yield* refused([`--timeout=${text}`, "web", "true"]), /--timeout/, text)
+      }
+    })
+  )
+
+  it.effect("what is wrong is said in one line", () =>
+    Effect.gen(function* () {
+      const lines = {
+        "-q": /TARGET is missing/,
+        web: /COMMAND is missing/,
+        "web --": /COMMAND is missing/,
+        "--wrong web true": /unknown option --wrong/,
+        "-x web true": /unknown option -x/,
+        "-it web sh": /not supported yet/,
+        "--user": /--user/,
+        "--privileged=yes web true": /--privileged/,
+        "--via ssh web true": /use auto, local or helper/,
+        "-e =1 web true": /is no name of a variable/,
+        "--env-file /does/not/exist web true": /env-file.*ENOENT/
+      }
+      for (const [line, reason] of Object.entries(lines)) {
+        const message = yield* refused(line)
+        assert.match(message, reason, line)
+        assert.notInclude(message, "\n", line)
+      }
+    })
+  )
+
+  it.effect("--help and --version need nothing else", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* parse("--help"))._tag, "Help")
+      assert.strictEqual((yield* parse("--version"))._tag, "Version")
+      assert.strictEqual((yield* parse("web --help"))._tag, "Exec")
+    })
+  )
+})

@@ -1,0 +1,50 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Result from "effect/Result"
+import { parseTarget, type Target } from "../../../src/target/Target.ts"
+
+const good: ReadonlyArray<readonly [string, Target]> = [
+  ["web", { _tag: "Word", text: "web", word: "web" }],
+  ["my_stack-web", { _tag: "Word", text: "my_stack-web", word: "my_stack-web" }],
+  ["k3x8fz6gq1", { _tag: "Word", text: "k3x8fz6gq1", word: "k3x8fz6gq1" }],
+  ["web.2", { _tag: "Service", text: "web.2", service: "web", slot: 2 }],
+  ["web@node-3", { _tag: "Service", text: "web@node-3", service: "web", node: "node-3" }],
+  [
+    "web@node-3.example.com",
+    { _tag: "Service", text: "web@node-3.example.com", service: "web", node: "node-3.example.com" }
+  ],
+  ["web.2@node-3", { _tag: "Service", text: "web.2@node-3", service: "web", slot: 2, node: "node-3" }],
+  ["service/web", { _tag: "Service", text: "service/web", service: "web" }],
+  ["service/web.12", { _tag: "Service", text: "service/web.12", service: "web", slot: 12 }],
+  ["task/k3x8", { _tag: "Task", text: "task/k3x8", id: "k3x8" }],
+  ["container/web.1.abc", { _tag: "Container", text: "container/web.1.abc", container: "web.1.abc" }],
+  [
+    "web.2.kaxp6212el1m871tln3ppilms",
+    { _tag: "Container", text: "web.2.kaxp6212el1m871tln3ppilms", container: "web.2.kaxp6212el1m871tln3ppilms" }
+  ]
+]
+
+const bad: ReadonlyArray<readonly [string, RegExp]> = [
+  ["", /empty/],
+  ["service/", /empty/],
+  ["pod/web", /unknown kind "pod"/],
+  ["task/WEB", /task ID/],
+  ["web@", /no node after @/],
+  ["@node-1", /is no service name/],
+  ["web 2", /characters/],
+  ["-it", /characters/],
+  ["../etc/passwd", /unknown kind/]
+]
+
+describe("Target", () => {
+  it("takes each form apart", () => {
+    for (const [text, target] of good) assert.deepStrictEqual(parseTarget(text), Result.succeed(target), text)
+  })
+
+  it("says what is wrong with what is no target", () => {
+    for (const [text, reason] of bad) {
+      const parsed = parseTarget(text)
+      assert.isTrue(Result.isFailure(parsed), text)
+      if (Result.isFailure(parsed)) assert.match(parsed.failure.message, reason, text)
+    }
+  })
+})
