@@ -1,0 +1,71 @@
+/** Forming a swarm out of engines. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Role } from "./ClusterState.ts"
+import { get, post, request } from "./EngineApi.ts"
+import { pollUntil } from "./Poll.ts"
+
+/** Not all nodes became ready. */
+export class SwarmNotReady extends Schema.TaggedError<SwarmNotReady>()("SwarmNotReady", {
+  expected: Schema.Int,
+  nodes: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `the swarm has not ${this.expected} ready nodes after 30 s: ${this.nodes.join(", ") || "none"}`
+  }
+}
+
+/** What a node needs to join. */
+export interface Invitation {
+  readonly address: string
+  readonly tokens: Readonly<Record<Role, string>>
+}
+
+const SwarmInfo = Schema.Struct({ JoinTokens: Schema.Struct({ Manager: Schema.String, Worker: Schema.String }) })
+const Info = Schema.Struct({ Swarm: Schema.Struct({ NodeID: Schema.String }) })
+const Nodes = Schema.Array(
+  Schema.Struct({
+    Description: Schema.Struct({ Hostname: Schema.optionalKey(Schema.String) }),
+    Status: Schema.Struct({ State: Schema.String })
+  })
+)
+
+const listen = (address: string) => ({ ListenAddr: `${address}:2377`, AdvertiseAddr: `${address}:2377` })
+
+/** Makes the engine the first manager of a new swarm. */
+export const initSwarm = Effect.fn("Formation.init")(function* (socket: string, address: string) {
+  yield* post(socket, "/swarm/init", Schema.String, { body: listen(address) })
+  const { JoinTokens } = yield* get(socket, "/swarm", SwarmInfo)
+  const invitation: Invitation = { address, tokens: { manager: JoinTokens.Manager, worker: JoinTokens.Worker } }
+  return invitation
+})
+
+/** Makes the engine a node of the swarm. */
+export const joinSwarm = Effect.fn("Formation.join")(function* (
+  socket: string,
+  address: string,
+  role: Role,
+  invitation: Invitation
+) {
+  yield* request(socket, "POST", "/swarm/join", {
+    body: { ...listen(address), RemoteAddrs: [`${invitation.address}:2377`], JoinToken: invitation.tokens[role] }
+  })
+})
+
+/** The engine's own node ID. */
+export const nodeIdOf = (socket: string) => Effect.map(get(socket, "/info", Info), (info) => info.Swarm.NodeID)
+
+/** Waits until the manager sees that many ready nodes. */
+export const awaitReady = Effect.fn("Formation.awaitReady")(function* (socket: string, expected: number) {
+  const nodes = get(socket, "/nodes", Nodes)
+  const ready = Effect.map(nodes, (all) => all.filter((node) => node.Status.State === "ready").length === expected)
+  const failure = Effect.flatMap(nodes, (all) =>
+    Effect.fail(
+      new SwarmNotReady({
+        expected,
+        nodes: all.map((node) => `${node.Description.Hostname ?? "(nameless)"} ${node.Status.State}`)
+      })
+    )
+  )
+  yield* pollUntil(ready, { atMost: 30_000, orElse: failure })
+})

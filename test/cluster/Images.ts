@@ -1,0 +1,78 @@
+/** Images into an engine and from there into the registry, over the Engine API. */
+
+import { createReadStream } from "node:fs"
+import { Readable } from "node:stream"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { EngineApiError, request } from "./EngineApi.ts"
+
+/** Where an image's files come from: the path of a tar file, or its bytes. */
+export type RootFs = string | Readable | Uint8Array
+
+/** One line of the progress that an engine reports while it imports, pulls or pushes. */
+const Progress = Schema.Struct({
+  error: Schema.optionalKey(Schema.String),
+  aux: Schema.optionalKey(Schema.Struct({ Digest: Schema.optionalKey(Schema.String) }))
+})
+const decodeProgress = Schema.decodeUnknownEffect(Schema.fromJsonString(Progress))
+
+/** An engine reports failure inside of a successful answer. */
+const readProgress = Effect.fnUntraced(function* (socket: string, call: string, body: Buffer) {
+  const lines = body.toString().split("\n")
+  const progress = yield* Effect.forEach(
+    lines.filter((line) => line.trim() !== ""),
+    (line) => decodeProgress(line)
+  ).pipe(Effect.mapError((error) => new EngineApiError({ socket, request: call, status: 200, detail: error.message })))
+  const error = progress.find((line) => line.error !== undefined)?.error
+  if (error !== undefined) return yield* new EngineApiError({ socket, request: call, status: 200, detail: error })
+  return progress
+})
+
+/** `repo[:tag]` apart; a registry's port is no tag. */
+const splitRef = (ref: string): readonly [repo: string, tag: string] => {
+  const colon = ref.lastIndexOf(":")
+  return colon > ref.lastIndexOf("/") ? [ref.slice(0, colon), ref.slice(colon + 1)] : [ref, "latest"]
+}
+
+/** Makes an image of a root file system, as `docker import` does; `changes` are Dockerfile instructions. */
+export const importImage = Effect.fn("Images.import")(function* (
+  socket: string,
+  ref: string,
+  rootfs: RootFs,
+  changes: ReadonlyArray<string> = []
+) {
+  const [repo, tag] = splitRef(ref)
+  const body = yield* request(socket, "POST", "/images/create", {
+    query: { fromSrc: "-", repo, tag, changes },
+    headers: { "Content-Type": "application/x-tar" },
+    stream:
+      typeof rootfs === "string" ? createReadStream(rootfs) : rootfs instanceof Readable ? rootfs : oneChunk(rootfs),
+    timeout: 120_000
+  })
+  yield* readProgress(socket, `import of ${ref}`, body)
+})
+
+const oneChunk = (bytes: Uint8Array) => Readable.from([bytes], { objectMode: false })
+
+/** Pushes an image of this engine to the registry that its name begins with; gives its digest, `sha256:…`. */
+export const pushImage = Effect.fn("Images.push")(function* (socket: string, ref: string) {
+  const [repo, tag] = splitRef(ref)
+  const call = `push of ${ref}`
+  const body = yield* request(socket, "POST", `/images/${repo}/push`, {
+    query: { tag },
+    headers: { "X-Registry-Auth": Buffer.from("{}").toString("base64url") },
+    timeout: 120_000
+  })
+  const progress = yield* readProgress(socket, call, body)
+  const digest = progress.map((line) => line.aux?.Digest).find((found) => found !== undefined)
+  if (digest === undefined)
+    return yield* new EngineApiError({ socket, request: call, status: 200, detail: "the engine reported no digest" })
+  return digest
+})
+
+/** Pulls an image to an engine. */
+export const pullImage = Effect.fn("Images.pull")(function* (socket: string, ref: string) {
+  const [fromImage, tag] = splitRef(ref)
+  const body = yield* request(socket, "POST", "/images/create", { query: { fromImage, tag }, timeout: 120_000 })
+  yield* readProgress(socket, `pull of ${ref}`, body)
+})

@@ -1,0 +1,132 @@
+/**
+ * The leak check: what the product left in a cluster and on this machine.
+ *
+ * It looks with eyes of its own, the plain Engine API and /proc, so that the product can't hide anything from it.
+ */
+
+import { readFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { cgroupOf } from "./Engine.ts"
+import { type EngineApiError, get } from "./EngineApi.ts"
+import { poll } from "./Poll.ts"
+import { ancestorsOf, withVariable } from "./Processes.ts"
+import type { ClusterNode, SwarmClusterShape } from "./SwarmCluster.ts"
+
+/** Something was left behind. */
+export class LeftBehind extends Schema.TaggedError<LeftBehind>()("LeftBehind", { items: Schema.Array(Schema.String) }) {
+  override get message(): string {
+    return `left behind:\n${this.items.map((item) => `  ${item}`).join("\n")}`
+  }
+}
+
+/** Labels of everything that the product makes begin with this. */
+const ours = "task-exec."
+
+/** The product marks the processes that it starts with this environment variable. */
+const mark = "TASK_EXEC_RUN"
+
+const Labels = Schema.NullOr(Schema.Record(Schema.String, Schema.String)).pipe(
+  Schema.withDecodingDefaultKey(Effect.succeed(null))
+)
+const SwarmObjects = Schema.Array(
+  Schema.Struct({ ID: Schema.String, Spec: Schema.Struct({ Name: Schema.String, Labels }) })
+)
+const Networks = Schema.Array(Schema.Struct({ Name: Schema.String, Id: Schema.String, Labels }))
+const Containers = Schema.Array(
+  Schema.Struct({ Id: Schema.String, Names: Schema.Array(Schema.String), State: Schema.String, Labels })
+)
+const Volumes = Schema.Struct({ Volumes: Schema.NullOr(Schema.Array(Schema.Struct({ Name: Schema.String, Labels }))) })
+
+const isOurs = (labels: typeof Labels.Type): boolean => Object.keys(labels ?? {}).some((key) => key.startsWith(ours))
+
+/** Services, secrets, configs and networks, as a manager sees them: they are gone as soon as their removal returns. */
+const inSwarm = Effect.fnUntraced(function* (manager: string) {
+  const kinds = ["services", "secrets", "configs"] as const
+  const objects = yield* Effect.forEach(kinds, (kind) =>
+    Effect.map(get(manager, `/${kind}`, SwarmObjects), (found) =>
+      found.filter(({ Spec }) => isOurs(Spec.Labels)).map(({ ID, Spec }) => `${kind.slice(0, -1)} ${Spec.Name} (${ID})`)
+    )
+  )
+  const networks = yield* get(manager, "/networks", Networks)
+  return [
+    ...objects.flat(),
+    ...networks.filter((one) => isOurs(one.Labels)).map(({ Name, Id }) => `network ${Name} (${Id})`)
+  ]
+})
+
+/** Containers and volumes of a node: engines remove a service's containers some time after the service. */
+const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
+  const containers = yield* get(socket, "/containers/json", Containers, { query: { all: "true" } })
+  const { Volumes: volumes } = yield* get(socket, "/volumes", Volumes)
+  return [
+    ...containers
+      .filter((one) => isOurs(one.Labels))
+      .map(({ Names, State, Id }) => `container ${Names.join(" ")} (${Id.slice(0, 12)}, ${State}) on ${name}`),
+    ...(volumes ?? []).filter((one) => isOurs(one.Labels)).map((one) => `volume ${one.Name} on ${name}`)
+  ]
+})
+
+/** Whether a process runs in a container of the cluster. */
+const isInside = (pid: number, cluster: SwarmClusterShape): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`/${cgroupOf(cluster.dir)}/`)
+  } catch {
+    // It ended just now.
+    return false
+  }
+}
+
+/** Marked processes in the cluster, and those that this process started: what others on this machine do is theirs. */
+const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclude: ReadonlySet<number>) {
+  const marked = (yield* withVariable(mark)).filter(({ pid, value }) => value !== "" && !exclude.has(pid))
+  const inherited = process.env[mark]
+  const ours = yield* Effect.filter(marked, ({ pid, value }) =>
+    isInside(pid, cluster)
+      ? Effect.succeed(true)
+      : Effect.map(ancestorsOf(pid), (above) => value !== inherited && above.includes(process.pid))
+  )
+  return ours.map(({ pid, name, value }) => `process ${pid} (${name}) with ${mark}=${value}`)
+})
+
+/** Exceptions from the check. */
+export interface LeftoverOptions {
+  /** Processes that are meant to be there. */
+  readonly exclude?: ReadonlySet<number>
+  /** Milliseconds that containers and processes have to go away: 10,000 unless told. */
+  readonly patience?: number
+}
+
+/**
+ * Everything that bears the product's labels or marks; empty when all is well.
+ *
+ * **Details**
+ *
+ * Services, secrets, configs and networks must be gone at once. Containers and processes go a little later, so those
+ * are waited for.
+ */
+export const leftovers = Effect.fn("Leftovers.leftovers")(function* (
+  cluster: SwarmClusterShape,
+  options: LeftoverOptions = {}
+): Effect.fn.Return<ReadonlyArray<string>, EngineApiError> {
+  const managers = cluster.nodes.filter((node) => node.role === "manager")
+  const lasting = yield* Effect.firstSuccessOf(managers.map((node) => inSwarm(node.socket)))
+  const fleeting = Effect.gen(function* () {
+    const nodes = yield* Effect.forEach(cluster.nodes, onNode, { concurrency: "unbounded" })
+    return [...nodes.flat(), ...(yield* processes(cluster, options.exclude ?? new Set()))]
+  })
+  const gone = Effect.map(fleeting, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
+  const waited = poll(gone, { every: 100, atMost: options.patience ?? 10_000, orElse: fleeting })
+  // What lasts may be what holds the rest: then there is nothing to wait for.
+  return [...lasting, ...(yield* lasting.length > 0 ? fleeting : waited)]
+})
+
+/** Fails with the list of what was left. */
+export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(function* (
+  cluster: SwarmClusterShape,
+  options?: LeftoverOptions
+) {
+  const items = yield* leftovers(cluster, options)
+  if (items.length > 0) return yield* new LeftBehind({ items })
+})

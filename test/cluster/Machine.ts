@@ -1,0 +1,73 @@
+/**
+ * A node's machine: a process tree in network, mount, UTS, IPC and process namespaces of its own.
+ *
+ * It lives as long as its first process. Killing that one ends everything inside (engine, shims, containers), and the
+ * kernel takes back the mounts and links.
+ */
+
+import { existsSync } from "node:fs"
+import { mkdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { type CommandFailed, run, runDetached, systemPath } from "./Command.ts"
+import { poll } from "./Poll.ts"
+import { childrenOf } from "./Processes.ts"
+
+/** The machine did not come up. */
+export class MachineNotStarted extends Schema.TaggedError<MachineNotStarted>()("MachineNotStarted", {
+  node: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the namespaces of ${this.node} could not be set up: ${this.detail.trim() || "no reason given"}`
+  }
+}
+
+/** Environment variable that everything started for a cluster carries, with the cluster's folder as its value. */
+export const marker = "TASK_EXEC_SWARM"
+
+/** Environment of the processes that are started for a cluster: the marker, and nothing of the caller's. */
+export const markedEnv = (clusterDir: string, firstOnPath?: string): Record<string, string> => ({
+  PATH: firstOnPath === undefined ? systemPath : `${firstOnPath}:${systemPath}`,
+  HOME: "/root",
+  LC_ALL: "C.UTF-8",
+  [marker]: clusterDir
+})
+
+/** The namespaces that a machine has for itself. */
+export const namespaces = ["--net", "--mount", "--uts", "--ipc", "--pid"] as const
+
+/** Starts the machine `node` of the cluster in `clusterDir`; gives the process ID (here outside) of its first process. */
+export const startMachine = Effect.fn("Machine.start")(function* (clusterDir: string, node: string) {
+  const dir = join(clusterDir, node)
+  const log = join(dir, "machine.log")
+  yield* Effect.promise(() =>
+    Promise.all(["run", "etc", "etc-work", "cgroup"].map((name) => mkdir(join(dir, name), { recursive: true })))
+  )
+  const unshare = yield* runDetached(
+    "unshare",
+    [...namespaces, "--fork", "--mount-proc", "--kill-child", "sh", join(import.meta.dirname, "machine.sh"), dir, node],
+    { log, env: markedEnv(clusterDir) }
+  )
+  const first = Effect.map(childrenOf(unshare), ([pid]) =>
+    existsSync(join(dir, "ready")) && pid !== undefined ? Option.some(pid) : Option.none()
+  )
+  const failure = Effect.promise(() => readFile(log, "utf8")).pipe(
+    Effect.flatMap((detail) => Effect.fail(new MachineNotStarted({ node, detail })))
+  )
+  return yield* poll(first, { every: 10, atMost: 10_000, orElse: failure })
+})
+
+/** Runs a command inside a machine and gives its standard output; it dies with the calling fiber. */
+export const runInside = (
+  machinePid: number,
+  argv: ReadonlyArray<string>,
+  options: { readonly timeout?: number; readonly env?: Readonly<Record<string, string>> } = {}
+): Effect.Effect<string, CommandFailed> =>
+  run(
+    "nsenter",
+    [`--target=${machinePid}`, ...namespaces, "--", "setpriv", "--pdeathsig", "KILL", "--", ...argv],
+    options
+  )

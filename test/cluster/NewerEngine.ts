@@ -1,0 +1,117 @@
+/**
+ * Newer engines, for comparison: those of later Debian releases, unpacked into a cache folder and never installed.
+ *
+ * They come from where this machine gets its own Debian packages, by way of an apt state of their own.
+ */
+
+import { existsSync } from "node:fs"
+import { mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type CommandFailed, run, systemPath } from "./Command.ts"
+
+/** The engine can't be had. */
+export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
+  version: Schema.String,
+  why: Schema.String
+}) {
+  override get message(): string {
+    return `no engine ${this.version}: ${this.why}`
+  }
+}
+
+/** Engine versions, and the Debian release that has them. */
+export const newerEngines: Readonly<Record<string, string>> = { "26.1": "trixie", "28.5": "sid" }
+
+const cacheDir = "/var/cache/task-exec-swarm"
+const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+/** Where this machine gets Debian from. */
+const archive = Effect.fnUntraced(function* (version: string) {
+  const format = "$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)"
+  const targets = yield* run("apt-get", ["indextargets", "--format", format, "Identifier: Packages"])
+  const line = targets.split("\n").find((one) => one.startsWith("Debian|Debian|main|"))
+  if (line === undefined)
+    return yield* new EngineUnavailable({ version, why: "apt has no list of a Debian archive: run `apt-get update`" })
+  return line.split("|")[3] ?? ""
+})
+
+/** Downloads the packages of a release into a folder. */
+const download = Effect.fnUntraced(function* (dir: string, uri: string, release: string) {
+  const sources = join(dir, "sources.list")
+  const folders = ["state/lists/partial", "cache/archives/partial"]
+  yield* Effect.promise(async () => {
+    for (const folder of folders) await mkdir(join(dir, folder), { recursive: true })
+    await writeFile(sources, `deb [signed-by=${keyring}] ${uri} ${release} main\n`)
+  })
+  const settings = {
+    "Dir::Etc::SourceList": sources,
+    "Dir::Etc::SourceParts": "/dev/null",
+    "Dir::State": join(dir, "state"),
+    "Dir::Cache": join(dir, "cache"),
+    "APT::Sandbox::User": "root",
+    "Acquire::Languages": "none"
+  }
+  const options = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`])
+  const apt = (...args: ReadonlyArray<string>) => run("apt-get", [...options, ...args], { cwd: dir, timeout: 600_000 })
+  yield* apt("update")
+  yield* apt("download", "docker.io", "containerd")
+})
+
+/** Unpacks the packages, and puts links to all programs into one folder. */
+const unpack = Effect.fnUntraced(function* (dir: string, target: string) {
+  const packages = (yield* Effect.promise(() => readdir(dir))).filter((name) => name.endsWith(".deb"))
+  for (const name of packages) {
+    yield* run("dpkg-deb", ["--extract", join(dir, name), join(dir, "root")])
+    yield* Effect.promise(() => rm(join(dir, name)))
+  }
+  yield* Effect.promise(async () => {
+    await mkdir(join(dir, "bin"))
+    for (const folder of ["root/usr/bin", "root/usr/sbin"].filter((name) => existsSync(join(dir, name))))
+      for (const name of await readdir(join(dir, folder)))
+        await symlink(join(target, folder, name), join(dir, "bin", name))
+  })
+})
+
+const versionOf = (path: string): Effect.Effect<string, CommandFailed> =>
+  Effect.map(
+    run("dockerd", ["--version"], { env: { PATH: `${path}:${systemPath}` } }),
+    (text) => /version ([^\s,]+)/.exec(text)?.[1] ?? text.trim()
+  )
+
+const fetchEngine = Effect.fnUntraced(function* (version: string, release: string, target: string) {
+  const draft = `${target}.${process.pid}`
+  yield* Console.error(`fetching engine ${version} of Debian ${release} into ${target}`)
+  yield* Effect.acquireRelease(
+    Effect.promise(() => mkdir(draft, { recursive: true })),
+    () => Effect.promise(() => rm(draft, { recursive: true, force: true }))
+  )
+  yield* download(draft, yield* archive(version), release)
+  yield* unpack(draft, target)
+  yield* Effect.promise(async () => {
+    for (const name of ["state", "cache"]) await rm(join(draft, name), { recursive: true })
+    await rm(target, { recursive: true, force: true })
+    await rename(draft, target)
+  })
+}, Effect.scoped)
+
+/** The folder of an engine's programs, for `enginePath`; fetched when it is not in the cache. */
+export const newerEngine = Effect.fn("NewerEngine.newerEngine")(function* (version: string) {
+  const release = newerEngines[version]
+  if (release === undefined)
+    return yield* new EngineUnavailable({ version, why: `there are ${Object.keys(newerEngines).join(" and ")}` })
+  const target = join(cacheDir, release)
+  const path = join(target, "bin")
+  if (!existsSync(path))
+    yield* fetchEngine(version, release, target).pipe(
+      Effect.catchTag("CommandFailed", (error) => new EngineUnavailable({ version, why: error.message }))
+    )
+  const found = yield* versionOf(path).pipe(
+    Effect.mapError((error) => new EngineUnavailable({ version, why: error.message }))
+  )
+  if (!found.startsWith(`${version}.`))
+    return yield* new EngineUnavailable({ version, why: `Debian ${release} has ${found} now (in ${target})` })
+  return path
+})

@@ -1,0 +1,92 @@
+/** Taking a cluster down, whole, half-built or crashed, from nothing but its folder's name and its number. */
+
+import { readdirSync, readFileSync, rmdirSync } from "node:fs"
+import { basename, join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type Found, isStale, list } from "./ClusterState.ts"
+import { run } from "./Command.ts"
+import { cgroupOf } from "./Engine.ts"
+import { marker } from "./Machine.ts"
+import { bridges, removeNetwork } from "./Network.ts"
+import { pollUntil } from "./Poll.ts"
+import { killAll, withVariable } from "./Processes.ts"
+
+/** Control groups of ended containers can't be removed. */
+export class CgroupsLinger extends Schema.TaggedError<CgroupsLinger>()("CgroupsLinger", {
+  folders: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `control groups are still in use: ${this.folders.join(", ")}; see their cgroup.procs`
+  }
+}
+
+/** Process IDs of everything that was started for the cluster in this folder, but for what runs in its containers. */
+export const processesOf = (dir: string): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.map(withVariable(marker), (hits) => hits.filter((hit) => hit.value === dir).map((hit) => hit.pid))
+
+/** Mount points of the machine's control group hierarchies: one with version 2, many with version 1. */
+const hierarchies = (): ReadonlyArray<string> =>
+  readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" "))
+    .flatMap(([, point = "", type = ""]) => (type === "cgroup" || type === "cgroup2" ? [point] : []))
+
+const code = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : undefined)
+
+/** Removes a control group with those inside it; gives those that are busy. */
+const removeCgroup = (folder: string): ReadonlyArray<string> => {
+  try {
+    const inside = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    const busy = inside.flatMap((entry) => removeCgroup(join(folder, entry.name)))
+    if (busy.length > 0) return busy
+    rmdirSync(folder)
+    return []
+  } catch (error) {
+    if (code(error) === "ENOENT") return []
+    if (code(error) === "EBUSY") return [folder]
+    throw error
+  }
+}
+
+/** Removes the folder that all clusters share in a hierarchy, unless another cluster has something in it. */
+const removeSharedCgroup = (folder: string): void => {
+  try {
+    rmdirSync(folder)
+  } catch (error) {
+    if (!["ENOENT", "EBUSY", "ENOTEMPTY"].includes(String(code(error)))) throw error
+  }
+}
+
+const removeCgroups = Effect.fnUntraced(function* (dir: string) {
+  const busy = Effect.sync(() => hierarchies().flatMap((point) => removeCgroup(join(point, cgroupOf(dir)))))
+  yield* pollUntil(
+    Effect.map(busy, (folders) => folders.length === 0),
+    {
+      every: 10,
+      atMost: 10_000,
+      orElse: Effect.flatMap(busy, (folders) => Effect.fail(new CgroupsLinger({ folders })))
+    }
+  )
+  yield* Effect.sync(() => {
+    for (const point of hierarchies()) removeSharedCgroup(join(point, "task-exec"))
+  })
+})
+
+/** Takes a cluster down. Under the lock only. What is gone already is as good. */
+export const teardown = Effect.fn("Teardown.teardown")(function* (found: Found) {
+  yield* killAll(processesOf(found.dir))
+  if (found.state !== undefined) yield* removeNetwork(found.state.index)
+  yield* removeCgroups(found.dir)
+  yield* run("rm", ["-rf", "--one-file-system", "--", found.dir], { timeout: 60_000 })
+})
+
+/** Takes down what killed runs left, and only that. Under the lock only. Gives the names. */
+export const sweep = Effect.fn("Teardown.sweep")(function* () {
+  const stale = yield* Effect.filter(yield* list, isStale)
+  yield* Effect.forEach(stale, teardown, { discard: true })
+  const known = new Set((yield* list).map((found) => found.state?.index))
+  // The bridge of a cluster whose folder somebody deleted by hand.
+  for (const index of (yield* bridges).idle) if (!known.has(index)) yield* removeNetwork(index)
+  return stale.map((found) => basename(found.dir))
+})
