@@ -7,6 +7,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
+          globalSetup: ["test/integration/Setup.ts"],
           include: ["test/integration/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 60_000,

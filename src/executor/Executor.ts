@@ -95,6 +95,7 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
 
   // From here on a process may exist, so whoever leaves early must end it.
   let over = false
+  let tooLate = false
   const end = killer.end({ runId: spec.runId, container: spec.container, signal: "SIGTERM", grace: spec.grace })
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : end)))
 
@@ -111,7 +112,8 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
     yield* pump(engine, execId, connection.output, queue, brake)
     const code = yield* awaitExit(engine, execId, spec)
     over = true
-    yield* Queue.offer(queue, { _tag: "Exited", code })
+    // Killed after its time, it has an exit code too, but that is not how the run ended.
+    if (!tooLate) yield* Queue.offer(queue, { _tag: "Exited", code })
   })
 
   const { timeout } = spec
@@ -122,6 +124,7 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
           const fiber = yield* Effect.forkScoped(run)
           const ended = yield* Fiber.await(fiber).pipe(Effect.timeoutOption(timeout))
           if (Option.isSome(ended)) return yield* ended.value
+          tooLate = true
           brake.release()
           const ending = yield* end
           yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))

@@ -1,0 +1,18 @@
+# The image of the helper, and of swarm-exec: Node, one file, a licence. No shell is needed in the base, or used.
+#   npm run build && docker build --tag task-exec .
+# `npm run image -- REF` does the same without a docker client, and without a registry: it makes a base of 122 MB itself.
+ARG BASE=node:26-slim
+FROM ${BASE}
+LABEL org.opencontainers.image.title="task-exec" \
+      org.opencontainers.image.description="docker service exec: run a command in the container of any Docker Swarm task" \
+      org.opencontainers.image.licenses="MIT"
+# The cache is written below, at build time, and only read afterwards: it works on a read-only root filesystem. A node
+# with another kind of CPU, or another user than root, does without it.
+ENV NODE_ENV=production \
+    NODE_COMPILE_CACHE=/opt/task-exec/compile-cache
+ENTRYPOINT ["node", "/opt/task-exec/swarm-exec.cjs"]
+# What changes with each build comes last: a push then sends only that.
+COPY LICENSE /opt/task-exec/
+COPY dist/swarm-exec.cjs /opt/task-exec/
+# Fills the cache, and shows that the base can run the bundle.
+RUN ["node", "/opt/task-exec/swarm-exec.cjs", "preflight"]

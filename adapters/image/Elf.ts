@@ -1,0 +1,108 @@
+/**
+ * As much of the ELF format as it takes to put a program into an image of its own: which libraries it wants, and where the
+ * part of the file that runs ends.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+/** Not a program or library for a 64-bit little-endian machine. */
+export class NotElf extends Schema.TaggedError<NotElf>()("NotElf", { detail: Schema.String }) {
+  override get message(): string {
+    return `not a 64-bit little-endian ELF file: ${this.detail}`
+  }
+}
+
+/** What a program or shared library says of itself. */
+export interface Elf {
+  /** The kind of processor, as a number: 62 is x86-64, 183 arm64. */
+  readonly machine: number
+  /** The dynamic loader that the kernel starts it with. A library or a static program has none. */
+  readonly interpreter: string | undefined
+  /** File names of the shared libraries that it wants, in its own order. */
+  readonly needed: ReadonlyArray<string>
+  /** Length of the file's beginning that is ever loaded. Symbol tables and debug information follow. */
+  readonly loadedBytes: number
+}
+
+const loadable = 1
+const dynamic = 2
+const interpreter = 3
+const headerBytes = 64
+
+interface Segment {
+  readonly type: number
+  readonly offset: number
+  readonly address: number
+  readonly bytes: number
+}
+
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+const readSegments = (file: Buffer): ReadonlyArray<Segment> => {
+  const first = Number(file.readBigUInt64LE(32))
+  const entryBytes = file.readUInt16LE(54)
+  return Array.from({ length: file.readUInt16LE(56) }, (_, index) => {
+    const at = first + index * entryBytes
+    return {
+      type: file.readUInt32LE(at),
+      offset: Number(file.readBigUInt64LE(at + 8)),
+      address: Number(file.readBigUInt64LE(at + 16)),
+      bytes: Number(file.readBigUInt64LE(at + 32))
+    }
+  })
+}
+
+const readText = (file: Buffer, offset: number): string =>
+  file.toString("utf8", offset, file.indexOf(0, offset, "latin1"))
+
+/** The libraries' names: offsets into the string table, whose own place is given as an address in memory. */
+const readNeeded = (file: Buffer, segments: ReadonlyArray<Segment>): ReadonlyArray<string> => {
+  const section = segments.find((segment) => segment.type === dynamic)
+  if (section === undefined) return []
+  const names: Array<number> = []
+  let strings = 0
+  for (let at = section.offset; at < section.offset + section.bytes; at += 16) {
+    const tag = Number(file.readBigInt64LE(at))
+    const value = Number(file.readBigUInt64LE(at + 8))
+    if (tag === 0) break
+    if (tag === 1) names.push(value)
+    if (tag === 5) strings = value
+  }
+  const home = segments.find(
+    ({ type, address, bytes }) => type === loadable && address <= strings && strings < address + bytes
+  )
+  if (home === undefined) return []
+  return names.map((name) => readText(file, strings - home.address + home.offset + name))
+}
+
+/** Reads the headers of a program or shared library. */
+export const parseElf = (bytes: Uint8Array): Result.Result<Elf, NotElf> => {
+  const file = bufferOf(bytes)
+  if (file.length < headerBytes || file.readUInt32BE(0) !== 0x7f454c46) {
+    return Result.fail(new NotElf({ detail: "it has no ELF header" }))
+  }
+  if (file[4] !== 2 || file[5] !== 1) return Result.fail(new NotElf({ detail: "32 bits wide, or big-endian" }))
+  return Result.try({
+    try: () => {
+      const segments = readSegments(file)
+      const loader = segments.find((segment) => segment.type === interpreter)
+      return {
+        machine: file.readUInt16LE(18),
+        interpreter: loader === undefined ? undefined : readText(file, loader.offset),
+        needed: readNeeded(file, segments),
+        loadedBytes: segments.reduce((end, { offset, bytes }) => Math.max(end, offset + bytes), headerBytes)
+      }
+    },
+    catch: (cause) => new NotElf({ detail: cause instanceof Error ? cause.message : String(cause) })
+  })
+}
+
+/** The program without what is never loaded, as `strip` would make it, in two pieces. The original stays as it is. */
+export const withoutSymbols = (bytes: Uint8Array, elf: Elf): readonly [Uint8Array, Uint8Array] => {
+  const header = Buffer.from(bytes.subarray(0, headerBytes))
+  // The table of sections goes with the symbols: say that there is none.
+  header.writeBigUInt64LE(0n, 40)
+  header.writeUInt16LE(0, 60)
+  header.writeUInt16LE(0, 62)
+  return [header, bytes.subarray(headerBytes, elf.loadedBytes)]
+}

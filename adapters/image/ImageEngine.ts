@@ -1,0 +1,238 @@
+/**
+ * What making an image takes of a Docker engine. The product itself never builds, imports or pushes, so this stands apart
+ * from its `DockerEngine`; it finds and reaches the engine in the same way, and has the same errors.
+ */
+
+import { Readable } from "node:stream"
+import { stripVTControlCharacters } from "node:util"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import Docker from "dockerode"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Ndjson from "effect/encoding/Ndjson"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type Endpoint, format } from "../../src/engine/Endpoint.ts"
+import { isNotFound, UnexpectedReply } from "../../src/engine/EngineErrors.ts"
+import { makeAgent } from "../../src/engine/internal/connect.ts"
+import { explainFailure, explainStatus } from "../../src/engine/internal/explain.ts"
+import type { Archive } from "./Archive.ts"
+import { type ImageRef, imageName } from "./ImageRef.ts"
+
+/** The engine began with a step, and it went wrong on the way. */
+export class ImageStepFailed extends Schema.TaggedError<ImageStepFailed>()("ImageStepFailed", {
+  /** The engine's address. */
+  host: Schema.String,
+  /** The step, to follow "could not": "push REF". */
+  operation: Schema.String,
+  /** Why, in the engine's words or ours. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the Docker engine at ${this.host} could not ${this.operation}: ${this.detail}`
+  }
+}
+
+/** An image that an engine has. */
+export interface ImageFacts {
+  /** `sha256:…`, as the engine tells images apart. */
+  readonly id: string
+  /** Bytes, with its base: unpacked, or with images in containerd compressed. */
+  readonly size: number
+}
+
+/** How an image is built from an archive with a Dockerfile in it. */
+export interface BuildOptions {
+  readonly ref: ImageRef
+  /** The Dockerfile's build arguments. */
+  readonly args: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** For what an engine does at once. */
+const patience = Duration.seconds(20)
+
+const Version = Schema.Struct({ Os: Schema.String, Arch: Schema.String })
+const Facts = Schema.Struct({ Id: Schema.String, Size: Schema.Int })
+
+/** One record of what an engine tells while it pulls, imports, builds or pushes. */
+const Progress = Schema.Struct({
+  stream: Schema.optionalKey(Schema.String),
+  status: Schema.optionalKey(Schema.String),
+  error: Schema.optionalKey(Schema.String),
+  aux: Schema.optionalKey(
+    Schema.Struct({ ID: Schema.optionalKey(Schema.String), Digest: Schema.optionalKey(Schema.String) })
+  )
+})
+
+/** dockerode's error for an answer with an error status: `(HTTP code 404) no such image - No such image: x `. */
+const isRefusal = Schema.is(Schema.Struct({ statusCode: Schema.Int, message: Schema.String }))
+const refusalPrefix = /^\(HTTP code \d+\) .*? - /s
+
+/** How an engine that keeps its images in containerd tells the digest. The others tell it like this, and as data. */
+const pushedDigest = /: digest: (sha256:[0-9a-f]{64}) /
+
+/** What the builder says of itself between the lines of a step. */
+const bookkeeping = /^(?:---> |Removing intermediate container )/
+
+/** The engine at this address. Its connections end with the Scope. */
+export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: Endpoint) {
+  const host = format(endpoint)
+  const agent = yield* makeAgent(endpoint)
+  const docker = yield* Effect.try({
+    try: () => makeDocker(endpoint, agent),
+    catch: (cause) => explainFailure({ endpoint, operation: "be reached" }, cause)
+  })
+
+  const failed = (operation: string) => (cause: unknown) =>
+    isRefusal(cause)
+      ? explainStatus({ endpoint, operation }, cause.statusCode, cause.message.replace(refusalPrefix, ""))
+      : explainFailure({ endpoint, operation }, cause)
+
+  const misunderstood = (operation: string) => (error: Error) =>
+    new UnexpectedReply({ host, operation, detail: error.message.replace(/\s+/g, " ").slice(0, 300) })
+
+  const ask = <A>(operation: string, schema: Schema.ConstraintDecoder<A>, request: () => Promise<unknown>) =>
+    Effect.tryPromise({ try: request, catch: failed(operation) }).pipe(
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () => new ImageStepFailed({ host, operation, detail: `no answer in ${Duration.format(patience)}` })
+      }),
+      Effect.flatMap((reply) => Effect.mapError(Schema.decodeUnknownEffect(schema)(reply), misunderstood(operation)))
+    )
+
+  /** The records of a request that goes on for a while. One that tells of an error fails. */
+  const follow = (operation: string, request: (signal: AbortSignal) => Promise<NodeJS.ReadableStream>) =>
+    Stream.unwrap(
+      Effect.map(Effect.tryPromise({ try: request, catch: failed(operation) }), (readable) =>
+        NodeStream.fromReadable({ evaluate: () => readable, onError: failed(operation) })
+      )
+    ).pipe(
+      Stream.pipeThroughChannel(Ndjson.decodeSchema(Progress)({ ignoreEmptyLines: true })),
+      Stream.catchTags({
+        NdjsonError: (error) => Stream.fail(misunderstood(operation)(error)),
+        SchemaError: (error) => Stream.fail(misunderstood(operation)(error))
+      }),
+      Stream.tap((record) =>
+        record.error === undefined
+          ? Effect.void
+          : Effect.fail(new ImageStepFailed({ host, operation, detail: record.error }))
+      )
+    )
+
+  const inspect = (name: string) =>
+    ask(`inspect ${name}`, Facts, () => docker.getImage(name).inspect()).pipe(
+      Effect.map(({ Id, Size }): ImageFacts => ({ id: Id, size: Size }))
+    )
+
+  return {
+    /** Kind of machine, in Go's words: `linux`, `amd64`. */
+    platform: ask("tell its version", Version, () => docker.version()),
+
+    /** Does the engine have an image of that name? */
+    has: (name: string) =>
+      inspect(name).pipe(
+        Effect.as(true),
+        Effect.catchIf(isNotFound, () => Effect.succeed(false))
+      ),
+
+    /** Pulls an image, as long as the registry is never silent for longer than that. */
+    pull: (name: string, silence: Duration.Duration) => {
+      const operation = `pull ${name}`
+      const detail = `no word from the registry in ${Duration.format(silence)}`
+      return follow(operation, (abortSignal) => docker.createImage({ ...nameAndTag(name), abortSignal })).pipe(
+        Stream.timeoutOrElse({
+          duration: silence,
+          orElse: () => Stream.fail(new ImageStepFailed({ host, operation, detail }))
+        }),
+        Stream.runDrain
+      )
+    },
+
+    /** Makes an image of a file system. `changes` are lines of a Dockerfile. */
+    importImage: (archive: Archive, ref: ImageRef, changes: ReadonlyArray<string>) =>
+      follow(`import ${imageName(ref)}`, (abortSignal) =>
+        docker.importImage(toReadable(archive), { repo: ref.repository, tag: ref.tag, changes, abortSignal })
+      ).pipe(Stream.runDrain),
+
+    /** Builds with the classic builder, which every engine has. */
+    build: Effect.fnUntraced(function* (archive: Archive, { ref, args, labels }: BuildOptions) {
+      const operation = `build ${imageName(ref)}`
+      /** What the step at hand has printed: says more than the builder's own words when it fails. */
+      let printed: ReadonlyArray<string> = []
+      const listen = (stream: string): void => {
+        const line = stripVTControlCharacters(stream).replace(/\s+/g, " ").trim()
+        if (line.startsWith("Step ")) printed = []
+        else if (line !== "" && !bookkeeping.test(line)) printed = [...printed, line]
+      }
+      const id = yield* follow(operation, (abortSignal) =>
+        docker.buildImage(toReadable(archive), {
+          t: imageName(ref),
+          buildargs: args,
+          labels,
+          networkmode: "none",
+          rm: true,
+          forcerm: true,
+          abortSignal
+        })
+      ).pipe(
+        Stream.tap(({ stream = "" }) => Effect.sync(() => listen(stream))),
+        Stream.runFold(
+          () => "",
+          (id, { aux }) => aux?.ID ?? id
+        ),
+        Effect.catchTag(
+          "ImageStepFailed",
+          ({ detail }) => new ImageStepFailed({ host, operation, detail: [detail, ...printed.slice(-5)].join("; ") })
+        )
+      )
+      if (id === "") return yield* new UnexpectedReply({ host, operation, detail: "no image" })
+      return yield* inspect(id)
+    }),
+
+    /** Pushes an image to the registry that its name begins with. Gives its digest there. */
+    push: Effect.fnUntraced(function* (ref: ImageRef) {
+      const operation = `push ${imageName(ref)}`
+      const digest = yield* follow(operation, (abortSignal) =>
+        // An engine wants the header with the credentials also where there are none.
+        docker.getImage(ref.repository).push({ tag: ref.tag, authconfig: {}, abortSignal })
+      ).pipe(
+        Stream.runFold(
+          () => "",
+          (digest, { aux, status = "" }) => aux?.Digest ?? pushedDigest.exec(status)?.[1] ?? digest
+        )
+      )
+      if (digest === "") return yield* new UnexpectedReply({ host, operation, detail: "no digest" })
+      return digest
+    })
+  }
+})
+
+/** What making an image takes of a Docker engine. */
+export type ImageEngine = Effect.Success<ReturnType<typeof connect>>
+
+/**
+ * The agent makes the connections; docker-modem is to believe in a socket, and in nothing that it found in the environment.
+ */
+const makeDocker = (endpoint: Endpoint, agent: object): Docker => {
+  const options = {
+    agent,
+    socketPath: "/",
+    host: undefined,
+    protocol: "http" as const,
+    // docker-modem's name for what comes before each path.
+    version: "basePath" in endpoint ? endpoint.basePath.slice(1) : ""
+  }
+  return new Docker(options)
+}
+
+const toReadable = (archive: Archive): Readable => Readable.from(archive.chunks)
+
+/** Apart, as the API wants them; a digest is a kind of tag there. */
+const nameAndTag = (name: string): { readonly fromImage: string; readonly tag: string } => {
+  const at = name.indexOf("@")
+  const colon = at === -1 ? name.indexOf(":", name.lastIndexOf("/") + 1) : at
+  return colon === -1
+    ? { fromImage: name, tag: "latest" }
+    : { fromImage: name.slice(0, colon), tag: name.slice(colon + 1) }
+}

@@ -1,0 +1,58 @@
+/**
+ * The name that an image is to get: `task-exec`, `task-exec:1.2`, `registry.example:5000/team/task-exec:1.2`.
+ */
+import * as Result from "effect/Result"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+
+/** A name that an image cannot have. */
+export class InvalidImageRef extends Schema.TaggedError<InvalidImageRef>()("InvalidImageRef", {
+  ref: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `cannot name an image ${JSON.stringify(this.ref)}: ${this.detail}`
+  }
+  override get [Runtime.errorExitCode](): number {
+    return 2
+  }
+}
+
+/** Where an image is to be found. Make one with `parseImageRef`; `imageName` writes it down again. */
+export interface ImageRef {
+  /** With the registry, where one is named: `registry.example:5000/team/task-exec`. */
+  readonly repository: string
+  readonly tag: string
+}
+
+const registry = /^(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+|\[[0-9a-f:.]+\]|[a-z0-9-]+(?=:))(?::\d{1,5})?$/i
+const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
+const tagPattern = /^\w[\w.-]{0,127}$/
+const longestRepository = 255
+
+/** Docker's own grammar for a name with an optional tag (`latest` when there is none). */
+export const parseImageRef = (ref: string): Result.Result<ImageRef, InvalidImageRef> => {
+  const refuse = (detail: string) => Result.fail(new InvalidImageRef({ ref, detail }))
+  if (ref === "") return refuse("it is empty")
+  if (ref.includes("@")) return refuse("a digest comes from what is in the image; give a tag")
+  const colon = ref.indexOf(":", ref.lastIndexOf("/") + 1)
+  const repository = colon === -1 ? ref : ref.slice(0, colon)
+  const tag = colon === -1 ? "latest" : ref.slice(colon + 1)
+  const [first = "", ...others] = repository.split("/")
+  const path = others.length > 0 && registry.test(first) ? others : [first, ...others]
+  const wrong = path.find((name) => !component.test(name))
+  if (wrong === "") return refuse("a part of the name is empty")
+  if (wrong !== undefined) {
+    return refuse(
+      `${JSON.stringify(wrong)} is not made of lower case letters and digits, with single . _ - between them`
+    )
+  }
+  if (repository.length > longestRepository) return refuse(`it is longer than ${longestRepository} characters`)
+  if (!tagPattern.test(tag)) {
+    return refuse(`the tag ${JSON.stringify(tag)} is not made of letters, digits and _ . - (128 at most)`)
+  }
+  return Result.succeed({ repository, tag })
+}
+
+/** `repository:tag` */
+export const imageName = ({ repository, tag }: ImageRef): string => `${repository}:${tag}`

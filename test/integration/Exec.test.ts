@@ -1,0 +1,250 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, program, sha256, shell, taskExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+/** The same cases on every way to a task. */
+const routes = {
+  "local route": { pick: "local", flags: [] },
+  "helper on another node": { pick: "remote", flags: [] },
+  "helper on the manager's own node": { pick: "local", flags: ["--via", "helper"] }
+} as const
+
+for (const [name, { flags, pick }] of Object.entries(routes)) {
+  layer(Web.layer("exec"), { excludeTestServices: true, timeout: "60 seconds" })(name, (it) => {
+    const exec = (...args: ReadonlyArray<string>) =>
+      Effect.flatMap(Web, (web) =>
+        taskExec([...flags, ...args.map((arg) => (arg === "WEB" ? web.target(web[pick]) : arg))])
+      )
+    const sh = (script: string) => exec("WEB", "sh", "-c", script)
+
+    it.effect("the command's own exit code", () =>
+      Effect.gen(function* () {
+        for (const code of [0, 1, 2, 42, 126, 127, 255]) {
+          const result = yield* sh(`exit ${code}`)
+          assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [code, "", ""])
+        }
+        assert.strictEqual((yield* sh("kill -9 $$")).code, 137)
+        assert.strictEqual((yield* sh("kill -15 $$")).code, 143)
+      })
+    )
+
+    it.effect("a command that is not there: 126, and the engine's words on stderr only", () =>
+      Effect.gen(function* () {
+        for (const command of ["foobarnone", "/bin/foobarnone"]) {
+          const { code, stderr, stdout } = yield* exec("WEB", command)
+          assert.deepStrictEqual([code, stdout.toString()], [126, ""])
+          assert.match(stderr, new RegExp(`^task-exec: ${command}: command not found in the container .*\\n$`))
+        }
+      })
+    )
+
+    it.effect("a command that can't be started: 126, and why", () =>
+      Effect.gen(function* () {
+        const cases = [
+          [["WEB", "/etc"], /permission denied/],
+          [["-w", "/nowhere", "WEB", "true"], /\/nowhere/],
+          [["-u", "nobody-of-that-name", "WEB", "true"], /nobody-of-that-name/]
+        ] as const
+        for (const [args, reason] of cases) {
+          const { code, stderr, stdout } = yield* exec(...args)
+          assert.deepStrictEqual([code, stdout.toString()], [126, ""])
+          assert.match(stderr, /could not be started/)
+          assert.match(stderr, reason)
+        }
+      })
+    )
+
+    it.effect("20 MB of random bytes on stdout and 5 MB on stderr at once, byte for byte and apart", () =>
+      Effect.gen(function* () {
+        const { cluster, web } = yield* both
+        const task = web[pick]
+        const files =
+          "head -c 20000000 /dev/urandom > /tmp/out; head -c 5000000 /dev/urandom > /tmp/err; sha256sum /tmp/out /tmp/err"
+        const hashes = yield* exec("WEB", "sh", "-c", files)
+        const [out, err] = hashes.stdout
+          .toString()
+          .split("\n")
+          .map((line) => line.slice(0, 64))
+        const result = yield* program(
+          "task-exec.cjs",
+          [...flags, web.target(task), "sh", "-c", "cat /tmp/err >&2 & cat /tmp/out; wait"],
+          { env: { DOCKER_HOST: cluster.manager.dockerHost } }
+        )
+        assert.strictEqual(result.code, 0)
+        assert.deepStrictEqual([sha256(result.stdout), sha256(result.stderrBytes)], [out, err])
+      })
+    )
+
+    it.effect("NULs, invalid UTF-8, no final newline", () =>
+      Effect.gen(function* () {
+        const { stdout } = yield* sh("printf 'a\\000b\\377\\376\\r\\n\\303('")
+        assert.strictEqual(stdout.toString("hex"), Buffer.from("a\0b\xff\xfe\r\n\xc3(", "latin1").toString("hex"))
+      })
+    )
+
+    it.effect("one line of 10 MB", () =>
+      Effect.gen(function* () {
+        const { stdout } = yield* sh("head -c 10000000 /dev/zero | tr '\\000' x")
+        assert.strictEqual(stdout.length, 10_000_000)
+        assert.strictEqual(sha256(stdout), sha256(Buffer.alloc(10_000_000, "x")))
+      })
+    )
+
+    it.effect("output is live", () =>
+      Effect.gen(function* () {
+        const { cluster, web } = yield* both
+        const target = web.target(web[pick])
+        // The command goes on only when its first line was seen here.
+        const go = yield* Latch.make()
+        const waiting = program(
+          "task-exec.cjs",
+          [
+            ...flags,
+            target,
+            "sh",
+            "-c",
+            "rm -f /tmp/go; echo first; until [ -e /tmp/go ]; do sleep 0.05; done; echo second"
+          ],
+          {
+            env: { DOCKER_HOST: cluster.manager.dockerHost },
+            onOutput: (output) => output.includes("first\n") && Latch.openUnsafe(go)
+          }
+        )
+        const [result] = yield* Effect.all([waiting, go.await.pipe(Effect.andThen(exec("WEB", "touch", "/tmp/go")))], {
+          concurrency: 2
+        })
+        assert.strictEqual(result.stdout.toString(), "first\nsecond\n")
+      })
+    )
+
+    it.effect("a child that keeps stdout open does not keep task-exec, and its output so far is there", () =>
+      Effect.gen(function* () {
+        const { code, stdout } = yield* sh(
+          "(echo child; exec sleep 600) & echo $! > /tmp/child; sleep 0.3; echo parent; exit 5"
+        )
+        assert.deepStrictEqual([code, stdout.toString()], [5, "child\nparent\n"])
+        // It is an orphan of a command that ended by itself, as with docker exec: the test has to end it.
+        assert.strictEqual((yield* sh("kill $(cat /tmp/child)")).code, 0)
+      })
+    )
+
+    it.effect("a command that closes its output and goes on: its exit code is waited for", () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* sh("exec >&- 2>&-; sleep 1; exit 9")).code, 9)
+      })
+    )
+
+    it.effect("variables, user and working directory", () =>
+      Effect.gen(function* () {
+        const env = yield* exec(
+          "-e",
+          "A=1 2",
+          "-e",
+          "B=",
+          "-e",
+          "C=ü=x",
+          "-u",
+          "1000:1000",
+          "-w",
+          "/tmp",
+          "WEB",
+          "sh",
+          "-c",
+          'echo "$A|$B|$C|$(id -u):$(id -g)|$PWD"'
+        )
+        assert.deepStrictEqual([env.code, env.stdout.toString()], [0, "1 2||ü=x|1000:1000|/tmp\n"])
+      })
+    )
+
+    it.effect("no shell is involved", () =>
+      Effect.gen(function* () {
+        const { stdout } = yield* exec("WEB", "printf", "%s|", "", "a b", "$HOME", "*", "'", '"', "\\", "\n")
+        assert.strictEqual(stdout.toString(), `|a b|$HOME|*|'|"|\\|\n|`)
+      })
+    )
+
+    it.effect("detached: done when it was started, and it goes on", () =>
+      Effect.gen(function* () {
+        const { code, stdout } = yield* exec(
+          "-d",
+          "WEB",
+          "sh",
+          "-c",
+          "rm -f /tmp/stop; echo $$ > /tmp/started.new; mv /tmp/started.new /tmp/started; until [ -e /tmp/stop ]; do sleep 0.05; done"
+        )
+        assert.deepStrictEqual([code, stdout.toString()], [0, ""])
+        const seen = yield* sh(
+          "until [ -e /tmp/started ]; do sleep 0.05; done; [ -d /proc/$(cat /tmp/started) ] && echo runs; touch /tmp/stop; rm /tmp/started"
+        )
+        assert.strictEqual(seen.stdout.toString(), "runs\n")
+      })
+    )
+
+    it.effect("timeout: 124, and the command is gone with everything it started, whatever it does", () =>
+      Effect.gen(function* () {
+        const before = Date.now()
+        const script = "trap '' TERM; setsid sleep 4321 & (sleep 4321 &); echo up; while :; do sleep 0.1; done"
+        const result = yield* exec("--timeout", "1", "--grace", "500ms", "WEB", "sh", "-c", script)
+        assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\n"])
+        assert.strictEqual(
+          result.stderr,
+          "task-exec: timed out after 1 s; the command and everything it started were killed\n"
+        )
+        assert.isBelow(Date.now() - before, 15_000)
+        assert.strictEqual((yield* sh("ps | grep 'sleep 432[1]'")).stdout.toString(), "")
+      })
+    )
+
+    it.effect("timeout: a command of another user than root is ended too, and may clean up", () =>
+      Effect.gen(function* () {
+        const script = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.1; done"
+        const result = yield* exec("--timeout", "1", "-u", "1234:1234", "WEB", "sh", "-c", script)
+        assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\nbye\n"])
+      })
+    )
+
+    it.effect("… | head -1 ends quietly, and ends the command", () =>
+      Effect.gen(function* () {
+        const { cluster, web } = yield* both
+        const pipe = yield* shell(
+          `task-exec ${flags.join(" ")} ${web.target(web[pick])} yes | head -1; echo "\${PIPESTATUS[0]}"`,
+          { env: { DOCKER_HOST: cluster.manager.dockerHost } }
+        )
+        assert.deepStrictEqual([pipe.stdout.toString(), pipe.stderr], ["y\n141\n", ""])
+      })
+    )
+
+    for (const [signal, code] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+      ["SIGHUP", 129]
+    ] as const) {
+      it.effect(`${signal}: ${code}, and the command is ended`, () =>
+        Effect.gen(function* () {
+          const { cluster, web } = yield* both
+          const result = yield* program(
+            "task-exec.cjs",
+            [...flags, web.target(web[pick]), "sh", "-c", "echo up; sleep 7654"],
+            {
+              env: { DOCKER_HOST: cluster.manager.dockerHost },
+              onOutput: (output, kill) => output === "up\n" && kill(signal)
+            }
+          )
+          assert.deepStrictEqual(
+            [result.code, result.signal, result.stdout.toString(), result.stderr],
+            [code, null, "up\n", ""]
+          )
+          assert.strictEqual((yield* sh("while ps | grep -q 'sleep 765[4]'; do sleep 0.1; done")).code, 0)
+        })
+      )
+    }
+  })
+}
+
+const both = Effect.gen(function* () {
+  return { cluster: yield* SwarmCluster, web: yield* Web }
+})

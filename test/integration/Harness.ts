@@ -1,0 +1,129 @@
+/** What the tests on a real swarm share: the swarm, a service to run commands in, the command itself, the leak check. */
+import { spawn } from "node:child_process"
+import { createHash } from "node:crypto"
+import { once } from "node:events"
+import { join } from "node:path"
+import { afterEach } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { assertNothingLeft } from "../cluster/Leftovers.ts"
+import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
+import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+
+const dist = join(import.meta.dirname, "..", "..", "dist")
+
+/** What a process did. */
+export interface ProcessResult {
+  /** Null if a signal ended it. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: Buffer
+  readonly stderrBytes: Buffer
+  /** `stderrBytes` as text. */
+  readonly stderr: string
+}
+
+/** How a process is to be run. */
+export interface ProcessOptions {
+  /** Added to, or with `undefined` taken from, the environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly input?: string
+  /** Called with everything that came on standard output so far. */
+  readonly onOutput?: (output: string, kill: (signal: NodeJS.Signals) => void) => void
+}
+
+/** Runs a program of the built package and collects what it says. Interruption kills it. */
+export const program = (file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
+  run([process.execPath, join(dist, file), ...args], options)
+
+/** Runs a script with bash; in it `task-exec` is the built command. */
+export const shell = (script: string, options: ProcessOptions = {}) =>
+  run(["bash", "-c", `task-exec() { "$NODE" "$BUNDLE" "$@"; }; ${script}`], {
+    ...options,
+    env: { ...options.env, NODE: process.execPath, BUNDLE: join(dist, "task-exec.cjs") }
+  })
+
+const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOptions) =>
+  Effect.callback<ProcessResult>((resume) => {
+    const child = spawn(command, args, {
+      env: { ...process.env, ...options.env },
+      stdio: ["pipe", "pipe", "pipe"]
+    })
+    const stdout: Array<Buffer> = []
+    const stderr: Array<Buffer> = []
+    child.stdin.on("error", () => undefined)
+    child.stdin.end(options.input ?? "")
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout.push(chunk)
+      options.onOutput?.(Buffer.concat(stdout).toString(), (signal) => child.kill(signal))
+    })
+    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk))
+    child.on("close", (code, signal) => {
+      const stderrBytes = Buffer.concat(stderr)
+      resume(
+        Effect.succeed({ code, signal, stdout: Buffer.concat(stdout), stderrBytes, stderr: stderrBytes.toString() })
+      )
+    })
+    return Effect.promise(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill("SIGKILL")
+      await once(child, "close")
+    })
+  })
+
+/** A service with one task on each of three nodes, whose manager is the engine that we talk to. */
+export class Web extends Context.Service<
+  Web,
+  {
+    readonly name: string
+    readonly tasks: ReadonlyArray<RunningTask>
+    /** The task on the manager. */
+    readonly local: RunningTask
+    /** A task on another node. */
+    readonly remote: RunningTask
+    /** `web.N` of a task. */
+    readonly target: (task: RunningTask) => string
+    readonly nodeOf: (task: RunningTask) => ClusterNode
+  }
+>()("task-exec/test/Web") {
+  /** Under this name, on the shared swarm. */
+  static readonly layer = (name: string) =>
+    Layer.effect(
+      Web,
+      Effect.gen(function* () {
+        const { image, manager, nodes } = yield* SwarmCluster
+        yield* service(manager.socket, { name, image, replicas: nodes.length })
+        const tasks = yield* waitRunning(manager.socket, name, nodes.length)
+        const local = tasks.find(({ nodeId }) => nodeId === manager.nodeId)
+        const remote = tasks.find(({ nodeId }) => nodeId !== manager.nodeId)
+        if (local === undefined || remote === undefined) return yield* Effect.die("the service is not spread")
+        return Web.of({
+          name,
+          tasks,
+          local,
+          remote,
+          target: ({ slot }) => `${name}.${slot}`,
+          nodeOf: ({ nodeId }) => nodes.find((node) => node.nodeId === nodeId) ?? manager
+        })
+      })
+    ).pipe(Layer.provideMerge(SwarmCluster.layerShared))
+}
+
+/** `task-exec` with these arguments, against the swarm's first manager. */
+export const taskExec = Effect.fn("taskExec")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
+  const { manager } = yield* SwarmCluster
+  return yield* program("task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } })
+})
+
+/** After each test of the file: no service, secret, container or process of ours is left. */
+export const checkLeftovers = (): void => {
+  afterEach(
+    () =>
+      Effect.runPromise(Effect.flatMap(SwarmCluster, assertNothingLeft).pipe(Effect.provide(SwarmCluster.layerShared))),
+    20_000
+  )
+}
+
+/** SHA-256 in hexadecimal. */
+export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")

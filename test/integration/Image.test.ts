@@ -1,0 +1,230 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as Schema from "effect/Schema"
+import { buildImage, type ImageOptions } from "../../adapters/image/Image.ts"
+import { Demux } from "../../src/engine/Demux.ts"
+import type { Endpoint } from "../../src/engine/Endpoint.ts"
+import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { pullImage } from "../cluster/Images.ts"
+import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+
+/** In place of swarm-exec: tells what it sees, in one line, and ends with 7. */
+const probe = `
+const fs = require("node:fs")
+if (process.argv[2] === "preflight") return console.log("{}")
+const attempt = (f) => { try { f(); return "could" } catch (error) { return error.code } }
+const status = fs.readFileSync("/proc/self/status", "utf8")
+const { NODE_ENV, NODE_COMPILE_CACHE } = process.env
+console.log(JSON.stringify({
+  argv: process.argv.slice(2),
+  environment: NODE_ENV,
+  uid: process.getuid(),
+  capabilities: /^CapEff:\\s*(\\S+)$/m.exec(status)[1],
+  noNewPrivileges: /^NoNewPrivs:\\s*(\\d)$/m.exec(status)[1],
+  write: attempt(() => fs.writeFileSync("/opt/task-exec/new", "")),
+  shell: attempt(() => require("node:child_process").execFileSync("sh", ["-c", "true"]))
+}))
+console.error("to stderr")
+process.exitCode = 7
+`
+
+const Seen = Schema.fromJsonString(
+  Schema.Struct({
+    argv: Schema.Array(Schema.String),
+    environment: Schema.String,
+    uid: Schema.Int,
+    capabilities: Schema.String,
+    noNewPrivileges: Schema.String,
+    write: Schema.String,
+    shell: Schema.String
+  })
+)
+const Created = Schema.Struct({ Id: Schema.String })
+const Ended = Schema.Struct({ StatusCode: Schema.Int })
+const Inspected = Schema.Struct({
+  Id: Schema.String,
+  Size: Schema.Int,
+  RootFS: Schema.Struct({ Layers: Schema.Array(Schema.String) }),
+  Config: Schema.Struct({ Labels: Schema.NullOr(Schema.Record(Schema.String, Schema.String)) })
+})
+
+const inspect = (node: ClusterNode, ref: string) => get(node.socket, `/images/${ref}/json`, Inspected)
+
+/** Runs a container under the tightest conditions, to its end. */
+const run = Effect.fnUntraced(function* (
+  node: ClusterNode,
+  config: { readonly Image: string; readonly Cmd: ReadonlyArray<string>; readonly Env?: ReadonlyArray<string> }
+) {
+  const body = {
+    ...config,
+    HostConfig: {
+      ReadonlyRootfs: true,
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+      NetworkMode: "none"
+    }
+  }
+  const { Id } = yield* Effect.acquireRelease(post(node.socket, "/containers/create", Created, { body }), ({ Id }) =>
+    Effect.orDie(remove(node.socket, `/containers/${Id}?force=1`))
+  )
+  yield* request(node.socket, "POST", `/containers/${Id}/start`)
+  const { StatusCode } = yield* post(node.socket, `/containers/${Id}/wait`, Ended)
+  const query = { stdout: "1", stderr: "1" }
+  const pieces = new Demux().push(yield* request(node.socket, "GET", `/containers/${Id}/logs`, { query }))
+  const text = (channel: string) =>
+    Buffer.concat(pieces.filter((piece) => piece.channel === channel).map(({ data }) => data)).toString()
+  return { code: StatusCode, stdout: text("stdout"), stderr: text("stderr") }
+})
+
+const endpoint = (node: ClusterNode): Endpoint => ({ _tag: "Unix", path: node.socket })
+
+/** Builds on the manager, with a program of our own in it. */
+const build = Effect.fnUntraced(
+  function* (program: string, options: Omit<ImageOptions, "endpoint" | "bundle">) {
+    const { manager } = yield* SwarmCluster
+    const folder = yield* Effect.acquireRelease(
+      Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-image-"))),
+      (path) => Effect.promise(() => rm(path, { recursive: true }))
+    )
+    const bundle = join(folder, "bundle.cjs")
+    yield* Effect.promise(() => writeFile(bundle, program))
+    return yield* buildImage({ endpoint: endpoint(manager), bundle, ...options })
+  },
+  Effect.provide(Logger.layer([]))
+)
+
+layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 60_000, excludeTestServices: true })("the image", (it) => {
+  it.effect("is built without a registry, small, and labelled", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const image = yield* build(probe, { ref: "task-exec:test", base: "scratch" })
+      const { Id, Size, Config } = yield* inspect(manager, "task-exec:test")
+      assert.match(image.base, /^task-exec-base:[0-9a-f]{16}$/)
+      assert.deepStrictEqual(image, { ref: "task-exec:test", id: Id, size: Size, base: image.base })
+      assert.isBelow(Size, 200e6)
+      assert.strictEqual(Config.Labels?.["org.opencontainers.image.title"], "task-exec")
+      assert.match(Config.Labels?.["org.opencontainers.image.version"] ?? "", /^\d+\.\d+\.\d+/)
+    })
+  )
+
+  it.effect("runs swarm-exec with its arguments, read-only, without capabilities and without a shell", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const argv = ["task-exec", "x1y2", "sh", "-c", 'echo "$HOME"', "", "--version", "ünï"]
+      const { code, stdout, stderr } = yield* run(manager, { Image: "task-exec:test", Cmd: argv })
+      assert.strictEqual(stderr, "to stderr\n")
+      assert.deepStrictEqual(yield* Schema.decodeEffect(Seen)(stdout), {
+        argv,
+        environment: "production",
+        uid: 0,
+        capabilities: "0000000000000000",
+        noNewPrivileges: "1",
+        write: "EROFS",
+        shell: "ENOENT"
+      })
+      assert.strictEqual(code, 7)
+    })
+  )
+
+  it.effect("starts from the compile cache that was written when it was built", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const Env = ["NODE_DEBUG_NATIVE=COMPILE_CACHE"]
+      const { stderr } = yield* run(manager, { Image: "task-exec:test", Cmd: ["x"], Env })
+      assert.match(stderr, /swarm-exec\.cjs.*was accepted/)
+      assert.match(stderr, /swarm-exec\.cjs because cache was the same/)
+    })
+  )
+
+  it.effect("is not built again when nothing has changed", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const before = yield* inspect(manager, "task-exec:test")
+      const again = yield* build(probe, { ref: "task-exec:again", base: "scratch" })
+      const base = yield* inspect(manager, again.base)
+      const other = yield* build(probe, { ref: "task-exec:other", base: "scratch" })
+      assert.strictEqual(again.id, before.Id)
+      assert.strictEqual(other.id, before.Id)
+      assert.strictEqual((yield* inspect(manager, other.base)).Id, base.Id)
+    })
+  )
+
+  it.effect("has only its last layers anew when the program has changed", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const before = yield* inspect(manager, "task-exec:test")
+      yield* build(`${probe}// changed`, { ref: "task-exec:changed", base: "scratch" })
+      const after = yield* inspect(manager, "task-exec:changed")
+      const shared = after.RootFS.Layers.filter((digest, index) => before.RootFS.Layers[index] === digest)
+      assert.notStrictEqual(after.Id, before.Id)
+      assert.strictEqual(shared.length, after.RootFS.Layers.length - 2)
+    })
+  )
+
+  it.effect("takes the base that TASK_EXEC_BASE names, unless it is told another", () =>
+    Effect.gen(function* () {
+      const { base } = yield* build(probe, { ref: "task-exec:test", base: "scratch" })
+      const variables = ConfigProvider.fromEnvRecord({ TASK_EXEC_BASE: base })
+      const image = yield* build(probe, { ref: "task-exec:env" }).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, variables)
+      )
+      assert.strictEqual(image.base, base)
+    })
+  )
+
+  it.effect("is pushed, and runs elsewhere by its digest", () =>
+    Effect.gen(function* () {
+      const { registry, nodes } = yield* SwarmCluster
+      const worker = nodes.find(({ role }) => role === "worker")
+      assert.isDefined(worker)
+      const ref = `${registry}/task-exec:test`
+      const { pinned = "", id } = yield* build(probe, { ref, base: "scratch", push: true })
+      assert.match(pinned, new RegExp(`^${registry}/task-exec@sha256:[0-9a-f]{64}$`))
+      yield* pullImage(worker.socket, ref)
+      assert.strictEqual((yield* inspect(worker, pinned)).Id, id)
+      const { code, stdout } = yield* run(worker, { Image: pinned, Cmd: ["there"] })
+      assert.deepStrictEqual((yield* Schema.decodeEffect(Seen)(stdout)).argv, ["there"])
+      assert.strictEqual(code, 7)
+    })
+  )
+
+  it.effect("is not made of a program that the base cannot run, and what the program said is told", () =>
+    Effect.gen(function* () {
+      const program = 'console.error("this Node is\\ntoo old"); process.exitCode = 3'
+      const error = yield* Effect.flip(build(program, { ref: "task-exec:broken", base: "scratch" }))
+      assert.match(
+        error.message,
+        /could not build task-exec:broken: .*returned a non-zero code: 3; this Node is too old$/
+      )
+    })
+  )
+
+  it.effect("says which base cannot be had, which registry not be pushed to, which engine not be reached", () =>
+    Effect.gen(function* () {
+      const { registry } = yield* SwarmCluster
+      const noBase = yield* Effect.flip(build(probe, { ref: "task-exec:x", base: `${registry}/nobody/nothing:1` }))
+      assert.match(noBase.message, /could not pull [\d.:]+\/nobody\/nothing:1: /)
+      const nowhere = { ref: "127.0.0.1:1/task-exec:x", base: "scratch", push: true }
+      const noRegistry = yield* Effect.flip(build(probe, nowhere))
+      assert.match(noRegistry.message, /could not push 127\.0\.0\.1:1\/task-exec:x: .*connection refused/)
+      const bundle = import.meta.filename
+      const gone: Endpoint = { _tag: "Unix", path: "/nonexistent/docker.sock" }
+      const noEngine = yield* Effect.flip(buildImage({ endpoint: gone, ref: "task-exec:x", base: "scratch", bundle }))
+      assert.match(noEngine.message, /\/nonexistent\/docker\.sock does not exist/)
+    })
+  )
+
+  it.effect("is not built without its program", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const options = { endpoint: endpoint(manager), ref: "task-exec:x", bundle: "/nonexistent.cjs" }
+      const error = yield* Effect.flip(buildImage(options))
+      assert.strictEqual(error.message, 'there is no /nonexistent.cjs: run "npm run build" first')
+    })
+  )
+})

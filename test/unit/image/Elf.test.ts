@@ -1,0 +1,67 @@
+import { readFileSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import * as Result from "effect/Result"
+import { parseElf, withoutSymbols } from "../../../adapters/image/Elf.ts"
+import { elfFile } from "./elfFile.ts"
+
+const loader = "/lib64/ld-linux-x86-64.so.2"
+
+describe("Elf", () => {
+  it("reads a program", () => {
+    const file = elfFile({ interpreter: loader, needed: ["libm.so.6", "libc.so.6"], symbols: 1000 })
+    assert.deepStrictEqual(
+      parseElf(file),
+      Result.succeed({
+        machine: 62,
+        interpreter: loader,
+        needed: ["libm.so.6", "libc.so.6"],
+        loadedBytes: file.length - 1000
+      })
+    )
+  })
+
+  it("reads a library that needs nothing", () => {
+    const elf = Result.getOrThrow(parseElf(elfFile({ machine: 183 })))
+    assert.deepInclude(elf, { machine: 183, interpreter: undefined, needed: [] })
+  })
+
+  it("reads bytes that begin in the middle of a larger buffer", () => {
+    const file = elfFile({ interpreter: loader, needed: ["libc.so.6"] })
+    const inside = Buffer.concat([Buffer.alloc(13, 1), file]).subarray(13)
+    assert.deepStrictEqual(parseElf(new Uint8Array(inside.buffer, inside.byteOffset, inside.length)), parseElf(file))
+  })
+
+  it("leaves out symbols, and the table that leads to them", () => {
+    const file = elfFile({ interpreter: loader, needed: ["libc.so.6"], symbols: 500 })
+    const before = Buffer.from(file)
+    const elf = Result.getOrThrow(parseElf(file))
+    const stripped = Buffer.concat(withoutSymbols(file, elf))
+    assert.strictEqual(stripped.length, file.length - 500)
+    assert.deepStrictEqual(parseElf(stripped), Result.succeed(elf))
+    assert.deepStrictEqual(
+      [stripped.readBigUInt64LE(40), stripped.readUInt16LE(60), stripped.readUInt16LE(62)],
+      [0n, 0, 0]
+    )
+    assert.isTrue(file.equals(before), "the original is as it was")
+  })
+
+  it("refuses what is no 64-bit little-endian ELF file, or only the beginning of one", () => {
+    const file = elfFile({ interpreter: loader, needed: ["libc.so.6"] })
+    const narrow = Buffer.from(file).fill(1, 4, 5)
+    const cases = [Buffer.alloc(0), Buffer.from("#!/bin/sh\n".repeat(20)), narrow, file.subarray(0, 100)]
+    for (const bytes of cases) {
+      const result = parseElf(bytes)
+      assert.isTrue(Result.isFailure(result))
+      if (Result.isFailure(result)) assert.match(result.failure.message, /^not a 64-bit little-endian ELF file: ./)
+    }
+  })
+
+  it.skipIf(process.platform !== "linux")("reads the Node that runs this", () => {
+    const file = readFileSync(process.execPath)
+    const elf = Result.getOrThrow(parseElf(file))
+    assert.match(elf.interpreter ?? "", /^\/lib/)
+    assert.isTrue(elf.needed.some((name) => name.startsWith("libc.")))
+    assert.isAbove(elf.loadedBytes, file.length / 2)
+    assert.isAtMost(elf.loadedBytes, file.length)
+  })
+})

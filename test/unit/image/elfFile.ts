@@ -1,0 +1,51 @@
+/** What a made-up program or library is to say of itself. */
+export interface ElfFile {
+  readonly machine?: number
+  readonly interpreter?: string
+  readonly needed?: ReadonlyArray<string>
+  /** Bytes of symbols behind what is loaded. */
+  readonly symbols?: number
+}
+
+/** As much of an ELF file as a reader of its headers looks at: the header, up to three segments, symbols. */
+export const elfFile = ({ machine = 62, interpreter, needed = [], symbols = 0 }: ElfFile): Buffer => {
+  const loader = Buffer.from(interpreter === undefined ? "" : `${interpreter}\0`)
+  const strings = Buffer.from(`\0${needed.map((name) => `${name}\0`).join("")}`)
+  const headers = 64 + 3 * 56
+  // Where in memory the file is to be: reading it as if addresses were offsets must not work by chance.
+  const base = 0x40_0000n
+  const dynamicAt = headers + loader.length + strings.length
+  const dynamic = Buffer.alloc((needed.length + 2) * 16)
+  let offset = 1n
+  needed.forEach((name, index) => {
+    dynamic.writeBigUInt64LE(1n, index * 16)
+    dynamic.writeBigUInt64LE(offset, index * 16 + 8)
+    offset += BigInt(name.length + 1)
+  })
+  dynamic.writeBigUInt64LE(5n, needed.length * 16)
+  dynamic.writeBigUInt64LE(base + BigInt(headers + loader.length), needed.length * 16 + 8)
+
+  const header = Buffer.alloc(headers)
+  header.write("\x7fELF\x02\x01\x01", "latin1")
+  header.writeUInt16LE(machine, 18)
+  header.writeBigUInt64LE(64n, 32)
+  header.writeBigUInt64LE(0xabcdn, 40)
+  header.writeUInt16LE(56, 54)
+  header.writeUInt16LE(3, 56)
+  header.writeUInt16LE(9, 60)
+  header.writeUInt16LE(8, 62)
+  const loaded = dynamicAt + dynamic.length
+  const segments: ReadonlyArray<readonly [type: number, offset: number, bytes: number]> = [
+    [interpreter === undefined ? 0 : 3, headers, loader.length],
+    [1, 0, loaded],
+    [2, dynamicAt, dynamic.length]
+  ]
+  segments.forEach(([type, at, bytes], index) => {
+    const entry = 64 + index * 56
+    header.writeUInt32LE(type, entry)
+    header.writeBigUInt64LE(BigInt(at), entry + 8)
+    header.writeBigUInt64LE(base + BigInt(at), entry + 16)
+    header.writeBigUInt64LE(BigInt(bytes), entry + 32)
+  })
+  return Buffer.concat([header, loader, strings, dynamic, Buffer.alloc(symbols, 0xee)])
+}

@@ -1,0 +1,64 @@
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+
+const mainFile = fileURLToPath(new URL("../../../adapters/image/main.ts", import.meta.url))
+
+/** Runs `npm run image --` with these arguments, on a machine without an engine. */
+const image = (...argv: ReadonlyArray<string>) =>
+  Effect.callback<{ readonly code: unknown; readonly stdout: string; readonly stderr: string }>((resume) => {
+    const env = { ...process.env, DOCKER_HOST: "unix:///nonexistent/docker.sock" }
+    execFile(process.execPath, [mainFile, ...argv], { env }, (error, stdout, stderr) =>
+      resume(Effect.succeed({ code: error === null ? 0 : error.code, stdout, stderr }))
+    )
+  })
+
+/** Each run of Node takes a while on a busy machine. */
+const patience = 30_000
+
+describe("npm run image", () => {
+  it.live(
+    "helps",
+    () =>
+      Effect.gen(function* () {
+        const { code, stdout, stderr } = yield* image("--help")
+        assert.match(stdout, /^Usage: npm run image -- REF/)
+        assert.deepStrictEqual([code, stderr], [0, ""])
+      }),
+    patience
+  )
+
+  it.live(
+    "answers wrong usage with one line and 2",
+    () =>
+      Effect.gen(function* () {
+        const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
+          [[], /^error: one REF is wanted, not 0 .*\n$/],
+          [["a", "b"], /^error: one REF is wanted, not 2 .*\n$/],
+          [["a", "--bsae", "b"], /^error: Unknown option '--bsae'.*\n$/],
+          [["Upper:case"], /^error: cannot name an image "Upper:case": .*\n$/]
+        ]
+        const results = yield* Effect.forEach(cases, ([argv]) => image(...argv), { concurrency: 2 })
+        results.forEach(({ code, stdout, stderr }, index) => {
+          assert.match(stderr, cases[index]?.[1] ?? /^$/)
+          assert.deepStrictEqual([code, stdout], [2, ""])
+        })
+      }),
+    patience
+  )
+
+  it.live(
+    "answers with one line and 1 when it cannot: no bundle yet, or no engine",
+    () =>
+      Effect.gen(function* () {
+        const { code, stdout, stderr } = yield* image("task-exec:test", "--base", "scratch")
+        assert.match(
+          stderr,
+          /^error: (there is no dist\/swarm-exec\.cjs: run "npm run build" first|no connection to .*)\n$/
+        )
+        assert.deepStrictEqual([code, stdout], [1, ""])
+      }),
+    patience
+  )
+})
