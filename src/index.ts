@@ -1,1 +1,68 @@
-export {}
+/**
+ * `docker service exec`: run a command in the container of any Docker Swarm task, on any node, from any manager.
+ *
+ * Start with {@link TaskExec}; its stages are there one by one too.
+ */
+
+export { type ExecRequest, InvalidRequest } from "./ExecRequest.ts"
+export { DockerEngine, type DockerEngineOptions, type DockerEngineShape } from "./engine/DockerEngine.ts"
+export { Endpoint } from "./engine/Endpoint.ts"
+export {
+  EngineError,
+  type EngineFailure,
+  EngineUnreachable,
+  InvalidEndpoint,
+  NotSwarmManager,
+  type SwarmFailure,
+  UnexpectedReply
+} from "./engine/EngineErrors.ts"
+export type { ExecEvent } from "./executor/ExecEvent.ts"
+export { ExecSpec } from "./executor/ExecSpec.ts"
+export { Executor } from "./executor/Executor.ts"
+export {
+  CommandNotFound,
+  CommandNotStarted,
+  ContainerNotRunning,
+  ContainerStopped,
+  Ending,
+  ExecutorError,
+  OutcomeUnknown,
+  TimedOut
+} from "./executor/ExecutorErrors.ts"
+export { type EndRun, type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
+export { labelKeys, type Ownership } from "./Labels.ts"
+export { checkNode, type Helper, type HelperOptions, type HelperStartError, openHelper } from "./route/Helper.ts"
+export {
+  HelperFailed,
+  HelperImageUnavailable,
+  HelperNotPlaced,
+  HelperRefused,
+  HelperRejected,
+  NodeUnavailable,
+  RequestTooLarge,
+  RouteUnavailable
+} from "./route/HelperErrors.ts"
+export { defaultImage, HelperImage } from "./route/HelperImage.ts"
+export { HelperRequest } from "./route/HelperRequest.ts"
+export { execByHelper } from "./route/HelperRoute.ts"
+export { chooseRoute, type Route, Via } from "./route/Route.ts"
+export {
+  collectLimit,
+  type ExecResult,
+  OutputTooLarge,
+  TaskExec,
+  type TaskExecError,
+  type TaskExecEvent
+} from "./TaskExec.ts"
+export {
+  Candidate,
+  type LookupError,
+  lookupTask,
+  type ResolvedTask,
+  TaskAmbiguous,
+  type TaskNode,
+  TaskNotFound,
+  TaskNotRunning
+} from "./target/Lookup.ts"
+export { InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
+export { version } from "./Version.ts"

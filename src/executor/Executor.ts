@@ -17,6 +17,7 @@ import * as Stream from "effect/Stream"
 import { Demux, DemuxError } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
+import { Brake } from "../internal/Brake.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import { type ExecSpec, runVariable } from "./ExecSpec.ts"
 import {
@@ -28,7 +29,6 @@ import {
   OutcomeUnknown,
   TimedOut
 } from "./ExecutorErrors.ts"
-import { OutputBrake } from "./OutputBrake.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
 
 /** How long the engine may take to start a command. */
@@ -101,7 +101,7 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
 
   const connection = yield* engine.startExec(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
-  const brake = new OutputBrake()
+  const brake = new Brake()
 
   const run = Effect.gen(function* () {
     if (!(yield* whetherItRan(engine, execId))) {
@@ -201,7 +201,7 @@ const pump = (
   execId: string,
   output: ByteStream,
   queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
-  brake: OutputBrake
+  brake: Brake
 ) => {
   const demux = new Demux()
   const take = (chunk: Uint8Array) =>
@@ -229,7 +229,7 @@ const pump = (
  * brake is on it also looks for the command's end, as from then on the engine must be read at full speed; an engine
  * that waits for its output to be read does not answer, which tells as much.
  */
-const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake: OutputBrake) {
+const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake: Brake) {
   const running = engine.inspectExec(execId).pipe(
     Effect.map((exec) => exec.Running),
     // Gone, or its container is: not running. What that means is for awaitExit to find out.

@@ -186,7 +186,6 @@ const isDown = (engine: DockerEngine["Service"], node: TaskNode) =>
 
 const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], service: string, node: TaskNode) {
   while (true) {
-    yield* Effect.sleep("1 second")
     const found = yield* helperTask(engine, service).pipe(
       // Somebody removed the service.
       Effect.catchIf(isNotFound, () => Effect.succeed(undefined))
@@ -195,5 +194,6 @@ const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"],
     const { State, Message, Err } = found.Status
     if (isFinalTaskState(State)) return `${State}: ${Err ?? Message}`
     if (yield* isDown(engine, node)) return `node ${node.hostname} is down`
+    yield* Effect.sleep("1 second")
   }
 })

@@ -65,11 +65,15 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
 /** The helper ended before it took the request. */
 export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFailed", {
   node: Schema.String,
+  image: Schema.String,
   /** Swarm's words, and the last of what the helper wrote. */
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the helper on node ${this.node} failed before it ran the command: ${this.detail}`
+    return (
+      `the helper on node ${this.node} failed before it ran the command: ${this.detail} ` +
+      `(is ${this.image} an image of task-exec?)`
+    )
   }
 }
 

@@ -70,7 +70,8 @@ const open = Effect.fnUntraced(function* (options: HelperOptions) {
   const missingEnd = Effect.gen(function* () {
     if (received.isComplete()) return
     const detail = [lastWords, received.noise()].filter((text) => text !== "").join("; ")
-    if (!greeted && lastWords.startsWith("failed")) return yield* new HelperFailed({ node, detail })
+    if (!greeted && lastWords.startsWith("failed"))
+      return yield* new HelperFailed({ node, image: options.image, detail })
     return yield* new OutcomeUnknown({ detail: `the helper on node ${node} went away without a report (${detail})` })
   })
   return Stream.concat(

@@ -12,20 +12,21 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DemuxError } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { Brake } from "../internal/Brake.ts"
 import type { Frame } from "./Frame.ts"
 import { FrameReader } from "./FrameReader.ts"
 
 /** How long a running sender may be silent before the log is opened again. */
 const missedStart = 400
 /** How long the log's last lines may take after the sender's end. */
-const lastLines = 700
+const lastLines = 300
 /** How often the whole log is read after the sender's end. */
-const finalReads = 6
+const finalReads = 3
 /** Readings in a row without a new frame. */
 const maxFruitless = 20
-/** Frames that wait for the consumer; each is 9 KiB at most. */
-const queued = 256
+/** How long a log that is read to its end may be silent. */
+const silence = 10_000
 
 /** What is known of the sender from elsewhere. */
 export interface Sender<E> {
@@ -47,13 +48,17 @@ export interface Received<E> {
   readonly noise: () => string
 }
 
+const sizeOf = (frame: Frame): number => (frame._tag === "Stdout" || frame._tag === "Stderr" ? frame.data.length : 0)
+
 /** Receives the frames of one sender. The scope ends the reading. */
 export const receive = Effect.fnUntraced(function* <E>(
   sender: Sender<E>
 ): Effect.fn.Return<Received<E | SwarmFailure>, never, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const reader = new FrameReader()
-  const queue = yield* Queue.bounded<Frame, E | SwarmFailure | Cause.Done>(queued)
+  const queue = yield* Queue.unbounded<Frame, E | SwarmFailure | Cause.Done>()
+  const brake = new Brake()
+  let chunks = 0
 
   // A stream that is cut in the middle of a record is a broken connection: the log is read again.
   const push = (chunk: Uint8Array) => {
@@ -64,19 +69,36 @@ export const receive = Effect.fnUntraced(function* <E>(
       throw error
     }
   }
+  // What the reader accepted is in the queue before anything can interrupt; only then the consumer is waited for.
   const take = (chunk: Uint8Array) =>
     Effect.suspend(() => {
+      chunks++
       const frames = push(chunk)
       if (frames === undefined) return Effect.succeed(false)
-      return Effect.as(Queue.offerAll(queue, frames), !reader.complete && !reader.gap)
+      for (const frame of frames) brake.held(sizeOf(frame))
+      Queue.offerAllUnsafe(queue, frames)
+      return Effect.as(brake.wait, !reader.complete && !reader.gap)
     })
+
+  /** Done when nothing came for so long, and not because the consumer is slow. */
+  const idle = Effect.fnUntraced(function* (millis: number) {
+    let before: number
+    do {
+      before = chunks
+      yield* Effect.sleep(millis)
+    } while (chunks !== before || brake.isOn)
+  })
 
   const read = (follow: boolean) =>
     Effect.gen(function* () {
       const log = yield* engine.serviceLogs(sender.service, { follow })
       reader.reopened()
       yield* Stream.runForEachWhile(log, take)
-    }).pipe(Effect.scoped)
+    }).pipe(
+      Effect.scoped,
+      // Somebody removed the service: there is no log any more.
+      Effect.catchIf(isNotFound, () => Effect.void)
+    )
 
   const silent = sender.running.pipe(
     Effect.andThen(Effect.sleep(missedStart)),
@@ -101,14 +123,14 @@ export const receive = Effect.fnUntraced(function* <E>(
 
   const afterEnd = Effect.gen(function* () {
     yield* sender.ended
-    yield* Effect.sleep(lastLines)
+    yield* idle(lastLines)
   })
 
   const everything = Effect.gen(function* () {
     yield* Effect.raceFirst(live, afterEnd)
     for (let tries = 0; !reader.complete && tries < finalReads; tries++) {
-      yield* read(false).pipe(Effect.timeoutOption("10 seconds"))
-      if (!reader.complete) yield* Effect.sleep(300)
+      yield* read(false).pipe(Effect.raceFirst(idle(silence)))
+      if (!reader.complete) yield* Effect.sleep(lastLines)
     }
   })
 
@@ -120,7 +142,12 @@ export const receive = Effect.fnUntraced(function* <E>(
     Effect.forkScoped
   )
   return {
-    frames: Stream.fromQueue(queue),
+    frames: Stream.fromQueue(queue).pipe(
+      Stream.mapArray((frames) => {
+        for (const frame of frames) brake.taken(sizeOf(frame))
+        return frames
+      })
+    ),
     isComplete: () => reader.complete,
     noise: () => reader.noise.trim()
   }

@@ -1,6 +1,7 @@
 /**
- * Keeps the memory of a run bounded: counts the bytes that wait for the consumer and holds the reader back above a
- * limit, until it is released for good at the command's end.
+ * Keeps the memory of a run bounded: counts the bytes that wait for the consumer and holds the producer back above a
+ * limit. Unlike a bounded queue it never has bytes in flight: what was put in is in, also when the waiting is
+ * interrupted.
  */
 import type * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -9,7 +10,7 @@ const high = 8 * 1024 * 1024
 const low = high / 2
 
 /** One for each run. */
-export class OutputBrake {
+export class Brake {
   /** Bytes that came in altogether. */
   total = 0
   private waiting = 0
@@ -37,7 +38,7 @@ export class OutputBrake {
     if (this.waiting < low) Latch.openUnsafe(this.latch)
   }
 
-  /** From now on nothing is held back. */
+  /** From now on nothing is held back: at a command's end the engine waits for nobody. */
   release(): void {
     this.released = true
     Latch.openUnsafe(this.latch)

@@ -1,0 +1,179 @@
+/**
+ * Where the engine is: what `DOCKER_HOST` says, as data.
+ */
+import { homedir } from "node:os"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { InvalidEndpoint } from "./EngineErrors.ts"
+
+const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 65535 })))
+
+/** An address at which a Docker engine may answer. Make one with `parse`. */
+export const Endpoint = Schema.TaggedUnion({
+  /** A socket in the file system. */
+  Unix: { path: Schema.NonEmptyString },
+  /** Plain HTTP: whoever can reach it is root on that machine. */
+  Tcp: { host: Schema.NonEmptyString, port: Port, basePath: Schema.String },
+  /** HTTP over TLS. */
+  Tls: {
+    host: Schema.NonEmptyString,
+    port: Port,
+    basePath: Schema.String,
+    /** Folder with ca.pem, cert.pem and key.pem; absent: the system's authorities, and no client certificate. */
+    certPath: Schema.optionalKey(Schema.NonEmptyString)
+  },
+  /** `ssh … docker system dial-stdio` on that machine, with the user's own ssh set-up. */
+  Ssh: {
+    host: Schema.NonEmptyString,
+    user: Schema.optionalKey(Schema.NonEmptyString),
+    port: Schema.optionalKey(Port),
+    /** The socket over there, when it is not the default one. */
+    path: Schema.optionalKey(Schema.NonEmptyString)
+  }
+})
+export type Endpoint = typeof Endpoint.Type
+
+/** Where the engine is when nobody says otherwise. */
+export const defaultEndpoint: Endpoint = { _tag: "Unix", path: "/var/run/docker.sock" }
+
+/** How `tcp://` and `https://` are to be secured. */
+export interface TlsSettings {
+  /** Does `tcp://` mean TLS? The docker CLI's `DOCKER_TLS_VERIFY`. */
+  readonly verify: boolean
+  /** Folder with ca.pem, cert.pem and key.pem. Absent with `verify` off: `https://` uses the system's authorities. */
+  readonly certPath?: string
+}
+
+const schemes = "unix:///path, tcp://host[:port], https://host[:port], ssh://[user@]host[:port]"
+
+const hostName = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_](?:[A-Za-z0-9._-]*)))?(?::(\d{1,5}))?(\/[^\s?#]*)?$/
+
+/** `host[:port][/path]`, the host possibly an IPv6 address in brackets. Says what is wrong in words. */
+const authority = (text: string): Result.Result<{ host?: string; port?: number; path: string }, string> => {
+  const match = hostName.exec(text)
+  if (match === null) return Result.fail(`"${text}" is not host:port`)
+  const [, v6, name, digits, path = ""] = match
+  const host = v6 ?? name
+  const port = digits === undefined ? undefined : Number(digits)
+  if (port !== undefined && (port < 1 || port > 65535)) return Result.fail(`there is no port ${digits}`)
+  return Result.succeed({
+    ...(host === undefined ? {} : { host }),
+    ...(port === undefined ? {} : { port }),
+    path: path.replace(/\/+$/, "")
+  })
+}
+
+const withPassword = /^[^/@]*:.*@/
+
+/** A password that somebody put into an address must not travel on into a log. */
+const withoutPassword = (text: string): string => text.replace(/([^\s/@:"]*):(?!\/\/)\S*@/g, "$1:***@")
+
+/**
+ * Reads what the docker CLI accepts in `DOCKER_HOST`. Empty text is the default socket; without a scheme it is
+ * `host[:port]`. Port 2375, with TLS 2376.
+ *
+ * One address only. A list of managers, separated by commas, may come to mean "the first that answers"; today it is
+ * refused.
+ */
+export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, InvalidEndpoint> => {
+  const address = text.trim()
+  const invalid = (detail: string) =>
+    Result.fail(new InvalidEndpoint({ endpoint: withoutPassword(address), detail: withoutPassword(detail) }))
+
+  if (address === "") return Result.succeed(defaultEndpoint)
+  if (address.includes(",")) return invalid("one address only")
+  const [, scheme = "tcp", rest = ""] = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/)?(.*)$/s.exec(address) ?? []
+  if (!address.includes("://") && address.startsWith("/")) return invalid(`a socket is written unix://${address}`)
+
+  switch (scheme.toLowerCase()) {
+    case "unix": {
+      if (rest === "") return Result.succeed(defaultEndpoint)
+      if (!rest.startsWith("/")) return invalid(`the path must be absolute, as in unix:///${rest}`)
+      if (rest.includes("\0")) return invalid("there is a NUL in the path")
+      return Result.succeed({ _tag: "Unix", path: rest })
+    }
+    case "tcp":
+    case "http":
+    case "https": {
+      const secure = scheme.toLowerCase() === "https" || (scheme.toLowerCase() === "tcp" && tls.verify)
+      if (scheme.toLowerCase() === "http" && tls.verify)
+        return invalid("DOCKER_TLS_VERIFY asks for TLS and http:// for none; write tcp:// or https://")
+      const parsed = authority(rest)
+      if (Result.isFailure(parsed)) return invalid(parsed.failure)
+      const { host = "127.0.0.1", port = secure ? 2376 : 2375, path } = parsed.success
+      return Result.succeed(
+        secure
+          ? {
+              _tag: "Tls",
+              host,
+              port,
+              basePath: path,
+              ...(tls.certPath === undefined ? {} : { certPath: tls.certPath })
+            }
+          : { _tag: "Tcp", host, port, basePath: path }
+      )
+    }
+    case "ssh": {
+      if (withPassword.test(rest)) return invalid("ssh takes no password from here; use a key or an agent")
+      const [, user, machine = ""] = /^(?:([^@/]*)@)?(.*)$/s.exec(rest) ?? []
+      // What starts with "-" would be an option to ssh.
+      if (user !== undefined && !/^[^\s-][^\s]*$/.test(user)) return invalid(`"${user}" is not a user name`)
+      const parsed = authority(machine)
+      if (Result.isFailure(parsed)) return invalid(parsed.failure)
+      const { host, port, path } = parsed.success
+      if (host === undefined) return invalid("the host is missing")
+      return Result.succeed({
+        _tag: "Ssh",
+        host,
+        ...(user === undefined ? {} : { user }),
+        ...(port === undefined ? {} : { port }),
+        ...(path === "" ? {} : { path })
+      })
+    }
+    case "npipe":
+      return invalid("named pipes of Windows are not supported; Swarm managers are reached with tcp:// or ssh://")
+    case "fd":
+      return invalid("fd:// is an address for an engine to listen at, not one to connect to; use its unix:// socket")
+    default:
+      return invalid(`"${scheme}" is none of the known kinds: ${schemes}`)
+  }
+}
+
+/** An endpoint as text that `parse` reads back (with the same TLS settings), for messages. */
+export const format = (endpoint: Endpoint): string => {
+  const bracketed = (host: string) => (host.includes(":") ? `[${host}]` : host)
+  switch (endpoint._tag) {
+    case "Unix":
+      return `unix://${endpoint.path}`
+    case "Tcp":
+      return `tcp://${bracketed(endpoint.host)}:${endpoint.port}${endpoint.basePath}`
+    case "Tls":
+      return `https://${bracketed(endpoint.host)}:${endpoint.port}${endpoint.basePath}`
+    case "Ssh":
+      return [
+        "ssh://",
+        endpoint.user === undefined ? "" : `${endpoint.user}@`,
+        bracketed(endpoint.host),
+        endpoint.port === undefined ? "" : `:${endpoint.port}`,
+        endpoint.path ?? ""
+      ].join("")
+  }
+}
+
+const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
+
+/**
+ * The endpoint that the environment names, as the docker CLI reads it: DOCKER_HOST; DOCKER_TLS_VERIFY, on with any text
+ * ("0" too); DOCKER_CERT_PATH, when TLS is on and it is unset DOCKER_CONFIG or ~/.docker. `host` goes before DOCKER_HOST.
+ */
+export const fromEnvironment = Effect.fnUntraced(function* (
+  host?: string
+): Effect.fn.Return<Endpoint, InvalidEndpoint | Config.ConfigError> {
+  const verify = (yield* text("DOCKER_TLS_VERIFY")) !== ""
+  const given = (yield* text("DOCKER_CERT_PATH")) || (verify ? yield* text("DOCKER_CONFIG") : "")
+  const certPath = given || (verify ? `${(yield* text("HOME")) || homedir()}/.docker` : "")
+  const address = host ?? (yield* text("DOCKER_HOST"))
+  return yield* Effect.fromResult(parse(address, { verify, ...(certPath === "" ? {} : { certPath }) }))
+})

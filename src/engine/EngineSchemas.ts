@@ -1,0 +1,497 @@
+/**
+ * The objects of the Docker Engine API that we read, and only the parts that we read.
+ *
+ * Names are the API's own (https://docs.docker.com/reference/api/engine/), engines 20.10 (API 1.41) up to the newest. Keys
+ * that are not listed are dropped, so newer engines may add what they like. Engines write an empty list, map or pointer as
+ * `null`, or leave it out, differently from version to version: both are read as absent before these schemas see the reply,
+ * lists and maps are then empty. Times are RFC 3339 text with nanoseconds, as the engine writes them; IDs are full length.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+const Text = Schema.String.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed("")))
+const Count = Schema.Int.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(0)))
+const Flag = Schema.Boolean.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(false)))
+const Texts = Schema.Array(Schema.String).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed([])))
+const Labels = Schema.Record(Schema.String, Schema.String).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({})))
+/** Swarm's optimistic lock: an update must name the version that it changes. */
+const Version = Schema.Struct({ Index: Schema.Int })
+
+/** `GET /version`. */
+export const EngineVersion = Schema.Struct({
+  /** Of the engine, such as "28.5.2". */
+  Version: Schema.String,
+  /** The newest API that it speaks, such as "1.51". */
+  ApiVersion: Schema.String,
+  MinAPIVersion: Schema.optionalKey(Schema.String),
+  Os: Text,
+  Arch: Text
+})
+export type EngineVersion = typeof EngineVersion.Type
+
+/** `GET /info`. */
+export const Info = Schema.Struct({
+  /** Of the engine; of no meaning to the swarm, see `Swarm.NodeID`. */
+  ID: Text,
+  /** The machine's host name. */
+  Name: Schema.String,
+  ServerVersion: Schema.String,
+  OSType: Text,
+  /** As the kernel says it, "x86_64". */
+  Architecture: Text,
+  /** Such as "name=rootless", "name=userns", "name=selinux". */
+  SecurityOptions: Texts,
+  Swarm: Schema.Struct({
+    /** Empty when in no swarm. */
+    NodeID: Text,
+    NodeAddr: Text,
+    /** "inactive", "pending", "active", "error", "locked". */
+    LocalNodeState: Text,
+    /** Is it a manager? */
+    ControlAvailable: Flag,
+    Error: Text,
+    RemoteManagers: Schema.Array(Schema.Struct({ NodeID: Text, Addr: Text })).pipe(
+      Schema.withDecodingDefaultTypeKey(Effect.succeed([]))
+    )
+  })
+})
+export type Info = typeof Info.Type
+
+/** The states of a task that swarm knows today, in the order in which a task goes through them. */
+export const knownTaskStates = [
+  "new",
+  "allocated",
+  "pending",
+  "assigned",
+  "accepted",
+  "preparing",
+  "ready",
+  "starting",
+  "running",
+  "complete",
+  "shutdown",
+  "failed",
+  "rejected",
+  "remove",
+  "orphaned"
+] as const
+export type KnownTaskState = (typeof knownTaskStates)[number]
+
+/** Any text, so that a state invented later does not make a task unreadable. */
+export const TaskState = Schema.String
+
+/** Has a task in this state ended for good? A state that we do not know has not. */
+export const isFinalTaskState = (state: string): boolean =>
+  state === "complete" ||
+  state === "shutdown" ||
+  state === "failed" ||
+  state === "rejected" ||
+  state === "remove" ||
+  state === "orphaned"
+
+/** `GET /tasks`, `GET /tasks/{id}`. */
+export const Task = Schema.Struct({
+  ID: Schema.String,
+  Version,
+  CreatedAt: Text,
+  UpdatedAt: Text,
+  Labels,
+  Spec: Schema.Struct({
+    /** Absent for tasks that are no containers (plugins, network attachments). */
+    ContainerSpec: Schema.optionalKey(
+      Schema.Struct({
+        /** As in the service, mostly with the digest that the client pinned. */
+        Image: Text,
+        Labels,
+        User: Text,
+        TTY: Flag
+      })
+    )
+  }),
+  /** Empty for the task of a network attachment. */
+  ServiceID: Text,
+  /** Counts from 1; absent for the tasks of a global service. */
+  Slot: Schema.optionalKey(Schema.Int),
+  /** Absent until the scheduler has found a node. */
+  NodeID: Schema.optionalKey(Schema.String),
+  Status: Schema.Struct({
+    Timestamp: Text,
+    State: TaskState,
+    /** What it is doing, "started", "preparing". */
+    Message: Text,
+    /** Why it does not get on. */
+    Err: Schema.optionalKey(Schema.String),
+    ContainerStatus: Schema.optionalKey(
+      Schema.Struct({
+        /** Empty until the container exists. */
+        ContainerID: Text,
+        /** On the node's own count; 0 when not running. */
+        PID: Count,
+        /** Of no meaning before the task has ended. */
+        ExitCode: Count
+      })
+    )
+  }),
+  DesiredState: TaskState,
+  NetworksAttachments: Schema.Array(
+    Schema.Struct({
+      Network: Schema.optionalKey(Schema.Struct({ ID: Text })),
+      /** With prefix length, "10.0.1.7/24". */
+      Addresses: Texts
+    })
+  ).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed([]))),
+  /** Present for the tasks of job services (API 1.41). */
+  JobIteration: Schema.optionalKey(Version)
+})
+export type Task = typeof Task.Type
+
+const Empty = Schema.Struct({})
+
+/** `GET /services`, `GET /services/{id}`. */
+export const Service = Schema.Struct({
+  ID: Schema.String,
+  Version,
+  CreatedAt: Text,
+  UpdatedAt: Text,
+  Spec: Schema.Struct({
+    Name: Text,
+    Labels,
+    /** Exactly one key is there. */
+    Mode: Schema.Struct({
+      Replicated: Schema.optionalKey(Schema.Struct({ Replicas: Count })),
+      Global: Schema.optionalKey(Empty),
+      ReplicatedJob: Schema.optionalKey(Schema.Struct({ MaxConcurrent: Count, TotalCompletions: Count })),
+      GlobalJob: Schema.optionalKey(Empty)
+    }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({}))),
+    TaskTemplate: Schema.Struct({
+      ContainerSpec: Schema.optionalKey(
+        Schema.Struct({ Image: Text, Labels, Args: Texts, Command: Texts, User: Text, TTY: Flag })
+      ),
+      Networks: Schema.Array(Schema.Struct({ Target: Text })).pipe(
+        Schema.withDecodingDefaultTypeKey(Effect.succeed([]))
+      )
+    })
+  }),
+  UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Text, Message: Text }))
+})
+export type Service = typeof Service.Type
+
+/** `GET /nodes`, `GET /nodes/{id}`. */
+export const Node = Schema.Struct({
+  ID: Schema.String,
+  Version,
+  Spec: Schema.Struct({
+    Name: Schema.optionalKey(Schema.String),
+    Labels,
+    /** "worker" or "manager": as wished; see `ManagerStatus` for what it is. */
+    Role: Text,
+    /** "active", "pause", "drain". */
+    Availability: Text
+  }),
+  Description: Schema.Struct({
+    Hostname: Text,
+    Platform: Schema.Struct({ Architecture: Text, OS: Text }).pipe(
+      Schema.withDecodingDefaultTypeKey(Effect.succeed({ Architecture: "", OS: "" }))
+    ),
+    Engine: Schema.Struct({ EngineVersion: Text, Labels }).pipe(
+      Schema.withDecodingDefaultTypeKey(Effect.succeed({ EngineVersion: "", Labels: {} }))
+    )
+  }),
+  Status: Schema.Struct({
+    /** "unknown", "down", "ready", "disconnected". */
+    State: Text,
+    Message: Schema.optionalKey(Schema.String),
+    /** As the managers see it: an IP address, "0.0.0.0" for some leaders. */
+    Addr: Text
+  }),
+  /** Only for managers. */
+  ManagerStatus: Schema.optionalKey(
+    Schema.Struct({
+      Leader: Flag,
+      /** "unknown", "unreachable", "reachable". */
+      Reachability: Text,
+      /** host:port of the control plane. */
+      Addr: Text
+    })
+  )
+})
+export type Node = typeof Node.Type
+
+/** `GET /networks`. */
+export const Network = Schema.Struct({
+  Id: Schema.String,
+  Name: Schema.String,
+  Created: Text,
+  /** "swarm" or "local". */
+  Scope: Text,
+  Driver: Text,
+  Attachable: Flag,
+  Internal: Flag,
+  Ingress: Flag,
+  Labels
+})
+export type Network = typeof Network.Type
+
+/** `GET /secrets`: never the content, which no engine gives out. */
+export const Secret = Schema.Struct({
+  ID: Schema.String,
+  Version,
+  CreatedAt: Text,
+  Spec: Schema.Struct({ Name: Text, Labels })
+})
+export type Secret = typeof Secret.Type
+
+/** `GET /containers/{id}/json`. */
+export const Container = Schema.Struct({
+  Id: Schema.String,
+  /** With its leading slash, as the engine says it. */
+  Name: Text,
+  Created: Text,
+  /** The image's ID, "sha256:…". */
+  Image: Text,
+  State: Schema.Struct({
+    /** "created", "running", "paused", "restarting", "removing", "exited", "dead". */
+    Status: Text,
+    Running: Flag,
+    Paused: Flag,
+    Restarting: Flag,
+    OOMKilled: Flag,
+    Dead: Flag,
+    /** The host's; 0 when not running. */
+    Pid: Count,
+    /** 0 also while it runs. */
+    ExitCode: Count,
+    Error: Text,
+    StartedAt: Text,
+    FinishedAt: Text
+  }),
+  Config: Schema.Struct({
+    /** As it was named at creation. */
+    Image: Text,
+    Hostname: Text,
+    User: Text,
+    WorkingDir: Text,
+    Tty: Flag,
+    Labels,
+    /** "NAME=value". */
+    Env: Texts
+  }),
+  HostConfig: Schema.Struct({
+    /** "host" when the container is exempt from user namespace remapping. */
+    UsernsMode: Text,
+    /** "" for its own, "host", "container:…". */
+    PidMode: Text,
+    NetworkMode: Text,
+    Privileged: Flag
+  })
+})
+export type Container = typeof Container.Type
+
+/** `GET /containers/json`. */
+export const ContainerSummary = Schema.Struct({
+  Id: Schema.String,
+  /** With leading slashes. */
+  Names: Texts,
+  Image: Text,
+  ImageID: Text,
+  /** Seconds since 1970. */
+  Created: Count,
+  Labels,
+  /** As `Container.State.Status`. */
+  State: Text,
+  /** For people, "Up 3 minutes". */
+  Status: Text
+})
+export type ContainerSummary = typeof ContainerSummary.Type
+
+/** `GET /images/{ref}/json`. */
+export const Image = Schema.Struct({
+  /** "sha256:…". */
+  Id: Schema.String,
+  RepoTags: Texts,
+  /** "name@sha256:…": what a service can name without asking a registry. */
+  RepoDigests: Texts,
+  Os: Text,
+  Architecture: Text,
+  Config: Schema.Struct({ Env: Texts, Labels, User: Text }).pipe(
+    Schema.withDecodingDefaultTypeKey(Effect.succeed({ Env: [], Labels: {}, User: "" }))
+  )
+})
+export type Image = typeof Image.Type
+
+/** `GET /exec/{id}/json`. */
+export const ExecInspect = Schema.Struct({
+  ID: Schema.String,
+  ContainerID: Text,
+  Running: Flag,
+  /** `null` until it has ended: unknown, never 0. */
+  ExitCode: Schema.NullOr(Schema.Int).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(null))),
+  /** The host's; 0 when the command never started. */
+  Pid: Count
+})
+export type ExecInspect = typeof ExecInspect.Type
+
+/** `POST /services/create`. */
+export const ServiceCreated = Schema.Struct({
+  ID: Schema.String,
+  /** API 1.44 and newer write a list, older ones one text or nothing. */
+  Warnings: Texts,
+  Warning: Text
+})
+
+/** `POST /containers/create`. */
+export const ContainerCreated = Schema.Struct({ Id: Schema.String, Warnings: Texts })
+
+/** `POST /secrets/create`. */
+export const SecretCreated = Schema.Struct({ ID: Schema.String })
+
+/** `POST /containers/{id}/exec`. */
+export const ExecCreated = Schema.Struct({ Id: Schema.String })
+
+/** `POST /containers/{id}/wait`. */
+export const ContainerWaited = Schema.Struct({
+  StatusCode: Schema.Int,
+  /** Why the engine could not wait. */
+  Error: Schema.optionalKey(Schema.Struct({ Message: Text }))
+})
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What we send. Types only: the engine checks what it gets.
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** A mount of a service's or container's, as `Mounts` has them. */
+export interface MountSpec {
+  readonly Type: "bind" | "volume" | "tmpfs"
+  readonly Source?: string
+  readonly Target: string
+  readonly ReadOnly?: boolean
+  readonly BindOptions?: { readonly Propagation?: string; readonly NonRecursive?: boolean }
+  /** SizeBytes; Mode as a decimal number. */
+  readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number }
+}
+
+/** A secret of a service's, as a file under /run/secrets (or at `File.Name`, when that is absolute). */
+export interface SecretReference {
+  readonly SecretID: string
+  readonly SecretName: string
+  /** Mode as a decimal number: 0o400 is 256. */
+  readonly File: { readonly Name: string; readonly UID: string; readonly GID: string; readonly Mode: number }
+}
+
+/** `ContainerSpec` of a service. Durations are nanoseconds. */
+export interface ContainerSpec {
+  readonly Image: string
+  readonly Command?: ReadonlyArray<string>
+  readonly Args?: ReadonlyArray<string>
+  readonly Env?: ReadonlyArray<string>
+  readonly Labels?: Readonly<Record<string, string>>
+  readonly Hostname?: string
+  readonly Dir?: string
+  readonly User?: string
+  readonly Groups?: ReadonlyArray<string>
+  readonly TTY?: boolean
+  readonly OpenStdin?: boolean
+  readonly ReadOnly?: boolean
+  readonly Init?: boolean
+  readonly StopSignal?: string
+  readonly StopGracePeriod?: number
+  readonly Mounts?: ReadonlyArray<MountSpec>
+  readonly Secrets?: ReadonlyArray<SecretReference>
+  readonly CapabilityAdd?: ReadonlyArray<string>
+  readonly CapabilityDrop?: ReadonlyArray<string>
+  readonly Privileges?: {
+    /** API 1.44. */
+    readonly NoNewPrivileges?: boolean
+    readonly SELinuxContext?: { readonly Disable?: boolean }
+  }
+  readonly Healthcheck?: { readonly Test: ReadonlyArray<string> }
+}
+
+/** The body of `POST /services/create`. Durations are nanoseconds. */
+export interface ServiceSpec {
+  readonly Name: string
+  readonly Labels?: Readonly<Record<string, string>>
+  readonly TaskTemplate: {
+    readonly ContainerSpec: ContainerSpec
+    readonly Resources?: {
+      readonly Limits?: { readonly NanoCPUs?: number; readonly MemoryBytes?: number; readonly Pids?: number }
+      readonly Reservations?: { readonly NanoCPUs?: number; readonly MemoryBytes?: number }
+    }
+    readonly RestartPolicy?: {
+      readonly Condition: "none" | "on-failure" | "any"
+      readonly Delay?: number
+      readonly MaxAttempts?: number
+      readonly Window?: number
+    }
+    readonly Placement?: {
+      readonly Constraints?: ReadonlyArray<string>
+      readonly Platforms?: ReadonlyArray<{ readonly Architecture?: string; readonly OS?: string }>
+    }
+    readonly Networks?: ReadonlyArray<{ readonly Target: string; readonly Aliases?: ReadonlyArray<string> }>
+    readonly LogDriver?: { readonly Name: string; readonly Options?: Readonly<Record<string, string>> }
+    readonly ForceUpdate?: number
+  }
+  readonly Mode?:
+    | { readonly Replicated: { readonly Replicas: number } }
+    | { readonly Global: Readonly<Record<string, never>> }
+    | { readonly ReplicatedJob: { readonly MaxConcurrent?: number; readonly TotalCompletions?: number } }
+    | { readonly GlobalJob: Readonly<Record<string, never>> }
+  readonly UpdateConfig?: { readonly Parallelism?: number; readonly Order?: "start-first" | "stop-first" }
+  readonly EndpointSpec?: { readonly Mode: "vip" | "dnsrr" }
+}
+
+/** The body of `POST /containers/{id}/exec`. */
+export interface ExecCreate {
+  readonly Cmd: ReadonlyArray<string>
+  readonly Env?: ReadonlyArray<string>
+  readonly User?: string
+  readonly WorkingDir?: string
+  readonly Privileged?: boolean
+  readonly Tty?: boolean
+  readonly AttachStdin?: boolean
+  readonly AttachStdout?: boolean
+  readonly AttachStderr?: boolean
+  /** Rows, columns. API 1.42; older engines ignore it. */
+  readonly ConsoleSize?: readonly [rows: number, columns: number]
+  readonly DetachKeys?: string
+}
+
+/** The body of `POST /containers/create`. */
+export interface ContainerCreate {
+  readonly Image: string
+  readonly Cmd?: ReadonlyArray<string>
+  readonly Entrypoint?: ReadonlyArray<string>
+  readonly Env?: ReadonlyArray<string>
+  readonly Labels?: Readonly<Record<string, string>>
+  readonly Hostname?: string
+  readonly User?: string
+  readonly WorkingDir?: string
+  readonly Tty?: boolean
+  readonly OpenStdin?: boolean
+  readonly StdinOnce?: boolean
+  readonly AttachStdin?: boolean
+  readonly AttachStdout?: boolean
+  readonly AttachStderr?: boolean
+  readonly NetworkDisabled?: boolean
+  readonly StopSignal?: string
+  readonly HostConfig?: {
+    readonly AutoRemove?: boolean
+    readonly Binds?: ReadonlyArray<string>
+    readonly Mounts?: ReadonlyArray<MountSpec>
+    readonly CapAdd?: ReadonlyArray<string>
+    readonly CapDrop?: ReadonlyArray<string>
+    readonly Init?: boolean
+    readonly LogConfig?: { readonly Type: string; readonly Config?: Readonly<Record<string, string>> }
+    readonly NetworkMode?: string
+    readonly PidMode?: string
+    readonly PidsLimit?: number
+    readonly Memory?: number
+    readonly Privileged?: boolean
+    readonly ReadonlyRootfs?: boolean
+    readonly RestartPolicy?: { readonly Name: string }
+    readonly SecurityOpt?: ReadonlyArray<string>
+    readonly Tmpfs?: Readonly<Record<string, string>>
+    readonly UsernsMode?: string
+  }
+  readonly NetworkingConfig?: { readonly EndpointsConfig: Readonly<Record<string, object>> }
+}

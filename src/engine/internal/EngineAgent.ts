@@ -1,0 +1,47 @@
+import * as DiagnosticsChannel from "node:diagnostics_channel"
+import * as Http from "node:http"
+import type { Duplex } from "node:stream"
+import { inspect } from "node:util"
+
+/**
+ * Makes every connection to the engine, whatever kind of address it has. docker-modem believes that it talks to a socket
+ * file: so it neither reads ~/.docker, nor goes into its own ssh (which does not work on Node 26), nor calls the deprecated
+ * `url.parse`, and one piece of code serves all four kinds.
+ */
+export class EngineAgent extends Http.Agent {
+  readonly #connect: () => Duplex
+
+  /** `reuse`: keep connections for the next request. Costs a look at whether they still live, so only where making one is slow. */
+  constructor(connect: () => Duplex, reuse: boolean) {
+    // After 10 idle seconds a router may have forgotten the connection without telling.
+    super(reuse ? { keepAlive: true, timeout: 10_000 } : { keepAlive: false })
+    this.#connect = connect
+    DiagnosticsChannel.subscribe("http.client.response.finish", this.#stayHere)
+  }
+
+  override createConnection(): Duplex {
+    return this.#connect()
+  }
+
+  /** Closes all connections but those that were upgraded, which their owners close. */
+  override destroy(): void {
+    DiagnosticsChannel.unsubscribe("http.client.response.finish", this.#stayHere)
+    super.destroy()
+  }
+
+  /**
+   * No engine redirects. docker-modem would follow, to any host, with a request whose failure nobody hears and which so ends
+   * the process. Without its Location it takes the answer as it is.
+   */
+  readonly #stayHere = (message: unknown): void => {
+    if (typeof message !== "object" || message === null || !("request" in message) || !("response" in message)) return
+    const { request, response } = message
+    if (!(request instanceof Http.ClientRequest) || !(response instanceof Http.IncomingMessage)) return
+    if ("agent" in request && request.agent === this) delete response.headers.location
+  };
+
+  /** docker-modem inspects its options, and us in them, to all depths on every request. */
+  [inspect.custom](): string {
+    return "EngineAgent"
+  }
+}

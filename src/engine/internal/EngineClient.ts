@@ -1,0 +1,292 @@
+import { IncomingMessage } from "node:http"
+import { Duplex, type Readable } from "node:stream"
+import Docker from "dockerode"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { type Endpoint, format } from "../Endpoint.ts"
+import {
+  type EngineError,
+  EngineUnreachable,
+  type InvalidEndpoint,
+  type NotSwarmManager,
+  UnexpectedReply
+} from "../EngineErrors.ts"
+import { makeAgent } from "./connect.ts"
+import type { EngineAgent } from "./EngineAgent.ts"
+import { type Asked, explainFailure, explainStatus } from "./explain.ts"
+
+/** One request. */
+export interface Request {
+  /** What we want, in words that go on from "could not …". */
+  readonly operation: string
+  readonly method: "GET" | "POST" | "DELETE"
+  readonly path: string
+  /** Objects go as JSON; absent values not at all. */
+  readonly query?: Readonly<Record<string, unknown>>
+  readonly body?: object
+  readonly headers?: Readonly<Record<string, string>>
+  /** How long the answer may take; for streams, how long until it begins. May be infinite. */
+  readonly timeout: Duration.Duration
+}
+
+/** How any request can fail; only those about the swarm meet `NotSwarmManager`. */
+export type RequestFailure = EngineUnreachable | EngineError | UnexpectedReply | NotSwarmManager
+
+/** Sends requests to one engine. */
+export interface EngineClient {
+  readonly host: string
+  /** The whole answer, as bytes. */
+  readonly request: (request: Request) => Effect.Effect<Buffer, RequestFailure>
+  /** The whole answer, JSON, decoded; `null` in objects counts as absent. */
+  readonly json: <A, I>(schema: Schema.Codec<A, I>) => (request: Request) => Effect.Effect<A, RequestFailure>
+  /** An answer that comes bit by bit. */
+  readonly stream: (request: Request) => Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope>
+  /** The bare connection, after the engine has agreed to the upgrade. */
+  readonly hijack: (request: Request) => Effect.Effect<Duplex, RequestFailure, Scope.Scope>
+  /** The error for something that broke later on, in a stream. */
+  readonly broken: (operation: string) => (cause: unknown) => EngineUnreachable
+  /** The error for an answer that took too long. */
+  readonly noAnswer: (operation: string, timeout: Duration.Duration) => EngineUnreachable
+}
+
+/**
+ * The one method of docker-modem that we call. @types/dockerode has `modem: any`, and the types of docker-modem promise
+ * things of the result that do not hold: it is looked at before use.
+ */
+interface Modem {
+  readonly dial: (
+    options: {
+      readonly path: string
+      readonly method: string
+      readonly headers: Record<string, string>
+      readonly options: { readonly _query: object; readonly _body: object }
+      readonly isStream: true
+      readonly hijack: boolean
+      readonly statusCodes: Readonly<Record<number, true>>
+      readonly abortSignal: AbortSignal
+    },
+    callback: (error: unknown, result: unknown) => void
+  ) => void
+}
+
+/**
+ * docker-modem takes every status for a success. Its own reading of error bodies never answers when the connection breaks in
+ * the middle, and gives back a text that is hard to take apart again.
+ */
+const everyStatus: Readonly<Record<number, true>> = Object.fromEntries(
+  Array.from({ length: 500 }, (_, index) => [100 + index, true])
+)
+
+/** Error bodies are short; what is longer is no engine's. Bytes. */
+const errorBodyLimit = 64 * 1024
+
+/** Connects to nothing yet; the connections live as long as the Scope. */
+export const makeEngineClient = Effect.fnUntraced(function* (
+  endpoint: Endpoint
+): Effect.fn.Return<EngineClient, InvalidEndpoint, Scope.Scope> {
+  const agent = yield* makeAgent(endpoint)
+  const modem = dockerModem(agent)
+  const host = format(endpoint)
+  const basePath = "basePath" in endpoint ? endpoint.basePath : ""
+  const hostHeader =
+    "port" in endpoint && endpoint._tag !== "Ssh" ? { Host: hostAndPort(endpoint) } : { Host: "docker" }
+
+  /** Send, and give back what comes with the head of the answer: whatever happens, the Scope closes it. */
+  const dial = (
+    request: Request,
+    hijack: boolean
+  ): Effect.Effect<IncomingMessage | Duplex, RequestFailure, Scope.Scope> =>
+    Effect.gen(function* () {
+      const asked: Asked = { endpoint, operation: request.operation }
+      const opened: { current: Readable | undefined } = { current: undefined }
+      yield* Effect.addFinalizer(() => Effect.sync(() => opened.current?.destroy()))
+      return yield* Effect.callback<IncomingMessage | Duplex, RequestFailure>((resume, signal) => {
+        const query = Object.entries(request.query ?? {}).filter(([, value]) => value !== undefined)
+        modem.dial(
+          {
+            // With a "?" docker-modem adds `_query`, without it leaves the path alone.
+            path: `${basePath}${request.path}${query.length === 0 ? "" : "?"}`,
+            method: request.method,
+            headers: { ...hostHeader, ...request.headers },
+            options: { _query: Object.fromEntries(query), _body: request.body ?? {} },
+            isStream: true,
+            hijack,
+            statusCodes: everyStatus,
+            abortSignal: signal
+          },
+          (error, result) => {
+            if (result instanceof IncomingMessage || result instanceof Duplex) {
+              // Whoever reads it listens, too. Before and after that, an error unheard would end the process.
+              result.on("error", () => {})
+              if (signal.aborted) result.destroy()
+              opened.current = result
+              resume(Effect.succeed(result))
+            } else resume(Effect.fail(explainFailure(asked, error)))
+          }
+        )
+      })
+    })
+
+  const failed = (request: Request, response: IncomingMessage, status: number) =>
+    Effect.flatMap(collect({ endpoint, operation: request.operation }, response, errorBodyLimit), (body) =>
+      Effect.fail(explainStatus({ endpoint, operation: request.operation }, status, body.toString("utf8")))
+    )
+
+  /** Opens an answer of success; an answer of failure becomes an error. */
+  const open = (request: Request): Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope> =>
+    Effect.flatMap(dial(request, false), (response) => {
+      if (!(response instanceof IncomingMessage))
+        return Effect.fail(unexpected(request, "the connection was upgraded, which nobody asked for"))
+      const status = response.statusCode ?? 0
+      return (status >= 200 && status < 300) || status === 304
+        ? Effect.succeed(response)
+        : failed(request, response, status)
+    })
+
+  const unexpected = (request: Request, detail: string) =>
+    new UnexpectedReply({ host, operation: request.operation, detail })
+
+  const bounded =
+    (request: Request) =>
+    <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | EngineUnreachable, R> =>
+      Duration.isFinite(request.timeout)
+        ? Effect.timeoutOrElse(effect, {
+            duration: request.timeout,
+            orElse: () => Effect.fail(noAnswer(request.operation, request.timeout))
+          })
+        : effect
+
+  const noAnswer = (operation: string, timeout: Duration.Duration) =>
+    new EngineUnreachable({
+      host,
+      operation,
+      reason: "Timeout",
+      detail: `no answer within ${Duration.format(timeout)}`
+    })
+
+  const once = (request: Request): Effect.Effect<Buffer, RequestFailure> =>
+    Effect.scoped(
+      Effect.flatMap(open(request), (response) => collect({ endpoint, operation: request.operation }, response))
+    )
+
+  const request = (request: Request): Effect.Effect<Buffer, RequestFailure> =>
+    (request.method === "GET" && endpoint._tag !== "Unix"
+      ? // A connection kept from an earlier request may have died meanwhile; asking again changes nothing over there.
+        Effect.retry(once(request), {
+          times: 1,
+          while: (error) => error._tag === "EngineUnreachable" && error.reason === "Lost"
+        })
+      : once(request)
+    ).pipe(
+      bounded(request),
+      Effect.withSpan("DockerEngine.request", {
+        attributes: { host, operation: request.operation, method: request.method, path: request.path }
+      })
+    )
+
+  return {
+    host,
+    noAnswer,
+    request,
+    json: (schema) => {
+      const decode = Schema.decodeUnknownEffect(schema)
+      return (asked) =>
+        Effect.flatMap(request(asked), (body) => {
+          const text = body.toString("utf8")
+          const parsed = parseJson(text)
+          if (parsed === undefined)
+            return Effect.fail(
+              unexpected(
+                asked,
+                text === "" ? "nothing where JSON was due" : `no JSON: ${JSON.stringify(text.slice(0, 80))}`
+              )
+            )
+          return Effect.mapError(decode(parsed.value), (error) =>
+            unexpected(asked, error.message.replace(/\s+/g, " ").slice(0, 300))
+          )
+        })
+    },
+    stream: (request) => bounded(request)(open(request)),
+    hijack: (request) =>
+      Effect.flatMap(dial(request, true), (result) => {
+        if (!(result instanceof IncomingMessage)) return Effect.succeed(result)
+        const status = result.statusCode ?? 0
+        return status >= 400
+          ? failed(request, result, status)
+          : Effect.fail(
+              unexpected(
+                request,
+                `HTTP ${status} instead of an upgrade to a two-way connection; is there a proxy between?`
+              )
+            )
+      }).pipe(bounded(request)),
+    broken: (operation) => (cause) => {
+      const error = explainFailure({ endpoint, operation }, cause)
+      return error._tag === "EngineUnreachable"
+        ? error
+        : new EngineUnreachable({ host, operation, reason: "Lost", detail: error.detail, cause })
+    }
+  }
+})
+
+/**
+ * dockerode's connection, told to use our agent. Its constructor reads DOCKER_HOST and, with it, certificates even when it
+ * is told everything, and throws where they are wrong; we have read them already, or the caller wants none of them.
+ */
+const dockerModem = (agent: EngineAgent): Modem => {
+  const kept = process.env.DOCKER_HOST
+  try {
+    delete process.env.DOCKER_HOST
+    // By a name, because @types/dockerode does not know `agent`.
+    const options = { socketPath: "/", agent }
+    return new Docker(options).modem
+  } finally {
+    if (kept !== undefined) process.env.DOCKER_HOST = kept
+  }
+}
+
+const hostAndPort = (endpoint: { readonly host: string; readonly port: number }): string =>
+  `${endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
+
+/** All of a body, or its first `limit` bytes. */
+const collect = (
+  asked: Asked,
+  response: IncomingMessage,
+  limit = Number.POSITIVE_INFINITY
+): Effect.Effect<Buffer, EngineUnreachable | UnexpectedReply> =>
+  Effect.callback((resume) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const done = () => resume(Effect.succeed(Buffer.concat(chunks)))
+    const lost = (cause: unknown) => resume(Effect.fail(explainFailure(asked, cause)))
+    response.on("data", (chunk: Buffer) => {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size >= limit) done()
+    })
+    response.on("end", done)
+    response.on("error", lost)
+    response.on("close", () => lost(new Error("the connection was closed before its end")))
+  })
+
+const parseJson = (text: string): { readonly value: unknown } | undefined => {
+  try {
+    return { value: withoutNulls(JSON.parse(text)) }
+  } catch {
+    // The caller says what came instead.
+    return undefined
+  }
+}
+
+/** Removes the keys that are `null`: engines differ, from version to version, in whether they write or omit what is empty. */
+const withoutNulls = (value: unknown): unknown => {
+  if (Array.isArray(value)) for (const item of value) withoutNulls(item)
+  else if (typeof value === "object" && value !== null)
+    for (const [key, item] of Object.entries(value)) {
+      if (item === null) Reflect.deleteProperty(value, key)
+      else withoutNulls(item)
+    }
+  return value
+}

@@ -1,0 +1,151 @@
+import type * as ChildProcess from "node:child_process"
+import { Socket } from "node:net"
+import { Duplex } from "node:stream"
+
+/** Where `docker system dial-stdio` is to run. */
+export interface SshTarget {
+  readonly host: string
+  readonly user?: string
+  readonly port?: number
+  readonly path?: string
+}
+
+/** `ssh`, or what it ran on the other side, ended badly. The message is the last of what it said. */
+export class SshFailure extends Error {
+  readonly code = "SSH_FAILED"
+}
+
+/**
+ * The arguments of `ssh`, as the docker CLI gives them (its cli/connhelper/ssh): `dial-stdio` connects its stdin and stdout
+ * to the engine's socket over there.
+ */
+export const sshArguments = (target: SshTarget): ReadonlyArray<string> => [
+  "-o",
+  "ConnectTimeout=15",
+  "-T",
+  ...(target.user === undefined ? [] : ["-l", target.user]),
+  ...(target.port === undefined ? [] : ["-p", String(target.port)]),
+  "--",
+  target.host,
+  "docker",
+  ...(target.path === undefined ? [] : ["--host", quote(`unix://${target.path}`)]),
+  "system",
+  "dial-stdio"
+]
+
+/** ssh joins its arguments to one line for the shell over there. */
+const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+
+/** How much of stderr to keep, in characters. */
+const kept = 4096
+
+/** How long to wait for the rest of stderr after ssh has ended: a background master of ssh's can hold it open. */
+const lastWords = 500
+
+/**
+ * One connection to an engine through `ssh`, as a Duplex with a half-close that works: ending it ends dial-stdio's stdin,
+ * and what the engine still says arrives.
+ *
+ * It has the methods of a `net.Socket` that `http.Agent` calls on a connection.
+ */
+export class SshConnection extends Duplex {
+  readonly #child: ChildProcess.ChildProcessWithoutNullStreams
+  #stderr = ""
+  #outputEnded = false
+  #stderrEnded = false
+  #exit: { readonly code: number | null; readonly signal: string | null } | undefined
+
+  constructor(spawn: typeof ChildProcess.spawn, target: SshTarget) {
+    super({ allowHalfOpen: true })
+    // A session of its own: Ctrl-C in a terminal reaches us alone, and we need the connection to clean up.
+    const child = spawn("ssh", sshArguments(target), { stdio: "pipe", detached: true })
+    this.#child = child
+    child.once("error", (error) => this.destroy(new SshFailure(`cannot run ssh: ${error.message}`, { cause: error })))
+    child.stdout.on("data", (chunk: Uint8Array) => {
+      if (!this.push(chunk)) child.stdout.pause()
+    })
+    child.stdout.once("end", () => {
+      this.#outputEnded = true
+      this.#conclude()
+    })
+    child.stderr.setEncoding("utf8")
+    child.stderr.on("data", (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-kept)
+    })
+    const stderrEnded = () => {
+      this.#stderrEnded = true
+      this.#conclude()
+    }
+    child.stderr.once("end", stderrEnded)
+    // A broken pipe tells nothing; how ssh ended does.
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {})
+    child.once("exit", (code, signal) => {
+      this.#exit = { code, signal }
+      setTimeout(stderrEnded, lastWords).unref()
+      this.#conclude()
+    })
+  }
+
+  /** The end of the output is a proper one only when ssh says so: a broken connection also looks like an end. */
+  #conclude(): void {
+    const exit = this.#exit
+    if (exit === undefined || !this.#outputEnded) return
+    if (exit.code === 0) {
+      if (!this.readableEnded && !this.destroyed) this.push(null)
+      return
+    }
+    if (!this.#stderrEnded) return
+    const said = this.#stderr
+      .split(/\r?\n/)
+      .map((line) => line.trim())
+      .filter((line) => line !== "")
+    const how = exit.signal === null ? `ssh ended with exit code ${exit.code}` : `ssh was ended by ${exit.signal}`
+    this.destroy(new SshFailure(said.length === 0 ? how : said.slice(-2).join("; ")))
+  }
+
+  override _read(): void {
+    this.#child.stdout.resume()
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#child.stdin.write(chunk, (error) => {
+      if (error == null || this.readableEnded) return done(error)
+      // Reporting it destroys us, with the output that has not been read yet: that comes first. When ssh has broken
+      // down, its exit destroys us with the reason.
+      this.once("end", () => done(error))
+    })
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#child.stdin.end(() => done())
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#child.stdin.destroy()
+    this.#child.stdout.destroy()
+    this.#child.stderr.destroy()
+    if (this.#exit === undefined) this.#child.kill()
+    done(error)
+  }
+
+  setKeepAlive(): this {
+    return this
+  }
+  setNoDelay(): this {
+    return this
+  }
+  setTimeout(): this {
+    return this
+  }
+  /** An idle connection must not keep the process from ending. */
+  unref(): this {
+    this.#child.unref()
+    for (const stream of this.#child.stdio) if (stream instanceof Socket) stream.unref()
+    return this
+  }
+  ref(): this {
+    this.#child.ref()
+    for (const stream of this.#child.stdio) if (stream instanceof Socket) stream.ref()
+    return this
+  }
+}

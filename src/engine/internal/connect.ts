@@ -1,0 +1,78 @@
+import * as Fs from "node:fs/promises"
+import * as Net from "node:net"
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type Endpoint, format } from "../Endpoint.ts"
+import { InvalidEndpoint } from "../EngineErrors.ts"
+import { EngineAgent } from "./EngineAgent.ts"
+
+/** A quiet connection is looked after, so that a vanished engine is noticed: milliseconds. */
+const keepAlive = 30_000
+
+/** The agent for this address, with its connections closed at the end of the Scope. */
+export const makeAgent = (endpoint: Endpoint): Effect.Effect<EngineAgent, InvalidEndpoint, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.map(connector(endpoint), (connect) => new EngineAgent(connect, endpoint._tag !== "Unix")),
+    (agent) => Effect.sync(() => agent.destroy())
+  )
+
+const connector = Effect.fnUntraced(function* (endpoint: Endpoint): Effect.fn.Return<() => Duplex, InvalidEndpoint> {
+  switch (endpoint._tag) {
+    case "Unix":
+      return () => Net.connect({ path: endpoint.path })
+    case "Tcp":
+      return () =>
+        Net.connect({
+          host: endpoint.host,
+          port: endpoint.port,
+          noDelay: true,
+          keepAlive: true,
+          keepAliveInitialDelay: keepAlive
+        })
+    case "Tls": {
+      const { connect } = yield* Effect.promise(() => import("node:tls"))
+      const material = endpoint.certPath === undefined ? {} : yield* certificates(endpoint, endpoint.certPath)
+      const servername = Net.isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {}
+      return () =>
+        connect({ host: endpoint.host, port: endpoint.port, ...servername, ...material })
+          .setNoDelay(true)
+          .setKeepAlive(true, keepAlive)
+    }
+    case "Ssh": {
+      const { spawn } = yield* Effect.promise(() => import("node:child_process"))
+      const { SshConnection } = yield* Effect.promise(() => import("./SshConnection.ts"))
+      return () => new SshConnection(spawn, endpoint)
+    }
+  }
+})
+
+/** ca.pem must be there, as for the docker CLI; cert.pem and key.pem together or not at all. */
+const certificates = Effect.fnUntraced(function* (
+  endpoint: Endpoint,
+  folder: string
+): Effect.fn.Return<{ ca: string; cert?: string; key?: string }, InvalidEndpoint> {
+  const invalid = (detail: string) => new InvalidEndpoint({ endpoint: format(endpoint), detail })
+  const read = (name: string) =>
+    Effect.tryPromise({
+      try: () => Fs.readFile(`${folder}/${name}`, "utf8"),
+      catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+    })
+  const optional = (name: string) =>
+    read(name).pipe(
+      Effect.catchIf(
+        (error) => "code" in error && error.code === "ENOENT",
+        () => Effect.succeed(undefined)
+      ),
+      Effect.mapError((error) => invalid(`cannot read ${folder}/${name}: ${error.message}`))
+    )
+  const ca = yield* Effect.mapError(read("ca.pem"), (error) =>
+    invalid(`TLS needs ${folder}/ca.pem (DOCKER_CERT_PATH names the folder): ${error.message}`)
+  )
+  const cert = yield* optional("cert.pem")
+  const key = yield* optional("key.pem")
+  if (cert === undefined && key === undefined) return { ca }
+  if (cert === undefined || key === undefined)
+    return yield* invalid(`${folder} has only one of cert.pem and key.pem; TLS takes both or none`)
+  return { ca, cert, key }
+})

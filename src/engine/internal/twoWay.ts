@@ -1,0 +1,66 @@
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { fromReadable } from "./fromReadable.ts"
+
+/** A connection of which each half ends by itself. */
+export interface TwoWay<E> {
+  readonly output: Stream.Stream<Uint8Array, E>
+  readonly write: (chunk: Uint8Array) => Effect.Effect<void, E>
+  readonly endInput: Effect.Effect<void, E>
+}
+
+/** A hijacked socket, closed with the Scope. */
+export const twoWay = <E>(
+  socket: Duplex,
+  broken: (cause: unknown) => E
+): Effect.Effect<TwoWay<E>, never, Scope.Scope> =>
+  Effect.map(fromReadable(socket, broken), (output) => {
+    let refusal: Error | undefined
+    outliveInput(socket, (cause) => {
+      refusal ??= cause
+    })
+    /** Why nothing can be written any more. To write to an ended socket would destroy it. */
+    const refused = () =>
+      refusal ??
+      (socket.writableEnded || socket.destroyed ? new Error("the connection was closed before its end") : undefined)
+    return {
+      output,
+      write: (chunk) =>
+        Effect.callback((resume) => {
+          const cause = refused()
+          if (cause !== undefined) return resume(Effect.fail(broken(cause)))
+          socket.write(chunk, (error) => {
+            const cause = error ?? refusal
+            resume(cause === undefined ? Effect.void : Effect.fail(broken(cause)))
+          })
+        }),
+      endInput: Effect.callback((resume) => {
+        if (refused() !== undefined) return resume(Effect.void)
+        socket.end((error?: Error | null) => resume(error == null ? Effect.void : Effect.fail(broken(error))))
+      })
+    }
+  })
+
+/**
+ * Lets a socket's output outlive its input.
+ *
+ * A command that ends does not read the rest of its input, and the engine closes the connection on what is on its way. Node
+ * stops reading from a socket, and destroys it, on the first write that is refused: what lies in the kernel and has not been
+ * read, the end included, is lost. So the socket does not get to know of it.
+ */
+const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => {
+  type Done = (error?: Error | null) => void
+  const quiet =
+    (done: Done): Done =>
+    (error) => {
+      if (error == null || !("syscall" in error) || error.syscall !== "write") return done(error)
+      refused(error)
+      done()
+    }
+  const write = socket._write.bind(socket)
+  socket._write = (chunk, encoding, done) => write(chunk, encoding, quiet(done))
+  const writev = socket._writev?.bind(socket)
+  if (writev !== undefined) socket._writev = (chunks, done) => writev(chunks, quiet(done))
+}

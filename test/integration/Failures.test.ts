@@ -1,0 +1,272 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { get, request } from "../cluster/EngineApi.ts"
+import { poll } from "../cluster/Poll.ts"
+import { createService, removeService, service, waitRunning } from "../cluster/Services.ts"
+import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, taskExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const Node = Schema.Struct({
+  Version: Schema.Struct({ Index: Schema.Int }),
+  Spec: Schema.Record(Schema.String, Schema.Unknown)
+})
+
+/** Sets a node's availability until the scope closes. */
+const availability = Effect.fnUntraced(function* (node: ClusterNode, value: "pause" | "drain") {
+  const { manager } = yield* SwarmCluster
+  const set = Effect.fnUntraced(function* (wanted: string) {
+    const { Spec, Version } = yield* get(manager.socket, `/nodes/${node.nodeId}`, Node)
+    const query = { version: String(Version.Index) }
+    yield* request(manager.socket, "POST", `/nodes/${node.nodeId}/update`, {
+      query,
+      body: { ...Spec, Availability: wanted }
+    })
+  })
+  yield* Effect.acquireRelease(set(value), () => Effect.orDie(set("active")))
+})
+
+layer(Web.layer("failures"), { excludeTestServices: true, timeout: "60 seconds" })("failures", (it) => {
+  const remote = (flags: ReadonlyArray<string>, ...command: ReadonlyArray<string>) =>
+    Effect.flatMap(Web, (web) => taskExec([...flags, web.target(web.remote), ...command]))
+
+  it.effect("helper image that no registry has: said at once, with the node and the engine's reason", () =>
+    Effect.gen(function* () {
+      const { registry } = yield* SwarmCluster
+      const web = yield* Web
+      const before = Date.now()
+      const { code, stderr, stdout } = yield* remote(["--image", `${registry}/no-such-image:1`], "true")
+      assert.deepStrictEqual([code, stdout.toString()], [125, ""])
+      const node = web.nodeOf(web.remote).name
+      assert.match(
+        stderr,
+        new RegExp(
+          `^task-exec: node ${node} can't get the helper image ${registry}/no-such-image:1: No such image.*\\n$`
+        )
+      )
+      assert.isBelow(Date.now() - before, 20_000)
+    })
+  )
+
+  it.effect("an image that is not ours", () =>
+    Effect.gen(function* () {
+      const { image } = yield* SwarmCluster
+      const { code, stderr } = yield* remote(["--image", image], "true")
+      assert.strictEqual(code, 125)
+      assert.match(
+        stderr,
+        /^task-exec: (node node-\d refused the helper|the helper on node node-\d failed before it ran the command): .*"?helper"?.*\n$/
+      )
+    })
+  )
+
+  it.effect("a node that is paused: said before anything is made", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const node = web.nodeOf(web.remote)
+      yield* availability(node, "pause")
+      const { code, stderr } = yield* remote([], "true")
+      assert.strictEqual(code, 125)
+      assert.match(
+        stderr,
+        new RegExp(`^task-exec: node ${node.name} of task ${web.target(web.remote)} is set to pause, .*\\n$`)
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("--via local for a task on another node", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* remote(["--via", "local"], "true")
+      assert.strictEqual(code, 125)
+      assert.match(
+        stderr,
+        /^task-exec: route local is not possible: task failures\.\d runs on node node-\d, not on the node of unix:.*\n$/
+      )
+    })
+  )
+
+  it.effect("an engine that is no manager", () =>
+    Effect.gen(function* () {
+      const { nodes } = yield* SwarmCluster
+      const worker = nodes.find(({ role }) => role === "worker")
+      const { code, stderr } = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: worker?.dockerHost } })
+      assert.strictEqual(code, 125)
+      assert.match(stderr, /^task-exec: node node-\d \(unix:.*\) is a worker: point DOCKER_HOST at a manager.*\n$/)
+    })
+  )
+
+  it.effect("no engine there, and no address of one", () =>
+    Effect.gen(function* () {
+      const missing = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } })
+      assert.strictEqual(missing.code, 125)
+      assert.match(
+        missing.stderr,
+        /^task-exec: no connection to the Docker engine at unix:\/\/\/nowhere\/docker\.sock .*\n$/
+      )
+      const invalid = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: "carrier-pigeon://loft" } })
+      assert.strictEqual(invalid.code, 2)
+      assert.match(invalid.stderr, /^task-exec: cannot use "carrier-pigeon:\/\/loft".*\n$/)
+    })
+  )
+
+  it.effect("more than a secret holds", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* remote(
+        Array.from({ length: 6 }, (_, at) => ["-e", `V${at}=${"x".repeat(100_000)}`]).flat(),
+        "true"
+      )
+      assert.strictEqual(code, 125)
+      assert.match(stderr, /^task-exec: command and environment are \d+ bytes; a Swarm secret holds 499999\n$/)
+    })
+  )
+
+  it.effect("wrong usage: 2, one line and where to look", () =>
+    Effect.gen(function* () {
+      for (const args of [[], ["web"], ["--wrong", "web", "true"], ["pod/web", "true"], ["web", ""]]) {
+        const { code, stderr, stdout } = yield* taskExec(args)
+        assert.deepStrictEqual([code, stdout.toString()], [2, ""])
+        assert.match(stderr, /^task-exec: .+\n/)
+      }
+    })
+  )
+
+  it.effect("eight at once do not get in each other's way", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const results = yield* Effect.forEach(
+        Array.from({ length: 8 }, (_, at) => at),
+        (at) => taskExec([web.target(at % 2 === 0 ? web.remote : web.local), "sh", "-c", `echo run ${at}; exit ${at}`]),
+        { concurrency: 8 }
+      )
+      assert.deepStrictEqual(
+        results.map(({ code, stderr, stdout }) => [code, stdout.toString(), stderr]),
+        results.map((_, at) => [at, `run ${at}\n`, ""])
+      )
+    })
+  )
+})
+
+/** Runs a command in a service of its own and does something to it as soon as the command has said `up`. */
+const meanwhile = <E, R>(
+  node: ClusterNode,
+  act: (target: {
+    readonly name: string
+    readonly containerId: string
+    readonly node: ClusterNode
+  }) => Effect.Effect<unknown, E, R>
+) =>
+  Effect.gen(function* () {
+    const { image, manager } = yield* SwarmCluster
+    const name = "target"
+    const id = yield* createService(manager.socket, { name, image, node: node.name, restart: "none" })
+    yield* Effect.addFinalizer(() => Effect.ignore(removeService(manager.socket, id)))
+    const [task] = yield* waitRunning(manager.socket, name, 1)
+    const up = yield* Latch.make()
+    const [result] = yield* Effect.all(
+      [
+        taskExec([name, "sh", "-c", "echo up; sleep 3456"], {
+          onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
+        }),
+        up.await.pipe(Effect.andThen(act({ name, containerId: task?.containerId ?? "", node })))
+      ],
+      { concurrency: 2 }
+    )
+    return result
+  }).pipe(Effect.scoped)
+
+layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens meanwhile", (it) => {
+  for (const place of ["local", "remote"] as const) {
+    const node = Effect.map(SwarmCluster, ({ manager, nodes }) =>
+      place === "local" ? manager : (nodes.find(({ nodeId }) => nodeId !== manager.nodeId) ?? manager)
+    )
+
+    it.effect(`${place}: the service is scaled to 0: an error, never a 0`, () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const result = yield* meanwhile(yield* node, ({ name }) => removeService(manager.socket, name))
+        assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
+        assert.match(
+          result.stderr,
+          /^task-exec: container [0-9a-f]{12} stopped while the command ran; the command did not finish\n$/
+        )
+      })
+    )
+
+    it.effect(`${place}: the target's container dies: an error, never a 0`, () =>
+      Effect.gen(function* () {
+        const result = yield* meanwhile(yield* node, (target) =>
+          request(target.node.socket, "POST", `/containers/${target.containerId}/kill`)
+        )
+        assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
+        assert.match(
+          result.stderr,
+          /^task-exec: container [0-9a-f]{12} stopped while the command ran; the command did not finish\n$/
+        )
+      })
+    )
+  }
+
+  it.effect("somebody removes the helper: the command is ended, its outcome is unknown", () =>
+    Effect.gen(function* () {
+      const { manager, nodes } = yield* SwarmCluster
+      const result = yield* meanwhile(nodes.find((node) => node.nodeId !== manager.nodeId) ?? manager, () =>
+        Effect.gen(function* () {
+          const Services = Schema.Array(Schema.Struct({ ID: Schema.String }))
+          const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
+          const [helper] = yield* get(manager.socket, "/services", Services, { query })
+          yield* removeService(manager.socket, helper?.ID ?? "")
+        })
+      )
+      assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
+      assert.match(
+        result.stderr,
+        /^task-exec: the outcome of the command is unknown: the helper on node node-\d went away .*\n$/
+      )
+    })
+  )
+})
+
+const NodeState = Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) })
+
+layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "60 seconds" })(
+  "a node that does not answer",
+  (it) => {
+    it.effect(
+      "first not placed in time; then down, said before anything is made",
+      () =>
+        Effect.gen(function* () {
+          const cluster = yield* SwarmCluster
+          const { image, manager } = cluster
+          const worker = cluster.nodes.find(({ role }) => role === "worker")
+          assert(worker !== undefined)
+          yield* service(manager.socket, { name: "web", image, node: worker.name })
+          yield* waitRunning(manager.socket, "web", 1)
+          yield* cluster.killEngine(worker, "SIGSTOP")
+
+          const early = yield* taskExec(["--placement-timeout", "2s", "--image", image, "web", "true"])
+          assert.strictEqual(early.code, 125)
+          assert.match(
+            early.stderr,
+            new RegExp(`^task-exec: the helper on node ${worker.name} was still [a-z]+ after 2\\.\\d+ s.*\\n$`)
+          )
+
+          const isDown = Effect.map(get(manager.socket, `/nodes/${worker.nodeId}`, NodeState), ({ Status }) =>
+            Status.State === "down" ? Option.some(true) : Option.none()
+          )
+          yield* poll(isDown, { every: 200, atMost: 40_000, orElse: Effect.die("the node never went down") })
+          const late = yield* taskExec(["--image", image, `web@${worker.name}`, "true"])
+          assert.strictEqual(late.code, 125)
+          assert.match(
+            late.stderr,
+            /^task-exec: (node node-2 of task web\.1 is down, .*check the engine on node-2|.*)\n$/
+          )
+          yield* cluster.startEngine(worker)
+        }),
+      120_000
+    )
+  }
+)

@@ -1,0 +1,127 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { DockerEngine, type ExecRequest, HelperImage, TaskExec, type TaskExecEvent } from "../../src/index.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+/** The library on the swarm's first manager, as a program of its own would put it together. */
+const Library = Layer.unwrap(
+  Effect.map(SwarmCluster, ({ manager }) =>
+    TaskExec.layerNoDeps.pipe(
+      Layer.provide(HelperImage.layer),
+      Layer.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket }))
+    )
+  )
+)
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServices: true, timeout: "60 seconds" })(
+  "the library",
+  (it) => {
+    for (const place of ["local", "remote"] as const) {
+      const request = (script: string, more: Partial<ExecRequest> = {}) =>
+        Effect.map(
+          Web,
+          (web): ExecRequest => ({ target: web.target(web[place]), command: ["sh", "-c", script], ...more })
+        )
+
+      it.effect(`${place}: run gives exit code, output, task and route`, () =>
+        Effect.gen(function* () {
+          const web = yield* Web
+          const result = yield* TaskExec.run(yield* request("echo out; echo $A >&2; exit 3", { env: { A: "err" } }))
+          assert.deepStrictEqual([result.exitCode, text(result.stdout), text(result.stderr)], [3, "out\n", "err\n"])
+          assert.deepStrictEqual(
+            [result.task.id, result.route],
+            [web[place].id, place === "local" ? "local" : "helper"]
+          )
+        })
+      )
+
+      it.effect(`${place}: stream gives the events in order`, () =>
+        Effect.gen(function* () {
+          const events = yield* Stream.runCollect(TaskExec.stream(yield* request("echo out")))
+          assert.deepStrictEqual(
+            events.map(({ _tag }) => _tag),
+            ["Resolved", "Started", "Stdout", "Exited"]
+          )
+        })
+      )
+
+      it.effect(`${place}: a detached run has no exit code`, () =>
+        Effect.gen(function* () {
+          const result = yield* TaskExec.run(yield* request("true", { detach: true }))
+          assert.deepStrictEqual([result.exitCode, result.stdout.length], [undefined, 0])
+        })
+      )
+
+      it.effect(`${place}: failures are typed`, () =>
+        Effect.gen(function* () {
+          const web = yield* Web
+          const target = web.target(web[place])
+          const failure = (wanted: ExecRequest) => Effect.map(Effect.flip(TaskExec.run(wanted)), (error) => error._tag)
+          assert.strictEqual(yield* failure({ target, command: ["foobarnone"] }), "CommandNotFound")
+          assert.strictEqual(yield* failure({ target, command: ["true"], workdir: "/nowhere" }), "CommandNotStarted")
+          assert.strictEqual(yield* failure({ target, command: [] }), "InvalidRequest")
+          assert.strictEqual(yield* failure({ target, command: ["a\0b"] }), "InvalidRequest")
+          assert.strictEqual(yield* failure({ target: "we b", command: ["true"] }), "InvalidTarget")
+          const late = yield* Effect.flip(TaskExec.run({ target, command: ["sleep", "100"], timeout: "500 millis" }))
+          assert(late._tag === "TimedOut")
+          assert.deepStrictEqual([late.after, late.ending._tag], [500, "Killed"])
+        })
+      )
+
+      it.effect(`${place}: interruption ends the command and removes everything`, () =>
+        Effect.gen(function* () {
+          const up = yield* Latch.make()
+          const watch = (event: TaskExecEvent) => (event._tag === "Stdout" ? Latch.open(up) : Effect.void)
+          const wanted = yield* request("echo up; sleep 1000")
+          const fiber = yield* TaskExec.stream(wanted).pipe(Stream.runForEach(watch), Effect.forkChild)
+          yield* up.await
+          yield* Fiber.interrupt(fiber)
+        })
+      )
+
+      it.effect(`${place}: so does a consumer that stops early`, () =>
+        Effect.gen(function* () {
+          const wanted = yield* request("yes")
+          const first = yield* TaskExec.stream(wanted).pipe(
+            Stream.filter((event) => event._tag === "Stdout"),
+            Stream.runHead
+          )
+          assert.strictEqual(first._tag, "Some")
+        })
+      )
+
+      it.effect(`${place}: a consumer that is slower than the engine's patience loses nothing`, () =>
+        Effect.gen(function* () {
+          // The engine cuts what is not read within 2 seconds of the command's end.
+          let bytes = 0
+          const slowly = (event: TaskExecEvent) => {
+            if (event._tag !== "Stdout") return Effect.void
+            const first = bytes === 0
+            bytes += event.data.length
+            return first ? Effect.sleep("4 seconds") : Effect.void
+          }
+          const wanted = yield* request("head -c 30000000 /dev/zero")
+          yield* TaskExec.stream(wanted).pipe(Stream.runForEach(slowly))
+          assert.strictEqual(bytes, 30_000_000)
+        })
+      )
+    }
+
+    it.effect("run keeps no more than its limit in memory", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const error = yield* Effect.flip(TaskExec.run({ target: web.target(web.local), command: ["yes"] }))
+        assert.strictEqual(error._tag, "OutputTooLarge")
+      })
+    )
+  }
+)

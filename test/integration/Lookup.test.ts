@@ -1,0 +1,179 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { lookupTask } from "../../src/target/Lookup.ts"
+import { parseTarget } from "../../src/target/Target.ts"
+import { get } from "../cluster/EngineApi.ts"
+import { poll } from "../cluster/Poll.ts"
+import { createService, removeService, type ServiceOptions } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, taskExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const find = (text: string) =>
+  Effect.gen(function* () {
+    const { manager } = yield* SwarmCluster
+    const target = Result.getOrThrow(parseTarget(text))
+    return yield* lookupTask(target).pipe(Effect.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })))
+  })
+
+const Tasks = Schema.Array(Schema.Struct({ ID: Schema.String, Status: Schema.Struct({ State: Schema.String }) }))
+
+/** A service whose only task gets into this state and stays in it. */
+const serviceIn = Effect.fnUntraced(function* (
+  state: string,
+  options: Omit<ServiceOptions, "image"> & { image?: string }
+) {
+  const { image, manager } = yield* SwarmCluster
+  yield* Effect.acquireRelease(createService(manager.socket, { image, ...options }), (id) =>
+    Effect.orDie(removeService(manager.socket, id))
+  )
+  const filters = JSON.stringify({ service: { [options.name]: true } })
+  const inState = get(manager.socket, "/tasks", Tasks, { query: { filters } }).pipe(
+    Effect.map((tasks) => (tasks[0]?.Status.State === state ? Option.some(tasks[0].ID) : Option.none()))
+  )
+  return yield* poll(inState, {
+    every: 50,
+    atMost: 20_000,
+    orElse: Effect.flatMap(get(manager.socket, "/tasks", Tasks, { query: { filters } }), (tasks) =>
+      Effect.die(new Error(`never ${state}: ${JSON.stringify(tasks)}`))
+    )
+  })
+})
+
+layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "60 seconds" })("lookup", (it) => {
+  it.effect("every form of a target leads to the same task", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { containerId, id, slot } = web.remote
+      const node = web.nodeOf(web.remote)
+      const forms = [
+        `lookup.${slot}`,
+        `service/lookup.${slot}`,
+        `lookup@${node.name}`,
+        `lookup@${node.nodeId}`,
+        `lookup@${node.nodeId.slice(0, 10)}`,
+        `lookup.${slot}@${node.name}`,
+        id,
+        id.slice(0, 12),
+        `task/${id}`,
+        containerId,
+        containerId.slice(0, 12),
+        `container/${containerId.slice(0, 12)}`,
+        `lookup.${slot}.${id}`
+      ]
+      for (const form of forms) {
+        const task = yield* find(form)
+        assert.deepStrictEqual(
+          [task.id, task.name, task.slot, task.container, task.node.id, task.node.hostname, task.service.name],
+          [id, `lookup.${slot}`, slot, containerId, node.nodeId, node.name, "lookup"],
+          form
+        )
+      }
+    })
+  )
+
+  it.effect("a service with several tasks is ambiguous, and the candidates are named", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const error = yield* Effect.flip(find("lookup"))
+      assert(error._tag === "TaskAmbiguous")
+      assert.deepStrictEqual(
+        error.candidates.map(({ id, name, node, state }) => [id, name, node, state]),
+        web.tasks.map((task) => [task.id, `lookup.${task.slot}`, web.nodeOf(task).name, "running"])
+      )
+      const { code, stderr } = yield* taskExec(["lookup", "true"])
+      assert.strictEqual(code, 125)
+      assert.match(stderr, /^task-exec: "lookup" means 3 tasks, name one: lookup\.1 on node-\d \([a-z0-9]{25}\), .*\n$/)
+    })
+  )
+
+  it.effect("what is not there is named, with what there is instead", () =>
+    Effect.gen(function* () {
+      const missing = {
+        "no-such-thing": /neither a service's name nor the beginning/,
+        "lookup.9": /no slot 9 \(it has slots 1, 2, 3\)/,
+        "lookup@node-9": /no node node-9 \(nodes: /,
+        "nobody.1": /no service nobody/,
+        "task/zzzzzzzz": /no task ID begins so/,
+        "container/0123456789ab": /no task of the swarm has such a container/
+      }
+      for (const [target, reason] of Object.entries(missing)) {
+        const error = yield* Effect.flip(find(target))
+        assert.strictEqual(error._tag, "TaskNotFound", target)
+        assert.match(error.message, reason, target)
+      }
+    })
+  )
+
+  it.effect("a service with one task is that task; a global service's task is named by its node", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const id = yield* serviceIn("running", { name: "single" })
+      assert.strictEqual((yield* find("single")).id, id)
+      yield* serviceIn("running", { name: "everywhere", replicas: "global", node: manager.name })
+      const task = yield* find(`everywhere@${manager.name}`)
+      assert.deepStrictEqual([task.name, task.slot], [`everywhere@${manager.name}`, undefined])
+      assert.strictEqual((yield* find("everywhere")).id, task.id)
+    })
+  )
+
+  it.effect("a service that is named like the beginning of an ID is the service", () =>
+    Effect.gen(function* () {
+      const { remote } = yield* Web
+      const name = remote.id.slice(0, 4)
+      const id = yield* serviceIn("running", { name })
+      assert.strictEqual((yield* find(name)).id, id)
+      assert.strictEqual((yield* find(`task/${name}`)).id, remote.id)
+    })
+  )
+
+  const states: Record<
+    string,
+    { readonly reason: RegExp; readonly options: Omit<ServiceOptions, "image" | "name"> & { image?: string } }
+  > = {
+    pending: {
+      reason: /no suitable node|pending task scheduling/,
+      options: { constraints: ["node.labels.nowhere==yes"] }
+    },
+    rejected: { reason: /No such image/, options: { image: "no-such-image:1", restart: "none" } },
+    failed: { reason: /non-zero exit \(3\)/, options: { command: ["sh", "-c", "exit 3"], restart: "none" } },
+    complete: { reason: /finished/, options: { command: ["true"], restart: "none" } },
+    starting: {
+      reason: /starting/,
+      options: { containerSpec: { Healthcheck: { Test: ["CMD", "false"], Interval: 3_600_000_000_000 } } }
+    }
+  }
+  for (const [state, { options, reason }] of Object.entries(states)) {
+    it.effect(`a task that is ${state} is not running: state and reason are said`, () =>
+      Effect.gen(function* () {
+        const id = yield* serviceIn(state, { name: `is-${state}`, ...options })
+        for (const target of [`is-${state}`, `is-${state}.1`, id]) {
+          const error = yield* Effect.flip(find(target))
+          assert(error._tag === "TaskNotRunning", `${target}: ${error.message}`)
+          assert.deepStrictEqual([error.task.id, error.task.name, error.task.state], [id, `is-${state}.1`, state])
+          assert.match(error.message, reason)
+        }
+        const { code, stderr, stdout } = yield* taskExec([`is-${state}`, "true"])
+        assert.deepStrictEqual([code, stdout.toString()], [125, ""])
+        assert.match(stderr, new RegExp(`^task-exec: task is-${state}.1 .*is not running: ${state}.*\\n$`))
+      })
+    )
+  }
+
+  it.effect("a service that is scaled to 0", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      yield* Effect.acquireRelease(createService(manager.socket, { name: "none", image, replicas: 0 }), (id) =>
+        Effect.orDie(removeService(manager.socket, id))
+      )
+      const error = yield* Effect.flip(find("none"))
+      assert.strictEqual(error._tag, "TaskNotFound")
+      assert.match(error.message, /has no tasks \(is it scaled to 0\?\)/)
+    })
+  )
+})
