@@ -26,4 +26,7 @@ const bundle = (input: string, file: string) =>
     }
   })
 
-export default [bundle("adapters/cli/main.ts", "dist/task-exec.cjs"), bundle("adapters/skopos/main.ts", "dist/swarm-exec.cjs")]
+export default [
+  bundle("adapters/cli/main.ts", "dist/task-exec.cjs"),
+  bundle("adapters/skopos/main.ts", "dist/swarm-exec.cjs")
+]

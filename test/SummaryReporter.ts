@@ -1,0 +1,25 @@
+import type { Reporter, TestCase, TestModule } from "vitest/node"
+
+/** Ends the run's output with one plain line, `N passed, N failed`, that any CI can read. */
+export default class SummaryReporter implements Reporter {
+  private passed = 0
+  private failed = 0
+  private skipped = 0
+
+  onTestCaseResult(test: TestCase): void {
+    const { state } = test.result()
+    if (state === "passed") this.passed++
+    else if (state === "failed") this.failed++
+    else this.skipped++
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    // A file that can't be loaded, or whose set-up fails, has no test that says so.
+    this.failed += module.errors().length
+  }
+
+  onTestRunEnd(_modules: ReadonlyArray<TestModule>, errors: ReadonlyArray<unknown>): void {
+    const skipped = this.skipped === 0 ? "" : `, ${this.skipped} skipped`
+    process.stdout.write(`\n${this.passed} passed, ${this.failed + errors.length} failed${skipped}\n`)
+  }
+}
