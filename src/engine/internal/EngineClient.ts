@@ -250,6 +250,8 @@ const dockerModem = (agent: EngineAgent): Modem => {
 const hostAndPort = (endpoint: { readonly host: string; readonly port: number }): string =>
   `${endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
 
+const cutOff = () => new Error("the connection was closed before its end")
+
 /** All of a body, or its first `limit` bytes. */
 const collect = (
   asked: Asked,
@@ -261,6 +263,8 @@ const collect = (
     let size = 0
     const done = () => resume(Effect.succeed(Buffer.concat(chunks)))
     const lost = (cause: unknown) => resume(Effect.fail(explainFailure(asked, cause)))
+    // It may have broken before we came to listen.
+    if (response.destroyed) return lost(response.errored ?? cutOff())
     response.on("data", (chunk: Buffer) => {
       chunks.push(chunk)
       size += chunk.length
@@ -268,7 +272,7 @@ const collect = (
     })
     response.on("end", done)
     response.on("error", lost)
-    response.on("close", () => lost(new Error("the connection was closed before its end")))
+    response.on("close", () => lost(cutOff()))
   })
 
 const parseJson = (text: string): { readonly value: unknown } | undefined => {

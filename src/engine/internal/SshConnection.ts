@@ -57,7 +57,7 @@ export class SshConnection extends Duplex {
 
   constructor(spawn: typeof ChildProcess.spawn, target: SshTarget) {
     super({ allowHalfOpen: true })
-    // A session of its own: Ctrl-C in a terminal reaches us alone, and we need the connection to clean up.
+    // A process group of its own: Ctrl-C in a terminal reaches us alone, and we need the connection to clean up.
     const child = spawn("ssh", sshArguments(target), { stdio: "pipe", detached: true })
     this.#child = child
     child.once("error", (error) => this.destroy(new SshFailure(`cannot run ssh: ${error.message}`, { cause: error })))

@@ -1,0 +1,545 @@
+// What a real engine does not do on cue: answers that break off, lies and silence. What it does do is in
+// test/integration/Engine.test.ts.
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import * as Http from "node:http"
+import * as Net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { DockerEngine, type DockerEngineOptions } from "../../../src/engine/DockerEngine.ts"
+import type { Endpoint } from "../../../src/engine/Endpoint.ts"
+import { EngineError, EngineUnreachable, NotSwarmManager, UnexpectedReply } from "../../../src/engine/EngineErrors.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "engine-"))),
+  (path) => Effect.promise(() => rm(path, { recursive: true }))
+)
+
+/** A server that ends with the scope, with the connections it has. */
+const listening = <S extends Net.Server>(server: S, at: Net.ListenOptions) =>
+  Effect.suspend(() => {
+    const open = new Set<Net.Socket>()
+    server.on("connection", (socket) => {
+      open.add(socket)
+      socket.on("close", () => open.delete(socket)).on("error", () => {})
+    })
+    return Effect.acquireRelease(
+      Effect.callback<S>((resume) => {
+        server.listen(at, () => resume(Effect.succeed(server)))
+      }),
+      () =>
+        Effect.callback<void>((resume) => {
+          server.close(() => resume(Effect.void))
+          for (const socket of open) socket.destroy()
+        })
+    )
+  })
+
+const portOf = (server: Net.Server) => {
+  const address = server.address()
+  assert.isObject(address)
+  return address === null || typeof address === "string" ? 0 : address.port
+}
+
+/** An engine that is a server of ours, on a socket file. */
+const engineOf = Effect.fnUntraced(function* (server: Net.Server, options?: DockerEngineOptions) {
+  const path = join(yield* folder, "docker.sock")
+  yield* listening(server, { path })
+  return yield* engineAt({ _tag: "Unix", path }, options)
+})
+
+/** It lives as long as the test: the connections of a layer end with it. */
+const engineAt = (endpoint: Endpoint, options?: DockerEngineOptions) =>
+  Effect.map(Layer.build(DockerEngine.layerFor(endpoint, options)), (context) => Context.get(context, DockerEngine))
+
+const answering = (status: number, body: string, headers: Http.OutgoingHttpHeaders = {}) =>
+  Http.createServer((_, response) => response.writeHead(status, headers).end(body))
+
+/** Takes connections and says nothing; counts those that are open. */
+const silent = () => {
+  const open = new Set<Net.Socket>()
+  const server = Net.createServer((socket) => {
+    open.add(socket.on("close", () => open.delete(socket)).on("error", () => {}))
+    socket.resume()
+  })
+  return { server, open }
+}
+
+const until = (condition: () => boolean) =>
+  Effect.promise(async () => {
+    for (let i = 0; i < 500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 2))
+    assert.isTrue(condition())
+  })
+
+describe("no answer", () => {
+  it.live("no socket", () =>
+    Effect.gen(function* () {
+      const engine = yield* engineAt({ _tag: "Unix", path: join(yield* folder, "none.sock") })
+      const error = yield* Effect.flip(engine.info)
+      assert.instanceOf(error, EngineUnreachable)
+      assert.strictEqual(error.reason, "NoSocket")
+      assert.include(error.message, "none.sock does not exist")
+    })
+  )
+
+  it.live("a file that is no socket", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "file")
+      yield* Effect.promise(() => writeFile(path, ""))
+      const error = yield* Effect.flip((yield* engineAt({ _tag: "Unix", path })).info)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Refused")
+    })
+  )
+
+  it.live("nobody at the port", () =>
+    Effect.gen(function* () {
+      const server = Net.createServer()
+      const port = yield* Effect.scoped(Effect.map(listening(server, { host: "127.0.0.1", port: 0 }), portOf))
+      const engine = yield* engineAt({ _tag: "Tcp", host: "127.0.0.1", port, basePath: "" })
+      const error = yield* Effect.flip(engine.info)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Refused")
+      assert.include(error.message, `tcp://127.0.0.1:${port}`)
+    })
+  )
+
+  it.effect("silence: 20 seconds for the engine, 30 for the swarm", () =>
+    Effect.gen(function* () {
+      const { server, open } = silent()
+      const engine = yield* engineOf(server)
+      const own = yield* Effect.forkChild(Effect.flip(engine.info))
+      const swarm = yield* Effect.forkChild(Effect.flip(engine.listTasks({})))
+      yield* until(() => open.size === 2)
+      yield* TestClock.adjust("20 seconds")
+      const error = yield* Fiber.join(own)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
+      assert.include(error.message, "no answer within 20s")
+      yield* until(() => open.size === 1)
+      yield* TestClock.adjust("10 seconds")
+      assert.include((yield* Fiber.join(swarm)).message, "no answer within 30s")
+      yield* until(() => open.size === 0)
+    })
+  )
+
+  it.effect("silence after the head of an answer", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const server = Http.createServer((_, response) => {
+        response.writeHead(200, { "Content-Length": "10" }).write("{")
+        Deferred.doneUnsafe(begun, Effect.void)
+      })
+      const engine = yield* engineOf(server)
+      const fiber = yield* Effect.forkChild(Effect.flip(engine.info))
+      yield* Deferred.await(begun)
+      yield* TestClock.adjust("20 seconds")
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
+    })
+  )
+
+  it.live("bounds that are told", () =>
+    Effect.gen(function* () {
+      const { server } = silent()
+      const engine = yield* engineOf(server, { engineTimeout: "30 millis" })
+      assert.include((yield* Effect.flip(engine.startExec("x", { tty: false }).pipe(Effect.scoped))).message, "30ms")
+      assert.include((yield* Effect.flip(engine.containerLogs("x"))).message, "30ms")
+    })
+  )
+
+  it.live("bounds hold in finalizers, which cannot be interrupted", () =>
+    Effect.gen(function* () {
+      const { server, open } = silent()
+      const engine = yield* engineOf(server, { swarmTimeout: "30 millis" })
+      const removal = Effect.acquireRelease(Effect.void, () => Effect.ignore(engine.removeService("x")))
+      yield* Effect.scoped(removal).pipe(Effect.timeout("2 seconds"))
+      yield* until(() => open.size === 0)
+    })
+  )
+
+  it.live("interruption ends the request", () =>
+    Effect.gen(function* () {
+      const { server, open } = silent()
+      const engine = yield* engineOf(server)
+      const all = [
+        engine.info,
+        engine.waitContainer("x"),
+        engine.serviceLogs("x", { follow: true }).pipe(Effect.scoped),
+        engine.startExec("x", { tty: false }).pipe(Effect.scoped)
+      ]
+      for (const request of all) {
+        const fiber = yield* Effect.forkChild(request)
+        yield* until(() => open.size === 1)
+        yield* Fiber.interrupt(fiber)
+        yield* until(() => open.size === 0)
+      }
+    })
+  )
+})
+
+describe("answers that break off", () => {
+  const cut = (status: number) =>
+    Http.createServer((_, response) => {
+      response.writeHead(status, { "Content-Length": "1000" }).write('{"ID":')
+      setTimeout(() => response.destroy(), 5)
+    })
+
+  it.live("in a reply", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip((yield* engineOf(cut(200))).info)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
+    })
+  )
+
+  it.live("in an error", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip((yield* engineOf(cut(500))).info)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
+    })
+  )
+
+  it.live("an error without end is cut off", () =>
+    Effect.gen(function* () {
+      let closed = false
+      const server = Http.createServer((_, response) => {
+        response.on("close", () => {
+          closed = true
+        })
+        response.writeHead(500).write("x".repeat(100_000))
+      })
+      const error = yield* Effect.flip((yield* engineOf(server)).info)
+      assert.instanceOf(error, EngineError)
+      yield* until(() => closed)
+    })
+  )
+
+  it.live("in a log", () =>
+    Effect.gen(function* () {
+      const engine = yield* engineOf(cut(200))
+      const log = yield* engine.serviceLogs("x", { follow: true })
+      const seen: Array<string> = []
+      const error = yield* log.pipe(
+        Stream.runForEach((chunk) => Effect.sync(() => seen.push(Buffer.from(chunk).toString()))),
+        Effect.flip
+      )
+      assert.deepStrictEqual(seen, ['{"ID":'])
+      assert.strictEqual(error.reason, "Lost")
+      assert.strictEqual(error.operation, "read the log of service x")
+    })
+  )
+
+  it.live("before the head", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip((yield* engineOf(Net.createServer((socket) => socket.end()))).info)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
+    })
+  )
+})
+
+describe("answers of others", () => {
+  const info = (server: Net.Server) => Effect.flatMap(engineOf(server), (engine) => Effect.flip(engine.info))
+
+  it.live("no HTTP", () =>
+    Effect.gen(function* () {
+      const error = yield* info(Net.createServer((socket) => socket.end("SSH-2.0-OpenSSH_9.9\r\n")))
+      assert.instanceOf(error, UnexpectedReply)
+      assert.include(error.message, "it is no Docker engine")
+    })
+  )
+
+  it.live("a web site", () =>
+    Effect.gen(function* () {
+      const error = yield* info(answering(200, "<!doctype html>"))
+      assert.instanceOf(error, UnexpectedReply)
+      assert.include(error.message, 'no JSON: "<!doctype html>"')
+    })
+  )
+
+  it.live("nothing, and other JSON", () =>
+    Effect.gen(function* () {
+      assert.include((yield* info(answering(200, ""))).message, "nothing where JSON was due")
+      const error = yield* info(answering(200, '{"Name":5}'))
+      assert.instanceOf(error, UnexpectedReply)
+      assert.include(error.message, "Name")
+      assert.notInclude(error.message, "\n")
+    })
+  )
+
+  it.live("a redirection is not followed", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const elsewhere = Http.createServer((_, response) => {
+        asked++
+        response.end("{}")
+      })
+      const port = portOf(yield* listening(elsewhere, { host: "127.0.0.1", port: 0 }))
+      const error = yield* info(answering(307, "", { Location: `http://127.0.0.1:${port}/` }))
+      assert.instanceOf(error, EngineError)
+      assert.strictEqual(error.status, 307)
+      // This one has nobody at all.
+      yield* info(answering(301, "", { Location: "http://127.0.0.1:1/" }))
+      yield* Effect.sleep("20 millis")
+      assert.strictEqual(asked, 0)
+    })
+  )
+
+  it.live("null for an empty list", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* (yield* engineOf(answering(200, "null"))).listTasks({}), [])
+    })
+  )
+
+  it.live("an unknown state, unknown keys, and null all over", () =>
+    Effect.gen(function* () {
+      const task = {
+        ID: "t",
+        Version: { Index: 7 },
+        Labels: null,
+        Spec: { ContainerSpec: { Image: "i", Labels: null, New: [1] } },
+        ServiceID: "s",
+        Status: { State: "dreaming", ContainerStatus: null, New: {} },
+        DesiredState: "awake",
+        NetworksAttachments: null
+      }
+      const engine = yield* engineOf(answering(200, JSON.stringify(task)))
+      assert.deepStrictEqual(yield* engine.inspectTask("t"), {
+        ID: "t",
+        Version: { Index: 7 },
+        CreatedAt: "",
+        UpdatedAt: "",
+        Labels: {},
+        Spec: { ContainerSpec: { Image: "i", Labels: {}, User: "", TTY: false } },
+        ServiceID: "s",
+        Status: { Timestamp: "", State: "dreaming", Message: "" },
+        DesiredState: "awake",
+        NetworksAttachments: []
+      })
+    })
+  )
+
+  it.live("a node that is no manager says who it is, if it can", () =>
+    Effect.gen(function* () {
+      const worker = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state."
+      const server = (info: object) =>
+        Http.createServer((request, response) => {
+          const about = request.url === "/info"
+          response.writeHead(about ? 200 : 503).end(JSON.stringify(about ? info : { message: worker }))
+        })
+      const swarm = { RemoteManagers: [{ NodeID: "m", Addr: "10.0.0.1:2377" }] }
+      const told = yield* engineOf(server({ Name: "node-2", ServerVersion: "1", Swarm: swarm }))
+      const error = yield* Effect.flip(told.listNodes())
+      assert.instanceOf(error, NotSwarmManager)
+      assert.deepStrictEqual([error.node, error.managers], ["node-2", ["10.0.0.1:2377"]])
+      const untold = yield* Effect.flip((yield* engineOf(server({}))).listNodes())
+      assert.instanceOf(untold, NotSwarmManager)
+      assert.isUndefined(untold.node)
+    })
+  )
+})
+
+describe("connections", () => {
+  it.live("a wrong DOCKER_HOST does not matter to who gives an address", () =>
+    Effect.gen(function* () {
+      const before = process.env.DOCKER_HOST
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          process.env.DOCKER_HOST = "tcp://:99999"
+        }),
+        () =>
+          Effect.sync(() => {
+            if (before === undefined) delete process.env.DOCKER_HOST
+            else process.env.DOCKER_HOST = before
+          })
+      )
+      const engine = yield* engineOf(answering(200, '{"Version":"1","ApiVersion":"1.41"}'))
+      assert.strictEqual((yield* engine.version).ApiVersion, "1.41")
+      assert.strictEqual(process.env.DOCKER_HOST, "tcp://:99999")
+    })
+  )
+
+  /** Serves one request per connection and then hangs up on the next, as after a restart of the engine. */
+  const forgetful = () => {
+    const seen: Array<string> = []
+    const served = new WeakSet<Net.Socket>()
+    const server = Http.createServer((request, response) => {
+      seen.push(`${request.method} ${request.url} ${request.headers.host}`)
+      if (served.has(request.socket)) return request.socket.destroy()
+      served.add(request.socket)
+      return response.end('{"Version":"1","ApiVersion":"1.41","Id":"x"}')
+    })
+    return { server, seen }
+  }
+
+  it.live("over the network they are used again, and a question is asked again when one has died", () =>
+    Effect.gen(function* () {
+      const { server, seen } = forgetful()
+      const port = portOf(yield* listening(server, { host: "127.0.0.1", port: 0 }))
+      const engine = yield* engineAt({ _tag: "Tcp", host: "127.0.0.1", port, basePath: "/base" })
+      yield* engine.version
+      yield* engine.version
+      assert.deepStrictEqual(seen, Array(3).fill(`GET /base/version 127.0.0.1:${port}`))
+    })
+  )
+
+  it.live("what changes something is not sent twice", () =>
+    Effect.gen(function* () {
+      const { server, seen } = forgetful()
+      const port = portOf(yield* listening(server, { host: "127.0.0.1", port: 0 }))
+      const engine = yield* engineAt({ _tag: "Tcp", host: "127.0.0.1", port, basePath: "" })
+      yield* engine.version
+      const error = yield* Effect.flip(engine.createContainer({ config: { Image: "i" } }))
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
+      assert.strictEqual(seen.length, 2)
+    })
+  )
+
+  it.live("what is sent", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      const server = Http.createServer(async (request, response) => {
+        let body = ""
+        for await (const chunk of request) body += chunk
+        const { "content-type": type, "content-length": length, "x-registry-auth": auth } = request.headers
+        seen.push([request.method, request.url, body, type, length, auth])
+        response.end('{"ID":"i","Id":"i","Warnings":["w"]}')
+      })
+      const engine = yield* engineOf(server)
+      yield* engine.killContainer("a/b", "TERM")
+      yield* engine.resizeExec("e", { w: 80, h: 25 })
+      yield* Effect.flip(engine.listTasks({ service: ["a&b"], "desired-state": ["running", "shutdown"] }))
+      const spec = { Name: "n", TaskTemplate: { ContainerSpec: { Image: "i" } } }
+      assert.deepStrictEqual(yield* engine.createService(spec, "secret"), { id: "i", warnings: ["w"] })
+      yield* engine.createService(spec)
+      yield* engine.createContainer({ config: { Image: "i" } })
+      yield* engine.createSecret({ name: "s", labels: { l: "1" }, data: Buffer.from([0, 255]) })
+      yield* engine.inspectImage("registry:5000/a/b:1").pipe(Effect.flip, Effect.ignore)
+      const json = "application/json"
+      const body = JSON.stringify(spec)
+      assert.deepStrictEqual(seen, [
+        ["POST", "/containers/a%2Fb/kill?signal=TERM", "", undefined, "0", undefined],
+        ["POST", "/exec/e/resize?h=25&w=80", "", undefined, "0", undefined],
+        [
+          "GET",
+          `/tasks?filters=${encodeURIComponent('{"service":["a&b"],"desired-state":["running","shutdown"]}')}`,
+          "",
+          undefined,
+          undefined,
+          undefined
+        ],
+        ["POST", "/services/create", body, json, String(body.length), "secret"],
+        ["POST", "/services/create", body, json, String(body.length), undefined],
+        ["POST", "/containers/create", '{"Image":"i"}', json, "13", undefined],
+        ["POST", "/secrets/create", '{"Name":"s","Labels":{"l":"1"},"Data":"AP8="}', json, "45", undefined],
+        ["GET", "/images/registry%3A5000/a/b%3A1/json", "", undefined, undefined, undefined]
+      ])
+    })
+  )
+})
+
+describe("two-way connections", () => {
+  /** Agrees to an upgrade, and does with the connection what it is told. */
+  const upgrading = (then: (socket: Net.Socket, request: string) => void) =>
+    Net.createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on("error", () => {})
+      let request = ""
+      const onData = (chunk: Buffer) => {
+        request += chunk.toString("latin1")
+        if (!request.includes("}")) return
+        socket.off("data", onData)
+        then(socket, request)
+      }
+      socket.on("data", onData)
+    })
+  const switching = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+
+  it.live("bytes that come with the head of the answer are not lost", () =>
+    Effect.gen(function* () {
+      const engine = yield* engineOf(upgrading((socket) => socket.end(`${switching}early`)))
+      const { output } = yield* engine.startExec("x", { tty: true })
+      assert.strictEqual(Buffer.concat(yield* Stream.runCollect(output)).toString(), "early")
+    })
+  )
+
+  it.live("ending the input leaves the output open", () =>
+    Effect.gen(function* () {
+      const server = upgrading((socket) => {
+        socket.write(switching)
+        let input = ""
+        socket.on("data", (chunk: Buffer) => {
+          input += chunk
+        })
+        socket.on("end", () => setTimeout(() => socket.end(`got ${input}`), 10))
+      })
+      const engine = yield* engineOf(server)
+      const { output, write, endInput } = yield* engine.startExec("x", { tty: true })
+      yield* write(Buffer.from("all"))
+      yield* write(Buffer.from(""))
+      yield* write(Buffer.from(" of it"))
+      yield* endInput
+      yield* endInput
+      assert.strictEqual((yield* Effect.flip(write(Buffer.from("more")))).reason, "Lost")
+      assert.strictEqual(Buffer.concat(yield* Stream.runCollect(output)).toString(), "got all of it")
+      assert.strictEqual((yield* Effect.flip(write(Buffer.from("more")))).reason, "Lost")
+    })
+  )
+
+  it.live("output that has come is not lost when the input is refused", () =>
+    Effect.gen(function* () {
+      const size = 100_000
+      const server = upgrading((socket) => {
+        socket.pause().write(switching)
+        socket.end(Buffer.alloc(size), () => setTimeout(() => socket.resetAndDestroy(), 50))
+      })
+      const port = portOf(yield* listening(server, { host: "127.0.0.1", port: 0 }))
+      const engine = yield* engineAt({ _tag: "Tcp", host: "127.0.0.1", port, basePath: "" })
+      const { output, write, endInput } = yield* engine.startExec("x", { tty: true })
+      const writing = yield* Effect.forkChild(
+        write(Buffer.alloc(1000)).pipe(Effect.delay("1 millis"), Effect.forever, Effect.flip)
+      )
+      assert.strictEqual((yield* Fiber.join(writing)).reason, "Lost")
+      assert.strictEqual((yield* Effect.flip(write(Buffer.alloc(1)))).reason, "Lost")
+      yield* endInput
+      assert.strictEqual(Buffer.concat(yield* Stream.runCollect(output)).length, size)
+    })
+  )
+
+  it.live("the scope closes them", () =>
+    Effect.gen(function* () {
+      let closed = false
+      const server = upgrading((socket) => {
+        socket.on("end", () => {
+          closed = true
+        })
+        socket.resume().write(switching)
+      })
+      const engine = yield* engineOf(server)
+      const scope = yield* Scope.make()
+      yield* engine.startExec("x", { tty: false }).pipe(Scope.provide(scope))
+      assert.isFalse(closed)
+      yield* Scope.close(scope, Exit.void)
+      yield* until(() => closed)
+    })
+  )
+
+  it.live("without an upgrade there is none", () =>
+    Effect.gen(function* () {
+      const start = (status: number, body: string) =>
+        Effect.flatMap(engineOf(answering(status, body)), (engine) =>
+          Effect.flip(Effect.scoped(engine.startExec("x", { tty: false })))
+        )
+      const plain = yield* start(200, "hello")
+      assert.instanceOf(plain, UnexpectedReply)
+      assert.include(plain.message, "HTTP 200 instead of an upgrade")
+      const conflict = yield* start(409, '{"message":"Container x is paused"}')
+      assert.instanceOf(conflict, EngineError)
+      assert.strictEqual(conflict.text, "Container x is paused")
+    })
+  )
+})

@@ -1,0 +1,234 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import type { Endpoint } from "../../../src/engine/Endpoint.ts"
+import { EngineUnreachable } from "../../../src/engine/EngineErrors.ts"
+import { sshArguments } from "../../../src/engine/internal/SshConnection.ts"
+
+const endpoint: Endpoint = { _tag: "Ssh", host: "manager.example", user: "me", port: 2222 }
+
+/** Puts a shell script in the place of ssh; gives its folder. */
+const ssh = (script: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const folder = await mkdtemp(join(tmpdir(), "ssh-"))
+      await writeFile(join(folder, "ssh"), `#!/bin/sh\n${script}\n`)
+      await chmod(join(folder, "ssh"), 0o755)
+      const path = process.env.PATH ?? ""
+      process.env.PATH = `${folder}:${path}`
+      return { folder, path }
+    }),
+    ({ folder, path }) =>
+      Effect.promise(async () => {
+        process.env.PATH = path
+        await rm(folder, { recursive: true })
+      })
+  ).pipe(Effect.map(({ folder }) => folder))
+
+const answer = String.raw`
+read_request() { while IFS= read -r line && [ "$line" != "$(printf '\r')" ]; do :; done; }
+json() { printf 'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s' "$(printf %s "$1" | wc -c)" "$1"; }
+`
+const version = '{"Version":"1","ApiVersion":"1.41"}'
+
+const withEngine = <A, E>(use: (engine: DockerEngine["Service"]) => Effect.Effect<A, E>) =>
+  Effect.provide(Effect.flatMap(DockerEngine, use), DockerEngine.layerFor(endpoint))
+
+describe("sshArguments", () => {
+  it.each([
+    [{ host: "h" }, "-o ConnectTimeout=15 -T -- h docker system dial-stdio"],
+    [{ host: "h", user: "u", port: 22 }, "-o ConnectTimeout=15 -T -l u -p 22 -- h docker system dial-stdio"],
+    [
+      { host: "h", path: "/run/user/1/docker.sock" },
+      "-o ConnectTimeout=15 -T -- h docker --host unix:///run/user/1/docker.sock system dial-stdio"
+    ],
+    [
+      { host: "h", path: "/a b'c;" },
+      "-o ConnectTimeout=15 -T -- h docker --host 'unix:///a b'\\''c;' system dial-stdio"
+    ]
+  ])("%j", (target, line) => {
+    assert.strictEqual(sshArguments(target).join(" "), line)
+  })
+})
+
+describe("SshConnection", () => {
+  it.live("carries requests, several through one ssh", () =>
+    Effect.gen(function* () {
+      const folder = yield* ssh(
+        `${answer} echo "$@" >> "$0.log"; while read_request && [ -n "$line" ]; do json '${version}'; done`
+      )
+      yield* withEngine((engine) =>
+        Effect.gen(function* () {
+          assert.strictEqual((yield* engine.version).ApiVersion, "1.41")
+          assert.strictEqual((yield* engine.version).ApiVersion, "1.41")
+        })
+      )
+      const log = yield* Effect.promise(() => readFile(join(folder, "ssh.log"), "utf8"))
+      assert.strictEqual(log, `${sshArguments(endpoint).join(" ")}\n`)
+    })
+  )
+
+  it.live("says what ssh said", () =>
+    Effect.gen(function* () {
+      yield* ssh(`echo noise >&2; echo "ssh: connect to host $6 port 2222: Connection refused" >&2; exit 255`)
+      const error = yield* Effect.flip(withEngine((engine) => engine.version))
+      assert.instanceOf(error, EngineUnreachable)
+      assert.strictEqual(error.reason, "Ssh")
+      assert.include(error.message, "ssh://me@manager.example:2222")
+      assert.include(error.message, "noise; ssh: connect to host")
+      assert.include(error.message, "Connection refused")
+    })
+  )
+
+  it.live("says what ssh said late, after the end of its output", () =>
+    Effect.gen(function* () {
+      yield* ssh("exec >&-; sleep 0.1; echo late >&2; exit 127")
+      const error = yield* Effect.flip(withEngine((engine) => engine.version))
+      assert.include(error.message, "ssh: late")
+    })
+  )
+
+  it.live("does not wait for a background process that holds the standard error", () =>
+    Effect.gen(function* () {
+      yield* ssh("echo master stays >&2; sleep 3 >/dev/null & exit 255")
+      const error = yield* withEngine((engine) => engine.version).pipe(Effect.flip, Effect.timeout("2 seconds"))
+      assert.include(error.message, "ssh: master stays")
+    })
+  )
+
+  it.live("says so when ssh said nothing", () =>
+    Effect.gen(function* () {
+      yield* ssh("exit 3")
+      assert.include((yield* Effect.flip(withEngine((engine) => engine.version))).message, "ended with exit code 3")
+      yield* ssh("kill -9 $$")
+      assert.include((yield* Effect.flip(withEngine((engine) => engine.version))).message, "was ended by SIGKILL")
+      yield* ssh("exit 0")
+      const error = yield* Effect.flip(withEngine((engine) => engine.version))
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
+    })
+  )
+
+  it.live("says so when there is no ssh", () =>
+    Effect.gen(function* () {
+      const folder = yield* ssh("")
+      const path = process.env.PATH
+      process.env.PATH = join(folder, "none")
+      const error = yield* withEngine((engine) => engine.version).pipe(
+        Effect.flip,
+        Effect.ensuring(
+          Effect.sync(() => {
+            process.env.PATH = path
+          })
+        )
+      )
+      assert.include(error.message, "cannot run ssh")
+    })
+  )
+
+  const upgrade = String.raw`printf 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'`
+
+  it.live("ends the input by halves", () =>
+    Effect.gen(function* () {
+      // The body of the request has no newline: what follows it on the line is the input.
+      yield* ssh(`${answer} read_request; ${upgrade}; cat; sleep 0.05; echo " done"`)
+      const output = yield* withEngine((engine) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const { output, write, endInput } = yield* engine.startExec("x", { tty: true })
+            yield* write(Buffer.from("input"))
+            yield* endInput
+            return Buffer.concat(yield* Stream.runCollect(output)).toString()
+          })
+        )
+      )
+      assert.strictEqual(output.replace(/^\{.*\}/, ""), "input done\n")
+    })
+  )
+
+  it.live("gives all of the output to a slow reader though its input is refused", () =>
+    Effect.gen(function* () {
+      const size = 200_000
+      yield* ssh(`${answer} read_request; ${upgrade}; exec <&-; head -c ${size} /dev/zero`)
+      yield* withEngine((engine) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const { output, write } = yield* engine.startExec("x", { tty: true })
+            const writing = yield* Effect.forkChild(write(Buffer.alloc(100_000)).pipe(Effect.forever, Effect.flip))
+            yield* Effect.sleep("300 millis")
+            const seen = Buffer.concat(yield* Stream.runCollect(output)).length
+            assert.strictEqual(seen, size)
+            assert.strictEqual((yield* Fiber.join(writing)).reason, "Lost")
+          })
+        )
+      )
+    })
+  )
+
+  it.live("does not take a broken ssh for the end of the output", () =>
+    Effect.gen(function* () {
+      const size = 1_000_000
+      yield* ssh(`${answer} read_request; ${upgrade}; head -c ${size} /dev/zero; echo "Broken pipe" >&2; exit 255`)
+      yield* withEngine((engine) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const { output } = yield* engine.startExec("x", { tty: true })
+            yield* Effect.sleep("700 millis")
+            let seen = 0
+            const error = yield* output.pipe(
+              Stream.runForEach((chunk) =>
+                Effect.sync(() => {
+                  seen += chunk.length
+                })
+              ),
+              Effect.flip
+            )
+            assert.strictEqual(error.reason, "Ssh")
+            assert.include(error.message, "Broken pipe")
+            assert.strictEqual(seen, size)
+          })
+        )
+      )
+    })
+  )
+
+  it.live("ends ssh when the request is interrupted, and when the layer ends", () =>
+    Effect.gen(function* () {
+      const folder = yield* ssh(`${answer} echo $$ >> "$0.pid"; while read_request && [ -n "$line" ]; do
+        case $first in "") first=no; json '${version}';; *) exec sleep 100;; esac; done`)
+      const pids = Effect.promise(async () =>
+        (await readFile(join(folder, "ssh.pid"), "utf8")).trim().split("\n").map(Number)
+      )
+      const lives = (pid: number) => {
+        try {
+          return process.kill(pid, 0)
+        } catch {
+          return false
+        }
+      }
+      const gone = (pid: number) =>
+        Effect.promise(async () => {
+          for (let i = 0; i < 200 && lives(pid); i++) await new Promise((resolve) => setTimeout(resolve, 10))
+          assert.isFalse(lives(pid))
+        })
+      yield* withEngine((engine) =>
+        Effect.gen(function* () {
+          yield* engine.version
+          const [first = 0] = yield* pids
+          const fiber = yield* Effect.forkChild(engine.version)
+          yield* Effect.sleep("50 millis")
+          assert.isTrue(lives(first))
+          yield* Fiber.interrupt(fiber)
+          yield* gone(first)
+          yield* engine.version
+          assert.isTrue(lives((yield* pids)[1] ?? 0))
+        })
+      )
+      yield* gone((yield* pids)[1] ?? 0)
+    })
+  )
+})
