@@ -27,7 +27,7 @@ import type { HelperStartError } from "./route/Helper.ts"
 import type { HelperFailed, HelperRefused, RequestTooLarge, RouteUnavailable } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
 import { execByHelper } from "./route/HelperRoute.ts"
-import { chooseRoute, type Route } from "./route/Route.ts"
+import { chooseRoute, localNode, type Route } from "./route/Route.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
 import { protocolVersion } from "./wire/Frame.ts"
@@ -145,8 +145,11 @@ export class TaskExec extends Context.Service<
 
 const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const checked = yield* checkRequest(request)
-  const task = yield* lookupTask(checked.target)
-  const route = yield* chooseRoute(task, checked.via)
+  const images = yield* HelperImage
+  const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
+  // What does not need the task is asked for at the same time: each answer takes some milliseconds.
+  const [task, here] = yield* Effect.all([lookupTask(checked.target), localNode, image], { concurrency: "unbounded" })
+  const route = yield* chooseRoute(task, checked.via, here)
   const now = yield* Clock.currentTimeMillis
   const owner: Ownership = {
     runId: yield* makeRunId,
@@ -154,8 +157,6 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     creator: `${hostname()}:${process.pid}`
   }
   const spec = makeSpec(owner.runId, task, checked)
-  const { reference } = yield* HelperImage
-  const image = checked.image === undefined ? reference : Effect.succeed(checked.image)
   const events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine> =
     route === "local"
       ? execHere(spec, image, owner)

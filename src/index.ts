@@ -45,7 +45,7 @@ export {
 export { defaultImage, HelperImage } from "./route/HelperImage.ts"
 export { HelperRequest } from "./route/HelperRequest.ts"
 export { execByHelper } from "./route/HelperRoute.ts"
-export { chooseRoute, type Route, Via } from "./route/Route.ts"
+export { chooseRoute, localNode, type Route, Via } from "./route/Route.ts"
 export {
   collectLimit,
   type ExecResult,

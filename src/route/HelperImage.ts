@@ -12,12 +12,14 @@ import { version } from "../Version.ts"
 /** The image that is used where none is named. */
 export const defaultImage = `task-exec:${version}`
 
-/** The helper image of those requests that don't name one. */
+/** Finds the image for helpers. */
 export class HelperImage extends Context.Service<
   HelperImage,
   {
-    /** Reference, with a digest where the engine at hand knows one. Looked up once. */
+    /** The image of those requests that name none. Looked up once. */
     readonly reference: Effect.Effect<string>
+    /** This image, by its digest where the engine at hand knows one. */
+    readonly pin: (reference: string) => Effect.Effect<string>
   }
 >()("task-exec/HelperImage") {
   /** The image that `TASK_EXEC_IMAGE` names; else, in a container, that container's own; else `task-exec:VERSION`. */
@@ -27,13 +29,13 @@ export class HelperImage extends Context.Service<
       const engine = yield* DockerEngine
       const named = yield* Config.String("TASK_EXEC_IMAGE").pipe(Config.option)
       const reference = Option.isSome(named) && named.value !== "" ? pinned(engine, named.value) : ownImage(engine)
-      return HelperImage.of({ reference: yield* Effect.cached(reference) })
+      return HelperImage.of({ reference: yield* Effect.cached(reference), pin: (image) => pinned(engine, image) })
     })
   )
 
-  /** This image, as it is named. */
+  /** This image, as it is named; so are those that requests name. */
   static readonly layerOf = (reference: string): Layer.Layer<HelperImage> =>
-    Layer.succeed(HelperImage, { reference: Effect.succeed(reference) })
+    Layer.succeed(HelperImage, { reference: Effect.succeed(reference), pin: Effect.succeed })
 }
 
 type Engine = DockerEngine["Service"]

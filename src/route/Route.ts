@@ -15,18 +15,19 @@ export type Via = typeof Via.Type
 /** The way that is taken: `local` (the engine at hand runs the task) or `helper` (a temporary service on its node). */
 export type Route = Exclude<Via, "auto">
 
-/** Chooses the route. Fails with `RouteUnavailable` when `local` is asked for a task on another node. */
-export const chooseRoute = Effect.fn("TaskExec.chooseRoute")(function* (
-  task: ResolvedTask,
-  via: Via
-): Effect.fn.Return<Route, RouteUnavailable | SwarmFailure, DockerEngine> {
-  if (via === "helper") return "helper"
-  const engine = yield* DockerEngine
-  const { Swarm } = yield* engine.info
-  if (Swarm.NodeID === task.node.id) return "local"
-  if (via === "auto") return "helper"
-  return yield* new RouteUnavailable({
-    via,
-    detail: `task ${task.name} runs on node ${task.node.hostname}, not on the node of ${engine.host}`
-  })
-})
+/** The node of the engine at hand, as the swarm knows it; empty when it is in none. */
+export const localNode: Effect.Effect<string, SwarmFailure, DockerEngine> = DockerEngine.use(({ info }) =>
+  Effect.map(info, ({ Swarm }) => Swarm.NodeID)
+)
+
+/**
+ * Chooses the route to a task from the node `here` (see {@link localNode}). Fails with `RouteUnavailable` when `local`
+ * is asked for a task on another node.
+ */
+export const chooseRoute = (task: ResolvedTask, via: Via, here: string): Effect.Effect<Route, RouteUnavailable> => {
+  if (via === "helper") return Effect.succeed("helper")
+  if (task.node.id === here) return Effect.succeed("local")
+  if (via === "auto") return Effect.succeed("helper")
+  const detail = `task ${task.name} runs on node ${task.node.hostname}, which is not the node of this engine`
+  return Effect.fail(new RouteUnavailable({ via, detail }))
+}

@@ -84,7 +84,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "60 seconds" 
       assert.strictEqual(code, 125)
       assert.match(
         stderr,
-        /^task-exec: route local is not possible: task failures\.\d runs on node node-\d, not on the node of unix:.*\n$/
+        /^task-exec: route local is not possible: task failures\.\d runs on node node-\d, which is not the node of this engine\n$/
       )
     })
   )

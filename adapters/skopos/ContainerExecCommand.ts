@@ -1,0 +1,109 @@
+/** `swarm-exec exec CONTAINER COMMAND [ARG...]`: runs a command in any container of the engine at hand. */
+
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { ExecEvent } from "../../src/executor/ExecEvent.ts"
+import { Executor } from "../../src/executor/Executor.ts"
+import { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
+import type { Ownership } from "../../src/Labels.ts"
+import { HelperImage } from "../../src/route/HelperImage.ts"
+import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
+import { Channel } from "./Channel.ts"
+import { logTo } from "./Logging.ts"
+
+/** Milliseconds between TERM and KILL when the command is ended, as for `task-exec`. */
+const grace = 10_000
+
+/** A killer's container is a leftover after 30 days, as for a `task-exec` without timeout. */
+const lifetime = 30 * 24 * 3600 * 1000
+
+/**
+ * Passes on the command's stdout, stderr and exit code; the other codes are those of `task-exec`. The container is named
+ * by its name, its ID or a unique beginning of its ID. There is no limit in time; whoever interrupts this ends the command
+ * with everything it started.
+ */
+export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  const stderr = new Channel(2)
+  /** If nobody reads even that, there is nobody to tell. */
+  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec exec: ${text}`))
+  const usage = (detail: string) => Effect.as(say(`${detail}; run with --help for usage`), exitCodes.usage)
+
+  const [first = "", ...rest] = argv
+  if (first.startsWith("-") && first !== "--") return usage(`unknown option ${first}`)
+  const [container = "", ...command] = first === "--" ? rest : rest[0] === "--" ? [first, ...rest.slice(1)] : argv
+  const [program = "", ...words] = command
+  if (container === "" || program === "") return usage("missing container id and/or command to execute")
+
+  return run(container, [program, ...words], stderr).pipe(
+    Effect.catchTags({
+      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
+      OutputFailed: (error) => Effect.as(say(error.message), exitCodes.failed),
+      ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
+      InvalidEndpoint: (error) => Effect.as(say(error.message), exitCodes.usage)
+    }),
+    Effect.catch((error) => Effect.as(say(error.message), exitCodeOf(error))),
+    Effect.provide(logTo(stderr, false))
+  )
+}
+
+const run = Effect.fn("swarm-exec.exec")(
+  function* (name: string, command: readonly [string, ...ReadonlyArray<string>], stderr: Channel) {
+    const engine = yield* DockerEngine
+    const { reference } = yield* HelperImage
+    const { Id: container } = yield* engine.inspectContainer(name)
+    const owner: Ownership = {
+      runId: makeRunId(),
+      deadline: (yield* Clock.currentTimeMillis) + lifetime,
+      creator: `${hostname()}:${process.pid}`
+    }
+    const events = Stream.unwrap(
+      Executor.use((executor) =>
+        Effect.succeed(
+          executor.exec({
+            runId: owner.runId,
+            container,
+            command,
+            env: [],
+            privileged: false,
+            detach: false,
+            grace
+          })
+        )
+      )
+    ).pipe(Stream.provide(Executor.layer.pipe(Layer.provide(ProcessKiller.layer({ image: reference, owner })))))
+
+    const stdout = new Channel(1)
+    let exitCode: number | undefined
+    const show = (event: ExecEvent) => {
+      switch (event._tag) {
+        case "Stdout":
+          return stdout.write(event.data)
+        case "Stderr":
+          return stderr.write(event.data)
+        case "Exited":
+          exitCode = event.code
+          return Effect.void
+        case "Started":
+        case "Detached":
+          return Effect.void
+      }
+    }
+    yield* Stream.runForEach(events, show)
+    if (exitCode === undefined) return yield* new OutcomeUnknown({ detail: "nothing was reported of its end" })
+    return exitCode
+  },
+  Effect.provide(HelperImage.layer),
+  Effect.provide(DockerEngine.layer)
+)
+
+/** 26 lower-case letters and digits. */
+const makeRunId = (): string =>
+  BigInt(`0x1${randomBytes(16).toString("hex")}`)
+    .toString(36)
+    .slice(0, 26)

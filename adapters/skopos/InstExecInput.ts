@@ -1,0 +1,121 @@
+/** What the action `inst_exec` is asked to do. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type { ExecRequest } from "../../src/ExecRequest.ts"
+import { withoutExcerpt } from "./PluginInput.ts"
+import { splitWords } from "./Words.ts"
+
+/** A key of the input is missing or has a value that can't be. The value itself is never told: it may hold a secret. */
+export class InvalidArgument extends Schema.TaggedError<InvalidArgument>()("InvalidArgument", {
+  key: Schema.String,
+  /** What was expected, or what is wrong. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `inst_exec: ${this.key === "" ? "" : `${this.key}: `}${this.detail}`
+  }
+}
+
+/** The action serves one instance at a time. */
+export class NotOneInstance extends Schema.TaggedError<NotOneInstance>()("NotOneInstance", { count: Schema.Int }) {
+  override get message(): string {
+    return `this plugin works only with a single instance at a time, got ${this.count}`
+  }
+}
+
+const missing = { messageMissingKey: "it is missing" }
+
+/** The instances alone, as their number is the first thing to be wrong. */
+const Instances = Schema.Struct({
+  inst: Schema.Array(Schema.Unknown)
+    .annotate({ message: "expected a list with one object" })
+    .pipe(Schema.annotateKey(missing))
+})
+
+const Instance = Schema.Struct({
+  id: Schema.NonEmptyString.annotate({ message: "expected the ID of a task" }).pipe(Schema.annotateKey(missing))
+}).annotate({ message: "expected an object with the ID of a task as id" })
+
+const Words = Schema.Array(Schema.String)
+
+const secondsExpected = { message: "expected a number of seconds, more than 0" }
+
+const Seconds = Schema.Union([Schema.Finite, Schema.FiniteFromString])
+  .annotate(secondsExpected)
+  .pipe(Schema.check(Schema.isGreaterThan(0, secondsExpected)))
+
+const Arguments = Schema.Struct({
+  command: Schema.Union([Schema.String, Words])
+    .annotate({ message: 'expected a string or a list of strings (in YAML, "true" is a string only in quotes)' })
+    .pipe(Schema.annotateKey(missing)),
+  timeout: Schema.optionalKey(Seconds),
+  image: Schema.optionalKey(Schema.NonEmptyString.annotate({ message: "expected the name of an image" }))
+})
+
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** The first thing that is wrong, as a key and a sentence. `where` is the place of the value in the input. */
+const decode = <A, I>(schema: Schema.Codec<A, I>, value: unknown, where: ReadonlyArray<PropertyKey> = []) =>
+  Schema.decodeUnknownEffect(schema)(value).pipe(
+    Effect.mapError(({ issue }) => {
+      const [first] = formatIssue(issue).issues
+      const path = (first?.path ?? []).map((step) => (typeof step === "object" ? step.key : step))
+      const { message = "it can't be read" } = first ?? {}
+      return new InvalidArgument({
+        key: describePath([...where, ...path]),
+        detail: message.charAt(0).toLowerCase() + message.slice(1)
+      })
+    })
+  )
+
+/** `inst[0].id` */
+const describePath = (path: ReadonlyArray<PropertyKey>): string =>
+  path
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`))
+    .join("")
+    .replace(/^\./, "")
+
+const taskId = /^[a-z0-9]+$/
+
+/**
+ * Reads the input. `inst[0].id` is the ID of a task, or the unique beginning of one; anything that can't be an ID is
+ * taken for a target as `task-exec` knows them (`web.2`).
+ */
+export const readInstExec = Effect.fnUntraced(function* (
+  input: Readonly<Record<string, unknown>>
+): Effect.fn.Return<ExecRequest, InvalidArgument | NotOneInstance> {
+  const { inst } = yield* decode(Instances, input)
+  if (inst.length !== 1) return yield* new NotOneInstance({ count: inst.length })
+  const { id } = yield* decode(Instance, inst[0], ["inst", 0])
+  const { command, image, timeout } = yield* decode(Arguments, input)
+  const words = typeof command === "string" ? yield* readCommand(command) : command
+  if ((words[0] ?? "") === "")
+    return yield* new InvalidArgument({ key: "command", detail: "there is no command in it" })
+  return {
+    target: taskId.test(id) ? `task/${id}` : id,
+    command: words,
+    ...(timeout === undefined ? {} : { timeout: timeout * 1000 }),
+    ...(image === undefined ? {} : { image })
+  }
+})
+
+/** A string that begins with `[` is JSON, any other a command line. */
+const readCommand = (command: string): Effect.Effect<ReadonlyArray<string>, InvalidArgument> => {
+  const invalid = (detail: string) => new InvalidArgument({ key: "command", detail })
+  if (!command.startsWith("[")) {
+    return Result.match(splitWords(command), {
+      onFailure: (error) => Effect.fail(invalid(error.message)),
+      onSuccess: (words) => Effect.succeed(words)
+    })
+  }
+  const rule = "what begins with [ must be a JSON list of strings"
+  return Effect.try({
+    try: (): unknown => JSON.parse(command),
+    catch: (error) => invalid(`${rule}: ${withoutExcerpt(error)}`)
+  }).pipe(
+    Effect.flatMap(Schema.decodeUnknownEffect(Words)),
+    Effect.mapError((error) => (error._tag === "InvalidArgument" ? error : invalid(rule)))
+  )
+}

@@ -1,0 +1,64 @@
+/** Skopos's way to call a plugin: an action's name and a JSON object in, a JSON object and exit status 0 or 2 out. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { writeText } from "../Output.ts"
+import { type Channel, openChannels } from "./Channel.ts"
+import { layOutJson } from "./JsonText.ts"
+import { help, type PluginArgs, parsePluginArgs, usage } from "./PluginArgs.ts"
+import { ignoreInput, readInput } from "./PluginInput.ts"
+
+/** There is no such action. */
+export class UnknownAction extends Schema.TaggedError<UnknownAction>()("UnknownAction", { action: Schema.String }) {
+  override get message(): string {
+    return `Plugin swarm-exec does not support action ${this.action}`
+  }
+}
+
+/** The exit status for everything that can go wrong. */
+const failed = 2
+
+/** Runs one action and gives the exit status. */
+export const pluginCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  parsePluginArgs(argv).pipe(
+    Effect.flatMap((args) => (args === help ? Effect.as(tell(usage), failed) : inChannels(args))),
+    Effect.catch((error) => Effect.as(tell(`${oneLine(error.message)}\n`), failed))
+  )
+
+const inChannels = Effect.fnUntraced(function* (args: PluginArgs) {
+  const { stderr, stdout } = yield* openChannels(args)
+  return yield* perform(args, stderr).pipe(
+    Effect.flatMap((json) => stdout.line(layOutJson(json, args.compact ? 0 : 2))),
+    Effect.as(0),
+    Effect.catch((error) => {
+      const text = oneLine(error.message)
+      return stderr.line(text).pipe(
+        Effect.catch(() => tell(`${text}\n`)),
+        Effect.as(failed)
+      )
+    })
+  )
+}, Effect.scoped)
+
+/** Gives the JSON text that the action returns. */
+const perform = Effect.fnUntraced(function* ({ action, debug, json }: PluginArgs, stderr: Channel) {
+  switch (action) {
+    case "inst_exec": {
+      const input = yield* readInput(json)
+      const { instExec } = yield* Effect.promise(() => import("./InstExec.ts"))
+      const { logTo } = yield* Effect.promise(() => import("./Logging.ts"))
+      yield* instExec(input.value, stderr).pipe(Effect.provide(logTo(stderr, debug)))
+      return input.text
+    }
+    case "preflight":
+    case "postflight":
+      if (json === undefined) yield* ignoreInput
+      return "{}"
+    default:
+      return yield* new UnknownAction({ action })
+  }
+})
+
+const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ")
+
+/** On stderr itself. If nobody reads even that, there is nobody to tell. */
+const tell = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))

@@ -1,0 +1,97 @@
+/** The JSON object that a plugin action gets. */
+
+import { isatty } from "node:tty"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** The input can't be used. Its text is never told, as it may hold secrets. */
+export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInput", { detail: Schema.String }) {
+  override get message(): string {
+    return `Failed to parse input data for plugin swarm-exec: ${this.detail}`
+  }
+}
+
+/** An input: as it was written, and what it says. */
+export interface PluginInput {
+  readonly text: string
+  readonly value: Readonly<Record<string, unknown>>
+}
+
+/** Bytes of input that are read; what Skopos sends is some kilobytes. */
+export const inputLimit = 16 * 1024 * 1024
+
+/**
+ * The input from the command line or, without any there, from stdin up to its end. Nothing at all is `{}`.
+ *
+ * A terminal is not waited for: whoever types `swarm-exec inst_exec` wants to know what to add.
+ */
+export const readInput = Effect.fnUntraced(function* (
+  json: string | undefined
+): Effect.fn.Return<PluginInput, InvalidInput> {
+  if (json !== undefined) return yield* parseInput(json)
+  if (isatty(0)) {
+    return yield* new InvalidInput({
+      detail: "give a JSON object on stdin or after the action (see swarm-exec --help)"
+    })
+  }
+  const bytes = yield* readStdin
+  const text = yield* Effect.try({
+    try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    catch: () => new InvalidInput({ detail: "it is not UTF-8" })
+  })
+  return yield* parseInput(text)
+})
+
+/**
+ * Takes what is on stdin and forgets it, so that the caller can write it all. An input that has not ended after a while
+ * is not waited for.
+ */
+export const ignoreInput: Effect.Effect<void> = Effect.suspend(() => (isatty(0) ? Effect.void : readStdin)).pipe(
+  Effect.timeoutOption("2 seconds"),
+  // Whatever it is, it is of no interest.
+  Effect.ignore
+)
+
+const isObject = Schema.is(Schema.Record(Schema.String, Schema.Unknown))
+
+/** Reads a JSON object; blank text is `{}`. */
+export const parseInput = Effect.fnUntraced(function* (text: string): Effect.fn.Return<PluginInput, InvalidInput> {
+  if (text.trim() === "") return { text: "{}", value: {} }
+  const value: unknown = yield* Effect.try({
+    try: () => JSON.parse(text),
+    catch: (error) => new InvalidInput({ detail: withoutExcerpt(error) })
+  })
+  if (!isObject(value) || Array.isArray(value)) {
+    return yield* new InvalidInput({ detail: "expected a JSON object" })
+  }
+  return { text, value }
+})
+
+/** What V8 says of invalid JSON, on one line and without its excerpt of the text. */
+export const withoutExcerpt = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.replace(/, (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, "").replace(/\s+/g, " ")
+}
+
+/** Everything up to the end of stdin. */
+const readStdin: Effect.Effect<Buffer, InvalidInput> = Effect.callback((resume) => {
+  const { stdin } = process
+  const chunks: Array<Buffer> = []
+  let size = 0
+  const fail = (detail: string) => resume(Effect.fail(new InvalidInput({ detail })))
+  const onData = (chunk: Buffer) => {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > inputLimit) {
+      // The writer is not to wait for a reader that has left.
+      stdin.destroy()
+      fail(`it is larger than ${inputLimit / 1024 / 1024} MiB`)
+    }
+  }
+  const onEnd = () => resume(Effect.succeed(Buffer.concat(chunks)))
+  const onError = (error: Error) => fail(`stdin can't be read: ${error.message}`)
+  stdin.on("data", onData).once("end", onEnd).once("error", onError)
+  return Effect.sync(() => {
+    stdin.off("data", onData).off("end", onEnd).off("error", onError).pause()
+  })
+})

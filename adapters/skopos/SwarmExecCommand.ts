@@ -1,0 +1,30 @@
+/** The command `swarm-exec`: the Skopos plugin, the two subcommands beside it, and the ends of a helper. */
+import * as Effect from "effect/Effect"
+
+/** Runs one command line and gives its exit code. Only what a subcommand needs is loaded for it. */
+export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const [first, ...rest] = argv
+    if (first === undefined || argv.slice(0, 2).includes("--help")) return plugin(["--help"])
+    switch (first) {
+      case "helper":
+        return Effect.promise(() => import("../helper/HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))
+      case "kill":
+        return Effect.promise(() => import("../helper/KillCommand.ts")).pipe(
+          Effect.flatMap((_) => _.killRunCommand(rest[0] ?? ""))
+        )
+      case "task-exec":
+        return Effect.promise(() => import("../cli/TaskExecCommand.ts")).pipe(
+          Effect.flatMap((_) => _.taskExecCommand("swarm-exec task-exec", rest))
+        )
+      case "exec":
+        return Effect.promise(() => import("./ContainerExecCommand.ts")).pipe(
+          Effect.flatMap((_) => _.containerExecCommand(rest))
+        )
+      default:
+        return plugin(argv)
+    }
+  })
+
+const plugin = (argv: ReadonlyArray<string>) =>
+  Effect.promise(() => import("./PluginCommand.ts")).pipe(Effect.flatMap((_) => _.pluginCommand(argv)))

@@ -1,0 +1,48 @@
+/**
+ * Watches a command while it runs, and ends it after a while: lines come as they are written, and running out of time is
+ * an error of its own that tells what became of the command.
+ *
+ *     node example/watch.ts TARGET [COMMAND...]
+ *     node example/watch.ts demo_back.1
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { TaskExec } from "task-exec"
+
+const endless = ["sh", "-c", "while true; do uptime; sleep 1; done"]
+
+const main = Effect.gen(function* () {
+  const [target = "demo_back.1", ...command] = process.argv.slice(2)
+  const events = TaskExec.stream({
+    target,
+    command: command.length > 0 ? command : endless,
+    timeout: "4 seconds",
+    grace: "1 second"
+  })
+  yield* events.pipe(
+    Stream.tap((event) => {
+      if (event._tag === "Resolved") return Console.log(`${event.task.name} on ${event.task.node.hostname}:`)
+      if (event._tag === "Exited") return Console.log(`it ended with exit code ${event.code}`)
+      return Effect.void
+    }),
+    Stream.filter((event) => event._tag === "Stdout"),
+    Stream.map((event) => event.data),
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runForEach((line) => Console.log(`  ${line}`))
+  )
+}).pipe(
+  Effect.catchTag("TimedOut", ({ after, ending }) =>
+    ending._tag === "Killed"
+      ? Console.log(`enough after ${after / 1000} s: the command and everything that it started is gone`)
+      : Effect.die(`the command may still be running: ${ending._tag}`)
+  )
+)
+
+main.pipe(
+  Effect.provide(TaskExec.layer),
+  Effect.tapError((error) => Console.error(error.message)),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

@@ -1,0 +1,85 @@
+import { spawnSync } from "node:child_process"
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { splitWords, UnclosedQuote } from "../../../adapters/skopos/Words.ts"
+
+const words = (text: string) => Result.getOrThrow(splitWords(text))
+
+/** The words that the machine's own shell makes of a text; undefined where it finds a syntax error. */
+const shellWords = (text: string): ReadonlyArray<string> | undefined => {
+  const script = 'eval "set -- $1"; for word; do printf "%s\\0" "$word"; done'
+  const { status, stdout } = spawnSync("sh", ["-c", script, "sh", text], { encoding: "utf8" })
+  return status === 0 ? stdout.split("\0").slice(0, -1) : undefined
+}
+
+/** Texts of the characters that splitting is about. */
+const Tricky = Arbitrary.map(
+  Arbitrary.array(Arbitrary.schema(Schema.Literals(["a", "b", " ", "\t", "\r", "'", '"', "\\"])), { maxLength: 12 }),
+  (chars) => chars.join("")
+)
+
+describe("splitWords", () => {
+  it.each([
+    ["", []],
+    ["  \t\n ", []],
+    ["true", ["true"]],
+    ["sleep 5", ["sleep", "5"]],
+    ["  sleep \t 5\n", ["sleep", "5"]],
+    ["echo ''", ["echo", ""]],
+    ['echo ""', ["echo", ""]],
+    ["echo 'a  b'", ["echo", "a  b"]],
+    ['echo "a  b"', ["echo", "a  b"]],
+    ["a'b'\"c\"d", ["abcd"]],
+    ["a\\ b", ["a b"]],
+    ["\\a\\'\\\"\\\\", ["a'\"\\"]],
+    ["'a\\b'", ["a\\b"]],
+    ['"a\\b\\$\\`\\"\\\\"', ['a\\b$`"\\']],
+    ["a\\\nb", ["ab"]],
+    ['"a\\\nb"', ["ab"]],
+    ["a \\\n b", ["a", "b"]],
+    ["a\\", ["a\\"]],
+    ["sh -c 'echo \"$HOME\"; ls *'", ["sh", "-c", 'echo "$HOME"; ls *']],
+    ["echo $HOME ~ * # ; | & > `x` $(y)", ["echo", "$HOME", "~", "*", "#", ";", "|", "&", ">", "`x`", "$(y)"]],
+    ["grün 日本 🐳", ["grün", "日本", "🐳"]]
+  ])("%j", (text, expected) => {
+    assert.deepStrictEqual(words(text), expected)
+  })
+
+  it.each([
+    ["'", "'", 1],
+    ["a 'b", "'", 3],
+    ['ab "c d', '"', 4],
+    ['"a\\"', '"', 1],
+    ["'a' \"b' ", '"', 5]
+  ] as const)("%j is not closed", (text, quote, position) => {
+    assert.deepStrictEqual(Result.getOrThrow(Result.flip(splitWords(text))), new UnclosedQuote({ quote, position }))
+  })
+
+  it("does not tell the text", () => {
+    assert.strictEqual(
+      Result.getOrThrow(Result.flip(splitWords("login 'secret"))).message,
+      "the ' at character 7 is not closed"
+    )
+  })
+
+  it.prop("gives back quoted words", [Schema.Array(Schema.String)], ([list]) => {
+    const quoted = list.map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+    assert.deepStrictEqual(words(quoted.join(" ")), list)
+  })
+
+  it.prop("gives back escaped words", [Schema.Array(Schema.String)], ([list]) => {
+    const escaped = list.map((word) => `"${word.replaceAll(/[$`"\\]/g, "\\$&")}"`)
+    assert.deepStrictEqual(words(escaped.join("\t")), list)
+  })
+
+  it.prop(
+    "agrees with sh",
+    [Tricky],
+    ([text]) => {
+      assert.deepStrictEqual(Result.getOrUndefined(splitWords(text)), shellWords(text))
+    },
+    { arbitrary: { runs: 300 } }
+  )
+})
