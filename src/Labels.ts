@@ -3,6 +3,11 @@
  * is and when it may be removed.
  */
 
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+
 /** Keys of the labels. */
 export const labelKeys = {
   /** The run's ID. Whatever carries this label is ours. */
@@ -15,6 +20,11 @@ export const labelKeys = {
   creator: "task-exec.creator"
 } as const
 
+/** How long after its deadline an object is surely a leftover, in milliseconds: room for start, grace and removal. */
+const leftoverMargin = 120_000
+/** The deadline of a run that has none itself, in milliseconds: 30 days. */
+const withoutDeadline = 30 * 24 * 3600 * 1000
+
 /** What an object of ours is for. */
 export type Role = "helper" | "request" | "killer"
 
@@ -26,6 +36,20 @@ export interface Ownership {
   /** `HOST:PID` of the caller. */
   readonly creator: string
 }
+
+/** Of a new run, which may take so many milliseconds (no limit when `undefined`). */
+export const makeOwnership = (mayTake: number | undefined): Effect.Effect<Ownership> =>
+  Effect.map(Clock.currentTimeMillis, (now) => ({
+    runId: makeRunId(),
+    deadline: now + (mayTake ?? withoutDeadline) + leftoverMargin,
+    creator: `${hostname()}:${process.pid}`
+  }))
+
+/** 26 characters of lower-case letters and digits: valid in every name that the engine knows. */
+const makeRunId = (): string =>
+  BigInt(`0x1${randomBytes(16).toString("hex")}`)
+    .toString(36)
+    .slice(0, 26)
 
 /** The labels of one object. */
 export const ownershipLabels = (owner: Ownership, role: Role): Record<string, string> => ({

@@ -5,9 +5,6 @@
  * module composes them.
  */
 
-import { randomBytes } from "node:crypto"
-import { hostname } from "node:os"
-import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,12 +14,12 @@ import * as Stream from "effect/Stream"
 import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidRequest } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
-import type { ExecEvent } from "./executor/ExecEvent.ts"
+import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import type { ExecSpec } from "./executor/ExecSpec.ts"
 import { Executor } from "./executor/Executor.ts"
 import { type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { ProcessKiller } from "./executor/ProcessKiller.ts"
-import type { Ownership } from "./Labels.ts"
+import { makeOwnership, type Ownership } from "./Labels.ts"
 import type { HelperStartError } from "./route/Helper.ts"
 import type { HelperFailed, HelperRefused, RequestTooLarge, RouteUnavailable } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
@@ -78,11 +75,6 @@ export const collectLimit = 64 * 1024 * 1024
 
 /** Bytes of output that a helper may write to its log: it takes disk space on the task's node until it is removed. */
 const logsLimit = 4 * 1024 ** 3
-
-/** How long after its deadline an object of a run is surely a leftover: room for start, grace and removal. */
-const leftoverMargin = 120_000
-/** The deadline of a run that has none itself: 30 days. */
-const noDeadline = 30 * 24 * 3600 * 1000
 
 /**
  * Runs commands in the swarm's tasks.
@@ -150,12 +142,8 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   // What does not need the task is asked for at the same time: each answer takes some milliseconds.
   const [task, here] = yield* Effect.all([lookupTask(checked.target), localNode, image], { concurrency: "unbounded" })
   const route = yield* chooseRoute(task, checked.via, here)
-  const now = yield* Clock.currentTimeMillis
-  const owner: Ownership = {
-    runId: yield* makeRunId,
-    deadline: now + checked.placementTimeout + (checked.timeout ?? noDeadline) + checked.grace + leftoverMargin,
-    creator: `${hostname()}:${process.pid}`
-  }
+  const { grace, placementTimeout, timeout } = checked
+  const owner = yield* makeOwnership(timeout === undefined ? undefined : placementTimeout + timeout + grace)
   const spec = makeSpec(owner.runId, task, checked)
   const events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine> =
     route === "local"
@@ -165,18 +153,11 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
           node: task.node,
           task: task.name,
           request: { protocol: protocolVersion, node: task.node.id, spec, owner, maxOutput: logsLimit },
-          placementTimeout: checked.placementTimeout
+          placementTimeout
         })
   const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
   return Stream.concat(Stream.make(resolved), events)
 })
-
-/** 26 characters of lower-case letters and digits: valid in every name that the engine knows. */
-const makeRunId = Effect.sync(() =>
-  BigInt(`0x1${randomBytes(16).toString("hex")}`)
-    .toString(36)
-    .slice(0, 26)
-)
 
 const makeSpec = (runId: string, task: ResolvedTask, request: CheckedRequest): ExecSpec => ({
   runId,
@@ -202,31 +183,26 @@ const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskE
   const stderr: Array<Uint8Array> = []
   let bytes = 0
   let resolved: (TaskExecEvent & { readonly _tag: "Resolved" }) | undefined
-  let exitCode: number | undefined
   const keep = (list: Array<Uint8Array>, data: Uint8Array) => {
     bytes += data.length
     list.push(data)
     return bytes > collectLimit ? new OutputTooLarge({ limit: collectLimit }) : Effect.void
   }
-  yield* Stream.runForEach(events, (event) =>
-    Effect.suspend((): Effect.Effect<void, OutputTooLarge> => {
-      switch (event._tag) {
-        case "Resolved":
-          resolved = event
-          return Effect.void
-        case "Stdout":
-          return keep(stdout, event.data)
-        case "Stderr":
-          return keep(stderr, event.data)
-        case "Exited":
-          exitCode = event.code
-          return Effect.void
-        case "Started":
-        case "Detached":
-          return Effect.void
-      }
-    })
-  )
+  const exitCode = yield* runToEnd(events, (event): Effect.Effect<void, OutputTooLarge> => {
+    switch (event._tag) {
+      case "Resolved":
+        resolved = event
+        return Effect.void
+      case "Stdout":
+        return keep(stdout, event.data)
+      case "Stderr":
+        return keep(stderr, event.data)
+      case "Started":
+      case "Exited":
+      case "Detached":
+        return Effect.void
+    }
+  })
   if (resolved === undefined) return yield* new OutcomeUnknown({ detail: "the run ended before it began" })
   const { route, task } = resolved
   return { exitCode, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), task, route } satisfies ExecResult

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
-import * as Stream from "effect/Stream"
+import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
@@ -51,7 +51,6 @@ const perform = (
 }
 
 const exec = (program: string, invocation: Invocation & { readonly _tag: "Exec" }, output: OutputDescriptors) => {
-  let code = 0
   const show = (event: TaskExecEvent) => {
     switch (event._tag) {
       case "Stdout":
@@ -59,7 +58,6 @@ const exec = (program: string, invocation: Invocation & { readonly _tag: "Exec" 
       case "Stderr":
         return writeAll(output.stderr, event.data)
       case "Exited":
-        code = event.code
         return Effect.void
       case "Resolved":
       case "Started":
@@ -67,9 +65,9 @@ const exec = (program: string, invocation: Invocation & { readonly _tag: "Exec" 
         return Effect.logDebug(describe(event))
     }
   }
-  return TaskExec.stream(invocation.request).pipe(
-    Stream.runForEach(show),
-    Effect.map(() => code),
+  return runToEnd(TaskExec.stream(invocation.request), show).pipe(
+    // A detached command that was started is a success.
+    Effect.map((code) => code ?? 0),
     Effect.provide(TaskExec.layer),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(

@@ -1,17 +1,12 @@
 /** `swarm-exec exec CONTAINER COMMAND [ARG...]`: runs a command in any container of the engine at hand. */
-
-import { randomBytes } from "node:crypto"
-import { hostname } from "node:os"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import type { ExecEvent } from "../../src/executor/ExecEvent.ts"
+import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
 import { Executor } from "../../src/executor/Executor.ts"
-import { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
-import type { Ownership } from "../../src/Labels.ts"
+import { makeOwnership } from "../../src/Labels.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
 import { Channel } from "./Channel.ts"
@@ -19,9 +14,6 @@ import { logTo } from "./Logging.ts"
 
 /** Milliseconds between TERM and KILL when the command is ended, as for `task-exec`. */
 const grace = 10_000
-
-/** A killer's container is a leftover after 30 days, as for a `task-exec` without timeout. */
-const lifetime = 30 * 24 * 3600 * 1000
 
 /**
  * Passes on the command's stdout, stderr and exit code; the other codes are those of `task-exec`. The container is named
@@ -57,11 +49,7 @@ const run = Effect.fn("swarm-exec.exec")(
     const engine = yield* DockerEngine
     const { reference } = yield* HelperImage
     const { Id: container } = yield* engine.inspectContainer(name)
-    const owner: Ownership = {
-      runId: makeRunId(),
-      deadline: (yield* Clock.currentTimeMillis) + lifetime,
-      creator: `${hostname()}:${process.pid}`
-    }
+    const owner = yield* makeOwnership(undefined)
     const events = Stream.unwrap(
       Executor.use((executor) =>
         Effect.succeed(
@@ -79,7 +67,6 @@ const run = Effect.fn("swarm-exec.exec")(
     ).pipe(Stream.provide(Executor.layer.pipe(Layer.provide(ProcessKiller.layer({ image: reference, owner })))))
 
     const stdout = new Channel(1)
-    let exitCode: number | undefined
     const show = (event: ExecEvent) => {
       switch (event._tag) {
         case "Stdout":
@@ -87,23 +74,15 @@ const run = Effect.fn("swarm-exec.exec")(
         case "Stderr":
           return stderr.write(event.data)
         case "Exited":
-          exitCode = event.code
           return Effect.void
         case "Started":
         case "Detached":
           return Effect.void
       }
     }
-    yield* Stream.runForEach(events, show)
-    if (exitCode === undefined) return yield* new OutcomeUnknown({ detail: "nothing was reported of its end" })
-    return exitCode
+    // It is never detached, so its end has a code.
+    return (yield* runToEnd(events, show)) ?? 0
   },
   Effect.provide(HelperImage.layer),
   Effect.provide(DockerEngine.layer)
 )
-
-/** 26 lower-case letters and digits. */
-const makeRunId = (): string =>
-  BigInt(`0x1${randomBytes(16).toString("hex")}`)
-    .toString(36)
-    .slice(0, 26)

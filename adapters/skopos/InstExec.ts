@@ -2,8 +2,8 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
-import { describeEnding, OutcomeUnknown, type TimedOut } from "../../src/executor/ExecutorErrors.ts"
+import { runToEnd } from "../../src/executor/ExecEvent.ts"
+import { describeEnding, type TimedOut } from "../../src/executor/ExecutorErrors.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/Lookup.ts"
 import type { Channel } from "./Channel.ts"
@@ -44,7 +44,6 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
   const request = yield* readInstExec(input)
   const [program = ""] = request.command
   let task: ResolvedTask | undefined
-  let exitCode: number | undefined
   const show = (event: TaskExecEvent) => {
     switch (event._tag) {
       case "Resolved":
@@ -54,15 +53,13 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
       case "Stderr":
         return stderr.write(event.data)
       case "Exited":
-        exitCode = event.code
         return Effect.void
       case "Started":
       case "Detached":
         return Effect.logDebug(`${event._tag.toLowerCase()} as exec ${event.execId}`)
     }
   }
-  yield* TaskExec.stream(request).pipe(
-    Stream.runForEach(show),
+  const exitCode = yield* runToEnd(TaskExec.stream(request), show).pipe(
     Effect.provide(TaskExec.layer),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchTags({
@@ -72,8 +69,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
         new CommandTimedOut({ seconds: error.after / 1000, ending: describeEnding(error.ending) })
     })
   )
-  if (exitCode === undefined) return yield* new OutcomeUnknown({ detail: "nothing was reported of its end" })
-  if (exitCode !== 0) {
+  if (exitCode !== undefined && exitCode !== 0) {
     const where = task === undefined ? "" : ` in task ${task.name} on node ${task.node.hostname}`
     return yield* new CommandFailed({ exitCode, detail: `${program}${where}` })
   }

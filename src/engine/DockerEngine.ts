@@ -84,6 +84,11 @@ export interface DockerEngineShape {
     spec: Api.ServiceSpec,
     registryAuth?: string
   ) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, SwarmFailure>
+  /**
+   * Gives the service this specification; what it leaves out becomes the engine's default, not what it was. `version` is
+   * the service's `Version.Index` that the change is based on: an `EngineError` if it is not the current one.
+   */
+  readonly updateService: (id: string, version: number, spec: Api.ServiceSpec) => Effect.Effect<void, SwarmFailure>
   readonly removeService: (id: string) => Effect.Effect<void, SwarmFailure>
   /** stdout and stderr, multiplexed (unless the service has a TTY). To be run once, in the Scope in which it was opened. */
   readonly serviceLogs: (
@@ -256,6 +261,17 @@ const make = Effect.fnUntraced(function* (
         })),
         ofSwarm
       ),
+    updateService: (id, version, spec) =>
+      client
+        .request({
+          ...swarm,
+          operation: `update service ${id}`,
+          method: "POST",
+          path: `/services/${segment(id)}/update`,
+          query: { version },
+          body: spec
+        })
+        .pipe(Effect.asVoid, ofSwarm),
     removeService: (id) =>
       client
         .request({ ...swarm, operation: `remove service ${id}`, method: "DELETE", path: `/services/${segment(id)}` })

@@ -1,3 +1,7 @@
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { OutcomeUnknown } from "./ExecutorErrors.ts"
+
 /** What a run tells while it goes on, in the order in which it happened. The last one is `Exited` or `Detached`. */
 export type ExecEvent =
   /** The engine accepted the exec. `execId` is its ID on the task's node. */
@@ -10,3 +14,26 @@ export type ExecEvent =
   | { readonly _tag: "Exited"; readonly code: number }
   /** The command was started and nobody waits for its end. */
   | { readonly _tag: "Detached"; readonly execId: string }
+
+/**
+ * Runs the events to their end, passes each of them on, and gives the exit code; `undefined` for a detached command.
+ * Events that end without saying how the command ended are an `OutcomeUnknown`.
+ */
+export const runToEnd = Effect.fnUntraced(function* <
+  Event extends ExecEvent | { readonly _tag: "Resolved" },
+  E,
+  R,
+  E2,
+  R2
+>(
+  events: Stream.Stream<Event, E, R>,
+  each: (event: Event) => Effect.Effect<void, E2, R2>
+): Effect.fn.Return<number | undefined, E | E2 | OutcomeUnknown, R | R2> {
+  let end: (ExecEvent & { readonly _tag: "Exited" | "Detached" }) | undefined
+  yield* Stream.runForEach(events, (event) => {
+    if (event._tag === "Exited" || event._tag === "Detached") end = event
+    return each(event)
+  })
+  if (end === undefined) return yield* new OutcomeUnknown({ detail: "nothing was reported of its end" })
+  return end._tag === "Exited" ? end.code : undefined
+})

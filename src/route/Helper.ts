@@ -49,6 +49,11 @@ export interface Helper {
   readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
+  /**
+   * Tells the helper to end its command and itself, and waits for that: the command's grace period and some seconds at
+   * most. Its log can still be read. What can't be done is logged.
+   */
+  readonly stop: Effect.Effect<void>
 }
 
 /** Why a helper does not come up. */
@@ -78,12 +83,14 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
   const secretId = yield* engine.createSecret({ name, labels: ownershipLabels(request.owner, "request"), data })
   yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
-  yield* engine.createService(helperService(name, secretId, options))
+  const spec = helperService(name, secretId, options)
+  yield* engine.createService(spec)
 
   return {
     service: name,
     running: awaitRunning(engine, name, options),
-    ended: awaitEnded(engine, name, node)
+    ended: awaitEnded(engine, name, node),
+    stop: stopHelper(engine, spec, options)
   }
 })
 
@@ -197,3 +204,25 @@ const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"],
     yield* Effect.sleep("1 second")
   }
 })
+
+/**
+ * A service without replicas ends its task as its removal does, with the stop signal and the grace period, but task and
+ * log stay to be looked at.
+ */
+const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, request }: HelperOptions) =>
+  Effect.gen(function* () {
+    const { Version } = yield* engine.inspectService(spec.Name)
+    yield* engine.updateService(spec.Name, Version.Index, { ...spec, Mode: { Replicated: { Replicas: 0 } } })
+    for (let wait = 50; ; wait = Math.min(wait * 1.5, 500)) {
+      const task = yield* helperTask(engine, spec.Name)
+      // Without a node there is no container.
+      if (task?.NodeID === undefined || isFinalTaskState(task.Status.State)) return
+      if (yield* isDown(engine, node)) return
+      yield* Effect.sleep(wait)
+    }
+  }).pipe(
+    // Somebody removed the service: Swarm stops the helper all the same.
+    Effect.catchIf(isNotFound, () => Effect.void),
+    Effect.timeout(request.spec.grace + 2 * helperOverhead),
+    Effect.catch((error) => Effect.logWarning(`the helper on node ${node.hostname} did not end: ${error.message}`))
+  )

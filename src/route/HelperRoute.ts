@@ -41,6 +41,9 @@ const open = Effect.fnUntraced(function* (options: HelperOptions) {
   )
   const received = yield* receive({ service: helper.service, running: Deferred.await(running), ended })
 
+  // Whoever leaves before the end leaves a command behind, unless the helper ends it.
+  yield* Effect.addFinalizer(() => Effect.suspend(() => (received.isComplete() ? Effect.void : helper.stop)))
+
   let greeted = false
   const toEvent = (frame: Frame) =>
     Effect.gen(function* () {
