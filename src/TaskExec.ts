@@ -27,7 +27,6 @@ import { execByHelper } from "./route/HelperRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
-import { protocolVersion } from "./wire/Frame.ts"
 
 /**
  * What a run tells, in this order: `Resolved`, `Started`, any number of `Stdout` and `Stderr`,
@@ -72,9 +71,6 @@ export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("Output
 
 /** Bytes of output that {@link TaskExec} collects for one `run`. */
 export const collectLimit = 64 * 1024 * 1024
-
-/** Bytes of output that a helper may write to its log: it takes disk space on the task's node until it is removed. */
-const logsLimit = 4 * 1024 ** 3
 
 /**
  * Runs commands in the swarm's tasks.
@@ -148,13 +144,7 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine> =
     route === "local"
       ? execHere(spec, image, owner)
-      : execByHelper({
-          image: yield* image,
-          node: task.node,
-          task: task.name,
-          request: { protocol: protocolVersion, node: task.node.id, spec, owner, maxOutput: logsLimit },
-          placementTimeout
-        })
+      : execByHelper({ image: yield* image, node: task.node, task: task.name, placementTimeout }, spec, owner)
   const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
   return Stream.concat(Stream.make(resolved), events)
 })

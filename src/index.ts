@@ -17,7 +17,7 @@ export {
   UnexpectedReply
 } from "./engine/EngineErrors.ts"
 export type { ExecEvent } from "./executor/ExecEvent.ts"
-export { ExecSpec } from "./executor/ExecSpec.ts"
+export { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
 export { Executor } from "./executor/Executor.ts"
 export {
   CommandNotFound,
@@ -29,9 +29,16 @@ export {
   OutcomeUnknown,
   TimedOut
 } from "./executor/ExecutorErrors.ts"
-export { type EndRun, type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
+export { type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
 export { labelKeys, type Ownership } from "./Labels.ts"
-export { checkNode, type Helper, type HelperOptions, type HelperStartError, openHelper } from "./route/Helper.ts"
+export {
+  checkNode,
+  type Helper,
+  type HelperOptions,
+  type HelperPlace,
+  type HelperStartError,
+  openHelper
+} from "./route/Helper.ts"
 export {
   HelperFailed,
   HelperImageUnavailable,
@@ -43,8 +50,8 @@ export {
   RouteUnavailable
 } from "./route/HelperErrors.ts"
 export { defaultImage, HelperImage } from "./route/HelperImage.ts"
-export { HelperRequest } from "./route/HelperRequest.ts"
-export { execByHelper } from "./route/HelperRoute.ts"
+export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"
+export { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 export { chooseRoute, localNode, type Route, Via } from "./route/Route.ts"
 export {
   collectLimit,

@@ -34,16 +34,16 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   const send = (text: string) => writeText(1, text)
   yield* send(writer.lines({ _tag: "Hello", protocol: protocolVersion, version }))
 
-  const sendEvents = (events: ReadonlyArray<ExecEvent>) =>
+  const sendFrames = (frames: ReadonlyArray<Frame>) =>
     Effect.suspend(() =>
       send(
-        joinOutput(events)
-          .map((event) => writer.lines(event))
+        joinOutput(frames)
+          .map((frame) => writer.lines(frame))
           .join("")
       )
     )
   yield* serve.pipe(
-    Stream.runForEachArray(sendEvents),
+    Stream.runForEachArray(sendFrames),
     Effect.catchIf(
       (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
       (error) => send(writer.lines({ _tag: "Failed", error: encodeError(error) }))
@@ -55,7 +55,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `helper: ${error.message}\n`)), 1))
 )
 
-const serve: Stream.Stream<ExecEvent, RemoteError, DockerEngine> = Stream.unwrap(
+const serve: Stream.Stream<Frame, RemoteError, DockerEngine> = Stream.unwrap(
   Effect.gen(function* () {
     const node = process.env[helperVariables.node] ?? ""
     const refuse = (detail: string) => new HelperRefused({ node, detail })
@@ -67,14 +67,21 @@ const serve: Stream.Stream<ExecEvent, RemoteError, DockerEngine> = Stream.unwrap
       return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
     }
     if (request.node !== node) return yield* refuse(`the target's node is ${request.node}`)
-    const image = yield* onlyHelper(request)
-    const executor = Executor.layer.pipe(
-      Layer.provide(ProcessKiller.layer({ image: Effect.succeed(image), owner: request.owner }))
-    )
-    return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(request.spec)))).pipe(
-      Stream.provide(executor),
-      limitOutput(request.maxOutput)
-    )
+    const image = Effect.succeed(yield* onlyHelper(request))
+    const killer = ProcessKiller.layer({ image, owner: request.owner })
+    const { work } = request
+    switch (work._tag) {
+      case "Exec":
+        return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(work.spec)))).pipe(
+          Stream.provide(Executor.layer.pipe(Layer.provide(killer))),
+          limitOutput(work.maxOutput)
+        )
+      case "End":
+        return Stream.fromEffect(ProcessKiller.use(({ end }) => end(work.run))).pipe(
+          Stream.map((ending): Frame => ({ _tag: "Ended", ending })),
+          Stream.provide(killer)
+        )
+    }
   })
 )
 
@@ -119,7 +126,7 @@ const limitOutput =
     )
   }
 
-const joinOutput = (events: ReadonlyArray<ExecEvent>): ReadonlyArray<Frame> => {
+const joinOutput = (all: ReadonlyArray<Frame>): ReadonlyArray<Frame> => {
   const frames: Array<Frame> = []
   let pieces: Array<Uint8Array> = []
   let size = 0
@@ -129,16 +136,16 @@ const joinOutput = (events: ReadonlyArray<ExecEvent>): ReadonlyArray<Frame> => {
     pieces = []
     size = 0
   }
-  for (const event of events) {
-    if (event._tag !== "Stdout" && event._tag !== "Stderr") {
+  for (const frame of all) {
+    if (frame._tag !== "Stdout" && frame._tag !== "Stderr") {
       flush()
-      frames.push(event)
+      frames.push(frame)
       continue
     }
-    if (event._tag !== kind || size > joined) flush()
-    kind = event._tag
-    pieces.push(event.data)
-    size += event.data.length
+    if (frame._tag !== kind || size > joined) flush()
+    kind = frame._tag
+    pieces.push(frame.data)
+    size += frame.data.length
   }
   flush()
   return frames

@@ -32,3 +32,24 @@ export const ExecSpec = Schema.Struct({
 
 /** One command in one container of the engine at hand. */
 export type ExecSpec = typeof ExecSpec.Type
+
+/** The signals that a command can be sent. */
+export const Signal = Schema.Literals(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL"])
+
+/** A signal that a command can be sent. */
+export type Signal = typeof Signal.Type
+
+/** What is to be ended, and how. */
+export const EndRun = Schema.Struct({
+  /** The run whose processes are meant. */
+  runId: Schema.NonEmptyString,
+  /** Full ID of the container that the run is in. */
+  container: Schema.NonEmptyString,
+  /** Sent first, once to each process. */
+  signal: Signal,
+  /** Milliseconds until KILL. */
+  grace: Schema.Finite
+})
+
+/** What is to be ended, and how. */
+export type EndRun = typeof EndRun.Type

@@ -57,6 +57,9 @@ export const Ending = Schema.Union([
 /** What became of a command that was to be ended. */
 export type Ending = typeof Ending.Type
 
+/** It could not be tried, or not be confirmed. */
+export const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
+
 /** The sentence that tells an {@link Ending}. */
 export const describeEnding = (ending: Ending): string => {
   switch (ending._tag) {

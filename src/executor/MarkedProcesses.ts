@@ -9,8 +9,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { runVariable } from "./ExecSpec.ts"
-import type { Ending } from "./ExecutorErrors.ts"
+import { type EndRun, runVariable } from "./ExecSpec.ts"
+import { type Ending, unconfirmed } from "./ExecutorErrors.ts"
 
 /** How long to go on with KILL before saying that something is still alive, in milliseconds. */
 const killPatience = 3000
@@ -19,16 +19,8 @@ const interval = 40
 const errorCode = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : String(error)
 
-/** How a run's processes are to be ended. */
-export interface EndOptions {
-  readonly runId: string
-  /** Full ID of the container that the run is in. */
-  readonly container: string
-  /** Sent first, once to each process. */
-  readonly signal: NodeJS.Signals
-  /** Milliseconds until KILL. */
-  readonly grace: number
-  /** Where to look; `/proc` when absent. */
+/** Where to look for a run's processes; `/proc` unless told. */
+export interface EndOptions extends EndRun {
   readonly proc?: string
 }
 
@@ -77,7 +69,6 @@ const signalOne = (pid: number, signal: NodeJS.Signals): void => {
 }
 
 const ending = (value: Ending): Ending => value
-const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
 
 /**
  * Ends every process of a run: the signal, the grace period, KILL; then looks again. Never fails: what can't be done

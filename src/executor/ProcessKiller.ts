@@ -12,19 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
-import { Ending } from "./ExecutorErrors.ts"
+import { EndRun } from "./ExecSpec.ts"
+import { Ending, unconfirmed } from "./ExecutorErrors.ts"
 import { endMarked } from "./MarkedProcesses.ts"
-
-/** What is to be ended, and how. */
-export interface EndRun {
-  readonly runId: string
-  /** Full ID of the container that the run is in. */
-  readonly container: string
-  /** Sent first. */
-  readonly signal: NodeJS.Signals
-  /** Milliseconds until KILL. */
-  readonly grace: number
-}
 
 /** Where the killer's container comes from, and whose it is. */
 export interface KillerOptions {
@@ -34,14 +24,7 @@ export interface KillerOptions {
 }
 
 /** What {@link killCommand} reads as its one argument. */
-export const KillRequest = Schema.fromJsonString(
-  Schema.Struct({
-    runId: Schema.NonEmptyString,
-    container: Schema.NonEmptyString,
-    signal: Schema.String,
-    grace: Schema.Finite
-  })
-)
+export const KillRequest = Schema.fromJsonString(EndRun)
 
 /** What the killer's container prints. */
 export const KillReport = Schema.fromJsonString(Ending)
@@ -77,8 +60,6 @@ export class ProcessKiller extends Context.Service<
 
 type Engine = DockerEngine["Service"]
 
-const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
-
 /** Whether `/proc` here is that of the engine's host: the container's main process is in it, in the container's cgroup. */
 const seesProcessesOf = (engine: Engine, container: string): Effect.Effect<boolean> =>
   engine.inspectContainer(container).pipe(
@@ -90,7 +71,7 @@ const seesProcessesOf = (engine: Engine, container: string): Effect.Effect<boole
 
 const endFromContainer = (engine: Engine, image: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> =>
   Effect.gen(function* () {
-    const request = yield* Schema.encodeEffect(KillRequest)({ ...run })
+    const request = yield* Schema.encodeEffect(KillRequest)(run)
     const { id } = yield* Effect.acquireRelease(
       engine.createContainer({
         config: {

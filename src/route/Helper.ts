@@ -18,7 +18,7 @@ import {
   NodeUnavailable,
   RequestTooLarge
 } from "./HelperErrors.ts"
-import { HelperRequest, helperCommand, helperVariables, requestFile } from "./HelperRequest.ts"
+import { graceOf, HelperRequest, helperCommand, helperVariables, requestFile } from "./HelperRequest.ts"
 
 /** Swarm's limit on a secret (API reference, `SecretSpec.Data`): less than 500 KB. */
 const secretLimit = 500_000 - 1
@@ -29,16 +29,20 @@ const pullPatience = 300_000
 /** What a helper needs besides the command's own grace period to end, in milliseconds. */
 const helperOverhead = 5000
 
-/** What a helper is made of. */
-export interface HelperOptions {
+/** Where helpers of a run go, and what they are made of. */
+export interface HelperPlace {
   /** Reference of the image, as the node's engine is to resolve it. */
   readonly image: string
   readonly node: TaskNode
   /** The target task's name, for messages. */
   readonly task: string
-  readonly request: HelperRequest
   /** Milliseconds until the node must have taken the helper. */
   readonly placementTimeout: number
+}
+
+/** One helper. */
+export interface HelperOptions extends HelperPlace {
+  readonly request: HelperRequest
 }
 
 /** A helper that was made. It is removed, with its secret, when the scope closes. */
@@ -124,7 +128,7 @@ const helperService = (name: string, secretId: string, options: HelperOptions): 
         ReadOnly: true,
         CapabilityDrop: ["ALL"],
         Privileges: { NoNewPrivileges: true },
-        StopGracePeriod: (request.spec.grace + helperOverhead) * 1_000_000,
+        StopGracePeriod: (graceOf(request.work) + helperOverhead) * 1_000_000,
         Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
         Secrets: [
           {
@@ -223,6 +227,6 @@ const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, 
   }).pipe(
     // Somebody removed the service: Swarm stops the helper all the same.
     Effect.catchIf(isNotFound, () => Effect.void),
-    Effect.timeout(request.spec.grace + 2 * helperOverhead),
+    Effect.timeout(graceOf(request.work) + 2 * helperOverhead),
     Effect.catch((error) => Effect.logWarning(`the helper on node ${node.hostname} did not end: ${error.message}`))
   )

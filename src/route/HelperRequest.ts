@@ -1,6 +1,6 @@
 /** What a helper reads from its secret. */
 import * as Schema from "effect/Schema"
-import { ExecSpec } from "../executor/ExecSpec.ts"
+import { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 
 /** File name of the secret, under `/run/secrets`. */
 export const requestFile = "task-exec-request"
@@ -14,18 +14,34 @@ export const helperCommand = "helper"
 /** Environment variables that Swarm fills in for the helper. */
 export const helperVariables = { task: "TASK_EXEC_HELPER_TASK", node: "TASK_EXEC_HELPER_NODE" } as const
 
-/** The request of one run. */
+/** What a helper can be asked to do. */
+export const HelperWork = Schema.TaggedUnion({
+  /** Run a command and report on it. */
+  Exec: {
+    spec: ExecSpec,
+    /** Bytes of output after which the helper gives up: its log takes the node's disk. */
+    maxOutput: Schema.Finite
+  },
+  /** End the command of another helper, and report what became of it. */
+  End: { run: EndRun }
+})
+
+/** What a helper can be asked to do. */
+export type HelperWork = typeof HelperWork.Type
+
+/** The request of one helper. */
 export const HelperRequest = Schema.Struct({
   /** Version of the wire protocol that the caller understands. */
   protocol: Schema.Int,
   /** The node that the target's task is on; a helper anywhere else refuses. */
   node: Schema.NonEmptyString,
-  spec: ExecSpec,
-  /** For the objects that the helper makes itself. */
+  /** For the helper's own objects, and those that it makes itself. */
   owner: Schema.Struct({ runId: Schema.NonEmptyString, deadline: Schema.Finite, creator: Schema.String }),
-  /** Bytes of output after which the helper gives up: its log takes the node's disk. */
-  maxOutput: Schema.Finite
+  work: HelperWork
 })
 
-/** The request of one run. */
+/** The request of one helper. */
 export type HelperRequest = typeof HelperRequest.Type
+
+/** The grace period of the command that a helper has to do with, in milliseconds. */
+export const graceOf = (work: HelperWork): number => (work._tag === "Exec" ? work.spec.grace : work.run.grace)

@@ -8,24 +8,84 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
-import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
+import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
+import { makeOwnership, type Ownership } from "../Labels.ts"
 import { type Frame, protocolVersion } from "../wire/Frame.ts"
 import { receive } from "../wire/LogsTransport.ts"
-import { checkNode, type HelperOptions, type HelperStartError, openHelper } from "./Helper.ts"
+import { checkNode, type HelperOptions, type HelperPlace, type HelperStartError, openHelper } from "./Helper.ts"
 import { HelperFailed, HelperRefused } from "./HelperErrors.ts"
+import type { HelperWork } from "./HelperRequest.ts"
 import { RemoteError } from "./Remote.ts"
 
-const decodeRemoteError = Schema.decodeUnknownEffect(RemoteError)
+/** Bytes of output that a helper may write to its log: it takes disk space on the task's node until it is removed. */
+const logsLimit = 4 * 1024 ** 3
 
 /**
- * The events of a command that runs by way of a helper. The helper and its secret are gone when the stream's scope is
- * closed.
+ * The events of a command that runs by way of a helper. When the stream's scope is closed, the command has ended, and the
+ * helper and its secret are gone.
  */
-export const execByHelper = (options: HelperOptions) => Stream.unwrap(open(options))
+export const execByHelper = (place: HelperPlace, spec: ExecSpec, owner: Ownership) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      yield* checkNode(place.task, place.node)
+      const helper = yield* serve(withRequest(place, owner, { _tag: "Exec", spec, maxOutput: logsLimit }))
+      yield* Effect.addFinalizer(() => leave(place, spec, helper))
+      return helper.frames.pipe(
+        Stream.mapEffect((frame): Effect.Effect<ReadonlyArray<ExecEvent>, HelperRefused> => {
+          if (frame._tag === "Hello") return Effect.succeed([])
+          if (frame._tag === "Ended") return unasked(place, frame)
+          return Effect.succeed([frame])
+        }),
+        Stream.flattenIterable
+      )
+    })
+  )
 
-const open = Effect.fnUntraced(function* (options: HelperOptions) {
+/**
+ * Ends a run on its node by a helper of its own: the signal, the grace period, KILL. Never fails: what could not be done
+ * is in the result.
+ */
+export const endByHelper = (place: HelperPlace, run: EndRun) =>
+  Effect.gen(function* () {
+    const owner = yield* makeOwnership(place.placementTimeout + run.grace)
+    const helper = yield* serve(withRequest(place, owner, { _tag: "End", run }))
+    const last = yield* Stream.runLast(helper.frames)
+    const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
+    return frame._tag === "Ended" ? yield* decodeEnding(frame.ending) : yield* unasked(place, frame)
+  }).pipe(
+    Effect.scoped,
+    Effect.catch((error) => Effect.succeed(unconfirmed(error.message)))
+  )
+
+const decodeEnding = Schema.decodeUnknownEffect(Ending)
+const decodeRemoteError = Schema.decodeUnknownEffect(RemoteError)
+
+const withRequest = (place: HelperPlace, owner: Ownership, work: HelperWork): HelperOptions => ({
+  ...place,
+  request: { protocol: protocolVersion, node: place.node.id, owner, work }
+})
+
+const unasked = ({ node }: HelperPlace, frame: Frame) =>
+  Effect.fail(new HelperRefused({ node: node.hostname, detail: `it answers with ${frame._tag}, which was not asked` }))
+
+type Served = Effect.Success<ReturnType<typeof serve>>
+
+/**
+ * Whoever leaves before the end leaves a command behind. Swarm takes over two seconds to stop a task, so a helper that is
+ * at work is overtaken by another one, which ends the command; it then ends by itself.
+ */
+const leave = Effect.fnUntraced(function* (place: HelperPlace, spec: ExecSpec, helper: Served) {
+  if (helper.isComplete()) return
+  if (!helper.isAtWork()) return yield* helper.stop
+  const { container, grace, runId } = spec
+  const ending = yield* endByHelper(place, { runId, container, signal: "SIGTERM", grace })
+  if (ending._tag !== "Killed") yield* helper.stop
+})
+
+/** A helper's frames, `Failed` ones as errors. They end only after an end record; everything else is an error. */
+const serve = Effect.fnUntraced(function* (options: HelperOptions) {
   const node = options.node.hostname
-  yield* checkNode(options.task, options.node)
   const helper = yield* openHelper(options)
 
   const running = yield* Deferred.make<void, HelperStartError | SwarmFailure>()
@@ -41,44 +101,37 @@ const open = Effect.fnUntraced(function* (options: HelperOptions) {
   )
   const received = yield* receive({ service: helper.service, running: Deferred.await(running), ended })
 
-  // Whoever leaves before the end leaves a command behind, unless the helper ends it.
-  yield* Effect.addFinalizer(() => Effect.suspend(() => (received.isComplete() ? Effect.void : helper.stop)))
-
   let greeted = false
-  const toEvent = (frame: Frame) =>
+  const check = (frame: Frame) =>
     Effect.gen(function* () {
-      switch (frame._tag) {
-        case "Hello":
-          greeted = true
-          if (frame.protocol === protocolVersion) return []
-          return yield* new HelperRefused({
-            node,
-            detail: `it speaks protocol ${frame.protocol} (version ${frame.version}), this task-exec speaks ${protocolVersion}`
-          })
-        case "Failed":
-          return yield* Effect.flatMap(
-            decodeRemoteError(frame.error).pipe(
-              Effect.mapError(
-                (error) => new OutcomeUnknown({ detail: `the helper's report is not readable: ${error.message}` })
-              )
-            ),
-            Effect.fail
-          )
-        default:
-          return [frame] satisfies ReadonlyArray<ExecEvent>
+      if (frame._tag === "Hello") {
+        greeted = true
+        if (frame.protocol === protocolVersion) return frame
+        const detail = `it speaks protocol ${frame.protocol} (version ${frame.version}), this task-exec speaks ${protocolVersion}`
+        return yield* new HelperRefused({ node, detail })
       }
+      if (frame._tag !== "Failed") return frame
+      return yield* decodeRemoteError(frame.error).pipe(
+        Effect.mapError(
+          ({ message }) => new OutcomeUnknown({ detail: `the helper's report is not readable: ${message}` })
+        ),
+        Effect.flatMap(Effect.fail)
+      )
     })
 
   // Only a helper that failed and never said a word is known not to have run anything.
   const missingEnd = Effect.gen(function* () {
     if (received.isComplete()) return
     const detail = [lastWords, received.noise()].filter((text) => text !== "").join("; ")
-    if (!greeted && lastWords.startsWith("failed"))
+    if (!greeted && lastWords.startsWith("failed")) {
       return yield* new HelperFailed({ node, image: options.image, detail })
+    }
     return yield* new OutcomeUnknown({ detail: `the helper on node ${node} went away without a report (${detail})` })
   })
-  return Stream.concat(
-    received.frames.pipe(Stream.mapEffect(toEvent), Stream.flattenIterable),
-    Stream.fromEffectDrain(missingEnd)
-  )
+  return {
+    frames: Stream.concat(received.frames.pipe(Stream.mapEffect(check)), Stream.fromEffectDrain(missingEnd)),
+    isComplete: received.isComplete,
+    isAtWork: () => greeted,
+    stop: helper.stop
+  }
 })

@@ -41,6 +41,9 @@ export const Exited = Schema.TaggedStruct("Exited", { code: Schema.Int })
 /** End record: the command was started, and nobody waits for its end. */
 export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String })
 
+/** End record: what became of a command that was to be ended; `ending` is an encoded `Ending`. */
+export const Ended = Schema.TaggedStruct("Ended", { ending: Schema.Unknown })
+
 /** End record: the command could not be run or its end is not known; `error` is an encoded `ExecutorError`. */
 export const Failed = Schema.TaggedStruct("Failed", { error: Schema.Unknown })
 
@@ -52,11 +55,12 @@ export type Frame =
   | typeof Stderr.Type
   | typeof Exited.Type
   | typeof Detached.Type
+  | typeof Ended.Type
   | typeof Failed.Type
 
 /** Whether nothing follows this frame. */
 export const isEnd = (frame: Frame): boolean =>
-  frame._tag === "Exited" || frame._tag === "Detached" || frame._tag === "Failed"
+  frame._tag === "Exited" || frame._tag === "Detached" || frame._tag === "Ended" || frame._tag === "Failed"
 
 /** A frame with its place in its sender's sequence. */
 export interface NumberedFrame {
@@ -80,11 +84,11 @@ export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamag
   }
 }
 
-const kinds = { Hello: 1, Started: 2, Stdout: 3, Stderr: 4, Exited: 5, Failed: 6, Detached: 7 } as const
+const kinds = { Hello: 1, Started: 2, Stdout: 3, Stderr: 4, Exited: 5, Failed: 6, Detached: 7, Ended: 8 } as const
 const headerBytes = 9
 const crcBytes = 4
 
-const Document = Schema.Union([Hello, Started, Exited, Detached, Failed])
+const Document = Schema.Union([Hello, Started, Exited, Detached, Ended, Failed])
 const encodeDocument = Schema.encodeSync(Schema.fromJsonString(Document))
 const decodeDocument = Schema.decodeUnknownResult(Schema.fromJsonString(Document))
 
