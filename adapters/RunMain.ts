@@ -2,21 +2,34 @@
 
 import { constants } from "node:os"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+/** The signals that ask a program to end. */
+export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
+
+/** What a program does with a signal instead of being interrupted; `false` if it is to be interrupted all the same. */
+export type SignalHandler = (signal: EndSignal) => boolean
+
+/** Who wants to have the signals. */
+export class SignalHandlers extends Context.Reference<{ current: SignalHandler | undefined }>(
+  "task-exec/adapters/SignalHandlers",
+  { defaultValue: () => ({ current: undefined }) }
+) {}
 
 /**
- * The effect's value is the exit code. SIGINT, SIGTERM and SIGHUP interrupt it; its finalizers run to their end, and
- * the process then ends with 128 + the signal's number. (Effect's own `runMain` leaves SIGHUP to Node, which ends the
- * process at once, and says 130 for SIGTERM.)
+ * The effect's value is the exit code. SIGINT, SIGTERM and SIGHUP go to its {@link SignalHandlers}, or interrupt it; its
+ * finalizers run to their end, and the process then ends with 128 + the signal's number. (Effect's own `runMain` leaves
+ * SIGHUP to Node, which ends the process at once, and says 130 for SIGTERM.)
  */
 export const runMain = (program: Effect.Effect<number>): void => {
-  const fiber = Effect.runFork(program)
-  let received: (typeof signals)[number] | undefined
-  for (const signal of signals) {
+  const handlers: { current: SignalHandler | undefined } = { current: undefined }
+  const fiber = Effect.runFork(Effect.provideService(program, SignalHandlers, handlers))
+  let received: EndSignal | undefined
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
+      if (handlers.current?.(signal) === true) return
       received ??= signal
       fiber.interruptUnsafe()
     })

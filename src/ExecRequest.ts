@@ -3,6 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { Signal } from "./executor/ExecSpec.ts"
 import type { Via } from "./route/Route.ts"
 import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
 
@@ -31,8 +33,15 @@ export interface ExecRequest {
   readonly detach?: boolean
   /** The command is ended after this time; default 300 seconds, `"none"` for no limit. */
   readonly timeout?: Duration.Input | "none"
-  /** Time between TERM and KILL when the command is ended; default 10 seconds. */
+  /** What the command is sent first when it is to be ended; default `SIGTERM`. */
+  readonly signal?: Signal
+  /** Time between that signal and KILL; default 10 seconds. */
   readonly grace?: Duration.Input
+  /**
+   * Signals for the command and everything that it started, once it runs. Whatever is still alive a grace period after a
+   * signal is killed; the run goes on until its end.
+   */
+  readonly signals?: Stream.Stream<Signal>
   /** The way to the node; default `auto`. */
   readonly via?: Via
   /** Image of the helper; default: that of the `TaskExec` layer. */
@@ -60,7 +69,9 @@ export interface CheckedRequest {
   readonly privileged: boolean
   readonly detach: boolean
   readonly timeout: number | undefined
+  readonly signal: Signal
   readonly grace: number
+  readonly signals: Stream.Stream<Signal>
   readonly via: Via
   readonly image: string | undefined
   readonly placementTimeout: number
@@ -100,6 +111,8 @@ export const checkRequest = Effect.fnUntraced(function* (
     privileged: request.privileged ?? false,
     detach: request.detach ?? false,
     timeout: timeout === "none" ? undefined : yield* millis("timeout", timeout ?? Duration.seconds(defaultTimeout)),
+    signal: request.signal ?? "SIGTERM",
+    signals: request.signals ?? Stream.empty,
     grace: yield* millis("grace", request.grace ?? "10 seconds"),
     via: request.via ?? "auto",
     image: request.image,

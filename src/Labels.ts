@@ -25,6 +25,9 @@ const leftoverMargin = 120_000
 /** The deadline of a run that has none itself, in milliseconds: 30 days. */
 const withoutDeadline = 30 * 24 * 3600 * 1000
 
+/** Label of our image (see the Dockerfile), under whatever name a node knows it. */
+export const imageLabel = "org.opencontainers.image.title=task-exec"
+
 /** What an object of ours is for. */
 export type Role = "helper" | "request" | "killer"
 

@@ -8,6 +8,7 @@
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -15,15 +16,15 @@ import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidReques
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
-import type { ExecSpec } from "./executor/ExecSpec.ts"
+import type { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
 import { Executor } from "./executor/Executor.ts"
-import { type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
+import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { ProcessKiller } from "./executor/ProcessKiller.ts"
 import { makeOwnership, type Ownership } from "./Labels.ts"
-import type { HelperStartError } from "./route/Helper.ts"
+import type { HelperPlace, HelperStartError } from "./route/Helper.ts"
 import type { HelperFailed, HelperRefused, RequestTooLarge, RouteUnavailable } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
-import { execByHelper } from "./route/HelperRoute.ts"
+import { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
@@ -141,10 +142,20 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const { grace, placementTimeout, timeout } = checked
   const owner = yield* makeOwnership(timeout === undefined ? undefined : placementTimeout + timeout + grace)
   const spec = makeSpec(owner.runId, task, checked)
-  const events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine> =
-    route === "local"
-      ? execHere(spec, image, owner)
-      : execByHelper({ image: yield* image, node: task.node, task: task.name, placementTimeout }, spec, owner)
+  const place = { image, node: task.node, task: task.name, placementTimeout }
+  const { end, events } = route === "local" ? execHere(spec, image, owner) : yield* execThere(place, spec, owner)
+  // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
+  const endings = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
+  const send = (signal: Signal) =>
+    end({ runId: spec.runId, container: spec.container, signal, grace: signal === "SIGKILL" ? 0 : grace }).pipe(
+      Effect.tap((ending) =>
+        ending._tag === "Killed" ? Effect.void : Effect.logWarning(`${signal}: ${describeEnding(ending)}`)
+      ),
+      // The next signal must not wait for what this one does.
+      FiberSet.run(endings)
+    )
+  yield* Effect.forkScoped(Stream.runForEach(checked.signals, send))
   const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
   return Stream.concat(Stream.make(resolved), events)
 })
@@ -156,17 +167,40 @@ const makeSpec = (runId: string, task: ResolvedTask, request: CheckedRequest): E
   env: request.env,
   privileged: request.privileged,
   detach: request.detach,
+  signal: request.signal,
   grace: request.grace,
   ...(request.user === undefined ? {} : { user: request.user }),
   ...(request.workdir === undefined ? {} : { workdir: request.workdir }),
   ...(request.timeout === undefined ? {} : { timeout: request.timeout })
 })
 
+/** A command under way, and how to send its processes a signal. */
+interface Underway {
+  readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine>
+  readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
+}
+
 /** Route `local`: the Executor runs right here. */
-const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership) =>
-  Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
-    Stream.provide(Executor.layer.pipe(Layer.provide(ProcessKiller.layer({ image, owner }))))
-  )
+const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership): Underway => {
+  const killer = ProcessKiller.layer({ image, owner })
+  return {
+    events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
+      Stream.provide(Executor.layer.pipe(Layer.provide(killer)))
+    ),
+    end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
+  }
+}
+
+/** Route `helper`. */
+const execThere = (
+  { image, ...there }: Omit<HelperPlace, "image"> & { readonly image: Effect.Effect<string> },
+  spec: ExecSpec,
+  owner: Ownership
+): Effect.Effect<Underway> =>
+  Effect.map(image, (reference) => {
+    const place = { ...there, image: reference }
+    return { events: execByHelper(place, spec, owner), end: (run) => endByHelper(place, run) }
+  })
 
 const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskExecEvent, TaskExecError>) {
   const stdout: Array<Uint8Array> = []

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { ExecRequest } from "../../src/ExecRequest.ts"
+import { Signal } from "../../src/executor/ExecSpec.ts"
 import { Via } from "../../src/route/Route.ts"
 
 /** The command line is wrong: exit code 2. */
@@ -37,6 +38,7 @@ const options = {
   detach: { type: "boolean", short: "d" },
   timeout: { type: "string" },
   grace: { type: "string" },
+  signal: { type: "string" },
   image: { type: "string" },
   via: { type: "string" },
   "placement-timeout": { type: "string" },
@@ -58,10 +60,11 @@ Options:
   -d, --detach                   Start the command and don't wait for it
   -e, --env NAME[=VALUE]         Set a variable (without VALUE: as it is here)
       --env-file FILE            Set the variables in a file
-      --grace TIME               Between TERM and KILL on timeout (default 10s)
+      --grace TIME               Between --signal and KILL (default 10s)
       --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
       --placement-timeout TIME   For Swarm to place the helper (default 30s)
       --privileged               Give the command extended privileges
+      --signal NAME              Sent first to end the command (default TERM)
       --timeout TIME             End the command after it (default 300s; 0: never)
   -u, --user NAME|UID[:GROUP]    Run the command as this user
       --via auto|local|helper    The way to the node (default auto)
@@ -95,7 +98,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
     for (const line of yield* readLines(file)) yield* addVariable(env, line, environment, `--env-file ${file}`)
   }
   for (const text of values.env ?? []) yield* addVariable(env, text, environment, "--env")
-  const { grace, timeout, user, workdir, image } = values
+  const { grace, signal, timeout, user, workdir, image } = values
   const placementTimeout = values["placement-timeout"]
   const via = values.via ?? "auto"
   if (!isVia(via)) {
@@ -116,6 +119,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
       ...(workdir === undefined ? {} : { workdir }),
       ...(image === undefined ? {} : { image }),
       ...(timeout === undefined ? {} : { timeout: yield* parseTimeout(timeout) }),
+      ...(signal === undefined ? {} : { signal: yield* parseSignal(signal) }),
       ...(grace === undefined ? {} : { grace: yield* parseTime("--grace", grace) }),
       ...(placementTimeout === undefined
         ? {}
@@ -172,6 +176,16 @@ const addVariable = (
     const value = at < 0 ? environment[name] : text.slice(at + 1)
     if (value !== undefined) env[name] = value
     return Effect.void
+  })
+
+const isSignal = Schema.is(Signal)
+
+/** `TERM`, `SIGTERM`, `term`. */
+const parseSignal = (text: string): Effect.Effect<Signal, UsageError> =>
+  Effect.suspend(() => {
+    const name = `SIG${text.toUpperCase().replace(/^SIG/, "")}`
+    const known = Signal.literals.map((signal) => signal.slice(3)).join(", ")
+    return isSignal(name) ? Effect.succeed(name) : new UsageError({ detail: `--signal ${text}: use one of ${known}` })
   })
 
 const parseTimeout = (text: string) =>

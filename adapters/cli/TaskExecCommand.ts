@@ -1,13 +1,18 @@
 /** The command `task-exec`: a command line in, the command's own output and exit code out. */
+import { constants } from "node:os"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Queue from "effect/Queue"
 import * as References from "effect/References"
+import * as Stream from "effect/Stream"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
+import type { Signal } from "../../src/executor/ExecSpec.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
+import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { help, type Invocation, parseInvocation, type UsageError } from "./Args.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 
@@ -50,22 +55,28 @@ const perform = (
   }
 }
 
-const exec = (program: string, invocation: Invocation & { readonly _tag: "Exec" }, output: OutputDescriptors) => {
+const exec = Effect.fnUntraced(function* (
+  program: string,
+  { debug, quiet, request }: Invocation & { readonly _tag: "Exec" },
+  output: OutputDescriptors
+): Effect.fn.Return<number, OutputClosed | OutputFailed> {
+  const signals = yield* forwardSignals
   const show = (event: TaskExecEvent) => {
     switch (event._tag) {
       case "Stdout":
         return writeAll(output.stdout, event.data)
       case "Stderr":
         return writeAll(output.stderr, event.data)
-      case "Exited":
-        return Effect.void
-      case "Resolved":
       case "Started":
+        return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
+      case "Resolved":
       case "Detached":
         return Effect.logDebug(describe(event))
+      case "Exited":
+        return Effect.void
     }
   }
-  return runToEnd(TaskExec.stream(invocation.request), show).pipe(
+  return yield* runToEnd(TaskExec.stream({ ...request, signals: signals.stream }), show).pipe(
     // A detached command that was started is a success.
     Effect.map((code) => code ?? 0),
     Effect.provide(TaskExec.layer),
@@ -73,13 +84,39 @@ const exec = (program: string, invocation: Invocation & { readonly _tag: "Exec" 
     Effect.catchIf(
       (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
       (error) =>
-        error._tag === "ConfigError" || error._tag === "InvalidEndpoint"
-          ? Effect.as(say(program, error.message), exitCodes.usage)
-          : Effect.as(say(program, error.message), exitCodeOf(error))
+        Effect.as(
+          say(program, error.message),
+          signals.exitCode() ??
+            (error._tag === "ConfigError" || error._tag === "InvalidEndpoint" ? exitCodes.usage : exitCodeOf(error))
+        )
     ),
-    Effect.provide(logging(program, invocation))
+    Effect.provide(logging(program, { debug, quiet }))
   )
-}
+})
+
+/**
+ * The first SIGINT, SIGTERM or SIGHUP goes to the command, whose end and last output are waited for; the next one is a
+ * KILL. Before the command runs there is nothing to send them to, and they interrupt.
+ */
+const forwardSignals = Effect.gen(function* () {
+  const handlers = yield* SignalHandlers
+  const queue = yield* Queue.unbounded<Signal>()
+  let first: EndSignal | undefined
+  const start = () => {
+    handlers.current = (signal) => {
+      Queue.offerUnsafe(queue, first === undefined ? signal : "SIGKILL")
+      first ??= signal
+      return true
+    }
+  }
+  return {
+    stream: Stream.fromQueue(queue),
+    /** To be called when the command runs. */
+    start,
+    /** The exit code for a signal that came, if none is known of the command. */
+    exitCode: () => (first === undefined ? undefined : 128 + constants.signals[first])
+  }
+})
 
 const describe = (event: TaskExecEvent & { readonly _tag: "Resolved" | "Started" | "Detached" }): string =>
   event._tag === "Resolved"

@@ -60,6 +60,7 @@ const run = Effect.fn("swarm-exec.exec")(
             env: [],
             privileged: false,
             detach: false,
+            signal: "SIGTERM",
             grace
           })
         )

@@ -135,6 +135,10 @@ export interface DockerEngineShape {
   /** By tag, digest or ID. */
   readonly inspectImage: (ref: string) => Effect.Effect<Api.Image, EngineFailure>
 
+  readonly listImages: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.ImageSummary>, EngineFailure>
+  /** Pulls `name:tag` or `name@digest` from its registry; done when the engine has it. */
+  readonly pullImage: (ref: string) => Effect.Effect<void, EngineFailure>
+
   /** Gives the exec's ID. */
   readonly createExec: (containerId: string, exec: Api.ExecCreate) => Effect.Effect<string, EngineFailure>
   /** Start it and stay connected. `tty` must be what `createExec` was told. */
@@ -150,6 +154,9 @@ export interface DockerEngineShape {
     size: { readonly w: number; readonly h: number }
   ) => Effect.Effect<void, EngineFailure>
 }
+
+/** How long the pull of an image may take. */
+const pullTimeout = Duration.minutes(5)
 
 /** How long to wait for answers. */
 export interface DockerEngineOptions {
@@ -222,6 +229,7 @@ const make = Effect.fnUntraced(function* (
   const containerCreated = client.json(Api.ContainerCreated)
   const containerWaited = client.json(Api.ContainerWaited)
   const image = client.json(Api.Image)
+  const images = list(Api.ImageSummary)
   const execCreated = client.json(Api.ExecCreated)
   const execInspect = client.json(Api.ExecInspect)
   const engineVersion = client.json(Api.EngineVersion)
@@ -429,6 +437,32 @@ const make = Effect.fnUntraced(function* (
         // The slashes of a repository are slashes of the path.
         path: `/images/${ref.split("/").map(segment).join("/")}/json`
       }).pipe(ofEngine),
+    listImages: (filters) =>
+      images({ ...engine, operation: "list images", method: "GET", path: "/images/json", query: { filters } }).pipe(
+        ofEngine
+      ),
+    pullImage: (ref) => {
+      const operation = `pull image ${ref}`
+      // The answer tells of the progress and says 200 whatever comes of it; an error is one of its lines.
+      return client
+        .request({
+          timeout: pullTimeout,
+          operation,
+          method: "POST",
+          path: "/images/create",
+          // Without a tag the engine would pull all of them.
+          query: { fromImage: /@|:[^/]*$/.test(ref) ? ref : `${ref}:latest` }
+        })
+        .pipe(
+          ofEngine,
+          Effect.flatMap((progress) => {
+            const text = /"error":("(?:[^"\\]|\\.)*")/.exec(progress.toString("utf8"))?.[1]
+            return text === undefined
+              ? Effect.void
+              : Effect.fail(new EngineError({ host, operation, status: 500, text: String(JSON.parse(text)) }))
+          })
+        )
+    },
 
     createExec: (containerId, exec) =>
       execCreated({

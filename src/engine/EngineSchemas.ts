@@ -319,6 +319,18 @@ export const Image = Schema.Struct({
 })
 export type Image = typeof Image.Type
 
+/** `GET /images/json`. */
+export const ImageSummary = Schema.Struct({
+  /** "sha256:…". */
+  Id: Schema.String,
+  RepoTags: Texts,
+  RepoDigests: Texts,
+  /** Seconds since 1970. */
+  Created: Count,
+  Labels
+})
+export type ImageSummary = typeof ImageSummary.Type
+
 /** `GET /exec/{id}/json`. */
 export const ExecInspect = Schema.Struct({
   ID: Schema.String,

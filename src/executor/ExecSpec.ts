@@ -6,6 +6,12 @@ import * as Schema from "effect/Schema"
 /** Name of the environment variable that marks every process of one run; its value is the run's ID. */
 export const runVariable = "TASK_EXEC_RUN"
 
+/** The signals that a command can be sent. */
+export const Signal = Schema.Literals(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL"])
+
+/** A signal that a command can be sent. */
+export type Signal = typeof Signal.Type
+
 /** One command in one container of the engine at hand. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
@@ -26,18 +32,14 @@ export const ExecSpec = Schema.Struct({
   detach: Schema.Boolean,
   /** Milliseconds until the command is ended; no limit when absent. */
   timeout: Schema.optionalKey(Schema.Finite),
-  /** Milliseconds between the first signal and KILL when the command is ended. */
+  /** What is sent first when the command is to be ended. */
+  signal: Signal,
+  /** Milliseconds between that signal and KILL. */
   grace: Schema.Finite
 })
 
 /** One command in one container of the engine at hand. */
 export type ExecSpec = typeof ExecSpec.Type
-
-/** The signals that a command can be sent. */
-export const Signal = Schema.Literals(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL"])
-
-/** A signal that a command can be sent. */
-export type Signal = typeof Signal.Type
 
 /** What is to be ended, and how. */
 export const EndRun = Schema.Struct({

@@ -25,6 +25,8 @@ import {
   CommandNotStarted,
   ContainerNotRunning,
   ContainerStopped,
+  describeEnding,
+  type Ending,
   type ExecutorError,
   OutcomeUnknown,
   TimedOut
@@ -40,6 +42,8 @@ const quietInterval = 5000
 const silence = 3000
 /** How long the rest of the output may take after the command was killed. */
 const lastOutput = 3000
+/** How long after its processes' end the engine may take to call a container stopped. */
+const containerEnd = "1 second"
 /** Bytes of an engine's complaint that are kept. */
 const complaintBytes = 4096
 
@@ -96,8 +100,8 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
   // From here on a process may exist, so whoever leaves early must end it.
   let over = false
   let tooLate = false
-  const end = killer.end({ runId: spec.runId, container: spec.container, signal: "SIGTERM", grace: spec.grace })
-  yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : end)))
+  const end = killer.end({ runId: spec.runId, container: spec.container, signal: spec.signal, grace: spec.grace })
+  yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
 
   const connection = yield* engine.startExec(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
@@ -145,6 +149,9 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
     })
   )
 })
+
+const warnUnlessKilled = (ending: Ending) =>
+  ending._tag === "Killed" ? Effect.void : Effect.logWarning(describeEnding(ending))
 
 /** The engine refused the exec: its words become an error of ours where they mean one. */
 const refusal =
@@ -270,11 +277,16 @@ const awaitExit = Effect.fnUntraced(function* (engine: Engine, execId: string, s
     // The engine forgets the exec with its container.
     Effect.mapError((error): ExecutorError => (isGone(error) ? stopped : error))
   )
-  // Signals come from inside as well as from the container's end: only in the latter case the command was cut off.
-  if (exec.ExitCode === null || exec.ExitCode > 128) {
+  // A KILL comes from inside as well as from the container's end, which the engine may report a moment later: only in
+  // the latter case the command was cut off.
+  if (exec.ExitCode === null || exec.ExitCode === 137) {
     const runs = yield* engine.inspectContainer(container).pipe(
       Effect.map((inspected) => inspected.State.Running),
-      Effect.catchIf(isGone, () => Effect.succeed(false))
+      Effect.catchIf(isGone, () => Effect.succeed(false)),
+      Effect.repeat({
+        schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: containerEnd })),
+        until: (running) => !running
+      })
     )
     if (!runs) return yield* stopped
   }

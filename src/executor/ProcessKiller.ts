@@ -11,14 +11,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { type Ownership, ownershipLabels } from "../Labels.ts"
+import { isNotFound } from "../engine/EngineErrors.ts"
+import { imageLabel, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
 import { endMarked } from "./MarkedProcesses.ts"
 
 /** Where the killer's container comes from, and whose it is. */
 export interface KillerOptions {
-  /** Our own image, present on this node; asked for only when it is needed. */
+  /** Our own image; asked for only when it is needed, and pulled if this node has none. */
   readonly image: Effect.Effect<string>
   readonly owner: Ownership
 }
@@ -69,9 +70,24 @@ const seesProcessesOf = (engine: Engine, container: string): Effect.Effect<boole
     Effect.orElseSucceed(() => false)
   )
 
-const endFromContainer = (engine: Engine, image: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> =>
+/** The image by its name; else any of ours (a node that pulled it by its digest has no name for it); else from its registry. */
+const imageHere = Effect.fnUntraced(function* (engine: Engine, named: string) {
+  const known = yield* engine.inspectImage(named).pipe(
+    Effect.as(true),
+    Effect.catchIf(isNotFound, () => Effect.succeed(false))
+  )
+  if (known) return named
+  const ours = yield* engine.listImages({ label: [imageLabel] })
+  const newest = ours.toSorted((a, b) => b.Created - a.Created)[0]
+  if (newest !== undefined) return newest.Id
+  yield* engine.pullImage(named)
+  return named
+})
+
+const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> =>
   Effect.gen(function* () {
     const request = yield* Schema.encodeEffect(KillRequest)(run)
+    const image = yield* imageHere(engine, named)
     const { id } = yield* Effect.acquireRelease(
       engine.createContainer({
         config: {

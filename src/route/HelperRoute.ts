@@ -78,8 +78,8 @@ type Served = Effect.Success<ReturnType<typeof serve>>
 const leave = Effect.fnUntraced(function* (place: HelperPlace, spec: ExecSpec, helper: Served) {
   if (helper.isComplete()) return
   if (!helper.isAtWork()) return yield* helper.stop
-  const { container, grace, runId } = spec
-  const ending = yield* endByHelper(place, { runId, container, signal: "SIGTERM", grace })
+  const { container, grace, runId, signal } = spec
+  const ending = yield* endByHelper(place, { runId, container, signal, grace })
   if (ending._tag !== "Killed") yield* helper.stop
 })
 

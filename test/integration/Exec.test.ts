@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { leftovers } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, program, sha256, shell, taskExec, Web } from "./Harness.ts"
 
@@ -9,8 +10,7 @@ checkLeftovers()
 /** The same cases on every way to a task. */
 const routes = {
   "local route": { pick: "local", flags: [] },
-  "helper on another node": { pick: "remote", flags: [] },
-  "helper on the manager's own node": { pick: "local", flags: ["--via", "helper"] }
+  "helper on another node": { pick: "remote", flags: [] }
 } as const
 
 for (const [name, { flags, pick }] of Object.entries(routes)) {
@@ -218,33 +218,88 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
       })
     )
 
+    /** Runs a script that says `up`, and sends `task-exec` a signal then, and again when it says `got it`. */
+    const interrupted = (script: string, signal: NodeJS.Signals, more: ReadonlyArray<string> = []) =>
+      Effect.gen(function* () {
+        const { cluster, web } = yield* both
+        let sent = 0
+        return yield* program("task-exec.cjs", [...flags, ...more, web.target(web[pick]), "sh", "-c", script], {
+          env: { DOCKER_HOST: cluster.manager.dockerHost },
+          onOutput: (output, kill) => {
+            const wanted = output.includes("got it\n") ? 2 : output.includes("up\n") ? 1 : 0
+            if (wanted > sent) kill(signal)
+            sent = wanted
+          }
+        })
+      })
+
     for (const [signal, code] of [
       ["SIGINT", 130],
       ["SIGTERM", 143],
       ["SIGHUP", 129]
     ] as const) {
-      it.effect(`${signal}: ${code}, and the command is ended`, () =>
+      it.effect(`${signal} goes to the command, and everything is gone at the end`, () =>
         Effect.gen(function* () {
-          const { cluster, web } = yield* both
-          const result = yield* program(
-            "task-exec.cjs",
-            [...flags, web.target(web[pick]), "sh", "-c", "echo up; sleep 7654"],
-            {
-              env: { DOCKER_HOST: cluster.manager.dockerHost },
-              onOutput: (output, kill) => output === "up\n" && kill(signal)
-            }
-          )
+          const { cluster } = yield* both
+          const result = yield* interrupted("setsid sleep 7654 & echo up; sleep 7654", signal, ["--grace", "1s"])
+          // A shell has its background jobs ignore SIGINT: they are killed after the grace period. Independent eyes, and at once: the caller ends after the command, not before.
+          assert.deepStrictEqual(yield* leftovers(cluster, { patience: 0 }).pipe(Effect.map(processesOnly)), [])
           assert.deepStrictEqual(
             [result.code, result.signal, result.stdout.toString(), result.stderr],
             [code, null, "up\n", ""]
           )
-          assert.strictEqual((yield* sh("while ps | grep -q 'sleep 765[4]'; do sleep 0.1; done")).code, 0)
         })
       )
     }
+
+    it.effect("a command that handles the signal decides on its exit code, and its last output arrives", () =>
+      Effect.gen(function* () {
+        const script = "trap 'sleep 0.5; echo bye; exit 3' INT; echo up; while :; do sleep 0.1; done"
+        const { code, stdout } = yield* interrupted(script, "SIGINT")
+        assert.deepStrictEqual([code, stdout.toString()], [3, "up\nbye\n"])
+      })
+    )
+
+    it.effect("a command that ignores the signal is killed after the grace period, or with the second signal", () =>
+      Effect.gen(function* () {
+        const deaf = "trap '' INT; echo up; while :; do sleep 0.1; done"
+        assert.strictEqual((yield* interrupted(deaf, "SIGINT", ["--grace", "1s"])).code, 137)
+        const stubborn = "trap 'echo got it' INT; echo up; while :; do sleep 0.1; done"
+        const before = Date.now()
+        assert.strictEqual((yield* interrupted(stubborn, "SIGINT", ["--grace", "60s"])).code, 137)
+        assert.isBelow(Date.now() - before, 30_000)
+      })
+    )
+
+    it.effect("--signal: what is sent first", () =>
+      Effect.gen(function* () {
+        const script = "trap 'echo usr1; exit 0' USR1; echo up; while :; do sleep 0.1; done"
+        const { code, stdout } = yield* exec("--timeout", "1", "--signal", "USR1", "WEB", "sh", "-c", script)
+        assert.deepStrictEqual([code, stdout.toString()], [124, "up\nusr1\n"])
+      })
+    )
   })
 }
+
+/** The service's route `helper` on the manager's own node needs no more than to be seen to work. */
+layer(Web.layer("exec"), { excludeTestServices: true, timeout: "60 seconds" })(
+  "helper on the manager's own node",
+  (it) => {
+    it.effect("exit code, both outputs, timeout", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const flags = ["--via", "helper", "--timeout", "5"]
+        const good = yield* taskExec([...flags, web.target(web.local), "sh", "-c", "echo out; echo err >&2; exit 3"])
+        assert.deepStrictEqual([good.code, good.stdout.toString(), good.stderr], [3, "out\n", "err\n"])
+        const late = yield* taskExec([...flags, "--timeout", "1", web.target(web.local), "sleep", "1000"])
+        assert.strictEqual(late.code, 124)
+      })
+    )
+  }
+)
 
 const both = Effect.gen(function* () {
   return { cluster: yield* SwarmCluster, web: yield* Web }
 })
+
+const processesOnly = (items: ReadonlyArray<string>) => items.filter((item) => item.startsWith("process "))

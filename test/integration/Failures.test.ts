@@ -232,6 +232,26 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
 
 const NodeState = Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) })
 
+layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "60 seconds" })(
+  "a node without our image",
+  (it) => {
+    it.effect("a command that can't be ended there: said, and never claimed", () =>
+      Effect.gen(function* () {
+        const { image, manager, registry } = yield* SwarmCluster
+        yield* service(manager.socket, { name: "web", image })
+        yield* waitRunning(manager.socket, "web", 1)
+        const none = `${registry}/no-such-image:1`
+        const { code, stderr } = yield* taskExec(["--image", none, "--timeout", "1", "web", "sleep", "1000"])
+        assert.strictEqual(code, 125)
+        assert.match(
+          stderr,
+          /^task-exec: timed out after 1 s; the command may still be running \(.*no-such-image.*\)\n$/
+        )
+      })
+    )
+  }
+)
+
 layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "60 seconds" })(
   "a node that does not answer",
   (it) => {
