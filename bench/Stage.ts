@@ -1,0 +1,70 @@
+/** What the measurements are made on: the swarm, our image in its registry, a service with one task on each node. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { buildImage } from "../adapters/image/Image.ts"
+import { get } from "../test/cluster/EngineApi.ts"
+import { createService, type RunningTask, waitRunning } from "../test/cluster/Services.ts"
+import { type ClusterNode, SwarmCluster } from "../test/cluster/SwarmCluster.ts"
+
+/** The service's tasks are not where they should be. */
+export class NotSpread extends Schema.TaggedError<NotSpread>()("NotSpread", { service: Schema.String }) {
+  override get message(): string {
+    return `the tasks of the service ${this.service} are not one on each node`
+  }
+}
+
+/** A task and its node. */
+export interface Place {
+  /** `web.2` */
+  readonly target: string
+  readonly container: string
+  readonly node: ClusterNode
+}
+
+/** What the measurements are made on. */
+export interface Stage {
+  readonly manager: ClusterNode
+  /** Our image, by tag. */
+  readonly image: string
+  /** An image with busybox, by digest. */
+  readonly busybox: string
+  /** A task on the manager, whose engine is the one that is talked to. */
+  readonly local: Place
+  /** A task on another node. */
+  readonly remote: Place
+}
+
+const Image = Schema.Struct({ RepoDigests: Schema.Array(Schema.String) })
+
+const service = "web"
+
+/** Sets everything up in the swarm, with which it goes away. */
+export const makeStage = Effect.fn("Stage.make")(function* () {
+  const { image: busybox, manager, nodes, registry } = yield* SwarmCluster
+  const build = buildImage({
+    endpoint: { _tag: "Unix", path: manager.socket },
+    ref: `${registry}/task-exec:bench`,
+    base: "scratch",
+    push: true
+  })
+  const start = Effect.andThen(
+    createService(manager.socket, { name: service, image: busybox, replicas: nodes.length }),
+    waitRunning(manager.socket, service, nodes.length)
+  )
+  const [{ ref }, tasks] = yield* Effect.all([build, start], { concurrency: 2 })
+  const { RepoDigests } = yield* get(manager.socket, `/images/${busybox}/json`, Image)
+  const [pinned] = RepoDigests
+  const placeOf = (task: RunningTask | undefined): Effect.Effect<Place, NotSpread> => {
+    const node = nodes.find(({ nodeId }) => nodeId === task?.nodeId)
+    if (task === undefined || node === undefined) return Effect.fail(new NotSpread({ service }))
+    return Effect.succeed({ target: `${service}.${task.slot}`, container: task.containerId, node })
+  }
+  const stage: Stage = {
+    manager,
+    image: ref,
+    busybox: pinned ?? busybox,
+    local: yield* placeOf(tasks.find(({ nodeId }) => nodeId === manager.nodeId)),
+    remote: yield* placeOf(tasks.find(({ nodeId }) => nodeId !== manager.nodeId))
+  }
+  return stage
+})

@@ -1,0 +1,133 @@
+/** What is measured against what. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { rolldown } from "rolldown"
+import { compare, whole, withOutput } from "./Comparison.ts"
+import { type Contender, type MeasureOptions, measure } from "./Measure.ts"
+import type { Ssh } from "./Ssh.ts"
+import type { Place, Stage } from "./Stage.ts"
+
+/** The command to measure is not built. */
+export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", {}) {
+  override get message(): string {
+    return 'there is no dist/task-exec.cjs: run "npm run build" first'
+  }
+}
+
+const bundle = join(import.meta.dirname, "../dist/task-exec.cjs")
+
+/** Fails unless the command to measure is built. */
+export const checkBuilt: Effect.Effect<void, NotBuilt> = Effect.suspend(() =>
+  existsSync(bundle) ? Effect.void : Effect.fail(new NotBuilt())
+)
+
+const taskExec = (...args: ReadonlyArray<string>): Contender => ({
+  name: `task-exec ${args.join(" ")}`,
+  argv: [process.execPath, bundle, ...args]
+})
+
+const dockerExec = (
+  name: string,
+  host: string,
+  { container }: Place,
+  ...command: ReadonlyArray<string>
+): Contender => ({
+  name,
+  argv: ["docker", "-H", host, "exec", container, ...command]
+})
+
+/** The least that a temporary service takes; built, because Node needs some time to strip types. */
+const bareHelper = Effect.fnUntraced(function* (dir: string, { busybox, manager, remote }: Stage) {
+  const program = join(dir, "bare-helper.mjs")
+  yield* Effect.promise(async () => {
+    await using bundle = await rolldown({ input: join(import.meta.dirname, "BareHelper.ts"), platform: "node" })
+    await bundle.write({ file: program, format: "esm" })
+  })
+  const notes = join(dir, "bare-helper.notes")
+  const contender: Contender = {
+    name: "a bare helper service with busybox",
+    argv: [process.execPath, program, manager.socket, busybox, remote.node.nodeId, notes],
+    notes
+  }
+  return contender
+})
+
+/** A command in a task on another node, with nothing kept between two commands. */
+export const remoteSuite = Effect.fn("Suites.remote")(function* (stage: Stage, ssh: Ssh, options: MeasureOptions) {
+  const { remote } = stage
+  const title = "A command in a task on another node"
+  const measured = yield* measure(
+    "commands on another node",
+    [
+      taskExec(remote.target, "true"),
+      dockerExec(`docker -H ${ssh.cold} exec CONTAINER true`, ssh.cold, remote, "true"),
+      dockerExec("the same, over a connection that stays open", ssh.kept, remote, "true"),
+      yield* bareHelper(options.dir, stage)
+    ],
+    options
+  )
+  const untilFirstLine = measured.flatMap(({ contender, notes }) =>
+    notes.length === 0
+      ? []
+      : [{ command: `${contender.name}, until its first line`, all: notes.map((ms) => ms / 1000) }]
+  )
+  return compare(title, [...measured.map(whole), ...untilFirstLine])
+})
+
+/** A command in a task on the node whose engine is talked to. */
+export const localSuite = Effect.fn("Suites.local")(function* ({ local, manager }: Stage, options: MeasureOptions) {
+  const measured = yield* measure(
+    "commands on the same engine",
+    [
+      taskExec(local.target, "true"),
+      dockerExec("docker exec CONTAINER true", manager.dockerHost, local, "true"),
+      taskExec("--version"),
+      { name: "node -e 0", argv: [process.execPath, "-e", "0"] }
+    ],
+    options
+  )
+  return compare("A command in a task on the same engine", measured.map(whole))
+})
+
+/** So that the same program does the writing on every way: blocks a little smaller than a pipe. */
+const block = 50_000
+
+const write = (bytes: number): ReadonlyArray<string> => [
+  "dd",
+  "if=/dev/zero",
+  `bs=${block}`,
+  `count=${bytes / block}`,
+  "status=none"
+]
+
+/** The command, with its output counted and its peak memory noted. */
+const withMemory = (notes: string, contender: Contender, bytes: number): Contender => ({
+  ...contender,
+  argv: ["time", "-a", "-o", notes, "-f", "%M", ...contender.argv],
+  bytes,
+  notes
+})
+
+/** Much output of a task. */
+export const outputSuite = Effect.fn("Suites.output")(function* (
+  where: "the same engine" | "another node",
+  place: Place,
+  megabytes: number,
+  options: MeasureOptions
+) {
+  const { node, target } = place
+  const bytes = megabytes * 1_000_000
+  const what = `${megabytes} MB of output from ${where}`
+  const contenders: ReadonlyArray<Contender> = [
+    { ...taskExec(target, ...write(bytes)), name: `task-exec ${target} dd` },
+    dockerExec(`docker exec CONTAINER dd, on the engine of ${node.name}`, node.dockerHost, place, ...write(bytes))
+  ]
+  const measured = yield* measure(
+    what,
+    contenders.map((one, i) => withMemory(join(options.dir, `memory-${i}.notes`), one, bytes)),
+    options
+  )
+  return compare(what, measured.map(withOutput))
+})
