@@ -21,6 +21,10 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         return Effect.promise(() => import("./ContainerExecCommand.ts")).pipe(
           Effect.flatMap((_) => _.containerExecCommand(rest))
         )
+      case "sweep-node":
+        return Effect.promise(() => import("../helper/SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
+      case "gc":
+        return Effect.promise(() => import("./GcCommand.ts")).pipe(Effect.flatMap((_) => _.gcCommand(rest)))
       default:
         return plugin(argv)
     }

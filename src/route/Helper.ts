@@ -152,12 +152,11 @@ const helperService = (name: string, secretId: string, options: HelperOptions): 
   }
 }
 
-const newest = (tasks: ReadonlyArray<Task>): Task | undefined =>
-  tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))[0]
-
 /** The first task of the service: another one is Swarm's doing, and does nothing. */
 const helperTask = (engine: DockerEngine["Service"], service: string) =>
-  engine.listTasks({ service: [service] }).pipe(Effect.map(newest))
+  engine
+    .listTasks({ service: [service] })
+    .pipe(Effect.map((tasks): Task | undefined => tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))[0]))
 
 const awaitRunning = Effect.fnUntraced(function* (
   engine: DockerEngine["Service"],
@@ -195,16 +194,24 @@ const rejected = (options: HelperOptions, reason: string) => {
 const isDown = (engine: DockerEngine["Service"], node: TaskNode) =>
   engine.inspectNode(node.id).pipe(Effect.map((now) => now.Status.State === "down"))
 
+/** A manager may be away for a while (a new leader is found after some 10 s); the helper goes on without it. */
+const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "60 seconds" })),
+    while: (error) => error._tag === "EngineUnreachable" || error._tag === "EngineError"
+  })
+
 const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], service: string, node: TaskNode) {
   while (true) {
     const found = yield* helperTask(engine, service).pipe(
       // Somebody removed the service.
-      Effect.catchIf(isNotFound, () => Effect.succeed(undefined))
+      Effect.catchIf(isNotFound, () => Effect.succeed(undefined)),
+      patiently
     )
     if (found === undefined) return "its service was removed"
     const { State, Message, Err } = found.Status
     if (isFinalTaskState(State)) return `${State}: ${Err ?? Message}`
-    if (yield* isDown(engine, node)) return `node ${node.hostname} is down`
+    if (yield* patiently(isDown(engine, node))) return `node ${node.hostname} is down`
     yield* Effect.sleep("1 second")
   }
 })

@@ -69,6 +69,13 @@ const withRequest = (place: HelperPlace, owner: Ownership, work: HelperWork): He
 const unasked = ({ node }: HelperPlace, frame: Frame) =>
   Effect.fail(new HelperRefused({ node: node.hostname, detail: `it answers with ${frame._tag}, which was not asked` }))
 
+const managerTrouble: ReadonlySet<string> = new Set([
+  "EngineUnreachable",
+  "EngineError",
+  "UnexpectedReply",
+  "NotSwarmManager"
+])
+
 type Served = Effect.Success<ReturnType<typeof serve>>
 
 /**
@@ -128,8 +135,12 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
     }
     return yield* new OutcomeUnknown({ detail: `the helper on node ${node} went away without a report (${detail})` })
   })
+  // A manager that stays away says nothing about the command, which may go on without it.
+  const withoutManager = <E extends HelperStartError | SwarmFailure>(error: E) =>
+    greeted && managerTrouble.has(error._tag) ? new OutcomeUnknown({ detail: error.message }) : error
+  const frames = received.frames.pipe(Stream.mapError(withoutManager), Stream.mapEffect(check))
   return {
-    frames: Stream.concat(received.frames.pipe(Stream.mapEffect(check)), Stream.fromEffectDrain(missingEnd)),
+    frames: Stream.concat(frames, Stream.fromEffectDrain(missingEnd)),
     isComplete: received.isComplete,
     isAtWork: () => greeted,
     stop: helper.stop

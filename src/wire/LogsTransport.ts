@@ -24,7 +24,7 @@ const lastLines = 300
 /** How often the whole log is read after the sender's end. */
 const finalReads = 3
 /** Readings in a row without a new frame. */
-const maxFruitless = 20
+const maxFruitless = 60
 /** How long a log that is read to its end may be silent. */
 const silence = 10_000
 

@@ -29,6 +29,8 @@ export interface ProcessOptions {
   /** Added to, or with `undefined` taken from, the environment. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly input?: string
+  /** Called at once, with what sends the process a signal. */
+  readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void
   /** Called with everything that came on standard output so far. */
   readonly onOutput?: (output: string, kill: (signal: NodeJS.Signals) => void) => void
 }
@@ -50,6 +52,7 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
       env: { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"]
     })
+    options.onStart?.((signal) => child.kill(signal))
     const stdout: Array<Buffer> = []
     const stderr: Array<Buffer> = []
     child.stdin.on("error", () => undefined)

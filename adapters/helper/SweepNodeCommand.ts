@@ -1,0 +1,44 @@
+/** What a sweeper does: reads its request, sweeps the containers of its node, sends one report to its log. */
+
+import { randomBytes } from "node:crypto"
+import { readFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { helperVariables, requestPath } from "../../src/route/HelperRequest.ts"
+import { sweepContainers } from "../../src/sweep/ContainerSweep.ts"
+import { type NodeReport, NodeSweepRequest } from "../../src/sweep/NodeSweep.ts"
+import { reportLines } from "../../src/sweep/ReportReader.ts"
+import { protocolVersion } from "../../src/wire/Frame.ts"
+import { writeText } from "../Output.ts"
+
+const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(NodeSweepRequest))
+
+/** Serves the request in the secret. The exit code is 0 whatever was found: what became of it is in the report. */
+export const sweepNode: Effect.Effect<number> = Effect.suspend(() => {
+  const node = process.env[helperVariables.node] ?? ""
+  return sweep(node).pipe(
+    Effect.provide(DockerEngine.layer),
+    Effect.match({
+      onSuccess: (findings): NodeReport["result"] => ({ _tag: "Swept", findings }),
+      onFailure: (error): NodeReport["result"] => ({ _tag: "Failed", detail: error.message })
+    }),
+    Effect.flatMap((result) => writeText(1, reportLines(randomBytes(4).readUInt32BE(), { node, result }))),
+    Effect.as(0),
+    Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `sweep-node: ${error.message}\n`)), 1))
+  )
+})
+
+const sweep = Effect.fnUntraced(function* (node: string) {
+  const request = yield* Effect.try({
+    try: () => readFileSync(requestPath, "utf8"),
+    catch: (error) =>
+      new Error(`its request is not readable: ${error instanceof Error ? error.message : String(error)}`)
+  }).pipe(Effect.flatMap(decodeRequest))
+  if (request.protocol !== protocolVersion) {
+    const detail = `it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`
+    return yield* Effect.fail(new Error(detail))
+  }
+  const { dryRun, nodes, now, runId, services } = request
+  return yield* sweepContainers({ dryRun, now, services, node: nodes[node] ?? node, except: runId })
+})

@@ -1,0 +1,153 @@
+/** `swarm-exec gc`: finds and removes what callers left behind that were ended before they could clean up. */
+
+import { parseArgs } from "node:util"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { HelperImage } from "../../src/route/HelperImage.ts"
+import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
+import { UsageError } from "../cli/Args.ts"
+import { exitCodes } from "../cli/ExitCode.ts"
+import { Channel } from "./Channel.ts"
+import { logTo } from "./Logging.ts"
+
+/** Something past its deadline is left, or some node was not looked at. */
+const notClean = 1
+
+const help = `Usage: swarm-exec gc [--dry-run] [--json] [--local]
+
+Remove what task-exec made and is past its deadline: the services, secrets and
+containers of callers that were ended before they could clean up.
+
+Options:
+      --dry-run   Only look
+      --json      One JSON document instead of a table
+      --local     Only the containers of the engine at hand, not of all nodes
+      --help
+
+Exit code: 0 nothing is left; 1 something is, or a node was not looked at;
+125 the engine could not be asked; 2 wrong usage.
+`
+
+interface GcArgs {
+  readonly dryRun: boolean
+  readonly json: boolean
+  readonly local: boolean
+  readonly help: boolean
+}
+
+/** Runs one command line and gives its exit code. */
+export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  const stdout = new Channel(1)
+  const stderr = new Channel(2)
+  /** If nobody reads even that, there is nobody to tell. */
+  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec gc: ${text}`))
+  return parse(argv).pipe(
+    Effect.flatMap((args) => (args.help ? Effect.as(stdout.line(help.trimEnd()), 0) : run(args, stdout))),
+    Effect.catchTags({
+      UsageError: (error) => Effect.as(say(`${error.message}; run with -h for usage`), exitCodes.usage),
+      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
+      ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
+      InvalidEndpoint: (error) => Effect.as(say(error.message), exitCodes.usage)
+    }),
+    Effect.catch((error) => Effect.as(say(error.message), exitCodes.failed)),
+    Effect.provide(logTo(stderr, false))
+  )
+}
+
+const parse = (argv: ReadonlyArray<string>): Effect.Effect<GcArgs, UsageError> =>
+  Effect.try({
+    try: () => {
+      const { values } = parseArgs({
+        args: [...argv],
+        options: {
+          "dry-run": { type: "boolean", default: false },
+          json: { type: "boolean", default: false },
+          local: { type: "boolean", default: false },
+          help: { type: "boolean", short: "h", default: false }
+        },
+        strict: true,
+        allowPositionals: false
+      })
+      return { dryRun: values["dry-run"], json: values.json, local: values.local, help: values.help }
+    },
+    catch: (error) => new UsageError({ detail: explain(error) })
+  })
+
+const explain = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  const [, option] = /^Unknown option '([^']+)'/.exec(text) ?? []
+  const [, operand] = /^Unexpected argument '([^']+)'/.exec(text) ?? []
+  if (option !== undefined) return `unknown option ${option}`
+  if (operand !== undefined) return `unexpected argument ${operand}`
+  return text.split(". ")[0] ?? text
+}
+
+const run = Effect.fn("swarm-exec.gc")(
+  function* ({ dryRun, json, local }: GcArgs, stdout: Channel) {
+    const now = yield* Clock.currentTimeMillis
+    const report = yield* sweep({ dryRun, now, nodes: local ? "local" : "all" })
+    yield* stdout.line(json ? documentOf(report, dryRun) : textOf(report, dryRun))
+    return isClean(report) ? 0 : notClean
+  },
+  Effect.provide(HelperImage.layer),
+  Effect.provide(DockerEngine.layer)
+)
+
+const time = (millis: number): string => new Date(millis).toISOString().replace(".000Z", "Z")
+
+const documentOf = (report: SweepReport, dryRun: boolean): string =>
+  JSON.stringify(
+    {
+      dryRun,
+      ...report,
+      leftovers: report.leftovers.map((leftover) => ({ ...leftover, deadline: time(leftover.deadline) }))
+    },
+    null,
+    2
+  )
+
+const textOf = (report: SweepReport, dryRun: boolean): string => {
+  const { alive, leftovers, nodes, unanswered, unreadable } = report
+  const rows = [
+    ...leftovers.map(({ creator, deadline, error, kind, name, node, removed, role, runId }) => {
+      const done = removed ? "removed" : dryRun ? "to be removed" : `kept: ${error ?? "not removed"}`
+      return [kind, name, node ?? "-", runId, role, time(deadline), creator, done]
+    }),
+    ...unreadable.map(({ detail, kind, name, node }) => [
+      kind,
+      name,
+      node ?? "-",
+      "-",
+      "-",
+      "-",
+      "-",
+      `kept: ${detail}`
+    ])
+  ]
+  const header = ["KIND", "NAME", "NODE", "RUN", "ROLE", "PAST ITS DEADLINE SINCE", "CREATOR", "RESULT"]
+  const removed = leftovers.filter((leftover) => leftover.removed).length
+  const left = leftovers.length - removed + unreadable.length
+  const asked = nodes.length + unanswered.length
+  return [
+    ...(rows.length === 0 ? [] : layOut([header, ...rows])),
+    ...unanswered.map(({ hostname, reason }) => `node ${hostname} was not looked at: ${reason}`),
+    `${removed} removed, ${left} left, ${alive} not past their deadline; ${nodes.length} of ${asked} nodes looked at`
+  ]
+    .map(printable)
+    .join("\n")
+}
+
+/** Columns, two spaces apart. */
+const layOut = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join("  ")
+      .trimEnd()
+  )
+}
+
+/** Labels and the engine's texts may hold anything; a line stays a line, and no terminal obeys it. */
+const printable = (line: string): string => line.replace(/\p{Cc}+/gu, " ")

@@ -1,0 +1,113 @@
+/** Sweeps the containers of one node: the one whose engine is at hand. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
+import type { ContainerSummary } from "../engine/EngineSchemas.ts"
+import { labelKeys } from "../Labels.ts"
+import { type Findings, type Labelled, NotRemovable, type SweepMode, sweepObjects } from "./Findings.ts"
+import { judge } from "./Verdict.ts"
+
+/** Which containers to sweep. */
+export interface ContainerSweep extends SweepMode {
+  /** Host name of the node, for the findings. */
+  readonly node: string
+  /**
+   * IDs of the services whose containers are Swarm's to remove: they are left alone. `undefined` where nobody knows the
+   * services: then every service's containers are left alone.
+   */
+  readonly services: ReadonlyArray<string> | undefined
+  /** A run whose containers are left alone: the sweeper's own. */
+  readonly except?: string
+}
+
+/** How long a service's container may take to end by itself, in milliseconds. */
+const patience = 15_000
+/** How long somebody else's removal of a container may take, in milliseconds. */
+const removalPatience = 10_000
+
+/** Swarm's own label on the containers of a service. */
+const serviceLabel = "com.docker.swarm.service.id"
+
+/**
+ * Removes the node's containers that are past their deadline.
+ *
+ * A service's containers go with their service. One that outlives it is told to end and removed when it has: a helper
+ * ends its command first, and Swarm may be about to do the same, so that must not be cut short.
+ */
+export const sweepContainers = Effect.fn("Sweep.containers")(function* (
+  options: ContainerSweep
+): Effect.fn.Return<Findings, EngineFailure, DockerEngine> {
+  const engine = yield* DockerEngine
+  const containers = yield* engine.listContainers({ label: [labelKeys.run] }, { all: true })
+  /** Swarm's to remove: its service is still there, or it is on its way out with its service. */
+  const isSwarms = ({ Labels }: ContainerSummary): boolean => {
+    const service = Labels[serviceLabel]
+    if (service === undefined) return false
+    return (options.services?.includes(service) ?? true) || judge(Labels, options.now)._tag === "Alive"
+  }
+  return yield* sweepObjects(
+    containers
+      .filter((container) => !isSwarms(container) && container.Labels[labelKeys.run] !== options.except)
+      .map((container): Labelled => {
+        const { Id: id, Labels: labels, Names } = container
+        return {
+          kind: "container",
+          id,
+          name: (Names[0] ?? id.slice(0, 12)).replace(/^\//, ""),
+          node: options.node,
+          labels,
+          remove: labels[serviceLabel] === undefined ? remove(engine, id) : endAndRemove(engine, container)
+        }
+      }),
+    options
+  )
+})
+
+/** Two at once: the second one is told that the removal is under way, and waits for it. */
+const remove = (engine: DockerEngineShape, id: string): Effect.Effect<void, EngineFailure> =>
+  engine.removeContainer(id, { force: true }).pipe(
+    Effect.catchIf(isConflict, (error) =>
+      waitUntil(
+        Effect.map(stateOf(engine, id), (state) => state === undefined),
+        removalPatience
+      ).pipe(Effect.flatMap((gone) => (gone ? Effect.void : Effect.fail(error))))
+    )
+  )
+
+const endAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id, State }: ContainerSummary) {
+  if (State === "running") {
+    yield* engine.killContainer(id, "TERM").pipe(
+      // It has ended in the meantime.
+      Effect.catchIf(
+        (error) => isConflict(error) || isNotFound(error),
+        () => Effect.void
+      )
+    )
+    const ended = yield* waitUntil(
+      Effect.map(stateOf(engine, id), (state) => state !== "running"),
+      patience
+    )
+    if (!ended) {
+      const next = `if Swarm does not end it either, use: docker rm -f ${id.slice(0, 12)}`
+      return yield* new NotRemovable({ detail: `it still runs ${patience / 1000} s after TERM; ${next}` })
+    }
+  }
+  yield* remove(engine, id)
+})
+
+/** `undefined` when there is no such container. */
+const stateOf = (engine: DockerEngineShape, id: string): Effect.Effect<string | undefined, EngineFailure> =>
+  engine.inspectContainer(id).pipe(
+    Effect.map(({ State }) => State.Status),
+    Effect.catchIf(isNotFound, () => Effect.succeed(undefined))
+  )
+
+const waitUntil = Effect.fnUntraced(function* <E>(isSo: Effect.Effect<boolean, E>, atMost: number) {
+  const end = (yield* Clock.currentTimeMillis) + atMost
+  while (!(yield* isSo)) {
+    if ((yield* Clock.currentTimeMillis) >= end) return false
+    yield* Effect.sleep("200 millis")
+  }
+  return true
+})

@@ -1,0 +1,162 @@
+/**
+ * The sweep: removes what callers of task-exec left behind that were ended before they could clean up.
+ *
+ * Everything that task-exec makes tells by its labels whose it is and until when it may be needed (see `Labels.ts`). A
+ * sweep removes what is past that deadline, and nothing else.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Node } from "../engine/EngineSchemas.ts"
+import { HelperImage } from "../route/HelperImage.ts"
+import { sweepContainers } from "./ContainerSweep.ts"
+import { type Findings, joinFindings, type SweepMode } from "./Findings.ts"
+import { sweepManagers } from "./ManagerSweep.ts"
+import { type NodeAnswer, type SweptNode, sweepNodes } from "./Sweeper.ts"
+
+/** How to sweep. All may be left out. */
+export interface SweepOptions {
+  /** Only look; default `false`. */
+  readonly dryRun?: boolean
+  /** Take this Unix time in milliseconds for now. What has its deadline before it is removed, needed or not. */
+  readonly now?: number
+  /**
+   * Whose containers to look at: those of `all` nodes (the default), by way of a temporary service, or only those of the
+   * engine at hand (`local`). Services, secrets and networks are looked at in either case where that engine is a
+   * manager; `all` needs one.
+   */
+  readonly nodes?: "all" | "local"
+  /** Image of the temporary service; default: that of the `HelperImage` layer. */
+  readonly image?: string
+  /** How long the other nodes may take to report; default 30 seconds. */
+  readonly placementTimeout?: Duration.Input
+}
+
+/** A node whose containers were not looked at. */
+export interface UnsweptNode {
+  /** ID of the node; empty for an engine in no swarm. */
+  readonly id: string
+  readonly hostname: string
+  readonly reason: string
+}
+
+/** What a sweep found and did. */
+export interface SweepReport extends Findings {
+  /** Host names of the nodes whose containers were looked at. */
+  readonly nodes: ReadonlyArray<string>
+  /** The nodes whose containers should have been looked at and were not. */
+  readonly unanswered: ReadonlyArray<UnsweptNode>
+}
+
+/** Whether a report says that nothing past its deadline is left anywhere that was to be looked at. */
+export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boolean =>
+  leftovers.every(({ removed }) => removed) && unreadable.length === 0 && unanswered.length === 0
+
+/**
+ * Removes every service, secret and container of task-exec that is past its deadline.
+ *
+ * **Details**
+ *
+ * What can't be removed, and nodes that don't answer, are in the report; the effect fails only when the engine at hand
+ * does not answer or, for all nodes, is no manager. What somebody else removes at the same time counts as removed. A
+ * service's containers are Swarm's to remove, and follow it a little later.
+ *
+ * **Gotchas**
+ *
+ * Deadlines are compared with this machine's clock; they leave two minutes for clocks that differ.
+ */
+export const sweep = Effect.fn("TaskExec.sweep")(function* (
+  options: SweepOptions = {}
+): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine | HelperImage> {
+  const engine = yield* DockerEngine
+  const mode: SweepMode = {
+    dryRun: options.dryRun ?? false,
+    now: options.now ?? (yield* Clock.currentTimeMillis)
+  }
+  const everywhere = (options.nodes ?? "all") === "all"
+  const { Name: hostname, Swarm } = yield* engine.info
+  const here: SweptNode = { id: Swarm.NodeID, hostname }
+  const managers =
+    everywhere || Swarm.ControlAvailable
+      ? yield* sweepManagers(mode, { networks: true })
+      : { leftovers: [], unreadable: [], alive: 0, services: undefined }
+  const nodes = everywhere ? yield* engine.listNodes() : []
+  const others = nodes.filter(({ Description, ID }) => ID !== here.id && Description.Platform.OS !== "windows")
+
+  const [local, remote] = yield* Effect.all(
+    [
+      sweepContainers({ ...mode, node: hostname, services: managers.services }).pipe(
+        Effect.match({
+          onSuccess: (findings): NodeAnswer => ({ _tag: "Swept", node: here, findings }),
+          onFailure: (error): NodeAnswer => ({ _tag: "Silent", node: here, reason: error.message })
+        })
+      ),
+      sweepOthers(mode, options, here, others, managers.services ?? [])
+    ],
+    { concurrency: 2 }
+  )
+  const answers = [local, ...remote]
+  const found = answers.flatMap((answer) => (answer._tag === "Swept" ? [answer.findings] : []))
+  return {
+    ...joinFindings([managers, ...found]),
+    nodes: answers.flatMap(({ _tag, node }) => (_tag === "Swept" ? [node.hostname] : [])),
+    unanswered: answers.flatMap((answer) =>
+      answer._tag === "Silent" ? [{ ...answer.node, reason: answer.reason }] : []
+    )
+  }
+})
+
+/**
+ * The cheap part of {@link sweep}: the services and secrets that are past their deadline, through the engine at hand, a
+ * manager. Two questions when there is nothing to do, so that it can be done beside any other work.
+ */
+export const sweepHere = Effect.fn("TaskExec.sweepHere")(function* (
+  options: { readonly dryRun?: boolean; readonly now?: number } = {}
+): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine> {
+  const now = options.now ?? (yield* Clock.currentTimeMillis)
+  const { alive, leftovers, unreadable } = yield* sweepManagers(
+    { dryRun: options.dryRun ?? false, now },
+    { networks: false }
+  )
+  return { leftovers, unreadable, alive, nodes: [], unanswered: [] }
+})
+
+/** By way of sweepers on the nodes that can take one. */
+const sweepOthers = Effect.fnUntraced(function* (
+  mode: SweepMode,
+  { image, placementTimeout = "30 seconds" }: SweepOptions,
+  here: SweptNode,
+  others: ReadonlyArray<Node>,
+  services: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyArray<NodeAnswer>, never, DockerEngine | HelperImage> {
+  const swept = others.filter(isReady).map(nameOf)
+  const silent = others
+    .filter((node) => !isReady(node))
+    .map((node): NodeAnswer => ({ _tag: "Silent", node: nameOf(node), reason: whyNot(node) }))
+  if (swept.length === 0) return silent
+  const images = yield* HelperImage
+  const answers = yield* sweepNodes({
+    ...mode,
+    image: yield* image === undefined ? images.reference : images.pin(image),
+    nodes: swept,
+    here: here.id,
+    services,
+    patience: Duration.toMillis(Duration.fromInputUnsafe(placementTimeout))
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.succeed(swept.map((node): NodeAnswer => ({ _tag: "Silent", node, reason: error.message })))
+    )
+  )
+  return [...answers, ...silent]
+})
+
+const isReady = ({ Spec, Status }: Node): boolean => Status.State === "ready" && Spec.Availability === "active"
+
+const nameOf = ({ Description, ID }: Node): SweptNode => ({ id: ID, hostname: Description.Hostname })
+
+const whyNot = ({ Spec, Status }: Node): string =>
+  Status.State === "ready"
+    ? `it is set to ${Spec.Availability}: run "swarm-exec gc --local" on it, or make it active`
+    : `it is ${Status.State}: check its engine`

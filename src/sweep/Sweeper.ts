@@ -1,0 +1,241 @@
+/** The temporary service that sweeps the containers of the other nodes: one task on each, one report from each. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { DemuxError } from "../engine/Demux.ts"
+import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
+import { labelKeys, makeOwnership, type Ownership, ownershipLabels } from "../Labels.ts"
+import { helperVariables, requestFile } from "../route/HelperRequest.ts"
+import { protocolVersion } from "../wire/Frame.ts"
+import type { Findings, SweepMode } from "./Findings.ts"
+import { type NodeReport, NodeSweepRequest, sweepNodeCommand } from "./NodeSweep.ts"
+import { ReportReader } from "./ReportReader.ts"
+
+/** A node, by what the sweep calls it. */
+export interface SweptNode {
+  readonly id: string
+  readonly hostname: string
+}
+
+/** What the sweepers are made of, and what they are to do. */
+export interface SweeperOptions extends SweepMode {
+  readonly image: string
+  /** The nodes to look at. */
+  readonly nodes: ReadonlyArray<SweptNode>
+  /** ID of the node that is left out, because the engine at hand is on it. */
+  readonly here: string
+  /** IDs of the services whose containers are Swarm's to remove. */
+  readonly services: ReadonlyArray<string>
+  /** Milliseconds until every node must have reported. */
+  readonly patience: number
+}
+
+/** What became of one node. */
+export type NodeAnswer =
+  | { readonly _tag: "Swept"; readonly node: SweptNode; readonly findings: Findings }
+  | { readonly _tag: "Silent"; readonly node: SweptNode; readonly reason: string }
+
+/** Bound on each removal, retries included. */
+const removalPatience = "15 seconds"
+/** How long one reading of the log may take until it is begun again, in milliseconds. */
+const readingPatience = 1500
+/** How often the whole log of a sweeper that ended is read. */
+const finalReads = 3
+/** Time that a sweeper has to end when it is to stop, in milliseconds. */
+const stopGrace = 2000
+
+/** The labels of the sweepers' objects. */
+const sweeperLabels = (owner: Ownership, role: "sweeper" | "request"): Record<string, string> => ({
+  ...ownershipLabels(owner, "request"),
+  [labelKeys.role]: role
+})
+
+const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
+
+/**
+ * Sweeps the containers of these nodes and waits for their reports, for a bounded time. A node that does not answer is
+ * named, with what Swarm says about it. The service and its secret are gone when the effect is done.
+ */
+export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
+  options: SweeperOptions
+): Effect.fn.Return<ReadonlyArray<NodeAnswer>, SwarmFailure, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const fresh = yield* makeOwnership(options.patience)
+  // Also for a sweep that takes another time for now: its own objects are alive then.
+  const ahead = Math.max(0, options.now - (yield* Clock.currentTimeMillis))
+  const owner = { ...fresh, deadline: fresh.deadline + ahead }
+  const name = `task-exec-${owner.runId}`
+  const { dryRun, nodes, now, services } = options
+  const request = encodeRequest({
+    protocol: protocolVersion,
+    dryRun,
+    now,
+    runId: owner.runId,
+    services,
+    nodes: Object.fromEntries(nodes.map(({ hostname, id }) => [id, hostname]))
+  })
+
+  // Removal is by name and registered first: a creation whose answer got lost may have happened.
+  yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
+  const secretId = yield* engine.createSecret({
+    name,
+    labels: sweeperLabels(owner, "request"),
+    data: new TextEncoder().encode(request)
+  })
+  yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
+  yield* engine.createService(sweeperService(name, secretId, owner, options))
+  return yield* gatherReports(engine, name, options)
+}, Effect.scoped)
+
+const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
+  Effect.addFinalizer(() =>
+    removal.pipe(
+      Effect.catchIf(isNotFound, () => Effect.void),
+      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])),
+      Effect.timeout(removalPatience),
+      Effect.catch((error) =>
+        Effect.logWarning(`could not clean up (${error.message}); it is left behind, remove it with: ${command}`)
+      )
+    )
+  )
+
+const sweeperService = (name: string, secretId: string, owner: Ownership, options: SweeperOptions): ServiceSpec => {
+  const labels = sweeperLabels(owner, "sweeper")
+  return {
+    Name: name,
+    Labels: labels,
+    // Swarm gives a task to every node that is ready and active.
+    Mode: { Global: {} },
+    EndpointSpec: { Mode: "dnsrr" },
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: options.image,
+        Args: [sweepNodeCommand],
+        Labels: labels,
+        Env: [`${helperVariables.task}={{.Task.ID}}`, `${helperVariables.node}={{.Node.ID}}`],
+        User: "0:0",
+        ReadOnly: true,
+        CapabilityDrop: ["ALL"],
+        Privileges: { NoNewPrivileges: true },
+        StopGracePeriod: stopGrace * 1_000_000,
+        Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
+        Secrets: [
+          { SecretID: secretId, SecretName: name, File: { Name: requestFile, UID: "0", GID: "0", Mode: 0o400 } }
+        ]
+      },
+      RestartPolicy: { Condition: "none" },
+      Placement: { Constraints: [`node.id!=${options.here}`, "node.platform.os!=windows"] },
+      Networks: [{ Target: "host" }],
+      // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.
+      LogDriver: {
+        Name: "json-file",
+        Options: { "max-size": "1g", "max-file": "1", compress: "false", mode: "blocking" }
+      }
+    }
+  }
+}
+
+const gatherReports = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  service: string,
+  options: SweeperOptions
+) {
+  const { nodes, patience } = options
+  const reports = new Map<string, NodeReport>()
+  /** Why a node won't report. */
+  const refused = new Map<string, string>()
+  const tasks = new Map<string, Task>()
+  const readsAfterEnd = new Map<string, number>()
+  /** What went wrong with the last question about the tasks. */
+  let trouble: string | undefined
+  const open = () => nodes.filter(({ id }) => !reports.has(id) && !refused.has(id))
+
+  const push = (reader: ReportReader, chunk: Uint8Array) => {
+    try {
+      for (const report of reader.push(chunk)) if (!reports.has(report.node)) reports.set(report.node, report)
+      return true
+    } catch (error) {
+      // A stream that is cut in the middle of a record is a broken connection: the log is read again.
+      if (error instanceof DemuxError) return false
+      throw error
+    }
+  }
+
+  /** Reads the log from its beginning until these nodes have reported. */
+  const read = (awaited: ReadonlyArray<SweptNode>) =>
+    Effect.gen(function* () {
+      const log = yield* engine.serviceLogs(service, { follow: true })
+      const reader = new ReportReader()
+      yield* Stream.runForEachWhile(log, (chunk) =>
+        Effect.sync(() => push(reader, chunk) && awaited.some(({ id }) => !reports.has(id)))
+      )
+    }).pipe(
+      Effect.scoped,
+      // A follow may miss what it should have, and never ends by itself.
+      Effect.timeoutOption(readingPatience),
+      Effect.catch((error) => Effect.logDebug(`the sweepers' log broke off: ${error.message}`))
+    )
+
+  const look = engine.listTasks({ service: [service] }).pipe(
+    Effect.match({
+      onSuccess: (found) => {
+        trouble = undefined
+        for (const task of found) {
+          const { CreatedAt, NodeID: node } = task
+          // The first one's word counts; Swarm may start another.
+          if (node !== undefined && (tasks.get(node)?.CreatedAt ?? CreatedAt) >= CreatedAt) tasks.set(node, task)
+        }
+      },
+      onFailure: (error) => {
+        trouble = error.message
+      }
+    })
+  )
+
+  const everything = Effect.gen(function* () {
+    for (let wait = 50; open().length > 0; wait = Math.min(wait * 1.5, 500)) {
+      yield* look
+      const started = open().filter(({ id }) => hasStarted(tasks.get(id)))
+      const ended = started.filter(({ id }) => isFinalTaskState(tasks.get(id)?.Status.State ?? ""))
+      if (started.length > 0) yield* read(started)
+      for (const { id } of ended) {
+        const reads = (readsAfterEnd.get(id) ?? 0) + 1
+        readsAfterEnd.set(id, reads)
+        if (reads >= finalReads) refused.set(id, `its sweeper gave no report (${describe(tasks.get(id), options)})`)
+      }
+      for (const { id } of open()) {
+        const task = tasks.get(id)
+        if (task?.Status.State === "rejected") refused.set(id, `it refused the sweeper (${describe(task, options)})`)
+      }
+      if (open().length > 0) yield* Effect.sleep(wait)
+    }
+  })
+
+  yield* Effect.raceFirst(everything, Effect.sleep(patience))
+  return nodes.map((node): NodeAnswer => {
+    const result = reports.get(node.id)?.result
+    if (result?._tag === "Swept") return { _tag: "Swept", node, findings: result.findings }
+    const reason =
+      result?.detail ??
+      refused.get(node.id) ??
+      `no report after ${patience / 1000} s (${trouble ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
+    return { _tag: "Silent", node, reason }
+  })
+})
+
+const hasStarted = (task: Task | undefined): boolean => {
+  const state = task?.Status.State ?? "new"
+  return state !== "rejected" && (state === "running" || isFinalTaskState(state))
+}
+
+/** Swarm's words. */
+const describe = (task: Task | undefined, { image }: SweeperOptions): string => {
+  if (task === undefined) return "no task"
+  const { Err, Message, State } = task.Status
+  return `${State}: ${Err ?? Message}; image ${image}`
+}

@@ -1,0 +1,203 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { get, request } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
+import { poll } from "../cluster/Poll.ts"
+import { execIn, removeService } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const Services = Schema.Array(
+  Schema.Struct({
+    ID: Schema.String,
+    Version: Schema.Struct({ Index: Schema.Int }),
+    Spec: Schema.Record(Schema.String, Schema.Unknown)
+  })
+)
+
+/** The helper that is there now. */
+const findHelper = Effect.gen(function* () {
+  const { manager } = yield* SwarmCluster
+  const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
+  const [helper] = yield* get(manager.socket, "/services", Services, { query })
+  assert(helper !== undefined)
+  return helper
+})
+
+/** Changes the specification of the helper that is there now. */
+const updateHelper = (change: (spec: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>) =>
+  Effect.gen(function* () {
+    const { manager } = yield* SwarmCluster
+    const { ID, Spec, Version } = yield* findHelper
+    const query = { version: String(Version.Index) }
+    yield* request(manager.socket, "POST", `/services/${ID}/update`, { query, body: change(Spec) })
+  })
+
+const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
+
+/** Waits until this many tasks of the helper have ended. */
+const awaitEndedHelpers = (expected: number) =>
+  Effect.gen(function* () {
+    const { manager } = yield* SwarmCluster
+    const { ID } = yield* findHelper
+    const query = { filters: JSON.stringify({ service: { [ID]: true } }) }
+    const ended = Effect.map(get(manager.socket, "/tasks", Tasks, { query }), (tasks) => {
+      const over = tasks.filter(({ Status }) => ["complete", "failed", "shutdown", "rejected"].includes(Status.State))
+      return over.length >= expected ? Option.some(over.length) : Option.none()
+    })
+    yield* poll(ended, { every: 100, atMost: 20_000, orElse: Effect.die("no second helper came and went") })
+  })
+
+layer(Web.layer("faults"), { excludeTestServices: true, timeout: "60 seconds" })("faults", (it) => {
+  /** A run on another node that says `up`, waits for `/tmp/go`, and leaves a line in `/tmp/runs` when it starts and ends. */
+  const recorded = <A, E, R>(meanwhile: Effect.Effect<A, E, R>) =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { containerId } = web.remote
+      const { socket } = web.nodeOf(web.remote)
+      yield* execIn(socket, containerId, ["rm", "-f", "/tmp/go", "/tmp/runs"])
+      const up = yield* Latch.make()
+      const script =
+        "echo start >> /tmp/runs; echo up; until [ -e /tmp/go ]; do sleep 0.1; done; echo end >> /tmp/runs; echo done"
+      const [result] = yield* Effect.all(
+        [
+          taskExec([web.target(web.remote), "sh", "-c", script], {
+            onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
+          }),
+          up.await.pipe(Effect.andThen(meanwhile), Effect.andThen(execIn(socket, containerId, ["touch", "/tmp/go"])))
+        ],
+        { concurrency: 2 }
+      )
+      const runs = (yield* execIn(socket, containerId, ["cat", "/tmp/runs"])).stdout
+      return { result, runs }
+    })
+
+  it.effect("Swarm starts a second helper beside the first: it does not run the command, and the first goes on", () =>
+    Effect.gen(function* () {
+      const two = { Replicated: { Replicas: 2 } }
+      const second = updateHelper((spec) => ({ ...spec, Mode: two })).pipe(Effect.andThen(awaitEndedHelpers(1)))
+      const { result, runs } = yield* recorded(second)
+      assert.strictEqual(runs, "start\nend\n")
+      assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [0, "up\ndone\n", ""])
+    })
+  )
+
+  it.effect("Swarm replaces the helper: the command does not run again, and its outcome is unknown", () =>
+    Effect.gen(function* () {
+      const forced = updateHelper((spec) => {
+        const template = spec.TaskTemplate
+        assert(typeof template === "object" && template !== null)
+        return { ...spec, TaskTemplate: { ...template, ForceUpdate: 1 } }
+      })
+      const { result, runs } = yield* recorded(forced.pipe(Effect.andThen(awaitEndedHelpers(2))))
+      assert.strictEqual(runs, "start\n")
+      assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
+      assert.match(result.stderr, /^task-exec: the outcome of the command is unknown: .*\n$/)
+    })
+  )
+
+  it.effect(
+    "interrupted at any request: nothing stays, and the exit code says so",
+    () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const run = (dockerHost: string, onStart?: (kill: (signal: NodeJS.Signals) => void) => void) =>
+          program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "sleep 0.5; exit 7"], {
+            env: { DOCKER_HOST: dockerHost },
+            ...(onStart === undefined ? {} : { onStart })
+          })
+        const interruptedAt = (at: number) =>
+          Effect.gen(function* () {
+            let kill: ((signal: NodeJS.Signals) => void) | undefined
+            const proxy = yield* engineProxy(manager.socket, ({ count }) => {
+              if (count === at) kill?.("SIGTERM")
+              return "pass"
+            })
+            const result = yield* run(proxy.dockerHost, (given) => {
+              kill = given
+            })
+            return { result, requests: proxy.requests }
+          }).pipe(Effect.scoped)
+        const whole = yield* interruptedAt(Number.POSITIVE_INFINITY)
+        assert.strictEqual(whole.result.code, 7)
+        // The polls in between are many, and alike: every request of another kind, and the first polls.
+        const kind = (line: string) => line.replace(/task-exec-[a-z0-9]+/, "").replace(/\?.*/, "")
+        const places = whole.requests.flatMap((line, at, all) =>
+          at < 14 || all.findIndex((other) => kind(other) === kind(line)) === at ? [at + 1] : []
+        )
+        for (const at of places) {
+          const { result } = yield* interruptedAt(at)
+          // Interrupted before the command ran, ended by the signal, or over already.
+          assert.include([143, 7], result.code, `at request ${at}: ${describe(result)}`)
+        }
+      }).pipe(Effect.timeout("100 seconds")),
+    120_000
+  )
+
+  it.effect(
+    "an engine that breaks off any one request: a clear error or the right result, and nothing stays",
+    () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        for (const wanted of [
+          /^GET \/services/,
+          /^GET \/info/,
+          /^POST \/secrets/,
+          /^POST \/services/,
+          /\/logs/,
+          /^GET \/tasks/,
+          /^DELETE \/services/,
+          /^DELETE \/secrets/
+        ]) {
+          const result = yield* Effect.gen(function* () {
+            let cut = false
+            const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) => {
+              if (cut || !wanted.test(line)) return "pass"
+              cut = true
+              return "cut"
+            })
+            return yield* program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "echo out; exit 7"], {
+              env: { DOCKER_HOST: dockerHost }
+            })
+          }).pipe(Effect.scoped)
+          if (result.code === 7) assert.strictEqual(result.stdout.toString(), "out\n", String(wanted))
+          else {
+            assert.strictEqual(result.code, 125, `${wanted}: ${describe(result)}`)
+            assert.match(result.stderr, /^task-exec: .*\n$/, String(wanted))
+          }
+        }
+      }),
+    120_000
+  )
+
+  it.effect(
+    "what can't be removed is named, with the command that removes it",
+    () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
+          line.startsWith("DELETE /services") ? 500 : "pass"
+        )
+        const result = yield* program("task-exec.cjs", [web.target(web.remote), "true"], {
+          env: { DOCKER_HOST: dockerHost }
+        })
+        assert.strictEqual(result.code, 0)
+        const left = /remove it with: docker service rm (task-exec-[a-z0-9]+)\n/.exec(result.stderr)?.[1]
+        assert(left !== undefined, result.stderr)
+        yield* removeService(manager.socket, left)
+        const secret = /remove it with: docker secret rm (task-exec-[a-z0-9]+)\n/.exec(result.stderr)?.[1]
+        if (secret !== undefined) yield* request(manager.socket, "DELETE", `/secrets/${secret}`)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
+
+const describe = ({ code, signal, stderr }: ProcessResult) => `code ${code}, signal ${signal}, ${stderr}`

@@ -1,0 +1,462 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { HelperImage } from "../../src/route/HelperImage.ts"
+import { isClean, type SweepOptions, type SweepReport, sweep, sweepHere } from "../../src/sweep/Sweep.ts"
+import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { poll, pollUntil } from "../cluster/Poll.ts"
+import { service, waitRunning } from "../cluster/Services.ts"
+import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, program, taskExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const Library = Layer.unwrap(
+  Effect.map(SwarmCluster, ({ manager }) =>
+    HelperImage.layer.pipe(Layer.provideMerge(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })))
+  )
+)
+
+const minute = 60_000
+const past = 1_700_000_000
+const future = Math.ceil((Date.now() + 60 * minute) / 1000)
+
+/** Labels as task-exec writes them. */
+const labels = (deadline: number | string, role = "helper") => ({
+  "task-exec.run": "sweeptest",
+  "task-exec.role": role,
+  "task-exec.deadline": String(deadline),
+  "task-exec.creator": "elsewhere:1"
+})
+
+const Created = Schema.Struct({ ID: Schema.String })
+const ContainerCreated = Schema.Struct({ Id: Schema.String })
+
+const onManager = <A, E, R>(use: (socket: string) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(SwarmCluster, ({ manager }) => use(manager.socket))
+
+const makeService = (name: string, Labels: Record<string, string>, containerSpec: Record<string, unknown> = {}) =>
+  Effect.gen(function* () {
+    const { image, manager } = yield* SwarmCluster
+    yield* service(manager.socket, { name, image, labels: Labels, containerSpec: { Labels, ...containerSpec } })
+  })
+
+const makeSecret = (name: string, Labels: Record<string, string>) =>
+  Effect.acquireRelease(
+    onManager((socket) => post(socket, "/secrets/create", Created, { body: { Name: name, Labels, Data: "c2VjcmV0" } })),
+    ({ ID }) => onManager((socket) => Effect.orDie(remove(socket, `/secrets/${ID}`)))
+  )
+
+/** A container on a node; it runs if it has a command. */
+const makeContainer = (
+  node: ClusterNode,
+  name: string,
+  Labels: Record<string, string>,
+  command: ReadonlyArray<string> = []
+) =>
+  Effect.acquireRelease(
+    Effect.gen(function* () {
+      const { image } = yield* SwarmCluster
+      const { Id } = yield* post(node.socket, "/containers/create", ContainerCreated, {
+        query: { name },
+        body: { Image: image, Cmd: command.length === 0 ? ["true"] : command, Labels }
+      })
+      if (command.length > 0) yield* request(node.socket, "POST", `/containers/${Id}/start`)
+      return Id
+    }),
+    (id) => Effect.orDie(remove(node.socket, `/containers/${id}?force=true`))
+  )
+
+const Named = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
+const Containers = Schema.Array(Schema.Struct({ Names: Schema.Array(Schema.String) }))
+
+/** Names of all services, secrets and containers of ours there are; sweepers' own containers may still be going. */
+const present = Effect.gen(function* () {
+  const { manager, nodes } = yield* SwarmCluster
+  const query = { all: "true", filters: JSON.stringify({ label: { "task-exec.run=sweeptest": true } }) }
+  const services = yield* get(manager.socket, "/services", Named, { query })
+  const secrets = yield* get(manager.socket, "/secrets", Named, { query })
+  const containers = yield* Effect.forEach(nodes, ({ socket }) =>
+    get(socket, "/containers/json", Containers, { query })
+  )
+  return [
+    ...services.map(({ Spec }) => `service ${Spec.Name}`),
+    ...secrets.map(({ Spec }) => `secret ${Spec.Name}`),
+    ...containers
+      .flat()
+      .flatMap(({ Names }) => Names)
+      // Those of services have Swarm's names, with dots.
+      .filter((name) => !name.includes("."))
+      .map((name) => `container ${name.slice(1)}`)
+  ].sort()
+})
+
+const gc = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], env: Record<string, string> = {}) {
+  const { manager } = yield* SwarmCluster
+  const result = yield* program("swarm-exec.cjs", ["gc", ...args], { env: { DOCKER_HOST: manager.dockerHost, ...env } })
+  return { code: result.code, stdout: result.stdout.toString(), stderr: result.stderr }
+})
+
+/** What a report says of objects of ours: kind, name, node, removed. */
+const told = ({ leftovers }: SweepReport) =>
+  leftovers.map(({ kind, name, node, removed }) => [kind, name, node, removed]).sort()
+
+/** Those of this swarm's services that have the role. */
+const withRole = (role: string) =>
+  onManager((socket) =>
+    get(socket, "/services", Named, {
+      query: { filters: JSON.stringify({ label: { [`task-exec.role=${role}`]: true } }) }
+    })
+  )
+
+const workers = Effect.map(SwarmCluster, ({ manager, nodes }) => {
+  const [first, second] = nodes.filter(({ nodeId }) => nodeId !== manager.nodeId)
+  if (first === undefined || second === undefined) throw new Error("the swarm has no two workers")
+  return [first, second] as const
+})
+
+/** Something past its deadline and something alive of every kind, on the manager and on a worker. */
+const sideBySide = Effect.gen(function* () {
+  const { manager } = yield* SwarmCluster
+  const [worker] = yield* workers
+  for (const [name, deadline] of [
+    ["old", past],
+    ["new", future]
+  ] as const) {
+    const { ID } = yield* makeSecret(`${name}-secret`, labels(deadline, "request"))
+    const File = { Name: "request", UID: "0", GID: "0", Mode: 0o400 }
+    yield* makeService(`${name}-service`, labels(deadline), {
+      Secrets: [{ SecretID: ID, SecretName: `${name}-secret`, File }]
+    })
+    yield* makeContainer(manager, `${name}-here`, labels(deadline, "killer"))
+    yield* makeContainer(worker, `${name}-there`, labels(deadline, "killer"), ["sleep", "1000"])
+  }
+  yield* onManager((socket) =>
+    Effect.andThen(waitRunning(socket, "old-service", 1), waitRunning(socket, "new-service", 1))
+  )
+  return { manager, worker }
+})
+
+const live = ["container new-here", "container new-there", "secret new-secret", "service new-service"]
+const old = ["container old-here", "container old-there", "secret old-secret", "service old-service"]
+
+layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestServices: true, timeout: "60 seconds" })(
+  "the sweep",
+  (it) => {
+    it.effect("what a killed caller leaves: nothing before its deadline, all of it after", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const killed = yield* program(
+          "task-exec.cjs",
+          ["--timeout", "2s", web.target(web.remote), "sh", "-c", "echo up; sleep 3456"],
+          { env: { DOCKER_HOST: manager.dockerHost }, onOutput: (_, kill) => kill("SIGKILL") }
+        )
+        assert.strictEqual(killed.signal, "SIGKILL")
+        const [helper] = yield* withRole("helper")
+        const name = helper?.Spec.Name
+
+        const early = yield* sweepHere()
+        assert.deepStrictEqual([early.leftovers, early.alive], [[], 2])
+        const late = yield* sweep({ now: Date.now() + 10 * minute })
+        assert.deepStrictEqual(told(late), [
+          ["secret", name, undefined, true],
+          ["service", name, undefined, true]
+        ])
+        assert.deepStrictEqual(late.leftovers.map(({ role }) => role).sort(), ["helper", "request"])
+        for (const { creator, runId } of late.leftovers) {
+          assert.match(creator, /:\d+$/)
+          assert.strictEqual(`task-exec-${runId}`, name)
+        }
+        assert.isTrue(isClean(late))
+      })
+    )
+
+    it.effect("sweepHere removes services and secrets that are past their deadline", () =>
+      Effect.gen(function* () {
+        yield* sideBySide
+        const report = yield* sweepHere()
+        assert.deepStrictEqual(told(report), [
+          ["secret", "old-secret", undefined, true],
+          ["service", "old-service", undefined, true]
+        ])
+        assert.deepStrictEqual(yield* present, ["container old-here", "container old-there", ...live].sort())
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("gc: a dry run removes nothing, then only what is past its deadline goes, then nothing is left", () =>
+      Effect.gen(function* () {
+        const { manager, worker } = yield* sideBySide
+        const dry = yield* gc(["--dry-run"])
+        assert.deepStrictEqual([dry.code, dry.stderr], [1, ""])
+        assert.strictEqual(dry.stdout.match(/to be removed/g)?.length, 4)
+        assert.match(dry.stdout, /\n0 removed, 4 left, \d+ not past their deadline; 3 of 3 nodes looked at\n$/)
+        assert.deepStrictEqual(yield* present, [...old, ...live].sort())
+
+        const wet = yield* gc()
+        assert.deepStrictEqual([wet.code, wet.stderr], [0, ""])
+        const rows = wet.stdout.split("\n").map((line) => line.split(/ {2,}/))
+        const of = ["sweeptest", "killer", "2023-11-14T22:13:20Z", "elsewhere:1", "removed"]
+        assert.deepStrictEqual(
+          rows.find(([, name]) => name === "old-here"),
+          ["container", "old-here", manager.name, ...of]
+        )
+        assert.deepStrictEqual(
+          rows.find(([, name]) => name === "old-there"),
+          ["container", "old-there", worker.name, ...of]
+        )
+        assert.match(wet.stdout, /\n4 removed, 0 left, \d+ not past their deadline; 3 of 3 nodes looked at\n$/)
+        assert.deepStrictEqual(yield* present, live)
+
+        const again = yield* gc()
+        assert.strictEqual(again.code, 0)
+        // The old service's container may still be on its way out.
+        assert.match(again.stdout, /(^|\n)[01] removed, 0 left, \d+ not past their deadline; 3 of 3 nodes looked at\n$/)
+        assert.deepStrictEqual(yield* present, live)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("gc --local --json: no temporary service, one document", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* sideBySide
+        const { code, stderr, stdout } = yield* gc(["--local", "--json"])
+        assert.deepStrictEqual([code, stderr], [0, ""])
+        const Document = Schema.Struct({
+          dryRun: Schema.Boolean,
+          leftovers: Schema.Array(
+            Schema.Struct({ name: Schema.String, removed: Schema.Boolean, deadline: Schema.String })
+          ),
+          alive: Schema.Int,
+          nodes: Schema.Array(Schema.String),
+          unanswered: Schema.Array(Schema.Unknown)
+        })
+        const document = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Document))(stdout)
+        const done = { removed: true, deadline: "2023-11-14T22:13:20Z" }
+        assert.deepStrictEqual(
+          { ...document, leftovers: document.leftovers.toSorted((a, b) => (a.name < b.name ? -1 : 1)) },
+          {
+            dryRun: false,
+            leftovers: ["old-here", "old-secret", "old-service"].map((name) => ({ name, ...done })),
+            alive: 3,
+            nodes: [manager.name],
+            unanswered: []
+          }
+        )
+        assert.deepStrictEqual(yield* present, ["container old-there", ...live].sort())
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a secret in use is kept and told, and goes when nobody uses it", () =>
+      Effect.gen(function* () {
+        const { image, manager } = yield* SwarmCluster
+        const { ID } = yield* makeSecret("old-secret", labels(past, "request"))
+        const use = service(manager.socket, {
+          name: "its-user",
+          image,
+          containerSpec: {
+            Secrets: [{ SecretID: ID, SecretName: "old-secret", File: { Name: "s", UID: "0", GID: "0", Mode: 0o400 } }]
+          }
+        })
+        const kept = yield* Effect.scoped(Effect.andThen(use, gc(["--local"])))
+        assert.strictEqual(kept.code, 1)
+        assert.match(kept.stdout, /old-secret .* kept: .*in use.*its-user\n0 removed, 1 left, /)
+        assert.strictEqual((yield* gc(["--local"])).code, 0)
+        assert.deepStrictEqual(yield* present, [])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("two sweeps at once: both succeed", () =>
+      Effect.gen(function* () {
+        const nodes = yield* Effect.map(SwarmCluster, (cluster) => cluster.nodes)
+        yield* sideBySide
+        for (const node of nodes)
+          for (let at = 0; at < 5; at++)
+            yield* makeContainer(node, `more-${at}`, labels(past, "killer"), at % 2 === 0 ? ["sleep", "1000"] : [])
+        const reports = yield* Effect.all([sweep(), sweep()], { concurrency: 2 })
+        for (const report of reports) {
+          assert.deepStrictEqual(
+            report.leftovers.filter(({ removed }) => !removed),
+            []
+          )
+          assert.deepStrictEqual([report.unanswered, isClean(report)], [[], true])
+        }
+        assert.deepStrictEqual(yield* present, live)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("labels that can't be read: told, never removed, however late it is", () =>
+      Effect.gen(function* () {
+        const [worker] = yield* workers
+        yield* makeSecret("odd-secret", labels("soon", "request"))
+        const { "task-exec.deadline": _, ...without } = labels(past, "killer")
+        yield* makeContainer(worker, "odd-there", without)
+        yield* makeContainer(worker, "not-ours", { "task-exec.deadline": String(past) })
+        const { code, stdout } = yield* gc()
+        assert.strictEqual(code, 1)
+        assert.match(stdout, /secret +odd-secret .*kept: its label task-exec\.deadline is no time: "soon"\n/)
+        assert.match(stdout, /container +odd-there .*kept: it has no label task-exec\.deadline\n/)
+        assert.notInclude(stdout, "not-ours")
+        assert.match(stdout, /\n0 removed, 2 left, /)
+        assert.deepStrictEqual(yield* present, ["container odd-there", "secret odd-secret"])
+        yield* get(worker.socket, "/containers/not-ours/json", Schema.Unknown)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a container that outlived its service is told to end, then removed", () =>
+      Effect.gen(function* () {
+        const [worker] = yield* workers
+        const swarms = { ...labels(past), "com.docker.swarm.service.id": "nosuchservice" }
+        yield* makeContainer(worker, "orphan", swarms, [
+          "sh",
+          "-c",
+          "trap 'exit 0' TERM; while true; do sleep 0.1; done"
+        ])
+        const report = yield* sweep()
+        assert.deepStrictEqual(told(report), [["container", "orphan", worker.name, true]])
+        assert.deepStrictEqual(yield* present, [])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("callers at work are not disturbed", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const script = "echo up; sleep 4; echo done; exit 5"
+        const call = (task: typeof web.remote) =>
+          Effect.forkChild(taskExec(["--timeout", "30s", web.target(task), "sh", "-c", script]))
+        const callers = [yield* call(web.local), yield* call(web.remote)]
+        yield* pollUntil(
+          Effect.map(withRole("helper"), (helpers) => helpers.length > 0),
+          { atMost: 10_000, orElse: Effect.die("the caller made no helper") }
+        )
+        const { code, stdout } = yield* gc()
+        assert.strictEqual(code, 0)
+        assert.match(stdout, /^0 removed, 0 left, 2 not past their deadline; 3 of 3 nodes looked at\n$/)
+        for (const caller of callers) {
+          const result = yield* Fiber.join(caller)
+          assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [5, "up\ndone\n", ""])
+        }
+      })
+    )
+
+    it.effect("a gc that is killed leaves a sweeper, which the next one removes past its deadline", () =>
+      Effect.gen(function* () {
+        const killed = yield* Effect.forkChild(gc())
+        const found = Effect.map(withRole("sweeper"), ([one]) => Option.fromNullishOr(one))
+        const { Spec } = yield* poll(found, { atMost: 10_000, orElse: Effect.die("it made no sweeper") })
+        yield* Fiber.interrupt(killed)
+        assert.deepStrictEqual((yield* sweepHere()).leftovers, [])
+        const late = yield* sweep({ now: Date.now() + 10 * minute })
+        assert.deepStrictEqual(told(late), [
+          ["secret", Spec.Name, undefined, true],
+          ["service", Spec.Name, undefined, true]
+        ])
+      })
+    )
+
+    it.effect("an interrupted sweep leaves nothing", () =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(sweep())
+        yield* pollUntil(
+          Effect.map(withRole("sweeper"), (sweepers) => sweepers.length > 0),
+          { atMost: 10_000, orElse: Effect.die("it made no sweeper") }
+        )
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(yield* withRole("sweeper"), [])
+      })
+    )
+
+    const unanswered = (options: SweepOptions) =>
+      Effect.map(sweep(options), (report) => {
+        assert.isFalse(isClean(report))
+        return report.unanswered.map(({ hostname, reason }) => `${hostname}: ${reason}`).sort()
+      })
+
+    it.effect("a node that does not answer in time is named, and the others are swept", () =>
+      Effect.gen(function* () {
+        const cluster = yield* SwarmCluster
+        const [quick, slow] = yield* workers
+        yield* makeContainer(quick, "old-there", labels(past, "killer"))
+        yield* Effect.acquireRelease(cluster.killEngine(slow, "SIGSTOP"), () =>
+          Effect.orDie(cluster.killEngine(slow, "SIGCONT"))
+        )
+        const report = yield* sweep({ placementTimeout: "3 seconds" })
+        assert.deepStrictEqual(told(report), [["container", "old-there", quick.name, true]])
+        assert.deepStrictEqual(report.nodes.toSorted(), [cluster.manager.name, quick.name].sort())
+        const [silent, ...more] = report.unanswered
+        assert.deepStrictEqual([silent?.hostname, more], [slow.name, []])
+        assert.match(silent?.reason ?? "", /^no report after 3 s \(its sweeper: [a-z]+: .*\)$/)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("an image that nobody has, and one that is not ours: every other node is named, with the reason", () =>
+      Effect.gen(function* () {
+        const { image, registry } = yield* SwarmCluster
+        const [first, second] = yield* workers
+        const missing = yield* unanswered({ image: `${registry}/no-such-image:1` })
+        assert.strictEqual(missing.length, 2)
+        assert.match(
+          missing[0] ?? "",
+          new RegExp(`^${first.name}: it refused the sweeper \\(rejected: .*no-such-image`)
+        )
+        const foreign = yield* unanswered({ image })
+        assert.strictEqual(foreign.length, 2)
+        assert.match(
+          foreign[1] ?? "",
+          new RegExp(`^${second.name}: it(s sweeper gave no report| refused the sweeper) `)
+        )
+      })
+    )
+
+    it.effect("gc: a node that takes no tasks is named, and the exit code is 1", () =>
+      Effect.gen(function* () {
+        const [worker] = yield* workers
+        const Node = Schema.Struct({
+          Version: Schema.Struct({ Index: Schema.Int }),
+          Spec: Schema.Record(Schema.String, Schema.Unknown)
+        })
+        const set = (Availability: string) =>
+          onManager((socket) =>
+            Effect.flatMap(get(socket, `/nodes/${worker.nodeId}`, Node), ({ Spec, Version }) =>
+              request(socket, "POST", `/nodes/${worker.nodeId}/update`, {
+                query: { version: String(Version.Index) },
+                body: { ...Spec, Availability }
+              })
+            )
+          )
+        yield* Effect.acquireRelease(set("pause"), () => Effect.orDie(set("active")))
+        const { code, stdout } = yield* gc()
+        assert.strictEqual(code, 1)
+        assert.match(
+          stdout,
+          new RegExp(`^node ${worker.name} was not looked at: it is set to pause: run "swarm-exec gc --local" on it,`)
+        )
+        assert.match(stdout, /; 2 of 3 nodes looked at\n$/)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("gc: errors are one line", () =>
+      Effect.gen(function* () {
+        const [worker] = yield* workers
+        const asked = yield* gc([], { DOCKER_HOST: worker.dockerHost })
+        assert.deepStrictEqual([asked.code, asked.stdout], [125, ""])
+        assert.match(asked.stderr, /^swarm-exec gc: node node-\d \(unix:.*\) is a worker: point DOCKER_HOST at .*\n$/)
+        const missing = yield* gc([], { DOCKER_HOST: "unix:///nowhere/docker.sock" })
+        assert.strictEqual(missing.code, 125)
+        assert.match(missing.stderr, /^swarm-exec gc: no connection to the Docker engine at unix:.*\n$/)
+        for (const args of [["--wrong"], ["web"], ["--json=yes"]]) {
+          const wrong = yield* gc(args)
+          assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
+          assert.match(wrong.stderr, /^swarm-exec gc: .*\n$/)
+        }
+        yield* makeContainer(worker, "old-there", labels(past, "killer"))
+        const local = yield* gc(["--local"], { DOCKER_HOST: worker.dockerHost })
+        assert.strictEqual(local.code, 0)
+        assert.match(local.stdout, /\n1 removed, 0 left, 0 not past their deadline; 1 of 1 nodes looked at\n$/)
+      }).pipe(Effect.scoped)
+    )
+  }
+)

@@ -1,0 +1,105 @@
+import { Buffer } from "node:buffer"
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
+import type { NodeReport } from "../../../src/sweep/NodeSweep.ts"
+import { ReportReader, reportLines } from "../../../src/sweep/ReportReader.ts"
+
+const integer = (minimum: number, maximum: number) =>
+  Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
+
+/** A report that takes several lines when it has many containers. */
+const report = (node: string, containers: number): NodeReport => ({
+  node,
+  result: {
+    _tag: "Swept",
+    findings: {
+      leftovers: Array.from({ length: containers }, (_, at) => ({
+        kind: "container",
+        id: `${node}-${at}`.repeat(9),
+        name: `née-${at}`,
+        node,
+        runId: "r",
+        role: "killer",
+        deadline: at,
+        creator: "host:1",
+        removed: at % 2 === 0,
+        ...(at % 2 === 0 ? {} : { error: "why" })
+      })),
+      unreadable: [{ kind: "container", id: "u", name: "u", node, detail: "no label" }],
+      alive: containers
+    }
+  }
+})
+
+const record = (line: string, channel = 1): Uint8Array => {
+  const data = Buffer.from(line)
+  const header = Buffer.alloc(8)
+  header.writeUInt8(channel, 0)
+  header.writeUInt32BE(data.length, 4)
+  return Buffer.concat([header, data])
+}
+
+const linesOf = (origin: number, sent: NodeReport) =>
+  reportLines(origin, sent)
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => `${line}\n`)
+
+/** Lines of several senders, each sender's in order, mixed by the choices. */
+const mix = (senders: ReadonlyArray<ReadonlyArray<string>>, choices: ReadonlyArray<number>) => {
+  const left = senders.map((lines) => [...lines])
+  const mixed: Array<string> = []
+  for (let at = 0; left.some((lines) => lines.length > 0); at++) {
+    const open = left.filter((lines) => lines.length > 0)
+    const line = open[(choices[at % choices.length] ?? 0) % open.length]?.shift()
+    if (line !== undefined) mixed.push(line)
+  }
+  return mixed
+}
+
+const readIn = (bytes: Uint8Array, cut: number) => {
+  const reader = new ReportReader()
+  const reports: Array<NodeReport> = []
+  for (let at = 0; at < bytes.length; at += cut) reports.push(...reader.push(bytes.subarray(at, at + cut)))
+  return reports
+}
+
+const byNode = (reports: ReadonlyArray<NodeReport>) => reports.toSorted((a, b) => (a.node < b.node ? -1 : 1))
+
+const sent = [report("a", 200), report("b", 1), report("c", 90)]
+const senders = sent.map((one, at) => linesOf(at, one))
+const choices = Arbitrary.array(integer(0, 2), { minLength: 1, maxLength: 20 })
+
+describe("ReportReader", () => {
+  it.prop("reports come whole, however lines and bytes are mixed and cut", [choices, integer(1, 9000)], ([by, cut]) => {
+    const bytes = Buffer.concat(mix(senders, by).map((line) => record(line)))
+    assert.deepStrictEqual(byNode(readIn(bytes, cut)), sent)
+  })
+
+  it.prop(
+    "a line that is missing costs the report of its sender and no other",
+    [choices, integer(0, 1000)],
+    ([by, at]) => {
+      const mixed = mix(senders, by)
+      const lost = at % mixed.length
+      const whole = senders.map((lines) => !lines.includes(mixed[lost] ?? ""))
+      const bytes = Buffer.concat(mixed.filter((_, place) => place !== lost).map((line) => record(line)))
+      assert.deepStrictEqual(
+        byNode(readIn(bytes, 4096)),
+        sent.filter((_, place) => whole[place])
+      )
+    }
+  )
+
+  it("what else is in the log is passed over", () => {
+    const noise = [record("node warning\n"), record("on stderr\n", 2), record("AAAA\n"), record("\n")]
+    const lines = linesOf(1, report("a", 3)).map((line) => record(line))
+    assert.deepStrictEqual(readIn(Buffer.concat(noise.flatMap((one) => [one, ...lines])), 512), [report("a", 3)])
+  })
+
+  it("a node that could not look says why", () => {
+    const failed: NodeReport = { node: "a", result: { _tag: "Failed", detail: "no socket" } }
+    assert.deepStrictEqual(readIn(record(reportLines(1, failed)), 100), [failed])
+  })
+})

@@ -1,0 +1,332 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
+import { EngineError, EngineUnreachable, type SwarmFailure } from "../../../src/engine/EngineErrors.ts"
+import type { Container, ContainerSummary, Info, Node, Secret, Service } from "../../../src/engine/EngineSchemas.ts"
+import { labelKeys, ownershipLabels } from "../../../src/Labels.ts"
+import { HelperImage } from "../../../src/route/HelperImage.ts"
+import { isClean, type SweepOptions, sweep, sweepHere } from "../../../src/sweep/Sweep.ts"
+
+const now = 1_000_000_000
+const labels = (deadline: number) => ownershipLabels({ runId: "r", deadline, creator: "host:1" }, "helper")
+const expired = labels(now - 1000)
+const alive = labels(now + 1000)
+
+const service = (id: string, Labels: Record<string, string>): Service => ({
+  ID: id,
+  Version: { Index: 1 },
+  CreatedAt: "",
+  UpdatedAt: "",
+  Spec: { Name: id, Labels, Mode: {}, TaskTemplate: { Networks: [] } }
+})
+const secret = (id: string, Labels: Record<string, string>): Secret => ({
+  ID: id,
+  Version: { Index: 1 },
+  CreatedAt: "",
+  Spec: { Name: id, Labels }
+})
+const container = (Id: string, Labels: Record<string, string>, State = "running"): ContainerSummary => ({
+  Id,
+  Names: [`/${Id}`],
+  Image: "",
+  ImageID: "",
+  Created: 0,
+  Labels,
+  State,
+  Status: ""
+})
+const running: Container = {
+  Id: "",
+  Name: "",
+  Created: "",
+  Image: "",
+  State: {
+    Status: "running",
+    Running: true,
+    Paused: false,
+    Restarting: false,
+    OOMKilled: false,
+    Dead: false,
+    Pid: 1,
+    ExitCode: 0,
+    Error: "",
+    StartedAt: "",
+    FinishedAt: ""
+  },
+  Config: { Image: "", Hostname: "", User: "", WorkingDir: "", Tty: false, Labels: {}, Env: [] },
+  HostConfig: { UsernsMode: "", PidMode: "", NetworkMode: "", Privileged: false }
+}
+const node = (ID: string, State = "ready", Availability = "active"): Node => ({
+  ID,
+  Version: { Index: 1 },
+  Spec: { Labels: {}, Role: "worker", Availability },
+  Description: {
+    Hostname: `host-${ID}`,
+    Platform: { Architecture: "", OS: "linux" },
+    Engine: { EngineVersion: "", Labels: {} }
+  },
+  Status: { State, Addr: "" }
+})
+const info: Info = {
+  ID: "",
+  Name: "here",
+  ServerVersion: "",
+  OSType: "linux",
+  Architecture: "",
+  SecurityOptions: [],
+  Swarm: { NodeID: "n1", NodeAddr: "", LocalNodeState: "active", ControlAvailable: true, Error: "", RemoteManagers: [] }
+}
+
+const refusal = (status: number, text: string) => new EngineError({ host: "h", operation: "remove it", status, text })
+const unreachable = new EngineUnreachable({ host: "h", operation: "ask", reason: "Timeout", detail: "no answer" })
+
+interface Scene extends Partial<DockerEngineShape> {
+  readonly services?: ReadonlyArray<Service>
+  readonly secrets?: ReadonlyArray<Secret>
+  readonly containers?: ReadonlyArray<ContainerSummary>
+  readonly nodes?: ReadonlyArray<Node>
+  /** Why the object with this ID can't be removed. */
+  readonly refuses?: Readonly<Record<string, SwarmFailure>>
+}
+
+/** Sweeps an engine that has these objects; gives the report and what was asked of the engine, in order. */
+const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions = {}) {
+  const { services = [], secrets = [], containers = [], nodes = [node("n1")], refuses = {}, ...more } = scene
+  const calls: Array<string> = []
+  const removal = (kind: string) => (id: string) =>
+    Effect.suspend(() => {
+      calls.push(`${kind} ${id}`)
+      const refused = refuses[id]
+      return refused === undefined ? Effect.void : Effect.fail(refused)
+    })
+  const engine = Layer.mock(DockerEngine)({
+    host: "h",
+    info: Effect.succeed(info),
+    listServices: () => Effect.succeed(services),
+    listSecrets: () => Effect.succeed(secrets),
+    listNetworks: () => Effect.succeed([]),
+    listContainers: () => Effect.succeed(containers),
+    listNodes: () => Effect.succeed(nodes),
+    removeService: removal("service"),
+    removeSecret: removal("secret"),
+    removeContainer: (id) =>
+      Effect.suspend(() => {
+        calls.push(`container ${id}`)
+        const refused = refuses[id]
+        return refused instanceof EngineError ? Effect.fail(refused) : Effect.void
+      }),
+    ...more
+  })
+  const fiber = yield* sweep({ now, ...options }).pipe(
+    Effect.provide([engine, HelperImage.layerOf("image")]),
+    Effect.forkChild
+  )
+  yield* TestClock.adjust("2 minutes")
+  return { report: yield* Fiber.join(fiber), calls }
+})
+
+describe("sweep", () => {
+  it.effect("only what is past its deadline goes, services before secrets", () =>
+    Effect.gen(function* () {
+      const { calls, report } = yield* swept({
+        services: [service("old", expired), service("new", alive)],
+        secrets: [secret("old", expired), secret("new", alive)],
+        containers: [container("old", expired), container("new", alive), container("other", {})]
+      })
+      assert.deepStrictEqual(calls, ["service old", "secret old", "container old"])
+      assert.strictEqual(report.alive, 3)
+      assert.isTrue(report.leftovers.every(({ removed }) => removed))
+      assert.deepStrictEqual([report.nodes, report.unanswered, isClean(report)], [["here"], [], true])
+    })
+  )
+
+  it.effect("a dry run removes nothing", () =>
+    Effect.gen(function* () {
+      const { calls, report } = yield* swept(
+        {
+          services: [service("old", expired)],
+          secrets: [secret("old", expired)],
+          containers: [container("c", expired)]
+        },
+        { dryRun: true }
+      )
+      assert.deepStrictEqual(calls, [])
+      assert.deepStrictEqual(
+        report.leftovers.map(({ kind, removed }) => [kind, removed]),
+        [
+          ["service", false],
+          ["secret", false],
+          ["container", false]
+        ]
+      )
+      assert.isFalse(isClean(report))
+    })
+  )
+
+  it.effect("what is gone already counts as removed", () =>
+    Effect.gen(function* () {
+      const gone = refusal(404, "no such thing")
+      const { report } = yield* swept({
+        services: [service("s", expired)],
+        secrets: [secret("t", expired)],
+        containers: [container("c", expired)],
+        refuses: { s: gone, t: gone, c: gone }
+      })
+      assert.deepStrictEqual(
+        report.leftovers.map(({ error, removed }) => [removed, error]),
+        [
+          [true, undefined],
+          [true, undefined],
+          [true, undefined]
+        ]
+      )
+    })
+  )
+
+  it.effect("what can't be removed is told, and keeps nothing else from it", () =>
+    Effect.gen(function* () {
+      const { calls, report } = yield* swept({
+        services: [service("s", expired), service("s2", expired)],
+        secrets: [secret("t", expired), secret("t2", expired)],
+        refuses: { s: unreachable, t: refusal(400, "secret t is in use by s") }
+      })
+      assert.deepStrictEqual(calls, ["service s", "service s2", "secret t", "secret t2"])
+      assert.deepStrictEqual(
+        report.leftovers.map(({ error, id, removed }) => [id, removed, error]),
+        [
+          ["s", false, unreachable.message],
+          ["s2", true, undefined],
+          ["t", false, "secret t is in use by s"],
+          ["t2", true, undefined]
+        ]
+      )
+      assert.isFalse(isClean(report))
+    })
+  )
+
+  it.effect("unreadable labels: told, not removed", () =>
+    Effect.gen(function* () {
+      const broken = { ...expired, [labelKeys.deadline]: "soon" }
+      const { calls, report } = yield* swept({
+        services: [service("s", broken)],
+        containers: [container("c", broken)]
+      })
+      assert.deepStrictEqual(calls, [])
+      assert.deepStrictEqual(
+        report.unreadable.map(({ detail, id }) => [id, detail]),
+        [
+          ["s", 'its label task-exec.deadline is no time: "soon"'],
+          ["c", 'its label task-exec.deadline is no time: "soon"']
+        ]
+      )
+      assert.isFalse(isClean(report))
+    })
+  )
+
+  it.effect("a service's containers are Swarm's; one that outlived its service is told to end first", () =>
+    Effect.gen(function* () {
+      const of = (id: string) => ({ ...expired, "com.docker.swarm.service.id": id })
+      const signals: Array<string> = []
+      let looks = 0
+      const { calls, report } = yield* swept({
+        services: [service("s", expired)],
+        containers: [
+          container("its", of("s")),
+          container("orphan", of("gone")),
+          container("ended", of("gone"), "exited")
+        ],
+        killContainer: (id, signal) => Effect.sync(() => void signals.push(`${signal} ${id}`)),
+        inspectContainer: () => (looks++ < 3 ? Effect.fail(refusal(500, "busy")) : Effect.fail(refusal(404, "gone")))
+      })
+      assert.deepStrictEqual(signals, ["TERM orphan"])
+      assert.deepStrictEqual(calls, ["service s", "container ended"])
+      // The engine would not say what became of it.
+      assert.deepStrictEqual(
+        report.leftovers.map(({ error, id, removed }) => [id, removed, error]),
+        [
+          ["s", true, undefined],
+          ["orphan", false, "busy"],
+          ["ended", true, undefined]
+        ]
+      )
+    })
+  )
+
+  it.effect("one that outlived its service and does not end is kept and told", () =>
+    Effect.gen(function* () {
+      const { calls, report } = yield* swept({
+        containers: [container("orphan", { ...expired, "com.docker.swarm.service.id": "gone" })],
+        killContainer: () => Effect.void,
+        inspectContainer: () => Effect.succeed(running)
+      })
+      assert.deepStrictEqual(calls, [])
+      assert.match(report.leftovers[0]?.error ?? "", /^it still runs 15 s after TERM; .*docker rm -f orphan$/)
+      assert.isFalse(isClean(report))
+    })
+  )
+
+  it.effect("somebody else is removing the container: that is waited for", () =>
+    Effect.gen(function* () {
+      const { report } = yield* swept({
+        containers: [container("c", expired)],
+        refuses: { c: refusal(409, "removal of container c is already in progress") },
+        inspectContainer: () => Effect.fail(refusal(404, "no such container"))
+      })
+      assert.deepStrictEqual(report.leftovers[0]?.removed, true)
+    })
+  )
+
+  it.effect("nodes that can't be looked at are named", () =>
+    Effect.gen(function* () {
+      const { report } = yield* swept({
+        nodes: [node("n1"), node("n2", "down"), node("n3", "ready", "drain"), node("n4")],
+        createSecret: () => Effect.fail(unreachable),
+        listContainers: () => Effect.fail(unreachable)
+      })
+      assert.deepStrictEqual(report.nodes, [])
+      assert.deepStrictEqual(
+        report.unanswered.map(({ hostname, reason }) => [hostname, reason]),
+        [
+          ["here", unreachable.message],
+          ["host-n4", unreachable.message],
+          ["host-n2", "it is down: check its engine"],
+          ["host-n3", 'it is set to drain: run "swarm-exec gc --local" on it, or make it active']
+        ]
+      )
+      assert.isFalse(isClean(report))
+    })
+  )
+
+  it.effect("a worker's own containers can be swept there; a service's are left to Swarm", () =>
+    Effect.gen(function* () {
+      const { calls, report } = yield* swept(
+        {
+          info: Effect.succeed({ ...info, Swarm: { ...info.Swarm, ControlAvailable: false } }),
+          listServices: () => Effect.die("a worker was asked for services"),
+          containers: [container("c", expired), container("t", { ...expired, "com.docker.swarm.service.id": "s" })]
+        },
+        { nodes: "local" }
+      )
+      assert.deepStrictEqual([calls, report.nodes, isClean(report)], [["container c"], ["here"], true])
+    })
+  )
+
+  it.effect("sweepHere asks for services and secrets, and nothing else", () =>
+    Effect.gen(function* () {
+      const removed: Array<string> = []
+      const engine = Layer.mock(DockerEngine)({
+        host: "h",
+        listServices: () => Effect.succeed([service("old", expired), service("new", alive)]),
+        listSecrets: () => Effect.succeed([secret("old", expired)]),
+        removeService: (id) => Effect.sync(() => void removed.push(`service ${id}`)),
+        removeSecret: (id) => Effect.sync(() => void removed.push(`secret ${id}`))
+      })
+      const report = yield* Effect.provide(sweepHere({ now }), engine)
+      assert.deepStrictEqual(removed, ["service old", "secret old"])
+      assert.deepStrictEqual([report.alive, report.leftovers.length], [1, 2])
+    })
+  )
+})

@@ -1,0 +1,160 @@
+import { Buffer } from "node:buffer"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
+import { EngineError, EngineUnreachable } from "../../../src/engine/EngineErrors.ts"
+import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
+import { reportLines } from "../../../src/sweep/ReportReader.ts"
+import { type NodeAnswer, sweepNodes } from "../../../src/sweep/Sweeper.ts"
+
+const record = (line: string): Uint8Array => {
+  const header = Buffer.alloc(8)
+  header.writeUInt8(1, 0)
+  header.writeUInt32BE(line.length, 4)
+  return Buffer.concat([header, Buffer.from(line)])
+}
+
+const report = (node: string) =>
+  record(
+    reportLines(node.charCodeAt(0), {
+      node,
+      result: { _tag: "Swept", findings: { leftovers: [], unreadable: [], alive: 1 } }
+    })
+  )
+
+const task = (node: string, State: string, Message = ""): Task => ({
+  ID: `task-${node}`,
+  Version: { Index: 1 },
+  CreatedAt: "",
+  UpdatedAt: "",
+  Labels: {},
+  Spec: {},
+  ServiceID: "",
+  NodeID: node,
+  Status: { Timestamp: "", State, Message },
+  DesiredState: "",
+  NetworksAttachments: []
+})
+
+const broken = new EngineUnreachable({ host: "h", operation: "read the log", reason: "Lost", detail: "it broke" })
+const notFound = new EngineError({ host: "h", operation: "remove it", status: 404, text: "no such thing" })
+
+/** Sweeps the nodes `a` and `b`, whose service's log is read so often; gives their answers and what was asked, in order. */
+const swept = Effect.fnUntraced(function* (
+  tasks: ReadonlyArray<Task>,
+  logs: ReadonlyArray<Stream.Stream<Uint8Array, EngineUnreachable>>,
+  more: Partial<DockerEngineShape> = {}
+) {
+  const left = [...logs]
+  const calls: Array<string> = []
+  const specs: Array<ServiceSpec> = []
+  const call = (name: string) => Effect.sync(() => void calls.push(name))
+  const engine = Layer.mock(DockerEngine)({
+    host: "h",
+    createSecret: () => Effect.as(call("create secret"), "secret"),
+    createService: (spec) =>
+      Effect.as(
+        Effect.andThen(
+          call("create service"),
+          Effect.sync(() => specs.push(spec))
+        ),
+        { id: "service", warnings: [] }
+      ),
+    removeSecret: () => call("remove secret"),
+    removeService: () => call("remove service"),
+    listTasks: () => Effect.succeed(tasks),
+    serviceLogs: () => Effect.sync(() => left.shift() ?? Stream.never),
+    ...more
+  })
+  const fiber = yield* sweepNodes({
+    dryRun: false,
+    now: 0,
+    image: "image",
+    here: "here",
+    nodes: [
+      { id: "a", hostname: "host-a" },
+      { id: "b", hostname: "host-b" }
+    ],
+    services: [],
+    patience: 30_000
+  }).pipe(Effect.provide(engine), Effect.result, Effect.forkChild)
+  yield* TestClock.adjust("2 minutes")
+  return { result: yield* Fiber.join(fiber), calls, specs }
+})
+
+const told = (answers: ReadonlyArray<NodeAnswer>) =>
+  answers.map((answer) => `${answer.node.hostname}: ${answer._tag === "Swept" ? "swept" : answer.reason}`)
+
+const everything = ["create secret", "create service", "remove service", "remove secret"]
+const both = [task("a", "complete"), task("b", "running")]
+
+describe("Sweeper", () => {
+  it.effect("the log is read again until every node has reported", () =>
+    Effect.gen(function* () {
+      const { calls, result, specs } = yield* swept(both, [
+        Stream.concat(Stream.make(report("a").subarray(0, 50)), Stream.fail(broken)),
+        Stream.make(Buffer.from("no record of the engine")),
+        Stream.concat(Stream.make(report("a")), Stream.never),
+        Stream.make(report("a"), report("b"))
+      ])
+      assert(result._tag === "Success")
+      assert.deepStrictEqual(told(result.success), ["host-a: swept", "host-b: swept"])
+      assert.deepStrictEqual(calls, everything)
+      const template = specs[0]?.TaskTemplate
+      assert.deepStrictEqual(template?.ContainerSpec.CapabilityDrop, ["ALL"])
+      assert.include(template?.Placement?.Constraints ?? [], "node.id!=here")
+    })
+  )
+
+  it.effect("who won't report is named with Swarm's words, and whoever does counts", () =>
+    Effect.gen(function* () {
+      const tasks = [task("a", "rejected", "no such image"), task("b", "running")]
+      const { calls, result } = yield* swept(tasks, [Stream.make(report("b"))])
+      assert(result._tag === "Success")
+      assert.deepStrictEqual(told(result.success), [
+        "host-a: it refused the sweeper (rejected: no such image; image image)",
+        "host-b: swept"
+      ])
+      assert.deepStrictEqual(calls, everything)
+    })
+  )
+
+  it.effect("a sweeper that ended without a report is not waited for", () =>
+    Effect.gen(function* () {
+      const tasks = [task("a", "failed", "exit 2"), task("b", "preparing", "pulling")]
+      const { result } = yield* swept(tasks, [])
+      assert(result._tag === "Success")
+      assert.deepStrictEqual(told(result.success), [
+        "host-a: its sweeper gave no report (failed: exit 2; image image)",
+        "host-b: no report after 30 s (its sweeper: preparing: pulling; image image)"
+      ])
+    })
+  )
+
+  it.effect("an engine that can't be asked meanwhile costs the answers, not the removal", () =>
+    Effect.gen(function* () {
+      const { calls, result } = yield* swept([], [], { listTasks: () => Effect.fail(broken) })
+      assert(result._tag === "Success")
+      assert.deepStrictEqual(told(result.success), [
+        `host-a: no report after 30 s (${broken.message})`,
+        `host-b: no report after 30 s (${broken.message})`
+      ])
+      assert.deepStrictEqual(calls, everything)
+    })
+  )
+
+  it.effect("a creation whose answer got lost is removed all the same", () =>
+    Effect.gen(function* () {
+      const { calls, result } = yield* swept([], [], {
+        createService: () => Effect.fail(broken),
+        removeSecret: () => Effect.fail(notFound)
+      })
+      assert.strictEqual(result._tag, "Failure")
+      assert.deepStrictEqual(calls, ["create secret", "remove service"])
+    })
+  )
+})
