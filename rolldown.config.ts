@@ -16,6 +16,8 @@ const bundle = (input: string, file: string) =>
   defineConfig({
     input,
     platform: "node",
+    // CommonJS has no import.meta; Effect asks for it in a way that does without.
+    transform: { define: { "import.meta": "{}" } },
     plugins: [withoutUnused],
     output: {
       file,

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 export const labelKeys = {
   /** The run's ID. Whatever carries this label is ours. */
   run: "task-exec.run",
-  /** What the object is for: `helper`, `request` or `killer`. */
+  /** What the object is for, a {@link Role}. */
   role: "task-exec.role",
   /** Unix time in seconds after which the object is a leftover. */
   deadline: "task-exec.deadline",
@@ -22,14 +22,14 @@ export const labelKeys = {
 
 /** How long after its deadline an object is surely a leftover, in milliseconds: room for start, grace and removal. */
 const leftoverMargin = 120_000
-/** The deadline of a run that has none itself, in milliseconds: 30 days. */
-const withoutDeadline = 30 * 24 * 3600 * 1000
+/** The deadline of a run that has none itself, in milliseconds: it is moved as long as the caller lives. */
+const withoutDeadline = 3600_000
 
 /** Label of our image (see the Dockerfile), under whatever name a node knows it. */
 export const imageLabel = "org.opencontainers.image.title=task-exec"
 
 /** What an object of ours is for. */
-export type Role = "helper" | "request" | "killer"
+export type Role = "helper" | "request" | "killer" | "sweeper"
 
 /** Whose object it is, and until when it may be needed. */
 export interface Ownership {
@@ -39,6 +39,10 @@ export interface Ownership {
   /** `HOST:PID` of the caller. */
   readonly creator: string
 }
+
+/** Of the same run, for an object that is needed for so many milliseconds from now. */
+export const lastingFor = (owner: Ownership, millis: number): Effect.Effect<Ownership> =>
+  Effect.map(Clock.currentTimeMillis, (now) => ({ ...owner, deadline: now + millis + leftoverMargin }))
 
 /** Of a new run, which may take so many milliseconds (no limit when `undefined`). */
 export const makeOwnership = (mayTake: number | undefined): Effect.Effect<Ownership> =>

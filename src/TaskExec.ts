@@ -21,11 +21,12 @@ import { Executor } from "./executor/Executor.ts"
 import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { ProcessKiller } from "./executor/ProcessKiller.ts"
 import { makeOwnership, type Ownership } from "./Labels.ts"
-import type { HelperPlace, HelperStartError } from "./route/Helper.ts"
+import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
 import type { HelperFailed, HelperRefused, RequestTooLarge, RouteUnavailable } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
 import { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
+import { sweepHere } from "./sweep/Sweep.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
 
@@ -140,7 +141,9 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const [task, here] = yield* Effect.all([lookupTask(checked.target), localNode, image], { concurrency: "unbounded" })
   const route = yield* chooseRoute(task, checked.via, here)
   const { grace, placementTimeout, timeout } = checked
-  const owner = yield* makeOwnership(timeout === undefined ? undefined : placementTimeout + timeout + grace)
+  const owner = yield* makeOwnership(
+    timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace
+  )
   const spec = makeSpec(owner.runId, task, checked)
   const place = { image, node: task.node, task: task.name, placementTimeout }
   const { end, events } = route === "local" ? execHere(spec, image, owner) : yield* execThere(place, spec, owner)
@@ -157,7 +160,15 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     )
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, send))
   const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
-  return Stream.concat(Stream.make(resolved), events)
+  // While the command runs there is time to look for what killed callers left.
+  const scope = yield* Effect.scope
+  const tidy = sweepHere().pipe(
+    Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
+    Effect.forkIn(scope)
+  )
+  return Stream.concat(Stream.make(resolved), events).pipe(
+    Stream.tap((event) => (event._tag === "Started" ? tidy : Effect.void))
+  )
 })
 
 const makeSpec = (runId: string, task: ResolvedTask, request: CheckedRequest): ExecSpec => ({

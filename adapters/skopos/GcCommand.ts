@@ -45,7 +45,7 @@ export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   return parse(argv).pipe(
     Effect.flatMap((args) => (args.help ? Effect.as(stdout.line(help.trimEnd()), 0) : run(args, stdout))),
     Effect.catchTags({
-      UsageError: (error) => Effect.as(say(`${error.message}; run with -h for usage`), exitCodes.usage),
+      UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
       OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
       ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
       InvalidEndpoint: (error) => Effect.as(say(error.message), exitCodes.usage)

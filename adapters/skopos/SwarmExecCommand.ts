@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.suspend(() => {
     const [first, ...rest] = argv
-    if (first === undefined || argv.slice(0, 2).includes("--help")) return plugin(["--help"])
+    // The original's rule for --help, which knows nothing of gc.
+    if (first === undefined || (first !== "gc" && argv.slice(0, 2).includes("--help"))) return plugin(["--help"])
     switch (first) {
       case "helper":
         return Effect.promise(() => import("../helper/HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))

@@ -104,6 +104,13 @@ export interface DockerEngineShape {
     /** Up to 500 KB. */
     readonly data: Uint8Array
   }) => Effect.Effect<string, SwarmFailure>
+  readonly inspectSecret: (id: string) => Effect.Effect<Api.Secret, SwarmFailure>
+  /** Gives the secret these labels: nothing else of one can change. `version` is the `Version.Index` it is based on. */
+  readonly updateSecret: (
+    id: string,
+    version: number,
+    secret: { readonly name: string; readonly labels: Readonly<Record<string, string>> }
+  ) => Effect.Effect<void, SwarmFailure>
   readonly removeSecret: (id: string) => Effect.Effect<void, SwarmFailure>
   readonly listSecrets: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Secret>, SwarmFailure>
   readonly listNetworks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Network>, EngineFailure>
@@ -222,6 +229,7 @@ const make = Effect.fnUntraced(function* (
   const nodes = list(Api.Node)
   const node = client.json(Api.Node)
   const secrets = list(Api.Secret)
+  const secret = client.json(Api.Secret)
   const secretCreated = client.json(Api.SecretCreated)
   const networks = list(Api.Network)
   const containers = list(Api.ContainerSummary)
@@ -316,6 +324,21 @@ const make = Effect.fnUntraced(function* (
         Effect.map(({ ID }) => ID),
         ofSwarm
       ),
+    inspectSecret: (id) =>
+      secret({ ...swarm, operation: `inspect secret ${id}`, method: "GET", path: `/secrets/${segment(id)}` }).pipe(
+        ofSwarm
+      ),
+    updateSecret: (id, version, { name, labels }) =>
+      client
+        .request({
+          ...swarm,
+          operation: `update secret ${name}`,
+          method: "POST",
+          path: `/secrets/${segment(id)}/update`,
+          query: { version },
+          body: { Name: name, Labels: labels }
+        })
+        .pipe(Effect.asVoid, ofSwarm),
     removeSecret: (id) =>
       client
         .request({ ...swarm, operation: `remove secret ${id}`, method: "DELETE", path: `/secrets/${segment(id)}` })

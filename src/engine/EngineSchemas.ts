@@ -37,6 +37,8 @@ export const Info = Schema.Struct({
   Name: Schema.String,
   ServerVersion: Schema.String,
   OSType: Text,
+  /** The machine's clock. */
+  SystemTime: Text,
   /** As the kernel says it, "x86_64". */
   Architecture: Text,
   /** Such as "name=rootless", "name=userns", "name=selinux". */

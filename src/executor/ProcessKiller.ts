@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound } from "../engine/EngineErrors.ts"
-import { imageLabel, type Ownership, ownershipLabels } from "../Labels.ts"
+import { imageLabel, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
 import { endMarked } from "./MarkedProcesses.ts"
@@ -88,12 +88,13 @@ const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: 
   Effect.gen(function* () {
     const request = yield* Schema.encodeEffect(KillRequest)(run)
     const image = yield* imageHere(engine, named)
+    const labels = ownershipLabels(yield* lastingFor(owner, run.grace + overhead), "killer")
     const { id } = yield* Effect.acquireRelease(
       engine.createContainer({
         config: {
           Image: image,
           Cmd: [killCommand, request],
-          Labels: ownershipLabels(owner, "killer"),
+          Labels: labels,
           HostConfig: {
             PidMode: "host",
             NetworkMode: "none",

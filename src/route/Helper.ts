@@ -9,23 +9,20 @@ import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
-import { ownershipLabels } from "../Labels.ts"
 import type { TaskNode } from "../target/Lookup.ts"
 import {
   HelperImageUnavailable,
   HelperNotPlaced,
   HelperRejected,
   NodeUnavailable,
-  RequestTooLarge
+  type RequestTooLarge
 } from "./HelperErrors.ts"
-import { graceOf, HelperRequest, helperCommand, helperVariables, requestFile } from "./HelperRequest.ts"
+import { graceOf, HelperRequest, helperCommand } from "./HelperRequest.ts"
+import { keepLease } from "./Lease.ts"
+import { openTemporaryService } from "./TemporaryService.ts"
 
-/** Swarm's limit on a secret (API reference, `SecretSpec.Data`): less than 500 KB. */
-const secretLimit = 500_000 - 1
-/** Bound on each removal, retries included. */
-const removalPatience = "15 seconds"
 /** How long an image may take to arrive on the node, in milliseconds. */
-const pullPatience = 300_000
+export const pullPatience = 300_000
 /** What a helper needs besides the command's own grace period to end, in milliseconds. */
 const helperOverhead = 5000
 
@@ -73,84 +70,30 @@ export const checkNode = (task: string, node: TaskNode): Effect.Effect<void, Nod
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(HelperRequest))
 
-/** Makes the secret and the service. Both are gone when the scope is closed, also if the engine's answer got lost. */
+/** Makes a helper. It is gone, with its secret, when the scope is closed. */
 export const openHelper = Effect.fn("TaskExec.helper")(function* (
   options: HelperOptions
 ): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
-  const { node, request } = options
-  const name = `task-exec-${request.owner.runId}`
-  const data = new TextEncoder().encode(encodeRequest(request))
-  if (data.length > secretLimit) return yield* new RequestTooLarge({ bytes: data.length, limit: secretLimit })
-
-  // Removal is by name and registered first: a creation whose answer got lost may have happened.
-  yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
-  const secretId = yield* engine.createSecret({ name, labels: ownershipLabels(request.owner, "request"), data })
-  yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
-  const spec = helperService(name, secretId, options)
-  yield* engine.createService(spec)
-
+  const { image, node, request } = options
+  const spec = yield* openTemporaryService({
+    owner: request.owner,
+    role: "helper",
+    image,
+    command: helperCommand,
+    request: encodeRequest(request),
+    mode: "single",
+    constraints: [`node.id==${node.id}`],
+    stopGrace: graceOf(request.work) + helperOverhead
+  })
+  yield* Effect.forkScoped(keepLease(spec, request.owner))
   return {
-    service: name,
-    running: awaitRunning(engine, name, options),
-    ended: awaitEnded(engine, name, node),
+    service: spec.Name,
+    running: awaitRunning(engine, spec.Name, options),
+    ended: awaitEnded(engine, spec.Name, node),
     stop: stopHelper(engine, spec, options)
   }
 })
-
-const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
-  Effect.addFinalizer(() =>
-    removal.pipe(
-      Effect.catchIf(isNotFound, () => Effect.void),
-      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])),
-      Effect.timeout(removalPatience),
-      Effect.catch((error) =>
-        Effect.logWarning(`could not clean up (${error.message}); it is left behind, remove it with: ${command}`)
-      )
-    )
-  )
-
-const helperService = (name: string, secretId: string, options: HelperOptions): ServiceSpec => {
-  const { request } = options
-  const labels = ownershipLabels(request.owner, "helper")
-  return {
-    Name: name,
-    Labels: labels,
-    Mode: { Replicated: { Replicas: 1 } },
-    EndpointSpec: { Mode: "dnsrr" },
-    TaskTemplate: {
-      ContainerSpec: {
-        Image: options.image,
-        Args: [helperCommand],
-        Labels: labels,
-        Env: [`${helperVariables.task}={{.Task.ID}}`, `${helperVariables.node}={{.Node.ID}}`],
-        User: "0:0",
-        ReadOnly: true,
-        CapabilityDrop: ["ALL"],
-        Privileges: { NoNewPrivileges: true },
-        StopGracePeriod: (graceOf(request.work) + helperOverhead) * 1_000_000,
-        Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
-        Secrets: [
-          {
-            SecretID: secretId,
-            SecretName: name,
-            File: { Name: requestFile, UID: "0", GID: "0", Mode: 0o400 }
-          }
-        ]
-      },
-      // Even "none" is no promise (swarmkit 2327): the helper itself makes sure that it is the first.
-      RestartPolicy: { Condition: "none" },
-      Placement: { Constraints: [`node.id==${options.node.id}`] },
-      // The host's network opens nothing by itself, and there is none to set up: 0.2 s on engine 20.10.
-      Networks: [{ Target: "host" }],
-      // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.
-      LogDriver: {
-        Name: "json-file",
-        Options: { "max-size": "8g", "max-file": "1", compress: "false", mode: "blocking" }
-      }
-    }
-  }
-}
 
 /** The first task of the service: another one is Swarm's doing, and does nothing. */
 const helperTask = (engine: DockerEngine["Service"], service: string) =>

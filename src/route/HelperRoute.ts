@@ -13,7 +13,14 @@ import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import { type Frame, protocolVersion } from "../wire/Frame.ts"
 import { receive } from "../wire/LogsTransport.ts"
-import { checkNode, type HelperOptions, type HelperPlace, type HelperStartError, openHelper } from "./Helper.ts"
+import {
+  checkNode,
+  type HelperOptions,
+  type HelperPlace,
+  type HelperStartError,
+  openHelper,
+  pullPatience
+} from "./Helper.ts"
 import { HelperFailed, HelperRefused } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
 import { RemoteError } from "./Remote.ts"
@@ -48,7 +55,7 @@ export const execByHelper = (place: HelperPlace, spec: ExecSpec, owner: Ownershi
  */
 export const endByHelper = (place: HelperPlace, run: EndRun) =>
   Effect.gen(function* () {
-    const owner = yield* makeOwnership(place.placementTimeout + run.grace)
+    const owner = yield* makeOwnership(place.placementTimeout + pullPatience + run.grace)
     const helper = yield* serve(withRequest(place, owner, { _tag: "End", run }))
     const last = yield* Stream.runLast(helper.frames)
     const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))

@@ -65,18 +65,19 @@ export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boo
  *
  * **Gotchas**
  *
- * Deadlines are compared with this machine's clock; they leave two minutes for clocks that differ.
+ * Deadlines are compared with the slower one of this machine's clock and the engine's; they leave two minutes for clocks
+ * that differ.
  */
 export const sweep = Effect.fn("TaskExec.sweep")(function* (
   options: SweepOptions = {}
 ): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine | HelperImage> {
   const engine = yield* DockerEngine
+  const { Name: hostname, Swarm, SystemTime } = yield* engine.info
   const mode: SweepMode = {
     dryRun: options.dryRun ?? false,
-    now: options.now ?? (yield* Clock.currentTimeMillis)
+    now: options.now ?? earliest(yield* Clock.currentTimeMillis, SystemTime)
   }
   const everywhere = (options.nodes ?? "all") === "all"
-  const { Name: hostname, Swarm } = yield* engine.info
   const here: SweptNode = { id: Swarm.NodeID, hostname }
   const managers =
     everywhere || Swarm.ControlAvailable
@@ -115,13 +116,20 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 export const sweepHere = Effect.fn("TaskExec.sweepHere")(function* (
   options: { readonly dryRun?: boolean; readonly now?: number } = {}
 ): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine> {
-  const now = options.now ?? (yield* Clock.currentTimeMillis)
+  const { info } = yield* DockerEngine
+  const now = options.now ?? earliest(yield* Clock.currentTimeMillis, (yield* info).SystemTime)
   const { alive, leftovers, unreadable } = yield* sweepManagers(
     { dryRun: options.dryRun ?? false, now },
     { networks: false }
   )
   return { leftovers, unreadable, alive, nodes: [], unanswered: [] }
 })
+
+/** A clock that is fast would take live runs for leftovers. */
+const earliest = (own: number, engines: string): number => {
+  const theirs = Date.parse(engines)
+  return Number.isNaN(theirs) ? own : Math.min(own, theirs)
+}
 
 /** By way of sweepers on the nodes that can take one. */
 const sweepOthers = Effect.fnUntraced(function* (

@@ -1,16 +1,16 @@
 /** The temporary service that sweeps the containers of the other nodes: one task on each, one report from each. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DemuxError } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
-import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
-import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
-import { labelKeys, makeOwnership, type Ownership, ownershipLabels } from "../Labels.ts"
-import { helperVariables, requestFile } from "../route/HelperRequest.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { isFinalTaskState, type Task } from "../engine/EngineSchemas.ts"
+import { makeOwnership } from "../Labels.ts"
+import type { RequestTooLarge } from "../route/HelperErrors.ts"
+import { openTemporaryService } from "../route/TemporaryService.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import type { Findings, SweepMode } from "./Findings.ts"
 import { type NodeReport, NodeSweepRequest, sweepNodeCommand } from "./NodeSweep.ts"
@@ -40,20 +40,12 @@ export type NodeAnswer =
   | { readonly _tag: "Swept"; readonly node: SweptNode; readonly findings: Findings }
   | { readonly _tag: "Silent"; readonly node: SweptNode; readonly reason: string }
 
-/** Bound on each removal, retries included. */
-const removalPatience = "15 seconds"
 /** How long one reading of the log may take until it is begun again, in milliseconds. */
 const readingPatience = 1500
 /** How often the whole log of a sweeper that ended is read. */
 const finalReads = 3
 /** Time that a sweeper has to end when it is to stop, in milliseconds. */
 const stopGrace = 2000
-
-/** The labels of the sweepers' objects. */
-const sweeperLabels = (owner: Ownership, role: "sweeper" | "request"): Record<string, string> => ({
-  ...ownershipLabels(owner, "request"),
-  [labelKeys.role]: role
-})
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
 
@@ -63,13 +55,12 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
  */
 export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
   options: SweeperOptions
-): Effect.fn.Return<ReadonlyArray<NodeAnswer>, SwarmFailure, DockerEngine | Scope.Scope> {
+): Effect.fn.Return<ReadonlyArray<NodeAnswer>, SwarmFailure | RequestTooLarge, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const fresh = yield* makeOwnership(options.patience)
   // Also for a sweep that takes another time for now: its own objects are alive then.
   const ahead = Math.max(0, options.now - (yield* Clock.currentTimeMillis))
   const owner = { ...fresh, deadline: fresh.deadline + ahead }
-  const name = `task-exec-${owner.runId}`
   const { dryRun, nodes, now, services } = options
   const request = encodeRequest({
     protocol: protocolVersion,
@@ -80,65 +71,19 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     nodes: Object.fromEntries(nodes.map(({ hostname, id }) => [id, hostname]))
   })
 
-  // Removal is by name and registered first: a creation whose answer got lost may have happened.
-  yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
-  const secretId = yield* engine.createSecret({
-    name,
-    labels: sweeperLabels(owner, "request"),
-    data: new TextEncoder().encode(request)
-  })
-  yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
-  yield* engine.createService(sweeperService(name, secretId, owner, options))
-  return yield* gatherReports(engine, name, options)
-}, Effect.scoped)
-
-const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
-  Effect.addFinalizer(() =>
-    removal.pipe(
-      Effect.catchIf(isNotFound, () => Effect.void),
-      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])),
-      Effect.timeout(removalPatience),
-      Effect.catch((error) =>
-        Effect.logWarning(`could not clean up (${error.message}); it is left behind, remove it with: ${command}`)
-      )
-    )
-  )
-
-const sweeperService = (name: string, secretId: string, owner: Ownership, options: SweeperOptions): ServiceSpec => {
-  const labels = sweeperLabels(owner, "sweeper")
-  return {
-    Name: name,
-    Labels: labels,
+  const { Name } = yield* openTemporaryService({
+    owner,
+    role: "sweeper",
+    image: options.image,
+    command: sweepNodeCommand,
+    request,
+    mode: "global",
     // Swarm gives a task to every node that is ready and active.
-    Mode: { Global: {} },
-    EndpointSpec: { Mode: "dnsrr" },
-    TaskTemplate: {
-      ContainerSpec: {
-        Image: options.image,
-        Args: [sweepNodeCommand],
-        Labels: labels,
-        Env: [`${helperVariables.task}={{.Task.ID}}`, `${helperVariables.node}={{.Node.ID}}`],
-        User: "0:0",
-        ReadOnly: true,
-        CapabilityDrop: ["ALL"],
-        Privileges: { NoNewPrivileges: true },
-        StopGracePeriod: stopGrace * 1_000_000,
-        Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
-        Secrets: [
-          { SecretID: secretId, SecretName: name, File: { Name: requestFile, UID: "0", GID: "0", Mode: 0o400 } }
-        ]
-      },
-      RestartPolicy: { Condition: "none" },
-      Placement: { Constraints: [`node.id!=${options.here}`, "node.platform.os!=windows"] },
-      Networks: [{ Target: "host" }],
-      // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.
-      LogDriver: {
-        Name: "json-file",
-        Options: { "max-size": "1g", "max-file": "1", compress: "false", mode: "blocking" }
-      }
-    }
-  }
-}
+    constraints: [`node.id!=${options.here}`, "node.platform.os!=windows"],
+    stopGrace
+  })
+  return yield* gatherReports(engine, Name, options)
+}, Effect.scoped)
 
 const gatherReports = Effect.fnUntraced(function* (
   engine: DockerEngineShape,

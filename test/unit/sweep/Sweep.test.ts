@@ -75,6 +75,7 @@ const info: Info = {
   Name: "here",
   ServerVersion: "",
   OSType: "linux",
+  SystemTime: "",
   Architecture: "",
   SecurityOptions: [],
   Swarm: { NodeID: "n1", NodeAddr: "", LocalNodeState: "active", ControlAvailable: true, Error: "", RemoteManagers: [] }

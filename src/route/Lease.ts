@@ -1,0 +1,47 @@
+/**
+ * Keeps a run's objects from looking like leftovers while their caller lives: a slow reader, or a command without a
+ * timeout, may take longer than the deadline on the labels says.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { ServiceSpec } from "../engine/EngineSchemas.ts"
+import { type Ownership, ownershipLabels } from "../Labels.ts"
+
+/** How long before a deadline it is moved, in milliseconds. */
+const ahead = 60_000
+/** How far it is moved, in milliseconds. */
+const term = 600_000
+
+/**
+ * Moves the deadline of a helper and its secret again and again, until it is interrupted. Only labels change, so Swarm
+ * does not touch the task. Should it fail once, the deadline still is a minute away, and it is tried again in between.
+ */
+export const keepLease = Effect.fn("TaskExec.keepLease")(function* (spec: ServiceSpec, owner: Ownership) {
+  const engine = yield* DockerEngine
+  const moveTo = Effect.fnUntraced(function* (deadline: number) {
+    const moved = { ...owner, deadline }
+    const secret = yield* engine.inspectSecret(spec.Name)
+    yield* engine.updateSecret(secret.ID, secret.Version.Index, {
+      name: spec.Name,
+      labels: ownershipLabels(moved, "request")
+    })
+    const service = yield* engine.inspectService(spec.Name)
+    yield* engine.updateService(service.ID, service.Version.Index, {
+      ...spec,
+      Labels: ownershipLabels(moved, "helper")
+    })
+    return deadline
+  })
+  let deadline = owner.deadline
+  while (true) {
+    const now = yield* Clock.currentTimeMillis
+    yield* Effect.sleep(Math.max(deadline - ahead - now, 1000))
+    deadline = yield* moveTo((yield* Clock.currentTimeMillis) + term).pipe(
+      Effect.timeout(ahead / 4),
+      Effect.catch((error) =>
+        Effect.as(Effect.logDebug(`could not move the deadline of ${spec.Name}: ${error.message}`), deadline)
+      )
+    )
+  }
+})

@@ -1,0 +1,105 @@
+/**
+ * A service of our own image that lives as long as its scope, with its request in a secret: what helpers and sweepers
+ * have in common.
+ */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import type { ServiceSpec } from "../engine/EngineSchemas.ts"
+import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
+import { RequestTooLarge } from "./HelperErrors.ts"
+import { helperVariables, requestFile } from "./HelperRequest.ts"
+
+/** Swarm's limit on a secret (API reference, `SecretSpec.Data`): less than 500 KB. */
+const secretLimit = 500_000 - 1
+/** Bound on each removal, retries included. */
+const removalPatience = "15 seconds"
+
+/** What the service is for. */
+export interface TemporaryServiceOptions {
+  readonly owner: Ownership
+  readonly role: Role
+  /** Reference of our image, as the nodes' engines are to resolve it. */
+  readonly image: string
+  /** The subcommand of our image that serves the request. */
+  readonly command: string
+  /** What it finds in its secret. */
+  readonly request: string
+  /** One task on every node that the constraints allow, or one task on one of them. */
+  readonly mode: "global" | "single"
+  readonly constraints: ReadonlyArray<string>
+  /** Milliseconds between the signal to stop and KILL. */
+  readonly stopGrace: number
+}
+
+/**
+ * Makes the secret and the service, and gives the service's specification. Both are gone when the scope is closed, also
+ * if the engine's answer got lost; what can't be removed is logged, with the command that removes it.
+ */
+export const openTemporaryService = Effect.fnUntraced(function* (
+  options: TemporaryServiceOptions
+): Effect.fn.Return<ServiceSpec, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const name = `task-exec-${options.owner.runId}`
+  const data = new TextEncoder().encode(options.request)
+  if (data.length > secretLimit) return yield* new RequestTooLarge({ bytes: data.length, limit: secretLimit })
+
+  // Removal is by name and registered first: a creation whose answer got lost may have happened.
+  yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
+  const secretId = yield* engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data })
+  yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
+  const spec = serviceSpec(name, secretId, options)
+  yield* engine.createService(spec)
+  return spec
+})
+
+const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
+  Effect.addFinalizer(() =>
+    removal.pipe(
+      Effect.catchIf(isNotFound, () => Effect.void),
+      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])),
+      Effect.timeout(removalPatience),
+      Effect.catch((error) =>
+        Effect.logWarning(`could not clean up (${error.message}); it is left behind, remove it with: ${command}`)
+      )
+    )
+  )
+
+const serviceSpec = (name: string, secretId: string, options: TemporaryServiceOptions): ServiceSpec => {
+  const labels = ownershipLabels(options.owner, options.role)
+  return {
+    Name: name,
+    Labels: labels,
+    Mode: options.mode === "global" ? { Global: {} } : { Replicated: { Replicas: 1 } },
+    EndpointSpec: { Mode: "dnsrr" },
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: options.image,
+        Args: [options.command],
+        Labels: labels,
+        Env: [`${helperVariables.task}={{.Task.ID}}`, `${helperVariables.node}={{.Node.ID}}`],
+        User: "0:0",
+        ReadOnly: true,
+        CapabilityDrop: ["ALL"],
+        Privileges: { NoNewPrivileges: true },
+        StopGracePeriod: options.stopGrace * 1_000_000,
+        Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
+        Secrets: [
+          { SecretID: secretId, SecretName: name, File: { Name: requestFile, UID: "0", GID: "0", Mode: 0o400 } }
+        ]
+      },
+      // Even "none" is no promise (swarmkit 2327): a helper itself makes sure that it is the first.
+      RestartPolicy: { Condition: "none" },
+      Placement: { Constraints: options.constraints },
+      // The host's network opens nothing by itself, and there is none to set up: 0.2 s on engine 20.10.
+      Networks: [{ Target: "host" }],
+      // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.
+      LogDriver: {
+        Name: "json-file",
+        Options: { "max-size": "8g", "max-file": "1", compress: "false", mode: "blocking" }
+      }
+    }
+  }
+}
