@@ -145,7 +145,7 @@ const explain = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
   const unknown = /^Unknown option '(-?-?[^']+)'/.exec(text)?.[1]
   if (unknown === "-i" || unknown === "-t" || unknown === "--interactive" || unknown === "--tty") {
-    return `${unknown}: stdin and a terminal are not supported yet; the command runs without input`
+    return `${unknown}: stdin and a terminal are not supported yet`
   }
   if (unknown !== undefined) return `unknown option ${unknown}`
   return text.split(". ")[0] ?? text

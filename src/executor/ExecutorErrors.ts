@@ -9,7 +9,7 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.command}: command not found in the container (the engine says: ${this.detail})`
+    return `${this.command}: command not found in the container`
   }
 }
 

@@ -1,0 +1,90 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
+import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, taskExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const Created = Schema.Struct({ Id: Schema.String })
+const Waited = Schema.Struct({ StatusCode: Schema.Int })
+const Services = Schema.Array(Schema.Unknown)
+const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
+const Container = Schema.Struct({
+  Path: Schema.String,
+  Args: Schema.Array(Schema.String),
+  Config: Schema.Struct({ Env: Schema.Array(Schema.String) }),
+  HostConfig: Schema.Struct({
+    CapAdd: Schema.NullOr(Schema.Array(Schema.String)),
+    CapDrop: Schema.NullOr(Schema.Array(Schema.String)),
+    Privileged: Schema.Boolean,
+    ReadonlyRootfs: Schema.Boolean,
+    PortBindings: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown)),
+    LogConfig: Schema.Struct({ Type: Schema.String })
+  }),
+  Mounts: Schema.Array(Schema.Struct({ Destination: Schema.String }))
+})
+
+layer(Web.layer("helper"), { excludeTestServices: true, timeout: "60 seconds" })("the helper", (it) => {
+  it.effect("has the least privileges, and nothing of the request shows in its service", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const node = web.nodeOf(web.remote)
+      const up = yield* Latch.make()
+      const look = Effect.gen(function* () {
+        const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
+        const services = yield* get(manager.socket, "/services", Services, { query })
+        const [found] = yield* get(node.socket, "/containers/json", Containers, { query })
+        return { services, container: yield* get(node.socket, `/containers/${found?.Id}/json`, Container) }
+      })
+      const [result, { container, services }] = yield* Effect.all(
+        [
+          taskExec(
+            ["-e", "PASSWORD=s3cret-value", web.target(web.remote), "sh", "-c", "echo up; sleep 2; : s3cret-word"],
+            {
+              onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
+            }
+          ),
+          up.await.pipe(Effect.andThen(look))
+        ],
+        { concurrency: 2 }
+      )
+      assert.strictEqual(result.code, 0)
+      assert.strictEqual(services.length, 1)
+      for (const document of [services, container]) assert.notInclude(JSON.stringify(document), "s3cret")
+      const { HostConfig, Mounts } = container
+      assert.deepStrictEqual([HostConfig.CapAdd ?? [], HostConfig.CapDrop], [[], ["ALL"]])
+      assert.deepStrictEqual([HostConfig.Privileged, HostConfig.ReadonlyRootfs], [false, true])
+      assert.deepStrictEqual(HostConfig.PortBindings ?? {}, {})
+      assert.strictEqual(HostConfig.LogConfig.Type, "json-file")
+      const places = Mounts.map(({ Destination }) => Destination).filter((place) => !place.startsWith("/run/secrets"))
+      assert.deepStrictEqual(places, ["/var/run/docker.sock"])
+    })
+  )
+
+  it.effect("docker run IMAGE task-exec: the image is its own helper, found by looking at itself", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const { Id } = yield* Effect.acquireRelease(
+        post(manager.socket, "/containers/create", Created, {
+          body: {
+            Image: process.env.TASK_EXEC_IMAGE,
+            Cmd: ["task-exec", web.remote.id, "sh", "-c", "hostname; exit 5"],
+            HostConfig: { Binds: ["/var/run/docker.sock:/var/run/docker.sock"] }
+          }
+        }),
+        (container) => Effect.orDie(remove(manager.socket, `/containers/${container.Id}?force=true`))
+      )
+      yield* request(manager.socket, "POST", `/containers/${Id}/start`)
+      const { StatusCode } = yield* post(manager.socket, `/containers/${Id}/wait`, Waited)
+      const log = yield* request(manager.socket, "GET", `/containers/${Id}/logs`, {
+        query: { stdout: "1", stderr: "1" }
+      })
+      assert.deepStrictEqual([StatusCode, log.subarray(8).toString()], [5, `${web.remote.containerId.slice(0, 12)}\n`])
+    })
+  )
+})
