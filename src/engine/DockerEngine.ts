@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Demux, DemuxError } from "./Demux.ts"
-import { type Endpoint, fromEnvironment } from "./Endpoint.ts"
+import { type Endpoint, type Endpoints, fromEnvironment } from "./Endpoint.ts"
 import {
   EngineError,
   type EngineFailure,
@@ -24,6 +24,7 @@ import {
 import * as Api from "./EngineSchemas.ts"
 import { makeEngineClient, type Request } from "./internal/EngineClient.ts"
 import { fromReadable } from "./internal/fromReadable.ts"
+import { overManagers } from "./internal/Managers.ts"
 import { twoWay } from "./internal/twoWay.ts"
 
 /** The engine's filters: by key, any of the values. Sent as they are: `{ service: ["web"], "desired-state": ["running"] }`. */
@@ -179,11 +180,23 @@ export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShap
   static readonly layerFor = (
     endpoint: Endpoint,
     options: DockerEngineOptions = {}
-  ): Layer.Layer<DockerEngine, InvalidEndpoint> => Layer.effect(DockerEngine, make(endpoint, options))
+  ): Layer.Layer<DockerEngine, InvalidEndpoint> => DockerEngine.layerForAny([endpoint], options)
 
-  /** The engine that the environment names: DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH. */
+  /**
+   * Any of these managers of one swarm: the next one is asked when one can't be reached. A request that may have been
+   * acted on is not sent a second time.
+   */
+  static readonly layerForAny = (
+    endpoints: Endpoints,
+    options: DockerEngineOptions = {}
+  ): Layer.Layer<DockerEngine, InvalidEndpoint> => Layer.effect(DockerEngine, make(endpoints, options))
+
+  /**
+   * The engine that the environment names: DOCKER_HOST (or several, with commas between), DOCKER_TLS_VERIFY,
+   * DOCKER_CERT_PATH.
+   */
   static readonly layer: Layer.Layer<DockerEngine, InvalidEndpoint | Config.ConfigError> = Layer.unwrap(
-    Effect.map(fromEnvironment(), (endpoint) => DockerEngine.layerFor(endpoint))
+    Effect.map(fromEnvironment(), (endpoints) => DockerEngine.layerForAny(endpoints))
   )
 }
 
@@ -193,10 +206,13 @@ const mebibyte = 1024 * 1024
 const segment = encodeURIComponent
 
 const make = Effect.fnUntraced(function* (
-  endpoint: Endpoint,
+  [first, ...others]: Endpoints,
   options: DockerEngineOptions
 ): Effect.fn.Return<DockerEngineShape, InvalidEndpoint, Scope.Scope> {
-  const client = yield* makeEngineClient(endpoint)
+  const client = overManagers([
+    yield* makeEngineClient(first),
+    ...(yield* Effect.forEach(others, (endpoint) => makeEngineClient(endpoint)))
+  ])
   const { host } = client
   const engine = { timeout: Duration.fromInputUnsafe(options.engineTimeout ?? "20 seconds") }
   const swarm = { timeout: Duration.fromInputUnsafe(options.swarmTimeout ?? "30 seconds") }

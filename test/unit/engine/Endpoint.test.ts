@@ -116,8 +116,26 @@ describe("Endpoint.parse", () => {
 })
 
 describe("Endpoint.fromEnvironment", () => {
-  const read = (env: Record<string, string>, host?: string) =>
+  const readAll = (env: Record<string, string>, host?: string) =>
     fromEnvironment(host).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
+  const read = (env: Record<string, string>, host?: string) =>
+    Effect.map(readAll(env, host), (endpoints) => {
+      assert.strictEqual(endpoints.length, 1)
+      return endpoints[0]
+    })
+
+  it.effect("takes a list of managers, and refuses a list with a mistake in it", () =>
+    Effect.gen(function* () {
+      const DOCKER_HOST = "unix:///a.sock,tcp://h:1, ssh://me@other"
+      assert.deepStrictEqual(yield* readAll({ DOCKER_HOST }), [
+        { _tag: "Unix", path: "/a.sock" },
+        { _tag: "Tcp", host: "h", port: 1, basePath: "" },
+        { _tag: "Ssh", host: "other", user: "me" }
+      ])
+      const error = yield* Effect.flip(readAll({ DOCKER_HOST: "tcp://h:1,pigeon://loft" }))
+      assert.strictEqual(error._tag, "InvalidEndpoint")
+    })
+  )
 
   it.effect("is the default socket when nothing is set", () =>
     Effect.gen(function* () {

@@ -1,0 +1,94 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import { EngineError, EngineUnreachable, type UnreachableReason } from "../../../src/engine/EngineErrors.ts"
+import type { EngineClient, RequestFailure } from "../../../src/engine/internal/EngineClient.ts"
+import { overManagers } from "../../../src/engine/internal/Managers.ts"
+
+const unreachable = (host: string, reason: UnreachableReason) =>
+  new EngineUnreachable({ host, operation: "ask", reason, detail: "gone" })
+
+/** A manager that notes that it was asked, and answers with its name or fails. */
+const manager = (host: string, asked: Array<string>, failure: () => RequestFailure | undefined): EngineClient => {
+  const answer = Effect.suspend(() => {
+    asked.push(host)
+    const error = failure()
+    return error === undefined ? Effect.succeed(Buffer.from(host)) : Effect.fail(error)
+  })
+  const unused = () => Effect.die("not in this test")
+  return {
+    host,
+    request: () => answer,
+    json: () => unused,
+    stream: unused,
+    hijack: unused,
+    broken: () => () => unreachable(host, "Lost"),
+    noAnswer: () => unreachable(host, "Timeout")
+  }
+}
+
+const request = (method: "GET" | "POST") => ({ operation: "ask", method, path: "/", timeout: Duration.seconds(1) })
+const ask = (client: EngineClient, method: "GET" | "POST") => Effect.map(client.request(request(method)), String)
+
+describe("Managers", () => {
+  it.effect("the next one is asked when one can't be reached, and stays the first to be asked", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const client = overManagers([
+        manager("a", asked, () => unreachable("a", "Refused")),
+        manager("b", asked, () => undefined)
+      ])
+      assert.strictEqual(yield* ask(client, "POST"), "b")
+      assert.strictEqual(yield* ask(client, "POST"), "b")
+      assert.deepStrictEqual(asked, ["a", "b", "b"])
+      assert.strictEqual(client.host, "a,b")
+    })
+  )
+
+  it.effect("what may have been acted on is not sent a second time; what only reads is", () =>
+    Effect.gen(function* () {
+      for (const reason of ["Timeout", "Lost"] as const) {
+        const asked: Array<string> = []
+        const client = overManagers([
+          manager("a", asked, () => unreachable("a", reason)),
+          manager("b", asked, () => undefined)
+        ])
+        assert.strictEqual((yield* Effect.flip(ask(client, "POST")))._tag, "EngineUnreachable")
+        assert.deepStrictEqual(asked, ["a"])
+        assert.strictEqual(yield* ask(client, "GET"), "b")
+      }
+    })
+  )
+
+  it.effect("when none can be reached, the last one's error is told, and each was asked once", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const client = overManagers([
+        manager("a", asked, () => unreachable("a", "NoSocket")),
+        manager("b", asked, () => unreachable("b", "Refused"))
+      ])
+      const error = yield* Effect.flip(ask(client, "GET"))
+      assert(error._tag === "EngineUnreachable")
+      assert.strictEqual(error.host, "b")
+      assert.deepStrictEqual(asked, ["a", "b"])
+    })
+  )
+
+  it.effect("a swarm without a leader is waited for, 30 seconds at most", () =>
+    Effect.gen(function* () {
+      let left = 10
+      const text = "The swarm does not have a leader. It's possible that too few managers are online."
+      const noLeader = new EngineError({ host: "a", operation: "ask", status: 500, text })
+      const client = overManagers([manager("a", [], () => (left-- > 0 ? noLeader : undefined))])
+      const patient = yield* Effect.forkChild(ask(client, "POST"))
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(yield* Fiber.join(patient), "a")
+      left = Number.POSITIVE_INFINITY
+      const hopeless = yield* Effect.forkChild(Effect.flip(ask(client, "POST")))
+      yield* TestClock.adjust("40 seconds")
+      assert.strictEqual(yield* Fiber.join(hopeless), noLeader)
+    })
+  )
+})
