@@ -1,8 +1,11 @@
+import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
+import { run } from "../cluster/Command.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, taskExec, Web } from "./Harness.ts"
 
@@ -86,5 +89,31 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "60 seconds" })
       })
       assert.deepStrictEqual([StatusCode, log.subarray(8).toString()], [5, `${web.remote.containerId.slice(0, 12)}\n`])
     })
+  )
+
+  it.effect("a target without a shell or any tool: its command is ended all the same", () =>
+    Effect.gen(function* () {
+      const cluster = yield* SwarmCluster
+      const { manager, nodes, registry } = cluster
+      const bare = `${registry}/bare:1`
+      // Nothing but busybox under the name of one applet: that is all that it does then.
+      const tar = join(cluster.dir, "bare.tar")
+      yield* run("tar", ["--create", `--file=${tar}`, "--directory=/bin", "--transform=s/busybox/sleep/", "busybox"])
+      yield* cluster.importImage(bare, tar)
+      yield* cluster.push(manager, bare)
+      const worker = nodes.find(({ role }) => role === "worker")
+      for (const node of [manager, worker]) {
+        const name = `bare-${node?.name}`
+        yield* service(manager.socket, { name, image: bare, command: ["/sleep", "100000"], node: node?.name ?? "" })
+        yield* waitRunning(manager.socket, name, 1)
+        assert.strictEqual((yield* taskExec([name, "/sleep", "0.1"])).code, 0)
+        const late = yield* taskExec(["--timeout", "1", "--grace", "1", name, "/sleep", "4321"])
+        assert.deepStrictEqual(
+          [late.code, late.stderr],
+          [124, "task-exec: timed out after 1 s; the command and everything it started were killed\n"]
+        )
+        assert.strictEqual((yield* taskExec([name, "sh", "-c", "true"])).code, 126)
+      }
+    }).pipe(Effect.scoped)
   )
 })
