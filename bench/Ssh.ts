@@ -7,10 +7,10 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { run } from "../test/cluster/Command.ts"
+import { findProgram, PackagesMissing } from "../test/cluster/Packages.ts"
 import { pollUntil } from "../test/cluster/Poll.ts"
 import type { ClusterNode } from "../test/cluster/SwarmCluster.ts"
 import { startGroup } from "./ProcessGroup.ts"
-import { findProgram, ToolMissing } from "./Tools.ts"
 
 /** The SSH daemon does not take connections. */
 export class SshNotReady extends Schema.TaggedError<SshNotReady>()("SshNotReady", {
@@ -99,7 +99,7 @@ const startDaemon = (dir: string, node: ClusterNode, sshd: string) =>
 /** Opens the way; it is closed with the scope. `dir` is for its files. */
 export const openSsh = Effect.fn("Ssh.open")(function* (dir: string, node: ClusterNode) {
   const [ssh, sshd] = [findProgram("ssh"), findProgram("sshd")]
-  if (ssh === undefined || sshd === undefined) return yield* new ToolMissing({ tools: ["ssh and sshd"] })
+  if (ssh === undefined || sshd === undefined) return yield* new PackagesMissing({ packages: ["ssh and sshd"] })
   yield* prepare(dir, node, ssh)
   yield* startDaemon(dir, node, sshd)
   const client = join(dir, "bin", "ssh")

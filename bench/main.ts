@@ -12,6 +12,7 @@ import * as References from "effect/References"
 import { runMain } from "../adapters/RunMain.ts"
 import { checkMachine } from "../test/cluster/Install.ts"
 import { newerEngine } from "../test/cluster/NewerEngine.ts"
+import { searchPath } from "../test/cluster/Packages.ts"
 import { SwarmCluster } from "../test/cluster/SwarmCluster.ts"
 import { describeMachine, loadNow } from "./Machine.ts"
 import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
@@ -19,7 +20,7 @@ import { resultsFile, table, writeResults } from "./Report.ts"
 import { openSsh } from "./Ssh.ts"
 import { makeStage } from "./Stage.ts"
 import { checkBuilt, localSuite, outputSuite, remoteSuite } from "./Suites.ts"
-import { installTools, searchPath } from "./Tools.ts"
+import { installTools } from "./Tools.ts"
 
 const temporaryFolder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-bench-"))),
