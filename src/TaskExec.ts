@@ -146,7 +146,7 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   )
   const spec = makeSpec(owner.runId, task, checked)
   const place = { image, node: task.node, task: task.name, placementTimeout }
-  const { end, events } = route === "local" ? execHere(spec, image, owner) : yield* execThere(place, spec, owner)
+  const { end, events } = yield* route === "local" ? execHere(spec, image, owner) : execThere(place, spec, owner)
   // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
@@ -191,16 +191,20 @@ interface Underway {
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
 }
 
-/** Route `local`: the Executor runs right here. */
-const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership): Underway => {
-  const killer = ProcessKiller.layer({ image, owner })
-  return {
-    events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
-      Stream.provide(Executor.layer.pipe(Layer.provide(killer)))
-    ),
-    end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
-  }
-}
+/** Route `local`: the Executor runs right here. Of several managers only the one that answered knows the container. */
+const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership) =>
+  Effect.map(
+    DockerEngine.use(({ alone }) => alone),
+    (engine): Underway => {
+      const killer = ProcessKiller.layer({ image, owner }).pipe(Layer.provideMerge(Layer.succeed(DockerEngine, engine)))
+      return {
+        events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
+          Stream.provide(Executor.layer.pipe(Layer.provide(killer)))
+        ),
+        end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
+      }
+    }
+  )
 
 /** Route `helper`. */
 const execThere = (

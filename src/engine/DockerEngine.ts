@@ -24,7 +24,7 @@ import {
 import * as Api from "./EngineSchemas.ts"
 import { makeEngineClient, type Request } from "./internal/EngineClient.ts"
 import { fromReadable } from "./internal/fromReadable.ts"
-import { overManagers } from "./internal/Managers.ts"
+import { type ManagersClient, overManagers } from "./internal/Managers.ts"
 import { twoWay } from "./internal/twoWay.ts"
 
 /** The engine's filters: by key, any of the values. Sent as they are: `{ service: ["web"], "desired-state": ["running"] }`. */
@@ -73,6 +73,11 @@ export interface ContainerLogs {
 export interface DockerEngineShape {
   /** Whom we talk to, for messages: `unix:///var/run/docker.sock`, `ssh://user@host`. Never holds a password. */
   readonly host: string
+  /**
+   * The engine that answered last, and it alone: for what only one engine knows, its containers and execs, where another
+   * manager would say that there is no such thing.
+   */
+  readonly alone: Effect.Effect<DockerEngineShape>
   readonly info: Effect.Effect<Api.Info, EngineFailure>
   readonly version: Effect.Effect<Api.EngineVersion, EngineFailure>
 
@@ -209,10 +214,16 @@ const make = Effect.fnUntraced(function* (
   [first, ...others]: Endpoints,
   options: DockerEngineOptions
 ): Effect.fn.Return<DockerEngineShape, InvalidEndpoint, Scope.Scope> {
-  const client = overManagers([
-    yield* makeEngineClient(first),
-    ...(yield* Effect.forEach(others, (endpoint) => makeEngineClient(endpoint)))
-  ])
+  return shapeOf(
+    overManagers([
+      yield* makeEngineClient(first),
+      ...(yield* Effect.forEach(others, (endpoint) => makeEngineClient(endpoint)))
+    ]),
+    options
+  )
+})
+
+const shapeOf = (client: ManagersClient, options: DockerEngineOptions): DockerEngineShape => {
   const { host } = client
   const engine = { timeout: Duration.fromInputUnsafe(options.engineTimeout ?? "20 seconds") }
   const swarm = { timeout: Duration.fromInputUnsafe(options.swarmTimeout ?? "30 seconds") }
@@ -260,6 +271,7 @@ const make = Effect.fnUntraced(function* (
 
   return {
     host,
+    alone: Effect.sync(() => shapeOf(overManagers([client.current()]), options)),
     info,
     version: engineVersion({ ...engine, operation: "tell its version", method: "GET", path: "/version" }).pipe(
       ofEngine
@@ -558,7 +570,7 @@ const make = Effect.fnUntraced(function* (
         })
         .pipe(Effect.asVoid, ofEngine)
   }
-})
+}
 
 /** Questions to the engine alone are not refused for want of a swarm; should one be, its text is all there is to say. */
 const ofEngine = <A, R>(effect: Effect.Effect<A, SwarmFailure, R>): Effect.Effect<A, EngineFailure, R> =>

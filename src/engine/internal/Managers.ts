@@ -21,8 +21,13 @@ const leaderPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ durati
 const leaderless = (error: RequestFailure): boolean =>
   error._tag === "EngineError" && /does not have a leader|no elected cluster leader/i.test(error.text)
 
+/** A client over several, and the one of them that answered last. */
+export interface ManagersClient extends EngineClient {
+  readonly current: () => EngineClient
+}
+
 /** The client over these. The one that answered last is asked first. */
-export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<EngineClient>]): EngineClient => {
+export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<EngineClient>]): ManagersClient => {
   let current = clients[0]
   const after = (client: EngineClient): EngineClient =>
     clients[(clients.indexOf(client) + 1) % clients.length] ?? clients[0]
@@ -53,6 +58,7 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
   }
 
   return {
+    current: () => current,
     host: clients.map(({ host }) => host).join(","),
     request: (request) => ask(request, (client) => client.request(request)),
     json: (schema) => {
