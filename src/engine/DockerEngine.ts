@@ -145,6 +145,9 @@ export interface DockerEngineShape {
   /** `signal`: "TERM", "SIGKILL", "9". */
   readonly killContainer: (id: string, signal: string) => Effect.Effect<void, EngineFailure>
 
+  /** What the engine still knows of what happened, oldest first: it keeps the last 256 events. */
+  readonly pastEvents: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Event>, EngineFailure>
+
   /** By tag, digest or ID. */
   readonly inspectImage: (ref: string) => Effect.Effect<Api.Image, EngineFailure>
 
@@ -206,6 +209,14 @@ export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShap
 }
 
 const mebibyte = 1024 * 1024
+
+/** A time of the engine's, RFC 3339 with nanoseconds, as its questions about events want it: `SECONDS.NANOSECONDS`. */
+const unixTime = (time: string): string => {
+  const nanos = (/\.(\d{1,9})/.exec(time)?.[1] ?? "").padEnd(9, "0")
+  return `${Math.floor(Date.parse(time) / 1000)}.${nanos}`
+}
+
+const decodeEvents = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Api.Event)))
 
 /** One segment of a path: what is in a name stays in the name. */
 const segment = encodeURIComponent
@@ -479,6 +490,22 @@ const shapeOf = (client: ManagersClient, options: DockerEngineOptions): DockerEn
           query: { signal }
         })
         .pipe(Effect.asVoid, ofEngine),
+
+    pastEvents: (filters) =>
+      Effect.gen(function* () {
+        const operation = "list past events"
+        // Up to now by the engine's own clock; to a later time it would wait.
+        const query = { since: 1, until: unixTime((yield* info).SystemTime), filters }
+        const lines = yield* client
+          .request({ ...engine, operation, method: "GET", path: "/events", query })
+          .pipe(ofEngine)
+        return yield* decodeEvents(
+          lines
+            .toString("utf8")
+            .split("\n")
+            .filter((line) => line !== "")
+        ).pipe(Effect.mapError(({ message }) => new UnexpectedReply({ host, operation, detail: message })))
+      }),
 
     inspectImage: (ref) =>
       image({

@@ -345,6 +345,14 @@ export const ExecInspect = Schema.Struct({
 })
 export type ExecInspect = typeof ExecInspect.Type
 
+/** One line of `GET /events`. */
+export const Event = Schema.Struct({
+  /** "start", "exec_die", …; some carry more behind a colon. */
+  Action: Text,
+  Actor: Schema.Struct({ ID: Text, Attributes: Labels })
+})
+export type Event = typeof Event.Type
+
 /** `POST /services/create`. */
 export const ServiceCreated = Schema.Struct({
   ID: Schema.String,

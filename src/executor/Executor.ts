@@ -44,6 +44,8 @@ const silence = 3000
 const lastOutput = 3000
 /** How long after its processes' end the engine may take to call a container stopped. */
 const containerEnd = "1 second"
+/** The exit code with which engines say that a command did not start, and other things too. */
+const notStartedCode = 126
 /** Bytes of an engine's complaint that are kept. */
 const complaintBytes = 4096
 
@@ -262,21 +264,38 @@ const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake
   }
 })
 
+/** The event of an exec's end has the code that the runtime reported. It comes a moment after the stream's end. */
+const isProven = (engine: Engine, container: string, execId: string) =>
+  engine.pastEvents({ container: [container], event: ["exec_die"] }).pipe(
+    Effect.map((events) =>
+      events.some(
+        ({ Actor }) => Actor.Attributes.execID === execId && Actor.Attributes.exitCode === String(notStartedCode)
+      )
+    ),
+    Effect.repeat({
+      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "2 seconds" })),
+      until: (proven) => proven
+    })
+  )
+
 const isGone = (error: EngineFailure): boolean => isNotFound(error) || isConflict(error)
 
-/** The exit code, once the engine says that the command ended; the stream's end alone proves nothing. */
+/**
+ * The exit code, once the engine says that the command ended; the stream's end alone proves nothing. The engine marks an
+ * exec as ended before it closes its stream, and keeps the stream open as long as the command runs, even if the command
+ * closed its outputs (asked of 20.10 and 28.5): a stream that is over while the command runs was cut, and output is lost.
+ */
 const awaitExit = Effect.fnUntraced(function* (engine: Engine, execId: string, spec: ExecSpec) {
   const { container } = spec
   const stopped = new ContainerStopped({ container })
-  const exec = yield* engine.inspectExec(execId).pipe(
-    // A command may close its output and go on, so this has no bound but the run's own.
-    Effect.repeat({
-      schedule: Schedule.min([Schedule.exponential("10 millis", 1.5), Schedule.spaced("500 millis")]),
-      until: (state) => !state.Running
-    }),
-    // The engine forgets the exec with its container.
-    Effect.mapError((error): ExecutorError => (isGone(error) ? stopped : error))
-  )
+  const cut = new OutcomeUnknown({ detail: "the connection to the engine was cut while the command ran" })
+  // The engine forgets the exec with its container.
+  const exec = yield* engine
+    .inspectExec(execId)
+    .pipe(Effect.mapError((error): ExecutorError => (isGone(error) ? stopped : error)))
+  if (exec.Running) return yield* cut
+  // An engine that can't get rid of a command's output calls it ended with 126, though it goes on.
+  if (exec.ExitCode === notStartedCode && !(yield* isProven(engine, container, execId))) return yield* cut
   // A KILL comes from inside as well as from the container's end, which the engine may report a moment later: only in
   // the latter case the command was cut off.
   if (exec.ExitCode === null || exec.ExitCode === 137) {

@@ -177,6 +177,39 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "60 seconds" })
     120_000
   )
 
+  it.effect("the connection of a running command is cut: unknown, never its success, and the command is ended", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const { containerId } = web.local
+      // Silent at the cut, and writing at the cut: the engine takes notice of it at different times.
+      const scripts = [
+        "echo up; sleep 1; echo lost; sleep 1",
+        "echo up; i=0; while [ $i -lt 100 ]; do echo line; sleep 0.02; i=$((i+1)); done"
+      ]
+      for (const script of scripts) {
+        const proxy = yield* engineProxy(manager.socket)
+        let cut = false
+        const result = yield* program("task-exec.cjs", ["--grace", "1", web.target(web.local), "sh", "-c", script], {
+          env: { DOCKER_HOST: proxy.dockerHost },
+          onOutput: (output) => {
+            if (!cut && output.startsWith("up\n")) {
+              cut = true
+              proxy.cutAll()
+            }
+          }
+        })
+        assert.strictEqual(result.code, 125, describe(result))
+        assert.match(
+          result.stderr,
+          /^task-exec: (the outcome of the command is unknown|no connection to the Docker engine).*\n$/
+        )
+        const alive = yield* execIn(manager.socket, containerId, ["sh", "-c", "ps | grep -c '[e]cho up'"])
+        assert.strictEqual(alive.stdout, "0\n")
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.effect(
     "what can't be removed is named, with the command that removes it",
     () =>
