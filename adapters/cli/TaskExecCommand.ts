@@ -2,10 +2,7 @@
 import { constants } from "node:os"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
-import * as References from "effect/References"
 import * as Stream from "effect/Stream"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
@@ -13,6 +10,7 @@ import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
+import { stderrLogger } from "../StderrLogger.ts"
 import { help, type Invocation, parseInvocation, type UsageError } from "./Args.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 
@@ -90,7 +88,7 @@ const exec = Effect.fnUntraced(function* (
             (error._tag === "ConfigError" || error._tag === "InvalidEndpoint" ? exitCodes.usage : exitCodeOf(error))
         )
     ),
-    Effect.provide(logging(program, { debug, quiet }))
+    Effect.provide(stderrLogger(program, debug ? "Debug" : quiet ? "None" : "Warn"))
   )
 })
 
@@ -122,15 +120,3 @@ const describe = (event: TaskExecEvent & { readonly _tag: "Resolved" | "Started"
   event._tag === "Resolved"
     ? `task ${event.task.name} (${event.task.id}) on node ${event.task.node.hostname}, route ${event.route}`
     : `${event._tag.toLowerCase()} as exec ${event.execId}`
-
-/** Warnings and, if asked for, every step on stderr: stdout belongs to the command. */
-const logging = (program: string, { debug, quiet }: { readonly debug: boolean; readonly quiet: boolean }) =>
-  Layer.mergeAll(
-    Logger.layer([
-      Logger.make(({ message }) => {
-        const text = Array.isArray(message) ? message.map(String).join(" ") : String(message)
-        process.stderr.write(`${program}: ${text}\n`)
-      })
-    ]),
-    Layer.succeed(References.MinimumLogLevel, debug ? "Debug" : quiet ? "None" : "Warn")
-  )

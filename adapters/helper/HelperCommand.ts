@@ -18,6 +18,7 @@ import { RemoteError } from "../../src/route/Remote.ts"
 import { version } from "../../src/Version.ts"
 import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
 import { writeText } from "../Output.ts"
+import { stderrLogger } from "../StderrLogger.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 const encodeError = Schema.encodeSync(RemoteError)
@@ -52,6 +53,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   return 0
 }).pipe(
   Effect.provide(DockerEngine.layer),
+  Effect.provide(stderrLogger("helper", "Warn")),
   Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `helper: ${error.message}\n`)), 1))
 )
 

@@ -136,7 +136,7 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
   // Only a helper that failed and never said a word is known not to have run anything.
   const missingEnd = Effect.gen(function* () {
     if (received.isComplete()) return
-    const detail = [lastWords, received.noise()].filter((text) => text !== "").join("; ")
+    const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
     if (!greeted && lastWords.startsWith("failed")) {
       return yield* new HelperFailed({ node, image: options.image, detail })
     }

@@ -18,7 +18,10 @@ export class FrameReader {
   accepted = 0
   /** Whether, since the last {@link reopened}, a frame was missing: the log is to be read again. */
   gap = false
-  /** What else was in the log: the sender's standard error, and lines that are no frames; the last 4 KiB. */
+  /**
+   * What else was in the log, since the last {@link reopened}: the sender's standard error, the manager's complaints, and
+   * lines that are no frames; the last 4 KiB.
+   */
   noise = ""
 
   private origin: number | undefined
@@ -32,6 +35,18 @@ export class FrameReader {
     this.rest = ""
     this.decoder = new TextDecoder()
     this.gap = false
+    this.noise = ""
+  }
+
+  /** Whether the manager could not read the log to its end: it says so on the log's standard error. */
+  get interrupted(): boolean {
+    return /^error grabbing logs/im.test(this.noise)
+  }
+
+  /** The last of the {@link noise}, on one line. */
+  get lastWords(): string {
+    const lines = this.noise.split("\n").map((line) => line.trim())
+    return (lines.findLast((line) => line !== "") ?? "").slice(0, 300)
   }
 
   /** The frames that became complete with this chunk, each once and in order. Throws `DemuxError`. */

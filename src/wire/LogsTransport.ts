@@ -25,6 +25,8 @@ const lastLines = 300
 const finalReads = 3
 /** Readings in a row without a new frame. */
 const maxFruitless = 60
+/** The same for a log that the managers can't read just now, a second apart. */
+const interruptedReads = 20
 /** How long a log that is read to its end may be silent. */
 const silence = 10_000
 
@@ -44,8 +46,8 @@ export interface Received<E> {
   readonly frames: Stream.Stream<Frame, E>
   /** The end record was seen. */
   readonly isComplete: () => boolean
-  /** What else was in the log: the sender's last words. */
-  readonly noise: () => string
+  /** The last that was in the log beside frames, on one line. */
+  readonly lastWords: () => string
 }
 
 const sizeOf = (frame: Frame): number => (frame._tag === "Stdout" || frame._tag === "Stderr" ? frame.data.length : 0)
@@ -128,9 +130,10 @@ export const receive = Effect.fnUntraced(function* <E>(
 
   const everything = Effect.gen(function* () {
     yield* Effect.raceFirst(live, afterEnd)
-    for (let tries = 0; !reader.complete && tries < finalReads; tries++) {
+    // Managers that are between two leaders can't read a log, and say so in it.
+    for (let tries = 0; !reader.complete && tries < (reader.interrupted ? interruptedReads : finalReads); tries++) {
       yield* read(false).pipe(Effect.raceFirst(idle(silence)))
-      if (!reader.complete) yield* Effect.sleep(lastLines)
+      if (!reader.complete) yield* Effect.sleep(reader.interrupted ? 1000 : lastLines)
     }
   })
 
@@ -149,6 +152,6 @@ export const receive = Effect.fnUntraced(function* <E>(
       })
     ),
     isComplete: () => reader.complete,
-    noise: () => reader.noise.trim()
+    lastWords: () => reader.lastWords
   }
 })

@@ -1,0 +1,127 @@
+/** What must be true after a run, whatever happened in it. */
+import type { CallerEnd } from "./Caller.ts"
+import { digest, type FaultName, outputOf, type Plan } from "./Plan.ts"
+
+/** How long a run's processes may outlive its timeout and grace period, in milliseconds. */
+export const processSlack = 20_000
+/** How long the caller may outlive its timeout and grace period, in milliseconds. */
+export const callerSlack = 120_000
+
+/** What was seen of a run. Times are in milliseconds. */
+export interface Observation {
+  readonly plan: Plan
+  /** How the caller ended; undefined if it did not in time. */
+  readonly end: CallerEnd | undefined
+  /** From the caller's start to its end. */
+  readonly took: number
+  readonly stdout: Buffer
+  readonly stderr: string
+  /** From the first sight of a process of the run to the last one. */
+  readonly processesLived: number
+  /** Processes that were still there when their time was up, in words. */
+  readonly lingering: ReadonlyArray<string>
+  /** Processes that were there when the caller had just ended, in words. */
+  readonly atCallersEnd: ReadonlyArray<string>
+  /** What the command wrote down; undefined if it can't be read. */
+  readonly record: ReadonlyArray<string> | undefined
+  /** Services and secrets that were there after the caller's end. */
+  readonly leftByCaller: ReadonlyArray<{ readonly kind: string; readonly name: string }>
+  /** What the sweep did not remove, in words. */
+  readonly leftBySweep: ReadonlyArray<string>
+}
+
+/** A promise that was broken. */
+export interface Violation {
+  readonly check: "at most once" | "ended" | "nothing left" | "proof" | "clear end"
+  readonly detail: string
+}
+
+const happened = ({ faults }: Plan, ...names: ReadonlyArray<FaultName>) =>
+  faults.some(({ name }) => names.includes(name))
+
+/** The exit codes that this run may have. */
+const allowedCodes = (plan: Plan): ReadonlyArray<number> => [
+  plan.exitCode,
+  124,
+  125,
+  // The command's own, when the signal that was passed on ended it, or KILL after the grace period.
+  ...(happened(plan, "caller-int") ? [130, 137] : []),
+  ...(happened(plan, "caller-term") ? [143, 137] : [])
+]
+
+const lastLine = /(?:^|\n)task-exec: [^\n]+\n$/
+
+const checkOnce = ({ plan, record }: Observation): ReadonlyArray<string> => {
+  if (record === undefined) return []
+  const starts = record.filter((line) => line === `start ${plan.number}`).length
+  return starts <= 1 ? [] : [`the command was started ${starts} times`]
+}
+
+const checkEnded = (seen: Observation): ReadonlyArray<string> => {
+  const { plan, record } = seen
+  // Nobody is left to end it: the caller and the helper were both killed.
+  if (happened(plan, "caller-kill") && happened(plan, "helper-kill")) return []
+  const bound = plan.timeout + plan.grace + processSlack
+  const ended = record?.includes(`end ${plan.number}`) ?? false
+  const late =
+    seen.lingering.length === 0 || ended
+      ? []
+      : [`alive ${seen.processesLived} ms after the start (at most ${bound}): ${seen.lingering.join(", ")}`]
+  const early =
+    seen.end?.code === 124 && seen.atCallersEnd.length > 0
+      ? [`exit code 124 says that the command was killed; alive then: ${seen.atCallersEnd.join(", ")}`]
+      : []
+  return [...late, ...early]
+}
+
+const checkNothingLeft = (seen: Observation): ReadonlyArray<string> => {
+  const killed = seen.end === undefined || seen.end.signal === "SIGKILL"
+  const unsaid = killed ? [] : seen.leftByCaller.filter(({ name }) => !seen.stderr.includes(name))
+  return [
+    ...unsaid.map(({ kind, name }) => `${kind} ${name} is left after the caller's end, which does not say so`),
+    ...seen.leftBySweep.map((item) => `left after the sweep: ${item}`)
+  ]
+}
+
+const checkProof = ({ end, plan, record, stdout }: Observation): ReadonlyArray<string> => {
+  const expected = outputOf(plan)
+  const arrived = `${stdout.length} bytes, ${digest(stdout)}`
+  const prefix = stdout.equals(expected.subarray(0, stdout.length)) ? [] : [`the output is another one: ${arrived}`]
+  if (end?.code !== plan.exitCode) return prefix
+  const whole = stdout.length === expected.length ? [] : [`exit code ${end.code} with ${arrived} of ${expected.length}`]
+  const proven =
+    record === undefined || record.includes(`end ${plan.number}`)
+      ? []
+      : [`exit code ${end.code}, but the command did not come to its end`]
+  return [...prefix, ...whole, ...proven]
+}
+
+const checkClearEnd = ({ end, plan, stderr, took }: Observation): ReadonlyArray<string> => {
+  if (end === undefined) return [`the caller had not ended after ${took} ms`]
+  const { code, signal } = end
+  if (signal !== null) {
+    return signal === "SIGKILL" && happened(plan, "caller-kill") ? [] : [`the caller was ended by ${signal}`]
+  }
+  const problems: Array<string> = []
+  if (code === null || !allowedCodes(plan).includes(code)) problems.push(`exit code ${code}`)
+  if ((code === 124 || code === 125) && !lastLine.test(stderr)) problems.push(`exit code ${code} without a clear line`)
+  const strange = stderr.split("\n").filter((line) => line !== "" && !line.startsWith("task-exec: "))
+  if (strange.length > 0) problems.push(`lines on stderr that are none of ours: ${strange.slice(0, 3).join(" | ")}`)
+  if (/internal error|\n\s+at /.test(stderr)) problems.push("an internal error")
+  if (code === 124 && took < plan.timeout) problems.push(`exit code 124 after ${took} ms, before the timeout`)
+  if (code === 0 && lastLine.test(stderr) && !/left behind|may still|SIG/.test(stderr))
+    problems.push("exit code 0 with a line on stderr")
+  return problems
+}
+
+/** The promises that the run broke. */
+export const violationsOf = (seen: Observation): ReadonlyArray<Violation> => {
+  const of = (check: Violation["check"], details: ReadonlyArray<string>) => details.map((detail) => ({ check, detail }))
+  return [
+    ...of("at most once", checkOnce(seen)),
+    ...of("ended", checkEnded(seen)),
+    ...of("nothing left", checkNothingLeft(seen)),
+    ...of("proof", checkProof(seen)),
+    ...of("clear end", checkClearEnd(seen))
+  ]
+}

@@ -1,0 +1,151 @@
+/** What one run does, drawn from the seed and its number alone, so that it can be done again. */
+
+import { createHash } from "node:crypto"
+import { type Dice, makeDice } from "./Dice.ts"
+
+/** What can happen to a run. */
+export const faultNames = [
+  "none",
+  "caller-kill",
+  "caller-int",
+  "caller-term",
+  "helper-kill",
+  "helper-remove",
+  "engine-restart",
+  "leader-kill",
+  "link-down",
+  "container-kill",
+  "node-drain",
+  "socket-cut",
+  "socket-slow"
+] as const
+
+/** What can happen to a run. */
+export type FaultName = (typeof faultNames)[number]
+
+/** One thing that happens. */
+export interface Fault {
+  readonly name: FaultName
+  /** Milliseconds after the caller's start. */
+  readonly at: number
+  /** Milliseconds until it is over, where it lasts. */
+  readonly lasting: number
+  /** The engine is killed, not asked to end. */
+  readonly hard: boolean
+}
+
+/** What one run does. */
+export interface Plan {
+  readonly seed: number
+  readonly number: number
+  readonly route: "local" | "helper"
+  /** Name of the node whose task is the target. */
+  readonly target: string
+  /** Name of the manager whose engine the caller talks to. */
+  readonly manager: string
+  /** Milliseconds. */
+  readonly timeout: number
+  /** Milliseconds. */
+  readonly grace: number
+  /** Seconds that the command sleeps. */
+  readonly length: number
+  /** Bytes of output before and after that. */
+  readonly output: readonly [before: number, after: number]
+  readonly ignoresTerm: boolean
+  /** It starts a process in a session of its own, which ends only when the command came to its end. */
+  readonly setsid: boolean
+  /** What the command ends with when nothing happens to it. */
+  readonly exitCode: number
+  readonly faults: ReadonlyArray<Fault>
+}
+
+/** The managers, of which the first has a target too. */
+export const managers = ["node-1", "node-2", "node-3"] as const
+/** The other nodes with a target. */
+export const workers = ["node-4", "node-5", "node-6"] as const
+
+const drawFault = (dice: Dice, length: number): Fault => ({
+  name: dice.pick(faultNames),
+  at: Math.round(dice.between(0, 1000 * (length + 1.5))),
+  lasting: Math.round(dice.between(1000, 10_000)),
+  hard: dice.chance(0.5)
+})
+
+/** Seconds that a command sleeps which is not to come to its end. */
+const forever = 1000
+
+/** Draws the run. `only` replaces its (first) fault and leaves the rest as it is. */
+export const drawPlan = (seed: number, number: number, only: FaultName | undefined): Plan => {
+  const dice = makeDice(`${seed}/${number}`)
+  const local = dice.chance(0.3)
+  const toManager = dice.chance(0.15)
+  const worker = dice.pick(workers)
+  const anyManager = dice.pick(managers)
+  const otherManager = dice.pick(["node-2", "node-3"])
+  const timeout = dice.chance(0.15) ? dice.between(1000, 3000) : dice.between(3000, 8000)
+  const grace = dice.between(1000, 2000)
+  const usual = dice.chance(0.1) ? 0 : dice.between(0, 4)
+  const hangs = dice.chance(0.25)
+  const output = dice.chance(0.3) ? 0 : dice.whole(0, 2 * 1024 * 1024)
+  const before = Math.round(output * dice.next())
+  const ignoresTerm = dice.chance(0.2)
+  const setsid = dice.chance(0.3)
+  const exitCode = dice.chance(0.75) ? 0 : dice.whole(1, 99)
+  const two = dice.chance(0.1)
+  const first = drawFault(dice, usual)
+  const second = drawFault(dice, usual)
+  const drawn = two && second.name !== first.name ? [first, second] : [first]
+  const faults = only === undefined ? drawn : [{ ...first, name: only }]
+  // There is no helper on the other route.
+  const needsHelper = faults.some(({ name }) => name.startsWith("helper-"))
+  const route = local && !needsHelper ? "local" : "helper"
+  return {
+    seed,
+    number,
+    route,
+    target: route === "local" || toManager ? "node-1" : worker,
+    manager: route === "local" ? "node-1" : toManager ? otherManager : anyManager,
+    timeout: Math.round(timeout),
+    grace: Math.round(grace),
+    length: hangs ? forever : Math.round(usual * 10) / 10,
+    output: [before, output - before],
+    ignoresTerm,
+    setsid,
+    exitCode,
+    faults
+  }
+}
+
+/** The faults of a run as one word. */
+export const faultsOf = ({ faults }: Plan): string => faults.map(({ name }) => name).join("+")
+
+/** Folder, kept by a volume of each node, in which commands write down that they ran. */
+export const recordFolder = "/chaos"
+
+/** The line of which a command's output consists. */
+const line = ({ seed, number }: Plan) => `run ${number} of seed ${seed}, and some more text to have a longer line`
+
+/** What the shell in the target is told. `record` is the file in which it writes that it started and ended. */
+export const scriptOf = (plan: Plan, record: string): string => {
+  const write = (bytes: number) => (bytes === 0 ? "" : `yes '${line(plan)}' | head -c ${bytes}`)
+  const child = `until grep -q end ${record}; do sleep 0.3; done`
+  return [
+    `echo 'start ${plan.number}' >> ${record}`,
+    plan.ignoresTerm ? "trap '' TERM" : "",
+    plan.setsid ? `{ setsid sh -c '${child}' </dev/null >/dev/null 2>&1 & }` : "",
+    write(plan.output[0]),
+    `sleep ${plan.length}`,
+    write(plan.output[1]),
+    `echo 'end ${plan.number}' >> ${record}`,
+    `exit ${plan.exitCode}`
+  ]
+    .filter((part) => part !== "")
+    .join("; ")
+}
+
+/** All of the command's output, when nothing happens to it. */
+export const outputOf = (plan: Plan): Buffer =>
+  Buffer.concat(plan.output.map((bytes) => Buffer.alloc(bytes, `${line(plan)}\n`)))
+
+/** SHA-256, the beginning of it. */
+export const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex").slice(0, 16)

@@ -1,0 +1,77 @@
+/** What is printed. */
+import { type FaultName, faultNames, faultsOf, type Plan } from "./Plan.ts"
+import type { RunReport } from "./Run.ts"
+
+const describe = (plan: Plan): string => {
+  const what = [
+    `timeout ${plan.timeout} ms`,
+    `grace ${plan.grace} ms`,
+    `sleeps ${plan.length} s`,
+    `output ${plan.output.join("+")} bytes`,
+    ...(plan.ignoresTerm ? ["ignores TERM"] : []),
+    ...(plan.setsid ? ["child in a session of its own"] : [])
+  ]
+  const faults = plan.faults.map(
+    ({ at, hard, lasting, name }) => `${name} at ${at} ms (${lasting} ms, ${hard ? "hard" : "soft"})`
+  )
+  return `${what.join(", ")}; ${faults.join("; ")}`
+}
+
+/** One line for a run. */
+export const runLine = ({ exit, plan, took, unhealthy, violations }: RunReport): string => {
+  const verdict = violations.length === 0 ? "ok" : `VIOLATED: ${violations.map(({ check }) => check).join(", ")}`
+  const place = `${plan.route} ${plan.manager} to ${plan.target}`
+  const state = unhealthy === undefined ? "" : " (swarm given up)"
+  return `run ${plan.number}: ${faultsOf(plan)}, ${place}: ${exit} after ${(took / 1000).toFixed(1)} s, ${verdict}${state}`
+}
+
+/** All that is known of a run that broke a promise. */
+export const violationText = (report: RunReport, only: FaultName | undefined): string => {
+  const { command, plan, stderr, timeline, unhealthy, violations } = report
+  const again = `--seed ${plan.seed} --from ${plan.number} --runs 1${only === undefined ? "" : ` --only ${only}`}`
+  return [
+    `violation in run ${plan.number} of seed ${plan.seed} (again: ${again})`,
+    ...violations.map(({ check, detail }) => `  ${check}: ${detail}`),
+    `  plan: ${describe(plan)}`,
+    `  command: ${command}`,
+    ...(unhealthy === undefined ? [] : [`  ${unhealthy}`]),
+    "  timeline:",
+    ...timeline.map((line) => `  ${line}`),
+    "  stderr of the caller:",
+    ...(stderr === ""
+      ? ["    (nothing)"]
+      : stderr
+          .trimEnd()
+          .split("\n")
+          .map((line) => `    ${line}`))
+  ].join("\n")
+}
+
+const counted = (all: ReadonlyArray<string>): string => {
+  const counts = new Map<string, number>()
+  for (const one of all) counts.set(one, (counts.get(one) ?? 0) + 1)
+  return [...counts]
+    .toSorted(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
+    .map(([one, count]) => (count === 1 ? one : `${one} (${count})`))
+    .join(", ")
+}
+
+/** A table: per fault the runs, the exit codes, the violations. Runs with two faults count for both. */
+export const table = (reports: ReadonlyArray<RunReport>): string => {
+  const rows = faultNames.flatMap((fault) => {
+    const mine = reports.filter(({ plan }) => plan.faults.some(({ name }) => name === fault))
+    const violations = mine.flatMap((report) => report.violations.map(({ check }) => check))
+    if (mine.length === 0) return []
+    return [[fault, String(mine.length), counted(mine.map(({ exit }) => exit)), counted(violations) || "none"]]
+  })
+  const all = [["fault", "runs", "exit codes", "violations"], ...rows]
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd()
+    )
+    .join("\n")
+}

@@ -1,0 +1,148 @@
+/** The swarm that the runs take place on: what is set up in it, and how it gets well again after each run. */
+import { copyFile, mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { buildImage } from "../../adapters/image/Image.ts"
+import { poll } from "../cluster/Poll.ts"
+import { createService, execIn, type RunningTask, waitRunning } from "../cluster/Services.ts"
+import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+import { managers, recordFolder, workers } from "./Plan.ts"
+import { managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
+
+/** The swarm did not get well again. */
+export class Unhealthy extends Schema.TaggedError<Unhealthy>()("Unhealthy", { detail: Schema.String }) {
+  override get message(): string {
+    return `the swarm does not get well again: ${this.detail}`
+  }
+}
+
+/** What the runs need. */
+export interface Stage {
+  readonly cluster: SwarmClusterShape
+  /** Name of the service with a task on each target's node. */
+  readonly service: string
+  /** Reference of our image. */
+  readonly image: string
+  /** The built `task-exec`: a copy, so that building it again does no harm. */
+  readonly program: string
+}
+
+const service = "web"
+const targets: ReadonlyArray<string> = [managers[0], ...workers]
+
+const copyOfProgram = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-chaos-"))),
+    (dir) => Effect.promise(() => rm(dir, { recursive: true }))
+  )
+  const built = join(import.meta.dirname, "..", "..", "dist", "task-exec.cjs")
+  const program = join(folder, "task-exec.cjs")
+  yield* Effect.tryPromise({
+    try: () => copyFile(built, program),
+    catch: () => new Unhealthy({ detail: `${built} is not there: build it (npm run build)` })
+  })
+  return program
+})
+
+/** Sets everything up in the swarm, with which it goes away. */
+export const makeStage = Effect.fn("Stage.make")(function* () {
+  const cluster = yield* SwarmCluster
+  const { manager, registry } = cluster
+  const program = yield* copyOfProgram
+  const { ref } = yield* buildImage({
+    endpoint: { _tag: "Unix", path: manager.socket },
+    ref: `${registry}/task-exec:chaos`,
+    base: "scratch",
+    push: true
+  })
+  yield* createService(manager.socket, {
+    name: service,
+    image: cluster.image,
+    replicas: "global",
+    constraints: managers.slice(1).map((name) => `node.hostname!=${name}`),
+    containerSpec: { Mounts: [{ Type: "volume", Source: "chaos", Target: recordFolder }] }
+  })
+  const stage: Stage = { cluster, service, image: ref, program }
+  yield* heal(stage)
+  return stage
+})
+
+const words = (all: ReadonlyArray<string>) => all.join(", ")
+
+/** What is wrong with the swarm, as this manager sees it. */
+const complaints = Effect.fnUntraced(function* (cluster: SwarmClusterShape, manager: ClusterNode) {
+  const seen = yield* nodesSeenBy(manager)
+  const nameOf = (id: string) => cluster.nodes.find(({ nodeId }) => nodeId === id)?.name ?? id
+  const bad = seen.flatMap(({ ID, ManagerStatus, Spec, Status }) =>
+    Status.State === "ready" &&
+    Spec.Availability === "active" &&
+    (ManagerStatus?.Reachability ?? "reachable") === "reachable"
+      ? []
+      : [
+          `${manager.name} sees ${nameOf(ID)} as ${Status.State}, ${Spec.Availability}, ${ManagerStatus?.Reachability ?? "a worker"}`
+        ]
+  )
+  const leaders = seen.filter(({ ManagerStatus }) => ManagerStatus?.Leader === true).length
+  return leaders === 1 ? bad : [...bad, `${manager.name} sees ${leaders} leaders`]
+})
+
+/** Waits until the look finds nothing wrong; an error is something wrong. */
+const untilFine = <E extends { readonly message: string }>(
+  look: Effect.Effect<ReadonlyArray<string>, E>,
+  atMost: number
+): Effect.Effect<void, Unhealthy> => {
+  let last: ReadonlyArray<string> = []
+  const fine = Effect.match(look, {
+    onSuccess: (wrong) => {
+      last = wrong
+      return wrong.length === 0 ? Option.some(undefined) : Option.none()
+    },
+    onFailure: ({ message }) => {
+      last = [message]
+      return Option.none()
+    }
+  })
+  const orElse = Effect.suspend(() => Effect.fail(new Unhealthy({ detail: words(last) })))
+  return poll(fine, { every: 250, atMost, orElse })
+}
+
+/** The tasks that the runs have for targets, one on each target's node. */
+export const tasksOf = ({ cluster, service: name }: Stage) =>
+  waitRunning(cluster.manager.socket, name, targets.length, 1000)
+
+/** A task's node. */
+export const nodeOf = ({ cluster }: Stage, task: RunningTask): ClusterNode =>
+  cluster.nodes.find(({ nodeId }) => nodeId === task.nodeId) ?? cluster.manager
+
+/**
+ * Starts what was ended, plugs in what was pulled, and waits until every manager sees every node ready, and the
+ * service's tasks run. Fails after some three minutes.
+ */
+export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.Return<void, Unhealthy> {
+  const { cluster } = stage
+  const unhealthy = (error: { readonly message: string }) => new Unhealthy({ detail: error.message })
+  yield* Effect.forEach(cluster.nodes, (node) => Effect.andThen(cluster.link(node, "up"), cluster.startEngine(node)), {
+    concurrency: "unbounded",
+    discard: true
+  }).pipe(Effect.mapError(unhealthy))
+  yield* untilFine(
+    Effect.gen(function* () {
+      for (const node of cluster.nodes) yield* setAvailability(cluster, node, "active")
+      return (yield* Effect.forEach(managersOf(cluster), (manager) => complaints(cluster, manager))).flat()
+    }),
+    90_000
+  )
+  yield* untilFine(
+    Effect.gen(function* () {
+      for (const task of yield* tasksOf(stage)) {
+        const { exitCode } = yield* execIn(nodeOf(stage, task).socket, task.containerId, ["true"])
+        if (exitCode !== 0) return [`true ends with ${exitCode} in task ${task.id}`]
+      }
+      return []
+    }),
+    90_000
+  )
+})

@@ -1,0 +1,89 @@
+/** The swarm as its managers and engines tell it, asked over the plain API with short patience. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { EngineApiError, get, request } from "../cluster/EngineApi.ts"
+import type { ClusterNode, SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+
+const Nodes = Schema.Array(
+  Schema.Struct({
+    ID: Schema.String,
+    Version: Schema.Struct({ Index: Schema.Int }),
+    Spec: Schema.Record(Schema.String, Schema.Unknown),
+    Status: Schema.Struct({ State: Schema.String }),
+    ManagerStatus: Schema.optionalKey(
+      Schema.Struct({ Leader: Schema.optionalKey(Schema.Boolean), Reachability: Schema.String })
+    )
+  })
+)
+
+/** A node as a manager sees it. */
+export type SeenNode = (typeof Nodes.Type)[number]
+
+/** Milliseconds that an engine may be silent. */
+const patience = 5000
+
+/** The swarm's nodes as this manager sees them. */
+export const nodesSeenBy = (manager: ClusterNode): Effect.Effect<ReadonlyArray<SeenNode>, EngineApiError> =>
+  get(manager.socket, "/nodes", Nodes, { timeout: patience })
+
+/** The managers. */
+export const managersOf = (cluster: SwarmClusterShape): ReadonlyArray<ClusterNode> =>
+  cluster.nodes.filter(({ role }) => role === "manager")
+
+/** Does it at the first manager with which it succeeds. */
+export const atAnyManager = <A>(
+  cluster: SwarmClusterShape,
+  use: (manager: ClusterNode) => Effect.Effect<A, EngineApiError>
+): Effect.Effect<A, EngineApiError> => Effect.firstSuccessOf(managersOf(cluster).map(use))
+
+/** The manager that leads. */
+export const leaderOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
+  const seen = yield* atAnyManager(cluster, nodesSeenBy)
+  const id = seen.find(({ ManagerStatus }) => ManagerStatus?.Leader === true)?.ID
+  return cluster.nodes.find(({ nodeId }) => nodeId === id)
+})
+
+/** Sets a node's availability. */
+export const setAvailability = (cluster: SwarmClusterShape, node: ClusterNode, availability: "active" | "drain") =>
+  atAnyManager(cluster, (manager) =>
+    Effect.gen(function* () {
+      const seen = (yield* nodesSeenBy(manager)).find(({ ID }) => ID === node.nodeId)
+      if (seen === undefined) {
+        const detail = `${node.name} is not among the nodes`
+        return yield* new EngineApiError({ socket: manager.socket, request: "GET /nodes", status: 200, detail })
+      }
+      if (seen.Spec.Availability === availability) return
+      yield* request(manager.socket, "POST", `/nodes/${node.nodeId}/update`, {
+        query: { version: String(seen.Version.Index) },
+        body: { ...seen.Spec, Availability: availability },
+        timeout: patience
+      })
+    })
+  )
+
+const Services = Schema.Array(Schema.Struct({ ID: Schema.String, Spec: Schema.Struct({ Name: Schema.String }) }))
+const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
+
+const helpers = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
+const ours = { filters: JSON.stringify({ label: { "task-exec.run": true } }) }
+
+/** Services of helpers. */
+export const helperServices = (cluster: SwarmClusterShape) =>
+  atAnyManager(cluster, ({ socket }) => get(socket, "/services", Services, { query: helpers, timeout: patience }))
+
+/** Names of the product's services and secrets. */
+export const swarmObjects = (cluster: SwarmClusterShape) =>
+  atAnyManager(cluster, ({ socket }) =>
+    Effect.gen(function* () {
+      const services = yield* get(socket, "/services", Services, { query: ours, timeout: patience })
+      const secrets = yield* get(socket, "/secrets", Services, { query: ours, timeout: patience })
+      return [
+        ...services.map(({ Spec }) => ({ kind: "service", name: Spec.Name })),
+        ...secrets.map(({ Spec }) => ({ kind: "secret", name: Spec.Name }))
+      ]
+    })
+  )
+
+/** Containers of helpers that run on this node. */
+export const helperContainers = ({ socket }: ClusterNode) =>
+  get(socket, "/containers/json", Containers, { query: helpers, timeout: patience })

@@ -1,0 +1,67 @@
+/**
+ * `npm run chaos`: runs commands with task-exec on a real swarm while something breaks, and checks by other means that
+ * every promise was kept.
+ */
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as References from "effect/References"
+import { runMain } from "../../adapters/RunMain.ts"
+import { checkMachine, installMissing } from "../cluster/Install.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
+import { drawPlan, managers, workers } from "./Plan.ts"
+import { runLine, table, violationText } from "./Report.ts"
+import { performRun, type RunReport } from "./Run.ts"
+import { makeStage } from "./Stage.ts"
+
+/** Runs on one swarm until all is done, the time is up, or the swarm is no good any more. */
+const runsOnOneSwarm = Effect.fnUntraced(function* (
+  options: Options,
+  seed: number,
+  done: Array<RunReport>,
+  deadline: number
+) {
+  const stage = yield* makeStage()
+  while (done.length < options.runs && (yield* Clock.currentTimeMillis) < deadline) {
+    const report = yield* performRun(stage, drawPlan(seed, options.from + done.length, options.only))
+    done.push(report)
+    yield* Console.log(runLine(report))
+    if (report.violations.length > 0) yield* Console.log(`\n${violationText(report, options.only)}\n`)
+    if (report.unhealthy !== undefined) return yield* Console.log(`${report.unhealthy}; bringing up another swarm`)
+  }
+}, Effect.scoped)
+
+const swarm = { nodes: managers.length + workers.length, managers: managers.length }
+
+const chaos = Effect.gen(function* () {
+  const options = yield* parseOptions(process.argv.slice(2))
+  if (options.help) {
+    yield* Console.log(usage)
+    return 0
+  }
+  yield* checkMachine()
+  yield* installMissing()
+  const start = yield* Clock.currentTimeMillis
+  const seed = options.seed ?? (start % 1_000_000) + 1
+  yield* Console.log(`seed ${seed}`)
+  const done: Array<RunReport> = []
+  const deadline = start + options.atMost
+  const tell = Effect.suspend(() => {
+    const broken = done.filter(({ violations }) => violations.length > 0).map(({ plan }) => plan.number)
+    const sum = broken.length === 0 ? "no violation" : `violations in runs ${broken.join(", ")}`
+    return Console.log(`\n${table(done)}\n\n${done.length} runs of seed ${seed}, ${sum}`)
+  })
+  const all = Effect.gen(function* () {
+    while (done.length < options.runs && (yield* Clock.currentTimeMillis) < deadline)
+      yield* Effect.provide(runsOnOneSwarm(options, seed, done, deadline), SwarmCluster.layer(swarm))
+  })
+  yield* Effect.ensuring(all, tell)
+  return done.some(({ violations }) => violations.length > 0) ? 1 : 0
+}).pipe(
+  Effect.onInterrupt(() => Console.error("interrupted: the swarm was taken down")),
+  Effect.catch((error) => Effect.as(Console.error(`chaos: ${error.message}`), error instanceof WrongUsage ? 2 : 1)),
+  Effect.provideService(References.MinimumLogLevel, "Warn")
+)
+
+runMain(chaos)
