@@ -8,26 +8,19 @@ import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
+import { stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
-import { stderrLogger } from "../StderrLogger.ts"
 import { help, type Invocation, parseInvocation, type UsageError } from "./Args.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 
-/** Where the command's output goes. */
-export interface OutputDescriptors {
-  readonly stdout: number
-  readonly stderr: number
-}
+const stdout = 1
+const stderr = 2
 
 /** Runs one command line and gives its exit code. `program` is what usage messages call it. */
-export const taskExecCommand = (
-  program: string,
-  argv: ReadonlyArray<string>,
-  output: OutputDescriptors = { stdout: 1, stderr: 2 }
-): Effect.Effect<number> =>
+export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
   parseInvocation(argv, process.env).pipe(
-    Effect.flatMap((invocation) => perform(program, invocation, output)),
+    Effect.flatMap((invocation) => perform(program, invocation)),
     Effect.catchTag("UsageError", (error) =>
       Effect.as(say(program, `${error.message}\nSee '${program} --help'.`), exitCodeOf(error))
     ),
@@ -36,35 +29,33 @@ export const taskExecCommand = (
   )
 
 /** One line on stderr. If nobody reads even that, there is nobody to tell. */
-const say = (program: string, text: string) => Effect.ignore(writeText(2, `${program}: ${text}\n`))
+const say = (program: string, text: string) => Effect.ignore(writeText(stderr, `${program}: ${text}\n`))
 
 const perform = (
   program: string,
-  invocation: Invocation,
-  output: OutputDescriptors
+  invocation: Invocation
 ): Effect.Effect<number, UsageError | OutputClosed | OutputFailed> => {
   switch (invocation._tag) {
     case "Help":
-      return Effect.as(writeText(output.stdout, help(program)), 0)
+      return Effect.as(writeText(stdout, help(program)), 0)
     case "Version":
-      return Effect.as(writeText(output.stdout, `${program} ${version}\n`), 0)
+      return Effect.as(writeText(stdout, `${program} ${version}\n`), 0)
     case "Exec":
-      return exec(program, invocation, output)
+      return exec(program, invocation)
   }
 }
 
 const exec = Effect.fnUntraced(function* (
   program: string,
-  { debug, quiet, request }: Invocation & { readonly _tag: "Exec" },
-  output: OutputDescriptors
+  { debug, quiet, request }: Invocation & { readonly _tag: "Exec" }
 ): Effect.fn.Return<number, OutputClosed | OutputFailed> {
   const signals = yield* forwardSignals
   const show = (event: TaskExecEvent) => {
     switch (event._tag) {
       case "Stdout":
-        return writeAll(output.stdout, event.data)
+        return writeAll(stdout, event.data)
       case "Stderr":
-        return writeAll(output.stderr, event.data)
+        return writeAll(stderr, event.data)
       case "Started":
         return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
       case "Resolved":

@@ -17,8 +17,8 @@ import { HelperRequest, helperVariables, requestPath } from "../../src/route/Hel
 import { RemoteError } from "../../src/route/Remote.ts"
 import { version } from "../../src/Version.ts"
 import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
+import { stderrLogger } from "../LineLogger.ts"
 import { writeText } from "../Output.ts"
-import { stderrLogger } from "../StderrLogger.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 const encodeError = Schema.encodeSync(RemoteError)

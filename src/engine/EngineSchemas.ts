@@ -59,26 +59,6 @@ export const Info = Schema.Struct({
 })
 export type Info = typeof Info.Type
 
-/** The states of a task that swarm knows today, in the order in which a task goes through them. */
-export const knownTaskStates = [
-  "new",
-  "allocated",
-  "pending",
-  "assigned",
-  "accepted",
-  "preparing",
-  "ready",
-  "starting",
-  "running",
-  "complete",
-  "shutdown",
-  "failed",
-  "rejected",
-  "remove",
-  "orphaned"
-] as const
-export type KnownTaskState = (typeof knownTaskStates)[number]
-
 /** Any text, so that a state invented later does not make a task unreadable. */
 export const TaskState = Schema.String
 

@@ -19,11 +19,6 @@ const interval = 40
 const errorCode = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : String(error)
 
-/** Where to look for a run's processes; `/proc` unless told. */
-export interface EndOptions extends EndRun {
-  readonly proc?: string
-}
-
 /** What is left of a run. */
 interface Found {
   /** Live processes with the run's mark, as this `/proc` numbers them. */
@@ -32,17 +27,17 @@ interface Found {
   readonly hidden: number
 }
 
-const find = ({ container, proc = "/proc", runId }: EndOptions): Found => {
+const find = ({ container, runId }: EndRun): Found => {
   const mark = `\0${runVariable}=${runId}\0`
   const pids: Array<number> = []
   let hidden = 0
-  for (const name of readdirSync(proc)) {
+  for (const name of readdirSync("/proc")) {
     const pid = Number(name)
     if (!Number.isInteger(pid) || pid === process.pid) continue
     try {
-      if (`\0${readFileSync(`${proc}/${name}/environ`, "latin1")}\0`.includes(mark)) pids.push(pid)
+      if (`\0${readFileSync(`/proc/${name}/environ`, "latin1")}\0`.includes(mark)) pids.push(pid)
     } catch (error) {
-      if (!isGone(error) && belongsTo(container, `${proc}/${name}`)) hidden++
+      if (!isGone(error) && belongsTo(container, `/proc/${name}`)) hidden++
     }
   }
   return { pids, hidden }
@@ -75,7 +70,7 @@ const ending = (value: Ending): Ending => value
  * is in the {@link Ending}.
  */
 export const endMarked = Effect.fnUntraced(
-  function* (options: EndOptions) {
+  function* (options: EndRun) {
     const start = yield* Clock.currentTimeMillis
     const signalled = new Set<number>()
     const step = (now: number) => {
