@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Demux } from "../../src/engine/Demux.ts"
-import { DockerEngine, type DockerEngineOptions, type ExecConnection } from "../../src/engine/DockerEngine.ts"
+import { DockerEngine, type DockerEngineOptions } from "../../src/engine/DockerEngine.ts"
 import type { Endpoint } from "../../src/engine/Endpoint.ts"
 import {
   EngineUnreachable,
@@ -27,6 +27,7 @@ import {
   type SwarmFailure
 } from "../../src/engine/EngineErrors.ts"
 import type { ExecCreate } from "../../src/engine/EngineSchemas.ts"
+import type { ExecConnection } from "../../src/engine/ExecRequests.ts"
 import { run } from "../cluster/Command.ts"
 import { post } from "../cluster/EngineApi.ts"
 import { newerEngine } from "../cluster/NewerEngine.ts"

@@ -1,0 +1,212 @@
+/** What an engine does with its containers. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { Demux, DemuxError } from "./Demux.ts"
+import { EngineError, type EngineFailure, UnexpectedReply } from "./EngineErrors.ts"
+import * as Api from "./EngineSchemas.ts"
+import { type Asking, list, ofEngine, segment } from "./internal/Asking.ts"
+import { fromReadable } from "./internal/fromReadable.ts"
+import type { Filters } from "./SwarmRequests.ts"
+
+/** What a container has written so far. */
+export interface ContainerLogs {
+  readonly stdout: Uint8Array
+  readonly stderr: Uint8Array
+  /** Was there more than the limit? Then this is its beginning. */
+  readonly truncated: boolean
+}
+
+/** The methods of `DockerEngine` about containers. */
+export interface ContainerRequests {
+  readonly inspectContainer: (id: string) => Effect.Effect<Api.Container, EngineFailure>
+  readonly listContainers: (
+    filters: Filters,
+    options: {
+      /** Those that do not run, too. */
+      readonly all: boolean
+    }
+  ) => Effect.Effect<ReadonlyArray<Api.ContainerSummary>, EngineFailure>
+  readonly createContainer: (container: {
+    readonly name?: string
+    readonly config: Api.ContainerCreate
+  }) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, EngineFailure>
+  readonly startContainer: (id: string) => Effect.Effect<void, EngineFailure>
+  /** Waits, for as long as it takes, until the container does not run, and gives its exit code. */
+  readonly waitContainer: (id: string) => Effect.Effect<number, EngineFailure>
+  /** What a container without TTY has written so far, up to `limit` bytes (1 MiB when not given). */
+  readonly containerLogs: (
+    id: string,
+    options?: { readonly limit?: number }
+  ) => Effect.Effect<ContainerLogs, EngineFailure>
+  readonly removeContainer: (id: string, options: { readonly force: boolean }) => Effect.Effect<void, EngineFailure>
+  /** `signal`: "TERM", "SIGKILL", "9". */
+  readonly killContainer: (id: string, signal: string) => Effect.Effect<void, EngineFailure>
+
+  /** What the engine still knows of what happened, oldest first: it keeps the last 256 events. */
+  readonly pastEvents: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Event>, EngineFailure>
+}
+
+const mebibyte = 1024 * 1024
+
+/** A time of the engine's, RFC 3339 with nanoseconds, as its questions about events want it: `SECONDS.NANOSECONDS`. */
+const unixTime = (time: string): string => {
+  const nanos = (/\.(\d{1,9})/.exec(time)?.[1] ?? "").padEnd(9, "0")
+  return `${Math.floor(Date.parse(time) / 1000)}.${nanos}`
+}
+
+const decodeEvents = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Api.Event)))
+
+/** The requests about containers. `info` tells the engine's time. */
+export const containerRequests = (
+  { client, engine }: Asking,
+  info: Effect.Effect<Api.Info, EngineFailure>
+): ContainerRequests => {
+  const { host } = client
+  const containers = list(client, Api.ContainerSummary)
+  const container = client.json(Api.Container)
+  const containerCreated = client.json(Api.ContainerCreated)
+  const containerWaited = client.json(Api.ContainerWaited)
+
+  return {
+    inspectContainer: (id) =>
+      container({
+        ...engine,
+        operation: `inspect container ${id}`,
+        method: "GET",
+        path: `/containers/${segment(id)}/json`
+      }).pipe(ofEngine),
+    listContainers: (filters, { all }) =>
+      containers({
+        ...engine,
+        operation: "list containers",
+        method: "GET",
+        path: "/containers/json",
+        query: { all, filters }
+      }).pipe(ofEngine),
+    createContainer: ({ name, config }) =>
+      containerCreated({
+        ...engine,
+        operation: name === undefined ? "create a container" : `create container ${name}`,
+        method: "POST",
+        path: "/containers/create",
+        query: { name },
+        body: config
+      }).pipe(
+        Effect.map(({ Id, Warnings }) => ({ id: Id, warnings: Warnings })),
+        ofEngine
+      ),
+    startContainer: (id) =>
+      client
+        .request({
+          ...engine,
+          operation: `start container ${id}`,
+          method: "POST",
+          path: `/containers/${segment(id)}/start`
+        })
+        .pipe(Effect.asVoid, ofEngine),
+    waitContainer: (id) => {
+      const operation = `wait for container ${id}`
+      return containerWaited({
+        timeout: Duration.infinity,
+        operation,
+        method: "POST",
+        path: `/containers/${segment(id)}/wait`
+      }).pipe(
+        Effect.flatMap(({ StatusCode, Error }) =>
+          Error === undefined
+            ? Effect.succeed(StatusCode)
+            : Effect.fail(new EngineError({ host, operation, status: 200, text: Error.Message }))
+        ),
+        ofEngine
+      )
+    },
+    containerLogs: (id, { limit = mebibyte } = {}) => {
+      const operation = `read the log of container ${id}`
+      return client
+        .stream({
+          ...engine,
+          operation,
+          method: "GET",
+          path: `/containers/${segment(id)}/logs`,
+          query: { stdout: true, stderr: true }
+        })
+        .pipe(
+          Effect.flatMap((response) => fromReadable(response, client.broken(operation))),
+          Effect.flatMap((output) => gather(output, limit)),
+          Effect.timeoutOrElse({
+            duration: engine.timeout,
+            orElse: () => Effect.fail(client.noAnswer(operation, engine.timeout))
+          }),
+          Effect.catchDefect((defect) =>
+            defect instanceof DemuxError
+              ? Effect.fail(new UnexpectedReply({ host, operation, detail: defect.message }))
+              : Effect.die(defect)
+          ),
+          Effect.scoped,
+          ofEngine
+        )
+    },
+    removeContainer: (id, { force }) =>
+      client
+        .request({
+          ...engine,
+          operation: `remove container ${id}`,
+          method: "DELETE",
+          path: `/containers/${segment(id)}`,
+          query: { force, v: true }
+        })
+        .pipe(Effect.asVoid, ofEngine),
+    killContainer: (id, signal) =>
+      client
+        .request({
+          ...engine,
+          operation: `send ${signal} to container ${id}`,
+          method: "POST",
+          path: `/containers/${segment(id)}/kill`,
+          query: { signal }
+        })
+        .pipe(Effect.asVoid, ofEngine),
+
+    pastEvents: (filters) =>
+      Effect.gen(function* () {
+        const operation = "list past events"
+        // Up to now by the engine's own clock; to a later time it would wait.
+        const query = { since: 1, until: unixTime((yield* info).SystemTime), filters }
+        const lines = yield* client
+          .request({ ...engine, operation, method: "GET", path: "/events", query })
+          .pipe(ofEngine)
+        return yield* decodeEvents(
+          lines
+            .toString("utf8")
+            .split("\n")
+            .filter((line) => line !== "")
+        ).pipe(Effect.mapError(({ message }) => new UnexpectedReply({ host, operation, detail: message })))
+      })
+  }
+}
+
+const gather = Effect.fnUntraced(function* <E>(
+  output: Stream.Stream<Uint8Array, E>,
+  limit: number
+): Effect.fn.Return<ContainerLogs, E> {
+  const demux = new Demux()
+  const texts = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] }
+  let left = limit
+  let truncated = false
+  yield* output.pipe(
+    Stream.takeUntil((chunk) => {
+      for (const { channel, data } of demux.push(chunk)) {
+        const kept = data.subarray(0, left)
+        truncated ||= kept.length < data.length
+        left -= kept.length
+        texts[channel === "stdout" ? "stdout" : "stderr"].push(kept)
+      }
+      return truncated
+    }),
+    Stream.runDrain
+  )
+  if (!truncated) demux.end()
+  return { stdout: Buffer.concat(texts.stdout), stderr: Buffer.concat(texts.stderr), truncated }
+})
