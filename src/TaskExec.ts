@@ -19,6 +19,7 @@ import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import type { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
 import { Executor } from "./executor/Executor.ts"
 import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
+import { Guard } from "./executor/Guard.ts"
 import { ProcessKiller } from "./executor/ProcessKiller.ts"
 import { makeOwnership, type Ownership } from "./Labels.ts"
 import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
@@ -196,10 +197,12 @@ const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership
   Effect.map(
     DockerEngine.use(({ alone }) => alone),
     (engine): Underway => {
-      const killer = ProcessKiller.layer({ image, owner }).pipe(Layer.provideMerge(Layer.succeed(DockerEngine, engine)))
+      const here = Layer.succeed(DockerEngine, engine)
+      const killer = ProcessKiller.layer({ image, owner }).pipe(Layer.provideMerge(here))
+      const guard = Guard.layer({ image, owner }).pipe(Layer.provide(here))
       return {
         events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
-          Stream.provide(Executor.layer.pipe(Layer.provide(killer)))
+          Stream.provide(Executor.layer.pipe(Layer.provide(guard), Layer.provide(killer)))
         ),
         end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
       }

@@ -29,6 +29,8 @@ export {
   OutcomeUnknown,
   TimedOut
 } from "./executor/ExecutorErrors.ts"
+export { Guard } from "./executor/Guard.ts"
+export { GuardRequest, type Watch } from "./executor/GuardProtocol.ts"
 export { type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
 export { labelKeys, type Ownership } from "./Labels.ts"
 export {

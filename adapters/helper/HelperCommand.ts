@@ -7,9 +7,11 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { ContainerSummary } from "../../src/engine/EngineSchemas.ts"
 import type { ExecEvent } from "../../src/executor/ExecEvent.ts"
 import { Executor } from "../../src/executor/Executor.ts"
-import { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import { describeEnding, OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import { Guard } from "../../src/executor/Guard.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { labelKeys } from "../../src/Labels.ts"
 import { HelperRefused } from "../../src/route/HelperErrors.ts"
@@ -75,7 +77,7 @@ const serve: Stream.Stream<Frame, RemoteError, DockerEngine> = Stream.unwrap(
     switch (work._tag) {
       case "Exec":
         return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(work.spec)))).pipe(
-          Stream.provide(Executor.layer.pipe(Layer.provide(killer))),
+          Stream.provide(Executor.layer.pipe(Layer.provide(Guard.none), Layer.provide(killer))),
           limitOutput(work.maxOutput)
         )
       case "End":
@@ -88,11 +90,11 @@ const serve: Stream.Stream<Frame, RemoteError, DockerEngine> = Stream.unwrap(
 )
 
 /**
- * Swarm may start a second task for a service that should have one (swarmkit 2327). The first one's container stays on
- * the node until the service is removed, so whoever is not the first to be created must not run the command. Gives the
- * ID of this helper's image.
+ * Whoever is not the first helper of its run must not run the command. Swarm starts another one for one that was killed,
+ * which is the moment to end what that one left running, and may start a second one beside the first (swarmkit 2327).
+ * The containers of all of them stay on the node until the service is removed. Gives the ID of this helper's image.
  */
-const onlyHelper = Effect.fnUntraced(function* ({ owner, node }: HelperRequest) {
+const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperRequest) {
   const engine = yield* DockerEngine
   const helpers = yield* engine.listContainers(
     { label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] },
@@ -101,14 +103,29 @@ const onlyHelper = Effect.fnUntraced(function* ({ owner, node }: HelperRequest) 
   const task = process.env[helperVariables.task]
   const own = helpers.find(({ Labels }) => Labels["com.docker.swarm.task.id"] === task)
   if (own === undefined) return yield* new HelperRefused({ node, detail: "it does not find its own container" })
-  const other = helpers.find((helper) => helper.Id !== own.Id)
-  if (other !== undefined) {
-    return yield* new HelperRefused({
-      node,
-      detail: `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`
-    })
+  const others = helpers.filter((helper) => helper.Id !== own.Id)
+  const [other] = others
+  if (other === undefined) return own.ImageID
+  const before = `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`
+  if (work._tag !== "Exec" || !(yield* wereKilled(engine, others))) {
+    return yield* new HelperRefused({ node, detail: before })
   }
-  return own.ImageID
+  const { container, grace, runId, signal } = work.spec
+  const ending = yield* ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
+    Effect.provide(ProcessKiller.layer({ image: Effect.succeed(own.ImageID), owner }))
+  )
+  return yield* new HelperRefused({ node, detail: `${before} and was killed; ${describeEnding(ending)}` })
+})
+
+/** None of them runs, and not all of them ended by themselves: a helper exits with 0, whatever became of its command. */
+const wereKilled = Effect.fnUntraced(function* (
+  engine: DockerEngine["Service"],
+  helpers: ReadonlyArray<ContainerSummary>
+) {
+  const states = yield* Effect.forEach(helpers, ({ Id }) =>
+    Effect.map(engine.inspectContainer(Id), ({ State }) => State)
+  )
+  return states.every(({ Running }) => !Running) && states.some(({ ExitCode }) => ExitCode !== 0)
 })
 
 /** The log of a helper takes disk space on its node, so it has an end. */

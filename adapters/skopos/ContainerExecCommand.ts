@@ -5,6 +5,7 @@ import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
 import { Executor } from "../../src/executor/Executor.ts"
+import { Guard } from "../../src/executor/Guard.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { makeOwnership } from "../../src/Labels.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
@@ -65,7 +66,14 @@ const run = Effect.fn("swarm-exec.exec")(
           })
         )
       )
-    ).pipe(Stream.provide(Executor.layer.pipe(Layer.provide(ProcessKiller.layer({ image: reference, owner })))))
+    ).pipe(
+      Stream.provide(
+        Executor.layer.pipe(
+          Layer.provide(Guard.layer({ image: reference, owner })),
+          Layer.provide(ProcessKiller.layer({ image: reference, owner }))
+        )
+      )
+    )
 
     const stdout = new Channel(1)
     const show = (event: ExecEvent) => {

@@ -1,5 +1,6 @@
 /** The command `swarm-exec`: the Skopos plugin, the two subcommands beside it, and the ends of a helper. */
 import * as Effect from "effect/Effect"
+import { guardCommand } from "../../src/executor/GuardProtocol.ts"
 
 /** Runs one command line and gives its exit code. Only what a subcommand needs is loaded for it. */
 export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
@@ -13,6 +14,10 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
       case "kill":
         return Effect.promise(() => import("../helper/KillCommand.ts")).pipe(
           Effect.flatMap((_) => _.killRunCommand(rest[0] ?? ""))
+        )
+      case guardCommand:
+        return Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
+          Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))
         )
       case "task-exec":
         return Effect.promise(() => import("../cli/TaskExecCommand.ts")).pipe(

@@ -2,12 +2,14 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Demux, DemuxError } from "./Demux.ts"
-import { EngineError, type EngineFailure, UnexpectedReply } from "./EngineErrors.ts"
+import { EngineError, type EngineFailure, type EngineUnreachable, UnexpectedReply } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { type Asking, list, ofEngine, segment } from "./internal/Asking.ts"
 import { fromReadable } from "./internal/fromReadable.ts"
+import { type TwoWay, twoWay } from "./internal/twoWay.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
 /** What a container has written so far. */
@@ -33,6 +35,11 @@ export interface ContainerRequests {
     readonly config: Api.ContainerCreate
   }) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, EngineFailure>
   readonly startContainer: (id: string) => Effect.Effect<void, EngineFailure>
+  /**
+   * A two-way connection to a container's main process, from now on. `output` is multiplexed, unless the container has a
+   * TTY. With `StdinOnce` the container's stdin ends when the connection does, however it ends.
+   */
+  readonly attachContainer: (id: string) => Effect.Effect<TwoWay<EngineUnreachable>, EngineFailure, Scope.Scope>
   /** Waits, for as long as it takes, until the container does not run, and gives its exit code. */
   readonly waitContainer: (id: string) => Effect.Effect<number, EngineFailure>
   /** What a container without TTY has written so far, up to `limit` bytes (1 MiB when not given). */
@@ -97,6 +104,19 @@ export const containerRequests = (
         Effect.map(({ Id, Warnings }) => ({ id: Id, warnings: Warnings })),
         ofEngine
       ),
+    attachContainer: (id) =>
+      client
+        .hijack({
+          ...engine,
+          operation: `attach to container ${id}`,
+          method: "POST",
+          path: `/containers/${segment(id)}/attach`,
+          query: { stream: true, stdin: true, stdout: true, stderr: true }
+        })
+        .pipe(
+          Effect.flatMap((socket) => twoWay(socket, client.broken(`stay connected to container ${id}`))),
+          ofEngine
+        ),
     startContainer: (id) =>
       client
         .request({

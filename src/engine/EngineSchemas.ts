@@ -347,6 +347,9 @@ export const ContainerCreated = Schema.Struct({ Id: Schema.String, Warnings: Tex
 /** `POST /secrets/create`. */
 export const SecretCreated = Schema.Struct({ ID: Schema.String })
 
+/** `POST /networks/create`. */
+export const NetworkCreated = Schema.Struct({ Id: Schema.String })
+
 /** `POST /containers/{id}/exec`. */
 export const ExecCreated = Schema.Struct({ Id: Schema.String })
 
@@ -440,6 +443,18 @@ export interface ServiceSpec {
     | { readonly GlobalJob: Readonly<Record<string, never>> }
   readonly UpdateConfig?: { readonly Parallelism?: number; readonly Order?: "start-first" | "stop-first" }
   readonly EndpointSpec?: { readonly Mode: "vip" | "dnsrr" }
+}
+
+/** The body of `POST /networks/create`. */
+export interface NetworkCreate {
+  readonly Name: string
+  readonly Driver: "overlay" | "bridge"
+  /** Containers that belong to no service may join. */
+  readonly Attachable?: boolean
+  /** No way out of it. */
+  readonly Internal?: boolean
+  readonly CheckDuplicate?: boolean
+  readonly Labels?: Readonly<Record<string, string>>
 }
 
 /** The body of `POST /containers/{id}/exec`. */

@@ -61,6 +61,10 @@ export interface SwarmRequests {
   readonly removeSecret: (id: string) => Effect.Effect<void, SwarmFailure>
   readonly listSecrets: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Secret>, SwarmFailure>
   readonly listNetworks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Network>, EngineFailure>
+  /** Gives the new network's ID. */
+  readonly createNetwork: (network: Api.NetworkCreate) => Effect.Effect<string, SwarmFailure>
+  /** By ID or name. An `EngineError` with status 403 while a container or task is connected to it. */
+  readonly removeNetwork: (id: string) => Effect.Effect<void, SwarmFailure>
 }
 
 /** The requests about the swarm. */
@@ -76,6 +80,7 @@ export const swarmRequests = ({ client, ofSwarm, swarm }: Asking): SwarmRequests
   const secret = client.json(Api.Secret)
   const secretCreated = client.json(Api.SecretCreated)
   const networks = list(client, Api.Network)
+  const networkCreated = client.json(Api.NetworkCreated)
 
   return {
     listTasks: (filters) =>
@@ -180,6 +185,21 @@ export const swarmRequests = ({ client, ofSwarm, swarm }: Asking): SwarmRequests
     listNetworks: (filters) =>
       networks({ ...swarm, operation: "list networks", method: "GET", path: "/networks", query: { filters } }).pipe(
         ofEngine
-      )
+      ),
+    createNetwork: (network) =>
+      networkCreated({
+        ...swarm,
+        operation: `create network ${network.Name}`,
+        method: "POST",
+        path: "/networks/create",
+        body: network
+      }).pipe(
+        Effect.map(({ Id }) => Id),
+        ofSwarm
+      ),
+    removeNetwork: (id) =>
+      client
+        .request({ ...swarm, operation: `remove network ${id}`, method: "DELETE", path: `/networks/${segment(id)}` })
+        .pipe(Effect.asVoid, ofSwarm)
   }
 }

@@ -19,7 +19,7 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
 import { Brake } from "../internal/Brake.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
-import { type ExecSpec, runVariable } from "./ExecSpec.ts"
+import { type EndRun, type ExecSpec, runVariable } from "./ExecSpec.ts"
 import {
   CommandNotFound,
   CommandNotStarted,
@@ -31,6 +31,7 @@ import {
   OutcomeUnknown,
   TimedOut
 } from "./ExecutorErrors.ts"
+import { Guard } from "./Guard.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
 
 /** How long the engine may take to start a command. */
@@ -42,6 +43,8 @@ const quietInterval = 5000
 const silence = 3000
 /** How long the rest of the output may take after the command was killed. */
 const lastOutput = 3000
+/** How long after a command must have been ended its guard ends it, in milliseconds. */
+const guardSlack = 5000
 /** How long after its processes' end the engine may take to call a container stopped. */
 const containerEnd = "1 second"
 /** The exit code with which engines say that a command did not start, and other things too. */
@@ -60,28 +63,35 @@ export class Executor extends Context.Service<
      * The engine is always read at full speed at the end of a command, as it cuts what is not read within 2 seconds
      * (`daemon/monitor.go`); while the command runs, a slow consumer slows the command down after 8 MiB.
      *
-     * Interruption, or the end of the stream's scope, before `Exited` ends the command and everything it started.
+     * Interruption, or the end of the stream's scope, before `Exited` ends the command and everything it started; so does
+     * the {@link Guard}, should this process be killed.
      */
     readonly exec: (spec: ExecSpec) => Stream.Stream<ExecEvent, ExecutorError>
   }
 >()("task-exec/Executor") {
   /** On the engine in the context. */
-  static readonly layer: Layer.Layer<Executor, never, DockerEngine | ProcessKiller> = Layer.effect(
+  static readonly layer: Layer.Layer<Executor, never, DockerEngine | Guard | ProcessKiller> = Layer.effect(
     Executor,
     Effect.gen(function* () {
       const engine = yield* DockerEngine
-      const killer = yield* ProcessKiller
-      return Executor.of({ exec: (spec) => Stream.unwrap(start(engine, killer, spec)) })
+      const tools: Tools = { engine, guard: yield* Guard, killer: yield* ProcessKiller }
+      return Executor.of({ exec: (spec) => Stream.unwrap(start(tools, spec)) })
     })
   )
 }
 
 type Engine = DockerEngine["Service"]
-type Killer = ProcessKiller["Service"]
+
+interface Tools {
+  readonly engine: Engine
+  readonly guard: Guard["Service"]
+  readonly killer: ProcessKiller["Service"]
+}
+
 type ByteStream = Stream.Stream<Uint8Array, ExecutorError>
 
-const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec: ExecSpec) {
-  const execId = yield* engine
+const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spec: ExecSpec) {
+  const creation = engine
     .createExec(spec.container, {
       Cmd: spec.command,
       Env: [...spec.env, `${runVariable}=${spec.runId}`],
@@ -95,14 +105,22 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
     })
     .pipe(Effect.mapError(refusal(spec)))
   if (spec.detach) {
+    const execId = yield* creation
     yield* engine.startExecDetached(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
     return Stream.make<[ExecEvent]>({ _tag: "Detached", execId })
   }
 
+  const { container, grace, runId, signal, timeout } = spec
+  const ending: EndRun = { runId, container, signal, grace }
+  const [execId, watch] = yield* Effect.all(
+    [creation, guard.watch({ run: ending, ...(timeout === undefined ? {} : { after: timeout + grace + guardSlack }) })],
+    { concurrency: 2 }
+  )
+
   // From here on a process may exist, so whoever leaves early must end it.
   let over = false
   let tooLate = false
-  const end = killer.end({ runId: spec.runId, container: spec.container, signal: spec.signal, grace: spec.grace })
+  const end = killer.end(ending)
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
 
   const connection = yield* engine.startExec(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
@@ -118,11 +136,16 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
     yield* pump(engine, execId, connection.output, queue, brake)
     const code = yield* awaitExit(engine, execId, spec)
     over = true
+    // The code is then that of a command that was ended, though it may be 0.
+    if (!(yield* watch.letGo) && !tooLate) {
+      return yield* new OutcomeUnknown({
+        detail: "the connection to its guard was cut, and the guard ended the command"
+      })
+    }
     // Killed after its time, it has an exit code too, but that is not how the run ended.
     if (!tooLate) yield* Queue.offer(queue, { _tag: "Exited", code })
   })
 
-  const { timeout } = spec
   const bounded =
     timeout === undefined
       ? run
@@ -132,10 +155,10 @@ const start = Effect.fnUntraced(function* (engine: Engine, killer: Killer, spec:
           if (Option.isSome(ended)) return yield* ended.value
           tooLate = true
           brake.release()
-          const ending = yield* end
+          const became = yield* end
           yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
           over = true
-          return yield* new TimedOut({ after: timeout, ending })
+          return yield* new TimedOut({ after: timeout, ending: became })
         })
   yield* bounded.pipe(
     Effect.matchCauseEffect({

@@ -5,16 +5,15 @@
  * host's PID space.
  */
 
-import { readFileSync } from "node:fs"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { isNotFound } from "../engine/EngineErrors.ts"
-import { imageLabel, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
+import { lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
+import { hostPidContainer, imageHere, reachesProcessesOf } from "./HostView.ts"
 import { endMarked } from "./MarkedProcesses.ts"
 
 /** Where the killer's container comes from, and whose it is. */
@@ -51,7 +50,7 @@ export class ProcessKiller extends Context.Service<
       Effect.gen(function* () {
         const engine = yield* DockerEngine
         const end = Effect.fn("ProcessKiller.end")(function* (run: EndRun) {
-          if (yield* seesProcessesOf(engine, run.container)) return yield* endMarked(run)
+          if (yield* reachesProcessesOf(engine, run.container)) return yield* endMarked(run)
           return yield* endFromContainer(engine, yield* options.image, options.owner, run)
         })
         return ProcessKiller.of({ end })
@@ -61,51 +60,15 @@ export class ProcessKiller extends Context.Service<
 
 type Engine = DockerEngine["Service"]
 
-/** Whether `/proc` here is that of the engine's host: the container's main process is in it, in the container's cgroup. */
-const seesProcessesOf = (engine: Engine, container: string): Effect.Effect<boolean> =>
-  engine.inspectContainer(container).pipe(
-    Effect.flatMap(({ State }) =>
-      Effect.try(() => readFileSync(`/proc/${State.Pid}/cgroup`, "utf8").includes(container))
-    ),
-    Effect.orElseSucceed(() => false)
-  )
-
-/** The image by its name; else any of ours (a node that pulled it by its digest has no name for it); else from its registry. */
-const imageHere = Effect.fnUntraced(function* (engine: Engine, named: string) {
-  const known = yield* engine.inspectImage(named).pipe(
-    Effect.as(true),
-    Effect.catchIf(isNotFound, () => Effect.succeed(false))
-  )
-  if (known) return named
-  const ours = yield* engine.listImages({ label: [imageLabel] })
-  const newest = ours.toSorted((a, b) => b.Created - a.Created)[0]
-  if (newest !== undefined) return newest.Id
-  yield* engine.pullImage(named)
-  return named
-})
-
 const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> =>
   Effect.gen(function* () {
     const request = yield* Schema.encodeEffect(KillRequest)(run)
-    const image = yield* imageHere(engine, named)
+    const here = yield* imageHere(engine, named)
+    if (here === undefined) yield* engine.pullImage(named)
+    const image = here ?? named
     const labels = ownershipLabels(yield* lastingFor(owner, run.grace + overhead), "killer")
     const { id } = yield* Effect.acquireRelease(
-      engine.createContainer({
-        config: {
-          Image: image,
-          Cmd: [killCommand, request],
-          Labels: labels,
-          HostConfig: {
-            PidMode: "host",
-            NetworkMode: "none",
-            ReadonlyRootfs: true,
-            CapDrop: ["ALL"],
-            CapAdd: ["KILL", "SYS_PTRACE", "DAC_READ_SEARCH"],
-            SecurityOpt: ["no-new-privileges"],
-            LogConfig: { Type: "json-file", Config: {} }
-          }
-        }
-      }),
+      engine.createContainer({ config: hostPidContainer(image, [killCommand, request], labels) }),
       ({ id: container }) => engine.removeContainer(container, { force: true }).pipe(Effect.ignore({ log: "Warn" }))
     )
     yield* engine.startContainer(id)

@@ -26,6 +26,12 @@ export const pullPatience = 300_000
 /** What a helper needs besides the command's own grace period to end, in milliseconds. */
 const helperOverhead = 5000
 
+/**
+ * How often a helper that is killed (its container, or its engine) has a successor: Swarm starts it, and it ends what its
+ * predecessor left running. It never runs a command.
+ */
+const successors = 3
+
 /** Where helpers of a run go, and what they are made of. */
 export interface HelperPlace {
   /** Reference of the image, as the node's engine is to resolve it. */
@@ -84,7 +90,8 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     request: encodeRequest(request),
     mode: "single",
     constraints: [`node.id==${node.id}`],
-    stopGrace: graceOf(request.work) + helperOverhead
+    stopGrace: graceOf(request.work) + helperOverhead,
+    successors
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
   return {

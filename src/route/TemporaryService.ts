@@ -32,6 +32,8 @@ export interface TemporaryServiceOptions {
   readonly constraints: ReadonlyArray<string>
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
+  /** How often Swarm is to start another task for one that did not end by itself: 0 unless told. */
+  readonly successors?: number
 }
 
 /**
@@ -67,6 +69,12 @@ const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string
     )
   )
 
+/** Even "none" is no promise (swarmkit 2327): a helper itself makes sure that it is the first. */
+const restartPolicy = (attempts: number) =>
+  attempts === 0
+    ? { Condition: "none" as const }
+    : { Condition: "on-failure" as const, MaxAttempts: attempts, Delay: 500_000_000 }
+
 const serviceSpec = (name: string, secretId: string, options: TemporaryServiceOptions): ServiceSpec => {
   const labels = ownershipLabels(options.owner, options.role)
   return {
@@ -90,8 +98,7 @@ const serviceSpec = (name: string, secretId: string, options: TemporaryServiceOp
           { SecretID: secretId, SecretName: name, File: { Name: requestFile, UID: "0", GID: "0", Mode: 0o400 } }
         ]
       },
-      // Even "none" is no promise (swarmkit 2327): a helper itself makes sure that it is the first.
-      RestartPolicy: { Condition: "none" },
+      RestartPolicy: restartPolicy(options.successors ?? 0),
       Placement: { Constraints: options.constraints },
       // The host's network opens nothing by itself, and there is none to set up: 0.2 s on engine 20.10.
       Networks: [{ Target: "host" }],

@@ -27,6 +27,8 @@ export interface EngineProxy {
   readonly requests: ReadonlyArray<string>
   /** Breaks every connection that is open now. */
   readonly cutAll: () => void
+  /** Breaks every connection that is open now and whose last request is such a one. */
+  readonly cut: (wanted: RegExp) => void
 }
 
 const requestLine = /^((?:GET|POST|PUT|DELETE|HEAD) \S+) HTTP\/1\.1\r\n/
@@ -39,6 +41,7 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
       const path = join(folder, "docker.sock")
       const requests: Array<string> = []
       const open = new Set<Socket>()
+      const lastLine = new Map<Socket, string>()
       const server = createServer({ allowHalfOpen: true }, (client) => {
         const engine = connect({ path: upstream, allowHalfOpen: true })
         const cut = () => {
@@ -50,11 +53,13 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
           socket.on("error", cut)
           socket.on("close", () => {
             open.delete(socket)
+            lastLine.delete(socket)
             cut()
           })
         }
         client.on("data", (chunk) => {
           const line = requestLine.exec(chunk.toString("latin1", 0, 4096))?.[1]
+          if (line !== undefined) lastLine.set(client, line)
           const verdict = line === undefined ? "pass" : judge({ count: requests.push(line), line })
           if (verdict === "cut") return cut()
           if (typeof verdict === "number") {
@@ -75,12 +80,17 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
       const cutAll = () => {
         for (const socket of open) socket.destroy()
       }
+      const cutSome = (wanted: RegExp) => {
+        for (const [socket, line] of lastLine) if (wanted.test(line)) socket.destroy()
+      }
       const close = async () => {
         cutAll()
         await new Promise((done) => server.close(done))
         rmSync(folder, { recursive: true, force: true })
       }
-      server.listen(path, () => resume(Effect.succeed({ dockerHost: `unix://${path}`, requests, cutAll, close })))
+      server.listen(path, () =>
+        resume(Effect.succeed({ dockerHost: `unix://${path}`, requests, cutAll, cut: cutSome, close }))
+      )
     }),
     ({ close }) => Effect.promise(close)
   )

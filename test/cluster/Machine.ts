@@ -60,14 +60,24 @@ export const startMachine = Effect.fn("Machine.start")(function* (clusterDir: st
   return yield* poll(first, { every: 10, atMost: 10_000, orElse: failure })
 })
 
+/** What goes before a command that is to run inside a machine. It dies with the one that starts it. */
+export const entrance = (machinePid: number): ReadonlyArray<string> => [
+  "nsenter",
+  `--target=${machinePid}`,
+  ...namespaces,
+  "--",
+  "setpriv",
+  "--pdeathsig",
+  "KILL",
+  "--"
+]
+
 /** Runs a command inside a machine and gives its standard output; it dies with the calling fiber. */
 export const runInside = (
   machinePid: number,
   argv: ReadonlyArray<string>,
   options: { readonly timeout?: number; readonly env?: Readonly<Record<string, string>> } = {}
-): Effect.Effect<string, CommandFailed> =>
-  run(
-    "nsenter",
-    [`--target=${machinePid}`, ...namespaces, "--", "setpriv", "--pdeathsig", "KILL", "--", ...argv],
-    options
-  )
+): Effect.Effect<string, CommandFailed> => {
+  const [program = "", ...args] = [...entrance(machinePid), ...argv]
+  return run(program, args, options)
+}

@@ -3,21 +3,30 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, program, sha256, shell, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, type ProcessOptions, program, programOn, sha256, shell, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
-/** The same cases on every way to a task. */
+/** The same cases on every way to a task. The caller of a local one is where people are: on the engine's own machine. */
 const routes = {
   "local route": { pick: "local", flags: [] },
   "helper on another node": { pick: "remote", flags: [] }
 } as const
 
+/** `task-exec`, on the manager's machine for a task of its own. */
+const callOn = (pick: "local" | "remote", args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
+  Effect.flatMap(SwarmCluster, ({ manager }) => {
+    const withHost = { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } }
+    return pick === "local"
+      ? programOn(manager, "task-exec.cjs", args, withHost)
+      : program("task-exec.cjs", args, withHost)
+  })
+
 for (const [name, { flags, pick }] of Object.entries(routes)) {
   layer(Web.layer("exec"), { excludeTestServices: true, timeout: "60 seconds" })(name, (it) => {
     const exec = (...args: ReadonlyArray<string>) =>
       Effect.flatMap(Web, (web) =>
-        taskExec([...flags, ...args.map((arg) => (arg === "WEB" ? web.target(web[pick]) : arg))])
+        callOn(pick, [...flags, ...args.map((arg) => (arg === "WEB" ? web.target(web[pick]) : arg))])
       )
     const sh = (script: string) => exec("WEB", "sh", "-c", script)
 
@@ -60,7 +69,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
 
     it.effect("20 MB of random bytes on stdout and 5 MB on stderr at once, byte for byte and apart", () =>
       Effect.gen(function* () {
-        const { cluster, web } = yield* both
+        const web = yield* Web
         const task = web[pick]
         const files =
           "head -c 20000000 /dev/urandom > /tmp/out; head -c 5000000 /dev/urandom > /tmp/err; sha256sum /tmp/out /tmp/err"
@@ -69,11 +78,13 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
           .toString()
           .split("\n")
           .map((line) => line.slice(0, 64))
-        const result = yield* program(
-          "task-exec.cjs",
-          [...flags, web.target(task), "sh", "-c", "cat /tmp/err >&2 & cat /tmp/out; wait"],
-          { env: { DOCKER_HOST: cluster.manager.dockerHost } }
-        )
+        const result = yield* callOn(pick, [
+          ...flags,
+          web.target(task),
+          "sh",
+          "-c",
+          "cat /tmp/err >&2 & cat /tmp/out; wait"
+        ])
         assert.strictEqual(result.code, 0)
         assert.deepStrictEqual([sha256(result.stdout), sha256(result.stderrBytes)], [out, err])
       })
@@ -221,10 +232,9 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     /** Runs a script that says `up`, and sends `task-exec` a signal then, and again when it says `got it`. */
     const interrupted = (script: string, signal: NodeJS.Signals, more: ReadonlyArray<string> = []) =>
       Effect.gen(function* () {
-        const { cluster, web } = yield* both
+        const web = yield* Web
         let sent = 0
-        return yield* program("task-exec.cjs", [...flags, ...more, web.target(web[pick]), "sh", "-c", script], {
-          env: { DOCKER_HOST: cluster.manager.dockerHost },
+        return yield* callOn(pick, [...flags, ...more, web.target(web[pick]), "sh", "-c", script], {
           onOutput: (output, kill) => {
             const wanted = output.includes("got it\n") ? 2 : output.includes("up\n") ? 1 : 0
             if (wanted > sent) kill(signal)

@@ -8,6 +8,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { assertNothingLeft } from "../cluster/Leftovers.ts"
+import { entrance } from "../cluster/Machine.ts"
+import { childrenOf } from "../cluster/Processes.ts"
 import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
@@ -39,6 +41,10 @@ export interface ProcessOptions {
 export const program = (file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
   run([process.execPath, join(dist, file), ...args], options)
 
+/** The same on a machine of the swarm, where the program sees its engine's processes. */
+export const programOn = (node: ClusterNode, file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
+  run([...entrance(node.pid), process.execPath, join(dist, file), ...args], options, true)
+
 /** Runs a script with bash; in it `task-exec` is the built command. */
 export const shell = (script: string, options: ProcessOptions = {}) =>
   run(["bash", "-c", `task-exec() { "$NODE" "$BUNDLE" "$@"; }; ${script}`], {
@@ -46,20 +52,26 @@ export const shell = (script: string, options: ProcessOptions = {}) =>
     env: { ...options.env, NODE: process.execPath, BUNDLE: join(dist, "task-exec.cjs") }
   })
 
-const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOptions) =>
+/** `entered`: what is started is the parent of the program that is meant. */
+const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOptions, entered = false) =>
   Effect.callback<ProcessResult>((resume) => {
     const child = spawn(command, args, {
       env: { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"]
     })
-    options.onStart?.((signal) => child.kill(signal))
+    const kill = (signal: NodeJS.Signals) => {
+      const [inner] = entered && child.pid !== undefined ? Effect.runSync(childrenOf(child.pid)) : []
+      if (inner === undefined) child.kill(signal)
+      else process.kill(inner, signal)
+    }
+    options.onStart?.(kill)
     const stdout: Array<Buffer> = []
     const stderr: Array<Buffer> = []
     child.stdin.on("error", () => undefined)
     child.stdin.end(options.input ?? "")
     child.stdout.on("data", (chunk: Buffer) => {
       stdout.push(chunk)
-      options.onOutput?.(Buffer.concat(stdout).toString(), (signal) => child.kill(signal))
+      options.onOutput?.(Buffer.concat(stdout).toString(), kill)
     })
     child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk))
     child.on("close", (code, signal) => {

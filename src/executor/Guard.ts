@@ -1,0 +1,64 @@
+/**
+ * Watches over a command from beside its caller: ends the command, with everything it started, should the caller be
+ * killed. The engine lets a command run on for ever whose caller went away (moby 9098, open since 2014).
+ *
+ * Two guards do the same. Where the caller reaches the engine's processes it is a shell that waits on a pipe from the
+ * caller, and becomes our program only when that pipe breaks: 2 ms and 1 MB. Elsewhere it is a container of our image on
+ * the engine's host, attached to the caller, for some 0.3 s. A helper has none: Swarm itself starts its successor.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { GuardRequest, Watch } from "./GuardProtocol.ts"
+import { reachesProcessesOf } from "./HostView.ts"
+import { watchFromContainer } from "./internal/ContainerGuard.ts"
+import { watchFromProcess } from "./internal/ProcessGuard.ts"
+import type { KillerOptions } from "./ProcessKiller.ts"
+
+/** Nobody watches. */
+const unwatched: Watch = { letGo: Effect.succeed(true) }
+
+/** Makes guards. */
+export class Guard extends Context.Service<
+  Guard,
+  {
+    /**
+     * Begins to watch; done when a kill of the caller can't leave the command behind any more. The guard goes away with
+     * the scope. If none can be made the command runs without, and a warning says so.
+     */
+    readonly watch: (request: GuardRequest) => Effect.Effect<Watch, never, Scope.Scope>
+  }
+>()("task-exec/Guard") {
+  /** For a caller of the engine in the context. */
+  static readonly layer = (options: KillerOptions): Layer.Layer<Guard, never, DockerEngine> =>
+    Layer.effect(
+      Guard,
+      Effect.gen(function* () {
+        const engine = yield* DockerEngine
+        const watch = Effect.fn("Guard.watch")(function* (request: GuardRequest) {
+          const fromHere = (yield* reachesProcessesOf(engine, request.run.container))
+            ? yield* watchFromProcess(request)
+            : undefined
+          return fromHere ?? (yield* watchFromContainer(engine, options, request))
+        })
+        return Guard.of({
+          watch: (request) =>
+            watch(request).pipe(
+              Effect.catch((error) =>
+                Effect.as(
+                  Effect.logWarning(
+                    `the command has no guard and runs on should this process be killed: ${error.message}`
+                  ),
+                  unwatched
+                )
+              )
+            )
+        })
+      })
+    )
+
+  /** For those that somebody else looks after. */
+  static readonly none: Layer.Layer<Guard> = Layer.succeed(Guard, { watch: () => Effect.succeed(unwatched) })
+}

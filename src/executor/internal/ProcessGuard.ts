@@ -1,0 +1,55 @@
+/** A guard in a process of its own on this machine, which survives its caller. */
+
+import { type ChildProcess, spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { GuardRequest, guardCommand, release, type Watch } from "../GuardProtocol.ts"
+
+/** The shell waits for a line; should its stdin end without one it becomes the program that ends the run. */
+const script = 'read -r line && exit 0; exec "$0" "$@"'
+
+const encodeRequest = Schema.encodeSync(Schema.fromJsonString(GuardRequest))
+
+/** The bundle that this code is in or, in the library, the one beside it. */
+const ownProgram = (): string =>
+  typeof __filename === "string"
+    ? __filename
+    : join(dirname(createRequire(import.meta.url).resolve("task-exec/package.json")), "dist", "swarm-exec.cjs")
+
+/**
+ * `undefined` where there is no shell or no program. The guard is in a session of its own: what a terminal or a process
+ * group is sent does not reach it. It knows of no time limit: its caller is on the same machine.
+ */
+export const watchFromProcess = Effect.fnUntraced(function* ({ run }: GuardRequest) {
+  const program = ownProgram()
+  if (!existsSync(program)) return undefined
+  const guard = yield* Effect.acquireRelease(
+    start([process.execPath, program, guardCommand, encodeRequest({ run })]),
+    letGo
+  )
+  const watch: Watch | undefined = guard === undefined ? undefined : { letGo: Effect.as(letGo(guard), true) }
+  return watch
+})
+
+const start = ([first, ...args]: readonly [string, ...ReadonlyArray<string>]) =>
+  Effect.callback<ChildProcess | undefined>((resume) => {
+    const child = spawn("/bin/sh", ["-c", script, first, ...args], {
+      stdio: ["pipe", "ignore", "ignore"],
+      detached: true,
+      cwd: "/"
+    })
+    child.once("error", () => resume(Effect.succeed(undefined)))
+    child.once("spawn", () => resume(Effect.succeed(child)))
+    // A guard that somebody ended is told nothing any more.
+    child.stdin?.on("error", () => undefined)
+    child.unref()
+  })
+
+const letGo = (guard: ChildProcess | undefined): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (guard?.stdin == null || guard.stdin.writableEnded) return resume(Effect.void)
+    guard.stdin.end(release, () => resume(Effect.void))
+  })

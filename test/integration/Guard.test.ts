@@ -1,0 +1,188 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { get, remove, request } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
+import { leftovers } from "../cluster/Leftovers.ts"
+import { poll } from "../cluster/Poll.ts"
+import { signal, withVariable } from "../cluster/Processes.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, type ProcessOptions, type ProcessResult, program, programOn, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
+const Objects = Schema.Array(Schema.Struct({ ID: Schema.String }))
+const ours = (role: string) => ({ filters: JSON.stringify({ label: { [`task-exec.role=${role}`]: true } }) })
+
+/** A command with a child of its own session, both deaf to TERM. It says `up`. */
+const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 5432 & echo up; while :; do sleep 0.1; done"]
+
+/** Marked processes that are alive. */
+const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
+  Effect.map((items) => items.filter((item) => item.startsWith("process ")))
+)
+
+const untilGone = poll(
+  Effect.map(alive, (items) => (items.length === 0 ? Option.some(undefined) : Option.none())),
+  { every: 100, atMost: 20_000, orElse: Effect.flatMap(alive, (items) => Effect.die(items.join("\n"))) }
+)
+
+layer(Web.layer("guard"), { excludeTestServices: true, timeout: "60 seconds" })("the caller is killed", (it) => {
+  /** The ways to start a caller of a local task: where it sees the engine's processes, and where it does not. */
+  const places = {
+    "on the engine's machine": (args: ReadonlyArray<string>, options: ProcessOptions) =>
+      Effect.flatMap(SwarmCluster, ({ manager }) =>
+        programOn(manager, "task-exec.cjs", args, {
+          ...options,
+          env: { DOCKER_HOST: manager.dockerHost, ...options.env }
+        })
+      ),
+    elsewhere: (args: ReadonlyArray<string>, options: ProcessOptions) =>
+      Effect.flatMap(SwarmCluster, ({ manager }) =>
+        program("task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } })
+      )
+  }
+
+  for (const [place, call] of Object.entries(places)) {
+    it.effect(`${place}, with -9: its command is ended, whatever it does`, () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const result = yield* call(["--grace", "1s", web.target(web.local), ...stubborn], {
+          onOutput: (output, kill) => output === "up\n" && kill("SIGKILL")
+        })
+        assert.deepStrictEqual([result.code, result.signal], [null, "SIGKILL"])
+        yield* untilGone
+      })
+    )
+
+    it.effect(`${place}: a guard does nothing to a command that ends by itself, nor to what that leaves running`, () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const args = [web.target(web.local), "sh", "-c", "setsid sleep 6543 >/dev/null 2>&1 & echo $!; exit 5"]
+        const result = yield* call(args, {})
+        assert.deepStrictEqual([result.code, result.stderr], [5, ""])
+        const child = result.stdout.toString().trim()
+        const stop = yield* call([web.target(web.local), "kill", child], {})
+        assert.deepStrictEqual([stop.code, stop.stderr], [0, ""])
+        yield* untilGone
+      })
+    )
+  }
+
+  it.effect("the guard is killed: the command goes on", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const killed: Array<number> = []
+      const up = yield* Latch.make()
+      // The guard inherits its caller's environment; the caller itself is node.
+      const killGuard = Effect.gen(function* () {
+        for (const { name, pid, value } of yield* withVariable("GUARD_TEST")) {
+          if (value !== "guarded" || name !== "sh") continue
+          killed.push(pid)
+          yield* signal(pid, "SIGKILL")
+        }
+      })
+      const script = "echo up; until [ -e /tmp/guard-go ]; do sleep 0.05; done; rm /tmp/guard-go; echo done; exit 4"
+      const [result] = yield* Effect.all(
+        [
+          places["on the engine's machine"]([web.target(web.local), "sh", "-c", script], {
+            env: { GUARD_TEST: "guarded" },
+            onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
+          }),
+          up.await.pipe(
+            Effect.andThen(killGuard),
+            Effect.andThen(places.elsewhere([web.target(web.local), "touch", "/tmp/guard-go"], {}))
+          )
+        ],
+        { concurrency: 2 }
+      )
+      assert.strictEqual(killed.length, 1)
+      assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [4, "up\ndone\n", ""])
+    })
+  )
+
+  it.effect("only the guard's connection is cut: the command is ended, and its exit code is not believed", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const proxy = yield* engineProxy(manager.socket)
+      // Ended by TERM it exits with 0, which must not look like a success.
+      const script = "trap 'exit 0' TERM; echo up; while :; do sleep 0.1; done"
+      const result = yield* program("task-exec.cjs", [web.target(web.local), "sh", "-c", script], {
+        env: { DOCKER_HOST: proxy.dockerHost },
+        onOutput: (output) => output === "up\n" && proxy.cut(/\/attach/)
+      })
+      assert.strictEqual(result.code, 125, describe(result))
+      assert.match(result.stderr, /(^|\n)task-exec: the outcome of the command is unknown: .*guard.*\n$/)
+      yield* untilGone
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("no image for a guard: the command runs all the same, and a warning says what is missing", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const proxy = yield* engineProxy(manager.socket, ({ line }) =>
+        line.startsWith("POST /containers/create") ? 500 : "pass"
+      )
+      const result = yield* program("task-exec.cjs", [web.target(web.local), "echo", "out"], {
+        env: { DOCKER_HOST: proxy.dockerHost }
+      })
+      assert.deepStrictEqual([result.code, result.stdout.toString()], [0, "out\n"])
+      assert.match(
+        result.stderr,
+        /^task-exec: the command has no guard and runs on should this process be killed: .*\n$/
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "its helper is killed too: Swarm starts another one, which ends the command and never runs it again",
+    () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const { socket } = web.nodeOf(web.remote)
+        const up = yield* Latch.make()
+        const both: { caller: ((name: NodeJS.Signals) => void) | undefined } = { caller: undefined }
+        const script = `echo start >> /tmp/guard-runs; ${stubborn[2]}`
+        const killBoth = Effect.gen(function* () {
+          const [helper] = yield* get(socket, "/containers/json", Containers, { query: ours("helper") })
+          assert(helper !== undefined)
+          both.caller?.("SIGKILL")
+          yield* request(socket, "POST", `/containers/${helper.Id}/kill`)
+        })
+        yield* Effect.all(
+          [
+            program("task-exec.cjs", ["--grace", "1s", web.target(web.remote), "sh", "-c", script], {
+              env: { DOCKER_HOST: manager.dockerHost },
+              onStart: (kill) => {
+                both.caller = kill
+              },
+              onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
+            }),
+            up.await.pipe(Effect.andThen(killBoth))
+          ],
+          { concurrency: 2 }
+        )
+        yield* untilGone
+        const runs = yield* program("task-exec.cjs", [web.target(web.remote), "cat", "/tmp/guard-runs"], {
+          env: { DOCKER_HOST: manager.dockerHost }
+        })
+        assert.strictEqual(runs.stdout.toString(), "start\n")
+        // What a killed caller leaves is for the sweep, whose time has not come.
+        for (const service of yield* get(manager.socket, "/services", Objects, { query: ours("helper") })) {
+          yield* remove(manager.socket, `/services/${service.ID}`)
+        }
+        for (const secret of yield* get(manager.socket, "/secrets", Objects, { query: ours("request") })) {
+          yield* remove(manager.socket, `/secrets/${secret.ID}`)
+        }
+      }),
+    90_000
+  )
+})
+
+const describe = ({ code, signal: name, stderr }: ProcessResult) => `code ${code}, signal ${name}, ${stderr}`
