@@ -4,7 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Signal } from "./executor/ExecSpec.ts"
+import { defaultDetachKeys, parseDetachKeys } from "./executor/DetachKeys.ts"
+import type { ExecSpec, Signal, TerminalSize } from "./executor/ExecSpec.ts"
+import type { ExecInput } from "./executor/Executor.ts"
 import type { Via } from "./route/Route.ts"
 import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
 
@@ -29,9 +31,16 @@ export interface ExecRequest {
   readonly workdir?: string
   /** Give the command all capabilities; default `false`. */
   readonly privileged?: boolean
+  /**
+   * What the command reads; without, it reads nothing. Its end is the end of the command's stdin. It is pulled only as fast
+   * as the command reads.
+   */
+  readonly stdin?: Stream.Stream<Uint8Array>
+  /** Give the command a terminal; its stdout and stderr are one then. */
+  readonly tty?: TtyRequest
   /** Start the command and don't wait for it: no output and no exit code. Default `false`. */
   readonly detach?: boolean
-  /** The command is ended after this time; default 300 seconds, `"none"` for no limit. */
+  /** The command is ended after this time; default 300 seconds, none with `tty`; `"none"` for no limit. */
   readonly timeout?: Duration.Input | "none"
   /** What the command is sent first when it is to be ended; default `SIGTERM`. */
   readonly signal?: Signal
@@ -48,6 +57,19 @@ export interface ExecRequest {
   readonly image?: string
   /** How long Swarm may take to give a helper to the node; default 30 seconds. */
   readonly placementTimeout?: Duration.Input
+}
+
+/** The terminal of a command. */
+export interface TtyRequest {
+  /** Its size at the start. */
+  readonly size: TerminalSize
+  /** Its size whenever it changes. */
+  readonly sizes?: Stream.Stream<TerminalSize>
+  /**
+   * Keys in `stdin` that let go of the command and leave it running, as docker writes them; default `ctrl-p,ctrl-q`, `""` for
+   * none.
+   */
+  readonly detachKeys?: string
 }
 
 /** A part of the request can't be. */
@@ -68,6 +90,10 @@ export interface CheckedRequest {
   readonly workdir: string | undefined
   readonly privileged: boolean
   readonly detach: boolean
+  /** Is there a stdin? */
+  readonly stdin: boolean
+  readonly tty: ExecSpec["tty"] | undefined
+  readonly input: ExecInput
   readonly timeout: number | undefined
   readonly signal: Signal
   readonly grace: number
@@ -101,7 +127,14 @@ export const checkRequest = Effect.fnUntraced(function* (
     }
     env.push(`${name}=${value}`)
   }
-  const { timeout } = request
+  const { stdin = Stream.empty, timeout, tty } = request
+  const detachKeys = tty?.detachKeys ?? defaultDetachKeys
+  yield* Result.match(parseDetachKeys(detachKeys), {
+    onFailure: ({ message }) => Effect.fail(new InvalidRequest({ detail: message })),
+    onSuccess: () => Effect.void
+  })
+  const byDefault = tty === undefined ? Duration.seconds(defaultTimeout) : "none"
+  const limit = timeout ?? byDefault
   return {
     target,
     command: [program, ...words],
@@ -110,7 +143,10 @@ export const checkRequest = Effect.fnUntraced(function* (
     workdir: request.workdir,
     privileged: request.privileged ?? false,
     detach: request.detach ?? false,
-    timeout: timeout === "none" ? undefined : yield* millis("timeout", timeout ?? Duration.seconds(defaultTimeout)),
+    stdin: request.stdin !== undefined,
+    tty: tty === undefined ? undefined : { size: tty.size, detachKeys },
+    input: { stdin, sizes: tty?.sizes ?? Stream.empty },
+    timeout: limit === "none" ? undefined : yield* millis("timeout", limit),
     signal: request.signal ?? "SIGTERM",
     signals: request.signals ?? Stream.empty,
     grace: yield* millis("grace", request.grace ?? "10 seconds"),

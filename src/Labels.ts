@@ -29,7 +29,7 @@ const withoutDeadline = 3600_000
 export const imageLabel = "org.opencontainers.image.title=task-exec"
 
 /** What an object of ours is for. */
-export type Role = "helper" | "request" | "killer" | "guard" | "sweeper"
+export type Role = "helper" | "request" | "killer" | "guard" | "network" | "relay" | "sweeper"
 
 /** Whose object it is, and until when it may be needed. */
 export interface Ownership {

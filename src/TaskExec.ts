@@ -17,16 +17,25 @@ import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import type { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
-import { Executor } from "./executor/Executor.ts"
+import { type ExecInput, Executor } from "./executor/Executor.ts"
 import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { Guard } from "./executor/Guard.ts"
 import { ProcessKiller } from "./executor/ProcessKiller.ts"
 import { makeOwnership, type Ownership } from "./Labels.ts"
 import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
-import type { HelperFailed, HelperRefused, RequestTooLarge, RouteUnavailable } from "./route/HelperErrors.ts"
+import type {
+  ConnectionLost,
+  HelperFailed,
+  HelperRefused,
+  OverlayBlocked,
+  RelayFailed,
+  RequestTooLarge,
+  RouteUnavailable
+} from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
 import { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
+import { execByTunnel } from "./route/TunnelRoute.ts"
 import { sweepHere } from "./sweep/Sweep.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
@@ -49,6 +58,9 @@ export type TaskExecError =
   | HelperStartError
   | HelperFailed
   | HelperRefused
+  | OverlayBlocked
+  | RelayFailed
+  | ConnectionLost
   | OutputTooLarge
   | ExecutorError
 
@@ -140,14 +152,17 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
   // What does not need the task is asked for at the same time: each answer takes some milliseconds.
   const [task, here] = yield* Effect.all([lookupTask(checked.target), localNode, image], { concurrency: "unbounded" })
-  const route = yield* chooseRoute(task, checked.via, here)
+  const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
+  const route = yield* chooseRoute(task, checked.via, here, twoWay)
   const { grace, placementTimeout, timeout } = checked
   const owner = yield* makeOwnership(
     timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace
   )
   const spec = makeSpec(owner.runId, task, checked)
   const place = { image, node: task.node, task: task.name, placementTimeout }
-  const { end, events } = yield* route === "local" ? execHere(spec, image, owner) : execThere(place, spec, owner)
+  const { end, events } = yield* route === "local"
+    ? execHere(spec, checked.input, image, owner)
+    : execThere(route, place, spec, checked.input, owner)
   // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
@@ -179,6 +194,8 @@ const makeSpec = (runId: string, task: ResolvedTask, request: CheckedRequest): E
   env: request.env,
   privileged: request.privileged,
   detach: request.detach,
+  stdin: request.stdin,
+  ...(request.tty === undefined ? {} : { tty: request.tty }),
   signal: request.signal,
   grace: request.grace,
   ...(request.user === undefined ? {} : { user: request.user }),
@@ -193,7 +210,7 @@ interface Underway {
 }
 
 /** Route `local`: the Executor runs right here. Of several managers only the one that answered knows the container. */
-const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership) =>
+const execHere = (spec: ExecSpec, input: ExecInput, image: Effect.Effect<string>, owner: Ownership) =>
   Effect.map(
     DockerEngine.use(({ alone }) => alone),
     (engine): Underway => {
@@ -201,7 +218,7 @@ const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership
       const killer = ProcessKiller.layer({ image, owner }).pipe(Layer.provideMerge(here))
       const guard = Guard.layer({ image, owner }).pipe(Layer.provide(here))
       return {
-        events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
+        events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
           Stream.provide(Executor.layer.pipe(Layer.provide(guard), Layer.provide(killer)))
         ),
         end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
@@ -209,14 +226,17 @@ const execHere = (spec: ExecSpec, image: Effect.Effect<string>, owner: Ownership
     }
   )
 
-/** Route `helper`. */
+/** Routes `helper:logs` and `helper:tunnel`. */
 const execThere = (
+  route: Exclude<Route, "local">,
   { image, ...there }: Omit<HelperPlace, "image"> & { readonly image: Effect.Effect<string> },
   spec: ExecSpec,
+  input: ExecInput,
   owner: Ownership
 ): Effect.Effect<Underway> =>
   Effect.map(image, (reference) => {
     const place = { ...there, image: reference }
+    if (route === "helper:tunnel") return execByTunnel(place, spec, owner, input)
     return { events: execByHelper(place, spec, owner), end: (run) => endByHelper(place, run) }
   })
 

@@ -22,7 +22,12 @@ export type Invocation =
   | { readonly _tag: "Version" }
   | {
       readonly _tag: "Exec"
+      /** Without its stdin and terminal. */
       readonly request: ExecRequest
+      /** Pass on what comes on stdin. */
+      readonly interactive: boolean
+      /** Give the command a terminal; the keys that let go of it. */
+      readonly tty: { readonly detachKeys: string | undefined } | undefined
       /** No warnings on stderr. */
       readonly quiet: boolean
       /** Every stage on stderr, and whole causes for errors. */
@@ -36,6 +41,9 @@ const options = {
   workdir: { type: "string", short: "w" },
   privileged: { type: "boolean" },
   detach: { type: "boolean", short: "d" },
+  "detach-keys": { type: "string" },
+  interactive: { type: "boolean", short: "i" },
+  tty: { type: "boolean", short: "t" },
   timeout: { type: "string" },
   grace: { type: "string" },
   signal: { type: "string" },
@@ -48,26 +56,35 @@ const options = {
   version: { type: "boolean" }
 } satisfies ParseArgsOptionsConfig
 
-/** The text that `--help` prints. */
-export const help = (program: string): string => `Usage: ${program} [OPTIONS] TARGET COMMAND [ARG...]
+/** bash where the container has one, otherwise sh. */
+const shell = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
 
-Run a command in the container of a Swarm task, on whichever node it is.
+/** The text that `--help` prints. */
+export const help = (program: string): string => `Usage: ${program} [OPTIONS] TARGET [COMMAND [ARG...]]
+
+Run a command in the container of a Swarm task, on whichever node it is. With
+-t and no command, the container's shell.
 
 TARGET is a service with one task (web), a slot (web.2), a service's task on a
 node (web@node-3), a task ID or a container ID (a unique beginning is enough).
 
 Options:
   -d, --detach                   Start the command and don't wait for it
+      --detach-keys KEYS         Let go of the command (default ctrl-p,ctrl-q)
   -e, --env NAME[=VALUE]         Set a variable (without VALUE: as it is here)
       --env-file FILE            Set the variables in a file
       --grace TIME               Between --signal and KILL (default 10s)
       --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
+  -i, --interactive              Pass on stdin
       --placement-timeout TIME   For Swarm to place the helper (default 30s)
       --privileged               Give the command extended privileges
       --signal NAME              Sent first to end the command (default TERM)
-      --timeout TIME             End the command after it (default 300s; 0: never)
+      --timeout TIME             End the command after it (default 300s, with -t
+                                 none; 0: never)
+  -t, --tty                      Give the command a terminal
   -u, --user NAME|UID[:GROUP]    Run the command as this user
-      --via auto|local|helper    The way to the node (default auto)
+      --via ROUTE                auto (default), local, helper, helper:logs,
+                                 helper:tunnel
   -w, --workdir DIR              Working directory in the container
   -q, --quiet                    No warnings
       --debug                    Tell every step on stderr
@@ -90,7 +107,8 @@ export const parseInvocation = Effect.fnUntraced(function* (
   })
   if (values.help === true) return { _tag: "Help" }
   if (values.version === true) return { _tag: "Version" }
-  const [target, ...command] = operands
+  const [target, ...words] = operands
+  const command = words.length === 0 && values.tty === true ? shell : words
   if (target === undefined) return yield* new UsageError({ detail: "which task? TARGET is missing" })
   if (command.length === 0) return yield* new UsageError({ detail: "which command? COMMAND is missing" })
   const env: Record<string, string> = {}
@@ -102,12 +120,14 @@ export const parseInvocation = Effect.fnUntraced(function* (
   const placementTimeout = values["placement-timeout"]
   const via = values.via ?? "auto"
   if (!isVia(via)) {
-    return yield* new UsageError({ detail: `--via ${via}: use auto, local or helper` })
+    return yield* new UsageError({ detail: `--via ${via}: use ${Via.literals.join(", ")}` })
   }
   return {
     _tag: "Exec",
     quiet: values.quiet ?? false,
     debug: values.debug ?? false,
+    interactive: values.interactive ?? false,
+    tty: values.tty === true ? { detachKeys: values["detach-keys"] } : undefined,
     request: {
       target,
       command,
@@ -144,9 +164,6 @@ const splitAtTarget = (argv: ReadonlyArray<string>) => {
 const explain = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
   const unknown = /^Unknown option '(-?-?[^']+)'/.exec(text)?.[1]
-  if (unknown === "-i" || unknown === "-t" || unknown === "--interactive" || unknown === "--tty") {
-    return `${unknown}: stdin and a terminal are not supported yet`
-  }
   if (unknown !== undefined) return `unknown option ${unknown}`
   return text.split(". ")[0] ?? text
 }

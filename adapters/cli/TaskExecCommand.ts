@@ -3,6 +3,7 @@ import { constants } from "node:os"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
@@ -11,6 +12,7 @@ import { version } from "../../src/Version.ts"
 import { stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
+import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import { help, type Invocation, parseInvocation, type UsageError } from "./Args.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 
@@ -47,9 +49,10 @@ const perform = (
 
 const exec = Effect.fnUntraced(function* (
   program: string,
-  { debug, quiet, request }: Invocation & { readonly _tag: "Exec" }
-): Effect.fn.Return<number, OutputClosed | OutputFailed> {
+  { debug, interactive, quiet, request, tty }: Invocation & { readonly _tag: "Exec" }
+): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
   const signals = yield* forwardSignals
+  const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
   const show = (event: TaskExecEvent) => {
     switch (event._tag) {
       case "Stdout":
@@ -59,13 +62,31 @@ const exec = Effect.fnUntraced(function* (
       case "Started":
         return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
       case "Resolved":
-      case "Detached":
         return Effect.logDebug(describe(event))
+      case "Detached":
+        return request.detach === true
+          ? Effect.logDebug(describe(event))
+          : say(program, "detached; the command goes on")
       case "Exited":
         return Effect.void
     }
   }
-  return yield* runToEnd(TaskExec.stream({ ...request, signals: signals.stream }), show).pipe(
+  const events = TaskExec.stream({
+    ...request,
+    signals: signals.stream,
+    ...(interactive && request.detach !== true ? { stdin: standardInput } : {}),
+    ...(terminal === undefined
+      ? {}
+      : {
+          env: { ...terminal.env, ...request.env },
+          tty: {
+            size: terminal.size,
+            sizes: terminal.sizes,
+            ...(tty?.detachKeys === undefined ? {} : { detachKeys: tty.detachKeys })
+          }
+        })
+  })
+  return yield* runToEnd(events, show).pipe(
     // A detached command that was started is a success.
     Effect.map((code) => code ?? 0),
     Effect.provide(TaskExec.layer),
@@ -81,7 +102,7 @@ const exec = Effect.fnUntraced(function* (
     ),
     Effect.provide(stderrLogger(program, debug ? "Debug" : quiet ? "None" : "Warn"))
   )
-})
+}, Effect.scoped)
 
 /**
  * The first SIGINT, SIGTERM or SIGHUP goes to the command, whose end and last output are waited for; the next one is a

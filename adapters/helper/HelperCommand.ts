@@ -21,6 +21,7 @@ import { version } from "../../src/Version.ts"
 import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
 import { stderrLogger } from "../LineLogger.ts"
 import { writeText } from "../Output.ts"
+import { type HelperInput, noInput, serveTunnel } from "./TunnelServer.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 const encodeError = Schema.encodeSync(RemoteError)
@@ -33,6 +34,14 @@ const joined = 256 * 1024
  * again; what became of it is in the frames. Only a helper that can't even report ends with 1.
  */
 export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
+  const request = yield* readRequest
+  if (request._tag === "Success" && request.success.tunnel !== undefined) {
+    // Swarm is not to start another one for a caller that went away.
+    yield* serveTunnel(request.success.tunnel, (input) => serve(request.success, input)).pipe(
+      Effect.catch((error) => Effect.logWarning(error.message))
+    )
+    return 0
+  }
   const writer = new FrameWriter(randomBytes(4).readUInt32BE())
   const send = (text: string) => writeText(1, text)
   yield* send(writer.lines({ _tag: "Hello", protocol: protocolVersion, version }))
@@ -45,7 +54,8 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
           .join("")
       )
     )
-  yield* serve.pipe(
+  const frames = request._tag === "Success" ? serve(request.success, noInput) : Stream.fail(request.failure)
+  yield* frames.pipe(
     Stream.runForEachArray(sendFrames),
     Effect.catchIf(
       (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
@@ -54,40 +64,59 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   )
   return 0
 }).pipe(
+  Effect.scoped,
   Effect.provide(DockerEngine.layer),
   Effect.provide(stderrLogger("helper", "Warn")),
   Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `helper: ${error.message}\n`)), 1))
 )
 
-const serve: Stream.Stream<Frame, RemoteError, DockerEngine> = Stream.unwrap(
-  Effect.gen(function* () {
-    const node = process.env[helperVariables.node] ?? ""
-    const refuse = (detail: string) => new HelperRefused({ node, detail })
-    const request = yield* Effect.try(() => readFileSync(requestPath, "utf8")).pipe(
-      Effect.flatMap(decodeRequest),
-      Effect.mapError((error) => refuse(`its request is not readable: ${error.message}`))
-    )
-    if (request.protocol !== protocolVersion) {
-      return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
-    }
-    if (request.node !== node) return yield* refuse(`the target's node is ${request.node}`)
-    const image = Effect.succeed(yield* onlyHelper(request))
-    const killer = ProcessKiller.layer({ image, owner: request.owner })
-    const { work } = request
-    switch (work._tag) {
-      case "Exec":
-        return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(work.spec)))).pipe(
-          Stream.provide(Executor.layer.pipe(Layer.provide(Guard.none), Layer.provide(killer))),
-          limitOutput(work.maxOutput)
-        )
-      case "End":
-        return Stream.fromEffect(ProcessKiller.use(({ end }) => end(work.run))).pipe(
-          Stream.map((ending): Frame => ({ _tag: "Ended", ending })),
-          Stream.provide(killer)
-        )
-    }
-  })
+const thisNode = () => process.env[helperVariables.node] ?? ""
+const refuse = (detail: string) => new HelperRefused({ node: thisNode(), detail })
+
+const readRequest = Effect.try(() => readFileSync(requestPath, "utf8")).pipe(
+  Effect.flatMap(decodeRequest),
+  Effect.mapError((error) => refuse(`its request is not readable: ${error.message}`)),
+  Effect.result
 )
+
+const serve = (request: HelperRequest, input: HelperInput): Stream.Stream<Frame, RemoteError, DockerEngine> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      if (request.protocol !== protocolVersion) {
+        return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
+      }
+      if (request.node !== thisNode()) return yield* refuse(`the target's node is ${request.node}`)
+      const image = Effect.succeed(yield* onlyHelper(request))
+      const killer = ProcessKiller.layer({ image, owner: request.owner })
+      const { work } = request
+      switch (work._tag) {
+        case "Exec": {
+          const { container, runId } = work.spec
+          const answers = input.signals.pipe(
+            // The next signal does not wait for what this one does.
+            Stream.mapEffect(
+              ({ grace, id, signal }) =>
+                ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
+                  Effect.map((ending): Frame => ({ _tag: "Signalled", id, ending }))
+                ),
+              { concurrency: "unbounded", unordered: true }
+            ),
+            Stream.provide(killer)
+          )
+          return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(work.spec, input)))).pipe(
+            Stream.provide(Executor.layer.pipe(Layer.provide(Guard.none), Layer.provide(killer))),
+            limitOutput(work.maxOutput),
+            Stream.merge(answers, { haltStrategy: "left" })
+          )
+        }
+        case "End":
+          return Stream.fromEffect(ProcessKiller.use(({ end }) => end(work.run))).pipe(
+            Stream.map((ending): Frame => ({ _tag: "Ended", ending })),
+            Stream.provide(killer)
+          )
+      }
+    })
+  )
 
 /**
  * Whoever is not the first helper of its run must not run the command. Swarm starts another one for one that was killed,

@@ -59,6 +59,7 @@ const run = Effect.fn("swarm-exec.exec")(
             container,
             command,
             env: [],
+            stdin: false,
             privileged: false,
             detach: false,
             signal: "SIGTERM",

@@ -1,6 +1,7 @@
 /** The command `swarm-exec`: the Skopos plugin, the two subcommands beside it, and the ends of a helper. */
 import * as Effect from "effect/Effect"
 import { guardCommand } from "../../src/executor/GuardProtocol.ts"
+import { relayCommandName } from "../../src/route/RelayProtocol.ts"
 
 /** Runs one command line and gives its exit code. Only what a subcommand needs is loaded for it. */
 export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
@@ -15,6 +16,8 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         return Effect.promise(() => import("../helper/KillCommand.ts")).pipe(
           Effect.flatMap((_) => _.killRunCommand(rest[0] ?? ""))
         )
+      case relayCommandName:
+        return Effect.promise(() => import("../helper/RelayCommand.ts")).pipe(Effect.flatMap((_) => _.relayCommand))
       case guardCommand:
         return Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
           Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))

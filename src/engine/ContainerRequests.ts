@@ -20,6 +20,9 @@ export interface ContainerLogs {
   readonly truncated: boolean
 }
 
+/** An open, two-way connection to a container's main process. It is closed with the Scope in which it was opened. */
+export type ContainerConnection = TwoWay<EngineUnreachable>
+
 /** The methods of `DockerEngine` about containers. */
 export interface ContainerRequests {
   readonly inspectContainer: (id: string) => Effect.Effect<Api.Container, EngineFailure>
@@ -39,7 +42,7 @@ export interface ContainerRequests {
    * A two-way connection to a container's main process, from now on. `output` is multiplexed, unless the container has a
    * TTY. With `StdinOnce` the container's stdin ends when the connection does, however it ends.
    */
-  readonly attachContainer: (id: string) => Effect.Effect<TwoWay<EngineUnreachable>, EngineFailure, Scope.Scope>
+  readonly attachContainer: (id: string) => Effect.Effect<ContainerConnection, EngineFailure, Scope.Scope>
   /** Waits, for as long as it takes, until the container does not run, and gives its exit code. */
   readonly waitContainer: (id: string) => Effect.Effect<number, EngineFailure>
   /** What a container without TTY has written so far, up to `limit` bytes (1 MiB when not given). */

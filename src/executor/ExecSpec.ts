@@ -12,6 +12,12 @@ export const Signal = Schema.Literals(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1",
 /** A signal that a command can be sent. */
 export type Signal = typeof Signal.Type
 
+/** The size of a terminal, in characters. */
+export const TerminalSize = Schema.Struct({ rows: Schema.Int, columns: Schema.Int })
+
+/** The size of a terminal, in characters. */
+export type TerminalSize = typeof TerminalSize.Type
+
 /** One command in one container of the engine at hand. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
@@ -28,7 +34,17 @@ export const ExecSpec = Schema.Struct({
   workdir: Schema.optionalKey(Schema.String),
   /** All capabilities for the command. */
   privileged: Schema.Boolean,
-  /** Start it and don't wait: no output, no exit code, no timeout. */
+  /** The command has an input, that of `ExecInput`; otherwise it reads nothing. */
+  stdin: Schema.Boolean,
+  /** The command has a terminal: its stdout and stderr are one then. */
+  tty: Schema.optionalKey(
+    Schema.Struct({
+      size: TerminalSize,
+      /** As docker writes them, `ctrl-p,ctrl-q`; pressed, they let go of the command and leave it running. */
+      detachKeys: Schema.String
+    })
+  ),
+  /** Start it and don't wait: no input, no output, no exit code, no timeout. */
   detach: Schema.Boolean,
   /** Milliseconds until the command is ended; no limit when absent. */
   timeout: Schema.optionalKey(Schema.Finite),

@@ -7,19 +7,23 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { Demux, DemuxError } from "../engine/Demux.ts"
+import { Demux, DemuxError, type Piece } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
+import type { ExecConnection, Framing } from "../engine/ExecRequests.ts"
 import { Brake } from "../internal/Brake.ts"
+import { DetachFilter, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
-import { type EndRun, type ExecSpec, runVariable } from "./ExecSpec.ts"
+import { type EndRun, type ExecSpec, runVariable, type TerminalSize } from "./ExecSpec.ts"
 import {
   CommandNotFound,
   CommandNotStarted,
@@ -52,6 +56,16 @@ const notStartedCode = 126
 /** Bytes of an engine's complaint that are kept. */
 const complaintBytes = 4096
 
+/** What a command gets while it runs. Where the spec says that it has no stdin, or no terminal, that part is not used. */
+export interface ExecInput {
+  /** Pulled as fast as the command reads. Its end is the end of the command's stdin, but not of its terminal. */
+  readonly stdin: Stream.Stream<Uint8Array>
+  /** New sizes of the terminal. */
+  readonly sizes: Stream.Stream<TerminalSize>
+}
+
+const noInput: ExecInput = { stdin: Stream.empty, sizes: Stream.empty }
+
 /** Runs commands in the containers of one engine. */
 export class Executor extends Context.Service<
   Executor,
@@ -66,7 +80,7 @@ export class Executor extends Context.Service<
      * Interruption, or the end of the stream's scope, before `Exited` ends the command and everything it started; so does
      * the {@link Guard}, should this process be killed.
      */
-    readonly exec: (spec: ExecSpec) => Stream.Stream<ExecEvent, ExecutorError>
+    readonly exec: (spec: ExecSpec, input?: ExecInput) => Stream.Stream<ExecEvent, ExecutorError>
   }
 >()("task-exec/Executor") {
   /** On the engine in the context. */
@@ -75,7 +89,7 @@ export class Executor extends Context.Service<
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const tools: Tools = { engine, guard: yield* Guard, killer: yield* ProcessKiller }
-      return Executor.of({ exec: (spec) => Stream.unwrap(start(tools, spec)) })
+      return Executor.of({ exec: (spec, input = noInput) => Stream.unwrap(start(tools, spec, input)) })
     })
   )
 }
@@ -88,25 +102,28 @@ interface Tools {
   readonly killer: ProcessKiller["Service"]
 }
 
-type ByteStream = Stream.Stream<Uint8Array, ExecutorError>
-
-const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spec: ExecSpec) {
+const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spec: ExecSpec, input: ExecInput) {
+  const keys = yield* detachKeysOf(spec)
+  const tty = spec.tty !== undefined
   const creation = engine
     .createExec(spec.container, {
       Cmd: spec.command,
       Env: [...spec.env, `${runVariable}=${spec.runId}`],
-      AttachStdin: false,
+      AttachStdin: spec.stdin && !spec.detach,
       AttachStdout: !spec.detach,
       AttachStderr: !spec.detach,
-      Tty: false,
+      Tty: tty,
       Privileged: spec.privileged,
       ...(spec.user === undefined ? {} : { User: spec.user }),
-      ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir })
+      ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
+      // The engine looks for these keys too. It never sees all of them, as they are found here first.
+      ...(spec.tty === undefined || keys.length === 0 ? {} : { DetachKeys: spec.tty.detachKeys }),
+      ...(spec.tty === undefined ? {} : { ConsoleSize: [spec.tty.size.rows, spec.tty.size.columns] as const })
     })
     .pipe(Effect.mapError(refusal(spec)))
   if (spec.detach) {
     const execId = yield* creation
-    yield* engine.startExecDetached(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
+    yield* engine.startExecDetached(execId, { tty }).pipe(Effect.mapError(refusal(spec)))
     return Stream.make<[ExecEvent]>({ _tag: "Detached", execId })
   }
 
@@ -123,17 +140,37 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
   const end = killer.end(ending)
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
 
-  const connection = yield* engine.startExec(execId, { tty: false }).pipe(Effect.mapError(refusal(spec)))
+  const connection = yield* engine.startExec(execId, { tty }).pipe(Effect.mapError(refusal(spec)))
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
   const brake = new Brake()
 
   const run = Effect.gen(function* () {
     if (!(yield* whetherItRan(engine, execId))) {
       over = true
-      return yield* complaint(spec, connection.output)
+      return yield* complaint(spec, connection)
+    }
+    if (spec.tty !== undefined) {
+      const sizes = Stream.concat(Stream.make(spec.tty.size), input.sizes)
+      yield* Effect.forkScoped(Stream.runForEach(sizes, (size) => resize(engine, execId, size)))
     }
     yield* Queue.offer(queue, { _tag: "Started", execId })
-    yield* pump(engine, execId, connection.output, queue, brake)
+    const letGo = yield* Deferred.make<void>()
+    if (spec.stdin) {
+      const feeding = feed(connection, input.stdin, new DetachFilter(keys))
+      yield* Effect.forkScoped(
+        Effect.tap(feeding, (detached) => (detached ? Deferred.succeed(letGo, undefined) : Effect.void))
+      )
+    }
+    const detached = yield* Effect.raceFirst(
+      Effect.as(pump(engine, execId, connection, queue, brake), false),
+      Effect.as(Deferred.await(letGo), true)
+    )
+    if (detached) {
+      over = true
+      yield* watch.letGo
+      yield* Queue.offer(queue, { _tag: "Detached", execId })
+      return
+    }
     const code = yield* awaitExit(engine, execId, spec)
     over = true
     // The code is then that of a command that was ended, though it may be 0.
@@ -214,12 +251,12 @@ const whetherItRan = Effect.fnUntraced(function* (engine: Engine, execId: string
   return state.Pid > 0
 })
 
-const complaint = Effect.fnUntraced(function* (spec: ExecSpec, output: ByteStream) {
-  const demux = new Demux()
+const complaint = Effect.fnUntraced(function* (spec: ExecSpec, { framing, output }: ExecConnection) {
+  const take = pieces(framing)
   let text = ""
   yield* Stream.runForEach(output, (chunk) =>
     Effect.sync(() => {
-      for (const piece of demux.push(chunk)) {
+      for (const piece of take.push(chunk)) {
         if (text.length < complaintBytes) text += Buffer.from(piece.data).toString("utf8")
       }
     })
@@ -227,15 +264,56 @@ const complaint = Effect.fnUntraced(function* (spec: ExecSpec, output: ByteStrea
   return yield* notStarted(spec, text.trim())
 })
 
+/** What takes the engine's stream apart; with a terminal there is but one stream, as it is. */
+const pieces = (framing: Framing): Pick<Demux, "end" | "push"> =>
+  framing === "multiplexed"
+    ? new Demux()
+    : { push: (data): ReadonlyArray<Piece> => [{ channel: "stdout", data }], end: () => undefined }
+
+/** The keys of a spec that came from elsewhere. */
+const detachKeysOf = ({ command: [command], tty }: ExecSpec): Effect.Effect<Uint8Array, CommandNotStarted> =>
+  Result.match(parseDetachKeys(tty?.detachKeys ?? ""), {
+    onSuccess: (keys) => Effect.succeed(keys),
+    onFailure: ({ message }) => Effect.fail(new CommandNotStarted({ command, detail: message }))
+  })
+
+/** A terminal that can't be resized any more has ended, or is about to. */
+const resize = (engine: Engine, execId: string, { columns, rows }: TerminalSize) =>
+  engine
+    .resizeExec(execId, { w: columns, h: rows })
+    .pipe(Effect.catch((error) => Effect.logDebug(`resize: ${error.message}`)))
+
+/** Gives the command its input; `true` when the detach keys were pressed. A command that reads no more is no error. */
+const feed = Effect.fnUntraced(
+  function* ({ endInput, write }: ExecConnection, stdin: Stream.Stream<Uint8Array>, filter: DetachFilter) {
+    let detached = false
+    yield* stdin.pipe(
+      Stream.mapEffect((chunk) => {
+        const filtered = filter.push(chunk)
+        detached = filtered.detached
+        return Effect.as(filtered.data.length === 0 ? Effect.void : write(filtered.data), detached)
+      }),
+      Stream.takeUntil((isDetached) => isDetached),
+      Stream.runDrain
+    )
+    if (detached) return true
+    const held = filter.end()
+    if (held.length > 0) yield* write(held)
+    yield* endInput
+    return false
+  },
+  Effect.catch((error) => Effect.as(Effect.logDebug(`stdin: ${error.message}`), false))
+)
+
 /** Moves the engine's stream into the queue until it ends. */
 const pump = (
   engine: Engine,
   execId: string,
-  output: ByteStream,
+  { framing, output }: ExecConnection,
   queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
   brake: Brake
 ) => {
-  const demux = new Demux()
+  const demux = pieces(framing)
   const take = (chunk: Uint8Array) =>
     Effect.suspend(() => {
       for (const { channel, data } of demux.push(chunk)) {

@@ -46,6 +46,8 @@ export interface HelperPlace {
 /** One helper. */
 export interface HelperOptions extends HelperPlace {
   readonly request: HelperRequest
+  /** ID of the network that it is on, made at the same time as the secret; the host's unless told. */
+  readonly network?: Effect.Effect<string, SwarmFailure>
 }
 
 /** A helper that was made. It is removed, with its secret, when the scope closes. */
@@ -54,6 +56,8 @@ export interface Helper {
   readonly service: string
   /** Done when its task runs or has run; fails as soon as it is clear that it won't. */
   readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
+  /** Its address on its network, as soon as Swarm has given it one. */
+  readonly address: Effect.Effect<string, HelperStartError | SwarmFailure>
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
@@ -91,12 +95,14 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     mode: "single",
     constraints: [`node.id==${node.id}`],
     stopGrace: graceOf(request.work) + helperOverhead,
-    successors
+    successors,
+    ...(options.network === undefined ? {} : { network: options.network })
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
   return {
     service: spec.Name,
-    running: awaitRunning(engine, spec.Name, options),
+    running: Effect.asVoid(watchStart(engine, spec.Name, options, isUp)),
+    address: Effect.map(watchStart(engine, spec.Name, options, hasAddress), addressOf),
     ended: awaitEnded(engine, spec.Name, node),
     stop: stopHelper(engine, spec, options)
   }
@@ -108,10 +114,20 @@ const helperTask = (engine: DockerEngine["Service"], service: string) =>
     .listTasks({ service: [service] })
     .pipe(Effect.map((tasks): Task | undefined => tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))[0]))
 
-const awaitRunning = Effect.fnUntraced(function* (
+const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
+
+/** The host's network, and the one that a bridge leads out by, have no address that others could reach. */
+const addressOf = (task: Task | undefined): string =>
+  task?.NetworksAttachments.flatMap(({ Addresses }) => Addresses)[0]?.replace(/\/\d+$/, "") ?? ""
+
+const hasAddress = (task: Task): boolean => addressOf(task) !== "" || isUp(task)
+
+/** Polls until the helper's task is as far as is wanted; fails as soon as it is clear that it won't be. */
+const watchStart = Effect.fnUntraced(function* (
   engine: DockerEngine["Service"],
   service: string,
-  options: HelperOptions
+  options: HelperOptions,
+  isReached: (task: Task) => boolean
 ) {
   const { node, placementTimeout } = options
   const start = yield* Clock.currentTimeMillis
@@ -119,7 +135,7 @@ const awaitRunning = Effect.fnUntraced(function* (
     const task = yield* helperTask(engine, service)
     const { State: state, Message, Err } = task?.Status ?? { State: "new", Message: "", Err: undefined }
     const reason = Err ?? Message
-    if (state === "running" || state === "complete" || state === "failed" || state === "shutdown") return
+    if (task !== undefined && isReached(task)) return task
     if (state === "rejected") return yield* rejected(options, reason)
     const after = (yield* Clock.currentTimeMillis) - start
     const taken = state === "preparing" || state === "ready" || state === "starting"

@@ -1,5 +1,6 @@
 /** What can go wrong with a helper, told apart. None of these means that the command ran, unless it says so. */
 import * as Schema from "effect/Schema"
+import { describeEnding, Ending } from "../executor/ExecutorErrors.ts"
 
 /** The task's node can't take a helper. Said before anything is made. */
 export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("NodeUnavailable", {
@@ -104,5 +105,42 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>()("Requ
 }) {
   override get message(): string {
     return `command and environment are ${this.bytes} bytes; a Swarm secret holds ${this.limit}`
+  }
+}
+
+/** The helper runs, but nothing gets through to it over the overlay network. */
+export class OverlayBlocked extends Schema.TaggedError<OverlayBlocked>()("OverlayBlocked", {
+  node: Schema.String,
+  /** Milliseconds waited. */
+  after: Schema.Finite,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return (
+      `the helper on node ${this.node} runs, but could not be reached over Swarm's overlay network for ` +
+      `${this.after / 1000} s (${this.detail}): between all nodes UDP 4789 and TCP and UDP 7946 must be open`
+    )
+  }
+}
+
+/** No relay could be made beside the engine that we talk to. */
+export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed", {
+  host: Schema.String,
+  image: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `no relay could be made of ${this.image} on the engine at ${this.host}: ${this.detail}`
+  }
+}
+
+/** The connection to the helper broke while the command ran. `ending` says whether the command is gone. */
+export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
+  node: Schema.String,
+  detail: Schema.String,
+  ending: Ending
+}) {
+  override get message(): string {
+    return `the connection to the helper on node ${this.node} was lost (${this.detail}); ${describeEnding(this.ending)}`
   }
 }

@@ -37,6 +37,8 @@ export const HelperRequest = Schema.Struct({
   node: Schema.NonEmptyString,
   /** For the helper's own objects, and those that it makes itself. */
   owner: Schema.Struct({ runId: Schema.NonEmptyString, deadline: Schema.Finite, creator: Schema.String }),
+  /** The caller comes over a network, and shows that it knows this key (base64); otherwise the log is all there is. */
+  tunnel: Schema.optionalKey(Schema.Struct({ key: Schema.NonEmptyString })),
   work: HelperWork
 })
 

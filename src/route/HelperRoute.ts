@@ -23,7 +23,7 @@ import {
 } from "./Helper.ts"
 import { HelperFailed, HelperRefused } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
-import { RemoteError } from "./Remote.ts"
+import { decodeRemoteError } from "./Remote.ts"
 
 /** Bytes of output that a helper may write to its log: it takes disk space on the task's node until it is removed. */
 const logsLimit = 4 * 1024 ** 3
@@ -41,7 +41,7 @@ export const execByHelper = (place: HelperPlace, spec: ExecSpec, owner: Ownershi
       return helper.frames.pipe(
         Stream.mapEffect((frame): Effect.Effect<ReadonlyArray<ExecEvent>, HelperRefused> => {
           if (frame._tag === "Hello") return Effect.succeed([])
-          if (frame._tag === "Ended") return unasked(place, frame)
+          if (frame._tag === "Ended" || frame._tag === "Signalled") return unasked(place, frame)
           return Effect.succeed([frame])
         }),
         Stream.flattenIterable
@@ -66,7 +66,6 @@ export const endByHelper = (place: HelperPlace, run: EndRun) =>
   )
 
 const decodeEnding = Schema.decodeUnknownEffect(Ending)
-const decodeRemoteError = Schema.decodeUnknownEffect(RemoteError)
 
 const withRequest = (place: HelperPlace, owner: Ownership, work: HelperWork): HelperOptions => ({
   ...place,
@@ -125,12 +124,7 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
         return yield* new HelperRefused({ node, detail })
       }
       if (frame._tag !== "Failed") return frame
-      return yield* decodeRemoteError(frame.error).pipe(
-        Effect.mapError(
-          ({ message }) => new OutcomeUnknown({ detail: `the helper's report is not readable: ${message}` })
-        ),
-        Effect.flatMap(Effect.fail)
-      )
+      return yield* Effect.flatMap(decodeRemoteError(frame.error), Effect.fail)
     })
 
   // Only a helper that failed and never said a word is known not to have run anything.

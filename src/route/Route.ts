@@ -6,14 +6,17 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { ResolvedTask } from "../target/Lookup.ts"
 import { RouteUnavailable } from "./HelperErrors.ts"
 
-/** What may be asked for: `auto` is `local` where the engine at hand runs the task, and `helper` elsewhere. */
-export const Via = Schema.Literals(["auto", "local", "helper"])
+/**
+ * What may be asked for: `auto` is `local` where the engine at hand runs the task, and `helper` elsewhere. A helper's frames
+ * come over `logs`, or over a `tunnel` where the command has an input or a terminal, unless it is said which.
+ */
+export const Via = Schema.Literals(["auto", "local", "helper", "helper:logs", "helper:tunnel"])
 
 /** What may be asked for. */
 export type Via = typeof Via.Type
 
-/** The way that is taken: `local` (the engine at hand runs the task) or `helper` (a temporary service on its node). */
-export type Route = Exclude<Via, "auto">
+/** The way that is taken: `local` (the engine at hand runs the task) or a temporary service on its node. */
+export type Route = Exclude<Via, "auto" | "helper">
 
 /** The node of the engine at hand, as the swarm knows it; empty when it is in none. */
 export const localNode: Effect.Effect<string, SwarmFailure, DockerEngine> = DockerEngine.use(({ info }) =>
@@ -21,13 +24,25 @@ export const localNode: Effect.Effect<string, SwarmFailure, DockerEngine> = Dock
 )
 
 /**
- * Chooses the route to a task from the node `here` (see {@link localNode}). Fails with `RouteUnavailable` when `local`
- * is asked for a task on another node.
+ * Chooses the route to a task from the node `here` (see {@link localNode}); `twoWay` when the command has an input or a
+ * terminal. Fails with `RouteUnavailable` when `local` is asked for a task on another node, or `helper:logs` for something
+ * that goes both ways.
  */
-export const chooseRoute = (task: ResolvedTask, via: Via, here: string): Effect.Effect<Route, RouteUnavailable> => {
-  if (via === "helper") return Effect.succeed("helper")
-  if (task.node.id === here) return Effect.succeed("local")
-  if (via === "auto") return Effect.succeed("helper")
+export const chooseRoute = (
+  task: ResolvedTask,
+  via: Via,
+  here: string,
+  twoWay = false
+): Effect.Effect<Route, RouteUnavailable> => {
+  if (via === "helper:tunnel") return Effect.succeed("helper:tunnel")
+  if (via === "helper:logs" && twoWay) {
+    return Effect.fail(
+      new RouteUnavailable({ via, detail: "a log goes one way; stdin and a terminal need helper:tunnel" })
+    )
+  }
+  if (via === "helper:logs") return Effect.succeed("helper:logs")
+  if (task.node.id === here && via !== "helper") return Effect.succeed("local")
+  if (via !== "local") return Effect.succeed(twoWay ? "helper:tunnel" : "helper:logs")
   const detail = `task ${task.name} runs on node ${task.node.hostname}, which is not the node of this engine`
   return Effect.fail(new RouteUnavailable({ via, detail }))
 }

@@ -32,6 +32,11 @@ export interface TemporaryServiceOptions {
   readonly constraints: ReadonlyArray<string>
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
+  /**
+   * ID of the network that its tasks are on, which is made at the same time as the secret. The host's network unless told:
+   * it opens nothing by itself, and there is none to set up (0.2 s on engine 20.10).
+   */
+  readonly network?: Effect.Effect<string, SwarmFailure>
   /** How often Swarm is to start another task for one that did not end by itself: 0 unless told. */
   readonly successors?: number
 }
@@ -44,20 +49,30 @@ export const openTemporaryService = Effect.fnUntraced(function* (
   options: TemporaryServiceOptions
 ): Effect.fn.Return<ServiceSpec, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
-  const name = `task-exec-${options.owner.runId}`
+  const name = nameOf(options.owner)
   const data = new TextEncoder().encode(options.request)
   if (data.length > secretLimit) return yield* new RequestTooLarge({ bytes: data.length, limit: secretLimit })
 
   // Removal is by name and registered first: a creation whose answer got lost may have happened.
   yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
-  const secretId = yield* engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data })
+  const [secretId, network] = yield* Effect.all(
+    [
+      engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data }),
+      options.network ?? Effect.succeed("host")
+    ],
+    { concurrency: 2 }
+  )
   yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
-  const spec = serviceSpec(name, secretId, options)
+  const spec = serviceSpec(name, secretId, network, options)
   yield* engine.createService(spec)
   return spec
 })
 
-const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
+/** The name of a run's secret, service and network. */
+export const nameOf = ({ runId }: Ownership): string => `task-exec-${runId}`
+
+/** Registers a removal, tried again and again for a bounded time; what stays is logged, with the command that removes it. */
+export const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
   Effect.addFinalizer(() =>
     removal.pipe(
       Effect.catchIf(isNotFound, () => Effect.void),
@@ -75,7 +90,12 @@ const restartPolicy = (attempts: number) =>
     ? { Condition: "none" as const }
     : { Condition: "on-failure" as const, MaxAttempts: attempts, Delay: 500_000_000 }
 
-const serviceSpec = (name: string, secretId: string, options: TemporaryServiceOptions): ServiceSpec => {
+const serviceSpec = (
+  name: string,
+  secretId: string,
+  network: string,
+  options: TemporaryServiceOptions
+): ServiceSpec => {
   const labels = ownershipLabels(options.owner, options.role)
   return {
     Name: name,
@@ -100,8 +120,7 @@ const serviceSpec = (name: string, secretId: string, options: TemporaryServiceOp
       },
       RestartPolicy: restartPolicy(options.successors ?? 0),
       Placement: { Constraints: options.constraints },
-      // The host's network opens nothing by itself, and there is none to set up: 0.2 s on engine 20.10.
-      Networks: [{ Target: "host" }],
+      Networks: [{ Target: network }],
       // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.
       LogDriver: {
         Name: "json-file",

@@ -41,6 +41,9 @@ export const Exited = Schema.TaggedStruct("Exited", { code: Schema.Int })
 /** End record: the command was started, and nobody waits for its end. */
 export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String })
 
+/** What became of the command's processes after a `SendSignal`; `ending` is an encoded `Ending`. */
+export const Signalled = Schema.TaggedStruct("Signalled", { id: Schema.Int, ending: Schema.Unknown })
+
 /** End record: what became of a command that was to be ended; `ending` is an encoded `Ending`. */
 export const Ended = Schema.TaggedStruct("Ended", { ending: Schema.Unknown })
 
@@ -55,6 +58,7 @@ export type Frame =
   | typeof Stderr.Type
   | typeof Exited.Type
   | typeof Detached.Type
+  | typeof Signalled.Type
   | typeof Ended.Type
   | typeof Failed.Type
 
@@ -84,13 +88,27 @@ export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamag
   }
 }
 
-const kinds = { Hello: 1, Started: 2, Stdout: 3, Stderr: 4, Exited: 5, Failed: 6, Detached: 7, Ended: 8 } as const
+const kinds = {
+  Hello: 1,
+  Started: 2,
+  Stdout: 3,
+  Stderr: 4,
+  Exited: 5,
+  Failed: 6,
+  Detached: 7,
+  Ended: 8,
+  Signalled: 9
+} as const
 const headerBytes = 9
 const crcBytes = 4
 
-const Document = Schema.Union([Hello, Started, Exited, Detached, Ended, Failed])
-const encodeDocument = Schema.encodeSync(Schema.fromJsonString(Document))
-const decodeDocument = Schema.decodeUnknownResult(Schema.fromJsonString(Document))
+const Document = Schema.Union([Hello, Started, Exited, Detached, Signalled, Ended, Failed])
+
+/** A frame that is no output, as JSON. */
+export const encodeDocument = Schema.encodeSync(Schema.fromJsonString(Document))
+
+/** Reads such a frame. */
+export const decodeDocument = Schema.decodeUnknownResult(Schema.fromJsonString(Document))
 
 /** The line of a frame, with its newline. `Stdout` and `Stderr` must not hold more than {@link maxPayload} bytes. */
 export const encodeLine = ({ frame, origin, seq }: NumberedFrame): string => {

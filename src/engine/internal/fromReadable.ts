@@ -10,16 +10,18 @@ import * as Stream from "effect/Stream"
  * read ahead, and the sender has to wait. What had arrived before an error is given out before the error.
  *
  * The listeners are there from now on, not from the first pull, so that neither data nor an error (which, unheard, would end
- * the process) falls between. The readable is destroyed with the Scope; a Stream that is left half-way does not destroy it.
+ * the process) falls between. The readable is destroyed with the Scope, unless it is somebody else's (`borrowed`); a Stream
+ * that is left half-way does not destroy it.
  */
 export const fromReadable = <E>(
   readable: Readable,
-  onError: (cause: unknown) => E
+  onError: (cause: unknown) => E,
+  options: { readonly borrowed?: boolean } = {}
 ): Effect.Effect<Stream.Stream<Uint8Array, E>, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => new Source(readable)),
-      (source) => Effect.sync(() => source.close())
+      (source) => Effect.sync(() => source.close(options.borrowed ?? false))
     ),
     (source) => Stream.fromPull(Effect.succeed(pull(source, onError)))
   )
@@ -85,8 +87,9 @@ class Source {
     })
   })
 
-  close(): void {
+  close(borrowed: boolean): void {
     this.#unhear()
-    this.readable.destroy()
+    if (borrowed) this.readable.pause()
+    else this.readable.destroy()
   }
 }

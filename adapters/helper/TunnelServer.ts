@@ -1,0 +1,108 @@
+/** The helper's end of a tunnel: waits for its one caller, and passes on what the two say to each other. */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
+import type { ExecInput } from "../../src/executor/Executor.ts"
+import { helperPort } from "../../src/route/RelayProtocol.ts"
+import { RemoteError } from "../../src/route/Remote.ts"
+import { version } from "../../src/Version.ts"
+import { encodeDocument, type Frame, protocolVersion } from "../../src/wire/Frame.ts"
+import { decodeOrder, type Order } from "../../src/wire/Order.ts"
+import { makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
+import { listenSecurely } from "../../src/wire/TunnelTls.ts"
+import { writeText } from "../Output.ts"
+
+/** How long the caller may take to come, in milliseconds. */
+const callerPatience = 120_000
+
+/** A signal for the command, see `Order`. */
+export type SignalOrder = Order & { readonly _tag: "SendSignal" }
+
+/** What comes from the caller while the command runs. */
+export interface HelperInput extends ExecInput {
+  readonly signals: Stream.Stream<SignalOrder>
+}
+
+/** What comes where nothing can. */
+export const noInput: HelperInput = { stdin: Stream.empty, sizes: Stream.empty, signals: Stream.never }
+
+const encodeError = Schema.encodeSync(RemoteError)
+
+/**
+ * Serves one caller. Done when it has been told the end; a `TunnelLost` says that no caller came, or that it went away
+ * before: what was running is ended then.
+ */
+export const serveTunnel = Effect.fn("Helper.tunnel")(function* <R>(
+  { key }: { readonly key: string },
+  serve: (input: HelperInput) => Stream.Stream<Frame, RemoteError, R>
+): Effect.fn.Return<void, TunnelLost, R | Scope.Scope> {
+  const note = (text: string) => {
+    Effect.runFork(Effect.ignore(writeText(2, `helper: refused ${text}\n`)))
+  }
+  const { client } = yield* listenSecurely(helperPort, key, note)
+  const socket = yield* Effect.timeoutOrElse(client, {
+    duration: callerPatience,
+    orElse: () => Effect.fail(new TunnelLost({ detail: `no caller came within ${callerPatience / 1000} s` }))
+  })
+  const tunnel = yield* makeTunnel(socket)
+  const say = (frame: Frame & { readonly _tag: Exclude<Frame["_tag"], "Stdout" | "Stderr"> }) =>
+    tunnel.send(encodeDocument(frame))
+  yield* say({ _tag: "Hello", protocol: protocolVersion, version })
+
+  const { gone, input } = yield* listen(tunnel)
+  const tell = (frame: Frame) => {
+    if (frame._tag === "Stdout") return tunnel.write("stdout", frame.data)
+    return frame._tag === "Stderr" ? tunnel.write("stderr", frame.data) : say(frame)
+  }
+  yield* Stream.runForEach(serve(input), tell).pipe(
+    Effect.catchIf(
+      (error) => error._tag !== "TunnelLost",
+      (error) => say({ _tag: "Failed", error: encodeError(error) })
+    ),
+    Effect.raceFirst(gone)
+  )
+  yield* tunnel.close
+  // The caller closes when it has read all of it.
+  yield* Effect.ignore(gone)
+})
+
+/** Sorts what comes in. `gone` fails when the caller is not there any more. */
+const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
+  const stdin = yield* Queue.unbounded<Uint8Array, Cause.Done>()
+  const sizes = yield* Queue.sliding<TerminalSize>(1)
+  const signals = yield* Queue.unbounded<SignalOrder>()
+  const obey = (text: string): Effect.Effect<unknown, TunnelLost> =>
+    Result.match(decodeOrder(text), {
+      onSuccess: (order) => {
+        switch (order._tag) {
+          case "Resize":
+            return Queue.offer(sizes, order.size)
+          case "SendSignal":
+            return Queue.offer(signals, order)
+        }
+      },
+      onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller said something that is not understood" }))
+    })
+  const gone = yield* Stream.runForEach(tunnel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
+    switch (incoming._tag) {
+      case "Data":
+        return Queue.offer(stdin, incoming.data)
+      case "End":
+        return Queue.end(stdin)
+      case "Document":
+        return obey(incoming.text)
+    }
+  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)
+  const input: HelperInput = {
+    stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => tunnel.taken("stdin", chunk.length))),
+    sizes: Stream.fromQueue(sizes),
+    signals: Stream.fromQueue(signals)
+  }
+  return { input, gone: Fiber.join(gone) }
+})

@@ -1,0 +1,102 @@
+/** The terminal of this process: raw while a command has it, and as it was afterwards, whatever happens. */
+
+import { spawnSync } from "node:child_process"
+import { closeSync, openSync } from "node:fs"
+import { isatty, WriteStream } from "node:tty"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { fromReadable } from "../../src/engine/internal/fromReadable.ts"
+import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
+import { UsageError } from "../cli/Args.ts"
+
+/** What a command's terminal is told of ours. */
+export interface Terminal {
+  readonly size: TerminalSize
+  /** The size whenever it changes. */
+  readonly sizes: Stream.Stream<TerminalSize>
+  /** The variables that say what kind of terminal it is. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Size of a terminal that nobody sees. */
+const nobodys: TerminalSize = { rows: 24, columns: 80 }
+
+/**
+ * With `input` the terminal on stdin is made raw until the scope closes: every key goes to the command, Ctrl-C too. Fails
+ * where stdin is no terminal then.
+ */
+export const openTerminal = Effect.fnUntraced(function* (options: {
+  readonly input: boolean
+}): Effect.fn.Return<Terminal, UsageError, Scope.Scope> {
+  if (options.input && !isatty(0)) {
+    return yield* new UsageError({ detail: "-t with -i: stdin is not a terminal (leave -t out for a pipe or a file)" })
+  }
+  const screen = yield* openScreen
+  if (options.input) yield* rawMode
+  const measure = (): TerminalSize => {
+    const [columns, rows] = screen?.getWindowSize() ?? []
+    return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? { rows, columns } : nobodys
+  }
+  const changes = yield* Queue.sliding<TerminalSize>(1)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const onChange = () => void Queue.offerUnsafe(changes, measure())
+      process.on("SIGWINCH", onChange)
+      return onChange
+    }),
+    (onChange) => Effect.sync(() => process.off("SIGWINCH", onChange))
+  )
+  const term = process.env.TERM
+  return {
+    size: measure(),
+    sizes: Stream.fromQueue(changes),
+    env: term === undefined || term === "" ? {} : { TERM: term }
+  }
+})
+
+/** What can be asked for the size of the terminal, whichever of our files it is on. */
+const openScreen: Effect.Effect<WriteStream | undefined, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    // A file of its own: to close it leaves stdout alone.
+    const fd = [0, 1, 2].some((own) => isatty(own)) ? openTty() : undefined
+    return fd === undefined ? undefined : new WriteStream(fd)
+  }),
+  (screen) => Effect.sync(() => screen?.destroy())
+)
+
+/** The controlling terminal; a process that was given another one has none. */
+const openTty = (): number | undefined => {
+  try {
+    const fd = openSync("/dev/tty", "r+")
+    if (isatty(fd)) return fd
+    closeSync(fd)
+    return undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Node's raw mode leaves one thing on: that a line feed becomes a carriage return and a line feed. The command's own terminal
+ * does that already, and a full-screen program means it literally, so `stty` turns it off. Node keeps how the terminal was
+ * before, and puts it back at every end of the process, also at one by a signal.
+ */
+const rawMode: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    process.stdin.setRawMode(true)
+    spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"], timeout: 2000 })
+  }),
+  () => Effect.sync(() => void process.stdin.setRawMode(false))
+)
+
+/** What comes on stdin. One that breaks has ended. It stays open: a terminal's mode could not be put back otherwise. */
+export const standardInput: Stream.Stream<Uint8Array> = Stream.unwrap(
+  Effect.suspend(() =>
+    Effect.map(
+      fromReadable(process.stdin, (cause) => cause, { borrowed: true }),
+      (stdin) => Stream.catch(stdin, () => Stream.empty)
+    )
+  )
+)

@@ -1,0 +1,169 @@
+/**
+ * A two-way connection to a helper: an overlay network for the two of them, the helper on it, a relay container on it too
+ * that is attached to the caller, and TLS with a one-time key from the caller through to the helper.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Demux } from "../engine/Demux.ts"
+import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import { isConflict, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { imageHere } from "../executor/HostView.ts"
+import { type Ownership, ownershipLabels } from "../Labels.ts"
+import { protocolVersion } from "../wire/Frame.ts"
+import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
+import { makeTunnel, type Tunnel, type TunnelLost } from "../wire/Tunnel.ts"
+import { makeTunnelKey, secureClient } from "../wire/TunnelTls.ts"
+import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHelper } from "./Helper.ts"
+import { HelperFailed, OverlayBlocked, RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
+import type { HelperWork } from "./HelperRequest.ts"
+import { relayAddress, relayCommandName } from "./RelayProtocol.ts"
+import { nameOf, removeAtEnd } from "./TemporaryService.ts"
+
+/** How long a helper that runs may be out of reach, in milliseconds: by then every node knows of the network. */
+const reachPatience = 20_000
+/** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
+const relayLife = 365 * 24 * 3600_000
+
+/** The ways in which there is no connection. */
+export type TunnelError =
+  | HelperStartError
+  | HelperFailed
+  | OverlayBlocked
+  | RelayFailed
+  | RequestTooLarge
+  | SwarmFailure
+
+/** A helper, and the connection to it. */
+export interface HelperTunnel {
+  readonly helper: Helper
+  readonly tunnel: Tunnel
+}
+
+/** Makes all of it, and removes all of it when the scope is closed. Done when the helper answers. */
+export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
+  place: HelperPlace,
+  owner: Ownership,
+  work: HelperWork
+): Effect.fn.Return<HelperTunnel, TunnelError, DockerEngine | Scope.Scope> {
+  yield* checkNode(place.task, place.node)
+  const engine = yield* DockerEngine
+  const key = makeTunnelKey()
+  const scope = yield* Effect.scope
+  const network = yield* Effect.cached(Effect.provideService(openNetwork(engine, owner), Scope.Scope, scope))
+  const request = { protocol: protocolVersion, node: place.node.id, owner, work, tunnel: { key } }
+  const [helper, carrier] = yield* Effect.all(
+    [openHelper({ ...place, request, network }), Effect.flatMap(network, (id) => openRelay(engine, place, owner, id))],
+    { concurrency: 2 }
+  )
+  const connected = Effect.gen(function* () {
+    const host = yield* helper.address
+    yield* Effect.callback<void>((resume) => {
+      carrier.duplex.write(relayAddress(host), () => resume(Effect.void))
+    })
+    return yield* secureClient(carrier.duplex, key)
+  })
+  const why: Effect.Effect<never, TunnelError> = Effect.gen(function* () {
+    yield* helper.running
+    const ended = yield* Effect.timeoutOption(helper.ended, reachPatience)
+    const node = place.node.hostname
+    if (Option.isSome(ended)) {
+      const said = yield* lastWords(engine, helper.service)
+      return yield* new HelperFailed({
+        node,
+        image: place.image,
+        detail: [ended.value, said].filter(Boolean).join("; ")
+      })
+    }
+    const detail = carrier.complaint() || "no answer"
+    return yield* new OverlayBlocked({ node, after: reachPatience, detail })
+  })
+  // Why a relay ends is found out about the helper, except for its own doing.
+  const explained = (error: TunnelLost): Effect.Effect<never, TunnelError> =>
+    carrier.complaint() === "" ? why : Effect.fail(relayFailed(engine, place, error))
+  const socket = yield* Effect.raceFirst(Effect.catchTag(connected, "TunnelLost", explained), why)
+  return { helper, tunnel: yield* makeTunnel(socket) }
+})
+
+const relayFailed = (engine: DockerEngineShape, { image }: HelperPlace, { message }: { readonly message: string }) =>
+  new RelayFailed({ host: engine.host, image, detail: message })
+
+/** A network that only what we put there can join, and from which no way leads out. */
+const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
+  const name = nameOf(owner)
+  yield* removeAtEnd(engine.removeNetwork(name), `docker network rm ${name}`)
+  return yield* engine.createNetwork({
+    Name: name,
+    Driver: "overlay",
+    Attachable: true,
+    Internal: true,
+    CheckDuplicate: true,
+    Labels: ownershipLabels(owner, "network")
+  })
+})
+
+const openRelay = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  place: HelperPlace,
+  owner: Ownership,
+  network: string
+): Effect.fn.Return<RelayCarrier, RelayFailed, Scope.Scope> {
+  const open = Effect.gen(function* () {
+    const here = yield* imageHere(engine, place.image)
+    if (here === undefined) yield* engine.pullImage(place.image)
+    const { id } = yield* Effect.acquireRelease(
+      engine.createContainer({
+        config: {
+          Image: here ?? place.image,
+          Cmd: [relayCommandName],
+          Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
+          OpenStdin: true,
+          StdinOnce: true,
+          AttachStdin: true,
+          AttachStdout: true,
+          AttachStderr: true,
+          HostConfig: {
+            NetworkMode: network,
+            ReadonlyRootfs: true,
+            CapDrop: ["ALL"],
+            SecurityOpt: ["no-new-privileges"],
+            AutoRemove: true,
+            LogConfig: { Type: "none" }
+          }
+        }
+      }),
+      ({ id: container }) =>
+        engine.removeContainer(container, { force: true }).pipe(
+          // It has ended, and the engine removes it.
+          Effect.catchIf(
+            (error) => isNotFound(error) || isConflict(error),
+            () => Effect.void
+          ),
+          Effect.ignore({ log: "Warn" })
+        )
+    )
+    const connection = yield* engine.attachContainer(id)
+    yield* engine.startContainer(id)
+    return yield* carryOver(connection)
+  })
+  return yield* Effect.mapError(open, (error) => relayFailed(engine, place, error))
+})
+
+/** The last line that a helper wrote to its log. */
+const lastWords = (engine: DockerEngineShape, service: string): Effect.Effect<string> =>
+  Effect.gen(function* () {
+    const log = yield* engine.serviceLogs(service, { follow: false, tail: 5 })
+    const demux = new Demux()
+    let text = ""
+    yield* Stream.runForEach(log, (chunk) =>
+      Effect.sync(() => {
+        for (const { data } of demux.push(chunk)) text = (text + Buffer.from(data).toString("utf8")).slice(-1000)
+      })
+    )
+    return text.trim().split("\n").at(-1) ?? ""
+  }).pipe(
+    Effect.scoped,
+    Effect.timeout("5 seconds"),
+    Effect.orElseSucceed(() => "")
+  )

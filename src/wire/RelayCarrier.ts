@@ -1,0 +1,58 @@
+/** A relay container's stdin and stdout, as the engine gives them to who is attached, as one Node stream. */
+import { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ContainerConnection } from "../engine/ContainerRequests.ts"
+import { Demux } from "../engine/Demux.ts"
+import type { EngineUnreachable } from "../engine/EngineErrors.ts"
+
+/** What a relay carries, and what it complains of. */
+export interface RelayCarrier {
+  readonly duplex: Duplex
+  /** The last of what it wrote to its stderr. */
+  readonly complaint: () => string
+}
+
+/** The stream's errors are those of the connection. It is destroyed with the scope. */
+export const carryOver = Effect.fnUntraced(function* (
+  connection: ContainerConnection
+): Effect.fn.Return<RelayCarrier, never, Scope.Scope> {
+  const wanted = Latch.makeUnsafe(true)
+  const done = (effect: Effect.Effect<void, EngineUnreachable>, callback: (error?: Error | null) => void) => {
+    Effect.runCallback(effect, {
+      onExit: (exit) => callback(exit._tag === "Success" ? null : new Error("the engine closed the connection"))
+    })
+  }
+  const duplex = new Duplex({
+    read: () => Latch.openUnsafe(wanted),
+    write: (chunk: Uint8Array, _encoding, callback) => done(connection.write(chunk), callback),
+    final: (callback) => done(connection.endInput, callback)
+  })
+  let complaint = ""
+  const demux = new Demux()
+  const take = (chunk: Uint8Array) =>
+    Effect.suspend(() => {
+      for (const { channel, data } of demux.push(chunk)) {
+        if (channel !== "stdout") complaint = (complaint + Buffer.from(data).toString("utf8")).slice(-1000)
+        else if (!duplex.push(data)) Latch.closeUnsafe(wanted)
+      }
+      return wanted.await
+    })
+  // Somebody must listen, or an error ends the process.
+  duplex.on("error", () => undefined)
+  yield* Effect.addFinalizer(() => Effect.sync(() => duplex.destroy()))
+  yield* Stream.runForEach(connection.output, take).pipe(
+    Effect.match({
+      onSuccess: () => {
+        duplex.push(null)
+      },
+      onFailure: (error) => {
+        duplex.destroy(error)
+      }
+    }),
+    Effect.forkScoped
+  )
+  return { duplex, complaint: () => complaint.trim().split("\n").at(-1) ?? "" }
+})

@@ -1,0 +1,118 @@
+/**
+ * The records of a two-way connection between a caller and an Executor on another node. The connection itself (TLS) keeps
+ * them whole and in order.
+ *
+ *     kind    u8   what the payload is
+ *     stream  u8   whose data or credit it is: 0 none, 1 stdin, 2 stdout, 3 stderr
+ *     length  u32  bytes of payload, at most {@link maxFrame}
+ *     payload
+ */
+
+/** The streams of bytes of one command. */
+export type StreamName = "stdin" | "stdout" | "stderr"
+
+/** One record. */
+export type TunnelFrame =
+  /** Bytes of a stream. The receiver gave credit for them. */
+  | { readonly _tag: "Data"; readonly stream: StreamName; readonly data: Uint8Array }
+  /** The stream has ended. */
+  | { readonly _tag: "End"; readonly stream: StreamName }
+  /** So many more bytes of the stream may be sent. */
+  | { readonly _tag: "Credit"; readonly stream: StreamName; readonly bytes: number }
+  /** A JSON document. */
+  | { readonly _tag: "Document"; readonly text: string }
+  /** Says that the sender is there. */
+  | { readonly _tag: "Ping" }
+
+/** The bytes are no records of ours. */
+export class TunnelFrameError extends Error {
+  override readonly name = "TunnelFrameError"
+}
+
+const kinds = { Data: 1, End: 2, Credit: 3, Document: 4, Ping: 5 } as const
+const streams: ReadonlyArray<StreamName | undefined> = [undefined, "stdin", "stdout", "stderr"]
+const headerBytes = 6
+
+/** Bytes of payload in one frame at most: what is longer is no frame of ours. */
+export const maxFrame = 1024 * 1024
+
+const payloadOf = (frame: TunnelFrame): Uint8Array => {
+  switch (frame._tag) {
+    case "Data":
+      return frame.data
+    case "Credit": {
+      const bytes = Buffer.allocUnsafe(4)
+      bytes.writeUInt32BE(frame.bytes)
+      return bytes
+    }
+    case "Document":
+      return Buffer.from(frame.text)
+    case "End":
+    case "Ping":
+      return new Uint8Array()
+  }
+}
+
+/** The bytes of a frame, in pieces to be written one after the other. */
+export const encodeFrame = (frame: TunnelFrame): readonly [header: Uint8Array, payload: Uint8Array] => {
+  const payload = payloadOf(frame)
+  const header = Buffer.allocUnsafe(headerBytes)
+  header.writeUInt8(kinds[frame._tag], 0)
+  header.writeUInt8("stream" in frame ? streams.indexOf(frame.stream) : 0, 1)
+  header.writeUInt32BE(payload.length, 2)
+  return [header, payload]
+}
+
+/**
+ * Takes frames out of chunks that are cut anywhere. Bytes of a stream are handed on as they come, never collected: one
+ * frame may become several.
+ */
+export class TunnelFrameReader {
+  private header = Buffer.alloc(headerBytes)
+  private filled = 0
+  private left = 0
+  private pieces: Array<Uint8Array> = []
+
+  /** The frames that became complete with this chunk. Throws {@link TunnelFrameError} on bytes that are none. */
+  push(chunk: Uint8Array): ReadonlyArray<TunnelFrame> {
+    const frames: Array<TunnelFrame> = []
+    let at = 0
+    while (at < chunk.length || (this.filled === headerBytes && this.left === 0)) {
+      if (this.filled < headerBytes) {
+        const part = chunk.subarray(at, at + headerBytes - this.filled)
+        this.header.set(part, this.filled)
+        this.filled += part.length
+        at += part.length
+        if (this.filled < headerBytes) break
+        this.left = this.header.readUInt32BE(2)
+        if (this.left > maxFrame) throw new TunnelFrameError(`a frame of ${this.left} bytes`)
+      }
+      const part = chunk.subarray(at, at + this.left)
+      at += part.length
+      this.left -= part.length
+      const frame = this.take(part)
+      if (frame !== undefined) frames.push(frame)
+      if (this.left === 0) this.filled = 0
+    }
+    return frames
+  }
+
+  private take(part: Uint8Array): TunnelFrame | undefined {
+    const kind = this.header.readUInt8(0)
+    const stream = streams[this.header.readUInt8(1)]
+    if (kind === kinds.Data && stream !== undefined) {
+      return part.length === 0 ? undefined : { _tag: "Data", stream, data: part }
+    }
+    this.pieces.push(part)
+    if (this.left > 0) return undefined
+    const payload = Buffer.concat(this.pieces)
+    this.pieces = []
+    if (kind === kinds.Document) return { _tag: "Document", text: payload.toString("utf8") }
+    if (kind === kinds.Ping) return { _tag: "Ping" }
+    if (kind === kinds.End && stream !== undefined) return { _tag: "End", stream }
+    if (kind === kinds.Credit && stream !== undefined && payload.length === 4) {
+      return { _tag: "Credit", stream, bytes: payload.readUInt32BE() }
+    }
+    throw new TunnelFrameError(`a frame of unknown kind ${kind}, stream ${this.header.readUInt8(1)}`)
+  }
+}
