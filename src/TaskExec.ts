@@ -30,7 +30,8 @@ import type {
   OverlayBlocked,
   RelayFailed,
   RequestTooLarge,
-  RouteUnavailable
+  RouteUnavailable,
+  UsernsRemapped
 } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
 import { endByHelper, execByHelper } from "./route/HelperRoute.ts"
@@ -61,6 +62,7 @@ export type TaskExecError =
   | OverlayBlocked
   | RelayFailed
   | ConnectionLost
+  | UsernsRemapped
   | OutputTooLarge
   | ExecutorError
 

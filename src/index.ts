@@ -49,7 +49,8 @@ export {
   HelperRejected,
   NodeUnavailable,
   RequestTooLarge,
-  RouteUnavailable
+  RouteUnavailable,
+  UsernsRemapped
 } from "./route/HelperErrors.ts"
 export { defaultImage, HelperImage } from "./route/HelperImage.ts"
 export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"

@@ -22,6 +22,7 @@ import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.t
 import { stderrLogger } from "../LineLogger.ts"
 import { writeText } from "../Output.ts"
 import { type HelperInput, noInput, serveTunnel } from "./TunnelServer.ts"
+import { nameRemapping } from "./UidMap.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 const encodeError = Schema.encodeSync(RemoteError)
@@ -86,7 +87,7 @@ const serve = (request: HelperRequest, input: HelperInput): Stream.Stream<Frame,
         return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
       }
       if (request.node !== thisNode()) return yield* refuse(`the target's node is ${request.node}`)
-      const image = Effect.succeed(yield* onlyHelper(request))
+      const image = Effect.succeed(yield* onlyHelper(request).pipe(Effect.mapError(nameRemapping)))
       const killer = ProcessKiller.layer({ image, owner: request.owner })
       const { work } = request
       switch (work._tag) {

@@ -11,6 +11,7 @@ import { type NodeReport, NodeSweepRequest } from "../../src/sweep/NodeSweep.ts"
 import { reportLines } from "../../src/sweep/ReportReader.ts"
 import { protocolVersion } from "../../src/wire/Frame.ts"
 import { writeText } from "../Output.ts"
+import { nameRemapping } from "./UidMap.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(NodeSweepRequest))
 
@@ -19,6 +20,7 @@ export const sweepNode: Effect.Effect<number> = Effect.suspend(() => {
   const node = process.env[helperVariables.node] ?? ""
   return sweep(node).pipe(
     Effect.provide(DockerEngine.layer),
+    Effect.mapError(nameRemapping),
     Effect.match({
       onSuccess: (findings): NodeReport["result"] => ({ _tag: "Swept", findings }),
       onFailure: (error): NodeReport["result"] => ({ _tag: "Failed", detail: error.message })

@@ -52,6 +52,8 @@ export const hostPidContainer = (
   Labels: labels,
   HostConfig: {
     PidMode: "host",
+    // Engines that remap user namespaces allow the former only with the latter; to others it says nothing new.
+    UsernsMode: "host",
     NetworkMode: "none",
     ReadonlyRootfs: true,
     CapDrop: ["ALL"],

@@ -19,7 +19,7 @@ import {
 } from "./HelperErrors.ts"
 import { graceOf, HelperRequest, helperCommand } from "./HelperRequest.ts"
 import { keepLease } from "./Lease.ts"
-import { openTemporaryService } from "./TemporaryService.ts"
+import { type Network, openTemporaryService } from "./TemporaryService.ts"
 
 /** How long an image may take to arrive on the node, in milliseconds. */
 export const pullPatience = 300_000
@@ -45,9 +45,8 @@ export interface HelperPlace {
 
 /** One helper. */
 export interface HelperOptions extends HelperPlace {
+  readonly network: Network
   readonly request: HelperRequest
-  /** ID of the network that it is on, made at the same time as the secret; the host's unless told. */
-  readonly network?: Effect.Effect<string, SwarmFailure>
 }
 
 /** A helper that was made. It is removed, with its secret, when the scope closes. */
@@ -85,7 +84,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   options: HelperOptions
 ): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
-  const { image, node, request } = options
+  const { image, network, node, request } = options
   const spec = yield* openTemporaryService({
     owner: request.owner,
     role: "helper",
@@ -94,9 +93,9 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     request: encodeRequest(request),
     mode: "single",
     constraints: [`node.id==${node.id}`],
+    network,
     stopGrace: graceOf(request.work) + helperOverhead,
-    successors,
-    ...(options.network === undefined ? {} : { network: options.network })
+    successors
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
   return {
@@ -149,6 +148,10 @@ const watchStart = Effect.fnUntraced(function* (
     yield* Effect.sleep(after < 2000 ? 50 : 250)
   }
 })
+
+/** The engine remaps user namespaces, and takes no container into the host's network. */
+export const isHostNetworkRefused = (error: { readonly _tag: string }): boolean =>
+  error instanceof HelperRejected && /host's network namespace when user namespaces are enabled/.test(error.reason)
 
 const rejected = (options: HelperOptions, reason: string) => {
   const node = options.node.hostname

@@ -88,6 +88,21 @@ export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRe
   }
 }
 
+/** The node's engine remaps user namespaces, and what root is in its containers has no access to its socket. */
+export class UsernsRemapped extends Schema.TaggedError<UsernsRemapped>()("UsernsRemapped", {
+  node: Schema.String,
+  /** What root in a container is on the node. */
+  uid: Schema.Int
+}) {
+  override get message(): string {
+    return (
+      `user namespaces are remapped on node ${this.node}, so a helper can't open its engine's socket: ` +
+      `point DOCKER_HOST at ${this.node} if it is a manager, ` +
+      `or let the helper in there ("setfacl -m u:${this.uid}:rw /var/run/docker.sock")`
+    )
+  }
+}
+
 /** The route that was asked for does not lead to the task. */
 export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
   via: Schema.String,

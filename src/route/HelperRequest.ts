@@ -12,7 +12,11 @@ export const requestPath = `/run/secrets/${requestFile}`
 export const helperCommand = "helper"
 
 /** Environment variables that Swarm fills in for the helper. */
-export const helperVariables = { task: "TASK_EXEC_HELPER_TASK", node: "TASK_EXEC_HELPER_NODE" } as const
+export const helperVariables = {
+  task: "TASK_EXEC_HELPER_TASK",
+  node: "TASK_EXEC_HELPER_NODE",
+  hostname: "TASK_EXEC_HELPER_HOSTNAME"
+} as const
 
 /** What a helper can be asked to do. */
 export const HelperWork = Schema.TaggedUnion({

@@ -18,12 +18,14 @@ import {
   type HelperOptions,
   type HelperPlace,
   type HelperStartError,
+  isHostNetworkRefused,
   openHelper,
   pullPatience
 } from "./Helper.ts"
 import { HelperFailed, HelperRefused } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
 import { decodeRemoteError } from "./Remote.ts"
+import { bridgeNetwork, hostNetwork, type Network } from "./TemporaryService.ts"
 
 /** Bytes of output that a helper may write to its log: it takes disk space on the task's node until it is removed. */
 const logsLimit = 4 * 1024 ** 3
@@ -32,11 +34,18 @@ const logsLimit = 4 * 1024 ** 3
  * The events of a command that runs by way of a helper. When the stream's scope is closed, the command has ended, and the
  * helper and its secret are gone.
  */
-export const execByHelper = (place: HelperPlace, spec: ExecSpec, owner: Ownership) =>
+export const execByHelper = (place: HelperPlace, spec: ExecSpec, owner: Ownership) => {
+  const attempt = (network: Network) => execOn(network, place, spec, owner)
+  // A helper that the node refused has run nothing.
+  return attempt(hostNetwork).pipe(Stream.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)))
+}
+
+const execOn = (network: Network, place: HelperPlace, spec: ExecSpec, owner: Ownership) =>
   Stream.unwrap(
     Effect.gen(function* () {
       yield* checkNode(place.task, place.node)
-      const helper = yield* serve(withRequest(place, owner, { _tag: "Exec", spec, maxOutput: logsLimit }))
+      const work: HelperWork = { _tag: "Exec", spec, maxOutput: logsLimit }
+      const helper = yield* serve(makeOptions(network, place, owner, work))
       yield* Effect.addFinalizer(() => leave(place, spec, helper))
       return helper.frames.pipe(
         Stream.mapEffect((frame): Effect.Effect<ReadonlyArray<ExecEvent>, HelperRefused> => {
@@ -54,21 +63,24 @@ export const execByHelper = (place: HelperPlace, spec: ExecSpec, owner: Ownershi
  * is in the result.
  */
 export const endByHelper = (place: HelperPlace, run: EndRun) =>
-  Effect.gen(function* () {
-    const owner = yield* makeOwnership(place.placementTimeout + pullPatience + run.grace)
-    const helper = yield* serve(withRequest(place, owner, { _tag: "End", run }))
-    const last = yield* Stream.runLast(helper.frames)
-    const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
-    return frame._tag === "Ended" ? yield* decodeEnding(frame.ending) : yield* unasked(place, frame)
-  }).pipe(
-    Effect.scoped,
+  endOn(hostNetwork, place, run).pipe(
+    Effect.catchIf(isHostNetworkRefused, () => endOn(bridgeNetwork, place, run)),
     Effect.catch((error) => Effect.succeed(unconfirmed(error.message)))
   )
 
+const endOn = Effect.fnUntraced(function* (network: Network, place: HelperPlace, run: EndRun) {
+  const owner = yield* makeOwnership(place.placementTimeout + pullPatience + run.grace)
+  const helper = yield* serve(makeOptions(network, place, owner, { _tag: "End", run }))
+  const last = yield* Stream.runLast(helper.frames)
+  const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
+  return frame._tag === "Ended" ? yield* decodeEnding(frame.ending) : yield* unasked(place, frame)
+}, Effect.scoped)
+
 const decodeEnding = Schema.decodeUnknownEffect(Ending)
 
-const withRequest = (place: HelperPlace, owner: Ownership, work: HelperWork): HelperOptions => ({
+const makeOptions = (network: Network, place: HelperPlace, owner: Ownership, work: HelperWork): HelperOptions => ({
   ...place,
+  network,
   request: { protocol: protocolVersion, node: place.node.id, owner, work }
 })
 

@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ExecutorError, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
-import { HelperRefused } from "./HelperErrors.ts"
+import { HelperRefused, UsernsRemapped } from "./HelperErrors.ts"
 
 /** The error in a `Failed` frame. */
-export const RemoteError = Schema.Union([ExecutorError, HelperRefused])
+export const RemoteError = Schema.Union([ExecutorError, HelperRefused, UsernsRemapped])
 
 /** The error in a `Failed` frame. */
 export type RemoteError = typeof RemoteError.Type

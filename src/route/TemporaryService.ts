@@ -17,6 +17,15 @@ const secretLimit = 500_000 - 1
 /** Bound on each removal, retries included. */
 const removalPatience = "15 seconds"
 
+/** Name or ID of the network that the tasks of a service are on. One that has to be made is made beside the secret. */
+export type Network = Effect.Effect<string, SwarmFailure>
+
+/** A service has one even if it needs none: the host's opens nothing by itself and is there already (0.2 s on engine 20.10). */
+export const hostNetwork: Network = Effect.succeed("host")
+
+/** The engine's own bridge takes containers where user namespaces are remapped, too, which the host's network does not. */
+export const bridgeNetwork: Network = Effect.succeed("bridge")
+
 /** What the service is for. */
 export interface TemporaryServiceOptions {
   readonly owner: Ownership
@@ -32,11 +41,7 @@ export interface TemporaryServiceOptions {
   readonly constraints: ReadonlyArray<string>
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
-  /**
-   * ID of the network that its tasks are on, which is made at the same time as the secret. The host's network unless told:
-   * it opens nothing by itself, and there is none to set up (0.2 s on engine 20.10).
-   */
-  readonly network?: Effect.Effect<string, SwarmFailure>
+  readonly network: Network
   /** How often Swarm is to start another task for one that did not end by itself: 0 unless told. */
   readonly successors?: number
 }
@@ -56,10 +61,7 @@ export const openTemporaryService = Effect.fnUntraced(function* (
   // Removal is by name and registered first: a creation whose answer got lost may have happened.
   yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
   const [secretId, network] = yield* Effect.all(
-    [
-      engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data }),
-      options.network ?? Effect.succeed("host")
-    ],
+    [engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data }), options.network],
     { concurrency: 2 }
   )
   yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
@@ -107,7 +109,11 @@ const serviceSpec = (
         Image: options.image,
         Args: [options.command],
         Labels: labels,
-        Env: [`${helperVariables.task}={{.Task.ID}}`, `${helperVariables.node}={{.Node.ID}}`],
+        Env: [
+          `${helperVariables.task}={{.Task.ID}}`,
+          `${helperVariables.node}={{.Node.ID}}`,
+          `${helperVariables.hostname}={{.Node.Hostname}}`
+        ],
         User: "0:0",
         ReadOnly: true,
         CapabilityDrop: ["ALL"],

@@ -10,7 +10,7 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type Task } from "../engine/EngineSchemas.ts"
 import { makeOwnership } from "../Labels.ts"
 import type { RequestTooLarge } from "../route/HelperErrors.ts"
-import { openTemporaryService } from "../route/TemporaryService.ts"
+import { bridgeNetwork, openTemporaryService } from "../route/TemporaryService.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import type { Findings, SweepMode } from "./Findings.ts"
 import { type NodeReport, NodeSweepRequest, sweepNodeCommand } from "./NodeSweep.ts"
@@ -80,6 +80,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     mode: "global",
     // Swarm gives a task to every node that is ready and active.
     constraints: [`node.id!=${options.here}`, "node.platform.os!=windows"],
+    network: bridgeNetwork,
     stopGrace
   })
   return yield* gatherReports(engine, Name, options)

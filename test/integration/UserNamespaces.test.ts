@@ -1,0 +1,118 @@
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { buildImage } from "../../adapters/image/Image.ts"
+import { assertNothingLeft } from "../cluster/Leftovers.ts"
+import { service, waitRunning } from "../cluster/Services.ts"
+import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { program } from "./Harness.ts"
+
+/** Two nodes whose engines remap user namespaces, with one service on each, and our image. */
+class Remapped extends Context.Service<
+  Remapped,
+  {
+    readonly worker: ClusterNode
+    /** A program of ours, against the manager. */
+    readonly run: (
+      file: string,
+      args: ReadonlyArray<string>
+    ) => Effect.Effect<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
+    /** Dies if anything of ours is left. */
+    readonly nothingLeft: Effect.Effect<void>
+  }
+>()("task-exec/test/Remapped") {
+  static readonly layer = Layer.effect(
+    Remapped,
+    Effect.gen(function* () {
+      const cluster = yield* SwarmCluster
+      const { image, manager, nodes, registry } = cluster
+      const [, worker = manager] = nodes
+      yield* service(manager.socket, { name: "near", image, node: manager.name })
+      yield* service(manager.socket, { name: "far", image, node: worker.name })
+      const ref = `${registry}/task-exec:dev`
+      yield* buildImage({ endpoint: { _tag: "Unix", path: manager.socket }, ref, base: "scratch", push: true }).pipe(
+        Effect.provide(Logger.layer([]))
+      )
+      for (const name of ["near", "far"]) yield* waitRunning(manager.socket, name, 1)
+      const env = { DOCKER_HOST: manager.dockerHost, TASK_EXEC_IMAGE: ref }
+      const run = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>) {
+        const { code, stderr, stdout } = yield* program(file, args, { env })
+        return { code, stdout: stdout.toString(), stderr }
+      })
+      return Remapped.of({ worker, run, nothingLeft: Effect.orDie(assertNothingLeft(cluster)) })
+    })
+  ).pipe(
+    // The engine makes the user itself; every node's /etc is its own.
+    Layer.provide(SwarmCluster.layer({ nodes: 2, dockerdArgs: ["--userns-remap=default"] }))
+  )
+}
+
+const taskExec = (...args: ReadonlyArray<string>) => Remapped.use(({ run }) => run("task-exec.cjs", args))
+
+const nothingLeft = Remapped.use((remapped) => remapped.nothingLeft)
+
+/** A script that wants to live on, with a child that left its session. */
+const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; while :; do sleep 0.1; done"]
+
+/** What a timeout looks like that is what it says. */
+const killed = {
+  code: 124,
+  stdout: "up\n",
+  stderr: "task-exec: timed out after 1 s; the command and everything it started were killed\n"
+}
+
+const remapping =
+  /user namespaces are remapped on node node-2, so a helper can't open its engine's socket: point DOCKER_HOST at node-2 if it is a manager, or let the helper in there \("setfacl -m u:[1-9]\d+:rw \/var\/run\/docker\.sock"\)\n/
+
+layer(Remapped.layer, { excludeTestServices: true, timeout: "60 seconds" })("remapped user namespaces", (it) => {
+  it.effect("a task of the engine that we talk to: runs, and is ended with everything it started", () =>
+    Effect.gen(function* () {
+      const map = yield* taskExec("near", "sh", "-c", "cat /proc/self/uid_map; exit 5")
+      assert.strictEqual(map.code, 5)
+      // Otherwise these are no tests of remapping.
+      assert.match(map.stdout, /^\s*0\s+[1-9]/)
+      const late = yield* Effect.forEach(
+        [[], ["-u", "1234:1234"], ["--privileged"]],
+        (flags) => taskExec("--timeout", "1", "--grace", "200ms", ...flags, "near", ...stubborn),
+        { concurrency: 3 }
+      )
+      assert.deepStrictEqual(late, [killed, killed, killed])
+      yield* nothingLeft
+    })
+  )
+
+  it.effect("a task of another one: one line says that its helper can't open the engine's socket, and what to do", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Remapped
+      const [far, gc] = yield* Effect.all([taskExec("far", "touch", "/tmp/ran"), run("swarm-exec.cjs", ["gc"])], {
+        concurrency: 2
+      })
+      assert.deepStrictEqual([far.code, far.stdout, gc.code], [125, "", 1])
+      assert.match(far.stderr, new RegExp(`^task-exec: ${remapping.source}$`))
+      // Sweepers are helpers too.
+      assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not looked at: ${remapping.source}`))
+      yield* nothingLeft
+    })
+  )
+
+  it.effect("a node that lets helpers in: as everywhere", () =>
+    Effect.gen(function* () {
+      const { run, worker } = yield* Remapped
+      const { stderr } = yield* taskExec("far", "true")
+      const owner = (uid: string) => Effect.orDie(worker.exec(["chown", uid, "/run/docker.sock"]))
+      yield* Effect.acquireRelease(owner(/ u:(\d+):rw/.exec(stderr)?.[1] ?? ""), () => owner("0"))
+      const [ran, late, gc] = yield* Effect.all(
+        [
+          taskExec("far", "sh", "-c", "ls /tmp; echo err >&2; exit 7"),
+          taskExec("--timeout", "1", "--grace", "200ms", "far", ...stubborn),
+          run("swarm-exec.cjs", ["gc"])
+        ],
+        { concurrency: 3 }
+      )
+      assert.deepStrictEqual([ran, late, gc.code], [{ code: 7, stdout: "", stderr: "err\n" }, killed, 0])
+      yield* nothingLeft
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,21 @@
+import { assert, describe, it } from "@effect/vitest"
+import { nameRemapping, rootOutside } from "../../../adapters/helper/UidMap.ts"
+import { EngineUnreachable, type UnreachableReason } from "../../../src/engine/EngineErrors.ts"
+
+describe("UidMap", () => {
+  it("rootOutside: as the kernel writes it", () => {
+    assert.strictEqual(rootOutside("         0          0 4294967295\n"), 0)
+    assert.strictEqual(rootOutside("         0     100000      65536\n"), 100_000)
+    assert.strictEqual(rootOutside("         1     100000      65536\n         0       1000          1\n"), 1000)
+    assert.isUndefined(rootOutside("         1     100000      65536\n"))
+    assert.isUndefined(rootOutside(""))
+  })
+
+  it("nameRemapping: without remapping, and for other reasons, the error stays what it is", () => {
+    const reasons: ReadonlyArray<UnreachableReason> = ["Permission", "NoSocket"]
+    for (const reason of reasons) {
+      const error = new EngineUnreachable({ host: "h", operation: "list containers", reason, detail: "no" })
+      assert.strictEqual(nameRemapping(error), error)
+    }
+  })
+})
