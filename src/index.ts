@@ -56,7 +56,7 @@ export { defaultImage, HelperImage } from "./route/HelperImage.ts"
 export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"
 export { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 export { chooseRoute, localNode, type Route, Via } from "./route/Route.ts"
-export { Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"
+export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"
 export { isClean, type SweepOptions, type SweepReport, sweep, sweepHere, type UnsweptNode } from "./sweep/Sweep.ts"
 export {
   collectLimit,

@@ -41,6 +41,6 @@ const sweep = Effect.fnUntraced(function* (node: string) {
     const detail = `it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`
     return yield* Effect.fail(new Error(detail))
   }
-  const { dryRun, nodes, now, runId, services } = request
-  return yield* sweepContainers({ dryRun, now, services, node: nodes[node] ?? node, except: runId })
+  const { dryRun, nodes, runId, selection, services } = request
+  return yield* sweepContainers({ dryRun, selection, services, node: nodes[node] ?? node, except: runId })
 })

@@ -5,24 +5,28 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
+import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
 import { UsageError } from "../cli/Args.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { Channel } from "./Channel.ts"
 import { logTo } from "./Logging.ts"
 
-/** Something past its deadline is left, or some node was not looked at. */
+/** Something that was to go is left, or some node was not looked at. */
 const notClean = 1
 
-const help = `Usage: swarm-exec gc [--dry-run] [--json] [--local]
+const help = `Usage: swarm-exec gc [--dry-run] [--json] [--local] [--run ID]...
 
 Remove what task-exec made and is past its deadline: the services, secrets and
 containers of callers that were ended before they could clean up.
 
 Options:
-      --dry-run   Only look
+      --dry-run   Only look; shows also what is not past its deadline
       --json      One JSON document instead of a table
       --local     Only the containers of the engine at hand, not of all nodes
+      --run ID    Remove what belongs to this run, and nothing else, whatever its
+                  deadline; the helper of a run at work ends its command. RUN in
+                  the table, label task-exec.run on the objects. Repeatable
       --help
 
 Exit code: 0 nothing is left; 1 something is, or a node was not looked at;
@@ -33,6 +37,8 @@ interface GcArgs {
   readonly dryRun: boolean
   readonly json: boolean
   readonly local: boolean
+  /** Empty: whatever is past its deadline. */
+  readonly runs: ReadonlyArray<string>
   readonly help: boolean
 }
 
@@ -55,24 +61,26 @@ export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   )
 }
 
-const parse = (argv: ReadonlyArray<string>): Effect.Effect<GcArgs, UsageError> =>
-  Effect.try({
-    try: () => {
-      const { values } = parseArgs({
+const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<GcArgs, UsageError> {
+  const { values } = yield* Effect.try({
+    try: () =>
+      parseArgs({
         args: [...argv],
         options: {
           "dry-run": { type: "boolean", default: false },
           json: { type: "boolean", default: false },
           local: { type: "boolean", default: false },
+          run: { type: "string", multiple: true, default: [] },
           help: { type: "boolean", short: "h", default: false }
         },
         strict: true,
         allowPositionals: false
-      })
-      return { dryRun: values["dry-run"], json: values.json, local: values.local, help: values.help }
-    },
+      }),
     catch: (error) => new UsageError({ detail: explain(error) })
   })
+  if (values.run.includes("")) return yield* new UsageError({ detail: "--run takes the ID of a run" })
+  return { dryRun: values["dry-run"], json: values.json, local: values.local, runs: values.run, help: values.help }
+})
 
 const explain = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
@@ -84,10 +92,11 @@ const explain = (error: unknown): string => {
 }
 
 const run = Effect.fn("swarm-exec.gc")(
-  function* ({ dryRun, json, local }: GcArgs, stdout: Channel) {
-    const now = yield* Clock.currentTimeMillis
-    const report = yield* sweep({ dryRun, now, nodes: local ? "local" : "all" })
-    yield* stdout.line(json ? documentOf(report, dryRun) : textOf(report, dryRun))
+  function* (args: GcArgs, stdout: Channel) {
+    const { dryRun, json, local, runs } = args
+    const which = runs.length === 0 ? { now: yield* Clock.currentTimeMillis } : { runs }
+    const report = yield* sweep({ dryRun, nodes: local ? "local" : "all", ...which })
+    yield* stdout.line(json ? documentOf(report, dryRun) : textOf(report, args))
     return isClean(report) ? 0 : notClean
   },
   Effect.provide(HelperImage.layer),
@@ -96,24 +105,33 @@ const run = Effect.fn("swarm-exec.gc")(
 
 const time = (millis: number): string => new Date(millis).toISOString().replace(".000Z", "Z")
 
+const withTime = <A extends { readonly deadline: number }>(found: A) => ({ ...found, deadline: time(found.deadline) })
+
 const documentOf = (report: SweepReport, dryRun: boolean): string =>
   JSON.stringify(
     {
       dryRun,
       ...report,
-      leftovers: report.leftovers.map((leftover) => ({ ...leftover, deadline: time(leftover.deadline) }))
+      leftovers: report.leftovers.map(withTime),
+      alive: report.alive.map(withTime)
     },
     null,
     2
   )
 
-const textOf = (report: SweepReport, dryRun: boolean): string => {
+const rowOf = ({ creator, deadline, kind, name, node, role, runId }: Alive, result: string): ReadonlyArray<string> => [
+  ...[kind, name, node ?? "-", runId, role, time(deadline), creator],
+  result
+]
+
+const textOf = (report: SweepReport, { dryRun, runs }: GcArgs): string => {
   const { alive, leftovers, nodes, unanswered, unreadable } = report
   const rows = [
-    ...leftovers.map(({ creator, deadline, error, kind, name, node, removed, role, runId }) => {
-      const done = removed ? "removed" : dryRun ? "to be removed" : `kept: ${error ?? "not removed"}`
-      return [kind, name, node ?? "-", runId, role, time(deadline), creator, done]
+    ...leftovers.map((found) => {
+      const kept = dryRun ? "to be removed" : `kept: ${found.error ?? "not removed"}`
+      return rowOf(found, found.removed ? "removed" : kept)
     }),
+    ...(dryRun ? alive.map((found) => rowOf(found, "not past its deadline")) : []),
     ...unreadable.map(({ detail, kind, name, node }) => [
       kind,
       name,
@@ -125,14 +143,17 @@ const textOf = (report: SweepReport, dryRun: boolean): string => {
       `kept: ${detail}`
     ])
   ]
-  const header = ["KIND", "NAME", "NODE", "RUN", "ROLE", "PAST ITS DEADLINE SINCE", "CREATOR", "RESULT"]
+  const header = ["KIND", "NAME", "NODE", "RUN", "ROLE", "DEADLINE", "CREATOR", "RESULT"]
   const removed = leftovers.filter((leftover) => leftover.removed).length
   const left = leftovers.length - removed + unreadable.length
   const asked = nodes.length + unanswered.length
+  const missing = runs.filter((run) => !leftovers.some(({ runId }) => runId === run))
+  const spared = runs.length === 0 ? `, ${alive.length} not past their deadline` : ""
   return [
     ...(rows.length === 0 ? [] : layOut([header, ...rows])),
     ...unanswered.map(({ hostname, reason }) => `node ${hostname} was not looked at: ${reason}`),
-    `${removed} removed, ${left} left, ${alive} not past their deadline; ${nodes.length} of ${asked} nodes looked at`
+    ...missing.map((run) => `run ${run}: nothing to remove was found`),
+    `${removed} removed, ${left} left${spared}; ${nodes.length} of ${asked} nodes looked at`
   ]
     .map(printable)
     .join("\n")

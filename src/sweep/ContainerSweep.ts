@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
 import type { ContainerSummary } from "../engine/EngineSchemas.ts"
-import { labelKeys } from "../Labels.ts"
+import { labelKeys, type Role } from "../Labels.ts"
 import { type Findings, type Labelled, NotRemovable, type SweepMode, sweepObjects } from "./Findings.ts"
 import { judge } from "./Verdict.ts"
 
@@ -30,7 +30,7 @@ const removalPatience = 10_000
 const serviceLabel = "com.docker.swarm.service.id"
 
 /**
- * Removes the node's containers that are past their deadline.
+ * Removes the node's containers that are to go.
  *
  * A service's containers go with their service. One that outlives it is told to end and removed when it has: a helper
  * ends its command first, and Swarm may be about to do the same, so that must not be cut short.
@@ -44,7 +44,7 @@ export const sweepContainers = Effect.fn("Sweep.containers")(function* (
   const isSwarms = ({ Labels }: ContainerSummary): boolean => {
     const service = Labels[serviceLabel]
     if (service === undefined) return false
-    return (options.services?.includes(service) ?? true) || judge(Labels, options.now)._tag === "Alive"
+    return (options.services?.includes(service) ?? true) || judge(Labels, options.selection)._tag === "Alive"
   }
   return yield* sweepObjects(
     containers
@@ -57,12 +57,22 @@ export const sweepContainers = Effect.fn("Sweep.containers")(function* (
           name: (Names[0] ?? id.slice(0, 12)).replace(/^\//, ""),
           node: options.node,
           labels,
-          remove: labels[serviceLabel] === undefined ? remove(engine, id) : endAndRemove(engine, container)
+          remove: removalOf(engine, container, options)
         }
       }),
     options
   )
 })
+
+/** Of a run that is being ended just now, maybe because this sweep removed its helper. */
+const killer: Role = "killer"
+
+const removalOf = (engine: DockerEngineShape, container: ContainerSummary, { selection }: SweepMode) => {
+  if (container.Labels[serviceLabel] !== undefined) return endAndRemove(engine, container)
+  if (selection._tag === "OfRuns" && container.Labels[labelKeys.role] === killer)
+    return letEndAndRemove(engine, container)
+  return remove(engine, container.Id)
+}
 
 /** Two at once: the second one is told that the removal is under way, and waits for it. */
 const remove = (engine: DockerEngineShape, id: string): Effect.Effect<void, EngineFailure> =>
@@ -92,6 +102,20 @@ const endAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { I
       const next = `if Swarm does not end it either, use: docker rm -f ${id.slice(0, 12)}`
       return yield* new NotRemovable({ detail: `it still runs ${patience / 1000} s after TERM; ${next}` })
     }
+  }
+  yield* remove(engine, id)
+})
+
+/** A killer that is removed at its work leaves the run's command alive, so it is let finish. */
+const letEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id }: ContainerSummary) {
+  const ended = yield* waitUntil(
+    Effect.map(stateOf(engine, id), (state) => state !== "running" && state !== "created"),
+    patience
+  )
+  if (!ended && (yield* stateOf(engine, id)) === "running") {
+    return yield* new NotRemovable({
+      detail: `it has been ending its run's command for ${patience / 1000} s: sweep again`
+    })
   }
   yield* remove(engine, id)
 })

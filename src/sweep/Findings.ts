@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
-import { judge, type Owner } from "./Verdict.ts"
+import { judge, type Owner, type Selection } from "./Verdict.ts"
 
 /** What an object is to the engine. */
 export const ObjectKind = Schema.Literals(["service", "secret", "network", "container"])
@@ -18,22 +18,32 @@ const place = {
   node: Schema.optionalKey(Schema.String)
 }
 
-/** An object of ours that is past its deadline. */
-export const Leftover = Schema.Struct({
-  ...place,
+const owner = {
   runId: Schema.String,
   role: Schema.String,
   /** Unix time in milliseconds. */
   deadline: Schema.Finite,
   /** `HOST:PID` of the caller that made it. */
-  creator: Schema.String,
+  creator: Schema.String
+}
+
+/** An object of ours that its run may still need. */
+export const Alive = Schema.Struct({ ...place, ...owner })
+
+/** An object of ours that its run may still need. */
+export type Alive = typeof Alive.Type
+
+/** An object of ours that is to go. */
+export const Leftover = Schema.Struct({
+  ...place,
+  ...owner,
   /** It is gone, whoever removed it. */
   removed: Schema.Boolean,
   /** Why it is not removed, if it was to be. */
   error: Schema.optionalKey(Schema.String)
 })
 
-/** An object of ours that is past its deadline. */
+/** An object of ours that is to go. */
 export type Leftover = typeof Leftover.Type
 
 /** An object with labels of ours that don't say enough. It is never removed. */
@@ -50,8 +60,8 @@ export type Unreadable = typeof Unreadable.Type
 export const Findings = Schema.Struct({
   leftovers: Schema.Array(Leftover),
   unreadable: Schema.Array(Unreadable),
-  /** How many objects of ours are not past their deadline. */
-  alive: Schema.Int
+  /** Empty where only certain runs were asked for. */
+  alive: Schema.Array(Alive)
 })
 
 /** What was found at one place. */
@@ -61,7 +71,7 @@ export type Findings = typeof Findings.Type
 export const joinFindings = (all: ReadonlyArray<Findings>): Findings => ({
   leftovers: all.flatMap(({ leftovers }) => leftovers),
   unreadable: all.flatMap(({ unreadable }) => unreadable),
-  alive: all.reduce((sum, { alive }) => sum + alive, 0)
+  alive: all.flatMap(({ alive }) => alive)
 })
 
 /** There is no way to remove it from here. */
@@ -89,32 +99,31 @@ export interface Labelled {
 export interface SweepMode {
   /** Only look. */
   readonly dryRun: boolean
-  /** Unix time in milliseconds: what has its deadline before is a leftover. */
-  readonly now: number
+  readonly selection: Selection
 }
 
 /** Removals at the same time. */
 const concurrency = 8
 
 /**
- * Judges the objects and removes those that are past their deadline. An object that can't be removed does not keep the
+ * Judges the objects and removes those that are to go. An object that can't be removed does not keep the
  * others from it: why is in the findings.
  */
 export const sweepObjects = Effect.fnUntraced(function* (
   objects: ReadonlyArray<Labelled>,
   mode: SweepMode
 ): Effect.fn.Return<Findings> {
-  const expired: Array<readonly [Labelled, Owner]> = []
+  const chosen: Array<readonly [Labelled, Owner]> = []
   const unreadable: Array<Unreadable> = []
-  let alive = 0
+  const alive: Array<Alive> = []
   for (const object of objects) {
-    const verdict = judge(object.labels, mode.now)
-    if (verdict._tag === "Alive") alive++
-    if (verdict._tag === "Expired") expired.push([object, verdict.owner])
+    const verdict = judge(object.labels, mode.selection)
+    if (verdict._tag === "Alive") alive.push({ ...placeOf(object), ...verdict.owner })
+    if (verdict._tag === "Leftover") chosen.push([object, verdict.owner])
     if (verdict._tag === "Unreadable") unreadable.push({ ...placeOf(object), detail: verdict.detail })
   }
   const leftovers = yield* Effect.forEach(
-    expired,
+    chosen,
     ([object, owner]): Effect.Effect<Leftover> => {
       const found = { ...placeOf(object), ...owner }
       if (mode.dryRun) return Effect.succeed({ ...found, removed: false })

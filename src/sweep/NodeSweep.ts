@@ -1,6 +1,7 @@
 /** What the sweeper on a node is asked, and what it answers. */
 import * as Schema from "effect/Schema"
 import { Findings } from "./Findings.ts"
+import { Selection } from "./Verdict.ts"
 
 /** The subcommand of our image that sweeps the node that it is on. */
 export const sweepNodeCommand = "sweep-node"
@@ -11,8 +12,7 @@ export const NodeSweepRequest = Schema.Struct({
   protocol: Schema.Int,
   /** Only look. */
   dryRun: Schema.Boolean,
-  /** Unix time in milliseconds. */
-  now: Schema.Finite,
+  selection: Selection,
   /** The sweepers' own run, whose containers are left alone. */
   runId: Schema.NonEmptyString,
   /** IDs of the services whose containers are Swarm's to remove. */

@@ -2,7 +2,7 @@
  * The sweep: removes what callers of task-exec left behind that were ended before they could clean up.
  *
  * Everything that task-exec makes tells by its labels whose it is and until when it may be needed (see `Labels.ts`). A
- * sweep removes what is past that deadline, and nothing else.
+ * sweep removes what is past that deadline, or what belongs to the runs that it is told, and nothing else.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -15,6 +15,7 @@ import { sweepContainers } from "./ContainerSweep.ts"
 import { type Findings, joinFindings, type SweepMode } from "./Findings.ts"
 import { sweepManagers } from "./ManagerSweep.ts"
 import { type NodeAnswer, type SweptNode, sweepNodes } from "./Sweeper.ts"
+import type { Selection } from "./Verdict.ts"
 
 /** How to sweep. All may be left out. */
 export interface SweepOptions {
@@ -22,6 +23,11 @@ export interface SweepOptions {
   readonly dryRun?: boolean
   /** Take this Unix time in milliseconds for now. What has its deadline before it is removed, needed or not. */
   readonly now?: number
+  /**
+   * IDs of runs (label `task-exec.run`): what belongs to them is removed, needed or not, whatever its deadline, and
+   * nothing else is. Their commands are ended by that where a helper runs them.
+   */
+  readonly runs?: ReadonlyArray<string>
   /**
    * Whose containers to look at: those of `all` nodes (the default), by way of a temporary service, or only those of the
    * engine at hand (`local`). Services, secrets and networks are looked at in either case where that engine is a
@@ -50,12 +56,12 @@ export interface SweepReport extends Findings {
   readonly unanswered: ReadonlyArray<UnsweptNode>
 }
 
-/** Whether a report says that nothing past its deadline is left anywhere that was to be looked at. */
+/** Whether a report says that nothing that was to go is left anywhere that was to be looked at. */
 export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boolean =>
   leftovers.every(({ removed }) => removed) && unreadable.length === 0 && unanswered.length === 0
 
 /**
- * Removes every service, secret and container of task-exec that is past its deadline.
+ * Removes every service, secret and container of task-exec that is past its deadline; or, with `runs`, those of these runs.
  *
  * **Details**
  *
@@ -73,16 +79,17 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 ): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine | HelperImage> {
   const engine = yield* DockerEngine
   const { Name: hostname, Swarm, SystemTime } = yield* engine.info
-  const mode: SweepMode = {
-    dryRun: options.dryRun ?? false,
-    now: options.now ?? earliest(yield* Clock.currentTimeMillis, SystemTime)
-  }
+  const selection: Selection =
+    options.runs === undefined
+      ? { _tag: "PastDeadline", now: options.now ?? earliest(yield* Clock.currentTimeMillis, SystemTime) }
+      : { _tag: "OfRuns", runs: options.runs }
+  const mode: SweepMode = { dryRun: options.dryRun ?? false, selection }
   const everywhere = (options.nodes ?? "all") === "all"
   const here: SweptNode = { id: Swarm.NodeID, hostname }
   const managers =
     everywhere || Swarm.ControlAvailable
       ? yield* sweepManagers(mode, { networks: true })
-      : { leftovers: [], unreadable: [], alive: 0, services: undefined }
+      : { leftovers: [], unreadable: [], alive: [], services: undefined }
   const nodes = everywhere ? yield* engine.listNodes() : []
   const others = nodes.filter(({ Description, ID }) => ID !== here.id && Description.Platform.OS !== "windows")
 
@@ -119,7 +126,7 @@ export const sweepHere = Effect.fn("TaskExec.sweepHere")(function* (
   const { info } = yield* DockerEngine
   const now = options.now ?? earliest(yield* Clock.currentTimeMillis, (yield* info).SystemTime)
   const { alive, leftovers, unreadable } = yield* sweepManagers(
-    { dryRun: options.dryRun ?? false, now },
+    { dryRun: options.dryRun ?? false, selection: { _tag: "PastDeadline", now } },
     { networks: false }
   )
   return { leftovers, unreadable, alive, nodes: [], unanswered: [] }

@@ -58,14 +58,15 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
 ): Effect.fn.Return<ReadonlyArray<NodeAnswer>, SwarmFailure | RequestTooLarge, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const fresh = yield* makeOwnership(options.patience)
+  const { dryRun, nodes, selection, services } = options
   // Also for a sweep that takes another time for now: its own objects are alive then.
-  const ahead = Math.max(0, options.now - (yield* Clock.currentTimeMillis))
+  const now = yield* Clock.currentTimeMillis
+  const ahead = selection._tag === "PastDeadline" ? Math.max(0, selection.now - now) : 0
   const owner = { ...fresh, deadline: fresh.deadline + ahead }
-  const { dryRun, nodes, now, services } = options
   const request = encodeRequest({
     protocol: protocolVersion,
     dryRun,
-    now,
+    selection,
     runId: owner.runId,
     services,
     nodes: Object.fromEntries(nodes.map(({ hostname, id }) => [id, hostname]))

@@ -1,5 +1,17 @@
-/** What the labels of an object say about it: whose it is, and whether it is past its deadline. */
+/** What the labels of an object say about it: whose it is, and whether it is to go. */
+import * as Schema from "effect/Schema"
 import { labelKeys } from "../Labels.ts"
+
+/** Which objects of ours a sweep is after. */
+export const Selection = Schema.TaggedUnion({
+  /** Those that are past their deadline at this Unix time in milliseconds. */
+  PastDeadline: { now: Schema.Finite },
+  /** Those of these runs (by ID), whatever their deadline. Objects of other runs are none of its business. */
+  OfRuns: { runs: Schema.Array(Schema.String) }
+})
+
+/** Which objects of ours a sweep is after. */
+export type Selection = typeof Selection.Type
 
 /** What the labels of an object of ours say. */
 export interface Owner {
@@ -13,25 +25,26 @@ export interface Owner {
 }
 
 /**
- * - `Foreign`: not ours.
+ * - `Foreign`: not ours, or of a run that was not asked for.
  * - `Alive`: ours, and its run may still need it.
- * - `Expired`: ours, and past its deadline: nobody needs it any more.
+ * - `Leftover`: ours, and to go: past its deadline, or of a run that was asked for.
  * - `Unreadable`: it has labels of ours that don't say enough; nobody may remove it on their word.
  */
 export type Verdict =
   | { readonly _tag: "Foreign" }
   | { readonly _tag: "Alive"; readonly owner: Owner }
-  | { readonly _tag: "Expired"; readonly owner: Owner }
+  | { readonly _tag: "Leftover"; readonly owner: Owner }
   | { readonly _tag: "Unreadable"; readonly detail: string }
 
 /** Decimal digits and nothing else; eleven of them last until the year 5138. */
 const seconds = /^\d{1,11}$/
 
-/** Judges an object by its labels, at the Unix time `now` in milliseconds. At its deadline it is still alive. */
-export const judge = (labels: Readonly<Record<string, string>>, now: number): Verdict => {
+/** Judges an object by its labels. At its deadline it is still alive. */
+export const judge = (labels: Readonly<Record<string, string>>, selection: Selection): Verdict => {
   const { [labelKeys.run]: runId, [labelKeys.role]: role, [labelKeys.creator]: creator } = labels
   const deadline = labels[labelKeys.deadline]
   if (runId === undefined) return { _tag: "Foreign" }
+  if (selection._tag === "OfRuns" && !selection.runs.includes(runId)) return { _tag: "Foreign" }
   if (deadline === undefined) return unreadable(`it has no label ${labelKeys.deadline}`)
   if (!seconds.test(deadline)) {
     return unreadable(`its label ${labelKeys.deadline} is no time: ${JSON.stringify(deadline.slice(0, 40))}`)
@@ -40,7 +53,8 @@ export const judge = (labels: Readonly<Record<string, string>>, now: number): Ve
   if (role === undefined) return unreadable(`it has no label ${labelKeys.role}`)
   if (creator === undefined) return unreadable(`it has no label ${labelKeys.creator}`)
   const owner: Owner = { runId, role, deadline: Number(deadline) * 1000, creator }
-  return { _tag: now > owner.deadline ? "Expired" : "Alive", owner }
+  const isLeftover = selection._tag === "OfRuns" || selection.now > owner.deadline
+  return { _tag: isLeftover ? "Leftover" : "Alive", owner }
 }
 
 const unreadable = (detail: string): Verdict => ({ _tag: "Unreadable", detail })

@@ -9,7 +9,8 @@ import { HelperImage } from "../../src/route/HelperImage.ts"
 import { isClean, type SweepOptions, type SweepReport, sweep, sweepHere } from "../../src/sweep/Sweep.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
-import { service, waitRunning } from "../cluster/Services.ts"
+import { withVariable } from "../cluster/Processes.ts"
+import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, program, taskExec, Web } from "./Harness.ts"
 
@@ -120,7 +121,7 @@ const workers = Effect.map(SwarmCluster, ({ manager, nodes }) => {
 })
 
 /** Something past its deadline and something alive of every kind, on the manager and on a worker. */
-const sideBySide = Effect.gen(function* () {
+const sideBySideWith = Effect.fnUntraced(function* (role: string) {
   const { manager } = yield* SwarmCluster
   const [worker] = yield* workers
   for (const [name, deadline] of [
@@ -132,14 +133,16 @@ const sideBySide = Effect.gen(function* () {
     yield* makeService(`${name}-service`, labels(deadline), {
       Secrets: [{ SecretID: ID, SecretName: `${name}-secret`, File }]
     })
-    yield* makeContainer(manager, `${name}-here`, labels(deadline, "killer"))
-    yield* makeContainer(worker, `${name}-there`, labels(deadline, "killer"), ["sleep", "1000"])
+    yield* makeContainer(manager, `${name}-here`, labels(deadline, role))
+    yield* makeContainer(worker, `${name}-there`, labels(deadline, role), ["sleep", "1000"])
   }
   yield* onManager((socket) =>
     Effect.andThen(waitRunning(socket, "old-service", 1), waitRunning(socket, "new-service", 1))
   )
   return { manager, worker }
 })
+
+const sideBySide = sideBySideWith("killer")
 
 const live = ["container new-here", "container new-there", "secret new-secret", "service new-service"]
 const old = ["container old-here", "container old-there", "secret old-secret", "service old-service"]
@@ -161,9 +164,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const name = helper?.Spec.Name
 
         const early = yield* sweepHere()
-        assert.deepStrictEqual([early.leftovers, early.alive], [[], 2])
-        // Not on the other nodes: on one of them the helper ends its command now, in a container that is late by this clock.
-        const late = yield* sweep({ now: Date.now() + 10 * minute, nodes: "local" })
+        assert.deepStrictEqual([early.leftovers, early.alive.length], [[], 2])
+        const late = yield* sweep({ now: Date.now() + 10 * minute })
         assert.deepStrictEqual(told(late), [
           ["secret", name, undefined, true],
           ["service", name, undefined, true]
@@ -195,6 +197,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const dry = yield* gc(["--dry-run"])
         assert.deepStrictEqual([dry.code, dry.stderr], [1, ""])
         assert.strictEqual(dry.stdout.match(/to be removed/g)?.length, 4)
+        assert.strictEqual(dry.stdout.match(/new-.* sweeptest .* not past its deadline\n/g)?.length, 4)
         assert.match(dry.stdout, /\n0 removed, 4 left, \d+ not past their deadline; 3 of 3 nodes looked at\n$/)
         assert.deepStrictEqual(yield* present, [...old, ...live].sort())
 
@@ -231,18 +234,20 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           leftovers: Schema.Array(
             Schema.Struct({ name: Schema.String, removed: Schema.Boolean, deadline: Schema.String })
           ),
-          alive: Schema.Int,
+          alive: Schema.Array(Schema.Struct({ name: Schema.String })),
           nodes: Schema.Array(Schema.String),
           unanswered: Schema.Array(Schema.Unknown)
         })
         const document = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Document))(stdout)
         const done = { removed: true, deadline: "2023-11-14T22:13:20Z" }
+        const byName = <A extends { readonly name: string }>(all: ReadonlyArray<A>) =>
+          all.toSorted((a, b) => (a.name < b.name ? -1 : 1))
         assert.deepStrictEqual(
-          { ...document, leftovers: document.leftovers.toSorted((a, b) => (a.name < b.name ? -1 : 1)) },
+          { ...document, leftovers: byName(document.leftovers), alive: byName(document.alive) },
           {
             dryRun: false,
             leftovers: ["old-here", "old-secret", "old-service"].map((name) => ({ name, ...done })),
-            alive: 3,
+            alive: ["new-here", "new-secret", "new-service"].map((name) => ({ name })),
             nodes: [manager.name],
             unanswered: []
           }
@@ -341,6 +346,89 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [5, "up\ndone\n", ""])
         }
       })
+    )
+
+    it.effect(
+      "gc --run: of two runs at work the named one goes, with its command; the other one is not disturbed",
+      () =>
+        Effect.gen(function* () {
+          const web = yield* Web
+          const { socket } = web.nodeOf(web.remote)
+          /** A caller at work, and the ID of its run. */
+          const call = Effect.fnUntraced(function* (script: string) {
+            const before = yield* withRole("helper")
+            const caller = yield* Effect.forkChild(
+              taskExec(["--timeout", "50s", web.target(web.remote), "sh", "-c", script])
+            )
+            const found = Effect.map(withRole("helper"), (helpers) =>
+              Option.fromUndefinedOr(helpers.find(({ Spec }) => before.every((other) => other.Spec.Name !== Spec.Name)))
+            )
+            const { Spec } = yield* poll(found, { atMost: 10_000, orElse: Effect.die("the caller made no helper") })
+            const run = Spec.Name.replace("task-exec-", "")
+            yield* pollUntil(
+              Effect.map(withVariable("TASK_EXEC_RUN"), (hits) => hits.some(({ value }) => value === run)),
+              { atMost: 10_000, orElse: Effect.die("the command does not run") }
+            )
+            return { caller, run }
+          })
+          const spared = yield* call("rm -f /tmp/go; until [ -e /tmp/go ]; do sleep 0.1; done; echo done; exit 5")
+          const named = yield* call("sleep 3456")
+
+          const shown = yield* gc(["--dry-run"])
+          assert.deepStrictEqual([shown.code, shown.stderr], [0, ""])
+          for (const { run } of [spared, named]) {
+            const row = (kind: string, role: string) =>
+              new RegExp(`\n${kind} .* ${run} +${role} .* not past its deadline\n`)
+            assert.match(shown.stdout, row("service", "helper"))
+            assert.match(shown.stdout, row("secret", "request"))
+          }
+          const dry = yield* gc(["--dry-run", "--run", named.run])
+          assert.strictEqual(dry.code, 1)
+          assert.strictEqual(dry.stdout.match(/to be removed/g)?.length, 2)
+          assert.match(dry.stdout, /\n0 removed, 2 left; 3 of 3 nodes looked at\n$/)
+          assert.notInclude(dry.stdout, spared.run)
+
+          const wet = yield* gc(["--run", named.run])
+          assert.deepStrictEqual([wet.code, wet.stderr], [0, ""])
+          // Service and secret; and the killer of the helper that was removed, if it is still there.
+          assert.match(wet.stdout, /\n[23] removed, 0 left; 3 of 3 nodes looked at\n$/)
+          assert.notInclude(wet.stdout, spared.run)
+          const ended = yield* Fiber.join(named.caller)
+          assert.strictEqual(ended.code, 125)
+          assert.match(ended.stderr, /^task-exec: .*\n$/)
+          assert.notInclude(
+            (yield* withVariable("TASK_EXEC_RUN")).map(({ value }) => value),
+            named.run
+          )
+
+          yield* execIn(socket, web.remote.containerId, ["touch", "/tmp/go"])
+          const result = yield* Fiber.join(spared.caller)
+          assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [5, "done\n", ""])
+        })
+    )
+
+    it.effect(
+      "gc --run: containers of these runs on every node, whatever their deadline; a run that is unknown is told",
+      () =>
+        Effect.gen(function* () {
+          // A killer would be let finish.
+          const { worker } = yield* sideBySideWith("relay")
+          const others = { "task-exec.run": "another", "task-exec.deadline": String(past) }
+          yield* makeContainer(worker, "others-there", { ...labels(past), ...others })
+          const unknown = yield* gc(["--run", "nobody", "--run", "sweep"])
+          assert.deepStrictEqual([unknown.code, unknown.stderr], [0, ""])
+          const none = (run: string) => `run ${run}: nothing to remove was found\n`
+          const nothing = "0 removed, 0 left; 3 of 3 nodes looked at\n"
+          assert.strictEqual(unknown.stdout, `${none("nobody")}${none("sweep")}${nothing}`)
+          assert.deepStrictEqual(yield* present, [...old, ...live].sort())
+
+          const known = yield* gc(["--run", "nobody", "--run", "sweeptest", "--json"])
+          assert.deepStrictEqual([known.code, known.stderr], [0, ""])
+          assert.deepStrictEqual(yield* present, [])
+          yield* get(worker.socket, "/containers/others-there/json", Schema.Unknown)
+          const last = yield* gc(["--run", "another"])
+          assert.match(last.stdout, /\ncontainer +others-there .*removed\n1 removed, 0 left; 3 of 3 nodes looked at\n$/)
+        }).pipe(Effect.scoped)
     )
 
     it.effect("a gc that is killed leaves a sweeper, which the next one removes past its deadline", () =>
@@ -448,7 +536,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const missing = yield* gc([], { DOCKER_HOST: "unix:///nowhere/docker.sock" })
         assert.strictEqual(missing.code, 125)
         assert.match(missing.stderr, /^swarm-exec gc: no connection to the Docker engine at unix:.*\n$/)
-        for (const args of [["--wrong"], ["web"], ["--json=yes"]]) {
+        for (const args of [["--wrong"], ["web"], ["--json=yes"], ["--run"], ["--run", ""]]) {
           const wrong = yield* gc(args)
           assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
           assert.match(wrong.stderr, /^swarm-exec gc: .*\n$/)

@@ -27,7 +27,7 @@ const report = (node: string, containers: number): NodeReport => ({
         ...(at % 2 === 0 ? {} : { error: "why" })
       })),
       unreadable: [{ kind: "container", id: "u", name: "u", node, detail: "no label" }],
-      alive: containers
+      alive: []
     }
   }
 })

@@ -6,7 +6,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
 import { EngineError, EngineUnreachable, type SwarmFailure } from "../../../src/engine/EngineErrors.ts"
 import type { Container, ContainerSummary, Info, Node, Secret, Service } from "../../../src/engine/EngineSchemas.ts"
-import { labelKeys, ownershipLabels } from "../../../src/Labels.ts"
+import { labelKeys, ownershipLabels, type Role } from "../../../src/Labels.ts"
 import { HelperImage } from "../../../src/route/HelperImage.ts"
 import { isClean, type SweepOptions, sweep, sweepHere } from "../../../src/sweep/Sweep.ts"
 
@@ -14,6 +14,11 @@ const now = 1_000_000_000
 const labels = (deadline: number) => ownershipLabels({ runId: "r", deadline, creator: "host:1" }, "helper")
 const expired = labels(now - 1000)
 const alive = labels(now + 1000)
+
+/** Labels of an object of this run that is not past its deadline. */
+const of = (runId: string, role: Role = "helper") =>
+  ownershipLabels({ runId, deadline: now + 1000, creator: "host:1" }, role)
+const swarms = (serviceId: string) => ({ "com.docker.swarm.service.id": serviceId })
 
 const service = (id: string, Labels: Record<string, string>): Service => ({
   ID: id,
@@ -138,9 +143,63 @@ describe("sweep", () => {
         containers: [container("old", expired), container("new", alive), container("other", {})]
       })
       assert.deepStrictEqual(calls, ["service old", "secret old", "container old"])
-      assert.strictEqual(report.alive, 3)
+      assert.deepStrictEqual(
+        report.alive.map(({ id, kind, runId }) => [kind, id, runId]),
+        [
+          ["service", "new", "r"],
+          ["secret", "new", "r"],
+          ["container", "new", "r"]
+        ]
+      )
       assert.isTrue(report.leftovers.every(({ removed }) => removed))
       assert.deepStrictEqual([report.nodes, report.unanswered, isClean(report)], [["here"], [], true])
+    })
+  )
+
+  it.effect("of certain runs everything goes, alive or not, and nothing else does", () =>
+    Effect.gen(function* () {
+      const { calls, report } = yield* swept(
+        {
+          services: [service("old", expired), service("b", of("b"))],
+          secrets: [secret("old", expired), secret("b", of("b")), secret("c", of("c"))],
+          containers: [
+            container("old", expired),
+            container("b", of("b")),
+            container("its", { ...of("b"), ...swarms("b") }),
+            container("others", { ...of("other"), ...swarms("other") })
+          ]
+        },
+        { runs: ["b", "c", "nobody"] }
+      )
+      assert.deepStrictEqual(calls, ["service b", "secret b", "secret c", "container b"])
+      assert.deepStrictEqual(new Set(report.leftovers.map(({ runId }) => runId)), new Set(["b", "c"]))
+      assert.deepStrictEqual([report.alive, isClean(report)], [[], true])
+      const none = yield* swept({ services: [service("old", expired)] }, { runs: [] })
+      assert.deepStrictEqual([none.calls, none.report.leftovers, isClean(none.report)], [[], [], true])
+    })
+  )
+
+  it.effect("of certain runs: a killer at work is let finish, also one that is about to begin", () =>
+    Effect.gen(function* () {
+      const killing = of("b", "killer")
+      let looks = 0
+      const containers = [container("k", killing, "created")]
+      const { calls } = yield* swept(
+        {
+          containers,
+          inspectContainer: () =>
+            Effect.suspend(() => (looks++ < 1 ? Effect.succeed(running) : Effect.fail(refusal(404, "gone"))))
+        },
+        { runs: ["b"] }
+      )
+      assert.deepStrictEqual([calls, looks], [["container k"], 2])
+      const stuck = yield* swept({ containers, inspectContainer: () => Effect.succeed(running) }, { runs: ["b"] })
+      assert.deepStrictEqual(stuck.calls, [])
+      assert.match(
+        stuck.report.leftovers[0]?.error ?? "",
+        /^it has been ending its run's command for 15 s: sweep again$/
+      )
+      assert.isFalse(isClean(stuck.report))
     })
   )
 
@@ -327,7 +386,7 @@ describe("sweep", () => {
       })
       const report = yield* Effect.provide(sweepHere({ now }), engine)
       assert.deepStrictEqual(removed, ["service old", "secret old"])
-      assert.deepStrictEqual([report.alive, report.leftovers.length], [1, 2])
+      assert.deepStrictEqual([report.alive.length, report.leftovers.length], [1, 2])
     })
   )
 })

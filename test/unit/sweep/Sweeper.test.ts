@@ -22,7 +22,7 @@ const report = (node: string) =>
   record(
     reportLines(node.charCodeAt(0), {
       node,
-      result: { _tag: "Swept", findings: { leftovers: [], unreadable: [], alive: 1 } }
+      result: { _tag: "Swept", findings: { leftovers: [], unreadable: [], alive: [] } }
     })
   )
 
@@ -72,7 +72,7 @@ const swept = Effect.fnUntraced(function* (
   })
   const fiber = yield* sweepNodes({
     dryRun: false,
-    now: 0,
+    selection: { _tag: "PastDeadline", now: 0 },
     image: "image",
     here: "here",
     nodes: [
