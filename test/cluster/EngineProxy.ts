@@ -1,6 +1,6 @@
 /**
  * A proxy between a client and an engine's socket, for faults that a real engine won't produce on cue: it sees every
- * request go by, and can cut the connection or answer with an error instead.
+ * request go by, and can cut the connection, answer with an error instead, or hold everything up.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { connect, createServer, type Socket } from "node:net"
@@ -29,6 +29,8 @@ export interface EngineProxy {
   readonly cutAll: () => void
   /** Breaks every connection that is open now and whose last request is such a one. */
   readonly cut: (wanted: RegExp) => void
+  /** From now on every chunk of bytes, either way, is held for so many milliseconds. */
+  readonly slowDown: (millis: number) => void
 }
 
 const requestLine = /^((?:GET|POST|PUT|DELETE|HEAD) \S+) HTTP\/1\.1\r\n/
@@ -42,6 +44,26 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
       const requests: Array<string> = []
       const open = new Set<Socket>()
       const lastLine = new Map<Socket, string>()
+      let delay = 0
+      /** Passes on what `admit` lets by, one chunk after another. */
+      const pass = (from: Socket, to: Socket, admit: (chunk: Buffer) => boolean) => {
+        const deliver = (chunk: Buffer) => {
+          if (to.destroyed || to.write(chunk)) from.resume()
+          else {
+            from.pause()
+            to.once("drain", () => from.resume())
+          }
+        }
+        from.on("data", (chunk: Buffer) => {
+          if (!admit(chunk)) return
+          if (delay === 0) deliver(chunk)
+          else {
+            from.pause()
+            setTimeout(deliver, delay, chunk)
+          }
+        })
+        from.on("end", () => (delay === 0 ? to.end() : setTimeout(() => to.end(), delay)))
+      }
       const server = createServer({ allowHalfOpen: true }, (client) => {
         const engine = connect({ path: upstream, allowHalfOpen: true })
         const cut = () => {
@@ -57,25 +79,21 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
             cut()
           })
         }
-        client.on("data", (chunk) => {
+        const judged = (chunk: Buffer): boolean => {
           const line = requestLine.exec(chunk.toString("latin1", 0, 4096))?.[1]
           if (line !== undefined) lastLine.set(client, line)
           const verdict = line === undefined ? "pass" : judge({ count: requests.push(line), line })
-          if (verdict === "cut") return cut()
-          if (typeof verdict === "number") {
+          if (verdict === "pass") return true
+          if (verdict === "cut") cut()
+          else {
             const body = JSON.stringify({ message: "the proxy says no" })
             const head = `HTTP/1.1 ${verdict} No\r\nContent-Type: application/json\r\nConnection: close`
-            return client.end(`${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+            client.end(`${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
           }
-          if (!engine.write(chunk)) client.pause()
-        })
-        engine.on("drain", () => client.resume())
-        engine.on("data", (chunk) => {
-          if (!client.write(chunk)) engine.pause()
-        })
-        client.on("drain", () => engine.resume())
-        client.on("end", () => engine.end())
-        engine.on("end", () => client.end())
+          return false
+        }
+        pass(client, engine, judged)
+        pass(engine, client, () => true)
       })
       const cutAll = () => {
         for (const socket of open) socket.destroy()
@@ -88,9 +106,11 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
         await new Promise((done) => server.close(done))
         rmSync(folder, { recursive: true, force: true })
       }
-      server.listen(path, () =>
-        resume(Effect.succeed({ dockerHost: `unix://${path}`, requests, cutAll, cut: cutSome, close }))
-      )
+      const slowDown = (millis: number) => {
+        delay = millis
+      }
+      const dockerHost = `unix://${path}`
+      server.listen(path, () => resume(Effect.succeed({ dockerHost, requests, cutAll, cut: cutSome, slowDown, close })))
     }),
     ({ close }) => Effect.promise(close)
   )
