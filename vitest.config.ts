@@ -14,6 +14,16 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000
         }
+      },
+      {
+        // Not beside the others: it has a swarm of its own, and is about what happens in time.
+        test: {
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          fileParallelism: false,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 }
+        }
       }
     ]
   }

@@ -1,4 +1,4 @@
-/** The built `task-exec`, started as a process that is watched, and that ends with its scope. */
+/** A built program, started as a process that is watched, and that ends with its scope. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Deferred from "effect/Deferred"

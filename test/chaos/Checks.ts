@@ -1,6 +1,6 @@
 /** What must be true after a run, whatever happened in it. */
 import type { CallerEnd } from "./Caller.ts"
-import { digest, type FaultName, outputOf, type Plan } from "./Plan.ts"
+import { digest, type FaultName, forever, outputOf, type Plan } from "./Plan.ts"
 
 /** How long a run's processes may outlive its timeout and grace period, in milliseconds. */
 export const processSlack = 20_000
@@ -22,11 +22,11 @@ export interface Observation {
   readonly lingering: ReadonlyArray<string>
   /** Processes that were there when the caller had just ended, in words. */
   readonly atCallersEnd: ReadonlyArray<string>
-  /** What the command wrote down; undefined if it can't be read. */
-  readonly record: ReadonlyArray<string> | undefined
+  /** What the command wrote down. */
+  readonly record: ReadonlyArray<string>
   /** Services and secrets that were there after the caller's end. */
   readonly leftByCaller: ReadonlyArray<{ readonly kind: string; readonly name: string }>
-  /** What the sweep did not remove, in words. */
+  /** What the sweep did not remove, in words; empty also where the swarm did not get well again. */
   readonly leftBySweep: ReadonlyArray<string>
 }
 
@@ -52,31 +52,30 @@ const allowedCodes = (plan: Plan): ReadonlyArray<number> => [
 const lastLine = /(?:^|\n)task-exec: [^\n]+\n$/
 
 const checkOnce = ({ plan, record }: Observation): ReadonlyArray<string> => {
-  if (record === undefined) return []
   const starts = record.filter((line) => line === `start ${plan.number}`).length
   return starts <= 1 ? [] : [`the command was started ${starts} times`]
 }
 
-const checkEnded = (seen: Observation): ReadonlyArray<string> => {
-  const { plan, record } = seen
-  // Nobody is left to end it: the caller and the helper were both killed.
-  if (happened(plan, "caller-kill") && happened(plan, "helper-kill")) return []
+/** Exit codes that say that the command was killed, with everything that it started. */
+const killed: ReadonlyArray<number | null | undefined> = [124, 130, 137, 143]
+
+const checkEnded = ({ atCallersEnd, end, lingering, plan, processesLived, stderr }: Observation) => {
   const bound = plan.timeout + plan.grace + processSlack
-  const ended = record?.includes(`end ${plan.number}`) ?? false
   const late =
-    seen.lingering.length === 0 || ended
+    lingering.length === 0
       ? []
-      : [`alive ${seen.processesLived} ms after the start (at most ${bound}): ${seen.lingering.join(", ")}`]
+      : [`alive ${processesLived} ms after the start (at most ${bound}): ${lingering.join(", ")}`]
+  const said = end?.code !== 124 && /may still|still alive/.test(stderr)
   const early =
-    seen.end?.code === 124 && seen.atCallersEnd.length > 0
-      ? [`exit code 124 says that the command was killed; alive then: ${seen.atCallersEnd.join(", ")}`]
+    killed.includes(end?.code) && atCallersEnd.length > 0 && !said
+      ? [`exit code ${end?.code} says that the command was killed; alive then: ${atCallersEnd.join(", ")}`]
       : []
   return [...late, ...early]
 }
 
 const checkNothingLeft = (seen: Observation): ReadonlyArray<string> => {
-  const killed = seen.end === undefined || seen.end.signal === "SIGKILL"
-  const unsaid = killed ? [] : seen.leftByCaller.filter(({ name }) => !seen.stderr.includes(name))
+  const silent = seen.end === undefined || seen.end.signal === "SIGKILL"
+  const unsaid = silent ? [] : seen.leftByCaller.filter(({ name }) => !seen.stderr.includes(name))
   return [
     ...unsaid.map(({ kind, name }) => `${kind} ${name} is left after the caller's end, which does not say so`),
     ...seen.leftBySweep.map((item) => `left after the sweep: ${item}`)
@@ -89,10 +88,9 @@ const checkProof = ({ end, plan, record, stdout }: Observation): ReadonlyArray<s
   const prefix = stdout.equals(expected.subarray(0, stdout.length)) ? [] : [`the output is another one: ${arrived}`]
   if (end?.code !== plan.exitCode) return prefix
   const whole = stdout.length === expected.length ? [] : [`exit code ${end.code} with ${arrived} of ${expected.length}`]
-  const proven =
-    record === undefined || record.includes(`end ${plan.number}`)
-      ? []
-      : [`exit code ${end.code}, but the command did not come to its end`]
+  const proven = record.includes(`end ${plan.number}`)
+    ? []
+    : [`exit code ${end.code}, but the command did not come to its end`]
   return [...prefix, ...whole, ...proven]
 }
 
@@ -114,6 +112,19 @@ const checkClearEnd = ({ end, plan, stderr, took }: Observation): ReadonlyArray<
   return problems
 }
 
+/** Milliseconds that a command may take besides its sleep. */
+const commandSlack = 3000
+
+/** Where nothing happens, nothing but the command's own end or its timeout will do. */
+const checkUndisturbed = ({ end, plan }: Observation): ReadonlyArray<string> => {
+  if (!plan.faults.every(({ name }) => name === "none")) return []
+  const alwaysEnds = plan.length * 1000 + commandSlack < plan.timeout
+  const allowed = [...(plan.length === forever ? [] : [plan.exitCode]), ...(alwaysEnds ? [] : [124])]
+  return allowed.includes(end?.code ?? -1)
+    ? []
+    : [`exit code ${end?.code}, not ${allowed.join(" or ")}, although nothing happened`]
+}
+
 /** The promises that the run broke. */
 export const violationsOf = (seen: Observation): ReadonlyArray<Violation> => {
   const of = (check: Violation["check"], details: ReadonlyArray<string>) => details.map((detail) => ({ check, detail }))
@@ -122,6 +133,7 @@ export const violationsOf = (seen: Observation): ReadonlyArray<Violation> => {
     ...of("ended", checkEnded(seen)),
     ...of("nothing left", checkNothingLeft(seen)),
     ...of("proof", checkProof(seen)),
-    ...of("clear end", checkClearEnd(seen))
+    ...of("clear end", checkClearEnd(seen)),
+    ...of("clear end", checkUndisturbed(seen))
   ]
 }

@@ -1,13 +1,14 @@
 /** Doing to a run what its plan says. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { remove, request } from "../cluster/EngineApi.ts"
 import type { EngineProxy } from "../cluster/EngineProxy.ts"
-import { poll } from "../cluster/Poll.ts"
+import { poll, pollUntil } from "../cluster/Poll.ts"
 import type { ClusterNode, SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 import type { Caller } from "./Caller.ts"
 import type { Fault } from "./Plan.ts"
-import type { SlowSocket } from "./SlowSocket.ts"
+import type { ProcessWatch } from "./ProcessWatch.ts"
 import { helperContainers, helperServices, leaderOf, setAvailability } from "./SwarmView.ts"
 import type { Timeline } from "./Timeline.ts"
 
@@ -19,15 +20,22 @@ export interface Scene {
   readonly container: string
   readonly caller: Caller
   readonly proxy: EngineProxy
-  readonly slow: SlowSocket
+  readonly watch: ProcessWatch
   readonly timeline: Timeline
 }
 
+/** It can't be done, as what is to be broken is not there. */
+export class NothingToBreak extends Schema.TaggedError<NothingToBreak>()("NothingToBreak", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
 /** Waits a while for the first of those, which may just be on their way. */
-const first = <A, E>(look: Effect.Effect<ReadonlyArray<A>, E>) =>
+const first = <A, E>(look: Effect.Effect<ReadonlyArray<A>, E>, what: string) =>
   poll(
     Effect.map(look, (found) => Option.fromUndefinedOr(found[0])),
-    { every: 50, atMost: 3000, orElse: Effect.succeed(undefined) }
+    { every: 50, atMost: 3000, orElse: Effect.suspend(() => new NothingToBreak({ detail: `there is no ${what}` })) }
   )
 
 const restart = Effect.fnUntraced(function* ({ cluster, timeline }: Scene, node: ClusterNode, fault: Fault) {
@@ -42,7 +50,7 @@ const restart = Effect.fnUntraced(function* ({ cluster, timeline }: Scene, node:
 })
 
 const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
-  const { caller, cluster, container, proxy, slow, target, timeline } = scene
+  const { caller, cluster, container, proxy, target, timeline } = scene
   const send = (signal: NodeJS.Signals) =>
     Effect.andThen(
       timeline.note(`${signal} to the caller`),
@@ -58,15 +66,13 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
     case "caller-term":
       return yield* send("SIGTERM")
     case "helper-kill": {
-      const helper = yield* first(helperContainers(target))
-      if (helper === undefined) return yield* timeline.note("no helper's container to kill")
+      const helper = yield* first(helperContainers(target), "helper's container")
       yield* timeline.note(`KILL to the helper's container ${helper.Id.slice(0, 12)}`)
       yield* request(target.socket, "POST", `/containers/${helper.Id}/kill`)
       return
     }
     case "helper-remove": {
-      const helper = yield* first(helperServices(cluster))
-      if (helper === undefined) return yield* timeline.note("no helper's service to remove")
+      const helper = yield* first(helperServices(cluster), "helper's service")
       yield* timeline.note(`removing the service ${helper.Spec.Name}`)
       yield* remove(cluster.manager.socket, `/services/${helper.ID}`)
       return
@@ -75,7 +81,7 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
       return yield* restart(scene, target, fault)
     case "leader-kill": {
       const leader = yield* leaderOf(cluster)
-      if (leader === undefined) return yield* timeline.note("no leader to kill")
+      if (leader === undefined) return yield* new NothingToBreak({ detail: "there is no leader" })
       return yield* restart(scene, leader, { ...fault, hard: true })
     }
     case "link-down":
@@ -105,14 +111,29 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
     case "socket-slow": {
       const delay = Math.round(fault.lasting / 40)
       yield* timeline.note(`the caller's connections get slow: ${delay} ms for each chunk`)
-      yield* Effect.sync(() => slow.slowDown(delay))
+      yield* Effect.sync(() => proxy.slowDown(delay))
     }
   }
 })
 
-/** Does it at its time. What can't be done is written down: the run goes on without. */
-export const inject = (scene: Scene, fault: Fault): Effect.Effect<void> =>
-  Effect.sleep(fault.at).pipe(
+/** How long a command may take to be seen, in milliseconds. */
+const startPatience = 20_000
+
+const moment = ({ watch }: Scene, { after, at }: Fault) => {
+  const running = pollUntil(
+    Effect.sync(() => watch.firstSeen() !== undefined),
+    {
+      atMost: startPatience,
+      orElse: Effect.suspend(() => new NothingToBreak({ detail: "the command does not run" }))
+    }
+  )
+  return Effect.andThen(after === "command" ? running : Effect.void, Effect.sleep(at))
+}
+
+/** Does it at its time, and gives whether it was done. What can't be done is written down: the run goes on without. */
+export const inject = (scene: Scene, fault: Fault): Effect.Effect<boolean> =>
+  moment(scene, fault).pipe(
     Effect.andThen(perform(scene, fault)),
-    Effect.catch((error) => scene.timeline.note(`${fault.name} could not be done: ${error.message}`))
+    Effect.as(true),
+    Effect.catch((error) => Effect.as(scene.timeline.note(`${fault.name} could not be done: ${error.message}`), false))
   )

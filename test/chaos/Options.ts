@@ -4,9 +4,10 @@ import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type FaultName, faultNames } from "./Plan.ts"
+import { shortForm, shortSeed } from "./ShortForm.ts"
 
 /** What `--help` prints. */
-export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT] [--minutes M]
+export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT[+FAULT]] [--short] [--minutes M]
 
 Runs commands with task-exec on a swarm of six nodes on this machine while something breaks, and checks what it promises:
 started at most once, ended in time, nothing left behind, success only with proof. The swarm is brought up for it, and
@@ -16,7 +17,8 @@ taken down. Needs what \`npm run build\` makes. Exit code 1 if a promise was bro
   --seed S       what all chance comes from (default: another one each time; it is printed)
   --from N       number of the first run: with --seed and --runs 1 it does one run again
   --only FAULT   nothing else happens: ${faultNames.slice(0, 7).join(", ")},
-                 ${faultNames.slice(7).join(", ")}
+                 ${faultNames.slice(7).join(", ")}; two at once with a + between
+  --short        the fixed runs of \`npm test\`, ${shortForm.length} of them, in place of random ones
   --minutes M    no new run begins after it
   --help         this text`
 
@@ -34,7 +36,9 @@ export interface Options {
   readonly seed: number | undefined
   /** Number of the first run. */
   readonly from: number
-  readonly only: FaultName | undefined
+  /** Empty: whatever is drawn. */
+  readonly only: ReadonlyArray<FaultName>
+  readonly short: boolean
   /** Milliseconds after which no new run begins. */
   readonly atMost: number
 }
@@ -55,26 +59,33 @@ export const parseOptions = Effect.fnUntraced(function* (
       parseArgs({
         args: [...argv],
         options: {
-          runs: { type: "string", default: "20" },
+          runs: { type: "string" },
           seed: { type: "string" },
           from: { type: "string", default: "1" },
           only: { type: "string" },
+          short: { type: "boolean", default: false },
           minutes: { type: "string", default: "100000" },
           help: { type: "boolean", short: "h", default: false }
         }
       }),
     catch: (error) => new WrongUsage({ detail: error instanceof Error ? error.message : String(error) })
   })
-  const only = faultNames.find((name) => name === values.only)
-  if (values.only !== undefined && only === undefined) {
-    return yield* new WrongUsage({ detail: `--only ${values.only}: use one of ${faultNames.join(", ")}` })
+  const { short } = values
+  const words = values.only?.split("+") ?? []
+  const only = words.flatMap((word) => faultNames.find((name) => name === word) ?? [])
+  if (only.length < words.length || only.length > 2) {
+    return yield* new WrongUsage({ detail: `--only ${values.only}: use one or two of ${faultNames.join(", ")}` })
   }
+  if (short && only.length > 0) return yield* new WrongUsage({ detail: "--only can't be used with --short" })
+  const from = yield* whole("from", values.from, short ? shortForm.length : 100_000)
+  const most = short ? shortForm.length + 1 - from : 100_000
   return {
     help: values.help,
-    runs: yield* whole("runs", values.runs, 100_000),
-    seed: values.seed === undefined ? undefined : yield* whole("seed", values.seed, 2 ** 31),
-    from: yield* whole("from", values.from, 100_000),
+    runs: yield* whole("runs", values.runs ?? String(short ? most : 20), most),
+    seed: values.seed === undefined ? (short ? shortSeed : undefined) : yield* whole("seed", values.seed, 2 ** 31),
+    from,
     only,
+    short,
     atMost: 60_000 * (yield* whole("minutes", values.minutes, 100_000))
   }
 })

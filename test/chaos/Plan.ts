@@ -26,8 +26,9 @@ export type FaultName = (typeof faultNames)[number]
 /** One thing that happens. */
 export interface Fault {
   readonly name: FaultName
-  /** Milliseconds after the caller's start. */
+  /** Milliseconds after the start of the caller, or after the command is first seen to run. */
   readonly at: number
+  readonly after: "caller" | "command"
   /** Milliseconds until it is over, where it lasts. */
   readonly lasting: number
   /** The engine is killed, not asked to end. */
@@ -64,18 +65,26 @@ export const managers = ["node-1", "node-2", "node-3"] as const
 /** The other nodes with a target. */
 export const workers = ["node-4", "node-5", "node-6"] as const
 
-const drawFault = (dice: Dice, length: number): Fault => ({
-  name: dice.pick(faultNames),
-  at: Math.round(dice.between(0, 1000 * (length + 1.5))),
-  lasting: Math.round(dice.between(1000, 10_000)),
-  hard: dice.chance(0.5)
-})
+/** Longest duration of a fault, in milliseconds. */
+const longest = (name: FaultName): number => (name === "link-down" ? 20_000 : 10_000)
+
+const drawFault = (dice: Dice, length: number, chosen: FaultName | undefined): Fault => {
+  const drawn = dice.pick(faultNames)
+  const name = chosen ?? drawn
+  return {
+    name,
+    at: Math.round(dice.between(0, 1000 * (length + 1.5))),
+    after: "caller",
+    lasting: Math.round(dice.between(1000, longest(name))),
+    hard: dice.chance(0.5)
+  }
+}
 
 /** Seconds that a command sleeps which is not to come to its end. */
-const forever = 1000
+export const forever = 1000
 
-/** Draws the run. `only` replaces its (first) fault and leaves the rest as it is. */
-export const drawPlan = (seed: number, number: number, only: FaultName | undefined): Plan => {
+/** Draws the run. `only`, one or two faults, replaces what would happen and leaves the rest as it is. */
+export const drawPlan = (seed: number, number: number, only: ReadonlyArray<FaultName> = []): Plan => {
   const dice = makeDice(`${seed}/${number}`)
   const local = dice.chance(0.3)
   const toManager = dice.chance(0.15)
@@ -92,10 +101,10 @@ export const drawPlan = (seed: number, number: number, only: FaultName | undefin
   const setsid = dice.chance(0.3)
   const exitCode = dice.chance(0.75) ? 0 : dice.whole(1, 99)
   const two = dice.chance(0.1)
-  const first = drawFault(dice, usual)
-  const second = drawFault(dice, usual)
-  const drawn = two && second.name !== first.name ? [first, second] : [first]
-  const faults = only === undefined ? drawn : [{ ...first, name: only }]
+  const first = drawFault(dice, usual, only[0])
+  const second = drawFault(dice, usual, only[1])
+  const both = only.length === 0 ? two && second.name !== first.name : only.length > 1
+  const faults = both ? [first, second] : [first]
   // There is no helper on the other route.
   const needsHelper = faults.some(({ name }) => name.startsWith("helper-"))
   const route = local && !needsHelper ? "local" : "helper"

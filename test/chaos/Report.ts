@@ -1,5 +1,5 @@
 /** What is printed. */
-import { type FaultName, faultNames, faultsOf, type Plan } from "./Plan.ts"
+import { faultNames, faultsOf, type Plan } from "./Plan.ts"
 import type { RunReport } from "./Run.ts"
 
 const describe = (plan: Plan): string => {
@@ -12,7 +12,8 @@ const describe = (plan: Plan): string => {
     ...(plan.setsid ? ["child in a session of its own"] : [])
   ]
   const faults = plan.faults.map(
-    ({ at, hard, lasting, name }) => `${name} at ${at} ms (${lasting} ms, ${hard ? "hard" : "soft"})`
+    ({ after, at, hard, lasting, name }) =>
+      `${name} ${at} ms after the ${after}'s start (${lasting} ms, ${hard ? "hard" : "soft"})`
   )
   return `${what.join(", ")}; ${faults.join("; ")}`
 }
@@ -25,15 +26,16 @@ export const runLine = ({ exit, plan, took, unhealthy, violations }: RunReport):
   return `run ${plan.number}: ${faultsOf(plan)}, ${place}: ${exit} after ${(took / 1000).toFixed(1)} s, ${verdict}${state}`
 }
 
-/** All that is known of a run that broke a promise. */
-export const violationText = (report: RunReport, only: FaultName | undefined): string => {
-  const { command, plan, stderr, timeline, unhealthy, violations } = report
-  const again = `--seed ${plan.seed} --from ${plan.number} --runs 1${only === undefined ? "" : ` --only ${only}`}`
+/** All that is known of a run that broke a promise. `form` is what the command line says besides seed and number. */
+export const violationText = (report: RunReport, form: ReadonlyArray<string>): string => {
+  const { command, missed, plan, stderr, timeline, unhealthy, violations } = report
+  const again = ["--seed", plan.seed, "--from", plan.number, "--runs", 1, ...form].join(" ")
   return [
-    `violation in run ${plan.number} of seed ${plan.seed} (again: ${again})`,
+    `run ${plan.number} of seed ${plan.seed} (again: npm run chaos -- ${again})`,
     ...violations.map(({ check, detail }) => `  ${check}: ${detail}`),
     `  plan: ${describe(plan)}`,
     `  command: ${command}`,
+    ...missed.map((name) => `  ${name} could not be done`),
     ...(unhealthy === undefined ? [] : [`  ${unhealthy}`]),
     "  timeline:",
     ...timeline.map((line) => `  ${line}`),

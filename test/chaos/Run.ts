@@ -2,25 +2,21 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { HelperImage } from "../../src/route/HelperImage.ts"
-import { sweep } from "../../src/sweep/Sweep.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
-import { execIn } from "../cluster/Services.ts"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
 import { startCaller } from "./Caller.ts"
 import { callerSlack, type Observation, processSlack, type Violation, violationsOf } from "./Checks.ts"
-import { inject } from "./Faults.ts"
-import { type Plan, recordFolder, scriptOf } from "./Plan.ts"
+import { inject, type Scene } from "./Faults.ts"
+import { type FaultName, type Plan, recordFolder, scriptOf } from "./Plan.ts"
 import { runVariable, watchProcesses } from "./ProcessWatch.ts"
-import { slowSocket } from "./SlowSocket.ts"
+import { readRecord } from "./Record.ts"
 import { heal, type Stage, tasksOf, Unhealthy } from "./Stage.ts"
-import { swarmObjects } from "./SwarmView.ts"
-import { makeTimeline, type Timeline } from "./Timeline.ts"
+import { helperContainers, swarmObjects } from "./SwarmView.ts"
+import { sweepRuns } from "./SweepRuns.ts"
+import { makeTimeline } from "./Timeline.ts"
 
 /** What became of a run. */
 export interface RunReport {
@@ -30,40 +26,17 @@ export interface RunReport {
   /** Milliseconds until the caller's end. */
   readonly took: number
   readonly violations: ReadonlyArray<Violation>
+  /** Faults that could not be done: what they break was not there. */
+  readonly missed: ReadonlyArray<FaultName>
   readonly timeline: ReadonlyArray<string>
   readonly command: string
   readonly stderr: string
-  /** Why the swarm can't be used any more. */
+  /** Why the swarm can't be used any more, nor the run be judged as a whole. */
   readonly unhealthy: string | undefined
 }
 
-/** How far in the future the sweep takes place: every deadline is over then. */
-const later = 3_600_000
 /** How long containers and processes may take to go after the sweep, in milliseconds. */
 const afterSweep = 30_000
-const sweeps = 3
-
-/** Removes what is past its deadline an hour from now, which is everything; gives what is there all the same. */
-const sweepLater = Effect.fnUntraced(function* (stage: Stage, timeline: Timeline) {
-  const { manager } = stage.cluster
-  const library = HelperImage.layerOf(stage.image).pipe(
-    Layer.provideMerge(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket }))
-  )
-  for (let attempt = 1; attempt <= sweeps; attempt++) {
-    const report = yield* sweep({ now: (yield* Clock.currentTimeMillis) + later }).pipe(Effect.provide(library))
-    const missed = report.unanswered.map(({ hostname, reason }) => `${hostname} (${reason})`)
-    const removed = report.leftovers.map(({ error, kind, name }) => `${kind} ${name}${error ? ` (${error})` : ""}`)
-    if (removed.length > 0) yield* timeline.note(`the sweep found ${removed.join(", ")}`)
-    if (missed.length === 0) break
-    yield* timeline.note(`the sweep did not reach ${missed.join(", ")}`)
-  }
-  return yield* leftovers(stage.cluster, { patience: afterSweep })
-})
-
-const readRecord = (node: ClusterNode, container: string, file: string) =>
-  Effect.map(execIn(node.socket, container, ["sh", "-c", `cat ${file} 2>/dev/null; rm -f ${file}`]), ({ stdout }) =>
-    stdout.split("\n").filter((line) => line !== "")
-  )
 
 const nodeNamed = Effect.fnUntraced(function* ({ cluster }: Stage, name: string) {
   const node = cluster.nodes.find((one) => one.name === name)
@@ -93,25 +66,23 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   const timeline = yield* makeTimeline
   const watch = yield* watchProcesses(token)
   const proxy = yield* engineProxy(manager.socket)
-  const slow = yield* slowSocket(proxy.dockerHost.replace("unix://", ""))
   const args = [
     ...["--timeout", `${plan.timeout}ms`, "--grace", `${plan.grace}ms`, "-e", `${runVariable}=${token}`],
     ...[`${stage.service}@${target.name}`, "sh", "-c", scriptOf(plan, record)]
   ]
   yield* timeline.note(`the caller starts, at ${manager.name}`)
   const started = yield* Clock.currentTimeMillis
-  const caller = yield* startCaller([process.execPath, stage.program, ...args], {
+  const caller = yield* startCaller([process.execPath, stage.taskExec, ...args], {
     PATH: process.env.PATH ?? "",
     HOME: "/",
-    DOCKER_HOST: slow.dockerHost,
+    DOCKER_HOST: proxy.dockerHost,
     TASK_EXEC_IMAGE: stage.image
   })
+  const scene: Scene = { cluster, target, container: task.containerId, caller, proxy, watch, timeline }
   const faults = yield* Effect.forkScoped(
-    Effect.forEach(
-      plan.faults,
-      (fault) => inject({ cluster, target, container: task.containerId, caller, proxy, slow, timeline }, fault),
-      { concurrency: "unbounded", discard: true }
-    )
+    Effect.filter(plan.faults, (fault) => Effect.map(inject(scene, fault), (done) => !done), {
+      concurrency: "unbounded"
+    })
   )
 
   const ended = yield* Effect.timeoutOption(caller.ended, plan.timeout + plan.grace + callerSlack)
@@ -130,10 +101,14 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     yield* timeline.note(`left then: ${leftByCaller.map(({ kind, name }) => `${kind} ${name}`).join(", ")}`)
 
   const bound = plan.timeout + plan.grace + processSlack
+  /** A helper whose caller is gone may start the command yet. An engine that does not answer may have one. */
+  const helperWorks = Effect.match(helperContainers(target), {
+    onSuccess: (found) => found.length > 0,
+    onFailure: () => true
+  })
   let lingering = yield* watch.look
-  while (lingering.length > 0) {
-    const now = yield* Clock.currentTimeMillis
-    if (now - (watch.firstSeen() ?? now) > bound) break
+  while (lingering.length > 0 || (yield* helperWorks)) {
+    if ((yield* Clock.currentTimeMillis) > (watch.firstSeen() ?? started + took) + bound) break
     yield* Effect.sleep(250)
     lingering = yield* watch.look
   }
@@ -142,16 +117,19 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     lingering.length === 0 ? `no process of the run is alive; they lived ${processesLived} ms` : "processes still alive"
   )
   yield* watch.kill
-  yield* Fiber.join(faults)
+  const missed = (yield* Fiber.join(faults)).map(({ name }) => name)
+  const written = yield* readRecord(cluster, target, token)
+  yield* timeline.note(`the command wrote: ${written.join(", ") || "nothing"}`)
 
   const look = Effect.gen(function* () {
     yield* heal(stage)
-    const lines = yield* readRecord(target, (yield* taskOn(stage, target)).containerId, record)
-    yield* timeline.note(`the swarm is well; the command wrote: ${lines.join(", ") || "nothing"}`)
-    const left = yield* sweepLater(stage, timeline)
-    return { lines, left }
+    yield* timeline.note("the swarm is well")
+    yield* sweepRuns(stage, timeline)
+    return yield* leftovers(cluster, { patience: afterSweep })
   })
   const looked = yield* Effect.result(asUnhealthy(look))
+  // Whatever is alive now was seen: it must not be found in the next run.
+  yield* watch.kill
   const wellAgain = looked._tag === "Success"
   const observation: Observation = {
     plan,
@@ -162,15 +140,16 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     processesLived,
     lingering,
     atCallersEnd,
-    record: wellAgain ? looked.success.lines : undefined,
+    record: written,
     leftByCaller,
-    leftBySweep: wellAgain ? looked.success.left : []
+    leftBySweep: wellAgain ? looked.success : []
   }
   return {
     plan,
     exit,
     took,
     violations: violationsOf(observation),
+    missed,
     timeline: timeline.lines(),
     command: ["task-exec", ...args].map((word) => (/^[\w@=./-]+$/.test(word) ? word : JSON.stringify(word))).join(" "),
     stderr,

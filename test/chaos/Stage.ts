@@ -2,7 +2,9 @@
 import { copyFile, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../../adapters/image/Image.ts"
@@ -10,6 +12,7 @@ import { poll } from "../cluster/Poll.ts"
 import { createService, execIn, type RunningTask, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 import { managers, recordFolder, workers } from "./Plan.ts"
+import { recordVolume } from "./Record.ts"
 import { managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
 
 /** The swarm did not get well again. */
@@ -26,32 +29,36 @@ export interface Stage {
   readonly service: string
   /** Reference of our image. */
   readonly image: string
-  /** The built `task-exec`: a copy, so that building it again does no harm. */
-  readonly program: string
+  /** The built `task-exec` and `swarm-exec`: copies, so that building them again does no harm. */
+  readonly taskExec: string
+  readonly swarmExec: string
 }
 
 const service = "web"
 const targets: ReadonlyArray<string> = [managers[0], ...workers]
 
-const copyOfProgram = Effect.gen(function* () {
+const copiesOfPrograms = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-chaos-"))),
     (dir) => Effect.promise(() => rm(dir, { recursive: true }))
   )
-  const built = join(import.meta.dirname, "..", "..", "dist", "task-exec.cjs")
-  const program = join(folder, "task-exec.cjs")
-  yield* Effect.tryPromise({
-    try: () => copyFile(built, program),
-    catch: () => new Unhealthy({ detail: `${built} is not there: build it (npm run build)` })
+  const copy = Effect.fnUntraced(function* (name: string) {
+    const built = join(import.meta.dirname, "..", "..", "dist", name)
+    const program = join(folder, name)
+    yield* Effect.tryPromise({
+      try: () => copyFile(built, program),
+      catch: () => new Unhealthy({ detail: `${built} is not there: build it (npm run build)` })
+    })
+    return program
   })
-  return program
+  return { taskExec: yield* copy("task-exec.cjs"), swarmExec: yield* copy("swarm-exec.cjs") }
 })
 
 /** Sets everything up in the swarm, with which it goes away. */
-export const makeStage = Effect.fn("Stage.make")(function* () {
+const makeStage = Effect.fn("Stage.make")(function* () {
   const cluster = yield* SwarmCluster
   const { manager, registry } = cluster
-  const program = yield* copyOfProgram
+  const programs = yield* copiesOfPrograms
   const { ref } = yield* buildImage({
     endpoint: { _tag: "Unix", path: manager.socket },
     ref: `${registry}/task-exec:chaos`,
@@ -62,13 +69,21 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
     name: service,
     image: cluster.image,
     replicas: "global",
+    restartDelay: 500,
     constraints: managers.slice(1).map((name) => `node.hostname!=${name}`),
-    containerSpec: { Mounts: [{ Type: "volume", Source: "chaos", Target: recordFolder }] }
+    containerSpec: { Mounts: [{ Type: "volume", Source: recordVolume, Target: recordFolder }] }
   })
-  const stage: Stage = { cluster, service, image: ref, program }
+  const stage: Stage = { cluster, service, image: ref, ...programs }
   yield* heal(stage)
   return stage
 })
+
+/** The stage, on a swarm of its own, which is brought up and taken down. */
+export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/test/ChaosStage") {
+  static readonly layer = Layer.effect(ChaosStage, makeStage()).pipe(
+    Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
+  )
+}
 
 const words = (all: ReadonlyArray<string>) => all.join(", ")
 

@@ -63,9 +63,13 @@ export const setAvailability = (cluster: SwarmClusterShape, node: ClusterNode, a
 
 const Services = Schema.Array(Schema.Struct({ ID: Schema.String, Spec: Schema.Struct({ Name: Schema.String }) }))
 const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
+const Labels = Schema.Record(Schema.String, Schema.String)
+const LabelledSpecs = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Labels }) }))
+const Labelled = Schema.Array(Schema.Struct({ Labels }))
 
+const runLabel = "task-exec.run"
 const helpers = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
-const ours = { filters: JSON.stringify({ label: { "task-exec.run": true } }) }
+const ours = { filters: JSON.stringify({ label: { [runLabel]: true } }) }
 
 /** Services of helpers. */
 export const helperServices = (cluster: SwarmClusterShape) =>
@@ -83,6 +87,25 @@ export const swarmObjects = (cluster: SwarmClusterShape) =>
       ]
     })
   )
+
+/** IDs of the runs to which anything belongs: services, secrets, networks, and every node's containers. */
+export const runIds = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
+  const query = { ...ours, all: "true" }
+  const specs = yield* atAnyManager(cluster, ({ socket }) =>
+    Effect.forEach(["/services", "/secrets"], (path) => get(socket, path, LabelledSpecs, { query: ours }))
+  )
+  const networks = yield* atAnyManager(cluster, ({ socket }) => get(socket, "/networks", Labelled, { query: ours }))
+  const containers = yield* Effect.forEach(
+    cluster.nodes,
+    ({ socket }) => get(socket, "/containers/json", Labelled, { query }),
+    { concurrency: "unbounded" }
+  )
+  const labels = [
+    ...specs.flat().map(({ Spec }) => Spec.Labels),
+    ...[networks, ...containers].flat().map((one) => one.Labels)
+  ]
+  return [...new Set(labels.flatMap((all) => all[runLabel] ?? []))]
+})
 
 /** Containers of helpers that run on this node. */
 export const helperContainers = ({ socket }: ClusterNode) =>

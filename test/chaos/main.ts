@@ -8,12 +8,12 @@ import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import { runMain } from "../../adapters/RunMain.ts"
 import { checkMachine, installMissing } from "../cluster/Install.ts"
-import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
-import { drawPlan, managers, workers } from "./Plan.ts"
+import { drawPlan } from "./Plan.ts"
 import { runLine, table, violationText } from "./Report.ts"
 import { performRun, type RunReport } from "./Run.ts"
-import { makeStage } from "./Stage.ts"
+import { drawShortPlan } from "./ShortForm.ts"
+import { ChaosStage } from "./Stage.ts"
 
 /** Runs on one swarm until all is done, the time is up, or the swarm is no good any more. */
 const runsOnOneSwarm = Effect.fnUntraced(function* (
@@ -22,17 +22,24 @@ const runsOnOneSwarm = Effect.fnUntraced(function* (
   done: Array<RunReport>,
   deadline: number
 ) {
-  const stage = yield* makeStage()
+  const stage = yield* ChaosStage
   while (done.length < options.runs && (yield* Clock.currentTimeMillis) < deadline) {
-    const report = yield* performRun(stage, drawPlan(seed, options.from + done.length, options.only))
+    const number = options.from + done.length
+    const short = options.short ? drawShortPlan(seed, number) : undefined
+    const report = yield* performRun(stage, short ?? drawPlan(seed, number, options.only))
     done.push(report)
     yield* Console.log(runLine(report))
-    if (report.violations.length > 0) yield* Console.log(`\n${violationText(report, options.only)}\n`)
+    if (report.violations.length > 0) yield* Console.log(`\n${violationText(report, formOf(options))}\n`)
     if (report.unhealthy !== undefined) return yield* Console.log(`${report.unhealthy}; bringing up another swarm`)
   }
 }, Effect.scoped)
 
-const swarm = { nodes: managers.length + workers.length, managers: managers.length }
+const hasViolation = ({ violations }: RunReport): boolean => violations.length > 0
+
+const formOf = ({ only, short }: Options): ReadonlyArray<string> => [
+  ...(only.length === 0 ? [] : ["--only", only.join("+")]),
+  ...(short ? ["--short"] : [])
+]
 
 const chaos = Effect.gen(function* () {
   const options = yield* parseOptions(process.argv.slice(2))
@@ -48,16 +55,21 @@ const chaos = Effect.gen(function* () {
   const done: Array<RunReport> = []
   const deadline = start + options.atMost
   const tell = Effect.suspend(() => {
-    const broken = done.filter(({ violations }) => violations.length > 0).map(({ plan }) => plan.number)
-    const sum = broken.length === 0 ? "no violation" : `violations in runs ${broken.join(", ")}`
+    const numbers = (reports: ReadonlyArray<RunReport>) => reports.map(({ plan }) => plan.number).join(", ")
+    const broken = numbers(done.filter(hasViolation))
+    const unjudged = numbers(done.filter((report) => !hasViolation(report) && report.unhealthy !== undefined))
+    const sum = [
+      broken === "" ? "no violation" : `violations in runs ${broken}`,
+      ...(unjudged === "" ? [] : [`the swarm did not get well again after runs ${unjudged}`])
+    ].join("; ")
     return Console.log(`\n${table(done)}\n\n${done.length} runs of seed ${seed}, ${sum}`)
   })
   const all = Effect.gen(function* () {
     while (done.length < options.runs && (yield* Clock.currentTimeMillis) < deadline)
-      yield* Effect.provide(runsOnOneSwarm(options, seed, done, deadline), SwarmCluster.layer(swarm))
+      yield* Effect.provide(runsOnOneSwarm(options, seed, done, deadline), ChaosStage.layer)
   })
   yield* Effect.ensuring(all, tell)
-  return done.some(({ violations }) => violations.length > 0) ? 1 : 0
+  return done.some((report) => hasViolation(report) || report.unhealthy !== undefined) ? 1 : 0
 }).pipe(
   Effect.onInterrupt(() => Console.error("interrupted: the swarm was taken down")),
   Effect.catch((error) => Effect.as(Console.error(`chaos: ${error.message}`), error instanceof WrongUsage ? 2 : 1)),

@@ -34,6 +34,8 @@ export interface ServiceOptions {
   readonly user?: string
   readonly tty?: boolean
   readonly restart?: "none" | "on-failure" | "any"
+  /** Milliseconds until a task that ended is replaced: Swarm's five seconds unless told. */
+  readonly restartDelay?: number
   /** What ends its containers: SIGKILL unless told, because most commands ignore SIGTERM as process 1. */
   readonly stopSignal?: string
   /** Seconds between the stop signal and KILL: 1 unless told. */
@@ -58,7 +60,10 @@ const specification = (options: ServiceOptions) => ({
       ...(options.tty === undefined ? {} : { TTY: options.tty }),
       ...options.containerSpec
     },
-    RestartPolicy: { Condition: options.restart ?? "any" },
+    RestartPolicy: {
+      Condition: options.restart ?? "any",
+      ...(options.restartDelay === undefined ? {} : { Delay: options.restartDelay * 1_000_000 })
+    },
     Placement: {
       Constraints: [
         ...(options.constraints ?? []),

@@ -1,0 +1,35 @@
+/** The short form of the chaos suite, on a swarm of its own. */
+import { assert, it, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { faultNames, faultsOf } from "./Plan.ts"
+import { violationText } from "./Report.ts"
+import { performRun } from "./Run.ts"
+import { drawShortPlan, shortForm, shortSeed } from "./ShortForm.ts"
+import { ChaosStage } from "./Stage.ts"
+
+it("the short form has every fault", () => {
+  assert.sameMembers([...new Set(shortForm.flatMap(({ faults }) => faults))], [...faultNames])
+})
+
+layer(ChaosStage.layer, { excludeTestServices: true, timeout: "120 seconds" })("chaos, the short form", (it) => {
+  /** Why there is no use in going on. */
+  let unwell: string | undefined
+
+  for (const at of shortForm.keys()) {
+    const plan = drawShortPlan(shortSeed, at + 1)
+    assert(plan !== undefined)
+    it.effect(
+      `run ${at + 1}: ${faultsOf(plan)}, route ${plan.route}`,
+      () =>
+        Effect.gen(function* () {
+          assert(unwell === undefined, `not tried: ${unwell}`)
+          const report = yield* performRun(yield* ChaosStage, plan)
+          unwell = report.unhealthy
+          const { missed, unhealthy, violations } = report
+          const broken = violations.length > 0 || missed.length > 0 || unhealthy !== undefined
+          if (broken) assert.fail(violationText(report, ["--short"]))
+        }),
+      300_000
+    )
+  }
+})

@@ -1,0 +1,20 @@
+/** What commands write down: read from the node's disk, so that no container, engine or network is needed for it. */
+import { readFile, rm } from "node:fs/promises"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import type { ClusterNode, SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+
+/** Name of the volume, one on each node, that the targets have mounted. */
+export const recordVolume = "chaos"
+
+/** The lines of a record, none if nothing was written; removes it. */
+export const readRecord = ({ dir }: SwarmClusterShape, node: ClusterNode, name: string) =>
+  Effect.promise(async () => {
+    const file = join(dir, node.name, "docker", "volumes", recordVolume, "_data", name)
+    const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return ""
+      throw error
+    })
+    await rm(file, { force: true })
+    return text.split("\n").filter((line) => line !== "")
+  })

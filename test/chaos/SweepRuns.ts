@@ -1,0 +1,42 @@
+/** The sweep after a run: by the built `swarm-exec gc`, as an operator would do it. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { poll } from "../cluster/Poll.ts"
+import type { SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+import { startCaller } from "./Caller.ts"
+import type { Stage } from "./Stage.ts"
+import { runIds, swarmObjects } from "./SwarmView.ts"
+import type { Timeline } from "./Timeline.ts"
+
+/** A sweep that did not reach a node is done again; so is an operator's. */
+const attempts = 3
+/** How long Swarm may take to remove the containers of services that are gone, in milliseconds. */
+const swarmsPatience = 10_000
+
+/** IDs of the runs to which anything belongs that does not go by itself. */
+const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
+  const look = Effect.gen(function* () {
+    const [objects, runs] = yield* Effect.all([swarmObjects(cluster), runIds(cluster)], { concurrency: 2 })
+    return runs.length === 0 || objects.length > 0 ? Option.some(runs) : Option.none()
+  })
+  return yield* poll(look, { every: 100, atMost: swarmsPatience, orElse: runIds(cluster) })
+})
+
+/** Removes what belongs to any run, whatever its deadline. Whether that is done is for others to say. */
+export const sweepRuns = Effect.fnUntraced(function* ({ cluster, image, swarmExec }: Stage, timeline: Timeline) {
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const runs = yield* runsLeft(cluster)
+    if (runs.length === 0) return
+    const gc = yield* startCaller([process.execPath, swarmExec, "gc", ...runs.flatMap((run) => ["--run", run])], {
+      PATH: process.env.PATH ?? "",
+      HOME: "/",
+      DOCKER_HOST: cluster.manager.dockerHost,
+      TASK_EXEC_IMAGE: image
+    })
+    const { code, signal } = yield* gc.ended
+    const said = `${gc.stdout().toString()}${gc.stderr()}`.trimEnd().split("\n")
+    yield* timeline.note(`swarm-exec gc ${runs.map((run) => `--run ${run}`).join(" ")}: ${code ?? signal}`)
+    for (const line of said) yield* timeline.note(`  ${line}`)
+    if (code === 0) return
+  }
+}, Effect.scoped)
