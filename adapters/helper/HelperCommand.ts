@@ -122,7 +122,8 @@ const serve = (request: HelperRequest, input: HelperInput): Stream.Stream<Frame,
 /**
  * Whoever is not the first helper of its run must not run the command. Swarm starts another one for one that was killed,
  * which is the moment to end what that one left running, and may start a second one beside the first (swarmkit 2327).
- * The containers of all of them stay on the node until the service is removed. Gives the ID of this helper's image.
+ * The containers of all of them stay on the node until the service is removed. Neither must one that was told to end before
+ * it could listen. Gives the ID of this helper's image.
  */
 const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperRequest) {
   const engine = yield* DockerEngine
@@ -135,7 +136,12 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   if (own === undefined) return yield* new HelperRefused({ node, detail: "it does not find its own container" })
   const others = helpers.filter((helper) => helper.Id !== own.Id)
   const [other] = others
-  if (other === undefined) return own.ImageID
+  if (other === undefined) {
+    // Process 1 of a container does not get a signal that came before it listened for it: only the engine knows of it.
+    const signals = yield* engine.pastEvents({ container: [own.Id], event: ["kill"] })
+    if (signals.length > 0) return yield* new HelperRefused({ node, detail: "it was told to end before it began" })
+    return own.ImageID
+  }
   const before = `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`
   if (work._tag !== "Exec" || !(yield* wereKilled(engine, others))) {
     return yield* new HelperRefused({ node, detail: before })

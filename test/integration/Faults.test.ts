@@ -1,11 +1,12 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { poll } from "../cluster/Poll.ts"
+import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn, removeService } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
@@ -38,6 +39,7 @@ const updateHelper = (change: (spec: Readonly<Record<string, unknown>>) => Reado
     yield* request(manager.socket, "POST", `/services/${ID}/update`, { query, body: change(Spec) })
   })
 
+const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
 const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
 
 /** Waits until this many tasks of the helper have ended. */
@@ -98,6 +100,34 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "60 seconds" })
       assert.strictEqual(runs, "start\n")
       assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
       assert.match(result.stderr, /^task-exec: the outcome of the command is unknown: .*\n$/)
+    })
+  )
+
+  it.effect("a helper that is told to end before it can listen does not start the command", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const { socket } = web.nodeOf(web.remote)
+      const runs = execIn(socket, web.remote.containerId, ["cat", "/tmp/runs"])
+      yield* execIn(socket, web.remote.containerId, ["sh", "-c", ": > /tmp/runs"])
+      // A caller that lives would end the command.
+      const caller = yield* Effect.forkChild(
+        taskExec(["--timeout", "50s", web.target(web.remote), "sh", "-c", "echo start >> /tmp/runs; sleep 3456"])
+      )
+      const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
+      const helpers = get(socket, "/containers/json", Containers, { query })
+      const found = Effect.map(helpers, ([helper]) => Option.fromUndefinedOr(helper))
+      const { Id } = yield* poll(found, { every: 1, atMost: 10_000, orElse: Effect.die("no helper came") })
+      yield* request(socket, "POST", `/containers/${Id}/kill`, { query: { signal: "TERM" } })
+      yield* Fiber.interrupt(caller)
+      yield* pollUntil(
+        Effect.map(helpers, (running) => running.length === 0),
+        { atMost: 10_000, orElse: Effect.die("the helper goes on") }
+      )
+      assert.strictEqual((yield* runs).stdout, "")
+      const { Spec } = yield* findHelper
+      yield* removeService(manager.socket, String(Spec.Name))
+      yield* request(manager.socket, "DELETE", `/secrets/${Spec.Name}`)
     })
   )
 
