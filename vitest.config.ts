@@ -4,7 +4,8 @@ export default defineConfig({
   test: {
     reporters: ["default", "./test/SummaryReporter.ts"],
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      // Property tests take a while on a busy machine.
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
       {
         test: {
           name: "integration",

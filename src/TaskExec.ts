@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidRequest } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
@@ -37,6 +38,7 @@ import { HelperImage } from "./route/HelperImage.ts"
 import { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
 import { execByTunnel } from "./route/TunnelRoute.ts"
+import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { sweepHere } from "./sweep/Sweep.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
@@ -117,6 +119,11 @@ export class TaskExec extends Context.Service<
     readonly stream: (request: ExecRequest) => Stream.Stream<TaskExecEvent, TaskExecError>
     /** Like `stream`, with the output collected: at most {@link collectLimit} bytes, otherwise `OutputTooLarge`. */
     readonly run: (request: ExecRequest) => Effect.Effect<ExecResult, TaskExecError>
+    /**
+     * Starts a command to talk to: its stdin as a Sink, its events as a Stream, its terminal, signals and end. It runs until
+     * its end or until the scope closes, which ends it as `stream` does. Failures are those of the session's events.
+     */
+    readonly open: (request: SessionRequest) => Effect.Effect<Session, never, Scope.Scope>
   }
 >()("task-exec/TaskExec") {
   /** On the engine in the context, with the helper image in the context. */
@@ -126,7 +133,11 @@ export class TaskExec extends Context.Service<
       const context = yield* Effect.context<DockerEngine | HelperImage>()
       const stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError> =>
         Stream.unwrap(open(request)).pipe(Stream.provideContext(context))
-      return TaskExec.of({ stream, run: (request) => collect(stream(request)) })
+      return TaskExec.of({
+        stream,
+        run: (request) => collect(stream(request)),
+        open: (request) => openSession(request, stream)
+      })
     })
   )
 
@@ -146,6 +157,10 @@ export class TaskExec extends Context.Service<
   /** `run` of the service in the context. */
   static readonly run = (request: ExecRequest): Effect.Effect<ExecResult, TaskExecError, TaskExec> =>
     this.use((taskExec) => taskExec.run(request))
+
+  /** `open` of the service in the context. */
+  static readonly open = (request: SessionRequest): Effect.Effect<Session, never, TaskExec | Scope.Scope> =>
+    this.use((taskExec) => taskExec.open(request))
 }
 
 const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {

@@ -4,7 +4,7 @@
  * Start with {@link TaskExec}; its stages are there one by one too.
  */
 
-export { type ExecRequest, InvalidRequest } from "./ExecRequest.ts"
+export { type ExecRequest, InvalidRequest, type TtyRequest } from "./ExecRequest.ts"
 export { DockerEngine, type DockerEngineOptions, type DockerEngineShape } from "./engine/DockerEngine.ts"
 export { Endpoint } from "./engine/Endpoint.ts"
 export {
@@ -17,8 +17,8 @@ export {
   UnexpectedReply
 } from "./engine/EngineErrors.ts"
 export type { ExecEvent } from "./executor/ExecEvent.ts"
-export { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
-export { Executor } from "./executor/Executor.ts"
+export { EndRun, ExecSpec, Signal, TerminalSize } from "./executor/ExecSpec.ts"
+export { type ExecInput, Executor } from "./executor/Executor.ts"
 export {
   CommandNotFound,
   CommandNotStarted,
@@ -42,12 +42,15 @@ export {
   openHelper
 } from "./route/Helper.ts"
 export {
+  ConnectionLost,
   HelperFailed,
   HelperImageUnavailable,
   HelperNotPlaced,
   HelperRefused,
   HelperRejected,
   NodeUnavailable,
+  OverlayBlocked,
+  RelayFailed,
   RequestTooLarge,
   RouteUnavailable,
   UsernsRemapped
@@ -56,6 +59,7 @@ export { defaultImage, HelperImage } from "./route/HelperImage.ts"
 export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"
 export { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 export { chooseRoute, localNode, type Route, Via } from "./route/Route.ts"
+export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"
 export { isClean, type SweepOptions, type SweepReport, sweep, sweepHere, type UnsweptNode } from "./sweep/Sweep.ts"
 export {

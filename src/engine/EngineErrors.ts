@@ -122,5 +122,8 @@ const hasStatus = (error: unknown, status: number): boolean => error instanceof 
 /** There is no such thing: HTTP 404. */
 export const isNotFound = (error: unknown): error is EngineError => hasStatus(error, 404)
 
+/** It can't be done as things are, such as to remove a network that is in use: HTTP 403. */
+export const isForbidden = (error: unknown): error is EngineError => hasStatus(error, 403)
+
 /** The thing is in the wrong state, or its name is taken: HTTP 409. */
 export const isConflict = (error: unknown): error is EngineError => hasStatus(error, 409)

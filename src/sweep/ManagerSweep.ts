@@ -1,9 +1,10 @@
 /** Sweeps what the managers keep: services, secrets and networks. */
 import * as Effect from "effect/Effect"
-import { DockerEngine } from "../engine/DockerEngine.ts"
-import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import * as Schedule from "effect/Schedule"
+import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import { isForbidden, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { labelKeys } from "../Labels.ts"
-import { type Findings, joinFindings, type Labelled, NotRemovable, type SweepMode, sweepObjects } from "./Findings.ts"
+import { type Findings, joinFindings, type Labelled, type SweepMode, sweepObjects } from "./Findings.ts"
 
 /** What was found at the managers. */
 export interface ManagerFindings extends Findings {
@@ -13,22 +14,28 @@ export interface ManagerFindings extends Findings {
 
 const ours = { label: [labelKeys.run] }
 
+/** How long the tasks of a service that was just removed may hold its network. */
+const release = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
+
+/** A network in use can't be removed. */
+const removeNetwork = (engine: DockerEngineShape, id: string): Effect.Effect<void, SwarmFailure> =>
+  Effect.retry(engine.removeNetwork(id), { schedule: release, while: isForbidden })
+
 /**
- * Sweeps services first and secrets after them: a secret in use can't be removed. Looks for both at the same time, so a
- * sweep that finds nothing takes as long as one question.
+ * Sweeps services first, secrets and networks after them: what is in use can't be removed. Looks for all of them at the same
+ * time, so a sweep that finds nothing takes as long as one question.
  */
 export const sweepManagers = Effect.fn("Sweep.managers")(function* (
-  mode: SweepMode,
-  options: { readonly networks: boolean }
+  mode: SweepMode
 ): Effect.fn.Return<ManagerFindings, SwarmFailure, DockerEngine> {
   const engine = yield* DockerEngine
   const [services, secrets, networks] = yield* Effect.all(
-    [
-      engine.listServices(ours),
-      engine.listSecrets(ours),
-      options.networks ? engine.listNetworks(ours) : Effect.succeed([])
-    ],
+    [engine.listServices(ours), engine.listSecrets(ours), engine.listNetworks(ours)],
     { concurrency: "unbounded" }
+  )
+  // The labels of a network can't change: as long as its service is there, it is the service's deadline that counts.
+  const deadlines = new Map(
+    services.map(({ Spec: { Labels } }) => [Labels[labelKeys.run], Labels[labelKeys.deadline] ?? ""] as const)
   )
   const findings = [
     yield* sweepObjects(
@@ -56,15 +63,16 @@ export const sweepManagers = Effect.fn("Sweep.managers")(function* (
       mode
     ),
     yield* sweepObjects(
-      networks.map(
-        ({ Id, Labels, Name }): Labelled => ({
+      networks.map(({ Id, Labels, Name }): Labelled => {
+        const deadline = deadlines.get(Labels[labelKeys.run])
+        return {
           kind: "network",
           id: Id,
           name: Name,
-          labels: Labels,
-          remove: Effect.fail(new NotRemovable({ detail: `remove it with: docker network rm ${Name}` }))
-        })
-      ),
+          labels: deadline === undefined ? Labels : { ...Labels, [labelKeys.deadline]: deadline },
+          remove: removeNetwork(engine, Id)
+        }
+      }),
       mode
     )
   ]

@@ -88,7 +88,7 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
   const here: SweptNode = { id: Swarm.NodeID, hostname }
   const managers =
     everywhere || Swarm.ControlAvailable
-      ? yield* sweepManagers(mode, { networks: true })
+      ? yield* sweepManagers(mode)
       : { leftovers: [], unreadable: [], alive: [], services: undefined }
   const nodes = everywhere ? yield* engine.listNodes() : []
   const others = nodes.filter(({ Description, ID }) => ID !== here.id && Description.Platform.OS !== "windows")
@@ -117,18 +117,18 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 })
 
 /**
- * The cheap part of {@link sweep}: the services and secrets that are past their deadline, through the engine at hand, a
- * manager. Two questions when there is nothing to do, so that it can be done beside any other work.
+ * The cheap part of {@link sweep}: the services, secrets and networks that are past their deadline, through the engine at
+ * hand, a manager. Three questions when there is nothing to do, so that it can be done beside any other work.
  */
 export const sweepHere = Effect.fn("TaskExec.sweepHere")(function* (
   options: { readonly dryRun?: boolean; readonly now?: number } = {}
 ): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine> {
   const { info } = yield* DockerEngine
   const now = options.now ?? earliest(yield* Clock.currentTimeMillis, (yield* info).SystemTime)
-  const { alive, leftovers, unreadable } = yield* sweepManagers(
-    { dryRun: options.dryRun ?? false, selection: { _tag: "PastDeadline", now } },
-    { networks: false }
-  )
+  const { alive, leftovers, unreadable } = yield* sweepManagers({
+    dryRun: options.dryRun ?? false,
+    selection: { _tag: "PastDeadline", now }
+  })
   return { leftovers, unreadable, alive, nodes: [], unanswered: [] }
 })
 

@@ -59,6 +59,19 @@ describe("task-exec's command line", () => {
     })
   )
 
+  it.effect("-i, -t and both; with -t and no command it is the container's shell", () =>
+    Effect.gen(function* () {
+      const plain = yield* exec("web true")
+      assert.deepStrictEqual([plain.interactive, plain.tty], [false, undefined])
+      const both = yield* exec("-it web top")
+      assert.deepStrictEqual([both.interactive, both.tty], [true, { detachKeys: undefined }])
+      assert.deepStrictEqual(both.request.command, ["top"])
+      const keys = yield* exec("--tty --detach-keys ctrl-a,d web")
+      assert.deepStrictEqual([keys.interactive, keys.tty], [false, { detachKeys: "ctrl-a,d" }])
+      assert.strictEqual(keys.request.command[0], "sh")
+    })
+  )
+
   it.effect("-e NAME takes the caller's value, or none if the caller has none", () =>
     Effect.gen(function* () {
       const { request } = yield* exec("-e HERE -e GONE -e EMPTY= -e X=a=b web true", { HERE: "yes" })
@@ -106,10 +119,10 @@ describe("task-exec's command line", () => {
         "web --": /COMMAND is missing/,
         "--wrong web true": /unknown option --wrong/,
         "-x web true": /unknown option -x/,
-        "-it web sh": /not supported yet/,
+        "-i web": /COMMAND is missing/,
         "--user": /--user/,
         "--privileged=yes web true": /--privileged/,
-        "--via ssh web true": /use auto, local or helper/,
+        "--via ssh web true": /use auto, local, helper, helper:logs, helper:tunnel/,
         "-e =1 web true": /is no name of a variable/,
         "--env-file /does/not/exist web true": /env-file.*ENOENT/
       }

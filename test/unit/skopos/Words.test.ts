@@ -80,6 +80,7 @@ describe("splitWords", () => {
     ([text]) => {
       assert.deepStrictEqual(Result.getOrUndefined(splitWords(text)), shellWords(text))
     },
-    { arbitrary: { runs: 300 } }
+    // A shell is started for each of them.
+    { arbitrary: { runs: 300 }, timeout: 60_000 }
   )
 })

@@ -5,7 +5,15 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
 import { EngineError, EngineUnreachable, type SwarmFailure } from "../../../src/engine/EngineErrors.ts"
-import type { Container, ContainerSummary, Info, Node, Secret, Service } from "../../../src/engine/EngineSchemas.ts"
+import type {
+  Container,
+  ContainerSummary,
+  Info,
+  Network,
+  Node,
+  Secret,
+  Service
+} from "../../../src/engine/EngineSchemas.ts"
 import { labelKeys, ownershipLabels, type Role } from "../../../src/Labels.ts"
 import { HelperImage } from "../../../src/route/HelperImage.ts"
 import { isClean, type SweepOptions, sweep, sweepHere } from "../../../src/sweep/Sweep.ts"
@@ -64,6 +72,17 @@ const running: Container = {
   Config: { Image: "", Hostname: "", User: "", WorkingDir: "", Tty: false, Labels: {}, Env: [] },
   HostConfig: { UsernsMode: "", PidMode: "", NetworkMode: "", Privileged: false }
 }
+const network = (id: string, Labels: Record<string, string>): Network => ({
+  Id: id,
+  Name: `network-${id}`,
+  Created: "",
+  Scope: "swarm",
+  Driver: "overlay",
+  Attachable: true,
+  Internal: true,
+  Ingress: false,
+  Labels
+})
 const node = (ID: string, State = "ready", Availability = "active"): Node => ({
   ID,
   Version: { Index: 1 },
@@ -374,19 +393,60 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("sweepHere asks for services and secrets, and nothing else", () =>
+  it.effect("sweepHere asks for services, secrets and networks, and nothing else", () =>
     Effect.gen(function* () {
       const removed: Array<string> = []
       const engine = Layer.mock(DockerEngine)({
         host: "h",
         listServices: () => Effect.succeed([service("old", expired), service("new", alive)]),
         listSecrets: () => Effect.succeed([secret("old", expired)]),
+        listNetworks: () => Effect.succeed([network("old", { ...expired, [labelKeys.run]: "another" })]),
         removeService: (id) => Effect.sync(() => void removed.push(`service ${id}`)),
-        removeSecret: (id) => Effect.sync(() => void removed.push(`secret ${id}`))
+        removeSecret: (id) => Effect.sync(() => void removed.push(`secret ${id}`)),
+        removeNetwork: (id) => Effect.sync(() => void removed.push(`network ${id}`))
       })
       const report = yield* Effect.provide(sweepHere({ now }), engine)
-      assert.deepStrictEqual(removed, ["service old", "secret old"])
-      assert.deepStrictEqual([report.alive.length, report.leftovers.length], [1, 2])
+      assert.deepStrictEqual(removed, ["service old", "secret old", "network old"])
+      assert.deepStrictEqual([report.alive.length, report.leftovers.length], [1, 3])
+    })
+  )
+
+  it.effect("a network lives as long as its run's service: its own labels can't be changed", () =>
+    Effect.gen(function* () {
+      const removed: Array<string> = []
+      const ofRun = (labels: Readonly<Record<string, string>>, run: string) => ({ ...labels, "task-exec.run": run })
+      const engine = Layer.mock(DockerEngine)({
+        host: "h",
+        listServices: () => Effect.succeed([service("long", ofRun(alive, "long"))]),
+        listSecrets: () => Effect.succeed([]),
+        listNetworks: () =>
+          Effect.succeed([network("long", ofRun(expired, "long")), network("lost", ofRun(expired, "lost"))]),
+        removeNetwork: (id) => Effect.sync(() => void removed.push(id))
+      })
+      const report = yield* Effect.provide(sweepHere({ now }), engine)
+      assert.deepStrictEqual(removed, ["lost"])
+      assert.strictEqual(report.alive.length, 2)
+    })
+  )
+
+  it.effect("a network that the last tasks still hold is tried again, for a bounded time", () =>
+    Effect.gen(function* () {
+      let refusals = 0
+      const held = new EngineError({ host: "h", operation: "remove", status: 403, text: "it is in use" })
+      const engine = (until: number) =>
+        Layer.mock(DockerEngine)({
+          host: "h",
+          listServices: () => Effect.succeed([]),
+          listSecrets: () => Effect.succeed([]),
+          listNetworks: () => Effect.succeed([network("old", expired)]),
+          removeNetwork: () => Effect.suspend(() => (refusals++ < until ? Effect.fail(held) : Effect.void))
+        })
+      const soon = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(3)))
+      yield* TestClock.adjust("1 second")
+      assert.isTrue((yield* Fiber.join(soon)).leftovers[0]?.removed)
+      const never = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(Number.POSITIVE_INFINITY)))
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual((yield* Fiber.join(never)).leftovers[0]?.error, "it is in use")
     })
   )
 })

@@ -1,0 +1,171 @@
+import { connect } from "node:net"
+import { duplexPair } from "node:stream"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import { type Incoming, makeTunnel } from "../../../src/wire/Tunnel.ts"
+import { encodeFrame } from "../../../src/wire/TunnelFrame.ts"
+import { listenSecurely, makeTunnelKey, secureClient } from "../../../src/wire/TunnelTls.ts"
+
+const pair = Effect.gen(function* () {
+  const [left, right] = duplexPair()
+  return { left, right, near: yield* makeTunnel(left), far: yield* makeTunnel(right) }
+})
+
+const describeIncoming = (incoming: Incoming) =>
+  incoming._tag === "Data"
+    ? `${incoming.stream} ${Buffer.from(incoming.data).toString()}`
+    : incoming._tag === "End"
+      ? `end of ${incoming.stream}`
+      : incoming.text
+
+/** Lets Node's streams pass on what they hold. */
+const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 20 }))
+
+describe("a tunnel", () => {
+  it.effect("documents and streams of bytes come in order, both ways", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      yield* near.send("hello")
+      yield* near.write("stdin", Buffer.from("a"))
+      yield* near.end("stdin")
+      yield* near.close
+      yield* far.write("stdout", Buffer.from("b"))
+      yield* far.write("stderr", Buffer.from("c"))
+      yield* far.send("bye")
+      yield* far.close
+      const there = yield* Stream.runCollect(far.incoming)
+      const here = yield* Stream.runCollect(near.incoming)
+      assert.deepStrictEqual(there.map(describeIncoming), ["hello", "stdin a", "end of stdin"])
+      assert.deepStrictEqual(here.map(describeIncoming), ["stdout b", "stderr c", "bye"])
+    })
+  )
+
+  it.effect("a reader that takes nothing stops its stream after 1 MiB, and nothing else", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      const mebibyte = 1024 * 1024
+      let arrived = 0
+      const other: Array<string> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(near.incoming, (incoming) =>
+          Effect.sync(() => {
+            if (incoming._tag === "Data" && incoming.stream === "stdout") arrived += incoming.data.length
+            else other.push(describeIncoming(incoming))
+          })
+        )
+      )
+      const writing = yield* Effect.forkChild(far.write("stdout", Buffer.alloc(3 * mebibyte)))
+      yield* settle
+      assert.strictEqual(arrived, mebibyte)
+      yield* far.write("stderr", Buffer.from("still here"))
+      yield* far.send("a document")
+      yield* settle
+      assert.deepStrictEqual(other, ["stderr still here", "a document"])
+      yield* near.taken("stdout", mebibyte)
+      yield* settle
+      assert.strictEqual(arrived, 2 * mebibyte)
+      yield* near.taken("stdout", mebibyte)
+      yield* Fiber.join(writing)
+      yield* settle
+      assert.strictEqual(arrived, 3 * mebibyte)
+    })
+  )
+
+  it.effect("a sender of more than there is room for is cut off", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const near = yield* makeTunnel(left)
+      for (const _ of [1, 2]) {
+        for (const bytes of encodeFrame({ _tag: "Data", stream: "stdin", data: Buffer.alloc(1024 * 1024) }))
+          right.write(bytes)
+      }
+      const error = yield* Effect.flip(Stream.runDrain(near.incoming))
+      assert.match(error.message, /more of stdin than there is room for/)
+    })
+  )
+
+  it.effect("garbage is an error", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const near = yield* makeTunnel(left)
+      right.write("GET / HTTP/1.1\r\n\r\n")
+      assert.strictEqual((yield* Effect.flip(Stream.runDrain(near.incoming)))._tag, "TunnelLost")
+    })
+  )
+
+  it.effect("silence for 15 seconds is the end; signs of life are not shown to anybody, and keep it open", () =>
+    Effect.gen(function* () {
+      const { near } = yield* pair
+      const alive = yield* Effect.forkChild(Stream.runCollect(near.incoming))
+      for (let second = 0; second < 60; second += 5) {
+        yield* TestClock.adjust("5 seconds")
+        yield* settle
+      }
+      assert.isUndefined(alive.pollUnsafe())
+
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const lonely = yield* makeTunnel(left)
+      const lost = yield* Effect.forkChild(Effect.flip(Stream.runDrain(lonely.incoming)))
+      // One beat counts as heard: the connection is new.
+      yield* TestClock.adjust("19 seconds")
+      yield* settle
+      assert.isUndefined(lost.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.match((yield* Fiber.join(lost)).message, /nothing was heard for 15 s/)
+      assert.strictEqual((yield* Effect.flip(lonely.send("x")))._tag, "TunnelLost")
+    })
+  )
+
+  it.effect("a connection that breaks wakes those who wait for room", () =>
+    Effect.gen(function* () {
+      const { far, right } = yield* pair
+      const writing = yield* Effect.forkChild(Effect.flip(far.write("stdout", Buffer.alloc(5 * 1024 * 1024))))
+      yield* settle
+      right.destroy()
+      assert.strictEqual((yield* Fiber.join(writing))._tag, "TunnelLost")
+    })
+  )
+})
+
+describe("TLS with a one-time key", () => {
+  const port = 27788
+  const dial = Effect.acquireRelease(
+    Effect.sync(() => connect({ port, host: "127.0.0.1" }).on("error", () => undefined)),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+  it.live("lets in the one who knows the key, and nobody else: wrong keys, garbage, a second client", () =>
+    Effect.gen(function* () {
+      const key = makeTunnelKey()
+      const refused: Array<string> = []
+      const { client } = yield* listenSecurely(port, key, (why) => refused.push(why))
+      const wrong = yield* Effect.flip(secureClient(yield* dial, makeTunnelKey()))
+      assert.strictEqual(wrong._tag, "TunnelLost")
+      const garbage = yield* dial
+      garbage.write("GET / HTTP/1.1\r\n\r\n")
+      yield* Effect.callback<void>((resume) => {
+        garbage.resume().on("close", () => resume(Effect.void))
+      })
+      const mine = yield* makeTunnel(yield* secureClient(yield* dial, key))
+      const theirs = yield* makeTunnel(yield* client)
+      // It is sent away at once, or as soon as it has shown that it knows the key.
+      const second = yield* secureClient(yield* dial, key).pipe(
+        Effect.flatMap(makeTunnel),
+        Effect.flatMap(({ incoming }) => Stream.runCollect(incoming)),
+        Effect.orElseSucceed(() => [])
+      )
+      assert.deepStrictEqual(second, [])
+      yield* theirs.send("to you alone")
+      yield* theirs.close
+      assert.deepStrictEqual((yield* Stream.runCollect(mine.incoming)).map(describeIncoming), ["to you alone"])
+      assert.lengthOf(refused, 3)
+      assert.match(refused.at(-1) ?? "", /a second client/)
+    })
+  )
+})
