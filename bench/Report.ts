@@ -9,7 +9,11 @@ import type { Machine } from "./Machine.ts"
 import { warmUps } from "./Measure.ts"
 
 const time = (seconds: number): string =>
-  seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(2)} s`
+  seconds < 0.02
+    ? `${(seconds * 1000).toFixed(2)} ms`
+    : seconds < 1
+      ? `${(seconds * 1000).toFixed(0)} ms`
+      : `${seconds.toFixed(2)} s`
 
 const columns = ["median", "min", "max", "task-exec / it"]
 const outputColumns = ["MB/s", "peak MiB"]

@@ -1,11 +1,14 @@
 /** What is measured against what. */
 import { existsSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { rolldown } from "rolldown"
+import { entrance } from "../test/cluster/Machine.ts"
 import { compare, whole, withOutput } from "./Comparison.ts"
 import { type Contender, type MeasureOptions, measure } from "./Measure.ts"
+import { roundTripSuite } from "./RoundTrips.ts"
 import type { Ssh } from "./Ssh.ts"
 import type { Place, Stage } from "./Stage.ts"
 
@@ -76,13 +79,18 @@ export const remoteSuite = Effect.fn("Suites.remote")(function* (stage: Stage, s
   return compare(title, [...measured.map(whole), ...untilFirstLine])
 })
 
-/** A command in a task on the node whose engine is talked to. */
+/** A command in a task on the node whose engine is talked to; the callers are on its machine, as people are. */
 export const localSuite = Effect.fn("Suites.local")(function* ({ local, manager }: Stage, options: MeasureOptions) {
+  const inside = ({ argv, ...contender }: Contender): Contender => ({
+    ...contender,
+    argv: [...entrance(manager.pid), ...argv]
+  })
   const measured = yield* measure(
     "commands on the same engine",
     [
-      taskExec(local.target, "true"),
-      dockerExec("docker exec CONTAINER true", manager.dockerHost, local, "true"),
+      inside(taskExec(local.target, "true")),
+      inside(dockerExec("docker exec CONTAINER true", manager.dockerHost, local, "true")),
+      { ...taskExec(local.target, "true"), name: `task-exec ${local.target} true, from outside its machine` },
       taskExec("--version"),
       { name: "node -e 0", argv: [process.execPath, "-e", "0"] }
     ],
@@ -90,6 +98,22 @@ export const localSuite = Effect.fn("Suites.local")(function* ({ local, manager 
   )
   return compare("A command in a task on the same engine", measured.map(whole))
 })
+
+/** A conversation with a command on another node. */
+export const interactiveSuite = ({ remote }: Stage, ssh: Ssh, options: MeasureOptions) => {
+  const docker = (name: string, host: string): Contender => ({
+    name,
+    argv: ["docker", "-H", host, "exec", "-i", remote.container, "cat"]
+  })
+  return roundTripSuite(
+    [
+      taskExec("-i", remote.target, "cat"),
+      docker(`docker -H ${ssh.cold} exec -i CONTAINER cat`, ssh.cold),
+      docker("docker exec -i CONTAINER cat, on the engine of the node", remote.node.dockerHost)
+    ],
+    options
+  )
+}
 
 /** So that the same program does the writing on every way: blocks a little smaller than a pipe. */
 const block = 50_000
@@ -115,13 +139,14 @@ export const outputSuite = Effect.fn("Suites.output")(function* (
   where: "the same engine" | "another node",
   place: Place,
   megabytes: number,
-  options: MeasureOptions
+  options: MeasureOptions,
+  flags: ReadonlyArray<string> = []
 ) {
   const { node, target } = place
   const bytes = megabytes * 1_000_000
   const what = `${megabytes} MB of output from ${where}`
   const contenders: ReadonlyArray<Contender> = [
-    { ...taskExec(target, ...write(bytes)), name: `task-exec ${target} dd` },
+    { ...taskExec(...flags, target, ...write(bytes)), name: ["task-exec", ...flags, target, "dd"].join(" ") },
     dockerExec(`docker exec CONTAINER dd, on the engine of ${node.name}`, node.dockerHost, place, ...write(bytes))
   ]
   const measured = yield* measure(
@@ -130,4 +155,39 @@ export const outputSuite = Effect.fn("Suites.output")(function* (
     options
   )
   return compare(what, measured.map(withOutput))
+})
+
+/** Much input of a task, from a file. */
+export const inputSuite = Effect.fn("Suites.input")(function* (
+  where: "the same engine" | "another node",
+  { container, node, target }: Place,
+  megabytes: number,
+  options: MeasureOptions
+) {
+  const bytes = megabytes * 1_000_000
+  const file = join(options.dir, "input")
+  yield* Effect.promise(() => writeFile(file, Buffer.alloc(bytes, "input\n")))
+  const what = `${megabytes} MB of input to ${where}`
+  const reader = ["sh", "-c", "wc -c"]
+  const from = (name: string, argv: ReadonlyArray<string>): Contender => ({
+    name,
+    argv: ["sh", "-c", 'exec "$@" <"$0"', file, ...argv]
+  })
+  const contenders = [
+    from(`task-exec -i ${target} wc`, taskExec("-i", target, ...reader).argv),
+    from(`docker exec -i CONTAINER wc, on the engine of ${node.name}`, [
+      ...["docker", "-H", node.dockerHost, "exec", "-i", container],
+      ...reader
+    ])
+  ]
+  const expected = `${bytes}\n`.length
+  const measured = yield* measure(
+    what,
+    contenders.map((one, i) => withMemory(join(options.dir, `memory-${i}.notes`), one, expected)),
+    options
+  )
+  return compare(
+    what,
+    measured.map((one) => ({ ...withOutput(one), bytes }))
+  )
 })

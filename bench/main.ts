@@ -19,7 +19,7 @@ import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
 import { resultsFile, table, writeResults } from "./Report.ts"
 import { openSsh } from "./Ssh.ts"
 import { makeStage } from "./Stage.ts"
-import { checkBuilt, localSuite, outputSuite, remoteSuite } from "./Suites.ts"
+import { checkBuilt, inputSuite, interactiveSuite, localSuite, outputSuite, remoteSuite } from "./Suites.ts"
 import { installTools } from "./Tools.ts"
 
 const temporaryFolder = Effect.acquireRelease(
@@ -47,10 +47,14 @@ const measureAll = Effect.fnUntraced(function* ({ runs }: Options, load: number)
   const comparisons = [
     yield* remoteSuite(stage, ssh, options),
     yield* localSuite(stage, options),
+    ...(yield* interactiveSuite(stage, ssh, fewer)),
     yield* outputSuite("the same engine", local, 20, fewer),
     yield* outputSuite("the same engine", local, 100, fewer),
     yield* outputSuite("another node", remote, 20, fewer),
-    yield* outputSuite("another node", remote, 100, fewer)
+    yield* outputSuite("another node", remote, 100, fewer),
+    yield* outputSuite("another node", remote, 100, fewer, ["--via", "helper:tunnel"]),
+    yield* inputSuite("the same engine", local, 100, fewer),
+    yield* inputSuite("another node", remote, 100, fewer)
   ]
   yield* writeResults(machine, runs, comparisons)
   yield* Console.log(`\n${table(machine, runs, comparisons)}\n\nEvery run is in ${resultsFile}.`)

@@ -1,0 +1,128 @@
+import { createHash, randomBytes } from "node:crypto"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import { assert, layer } from "@effect/vitest"
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import { DockerEngine, HelperImage, type Session, type SessionRequest, TaskExec, toDuplex } from "../../src/index.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const Library = Layer.unwrap(
+  Effect.map(SwarmCluster, ({ manager }) =>
+    TaskExec.layerNoDeps.pipe(
+      Layer.provide(HelperImage.layer),
+      Layer.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket }))
+    )
+  )
+)
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+/** Takes the events in the background; gives what waits for a text in the output, and all of the output at the end. */
+const follow = Effect.fnUntraced(function* (session: Session) {
+  let text = ""
+  const waiting = new Map<string, Deferred.Deferred<void>>()
+  const ended = yield* Deferred.make<string>()
+  yield* Stream.runForEach(session.events, (event) =>
+    Effect.sync(() => {
+      if (event._tag !== "Stdout") return
+      text += Buffer.from(event.data).toString()
+      for (const [wanted, latch] of waiting) if (text.includes(wanted)) Deferred.doneUnsafe(latch, Effect.void)
+    })
+  ).pipe(Effect.ignore, Effect.andThen(Effect.suspend(() => Deferred.succeed(ended, text))), Effect.forkScoped)
+  const until = Effect.fnUntraced(function* (wanted: string) {
+    const latch = yield* Deferred.make<void>()
+    waiting.set(wanted, latch)
+    if (!text.includes(wanted)) yield* Deferred.await(latch)
+  })
+  return { until, all: Deferred.await(ended) }
+})
+
+layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServices: true, timeout: "60 seconds" })(
+  "a session",
+  (it) => {
+    for (const place of ["local", "remote"] as const) {
+      const open = (script: string, more: Partial<SessionRequest> = {}) =>
+        Effect.flatMap(Web, (web) =>
+          TaskExec.open({ target: web.target(web[place]), command: ["sh", "-c", script], ...more })
+        )
+
+      it.effect(`${place}: talks back and forth, and its input has an end`, () =>
+        Effect.gen(function* () {
+          const session = yield* open("while read line; do echo got $line; done; echo end; exit 7")
+          const output = yield* follow(session)
+          const input = yield* Queue.unbounded<Uint8Array, Cause.Done>()
+          yield* Effect.forkScoped(Stream.run(Stream.fromQueue(input), session.stdin))
+          yield* Queue.offer(input, bytes("one\n"))
+          yield* output.until("got one\n")
+          yield* Queue.offer(input, bytes("two\n"))
+          yield* output.until("got two\n")
+          yield* Queue.end(input)
+          assert.strictEqual(yield* session.outcome, 7)
+          assert.strictEqual(yield* output.all, "got one\ngot two\nend\n")
+        })
+      )
+
+      it.effect(`${place}: a signal reaches the command, which decides on its exit code`, () =>
+        Effect.gen(function* () {
+          const session = yield* open("trap 'echo bye; exit 3' USR1; echo up; while :; do sleep 0.1; done")
+          const output = yield* follow(session)
+          yield* output.until("up\n")
+          yield* session.signal("SIGUSR1")
+          assert.strictEqual(yield* session.outcome, 3)
+          assert.strictEqual(yield* output.all, "up\nbye\n")
+        })
+      )
+
+      it.effect(`${place}: a terminal has its size from the start, and every new one`, () =>
+        Effect.gen(function* () {
+          const script = "trap 'stty size; exit' WINCH; read go; stty size; while :; do sleep 0.1; done"
+          const session = yield* open(script, { tty: { size: { rows: 33, columns: 77 } } })
+          const output = yield* follow(session)
+          yield* Effect.forkScoped(Stream.run(Stream.concat(Stream.make(bytes("\n")), Stream.never), session.stdin))
+          yield* output.until("33 77")
+          yield* session.resize({ rows: 44, columns: 99 })
+          yield* output.until("44 99")
+          assert.strictEqual(yield* session.outcome, 0)
+        })
+      )
+
+      it.effect(`${place}: the end of its scope is the end of the command`, () =>
+        Effect.gen(function* () {
+          const outcome = yield* Effect.gen(function* () {
+            const session = yield* open("setsid sleep 7531 & echo up; sleep 7531", { grace: "1 second" })
+            yield* (yield* follow(session)).until("up\n")
+            return session.outcome
+          }).pipe(Effect.scoped)
+          // That no process is left is for the check after each test.
+          assert.strictEqual((yield* Effect.exit(outcome))._tag, "Failure")
+        })
+      )
+
+      it.effect(`${place}: as a Node stream in a pipeline, 5 MB through cat`, () =>
+        Effect.gen(function* () {
+          const sent = randomBytes(5_000_000)
+          const duplex = yield* toDuplex(yield* open("cat"))
+          const hash = createHash("sha256")
+          yield* Effect.promise(() =>
+            pipeline(
+              Readable.from([sent.subarray(0, 1), sent.subarray(1)]),
+              duplex,
+              async (source: AsyncIterable<Buffer>) => {
+                for await (const chunk of source) hash.update(chunk)
+              }
+            )
+          )
+          assert.strictEqual(hash.digest("hex"), createHash("sha256").update(sent).digest("hex"))
+        })
+      )
+    }
+  }
+)
