@@ -3,11 +3,12 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Schedule from "effect/Schedule"
 import { buildImage } from "../../adapters/image/Image.ts"
 import { assertNothingLeft } from "../cluster/Leftovers.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { program } from "./Harness.ts"
+import { type ProcessOptions, program } from "./Harness.ts"
 
 /** Two nodes whose engines remap user namespaces, with one service on each, and our image. */
 class Remapped extends Context.Service<
@@ -17,7 +18,8 @@ class Remapped extends Context.Service<
     /** A program of ours, against the manager. */
     readonly run: (
       file: string,
-      args: ReadonlyArray<string>
+      args: ReadonlyArray<string>,
+      options?: ProcessOptions
     ) => Effect.Effect<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
     /** Dies if anything of ours is left. */
     readonly nothingLeft: Effect.Effect<void>
@@ -37,11 +39,20 @@ class Remapped extends Context.Service<
       )
       for (const name of ["near", "far"]) yield* waitRunning(manager.socket, name, 1)
       const env = { DOCKER_HOST: manager.dockerHost, TASK_EXEC_IMAGE: ref }
-      const run = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>) {
-        const { code, stderr, stdout } = yield* program(file, args, { env })
+      const run = Effect.fnUntraced(function* (
+        file: string,
+        args: ReadonlyArray<string>,
+        options: ProcessOptions = {}
+      ) {
+        const { code, stderr, stdout } = yield* program(file, args, { ...options, env })
         return { code, stdout: stdout.toString(), stderr }
       })
-      return Remapped.of({ worker, run, nothingLeft: Effect.orDie(assertNothingLeft(cluster)) })
+      // An engine whose relay was on an overlay network may list it for a moment after its removal.
+      const nothingLeft = assertNothingLeft(cluster).pipe(
+        Effect.retry(Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "20 seconds" }))),
+        Effect.orDie
+      )
+      return Remapped.of({ worker, run, nothingLeft })
     })
   ).pipe(
     // The engine makes the user itself; every node's /etc is its own.
@@ -54,7 +65,7 @@ const taskExec = (...args: ReadonlyArray<string>) => Remapped.use(({ run }) => r
 const nothingLeft = Remapped.use((remapped) => remapped.nothingLeft)
 
 /** A script that wants to live on, with a child that left its session. */
-const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; while :; do sleep 0.1; done"]
+const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; exec sleep 4321"]
 
 /** What a timeout looks like that is what it says. */
 const killed = {
@@ -66,7 +77,7 @@ const killed = {
 const remapping =
   /user namespaces are remapped on node node-2, so a helper can't open its engine's socket: point DOCKER_HOST at node-2 if it is a manager, or let the helper in there \("setfacl -m u:[1-9]\d+:rw \/var\/run\/docker\.sock"\)\n/
 
-layer(Remapped.layer, { excludeTestServices: true, timeout: "60 seconds" })("remapped user namespaces", (it) => {
+layer(Remapped.layer, { excludeTestServices: true, timeout: "120 seconds" })("remapped user namespaces", (it) => {
   it.effect("a task of the engine that we talk to: runs, and is ended with everything it started", () =>
     Effect.gen(function* () {
       const map = yield* taskExec("near", "sh", "-c", "cat /proc/self/uid_map; exit 5")
@@ -83,14 +94,33 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "60 seconds" })("rem
     })
   )
 
+  it.effect("a caller that is killed: its guard ends the command", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Remapped
+      const { code, stderr } = yield* run("task-exec.cjs", ["--grace", "200ms", "near", ...stubborn], {
+        onOutput: (output, kill) => output === "up\n" && kill("SIGKILL")
+      })
+      assert.deepStrictEqual([code, stderr], [null, ""])
+      yield* nothingLeft
+    })
+  )
+
   it.effect("a task of another one: one line says that its helper can't open the engine's socket, and what to do", () =>
     Effect.gen(function* () {
       const { run } = yield* Remapped
-      const [far, gc] = yield* Effect.all([taskExec("far", "touch", "/tmp/ran"), run("swarm-exec.cjs", ["gc"])], {
-        concurrency: 2
-      })
-      assert.deepStrictEqual([far.code, far.stdout, gc.code], [125, "", 1])
-      assert.match(far.stderr, new RegExp(`^task-exec: ${remapping.source}$`))
+      const [logs, tunnel, gc] = yield* Effect.all(
+        [
+          taskExec("far", "touch", "/tmp/ran"),
+          taskExec("-i", "far", "touch", "/tmp/ran"),
+          run("swarm-exec.cjs", ["gc"])
+        ],
+        { concurrency: 3 }
+      )
+      for (const { code, stderr, stdout } of [logs, tunnel]) {
+        assert.deepStrictEqual([code, stdout], [125, ""])
+        assert.match(stderr, new RegExp(`^task-exec: ${remapping.source}$`))
+      }
+      assert.strictEqual(gc.code, 1)
       // Sweepers are helpers too.
       assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not looked at: ${remapping.source}`))
       yield* nothingLeft
@@ -100,18 +130,22 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "60 seconds" })("rem
   it.effect("a node that lets helpers in: as everywhere", () =>
     Effect.gen(function* () {
       const { run, worker } = yield* Remapped
-      const { stderr } = yield* taskExec("far", "true")
+      // Every engine has the same range, as each has an /etc of its own.
+      const map = yield* taskExec("near", "cat", "/proc/self/uid_map")
       const owner = (uid: string) => Effect.orDie(worker.exec(["chown", uid, "/run/docker.sock"]))
-      yield* Effect.acquireRelease(owner(/ u:(\d+):rw/.exec(stderr)?.[1] ?? ""), () => owner("0"))
-      const [ran, late, gc] = yield* Effect.all(
+      yield* Effect.acquireRelease(owner(/^\s*0\s+(\d+)/.exec(map.stdout)?.[1] ?? ""), () => owner("0"))
+      const [ran, fed, late, gc] = yield* Effect.all(
         [
           taskExec("far", "sh", "-c", "ls /tmp; echo err >&2; exit 7"),
+          run("task-exec.cjs", ["-i", "far", "cat"], { input: "in" }),
           taskExec("--timeout", "1", "--grace", "200ms", "far", ...stubborn),
           run("swarm-exec.cjs", ["gc"])
         ],
-        { concurrency: 3 }
+        { concurrency: 4 }
       )
-      assert.deepStrictEqual([ran, late, gc.code], [{ code: 7, stdout: "", stderr: "err\n" }, killed, 0])
+      assert.deepStrictEqual(ran, { code: 7, stdout: "", stderr: "err\n" })
+      assert.deepStrictEqual(fed, { code: 0, stdout: "in", stderr: "" })
+      assert.deepStrictEqual([late, gc.code], [killed, 0])
       yield* nothingLeft
     }).pipe(Effect.scoped)
   )
