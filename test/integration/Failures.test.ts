@@ -245,7 +245,7 @@ layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "6
         assert.strictEqual(code, 125)
         assert.match(
           stderr,
-          /^task-exec: timed out after 1 s; the command may still be running \(.*no-such-image.*\)\n$/
+          /^task-exec: the command has no guard .*no-such-image.*\ntask-exec: timed out after 1 s; the command may still be running \(.*no-such-image.*\)\n$/
         )
       })
     )
