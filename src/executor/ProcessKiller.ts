@@ -50,7 +50,11 @@ export class ProcessKiller extends Context.Service<
       Effect.gen(function* () {
         const engine = yield* DockerEngine
         const end = Effect.fn("ProcessKiller.end")(function* (run: EndRun) {
-          if (yield* reachesProcessesOf(engine, run.container)) return yield* endMarked(run)
+          if (yield* reachesProcessesOf(engine, run.container)) {
+            const ending = yield* endMarked(run)
+            // A root without the capabilities can't look at everything; a container of ours can.
+            if (ending._tag !== "Unconfirmed") return ending
+          }
           return yield* endFromContainer(engine, yield* options.image, options.owner, run)
         })
         return ProcessKiller.of({ end })

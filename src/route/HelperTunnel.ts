@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Demux } from "../engine/Demux.ts"
@@ -89,10 +90,20 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
 const relayFailed = (engine: DockerEngineShape, { image }: HelperPlace, { message }: { readonly message: string }) =>
   new RelayFailed({ host: engine.host, image, detail: message })
 
+/** An engine lets go of a network a moment after its last container: until then it still shows it. */
+const goneFrom = (engine: DockerEngineShape, name: string) =>
+  engine.listNetworks({ name: [name] }).pipe(
+    Effect.repeat({
+      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "5 seconds" })),
+      until: (networks) => networks.length === 0
+    }),
+    Effect.asVoid
+  )
+
 /** A network that only what we put there can join, and from which no way leads out. */
 const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
   const name = nameOf(owner)
-  yield* removeAtEnd(engine.removeNetwork(name), `docker network rm ${name}`)
+  yield* removeAtEnd(Effect.andThen(engine.removeNetwork(name), goneFrom(engine, name)), `docker network rm ${name}`)
   return yield* engine.createNetwork({
     Name: name,
     Driver: "overlay",
