@@ -83,7 +83,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServi
 
       it.effect(`${place}: a terminal has its size from the start, and every new one`, () =>
         Effect.gen(function* () {
-          const script = "trap 'stty size; exit' WINCH; read go; stty size; while :; do sleep 0.1; done"
+          // Engines that set the first size only after the start send a WINCH for it.
+          const script = "read go; trap 'stty size; exit' WINCH; stty size; while :; do sleep 0.1; done"
           const session = yield* open(script, { tty: { size: { rows: 33, columns: 77 } } })
           const output = yield* follow(session)
           yield* Effect.forkScoped(Stream.run(Stream.concat(Stream.make(bytes("\n")), Stream.never), session.stdin))
