@@ -13,7 +13,7 @@ import { createService, execIn, type RunningTask, waitRunning } from "../cluster
 import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 import { managers, recordFolder, workers } from "./Plan.ts"
 import { recordVolume } from "./Record.ts"
-import { managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
+import { drainedNodes, managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
 
 /** The swarm did not get well again. */
 export class Unhealthy extends Schema.TaggedError<Unhealthy>()("Unhealthy", { detail: Schema.String }) {
@@ -145,7 +145,7 @@ export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.
   }).pipe(Effect.mapError(unhealthy))
   yield* untilFine(
     Effect.gen(function* () {
-      for (const node of cluster.nodes) yield* setAvailability(cluster, node, "active")
+      for (const node of yield* drainedNodes(cluster)) yield* setAvailability(cluster, node, "active")
       return (yield* Effect.forEach(managersOf(cluster), (manager) => complaints(cluster, manager))).flat()
     }),
     90_000

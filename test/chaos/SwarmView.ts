@@ -43,6 +43,14 @@ export const leaderOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape)
   return cluster.nodes.find(({ nodeId }) => nodeId === id)
 })
 
+/** The nodes that take no tasks. */
+export const drainedNodes = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
+  const seen = yield* atAnyManager(cluster, nodesSeenBy)
+  return cluster.nodes.filter(({ nodeId }) =>
+    seen.some(({ ID, Spec }) => ID === nodeId && Spec.Availability !== "active")
+  )
+})
+
 /** Sets a node's availability. */
 export const setAvailability = (cluster: SwarmClusterShape, node: ClusterNode, availability: "active" | "drain") =>
   atAnyManager(cluster, (manager) =>

@@ -19,7 +19,7 @@ const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
     const [objects, runs] = yield* Effect.all([swarmObjects(cluster), runIds(cluster)], { concurrency: 2 })
     return runs.length === 0 || objects.length > 0 ? Option.some(runs) : Option.none()
   })
-  return yield* poll(look, { every: 100, atMost: swarmsPatience, orElse: runIds(cluster) })
+  return yield* poll(look, { every: 400, atMost: swarmsPatience, orElse: runIds(cluster) })
 })
 
 /** Removes what belongs to any run, whatever its deadline. Whether that is done is for others to say. */
