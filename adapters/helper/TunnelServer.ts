@@ -19,7 +19,7 @@ import { listenSecurely } from "../../src/wire/TunnelTls.ts"
 import { writeText } from "../Output.ts"
 
 /** How long the caller may take to come, in milliseconds. */
-const callerPatience = 120_000
+const callerPatience = 60_000
 
 /** A signal for the command, see `Order`. */
 export type SignalOrder = Order & { readonly _tag: "SendSignal" }

@@ -1,0 +1,73 @@
+/** Whether a helper may serve its request: on the right node, in the right protocol, and as the first of its run. */
+import * as Effect from "effect/Effect"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { ContainerSummary } from "../../src/engine/EngineSchemas.ts"
+import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
+import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
+import { labelKeys } from "../../src/Labels.ts"
+import { HelperRefused } from "../../src/route/HelperErrors.ts"
+import { type HelperRequest, helperVariables } from "../../src/route/HelperRequest.ts"
+import type { RemoteError } from "../../src/route/Remote.ts"
+import { protocolVersion } from "../../src/wire/Frame.ts"
+import { nameRemapping } from "./UidMap.ts"
+
+const thisNode = () => process.env[helperVariables.node] ?? ""
+
+/** This helper won't. */
+export const refuse = (detail: string) => new HelperRefused({ node: thisNode(), detail })
+
+/** Gives the ID of this helper's image, or the reason why the request is not served. */
+export const admit = Effect.fn("Helper.admit")(function* (
+  request: HelperRequest
+): Effect.fn.Return<string, RemoteError, DockerEngine> {
+  if (request.protocol !== protocolVersion) {
+    return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
+  }
+  if (request.node !== thisNode()) return yield* refuse(`the target's node is ${request.node}`)
+  return yield* onlyHelper(request).pipe(Effect.mapError(nameRemapping))
+})
+
+/**
+ * Whoever is not the first helper of its run must not run the command. Swarm starts another one for one that was killed,
+ * which is the moment to end what that one left running, and may start a second one beside the first (swarmkit 2327).
+ * The containers of all of them stay on the node until the service is removed. Neither must one that was told to end before
+ * it could listen. Gives the ID of this helper's image.
+ */
+const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperRequest) {
+  const engine = yield* DockerEngine
+  const helpers = yield* engine.listContainers(
+    { label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] },
+    { all: true }
+  )
+  const task = process.env[helperVariables.task]
+  const own = helpers.find(({ Labels }) => Labels["com.docker.swarm.task.id"] === task)
+  if (own === undefined) return yield* new HelperRefused({ node, detail: "it does not find its own container" })
+  const others = helpers.filter((helper) => helper.Id !== own.Id)
+  const [other] = others
+  if (other === undefined) {
+    // Process 1 of a container does not get a signal that came before it listened for it: only the engine knows of it.
+    const signals = yield* engine.pastEvents({ container: [own.Id], event: ["kill"] })
+    if (signals.length > 0) return yield* new HelperRefused({ node, detail: "it was told to end before it began" })
+    return own.ImageID
+  }
+  const before = `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`
+  if (work._tag !== "Exec" || !(yield* wereKilled(engine, others))) {
+    return yield* new HelperRefused({ node, detail: before })
+  }
+  const { container, grace, runId, signal } = work.spec
+  const ending = yield* ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
+    Effect.provide(ProcessKiller.layer({ image: Effect.succeed(own.ImageID), owner }))
+  )
+  return yield* new HelperRefused({ node, detail: `${before} and was killed; ${describeEnding(ending)}` })
+})
+
+/** None of them runs, and not all of them ended by themselves: a helper exits with 0, whatever became of its command. */
+const wereKilled = Effect.fnUntraced(function* (
+  engine: DockerEngine["Service"],
+  helpers: ReadonlyArray<ContainerSummary>
+) {
+  const states = yield* Effect.forEach(helpers, ({ Id }) =>
+    Effect.map(engine.inspectContainer(Id), ({ State }) => State)
+  )
+  return states.every(({ Running }) => !Running) && states.some(({ ExitCode }) => ExitCode !== 0)
+})
