@@ -4,6 +4,23 @@
  * Start with {@link TaskExec}; its stages are there one by one too.
  */
 
+export { type CopiedIn, type CopiedOut, copyFrom, copyTo, extractTo } from "./copy/Copy.ts"
+export {
+  CannotCopyDirectory,
+  CopyFailed,
+  CopyLost,
+  NoSuchDirectory,
+  PathNotFound,
+  UnfitDestination
+} from "./copy/CopyErrors.ts"
+export {
+  CopyVia,
+  type OpenTaskFilesError,
+  openTaskFiles,
+  type TaskFiles,
+  type TaskFilesError,
+  type TaskFilesRequest
+} from "./copy/TaskFiles.ts"
 export { type ExecRequest, InvalidRequest, type TtyRequest } from "./ExecRequest.ts"
 export { DockerEngine, type DockerEngineOptions, type DockerEngineShape } from "./engine/DockerEngine.ts"
 export { Endpoint } from "./engine/Endpoint.ts"

@@ -1,13 +1,13 @@
 /** Whether a helper may serve its request: on the right node, in the right protocol, and as the first of its run. */
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
 import type { ContainerSummary } from "../../src/engine/EngineSchemas.ts"
 import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { labelKeys } from "../../src/Labels.ts"
-import { HelperRefused } from "../../src/route/HelperErrors.ts"
+import { HelperRefused, type UsernsRemapped } from "../../src/route/HelperErrors.ts"
 import { type HelperRequest, helperVariables } from "../../src/route/HelperRequest.ts"
-import type { RemoteError } from "../../src/route/Remote.ts"
 import { protocolVersion } from "../../src/wire/Frame.ts"
 import { nameRemapping } from "./UidMap.ts"
 
@@ -16,10 +16,13 @@ const thisNode = () => process.env[helperVariables.node] ?? ""
 /** This helper won't. */
 export const refuse = (detail: string) => new HelperRefused({ node: thisNode(), detail })
 
+/** Why a request is not served. */
+export type AdmissionError = EngineFailure | HelperRefused | UsernsRemapped
+
 /** Gives the ID of this helper's image, or the reason why the request is not served. */
 export const admit = Effect.fn("Helper.admit")(function* (
   request: HelperRequest
-): Effect.fn.Return<string, RemoteError, DockerEngine> {
+): Effect.fn.Return<string, AdmissionError, DockerEngine> {
   if (request.protocol !== protocolVersion) {
     return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
   }

@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { engineFiles } from "../../src/copy/ContainerFiles.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { ExecEvent } from "../../src/executor/ExecEvent.ts"
 import { Executor } from "../../src/executor/Executor.ts"
@@ -19,8 +20,9 @@ import { version } from "../../src/Version.ts"
 import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
 import { stderrLogger } from "../LineLogger.ts"
 import { writeText } from "../Output.ts"
-import { admit, refuse } from "./Admission.ts"
-import { type HelperInput, noInput, serveTunnel } from "./TunnelServer.ts"
+import { type AdmissionError, admit, refuse } from "./Admission.ts"
+import { serveCopy } from "./CopyServer.ts"
+import { awaitCaller, type HelperInput, noInput, serveTunnel } from "./TunnelServer.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 const encodeError = Schema.encodeSync(RemoteError)
@@ -42,7 +44,9 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
     )
   if (request._tag === "Success" && request.success.tunnel !== undefined) {
     // Swarm is not to start another one for a caller that went away.
-    yield* serveTunnel(request.success.tunnel, frames).pipe(Effect.catch((error) => Effect.logWarning(error.message)))
+    yield* serveCaller(request.success, request.success.tunnel, Fiber.join(admitted), frames).pipe(
+      Effect.catch((error) => Effect.logWarning(error.message))
+    )
     // Whoever was admitted to nothing may still be ending what its predecessor left.
     yield* Fiber.await(admitted)
     return 0
@@ -80,6 +84,19 @@ const readRequest = Effect.try(() => readFileSync(requestPath, "utf8")).pipe(
   Effect.result
 )
 
+/** Serves the one caller of a tunnel. */
+const serveCaller = Effect.fnUntraced(function* (
+  { work }: HelperRequest,
+  key: { readonly key: string },
+  admitted: Effect.Effect<string, AdmissionError>,
+  frames: (input: HelperInput) => Stream.Stream<Frame, RemoteError, DockerEngine>
+) {
+  const tunnel = yield* awaitCaller(key)
+  if (work._tag !== "Copy") return yield* serveTunnel(tunnel, frames)
+  const engine = yield* DockerEngine
+  return yield* serveCopy(tunnel, Effect.as(admitted, engineFiles(engine, work.container)))
+})
+
 const serve =
   (image: string, input: HelperInput) =>
   ({ owner, work }: HelperRequest): Stream.Stream<Frame, RemoteError, DockerEngine> => {
@@ -109,6 +126,8 @@ const serve =
           Stream.map((ending): Frame => ({ _tag: "Ended", ending })),
           Stream.provide(killer)
         )
+      case "Copy":
+        return Stream.fail(refuse("a copy needs a tunnel"))
     }
   }
 

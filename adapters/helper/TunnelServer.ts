@@ -34,14 +34,12 @@ export const noInput: HelperInput = { stdin: Stream.empty, sizes: Stream.empty, 
 
 const encodeError = Schema.encodeSync(RemoteError)
 
-/**
- * Serves one caller. Done when it has been told the end; a `TunnelLost` says that no caller came, or that it went away
- * before: what was running is ended then.
- */
-export const serveTunnel = Effect.fn("Helper.tunnel")(function* <R>(
-  { key }: { readonly key: string },
-  serve: (input: HelperInput) => Stream.Stream<Frame, RemoteError, R>
-): Effect.fn.Return<void, TunnelLost, R | Scope.Scope> {
+/** Waits for the one caller, and greets it. A `TunnelLost` says that none came. */
+export const awaitCaller = Effect.fn("Helper.awaitCaller")(function* ({
+  key
+}: {
+  readonly key: string
+}): Effect.fn.Return<Tunnel, TunnelLost, Scope.Scope> {
   const note = (text: string) => {
     Effect.runFork(Effect.ignore(writeText(2, `helper: refused ${text}\n`)))
   }
@@ -51,10 +49,20 @@ export const serveTunnel = Effect.fn("Helper.tunnel")(function* <R>(
     orElse: () => Effect.fail(new TunnelLost({ detail: `no caller came within ${callerPatience / 1000} s` }))
   })
   const tunnel = yield* makeTunnel(socket)
+  yield* tunnel.send(encodeDocument({ _tag: "Hello", protocol: protocolVersion, version }))
+  return tunnel
+})
+
+/**
+ * Serves the caller's command. Done when it has been told the end; a `TunnelLost` says that it went away before: what was
+ * running is ended then.
+ */
+export const serveTunnel = Effect.fn("Helper.tunnel")(function* <R>(
+  tunnel: Tunnel,
+  serve: (input: HelperInput) => Stream.Stream<Frame, RemoteError, R>
+): Effect.fn.Return<void, TunnelLost, R | Scope.Scope> {
   const say = (frame: Frame & { readonly _tag: Exclude<Frame["_tag"], "Stdout" | "Stderr"> }) =>
     tunnel.send(encodeDocument(frame))
-  yield* say({ _tag: "Hello", protocol: protocolVersion, version })
-
   const { gone, input } = yield* listen(tunnel)
   const tell = (frame: Frame) => {
     if (frame._tag === "Stdout") return tunnel.write("stdout", frame.data)

@@ -1,4 +1,4 @@
-/** The command `swarm-exec`: the Skopos plugin, the two subcommands beside it, and the ends of a helper. */
+/** The command `swarm-exec`: the Skopos plugin, the subcommands beside it, and the ends of a helper. */
 import * as Effect from "effect/Effect"
 import { guardCommand } from "../../src/executor/GuardProtocol.ts"
 import { relayCommandName } from "../../src/route/RelayProtocol.ts"
@@ -7,8 +7,9 @@ import { relayCommandName } from "../../src/route/RelayProtocol.ts"
 export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.suspend(() => {
     const [first, ...rest] = argv
-    // The original's rule for --help, which knows nothing of gc.
-    if (first === undefined || (first !== "gc" && argv.slice(0, 2).includes("--help"))) return plugin(["--help"])
+    // The original's rule for --help, which knows nothing of gc and cp.
+    if (first === undefined || (first !== "gc" && first !== "cp" && argv.slice(0, 2).includes("--help")))
+      return plugin(["--help"])
     switch (first) {
       case "helper":
         return Effect.promise(() => import("../helper/HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))
@@ -32,6 +33,8 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         )
       case "sweep-node":
         return Effect.promise(() => import("../helper/SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
+      case "cp":
+        return Effect.promise(() => import("../cp/CpCommand.ts")).pipe(Effect.flatMap((_) => _.cpCommand(rest)))
       case "gc":
         return Effect.promise(() => import("./GcCommand.ts")).pipe(Effect.flatMap((_) => _.gcCommand(rest)))
       default:

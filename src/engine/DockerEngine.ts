@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { type ArchiveRequests, archiveRequests } from "./ArchiveRequests.ts"
 import { type ContainerRequests, containerRequests } from "./ContainerRequests.ts"
 import { type Endpoint, type Endpoints, fromEnvironment } from "./Endpoint.ts"
 import { type EngineFailure, type InvalidEndpoint, NotSwarmManager, type SwarmFailure } from "./EngineErrors.ts"
@@ -20,7 +21,12 @@ import { type ManagersClient, overManagers } from "./internal/Managers.ts"
 import { type SwarmRequests, swarmRequests } from "./SwarmRequests.ts"
 
 /** The methods of `DockerEngine`. */
-export interface DockerEngineShape extends SwarmRequests, ContainerRequests, ImageRequests, ExecRequests {
+export interface DockerEngineShape
+  extends SwarmRequests,
+    ContainerRequests,
+    ImageRequests,
+    ExecRequests,
+    ArchiveRequests {
   /** Whom we talk to, for messages: `unix:///var/run/docker.sock`, `ssh://user@host`. Never holds a password. */
   readonly host: string
   /**
@@ -111,7 +117,8 @@ const shapeOf = (client: ManagersClient, options: DockerEngineOptions): DockerEn
     ...swarmRequests(asking),
     ...containerRequests(asking, info),
     ...imageRequests(asking),
-    ...execRequests(asking)
+    ...execRequests(asking),
+    ...archiveRequests(asking)
   }
 }
 

@@ -512,3 +512,17 @@ export interface ContainerCreate {
   }
   readonly NetworkingConfig?: { readonly EndpointsConfig: Readonly<Record<string, object>> }
 }
+
+/**
+ * What is at a path in a container: the header `X-Docker-Container-Path-Stat` of `/containers/{id}/archive`. `mode` is Go's
+ * `os.FileMode`, whose upper bits are the kind.
+ */
+export const PathStat = Schema.Struct({
+  name: Schema.String,
+  size: Schema.Finite,
+  mode: Schema.Int,
+  mtime: Text,
+  /** Of a symbolic link: where it leads in the end, as a path in the container. */
+  linkTarget: Text
+})
+export type PathStat = typeof PathStat.Type

@@ -27,7 +27,9 @@ export const HelperWork = Schema.TaggedUnion({
     maxOutput: Schema.Finite
   },
   /** End the command of another helper, and report what became of it. */
-  End: { run: EndRun }
+  End: { run: EndRun },
+  /** Read and write files of a container, as the caller asks for one after the other over a tunnel. */
+  Copy: { container: Schema.NonEmptyString }
 })
 
 /** What a helper can be asked to do. */
@@ -49,5 +51,14 @@ export const HelperRequest = Schema.Struct({
 /** The request of one helper. */
 export type HelperRequest = typeof HelperRequest.Type
 
-/** The grace period of the command that a helper has to do with, in milliseconds. */
-export const graceOf = (work: HelperWork): number => (work._tag === "Exec" ? work.spec.grace : work.run.grace)
+/** The grace period of the command that a helper has to do with, in milliseconds; a copy has no command. */
+export const graceOf = (work: HelperWork): number => {
+  switch (work._tag) {
+    case "Exec":
+      return work.spec.grace
+    case "End":
+      return work.run.grace
+    case "Copy":
+      return 0
+  }
+}

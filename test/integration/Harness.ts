@@ -45,12 +45,16 @@ export const program = (file: string, args: ReadonlyArray<string>, options: Proc
 export const programOn = (node: ClusterNode, file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
   run([...entrance(node.pid), process.execPath, join(dist, file), ...args], options, true)
 
-/** Runs a script with bash; in it `task-exec` is the built command. */
+/** Runs a script with bash; in it `task-exec` and `swarm-exec` are the built commands. */
 export const shell = (script: string, options: ProcessOptions = {}) =>
-  run(["bash", "-c", `task-exec() { "$NODE" "$BUNDLE" "$@"; }; ${script}`], {
+  run(["bash", "-c", `${functions}; ${script}`], {
     ...options,
-    env: { ...options.env, NODE: process.execPath, BUNDLE: join(dist, "task-exec.cjs") }
+    env: { ...options.env, NODE: process.execPath, DIST: dist }
   })
+
+const functions = ["task-exec", "swarm-exec"]
+  .map((name) => `${name}() { "$NODE" "$DIST/${name}.cjs" "$@"; }`)
+  .join("; ")
 
 /** `entered`: what is started is the parent of the program that is meant. */
 const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOptions, entered = false) =>

@@ -2,7 +2,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { EngineError, type EngineFailure, type SwarmFailure } from "../EngineErrors.ts"
+import { EngineError, type EngineFailure, NotSwarmManager, type SwarmFailure } from "../EngineErrors.ts"
 import type { EngineClient, Request, RequestFailure } from "./EngineClient.ts"
 
 /** One engine, and how to ask it. */
@@ -28,6 +28,13 @@ export const list = <A, I>(client: EngineClient, schema: Schema.Codec<A, I>) => 
 
 /** Questions to the engine alone are not refused for want of a swarm; should one be, its text is all there is to say. */
 export const ofEngine = <A, R>(effect: Effect.Effect<A, SwarmFailure, R>): Effect.Effect<A, EngineFailure, R> =>
-  Effect.catchTag(effect, "NotSwarmManager", ({ host, operation, message }) =>
-    Effect.fail(new EngineError({ host, operation, status: 503, text: message }))
-  )
+  Effect.catchTag(effect, "NotSwarmManager", refused)
+
+/** The same for a request whose content has errors of its own. */
+export const ofEngineWith =
+  <E>() =>
+  <A, R>(effect: Effect.Effect<A, SwarmFailure | E, R>): Effect.Effect<A, EngineFailure | E, R> =>
+    Effect.catchIf(effect, (error) => error instanceof NotSwarmManager, refused)
+
+const refused = ({ host, message, operation }: NotSwarmManager) =>
+  Effect.fail(new EngineError({ host, operation, status: 503, text: message }))

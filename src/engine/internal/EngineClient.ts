@@ -1,10 +1,12 @@
-import { IncomingMessage } from "node:http"
+import { type IncomingHttpHeaders, IncomingMessage } from "node:http"
 import { Duplex, type Readable } from "node:stream"
 import Docker from "dockerode"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import { type Endpoint, format } from "../Endpoint.ts"
 import {
   type EngineError,
@@ -16,12 +18,13 @@ import {
 import { makeAgent } from "./connect.ts"
 import type { EngineAgent } from "./EngineAgent.ts"
 import { type Asked, explainFailure, explainStatus } from "./explain.ts"
+import { makeOutflow } from "./toReadable.ts"
 
 /** One request. */
 export interface Request {
   /** What we want, in words that go on from "could not …". */
   readonly operation: string
-  readonly method: "GET" | "POST" | "DELETE"
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE"
   readonly path: string
   /** Objects go as JSON; absent values not at all. */
   readonly query?: Readonly<Record<string, unknown>>
@@ -41,6 +44,13 @@ export interface EngineClient {
   readonly request: (request: Request) => Effect.Effect<Buffer, RequestFailure>
   /** The whole answer, JSON, decoded; `null` in objects counts as absent. */
   readonly json: <A, I>(schema: Schema.Codec<A, I>) => (request: Request) => Effect.Effect<A, RequestFailure>
+  /** The head of an answer. */
+  readonly head: (request: Request) => Effect.Effect<IncomingHttpHeaders, RequestFailure>
+  /**
+   * Sends a body that comes bit by bit, as fast as the engine takes it. Done when the engine has said that it has all of it; a
+   * body that fails takes the request with it, and an engine that does not want the rest stops the body.
+   */
+  readonly upload: <E>(request: Request, body: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, RequestFailure | E>
   /** An answer that comes bit by bit. */
   readonly stream: (request: Request) => Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope>
   /** The bare connection, after the engine has agreed to the upgrade. */
@@ -62,6 +72,8 @@ interface Modem {
       readonly method: string
       readonly headers: Record<string, string>
       readonly options: { readonly _query: object; readonly _body: object }
+      /** A body that is no JSON. */
+      readonly file?: Readable
       readonly isStream: true
       readonly hijack: boolean
       readonly statusCodes: Readonly<Record<number, true>>
@@ -96,7 +108,8 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   /** Send, and give back what comes with the head of the answer: whatever happens, the Scope closes it. */
   const dial = (
     request: Request,
-    hijack: boolean
+    hijack: boolean,
+    body?: Readable
   ): Effect.Effect<IncomingMessage | Duplex, RequestFailure, Scope.Scope> =>
     Effect.gen(function* () {
       const asked: Asked = { endpoint, operation: request.operation }
@@ -111,6 +124,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
             method: request.method,
             headers: { ...hostHeader, ...request.headers },
             options: { _query: Object.fromEntries(query), _body: request.body ?? {} },
+            ...(body === undefined ? {} : { file: body }),
             isStream: true,
             hijack,
             statusCodes: everyStatus,
@@ -135,8 +149,8 @@ export const makeEngineClient = Effect.fnUntraced(function* (
     )
 
   /** Opens an answer of success; an answer of failure becomes an error. */
-  const open = (request: Request): Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope> =>
-    Effect.flatMap(dial(request, false), (response) => {
+  const open = (request: Request, body?: Readable): Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope> =>
+    Effect.flatMap(dial(request, false, body), (response) => {
       if (!(response instanceof IncomingMessage))
         return Effect.fail(unexpected(request, "the connection was upgraded, which nobody asked for"))
       const status = response.statusCode ?? 0
@@ -208,6 +222,16 @@ export const makeEngineClient = Effect.fnUntraced(function* (
           )
         })
     },
+    head: (request) => Effect.scoped(Effect.map(open(request), ({ headers }) => headers)).pipe(bounded(request)),
+    upload: (request, body) =>
+      Effect.gen(function* () {
+        const outflow = yield* makeOutflow
+        const sending = yield* Effect.forkScoped(outflow.send(body))
+        const broken = Effect.andThen(Fiber.join(sending), Effect.never)
+        const response = yield* Effect.raceFirst(open(request, outflow.readable), broken)
+        yield* collect({ endpoint, operation: request.operation }, response)
+        if (sending.pollUnsafe() === undefined) return yield* unexpected(request, "it did not wait for all of the data")
+      }).pipe(bounded(request), Effect.scoped),
     stream: (request) => bounded(request)(open(request)),
     hijack: (request) =>
       Effect.flatMap(dial(request, true), (result) => {

@@ -12,7 +12,7 @@ const notSent: ReadonlySet<UnreachableReason> = new Set(["NoSocket", "Refused", 
 
 /** The next manager may be asked: the request did nothing yet, or does nothing but read. */
 const mayAskNext = (error: RequestFailure, { method }: Request): boolean =>
-  error._tag === "EngineUnreachable" && (method === "GET" || notSent.has(error.reason))
+  error._tag === "EngineUnreachable" && (method === "GET" || method === "HEAD" || notSent.has(error.reason))
 
 /** A new leader is found some 10 seconds after the old one went away. Until then nothing that needs one is done. */
 const leaderPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
@@ -65,6 +65,9 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
       const decoders = new Map(clients.map((client) => [client, client.json(schema)]))
       return (request) => ask(request, (client) => (decoders.get(client) ?? client.json(schema))(request))
     },
+    head: (request) => ask(request, (client) => client.head(request)),
+    // A body can be sent once.
+    upload: (request, body) => Effect.suspend(() => current.upload(request, body)),
     stream: (request) => ask(request, (client) => client.stream(request)),
     hijack: (request) => ask(request, (client) => client.hijack(request)),
     broken: (operation) => current.broken(operation),

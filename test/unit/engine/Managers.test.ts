@@ -22,6 +22,8 @@ const manager = (host: string, asked: Array<string>, failure: () => RequestFailu
     host,
     request: () => answer,
     json: () => unused,
+    head: unused,
+    upload: unused,
     stream: unused,
     hijack: unused,
     broken: () => () => unreachable(host, "Lost"),

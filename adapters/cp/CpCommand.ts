@@ -1,0 +1,120 @@
+/** `swarm-exec cp`: `docker cp` for the tasks of a swarm, on whichever node they are. */
+import { join } from "node:path"
+import { isatty } from "node:tty"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { copyFrom, copyTo, extractTo } from "../../src/copy/Copy.ts"
+import { planCopy } from "../../src/copy/CopyRules.ts"
+import { openTaskFiles } from "../../src/copy/TaskFiles.ts"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { fromReadable } from "../../src/engine/internal/fromReadable.ts"
+import { HelperImage } from "../../src/route/HelperImage.ts"
+import { exitCodes } from "../cli/ExitCode.ts"
+import { stderrLogger } from "../LineLogger.ts"
+import { writeAll, writeText } from "../Output.ts"
+import { type CpInvocation, help, parseCpInvocation } from "./CpArgs.ts"
+import { localFailed } from "./LocalFailed.ts"
+import { findDestination, findSource } from "./LocalPath.ts"
+import { pack, sizeOf } from "./Pack.ts"
+import { makeProgress, noProgress, type Progress } from "./Progress.ts"
+import { unpack } from "./Unpack.ts"
+
+type Copy = CpInvocation & { readonly _tag: "Copy" }
+
+const stdout = 1
+const stderr = 2
+const program = "swarm-exec cp"
+
+/** If nobody reads even that, there is nobody to tell. */
+const say = (text: string) => Effect.ignore(writeText(stderr, `${program}: ${text}\n`))
+
+/** Runs one command line and gives its exit code. */
+export const cpCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  parseCpInvocation(argv).pipe(
+    Effect.flatMap((invocation) =>
+      invocation._tag === "Help" ? Effect.as(writeText(stdout, help), 0) : run(invocation)
+    ),
+    Effect.catchTags({
+      UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
+      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
+      OutputFailed: (error) => Effect.as(say(error.message), exitCodes.failed)
+    })
+  )
+
+const run = (copy: Copy) =>
+  (copy.direction === "from" ? fromTask(copy) : toTask(copy)).pipe(
+    Effect.scoped,
+    Effect.as(0),
+    Effect.provide(HelperImage.layer),
+    Effect.provide(DockerEngine.layer),
+    Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
+    Effect.catchIf(
+      (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
+      (error) => {
+        const isUsage = ["ConfigError", "InvalidEndpoint", "InvalidTarget", "InvalidRequest"].includes(error._tag)
+        return Effect.as(say(error.message), isUsage ? exitCodes.usage : exitCodes.failed)
+      }
+    ),
+    Effect.provide(stderrLogger(program, copy.debug ? "Debug" : copy.quiet ? "None" : "Warn"))
+  )
+
+/** What is wrong here is found before a helper is made. */
+const fromTask = Effect.fn("cp.from")(function* (copy: Copy) {
+  const destination = copy.local === "-" ? undefined : yield* findDestination(copy.local)
+  const files = yield* open(copy)
+  const source = yield* copyFrom(files, copy.path, { followLink: copy.followLink })
+  const progress = yield* progressOf(
+    copy,
+    `Copying from ${files.task.name}`,
+    source.isDirectory ? undefined : source.stat.size
+  )
+  if (destination === undefined) {
+    return yield* Stream.runForEach(source.archive, (chunk) => writeAll(stdout, chunk))
+  }
+  const plan = yield* orFail(planCopy(source, destination))
+  yield* unpack(progress.watch(source.archive), {
+    top: source.archived,
+    root: plan.name === "." ? plan.directory : join(plan.directory, plan.name),
+    keepRoot: plan.name === ".",
+    owners: copy.archive && process.getuid?.() === 0
+  })
+  yield* progress.done(destination.path)
+})
+
+const toTask = Effect.fn("cp.to")(function* (copy: Copy) {
+  const options = { copyUIDGID: copy.archive }
+  if (copy.local === "-") {
+    const files = yield* open(copy)
+    const progress = yield* progressOf(copy, `Copying to ${files.task.name}`, undefined)
+    const content = yield* fromReadable(process.stdin, (error) => localFailed("stdin", error), { borrowed: true })
+    yield* extractTo(files, copy.path, progress.watch(content), options)
+    return yield* progress.done(`${files.task.name}:${copy.path}`)
+  }
+  const source = yield* findSource(copy.local, copy.followLink)
+  const files = yield* open(copy)
+  const progress = yield* progressOf(copy, `Copying to ${files.task.name}`, yield* sizeOf(source))
+  const archive = (name: string) => progress.watch(pack(source, name))
+  yield* copyTo(files, copy.path, { ...source, archive }, options)
+  yield* progress.done(`${files.task.name}:${copy.path}`)
+})
+
+const open = (copy: Copy) =>
+  Effect.tap(openTaskFiles(copy.files), ({ route, task }) =>
+    Effect.logDebug(`task ${task.name} (${task.id}) on node ${task.node.hostname}, route ${route}`)
+  )
+
+const orFail = <A, E>(result: Result.Result<A, E>): Effect.Effect<A, E> =>
+  Result.match(result, { onFailure: (error) => Effect.fail(error), onSuccess: (value) => Effect.succeed(value) })
+
+/** Only a person wants to see it, and not amid an archive. */
+const progressOf = (
+  copy: Copy,
+  title: string,
+  total: number | undefined
+): Effect.Effect<Progress, never, Scope.Scope> =>
+  copy.quiet || !isatty(stderr) || (copy.direction === "from" && copy.local === "-")
+    ? Effect.succeed(noProgress)
+    : makeProgress({ write: (text) => void process.stderr.write(text), now: Date.now }, title, total)

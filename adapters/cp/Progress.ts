@@ -1,0 +1,86 @@
+/** How far a copy is, on one line of the terminal that stderr is. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+
+/** Milliseconds between two looks. */
+const pause = 100
+const barWidth = 24
+
+/** Where it is told. */
+export interface Screen {
+  readonly write: (text: string) => void
+  readonly now: () => number
+}
+
+/** Tells of a copy. */
+export interface Progress {
+  /** The same bytes, counted. */
+  readonly watch: <E, R>(content: Stream.Stream<Uint8Array, E, R>) => Stream.Stream<Uint8Array, E, R>
+  /** To be called when all is done: `Successfully copied 50 MB to …`. */
+  readonly done: (destination: string) => Effect.Effect<void>
+}
+
+/** Tells nobody. */
+export const noProgress: Progress = { watch: (content) => content, done: () => Effect.void }
+
+/** `total`: bytes of content, if it is known. The line is gone when the scope is closed. */
+export const makeProgress = Effect.fnUntraced(function* (
+  screen: Screen,
+  title: string,
+  total: number | undefined
+): Effect.fn.Return<Progress, never, Scope.Scope> {
+  const start = screen.now()
+  let bytes = 0
+  let last = Number.NEGATIVE_INFINITY
+  const draw = () => {
+    const now = screen.now()
+    if (now - last < pause) return
+    last = now
+    screen.write(`\r${line(title, bytes, total, now - start)}\u001b[K`)
+  }
+  const clear = () => {
+    if (last === Number.NEGATIVE_INFINITY) return
+    last = Number.NEGATIVE_INFINITY
+    screen.write("\r\u001b[K")
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(clear))
+  return {
+    watch: (content) =>
+      Stream.tap(content, (chunk) =>
+        Effect.sync(() => {
+          bytes += chunk.length
+          draw()
+        })
+      ),
+    done: (destination) =>
+      Effect.sync(() => {
+        clear()
+        screen.write(`Successfully copied ${humanSize(total ?? bytes)} to ${destination}\n`)
+      })
+  }
+})
+
+/** One line, without its end. */
+export const line = (title: string, bytes: number, total: number | undefined, millis: number): string => {
+  const speed = millis < 500 ? "" : `  ${humanSize((bytes / millis) * 1000)}/s`
+  if (total === undefined || total === 0) return `${title}  ${humanSize(bytes)}${speed}`
+  // The archive is a little more than its content.
+  const part = Math.min(1, bytes / total)
+  const filled = Math.floor(part * barWidth)
+  const bar = `${"=".repeat(filled)}${filled < barWidth ? ">" : ""}`.padEnd(barWidth)
+  return `${title}  [${bar}] ${Math.floor(part * 100)}%  ${humanSize(Math.min(bytes, total))} / ${humanSize(total)}${speed}`
+}
+
+const units = ["B", "kB", "MB", "GB", "TB", "PB"]
+
+/** `50MB`, `1.54kB`, as docker writes it: three digits. */
+export const humanSize = (bytes: number): string => {
+  let size = bytes
+  let unit = 0
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000
+    unit++
+  }
+  return `${Number(size.toPrecision(3))}${units[unit]}`
+}

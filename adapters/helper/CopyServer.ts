@@ -1,0 +1,110 @@
+/** The helper's end of a copy: does what the caller asks for, with the archive API of its node's engine. */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ContainerFiles } from "../../src/copy/ContainerFiles.ts"
+import {
+  type CopyOrder,
+  type CopyRefusal,
+  type CopyReply,
+  decodeCopyOrder,
+  encodeCopyReply
+} from "../../src/copy/CopyProtocol.ts"
+import { type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
+
+/**
+ * Serves the caller, as soon as its request is found to be in order, until it goes away, which is a `TunnelLost`; what was
+ * under way is broken off then.
+ */
+export const serveCopy = Effect.fn("Helper.copy")(function* <R>(
+  tunnel: Tunnel,
+  admitted: Effect.Effect<ContainerFiles<CopyRefusal>, CopyRefusal, R>
+) {
+  const { gone, jobs } = yield* listen(tunnel)
+  const say = (reply: CopyReply) => tunnel.send(encodeCopyReply(reply))
+
+  const obey = Effect.fnUntraced(function* (
+    files: ContainerFiles<CopyRefusal>,
+    { inflow, order }: Job
+  ): Effect.fn.Return<void, CopyRefusal | TunnelLost, Scope.Scope> {
+    let bytes = 0
+    const count = (chunk: Uint8Array) => {
+      bytes += chunk.length
+    }
+    switch (order._tag) {
+      case "StatPath":
+        return yield* say({ _tag: "Stat", stat: yield* files.statPath(order.path) })
+      case "GetArchive": {
+        const { content, stat } = yield* files.getArchive(order.path)
+        yield* say({ _tag: "Stat", stat })
+        yield* Stream.runForEach(content, (chunk) => {
+          count(chunk)
+          return tunnel.write("stdout", chunk)
+        })
+        return yield* say({ _tag: "Copied", bytes })
+      }
+      case "PutArchive": {
+        const content = Stream.tap(Stream.fromQueue(inflow.queue), (chunk) => {
+          count(chunk)
+          inflow.open -= chunk.length
+          return tunnel.taken("stdin", chunk.length)
+        })
+        yield* files.putArchive(order.path, content, { copyUIDGID: order.copyUIDGID })
+        return yield* say({ _tag: "Copied", bytes })
+      }
+    }
+  }, Effect.scoped)
+
+  const work = Effect.flatMap(admitted, (files) =>
+    Stream.runForEach(jobs, (job) => Effect.catchIf(obey(files, job), isRefusal, fail))
+  )
+  const fail = (error: CopyRefusal) => say({ _tag: "Failed", error })
+  yield* Effect.catchIf(work, isRefusal, fail).pipe(Effect.andThen(gone), Effect.raceFirst(gone))
+})
+
+const isRefusal = (error: CopyRefusal | TunnelLost): error is CopyRefusal => error._tag !== "TunnelLost"
+
+/** An order, and the bytes that come after it. */
+interface Job {
+  readonly order: CopyOrder
+  readonly inflow: Inflow
+}
+
+interface Inflow {
+  readonly queue: Queue.Queue<Uint8Array, Cause.Done>
+  /** Bytes that came and were not used. */
+  open: number
+}
+
+const makeInflow = Effect.map(Queue.unbounded<Uint8Array, Cause.Done>(), (queue): Inflow => ({ queue, open: 0 }))
+
+/** Sorts what comes in. `gone` fails when the caller is not there any more: the bytes then have no end. */
+const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
+  const jobs = yield* Queue.unbounded<Job>()
+  let current = yield* makeInflow
+  const take = Effect.fnUntraced(function* (order: CopyOrder) {
+    // What an engine refused half-way is not used by anybody: there is room for as many other bytes.
+    yield* tunnel.taken("stdin", current.open)
+    current = yield* makeInflow
+    yield* Queue.offer(jobs, { order, inflow: current })
+  })
+  const gone = yield* Stream.runForEach(tunnel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
+    switch (incoming._tag) {
+      case "Data":
+        current.open += incoming.data.length
+        return Queue.offer(current.queue, incoming.data)
+      case "End":
+        return Queue.end(current.queue)
+      case "Document":
+        return Result.match(decodeCopyOrder(incoming.text), {
+          onSuccess: take,
+          onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller said something that is not understood" }))
+        })
+    }
+  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)
+  return { gone: Fiber.join(gone), jobs: Stream.fromQueue(jobs) }
+})

@@ -1,0 +1,43 @@
+/** The files of one container, wherever it is. */
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import { EngineError, type EngineFailure, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
+import type { PathStat } from "../engine/EngineSchemas.ts"
+import { HelperRefused, UsernsRemapped } from "../route/HelperErrors.ts"
+import { CopyLost } from "./CopyErrors.ts"
+
+/** How access to them can fail: the engine's own errors, and those of the way to it. */
+export type FilesFailure = EngineUnreachable | EngineError | UnexpectedReply | HelperRefused | UsernsRemapped | CopyLost
+
+/** Whether an error is one of these. */
+export const isFilesFailure = (error: unknown): error is FilesFailure =>
+  error instanceof EngineError ||
+  error instanceof EngineUnreachable ||
+  error instanceof UnexpectedReply ||
+  error instanceof HelperRefused ||
+  error instanceof UsernsRemapped ||
+  error instanceof CopyLost
+
+/** The files of one container, as `ArchiveRequests` says. One thing is asked for after the other. */
+export interface ContainerFiles<F = FilesFailure> {
+  readonly statPath: (path: string) => Effect.Effect<PathStat, F>
+  /** The content ends only when all of it is there, and must be read to its end before the next thing is asked for. */
+  readonly getArchive: (
+    path: string
+  ) => Effect.Effect<{ readonly stat: PathStat; readonly content: Stream.Stream<Uint8Array, F> }, F, Scope.Scope>
+  /** Done when the engine has unpacked all of the content. */
+  readonly putArchive: <E>(
+    path: string,
+    content: Stream.Stream<Uint8Array, E>,
+    options: { readonly copyUIDGID: boolean }
+  ) => Effect.Effect<void, F | E>
+}
+
+/** Of a container of this engine. */
+export const engineFiles = (engine: DockerEngineShape, container: string): ContainerFiles<EngineFailure> => ({
+  statPath: (path) => engine.statPath(container, path),
+  getArchive: (path) => engine.getArchive(container, path),
+  putArchive: (path, content, options) => engine.putArchive(container, path, content, options)
+})

@@ -1,0 +1,102 @@
+/** `docker cp` for the tasks of a swarm: what comes out of a container, and what goes into it, as tar archives. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { PathStat } from "../engine/EngineSchemas.ts"
+import { type CannotCopyDirectory, type NoSuchDirectory, UnfitDestination } from "./CopyErrors.ts"
+import { type CopyDestination, type CopySource, fromRoot, planCopy, splitPath } from "./CopyRules.ts"
+import type { TaskFiles, TaskFilesError } from "./TaskFiles.ts"
+
+/** What is copied out of a container. */
+export interface CopiedOut extends CopySource {
+  /** What the archive calls it: all that is in the archive is below that. */
+  readonly archived: string
+  readonly stat: PathStat
+  /** The archive. It ends only when all of it came. To be run once. */
+  readonly archive: Stream.Stream<Uint8Array, TaskFilesError>
+}
+
+/** Copies a file, or a directory with all that is in it, out of a container. `followLink`: what a symbolic link leads to. */
+export const copyFrom = Effect.fn("TaskExec.copyFrom")(function* (
+  files: TaskFiles,
+  path: string,
+  { followLink = false }: { readonly followLink?: boolean } = {}
+): Effect.fn.Return<CopiedOut, TaskFilesError, Scope.Scope> {
+  const asked = fromRoot(path)
+  const link = followLink ? linkTarget(yield* files.stat(asked)) : undefined
+  const { archive, stat } = yield* files.get(link ?? asked)
+  return {
+    archive,
+    stat,
+    archived: splitPath(link ?? asked).name,
+    name: splitPath(asked).name,
+    isDirectory: isDirectory(stat)
+  }
+})
+
+/** What is copied into a container. */
+export interface CopiedIn<E> extends CopySource {
+  /** A tar archive with the source under that name, `.` for the content of a directory. */
+  readonly archive: (name: string) => Stream.Stream<Uint8Array, E>
+}
+
+/** Copies into a container. Done when the engine has said that it unpacked all of it; says where it is now. */
+export const copyTo = Effect.fn("TaskExec.copyTo")(function* <E>(
+  files: TaskFiles,
+  path: string,
+  source: CopiedIn<E>,
+  options: { readonly copyUIDGID?: boolean } = {}
+): Effect.fn.Return<void, E | TaskFilesError | CannotCopyDirectory | NoSuchDirectory | UnfitDestination> {
+  const destination = yield* findDestination(files, path)
+  const { directory, name } = yield* Result.match(planCopy(source, destination), {
+    onFailure: (error) => Effect.fail(error),
+    onSuccess: (plan) => Effect.succeed(plan)
+  })
+  return yield* files.put(directory, source.archive(name), options)
+})
+
+/** Unpacks a tar archive in a directory of a container. */
+export const extractTo = Effect.fn("TaskExec.extractTo")(function* <E>(
+  files: TaskFiles,
+  path: string,
+  archive: Stream.Stream<Uint8Array, E>,
+  options: { readonly copyUIDGID?: boolean } = {}
+): Effect.fn.Return<void, E | TaskFilesError | UnfitDestination> {
+  const destination = yield* findDestination(files, path)
+  if (destination.is !== "directory") return yield* new UnfitDestination({ path, must: "a directory" })
+  return yield* files.put(destination.path, archive, options)
+})
+
+/**
+ * What is at a destination; a link is followed. Whatever the engine says against looking at it: there may be a directory to
+ * put it in all the same, and if not, that is said then.
+ */
+const findDestination = Effect.fnUntraced(function* (
+  files: TaskFiles,
+  text: string
+): Effect.fn.Return<CopyDestination, TaskFilesError | UnfitDestination> {
+  const look = (path: string) =>
+    files.stat(path).pipe(Effect.catchTag(["PathNotFound", "CopyFailed"], () => Effect.succeed(undefined)))
+  const asked = fromRoot(text)
+  const first = yield* look(asked)
+  const link = first === undefined ? undefined : linkTarget(first)
+  const path = link ?? asked
+  const found = link === undefined ? first : yield* look(link)
+  if (found === undefined) return { path, is: undefined }
+  if (isDirectory(found)) return { path, is: "directory" }
+  if (isSpecial(found)) return yield* new UnfitDestination({ path: text, must: "a directory or a regular file" })
+  return { path, is: "file" }
+})
+
+/** Go's `os.FileMode`: the kinds of files among its bits. */
+const kinds = { directory: 2 ** 31, link: 2 ** 27, device: 2 ** 26, irregular: 2 ** 19 } as const
+
+const has = ({ mode }: PathStat, kind: keyof typeof kinds): boolean => Math.floor(mode / kinds[kind]) % 2 === 1
+
+const isDirectory = (stat: PathStat): boolean => has(stat, "directory")
+const isSpecial = (stat: PathStat): boolean => has(stat, "device") || has(stat, "irregular")
+
+/** Where a symbolic link leads, if it is one. */
+const linkTarget = (stat: PathStat): string | undefined =>
+  has(stat, "link") && stat.linkTarget !== "" ? stat.linkTarget : undefined

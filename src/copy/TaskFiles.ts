@@ -1,0 +1,150 @@
+/** The files of a task's container: found, reached, and removed again from the swarm whatever was needed for it. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { InvalidRequest } from "../ExecRequest.ts"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { EngineFailure } from "../engine/EngineErrors.ts"
+import type { PathStat } from "../engine/EngineSchemas.ts"
+import { makeOwnership } from "../Labels.ts"
+import type { HelperRefused, RouteUnavailable, UsernsRemapped } from "../route/HelperErrors.ts"
+import { HelperImage } from "../route/HelperImage.ts"
+import type { TunnelError } from "../route/HelperTunnel.ts"
+import { chooseRoute, localNode, type Route } from "../route/Route.ts"
+import { sweepHere } from "../sweep/Sweep.ts"
+import { type LookupError, lookupTask, type ResolvedTask } from "../target/Lookup.ts"
+import { type InvalidTarget, parseTarget } from "../target/Target.ts"
+import { type ContainerFiles, engineFiles, type FilesFailure, isFilesFailure } from "./ContainerFiles.ts"
+import { CopyFailed, type CopyLost, PathNotFound } from "./CopyErrors.ts"
+import { openHelperFiles } from "./HelperFiles.ts"
+import { wholeArchive } from "./WholeArchive.ts"
+
+/** What may be asked for: `auto` is `local` where the engine at hand runs the task, and `helper` elsewhere. */
+export const CopyVia = Schema.Literals(["auto", "local", "helper"])
+
+/** What may be asked for. */
+export type CopyVia = typeof CopyVia.Type
+
+/** Whose files, and the way to them. */
+export interface TaskFilesRequest {
+  /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
+  readonly target: string
+  /** The way to the node; default `auto`. */
+  readonly via?: CopyVia
+  /** Image of the helper; default: that of the `HelperImage` layer. */
+  readonly image?: string
+  /** How long Swarm may take to give a helper to the node; default 30 seconds. */
+  readonly placementTimeout?: Duration.Input
+}
+
+/** How access to a task's files can fail, once there is a way to them. */
+export type TaskFilesError = PathNotFound | CopyFailed | CopyLost | HelperRefused | UsernsRemapped | EngineFailure
+
+/** How the way to a task's files can fail. */
+export type OpenTaskFilesError =
+  | InvalidRequest
+  | InvalidTarget
+  | LookupError
+  | RouteUnavailable
+  | TunnelError
+  | TaskFilesError
+
+/** The files of a task's container, as long as the scope is open. One thing is asked for after the other. */
+export interface TaskFiles {
+  readonly task: ResolvedTask
+  readonly route: Route
+  /** What is at a path: a symbolic link itself, unless the path ends in `/` or `/.`. */
+  readonly stat: (path: string) => Effect.Effect<PathStat, TaskFilesError>
+  /** A tar archive of what is at a path. Its bytes end only when all of them came: anything less is an error. */
+  readonly get: (
+    path: string
+  ) => Effect.Effect<
+    { readonly stat: PathStat; readonly archive: Stream.Stream<Uint8Array, TaskFilesError> },
+    TaskFilesError,
+    Scope.Scope
+  >
+  /** Unpacks a tar archive in a directory that is there. Done when the engine has said that it unpacked all of it. */
+  readonly put: <E>(
+    path: string,
+    archive: Stream.Stream<Uint8Array, E>,
+    options?: {
+      /** Give what is unpacked to the container's user; default `false`: to whom the archive says. */
+      readonly copyUIDGID?: boolean
+    }
+  ) => Effect.Effect<void, TaskFilesError | E>
+}
+
+/**
+ * Finds the task and a way to its files: the engine at hand where that runs it, a helper on the task's node otherwise. What
+ * was made for it is removed when the scope is closed. No tool of the container is used.
+ */
+export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
+  request: TaskFilesRequest
+): Effect.fn.Return<TaskFiles, OpenTaskFilesError, DockerEngine | HelperImage | Scope.Scope> {
+  const target = yield* Result.match(parseTarget(request.target), {
+    onFailure: (error) => Effect.fail(error),
+    onSuccess: (parsed) => Effect.succeed(parsed)
+  })
+  const placementTimeout = Duration.toMillis(Duration.fromInputUnsafe(request.placementTimeout ?? "30 seconds"))
+  if (!Number.isFinite(placementTimeout)) {
+    return yield* new InvalidRequest({ detail: "placementTimeout is no length of time" })
+  }
+  const images = yield* HelperImage
+  const [task, here] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
+  const route = yield* chooseRoute(task, request.via ?? "auto", here, true)
+  const image = request.image === undefined ? images.reference : images.pin(request.image)
+  const files = yield* route === "local" ? filesHere(task) : filesThere(task, yield* image, placementTimeout)
+  yield* sweepHere().pipe(
+    Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
+    Effect.forkScoped
+  )
+  return { task, route, ...described(task, route, files) }
+})
+
+/** Of several managers only the one that answered knows the container. */
+const filesHere = (task: ResolvedTask): Effect.Effect<ContainerFiles, never, DockerEngine> =>
+  DockerEngine.use(({ alone }) => Effect.map(alone, (engine) => engineFiles(engine, task.container)))
+
+const filesThere = (task: ResolvedTask, image: string, placementTimeout: number) =>
+  Effect.flatMap(makeOwnership(undefined), (owner) =>
+    openHelperFiles({ image, node: task.node, task: task.name, placementTimeout }, owner, task.container)
+  )
+
+/** The same, with errors that name the task and its node: the engine of another node is nobody that the caller knows. */
+const described = (
+  task: ResolvedTask,
+  route: Route,
+  files: ContainerFiles
+): Pick<TaskFiles, "stat" | "get" | "put"> => {
+  const where = (path: string) => ({ task: task.name, node: task.node.hostname, path })
+  const explain =
+    (path: string) =>
+    (error: FilesFailure): TaskFilesError => {
+      if (error._tag === "EngineUnreachable" || error._tag === "UnexpectedReply") {
+        return route === "local" ? error : new CopyFailed({ ...where(path), reason: error.message })
+      }
+      if (error._tag !== "EngineError") return error
+      const isMissing = error.status === 404 && !/no such container/i.test(error.text)
+      return isMissing ? new PathNotFound(where(path)) : new CopyFailed({ ...where(path), reason: error.text })
+    }
+  const cutShort = (path: string) => () =>
+    new CopyFailed({ ...where(path), reason: "the engine broke off before the end of the archive" })
+  return {
+    stat: (path) => Effect.mapError(files.statPath(path), explain(path)),
+    get: (path) =>
+      files.getArchive(path).pipe(
+        Effect.map(({ content, stat }) => ({
+          stat,
+          archive: content.pipe(Stream.mapError(explain(path)), wholeArchive(cutShort(path)))
+        })),
+        Effect.mapError(explain(path))
+      ),
+    put: (path, archive, { copyUIDGID = false } = {}) =>
+      Effect.catchIf(files.putArchive(path, archive, { copyUIDGID }), isFilesFailure, (error) =>
+        Effect.fail(explain(path)(error))
+      )
+  }
+}

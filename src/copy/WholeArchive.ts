@@ -1,0 +1,31 @@
+/** Whether an archive is all there. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+
+/** A tar archive ends with two blocks of zeros. Bytes. */
+const endBytes = 1024
+
+/**
+ * The same bytes, and an error where they end without the end of an archive: an engine that can't read on breaks off, and
+ * says that this was all.
+ */
+export const wholeArchive =
+  <E2>(incomplete: () => E2) =>
+  <E, R>(content: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | E2, R> =>
+    Stream.suspend(() => {
+      let bytes = 0
+      let zeros = 0
+      const look = (chunk: Uint8Array) => {
+        bytes += chunk.length
+        const tail = chunk.subarray(-endBytes)
+        const last = tail.findLastIndex((byte) => byte !== 0)
+        zeros = last < 0 ? zeros + chunk.length : tail.length - 1 - last
+      }
+      const check = Effect.suspend(() =>
+        zeros >= endBytes && bytes % 512 === 0 ? Effect.void : Effect.fail(incomplete())
+      )
+      return content.pipe(
+        Stream.tap((chunk) => Effect.sync(() => look(chunk))),
+        Stream.concat(Stream.fromEffectDrain(check))
+      )
+    })
