@@ -39,7 +39,7 @@ const answerPatience = 20_000
 /** How long another helper may take to be placed when a connection broke, in milliseconds: the node may be gone. */
 const secondHelperPatience = 8000
 
-/** A connection whose helper has said hello. */
+/** A connection, over which the command may have been started. */
 interface Live {
   readonly tunnel: Tunnel
   /** Those who wait for `Signalled`, by the IDs of their orders. */
@@ -69,10 +69,9 @@ export const execByTunnel = (place: HelperPlace, spec: ExecSpec, owner: Ownershi
         maxOutput: Number.MAX_SAFE_INTEGER
       })
       const here: Live = { tunnel, asked: new Map(), isOver: false }
+      live = here
       const queue = yield* Queue.unbounded<ExecEvent, TunnelRouteError | Cause.Done>()
-      yield* dispatch(place, here, queue, () => {
-        live = here
-      }).pipe(
+      yield* dispatch(place, here, queue).pipe(
         Effect.catchTag("TunnelLost", (error) => lost(place, spec, here, error.detail, bySecondHelper)),
         Effect.matchCauseEffect({
           onFailure: (cause) => Queue.failCause(queue, cause),
@@ -80,7 +79,7 @@ export const execByTunnel = (place: HelperPlace, spec: ExecSpec, owner: Ownershi
         }),
         Effect.forkScoped
       )
-      yield* Effect.addFinalizer(() => leave(here, live, spec, end))
+      yield* Effect.addFinalizer(() => leave(here, spec, end))
       if (spec.stdin) yield* Effect.forkScoped(feed(tunnel, input.stdin))
       if (spec.tty !== undefined) {
         const resize = (size: typeof spec.tty.size) => tunnel.send(encodeOrder({ _tag: "Resize", size }))
@@ -114,14 +113,9 @@ const feed = (tunnel: Tunnel, stdin: Stream.Stream<Uint8Array>) =>
   )
 
 /** Whoever leaves before the end leaves a command behind. */
-const leave = (
-  here: Live,
-  live: Live | undefined,
-  spec: ExecSpec,
-  end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
-) =>
+const leave = (here: Live, spec: ExecSpec, end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>) =>
   Effect.gen(function* () {
-    if (here.isOver || live === undefined) return
+    if (here.isOver) return
     const { container, grace, runId, signal } = spec
     const ending = yield* end({ runId, container, signal, grace })
     here.isOver = true
@@ -145,15 +139,13 @@ const lost = Effect.fnUntraced(function* (
 const dispatch = Effect.fnUntraced(function* (
   { node }: HelperPlace,
   here: Live,
-  queue: Queue.Queue<ExecEvent, TunnelRouteError | Cause.Done>,
-  greeted: () => void
+  queue: Queue.Queue<ExecEvent, TunnelRouteError | Cause.Done>
 ) {
   const refused = (detail: string) => new HelperRefused({ node: node.hostname, detail })
   const take = (frame: Frame): Effect.Effect<void, HelperRefused | RemoteError> => {
     here.isOver ||= isEnd(frame)
     switch (frame._tag) {
       case "Hello":
-        greeted()
         return frame.protocol === protocolVersion
           ? Effect.void
           : Effect.fail(
