@@ -94,11 +94,24 @@ const checkProof = ({ end, plan, record, stdout }: Observation): ReadonlyArray<s
   return [...prefix, ...whole, ...proven]
 }
 
-const checkClearEnd = ({ end, plan, stderr, took }: Observation): ReadonlyArray<string> => {
+/** The signal that the plan has for a caller, or none. */
+const sentSignal = (plan: Plan): NodeJS.Signals | undefined => {
+  if (happened(plan, "caller-kill")) return "SIGKILL"
+  if (happened(plan, "caller-int")) return "SIGINT"
+  return happened(plan, "caller-term") ? "SIGTERM" : undefined
+}
+
+/** Node itself ends by a signal that comes before the program has begun: then nothing was made or started. */
+const hadNotBegun = ({ leftByCaller, record, stderr, stdout }: Observation): boolean =>
+  record?.length === 0 && leftByCaller.length === 0 && stdout.length === 0 && stderr === ""
+
+const checkClearEnd = (seen: Observation): ReadonlyArray<string> => {
+  const { end, plan, stderr, took } = seen
   if (end === undefined) return [`the caller had not ended after ${took} ms`]
   const { code, signal } = end
   if (signal !== null) {
-    return signal === "SIGKILL" && happened(plan, "caller-kill") ? [] : [`the caller was ended by ${signal}`]
+    const expected = signal === sentSignal(plan) && (signal === "SIGKILL" || hadNotBegun(seen))
+    return expected ? [] : [`the caller was ended by ${signal}`]
   }
   const problems: Array<string> = []
   if (code === null || !allowedCodes(plan).includes(code)) problems.push(`exit code ${code}`)
