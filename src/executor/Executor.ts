@@ -227,8 +227,12 @@ const refusal =
     return error.status === 400 || error.status === 500 ? notStarted(spec, error.text) : error
   }
 
-const notStarted = (spec: ExecSpec, detail: string): CommandNotFound | CommandNotStarted => {
+const notStarted = (spec: ExecSpec, detail: string): CommandNotFound | CommandNotStarted | ContainerNotRunning => {
   const [command] = spec.command
+  // It ended between the exec's creation and its start (runc's words).
+  if (/exec in a stopped container|container (?:is )?not running/.test(detail)) {
+    return new ContainerNotRunning({ container: spec.container, detail })
+  }
   const notFound = /executable file not found|exec: "[^"]*": (?:stat [^:]*: )?no such file or directory/.test(detail)
   return notFound ? new CommandNotFound({ command, detail }) : new CommandNotStarted({ command, detail })
 }

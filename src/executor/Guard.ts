@@ -11,11 +11,16 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { EngineUnreachable } from "../engine/EngineErrors.ts"
 import type { GuardRequest, Watch } from "./GuardProtocol.ts"
 import { reachesProcessesOf } from "./HostView.ts"
 import { watchFromContainer } from "./internal/ContainerGuard.ts"
 import { watchFromProcess } from "./internal/ProcessGuard.ts"
 import type { KillerOptions } from "./ProcessKiller.ts"
+
+/** Said by an engine that is there: no guard runs. */
+const isRefusal = <E extends { readonly _tag: string }>(error: E | EngineUnreachable): error is E =>
+  error._tag !== "EngineUnreachable"
 
 /** Nobody watches. */
 const unwatched: Watch = { letGo: Effect.succeed(true) }
@@ -26,9 +31,10 @@ export class Guard extends Context.Service<
   {
     /**
      * Begins to watch; done when a kill of the caller can't leave the command behind any more. The guard goes away with
-     * the scope. If none can be made the command runs without, and a warning says so.
+     * the scope. If none can be made the command runs without, and a warning says so. Fails where it is not known whether
+     * there is one: it could take its caller for gone, and end the command.
      */
-    readonly watch: (request: GuardRequest) => Effect.Effect<Watch, never, Scope.Scope>
+    readonly watch: (request: GuardRequest) => Effect.Effect<Watch, EngineUnreachable, Scope.Scope>
   }
 >()("task-exec/Guard") {
   /** For a caller of the engine in the context. */
@@ -46,7 +52,7 @@ export class Guard extends Context.Service<
         return Guard.of({
           watch: (request) =>
             watch(request).pipe(
-              Effect.catch((error) =>
+              Effect.catchIf(isRefusal, (error) =>
                 Effect.as(
                   Effect.logWarning(
                     `the command has no guard and runs on should this process be killed: ${error.message}`
