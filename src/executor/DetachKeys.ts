@@ -44,11 +44,17 @@ export interface Filtered {
 }
 
 /**
- * Finds the keys in what is typed. Keys that may be the beginning are held back until it is clear, as docker does; the whole
- * sequence never reaches the command.
+ * Keys for the engine where a user wants none: without any it takes its default. Nobody presses all of these in a row, and
+ * the first one, which the engine holds back until the next key, hardly anybody at all.
+ */
+export const neverPressed = "ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^"
+
+/**
+ * Finds the keys in what is typed. What may be their beginning is passed on, as the engine looks for the same keys, and holds
+ * it back until it is clear; only the last key must never come to the engine, which would let go by itself and say nothing.
  */
 export class DetachFilter {
-  private matched = 0
+  private before: Uint8Array = new Uint8Array()
   private readonly keys: Uint8Array
   constructor(keys: Uint8Array) {
     this.keys = keys
@@ -57,24 +63,11 @@ export class DetachFilter {
   /** One chunk of input. */
   push(chunk: Uint8Array): Filtered {
     if (this.keys.length === 0) return { data: chunk, detached: false }
-    const bytes: Array<number> = []
-    for (const byte of chunk) {
-      if (byte === this.keys[this.matched]) {
-        this.matched++
-        if (this.matched === this.keys.length) return { data: Uint8Array.from(bytes), detached: true }
-        continue
-      }
-      bytes.push(...this.keys.subarray(0, this.matched))
-      this.matched = byte === this.keys[0] ? 1 : 0
-      if (this.matched === 0) bytes.push(byte)
-    }
-    return { data: Uint8Array.from(bytes), detached: false }
-  }
-
-  /** What is held back at the end of the input. */
-  end(): Uint8Array {
-    const held = this.keys.slice(0, this.matched)
-    this.matched = 0
-    return held
+    const { length } = this.before
+    const typed = Buffer.concat([this.before, chunk])
+    const at = typed.indexOf(this.keys)
+    if (at >= 0) return { data: chunk.subarray(0, Math.max(0, at - length)), detached: true }
+    this.before = typed.subarray(Math.max(0, typed.length - this.keys.length + 1))
+    return { data: chunk, detached: false }
   }
 }

@@ -21,7 +21,7 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
 import type { ExecConnection, Framing } from "../engine/ExecRequests.ts"
 import { Brake } from "../internal/Brake.ts"
-import { DetachFilter, parseDetachKeys } from "./DetachKeys.ts"
+import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import { type EndRun, type ExecSpec, runVariable, type TerminalSize } from "./ExecSpec.ts"
 import {
@@ -116,8 +116,8 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       Privileged: spec.privileged,
       ...(spec.user === undefined ? {} : { User: spec.user }),
       ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
-      // The engine looks for these keys too. It never sees all of them, as they are found here first.
-      ...(spec.tty === undefined || keys.length === 0 ? {} : { DetachKeys: spec.tty.detachKeys }),
+      // The engine looks for keys too. It never sees all of them, as they are found here first.
+      ...(spec.tty === undefined ? {} : { DetachKeys: keys.length === 0 ? neverPressed : spec.tty.detachKeys }),
       ...(spec.tty === undefined ? {} : { ConsoleSize: [spec.tty.size.rows, spec.tty.size.columns] as const })
     })
     .pipe(Effect.mapError(refusal(spec)))
@@ -301,8 +301,6 @@ const feed = Effect.fnUntraced(
       Stream.runDrain
     )
     if (detached) return true
-    const held = filter.end()
-    if (held.length > 0) yield* write(held)
     yield* endInput
     return false
   },
