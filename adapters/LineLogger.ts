@@ -14,7 +14,11 @@ export const lineLogger = (write: (line: string) => void, level: LogLevel.LogLev
   )
 
 /** The same as `program: message` on stderr. */
-export const stderrLogger = (program: string, level: LogLevel.LogLevel): Layer.Layer<never> =>
+export const stderrLogger = (
+  program: string,
+  level: LogLevel.LogLevel,
+  lineEnd: "\n" | "\r\n" = "\n"
+): Layer.Layer<never> =>
   lineLogger((line) => {
-    process.stderr.write(`${program}: ${line}\n`)
+    process.stderr.write(`${program}: ${line}${lineEnd}`)
   }, level)

@@ -1,9 +1,9 @@
 /** The command `task-exec`: a command line in, the command's own output and exit code out. */
 import { constants } from "node:os"
+import { isatty } from "node:tty"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
@@ -49,9 +49,37 @@ const perform = (
 
 const exec = Effect.fnUntraced(function* (
   program: string,
-  { debug, interactive, quiet, request, tty }: Invocation & { readonly _tag: "Exec" }
-): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
+  invocation: Invocation & { readonly _tag: "Exec" }
+): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed> {
+  const { debug, interactive, quiet, request, tty } = invocation
   const signals = yield* forwardSignals
+  // A raw terminal takes a line feed literally.
+  const lineEnd = tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n"
+  return yield* attached(invocation, signals).pipe(
+    Effect.tap((end) =>
+      end === "Detached" && request.detach !== true ? say(program, "detached; the command goes on") : Effect.void
+    ),
+    // A detached command that was started is a success.
+    Effect.map((end) => (end === "Detached" ? 0 : end)),
+    Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
+    Effect.catchIf(
+      (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
+      (error) =>
+        Effect.as(
+          say(program, error.message),
+          signals.exitCode() ??
+            (error._tag === "ConfigError" || error._tag === "InvalidEndpoint" ? exitCodes.usage : exitCodeOf(error))
+        )
+    ),
+    Effect.provide(stderrLogger(program, debug ? "Debug" : quiet ? "None" : "Warn", lineEnd))
+  )
+})
+
+/** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
+const attached = Effect.fnUntraced(function* (
+  { interactive, request, tty }: Invocation & { readonly _tag: "Exec" },
+  signals: Forwarding
+) {
   const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
   const show = (event: TaskExecEvent) => {
     switch (event._tag) {
@@ -62,11 +90,8 @@ const exec = Effect.fnUntraced(function* (
       case "Started":
         return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
       case "Resolved":
-        return Effect.logDebug(describe(event))
       case "Detached":
-        return request.detach === true
-          ? Effect.logDebug(describe(event))
-          : say(program, "detached; the command goes on")
+        return Effect.logDebug(describe(event))
       case "Exited":
         return Effect.void
     }
@@ -86,29 +111,24 @@ const exec = Effect.fnUntraced(function* (
           }
         })
   })
-  return yield* runToEnd(events, show).pipe(
-    // A detached command that was started is a success.
-    Effect.map((code) => code ?? 0),
-    Effect.provide(TaskExec.layer),
-    Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
-    Effect.catchIf(
-      (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) =>
-        Effect.as(
-          say(program, error.message),
-          signals.exitCode() ??
-            (error._tag === "ConfigError" || error._tag === "InvalidEndpoint" ? exitCodes.usage : exitCodeOf(error))
-        )
-    ),
-    Effect.provide(stderrLogger(program, debug ? "Debug" : quiet ? "None" : "Warn"))
-  )
+  const code = yield* Effect.provide(runToEnd(events, show), TaskExec.layer)
+  return code ?? ("Detached" as const)
 }, Effect.scoped)
+
+/** Signals on their way to the command. */
+interface Forwarding {
+  readonly stream: Stream.Stream<Signal>
+  /** To be called when the command runs. */
+  readonly start: () => void
+  /** The exit code for a signal that came, if none is known of the command. */
+  readonly exitCode: () => number | undefined
+}
 
 /**
  * The first SIGINT, SIGTERM or SIGHUP goes to the command, whose end and last output are waited for; the next one is a
  * KILL. Before the command runs there is nothing to send them to, and they interrupt.
  */
-const forwardSignals = Effect.gen(function* () {
+const forwardSignals: Effect.Effect<Forwarding> = Effect.gen(function* () {
   const handlers = yield* SignalHandlers
   const queue = yield* Queue.unbounded<Signal>()
   let first: EndSignal | undefined
@@ -121,9 +141,7 @@ const forwardSignals = Effect.gen(function* () {
   }
   return {
     stream: Stream.fromQueue(queue),
-    /** To be called when the command runs. */
     start,
-    /** The exit code for a signal that came, if none is known of the command. */
     exitCode: () => (first === undefined ? undefined : 128 + constants.signals[first])
   }
 })
