@@ -33,12 +33,7 @@ export const openTerminal = Effect.fnUntraced(function* (options: {
   if (options.input && !isatty(0)) {
     return yield* new UsageError({ detail: "-t with -i: stdin is not a terminal (leave -t out for a pipe or a file)" })
   }
-  const screen = yield* openScreen
   if (options.input) yield* rawMode
-  const measure = (): TerminalSize => {
-    const [columns, rows] = screen?.getWindowSize() ?? []
-    return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? { rows, columns } : nobodys
-  }
   const changes = yield* Queue.sliding<TerminalSize>(1)
   yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -56,15 +51,16 @@ export const openTerminal = Effect.fnUntraced(function* (options: {
   }
 })
 
-/** What can be asked for the size of the terminal, whichever of our files it is on. */
-const openScreen: Effect.Effect<WriteStream | undefined, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.sync(() => {
-    // A file of its own: to close it leaves stdout alone.
-    const fd = [0, 1, 2].some((own) => isatty(own)) ? openTty() : undefined
-    return fd === undefined ? undefined : new WriteStream(fd)
-  }),
-  (screen) => Effect.sync(() => screen?.destroy())
-)
+/** The size of the terminal, whichever of our files it is on. */
+const measure = (): TerminalSize => {
+  // A file of its own: to close it leaves stdout alone. A stream keeps the size that it found when it was made.
+  const fd = [0, 1, 2].some((own) => isatty(own)) ? openTty() : undefined
+  if (fd === undefined) return nobodys
+  const screen = new WriteStream(fd)
+  const { columns, rows } = screen
+  screen.destroy()
+  return rows > 0 && columns > 0 ? { rows, columns } : nobodys
+}
 
 /** The controlling terminal; a process that was given another one has none. */
 const openTty = (): number | undefined => {

@@ -13,7 +13,8 @@ import { childrenOf } from "../cluster/Processes.ts"
 import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
-const dist = join(import.meta.dirname, "..", "..", "dist")
+/** The folder of the built programs. */
+export const dist = join(import.meta.dirname, "..", "..", "dist")
 
 /** What a process did. */
 export interface ProcessResult {
