@@ -60,6 +60,9 @@ export interface ContainerRequests {
 
 const mebibyte = 1024 * 1024
 
+/** To start a container may mean to join an overlay network, which takes a busy engine of 2020 some 15 seconds. */
+const startTimeout = Duration.seconds(60)
+
 /** A time of the engine's, RFC 3339 with nanoseconds, as its questions about events want it: `SECONDS.NANOSECONDS`. */
 const unixTime = (time: string): string => {
   const nanos = (/\.(\d{1,9})/.exec(time)?.[1] ?? "").padEnd(9, "0")
@@ -123,7 +126,7 @@ export const containerRequests = (
     startContainer: (id) =>
       client
         .request({
-          ...engine,
+          timeout: startTimeout,
           operation: `start container ${id}`,
           method: "POST",
           path: `/containers/${segment(id)}/start`
