@@ -38,9 +38,6 @@ class Files extends Context.Service<Files, { readonly folder: string; readonly f
 }
 
 /** The ways to run a command in a container. */
-/** `status` prints the exit code of the second command of a pipe. */
-const status = "status() { echo $?; }"
-
 const programs = {
   docker: 'x() { docker exec "$@"; }',
   "task-exec": 'x() { "$NODE" "$BUNDLE" "$@"; }'
