@@ -38,6 +38,7 @@ const options = {
 export const usage = `Usage: swarm-exec [OPTIONS] ACTION [JSON]
        swarm-exec task-exec [OPTIONS] TARGET COMMAND [ARG...]
        swarm-exec exec CONTAINER COMMAND [ARG...]
+       swarm-exec cp [OPTIONS] SOURCE DESTINATION
        swarm-exec gc [OPTIONS]
 
 Skopos plugin (version ${version}): runs a command in the container of a Swarm task, on
@@ -64,7 +65,8 @@ Options, before or after ACTION:
 
 task-exec runs a command in any task (its options: swarm-exec task-exec -h),
 exec in any container of the engine at hand. Both pass on the command's output
-and exit code. gc removes what callers left that were killed (swarm-exec gc -h).
+and exit code. cp copies files between a task and here (swarm-exec cp -h). gc
+removes what callers left that were killed (swarm-exec gc -h).
 `
 
 /** What was asked for is to be told how. */
