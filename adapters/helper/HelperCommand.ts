@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -104,7 +105,9 @@ const serve =
     switch (work._tag) {
       case "Exec": {
         const { container, runId } = work.spec
+        const over = Deferred.makeUnsafe<void>()
         const answers = input.signals.pipe(
+          Stream.interruptWhen(Deferred.await(over)),
           // The next signal does not wait for what this one does.
           Stream.mapEffect(
             ({ grace, id, signal }) =>
@@ -118,7 +121,9 @@ const serve =
         return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(work.spec, input)))).pipe(
           Stream.provide(Executor.layer.pipe(Layer.provide(Guard.none), Layer.provide(killer))),
           limitOutput(work.maxOutput),
-          Stream.merge(answers, { haltStrategy: "left" })
+          Stream.ensuring(Deferred.succeed(over, undefined)),
+          // What a signal does goes on after the command's end: to what the command left behind.
+          Stream.merge(answers)
         )
       }
       case "End":

@@ -43,7 +43,7 @@ const secondHelperPatience = 8000
 interface Live {
   readonly tunnel: Tunnel
   /** Those who wait for `Signalled`, by the IDs of their orders. */
-  readonly asked: Map<number, Deferred.Deferred<Ending>>
+  readonly asked: Map<number, Deferred.Deferred<Ending, TunnelLost>>
   isOver: boolean
 }
 
@@ -72,6 +72,7 @@ export const execByTunnel = (place: HelperPlace, spec: ExecSpec, owner: Ownershi
       live = here
       const queue = yield* Queue.unbounded<ExecEvent, TunnelRouteError | Cause.Done>()
       yield* dispatch(place, here, queue).pipe(
+        Effect.ensuring(giveUp(here)),
         Effect.catchTag("TunnelLost", (error) => lost(place, spec, here, error.detail, bySecondHelper)),
         Effect.matchCauseEffect({
           onFailure: (cause) => Queue.failCause(queue, cause),
@@ -98,12 +99,20 @@ export const execByTunnel = (place: HelperPlace, spec: ExecSpec, owner: Ownershi
 }
 
 const order = Effect.fnUntraced(function* ({ asked, tunnel }: Live, { grace, signal }: EndRun) {
-  const answer = yield* Deferred.make<Ending>()
+  const answer = yield* Deferred.make<Ending, TunnelLost>()
   const id = asked.size
   asked.set(id, answer)
   yield* tunnel.send(encodeOrder({ _tag: "SendSignal", id, signal, grace }))
   return yield* Deferred.await(answer)
 })
+
+/** Nobody answers any more. */
+const giveUp = ({ asked }: Live) =>
+  Effect.forEach(
+    asked.values(),
+    (answer) => Deferred.fail(answer, new TunnelLost({ detail: "the helper went away without an answer" })),
+    { discard: true }
+  )
 
 /** Input that the helper can't take any more is not an error: the command has ended, or what is wrong shows elsewhere. */
 const feed = (tunnel: Tunnel, stdin: Stream.Stream<Uint8Array>) =>
