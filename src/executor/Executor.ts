@@ -150,8 +150,9 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       return yield* complaint(spec, connection)
     }
     if (spec.tty !== undefined) {
-      const sizes = Stream.concat(Stream.make(spec.tty.size), input.sizes)
-      yield* Effect.forkScoped(Stream.runForEach(sizes, (size) => resize(engine, execId, size)))
+      // Engines before API 1.42 know no size at the creation. It is there before the first key is.
+      yield* resize(engine, execId, spec.tty.size)
+      yield* Effect.forkScoped(Stream.runForEach(input.sizes, (size) => resize(engine, execId, size)))
     }
     yield* Queue.offer(queue, { _tag: "Started", execId })
     const letGo = yield* Deferred.make<void>()
