@@ -7,9 +7,10 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { openAttached } from "../engine/AttachedContainer.ts"
 import { Demux } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
-import { isConflict, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { imageHere } from "../executor/HostView.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
 import { protocolVersion } from "../wire/Frame.ts"
@@ -123,39 +124,17 @@ const openRelay = Effect.fnUntraced(function* (
   const open = Effect.gen(function* () {
     const here = yield* imageHere(engine, place.image)
     if (here === undefined) yield* engine.pullImage(place.image)
-    const { id } = yield* Effect.acquireRelease(
-      engine.createContainer({
-        config: {
-          Image: here ?? place.image,
-          Cmd: [relayCommandName],
-          Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
-          OpenStdin: true,
-          StdinOnce: true,
-          AttachStdin: true,
-          AttachStdout: true,
-          AttachStderr: true,
-          HostConfig: {
-            NetworkMode: network,
-            ReadonlyRootfs: true,
-            CapDrop: ["ALL"],
-            SecurityOpt: ["no-new-privileges"],
-            AutoRemove: true,
-            LogConfig: { Type: "none" }
-          }
-        }
-      }),
-      ({ id: container }) =>
-        engine.removeContainer(container, { force: true }).pipe(
-          // It has ended, and the engine removes it.
-          Effect.catchIf(
-            (error) => isNotFound(error) || isConflict(error),
-            () => Effect.void
-          ),
-          Effect.ignore({ log: "Warn" })
-        )
-    )
-    const connection = yield* engine.attachContainer(id)
-    yield* engine.startContainer(id)
+    const connection = yield* openAttached(engine, {
+      Image: here ?? place.image,
+      Cmd: [relayCommandName],
+      Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
+      HostConfig: {
+        NetworkMode: network,
+        ReadonlyRootfs: true,
+        CapDrop: ["ALL"],
+        SecurityOpt: ["no-new-privileges"]
+      }
+    })
     return yield* carryOver(connection)
   })
   return yield* Effect.mapError(open, (error) => relayFailed(engine, place, error))

@@ -3,9 +3,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { openAttached } from "../../engine/AttachedContainer.ts"
 import { Demux } from "../../engine/Demux.ts"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
-import { isConflict, isNotFound } from "../../engine/EngineErrors.ts"
 import { lastingFor, ownershipLabels } from "../../Labels.ts"
 import { GuardRequest, guardCommand, release, released, type Watch } from "../GuardProtocol.ts"
 import { hostPidContainer, imageHere } from "../HostView.ts"
@@ -42,29 +42,7 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   if (image === undefined) return yield* new NoGuardImage({ host: engine.host, image: named })
   const lasting = yield* lastingFor(owner, (request.after ?? unlimited) + request.run.grace + overhead)
   const base = hostPidContainer(image, [guardCommand, encodeRequest(request)], ownershipLabels(lasting, "guard"))
-  const { id } = yield* Effect.acquireRelease(
-    engine.createContainer({
-      config: {
-        ...base,
-        OpenStdin: true,
-        StdinOnce: true,
-        AttachStdin: true,
-        AttachStdout: true,
-        HostConfig: { ...base.HostConfig, AutoRemove: true, LogConfig: { Type: "none" } }
-      }
-    }),
-    ({ id: container }) =>
-      engine.removeContainer(container, { force: true }).pipe(
-        // It has ended, and the engine removes it.
-        Effect.catchIf(
-          (error) => isNotFound(error) || isConflict(error),
-          () => Effect.void
-        ),
-        Effect.ignore({ log: "Warn" })
-      )
-  )
-  const connection = yield* engine.attachContainer(id)
-  yield* engine.startContainer(id)
+  const connection = yield* openAttached(engine, base)
   // What it says, or that the connection is gone: one of the two comes in any case.
   const answer = yield* Deferred.make<boolean>()
   const demux = new Demux()
@@ -72,7 +50,9 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   yield* connection.output.pipe(
     Stream.runForEach((chunk) =>
       Effect.sync(() => {
-        for (const { data } of demux.push(chunk)) text = (text + Buffer.from(data).toString("latin1")).slice(0, 100)
+        for (const { channel, data } of demux.push(chunk)) {
+          if (channel === "stdout") text = (text + Buffer.from(data).toString("latin1")).slice(0, 100)
+        }
         if (text.includes(released)) Deferred.doneUnsafe(answer, Effect.succeed(true))
       })
     ),
