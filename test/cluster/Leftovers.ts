@@ -56,6 +56,12 @@ const inSwarm = Effect.fnUntraced(function* (manager: string) {
   ]
 })
 
+/** Something of ours on one machine: what identifies it does not change while it goes away. */
+interface Fleeting {
+  readonly id: string
+  readonly text: string
+}
+
 /** Containers and volumes of a node: engines remove a service's containers some time after the service. */
 const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
   const containers = yield* get(socket, "/containers/json", Containers, { query: { all: "true" } })
@@ -63,8 +69,15 @@ const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
   return [
     ...containers
       .filter((one) => isOurs(one.Labels))
-      .map(({ Names, State, Id }) => `container ${Names.join(" ")} (${Id.slice(0, 12)}, ${State}) on ${name}`),
-    ...(volumes ?? []).filter((one) => isOurs(one.Labels)).map((one) => `volume ${one.Name} on ${name}`)
+      .map(
+        ({ Names, State, Id }): Fleeting => ({
+          id: Id,
+          text: `container ${Names.join(" ")} (${Id.slice(0, 12)}, ${State}) on ${name}`
+        })
+      ),
+    ...(volumes ?? [])
+      .filter((one) => isOurs(one.Labels))
+      .map((one): Fleeting => ({ id: `${name}/${one.Name}`, text: `volume ${one.Name} on ${name}` }))
   ]
 })
 
@@ -87,7 +100,12 @@ const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclu
       ? Effect.succeed(true)
       : Effect.map(ancestorsOf(pid), (above) => value !== inherited && above.includes(process.pid))
   )
-  return ours.map(({ pid, name, value }) => `process ${pid} (${name}) with ${mark}=${value}`)
+  return ours.map(
+    ({ pid, name, value }): Fleeting => ({
+      id: `${pid}/${value}`,
+      text: `process ${pid} (${name}) with ${mark}=${value}`
+    })
+  )
 })
 
 /** Exceptions from the check. */
@@ -97,6 +115,26 @@ export interface LeftoverOptions {
   /** Milliseconds that containers and processes have to go away: 10,000 unless told. */
   readonly patience?: number
 }
+
+/** Services, secrets, configs and networks of ours, as the first manager that answers sees them. */
+const lastingOf = ({ nodes }: SwarmClusterShape) =>
+  Effect.firstSuccessOf(nodes.filter((node) => node.role === "manager").map((node) => inSwarm(node.socket)))
+
+/** Containers, volumes and processes of ours. */
+const fleetingOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, { exclude }: LeftoverOptions) {
+  const nodes = yield* Effect.forEach(cluster.nodes, onNode, { concurrency: "unbounded" })
+  return [...nodes.flat(), ...(yield* processes(cluster, exclude ?? new Set()))]
+})
+
+/** Waits until those are gone; gives what is still there when the patience ends. */
+const awaitGone = Effect.fnUntraced(function* (
+  find: Effect.Effect<ReadonlyArray<Fleeting>, EngineApiError>,
+  { patience = 10_000 }: LeftoverOptions
+) {
+  const gone = Effect.map(find, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
+  const items = yield* poll(gone, { every: 100, atMost: patience, orElse: find })
+  return items.map(({ text }) => text)
+})
 
 /**
  * Everything that bears the product's labels or marks; empty when all is well.
@@ -110,23 +148,34 @@ export const leftovers = Effect.fn("Leftovers.leftovers")(function* (
   cluster: SwarmClusterShape,
   options: LeftoverOptions = {}
 ): Effect.fn.Return<ReadonlyArray<string>, EngineApiError> {
-  const managers = cluster.nodes.filter((node) => node.role === "manager")
-  const lasting = yield* Effect.firstSuccessOf(managers.map((node) => inSwarm(node.socket)))
-  const fleeting = Effect.gen(function* () {
-    const nodes = yield* Effect.forEach(cluster.nodes, onNode, { concurrency: "unbounded" })
-    return [...nodes.flat(), ...(yield* processes(cluster, options.exclude ?? new Set()))]
-  })
-  const gone = Effect.map(fleeting, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
-  const waited = poll(gone, { every: 100, atMost: options.patience ?? 10_000, orElse: fleeting })
+  const lasting = yield* lastingOf(cluster)
   // What lasts may be what holds the rest: then there is nothing to wait for.
-  return [...lasting, ...(yield* lasting.length > 0 ? fleeting : waited)]
+  const patience = lasting.length > 0 ? { patience: 0 } : {}
+  return [...lasting, ...(yield* awaitGone(fleetingOf(cluster, options), { ...options, ...patience }))]
 })
+
+/**
+ * The same in two steps, so that the next test need not wait for the engines: at once what must be gone by now, and an
+ * effect for the containers and processes that are there at this moment. Of what comes later it knows nothing.
+ */
+export const leftoversOfNow = Effect.fn("Leftovers.leftoversOfNow")(function* (
+  cluster: SwarmClusterShape,
+  options: LeftoverOptions = {}
+) {
+  const lasting = yield* lastingOf(cluster)
+  if (lasting.length > 0) return yield* new LeftBehind({ items: lasting })
+  const ids = new Set((yield* fleetingOf(cluster, options)).map(({ id }) => id))
+  const theirs = Effect.map(fleetingOf(cluster, options), (items) => items.filter(({ id }) => ids.has(id)))
+  return Effect.flatMap(ids.size === 0 ? Effect.succeed([]) : awaitGone(theirs, options), failIfAny)
+})
+
+const failIfAny = (items: ReadonlyArray<string>) =>
+  items.length > 0 ? Effect.fail(new LeftBehind({ items })) : Effect.void
 
 /** Fails with the list of what was left. */
 export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(function* (
   cluster: SwarmClusterShape,
   options?: LeftoverOptions
 ) {
-  const items = yield* leftovers(cluster, options)
-  if (items.length > 0) return yield* new LeftBehind({ items })
+  yield* failIfAny(yield* leftovers(cluster, options))
 })

@@ -18,9 +18,9 @@ import { get, remove } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, type ProcessOptions, program, sha256, shell, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, type ProcessOptions, program, sha256, shell, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "copy-"))),

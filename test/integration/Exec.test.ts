@@ -3,9 +3,18 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, type ProcessOptions, program, programOn, sha256, shell, taskExec, Web } from "./Harness.ts"
+import {
+  checkLeftoversMeanwhile,
+  type ProcessOptions,
+  program,
+  programOn,
+  sha256,
+  shell,
+  taskExec,
+  Web
+} from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 /** The same cases on every way to a task. The caller of a local one is where people are: on the engine's own machine. */
 const routes = {

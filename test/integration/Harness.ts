@@ -3,11 +3,11 @@ import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { join } from "node:path"
-import { afterEach } from "@effect/vitest"
+import { afterAll, afterEach, assert } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { assertNothingLeft } from "../cluster/Leftovers.ts"
+import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
 import { entrance } from "../cluster/Machine.ts"
 import { childrenOf } from "../cluster/Processes.ts"
 import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
@@ -114,6 +114,7 @@ export class Web extends Context.Service<
       Effect.gen(function* () {
         const { image, manager, nodes } = yield* SwarmCluster
         yield* service(manager.socket, { name, image, replicas: nodes.length })
+        yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(underWay)))
         const tasks = yield* waitRunning(manager.socket, name, nodes.length)
         const local = tasks.find(({ nodeId }) => nodeId === manager.nodeId)
         const remote = tasks.find(({ nodeId }) => nodeId !== manager.nodeId)
@@ -136,13 +137,39 @@ export const taskExec = Effect.fn("taskExec")(function* (args: ReadonlyArray<str
   return yield* program("task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } })
 })
 
+const onShared = <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effect<A, E>): Promise<A> =>
+  Effect.runPromise(Effect.flatMap(SwarmCluster, check).pipe(Effect.provide(SwarmCluster.layerShared)))
+
 /** After each test of the file: no service, secret, container or process of ours is left. */
 export const checkLeftovers = (): void => {
-  afterEach(
-    () =>
-      Effect.runPromise(Effect.flatMap(SwarmCluster, assertNothingLeft).pipe(Effect.provide(SwarmCluster.layerShared))),
-    20_000
-  )
+  afterEach(() => onShared(assertNothingLeft), 20_000)
+}
+
+/** The checks that are under way in this file: each gives what stayed, with the name of the test that left it. */
+const underWay: Array<Promise<string | undefined>> = []
+
+/**
+ * The same for files whose tests don't look at what others left: an engine takes seconds to remove a helper's container,
+ * which the next test need not wait for. `Web` waits for all of them before it takes its service away, as a process that
+ * was left in a task would be gone with it.
+ */
+export const checkLeftoversMeanwhile = (): void => {
+  afterEach(async ({ task }) => {
+    const gone = await onShared(leftoversOfNow)
+    const wait = Effect.match(gone, {
+      onSuccess: () => undefined,
+      onFailure: (error) => `after "${task.name}": ${error.message}`
+    })
+    underWay.push(Effect.runPromise(wait))
+  }, 20_000)
+  afterAll(async () => {
+    const found = await Promise.all(underWay)
+    assert.deepStrictEqual(
+      found.filter((text) => text !== undefined),
+      []
+    )
+    await onShared(assertNothingLeft)
+  }, 30_000)
 }
 
 /** SHA-256 in hexadecimal. */

@@ -6,9 +6,9 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { DockerEngine, type ExecRequest, HelperImage, TaskExec, type TaskExecEvent } from "../../src/index.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 /** The library on the swarm's first manager, as a program of its own would put it together. */
 const Library = Layer.unwrap(

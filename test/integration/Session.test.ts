@@ -10,9 +10,9 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { DockerEngine, HelperImage, type Session, type SessionRequest, TaskExec, toDuplex } from "../../src/index.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 const Library = Layer.unwrap(
   Effect.map(SwarmCluster, ({ manager }) =>

@@ -13,7 +13,7 @@ import { post, request } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
 
 const swarmExec = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
 
@@ -133,7 +133,7 @@ const plainContainer = Effect.fnUntraced(function* ({ socket }: ClusterNode, nam
   return name
 })
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 layer(Web.layer("skopos"), { timeout: 60_000, excludeTestServices: true })("the Skopos plugin", (it) => {
   it.effect("takes a JSON object on stdin and prints it back when the command ended with 0", () =>
