@@ -25,9 +25,7 @@ import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import { type EndRun, type ExecSpec, runVariable, type TerminalSize } from "./ExecSpec.ts"
 import {
-  CommandNotFound,
   CommandNotStarted,
-  ContainerNotRunning,
   ContainerStopped,
   describeEnding,
   type Ending,
@@ -37,6 +35,7 @@ import {
 } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
+import { notStarted, refusal } from "./Refusal.ts"
 
 /** How long the engine may take to start a command. */
 const startPatience = "60 seconds"
@@ -215,28 +214,6 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
 
 const warnUnlessKilled = (ending: Ending) =>
   ending._tag === "Killed" ? Effect.void : Effect.logWarning(describeEnding(ending))
-
-/** The engine refused the exec: its words become an error of ours where they mean one. */
-const refusal =
-  (spec: ExecSpec) =>
-  (error: EngineFailure): ExecutorError => {
-    if (error._tag !== "EngineError") return error
-    const { container } = spec
-    // 404: no such container (or it went away meanwhile); 409: not running, paused or restarting.
-    if (error.status === 404 || error.status === 409) return new ContainerNotRunning({ container, detail: error.text })
-    // 400 and 500 carry the runtime's words: no such user, no such directory, not found (detached only), …
-    return error.status === 400 || error.status === 500 ? notStarted(spec, error.text) : error
-  }
-
-const notStarted = (spec: ExecSpec, detail: string): CommandNotFound | CommandNotStarted | ContainerNotRunning => {
-  const [command] = spec.command
-  // It ended between the exec's creation and its start (runc's words).
-  if (/exec in a stopped container|container (?:is )?not running/.test(detail)) {
-    return new ContainerNotRunning({ container: spec.container, detail })
-  }
-  const notFound = /executable file not found|exec: "[^"]*": (?:stat [^:]*: )?no such file or directory/.test(detail)
-  return notFound ? new CommandNotFound({ command, detail }) : new CommandNotStarted({ command, detail })
-}
 
 /**
  * A command that can't be started gets its complaint written to stdout by the engine, with HTTP 200. Only inspect
