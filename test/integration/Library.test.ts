@@ -4,21 +4,11 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { DockerEngine, type ExecRequest, HelperImage, TaskExec, type TaskExecEvent } from "../../src/index.ts"
-import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { type ExecRequest, TaskExec, type TaskExecEvent } from "../../src/index.ts"
 import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
+import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
-
-/** The library on the swarm's first manager, as a program of its own would put it together. */
-const Library = Layer.unwrap(
-  Effect.map(SwarmCluster, ({ manager }) =>
-    TaskExec.layerNoDeps.pipe(
-      Layer.provide(HelperImage.layer),
-      Layer.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket }))
-    )
-  )
-)
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 

@@ -2,48 +2,16 @@ import { createHash, randomBytes } from "node:crypto"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { assert, layer } from "@effect/vitest"
-import type * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { DockerEngine, HelperImage, type Session, type SessionRequest, TaskExec, toDuplex } from "../../src/index.ts"
-import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { type SessionRequest, TaskExec, toDuplex } from "../../src/index.ts"
 import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
+import { converse, follow, Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
 
-const Library = Layer.unwrap(
-  Effect.map(SwarmCluster, ({ manager }) =>
-    TaskExec.layerNoDeps.pipe(
-      Layer.provide(HelperImage.layer),
-      Layer.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket }))
-    )
-  )
-)
-
 const bytes = (text: string) => new TextEncoder().encode(text)
-
-/** Takes the events in the background; gives what waits for a text in the output, and all of the output at the end. */
-const follow = Effect.fnUntraced(function* (session: Session) {
-  let text = ""
-  const waiting = new Map<string, Deferred.Deferred<void>>()
-  const ended = yield* Deferred.make<string>()
-  yield* Stream.runForEach(session.events, (event) =>
-    Effect.sync(() => {
-      if (event._tag !== "Stdout") return
-      text += Buffer.from(event.data).toString()
-      for (const [wanted, latch] of waiting) if (text.includes(wanted)) Deferred.doneUnsafe(latch, Effect.void)
-    })
-  ).pipe(Effect.ignore, Effect.andThen(Effect.suspend(() => Deferred.succeed(ended, text))), Effect.forkScoped)
-  const until = Effect.fnUntraced(function* (wanted: string) {
-    const latch = yield* Deferred.make<void>()
-    waiting.set(wanted, latch)
-    if (!text.includes(wanted)) yield* Deferred.await(latch)
-  })
-  return { until, all: Deferred.await(ended) }
-})
 
 layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServices: true, timeout: "60 seconds" })(
   "a session",
@@ -57,16 +25,14 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServi
       it.effect(`${place}: talks back and forth, and its input has an end`, () =>
         Effect.gen(function* () {
           const session = yield* open("while read line; do echo got $line; done; echo end; exit 7")
-          const output = yield* follow(session)
-          const input = yield* Queue.unbounded<Uint8Array, Cause.Done>()
-          yield* Effect.forkScoped(Stream.run(Stream.fromQueue(input), session.stdin))
-          yield* Queue.offer(input, bytes("one\n"))
-          yield* output.until("got one\n")
-          yield* Queue.offer(input, bytes("two\n"))
-          yield* output.until("got two\n")
-          yield* Queue.end(input)
+          const talk = yield* converse(session)
+          yield* talk.say("one\n")
+          yield* talk.until("got one\n")
+          yield* talk.say("two\n")
+          yield* talk.until("got two\n")
+          yield* talk.end
           assert.strictEqual(yield* session.outcome, 7)
-          assert.strictEqual(yield* output.all, "got one\ngot two\nend\n")
+          assert.strictEqual(yield* talk.all, "got one\ngot two\nend\n")
         })
       )
 
