@@ -124,8 +124,13 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   const look = Effect.gen(function* () {
     yield* heal(stage)
     yield* timeline.note("the swarm is well")
+    // A manager that restarts tells for a while of what was long removed. What was left is there until it is swept.
+    const names = new Set((yield* swarmObjects(cluster)).map(({ name }) => name))
+    const reallyLeft = leftByCaller.filter(({ name }) => names.has(name))
+    if (reallyLeft.length < leftByCaller.length)
+      yield* timeline.note("what was left then is not there: it was gone before")
     yield* sweepRuns(stage, timeline)
-    return yield* leftovers(cluster, { patience: afterSweep })
+    return { reallyLeft, leftBySweep: yield* leftovers(cluster, { patience: afterSweep }) }
   })
   const looked = yield* Effect.result(asUnhealthy(look))
   // Whatever is alive now was seen: it must not be found in the next run.
@@ -141,8 +146,8 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     lingering,
     atCallersEnd,
     record: written,
-    leftByCaller,
-    leftBySweep: wellAgain ? looked.success : []
+    leftByCaller: wellAgain ? looked.success.reallyLeft : leftByCaller,
+    leftBySweep: wellAgain ? looked.success.leftBySweep : []
   }
   return {
     plan,
