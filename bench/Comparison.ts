@@ -14,6 +14,8 @@ export interface Row {
   readonly megabytesPerSecond?: number
   /** The most memory that the caller had at any time in any run, in 2^20 bytes. */
   readonly peakMemoryMiB?: number
+  /** The same of the helper. */
+  readonly helperMemoryMiB?: number
 }
 
 /** Commands that were measured against each other. */
@@ -23,7 +25,7 @@ export interface Comparison {
 }
 
 /** What a row is made of. */
-export interface Entry extends Pick<Row, "command" | "all" | "peakMemoryMiB"> {
+export interface Entry extends Pick<Row, "command" | "all" | "peakMemoryMiB" | "helperMemoryMiB"> {
   /** Bytes of output. */
   readonly bytes?: number
 }

@@ -5,13 +5,22 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { newerEngines } from "../test/cluster/NewerEngine.ts"
 
+/** What there is to measure. */
+export const suites = ["remote", "local", "interactive", "traffic", "gigabyte"] as const
+
+/** What there is to measure. */
+export type SuiteName = (typeof suites)[number]
+
+const isSuite = (text: string): text is SuiteName => suites.some((name) => name === text)
+
 /** What `--help` prints. */
-export const usage = `Usage: npm run bench -- [--runs N] [--engine ${Object.keys(newerEngines).join(" | ")}]
+export const usage = `Usage: npm run bench -- [--runs N] [--only SUITES] [--engine ${Object.keys(newerEngines).join(" | ")}]
 
 Measures task-exec side by side with other ways to do the same, on a swarm of three nodes on this machine, which it
 brings up and takes down. Prints a table, and writes bench/results.json. Needs what \`npm run build\` makes.
 
   --runs N          timed runs of each command, after the warm-up (default 10); half as many where much output is read
+  --only SUITES     of ${suites.join(", ")}; with commas between
   --engine VERSION  engine of the nodes, instead of this machine's own
   --help            this text`
 
@@ -27,6 +36,7 @@ export interface Options {
   readonly help: boolean
   /** Timed runs of each command. */
   readonly runs: number
+  readonly only: ReadonlyArray<SuiteName>
   /** Version of the nodes' engine, unless it is this machine's own. */
   readonly engine: string | undefined
 }
@@ -41,6 +51,7 @@ export const parseOptions = Effect.fnUntraced(function* (
         args: [...argv],
         options: {
           runs: { type: "string", default: "10" },
+          only: { type: "string" },
           engine: { type: "string" },
           help: { type: "boolean", short: "h", default: false }
         }
@@ -51,5 +62,7 @@ export const parseOptions = Effect.fnUntraced(function* (
   const runs = Number(values.runs)
   if (!Number.isInteger(runs) || runs < 1 || runs > 1000)
     return yield* new WrongUsage({ detail: `--runs takes a number from 1 to 1000, not ${JSON.stringify(values.runs)}` })
-  return { help, runs, engine }
+  const only = values.only?.split(",") ?? suites
+  if (!only.every(isSuite)) return yield* new WrongUsage({ detail: `--only takes some of ${suites.join(", ")}` })
+  return { help, runs, only, engine }
 })

@@ -16,15 +16,24 @@ const time = (seconds: number): string =>
       : `${seconds.toFixed(2)} s`
 
 const columns = ["median", "min", "max", "task-exec / it"]
-const outputColumns = ["MB/s", "peak MiB"]
+const outputColumns = ["MB/s", "peak MiB", "helper MiB"]
 
-const cells = ({ command, megabytesPerSecond, peakMemoryMiB, ratio, seconds }: Row): ReadonlyArray<string> => [
+const cells = ({
+  command,
+  helperMemoryMiB,
+  megabytesPerSecond,
+  peakMemoryMiB,
+  ratio,
+  seconds
+}: Row): ReadonlyArray<string> => [
   command,
   time(seconds.median),
   time(seconds.min),
   time(seconds.max),
   ratio.toFixed(2),
-  ...[megabytesPerSecond, peakMemoryMiB].flatMap((figure) => (figure === undefined ? [] : [figure.toFixed(0)]))
+  ...[megabytesPerSecond, peakMemoryMiB, helperMemoryMiB].flatMap((figure) =>
+    figure === undefined ? [] : [figure.toFixed(0)]
+  )
 ]
 
 /** The first column to the left, all others to the right. */

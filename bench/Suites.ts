@@ -1,12 +1,13 @@
 /** What is measured against what. */
 import { existsSync } from "node:fs"
-import { writeFile } from "node:fs/promises"
+import { open } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { rolldown } from "rolldown"
 import { entrance } from "../test/cluster/Machine.ts"
 import { compare, whole, withOutput } from "./Comparison.ts"
+import { watchHelper } from "./HelperMemory.ts"
 import { type Contender, type MeasureOptions, measure } from "./Measure.ts"
 import { roundTripSuite } from "./RoundTrips.ts"
 import type { Ssh } from "./Ssh.ts"
@@ -134,6 +135,26 @@ const withMemory = (notes: string, contender: Contender, bytes: number): Contend
   notes
 })
 
+/** Measures them with the memory that they take, task-exec first; each of them writes so many bytes. */
+const measureTraffic = Effect.fnUntraced(function* (
+  what: string,
+  { node }: Place,
+  contenders: ReadonlyArray<Contender>,
+  output: number,
+  options: MeasureOptions
+) {
+  const helper = yield* watchHelper(node)
+  const measured = yield* measure(
+    what,
+    contenders.map((one, i) => withMemory(join(options.dir, `memory-${i}.notes`), one, output)),
+    options
+  )
+  const peak = helper.peakMiB()
+  return measured
+    .map(withOutput)
+    .map((one, i) => (i > 0 || peak === undefined ? one : { ...one, helperMemoryMiB: peak }))
+}, Effect.scoped)
+
 /** Much output of a task. */
 export const outputSuite = Effect.fn("Suites.output")(function* (
   where: "the same engine" | "another node",
@@ -149,24 +170,24 @@ export const outputSuite = Effect.fn("Suites.output")(function* (
     { ...taskExec(...flags, target, ...write(bytes)), name: ["task-exec", ...flags, target, "dd"].join(" ") },
     dockerExec(`docker exec CONTAINER dd, on the engine of ${node.name}`, node.dockerHost, place, ...write(bytes))
   ]
-  const measured = yield* measure(
-    what,
-    contenders.map((one, i) => withMemory(join(options.dir, `memory-${i}.notes`), one, bytes)),
-    options
-  )
-  return compare(what, measured.map(withOutput))
+  return compare(what, yield* measureTraffic(what, place, contenders, bytes, options))
 })
 
 /** Much input of a task, from a file. */
 export const inputSuite = Effect.fn("Suites.input")(function* (
   where: "the same engine" | "another node",
-  { container, node, target }: Place,
+  place: Place,
   megabytes: number,
   options: MeasureOptions
 ) {
+  const { container, node, target } = place
   const bytes = megabytes * 1_000_000
   const file = join(options.dir, "input")
-  yield* Effect.promise(() => writeFile(file, Buffer.alloc(bytes, "input\n")))
+  // Zeros that take no room on the disk.
+  yield* Effect.promise(async () => {
+    await using handle = await open(file, "w")
+    await handle.truncate(bytes)
+  })
   const what = `${megabytes} MB of input to ${where}`
   const reader = ["sh", "-c", "wc -c"]
   const from = (name: string, argv: ReadonlyArray<string>): Contender => ({
@@ -180,14 +201,9 @@ export const inputSuite = Effect.fn("Suites.input")(function* (
       ...reader
     ])
   ]
-  const expected = `${bytes}\n`.length
-  const measured = yield* measure(
-    what,
-    contenders.map((one, i) => withMemory(join(options.dir, `memory-${i}.notes`), one, expected)),
-    options
-  )
+  const entries = yield* measureTraffic(what, place, contenders, `${bytes}\n`.length, options)
   return compare(
     what,
-    measured.map((one) => ({ ...withOutput(one), bytes }))
+    entries.map((one) => ({ ...one, bytes }))
   )
 })

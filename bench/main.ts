@@ -28,7 +28,7 @@ const temporaryFolder = Effect.acquireRelease(
 )
 
 /** Measures everything on the swarm. */
-const measureAll = Effect.fnUntraced(function* ({ runs }: Options, load: number) {
+const measureAll = Effect.fnUntraced(function* ({ only, runs }: Options, load: number) {
   const dir = yield* temporaryFolder
   const stage = yield* makeStage()
   const { image, local, manager, remote } = stage
@@ -43,19 +43,28 @@ const measureAll = Effect.fnUntraced(function* ({ runs }: Options, load: number)
     TASK_EXEC_IMAGE: image
   }
   const options = { runs, env, dir }
-  const fewer = { runs: Math.ceil(runs / 2), env, dir }
-  const comparisons = [
-    yield* remoteSuite(stage, ssh, options),
-    yield* localSuite(stage, options),
-    ...(yield* interactiveSuite(stage, ssh, fewer)),
-    yield* outputSuite("the same engine", local, 20, fewer),
-    yield* outputSuite("the same engine", local, 100, fewer),
-    yield* outputSuite("another node", remote, 20, fewer),
-    yield* outputSuite("another node", remote, 100, fewer),
-    yield* outputSuite("another node", remote, 100, fewer, ["--via", "helper:tunnel"]),
-    yield* inputSuite("the same engine", local, 100, fewer),
-    yield* inputSuite("another node", remote, 100, fewer)
-  ]
+  const fewer = { ...options, runs: Math.ceil(runs / 2) }
+  const once = { ...options, runs: 1 }
+  const tunnel = ["--via", "helper:tunnel"]
+  const measurements = {
+    remote: Effect.map(remoteSuite(stage, ssh, options), (one) => [one]),
+    local: Effect.map(localSuite(stage, options), (one) => [one]),
+    interactive: interactiveSuite(stage, ssh, fewer),
+    traffic: Effect.all([
+      outputSuite("the same engine", local, 20, fewer),
+      outputSuite("the same engine", local, 100, fewer),
+      outputSuite("another node", remote, 20, fewer),
+      outputSuite("another node", remote, 100, fewer),
+      outputSuite("another node", remote, 100, fewer, tunnel),
+      inputSuite("the same engine", local, 100, fewer),
+      inputSuite("another node", remote, 100, fewer)
+    ]),
+    gigabyte: Effect.all([
+      outputSuite("another node", remote, 1000, once, tunnel),
+      inputSuite("another node", remote, 1000, once)
+    ])
+  }
+  const comparisons = (yield* Effect.forEach(only, (name) => measurements[name])).flat()
   yield* writeResults(machine, runs, comparisons)
   yield* Console.log(`\n${table(machine, runs, comparisons)}\n\nEvery run is in ${resultsFile}.`)
 }, Effect.scoped)

@@ -1,0 +1,33 @@
+/** How much memory the helpers on a node take, seen from outside. */
+import { readFile } from "node:fs/promises"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { get } from "../test/cluster/EngineApi.ts"
+import type { ClusterNode } from "../test/cluster/SwarmCluster.ts"
+
+const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
+const Inspected = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
+const helpers = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
+
+/** The most memory that a process had so far, in KiB; 0 when it is gone. */
+const peakOf = (pid: number): Effect.Effect<number> =>
+  Effect.tryPromise(() => readFile(`/proc/${pid}/status`, "utf8")).pipe(
+    Effect.map((status) => Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0)),
+    Effect.orElseSucceed(() => 0)
+  )
+
+/** Looks at every helper on the node twice a second, as long as the scope. */
+export const watchHelper = Effect.fnUntraced(function* ({ socket }: ClusterNode) {
+  let most = 0
+  const look = Effect.gen(function* () {
+    for (const { Id } of yield* get(socket, "/containers/json", Containers, { query: helpers })) {
+      const { State } = yield* get(socket, `/containers/${Id}/json`, Inspected)
+      most = Math.max(most, yield* peakOf(State.Pid))
+    }
+  })
+  // A helper that goes away between two questions is none to look at.
+  yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.spaced("500 millis")))
+  /** The most that any of them had, in 2^20 bytes; none if there was none. */
+  return { peakMiB: () => (most === 0 ? undefined : most / 1024) }
+})
