@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config"
 
+/** How many files of tests run at once, each on a swarm of its own: they mostly wait for engines. */
+const swarms = process.env.TASK_EXEC_CLUSTER === undefined ? 3 : 1
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/SummaryReporter.ts"],
@@ -10,20 +13,23 @@ export default defineConfig({
         test: {
           name: "integration",
           globalSetup: ["test/integration/Setup.ts"],
+          setupFiles: ["test/integration/OwnSwarm.ts"],
           include: ["test/integration/**/*.test.ts"],
-          fileParallelism: false,
+          maxWorkers: swarms,
           testTimeout: 60_000,
-          hookTimeout: 120_000
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 }
         }
       },
       {
-        // Not beside the others: it has a swarm of its own, and is about what happens in time.
+        // Not beside others: about swarms that come and go, and about what happens in time.
         test: {
-          name: "chaos",
-          include: ["test/chaos/**/*.test.ts"],
-          fileParallelism: false,
+          name: "alone",
+          include: ["test/cluster/**/*.test.ts", "test/chaos/**/*.test.ts"],
+          maxWorkers: 1,
+          testTimeout: 60_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 1 }
+          sequence: { groupOrder: 2 }
         }
       }
     ]

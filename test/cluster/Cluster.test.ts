@@ -8,17 +8,17 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { ClusterOptions } from "../cluster/Assembly.ts"
-import { clustersDir, load } from "../cluster/ClusterState.ts"
-import { CommandFailed, run } from "../cluster/Command.ts"
-import { get, post, remove } from "../cluster/EngineApi.ts"
-import { assertNothingLeft, leftovers } from "../cluster/Leftovers.ts"
-import { pollUntil } from "../cluster/Poll.ts"
-import { isAlive, refOf } from "../cluster/Processes.ts"
-import { createService, execIn, service, waitRunning } from "../cluster/Services.ts"
-import { type ClusterNode, clusterVariable, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+import type { ClusterOptions } from "./Assembly.ts"
+import { clustersDir, load } from "./ClusterState.ts"
+import { CommandFailed, run } from "./Command.ts"
+import { get, post, remove } from "./EngineApi.ts"
+import { assertNothingLeft, leftovers } from "./Leftovers.ts"
+import { pollUntil } from "./Poll.ts"
+import { isAlive, refOf } from "./Processes.ts"
+import { createService, execIn, service, waitRunning } from "./Services.ts"
+import { type ClusterNode, clusterVariable, SwarmCluster, type SwarmClusterShape } from "./SwarmCluster.ts"
 
-const mainFile = join(import.meta.dirname, "../cluster/main.ts")
+const mainFile = join(import.meta.dirname, "./main.ts")
 
 class TimeUp extends Schema.TaggedError<TimeUp>()("TimeUp", { what: Schema.String }) {
   override get message(): string {
