@@ -1,0 +1,49 @@
+/** How many of a number of tasks: `3`, or `25%` of them. */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+
+/** A number of tasks, or a part of all of them. */
+export type Amount =
+  | { readonly _tag: "Count"; readonly count: number }
+  /** 0 to 100. */
+  | { readonly _tag: "Percent"; readonly percent: number }
+
+/** The text is no amount. */
+export class InvalidAmount extends Schema.TaggedError<InvalidAmount>()("InvalidAmount", {
+  text: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${JSON.stringify(this.text)}: ${this.detail}`
+  }
+}
+
+/** What an amount may be. */
+export interface AmountRules {
+  /** Whether it may be none at all. */
+  readonly zero: boolean
+}
+
+/** Reads `3` or `25%`, or says what is wrong with it. */
+export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<Amount, InvalidAmount> => {
+  const invalid = (detail: string) => Result.fail(new InvalidAmount({ text, detail }))
+  const [, sign, digits = "", percent] = /^([-+]?)(\d+)(%?)$/.exec(text) ?? []
+  const number = Number(digits)
+  if (sign === undefined) return invalid("use a whole number, like 3, or a part of all tasks, like 25%")
+  if (sign === "-" && number > 0) return invalid("it can't be negative")
+  if (number === 0 && !zero) return invalid("it must be more than 0")
+  if (percent === "%") {
+    return number > 100
+      ? invalid("more than 100% is more than all")
+      : Result.succeed({ _tag: "Percent", percent: number })
+  }
+  return Number.isSafeInteger(number)
+    ? Result.succeed({ _tag: "Count", count: number })
+    : invalid("no swarm has so many tasks")
+}
+
+/** How many that is of `total`: a part is rounded up, so that it is never none of them unless it is 0%. */
+export const countOf = (amount: Amount, total: number): number => {
+  if (amount._tag === "Count") return amount.count
+  return amount.percent === 0 ? 0 : Math.max(1, Math.ceil((total * amount.percent) / 100))
+}

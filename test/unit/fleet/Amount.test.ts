@@ -1,0 +1,78 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type Amount, countOf, parseAmount } from "../../../src/fleet/Amount.ts"
+
+const integer = (minimum: number, maximum: number) =>
+  Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
+
+const good: ReadonlyArray<readonly [string, Amount]> = [
+  ["1", { _tag: "Count", count: 1 }],
+  ["+7", { _tag: "Count", count: 7 }],
+  ["007", { _tag: "Count", count: 7 }],
+  ["1%", { _tag: "Percent", percent: 1 }],
+  ["100%", { _tag: "Percent", percent: 100 }]
+]
+
+const bad: ReadonlyArray<readonly [string, RegExp]> = [
+  ["", /whole number/],
+  ["%", /whole number/],
+  ["all", /whole number/],
+  ["1.5", /whole number/],
+  ["1e3", /whole number/],
+  ["5 %", /whole number/],
+  ["-1", /negative/],
+  ["-20%", /negative/],
+  ["0", /more than 0/],
+  ["-0", /more than 0/],
+  ["0%", /more than 0/],
+  ["101%", /more than all/],
+  ["99999999999999999999", /so many/]
+]
+
+describe("Amount", () => {
+  it("reads a number or a part", () => {
+    for (const [text, amount] of good) {
+      for (const zero of [true, false])
+        assert.deepStrictEqual(parseAmount(text, { zero }), Result.succeed(amount), text)
+    }
+  })
+
+  it("says what is wrong with what is none", () => {
+    for (const [text, reason] of bad) {
+      const parsed = parseAmount(text, { zero: false })
+      assert.isTrue(Result.isFailure(parsed), text)
+      if (Result.isFailure(parsed)) assert.match(parsed.failure.message, reason, text)
+    }
+  })
+
+  it("none at all where that is allowed", () => {
+    assert.deepStrictEqual(parseAmount("0", { zero: true }), Result.succeed({ _tag: "Count", count: 0 }))
+    assert.deepStrictEqual(parseAmount("0%", { zero: true }), Result.succeed({ _tag: "Percent", percent: 0 }))
+  })
+
+  it("a part is rounded up", () => {
+    const cases = [
+      [25, 30, 8],
+      [10, 30, 3],
+      [1, 30, 1],
+      [100, 30, 30],
+      [33, 3, 1],
+      [34, 3, 2],
+      [50, 0, 1],
+      [0, 30, 0]
+    ] as const
+    for (const [percent, total, expected] of cases) {
+      assert.strictEqual(countOf({ _tag: "Percent", percent }, total), expected, `${percent}% of ${total}`)
+    }
+    assert.strictEqual(countOf({ _tag: "Count", count: 5 }, 3), 5)
+  })
+
+  it.prop("a part is the smallest number that is enough", [integer(1, 100), integer(1, 10_000)], ([percent, total]) => {
+    const count = countOf({ _tag: "Percent", percent }, total)
+    assert.isAtLeast(count * 100, total * percent)
+    assert.isBelow((count - 1) * 100, total * percent)
+    assert.isAtMost(count, total)
+  })
+})
