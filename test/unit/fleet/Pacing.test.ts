@@ -1,0 +1,272 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import { TestClock } from "effect/testing"
+import type { Amount } from "../../../src/fleet/Amount.ts"
+import { type Pacing, paced, type Work } from "../../../src/fleet/Pacing.ts"
+
+const integer = (minimum: number, maximum: number) =>
+  Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
+
+const count = (number: number): Amount => ({ _tag: "Count", count: number })
+const percent = (number: number): Amount => ({ _tag: "Percent", percent: number })
+
+/** Seconds that it takes, and how it ends. */
+interface Job {
+  readonly takes: number
+  readonly ends?: "well" | "badly"
+}
+
+const jobs = (number: number, takes: number): ReadonlyArray<Job> => Array.from({ length: number }, () => ({ takes }))
+
+/** Keeps what happened, in seconds since the epoch of the test's clock. */
+const makeRecord = () => {
+  const record = { started: [] as Array<number>, interrupted: 0, running: 0, most: 0 }
+  const work: Work<Job, string, never> = {
+    run: ({ ends = "well", takes }) =>
+      Effect.gen(function* () {
+        record.started.push((yield* Clock.currentTimeMillis) / 1000)
+        record.running++
+        record.most = Math.max(record.most, record.running)
+        yield* Effect.sleep(Duration.seconds(takes))
+        return ends
+      }).pipe(
+        Effect.onInterrupt(() => Effect.sync(() => record.interrupted++)),
+        Effect.ensuring(Effect.sync(() => record.running--))
+      ),
+    isFailure: (result) => result === "badly",
+    onSkipped: (_job, reason) => Effect.succeed(`skipped: ${reason}`),
+    onDeadline: () => Effect.succeed("cut off")
+  }
+  return { record, work }
+}
+
+/** Runs the jobs to their end, and tells how long that took. */
+const runAll = Effect.fnUntraced(function* (all: ReadonlyArray<Job>, pacing: Partial<Pacing>) {
+  const { record, work } = makeRecord()
+  const fiber = yield* Effect.forkChild(paced(all, { parallel: count(1), delay: Duration.zero, ...pacing }, work))
+  const begin = yield* Clock.currentTimeMillis
+  let seconds = 0
+  for (; fiber.pollUnsafe() === undefined && seconds < 10_000; seconds++) yield* TestClock.adjust("1 second")
+  const results = yield* Fiber.join(fiber)
+  return { ...record, started: record.started.map((at) => at - begin / 1000), results, seconds }
+})
+
+describe("paced", () => {
+  it.effect("one after the other, each with its result", () =>
+    Effect.gen(function* () {
+      const { most, results, started } = yield* runAll([{ takes: 3 }, { takes: 1, ends: "badly" }, { takes: 2 }], {})
+      assert.deepStrictEqual(started, [0, 3, 4])
+      assert.deepStrictEqual(results, ["well", "badly", "well"])
+      assert.strictEqual(most, 1)
+    })
+  )
+
+  it.effect("results are in the order of the jobs, not in that of their ends", () =>
+    Effect.gen(function* () {
+      const all: ReadonlyArray<Job> = [{ takes: 9 }, { takes: 1, ends: "badly" }]
+      const { results } = yield* runAll(all, { parallel: count(2) })
+      assert.deepStrictEqual(results, ["well", "badly"])
+    })
+  )
+
+  it.effect("no jobs", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* runAll([], { parallel: percent(50), maxFailures: percent(10) })).results, [])
+    })
+  )
+
+  it.effect("several at once, and the next one as soon as there is room", () =>
+    Effect.gen(function* () {
+      const all = [5, 1, 1, 1, 2].map((takes) => ({ takes }))
+      const { most, started } = yield* runAll(all, { parallel: count(2) })
+      assert.deepStrictEqual(started, [0, 0, 1, 2, 3])
+      assert.strictEqual(most, 2)
+    })
+  )
+
+  it.effect("a part of them at once", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* runAll(jobs(10, 1), { parallel: percent(25) })).most, 3)
+      assert.strictEqual((yield* runAll(jobs(10, 1), { parallel: percent(1) })).most, 1)
+    })
+  )
+
+  it.effect("the first one starts at once, the others at least the delay after the one before", () =>
+    Effect.gen(function* () {
+      const delay = Duration.seconds(10)
+      const free = yield* runAll(jobs(4, 1), { parallel: count(4), delay })
+      assert.deepStrictEqual(free.started, [0, 10, 20, 30])
+      // It is no pause after an end: what takes longer than the delay is followed at once.
+      const slow = yield* runAll([{ takes: 15 }, { takes: 1 }, { takes: 1 }], { delay })
+      assert.deepStrictEqual(slow.started, [0, 15, 25])
+    })
+  )
+
+  it.effect("the delay is exact to the millisecond", () =>
+    Effect.gen(function* () {
+      const { record, work } = makeRecord()
+      const pacing = { parallel: count(9), delay: Duration.millis(1500) }
+      const fiber = yield* Effect.forkChild(paced(jobs(3, 0), pacing, work))
+      yield* TestClock.adjust(1499)
+      assert.lengthOf(record.started, 1)
+      yield* TestClock.adjust(1)
+      assert.lengthOf(record.started, 2)
+      yield* TestClock.adjust(1499)
+      assert.lengthOf(record.started, 2)
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(fiber)
+    })
+  )
+
+  it.effect("the first failure is enough; what runs goes on to its end", () =>
+    Effect.gen(function* () {
+      const all: ReadonlyArray<Job> = [{ takes: 2, ends: "badly" }, { takes: 5 }, ...jobs(3, 1)]
+      const { interrupted, results, seconds } = yield* runAll(all, { parallel: count(2), maxFailures: count(0) })
+      const skipped = "skipped: failures"
+      assert.deepStrictEqual(results, ["badly", "well", skipped, skipped, skipped])
+      assert.strictEqual(interrupted, 0)
+      assert.strictEqual(seconds, 5)
+    })
+  )
+
+  it.effect("a failure ends the wait for the next start", () =>
+    Effect.gen(function* () {
+      const all: ReadonlyArray<Job> = [{ takes: 2, ends: "badly" }, ...jobs(3, 1)]
+      const pacing = { parallel: count(4), delay: Duration.hours(1), maxFailures: count(0) }
+      const { results, seconds } = yield* runAll(all, pacing)
+      assert.deepStrictEqual(
+        results.slice(1),
+        Array.from({ length: 3 }, () => "skipped: failures")
+      )
+      assert.strictEqual(seconds, 2)
+    })
+  )
+
+  it.effect("some may fail, by number or by part; without a limit all may", () =>
+    Effect.gen(function* () {
+      const bad: ReadonlyArray<Job> = Array.from({ length: 10 }, () => ({ takes: 1, ends: "badly" }))
+      const cases = [
+        [count(0), 1],
+        [count(2), 3],
+        [percent(0), 1],
+        [percent(20), 3],
+        [percent(21), 4],
+        [percent(100), 10]
+      ] as const
+      for (const [maxFailures, ran] of cases) {
+        const { results } = yield* runAll(bad, { maxFailures })
+        assert.strictEqual(results.filter((result) => result === "badly").length, ran)
+      }
+      assert.lengthOf((yield* runAll(bad, {})).started, 10)
+    })
+  )
+
+  it.effect("at the deadline what runs is cut off, and no more is started", () =>
+    Effect.gen(function* () {
+      const all = [2, 9, 9, 1].map((takes) => ({ takes }))
+      const deadline = Duration.seconds(5)
+      const { interrupted, results, seconds } = yield* runAll(all, { parallel: count(2), deadline })
+      assert.deepStrictEqual(results, ["well", "cut off", "cut off", "skipped: deadline"])
+      assert.strictEqual(interrupted, 2)
+      assert.strictEqual(seconds, 5)
+    })
+  )
+
+  it.effect("nobody waits for a turn that comes after the deadline", () =>
+    Effect.gen(function* () {
+      const pacing = { parallel: count(4), delay: Duration.seconds(30), deadline: Duration.seconds(60) }
+      const { results, seconds, started } = yield* runAll(jobs(4, 1), pacing)
+      assert.deepStrictEqual(started, [0, 30])
+      assert.deepStrictEqual(results, ["well", "well", "skipped: deadline", "skipped: deadline"])
+      assert.strictEqual(seconds, 31)
+    })
+  )
+
+  it.effect("a job that is cut off cleans up before its result is told", () =>
+    Effect.gen(function* () {
+      const told: Array<string> = []
+      const note = (text: string) => Effect.sync(() => told.push(text))
+      const work: Work<number, string, never> = {
+        run: () =>
+          Effect.onInterrupt(Effect.never, () => Effect.andThen(Effect.sleep("3 seconds"), note("cleaned up"))),
+        isFailure: () => false,
+        onSkipped: () => Effect.succeed("skipped"),
+        onDeadline: () => Effect.as(note("told"), "cut off")
+      }
+      const pacing = { parallel: count(1), delay: Duration.zero, deadline: Duration.seconds(1) }
+      const fiber = yield* Effect.forkChild(paced([1], pacing, work))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(told, [])
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["cut off"])
+      assert.deepStrictEqual(told, ["cleaned up", "told"])
+    })
+  )
+
+  it.effect("interrupted, it interrupts what runs and starts nothing more", () =>
+    Effect.gen(function* () {
+      const { record, work } = makeRecord()
+      const pacing = { parallel: count(3), delay: Duration.seconds(1) }
+      const fiber = yield* Effect.forkChild(paced(jobs(9, 60), pacing, work))
+      yield* TestClock.adjust("1500 millis")
+      assert.strictEqual(record.running, 2)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(record.interrupted, 2)
+      yield* TestClock.adjust("1 hour")
+      assert.lengthOf(record.started, 2)
+    })
+  )
+
+  const anyJob = Arbitrary.map(
+    Arbitrary.all([integer(0, 6), integer(0, 3)]),
+    ([takes, dice]): Job => ({ takes, ends: dice === 0 ? "badly" : "well" })
+  )
+
+  it.effect.prop(
+    "whatever the jobs: in order, never too many, never too fast, none after too many failures or the deadline",
+    [Arbitrary.array(anyJob, { maxLength: 12 }), integer(1, 4), integer(0, 3), integer(0, 3), integer(1, 20)],
+    ([all, parallel, delay, maxFailures, deadline]) =>
+      Effect.gen(function* () {
+        const { most, results, seconds, started } = yield* runAll(all, {
+          parallel: count(parallel),
+          delay: Duration.seconds(delay),
+          maxFailures: count(maxFailures),
+          deadline: Duration.seconds(deadline)
+        })
+        assert.isAtMost(most, parallel)
+        assert.isAtMost(seconds, deadline)
+        for (const [at, time] of started.slice(1).entries()) assert.isAtLeast(time - (started[at] ?? 0), delay)
+        const ran = results.findIndex((result) => result.startsWith("skipped"))
+        assert.lengthOf(started, ran < 0 ? all.length : ran)
+        for (const [at, result] of results.entries()) {
+          if (ran >= 0 && at >= ran) assert.match(result, /^skipped/)
+          else assert.include([all[at]?.ends, "cut off"], result)
+        }
+        const failed = results.filter((result) => result === "badly").length
+        assert.isAtMost(failed, maxFailures + parallel)
+        if (results.includes("skipped: failures")) assert.isAbove(failed, maxFailures)
+      }),
+    { arbitrary: { runs: 60 } }
+  )
+
+  it.live("ten thousand jobs at once, and one after the other", () =>
+    Effect.gen(function* () {
+      const all = Array.from({ length: 10_000 }, (_, at) => at)
+      const work: Work<number, number, never> = {
+        run: (job) => Effect.as(Effect.yieldNow, job),
+        isFailure: () => false,
+        onSkipped: (job) => Effect.succeed(job),
+        onDeadline: (job) => Effect.succeed(job)
+      }
+      const pacing = { delay: Duration.zero, maxFailures: count(0), deadline: Duration.minutes(1) }
+      for (const parallel of [count(1), count(50), percent(100)]) {
+        assert.deepStrictEqual(yield* paced(all, { ...pacing, parallel }, work), all)
+      }
+    })
+  )
+})
