@@ -1,0 +1,6 @@
+/** What a task is called in a fan-out's output. */
+import type { ResolvedTask } from "../../src/target/Lookup.ts"
+
+/** `web.2@node-1`, `agent@node-1`. */
+export const labelOf = ({ name, node, slot }: ResolvedTask): string =>
+  slot === undefined ? name : `${name}@${node.hostname}`
