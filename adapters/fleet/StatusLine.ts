@@ -1,0 +1,96 @@
+/** How far a fan-out is, on the last line of the terminal that stderr is. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { exitCodeOfResult, type FleetEvent, type TaskResult } from "../../src/fleet/FleetEvent.ts"
+import type { Screen } from "../cp/Progress.ts"
+import { labelOf } from "./Label.ts"
+
+/** Time between two looks. */
+const pause = "100 millis"
+
+/** Tells how far it is. */
+export interface StatusLine {
+  /** This happened. Nothing is written yet. */
+  readonly see: (event: FleetEvent) => Effect.Effect<void>
+  /** To be run before anything else is written to the terminal. The line comes back by itself. */
+  readonly clear: Effect.Effect<void>
+}
+
+/** Tells nobody. */
+export const noStatusLine: StatusLine = { see: () => Effect.void, clear: Effect.void }
+
+/** How many tasks are where. */
+export interface Counts {
+  readonly running: number
+  readonly done: number
+  readonly failed: number
+  readonly skipped: number
+  readonly left: number
+}
+
+/** `columns`: the terminal's width now. The line is gone when the scope is closed. */
+export const makeStatusLine = Effect.fnUntraced(function* (
+  screen: Pick<Screen, "write">,
+  columns: () => number
+): Effect.fn.Return<StatusLine, never, Scope.Scope> {
+  const running = new Map<string, string>()
+  const counts = { done: 0, failed: 0, skipped: 0, left: 0 }
+  let shown = ""
+  const draw = () => {
+    const text = line({ ...counts, running: running.size }, running.values(), columns())
+    if (text === shown) return
+    screen.write(`\r${text}\u001b[K`)
+    shown = text
+  }
+  const clear = Effect.sync(() => {
+    if (shown !== "") screen.write("\r\u001b[K")
+    shown = ""
+  })
+  const see = (event: FleetEvent) => {
+    switch (event._tag) {
+      case "Chosen":
+        counts.left = event.tasks.length
+        return
+      case "Started":
+        running.set(event.task.id, labelOf(event.task))
+        counts.left--
+        return
+      case "Ended":
+        if (!running.delete(event.task.id)) counts.left--
+        counts[kindOf(event.result)]++
+        return
+    }
+  }
+  yield* Effect.addFinalizer(() => clear)
+  yield* Effect.sleep(pause).pipe(Effect.andThen(Effect.sync(draw)), Effect.forever, Effect.forkScoped)
+  return { see: (event) => Effect.sync(() => see(event)), clear }
+})
+
+/** `12 running, 80 done, 1 failed, 57 left  web.3@node-2 …`, in less than a terminal's width; empty when nothing is to do. */
+export const line = (counts: Counts, running: Iterable<string>, columns: number): string => {
+  if (counts.running === 0 && counts.left === 0) return ""
+  const words = (["running", "done", "failed", "skipped", "left"] as const).flatMap((word) =>
+    counts[word] > 0 || word === "running" ? [`${counts[word]} ${word}`] : []
+  )
+  // What fills the last column as well goes on below on some terminals.
+  const width = Math.max(0, columns - 1)
+  let text = words.join(", ")
+  if (text.length > width) return text.slice(0, width)
+  let separator = "  "
+  let named = 0
+  for (const label of running) {
+    named++
+    const more = named < counts.running ? " …".length : 0
+    if (text.length + separator.length + label.length + more > width) return fits(`${text}${separator}…`, text, width)
+    text += separator + label
+    separator = " "
+  }
+  return text
+}
+
+const fits = (text: string, otherwise: string, width: number): string => (text.length <= width ? text : otherwise)
+
+const kindOf = (result: TaskResult): "done" | "failed" | "skipped" => {
+  if (result._tag === "Skipped") return "skipped"
+  return exitCodeOfResult(result) === 0 ? "done" : "failed"
+}
