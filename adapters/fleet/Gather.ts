@@ -1,0 +1,161 @@
+/**
+ * The output of many tasks when all is over: what is the same is shown once, for all tasks that it is the same for.
+ *
+ *     ---- web.[1-4,6] (5 tasks): exit code 0
+ *     their stdout
+ *     ---- web.5: exit code 1, no output
+ *
+ * Only one copy of an output is kept, and at most so much of it; outputs are the same when all of their bytes are.
+ */
+import { createHash, type Hash } from "node:crypto"
+import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
+import { foldNames } from "../../src/fleet/TaskSet.ts"
+import { humanSize } from "../cp/Progress.ts"
+import { describeResult } from "./Outcome.ts"
+import type { Piece } from "./Piece.ts"
+
+/** Bytes of each of a task's streams that are kept, unless something else is asked for. */
+export const defaultLimit = 1024 * 1024
+
+/** Tasks with the same end and the same output. */
+export interface Group {
+  /** Names of the tasks, as they ended. */
+  readonly tasks: ReadonlyArray<string>
+  /** That of the first one; the others' say the same. */
+  readonly result: TaskResult
+  readonly stdout: Kept
+  readonly stderr: Kept
+}
+
+/** What was kept of a stream. */
+export interface Kept {
+  readonly bytes: Uint8Array
+  /** Bytes after these. */
+  readonly more: number
+}
+
+/** One for each fan-out. Not an Effect: it only keeps the state between events. */
+export class Gather {
+  private readonly limit: number
+  private readonly running = new Map<string, Outputs>()
+  private readonly byKey = new Map<string, Group & { readonly tasks: Array<string> }>()
+
+  /** `limit`: bytes of each of a task's streams that are kept. */
+  constructor(limit: number = defaultLimit) {
+    this.limit = limit
+  }
+
+  /** To be called with each event. */
+  push(event: FleetEvent): void {
+    switch (event._tag) {
+      case "Stdout":
+        this.outputsOf(event.task.id).stdout.add(event.data)
+        return
+      case "Stderr":
+        this.outputsOf(event.task.id).stderr.add(event.data)
+        return
+      case "Ended": {
+        const { stderr, stdout } = this.outputsOf(event.task.id)
+        this.running.delete(event.task.id)
+        const key = JSON.stringify([event.result._tag, describeResult(event.result), stdout.hash, stderr.hash])
+        const group = this.byKey.get(key)
+        if (group !== undefined) group.tasks.push(event.task.name)
+        else {
+          const { result, task } = event
+          this.byKey.set(key, { tasks: [task.name], result, stdout: stdout.kept, stderr: stderr.kept })
+        }
+        return
+      }
+    }
+  }
+
+  /** Of the tasks that have ended, the largest first; of two equally large ones, the one whose first task ended first. */
+  get groups(): ReadonlyArray<Group> {
+    return [...this.byKey.values()].sort((self, that) => that.tasks.length - self.tasks.length)
+  }
+
+  private outputsOf(id: string): Outputs {
+    const known = this.running.get(id)
+    if (known !== undefined) return known
+    const outputs = { stdout: new Output(this.limit), stderr: new Output(this.limit) }
+    this.running.set(id, outputs)
+    return outputs
+  }
+}
+
+interface Outputs {
+  readonly stdout: Output
+  readonly stderr: Output
+}
+
+/** One stream of a task that runs. */
+class Output {
+  private readonly limit: number
+  private readonly chunks: Array<Uint8Array> = []
+  private size = 0
+  private total = 0
+  private digest: Hash | undefined
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  add(data: Uint8Array): void {
+    this.digest ??= createHash("sha256")
+    this.digest.update(data)
+    this.total += data.length
+    const room = this.limit - this.size
+    if (room <= 0 || data.length === 0) return
+    // A copy: a part of a chunk would keep all of it.
+    const part = data.slice(0, room)
+    this.chunks.push(part)
+    this.size += part.length
+  }
+
+  /** Of all the bytes; to be asked for once. Empty for no bytes. */
+  get hash(): string {
+    return this.total === 0 ? "" : (this.digest?.digest("base64") ?? "")
+  }
+
+  get kept(): Kept {
+    return { bytes: Buffer.concat(this.chunks), more: this.total - this.size }
+  }
+}
+
+/** `web.[1-4,6] (5 tasks)`. */
+export const nameGroup = ({ tasks }: Group): string =>
+  tasks.length === 1 ? foldNames(tasks) : `${foldNames(tasks)} (${tasks.length} tasks)`
+
+/** A group as it is shown: a heading with its stdout, and its stderr with a heading of its own. */
+export const showGroup = (group: Group): ReadonlyArray<Piece> => [
+  heading("stdout", `${nameGroup(group)}: ${describeResult(group.result)}${silence(group)}`),
+  ...showKept("stdout", group.stdout),
+  ...showStderr(group)
+]
+
+/** Its stderr alone; nothing if there is none. */
+export const showStderr = (group: Group): ReadonlyArray<Piece> => {
+  const pieces = showKept("stderr", group.stderr)
+  return pieces.length === 0 ? [] : [heading("stderr", `${nameGroup(group)}: stderr`), ...pieces]
+}
+
+/** The line above what follows. */
+export const heading = (stream: Piece["stream"], text: string): Piece => ({
+  stream,
+  bytes: Buffer.from(`---- ${text}\n`)
+})
+
+/** Said of a command that ran and wrote nothing. */
+const silence = ({ result, stderr, stdout }: Group): string =>
+  result._tag === "Exited" && sizeOf(stdout) + sizeOf(stderr) === 0 ? ", no output" : ""
+
+const sizeOf = ({ bytes, more }: Kept): number => bytes.length + more
+
+const lineFeed = 10
+
+/** With an end of line at its end, and with a line that says how much was not kept. */
+const showKept = (stream: Piece["stream"], { bytes, more }: Kept): ReadonlyArray<Piece> => {
+  const end = bytes.length === 0 || bytes.at(-1) === lineFeed ? "" : "\n"
+  const rest = more === 0 ? "" : `… ${humanSize(more)} more\n`
+  return [bytes, Buffer.from(end + rest)].flatMap((part) => (part.length === 0 ? [] : [{ stream, bytes: part }]))
+}
