@@ -1,0 +1,104 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { showDifferences } from "../../../adapters/fleet/Diff.ts"
+import { Gather } from "../../../adapters/fleet/Gather.ts"
+import type { TaskResult } from "../../../src/fleet/FleetEvent.ts"
+import { bytesTo, ended, exited, failed, stderr, stdout, textTo, webs } from "./Fixtures.ts"
+
+interface Run {
+  readonly out?: string | Uint8Array
+  readonly err?: string
+  readonly result?: TaskResult
+}
+
+const pieces = (runs: ReadonlyArray<Run>, limit?: number) => {
+  const gather = new Gather(limit)
+  for (const [at, of] of webs(runs.length).entries()) {
+    const { err = "", out = "", result = exited(0) } = runs[at] ?? {}
+    gather.push(stdout(of, out))
+    gather.push(stderr(of, err))
+    gather.push(ended(of, result))
+  }
+  return showDifferences(gather.groups)
+}
+
+const show = (runs: ReadonlyArray<Run>, limit?: number) =>
+  Effect.map(pieces(runs, limit), (all) => ({ out: textTo("stdout", all), err: textTo("stderr", all) }))
+
+describe("differences", () => {
+  it.effect("the largest group in full, the others by what differs", () =>
+    Effect.gen(function* () {
+      const usual = { out: "a\nb\nc\n" }
+      const { err, out } = yield* show([usual, { out: "a\nB\nc\n", err: "odd\n", result: exited(1) }, usual])
+      assert.strictEqual(
+        out,
+        "---- web.[1,3] (2 tasks): exit code 0\na\nb\nc\n" +
+          "---- web.2: exit code 1\n--- web.[1,3] (2 tasks)\n+++ web.2\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
+      )
+      assert.strictEqual(err, "---- web.2: stderr\nodd\n")
+    })
+  )
+
+  it.effect("where only the end or stderr differs, it says so, and shows no stderr twice", () =>
+    Effect.gen(function* () {
+      const usual = { out: "a\n", err: "e\n" }
+      const { err, out } = yield* show([usual, usual, { ...usual, result: exited(3) }, { ...usual, err: "f\n" }])
+      assert.strictEqual(
+        out,
+        "---- web.[1-2] (2 tasks): exit code 0\na\n" +
+          "---- web.3: exit code 3, the same stdout as web.[1-2] (2 tasks)\n" +
+          "---- web.4: exit code 0, the same stdout as web.[1-2] (2 tasks)\n"
+      )
+      assert.strictEqual(err, "---- web.[1-2] (2 tasks): stderr\ne\n---- web.4: stderr\nf\n")
+    })
+  )
+
+  it.effect("what did not run is held against nothing, however many there are", () =>
+    Effect.gen(function* () {
+      const down = { result: failed("c") }
+      const { out } = yield* show([down, down, down, { out: "a\n" }, { out: "a\n" }, { out: "b\n" }])
+      assert.strictEqual(
+        out,
+        "---- web.[1-3] (3 tasks): container c stopped while the command ran; the command did not finish\n" +
+          "---- web.[4-5] (2 tasks): exit code 0\na\n" +
+          "---- web.6: exit code 0\n--- web.[4-5] (2 tasks)\n+++ web.6\n@@ -1 +1 @@\n-a\n+b\n"
+      )
+      assert.strictEqual((yield* show([down])).out.split("\n").length, 2)
+      assert.strictEqual((yield* show([])).out, "")
+    })
+  )
+
+  it.effect("a last line without an end", () =>
+    Effect.gen(function* () {
+      const { out } = yield* show([{ out: "a\n" }, { out: "a\n" }, { out: "a" }])
+      assert.include(out, "-a\n+a\n\\ No newline at end of file\n")
+    })
+  )
+
+  it.effect("bytes that are no text are passed on, and what is binary is not shown", () =>
+    Effect.gen(function* () {
+      const odd = Buffer.from([0xff, 0xfe, 0x0a])
+      const all = yield* pieces([{ out: "é\n" }, { out: "é\n" }, { out: odd }])
+      assert.include(bytesTo("stdout", all).toString("latin1"), "-\xc3\xa9\n+\xff\xfe\n")
+      const { out } = yield* show([{ out: "a\n" }, { out: "a\n" }, { out: "a\0\n" }])
+      assert.isTrue(out.endsWith("---- web.3: exit code 0\nBinary outputs differ\n"))
+    })
+  )
+
+  it.effect("what was not kept is not compared, and that is said", () =>
+    Effect.gen(function* () {
+      const { out } = yield* show([{ out: "aaaaaaX" }, { out: "aaaaaaX" }, { out: "aaaaaaYY" }], 5)
+      assert.isTrue(
+        out.endsWith("---- web.3: exit code 0\n--- web.[1-2] (2 tasks)\n+++ web.3\n… 3B more, not compared\n")
+      )
+    })
+  )
+
+  it.effect("a megabyte in which everything differs", () =>
+    Effect.gen(function* () {
+      const long = (word: string) => Array.from({ length: 100_000 }, (_, at) => `${word} ${at}\n`).join("")
+      const { out } = yield* show([{ out: long("one") }, { out: long("one") }, { out: long("two") }])
+      assert.include(out, "\n+two 99\n")
+    })
+  )
+})
