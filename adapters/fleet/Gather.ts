@@ -107,7 +107,7 @@ class Output {
     const room = this.limit - this.size
     if (room <= 0 || data.length === 0) return
     // A copy: a part of a chunk would keep all of it.
-    const part = data.slice(0, room)
+    const part = new Uint8Array(data.subarray(0, room))
     this.chunks.push(part)
     this.size += part.length
   }

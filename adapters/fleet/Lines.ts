@@ -124,7 +124,7 @@ class OpenLine {
       from = end + 1
     }
     // A copy: what is left of a chunk would keep all of it.
-    if (from < data.length) this.hold(data.slice(from), out)
+    if (from < data.length) this.hold(new Uint8Array(data.subarray(from)), out)
     return out
   }
 
@@ -143,7 +143,7 @@ class OpenLine {
       const whole = wholeLength(part)
       this.write(part.subarray(0, whole), out)
       this.continued = true
-      this.held = [part.subarray(whole)]
+      this.held = [new Uint8Array(part.subarray(whole))]
       this.size = part.length - whole
       rest = rest.subarray(room)
     }
