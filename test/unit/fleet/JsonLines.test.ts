@@ -1,0 +1,131 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import { JsonLines } from "../../../adapters/fleet/JsonLines.ts"
+import type { FleetEvent } from "../../../src/fleet/FleetEvent.ts"
+import {
+  chosen,
+  chunksOf,
+  ended,
+  exited,
+  failed,
+  integer,
+  output,
+  skipped,
+  started,
+  stderr,
+  stdout,
+  task
+} from "./Fixtures.ts"
+
+const web = task("web.2@node-1")
+const agent = task("agent@node-2")
+
+const linesOf = (events: ReadonlyArray<FleetEvent>, now?: () => number): ReadonlyArray<string> => {
+  const json = new JsonLines(now)
+  return events
+    .map((event) => json.push(event))
+    .join("")
+    .split("\n")
+    .slice(0, -1)
+}
+
+const Data = Schema.fromJsonString(
+  Schema.Struct({
+    event: Schema.String,
+    data: Schema.optionalKey(Schema.String),
+    dataBase64: Schema.optionalKey(Schema.String)
+  })
+)
+
+/** The bytes that a reader of the documents has of a stream. */
+const bytesOf = (event: string, lines: ReadonlyArray<string>): Buffer =>
+  Buffer.concat(
+    lines
+      .map((line) => Schema.decodeUnknownSync(Data)(line))
+      .filter((document) => document.event === event)
+      .map(({ data, dataBase64 }) => Buffer.from(data ?? dataBase64 ?? "", data === undefined ? "base64" : "utf8"))
+  )
+
+describe("JSON lines", () => {
+  it("one document per event", () => {
+    const events: ReadonlyArray<FleetEvent> = [
+      chosen([web, agent]),
+      started(web),
+      stdout(web, "one\ntwo"),
+      stderr(web, "€\n"),
+      ended(web, exited(3)),
+      ended(agent, failed("c")),
+      {
+        _tag: "Finished",
+        results: [
+          { task: web, result: exited(3) },
+          { task: agent, result: failed("c") }
+        ]
+      }
+    ]
+    assert.deepStrictEqual(linesOf(events), [
+      '{"event":"chosen","tasks":[' +
+        '{"task":"web.2","node":"node-1","id":"id of web.2@node-1","service":"web","container":"container of web.2@node-1"},' +
+        '{"task":"agent@node-2","node":"node-2","id":"id of agent@node-2","service":"agent","container":"container of agent@node-2"}]}',
+      '{"event":"started","task":"web.2","node":"node-1"}',
+      '{"event":"stdout","task":"web.2","node":"node-1","data":"one\\ntwo"}',
+      '{"event":"stderr","task":"web.2","node":"node-1","data":"€\\n"}',
+      '{"event":"ended","task":"web.2","node":"node-1","result":"exited","exitCode":3}',
+      '{"event":"ended","task":"agent@node-2","node":"node-2","result":"failed","error":"ContainerStopped",' +
+        '"message":"container c stopped while the command ran; the command did not finish"}',
+      '{"event":"finished","tasks":2,"exitCode":125}'
+    ])
+  })
+
+  it("what was let go of, and what was not started", () => {
+    assert.deepStrictEqual(linesOf([ended(web, { _tag: "Detached" }), ended(web, skipped("deadline"))]), [
+      '{"event":"ended","task":"web.2","node":"node-1","result":"detached"}',
+      '{"event":"ended","task":"web.2","node":"node-1","result":"skipped","reason":"deadline"}'
+    ])
+  })
+
+  it("times, where there is a clock", () => {
+    assert.deepStrictEqual(
+      linesOf([started(web)], () => 0),
+      ['{"time":"1970-01-01T00:00:00.000Z","event":"started","task":"web.2","node":"node-1"}']
+    )
+  })
+
+  it("a character that comes in parts is one, on each stream of each task", () => {
+    const [first, second] = [Buffer.from([0xe2, 0x82]), Buffer.from([0xac])]
+    const events = [web, agent].flatMap((of) => [
+      stdout(of, first),
+      stderr(of, Buffer.concat([Buffer.from("a"), first]))
+    ])
+    const rest = [web, agent].flatMap((of) => [stdout(of, second), stderr(of, second), ended(of)])
+    const lines = linesOf([...events, ...rest])
+    assert.deepStrictEqual(
+      lines.map((line) => /"(data[^"]*)":"([^"]*)"/.exec(line)?.slice(1).join(" ")),
+      ["data a", "data a", "data €", "data €", undefined, "data €", "data €", undefined]
+    )
+  })
+
+  it("what is no text is base64, and so is a character of which the end never comes", () => {
+    const lines = linesOf([
+      stdout(web, Buffer.from([0xff, 0x0a])),
+      stdout(web, "\uFEFFtext\0"),
+      stdout(web, Buffer.from([0xf0, 0x9f])),
+      ended(web)
+    ])
+    assert.deepStrictEqual(lines.slice(0, 3), [
+      '{"event":"stdout","task":"web.2","node":"node-1","dataBase64":"/wo="}',
+      '{"event":"stdout","task":"web.2","node":"node-1","data":"\uFEFFtext\\u0000"}',
+      '{"event":"stdout","task":"web.2","node":"node-1","dataBase64":"8J8="}'
+    ])
+  })
+
+  it.prop("all bytes of both streams, however they were cut", [output, output, integer(1, 9)], ([out, err, size]) => {
+    const lines = linesOf([
+      ...chunksOf(out, size).map((data) => stdout(web, data)),
+      ...chunksOf(err, size).map((data) => stderr(web, data)),
+      ended(web)
+    ])
+    assert.deepStrictEqual(bytesOf("stdout", lines), out)
+    assert.deepStrictEqual(bytesOf("stderr", lines), err)
+  })
+})
