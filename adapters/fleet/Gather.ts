@@ -14,8 +14,16 @@ import { humanSize } from "../cp/Progress.ts"
 import { describeResult } from "./Outcome.ts"
 import type { Piece } from "./Piece.ts"
 
-/** Bytes of each of a task's streams that are kept, unless something else is asked for. */
-export const defaultLimit = 1024 * 1024
+/** How much is kept. What is more is counted. */
+export interface GatherLimits {
+  /** Bytes of each of a task's streams. */
+  readonly stream: number
+  /** Bytes of all that is kept: one copy of each output, and those of the tasks that run. */
+  readonly total: number
+}
+
+/** What is kept unless something else is asked for. */
+export const defaultLimits: GatherLimits = { stream: 1024 * 1024, total: 256 * 1024 * 1024 }
 
 /** Tasks with the same end and the same output. */
 export interface Group {
@@ -36,13 +44,14 @@ export interface Kept {
 
 /** One for each fan-out. Not an Effect: it only keeps the state between events. */
 export class Gather {
-  private readonly limit: number
+  private readonly limits: GatherLimits
+  /** Bytes that are kept now. */
+  private readonly memory = { used: 0 }
   private readonly running = new Map<string, Outputs>()
   private readonly byKey = new Map<string, Group & { readonly tasks: Array<string> }>()
 
-  /** `limit`: bytes of each of a task's streams that are kept. */
-  constructor(limit: number = defaultLimit) {
-    this.limit = limit
+  constructor(limits: GatherLimits = defaultLimits) {
+    this.limits = limits
   }
 
   /** To be called with each event. */
@@ -59,8 +68,11 @@ export class Gather {
         this.running.delete(event.task.id)
         const key = JSON.stringify([event.result._tag, describeResult(event.result), stdout.hash, stderr.hash])
         const group = this.byKey.get(key)
-        if (group !== undefined) group.tasks.push(event.task.name)
-        else {
+        if (group !== undefined) {
+          group.tasks.push(event.task.name)
+          stdout.drop()
+          stderr.drop()
+        } else {
           const { result, task } = event
           this.byKey.set(key, { tasks: [task.name], result, stdout: stdout.kept, stderr: stderr.kept })
         }
@@ -77,7 +89,7 @@ export class Gather {
   private outputsOf(id: string): Outputs {
     const known = this.running.get(id)
     if (known !== undefined) return known
-    const outputs = { stdout: new Output(this.limit), stderr: new Output(this.limit) }
+    const outputs = { stdout: new Output(this.limits, this.memory), stderr: new Output(this.limits, this.memory) }
     this.running.set(id, outputs)
     return outputs
   }
@@ -90,26 +102,36 @@ interface Outputs {
 
 /** One stream of a task that runs. */
 class Output {
-  private readonly limit: number
+  private readonly limits: GatherLimits
+  private readonly memory: { used: number }
   private readonly chunks: Array<Uint8Array> = []
   private size = 0
   private total = 0
   private digest: Hash | undefined
 
-  constructor(limit: number) {
-    this.limit = limit
+  constructor(limits: GatherLimits, memory: { used: number }) {
+    this.limits = limits
+    this.memory = memory
   }
 
   add(data: Uint8Array): void {
     this.digest ??= createHash("sha256")
     this.digest.update(data)
+    // What is kept has no gaps.
+    const whole = this.size === this.total
     this.total += data.length
-    const room = this.limit - this.size
-    if (room <= 0 || data.length === 0) return
+    const room = Math.min(this.limits.stream - this.size, this.limits.total - this.memory.used)
+    if (!whole || room <= 0 || data.length === 0) return
     // A copy: a part of a chunk would keep all of it.
     const part = new Uint8Array(data.subarray(0, room))
     this.chunks.push(part)
     this.size += part.length
+    this.memory.used += part.length
+  }
+
+  /** It is not kept any more. */
+  drop(): void {
+    this.memory.used -= this.size
   }
 
   /** Of all the bytes; to be asked for once. Empty for no bytes. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { showDifferences } from "../../../adapters/fleet/Diff.ts"
-import { Gather } from "../../../adapters/fleet/Gather.ts"
+import { Gather, type GatherLimits } from "../../../adapters/fleet/Gather.ts"
 import type { TaskResult } from "../../../src/fleet/FleetEvent.ts"
 import { bytesTo, ended, exited, failed, stderr, stdout, textTo, webs } from "./Fixtures.ts"
 
@@ -11,8 +11,8 @@ interface Run {
   readonly result?: TaskResult
 }
 
-const pieces = (runs: ReadonlyArray<Run>, limit?: number) => {
-  const gather = new Gather(limit)
+const pieces = (runs: ReadonlyArray<Run>, limits?: GatherLimits) => {
+  const gather = new Gather(limits)
   for (const [at, of] of webs(runs.length).entries()) {
     const { err = "", out = "", result = exited(0) } = runs[at] ?? {}
     gather.push(stdout(of, out))
@@ -22,8 +22,8 @@ const pieces = (runs: ReadonlyArray<Run>, limit?: number) => {
   return showDifferences(gather.groups)
 }
 
-const show = (runs: ReadonlyArray<Run>, limit?: number) =>
-  Effect.map(pieces(runs, limit), (all) => ({ out: textTo("stdout", all), err: textTo("stderr", all) }))
+const show = (runs: ReadonlyArray<Run>, limits?: GatherLimits) =>
+  Effect.map(pieces(runs, limits), (all) => ({ out: textTo("stdout", all), err: textTo("stderr", all) }))
 
 describe("differences", () => {
   it.effect("the largest group in full, the others by what differs", () =>
@@ -87,16 +87,19 @@ describe("differences", () => {
 
   it.effect("what was not kept is not compared, and that is said", () =>
     Effect.gen(function* () {
-      const { out } = yield* show([{ out: "aaaaaaX" }, { out: "aaaaaaX" }, { out: "aaaaaaYY" }], 5)
+      const { out } = yield* show([{ out: "aaaaaaX" }, { out: "aaaaaaX" }, { out: "aaaaaaYY" }], {
+        stream: 5,
+        total: 100
+      })
       assert.isTrue(
         out.endsWith("---- web.3: exit code 0\n--- web.[1-2] (2 tasks)\n+++ web.3\n… 3B more, not compared\n")
       )
     })
   )
 
-  it.effect("a megabyte in which everything differs", () =>
+  it.effect("a long output in which everything differs", () =>
     Effect.gen(function* () {
-      const long = (word: string) => Array.from({ length: 100_000 }, (_, at) => `${word} ${at}\n`).join("")
+      const long = (word: string) => Array.from({ length: 20_000 }, (_, at) => `${word} ${at}\n`).join("")
       const { out } = yield* show([{ out: long("one") }, { out: long("one") }, { out: long("two") }])
       assert.include(out, "\n+two 99\n")
     })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
-import { Gather, type Group, showGroup } from "../../../adapters/fleet/Gather.ts"
+import { Gather, type GatherLimits, type Group, showGroup } from "../../../adapters/fleet/Gather.ts"
 import type { FleetEvent } from "../../../src/fleet/FleetEvent.ts"
 import {
   chosen,
@@ -19,8 +19,8 @@ import {
   webs
 } from "./Fixtures.ts"
 
-const gather = (events: ReadonlyArray<FleetEvent>, limit?: number): ReadonlyArray<Group> => {
-  const all = new Gather(limit)
+const gather = (events: ReadonlyArray<FleetEvent>, limits?: GatherLimits): ReadonlyArray<Group> => {
+  const all = new Gather(limits)
   for (const event of events) all.push(event)
   return all.groups
 }
@@ -106,7 +106,7 @@ describe("gathering", () => {
         ),
         ...[one, two, three].map((of) => ended(of))
       ],
-      10
+      { stream: 10, total: 100 }
     )
     assert.deepStrictEqual(
       groups.map(({ stdout: { bytes, more }, tasks }) => [tasks.join(" "), bytes.length, more]),
@@ -116,7 +116,38 @@ describe("gathering", () => {
       ]
     )
     assert.strictEqual(show(groups.slice(1)).out, "---- web.2: exit code 0\nxxxxxxxxxx\n… 100kB more\n")
-    assert.strictEqual(show(gather([stdout(one, "x\n"), ended(one)], 0)).out, "---- web.1: exit code 0\n… 2B more\n")
+    assert.strictEqual(
+      show(gather([stdout(one, "x\n"), ended(one)], { stream: 0, total: 100 })).out,
+      "---- web.1: exit code 0\n… 2B more\n"
+    )
+  })
+
+  it("all that is kept is limited too: what is the same makes room again, and there are no gaps", () => {
+    const [one, two, three, four] = webs(4)
+    if (!one || !two || !three || !four) return assert.fail()
+    const groups = gather(
+      [
+        stdout(one, "12345"),
+        ended(one),
+        stdout(two, "12345"),
+        // No room for it now, and not when there is again.
+        stdout(three, "abc"),
+        ended(two),
+        stdout(three, "def"),
+        ended(three),
+        stdout(four, "uvwxyz"),
+        ended(four)
+      ],
+      { stream: 100, total: 10 }
+    )
+    assert.deepStrictEqual(
+      groups.map(({ stdout: { bytes, more }, tasks }) => [tasks.join(" "), Buffer.from(bytes).toString(), more]),
+      [
+        ["web.1 web.2", "12345", 0],
+        ["web.3", "", 6],
+        ["web.4", "uvwxy", 1]
+      ]
+    )
   })
 
   it.prop(
