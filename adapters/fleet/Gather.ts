@@ -9,7 +9,7 @@
  */
 import { createHash, type Hash } from "node:crypto"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
-import { foldNames } from "../../src/fleet/TaskSet.ts"
+import { byName, foldNames } from "../../src/fleet/TaskSet.ts"
 import { humanSize } from "../cp/Progress.ts"
 import { describeResult } from "./Outcome.ts"
 import type { Piece } from "./Piece.ts"
@@ -27,9 +27,9 @@ export const defaultLimits: GatherLimits = { stream: 1024 * 1024, total: 256 * 1
 
 /** Tasks with the same end and the same output. */
 export interface Group {
-  /** Names of the tasks, as they ended. */
+  /** Names of the tasks, in order. */
   readonly tasks: ReadonlyArray<string>
-  /** That of the first one; the others' say the same. */
+  /** That of one of them; the others' say the same. */
   readonly result: TaskResult
   readonly stdout: Kept
   readonly stderr: Kept
@@ -81,9 +81,12 @@ export class Gather {
     }
   }
 
-  /** Of the tasks that have ended, the largest first; of two equally large ones, the one whose first task ended first. */
+  /** Of the tasks that have ended, the largest first; of equally large ones, that of the first task by name. */
   get groups(): ReadonlyArray<Group> {
-    return [...this.byKey.values()].sort((self, that) => that.tasks.length - self.tasks.length)
+    const groups = [...this.byKey.values()].map((group) => ({ ...group, tasks: group.tasks.toSorted(byName) }))
+    return groups.sort(
+      ({ tasks: self }, { tasks: that }) => that.length - self.length || byName(self[0] ?? "", that[0] ?? "")
+    )
   }
 
   private outputsOf(id: string): Outputs {

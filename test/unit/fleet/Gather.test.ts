@@ -85,6 +85,18 @@ describe("gathering", () => {
     })
   })
 
+  it("in the same order, in whatever order they end", () => {
+    const all = webs(12)
+    const end = (at: number) => all.slice(at, at + 1).map((of) => ended(of, exited(at < 9 ? 0 : at)))
+    for (const order of [all.keys(), [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]) {
+      assert.strictEqual(
+        show(gather([...order].flatMap(end))).out,
+        "---- web.[1-9] (9 tasks): exit code 0, no output\n" +
+          "---- web.10: exit code 9, no output\n---- web.11: exit code 10, no output\n---- web.12: exit code 11, no output\n"
+      )
+    }
+  })
+
   it("a command that is silent, and one whose last line has no end", () => {
     const [one, two] = webs(2)
     if (!one || !two) return assert.fail()
