@@ -1,6 +1,7 @@
 /**
  * A two-way connection between a caller and an Executor on another node: documents, and streams of bytes of which each
- * side takes only as much as it has room for, so that a slow reader of one holds up nothing else.
+ * side takes only as much as it has room for, so that a slow reader of one holds up nothing else. Several commands share it,
+ * each with a channel of its own.
  *
  * Both sides say every five seconds that they are there. Who hears nothing for fifteen gives up.
  */
@@ -12,7 +13,14 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { encodeFrame, type StreamName, type TunnelFrame, TunnelFrameError, TunnelFrameReader } from "./TunnelFrame.ts"
+import {
+  encodeFrame,
+  type StreamName,
+  type TunnelFrame,
+  TunnelFrameError,
+  TunnelFrameReader,
+  type TunnelRecord
+} from "./TunnelFrame.ts"
 
 /** The other side is gone, or speaks nonsense. */
 export class TunnelLost extends Schema.TaggedError<TunnelLost>()("TunnelLost", { detail: Schema.String }) {
@@ -22,10 +30,10 @@ export class TunnelLost extends Schema.TaggedError<TunnelLost>()("TunnelLost", {
 }
 
 /** What comes in. */
-export type Incoming = TunnelFrame & { readonly _tag: "Data" | "End" | "Document" }
+export type Incoming = TunnelRecord & { readonly _tag: "Data" | "End" | "Document" }
 
-/** The connection, as long as its scope is open. */
-export interface Tunnel {
+/** One of the conversations over a connection. */
+export interface Channel {
   /** What comes in, in order; ends when the other side closed its own. To be run once. */
   readonly incoming: Stream.Stream<Incoming, TunnelLost>
   /** To be called when bytes of a stream that came in were used: the other side may send as many more. */
@@ -36,29 +44,44 @@ export interface Tunnel {
   readonly write: (stream: StreamName, data: Uint8Array) => Effect.Effect<void, TunnelLost>
   /** Ends a stream. */
   readonly end: (stream: StreamName) => Effect.Effect<void, TunnelLost>
-  /** Closes this side, when all that was sent is on its way. What comes in still comes. */
+  /** Says that nothing more comes from this side, and takes nothing more in. */
   readonly close: Effect.Effect<void>
+}
+
+/** The connection, as long as its scope is open. It has a conversation of its own. */
+export interface Tunnel extends Omit<Channel, "close"> {
+  /** Closes this side of all of it, when all that was sent is on its way. What comes in still comes. */
+  readonly close: Effect.Effect<void>
+  /** The channel of this number, from 1 to {@link maxChannel}: both sides use the same for the same command, and once only. */
+  readonly channel: (id: number) => Channel
 }
 
 /** Milliseconds between two signs of life. */
 const pulse = 5000
 /** Pulses without a sign of the other side until it is given up. */
 const patience = 3
-/** Bytes of each stream that a side has room for. */
+/** Bytes of each stream that a side has room for: of a connection's own, and of each of its channels. */
 const room = 1024 * 1024
+const channelRoom = 256 * 1024
 /** Bytes that are sent in one frame. */
 const piece = 64 * 1024
 
 /** A stream as its sender sees it. */
 class Outlet {
-  credit = room
+  credit: number
   readonly latch = Latch.makeUnsafe(true)
+  constructor(credit: number) {
+    this.credit = credit
+  }
 }
 
 /** A stream as its receiver sees it. */
 class Inlet {
-  credit = room
+  credit: number
   used = 0
+  constructor(credit: number) {
+    this.credit = credit
+  }
 }
 
 const perStream = <A>(make: () => A): Readonly<Record<StreamName, A>> => ({
@@ -67,23 +90,49 @@ const perStream = <A>(make: () => A): Readonly<Record<StreamName, A>> => ({
   stderr: make()
 })
 
+/** What is known of a channel. */
+interface ChannelState {
+  readonly room: number
+  readonly outlets: Readonly<Record<StreamName, Outlet>>
+  readonly inlets: Readonly<Record<StreamName, Inlet>>
+  readonly queue: Queue.Queue<Incoming, TunnelLost | Cause.Done>
+}
+
 /** Speaks over a connection, which is destroyed with the scope. Both sides do the same. */
 export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.fn.Return<Tunnel, never, Scope.Scope> {
-  const outlets = perStream(() => new Outlet())
-  const inlets = perStream(() => new Inlet())
-  const queue = yield* Queue.unbounded<Incoming, TunnelLost | Cause.Done>()
+  const channels = new Map<number, ChannelState>()
+  const closed = new Set<number>()
   const drained = Latch.makeUnsafe(true)
   const reader = new TunnelFrameReader()
   let lost: TunnelLost | undefined
   let heard = true
+  let over = false
+
+  const stateOf = (id: number): ChannelState => {
+    const known = channels.get(id)
+    if (known !== undefined) return known
+    const bytes = id === 0 ? room : channelRoom
+    const state = {
+      room: bytes,
+      outlets: perStream(() => new Outlet(bytes)),
+      inlets: perStream(() => new Inlet(bytes)),
+      queue: Effect.runSync(Queue.unbounded<Incoming, TunnelLost | Cause.Done>())
+    }
+    if (lost !== undefined) Queue.failCauseUnsafe(state.queue, Cause.fail(lost))
+    else if (over) Queue.endUnsafe(state.queue)
+    channels.set(id, state)
+    return state
+  }
 
   const lose = (detail: string) => {
     if (lost !== undefined) return
     lost = new TunnelLost({ detail })
-    Queue.failCauseUnsafe(queue, Cause.fail(lost))
     // Whoever waits looks, and sees that there is nothing to wait for.
     Latch.openUnsafe(drained)
-    for (const outlet of Object.values(outlets)) Latch.openUnsafe(outlet.latch)
+    for (const { outlets, queue } of channels.values()) {
+      Queue.failCauseUnsafe(queue, Cause.fail(lost))
+      for (const outlet of Object.values(outlets)) Latch.openUnsafe(outlet.latch)
+    }
     socket.destroy()
   }
 
@@ -94,26 +143,29 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
     socket.uncork()
   }
 
-  const take = (frame: TunnelFrame) => {
-    switch (frame._tag) {
-      case "Ping":
-        return
+  const take = ({ channel, ...record }: TunnelFrame) => {
+    if (record._tag === "Ping" || closed.has(channel)) return
+    const { inlets, outlets, queue } = stateOf(channel)
+    switch (record._tag) {
       case "Credit": {
-        const outlet = outlets[frame.stream]
-        outlet.credit += frame.bytes
+        const outlet = outlets[record.stream]
+        outlet.credit += record.bytes
         Latch.openUnsafe(outlet.latch)
         return
       }
       case "Data": {
-        const inlet = inlets[frame.stream]
-        inlet.credit -= frame.data.length
-        if (inlet.credit < 0) throw new TunnelFrameError(`more of ${frame.stream} than there is room for`)
-        Queue.offerUnsafe(queue, frame)
+        const inlet = inlets[record.stream]
+        inlet.credit -= record.data.length
+        if (inlet.credit < 0) throw new TunnelFrameError(`more of ${record.stream} than there is room for`)
+        Queue.offerUnsafe(queue, record)
         return
       }
+      case "Close":
+        Queue.endUnsafe(queue)
+        return
       case "End":
       case "Document":
-        Queue.offerUnsafe(queue, frame)
+        Queue.offerUnsafe(queue, record)
     }
   }
 
@@ -130,7 +182,10 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
         }
       })
       socket.on("drain", () => Latch.openUnsafe(drained))
-      socket.on("end", () => Queue.endUnsafe(queue))
+      socket.on("end", () => {
+        over = true
+        for (const { queue } of channels.values()) Queue.endUnsafe(queue)
+      })
       socket.on("error", (error) => lose(error.message))
       socket.on("close", () => lose("it was closed before its end"))
     }),
@@ -141,7 +196,7 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
   const beat = Effect.gen(function* () {
     let silent = 0
     while (lost === undefined) {
-      put({ _tag: "Ping" })
+      put({ _tag: "Ping", channel: 0 })
       yield* Effect.sleep(pulse)
       silent = heard ? 0 : silent + 1
       heard = false
@@ -158,33 +213,47 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
       return Effect.andThen(drained.await, orLost(undefined))
     })
 
-  const write = Effect.fnUntraced(function* (stream: StreamName, data: Uint8Array) {
-    const outlet = outlets[stream]
-    for (let at = 0; at < data.length; ) {
-      yield* outlet.latch.await
-      yield* orLost(undefined)
-      const part = data.subarray(at, at + Math.min(outlet.credit, piece))
-      at += part.length
-      outlet.credit -= part.length
-      if (outlet.credit === 0) Latch.closeUnsafe(outlet.latch)
-      yield* sent({ _tag: "Data", stream, data: part })
+  const open = (channel: number): Omit<Channel, "close"> => {
+    const { inlets, outlets, queue, room } = stateOf(channel)
+    const write = Effect.fnUntraced(function* (stream: StreamName, data: Uint8Array) {
+      const outlet = outlets[stream]
+      for (let at = 0; at < data.length; ) {
+        yield* outlet.latch.await
+        yield* orLost(undefined)
+        const part = data.subarray(at, at + Math.min(outlet.credit, piece))
+        at += part.length
+        outlet.credit -= part.length
+        if (outlet.credit === 0) Latch.closeUnsafe(outlet.latch)
+        yield* sent({ _tag: "Data", channel, stream, data: part })
+      }
+    })
+    return {
+      incoming: Stream.fromQueue(queue),
+      taken: (stream, bytes) =>
+        Effect.sync(() => {
+          const inlet = inlets[stream]
+          inlet.used += bytes
+          if (inlet.used < room / 4) return
+          inlet.credit += inlet.used
+          put({ _tag: "Credit", channel, stream, bytes: inlet.used })
+          inlet.used = 0
+        }),
+      send: (text) => sent({ _tag: "Document", channel, text }),
+      write,
+      end: (stream) => sent({ _tag: "End", channel, stream })
     }
-  })
+  }
 
   return {
-    incoming: Stream.fromQueue(queue),
-    taken: (stream, bytes) =>
-      Effect.sync(() => {
-        const inlet = inlets[stream]
-        inlet.used += bytes
-        if (inlet.used < room / 4) return
-        inlet.credit += inlet.used
-        put({ _tag: "Credit", stream, bytes: inlet.used })
-        inlet.used = 0
-      }),
-    send: (text) => sent({ _tag: "Document", text }),
-    write,
-    end: (stream) => sent({ _tag: "End", stream }),
+    ...open(0),
+    channel: (id) => ({
+      ...open(id),
+      close: Effect.sync(() => {
+        put({ _tag: "Close", channel: id })
+        channels.delete(id)
+        closed.add(id)
+      })
+    }),
     close: Effect.callback((resume) => {
       if (socket.destroyed || socket.writableEnded) return resume(Effect.void)
       socket.end(() => resume(Effect.void))

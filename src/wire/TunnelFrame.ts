@@ -2,9 +2,10 @@
  * The records of a two-way connection between a caller and an Executor on another node. The connection itself (TLS) keeps
  * them whole and in order.
  *
- *     kind    u8   what the payload is
- *     stream  u8   whose data or credit it is: 0 none, 1 stdin, 2 stdout, 3 stderr
- *     length  u32  bytes of payload, at most {@link maxFrame}
+ *     kind     u8   what the payload is
+ *     stream   u8   whose data or credit it is: 0 none, 1 stdin, 2 stdout, 3 stderr
+ *     channel  u16  which command it is about, of several over one connection
+ *     length   u32  bytes of payload, at most {@link maxFrame}
  *     payload
  */
 
@@ -12,7 +13,13 @@
 export type StreamName = "stdin" | "stdout" | "stderr"
 
 /** One record. */
-export type TunnelFrame =
+export type TunnelFrame = {
+  /** 0 to {@link maxChannel}. */
+  readonly channel: number
+} & TunnelRecord
+
+/** What a record is, whatever command it is about. */
+export type TunnelRecord =
   /** Bytes of a stream. The receiver gave credit for them. */
   | { readonly _tag: "Data"; readonly stream: StreamName; readonly data: Uint8Array }
   /** The stream has ended. */
@@ -21,6 +28,8 @@ export type TunnelFrame =
   | { readonly _tag: "Credit"; readonly stream: StreamName; readonly bytes: number }
   /** A JSON document. */
   | { readonly _tag: "Document"; readonly text: string }
+  /** The sender says nothing more on this channel. */
+  | { readonly _tag: "Close" }
   /** Says that the sender is there. */
   | { readonly _tag: "Ping" }
 
@@ -29,14 +38,17 @@ export class TunnelFrameError extends Error {
   override readonly name = "TunnelFrameError"
 }
 
-const kinds = { Data: 1, End: 2, Credit: 3, Document: 4, Ping: 5 } as const
+const kinds = { Data: 1, End: 2, Credit: 3, Document: 4, Ping: 5, Close: 6 } as const
 const streams: ReadonlyArray<StreamName | undefined> = [undefined, "stdin", "stdout", "stderr"]
-const headerBytes = 6
+const headerBytes = 8
+
+/** The last channel. */
+export const maxChannel = 0xffff
 
 /** Bytes of payload in one frame at most: what is longer is no frame of ours. */
 export const maxFrame = 1024 * 1024
 
-const payloadOf = (frame: TunnelFrame): Uint8Array => {
+const payloadOf = (frame: TunnelRecord): Uint8Array => {
   switch (frame._tag) {
     case "Data":
       return frame.data
@@ -48,6 +60,7 @@ const payloadOf = (frame: TunnelFrame): Uint8Array => {
     case "Document":
       return Buffer.from(frame.text)
     case "End":
+    case "Close":
     case "Ping":
       return new Uint8Array()
   }
@@ -59,7 +72,8 @@ export const encodeFrame = (frame: TunnelFrame): readonly [header: Uint8Array, p
   const header = Buffer.allocUnsafe(headerBytes)
   header.writeUInt8(kinds[frame._tag], 0)
   header.writeUInt8("stream" in frame ? streams.indexOf(frame.stream) : 0, 1)
-  header.writeUInt32BE(payload.length, 2)
+  header.writeUInt16BE(frame.channel, 2)
+  header.writeUInt32BE(payload.length, 4)
   return [header, payload]
 }
 
@@ -84,20 +98,20 @@ export class TunnelFrameReader {
         this.filled += part.length
         at += part.length
         if (this.filled < headerBytes) break
-        this.left = this.header.readUInt32BE(2)
+        this.left = this.header.readUInt32BE(4)
         if (this.left > maxFrame) throw new TunnelFrameError(`a frame of ${this.left} bytes`)
       }
       const part = chunk.subarray(at, at + this.left)
       at += part.length
       this.left -= part.length
-      const frame = this.take(part)
-      if (frame !== undefined) frames.push(frame)
+      const record = this.take(part)
+      if (record !== undefined) frames.push({ channel: this.header.readUInt16BE(2), ...record })
       if (this.left === 0) this.filled = 0
     }
     return frames
   }
 
-  private take(part: Uint8Array): TunnelFrame | undefined {
+  private take(part: Uint8Array): TunnelRecord | undefined {
     const kind = this.header.readUInt8(0)
     const stream = streams[this.header.readUInt8(1)]
     if (kind === kinds.Data && stream !== undefined) {
@@ -109,6 +123,7 @@ export class TunnelFrameReader {
     this.pieces = []
     if (kind === kinds.Document) return { _tag: "Document", text: payload.toString("utf8") }
     if (kind === kinds.Ping) return { _tag: "Ping" }
+    if (kind === kinds.Close) return { _tag: "Close" }
     if (kind === kinds.End && stream !== undefined) return { _tag: "End", stream }
     if (kind === kinds.Credit && stream !== undefined && payload.length === 4) {
       return { _tag: "Credit", stream, bytes: payload.readUInt32BE() }

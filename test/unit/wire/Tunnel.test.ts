@@ -74,13 +74,39 @@ describe("a tunnel", () => {
     })
   )
 
+  it.effect("channels are apart: each with its own streams, room, documents and end", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      const [one, two] = [near.channel(1), near.channel(2)]
+      const [farOne, farTwo] = [far.channel(1), far.channel(2)]
+      const blocked = yield* Effect.forkChild(farOne.write("stdout", Buffer.alloc(1024 * 1024)))
+      yield* farTwo.write("stdout", Buffer.from("two"))
+      yield* farTwo.send("a document")
+      yield* farTwo.close
+      yield* far.send("of the connection itself")
+      assert.deepStrictEqual((yield* Stream.runCollect(two.incoming)).map(describeIncoming), [
+        "stdout two",
+        "a document"
+      ])
+      // Whoever takes nothing more is sent nothing more that matters, and others go on.
+      yield* one.close
+      yield* Fiber.interrupt(blocked)
+      yield* farOne.write("stderr", Buffer.from("to nobody"))
+      yield* far.close
+      assert.deepStrictEqual((yield* Stream.runCollect(near.incoming)).map(describeIncoming), [
+        "of the connection itself"
+      ])
+      assert.deepStrictEqual(yield* Stream.runCollect(near.channel(3).incoming), [])
+    })
+  )
+
   it.effect("a sender of more than there is room for is cut off", () =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
       right.on("error", () => undefined).resume()
       const near = yield* makeTunnel(left)
       for (const _ of [1, 2]) {
-        for (const bytes of encodeFrame({ _tag: "Data", stream: "stdin", data: Buffer.alloc(1024 * 1024) }))
+        for (const bytes of encodeFrame({ _tag: "Data", channel: 0, stream: "stdin", data: Buffer.alloc(1024 * 1024) }))
           right.write(bytes)
       }
       const error = yield* Effect.flip(Stream.runDrain(near.incoming))

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import {
   encodeFrame,
+  maxChannel,
   maxFrame,
   type TunnelFrame,
   TunnelFrameError,
@@ -13,14 +14,15 @@ const encode = (frames: ReadonlyArray<TunnelFrame>) => Buffer.concat(frames.flat
 /** Bytes of the same stream that follow each other are one run of bytes, however they are cut. */
 const joined = (frames: ReadonlyArray<TunnelFrame>) => {
   const all: Array<unknown> = []
-  let run: { readonly stream: string; data: string } | undefined
+  let run: { readonly channel: number; readonly stream: string; data: string } | undefined
   for (const frame of frames) {
     if (frame._tag !== "Data") {
       run = undefined
       all.push(frame)
-    } else if (run?.stream === frame.stream) run.data += Buffer.from(frame.data).toString("hex")
+    } else if (run?.stream === frame.stream && run.channel === frame.channel)
+      run.data += Buffer.from(frame.data).toString("hex")
     else {
-      run = { stream: frame.stream, data: Buffer.from(frame.data).toString("hex") }
+      run = { channel: frame.channel, stream: frame.stream, data: Buffer.from(frame.data).toString("hex") }
       all.push(run)
     }
   }
@@ -28,16 +30,19 @@ const joined = (frames: ReadonlyArray<TunnelFrame>) => {
 }
 
 const Stream = Schema.Literals(["stdin", "stdout", "stderr"])
+const channel = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: maxChannel })))
 const Frames = Schema.Array(
   Schema.Union([
-    Schema.TaggedStruct("Data", { stream: Stream, data: Schema.Uint8Array }),
-    Schema.TaggedStruct("End", { stream: Stream }),
+    Schema.TaggedStruct("Data", { channel, stream: Stream, data: Schema.Uint8Array }),
+    Schema.TaggedStruct("End", { channel, stream: Stream }),
     Schema.TaggedStruct("Credit", {
+      channel,
       stream: Stream,
       bytes: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 0xffffffff })))
     }),
-    Schema.TaggedStruct("Document", { text: Schema.String }),
-    Schema.TaggedStruct("Ping", {})
+    Schema.TaggedStruct("Document", { channel, text: Schema.String }),
+    Schema.TaggedStruct("Close", { channel }),
+    Schema.TaggedStruct("Ping", { channel })
   ])
 )
 
@@ -57,27 +62,29 @@ describe("frames of a tunnel", () => {
   })
 
   it("hands on bytes before their frame is complete", () => {
-    const [header, payload] = encodeFrame({ _tag: "Data", stream: "stdout", data: Buffer.from("abcdef") })
+    const [header, payload] = encodeFrame({ _tag: "Data", channel: 258, stream: "stdout", data: Buffer.from("abcdef") })
     const reader = new TunnelFrameReader()
     assert.deepStrictEqual(joined(reader.push(Buffer.concat([header, payload.subarray(0, 3)]))), [
-      { stream: "stdout", data: "616263" }
+      { channel: 258, stream: "stdout", data: "616263" }
     ])
-    assert.deepStrictEqual(joined(reader.push(payload.subarray(3))), [{ stream: "stdout", data: "646566" }])
+    assert.deepStrictEqual(joined(reader.push(payload.subarray(3))), [
+      { channel: 258, stream: "stdout", data: "646566" }
+    ])
   })
 
   it.each([
-    ["an unknown kind", [9, 0, 0, 0, 0, 0]],
-    ["data of no stream", [1, 0, 0, 0, 0, 1, 65]],
-    ["data of an unknown stream", [1, 7, 0, 0, 0, 1, 65]],
-    ["a credit that is too short", [3, 2, 0, 0, 0, 1, 1]],
+    ["an unknown kind", [9, 0, 0, 0, 0, 0, 0, 0]],
+    ["data of no stream", [1, 0, 0, 0, 0, 0, 0, 1, 65]],
+    ["data of an unknown stream", [1, 7, 0, 0, 0, 0, 0, 1, 65]],
+    ["a credit that is too short", [3, 2, 0, 0, 0, 0, 0, 1, 1]],
     ["HTTP", [...Buffer.from("GET / HTTP/1.1\r\n")]]
   ])("%s is refused", (_, bytes) => {
     assert.throws(() => new TunnelFrameReader().push(Uint8Array.from(bytes)), TunnelFrameError)
   })
 
   it("a length beyond the limit is refused before anything is kept", () => {
-    const header = Buffer.from([4, 0, 0, 0, 0, 0])
-    header.writeUInt32BE(maxFrame + 1, 2)
+    const header = Buffer.from([4, 0, 0, 0, 0, 0, 0, 0])
+    header.writeUInt32BE(maxFrame + 1, 4)
     assert.throws(() => new TunnelFrameReader().push(header), /a frame of/)
   })
 })
