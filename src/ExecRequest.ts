@@ -81,9 +81,11 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   }
 }
 
-/** An {@link ExecRequest} that was looked through, with its defaults filled in; times in milliseconds. */
-export interface CheckedRequest {
-  readonly target: Target
+/** What is to be run, wherever it is. */
+export type CommandRequest = Omit<ExecRequest, "target">
+
+/** A {@link CommandRequest} that was looked through, with its defaults filled in; times in milliseconds. */
+export interface CheckedCommand {
   readonly command: readonly [string, ...ReadonlyArray<string>]
   readonly env: ReadonlyArray<string>
   readonly user: string | undefined
@@ -103,17 +105,27 @@ export interface CheckedRequest {
   readonly placementTimeout: number
 }
 
+/** The same, with where. */
+export interface CheckedRequest extends CheckedCommand {
+  readonly target: Target
+}
+
 /** The default timeout of a command, in seconds. */
 export const defaultTimeout = 300
 
 /** Looks a request through; nothing of it has been done when it fails. */
-export const checkRequest = Effect.fnUntraced(function* (
-  request: ExecRequest
-): Effect.fn.Return<CheckedRequest, InvalidRequest | InvalidTarget> {
-  const target = yield* Result.match(parseTarget(request.target), {
-    onFailure: (error) => Effect.fail(error),
-    onSuccess: (parsed) => Effect.succeed(parsed)
-  })
+export const checkRequest = ({
+  target,
+  ...request
+}: ExecRequest): Effect.Effect<CheckedRequest, InvalidRequest | InvalidTarget> =>
+  Effect.flatMap(Effect.fromResult(parseTarget(target)), (parsed) =>
+    Effect.map(checkCommand(request), (checked) => ({ ...checked, target: parsed }))
+  )
+
+/** The same for a command without a target. */
+export const checkCommand = Effect.fnUntraced(function* (
+  request: CommandRequest
+): Effect.fn.Return<CheckedCommand, InvalidRequest> {
   const [program, ...words] = request.command
   if (program === undefined || program === "") return yield* new InvalidRequest({ detail: "there is no command" })
   const texts = [...request.command, request.user ?? "", request.workdir ?? "", ...Object.values(request.env ?? {})]
@@ -136,7 +148,6 @@ export const checkRequest = Effect.fnUntraced(function* (
   const byDefault = tty === undefined ? Duration.seconds(defaultTimeout) : "none"
   const limit = timeout ?? byDefault
   return {
-    target,
     command: [program, ...words],
     env,
     user: request.user,
@@ -154,6 +165,23 @@ export const checkRequest = Effect.fnUntraced(function* (
     image: request.image,
     placementTimeout: yield* millis("placementTimeout", request.placementTimeout ?? "30 seconds")
   }
+})
+
+/** What an Executor is asked to do for it in a container. */
+export const specOf = (runId: string, container: string, command: CheckedCommand): ExecSpec => ({
+  runId,
+  container,
+  command: command.command,
+  env: command.env,
+  privileged: command.privileged,
+  detach: command.detach,
+  stdin: command.stdin,
+  ...(command.tty === undefined ? {} : { tty: command.tty }),
+  signal: command.signal,
+  grace: command.grace,
+  ...(command.user === undefined ? {} : { user: command.user }),
+  ...(command.workdir === undefined ? {} : { workdir: command.workdir }),
+  ...(command.timeout === undefined ? {} : { timeout: command.timeout })
 })
 
 const millis = (name: string, input: Duration.Input): Effect.Effect<number, InvalidRequest> => {

@@ -53,7 +53,7 @@ export const makeOwnership = (mayTake: number | undefined): Effect.Effect<Owners
   }))
 
 /** 26 characters of lower-case letters and digits: valid in every name that the engine knows. */
-const makeRunId = (): string =>
+export const makeRunId = (): string =>
   BigInt(`0x1${randomBytes(16).toString("hex")}`)
     .toString(36)
     .slice(0, 26)

@@ -13,15 +13,15 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidRequest } from "./ExecRequest.ts"
+import { checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import type { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
-import { type ExecInput, Executor } from "./executor/Executor.ts"
+import type { ExecInput } from "./executor/Executor.ts"
 import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
-import { Guard } from "./executor/Guard.ts"
-import { ProcessKiller } from "./executor/ProcessKiller.ts"
+import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
+import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeOwnership, type Ownership } from "./Labels.ts"
 import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
 import type {
@@ -36,6 +36,7 @@ import type {
 } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
 import { endByHelper, execByHelper } from "./route/HelperRoute.ts"
+import { execHere } from "./route/LocalRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
 import { execByTunnel } from "./route/TunnelRoute.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
@@ -124,6 +125,11 @@ export class TaskExec extends Context.Service<
      * its end or until the scope closes, which ends it as `stream` does. Failures are those of the session's events.
      */
     readonly open: (request: SessionRequest) => Effect.Effect<Session, never, Scope.Scope>
+    /**
+     * Runs one command in many tasks, those of a node by one helper. What becomes of each is in its `Ended` event; the
+     * stream fails only before anything runs. The commands are ended as those of `stream` are.
+     */
+    readonly runAll: (request: FleetRequest) => Stream.Stream<FleetEvent, FleetError>
   }
 >()("task-exec/TaskExec") {
   /** On the engine in the context, with the helper image in the context. */
@@ -136,7 +142,8 @@ export class TaskExec extends Context.Service<
       return TaskExec.of({
         stream,
         run: (request) => collect(stream(request)),
-        open: (request) => openSession(request, stream)
+        open: (request) => openSession(request, stream),
+        runAll: (request) => Stream.provideContext(runFleet(request), context)
       })
     })
   )
@@ -161,6 +168,10 @@ export class TaskExec extends Context.Service<
   /** `open` of the service in the context. */
   static readonly open = (request: SessionRequest): Effect.Effect<Session, never, TaskExec | Scope.Scope> =>
     this.use((taskExec) => taskExec.open(request))
+
+  /** `runAll` of the service in the context. */
+  static readonly runAll = (request: FleetRequest): Stream.Stream<FleetEvent, FleetError, TaskExec> =>
+    Stream.unwrap(this.use((taskExec) => Effect.succeed(taskExec.runAll(request))))
 }
 
 const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
@@ -175,10 +186,10 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const owner = yield* makeOwnership(
     timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace
   )
-  const spec = makeSpec(owner.runId, task, checked)
+  const spec = specOf(owner.runId, task.container, checked)
   const place = { image, node: task.node, task: task.name, placementTimeout }
   const { end, events } = yield* route === "local"
-    ? execHere(spec, checked.input, image, owner)
+    ? execHere(spec, { image, owner }, checked.input)
     : execThere(route, place, spec, checked.input, owner)
   // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
   const endings = yield* FiberSet.make()
@@ -204,44 +215,11 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   )
 })
 
-const makeSpec = (runId: string, task: ResolvedTask, request: CheckedRequest): ExecSpec => ({
-  runId,
-  container: task.container,
-  command: request.command,
-  env: request.env,
-  privileged: request.privileged,
-  detach: request.detach,
-  stdin: request.stdin,
-  ...(request.tty === undefined ? {} : { tty: request.tty }),
-  signal: request.signal,
-  grace: request.grace,
-  ...(request.user === undefined ? {} : { user: request.user }),
-  ...(request.workdir === undefined ? {} : { workdir: request.workdir }),
-  ...(request.timeout === undefined ? {} : { timeout: request.timeout })
-})
-
 /** A command under way, and how to send its processes a signal. */
 interface Underway {
   readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine>
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
 }
-
-/** Route `local`: the Executor runs right here. Of several managers only the one that answered knows the container. */
-const execHere = (spec: ExecSpec, input: ExecInput, image: Effect.Effect<string>, owner: Ownership) =>
-  Effect.map(
-    DockerEngine.use(({ alone }) => alone),
-    (engine): Underway => {
-      const here = Layer.succeed(DockerEngine, engine)
-      const killer = ProcessKiller.layer({ image, owner }).pipe(Layer.provideMerge(here))
-      const guard = Guard.layer({ image, owner }).pipe(Layer.provide(here))
-      return {
-        events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
-          Stream.provide(Executor.layer.pipe(Layer.provide(guard), Layer.provide(killer)))
-        ),
-        end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
-      }
-    }
-  )
 
 /** Routes `helper:logs` and `helper:tunnel`. */
 const execThere = (

@@ -5,16 +5,11 @@ import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { ExecRequest } from "../../src/ExecRequest.ts"
+import type { CommandRequest, ExecRequest } from "../../src/ExecRequest.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { Via } from "../../src/route/Route.ts"
-
-/** The command line is wrong: exit code 2. */
-export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
-  override get message(): string {
-    return this.detail
-  }
-}
+import { type FleetFlags, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "./FleetArgs.ts"
+import { parseTime, UsageError } from "./Usage.ts"
 
 /** What a command line asks for. */
 export type Invocation =
@@ -33,8 +28,18 @@ export type Invocation =
       /** Every stage on stderr, and whole causes for errors. */
       readonly debug: boolean
     }
+  | {
+      readonly _tag: "Fleet"
+      /** Without its stdin. */
+      readonly request: CommandRequest
+      readonly interactive: boolean
+      readonly fleet: FleetFlags
+      readonly quiet: boolean
+      readonly debug: boolean
+    }
 
 const options = {
+  ...fleetOptions,
   env: { type: "string", short: "e", multiple: true },
   "env-file": { type: "string", multiple: true },
   user: { type: "string", short: "u" },
@@ -90,9 +95,11 @@ Options:
       --debug                    Tell every step on stderr
       --help, --version
 
+${fleetHelp}
 TIME is a number of seconds, or like 500ms, 90s, 5m, 1h30m.
 Exit code: the command's own; 124 timed out and killed, 125 task-exec failed,
-126 the command could not be started, 2 wrong usage, 130/143/129 interrupted.
+126 the command could not be started, 2 wrong usage, 130/143/129 interrupted;
+of many tasks, the largest of theirs.
 `
 
 /** Reads a command line. `environment` is where variables without a value come from. */
@@ -107,10 +114,15 @@ export const parseInvocation = Effect.fnUntraced(function* (
   })
   if (values.help === true) return { _tag: "Help" }
   if (values.version === true) return { _tag: "Version" }
-  const [target, ...words] = operands
+  const [target, words] = isWithoutTarget(values) ? [undefined, operands] : [operands[0], operands.slice(1)]
+  const fleet = yield* parseFleet(values, target)
+  if (fleet !== undefined && values.tty === true) {
+    return yield* new UsageError({ detail: "-t is for one task: many have no terminal in common" })
+  }
+  if (target === undefined && fleet === undefined) return yield* missingTarget
   const command = words.length === 0 && values.tty === true ? shell : words
-  if (target === undefined) return yield* new UsageError({ detail: "which task? TARGET is missing" })
-  if (command.length === 0) return yield* new UsageError({ detail: "which command? COMMAND is missing" })
+  if (command.length === 0 && fleet?.list !== true)
+    return yield* new UsageError({ detail: "which command? COMMAND is missing" })
   const env: Record<string, string> = {}
   for (const file of values["env-file"] ?? []) {
     for (const line of yield* readLines(file)) yield* addVariable(env, line, environment, `--env-file ${file}`)
@@ -122,31 +134,35 @@ export const parseInvocation = Effect.fnUntraced(function* (
   if (!isVia(via)) {
     return yield* new UsageError({ detail: `--via ${via}: use ${Via.literals.join(", ")}` })
   }
-  return {
-    _tag: "Exec",
+  const request: CommandRequest = {
+    command,
+    env,
+    via,
+    privileged: values.privileged ?? false,
+    detach: values.detach ?? false,
+    ...(user === undefined ? {} : { user }),
+    ...(workdir === undefined ? {} : { workdir }),
+    ...(image === undefined ? {} : { image }),
+    ...(timeout === undefined ? {} : { timeout: yield* parseTimeout(timeout) }),
+    ...(signal === undefined ? {} : { signal: yield* parseSignal(signal) }),
+    ...(grace === undefined ? {} : { grace: yield* parseTime("--grace", grace) }),
+    ...(placementTimeout === undefined
+      ? {}
+      : { placementTimeout: yield* parseTime("--placement-timeout", placementTimeout) })
+  }
+  const common = {
     quiet: values.quiet ?? false,
     debug: values.debug ?? false,
-    interactive: values.interactive ?? false,
-    tty: values.tty === true ? { detachKeys: values["detach-keys"] } : undefined,
-    request: {
-      target,
-      command,
-      env,
-      via,
-      privileged: values.privileged ?? false,
-      detach: values.detach ?? false,
-      ...(user === undefined ? {} : { user }),
-      ...(workdir === undefined ? {} : { workdir }),
-      ...(image === undefined ? {} : { image }),
-      ...(timeout === undefined ? {} : { timeout: yield* parseTimeout(timeout) }),
-      ...(signal === undefined ? {} : { signal: yield* parseSignal(signal) }),
-      ...(grace === undefined ? {} : { grace: yield* parseTime("--grace", grace) }),
-      ...(placementTimeout === undefined
-        ? {}
-        : { placementTimeout: yield* parseTime("--placement-timeout", placementTimeout) })
-    }
+    interactive: values.interactive ?? false
   }
+  if (target === undefined || fleet !== undefined) {
+    return fleet === undefined ? yield* missingTarget : { _tag: "Fleet", ...common, request, fleet }
+  }
+  const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
+  return { _tag: "Exec", ...common, tty, request: { ...request, target } }
 })
+
+const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET is missing" }))
 
 const isVia = Schema.is(Via)
 
@@ -207,19 +223,3 @@ const parseSignal = (text: string): Effect.Effect<Signal, UsageError> =>
 
 const parseTimeout = (text: string) =>
   Effect.map(parseTime("--timeout", text), (time) => (Duration.isZero(time) ? ("none" as const) : time))
-
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
-/** `90`, `1.5`, `90s`, `500ms`, `5m`, `1h30m`. */
-export const parseTime = (flag: string, text: string): Effect.Effect<Duration.Duration, UsageError> =>
-  Effect.suspend(() => {
-    if (/^\d+(?:\.\d+)?$/.test(text)) return Effect.succeed(Duration.seconds(Number(text)))
-    if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) {
-      return new UsageError({ detail: `${flag} ${text}: use a number of seconds, or like 500ms, 90s, 5m, 1h30m` })
-    }
-    let millis = 0
-    for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
-      millis += Number(number) * (units[unit ?? ""] ?? 0)
-    }
-    return Effect.succeed(Duration.millis(millis))
-  })

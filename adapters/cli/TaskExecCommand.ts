@@ -9,12 +9,14 @@ import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
+import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
-import { help, type Invocation, parseInvocation, type UsageError } from "./Args.ts"
+import { help, type Invocation, parseInvocation } from "./Args.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
+import type { UsageError } from "./Usage.ts"
 
 const stdout = 1
 const stderr = 2
@@ -44,6 +46,8 @@ const perform = (
       return Effect.as(writeText(stdout, `${program} ${version}\n`), 0)
     case "Exec":
       return exec(program, invocation)
+    case "Fleet":
+      return execInMany(program, invocation)
   }
 }
 
@@ -64,16 +68,22 @@ const exec = Effect.fnUntraced(function* (
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(
       (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) =>
-        Effect.as(
-          say(program, error.message),
-          signals.exitCode() ??
-            (error._tag === "ConfigError" || error._tag === "InvalidEndpoint" ? exitCodes.usage : exitCodeOf(error))
-        )
+      (error) => Effect.as(say(program, error.message), signals.exitCode() ?? exitCodeOf(error))
     ),
     Effect.provide(stderrLogger(program, debug ? "Debug" : quiet ? "None" : "Warn", lineEnd))
   )
 })
+
+/** Errors before anything runs; what goes wrong with a single task is shown with it. */
+const execInMany = (program: string, invocation: Invocation & { readonly _tag: "Fleet" }) =>
+  fleetCommand(program, invocation).pipe(
+    Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
+    Effect.catchIf(
+      (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
+      (error) => Effect.as(say(program, error.message), exitCodeOf(error))
+    ),
+    Effect.provide(stderrLogger(program, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn"))
+  )
 
 /** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
 const attached = Effect.fnUntraced(function* (

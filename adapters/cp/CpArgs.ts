@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
 import { CopyVia, type TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
-import { parseTime, UsageError } from "../cli/Args.ts"
+import { parseTime, UsageError } from "../cli/Usage.ts"
 
 /** What a command line asks for. */
 export type CpInvocation =

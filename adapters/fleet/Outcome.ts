@@ -1,5 +1,6 @@
-/** How it ended for a task, in words. */
+/** How it ended for a task: in words, and as an exit code. */
 import type { TaskResult } from "../../src/fleet/FleetEvent.ts"
+import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
 
 const whyNot = {
   failures: "too many others had failed",
@@ -18,6 +19,20 @@ export const describeResult = (result: TaskResult): string => {
       return oneLine(result.error.message)
     case "Skipped":
       return `not started: ${whyNot[result.reason]}`
+  }
+}
+
+/** The exit code that it counts as: what `task-exec` would have said of that task alone. */
+export const exitCodeOfResult = (result: TaskResult): number => {
+  switch (result._tag) {
+    case "Exited":
+      return result.code
+    case "Detached":
+      return 0
+    case "Failed":
+      return exitCodeOf(result.error)
+    case "Skipped":
+      return exitCodes.failed
   }
 }
 

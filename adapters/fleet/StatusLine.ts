@@ -1,9 +1,10 @@
 /** How far a fan-out is, on the last line of the terminal that stderr is. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { exitCodeOfResult, type FleetEvent, type TaskResult } from "../../src/fleet/FleetEvent.ts"
+import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
 import type { Screen } from "../cp/Progress.ts"
 import { labelOf } from "./Label.ts"
+import { exitCodeOfResult } from "./Outcome.ts"
 
 /** Time between two looks. */
 const pause = "100 millis"

@@ -3,10 +3,10 @@
  *
  *     30 tasks: 28 succeeded, 1 exited with 3 (web.7@node-2), 1 failed (web.9@node-3: timed out after 30 s)
  */
-import { exitCodeOfResult, type TaskOutcome } from "../../src/fleet/FleetEvent.ts"
+import type { TaskOutcome } from "../../src/fleet/FleetEvent.ts"
 import { foldNames } from "../../src/fleet/TaskSet.ts"
 import { labelOf } from "./Label.ts"
-import { describeResult } from "./Outcome.ts"
+import { describeResult, exitCodeOfResult } from "./Outcome.ts"
 
 /** Characters of a list of tasks; and of a message. */
 const maxList = 100

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
 import type { ContainerSummary } from "../../src/engine/EngineSchemas.ts"
+import type { EndRun } from "../../src/executor/ExecSpec.ts"
 import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { labelKeys } from "../../src/Labels.ts"
@@ -54,15 +55,27 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
     return own.ImageID
   }
   const before = `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`
-  if (work._tag !== "Exec" || !(yield* wereKilled(engine, others))) {
+  const specs = work._tag === "Exec" ? [work.spec] : work._tag === "ExecMany" ? work.specs : []
+  if (specs.length === 0 || !(yield* wereKilled(engine, others))) {
     return yield* new HelperRefused({ node, detail: before })
   }
-  const { container, grace, runId, signal } = work.spec
-  const ending = yield* ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
+  const endings = yield* endAll(specs).pipe(
     Effect.provide(ProcessKiller.layer({ image: Effect.succeed(own.ImageID), owner }))
   )
-  return yield* new HelperRefused({ node, detail: `${before} and was killed; ${describeEnding(ending)}` })
+  const became = [...new Set(endings.map(describeEnding))].join("; ")
+  return yield* new HelperRefused({ node, detail: `${before} and was killed; ${became}` })
 })
+
+/** Runs of one helper that are ended at the same time. */
+const endingsAtOnce = 8
+
+/** Ends the commands of several runs on this node; tells what became of each. */
+export const endAll = (runs: ReadonlyArray<EndRun>) =>
+  Effect.forEach(
+    runs,
+    ({ container, grace, runId, signal }) => ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })),
+    { concurrency: endingsAtOnce }
+  )
 
 /** None of them runs, and not all of them ended by themselves: a helper exits with 0, whatever became of its command. */
 const wereKilled = Effect.fnUntraced(function* (

@@ -1,5 +1,6 @@
 /** The helper's end of a tunnel: waits for its one caller, and passes on what the two say to each other. */
 import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
@@ -14,7 +15,7 @@ import { RemoteError } from "../../src/route/Remote.ts"
 import { version } from "../../src/Version.ts"
 import { encodeDocument, type Frame, protocolVersion } from "../../src/wire/Frame.ts"
 import { decodeOrder, type Order } from "../../src/wire/Order.ts"
-import { makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
+import { type Channel, makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
 import { listenSecurely } from "../../src/wire/TunnelTls.ts"
 import { writeText } from "../Output.ts"
 
@@ -26,11 +27,18 @@ export type SignalOrder = Order & { readonly _tag: "SendSignal" }
 
 /** What comes from the caller while the command runs. */
 export interface HelperInput extends ExecInput {
+  /** Done when the caller wants the command of the channel to start. */
+  readonly begin: Effect.Effect<void>
   readonly signals: Stream.Stream<SignalOrder>
 }
 
 /** What comes where nothing can. */
-export const noInput: HelperInput = { stdin: Stream.empty, sizes: Stream.empty, signals: Stream.never }
+export const noInput: HelperInput = {
+  begin: Effect.void,
+  stdin: Stream.empty,
+  sizes: Stream.empty,
+  signals: Stream.never
+}
 
 const encodeError = Schema.encodeSync(RemoteError)
 
@@ -53,20 +61,49 @@ export const awaitCaller = Effect.fn("Helper.awaitCaller")(function* ({
   return tunnel
 })
 
+/** What the helper does for a command, as frames. */
+export type Serve<R> = (input: HelperInput) => Stream.Stream<Frame, RemoteError, R>
+
 /**
  * Serves the caller's command. Done when it has been told the end; a `TunnelLost` says that it went away before: what was
  * running is ended then.
  */
 export const serveTunnel = Effect.fn("Helper.tunnel")(function* <R>(
   tunnel: Tunnel,
-  serve: (input: HelperInput) => Stream.Stream<Frame, RemoteError, R>
+  serve: Serve<R>
 ): Effect.fn.Return<void, TunnelLost, R | Scope.Scope> {
+  const gone = yield* serveChannel(tunnel, serve)
+  // The caller closes when it has read all of it.
+  yield* Effect.ignore(gone)
+})
+
+/**
+ * Serves many commands, each over the channel of its index and one, and each when it is told to begin. Done when the caller
+ * closes the tunnel; what is running is ended if it goes away without.
+ */
+export const serveChannels = Effect.fn("Helper.channels")(function* <R>(
+  tunnel: Tunnel,
+  all: ReadonlyArray<Serve<R>>
+): Effect.fn.Return<void, TunnelLost, R | Scope.Scope> {
+  for (const [index, serve] of all.entries()) {
+    const begun: Serve<R> = (input) => Stream.unwrap(Effect.as(input.begin, serve(input)))
+    // Whether the caller leaves one command is that command's affair.
+    yield* Effect.forkScoped(Effect.scoped(Effect.ignore(serveChannel(tunnel.channel(index + 1), begun))))
+  }
+  yield* Stream.runDrain(tunnel.incoming)
+})
+
+/** Serves one command, and closes the channel. Gives what fails when the caller has gone. */
+const serveChannel = Effect.fnUntraced(function* <R>(
+  channel: Channel,
+  serve: Serve<R>
+): Effect.fn.Return<Effect.Effect<never, TunnelLost>, TunnelLost, R | Scope.Scope> {
   const say = (frame: Frame & { readonly _tag: Exclude<Frame["_tag"], "Stdout" | "Stderr"> }) =>
-    tunnel.send(encodeDocument(frame))
-  const { gone, input } = yield* listen(tunnel)
+    channel.send(encodeDocument(frame))
+  const { gone, input } = yield* listen(channel)
   const tell = (frame: Frame) => {
-    if (frame._tag === "Stdout") return tunnel.write("stdout", frame.data)
-    return frame._tag === "Stderr" ? tunnel.write("stderr", frame.data) : say(frame)
+    if (frame._tag === "Stdout") return channel.write("stdout", frame.data)
+    return frame._tag === "Stderr" ? channel.write("stderr", frame.data) : say(frame)
   }
   yield* Stream.runForEach(serve(input), tell).pipe(
     Effect.catchIf(
@@ -75,13 +112,13 @@ export const serveTunnel = Effect.fn("Helper.tunnel")(function* <R>(
     ),
     Effect.raceFirst(gone)
   )
-  yield* tunnel.close
-  // The caller closes when it has read all of it.
-  yield* Effect.ignore(gone)
+  yield* channel.close
+  return gone
 })
 
 /** Sorts what comes in. `gone` fails when the caller is not there any more. */
-const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
+const listen = Effect.fnUntraced(function* (channel: Channel) {
+  const begin = yield* Deferred.make<void>()
   const stdin = yield* Queue.unbounded<Uint8Array, Cause.Done>()
   const sizes = yield* Queue.sliding<TerminalSize>(1)
   const signals = yield* Queue.unbounded<SignalOrder>()
@@ -89,6 +126,8 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
     Result.match(decodeOrder(text), {
       onSuccess: (order) => {
         switch (order._tag) {
+          case "Begin":
+            return Deferred.succeed(begin, undefined)
           case "Resize":
             return Queue.offer(sizes, order.size)
           case "SendSignal":
@@ -97,7 +136,7 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
       },
       onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller said something that is not understood" }))
     })
-  const gone = yield* Stream.runForEach(tunnel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
+  const gone = yield* Stream.runForEach(channel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
     switch (incoming._tag) {
       case "Data":
         return Queue.offer(stdin, incoming.data)
@@ -108,7 +147,8 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
     }
   }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)
   const input: HelperInput = {
-    stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => tunnel.taken("stdin", chunk.length))),
+    begin: Deferred.await(begin),
+    stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.taken("stdin", chunk.length))),
     sizes: Stream.fromQueue(sizes),
     signals: Stream.fromQueue(signals)
   }

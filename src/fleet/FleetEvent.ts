@@ -31,16 +31,3 @@ export interface TaskOutcome {
   readonly task: ResolvedTask
   readonly result: TaskResult
 }
-
-/** The exit code that a result counts as: the command's own, and 125 where it was not run to its end. */
-export const exitCodeOfResult = (result: TaskResult): number => {
-  switch (result._tag) {
-    case "Exited":
-      return result.code
-    case "Detached":
-      return 0
-    case "Failed":
-    case "Skipped":
-      return 125
-  }
-}

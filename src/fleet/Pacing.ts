@@ -14,19 +14,18 @@ export interface Pacing {
   readonly delay: Duration.Duration
   /** No more are started when more than these have failed; without it all are. None at all: the first failure is enough. */
   readonly maxFailures?: Amount
-  /** For all of them together: then those that run are interrupted, and no more are started. */
+  /** For all of them together: then no more are started, and those that run are to end. */
   readonly deadline?: Duration.Duration
 }
 
 /** What is done for a job, and what becomes of those for which it isn't. */
 export interface Work<Job, A, R> {
-  readonly run: (job: Job) => Effect.Effect<A, never, R>
+  /** `left`: milliseconds until time is up, infinite without a deadline. To end then is its own affair. */
+  readonly run: (job: Job, left: number) => Effect.Effect<A, never, R>
   /** Whether a result of `run` counts as a failure. */
   readonly isFailure: (result: A) => boolean
   /** The result of a job that was not started. */
   readonly onSkipped: (job: Job, reason: "failures" | "deadline") => Effect.Effect<A, never, R>
-  /** The result of a job that ran when time was up; it has been interrupted, and has cleaned up. */
-  readonly onDeadline: (job: Job) => Effect.Effect<A, never, R>
 }
 
 /**
@@ -59,18 +58,12 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
       const stopped = yield* Effect.timeoutOption(Deferred.await(tooMany), start - now)
       if (Option.isSome(stopped)) return yield* work.onSkipped(job, "failures")
     }
-    const result = yield* inTime(job)
+    // A late start, on a busy machine, ends no later.
+    const result = yield* work.run(job, Math.max(0, end - (yield* Clock.currentTimeMillis)))
     if (!work.isFailure(result)) return result
     failures++
     if (failures > allowed) yield* Deferred.succeed(tooMany, undefined)
     return result
-  })
-
-  const inTime = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<A, never, R> {
-    if (end === Number.POSITIVE_INFINITY) return yield* work.run(job)
-    // A late start, on a busy machine, ends no later.
-    const left = Math.max(0, end - (yield* Clock.currentTimeMillis))
-    return yield* Effect.timeoutOrElse(work.run(job), { duration: left, orElse: () => work.onDeadline(job) })
   })
 
   return yield* Effect.forEach(jobs, one, { concurrency: Math.max(1, countOf(pacing.parallel, jobs.length)) })

@@ -26,8 +26,10 @@ export const HelperWork = Schema.TaggedUnion({
     /** Bytes of output after which the helper gives up: its log takes the node's disk. */
     maxOutput: Schema.Finite
   },
-  /** End the command of another helper, and report what became of it. */
-  End: { run: EndRun },
+  /** Run a command in each of several containers, over a channel of a tunnel each, when the caller says so. */
+  ExecMany: { specs: Schema.NonEmptyArray(ExecSpec) },
+  /** End commands of another helper, and report what became of each. */
+  End: { runs: Schema.NonEmptyArray(EndRun) },
   /** Read and write files of a container, as the caller asks for one after the other over a tunnel. */
   Copy: { container: Schema.NonEmptyString }
 })
@@ -51,13 +53,15 @@ export const HelperRequest = Schema.Struct({
 /** The request of one helper. */
 export type HelperRequest = typeof HelperRequest.Type
 
-/** The grace period of the command that a helper has to do with, in milliseconds; a copy has no command. */
+/** The longest grace period of the commands that a helper has to do with, in milliseconds; a copy has no command. */
 export const graceOf = (work: HelperWork): number => {
   switch (work._tag) {
     case "Exec":
       return work.spec.grace
+    case "ExecMany":
+      return Math.max(...work.specs.map(({ grace }) => grace))
     case "End":
-      return work.run.grace
+      return Math.max(...work.runs.map(({ grace }) => grace))
     case "Copy":
       return 0
   }

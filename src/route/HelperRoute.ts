@@ -13,6 +13,7 @@ import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import { type Frame, protocolVersion } from "../wire/Frame.ts"
 import { receive } from "../wire/LogsTransport.ts"
+import { checkHello } from "./Conversation.ts"
 import {
   checkNode,
   type HelperOptions,
@@ -58,25 +59,34 @@ const execOn = (network: Network, place: HelperPlace, spec: ExecSpec, owner: Own
     })
   )
 
+/** A run, and at least one. */
+type Runs = readonly [EndRun, ...ReadonlyArray<EndRun>]
+
 /**
  * Ends a run on its node by a helper of its own: the signal, the grace period, KILL. Never fails: what could not be done
  * is in the result.
  */
 export const endByHelper = (place: HelperPlace, run: EndRun) =>
-  endOn(hostNetwork, place, run).pipe(
-    Effect.catchIf(isHostNetworkRefused, () => endOn(bridgeNetwork, place, run)),
-    Effect.catch((error) => Effect.succeed(unconfirmed(error.message)))
+  Effect.map(endManyByHelper(place, [run]), ([ending]) => ending ?? unconfirmed("the helper did not report on it"))
+
+/** The same for several runs on one node, by one helper: what became of each, in their order. */
+export const endManyByHelper = (place: HelperPlace, runs: Runs) =>
+  endOn(hostNetwork, place, runs).pipe(
+    Effect.catchIf(isHostNetworkRefused, () => endOn(bridgeNetwork, place, runs)),
+    Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(error.message))))
   )
 
-const endOn = Effect.fnUntraced(function* (network: Network, place: HelperPlace, run: EndRun) {
-  const owner = yield* makeOwnership(place.placementTimeout + pullPatience + run.grace)
-  const helper = yield* serve(makeOptions(network, place, owner, { _tag: "End", run }))
+const endOn = Effect.fnUntraced(function* (network: Network, place: HelperPlace, runs: Runs) {
+  const owner = yield* makeOwnership(
+    place.placementTimeout + pullPatience + Math.max(...runs.map(({ grace }) => grace))
+  )
+  const helper = yield* serve(makeOptions(network, place, owner, { _tag: "End", runs }))
   const last = yield* Stream.runLast(helper.frames)
   const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
-  return frame._tag === "Ended" ? yield* decodeEnding(frame.ending) : yield* unasked(place, frame)
+  return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place, frame)
 }, Effect.scoped)
 
-const decodeEnding = Schema.decodeUnknownEffect(Ending)
+const decodeEndings = Schema.decodeUnknownEffect(Schema.Array(Ending))
 
 const makeOptions = (network: Network, place: HelperPlace, owner: Ownership, work: HelperWork): HelperOptions => ({
   ...place,
@@ -131,9 +141,8 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
     Effect.gen(function* () {
       if (frame._tag === "Hello") {
         greeted = true
-        if (frame.protocol === protocolVersion) return frame
-        const detail = `it speaks protocol ${frame.protocol} (version ${frame.version}), this task-exec speaks ${protocolVersion}`
-        return yield* new HelperRefused({ node, detail })
+        yield* checkHello(node, frame)
+        return frame
       }
       if (frame._tag !== "Failed") return frame
       return yield* Effect.flatMap(decodeRemoteError(frame.error), Effect.fail)

@@ -215,11 +215,12 @@ const findByContainer = Effect.fnUntraced(function* (engine: Engine, container: 
   return tasks.filter((task) => task.Status.ContainerStatus?.ContainerID.startsWith(container))
 })
 
-const isRunning = (task: Task): boolean =>
+/** Whether there is a container to run something in. */
+export const isRunning = (task: Task): boolean =>
   task.Status.State === "running" && (task.Status.ContainerStatus?.ContainerID ?? "") !== ""
 
 /** During an update that starts the new task first, two tasks of one slot run for a moment: the newer one counts. */
-const newestOfEachPlace = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
+export const newestOfEachPlace = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
   const newest = new Map<string, Task>()
   for (const task of tasks) {
     const place = `${task.ServiceID} ${task.Slot ?? task.NodeID}`
@@ -271,21 +272,20 @@ const resolve = Effect.fnUntraced(function* (engine: Engine, target: Target, ser
     [service === undefined ? engine.inspectService(task.ServiceID) : Effect.succeed(service), nodeOf(engine, task)],
     { concurrency: 2 }
   ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now")))
-  const taskNode: TaskNode = {
-    id: node.ID,
-    hostname: node.Description.Hostname,
-    state: node.Status.State,
-    availability: node.Spec.Availability
-  }
-  const found: ResolvedTask = {
+  return resolvedTask(owner, node, task)
+})
+
+/** A task with what is known of its service and its node. */
+export const resolvedTask = (service: Service, node: Node, task: Task): ResolvedTask => {
+  const hostname = node.Description.Hostname
+  return {
     id: task.ID,
-    name: taskName(owner.Spec.Name, task, taskNode.hostname),
-    service: { id: owner.ID, name: owner.Spec.Name },
-    node: taskNode,
+    name: taskName(service.Spec.Name, task, hostname),
+    service: { id: service.ID, name: service.Spec.Name },
+    node: { id: node.ID, hostname, state: node.Status.State, availability: node.Spec.Availability },
     container: task.Status.ContainerStatus?.ContainerID ?? "",
     ...(task.Slot === undefined ? {} : { slot: task.Slot })
   }
-  return found
-})
+}
 
 const nodeOf = (engine: Engine, task: Task): Effect.Effect<Node, SwarmFailure> => engine.inspectNode(task.NodeID ?? "")

@@ -44,8 +44,8 @@ export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String 
 /** What became of the command's processes after a `SendSignal`; `ending` is an encoded `Ending`. */
 export const Signalled = Schema.TaggedStruct("Signalled", { id: Schema.Int, ending: Schema.Unknown })
 
-/** End record: what became of a command that was to be ended; `ending` is an encoded `Ending`. */
-export const Ended = Schema.TaggedStruct("Ended", { ending: Schema.Unknown })
+/** End record: what became of commands that were to be ended, in the order of the request; each is an encoded `Ending`. */
+export const Ended = Schema.TaggedStruct("Ended", { endings: Schema.Array(Schema.Unknown) })
 
 /** End record: the command could not be run or its end is not known; `error` is an encoded `ExecutorError`. */
 export const Failed = Schema.TaggedStruct("Failed", { error: Schema.Unknown })

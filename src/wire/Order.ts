@@ -4,6 +4,8 @@ import { Signal, TerminalSize } from "../executor/ExecSpec.ts"
 
 /** What a caller tells. */
 export const Order = Schema.TaggedUnion({
+  /** Start the command of this channel: one of many that the helper knows of. */
+  Begin: {},
   /** The terminal has this size now. */
   Resize: { size: TerminalSize },
   /**

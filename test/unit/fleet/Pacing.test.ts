@@ -27,20 +27,19 @@ const jobs = (number: number, takes: number): ReadonlyArray<Job> => Array.from({
 const makeRecord = () => {
   const record = { started: [] as Array<number>, interrupted: 0, running: 0, most: 0 }
   const work: Work<Job, string, never> = {
-    run: ({ ends = "well", takes }) =>
+    run: ({ ends = "well", takes }, left) =>
       Effect.gen(function* () {
         record.started.push((yield* Clock.currentTimeMillis) / 1000)
         record.running++
         record.most = Math.max(record.most, record.running)
-        yield* Effect.sleep(Duration.seconds(takes))
-        return ends
+        yield* Effect.sleep(Math.min(takes * 1000, left))
+        return takes * 1000 > left ? "cut off" : ends
       }).pipe(
         Effect.onInterrupt(() => Effect.sync(() => record.interrupted++)),
         Effect.ensuring(Effect.sync(() => record.running--))
       ),
     isFailure: (result) => result === "badly",
-    onSkipped: (_job, reason) => Effect.succeed(`skipped: ${reason}`),
-    onDeadline: () => Effect.succeed("cut off")
+    onSkipped: (_job, reason) => Effect.succeed(`skipped: ${reason}`)
   }
   return { record, work }
 }
@@ -166,13 +165,12 @@ describe("paced", () => {
     })
   )
 
-  it.effect("at the deadline what runs is cut off, and no more is started", () =>
+  it.effect("what runs is told how much time is left, and at the deadline no more is started", () =>
     Effect.gen(function* () {
       const all = [2, 9, 9, 1].map((takes) => ({ takes }))
       const deadline = Duration.seconds(5)
-      const { interrupted, results, seconds } = yield* runAll(all, { parallel: count(2), deadline })
+      const { results, seconds } = yield* runAll(all, { parallel: count(2), deadline })
       assert.deepStrictEqual(results, ["well", "cut off", "cut off", "skipped: deadline"])
-      assert.strictEqual(interrupted, 2)
       assert.strictEqual(seconds, 5)
     })
   )
@@ -184,27 +182,6 @@ describe("paced", () => {
       assert.deepStrictEqual(started, [0, 30])
       assert.deepStrictEqual(results, ["well", "well", "skipped: deadline", "skipped: deadline"])
       assert.strictEqual(seconds, 31)
-    })
-  )
-
-  it.effect("a job that is cut off cleans up before its result is told", () =>
-    Effect.gen(function* () {
-      const told: Array<string> = []
-      const note = (text: string) => Effect.sync(() => told.push(text))
-      const work: Work<number, string, never> = {
-        run: () =>
-          Effect.onInterrupt(Effect.never, () => Effect.andThen(Effect.sleep("3 seconds"), note("cleaned up"))),
-        isFailure: () => false,
-        onSkipped: () => Effect.succeed("skipped"),
-        onDeadline: () => Effect.as(note("told"), "cut off")
-      }
-      const pacing = { parallel: count(1), delay: Duration.zero, deadline: Duration.seconds(1) }
-      const fiber = yield* Effect.forkChild(paced([1], pacing, work))
-      yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(told, [])
-      yield* TestClock.adjust("3 seconds")
-      assert.deepStrictEqual(yield* Fiber.join(fiber), ["cut off"])
-      assert.deepStrictEqual(told, ["cleaned up", "told"])
     })
   )
 
@@ -260,8 +237,7 @@ describe("paced", () => {
       const work: Work<number, number, never> = {
         run: (job) => Effect.as(Effect.yieldNow, job),
         isFailure: () => false,
-        onSkipped: (job) => Effect.succeed(job),
-        onDeadline: (job) => Effect.succeed(job)
+        onSkipped: (job) => Effect.succeed(job)
       }
       const pacing = { delay: Duration.zero, maxFailures: count(0), deadline: Duration.minutes(1) }
       for (const parallel of [count(1), count(50), percent(100)]) {

@@ -1,0 +1,153 @@
+/** The part of the command line that is about many tasks: which, how fast, and how it is shown. */
+import type { ParseArgsOptionsConfig, parseArgs } from "node:util"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Amount, AmountRules } from "../../src/fleet/Amount.ts"
+import { parseAmount } from "../../src/fleet/Amount.ts"
+import type { FleetPacing } from "../../src/fleet/Fleet.ts"
+import { parseFilter, type Selection } from "../../src/fleet/Selection.ts"
+import { parseTime, UsageError } from "./Usage.ts"
+
+/** The flags, for `parseArgs`. */
+export const fleetOptions = {
+  all: { type: "boolean" },
+  any: { type: "boolean" },
+  stack: { type: "string" },
+  node: { type: "string" },
+  filter: { type: "string", multiple: true },
+  limit: { type: "string" },
+  list: { type: "boolean" },
+  parallel: { type: "string" },
+  delay: { type: "string" },
+  "fail-fast": { type: "boolean" },
+  "max-failures": { type: "string" },
+  deadline: { type: "string" },
+  "follow-updates": { type: "boolean" },
+  gather: { type: "boolean", short: "b" },
+  diff: { type: "boolean" },
+  output: { type: "string" },
+  "out-dir": { type: "string" }
+} satisfies ParseArgsOptionsConfig
+
+/** What `parseArgs` makes of them. */
+export type FleetValues = ReturnType<
+  typeof parseArgs<{ readonly options: typeof fleetOptions; readonly strict: true }>
+>["values"]
+
+/** In what form the output of many tasks is shown. */
+export type FleetForm = "lines" | "gather" | "diff" | "json" | "summary"
+
+/** What is asked of many tasks. */
+export interface FleetFlags {
+  readonly selection: Selection
+  readonly pacing: FleetPacing
+  readonly followUpdates: boolean
+  /** Name the tasks, and run nothing. */
+  readonly list: boolean
+  readonly form: FleetForm
+  readonly outDir: string | undefined
+}
+
+/** What `--help` says of them. */
+export const fleetHelp = `Many tasks (TARGET,TARGET,... or a flag that selects them):
+      --all                      Every task of the service that TARGET names
+      --any                      One task of it, another one each time
+      --stack NAME               Every task of a stack (no TARGET)
+      --node HOST                Every task on a node (no TARGET); with --all or
+                                 --stack: only there
+      --filter FILTER            Only those with label=KEY[=VALUE], node=HOST,
+                                 node.label=KEY[=VALUE], state=STATE
+      --limit N|N%               Only the first of them
+      --list                     Name the tasks, and run nothing
+      --parallel N|N%            At the same time (default 32)
+      --delay TIME               Between one start and the next
+      --fail-fast                Start no more after the first failure
+      --max-failures N|N%        Start no more after more failures than these
+      --deadline TIME            End all of it after this time
+      --follow-updates           Run in what replaced a task meanwhile
+  -b, --gather                   Show the same output once, with its tasks
+      --diff                     Show how each output differs from most
+      --output json|summary      One JSON document a line; no output at all
+      --out-dir DIR              Write a file for each task and stream
+`
+
+/** Whether the flags select tasks without a TARGET. */
+export const isWithoutTarget = ({ all, any, node, stack }: FleetValues): boolean =>
+  all !== true && any !== true && (stack !== undefined || node !== undefined)
+
+/** Reads the flags; `undefined` when a single task is meant. `target` is absent where {@link isWithoutTarget}. */
+export const parseFleet = Effect.fnUntraced(function* (
+  values: FleetValues,
+  target: string | undefined
+): Effect.fn.Return<FleetFlags | undefined, UsageError> {
+  const { all = false, any = false, node, stack } = values
+  if (target === undefined && !isWithoutTarget(values)) return undefined
+  const words = target?.split(",") ?? []
+  const only = Object.keys(fleetOptions).find((name) => isGiven(values, name))
+  if (!all && !any && words.length < 2 && target !== undefined) {
+    if (only === undefined) return undefined
+    return yield* new UsageError({ detail: `--${only} is for many tasks: use it with --all, --any, --stack or --node` })
+  }
+  if (all && any) return yield* new UsageError({ detail: "--all or --any: choose one" })
+  if (stack !== undefined && target !== undefined) {
+    return yield* new UsageError({ detail: "--stack selects its tasks itself: leave --all, --any and TARGET out" })
+  }
+  if (words.includes("")) return yield* new UsageError({ detail: `${target}: a name is missing between the commas` })
+  const filters = yield* Effect.forEach(values.filter ?? [], (text) =>
+    Effect.mapError(Effect.fromResult(parseFilter(text)), ({ message }) => new UsageError({ detail: `--${message}` }))
+  )
+  const { limit, parallel } = values
+  const selection: Selection = {
+    ...(words.length === 0 ? {} : all || any ? { services: words } : { targets: words }),
+    ...(stack === undefined ? {} : { stack }),
+    ...(node === undefined ? {} : { node }),
+    filters,
+    any,
+    ...(limit === undefined ? {} : { limit: yield* amount("--limit", limit, { zero: false }) })
+  }
+  const maxFailures = values["fail-fast"] === true ? "0" : values["max-failures"]
+  const pacing: FleetPacing = {
+    ...(parallel === undefined ? {} : { parallel: yield* amount("--parallel", parallel, { zero: false }) }),
+    ...(maxFailures === undefined ? {} : { maxFailures: yield* amount("--max-failures", maxFailures, { zero: true }) }),
+    ...(values.delay === undefined ? {} : { delay: yield* parseTime("--delay", values.delay) }),
+    ...(values.deadline === undefined ? {} : { deadline: yield* deadlineOf(values.deadline) })
+  }
+  return {
+    selection,
+    pacing,
+    followUpdates: values["follow-updates"] ?? false,
+    list: values.list ?? false,
+    form: yield* formOf(values),
+    outDir: values["out-dir"]
+  }
+})
+
+const isGiven = (values: FleetValues, name: string): boolean => Object.entries(values).some(([key]) => key === name)
+
+const outputs = ["json", "summary"] as const
+
+const formOf = ({ diff, gather, output }: FleetValues): Effect.Effect<FleetForm, UsageError> => {
+  const named = outputs.find((name) => name === output)
+  if (output !== undefined && named === undefined) {
+    return Effect.fail(new UsageError({ detail: `--output ${output}: use ${outputs.join(" or ")}` }))
+  }
+  if (named !== undefined && (gather === true || diff === true)) {
+    return Effect.fail(
+      new UsageError({ detail: `--output ${named} shows nothing to gather: leave --gather and --diff out` })
+    )
+  }
+  return Effect.succeed(named ?? (diff === true ? "diff" : gather === true ? "gather" : "lines"))
+}
+
+const deadlineOf = (text: string): Effect.Effect<Duration.Duration, UsageError> =>
+  Effect.flatMap(parseTime("--deadline", text), (time) =>
+    Duration.isZero(time)
+      ? Effect.fail(new UsageError({ detail: "--deadline 0: nothing could run" }))
+      : Effect.succeed(time)
+  )
+
+const amount = (flag: string, text: string, rules: AmountRules): Effect.Effect<Amount, UsageError> =>
+  Effect.mapError(
+    Effect.fromResult(parseAmount(text, rules)),
+    ({ detail }) => new UsageError({ detail: `${flag} ${text}: ${detail}` })
+  )

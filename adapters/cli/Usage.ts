@@ -1,0 +1,27 @@
+/** What is wrong with a command line, and how it writes lengths of time. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** The command line is wrong: exit code 2. */
+export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** `90`, `1.5`, `90s`, `500ms`, `5m`, `1h30m`. */
+export const parseTime = (flag: string, text: string): Effect.Effect<Duration.Duration, UsageError> =>
+  Effect.suspend(() => {
+    if (/^\d+(?:\.\d+)?$/.test(text)) return Effect.succeed(Duration.seconds(Number(text)))
+    if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) {
+      return new UsageError({ detail: `${flag} ${text}: use a number of seconds, or like 500ms, 90s, 5m, 1h30m` })
+    }
+    let millis = 0
+    for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+      millis += Number(number) * (units[unit ?? ""] ?? 0)
+    }
+    return Effect.succeed(Duration.millis(millis))
+  })

@@ -1,0 +1,117 @@
+/** `task-exec --all web …`: one command line for many tasks in, their output and the largest of their exit codes out. */
+import { constants } from "node:os"
+import { isatty } from "node:tty"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { Signal } from "../../src/executor/ExecSpec.ts"
+import type { FleetEvent, TaskOutcome } from "../../src/fleet/FleetEvent.ts"
+import { type Selection, selectTasks } from "../../src/fleet/Selection.ts"
+import { foldNames } from "../../src/fleet/TaskSet.ts"
+import { TaskExec } from "../../src/TaskExec.ts"
+import type { ResolvedTask } from "../../src/target/Lookup.ts"
+import type { Invocation } from "../cli/Args.ts"
+import { writeAll, writeText } from "../Output.ts"
+import { SignalHandlers } from "../RunMain.ts"
+import { standardInput } from "../terminal/Terminal.ts"
+import { makeView } from "./FleetView.ts"
+import { labelOf } from "./Label.ts"
+import { makeOutDir } from "./OutDir.ts"
+import { makeStatusLine, noStatusLine } from "./StatusLine.ts"
+import { exitCodeOfAll, summarize } from "./Summary.ts"
+
+const descriptors = { stdout: 1, stderr: 2 } as const
+
+/** Runs the command in all of them and gives the exit code. */
+export const fleetCommand = Effect.fnUntraced(function* (
+  program: string,
+  { fleet, interactive, quiet, request }: Invocation & { readonly _tag: "Fleet" }
+) {
+  const { followUpdates, form, list, pacing, selection } = fleet
+  if (list) return yield* listTasks(selection)
+  const say = (text: string) => writeText(descriptors.stderr, `${program}: ${text}\n`)
+  const running = new Map<string, string>()
+  const signals = yield* stopSignals(() => say(`running: ${foldNames(running.values()) || "nothing"}`))
+  const isSeen = isatty(descriptors.stdout)
+  const colour = isSeen && (process.env.NO_COLOR ?? "") === ""
+  const view = makeView(form, { colour, terminal: isSeen })
+  const outDir = fleet.outDir === undefined ? undefined : yield* makeOutDir(fleet.outDir)
+  const status =
+    isatty(descriptors.stderr) && !quiet && form !== "json"
+      ? yield* makeStatusLine({ write: (text) => void process.stderr.write(text) }, () => process.stderr.columns)
+      : noStatusLine
+  let outcomes: ReadonlyArray<TaskOutcome> = []
+  const show = Effect.fnUntraced(function* (event: FleetEvent) {
+    if (event._tag === "Chosen") signals.start()
+    if (event._tag === "Started") running.set(event.task.id, event.task.name)
+    if (event._tag === "Ended") running.delete(event.task.id)
+    if (event._tag === "Finished") outcomes = event.results
+    if (outDir !== undefined) yield* outDir.see(event)
+    yield* status.see(event)
+    const pieces = yield* view(event)
+    if (pieces.length > 0) yield* status.clear
+    for (const { bytes, stream } of pieces) yield* writeAll(descriptors[stream], bytes)
+  })
+  const events = TaskExec.runAll({
+    ...request,
+    selection,
+    pacing,
+    followUpdates,
+    signals: signals.stream,
+    ...(interactive ? { stdin: standardInput } : {})
+  })
+  yield* Stream.runForEach(events, show).pipe(Effect.provide(TaskExec.layer))
+  yield* status.clear
+  if (!quiet) yield* say(summarize(outcomes))
+  return signals.exitCode() ?? exitCodeOfAll(outcomes)
+}, Effect.scoped)
+
+const listTasks = Effect.fnUntraced(function* (selection: Selection) {
+  const tasks = yield* Effect.provide(selectTasks(selection), DockerEngine.layer)
+  yield* writeText(descriptors.stdout, table(tasks))
+  return 0
+})
+
+const table = (tasks: ReadonlyArray<ResolvedTask>): string => {
+  const rows = tasks.map((task) => [labelOf(task), task.node.hostname, task.id, task.container.slice(0, 12)])
+  const all = [["TASK", "NODE", "ID", "CONTAINER"], ...rows]
+  const widths = [0, 1, 2, 3].map((column) => all.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0))
+  return all
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd()
+    )
+    .map((line) => `${line}\n`)
+    .join("")
+}
+
+/**
+ * At a terminal the first SIGINT tells what is still running, and the second one stops it; SIGTERM, SIGHUP, and a SIGINT that
+ * nobody typed stop it at once. The signal goes to every command, whose end is waited for; the one after that is a KILL.
+ */
+const stopSignals = Effect.fnUntraced(function* (tellRunning: () => Effect.Effect<unknown, unknown>) {
+  const handlers = yield* SignalHandlers
+  const queue = yield* Queue.unbounded<Signal>()
+  let asked = !(isatty(0) && isatty(descriptors.stderr))
+  let first: "SIGINT" | "SIGTERM" | "SIGHUP" | undefined
+  return {
+    stream: Stream.fromQueue(queue),
+    /** To be called when there is something to stop. */
+    start: () => {
+      handlers.current = (signal) => {
+        if (signal === "SIGINT" && !asked) {
+          asked = true
+          Effect.runFork(Effect.ignore(tellRunning()))
+          return true
+        }
+        Queue.offerUnsafe(queue, first === undefined ? signal : "SIGKILL")
+        first ??= signal
+        return true
+      }
+    },
+    exitCode: () => (first === undefined ? undefined : 128 + constants.signals[first])
+  }
+})

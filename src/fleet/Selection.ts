@@ -1,0 +1,226 @@
+/** Which tasks a fan-out is for: chosen from all that the managers know, with one question of each kind. */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import {
+  isRunning,
+  type LookupError,
+  lookupTask,
+  newestOfEachPlace,
+  type ResolvedTask,
+  resolvedTask
+} from "../target/Lookup.ts"
+import { type InvalidTarget, parseTarget } from "../target/Target.ts"
+import { type Amount, countOf } from "./Amount.ts"
+import { byName } from "./TaskSet.ts"
+
+/** Which tasks. What is left out does not narrow the choice; at least one of `services`, `targets`, `stack` and `node` is there. */
+export interface Selection {
+  /** Every running task of these services (name, ID, or the unique beginning of an ID). */
+  readonly services?: ReadonlyArray<string>
+  /** These tasks, each as `Target` names one. */
+  readonly targets?: ReadonlyArray<string>
+  /** Every running task of the services of this stack. */
+  readonly stack?: string
+  /** Only tasks on this node (host name, node ID, or the unique beginning of an ID). */
+  readonly node?: string
+  /** All of these must fit. */
+  readonly filters?: ReadonlyArray<TaskFilter>
+  /** One of those that fit, another one each time. */
+  readonly any?: boolean
+  /** The first so many of those that fit. */
+  readonly limit?: Amount
+}
+
+/** What a task must be like. */
+export type TaskFilter =
+  /** A label of its service or its container has this value; without one, is there. */
+  | { readonly _tag: "Label"; readonly key: string; readonly value: string | undefined }
+  | { readonly _tag: "Node"; readonly node: string }
+  /** A label of its node. */
+  | { readonly _tag: "NodeLabel"; readonly key: string; readonly value: string | undefined }
+  /** Swarm's state of the task. Without such a filter: `running`, as no other has a container to run something in. */
+  | { readonly _tag: "State"; readonly state: string }
+
+/** The text is no filter. */
+export class InvalidFilter extends Schema.TaggedError<InvalidFilter>()("InvalidFilter", { text: Schema.String }) {
+  override get message(): string {
+    return `filter ${JSON.stringify(this.text)}: use label=KEY[=VALUE], node=HOST, node.label=KEY[=VALUE] or state=STATE`
+  }
+}
+
+/** No task fits. */
+export class NothingSelected extends Schema.TaggedError<NothingSelected>()("NothingSelected", {
+  /** What was looked for and what there is instead. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `no task is selected: ${this.detail}`
+  }
+}
+
+/** How a selection can fail. */
+export type SelectionError = NothingSelected | InvalidTarget | LookupError
+
+/** Reads `label=k=v`, `node=HOST`, `node.label=k=v`, `state=running`. */
+export const parseFilter = (text: string): Result.Result<TaskFilter, InvalidFilter> => {
+  const [, kind, rest = ""] = /^(label|node\.label|node|state)=(.+)$/.exec(text) ?? []
+  const at = rest.indexOf("=")
+  const pair = { key: at < 0 ? rest : rest.slice(0, at), value: at < 0 ? undefined : rest.slice(at + 1) }
+  switch (kind) {
+    case "label":
+      return Result.succeed({ _tag: "Label", ...pair })
+    case "node.label":
+      return Result.succeed({ _tag: "NodeLabel", ...pair })
+    case "node":
+      return Result.succeed({ _tag: "Node", node: rest })
+    case "state":
+      return Result.succeed({ _tag: "State", state: rest })
+    default:
+      return Result.fail(new InvalidFilter({ text }))
+  }
+}
+
+/** All that there is to choose from. */
+interface Swarm {
+  readonly services: ReadonlyArray<Service>
+  readonly nodes: ReadonlyArray<Node>
+  readonly tasks: ReadonlyArray<Task>
+}
+
+/**
+ * The tasks that are chosen, in the natural order of their names. Fails with `NothingSelected`, which says why, with
+ * `InvalidTarget` and the lookup's errors for single targets, and with the engine's errors.
+ */
+export const selectTasks = Effect.fn("TaskExec.select")(function* (
+  selection: Selection
+): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, DockerEngine> {
+  const engine = yield* DockerEngine
+  const swarm: Swarm = yield* Effect.all(
+    {
+      services: engine.listServices({}),
+      nodes: engine.listNodes(),
+      tasks: engine.listTasks({ "desired-state": ["running"] })
+    },
+    { concurrency: 3 }
+  )
+  const named = yield* Effect.forEach(selection.targets ?? [], (text) =>
+    Effect.flatMap(Effect.fromResult(parseTarget(text)), lookupTask)
+  )
+  const wide = yield* candidates(swarm, selection)
+  const chosen = new Map(wide.map((task) => [task.id, task]))
+  for (const task of named) chosen.set(task.id, task)
+  const sorted = [...chosen.values()].sort((a, b) => byName(a.name, b.name))
+  if (sorted.length === 0) return yield* nothing(swarm, selection)
+  if (selection.any === true) {
+    const one = sorted[yield* Random.nextIntBetween(0, sorted.length)]
+    return one === undefined ? [] : [one]
+  }
+  return selection.limit === undefined ? sorted : sorted.slice(0, countOf(selection.limit, sorted.length))
+})
+
+/** The tasks of services, a stack or a node that fit the filters. */
+const candidates = Effect.fnUntraced(function* (
+  swarm: Swarm,
+  { filters = [], node, services: words = [], stack, targets = [] }: Selection
+) {
+  if (targets.length > 0 && words.length === 0 && stack === undefined) return []
+  const services = yield* servicesOf(swarm, words, stack)
+  const nodeById = new Map(swarm.nodes.map((one) => [one.ID, one]))
+  const serviceById = new Map(services.map((one) => [one.ID, one]))
+  const on = node === undefined ? undefined : yield* nodeNamed(swarm, node)
+  const fits = (task: Task): ReadonlyArray<ResolvedTask> => {
+    const service = serviceById.get(task.ServiceID)
+    const place = nodeById.get(task.NodeID ?? "")
+    if (service === undefined || place === undefined) return []
+    if (on !== undefined && place.ID !== on.ID) return []
+    return filters.every((filter) => matches(filter, service, place, task)) ? [resolvedTask(service, place, task)] : []
+  }
+  return newestOfEachPlace(swarm.tasks.filter(isRunning)).flatMap(fits)
+})
+
+const servicesOf = (
+  { services }: Swarm,
+  words: ReadonlyArray<string>,
+  stack: string | undefined
+): Effect.Effect<ReadonlyArray<Service>, NothingSelected> => {
+  if (words.length === 0 && stack === undefined) return Effect.succeed(services)
+  const ofStack = services.filter(({ Spec }) => stack !== undefined && Spec.Labels[stackLabel] === stack)
+  if (stack !== undefined && ofStack.length === 0) {
+    const stacks = new Set(services.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))
+    return nothingBecause(`there is no stack ${stack} (stacks: ${listed(stacks)})`)
+  }
+  return Effect.map(
+    Effect.forEach(words, (word) => serviceNamed(services, word)),
+    (found) => [...found, ...ofStack]
+  )
+}
+
+const serviceNamed = (services: ReadonlyArray<Service>, word: string): Effect.Effect<Service, NothingSelected> => {
+  const named = services.find(({ ID, Spec }) => Spec.Name === word || ID === word)
+  if (named !== undefined) return Effect.succeed(named)
+  const [one, ...more] = services.filter(({ ID }) => ID.startsWith(word))
+  if (one !== undefined && more.length === 0) return Effect.succeed(one)
+  return nothingBecause(`there is no service ${word} (services: ${listed(services.map(({ Spec }) => Spec.Name))})`)
+}
+
+const nodeNamed = ({ nodes }: Swarm, word: string): Effect.Effect<Node, NothingSelected> => {
+  const named = nodes.filter((node) => isNode(node, word))
+  const [one, ...more] = named.length > 0 ? named : nodes.filter(({ ID }) => ID.startsWith(word))
+  if (one === undefined) {
+    return nothingBecause(
+      `there is no node ${word} (nodes: ${listed(nodes.map(({ Description }) => Description.Hostname))})`
+    )
+  }
+  return more.length === 0
+    ? Effect.succeed(one)
+    : nothingBecause(`${more.length + 1} nodes go by ${word}: name it by its node ID`)
+}
+
+const isNode = ({ Description, ID }: Node, word: string): boolean => Description.Hostname === word || ID === word
+
+/** Set by `docker stack deploy` on every service of a stack. */
+const stackLabel = "com.docker.stack.namespace"
+
+const matches = (filter: TaskFilter, service: Service, node: Node, task: Task): boolean => {
+  switch (filter._tag) {
+    case "Label":
+      return has({ ...task.Spec.ContainerSpec?.Labels, ...service.Spec.Labels }, filter)
+    case "NodeLabel":
+      return has(node.Spec.Labels, filter)
+    case "Node":
+      return isNode(node, filter.node)
+    case "State":
+      return task.Status.State === filter.state
+  }
+}
+
+const has = (
+  labels: Readonly<Record<string, string>>,
+  { key, value }: { readonly key: string; readonly value: string | undefined }
+): boolean => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value)
+
+/** Why there is none, as far as it can be told. */
+const nothing = ({ tasks }: Swarm, { filters = [], node, services = [], stack }: Selection) => {
+  const where = [
+    ...services.map((name) => `service ${name}`),
+    ...(stack === undefined ? [] : [`stack ${stack}`]),
+    ...(node === undefined ? [] : [`node ${node}`])
+  ].join(", ")
+  const running = tasks.filter(isRunning).length
+  const fitting = filters.length === 0 ? "" : " that fits the filters"
+  return new NothingSelected({ detail: `no running task of ${where}${fitting} (of ${running} in the swarm)` })
+}
+
+const nothingBecause = (detail: string) => Effect.fail(new NothingSelected({ detail }))
+
+const shown = 8
+
+const listed = (names: Iterable<string>): string => {
+  const all = [...names].sort(byName)
+  if (all.length === 0) return "none"
+  return all.length > shown ? `${all.slice(0, shown).join(", ")}, and ${all.length - shown} more` : all.join(", ")
+}

@@ -1,0 +1,203 @@
+/** The caller's side of one command over a tunnel: its input, sizes and signals go there, its events come back. */
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ExecEvent } from "../executor/ExecEvent.ts"
+import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
+import type { ExecInput } from "../executor/Executor.ts"
+import { describeEnding, Ending, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { decodeDocument, type Frame, isEnd, protocolVersion } from "../wire/Frame.ts"
+import { encodeOrder } from "../wire/Order.ts"
+import { type Channel, TunnelLost } from "../wire/Tunnel.ts"
+import { ConnectionLost, HelperRefused } from "./HelperErrors.ts"
+import { decodeRemoteError, type RemoteError } from "./Remote.ts"
+
+/** How the conversation about a command can fail. */
+export type ConversationError = ConnectionLost | HelperRefused | RemoteError
+
+/** A command that is on its way over a tunnel. */
+export interface Conversation<E, R> {
+  /** When their scope is closed, the command has ended, or was let go of. */
+  readonly events: Stream.Stream<ExecEvent, E | ConversationError, R>
+  /** Sends the command's processes a signal and, after the grace period, KILL. */
+  readonly end: (run: EndRun) => Effect.Effect<Ending, never, R>
+}
+
+/** What a conversation is about. */
+export interface ConversationOptions<E, R> {
+  /** Host name of the node, for messages. */
+  readonly node: string
+  readonly spec: ExecSpec
+  readonly input: ExecInput
+  /** Opens the channel over which the helper runs this command. */
+  readonly open: Effect.Effect<Omit<Channel, "close">, E, R | Scope.Scope>
+  /** Ends the run without the channel: it is not open yet, or was lost. */
+  readonly endElsewhere: (run: EndRun) => Effect.Effect<Ending, never, R>
+}
+
+/** How long a helper may take to answer an order, beside the grace period, in milliseconds. */
+const answerPatience = 20_000
+
+/** A channel, over which the command may have been started. */
+interface Live {
+  readonly channel: Omit<Channel, "close">
+  /** Those who wait for `Signalled`, by the IDs of their orders. */
+  readonly asked: Map<number, Deferred.Deferred<Ending, TunnelLost>>
+  isOver: boolean
+}
+
+/** Talks about one command; the channel is opened when the events are taken. */
+export const converse = <E, R>({
+  endElsewhere,
+  input,
+  node,
+  open,
+  spec
+}: ConversationOptions<E, R>): Conversation<E, R> => {
+  let live: Live | undefined
+  const end = (run: EndRun) =>
+    Effect.suspend(() =>
+      live === undefined || live.isOver
+        ? endElsewhere(run)
+        : order(live, run).pipe(
+            Effect.timeout(run.grace + answerPatience),
+            Effect.catch(() => endElsewhere(run))
+          )
+    )
+
+  const events = Stream.unwrap(
+    Effect.gen(function* () {
+      const channel = yield* open
+      const here: Live = { channel, asked: new Map(), isOver: false }
+      live = here
+      const queue = yield* Queue.unbounded<ExecEvent, E | ConversationError | Cause.Done>()
+      yield* dispatch(node, here, queue).pipe(
+        Effect.ensuring(giveUp(here)),
+        Effect.catchTag("TunnelLost", (error) => lost(node, spec, here, error.detail, endElsewhere)),
+        Effect.matchCauseEffect({
+          onFailure: (cause) => Queue.failCause(queue, cause),
+          onSuccess: () => Queue.end(queue)
+        }),
+        Effect.forkScoped
+      )
+      yield* Effect.addFinalizer(() => leave(here, spec, end))
+      if (spec.stdin) yield* Effect.forkScoped(feed(channel, input.stdin))
+      if (spec.tty !== undefined) {
+        const resize = (size: typeof spec.tty.size) => channel.send(encodeOrder({ _tag: "Resize", size }))
+        yield* Effect.forkScoped(Effect.ignore(Stream.runForEach(input.sizes, resize)))
+      }
+      return Stream.fromQueue(queue).pipe(
+        Stream.tap((event) =>
+          event._tag === "Stdout" || event._tag === "Stderr"
+            ? channel.taken(event._tag === "Stdout" ? "stdout" : "stderr", event.data.length)
+            : Effect.void
+        )
+      )
+    })
+  )
+  return { events, end }
+}
+
+const order = Effect.fnUntraced(function* ({ asked, channel }: Live, { grace, signal }: EndRun) {
+  const answer = yield* Deferred.make<Ending, TunnelLost>()
+  const id = asked.size
+  asked.set(id, answer)
+  yield* channel.send(encodeOrder({ _tag: "SendSignal", id, signal, grace }))
+  return yield* Deferred.await(answer)
+})
+
+/** Nobody answers any more. */
+const giveUp = ({ asked }: Live) =>
+  Effect.forEach(
+    asked.values(),
+    (answer) => Deferred.fail(answer, new TunnelLost({ detail: "the helper went away without an answer" })),
+    { discard: true }
+  )
+
+/** Input that the helper can't take any more is not an error: the command has ended, or what is wrong shows elsewhere. */
+const feed = (channel: Omit<Channel, "close">, stdin: Stream.Stream<Uint8Array>) =>
+  Stream.runForEach(stdin, (chunk) => channel.write("stdin", chunk)).pipe(
+    Effect.andThen(channel.end("stdin")),
+    Effect.ignore
+  )
+
+/** Whoever leaves before the end leaves a command behind. */
+const leave = <R>(here: Live, spec: ExecSpec, end: (run: EndRun) => Effect.Effect<Ending, never, R>) =>
+  Effect.gen(function* () {
+    if (here.isOver) return
+    const { container, grace, runId, signal } = spec
+    const ending = yield* end({ runId, container, signal, grace })
+    here.isOver = true
+    if (ending._tag !== "Killed") yield* Effect.logWarning(describeEnding(ending))
+  })
+
+/** The helper ends its command when it hears nothing; where it was killed itself, another one does. */
+const lost = Effect.fnUntraced(function* <R>(
+  node: string,
+  { container, grace, runId, signal }: ExecSpec,
+  here: Live,
+  detail: string,
+  end: (run: EndRun) => Effect.Effect<Ending, never, R>
+): Effect.fn.Return<never, ConnectionLost, R> {
+  here.isOver = true
+  const ending = yield* end({ runId, container, signal, grace })
+  return yield* new ConnectionLost({ node, detail, ending })
+})
+
+/** Takes what the helper says, until its end record. */
+const dispatch = Effect.fnUntraced(function* <E>(
+  node: string,
+  here: Live,
+  queue: Queue.Queue<ExecEvent, E | ConversationError | Cause.Done>
+) {
+  const refused = (detail: string) => new HelperRefused({ node, detail })
+  const take = (frame: Frame): Effect.Effect<void, HelperRefused | RemoteError> => {
+    here.isOver ||= isEnd(frame)
+    switch (frame._tag) {
+      case "Hello":
+        return checkHello(node, frame)
+      case "Signalled":
+        return decodeEnding(frame.ending).pipe(
+          Effect.orElseSucceed((): Ending => ({ _tag: "Unconfirmed", detail: "the helper's report is not readable" })),
+          Effect.flatMap((ending) => {
+            const asked = here.asked.get(frame.id)
+            return asked === undefined ? Effect.void : Deferred.succeed(asked, ending)
+          })
+        )
+      case "Failed":
+        return Effect.flatMap(decodeRemoteError(frame.error), Effect.fail)
+      case "Ended":
+        return Effect.fail(refused("it answers with Ended, which was not asked"))
+      default:
+        return Effect.asVoid(Queue.offer(queue, frame))
+    }
+  }
+  yield* Stream.runForEach(here.channel.incoming, (incoming) => {
+    if (incoming._tag === "End") return Effect.void
+    if (incoming._tag === "Data") {
+      return Queue.offer(queue, { _tag: incoming.stream === "stderr" ? "Stderr" : "Stdout", data: incoming.data })
+    }
+    return Result.match(decodeDocument(incoming.text), {
+      onSuccess: take,
+      onFailure: () => Effect.fail(new OutcomeUnknown({ detail: "the helper said something that is not understood" }))
+    })
+  })
+  if (!here.isOver) return yield* new TunnelLost({ detail: "the helper went away without a report" })
+})
+
+const decodeEnding = Schema.decodeUnknownEffect(Ending)
+
+/** Fails where the helper speaks another protocol than we do. */
+export const checkHello = (
+  node: string,
+  { protocol, version }: Frame & { readonly _tag: "Hello" }
+): Effect.Effect<void, HelperRefused> => {
+  if (protocol === protocolVersion) return Effect.void
+  const detail = `it speaks protocol ${protocol} (version ${version}), this task-exec ${protocolVersion}`
+  return Effect.fail(new HelperRefused({ node, detail }))
+}

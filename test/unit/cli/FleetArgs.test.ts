@@ -1,0 +1,109 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { parseInvocation } from "../../../adapters/cli/Args.ts"
+
+const parse = (line: string) => parseInvocation(line.split(" "), {})
+
+const fleet = (line: string) =>
+  Effect.map(parse(line), (invocation) => {
+    assert(invocation._tag === "Fleet")
+    return { ...invocation.fleet, command: invocation.request.command }
+  })
+
+const refused = (line: string) => Effect.map(Effect.flip(parse(line)), (error) => error.message)
+
+describe("task-exec's command line for many tasks", () => {
+  it.effect("what selects them, and where the command begins", () =>
+    Effect.gen(function* () {
+      for (const [line, selection] of [
+        ["--all web", { services: ["web"] }],
+        ["--all web,api", { services: ["web", "api"] }],
+        ["web.1,api@node-2", { targets: ["web.1", "api@node-2"] }],
+        ["--stack shop", { stack: "shop" }],
+        ["--node node-2", { node: "node-2" }],
+        ["--node node-2 --stack shop", { stack: "shop", node: "node-2" }],
+        ["--node node-2 --all web", { services: ["web"], node: "node-2" }]
+      ] as const) {
+        const { command, selection: found } = yield* fleet(`${line} nginx --all -s`)
+        assert.deepStrictEqual(found, { ...selection, filters: [], any: false }, line)
+        assert.deepStrictEqual(command, ["nginx", "--all", "-s"], line)
+      }
+      assert.deepStrictEqual((yield* fleet("--any --limit 1 web date")).selection, {
+        services: ["web"],
+        filters: [],
+        any: true,
+        limit: { _tag: "Count", count: 1 }
+      })
+    })
+  )
+
+  it.effect("a single target is no fan-out", () =>
+    Effect.map(parse("web.1 date -a,b"), (invocation) => assert.strictEqual(invocation._tag, "Exec"))
+  )
+
+  it.effect("filters and amounts", () =>
+    Effect.gen(function* () {
+      const filters =
+        "--filter label=a.b=c=d --filter label=x --filter node.label=zone=1 --filter node=n --filter state=running"
+      const { selection } = yield* fleet(`--all ${filters} --limit 20% web date`)
+      assert.deepStrictEqual(selection.filters, [
+        { _tag: "Label", key: "a.b", value: "c=d" },
+        { _tag: "Label", key: "x", value: undefined },
+        { _tag: "NodeLabel", key: "zone", value: "1" },
+        { _tag: "Node", node: "n" },
+        { _tag: "State", state: "running" }
+      ])
+      assert.deepStrictEqual(selection.limit, { _tag: "Percent", percent: 20 })
+    })
+  )
+
+  it.effect("pacing and form", () =>
+    Effect.gen(function* () {
+      const { followUpdates, form, outDir, pacing } = yield* fleet(
+        "--all --parallel 25% --delay 5s --max-failures 3 --deadline 10m --follow-updates -b --diff --out-dir out web date"
+      )
+      assert.deepStrictEqual(pacing, {
+        parallel: { _tag: "Percent", percent: 25 },
+        delay: Duration.seconds(5),
+        maxFailures: { _tag: "Count", count: 3 },
+        deadline: Duration.minutes(10)
+      })
+      assert.deepStrictEqual([followUpdates, form, outDir], [true, "diff", "out"])
+      assert.deepStrictEqual((yield* fleet("--all --fail-fast web date")).pacing, {
+        maxFailures: { _tag: "Count", count: 0 }
+      })
+      for (const [flags, expected] of [
+        ["", "lines"],
+        ["-b ", "gather"],
+        ["--output json ", "json"],
+        ["--output summary ", "summary"]
+      ]) {
+        assert.strictEqual((yield* fleet(`--all ${flags}web date`)).form, expected)
+      }
+    })
+  )
+
+  it.effect("--list needs no command", () =>
+    Effect.map(fleet("--list --all web"), ({ command, list }) => assert.deepStrictEqual([list, command], [true, []]))
+  )
+
+  for (const [line, message] of [
+    ["--all", /^which task\? TARGET is missing/],
+    ["--all web", /^which command\?/],
+    ["--all -t web sh", /^-t is for one task/],
+    ["--parallel 3 web date", /^--parallel is for many tasks: use it with --all/],
+    ["--all --any web date", /^--all or --any/],
+    ["--all --stack shop web date", /^--stack selects its tasks itself/],
+    ["web.1,,web.2 date", /a name is missing between the commas/],
+    ["--all --parallel 0 web date", /^--parallel 0: it must be more than 0/],
+    ["--all --limit x web date", /^--limit x: use a whole number/],
+    ["--all --filter color=red web date", /^--filter "color=red": use label=/],
+    ["--all --output xml web date", /^--output xml: use json or summary/],
+    ["--all -b --output json web date", /leave --gather and --diff out/],
+    ["--all --delay soon web date", /^--delay soon: use a number of seconds/],
+    ["--all --deadline 0 web date", /^--deadline 0: nothing could run/]
+  ] as const) {
+    it.effect(`refused: ${line}`, () => Effect.map(refused(line), (said) => assert.match(said, message)))
+  }
+})
