@@ -49,6 +49,19 @@ export {
 export { Guard } from "./executor/Guard.ts"
 export { GuardRequest, type Watch } from "./executor/GuardProtocol.ts"
 export { type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
+export { type Amount, InvalidAmount, parseAmount } from "./fleet/Amount.ts"
+export type { FleetError, FleetPacing, FleetRequest } from "./fleet/Fleet.ts"
+export type { FleetEvent, TaskOutcome, TaskResult } from "./fleet/FleetEvent.ts"
+export {
+  InvalidFilter,
+  NothingSelected,
+  parseFilter,
+  type Selection,
+  type SelectionError,
+  selectTasks,
+  type TaskFilter
+} from "./fleet/Selection.ts"
+export { foldNames } from "./fleet/TaskSet.ts"
 export { labelKeys, type Ownership } from "./Labels.ts"
 export {
   checkNode,

@@ -1,0 +1,385 @@
+import { createHash } from "node:crypto"
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts"
+import { request } from "../cluster/EngineApi.ts"
+import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, taskExec } from "./Harness.ts"
+import { Library } from "./Sessions.ts"
+
+checkLeftovers()
+
+const replicas = 30
+
+/** A service with thirty tasks, ten on each node; each knows its slot. */
+class Fleet extends Context.Service<Fleet, { readonly name: string; readonly id: string }>()("task-exec/test/Fleet") {
+  static readonly layer = Layer.effect(
+    Fleet,
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const name = "fleet"
+      const env = ["SLOT={{.Task.Slot}}"]
+      const id = yield* service(manager.socket, { name, image, replicas, env, restartDelay: 0 })
+      yield* waitRunning(manager.socket, name, replicas)
+      return Fleet.of({ name, id })
+    })
+  ).pipe(Layer.provideMerge(SwarmCluster.layerShared))
+}
+
+const tasksNow = Effect.gen(function* () {
+  const { manager } = yield* SwarmCluster
+  return yield* waitRunning(manager.socket, (yield* Fleet).name, replicas)
+})
+
+const isOn = (nodeId: string) => (task: RunningTask) => task.nodeId === nodeId
+const nameOf = ({ slot }: RunningTask) => `fleet.${slot}`
+
+/** Runs a script in all of them, and gives what each wrote and how it ended, by name. */
+const runAll = Effect.fnUntraced(function* (
+  script: string,
+  more: Partial<FleetRequest> = {},
+  each: (event: FleetEvent) => Effect.Effect<unknown> = () => Effect.void
+) {
+  const outputs = new Map<string, { stdout: string; hash: ReturnType<typeof createHash>; result: string }>()
+  const events = TaskExec.runAll({
+    selection: { services: [(yield* Fleet).name] },
+    command: ["sh", "-c", script],
+    ...more
+  })
+  yield* Stream.runForEach(events, (event) => {
+    if ("task" in event) {
+      const known = outputs.get(event.task.name)
+      const output = known ?? { stdout: "", hash: createHash("sha256"), result: "" }
+      outputs.set(event.task.name, output)
+      if (event._tag === "Stdout") {
+        output.hash.update(event.data)
+        if (output.stdout.length < 1000) output.stdout += Buffer.from(event.data).toString("latin1")
+      }
+      if (event._tag === "Stderr") output.stdout += Buffer.from(event.data).toString()
+      if (event._tag === "Ended") {
+        const { result } = event
+        output.result =
+          result._tag === "Exited" ? String(result.code) : result._tag === "Failed" ? result.error._tag : result._tag
+      }
+    }
+    return each(event)
+  })
+  return outputs
+})
+
+const resultsOf = (outputs: ReadonlyMap<string, { readonly result: string }>) =>
+  Object.fromEntries([...outputs].map(([name, { result }]) => [name, result]))
+
+const expected = (names: Iterable<string>, result: string) =>
+  Object.fromEntries([...names].map((name) => [name, result]))
+
+const all = Array.from({ length: replicas }, (_, at) => `fleet.${at + 1}`)
+
+const decodeEvent = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Struct({ Actor: Schema.Struct({ Attributes: Schema.Struct({ name: Schema.String }) }) }))
+)
+
+/** Names of our services that were made since then (in seconds). */
+const servicesMadeSince = Effect.fnUntraced(function* (since: number) {
+  const { manager } = yield* SwarmCluster
+  const filters = JSON.stringify({ type: { service: true }, event: { create: true } })
+  const query = { since: String(since), until: String(Date.now() / 1000), filters }
+  const body = yield* request(manager.socket, "GET", "/events", { query })
+  const lines = body.toString().split("\n").filter(Boolean)
+  const events = yield* Effect.forEach(lines, (line) => decodeEvent(line))
+  return events.map(({ Actor }) => Actor.Attributes.name).filter((name) => name.startsWith("task-exec-"))
+})
+
+layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true, timeout: "60 seconds" })(
+  "many tasks",
+  (it) => {
+    it.effect("all of them, by one helper on each other node and none here", () =>
+      Effect.gen(function* () {
+        const since = Date.now() / 1000
+        const outputs = yield* runAll("echo $SLOT; echo err >&2")
+        assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
+        for (const name of all)
+          assert.match(outputs.get(name)?.stdout ?? "", new RegExp(`^(err\n)?${name.slice(6)}\n(err\n)?$`))
+        assert.lengthOf(yield* servicesMadeSince(since), 2)
+      })
+    )
+
+    it.effect("some fail: gathered by output, a summary, and the largest exit code", () =>
+      Effect.gen(function* () {
+        const script = "if [ $((SLOT % 10)) = 0 ]; then echo bad >&2; exit $((SLOT / 10)); fi; echo good"
+        const { code, stderr, stdout } = yield* taskExec(["--all", "-b", "fleet", "sh", "-c", script])
+        assert.strictEqual(code, 3, stderr)
+        assert.strictEqual(
+          stdout.toString(),
+          [
+            "---- fleet.[1-9,11-19,21-29] (27 tasks): exit code 0\ngood\n",
+            "---- fleet.10: exit code 1\n",
+            "---- fleet.20: exit code 2\n",
+            "---- fleet.30: exit code 3\n"
+          ].join("")
+        )
+        assert.match(stderr, /---- fleet\.10: stderr\nbad\n/)
+        assert.match(
+          stderr,
+          /\ntask-exec: 30 tasks: 27 succeeded, 1 exited with 1 \(fleet\.10@node-\d\), 1 exited with 2 \(.*\), 1 exited with 3 \(.*\)\n$/
+        )
+      })
+    )
+
+    it.effect("live lines with the task's name, JSON, a file for each, a list", () =>
+      Effect.gen(function* () {
+        const lines = yield* taskExec(["--all", "--limit", "2", "fleet", "sh", "-c", "printf 'a\\nb'"])
+        assert.strictEqual(lines.code, 0, lines.stderr)
+        assert.deepStrictEqual(
+          lines.stdout
+            .toString()
+            .replaceAll(/@node-\d/g, "")
+            .trimEnd()
+            .split("\n")
+            .sort(),
+          ["fleet.1 │ a", "fleet.1 │ b", "fleet.2 │ a", "fleet.2 │ b"]
+        )
+        const json = yield* taskExec(["--output", "json", "fleet.3,fleet.4", "echo", "hi"])
+        const documents = json.stdout
+          .toString()
+          .trimEnd()
+          .split("\n")
+          .map((line): unknown => JSON.parse(line))
+        assert.lengthOf(documents, 8, json.stdout.toString())
+        const dir = yield* Effect.acquireRelease(
+          Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-fleet-"))),
+          (path) => Effect.promise(() => rm(path, { recursive: true }))
+        )
+        const files = yield* taskExec([
+          "--all",
+          "--limit",
+          "10%",
+          "--output",
+          "summary",
+          "--out-dir",
+          dir,
+          "fleet",
+          "printenv",
+          "SLOT"
+        ])
+        assert.deepStrictEqual([files.code, files.stdout.toString()], [0, ""], files.stderr)
+        const names = (yield* Effect.promise(() => readdir(dir))).sort()
+        assert.deepStrictEqual(
+          names.map((name) => name.replace(/@node-\d/, "")),
+          ["fleet.1.err", "fleet.1.out", "fleet.2.err", "fleet.2.out", "fleet.3.err", "fleet.3.out"]
+        )
+        assert.strictEqual(yield* Effect.promise(() => readFile(join(dir, names[1] ?? ""), "utf8")), "1\n")
+        const list = yield* taskExec(["--list", "--all", "fleet"])
+        assert.strictEqual(list.stdout.toString().split("\n").length, replicas + 2)
+        assert.match(
+          list.stdout.toString(),
+          /^TASK +NODE +ID +CONTAINER\nfleet\.1@node-\d +node-\d +[a-z0-9]{25} +[0-9a-f]{12}\n/
+        )
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("selected by node, label and filter; nothing selected is an error that says what there is", () =>
+      Effect.gen(function* () {
+        const { manager, nodes } = yield* SwarmCluster
+        const tasks = yield* tasksNow
+        const other = nodes.find(({ nodeId }) => nodeId !== manager.nodeId)
+        assert(other !== undefined)
+        const there = yield* runAll("true", {
+          selection: { node: other.name, filters: [{ _tag: "State", state: "running" }] }
+        })
+        assert.deepStrictEqual(resultsOf(there), expected(tasks.filter(isOn(other.nodeId)).map(nameOf), "0"))
+        const one = yield* runAll("true", { selection: { services: ["fleet"], any: true } })
+        assert.strictEqual(one.size, 1)
+        for (const [args, said] of [
+          [["--all", "none"], /no task is selected: there is no service none \(services: .*fleet/],
+          [["--stack", "none"], /there is no stack none \(stacks: none\)/],
+          [["--node", "none"], /there is no node none \(nodes: node-1, node-2, node-3\)/],
+          [["--all", "--filter", "label=a=b", "fleet"], /no running task of service fleet that fits the filters/]
+        ] as const) {
+          const { code, stderr } = yield* taskExec([...args, "true"])
+          assert.strictEqual(code, 125, stderr)
+          assert.match(stderr, said)
+        }
+      })
+    )
+
+    it.effect("the same input for each", () =>
+      Effect.gen(function* () {
+        const input = Buffer.alloc(300_000, "some input\n")
+        const outputs = yield* runAll("sha256sum", { stdin: Stream.make(input) })
+        const sum = createHash("sha256").update(input).digest("hex")
+        for (const [name, { stdout }] of outputs) assert.strictEqual(stdout, `${sum}  -\n`, name)
+        assert.strictEqual(outputs.size, replicas)
+      })
+    )
+
+    it.effect("5 MB of random bytes from each, and two fan-outs at once", () =>
+      Effect.gen(function* () {
+        const script = "head -c 5000000 /dev/urandom > /tmp/random; cat /tmp/random; sha256sum < /tmp/random >&2"
+        const [outputs, others] = yield* Effect.all([runAll(script), runAll("echo $SLOT")], { concurrency: 2 })
+        for (const [name, { hash, result, stdout }] of outputs) {
+          assert.strictEqual(result, "0")
+          assert.include(stdout, `${hash.digest("hex")}  -\n`, name)
+        }
+        assert.strictEqual(outputs.size, replicas)
+        for (const name of all) assert.strictEqual(others.get(name)?.stdout, `${name.slice(6)}\n`)
+      })
+    )
+
+    it.effect("one after the other, with a delay between the starts", () =>
+      Effect.gen(function* () {
+        const outputs = yield* runAll("date +%s.%N; sleep 0.3; date +%s.%N", {
+          selection: { services: ["fleet"], limit: { _tag: "Count", count: 4 } },
+          pacing: { parallel: { _tag: "Count", count: 1 }, delay: "1 second" }
+        })
+        const times = [...outputs.values()].map(({ stdout }) => stdout.trim().split("\n").map(Number))
+        assert.lengthOf(times, 4)
+        for (const [at, [start = 0]] of times.slice(1).entries()) {
+          const [startBefore = 0, endBefore = 0] = times[at] ?? []
+          assert.isAbove(start, endBefore)
+          assert.isAbove(start - startBefore, 0.8)
+        }
+      })
+    )
+
+    it.effect("no more after the first failure; no more after the deadline, and what runs is ended", () =>
+      Effect.gen(function* () {
+        const failing = yield* runAll("exit 5", {
+          pacing: { parallel: { _tag: "Count", count: 3 }, maxFailures: { _tag: "Count", count: 0 } }
+        })
+        const results = Object.values(resultsOf(failing))
+        assert.isAtMost(results.filter((result) => result === "5").length, 6)
+        assert.strictEqual(
+          results.filter((result) => result === "Skipped").length,
+          replicas - results.filter((result) => result === "5").length
+        )
+        const late = yield* runAll("sleep 1234", {
+          selection: { services: ["fleet"], limit: { _tag: "Count", count: 6 } },
+          pacing: { parallel: { _tag: "Count", count: 4 }, deadline: "8 seconds" }
+        })
+        const ends = Object.values(resultsOf(late)).sort()
+        assert.deepStrictEqual(ends, ["Skipped", "Skipped", "TimedOut", "TimedOut", "TimedOut", "TimedOut"])
+      })
+    )
+
+    it.effect("SIGTERM ends what runs, and starts nothing more", () =>
+      Effect.gen(function* () {
+        let up = 0
+        const { code, stderr } = yield* taskExec(
+          [
+            "--all",
+            "--parallel",
+            "5",
+            "--grace",
+            "5",
+            "fleet",
+            "sh",
+            "-c",
+            "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.1; done"
+          ],
+          {
+            onOutput: (output, kill) => {
+              const now = output.split("│ up\n").length - 1
+              if (up < 5 && now >= 5) kill("SIGTERM")
+              up = now
+            }
+          }
+        )
+        assert.strictEqual(code, 143, stderr)
+        assert.match(stderr, /task-exec: 30 tasks: 5 exited with 3 \(.*\), 25 not started: interrupted/)
+      })
+    )
+
+    it.effect("a task whose container dies: it alone fails", () =>
+      Effect.gen(function* () {
+        const { nodes } = yield* SwarmCluster
+        const tasks = yield* tasksNow
+        const victim = tasks[12]
+        const node = nodes.find(({ nodeId }) => nodeId === victim?.nodeId)
+        assert(victim !== undefined && node !== undefined)
+        let started = 0
+        const outputs = yield* runAll("echo up; sleep 3", {}, (event) => {
+          if (event._tag !== "Started" || ++started < replicas) return Effect.void
+          const kill = request(node.socket, "POST", `/containers/${victim.containerId}/kill`, {
+            query: { signal: "KILL" }
+          })
+          return Effect.orDie(kill)
+        })
+        const names = all.filter((name) => name !== nameOf(victim))
+        assert.deepStrictEqual(resultsOf(outputs), { ...expected(names, "0"), [nameOf(victim)]: "ContainerStopped" })
+        yield* tasksNow
+      })
+    )
+
+    it.effect("tasks that are replaced before their turn: told, or followed", () =>
+      Effect.gen(function* () {
+        const { nodes } = yield* SwarmCluster
+        for (const followUpdates of [false, true]) {
+          const victim = (yield* tasksNow).at(-1)
+          const place = nodes.find(({ nodeId }) => nodeId === victim?.nodeId)
+          assert(victim !== undefined && place !== undefined)
+          const outputs = yield* runAll(
+            "echo $HOSTNAME",
+            {
+              selection: { targets: ["fleet.1", nameOf(victim)] },
+              pacing: { parallel: { _tag: "Count", count: 1 }, delay: "4 seconds" },
+              followUpdates
+            },
+            (event) =>
+              event._tag === "Started" && event.task.name === "fleet.1"
+                ? Effect.orDie(
+                    request(place.socket, "POST", `/containers/${victim.containerId}/kill`, {
+                      query: { signal: "KILL" }
+                    })
+                  )
+                : Effect.void
+          )
+          assert.deepStrictEqual(resultsOf(outputs), {
+            "fleet.1": "0",
+            [nameOf(victim)]: followUpdates ? "0" : "TaskNotRunning"
+          })
+          if (followUpdates) {
+            assert.notStrictEqual(outputs.get(nameOf(victim))?.stdout, `${victim.containerId.slice(0, 12)}\n`)
+          }
+        }
+        yield* tasksNow
+      })
+    )
+
+    it.effect(
+      "a node whose cable is out: its tasks' outcome is unknown, the others complete",
+      () =>
+        Effect.gen(function* () {
+          const { link, manager, nodes } = yield* SwarmCluster
+          const tasks = yield* tasksNow
+          const node = nodes.find(({ nodeId }) => nodeId !== manager.nodeId)
+          assert(node !== undefined)
+          const lost = tasks.filter(isOn(node.nodeId))
+          let started = 0
+          const outputs = yield* Effect.ensuring(
+            runAll("sleep 5", { grace: "2 seconds" }, (event) =>
+              event._tag === "Started" && ++started === replicas ? Effect.orDie(link(node, "down")) : Effect.void
+            ),
+            Effect.orDie(link(node, "up"))
+          )
+          const names = new Set(lost.map(nameOf))
+          assert.deepStrictEqual(resultsOf(outputs), {
+            ...expected(
+              all.filter((name) => !names.has(name)),
+              "0"
+            ),
+            ...expected(names, "ConnectionLost")
+          })
+        }),
+      120_000
+    )
+  }
+)
