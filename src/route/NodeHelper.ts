@@ -8,6 +8,7 @@ import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, unconfirmed } from "../executor/ExecutorErrors.ts"
+import { once } from "../internal/Once.ts"
 import type { Ownership } from "../Labels.ts"
 import { decodeDocument } from "../wire/Frame.ts"
 import { encodeOrder } from "../wire/Order.ts"
@@ -34,29 +35,16 @@ export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
   owner: Ownership,
   specs: readonly [ExecSpec, ...ReadonlyArray<ExecSpec>]
 ): Effect.fn.Return<NodeHelper, never, Scope.Scope> {
-  const scope = yield* Effect.scope
-  const ready = yield* Deferred.make<Tunnel, NodeHelperError>()
-  let isOpening = false
-  // In the helper's own scope: the command that was first may be interrupted, the others still need it.
-  const tunnel = Effect.suspend(() => {
-    if (isOpening) return Deferred.await(ready)
-    isOpening = true
-    return Deferred.into(openTunnel(place, owner, specs), ready).pipe(
-      Effect.forkIn(scope),
-      Effect.andThen(Deferred.await(ready))
-    )
-  })
-
+  const tunnel = yield* once(openTunnel(place, owner, specs))
   const underWay = new Map<string, EndRun>()
   // All that were under way when the connection was lost, at once.
-  const endings = yield* Effect.cached(
+  const endings = yield* once(
     Effect.suspend(() => {
       const [first, ...more] = underWay.values()
       if (first === undefined) return Effect.succeed(new Map<string, Ending>())
-      const place_ = { ...place, placementTimeout: secondHelperPatience }
       const runs = [first, ...more] as const
       return Effect.map(
-        endManyByHelper(place_, runs),
+        endManyByHelper({ ...place, placementTimeout: secondHelperPatience }, runs),
         (all) =>
           new Map(
             runs.map(({ runId }, i) => [runId, all[i] ?? unconfirmed("the helper did not report on it")] as const)
