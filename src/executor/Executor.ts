@@ -129,7 +129,10 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
   const { container, grace, runId, signal, timeout } = spec
   const ending: EndRun = { runId, container, signal, grace }
   const [execId, watch] = yield* Effect.all(
-    [creation, guard.watch({ run: ending, ...(timeout === undefined ? {} : { after: timeout + grace + guardSlack }) })],
+    [
+      creation,
+      guard.watch({ runs: [ending], ...(timeout === undefined ? {} : { after: timeout + grace + guardSlack }) })
+    ],
     { concurrency: 2 }
   )
 

@@ -1,5 +1,5 @@
 /**
- * Watches over a command from beside its caller: ends the command, with everything it started, should the caller be
+ * Watches over commands from beside their caller: ends them, with everything they started, should the caller be
  * killed. The engine lets a command run on for ever whose caller went away (moby 9098, open since 2014).
  *
  * Two guards do the same. Where the caller reaches the engine's processes it is a shell that waits on a pipe from the
@@ -23,7 +23,7 @@ const isRefusal = <E extends { readonly _tag: string }>(error: E | EngineUnreach
   error._tag !== "EngineUnreachable"
 
 /** Nobody watches. */
-const unwatched: Watch = { letGo: Effect.succeed(true) }
+const unwatched: Watch = { confirm: Effect.succeed(true), letGo: Effect.succeed(true) }
 
 /** Makes guards. */
 export class Guard extends Context.Service<
@@ -44,7 +44,7 @@ export class Guard extends Context.Service<
       Effect.gen(function* () {
         const engine = yield* DockerEngine
         const watch = Effect.fn("Guard.watch")(function* (request: GuardRequest) {
-          const fromHere = (yield* reachesProcessesOf(engine, request.run.container))
+          const fromHere = (yield* reachesProcessesOf(engine, request.runs[0].container))
             ? yield* watchFromProcess(request)
             : undefined
           return fromHere ?? (yield* watchFromContainer(engine, options, request))
@@ -64,6 +64,10 @@ export class Guard extends Context.Service<
         })
       })
     )
+
+  /** For commands that one guard watches all together; it is let go of when none of them runs any more. */
+  static readonly shared = (watch: Watch): Layer.Layer<Guard> =>
+    Layer.succeed(Guard, { watch: () => Effect.succeed({ confirm: watch.confirm, letGo: watch.confirm }) })
 
   /** For those that somebody else looks after. */
   static readonly none: Layer.Layer<Guard> = Layer.succeed(Guard, { watch: () => Effect.succeed(unwatched) })

@@ -5,25 +5,33 @@ import { EndRun } from "./ExecSpec.ts"
 
 /** What a guard reads as its one argument. */
 export const GuardRequest = Schema.Struct({
-  run: EndRun,
-  /** Milliseconds from the guard's start after which it ends the run even if its caller is there. */
+  runs: Schema.NonEmptyArray(EndRun),
+  /** Milliseconds from the guard's start after which it ends the runs even if its caller is there. */
   after: Schema.optionalKey(Schema.Finite)
 })
 
 /** What a guard reads as its one argument. */
 export type GuardRequest = typeof GuardRequest.Type
 
-/** The subcommand of our programs that watches over a run: `--guard REQUEST`. It reads {@link release} from its stdin. */
+/** The subcommand of our programs that watches over runs: `--guard REQUEST`. It reads {@link release} from its stdin. */
 export const guardCommand = "--guard"
 
 /** What the caller writes to let the guard go. A stdin that ends without it is a caller that is gone. */
 export const release = "done\n"
 
-/** What a guard answers to {@link release}: it did nothing to the run, and won't any more. */
+/** What a guard answers to {@link release}: it did nothing to the runs, and won't any more. */
 export const released = "ok\n"
+
+/** What the caller asks, any number of times: has the guard done nothing so far? */
+export const question = "there?\n"
+
+/** What a guard answers to {@link question}: it did nothing to the runs. */
+export const present = "yes\n"
 
 /** A guard at work. */
 export interface Watch {
-  /** Lets it go. `false` if it took the caller for gone: then the command was ended, or is about to be. */
+  /** Whether it has done nothing to the runs so far. `false` if it took the caller for gone. */
+  readonly confirm: Effect.Effect<boolean>
+  /** Lets it go. `false` if it took the caller for gone: then the commands were ended, or are about to be. */
   readonly letGo: Effect.Effect<boolean>
 }

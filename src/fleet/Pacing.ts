@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import { type Amount, countOf } from "./Amount.ts"
 
 /** How jobs are paced. */
@@ -20,8 +20,11 @@ export interface Pacing {
 
 /** What is done for a job, and what becomes of those for which it isn't. */
 export interface Work<Job, A, R> {
-  /** `left`: milliseconds until time is up, infinite without a deadline. To end then is its own affair. */
-  readonly run: (job: Job, left: number) => Effect.Effect<A, never, R>
+  /**
+   * `left`: milliseconds until time is up, infinite without a deadline; to end then is its own affair. `begun` is to be
+   * called when what is done really begins, if that is later: the next one's delay counts from there.
+   */
+  readonly run: (job: Job, left: number, begun: Effect.Effect<void>) => Effect.Effect<A, never, R>
   /** Whether a result of `run` counts as a failure. */
   readonly isFailure: (result: A) => boolean
   /** The result of a job that was not started. */
@@ -46,20 +49,29 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
   /** When the next one may start. */
   let turn = begin
 
-  const one = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<A, never, R> {
-    if (failures > allowed) return yield* work.onSkipped(job, "failures")
-    const now = yield* Clock.currentTimeMillis
-    const start = Math.max(now, turn)
-    // Known now, so nobody waits for it.
-    if (start >= end) return yield* work.onSkipped(job, "deadline")
-    // Taken at once: who comes next, comes later.
-    turn = start + delay
-    if (start > now) {
-      const stopped = yield* Effect.timeoutOption(Deferred.await(tooMany), start - now)
-      if (Option.isSome(stopped)) return yield* work.onSkipped(job, "failures")
+  const begun = Effect.map(Clock.currentTimeMillis, (now) => {
+    turn = Math.max(turn, now + delay)
+  })
+
+  // One waits for its turn at a time, in their order. Gives when it may start, or why it may not.
+  const door = yield* Semaphore.make(1)
+  const awaitTurn = Effect.gen(function* () {
+    let now = yield* Clock.currentTimeMillis
+    while (failures <= allowed && now < turn && turn < end) {
+      yield* Effect.timeoutOption(Deferred.await(tooMany), turn - now)
+      now = yield* Clock.currentTimeMillis
     }
-    // A late start, on a busy machine, ends no later.
-    const result = yield* work.run(job, Math.max(0, end - (yield* Clock.currentTimeMillis)))
+    if (failures > allowed) return "failures"
+    // Known now, so nobody waits for it.
+    if (Math.max(now, turn) >= end) return "deadline"
+    turn = now + delay
+    return now
+  })
+
+  const one = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<A, never, R> {
+    const start = yield* door.withPermit(awaitTurn)
+    if (typeof start === "string") return yield* work.onSkipped(job, start)
+    const result = yield* work.run(job, end - start, begun)
     if (!work.isFailure(result)) return result
     failures++
     if (failures > allowed) yield* Deferred.succeed(tooMany, undefined)

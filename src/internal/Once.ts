@@ -7,12 +7,12 @@ import * as Scope from "effect/Scope"
  * was made: whoever asked first may be interrupted (with `Effect.cached` that would be everybody's interruption).
  */
 export const once = Effect.fnUntraced(function* <A, E, R>(
-  effect: Effect.Effect<A, E, R | Scope.Scope>
-): Effect.fn.Return<Effect.Effect<A, E, R>, never, Scope.Scope> {
+  effect: Effect.Effect<A, E, R>
+): Effect.fn.Return<Effect.Effect<A, E, Exclude<R, Scope.Scope>>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const result = yield* Deferred.make<A, E>()
   let isAsked = false
-  return Effect.suspend((): Effect.Effect<A, E, R> => {
+  return Effect.suspend((): Effect.Effect<A, E, Exclude<R, Scope.Scope>> => {
     if (isAsked) return Deferred.await(result)
     isAsked = true
     return Deferred.into(Scope.provide(effect, scope), result).pipe(

@@ -12,6 +12,7 @@ import { Demux } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { imageHere } from "../executor/HostView.ts"
+import { once } from "../internal/Once.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
@@ -21,7 +22,7 @@ import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHe
 import { HelperFailed, OverlayBlocked, RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
 import { relayAddress, relayCommandName } from "./RelayProtocol.ts"
-import { nameOf, removeAtEnd } from "./TemporaryService.ts"
+import { type Network, nameOf, removeAtEnd } from "./TemporaryService.ts"
 
 /** How long a helper that runs may be out of reach, in milliseconds: by then every node knows of the network. */
 const reachPatience = 20_000
@@ -43,17 +44,20 @@ export interface HelperTunnel {
   readonly tunnel: Tunnel
 }
 
-/** Makes all of it, and removes all of it when the scope is closed. Done when the helper answers. */
+/**
+ * Makes all of it, and removes all of it when the scope is closed. Done when the helper answers. With a `network` of
+ * {@link openTunnelNetwork} it makes none of its own.
+ */
 export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   place: HelperPlace,
   owner: Ownership,
-  work: HelperWork
+  work: HelperWork,
+  shared?: TunnelNetwork
 ): Effect.fn.Return<HelperTunnel, TunnelError, DockerEngine | Scope.Scope> {
   yield* checkNode(place.task, place.node)
   const engine = yield* DockerEngine
   const key = makeTunnelKey()
-  const scope = yield* Effect.scope
-  const network = yield* Effect.cached(Effect.provideService(openNetwork(engine, owner), Scope.Scope, scope))
+  const network = shared ?? (yield* openTunnelNetwork(owner))
   const request = { protocol: protocolVersion, node: place.node.id, owner, work, tunnel: { key } }
   const [helper, carrier] = yield* Effect.all(
     [openHelper({ ...place, request, network }), Effect.flatMap(network, (id) => openRelay(engine, place, owner, id))],
@@ -100,6 +104,18 @@ const goneFrom = (engine: DockerEngineShape, name: string) =>
     }),
     Effect.asVoid
   )
+
+/** A network for tunnels, which is made when it is first asked for. Gives its ID. */
+export type TunnelNetwork = Network
+
+/** It is removed when the scope is closed, by when every helper and relay on it must be gone. */
+export const openTunnelNetwork = Effect.fnUntraced(function* (
+  owner: Ownership
+): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
+  // A scope that is older than those of what will be on it, and so closed after them, whenever it is asked for.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  return yield* Scope.provide(once(openNetwork(yield* DockerEngine, owner)), scope)
+})
 
 /** A network that only what we put there can join, and from which no way leads out. */
 const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {

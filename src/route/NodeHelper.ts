@@ -17,7 +17,7 @@ import { type Conversation, checkHello, converse } from "./Conversation.ts"
 import type { HelperPlace } from "./Helper.ts"
 import { HelperFailed, type HelperRefused } from "./HelperErrors.ts"
 import { endManyByHelper } from "./HelperRoute.ts"
-import { openHelperTunnel, type TunnelError } from "./HelperTunnel.ts"
+import { openHelperTunnel, type TunnelError, type TunnelNetwork } from "./HelperTunnel.ts"
 import { secondHelperPatience } from "./TunnelRoute.ts"
 
 /** In what ways the helper does not come up. */
@@ -33,9 +33,10 @@ export interface NodeHelper {
 export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
   place: HelperPlace,
   owner: Ownership,
-  specs: readonly [ExecSpec, ...ReadonlyArray<ExecSpec>]
+  specs: readonly [ExecSpec, ...ReadonlyArray<ExecSpec>],
+  network?: TunnelNetwork
 ): Effect.fn.Return<NodeHelper, never, Scope.Scope> {
-  const tunnel = yield* once(openTunnel(place, owner, specs))
+  const tunnel = yield* once(openTunnel(place, owner, specs, network))
   const underWay = new Map<string, EndRun>()
   // All that were under way when the connection was lost, at once.
   const endings = yield* once(
@@ -85,9 +86,10 @@ export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
 const openTunnel = Effect.fnUntraced(function* (
   place: HelperPlace,
   owner: Ownership,
-  specs: readonly [ExecSpec, ...ReadonlyArray<ExecSpec>]
+  specs: readonly [ExecSpec, ...ReadonlyArray<ExecSpec>],
+  network: TunnelNetwork | undefined
 ): Effect.fn.Return<Tunnel, NodeHelperError, DockerEngine | Scope.Scope> {
-  const { tunnel } = yield* openHelperTunnel(place, owner, { _tag: "ExecMany", specs })
+  const { tunnel } = yield* openHelperTunnel(place, owner, { _tag: "ExecMany", specs }, network)
   const greeted = yield* Deferred.make<void, HelperRefused | TunnelLost>()
   const take = (incoming: Incoming) => {
     const document = incoming._tag === "Document" ? Result.getOrUndefined(decodeDocument(incoming.text)) : undefined

@@ -7,7 +7,7 @@ import { openAttached } from "../../engine/AttachedContainer.ts"
 import { Demux } from "../../engine/Demux.ts"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import { lastingFor, ownershipLabels } from "../../Labels.ts"
-import { GuardRequest, guardCommand, release, released, type Watch } from "../GuardProtocol.ts"
+import { GuardRequest, guardCommand, present, question, release, released, type Watch } from "../GuardProtocol.ts"
 import { hostPidContainer, imageHere } from "../HostView.ts"
 import type { KillerOptions } from "../ProcessKiller.ts"
 
@@ -40,32 +40,51 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   const image = yield* imageHere(engine, named)
   // A command must not wait for its guard's image to arrive, maybe from a registry that can't be reached.
   if (image === undefined) return yield* new NoGuardImage({ host: engine.host, image: named })
-  const lasting = yield* lastingFor(owner, (request.after ?? unlimited) + request.run.grace + overhead)
+  const longestGrace = Math.max(...request.runs.map(({ grace }) => grace))
+  const lasting = yield* lastingFor(owner, (request.after ?? unlimited) + longestGrace + overhead)
   const base = hostPidContainer(image, [guardCommand, encodeRequest(request)], ownershipLabels(lasting, "guard"))
   const connection = yield* openAttached(engine, base)
-  // What it says, or that the connection is gone: one of the two comes in any case.
-  const answer = yield* Deferred.make<boolean>()
+  // Its answers come in the order of the questions; when the connection is gone, all that are open get a no.
+  const open: Array<Deferred.Deferred<boolean>> = []
+  let isGone = false
   const demux = new Demux()
   let text = ""
+  const take = (line: string) => {
+    const next = line === present || line === released ? open.shift() : undefined
+    if (next !== undefined) Deferred.doneUnsafe(next, Effect.succeed(true))
+  }
   yield* connection.output.pipe(
     Stream.runForEach((chunk) =>
       Effect.sync(() => {
         for (const { channel, data } of demux.push(chunk)) {
-          if (channel === "stdout") text = (text + Buffer.from(data).toString("latin1")).slice(0, 100)
+          if (channel === "stdout") text += Buffer.from(data).toString("latin1")
         }
-        if (text.includes(released)) Deferred.doneUnsafe(answer, Effect.succeed(true))
+        for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+          take(text.slice(0, end + 1))
+          text = text.slice(end + 1)
+        }
       })
     ),
     Effect.ignore,
-    Effect.andThen(Deferred.succeed(answer, false)),
+    Effect.andThen(
+      Effect.sync(() => {
+        isGone = true
+        for (const answer of open.splice(0)) Deferred.doneUnsafe(answer, Effect.succeed(false))
+      })
+    ),
     Effect.forkScoped
   )
-  const watch: Watch = {
-    letGo: connection.write(new TextEncoder().encode(release)).pipe(
-      Effect.andThen(Deferred.await(answer)),
+  const ask = (words: string) =>
+    Effect.gen(function* () {
+      if (isGone) return false
+      const answer = yield* Deferred.make<boolean>()
+      open.push(answer)
+      yield* connection.write(new TextEncoder().encode(words))
+      return yield* Deferred.await(answer)
+    }).pipe(
       Effect.timeout(answerPatience),
       Effect.orElseSucceed(() => false)
     )
-  }
+  const watch: Watch = { confirm: ask(question), letGo: ask(release) }
   return watch
 })

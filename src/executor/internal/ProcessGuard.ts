@@ -23,14 +23,15 @@ const ownProgram = (): string =>
  * `undefined` where there is no shell or no program. The guard is in a session of its own: what a terminal or a process
  * group is sent does not reach it. It knows of no time limit: its caller is on the same machine.
  */
-export const watchFromProcess = Effect.fnUntraced(function* ({ run }: GuardRequest) {
+export const watchFromProcess = Effect.fnUntraced(function* ({ runs }: GuardRequest) {
   const program = ownProgram()
   if (!existsSync(program)) return undefined
   const guard = yield* Effect.acquireRelease(
-    start([process.execPath, program, guardCommand, encodeRequest({ run })]),
+    start([process.execPath, program, guardCommand, encodeRequest({ runs })]),
     letGo
   )
-  const watch: Watch | undefined = guard === undefined ? undefined : { letGo: Effect.as(letGo(guard), true) }
+  const watch: Watch | undefined =
+    guard === undefined ? undefined : { confirm: Effect.succeed(true), letGo: Effect.as(letGo(guard), true) }
   return watch
 })
 

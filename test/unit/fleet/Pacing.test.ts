@@ -185,6 +185,27 @@ describe("paced", () => {
     })
   )
 
+  it.effect("the delay counts from where a job really begins", () =>
+    Effect.gen(function* () {
+      const begins: Array<number> = []
+      const work: Work<number, string, never> = {
+        run: (job, _left, begun) =>
+          Effect.gen(function* () {
+            if (job === 0) yield* Effect.sleep("5 seconds")
+            yield* begun
+            begins.push((yield* Clock.currentTimeMillis) / 1000)
+            return "well"
+          }),
+        isFailure: () => false,
+        onSkipped: () => Effect.succeed("skipped")
+      }
+      const fiber = yield* Effect.forkChild(paced([0, 1, 2], { parallel: count(1), delay: Duration.seconds(2) }, work))
+      for (let second = 0; second < 20; second++) yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(begins, [5, 7, 9])
+    })
+  )
+
   it.effect("interrupted, it interrupts what runs and starts nothing more", () =>
     Effect.gen(function* () {
       const { record, work } = makeRecord()

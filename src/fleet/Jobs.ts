@@ -1,0 +1,164 @@
+/** What is to be done in each of many tasks, and how it gets there. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { type CheckedCommand, specOf } from "../ExecRequest.ts"
+import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { EngineUnreachable } from "../engine/EngineErrors.ts"
+import type { ExecEvent } from "../executor/ExecEvent.ts"
+import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
+import type { ExecInput } from "../executor/Executor.ts"
+import type { Ending } from "../executor/ExecutorErrors.ts"
+import { Guard } from "../executor/Guard.ts"
+import type { KillerOptions } from "../executor/ProcessKiller.ts"
+import { once } from "../internal/Once.ts"
+import { makeOwnership, makeRunId } from "../Labels.ts"
+import type { RouteUnavailable } from "../route/HelperErrors.ts"
+import type { HelperImage } from "../route/HelperImage.ts"
+import { openTunnelNetwork } from "../route/HelperTunnel.ts"
+import { execHere, guardHere } from "../route/LocalRoute.ts"
+import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
+import { chooseRoute } from "../route/Route.ts"
+import type { TaskExecError } from "../TaskExec.ts"
+import type { ResolvedTask } from "../target/Lookup.ts"
+
+/** A task, and what is to be run in it. */
+export interface Job {
+  readonly task: ResolvedTask
+  readonly spec: ExecSpec
+  readonly way: Way
+}
+
+/** How the command gets there. */
+type Way =
+  /** The engine at hand runs the task. */
+  | { readonly _tag: "Here"; readonly here: Here }
+  /** As command `index` of its node's helper. */
+  | { readonly _tag: "Helper"; readonly node: NodeGroup; readonly index: number }
+  | { readonly _tag: "None"; readonly error: RouteUnavailable }
+
+/** What the jobs on the engine at hand have in common: one guard for all of them. */
+interface Here {
+  readonly options: KillerOptions
+  readonly guard: Effect.Effect<Layer.Layer<Guard>, EngineUnreachable, DockerEngine | Scope.Scope>
+}
+
+/** The jobs of one node. Its helper goes away with the last of them. */
+interface NodeGroup {
+  readonly helper: NodeHelper
+  readonly scope: Scope.Closeable
+  left: number
+}
+
+/** A command under way, in the container that its task has now. */
+export interface Underway {
+  readonly task: ResolvedTask
+  readonly spec: ExecSpec
+  readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine | HelperImage>
+  readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine | HelperImage>
+}
+
+/** Groups the tasks by node. Nothing is made yet. */
+export const makeJobs = Effect.fnUntraced(function* (
+  tasks: ReadonlyArray<ResolvedTask>,
+  here: string,
+  image: Effect.Effect<string>,
+  checked: CheckedCommand
+) {
+  const scope = yield* Effect.scope
+  const routed = yield* Effect.forEach(tasks, (task) =>
+    Effect.map(Effect.result(chooseRoute(task, checked.via, here, true)), (route) => ({
+      task,
+      route,
+      spec: specOf(makeRunId(), task.container, checked)
+    }))
+  )
+  const remote = Map.groupBy(
+    routed.filter(({ route }) => route._tag === "Success" && route.success !== "local"),
+    ({ task }) => task.node.id
+  )
+  const ways = new Map<ExecSpec, Way>()
+  const network = yield* openTunnelNetwork(yield* makeOwnership(undefined))
+  for (const [first, ...more] of remote.values()) {
+    if (first === undefined) continue
+    const owner = yield* makeOwnership(undefined)
+    const nodeScope = yield* Scope.fork(scope)
+    const { placementTimeout } = checked
+    const place = { node: first.task.node, task: first.task.name, placementTimeout, image: yield* image }
+    const specs = [first.spec, ...more.map(({ spec }) => spec)] as const
+    const helper = yield* Scope.provide(openNodeHelper(place, owner, specs, network), nodeScope)
+    const node: NodeGroup = { helper, scope: nodeScope, left: specs.length }
+    for (const [index, spec] of specs.entries()) ways.set(spec, { _tag: "Helper", node, index })
+  }
+  const owner = yield* makeOwnership(undefined)
+  const options = { image, owner }
+  const [first, ...more] = routed.filter(({ route }) => route._tag === "Success" && route.success === "local")
+  const local: Here = {
+    options,
+    guard:
+      first === undefined
+        ? Effect.succeed(Guard.none)
+        : yield* once(guardHere([endOf(first.spec), ...more.map(({ spec }) => endOf(spec))], options))
+  }
+  return routed.map(({ route, spec, task }): Job => {
+    const way: Way = route._tag === "Failure" ? { _tag: "None", error: route.failure } : { _tag: "Here", here: local }
+    return { task, spec, way: ways.get(spec) ?? way }
+  })
+})
+
+/** How the run of a command is ended. */
+export const endOf = ({ container, grace, runId, signal }: ExecSpec): EndRun => ({ runId, container, signal, grace })
+
+/** The last one out takes the helper away. */
+export const leaveNode = ({ way }: Job) =>
+  Effect.suspend(() => {
+    if (way._tag !== "Helper") return Effect.void
+    way.node.left--
+    return way.node.left === 0 ? Scope.close(way.node.scope, Exit.void) : Effect.void
+  })
+
+/** Begins a job where it was planned to be. */
+export const start = (
+  { spec, task, way }: Job,
+  { input }: CheckedCommand
+): Effect.Effect<Underway, RouteUnavailable | EngineUnreachable, DockerEngine | Scope.Scope> => {
+  switch (way._tag) {
+    case "Here":
+      return startHere(task, spec, way.here, input)
+    case "Helper":
+      return Effect.succeed({ task, spec, ...way.node.helper.exec(way.index, input) })
+    case "None":
+      return Effect.fail(way.error)
+  }
+}
+
+const startHere = Effect.fnUntraced(function* (
+  task: ResolvedTask,
+  spec: ExecSpec,
+  { guard, options }: Here,
+  input: ExecInput
+) {
+  const underway = yield* execHere(spec, options, input, yield* guard)
+  return { task, spec, ...underway }
+})
+
+/** For a task that was not there when the others were chosen: by a helper of its own. */
+export const startAlone = Effect.fnUntraced(function* (
+  task: ResolvedTask,
+  here: string,
+  image: Effect.Effect<string>,
+  checked: CheckedCommand
+): Effect.fn.Return<Underway, RouteUnavailable | EngineUnreachable, DockerEngine | Scope.Scope> {
+  const spec = specOf(makeRunId(), task.container, checked)
+  const route = yield* chooseRoute(task, checked.via, here, true)
+  if (route === "local") {
+    const options = { image, owner: yield* makeOwnership(undefined) }
+    return yield* startHere(task, spec, { options, guard: guardHere([endOf(spec)], options) }, checked.input)
+  }
+  const { placementTimeout } = checked
+  const place = { node: task.node, task: task.name, placementTimeout, image: yield* image }
+  const helper = yield* openNodeHelper(place, yield* makeOwnership(undefined), [spec])
+  return { task, spec, ...helper.exec(0, checked.input) }
+})

@@ -1,0 +1,35 @@
+/** What has become of a task since it was chosen. */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { isNotFound } from "../engine/EngineErrors.ts"
+import { lookupTask, type ResolvedTask, TaskNotRunning } from "../target/Lookup.ts"
+
+/** How long the replacement of a task may take to run. */
+const patience = "30 seconds"
+
+/** Fails where the task runs no more, as far as the managers know. */
+export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
+  const engine = yield* DockerEngine
+  const { Err, Message, State } = yield* engine.inspectTask(task.id).pipe(
+    Effect.map((found) => found.Status),
+    Effect.catchIf(isNotFound, () => Effect.succeed({ State: "removed", Message: "", Err: undefined }))
+  )
+  if (State !== "running") return yield* gone(task, State, Err ?? Message)
+})
+
+/** Waits for the task that takes its place: in its slot, or on its node. */
+export const replacementOf = (task: ResolvedTask) => {
+  const { node, service, slot } = task
+  const place = slot === undefined ? { node: node.id } : { slot }
+  return lookupTask({ _tag: "Service", text: task.name, service: service.id, ...place }).pipe(
+    Effect.filterOrFail(
+      ({ id }) => id !== task.id,
+      () => gone(task, "running", "its container is gone")
+    ),
+    Effect.retry({ schedule: Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: patience })) })
+  )
+}
+
+const gone = ({ id, name, node }: ResolvedTask, state: string, reason: string) =>
+  new TaskNotRunning({ target: name, task: { id, name, node: node.hostname, state }, reason })
