@@ -116,7 +116,7 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
   const sorted = [...chosen.values()].sort((a, b) => byName(a.name, b.name))
   if (sorted.length === 0) return yield* nothing(swarm, selection)
   if (selection.any === true) {
-    const one = sorted[yield* Random.nextIntBetween(0, sorted.length)]
+    const one = sorted[yield* Random.nextIntBetween(0, sorted.length, { halfOpen: true })]
     return one === undefined ? [] : [one]
   }
   return selection.limit === undefined ? sorted : sorted.slice(0, countOf(selection.limit, sorted.length))

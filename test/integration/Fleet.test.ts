@@ -9,10 +9,12 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts"
-import { request } from "../cluster/EngineApi.ts"
+import { get, request } from "../cluster/EngineApi.ts"
+import { leftovers } from "../cluster/Leftovers.ts"
+import { pollUntil } from "../cluster/Poll.ts"
 import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, taskExec } from "./Harness.ts"
+import { checkLeftovers, program, taskExec } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 checkLeftovers()
@@ -86,6 +88,10 @@ const all = Array.from({ length: replicas }, (_, at) => `fleet.${at + 1}`)
 const decodeEvent = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ Actor: Schema.Struct({ Attributes: Schema.Struct({ name: Schema.String }) }) }))
 )
+
+const Labels = Schema.Record(Schema.String, Schema.String)
+const Labelled = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Labels }) }))
+const LabelledNetworks = Schema.Array(Schema.Struct({ Labels }))
 
 /** Names of our services that were made since then (in seconds). */
 const servicesMadeSince = Effect.fnUntraced(function* (since: number) {
@@ -299,21 +305,50 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
+    it.effect("the caller is killed: every command is ended, here and elsewhere", () =>
+      Effect.gen(function* () {
+        const cluster = yield* SwarmCluster
+        const { dockerHost, socket } = cluster.manager
+        let isKilled = false
+        const killed = yield* taskExec(["--all", "fleet", "sh", "-c", "echo up; sleep 1234"], {
+          onOutput: (output, kill) => {
+            if (isKilled || output.split("up\n").length <= replicas) return
+            isKilled = true
+            kill("SIGKILL")
+          }
+        })
+        assert.strictEqual(killed.signal, "SIGKILL")
+        const commands = Effect.map(leftovers(cluster, { patience: 0 }), (items) =>
+          items.filter((item) => item.startsWith("process "))
+        )
+        yield* pollUntil(
+          Effect.map(commands, (found) => found.length === 0),
+          { every: 200, atMost: 40_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
+        )
+        const query = { filters: JSON.stringify({ label: { "task-exec.run": true } }) }
+        const services = yield* get(socket, "/services", Labelled, { query })
+        const networks = yield* get(socket, "/networks", LabelledNetworks, { query })
+        const labels = [...services.map(({ Spec }) => Spec.Labels), ...networks.map((network) => network.Labels)]
+        const runs = labels.flatMap((own) => own["task-exec.run"] ?? [])
+        assert.lengthOf(runs, 3)
+        const flags = runs.flatMap((run) => ["--run", run])
+        const gc = yield* program("swarm-exec.cjs", ["gc", ...flags], { env: { DOCKER_HOST: dockerHost } })
+        assert.strictEqual(gc.code, 0, gc.stderr)
+      })
+    )
+
     it.effect("a task whose container dies: it alone fails", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
-        const tasks = yield* tasksNow
-        const victim = tasks[12]
+        const victim = (yield* tasksNow)[12]
         const node = nodes.find(({ nodeId }) => nodeId === victim?.nodeId)
         assert(victim !== undefined && node !== undefined)
-        let started = 0
-        const outputs = yield* runAll("echo up; sleep 3", {}, (event) => {
-          if (event._tag !== "Started" || ++started < replicas) return Effect.void
-          const kill = request(node.socket, "POST", `/containers/${victim.containerId}/kill`, {
-            query: { signal: "KILL" }
-          })
-          return Effect.orDie(kill)
+        const kill = request(node.socket, "POST", `/containers/${victim.containerId}/kill`, {
+          query: { signal: "KILL" }
         })
+        const outputs = yield* runAll("sleep 3", {}, (event) =>
+          event._tag === "Started" && event.task.name === nameOf(victim) ? Effect.orDie(kill) : Effect.void
+        )
         const names = all.filter((name) => name !== nameOf(victim))
         assert.deepStrictEqual(resultsOf(outputs), { ...expected(names, "0"), [nameOf(victim)]: "ContainerStopped" })
         yield* tasksNow
@@ -366,8 +401,10 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
           const lost = tasks.filter(isOn(node.nodeId))
           let started = 0
           const outputs = yield* Effect.ensuring(
-            runAll("sleep 5", { grace: "2 seconds" }, (event) =>
-              event._tag === "Started" && ++started === replicas ? Effect.orDie(link(node, "down")) : Effect.void
+            runAll("sleep 6", { grace: "2 seconds" }, (event) =>
+              event._tag === "Started" && event.task.node.id === node.nodeId && ++started === lost.length
+                ? Effect.orDie(link(node, "down"))
+                : Effect.void
             ),
             Effect.orDie(link(node, "up"))
           )
