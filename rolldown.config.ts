@@ -11,7 +11,7 @@ const unused = [
   /docker-modem\/lib\/(?:ssh|http_duplex)\.js$/,
   /node_modules\/(?:tar-fs|split-ca|@balena\/dockerignore)\//
 ]
-const withoutUnused: Plugin = {
+export const withoutUnused: Plugin = {
   name: "without-unused",
   load: {
     filter: { id: unused },
