@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import { labelKeys } from "../Labels.ts"
 import {
   isRunning,
   type LookupError,
@@ -101,7 +102,10 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
   const engine = yield* DockerEngine
   const swarm: Swarm = yield* Effect.all(
     {
-      services: engine.listServices({}),
+      // Helpers of other callers are no tasks of anybody's.
+      services: Effect.map(engine.listServices({}), (all) =>
+        all.filter(({ Spec }) => Spec.Labels[labelKeys.run] === undefined)
+      ),
       nodes: engine.listNodes(),
       tasks: engine.listTasks({ "desired-state": ["running"] })
     },

@@ -199,9 +199,16 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         const tasks = yield* tasksNow
         const other = nodes.find(({ nodeId }) => nodeId !== manager.nodeId)
         assert(other !== undefined)
-        const there = yield* runAll("true", {
-          selection: { node: other.name, filters: [{ _tag: "State", state: "running" }] }
-        })
+        const helper = { name: "helper", image: (yield* SwarmCluster).image, node: other.name }
+        const there = yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* service(manager.socket, { ...helper, labels: { "task-exec.run": "another" } })
+            yield* waitRunning(manager.socket, helper.name, 1)
+            return yield* runAll("true", {
+              selection: { node: other.name, filters: [{ _tag: "State", state: "running" }] }
+            })
+          })
+        )
         assert.deepStrictEqual(resultsOf(there), expected(tasks.filter(isOn(other.nodeId)).map(nameOf), "0"))
         const one = yield* runAll("true", { selection: { services: ["fleet"], any: true } })
         assert.strictEqual(one.size, 1)
