@@ -6,7 +6,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { run } from "../cluster/Command.ts"
+import { run, systemPath } from "../cluster/Command.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, dist, shell, Web } from "./Harness.ts"
 import { atTerminal, type ParityCase, piped } from "./ParityCases.ts"
@@ -60,7 +60,9 @@ const outcomeOf = Effect.fnUntraced(function* (
     D: own,
     NODE: process.execPath,
     BUNDLE: join(dist, "task-exec.cjs"),
-    TERM: "xterm"
+    TERM: "xterm",
+    // What stands before a command on a person's own search path may have something to say.
+    PATH: systemPath
   }
   const whole = `set -o pipefail; ${programs[program]}; ${script}`
   if (typed === undefined) {
