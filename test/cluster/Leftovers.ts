@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { cgroupOf } from "./Engine.ts"
-import { type EngineApiError, get } from "./EngineApi.ts"
+import { type EngineApiError, get, remove } from "./EngineApi.ts"
 import { poll } from "./Poll.ts"
 import { ancestorsOf, withVariable } from "./Processes.ts"
 import type { ClusterNode, SwarmClusterShape } from "./SwarmCluster.ts"
@@ -41,26 +41,33 @@ const Volumes = Schema.Struct({ Volumes: Schema.NullOr(Schema.Array(Schema.Struc
 
 const isOurs = (labels: typeof Labels.Type): boolean => Object.keys(labels ?? {}).some((key) => key.startsWith(ours))
 
+/** Something of ours: its ID does not change while it goes away. */
+interface Left {
+  readonly id: string
+  readonly text: string
+  /** Takes it away. */
+  readonly clear: Effect.Effect<void, EngineApiError>
+}
+
 /** Services, secrets, configs and networks, as a manager sees them: they are gone as soon as their removal returns. */
 const inSwarm = Effect.fnUntraced(function* (manager: string) {
-  const kinds = ["services", "secrets", "configs"] as const
+  const left = (kind: string, id: string, name: string): Left => ({
+    id,
+    text: `${kind} ${name} (${id})`,
+    clear: remove(manager, `/${kind}s/${id}`)
+  })
+  const kinds = ["service", "secret", "config"] as const
   const objects = yield* Effect.forEach(kinds, (kind) =>
-    Effect.map(get(manager, `/${kind}`, SwarmObjects), (found) =>
-      found.filter(({ Spec }) => isOurs(Spec.Labels)).map(({ ID, Spec }) => `${kind.slice(0, -1)} ${Spec.Name} (${ID})`)
+    Effect.map(get(manager, `/${kind}s`, SwarmObjects), (found) =>
+      found.filter(({ Spec }) => isOurs(Spec.Labels)).map(({ ID, Spec }) => left(kind, ID, Spec.Name))
     )
   )
   const networks = yield* get(manager, "/networks", Networks)
   return [
     ...objects.flat(),
-    ...networks.filter((one) => isOurs(one.Labels)).map(({ Name, Id }) => `network ${Name} (${Id})`)
+    ...networks.filter((one) => isOurs(one.Labels)).map(({ Name, Id }) => left("network", Id, Name))
   ]
 })
-
-/** Something of ours on one machine: what identifies it does not change while it goes away. */
-interface Fleeting {
-  readonly id: string
-  readonly text: string
-}
 
 /** Containers and volumes of a node: engines remove a service's containers some time after the service. */
 const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
@@ -70,14 +77,21 @@ const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
     ...containers
       .filter((one) => isOurs(one.Labels))
       .map(
-        ({ Names, State, Id }): Fleeting => ({
+        ({ Names, State, Id }): Left => ({
           id: Id,
-          text: `container ${Names.join(" ")} (${Id.slice(0, 12)}, ${State}) on ${name}`
+          text: `container ${Names.join(" ")} (${Id.slice(0, 12)}, ${State}) on ${name}`,
+          clear: remove(socket, `/containers/${Id}?force=true`)
         })
       ),
     ...(volumes ?? [])
       .filter((one) => isOurs(one.Labels))
-      .map((one): Fleeting => ({ id: `${name}/${one.Name}`, text: `volume ${one.Name} on ${name}` }))
+      .map(
+        (one): Left => ({
+          id: `${name}/${one.Name}`,
+          text: `volume ${one.Name} on ${name}`,
+          clear: remove(socket, `/volumes/${one.Name}`)
+        })
+      )
   ]
 })
 
@@ -91,6 +105,14 @@ const isInside = (pid: number, cluster: SwarmClusterShape): boolean => {
   }
 }
 
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch {
+    // It ended just now.
+  }
+}
+
 /** Marked processes in the cluster, and those that this process started: what others on this machine do is theirs. */
 const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclude: ReadonlySet<number>) {
   const marked = (yield* withVariable(mark)).filter(({ pid, value }) => value !== "" && !exclude.has(pid))
@@ -101,9 +123,10 @@ const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclu
       : Effect.map(ancestorsOf(pid), (above) => value !== inherited && above.includes(process.pid))
   )
   return ours.map(
-    ({ pid, name, value }): Fleeting => ({
+    ({ pid, name, value }): Left => ({
       id: `${pid}/${value}`,
-      text: `process ${pid} (${name}) with ${mark}=${value}`
+      text: `process ${pid} (${name}) with ${mark}=${value}`,
+      clear: Effect.sync(() => kill(pid))
     })
   )
 })
@@ -126,14 +149,21 @@ const fleetingOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, { ex
   return [...nodes.flat(), ...(yield* processes(cluster, exclude ?? new Set()))]
 })
 
-/** Waits until those are gone; gives what is still there when the patience ends. */
+/** Waits until those are gone; gives those that are still there when the patience ends. */
 const awaitGone = Effect.fnUntraced(function* (
-  find: Effect.Effect<ReadonlyArray<Fleeting>, EngineApiError>,
+  find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>,
   { patience = 10_000 }: LeftoverOptions
 ) {
   const gone = Effect.map(find, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
-  const items = yield* poll(gone, { every: 100, atMost: patience, orElse: find })
-  return items.map(({ text }) => text)
+  return yield* poll(gone, { every: 100, atMost: patience, orElse: find })
+})
+
+/** What lasts, and what does not go away in time. */
+const leftOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, options: LeftoverOptions) {
+  const lasting = yield* lastingOf(cluster)
+  // What lasts may be what holds the rest: then there is nothing to wait for.
+  const patience = lasting.length > 0 ? { patience: 0 } : {}
+  return [...lasting, ...(yield* awaitGone(fleetingOf(cluster, options), { ...options, ...patience }))]
 })
 
 /**
@@ -148,10 +178,26 @@ export const leftovers = Effect.fn("Leftovers.leftovers")(function* (
   cluster: SwarmClusterShape,
   options: LeftoverOptions = {}
 ): Effect.fn.Return<ReadonlyArray<string>, EngineApiError> {
-  const lasting = yield* lastingOf(cluster)
-  // What lasts may be what holds the rest: then there is nothing to wait for.
-  const patience = lasting.length > 0 ? { patience: 0 } : {}
-  return [...lasting, ...(yield* awaitGone(fleetingOf(cluster, options), { ...options, ...patience }))]
+  return (yield* leftOf(cluster, options)).map(({ text }) => text)
+})
+
+/** Takes things away; gives what stays. Some can't go before others have. */
+const clearAway = Effect.fnUntraced(function* (items: ReadonlyArray<Left>) {
+  let held = items
+  const pass = Effect.gen(function* () {
+    held = yield* Effect.filter(held, ({ clear }) => Effect.isFailure(clear))
+    return held.length === 0 ? Option.some(held) : Option.none()
+  })
+  return yield* poll(pass, { every: 200, atMost: 5_000, orElse: Effect.sync(() => held) })
+})
+
+/** Fails with what is there, if anything, once it is taken away: one test's leftovers are not the next one's. */
+const failIfAny = Effect.fnUntraced(function* (items: ReadonlyArray<Left>) {
+  if (items.length === 0) return
+  const stay = yield* clearAway(items)
+  return yield* new LeftBehind({
+    items: items.map((item) => (stay.includes(item) ? `${item.text}, which can't be removed` : item.text))
+  })
 })
 
 /**
@@ -162,20 +208,16 @@ export const leftoversOfNow = Effect.fn("Leftovers.leftoversOfNow")(function* (
   cluster: SwarmClusterShape,
   options: LeftoverOptions = {}
 ) {
-  const lasting = yield* lastingOf(cluster)
-  if (lasting.length > 0) return yield* new LeftBehind({ items: lasting })
+  yield* failIfAny(yield* lastingOf(cluster))
   const ids = new Set((yield* fleetingOf(cluster, options)).map(({ id }) => id))
   const theirs = Effect.map(fleetingOf(cluster, options), (items) => items.filter(({ id }) => ids.has(id)))
   return Effect.flatMap(ids.size === 0 ? Effect.succeed([]) : awaitGone(theirs, options), failIfAny)
 })
 
-const failIfAny = (items: ReadonlyArray<string>) =>
-  items.length > 0 ? Effect.fail(new LeftBehind({ items })) : Effect.void
-
-/** Fails with the list of what was left. */
+/** Fails with the list of what was left, and takes it away. */
 export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(function* (
   cluster: SwarmClusterShape,
-  options?: LeftoverOptions
+  options: LeftoverOptions = {}
 ) {
-  yield* failIfAny(yield* leftovers(cluster, options))
+  yield* failIfAny(yield* leftOf(cluster, options))
 })
