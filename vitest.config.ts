@@ -17,8 +17,8 @@ export default defineConfig({
           setupFiles: ["test/integration/OwnSwarm.ts"],
           include: ["test/integration/**/*.test.ts"],
           maxWorkers: swarms,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 1 }
         }
       },
@@ -28,8 +28,8 @@ export default defineConfig({
           name: "alone",
           include: ["test/cluster/**/*.test.ts", "test/chaos/**/*.test.ts"],
           maxWorkers: 1,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 2 }
         }
       }

@@ -32,7 +32,6 @@ export const fleetCommand = Effect.fnUntraced(function* (
   if (list) return yield* listTasks(selection)
   const say = (text: string) => writeText(descriptors.stderr, `${program}: ${text}\n`)
   const running = new Map<string, string>()
-  const signals = yield* stopSignals(() => say(`running: ${foldNames(running.values()) || "nothing"}`))
   const isSeen = isatty(descriptors.stdout)
   const colour = isSeen && (process.env.NO_COLOR ?? "") === ""
   const view = makeView(form, { colour, terminal: isSeen })
@@ -41,6 +40,8 @@ export const fleetCommand = Effect.fnUntraced(function* (
     isatty(descriptors.stderr) && !quiet && form !== "json"
       ? yield* makeStatusLine({ write: (text) => void process.stderr.write(text) }, () => process.stderr.columns)
       : noStatusLine
+  const tellRunning = Effect.suspend(() => say(`running: ${foldNames(running.values()) || "nothing"}`))
+  const signals = yield* stopSignals(Effect.andThen(status.clear, tellRunning))
   let outcomes: ReadonlyArray<TaskOutcome> = []
   const show = Effect.fnUntraced(function* (event: FleetEvent) {
     if (event._tag === "Chosen") signals.start()
@@ -92,7 +93,7 @@ const table = (tasks: ReadonlyArray<ResolvedTask>): string => {
  * At a terminal the first SIGINT tells what is still running, and the second one stops it; SIGTERM, SIGHUP, and a SIGINT that
  * nobody typed stop it at once. The signal goes to every command, whose end is waited for; the one after that is a KILL.
  */
-const stopSignals = Effect.fnUntraced(function* (tellRunning: () => Effect.Effect<unknown, unknown>) {
+const stopSignals = Effect.fnUntraced(function* (tellRunning: Effect.Effect<unknown, unknown>) {
   const handlers = yield* SignalHandlers
   const queue = yield* Queue.unbounded<Signal>()
   let asked = !(isatty(0) && isatty(descriptors.stderr))
@@ -104,7 +105,7 @@ const stopSignals = Effect.fnUntraced(function* (tellRunning: () => Effect.Effec
       handlers.current = (signal) => {
         if (signal === "SIGINT" && !asked) {
           asked = true
-          Effect.runFork(Effect.ignore(tellRunning()))
+          Effect.runFork(Effect.ignore(tellRunning))
           return true
         }
         Queue.offerUnsafe(queue, first === undefined ? signal : "SIGKILL")

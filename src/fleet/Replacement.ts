@@ -8,14 +8,17 @@ import { lookupTask, type ResolvedTask, TaskNotRunning } from "../target/Lookup.
 /** How long the replacement of a task may take to run. */
 const patience = "30 seconds"
 
-/** Fails where the task runs no more, as far as the managers know. */
+/** Fails where the task runs no more, or is about to be replaced, as far as the managers know. */
 export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
   const engine = yield* DockerEngine
-  const { Err, Message, State } = yield* engine.inspectTask(task.id).pipe(
-    Effect.map((found) => found.Status),
-    Effect.catchIf(isNotFound, () => Effect.succeed({ State: "removed", Message: "", Err: undefined }))
-  )
+  const found = yield* engine.inspectTask(task.id).pipe(Effect.catchIf(isNotFound, () => Effect.succeed(undefined)))
+  if (found === undefined) return yield* gone(task, "removed", "")
+  const {
+    DesiredState,
+    Status: { Err, Message, State }
+  } = found
   if (State !== "running") return yield* gone(task, State, Err ?? Message)
+  if (DesiredState !== "running") return yield* gone(task, State, `Swarm is about to end it (${DesiredState})`)
 })
 
 /** Waits for the task that takes its place: in its slot, or on its node. */

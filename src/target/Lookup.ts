@@ -153,9 +153,10 @@ const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, wo
 const findInService = Effect.fnUntraced(function* (engine: Engine, target: Target & { readonly _tag: "Service" }) {
   const service = yield* findService(engine, target.service)
   if (service === undefined) return yield* missing(target, `there is no service ${target.service}`)
-  const all = yield* tasksOf(engine, service)
   const { name, slot } = { name: service.Spec.Name, slot: target.slot }
-  const inSlot = slot === undefined ? all : all.filter((task) => task.Slot === slot)
+  const fits = (task: Task) => slot === undefined || task.Slot === slot
+  const all = yield* tasksOf(engine, service, fits)
+  const inSlot = all.filter(fits)
   if (slot !== undefined && inSlot.length === 0) {
     const slots = [...new Set(all.flatMap((task) => task.Slot ?? []))].sort((a, b) => a - b)
     const known = slots.length === 0 ? "no slots" : `slots ${slots.slice(0, maxShown).join(", ")}`
@@ -194,10 +195,17 @@ const findNode = Effect.fnUntraced(function* (engine: Engine, target: Target, wo
   return node
 })
 
-/** Current tasks when there are any that Swarm wants to run, otherwise the service's history. */
-const tasksOf = Effect.fnUntraced(function* (engine: Engine, service: Service) {
+/**
+ * Current tasks when Swarm wants to run any that fits, otherwise all, with the service's history: in the middle of an
+ * update a slot's task is one that Swarm does not want any more, or not yet.
+ */
+const tasksOf = Effect.fnUntraced(function* (
+  engine: Engine,
+  service: Service,
+  fits: (task: Task) => boolean = () => true
+) {
   const wanted = yield* engine.listTasks({ service: [service.ID], "desired-state": ["running"] })
-  return wanted.length > 0 ? wanted : yield* engine.listTasks({ service: [service.ID] })
+  return wanted.some(fits) ? wanted : yield* engine.listTasks({ service: [service.ID] })
 })
 
 const taskId = /^[a-z0-9]{1,25}$/

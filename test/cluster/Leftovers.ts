@@ -135,7 +135,7 @@ const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclu
 export interface LeftoverOptions {
   /** Processes that are meant to be there. */
   readonly exclude?: ReadonlySet<number>
-  /** Milliseconds that containers and processes have to go away: 10,000 unless told. */
+  /** Milliseconds that containers and processes have to go away: 30,000 unless told. */
   readonly patience?: number
 }
 
@@ -152,7 +152,7 @@ const fleetingOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, { ex
 /** Waits until those are gone; gives those that are still there when the patience ends. */
 const awaitGone = Effect.fnUntraced(function* (
   find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>,
-  { patience = 10_000 }: LeftoverOptions
+  { patience = 30_000 }: LeftoverOptions
 ) {
   const gone = Effect.map(find, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
   return yield* poll(gone, { every: 100, atMost: patience, orElse: find })

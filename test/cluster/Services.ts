@@ -80,6 +80,35 @@ const specification = (options: ServiceOptions) => ({
 export const createService = (manager: string, options: ServiceOptions): Effect.Effect<string, EngineApiError> =>
   Effect.map(post(manager, "/services/create", Created, { body: specification(options) }), ({ ID }) => ID)
 
+const Inspected = Schema.Struct({
+  Version: Schema.Struct({ Index: Schema.Int }),
+  Spec: Schema.StructWithRest(Schema.Struct({ TaskTemplate: Schema.Record(Schema.String, Schema.Unknown) }), [
+    Schema.Record(Schema.String, Schema.Unknown)
+  ]),
+  UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Schema.String }))
+})
+
+/** Replaces all tasks of a service, some at a time, as `docker service update --force` does; does not wait. */
+export const updateService = Effect.fn("Services.updateService")(function* (
+  manager: string,
+  service: string,
+  parallelism: number
+) {
+  const { Spec, Version } = yield* get(manager, `/services/${service}`, Inspected)
+  yield* request(manager, "POST", `/services/${service}/update`, {
+    query: { version: String(Version.Index) },
+    body: {
+      ...Spec,
+      TaskTemplate: { ...Spec.TaskTemplate, ForceUpdate: 1 },
+      UpdateConfig: { Parallelism: parallelism, Order: "stop-first" }
+    }
+  })
+})
+
+/** Whether the last update of a service is over. */
+export const isUpdated = (manager: string, service: string): Effect.Effect<boolean, EngineApiError> =>
+  Effect.map(get(manager, `/services/${service}`, Inspected), ({ UpdateStatus }) => UpdateStatus?.State === "completed")
+
 /** Removes a service, by name or ID. Its containers end a little later. */
 export const removeService = (manager: string, service: string): Effect.Effect<void, EngineApiError> =>
   remove(manager, `/services/${service}`)
@@ -133,7 +162,7 @@ export const waitRunning = Effect.fn("Services.waitRunning")(function* (
   manager: string,
   name: string,
   expected: number,
-  atMost = 20_000
+  atMost = 60_000
 ) {
   const tasks = tasksOf(manager, name)
   const failure = Effect.flatMap(tasks, (all) =>

@@ -78,58 +78,54 @@ const differences = (one: string, other: string): ReadonlyArray<string> => {
     .sort()
 }
 
-layer(Web.layer("copy"), { excludeTestServices: true, timeout: "120 seconds" })("swarm-exec cp", (it) => {
+layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })("swarm-exec cp", (it) => {
   for (const direction of ["to", "from"] as const) {
-    it.effect(
-      `${direction} a container: the same results as docker cp, for every kind of source and destination`,
-      () =>
-        Effect.gen(function* () {
-          const web = yield* Web
-          const { manager } = yield* SwarmCluster
-          const settings = ConfigProvider.fromEnvRecord({ DOCKER_HOST: manager.dockerHost })
-          const here = yield* folder
-          const there = `/tmp/${direction}`
-          const prepare = (root: string) =>
-            `mkdir -p ${root}/tree ${root}/docker ${root}/ours; cd ${root}/tree; ${tree}cd ..; ` +
-            `for n in $(seq 0 ${cases.length - 1}); do cp -a tree docker/$n; cp -a tree ours/$n; done`
-          yield* inTask("local", prepare(there))
-          yield* run("bash", ["-c", prepare(here)])
+    it.effect(`${direction} a container: the same results as docker cp, for every kind of source and destination`, () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const settings = ConfigProvider.fromEnvRecord({ DOCKER_HOST: manager.dockerHost })
+        const here = yield* folder
+        const there = `/tmp/${direction}`
+        const prepare = (root: string) =>
+          `mkdir -p ${root}/tree ${root}/docker ${root}/ours; cd ${root}/tree; ${tree}cd ..; ` +
+          `for n in $(seq 0 ${cases.length - 1}); do cp -a tree docker/$n; cp -a tree ours/$n; done`
+        yield* inTask("local", prepare(there))
+        yield* run("bash", ["-c", prepare(here)])
 
-          const argsOf = (who: string, target: string) =>
-            cases.map(({ destination, source }, n) => {
-              const [path = "", ...flags] = source.split(" ").toReversed()
-              const [inside, outside] = [`${target}:${there}/${who}/${n}`, `${here}/${who}/${n}`]
-              return direction === "to"
-                ? [...flags, `${outside}/${path}`, `${inside}/${destination}`]
-                : [...flags, `${inside}/${path}`, `${outside}/${destination}`]
-            })
-          const script = argsOf("docker", web.local.containerId)
-            .map((args) => `docker cp ${args.join(" ")} >/dev/null 2>&1 && echo copied || echo refused`)
-            .join("\n")
-          const docker = Effect.map(shell(script, { env: { DOCKER_HOST: manager.dockerHost } }), ({ stdout }) =>
-            stdout.toString().trim().split("\n")
+        const argsOf = (who: string, target: string) =>
+          cases.map(({ destination, source }, n) => {
+            const [path = "", ...flags] = source.split(" ").toReversed()
+            const [inside, outside] = [`${target}:${there}/${who}/${n}`, `${here}/${who}/${n}`]
+            return direction === "to"
+              ? [...flags, `${outside}/${path}`, `${inside}/${destination}`]
+              : [...flags, `${inside}/${path}`, `${outside}/${destination}`]
+          })
+        const script = argsOf("docker", web.local.containerId)
+          .map((args) => `docker cp ${args.join(" ")} >/dev/null 2>&1 && echo copied || echo refused`)
+          .join("\n")
+        const docker = Effect.map(shell(script, { env: { DOCKER_HOST: manager.dockerHost } }), ({ stdout }) =>
+          stdout.toString().trim().split("\n")
+        )
+        const ours = Effect.forEach(argsOf("ours", web.target(web.local)), (args) =>
+          // In this process, as a start of Node for each of them would take longer than all of them.
+          cpCommand(["-q", ...args]).pipe(
+            Effect.provideService(ConfigProvider.ConfigProvider, settings),
+            Effect.map((code) => (code === 0 ? "copied" : "refused"))
           )
-          const ours = Effect.forEach(argsOf("ours", web.target(web.local)), (args) =>
-            // In this process, as a start of Node for each of them would take longer than all of them.
-            cpCommand(["-q", ...args]).pipe(
-              Effect.provideService(ConfigProvider.ConfigProvider, settings),
-              Effect.map((code) => (code === 0 ? "copied" : "refused"))
-            )
-          )
-          const named = (all: ReadonlyArray<string>) =>
-            all.map((outcome, n) => `${cases[n]?.source} ${cases[n]?.destination}: ${outcome}`)
-          const [expected, outcomes] = yield* Effect.all([docker, ours], { concurrency: 2 })
-          assert.deepStrictEqual(named(outcomes), named(expected))
+        )
+        const named = (all: ReadonlyArray<string>) =>
+          all.map((outcome, n) => `${cases[n]?.source} ${cases[n]?.destination}: ${outcome}`)
+        const [expected, outcomes] = yield* Effect.all([docker, ours], { concurrency: 2 })
+        assert.deepStrictEqual(named(outcomes), named(expected))
 
-          const inside = (who: string) => inTask("local", listing(`${there}/${who}`))
-          const outside = (who: string) => run("bash", ["-c", listing(join(here, who))])
-          for (const look of [inside, outside]) {
-            const [theirs, mine] = [yield* look("docker"), yield* look("ours")]
-            assert.deepStrictEqual([differences(theirs, mine), differences(mine, theirs)], [[], []])
-          }
-        }).pipe(Effect.scoped),
-      // The engine starts a process of its own for each copy, and a busy machine takes a second for that.
-      180_000
+        const inside = (who: string) => inTask("local", listing(`${there}/${who}`))
+        const outside = (who: string) => run("bash", ["-c", listing(join(here, who))])
+        for (const look of [inside, outside]) {
+          const [theirs, mine] = [yield* look("docker"), yield* look("ours")]
+          assert.deepStrictEqual([differences(theirs, mine), differences(mine, theirs)], [[], []])
+        }
+      }).pipe(Effect.scoped)
     )
   }
 
@@ -287,7 +283,7 @@ const stalling = (begun: Latch.Latch) =>
     Stream.never
   )
 
-layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices: true, timeout: "120 seconds" })(
+layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the files of a task, from the library",
   (it) => {
     for (const pick of ["local", "remote"] as const) {

@@ -32,7 +32,7 @@ const callOn = (pick: "local" | "remote", args: ReadonlyArray<string>, options: 
   })
 
 for (const [name, { flags, pick }] of Object.entries(routes)) {
-  layer(Web.layer("exec"), { excludeTestServices: true, timeout: "60 seconds" })(name, (it) => {
+  layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(name, (it) => {
     const exec = (...args: ReadonlyArray<string>) =>
       Effect.flatMap(Web, (web) =>
         callOn(pick, [...flags, ...args.map((arg) => (arg === "WEB" ? web.target(web[pick]) : arg))])
@@ -301,7 +301,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
 }
 
 /** The service's route `helper` on the manager's own node needs no more than to be seen to work. */
-layer(Web.layer("exec"), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(
   "helper on the manager's own node",
   (it) => {
     it.effect("exit code, both outputs, timeout", () =>

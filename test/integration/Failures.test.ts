@@ -30,7 +30,7 @@ const availability = Effect.fnUntraced(function* (node: ClusterNode, value: "pau
   yield* Effect.acquireRelease(set(value), () => Effect.orDie(set("active")))
 })
 
-layer(Web.layer("failures"), { excludeTestServices: true, timeout: "60 seconds" })("failures", (it) => {
+layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds" })("failures", (it) => {
   const remote = (flags: ReadonlyArray<string>, ...command: ReadonlyArray<string>) =>
     Effect.flatMap(Web, (web) => taskExec([...flags, web.target(web.remote), ...command]))
 
@@ -232,7 +232,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
 
 const NodeState = Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) })
 
-layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "180 seconds" })(
   "a node without our image",
   (it) => {
     it.effect("a command that can't be ended there: said, and never claimed", () =>
@@ -252,41 +252,38 @@ layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "6
   }
 )
 
-layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "180 seconds" })(
   "a node that does not answer",
   (it) => {
-    it.effect(
-      "first not placed in time; then down, said before anything is made",
-      () =>
-        Effect.gen(function* () {
-          const cluster = yield* SwarmCluster
-          const { image, manager } = cluster
-          const worker = cluster.nodes.find(({ role }) => role === "worker")
-          assert(worker !== undefined)
-          yield* service(manager.socket, { name: "web", image, node: worker.name })
-          yield* waitRunning(manager.socket, "web", 1)
-          yield* cluster.killEngine(worker, "SIGSTOP")
+    it.effect("first not placed in time; then down, said before anything is made", () =>
+      Effect.gen(function* () {
+        const cluster = yield* SwarmCluster
+        const { image, manager } = cluster
+        const worker = cluster.nodes.find(({ role }) => role === "worker")
+        assert(worker !== undefined)
+        yield* service(manager.socket, { name: "web", image, node: worker.name })
+        yield* waitRunning(manager.socket, "web", 1)
+        yield* cluster.killEngine(worker, "SIGSTOP")
 
-          const early = yield* taskExec(["--placement-timeout", "2s", "--image", image, "web", "true"])
-          assert.strictEqual(early.code, 125)
-          assert.match(
-            early.stderr,
-            new RegExp(`^task-exec: the helper on node ${worker.name} was still [a-z]+ after 2\\.\\d+ s.*\\n$`)
-          )
+        const early = yield* taskExec(["--placement-timeout", "2s", "--image", image, "web", "true"])
+        assert.strictEqual(early.code, 125)
+        assert.match(
+          early.stderr,
+          new RegExp(`^task-exec: the helper on node ${worker.name} was still [a-z]+ after 2\\.\\d+ s.*\\n$`)
+        )
 
-          const isDown = Effect.map(get(manager.socket, `/nodes/${worker.nodeId}`, NodeState), ({ Status }) =>
-            Status.State === "down" ? Option.some(true) : Option.none()
-          )
-          yield* poll(isDown, { every: 200, atMost: 40_000, orElse: Effect.die("the node never went down") })
-          const late = yield* taskExec(["--image", image, `web@${worker.name}`, "true"])
-          assert.strictEqual(late.code, 125)
-          assert.match(
-            late.stderr,
-            /^task-exec: (node node-2 of task web\.1 is down, .*check the engine on node-2|.*)\n$/
-          )
-          yield* cluster.startEngine(worker)
-        }),
-      120_000
+        const isDown = Effect.map(get(manager.socket, `/nodes/${worker.nodeId}`, NodeState), ({ Status }) =>
+          Status.State === "down" ? Option.some(true) : Option.none()
+        )
+        yield* poll(isDown, { every: 200, atMost: 40_000, orElse: Effect.die("the node never went down") })
+        const late = yield* taskExec(["--image", image, `web@${worker.name}`, "true"])
+        assert.strictEqual(late.code, 125)
+        assert.match(
+          late.stderr,
+          /^task-exec: (node node-2 of task web\.1 is down, .*check the engine on node-2|.*)\n$/
+        )
+        yield* cluster.startEngine(worker)
+      })
     )
   }
 )

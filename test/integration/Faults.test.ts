@@ -55,7 +55,7 @@ const awaitEndedHelpers = (expected: number) =>
     yield* poll(ended, { every: 100, atMost: 20_000, orElse: Effect.die("no second helper came and went") })
   })
 
-layer(Web.layer("faults"), { excludeTestServices: true, timeout: "60 seconds" })("faults", (it) => {
+layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" })("faults", (it) => {
   /** A run on another node that says `up`, waits for `/tmp/go`, and leaves a line in `/tmp/runs` when it starts and ends. */
   const recorded = <A, E, R>(meanwhile: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
@@ -131,80 +131,74 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "60 seconds" })
     })
   )
 
-  it.effect(
-    "interrupted at any request: nothing stays, and the exit code says so",
-    () =>
-      Effect.gen(function* () {
-        const web = yield* Web
-        const { manager } = yield* SwarmCluster
-        const run = (dockerHost: string, onStart?: (kill: (signal: NodeJS.Signals) => void) => void) =>
-          program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "sleep 0.5; exit 7"], {
-            env: { DOCKER_HOST: dockerHost },
-            ...(onStart === undefined ? {} : { onStart })
+  it.effect("interrupted at any request: nothing stays, and the exit code says so", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const run = (dockerHost: string, onStart?: (kill: (signal: NodeJS.Signals) => void) => void) =>
+        program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "sleep 0.5; exit 7"], {
+          env: { DOCKER_HOST: dockerHost },
+          ...(onStart === undefined ? {} : { onStart })
+        })
+      const interruptedAt = (at: number) =>
+        Effect.gen(function* () {
+          let kill: ((signal: NodeJS.Signals) => void) | undefined
+          const proxy = yield* engineProxy(manager.socket, ({ count }) => {
+            if (count === at) kill?.("SIGTERM")
+            return "pass"
           })
-        const interruptedAt = (at: number) =>
-          Effect.gen(function* () {
-            let kill: ((signal: NodeJS.Signals) => void) | undefined
-            const proxy = yield* engineProxy(manager.socket, ({ count }) => {
-              if (count === at) kill?.("SIGTERM")
-              return "pass"
-            })
-            const result = yield* run(proxy.dockerHost, (given) => {
-              kill = given
-            })
-            return { result, requests: proxy.requests }
-          }).pipe(Effect.scoped)
-        const whole = yield* interruptedAt(Number.POSITIVE_INFINITY)
-        assert.strictEqual(whole.result.code, 7)
-        // The polls in between are many, and alike: every request of another kind, and the first polls.
-        const kind = (line: string) => line.replace(/task-exec-[a-z0-9]+/, "").replace(/\?.*/, "")
-        const places = whole.requests.flatMap((line, at, all) =>
-          at < 14 || all.findIndex((other) => kind(other) === kind(line)) === at ? [at + 1] : []
-        )
-        for (const at of places) {
-          const { result } = yield* interruptedAt(at)
-          // Interrupted before the command ran, ended by the signal, or over already.
-          assert.include([143, 7], result.code, `at request ${at}: ${describe(result)}`)
-        }
-      }).pipe(Effect.timeout("100 seconds")),
-    120_000
+          const result = yield* run(proxy.dockerHost, (given) => {
+            kill = given
+          })
+          return { result, requests: proxy.requests }
+        }).pipe(Effect.scoped)
+      const whole = yield* interruptedAt(Number.POSITIVE_INFINITY)
+      assert.strictEqual(whole.result.code, 7)
+      // The polls in between are many, and alike: every request of another kind, and the first polls.
+      const kind = (line: string) => line.replace(/task-exec-[a-z0-9]+/, "").replace(/\?.*/, "")
+      const places = whole.requests.flatMap((line, at, all) =>
+        at < 14 || all.findIndex((other) => kind(other) === kind(line)) === at ? [at + 1] : []
+      )
+      for (const at of places) {
+        const { result } = yield* interruptedAt(at)
+        // Interrupted before the command ran, ended by the signal, or over already.
+        assert.include([143, 7], result.code, `at request ${at}: ${describe(result)}`)
+      }
+    }).pipe(Effect.timeout("170 seconds"))
   )
 
-  it.effect(
-    "an engine that breaks off any one request: a clear error or the right result, and nothing stays",
-    () =>
-      Effect.gen(function* () {
-        const web = yield* Web
-        const { manager } = yield* SwarmCluster
-        for (const wanted of [
-          /^GET \/services/,
-          /^GET \/info/,
-          /^POST \/secrets/,
-          /^POST \/services/,
-          /\/logs/,
-          /^GET \/tasks/,
-          /^DELETE \/services/,
-          /^DELETE \/secrets/
-        ]) {
-          const result = yield* Effect.gen(function* () {
-            let cut = false
-            const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) => {
-              if (cut || !wanted.test(line)) return "pass"
-              cut = true
-              return "cut"
-            })
-            return yield* program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "echo out; exit 7"], {
-              env: { DOCKER_HOST: dockerHost }
-            })
-          }).pipe(Effect.scoped)
-          if (result.code === 7) assert.strictEqual(result.stdout.toString(), "out\n", String(wanted))
-          else {
-            assert.strictEqual(result.code, 125, `${wanted}: ${describe(result)}`)
-            assert.match(result.stderr, /^task-exec: .*\n$/, String(wanted))
-          }
+  it.effect("an engine that breaks off any one request: a clear error or the right result, and nothing stays", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      for (const wanted of [
+        /^GET \/services/,
+        /^GET \/info/,
+        /^POST \/secrets/,
+        /^POST \/services/,
+        /\/logs/,
+        /^GET \/tasks/,
+        /^DELETE \/services/,
+        /^DELETE \/secrets/
+      ]) {
+        const result = yield* Effect.gen(function* () {
+          let cut = false
+          const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) => {
+            if (cut || !wanted.test(line)) return "pass"
+            cut = true
+            return "cut"
+          })
+          return yield* program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "echo out; exit 7"], {
+            env: { DOCKER_HOST: dockerHost }
+          })
+        }).pipe(Effect.scoped)
+        if (result.code === 7) assert.strictEqual(result.stdout.toString(), "out\n", String(wanted))
+        else {
+          assert.strictEqual(result.code, 125, `${wanted}: ${describe(result)}`)
+          assert.match(result.stderr, /^task-exec: .*\n$/, String(wanted))
         }
-      }),
-    120_000
+      }
+    })
   )
 
   it.effect("the connection of a running command is cut: unknown, never its success, and the command is ended", () =>
@@ -240,26 +234,23 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "60 seconds" })
     }).pipe(Effect.scoped)
   )
 
-  it.effect(
-    "what can't be removed is named, with the command that removes it",
-    () =>
-      Effect.gen(function* () {
-        const web = yield* Web
-        const { manager } = yield* SwarmCluster
-        const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
-          line.startsWith("DELETE /services") ? 500 : "pass"
-        )
-        const result = yield* program("task-exec.cjs", [web.target(web.remote), "true"], {
-          env: { DOCKER_HOST: dockerHost }
-        })
-        assert.strictEqual(result.code, 0)
-        const left = /remove it with: docker service rm (task-exec-[a-z0-9]+)\n/.exec(result.stderr)?.[1]
-        assert(left !== undefined, result.stderr)
-        yield* removeService(manager.socket, left)
-        const secret = /remove it with: docker secret rm (task-exec-[a-z0-9]+)\n/.exec(result.stderr)?.[1]
-        if (secret !== undefined) yield* request(manager.socket, "DELETE", `/secrets/${secret}`)
-      }).pipe(Effect.scoped),
-    120_000
+  it.effect("what can't be removed is named, with the command that removes it", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
+        line.startsWith("DELETE /services") ? 500 : "pass"
+      )
+      const result = yield* program("task-exec.cjs", [web.target(web.remote), "true"], {
+        env: { DOCKER_HOST: dockerHost }
+      })
+      assert.strictEqual(result.code, 0)
+      const left = /remove it with: docker service rm (task-exec-[a-z0-9]+)\n/.exec(result.stderr)?.[1]
+      assert(left !== undefined, result.stderr)
+      yield* removeService(manager.socket, left)
+      const secret = /remove it with: docker secret rm (task-exec-[a-z0-9]+)\n/.exec(result.stderr)?.[1]
+      if (secret !== undefined) yield* request(manager.socket, "DELETE", `/secrets/${secret}`)
+    }).pipe(Effect.scoped)
   )
 })
 

@@ -12,12 +12,13 @@ import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts
 import { get, request } from "../cluster/EngineApi.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
-import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
+import { isUpdated, type RunningTask, service, updateService, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, program, taskExec } from "./Harness.ts"
+import { checkLeftoversMeanwhile, checksDone, dist, program, taskExec } from "./Harness.ts"
+import { openPty } from "./Pty.ts"
 import { Library } from "./Sessions.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 const replicas = 30
 
@@ -30,7 +31,8 @@ class Fleet extends Context.Service<Fleet, { readonly name: string; readonly id:
       const name = "fleet"
       const env = ["SLOT={{.Task.Slot}}"]
       const id = yield* service(manager.socket, { name, image, replicas, env, restartDelay: 0 })
-      yield* waitRunning(manager.socket, name, replicas, 60_000)
+      yield* Effect.addFinalizer(() => checksDone)
+      yield* waitRunning(manager.socket, name, replicas)
       return Fleet.of({ name, id })
     })
   ).pipe(Layer.provideMerge(SwarmCluster.layerShared))
@@ -38,7 +40,7 @@ class Fleet extends Context.Service<Fleet, { readonly name: string; readonly id:
 
 const tasksNow = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
-  return yield* waitRunning(manager.socket, (yield* Fleet).name, replicas, 60_000)
+  return yield* waitRunning(manager.socket, (yield* Fleet).name, replicas)
 })
 
 const isOn = (nodeId: string) => (task: RunningTask) => task.nodeId === nodeId
@@ -104,7 +106,7 @@ const servicesMadeSince = Effect.fnUntraced(function* (since: number) {
   return events.map(({ Actor }) => Actor.Attributes.name).filter((name) => name.startsWith("task-exec-"))
 })
 
-layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true, timeout: "90 seconds" })(
+layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true, timeout: "180 seconds" })(
   "many tasks",
   (it) => {
     it.effect("all of them, by one helper on each other node and none here", () =>
@@ -284,6 +286,38 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
+    it.effect("at a terminal: colours and a status line; Ctrl-C tells what is running, the second one ends it", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const script = "trap 'echo bye; exit 3' INT; echo up; while :; do sleep 0.1; done"
+        const argv = [
+          process.execPath,
+          join(dist, "task-exec.cjs"),
+          "--all",
+          "--limit",
+          "3",
+          "fleet",
+          "sh",
+          "-c",
+          script
+        ]
+        const pty = yield* openPty(argv, {
+          env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm", NO_COLOR: undefined }
+        })
+        yield* pty.see(/(up\r\n[\s\S]*){3}/)
+        yield* pty.see(/3 running {2}fleet\.\d@node-\d fleet/)
+        pty.type("\x03")
+        yield* pty.see(/\r\x1b\[Ktask-exec: running: fleet\.\[1-3\]\r\n/)
+        pty.type("\x03")
+        const { code, shown } = yield* pty.end
+        const text = Buffer.from(shown, "latin1").toString()
+        assert.strictEqual(code, 130, text)
+        assert.match(text, /\x1b\[0;36mfleet\.1@node-\d \x1b\[0;36m│\x1b\[0m up\r\n/)
+        assert.match(text, /\x1b\[0;33mfleet\.2@node-\d \x1b\[0;33m│\x1b\[0m bye\r\n/)
+        assert.match(text, /\ntask-exec: 3 tasks: 3 exited with 3 \(fleet\.\[1-3\].*\)\r\n$/)
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("SIGTERM ends what runs, and starts nothing more", () =>
       Effect.gen(function* () {
         let up = 0
@@ -397,34 +431,71 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect(
-      "a node whose cable is out: its tasks' outcome is unknown, the others complete",
-      () =>
-        Effect.gen(function* () {
-          const { link, manager, nodes } = yield* SwarmCluster
-          const tasks = yield* tasksNow
-          const node = nodes.find(({ nodeId }) => nodeId !== manager.nodeId)
-          assert(node !== undefined)
-          const lost = tasks.filter(isOn(node.nodeId))
-          let started = 0
-          const outputs = yield* Effect.ensuring(
-            runAll("sleep 6", { grace: "2 seconds" }, (event) =>
-              event._tag === "Started" && event.task.node.id === node.nodeId && ++started === lost.length
-                ? Effect.orDie(link(node, "down"))
-                : Effect.void
-            ),
-            Effect.orDie(link(node, "up"))
-          )
-          const names = new Set(lost.map(nameOf))
-          assert.deepStrictEqual(resultsOf(outputs), {
-            ...expected(
-              all.filter((name) => !names.has(name)),
-              "0"
-            ),
-            ...expected(names, "ConnectionLost")
-          })
-        }),
-      120_000
+    it.effect("an update of the service meanwhile: those that waited run in the replacements", () =>
+      Effect.gen(function* () {
+        const { image, manager } = yield* SwarmCluster
+        const name = "rolling"
+        const id = yield* service(manager.socket, { name, image, replicas: 6 })
+        const before = new Set(
+          (yield* waitRunning(manager.socket, name, 6)).map(({ containerId }) => containerId.slice(0, 12))
+        )
+        const outputs = yield* runAll(
+          "echo $HOSTNAME; sleep 1",
+          {
+            selection: { services: [name] },
+            pacing: { parallel: { _tag: "Count", count: 1 }, delay: "3 seconds" },
+            followUpdates: true
+          },
+          (event) =>
+            event._tag === "Started" && event.task.name === "rolling.1"
+              ? Effect.orDie(updateService(manager.socket, id, 3))
+              : Effect.void
+        )
+        yield* pollUntil(isUpdated(manager.socket, id), {
+          every: 200,
+          atMost: 60_000,
+          orElse: Effect.die("the update does not end")
+        })
+        const after = (yield* waitRunning(manager.socket, name, 6)).map(({ containerId }) => containerId.slice(0, 12))
+        assert.isFalse(after.some((hostname) => before.has(hostname)))
+        const results = [...outputs].map(([task, { result, stdout }]) => ({ task, result, hostname: stdout.trim() }))
+        assert.lengthOf(results, 6)
+        // One may be cut off in the container that the update takes away; who did not run yet runs in a new one.
+        const cut = results.filter(({ result }) => result !== "0")
+        assert.deepStrictEqual(
+          [...new Set(cut.map(({ result }) => result))].filter((tag) => tag !== "ContainerStopped"),
+          []
+        )
+        assert.isAtMost(cut.length, 2)
+        assert.isAtLeast(results.filter(({ hostname }) => after.includes(hostname)).length, 3)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a node whose cable is out: its tasks' outcome is unknown, the others complete", () =>
+      Effect.gen(function* () {
+        const { link, manager, nodes } = yield* SwarmCluster
+        const tasks = yield* tasksNow
+        const node = nodes.find(({ nodeId }) => nodeId !== manager.nodeId)
+        assert(node !== undefined)
+        const lost = tasks.filter(isOn(node.nodeId))
+        let started = 0
+        const outputs = yield* Effect.ensuring(
+          runAll("sleep 6", { grace: "2 seconds" }, (event) =>
+            event._tag === "Started" && event.task.node.id === node.nodeId && ++started === lost.length
+              ? Effect.orDie(link(node, "down"))
+              : Effect.void
+          ),
+          Effect.orDie(link(node, "up"))
+        )
+        const names = new Set(lost.map(nameOf))
+        assert.deepStrictEqual(resultsOf(outputs), {
+          ...expected(
+            all.filter((name) => !names.has(name)),
+            "0"
+          ),
+          ...expected(names, "ConnectionLost")
+        })
+      })
     )
   }
 )

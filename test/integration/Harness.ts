@@ -114,7 +114,7 @@ export class Web extends Context.Service<
       Effect.gen(function* () {
         const { image, manager, nodes } = yield* SwarmCluster
         yield* service(manager.socket, { name, image, replicas: nodes.length })
-        yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(underWay)))
+        yield* Effect.addFinalizer(() => checksDone)
         const tasks = yield* waitRunning(manager.socket, name, nodes.length)
         const local = tasks.find(({ nodeId }) => nodeId === manager.nodeId)
         const remote = tasks.find(({ nodeId }) => nodeId !== manager.nodeId)
@@ -142,16 +142,19 @@ const onShared = <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effe
 
 /** After each test of the file: no service, secret, container or process of ours is left. */
 export const checkLeftovers = (): void => {
-  afterEach(() => onShared(assertNothingLeft), 20_000)
+  afterEach(() => onShared(assertNothingLeft), 90_000)
 }
 
 /** The checks that are under way in this file: each gives what stayed, with the name of the test that left it. */
 const underWay: Array<Promise<string | undefined>> = []
 
+/** Waits for those that are under way. */
+export const checksDone = Effect.promise(() => Promise.all(underWay))
+
 /**
  * The same for files whose tests don't look at what others left: an engine takes seconds to remove a helper's container,
- * which the next test need not wait for. `Web` waits for all of them before it takes its service away, as a process that
- * was left in a task would be gone with it.
+ * which the next test need not wait for. Layers like `Web` wait for all of them before they take their service away, as a
+ * process that was left in a task would be gone with it.
  */
 export const checkLeftoversMeanwhile = (): void => {
   afterEach(async ({ task }) => {
@@ -161,7 +164,7 @@ export const checkLeftoversMeanwhile = (): void => {
       onFailure: (error) => `after "${task.name}": ${error.message}`
     })
     underWay.push(Effect.runPromise(wait))
-  }, 20_000)
+  }, 90_000)
   afterAll(async () => {
     const found = await Promise.all(underWay)
     assert.deepStrictEqual(
@@ -169,7 +172,7 @@ export const checkLeftoversMeanwhile = (): void => {
       []
     )
     await onShared(assertNothingLeft)
-  }, 30_000)
+  }, 90_000)
 }
 
 /** SHA-256 in hexadecimal. */

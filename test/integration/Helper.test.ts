@@ -30,7 +30,7 @@ const Container = Schema.Struct({
   Mounts: Schema.Array(Schema.Struct({ Destination: Schema.String }))
 })
 
-layer(Web.layer("helper"), { excludeTestServices: true, timeout: "60 seconds" })("the helper", (it) => {
+layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" })("the helper", (it) => {
   it.effect("has the least privileges, and nothing of the request shows in its service", () =>
     Effect.gen(function* () {
       const web = yield* Web

@@ -15,7 +15,7 @@ setpriv --reuid=1234 --regid=1234 --groups="$(stat -c %g /run/docker.sock)" \\
   --inh-caps=-all,+dac_read_search --ambient-caps=-all,+dac_read_search -- "$@"
 echo "exit code $?"`
 
-layer(Web.layer("killing"), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Web.layer("killing"), { excludeTestServices: true, timeout: "180 seconds" })(
   "on the engine's own machine",
   (it) => {
     it.effect("a user in the engine's group, who sees the processes and may not signal them: the engine does it", () =>

@@ -12,7 +12,7 @@ checkLeftoversMeanwhile()
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the library",
   (it) => {
     for (const place of ["local", "remote"] as const) {

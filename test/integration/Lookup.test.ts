@@ -45,7 +45,7 @@ const serviceIn = Effect.fnUntraced(function* (
   })
 })
 
-layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "60 seconds" })("lookup", (it) => {
+layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" })("lookup", (it) => {
   it.effect("every form of a target leads to the same task", () =>
     Effect.gen(function* () {
       const web = yield* Web

@@ -106,11 +106,11 @@ const compareAll = Effect.fnUntraced(function* (place: "local" | "remote", cases
   assert.strictEqual(JSON.stringify(differences.flat(), shorten, 2), "[]")
 })
 
-layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "as docker exec on the node itself",
   (it) => {
-    it.effect("pipes and files, on another node", () => compareAll("remote", piped), 240_000)
-    it.effect("at a terminal, on another node", () => compareAll("remote", atTerminal), 240_000)
+    it.effect("pipes and files, on another node", () => compareAll("remote", piped), 480_000)
+    it.effect("at a terminal, on another node", () => compareAll("remote", atTerminal), 480_000)
     it.effect(
       "on the engine at hand",
       () =>
@@ -118,7 +118,7 @@ layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestSe
           "local",
           [...piped, ...atTerminal].filter(({ local }) => local)
         ),
-      240_000
+      480_000
     )
 
     it.effect(
@@ -133,7 +133,7 @@ layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestSe
           assert.strictEqual(back, sent)
           assert.strictEqual(more.stderr, "")
         }),
-      240_000
+      480_000
     )
   }
 )

@@ -13,7 +13,7 @@ checkLeftoversMeanwhile()
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "a session",
   (it) => {
     for (const place of ["local", "remote"] as const) {

@@ -147,7 +147,7 @@ const sideBySide = sideBySideWith("killer")
 const live = ["container new-here", "container new-there", "secret new-secret", "service new-service"]
 const old = ["container old-here", "container old-there", "secret old-secret", "service old-service"]
 
-layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the sweep",
   (it) => {
     it.effect("what a killed caller leaves: nothing before its deadline, all of it after", () =>

@@ -49,7 +49,7 @@ const marked = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { pa
 
 const typeLine = (pty: Pty, line: string) => pty.type(`${line}\r`)
 
-layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "60 seconds" })("a terminal", (it) => {
+layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds" })("a terminal", (it) => {
   /** Waits until a file is in a task's container. */
   const untilFile = (task: RunningTask, path: string) =>
     Effect.flatMap(Web, (web) =>

@@ -80,7 +80,7 @@ const there = Effect.map(Web, (web) => ({ target: web.target(web.remote), node: 
 
 const echo = ["sh", "-c", "echo up; while read line; do echo got $line; done; exit 7"] as const
 
-layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the tunnel",
   (it) => {
     it.effect("strangers on its network are sent away, and told of in the helper's log; the session goes on", () =>
@@ -189,21 +189,18 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    it.effect(
-      "an overlay that lets nothing through: the error says so, and what to open",
-      () =>
-        Effect.gen(function* () {
-          const { node, target } = yield* there
-          const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
-          const { code, stderr } = yield* Effect.acquireUseRelease(
-            node.exec(["iptables", "-I", ...rule]),
-            () => taskExec(["-i", target, "cat"]),
-            () => Effect.orDie(node.exec(["iptables", "-D", ...rule]))
-          )
-          assert.strictEqual(code, 125)
-          assert.match(stderr, new RegExp(`^task-exec: .*${node.name}.*4789.*7946.*\\n$`))
-        }),
-      120_000
+    it.effect("an overlay that lets nothing through: the error says so, and what to open", () =>
+      Effect.gen(function* () {
+        const { node, target } = yield* there
+        const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
+        const { code, stderr } = yield* Effect.acquireUseRelease(
+          node.exec(["iptables", "-I", ...rule]),
+          () => taskExec(["-i", target, "cat"]),
+          () => Effect.orDie(node.exec(["iptables", "-D", ...rule]))
+        )
+        assert.strictEqual(code, 125)
+        assert.match(stderr, new RegExp(`^task-exec: .*${node.name}.*4789.*7946.*\\n$`))
+      })
     )
 
     // Last: Swarm gives the tasks of a node that is gone to others.
@@ -231,8 +228,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
             shown,
             new RegExp(`the connection to the helper on node ${node.name} was lost \\(nothing was heard for 15 s\\)`)
           )
-        }).pipe(Effect.scoped),
-      120_000
+        }).pipe(Effect.scoped)
     )
   }
 )

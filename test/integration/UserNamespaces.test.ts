@@ -77,7 +77,7 @@ const killed = {
 const remapping =
   /user namespaces are remapped on node node-2, so a helper can't open its engine's socket: point DOCKER_HOST at node-2 if it is a manager, or let the helper in there \("setfacl -m u:[1-9]\d+:rw \/var\/run\/docker\.sock"\)\n/
 
-layer(Remapped.layer, { excludeTestServices: true, timeout: "120 seconds" })("remapped user namespaces", (it) => {
+layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("remapped user namespaces", (it) => {
   it.effect("a task of the engine that we talk to: runs, and is ended with everything it started", () =>
     Effect.gen(function* () {
       const map = yield* taskExec("near", "sh", "-c", "cat /proc/self/uid_map; exit 5")
