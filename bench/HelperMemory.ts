@@ -1,5 +1,4 @@
 /** How much memory the helpers on a node take, seen from outside. */
-import { readFile } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -10,20 +9,17 @@ const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
 const Inspected = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
 const helpers = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
 
-/** The most memory that a process had so far, in KiB; 0 when it is gone. */
-const peakOf = (pid: number): Effect.Effect<number> =>
-  Effect.tryPromise(() => readFile(`/proc/${pid}/status`, "utf8")).pipe(
-    Effect.map((status) => Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0)),
-    Effect.orElseSucceed(() => 0)
-  )
+/** The most memory that a process of a node had so far, in KiB. */
+const peakOf = ({ exec }: ClusterNode, pid: number) =>
+  Effect.map(exec(["cat", `/proc/${pid}/status`]), (status) => Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0))
 
 /** Looks at every helper on the node twice a second, as long as the scope. */
-export const watchHelper = Effect.fnUntraced(function* ({ socket }: ClusterNode) {
+export const watchHelper = Effect.fnUntraced(function* (node: ClusterNode) {
   let most = 0
   const look = Effect.gen(function* () {
-    for (const { Id } of yield* get(socket, "/containers/json", Containers, { query: helpers })) {
-      const { State } = yield* get(socket, `/containers/${Id}/json`, Inspected)
-      most = Math.max(most, yield* peakOf(State.Pid))
+    for (const { Id } of yield* get(node.socket, "/containers/json", Containers, { query: helpers })) {
+      const { State } = yield* get(node.socket, `/containers/${Id}/json`, Inspected)
+      most = Math.max(most, yield* peakOf(node, State.Pid))
     }
   })
   // A helper that goes away between two questions is none to look at.

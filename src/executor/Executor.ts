@@ -34,6 +34,7 @@ import {
   TimedOut
 } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
+import { joinPieces } from "./joinPieces.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
 import { notStarted, refusal } from "./Refusal.ts"
 
@@ -210,7 +211,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
   return Stream.fromQueue(queue).pipe(
     Stream.mapArray((events) => {
       for (const event of events) if (event._tag === "Stdout" || event._tag === "Stderr") brake.taken(event.data.length)
-      return events
+      return joinPieces(events)
     })
   )
 })

@@ -11,6 +11,7 @@ import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { describeEnding, Ending, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { joinPieces } from "../executor/joinPieces.ts"
 import { decodeDocument, type Frame, isEnd, protocolVersion } from "../wire/Frame.ts"
 import { encodeOrder } from "../wire/Order.ts"
 import { type Channel, TunnelLost } from "../wire/Tunnel.ts"
@@ -92,6 +93,7 @@ export const converse = <E, R>({
         yield* Effect.forkScoped(Effect.ignore(Stream.runForEach(input.sizes, resize)))
       }
       return Stream.fromQueue(queue).pipe(
+        Stream.mapArray(joinPieces),
         Stream.tap((event) =>
           event._tag === "Stdout" || event._tag === "Stderr"
             ? channel.taken(event._tag === "Stdout" ? "stdout" : "stderr", event.data.length)
