@@ -21,6 +21,11 @@ import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts
 export interface ExecRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
   readonly target: string
+  /**
+   * Wait for the task, at most this long: until it runs and is healthy, and is what its service is to be after an update.
+   * Default: it must run now.
+   */
+  readonly wait?: Duration.Input
   /** Program and arguments. No shell is involved: for one, run `["sh", "-c", "…"]`. */
   readonly command: ReadonlyArray<string>
   /** Added to the container's environment. */
@@ -82,7 +87,7 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
 }
 
 /** What is to be run, wherever it is. */
-export type CommandRequest = Omit<ExecRequest, "target">
+export type CommandRequest = Omit<ExecRequest, "target" | "wait">
 
 /** A {@link CommandRequest} that was looked through, with its defaults filled in; times in milliseconds. */
 export interface CheckedCommand {
@@ -108,19 +113,22 @@ export interface CheckedCommand {
 /** The same, with where. */
 export interface CheckedRequest extends CheckedCommand {
   readonly target: Target
+  readonly wait: number | undefined
 }
 
 /** The default timeout of a command, in seconds. */
 export const defaultTimeout = 300
 
 /** Looks a request through; nothing of it has been done when it fails. */
-export const checkRequest = ({
+export const checkRequest = Effect.fnUntraced(function* ({
   target,
+  wait,
   ...request
-}: ExecRequest): Effect.Effect<CheckedRequest, InvalidRequest | InvalidTarget> =>
-  Effect.flatMap(Effect.fromResult(parseTarget(target)), (parsed) =>
-    Effect.map(checkCommand(request), (checked) => ({ ...checked, target: parsed }))
-  )
+}: ExecRequest): Effect.fn.Return<CheckedRequest, InvalidRequest | InvalidTarget> {
+  const parsed = yield* Effect.fromResult(parseTarget(target))
+  const patience = wait === undefined ? undefined : yield* millis("wait", wait)
+  return { ...(yield* checkCommand(request)), target: parsed, wait: patience }
+})
 
 /** The same for a command without a target. */
 export const checkCommand = Effect.fnUntraced(function* (

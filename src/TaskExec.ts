@@ -43,6 +43,7 @@ import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { sweepHere } from "./sweep/Sweep.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
+import { awaitTask, type WaitTimedOut } from "./target/Wait.ts"
 
 /**
  * What a run tells, in this order: `Resolved`, `Started`, any number of `Stdout` and `Stderr`,
@@ -57,6 +58,7 @@ export type TaskExecError =
   | InvalidRequest
   | InvalidTarget
   | LookupError
+  | WaitTimedOut
   | RouteUnavailable
   | RequestTooLarge
   | HelperStartError
@@ -179,7 +181,8 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
   // What does not need the task is asked for at the same time: each answer takes some milliseconds.
-  const [task, here] = yield* Effect.all([lookupTask(checked.target), localNode, image], { concurrency: "unbounded" })
+  const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
+  const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" })
   const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
   const route = yield* chooseRoute(task, checked.via, here, twoWay)
   const { grace, placementTimeout, timeout } = checked

@@ -111,4 +111,5 @@ export {
   TaskNotRunning
 } from "./target/Lookup.ts"
 export { InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
+export { awaitTask, WaitTimedOut } from "./target/Wait.ts"
 export { version } from "./Version.ts"

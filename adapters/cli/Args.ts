@@ -55,11 +55,15 @@ const options = {
   image: { type: "string" },
   via: { type: "string" },
   "placement-timeout": { type: "string" },
+  wait: { type: "string" },
   quiet: { type: "boolean", short: "q" },
   debug: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" }
 } satisfies ParseArgsOptionsConfig
+
+/** How long `--wait` waits. */
+const defaultWait = "60s"
 
 /** bash where the container has one, otherwise sh. */
 const shell = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
@@ -92,6 +96,8 @@ Options:
                                  helper:tunnel
   -w, --workdir DIR              Working directory in the container
   -q, --quiet                    No warnings
+      --wait[=TIME]              Wait for the task to run, healthy and updated
+                                 (default 60s)
       --debug                    Tell every step on stderr
       --help, --version
 
@@ -118,6 +124,9 @@ export const parseInvocation = Effect.fnUntraced(function* (
   const fleet = yield* parseFleet(values, target)
   if (fleet !== undefined && values.tty === true) {
     return yield* new UsageError({ detail: "-t is for one task: many have no terminal in common" })
+  }
+  if (fleet !== undefined && values.wait !== undefined) {
+    return yield* new UsageError({ detail: "--wait is for one task" })
   }
   if (target === undefined && fleet === undefined) return yield* missingTarget
   const command = words.length === 0 && values.tty === true ? shell : words
@@ -158,8 +167,9 @@ export const parseInvocation = Effect.fnUntraced(function* (
   if (target === undefined || fleet !== undefined) {
     return fleet === undefined ? yield* missingTarget : { _tag: "Fleet", ...common, request, fleet }
   }
+  const wait = values.wait === undefined ? {} : { wait: yield* parseTime("--wait", values.wait) }
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
-  return { _tag: "Exec", ...common, tty, request: { ...request, target } }
+  return { _tag: "Exec", ...common, tty, request: { ...request, target, ...wait } }
 })
 
 const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET is missing" }))
@@ -168,13 +178,15 @@ const isVia = Schema.is(Via)
 
 /** Flags end at the first word that is none, as in `docker exec`: what follows belongs to the command. */
 const splitAtTarget = (argv: ReadonlyArray<string>) => {
-  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
+  // `--wait` may stand alone, which parseArgs has no way to say.
+  const args = argv.map((word) => (word === "--wait" ? `--wait=${defaultWait}` : word))
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
   const end = tokens.find((token) => token.kind !== "option")
-  if (end === undefined) return { flags: argv, operands: [] }
+  if (end === undefined) return { flags: args, operands: [] }
   const rest = argv.slice(end.kind === "option-terminator" ? end.index + 1 : end.index)
   // `TARGET -- COMMAND` as well as `-- TARGET COMMAND`.
   const operands = end.kind === "positional" && rest[1] === "--" ? [...rest.slice(0, 1), ...rest.slice(2)] : rest
-  return { flags: argv.slice(0, end.index), operands }
+  return { flags: args.slice(0, end.index), operands }
 }
 
 const explain = (error: unknown): string => {

@@ -71,7 +71,7 @@ export const isFinalTaskState = (state: string): boolean =>
   state === "remove" ||
   state === "orphaned"
 
-/** `GET /tasks`, `GET /tasks/{id}`. */
+/** `GET /tasks`. */
 export const Task = Schema.Struct({
   ID: Schema.String,
   Version,
@@ -127,6 +127,10 @@ export const Task = Schema.Struct({
 })
 export type Task = typeof Task.Type
 
+/** `GET /tasks/{id}`, with all that the task is to be: the service's `TaskTemplate`, as it was when the task was made. */
+export const TaskDetails = Schema.Struct({ ...Task.fields, Spec: Schema.Unknown })
+export type TaskDetails = typeof TaskDetails.Type
+
 const Empty = Schema.Struct({})
 
 /** `GET /services`, `GET /services/{id}`. */
@@ -145,14 +149,8 @@ export const Service = Schema.Struct({
       ReplicatedJob: Schema.optionalKey(Schema.Struct({ MaxConcurrent: Count, TotalCompletions: Count })),
       GlobalJob: Schema.optionalKey(Empty)
     }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({}))),
-    TaskTemplate: Schema.Struct({
-      ContainerSpec: Schema.optionalKey(
-        Schema.Struct({ Image: Text, Labels, Args: Texts, Command: Texts, User: Text, TTY: Flag })
-      ),
-      Networks: Schema.Array(Schema.Struct({ Target: Text })).pipe(
-        Schema.withDecodingDefaultTypeKey(Effect.succeed([]))
-      )
-    })
+    /** What new tasks are to be. */
+    TaskTemplate: Schema.Unknown
   }),
   UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Text, Message: Text }))
 })

@@ -23,7 +23,7 @@ export interface ServiceLogsOptions {
 /** The methods of `DockerEngine` about the swarm. */
 export interface SwarmRequests {
   readonly listTasks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Task>, SwarmFailure>
-  readonly inspectTask: (id: string) => Effect.Effect<Api.Task, SwarmFailure>
+  readonly inspectTask: (id: string) => Effect.Effect<Api.TaskDetails, SwarmFailure>
   readonly listServices: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Service>, SwarmFailure>
   readonly inspectService: (id: string) => Effect.Effect<Api.Service, SwarmFailure>
   /** `registryAuth`: what goes as it is into the header X-Registry-Auth (base64url of a JSON object). */
@@ -70,7 +70,7 @@ export interface SwarmRequests {
 /** The requests about the swarm. */
 export const swarmRequests = ({ client, ofSwarm, swarm }: Asking): SwarmRequests => {
   const tasks = list(client, Api.Task)
-  const task = client.json(Api.Task)
+  const task = client.json(Api.TaskDetails)
   const services = list(client, Api.Service)
   const service = client.json(Api.Service)
   const serviceCreated = client.json(Api.ServiceCreated)

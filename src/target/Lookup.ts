@@ -47,7 +47,9 @@ export type Candidate = typeof Candidate.Type
 export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", {
   target: Schema.String,
   /** What was looked for and what there is instead. */
-  detail: Schema.String
+  detail: Schema.String,
+  /** Name of the service that is there, where only such a task of it is not. */
+  service: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
     return `no task for ${JSON.stringify(this.target)}: ${this.detail}`
@@ -137,7 +139,10 @@ const find = (engine: Engine, target: Target): Effect.Effect<Found, TaskNotFound
   }
 }
 
-const missing = (target: Target, detail: string) => Effect.fail(new TaskNotFound({ target: target.text, detail }))
+const missing = (target: Target, detail: string, service?: Service) =>
+  Effect.fail(
+    new TaskNotFound({ target: target.text, detail, ...(service === undefined ? {} : { service: service.Spec.Name }) })
+  )
 
 const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, word: string) {
   const [service, byId] = yield* Effect.all([findService(engine, word), findById(engine, word)], { concurrency: 2 })
@@ -160,7 +165,7 @@ const findInService = Effect.fnUntraced(function* (engine: Engine, target: Targe
   if (slot !== undefined && inSlot.length === 0) {
     const slots = [...new Set(all.flatMap((task) => task.Slot ?? []))].sort((a, b) => a - b)
     const known = slots.length === 0 ? "no slots" : `slots ${slots.slice(0, maxShown).join(", ")}`
-    return yield* missing(target, `${name} has no slot ${slot} (it has ${known})`)
+    return yield* missing(target, `${name} has no slot ${slot} (it has ${known})`, service)
   }
   if (target.node === undefined) return { service, tasks: inSlot }
   const node = yield* findNode(engine, target, target.node)
@@ -169,7 +174,7 @@ const findInService = Effect.fnUntraced(function* (engine: Engine, target: Targe
   const places = yield* describe(engine, service, newestOfEachPlace(inSlot.filter(isRunning)))
   const elsewhere =
     places.length === 0 ? "none runs" : places.map((place) => `${place.name} on ${place.node}`).join(", ")
-  return yield* missing(target, `${name} has no task on ${node.Description.Hostname} (${elsewhere})`)
+  return yield* missing(target, `${name} has no task on ${node.Description.Hostname} (${elsewhere})`, service)
 })
 
 /** By name, by ID, or by the unique beginning of an ID. The filters of the API match beginnings. */
@@ -249,10 +254,10 @@ const notRunning = Effect.fnUntraced(function* (
 ) {
   const newest = tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? 1 : -1))[0]
   if (newest === undefined) {
-    return yield* missing(target, `service ${service?.Spec.Name ?? ""} has no tasks (is it scaled to 0?)`)
+    return yield* missing(target, `service ${service?.Spec.Name ?? ""} has no tasks (is it scaled to 0?)`, service)
   }
   const [task] = yield* describe(engine, service, [newest])
-  if (task === undefined) return yield* missing(target, "its task went away")
+  if (task === undefined) return yield* missing(target, "its task went away", service)
   const { Err, Message } = newest.Status
   return yield* new TaskNotRunning({ target: target.text, task, reason: Err ?? Message })
 })
@@ -279,7 +284,7 @@ const resolve = Effect.fnUntraced(function* (engine: Engine, target: Target, ser
   const [owner, node] = yield* Effect.all(
     [service === undefined ? engine.inspectService(task.ServiceID) : Effect.succeed(service), nodeOf(engine, task)],
     { concurrency: 2 }
-  ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now")))
+  ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now", service)))
   return resolvedTask(owner, node, task)
 })
 

@@ -80,27 +80,41 @@ const specification = (options: ServiceOptions) => ({
 export const createService = (manager: string, options: ServiceOptions): Effect.Effect<string, EngineApiError> =>
   Effect.map(post(manager, "/services/create", Created, { body: specification(options) }), ({ ID }) => ID)
 
+const Anything = Schema.Record(Schema.String, Schema.Unknown)
 const Inspected = Schema.Struct({
   Version: Schema.Struct({ Index: Schema.Int }),
-  Spec: Schema.StructWithRest(Schema.Struct({ TaskTemplate: Schema.Record(Schema.String, Schema.Unknown) }), [
-    Schema.Record(Schema.String, Schema.Unknown)
-  ]),
+  Spec: Schema.StructWithRest(
+    Schema.Struct({
+      TaskTemplate: Schema.StructWithRest(Schema.Struct({ ContainerSpec: Anything }), [Anything])
+    }),
+    [Anything]
+  ),
   UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Schema.String }))
 })
 
-/** Replaces all tasks of a service, some at a time, as `docker service update --force` does; does not wait. */
+/** How a service's tasks are replaced. */
+export interface UpdateOptions {
+  /** Tasks at the same time: 1 unless told. */
+  readonly parallelism?: number
+  readonly order?: "start-first" | "stop-first"
+  /** What is different in the new ones. */
+  readonly containerSpec?: Readonly<Record<string, unknown>>
+}
+
+/** Replaces all tasks of a service, as `docker service update --force --detach` does. */
 export const updateService = Effect.fn("Services.updateService")(function* (
   manager: string,
   service: string,
-  parallelism: number
+  { containerSpec = {}, order = "stop-first", parallelism = 1 }: UpdateOptions = {}
 ) {
   const { Spec, Version } = yield* get(manager, `/services/${service}`, Inspected)
+  const { ContainerSpec, ...template } = Spec.TaskTemplate
   yield* request(manager, "POST", `/services/${service}/update`, {
     query: { version: String(Version.Index) },
     body: {
       ...Spec,
-      TaskTemplate: { ...Spec.TaskTemplate, ForceUpdate: 1 },
-      UpdateConfig: { Parallelism: parallelism, Order: "stop-first" }
+      TaskTemplate: { ...template, ContainerSpec: { ...ContainerSpec, ...containerSpec }, ForceUpdate: 1 },
+      UpdateConfig: { Parallelism: parallelism, Order: order }
     }
   })
 })

@@ -39,6 +39,23 @@ describe("task-exec's command line", () => {
     })
   )
 
+  it.effect("--wait alone, with a time, and as a word of the command", () =>
+    Effect.gen(function* () {
+      const waits = (line: string) =>
+        Effect.map(
+          exec(line),
+          ({ request }) => request.wait && Duration.toMillis(Duration.fromInputUnsafe(request.wait))
+        )
+      assert.isUndefined(yield* waits("web true"))
+      assert.strictEqual(yield* waits("--wait web true"), 60_000)
+      assert.strictEqual(yield* waits("-q --wait=1m30s -e A=1 web true"), 90_000)
+      assert.deepStrictEqual((yield* exec("--wait web cmd --wait")).request.command, ["cmd", "--wait"])
+      assert.isUndefined(yield* waits("web cmd --wait=5"))
+      assert.match(yield* refused("--wait=soon web true"), /^--wait soon: use a number of seconds/)
+      assert.strictEqual(yield* refused("--wait --all web true"), "--wait is for one task")
+    })
+  )
+
   it.effect("an empty argument stays an argument", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* exec(["web", "printf", "", "a b", "\n"])).request.command, [

@@ -309,7 +309,10 @@ describe("answers of others", () => {
         NetworksAttachments: null
       }
       const engine = yield* engineOf(answering(200, JSON.stringify(task)))
-      assert.deepStrictEqual(yield* engine.inspectTask("t"), {
+      assert.deepStrictEqual((yield* engine.inspectTask("t")).Spec, { ContainerSpec: { Image: "i", New: [1] } })
+      const list = yield* engineOf(answering(200, JSON.stringify([task])))
+      const [listed] = yield* list.listTasks({})
+      assert.deepStrictEqual(listed, {
         ID: "t",
         Version: { Index: 7 },
         CreatedAt: "",

@@ -1,0 +1,109 @@
+import { assert, layer } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { get } from "../cluster/EngineApi.ts"
+import { pollUntil } from "../cluster/Poll.ts"
+import { service, updateService, waitRunning } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
+
+checkLeftoversMeanwhile()
+
+const second = 1_000_000_000
+
+/** Healthy as soon as the file is there. */
+const healthCheck = { Test: ["CMD-SHELL", "test -f /tmp/ok"], Interval: second / 5, Timeout: 5 * second, Retries: 1000 }
+
+const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
+
+/** Waits until a service has a task in this state. */
+const untilState = Effect.fnUntraced(function* (name: string, state: string) {
+  const { manager } = yield* SwarmCluster
+  const query = { filters: JSON.stringify({ service: { [name]: true } }) }
+  const isThere = Effect.map(get(manager.socket, "/tasks", Tasks, { query }), (tasks) =>
+    tasks.some(({ Status }) => Status.State === state)
+  )
+  yield* pollUntil(isThere, { every: 50, atMost: 60_000, orElse: Effect.die(`${name} is never ${state}`) })
+})
+
+layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })("--wait", (it) => {
+  it.effect("not before the task is healthy", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const command = ["sh", "-c", "sleep 4; touch /tmp/ok; sleep 1000000"]
+      const name = "slow"
+      yield* service(manager.socket, { name, image, command, containerSpec: { Healthcheck: healthCheck } })
+      yield* untilState(name, "starting")
+      const now = yield* taskExec([name, "true"])
+      assert.strictEqual(now.code, 125)
+      assert.match(now.stderr, /^task-exec: task slow\.1 on node-\d \(\S+\) is not running: starting, .*\n$/)
+      const later = yield* taskExec(["--wait", `${name}.1`, "sh", "-c", "test -f /tmp/ok && echo healthy"])
+      assert.deepStrictEqual([later.code, later.stdout.toString()], [0, "healthy\n"], later.stderr)
+    }).pipe(Effect.scoped)
+  )
+
+  for (const order of ["stop-first", "start-first"] as const) {
+    it.effect(`right after an update (${order}): in the new task, never in the old one`, () =>
+      Effect.gen(function* () {
+        const { image, manager } = yield* SwarmCluster
+        const name = "updated"
+        const id = yield* service(manager.socket, { name, image, env: ["V=1"] })
+        yield* waitRunning(manager.socket, name, 1)
+        yield* updateService(manager.socket, id, { order, containerSpec: { Env: ["V=2"] } })
+        const { code, stderr, stdout } = yield* taskExec(["--wait", name, "sh", "-c", "echo $V"])
+        assert.deepStrictEqual([code, stdout.toString()], [0, "2\n"], stderr)
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.effect("a task that is replaced meanwhile: its replacement", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const name = "broken"
+      const id = yield* service(manager.socket, { name, image, containerSpec: { Healthcheck: healthCheck } })
+      yield* untilState(name, "starting")
+      const waiting = yield* Deferred.make<void>()
+      const [{ code, stderr, stdout }] = yield* Effect.all(
+        [
+          taskExec(["--wait", "--debug", `${name}.1`, "sh", "-c", "echo $V"], {
+            onStart: () => Deferred.doneUnsafe(waiting, Effect.void)
+          }),
+          Effect.andThen(
+            Deferred.await(waiting),
+            updateService(manager.socket, id, { containerSpec: { Env: ["V=2"], Healthcheck: { Test: ["NONE"] } } })
+          )
+        ],
+        { concurrency: 2 }
+      )
+      assert.deepStrictEqual([code, stdout.toString()], [0, "2\n"], stderr)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("in vain: what Swarm says of the task; no such service: at once", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const name = "vain"
+      const id = yield* service(manager.socket, { name, image: `${image}-not-there` })
+      for (const [target, said] of [
+        [`${name}.1`, /^task-exec: waited 2 s for "vain\.1": task vain\.1.* is not running: .*not-there.*\n$/],
+        ["wait.7", /^task-exec: waited 2 s for "wait\.7": .*wait has no slot 7 \(it has slots 1, 2, 3\)\n$/],
+        ["nothing.1", /^task-exec: no task for "nothing\.1": there is no service nothing\n$/]
+      ] as const) {
+        const { code, stderr } = yield* taskExec(["--wait=2s", target, "true"])
+        assert.strictEqual(code, 125, stderr)
+        assert.match(stderr, said)
+      }
+      // An update that does not get on.
+      yield* updateService(manager.socket, id, { containerSpec: { Image: image } })
+      yield* waitRunning(manager.socket, name, 1)
+      yield* updateService(manager.socket, id, { containerSpec: { Image: `${image}-not-there` }, order: "start-first" })
+      const { code, stderr } = yield* taskExec(["--wait=2s", name, "true"])
+      assert.strictEqual(code, 125)
+      assert.match(
+        stderr,
+        /^task-exec: waited 2 s for "vain": task vain\.1 on node-\d is not updated yet \((?:updating|paused): .*\)\n$/
+      )
+    }).pipe(Effect.scoped)
+  )
+})
