@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs"
 import { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { EngineApiError, request } from "./EngineApi.ts"
+import { EngineApiError, post, remove, request } from "./EngineApi.ts"
 
 /** Where an image's files come from: the path of a tar file, or its bytes. */
 export type RootFs = string | Readable | Uint8Array
@@ -53,6 +53,23 @@ export const importImage = Effect.fn("Images.import")(function* (
 })
 
 const oneChunk = (bytes: Uint8Array) => Readable.from([bytes], { objectMode: false })
+
+const Created = Schema.Struct({ Id: Schema.String })
+
+/** Makes an image of another one that this engine has; `changes` are Dockerfile instructions. */
+export const deriveImage = Effect.fn("Images.derive")(function* (
+  socket: string,
+  from: string,
+  ref: string,
+  changes: ReadonlyArray<string>
+) {
+  const [repo, tag] = splitRef(ref)
+  yield* Effect.acquireUseRelease(
+    post(socket, "/containers/create", Created, { body: { Image: from } }),
+    ({ Id }) => request(socket, "POST", "/commit", { query: { container: Id, repo, tag, changes }, timeout: 120_000 }),
+    ({ Id }) => Effect.orDie(remove(socket, `/containers/${Id}`))
+  )
+})
 
 /** Pushes an image of this engine to the registry that its name begins with; gives its digest, `sha256:…`. */
 export const pushImage = Effect.fn("Images.push")(function* (socket: string, ref: string) {

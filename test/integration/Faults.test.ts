@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
+import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn, removeService } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -106,28 +107,38 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("a helper that is told to end before it can listen does not start the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      const { manager } = yield* SwarmCluster
+      const { manager, registry } = yield* SwarmCluster
       const { socket } = web.nodeOf(web.remote)
       const runs = execIn(socket, web.remote.containerId, ["cat", "/tmp/runs"])
       yield* execIn(socket, web.remote.containerId, ["sh", "-c", ": > /tmp/runs"])
+      // Node listens for signals a while after the container has started: here that takes three seconds.
+      const image = `${registry}/task-exec-late:dev`
+      const pause = "await%20new%20Promise(resolve=>setTimeout(resolve,3000))"
+      yield* deriveImage(manager.socket, process.env.TASK_EXEC_IMAGE ?? "", image, [
+        `ENV NODE_OPTIONS=--import=data:text/javascript,${pause}`
+      ])
+      yield* pushImage(manager.socket, image)
       // A caller that lives would end the command.
       const caller = yield* Effect.forkChild(
-        taskExec(["--timeout", "50s", web.target(web.remote), "sh", "-c", "echo start >> /tmp/runs; sleep 3456"])
+        taskExec([
+          ...["--image", image, "--timeout", "50s", web.target(web.remote)],
+          ...["sh", "-c", "echo start >> /tmp/runs; sleep 3456"]
+        ])
       )
       const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
       const helpers = get(socket, "/containers/json", Containers, { query })
       const found = Effect.map(helpers, ([helper]) => Option.fromUndefinedOr(helper))
-      const { Id } = yield* poll(found, { every: 1, atMost: 10_000, orElse: Effect.die("no helper came") })
+      const { Id } = yield* poll(found, { every: 1, atMost: 60_000, orElse: Effect.die("no helper came") })
       yield* request(socket, "POST", `/containers/${Id}/kill`, { query: { signal: "TERM" } })
       yield* Fiber.interrupt(caller)
       yield* pollUntil(
         Effect.map(helpers, (running) => running.length === 0),
-        { atMost: 10_000, orElse: Effect.die("the helper goes on") }
+        { atMost: 30_000, orElse: Effect.die("the helper goes on") }
       )
-      assert.strictEqual((yield* runs).stdout, "")
       const { Spec } = yield* findHelper
       yield* removeService(manager.socket, String(Spec.Name))
       yield* request(manager.socket, "DELETE", `/secrets/${Spec.Name}`)
+      assert.strictEqual((yield* runs).stdout, "")
     })
   )
 
