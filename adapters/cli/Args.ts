@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { CommandRequest, ExecRequest } from "../../src/ExecRequest.ts"
+import { defaultContext } from "../../src/engine/DockerContext.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { Via } from "../../src/route/Route.ts"
 import { type FleetFlags, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "./FleetArgs.ts"
@@ -23,6 +24,7 @@ export type Invocation =
       readonly interactive: boolean
       /** Give the command a terminal; the keys that let go of it. */
       readonly tty: { readonly detachKeys: string | undefined } | undefined
+      readonly engine: EngineChoice
       /** No warnings on stderr. */
       readonly quiet: boolean
       /** Every stage on stderr, and whole causes for errors. */
@@ -34,12 +36,18 @@ export type Invocation =
       readonly request: CommandRequest
       readonly interactive: boolean
       readonly fleet: FleetFlags
+      readonly engine: EngineChoice
       readonly quiet: boolean
       readonly debug: boolean
     }
 
+/** Which engine to talk to, if not the one that the environment names: variables to set and, where undefined, to leave out. */
+export type EngineChoice = { readonly DOCKER_HOST?: string | undefined; readonly DOCKER_CONTEXT?: string }
+
 const options = {
   ...fleetOptions,
+  host: { type: "string", short: "H" },
+  context: { type: "string" },
   env: { type: "string", short: "e", multiple: true },
   "env-file": { type: "string", multiple: true },
   user: { type: "string", short: "u" },
@@ -78,11 +86,14 @@ TARGET is a service with one task (web), a slot (web.2), a service's task on a
 node (web@node-3), a task ID or a container ID (a unique beginning is enough).
 
 Options:
+      --context NAME             The docker context to use
   -d, --detach                   Start the command and don't wait for it
       --detach-keys KEYS         Let go of the command (default ctrl-p,ctrl-q)
   -e, --env NAME[=VALUE]         Set a variable (without VALUE: as it is here)
       --env-file FILE            Set the variables in a file
       --grace TIME               Between --signal and KILL (default 10s)
+  -H, --host ADDRESS             The manager to talk to, or several with commas
+                                 (default: DOCKER_HOST, then the context)
       --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
   -i, --interactive              Pass on stdin
       --placement-timeout TIME   For Swarm to place the helper (default 30s)
@@ -160,6 +171,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
       : { placementTimeout: yield* parseTime("--placement-timeout", placementTimeout) })
   }
   const common = {
+    engine: yield* chooseEngine(values.host, values.context),
     quiet: values.quiet ?? false,
     debug: values.debug ?? false,
     interactive: values.interactive ?? false
@@ -171,6 +183,17 @@ export const parseInvocation = Effect.fnUntraced(function* (
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
   return { _tag: "Exec", ...common, tty, request: { ...request, target, ...wait } }
 })
+
+const chooseEngine = (host?: string, context?: string): Effect.Effect<EngineChoice, UsageError> => {
+  if (host !== undefined && context !== undefined) {
+    return Effect.fail(new UsageError({ detail: "--host and --context both name an engine: use one of them" }))
+  }
+  if (host !== undefined) return Effect.succeed({ DOCKER_HOST: host })
+  if (context === undefined) return Effect.succeed({})
+  // The default context is what DOCKER_HOST says.
+  const without = context === defaultContext ? {} : { DOCKER_HOST: undefined }
+  return Effect.succeed({ ...without, DOCKER_CONTEXT: context })
+}
 
 const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET is missing" }))
 

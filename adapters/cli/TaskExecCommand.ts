@@ -2,6 +2,7 @@
 import { constants } from "node:os"
 import { isatty } from "node:tty"
 import * as Cause from "effect/Cause"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -14,7 +15,7 @@ import { stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
-import { help, type Invocation, parseInvocation } from "./Args.ts"
+import { type EngineChoice, help, type Invocation, parseInvocation } from "./Args.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 import type { UsageError } from "./Usage.ts"
 
@@ -45,10 +46,20 @@ const perform = (
     case "Version":
       return Effect.as(writeText(stdout, `${program} ${version}\n`), 0)
     case "Exec":
-      return exec(program, invocation)
+      return Effect.provide(exec(program, invocation), chosen(invocation.engine))
     case "Fleet":
-      return execInMany(program, invocation)
+      return Effect.provide(execInMany(program, invocation), chosen(invocation.engine))
   }
+}
+
+/** The environment, but for what names the engine. */
+const chosen = (engine: EngineChoice) => {
+  const variables = Object.entries({ ...process.env, ...engine })
+  return ConfigProvider.layer(
+    ConfigProvider.fromEnvRecord(
+      Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+    )
+  )
 }
 
 const exec = Effect.fnUntraced(function* (

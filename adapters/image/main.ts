@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
-import { fromEnvironment } from "../../src/engine/Endpoint.ts"
+import { fromEnvironment } from "../../src/engine/Environment.ts"
 import { buildImage } from "./Image.ts"
 
 const usage = `Usage: npm run image -- REF [--base IMAGE] [--push]
@@ -48,7 +48,7 @@ const main = Effect.gen(function* () {
     return yield* new WrongUsage({ detail: `one REF is wanted, not ${positionals.length}` })
   }
   const { base, push = false } = values
-  const [endpoint] = yield* fromEnvironment()
+  const [endpoint] = yield* fromEnvironment
   const image = yield* buildImage({ endpoint, ref, push, ...(base ? { base } : {}) })
   const size = `${(image.size / 1e6).toFixed(1)} MB`
   yield* Console.log([`ref ${image.pinned ?? image.ref}`, `id ${image.id}`, `size ${size}`].join("\n"))

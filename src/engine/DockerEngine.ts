@@ -10,9 +10,10 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type ArchiveRequests, archiveRequests } from "./ArchiveRequests.ts"
 import { type ContainerRequests, containerRequests } from "./ContainerRequests.ts"
-import { type Endpoint, type Endpoints, fromEnvironment } from "./Endpoint.ts"
+import type { Endpoint, Endpoints } from "./Endpoint.ts"
 import { type EngineFailure, type InvalidEndpoint, NotSwarmManager, type SwarmFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
+import { fromEnvironment } from "./Environment.ts"
 import { type ExecRequests, execRequests } from "./ExecRequests.ts"
 import { type ImageRequests, imageRequests } from "./ImageRequests.ts"
 import { type Asking, ofEngine } from "./internal/Asking.ts"
@@ -64,11 +65,11 @@ export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShap
   ): Layer.Layer<DockerEngine, InvalidEndpoint> => Layer.effect(DockerEngine, make(endpoints, options))
 
   /**
-   * The engine that the environment names: DOCKER_HOST (or several, with commas between), DOCKER_TLS_VERIFY,
-   * DOCKER_CERT_PATH.
+   * The engine that the environment names: DOCKER_HOST (or several, with commas between) with DOCKER_TLS_VERIFY and
+   * DOCKER_CERT_PATH, or the docker CLI's context (DOCKER_CONTEXT, `docker context use`).
    */
   static readonly layer: Layer.Layer<DockerEngine, InvalidEndpoint | Config.ConfigError> = Layer.unwrap(
-    Effect.map(fromEnvironment(), (endpoints) => DockerEngine.layerForAny(endpoints))
+    Effect.map(fromEnvironment, (endpoints) => DockerEngine.layerForAny(endpoints))
   )
 }
 

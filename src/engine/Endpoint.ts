@@ -1,9 +1,6 @@
 /**
  * Where the engine is: what `DOCKER_HOST` says, as data.
  */
-import { homedir } from "node:os"
-import * as Config from "effect/Config"
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { InvalidEndpoint } from "./EngineErrors.ts"
@@ -74,7 +71,7 @@ const withoutPassword = (text: string): string => text.replace(/([^\s/@:"]*):(?!
  * Reads what the docker CLI accepts in `DOCKER_HOST`. Empty text is the default socket; without a scheme it is
  * `host[:port]`. Port 2375, with TLS 2376.
  *
- * One address; for a list of managers see {@link fromEnvironment}.
+ * One address; for a list of managers see `fromEnvironment`.
  */
 export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, InvalidEndpoint> => {
   const address = text.trim()
@@ -161,24 +158,5 @@ export const format = (endpoint: Endpoint): string => {
   }
 }
 
-const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
-
 /** One address, or several of managers of the same swarm: the next one is asked when one can't be reached. */
 export type Endpoints = readonly [Endpoint, ...ReadonlyArray<Endpoint>]
-
-/**
- * What the environment names, as the docker CLI reads it, but DOCKER_HOST may be a list of managers with commas between: DOCKER_HOST; DOCKER_TLS_VERIFY, on with any text
- * ("0" too); DOCKER_CERT_PATH, when TLS is on and it is unset DOCKER_CONFIG or ~/.docker. `host` goes before DOCKER_HOST.
- */
-export const fromEnvironment = Effect.fnUntraced(function* (
-  host?: string
-): Effect.fn.Return<Endpoints, InvalidEndpoint | Config.ConfigError> {
-  const verify = (yield* text("DOCKER_TLS_VERIFY")) !== ""
-  const given = (yield* text("DOCKER_CERT_PATH")) || (verify ? yield* text("DOCKER_CONFIG") : "")
-  const certPath = given || (verify ? `${(yield* text("HOME")) || homedir()}/.docker` : "")
-  const address = host ?? (yield* text("DOCKER_HOST"))
-  const tls = { verify, ...(certPath === "" ? {} : { certPath }) }
-  const [first = "", ...others] = address.split(",")
-  const read = (one: string) => Effect.fromResult(parse(one, tls))
-  return [yield* read(first), ...(yield* Effect.forEach(others, read))]
-})

@@ -39,6 +39,22 @@ describe("task-exec's command line", () => {
     })
   )
 
+  it.effect("the engine: -H or --context, not both", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* exec("web true")).engine, {})
+      assert.deepStrictEqual((yield* exec("-H tcp://a,tcp://b web true")).engine, { DOCKER_HOST: "tcp://a,tcp://b" })
+      assert.deepStrictEqual((yield* exec("--context far web true")).engine, {
+        DOCKER_HOST: undefined,
+        DOCKER_CONTEXT: "far"
+      })
+      assert.deepStrictEqual((yield* exec("--context default web true")).engine, { DOCKER_CONTEXT: "default" })
+      assert.match(yield* refused("--context far --host tcp://a web true"), /^--host and --context both name an engine/)
+      const many = yield* parse("-H tcp://a --all web true")
+      assert(many._tag === "Fleet")
+      assert.deepStrictEqual(many.engine, { DOCKER_HOST: "tcp://a" })
+    })
+  )
+
   it.effect("--wait alone, with a time, and as a word of the command", () =>
     Effect.gen(function* () {
       const waits = (line: string) =>

@@ -1,10 +1,7 @@
-import { homedir } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { defaultEndpoint, Endpoint, format, fromEnvironment, parse } from "../../../src/engine/Endpoint.ts"
+import { defaultEndpoint, Endpoint, format, parse } from "../../../src/engine/Endpoint.ts"
 
 const plain = { verify: false }
 const tls = { verify: true, certPath: "/certs" }
@@ -112,73 +109,5 @@ describe("Endpoint.parse", () => {
       for (const endpoint of endpoints)
         assert.deepStrictEqual(Result.getOrThrow(parse(format(endpoint), plain)), endpoint)
     }
-  )
-})
-
-describe("Endpoint.fromEnvironment", () => {
-  const readAll = (env: Record<string, string>, host?: string) =>
-    fromEnvironment(host).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
-  const read = (env: Record<string, string>, host?: string) =>
-    Effect.map(readAll(env, host), (endpoints) => {
-      assert.strictEqual(endpoints.length, 1)
-      return endpoints[0]
-    })
-
-  it.effect("takes a list of managers, and refuses a list with a mistake in it", () =>
-    Effect.gen(function* () {
-      const DOCKER_HOST = "unix:///a.sock,tcp://h:1, ssh://me@other"
-      assert.deepStrictEqual(yield* readAll({ DOCKER_HOST }), [
-        { _tag: "Unix", path: "/a.sock" },
-        { _tag: "Tcp", host: "h", port: 1, basePath: "" },
-        { _tag: "Ssh", host: "other", user: "me" }
-      ])
-      const error = yield* Effect.flip(readAll({ DOCKER_HOST: "tcp://h:1,pigeon://loft" }))
-      assert.strictEqual(error._tag, "InvalidEndpoint")
-    })
-  )
-
-  it.effect("is the default socket when nothing is set", () =>
-    Effect.gen(function* () {
-      assert.deepStrictEqual(yield* read({}), defaultEndpoint)
-      assert.deepStrictEqual(yield* read({ DOCKER_HOST: "" }), defaultEndpoint)
-    })
-  )
-
-  it.effect("takes any text in DOCKER_TLS_VERIFY for yes, as the docker CLI does", () =>
-    Effect.gen(function* () {
-      for (const yes of ["1", "0", "false"]) {
-        const endpoint = yield* read({ DOCKER_HOST: "tcp://h", DOCKER_TLS_VERIFY: yes, DOCKER_CERT_PATH: "/c" })
-        assert.deepStrictEqual(endpoint, { _tag: "Tls", host: "h", port: 2376, basePath: "", certPath: "/c" })
-      }
-      const no = yield* read({ DOCKER_HOST: "tcp://h", DOCKER_TLS_VERIFY: "", DOCKER_CERT_PATH: "/c" })
-      assert.strictEqual(no._tag, "Tcp")
-    })
-  )
-
-  it.effect("looks for certificates where the docker CLI does", () =>
-    Effect.gen(function* () {
-      const certPath = (env: Record<string, string>) =>
-        Effect.map(read({ DOCKER_HOST: "tcp://h", DOCKER_TLS_VERIFY: "1", ...env }), (endpoint) =>
-          endpoint._tag === "Tls" ? endpoint.certPath : undefined
-        )
-      assert.strictEqual(yield* certPath({ HOME: "/home/me" }), "/home/me/.docker")
-      assert.strictEqual(yield* certPath({}), `${homedir()}/.docker`)
-      assert.strictEqual(yield* certPath({ HOME: "/home/me", DOCKER_CONFIG: "/config" }), "/config")
-      assert.strictEqual(yield* certPath({ DOCKER_CONFIG: "/config", DOCKER_CERT_PATH: "/c" }), "/c")
-      assert.deepStrictEqual(yield* read({ DOCKER_HOST: "https://h" }), {
-        _tag: "Tls",
-        host: "h",
-        port: 2376,
-        basePath: ""
-      })
-    })
-  )
-
-  it.effect("prefers the host that it is told", () =>
-    Effect.gen(function* () {
-      assert.deepStrictEqual(yield* read({ DOCKER_HOST: "tcp://h" }, "ssh://other"), { _tag: "Ssh", host: "other" })
-      const error = yield* Effect.flip(read({ DOCKER_HOST: "tcp://h:x" }))
-      assert.strictEqual(error._tag, "InvalidEndpoint")
-    })
   )
 })
