@@ -4,18 +4,17 @@
  */
 import { createHash } from "node:crypto"
 import * as Fs from "node:fs/promises"
-import { homedir } from "node:os"
 import { join } from "node:path"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { configFolder, readConfig, readIfThere } from "./DockerConfig.ts"
 import { type Endpoint, parse } from "./Endpoint.ts"
 import { InvalidEndpoint } from "./EngineErrors.ts"
 
 /** The name of the context that is no context: what `DOCKER_HOST` says, or the default socket. */
 export const defaultContext = "default"
 
-const ConfigFile = Schema.fromJsonString(Schema.Struct({ currentContext: Schema.optionalKey(Schema.String) }))
 const MetaFile = Schema.fromJsonString(
   Schema.Struct({
     Name: Schema.String,
@@ -26,42 +25,17 @@ const MetaFile = Schema.fromJsonString(
     })
   })
 )
-const decodeConfig = Schema.decodeUnknownEffect(ConfigFile)
 const decodeMeta = Schema.decodeUnknownEffect(MetaFile)
 
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
-/** The folder of the docker CLI's files: DOCKER_CONFIG, or `~/.docker`. */
-export const configFolder = Effect.gen(function* () {
-  return (yield* text("DOCKER_CONFIG")) || join((yield* text("HOME")) || homedir(), ".docker")
-})
-
-/** What there is no file for is `undefined`. */
-const read = (file: string) =>
-  Effect.tryPromise({
-    try: () => Fs.readFile(file, "utf8"),
-    catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
-  }).pipe(
-    Effect.catchIf(
-      (error) => "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"),
-      () => Effect.succeed(undefined)
-    )
-  )
-
 /**
  * The context that counts where no address is given: DOCKER_CONTEXT, or the one that `docker context use` chose;
- * `undefined` for none. A configuration that can't be read has none, with a warning, as for the docker CLI.
+ * `undefined` for none.
  */
 export const currentContext = Effect.gen(function* () {
   const chosen = yield* text("DOCKER_CONTEXT")
-  if (chosen !== "") return named(chosen)
-  const file = join(yield* configFolder, "config.json")
-  const name = yield* read(file).pipe(
-    Effect.flatMap((content) => decodeConfig(content ?? "{}")),
-    Effect.map((config) => config.currentContext ?? ""),
-    Effect.catch((error) => Effect.as(Effect.logWarning(`${file} can't be read: ${error.message}`), ""))
-  )
-  return named(name)
+  return named(chosen === "" ? ((yield* readConfig).currentContext ?? "") : chosen)
 })
 
 const named = (name: string): string | undefined => (name === "" || name === defaultContext ? undefined : name)
@@ -73,7 +47,7 @@ export const endpointOf = Effect.fnUntraced(function* (
   const invalid = (detail: string) => new InvalidEndpoint({ endpoint: `context ${name}`, detail })
   const contexts = join(yield* configFolder, "contexts")
   const id = createHash("sha256").update(name).digest("hex")
-  const content = yield* Effect.mapError(read(join(contexts, "meta", id, "meta.json")), ({ message }) =>
+  const content = yield* Effect.mapError(readIfThere(join(contexts, "meta", id, "meta.json")), ({ message }) =>
     invalid(message)
   )
   if (content === undefined) {
@@ -106,7 +80,7 @@ const filesIn = (folder: string) =>
 const namesIn = (folder: string) =>
   Effect.flatMap(filesIn(folder), (ids) =>
     Effect.forEach(ids, (id) =>
-      read(join(folder, id, "meta.json")).pipe(
+      readIfThere(join(folder, id, "meta.json")).pipe(
         Effect.flatMap((content) => decodeMeta(content ?? "")),
         Effect.match({ onSuccess: ({ Name }) => [Name], onFailure: () => [] })
       )

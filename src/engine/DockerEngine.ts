@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { type ArchiveRequests, archiveRequests } from "./ArchiveRequests.ts"
 import { type ContainerRequests, containerRequests } from "./ContainerRequests.ts"
+import { credentialsFor } from "./Credentials.ts"
 import type { Endpoint, Endpoints } from "./Endpoint.ts"
 import { type EngineFailure, type InvalidEndpoint, NotSwarmManager, type SwarmFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
@@ -45,6 +46,11 @@ export interface DockerEngineOptions {
   readonly engineTimeout?: Duration.Input
   /** For what it asks of the swarm (30 seconds). */
   readonly swarmTimeout?: Duration.Input
+  /**
+   * What an engine is to tell an image's registry when it pulls it: the header X-Registry-Auth (a JSON object in base64url;
+   * API reference, "Authentication"). Default: nothing.
+   */
+  readonly credentials?: (image: string) => Effect.Effect<string | undefined>
 }
 
 /** A Docker engine: the one that we talk to. */
@@ -66,10 +72,13 @@ export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShap
 
   /**
    * The engine that the environment names: DOCKER_HOST (or several, with commas between) with DOCKER_TLS_VERIFY and
-   * DOCKER_CERT_PATH, or the docker CLI's context (DOCKER_CONTEXT, `docker context use`).
+   * DOCKER_CERT_PATH, or the docker CLI's context (DOCKER_CONTEXT, `docker context use`). With the credentials for
+   * registries that `docker login` left.
    */
   static readonly layer: Layer.Layer<DockerEngine, InvalidEndpoint | Config.ConfigError> = Layer.unwrap(
-    Effect.map(fromEnvironment, (endpoints) => DockerEngine.layerForAny(endpoints))
+    Effect.map(fromEnvironment, (endpoints) =>
+      DockerEngine.layerForAny(endpoints, { credentials: (image) => Effect.orDie(credentialsFor(image)) })
+    )
   )
 }
 
@@ -107,7 +116,8 @@ const shapeOf = (client: ManagersClient, options: DockerEngineOptions): DockerEn
       )
     )
 
-  const asking: Asking = { client, engine, swarm, ofSwarm }
+  const credentials = options.credentials ?? (() => Effect.succeed(undefined))
+  const asking: Asking = { client, engine, swarm, credentials, ofSwarm }
   return {
     host,
     alone: Effect.sync(() => shapeOf(overManagers([client.current()]), options)),

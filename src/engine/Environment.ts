@@ -1,7 +1,8 @@
 /** Which engine the environment means. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import { configFolder, currentContext, endpointOf } from "./DockerContext.ts"
+import { configFolder } from "./DockerConfig.ts"
+import { currentContext, endpointOf } from "./DockerContext.ts"
 import { type Endpoints, parse } from "./Endpoint.ts"
 import type { InvalidEndpoint } from "./EngineErrors.ts"
 

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { EngineError, type EngineFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
-import { type Asking, list, ofEngine, segment } from "./internal/Asking.ts"
+import { type Asking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
 /** The methods of `DockerEngine` about images. */
@@ -20,7 +20,7 @@ export interface ImageRequests {
 const pullTimeout = Duration.minutes(5)
 
 /** The requests about images. */
-export const imageRequests = ({ client, engine }: Asking): ImageRequests => {
+export const imageRequests = ({ client, credentials, engine }: Asking): ImageRequests => {
   const { host } = client
   const image = client.json(Api.Image)
   const images = list(client, Api.ImageSummary)
@@ -41,24 +41,25 @@ export const imageRequests = ({ client, engine }: Asking): ImageRequests => {
     pullImage: (ref) => {
       const operation = `pull image ${ref}`
       // The answer tells of the progress and says 200 whatever comes of it; an error is one of its lines.
-      return client
-        .request({
+      return Effect.flatMap(credentials(ref), (auth) =>
+        client.request({
           timeout: pullTimeout,
           operation,
           method: "POST",
           path: "/images/create",
           // Without a tag the engine would pull all of them.
-          query: { fromImage: /@|:[^/]*$/.test(ref) ? ref : `${ref}:latest` }
+          query: { fromImage: /@|:[^/]*$/.test(ref) ? ref : `${ref}:latest` },
+          ...registryHeaders(auth)
         })
-        .pipe(
-          ofEngine,
-          Effect.flatMap((progress) => {
-            const text = /"error":("(?:[^"\\]|\\.)*")/.exec(progress.toString("utf8"))?.[1]
-            return text === undefined
-              ? Effect.void
-              : Effect.fail(new EngineError({ host, operation, status: 500, text: String(JSON.parse(text)) }))
-          })
-        )
+      ).pipe(
+        ofEngine,
+        Effect.flatMap((progress) => {
+          const text = /"error":("(?:[^"\\]|\\.)*")/.exec(progress.toString("utf8"))?.[1]
+          return text === undefined
+            ? Effect.void
+            : Effect.fail(new EngineError({ host, operation, status: 500, text: String(JSON.parse(text)) }))
+        })
+      )
     }
   }
 }

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { EngineFailure, EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
-import { type Asking, list, ofEngine, segment } from "./internal/Asking.ts"
+import { type Asking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
 import { fromReadable } from "./internal/fromReadable.ts"
 
 /** The engine's filters: by key, any of the values. Sent as they are: `{ service: ["web"], "desired-state": ["running"] }`. */
@@ -26,10 +26,9 @@ export interface SwarmRequests {
   readonly inspectTask: (id: string) => Effect.Effect<Api.TaskDetails, SwarmFailure>
   readonly listServices: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Service>, SwarmFailure>
   readonly inspectService: (id: string) => Effect.Effect<Api.Service, SwarmFailure>
-  /** `registryAuth`: what goes as it is into the header X-Registry-Auth (base64url of a JSON object). */
+  /** The nodes get the credentials for the image's registry with it. */
   readonly createService: (
-    spec: Api.ServiceSpec,
-    registryAuth?: string
+    spec: Api.ServiceSpec
   ) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, SwarmFailure>
   /**
    * Gives the service this specification; what it leaves out becomes the engine's default, not what it was. `version` is
@@ -68,7 +67,7 @@ export interface SwarmRequests {
 }
 
 /** The requests about the swarm. */
-export const swarmRequests = ({ client, ofSwarm, swarm }: Asking): SwarmRequests => {
+export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): SwarmRequests => {
   const tasks = list(client, Api.Task)
   const task = client.json(Api.TaskDetails)
   const services = list(client, Api.Service)
@@ -96,15 +95,17 @@ export const swarmRequests = ({ client, ofSwarm, swarm }: Asking): SwarmRequests
       service({ ...swarm, operation: `inspect service ${id}`, method: "GET", path: `/services/${segment(id)}` }).pipe(
         ofSwarm
       ),
-    createService: (spec, registryAuth) =>
-      serviceCreated({
-        ...swarm,
-        operation: `create service ${spec.Name}`,
-        method: "POST",
-        path: "/services/create",
-        body: spec,
-        ...(registryAuth === undefined ? {} : { headers: { "X-Registry-Auth": registryAuth } })
-      }).pipe(
+    createService: (spec) =>
+      Effect.flatMap(credentials(spec.TaskTemplate.ContainerSpec.Image), (auth) =>
+        serviceCreated({
+          ...swarm,
+          operation: `create service ${spec.Name}`,
+          method: "POST",
+          path: "/services/create",
+          body: spec,
+          ...registryHeaders(auth)
+        })
+      ).pipe(
         Effect.map(({ ID, Warnings, Warning }) => ({
           id: ID,
           warnings: Warning === "" ? Warnings : [...Warnings, Warning]

@@ -72,12 +72,12 @@ export const deriveImage = Effect.fn("Images.derive")(function* (
 })
 
 /** Pushes an image of this engine to the registry that its name begins with; gives its digest, `sha256:…`. */
-export const pushImage = Effect.fn("Images.push")(function* (socket: string, ref: string) {
+export const pushImage = Effect.fn("Images.push")(function* (socket: string, ref: string, auth: object = {}) {
   const [repo, tag] = splitRef(ref)
   const call = `push of ${ref}`
   const body = yield* request(socket, "POST", `/images/${repo}/push`, {
     query: { tag },
-    headers: { "X-Registry-Auth": Buffer.from("{}").toString("base64url") },
+    headers: { "X-Registry-Auth": Buffer.from(JSON.stringify(auth)).toString("base64url") },
     timeout: 120_000
   })
   const progress = yield* readProgress(socket, call, body)

@@ -1,6 +1,6 @@
 /** The cluster's image registry, which all machines and the root namespace reach over the bridge. */
 
-import { readFile, writeFile } from "node:fs/promises"
+import { mkdir, readFile, writeFile } from "node:fs/promises"
 import * as http from "node:http"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -31,16 +31,46 @@ storage:
 http: { addr: ${JSON.stringify(address)} }
 `
 
-const answers = (registry: string): Effect.Effect<boolean> =>
+const answers = (registry: string, status = 200): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     const req = http.get(`http://${registry}/v2/`, { timeout: 2_000, agent: false }, (res) => {
       res.resume()
-      resume(Effect.succeed(res.statusCode === 200))
+      resume(Effect.succeed(res.statusCode === status))
     })
     req.on("timeout", () => req.destroy())
     req.on("error", () => resume(Effect.succeed(false)))
     return Effect.sync(() => req.destroy())
   })
+
+/** Who may use a private registry. */
+export const registryUser = { username: "me", password: "secret" }
+
+/** bcrypt of that password. */
+const passwordFile = "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
+
+/** Another registry for the same machines, which wants a password; gives its address. It lives as long as the scope. */
+export const privateRegistry = Effect.fn("Registry.private")(function* (
+  clusterDir: string,
+  registry: string,
+  port: number
+) {
+  const address = registry.replace(/\d+$/, String(port))
+  const dir = join(clusterDir, `registry-${port}`)
+  const htpasswd = join(dir, "htpasswd")
+  yield* Effect.promise(() => mkdir(dir, { recursive: true }))
+  yield* Effect.promise(() => writeFile(htpasswd, passwordFile))
+  const auth = `auth: { htpasswd: { realm: test, path: ${JSON.stringify(htpasswd)} } }\n`
+  yield* Effect.promise(() => writeFile(join(dir, "config.yml"), config(address, join(dir, "data")) + auth))
+  const pid = yield* Effect.acquireRelease(
+    runDetached("docker-registry", ["serve", join(dir, "config.yml")], {
+      log: join(dir, "log"),
+      env: markedEnv(clusterDir)
+    }),
+    (pid) => Effect.sync(() => process.kill(pid))
+  )
+  yield* pollUntil(answers(address, 401), { atMost: 10_000, orElse: Effect.die(`registry ${address}, process ${pid}`) })
+  return address
+})
 
 /** Starts the registry and waits until it answers. */
 export const startRegistry = Effect.fn("Registry.start")(function* (clusterDir: string, index: number) {

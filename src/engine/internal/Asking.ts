@@ -12,9 +12,15 @@ export interface Asking {
   readonly engine: { readonly timeout: Duration.Duration }
   /** For what it asks of the swarm. */
   readonly swarm: { readonly timeout: Duration.Duration }
+  /** The header X-Registry-Auth for an image, if it needs one. */
+  readonly credentials: (image: string) => Effect.Effect<string | undefined>
   /** A node that refuses because it is no manager is asked who it is and whom it knows, for the message. */
   readonly ofSwarm: <A, R>(effect: Effect.Effect<A, SwarmFailure, R>) => Effect.Effect<A, SwarmFailure, R>
 }
+
+/** The headers of a request that makes an engine pull an image. */
+export const registryHeaders = (auth: string | undefined) =>
+  auth === undefined ? {} : { headers: { "X-Registry-Auth": auth } }
 
 /** One segment of a path: what is in a name stays in the name. */
 export const segment = encodeURIComponent

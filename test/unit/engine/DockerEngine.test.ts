@@ -413,13 +413,18 @@ describe("connections", () => {
         seen.push([request.method, request.url, body, type, length, auth])
         response.end('{"ID":"i","Id":"i","Warnings":["w"]}')
       })
-      const engine = yield* engineOf(server)
+      const engine = yield* engineOf(server, {
+        credentials: (image) => Effect.succeed(image.startsWith("private/") ? `for ${image}` : undefined)
+      })
       yield* engine.killContainer("a/b", "TERM")
       yield* engine.resizeExec("e", { w: 80, h: 25 })
       yield* Effect.flip(engine.listTasks({ service: ["a&b"], "desired-state": ["running", "shutdown"] }))
       const spec = { Name: "n", TaskTemplate: { ContainerSpec: { Image: "i" } } }
-      assert.deepStrictEqual(yield* engine.createService(spec, "secret"), { id: "i", warnings: ["w"] })
+      const ours = { Name: "n", TaskTemplate: { ContainerSpec: { Image: "private/i" } } }
+      assert.deepStrictEqual(yield* engine.createService(ours), { id: "i", warnings: ["w"] })
       yield* engine.createService(spec)
+      yield* engine.pullImage("private/i@sha256:1")
+      yield* engine.pullImage("i")
       yield* engine.createContainer({ config: { Image: "i" } })
       yield* engine.createSecret({ name: "s", labels: { l: "1" }, data: Buffer.from([0, 255]) })
       yield* engine.inspectImage("registry:5000/a/b:1").pipe(Effect.flip, Effect.ignore)
@@ -436,8 +441,10 @@ describe("connections", () => {
           undefined,
           undefined
         ],
-        ["POST", "/services/create", body, json, String(body.length), "secret"],
+        ["POST", "/services/create", JSON.stringify(ours), json, String(body.length + 8), "for private/i"],
         ["POST", "/services/create", body, json, String(body.length), undefined],
+        ["POST", "/images/create?fromImage=private%2Fi%40sha256%3A1", "", undefined, "0", "for private/i@sha256:1"],
+        ["POST", "/images/create?fromImage=i%3Alatest", "", undefined, "0", undefined],
         ["POST", "/containers/create", '{"Image":"i"}', json, "13", undefined],
         ["POST", "/secrets/create", '{"Name":"s","Labels":{"l":"1"},"Data":"AP8="}', json, "45", undefined],
         ["GET", "/images/registry%3A5000/a/b%3A1/json", "", undefined, undefined, undefined]

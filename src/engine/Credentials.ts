@@ -1,0 +1,107 @@
+/**
+ * Credentials for registries, where `docker login` left them: in `config.json`, or with a credential helper (the protocol of
+ * docker/docker-credential-helpers). They let the nodes pull the helper's image from a private registry.
+ */
+import { spawn } from "node:child_process"
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type DockerConfig, readConfig } from "./DockerConfig.ts"
+
+/** The key of Docker Hub's credentials, for reasons of history. */
+const dockerHub = "https://index.docker.io/v1/"
+
+/** How long a credential helper may take: some ask the user. */
+const patience = "30 seconds"
+
+/** What an engine is told, as JSON in base64, in the header X-Registry-Auth. */
+type Auth =
+  | { readonly username: string; readonly password: string; readonly serveraddress: string }
+  | { readonly identitytoken: string; readonly serveraddress: string }
+
+/** The registry of an image, as credentials are filed: the first part of its name, if that can be a host. */
+export const registryOf = (image: string): string => {
+  const [first = "", ...rest] = image.split("/")
+  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost")
+  return isHost && first !== "docker.io" && first !== "index.docker.io" ? first : dockerHub
+}
+
+/**
+ * The header X-Registry-Auth for an image; `undefined` where nobody logged in to its registry. What a credential helper can't
+ * say is a warning: the nodes may have the image, or need no password.
+ */
+export const credentialsFor = Effect.fn("DockerEngine.credentials")(function* (
+  image: string
+): Effect.fn.Return<string | undefined, Config.ConfigError> {
+  // By its ID an image is pulled from nowhere.
+  if (image.startsWith("sha256:")) return undefined
+  const registry = registryOf(image)
+  const config = yield* readConfig
+  const program = config.credHelpers?.[registry] ?? (config.credsStore || undefined)
+  const auth =
+    program === undefined
+      ? writtenDown(config, registry)
+      : yield* askHelper(`docker-credential-${program}`, registry).pipe(
+          Effect.catch((error) =>
+            Effect.as(Effect.logWarning(`no credentials for ${registry}: ${error.message}`), undefined)
+          )
+        )
+  if (auth === undefined) return undefined
+  return Buffer.from(JSON.stringify(auth)).toString("base64").replaceAll("+", "-").replaceAll("/", "_")
+})
+
+/** Keys are host names, or addresses that older clients wrote. */
+const writtenDown = ({ auths = {} }: DockerConfig, registry: string): Auth | undefined => {
+  const hostOf = (key: string) => key.replace(/^https?:\/\//, "").replace(/\/.*$/, "")
+  const key = registry in auths ? registry : Object.keys(auths).find((other) => hostOf(other) === registry)
+  const found = key === undefined ? undefined : auths[key]
+  if (found?.identitytoken) return { identitytoken: found.identitytoken, serveraddress: registry }
+  const [, username, password] = /^([^:]*):(.*?)\0*$/s.exec(Buffer.from(found?.auth ?? "", "base64").toString()) ?? []
+  return username === undefined || password === undefined ? undefined : { username, password, serveraddress: registry }
+}
+
+/** A credential helper did not answer as it should. */
+class HelperSilent extends Schema.TaggedError<HelperSilent>()("HelperSilent", {
+  program: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.program}: ${this.detail}`
+  }
+}
+
+const decodeAnswer = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Struct({ Username: Schema.String, Secret: Schema.String }))
+)
+
+const askHelper = Effect.fnUntraced(function* (program: string, registry: string) {
+  const silent = (detail: string) => new HelperSilent({ program, detail })
+  const answer = yield* run(program, registry).pipe(
+    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(silent(`no answer after ${patience}`)) })
+  )
+  if (answer === undefined) return undefined
+  const { Secret, Username } = yield* Effect.mapError(decodeAnswer(answer), () => silent("its answer is not readable"))
+  return Username === "<token>"
+    ? { identitytoken: Secret, serveraddress: registry }
+    : { username: Username, password: Secret, serveraddress: registry }
+})
+
+/** `undefined`: it has none for this registry, which it says on stdout. */
+const run = (program: string, registry: string): Effect.Effect<string | undefined, HelperSilent> =>
+  Effect.callback((resume) => {
+    const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"] })
+    const fail = (detail: string) => resume(Effect.fail(new HelperSilent({ program, detail })))
+    let said = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said += text
+    })
+    child.on("error", (error) => fail(error.message))
+    child.stdin.on("error", () => undefined)
+    child.stdin.end(registry)
+    child.on("close", (code) => {
+      if (code === 0) resume(Effect.succeed(said))
+      else if (/credentials not found/i.test(said)) resume(Effect.succeed(undefined))
+      else fail(said.trim() || `exit code ${code}`)
+    })
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })

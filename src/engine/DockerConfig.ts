@@ -1,0 +1,58 @@
+/** The docker CLI's configuration: `config.json` in DOCKER_CONFIG, or in `~/.docker`. */
+import * as Fs from "node:fs/promises"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+const Named = Schema.Record(Schema.String, Schema.String)
+
+/** What we know of it. */
+const DockerConfig = Schema.Struct({
+  /** The context that `docker context use` chose. */
+  currentContext: Schema.optionalKey(Schema.String),
+  /** Credentials that `docker login` wrote down, by registry; `auth` is `user:password` in base64. */
+  auths: Schema.optionalKey(
+    Schema.Record(
+      Schema.String,
+      Schema.Struct({ auth: Schema.optionalKey(Schema.String), identitytoken: Schema.optionalKey(Schema.String) })
+    )
+  ),
+  /** `NAME` of the program `docker-credential-NAME` that knows the credentials, of every registry and of single ones. */
+  credsStore: Schema.optionalKey(Schema.String),
+  credHelpers: Schema.optionalKey(Named)
+})
+export type DockerConfig = typeof DockerConfig.Type
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(DockerConfig))
+
+const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
+
+/** The folder of the docker CLI's files. */
+export const configFolder = Effect.gen(function* () {
+  return (yield* text("DOCKER_CONFIG")) || join((yield* text("HOME")) || homedir(), ".docker")
+})
+
+/** The text of a file; `undefined` if there is none. */
+export const readIfThere = (file: string): Effect.Effect<string | undefined, Error> =>
+  Effect.tryPromise({
+    try: () => Fs.readFile(file, "utf8"),
+    catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+  }).pipe(
+    Effect.catchIf(
+      (error) => "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"),
+      () => Effect.succeed(undefined)
+    )
+  )
+
+const nothing: DockerConfig = {}
+
+/** What it says; nothing where there is none. One that can't be read says nothing, with a warning, as for the docker CLI. */
+export const readConfig = Effect.gen(function* () {
+  const file = join(yield* configFolder, "config.json")
+  return yield* readIfThere(file).pipe(
+    Effect.flatMap((content) => decode(content ?? "{}")),
+    Effect.catch((error) => Effect.as(Effect.logWarning(`${file} can't be read: ${error.message}`), nothing))
+  )
+})

@@ -1,0 +1,81 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { run } from "../cluster/Command.ts"
+import { deriveImage, pushImage } from "../cluster/Images.ts"
+import { privateRegistry, registryUser } from "../cluster/Registry.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
+
+checkLeftoversMeanwhile()
+
+/** A folder for the docker CLI's files. */
+const folder = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-docker-"))),
+  (path) => Effect.promise(() => rm(path, { recursive: true }))
+)
+
+layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" })(
+  "the docker CLI's configuration",
+  (it) => {
+    it.effect("its contexts: the one in use, the one that is named", () =>
+      Effect.gen(function* () {
+        const { manager, nodes } = yield* SwarmCluster
+        const web = yield* Web
+        const dir = yield* folder
+        const docker = (...args: ReadonlyArray<string>) =>
+          run("docker", args, { env: { PATH: process.env.PATH ?? "", HOME: dir, DOCKER_CONFIG: dir } })
+        const worker = nodes.find(({ role }) => role === "worker")
+        yield* docker("context", "create", "swarm", "--docker", `host=${manager.dockerHost}`)
+        yield* docker("context", "create", "worker", "--docker", `host=${worker?.dockerHost}`)
+        yield* docker("context", "use", "swarm")
+        const command = [web.target(web.local), "echo", "here"]
+        const env = { DOCKER_CONFIG: dir, DOCKER_HOST: undefined, DOCKER_CONTEXT: undefined }
+        for (const [args, more] of [
+          [[], {}],
+          [["--context", "swarm"], { DOCKER_CONTEXT: "worker", DOCKER_HOST: "unix:///none" }],
+          [["-H", manager.dockerHost], { DOCKER_CONTEXT: "worker" }],
+          [[], { DOCKER_HOST: manager.dockerHost, DOCKER_CONTEXT: "worker" }]
+        ] as const) {
+          const { code, stderr, stdout } = yield* taskExec([...args, ...command], { env: { ...env, ...more } })
+          assert.deepStrictEqual([code, stdout.toString()], [0, "here\n"], stderr)
+        }
+        const refused = yield* taskExec(["--context", "worker", ...command], { env })
+        assert.strictEqual(refused.code, 125)
+        assert.match(refused.stderr, /is a worker: point DOCKER_HOST at a manager/)
+        const unknown = yield* taskExec(["--context", "other", ...command], { env })
+        assert.strictEqual(unknown.code, 2)
+        assert.match(unknown.stderr, /there is no such context \(contexts: swarm, worker\)\n$/)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("its logins: a worker pulls the helper's image from a private registry", () =>
+      Effect.gen(function* () {
+        const { dir: clusterDir, manager, registry } = yield* SwarmCluster
+        const web = yield* Web
+        const dir = yield* folder
+        const address = yield* privateRegistry(clusterDir, registry, 5001)
+        const image = `${address}/task-exec:private`
+        // Layers that nobody has under this name.
+        yield* deriveImage(manager.socket, process.env.TASK_EXEC_IMAGE ?? "", image, ["LABEL private=yes"])
+        yield* pushImage(manager.socket, image, { ...registryUser, serveraddress: address })
+        const env = { DOCKER_CONFIG: dir, TASK_EXEC_IMAGE: image }
+        const command = [web.target(web.remote), "echo", "there"]
+
+        const without = yield* taskExec(command, { env })
+        assert.strictEqual(without.code, 125)
+        assert.match(without.stderr, new RegExp(`^task-exec: .*${address}/task-exec.*\n$`))
+
+        const { password, username } = registryUser
+        const auth = Buffer.from(`${username}:${password}`).toString("base64")
+        yield* Effect.promise(() =>
+          writeFile(join(dir, "config.json"), JSON.stringify({ auths: { [address]: { auth } } }))
+        )
+        const { code, stderr, stdout } = yield* taskExec(command, { env })
+        assert.deepStrictEqual([code, stdout.toString()], [0, "there\n"], stderr)
+      }).pipe(Effect.scoped)
+    )
+  }
+)
