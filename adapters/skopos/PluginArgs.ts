@@ -40,6 +40,7 @@ export const usage = `Usage: swarm-exec [OPTIONS] ACTION [JSON]
        swarm-exec exec CONTAINER COMMAND [ARG...]
        swarm-exec cp [OPTIONS] SOURCE DESTINATION
        swarm-exec gc [OPTIONS]
+       swarm-exec install-plugin
 
 Skopos plugin (version ${version}): runs a command in the container of a Swarm task, on
 whichever node it is.
@@ -66,7 +67,8 @@ Options, before or after ACTION:
 task-exec runs a command in any task (its options: swarm-exec task-exec -h),
 exec in any container of the engine at hand. Both pass on the command's output
 and exit code. cp copies files between a task and here (swarm-exec cp -h). gc
-removes what callers left that were killed (swarm-exec gc -h).
+removes what callers left that were killed (swarm-exec gc -h). install-plugin
+makes it a plugin of the docker client: docker taskexec.
 `
 
 /** What was asked for is to be told how. */

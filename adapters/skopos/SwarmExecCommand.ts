@@ -7,9 +7,9 @@ import { relayCommandName } from "../../src/route/RelayProtocol.ts"
 export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.suspend(() => {
     const [first, ...rest] = argv
-    // The original's rule for --help, which knows nothing of gc and cp.
-    if (first === undefined || (first !== "gc" && first !== "cp" && argv.slice(0, 2).includes("--help")))
-      return plugin(["--help"])
+    // The original's rule for --help, which knows nothing of these.
+    const isOurs = first === "gc" || first === "cp" || first === "install-plugin"
+    if (first === undefined || (!isOurs && argv.slice(0, 2).includes("--help"))) return plugin(["--help"])
     switch (first) {
       case "helper":
         return Effect.promise(() => import("../helper/HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))
@@ -35,6 +35,10 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         return Effect.promise(() => import("../helper/SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
       case "cp":
         return Effect.promise(() => import("../cp/CpCommand.ts")).pipe(Effect.flatMap((_) => _.cpCommand(rest)))
+      case "install-plugin":
+        return Effect.promise(() => import("../docker/InstallPlugin.ts")).pipe(
+          Effect.flatMap((_) => _.installPluginCommand(process.argv[1] ?? "", rest))
+        )
       case "gc":
         return Effect.promise(() => import("./GcCommand.ts")).pipe(Effect.flatMap((_) => _.gcCommand(rest)))
       default:

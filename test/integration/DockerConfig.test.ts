@@ -7,7 +7,7 @@ import { run } from "../cluster/Command.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { privateRegistry, registryUser } from "../cluster/Registry.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, program, shell, taskExec, Web } from "./Harness.ts"
 
 checkLeftoversMeanwhile()
 
@@ -48,6 +48,35 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const unknown = yield* taskExec(["--context", "other", ...command], { env })
         assert.strictEqual(unknown.code, 2)
         assert.match(unknown.stderr, /there is no such context \(contexts: swarm, worker\)\n$/)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("its plugins: docker taskexec", () =>
+      Effect.gen(function* () {
+        const { manager, nodes } = yield* SwarmCluster
+        const web = yield* Web
+        const dir = yield* folder
+        const env = { DOCKER_CONFIG: dir, DOCKER_HOST: manager.dockerHost, DOCKER_CONTEXT: undefined }
+        const installed = yield* program("swarm-exec.cjs", ["install-plugin"], { env })
+        assert.strictEqual(installed.code, 0, installed.stderr)
+        assert.match((yield* shell("docker --help", { env })).stdout.toString(), /^ {2}taskexec\*? .*Swarm task.*$/m)
+        const target = web.target(web.local)
+        const run = yield* shell(`printf 'a\\nb' | docker taskexec -i ${target} sh -c 'cat; echo err >&2; exit 7'`, {
+          env
+        })
+        assert.deepStrictEqual([run.code, run.stdout.toString(), run.stderr], [7, "a\nb", "err\n"])
+        const worker = nodes.find(({ role }) => role === "worker")
+        const there = yield* shell(`docker -H ${worker?.dockerHost} taskexec ${target} true`, { env })
+        assert.strictEqual(there.code, 125)
+        assert.match(there.stderr, /^docker taskexec: .*is a worker/)
+
+        // Docker is told to end, and is killed: so is the command, which the leak check would find.
+        for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+          const script = `exec docker taskexec --grace 5 ${target} sh -c 'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done'`
+          const ended = yield* shell(script, { env, onOutput: (output, kill) => output === "up\n" && kill(signal) })
+          assert.strictEqual(ended.stdout.toString(), "up\nbye\n", signal)
+          if (signal === "SIGTERM") assert.strictEqual(ended.code, 3, ended.stderr)
+        }
       }).pipe(Effect.scoped)
     )
 

@@ -1,0 +1,109 @@
+/**
+ * `docker taskexec`: the same as `task-exec`, as a plugin of the docker CLI. Docker finds it by its file's name, asks it for
+ * `docker-cli-plugin-metadata`, and passes on all of its command line, its own flags first (docker/cli, `cli-plugins`).
+ */
+import { connect } from "node:net"
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
+import * as Effect from "effect/Effect"
+import { version } from "../../src/Version.ts"
+import { taskExecCommand } from "../cli/TaskExecCommand.ts"
+import { writeText } from "../Output.ts"
+import { pluginName } from "./PluginName.ts"
+
+const metadata = {
+  SchemaVersion: "0.1.0",
+  Vendor: "task-exec",
+  Version: version,
+  ShortDescription: "Run a command in the container of a Swarm task, on any node"
+}
+
+/** Docker's own flags. */
+const options = {
+  config: { type: "string" },
+  context: { type: "string", short: "c" },
+  debug: { type: "boolean", short: "D" },
+  host: { type: "string", short: "H", multiple: true },
+  "log-level": { type: "string", short: "l" },
+  tls: { type: "boolean" },
+  tlscacert: { type: "string" },
+  tlscert: { type: "string" },
+  tlskey: { type: "string" },
+  tlsverify: { type: "boolean" }
+} satisfies ParseArgsOptionsConfig
+
+/** What docker was told, in our words. */
+export interface PluginCall {
+  /** The command line of `task-exec`. */
+  readonly argv: ReadonlyArray<string>
+  /** Docker's folder, where it is not the one of the environment. */
+  readonly config: string | undefined
+  /** A flag of docker that we don't know what to do with. */
+  readonly unfit: string | undefined
+}
+
+/** Reads docker's command line: its flags, `taskexec`, ours. `docker help taskexec` has `help` for a flag. */
+export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
+  const name = tokens.find((token) => token.kind === "positional")
+  if (name?.value === "help") return { argv: ["--help"], config: undefined, unfit: undefined }
+  const at = name?.index ?? argv.length
+  const { values } = parseArgs({ args: argv.slice(0, at), options, strict: false })
+  const texts = (value: unknown) => [value].flat().filter((one) => typeof one === "string")
+  const unfit = (["tls", "tlscacert", "tlscert", "tlskey", "tlsverify"] as const).find((name) => name in values)
+  const hosts = texts(values.host)
+  return {
+    argv: [
+      ...(hosts.length === 0 ? [] : [`--host=${hosts.join(",")}`]),
+      ...texts(values.context).map((name) => `--context=${name}`),
+      ...(values.debug === true ? ["--debug"] : []),
+      ...argv.slice(at + 1)
+    ],
+    config: texts(values.config)[0],
+    unfit
+  }
+}
+
+/** Runs what docker was told, and gives the exit code. */
+export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const say = (fd: number, text: string, code: number) => Effect.as(Effect.ignore(writeText(fd, text)), code)
+    if (argv[0] === "docker-cli-plugin-metadata") return say(1, `${JSON.stringify(metadata)}\n`, 0)
+    const call = readPluginCall(argv)
+    const program = `docker ${pluginName}`
+    if (call.unfit !== undefined) {
+      const instead = "set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a context"
+      return say(2, `${program}: --${call.unfit} is not known here: ${instead}\n`, 2)
+    }
+    // For credential helpers, too.
+    if (call.config !== undefined) process.env.DOCKER_CONFIG = call.config
+    endWithDocker(process.env.DOCKER_CLI_PLUGIN_SOCKET)
+    return taskExecCommand(program, call.argv)
+  })
+
+/** How long the terminal's own signal may come after docker's word, in milliseconds. */
+const grace = 200
+
+/**
+ * Docker closes this socket (from 25.0 on) when it is told to end, or is killed: for us that is a SIGTERM, unless we got the
+ * same signal as docker, from a terminal.
+ */
+const endWithDocker = (address: string | undefined): void => {
+  if (address === undefined || address === "") return
+  let signalled = false
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      signalled = true
+    })
+  }
+  const socket = connect({ path: address.replace(/^@/, "\0") })
+  const onEnd = () => {
+    const timer = setTimeout(() => {
+      if (!signalled) process.emit("SIGTERM")
+    }, grace)
+    timer.unref()
+  }
+  socket.on("connect", () => socket.on("close", onEnd))
+  // An older docker, or one that is gone: nobody tells us.
+  socket.on("error", () => undefined)
+  socket.resume().unref()
+}
