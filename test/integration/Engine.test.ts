@@ -794,7 +794,7 @@ layer(Swarm, { timeout: 60_000, excludeTestServices: true })("DockerEngine", (it
         yield* service(cluster.manager.socket, { name: fresh("there"), image: cluster.image, node: "node-2" })
         yield* pollUntil(
           Effect.map(engine.listContainers({}, { all: false }), (all) => all.length > 0),
-          { atMost: 20_000, orElse: Effect.die("no container") }
+          { atMost: 60_000, orElse: Effect.die("no container") }
         )
         const [container] = yield* engine.listContainers({}, { all: false })
         const id = yield* engine.createExec(container?.Id ?? "", { Cmd: ["sleep", "1000"], ...attached })
@@ -812,7 +812,7 @@ layer(Swarm, { timeout: 60_000, excludeTestServices: true })("DockerEngine", (it
             const { reason } = unreachable(error)
             return reason === "Refused" || reason === "NoSocket"
           }),
-          { atMost: 5000, orElse: Effect.die("the socket stays open") }
+          { atMost: 20_000, orElse: Effect.die("the socket stays open") }
         )
       })
     )

@@ -53,7 +53,7 @@ const awaitEndedHelpers = (expected: number) =>
       const over = tasks.filter(({ Status }) => ["complete", "failed", "shutdown", "rejected"].includes(Status.State))
       return over.length >= expected ? Option.some(over.length) : Option.none()
     })
-    yield* poll(ended, { every: 100, atMost: 20_000, orElse: Effect.die("no second helper came and went") })
+    yield* poll(ended, { every: 100, atMost: 60_000, orElse: Effect.die("no second helper came and went") })
   })
 
 layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" })("faults", (it) => {

@@ -38,7 +38,7 @@ const serviceIn = Effect.fnUntraced(function* (
   )
   return yield* poll(inState, {
     every: 50,
-    atMost: 20_000,
+    atMost: 60_000,
     orElse: Effect.flatMap(get(manager.socket, "/tasks", Tasks, { query: { filters } }), (tasks) =>
       Effect.die(new Error(`never ${state}: ${JSON.stringify(tasks)}`))
     )

@@ -337,7 +337,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const callers = [yield* call(web.local), yield* call(web.remote)]
         yield* pollUntil(
           Effect.map(withRole("helper"), (helpers) => helpers.length > 0),
-          { atMost: 10_000, orElse: Effect.die("the caller made no helper") }
+          { atMost: 30_000, orElse: Effect.die("the caller made no helper") }
         )
         const { code, stdout } = yield* gc()
         assert.strictEqual(code, 0)
@@ -365,11 +365,11 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
             const found = Effect.map(withRole("helper"), (helpers) =>
               Option.fromUndefinedOr(helpers.find(({ Spec }) => before.every((other) => other.Spec.Name !== Spec.Name)))
             )
-            const { Spec } = yield* poll(found, { atMost: 10_000, orElse: Effect.die("the caller made no helper") })
+            const { Spec } = yield* poll(found, { atMost: 30_000, orElse: Effect.die("the caller made no helper") })
             const run = Spec.Name.replace("task-exec-", "")
             yield* pollUntil(
               Effect.map(withVariable("TASK_EXEC_RUN"), (hits) => hits.some(({ value }) => value === run)),
-              { atMost: 10_000, orElse: Effect.die("the command does not run") }
+              { atMost: 30_000, orElse: Effect.die("the command does not run") }
             )
             return { caller, run }
           })
@@ -437,7 +437,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       Effect.gen(function* () {
         const killed = yield* Effect.forkChild(gc())
         const found = Effect.map(withRole("sweeper"), ([one]) => Option.fromNullishOr(one))
-        const { Spec } = yield* poll(found, { atMost: 10_000, orElse: Effect.die("it made no sweeper") })
+        const { Spec } = yield* poll(found, { atMost: 30_000, orElse: Effect.die("it made no sweeper") })
         yield* Fiber.interrupt(killed)
         assert.deepStrictEqual((yield* sweepHere()).leftovers, [])
         const late = yield* sweep({ now: Date.now() + 10 * minute })
@@ -453,7 +453,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const fiber = yield* Effect.forkChild(sweep())
         yield* pollUntil(
           Effect.map(withRole("sweeper"), (sweepers) => sweepers.length > 0),
-          { atMost: 10_000, orElse: Effect.die("it made no sweeper") }
+          { atMost: 30_000, orElse: Effect.die("it made no sweeper") }
         )
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual(yield* withRole("sweeper"), [])

@@ -58,7 +58,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
           execIn(web.nodeOf(task).socket, task.containerId, ["test", "-e", path]),
           (done) => done.exitCode === 0
         ),
-        { atMost: 20_000, orElse: Effect.die(`${path} did not come`) }
+        { atMost: 60_000, orElse: Effect.die(`${path} did not come`) }
       )
     )
 
@@ -250,7 +250,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
       pty.hangUp()
       yield* pollUntil(
         Effect.map(marked, (found) => found.length === 0),
-        { atMost: 15_000, orElse: Effect.flatMap(marked, (found) => Effect.die(found.join("\n"))) }
+        { atMost: 60_000, orElse: Effect.flatMap(marked, (found) => Effect.die(found.join("\n"))) }
       )
     }).pipe(Effect.scoped)
   )
