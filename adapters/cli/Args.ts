@@ -6,9 +6,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { CommandRequest, ExecRequest } from "../../src/ExecRequest.ts"
-import { defaultContext } from "../../src/engine/DockerContext.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { Via } from "../../src/route/Route.ts"
+import { chooseEngine, type EngineChoice } from "./EngineChoice.ts"
 import { type FleetFlags, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "./FleetArgs.ts"
 import { parseTime, UsageError } from "./Usage.ts"
 
@@ -41,10 +41,8 @@ export type Invocation =
       readonly debug: boolean
     }
 
-/** Which engine to talk to, if not the one that the environment names: variables to set and, where undefined, to leave out. */
-export type EngineChoice = { readonly DOCKER_HOST?: string | undefined; readonly DOCKER_CONTEXT?: string }
-
-const options = {
+/** The flags, for `parseArgs`. */
+export const options = {
   ...fleetOptions,
   host: { type: "string", short: "H" },
   context: { type: "string" },
@@ -183,17 +181,6 @@ export const parseInvocation = Effect.fnUntraced(function* (
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
   return { _tag: "Exec", ...common, tty, request: { ...request, target, ...wait } }
 })
-
-const chooseEngine = (host?: string, context?: string): Effect.Effect<EngineChoice, UsageError> => {
-  if (host !== undefined && context !== undefined) {
-    return Effect.fail(new UsageError({ detail: "--host and --context both name an engine: use one of them" }))
-  }
-  if (host !== undefined) return Effect.succeed({ DOCKER_HOST: host })
-  if (context === undefined) return Effect.succeed({})
-  // The default context is what DOCKER_HOST says.
-  const without = context === defaultContext ? {} : { DOCKER_HOST: undefined }
-  return Effect.succeed({ ...without, DOCKER_CONTEXT: context })
-}
 
 const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET is missing" }))
 

@@ -2,7 +2,6 @@
 import { constants } from "node:os"
 import { isatty } from "node:tty"
 import * as Cause from "effect/Cause"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -15,15 +14,24 @@ import { stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
-import { type EngineChoice, help, type Invocation, parseInvocation } from "./Args.ts"
+import { help, type Invocation, parseInvocation } from "./Args.ts"
+import { layerOfChoice } from "./EngineChoice.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 import type { UsageError } from "./Usage.ts"
+
+/** How a shell asks what may come next. */
+const completeCommand = "__complete"
 
 const stdout = 1
 const stderr = 2
 
 /** Runs one command line and gives its exit code. `program` is what usage messages call it. */
 export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  argv[0] === completeCommand
+    ? Effect.promise(() => import("./Complete.ts")).pipe(Effect.flatMap((_) => _.complete(argv.slice(1))))
+    : runLine(program, argv)
+
+const runLine = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
   parseInvocation(argv, process.env).pipe(
     Effect.flatMap((invocation) => perform(program, invocation)),
     Effect.catchTag("UsageError", (error) =>
@@ -46,20 +54,10 @@ const perform = (
     case "Version":
       return Effect.as(writeText(stdout, `${program} ${version}\n`), 0)
     case "Exec":
-      return Effect.provide(exec(program, invocation), chosen(invocation.engine))
+      return Effect.provide(exec(program, invocation), layerOfChoice(invocation.engine))
     case "Fleet":
-      return Effect.provide(execInMany(program, invocation), chosen(invocation.engine))
+      return Effect.provide(execInMany(program, invocation), layerOfChoice(invocation.engine))
   }
-}
-
-/** The environment, but for what names the engine. */
-const chosen = (engine: EngineChoice) => {
-  const variables = Object.entries({ ...process.env, ...engine })
-  return ConfigProvider.layer(
-    ConfigProvider.fromEnvRecord(
-      Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
-    )
-  )
 }
 
 const exec = Effect.fnUntraced(function* (

@@ -45,6 +45,9 @@ export interface PluginCall {
 export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
   const name = tokens.find((token) => token.kind === "positional")
+  // docker/cli's own words for "what may come next".
+  if (name?.value === "__complete")
+    return { argv: ["__complete", ...argv.slice(name.index + 2)], config: undefined, unfit: undefined }
   if (name?.value === "help") return { argv: ["--help"], config: undefined, unfit: undefined }
   const at = name?.index ?? argv.length
   const { values } = parseArgs({ args: argv.slice(0, at), options, strict: false })

@@ -41,6 +41,7 @@ export const usage = `Usage: swarm-exec [OPTIONS] ACTION [JSON]
        swarm-exec cp [OPTIONS] SOURCE DESTINATION
        swarm-exec gc [OPTIONS]
        swarm-exec install-plugin
+       swarm-exec completion bash|zsh|fish
 
 Skopos plugin (version ${version}): runs a command in the container of a Swarm task, on
 whichever node it is.
@@ -68,7 +69,8 @@ task-exec runs a command in any task (its options: swarm-exec task-exec -h),
 exec in any container of the engine at hand. Both pass on the command's output
 and exit code. cp copies files between a task and here (swarm-exec cp -h). gc
 removes what callers left that were killed (swarm-exec gc -h). install-plugin
-makes it a plugin of the docker client: docker taskexec.
+makes it a plugin of the docker client: docker taskexec. completion prints what
+makes a shell complete task-exec's command lines.
 `
 
 /** What was asked for is to be told how. */

@@ -8,7 +8,7 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
   Effect.suspend(() => {
     const [first, ...rest] = argv
     // The original's rule for --help, which knows nothing of these.
-    const isOurs = first === "gc" || first === "cp" || first === "install-plugin"
+    const isOurs = ["gc", "cp", "install-plugin", "completion"].includes(first ?? "")
     if (first === undefined || (!isOurs && argv.slice(0, 2).includes("--help"))) return plugin(["--help"])
     switch (first) {
       case "helper":
@@ -35,6 +35,10 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         return Effect.promise(() => import("../helper/SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
       case "cp":
         return Effect.promise(() => import("../cp/CpCommand.ts")).pipe(Effect.flatMap((_) => _.cpCommand(rest)))
+      case "completion":
+        return Effect.promise(() => import("../cli/Completion.ts")).pipe(
+          Effect.flatMap((_) => _.completionCommand(rest))
+        )
       case "install-plugin":
         return Effect.promise(() => import("../docker/InstallPlugin.ts")).pipe(
           Effect.flatMap((_) => _.installPluginCommand(process.argv[1] ?? "", rest))

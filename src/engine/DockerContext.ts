@@ -76,7 +76,6 @@ const filesIn = (folder: string) =>
     () => []
   )
 
-/** The names of all contexts that can be read. */
 const namesIn = (folder: string) =>
   Effect.flatMap(filesIn(folder), (ids) =>
     Effect.forEach(ids, (id) =>
@@ -86,3 +85,6 @@ const namesIn = (folder: string) =>
       )
     )
   ).pipe(Effect.map((names) => names.flat().sort()))
+
+/** The names of all contexts that can be read, but for the default one. */
+export const contextNames = Effect.flatMap(configFolder, (folder) => namesIn(join(folder, "contexts", "meta")))

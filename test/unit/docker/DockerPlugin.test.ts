@@ -24,6 +24,7 @@ describe("the docker CLI's plugin", () => {
       unfit: undefined
     })
     assert.deepStrictEqual(read("--context taskexec taskexec web true").argv, ["--context=taskexec", "web", "true"])
+    assert.deepStrictEqual(read("__complete taskexec --via he").argv, ["__complete", "--via", "he"])
     assert.deepStrictEqual(read("help taskexec").argv, ["--help"])
     assert.strictEqual(read("--tlsverify --tlscacert /ca taskexec web true").unfit, "tlscacert")
   })

@@ -1,0 +1,31 @@
+/** Which engine to talk to, if not the one that the environment names. */
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import { defaultContext } from "../../src/engine/DockerContext.ts"
+import { UsageError } from "./Usage.ts"
+
+/** Variables to set in place of the environment's and, where undefined, to leave out. */
+export type EngineChoice = { readonly DOCKER_HOST?: string | undefined; readonly DOCKER_CONTEXT?: string }
+
+/** From `--host` and `--context`. */
+export const chooseEngine = (host?: string, context?: string): Effect.Effect<EngineChoice, UsageError> => {
+  if (host !== undefined && context !== undefined) {
+    return Effect.fail(new UsageError({ detail: "--host and --context both name an engine: use one of them" }))
+  }
+  if (host !== undefined) return Effect.succeed({ DOCKER_HOST: host })
+  if (context === undefined) return Effect.succeed({})
+  // The default context is what DOCKER_HOST says.
+  const without = context === defaultContext ? {} : { DOCKER_HOST: undefined }
+  return Effect.succeed({ ...without, DOCKER_CONTEXT: context })
+}
+
+/** The environment, but for what names the engine. */
+export const layerOfChoice = (engine: EngineChoice): Layer.Layer<never> => {
+  const variables = Object.entries({ ...process.env, ...engine })
+  return ConfigProvider.layer(
+    ConfigProvider.fromEnvRecord(
+      Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+    )
+  )
+}

@@ -1,0 +1,65 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { program, shell, taskExec, Web } from "./Harness.ts"
+
+const name = "completion"
+
+layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("completion", (it) => {
+  const answer = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
+    Effect.map(taskExec(["__complete", ...words], { env }), ({ code, stderr, stdout }) => {
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      return stdout.toString()
+    })
+
+  /** Every task, as one line each: name and node. */
+  const tasks = Effect.map(Web, (web) => web.tasks.map((task) => `${web.target(task)}\t${web.nodeOf(task).name}\n`))
+
+  it.effect("services, tasks and nodes as they are now; nothing where nobody answers", () =>
+    Effect.gen(function* () {
+      const lines = (yield* tasks).join("")
+      assert.strictEqual(yield* answer(["compl"]), `${name}\t3 running\n${lines}:4\n`)
+      assert.strictEqual(yield* answer(["--all", `x,${name}.1`]), `${lines.split("\n")[0]?.replace(/^/, "x,")}\n:4\n`)
+      assert.strictEqual(
+        yield* answer(["--node", "node-"]),
+        "node-1\tmanager, active\nnode-2\tworker, active\nnode-3\tworker, active\n:4\n"
+      )
+      assert.strictEqual(yield* answer([name, "l"]), ":4\n")
+      assert.strictEqual(yield* answer(["--env-file", ""]), ":0\n")
+      assert.strictEqual(yield* answer(["compl"], { DOCKER_HOST: "unix:///none" }), ":4\n")
+    })
+  )
+
+  it.effect("in bash, and through the docker CLI", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const dir = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-completion-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true }))
+      )
+      const env = { DOCKER_HOST: manager.dockerHost, DOCKER_CONFIG: dir }
+      const typed = (line: string) =>
+        Effect.map(
+          shell(
+            `source <(swarm-exec completion bash); COMP_LINE='${line}'; COMP_POINT=\${#COMP_LINE}; _task_exec; printf '%s\n' "\${COMPREPLY[@]}"`,
+            { env }
+          ),
+          ({ stderr, stdout }) => {
+            assert.strictEqual(stderr, "")
+            return stdout.toString()
+          }
+        )
+      assert.strictEqual(yield* typed(`task-exec -q ${name}.`), (yield* tasks).join("").replaceAll(/\t.*/g, ""))
+      // bash takes what is before the last of = : @ for words of their own.
+      assert.strictEqual(yield* typed("task-exec --via=helper:"), "logs\ntunnel\n")
+
+      const installed = yield* program("swarm-exec.cjs", ["install-plugin"], { env })
+      assert.strictEqual(installed.code, 0, installed.stderr)
+      const asked = yield* shell(`docker __complete taskexec ${name}.`, { env })
+      assert.include(asked.stdout.toString(), (yield* tasks).join(""))
+    }).pipe(Effect.scoped)
+  )
+})
