@@ -97,14 +97,14 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
     Effect.gen(function* () {
       const { swarm } = yield* connected
       const outputs = yield* Effect.promise(async () => {
-        const lines: Array<string> = []
+        const outputs: Record<string, string> = {}
         const request = { selection: { services: ["promise"] }, command: ["sh", "-c", "cat; echo"], stdin: "same" }
         for await (const event of swarm.runAll(request)) {
-          if (event._tag === "Stdout") lines.push(text(event.data))
+          if (event._tag === "Stdout") outputs[event.task.name] = (outputs[event.task.name] ?? "") + text(event.data)
         }
-        return lines
+        return outputs
       })
-      assert.strictEqual(outputs.join(""), "same\n".repeat(3))
+      assert.deepStrictEqual(outputs, { "promise.1": "same\n", "promise.2": "same\n", "promise.3": "same\n" })
     }).pipe(Effect.scoped)
   )
 })
