@@ -29,6 +29,8 @@ export type Invocation =
       readonly quiet: boolean
       /** Every stage on stderr, and whole causes for errors. */
       readonly debug: boolean
+      /** At the end, where the time went. */
+      readonly timings: boolean
     }
   | {
       readonly _tag: "Fleet"
@@ -61,6 +63,7 @@ export const options = {
   image: { type: "string" },
   via: { type: "string" },
   "placement-timeout": { type: "string" },
+  timings: { type: "boolean" },
   wait: { type: "string" },
   quiet: { type: "boolean", short: "q" },
   debug: { type: "boolean" },
@@ -99,6 +102,7 @@ Options:
       --signal NAME              Sent first to end the command (default TERM)
       --timeout TIME             End the command after it (default 300s, with -t
                                  none; 0: never)
+      --timings                  Tell on stderr where the time went
   -t, --tty                      Give the command a terminal
   -u, --user NAME|UID[:GROUP]    Run the command as this user
       --via ROUTE                auto (default), local, helper, helper:logs,
@@ -134,8 +138,10 @@ export const parseInvocation = Effect.fnUntraced(function* (
   if (fleet !== undefined && values.tty === true) {
     return yield* new UsageError({ detail: "-t is for one task: many have no terminal in common" })
   }
-  if (fleet !== undefined && values.wait !== undefined) {
-    return yield* new UsageError({ detail: "--wait is for one task" })
+  for (const flag of ["wait", "timings"] as const) {
+    if (fleet !== undefined && values[flag] !== undefined) {
+      return yield* new UsageError({ detail: `--${flag} is for one task` })
+    }
   }
   if (target === undefined && fleet === undefined) return yield* missingTarget
   const command = words.length === 0 && values.tty === true ? shell : words
@@ -179,7 +185,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
   }
   const wait = values.wait === undefined ? {} : { wait: yield* parseTime("--wait", values.wait) }
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
-  return { _tag: "Exec", ...common, tty, request: { ...request, target, ...wait } }
+  return { _tag: "Exec", ...common, timings: values.timings ?? false, tty, request: { ...request, target, ...wait } }
 })
 
 const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET is missing" }))

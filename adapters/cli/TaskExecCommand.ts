@@ -17,6 +17,7 @@ import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import { help, type Invocation, parseInvocation } from "./Args.ts"
 import { layerOfChoice } from "./EngineChoice.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
+import { Timings, waterfall } from "./Timings.ts"
 import type { UsageError } from "./Usage.ts"
 
 /** How a shell asks what may come next. */
@@ -68,7 +69,9 @@ const exec = Effect.fnUntraced(function* (
   const signals = yield* forwardSignals
   // A raw terminal takes a line feed literally.
   const lineEnd = tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n"
-  return yield* attached(invocation, signals).pipe(
+  const timings = new Timings(() => performance.now())
+  timings.enter("find")
+  return yield* attached(invocation, signals, timings).pipe(
     Effect.tap((end) =>
       end === "Detached" && request.detach !== true ? say(program, "detached; the command goes on") : Effect.void
     ),
@@ -79,9 +82,13 @@ const exec = Effect.fnUntraced(function* (
       (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
       (error) => Effect.as(say(program, error.message), signals.exitCode() ?? exitCodeOf(error))
     ),
+    Effect.tap(() => (invocation.timings ? tellTimings(program, timings) : Effect.void)),
     Effect.provide(stderrLogger(program, debug ? "Debug" : quiet ? "None" : "Warn", lineEnd))
   )
 })
+
+const tellTimings = (program: string, timings: Timings) =>
+  Effect.forEach(waterfall(timings.end()), (line) => say(program, line), { discard: true })
 
 /** Errors before anything runs; what goes wrong with a single task is shown with it. */
 const execInMany = (program: string, invocation: Invocation & { readonly _tag: "Fleet" }) =>
@@ -97,7 +104,8 @@ const execInMany = (program: string, invocation: Invocation & { readonly _tag: "
 /** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
 const attached = Effect.fnUntraced(function* (
   { interactive, request, tty }: Invocation & { readonly _tag: "Exec" },
-  signals: Forwarding
+  signals: Forwarding,
+  timings: Timings
 ) {
   const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
   const show = (event: TaskExecEvent) => {
@@ -107,11 +115,16 @@ const attached = Effect.fnUntraced(function* (
       case "Stderr":
         return writeAll(stderr, event.data)
       case "Started":
+        timings.enter("run")
         return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
       case "Resolved":
+        timings.enter("reach")
+        return Effect.logDebug(describe(event))
       case "Detached":
+        timings.enter("clean")
         return Effect.logDebug(describe(event))
       case "Exited":
+        timings.enter("clean")
         return Effect.void
     }
   }

@@ -290,6 +290,20 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
       })
     )
 
+    it.effect("--timings: where the time went, on stderr, also of a run that fails", () =>
+      Effect.gen(function* () {
+        const names = (text: string) =>
+          [...text.matchAll(/^task-exec: (\S.*?\S) +\d+\.\d\d s +\d+\.\d\d s {2} *█+$/gm)].map(([, name]) => name)
+        const whole = yield* exec("--timings", "WEB", "echo", "out")
+        assert.deepStrictEqual([whole.code, whole.stdout.toString()], [0, "out\n"])
+        const all = ["start up", "find the task", "reach it, and start the command", "the command", "clean up"]
+        assert.deepStrictEqual(names(whole.stderr), all, whole.stderr)
+        const none = yield* exec("--timings", "nothing", "true")
+        assert.strictEqual(none.code, 125)
+        assert.deepStrictEqual(names(none.stderr), all.slice(0, 2), none.stderr)
+      })
+    )
+
     it.effect("--signal: what is sent first", () =>
       Effect.gen(function* () {
         const script = "trap 'echo usr1; exit 0' USR1; echo up; while :; do sleep 0.1; done"

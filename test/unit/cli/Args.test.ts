@@ -69,6 +69,7 @@ describe("task-exec's command line", () => {
       assert.isUndefined(yield* waits("web cmd --wait=5"))
       assert.match(yield* refused("--wait=soon web true"), /^--wait soon: use a number of seconds/)
       assert.strictEqual(yield* refused("--wait --all web true"), "--wait is for one task")
+      assert.strictEqual(yield* refused("--all --timings web true"), "--timings is for one task")
     })
   )
 
