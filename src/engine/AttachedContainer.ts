@@ -6,6 +6,11 @@ import type { DockerEngineShape } from "./DockerEngine.ts"
 import { type EngineFailure, isConflict, isNotFound } from "./EngineErrors.ts"
 import type { ContainerCreate } from "./EngineSchemas.ts"
 
+/** Its streams, and which one it is. */
+export interface AttachedContainer extends ContainerConnection {
+  readonly id: string
+}
+
 /**
  * Makes it, attaches, starts it. Its stdin ends with the connection, however that ends; the engine removes it when it has
  * ended, and it is removed in any case when the scope closes. What it writes is kept nowhere.
@@ -13,7 +18,7 @@ import type { ContainerCreate } from "./EngineSchemas.ts"
 export const openAttached = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
   config: ContainerCreate
-): Effect.fn.Return<ContainerConnection, EngineFailure, Scope.Scope> {
+): Effect.fn.Return<AttachedContainer, EngineFailure, Scope.Scope> {
   const { id } = yield* Effect.acquireRelease(
     engine.createContainer({
       config: {
@@ -38,5 +43,5 @@ export const openAttached = Effect.fnUntraced(function* (
   )
   const connection = yield* engine.attachContainer(id)
   yield* engine.startContainer(id)
-  return connection
+  return { ...connection, id }
 })

@@ -140,7 +140,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
   // From here on a process may exist, so whoever leaves early must end it.
   let over = false
   let tooLate = false
-  const end = killer.end(ending)
+  const end = killer.end(ending).pipe(Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver)))
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
 
   const connection = yield* engine.startExec(execId, { tty }).pipe(Effect.mapError(refusal(spec)))

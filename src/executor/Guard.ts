@@ -23,7 +23,7 @@ const isRefusal = <E extends { readonly _tag: string }>(error: E | EngineUnreach
   error._tag !== "EngineUnreachable"
 
 /** Nobody watches. */
-const unwatched: Watch = { confirm: Effect.succeed(true), letGo: Effect.succeed(true) }
+const unwatched: Watch = { confirm: Effect.succeed(true), takeOver: Effect.void, letGo: Effect.succeed(true) }
 
 /** Makes guards. */
 export class Guard extends Context.Service<
@@ -67,7 +67,7 @@ export class Guard extends Context.Service<
 
   /** For commands that one guard watches all together; it is let go of when none of them runs any more. */
   static readonly shared = (watch: Watch): Layer.Layer<Guard> =>
-    Layer.succeed(Guard, { watch: () => Effect.succeed({ confirm: watch.confirm, letGo: watch.confirm }) })
+    Layer.succeed(Guard, { watch: () => Effect.succeed({ ...watch, letGo: watch.confirm }) })
 
   /** For those that somebody else looks after. */
   static readonly none: Layer.Layer<Guard> = Layer.succeed(Guard, { watch: () => Effect.succeed(unwatched) })

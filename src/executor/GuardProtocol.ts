@@ -32,6 +32,8 @@ export const present = "yes\n"
 export interface Watch {
   /** Whether it has done nothing to the runs so far. `false` if it took the caller for gone. */
   readonly confirm: Effect.Effect<boolean>
+  /** The caller could not end a command: the guard does that, as if the caller were gone, when the scope is closed. */
+  readonly takeOver: Effect.Effect<void>
   /** Lets it go. `false` if it took the caller for gone: then the commands were ended, or are about to be. */
   readonly letGo: Effect.Effect<boolean>
 }

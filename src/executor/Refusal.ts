@@ -4,7 +4,8 @@ import type { ExecSpec } from "./ExecSpec.ts"
 import { CommandNotFound, CommandNotStarted, ContainerNotRunning, type ExecutorError } from "./ExecutorErrors.ts"
 
 /** The container ended between the lookup, the exec's creation and its start: the words of runc, and of the engine. */
-const notRunning = /exec in a stopped container|container (?:[0-9a-f]{64} )?(?:is )?(?:not running|paused|restarting)/i
+const notRunning =
+  /exec in a stopped container|error executing setns process|container (?:[0-9a-f]{64} )?(?:is )?(?:not running|paused|restarting)/i
 
 const notFound = /executable file not found|exec: "[^"]*": (?:stat [^:]*: )?no such file or directory/
 

@@ -104,6 +104,29 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
+  it.effect("elsewhere, and it can't end its command itself: the guard does, before the caller is gone", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      let isCut = false
+      // What the caller would end the command with does not start.
+      const proxy = yield* engineProxy(manager.socket, ({ line }) =>
+        isCut && /^POST \/\S*containers\/[^/]+\/start/.test(line) ? "cut" : "pass"
+      )
+      const result = yield* places.elsewhere(["--grace", "1s", web.target(web.local), ...stubborn], {
+        env: { DOCKER_HOST: proxy.dockerHost },
+        onOutput: (output) => {
+          if (isCut || output !== "up\n") return
+          isCut = true
+          proxy.cutAll()
+        }
+      })
+      assert.strictEqual(result.code, 125)
+      assert.match(result.stderr, /the command may still be running/)
+      assert.deepStrictEqual(yield* alive, [])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("only the guard's connection is cut: the command is ended, and its exit code is not believed", () =>
     Effect.gen(function* () {
       const web = yield* Web

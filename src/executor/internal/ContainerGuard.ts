@@ -1,4 +1,5 @@
 /** A guard in a container of our own image on the engine's host, whose stdin is a connection from the caller. */
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -6,6 +7,7 @@ import * as Stream from "effect/Stream"
 import { openAttached } from "../../engine/AttachedContainer.ts"
 import { Demux } from "../../engine/Demux.ts"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
+import { isNotFound } from "../../engine/EngineErrors.ts"
 import { lastingFor, ownershipLabels } from "../../Labels.ts"
 import { GuardRequest, guardCommand, present, question, release, released, type Watch } from "../GuardProtocol.ts"
 import { hostPidContainer, imageHere } from "../HostView.ts"
@@ -17,6 +19,8 @@ const answerPatience = "10 seconds"
 const unlimited = 365 * 24 * 3600_000
 /** What a guard needs to end a run, beside the grace period, in milliseconds. */
 const overhead = 15_000
+/** How long the engine may be away until nobody waits for it, in milliseconds. */
+const absence = 3000
 
 /** The engine has no image of ours to make a guard of. */
 export class NoGuardImage extends Schema.TaggedError<NoGuardImage>()("NoGuardImage", {
@@ -85,6 +89,39 @@ export const watchFromContainer = Effect.fnUntraced(function* (
       Effect.timeout(answerPatience),
       Effect.orElseSucceed(() => false)
     )
-  const watch: Watch = { confirm: ask(question), letGo: ask(release) }
+  let mustAct = false
+  const takeOver = Effect.sync(() => {
+    mustAct = true
+  })
+  // It is removed afterwards: not before it has done what its caller could not.
+  const finish = Effect.andThen(
+    Effect.ignore(connection.endInput),
+    untilEnded(engine, connection.id, longestGrace + overhead)
+  )
+  yield* Effect.addFinalizer(() => (mustAct ? finish : Effect.void))
+  const watch: Watch = { confirm: ask(question), takeOver, letGo: ask(release) }
   return watch
+})
+
+/**
+ * Looks until it has ended, `atMost` so many milliseconds. An engine that is away for longer than a moment is not waited
+ * for: nobody removes the container there, and so it goes on.
+ */
+const untilEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], container: string, atMost: number) {
+  const runs = engine.inspectContainer(container).pipe(
+    Effect.map(({ State }) => State.Running),
+    // The engine removes it when it has ended.
+    Effect.catchIf(isNotFound, () => Effect.succeed(false)),
+    Effect.catchTag("EngineUnreachable", () => Effect.succeed(undefined)),
+    Effect.orElseSucceed(() => false)
+  )
+  const start = yield* Clock.currentTimeMillis
+  let heard = start
+  while (true) {
+    const isRunning = yield* runs
+    const now = yield* Clock.currentTimeMillis
+    if (isRunning !== undefined) heard = now
+    if (isRunning === false || now - start > atMost || now - heard > absence) return
+    yield* Effect.sleep(100)
+  }
 })

@@ -26,13 +26,21 @@ const ownProgram = (): string =>
 export const watchFromProcess = Effect.fnUntraced(function* ({ runs }: GuardRequest) {
   const program = ownProgram()
   if (!existsSync(program)) return undefined
+  let mustAct = false
   const guard = yield* Effect.acquireRelease(
     start([process.execPath, program, guardCommand, encodeRequest({ runs })]),
-    letGo
+    // Without a word it takes its caller for gone.
+    (guard) => Effect.suspend(() => letGo(guard, mustAct ? "" : release))
   )
-  const watch: Watch | undefined =
-    guard === undefined ? undefined : { confirm: Effect.succeed(true), letGo: Effect.as(letGo(guard), true) }
-  return watch
+  if (guard === undefined) return undefined
+  const takeOver = Effect.sync(() => {
+    mustAct = true
+  })
+  return {
+    confirm: Effect.succeed(true),
+    takeOver,
+    letGo: Effect.as(letGo(guard, release), true)
+  } satisfies Watch
 })
 
 const start = ([first, ...args]: readonly [string, ...ReadonlyArray<string>]) =>
@@ -49,8 +57,8 @@ const start = ([first, ...args]: readonly [string, ...ReadonlyArray<string>]) =>
     child.unref()
   })
 
-const letGo = (guard: ChildProcess | undefined): Effect.Effect<void> =>
+const letGo = (guard: ChildProcess | undefined, word: string): Effect.Effect<void> =>
   Effect.callback((resume) => {
     if (guard?.stdin == null || guard.stdin.writableEnded) return resume(Effect.void)
-    guard.stdin.end(release, () => resume(Effect.void))
+    guard.stdin.end(word, () => resume(Effect.void))
   })

@@ -25,6 +25,10 @@ describe("what an engine says of a command that did not start", () => {
     ["unable to find user nobody2: no matching entries in passwd file", "CommandNotStarted"],
     [`${runc}cannot exec in a stopped container: unknown`, "ContainerNotRunning"],
     [`${runc}container not running: unknown`, "ContainerNotRunning"],
+    [
+      `${runc}unable to start container process: error executing setns process: exit status 1: unknown`,
+      "ContainerNotRunning"
+    ],
     [`Container ${container} is not running: Exited (137) Less than a second ago`, "ContainerNotRunning"],
     [`Container ${container} is paused, unpause the container before exec`, "ContainerNotRunning"],
     [`Container ${container} is restarting, wait until the container is running`, "ContainerNotRunning"]
