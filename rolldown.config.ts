@@ -19,6 +19,12 @@ export const withoutUnused: Plugin = {
   }
 }
 
+/**
+ * Node takes `--env-file` for its own wherever it stands, behind the program too, unless there is `--` before the program: a
+ * shell can say that everywhere, `env -S` not. To Node its line is a text and a comment.
+ */
+const interpreter = `#!/bin/sh\n':' //; exec node -- "$0" "$@"`
+
 const bundle = (input: string, file: string) =>
   defineConfig({
     input,
@@ -31,7 +37,9 @@ const bundle = (input: string, file: string) =>
       format: "cjs",
       minify: true,
       codeSplitting: false,
-      banner: '#!/usr/bin/env node\nrequire("node:module").enableCompileCache?.()'
+      banner: 'require("node:module").enableCompileCache?.()',
+      // After the minifier, which has no use for comments.
+      postBanner: interpreter
     }
   })
 

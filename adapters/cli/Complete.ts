@@ -74,13 +74,18 @@ export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
 /** A word that fits, and what it is. */
 type Candidate = readonly [word: string, description: string]
 
+/** `web.2` before `web.10`. */
+const byName = ([a]: Candidate, [b]: Candidate): number => a.localeCompare(b, "en", { numeric: true })
+
 const plain = (words: ReadonlyArray<string>): ReadonlyArray<Candidate> => words.map((word) => [word, ""])
 
 const allFlags = Object.keys(flags).map((name) => `--${name}`)
 
 const nodes = DockerEngine.use((engine) =>
   Effect.map(engine.listNodes(), (all) =>
-    all.map(({ Description, Spec }): Candidate => [Description.Hostname, `${Spec.Role}, ${Spec.Availability}`])
+    all
+      .map(({ Description, Spec }): Candidate => [Description.Hostname, `${Spec.Role}, ${Spec.Availability}`])
+      .sort(byName)
   )
 )
 
@@ -104,10 +109,7 @@ const targets = DockerEngine.use((engine) =>
         const host = hosts.get(task.NodeID ?? "") ?? task.NodeID ?? ""
         return task.Slot === undefined ? [`${Spec.Name}@${host}`, ""] : [`${Spec.Name}.${task.Slot}`, host]
       })
-      return [
-        [Spec.Name, `${running.length} running`],
-        ...one.sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
-      ]
+      return [[Spec.Name, `${running.length} running`], ...one.sort(byName)]
     })
   })
 )

@@ -77,7 +77,10 @@ export const pushImage = Effect.fn("Images.push")(function* (socket: string, ref
   const call = `push of ${ref}`
   const body = yield* request(socket, "POST", `/images/${repo}/push`, {
     query: { tag },
-    headers: { "X-Registry-Auth": Buffer.from(JSON.stringify(auth)).toString("base64url") },
+    // Engines read it with its padding only.
+    headers: {
+      "X-Registry-Auth": Buffer.from(JSON.stringify(auth)).toString("base64").replaceAll("+", "-").replaceAll("/", "_")
+    },
     timeout: 120_000
   })
   const progress = yield* readProgress(socket, call, body)

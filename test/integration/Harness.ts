@@ -40,11 +40,11 @@ export interface ProcessOptions {
 
 /** Runs a program of the built package and collects what it says. Interruption kills it. */
 export const program = (file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
-  run([process.execPath, join(dist, file), ...args], options)
+  run([process.execPath, "--", join(dist, file), ...args], options)
 
 /** The same on a machine of the swarm, where the program sees its engine's processes. */
 export const programOn = (node: ClusterNode, file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
-  run([...entrance(node.pid), process.execPath, join(dist, file), ...args], options, true)
+  run([...entrance(node.pid), process.execPath, "--", join(dist, file), ...args], options, true)
 
 /** Runs a script with bash; in it `task-exec` and `swarm-exec` are the built commands. */
 export const shell = (script: string, options: ProcessOptions = {}) =>
@@ -54,7 +54,7 @@ export const shell = (script: string, options: ProcessOptions = {}) =>
   })
 
 const functions = ["task-exec", "swarm-exec"]
-  .map((name) => `${name}() { "$NODE" "$DIST/${name}.cjs" "$@"; }`)
+  .map((name) => `${name}() { "$NODE" -- "$DIST/${name}.cjs" "$@"; }`)
   .join("; ")
 
 /** `entered`: what is started is the parent of the program that is meant. */
