@@ -187,7 +187,6 @@ const nodeNamed = ({ nodes }: Swarm, word: string): Effect.Effect<Node, NothingS
 const isNode = ({ Description, ID }: Node, word: string): boolean => Description.Hostname === word || ID === word
 
 /** Set by `docker stack deploy` on every service of a stack. */
-/** What `docker stack deploy` labels its services with. */
 export const stackLabel = "com.docker.stack.namespace"
 
 const matches = (filter: TaskFilter, service: Service, node: Node, task: Task): boolean => {

@@ -113,7 +113,8 @@ export const removeNetwork = Effect.fnUntraced(function* (index: number) {
     (name) =>
       run("ip", ["link", "delete", name]).pipe(
         Effect.catchIf(
-          (error) => error.detail.includes("Cannot find device"),
+          // As `ip` or, a moment later, the kernel says it.
+          (error) => /Cannot find device|No such device/.test(error.detail),
           () => Effect.succeed("")
         )
       ),
