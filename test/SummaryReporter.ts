@@ -1,4 +1,4 @@
-import type { Reporter, TestCase, TestModule } from "vitest/node"
+import type { Reporter, TestCase, TestModule, TestSuite } from "vitest/node"
 
 /** Ends the run's output with one plain line, `N passed, N failed`, that any CI can read. */
 export default class SummaryReporter implements Reporter {
@@ -11,6 +11,11 @@ export default class SummaryReporter implements Reporter {
     if (state === "passed") this.passed++
     else if (state === "failed") this.failed++
     else this.skipped++
+  }
+
+  onTestSuiteResult(suite: TestSuite): void {
+    // What is set up for several tests, or taken down after them.
+    this.failed += suite.errors().length
   }
 
   onTestModuleEnd(module: TestModule): void {
