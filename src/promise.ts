@@ -17,13 +17,13 @@
  * }
  * ```
  */
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
 import type { ExecRequest } from "./ExecRequest.ts"
+import { environmentWith } from "./engine/Environment.ts"
 import type { FleetRequest } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { type ExecResult, TaskExec, type TaskExecEvent } from "./TaskExec.ts"
@@ -88,18 +88,14 @@ export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
 }
 
 const layerOf = ({ host, image, onWarning = (text) => process.emitWarning(text) }: ConnectOptions) => {
-  const variables = Object.entries({
-    ...process.env,
+  const environment = environmentWith({
     ...(host === undefined ? {} : { DOCKER_HOST: host }),
     ...(image === undefined ? {} : { TASK_EXEC_IMAGE: image })
   })
-  const environment = ConfigProvider.fromEnvRecord(
-    Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
-  )
   const warnings = Logger.layer([
     Logger.make(({ message }) => onWarning((Array.isArray(message) ? message : [message]).map(String).join(" ")))
   ])
-  return TaskExec.layer.pipe(Layer.provideMerge(Layer.mergeAll(warnings, ConfigProvider.layer(environment))))
+  return TaskExec.layer.pipe(Layer.provideMerge(Layer.mergeAll(warnings, environment)))
 }
 
 /** Fails with the signal's reason when it is aborted. */

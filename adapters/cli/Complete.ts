@@ -9,13 +9,14 @@ import * as Effect from "effect/Effect"
 import { contextNames, defaultContext } from "../../src/engine/DockerContext.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { SwarmFailure } from "../../src/engine/EngineErrors.ts"
+import { environmentWith } from "../../src/engine/Environment.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { stackLabel } from "../../src/fleet/Selection.ts"
 import { Via } from "../../src/route/Route.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
 import { writeText } from "../Output.ts"
 import { options } from "./Args.ts"
-import { chooseEngine, layerOfChoice } from "./EngineChoice.ts"
+import { chooseEngine } from "./EngineChoice.ts"
 
 /** What the last word is. */
 export type Wanted =
@@ -164,7 +165,7 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
     const choice = yield* chooseEngine(given(values.host), given(values.context))
     const candidates = yield* candidatesFor(wanted).pipe(
       Effect.provide(DockerEngine.layer),
-      Effect.provide(layerOfChoice(choice)),
+      Effect.provide(environmentWith(choice)),
       Effect.timeout(patience)
     )
     const before = "before" in wanted ? wanted.before : ""

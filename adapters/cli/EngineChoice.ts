@@ -1,7 +1,5 @@
 /** Which engine to talk to, if not the one that the environment names. */
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
 import { defaultContext } from "../../src/engine/DockerContext.ts"
 import { UsageError } from "./Usage.ts"
 
@@ -18,14 +16,4 @@ export const chooseEngine = (host?: string, context?: string): Effect.Effect<Eng
   // The default context is what DOCKER_HOST says.
   const without = context === defaultContext ? {} : { DOCKER_HOST: undefined }
   return Effect.succeed({ ...without, DOCKER_CONTEXT: context })
-}
-
-/** The environment, but for what names the engine. */
-export const layerOfChoice = (engine: EngineChoice): Layer.Layer<never> => {
-  const variables = Object.entries({ ...process.env, ...engine })
-  return ConfigProvider.layer(
-    ConfigProvider.fromEnvRecord(
-      Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
-    )
-  )
 }

@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
+import { environmentWith } from "../../src/engine/Environment.ts"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
@@ -15,7 +16,6 @@ import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Ou
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import { help, type Invocation, parseInvocation } from "./Args.ts"
-import { layerOfChoice } from "./EngineChoice.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 import { Timings, waterfall } from "./Timings.ts"
 import type { UsageError } from "./Usage.ts"
@@ -55,9 +55,9 @@ const perform = (
     case "Version":
       return Effect.as(writeText(stdout, `${program} ${version}\n`), 0)
     case "Exec":
-      return Effect.provide(exec(program, invocation), layerOfChoice(invocation.engine))
+      return Effect.provide(exec(program, invocation), environmentWith(invocation.engine))
     case "Fleet":
-      return Effect.provide(execInMany(program, invocation), layerOfChoice(invocation.engine))
+      return Effect.provide(execInMany(program, invocation), environmentWith(invocation.engine))
   }
 }
 

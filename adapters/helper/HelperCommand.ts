@@ -29,9 +29,6 @@ import { awaitCaller, type HelperInput, noInput, type Serve, serveChannels, serv
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 const encodeError = Schema.encodeSync(RemoteError)
 
-/** Output of neighbouring events of the same stream is joined up to this many bytes before it becomes frames. */
-const joined = 256 * 1024
-
 /**
  * Serves the request in the secret. The exit code is 0 whatever became of the command, as Swarm may start a failed task
  * again; what became of it is in the frames. Only a helper that can't even report ends with 1.
@@ -62,13 +59,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   yield* send(writer.lines({ _tag: "Hello", protocol: protocolVersion, version }))
 
   const sendFrames = (frames: ReadonlyArray<Frame>) =>
-    Effect.suspend(() =>
-      send(
-        joinOutput(frames)
-          .map((frame) => writer.lines(frame))
-          .join("")
-      )
-    )
+    Effect.suspend(() => send(frames.map((frame) => writer.lines(frame)).join("")))
   yield* admittedTo(serve)(noInput).pipe(
     Stream.runForEachArray(sendFrames),
     Effect.catchIf(
@@ -173,28 +164,3 @@ const limitOutput =
       })
     )
   }
-
-const joinOutput = (all: ReadonlyArray<Frame>): ReadonlyArray<Frame> => {
-  const frames: Array<Frame> = []
-  let pieces: Array<Uint8Array> = []
-  let size = 0
-  let kind: "Stdout" | "Stderr" = "Stdout"
-  const flush = () => {
-    if (size > 0) frames.push({ _tag: kind, data: Buffer.concat(pieces) })
-    pieces = []
-    size = 0
-  }
-  for (const frame of all) {
-    if (frame._tag !== "Stdout" && frame._tag !== "Stderr") {
-      flush()
-      frames.push(frame)
-      continue
-    }
-    if (frame._tag !== kind || size > joined) flush()
-    kind = frame._tag
-    pieces.push(frame.data)
-    size += frame.data.length
-  }
-  flush()
-  return frames
-}

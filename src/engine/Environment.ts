@@ -1,6 +1,8 @@
 /** Which engine the environment means. */
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import { configFolder } from "./DockerConfig.ts"
 import { currentContext, endpointOf } from "./DockerContext.ts"
 import { type Endpoints, parse } from "./Endpoint.ts"
@@ -28,3 +30,13 @@ export const fromEnvironment = Effect.gen(function* (): Effect.fn.Return<
   const read = (one: string) => Effect.fromResult(parse(one, tls))
   return [yield* read(first), ...(yield* Effect.forEach(others, read))]
 })
+
+/** The environment of this process with these variables in place of its own; without those that are undefined. */
+export const environmentWith = (changes: Readonly<Record<string, string | undefined>>): Layer.Layer<never> => {
+  const variables = Object.entries({ ...process.env, ...changes })
+  return ConfigProvider.layer(
+    ConfigProvider.fromEnvRecord(
+      Object.fromEntries(variables.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+    )
+  )
+}
