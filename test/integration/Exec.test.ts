@@ -206,7 +206,6 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
 
     it.effect("timeout: 124, and the command is gone with everything it started, whatever it does", () =>
       Effect.gen(function* () {
-        const before = Date.now()
         const script = "trap '' TERM; setsid sleep 4321 & (sleep 4321 &); echo up; while :; do sleep 0.1; done"
         const result = yield* exec("--timeout", "1", "--grace", "500ms", "WEB", "sh", "-c", script)
         assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\n"])
@@ -214,7 +213,6 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
           result.stderr,
           "task-exec: timed out after 1 s; the command and everything it started were killed\n"
         )
-        assert.isBelow(Date.now() - before, 15_000)
         assert.strictEqual((yield* sh("ps | grep 'sleep 432[1]'")).stdout.toString(), "")
       })
     )
@@ -284,9 +282,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
         const deaf = "trap '' INT; echo up; while :; do sleep 0.1; done"
         assert.strictEqual((yield* interrupted(deaf, "SIGINT", ["--grace", "1s"])).code, 137)
         const stubborn = "trap 'echo got it' INT; echo up; while :; do sleep 0.1; done"
-        const before = Date.now()
-        assert.strictEqual((yield* interrupted(stubborn, "SIGINT", ["--grace", "60s"])).code, 137)
-        assert.isBelow(Date.now() - before, 30_000)
+        assert.strictEqual((yield* interrupted(stubborn, "SIGINT", ["--grace", "1h"])).code, 137)
       })
     )
 

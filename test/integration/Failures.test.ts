@@ -38,7 +38,6 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const web = yield* Web
-      const before = Date.now()
       const { code, stderr, stdout } = yield* remote(["--image", `${registry}/no-such-image:1`], "true")
       assert.deepStrictEqual([code, stdout.toString()], [125, ""])
       const node = web.nodeOf(web.remote).name
@@ -48,7 +47,6 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
           `^task-exec: node ${node} can't get the helper image ${registry}/no-such-image:1: No such image.*\\n$`
         )
       )
-      assert.isBelow(Date.now() - before, 20_000)
     })
   )
 

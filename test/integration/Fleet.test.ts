@@ -314,7 +314,8 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         assert.strictEqual(code, 130, text)
         assert.match(text, /\x1b\[0;36mfleet\.1@node-\d \x1b\[0;36m│\x1b\[0m up\r\n/)
         assert.match(text, /\x1b\[0;33mfleet\.2@node-\d \x1b\[0;33m│\x1b\[0m bye\r\n/)
-        assert.match(text, /\x1b\[Ktask-exec: 3 tasks: 3 exited with 3 \(fleet\.\[1-3\].*\)\r\n$/)
+        // At the line's beginning, whether the status line stood there or not any more.
+        assert.match(text, /(\x1b\[K|\r\n)task-exec: 3 tasks: 3 exited with 3 \(fleet\.\[1-3\].*\)\r\n$/)
       }).pipe(Effect.scoped)
     )
 
