@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
 import { CopyVia, type TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
+import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { parseTime, UsageError } from "../cli/Usage.ts"
 
 /** What a command line asks for. */
@@ -21,6 +22,7 @@ export type CpInvocation =
       readonly archive: boolean
       readonly quiet: boolean
       readonly debug: boolean
+      readonly engine: EngineChoice
     }
 
 /** The text that `--help` prints. */
@@ -43,6 +45,9 @@ Options:
       --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
       --placement-timeout TIME   For Swarm to place the helper (default 30s)
       --via ROUTE                auto (default), local, helper
+      --context NAME             The docker context to use
+  -H, --host ADDRESS             The manager to talk to, or several with commas
+                                 (default: DOCKER_HOST, then the context)
       --debug                    Tell every step on stderr
       --help
 
@@ -57,6 +62,8 @@ const options = {
   image: { type: "string" },
   "placement-timeout": { type: "string" },
   via: { type: "string", default: "auto" },
+  context: { type: "string" },
+  host: { type: "string", short: "H" },
   debug: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false }
 } as const
@@ -105,7 +112,8 @@ export const parseCpInvocation = Effect.fnUntraced(function* (
     followLink: values["follow-link"],
     archive: values.archive,
     quiet: values.quiet,
-    debug: values.debug
+    debug: values.debug,
+    engine: yield* chooseEngine(values.host, values.context)
   }
 })
 

@@ -10,6 +10,7 @@ import { copyFrom, copyTo, extractTo } from "../../src/copy/Copy.ts"
 import { planCopy } from "../../src/copy/CopyRules.ts"
 import { openTaskFiles } from "../../src/copy/TaskFiles.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { environmentWith } from "../../src/engine/Environment.ts"
 import { fromReadable } from "../../src/engine/internal/fromReadable.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
@@ -58,7 +59,8 @@ const run = (copy: Copy) =>
         return Effect.as(say(error.message), isUsage ? exitCodes.usage : exitCodes.failed)
       }
     ),
-    Effect.provide(stderrLogger(program, copy.debug ? "Debug" : copy.quiet ? "None" : "Warn"))
+    Effect.provide(stderrLogger(program, copy.debug ? "Debug" : copy.quiet ? "None" : "Warn")),
+    Effect.provide(environmentWith(copy.engine))
   )
 
 /** What is wrong here is found before a helper is made. */

@@ -4,9 +4,11 @@ import { parseArgs } from "node:util"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { environmentWith } from "../../src/engine/Environment.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
+import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { UsageError } from "../cli/Usage.ts"
 import { Channel } from "./Channel.ts"
@@ -21,12 +23,16 @@ Remove what task-exec made and is past its deadline: the services, secrets and
 containers of callers that were ended before they could clean up.
 
 Options:
-      --dry-run   Only look; shows also what is not past its deadline
-      --json      One JSON document instead of a table
-      --local     Only the containers of the engine at hand, not of all nodes
-      --run ID    Remove what belongs to this run, and nothing else, whatever its
-                  deadline; the helper of a run at work ends its command. RUN in
-                  the table, label task-exec.run on the objects. Repeatable
+      --context NAME  The docker context to use
+      --dry-run       Only look; shows also what is not past its deadline
+  -H, --host ADDRESS  The manager to talk to, or several with commas
+                      (default: DOCKER_HOST, then the context)
+      --json          One JSON document instead of a table
+      --local         Only the containers of the engine at hand, not of all nodes
+      --run ID        Remove what belongs to this run, and nothing else, whatever
+                      its deadline; the helper of a run at work ends its command.
+                      RUN in the table, label task-exec.run on the objects.
+                      Repeatable
       --help
 
 Exit code: 0 nothing is left; 1 something is, or a node was not looked at;
@@ -39,6 +45,7 @@ interface GcArgs {
   readonly local: boolean
   /** Empty: whatever is past its deadline. */
   readonly runs: ReadonlyArray<string>
+  readonly engine: EngineChoice
   readonly help: boolean
 }
 
@@ -49,7 +56,11 @@ export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   /** If nobody reads even that, there is nobody to tell. */
   const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec gc: ${text}`))
   return parse(argv).pipe(
-    Effect.flatMap((args) => (args.help ? Effect.as(stdout.line(help.trimEnd()), 0) : run(args, stdout))),
+    Effect.flatMap((args) =>
+      args.help
+        ? Effect.as(stdout.line(help.trimEnd()), 0)
+        : Effect.provide(run(args, stdout), environmentWith(args.engine))
+    ),
     Effect.catchTags({
       UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
       OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
@@ -67,7 +78,9 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
       parseArgs({
         args: [...argv],
         options: {
+          context: { type: "string" },
           "dry-run": { type: "boolean", default: false },
+          host: { type: "string", short: "H" },
           json: { type: "boolean", default: false },
           local: { type: "boolean", default: false },
           run: { type: "string", multiple: true, default: [] },
@@ -79,7 +92,9 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
     catch: (error) => new UsageError({ detail: explain(error) })
   })
   if (values.run.includes("")) return yield* new UsageError({ detail: "--run takes the ID of a run" })
-  return { dryRun: values["dry-run"], json: values.json, local: values.local, runs: values.run, help: values.help }
+  const { help, json, local, run: runs } = values
+  const engine = yield* chooseEngine(values.host, values.context)
+  return { dryRun: values["dry-run"], json, local, runs, engine, help }
 })
 
 const explain = (error: unknown): string => {

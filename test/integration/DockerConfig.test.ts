@@ -42,6 +42,12 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
           const { code, stderr, stdout } = yield* taskExec([...args, ...command], { env: { ...env, ...more } })
           assert.deepStrictEqual([code, stdout.toString()], [0, "here\n"], stderr)
         }
+        const copied = yield* program(
+          "swarm-exec.cjs",
+          ["cp", "--context", "swarm", `${web.target(web.local)}:/etc/hostname`, "-"],
+          { env }
+        )
+        assert.deepStrictEqual([copied.code, copied.stdout.subarray(0, 8).toString()], [0, "hostname"], copied.stderr)
         const refused = yield* taskExec(["--context", "worker", ...command], { env })
         assert.strictEqual(refused.code, 125)
         assert.match(refused.stderr, /is a worker: point DOCKER_HOST at a manager/)

@@ -114,34 +114,33 @@ const overTls = Layer.unwrap(
   })
 )
 
-/** In the place of ssh: runs what it is told here, with the engine of this socket as that machine's own. */
-const overSsh = Layer.unwrap(
-  Effect.gen(function* () {
-    const { manager } = yield* SwarmCluster
-    const folder = yield* temporaryFolder
-    const script = `#!/bin/sh
+/** In the place of ssh: runs what it is told here, with the manager's engine as that machine's own. */
+const sshStandIn = Effect.gen(function* () {
+  const { manager } = yield* SwarmCluster
+  const folder = yield* temporaryFolder
+  const script = `#!/bin/sh
 while [ "$1" != -- ]; do shift; done
 [ "$2" = node-1 ] || { echo "ssh: Could not resolve hostname $2" >&2; exit 255; }
 shift 2
 DOCKER_HOST=${manager.dockerHost} exec "$@"
 `
-    yield* Effect.promise(async () => {
-      await writeFile(join(folder, "ssh"), script)
-      await chmod(join(folder, "ssh"), 0o755)
-    })
-    const path = process.env.PATH ?? ""
-    yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        process.env.PATH = `${folder}:${path}`
-      }),
-      () =>
-        Effect.sync(() => {
-          process.env.PATH = path
-        })
-    )
-    return DockerEngine.layerFor({ _tag: "Ssh", host: "node-1" })
+  yield* Effect.promise(async () => {
+    await writeFile(join(folder, "ssh"), script)
+    await chmod(join(folder, "ssh"), 0o755)
   })
-)
+  const path = process.env.PATH ?? ""
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      process.env.PATH = `${folder}:${path}`
+    }),
+    () =>
+      Effect.sync(() => {
+        process.env.PATH = path
+      })
+  )
+})
+
+const overSsh = Layer.unwrap(Effect.as(sshStandIn, DockerEngine.layerFor({ _tag: "Ssh", host: "node-1" })))
 
 // ---------------------------------------------------------------------------------------------------------------------
 // What every way has to give.
@@ -676,6 +675,13 @@ const asNobody = (code: string, env: Record<string, string>) =>
     child.on("close", () => resume(Effect.succeed(output)))
   })
 
+/** The address of the engine that these variables name, and what it calls itself. */
+const nameFrom = (env: Record<string, string>) =>
+  Effect.provide(
+    DockerEngine.use((engine) => Effect.map(engine.info, (info) => [engine.host, info.Name])),
+    Layer.provide(DockerEngine.layer, Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
+  )
+
 layer(Swarm, { timeout: 60_000, excludeTestServices: true })("DockerEngine", (it) => {
   it.layer(overUnix)("over a socket", engineSuite)
   it.layer(overTls)("over TLS", engineSuite)
@@ -686,24 +692,36 @@ layer(Swarm, { timeout: 60_000, excludeTestServices: true })("DockerEngine", (it
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { good } = yield* Certificates
-        const from = (env: Record<string, string>) =>
-          Effect.provide(
-            DockerEngine.use((engine) => Effect.map(engine.info, (info) => [engine.host, info.Name])),
-            Layer.provide(
-              DockerEngine.layer,
-              Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env))
-            )
-          )
-        assert.deepStrictEqual(yield* from({ DOCKER_HOST: manager.dockerHost }), [manager.dockerHost, "node-1"])
+        assert.deepStrictEqual(yield* nameFrom({ DOCKER_HOST: manager.dockerHost }), [manager.dockerHost, "node-1"])
         const tls = { DOCKER_HOST: `tcp://${manager.address}`, DOCKER_TLS_VERIFY: "yes" }
-        assert.deepStrictEqual(yield* from({ ...tls, DOCKER_CERT_PATH: good }), [
+        assert.deepStrictEqual(yield* nameFrom({ ...tls, DOCKER_CERT_PATH: good }), [
           `https://${manager.address}:2376`,
           "node-1"
         ])
-        const missing = yield* Effect.flip(from({ ...tls, DOCKER_CERT_PATH: "/nowhere" }))
+        const missing = yield* Effect.flip(nameFrom({ ...tls, DOCKER_CERT_PATH: "/nowhere" }))
         assert.strictEqual(missing._tag, "InvalidEndpoint")
         assert.include(missing.message, "/nowhere/ca.pem")
       })
+    )
+
+    it.effect("the engine of a context that the docker CLI made: with TLS, over ssh", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const { good } = yield* Certificates
+        yield* sshStandIn
+        const dir = yield* temporaryFolder
+        const tcp = `tcp://${manager.address}:2376`
+        const files = `ca=${good}/ca.pem,cert=${good}/cert.pem,key=${good}/key.pem`
+        for (const [name, docker, host] of [
+          ["tls", `host=${tcp},${files}`, `https://${manager.address}:2376`],
+          ["ssh", "host=ssh://node-1", "ssh://node-1"]
+        ] as const) {
+          const env = { PATH: process.env.PATH ?? "", HOME: dir, DOCKER_CONFIG: dir }
+          yield* run("docker", ["context", "create", name, "--docker", docker], { env })
+          const context = { DOCKER_CONFIG: dir, DOCKER_CONTEXT: name }
+          assert.deepStrictEqual(yield* nameFrom(context), [host, "node-1"])
+        }
+      }).pipe(Effect.scoped)
     )
 
     it.effect("TLS that does not match", () =>

@@ -228,7 +228,9 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
     it.effect("gc --local --json: no temporary service, one document", () =>
       Effect.gen(function* () {
         const { manager } = yield* sideBySide
-        const { code, stderr, stdout } = yield* gc(["--local", "--json"])
+        const { code, stderr, stdout } = yield* gc(["--local", "--json", "-H", manager.dockerHost], {
+          DOCKER_HOST: "unix:///none"
+        })
         assert.deepStrictEqual([code, stderr], [0, ""])
         const Document = Schema.Struct({
           dryRun: Schema.Boolean,

@@ -6,7 +6,17 @@ import { parseCpInvocation } from "../../../adapters/cp/CpArgs.ts"
 describe("the command line of cp", () => {
   it.effect("directions, flags anywhere", () =>
     Effect.gen(function* () {
-      const from = yield* parseCpInvocation(["web.2:/etc", "-La", ".", "--placement-timeout", "5s", "--image", "i:1"])
+      const from = yield* parseCpInvocation([
+        "web.2:/etc",
+        "-La",
+        ".",
+        "--placement-timeout",
+        "5s",
+        "--image",
+        "i:1",
+        "-H",
+        "h"
+      ])
       assert.deepStrictEqual(from, {
         _tag: "Copy",
         direction: "from",
@@ -16,7 +26,8 @@ describe("the command line of cp", () => {
         followLink: true,
         archive: true,
         quiet: false,
-        debug: false
+        debug: false,
+        engine: { DOCKER_HOST: "h" }
       })
       const to = yield* parseCpInvocation(["--via=helper", "-q", "-", "web:/tmp"])
       assert.deepStrictEqual(to, {
@@ -28,7 +39,8 @@ describe("the command line of cp", () => {
         followLink: false,
         archive: false,
         quiet: true,
-        debug: false
+        debug: false,
+        engine: {}
       })
       assert.deepStrictEqual(yield* parseCpInvocation(["--help"]), { _tag: "Help" })
     })
@@ -46,6 +58,7 @@ describe("the command line of cp", () => {
         [[":/x", "y"], /can be empty/],
         [["", "web:/x"], /can be empty/],
         [["-z", "a", "web:/b"], /^unknown option -z$/],
+        [["-H", "h", "--context", "c", "a", "web:/b"], /both name an engine/],
         [["--via", "helper:logs", "a", "web:/b"], /use auto, local, helper$/],
         [["--placement-timeout", "soon", "a", "web:/b"], /number of seconds/]
       ] as const
