@@ -45,7 +45,7 @@ const Nodes = Schema.Array(
 const Info = Schema.Struct({ ID: Schema.String, Name: Schema.String, Driver: Schema.String })
 const Created = Schema.Struct({ ID: Schema.String })
 
-layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 60_000, excludeTestServices: true })(
+layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices: true })(
   "a swarm of three nodes",
   (it) => {
     it.effect("has three ready nodes, the first of which is the manager", () =>
@@ -122,12 +122,12 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 60_000, excludeTestServices: 
         const fiber = yield* Effect.forkChild(node.exec(["sleep", marker]))
         yield* pollUntil(
           Effect.map(sleeper, (count) => count > 0),
-          within(5_000, "the command's start")
+          within(60_000, "the command's start")
         )
         yield* Fiber.interrupt(fiber)
         yield* pollUntil(
           Effect.map(sleeper, (count) => count === 0),
-          within(5_000, "the command's end")
+          within(60_000, "the command's end")
         )
       })
     )
@@ -142,7 +142,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 60_000, excludeTestServices: 
         yield* cluster.link(node, "down")
         assert.isFalse(yield* reaches(manager, node.address))
         yield* cluster.link(node, "up")
-        yield* pollUntil(reaches(manager, node.address), within(10_000, "an answer from node-3"))
+        yield* pollUntil(reaches(manager, node.address), within(60_000, "an answer from node-3"))
       })
     )
 
@@ -336,7 +336,7 @@ describe("clusters come and go", () => {
       const dir = join(yield* clustersDir, name)
       const fiber = yield* Effect.forkChild(Effect.scoped(cluster({ nodes: 2, name })))
       const machine = Effect.sync(() => existsSync(join(dir, "node-1/ready")))
-      yield* pollUntil(machine, within(10_000, "the first machine"))
+      yield* pollUntil(machine, within(60_000, "the first machine"))
       const { index } = yield* load(dir)
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(yield* traces(dir, index), nothing)

@@ -188,7 +188,7 @@ const clearAway = Effect.fnUntraced(function* (items: ReadonlyArray<Left>) {
     held = yield* Effect.filter(held, ({ clear }) => Effect.isFailure(clear))
     return held.length === 0 ? Option.some(held) : Option.none()
   })
-  return yield* poll(pass, { every: 200, atMost: 5_000, orElse: Effect.sync(() => held) })
+  return yield* poll(pass, { every: 200, atMost: 30_000, orElse: Effect.sync(() => held) })
 })
 
 /** Fails with what is there, if anything, once it is taken away: one test's leftovers are not the next one's. */

@@ -68,7 +68,7 @@ export const privateRegistry = Effect.fn("Registry.private")(function* (
     }),
     (pid) => Effect.sync(() => process.kill(pid))
   )
-  yield* pollUntil(answers(address, 401), { atMost: 10_000, orElse: Effect.die(`registry ${address}, process ${pid}`) })
+  yield* pollUntil(answers(address, 401), { atMost: 60_000, orElse: Effect.die(`registry ${address}, process ${pid}`) })
   return address
 })
 
@@ -84,5 +84,5 @@ export const startRegistry = Effect.fn("Registry.start")(function* (clusterDir: 
       Effect.fail(new RegistryNotReady({ registry, log: text.trimEnd().split("\n").slice(-5).join("\n") }))
     )
   )
-  yield* pollUntil(answers(registry), { atMost: 10_000, orElse: failure })
+  yield* pollUntil(answers(registry), { atMost: 60_000, orElse: failure })
 })

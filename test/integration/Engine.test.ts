@@ -628,7 +628,7 @@ const engineSuite = (it: Methods) => {
       const id = yield* sleeper
       const fiber = yield* Effect.forkChild(engine.waitContainer(id))
       yield* Effect.sleep("100 millis")
-      yield* Fiber.interrupt(fiber).pipe(Effect.timeout("1 second"))
+      yield* Fiber.interrupt(fiber).pipe(Effect.timeout("30 seconds"))
       assert.isTrue((yield* engine.inspectContainer(id)).State.Running)
     })
   )
@@ -682,7 +682,7 @@ const nameFrom = (env: Record<string, string>) =>
     Layer.provide(DockerEngine.layer, Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
   )
 
-layer(Swarm, { timeout: 60_000, excludeTestServices: true })("DockerEngine", (it) => {
+layer(Swarm, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (it) => {
   it.layer(overUnix)("over a socket", engineSuite)
   it.layer(overTls)("over TLS", engineSuite)
   it.layer(overSsh)("over ssh", engineSuite)
@@ -819,7 +819,8 @@ layer(Swarm, { timeout: 60_000, excludeTestServices: true })("DockerEngine", (it
         const exec = yield* engine.startExec(id, { tty: false })
         const reading = yield* Effect.forkChild(Effect.exit(Stream.runDrain(exec.output)))
         const waiting = yield* Effect.forkChild(Effect.flip(engine.waitContainer(container?.Id ?? "")))
-        yield* Effect.sleep("100 millis")
+        // With this answer the request before it has long been there.
+        yield* engine.inspectContainer(container?.Id ?? "")
         yield* Effect.acquireRelease(cluster.killEngine(node, "SIGKILL"), () => Effect.orDie(cluster.startEngine(node)))
         assert.strictEqual(unreachable(yield* Fiber.join(waiting)).reason, "Lost")
         // A bare connection does not tell an end from a death: who wants to know asks for the exit code.
@@ -830,7 +831,7 @@ layer(Swarm, { timeout: 60_000, excludeTestServices: true })("DockerEngine", (it
             const { reason } = unreachable(error)
             return reason === "Refused" || reason === "NoSocket"
           }),
-          { atMost: 20_000, orElse: Effect.die("the socket stays open") }
+          { atMost: 60_000, orElse: Effect.die("the socket stays open") }
         )
       })
     )

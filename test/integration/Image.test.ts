@@ -98,7 +98,7 @@ const build = Effect.fnUntraced(
   Effect.provide(Logger.layer([]))
 )
 
-layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 60_000, excludeTestServices: true })("the image", (it) => {
+layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices: true })("the image", (it) => {
   it.effect("is built without a registry, small, and labelled", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster

@@ -50,7 +50,7 @@ export interface PtyOptions {
 }
 
 /** How long something may take to be seen, in milliseconds: others may keep the machine busy. */
-const patience = 40_000
+const patience = 90_000
 
 /** Text that grows, and those who wait for something in it. */
 class Growing {

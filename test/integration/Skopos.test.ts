@@ -134,7 +134,7 @@ const plainContainer = Effect.fnUntraced(function* ({ socket }: ClusterNode, nam
 
 checkLeftoversMeanwhile()
 
-layer(Web.layer("skopos"), { timeout: 60_000, excludeTestServices: true })("the Skopos plugin", (it) => {
+layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the Skopos plugin", (it) => {
   it.effect("takes a JSON object on stdin and prints it back when the command ended with 0", () =>
     Effect.gen(function* () {
       const { container, id: task, name, node } = yield* target
