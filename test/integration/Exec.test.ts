@@ -207,11 +207,11 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     it.effect("timeout: 124, and the command is gone with everything it started, whatever it does", () =>
       Effect.gen(function* () {
         const script = "trap '' TERM; setsid sleep 4321 & (sleep 4321 &); echo up; while :; do sleep 0.1; done"
-        const result = yield* exec("--timeout", "1", "--grace", "500ms", "WEB", "sh", "-c", script)
+        const result = yield* exec("--timeout", "3", "--grace", "500ms", "WEB", "sh", "-c", script)
         assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\n"])
         assert.strictEqual(
           result.stderr,
-          "task-exec: timed out after 1 s; the command and everything it started were killed\n"
+          "task-exec: timed out after 3 s; the command and everything it started were killed\n"
         )
         assert.strictEqual((yield* sh("ps | grep 'sleep 432[1]'")).stdout.toString(), "")
       })
@@ -220,7 +220,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     it.effect("timeout: a command of another user than root is ended too, and may clean up", () =>
       Effect.gen(function* () {
         const script = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.1; done"
-        const result = yield* exec("--timeout", "1", "-u", "1234:1234", "WEB", "sh", "-c", script)
+        const result = yield* exec("--timeout", "3", "-u", "1234:1234", "WEB", "sh", "-c", script)
         assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\nbye\n"])
       })
     )
@@ -303,7 +303,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     it.effect("--signal: what is sent first", () =>
       Effect.gen(function* () {
         const script = "trap 'echo usr1; exit 0' USR1; echo up; while :; do sleep 0.1; done"
-        const { code, stdout } = yield* exec("--timeout", "1", "--signal", "USR1", "WEB", "sh", "-c", script)
+        const { code, stdout } = yield* exec("--timeout", "3", "--signal", "USR1", "WEB", "sh", "-c", script)
         assert.deepStrictEqual([code, stdout.toString()], [124, "up\nusr1\n"])
       })
     )

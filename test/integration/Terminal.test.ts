@@ -216,7 +216,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
   > = {
     "a command that is not there": { command: ["foobarnone"], code: 126 },
     "Ctrl-C": { act: (pty) => Effect.sync(() => pty.type("\x03")), code: 130 },
-    "the timeout": { flags: ["--timeout", "0.5"], code: 124 },
+    "the timeout": { flags: ["--timeout", "3"], code: 124 },
     SIGTERM: { act: (_, kill) => kill("SIGTERM"), code: 143 },
     SIGHUP: { act: (_, kill) => kill("SIGHUP"), code: 129 },
     "a crash": {

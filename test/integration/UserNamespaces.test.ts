@@ -71,7 +71,7 @@ const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; exec s
 const killed = {
   code: 124,
   stdout: "up\n",
-  stderr: "task-exec: timed out after 1 s; the command and everything it started were killed\n"
+  stderr: "task-exec: timed out after 3 s; the command and everything it started were killed\n"
 }
 
 const remapping =
@@ -86,7 +86,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
       assert.match(map.stdout, /^\s*0\s+[1-9]/)
       const late = yield* Effect.forEach(
         [[], ["-u", "1234:1234"], ["--privileged"]],
-        (flags) => taskExec("--timeout", "1", "--grace", "200ms", ...flags, "near", ...stubborn),
+        (flags) => taskExec("--timeout", "3", "--grace", "200ms", ...flags, "near", ...stubborn),
         { concurrency: 3 }
       )
       assert.deepStrictEqual(late, [killed, killed, killed])
@@ -138,7 +138,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
         [
           taskExec("far", "sh", "-c", "ls /tmp; echo err >&2; exit 7"),
           run("task-exec.cjs", ["-i", "far", "cat"], { input: "in" }),
-          taskExec("--timeout", "1", "--grace", "200ms", "far", ...stubborn),
+          taskExec("--timeout", "3", "--grace", "200ms", "far", ...stubborn),
           run("swarm-exec.cjs", ["gc"])
         ],
         { concurrency: 4 }
