@@ -18,7 +18,6 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { Demux, DemuxError, type Piece } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { type EngineFailure, isConflict, isNotFound } from "../engine/EngineErrors.ts"
 import type { ExecConnection, Framing } from "../engine/ExecRequests.ts"
 import { Brake } from "../internal/Brake.ts"
 import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
@@ -34,9 +33,10 @@ import {
   TimedOut
 } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
+import { isGone, stillRuns } from "./internal/stillRuns.ts"
 import { joinPieces } from "./joinPieces.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
-import { notStarted, refusal } from "./Refusal.ts"
+import { complained, refused } from "./Refusal.ts"
 
 /** How long the engine may take to start a command. */
 const startPatience = "60 seconds"
@@ -49,8 +49,6 @@ const silence = 3000
 const lastOutput = 3000
 /** How long after a command must have been ended its guard ends it, in milliseconds. */
 const guardSlack = 5000
-/** How long after its processes' end the engine may take to call a container stopped. */
-const containerEnd = "1 second"
 /** The exit code with which engines say that a command did not start, and other things too. */
 const notStartedCode = 126
 /** Bytes of an engine's complaint that are kept. */
@@ -75,7 +73,7 @@ export class Executor extends Context.Service<
      * the exit code and all output came before it.
      *
      * The engine is always read at full speed at the end of a command, as it cuts what is not read within 2 seconds
-     * (`daemon/monitor.go`); while the command runs, a slow consumer slows the command down after 8 MiB.
+     * (`daemon/monitor.go`); while the command runs, a slow consumer slows the command down after 1 MiB.
      *
      * Interruption, or the end of the stream's scope, before `Exited` ends the command and everything it started; so does
      * the {@link Guard}, should this process be killed.
@@ -120,10 +118,10 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       ...(spec.tty === undefined ? {} : { DetachKeys: keys.length === 0 ? neverPressed : spec.tty.detachKeys }),
       ...(spec.tty === undefined ? {} : { ConsoleSize: [spec.tty.size.rows, spec.tty.size.columns] as const })
     })
-    .pipe(Effect.mapError(refusal(spec)))
+    .pipe(Effect.catch(refused(engine, spec)))
   if (spec.detach) {
     const execId = yield* creation
-    yield* engine.startExecDetached(execId, { tty }).pipe(Effect.mapError(refusal(spec)))
+    yield* engine.startExecDetached(execId, { tty }).pipe(Effect.catch(refused(engine, spec)))
     return Stream.make<[ExecEvent]>({ _tag: "Detached", execId })
   }
 
@@ -143,14 +141,14 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
   const end = killer.end(ending).pipe(Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver)))
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
 
-  const connection = yield* engine.startExec(execId, { tty }).pipe(Effect.mapError(refusal(spec)))
+  const connection = yield* engine.startExec(execId, { tty }).pipe(Effect.catch(refused(engine, spec)))
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
   const brake = new Brake()
 
   const run = Effect.gen(function* () {
     if (!(yield* whetherItRan(engine, execId))) {
       over = true
-      return yield* complaint(spec, connection)
+      return yield* complaint(engine, spec, connection)
     }
     if (spec.tty !== undefined) {
       // Engines before API 1.42 know no size at the creation. It is there before the first key is.
@@ -237,7 +235,7 @@ const whetherItRan = Effect.fnUntraced(function* (engine: Engine, execId: string
   return state.Pid > 0
 })
 
-const complaint = Effect.fnUntraced(function* (spec: ExecSpec, { framing, output }: ExecConnection) {
+const complaint = Effect.fnUntraced(function* (engine: Engine, spec: ExecSpec, { framing, output }: ExecConnection) {
   const take = pieces(framing)
   let text = ""
   yield* Stream.runForEach(output, (chunk) =>
@@ -247,7 +245,7 @@ const complaint = Effect.fnUntraced(function* (spec: ExecSpec, { framing, output
       }
     })
   )
-  return yield* notStarted(spec, text.trim())
+  return yield* complained(engine, spec, text.trim())
 })
 
 /** What takes the engine's stream apart; with a terminal there is but one stream, as it is. */
@@ -363,8 +361,6 @@ const isProven = (engine: Engine, container: string, execId: string) =>
     })
   )
 
-const isGone = (error: EngineFailure): boolean => isNotFound(error) || isConflict(error)
-
 /**
  * The exit code, once the engine says that the command ended; the stream's end alone proves nothing. The engine marks an
  * exec as ended before it closes its stream, and keeps the stream open as long as the command runs, even if the command
@@ -384,15 +380,7 @@ const awaitExit = Effect.fnUntraced(function* (engine: Engine, execId: string, s
   // A KILL comes from inside as well as from the container's end, which the engine may report a moment later: only in
   // the latter case the command was cut off.
   if (exec.ExitCode === null || exec.ExitCode === 137) {
-    const runs = yield* engine.inspectContainer(container).pipe(
-      Effect.map((inspected) => inspected.State.Running),
-      Effect.catchIf(isGone, () => Effect.succeed(false)),
-      Effect.repeat({
-        schedule: Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: containerEnd })),
-        until: (running) => !running
-      })
-    )
-    if (!runs) return yield* stopped
+    if (!(yield* stillRuns(engine, container))) return yield* stopped
   }
   if (exec.ExitCode === null) return yield* new OutcomeUnknown({ detail: "the engine reports no exit code" })
   return exec.ExitCode

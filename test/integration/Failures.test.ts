@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { complained } from "../../src/executor/Refusal.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { poll } from "../cluster/Poll.ts"
 import { createService, removeService, service, waitRunning } from "../cluster/Services.ts"
@@ -228,6 +230,40 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
   )
 })
 
+layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })(
+  "a container that ends while a command is started in it",
+  (it) => {
+    it.effect("whatever the runtime stumbles over then: it is not running", () =>
+      Effect.gen(function* () {
+        const { image, manager } = yield* SwarmCluster
+        const tagsIn = Effect.fnUntraced(function* (container: string) {
+          const engine = yield* DockerEngine
+          const lost =
+            "OCI runtime exec failed: unable to start container process: read init-p: connection reset by peer"
+          const own = 'OCI runtime exec failed: exec: "/etc/passwd": permission denied'
+          const words = [lost, own, "something that no engine says yet"]
+          const spec = { command: ["x"], container } as const
+          return yield* Effect.forEach(words, (text) => Effect.flip(complained(engine, spec, text)))
+        })
+        yield* Effect.gen(function* () {
+          const engine = yield* DockerEngine
+          const { id } = yield* Effect.acquireRelease(
+            engine.createContainer({ config: { Image: image, Cmd: ["sleep", "1000000"] } }),
+            ({ id }) => Effect.orDie(engine.removeContainer(id, { force: true }))
+          )
+          yield* engine.startContainer(id)
+          const notStarted = "CommandNotStarted"
+          const notRunning = "ContainerNotRunning"
+          const tags = Effect.map(tagsIn(id), (errors) => errors.map(({ _tag }) => _tag))
+          assert.deepStrictEqual(yield* tags, [notStarted, notStarted, notStarted])
+          yield* engine.killContainer(id, "SIGKILL")
+          assert.deepStrictEqual(yield* tags, [notRunning, notStarted, notRunning])
+        }).pipe(Effect.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })))
+      }).pipe(Effect.scoped)
+    )
+  }
+)
+
 const NodeState = Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) })
 
 layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "180 seconds" })(
@@ -267,13 +303,13 @@ layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "1
         assert.strictEqual(early.code, 125)
         assert.match(
           early.stderr,
-          new RegExp(`^task-exec: the helper on node ${worker.name} was still [a-z]+ after 2\\.\\d+ s.*\\n$`)
+          new RegExp(`^task-exec: the helper on node ${worker.name} was still [a-z]+ after [\\d.]+ s.*\\n$`)
         )
 
         const isDown = Effect.map(get(manager.socket, `/nodes/${worker.nodeId}`, NodeState), ({ Status }) =>
           Status.State === "down" ? Option.some(true) : Option.none()
         )
-        yield* poll(isDown, { every: 200, atMost: 40_000, orElse: Effect.die("the node never went down") })
+        yield* poll(isDown, { every: 200, atMost: 120_000, orElse: Effect.die("the node never went down") })
         const late = yield* taskExec(["--image", image, `web@${worker.name}`, "true"])
         assert.strictEqual(late.code, 125)
         assert.match(
