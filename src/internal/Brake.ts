@@ -6,7 +6,8 @@
 import type * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
-const high = 8 * 1024 * 1024
+/** Small, so that what waits is still young when it is taken: V8 is slow to give back the bytes of what has grown old. */
+const high = 1024 * 1024
 const low = high / 2
 
 /** One for each run. */

@@ -6,28 +6,28 @@ import { Brake } from "../../../src/internal/Brake.ts"
 const mebibyte = 1024 * 1024
 
 describe("Brake", () => {
-  it.effect("holds the producer back above 8 MiB, until the consumer has taken half", () =>
+  it.effect("holds the producer back above 1 MiB, until the consumer has taken half", () =>
     Effect.gen(function* () {
       const brake = new Brake()
-      brake.held(8 * mebibyte)
+      brake.held(mebibyte)
       assert.isFalse(brake.isOn)
       brake.held(1)
       assert.isTrue(brake.isOn)
       const waiting = yield* Effect.forkChild(brake.wait, { startImmediately: true })
-      brake.taken(4 * mebibyte)
+      brake.taken(mebibyte / 2)
       assert.isTrue(brake.isOn)
       assert.isUndefined(waiting.pollUnsafe())
       brake.taken(2)
       assert.isFalse(brake.isOn)
       yield* Fiber.join(waiting)
-      assert.strictEqual(brake.total, 8 * mebibyte + 1)
+      assert.strictEqual(brake.total, mebibyte + 1)
     })
   )
 
   it.effect("released, it holds nobody back any more, however much waits", () =>
     Effect.gen(function* () {
       const brake = new Brake()
-      brake.held(9 * mebibyte)
+      brake.held(2 * mebibyte)
       const waiting = yield* Effect.forkChild(brake.wait, { startImmediately: true })
       brake.release()
       yield* Fiber.join(waiting)
