@@ -238,7 +238,8 @@ const execThere = (
     return { events: execByHelper(place, spec, owner), end: (run) => endByHelper(place, run) }
   })
 
-const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskExecEvent, TaskExecError>) {
+/** Runs the events to their end, and keeps their output. */
+export const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskExecEvent, TaskExecError>) {
   const stdout: Array<Uint8Array> = []
   const stderr: Array<Uint8Array> = []
   let bytes = 0

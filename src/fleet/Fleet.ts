@@ -25,7 +25,7 @@ import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/Lookup.ts"
 import type { Amount } from "./Amount.ts"
 import type { FleetEvent, TaskOutcome, TaskResult } from "./FleetEvent.ts"
-import { endOf, type Job, leaveNode, makeJobs, start, startAlone, type Underway } from "./Jobs.ts"
+import { endOf, type Job, type MakeJobs, makeJobs, startAlone, type Underway } from "./Jobs.ts"
 import { paced } from "./Pacing.ts"
 import { checkStillRuns, replacementOf } from "./Replacement.ts"
 import { type Selection, type SelectionError, selectTasks } from "./Selection.ts"
@@ -74,8 +74,11 @@ const fresh = 1000
 /** How long the rest of a command's output may take after it was ended. */
 const lastOutput = "3 seconds"
 
-/** The events of a fan-out. When their scope is closed, every command has ended, and every helper is gone. */
-export const runFleet = (request: FleetRequest) =>
+/**
+ * The events of a fan-out. When their scope is closed, every command has ended, and every helper is gone. `plan` says how
+ * the commands get to their tasks.
+ */
+export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const { checked, deadline, delay } = yield* checkFleet(request)
@@ -84,7 +87,7 @@ export const runFleet = (request: FleetRequest) =>
       const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
       const [tasks, here] = yield* Effect.all([selectTasks(request.selection), localNode, image], { concurrency: 3 })
       const chosenAt = yield* Clock.currentTimeMillis
-      const jobs = yield* makeJobs(tasks, here, image, checked)
+      const jobs = yield* plan(tasks, here, image, checked)
       const queue = yield* Queue.bounded<FleetEvent, Cause.Done>(64)
       const tell = (event: FleetEvent) => Effect.asVoid(Queue.offer(queue, event))
       yield* tell({ _tag: "Chosen", tasks })
@@ -114,7 +117,7 @@ export const runFleet = (request: FleetRequest) =>
           const stale = (yield* Clock.currentTimeMillis) - chosenAt > fresh
           const planned = Effect.andThen(
             stale ? checkStillRuns(task) : Effect.void,
-            Effect.flatMap(start(job, checked), (underway) => perform(run, underway, left, begun))
+            Effect.flatMap(job.start(checked.input), (underway) => perform(run, underway, left, begun))
           )
           if (request.followUpdates !== true) return yield* planned
           return yield* planned.pipe(
@@ -134,7 +137,7 @@ export const runFleet = (request: FleetRequest) =>
         Effect.gen(function* () {
           const { task } = job
           yield* tell({ _tag: "Ended", task, result })
-          yield* leaveNode(job)
+          yield* job.leave
           return { task, result }
         })
       yield* paced(

@@ -19,7 +19,7 @@ import type { RouteUnavailable } from "../route/HelperErrors.ts"
 import type { HelperImage } from "../route/HelperImage.ts"
 import { openTunnelNetwork } from "../route/HelperTunnel.ts"
 import { execHere, guardHere } from "../route/LocalRoute.ts"
-import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
+import { openNodeHelper } from "../route/NodeHelper.ts"
 import { chooseRoute } from "../route/Route.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/Lookup.ts"
@@ -27,17 +27,13 @@ import type { ResolvedTask } from "../target/Lookup.ts"
 /** A task, and what is to be run in it. */
 export interface Job {
   readonly task: ResolvedTask
-  readonly spec: ExecSpec
-  readonly way: Way
+  /** Begins it where it was planned to be. */
+  readonly start: (
+    input: ExecInput
+  ) => Effect.Effect<Underway, RouteUnavailable | EngineUnreachable, DockerEngine | Scope.Scope>
+  /** To be run once it is over, whether it was begun or not. The last one out takes their helper away. */
+  readonly leave: Effect.Effect<void>
 }
-
-/** How the command gets there. */
-type Way =
-  /** The engine at hand runs the task. */
-  | { readonly _tag: "Here"; readonly here: Here }
-  /** As command `index` of its node's helper. */
-  | { readonly _tag: "Helper"; readonly node: NodeGroup; readonly index: number }
-  | { readonly _tag: "None"; readonly error: RouteUnavailable }
 
 /** What the jobs on the engine at hand have in common: one guard for all of them. */
 interface Here {
@@ -47,7 +43,6 @@ interface Here {
 
 /** The jobs of one node. Its helper goes away with the last of them. */
 interface NodeGroup {
-  readonly helper: NodeHelper
   readonly scope: Scope.Closeable
   left: number
 }
@@ -60,8 +55,16 @@ export interface Underway {
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine | HelperImage>
 }
 
-/** Groups the tasks by node. Nothing is made yet. */
-export const makeJobs = Effect.fnUntraced(function* (
+/** Plans the commands for the tasks. Nothing is made yet. */
+export type MakeJobs = (
+  tasks: ReadonlyArray<ResolvedTask>,
+  here: string,
+  image: Effect.Effect<string>,
+  checked: CheckedCommand
+) => Effect.Effect<ReadonlyArray<Job>, never, DockerEngine | Scope.Scope>
+
+/** Groups the tasks by node: those of a node share a helper. */
+export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<ResolvedTask>,
   here: string,
   image: Effect.Effect<string>,
@@ -79,7 +82,7 @@ export const makeJobs = Effect.fnUntraced(function* (
     routed.filter(({ route }) => route._tag === "Success" && route.success !== "local"),
     ({ task }) => task.node.id
   )
-  const ways = new Map<ExecSpec, Way>()
+  const byHelper = new Map<ExecSpec, Job>()
   const network = yield* openTunnelNetwork(yield* makeOwnership(undefined))
   for (const [first, ...more] of remote.values()) {
     if (first === undefined) continue
@@ -87,10 +90,14 @@ export const makeJobs = Effect.fnUntraced(function* (
     const nodeScope = yield* Scope.fork(scope)
     const { placementTimeout } = checked
     const place = { node: first.task.node, task: first.task.name, placementTimeout, image: yield* image }
+    const group = [first, ...more] as const
     const specs = [first.spec, ...more.map(({ spec }) => spec)] as const
     const helper = yield* Scope.provide(openNodeHelper(place, owner, specs, network), nodeScope)
-    const node: NodeGroup = { helper, scope: nodeScope, left: specs.length }
-    for (const [index, spec] of specs.entries()) ways.set(spec, { _tag: "Helper", node, index })
+    const node: NodeGroup = { scope: nodeScope, left: group.length }
+    for (const [index, { spec, task }] of group.entries()) {
+      const start = (input: ExecInput) => Effect.succeed({ task, spec, ...helper.exec(index, input) })
+      byHelper.set(spec, { task, start, leave: leaveNode(node) })
+    }
   }
   const owner = yield* makeOwnership(undefined)
   const options = { image, owner }
@@ -103,8 +110,9 @@ export const makeJobs = Effect.fnUntraced(function* (
         : yield* once(guardHere([endOf(first.spec), ...more.map(({ spec }) => endOf(spec))], options))
   }
   return routed.map(({ route, spec, task }): Job => {
-    const way: Way = route._tag === "Failure" ? { _tag: "None", error: route.failure } : { _tag: "Here", here: local }
-    return { task, spec, way: ways.get(spec) ?? way }
+    const start = (input: ExecInput) =>
+      route._tag === "Failure" ? Effect.fail(route.failure) : startHere(task, spec, local, input)
+    return byHelper.get(spec) ?? { task, start, leave: Effect.void }
   })
 })
 
@@ -112,27 +120,11 @@ export const makeJobs = Effect.fnUntraced(function* (
 export const endOf = ({ container, grace, runId, signal }: ExecSpec): EndRun => ({ runId, container, signal, grace })
 
 /** The last one out takes the helper away. */
-export const leaveNode = ({ way }: Job) =>
+const leaveNode = (node: NodeGroup) =>
   Effect.suspend(() => {
-    if (way._tag !== "Helper") return Effect.void
-    way.node.left--
-    return way.node.left === 0 ? Scope.close(way.node.scope, Exit.void) : Effect.void
+    node.left--
+    return node.left === 0 ? Scope.close(node.scope, Exit.void) : Effect.void
   })
-
-/** Begins a job where it was planned to be. */
-export const start = (
-  { spec, task, way }: Job,
-  { input }: CheckedCommand
-): Effect.Effect<Underway, RouteUnavailable | EngineUnreachable, DockerEngine | Scope.Scope> => {
-  switch (way._tag) {
-    case "Here":
-      return startHere(task, spec, way.here, input)
-    case "Helper":
-      return Effect.succeed({ task, spec, ...way.node.helper.exec(way.index, input) })
-    case "None":
-      return Effect.fail(way.error)
-  }
-}
 
 const startHere = Effect.fnUntraced(function* (
   task: ResolvedTask,

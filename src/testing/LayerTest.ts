@@ -1,0 +1,165 @@
+/** The service `TaskExec` without a swarm: the same requests, events and errors, and commands that a script plays. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { type CheckedCommand, type CommandRequest, checkRequest, type ExecRequest, specOf } from "../ExecRequest.ts"
+import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { Signal } from "../executor/ExecSpec.ts"
+import type { Ending } from "../executor/ExecutorErrors.ts"
+import { type FleetRequest, runFleet } from "../fleet/Fleet.ts"
+import type { MakeJobs } from "../fleet/Jobs.ts"
+import { makeRunId } from "../Labels.ts"
+import { HelperImage } from "../route/HelperImage.ts"
+import { chooseRoute, localNode } from "../route/Route.ts"
+import { openSession } from "../Session.ts"
+import { collect, collectLimit, TaskExec, type TaskExecError, type TaskExecEvent } from "../TaskExec.ts"
+import { lookupTask, type ResolvedTask } from "../target/Lookup.ts"
+import { awaitTask } from "../target/Wait.ts"
+import { type Answer, answerTo, failsAt, play, type Script } from "./Script.ts"
+import { type TestTask, testSwarm } from "./TestSwarm.ts"
+
+/** What a test makes up. */
+export interface TestOptions {
+  /** Every task of the swarm: `web.2`, or more of it than its name. */
+  readonly tasks: ReadonlyArray<string | TestTask>
+  /** What commands do. */
+  readonly script: Script
+}
+
+/** A command that was run in a task. */
+export interface RecordedCall {
+  readonly task: ResolvedTask
+  /** As it was asked for. */
+  readonly request: CommandRequest
+  /** What it has read of its input, {@link collectLimit} bytes at most. */
+  readonly stdin: Uint8Array
+  /** The signals that it was sent. */
+  readonly signals: ReadonlyArray<Signal>
+}
+
+/** What was run in the test's swarm. */
+export class Calls extends Context.Service<
+  Calls,
+  {
+    /** Every command that got to its task, in the order in which they did, as far as it went until now. */
+    readonly all: Effect.Effect<ReadonlyArray<RecordedCall>>
+  }
+>()("task-exec/testing/Calls") {
+  /** `all` of the service in the context. */
+  static readonly all: Effect.Effect<ReadonlyArray<RecordedCall>, never, Calls> = this.use((calls) => calls.all)
+}
+
+/**
+ * The service `TaskExec`, and the {@link Calls} that were made of it.
+ *
+ * Requests are checked, targets and selections found among the test's tasks, output collected, sessions held, and many
+ * tasks paced, by the library's own code; timeouts and waits go by the clock in the context, so a `TestClock` moves them.
+ * What is made up is the swarm and what the commands do.
+ *
+ * A test's task with a name that is none, and a command that the script has no answer to, are defects.
+ *
+ * @example
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import * as Effect from "effect/Effect"
+ * import { Calls, layerTest } from "task-exec/testing"
+ *
+ * const swarm = layerTest({ tasks: ["shop_web.1"], script: { "./migrate": { stdout: "3 migrations\n" } } })
+ *
+ * it.effect("migrates", () =>
+ *   Effect.gen(function* () {
+ *     yield* deploy // the code to be tested: it uses TaskExec
+ *     const [call] = yield* Calls.all
+ *     assert.strictEqual(call?.task.name, "shop_web.1")
+ *   }).pipe(Effect.provide(swarm))
+ * )
+ * ```
+ */
+export const layerTest = ({ script, tasks }: TestOptions): Layer.Layer<TaskExec | Calls> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const context = yield* Effect.context<DockerEngine | HelperImage>()
+      const recorder = new Recorder()
+      const stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError> =>
+        Stream.unwrap(run(script, recorder, request)).pipe(Stream.provideContext(context))
+      const taskExec = TaskExec.of({
+        stream,
+        run: (request) => collect(stream(request)),
+        open: (request) => openSession(request, stream),
+        runAll: (request) => Stream.provideContext(runFleet(request, planFor(script, recorder, request)), context)
+      })
+      return Context.make(TaskExec, taskExec).pipe(Context.add(Calls, { all: recorder.all }))
+    })
+  ).pipe(Layer.provide(HelperImage.layerOf("task-exec:test")), Layer.provide(testSwarm(tasks)))
+
+/** Keeps what was run. */
+class Recorder {
+  private readonly calls: Array<() => RecordedCall> = []
+
+  readonly all = Effect.sync(() => this.calls.map((call) => call()))
+
+  /** Begins with a call; gives its input, and what its signals go by. */
+  add(task: ResolvedTask, request: CommandRequest, input: Stream.Stream<Uint8Array>) {
+    const read: Array<Uint8Array> = []
+    const signals: Array<Signal> = []
+    let bytes = 0
+    this.calls.push(() => ({ task, request, stdin: Buffer.concat(read), signals: [...signals] }))
+    const keep = (chunk: Uint8Array) =>
+      Effect.sync(() => {
+        bytes += chunk.length
+        if (bytes <= collectLimit) read.push(chunk)
+      })
+    return {
+      stdin: Stream.tap(input, keep),
+      signalled: (signal: Signal) =>
+        Effect.sync(() => {
+          signals.push(signal)
+        })
+    }
+  }
+}
+
+/** One command in one task: what becomes of it, and the command itself. */
+const command = Effect.fnUntraced(function* (
+  script: Script,
+  recorder: Recorder,
+  task: ResolvedTask,
+  request: CommandRequest,
+  checked: CheckedCommand
+) {
+  const { signalled, stdin } = recorder.add(task, request, checked.input.stdin)
+  const answer: Answer = yield* answerTo(script, { task, request, stdin })
+  const spec = specOf(makeRunId(), task.container, checked)
+  const { end, events } = yield* play(answer, spec, stdin)
+  return { answer, spec, events, end: (signal: Signal) => Effect.andThen(signalled(signal), end(signal)) }
+})
+
+const run = Effect.fnUntraced(function* (script: Script, recorder: Recorder, request: ExecRequest) {
+  const checked = yield* checkRequest(request)
+  const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
+  const [task, here] = yield* Effect.all([found, localNode])
+  const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
+  const route = yield* chooseRoute(task, checked.via, here, twoWay)
+  const { answer, end, events } = yield* command(script, recorder, task, request, checked)
+  if (failsAt(answer) === "lookup") return events
+  yield* Effect.forkScoped(Stream.runForEach(checked.signals, end))
+  return Stream.concat(Stream.make<[TaskExecEvent]>({ _tag: "Resolved", task, route }), events)
+})
+
+const killed: Ending = { _tag: "Killed" }
+
+const planFor =
+  (script: Script, recorder: Recorder, request: FleetRequest): MakeJobs =>
+  (tasks, here, _image, checked) =>
+    Effect.succeed(
+      tasks.map((task) => ({
+        task,
+        leave: Effect.void,
+        start: Effect.fnUntraced(function* (input) {
+          yield* chooseRoute(task, checked.via, here, true)
+          const { end, events, spec } = yield* command(script, recorder, task, request, { ...checked, input })
+          return { task, spec, events, end: ({ signal }) => Effect.as(end(signal), killed) }
+        })
+      }))
+    )

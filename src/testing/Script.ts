@@ -1,0 +1,120 @@
+/** What commands do in a test: their part in a run, played by a script. */
+import { constants } from "node:os"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { CommandRequest } from "../ExecRequest.ts"
+import type { ExecEvent } from "../executor/ExecEvent.ts"
+import type { ExecSpec, Signal } from "../executor/ExecSpec.ts"
+import { OutcomeUnknown, TimedOut } from "../executor/ExecutorErrors.ts"
+import type { TaskExecError } from "../TaskExec.ts"
+import type { ResolvedTask } from "../target/Lookup.ts"
+import { type Stage, stageOf } from "./Stage.ts"
+
+/** A command that a test is asked to play. */
+export interface Call {
+  readonly task: ResolvedTask
+  /** As it was asked for. */
+  readonly request: CommandRequest
+  /** What the command reads; to be run once. Empty when it has no input. */
+  readonly stdin: Stream.Stream<Uint8Array>
+}
+
+/** What a command does: it reads its input to the end (not that of a terminal), writes this, and ends. */
+export interface Reply {
+  readonly stdout?: string | Uint8Array
+  readonly stderr?: string | Uint8Array
+  /** Default 0. */
+  readonly exitCode?: number
+}
+
+/** What a command does, step by step. `Exited` is the last one; without it the run's outcome is unknown. */
+export type ScriptEvent = ExecEvent & { readonly _tag: "Stdout" | "Stderr" | "Exited" }
+
+/**
+ * What becomes of a run:
+ * - a {@link Reply}: the whole of it;
+ * - an error of the run, which comes where it does in a real one: `TaskNotFound` before `Resolved`, `CommandNotFound`
+ *   before `Started`, `OutcomeUnknown` after it;
+ * - a stream: what the command does once it was `Started`. It is interrupted when the command is ended, by whatever.
+ */
+export type Answer = Reply | TaskExecError | Stream.Stream<ScriptEvent, TaskExecError>
+
+/** Every command, or those that have an answer, by their words with blanks between: `"nginx -s reload"`. */
+export type Script = ((call: Call) => Answer) | Readonly<Record<string, Answer>>
+
+/** What a {@link Reply} stands for, step by step: for a script's stream. */
+export const reply = ({ exitCode = 0, stderr = "", stdout = "" }: Reply): Stream.Stream<ScriptEvent> => {
+  const output = (_tag: "Stdout" | "Stderr", data: string | Uint8Array): ReadonlyArray<ScriptEvent> =>
+    data.length === 0 ? [] : [{ _tag, data: typeof data === "string" ? new TextEncoder().encode(data) : data }]
+  return Stream.fromIterable([
+    ...output("Stdout", stdout),
+    ...output("Stderr", stderr),
+    { _tag: "Exited", code: exitCode }
+  ])
+}
+
+/** What the script says of a call. A command that it does not know is an error in the test: a defect. */
+export const answerTo = (script: Script, call: Call): Effect.Effect<Answer> =>
+  Effect.suspend(() => {
+    if (typeof script === "function") return Effect.succeed(script(call))
+    const words = call.request.command.join(" ")
+    const answer = Object.hasOwn(script, words) ? script[words] : undefined
+    return answer === undefined
+      ? Effect.die(new Error(`the test's script has no answer to ${JSON.stringify(words)} in ${call.task.name}`))
+      : Effect.succeed(answer)
+  })
+
+/** When the run fails with this answer; `undefined` where it does not. */
+export const failsAt = (answer: Answer): Stage | undefined => (isError(answer) ? stageOf(answer) : undefined)
+
+const isError = (answer: Answer): answer is TaskExecError => answer instanceof Error
+
+/** A command under way. */
+export interface Playing {
+  readonly events: Stream.Stream<ExecEvent, TaskExecError>
+  /** Ends it as a signal ends a program that does not heed it. */
+  readonly end: (signal: Signal) => Effect.Effect<void>
+}
+
+/** Plays an answer as the command of `spec`, with the bounds of a real one. */
+export const play = (
+  answer: Answer,
+  { detach, timeout, tty }: ExecSpec,
+  stdin: Stream.Stream<Uint8Array>
+): Effect.Effect<Playing, never, Scope.Scope> =>
+  Effect.map(Deferred.make<Signal>(), (ended) => {
+    const end = (signal: Signal) => Effect.asVoid(Deferred.succeed(ended, signal))
+    const execId = "exec"
+    const started: ExecEvent = { _tag: "Started", execId }
+    if (isError(answer)) {
+      const failure = Stream.fail(answer)
+      return { end, events: stageOf(answer) === "running" ? Stream.concat(Stream.make(started), failure) : failure }
+    }
+    if (detach) return { end, events: Stream.make<[ExecEvent]>({ _tag: "Detached", execId }) }
+    const read = tty === undefined ? Stream.runDrain(stdin) : Effect.void
+    const body = Stream.isStream(answer) ? answer : Stream.unwrap(Effect.as(read, reply(answer)))
+    const bounded = timeout === undefined ? body : Stream.interruptWhen(body, timeUp(timeout))
+    let exited = false
+    const steps = bounded.pipe(
+      Stream.interruptWhen(Deferred.await(ended)),
+      Stream.takeUntil(({ _tag }) => _tag === "Exited"),
+      Stream.tap(({ _tag }) =>
+        Effect.sync(() => {
+          exited = _tag === "Exited"
+        })
+      )
+    )
+    const rest = Effect.gen(function* () {
+      if (exited) return Stream.empty
+      if (!Deferred.isDoneUnsafe(ended))
+        return Stream.fail(new OutcomeUnknown({ detail: "the script ended without Exited" }))
+      const code = 128 + constants.signals[yield* Deferred.await(ended)]
+      return Stream.make<[ExecEvent]>({ _tag: "Exited", code })
+    })
+    return { end, events: Stream.make(started).pipe(Stream.concat(steps), Stream.concat(Stream.unwrap(rest))) }
+  })
+
+const timeUp = (timeout: number): Effect.Effect<never, TimedOut> =>
+  Effect.andThen(Effect.sleep(timeout), Effect.fail(new TimedOut({ after: timeout, ending: { _tag: "Killed" } })))

@@ -1,0 +1,41 @@
+/** Where in a run its errors come. */
+import type { TaskExecError } from "../TaskExec.ts"
+
+/** `lookup`: before `Resolved`; `start`: before `Started`; `running`: after it. */
+export type Stage = "lookup" | "start" | "running"
+
+/** Where a run fails with this error. An error that can come in several places: at the first of them. */
+export const stageOf = ({ _tag }: TaskExecError): Stage => stages[_tag]
+
+/** Every error of a run. */
+export const stages: Readonly<Record<TaskExecError["_tag"], Stage>> = {
+  InvalidRequest: "lookup",
+  InvalidTarget: "lookup",
+  TaskNotFound: "lookup",
+  TaskAmbiguous: "lookup",
+  TaskNotRunning: "lookup",
+  WaitTimedOut: "lookup",
+  RouteUnavailable: "lookup",
+  NotSwarmManager: "lookup",
+  EngineUnreachable: "lookup",
+  EngineError: "lookup",
+  UnexpectedReply: "lookup",
+  RequestTooLarge: "start",
+  NodeUnavailable: "start",
+  HelperImageUnavailable: "start",
+  HelperRejected: "start",
+  HelperNotPlaced: "start",
+  HelperFailed: "start",
+  HelperRefused: "start",
+  OverlayBlocked: "start",
+  RelayFailed: "start",
+  UsernsRemapped: "start",
+  ContainerNotRunning: "start",
+  CommandNotFound: "start",
+  CommandNotStarted: "start",
+  ContainerStopped: "running",
+  ConnectionLost: "running",
+  TimedOut: "running",
+  OutcomeUnknown: "running",
+  OutputTooLarge: "running"
+}

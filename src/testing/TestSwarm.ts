@@ -1,0 +1,130 @@
+/** A swarm that is made up: its tasks are a list, and finding them goes the usual way. */
+import { createHash } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { EngineError } from "../engine/EngineErrors.ts"
+import * as Api from "../engine/EngineSchemas.ts"
+import type { Filters } from "../engine/SwarmRequests.ts"
+import { parseTarget, type Target } from "../target/Target.ts"
+
+/** A task of a swarm that is made up. */
+export interface TestTask {
+  /** `web.2`; `agent@node-3` for a task of a global service. */
+  readonly name: string
+  /** Host name of its node; default `node-1`, which is the node of the engine at hand. */
+  readonly node?: string
+  /** Swarm's word for what it does; default `running`. */
+  readonly state?: string
+  /** Labels of its service: what the tasks of one service say of them is put together. */
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+/** The node of the engine at hand. */
+const localNode = "node-1"
+const host = "test://swarm"
+/** The length of Swarm's IDs. */
+const idLength = 25
+
+interface Tables {
+  readonly nodes: ReadonlyArray<Api.Node>
+  readonly services: ReadonlyArray<Api.Service>
+  readonly tasks: ReadonlyArray<Api.Task>
+}
+
+/** An engine whose swarm has these tasks. It answers what is asked to find them, and nothing else. */
+export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<DockerEngine> => {
+  const tables = tablesOf(tasks.map((task) => (typeof task === "string" ? { name: task } : task)))
+  const inspect = <A extends { readonly ID: string }>(all: ReadonlyArray<A>, kind: string, id: string) => {
+    const found = all.find(({ ID }) => ID === id)
+    return found === undefined
+      ? Effect.fail(new EngineError({ host, operation: `inspect ${kind}`, status: 404, text: `no ${kind} ${id}` }))
+      : Effect.succeed(found)
+  }
+  return Layer.mock(DockerEngine)({
+    host,
+    info: Effect.succeed(decodeInfo({ Name: localNode, ServerVersion: "test", Swarm: { NodeID: idOf(localNode) } })),
+    listNodes: () => Effect.succeed(tables.nodes),
+    inspectNode: (id) => inspect(tables.nodes, "node", id),
+    listServices: ({ id, name }) =>
+      Effect.succeed(tables.services.filter(({ ID, Spec }) => begins(ID, id) && begins(Spec.Name, name))),
+    inspectService: (id) => inspect(tables.services, "service", id),
+    listTasks: (filters) => Effect.succeed(tables.tasks.filter((task) => fits(task, filters))),
+    inspectTask: (id) => inspect(tables.tasks, "task", id)
+  })
+}
+
+const begins = (text: string, wanted: ReadonlyArray<string> | undefined): boolean =>
+  wanted === undefined || wanted.some((word) => text.startsWith(word))
+
+const fits = (task: Api.Task, { id, service, ...filters }: Filters): boolean =>
+  begins(task.ID, id) &&
+  begins(task.ServiceID, service) &&
+  (filters["desired-state"]?.includes(task.DesiredState) ?? true)
+
+const tablesOf = (all: ReadonlyArray<TestTask>): Tables => {
+  const tasks = all.map(taskOf)
+  const hostnames = new Set([localNode, ...tasks.map(({ node }) => node)])
+  return {
+    nodes: [...hostnames].map((name) =>
+      decodeNode({
+        ID: idOf(name),
+        Version: { Index: 1 },
+        Spec: { Role: name === localNode ? "manager" : "worker", Availability: "active" },
+        Description: { Hostname: name },
+        Status: { State: "ready", Addr: "" }
+      })
+    ),
+    services: [...Map.groupBy(tasks, ({ service }) => service)].map(([name, own]) =>
+      decodeService({
+        ID: idOf(name),
+        Version: { Index: 1 },
+        Spec: { Name: name, Labels: Object.assign({}, ...own.map(({ labels }) => labels)), TaskTemplate: template }
+      })
+    ),
+    tasks: tasks.map(({ node, place, service, slot, state }) => {
+      const id = idOf(`${service} ${place}`)
+      return decodeTask({
+        ID: id,
+        Version: { Index: 1 },
+        Spec: template,
+        ServiceID: idOf(service),
+        ...(slot === undefined ? {} : { Slot: slot }),
+        NodeID: idOf(node),
+        Status: { State: state, Message: state, ContainerStatus: { ContainerID: hexOf(id) } },
+        DesiredState: Api.isFinalTaskState(state) ? "shutdown" : "running"
+      })
+    })
+  }
+}
+
+/** Of services and of their tasks: none of these is about to be updated. */
+const template = {}
+
+const taskOf = ({ labels = {}, name, node = localNode, state = "running" }: TestTask) => {
+  const target: Partial<Target & { readonly _tag: "Service" }> = Result.match(parseTarget(name), {
+    onSuccess: (parsed) => (parsed._tag === "Service" ? parsed : {}),
+    onFailure: () => ({})
+  })
+  const { service, slot } = target
+  const place = slot ?? target.node
+  if (service === undefined || place === undefined) {
+    throw new Error(`${JSON.stringify(name)} names no task of a test's swarm: use SERVICE.SLOT or SERVICE@NODE`)
+  }
+  return { service, slot, place, node: target.node ?? node, labels, state }
+}
+
+/** The same one for the same name. */
+const idOf = (name: string): string =>
+  BigInt(`0x1${hexOf(name)}`)
+    .toString(36)
+    .slice(0, idLength)
+
+const hexOf = (name: string): string => createHash("sha256").update(name).digest("hex")
+
+const decodeInfo = Schema.decodeSync(Api.Info)
+const decodeNode = Schema.decodeSync(Api.Node)
+const decodeService = Schema.decodeSync(Api.Service)
+const decodeTask = Schema.decodeSync(Api.Task)
