@@ -1,0 +1,13 @@
+import { assert, describe, it } from "@effect/vitest"
+import { stages } from "../../../src/testing/Stage.ts"
+import { textOf } from "../../docs/Pages.ts"
+
+describe("docs/effect.md", () => {
+  it("its table has every error of a run, and says when it comes", () => {
+    const rows = [...textOf("docs/effect.md").matchAll(/^\| `([A-Z]\w+)` \| (lookup|start|running) \| \S/gm)]
+    assert.deepStrictEqual(
+      rows.map(([, tag, stage]) => [tag, stage]),
+      Object.entries(stages)
+    )
+  })
+})
