@@ -58,7 +58,8 @@ const scripts: ReadonlyMap<string, string> = new Map([
   ["fish", fish]
 ])
 
-const help = `Usage: swarm-exec completion bash|zsh|fish
+/** The text that `--help` prints. */
+export const help = `Usage: swarm-exec completion bash|zsh|fish
 
 Print what makes that shell complete the command lines of task-exec: flags and
 their values, services, tasks and nodes as they are now.

@@ -9,7 +9,8 @@ import { exitCodes } from "../cli/ExitCode.ts"
 import { writeText } from "../Output.ts"
 import { pluginFile, pluginName } from "./PluginName.ts"
 
-const help = `Usage: swarm-exec install-plugin
+/** The text that `--help` prints. */
+export const help = `Usage: swarm-exec install-plugin
 
 Copy this program into the folder of the docker client's plugins, so that
 "docker ${pluginName} TARGET COMMAND" does what task-exec does. The folder is

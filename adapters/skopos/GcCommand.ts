@@ -17,7 +17,8 @@ import { logTo } from "./Logging.ts"
 /** Something that was to go is left, or some node was not looked at. */
 const notClean = 1
 
-const help = `Usage: swarm-exec gc [--dry-run] [--json] [--local] [--run ID]...
+/** The text that `--help` prints. */
+export const help = `Usage: swarm-exec gc [--dry-run] [--json] [--local] [--run ID]...
 
 Remove what task-exec made and is past its deadline: the services, secrets and
 containers of callers that were ended before they could clean up.

@@ -1,0 +1,108 @@
+/** What the reference and the manual pages are about: the commands, with their own help. */
+import * as Args from "../cli/Args.ts"
+import * as Completion from "../cli/Completion.ts"
+import { exitCodes } from "../cli/ExitCode.ts"
+import * as Cp from "../cp/CpArgs.ts"
+import * as InstallPlugin from "../docker/InstallPlugin.ts"
+import * as Gc from "../skopos/GcCommand.ts"
+import { usage } from "../skopos/PluginArgs.ts"
+import { type HelpText, type Item, readHelp } from "./HelpText.ts"
+
+/** A command of the package. */
+export interface Command {
+  readonly name: string
+  /** What it does, as a manual page's NAME says it. */
+  readonly summary: string
+  readonly help: HelpText
+  readonly subcommands: ReadonlyArray<Subcommand>
+  readonly codes: ReadonlyArray<Item>
+}
+
+/** A command within another one. */
+export interface Subcommand {
+  readonly name: string
+  readonly help: HelpText
+}
+
+/** Of `task-exec`. */
+const codes: ReadonlyArray<Item> = [
+  { term: "0", about: "the engine reported that the command ended with 0, after all of its output arrived" },
+  { term: "1-255", about: "the command's own code; 137: killed by signal 9, as the engine says" },
+  { term: `${exitCodes.usage}`, about: "wrong usage; nothing was done" },
+  { term: `${exitCodes.timedOut}`, about: "timed out, and killed" },
+  {
+    term: `${exitCodes.failed}`,
+    about: "task-exec could not do it: no such task, not a manager, helper failed, outcome unknown, …"
+  },
+  { term: `${exitCodes.notStarted}`, about: "the command could not be started" },
+  { term: "129, 130, 143", about: "interrupted by SIGHUP, SIGINT, SIGTERM, and the command did not say otherwise" },
+  { term: `${exitCodes.outputClosed}`, about: "nobody reads the output any more; the command was ended" }
+]
+
+/** All of them. */
+export const commands: ReadonlyArray<Command> = [
+  {
+    name: "task-exec",
+    summary: "run a command in the container of any Docker Swarm task, on any node",
+    help: readHelp(Args.help("task-exec")),
+    subcommands: [],
+    codes
+  },
+  {
+    name: "swarm-exec",
+    summary: "the Skopos plugin of task-exec, and what belongs to it",
+    help: readHelp(usage),
+    subcommands: [
+      { name: "cp", help: readHelp(Cp.help) },
+      { name: "gc", help: readHelp(Gc.help) },
+      { name: "install-plugin", help: readHelp(InstallPlugin.help) },
+      { name: "completion", help: readHelp(Completion.help) }
+    ],
+    codes: [
+      { term: "ACTION", about: "0, or 2 with the reason on stderr" },
+      { term: "task-exec, exec", about: "the command's own; others as task-exec(1) says" },
+      { term: "cp, gc", about: "as is said above" }
+    ]
+  }
+]
+
+/** What may be named, and how. */
+export const targets: ReadonlyArray<Item> = [
+  { term: "web", about: "the service's only running task; several are an error that lists them" },
+  { term: "web.2", about: "the task in slot 2 of the service" },
+  {
+    term: "web@node-3",
+    about: "the service's task on that node: its host name, its ID, or the unique beginning of its ID"
+  },
+  { term: "k3x8q1", about: "a task ID or a container ID, or the unique beginning of one" },
+  { term: "web.2.k3x8q1…", about: "a task's container, by its name" },
+  { term: "service/…, task/…, container/…", about: "one kind only, where a name could mean two things" },
+  { term: "web.1,db.1", about: "several tasks, with commas" }
+]
+
+/** The variables that are read. */
+export const variables: ReadonlyArray<Item> = [
+  {
+    term: "DOCKER_HOST",
+    about: "the manager to talk to, or several with commas between: unix://, tcp://, ssh:// (default: the context)"
+  },
+  { term: "DOCKER_TLS_VERIFY", about: "not empty: TLS, with the server's certificate checked" },
+  { term: "DOCKER_CERT_PATH", about: "folder of ca.pem, cert.pem and key.pem (default: the folder of DOCKER_CONFIG)" },
+  { term: "DOCKER_CONTEXT", about: "the docker context to use, where DOCKER_HOST is not set" },
+  { term: "DOCKER_CONFIG", about: "folder of the docker client: contexts, logins, plugins (default: ~/.docker)" },
+  {
+    term: "TASK_EXEC_IMAGE",
+    about: "image of the helper (default: this version's; in a container, that container's own)"
+  },
+  { term: "NO_COLOR", about: "not empty: no colours" }
+]
+
+/** Variables that task-exec itself sets, or that are not for users. */
+export const internalVariables: ReadonlyArray<string> = [
+  "TASK_EXEC_RUN",
+  "TASK_EXEC_HELPER_HOSTNAME",
+  "TASK_EXEC_HELPER_NODE",
+  "TASK_EXEC_HELPER_TASK",
+  "TASK_EXEC_BASE",
+  "DOCKER_CLI_PLUGIN_SOCKET"
+]

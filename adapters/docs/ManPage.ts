@@ -1,0 +1,49 @@
+/** A command's manual page, in the macros of man(7). */
+import { version } from "../../src/Version.ts"
+import { type Command, commands, targets, variables } from "./Commands.ts"
+import type { HelpText, Item, Part } from "./HelpText.ts"
+
+/** The whole page, section 1. */
+export const manPage = ({ codes, help, name, subcommands, summary }: Command): string => {
+  const others = commands.filter((one) => one.name !== name)
+  return [
+    `.TH ${name.toUpperCase()} 1 "" "task\\-exec ${version}" "User Commands"`,
+    // Flags are not to be broken, nor lines to be filled to the margin.
+    ".nh\n.ad l",
+    `.SH NAME\n${text(name)} \\- ${text(summary)}`,
+    `.SH SYNOPSIS\n${help.usage.map((line) => `.B ${text(line)}`).join("\n.br\n")}`,
+    `.SH DESCRIPTION\n${body(help)}`,
+    ...subcommands.map(
+      (one) =>
+        `.SH ${text(`${name} ${one.name}`.toUpperCase())}\n${one.help.usage
+          .map((line) => `.B ${text(line)}`)
+          .join("\n.br\n")}\n.PP\n${body(one.help)}`
+    ),
+    `.SH TARGETS\n${list(targets)}`,
+    `.SH EXIT STATUS\n${list(codes)}`,
+    `.SH ENVIRONMENT\n${list(variables)}`,
+    `.SH SEE ALSO\n${others.map((one) => `.BR ${text(one.name)} (1),`).join("\n")}\n.BR docker\\-exec (1)`
+  ]
+    .join("\n")
+    .concat("\n")
+}
+
+const body = ({ parts }: HelpText): string => parts.map(describe).join("\n")
+
+const describe = (part: Part): string => {
+  if (part._tag === "Paragraph") return `.PP\n${text(part.text)}`
+  const title = part.title === undefined ? "" : `.PP\n${text(part.title)}:\n`
+  return `${title}${list(part.items)}`
+}
+
+const list = (items: ReadonlyArray<Item>): string =>
+  items.map(({ about, term }) => `.TP\n.B ${text(term)}\n${text(about)}`).join("\n")
+
+/** As it stands: a backslash, a hyphen, and a line that begins like a request have meanings of their own. */
+const text = (value: string): string =>
+  value
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replaceAll("~", "\\(ti")
+    .replaceAll("…", "...")
+    .replace(/^[.']/, "\\&$&")
