@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import { checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
@@ -40,6 +41,7 @@ import { execHere } from "./route/LocalRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
 import { execByTunnel } from "./route/TunnelRoute.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
+import { commandStages, inStage } from "./Stage.ts"
 import { sweepHere } from "./sweep/Sweep.ts"
 import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
 import type { InvalidTarget } from "./target/Target.ts"
@@ -138,9 +140,10 @@ export class TaskExec extends Context.Service<
   static readonly layerNoDeps: Layer.Layer<TaskExec, never, DockerEngine | HelperImage> = Layer.effect(
     TaskExec,
     Effect.gen(function* () {
-      const context = yield* Effect.context<DockerEngine | HelperImage>()
+      // A run's spans belong to whoever runs it, not to whoever built the layer.
+      const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<DockerEngine | HelperImage>())
       const stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError> =>
-        Stream.unwrap(open(request)).pipe(Stream.provideContext(context))
+        Stream.unwrap(open(request)).pipe(Stream.withSpan("TaskExec.stream"), Stream.provideContext(context))
       return TaskExec.of({
         stream,
         run: (request) => collect(stream(request)),
@@ -182,7 +185,9 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
   // What does not need the task is asked for at the same time: each answer takes some milliseconds.
   const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
-  const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" })
+  const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" }).pipe(
+    inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: request.target })
+  )
   const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
   const route = yield* chooseRoute(task, checked.via, here, twoWay)
   const { grace, placementTimeout, timeout } = checked
@@ -213,9 +218,12 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
     Effect.forkIn(scope)
   )
-  return Stream.concat(Stream.make(resolved), events).pipe(
-    Stream.tap((event) => (event._tag === "Started" ? tidy : Effect.void))
+  const stages = yield* commandStages(route === "local")
+  const told = events.pipe(
+    Stream.tap((event) => (event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event))),
+    Stream.tapCause(() => stages.end)
   )
+  return Stream.concat(Stream.make(resolved), told)
 })
 
 /** A command under way, and how to send its processes a signal. */

@@ -90,6 +90,7 @@ export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"
 export { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 export { chooseRoute, localNode, type Route, Via } from "./route/Route.ts"
 export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
+export { type Stage, StageObserver } from "./Stage.ts"
 export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"
 export { isClean, type SweepOptions, type SweepReport, sweep, sweepHere, type UnsweptNode } from "./sweep/Sweep.ts"
 export {

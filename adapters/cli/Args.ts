@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type { CommandRequest, ExecRequest } from "../../src/ExecRequest.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { Via } from "../../src/route/Route.ts"
+import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
 import { chooseEngine, type EngineChoice } from "./EngineChoice.ts"
 import { type FleetFlags, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "./FleetArgs.ts"
 import { parseTime, UsageError } from "./Usage.ts"
@@ -25,10 +26,11 @@ export type Invocation =
       /** Give the command a terminal; the keys that let go of it. */
       readonly tty: { readonly detachKeys: string | undefined } | undefined
       readonly engine: EngineChoice
-      /** No warnings on stderr. */
+      /** No warnings on stderr, and no line that tells the stage. */
       readonly quiet: boolean
       /** Every stage on stderr, and whole causes for errors. */
       readonly debug: boolean
+      readonly logFormat: LogFormat
       /** At the end, where the time went. */
       readonly timings: boolean
     }
@@ -41,6 +43,7 @@ export type Invocation =
       readonly engine: EngineChoice
       readonly quiet: boolean
       readonly debug: boolean
+      readonly logFormat: LogFormat
     }
 
 /** The flags, for `parseArgs`. */
@@ -63,6 +66,7 @@ export const options = {
   image: { type: "string" },
   via: { type: "string" },
   "placement-timeout": { type: "string" },
+  "log-format": { type: "string" },
   timings: { type: "boolean" },
   wait: { type: "string" },
   quiet: { type: "boolean", short: "q" },
@@ -97,6 +101,8 @@ Options:
                                  (default: DOCKER_HOST, then the context)
       --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
   -i, --interactive              Pass on stdin
+      --log-format FORMAT        Errors, warnings and steps on stderr as text
+                                 (default) or json, a document for each line
       --placement-timeout TIME   For Swarm to place the helper (default 30s)
       --privileged               Give the command extended privileges
       --signal NAME              Sent first to end the command (default TERM)
@@ -108,7 +114,7 @@ Options:
       --via ROUTE                auto (default), local, helper, helper:logs,
                                  helper:tunnel
   -w, --workdir DIR              Working directory in the container
-  -q, --quiet                    No warnings
+  -q, --quiet                    No warnings, and no line that tells the stage
       --wait[=TIME]              Wait for the task to run, healthy and updated
                                  (default 60s)
       --debug                    Tell every step on stderr
@@ -174,7 +180,12 @@ export const parseInvocation = Effect.fnUntraced(function* (
       ? {}
       : { placementTimeout: yield* parseTime("--placement-timeout", placementTimeout) })
   }
+  const logFormat = values["log-format"] ?? "text"
+  if (!isLogFormat(logFormat)) {
+    return yield* new UsageError({ detail: `--log-format ${logFormat}: use ${logFormats.join(" or ")}` })
+  }
   const common = {
+    logFormat,
     engine: yield* chooseEngine(values.host, values.context),
     quiet: values.quiet ?? false,
     debug: values.debug ?? false,
@@ -187,6 +198,13 @@ export const parseInvocation = Effect.fnUntraced(function* (
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
   return { _tag: "Exec", ...common, timings: values.timings ?? false, tty, request: { ...request, target, ...wait } }
 })
+
+/** What a command line says of it, even if something else in it is wrong. */
+export const logFormatOf = (argv: ReadonlyArray<string>): LogFormat => {
+  const { values } = parseArgs({ args: [...splitAtTarget(argv).flags], options, strict: false })
+  const named = values["log-format"]
+  return isLogFormat(named) ? named : "text"
+}
 
 const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET is missing" }))
 

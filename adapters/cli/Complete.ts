@@ -14,6 +14,7 @@ import { Signal } from "../../src/executor/ExecSpec.ts"
 import { stackLabel } from "../../src/fleet/Selection.ts"
 import { Via } from "../../src/route/Route.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
+import { logFormats } from "../LineLogger.ts"
 import { writeText } from "../Output.ts"
 import { options } from "./Args.ts"
 import { chooseEngine } from "./EngineChoice.ts"
@@ -129,6 +130,8 @@ const valuesOf = (
       return Effect.succeed(plain(Via.literals))
     case "signal":
       return Effect.succeed(plain(Signal.literals.map((name) => name.slice(3))))
+    case "log-format":
+      return Effect.succeed(plain(logFormats))
     case "output":
       return Effect.succeed(plain(["json", "summary"]))
     case "filter":

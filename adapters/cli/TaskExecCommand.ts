@@ -3,26 +3,32 @@ import { constants } from "node:os"
 import { isatty } from "node:tty"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as LogLevel from "effect/LogLevel"
 import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { environmentWith } from "../../src/engine/Environment.ts"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
+import { type Stage, StageObserver } from "../../src/Stage.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
-import { stderrLogger } from "../LineLogger.ts"
+import { type LineOf, type LogFormat, lineLogger, lineOf, stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
-import { help, type Invocation, parseInvocation } from "./Args.ts"
-import { exitCodeOf, exitCodes } from "./ExitCode.ts"
-import { Timings, waterfall } from "./Timings.ts"
+import { help, type Invocation, logFormatOf, parseInvocation } from "./Args.ts"
+import { errorData } from "./ErrorData.ts"
+import { type CommandError, exitCodeOf, exitCodes } from "./ExitCode.ts"
+import { makeStageLine, noStageLine, type StageLine } from "./StageLine.ts"
+import { Timings, timingsData, waterfall } from "./Timings.ts"
 import type { UsageError } from "./Usage.ts"
 
 /** How a shell asks what may come next. */
 const completeCommand = "__complete"
 
+const stdin = 0
 const stdout = 1
 const stderr = 2
 
@@ -32,18 +38,27 @@ export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): E
     ? Effect.promise(() => import("./Complete.ts")).pipe(Effect.flatMap((_) => _.complete(argv.slice(1))))
     : runLine(program, argv)
 
-const runLine = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  parseInvocation(argv, process.env).pipe(
+const runLine = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  const tell = (error: UsageError | OutputFailed, hint: string) => {
+    const line = lineOf(program, logFormatOf(argv))
+    return say(line("Error", error.message, { error: errorData(error) }, hint))
+  }
+  return parseInvocation(argv, process.env).pipe(
     Effect.flatMap((invocation) => perform(program, invocation)),
-    Effect.catchTag("UsageError", (error) =>
-      Effect.as(say(program, `${error.message}\nSee '${program} --help'.`), exitCodeOf(error))
-    ),
-    Effect.catchTag("OutputClosed", () => Effect.succeed(exitCodes.outputClosed)),
-    Effect.catchTag("OutputFailed", (error) => Effect.as(say(program, error.message), exitCodes.failed))
+    Effect.catchTags({
+      UsageError: (error) => Effect.as(tell(error, `\nSee '${program} --help'.`), exitCodes.usage),
+      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
+      OutputFailed: (error) => Effect.as(tell(error, ""), exitCodes.failed)
+    })
   )
+}
 
-/** One line on stderr. If nobody reads even that, there is nobody to tell. */
-const say = (program: string, text: string) => Effect.ignore(writeText(stderr, `${program}: ${text}\n`))
+/** On stderr. If nobody reads even that, there is nobody to tell. */
+const say = (text: string) => Effect.ignore(writeText(stderr, text))
+
+/** What went wrong: as a document with the error's data. */
+const tellError = (line: LineOf, error: CommandError | OutputFailed) =>
+  say(line("Error", error.message, { error: errorData(error) }))
 
 const perform = (
   program: string,
@@ -61,70 +76,108 @@ const perform = (
   }
 }
 
+/** With its spans sent to where the environment says. */
+const traced = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>
+  (process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? "") === ""
+    ? run
+    : Effect.promise(() => import("../Telemetry.ts")).pipe(Effect.flatMap((_) => _.exportSpans(run)))
+
 const exec = Effect.fnUntraced(function* (
   program: string,
   invocation: Invocation & { readonly _tag: "Exec" }
-): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed> {
-  const { debug, interactive, quiet, request, tty } = invocation
-  const signals = yield* forwardSignals
-  // A raw terminal takes a line feed literally.
-  const lineEnd = tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n"
+): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
+  const { debug, interactive, logFormat, quiet, request, tty } = invocation
+  const stage = yield* stageLineFor(invocation)
+  const signals = yield* forwardSignals(stage.close)
   const timings = new Timings(() => performance.now())
-  timings.enter("find")
-  return yield* attached(invocation, signals, timings).pipe(
+  const observer = {
+    began: (one: Stage) => {
+      timings.began(one)
+      stage.began(one)
+    },
+    ended: (one: Stage) => {
+      timings.ended(one)
+      stage.ended(one)
+    }
+  }
+  const line = lineOf(program, logFormat)
+  // A raw terminal takes a line feed literally.
+  const logged = lineOf(program, logFormat, tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n")
+  const log = (message: string, level: LogLevel.LogLevel) => {
+    stage.clear()
+    process.stderr.write(logged(level, message))
+  }
+  return yield* attached(invocation, signals, stage).pipe(
+    Effect.provideService(StageObserver, observer),
+    Effect.ensuring(Effect.sync(stage.close)),
     Effect.tap((end) =>
-      end === "Detached" && request.detach !== true ? say(program, "detached; the command goes on") : Effect.void
+      end === "Detached" && request.detach !== true ? say(line("Info", "detached; the command goes on")) : Effect.void
     ),
     // A detached command that was started is a success.
     Effect.map((end) => (end === "Detached" ? 0 : end)),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(
       (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => Effect.as(say(program, error.message), signals.exitCode() ?? exitCodeOf(error))
+      (error) => Effect.as(tellError(line, error), signals.exitCode() ?? exitCodeOf(error))
     ),
-    Effect.tap(() => (invocation.timings ? tellTimings(program, timings) : Effect.void)),
-    Effect.provide(stderrLogger(program, debug ? "Debug" : quiet ? "None" : "Warn", lineEnd))
+    Effect.tap(() => (invocation.timings ? tellTimings(program, logFormat, timings) : Effect.void)),
+    traced,
+    Effect.provide(lineLogger(log, debug ? "Debug" : quiet ? "None" : "Warn"))
   )
-})
+}, Effect.scoped)
 
-const tellTimings = (program: string, timings: Timings) =>
-  Effect.forEach(waterfall(timings.end()), (line) => say(program, line), { discard: true })
+/** Only a person at a terminal that can clear a line wants to see it. */
+const stageLineFor = ({ logFormat, quiet }: Invocation & { readonly _tag: "Exec" }) => {
+  const term = process.env.TERM ?? ""
+  return isatty(stderr) && !quiet && logFormat === "text" && term !== "" && term !== "dumb"
+    ? makeStageLine({ write: (text) => void process.stderr.write(text), now: Date.now }, () => process.stderr.columns)
+    : Effect.succeed(noStageLine)
+}
+
+const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
+  const laps = timings.end()
+  const line = lineOf(program, format)
+  return format === "json"
+    ? say(line("Info", "timings", { stages: timingsData(laps) }))
+    : Effect.forEach(waterfall(laps), (text) => say(line("Info", text)), { discard: true })
+}
 
 /** Errors before anything runs; what goes wrong with a single task is shown with it. */
-const execInMany = (program: string, invocation: Invocation & { readonly _tag: "Fleet" }) =>
-  fleetCommand(program, invocation).pipe(
+const execInMany = (program: string, invocation: Invocation & { readonly _tag: "Fleet" }) => {
+  const line = lineOf(program, invocation.logFormat)
+  return fleetCommand(line, invocation).pipe(
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(
       (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => Effect.as(say(program, error.message), exitCodeOf(error))
+      (error) => Effect.as(tellError(line, error), exitCodeOf(error))
     ),
-    Effect.provide(stderrLogger(program, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn"))
+    traced,
+    Effect.provide(stderrLogger(line, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn"))
   )
+}
 
 /** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
 const attached = Effect.fnUntraced(function* (
   { interactive, request, tty }: Invocation & { readonly _tag: "Exec" },
   signals: Forwarding,
-  timings: Timings
+  stage: StageLine
 ) {
   const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
+  // From the first byte on the terminal is the command's, and while somebody types to it.
+  const isShared = tty !== undefined || (interactive && isatty(stdin))
   const show = (event: TaskExecEvent) => {
+    if (event._tag === "Started" ? isShared : event._tag !== "Resolved") stage.close()
     switch (event._tag) {
       case "Stdout":
         return writeAll(stdout, event.data)
       case "Stderr":
         return writeAll(stderr, event.data)
       case "Started":
-        timings.enter("run")
         return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
       case "Resolved":
-        timings.enter("reach")
-        return Effect.logDebug(describe(event))
       case "Detached":
-        timings.enter("clean")
         return Effect.logDebug(describe(event))
       case "Exited":
-        timings.enter("clean")
         return Effect.void
     }
   }
@@ -158,14 +211,19 @@ interface Forwarding {
 
 /**
  * The first SIGINT, SIGTERM or SIGHUP goes to the command, whose end and last output are waited for; the next one is a
- * KILL. Before the command runs there is nothing to send them to, and they interrupt.
+ * KILL. Before the command runs there is nothing to send them to, and they interrupt. `onSignal` is told of each.
  */
-const forwardSignals: Effect.Effect<Forwarding> = Effect.gen(function* () {
+const forwardSignals = Effect.fnUntraced(function* (onSignal: () => void): Effect.fn.Return<Forwarding> {
   const handlers = yield* SignalHandlers
   const queue = yield* Queue.unbounded<Signal>()
   let first: EndSignal | undefined
+  handlers.current = () => {
+    onSignal()
+    return false
+  }
   const start = () => {
     handlers.current = (signal) => {
+      onSignal()
       Queue.offerUnsafe(queue, first === undefined ? signal : "SIGKILL")
       first ??= signal
       return true

@@ -1,18 +1,26 @@
 /** `--timings`: where the time of a run went, stage by stage, as a small waterfall. */
+import type { Stage } from "../../src/Stage.ts"
 
-/** The stages of a run, in their order; one that was not reached is not shown. */
-export const stages = {
-  start: "start up",
-  find: "find the task",
-  reach: "reach it, and start the command",
-  run: "the command",
-  clean: "clean up"
-} as const
-export type Stage = keyof typeof stages
+/** What the stages are called, and what is before and after them. */
+const names = {
+  Boot: "start up",
+  Find: "find the task",
+  Wait: "wait for the task",
+  Network: "network",
+  Relay: "relay",
+  Pull: "pull the image here",
+  Place: "place the helper",
+  Prepare: "node pulls, prepares it",
+  Launch: "node starts it",
+  Connect: "connect",
+  Start: "start the command",
+  Run: "the command",
+  Clean: "clean up"
+} as const satisfies Record<Stage["_tag"] | "Boot" | "Clean", string>
 
-/** A stage, in milliseconds since the program was started. */
+/** A stage of these, in milliseconds since the program was started. */
 export interface Lap {
-  readonly stage: Stage
+  readonly stage: keyof typeof names
   readonly from: number
   readonly to: number
 }
@@ -20,32 +28,37 @@ export interface Lap {
 /** Takes the times. Not an Effect: it only looks at the clock. */
 export class Timings {
   private readonly laps: Array<Lap> = []
-  private current: { readonly stage: Stage; readonly from: number } | undefined
+  private readonly open = new Map<Stage, number>()
   private readonly now: () => number
+  /** When the last stage ended. */
+  private last: number
 
-  /** `now`: milliseconds since the program was started, which is when the first stage began. */
+  /** `now`: milliseconds since the program was started, which is now ready to run. */
   constructor(now: () => number) {
     this.now = now
-    this.current = { stage: "start", from: 0 }
+    this.last = now()
+    this.laps.push({ stage: "Boot", from: 0, to: this.last })
   }
 
-  /** This stage begins, and so the one before it has ended. */
-  enter(stage: Stage): void {
-    if (this.current?.stage === stage) return
-    const from = this.now()
-    this.close(from)
-    this.current = { stage, from }
+  /** A stage begins. */
+  readonly began = (stage: Stage): void => {
+    this.open.set(stage, this.now())
   }
 
-  /** The last stage has ended; gives all of them. */
+  /** It has ended. */
+  readonly ended = (stage: Stage): void => {
+    const from = this.open.get(stage)
+    if (from === undefined) return
+    this.open.delete(stage)
+    this.last = this.now()
+    this.laps.push({ stage: stage._tag, from, to: this.last })
+  }
+
+  /** All is done; gives the stages as they began. Where something was made, the last one is to clean up. */
   end(): ReadonlyArray<Lap> {
-    this.close(this.now())
-    return this.laps
-  }
-
-  private close(to: number): void {
-    if (this.current !== undefined) this.laps.push({ ...this.current, to })
-    this.current = undefined
+    const isMade = this.laps.some(({ stage }) => stage !== "Boot" && stage !== "Find" && stage !== "Wait")
+    if (isMade) this.laps.push({ stage: "Clean", from: this.last, to: this.now() })
+    return this.laps.sort((a, b) => a.from - b.from)
   }
 }
 
@@ -58,10 +71,15 @@ const seconds = (millis: number): string => `${(millis / 1000).toFixed(2)} s`
 export const waterfall = (laps: ReadonlyArray<Lap>): ReadonlyArray<string> => {
   const whole = Math.max(1, ...laps.map(({ to }) => to))
   const column = (millis: number) => Math.round((millis / whole) * barWidth)
-  const names = laps.map(({ stage }) => stages[stage])
-  const width = Math.max(...names.map((name) => name.length))
-  return laps.map(({ from, to }, at) => {
+  const width = Math.max(...laps.map(({ stage }) => names[stage].length))
+  return laps.map(({ from, stage, to }) => {
     const bar = " ".repeat(column(from)) + "█".repeat(Math.max(1, column(to) - column(from)))
-    return `${(names[at] ?? "").padEnd(width)} ${seconds(from).padStart(9)} ${seconds(to - from).padStart(9)}  ${bar}`
+    return `${names[stage].padEnd(width)} ${seconds(from).padStart(9)} ${seconds(to - from).padStart(9)}  ${bar}`
   })
+}
+
+/** The same as data: seconds, to the millisecond. */
+export const timingsData = (laps: ReadonlyArray<Lap>) => {
+  const round = (millis: number) => Math.round(millis) / 1000
+  return laps.map(({ from, stage, to }) => ({ stage: names[stage], start: round(from), seconds: round(to - from) }))
 }

@@ -14,7 +14,7 @@ import { environmentWith } from "../../src/engine/Environment.ts"
 import { fromReadable } from "../../src/engine/internal/fromReadable.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
-import { stderrLogger } from "../LineLogger.ts"
+import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { type CpInvocation, help, parseCpInvocation } from "./CpArgs.ts"
 import { localFailed } from "./LocalFailed.ts"
@@ -59,7 +59,7 @@ const run = (copy: Copy) =>
         return Effect.as(say(error.message), isUsage ? exitCodes.usage : exitCodes.failed)
       }
     ),
-    Effect.provide(stderrLogger(program, copy.debug ? "Debug" : copy.quiet ? "None" : "Warn")),
+    Effect.provide(stderrLogger(lineOf(program, "text"), copy.debug ? "Debug" : copy.quiet ? "None" : "Warn")),
     Effect.provide(environmentWith(copy.engine))
   )
 

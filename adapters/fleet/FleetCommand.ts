@@ -12,6 +12,7 @@ import { foldNames } from "../../src/fleet/TaskSet.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/Lookup.ts"
 import type { Invocation } from "../cli/Args.ts"
+import type { LineOf } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import { standardInput } from "../terminal/Terminal.ts"
@@ -25,12 +26,12 @@ const descriptors = { stdout: 1, stderr: 2 } as const
 
 /** Runs the command in all of them and gives the exit code. */
 export const fleetCommand = Effect.fnUntraced(function* (
-  program: string,
+  lineOf: LineOf,
   { fleet, interactive, quiet, request }: Invocation & { readonly _tag: "Fleet" }
 ) {
   const { followUpdates, form, list, pacing, selection } = fleet
   if (list) return yield* listTasks(selection)
-  const say = (text: string) => writeText(descriptors.stderr, `${program}: ${text}\n`)
+  const say = (text: string) => writeText(descriptors.stderr, lineOf("Info", text))
   const running = new Map<string, string>()
   const isSeen = isatty(descriptors.stdout)
   const colour = isSeen && (process.env.NO_COLOR ?? "") === ""

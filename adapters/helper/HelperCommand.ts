@@ -20,7 +20,7 @@ import { HelperRequest, requestPath } from "../../src/route/HelperRequest.ts"
 import { RemoteError } from "../../src/route/Remote.ts"
 import { version } from "../../src/Version.ts"
 import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
-import { stderrLogger } from "../LineLogger.ts"
+import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { writeText } from "../Output.ts"
 import { type AdmissionError, admit, endAll, refuse } from "./Admission.ts"
 import { serveCopy } from "./CopyServer.ts"
@@ -71,7 +71,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
 }).pipe(
   Effect.scoped,
   Effect.provide(DockerEngine.layer),
-  Effect.provide(stderrLogger("helper", "Warn")),
+  Effect.provide(stderrLogger(lineOf("helper", "text"), "Warn")),
   Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `helper: ${error.message}\n`)), 1))
 )
 

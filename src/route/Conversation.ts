@@ -12,6 +12,7 @@ import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { describeEnding, Ending, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import { joinPieces } from "../executor/joinPieces.ts"
+import { beginStage } from "../Stage.ts"
 import { decodeDocument, type Frame, isEnd, protocolVersion } from "../wire/Frame.ts"
 import { encodeOrder } from "../wire/Order.ts"
 import { type Channel, TunnelLost } from "../wire/Tunnel.ts"
@@ -74,6 +75,7 @@ export const converse = <E, R>({
   const events = Stream.unwrap(
     Effect.gen(function* () {
       const channel = yield* open
+      const started = yield* beginStage({ _tag: "Start" })
       const here: Live = { channel, asked: new Map(), isOver: false }
       live = here
       const queue = yield* Queue.unbounded<ExecEvent, E | ConversationError | Cause.Done>()
@@ -94,11 +96,12 @@ export const converse = <E, R>({
       }
       return Stream.fromQueue(queue).pipe(
         Stream.mapArray(joinPieces),
-        Stream.tap((event) =>
-          event._tag === "Stdout" || event._tag === "Stderr"
+        Stream.tap((event) => {
+          if (event._tag === "Started" || event._tag === "Detached") started()
+          return event._tag === "Stdout" || event._tag === "Stderr"
             ? channel.taken(event._tag === "Stdout" ? "stdout" : "stderr", event.data.length)
             : Effect.void
-        )
+        })
       )
     })
   )

@@ -18,6 +18,7 @@ import {
   type RequestTooLarge
 } from "./HelperErrors.ts"
 import { graceOf, HelperRequest, helperCommand } from "./HelperRequest.ts"
+import { openHelperStages } from "./HelperStages.ts"
 import { keepLease } from "./Lease.ts"
 import { type Network, openTemporaryService } from "./TemporaryService.ts"
 
@@ -85,6 +86,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
 ): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const { image, network, node, request } = options
+  const stages = yield* openHelperStages(node.hostname, image)
   const spec = yield* openTemporaryService({
     owner: request.owner,
     role: "helper",
@@ -100,7 +102,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   yield* Effect.forkScoped(keepLease(spec, request.owner))
   return {
     service: spec.Name,
-    running: Effect.asVoid(watchStart(engine, spec.Name, options, isUp)),
+    running: watchStart(engine, spec.Name, options, isUp, stages.see).pipe(Effect.asVoid, Effect.ensuring(stages.end)),
     address: Effect.map(watchStart(engine, spec.Name, options, hasAddress), addressOf),
     ended: awaitEnded(engine, spec.Name, node),
     stop: stopHelper(engine, spec, options)
@@ -121,12 +123,13 @@ const addressOf = (task: Task | undefined): string =>
 
 const hasAddress = (task: Task): boolean => addressOf(task) !== "" || isUp(task)
 
-/** Polls until the helper's task is as far as is wanted; fails as soon as it is clear that it won't be. */
+/** Polls until the helper's task is as far as is wanted; fails as soon as it is clear that it won't be. `see`: each state. */
 const watchStart = Effect.fnUntraced(function* (
   engine: DockerEngine["Service"],
   service: string,
   options: HelperOptions,
-  isReached: (task: Task) => boolean
+  isReached: (task: Task) => boolean,
+  see: (state: string) => Effect.Effect<void> = () => Effect.void
 ) {
   const { node, placementTimeout } = options
   const start = yield* Clock.currentTimeMillis
@@ -134,6 +137,7 @@ const watchStart = Effect.fnUntraced(function* (
     const task = yield* helperTask(engine, service)
     const { State: state, Message, Err } = task?.Status ?? { State: "new", Message: "", Err: undefined }
     const reason = Err ?? Message
+    yield* see(state)
     if (task !== undefined && isReached(task)) return task
     if (state === "rejected") return yield* rejected(options, reason)
     const after = (yield* Clock.currentTimeMillis) - start

@@ -25,6 +25,7 @@ import {
 } from "./Helper.ts"
 import { HelperFailed, HelperRefused } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
+import { startWith } from "./HelperStages.ts"
 import { decodeRemoteError } from "./Remote.ts"
 import { bridgeNetwork, hostNetwork, type Network } from "./TemporaryService.ts"
 
@@ -48,10 +49,12 @@ const execOn = (network: Network, place: HelperPlace, spec: ExecSpec, owner: Own
       const work: HelperWork = { _tag: "Exec", spec, maxOutput: logsLimit }
       const helper = yield* serve(makeOptions(network, place, owner, work))
       yield* Effect.addFinalizer(() => leave(place, spec, helper))
+      const started = yield* startWith(helper.running)
       return helper.frames.pipe(
         Stream.mapEffect((frame): Effect.Effect<ReadonlyArray<ExecEvent>, HelperRefused> => {
           if (frame._tag === "Hello") return Effect.succeed([])
           if (frame._tag === "Ended" || frame._tag === "Signalled") return unasked(place, frame)
+          if (frame._tag === "Started" || frame._tag === "Detached") started()
           return Effect.succeed([frame])
         }),
         Stream.flattenIterable
@@ -165,6 +168,7 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
     frames: Stream.concat(frames, Stream.fromEffectDrain(missingEnd)),
     isComplete: received.isComplete,
     isAtWork: () => greeted,
+    running: Deferred.await(running),
     stop: helper.stop
   }
 })

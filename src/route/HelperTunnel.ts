@@ -14,6 +14,7 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { imageHere } from "../executor/HostView.ts"
 import { once } from "../internal/Once.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
+import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { makeTunnel, type Tunnel, type TunnelLost } from "../wire/Tunnel.ts"
@@ -65,10 +66,12 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   )
   const connected = Effect.gen(function* () {
     const host = yield* helper.address
-    yield* Effect.callback<void>((resume) => {
+    const write = Effect.callback<void>((resume) => {
       carrier.duplex.write(relayAddress(host), () => resume(Effect.void))
     })
-    return yield* secureClient(carrier.duplex, key)
+    return yield* Effect.andThen(write, secureClient(carrier.duplex, key)).pipe(
+      inStage({ _tag: "Connect", node: place.node.hostname })
+    )
   })
   const why: Effect.Effect<never, TunnelError> = Effect.gen(function* () {
     yield* helper.running
@@ -114,7 +117,8 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
 ): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
   // A scope that is older than those of what will be on it, and so closed after them, whenever it is asked for.
   const scope = yield* Scope.fork(yield* Effect.scope)
-  return yield* Scope.provide(once(openNetwork(yield* DockerEngine, owner)), scope)
+  const network = openNetwork(yield* DockerEngine, owner).pipe(inStage({ _tag: "Network" }))
+  return yield* Scope.provide(once(network), scope)
 })
 
 /** A network that only what we put there can join, and from which no way leads out. */
@@ -139,7 +143,9 @@ const openRelay = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RelayCarrier, RelayFailed, Scope.Scope> {
   const open = Effect.gen(function* () {
     const here = yield* imageHere(engine, place.image)
-    if (here === undefined) yield* engine.pullImage(place.image)
+    if (here === undefined) {
+      yield* engine.pullImage(place.image).pipe(inStage({ _tag: "Pull", image: place.image }))
+    }
     const connection = yield* openAttached(engine, {
       Image: here ?? place.image,
       Cmd: [relayCommandName],
@@ -153,7 +159,10 @@ const openRelay = Effect.fnUntraced(function* (
     })
     return yield* carryOver(connection)
   })
-  return yield* Effect.mapError(open, (error) => relayFailed(engine, place, error))
+  return yield* open.pipe(
+    Effect.mapError((error) => relayFailed(engine, place, error)),
+    inStage({ _tag: "Relay" })
+  )
 })
 
 /** The last line that a helper wrote to its log. */

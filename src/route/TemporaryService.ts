@@ -80,6 +80,7 @@ export const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command:
       Effect.catchIf(isNotFound, () => Effect.void),
       Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])),
       Effect.timeout(removalPatience),
+      Effect.withSpan("TaskExec.remove", { attributes: { command } }),
       Effect.catch((error) =>
         Effect.logWarning(`could not clean up (${error.message}); it is left behind, remove it with: ${command}`)
       )

@@ -292,11 +292,22 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
           [...text.matchAll(/^task-exec: (\S.*?\S) +\d+\.\d\d s +\d+\.\d\d s {2} *█+$/gm)].map(([, name]) => name)
         const whole = yield* exec("--timings", "WEB", "echo", "out")
         assert.deepStrictEqual([whole.code, whole.stdout.toString()], [0, "out\n"])
-        const all = ["start up", "find the task", "reach it, and start the command", "the command", "clean up"]
-        assert.deepStrictEqual(names(whole.stderr), all, whole.stderr)
+        const first = ["start up", "find the task"]
+        const reach = pick === "local" ? ["start the command"] : ["place the helper"]
+        // Swarm may be done with them between two looks.
+        const passing = [
+          "node pulls, prepares it",
+          "node starts it",
+          ...(pick === "local" ? [] : ["start the command"])
+        ]
+        assert.deepStrictEqual(
+          names(whole.stderr).filter((stage) => !passing.includes(stage ?? "")),
+          [...first, ...reach, "the command", "clean up"],
+          whole.stderr
+        )
         const none = yield* exec("--timings", "nothing", "true")
         assert.strictEqual(none.code, 125)
-        assert.deepStrictEqual(names(none.stderr), all.slice(0, 2), none.stderr)
+        assert.deepStrictEqual(names(none.stderr), first, none.stderr)
       })
     )
 

@@ -10,7 +10,7 @@ import { run, systemPath } from "../cluster/Command.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, dist, shell, Web } from "./Harness.ts"
 import { atTerminal, type ParityCase, piped } from "./ParityCases.ts"
-import { openPty } from "./Pty.ts"
+import { openPty, withoutStageLine } from "./Pty.ts"
 
 checkLeftoversMeanwhile()
 
@@ -75,7 +75,7 @@ const outcomeOf = Effect.fnUntraced(function* (
     pty.type(keys)
   }
   const { after, before, code, shown } = yield* pty.end
-  return { end: code, shown, restored: after === before }
+  return { end: code, shown: program === "docker" ? shown : withoutStageLine(shown), restored: after === before }
 }, Effect.scoped)
 
 const isRefusal = (stderr: string) => /^task-exec: .*\n$/.test(stderr.replaceAll("\r", ""))

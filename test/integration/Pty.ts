@@ -49,6 +49,13 @@ export interface PtyOptions {
   readonly columns?: number
 }
 
+/**
+ * What was shown but for task-exec's line that tells the stage. That has to be all cleared before anything else is shown:
+ * where it is not, it is still in here.
+ */
+export const withoutStageLine = (shown: string): string =>
+  shown.replace(/^(?:(?:\r[^\r\n\u001b]+\u001b\[K)+\r\u001b\[K)+/, "")
+
 /** How long something may take to be seen, in milliseconds: others may keep the machine busy. */
 const patience = 90_000
 

@@ -8,7 +8,7 @@ import { childrenOf, signal } from "../cluster/Processes.ts"
 import { execIn, type RunningTask } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, dist, taskExec, Web } from "./Harness.ts"
-import { openPty, type Pty, type PtyEnd, type PtyOptions } from "./Pty.ts"
+import { openPty, type Pty, type PtyEnd, type PtyOptions, withoutStageLine } from "./Pty.ts"
 
 checkLeftovers()
 
@@ -133,7 +133,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
         yield* keys(pty)
         const clear = "\x1b[H\x1b[J"
         yield* pty.see(/hello\r\n/)
-        const before = pty.shown()
+        const before = withoutStageLine(pty.shown())
         yield* pty.see(/COMMAND[\s\S]*top/)
         assert.isTrue(pty.shown().includes(clear))
         pty.type("q")
@@ -276,7 +276,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
       const pty = yield* onManager(args, { rows: 30, columns: 90 })
       const end = yield* pty.end
       assertEnd(end, 0)
-      assert.match(end.shown, /^\/dev\/pts\/\d+\r+\n30 90\r+\n$/)
+      assert.match(withoutStageLine(end.shown), /^\/dev\/pts\/\d+\r+\n30 90\r+\n$/)
     }).pipe(Effect.scoped)
   )
 

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { parseInvocation } from "../../../adapters/cli/Args.ts"
+import { logFormatOf, parseInvocation } from "../../../adapters/cli/Args.ts"
 
 const parse = (line: string | ReadonlyArray<string>, environment: Record<string, string> = {}) =>
   parseInvocation(typeof line === "string" ? line.split(" ") : line, environment)
@@ -70,6 +70,17 @@ describe("task-exec's command line", () => {
       assert.match(yield* refused("--wait=soon web true"), /^--wait soon: use a number of seconds/)
       assert.strictEqual(yield* refused("--wait --all web true"), "--wait is for one task")
       assert.strictEqual(yield* refused("--all --timings web true"), "--timings is for one task")
+    })
+  )
+
+  it.effect("--log-format: text unless told; known even where something else is wrong", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* exec("web true")).logFormat, "text")
+      assert.strictEqual((yield* exec("--log-format json web true")).logFormat, "json")
+      assert.strictEqual(yield* refused("--log-format xml web true"), "--log-format xml: use text or json")
+      assert.strictEqual(logFormatOf(["--nope", "--log-format=json", "web"]), "json")
+      assert.strictEqual(logFormatOf(["--log-format", "xml", "web"]), "text")
+      assert.strictEqual(logFormatOf(["web", "--log-format", "json"]), "text")
     })
   )
 

@@ -20,6 +20,7 @@ describe("what the last word of a command line is", () => {
     [["--via", ""], value("via")],
     [["--via", "he"], value("via")],
     [["--via=he"], value("via", "--via=")],
+    [["--log-format", ""], value("log-format")],
     [["-e", "A"], value("env")],
     [["-qu", "ro"], value("user")],
     [["-H", "tc"], value("host")],

@@ -1,37 +1,79 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Timings, waterfall } from "../../../adapters/cli/Timings.ts"
+import { Timings, timingsData, waterfall } from "../../../adapters/cli/Timings.ts"
+import type { Stage } from "../../../src/Stage.ts"
+
+const find: Stage = { _tag: "Find", target: "web" }
+const relay: Stage = { _tag: "Relay" }
+const place: Stage = { _tag: "Place", node: "node-2" }
+const run: Stage = { _tag: "Run" }
+
+/** Takes the times of what happens when. */
+const timed = (script: ReadonlyArray<readonly [at: number, what: "began" | "ended", stage: Stage]>, end: number) => {
+  let now = 100
+  const timings = new Timings(() => now)
+  for (const [at, what, stage] of script) {
+    now = at
+    timings[what](stage)
+  }
+  now = end
+  return timings.end()
+}
 
 describe("--timings", () => {
-  it("a stage ends where the next one begins; one that goes on is entered once", () => {
-    let now = 0
-    const timings = new Timings(() => now)
-    const at = (millis: number, what: () => void) => {
-      now = millis
-      what()
-    }
-    at(100, () => timings.enter("find"))
-    at(150, () => timings.enter("reach"))
-    at(800, () => timings.enter("run"))
-    at(900, () => timings.enter("run"))
-    now = 1200
-    assert.deepStrictEqual(timings.end(), [
-      { stage: "start", from: 0, to: 100 },
-      { stage: "find", from: 100, to: 150 },
-      { stage: "reach", from: 150, to: 800 },
-      { stage: "run", from: 800, to: 1200 }
+  it("stages beside each other, in the order in which they began; what comes after the last one is to clean up", () => {
+    const laps = timed(
+      [
+        [110, "began", find],
+        [150, "ended", find],
+        [150, "began", relay],
+        [151, "began", place],
+        [500, "ended", place],
+        [800, "ended", relay],
+        [800, "began", run],
+        [900, "ended", run]
+      ],
+      1200
+    )
+    assert.deepStrictEqual(laps, [
+      { stage: "Boot", from: 0, to: 100 },
+      { stage: "Find", from: 110, to: 150 },
+      { stage: "Relay", from: 150, to: 800 },
+      { stage: "Place", from: 151, to: 500 },
+      { stage: "Run", from: 800, to: 900 },
+      { stage: "Clean", from: 900, to: 1200 }
     ])
+  })
+
+  it("where nothing was made there is nothing to clean up", () => {
+    const laps = timed(
+      [
+        [110, "began", find],
+        [150, "ended", find]
+      ],
+      160
+    )
+    assert.deepStrictEqual(
+      laps.map(({ stage }) => stage),
+      ["Boot", "Find"]
+    )
   })
 
   it("lines with a bar that shows when and how long", () => {
     const lines = waterfall([
-      { stage: "start", from: 0, to: 100 },
-      { stage: "find", from: 100, to: 101 },
-      { stage: "run", from: 1000, to: 3000 }
+      { stage: "Boot", from: 0, to: 100 },
+      { stage: "Find", from: 100, to: 101 },
+      { stage: "Run", from: 1000, to: 3000 }
     ])
     assert.deepStrictEqual(lines, [
       "start up         0.00 s    0.10 s  █",
       "find the task    0.10 s    0.00 s   █",
       `the command      1.00 s    2.00 s  ${" ".repeat(10)}${"█".repeat(20)}`
+    ])
+  })
+
+  it("the same as data", () => {
+    assert.deepStrictEqual(timingsData([{ stage: "Find", from: 100.4, to: 1200.6 }]), [
+      { stage: "find the task", start: 0.1, seconds: 1.1 }
     ])
   })
 })

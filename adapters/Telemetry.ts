@@ -1,0 +1,100 @@
+/**
+ * Sends the spans of a run to an OpenTelemetry collector: OTLP over HTTP, as JSON. Of the variables that the specification of
+ * OpenTelemetry has, these count: `OTEL_EXPORTER_OTLP_ENDPOINT` (to which `/v1/traces` is added), `OTEL_EXPORTER_OTLP_HEADERS`,
+ * `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SDK_DISABLED`.
+ *
+ * Nothing of it changes what the run does, says or ends with; it can be late by {@link patience}.
+ */
+import * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as OtlpExporter from "effect/observability/OtlpExporter"
+import * as OtlpSerialization from "effect/observability/OtlpSerialization"
+import * as OtlpTracer from "effect/observability/OtlpTracer"
+import * as Schema from "effect/Schema"
+import { version } from "../src/Version.ts"
+
+/** How long the last spans may take at the end. */
+const patience = "1 second"
+/** How long a collector may take for an answer while the run goes on. */
+const answerPatience = "10 seconds"
+/** What is under way to the collector beside the last spans is given up. */
+const shutdownPatience = "100 millis"
+
+const program = "task-exec"
+
+const settings = Config.all({
+  endpoint: Config.URL("OTEL_EXPORTER_OTLP_ENDPOINT"),
+  headers: Config.Record(Schema.String, Schema.StringFromUriComponent, "OTEL_EXPORTER_OTLP_HEADERS").pipe(
+    Config.withDefault({})
+  ),
+  name: Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault("")),
+  attributes: Config.String("OTEL_RESOURCE_ATTRIBUTES").pipe(Config.withDefault("")),
+  isDisabled: Config.Boolean("OTEL_SDK_DISABLED").pipe(Config.withDefault(false))
+})
+
+/** A collector that takes a request and says nothing would have the exporter wait for ever, with more and more spans. */
+const impatient = Layer.effect(
+  HttpClient.HttpClient,
+  HttpClient.HttpClient.use((client) =>
+    Effect.succeed(
+      HttpClient.transform(client, (response, request) =>
+        Effect.timeoutOrElse(response, {
+          duration: answerPatience,
+          orElse: () => {
+            const reason = new HttpClientError.TransportError({ request, description: "no answer" })
+            return Effect.fail(new HttpClientError.HttpClientError({ reason }))
+          }
+        })
+      )
+    )
+  )
+).pipe(Layer.provide(FetchHttpClient.layer))
+
+/** Nothing, where it is switched off. */
+const exporter = Layer.unwrap(
+  Effect.map(settings, ({ attributes, endpoint, headers, isDisabled, name }) => {
+    if (isDisabled) return OtlpExporter.layerFlusher
+    const url = new URL(endpoint)
+    url.pathname = `${url.pathname.replace(/\/$/, "")}/v1/traces`
+    const isNamed = name !== "" || /(?:^|,)\s*service\.name\s*=/.test(attributes)
+    return OtlpTracer.layer({
+      url: url.href,
+      headers,
+      resource: { serviceVersion: version, ...(isNamed ? {} : { serviceName: program }) },
+      shutdownTimeout: shutdownPatience
+    })
+  })
+).pipe(Layer.provide(OtlpSerialization.layerJson), Layer.provide(impatient))
+
+/** The run, which is given an exit code, as a span with all of its stages under it, sent when it has ended. */
+export const exportSpans = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>
+  Effect.gen(function* () {
+    const made = yield* Effect.exit(Layer.build(exporter))
+    if (Exit.isFailure(made)) {
+      yield* Effect.logDebug(`no spans are sent: ${Cause.pretty(made.cause)}`)
+      return yield* run
+    }
+    const { flush } = Context.get(made.value, OtlpExporter.Flusher)
+    return yield* run.pipe(
+      Effect.tap((code) => Effect.annotateCurrentSpan("process.exit.code", code)),
+      Effect.withSpan(program),
+      Effect.onExit(() =>
+        flush.pipe(
+          Effect.interruptible,
+          Effect.timeoutOption(patience),
+          Effect.tap((done) =>
+            Option.isSome(done) ? Effect.void : Effect.logDebug("the collector did not take the last spans in time")
+          )
+        )
+      ),
+      Effect.provideContext(made.value)
+    )
+  }).pipe(Effect.scoped)

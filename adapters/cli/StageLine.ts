@@ -1,0 +1,121 @@
+/** What a run does at the moment, on the last line of the terminal that stderr is, until the command has something to say. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Stage } from "../../src/Stage.ts"
+import type { Screen } from "../cp/Progress.ts"
+
+/** How long a run may take without a word of it. */
+const patience = "300 millis"
+/** Time between two looks. */
+const pause = "100 millis"
+/** From then on it says how long the stage takes, in milliseconds. */
+const longStage = 2000
+
+/** Tells the stage. */
+export interface StageLine {
+  readonly began: (stage: Stage) => void
+  readonly ended: (stage: Stage) => void
+  /** To be called before anything else is written to the terminal. The line comes back by itself. */
+  readonly clear: () => void
+  /** The same, for good. */
+  readonly close: () => void
+}
+
+const nothing = () => undefined
+
+/** Tells nobody. */
+export const noStageLine: StageLine = { began: nothing, ended: nothing, clear: nothing, close: nothing }
+
+/** `columns`: the terminal's width now. The line is gone when the scope is closed. */
+export const makeStageLine = Effect.fnUntraced(function* (
+  screen: Screen,
+  columns: () => number
+): Effect.fn.Return<StageLine, never, Scope.Scope> {
+  const open = new Map<Stage, number>()
+  let shown = ""
+  let isOver = false
+  const clear = () => {
+    if (shown !== "") screen.write("\r\u001b[K")
+    shown = ""
+  }
+  const draw = () => {
+    if (isOver) return
+    const text = line(open, screen.now(), columns())
+    if (text === "") return clear()
+    if (text !== shown) screen.write(`\r${text}\u001b[K`)
+    shown = text
+  }
+  const close = () => {
+    clear()
+    isOver = true
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(close))
+  yield* Effect.sleep(pause).pipe(
+    Effect.andThen(Effect.sync(draw)),
+    Effect.forever,
+    Effect.delay(patience),
+    Effect.forkScoped
+  )
+  return {
+    began: (stage) => void open.set(stage, screen.now()),
+    ended: (stage) => void open.delete(stage),
+    clear,
+    close
+  }
+})
+
+/** Of stages beside each other the first one of these is what is waited for. */
+const order: ReadonlyArray<Stage["_tag"]> = [
+  "Run",
+  "Start",
+  "Launch",
+  "Prepare",
+  "Place",
+  "Pull",
+  "Connect",
+  "Relay",
+  "Network",
+  "Wait",
+  "Find"
+]
+
+/** The line for these stages, with when they began, in less than a terminal's width; empty when there is none. */
+export const line = (open: ReadonlyMap<Stage, number>, now: number, columns: number): string => {
+  const [first] = [...open].sort(([a], [b]) => order.indexOf(a._tag) - order.indexOf(b._tag))
+  if (first === undefined) return ""
+  const [stage, since] = first
+  const after = now - since
+  const text = textOf(stage, after >= longStage)
+  const time = after >= longStage ? `  ${Math.floor(after / 1000)} s` : ""
+  // What fills the last column as well goes on below on some terminals.
+  const width = Math.max(0, columns - 1)
+  return text.slice(0, Math.max(0, width - time.length)) + time.slice(0, width)
+}
+
+const textOf = (stage: Stage, isLong: boolean): string => {
+  switch (stage._tag) {
+    case "Find":
+      return `finding ${stage.target}`
+    case "Wait":
+      return `waiting for ${stage.target}`
+    case "Network":
+      return "making a network to the helper"
+    case "Relay":
+      return "making a relay to the helper"
+    case "Pull":
+      return "pulling the helper image here"
+    case "Place":
+      return `placing helper on ${stage.node}`
+    case "Prepare":
+      // Swarm does not tell which of it takes so long.
+      return `${stage.node} prepares the helper${isLong ? " (and pulls its image, if it has none)" : ""}`
+    case "Launch":
+      return `${stage.node} starts the helper`
+    case "Connect":
+      return `connecting to the helper on ${stage.node}`
+    case "Start":
+      return "starting the command"
+    case "Run":
+      return "running"
+  }
+}

@@ -1,0 +1,89 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Tracer from "effect/Tracer"
+import { beginStage, commandStages, inStage, type Stage, StageObserver } from "../../src/Stage.ts"
+
+/** What an observer is told, and the spans that ended, with their parents. */
+const observe = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const told: Array<string> = []
+  const spans: Array<string> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      const end = span.end.bind(span)
+      span.end = (time, exit) => {
+        const parent = options.parent._tag === "Some" && "name" in options.parent.value ? options.parent.value.name : ""
+        spans.push(`${parent}/${options.name} ${JSON.stringify(Object.fromEntries(span.attributes))}`)
+        end(time, exit)
+      }
+      return span
+    }
+  })
+  return Effect.exit(effect).pipe(
+    Effect.provideService(StageObserver, {
+      began: ({ _tag }) => void told.push(`+${_tag}`),
+      ended: ({ _tag }) => void told.push(`-${_tag}`)
+    }),
+    Effect.withTracer(tracer),
+    Effect.map((exit) => ({ exit, told, spans }))
+  )
+}
+
+const find: Stage = { _tag: "Find", target: "web" }
+
+describe("stages", () => {
+  it.effect("an effect as a stage: told, and a span under which its own are", () =>
+    Effect.gen(function* () {
+      const { spans, told } = yield* observe(Effect.void.pipe(Effect.withSpan("inner"), inStage(find)))
+      assert.deepStrictEqual(told, ["+Find", "-Find"])
+      assert.deepStrictEqual(spans, ["TaskExec.stage.find/inner {}", '/TaskExec.stage.find {"target":"web"}'])
+    })
+  )
+
+  it.effect("it ends however the effect does", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* observe(inStage(find)(Effect.fail("no")))).told, ["+Find", "-Find"])
+      const isIn = yield* Deferred.make<void>()
+      const endless = Effect.andThen(Deferred.succeed(isIn, undefined), Effect.never)
+      const told: Array<string> = []
+      const fiber = yield* inStage(find)(endless).pipe(
+        Effect.provideService(StageObserver, { began: () => told.push("+"), ended: () => told.push("-") }),
+        Effect.forkChild
+      )
+      yield* Deferred.await(isIn)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(told, ["+", "-"])
+    })
+  )
+
+  it.effect("a stage that is ended by hand, or with its scope, ends once", () =>
+    Effect.gen(function* () {
+      const program = Effect.gen(function* () {
+        const end = yield* beginStage(find)
+        yield* beginStage({ _tag: "Run" })
+        end()
+        end()
+      })
+      const { spans, told } = yield* observe(Effect.scoped(program))
+      assert.deepStrictEqual(told, ["+Find", "+Run", "-Find", "-Run"])
+      assert.lengthOf(spans, 2)
+    })
+  )
+
+  it.effect("a command's events: Start, where it begins here, and Run", () =>
+    Effect.gen(function* () {
+      const program = (startsNow: boolean) =>
+        Effect.gen(function* () {
+          const { end, see } = yield* commandStages(startsNow)
+          yield* see({ _tag: "Started", execId: "x" })
+          yield* see({ _tag: "Stdout", data: new Uint8Array(1) })
+          yield* see({ _tag: "Exited", code: 0 })
+          yield* end
+        }).pipe(Effect.scoped)
+      assert.deepStrictEqual((yield* observe(program(true))).told, ["+Start", "-Start", "+Run", "-Run"])
+      assert.deepStrictEqual((yield* observe(program(false))).told, ["+Run", "-Run"])
+    })
+  )
+})

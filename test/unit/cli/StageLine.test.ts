@@ -1,0 +1,114 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { TestClock } from "effect/testing"
+import { line, makeStageLine } from "../../../adapters/cli/StageLine.ts"
+import type { Stage } from "../../../src/Stage.ts"
+
+const wipe = "\r\u001b[K"
+const find: Stage = { _tag: "Find", target: "web.2" }
+const place: Stage = { _tag: "Place", node: "node-3" }
+const prepare: Stage = { _tag: "Prepare", node: "node-3", image: "task-exec:1" }
+const relay: Stage = { _tag: "Relay" }
+const run: Stage = { _tag: "Run" }
+
+const at = (stages: ReadonlyArray<Stage>, now = 0, columns = 80) =>
+  line(new Map(stages.map((stage) => [stage, 0])), now, columns)
+
+const makeScreen = () => {
+  const screen = {
+    text: "",
+    time: 0,
+    write: (text: string) => {
+      screen.text += text
+    },
+    now: () => screen.time
+  }
+  const pass = (millis: number) => {
+    screen.time += millis
+    return TestClock.adjust(millis)
+  }
+  return { screen, pass }
+}
+
+describe("the line that tells the stage", () => {
+  it("tells what is waited for, and from 2 s on how long", () => {
+    assert.strictEqual(at([]), "")
+    assert.strictEqual(at([find]), "finding web.2")
+    assert.strictEqual(at([relay, place]), "placing helper on node-3")
+    assert.strictEqual(at([place, relay]), "placing helper on node-3")
+    assert.strictEqual(at([prepare], 1999), "node-3 prepares the helper")
+    assert.strictEqual(at([prepare], 14_500), "node-3 prepares the helper (and pulls its image, if it has none)  14 s")
+    assert.strictEqual(at([run]), "running")
+  })
+
+  it("is never wider than the terminal", () => {
+    assert.strictEqual(at([prepare], 14_500, 20), "node-3 prepar  14 s")
+    for (let columns = 0; columns < 100; columns++) {
+      assert.isAtMost(at([prepare], 14_500, columns).length, Math.max(0, columns - 1))
+    }
+  })
+
+  it.effect("says nothing in the first 300 ms, and what does not change once", () =>
+    Effect.gen(function* () {
+      const { pass, screen } = makeScreen()
+      const stage = yield* makeStageLine(screen, () => 80)
+      stage.began(find)
+      yield* pass(399)
+      stage.ended(find)
+      stage.began(place)
+      assert.strictEqual(screen.text, "")
+      yield* pass(1)
+      assert.strictEqual(screen.text, "\rplacing helper on node-3\u001b[K")
+      yield* pass(1000)
+      assert.strictEqual(screen.text, "\rplacing helper on node-3\u001b[K")
+    })
+  )
+
+  it.effect("makes place for lines, and comes back", () =>
+    Effect.gen(function* () {
+      const { pass, screen } = makeScreen()
+      const stage = yield* makeStageLine(screen, () => 80)
+      stage.clear()
+      assert.strictEqual(screen.text, "")
+      stage.began(run)
+      yield* pass(400)
+      stage.clear()
+      stage.clear()
+      screen.write("a warning\n")
+      yield* pass(100)
+      assert.strictEqual(screen.text, `\rrunning\u001b[K${wipe}a warning\n\rrunning\u001b[K`)
+    })
+  )
+
+  it.effect("is gone where no stage is left", () =>
+    Effect.gen(function* () {
+      const { pass, screen } = makeScreen()
+      const stage = yield* makeStageLine(screen, () => 80)
+      stage.began(run)
+      yield* pass(400)
+      stage.ended(run)
+      yield* pass(1000)
+      assert.strictEqual(screen.text, `\rrunning\u001b[K${wipe}`)
+    })
+  )
+
+  it.effect("is gone for good when it is closed, or its scope", () =>
+    Effect.gen(function* () {
+      for (const how of ["close", "scope"] as const) {
+        const { pass, screen } = makeScreen()
+        const use = Effect.gen(function* () {
+          const stage = yield* makeStageLine(screen, () => 80)
+          stage.began(run)
+          yield* pass(400)
+          if (how === "scope") return
+          stage.close()
+          stage.began(relay)
+          yield* pass(1000)
+        })
+        yield* Effect.scoped(use)
+        yield* pass(1000)
+        assert.strictEqual(screen.text, `\rrunning\u001b[K${wipe}`, how)
+      }
+    })
+  )
+})
