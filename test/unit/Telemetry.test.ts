@@ -46,12 +46,11 @@ describe("spans to a collector", () => {
       const gone = yield* Effect.scoped(serve(() => undefined))
       const check = (endpoint: string) =>
         Effect.gen(function* () {
-          const runs = [Effect.succeed(7), Effect.fail("no"), Effect.interrupt]
-          const exits = runs.map((run) => Effect.exit(runTo(endpoint, run)))
-          const [good, bad, interrupted] = yield* Effect.all(exits, { concurrency: "unbounded" })
-          assert.deepStrictEqual(good, Exit.succeed(7), endpoint)
-          assert.deepStrictEqual(bad, Exit.fail("no"), endpoint)
-          assert(interrupted !== undefined && Exit.hasInterrupts(interrupted), endpoint)
+          const good = runTo(endpoint, Effect.succeed(7))
+          const bad = Effect.flip(runTo(endpoint, Effect.fail("no")))
+          const interrupted = Effect.exit(runTo(endpoint, Effect.interrupt))
+          const [code, error, exit] = yield* Effect.all([good, bad, interrupted], { concurrency: "unbounded" })
+          assert.deepStrictEqual([code, error, Exit.hasInterrupts(exit)], [7, "no", true], endpoint)
         })
       yield* Effect.forEach([silent, unwilling, gone, "no address"], check, { concurrency: "unbounded" })
     })

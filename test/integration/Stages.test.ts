@@ -1,0 +1,181 @@
+import { createServer } from "node:http"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftoversMeanwhile, dist, taskExec, Web } from "./Harness.ts"
+import { openPty, type PtyOptions, withoutStageLine } from "./Pty.ts"
+
+checkLeftoversMeanwhile()
+
+const wipe = "\r\x1b[K"
+
+/** `task-exec` at a terminal. */
+const atTerminal = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: PtyOptions["env"] = {}) {
+  const { manager } = yield* SwarmCluster
+  return yield* openPty([process.execPath, join(dist, "task-exec.cjs"), ...args], {
+    env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm", ...env }
+  })
+})
+
+const Attribute = Schema.Struct({ key: Schema.String, value: Schema.Record(Schema.String, Schema.Unknown) })
+const Span = Schema.Struct({
+  traceId: Schema.String,
+  spanId: Schema.String,
+  parentSpanId: Schema.optionalKey(Schema.String),
+  name: Schema.String,
+  attributes: Schema.Array(Attribute)
+})
+type Span = typeof Span.Type
+const Traces = Schema.Struct({
+  resourceSpans: Schema.Array(Schema.Struct({ scopeSpans: Schema.Array(Schema.Struct({ spans: Schema.Array(Span) })) }))
+})
+const decodeTraces = Schema.decodeUnknownSync(Schema.fromJsonString(Traces))
+
+/** A collector: its address, and the bodies that came to it. */
+const openCollector = Effect.gen(function* () {
+  const bodies: Array<string> = []
+  const server = yield* Effect.acquireRelease(
+    Effect.promise(
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve) => {
+          const made = createServer((request, response) => {
+            const chunks: Array<Buffer> = []
+            request.on("data", (chunk: Buffer) => chunks.push(chunk))
+            request.on("end", () => {
+              bodies.push(Buffer.concat(chunks).toString())
+              response.setHeader("content-type", "application/json").end("{}")
+            })
+          })
+          made.listen(0, "127.0.0.1", () => resolve(made))
+        })
+    ),
+    (made) => Effect.sync(() => made.close())
+  )
+  const address = server.address()
+  assert(typeof address === "object" && address !== null)
+  return { endpoint: `http://127.0.0.1:${address.port}`, bodies }
+})
+
+/** The names of a span's ancestors, the nearest first. */
+const ancestors = (spans: ReadonlyArray<Span>, span: Span): ReadonlyArray<string> => {
+  const parent = spans.find(({ spanId }) => spanId === span.parentSpanId)
+  return parent === undefined ? [] : [parent.name, ...ancestors(spans, parent)]
+}
+
+const Line = Schema.Struct({ time: Schema.String, level: Schema.String, message: Schema.String })
+const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(Line))
+
+layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" })("the stages of a run", (it) => {
+  it.effect("on another node: spans at a collector, and all that task-exec says as JSON", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { bodies, endpoint } = yield* openCollector
+      const flags = ["--log-format", "json", "--debug", "--timings", "-e", "TOKEN=hidden-value"]
+      const script = 'test "$TOKEN" = hidden-value && echo out; exit 3'
+      const { code, stderr, stdout } = yield* taskExec([...flags, web.target(web.remote), "sh", "-c", script], {
+        env: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }
+      })
+      assert.deepStrictEqual([code, stdout.toString()], [3, "out\n"], stderr)
+
+      const lines = stderr
+        .trimEnd()
+        .split("\n")
+        .map((line) => decodeLine(line))
+      assert.isTrue(
+        lines.some(({ level, message }) => level === "debug" && message.startsWith("task stages.")),
+        stderr
+      )
+      assert.deepStrictEqual(
+        lines.filter(({ level }) => level !== "debug").map(({ level, message }) => [level, message]),
+        [["info", "timings"]]
+      )
+
+      const spans = bodies.flatMap((body) =>
+        decodeTraces(body).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans))
+      )
+      const [root, ...others] = spans.filter(({ parentSpanId }) => parentSpanId === undefined)
+      assert.deepStrictEqual([root?.name, others], ["task-exec", []])
+      const named = (name: string) => {
+        const found = spans.filter((span) => span.name === name)
+        assert.isNotEmpty(found, name)
+        return found
+      }
+      for (const span of spans) {
+        assert.strictEqual(span.traceId, root?.traceId)
+        if (span !== root) assert.strictEqual(ancestors(spans, span).at(-1), "task-exec", span.name)
+      }
+      for (const name of ["find", "place", "run"].map((stage) => `TaskExec.stage.${stage}`)) {
+        for (const span of named(name)) assert.include(ancestors(spans, span), "TaskExec.stream", name)
+      }
+      for (const span of named("TaskExec.lookup")) {
+        assert.deepStrictEqual(ancestors(spans, span).slice(0, 1), ["TaskExec.stage.find"])
+      }
+      const [place] = named("TaskExec.stage.place")
+      assert.deepInclude(place?.attributes ?? [], { key: "node", value: { stringValue: web.nodeOf(web.remote).name } })
+      named("TaskExec.remove")
+      for (const text of [...bodies, stderr]) assert.notInclude(text, "hidden-value")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("over the tunnel at a terminal: a line tells them, and nothing of it is left before the first byte", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const command = [web.target(web.remote), "printf", "first\\r\\n"]
+      const [told, quiet] = yield* Effect.all(
+        [atTerminal(["--timings", "-it", ...command]), atTerminal(["-q", "-it", ...command])],
+        { concurrency: 2 }
+      )
+      const node = web.nodeOf(web.remote).name
+      const { code, shown } = yield* told.end
+      assert.strictEqual(code, 0, shown)
+      const [line = "", after = ""] = shown.split(/(?=first)/)
+      assert.match(line, new RegExp(`(?:placing helper on ${node}|${node} (?:prepares|starts) the helper)`))
+      assert.isTrue(line.endsWith(wipe), JSON.stringify(shown))
+      assert.strictEqual(withoutStageLine(shown), after)
+      assert.match(after, /^first\r\r?\ntask-exec: start up .*\r\n/)
+      for (const stage of ["network", "relay", "place the helper", "connect", "start the command", "the command"]) {
+        assert.match(after, new RegExp(`\\ntask-exec: ${stage} +\\d`), after)
+      }
+      assert.strictEqual(withoutStageLine((yield* quiet.end).shown), (yield* quiet.end).shown)
+      assert.match((yield* quiet.end).shown, /^first\r\r?\n$/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("at a terminal: the line makes place for the log, and comes back until Ctrl-C", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const pty = yield* atTerminal(["--debug", web.target(web.remote), "sleep", "1000"])
+      yield* pty.see(/\x1b\[K\r\x1b\[Ktask-exec: started as exec \w+\r\n\rrunning\x1b\[K/)
+      pty.type("\x03")
+      const { code, shown } = yield* pty.end
+      assert.strictEqual(code, 130, shown)
+      const [, after = ""] = shown.split(/(?<=\rrunning\x1b\[K)/)
+      assert.match(after, /^\^C\r\x1b\[K/)
+      assert.notInclude(after.replace(/^\^C\r\x1b\[K/, ""), "\x1b[K")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("the line is gone before an error, and after Ctrl-C", () =>
+    Effect.gen(function* () {
+      const target = "stages.99"
+      const waits = yield* atTerminal(["--wait=600s", target, "true"])
+      yield* waits.see(/\rwaiting for stages\.99\x1b\[K/)
+      waits.type("\x03")
+      const interrupted = yield* waits.end
+      assert.deepStrictEqual([interrupted.code, interrupted.shown.endsWith(wipe)], [130, true], interrupted.shown)
+
+      const args = ["--wait=2s", target, "true"]
+      const [late, dumb] = yield* Effect.all([atTerminal(args), atTerminal(args, { TERM: "dumb" })], {
+        concurrency: 2
+      })
+      const { code, shown } = yield* late.end
+      assert.strictEqual(code, 125, shown)
+      assert.match(shown, /\rwaiting for stages\.99/)
+      const error = /^task-exec: waited 2 s for "stages\.99": .*\r\n$/
+      assert.match(withoutStageLine(shown), error)
+      assert.match((yield* dumb.end).shown, error)
+    }).pipe(Effect.scoped)
+  )
+})
