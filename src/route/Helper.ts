@@ -208,5 +208,6 @@ const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, 
     // Somebody removed the service: Swarm stops the helper all the same.
     Effect.catchIf(isNotFound, () => Effect.void),
     Effect.timeout(graceOf(request.work) + 2 * helperOverhead),
+    Effect.withSpan("TaskExec.stop"),
     Effect.catch((error) => Effect.logWarning(`the helper on node ${node.hostname} did not end: ${error.message}`))
   )
