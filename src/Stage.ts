@@ -80,10 +80,10 @@ export const beginStage = Effect.fnUntraced(function* (stage: Stage): Effect.fn.
     observer.ended(stage)
     span.end(clock.currentTimeNanosUnsafe(), Exit.void)
   }
-  yield* Effect.addFinalizer(() => Effect.sync(end))
   observer.began(stage)
+  yield* Effect.addFinalizer(() => Effect.sync(end))
   return end
-})
+}, Effect.uninterruptible)
 
 /**
  * The stage `Run` of a command, from its events; before it `Start`, from now on, where the way to it has no such stage. `end`
