@@ -94,7 +94,15 @@ export const variables: ReadonlyArray<Item> = [
     term: "TASK_EXEC_IMAGE",
     about: "image of the helper (default: this version's; in a container, that container's own)"
   },
-  { term: "NO_COLOR", about: "not empty: no colours" }
+  { term: "NO_COLOR", about: "not empty: no colours" },
+  {
+    term: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    about: "task-exec sends the spans of its run there: OTLP over HTTP, as JSON, with /v1/traces added"
+  },
+  { term: "OTEL_EXPORTER_OTLP_HEADERS", about: "headers for the collector: name=value, with commas between" },
+  { term: "OTEL_SERVICE_NAME", about: "the service's name in the spans (default: task-exec)" },
+  { term: "OTEL_RESOURCE_ATTRIBUTES", about: "more of the resource's attributes: name=value, with commas between" },
+  { term: "OTEL_SDK_DISABLED", about: "true: no spans are sent" }
 ]
 
 /** Variables that task-exec itself sets, or that are not for users. */
