@@ -7,7 +7,9 @@ import * as Stream from "effect/Stream"
 import { defaultDetachKeys, parseDetachKeys } from "./executor/DetachKeys.ts"
 import type { ExecSpec, Signal, TerminalSize } from "./executor/ExecSpec.ts"
 import type { ExecInput } from "./executor/Executor.ts"
+import { callerDeniesByDefault, withCallerDefault } from "./policy/Permission.ts"
 import type { Via } from "./route/Route.ts"
+import type { ResolvedTask } from "./target/Lookup.ts"
 import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
 
 /**
@@ -108,6 +110,8 @@ export interface CheckedCommand {
   readonly via: Via
   readonly image: string | undefined
   readonly placementTimeout: number
+  /** Nothing is to be run in a task without a label that allows it. */
+  readonly denyDefault: boolean
 }
 
 /** The same, with where. */
@@ -171,14 +175,22 @@ export const checkCommand = Effect.fnUntraced(function* (
     grace: yield* millis("grace", request.grace ?? "10 seconds"),
     via: request.via ?? "auto",
     image: request.image,
-    placementTimeout: yield* millis("placementTimeout", request.placementTimeout ?? "30 seconds")
+    placementTimeout: yield* millis("placementTimeout", request.placementTimeout ?? "30 seconds"),
+    denyDefault: yield* checkDenyDefault
   }
 })
 
-/** What an Executor is asked to do for it in a container. */
-export const specOf = (runId: string, container: string, command: CheckedCommand): ExecSpec => ({
+/** What the environment says. */
+export const checkDenyDefault: Effect.Effect<boolean, InvalidRequest> = Effect.mapError(
+  callerDeniesByDefault,
+  () => new InvalidRequest({ detail: "TASK_EXEC_DENY_DEFAULT is true or false" })
+)
+
+/** What an Executor is asked to do for it in a task's container. */
+export const specOf = (runId: string, { container, policy }: ResolvedTask, command: CheckedCommand): ExecSpec => ({
   runId,
   container,
+  policy: withCallerDefault(policy, command.denyDefault),
   command: command.command,
   env: command.env,
   privileged: command.privileged,

@@ -194,7 +194,7 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const owner = yield* makeOwnership(
     timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace
   )
-  const spec = specOf(owner.runId, task.container, checked)
+  const spec = specOf(owner.runId, task, checked)
   const place = { image, node: task.node, task: task.name, placementTimeout }
   const { end, events } = yield* route === "local"
     ? execHere(spec, { image, owner }, checked.input)

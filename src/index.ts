@@ -63,6 +63,18 @@ export {
 } from "./fleet/Selection.ts"
 export { foldNames } from "./fleet/TaskSet.ts"
 export { labelKeys, type Ownership } from "./Labels.ts"
+export { TaskPolicy } from "./policy/Permission.ts"
+export {
+  allowLabel,
+  allows,
+  denyDefaultLabel,
+  type Entry,
+  InvalidPolicy,
+  type Policy,
+  parsePolicy,
+  type Wish
+} from "./policy/Policy.ts"
+export { PolicyDenied } from "./policy/PolicyDenied.ts"
 export {
   checkNode,
   type Helper,

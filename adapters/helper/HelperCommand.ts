@@ -92,7 +92,7 @@ const serveCaller = Effect.fnUntraced(function* (
   switch (work._tag) {
     case "Copy": {
       const engine = yield* DockerEngine
-      return yield* serveCopy(tunnel, Effect.as(admitted, engineFiles(engine, work.container)))
+      return yield* serveCopy(tunnel, Effect.andThen(admitted, engineFiles(engine, work.container, work.policy)))
     }
     case "ExecMany":
       return yield* serveChannels(

@@ -3,12 +3,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { Container } from "../../src/engine/EngineSchemas.ts"
 import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
 import { Executor } from "../../src/executor/Executor.ts"
 import { Guard } from "../../src/executor/Guard.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { makeOwnership } from "../../src/Labels.ts"
+import { callerDeniesByDefault, type TaskPolicy, withCallerDefault } from "../../src/policy/Permission.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
+import { type LookupError, lookupTask } from "../../src/target/Lookup.ts"
 import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
 import { Channel } from "./Channel.ts"
 import { logTo } from "./Logging.ts"
@@ -45,11 +48,23 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
   )
 }
 
+/** What the managers know of a task's container, where the engine at hand is one. Otherwise its own label is all there is. */
+const policyOf = ({ Config: { Labels } }: Container): Effect.Effect<TaskPolicy, LookupError, DockerEngine> => {
+  const id = Labels["com.docker.swarm.task.id"]
+  if (id === undefined) return Effect.succeed({})
+  return lookupTask({ _tag: "Task", text: id, id }).pipe(
+    Effect.map(({ policy }) => policy),
+    Effect.catchTag(["NotSwarmManager", "TaskNotFound"], () => Effect.succeed({}))
+  )
+}
+
 const run = Effect.fn("swarm-exec.exec")(
   function* (name: string, command: readonly [string, ...ReadonlyArray<string>], stderr: Channel) {
     const engine = yield* DockerEngine
     const { reference } = yield* HelperImage
-    const { Id: container } = yield* engine.inspectContainer(name)
+    const found = yield* engine.inspectContainer(name)
+    const [policy, denies] = yield* Effect.all([policyOf(found), callerDeniesByDefault], { concurrency: 2 })
+    const container = found.Id
     const owner = yield* makeOwnership(undefined)
     const events = Stream.unwrap(
       Executor.use((executor) =>
@@ -63,7 +78,8 @@ const run = Effect.fn("swarm-exec.exec")(
             privileged: false,
             detach: false,
             signal: "SIGTERM",
-            grace
+            grace,
+            policy: withCallerDefault(policy, denies)
           })
         )
       )

@@ -1,15 +1,24 @@
 /** The files of one container, wherever it is. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { EngineError, type EngineFailure, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
+import { checkPermission, type TaskPolicy } from "../policy/Permission.ts"
+import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { HelperRefused, UsernsRemapped } from "../route/HelperErrors.ts"
 import { CopyLost } from "./CopyErrors.ts"
 
 /** How access to them can fail: the engine's own errors, and those of the way to it. */
-export type FilesFailure = EngineUnreachable | EngineError | UnexpectedReply | HelperRefused | UsernsRemapped | CopyLost
+export type FilesFailure =
+  | EngineUnreachable
+  | EngineError
+  | UnexpectedReply
+  | HelperRefused
+  | UsernsRemapped
+  | CopyLost
+  | PolicyDenied
 
 /** Whether an error is one of these. */
 export const isFilesFailure = (error: unknown): error is FilesFailure =>
@@ -18,7 +27,8 @@ export const isFilesFailure = (error: unknown): error is FilesFailure =>
   error instanceof UnexpectedReply ||
   error instanceof HelperRefused ||
   error instanceof UsernsRemapped ||
-  error instanceof CopyLost
+  error instanceof CopyLost ||
+  error instanceof PolicyDenied
 
 /** The files of one container, as `ArchiveRequests` says. One thing is asked for after the other. */
 export interface ContainerFiles<F = FilesFailure> {
@@ -35,9 +45,14 @@ export interface ContainerFiles<F = FilesFailure> {
   ) => Effect.Effect<void, F | E>
 }
 
-/** Of a container of this engine. */
-export const engineFiles = (engine: DockerEngineShape, container: string): ContainerFiles<EngineFailure> => ({
-  statPath: (path) => engine.statPath(container, path),
-  getArchive: (path) => engine.getArchive(container, path),
-  putArchive: (path, content, options) => engine.putArchive(container, path, content, options)
-})
+/** Of a container of this engine, unless a policy forbids it. */
+export const engineFiles = (
+  engine: DockerEngineShape,
+  container: string,
+  policy: TaskPolicy
+): Effect.Effect<ContainerFiles<EngineFailure>, EngineFailure | PolicyDenied> =>
+  Effect.as(checkPermission(engine, container, policy, { _tag: "Copy" }), {
+    statPath: (path) => engine.statPath(container, path),
+    getArchive: (path) => engine.getArchive(container, path),
+    putArchive: (path, content, options) => engine.putArchive(container, path, content, options)
+  })

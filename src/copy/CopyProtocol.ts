@@ -5,6 +5,7 @@
 import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { PathStat } from "../engine/EngineSchemas.ts"
+import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { HelperRefused, UsernsRemapped } from "../route/HelperErrors.ts"
 import { Hello } from "../wire/Frame.ts"
 
@@ -27,7 +28,8 @@ export const CopyRefusal = Schema.Union([
   EngineError,
   UnexpectedReply,
   HelperRefused,
-  UsernsRemapped
+  UsernsRemapped,
+  PolicyDenied
 ])
 
 /** Why a helper did not do what it was asked for. */

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Ownership } from "../Labels.ts"
+import type { TaskPolicy } from "../policy/Permission.ts"
 import type { HelperPlace } from "../route/Helper.ts"
 import { HelperRefused } from "../route/HelperErrors.ts"
 import { openHelperTunnel, type TunnelError } from "../route/HelperTunnel.ts"
@@ -23,10 +24,11 @@ type Heard = CopyReply | { readonly _tag: "Bytes"; readonly data: Uint8Array }
 export const openHelperFiles = Effect.fn("TaskExec.helperFiles")(function* (
   place: HelperPlace,
   owner: Ownership,
-  container: string
+  container: string,
+  policy: TaskPolicy
 ): Effect.fn.Return<ContainerFiles, TunnelError | FilesFailure, DockerEngine | Scope.Scope> {
   const node = place.node.hostname
-  const { tunnel } = yield* openHelperTunnel(place, owner, { _tag: "Copy", container })
+  const { tunnel } = yield* openHelperTunnel(place, owner, { _tag: "Copy", container, policy })
   const lost = ({ detail }: { readonly detail: string }) => new CopyLost({ node, detail })
   const refused = (detail: string) => new HelperRefused({ node, detail })
   const heard = yield* listen(tunnel, lost)

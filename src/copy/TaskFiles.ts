@@ -5,11 +5,13 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { InvalidRequest } from "../ExecRequest.ts"
+import { checkDenyDefault, InvalidRequest } from "../ExecRequest.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
 import { makeOwnership } from "../Labels.ts"
+import { type TaskPolicy, withCallerDefault } from "../policy/Permission.ts"
+import type { PolicyDenied } from "../policy/PolicyDenied.ts"
 import type { HelperRefused, RouteUnavailable, UsernsRemapped } from "../route/HelperErrors.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import type { TunnelError } from "../route/HelperTunnel.ts"
@@ -41,7 +43,14 @@ export interface TaskFilesRequest {
 }
 
 /** How access to a task's files can fail, once there is a way to them. */
-export type TaskFilesError = PathNotFound | CopyFailed | CopyLost | HelperRefused | UsernsRemapped | EngineFailure
+export type TaskFilesError =
+  | PathNotFound
+  | CopyFailed
+  | CopyLost
+  | HelperRefused
+  | UsernsRemapped
+  | PolicyDenied
+  | EngineFailure
 
 /** How the way to a task's files can fail. */
 export type OpenTaskFilesError =
@@ -92,11 +101,15 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   if (!Number.isFinite(placementTimeout)) {
     return yield* new InvalidRequest({ detail: "placementTimeout is no length of time" })
   }
+  const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
   const [task, here] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
   const route = yield* chooseRoute(task, request.via ?? "auto", here, true)
   const image = request.image === undefined ? images.reference : images.pin(request.image)
-  const files = yield* route === "local" ? filesHere(task) : filesThere(task, yield* image, placementTimeout)
+  const policy = withCallerDefault(task.policy, denyDefault)
+  const files = yield* route === "local"
+    ? filesHere(task, policy)
+    : filesThere(task, policy, yield* image, placementTimeout)
   yield* sweepHere().pipe(
     Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
     Effect.forkScoped
@@ -105,12 +118,15 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
 })
 
 /** Of several managers only the one that answered knows the container. */
-const filesHere = (task: ResolvedTask): Effect.Effect<ContainerFiles, never, DockerEngine> =>
-  DockerEngine.use(({ alone }) => Effect.map(alone, (engine) => engineFiles(engine, task.container)))
+const filesHere = (
+  { container }: ResolvedTask,
+  policy: TaskPolicy
+): Effect.Effect<ContainerFiles, EngineFailure | PolicyDenied, DockerEngine> =>
+  DockerEngine.use(({ alone }) => Effect.flatMap(alone, (engine) => engineFiles(engine, container, policy)))
 
-const filesThere = (task: ResolvedTask, image: string, placementTimeout: number) =>
+const filesThere = (task: ResolvedTask, policy: TaskPolicy, image: string, placementTimeout: number) =>
   Effect.flatMap(makeOwnership(undefined), (owner) =>
-    openHelperFiles({ image, node: task.node, task: task.name, placementTimeout }, owner, task.container)
+    openHelperFiles({ image, node: task.node, task: task.name, placementTimeout }, owner, task.container, policy)
   )
 
 /** The same, with errors that name the task and its node: the engine of another node is nobody that the caller knows. */

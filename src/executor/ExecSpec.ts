@@ -2,6 +2,7 @@
  * What an Executor is asked to do on its own node: plain data, so that it can travel in a Swarm secret.
  */
 import * as Schema from "effect/Schema"
+import { TaskPolicy } from "../policy/Permission.ts"
 
 /** Name of the environment variable that marks every process of one run; its value is the run's ID. */
 export const runVariable = "TASK_EXEC_RUN"
@@ -51,7 +52,9 @@ export const ExecSpec = Schema.Struct({
   /** What is sent first when the command is to be ended. */
   signal: Signal,
   /** Milliseconds between that signal and KILL. */
-  grace: Schema.Finite
+  grace: Schema.Finite,
+  /** What the caller knows of what may be run there; the container's own label counts too. */
+  policy: TaskPolicy
 })
 
 /** One command in one container of the engine at hand. */

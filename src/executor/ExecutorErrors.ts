@@ -1,6 +1,7 @@
 /** What can go wrong with a command on its node. All of these cross the wire, so they are schemas. */
 import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
+import { PolicyDenied } from "../policy/PolicyDenied.ts"
 
 /** The first word of the command is no program in the container. Engines say 126 (20.10) or 127 (28.5); we say 126. */
 export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("CommandNotFound", {
@@ -100,6 +101,7 @@ export const ExecutorError = Schema.Union([
   ContainerStopped,
   TimedOut,
   OutcomeUnknown,
+  PolicyDenied,
   EngineUnreachable,
   EngineError,
   UnexpectedReply

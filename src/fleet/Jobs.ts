@@ -75,7 +75,7 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
     Effect.map(Effect.result(chooseRoute(task, checked.via, here, true)), (route) => ({
       task,
       route,
-      spec: specOf(makeRunId(), task.container, checked)
+      spec: specOf(makeRunId(), task, checked)
     }))
   )
   const remote = Map.groupBy(
@@ -143,7 +143,7 @@ export const startAlone = Effect.fnUntraced(function* (
   image: Effect.Effect<string>,
   checked: CheckedCommand
 ): Effect.fn.Return<Underway, RouteUnavailable | EngineUnreachable, DockerEngine | Scope.Scope> {
-  const spec = specOf(makeRunId(), task.container, checked)
+  const spec = specOf(makeRunId(), task, checked)
   const route = yield* chooseRoute(task, checked.via, here, true)
   if (route === "local") {
     const options = { image, owner: yield* makeOwnership(undefined) }

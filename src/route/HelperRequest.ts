@@ -1,6 +1,7 @@
 /** What a helper reads from its secret. */
 import * as Schema from "effect/Schema"
 import { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
+import { TaskPolicy } from "../policy/Permission.ts"
 
 /** File name of the secret, under `/run/secrets`. */
 export const requestFile = "task-exec-request"
@@ -31,7 +32,7 @@ export const HelperWork = Schema.TaggedUnion({
   /** End commands of another helper, and report what became of each. */
   End: { runs: Schema.NonEmptyArray(EndRun) },
   /** Read and write files of a container, as the caller asks for one after the other over a tunnel. */
-  Copy: { container: Schema.NonEmptyString }
+  Copy: { container: Schema.NonEmptyString, policy: TaskPolicy }
 })
 
 /** What a helper can be asked to do. */

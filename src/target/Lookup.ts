@@ -6,6 +6,8 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import type { TaskPolicy } from "../policy/Permission.ts"
+import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
 import type { Target } from "./Target.ts"
 
 /** A running task, with all that is needed to reach its container. */
@@ -20,6 +22,8 @@ export interface ResolvedTask {
   readonly node: TaskNode
   /** Full ID of the task's container, on its node. */
   readonly container: string
+  /** What may be run there, as far as the managers know. */
+  readonly policy: TaskPolicy
 }
 
 /** The node of a task, as the managers see it. */
@@ -291,12 +295,24 @@ const resolve = Effect.fnUntraced(function* (engine: Engine, target: Target, ser
 /** A task with what is known of its service and its node. */
 export const resolvedTask = (service: Service, node: Node, task: Task): ResolvedTask => {
   const hostname = node.Description.Hostname
+  const name = taskName(service.Spec.Name, task, hostname)
+  const serviceAllow = service.Spec.Labels[allowLabel]
+  const containerAllow = task.Spec.ContainerSpec?.Labels[allowLabel]
+  const denyDefault = node.Spec.Labels[denyDefaultLabel] ?? "false"
   return {
     id: task.ID,
-    name: taskName(service.Spec.Name, task, hostname),
+    name,
     service: { id: service.ID, name: service.Spec.Name },
     node: { id: node.ID, hostname, state: node.Status.State, availability: node.Spec.Availability },
     container: task.Status.ContainerStatus?.ContainerID ?? "",
+    policy: {
+      service: service.Spec.Name,
+      task: name,
+      node: hostname,
+      ...(serviceAllow === undefined ? {} : { serviceAllow }),
+      ...(containerAllow === undefined ? {} : { containerAllow }),
+      ...(denyDefault === "false" ? {} : { denyDefault: "Node" })
+    },
     ...(task.Slot === undefined ? {} : { slot: task.Slot })
   }
 }

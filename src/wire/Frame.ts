@@ -73,8 +73,11 @@ export interface NumberedFrame {
   readonly frame: Frame
 }
 
-/** The wire protocol's version. A sender of another version is refused, with both versions named. */
-export const protocolVersion = 1
+/**
+ * The wire protocol's version. A sender of another version is refused, with both versions named: one of version 1 knows
+ * nothing of policies, and would run what they forbid.
+ */
+export const protocolVersion = 2
 
 /** A line that is not a whole frame: cut, altered, or never one. */
 export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {

@@ -16,7 +16,8 @@ export const task = (label: string): ResolvedTask => {
     service: { id: `id of ${service}`, name: service },
     ...(slot === undefined ? {} : { slot: Number(slot) }),
     node: { id: `id of ${hostname}`, hostname, state: "ready", availability: "active" },
-    container: `container of ${label}`
+    container: `container of ${label}`,
+    policy: {}
   }
 }
 

@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
+import { denial, TaskPolicy, withCallerDefault } from "../../../src/policy/Permission.ts"
+import type { Wish } from "../../../src/policy/Policy.ts"
+import { PolicyDenied } from "../../../src/policy/PolicyDenied.ts"
+
+const container = "7485df53527871bc61dcae0c42d1db6b2daa55db7f14eb8cbdcb2e33f527b6df"
+const names = { service: "web", task: "web.2", node: "node-3" }
+const run: Wish = { _tag: "Run", command: ["df", "-h"] }
+
+/** Service label, container label, who wants no for a default; and where the refusal stands. */
+const table: ReadonlyArray<
+  readonly [string | undefined, string | undefined, "Caller" | "Node" | undefined, PolicyDenied["stands"] | undefined]
+> = [
+  [undefined, undefined, undefined, undefined],
+  [undefined, undefined, "Caller", "CallerDefault"],
+  [undefined, undefined, "Node", "NodeDefault"],
+  ["true", undefined, "Node", undefined],
+  [undefined, "true", "Node", undefined],
+  ["df", undefined, "Caller", undefined],
+  ["false", undefined, undefined, "ServiceLabel"],
+  ["sh", undefined, "Caller", "ServiceLabel"],
+  [undefined, "false", undefined, "ContainerLabel"],
+  [undefined, "sh", undefined, "ContainerLabel"],
+  ["df", "true", undefined, undefined],
+  ["true", "df", undefined, undefined],
+  ["df", "sh", undefined, "ContainerLabel"],
+  ["sh", "df", undefined, "ServiceLabel"],
+  ["false", "false", "Node", "ServiceLabel"],
+  ['"', "true", undefined, "ServiceLabel"],
+  ["true", "[", undefined, "ContainerLabel"]
+]
+
+const known = (
+  serviceAllow: string | undefined,
+  containerAllow: string | undefined,
+  denyDefault?: "Caller" | "Node"
+): TaskPolicy => ({
+  ...names,
+  ...(serviceAllow === undefined ? {} : { serviceAllow }),
+  ...(containerAllow === undefined ? {} : { containerAllow }),
+  ...(denyDefault === undefined ? {} : { denyDefault })
+})
+
+describe("whether a command may be run", () => {
+  for (const [service, label, byDefault, stands] of table) {
+    const facts = `service ${service}, container ${label}, default ${byDefault}`
+    it(`${facts}: ${stands ?? "yes"}`, () =>
+      assert.strictEqual(denial(container, known(service, label, byDefault), run)?.stands, stands))
+  }
+
+  const label = Arbitrary.schema(
+    Schema.Union([Schema.Literals(["true", "false", "df", "sh,df", "df -h", "sh", "cp", "*", '["df"]']), Schema.String])
+  )
+  const wish = Arbitrary.schema(Schema.Literals(["df", "sh", "copy"]))
+  it.prop("of two labels the stricter one counts", [label, label, wish], ([one, other, wanted]) => {
+    const what: Wish = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
+    const isDenied = (facts: TaskPolicy) => denial(container, facts, what) !== undefined
+    assert.strictEqual(
+      isDenied(known(one, other)),
+      isDenied(known(one, undefined)) || isDenied(known(undefined, other))
+    )
+  })
+
+  it("the caller's default is one more, and takes nothing away", () => {
+    assert.deepStrictEqual(withCallerDefault(names, false), names)
+    assert.deepStrictEqual(withCallerDefault(names, true), { ...names, denyDefault: "Caller" })
+    assert.strictEqual(withCallerDefault({ denyDefault: "Node" }, true).denyDefault, "Node")
+    assert.strictEqual(withCallerDefault({ denyDefault: "Node" }, false).denyDefault, "Node")
+  })
+})
+
+describe("a refusal", () => {
+  const said = (facts: TaskPolicy, wish: Wish = run) => denial(container, facts, wish)?.message
+
+  it("says what, where, why, that nothing was run, and what to do", () => {
+    assert.strictEqual(
+      said(known("nginx, sh", undefined)),
+      '"df" may not be run in web.2 on node node-3: the label task-exec.allow of service web is "nginx, sh"; nothing was ' +
+        "run. To change it: docker service update --label-add task-exec.allow=… web"
+    )
+    assert.strictEqual(
+      said(known(undefined, "it's")),
+      '"df" may not be run in web.2 on node node-3: the label task-exec.allow of the container is "it\'s", which can\'t be ' +
+        "read (' has no meaning in it; write it as a JSON list if it is to be there); nothing was run. To change it, and " +
+        "start new tasks: docker service update --container-label-add task-exec.allow=… web"
+    )
+    assert.strictEqual(
+      said(known("false", undefined), { _tag: "Copy" }),
+      'files may not be copied in web.2 on node node-3: the label task-exec.allow of service web is "false"; nothing was ' +
+        "copied. To change it: docker service update --label-add task-exec.allow=… web"
+    )
+    assert.strictEqual(
+      said(known(undefined, undefined, "Caller")),
+      '"df" may not be run in web.2 on node node-3: there is no label task-exec.allow, and TASK_EXEC_DENY_DEFAULT asks for ' +
+        "one; nothing was run. To change it: docker service update --label-add task-exec.allow=… web"
+    )
+    assert.strictEqual(
+      said(known(undefined, undefined, "Node")),
+      '"df" may not be run in web.2 on node node-3: there is no label task-exec.allow, and the label ' +
+        "task-exec.deny-default of node node-3 asks for one; nothing was run. To change it: docker service update " +
+        "--label-add task-exec.allow=… web"
+    )
+    assert.strictEqual(
+      said({ containerAllow: "false" }),
+      '"df" may not be run in container 7485df535278: the label task-exec.allow of the container is "false"; nothing was ' +
+        "run. Whoever makes the container sets its label task-exec.allow."
+    )
+  })
+
+  it.prop(
+    "is one line of a bounded length, whatever the label and the command are",
+    [Arbitrary.schema(Schema.String), Arbitrary.schema(Schema.Literals(["\n\u001b[2J", "x".repeat(5000), "é"]))],
+    ([text, odd]) => {
+      const message = said(known("false", undefined), { _tag: "Run", command: [`${text}${odd}`] }) ?? ""
+      const other = said(known(`${odd}${text}*`, undefined)) ?? ""
+      for (const line of [message, other]) {
+        assert.notMatch(line, /[\u0000-\u001f]/)
+        assert.isBelow(line.length, 2500)
+      }
+      assert.notStrictEqual(message, "")
+    }
+  )
+
+  it("survives the wire", () => {
+    for (const [service, label, byDefault] of table) {
+      const facts = known(service, label, byDefault)
+      assert.deepStrictEqual(Schema.decodeUnknownSync(TaskPolicy)(JSON.parse(JSON.stringify(facts))), facts)
+      const error = denial(container, facts, run)
+      if (error === undefined) continue
+      const sent: unknown = JSON.parse(JSON.stringify(Schema.encodeSync(PolicyDenied)(error)))
+      assert.strictEqual(Schema.decodeUnknownSync(PolicyDenied)(sent).message, error.message)
+    }
+  })
+})
