@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
 import { entrance } from "../cluster/Machine.ts"
 import { childrenOf } from "../cluster/Processes.ts"
-import { type RunningTask, service, waitRunning } from "../cluster/Services.ts"
+import { type RunningTask, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
 /** The folder of the built programs. */
@@ -108,12 +108,12 @@ export class Web extends Context.Service<
   }
 >()("task-exec/test/Web") {
   /** Under this name, on the shared swarm. */
-  static readonly layer = (name: string) =>
+  static readonly layer = (name: string, options: Partial<ServiceOptions> = {}) =>
     Layer.effect(
       Web,
       Effect.gen(function* () {
         const { image, manager, nodes } = yield* SwarmCluster
-        yield* service(manager.socket, { name, image, replicas: nodes.length })
+        yield* service(manager.socket, { ...options, name, image, replicas: nodes.length })
         yield* Effect.addFinalizer(() => checksDone)
         const tasks = yield* waitRunning(manager.socket, name, nodes.length)
         const local = tasks.find(({ nodeId }) => nodeId === manager.nodeId)
