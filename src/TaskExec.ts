@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import { recordRun, targetOf } from "./audit/Recording.ts"
 import { checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
@@ -196,9 +197,11 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   )
   const spec = specOf(owner.runId, task, checked)
   const place = { image, node: task.node, task: task.name, placementTimeout }
+  const recording = yield* recordRun(targetOf(task), route, spec)
+  const input = recording.input(checked.input)
   const { end, events } = yield* route === "local"
-    ? execHere(spec, { image, owner }, checked.input)
-    : execThere(route, place, spec, checked.input, owner)
+    ? execHere(spec, { image, owner }, input)
+    : execThere(route, place, spec, input, owner)
   // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
@@ -219,7 +222,7 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     Effect.forkIn(scope)
   )
   const stages = yield* commandStages(route === "local")
-  const told = events.pipe(
+  const told = recording.events(events).pipe(
     Stream.tap((event) => (event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event))),
     Stream.tapCause(() => stages.end)
   )

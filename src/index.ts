@@ -4,6 +4,14 @@
  * Start with {@link TaskExec}; its stages are there one by one too.
  */
 
+export {
+  Audit,
+  type AuditOutcome,
+  type AuditRecord,
+  type AuditTarget,
+  type CopyRecord,
+  type ExecRecord
+} from "./audit/Audit.ts"
 export { type CopiedIn, type CopiedOut, copyFrom, copyTo, extractTo } from "./copy/Copy.ts"
 export {
   CannotCopyDirectory,

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type { CommandRequest, ExecRequest } from "../../src/ExecRequest.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { Via } from "../../src/route/Route.ts"
+import type { AuditFlags } from "../audit/Auditing.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
 import { chooseEngine, type EngineChoice } from "./EngineChoice.ts"
 import { type FleetFlags, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "./FleetArgs.ts"
@@ -33,6 +34,7 @@ export type Invocation =
       readonly logFormat: LogFormat
       /** At the end, where the time went. */
       readonly timings: boolean
+      readonly audit: AuditFlags
     }
   | {
       readonly _tag: "Fleet"
@@ -44,11 +46,14 @@ export type Invocation =
       readonly quiet: boolean
       readonly debug: boolean
       readonly logFormat: LogFormat
+      readonly audit: AuditFlags
     }
 
 /** The flags, for `parseArgs`. */
 export const options = {
   ...fleetOptions,
+  as: { type: "string" },
+  "audit-file": { type: "string" },
   host: { type: "string", short: "H" },
   context: { type: "string" },
   env: { type: "string", short: "e", multiple: true },
@@ -91,6 +96,9 @@ TARGET is a service with one task (web), a slot (web.2), a service's task on a
 node (web@node-3), a task ID or a container ID (a unique beginning is enough).
 
 Options:
+      --as NAME                  On whose behalf, for the audit file
+      --audit-file FILE          Append a line of JSON that tells what was run,
+                                 and how it ended (default: TASK_EXEC_AUDIT_FILE)
       --context NAME             The docker context to use
   -d, --detach                   Start the command and don't wait for it
       --detach-keys KEYS         Let go of the command (default ctrl-p,ctrl-q)
@@ -189,7 +197,8 @@ export const parseInvocation = Effect.fnUntraced(function* (
     engine: yield* chooseEngine(values.host, values.context),
     quiet: values.quiet ?? false,
     debug: values.debug ?? false,
-    interactive: values.interactive ?? false
+    interactive: values.interactive ?? false,
+    audit: { file: values["audit-file"], as: values.as }
   }
   if (target === undefined || fleet !== undefined) {
     return fleet === undefined ? yield* missingTarget : { _tag: "Fleet", ...common, request, fleet }

@@ -160,7 +160,7 @@ const candidatesFor = (
 export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.gen(function* () {
     const wanted = whatIsWanted(words)
-    if (wanted._tag === "Value" && (wanted.flag === "env-file" || wanted.flag === "out-dir")) {
+    if (wanted._tag === "Value" && ["audit-file", "env-file", "out-dir"].includes(wanted.flag)) {
       return yield* writeText(1, `${files}\n`)
     }
     const { values } = parseArgs({ args: [...words], options, strict: false })

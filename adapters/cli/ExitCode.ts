@@ -3,6 +3,7 @@ import type { ConfigError } from "effect/Config"
 import type { InvalidEndpoint } from "../../src/engine/EngineErrors.ts"
 import type { FleetError } from "../../src/fleet/Fleet.ts"
 import type { TaskExecError } from "../../src/TaskExec.ts"
+import type { AuditFailed } from "../audit/AuditFile.ts"
 import type { LocalFailed } from "../cp/LocalFailed.ts"
 import type { UsageError } from "./Usage.ts"
 
@@ -10,7 +11,14 @@ import type { UsageError } from "./Usage.ts"
 export const exitCodes = { usage: 2, timedOut: 124, failed: 125, notStarted: 126, outputClosed: 141 } as const
 
 /** What a command line can fail with. */
-export type CommandError = TaskExecError | FleetError | UsageError | ConfigError | InvalidEndpoint | LocalFailed
+export type CommandError =
+  | TaskExecError
+  | FleetError
+  | UsageError
+  | ConfigError
+  | InvalidEndpoint
+  | LocalFailed
+  | AuditFailed
 
 /** The exit code for an error. */
 export const exitCodeOf = (error: CommandError): number => {

@@ -13,6 +13,7 @@ import type { Signal } from "../../src/executor/ExecSpec.ts"
 import { type Stage, StageObserver } from "../../src/Stage.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
+import { audited } from "../audit/Auditing.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { type LineOf, type LogFormat, lineLogger, lineOf, stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
@@ -115,6 +116,7 @@ const exec = Effect.fnUntraced(function* (
     ),
     // A detached command that was started is a success.
     Effect.map((end) => (end === "Detached" ? 0 : end)),
+    audited(invocation.audit),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(
       (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
@@ -146,6 +148,7 @@ const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
 const execInMany = (program: string, invocation: Invocation & { readonly _tag: "Fleet" }) => {
   const line = lineOf(program, invocation.logFormat)
   return fleetCommand(line, invocation).pipe(
+    audited(invocation.audit),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(
       (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",

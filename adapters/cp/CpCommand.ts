@@ -13,6 +13,7 @@ import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { environmentWith } from "../../src/engine/Environment.ts"
 import { fromReadable } from "../../src/engine/internal/fromReadable.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
+import { audited } from "../audit/Auditing.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
@@ -49,6 +50,7 @@ const run = (copy: Copy) =>
   (copy.direction === "from" ? fromTask(copy) : toTask(copy)).pipe(
     Effect.scoped,
     Effect.as(0),
+    audited(),
     Effect.provide(HelperImage.layer),
     Effect.provide(DockerEngine.layer),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),

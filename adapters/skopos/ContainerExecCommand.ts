@@ -2,16 +2,19 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { recordRun, targetOf } from "../../src/audit/Recording.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { Container } from "../../src/engine/EngineSchemas.ts"
 import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
+import type { ExecSpec } from "../../src/executor/ExecSpec.ts"
 import { Executor } from "../../src/executor/Executor.ts"
 import { Guard } from "../../src/executor/Guard.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { makeOwnership } from "../../src/Labels.ts"
-import { callerDeniesByDefault, type TaskPolicy, withCallerDefault } from "../../src/policy/Permission.ts"
+import { callerDeniesByDefault, withCallerDefault } from "../../src/policy/Permission.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
-import { type LookupError, lookupTask } from "../../src/target/Lookup.ts"
+import { type LookupError, lookupTask, type ResolvedTask } from "../../src/target/Lookup.ts"
+import { audited } from "../audit/Auditing.ts"
 import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
 import { Channel } from "./Channel.ts"
 import { logTo } from "./Logging.ts"
@@ -48,13 +51,17 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
   )
 }
 
-/** What the managers know of a task's container, where the engine at hand is one. Otherwise its own label is all there is. */
-const policyOf = ({ Config: { Labels } }: Container): Effect.Effect<TaskPolicy, LookupError, DockerEngine> => {
+/**
+ * The task of a container, where the engine at hand is a manager, which knows what may be run there. Otherwise the
+ * container's own label is all there is.
+ */
+const taskOf = ({
+  Config: { Labels }
+}: Container): Effect.Effect<ResolvedTask | undefined, LookupError, DockerEngine> => {
   const id = Labels["com.docker.swarm.task.id"]
-  if (id === undefined) return Effect.succeed({})
+  if (id === undefined) return Effect.succeed(undefined)
   return lookupTask({ _tag: "Task", text: id, id }).pipe(
-    Effect.map(({ policy }) => policy),
-    Effect.catchTag(["NotSwarmManager", "TaskNotFound"], () => Effect.succeed({}))
+    Effect.catchTag(["NotSwarmManager", "TaskNotFound"], () => Effect.succeed(undefined))
   )
 }
 
@@ -63,27 +70,24 @@ const run = Effect.fn("swarm-exec.exec")(
     const engine = yield* DockerEngine
     const { reference } = yield* HelperImage
     const found = yield* engine.inspectContainer(name)
-    const [policy, denies] = yield* Effect.all([policyOf(found), callerDeniesByDefault], { concurrency: 2 })
     const container = found.Id
+    const task = yield* taskOf(found)
     const owner = yield* makeOwnership(undefined)
-    const events = Stream.unwrap(
-      Executor.use((executor) =>
-        Effect.succeed(
-          executor.exec({
-            runId: owner.runId,
-            container,
-            command,
-            env: [],
-            stdin: false,
-            privileged: false,
-            detach: false,
-            signal: "SIGTERM",
-            grace,
-            policy: withCallerDefault(policy, denies)
-          })
-        )
-      )
-    ).pipe(
+    const spec: ExecSpec = {
+      runId: owner.runId,
+      container,
+      command,
+      env: [],
+      stdin: false,
+      privileged: false,
+      detach: false,
+      signal: "SIGTERM",
+      grace,
+      policy: withCallerDefault(task?.policy ?? {}, yield* callerDeniesByDefault)
+    }
+    const recording = yield* recordRun(task === undefined ? { container } : targetOf(task), "local", spec)
+    const events = Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
+      recording.events,
       Stream.provide(
         Executor.layer.pipe(
           Layer.provide(Guard.layer({ image: reference, owner })),
@@ -109,6 +113,8 @@ const run = Effect.fn("swarm-exec.exec")(
     // It is never detached, so its end has a code.
     return (yield* runToEnd(events, show)) ?? 0
   },
+  Effect.scoped,
+  audited(),
   Effect.provide(HelperImage.layer),
   Effect.provide(DockerEngine.layer)
 )

@@ -6,6 +6,7 @@ import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import { describeEnding, type TimedOut } from "../../src/executor/ExecutorErrors.ts"
 import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/Lookup.ts"
+import { audited } from "../audit/Auditing.ts"
 import type { Channel } from "./Channel.ts"
 import { readInstExec } from "./InstExecInput.ts"
 
@@ -60,7 +61,10 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
     }
   }
   const exitCode = yield* runToEnd(TaskExec.stream(request), show).pipe(
+    // It is never detached, so its end has a code.
+    Effect.map((code) => code ?? 0),
     Effect.provide(TaskExec.layer),
+    audited(),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchTags({
       CommandNotFound: (error) => new CommandFailed({ exitCode: notStarted, detail: error.message }),
@@ -69,7 +73,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
         new CommandTimedOut({ seconds: error.after / 1000, ending: describeEnding(error.ending) })
     })
   )
-  if (exitCode !== undefined && exitCode !== 0) {
+  if (exitCode !== 0) {
     const where = task === undefined ? "" : ` in task ${task.name} on node ${task.node.hostname}`
     return yield* new CommandFailed({ exitCode, detail: `${program}${where}` })
   }

@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { type CopyRecording, recordCopy, targetOf } from "../audit/Recording.ts"
 import { checkDenyDefault, InvalidRequest } from "../ExecRequest.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
@@ -107,15 +108,47 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   const route = yield* chooseRoute(task, request.via ?? "auto", here, true)
   const image = request.image === undefined ? images.reference : images.pin(request.image)
   const policy = withCallerDefault(task.policy, denyDefault)
-  const files = yield* route === "local"
-    ? filesHere(task, policy)
-    : filesThere(task, policy, yield* image, placementTimeout)
+  const recording = yield* recordCopy(targetOf(task), route)
+  const files = yield* (
+    route === "local" ? filesHere(task, policy) : filesThere(task, policy, yield* image, placementTimeout)
+  ).pipe(Effect.tapError((error) => recording.ended({ error: error._tag })))
   yield* sweepHere().pipe(
     Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
     Effect.forkScoped
   )
-  return { task, route, ...described(task, route, files) }
+  return { task, route, ...recorded(recording, described(task, route, files)) }
 })
+
+/** The same, with a record of what is copied. An error counts whatever comes after it. */
+const recorded = (
+  { count, ended, touched }: CopyRecording,
+  { get, put, stat }: Pick<TaskFiles, "stat" | "get" | "put">
+): Pick<TaskFiles, "stat" | "get" | "put"> => {
+  const failed = (error: unknown) => ended({ error: isTagged(error) ? error._tag : "Unknown" })
+  return {
+    stat: (path) =>
+      Effect.tapError(stat(path), (error) => (error._tag === "PolicyDenied" ? failed(error) : Effect.void)),
+    get: (path) =>
+      Effect.andThen(touched("read", path), get(path)).pipe(
+        Effect.tapError(failed),
+        Effect.map(({ archive, stat }) => ({
+          stat,
+          archive: archive.pipe(
+            Stream.tap(count("out")),
+            Stream.tapError((error: TaskFilesError) => failed(error)),
+            Stream.onEnd(ended({ copied: true }))
+          )
+        }))
+      ),
+    put: (path, archive, options) =>
+      Effect.andThen(touched("written", path), put(path, Stream.tap(archive, count("in")), options)).pipe(
+        Effect.tapError(failed),
+        Effect.tap(ended({ copied: true }))
+      )
+  }
+}
+
+const isTagged = Schema.is(Schema.Struct({ _tag: Schema.String }))
 
 /** Of several managers only the one that answered knows the container. */
 const filesHere = (

@@ -37,7 +37,7 @@ import { Guard } from "./Guard.ts"
 import { isGone, stillRuns } from "./internal/stillRuns.ts"
 import { joinPieces } from "./joinPieces.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
-import { complained, refused } from "./Refusal.ts"
+import { complained, refusal, refused } from "./Refusal.ts"
 
 /** How long the engine may take to start a command. */
 const startPatience = "60 seconds"

@@ -179,7 +179,10 @@ const perform = Effect.fnUntraced(function* (
   const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () =>
     live.has(underway) ? Effect.never : Effect.succeed("Stopped" as const)
   )
-  const bounded = deadline === undefined ? whole : endInTime(whole, left, underway, deadline)
+  const bounded =
+    deadline === undefined
+      ? whole
+      : Effect.tapError(endInTime(whole, left, underway, deadline), underway.recording.failed)
   const code = yield* Effect.raceFirst(bounded, stoppedBefore)
   if (code === "Stopped") return interrupted
   return code === undefined ? { _tag: "Detached" } : { _tag: "Exited", code }

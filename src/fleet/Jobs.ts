@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
 import { type CheckedCommand, specOf } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineUnreachable } from "../engine/EngineErrors.ts"
@@ -19,7 +20,7 @@ import type { RouteUnavailable } from "../route/HelperErrors.ts"
 import type { HelperImage } from "../route/HelperImage.ts"
 import { openTunnelNetwork } from "../route/HelperTunnel.ts"
 import { execHere, guardHere } from "../route/LocalRoute.ts"
-import { openNodeHelper } from "../route/NodeHelper.ts"
+import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
 import { chooseRoute } from "../route/Route.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/Lookup.ts"
@@ -53,6 +54,7 @@ export interface Underway {
   readonly spec: ExecSpec
   readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine | HelperImage>
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine | HelperImage>
+  readonly recording: RunRecording
 }
 
 /** Plans the commands for the tasks. Nothing is made yet. */
@@ -95,7 +97,7 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
     const helper = yield* Scope.provide(openNodeHelper(place, owner, specs, network), nodeScope)
     const node: NodeGroup = { scope: nodeScope, left: group.length }
     for (const [index, { spec, task }] of group.entries()) {
-      const start = (input: ExecInput) => Effect.succeed({ task, spec, ...helper.exec(index, input) })
+      const start = (input: ExecInput) => startThere(task, spec, helper, index, input)
       byHelper.set(spec, { task, start, leave: leaveNode(node) })
     }
   }
@@ -132,8 +134,21 @@ const startHere = Effect.fnUntraced(function* (
   { guard, options }: Here,
   input: ExecInput
 ) {
-  const underway = yield* execHere(spec, options, input, yield* guard)
-  return { task, spec, ...underway }
+  const recording = yield* recordRun(targetOf(task), "local", spec)
+  const { end, events } = yield* execHere(spec, options, recording.input(input), yield* guard)
+  return { task, spec, end, events: recording.events(events), recording }
+})
+
+const startThere = Effect.fnUntraced(function* (
+  task: ResolvedTask,
+  spec: ExecSpec,
+  helper: NodeHelper,
+  index: number,
+  input: ExecInput
+) {
+  const recording = yield* recordRun(targetOf(task), "helper:tunnel", spec)
+  const { end, events } = helper.exec(index, recording.input(input))
+  return { task, spec, end, events: recording.events(events), recording }
 })
 
 /** For a task that was not there when the others were chosen: by a helper of its own. */
@@ -152,5 +167,5 @@ export const startAlone = Effect.fnUntraced(function* (
   const { placementTimeout } = checked
   const place = { node: task.node, task: task.name, placementTimeout, image: yield* image }
   const helper = yield* openNodeHelper(place, yield* makeOwnership(undefined), [spec])
-  return { task, spec, ...helper.exec(0, checked.input) }
+  return yield* startThere(task, spec, helper, 0, checked.input)
 })

@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { recordRun, targetOf } from "../audit/Recording.ts"
 import { type CheckedCommand, type CommandRequest, checkRequest, type ExecRequest, specOf } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
@@ -11,7 +12,7 @@ import { type FleetRequest, runFleet } from "../fleet/Fleet.ts"
 import type { MakeJobs } from "../fleet/Jobs.ts"
 import { makeRunId } from "../Labels.ts"
 import { HelperImage } from "../route/HelperImage.ts"
-import { chooseRoute, localNode } from "../route/Route.ts"
+import { chooseRoute, localNode, type Route } from "../route/Route.ts"
 import { openSession } from "../Session.ts"
 import { collect, collectLimit, TaskExec, type TaskExecError, type TaskExecEvent } from "../TaskExec.ts"
 import { lookupTask, type ResolvedTask } from "../target/Lookup.ts"
@@ -125,14 +126,17 @@ const command = Effect.fnUntraced(function* (
   script: Script,
   recorder: Recorder,
   task: ResolvedTask,
+  route: Route,
   request: CommandRequest,
   checked: CheckedCommand
 ) {
-  const { signalled, stdin } = recorder.add(task, request, checked.input.stdin)
+  const spec = specOf(makeRunId(), task, checked)
+  const recording = yield* recordRun(targetOf(task), route, spec)
+  const { signalled, stdin } = recorder.add(task, request, recording.input(checked.input).stdin)
   const answer: Answer = yield* answerTo(script, { task, request, stdin })
-  const spec = specOf(makeRunId(), task.container, checked)
-  const { end, events } = yield* play(answer, spec, stdin)
-  return { answer, spec, events, end: (signal: Signal) => Effect.andThen(signalled(signal), end(signal)) }
+  const played = yield* play(answer, spec, stdin)
+  const end = (signal: Signal) => Effect.andThen(signalled(signal), played.end(signal))
+  return { answer, spec, recording, events: recording.events(played.events), end }
 })
 
 const run = Effect.fnUntraced(function* (script: Script, recorder: Recorder, request: ExecRequest) {
@@ -141,7 +145,7 @@ const run = Effect.fnUntraced(function* (script: Script, recorder: Recorder, req
   const [task, here] = yield* Effect.all([found, localNode])
   const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
   const route = yield* chooseRoute(task, checked.via, here, twoWay)
-  const { answer, end, events } = yield* command(script, recorder, task, request, checked)
+  const { answer, end, events } = yield* command(script, recorder, task, route, request, checked)
   if (failsAt(answer) === "lookup") return events
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, end))
   return Stream.concat(Stream.make<[TaskExecEvent]>({ _tag: "Resolved", task, route }), events)
@@ -157,9 +161,10 @@ const planFor =
         task,
         leave: Effect.void,
         start: Effect.fnUntraced(function* (input) {
-          yield* chooseRoute(task, checked.via, here, true)
-          const { end, events, spec } = yield* command(script, recorder, task, request, { ...checked, input })
-          return { task, spec, events, end: ({ signal }) => Effect.as(end(signal), killed) }
+          const route = yield* chooseRoute(task, checked.via, here, true)
+          const run = yield* command(script, recorder, task, route, request, { ...checked, input })
+          const { events, recording, spec } = run
+          return { task, spec, events, recording, end: ({ signal }) => Effect.as(run.end(signal), killed) }
         })
       }))
     )

@@ -31,6 +31,7 @@ export const stages: Readonly<Record<TaskExecError["_tag"], Stage>> = {
   RelayFailed: "start",
   UsernsRemapped: "start",
   ContainerNotRunning: "start",
+  PolicyDenied: "start",
   CommandNotFound: "start",
   CommandNotStarted: "start",
   ContainerStopped: "running",
