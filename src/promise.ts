@@ -22,13 +22,14 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
+import { Audit, type AuditRecord } from "./audit/Audit.ts"
 import type { ExecRequest } from "./ExecRequest.ts"
 import { environmentWith } from "./engine/Environment.ts"
 import type { FleetRequest } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { type ExecResult, TaskExec, type TaskExecEvent } from "./TaskExec.ts"
 
-export type { ExecResult, FleetEvent, TaskExecEvent }
+export type { AuditRecord, ExecResult, FleetEvent, TaskExecEvent }
 
 /** What a command reads: a text, bytes, or bytes as they come (a Node stream, an async generator). */
 export type Input = string | Uint8Array | AsyncIterable<Uint8Array>
@@ -56,6 +57,8 @@ export interface ConnectOptions {
   readonly image?: string
   /** What is told of warnings, a line each; default: `process.emitWarning`. */
   readonly onWarning?: (text: string) => void
+  /** Is told what was run in which task, and how it ended. What it throws is a warning. */
+  readonly onAudit?: (record: AuditRecord) => void
 }
 
 /** A swarm to run commands in. */
@@ -87,7 +90,7 @@ export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
   }
 }
 
-const layerOf = ({ host, image, onWarning = (text) => process.emitWarning(text) }: ConnectOptions) => {
+const layerOf = ({ host, image, onAudit, onWarning = (text) => process.emitWarning(text) }: ConnectOptions) => {
   const environment = environmentWith({
     ...(host === undefined ? {} : { DOCKER_HOST: host }),
     ...(image === undefined ? {} : { TASK_EXEC_IMAGE: image })
@@ -95,8 +98,14 @@ const layerOf = ({ host, image, onWarning = (text) => process.emitWarning(text) 
   const warnings = Logger.layer([
     Logger.make(({ message }) => onWarning((Array.isArray(message) ? message : [message]).map(String).join(" ")))
   ])
-  return TaskExec.layer.pipe(Layer.provideMerge(Layer.mergeAll(warnings, environment)))
+  const audit = Layer.succeed(Audit, onAudit === undefined ? undefined : { record: recordWith(onAudit) })
+  return TaskExec.layer.pipe(Layer.provideMerge(Layer.mergeAll(warnings, environment, audit)))
 }
+
+const recordWith = (onAudit: (record: AuditRecord) => void) => (record: AuditRecord) =>
+  Effect.try({ try: () => onAudit(record), catch: (error) => error }).pipe(
+    Effect.catch((error) => Effect.logWarning(`onAudit: ${error instanceof Error ? error.message : String(error)}`))
+  )
 
 /** Fails with the signal's reason when it is aborted. */
 const aborted = (signal: AbortSignal): Effect.Effect<never, unknown> =>

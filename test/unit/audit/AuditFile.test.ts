@@ -3,6 +3,7 @@ import { hostname, tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { withAuditFile } from "../../../adapters/audit/AuditFile.ts"
 import { Audit, type AuditRecord } from "../../../src/audit/Audit.ts"
 import { run } from "../../cluster/Command.ts"
@@ -75,6 +76,6 @@ describe("the audit file", () => {
       assert.match(error.message, /^the audit file \/dev\/full can't be written: .* \(ENOSPC: /)
       assert.strictEqual(yield* audited(program(3)), 3)
       assert.strictEqual(yield* Effect.flip(audited(Effect.andThen(program(0), Effect.fail("its own")))), "its own")
-    })
+    }).pipe(Effect.provide(Logger.layer([])))
   )
 })
