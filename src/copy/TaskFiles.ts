@@ -119,7 +119,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   return { task, route, ...recorded(recording, described(task, route, files)) }
 })
 
-/** The same, with a record of what is copied. An error counts whatever comes after it. */
+/** The same, with a record of what is copied. That looking at a path is forbidden is recorded, too. */
 const recorded = (
   { count, ended, touched }: CopyRecording,
   { get, put, stat }: Pick<TaskFiles, "stat" | "get" | "put">

@@ -20,7 +20,6 @@ import { Demux, DemuxError, type Piece } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { ExecConnection, Framing } from "../engine/ExecRequests.ts"
 import { Brake } from "../internal/Brake.ts"
-import { checkPermission, denial } from "../policy/Permission.ts"
 import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import { type EndRun, type ExecSpec, runVariable, type TerminalSize } from "./ExecSpec.ts"
@@ -36,8 +35,9 @@ import {
 import { Guard } from "./Guard.ts"
 import { isGone, stillRuns } from "./internal/stillRuns.ts"
 import { joinPieces } from "./joinPieces.ts"
+import { createPermitted } from "./Permitted.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
-import { complained, refusal, refused } from "./Refusal.ts"
+import { complained, refused } from "./Refusal.ts"
 
 /** How long the engine may take to start a command. */
 const startPatience = "60 seconds"
@@ -70,8 +70,8 @@ export class Executor extends Context.Service<
   Executor,
   {
     /**
-     * Runs the command when the stream is pulled, unless a policy forbids it (`PolicyDenied`); the last event is `Exited`, and comes only when the engine reported
-     * the exit code and all output came before it.
+     * Runs the command when the stream is pulled, unless a policy forbids it (`PolicyDenied`); the last event is `Exited`,
+     * and comes only when the engine reported the exit code and all output came before it.
      *
      * The engine is always read at full speed at the end of a command, as it cuts what is not read within 2 seconds
      * (`daemon/monitor.go`); while the command runs, a slow consumer slows the command down after 1 MiB.
@@ -104,7 +104,6 @@ interface Tools {
 const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spec: ExecSpec, input: ExecInput) {
   const keys = yield* detachKeysOf(spec)
   const tty = spec.tty !== undefined
-  const permission = permitted(engine, spec)
   const create = engine
     .createExec(spec.container, {
       Cmd: spec.command,
@@ -121,9 +120,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       ...(spec.tty === undefined ? {} : { ConsoleSize: [spec.tty.size.rows, spec.tty.size.columns] as const })
     })
     .pipe(Effect.catch(refused(engine, spec)))
-  const creation = isDoubtful(spec)
-    ? Effect.andThen(permission, create)
-    : Effect.map(Effect.all([create, permission], { concurrency: 2 }), ([execId]) => execId)
+  const creation = createPermitted(engine, spec, create)
   if (spec.detach) {
     const execId = yield* creation
     yield* engine.startExecDetached(execId, { tty }).pipe(Effect.catch(refused(engine, spec)))
@@ -218,19 +215,6 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
     })
   )
 })
-
-const wishOf = ({ command }: ExecSpec) => ({ _tag: "Run", command }) as const
-
-const permitted = (engine: Engine, spec: ExecSpec) =>
-  checkPermission(engine, spec.container, spec.policy, wishOf(spec)).pipe(
-    Effect.mapError((error) => (error._tag === "PolicyDenied" ? error : refusal(spec)(error)))
-  )
-
-/**
- * Whether the answer must be there before the exec is created, which by itself runs nothing, but stays until its container
- * ends. Otherwise the two are asked for at the same time, as that takes no longer.
- */
-const isDoubtful = (spec: ExecSpec): boolean => denial(spec.container, spec.policy, wishOf(spec)) !== undefined
 
 const warnUnlessKilled = (ending: Ending) =>
   ending._tag === "Killed" ? Effect.void : Effect.logWarning(describeEnding(ending))

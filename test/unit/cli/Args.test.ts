@@ -55,6 +55,18 @@ describe("task-exec's command line", () => {
     })
   )
 
+  it.effect("the audit file, and on whose behalf, for one task and for many", () =>
+    Effect.gen(function* () {
+      const flags = ["--audit-file", "/var/log/a", "--as", "the night shift"]
+      const audit = { file: "/var/log/a", as: "the night shift" }
+      assert.deepStrictEqual((yield* exec([...flags, "web", "true"])).audit, audit)
+      const many = yield* parse([...flags, "--all", "web", "true"])
+      assert(many._tag === "Fleet")
+      assert.deepStrictEqual(many.audit, audit)
+      assert.deepStrictEqual((yield* exec("web true --audit-file x")).audit, { file: undefined, as: undefined })
+    })
+  )
+
   it.effect("--wait alone, with a time, and as a word of the command", () =>
     Effect.gen(function* () {
       const waits = (line: string) =>

@@ -1,0 +1,27 @@
+import * as Effect from "effect/Effect"
+import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import { checkPermission, denial } from "../policy/Permission.ts"
+import type { ExecSpec } from "./ExecSpec.ts"
+import type { ExecutorError } from "./ExecutorErrors.ts"
+import { refusal } from "./Refusal.ts"
+
+/**
+ * Creates an exec, which by itself runs nothing, and fails where its command may not be run. An exec that is created stays
+ * until its container ends: where it is doubtful that it may be run, that is asked first, and otherwise at the same time, which
+ * takes no longer.
+ */
+export const createPermitted = (
+  engine: DockerEngineShape,
+  spec: ExecSpec,
+  create: Effect.Effect<string, ExecutorError>
+): Effect.Effect<string, ExecutorError> =>
+  Effect.suspend(() => {
+    const { command, container, policy } = spec
+    const wish = { _tag: "Run", command } as const
+    const permission = checkPermission(engine, container, policy, wish).pipe(
+      Effect.mapError((error) => (error._tag === "PolicyDenied" ? error : refusal(spec)(error)))
+    )
+    return denial(container, policy, wish) === undefined
+      ? Effect.map(Effect.all([create, permission], { concurrency: 2 }), ([execId]) => execId)
+      : Effect.andThen(permission, create)
+  })
