@@ -1,0 +1,193 @@
+/**
+ * Every command of README.md and docs/ is run as it stands there, in services with the names that they use: blocks of
+ * `sh` must succeed, blocks of `console` must write what they show.
+ */
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { request } from "../cluster/EngineApi.ts"
+import { pollUntil } from "../cluster/Poll.ts"
+import { waitRunning } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { commandsOf, isAsShown } from "../docs/Console.ts"
+import { type Block, blocksOf, pages } from "../docs/Pages.ts"
+import { checkLeftovers, dist, shell } from "./Harness.ts"
+import { openPty } from "./Pty.ts"
+
+checkLeftovers()
+
+/** What the containers have, so that the commands find it there. */
+const contents = `
+  mkdir -p /srv /var/log/app
+  echo 'app:x:1000:1000::/:/bin/sh' >> /etc/passwd
+  echo started > /var/log/app/app.log
+  echo 'release 7' > /etc/release
+  printf '#!/bin/sh\\necho "$0 $*"\\n' > /migrate
+  chmod 755 /migrate
+  for name in /bin/nginx /migrate-cache /cleanup; do cp /migrate $name; done
+  echo ready
+  exec sleep 1000000`
+
+/** Tasks are where most commands need no helper: slots 1 and 2 of web on the engine at hand, slot 3 on node-3. */
+const setUp = `
+  docker node update --label-add zone=a node-1
+  create() { docker service create --detach --endpoint-mode dnsrr --stop-signal KILL "$@" "$BUSYBOX" sh -c "$CONTENTS"; }
+  create --name web --replicas 2 --constraint node.hostname==node-1
+  create --name migrate --constraint node.hostname==node-1
+  docker stack deploy -c shop.yaml shop`
+
+const widen = `
+  docker service update --detach --replicas 3 --constraint-rm node.hostname==node-1 --constraint-add node.hostname!=node-2 web`
+
+/** What a page made may be there still, if it came to no end. */
+const takeDown = `
+  docker stack rm shop || :
+  docker service rm web migrate hello || :
+  docker node update --label-rm zone node-1`
+
+/** Deployed by the commands themselves, too, so it tells when it is ready. */
+const stack = (image: string) => `
+version: "3.8"
+services:
+  web:
+    image: ${image}
+    command: ["sh", "-c", ${JSON.stringify(contents.replaceAll("$", () => "$$"))}]
+    healthcheck: { test: ["CMD", "test", "-x", "/cleanup"], interval: 1s }
+    stop_signal: KILL
+    deploy:
+      endpoint_mode: dnsrr
+      replicas: 2
+      placement: { constraints: ["node.hostname==node-1"] }
+`
+
+/** A folder with the programs, and the environment of somebody who has installed them. */
+const install = Effect.gen(function* () {
+  const { manager, registry } = yield* SwarmCluster
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-docs-"))),
+    (made) => Effect.promise(() => rm(made, { recursive: true }))
+  )
+  const bin = join(folder, "bin")
+  const busybox = `${registry}/busybox:1`
+  yield* Effect.promise(async () => {
+    await mkdir(bin)
+    await symlink(process.execPath, join(bin, "node"))
+    for (const name of ["task-exec", "swarm-exec"]) {
+      await chmod(join(dist, `${name}.cjs`), 0o755)
+      await symlink(join(dist, `${name}.cjs`), join(bin, name))
+    }
+  })
+  const env = {
+    PATH: `${bin}:${process.env.PATH}`,
+    DOCKER_HOST: manager.dockerHost,
+    DOCKER_CONFIG: join(folder, "docker"),
+    BUSYBOX: busybox,
+    CONTENTS: contents
+  }
+  /** In a folder of the page's own. */
+  const run = Effect.fnUntraced(function* (page: string, script: string) {
+    const work = join(folder, page.replace(/\W/g, "_"))
+    yield* Effect.promise(async () => {
+      await mkdir(work, { recursive: true })
+      await writeFile(join(work, "shop.yaml"), stack(busybox))
+    })
+    return yield* shell(`unset -f task-exec swarm-exec; set -euo pipefail; cd '${work}'; { ${script}\n} 2>&1`, { env })
+  })
+  return { env, run }
+})
+
+/** The services that the commands are for. */
+const services = Effect.gen(function* () {
+  const { manager } = yield* SwarmCluster
+  const { env, run } = yield* install
+  const must = (script: string) =>
+    Effect.flatMap(run("set-up", script), ({ code, stdout }) =>
+      code === 0 ? Effect.void : Effect.die(new Error(`set-up failed: ${stdout.toString()}`))
+    )
+  const gone = (kind: "networks" | "services") =>
+    Effect.map(request(manager.socket, "GET", `/${kind}`), (all) => !/"Name":"(?:shop_|web"|migrate")/.test(`${all}`))
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      run("set-up", takeDown),
+      Effect.forEach(["services", "networks"] as const, (kind) =>
+        pollUntil(Effect.orDie(gone(kind)), { every: 100, atMost: 30_000, orElse: Effect.die(`${kind} are left`) })
+      )
+    )
+  )
+  yield* must(setUp)
+  yield* waitRunning(manager.socket, "web", 2)
+  yield* must(widen)
+  yield* waitRunning(manager.socket, "shop_web", 2)
+  for (const [name, count] of [
+    ["web", 3],
+    ["migrate", 1]
+  ] as const) {
+    yield* waitRunning(manager.socket, name, count)
+    const logs = request(manager.socket, "GET", `/services/${name}/logs`, { query: { stdout: "true" } })
+    const ready = Effect.map(logs, (text) => [...text.toString("latin1").matchAll(/ready/g)].length === count)
+    yield* pollUntil(ready, { every: 200, atMost: 60_000, orElse: Effect.die(`${name} is not ready`) })
+  }
+  return { env, run }
+})
+
+/** How long the commands of a block may take. */
+const patience = "90 seconds"
+
+type Installed = Effect.Success<typeof services>
+
+/** What is wrong with a block, if anything. */
+const tryBlock = Effect.fnUntraced(function* ({ env, run }: Installed, { language, line, page, remark, text }: Block) {
+  const where = `${page}:${line}`
+  if (remark?.startsWith("skip") === true) return []
+  if (remark === "terminal") {
+    const pty = yield* openPty(["bash", "-c", text], { env })
+    yield* pty.see(/# /)
+    pty.type("exit\r")
+    const { code, shown } = yield* pty.end
+    return code === 0 ? [] : [`${where}: exit code ${code}: ${shown}`]
+  }
+  if (language === "sh") {
+    const { code, stdout } = yield* run(page, text)
+    return code === 0 ? [] : [`${where}: exit code ${code}: ${stdout.toString()}`]
+  }
+  const wrong: Array<string> = []
+  for (const { command, output } of commandsOf(text)) {
+    const { code, stdout } = yield* run(page, command)
+    const written = stdout.toString()
+    if (code !== 0 || !isAsShown(output, written)) wrong.push(`${where}: ${command}\nexit code ${code}\n${written}`)
+  }
+  return wrong
+}, Effect.scoped)
+
+/** Pages that are tried one after the other; several of these at once. Only one may deploy the stack at a time. */
+const lanes = (): ReadonlyArray<ReadonlyArray<ReadonlyArray<Block>>> => {
+  const blocks = pages.map((page) =>
+    blocksOf(page).filter(({ language }) => language === "sh" || language === "console")
+  )
+  const deploys = (page: ReadonlyArray<Block>) => page.some(({ text }) => text.includes("stack deploy"))
+  const others = blocks.filter((page) => !deploys(page))
+  return [blocks.filter(deploys), others.filter((_, at) => at % 2 === 0), others.filter((_, at) => at % 2 === 1)]
+}
+
+layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("the documentation", (it) => {
+  it.effect("its commands do what it says", () =>
+    Effect.gen(function* () {
+      const installed = yield* services
+      const wrong = yield* Effect.forEach(
+        lanes(),
+        (lane) =>
+          Effect.forEach(lane.flat(), (block) =>
+            tryBlock(installed, block).pipe(
+              Effect.timeoutOption(patience),
+              Effect.map(Option.getOrElse(() => [`${block.page}:${block.line}: took longer than ${patience}`]))
+            )
+          ),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(wrong.flat(2), [])
+    })
+  )
+})

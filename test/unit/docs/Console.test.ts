@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import { commandsOf, isAsShown } from "../../docs/Console.ts"
+import { blocksOf, pages, textOf } from "../../docs/Pages.ts"
+
+describe("a block that shows commands", () => {
+  it("is taken apart, here-documents too", () => {
+    assert.deepStrictEqual(commandsOf("$ one\na\nb\n$ two <<'END'\n$ in\nEND\nc"), [
+      { command: "one", output: ["a", "b"] },
+      { command: "two <<'END'\n$ in\nEND", output: ["c"] }
+    ])
+  })
+
+  it("shows every line, and … for what may be anything", () => {
+    assert.isTrue(isAsShown(["a.…b", "c"], "a.123b  \nc\n"))
+    assert.isTrue(isAsShown([], ""))
+    assert.isFalse(isAsShown(["a.…b"], "axb\n"))
+    assert.isFalse(isAsShown(["a"], "a\nb\n"))
+    assert.isFalse(isAsShown(["a", "b"], "a\n"))
+  })
+})
+
+describe("the pages", () => {
+  it("say why a block is not run", () => {
+    const remarks = pages
+      .flatMap(blocksOf)
+      .flatMap(({ line, page, remark }) => remark && [`${page}:${line}: ${remark}`])
+    for (const remark of remarks.filter((one) => one !== undefined)) {
+      assert.match(remark, /: (?:skip, because \S.+|terminal)$/)
+    }
+  })
+
+  it("have no broken links to each other", () => {
+    const broken = pages.flatMap((page) =>
+      [...textOf(page).matchAll(/\]\(([^)#:]+\.md)(?:#[^)]*)?\)/g)].flatMap(([, to = ""]) => {
+        const parts = `${page.includes("/") ? "docs/" : ""}${to}`.replace("docs/../", "")
+        return pages.includes(parts) ? [] : [`${page}: ${to}`]
+      })
+    )
+    assert.deepStrictEqual(broken, [])
+  })
+})
