@@ -17,6 +17,8 @@ import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts
  *
  * @example
  * ```ts
+ * import type { ExecRequest } from "task-exec"
+ *
  * const request: ExecRequest = { target: "web.2", command: ["nginx", "-s", "reload"], timeout: "30 seconds" }
  * ```
  */

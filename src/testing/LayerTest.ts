@@ -64,13 +64,15 @@ export class Calls extends Context.Service<
  * ```ts
  * import { assert, it } from "@effect/vitest"
  * import * as Effect from "effect/Effect"
+ * import { TaskExec } from "task-exec"
  * import { Calls, layerTest } from "task-exec/testing"
  *
+ * const deploy = TaskExec.run({ target: "shop_web.1", command: ["./migrate"] }) // the code to be tested
  * const swarm = layerTest({ tasks: ["shop_web.1"], script: { "./migrate": { stdout: "3 migrations\n" } } })
  *
  * it.effect("migrates", () =>
  *   Effect.gen(function* () {
- *     yield* deploy // the code to be tested: it uses TaskExec
+ *     yield* deploy
  *     const [call] = yield* Calls.all
  *     assert.strictEqual(call?.task.name, "shop_web.1")
  *   }).pipe(Effect.provide(swarm))

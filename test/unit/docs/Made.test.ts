@@ -7,6 +7,9 @@ import { commands, internalVariables, variables } from "../../../adapters/docs/C
 import { madeFiles } from "../../../adapters/docs/Files.ts"
 import { readHelp } from "../../../adapters/docs/HelpText.ts"
 import { usage } from "../../../adapters/skopos/PluginArgs.ts"
+import * as main from "../../../src/index.ts"
+import * as promise from "../../../src/promise.ts"
+import * as testing from "../../../src/testing.ts"
 
 const root = join(import.meta.dirname, "..", "..", "..")
 const made = madeFiles()
@@ -61,6 +64,25 @@ describe("what is made of the commands' words", () => {
       [...read].filter((name) => name === undefined || !known.includes(name)),
       []
     )
+  })
+})
+
+describe("the API's page", () => {
+  const page = made.get("docs/api.md") ?? ""
+
+  it("has every export of the package", () => {
+    const names = (module: object) => Object.keys(module)
+    for (const name of [...names(main), ...names(promise), ...names(testing)]) {
+      assert.match(page, new RegExp(`^#### ${name}$`, "m"))
+    }
+    for (const name of ["ExecRequest", "TaskExecError", "Swarm", "Script"]) {
+      assert.match(page, new RegExp(`^#### ${name}$`, "m"), "a type")
+    }
+  })
+
+  it("says of every export what it is", () => {
+    const bare = [...page.matchAll(/^#### (\w+)\n\n```/gm)].map(([, name]) => name)
+    assert.deepStrictEqual(bare, [])
   })
 })
 

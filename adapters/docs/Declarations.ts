@@ -1,0 +1,109 @@
+/** Declarations as the compiler writes them (`.d.ts`), taken apart: what an entry of the package exports, and its docs. */
+import { readFileSync } from "node:fs"
+import { dirname, join, relative } from "node:path"
+
+/** What goes by one name. A type and a value may share it. */
+export interface Declared {
+  readonly name: string
+  /** The text of its docs, without the signs of a comment. */
+  readonly docs: string
+  /** As the compiler writes it. */
+  readonly code: string
+}
+
+/** What one module gives to an entry. */
+export interface Module {
+  /** From the library's folder, without its ending: `target/Lookup`. */
+  readonly path: string
+  readonly exports: ReadonlyArray<Declared>
+}
+
+/** The modules whose exports an entry passes on, and what it declares itself. */
+export const readEntry = (folder: string, entry: string): ReadonlyArray<Module> => {
+  const file = join(folder, `${entry}.d.ts`)
+  const text = readFileSync(file, "utf8")
+  const passed = [...text.matchAll(/^export (?:type )?\{([^}]+)\} from "([^"]+)";$/gm)].map(
+    ([, names = "", from = ""]) => {
+      const path = join(dirname(file), from.replace(/\.ts$/, ".d.ts"))
+      const wanted = names.split(",").map((name) => name.trim().replace(/^type /, ""))
+      const all = declarationsOf(readFileSync(path, "utf8"))
+      return {
+        path: relative(folder, path).replace(/\.d\.ts$/, ""),
+        exports: wanted.flatMap((name) => all.filter((one) => one.name === name))
+      }
+    }
+  )
+  const own = declarationsOf(text)
+  return own.length === 0 ? passed : [{ path: entry, exports: own }, ...passed]
+}
+
+/** The exported declarations of a module, in their order. */
+const declarationsOf = (text: string): ReadonlyArray<Declared> => {
+  const statements = statementsOf(text)
+  const bases = new Map(
+    statements.flatMap(({ code }) => {
+      const [, name, base] = /^declare const (\w+)_base: (.+);$/s.exec(code) ?? []
+      return name === undefined || base === undefined ? [] : [[name, base]]
+    })
+  )
+  return statements.flatMap(({ code, docs }) => {
+    const [, name] = /^export (?:declare )?(?:const|class|interface|type|function) (\w+)/.exec(code) ?? []
+    if (name === undefined) return []
+    const base = bases.get(name)
+    const plain = code.replace(/^export (?:declare )?/, "")
+    const whole = base === undefined ? plain : withBase(plain, name, base)
+    // Where the compiler found no name, it says where it would find one.
+    return [{ name, docs, code: whole.replace(/import\("[^"]+"\)\./g, "") }]
+  })
+}
+
+/** A class with what it extends in place of the compiler's name for it; a tagged error as it was written. */
+const withBase = (code: string, name: string, base: string): string => {
+  const [, tag, fields] =
+    /^Schema\.Class<\w+, Schema\.TaggedStruct<("\w+"), (\{.*\})>, [^>]*YieldableError>$/s.exec(base) ?? []
+  const shown =
+    fields === undefined ? base : `Schema.TaggedError<${name}>()(${tag}, ${fields.replaceAll("readonly ", "")})`
+  return code.replace(`extends ${name}_base`, () => `extends ${shown}`)
+}
+
+/** Statements with the comment before each. A statement ends with its last bracket, or with a semicolon outside of all. */
+const statementsOf = (text: string): ReadonlyArray<{ readonly code: string; readonly docs: string }> => {
+  const statements: Array<{ readonly code: string; readonly docs: string }> = []
+  let docs: Array<string> = []
+  let code: Array<string> = []
+  let depth = 0
+  let inComment = false
+  for (const line of text.split("\n")) {
+    const begins = !inComment && /^\s*\/\*\*/.test(line)
+    const isComment = inComment || begins
+    if (isComment) inComment = !line.includes("*/")
+    if (isComment && code.length === 0) {
+      if (begins) docs = []
+      docs.push(line)
+      continue
+    }
+    if (line === "" && code.length === 0) continue
+    code.push(line)
+    if (isComment) continue
+    const bare = line.replace(/\/\*.*?\*\/|"(?:[^"\\]|\\.)*"/g, "").replaceAll("=>", "")
+    depth += (bare.match(/[{([<]/g)?.length ?? 0) - (bare.match(/[})\]>]/g)?.length ?? 0)
+    const isBlock = /^(?:export )?(?:declare )?(?:class|interface)\b/.test(code[0] ?? "")
+    if (depth === 0 && (isBlock ? /\}$/ : /;$/).test(bare)) {
+      statements.push({ code: code.join("\n"), docs: textOf(docs) })
+      code = []
+      docs = []
+    }
+  }
+  return statements
+}
+
+const textOf = (comment: ReadonlyArray<string>): string =>
+  comment
+    .map((line) =>
+      line
+        .replace(/^\s*\/\*\* ?/, "")
+        .replace(/\s*\*\/$/, "")
+        .replace(/^ \* ?/, "")
+    )
+    .join("\n")
+    .trim()
