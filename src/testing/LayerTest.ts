@@ -102,19 +102,19 @@ class Recorder {
 
   readonly all = Effect.sync(() => this.calls.map((call) => call()))
 
-  /** Begins with a call; gives its input, and what its signals go by. */
-  add(task: ResolvedTask, request: CommandRequest, input: Stream.Stream<Uint8Array>) {
+  /** What becomes of a call: its input and its signals go by here. It counts once it is kept. */
+  watch(task: ResolvedTask, request: CommandRequest, input: Stream.Stream<Uint8Array>) {
     const read: Array<Uint8Array> = []
     const signals: Array<Signal> = []
     let bytes = 0
-    this.calls.push(() => ({ task, request, stdin: Buffer.concat(read), signals: [...signals] }))
-    const keep = (chunk: Uint8Array) =>
-      Effect.sync(() => {
-        bytes += chunk.length
-        if (bytes <= collectLimit) read.push(chunk)
-      })
     return {
-      stdin: Stream.tap(input, keep),
+      keep: () => this.calls.push(() => ({ task, request, stdin: Buffer.concat(read), signals: [...signals] })),
+      stdin: Stream.tap(input, (chunk) =>
+        Effect.sync(() => {
+          bytes += chunk.length
+          if (bytes <= collectLimit) read.push(chunk)
+        })
+      ),
       signalled: (signal: Signal) =>
         Effect.sync(() => {
           signals.push(signal)
@@ -134,8 +134,9 @@ const command = Effect.fnUntraced(function* (
 ) {
   const spec = specOf(makeRunId(), task, checked)
   const recording = yield* recordRun(targetOf(task), route, spec)
-  const { signalled, stdin } = recorder.add(task, request, recording.input(checked.input).stdin)
+  const { keep, signalled, stdin } = recorder.watch(task, request, recording.input(checked.input).stdin)
   const answer: Answer = yield* answerTo(script, { task, request, stdin })
+  if (failsAt(answer) !== "lookup") keep()
   const played = yield* play(answer, spec, stdin)
   const end = (signal: Signal) => Effect.andThen(signalled(signal), played.end(signal))
   return { answer, spec, recording, events: recording.events(played.events), end }
