@@ -1,4 +1,4 @@
-import { defineConfig, type Plugin } from "rolldown"
+import { defineConfig, type InputOptions, type Plugin } from "rolldown"
 
 /**
  * dockerode loads at start what we never use: gRPC sessions and protobuf (BuildKit),
@@ -25,13 +25,19 @@ export const withoutUnused: Plugin = {
  */
 const interpreter = `#!/bin/sh\n':' //; exec node -- "$0" "$@"`
 
-const bundle = (input: string, file: string) =>
-  defineConfig({
+/** What all bundles are made of. */
+export const bundled = (input: string) =>
+  ({
     input,
     platform: "node",
     // CommonJS has no import.meta; Effect asks for it in a way that does without.
     transform: { define: { "import.meta": "{}" } },
-    plugins: [withoutUnused],
+    plugins: [withoutUnused]
+  }) satisfies InputOptions
+
+const bundle = (input: string, file: string) =>
+  defineConfig({
+    ...bundled(input),
     output: {
       file,
       format: "cjs",

@@ -27,13 +27,19 @@ export interface Elf {
 const loadable = 1
 const dynamic = 2
 const interpreter = 3
+const note = 4
 const headerBytes = 64
 
 interface Segment {
+  /** Where it is described. */
+  readonly entry: number
   readonly type: number
   readonly offset: number
   readonly address: number
+  /** In the file. */
   readonly bytes: number
+  /** In memory, where zeros may follow. */
+  readonly size: number
 }
 
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -44,10 +50,12 @@ const readSegments = (file: Buffer): ReadonlyArray<Segment> => {
   return Array.from({ length: file.readUInt16LE(56) }, (_, index) => {
     const at = first + index * entryBytes
     return {
+      entry: at,
       type: file.readUInt32LE(at),
       offset: Number(file.readBigUInt64LE(at + 8)),
       address: Number(file.readBigUInt64LE(at + 16)),
-      bytes: Number(file.readBigUInt64LE(at + 32))
+      bytes: Number(file.readBigUInt64LE(at + 32)),
+      size: Number(file.readBigUInt64LE(at + 40))
     }
   })
 }
@@ -106,3 +114,47 @@ export const withoutSymbols = (bytes: Uint8Array, elf: Elf): readonly [Uint8Arra
   header.writeUInt16LE(0, 62)
   return [header, bytes.subarray(headerBytes, elf.loadedBytes)]
 }
+
+/**
+ * The program without its symbols and with a note that it finds in its memory, under a name. The note goes to the end of the
+ * last segment that is loaded, behind what are zeros there, and takes the place of the notes that the compiler left.
+ */
+export const withNote = (program: Uint8Array, name: string, content: Uint8Array): Result.Result<Buffer, NotElf> =>
+  Result.flatMap(parseElf(program), (elf) => {
+    const segments = readSegments(bufferOf(program))
+    const last = segments.filter(({ type }) => type === loadable).at(-1)
+    const notes = segments.find(({ type }) => type === note)
+    if (last === undefined || notes === undefined || last.offset + last.bytes !== elf.loadedBytes) {
+      return Result.fail(new NotElf({ detail: "there is no place for a note" }))
+    }
+    const at = roundUp(last.size)
+    const owner = Buffer.alloc(roundUp(name.length + 1))
+    owner.write(name)
+    const head = Buffer.alloc(noteHeaderBytes)
+    head.writeUInt32LE(name.length + 1, 0)
+    head.writeUInt32LE(content.length, 4)
+    const size = head.length + owner.length + content.length
+    const zeros = Buffer.alloc(at - last.bytes)
+    const file = Buffer.concat([...withoutSymbols(program, elf), zeros, head, owner, content])
+    const write = (entry: number, fields: ReadonlyArray<readonly [at: number, value: number]>) => {
+      for (const [at, value] of fields) file.writeBigUInt64LE(BigInt(value), entry + at)
+    }
+    write(last.entry, [
+      [32, at + size],
+      [40, at + size]
+    ])
+    write(notes.entry, [
+      [8, last.offset + at],
+      [16, last.address + at],
+      [24, last.address + at],
+      [32, size],
+      [40, size],
+      [48, 4]
+    ])
+    return Result.succeed(file)
+  })
+
+const noteHeaderBytes = 12
+
+/** Everything in a note begins at a multiple of 4. */
+const roundUp = (bytes: number): number => Math.ceil(bytes / 4) * 4

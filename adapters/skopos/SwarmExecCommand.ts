@@ -1,6 +1,7 @@
 /** The command `swarm-exec`: the Skopos plugin, the subcommands beside it, and the ends of a helper. */
 import * as Effect from "effect/Effect"
 import { guardCommand } from "../../src/executor/GuardProtocol.ts"
+import { ownFile } from "../../src/executor/OwnProgram.ts"
 import { relayCommandName } from "../../src/route/RelayProtocol.ts"
 
 /** Runs one command line and gives its exit code. Only what a subcommand needs is loaded for it. */
@@ -41,7 +42,7 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         )
       case "install-plugin":
         return Effect.promise(() => import("../docker/InstallPlugin.ts")).pipe(
-          Effect.flatMap((_) => _.installPluginCommand(process.argv[1] ?? "", rest))
+          Effect.flatMap((_) => _.installPluginCommand(ownFile(), rest))
         )
       case "gc":
         return Effect.promise(() => import("./GcCommand.ts")).pipe(Effect.flatMap((_) => _.gcCommand(rest)))

@@ -1,13 +1,25 @@
+import { basename } from "node:path"
 import * as Effect from "effect/Effect"
 import { guardCommand } from "../../src/executor/GuardProtocol.ts"
 import { isDockerPlugin } from "../docker/PluginName.ts"
 import { runMain } from "../RunMain.ts"
 import { swarmExecCommand } from "./SwarmExecCommand.ts"
 
-const [, program, ...argv] = process.argv
-// A guard of a run is this program again, under whatever name.
-runMain(
-  isDockerPlugin(program) && argv[0] !== guardCommand
-    ? Effect.promise(() => import("../docker/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
-    : swarmExecCommand(argv)
-)
+const [, program = "", ...argv] = process.argv
+
+/** What is meant by the name that this program is started by. */
+const byName = (): Effect.Effect<number> => {
+  // A guard of a run is this program again, under whatever name.
+  if (argv[0] === guardCommand) return swarmExecCommand(argv)
+  if (isDockerPlugin(program)) {
+    return Effect.promise(() => import("../docker/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
+  }
+  if (basename(program) === "task-exec") {
+    return Effect.promise(() => import("../cli/TaskExecCommand.ts")).pipe(
+      Effect.flatMap((_) => _.taskExecCommand("task-exec", argv))
+    )
+  }
+  return swarmExecCommand(argv)
+}
+
+runMain(byName())

@@ -2,33 +2,25 @@
 
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { createRequire } from "node:module"
-import { dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { GuardRequest, guardCommand, release, type Watch } from "../GuardProtocol.ts"
+import { ownCommand, ownFile } from "../OwnProgram.ts"
 
 /** The shell waits for a line; should its stdin end without one it becomes the program that ends the run. */
 const script = 'read -r line && exit 0; exec "$0" "$@"'
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(GuardRequest))
 
-/** The bundle that this code is in or, in the library, the one beside it. */
-const ownProgram = (): string =>
-  typeof __filename === "string"
-    ? __filename
-    : join(dirname(createRequire(import.meta.url).resolve("task-exec/package.json")), "dist", "swarm-exec.cjs")
-
 /**
  * `undefined` where there is no shell or no program. The guard is in a session of its own: what a terminal or a process
  * group is sent does not reach it. It knows of no time limit: its caller is on the same machine.
  */
 export const watchFromProcess = Effect.fnUntraced(function* ({ runs }: GuardRequest) {
-  const program = ownProgram()
-  if (!existsSync(program)) return undefined
+  if (!existsSync(ownFile())) return undefined
   let mustAct = false
   const guard = yield* Effect.acquireRelease(
-    start([process.execPath, program, guardCommand, encodeRequest({ runs })]),
+    start([...ownCommand(), guardCommand, encodeRequest({ runs })]),
     // Without a word it takes its caller for gone.
     (guard) => Effect.suspend(() => letGo(guard, mustAct ? "" : release))
   )

@@ -1,0 +1,97 @@
+/**
+ * `swarm-exec` as one file that runs where no Node is: a Node with the bundle inside (Node's "single executable application").
+ *
+ * Node makes what goes inside, and looks for it as a note in its memory. Putting it there is left to us, as Node's own way to do
+ * it (`--build-sea`) is only in versions whose Linux builds want a library that few machines have; see `Runtime.ts`.
+ */
+import { execFile } from "node:child_process"
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { rolldown } from "rolldown"
+import { bundled } from "../../rolldown.config.ts"
+import { withNote } from "../image/Elf.ts"
+
+/** It could not be made. */
+export class NotPackaged extends Schema.TaggedError<NotPackaged>()("NotPackaged", {
+  step: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `could not ${this.step}: ${this.detail}`
+  }
+}
+
+/** Runs one step of it. */
+export const attempt = <A>(step: string, run: () => Promise<A>): Effect.Effect<A, NotPackaged> =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) => new NotPackaged({ step, detail: cause instanceof Error ? cause.message.trim() : String(cause) })
+  })
+
+/** What goes into the file. */
+export interface ExecutableOptions {
+  /** The Node that is in it. */
+  readonly node: string
+  /** One of the same version that this machine can run; the same one where that is so. */
+  readonly maker: string
+}
+
+const noteName = "NODE_SEA_BLOB"
+/** Node looks for a note where this text ends with 1. */
+const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:"
+
+/** A file of the project. */
+export const inProject = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url))
+
+/** A folder that goes away with the scope. */
+export const scratch = (parent: string) =>
+  Effect.acquireRelease(
+    attempt("make a folder", async () => {
+      await mkdir(parent, { recursive: true })
+      return await mkdtemp(join(parent, "package-"))
+    }),
+    (path) => Effect.promise(() => rm(path, { recursive: true }))
+  )
+
+const writeBundle = async (file: string) => {
+  await using bundle = await rolldown(bundled(inProject("adapters/skopos/main.ts")))
+  // The code cache knows nothing of import(), which only built-in modules are left for.
+  await bundle.write({ file, format: "cjs", minify: true, codeSplitting: false, dynamicImportInCjs: false })
+}
+
+/** The executable file's bytes. */
+export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ maker, node }: ExecutableOptions) {
+  const folder = yield* scratch(tmpdir())
+  const main = join(folder, "swarm-exec.cjs")
+  yield* attempt("bundle swarm-exec", () => writeBundle(main))
+  const config = {
+    main,
+    output: join(folder, "note"),
+    disableExperimentalSEAWarning: true,
+    // Code for another processor would be refused.
+    useCodeCache: maker === node,
+    // Neither NODE_OPTIONS nor, behind --, an argument is Node's: it would take --env-file for its own.
+    execArgvExtension: "none",
+    execArgv: ["--"]
+  }
+  const configFile = join(folder, "config.json")
+  yield* attempt("prepare swarm-exec for Node", async () => {
+    await writeFile(configFile, JSON.stringify(config))
+    await promisify(execFile)(maker, ["--experimental-sea-config", configFile])
+  })
+  const [program, content] = yield* attempt("read them", () => Promise.all([readFile(node), readFile(config.output)]))
+  const at = program.indexOf(`${fuse}0`)
+  if (at === -1 || program.indexOf(`${fuse}0`, at + 1) !== -1) {
+    return yield* new NotPackaged({ step: `use ${node}`, detail: "it is not a Node that takes a program inside" })
+  }
+  program.write("1", at + fuse.length)
+  return yield* Effect.mapError(
+    Effect.fromResult(withNote(program, noteName, content)),
+    (error) => new NotPackaged({ step: `put swarm-exec into ${node}`, detail: error.message })
+  )
+}, Effect.scoped)

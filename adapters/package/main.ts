@@ -1,0 +1,95 @@
+/**
+ * `npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]`: makes `swarm-exec` one file that needs no Node.
+ *
+ * The results are on stdout, what happens meanwhile on stderr. Exit codes: 0 made, 1 could not, 2 wrong usage.
+ */
+import { createHash } from "node:crypto"
+import { mkdir, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import { parseElf } from "../image/Elf.ts"
+import { architectures, runtime, version } from "./Runtime.ts"
+import { attempt, NotPackaged, singleExecutable } from "./SingleExecutable.ts"
+
+const usage = `Usage: npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]
+
+Makes swarm-exec one executable file for Linux, with Node ${version} in it: FOLDER/swarm-exec-linux-ARCH, and
+FOLDER/SHA256SUMS beside it. Under the name task-exec it is that, under docker-taskexec the docker client's plugin.
+
+  --arch ARCH   x64 or arm64; this machine's unless told
+  --node FILE   this Node in place of that from the npm registry; for this machine only
+  --out FOLDER  where to (default: dist/package)
+  --help        this text`
+
+/** The command line does not make sense. */
+class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
+  override get message(): string {
+    return `${this.detail} (--help tells more)`
+  }
+  override get [Runtime.errorExitCode](): number {
+    return 2
+  }
+}
+
+const options = {
+  arch: { type: "string", multiple: true },
+  node: { type: "string" },
+  out: { type: "string", default: "dist/package" },
+  help: { type: "boolean" }
+} as const
+
+const main = Effect.gen(function* () {
+  const { values } = yield* Effect.try({
+    try: () => parseArgs({ options }),
+    catch: (cause) => new WrongUsage({ detail: cause instanceof Error ? cause.message : String(cause) })
+  })
+  if (values.help === true) return yield* Console.log(usage)
+  const here = yield* knownArch(process.arch)
+  const wanted = yield* Effect.forEach(values.arch ?? [here], knownArch)
+  if (process.platform !== "linux") {
+    return yield* new NotPackaged({ step: "make it here", detail: `Node of ${process.platform} can't prepare it` })
+  }
+  if (values.node !== undefined && values.arch !== undefined) {
+    return yield* new WrongUsage({ detail: "--node is for this machine, and goes without --arch" })
+  }
+
+  const maker = values.node ?? (yield* runtime(here))
+  yield* attempt(`make ${values.out}`, () => mkdir(values.out, { recursive: true }))
+  const sums: Array<string> = []
+  for (const arch of new Set(wanted)) {
+    const name = `swarm-exec-linux-${arch}`
+    const path = join(values.out, name)
+    const bytes = yield* singleExecutable({ node: arch === here ? maker : yield* runtime(arch), maker })
+    yield* attempt(`write ${path}`, () => writeFile(path, bytes, { mode: 0o755 }))
+    sums.push(`${createHash("sha256").update(bytes).digest("hex")}  ${name}\n`)
+    const libraries = Result.getOrElse(
+      Result.map(parseElf(bytes), ({ needed }) => needed),
+      () => []
+    )
+    yield* Console.log(`${path} ${(bytes.length / 1e6).toFixed(0)} MB, needs ${libraries.join(" ")}`)
+  }
+  yield* attempt("write SHA256SUMS", () => writeFile(join(values.out, "SHA256SUMS"), sums.join("")))
+})
+
+const knownArch = Effect.fnUntraced(function* (name: string) {
+  const arch = architectures.find((one) => one === name)
+  return arch ?? (yield* new WrongUsage({ detail: `there is no Node for ${JSON.stringify(name)}` }))
+})
+
+/** One line for each thing that happens, without the furniture. */
+const plain = Logger.withConsoleError(
+  Logger.make(({ message }) => (Array.isArray(message) ? message.join(" ") : message))
+)
+
+main.pipe(
+  Effect.tapError((error) => Effect.logError(`error: ${error.message}`)),
+  Effect.provide(Logger.layer([plain])),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)
