@@ -1,4 +1,5 @@
 import { defineConfig, type InputOptions, type Plugin } from "rolldown"
+import manifest from "./package.json" with { type: "json" }
 
 /**
  * dockerode loads at start what we never use: gRPC sessions and protobuf (BuildKit),
@@ -25,6 +26,14 @@ export const withoutUnused: Plugin = {
  */
 const interpreter = `#!/bin/sh\n':' //; exec node -- "$0" "$@"`
 
+/** The oldest Node that will do, said before anything that an older one may not understand is run. */
+const check = (name: string): string => {
+  const oldest = manifest.engines.node.replace(">=", "")
+  const [major, minor] = oldest.split(".")
+  const message = `"${name}: needs Node ${oldest} or newer, and this is "+process.version+"\\n"`
+  return `{let[a,b]=process.versions.node.split(".");if(a<${major}||a==${major}&&b<${minor}){process.stderr.write(${message});process.exitCode=125;return}}`
+}
+
 /** What all bundles are made of. */
 export const bundled = (input: string) =>
   ({
@@ -35,21 +44,18 @@ export const bundled = (input: string) =>
     plugins: [withoutUnused]
   }) satisfies InputOptions
 
-const bundle = (input: string, file: string) =>
+const bundle = (input: string, name: string) =>
   defineConfig({
     ...bundled(input),
     output: {
-      file,
+      file: `dist/${name}.cjs`,
       format: "cjs",
       minify: true,
       codeSplitting: false,
       banner: 'require("node:module").enableCompileCache?.()',
-      // After the minifier, which has no use for comments.
-      postBanner: interpreter
+      // After the minifier, which has no use for comments, and knows of no return here.
+      postBanner: `${interpreter}\n${check(name)}`
     }
   })
 
-export default [
-  bundle("adapters/cli/main.ts", "dist/task-exec.cjs"),
-  bundle("adapters/skopos/main.ts", "dist/swarm-exec.cjs")
-]
+export default [bundle("adapters/cli/main.ts", "task-exec"), bundle("adapters/skopos/main.ts", "swarm-exec")]

@@ -30,7 +30,10 @@ export class NotPackaged extends Schema.TaggedError<NotPackaged>()("NotPackaged"
 export const attempt = <A>(step: string, run: () => Promise<A>): Effect.Effect<A, NotPackaged> =>
   Effect.tryPromise({
     try: run,
-    catch: (cause) => new NotPackaged({ step, detail: cause instanceof Error ? cause.message.trim() : String(cause) })
+    catch: (cause) => {
+      const detail = cause instanceof Error ? cause.message : String(cause)
+      return new NotPackaged({ step, detail: detail.trim().replaceAll("\n", "; ") })
+    }
   })
 
 /** What goes into the file. */
@@ -80,7 +83,7 @@ export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ 
     execArgv: ["--"]
   }
   const configFile = join(folder, "config.json")
-  yield* attempt("prepare swarm-exec for Node", async () => {
+  yield* attempt(`prepare swarm-exec with ${maker}`, async () => {
     await writeFile(configFile, JSON.stringify(config))
     await promisify(execFile)(maker, ["--experimental-sea-config", configFile])
   })

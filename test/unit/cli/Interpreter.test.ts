@@ -1,13 +1,16 @@
 import { execFile } from "node:child_process"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 
 const dist = join(import.meta.dirname, "..", "..", "..", "dist")
 
 /** Runs a program of the package as a file that is started by its name. */
-const started = (file: string, args: ReadonlyArray<string>) =>
+const started = (file: string, args: ReadonlyArray<string>, nodeOptions = "") =>
   new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    const child = execFile("sh", [join(dist, file), ...args], (error, _, stderr) =>
+    const env = { ...process.env, NODE_OPTIONS: nodeOptions }
+    const child = execFile("sh", [join(dist, file), ...args], { env }, (error, _, stderr) =>
       resolve({ code: error === null ? 0 : error.code, stderr })
     )
     child.stdin?.end()
@@ -20,5 +23,28 @@ describe("the programs, started by their names", () => {
     assert.match(stderr, /^task-exec: --env-file \/none\/file: ENOENT/)
     const other = await started("swarm-exec.cjs", ["cp", "--env-file", "/none/file"])
     assert.match(other.stderr, /^swarm-exec cp: /)
+  })
+
+  it("an older Node is told so, and runs nothing", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "task-exec-older-node-"))
+    try {
+      const older = join(folder, "older.cjs")
+      const run = async (version: string) => {
+        const versions = `{ ...process.versions, node: "${version}" }`
+        const change = `Object.defineProperties(process, { version: { value: "v${version}" }, versions: { value: ${versions} } })`
+        await writeFile(older, change)
+        return await started("task-exec.cjs", ["--version"], `--require ${older}`)
+      }
+      const told = (version: string) => ({
+        code: 125,
+        stderr: `task-exec: needs Node 22.19 or newer, and this is v${version}\n`
+      })
+      for (const version of ["22.18.9", "20.20.2"]) assert.deepStrictEqual(await run(version), told(version))
+      for (const version of ["22.19.0", "100.1.0"]) {
+        assert.deepStrictEqual(await run(version), { code: 0, stderr: "" })
+      }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 })

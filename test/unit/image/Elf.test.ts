@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { parseElf, withoutSymbols } from "../../../adapters/image/Elf.ts"
+import { parseElf, withNote, withoutSymbols } from "../../../adapters/image/Elf.ts"
 import { elfFile } from "./elfFile.ts"
 
 const loader = "/lib64/ld-linux-x86-64.so.2"
@@ -43,6 +43,33 @@ describe("Elf", () => {
       [0n, 0, 0]
     )
     assert.isTrue(file.equals(before), "the original is as it was")
+  })
+
+  it("puts a note where the program finds it in its memory", () => {
+    const program = elfFile({ interpreter: loader, needed: ["libc.so.6"], notes: true, symbols: 500, zeros: 1001 })
+    const content = Buffer.from("what is noted")
+    const file = Result.getOrThrow(withNote(program, "SOME_NAME", content))
+    const before = Result.getOrThrow(parseElf(program))
+    assert.deepStrictEqual(parseElf(file), Result.succeed({ ...before, loadedBytes: file.length }))
+    const field = (segment: number, at: number) => Number(file.readBigUInt64LE(64 + segment * 56 + at))
+    const [loaded, note] = [1, 3]
+    // All of the file is loaded, at the addresses that it had.
+    assert.deepStrictEqual([field(loaded, 8), field(loaded, 16), field(loaded, 32)], [0, 0x40_0000, file.length])
+    assert.strictEqual(field(loaded, 40), file.length)
+    const [offset, address, size] = [field(note, 8), field(note, 16), field(note, 32)]
+    assert.deepStrictEqual([address - 0x40_0000, offset + size], [offset, file.length])
+    // What was behind the program in memory is zeros as before.
+    const gap = file.subarray(before.loadedBytes, offset)
+    assert.isTrue(gap.length >= 1001 && gap.every((byte) => byte === 0))
+    // The lengths of name and content, a kind, the name up to a multiple of 4, the content.
+    assert.deepStrictEqual([file.readUInt32LE(offset), file.readUInt32LE(offset + 4)], [10, content.length])
+    assert.strictEqual(file.toString("latin1", offset + 12, offset + 24), "SOME_NAME\0\0\0")
+    assert.isTrue(file.subarray(offset + 24).equals(content))
+  })
+
+  it("puts no note where there was none", () => {
+    const result = withNote(elfFile({ interpreter: loader, needed: ["libc.so.6"] }), "SOME_NAME", Buffer.from("x"))
+    assert.isTrue(Result.isFailure(result))
   })
 
   it("refuses what is no 64-bit little-endian ELF file, or only the beginning of one", () => {

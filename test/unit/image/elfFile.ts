@@ -5,13 +5,18 @@ export interface ElfFile {
   readonly needed?: ReadonlyArray<string>
   /** Bytes of symbols behind what is loaded. */
   readonly symbols?: number
+  /** Bytes of zeros that are in memory only. */
+  readonly zeros?: number
+  /** A place where notes are described; there are none. */
+  readonly notes?: boolean
 }
 
-/** As much of an ELF file as a reader of its headers looks at: the header, up to three segments, symbols. */
-export const elfFile = ({ machine = 62, interpreter, needed = [], symbols = 0 }: ElfFile): Buffer => {
+/** As much of an ELF file as a reader of its headers looks at: the header, up to four segments, symbols. */
+export const elfFile = (options: ElfFile): Buffer => {
+  const { machine = 62, interpreter, needed = [], notes = false, symbols = 0, zeros = 0 } = options
   const loader = Buffer.from(interpreter === undefined ? "" : `${interpreter}\0`)
   const strings = Buffer.from(`\0${needed.map((name) => `${name}\0`).join("")}`)
-  const headers = 64 + 3 * 56
+  const headers = 64 + 4 * 56
   // Where in memory the file is to be: reading it as if addresses were offsets must not work by chance.
   const base = 0x40_0000n
   const dynamicAt = headers + loader.length + strings.length
@@ -31,14 +36,15 @@ export const elfFile = ({ machine = 62, interpreter, needed = [], symbols = 0 }:
   header.writeBigUInt64LE(64n, 32)
   header.writeBigUInt64LE(0xabcdn, 40)
   header.writeUInt16LE(56, 54)
-  header.writeUInt16LE(3, 56)
+  header.writeUInt16LE(4, 56)
   header.writeUInt16LE(9, 60)
   header.writeUInt16LE(8, 62)
   const loaded = dynamicAt + dynamic.length
   const segments: ReadonlyArray<readonly [type: number, offset: number, bytes: number]> = [
     [interpreter === undefined ? 0 : 3, headers, loader.length],
     [1, 0, loaded],
-    [2, dynamicAt, dynamic.length]
+    [2, dynamicAt, dynamic.length],
+    [notes ? 4 : 0, 0, 0]
   ]
   segments.forEach(([type, at, bytes], index) => {
     const entry = 64 + index * 56
@@ -46,6 +52,7 @@ export const elfFile = ({ machine = 62, interpreter, needed = [], symbols = 0 }:
     header.writeBigUInt64LE(BigInt(at), entry + 8)
     header.writeBigUInt64LE(base + BigInt(at), entry + 16)
     header.writeBigUInt64LE(BigInt(bytes), entry + 32)
+    header.writeBigUInt64LE(BigInt(type === 1 ? bytes + zeros : bytes), entry + 40)
   })
   return Buffer.concat([header, loader, strings, dynamic, Buffer.alloc(symbols, 0xee)])
 }

@@ -1,0 +1,173 @@
+import { execFile } from "node:child_process"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Readable } from "node:stream"
+import { promisify } from "node:util"
+import { assert, layer } from "@effect/vitest"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Tar from "effect/encoding/Tar"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { makeArchive } from "../../adapters/image/Archive.ts"
+import { parseElf } from "../../adapters/image/Elf.ts"
+import { readIfThere } from "../../adapters/image/LocalFile.ts"
+import { findLibraries } from "../../adapters/image/RootFs.ts"
+import { version } from "../../src/Version.ts"
+import { post, remove, request } from "../cluster/EngineApi.ts"
+import { leftovers } from "../cluster/Leftovers.ts"
+import { poll } from "../cluster/Poll.ts"
+import { type ExecResult, execIn } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const packageMain = join(import.meta.dirname, "../../adapters/package/main.ts")
+const Created = Schema.Struct({ Id: Schema.String })
+
+/** Made of this Node, so that nothing must be fetched, with the C library and so on from here. */
+const executable = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-package-test-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true }))
+  )
+  const args = [packageMain, "--node", process.execPath, "--out", folder]
+  yield* Effect.promise(() => promisify(execFile)(process.execPath, args))
+  return yield* Effect.promise(() => readFile(join(folder, `swarm-exec-linux-${process.arch}`)))
+}).pipe(Effect.scoped)
+
+/** A container on the manager that has busybox, the file, and what is to be on any Linux; it sees its engine and all processes. */
+class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effect.Effect<ExecResult> }>()(
+  "task-exec/test/Bare"
+) {
+  static readonly layer = Layer.effect(
+    Bare,
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const program = yield* executable
+      const libraries = yield* findLibraries(yield* Effect.fromResult(parseElf(program)), readIfThere)
+      const archive = yield* makeArchive([
+        Tar.file("usr/bin/swarm-exec", program, { mode: 0o755 }),
+        Tar.symlink("usr/bin/task-exec", "swarm-exec"),
+        Tar.symlink("usr/bin/docker-taskexec", "swarm-exec"),
+        ...Array.from(libraries, ([path, bytes]) => Tar.file(path.slice(1), bytes, { mode: 0o755 }))
+      ])
+      const body = {
+        Image: image,
+        Cmd: ["sleep", "1000000"],
+        Env: [`TASK_EXEC_IMAGE=${yield* Config.String("TASK_EXEC_IMAGE")}`],
+        HostConfig: { PidMode: "host", Binds: ["/var/run/docker.sock:/var/run/docker.sock"] }
+      }
+      const { Id } = yield* Effect.acquireRelease(
+        post(manager.socket, "/containers/create", Created, { body }),
+        ({ Id }) => Effect.orDie(remove(manager.socket, `/containers/${Id}?force=1`))
+      )
+      yield* request(manager.socket, "PUT", `/containers/${Id}/archive`, {
+        query: { path: "/" },
+        headers: { "Content-Type": "application/x-tar" },
+        stream: Readable.from(archive.chunks),
+        timeout: 120_000
+      })
+      yield* request(manager.socket, "POST", `/containers/${Id}/start`)
+      return Bare.of({ sh: (script) => Effect.orDie(execIn(manager.socket, Id, ["sh", "-c", script])) })
+    })
+  ).pipe(Layer.provideMerge(Web.layer("package")))
+}
+
+/** What it did, in the order of the assertions. */
+const ended = ({ exitCode, stderr, stdout }: ExecResult) => [exitCode, stdout, stderr]
+
+/** Marked processes that are alive. */
+const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
+  Effect.map((items) => items.filter((item) => item.startsWith("process ")))
+)
+
+layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("swarm-exec as one file", (it) => {
+  it.effect("runs where no Node is, by each of its names, and is no Node itself", () =>
+    Effect.gen(function* () {
+      const { sh } = yield* Bare
+      assert.strictEqual((yield* sh("node --version")).exitCode, 127)
+      assert.deepStrictEqual(ended(yield* sh("task-exec --version")), [0, `task-exec ${version}\n`, ""])
+      const long = yield* sh("swarm-exec task-exec --version")
+      assert.deepStrictEqual(ended(long), [0, `swarm-exec task-exec ${version}\n`, ""])
+      const asked = yield* sh("docker-taskexec docker-cli-plugin-metadata")
+      assert.deepStrictEqual([asked.exitCode, asked.stderr], [0, ""])
+      assert.include(asked.stdout, `"Version":"${version}"`)
+      // Neither the environment nor the arguments say something to Node.
+      const ours = yield* sh("NODE_OPTIONS=--none task-exec --env-file /none/file web true")
+      assert.strictEqual(ours.exitCode, 2)
+      assert.match(ours.stderr, /^task-exec: --env-file \/none\/file: ENOENT/)
+      const theirs = yield* sh("task-exec --node-options=--version web true")
+      assert.strictEqual(theirs.exitCode, 2)
+      assert.match(theirs.stderr, /^task-exec: .*--node-options/)
+    })
+  )
+
+  it.effect("runs commands on its node and on others", () =>
+    Effect.gen(function* () {
+      const { sh } = yield* Bare
+      const web = yield* Web
+      for (const task of [web.local, web.remote]) {
+        const script = "'echo out; echo err >&2; cat; exit 7'"
+        const result = yield* sh(`printf in | task-exec -i ${web.target(task)} sh -c ${script}`)
+        assert.deepStrictEqual(ended(result), [7, "out\nin", "err\n"])
+      }
+      const remote = yield* sh(`task-exec ${web.target(web.remote)} hostname`)
+      assert.deepStrictEqual(ended(remote), [0, `${web.remote.containerId.slice(0, 12)}\n`, ""])
+    })
+  )
+
+  it.effect("ends its command when it is killed: its guard is the same file", () =>
+    Effect.gen(function* () {
+      const { sh } = yield* Bare
+      const web = yield* Web
+      const stubborn = "trap '' TERM; setsid sleep 7654 & echo up; while :; do sleep 0.1; done"
+      const { exitCode, stderr, stdout } = yield* sh(`
+        mkfifo /tmp/output
+        task-exec --grace 1s ${web.target(web.local)} sh -c "${stubborn}" > /tmp/output &
+        exec 3< /tmp/output
+        read -r line <&3
+        echo "$line"
+        ps -o args | grep -c '[s]warm-exec --guard'
+        kill -9 $!
+      `)
+      assert.deepStrictEqual([exitCode, stdout, stderr], [0, "up\n1\n", ""])
+      const gone = Effect.map(alive, (items) => (items.length === 0 ? Option.some(undefined) : Option.none()))
+      yield* poll(gone, {
+        every: 100,
+        atMost: 60_000,
+        orElse: Effect.flatMap(alive, (items) => Effect.die(items.join("\n")))
+      })
+    })
+  )
+
+  it.effect("is a Skopos plugin", () =>
+    Effect.gen(function* () {
+      const { sh } = yield* Bare
+      const web = yield* Web
+      const input = { inst: [{ id: web.remote.id }], command: "echo 'from there'", selector: "new" }
+      const good = yield* sh(`echo '${JSON.stringify(input).replaceAll("'", "'\\''")}' | swarm-exec inst_exec`)
+      assert.strictEqual(good.exitCode, 0, good.stderr)
+      assert.deepStrictEqual(JSON.parse(good.stdout), input)
+      assert.match(good.stderr, /^EXEC: .*\nfrom there\n$/)
+      const bad = yield* sh(`echo '${JSON.stringify({ ...input, command: "false" })}' | swarm-exec inst_exec`)
+      assert.deepStrictEqual([bad.exitCode, bad.stdout], [2, ""])
+      assert.match(bad.stderr, /\nexitcode:1 /)
+    })
+  )
+
+  it.effect("copies itself to where docker looks for its plugins", () =>
+    Effect.gen(function* () {
+      const { sh } = yield* Bare
+      const plugin = "/tmp/docker/cli-plugins/docker-taskexec"
+      // From a folder where its name alone means nothing.
+      const installed = yield* sh("cd /etc && DOCKER_CONFIG=/tmp/docker swarm-exec install-plugin")
+      assert.deepStrictEqual(ended(installed), [0, `${plugin} is installed: docker taskexec --help\n`, ""])
+      assert.strictEqual((yield* sh(`${plugin} docker-cli-plugin-metadata`)).exitCode, 0)
+    })
+  )
+})

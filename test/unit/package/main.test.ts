@@ -1,0 +1,43 @@
+import { execFile } from "node:child_process"
+import { existsSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+const mainFile = join(import.meta.dirname, "../../../adapters/package/main.ts")
+
+/** Runs `npm run package --` with these arguments. */
+const pack = (...argv: ReadonlyArray<string>) =>
+  new Promise<{ readonly code: unknown; readonly stderr: string }>((resolve) => {
+    execFile(process.execPath, [mainFile, ...argv], (error, _, stderr) =>
+      resolve({ code: error === null ? 0 : error.code, stderr })
+    )
+  })
+
+describe("npm run package", () => {
+  it("answers wrong usage with one line and 2", async () => {
+    const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
+      [["--arch", "mips"], /^error: there is no Node for "mips" .*\n$/],
+      [["--arch", "x64", "--node", process.execPath], /^error: --node is for this machine, .*\n$/]
+    ]
+    for (const [argv, message] of cases) {
+      const { code, stderr } = await pack(...argv)
+      assert.match(stderr, message)
+      assert.strictEqual(code, 2)
+    }
+  })
+
+  it("answers with one line and 1 when it gets no Node, and writes no sums", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "task-exec-no-package-"))
+    try {
+      const out = join(folder, "out")
+      const { code, stderr } = await pack("--node", "/bin/sh", "--out", out)
+      assert.match(stderr, /^error: could not prepare swarm-exec with \/bin\/sh: .*\n$/)
+      assert.strictEqual(code, 1)
+      assert.isFalse(existsSync(join(out, "SHA256SUMS")))
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+})
