@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { buildImage, type ImageOptions } from "../../adapters/image/Image.ts"
 import { Demux } from "../../src/engine/Demux.ts"
 import type { Endpoint } from "../../src/engine/Endpoint.ts"
+import { version } from "../../src/Version.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { pullImage } from "../cluster/Images.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -107,8 +108,14 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
       assert.match(image.base, /^task-exec-base:[0-9a-f]{16}$/)
       assert.deepStrictEqual(image, { ref: "task-exec:test", id: Id, size: Size, base: image.base })
       assert.isBelow(Size, 200e6)
-      assert.strictEqual(Config.Labels?.["org.opencontainers.image.title"], "task-exec")
-      assert.match(Config.Labels?.["org.opencontainers.image.version"] ?? "", /^\d+\.\d+\.\d+/)
+      const told = Object.entries(Config.Labels ?? {}).filter(([name]) => name.startsWith("org.opencontainers.image."))
+      assert.deepStrictEqual(Object.fromEntries(told), {
+        "org.opencontainers.image.title": "task-exec",
+        "org.opencontainers.image.description":
+          "docker service exec: run a command in the container of any Docker Swarm task",
+        "org.opencontainers.image.licenses": "MIT",
+        "org.opencontainers.image.version": version
+      })
     })
   )
 

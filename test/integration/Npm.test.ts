@@ -1,0 +1,92 @@
+import { existsSync } from "node:fs"
+import { readdir, readFile } from "node:fs/promises"
+import { dirname, join, relative } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { version } from "../../src/Version.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { consumer } from "./Consumer.ts"
+import { checkLeftoversMeanwhile, shell, Web } from "./Harness.ts"
+
+checkLeftoversMeanwhile()
+
+class Installed extends Context.Service<Installed, { readonly dir: string }>()("task-exec/test/Installed") {
+  static readonly layer = Layer.effect(
+    Installed,
+    Effect.map(consumer, (dir) => Installed.of({ dir }))
+  ).pipe(Layer.provideMerge(Web.layer("npm")))
+}
+
+/** Runs a script in the project's folder. */
+const inProject = Effect.fnUntraced(function* (script: string) {
+  const { dir } = yield* Installed
+  const { manager } = yield* SwarmCluster
+  const env = {
+    DOCKER_HOST: manager.dockerHost,
+    FOLDER: dir,
+    TSC: join(import.meta.dirname, "../../node_modules/.bin/tsc")
+  }
+  return yield* shell(`cd "$FOLDER" && unset -f task-exec swarm-exec && ${script}`, { env })
+})
+
+const SourceMap = Schema.fromJsonString(Schema.Struct({ sources: Schema.Array(Schema.String) }))
+
+layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("the npm package, installed", (it) => {
+  it.effect("has its licence, no test, and source maps that point to what is there", () =>
+    Effect.gen(function* () {
+      const dir = join((yield* Installed).dir, "node_modules/task-exec")
+      const files = yield* Effect.promise(() => readdir(dir, { recursive: true, withFileTypes: true }))
+      const paths = files.filter((file) => file.isFile()).map((file) => relative(dir, join(file.parentPath, file.name)))
+      const known = /^(dist\/(task-exec|swarm-exec)\.cjs|(dist\/lib|src)\/.*|[A-Z]\w+(\.md)?|package\.json)$/
+      assert.deepStrictEqual(
+        paths.filter((path) => !known.test(path) || /test/i.test(path)),
+        []
+      )
+      assert.includeMembers(paths, [
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "dist/lib/index.d.ts",
+        "dist/lib/promise.d.ts"
+      ])
+      const maps = paths.filter((path) => path.endsWith(".map"))
+      assert.isAbove(maps.length, 50)
+      for (const map of maps) {
+        const text = yield* Effect.promise(() => readFile(join(dir, map), "utf8"))
+        for (const source of (yield* Schema.decodeEffect(SourceMap)(text)).sources) {
+          assert.isTrue(existsSync(join(dir, dirname(map), source)), `${map}: ${source}`)
+        }
+      }
+    })
+  )
+
+  it.effect("has types that a strict compiler takes as they are", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* inProject('"$TSC" -p .')
+      assert.deepStrictEqual([stdout.toString(), code], ["", 0])
+    })
+  )
+
+  it.effect("runs commands: by its programs, as an Effect library, with promises", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const target = web.target(web.local)
+      const outcome = ({ code, stderr, stdout }: Effect.Success<ReturnType<typeof inProject>>) => [
+        code,
+        stdout.toString(),
+        stderr
+      ]
+      const program = yield* inProject(`npx --no-install task-exec ${target} sh -c 'echo out; exit 3'`)
+      assert.deepStrictEqual(outcome(program), [3, "out\n", ""])
+      const other = yield* inProject("node_modules/.bin/swarm-exec task-exec --version")
+      assert.deepStrictEqual(outcome(other), [0, `swarm-exec task-exec ${version}\n`, ""])
+      const library = yield* inProject(`"$NODE" deploy-migrate.ts ${target} sh -c 'echo out; exit 3'`)
+      const node = web.nodeOf(web.local).name
+      assert.deepStrictEqual(outcome(library), [3, `${target} on ${node} ended with exit code 3\nout\n`, ""])
+      assert.deepStrictEqual(outcome(yield* inProject(`"$NODE" promise.ts ${target}`)), [0, "3 out\n\n", ""])
+    })
+  )
+})
