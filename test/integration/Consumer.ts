@@ -1,6 +1,6 @@
 /** A project that has installed the npm package, as `npm pack` makes it. */
 import { execFile } from "node:child_process"
-import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -39,8 +39,6 @@ export const consumer = Effect.gen(function* () {
     // What `npm test` has built is what is packed.
     await npm("npm", ["pack", "--ignore-scripts", "--pack-destination", dir], { cwd: root })
     await npm("npm", ["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: dir })
-    await mkdir(join(dir, "node_modules/@types"), { recursive: true })
-    await symlink(join(root, "node_modules/@types/node"), join(dir, "node_modules/@types/node"))
     for (const name of ["deploy-migrate.ts", "watch.ts"]) await copyFile(join(root, "example", name), join(dir, name))
     await writeFile(join(dir, "promise.ts"), promiseProgram)
     await writeFile(join(dir, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
