@@ -44,6 +44,9 @@ export type Stage =
  *
  * @example
  * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { StageObserver, TaskExec } from "task-exec"
+ *
  * const observed = TaskExec.run({ target: "web.2", command: ["true"] }).pipe(
  *   Effect.provideService(StageObserver, { began: ({ _tag }) => console.error(_tag), ended: () => undefined })
  * )
