@@ -4,8 +4,8 @@
  * The results are on stdout, what happens meanwhile on stderr. Exit codes: 0 made, 1 could not, 2 wrong usage.
  */
 import { createHash } from "node:crypto"
-import { mkdir, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { copyFile, mkdir, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
@@ -21,7 +21,7 @@ import { attempt, NotPackaged, singleExecutable } from "./SingleExecutable.ts"
 const usage = `Usage: npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]
 
 Makes swarm-exec one executable file for Linux, with Node ${version} in it: FOLDER/swarm-exec-linux-ARCH, and
-FOLDER/SHA256SUMS beside it. Under the name task-exec it is that, under docker-taskexec the docker client's plugin.
+beside it SHA256SUMS and Node's licence. Under the name task-exec it is that, under docker-taskexec the docker client's plugin.
 
   --arch ARCH   x64 or arm64; this machine's unless told
   --node FILE   this Node in place of that from the npm registry; for this machine only
@@ -74,6 +74,11 @@ const main = Effect.gen(function* () {
       () => []
     )
     yield* Console.log(`${path} ${(bytes.length / 1e6).toFixed(0)} MB, needs ${libraries.join(" ")}`)
+  }
+  // Whoever passes Node on passes on its licence, and those of what is in it.
+  const licence = join(dirname(maker), "..", "LICENSE")
+  if (values.node === undefined) {
+    yield* attempt("copy Node's licence", () => copyFile(licence, join(values.out, "LICENSE.node")))
   }
   yield* attempt("write SHA256SUMS", () => writeFile(join(values.out, "SHA256SUMS"), sums.join("")))
 })
