@@ -10,6 +10,16 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
   }
 }
 
+/** What `parseArgs` of `node:util` says of a command line that it does not take, in our words. */
+export const explainArgs = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  const [, option] = /^Unknown option '([^']+)'/.exec(text) ?? []
+  const [, operand] = /^Unexpected argument '([^']+)'/.exec(text) ?? []
+  if (option !== undefined) return `unknown option ${option}`
+  if (operand !== undefined) return `unexpected argument ${operand}`
+  return text.split(". ")[0] ?? text
+}
+
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** `90`, `1.5`, `90s`, `500ms`, `5m`, `1h30m`. */

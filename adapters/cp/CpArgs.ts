@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
 import { CopyVia, type TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
-import { parseTime, UsageError } from "../cli/Usage.ts"
+import { explainArgs, parseTime, UsageError } from "../cli/Usage.ts"
 
 /** What a command line asks for. */
 export type CpInvocation =
@@ -74,7 +74,7 @@ export const parseCpInvocation = Effect.fnUntraced(function* (
 ): Effect.fn.Return<CpInvocation, UsageError> {
   const { positionals, values } = yield* Effect.try({
     try: () => parseArgs({ args: [...argv], options, strict: true, allowPositionals: true }),
-    catch: (error) => new UsageError({ detail: explain(error) })
+    catch: (error) => new UsageError({ detail: explainArgs(error) })
   })
   if (values.help) return { _tag: "Help" }
   const [source, destination, ...more] = positionals
@@ -118,9 +118,3 @@ export const parseCpInvocation = Effect.fnUntraced(function* (
 })
 
 const isVia = Schema.is(CopyVia)
-
-const explain = (error: unknown): string => {
-  const text = error instanceof Error ? error.message : String(error)
-  const unknown = /^Unknown option '([^']+)'/.exec(text)?.[1]
-  return unknown === undefined ? (text.split(". ")[0] ?? text) : `unknown option ${unknown}`
-}

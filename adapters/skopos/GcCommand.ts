@@ -10,7 +10,8 @@ import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
-import { UsageError } from "../cli/Usage.ts"
+import { explainArgs, UsageError } from "../cli/Usage.ts"
+import { printable } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
 import { logTo } from "./Logging.ts"
 
@@ -90,22 +91,13 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
         strict: true,
         allowPositionals: false
       }),
-    catch: (error) => new UsageError({ detail: explain(error) })
+    catch: (error) => new UsageError({ detail: explainArgs(error) })
   })
   if (values.run.includes("")) return yield* new UsageError({ detail: "--run takes the ID of a run" })
   const { help, json, local, run: runs } = values
   const engine = yield* chooseEngine(values.host, values.context)
   return { dryRun: values["dry-run"], json, local, runs, engine, help }
 })
-
-const explain = (error: unknown): string => {
-  const text = error instanceof Error ? error.message : String(error)
-  const [, option] = /^Unknown option '([^']+)'/.exec(text) ?? []
-  const [, operand] = /^Unexpected argument '([^']+)'/.exec(text) ?? []
-  if (option !== undefined) return `unknown option ${option}`
-  if (operand !== undefined) return `unexpected argument ${operand}`
-  return text.split(". ")[0] ?? text
-}
 
 const run = Effect.fn("swarm-exec.gc")(
   function* (args: GcArgs, stdout: Channel) {
@@ -185,6 +177,3 @@ const layOut = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<strin
       .trimEnd()
   )
 }
-
-/** Labels and the engine's texts may hold anything; a line stays a line, and no terminal obeys it. */
-const printable = (line: string): string => line.replace(/\p{Cc}+/gu, " ")

@@ -9,7 +9,7 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
   Effect.suspend(() => {
     const [first, ...rest] = argv
     // The original's rule for --help, which knows nothing of these.
-    const isOurs = ["gc", "cp", "install-plugin", "completion"].includes(first ?? "")
+    const isOurs = ["gc", "cp", "doctor", "install-plugin", "completion"].includes(first ?? "")
     if (first === undefined || (!isOurs && argv.slice(0, 2).includes("--help"))) return plugin(["--help"])
     switch (first) {
       case "helper":
@@ -43,6 +43,10 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
       case "install-plugin":
         return Effect.promise(() => import("../docker/InstallPlugin.ts")).pipe(
           Effect.flatMap((_) => _.installPluginCommand(ownFile(), rest))
+        )
+      case "doctor":
+        return Effect.promise(() => import("../doctor/DoctorCommand.ts")).pipe(
+          Effect.flatMap((_) => _.doctorCommand(rest))
         )
       case "gc":
         return Effect.promise(() => import("./GcCommand.ts")).pipe(Effect.flatMap((_) => _.gcCommand(rest)))

@@ -74,22 +74,29 @@ export const endByHelper = (place: HelperPlace, run: EndRun) =>
 
 /** The same for several runs on one node, by one helper: what became of each, in their order. */
 export const endManyByHelper = (place: HelperPlace, runs: Runs) =>
-  endOn(hostNetwork, place, runs).pipe(
-    Effect.catchIf(isHostNetworkRefused, () => endOn(bridgeNetwork, place, runs)),
-    Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(error.message))))
-  )
+  Effect.gen(function* () {
+    const owner = yield* makeOwnership(
+      place.placementTimeout + pullPatience + Math.max(...runs.map(({ grace }) => grace))
+    )
+    const last = yield* Stream.runLast(endFrames(place, owner, runs))
+    const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
+    return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place, frame)
+  }).pipe(Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(error.message)))))
 
-const endOn = Effect.fnUntraced(function* (network: Network, place: HelperPlace, runs: Runs) {
-  const owner = yield* makeOwnership(
-    place.placementTimeout + pullPatience + Math.max(...runs.map(({ grace }) => grace))
-  )
-  const helper = yield* serve(makeOptions(network, place, owner, { _tag: "End", runs }))
-  const last = yield* Stream.runLast(helper.frames)
-  const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
-  return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place, frame)
-}, Effect.scoped)
+/**
+ * What a helper says that ends several runs: `Hello`, then `Ended` (see {@link decodeEndings}). It is gone, with its secret,
+ * when the stream's scope is closed.
+ */
+export const endFrames = (place: HelperPlace, owner: Ownership, runs: Runs) => {
+  const attempt = (network: Network) => endOn(network, place, owner, runs)
+  return attempt(hostNetwork).pipe(Stream.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)))
+}
 
-const decodeEndings = Schema.decodeUnknownEffect(Schema.Array(Ending))
+const endOn = (network: Network, place: HelperPlace, owner: Ownership, runs: Runs) =>
+  Stream.unwrap(Effect.map(serve(makeOptions(network, place, owner, { _tag: "End", runs })), ({ frames }) => frames))
+
+/** What became of each run, from an `Ended`. */
+export const decodeEndings = Schema.decodeUnknownEffect(Schema.Array(Ending))
 
 const makeOptions = (network: Network, place: HelperPlace, owner: Ownership, work: HelperWork): HelperOptions => ({
   ...place,

@@ -9,28 +9,9 @@ import { get, request } from "../cluster/EngineApi.ts"
 import { poll } from "../cluster/Poll.ts"
 import { createService, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, taskExec, Web } from "./Harness.ts"
+import { availability, checkLeftovers, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
-
-const Node = Schema.Struct({
-  Version: Schema.Struct({ Index: Schema.Int }),
-  Spec: Schema.Record(Schema.String, Schema.Unknown)
-})
-
-/** Sets a node's availability until the scope closes. */
-const availability = Effect.fnUntraced(function* (node: ClusterNode, value: "pause" | "drain") {
-  const { manager } = yield* SwarmCluster
-  const set = Effect.fnUntraced(function* (wanted: string) {
-    const { Spec, Version } = yield* get(manager.socket, `/nodes/${node.nodeId}`, Node)
-    const query = { version: String(Version.Index) }
-    yield* request(manager.socket, "POST", `/nodes/${node.nodeId}/update`, {
-      query,
-      body: { ...Spec, Availability: wanted }
-    })
-  })
-  yield* Effect.acquireRelease(set(value), () => Effect.orDie(set("active")))
-})
 
 layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds" })("failures", (it) => {
   const remote = (flags: ReadonlyArray<string>, ...command: ReadonlyArray<string>) =>

@@ -7,6 +7,8 @@ import { afterAll, afterEach, assert } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { get, request } from "../cluster/EngineApi.ts"
 import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
 import { entrance } from "../cluster/Machine.ts"
 import { childrenOf } from "../cluster/Processes.ts"
@@ -174,6 +176,25 @@ export const checkLeftoversMeanwhile = (): void => {
     await onShared(assertNothingLeft)
   }, 90_000)
 }
+
+const UpdatableNode = Schema.Struct({
+  Version: Schema.Struct({ Index: Schema.Int }),
+  Spec: Schema.Record(Schema.String, Schema.Unknown)
+})
+
+/** Sets a node's availability until the scope closes. */
+export const availability = Effect.fnUntraced(function* (node: ClusterNode, value: "pause" | "drain") {
+  const { manager } = yield* SwarmCluster
+  const set = Effect.fnUntraced(function* (wanted: string) {
+    const { Spec, Version } = yield* get(manager.socket, `/nodes/${node.nodeId}`, UpdatableNode)
+    const query = { version: String(Version.Index) }
+    yield* request(manager.socket, "POST", `/nodes/${node.nodeId}/update`, {
+      query,
+      body: { ...Spec, Availability: wanted }
+    })
+  })
+  yield* Effect.acquireRelease(set(value), () => Effect.orDie(set("active")))
+})
 
 /** SHA-256 in hexadecimal. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")

@@ -108,19 +108,25 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
   it.effect("a task of another one: one line says that its helper can't open the engine's socket, and what to do", () =>
     Effect.gen(function* () {
       const { run } = yield* Remapped
-      const [logs, tunnel, gc] = yield* Effect.all(
+      const [logs, tunnel, gc, doctor] = yield* Effect.all(
         [
           taskExec("far", "touch", "/tmp/ran"),
           taskExec("-i", "far", "touch", "/tmp/ran"),
-          run("swarm-exec.cjs", ["gc"])
+          run("swarm-exec.cjs", ["gc"]),
+          run("swarm-exec.cjs", ["doctor", "-q", "--no-network"])
         ],
-        { concurrency: 3 }
+        { concurrency: 4 }
       )
       for (const { code, stderr, stdout } of [logs, tunnel]) {
         assert.deepStrictEqual([code, stdout], [125, ""])
         assert.match(stderr, new RegExp(`^task-exec: ${remapping.source}$`))
       }
       assert.strictEqual(gc.code, 1)
+      assert.strictEqual(doctor.code, 1)
+      assert.match(
+        doctor.stdout,
+        /^fails +socket +node-2: user namespaces are remapped: .*\n +run setfacl -m u:[1-9]\d+:rw .* on node-2/m
+      )
       // Sweepers are helpers too.
       assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not looked at: ${remapping.source}`))
       yield* nothingLeft

@@ -1,0 +1,82 @@
+/** Looks at all that task-exec needs of a swarm, and tells what it finds. */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { makeOwnership } from "../../src/Labels.ts"
+import type { HelperImage } from "../../src/route/HelperImage.ts"
+import { openTunnelNetwork } from "../../src/route/HelperTunnel.ts"
+import { sweep } from "../../src/sweep/Sweep.ts"
+import { type Check, checksOf, type Subject } from "./Check.ts"
+import { explainHelper } from "./Explain.ts"
+import { checkNode } from "./NodeChecks.ts"
+import { askEngine, checkManagers, checkRole, findImage, judgeLeftovers } from "./SwarmChecks.ts"
+
+/** How to look. */
+export interface DoctorOptions {
+  /** The helper's image, where it is named on the command line. */
+  readonly image: string | undefined
+  /** Milliseconds that each helper may take. */
+  readonly timeout: number
+  /** Look at the overlay network too. */
+  readonly network: boolean
+}
+
+/** Nodes that are looked at at the same time: each has a relay on the engine at hand. */
+const nodesAtOnce = 8
+
+const { fails, skipAll } = checksOf()
+
+/** Calls `tell` with each check when it is done, in the order in which people read them: node after node. */
+export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
+  options: DoctorOptions,
+  tell: (check: Check) => Effect.Effect<void, E>
+) {
+  const tellAll = (checks: ReadonlyArray<Check>) => Effect.forEach(checks, tell, { discard: true })
+  const skip = (subjects: ReadonlyArray<Subject>, why: string) => tellAll(skipAll(subjects, why))
+
+  const { check, known } = yield* askEngine()
+  yield* tell(check)
+  if (known === undefined) return yield* skip(["swarm", "managers", "image", "node", "leftovers"], "no engine")
+  const role = checkRole(known.info)
+  yield* tell(role)
+  if (role.verdict === "fails") return yield* skip(["managers", "image", "node", "leftovers"], "not a manager")
+
+  const engine = yield* DockerEngine
+  const listed = yield* Effect.result(engine.listNodes())
+  if (listed._tag === "Failure") {
+    const next = "bring enough of the managers back: more than half of them must be there"
+    yield* tell(fails("managers", { found: listed.failure.message, next }))
+    return yield* skip(["image", "node", "leftovers"], "the managers do not answer")
+  }
+  const nodes = listed.success.toSorted((a, b) =>
+    a.Description.Hostname.localeCompare(b.Description.Hostname, "en", { numeric: true })
+  )
+  yield* tell(checkManagers(nodes))
+  const image = yield* findImage(options.image)
+  yield* tell(image.check)
+
+  // It looks by helpers of its own, so beside the others.
+  const leftovers = yield* Effect.forkScoped(lookForLeftovers(options))
+  const network = options.network ? yield* openTunnelNetwork(yield* makeOwnership(undefined)) : undefined
+  const here = { id: known.info.Swarm.NodeID, stamp: known.stamp }
+  yield* Stream.fromIterable(nodes).pipe(
+    Stream.mapEffect((node) => checkNode(node, { image, here, network, timeout: options.timeout }), {
+      concurrency: nodesAtOnce
+    }),
+    Stream.runForEach(tellAll)
+  )
+  yield* tell(yield* Fiber.join(leftovers))
+}, Effect.scoped)
+
+const lookForLeftovers = ({
+  image,
+  timeout
+}: DoctorOptions): Effect.Effect<Check, never, DockerEngine | HelperImage | Scope.Scope> =>
+  sweep({ dryRun: true, placementTimeout: timeout, ...(image === undefined ? {} : { image }) }).pipe(
+    Effect.match({
+      onSuccess: judgeLeftovers,
+      onFailure: (error) => fails("leftovers", explainHelper(error, "the manager"))
+    })
+  )

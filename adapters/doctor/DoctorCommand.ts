@@ -1,0 +1,134 @@
+/** `swarm-exec doctor`: says whether task-exec works on this swarm and, where it does not, what to do. */
+import { isatty } from "node:tty"
+import { parseArgs } from "node:util"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { HelperImage } from "../../src/route/HelperImage.ts"
+import { version } from "../../src/Version.ts"
+import { exitCodes } from "../cli/ExitCode.ts"
+import { explainArgs, parseTime, UsageError } from "../cli/Usage.ts"
+import { Channel } from "../skopos/Channel.ts"
+import { logTo } from "../skopos/Logging.ts"
+import { type Check, type Diagnosis, worstOf } from "./Check.ts"
+import { type DoctorOptions, diagnose } from "./Diagnosis.ts"
+import { linesOf, summaryOf } from "./DoctorText.ts"
+
+/** Something is in the way of task-exec. */
+const notWell = 1
+
+const help = `Usage: swarm-exec doctor [OPTIONS]
+
+Check whether task-exec works on this swarm, and say what is wrong and what to
+do. A helper runs on every node for a moment, and nothing of it stays:
+
+  engine, swarm, managers   The engine that we talk to, and its swarm
+  image                     The helper's image
+  node, platform            What Swarm says of each node
+  helper, version           The node gets the image and runs it
+  socket, kill              The helper opens the engine's socket and can end
+                            commands
+  clock                     The node's clock and this machine's: the node
+                            stamps the states of the helper's task between two
+                            moments that are known here. More than 5 s apart
+                            is a warning; more than 60 s fails, as what killed
+                            runs leave is removed by its deadline
+  overlay                   The helper can be reached from the engine that we
+                            talk to, as -i, -t and cp need it
+  leftovers                 What "swarm-exec gc" would remove
+
+Options:
+      --image IMAGE    Image of the helper (default: TASK_EXEC_IMAGE)
+      --json           One JSON document
+      --no-network     Leave out the overlay network
+  -q, --quiet          Only what fails
+      --timeout TIME   For each helper to run or to be reached (default 60s)
+      --help
+
+Exit code: 0 nothing fails; 1 something does; 2 wrong usage;
+130/143/129 interrupted.
+`
+
+interface DoctorArgs extends DoctorOptions {
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly help: boolean
+}
+
+/** Runs one command line and gives its exit code. */
+export const doctorCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  const stdout = new Channel(1)
+  const stderr = new Channel(2)
+  /** If nobody reads even that, there is nobody to tell. */
+  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec doctor: ${text}`))
+  return parse(argv).pipe(
+    Effect.flatMap((args) => (args.help ? Effect.as(stdout.line(help.trimEnd()), 0) : run(args, stdout))),
+    Effect.catchTags({
+      UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
+      ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
+      InvalidEndpoint: (error) => Effect.as(say(error.message), exitCodes.usage),
+      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
+      OutputFailed: (error) => Effect.as(say(error.message), notWell)
+    }),
+    Effect.provide(logTo(stderr, false))
+  )
+}
+
+/** Above it a mistake is likelier than patience. */
+const longest = Duration.hours(1)
+
+const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<DoctorArgs, UsageError> {
+  const { values } = yield* Effect.try({
+    try: () =>
+      parseArgs({
+        args: [...argv],
+        options: {
+          image: { type: "string" },
+          json: { type: "boolean", default: false },
+          "no-network": { type: "boolean", default: false },
+          quiet: { type: "boolean", short: "q", default: false },
+          timeout: { type: "string", default: "60s" },
+          help: { type: "boolean", short: "h", default: false }
+        },
+        strict: true,
+        allowPositionals: false
+      }),
+    catch: (error) => new UsageError({ detail: explainArgs(error) })
+  })
+  if (values.image === "") return yield* new UsageError({ detail: "--image takes the name of an image" })
+  const timeout = yield* parseTime("--timeout", values.timeout)
+  if (Duration.toMillis(timeout) < 1 || Duration.isGreaterThan(timeout, longest)) {
+    return yield* new UsageError({ detail: `--timeout ${values.timeout}: use a time of up to 1h` })
+  }
+  return {
+    image: values.image,
+    timeout: Duration.toMillis(timeout),
+    network: !values["no-network"],
+    json: values.json,
+    quiet: values.quiet,
+    help: values.help
+  }
+})
+
+const run = Effect.fn("swarm-exec.doctor")(
+  function* (args: DoctorArgs, stdout: Channel) {
+    const { json, quiet } = args
+    const colour = isatty(stdout.fd) && (process.env.NO_COLOR ?? "") === ""
+    const checks: Array<Check> = []
+    const isTold = ({ verdict }: Check) => !quiet || verdict === "fails"
+    yield* diagnose(args, (check) => {
+      checks.push(check)
+      return json || !isTold(check) ? Effect.void : stdout.line(linesOf(check, colour))
+    })
+    const verdict = worstOf(checks)
+    if (json) {
+      const document: Diagnosis = { version, verdict, checks: checks.filter(isTold) }
+      yield* stdout.line(JSON.stringify(document, null, 2))
+    } else if (!quiet) {
+      yield* stdout.line(summaryOf(checks))
+    }
+    return verdict === "fails" ? notWell : 0
+  },
+  Effect.provide(HelperImage.layer),
+  Effect.provide(DockerEngine.layer)
+)

@@ -1,0 +1,27 @@
+/** Checks as lines for people. */
+import { printable } from "../Printable.ts"
+import { type Check, Verdict } from "./Check.ts"
+
+const colours: Readonly<Record<Verdict, string>> = { ok: "32", warning: "33", fails: "31", skipped: "2" }
+
+const markWidth = Math.max(...Verdict.literals.map((verdict) => verdict.length))
+const subjectWidth = "leftovers".length
+
+/** `ok       clock      node-2: within 0.2 s of this machine's`, and below it, indented, what to do. */
+export const linesOf = ({ check, found, next, node, verdict }: Check, colour: boolean): string => {
+  const mark = verdict.padEnd(markWidth)
+  const shown = colour ? `\u001b[${colours[verdict]}m${mark}\u001b[0m` : mark
+  const where = node === undefined ? "" : `${node.hostname}: `
+  const line = `${shown}  ${check.padEnd(subjectWidth)}  ${printable(`${where}${found}`)}`
+  const indent = " ".repeat(markWidth + 2 + subjectWidth + 2)
+  return next === undefined ? line : `${line}\n${indent}${printable(next)}`
+}
+
+/** `27 checks: 25 ok, 1 warning, 1 fails`. */
+export const summaryOf = (checks: ReadonlyArray<Check>): string => {
+  const counts = Verdict.literals.flatMap((verdict) => {
+    const count = checks.filter((check) => check.verdict === verdict).length
+    return count === 0 ? [] : [`${count} ${count > 1 && verdict === "warning" ? "warnings" : verdict}`]
+  })
+  return `${checks.length} checks: ${counts.join(", ")}`
+}

@@ -1,0 +1,142 @@
+/** The checks of the swarm as a whole: the engine that we talk to, its part in the swarm, the managers, the image. */
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { isNotFound } from "../../src/engine/EngineErrors.ts"
+import type { EngineVersion, Image, Info, Node } from "../../src/engine/EngineSchemas.ts"
+import { defaultImage, HelperImage } from "../../src/route/HelperImage.ts"
+import { isClean, type SweepReport } from "../../src/sweep/Sweep.ts"
+import { type Check, checksOf } from "./Check.ts"
+import type { Stamp } from "./ClockOffset.ts"
+import { explainEngine } from "./Explain.ts"
+
+const { fails, ok, warning } = checksOf()
+
+/** The oldest API that has all that we need (engine 20.10). */
+const oldestApi = "1.41"
+
+/** Compares as many of the numbers as `than` has. What is no number is no version that is known to be old. */
+export const isOlder = (version: string, than: string): boolean => {
+  const numbers = (text: string) => text.split(".").map((part) => Number.parseInt(part, 10))
+  const found = numbers(version)
+  for (const [at, least] of numbers(than).entries()) {
+    const number = found[at] ?? 0
+    if (number !== least) return number < least
+  }
+  return false
+}
+
+/** The engine at hand: whether it answers, what it says of itself, and what its clock shows. */
+export const askEngine = Effect.fn("Doctor.engine")(function* () {
+  const engine = yield* DockerEngine
+  const after = yield* Clock.currentTimeMillis
+  return yield* engine.info.pipe(
+    Effect.bindTo("info"),
+    Effect.bind("before", () => Clock.currentTimeMillis),
+    Effect.bind("version", () => engine.version),
+    Effect.match({
+      onFailure: (error) => ({ check: fails("engine", explainEngine(error)), known: undefined }),
+      onSuccess: ({ before, info, version }) => {
+        const theirs = Date.parse(info.SystemTime)
+        const stamp: Stamp | undefined = Number.isFinite(theirs) ? { theirs, after, before } : undefined
+        return { check: judgeEngine(engine.host, info, version), known: { info, stamp } }
+      }
+    })
+  )
+})
+
+const judgeEngine = (host: string, { OSType }: Info, { ApiVersion, Version }: EngineVersion): Check => {
+  const found = `${Version} (API ${ApiVersion}, ${OSType}) at ${host}`
+  if (OSType !== "linux") {
+    return fails("engine", { found, next: "point DOCKER_HOST at an engine for Linux containers" })
+  }
+  return isOlder(ApiVersion, oldestApi)
+    ? fails("engine", { found, next: `upgrade it to 20.10 (API ${oldestApi}) or newer` })
+    : ok("engine", found)
+}
+
+/** What the engine at hand is to the swarm. */
+export const checkRole = ({ Name, Swarm }: Info): Check => {
+  const { ControlAvailable, Error: error, LocalNodeState: state, RemoteManagers } = Swarm
+  if (state === "active" && ControlAvailable) return ok("swarm", `${Name} is a manager`)
+  if (state === "active") {
+    const known = RemoteManagers.map(({ Addr }) => Addr.replace(/:\d+$/, "")).join(", ")
+    const next = `point DOCKER_HOST at a manager${known === "" ? "" : ` (it knows ${known})`}`
+    return fails("swarm", { found: `${Name} is a worker`, next })
+  }
+  if (state === "locked") {
+    return fails("swarm", { found: `${Name} is a manager that is locked`, next: "unlock it: docker swarm unlock" })
+  }
+  if (state === "inactive") {
+    const next = "point DOCKER_HOST at a manager, or make it one: docker swarm init"
+    return fails("swarm", { found: `${Name} is in no swarm`, next })
+  }
+  const found = `${Name} is ${state}${error === "" ? "" : `: ${error}`}`
+  return fails("swarm", { found, next: `see docker info, and the log of the engine on ${Name}` })
+}
+
+/** Whether enough managers are there, as the one that we ask sees it. */
+export const checkManagers = (nodes: ReadonlyArray<Node>): Check => {
+  const managers = nodes.filter(({ ManagerStatus }) => ManagerStatus !== undefined)
+  const away = managers.filter(({ ManagerStatus }) => ManagerStatus?.Reachability !== "reachable")
+  const leader = managers.find(({ ManagerStatus }) => ManagerStatus?.Leader)?.Description.Hostname
+  const reachable = managers.length - away.length
+  const found = `${reachable} of ${managers.length} reachable, ${leader === undefined ? "no leader" : `leader ${leader}`}`
+  if (leader !== undefined && away.length === 0) return ok("managers", found)
+  const names = away.map(({ Description }) => Description.Hostname).join(", ")
+  const spare = reachable - (Math.floor(managers.length / 2) + 1)
+  const next = `bring ${names === "" ? "the managers" : names} back, or make a worker a manager: docker node promote`
+  if (leader === undefined || spare < 0) return fails("managers", { found, next })
+  const without = spare === 0 ? "; with one less the swarm stands still" : ""
+  return warning("managers", { found: `${found}, not ${names}${without}`, next })
+}
+
+/** The image that helpers are made of, and what the engine at hand knows of it. */
+export interface NamedImage {
+  readonly reference: string
+  readonly platform: Pick<Image, "Architecture" | "Os"> | undefined
+  readonly check: Check
+}
+
+/** Finds the image; `named` on the command line. */
+export const findImage = Effect.fn("Doctor.image")(function* (named: string | undefined) {
+  const engine = yield* DockerEngine
+  const images = yield* HelperImage
+  const variable = yield* Config.String("TASK_EXEC_IMAGE").pipe(Config.withDefault(""))
+  const reference = yield* named === undefined ? images.reference : images.pin(named)
+  const isDefault = named === undefined && variable === "" && reference === defaultImage
+  const found = isDefault ? `${reference}, as none is named` : reference
+  return yield* engine.inspectImage(reference).pipe(
+    Effect.match({
+      onSuccess: ({ Architecture, Os }): NamedImage => ({
+        reference,
+        platform: { Architecture, Os },
+        check: ok("image", `${found} (${Os}/${Architecture})`)
+      }),
+      onFailure: (error): NamedImage => {
+        const why = isNotFound(error) ? "not on this engine yet" : error.message
+        const check = isDefault
+          ? warning("image", { found: `${found}; ${why}`, next: "name it with --image or TASK_EXEC_IMAGE" })
+          : ok("image", `${found} (${why})`)
+        return { reference, platform: undefined, check }
+      }
+    })
+  )
+})
+
+/** What killed runs left, as a sweep that only looks has found it. */
+export const judgeLeftovers = (report: SweepReport): Check => {
+  const { leftovers, unanswered, unreadable } = report
+  const unseen =
+    unanswered.length === 0 ? "" : `; not looked at: ${unanswered.map(({ hostname }) => hostname).join(", ")}`
+  if (isClean({ ...report, unanswered: [] })) return ok("leftovers", `nothing is past its deadline${unseen}`)
+  const what = [
+    ...(leftovers.length === 0 ? [] : [`${leftovers.length} past their deadline`]),
+    ...(unreadable.length === 0 ? [] : [`${unreadable.length} with labels that can't be read`])
+  ].join(", ")
+  return warning("leftovers", {
+    found: `${what}${unseen}`,
+    next: "remove them: swarm-exec gc (with --dry-run it shows them)"
+  })
+}

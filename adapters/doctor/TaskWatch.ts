@@ -1,0 +1,44 @@
+/** What comes to light about a node while a helper is made there, without asking more than is asked anyway. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { DockerEngineShape } from "../../src/engine/DockerEngine.ts"
+import type { Task } from "../../src/engine/EngineSchemas.ts"
+import { type Stamp, stampOf } from "./ClockOffset.ts"
+
+/** An engine for one helper, and what was seen through it. */
+export interface TaskWatch {
+  readonly engine: DockerEngineShape
+  /** Of every state, as it was first seen. */
+  readonly stamps: () => ReadonlyArray<Stamp>
+  /** The helper's task, as it was last seen. */
+  readonly task: () => Task | undefined
+}
+
+/** The same engine, watched: its questions about tasks are all about the tasks of the service that it makes. */
+export const watchTasks = (engine: DockerEngineShape): TaskWatch => {
+  const stamps = new Map<string, Stamp>()
+  let made = Number.NEGATIVE_INFINITY
+  let last: Task | undefined
+  const see = (tasks: ReadonlyArray<Task>, now: number) => {
+    for (const task of tasks) {
+      last = task
+      const key = `${task.ID} ${task.Status.State}`
+      const stamp = stampOf(task, made, now)
+      if (stamp !== undefined && !stamps.has(key)) stamps.set(key, stamp)
+    }
+  }
+  return {
+    engine: {
+      ...engine,
+      createService: (spec) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          made = now
+          return engine.createService(spec)
+        }),
+      listTasks: (filters) =>
+        Effect.tap(engine.listTasks(filters), (tasks) => Effect.map(Clock.currentTimeMillis, (now) => see(tasks, now)))
+    },
+    stamps: () => [...stamps.values()],
+    task: () => last
+  }
+}
