@@ -11,7 +11,7 @@ import { sweep } from "../../src/sweep/Sweep.ts"
 import { type Check, checksOf, type Subject } from "./Check.ts"
 import { explainHelper } from "./Explain.ts"
 import { checkNode } from "./NodeChecks.ts"
-import { askEngine, checkManagers, checkRole, findImage, judgeLeftovers } from "./SwarmChecks.ts"
+import { askEngine, byName, checkManagers, checkRole, findImage, judgeLeftovers } from "./SwarmChecks.ts"
 
 /** How to look. */
 export interface DoctorOptions {
@@ -28,10 +28,17 @@ const nodesAtOnce = 8
 
 const { fails, skipAll } = checksOf()
 
-/** Calls `tell` with each check when it is done, in the order in which people read them: node after node. */
+/** Who wants to know. */
+export interface Listener<E> {
+  readonly tell: (check: Check) => Effect.Effect<void, E>
+  /** So many nodes are not looked at yet, and that takes a while. */
+  readonly waitFor: (nodes: number) => Effect.Effect<void>
+}
+
+/** Tells each check when it is done, in the order in which people read them: node after node. */
 export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   options: DoctorOptions,
-  tell: (check: Check) => Effect.Effect<void, E>
+  { tell, waitFor }: Listener<E>
 ) {
   const tellAll = (checks: ReadonlyArray<Check>) => Effect.forEach(checks, tell, { discard: true })
   const skip = (subjects: ReadonlyArray<Subject>, why: string) => tellAll(skipAll(subjects, why))
@@ -50,9 +57,7 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
     yield* tell(fails("managers", { found: listed.failure.message, next }))
     return yield* skip(["image", "node", "leftovers"], "the managers do not answer")
   }
-  const nodes = listed.success.toSorted((a, b) =>
-    a.Description.Hostname.localeCompare(b.Description.Hostname, "en", { numeric: true })
-  )
+  const nodes = listed.success.toSorted((a, b) => byName(a.Description.Hostname, b.Description.Hostname))
   yield* tell(checkManagers(nodes))
   const image = yield* findImage(options.image)
   yield* tell(image.check)
@@ -61,11 +66,16 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   const leftovers = yield* Effect.forkScoped(lookForLeftovers(options))
   const network = options.network ? yield* openTunnelNetwork(yield* makeOwnership(undefined)) : undefined
   const here = { id: known.info.Swarm.NodeID, stamp: known.stamp }
+  let left = nodes.length
+  yield* waitFor(left)
   yield* Stream.fromIterable(nodes).pipe(
     Stream.mapEffect((node) => checkNode(node, { image, here, network, timeout: options.timeout }), {
       concurrency: nodesAtOnce
     }),
-    Stream.runForEach(tellAll)
+    Stream.runForEach((checks) => {
+      left--
+      return Effect.andThen(tellAll(checks), waitFor(left))
+    })
   )
   yield* tell(yield* Fiber.join(leftovers))
 }, Effect.scoped)

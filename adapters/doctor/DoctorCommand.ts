@@ -110,15 +110,37 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
   }
 })
 
+/** A word on the terminal while nothing else is to be told; gone when there is, and at the end. */
+const makeWaiting = Effect.fnUntraced(function* (isSeen: boolean) {
+  let shown = false
+  const clear = Effect.sync(() => {
+    if (shown) process.stderr.write("\r\u001b[K")
+    shown = false
+  })
+  yield* Effect.addFinalizer(() => clear)
+  const show = (text: string) =>
+    Effect.sync(() => {
+      if (isSeen) process.stderr.write(text)
+      shown = isSeen
+    })
+  return { clear, show }
+})
+
 const run = Effect.fn("swarm-exec.doctor")(
   function* (args: DoctorArgs, stdout: Channel) {
     const { json, quiet } = args
-    const colour = isatty(stdout.fd) && (process.env.NO_COLOR ?? "") === ""
+    const isTerminal = isatty(stdout.fd)
+    const colour = isTerminal && (process.env.NO_COLOR ?? "") === ""
+    const waiting = yield* makeWaiting(isTerminal && isatty(2) && !json)
     const checks: Array<Check> = []
     const isTold = ({ verdict }: Check) => !quiet || verdict === "fails"
-    yield* diagnose(args, (check) => {
-      checks.push(check)
-      return json || !isTold(check) ? Effect.void : stdout.line(linesOf(check, colour))
+    yield* diagnose(args, {
+      tell: (check) => {
+        checks.push(check)
+        if (json || !isTold(check)) return waiting.clear
+        return Effect.andThen(waiting.clear, stdout.line(linesOf(check, colour)))
+      },
+      waitFor: (nodes) => waiting.show(nodes === 0 ? "looking for leftovers …" : `nodes to look at: ${nodes} …`)
     })
     const verdict = worstOf(checks)
     if (json) {
@@ -129,6 +151,7 @@ const run = Effect.fn("swarm-exec.doctor")(
     }
     return verdict === "fails" ? notWell : 0
   },
+  Effect.scoped,
   Effect.provide(HelperImage.layer),
   Effect.provide(DockerEngine.layer)
 )

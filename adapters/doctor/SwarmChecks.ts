@@ -125,11 +125,14 @@ export const findImage = Effect.fn("Doctor.image")(function* (named: string | un
   )
 })
 
+/** `node-2` before `node-10`. */
+export const byName = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true })
+
 /** What killed runs left, as a sweep that only looks has found it. */
 export const judgeLeftovers = (report: SweepReport): Check => {
   const { leftovers, unanswered, unreadable } = report
-  const unseen =
-    unanswered.length === 0 ? "" : `; not looked at: ${unanswered.map(({ hostname }) => hostname).join(", ")}`
+  const silent = unanswered.map(({ hostname }) => hostname).toSorted(byName)
+  const unseen = silent.length === 0 ? "" : `; not looked at: ${silent.join(", ")}`
   if (isClean({ ...report, unanswered: [] })) return ok("leftovers", `nothing is past its deadline${unseen}`)
   const what = [
     ...(leftovers.length === 0 ? [] : [`${leftovers.length} past their deadline`]),
