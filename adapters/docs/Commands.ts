@@ -4,6 +4,7 @@ import * as Completion from "../cli/Completion.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import * as Cp from "../cp/CpArgs.ts"
 import * as InstallPlugin from "../docker/InstallPlugin.ts"
+import * as Doctor from "../doctor/DoctorCommand.ts"
 import * as Gc from "../skopos/GcCommand.ts"
 import { usage } from "../skopos/PluginArgs.ts"
 import { type HelpText, type Item, readHelp } from "./HelpText.ts"
@@ -55,6 +56,7 @@ export const commands: ReadonlyArray<Command> = [
     subcommands: [
       { name: "cp", help: readHelp(Cp.help) },
       { name: "gc", help: readHelp(Gc.help) },
+      { name: "doctor", help: readHelp(Doctor.help) },
       { name: "install-plugin", help: readHelp(InstallPlugin.help) },
       { name: "completion", help: readHelp(Completion.help) }
     ],

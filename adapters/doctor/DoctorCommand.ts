@@ -4,8 +4,10 @@ import { parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { environmentWith } from "../../src/engine/Environment.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { version } from "../../src/Version.ts"
+import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { explainArgs, parseTime, UsageError } from "../cli/Usage.ts"
 import { Channel } from "../skopos/Channel.ts"
@@ -17,7 +19,8 @@ import { linesOf, summaryOf } from "./DoctorText.ts"
 /** Something is in the way of task-exec. */
 const notWell = 1
 
-const help = `Usage: swarm-exec doctor [OPTIONS]
+/** The text that `--help` prints. */
+export const help = `Usage: swarm-exec doctor [OPTIONS]
 
 Check whether task-exec works on this swarm, and say what is wrong and what to
 do. A helper runs on every node for a moment, and nothing of it stays:
@@ -38,11 +41,14 @@ do. A helper runs on every node for a moment, and nothing of it stays:
   leftovers                 What "swarm-exec gc" would remove
 
 Options:
-      --image IMAGE    Image of the helper (default: TASK_EXEC_IMAGE)
-      --json           One JSON document
-      --no-network     Leave out the overlay network
-  -q, --quiet          Only what fails
-      --timeout TIME   For each helper to run or to be reached (default 60s)
+      --context NAME  The docker context to use
+  -H, --host ADDRESS  The manager to talk to, or several with commas
+                      (default: DOCKER_HOST, then the context)
+      --image IMAGE   Image of the helper (default: TASK_EXEC_IMAGE)
+      --json          One JSON document
+      --no-network    Leave out the overlay network
+  -q, --quiet         Only what fails
+      --timeout TIME  For each helper to run or to be reached (default 60s)
       --help
 
 Exit code: 0 nothing fails; 1 something does; 2 wrong usage;
@@ -52,6 +58,7 @@ Exit code: 0 nothing fails; 1 something does; 2 wrong usage;
 interface DoctorArgs extends DoctorOptions {
   readonly json: boolean
   readonly quiet: boolean
+  readonly engine: EngineChoice
   readonly help: boolean
 }
 
@@ -62,7 +69,11 @@ export const doctorCommand = (argv: ReadonlyArray<string>): Effect.Effect<number
   /** If nobody reads even that, there is nobody to tell. */
   const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec doctor: ${text}`))
   return parse(argv).pipe(
-    Effect.flatMap((args) => (args.help ? Effect.as(stdout.line(help.trimEnd()), 0) : run(args, stdout))),
+    Effect.flatMap((args) =>
+      args.help
+        ? Effect.as(stdout.line(help.trimEnd()), 0)
+        : Effect.provide(run(args, stdout), environmentWith(args.engine))
+    ),
     Effect.catchTags({
       UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
       ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
@@ -83,6 +94,8 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
       parseArgs({
         args: [...argv],
         options: {
+          context: { type: "string" },
+          host: { type: "string", short: "H" },
           image: { type: "string" },
           json: { type: "boolean", default: false },
           "no-network": { type: "boolean", default: false },
@@ -106,6 +119,7 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
     network: !values["no-network"],
     json: values.json,
     quiet: values.quiet,
+    engine: yield* chooseEngine(values.host, values.context),
     help: values.help
   }
 })

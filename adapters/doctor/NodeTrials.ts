@@ -89,7 +89,8 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   const watch = watchTasks(yield* DockerEngine)
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
-  const result = yield* openHelperTunnel(place, owner, { _tag: "Copy", container: makeRunId() }, network).pipe(
+  const nothing = { _tag: "Copy", container: makeRunId(), policy: {} } as const
+  const result = yield* openHelperTunnel(place, owner, nothing, network).pipe(
     Effect.tap(({ tunnel }) => tunnel.close),
     Effect.andThen(Clock.currentTimeMillis),
     Effect.map((now) => now - start),
