@@ -11,6 +11,9 @@ export interface HelperStages {
   readonly end: Effect.Effect<void>
 }
 
+/** They only go on: of two who look the slower one brings old news. */
+const order: ReadonlyArray<Stage["_tag"]> = ["Place", "Prepare", "Launch"]
+
 /** It is about to be made. */
 export const openHelperStages = Effect.fnUntraced(function* (
   node: string,
@@ -18,10 +21,11 @@ export const openHelperStages = Effect.fnUntraced(function* (
 ): Effect.fn.Return<HelperStages, never, Scope.Scope> {
   const scope = yield* Effect.scope
   let stage: Stage = { _tag: "Place", node }
+  let isOver = false
   let end = yield* beginStage(stage)
   const enter = (next: Stage) =>
     Effect.suspend(() => {
-      if (next._tag === stage._tag) return Effect.void
+      if (isOver || order.indexOf(next._tag) <= order.indexOf(stage._tag)) return Effect.void
       stage = next
       end()
       return Effect.map(Scope.provide(beginStage(next), scope), (endOfNext) => {
@@ -33,7 +37,10 @@ export const openHelperStages = Effect.fnUntraced(function* (
       if (state === "preparing") return enter({ _tag: "Prepare", node, image })
       return state === "ready" || state === "starting" ? enter({ _tag: "Launch", node }) : Effect.void
     },
-    end: Effect.sync(() => end())
+    end: Effect.sync(() => {
+      isOver = true
+      end()
+    })
   }
 })
 

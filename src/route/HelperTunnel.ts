@@ -60,8 +60,12 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   const key = makeTunnelKey()
   const network = shared ?? (yield* openTunnelNetwork(owner))
   const request = { protocol: protocolVersion, node: place.node.id, owner, work, tunnel: { key } }
+  // Its stages are told meanwhile; what is wrong with it is found out later.
+  const watched = Effect.tap(openHelper({ ...place, request, network }), ({ running }) =>
+    Effect.forkScoped(Effect.ignore(running))
+  )
   const [helper, carrier] = yield* Effect.all(
-    [openHelper({ ...place, request, network }), Effect.flatMap(network, (id) => openRelay(engine, place, owner, id))],
+    [watched, Effect.flatMap(network, (id) => openRelay(engine, place, owner, id))],
     { concurrency: 2 }
   )
   const connected = Effect.gen(function* () {
