@@ -24,6 +24,9 @@ export class LeftBehind extends Schema.TaggedError<LeftBehind>()("LeftBehind", {
 /** Labels of everything that the product makes begin with this. */
 const ours = "task-exec."
 
+/** The label that others put on theirs, to say what the product may run there. */
+const theirs = "task-exec.allow"
+
 /** The product marks the processes that it starts with this environment variable. */
 const mark = "TASK_EXEC_RUN"
 
@@ -39,7 +42,8 @@ const Containers = Schema.Array(
 )
 const Volumes = Schema.Struct({ Volumes: Schema.NullOr(Schema.Array(Schema.Struct({ Name: Schema.String, Labels }))) })
 
-const isOurs = (labels: typeof Labels.Type): boolean => Object.keys(labels ?? {}).some((key) => key.startsWith(ours))
+const isOurs = (labels: typeof Labels.Type): boolean =>
+  Object.keys(labels ?? {}).some((key) => key.startsWith(ours) && key !== theirs)
 
 /** Something of ours: its ID does not change while it goes away. */
 interface Left {

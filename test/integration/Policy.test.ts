@@ -246,7 +246,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
       const Created = Schema.Struct({ Id: Schema.String })
       const { Id } = yield* Effect.acquireRelease(
         post(manager.socket, "/containers/create", Created, {
-          body: { Image: `${repo}:1`, Cmd: ["sleep", "100000"] }
+          body: { Image: `${repo}:1` }
         }),
         (container) => Effect.orDie(remove(manager.socket, `/containers/${container.Id}?force=true`))
       )
