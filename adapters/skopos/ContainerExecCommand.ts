@@ -56,11 +56,14 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
  * container's own label is all there is.
  */
 const taskOf = ({
-  Config: { Labels }
+  Config: { Labels },
+  Id
 }: Container): Effect.Effect<ResolvedTask | undefined, LookupError, DockerEngine> => {
   const id = Labels["com.docker.swarm.task.id"]
   if (id === undefined) return Effect.succeed(undefined)
   return lookupTask({ _tag: "Task", text: id, id }).pipe(
+    // An image that was committed from a task's container has the task's labels, too.
+    Effect.map((task) => (task.container === Id ? task : undefined)),
     Effect.catchTag(["NotSwarmManager", "TaskNotFound"], () => Effect.succeed(undefined))
   )
 }
