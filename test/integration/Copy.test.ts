@@ -2,7 +2,6 @@ import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Tar from "effect/encoding/Tar"
@@ -84,7 +83,6 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       Effect.gen(function* () {
         const web = yield* Web
         const { manager } = yield* SwarmCluster
-        const settings = ConfigProvider.fromEnvRecord({ DOCKER_HOST: manager.dockerHost })
         const here = yield* folder
         const there = `/tmp/${direction}`
         const prepare = (root: string) =>
@@ -109,9 +107,8 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
         )
         const ours = Effect.forEach(argsOf("ours", web.target(web.local)), (args) =>
           // In this process, as a start of Node for each of them would take longer than all of them.
-          cpCommand(["-q", ...args]).pipe(
-            Effect.provideService(ConfigProvider.ConfigProvider, settings),
-            Effect.map((code) => (code === 0 ? "copied" : "refused"))
+          Effect.map(cpCommand(["-q", "-H", manager.dockerHost, ...args]), (code) =>
+            code === 0 ? "copied" : "refused"
           )
         )
         const named = (all: ReadonlyArray<string>) =>
