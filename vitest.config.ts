@@ -23,6 +23,18 @@ export default defineConfig({
         }
       },
       {
+        // Many commands, one after the other, on a swarm of their own: npm run test:docs.
+        test: {
+          name: "docs",
+          globalSetup: ["test/integration/Setup.ts"],
+          setupFiles: ["test/integration/OwnSwarm.ts"],
+          include: ["test/docs/**/*.test.ts"],
+          maxWorkers: 1,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 3 }
+        }
+      },
+      {
         // Not beside others: about swarms that come and go, and about what happens in time.
         test: {
           name: "alone",

@@ -12,10 +12,10 @@ import { request } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { commandsOf, isAsShown } from "../docs/Console.ts"
-import { type Block, blocksOf, pages } from "../docs/Pages.ts"
-import { checkLeftovers, dist, shell } from "./Harness.ts"
-import { openPty } from "./Pty.ts"
+import { checkLeftovers, dist, shell } from "../integration/Harness.ts"
+import { openPty } from "../integration/Pty.ts"
+import { commandsOf, isAsShown } from "./Console.ts"
+import { type Block, blocksOf, pages } from "./Pages.ts"
 
 checkLeftovers()
 
