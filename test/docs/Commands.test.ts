@@ -134,7 +134,7 @@ const services = Effect.gen(function* () {
 })
 
 /** How long the commands of a block may take. */
-const patience = "5 minutes"
+const patience = "90 seconds"
 
 type Installed = Effect.Success<typeof services>
 

@@ -40,9 +40,10 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
       const dir = join((yield* Installed).dir, "node_modules/task-exec")
       const files = yield* Effect.promise(() => readdir(dir, { recursive: true, withFileTypes: true }))
       const paths = files.filter((file) => file.isFile()).map((file) => relative(dir, join(file.parentPath, file.name)))
-      const known = /^(dist\/(task-exec|swarm-exec)\.cjs|(dist\/lib|src)\/.*|[A-Z]\w+(\.md)?|package\.json)$/
+      const known =
+        /^(dist\/(task-exec|swarm-exec)\.cjs|(dist\/lib|src)\/.*|docs\/[\w-]+\.md|man\/[\w-]+\.1|[A-Z]\w+(\.md)?|package\.json)$/
       assert.deepStrictEqual(
-        paths.filter((path) => !known.test(path) || /test/i.test(path)),
+        paths.filter((path) => !known.test(path) || /\.test\.|^test\//.test(path)),
         []
       )
       assert.includeMembers(paths, [
