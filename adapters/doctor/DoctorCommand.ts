@@ -4,14 +4,12 @@ import { parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { environmentWith } from "../../src/engine/Environment.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
-import { exitCodes } from "../cli/ExitCode.ts"
 import { explainArgs, parseTime, UsageError } from "../cli/Usage.ts"
-import { Channel } from "../skopos/Channel.ts"
-import { logTo } from "../skopos/Logging.ts"
+import type { Channel } from "../skopos/Channel.ts"
+import { runSubcommand } from "../skopos/Subcommand.ts"
 import { type Check, type Diagnosis, worstOf } from "./Check.ts"
 import { type DoctorOptions, diagnose } from "./Diagnosis.ts"
 import { linesOf, summaryOf } from "./DoctorText.ts"
@@ -63,27 +61,8 @@ interface DoctorArgs extends DoctorOptions {
 }
 
 /** Runs one command line and gives its exit code. */
-export const doctorCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  const stdout = new Channel(1)
-  const stderr = new Channel(2)
-  /** If nobody reads even that, there is nobody to tell. */
-  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec doctor: ${text}`))
-  return parse(argv).pipe(
-    Effect.flatMap((args) =>
-      args.help
-        ? Effect.as(stdout.line(help.trimEnd()), 0)
-        : Effect.provide(run(args, stdout), environmentWith(args.engine))
-    ),
-    Effect.catchTags({
-      UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
-      ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
-      InvalidEndpoint: (error) => Effect.as(say(error.message), exitCodes.usage),
-      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
-      OutputFailed: (error) => Effect.as(say(error.message), notWell)
-    }),
-    Effect.provide(logTo(stderr, false))
-  )
-}
+export const doctorCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  runSubcommand({ name: "doctor", help, args: parse(argv), run, failed: notWell })
 
 /** Above it a mistake is likelier than patience. */
 const longest = Duration.hours(1)

@@ -5,13 +5,12 @@
  */
 
 import { parseArgs } from "node:util"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Logger from "effect/Logger"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { fromEnvironment } from "../../src/engine/Environment.ts"
+import { runTool } from "../ToolMain.ts"
 import { buildImage } from "./Image.ts"
 
 const usage = `Usage: npm run image -- REF [--base IMAGE] [--push]
@@ -54,13 +53,4 @@ const main = Effect.gen(function* () {
   yield* Console.log([`ref ${image.pinned ?? image.ref}`, `id ${image.id}`, `size ${size}`].join("\n"))
 })
 
-/** One line for each thing that happens, without the furniture. */
-const plain = Logger.withConsoleError(
-  Logger.make(({ message }) => (Array.isArray(message) ? message.join(" ") : message))
-)
-
-main.pipe(
-  Effect.tapError((error) => Effect.logError(`error: ${error.message}`)),
-  Effect.provide(Logger.layer([plain])),
-  NodeRuntime.runMain({ disableErrorReporting: true })
-)
+runTool(main)

@@ -7,14 +7,13 @@ import { createHash } from "node:crypto"
 import { copyFile, mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { parseElf } from "../image/Elf.ts"
+import { runTool } from "../ToolMain.ts"
 import { architectures, runtime, version } from "./Runtime.ts"
 import { attempt, NotPackaged, singleExecutable } from "./SingleExecutable.ts"
 
@@ -88,13 +87,4 @@ const knownArch = Effect.fnUntraced(function* (name: string) {
   return arch ?? (yield* new WrongUsage({ detail: `there is no Node for ${JSON.stringify(name)}` }))
 })
 
-/** One line for each thing that happens, without the furniture. */
-const plain = Logger.withConsoleError(
-  Logger.make(({ message }) => (Array.isArray(message) ? message.join(" ") : message))
-)
-
-main.pipe(
-  Effect.tapError((error) => Effect.logError(`error: ${error.message}`)),
-  Effect.provide(Logger.layer([plain])),
-  NodeRuntime.runMain({ disableErrorReporting: true })
-)
+runTool(main)

@@ -4,7 +4,6 @@ import { parseArgs } from "node:util"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { environmentWith } from "../../src/engine/Environment.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
@@ -12,8 +11,8 @@ import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { explainArgs, UsageError } from "../cli/Usage.ts"
 import { printable } from "../Printable.ts"
-import { Channel } from "./Channel.ts"
-import { logTo } from "./Logging.ts"
+import type { Channel } from "./Channel.ts"
+import { runSubcommand } from "./Subcommand.ts"
 
 /** Something that was to go is left, or some node was not looked at. */
 const notClean = 1
@@ -52,27 +51,8 @@ interface GcArgs {
 }
 
 /** Runs one command line and gives its exit code. */
-export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  const stdout = new Channel(1)
-  const stderr = new Channel(2)
-  /** If nobody reads even that, there is nobody to tell. */
-  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec gc: ${text}`))
-  return parse(argv).pipe(
-    Effect.flatMap((args) =>
-      args.help
-        ? Effect.as(stdout.line(help.trimEnd()), 0)
-        : Effect.provide(run(args, stdout), environmentWith(args.engine))
-    ),
-    Effect.catchTags({
-      UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
-      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
-      ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
-      InvalidEndpoint: (error) => Effect.as(say(error.message), exitCodes.usage)
-    }),
-    Effect.catch((error) => Effect.as(say(error.message), exitCodes.failed)),
-    Effect.provide(logTo(stderr, false))
-  )
-}
+export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  runSubcommand({ name: "gc", help, args: parse(argv), run, failed: exitCodes.failed })
 
 const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<GcArgs, UsageError> {
   const { values } = yield* Effect.try({

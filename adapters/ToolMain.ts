@@ -1,0 +1,17 @@
+/** The end of a tool that builds something: what happens on stderr, a line each, and one line for what went wrong. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+
+/** One line for each thing that happens, without the furniture. */
+const plain = Logger.withConsoleError(
+  Logger.make(({ message }) => (Array.isArray(message) ? message.join(" ") : message))
+)
+
+/** Runs it; the process ends with 0, or with what the error says of itself (`Runtime.errorExitCode`), 1 unless it does. */
+export const runTool = <E extends { readonly message: string }>(main: Effect.Effect<void, E>): void =>
+  main.pipe(
+    Effect.tapError((error) => Effect.logError(`error: ${error.message}`)),
+    Effect.provide(Logger.layer([plain])),
+    NodeRuntime.runMain({ disableErrorReporting: true })
+  )
