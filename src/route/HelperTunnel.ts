@@ -23,7 +23,7 @@ import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHe
 import { HelperFailed, OverlayBlocked, RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
 import { relayAddress, relayCommandName } from "./RelayProtocol.ts"
-import { type Network, nameOf, removeAtEnd } from "./TemporaryService.ts"
+import { type Network, nameOf, owned } from "./TemporaryService.ts"
 
 /** How long a helper that runs may be out of reach, in milliseconds: by then every node knows of the network. */
 const reachPatience = 20_000
@@ -128,8 +128,7 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
 /** A network that only what we put there can join, and from which no way leads out. */
 const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
   const name = nameOf(owner)
-  yield* removeAtEnd(Effect.andThen(engine.removeNetwork(name), goneFrom(engine, name)), `docker network rm ${name}`)
-  return yield* engine.createNetwork({
+  const creation = engine.createNetwork({
     Name: name,
     Driver: "overlay",
     Attachable: true,
@@ -137,6 +136,8 @@ const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owne
     CheckDuplicate: true,
     Labels: ownershipLabels(owner, "network")
   })
+  const removal = Effect.andThen(engine.removeNetwork(name), goneFrom(engine, name))
+  return yield* owned(creation, removal, `docker network rm ${name}`)
 })
 
 const openRelay = Effect.fnUntraced(function* (

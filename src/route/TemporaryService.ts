@@ -16,6 +16,8 @@ import { helperVariables, requestFile } from "./HelperRequest.ts"
 const secretLimit = 500_000 - 1
 /** Bound on each removal, retries included. */
 const removalPatience = "15 seconds"
+/** How long an engine may take to carry out a creation whose answer nobody waited for. */
+const latestCreation = "5 seconds"
 
 /** Name or ID of the network that the tasks of a service are on. One that has to be made is made beside the secret. */
 export type Network = Effect.Effect<string, SwarmFailure>
@@ -58,27 +60,69 @@ export const openTemporaryService = Effect.fnUntraced(function* (
   const data = new TextEncoder().encode(options.request)
   if (data.length > secretLimit) return yield* new RequestTooLarge({ bytes: data.length, limit: secretLimit })
 
-  // Removal is by name and registered first: a creation whose answer got lost may have happened.
-  yield* removeAtEnd(engine.removeSecret(name), `docker secret rm ${name}`)
+  const secret = engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data })
   const [secretId, network] = yield* Effect.all(
-    [engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data }), options.network],
+    [owned(secret, engine.removeSecret(name), `docker secret rm ${name}`), options.network],
     { concurrency: 2 }
   )
-  yield* removeAtEnd(engine.removeService(name), `docker service rm ${name}`)
   const spec = serviceSpec(name, secretId, network, options)
-  yield* engine.createService(spec)
+  yield* owned(engine.createService(spec), engine.removeService(name), `docker service rm ${name}`)
   return spec
 })
 
 /** The name of a run's secret, service and network. */
 export const nameOf = ({ runId }: Ownership): string => `task-exec-${runId}`
 
-/** Registers a removal, tried again and again for a bounded time; what stays is logged, with the command that removes it. */
-export const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
+/**
+ * Makes an object that is removed when the scope closes; the removal has to be by name, as the answer may get lost. It is
+ * tried again and again for a bounded time; what stays is logged, with the command that removes it.
+ *
+ * **Details**
+ *
+ * "Not found" is the end of it once the creation has been answered. Before that it may mean "not yet": engine 20.10 goes on
+ * with a creation whose client has left, and then carries it out after the removal. So it is asked again for a while.
+ */
+export const owned = <A>(
+  creation: Effect.Effect<A, SwarmFailure>,
+  removal: Effect.Effect<void, SwarmFailure>,
+  command: string
+): Effect.Effect<A, SwarmFailure, Scope.Scope> =>
+  Effect.suspend(() => {
+    let pending = false
+    const asked = Effect.sync(() => {
+      pending = true
+    })
+    const answered = Effect.sync(() => {
+      pending = false
+    })
+    const gone = Effect.suspend(() =>
+      pending
+        ? Effect.retry(removal, {
+            while: isNotFound,
+            schedule: often.pipe(Schedule.upTo({ duration: latestCreation }))
+          })
+        : removal
+    )
+    return removeAtEnd(gone, command).pipe(
+      Effect.andThen(asked),
+      Effect.andThen(creation),
+      Effect.tap(answered),
+      Effect.tapError((error) => (isUnknown(error) ? Effect.void : answered))
+    )
+  })
+
+/** Soon at first, every two seconds later. */
+const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
+
+/** Whether the engine may have acted, or may yet. */
+const isUnknown = (error: SwarmFailure): boolean =>
+  error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")
+
+const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
   Effect.addFinalizer(() =>
     removal.pipe(
       Effect.catchIf(isNotFound, () => Effect.void),
-      Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])),
+      Effect.retry(often),
       Effect.timeout(removalPatience),
       Effect.withSpan("TaskExec.remove", { attributes: { command } }),
       Effect.catch((error) =>

@@ -1,6 +1,7 @@
 /**
  * A proxy between a client and an engine's socket, for faults that a real engine won't produce on cue: it sees every
- * request go by, and can cut the connection, answer with an error instead, or hold everything up.
+ * request go by, and can cut the connection, answer with an error instead, hold everything up, or let the engine have a
+ * request only when its client is gone.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { connect, createServer, type Socket } from "node:net"
@@ -8,8 +9,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 
-/** What to do with a request: pass it on, break the connection, or answer with this HTTP status. */
-export type Verdict = "pass" | "cut" | number
+/** What to do with a request: pass it on, break the connection, keep it until `release`, or answer with this HTTP status. */
+export type Verdict = "pass" | "cut" | "keep" | number
 
 /** A request that goes by. */
 export interface ProxiedRequest {
@@ -31,6 +32,8 @@ export interface EngineProxy {
   readonly cut: (wanted: RegExp) => void
   /** From now on every chunk of bytes, either way, is held for so many milliseconds. */
   readonly slowDown: (millis: number) => void
+  /** Passes on what was kept, whose clients may be gone by now. */
+  readonly release: () => void
 }
 
 const requestLine = /^((?:GET|POST|PUT|DELETE|HEAD) \S+) HTTP\/1\.1\r\n/
@@ -44,6 +47,8 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
       const requests: Array<string> = []
       const open = new Set<Socket>()
       const lastLine = new Map<Socket, string>()
+      /** Bytes for engines that have not got them yet. */
+      const kept = new Map<Socket, Array<Buffer>>()
       let delay = 0
       /** Passes on what `admit` lets by, one chunk after another. */
       const pass = (from: Socket, to: Socket, admit: (chunk: Buffer) => boolean) => {
@@ -76,15 +81,21 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
           socket.on("close", () => {
             open.delete(socket)
             lastLine.delete(socket)
-            cut()
+            if (socket !== client || !kept.has(engine)) cut()
           })
         }
         const judged = (chunk: Buffer): boolean => {
+          const more = kept.get(engine)
+          if (more !== undefined) {
+            more.push(chunk)
+            return false
+          }
           const line = requestLine.exec(chunk.toString("latin1", 0, 4096))?.[1]
           if (line !== undefined) lastLine.set(client, line)
           const verdict = line === undefined ? "pass" : judge({ count: requests.push(line), line })
           if (verdict === "pass") return true
           if (verdict === "cut") cut()
+          else if (verdict === "keep") kept.set(engine, [chunk])
           else {
             const body = JSON.stringify({ message: "the proxy says no" })
             const head = `HTTP/1.1 ${verdict} No\r\nContent-Type: application/json\r\nConnection: close`
@@ -109,8 +120,14 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
       const slowDown = (millis: number) => {
         delay = millis
       }
+      const release = () => {
+        for (const [engine, chunks] of kept) engine.end(Buffer.concat(chunks))
+        kept.clear()
+      }
       const dockerHost = `unix://${path}`
-      server.listen(path, () => resume(Effect.succeed({ dockerHost, requests, cutAll, cut: cutSome, slowDown, close })))
+      server.listen(path, () =>
+        resume(Effect.succeed({ dockerHost, requests, cutAll, cut: cutSome, slowDown, release, close }))
+      )
     }),
     ({ close }) => Effect.promise(close)
   )

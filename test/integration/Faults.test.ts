@@ -178,6 +178,43 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.timeout("170 seconds"))
   )
 
+  it.effect("interrupted at a creation that the engine carries out after its first removal: nothing stays", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      for (const [object, options] of [
+        ["secrets", []],
+        ["services", []],
+        ["networks", ["-i"]]
+      ] as const) {
+        const result = yield* Effect.gen(function* () {
+          let interrupt: (() => void) | undefined
+          let removals = 0
+          const proxy = yield* engineProxy(manager.socket, ({ line }) => {
+            if (line.startsWith(`POST /${object}/create`)) {
+              interrupt?.()
+              return "keep"
+            }
+            // The first one was answered with "not found".
+            if (line.startsWith(`DELETE /${object}/`) && ++removals === 2) proxy.release()
+            return "pass"
+          })
+          const command = [...options, web.target(web.remote), "true"]
+          const ended = yield* program("task-exec.cjs", command, {
+            env: { DOCKER_HOST: proxy.dockerHost },
+            onStart: (kill) => {
+              interrupt = () => kill("SIGTERM")
+            }
+          })
+          assert.isAtLeast(removals, 2, object)
+          return ended
+        }).pipe(Effect.scoped)
+        assert.strictEqual(result.code, 143, `${object}: ${describe(result)}`)
+        assert.strictEqual(result.stderr, "", object)
+      }
+    })
+  )
+
   it.effect("an engine that breaks off any one request: a clear error or the right result, and nothing stays", () =>
     Effect.gen(function* () {
       const web = yield* Web
