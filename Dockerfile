@@ -10,9 +10,10 @@ LABEL org.opencontainers.image.title="task-exec" \
 # with another kind of CPU, or another user than root, does without it.
 ENV NODE_ENV=production \
     NODE_COMPILE_CACHE=/opt/task-exec/compile-cache
-ENTRYPOINT ["node", "/opt/task-exec/swarm-exec.cjs"]
+# As dist/swarm-exec.cjs starts itself: with little room for garbage, and no argument taken for one of Node's.
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/swarm-exec.cjs"]
 # What changes with each build comes last: a push then sends only that.
 COPY LICENSE /opt/task-exec/
 COPY dist/swarm-exec.cjs /opt/task-exec/
-# Fills the cache, and shows that the base can run the bundle.
-RUN ["node", "/opt/task-exec/swarm-exec.cjs", "preflight"]
+# Fills the cache, which is for these options, and shows that the base can run the bundle.
+RUN ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/swarm-exec.cjs", "preflight"]

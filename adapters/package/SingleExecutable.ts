@@ -13,7 +13,7 @@ import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { rolldown } from "rolldown"
-import { bundled } from "../../rolldown.config.ts"
+import { bundled, heapOptions, nodeOptions } from "../../rolldown.config.ts"
 import { withNote } from "../image/Elf.ts"
 
 /** It could not be made. */
@@ -78,14 +78,14 @@ export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ 
     disableExperimentalSEAWarning: true,
     // Code for another processor would be refused.
     useCodeCache: maker === node,
-    // Neither NODE_OPTIONS nor, behind --, an argument is Node's: it would take --env-file for its own.
+    // NODE_OPTIONS are not for it.
     execArgvExtension: "none",
-    execArgv: ["--"]
+    execArgv: nodeOptions
   }
   const configFile = join(folder, "config.json")
   yield* attempt(`prepare swarm-exec with ${maker}`, async () => {
     await writeFile(configFile, JSON.stringify(config))
-    await promisify(execFile)(maker, ["--experimental-sea-config", configFile])
+    await promisify(execFile)(maker, [...heapOptions, "--experimental-sea-config", configFile])
   })
   const [program, content] = yield* attempt("read them", () => Promise.all([readFile(node), readFile(config.output)]))
   const at = program.indexOf(`${fuse}0`)
