@@ -23,7 +23,7 @@ export default defineConfig({
         }
       },
       {
-        // Many commands, one after the other, on a swarm of their own: npm run test:docs.
+        // Many commands, one after the other, on a swarm of their own; by itself: npm run test:docs.
         test: {
           name: "docs",
           globalSetup: ["test/integration/Setup.ts"],

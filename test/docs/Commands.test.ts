@@ -162,11 +162,22 @@ const tryBlock = Effect.fnUntraced(function* ({ env, run }: Installed, { languag
   return wrong
 }, Effect.scoped)
 
-/** What is tried one after the other: the blocks of a page, and those of all pages that deploy the stack. */
-const units = (): ReadonlyArray<ReadonlyArray<Block>> => {
-  const blocks = pages.map((page) => blocksOf(page).filter(({ language }) => ["sh", "console"].includes(language)))
-  const deploys = (page: ReadonlyArray<Block>) => page.some(({ text }) => text.includes("stack deploy"))
-  return [blocks.filter(deploys).flat(), ...blocks.filter((page) => !deploys(page))]
+/**
+ * What is tried one after the other: the blocks of a page, and those of all pages that deploy the stack. Pages that change
+ * the service of the others are tried when those are through.
+ */
+const blocksOfPages = () => {
+  const pagesOfBlocks = pages.map((page) =>
+    blocksOf(page).filter(({ language }) => ["sh", "console"].includes(language))
+  )
+  const having = (text: string) => (page: ReadonlyArray<Block>) => page.some((block) => block.text.includes(text))
+  const changes = having("service update")
+  const deploys = having("stack deploy")
+  const others = pagesOfBlocks.filter((page) => !changes(page))
+  return {
+    first: [others.filter(deploys).flat(), ...others.filter((page) => !deploys(page))],
+    last: pagesOfBlocks.filter(changes).flat()
+  }
 }
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 seconds" })("the documentation", (it) => {
@@ -175,17 +186,15 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 secon
     () =>
       Effect.gen(function* () {
         const installed = yield* services
-        const wrong = yield* Effect.forEach(
-          units(),
-          (unit) =>
-            Effect.forEach(unit, (block) =>
-              tryBlock(installed, block).pipe(
-                Effect.timeoutOption(patience),
-                Effect.map(Option.getOrElse(() => [`${block.page}:${block.line}: took longer than ${patience}`]))
-              )
-            ),
-          { concurrency: 3 }
-        )
+        const tried = (blocks: ReadonlyArray<Block>) =>
+          Effect.forEach(blocks, (block) =>
+            tryBlock(installed, block).pipe(
+              Effect.timeoutOption(patience),
+              Effect.map(Option.getOrElse(() => [`${block.page}:${block.line}: took longer than ${patience}`]))
+            )
+          )
+        const { first, last } = blocksOfPages()
+        const wrong = [...(yield* Effect.forEach(first, tried, { concurrency: 3 })), yield* tried(last)]
         assert.deepStrictEqual(wrong.flat(2), [])
       }),
     // On a machine that others keep busy, too.

@@ -1,7 +1,6 @@
 /** What the tests on a real swarm share: the swarm, a service to run commands in, the command itself, the leak check. */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
-import { once } from "node:events"
 import { join } from "node:path"
 import { afterAll, afterEach, assert } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -40,7 +39,7 @@ export interface ProcessOptions {
   readonly onOutput?: (output: string, kill: (signal: NodeJS.Signals) => void) => void
 }
 
-/** Runs a program of the built package and collects what it says. Interruption kills it. */
+/** Runs a program of the built package and collects what it says. Interruption kills it, and what it has started. */
 export const program = (file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
   run([process.execPath, "--", join(dist, file), ...args], options)
 
@@ -62,9 +61,11 @@ const functions = ["task-exec", "swarm-exec"]
 /** `entered`: what is started is the parent of the program that is meant. */
 const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOptions, entered = false) =>
   Effect.callback<ProcessResult>((resume) => {
+    // A group of its own: what a script has started would outlive it.
     const child = spawn(command, args, {
       env: { ...process.env, ...options.env },
-      stdio: ["pipe", "pipe", "pipe"]
+      stdio: ["pipe", "pipe", "pipe"],
+      detached: true
     })
     const kill = (signal: NodeJS.Signals) => {
       const [inner] = entered && child.pid !== undefined ? Effect.runSync(childrenOf(child.pid)) : []
@@ -87,12 +88,20 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
         Effect.succeed({ code, signal, stdout: Buffer.concat(stdout), stderrBytes, stderr: stderrBytes.toString() })
       )
     })
+    const closed = new Promise<void>((resolve) => child.on("close", () => resolve()))
     return Effect.promise(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill("SIGKILL")
-      await once(child, "close")
+      if (child.pid !== undefined) killGroup(child.pid)
+      await closed
     })
   })
+
+const killGroup = (id: number): void => {
+  try {
+    process.kill(-id, "SIGKILL")
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
+  }
+}
 
 /** A service with one task on each of three nodes, whose manager is the engine that we talk to. */
 export class Web extends Context.Service<
