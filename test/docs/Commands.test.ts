@@ -2,7 +2,7 @@
  * Every command of README.md and docs/ is run as it stands there, in services with the names that they use: blocks of
  * `sh` must succeed, blocks of `console` must write what they show.
  */
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -12,10 +12,11 @@ import { request } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, dist, shell } from "../integration/Harness.ts"
+import { checkLeftovers, shell } from "../integration/Harness.ts"
 import { openPty } from "../integration/Pty.ts"
 import { commandsOf, isAsShown } from "./Console.ts"
 import { type Block, blocksOf, pages } from "./Pages.ts"
+import { programsIn } from "./Programs.ts"
 
 checkLeftovers()
 
@@ -70,16 +71,8 @@ const install = Effect.gen(function* () {
     Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-docs-"))),
     (made) => Effect.promise(() => rm(made, { recursive: true }))
   )
-  const bin = join(folder, "bin")
+  const bin = yield* Effect.promise(() => programsIn(folder))
   const busybox = `${registry}/busybox:1`
-  yield* Effect.promise(async () => {
-    await mkdir(bin)
-    await symlink(process.execPath, join(bin, "node"))
-    for (const name of ["task-exec", "swarm-exec"]) {
-      await chmod(join(dist, `${name}.cjs`), 0o755)
-      await symlink(join(dist, `${name}.cjs`), join(bin, name))
-    }
-  })
   const env = {
     PATH: `${bin}:${process.env.PATH}`,
     DOCKER_HOST: manager.dockerHost,

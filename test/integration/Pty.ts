@@ -47,6 +47,8 @@ export interface PtyOptions {
   /** 24 and 80 unless told. */
   readonly rows?: number
   readonly columns?: number
+  /** Called with what the terminal is given to show, as it comes. */
+  readonly onShown?: (chunk: Buffer) => void
 }
 
 /**
@@ -110,7 +112,7 @@ const session = (argv: ReadonlyArray<string>, rows: number, columns: number): st
 /** Starts a program at a terminal. */
 export const openPty = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>,
-  { columns = 80, env = {}, rows = 24 }: PtyOptions = {}
+  { columns = 80, env = {}, onShown = () => undefined, rows = 24 }: PtyOptions = {}
 ): Effect.fn.Return<Pty, never, Scope.Scope> {
   const shown = new Growing()
   const reports = new Growing()
@@ -132,6 +134,7 @@ export const openPty = Effect.fnUntraced(function* (
         file.on("data", (chunk: Buffer) => text.add(chunk))
         file.on("end", () => text.over())
       }
+      stdout.on("data", onShown)
       return { script, stdin }
     }),
     ({ script }) =>
