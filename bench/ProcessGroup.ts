@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { CommandFailed } from "../test/cluster/Command.ts"
 import { pollUntil } from "../test/cluster/Poll.ts"
+import { signalGroup } from "../test/cluster/Processes.ts"
 
 /** How a program is run. */
 export interface GroupOptions {
@@ -24,15 +25,6 @@ export interface Finished {
 
 /** How long a group may take to clean up before it is killed. */
 const grace = 20_000
-
-const signalGroup = (pid: number, signal: NodeJS.Signals | 0): boolean => {
-  try {
-    return process.kill(-pid, signal)
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false
-    throw error
-  }
-}
 
 /** Asks every process of the group to end, and kills those that don't. */
 const endGroup = ({ pid }: ChildProcess): Effect.Effect<void> =>

@@ -141,3 +141,13 @@ export const killAll = Effect.fnUntraced(function* (
     }
   )
 })
+
+/** Sends every process of a group the signal (0: none). False when none of them is left. */
+export const signalGroup = (pid: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    return process.kill(-pid, signal)
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false
+    throw error
+  }
+}

@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
 import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
 import { entrance } from "../cluster/Machine.ts"
-import { childrenOf } from "../cluster/Processes.ts"
+import { childrenOf, signalGroup } from "../cluster/Processes.ts"
 import { type RunningTask, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
@@ -90,18 +90,10 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
     })
     const closed = new Promise<void>((resolve) => child.on("close", () => resolve()))
     return Effect.promise(async () => {
-      if (child.pid !== undefined) killGroup(child.pid)
+      if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL")
       await closed
     })
   })
-
-const killGroup = (id: number): void => {
-  try {
-    process.kill(-id, "SIGKILL")
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
-  }
-}
 
 /** A service with one task on each of three nodes, whose manager is the engine that we talk to. */
 export class Web extends Context.Service<
