@@ -9,7 +9,7 @@ import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { runGroup } from "./ProcessGroup.ts"
+import { runGroup } from "../test/cluster/ProcessGroup.ts"
 
 /** A command to measure. */
 export interface Contender {

@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { rolldown } from "rolldown"
 import { entrance } from "../test/cluster/Machine.ts"
+import type { Ssh } from "../test/cluster/Ssh.ts"
 import { compare, whole, withOutput } from "./Comparison.ts"
 import { watchHelper } from "./HelperMemory.ts"
 import { type Contender, type MeasureOptions, measure } from "./Measure.ts"
 import { roundTripSuite } from "./RoundTrips.ts"
-import type { Ssh } from "./Ssh.ts"
 import type { Place, Stage } from "./Stage.ts"
 
 /** The command to measure is not built. */

@@ -6,11 +6,11 @@ import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { run } from "../test/cluster/Command.ts"
-import { findProgram, PackagesMissing } from "../test/cluster/Packages.ts"
-import { pollUntil } from "../test/cluster/Poll.ts"
-import type { ClusterNode } from "../test/cluster/SwarmCluster.ts"
+import { run } from "./Command.ts"
+import { findProgram, PackagesMissing } from "./Packages.ts"
+import { pollUntil } from "./Poll.ts"
 import { startGroup } from "./ProcessGroup.ts"
+import type { ClusterNode } from "./SwarmCluster.ts"
 
 /** The SSH daemon does not take connections. */
 export class SshNotReady extends Schema.TaggedError<SshNotReady>()("SshNotReady", {

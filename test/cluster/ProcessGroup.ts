@@ -3,9 +3,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { CommandFailed } from "../test/cluster/Command.ts"
-import { pollUntil } from "../test/cluster/Poll.ts"
-import { signalGroup } from "../test/cluster/Processes.ts"
+import { CommandFailed } from "./Command.ts"
+import { pollUntil } from "./Poll.ts"
+import { signalGroup } from "./Processes.ts"
 
 /** How a program is run. */
 export interface GroupOptions {
