@@ -15,17 +15,26 @@ import { newerEngine } from "../test/cluster/NewerEngine.ts"
 import { searchPath } from "../test/cluster/Packages.ts"
 import { openSsh } from "../test/cluster/Ssh.ts"
 import { SwarmCluster } from "../test/cluster/SwarmCluster.ts"
+import { installTools } from "../test/cluster/Tools.ts"
 import { describeMachine, loadNow } from "./Machine.ts"
 import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
 import { resultsFile, table, writeResults } from "./Report.ts"
 import { makeStage } from "./Stage.ts"
 import { checkBuilt, inputSuite, interactiveSuite, localSuite, outputSuite, remoteSuite } from "./Suites.ts"
-import { installTools } from "./Tools.ts"
 
 const temporaryFolder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-bench-"))),
   (dir) => Effect.promise(() => rm(dir, { recursive: true }))
 )
+
+/** What is measured with, and against: Debian's packages, with the program of each. */
+const tools = {
+  hyperfine: "hyperfine",
+  time: "time",
+  "openssh-client": "ssh-keygen",
+  "openssh-server": "sshd",
+  "docker.io": "docker"
+}
 
 /** Measures everything on the swarm. */
 const measureAll = Effect.fnUntraced(function* ({ only, runs }: Options, load: number) {
@@ -78,7 +87,7 @@ const bench = Effect.gen(function* () {
   const load = yield* loadNow
   yield* checkBuilt
   yield* checkMachine()
-  yield* installTools()
+  yield* installTools(tools)
   const engine = options.engine === undefined ? {} : { enginePath: yield* newerEngine(options.engine) }
   yield* Console.error("bringing up the swarm")
   yield* Effect.provide(measureAll(options, load), SwarmCluster.layer({ nodes: 3, ...engine }))

@@ -56,17 +56,27 @@ const oneChunk = (bytes: Uint8Array) => Readable.from([bytes], { objectMode: fal
 
 const Created = Schema.Struct({ Id: Schema.String })
 
-/** Makes an image of another one that this engine has; `changes` are Dockerfile instructions. */
+/** Makes an image of another one that this engine has; `changes` are Dockerfile instructions, `files` a tar file to add. */
 export const deriveImage = Effect.fn("Images.derive")(function* (
   socket: string,
   from: string,
   ref: string,
-  changes: ReadonlyArray<string>
+  changes: ReadonlyArray<string>,
+  files?: string
 ) {
   const [repo, tag] = splitRef(ref)
+  const add = (id: string, tar: string) =>
+    request(socket, "PUT", `/containers/${id}/archive`, {
+      query: { path: "/" },
+      headers: { "Content-Type": "application/x-tar" },
+      stream: createReadStream(tar),
+      timeout: 120_000
+    })
+  const commit = (container: string) =>
+    request(socket, "POST", "/commit", { query: { container, repo, tag, changes }, timeout: 120_000 })
   yield* Effect.acquireUseRelease(
     post(socket, "/containers/create", Created, { body: { Image: from } }),
-    ({ Id }) => request(socket, "POST", "/commit", { query: { container: Id, repo, tag, changes }, timeout: 120_000 }),
+    ({ Id }) => Effect.andThen(files === undefined ? Effect.void : add(Id, files), commit(Id)),
     ({ Id }) => Effect.orDie(remove(socket, `/containers/${Id}`))
   )
 })

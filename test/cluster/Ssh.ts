@@ -55,7 +55,8 @@ Host ${name} ${name}-kept
   BatchMode yes
 `
 
-const makeKey = (file: string) => run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", file])
+const makeKey = (file: string) =>
+  run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "task-exec test", "-f", file])
 
 const textOf = (file: string) => Effect.promise(async () => (existsSync(file) ? await readFile(file, "utf8") : ""))
 
@@ -78,6 +79,12 @@ const startDaemon = (dir: string, node: ClusterNode, sshd: string) =>
   Effect.acquireRelease(
     Effect.gen(function* () {
       yield* node.exec(["mkdir", "-p", "-m", "0755", "/run/sshd"])
+      // Where the package was installed after the node had come up, the user that the daemon wants is unknown there.
+      yield* node.exec([
+        "sh",
+        "-c",
+        "getent passwd sshd >&2 || useradd --system --no-create-home --home-dir /run/sshd sshd"
+      ])
       yield* node.exec([sshd, "-f", join(dir, "sshd_config"), "-E", join(dir, "sshd.log")])
       yield* pollUntil(
         Effect.map(textOf(join(dir, "sshd.pid")), (pid) => pid !== ""),
