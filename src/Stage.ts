@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import type { PullAmount } from "./engine/PullProgress.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 
 /** What a run does at the moment. Nodes are host names; nothing here is of the command line or the environment. */
@@ -55,6 +56,8 @@ export type Stage =
 export class StageObserver extends Context.Reference<{
   readonly began: (stage: Stage) => void
   readonly ended: (stage: Stage) => void
+  /** How far a stage is, where that can be known: of `Pull`, as the engine tells of its layers. */
+  readonly progressed?: (stage: Stage, amount: PullAmount) => void
 }>("task-exec/StageObserver", { defaultValue: () => ({ began: () => undefined, ended: () => undefined }) }) {}
 
 const spanOf = ({ _tag, ...attributes }: Stage) => [`TaskExec.stage.${_tag.toLowerCase()}`, { attributes }] as const

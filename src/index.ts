@@ -41,6 +41,7 @@ export {
   type SwarmFailure,
   UnexpectedReply
 } from "./engine/EngineErrors.ts"
+export type { PullAmount } from "./engine/PullProgress.ts"
 export type { ExecEvent } from "./executor/ExecEvent.ts"
 export { EndRun, ExecSpec, Signal, TerminalSize } from "./executor/ExecSpec.ts"
 export { type ExecInput, Executor } from "./executor/Executor.ts"

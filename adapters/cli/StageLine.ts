@@ -1,8 +1,9 @@
 /** What a run does at the moment, on the last line of the terminal that stderr is, until the command has something to say. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { PullAmount } from "../../src/engine/PullProgress.ts"
 import type { Stage } from "../../src/Stage.ts"
-import type { Screen } from "../cp/Progress.ts"
+import { humanSize, type Screen } from "../cp/Progress.ts"
 
 /** How long a run may take without a word of it. */
 const patience = "300 millis"
@@ -15,6 +16,7 @@ const longStage = 2000
 export interface StageLine {
   readonly began: (stage: Stage) => void
   readonly ended: (stage: Stage) => void
+  readonly progressed: (stage: Stage, amount: PullAmount) => void
   /** To be called before anything else is written to the terminal. The line comes back by itself. */
   readonly clear: () => void
   /** The same, for good. */
@@ -24,14 +26,20 @@ export interface StageLine {
 const nothing = () => undefined
 
 /** Tells nobody. */
-export const noStageLine: StageLine = { began: nothing, ended: nothing, clear: nothing, close: nothing }
+export const noStageLine: StageLine = {
+  began: nothing,
+  ended: nothing,
+  progressed: nothing,
+  clear: nothing,
+  close: nothing
+}
 
 /** `columns`: the terminal's width now. The line is gone when the scope is closed. */
 export const makeStageLine = Effect.fnUntraced(function* (
   screen: Screen,
   columns: () => number
 ): Effect.fn.Return<StageLine, never, Scope.Scope> {
-  const open = new Map<Stage, number>()
+  const open = new Map<Stage, OpenStage>()
   let shown = ""
   let isOver = false
   const clear = () => {
@@ -57,21 +65,32 @@ export const makeStageLine = Effect.fnUntraced(function* (
     Effect.forkScoped
   )
   return {
-    began: (stage) => void open.set(stage, screen.now()),
+    began: (stage) => void open.set(stage, { since: screen.now() }),
     ended: (stage) => void open.delete(stage),
+    progressed: (stage, amount) => {
+      const since = open.get(stage)?.since
+      if (since !== undefined) open.set(stage, { since, amount })
+    },
     clear,
     close
   }
 })
 
+/** A stage that has not ended. */
+export interface OpenStage {
+  /** Milliseconds, by the screen's clock. */
+  readonly since: number
+  readonly amount?: PullAmount
+}
+
 /** Of stages beside each other the first one of these is what is waited for. */
 const order: ReadonlyArray<Stage["_tag"]> = [
   "Run",
   "Start",
+  "Pull",
   "Launch",
   "Prepare",
   "Place",
-  "Pull",
   "Connect",
   "Relay",
   "Network",
@@ -79,14 +98,15 @@ const order: ReadonlyArray<Stage["_tag"]> = [
   "Find"
 ]
 
-/** The line for these stages, with when they began, in less than a terminal's width; empty when there is none. */
-export const line = (open: ReadonlyMap<Stage, number>, now: number, columns: number): string => {
+/** The line for these stages, in less than a terminal's width; empty when there is none. */
+export const line = (open: ReadonlyMap<Stage, OpenStage>, now: number, columns: number): string => {
   const [first] = [...open].sort(([a], [b]) => order.indexOf(a._tag) - order.indexOf(b._tag))
   if (first === undefined) return ""
-  const [stage, since] = first
+  const [stage, { amount, since }] = first
   const after = now - since
   const text = textOf(stage, after >= longStage)
-  const time = after >= longStage ? `  ${Math.floor(after / 1000)} s` : ""
+  const size = amount === undefined ? "" : `  ${humanSize(amount.done)} / ${humanSize(amount.total)}`
+  const time = after >= longStage ? `${size}  ${Math.floor(after / 1000)} s` : size
   // What fills the last column as well goes on below on some terminals.
   const width = Math.max(0, columns - 1)
   return text.slice(0, Math.max(0, width - time.length)) + time.slice(0, width)

@@ -99,7 +99,8 @@ const exec = Effect.fnUntraced(function* (
     ended: (one: Stage) => {
       timings.ended(one)
       stage.ended(one)
-    }
+    },
+    progressed: stage.progressed
   }
   const line = lineOf(program, logFormat)
   // A raw terminal takes a line feed literally.

@@ -1,9 +1,12 @@
 /** What an engine does with images. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { EngineError, type EngineFailure } from "./EngineErrors.ts"
+import * as Stream from "effect/Stream"
+import { EngineError, type EngineFailure, UnexpectedReply } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { type Asking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
+import { fromReadable } from "./internal/fromReadable.ts"
+import { type PullAmount, pullAmounts } from "./PullProgress.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
 /** The methods of `DockerEngine` about images. */
@@ -12,8 +15,8 @@ export interface ImageRequests {
   readonly inspectImage: (ref: string) => Effect.Effect<Api.Image, EngineFailure>
 
   readonly listImages: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.ImageSummary>, EngineFailure>
-  /** Pulls `name:tag` or `name@digest` from its registry; done when the engine has it. */
-  readonly pullImage: (ref: string) => Effect.Effect<void, EngineFailure>
+  /** Pulls `name:tag` or `name@digest` from its registry: how far it is, until the engine has it. */
+  readonly pullImage: (ref: string) => Stream.Stream<PullAmount, EngineFailure>
 }
 
 /** How long the pull of an image may take. */
@@ -40,10 +43,10 @@ export const imageRequests = ({ client, credentials, engine }: Asking): ImageReq
       ),
     pullImage: (ref) => {
       const operation = `pull image ${ref}`
-      // The answer tells of the progress and says 200 whatever comes of it; an error is one of its lines.
-      return Effect.flatMap(credentials(ref), (auth) =>
-        client.request({
-          timeout: pullTimeout,
+      const answer = Effect.gen(function* () {
+        const auth = yield* credentials(ref)
+        const response = yield* client.stream({
+          ...engine,
           operation,
           method: "POST",
           path: "/images/create",
@@ -51,15 +54,15 @@ export const imageRequests = ({ client, credentials, engine }: Asking): ImageReq
           query: { fromImage: /@|:[^/]*$/.test(ref) ? ref : `${ref}:latest` },
           ...registryHeaders(auth)
         })
-      ).pipe(
-        ofEngine,
-        Effect.flatMap((progress) => {
-          const text = /"error":("(?:[^"\\]|\\.)*")/.exec(progress.toString("utf8"))?.[1]
-          return text === undefined
-            ? Effect.void
-            : Effect.fail(new EngineError({ host, operation, status: 500, text: String(JSON.parse(text)) }))
-        })
-      )
+        const lines = yield* fromReadable(response, client.broken(operation))
+        return pullAmounts(
+          lines,
+          (text) => new EngineError({ host, operation, status: 500, text }),
+          (line) => new UnexpectedReply({ host, operation, detail: line.slice(0, 300) })
+        )
+      }).pipe(ofEngine)
+      const late = Effect.suspend(() => Effect.fail(client.noAnswer(operation, pullTimeout)))
+      return Stream.unwrap(answer).pipe(Stream.interruptWhen(Effect.delay(late, pullTimeout)))
     }
   }
 }

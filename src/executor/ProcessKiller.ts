@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
@@ -68,7 +69,7 @@ const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: 
   Effect.gen(function* () {
     const request = yield* Schema.encodeEffect(KillRequest)(run)
     const here = yield* imageHere(engine, named)
-    if (here === undefined) yield* engine.pullImage(named)
+    if (here === undefined) yield* Stream.runDrain(engine.pullImage(named))
     const image = here ?? named
     const labels = ownershipLabels(yield* lastingFor(owner, run.grace + overhead), "killer")
     const { id } = yield* Effect.acquireRelease(

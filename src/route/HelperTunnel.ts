@@ -14,7 +14,7 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { imageHere } from "../executor/HostView.ts"
 import { once } from "../internal/Once.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
-import { inStage } from "../Stage.ts"
+import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { makeTunnel, type Tunnel, type TunnelLost } from "../wire/Tunnel.ts"
@@ -140,6 +140,16 @@ const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owne
   return yield* owned(creation, removal, `docker network rm ${name}`)
 })
 
+/** Pulls an image to the engine at hand, and tells how far it is. */
+const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
+  const observer = yield* StageObserver
+  const stage: Stage = { _tag: "Pull", image }
+  yield* engine.pullImage(image).pipe(
+    Stream.runForEach((amount) => Effect.sync(() => observer.progressed?.(stage, amount))),
+    inStage(stage)
+  )
+})
+
 const openRelay = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
   place: HelperPlace,
@@ -148,9 +158,7 @@ const openRelay = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RelayCarrier, RelayFailed, Scope.Scope> {
   const open = Effect.gen(function* () {
     const here = yield* imageHere(engine, place.image)
-    if (here === undefined) {
-      yield* engine.pullImage(place.image).pipe(inStage({ _tag: "Pull", image: place.image }))
-    }
+    if (here === undefined) yield* pullHere(engine, place.image)
     const connection = yield* openAttached(engine, {
       Image: here ?? place.image,
       Cmd: [relayCommandName],

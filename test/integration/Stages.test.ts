@@ -1,8 +1,15 @@
+import { randomBytes } from "node:crypto"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { createServer } from "node:http"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { imageLabel } from "../../src/Labels.ts"
+import { run } from "../cluster/Command.ts"
+import { get, remove } from "../cluster/EngineApi.ts"
+import { deriveImage, pullImage, pushImage } from "../cluster/Images.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, dist, taskExec, Web } from "./Harness.ts"
 import { openPty, type PtyOptions, withoutStageLine } from "./Pty.ts"
@@ -32,6 +39,9 @@ const Traces = Schema.Struct({
   resourceSpans: Schema.Array(Schema.Struct({ scopeSpans: Schema.Array(Schema.Struct({ spans: Schema.Array(Span) })) }))
 })
 const decodeTraces = Schema.decodeUnknownSync(Schema.fromJsonString(Traces))
+
+const Images = Schema.Array(Schema.Struct({ Id: Schema.String }))
+const ours = encodeURIComponent(JSON.stringify({ label: [imageLabel] }))
 
 /** A collector: its address, and the bodies that came to it. */
 const openCollector = Effect.gen(function* () {
@@ -140,6 +150,47 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
       }
       assert.strictEqual(withoutStageLine((yield* quiet.end).shown), (yield* quiet.end).shown)
       assert.match((yield* quiet.end).shown, /^first\r\r?\n$/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("over the tunnel at a terminal: how far the pull is that the relay needs", () =>
+    Effect.gen(function* () {
+      const { manager, nodes, registry } = yield* SwarmCluster
+      const web = yield* Web
+      const dir = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-pull-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true }))
+      )
+      // A layer that the manager has not seen: 60 MB that can't be made smaller.
+      yield* Effect.promise(() => writeFile(join(dir, "layer"), randomBytes(60_000_000)))
+      yield* run("tar", ["-C", dir, "-cf", join(dir, "files.tar"), "layer"])
+      const worker = nodes.find(({ nodeId }) => nodeId === web.remote.nodeId) ?? manager
+      const named = process.env.TASK_EXEC_IMAGE ?? ""
+      const image = `${registry}/task-exec:with-a-layer`
+      yield* Effect.acquireRelease(
+        Effect.gen(function* () {
+          yield* pullImage(worker.socket, named)
+          yield* deriveImage(worker.socket, named, image, [], join(dir, "files.tar"))
+          yield* pushImage(worker.socket, image)
+        }),
+        // By force: the engine may not have removed the helper's container yet.
+        () =>
+          Effect.forEach([manager, worker], ({ socket }) => Effect.orDie(remove(socket, `/images/${image}?force=true`)))
+      )
+      // A relay takes any image of ours that the manager has.
+      yield* Effect.acquireRelease(
+        Effect.flatMap(get(manager.socket, `/images/json?filters=${ours}`, Images), (images) =>
+          Effect.forEach(images, ({ Id }) => remove(manager.socket, `/images/${Id}?force=true`))
+        ),
+        () => Effect.orDie(pullImage(manager.socket, named))
+      )
+      const pty = yield* atTerminal(["-it", web.target(web.remote), "echo", "there"], { TASK_EXEC_IMAGE: image })
+      const [, done = "", total = ""] = yield* pty.see(
+        /\rpulling the helper image here {2}([\d.]+[kM]?B) \/ ([\d.]+[kM]?B)(?: {2}\d+ s)?\x1b\[K/
+      )
+      assert.match(total, /^60(?:\.\d)?MB$/, `${done} of ${total}`)
+      const { code, shown } = yield* pty.end
+      assert.deepStrictEqual([code, withoutStageLine(shown)], [0, "there\r\n"], shown)
     }).pipe(Effect.scoped)
   )
 

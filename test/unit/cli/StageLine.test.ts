@@ -12,7 +12,7 @@ const relay: Stage = { _tag: "Relay" }
 const run: Stage = { _tag: "Run" }
 
 const at = (stages: ReadonlyArray<Stage>, now = 0, columns = 80) =>
-  line(new Map(stages.map((stage) => [stage, 0])), now, columns)
+  line(new Map(stages.map((stage) => [stage, { since: 0 }])), now, columns)
 
 const makeScreen = () => {
   const screen = {
@@ -39,6 +39,15 @@ describe("the line that tells the stage", () => {
     assert.strictEqual(at([prepare], 1999), "node-3 prepares the helper")
     assert.strictEqual(at([prepare], 14_500), "node-3 prepares the helper (and pulls its image, if it has none)  14 s")
     assert.strictEqual(at([run]), "running")
+  })
+
+  it("tells how far a pull is, where the engine does", () => {
+    const pull: Stage = { _tag: "Pull", image: "task-exec:1" }
+    const amount = { done: 12_400_000, total: 40_000_000 }
+    const told = (now: number) => line(new Map([[pull, { since: 0, amount }]]), now, 80)
+    assert.strictEqual(told(500), "pulling the helper image here  12.4MB / 40MB")
+    assert.strictEqual(told(2500), "pulling the helper image here  12.4MB / 40MB  2 s")
+    assert.strictEqual(at([pull], 500), "pulling the helper image here")
   })
 
   it("is never wider than the terminal", () => {
@@ -77,6 +86,24 @@ describe("the line that tells the stage", () => {
       screen.write("a warning\n")
       yield* pass(100)
       assert.strictEqual(screen.text, `\rrunning\u001b[K${wipe}a warning\n\rrunning\u001b[K`)
+    })
+  )
+
+  it.effect("follows a pull, and forgets what a stage was told after its end", () =>
+    Effect.gen(function* () {
+      const { pass, screen } = makeScreen()
+      const stage = yield* makeStageLine(screen, () => 80)
+      const pull: Stage = { _tag: "Pull", image: "task-exec:1" }
+      stage.began(pull)
+      stage.progressed(pull, { done: 1000, total: 4000 })
+      yield* pass(400)
+      stage.progressed(pull, { done: 4000, total: 4000 })
+      yield* pass(100)
+      stage.ended(pull)
+      stage.progressed(pull, { done: 4000, total: 4000 })
+      yield* pass(100)
+      const told = (text: string) => `\rpulling the helper image here  ${text}\u001b[K`
+      assert.strictEqual(screen.text, `${told("1kB / 4kB")}${told("4kB / 4kB")}${wipe}`)
     })
   )
 

@@ -423,8 +423,8 @@ describe("connections", () => {
       const ours = { Name: "n", TaskTemplate: { ContainerSpec: { Image: "private/i" } } }
       assert.deepStrictEqual(yield* engine.createService(ours), { id: "i", warnings: ["w"] })
       yield* engine.createService(spec)
-      yield* engine.pullImage("private/i@sha256:1")
-      yield* engine.pullImage("i")
+      yield* Stream.runDrain(engine.pullImage("private/i@sha256:1"))
+      yield* Stream.runDrain(engine.pullImage("i"))
       yield* engine.createContainer({ config: { Image: "i" } })
       yield* engine.createSecret({ name: "s", labels: { l: "1" }, data: Buffer.from([0, 255]) })
       yield* engine.inspectImage("registry:5000/a/b:1").pipe(Effect.flip, Effect.ignore)
