@@ -1,10 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { program, shell, taskExec, Web } from "./Harness.ts"
+import { installTools } from "../cluster/Tools.ts"
+import { dist, program, shell, taskExec, Web } from "./Harness.ts"
+import { openPty } from "./Pty.ts"
 
 const name = "completion"
 
@@ -65,4 +67,72 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       assert.include(asked.stdout.toString(), (yield* tasks).join(""))
     }).pipe(Effect.scoped)
   )
+
+  it.effect("in zsh, at a terminal: what Tab shows, and what it adds", () =>
+    Effect.gen(function* () {
+      yield* installTools({ zsh: "zsh" })
+      const dir = yield* folderOfCommands
+      const { manager } = yield* SwarmCluster
+      const pty = yield* openPty(["zsh", "-f"], {
+        env: { ...inFolder(dir), DOCKER_HOST: manager.dockerHost, TERM: "xterm" }
+      })
+      pty.type("PS1='ready> '; autoload -Uz compinit && compinit -D; source <(swarm-exec completion zsh)\r")
+      yield* pty.see(/\x1b\[Jready> /)
+      pty.type(`task-exec -q ${name}.\t`)
+      for (const [at, task] of (yield* Web).tasks.entries()) {
+        yield* pty.see(new RegExp(`${name}\\.${at + 1} +-- ${(yield* Web).nodeOf(task).name}`))
+      }
+      // Only one is left, so Tab ends the word, too.
+      pty.type("1\techo $((40 + 2)) it is\r")
+      yield* pty.see(/\x1b\[J42 it is\r?\n/)
+      pty.type("task-exec --via=he\t")
+      yield* pty.see(/lper/)
+      pty.type("\x15exit 3\r")
+      assert.strictEqual((yield* pty.end).code, 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("in fish", () =>
+    Effect.gen(function* () {
+      yield* installTools({ fish: "fish" })
+      const dir = yield* folderOfCommands
+      const { manager } = yield* SwarmCluster
+      const typed = (line: string) =>
+        Effect.map(
+          shell(`exec fish --no-config -c 'swarm-exec completion fish | source; complete -C "$argv"' '${line}'`, {
+            env: { ...inFolder(dir), DOCKER_HOST: manager.dockerHost }
+          }),
+          ({ stderr, stdout }) => {
+            assert.strictEqual(stderr, "")
+            return stdout.toString()
+          }
+        )
+      assert.strictEqual(yield* typed(`task-exec -q ${name}.`), (yield* tasks).join(""))
+      assert.strictEqual(yield* typed(`task-exec ${name}.1 l`), "")
+      assert.include(yield* typed("task-exec --via=helper:l"), "--via=helper:logs")
+      yield* Effect.promise(() => writeFile(join(dir, "values.env"), ""))
+      assert.include(yield* typed(`task-exec --env-file ${dir}/val`), "values.env")
+    }).pipe(Effect.scoped)
+  )
+})
+
+/** A folder with the two commands in it, as a package manager would have them. */
+const folderOfCommands = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const dir = await mkdtemp(join(tmpdir(), "task-exec-completion-"))
+    for (const name of ["task-exec", "swarm-exec"]) {
+      const script = `#!/bin/sh\nexec '${process.execPath}' -- '${join(dist, `${name}.cjs`)}' "$@"\n`
+      await writeFile(join(dir, name), script, { mode: 0o755 })
+    }
+    return dir
+  }),
+  (path) => Effect.promise(() => rm(path, { recursive: true }))
+)
+
+/** Shells that find the commands there, and leave their own files there, too. */
+const inFolder = (dir: string) => ({
+  PATH: `${dir}:${process.env.PATH}`,
+  HOME: dir,
+  XDG_CONFIG_HOME: dir,
+  XDG_DATA_HOME: dir
 })

@@ -6,8 +6,11 @@ import * as Effect from "effect/Effect"
 import { run } from "../cluster/Command.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { privateRegistry, registryUser } from "../cluster/Registry.ts"
+import { openSsh } from "../cluster/Ssh.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { installTools } from "../cluster/Tools.ts"
 import { checkLeftoversMeanwhile, program, shell, taskExec, Web } from "./Harness.ts"
+import { openPty } from "./Pty.ts"
 
 checkLeftoversMeanwhile()
 
@@ -54,6 +57,69 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const unknown = yield* taskExec(["--context", "other", ...command], { env })
         assert.strictEqual(unknown.code, 2)
         assert.match(unknown.stderr, /there is no such context \(contexts: swarm, worker\)\n$/)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("its contexts: a manager over ssh, with a real daemon there", () =>
+      Effect.gen(function* () {
+        yield* installTools({ "openssh-client": "ssh-keygen", "openssh-server": "sshd" })
+        const { manager } = yield* SwarmCluster
+        const web = yield* Web
+        const dir = yield* folder
+        const ssh = yield* openSsh(join(dir, "ssh"), manager)
+        const env = {
+          PATH: `${ssh.bin}:${process.env.PATH}`,
+          DOCKER_CONFIG: dir,
+          DOCKER_HOST: undefined,
+          DOCKER_CONTEXT: undefined
+        }
+        yield* run("docker", ["context", "create", "there", "--docker", `host=${ssh.cold}`], {
+          env: { PATH: process.env.PATH ?? "", HOME: dir, DOCKER_CONFIG: dir }
+        })
+        for (const task of [web.local, web.remote]) {
+          const options = { env, input: "a\0b" }
+          const args = ["--context", "there", "-i", web.target(task), "sh", "-c", "cat; echo err >&2; exit 7"]
+          const { code, stderr, stdout } = yield* taskExec(args, options)
+          assert.deepStrictEqual([code, stdout.toString(), stderr], [7, "a\0b", "err\n"])
+        }
+        const unknown = yield* taskExec(["-H", "ssh://root@nobody.invalid", web.target(web.local), "true"], { env })
+        assert.strictEqual(unknown.code, 125)
+        assert.match(unknown.stderr, /^task-exec: .*ssh:\/\/root@nobody\.invalid.*nobody\.invalid.*\n$/)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("its plugins: docker taskexec -it, at a terminal", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const web = yield* Web
+        const dir = yield* folder
+        const env = { DOCKER_CONFIG: dir, DOCKER_HOST: manager.dockerHost, DOCKER_CONTEXT: undefined, TERM: "xterm" }
+        const installed = yield* program("swarm-exec.cjs", ["install-plugin"], { env })
+        assert.strictEqual(installed.code, 0, installed.stderr)
+        for (const task of [web.local, web.remote]) {
+          const pty = yield* openPty(["docker", "taskexec", "-it", web.target(task), "sh"], {
+            env,
+            rows: 30,
+            columns: 90
+          })
+          yield* pty.see(/# /)
+          pty.type("stty size\r")
+          yield* pty.see(/\n30 90\r?\n/)
+          yield* pty.resize(20, 70)
+          // It takes a moment, as in any terminal: rows and columns come one after the other.
+          pty.type("until stty size | grep -x '20 70'; do sleep 0.1; done\r")
+          yield* pty.see(/\n20 70\r?\n/)
+          // The keys are the shell's over there: it goes on.
+          pty.type("sh -c 'echo begun; sleep 1000'\r")
+          yield* pty.see(/\nbegun\r?\n/)
+          pty.type("\x03")
+          yield* pty.see(/\^C/)
+          pty.type("echo still $((40 + 2))\r")
+          yield* pty.see(/\nstill 42\r?\n/)
+          pty.type("exit 3\r")
+          const { after, before, code } = yield* pty.end
+          assert.deepStrictEqual([code, after], [3, before])
+        }
       }).pipe(Effect.scoped)
     )
 
