@@ -43,6 +43,7 @@ export const usage = `Usage: swarm-exec [OPTIONS] ACTION [JSON]
        swarm-exec gc [OPTIONS]
        swarm-exec install-plugin
        swarm-exec completion bash|zsh|fish
+       swarm-exec --version
 
 Skopos plugin (version ${version}): runs a command in the container of a Swarm task, on
 whichever node it is.

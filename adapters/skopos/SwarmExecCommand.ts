@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import { guardCommand } from "../../src/executor/GuardProtocol.ts"
 import { ownFile } from "../../src/executor/OwnProgram.ts"
 import { relayCommandName } from "../../src/route/RelayProtocol.ts"
+import { version } from "../../src/Version.ts"
+import { writeText } from "../Output.ts"
 
 /** Runs one command line and gives its exit code. Only what a subcommand needs is loaded for it. */
 export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
@@ -12,6 +14,8 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
     const isOurs = ["gc", "cp", "doctor", "install-plugin", "completion"].includes(first ?? "")
     if (first === undefined || (!isOurs && argv.slice(0, 2).includes("--help"))) return plugin(["--help"])
     switch (first) {
+      case "--version":
+        return Effect.as(Effect.ignore(writeText(1, `swarm-exec ${version}\n`)), 0)
       case "helper":
         return Effect.promise(() => import("../helper/HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))
       case "kill":

@@ -269,6 +269,14 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
+  it.effect("tells its version", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["--version"])
+      assert.deepStrictEqual([code, textOf(stderr)], [0, ""])
+      assert.match(textOf(stdout), /^swarm-exec \d+\.\d+\.\d+\n$/)
+    })
+  )
+
   it.effect("says what is wrong with its input", () =>
     Effect.gen(function* () {
       const wrong: ReadonlyArray<readonly [string | Uint8Array, RegExp]> = [
