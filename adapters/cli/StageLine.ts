@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { PullAmount } from "../../src/engine/PullProgress.ts"
 import type { Stage } from "../../src/Stage.ts"
 import { humanSize, type Screen } from "../cp/Progress.ts"
+import { LastLine } from "../terminal/LastLine.ts"
 
 /** How long a run may take without a word of it. */
 const patience = "300 millis"
@@ -40,18 +41,11 @@ export const makeStageLine = Effect.fnUntraced(function* (
   columns: () => number
 ): Effect.fn.Return<StageLine, never, Scope.Scope> {
   const open = new Map<Stage, OpenStage>()
-  let shown = ""
+  const last = new LastLine(screen.write)
   let isOver = false
-  const clear = () => {
-    if (shown !== "") screen.write("\r\u001b[K")
-    shown = ""
-  }
+  const clear = () => last.clear()
   const draw = () => {
-    if (isOver) return
-    const text = line(open, screen.now(), columns())
-    if (text === "") return clear()
-    if (text !== shown) screen.write(`\r${text}\u001b[K`)
-    shown = text
+    if (!isOver) last.show(line(open, screen.now(), columns()))
   }
   const close = () => {
     clear()

@@ -15,7 +15,8 @@ import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
 import { audited } from "../audit/Auditing.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
-import { type LineOf, type LogFormat, lineLogger, lineOf, stderrLogger } from "../LineLogger.ts"
+import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
+import { type LineOf, type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
@@ -146,9 +147,17 @@ const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
 }
 
 /** Errors before anything runs; what goes wrong with a single task is shown with it. */
-const execInMany = (program: string, invocation: Invocation & { readonly _tag: "Fleet" }) => {
+const execInMany = Effect.fnUntraced(function* (
+  program: string,
+  invocation: Invocation & { readonly _tag: "Fleet" }
+): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
   const line = lineOf(program, invocation.logFormat)
-  return fleetCommand(line, invocation).pipe(
+  const status = yield* statusLineFor(invocation)
+  const log = (message: string, level: LogLevel.LogLevel) => {
+    status.clear()
+    process.stderr.write(line(level, message))
+  }
+  return yield* fleetCommand(line, status, invocation).pipe(
     audited(invocation.audit),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(
@@ -156,9 +165,14 @@ const execInMany = (program: string, invocation: Invocation & { readonly _tag: "
       (error) => Effect.as(tellError(line, error), exitCodeOf(error))
     ),
     traced,
-    Effect.provide(stderrLogger(line, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn"))
+    Effect.provide(lineLogger(log, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn"))
   )
-}
+}, Effect.scoped)
+
+const statusLineFor = ({ fleet, quiet }: Invocation & { readonly _tag: "Fleet" }) =>
+  isatty(stderr) && !quiet && fleet.form !== "json"
+    ? makeStatusLine({ write: (text) => void process.stderr.write(text) }, () => process.stderr.columns)
+    : Effect.succeed(noStatusLine)
 
 /** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
 const attached = Effect.fnUntraced(function* (

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { LastLine } from "../terminal/LastLine.ts"
 
 /** Milliseconds between two looks. */
 const pause = 100
@@ -32,19 +33,15 @@ export const makeProgress = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Progress, never, Scope.Scope> {
   const start = screen.now()
   let bytes = 0
-  let last = Number.NEGATIVE_INFINITY
+  const last = new LastLine(screen.write)
+  let drawn = Number.NEGATIVE_INFINITY
   const draw = () => {
     const now = screen.now()
-    if (now - last < pause) return
-    last = now
-    screen.write(`\r${line(title, bytes, total, now - start)}\u001b[K`)
+    if (now - drawn < pause) return
+    drawn = now
+    last.show(line(title, bytes, total, now - start))
   }
-  const clear = () => {
-    if (last === Number.NEGATIVE_INFINITY) return
-    last = Number.NEGATIVE_INFINITY
-    screen.write("\r\u001b[K")
-  }
-  yield* Effect.addFinalizer(() => Effect.sync(clear))
+  yield* Effect.addFinalizer(() => Effect.sync(() => last.clear()))
   return {
     watch: (content) =>
       Stream.tap(content, (chunk) =>
@@ -55,7 +52,7 @@ export const makeProgress = Effect.fnUntraced(function* (
       ),
     done: (destination) =>
       Effect.sync(() => {
-        clear()
+        last.clear()
         screen.write(`Successfully copied ${humanSize(total ?? bytes)} to ${destination}\n`)
       })
   }

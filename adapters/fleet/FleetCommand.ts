@@ -19,14 +19,15 @@ import { standardInput } from "../terminal/Terminal.ts"
 import { makeView } from "./FleetView.ts"
 import { labelOf } from "./Label.ts"
 import { makeOutDir } from "./OutDir.ts"
-import { makeStatusLine, noStatusLine } from "./StatusLine.ts"
+import type { StatusLine } from "./StatusLine.ts"
 import { exitCodeOfAll, summarize } from "./Summary.ts"
 
 const descriptors = { stdout: 1, stderr: 2 } as const
 
-/** Runs the command in all of them and gives the exit code. */
+/** Runs the command in all of them and gives the exit code; `status` tells how far it is. */
 export const fleetCommand = Effect.fnUntraced(function* (
   lineOf: LineOf,
+  status: StatusLine,
   { fleet, interactive, quiet, request }: Invocation & { readonly _tag: "Fleet" }
 ) {
   const { followUpdates, form, list, pacing, selection } = fleet
@@ -37,12 +38,8 @@ export const fleetCommand = Effect.fnUntraced(function* (
   const colour = isSeen && (process.env.NO_COLOR ?? "") === ""
   const view = makeView(form, { colour, terminal: isSeen })
   const outDir = fleet.outDir === undefined ? undefined : yield* makeOutDir(fleet.outDir)
-  const status =
-    isatty(descriptors.stderr) && !quiet && form !== "json"
-      ? yield* makeStatusLine({ write: (text) => void process.stderr.write(text) }, () => process.stderr.columns)
-      : noStatusLine
   const tellRunning = Effect.suspend(() => say(`running: ${foldNames(running.values()) || "nothing"}`))
-  const signals = yield* stopSignals(Effect.andThen(status.clear, tellRunning))
+  const signals = yield* stopSignals(Effect.andThen(Effect.sync(status.clear), tellRunning))
   let outcomes: ReadonlyArray<TaskOutcome> = []
   const show = Effect.fnUntraced(function* (event: FleetEvent) {
     if (event._tag === "Chosen") signals.start()
@@ -52,7 +49,7 @@ export const fleetCommand = Effect.fnUntraced(function* (
     if (outDir !== undefined) yield* outDir.see(event)
     yield* status.see(event)
     const pieces = yield* view(event)
-    if (pieces.length > 0) yield* status.clear
+    if (pieces.length > 0) status.clear()
     for (const { bytes, stream } of pieces) yield* writeAll(descriptors[stream], bytes)
   })
   const events = TaskExec.runAll({
@@ -64,7 +61,7 @@ export const fleetCommand = Effect.fnUntraced(function* (
     ...(interactive ? { stdin: standardInput } : {})
   })
   yield* Stream.runForEach(events, show).pipe(Effect.provide(TaskExec.layer))
-  yield* status.clear
+  status.clear()
   if (!quiet) yield* say(summarize(outcomes))
   return signals.exitCode() ?? exitCodeOfAll(outcomes)
 }, Effect.scoped)

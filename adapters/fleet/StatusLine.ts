@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
 import type { Screen } from "../cp/Progress.ts"
+import { LastLine } from "../terminal/LastLine.ts"
 import { labelOf } from "./Label.ts"
 import { exitCodeOfResult } from "./Outcome.ts"
 
@@ -13,12 +14,12 @@ const pause = "100 millis"
 export interface StatusLine {
   /** This happened. Nothing is written yet. */
   readonly see: (event: FleetEvent) => Effect.Effect<void>
-  /** To be run before anything else is written to the terminal. The line comes back by itself. */
-  readonly clear: Effect.Effect<void>
+  /** To be called before anything else is written to the terminal. The line comes back by itself. */
+  readonly clear: () => void
 }
 
 /** Tells nobody. */
-export const noStatusLine: StatusLine = { see: () => Effect.void, clear: Effect.void }
+export const noStatusLine: StatusLine = { see: () => Effect.void, clear: () => undefined }
 
 /** How many tasks are where. */
 export interface Counts {
@@ -36,17 +37,9 @@ export const makeStatusLine = Effect.fnUntraced(function* (
 ): Effect.fn.Return<StatusLine, never, Scope.Scope> {
   const running = new Map<string, string>()
   const counts = { done: 0, failed: 0, skipped: 0, left: 0 }
-  let shown = ""
-  const draw = () => {
-    const text = line({ ...counts, running: running.size }, running.values(), columns())
-    if (text === shown) return
-    screen.write(`\r${text}\u001b[K`)
-    shown = text
-  }
-  const clear = Effect.sync(() => {
-    if (shown !== "") screen.write("\r\u001b[K")
-    shown = ""
-  })
+  const last = new LastLine(screen.write)
+  const draw = () => last.show(line({ ...counts, running: running.size }, running.values(), columns()))
+  const clear = () => last.clear()
   const see = (event: FleetEvent) => {
     switch (event._tag) {
       case "Chosen":
@@ -62,7 +55,7 @@ export const makeStatusLine = Effect.fnUntraced(function* (
         return
     }
   }
-  yield* Effect.addFinalizer(() => clear)
+  yield* Effect.addFinalizer(() => Effect.sync(clear))
   yield* Effect.sleep(pause).pipe(Effect.andThen(Effect.sync(draw)), Effect.forever, Effect.forkScoped)
   return { see: (event) => Effect.sync(() => see(event)), clear }
 })

@@ -46,7 +46,7 @@ describe("what is made of the commands' words", () => {
     const named = [...usage.matchAll(/^ +swarm-exec ([a-z-]+)/gm)].map(([, name]) => name)
     const described = commands[1]?.subcommands.map(({ name }) => name) ?? []
     // These have no options of their own.
-    assert.sameMembers(["task-exec", "exec", ...described], named)
+    assert.sameMembers(["task-exec", "exec", "--version", ...described], named)
   })
 
   it("every variable that is read is there", () => {

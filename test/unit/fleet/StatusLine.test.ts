@@ -77,15 +77,15 @@ describe("the status line", () => {
       const tasks = webs(1)
       const screen = makeScreen()
       const status = yield* makeStatusLine(screen, () => 80)
-      yield* status.clear
+      status.clear()
       assert.strictEqual(screen.text, "")
       yield* Effect.forEach([chosen(tasks), ...tasks.map(started)], status.see)
       yield* TestClock.adjust("100 millis")
       const shown = "\r1 running  web.1@node-1\u001b[K"
       assert.strictEqual(screen.text, shown)
       yield* Effect.forEach(tasks, (of) => status.see(stdout(of, "a line\n")))
-      yield* status.clear
-      yield* status.clear
+      status.clear()
+      status.clear()
       screen.write("a line\n")
       yield* TestClock.adjust("100 millis")
       assert.strictEqual(screen.text, `${shown}${wipe}a line\n${shown}`)
