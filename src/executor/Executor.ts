@@ -14,18 +14,15 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { Demux, DemuxError, type Piece } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import type { ExecConnection, Framing } from "../engine/ExecRequests.ts"
+import type { ExecConnection } from "../engine/ExecRequests.ts"
 import { Brake } from "../internal/Brake.ts"
 import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import { type EndRun, type ExecSpec, runVariable, type TerminalSize } from "./ExecSpec.ts"
 import {
   CommandNotStarted,
-  ContainerStopped,
   describeEnding,
   type Ending,
   type ExecutorError,
@@ -33,27 +30,18 @@ import {
   TimedOut
 } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
-import { isGone, stillRuns } from "./internal/stillRuns.ts"
+import { awaitExit } from "./internal/Ending.ts"
+import { pump } from "./internal/Output.ts"
+import { complaint, whetherItRan } from "./internal/Starting.ts"
 import { joinPieces } from "./joinPieces.ts"
 import { createPermitted } from "./Permitted.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
-import { complained, refused } from "./Refusal.ts"
+import { refused } from "./Refusal.ts"
 
-/** How long the engine may take to start a command. */
-const startPatience = "60 seconds"
-const tick = 200
-/** How often a command without output is looked at, in case the engine does not close its stream (moby 45120). */
-const quietInterval = 5000
-/** A stream that says nothing for so long after the command's end has nothing more to say. */
-const silence = 3000
 /** How long the rest of the output may take after the command was killed. */
 const lastOutput = 3000
 /** How long after a command must have been ended its guard ends it, in milliseconds. */
 const guardSlack = 5000
-/** The exit code with which engines say that a command did not start, and other things too. */
-const notStartedCode = 126
-/** Bytes of an engine's complaint that are kept. */
-const complaintBytes = 4096
 
 /** What a command gets while it runs. Where the spec says that it has no stdin, or no terminal, that part is not used. */
 export interface ExecInput {
@@ -219,43 +207,6 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
 const warnUnlessKilled = (ending: Ending) =>
   ending._tag === "Killed" ? Effect.void : Effect.logWarning(describeEnding(ending))
 
-/**
- * A command that can't be started gets its complaint written to stdout by the engine, with HTTP 200. Only inspect
- * tells: an exit code without a PID. Until one of the two is known nothing of the stream is taken for output.
- */
-const whetherItRan = Effect.fnUntraced(function* (engine: Engine, execId: string) {
-  const state = yield* engine.inspectExec(execId).pipe(
-    Effect.repeat({
-      schedule: Schedule.spaced("5 millis"),
-      until: (exec) => exec.Pid > 0 || exec.ExitCode !== null
-    }),
-    Effect.timeoutOrElse({
-      duration: startPatience,
-      orElse: () => new OutcomeUnknown({ detail: "the engine did not say whether the command started" })
-    })
-  )
-  return state.Pid > 0
-})
-
-const complaint = Effect.fnUntraced(function* (engine: Engine, spec: ExecSpec, { framing, output }: ExecConnection) {
-  const take = pieces(framing)
-  let text = ""
-  yield* Stream.runForEach(output, (chunk) =>
-    Effect.sync(() => {
-      for (const piece of take.push(chunk)) {
-        if (text.length < complaintBytes) text += Buffer.from(piece.data).toString("utf8")
-      }
-    })
-  )
-  return yield* complained(engine, spec, text.trim())
-})
-
-/** What takes the engine's stream apart; with a terminal there is but one stream, as it is. */
-const pieces = (framing: Framing): Pick<Demux, "end" | "push"> =>
-  framing === "multiplexed"
-    ? new Demux()
-    : { push: (data): ReadonlyArray<Piece> => [{ channel: "stdout", data }], end: () => undefined }
-
 /** The keys of a spec that came from elsewhere. */
 const detachKeysOf = ({ command: [command], tty }: ExecSpec): Effect.Effect<Uint8Array, CommandNotStarted> =>
   Result.match(parseDetachKeys(tty?.detachKeys ?? ""), {
@@ -288,102 +239,3 @@ const feed = Effect.fnUntraced(
   },
   Effect.catch((error) => Effect.as(Effect.logDebug(`stdin: ${error.message}`), false))
 )
-
-/** Moves the engine's stream into the queue until it ends. */
-const pump = (
-  engine: Engine,
-  execId: string,
-  { framing, output }: ExecConnection,
-  queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
-  brake: Brake
-) => {
-  const demux = pieces(framing)
-  const take = (chunk: Uint8Array) =>
-    Effect.suspend(() => {
-      for (const { channel, data } of demux.push(chunk)) {
-        if (channel === "system") {
-          return new OutcomeUnknown({ detail: `the engine broke off: ${Buffer.from(data).toString("utf8").trim()}` })
-        }
-        brake.held(data.length)
-        Queue.offerUnsafe(queue, { _tag: channel === "stderr" ? "Stderr" : "Stdout", data })
-      }
-      return brake.wait
-    })
-  return Stream.runForEach(output, take).pipe(
-    Effect.andThen(Effect.sync(() => demux.end())),
-    Effect.raceFirst(watch(engine, execId, brake)),
-    Effect.catchDefect((defect) =>
-      defect instanceof DemuxError ? new OutcomeUnknown({ detail: defect.message }) : Effect.die(defect)
-    )
-  )
-}
-
-/**
- * Ends when the command ended and its stream has been silent: some engines never close it (moby 45120). While the
- * brake is on it also looks for the command's end, as from then on the engine must be read at full speed; an engine
- * that waits for its output to be read does not answer, which tells as much.
- */
-const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake: Brake) {
-  const running = engine.inspectExec(execId).pipe(
-    Effect.map((exec) => exec.Running),
-    // Gone, or its container is: not running. What that means is for awaitExit to find out.
-    Effect.catch(() => Effect.succeed(false)),
-    Effect.timeoutOption(tick)
-  )
-  let quiet = 0
-  while (true) {
-    yield* Effect.sleep(tick)
-    quiet += tick
-    if (!brake.isOn && quiet < quietInterval) continue
-    quiet = 0
-    const answer = yield* running
-    if (Option.isSome(answer) && answer.value) continue
-    brake.release()
-    if (Option.isNone(answer)) continue
-    let before: number
-    do {
-      before = brake.total
-      yield* Effect.sleep(silence)
-    } while (brake.total !== before)
-    return
-  }
-})
-
-/** The event of an exec's end has the code that the runtime reported. It comes a moment after the stream's end. */
-const isProven = (engine: Engine, container: string, execId: string) =>
-  engine.pastEvents({ container: [container], event: ["exec_die"] }).pipe(
-    Effect.map((events) =>
-      events.some(
-        ({ Actor }) => Actor.Attributes.execID === execId && Actor.Attributes.exitCode === String(notStartedCode)
-      )
-    ),
-    Effect.repeat({
-      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "2 seconds" })),
-      until: (proven) => proven
-    })
-  )
-
-/**
- * The exit code, once the engine says that the command ended; the stream's end alone proves nothing. The engine marks an
- * exec as ended before it closes its stream, and keeps the stream open as long as the command runs, even if the command
- * closed its outputs (asked of 20.10 and 28.5): a stream that is over while the command runs was cut, and output is lost.
- */
-const awaitExit = Effect.fnUntraced(function* (engine: Engine, execId: string, spec: ExecSpec) {
-  const { container } = spec
-  const stopped = new ContainerStopped({ container })
-  const cut = new OutcomeUnknown({ detail: "the connection to the engine was cut while the command ran" })
-  // The engine forgets the exec with its container.
-  const exec = yield* engine
-    .inspectExec(execId)
-    .pipe(Effect.mapError((error): ExecutorError => (isGone(error) ? stopped : error)))
-  if (exec.Running) return yield* cut
-  // An engine that can't get rid of a command's output calls it ended with 126, though it goes on.
-  if (exec.ExitCode === notStartedCode && !(yield* isProven(engine, container, execId))) return yield* cut
-  // A KILL comes from inside as well as from the container's end, which the engine may report a moment later: only in
-  // the latter case the command was cut off.
-  if (exec.ExitCode === null || exec.ExitCode === 137) {
-    if (!(yield* stillRuns(engine, container))) return yield* stopped
-  }
-  if (exec.ExitCode === null) return yield* new OutcomeUnknown({ detail: "the engine reports no exit code" })
-  return exec.ExitCode
-})

@@ -1,0 +1,87 @@
+/** A command's output, from the engine's stream into a queue, at the pace of who reads it. */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import { Demux, DemuxError, type Piece } from "../../engine/Demux.ts"
+import type { DockerEngine } from "../../engine/DockerEngine.ts"
+import type { ExecConnection, Framing } from "../../engine/ExecRequests.ts"
+import type { Brake } from "../../internal/Brake.ts"
+import type { ExecEvent } from "../ExecEvent.ts"
+import { type ExecutorError, OutcomeUnknown } from "../ExecutorErrors.ts"
+
+type Engine = DockerEngine["Service"]
+
+/** Milliseconds between two looks at a command that is slowed down. */
+const tick = 200
+/** How often a command without output is looked at, in case the engine does not close its stream (moby 45120). */
+const quietInterval = 5000
+/** A stream that says nothing for so long after the command's end has nothing more to say. */
+const silence = 3000
+
+/** What takes the engine's stream apart; with a terminal there is but one stream, as it is. */
+export const pieces = (framing: Framing): Pick<Demux, "end" | "push"> =>
+  framing === "multiplexed"
+    ? new Demux()
+    : { push: (data): ReadonlyArray<Piece> => [{ channel: "stdout", data }], end: () => undefined }
+
+/** Moves the engine's stream into the queue until it ends. */
+export const pump = (
+  engine: Engine,
+  execId: string,
+  { framing, output }: ExecConnection,
+  queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
+  brake: Brake
+) => {
+  const demux = pieces(framing)
+  const take = (chunk: Uint8Array) =>
+    Effect.suspend(() => {
+      for (const { channel, data } of demux.push(chunk)) {
+        if (channel === "system") {
+          return new OutcomeUnknown({ detail: `the engine broke off: ${Buffer.from(data).toString("utf8").trim()}` })
+        }
+        brake.held(data.length)
+        Queue.offerUnsafe(queue, { _tag: channel === "stderr" ? "Stderr" : "Stdout", data })
+      }
+      return brake.wait
+    })
+  return Stream.runForEach(output, take).pipe(
+    Effect.andThen(Effect.sync(() => demux.end())),
+    Effect.raceFirst(watch(engine, execId, brake)),
+    Effect.catchDefect((defect) =>
+      defect instanceof DemuxError ? new OutcomeUnknown({ detail: defect.message }) : Effect.die(defect)
+    )
+  )
+}
+
+/**
+ * Ends when the command ended and its stream has been silent: some engines never close it (moby 45120). While the
+ * brake is on it also looks for the command's end, as from then on the engine must be read at full speed; an engine
+ * that waits for its output to be read does not answer, which tells as much.
+ */
+const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake: Brake) {
+  const running = engine.inspectExec(execId).pipe(
+    Effect.map((exec) => exec.Running),
+    // Gone, or its container is: not running. What that means is for awaitExit to find out.
+    Effect.catch(() => Effect.succeed(false)),
+    Effect.timeoutOption(tick)
+  )
+  let quiet = 0
+  while (true) {
+    yield* Effect.sleep(tick)
+    quiet += tick
+    if (!brake.isOn && quiet < quietInterval) continue
+    quiet = 0
+    const answer = yield* running
+    if (Option.isSome(answer) && answer.value) continue
+    brake.release()
+    if (Option.isNone(answer)) continue
+    let before: number
+    do {
+      before = brake.total
+      yield* Effect.sleep(silence)
+    } while (brake.total !== before)
+    return
+  }
+})
