@@ -58,6 +58,9 @@ export const makeRunId = (): string =>
     .toString(36)
     .slice(0, 26)
 
+/** A container's name that nobody else has, by which it can be removed even where the engine's answer got lost. */
+export const freshName = (role: Role): string => `task-exec-${role}-${makeRunId()}`
+
 /** The labels of one object. */
 export const ownershipLabels = (owner: Ownership, role: Role): Record<string, string> => ({
   [labelKeys.run]: owner.runId,

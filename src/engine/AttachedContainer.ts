@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ContainerConnection } from "./ContainerRequests.ts"
 import type { DockerEngineShape } from "./DockerEngine.ts"
-import { type EngineFailure, isConflict, isNotFound } from "./EngineErrors.ts"
+import { type EngineFailure, isConflict } from "./EngineErrors.ts"
 import type { ContainerCreate } from "./EngineSchemas.ts"
+import { owned } from "./Owned.ts"
 
 /** Its streams, and which one it is. */
 export interface AttachedContainer extends ContainerConnection {
@@ -17,10 +18,13 @@ export interface AttachedContainer extends ContainerConnection {
  */
 export const openAttached = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
+  name: string,
   config: ContainerCreate
 ): Effect.fn.Return<AttachedContainer, EngineFailure, Scope.Scope> {
-  const { id } = yield* Effect.acquireRelease(
+  // It takes an engine a moment: less than to find out that there will be none.
+  const creation = Effect.uninterruptible(
     engine.createContainer({
+      name,
       config: {
         ...config,
         OpenStdin: true,
@@ -30,17 +34,13 @@ export const openAttached = Effect.fnUntraced(function* (
         AttachStderr: true,
         HostConfig: { ...config.HostConfig, AutoRemove: true, LogConfig: { Type: "none" } }
       }
-    }),
-    ({ id: container }) =>
-      engine.removeContainer(container, { force: true }).pipe(
-        // It has ended, and the engine removes it.
-        Effect.catchIf(
-          (error) => isNotFound(error) || isConflict(error),
-          () => Effect.void
-        ),
-        Effect.ignore({ log: "Warn" })
-      )
+    })
   )
+  const removal = engine.removeContainer(name, { force: true }).pipe(
+    // It has ended, and the engine removes it.
+    Effect.catchIf(isConflict, () => Effect.void)
+  )
+  const { id } = yield* owned(creation, removal, `docker rm --force ${name}`)
   const connection = yield* engine.attachContainer(id)
   yield* engine.startContainer(id)
   return { ...connection, id }

@@ -127,3 +127,7 @@ export const isForbidden = (error: unknown): error is EngineError => hasStatus(e
 
 /** The thing is in the wrong state, or its name is taken: HTTP 409. */
 export const isConflict = (error: unknown): error is EngineError => hasStatus(error, 409)
+
+/** Nobody said what became of a request: the engine may have acted, or may yet. */
+export const isUnanswered = (error: SwarmFailure): boolean =>
+  error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")

@@ -11,7 +11,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
+import { owned } from "../engine/Owned.ts"
+import { freshName, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
 import { hostPidContainer, imageHere, reachesProcessesOf } from "./HostView.ts"
@@ -72,9 +73,13 @@ const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: 
     if (here === undefined) yield* Stream.runDrain(engine.pullImage(named))
     const image = here ?? named
     const labels = ownershipLabels(yield* lastingFor(owner, run.grace + overhead), "killer")
-    const { id } = yield* Effect.acquireRelease(
-      engine.createContainer({ config: hostPidContainer(image, [killCommand, request], labels) }),
-      ({ id: container }) => engine.removeContainer(container, { force: true }).pipe(Effect.ignore({ log: "Warn" }))
+    const name = freshName("killer")
+    const { id } = yield* owned(
+      Effect.uninterruptible(
+        engine.createContainer({ name, config: hostPidContainer(image, [killCommand, request], labels) })
+      ),
+      engine.removeContainer(name, { force: true }),
+      `docker rm --force ${name}`
     )
     yield* engine.startContainer(id)
     yield* engine.waitContainer(id)

@@ -11,8 +11,7 @@ const notRunning =
   /exec in a stopped container|error executing setns process|container (?:[0-9a-f]{64} )?(?:is )?(?:not running|paused|restarting)/i
 
 /** Reasons that lie in the command itself: the container's end has nothing to do with them. */
-const commandsOwn =
-  /exec: "|permission denied|exec format error|chdir to cwd|unable to find (?:user|group)|no such file/i
+const commandsOwn = /exec: "|permission denied|exec format error|chdir to cwd|unable to find (?:user|group)/i
 
 const notFound = /executable file not found|exec: "[^"]*": (?:stat [^:]*: )?no such file or directory/
 

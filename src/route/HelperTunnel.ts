@@ -11,9 +11,10 @@ import { openAttached } from "../engine/AttachedContainer.ts"
 import { Demux } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { owned } from "../engine/Owned.ts"
 import { imageHere } from "../executor/HostView.ts"
 import { once } from "../internal/Once.ts"
-import { type Ownership, ownershipLabels } from "../Labels.ts"
+import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
@@ -23,7 +24,7 @@ import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHe
 import { HelperFailed, OverlayBlocked, RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
 import { relayAddress, relayCommandName } from "./RelayProtocol.ts"
-import { type Network, nameOf, owned } from "./TemporaryService.ts"
+import { type Network, nameOf } from "./TemporaryService.ts"
 
 /** How long a helper that runs may be out of reach, in milliseconds: by then every node knows of the network. */
 const reachPatience = 20_000
@@ -159,7 +160,7 @@ const openRelay = Effect.fnUntraced(function* (
   const open = Effect.gen(function* () {
     const here = yield* imageHere(engine, place.image)
     if (here === undefined) yield* pullHere(engine, place.image)
-    const connection = yield* openAttached(engine, {
+    const connection = yield* openAttached(engine, freshName("relay"), {
       Image: here ?? place.image,
       Cmd: [relayCommandName],
       Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),

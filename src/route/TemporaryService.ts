@@ -3,21 +3,17 @@
  * have in common.
  */
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { ServiceSpec } from "../engine/EngineSchemas.ts"
+import { owned } from "../engine/Owned.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 import { RequestTooLarge } from "./HelperErrors.ts"
 import { helperVariables, requestFile } from "./HelperRequest.ts"
 
 /** Swarm's limit on a secret (API reference, `SecretSpec.Data`): less than 500 KB. */
 const secretLimit = 500_000 - 1
-/** Bound on each removal, retries included. */
-const removalPatience = "15 seconds"
-/** How long an engine may take to carry out a creation whose answer nobody waited for. */
-const latestCreation = "5 seconds"
 
 /** Name or ID of the network that the tasks of a service are on. One that has to be made is made beside the secret. */
 export type Network = Effect.Effect<string, SwarmFailure>
@@ -72,64 +68,6 @@ export const openTemporaryService = Effect.fnUntraced(function* (
 
 /** The name of a run's secret, service and network. */
 export const nameOf = ({ runId }: Ownership): string => `task-exec-${runId}`
-
-/**
- * Makes an object that is removed when the scope closes; the removal has to be by name, as the answer may get lost. It is
- * tried again and again for a bounded time; what stays is logged, with the command that removes it.
- *
- * **Details**
- *
- * "Not found" is the end of it once the creation has been answered. Before that it may mean "not yet": engine 20.10 goes on
- * with a creation whose client has left, and then carries it out after the removal. So it is asked again for a while.
- */
-export const owned = <A>(
-  creation: Effect.Effect<A, SwarmFailure>,
-  removal: Effect.Effect<void, SwarmFailure>,
-  command: string
-): Effect.Effect<A, SwarmFailure, Scope.Scope> =>
-  Effect.suspend(() => {
-    let pending = false
-    const asked = Effect.sync(() => {
-      pending = true
-    })
-    const answered = Effect.sync(() => {
-      pending = false
-    })
-    const gone = Effect.suspend(() =>
-      pending
-        ? Effect.retry(removal, {
-            while: isNotFound,
-            schedule: often.pipe(Schedule.upTo({ duration: latestCreation }))
-          })
-        : removal
-    )
-    return removeAtEnd(gone, command).pipe(
-      Effect.andThen(asked),
-      Effect.andThen(creation),
-      Effect.tap(answered),
-      Effect.tapError((error) => (isUnknown(error) ? Effect.void : answered))
-    )
-  })
-
-/** Soon at first, every two seconds later. */
-const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
-
-/** Whether the engine may have acted, or may yet. */
-const isUnknown = (error: SwarmFailure): boolean =>
-  error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")
-
-const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
-  Effect.addFinalizer(() =>
-    removal.pipe(
-      Effect.catchIf(isNotFound, () => Effect.void),
-      Effect.retry(often),
-      Effect.timeout(removalPatience),
-      Effect.withSpan("TaskExec.remove", { attributes: { command } }),
-      Effect.catch((error) =>
-        Effect.logWarning(`could not clean up (${error.message}); it is left behind, remove it with: ${command}`)
-      )
-    )
-  )
 
 /** Even "none" is no promise (swarmkit 2327): a helper itself makes sure that it is the first. */
 const restartPolicy = (attempts: number) =>

@@ -1,0 +1,17 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { nodeOptions } from "../../../rolldown.config.ts"
+
+describe("Dockerfile", () => {
+  it("starts Node as the programs start themselves", () => {
+    const text = readFileSync(join(import.meta.dirname, "../../../Dockerfile"), "utf8")
+    const lines = [...text.matchAll(/^(?:ENTRYPOINT|RUN) (\[.*\])$/gm)].map(([, words = ""]) => words)
+    assert.deepStrictEqual(
+      lines,
+      [[], ["preflight"]].map((more) =>
+        JSON.stringify(["node", ...nodeOptions, "/opt/task-exec/swarm-exec.cjs", ...more]).replaceAll(",", ", ")
+      )
+    )
+  })
+})
