@@ -20,6 +20,30 @@ export const withoutUnused: Plugin = {
   }
 }
 
+const onUse = "\0on-use:"
+
+/**
+ * Modules of Node's that take 1 to 6 ms to load, 12 all together, each loaded when something of it is first used: most runs
+ * need few of them, and need them while they wait for an engine. Only names that are read when they are used can wait so.
+ */
+const loadedOnUse: Plugin = {
+  name: "loaded-on-use",
+  resolveId: {
+    filter: { id: /^(?:node:)?(?:child_process|crypto|fs\/promises|https?|tls|zlib)$/ },
+    handler: (id) => `${onUse}node:${id.replace("node:", "")}`
+  },
+  load: {
+    filter: { id: /^\0on-use:/ },
+    handler: async (id) => {
+      const name = id.slice(onUse.length)
+      const names = Object.keys(await import(name)).filter((key) => key !== "default")
+      return `let loaded
+for (const key of ${JSON.stringify(names)})
+  Object.defineProperty(exports, key, { enumerable: true, get: () => (loaded ??= process.getBuiltinModule("${name}"))[key] })`
+    }
+  }
+}
+
 /**
  * What Node is started with, here and in the Dockerfile.
  *
@@ -30,8 +54,14 @@ export const withoutUnused: Plugin = {
 export const heapOptions = ["--max-semi-space-size=1"]
 export const nodeOptions = [...heapOptions, "--"]
 
+/**
+ * Where Node keeps the compiled program: that takes 20 of its 60 ms to start. By this variable, as a program that asks for it
+ * is compiled by then. Not where the home is somebody else's, as it is after `sudo -E`: what is in there is run.
+ */
+const cache = `[ -O "$HOME" ] && export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-\${XDG_CACHE_HOME:-$HOME/.cache}/task-exec}"`
+
 /** A shell can say that everywhere, `env -S` not. To Node its line is a text and a comment. */
-const interpreter = `#!/bin/sh\n':' //; exec node ${nodeOptions.join(" ")} "$0" "$@"`
+const interpreter = `#!/bin/sh\n':' //; ${cache}; exec node ${nodeOptions.join(" ")} "$0" "$@"`
 
 /** The oldest Node that will do, said before anything that an older one may not understand is run. */
 const check = (name: string): string => {
@@ -48,7 +78,7 @@ export const bundled = (input: string) =>
     platform: "node",
     // CommonJS has no import.meta; Effect asks for it in a way that does without.
     transform: { define: { "import.meta": "{}" } },
-    plugins: [withoutUnused]
+    plugins: [withoutUnused, loadedOnUse]
   }) satisfies InputOptions
 
 const bundle = (input: string, name: string) =>
@@ -59,7 +89,6 @@ const bundle = (input: string, name: string) =>
       format: "cjs",
       minify: true,
       codeSplitting: false,
-      banner: 'require("node:module").enableCompileCache?.()',
       // After the minifier, which has no use for comments, and knows of no return here.
       postBanner: `${interpreter}\n${check(name)}`
     }

@@ -47,3 +47,6 @@ export const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, Outp
 /** Writes a text. */
 export const writeText = (fd: number, text: string): Effect.Effect<void, OutputClosed | OutputFailed> =>
   writeAll(fd, new TextEncoder().encode(text))
+
+/** On stderr. If nobody reads even that, there is nobody to tell. */
+export const say = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))

@@ -8,7 +8,7 @@ import { defaultDetachKeys, parseDetachKeys } from "./executor/DetachKeys.ts"
 import type { ExecSpec, Signal, TerminalSize } from "./executor/ExecSpec.ts"
 import type { ExecInput } from "./executor/Executor.ts"
 import { callerDeniesByDefault, withCallerDefault } from "./policy/Permission.ts"
-import type { Via } from "./route/Route.ts"
+import type { Via } from "./route/Via.ts"
 import type { ResolvedTask } from "./target/Lookup.ts"
 import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
 

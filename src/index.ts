@@ -61,15 +61,8 @@ export { type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
 export { type Amount, InvalidAmount, parseAmount } from "./fleet/Amount.ts"
 export type { FleetError, FleetPacing, FleetRequest } from "./fleet/Fleet.ts"
 export type { FleetEvent, TaskOutcome, TaskResult } from "./fleet/FleetEvent.ts"
-export {
-  InvalidFilter,
-  NothingSelected,
-  parseFilter,
-  type Selection,
-  type SelectionError,
-  selectTasks,
-  type TaskFilter
-} from "./fleet/Selection.ts"
+export { NothingSelected, type Selection, type SelectionError, selectTasks } from "./fleet/Selection.ts"
+export { InvalidFilter, parseFilter, type TaskFilter } from "./fleet/TaskFilter.ts"
 export { foldNames } from "./fleet/TaskSet.ts"
 export { labelKeys, type Ownership } from "./Labels.ts"
 export { TaskPolicy } from "./policy/Permission.ts"
@@ -109,7 +102,8 @@ export {
 export { defaultImage, HelperImage } from "./route/HelperImage.ts"
 export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"
 export { endByHelper, execByHelper } from "./route/HelperRoute.ts"
-export { chooseRoute, localNode, type Route, Via } from "./route/Route.ts"
+export { chooseRoute, localNode, type Route } from "./route/Route.ts"
+export { Via } from "./route/Via.ts"
 export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 export { type Stage, StageObserver } from "./Stage.ts"
 export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"

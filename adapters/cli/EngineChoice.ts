@@ -1,6 +1,6 @@
 /** Which engine to talk to, if not the one that the environment names. */
 import * as Effect from "effect/Effect"
-import { defaultContext } from "../../src/engine/DockerContext.ts"
+import { defaultContext } from "../../src/engine/DockerConfig.ts"
 import { UsageError } from "./Usage.ts"
 
 /** Variables to set in place of the environment's and, where undefined, to leave out. */

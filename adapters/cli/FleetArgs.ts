@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import type { Amount, AmountRules } from "../../src/fleet/Amount.ts"
 import { parseAmount } from "../../src/fleet/Amount.ts"
 import type { FleetPacing } from "../../src/fleet/Fleet.ts"
-import { parseFilter, type Selection } from "../../src/fleet/Selection.ts"
+import type { Selection } from "../../src/fleet/Selection.ts"
+import { parseFilter } from "../../src/fleet/TaskFilter.ts"
 import { parseTime, UsageError } from "./Usage.ts"
 
 /** The flags, for `parseArgs`. */

@@ -1,38 +1,17 @@
 /** The command `task-exec`: a command line in, the command's own output and exit code out. */
-import { constants } from "node:os"
-import { isatty } from "node:tty"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as LogLevel from "effect/LogLevel"
-import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
-import { environmentWith } from "../../src/engine/Environment.ts"
-import { runToEnd } from "../../src/executor/ExecEvent.ts"
-import type { Signal } from "../../src/executor/ExecSpec.ts"
-import { type Stage, StageObserver } from "../../src/Stage.ts"
-import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
 import { version } from "../../src/Version.ts"
-import { audited } from "../audit/Auditing.ts"
-import { fleetCommand } from "../fleet/FleetCommand.ts"
-import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
-import { type LineOf, type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
-import { type EndSignal, SignalHandlers } from "../RunMain.ts"
-import { openTerminal, standardInput } from "../terminal/Terminal.ts"
+import { lineOf } from "../LineLogger.ts"
+import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
 import { help, type Invocation, logFormatOf, parseInvocation } from "./Args.ts"
 import { errorData } from "./ErrorData.ts"
-import { type CommandError, exitCodeOf, exitCodes } from "./ExitCode.ts"
-import { makeStageLine, noStageLine, type StageLine } from "./StageLine.ts"
-import { Timings, timingsData, waterfall } from "./Timings.ts"
+import { exitCodes } from "./ExitCode.ts"
 import type { UsageError } from "./Usage.ts"
 
 /** How a shell asks what may come next. */
 const completeCommand = "__complete"
 
-const stdin = 0
 const stdout = 1
-const stderr = 2
 
 /** Runs one command line and gives its exit code. `program` is what usage messages call it. */
 export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
@@ -55,13 +34,7 @@ const runLine = (program: string, argv: ReadonlyArray<string>): Effect.Effect<nu
   )
 }
 
-/** On stderr. If nobody reads even that, there is nobody to tell. */
-const say = (text: string) => Effect.ignore(writeText(stderr, text))
-
-/** What went wrong: as a document with the error's data. */
-const tellError = (line: LineOf, error: CommandError | OutputFailed) =>
-  say(line("Error", error.message, { error: errorData(error) }))
-
+/** What is not needed to say how it is used is loaded only now. */
 const perform = (
   program: string,
   invocation: Invocation
@@ -72,189 +45,12 @@ const perform = (
     case "Version":
       return Effect.as(writeText(stdout, `${program} ${version}\n`), 0)
     case "Exec":
-      return Effect.provide(exec(program, invocation), environmentWith(invocation.engine))
+      return Effect.promise(() => import("./ExecCommand.ts")).pipe(
+        Effect.flatMap((_) => _.execInOne(program, invocation))
+      )
     case "Fleet":
-      return Effect.provide(execInMany(program, invocation), environmentWith(invocation.engine))
+      return Effect.promise(() => import("./ExecCommand.ts")).pipe(
+        Effect.flatMap((_) => _.execInMany(program, invocation))
+      )
   }
 }
-
-/** With its spans sent to where the environment says. */
-const traced = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>
-  (process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? "") === ""
-    ? run
-    : Effect.promise(() => import("../Telemetry.ts")).pipe(Effect.flatMap((_) => _.exportSpans(run)))
-
-const exec = Effect.fnUntraced(function* (
-  program: string,
-  invocation: Invocation & { readonly _tag: "Exec" }
-): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
-  const { debug, interactive, logFormat, quiet, request, tty } = invocation
-  const stage = yield* stageLineFor(invocation)
-  const signals = yield* forwardSignals(stage.close)
-  const timings = new Timings(() => performance.now())
-  const observer = {
-    began: (one: Stage) => {
-      timings.began(one)
-      stage.began(one)
-    },
-    ended: (one: Stage) => {
-      timings.ended(one)
-      stage.ended(one)
-    },
-    progressed: stage.progressed
-  }
-  const line = lineOf(program, logFormat)
-  // A raw terminal takes a line feed literally.
-  const logged = lineOf(program, logFormat, tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n")
-  const log = (message: string, level: LogLevel.LogLevel) => {
-    stage.clear()
-    process.stderr.write(logged(level, message))
-  }
-  return yield* attached(invocation, signals, stage).pipe(
-    Effect.provideService(StageObserver, observer),
-    Effect.ensuring(Effect.sync(stage.close)),
-    Effect.tap((end) =>
-      end === "Detached" && request.detach !== true ? say(line("Info", "detached; the command goes on")) : Effect.void
-    ),
-    // A detached command that was started is a success.
-    Effect.map((end) => (end === "Detached" ? 0 : end)),
-    audited(invocation.audit),
-    Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
-    Effect.catchIf(
-      (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => Effect.as(tellError(line, error), signals.exitCode() ?? exitCodeOf(error))
-    ),
-    Effect.tap(() => (invocation.timings ? tellTimings(program, logFormat, timings) : Effect.void)),
-    traced,
-    Effect.provide(lineLogger(log, debug ? "Debug" : quiet ? "None" : "Warn"))
-  )
-}, Effect.scoped)
-
-/** Only a person at a terminal that can clear a line wants to see it. */
-const stageLineFor = ({ logFormat, quiet }: Invocation & { readonly _tag: "Exec" }) => {
-  const term = process.env.TERM ?? ""
-  return isatty(stderr) && !quiet && logFormat === "text" && term !== "" && term !== "dumb"
-    ? makeStageLine({ write: (text) => void process.stderr.write(text), now: Date.now }, () => process.stderr.columns)
-    : Effect.succeed(noStageLine)
-}
-
-const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
-  const laps = timings.end()
-  const line = lineOf(program, format)
-  return format === "json"
-    ? say(line("Info", "timings", { stages: timingsData(laps) }))
-    : Effect.forEach(waterfall(laps), (text) => say(line("Info", text)), { discard: true })
-}
-
-/** Errors before anything runs; what goes wrong with a single task is shown with it. */
-const execInMany = Effect.fnUntraced(function* (
-  program: string,
-  invocation: Invocation & { readonly _tag: "Fleet" }
-): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
-  const line = lineOf(program, invocation.logFormat)
-  const status = yield* statusLineFor(invocation)
-  const log = (message: string, level: LogLevel.LogLevel) => {
-    status.clear()
-    process.stderr.write(line(level, message))
-  }
-  return yield* fleetCommand(line, status, invocation).pipe(
-    audited(invocation.audit),
-    Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
-    Effect.catchIf(
-      (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => Effect.as(tellError(line, error), exitCodeOf(error))
-    ),
-    traced,
-    Effect.provide(lineLogger(log, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn"))
-  )
-}, Effect.scoped)
-
-const statusLineFor = ({ fleet, quiet }: Invocation & { readonly _tag: "Fleet" }) =>
-  isatty(stderr) && !quiet && fleet.form !== "json"
-    ? makeStatusLine({ write: (text) => void process.stderr.write(text) }, () => process.stderr.columns)
-    : Effect.succeed(noStatusLine)
-
-/** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
-const attached = Effect.fnUntraced(function* (
-  { interactive, request, tty }: Invocation & { readonly _tag: "Exec" },
-  signals: Forwarding,
-  stage: StageLine
-) {
-  const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
-  // From the first byte on the terminal is the command's, and while somebody types to it.
-  const isShared = tty !== undefined || (interactive && isatty(stdin))
-  const show = (event: TaskExecEvent) => {
-    if (event._tag === "Started" ? isShared : event._tag !== "Resolved") stage.close()
-    switch (event._tag) {
-      case "Stdout":
-        return writeAll(stdout, event.data)
-      case "Stderr":
-        return writeAll(stderr, event.data)
-      case "Started":
-        return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
-      case "Resolved":
-      case "Detached":
-        return Effect.logDebug(describe(event))
-      case "Exited":
-        return Effect.void
-    }
-  }
-  const events = TaskExec.stream({
-    ...request,
-    signals: signals.stream,
-    ...(interactive && request.detach !== true ? { stdin: standardInput } : {}),
-    ...(terminal === undefined
-      ? {}
-      : {
-          env: { ...terminal.env, ...request.env },
-          tty: {
-            size: terminal.size,
-            sizes: terminal.sizes,
-            ...(tty?.detachKeys === undefined ? {} : { detachKeys: tty.detachKeys })
-          }
-        })
-  })
-  const code = yield* Effect.provide(runToEnd(events, show), TaskExec.layer)
-  return code ?? ("Detached" as const)
-}, Effect.scoped)
-
-/** Signals on their way to the command. */
-interface Forwarding {
-  readonly stream: Stream.Stream<Signal>
-  /** To be called when the command runs. */
-  readonly start: () => void
-  /** The exit code for a signal that came, if none is known of the command. */
-  readonly exitCode: () => number | undefined
-}
-
-/**
- * The first SIGINT, SIGTERM or SIGHUP goes to the command, whose end and last output are waited for; the next one is a
- * KILL. Before the command runs there is nothing to send them to, and they interrupt. `onSignal` is told of each.
- */
-const forwardSignals = Effect.fnUntraced(function* (onSignal: () => void): Effect.fn.Return<Forwarding> {
-  const handlers = yield* SignalHandlers
-  const queue = yield* Queue.unbounded<Signal>()
-  let first: EndSignal | undefined
-  handlers.current = () => {
-    onSignal()
-    return false
-  }
-  const start = () => {
-    handlers.current = (signal) => {
-      onSignal()
-      Queue.offerUnsafe(queue, first === undefined ? signal : "SIGKILL")
-      first ??= signal
-      return true
-    }
-  }
-  return {
-    stream: Stream.fromQueue(queue),
-    start,
-    exitCode: () => (first === undefined ? undefined : 128 + constants.signals[first])
-  }
-})
-
-const describe = (event: TaskExecEvent & { readonly _tag: "Resolved" | "Started" | "Detached" }): string =>
-  event._tag === "Resolved"
-    ? `task ${event.task.name} (${event.task.id}) on node ${event.task.node.hostname}, route ${event.route}`
-    : `${event._tag.toLowerCase()} as exec ${event.execId}`

@@ -1,8 +1,13 @@
+import * as Effect from "effect/Effect"
 import { guardCommand } from "../../src/executor/GuardProtocol.ts"
-import { guardRunCommand } from "../helper/GuardCommand.ts"
 import { runMain } from "../RunMain.ts"
 import { taskExecCommand } from "./TaskExecCommand.ts"
 
-const [, , first, ...rest] = process.argv
+const [, , ...argv] = process.argv
+const [first, request = ""] = argv
 // A guard of a run is this program again.
-runMain(first === guardCommand ? guardRunCommand(rest[0] ?? "") : taskExecCommand("task-exec", process.argv.slice(2)))
+runMain(
+  first === guardCommand
+    ? Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(Effect.flatMap((_) => _.guardRunCommand(request)))
+    : taskExecCommand("task-exec", argv)
+)

@@ -100,6 +100,10 @@ export const variables: ReadonlyArray<Item> = [
   { term: "TASK_EXEC_DENY_DEFAULT", about: "true: nothing is run in a task without the label task-exec.allow" },
   { term: "NO_COLOR", about: "not empty: no colours" },
   {
+    term: "NODE_COMPILE_CACHE",
+    about: "folder for the compiled program, for a quicker start (default: task-exec in XDG_CACHE_HOME or ~/.cache)"
+  },
+  {
     term: "OTEL_EXPORTER_OTLP_ENDPOINT",
     about: "task-exec sends the spans of its run there: OTLP over HTTP, as JSON, with /v1/traces added"
   },

@@ -6,6 +6,9 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
+/** The name of the context that is no context: what `DOCKER_HOST` says, or the default socket. */
+export const defaultContext = "default"
+
 const Named = Schema.Record(Schema.String, Schema.String)
 
 /** What we know of it. */

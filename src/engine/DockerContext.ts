@@ -8,12 +8,9 @@ import { join } from "node:path"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { configFolder, readConfig, readIfThere } from "./DockerConfig.ts"
+import { configFolder, defaultContext, readConfig, readIfThere } from "./DockerConfig.ts"
 import { type Endpoint, parse } from "./Endpoint.ts"
 import { InvalidEndpoint } from "./EngineErrors.ts"
-
-/** The name of the context that is no context: what `DOCKER_HOST` says, or the default socket. */
-export const defaultContext = "default"
 
 const MetaFile = Schema.fromJsonString(
   Schema.Struct({

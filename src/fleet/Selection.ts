@@ -1,7 +1,6 @@
 /** Which tasks a fan-out is for: chosen from all that the managers know, with one question of each kind. */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
@@ -16,6 +15,7 @@ import {
 } from "../target/Lookup.ts"
 import { type InvalidTarget, parseTarget } from "../target/Target.ts"
 import { type Amount, countOf } from "./Amount.ts"
+import type { TaskFilter } from "./TaskFilter.ts"
 import { byName } from "./TaskSet.ts"
 
 /** Which tasks. What is left out does not narrow the choice; at least one of `services`, `targets`, `stack` and `node` is there. */
@@ -36,23 +36,6 @@ export interface Selection {
   readonly limit?: Amount
 }
 
-/** What a task must be like. */
-export type TaskFilter =
-  /** A label of its service or its container has this value; without one, is there. */
-  | { readonly _tag: "Label"; readonly key: string; readonly value: string | undefined }
-  | { readonly _tag: "Node"; readonly node: string }
-  /** A label of its node. */
-  | { readonly _tag: "NodeLabel"; readonly key: string; readonly value: string | undefined }
-  /** Swarm's state of the task. Without such a filter: `running`, as no other has a container to run something in. */
-  | { readonly _tag: "State"; readonly state: string }
-
-/** The text is no filter. */
-export class InvalidFilter extends Schema.TaggedError<InvalidFilter>()("InvalidFilter", { text: Schema.String }) {
-  override get message(): string {
-    return `filter ${JSON.stringify(this.text)}: use label=KEY[=VALUE], node=HOST, node.label=KEY[=VALUE] or state=STATE`
-  }
-}
-
 /** No task fits. */
 export class NothingSelected extends Schema.TaggedError<NothingSelected>()("NothingSelected", {
   /** What was looked for and what there is instead. */
@@ -65,25 +48,6 @@ export class NothingSelected extends Schema.TaggedError<NothingSelected>()("Noth
 
 /** How a selection can fail. */
 export type SelectionError = NothingSelected | InvalidTarget | LookupError
-
-/** Reads `label=k=v`, `node=HOST`, `node.label=k=v`, `state=running`. */
-export const parseFilter = (text: string): Result.Result<TaskFilter, InvalidFilter> => {
-  const [, kind, rest = ""] = /^(label|node\.label|node|state)=(.+)$/.exec(text) ?? []
-  const at = rest.indexOf("=")
-  const pair = { key: at < 0 ? rest : rest.slice(0, at), value: at < 0 ? undefined : rest.slice(at + 1) }
-  switch (kind) {
-    case "label":
-      return Result.succeed({ _tag: "Label", ...pair })
-    case "node.label":
-      return Result.succeed({ _tag: "NodeLabel", ...pair })
-    case "node":
-      return Result.succeed({ _tag: "Node", node: rest })
-    case "state":
-      return Result.succeed({ _tag: "State", state: rest })
-    default:
-      return Result.fail(new InvalidFilter({ text }))
-  }
-}
 
 /** All that there is to choose from. */
 interface Swarm {

@@ -1,19 +1,10 @@
 /** Which way a request takes to the target's node. */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { ResolvedTask } from "../target/Lookup.ts"
 import { RouteUnavailable } from "./HelperErrors.ts"
-
-/**
- * What may be asked for: `auto` is `local` where the engine at hand runs the task, and `helper` elsewhere. A helper's frames
- * come over `logs`, or over a `tunnel` where the command has an input or a terminal, unless it is said which.
- */
-export const Via = Schema.Literals(["auto", "local", "helper", "helper:logs", "helper:tunnel"])
-
-/** What may be asked for. */
-export type Via = typeof Via.Type
+import type { Via } from "./Via.ts"
 
 /** The way that is taken: `local` (the engine at hand runs the task) or a temporary service on its node. */
 export type Route = Exclude<Via, "auto" | "helper">
