@@ -1,4 +1,4 @@
-import { defineConfig, type InputOptions, type Plugin } from "rolldown"
+import { defineConfig, type InputOptions, type OutputOptions, type Plugin } from "rolldown"
 import manifest from "./package.json" with { type: "json" }
 
 /**
@@ -81,17 +81,20 @@ export const bundled = (input: string) =>
     plugins: [withoutUnused, loadedOnUse]
   }) satisfies InputOptions
 
-const bundle = (input: string, name: string) =>
-  defineConfig({
-    ...bundled(input),
-    output: {
-      file: `dist/${name}.cjs`,
-      format: "cjs",
-      minify: true,
-      codeSplitting: false,
-      // After the minifier, which has no use for comments, and knows of no return here.
-      postBanner: `${interpreter}\n${check(name)}`
-    }
-  })
+/** The programs, and where each begins. */
+export const programs = { "task-exec": "adapters/cli/main.ts", "swarm-exec": "adapters/skopos/main.ts" } as const
 
-export default [bundle("adapters/cli/main.ts", "task-exec"), bundle("adapters/skopos/main.ts", "swarm-exec")]
+/** How a program is written. */
+export const written = (name: keyof typeof programs) =>
+  ({
+    format: "cjs",
+    minify: true,
+    codeSplitting: false,
+    // After the minifier, which has no use for comments, and knows of no return here.
+    postBanner: `${interpreter}\n${check(name)}`
+  }) satisfies OutputOptions
+
+const program = (name: keyof typeof programs) =>
+  defineConfig({ ...bundled(programs[name]), output: { ...written(name), file: `dist/${name}.cjs` } })
+
+export default [program("task-exec"), program("swarm-exec")]

@@ -1,0 +1,119 @@
+/** What the programs load to start, and how large they are: `test/Limits.ts` has the limits. */
+import { execFile } from "node:child_process"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join, relative } from "node:path"
+import { promisify } from "node:util"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import { type Plugin, rolldown } from "rolldown"
+import { bundled, heapOptions, programs, written } from "../../rolldown.config.ts"
+import { helperLoads, type Loading, programSizes, versionLoads } from "../Limits.ts"
+
+type Program = keyof typeof programs
+
+const root = join(import.meta.dirname, "..", "..")
+
+/** Each module of ours tells when it is evaluated. */
+const telling: Plugin = {
+  name: "telling",
+  transform: {
+    filter: { id: new RegExp(`^${root}/(?:src|adapters)/`) },
+    handler: (code, id) => `${code}\nglobalThis.evaluated?.push(${JSON.stringify(relative(root, id))})`
+  }
+}
+
+/** Run before a program, and told as the last line of stderr what it has loaded. */
+const observer = `
+const { writeSync } = require("node:fs")
+const before = new Set(process.moduleLoadList)
+globalThis.evaluated = []
+process.on("exit", () => {
+  const node = process.moduleLoadList.filter((name) => !before.has(name) && /^NativeModule (?!internal\\/|_)/.test(name))
+  writeSync(2, "\\n" + JSON.stringify({ node: node.map((name) => name.slice(13)), own: evaluated }))
+})`
+
+const Loaded = Schema.fromJsonString(
+  Schema.Struct({ node: Schema.Array(Schema.String), own: Schema.Array(Schema.String) })
+)
+
+/** The part of a program that a module belongs to. */
+const partOf = (file: string): string => {
+  const name = relative(root, file)
+  const [, from] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name) ?? []
+  // What else there is comes with dockerode.
+  return from === undefined
+    ? (/^(?:src|adapters)/.exec(name)?.[0] ?? "bundler")
+    : from === "effect"
+      ? from
+      : "dockerode"
+}
+
+const sizesOf = async (program: Program): Promise<ReadonlyMap<string, number>> => {
+  await using bundle = await rolldown({ ...bundled(programs[program]), cwd: root })
+  const [chunk, ...others] = (await bundle.generate(written(program))).output
+  assert.deepStrictEqual(others, [])
+  const sizes = new Map([[`${program}.cjs`, Buffer.byteLength(chunk.code)]])
+  for (const [file, { renderedLength }] of Object.entries(chunk.modules)) {
+    const part = `${program}.cjs: ${partOf(file)}`
+    sizes.set(part, (sizes.get(part) ?? 0) + renderedLength)
+  }
+  return sizes
+}
+
+describe("the programs' sizes", () => {
+  for (const program of ["task-exec", "swarm-exec"] as const) {
+    it(program, async () => {
+      const sizes = await sizesOf(program)
+      const limits = programSizes.filter(({ of }) => of.startsWith(`${program}.cjs`))
+      const found = limits.map(({ of }) => [of, sizes.get(of)])
+      const over = limits.flatMap(({ atMost, of, why }) => {
+        const size = sizes.get(of) ?? Number.NaN
+        return size <= atMost ? [] : [`${of} has ${size} bytes, and ${atMost} is the limit: ${why}`]
+      })
+      assert.deepStrictEqual(over, [], `If that is meant, change test/Limits.ts. All: ${JSON.stringify(found)}`)
+    })
+  }
+})
+
+describe("what is loaded", () => {
+  let folder = ""
+
+  const build = async (program: Program) => {
+    const input = bundled(programs[program])
+    await using bundle = await rolldown({ ...input, cwd: root, plugins: [telling, ...input.plugins] })
+    await bundle.write({ ...written(program), minify: false, file: join(folder, `${program}.cjs`) })
+  }
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "task-exec-start-up-"))
+    await writeFile(join(folder, "observer.cjs"), observer)
+    await Promise.all([build("task-exec"), build("swarm-exec")])
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  const loads = async (program: Program, args: ReadonlyArray<string>, expected: Loading) => {
+    const argv = [
+      ...heapOptions,
+      "--require",
+      join(folder, "observer.cjs"),
+      "--",
+      join(folder, `${program}.cjs`),
+      ...args
+    ]
+    const env = { PATH: process.env.PATH, HOME: folder, DOCKER_HOST: `unix://${folder}/docker.sock` }
+    const { stderr } = await promisify(execFile)(process.execPath, argv, { env })
+    const { node, own } = Schema.decodeSync(Loaded)(stderr.slice(stderr.lastIndexOf("\n") + 1))
+    const folders: Record<string, number> = {}
+    for (const name of own) {
+      const [, of = ""] = /^(.*)\//.exec(name) ?? []
+      folders[of] = (folders[of] ?? 0) + 1
+    }
+    const hint = `If that is meant, change test/Limits.ts. Modules of ours: ${own.toSorted().join(" ")}`
+    assert.deepStrictEqual({ node: node.toSorted(), own: folders }, { node: expected.node, own: expected.own }, hint)
+  }
+
+  it("task-exec --version", () => loads("task-exec", ["--version"], versionLoads))
+
+  it("a helper, to say Hello", () => loads("swarm-exec", ["helper"], helperLoads))
+})
