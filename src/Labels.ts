@@ -45,9 +45,9 @@ export const lastingFor = (owner: Ownership, millis: number): Effect.Effect<Owne
   Effect.map(Clock.currentTimeMillis, (now) => ({ ...owner, deadline: now + millis + leftoverMargin }))
 
 /** Of a new run, which may take so many milliseconds (no limit when `undefined`). */
-export const makeOwnership = (mayTake: number | undefined): Effect.Effect<Ownership> =>
+export const makeOwnership = (mayTake: number | undefined, runId = makeRunId()): Effect.Effect<Ownership> =>
   Effect.map(Clock.currentTimeMillis, (now) => ({
-    runId: makeRunId(),
+    runId,
     deadline: now + (mayTake ?? withoutDeadline) + leftoverMargin,
     creator: `${hostname()}:${process.pid}`
   }))

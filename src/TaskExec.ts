@@ -24,7 +24,7 @@ import type { ExecInput } from "./executor/Executor.ts"
 import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
-import { makeOwnership, type Ownership } from "./Labels.ts"
+import { makeOwnership, makeRunId, type Ownership } from "./Labels.ts"
 import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
 import type {
   ConnectionLost,
@@ -184,18 +184,21 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const checked = yield* checkRequest(request)
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
-  // What does not need the task is asked for at the same time: each answer takes some milliseconds.
+  // What does not need the task is asked for at the same time: each answer takes some milliseconds. Meanwhile OpenSSL, which
+  // takes 5 to load, makes the ID.
   const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
-  const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" }).pipe(
+  const newId = Effect.andThen(Effect.yieldNow, Effect.sync(makeRunId))
+  const [task, here, , runId] = yield* Effect.all([found, localNode, image, newId], { concurrency: "unbounded" }).pipe(
     inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: request.target })
   )
   const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
   const route = yield* chooseRoute(task, checked.via, here, twoWay)
   const { grace, placementTimeout, timeout } = checked
   const owner = yield* makeOwnership(
-    timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace
+    timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace,
+    runId
   )
-  const spec = specOf(owner.runId, task, checked)
+  const spec = specOf(runId, task, checked)
   const place = { image, node: task.node, task: task.name, placementTimeout }
   const recording = yield* recordRun(targetOf(task), route, spec)
   const input = recording.input(checked.input)
