@@ -1,8 +1,9 @@
 /** What the programs load to start, and how large they are: `test/Limits.ts` has the limits. */
 import { execFile } from "node:child_process"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { chmod, chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join, relative } from "node:path"
+import { dirname, join, relative } from "node:path"
+import { geteuid } from "node:process"
 import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
@@ -116,4 +117,33 @@ describe("what is loaded", () => {
   it("task-exec --version", () => loads("task-exec", ["--version"], versionLoads))
 
   it("a helper, to say Hello", () => loads("swarm-exec", ["helper"], helperLoads))
+})
+
+describe("a program that was started before", () => {
+  let home = ""
+
+  beforeAll(async () => {
+    home = await mkdtemp(join(tmpdir(), "task-exec-home-"))
+    await using bundle = await rolldown({ ...bundled(programs["task-exec"]), cwd: root })
+    await bundle.write({ ...written("task-exec"), file: join(home, "task-exec") })
+    await chmod(join(home, "task-exec"), 0o755)
+  })
+  afterAll(() => rm(home, { recursive: true }))
+
+  const start = (HOME: string) =>
+    promisify(execFile)(join(home, "task-exec"), ["--version"], {
+      env: { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME, NODE_DEBUG_NATIVE: "COMPILE_CACHE" }
+    })
+
+  it("is not compiled again", async () => {
+    await start(home)
+    assert.match((await start(home)).stderr, /task-exec.* was accepted/)
+    assert.deepStrictEqual((await readdir(join(home, ".cache"))).toSorted(), ["task-exec"])
+  })
+
+  it.runIf(geteuid?.() === 0)("is, in the home of somebody else, who could have put anything there", async () => {
+    await chown(home, 1, 1)
+    assert.notMatch((await start(home)).stderr, /COMPILE_CACHE|compile cache/i)
+    await chown(home, 0, 0)
+  })
 })
