@@ -85,3 +85,95 @@ export const helperLoads: Loading = {
     "src/wire": 5
   }
 }
+
+/** What one run asks of the engine that its caller talks to, and what it makes in the whole swarm. */
+export interface RunCost {
+  /** By method and path. What is asked until something is so, however often that is: `polled`. */
+  readonly requests: Readonly<Record<string, number | "polled">>
+  /** By kind. */
+  readonly created: Readonly<Record<string, number>>
+}
+
+/** To find the task, and to look for what callers left that were killed: one of three lists of services is the latter's. */
+const everyRun = {
+  "GET /services": 3,
+  "GET /info": 2,
+  "GET /secrets": 1,
+  "GET /networks": 1
+}
+
+/** From the task's own node: the guard is a process there, and makes nothing. */
+export const localRun: RunCost = {
+  requests: {
+    ...everyRun,
+    "GET /images/NAME/json": 1,
+    "GET /tasks": 1,
+    "GET /nodes/ID": 1,
+    "GET /containers/ID/json": 2,
+    "POST /containers/ID/exec": 1,
+    "POST /exec/ID/start": 1,
+    "GET /exec/ID/json": "polled"
+  },
+  created: {}
+}
+
+/** From a machine that does not see the engine's processes: the guard is a container. */
+export const guardedRun: RunCost = {
+  requests: {
+    ...localRun.requests,
+    "GET /images/NAME/json": 2,
+    "POST /containers/create": 1,
+    "POST /containers/ID/attach": 1,
+    "POST /containers/ID/start": 1,
+    "DELETE /containers/ID": 1
+  },
+  created: { container: 1 }
+}
+
+/** On another node, with the output in the helper's log: the container is the helper's. */
+export const logsRun: RunCost = {
+  requests: {
+    ...everyRun,
+    "GET /images/NAME/json": 1,
+    "GET /tasks": "polled",
+    "GET /nodes/ID": "polled",
+    "POST /secrets/create": 1,
+    "POST /services/create": 1,
+    "GET /services/ID/logs": 1,
+    "DELETE /services/ID": 1,
+    "DELETE /secrets/ID": 1
+  },
+  created: { secret: 1, service: 1, container: 1 }
+}
+
+/** On another node, with a stdin: there are a network and, at its end here, the container of the relay, too. */
+export const tunnelRun: RunCost = {
+  requests: {
+    ...everyRun,
+    "GET /images/NAME/json": 2,
+    "GET /tasks": "polled",
+    "GET /nodes/ID": "polled",
+    "POST /secrets/create": 1,
+    "POST /networks/create": 1,
+    "POST /services/create": 1,
+    "POST /containers/create": 1,
+    "POST /containers/ID/attach": 1,
+    "POST /containers/ID/start": 1,
+    "GET /networks": "polled",
+    "DELETE /containers/ID": 1,
+    "DELETE /services/ID": 1,
+    "DELETE /secrets/ID": 1,
+    "DELETE /networks/ID": 1
+  },
+  created: { secret: 1, network: 1, service: 1, container: 2 }
+}
+
+/** The image that is assembled without a registry. */
+export const imageSizes: ReadonlyArray<SizeLimit> = [
+  { of: "image", atMost: 129_000_000, why: "each node that has not got it yet pulls it before its first helper runs" },
+  {
+    of: "image: ours",
+    atMost: 1_271_000,
+    why: "the program and its compile cache: what each version sends to every node"
+  }
+]

@@ -1,0 +1,124 @@
+/** What a run asks of the engines and makes in the swarm, and how large the image is: `test/Limits.ts` has the limits. */
+import { assert, describe, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { get, request } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
+import { pollUntil } from "../cluster/Poll.ts"
+import { execIn } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { guardedRun, imageSizes, localRun, logsRun, type RunCost, tunnelRun } from "../Limits.ts"
+import { checkLeftovers, program, programOn, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const hint = "If that is meant, change test/Limits.ts."
+
+/** `GET /services?filters=…` without what differs from run to run. */
+const kindOf = (line: string): string =>
+  line
+    .replace(/\?.*/, "")
+    .replace(/(?<=\/images\/).+(?=\/json$)/, "NAME")
+    .replace(/(?<=\/(?:services|tasks|nodes|containers|exec|secrets|networks)\/)(?!create$)[^/]+/, "ID")
+
+const count = (names: ReadonlyArray<string>): Record<string, number> => {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
+
+const EngineEvent = Schema.fromJsonString(
+  Schema.Struct({ Type: Schema.String, Action: Schema.String, scope: Schema.String })
+)
+
+/** The kinds of the objects that were made in the swarm since then, in Unix milliseconds: it is nobody else's. */
+const createdSince = Effect.fnUntraced(function* (since: number) {
+  const { nodes } = yield* SwarmCluster
+  const query = { since: String(since / 1000), until: String(Date.now() / 1000) }
+  const texts = yield* Effect.forEach(nodes, ({ socket }) => request(socket, "GET", "/events", { query }))
+  const lines = texts.flatMap((text) => text.toString().split("\n")).filter((line) => line !== "")
+  const events = yield* Effect.forEach(lines, (line) => Schema.decodeEffect(EngineEvent)(line))
+  return (
+    events
+      .filter(({ Action }) => Action === "create")
+      // A network of the swarm is made on each node that needs it, besides.
+      .filter(({ scope, Type }) => scope === "swarm" || Type !== "network")
+      .map(({ Type }) => Type)
+  )
+})
+
+/** Runs until the look for leftovers has asked for the last of its lists, and the command is let go then. */
+const waiting = ["sh", "-c", "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"]
+const lastOfSweep = /^GET \/networks\?.*task-exec\.run/
+
+layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })("the cost of a run", (it) => {
+  const costs = (
+    name: string,
+    expected: RunCost,
+    where: "local" | "remote",
+    from: "inside" | "outside",
+    ...flags: ReadonlyArray<string>
+  ) =>
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const task = web[where]
+        const since = Date.now()
+        const proxy = yield* engineProxy(manager.socket)
+        const args = [...flags, web.target(task), ...waiting]
+        const options = { env: { DOCKER_HOST: proxy.dockerHost } }
+        const swept = Effect.sync(() => proxy.requests.some((line) => lastOfSweep.test(line)))
+        const [result] = yield* Effect.all(
+          [
+            from === "inside"
+              ? programOn(manager, "task-exec.cjs", args, options)
+              : program("task-exec.cjs", args, options),
+            pollUntil(swept, { atMost: 60_000, orElse: Effect.die("nobody looked for leftovers") }).pipe(
+              Effect.andThen(execIn(web.nodeOf(task).socket, task.containerId, ["touch", "/tmp/go"]))
+            )
+          ],
+          { concurrency: 2 }
+        )
+        assert.deepStrictEqual([result.code, result.stderr], [0, ""])
+        const requests: Record<string, number | "polled"> = count(proxy.requests.map(kindOf))
+        for (const [kind, times] of Object.entries(expected.requests)) {
+          if (times === "polled" && requests[kind] !== undefined) requests[kind] = times
+        }
+        const created = count(yield* createdSince(since))
+        assert.deepStrictEqual({ requests, created }, expected, `${hint} All:\n${proxy.requests.join("\n")}`)
+      })
+    )
+
+  costs("local", localRun, "local", "inside")
+  costs("local, from elsewhere", guardedRun, "local", "outside")
+  costs("by a helper", logsRun, "remote", "outside")
+  costs("by a helper, with a stdin", tunnelRun, "remote", "outside", "-i")
+})
+
+const Image = Schema.Struct({ Size: Schema.Int })
+const History = Schema.Array(Schema.Struct({ CreatedBy: Schema.String, Size: Schema.Int }))
+
+describe("the image", () => {
+  layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+    it.effect("is as large as it must be", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const path = `/images/${process.env.TASK_EXEC_IMAGE}`
+        const { Size } = yield* get(manager.socket, `${path}/json`, Image)
+        const history = yield* get(manager.socket, `${path}/history`, History)
+        const ours = history.filter(({ CreatedBy }) => CreatedBy.includes("task-exec"))
+        assert.isAbove(ours.length, 0)
+        const sizes = new Map([
+          ["image", Size],
+          ["image: ours", ours.reduce((sum, layer) => sum + layer.Size, 0)]
+        ])
+        const over = imageSizes.flatMap(({ atMost, of, why }) => {
+          const size = sizes.get(of) ?? Number.NaN
+          return size <= atMost ? [] : [`${of} has ${size} bytes, and ${atMost} is the limit: ${why}`]
+        })
+        assert.deepStrictEqual(over, [], `${hint} ${JSON.stringify(history)}`)
+      })
+    )
+  })
+})
