@@ -9,7 +9,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { type Plugin, rolldown } from "rolldown"
 import { bundled, heapOptions, programs, written } from "../../rolldown.config.ts"
-import { helperLoads, type Loading, programSizes, versionLoads } from "../Limits.ts"
+import { helperLoads, type Loading, pluginVersionLoads, programSizes, versionLoads } from "../Limits.ts"
 
 type Program = keyof typeof programs
 
@@ -80,10 +80,16 @@ describe("the programs' sizes", () => {
 describe("what is loaded", () => {
   let folder = ""
 
+  const sizes = new Map<string, number>()
+
   const build = async (program: Program) => {
     const input = bundled(programs[program])
     await using bundle = await rolldown({ ...input, cwd: root, plugins: [telling, ...input.plugins] })
-    await bundle.write({ ...written(program), minify: false, file: join(folder, `${program}.cjs`) })
+    const output = { ...written(program), minify: false, file: join(folder, `${program}.cjs`) }
+    const [chunk] = (await bundle.write(output)).output
+    for (const [file, { renderedLength }] of Object.entries(chunk.modules)) {
+      sizes.set(`${program}: ${relative(root, file)}`, renderedLength)
+    }
   }
 
   beforeAll(async () => {
@@ -105,16 +111,18 @@ describe("what is loaded", () => {
     const env = { PATH: process.env.PATH, HOME: folder, DOCKER_HOST: `unix://${folder}/docker.sock` }
     const { stderr } = await promisify(execFile)(process.execPath, argv, { env })
     const { node, own } = Schema.decodeSync(Loaded)(stderr.slice(stderr.lastIndexOf("\n") + 1))
-    const folders: Record<string, number> = {}
-    for (const name of own) {
-      const [, of = ""] = /^(.*)\//.exec(name) ?? []
-      folders[of] = (folders[of] ?? 0) + 1
-    }
-    const hint = `If that is meant, change test/Limits.ts. Modules of ours: ${own.toSorted().join(" ")}`
-    assert.deepStrictEqual({ node: node.toSorted(), own: folders }, { node: expected.node, own: expected.own }, hint)
+    const folders = new Set(own.map((name) => name.slice(0, name.lastIndexOf("/"))))
+    const bytes = own.reduce((sum, name) => sum + (sizes.get(`${program}: ${name}`) ?? Number.NaN), 0)
+    const hint = `If that is meant, change test/Limits.ts. Modules of ours, ${bytes} bytes: ${own.toSorted().join(" ")}`
+    const { ownBytes, ...lists } = expected
+    const found = { node: node.toSorted(), own: [...folders].toSorted() }
+    assert.deepStrictEqual(found, { node: lists.node.toSorted(), own: lists.own.toSorted() }, hint)
+    assert.isAtMost(bytes, ownBytes, hint)
   }
 
   it("task-exec --version", () => loads("task-exec", ["--version"], versionLoads))
+
+  it("swarm-exec --version", () => loads("swarm-exec", ["--version"], pluginVersionLoads))
 
   it("a helper, to say Hello", () => loads("swarm-exec", ["helper"], helperLoads))
 })
