@@ -56,9 +56,9 @@ export const nodeOptions = [...heapOptions, "--"]
 
 /**
  * Where Node keeps the compiled program: that takes 20 of its 60 ms to start. By this variable, as a program that asks for it
- * is compiled by then. Not where the home is somebody else's, as it is after `sudo -E`: what is in there is run.
+ * is compiled by then. What is in there is run: not in a folder of somebody else's, which `sudo -E` and `su` may leave us.
  */
-const cache = `[ -O "$HOME" ] && export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-\${XDG_CACHE_HOME:-$HOME/.cache}/task-exec}"`
+const cache = `[ -O "\${XDG_CACHE_HOME:-$HOME}" ] && export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-\${XDG_CACHE_HOME:-$HOME/.cache}/task-exec}"`
 
 /** A shell can say that everywhere, `env -S` not. To Node its line is a text and a comment. */
 const interpreter = `#!/bin/sh\n':' //; ${cache}; exec node ${nodeOptions.join(" ")} "$0" "$@"`

@@ -1,6 +1,6 @@
 /** What the programs load to start, and how large they are: `test/Limits.ts` has the limits. */
 import { execFile } from "node:child_process"
-import { chmod, chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join, relative } from "node:path"
 import { geteuid } from "node:process"
@@ -138,20 +138,27 @@ describe("a program that was started before", () => {
   })
   afterAll(() => rm(home, { recursive: true }))
 
-  const start = (HOME: string) =>
-    promisify(execFile)(join(home, "task-exec"), ["--version"], {
-      env: { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME, NODE_DEBUG_NATIVE: "COMPILE_CACHE" }
-    })
+  const start = async (folders: { readonly HOME: string; readonly XDG_CACHE_HOME?: string }) => {
+    const env = {
+      PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+      NODE_DEBUG_NATIVE: "COMPILE_CACHE",
+      ...folders
+    }
+    return (await promisify(execFile)(join(home, "task-exec"), ["--version"], { env })).stderr
+  }
 
   it("is not compiled again", async () => {
-    await start(home)
-    assert.match((await start(home)).stderr, /task-exec.* was accepted/)
-    assert.deepStrictEqual((await readdir(join(home, ".cache"))).toSorted(), ["task-exec"])
+    await start({ HOME: home })
+    assert.match(await start({ HOME: home }), /task-exec.* was accepted/)
+    assert.deepStrictEqual(await readdir(join(home, ".cache")), ["task-exec"])
   })
 
-  it.runIf(geteuid?.() === 0)("is, in the home of somebody else, who could have put anything there", async () => {
-    await chown(home, 1, 1)
-    assert.notMatch((await start(home)).stderr, /COMPILE_CACHE|compile cache/i)
-    await chown(home, 0, 0)
+  it.runIf(geteuid?.() === 0)("is, where somebody else could have put anything", async () => {
+    const theirs = join(home, "theirs")
+    await mkdir(theirs)
+    await chown(theirs, 1, 1)
+    assert.strictEqual(await start({ HOME: theirs }), "")
+    assert.strictEqual(await start({ HOME: home, XDG_CACHE_HOME: theirs }), "")
+    assert.deepStrictEqual(await readdir(theirs), [])
   })
 })
