@@ -1,5 +1,5 @@
 /**
- * Newer engines, for comparison: those of later Debian releases, unpacked into a cache folder and never installed.
+ * Engines other than this machine's own: those of Debian's releases, unpacked into a cache folder and never installed.
  *
  * They come from where this machine gets its own Debian packages, by way of an apt state of their own.
  */
@@ -7,8 +7,10 @@
 import { existsSync } from "node:fs"
 import { mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type CommandFailed, run, systemPath } from "./Command.ts"
 
@@ -23,7 +25,10 @@ export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("
 }
 
 /** Engine versions, and the Debian release that has them. */
-export const newerEngines: Readonly<Record<string, string>> = { "26.1": "trixie", "28.5": "sid" }
+const releases: Readonly<Record<string, string>> = { "20.10": "bookworm", "26.1": "trixie", "28.5": "sid" }
+
+/** The versions that there are. */
+export const engineVersions = Object.keys(releases)
 
 const cacheDir = "/var/cache/task-exec-swarm"
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -97,21 +102,38 @@ const fetchEngine = Effect.fnUntraced(function* (version: string, release: strin
   })
 }, Effect.scoped)
 
-/** The folder of an engine's programs, for `enginePath`; fetched when it is not in the cache. */
-export const newerEngine = Effect.fn("NewerEngine.newerEngine")(function* (version: string) {
-  const release = newerEngines[version]
-  if (release === undefined)
-    return yield* new EngineUnavailable({ version, why: `there are ${Object.keys(newerEngines).join(" and ")}` })
+/** The folder of an engine's programs, fetched when it is not in the cache. */
+const fetched = Effect.fnUntraced(function* (version: string, release: string) {
   const target = join(cacheDir, release)
   const path = join(target, "bin")
-  if (!existsSync(path))
-    yield* fetchEngine(version, release, target).pipe(
-      Effect.catchTag("CommandFailed", (error) => new EngineUnavailable({ version, why: error.message }))
-    )
-  const found = yield* versionOf(path).pipe(
-    Effect.mapError((error) => new EngineUnavailable({ version, why: error.message }))
-  )
-  if (!found.startsWith(`${version}.`))
-    return yield* new EngineUnavailable({ version, why: `Debian ${release} has ${found} now (in ${target})` })
-  return path
+  if (!existsSync(path)) yield* fetchEngine(version, release, target)
+  const found = yield* versionOf(path)
+  if (isOf(version, found)) return path
+  return yield* new EngineUnavailable({ version, why: `Debian ${release} has ${found} now (in ${target})` })
 })
+
+const isOf = (version: string, found: string): boolean => found.startsWith(`${version}.`)
+
+/** What makes a cluster's nodes run an engine of this version: nothing, where that is this machine's own. */
+export const engineOptions = Effect.fn("NewerEngine.options")(function* (
+  version: string
+): Effect.fn.Return<{ readonly enginePath?: string }, EngineUnavailable> {
+  const release = releases[version]
+  if (release === undefined)
+    return yield* new EngineUnavailable({ version, why: `there are ${engineVersions.join(", ")}` })
+  const own = yield* Effect.option(versionOf(systemPath))
+  if (Option.isSome(own) && isOf(version, own.value)) return {}
+  const enginePath = yield* fetched(version, release).pipe(
+    Effect.catchTag("CommandFailed", (error) => new EngineUnavailable({ version, why: error.message }))
+  )
+  return { enginePath }
+})
+
+/** Environment variable that names the engine of every cluster for which none is asked: tests, on one of the versions. */
+export const engineVariable = "TASK_EXEC_TEST_ENGINE"
+
+/** What that variable asks for. */
+export const engineOfEnvironment = Effect.flatMap(
+  Effect.orDie(Config.String(engineVariable).pipe(Config.withDefault(""))),
+  (version) => (version === "" ? Effect.succeed({}) : engineOptions(version))
+)

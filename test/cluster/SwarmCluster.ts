@@ -20,6 +20,7 @@ import { checkMachine, installMissing } from "./Install.ts"
 import { exclusively } from "./Lock.ts"
 import { runInside } from "./Machine.ts"
 import { setPlug } from "./Network.ts"
+import { engineOfEnvironment } from "./NewerEngine.ts"
 import { isAlive, self } from "./Processes.ts"
 import { registryOf } from "./Registry.ts"
 import { sweep, teardown } from "./Teardown.ts"
@@ -80,6 +81,10 @@ export class SwarmCluster extends Context.Service<SwarmCluster, SwarmClusterShap
   /**
    * Brings a cluster up, and takes all of it down when the scope closes.
    *
+   * **Details**
+   *
+   * Its engine is this machine's own, unless the options or TASK_EXEC_TEST_ENGINE (`NewerEngine.ts`) ask for another.
+   *
    * **Gotchas**
    *
    * It waits in real time: `layer(SwarmCluster.layer(), { excludeTestServices: true })`, or `it.live`.
@@ -128,9 +133,10 @@ const serviceOf = (dir: string, state: ClusterState): Effect.Effect<SwarmCluster
 }
 
 /** Brings a cluster up; it goes away with the scope. */
-const bringUp = Effect.fn("SwarmCluster.bringUp")(function* (options: ClusterOptions) {
+const bringUp = Effect.fn("SwarmCluster.bringUp")(function* (asked: ClusterOptions) {
   yield* checkMachine()
   yield* installMissing()
+  const options = asked.enginePath === undefined ? { ...(yield* engineOfEnvironment), ...asked } : asked
   const owner = yield* self
   const claimed = yield* Effect.acquireRelease(exclusively(claim(options, owner)), (claimed) =>
     Effect.orDie(exclusively(teardown(claimed)))

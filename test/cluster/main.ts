@@ -10,13 +10,13 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { clustersDir, list } from "./ClusterState.ts"
 import { checkMachine } from "./Install.ts"
-import { newerEngine } from "./NewerEngine.ts"
+import { engineOptions, engineVersions } from "./NewerEngine.ts"
 import { exportLines, statusTable } from "./Status.ts"
 import { attach, bringUpDetached, takeDown } from "./SwarmCluster.ts"
 
 const usage = `Usage: npm run swarm -- COMMAND
 
-  up      start a swarm that stays up   [--name dev] [--nodes 3] [--managers 1] [--engine 26.1 | 28.5]
+  up      start a swarm that stays up   [--name dev] [--nodes 3] [--managers 1] [--engine ${engineVersions.join(" | ")}]
   status  its nodes                     [--name dev]
   env     shell lines for its use:      eval "$(npm run --silent swarm -- env)"   [--name dev]
   down    remove it                     [--name dev | --all]`
@@ -75,7 +75,7 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
 const dirOf = (name: string) => Effect.map(clustersDir, (root) => join(root, name))
 
 const up = Effect.fnUntraced(function* ({ name, nodes, managers, engine }: Line) {
-  const other = engine === undefined ? {} : { enginePath: yield* newerEngine(engine) }
+  const other = engine === undefined ? {} : yield* engineOptions(engine)
   const started = yield* Clock.currentTimeMillis
   const cluster = yield* bringUpDetached({ name, nodes, managers, ...other })
   const seconds = ((yield* Clock.currentTimeMillis) - started) / 1000

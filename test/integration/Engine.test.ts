@@ -4,7 +4,6 @@ import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, layer, type Vitest } from "@effect/vitest"
-import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -32,7 +31,6 @@ import type { ExecCreate } from "../../src/engine/EngineSchemas.ts"
 import type { ExecConnection } from "../../src/engine/ExecRequests.ts"
 import { run } from "../cluster/Command.ts"
 import { post } from "../cluster/EngineApi.ts"
-import { newerEngine } from "../cluster/NewerEngine.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -79,14 +77,11 @@ const temporaryFolder = Effect.acquireRelease(
   (folder) => Effect.promise(() => rm(folder, { recursive: true }))
 )
 
-/** TASK_EXEC_TEST_ENGINE=28.5 runs all of it on that engine (test/cluster/NewerEngine.ts has the versions). */
 const Swarm = Layer.unwrap(
   Effect.gen(function* () {
     const { good } = yield* Certificates
-    const version = yield* Config.String("TASK_EXEC_TEST_ENGINE").pipe(Config.withDefault(""))
     return SwarmCluster.layer({
       nodes: 2,
-      ...(version === "" ? {} : { enginePath: yield* newerEngine(version) }),
       dockerdArgs: [
         "--host=tcp://0.0.0.0:2376",
         "--tlsverify",

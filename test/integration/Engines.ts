@@ -1,0 +1,33 @@
+/**
+ * `npm run test:engines -- [ENGINE...] [FILE...]`: the tests on a real swarm, on each of the engines (`NewerEngine.ts`) one
+ * after the other; of all of them unless some are named, and all files unless some are. It ends with 1 if any test fails.
+ */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { engineVariable, engineVersions } from "../cluster/NewerEngine.ts"
+import { clusterVariable } from "../cluster/SwarmCluster.ts"
+
+const words = process.argv.slice(2)
+const named = engineVersions.filter((version) => words.includes(version))
+const files = words.filter((word) => !engineVersions.includes(word))
+
+/** A swarm that is up has an engine already. */
+const { [clusterVariable]: _, ...env } = process.env
+
+/** vitest gets the terminal's signals, too, and takes its swarms down. */
+const wait = () => undefined
+process.on("SIGINT", wait)
+
+const failed: Array<string> = []
+for (const version of named.length === 0 ? engineVersions : named) {
+  console.log(`\nengine ${version}`)
+  const vitest = spawn("vitest", ["run", "--project", "integration", ...files], {
+    stdio: "inherit",
+    env: { ...env, [engineVariable]: version }
+  })
+  const [code, signal] = await once(vitest, "exit")
+  if (signal !== null || code === 130) process.exit(130)
+  if (code !== 0) failed.push(version)
+}
+console.log(failed.length === 0 ? "\nall engines: passed" : `\nfailed on engine ${failed.join(", ")}`)
+process.exitCode = failed.length === 0 ? 0 : 1
