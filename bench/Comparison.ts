@@ -1,52 +1,61 @@
-/** Commands that were measured against each other, task-exec first. */
+/** What was measured side by side, and what results.json says of it. */
+import * as Schema from "effect/Schema"
 import type { Measured } from "./Measure.ts"
-import { median, type Summary, summarize } from "./Statistics.ts"
+import { ratioOf, Summary, summarize } from "./Statistics.ts"
 
-/** One command, or one part of it. */
-export interface Row {
-  readonly command: string
-  readonly seconds: Summary
-  /** Every run. */
-  readonly all: ReadonlyArray<number>
-  /** How long task-exec takes for each second of this. */
-  readonly ratio: number
-  /** 10^6 bytes of output for each second of the whole command. */
-  readonly megabytesPerSecond?: number
-  /** The most memory that the caller had at any time in any run, in 2^20 bytes. */
-  readonly peakMemoryMiB?: number
-  /** The same of the helper. */
-  readonly helperMemoryMiB?: number
-}
+/** Of what a comparison is. */
+export const Unit = Schema.Literals(["seconds", "bytes", "objects"])
 
-/** Commands that were measured against each other. */
-export interface Comparison {
-  readonly title: string
-  readonly rows: ReadonlyArray<Row>
-}
-
-/** What a row is made of. */
-export interface Entry extends Pick<Row, "command" | "all" | "peakMemoryMiB" | "helperMemoryMiB"> {
-  /** Bytes of output. */
-  readonly bytes?: number
-}
-
-/** The whole command. */
-export const whole = ({ contender, seconds }: Measured): Entry => ({ command: contender.name, all: seconds })
-
-/** The whole command, whose notes are the caller's peak memory in KiB. */
-export const withOutput = (measured: Measured): Entry => ({
-  ...whole(measured),
-  ...(measured.contender.bytes === undefined ? {} : { bytes: measured.contender.bytes }),
-  peakMemoryMiB: Math.max(...measured.notes) / 1024
+/** One of those that were compared. */
+export const Row = Schema.Struct({
+  name: Schema.String,
+  /** One for each round. */
+  samples: Schema.Array(Schema.Finite),
+  summary: Summary,
+  /** How many times as much task-exec's row is, round by round. None in that row itself, and where this one is 0. */
+  ratio: Schema.optionalKey(Summary)
 })
 
-/** Compares the first with all. */
-export const compare = (title: string, entries: ReadonlyArray<Entry>): Comparison => {
-  const ours = median(entries[0]?.all ?? [])
-  const rows = entries.map(({ bytes, ...entry }): Row => {
-    const seconds = summarize(entry.all)
-    const rate = bytes === undefined ? {} : { megabytesPerSecond: bytes / 1e6 / seconds.median }
-    return { ...entry, seconds, ratio: ours / seconds.median, ...rate }
-  })
-  return { title, rows }
+/** One of those that were compared. */
+export type Row = typeof Row.Type
+
+/** Task-exec's way first, then what it is compared with. Less is better in all of them. */
+export const Comparison = Schema.Struct({
+  /** The measure that it belongs to, as one names it to `npm run bench`. */
+  measure: Schema.String,
+  title: Schema.String,
+  unit: Unit,
+  /** Bytes that each command moved, where that is what its time is about. */
+  moved: Schema.optionalKey(Schema.Int),
+  rows: Schema.Array(Row)
+})
+
+/** Task-exec's way first, then what it is compared with. Less is better in all of them. */
+export type Comparison = typeof Comparison.Type
+
+/** What a row is made of. */
+export type Entry = Pick<Row, "name" | "samples">
+
+/** The whole command, in seconds. */
+export const whole = ({ contender, seconds }: Measured): Entry => ({ name: contender.name, samples: seconds })
+
+/** Compares the first with the others. */
+export const compare = (about: Omit<Comparison, "rows">, ours: Entry, others: ReadonlyArray<Entry>): Comparison => ({
+  ...about,
+  rows: [
+    { ...ours, summary: summarize(ours.samples) },
+    ...others.map((other) => {
+      const ratio = ratioOf(ours.samples, other.samples)
+      return { ...other, summary: summarize(other.samples), ...(ratio === undefined ? {} : { ratio }) }
+    })
+  ]
+})
+
+/** Compares the first of some commands with the others. */
+export const compareMeasured = (
+  about: Omit<Comparison, "rows">,
+  measured: ReadonlyArray<Measured>
+): ReadonlyArray<Comparison> => {
+  const [ours, ...others] = measured.map(whole)
+  return ours === undefined ? [] : [compare(about, ours, others)]
 }

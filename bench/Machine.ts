@@ -1,23 +1,29 @@
 /** What the figures were measured with. */
 import * as os from "node:os"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { run } from "../test/cluster/Command.ts"
 import { get } from "../test/cluster/EngineApi.ts"
 
 /** What the figures were measured with. */
-export interface Machine {
-  readonly processor: string
-  readonly cores: number
-  readonly memoryGB: number
-  readonly kernel: string
+export const Machine = Schema.Struct({
+  processor: Schema.String,
+  cores: Schema.Int,
+  memoryGB: Schema.Int,
+  kernel: Schema.String,
   /** Processes that wanted to run, on average of the minute before. */
-  readonly load: number
-  readonly engine: string
-  readonly dockerClient: string
-  readonly node: string
-  readonly hyperfine: string
-}
+  load: Schema.Finite,
+  /** Of the nodes. */
+  engine: Schema.String,
+  dockerClient: Schema.String,
+  node: Schema.String,
+  hyperfine: Schema.String
+})
+
+/** What the figures were measured with. */
+export type Machine = typeof Machine.Type
 
 const Version = Schema.Struct({ Version: Schema.String })
 
@@ -25,6 +31,9 @@ const versionIn = (text: string): string => /\d+(?:\.\d+)+/.exec(text)?.[0] ?? t
 
 /** Processes that wanted to run, on average of the last minute. */
 export const loadNow: Effect.Effect<number> = Effect.sync(() => os.loadavg()[0] ?? 0)
+
+/** Whether others kept so much of the machine busy that times are not to be trusted. */
+export const isBusy = ({ cores, load }: Pick<Machine, "cores" | "load">): boolean => load > cores / 4
 
 /** Describes this machine, and the engine at `socket`; `load` is that of before the swarm came up. */
 export const describeMachine = Effect.fn("Machine.describe")(function* (socket: string, load: number) {
@@ -46,3 +55,11 @@ export const describeMachine = Effect.fn("Machine.describe")(function* (socket: 
   }
   return machine
 })
+
+/** The commit that is checked out, with a `+` where files differ from it; none outside of a repository. */
+export const commitOfNow = Effect.gen(function* () {
+  const git = (...args: ReadonlyArray<string>) => run("git", ["-C", join(import.meta.dirname, ".."), ...args])
+  const commit = yield* git("rev-parse", "HEAD")
+  const changes = yield* git("status", "--porcelain", "--untracked-files=no")
+  return `${commit.trim()}${changes.trim() === "" ? "" : "+"}`
+}).pipe(Effect.option, Effect.map(Option.getOrNull))

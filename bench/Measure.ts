@@ -1,6 +1,6 @@
 /**
  * Measures whole commands side by side: hyperfine runs them in turn, round by round, so that what disturbs the machine for
- * a while disturbs all of them.
+ * a while disturbs all of them. Each round begins with another one.
  */
 
 import { existsSync } from "node:fs"
@@ -10,6 +10,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { runGroup } from "../test/cluster/ProcessGroup.ts"
+import { type Turn, turnsOf } from "./Turns.ts"
 
 /** A command to measure. */
 export interface Contender {
@@ -33,7 +34,7 @@ export interface Measured {
 
 /** How the commands are run. */
 export interface MeasureOptions {
-  /** Timed runs of each command. */
+  /** Rounds that count. */
   readonly runs: number
   /** All of the commands' environment. */
   readonly env: Readonly<Record<string, string>>
@@ -51,36 +52,58 @@ export class WrongResult extends Schema.TaggedError<WrongResult>()("WrongResult"
   }
 }
 
-/** Runs of each command before those that count. */
-export const warmUps = 2
-
 /** How long a single run may take, in milliseconds. */
-const patience = 180_000
+export const patience = 300_000
 
 /** Time for the engines to put away what the command before left to them: in seconds, before every run. */
 const pause = 0.5
 
 const Export = Schema.fromJsonString(
-  Schema.Struct({
-    results: Schema.Array(Schema.Struct({ command: Schema.String, times: Schema.Array(Schema.Finite) }))
-  })
+  Schema.Struct({ results: Schema.Array(Schema.Struct({ times: Schema.Array(Schema.Finite) })) })
 )
 
 /** A word for hyperfine, which splits command lines as a shell does. */
 const quote = (word: string): string => (/^[\w./:=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
 /** Runs the command once; fails if it does not succeed or writes less or more than it should. */
-const warmUp = Effect.fnUntraced(function* ({ argv, bytes, name }: Contender, { env }: MeasureOptions) {
+export const warmUp = Effect.fnUntraced(function* (
+  { argv, bytes, name }: Contender,
+  { env }: Pick<MeasureOptions, "env">
+) {
   const finished = yield* runGroup(argv, { env, timeout: patience })
   if (bytes !== undefined && finished.bytes !== bytes)
     return yield* new WrongResult({ command: name, detail: `${finished.bytes} bytes of output instead of ${bytes}` })
 })
 
+/** The number that a command's only run wrote down. */
+export const numberNoted = (file: string): Effect.Effect<number> =>
+  Effect.map(readNotes(file), ([only]) => only ?? Number.NaN)
+
+/** The numbers that a command's runs wrote down. */
 const readNotes = (file: string) =>
   Effect.promise(async () => {
     const lines = (await readFile(file, "utf8")).split("\n")
     return lines.filter((line) => line !== "").map(Number)
   })
+
+/** Seconds of every turn. */
+const timeOf = Effect.fnUntraced(function* (
+  turns: ReadonlyArray<Turn>,
+  contenders: ReadonlyArray<Contender>,
+  { dir, env }: MeasureOptions
+) {
+  const commands = turns.map(({ who }) => contenders[who]?.argv.map(quote).join(" ") ?? "")
+  const file = join(dir, "hyperfine.json")
+  const flags = ["-N", "--style=none", "--output=pipe", "--runs=1", `--prepare=sleep ${pause}`]
+  yield* runGroup(["hyperfine", ...flags, `--export-json=${file}`, "--", ...commands], {
+    env,
+    timeout: turns.length * patience
+  })
+  const { results } = yield* Effect.orDie(
+    Schema.decodeUnknownEffect(Export)(yield* Effect.promise(() => readFile(file, "utf8")))
+  )
+  return turns.map((turn, at) => ({ ...turn, seconds: results[at]?.times[0] ?? Number.NaN }))
+})
 
 /** Measures commands against each other. All of them must succeed every time. */
 export const measure = Effect.fn("Measure.measure")(function* (
@@ -88,29 +111,17 @@ export const measure = Effect.fn("Measure.measure")(function* (
   contenders: ReadonlyArray<Contender>,
   options: MeasureOptions
 ) {
-  const { dir, env, runs } = options
-  yield* Console.error(`measuring ${what}: ${contenders.length} commands, ${warmUps} + ${runs} times each`)
-  for (let n = 0; n < warmUps; n++) yield* Effect.forEach(contenders, (one) => warmUp(one, options), { discard: true })
+  const { runs } = options
+  yield* Console.error(`measuring ${what}: ${contenders.length} commands, 1 + ${runs} times each`)
+  yield* Effect.forEach(contenders, (one) => warmUp(one, options), { discard: true })
   for (const { notes } of contenders)
     if (notes !== undefined && existsSync(notes)) yield* Effect.promise(() => rm(notes))
-
-  const commands = contenders.map(({ argv }) => argv.map(quote).join(" "))
-  const file = join(dir, "hyperfine.json")
-  const rounds = Array.from({ length: runs }, (_, round) => round + 1)
-  // A parameter that no command contains makes every command run once for each of its values, in turn with the others.
-  const flags = ["-N", "--style=none", "--output=pipe", "--runs=1", "--parameter-list", "round", rounds.join(",")]
-  yield* runGroup(["hyperfine", ...flags, `--prepare=sleep ${pause}`, `--export-json=${file}`, "--", ...commands], {
-    env,
-    timeout: runs * contenders.length * patience
-  })
-  const { results } = yield* Effect.orDie(
-    Schema.decodeUnknownEffect(Export)(yield* Effect.promise(() => readFile(file, "utf8")))
-  )
+  const timed = yield* timeOf(turnsOf(contenders.length, runs), contenders, options)
   return yield* Effect.forEach(contenders, (contender, i) =>
     Effect.gen(function* () {
-      const seconds = results.flatMap(({ command, times }) => (command === commands[i] ? times : []))
+      const seconds = timed.filter(({ who }) => who === i).map((turn) => turn.seconds)
       const notes = contender.notes === undefined ? [] : yield* readNotes(contender.notes)
-      if (seconds.length !== runs || (contender.notes !== undefined && notes.length !== runs))
+      if (!seconds.every(Number.isFinite) || (contender.notes !== undefined && notes.length !== runs))
         return yield* new WrongResult({
           command: contender.name,
           detail: `${seconds.length} times and ${notes.length} notes of ${runs} runs`
@@ -119,4 +130,19 @@ export const measure = Effect.fn("Measure.measure")(function* (
       return measured
     })
   )
+})
+
+/** Takes a number of each, in turns as commands take theirs; the first round does not count. */
+export const inTurns = Effect.fnUntraced(function* <A, E, R>(
+  takers: ReadonlyArray<Effect.Effect<A, E, R>>,
+  runs: number
+) {
+  const taken = takers.map((): Array<A> => [])
+  for (const { counts, who } of [...turnsOf(takers.length, 1, false), ...turnsOf(takers.length, runs)]) {
+    const taker = takers[who]
+    if (taker === undefined) continue
+    const one = yield* taker
+    if (counts) taken[who]?.push(one)
+  }
+  return taken.map((all): ReadonlyArray<A> => all)
 })

@@ -3,25 +3,43 @@
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { newerEngines } from "../test/cluster/NewerEngine.ts"
+import { engineVersions } from "../test/cluster/NewerEngine.ts"
+
+/** What there is to measure, in the order in which it is measured. */
+export const measureNames = [
+  "start",
+  "local",
+  "cold",
+  "interactive",
+  "throughput",
+  "memory",
+  "image",
+  "store",
+  "fan-out"
+] as const
 
 /** What there is to measure. */
-export const suites = ["remote", "local", "interactive", "traffic", "gigabyte"] as const
+export type MeasureName = (typeof measureNames)[number]
 
-/** What there is to measure. */
-export type SuiteName = (typeof suites)[number]
-
-const isSuite = (text: string): text is SuiteName => suites.some((name) => name === text)
+const isMeasure = (text: string): text is MeasureName => measureNames.some((name) => name === text)
 
 /** What `--help` prints. */
-export const usage = `Usage: npm run bench -- [--runs N] [--only SUITES] [--engine ${Object.keys(newerEngines).join(" | ")}]
+export const usage = `Usage: npm run bench -- [OPTIONS] [MEASURE...]
 
 Measures task-exec side by side with other ways to do the same, on a swarm of three nodes on this machine, which it
-brings up and takes down. Prints a table, and writes bench/results.json. Needs what \`npm run build\` makes.
+brings up and takes down. Prints a table. A run of all measures on this machine's own engine is kept: in
+bench/results.json, and with docs/performance.md and docs/img/bench.svg, which are made of it.
 
-  --runs N          timed runs of each command, after the warm-up (default 10); half as many where much output is read
-  --only SUITES     of ${suites.join(", ")}; with commas between
-  --engine VERSION  engine of the nodes, instead of this machine's own
+MEASURE is ${measureNames.slice(0, 5).join(", ")},
+${measureNames.slice(5).join(", ")}; all of them unless told.
+
+  --runs N          rounds, after one that does not count (default 10); fewer of what takes long
+  --full            move 1000 MB, not 100, where it is about throughput
+  --seed DIR        compare with the original plugin in DIR, too (skopos-plugin-swarm-exec, checked out); installs
+                    Debian's python3-docker
+  --engine VERSION  of the nodes, in place of this machine's own: ${engineVersions.join(", ")}
+  --json FILE       write the figures to FILE, whatever was measured
+  --pages           measure nothing: make the page and the plot anew from the figures that are kept
   --help            this text`
 
 /** The command line makes no sense. */
@@ -34,35 +52,46 @@ export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", {
 /** What to do. */
 export interface Options {
   readonly help: boolean
-  /** Timed runs of each command. */
+  readonly pages: boolean
+  /** Rounds that count. */
   readonly runs: number
-  readonly only: ReadonlyArray<SuiteName>
+  readonly measures: ReadonlyArray<MeasureName>
+  /** Of data that throughput is about, 10^6 bytes each. */
+  readonly megabytes: number
+  /** Folder of the original plugin. */
+  readonly seed: string | undefined
   /** Version of the nodes' engine, unless it is this machine's own. */
   readonly engine: string | undefined
+  /** File to write the figures to. */
+  readonly json: string | undefined
 }
+
+const options = {
+  runs: { type: "string", default: "10" },
+  full: { type: "boolean", default: false },
+  seed: { type: "string" },
+  engine: { type: "string" },
+  json: { type: "string" },
+  pages: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false }
+} as const
 
 /** Reads the command line. */
 export const parseOptions = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>
 ): Effect.fn.Return<Options, WrongUsage> {
-  const { values } = yield* Effect.try({
-    try: () =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          runs: { type: "string", default: "10" },
-          only: { type: "string" },
-          engine: { type: "string" },
-          help: { type: "boolean", short: "h", default: false }
-        }
-      }),
+  const { positionals, values } = yield* Effect.try({
+    try: () => parseArgs({ args: [...argv], allowPositionals: true, options }),
     catch: (error) => new WrongUsage({ detail: error instanceof Error ? error.message : String(error) })
   })
-  const { engine, help } = values
+  const { engine, full, help, json, pages, seed } = values
   const runs = Number(values.runs)
   if (!Number.isInteger(runs) || runs < 1 || runs > 1000)
     return yield* new WrongUsage({ detail: `--runs takes a number from 1 to 1000, not ${JSON.stringify(values.runs)}` })
-  const only = values.only?.split(",") ?? suites
-  if (!only.every(isSuite)) return yield* new WrongUsage({ detail: `--only takes some of ${suites.join(", ")}` })
-  return { help, runs, only, engine }
+  const unknown = positionals.find((name) => !isMeasure(name))
+  if (unknown !== undefined) return yield* new WrongUsage({ detail: `there is no measure ${JSON.stringify(unknown)}` })
+  if (engine !== undefined && !engineVersions.includes(engine))
+    return yield* new WrongUsage({ detail: `--engine takes one of ${engineVersions.join(", ")}` })
+  const measures = positionals.length === 0 ? measureNames : measureNames.filter((name) => positionals.includes(name))
+  return { help, pages, runs, measures, megabytes: full ? 1000 : 100, seed, engine, json }
 })

@@ -1,4 +1,5 @@
 /** What the measurements are made on: the swarm, our image in its registry, a service with one task on each node. */
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../adapters/image/Image.ts"
@@ -17,6 +18,7 @@ export class NotSpread extends Schema.TaggedError<NotSpread>()("NotSpread", { se
 export interface Place {
   /** `web.2` */
   readonly target: string
+  readonly taskId: string
   readonly container: string
   readonly node: ClusterNode
 }
@@ -24,6 +26,10 @@ export interface Place {
 /** What the measurements are made on. */
 export interface Stage {
   readonly manager: ClusterNode
+  /** The swarm's image registry, `HOST:PORT`. */
+  readonly registry: string
+  /** Folder of the log of the manager's store. */
+  readonly log: string
   /** Our image, by tag. */
   readonly image: string
   /** An image with busybox, by digest. */
@@ -40,7 +46,7 @@ const service = "web"
 
 /** Sets everything up in the swarm, with which it goes away. */
 export const makeStage = Effect.fn("Stage.make")(function* () {
-  const { image: busybox, manager, nodes, registry } = yield* SwarmCluster
+  const { dir, image: busybox, manager, nodes, registry } = yield* SwarmCluster
   const build = buildImage({
     endpoint: { _tag: "Unix", path: manager.socket },
     ref: `${registry}/task-exec:bench`,
@@ -57,10 +63,17 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
   const placeOf = (task: RunningTask | undefined): Effect.Effect<Place, NotSpread> => {
     const node = nodes.find(({ nodeId }) => nodeId === task?.nodeId)
     if (task === undefined || node === undefined) return Effect.fail(new NotSpread({ service }))
-    return Effect.succeed({ target: `${service}.${task.slot}`, container: task.containerId, node })
+    return Effect.succeed({
+      target: `${service}.${task.slot}`,
+      taskId: task.id,
+      container: task.containerId,
+      node
+    })
   }
   const stage: Stage = {
     manager,
+    registry,
+    log: join(dir, manager.name, "docker", "swarm", "raft", "wal-v3-encrypted"),
     image: ref,
     busybox: pinned ?? busybox,
     local: yield* placeOf(tasks.find(({ nodeId }) => nodeId === manager.nodeId)),

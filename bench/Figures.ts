@@ -1,0 +1,61 @@
+/** Figures as people read them. */
+import type { Comparison, Row } from "./Comparison.ts"
+import { isBusy } from "./Machine.ts"
+import type { Results } from "./Results.ts"
+import type { Summary } from "./Statistics.ts"
+
+/** So many digits that count, and no more of zeros than it takes. */
+const digits = (value: number, count: number): string =>
+  value.toFixed(Math.max(0, value === 0 ? 0 : count - 1 - Math.floor(Math.log10(Math.abs(value)))))
+
+const scaled = (value: number, steps: ReadonlyArray<readonly [atLeast: number, unit: string]>): string => {
+  const [size, unit] = steps.find(([atLeast]) => Math.abs(value) >= atLeast) ?? steps.at(-1) ?? [1, ""]
+  return `${digits(value / size, 3)} ${unit}`
+}
+
+const seconds = [
+  [1, "s"],
+  [0.001, "ms"],
+  [0.000_001, "µs"]
+] as const
+
+const bytes = [
+  [1_000_000, "MB"],
+  [1000, "kB"],
+  [1, "B"]
+] as const
+
+/** A figure with its unit. */
+export const figure = (value: number, unit: Comparison["unit"]): string =>
+  unit === "seconds" ? scaled(value, seconds) : unit === "bytes" ? scaled(value, bytes) : digits(value, 3)
+
+/** From one to another, or the one where both look the same. */
+const span = (from: string, to: string): string => (from === to ? from : `${from} - ${to}`)
+
+/** Between which the middle half of the samples is. */
+export const quartiles = ({ summary: { lower, upper } }: Row, unit: Comparison["unit"]): string =>
+  span(figure(lower, unit), figure(upper, unit))
+
+/** 10^6 bytes a second, where that is what the time is about. */
+export const rate = ({ summary: { median } }: Row, moved: number | undefined): string =>
+  moved === undefined ? "" : `${digits(moved / 1e6 / median, 3)} MB/s`
+
+/** How many times as much as a row's task-exec is, with the quartiles of the rounds. */
+export const ratio = (of: Summary | undefined): string => {
+  if (of === undefined) return ""
+  const around = span(digits(of.lower, 2), digits(of.upper, 2))
+  const middle = digits(of.median, 2)
+  return around === middle ? middle : `${middle} (${around})`
+}
+
+/** What was measured, and with what: a line each. */
+export const circumstances = ({ commit, date, machine, runs }: Results): ReadonlyArray<string> => {
+  const { cores, dockerClient, engine, hyperfine, kernel, load, memoryGB, node, processor } = machine
+  const busy = isBusy(machine) ? ": others kept the machine busy, and times are longer than they need be" : ""
+  return [
+    `${date.slice(0, 10)}${commit === null ? "" : `, commit ${commit.slice(0, 12)}${commit.endsWith("+") ? " with changes" : ""}`}`,
+    `${processor}, ${cores} cores, ${memoryGB} GB, Linux ${kernel}`,
+    `3 nodes with engine ${engine}; docker client ${dockerClient}, Node ${node}, hyperfine ${hyperfine}`,
+    `${runs} rounds, fewer of what takes long; load before the start ${digits(load, 2)}${busy}`
+  ]
+}

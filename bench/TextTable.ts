@@ -1,0 +1,33 @@
+/** The figures for a terminal. */
+import type { Comparison } from "./Comparison.ts"
+import { circumstances, figure, quartiles, rate, ratio } from "./Figures.ts"
+import type { Results } from "./Results.ts"
+
+const cells = ({ moved, rows, title, unit }: Comparison): ReadonlyArray<ReadonlyArray<string>> => [
+  [title, "median", "quartiles", moved === undefined ? "" : "rate", "task-exec / it"],
+  ...rows.map((row) => [
+    row.name,
+    figure(row.summary.median, unit),
+    quartiles(row, unit),
+    rate(row, moved),
+    ratio(row.ratio)
+  ])
+]
+
+/** Columns of one width: the first to the left, all others to the right. */
+export const align = (lines: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const columns = Math.max(0, ...lines.map((line) => line.length))
+  const widths = Array.from({ length: columns }, (_, at) => Math.max(0, ...lines.map((line) => line[at]?.length ?? 0)))
+  return lines.map((line) =>
+    widths
+      .map((width, at) => (at === 0 ? (line[at] ?? "").padEnd(width) : (line[at] ?? "").padStart(width)))
+      .join("  ")
+      .trimEnd()
+  )
+}
+
+/** All of them. */
+export const textTable = (results: Results): string => {
+  const aligned = align(results.comparisons.flatMap((one) => [[""], ...cells(one)]))
+  return [...circumstances(results), ...aligned].join("\n")
+}

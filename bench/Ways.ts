@@ -1,0 +1,67 @@
+/** The ways to run a command in a task, as commands to measure. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Ssh } from "../test/cluster/Ssh.ts"
+import type { Contender, MeasureOptions } from "./Measure.ts"
+import type { Original } from "./Original.ts"
+import type { Place, Stage } from "./Stage.ts"
+
+/** What every measure is given. */
+export interface Bench {
+  readonly stage: Stage
+  /** To the node of the remote task. */
+  readonly ssh: Ssh
+  /** The original plugin, where it is to be compared with. */
+  readonly original: Original | undefined
+  readonly options: MeasureOptions
+  /** Of data that throughput is about, 10^6 bytes each. */
+  readonly megabytes: number
+}
+
+/** The same, with so many times fewer rounds: for what takes long. */
+const fewer =
+  (times: number) =>
+  ({ runs, ...options }: MeasureOptions): MeasureOptions => ({ ...options, runs: Math.ceil(runs / times) })
+
+/** Half as many rounds. */
+export const halved = fewer(2)
+
+/** A quarter as many rounds. */
+export const quartered = fewer(4)
+
+/** The command to measure is not built. */
+export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", {}) {
+  override get message(): string {
+    return 'there is no dist/task-exec.cjs: run "npm run build" first'
+  }
+}
+
+const bundle = join(import.meta.dirname, "../dist/task-exec.cjs")
+
+/** Fails unless the command to measure is built. */
+export const checkBuilt: Effect.Effect<void, NotBuilt> = Effect.suspend(() =>
+  existsSync(bundle) ? Effect.void : Effect.fail(new NotBuilt())
+)
+
+/** What is measured. */
+export const taskExec = (...args: ReadonlyArray<string>): Contender => ({
+  name: `task-exec ${args.join(" ")}`,
+  argv: [process.execPath, bundle, ...args]
+})
+
+/** Docker's own client, at an engine or over SSH (`DOCKER_HOST`). */
+export const dockerExec = (
+  name: string,
+  host: string,
+  { container }: Place,
+  command: ReadonlyArray<string>,
+  flags: ReadonlyArray<string> = []
+): Contender => ({
+  name,
+  argv: ["docker", "-H", host, "exec", ...flags, container, ...command]
+})
+
+/** Node, doing nothing: less is not to be had with it. */
+export const bareNode: Contender = { name: "node -e 0", argv: [process.execPath, "-e", "0"] }

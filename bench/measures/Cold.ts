@@ -1,0 +1,53 @@
+/** `cold`: a command in a task on another node, with nothing kept between two commands. */
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { rolldown } from "rolldown"
+import { compare, whole } from "../Comparison.ts"
+import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
+import type { Stage } from "../Stage.ts"
+import { type Bench, dockerExec, taskExec } from "../Ways.ts"
+
+/** The least that a temporary service takes; built, because Node needs some time to strip types. */
+export const bareHelper = Effect.fnUntraced(function* (
+  { dir }: Pick<MeasureOptions, "dir">,
+  { busybox, manager, remote }: Stage
+) {
+  const program = join(dir, "bare-helper.mjs")
+  yield* Effect.promise(async () => {
+    await using bundle = await rolldown({ input: join(import.meta.dirname, "..", "BareHelper.ts"), platform: "node" })
+    await bundle.write({ file: program, format: "esm" })
+  })
+  const notes = join(dir, "bare-helper.notes")
+  const contender: Contender = {
+    name: "a bare helper",
+    argv: [process.execPath, program, manager.socket, busybox, remote.node.nodeId, notes],
+    notes
+  }
+  return contender
+})
+
+/** The ways to another node. */
+export const cold = Effect.fn("Measure.cold")(function* ({ options, original, ssh, stage }: Bench) {
+  const { remote } = stage
+  const { node } = remote
+  const measured = yield* measure(
+    "commands on another node",
+    [
+      taskExec(remote.target, "true"),
+      dockerExec("docker exec, on the node itself", node.dockerHost, remote, ["true"]),
+      dockerExec("docker -H ssh://… exec", ssh.cold, remote, ["true"]),
+      dockerExec("docker -H ssh://… exec, over a connection that stays open", ssh.kept, remote, ["true"]),
+      yield* bareHelper(options, stage),
+      ...(original === undefined ? [] : [original.taskExec(remote.taskId, "true")])
+    ],
+    options
+  )
+  const untilFirstLine = measured.flatMap(({ contender, notes }) =>
+    notes.length === 0
+      ? []
+      : [{ name: `${contender.name}, to the first line of its log`, samples: notes.map((millis) => millis / 1000) }]
+  )
+  const [ours, ...others] = measured.map(whole)
+  const about = { measure: "cold", title: "A command in a task on another node", unit: "seconds" } as const
+  return ours === undefined ? [] : [compare(about, ours, [...others, ...untilFirstLine])]
+})

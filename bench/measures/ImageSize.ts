@@ -1,0 +1,35 @@
+/** `image`: what a node has to fetch and to keep. */
+import { readFile } from "node:fs/promises"
+import { promisify } from "node:util"
+import { gzip } from "node:zlib"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { compare, type Entry } from "../Comparison.ts"
+import { imageSize } from "../RegistryImage.ts"
+import type { Bench } from "../Ways.ts"
+
+/** This Node's program, as it lies on the disk: what is in the image is that without its symbols, and its libraries. */
+const nodeSize = Effect.promise(async () => {
+  const program = await readFile(process.execPath)
+  return { unpacked: program.length, compressed: (await promisify(gzip)(program)).length }
+})
+
+/** The image's size in the registry and on a node. */
+export const image = Effect.fn("Measure.image")(function* ({ original, stage }: Bench) {
+  yield* Console.error("measuring the image")
+  const sized = [
+    { name: "the image of task-exec", size: yield* imageSize(stage.manager.socket, stage.image) },
+    { name: "the Node of this machine, without an image", size: yield* nodeSize },
+    ...(original === undefined
+      ? []
+      : [{ name: original.imageName, size: yield* imageSize(stage.manager.socket, original.image) }])
+  ]
+  const kinds = [
+    ["Image, compressed, as it is fetched", "compressed"],
+    ["Image, unpacked, as it is kept", "unpacked"]
+  ] as const
+  return kinds.flatMap(([title, kind]) => {
+    const [ours, ...others] = sized.map(({ name, size }): Entry => ({ name, samples: [size[kind]] }))
+    return ours === undefined ? [] : [compare({ measure: "image", title, unit: "bytes" }, ours, others)]
+  })
+})

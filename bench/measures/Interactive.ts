@@ -1,0 +1,84 @@
+/** `interactive`: a shell in a task on another node, at a terminal. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { openPty } from "../../test/integration/Pty.ts"
+import { type Comparison, compare } from "../Comparison.ts"
+import { type Contender, inTurns, WrongResult } from "../Measure.ts"
+import { quantile } from "../Statistics.ts"
+import { type Bench, dockerExec, halved, taskExec } from "../Ways.ts"
+
+/** Keys that are pressed before those that count, and those that count. */
+const warmUpKeys = 20
+const keys = 200
+
+/** What was measured of one session. Seconds. */
+interface Session {
+  /** From the start of the program to the shell's prompt. */
+  readonly prompt: number
+  /** From each key to what the terminal shows of it. */
+  readonly trips: ReadonlyArray<number>
+}
+
+const now = (): number => Number(process.hrtime.bigint()) / 1e9
+
+/** busybox' own, for root in `/`. */
+const prompt = /\/ # /
+
+/** Nothing of this process's environment but what is said. */
+const only = (env: Readonly<Record<string, string>>): Readonly<Record<string, string | undefined>> => ({
+  ...Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined])),
+  ...env
+})
+
+/** One session, from the start of the program to its end. */
+const session = Effect.fnUntraced(function* ({ argv, name }: Contender, env: Readonly<Record<string, string>>) {
+  const waiting = ["sh", "-c", 'echo ready; read -r go; exec "$@"', "sh", ...argv]
+  const pty = yield* openPty(waiting, { env: { ...only(env), TERM: "xterm" } })
+  yield* pty.see(/ready\r\n/)
+  const begun = now()
+  pty.type("\r")
+  yield* pty.see(prompt)
+  const first = now() - begun
+  pty.type("echo now; cat\r")
+  yield* pty.see(/\r\nnow\r\n/)
+  const trips: Array<number> = []
+  for (let n = 0; n < warmUpKeys + keys; n++) {
+    const pressed = now()
+    pty.type("x")
+    yield* pty.see(/x/)
+    if (n >= warmUpKeys) trips.push(now() - pressed)
+  }
+  pty.type("\r\u0004")
+  yield* pty.see(prompt)
+  pty.type("exit 0\r")
+  const { code } = yield* pty.end
+  if (code !== 0) return yield* new WrongResult({ command: name, detail: `exit code ${code}` })
+  const taken: Session = { prompt: first, trips }
+  return taken
+}, Effect.scoped)
+
+const figures: ReadonlyArray<readonly [title: string, of: (session: Session) => number]> = [
+  ["Start of a shell on another node, to its prompt", (one) => one.prompt],
+  ["A key, and what the terminal shows of it: median", ({ trips }) => quantile(trips, 0.5)],
+  ["A key, and what the terminal shows of it: 99 of 100", ({ trips }) => quantile(trips, 0.99)]
+]
+
+/** A shell of each way in turn. */
+export const interactive = Effect.fn("Measure.interactive")(function* ({ options, ssh, stage }: Bench) {
+  const { remote } = stage
+  const { env, runs } = halved(options)
+  const contenders = [
+    taskExec("-it", remote.target, "sh"),
+    dockerExec("docker -H ssh://… exec -it", ssh.cold, remote, ["sh"], ["-it"]),
+    dockerExec("docker exec -it, on the node itself", remote.node.dockerHost, remote, ["sh"], ["-it"])
+  ]
+  yield* Console.error(`measuring shells: ${contenders.length} of them, 1 + ${runs} times each`)
+  const taken = yield* inTurns(
+    contenders.map((one) => session(one, env)),
+    runs
+  )
+  return figures.flatMap(([title, of]): ReadonlyArray<Comparison> => {
+    const [ours, ...others] = contenders.map(({ name }, at) => ({ name, samples: (taken[at] ?? []).map(of) }))
+    return ours === undefined ? [] : [compare({ measure: "interactive", title, unit: "seconds" }, ours, others)]
+  })
+})

@@ -1,0 +1,11 @@
+/** `start`: how long the program takes before it does anything. */
+import * as Effect from "effect/Effect"
+import { compareMeasured } from "../Comparison.ts"
+import { measure } from "../Measure.ts"
+import { type Bench, bareNode, taskExec } from "../Ways.ts"
+
+/** `task-exec --version`, and Node doing nothing. */
+export const start = Effect.fn("Measure.start")(function* ({ options }: Bench) {
+  const measured = yield* measure("the start", [taskExec("--version"), bareNode], options)
+  return compareMeasured({ measure: "start", title: "Start of the program", unit: "seconds" }, measured)
+})

@@ -1,0 +1,103 @@
+/** `store`: what a command on another node leaves in the swarm's own store. */
+import { readdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { get } from "../../test/cluster/EngineApi.ts"
+import { poll } from "../../test/cluster/Poll.ts"
+import { type Comparison, compare } from "../Comparison.ts"
+import { type Contender, inTurns, warmUp } from "../Measure.ts"
+import type { Stage } from "../Stage.ts"
+import { type Bench, halved, taskExec } from "../Ways.ts"
+import { bareHelper } from "./Cold.ts"
+
+/** The store does not come to rest. */
+export class StoreRestless extends Schema.TaggedError<StoreRestless>()("StoreRestless", {}) {
+  override get message(): string {
+    return "the swarm's store changes, and nobody uses it"
+  }
+}
+
+/** What is in the store. */
+interface Contents {
+  readonly objects: number
+  /** Bytes that were written to its log, ever. */
+  readonly written: number
+}
+
+const kinds = ["services", "tasks", "secrets", "configs", "networks", "nodes"]
+const Objects = Schema.Array(Schema.Unknown)
+
+/** Length of the part of a file that is not zeros at its end. */
+export const lengthUsed = (bytes: Buffer): number => {
+  let length = bytes.length
+  while (length > 0 && bytes[length - 1] === 0) length--
+  return length
+}
+
+/** Each file of the log is as long as it will ever be from its beginning, and filled from the front. */
+const writtenTo = (folder: string) =>
+  Effect.promise(async () => {
+    const files = (await readdir(folder)).filter((name) => name.endsWith(".wal")).sort()
+    const lengths = await Promise.all(files.map(async (name) => lengthUsed(await readFile(join(folder, name)))))
+    return lengths.reduce((sum, one) => sum + one, 0)
+  })
+
+const look = Effect.fnUntraced(function* ({ log, manager }: Stage) {
+  const all = yield* Effect.forEach(kinds, (kind) => get(manager.socket, `/${kind}`, Objects))
+  const contents: Contents = {
+    objects: all.reduce((sum, objects) => sum + objects.length, 0),
+    written: yield* writtenTo(log)
+  }
+  return contents
+})
+
+/** What is in the store when it has been at rest for a while: tasks go some time after their service. */
+const atRest = Effect.fnUntraced(function* (stage: Stage) {
+  let since = 0
+  let before: Contents = { objects: -1, written: -1 }
+  const calm = Effect.gen(function* () {
+    const now = yield* look(stage)
+    since = now.objects === before.objects && now.written === before.written ? since + 1 : 0
+    before = now
+    return since === 3 ? Option.some(now) : Option.none()
+  })
+  return yield* poll(calm, { every: 500, atMost: 60_000, orElse: Effect.fail(new StoreRestless()) })
+})
+
+/** What a run adds. */
+const added = Effect.fnUntraced(function* (contender: Contender, { options, stage }: Bench) {
+  const before = yield* atRest(stage)
+  yield* warmUp(contender, options)
+  const after = yield* atRest(stage)
+  const more: Contents = { objects: after.objects - before.objects, written: after.written - before.written }
+  return more
+})
+
+const figures: ReadonlyArray<readonly [title: string, unit: Comparison["unit"], of: (contents: Contents) => number]> = [
+  ["Objects left in the swarm's store by a command", "objects", ({ objects }) => objects],
+  ["Written to the log of the swarm's store by a command", "bytes", ({ written }) => written]
+]
+
+/** What each way leaves and writes. */
+export const store = Effect.fn("Measure.store")(function* (bench: Bench) {
+  const { options, original, stage } = bench
+  const { runs } = halved(options)
+  const { remote } = stage
+  const contenders = [
+    taskExec(remote.target, "true"),
+    yield* bareHelper(options, stage),
+    ...(original === undefined ? [] : [original.taskExec(remote.taskId, "true")])
+  ]
+  yield* Console.error(`measuring the store: ${contenders.length} commands, 1 + ${runs} times each`)
+  const taken = yield* inTurns(
+    contenders.map((one) => added(one, bench)),
+    runs
+  )
+  return figures.flatMap(([title, unit, of]): ReadonlyArray<Comparison> => {
+    const [ours, ...others] = contenders.map(({ name }, at) => ({ name, samples: (taken[at] ?? []).map(of) }))
+    return ours === undefined ? [] : [compare({ measure: "store", title, unit }, ours, others)]
+  })
+})

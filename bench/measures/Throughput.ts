@@ -1,0 +1,117 @@
+/** `throughput`: much output of a command, and much input, on each route. */
+import { open } from "node:fs/promises"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { compare, whole } from "../Comparison.ts"
+import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
+import type { Place } from "../Stage.ts"
+import { type Bench, dockerExec, quartered, taskExec } from "../Ways.ts"
+
+/** So that the same program does the writing on every way: blocks a little smaller than a pipe. */
+const block = 50_000
+
+/** A command that writes so many bytes. */
+export const writer = (bytes: number): ReadonlyArray<string> => [
+  "dd",
+  "if=/dev/zero",
+  `bs=${block}`,
+  `count=${bytes / block}`,
+  "status=none"
+]
+
+/** A command that says how many bytes it read; the last one of a pipe would be `wc` itself. */
+const reader: ReadonlyArray<string> = ["sh", "-c", "wc -c"]
+
+/** A file of zeros, which take no room on the disk. */
+const fileOf = (dir: string, bytes: number) =>
+  Effect.promise(async () => {
+    const file = join(dir, "input")
+    await using handle = await open(file, "w")
+    await handle.truncate(bytes)
+    return file
+  })
+
+/** The routes that there are to a task, ours first, and the other ways to it. */
+interface Ways {
+  readonly where: string
+  readonly ours: ReadonlyArray<readonly [how: string, Contender]>
+  readonly others: ReadonlyArray<Contender>
+}
+
+/** Measures all ways against each other; gives a comparison for each of our routes. */
+const compareWays = Effect.fnUntraced(function* (
+  direction: "out of" | "into",
+  moved: number,
+  { others, ours, where }: Ways,
+  options: MeasureOptions
+) {
+  const what = `${moved / 1e6} MB ${direction} a task ${where}`
+  const measured = yield* measure(what, [...ours.map(([, contender]) => contender), ...others], options)
+  const theirs = measured.slice(ours.length).map(whole)
+  return measured.slice(0, ours.length).map((one, at) => {
+    const title = `${what}${ours[at]?.[0] ?? ""}`
+    return compare({ measure: "throughput", title, unit: "seconds", moved }, whole(one), theirs)
+  })
+})
+
+const tunnel = ["--via", "helper:tunnel"]
+
+/** Output and input, of a task on the engine at hand and of one on another node. */
+export const throughput = Effect.fn("Measure.throughput")(function* (bench: Bench) {
+  const { megabytes, ssh, stage } = bench
+  const options = quartered(bench.options)
+  const bytes = megabytes * 1_000_000
+  const file = yield* fileOf(options.dir, bytes)
+  const wrote = (contender: Contender): Contender => ({ ...contender, bytes })
+  const read = (contender: Contender): Contender => ({
+    name: contender.name,
+    argv: ["sh", "-c", 'exec "$@" <"$0"', file, ...contender.argv],
+    bytes: `${bytes}\n`.length
+  })
+  const docker = (name: string, host: string, place: Place, input: boolean): Contender =>
+    input
+      ? read(dockerExec(name.replace("exec", "exec -i"), host, place, reader, ["-i"]))
+      : wrote(dockerExec(name, host, place, writer(bytes)))
+  const onNode = (place: Place, input: boolean) =>
+    docker("docker exec, on the node itself", place.node.dockerHost, place, input)
+  const overSsh = (input: boolean) => docker("docker -H ssh://… exec", ssh.cold, stage.remote, input)
+  const out = ({ target }: Place, ...flags: ReadonlyArray<string>) =>
+    wrote({ ...taskExec(...flags, target, ...writer(bytes)), name: ["task-exec", ...flags, target, "dd"].join(" ") })
+  const into = ({ target }: Place) => read({ ...taskExec("-i", target, ...reader), name: `task-exec -i ${target} wc` })
+  const { local, remote } = stage
+  const here = "on the engine at hand"
+  const there = "on another node"
+  return [
+    ...(yield* compareWays(
+      "out of",
+      bytes,
+      { where: here, ours: [["", out(local)]], others: [onNode(local, false)] },
+      options
+    )),
+    ...(yield* compareWays(
+      "into",
+      bytes,
+      { where: here, ours: [["", into(local)]], others: [onNode(local, true)] },
+      options
+    )),
+    ...(yield* compareWays(
+      "out of",
+      bytes,
+      {
+        where: there,
+        ours: [
+          [", by the log", out(remote)],
+          [", by the tunnel", out(remote, ...tunnel)]
+        ],
+        others: [onNode(remote, false), overSsh(false)]
+      },
+      options
+    )),
+    ...(yield* compareWays(
+      "into",
+      bytes,
+      { where: there, ours: [[", by the tunnel", into(remote)]], others: [onNode(remote, true), overSsh(true)] },
+      options
+    ))
+  ]
+})

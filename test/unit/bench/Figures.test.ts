@@ -1,0 +1,155 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Schema from "effect/Schema"
+import { compare } from "../../../bench/Comparison.ts"
+import { figure, ratio } from "../../../bench/Figures.ts"
+import { markdownTable, withFigures } from "../../../bench/Page.ts"
+import { decades, escape, plotOf } from "../../../bench/Plot.ts"
+import { parseResults, printResults, Results } from "../../../bench/Results.ts"
+import { summarize } from "../../../bench/Statistics.ts"
+import { align, textTable } from "../../../bench/TextTable.ts"
+
+const machine = {
+  processor: "A processor",
+  cores: 2,
+  memoryGB: 8,
+  kernel: "6.1.0",
+  load: 0.1,
+  engine: "28.5.2",
+  dockerClient: "28.2.2",
+  node: "26.1.0",
+  hyperfine: "1.15.0"
+}
+
+const results: Results = {
+  date: "2026-01-31T12:00:00.000Z",
+  commit: "0123456789abcdef0123456789abcdef01234567+",
+  machine,
+  runs: 2,
+  comparisons: [
+    compare(
+      { measure: "cold", title: "A <cold> | one", unit: "seconds", moved: 3_000_000 },
+      { name: "ours & *mine*", samples: [1, 2] },
+      [{ name: "theirs", samples: [2, 8] }]
+    ),
+    compare({ measure: "store", title: "Objects", unit: "objects" }, { name: "ours", samples: [0, 0] }, [
+      { name: "theirs", samples: [0, 0] }
+    ])
+  ]
+}
+
+describe("a figure", () => {
+  it("has the unit that fits, and three digits that count", () => {
+    const seconds = [0, 0.000_25, 0.0415, 0.999, 1, 12.345, 123.4].map((value) => figure(value, "seconds"))
+    assert.deepStrictEqual(seconds, ["0 µs", "250 µs", "41.5 ms", "999 ms", "1.00 s", "12.3 s", "123 s"])
+    const bytes = [0, 999, 1000, 52_428_800].map((value) => figure(value, "bytes"))
+    assert.deepStrictEqual(bytes, ["0 B", "999 B", "1.00 kB", "52.4 MB"])
+    assert.strictEqual(figure(0, "objects"), "0")
+  })
+
+  it("a ratio has its quartiles, where they look different", () => {
+    assert.strictEqual(ratio(summarize([1, 2, 3])), "2.0 (1.5 - 2.5)")
+    assert.strictEqual(ratio(summarize([0.5])), "0.50")
+    assert.strictEqual(ratio(undefined), "")
+  })
+})
+
+describe("the table for a terminal", () => {
+  it("says what was compared, with what, and where", () => {
+    assert.strictEqual(
+      textTable(results),
+      [
+        "2026-01-31, commit 0123456789ab with changes",
+        "A processor, 2 cores, 8 GB, Linux 6.1.0",
+        "3 nodes with engine 28.5.2; docker client 28.2.2, Node 26.1.0, hyperfine 1.15.0",
+        "2 rounds, fewer of what takes long; load before the start 0.10",
+        "",
+        "A <cold> | one  median        quartiles        rate      task-exec / it",
+        "ours & *mine*   1.50 s  1.25 s - 1.75 s   2.00 MB/s",
+        "theirs          5.00 s  3.50 s - 6.50 s  0.600 MB/s  0.38 (0.31 - 0.44)",
+        "",
+        "Objects         median        quartiles                  task-exec / it",
+        "ours                 0                0",
+        "theirs               0                0"
+      ].join("\n")
+    )
+  })
+
+  it("says it when others kept the machine busy", () => {
+    assert.include(textTable({ ...results, machine: { ...machine, load: 3 } }), "kept the machine busy")
+    assert.notInclude(textTable(results), "busy")
+  })
+
+  const cell = Arbitrary.schema(Schema.Literals(["", "a", "bc", "long text", "€"]))
+  it.prop(
+    "columns begin or end at one place",
+    [Arbitrary.array(Arbitrary.array(cell, { maxLength: 4 }))],
+    ([lines]) => {
+      const aligned = align(lines)
+      const padded = align(lines.map((line) => [...line, "|"]).filter((line) => line.length === 5))
+      assert.strictEqual(aligned.length, lines.length)
+      assert.isAtMost(new Set(padded.map((line) => line.length)).size, 1)
+    }
+  )
+})
+
+describe("results.json", () => {
+  it.prop("is read as it was written", [Arbitrary.schema(Results)], ([any]) => {
+    // JSON has one zero only.
+    assert.deepStrictEqual(parseResults(printResults(any)), JSON.parse(JSON.stringify(any)))
+  })
+
+  it("is not read when something is missing", () => {
+    const { runs: _, ...rest } = results
+    assert.throws(() => parseResults(JSON.stringify(rest)), /runs/)
+  })
+})
+
+describe("the plot", () => {
+  const svg = plotOf(results)
+
+  it("has every ratio that there is, and its name", () => {
+    const words = [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
+    assert.includeMembers(words, ["A &lt;cold&gt; | one", "theirs", "0.38 (0.31 - 0.44)"])
+    assert.notInclude(words, "Objects")
+    assert.lengthOf([...svg.matchAll(/<circle /g)], 1)
+  })
+
+  it("has no script, fetches nothing, and has colours for both kinds of pages", () => {
+    assert.notMatch(svg, /<script|href|url\(|@import| on\w+=/)
+    assert.include(svg, "prefers-color-scheme:dark")
+  })
+
+  const text = Arbitrary.schema(Schema.String)
+  it.prop("any text is text in it", [text], ([any]) => {
+    const back = escape(any).replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&")
+    assert.strictEqual(back, any)
+    assert.notMatch(escape(any), /[<>]|&(?!lt;|gt;|amp;)/)
+  })
+
+  const value = Arbitrary.schema(Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum: 1e-6, maximum: 1e6 }))))
+  it.prop("its axis has all values, and 1", [Arbitrary.array(value)], ([values]) => {
+    const [from, to] = decades(values)
+    for (const one of [...values, 1]) assert.isTrue(10 ** from <= one && one <= 10 ** to, `${one}: ${from} to ${to}`)
+  })
+})
+
+describe("the page", () => {
+  it("has the figures between its two comments, each time anew", () => {
+    const page = readFileSync(join(import.meta.dirname, "../../../docs/performance.md"), "utf8")
+    const once = withFigures(page, "FIRST")
+    const twice = withFigures(once ?? "", "SECOND")
+    assert.isDefined(twice)
+    assert.strictEqual(once?.replace("FIRST", "SECOND"), twice)
+    assert.include(twice, "\n\nSECOND\n\n")
+    assert.isUndefined(withFigures("no comments", "figures"))
+  })
+
+  it("what is Markdown is text in the table", () => {
+    const table = markdownTable(results)
+    assert.include(table, "| **A \\<cold\\> \\| one** | ours & \\*mine\\* | 1.50 s, 2.00 MB/s | 1.25 s - 1.75 s |  |")
+    assert.include(table, "|  | theirs | 5.00 s, 0.600 MB/s | 3.50 s - 6.50 s | 0.38 (0.31 - 0.44) |")
+  })
+})

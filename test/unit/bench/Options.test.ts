@@ -1,0 +1,48 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { measures } from "../../../bench/Measures.ts"
+import { measureNames, parseOptions, usage } from "../../../bench/Options.ts"
+
+describe("the command line of the benchmark", () => {
+  it.effect("is everything unless told", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* parseOptions([]), {
+        help: false,
+        pages: false,
+        runs: 10,
+        measures: measureNames,
+        megabytes: 100,
+        seed: undefined,
+        engine: undefined,
+        json: undefined
+      })
+    })
+  )
+
+  it.effect("takes measures in their own order, each once, and flags anywhere", () =>
+    Effect.gen(function* () {
+      const options = yield* parseOptions(["store", "--runs", "3", "cold", "store", "--full", "--engine=28.5"])
+      assert.deepStrictEqual(options.measures, ["cold", "store"])
+      assert.deepStrictEqual([options.runs, options.megabytes, options.engine], [3, 1000, "28.5"])
+    })
+  )
+
+  it.effect.each([
+    ["hot", /there is no measure "hot"/],
+    ["--runs=0", /--runs takes a number/],
+    ["--runs=1.5", /--runs takes a number/],
+    ["--engine=19", /--engine takes one of 20.10, /],
+    ["--fast", /--fast/]
+  ] as const)("refuses %s", ([word, message]) =>
+    Effect.gen(function* () {
+      const { message: text } = yield* Effect.flip(parseOptions([word]))
+      assert.match(text, message)
+      assert.include(text, usage)
+    })
+  )
+
+  it("names every measure", () => {
+    assert.deepStrictEqual(Object.keys(measures), [...measureNames])
+    for (const name of measureNames) assert.include(usage, name)
+  })
+})
