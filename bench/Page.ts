@@ -47,11 +47,12 @@ export const withFigures = (page: string, figures: string): string | undefined =
   return `${page.slice(0, from + begin.length)}\n\n${figures}\n\n${page.slice(to)}`
 }
 
-/** What is made of the figures: each file of the project, and its text. */
+/** What is made of the figures: each file of the project, and its text. Throws where the page has no place for them. */
 export const pagesOf = (results: Results): ReadonlyMap<string, string> => {
-  const page = readFileSync(join(import.meta.dirname, "..", pageFile), "utf8")
+  const page = withFigures(readFileSync(join(import.meta.dirname, "..", pageFile), "utf8"), markdownTable(results))
+  if (page === undefined) throw new Error(`${pageFile} has not the two comments between which the figures are`)
   return new Map([
-    [pageFile, withFigures(page, markdownTable(results)) ?? page],
+    [pageFile, page],
     [plotFile, plotOf(results)]
   ])
 }
