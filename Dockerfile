@@ -1,4 +1,4 @@
-# The image of the helper, and of swarm-exec: Node, one file, a licence. No shell is needed in the base, or used.
+# The image of the helper, and of swarm-exec: Node, two files, a licence. No shell is needed in the base, or used.
 #   npm run build && docker build --tag task-exec .
 # `npm run image -- REF` does the same without a docker client, and without a registry: it makes a base of 122 MB itself.
 ARG BASE=node:26-slim
@@ -14,6 +14,6 @@ ENV NODE_ENV=production \
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/swarm-exec.cjs"]
 # What changes with each build comes last: a push then sends only that.
 COPY LICENSE /opt/task-exec/
-COPY dist/swarm-exec.cjs /opt/task-exec/
+COPY dist/agent-door.cjs dist/swarm-exec.cjs /opt/task-exec/
 # Fills the cache, which is for these options, and shows that the base can run the bundle.
 RUN ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/swarm-exec.cjs", "preflight"]

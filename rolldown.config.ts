@@ -97,4 +97,10 @@ export const written = (name: keyof typeof programs) =>
 const program = (name: keyof typeof programs) =>
   defineConfig({ ...bundled(programs[name]), output: { ...written(name), file: `dist/${name}.cjs` } })
 
-export default [program("task-exec"), program("swarm-exec")]
+/** A program of the image only, and so small that a cache would be slower. */
+const door = defineConfig({
+  ...bundled("adapters/helper/door.ts"),
+  output: { file: "dist/agent-door.cjs", format: "cjs", minify: true, codeSplitting: false }
+})
+
+export default [program("task-exec"), program("swarm-exec"), door]

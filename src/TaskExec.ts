@@ -14,6 +14,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import { type AgentLink, linkTo } from "./agent/AgentLink.ts"
+import { type AgentUnavailable, runningAgents } from "./agent/Agents.ts"
 import { recordRun, targetOf } from "./audit/Recording.ts"
 import { checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
@@ -25,6 +27,7 @@ import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from 
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeOwnership, makeRunId, type Ownership } from "./Labels.ts"
+import { execByAgent } from "./route/AgentRoute.ts"
 import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
 import type {
   ConnectionLost,
@@ -63,6 +66,7 @@ export type TaskExecError =
   | LookupError
   | WaitTimedOut
   | RouteUnavailable
+  | AgentUnavailable
   | RequestTooLarge
   | HelperStartError
   | HelperFailed
@@ -192,7 +196,8 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: request.target })
   )
   const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
-  const route = yield* chooseRoute(task, checked.via, here, twoWay)
+  const link = yield* linkTo(checked.via, runningAgents, here, task.node)
+  const route = link === undefined ? yield* chooseRoute(task, checked.via, here, twoWay) : "agent"
   const { grace, placementTimeout, timeout } = checked
   const owner = yield* makeOwnership(
     timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace,
@@ -204,7 +209,7 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const input = recording.input(checked.input)
   const { end, events } = yield* route === "local"
     ? execHere(spec, { image, owner }, input)
-    : execThere(route, place, spec, input, owner)
+    : execThere(route, link, place, spec, input, owner)
   // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
@@ -238,9 +243,10 @@ interface Underway {
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
 }
 
-/** Routes `helper:logs` and `helper:tunnel`. */
+/** Routes `agent`, `helper:logs` and `helper:tunnel`. */
 const execThere = (
   route: Exclude<Route, "local">,
+  link: AgentLink | undefined,
   { image, ...there }: Omit<HelperPlace, "image"> & { readonly image: Effect.Effect<string> },
   spec: ExecSpec,
   input: ExecInput,
@@ -248,6 +254,7 @@ const execThere = (
 ): Effect.Effect<Underway> =>
   Effect.map(image, (reference) => {
     const place = { ...there, image: reference }
+    if (link !== undefined) return execByAgent(link, place, spec, owner, input)
     if (route === "helper:tunnel") return execByTunnel(place, spec, owner, input)
     return { events: execByHelper(place, spec, owner), end: (run) => endByHelper(place, run) }
   })

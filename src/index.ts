@@ -5,6 +5,17 @@
  */
 
 export {
+  type AgentState,
+  AgentsBusy,
+  AgentsNotRunning,
+  type AgentsUpOptions,
+  type AgentsUpResult,
+  agentsDown,
+  agentsStatus,
+  agentsUp
+} from "./agent/AgentService.ts"
+export { AgentUnavailable } from "./agent/Agents.ts"
+export {
   Audit,
   type AuditOutcome,
   type AuditRecord,

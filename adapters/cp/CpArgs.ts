@@ -44,7 +44,7 @@ Options:
   -q, --quiet                    No progress, no warnings
       --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
       --placement-timeout TIME   For Swarm to place the helper (default 30s)
-      --via ROUTE                auto (default), local, helper
+      --via ROUTE                auto (default), local, agent, helper
       --context NAME             The docker context to use
   -H, --host ADDRESS             The manager to talk to, or several with commas
                                  (default: DOCKER_HOST, then the context)

@@ -1,4 +1,5 @@
 /** What the reference and the manual pages are about: the commands, with their own help. */
+import * as Agent from "../agent/AgentCommand.ts"
 import * as Args from "../cli/Args.ts"
 import * as Completion from "../cli/Completion.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
@@ -55,6 +56,7 @@ export const commands: ReadonlyArray<Command> = [
     help: readHelp(usage),
     subcommands: [
       { name: "cp", help: readHelp(Cp.help) },
+      { name: "agent", help: readHelp(Agent.help) },
       { name: "gc", help: readHelp(Gc.help) },
       { name: "doctor", help: readHelp(Doctor.help) },
       { name: "install-plugin", help: readHelp(InstallPlugin.help) },
@@ -116,6 +118,7 @@ export const variables: ReadonlyArray<Item> = [
 /** Variables that task-exec itself sets, or that are not for users. */
 export const internalVariables: ReadonlyArray<string> = [
   "TASK_EXEC_RUN",
+  "TASK_EXEC_AGENT",
   "TASK_EXEC_HELPER_HOSTNAME",
   "TASK_EXEC_HELPER_NODE",
   "TASK_EXEC_HELPER_TASK",

@@ -20,14 +20,19 @@ export const refuse = (detail: string) => new HelperRefused({ node: thisNode(), 
 /** Why a request is not served. */
 export type AdmissionError = EngineFailure | HelperRefused | UsernsRemapped
 
+/** Fails where a request is in another protocol, or for another node. */
+export const checkAddress = ({ node, protocol }: HelperRequest): Effect.Effect<void, HelperRefused> => {
+  if (protocol !== protocolVersion) {
+    return Effect.fail(refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${protocol}`))
+  }
+  return node === thisNode() ? Effect.void : Effect.fail(refuse(`the target's node is ${node}`))
+}
+
 /** Gives the ID of this helper's image, or the reason why the request is not served. */
 export const admit = Effect.fn("Helper.admit")(function* (
   request: HelperRequest
 ): Effect.fn.Return<string, AdmissionError, DockerEngine> {
-  if (request.protocol !== protocolVersion) {
-    return yield* refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`)
-  }
-  if (request.node !== thisNode()) return yield* refuse(`the target's node is ${request.node}`)
+  yield* checkAddress(request)
   return yield* onlyHelper(request).pipe(Effect.mapError(nameRemapping))
 })
 

@@ -1,16 +1,16 @@
-/** What the killer's container does: ends the run that its argument names, and prints what became of it. */
+/** What the killer's container does: ends the processes that its argument names, and prints what became of it. */
 
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { endMarked } from "../../src/executor/MarkedProcesses.ts"
+import { endMarked, endMarkedOthers } from "../../src/executor/MarkedProcesses.ts"
 import { KillReport, KillRequest } from "../../src/executor/ProcessKiller.ts"
 import { writeText } from "../Output.ts"
 
 /** Serves one kill request (see `KillRequest`). */
 export const killRunCommand = (text: string): Effect.Effect<number> =>
   Effect.gen(function* () {
-    const run = yield* Schema.decodeUnknownEffect(KillRequest)(text)
-    const ending = yield* endMarked(run)
+    const request = yield* Schema.decodeUnknownEffect(KillRequest)(text)
+    const ending = yield* "variable" in request ? endMarkedOthers(request) : endMarked(request)
     yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(ending)}\n`)
     return 0
   }).pipe(Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `kill: ${error.message}\n`)), 1)))

@@ -54,6 +54,7 @@ export interface BuiltImage {
 }
 
 const bundleFile = "dist/swarm-exec.cjs"
+const doorFile = "dist/agent-door.cjs"
 
 const inProject = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url))
 
@@ -63,9 +64,10 @@ const read = Effect.fnUntraced(function* (file: string) {
   return Option.isSome(bytes) ? bytes.value.toString() : yield* new FileUnreadable({ path, detail: "no such file" })
 })
 
-const readBundle = Effect.fnUntraced(function* (path: string | undefined) {
-  const bytes = yield* readIfThere(path ?? inProject(bundleFile))
-  return Option.isSome(bytes) ? bytes.value : yield* new BundleMissing({ path: path ?? bundleFile })
+/** A file that `npm run build` makes: `shown` is its path, for the message. */
+const readBuilt = Effect.fnUntraced(function* (shown: string, path = inProject(shown)) {
+  const bytes = yield* readIfThere(path)
+  return Option.isSome(bytes) ? bytes.value : yield* new BundleMissing({ path: shown })
 })
 
 const Manifest = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
@@ -84,12 +86,14 @@ const usualBase = (dockerfile: string): string => /^ARG BASE=(\S+)/m.exec(docker
 export const buildImage = Effect.fn("Image.build")(function* (options: ImageOptions) {
   const ref = yield* Effect.fromResult(parseImageRef(options.ref))
   const name = imageName(ref)
-  const bundle = yield* readBundle(options.bundle)
+  const bundle = yield* readBuilt(options.bundle ?? bundleFile, options.bundle)
+  const door = yield* readBuilt(doorFile)
   const dockerfile = yield* read("Dockerfile")
   const { version } = yield* Effect.orDie(Schema.decodeUnknownEffect(Manifest)(yield* read("package.json")))
   const context = yield* makeArchive([
     Tar.file("Dockerfile", dockerfile),
     Tar.file("LICENSE", yield* read("LICENSE")),
+    Tar.file(doorFile, door),
     Tar.file(bundleFile, bundle)
   ])
 

@@ -10,6 +10,7 @@ import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { explainArgs, UsageError } from "../cli/Usage.ts"
+import { layOut } from "../LayOut.ts"
 import { printable } from "../Printable.ts"
 import type { Channel } from "./Channel.ts"
 import { runSubcommand } from "./Subcommand.ts"
@@ -145,15 +146,4 @@ const textOf = (report: SweepReport, { dryRun, runs }: GcArgs): string => {
   ]
     .map(printable)
     .join("\n")
-}
-
-/** Columns, two spaces apart. */
-const layOut = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
-  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
-  return rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join("  ")
-      .trimEnd()
-  )
 }

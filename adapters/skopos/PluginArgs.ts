@@ -39,6 +39,7 @@ export const usage = `Usage: swarm-exec [OPTIONS] ACTION [JSON]
        swarm-exec task-exec [OPTIONS] TARGET COMMAND [ARG...]
        swarm-exec exec CONTAINER COMMAND [ARG...]
        swarm-exec cp [OPTIONS] SOURCE DESTINATION
+       swarm-exec agent up|status|down
        swarm-exec doctor [OPTIONS]
        swarm-exec gc [OPTIONS]
        swarm-exec install-plugin
@@ -70,6 +71,8 @@ Options, before or after ACTION:
 task-exec runs a command in any task (its options: swarm-exec task-exec -h),
 exec in any container of the engine at hand. Both pass on the command's output
 and exit code. cp copies files between a task and here (swarm-exec cp -h).
+agent deploys resident agents, by which
+other nodes are reached without a helper (swarm-exec agent -h).
 doctor checks whether all of this works on a swarm, and says what to do where
 it does not (swarm-exec doctor -h). gc removes what callers left that were
 killed (swarm-exec gc -h). install-plugin makes it a plugin of the docker

@@ -1,5 +1,6 @@
 /** The command `swarm-exec`: the Skopos plugin, the subcommands beside it, and the ends of a helper. */
 import * as Effect from "effect/Effect"
+import { agentCommand as agentServe } from "../../src/agent/AgentProtocol.ts"
 import { guardCommand } from "../../src/executor/GuardProtocol.ts"
 import { ownFile } from "../../src/executor/OwnProgram.ts"
 import { relayCommandName } from "../../src/route/RelayProtocol.ts"
@@ -11,7 +12,7 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
   Effect.suspend(() => {
     const [first, ...rest] = argv
     // The original's rule for --help, which knows nothing of these.
-    const isOurs = ["gc", "cp", "doctor", "install-plugin", "completion"].includes(first ?? "")
+    const isOurs = ["gc", "cp", "agent", "doctor", "install-plugin", "completion"].includes(first ?? "")
     if (first === undefined || (!isOurs && argv.slice(0, 2).includes("--help"))) return plugin(["--help"])
     switch (first) {
       case "--version":
@@ -27,6 +28,14 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
       case guardCommand:
         return Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
           Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))
+        )
+      case agentServe:
+        return Effect.promise(() => import("../helper/AgentCommand.ts")).pipe(
+          Effect.flatMap((_) => _.agentServeCommand)
+        )
+      case "agent":
+        return Effect.promise(() => import("../agent/AgentCommand.ts")).pipe(
+          Effect.flatMap((_) => _.agentCommand(rest))
         )
       case "task-exec":
         return Effect.promise(() => import("../cli/TaskExecCommand.ts")).pipe(

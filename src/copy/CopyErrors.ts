@@ -53,12 +53,12 @@ export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
   }
 }
 
-/** The connection to the helper broke: the copy is not complete, and what there is of it stays. */
+/** The connection to the helper, or to the agent, broke: the copy is not complete, and what there is of it stays. */
 export class CopyLost extends Schema.TaggedError<CopyLost>()("CopyLost", {
   node: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the connection to the helper on node ${this.node} was lost (${this.detail}); the copy is not complete`
+    return `the connection to node ${this.node} was lost (${this.detail}); the copy is not complete`
   }
 }

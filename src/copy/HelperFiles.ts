@@ -5,11 +5,13 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { AgentLink } from "../agent/AgentLink.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Ownership } from "../Labels.ts"
 import type { TaskPolicy } from "../policy/Permission.ts"
 import type { HelperPlace } from "../route/Helper.ts"
 import { HelperRefused } from "../route/HelperErrors.ts"
+import type { HelperWork } from "../route/HelperRequest.ts"
 import { openHelperTunnel, type TunnelError } from "../route/HelperTunnel.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import type { Tunnel } from "../wire/Tunnel.ts"
@@ -20,15 +22,19 @@ import { type CopyOrder, type CopyReply, decodeCopyReply, encodeCopyOrder } from
 /** A helper's answer, or bytes of an archive. */
 type Heard = CopyReply | { readonly _tag: "Bytes"; readonly data: Uint8Array }
 
-/** Makes a helper on the node; it is gone, with all that belongs to it, when the scope is closed. */
+/** By the node's agent, or by a helper that is made there; it is gone, with all that belongs to it, when the scope is closed. */
 export const openHelperFiles = Effect.fn("TaskExec.helperFiles")(function* (
   place: HelperPlace,
   owner: Ownership,
   container: string,
-  policy: TaskPolicy
+  policy: TaskPolicy,
+  link: AgentLink | undefined
 ): Effect.fn.Return<ContainerFiles, TunnelError | FilesFailure, DockerEngine | Scope.Scope> {
   const node = place.node.hostname
-  const { tunnel } = yield* openHelperTunnel(place, owner, { _tag: "Copy", container, policy })
+  const work: HelperWork = { _tag: "Copy", container, policy }
+  const tunnel = yield* link === undefined
+    ? Effect.map(openHelperTunnel(place, owner, work), (made) => made.tunnel)
+    : link.ask(owner, work)
   const lost = ({ detail }: { readonly detail: string }) => new CopyLost({ node, detail })
   const refused = (detail: string) => new HelperRefused({ node, detail })
   const heard = yield* listen(tunnel, lost)

@@ -5,6 +5,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { type AgentLink, linkTo } from "../agent/AgentLink.ts"
+import { type AgentUnavailable, runningAgents } from "../agent/Agents.ts"
 import { type CopyRecording, recordCopy, targetOf } from "../audit/Recording.ts"
 import { checkDenyDefault, InvalidRequest } from "../ExecRequest.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
@@ -25,8 +27,8 @@ import { CopyFailed, type CopyLost, PathNotFound } from "./CopyErrors.ts"
 import { openHelperFiles } from "./HelperFiles.ts"
 import { wholeArchive } from "./WholeArchive.ts"
 
-/** What may be asked for: `auto` is `local` where the engine at hand runs the task, and `helper` elsewhere. */
-export const CopyVia = Schema.Literals(["auto", "local", "helper"])
+/** What may be asked for: `auto` is `local` where the engine at hand runs the task, elsewhere `agent` if there is one, or `helper`. */
+export const CopyVia = Schema.Literals(["auto", "local", "agent", "helper"])
 
 /** What may be asked for. */
 export type CopyVia = typeof CopyVia.Type
@@ -59,6 +61,7 @@ export type OpenTaskFilesError =
   | InvalidTarget
   | LookupError
   | RouteUnavailable
+  | AgentUnavailable
   | TunnelError
   | TaskFilesError
 
@@ -104,13 +107,15 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   }
   const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
+  const via = request.via ?? "auto"
   const [task, here] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
-  const route = yield* chooseRoute(task, request.via ?? "auto", here, true)
+  const link = yield* linkTo(via, runningAgents, here, task.node)
+  const route = link === undefined ? yield* chooseRoute(task, via, here, true) : "agent"
   const image = request.image === undefined ? images.reference : images.pin(request.image)
   const policy = withCallerDefault(task.policy, denyDefault)
   const recording = yield* recordCopy(targetOf(task), route)
   const files = yield* (
-    route === "local" ? filesHere(task, policy) : filesThere(task, policy, yield* image, placementTimeout)
+    route === "local" ? filesHere(task, policy) : filesThere(task, policy, yield* image, placementTimeout, link)
   ).pipe(Effect.tapError((error) => recording.ended({ error: error._tag })))
   yield* sweepHere().pipe(
     Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
@@ -157,9 +162,15 @@ const filesHere = (
 ): Effect.Effect<ContainerFiles, EngineFailure | PolicyDenied, DockerEngine> =>
   DockerEngine.use(({ alone }) => Effect.flatMap(alone, (engine) => engineFiles(engine, container, policy)))
 
-const filesThere = (task: ResolvedTask, policy: TaskPolicy, image: string, placementTimeout: number) =>
+const filesThere = (
+  task: ResolvedTask,
+  policy: TaskPolicy,
+  image: string,
+  placementTimeout: number,
+  link: AgentLink | undefined
+) =>
   Effect.flatMap(makeOwnership(undefined), (owner) =>
-    openHelperFiles({ image, node: task.node, task: task.name, placementTimeout }, owner, task.container, policy)
+    openHelperFiles({ image, node: task.node, task: task.name, placementTimeout }, owner, task.container, policy, link)
   )
 
 /** The same, with errors that name the task and its node: the engine of another node is nobody that the caller knows. */

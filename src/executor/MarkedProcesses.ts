@@ -9,7 +9,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type EndRun, runVariable } from "./ExecSpec.ts"
+import * as Schema from "effect/Schema"
+import { type EndRun, runVariable, type Signal } from "./ExecSpec.ts"
 import { type Ending, unconfirmed } from "./ExecutorErrors.ts"
 
 /** How long to go on with KILL before saying that something is still alive, in milliseconds. */
@@ -21,23 +22,25 @@ const errorCode = (error: unknown): string =>
 
 /** What is left of a run. */
 interface Found {
-  /** Live processes with the run's mark, as this `/proc` numbers them. */
+  /** Live processes with the mark, as this `/proc` numbers them. */
   readonly pids: ReadonlyArray<number>
   /** How many of the container's processes could not be looked at. */
   readonly hidden: number
 }
 
-const find = ({ container, runId }: EndRun): Found => {
-  const mark = `\0${runVariable}=${runId}\0`
+/** Is that the environment of a process that is meant? It begins and ends with a NUL, and has one between its variables. */
+type Mark = (environment: string) => boolean
+
+const find = (isMarked: Mark, container: string | undefined): Found => {
   const pids: Array<number> = []
   let hidden = 0
   for (const name of readdirSync("/proc")) {
     const pid = Number(name)
     if (!Number.isInteger(pid) || pid === process.pid) continue
     try {
-      if (`\0${readFileSync(`/proc/${name}/environ`, "latin1")}\0`.includes(mark)) pids.push(pid)
+      if (isMarked(`\0${readFileSync(`/proc/${name}/environ`, "latin1")}\0`)) pids.push(pid)
     } catch (error) {
-      if (!isGone(error) && belongsTo(container, `/proc/${name}`)) hidden++
+      if (!isGone(error) && container !== undefined && belongsTo(container, `/proc/${name}`)) hidden++
     }
   }
   return { pids, hidden }
@@ -69,15 +72,51 @@ const ending = (value: Ending): Ending => value
  * Ends every process of a run: the signal, the grace period, KILL; then looks again. Never fails: what can't be done
  * is in the {@link Ending}.
  */
-export const endMarked = Effect.fnUntraced(
-  function* (options: EndRun) {
+export const endMarked = ({ container, grace, runId, signal }: EndRun): Effect.Effect<Ending> => {
+  const mark = `\0${runVariable}=${runId}\0`
+  return endAll((environment) => environment.includes(mark), { container, grace, signal })
+}
+
+/** Processes that were started by somebody who is not there any more, as their environment says. */
+export const EndOthers = Schema.Struct({
+  /** The variable that says by whom. */
+  variable: Schema.NonEmptyString,
+  /** Whose processes are to go on. */
+  living: Schema.Array(Schema.String)
+})
+export type EndOthers = typeof EndOthers.Type
+
+/** How long such processes may take to end by themselves, in milliseconds. */
+export const othersGrace = 5000
+
+/** Ends all of them, wherever they run. */
+export const endMarkedOthers = ({ living, variable }: EndOthers): Effect.Effect<Ending> => {
+  const prefix = `\0${variable}=`
+  const isOrphan: Mark = (environment) => {
+    const at = environment.indexOf(prefix)
+    if (at < 0) return false
+    const from = at + prefix.length
+    return !living.includes(environment.slice(from, environment.indexOf("\0", from)))
+  }
+  return endAll(isOrphan, { container: undefined, grace: othersGrace, signal: "SIGTERM" })
+}
+
+const endAll = Effect.fnUntraced(
+  function* (
+    isMarked: Mark,
+    {
+      container,
+      grace,
+      signal
+    }: { readonly container: string | undefined; readonly grace: number; readonly signal: Signal }
+  ) {
     const start = yield* Clock.currentTimeMillis
     const signalled = new Set<number>()
     const step = (now: number) => {
-      const found = find(options)
+      const found = find(isMarked, container)
       for (const pid of found.pids) {
-        if (now - start >= options.grace) signalOne(pid, "SIGKILL")
-        else if (!signalled.has(pid)) signalOne(pid, options.signal)
+        if (now - start >= grace) signalOne(pid, "SIGKILL")
+        else if (!signalled.has(pid)) signalOne(pid, signal)
         signalled.add(pid)
       }
       return found
@@ -90,7 +129,7 @@ export const endMarked = Effect.fnUntraced(
           ? ending({ _tag: "Killed" })
           : unconfirmed(`${hidden} processes of the container could not be looked at`)
       }
-      if (now - start > options.grace + killPatience) return ending({ _tag: "Alive", pids })
+      if (now - start > grace + killPatience) return ending({ _tag: "Alive", pids })
       yield* Effect.sleep(interval)
     }
   },

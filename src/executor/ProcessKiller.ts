@@ -11,12 +11,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { owned } from "../engine/Owned.ts"
-import { freshName, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
+import { freshName, lastingFor, makeOwnership, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
 import { hostPidContainer, imageHere, reachesProcessesOf } from "./HostView.ts"
-import { endMarked } from "./MarkedProcesses.ts"
+import { EndOthers, endMarked, othersGrace } from "./MarkedProcesses.ts"
 
 /** Where the killer's container comes from, and whose it is. */
 export interface KillerOptions {
@@ -25,8 +26,8 @@ export interface KillerOptions {
   readonly owner: Ownership
 }
 
-/** What {@link killCommand} reads as its one argument. */
-export const KillRequest = Schema.fromJsonString(EndRun)
+/** What {@link killCommand} reads as its one argument: whose processes to end. */
+export const KillRequest = Schema.fromJsonString(Schema.Union([EndRun, EndOthers]))
 
 /** What the killer's container prints. */
 export const KillReport = Schema.fromJsonString(Ending)
@@ -66,18 +67,38 @@ export class ProcessKiller extends Context.Service<
 
 type Engine = DockerEngine["Service"]
 
-const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> =>
-  Effect.gen(function* () {
-    const request = yield* Schema.encodeEffect(KillRequest)(run)
+/**
+ * Ends the processes of those who are not there any more, on the node of the engine in the context, by a container of the
+ * image, which that engine has. What could not be done is in the result.
+ */
+export const endOthers = Effect.fn("ProcessKiller.endOthers")(function* (image: string, others: EndOthers) {
+  const owner = yield* makeOwnership(othersGrace)
+  return yield* killFromContainer(yield* DockerEngine, Effect.succeed(image), owner, others, othersGrace)
+})
+
+const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> => {
+  const image = Effect.gen(function* () {
     const here = yield* imageHere(engine, named)
     if (here === undefined) yield* Stream.runDrain(engine.pullImage(named))
-    const image = here ?? named
-    const labels = ownershipLabels(yield* lastingFor(owner, run.grace + overhead), "killer")
+    return here ?? named
+  })
+  return killFromContainer(engine, image, owner, run, run.grace)
+}
+
+const killFromContainer = (
+  engine: Engine,
+  image: Effect.Effect<string, EngineFailure>,
+  owner: Ownership,
+  what: EndRun | EndOthers,
+  grace: number
+): Effect.Effect<Ending> =>
+  Effect.gen(function* () {
+    const request = yield* Schema.encodeEffect(KillRequest)(what)
+    const labels = ownershipLabels(yield* lastingFor(owner, grace + overhead), "killer")
+    const config = hostPidContainer(yield* image, [killCommand, request], labels)
     const name = freshName("killer")
     const { id } = yield* owned(
-      Effect.uninterruptible(
-        engine.createContainer({ name, config: hostPidContainer(image, [killCommand, request], labels) })
-      ),
+      Effect.uninterruptible(engine.createContainer({ name, config })),
       engine.removeContainer(name, { force: true }),
       `docker rm --force ${name}`
     )
@@ -87,6 +108,6 @@ const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: 
     return yield* Schema.decodeUnknownEffect(KillReport)(new TextDecoder().decode(stdout).trim())
   }).pipe(
     Effect.scoped,
-    Effect.timeout(run.grace + overhead),
+    Effect.timeout(grace + overhead),
     Effect.catch((error) => Effect.succeed(unconfirmed(error.message)))
   )

@@ -13,12 +13,14 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { runningAgents } from "../agent/Agents.ts"
 import { type CommandRequest, checkCommand, InvalidRequest } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
 import { describeEnding, type Ending, TimedOut } from "../executor/ExecutorErrors.ts"
+import { once } from "../internal/Once.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { localNode } from "../route/Route.ts"
 import type { TaskExecError } from "../TaskExec.ts"
@@ -86,8 +88,9 @@ export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
       const images = yield* HelperImage
       const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
       const [tasks, here] = yield* Effect.all([selectTasks(request.selection), localNode, image], { concurrency: 3 })
+      const agents = yield* once(runningAgents)
       const chosenAt = yield* Clock.currentTimeMillis
-      const jobs = yield* plan(tasks, here, image, checked)
+      const jobs = yield* plan(tasks, here, image, checked, agents)
       const queue = yield* Queue.bounded<FleetEvent, Cause.Done>(64)
       const tell = (event: FleetEvent) => Effect.asVoid(Queue.offer(queue, event))
       yield* tell({ _tag: "Chosen", tasks })
@@ -124,7 +127,9 @@ export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
             // Neither has run anything.
             Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () =>
               Effect.flatMap(replacementOf(task), (now) =>
-                Effect.flatMap(startAlone(now, here, image, checked), (underway) => perform(run, underway, left, begun))
+                Effect.flatMap(startAlone(now, here, image, checked, agents), (underway) =>
+                  perform(run, underway, left, begun)
+                )
               )
             )
           )

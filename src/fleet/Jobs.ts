@@ -4,10 +4,12 @@ import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { type FindAgents, linkTo } from "../agent/AgentLink.ts"
+import type { AgentUnavailable } from "../agent/Agents.ts"
 import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
 import { type CheckedCommand, specOf } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
-import type { EngineUnreachable } from "../engine/EngineErrors.ts"
+import type { EngineUnreachable, SwarmFailure } from "../engine/EngineErrors.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
@@ -25,13 +27,14 @@ import { chooseRoute } from "../route/Route.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/Lookup.ts"
 
+/** Why a command was not begun. */
+export type NotBegun = RouteUnavailable | AgentUnavailable | SwarmFailure
+
 /** A task, and what is to be run in it. */
 export interface Job {
   readonly task: ResolvedTask
   /** Begins it where it was planned to be. */
-  readonly start: (
-    input: ExecInput
-  ) => Effect.Effect<Underway, RouteUnavailable | EngineUnreachable, DockerEngine | Scope.Scope>
+  readonly start: (input: ExecInput) => Effect.Effect<Underway, NotBegun, DockerEngine | Scope.Scope>
   /** To be run once it is over, whether it was begun or not. The last one out takes their helper away. */
   readonly leave: Effect.Effect<void>
 }
@@ -62,7 +65,8 @@ export type MakeJobs = (
   tasks: ReadonlyArray<ResolvedTask>,
   here: string,
   image: Effect.Effect<string>,
-  checked: CheckedCommand
+  checked: CheckedCommand,
+  agents: FindAgents
 ) => Effect.Effect<ReadonlyArray<Job>, never, DockerEngine | Scope.Scope>
 
 /** Groups the tasks by node: those of a node share a helper. */
@@ -70,7 +74,8 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<ResolvedTask>,
   here: string,
   image: Effect.Effect<string>,
-  checked: CheckedCommand
+  checked: CheckedCommand,
+  agents: FindAgents
 ) {
   const scope = yield* Effect.scope
   const routed = yield* Effect.forEach(tasks, (task) =>
@@ -94,7 +99,10 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
     const place = { node: first.task.node, task: first.task.name, placementTimeout, image: yield* image }
     const group = [first, ...more] as const
     const specs = [first.spec, ...more.map(({ spec }) => spec)] as const
-    const helper = yield* Scope.provide(openNodeHelper(place, owner, specs, network), nodeScope)
+    const helper = yield* Scope.provide(
+      openNodeHelper(place, owner, specs, linkTo(checked.via, agents, here, place.node), network),
+      nodeScope
+    )
     const node: NodeGroup = { scope: nodeScope, left: group.length }
     for (const [index, { spec, task }] of group.entries()) {
       const start = (input: ExecInput) => startThere(task, spec, helper, index, input)
@@ -146,7 +154,7 @@ const startThere = Effect.fnUntraced(function* (
   index: number,
   input: ExecInput
 ) {
-  const recording = yield* recordRun(targetOf(task), "helper:tunnel", spec)
+  const recording = yield* recordRun(targetOf(task), yield* helper.route, spec)
   const { end, events } = helper.exec(index, recording.input(input))
   return { task, spec, end, events: recording.events(events), recording }
 })
@@ -156,8 +164,9 @@ export const startAlone = Effect.fnUntraced(function* (
   task: ResolvedTask,
   here: string,
   image: Effect.Effect<string>,
-  checked: CheckedCommand
-): Effect.fn.Return<Underway, RouteUnavailable | EngineUnreachable, DockerEngine | Scope.Scope> {
+  checked: CheckedCommand,
+  agents: FindAgents
+): Effect.fn.Return<Underway, NotBegun, DockerEngine | Scope.Scope> {
   const spec = specOf(makeRunId(), task, checked)
   const route = yield* chooseRoute(task, checked.via, here, true)
   if (route === "local") {
@@ -166,6 +175,11 @@ export const startAlone = Effect.fnUntraced(function* (
   }
   const { placementTimeout } = checked
   const place = { node: task.node, task: task.name, placementTimeout, image: yield* image }
-  const helper = yield* openNodeHelper(place, yield* makeOwnership(undefined), [spec])
+  const helper = yield* openNodeHelper(
+    place,
+    yield* makeOwnership(undefined),
+    [spec],
+    linkTo(checked.via, agents, here, place.node)
+  )
   return yield* startThere(task, spec, helper, 0, checked.input)
 })

@@ -149,13 +149,13 @@ export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed"
   }
 }
 
-/** The connection to the helper broke while the command ran. `ending` says whether the command is gone. */
+/** The connection to the helper, or to the agent, broke while the command ran. `ending` says whether the command is gone. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   node: Schema.String,
   detail: Schema.String,
   ending: Ending
 }) {
   override get message(): string {
-    return `the connection to the helper on node ${this.node} was lost (${this.detail}); ${describeEnding(this.ending)}`
+    return `the connection to node ${this.node} was lost (${this.detail}); ${describeEnding(this.ending)}`
   }
 }

@@ -4,13 +4,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { openAttached } from "../engine/AttachedContainer.ts"
 import { Demux } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { networkGone } from "../engine/NetworkRemoval.ts"
 import { owned } from "../engine/Owned.ts"
 import { imageHere } from "../executor/HostView.ts"
 import { once } from "../internal/Once.ts"
@@ -103,16 +103,6 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
 const relayFailed = (engine: DockerEngineShape, { image }: HelperPlace, { message }: { readonly message: string }) =>
   new RelayFailed({ host: engine.host, image, detail: message })
 
-/** An engine lets go of a network a moment after its last container: until then it still shows it. */
-const goneFrom = (engine: DockerEngineShape, name: string) =>
-  engine.listNetworks({ name: [name] }).pipe(
-    Effect.repeat({
-      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "5 seconds" })),
-      until: (networks) => networks.length === 0
-    }),
-    Effect.asVoid
-  )
-
 /** A network for tunnels, which is made when it is first asked for. Gives its ID. */
 export type TunnelNetwork = Network
 
@@ -137,7 +127,7 @@ const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owne
     CheckDuplicate: true,
     Labels: ownershipLabels(owner, "network")
   })
-  const removal = Effect.andThen(engine.removeNetwork(name), goneFrom(engine, name))
+  const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
   return yield* owned(creation, removal, `docker network rm ${name}`)
 })
 

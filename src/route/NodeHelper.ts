@@ -4,7 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { AgentLink } from "../agent/AgentLink.ts"
+import type { AgentUnavailable } from "../agent/Agents.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, unconfirmed } from "../executor/ExecutorErrors.ts"
@@ -21,22 +24,38 @@ import { openHelperTunnel, type TunnelError, type TunnelNetwork } from "./Helper
 import { secondHelperPatience } from "./TunnelRoute.ts"
 
 /** In what ways the helper does not come up. */
-export type NodeHelperError = TunnelError | HelperRefused
+export type NodeHelperError = TunnelError | HelperRefused | AgentUnavailable
 
 /** A helper for some commands on one node. */
 export interface NodeHelper {
+  /** Whether it is the node's agent that does it, or a helper. Known as soon as the agent was reached, or was not. */
+  readonly route: Effect.Effect<"agent" | "helper:tunnel", AgentUnavailable | SwarmFailure, DockerEngine>
   /** Runs the command of this index, once. */
   readonly exec: (index: number, input: ExecInput) => Conversation<NodeHelperError, DockerEngine>
 }
 
-/** It is made when the first command is to run, and is gone when the scope is closed. */
+/** How the node's agent is reached, if it is. */
+export type NodeLink = Effect.Effect<AgentLink | undefined, AgentUnavailable | SwarmFailure, DockerEngine | Scope.Scope>
+
+/** It is made when the first command is to run, unless there is a `link` to an agent, and is gone when the scope is closed. */
 export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
   place: HelperPlace,
   owner: Ownership,
   specs: readonly [ExecSpec, ...ReadonlyArray<ExecSpec>],
+  toAgent: NodeLink,
   network?: TunnelNetwork
 ): Effect.fn.Return<NodeHelper, never, Scope.Scope> {
-  const tunnel = yield* once(openTunnel(place, owner, specs, network))
+  const link = yield* once(toAgent)
+  const tunnel = yield* once(
+    Effect.flatMap(link, (agent) =>
+      greetedBy(
+        place,
+        agent === undefined
+          ? Effect.map(openHelperTunnel(place, owner, { _tag: "ExecMany", specs }, network), (made) => made.tunnel)
+          : agent.ask(owner, { _tag: "ExecMany", specs })
+      )
+    )
+  )
   const underWay = new Map<string, EndRun>()
   // All that were under way when the connection was lost, at once.
   const endings = yield* once(
@@ -79,17 +98,15 @@ export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
     })
     return converse({ node: place.node.hostname, spec, input, open, endElsewhere })
   }
-  return { exec }
+  return { exec, route: Effect.map(link, (agent) => (agent === undefined ? "helper:tunnel" : "agent")) }
 })
 
 /** Done when the helper has said hello. */
-const openTunnel = Effect.fnUntraced(function* (
+const greetedBy = Effect.fnUntraced(function* (
   place: HelperPlace,
-  owner: Ownership,
-  specs: readonly [ExecSpec, ...ReadonlyArray<ExecSpec>],
-  network: TunnelNetwork | undefined
+  open: Effect.Effect<Tunnel, TunnelError, DockerEngine | Scope.Scope>
 ): Effect.fn.Return<Tunnel, NodeHelperError, DockerEngine | Scope.Scope> {
-  const { tunnel } = yield* openHelperTunnel(place, owner, { _tag: "ExecMany", specs }, network)
+  const tunnel = yield* open
   const greeted = yield* Deferred.make<void, HelperRefused | TunnelLost>()
   const take = (incoming: Incoming) => {
     const document = incoming._tag === "Document" ? Result.getOrUndefined(decodeDocument(incoming.text)) : undefined

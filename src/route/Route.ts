@@ -6,13 +6,17 @@ import type { ResolvedTask } from "../target/Lookup.ts"
 import { RouteUnavailable } from "./HelperErrors.ts"
 import type { Via } from "./Via.ts"
 
-/** The way that is taken: `local` (the engine at hand runs the task) or a temporary service on its node. */
+/** The way that is taken: `local` (the engine at hand runs the task), the `agent` or a temporary service on its node. */
 export type Route = Exclude<Via, "auto" | "helper">
 
 /** The node of the engine at hand, as the swarm knows it; empty when it is in none. */
 export const localNode: Effect.Effect<string, SwarmFailure, DockerEngine> = DockerEngine.use(({ info }) =>
   Effect.map(info, ({ Swarm }) => Swarm.NodeID)
 )
+
+/** Whether agents are to be looked for: `here` and `there` are the nodes of the engine at hand and of the task. */
+export const wantsAgent = (via: Via, here: string, there: string): boolean =>
+  via === "agent" || (via === "auto" && here !== there)
 
 /**
  * Chooses the route to a task from the node `here` (see {@link localNode}); `twoWay` when the command has an input or a
@@ -25,6 +29,7 @@ export const chooseRoute = (
   here: string,
   twoWay = false
 ): Effect.Effect<Route, RouteUnavailable> => {
+  if (via === "agent") return Effect.succeed("agent")
   if (via === "helper:tunnel") return Effect.succeed("helper:tunnel")
   if (via === "helper:logs" && twoWay) {
     return Effect.fail(

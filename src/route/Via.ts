@@ -2,10 +2,11 @@
 import * as Schema from "effect/Schema"
 
 /**
- * What may be asked for: `auto` is `local` where the engine at hand runs the task, and `helper` elsewhere. A helper's frames
- * come over `logs`, or over a `tunnel` where the command has an input or a terminal, unless it is said which.
+ * What may be asked for: `auto` is `local` where the engine at hand runs the task, elsewhere `agent` where there are agents
+ * (`swarm-exec agent`), and else `helper`. A helper's frames come over `logs`, or over a `tunnel` where the command has an
+ * input or a terminal, unless it is said which.
  */
-export const Via = Schema.Literals(["auto", "local", "helper", "helper:logs", "helper:tunnel"])
+export const Via = Schema.Literals(["auto", "local", "agent", "helper", "helper:logs", "helper:tunnel"])
 
 /** What may be asked for. */
 export type Via = typeof Via.Type

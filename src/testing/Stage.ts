@@ -20,6 +20,7 @@ export const stages: Readonly<Record<TaskExecError["_tag"], Stage>> = {
   EngineUnreachable: "lookup",
   EngineError: "lookup",
   UnexpectedReply: "lookup",
+  AgentUnavailable: "start",
   RequestTooLarge: "start",
   NodeUnavailable: "start",
   HelperImageUnavailable: "start",

@@ -49,6 +49,47 @@ export const secureClient = (carrier: Duplex, key: string): Effect.Effect<Duplex
     )
   )
 
+/** Who comes to a listening end. */
+export interface Door {
+  /** Somebody who knows the key. */
+  readonly client: (socket: Tls.TLSSocket) => void
+  /** Somebody was sent away: why. */
+  readonly refused: (why: string) => void
+}
+
+/**
+ * Listens for whoever knows the key, until the scope closes; at most `most` connections at the same time, with those that
+ * have not shown yet that they do.
+ */
+export const listenForAll = Effect.fnUntraced(function* (
+  port: number,
+  key: string,
+  most: number,
+  { client, refused }: Door
+): Effect.fn.Return<void, TunnelLost, Scope.Scope> {
+  const server = Tls.createServer({
+    ...settings,
+    handshakeTimeout,
+    pskCallback: (_socket, name) => (name === identity ? Buffer.from(key, "base64") : null)
+  })
+  server.maxConnections = most
+  server.on("tlsClientError", (error, socket) => {
+    refused(`${socket.remoteAddress ?? "somebody"}: ${error.message}`)
+    socket.destroy()
+  })
+  server.on("secureConnection", (socket) => {
+    socket.setNoDelay(true)
+    client(socket)
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void, TunnelLost>((resume) => {
+      server.once("error", (error) => resume(Effect.fail(new TunnelLost({ detail: error.message }))))
+      server.listen(port, () => resume(Effect.void))
+    }),
+    () => Effect.sync(() => server.close())
+  )
+})
+
 /** What knocks at a listening end. */
 export interface Listener {
   /** Done when the one client is there that knows the key. */
@@ -66,17 +107,7 @@ export const listenSecurely = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Listener, TunnelLost, Scope.Scope> {
   let taken: Tls.TLSSocket | undefined
   let give: ((socket: Tls.TLSSocket) => void) | undefined
-  const server = Tls.createServer({
-    ...settings,
-    handshakeTimeout,
-    pskCallback: (_socket, name) => (name === identity ? Buffer.from(key, "base64") : null)
-  })
-  server.maxConnections = strangers
-  server.on("tlsClientError", (error, socket) => {
-    refused(`${socket.remoteAddress ?? "somebody"}: ${error.message}`)
-    socket.destroy()
-  })
-  server.on("secureConnection", (socket) => {
+  const client = (socket: Tls.TLSSocket) => {
     if (taken !== undefined) {
       refused(`${socket.remoteAddress ?? "somebody"}: a second client`)
       socket.on("error", () => undefined)
@@ -84,20 +115,10 @@ export const listenSecurely = Effect.fnUntraced(function* (
       return
     }
     taken = socket
-    socket.setNoDelay(true)
     give?.(socket)
-  })
-  yield* Effect.acquireRelease(
-    Effect.callback<void, TunnelLost>((resume) => {
-      server.once("error", (error) => resume(Effect.fail(new TunnelLost({ detail: error.message }))))
-      server.listen(port, () => resume(Effect.void))
-    }),
-    () =>
-      Effect.sync(() => {
-        taken?.destroy()
-        server.close()
-      })
-  )
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => taken?.destroy()))
+  yield* listenForAll(port, key, strangers, { client, refused })
   return {
     client: Effect.callback((resume) => {
       give = (socket) => resume(Effect.succeed(socket))

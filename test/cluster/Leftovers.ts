@@ -42,8 +42,13 @@ const Containers = Schema.Array(
 )
 const Volumes = Schema.Struct({ Volumes: Schema.NullOr(Schema.Array(Schema.Struct({ Name: Schema.String, Labels }))) })
 
-const isOurs = (labels: typeof Labels.Type): boolean =>
-  Object.keys(labels ?? {}).some((key) => key.startsWith(ours) && key !== theirs)
+/** Agents are there because somebody wants them: those who deploy them look for what is left of them, see `agentObjects`. */
+const resident = "task-exec.agent"
+
+const isOurs = (labels: typeof Labels.Type): boolean => {
+  const keys = Object.keys(labels ?? {})
+  return !keys.includes(resident) && keys.some((key) => key.startsWith(ours) && key !== theirs)
+}
 
 /** Something of ours: its ID does not change while it goes away. */
 interface Left {
@@ -224,4 +229,21 @@ export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(functi
   options: LeftoverOptions = {}
 ) {
   yield* failIfAny(yield* leftOf(cluster, options))
+})
+
+/** Services, secrets, networks and containers of agents that the cluster still has. */
+export const agentObjects = Effect.fnUntraced(function* ({ manager, nodes }: SwarmClusterShape) {
+  const query = { filters: JSON.stringify({ label: [resident] }) }
+  const named = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
+  const lists = yield* Effect.all([
+    Effect.map(get(manager.socket, "/services", named, { query }), (all) => all.map(({ Spec }) => Spec.Name)),
+    Effect.map(get(manager.socket, "/secrets", named, { query }), (all) => all.map(({ Spec }) => Spec.Name)),
+    Effect.map(get(manager.socket, "/networks", Networks, { query }), (all) => all.map(({ Name }) => Name)),
+    ...nodes.map(({ socket }) =>
+      Effect.map(get(socket, "/containers/json", Containers, { query: { ...query, all: "true" } }), (all) =>
+        all.flatMap(({ Names }) => Names)
+      )
+    )
+  ])
+  return lists.flat()
 })

@@ -1,14 +1,15 @@
 /** What a run asks of the engines and makes in the swarm, and how large the image is: `test/Limits.ts` has the limits. */
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { guardedRun, imageSizes, localRun, logsRun, type RunCost, tunnelRun } from "../Limits.ts"
-import { checkLeftovers, program, programOn, Web } from "./Harness.ts"
+import { agentRun, guardedRun, imageSizes, localRun, logsRun, type RunCost, tunnelRun } from "../Limits.ts"
+import { Agents, checkLeftovers, program, programOn, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -51,50 +52,57 @@ const createdSince = Effect.fnUntraced(function* (since: number) {
 const waiting = ["sh", "-c", "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"]
 const lastOfSweep = /^GET \/networks\?.*task-exec\.run/
 
-layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })("the cost of a run", (it) => {
-  const costs = (
-    name: string,
-    expected: RunCost,
-    where: "local" | "remote",
-    from: "inside" | "outside",
-    ...flags: ReadonlyArray<string>
-  ) =>
-    it.effect(name, () =>
-      Effect.gen(function* () {
-        const web = yield* Web
-        const { manager } = yield* SwarmCluster
-        const task = web[where]
-        const since = Date.now()
-        const proxy = yield* engineProxy(manager.socket)
-        const args = [...flags, web.target(task), ...waiting]
-        const options = { env: { DOCKER_HOST: proxy.dockerHost } }
-        const swept = Effect.sync(() => proxy.requests.some((line) => lastOfSweep.test(line)))
-        const [result] = yield* Effect.all(
-          [
-            from === "inside"
-              ? programOn(manager, "task-exec.cjs", args, options)
-              : program("task-exec.cjs", args, options),
-            pollUntil(swept, { atMost: 60_000, orElse: Effect.die("nobody looked for leftovers") }).pipe(
-              Effect.andThen(execIn(web.nodeOf(task).socket, task.containerId, ["touch", "/tmp/go"]))
-            )
-          ],
-          { concurrency: 2 }
+/** Runs a command, and counts. */
+const costs = (
+  expected: RunCost,
+  where: "local" | "remote",
+  from: "inside" | "outside",
+  ...flags: ReadonlyArray<string>
+) =>
+  Effect.gen(function* () {
+    const web = yield* Web
+    const { manager } = yield* SwarmCluster
+    const task = web[where]
+    const since = Date.now()
+    const proxy = yield* engineProxy(manager.socket)
+    const args = [...flags, web.target(task), ...waiting]
+    const options = { env: { DOCKER_HOST: proxy.dockerHost } }
+    const swept = Effect.sync(() => proxy.requests.some((line) => lastOfSweep.test(line)))
+    const [result] = yield* Effect.all(
+      [
+        from === "inside"
+          ? programOn(manager, "task-exec.cjs", args, options)
+          : program("task-exec.cjs", args, options),
+        pollUntil(swept, { atMost: 60_000, orElse: Effect.die("nobody looked for leftovers") }).pipe(
+          Effect.andThen(execIn(web.nodeOf(task).socket, task.containerId, ["touch", "/tmp/go"]))
         )
-        assert.deepStrictEqual([result.code, result.stderr], [0, ""])
-        const requests: Record<string, number | "polled"> = count(proxy.requests.map(kindOf))
-        for (const [kind, times] of Object.entries(expected.requests)) {
-          if (times === "polled" && requests[kind] !== undefined) requests[kind] = times
-        }
-        const created = count(yield* createdSince(since))
-        assert.deepStrictEqual({ requests, created }, expected, `${hint} All:\n${proxy.requests.join("\n")}`)
-      })
+      ],
+      { concurrency: 2 }
     )
+    assert.deepStrictEqual([result.code, result.stderr], [0, ""])
+    const requests: Record<string, number | "polled"> = count(proxy.requests.map(kindOf))
+    for (const [kind, times] of Object.entries(expected.requests)) {
+      if (times === "polled" && requests[kind] !== undefined) requests[kind] = times
+    }
+    const created = count(yield* createdSince(since))
+    assert.deepStrictEqual({ requests, created }, expected, `${hint} All:\n${proxy.requests.join("\n")}`)
+  })
 
-  costs("local", localRun, "local", "inside")
-  costs("local, from elsewhere", guardedRun, "local", "outside")
-  costs("by a helper", logsRun, "remote", "outside")
-  costs("by a helper, with a stdin", tunnelRun, "remote", "outside", "-i")
+layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })("the cost of a run", (it) => {
+  it.effect("local", () => costs(localRun, "local", "inside"))
+  it.effect("local, from elsewhere", () => costs(guardedRun, "local", "outside"))
+  it.effect("by a helper", () => costs(logsRun, "remote", "outside"))
+  it.effect("by a helper, with a stdin", () => costs(tunnelRun, "remote", "outside", "-i"))
 })
+
+layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: true, timeout: "180 seconds" })(
+  "the cost of a run, where there are agents",
+  (it) => {
+    it.effect("local", () => costs(localRun, "local", "inside"))
+    it.effect("by an agent", () => costs(agentRun, "remote", "outside"))
+    it.effect("by an agent, with a stdin", () => costs(agentRun, "remote", "outside", "-i"))
+  }
+)
 
 const Image = Schema.Struct({ Size: Schema.Int })
 const History = Schema.Array(Schema.Struct({ CreatedBy: Schema.String, Size: Schema.Int }))

@@ -1,9 +1,11 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import {
+  Agents,
   checkLeftoversMeanwhile,
   type ProcessOptions,
   program,
@@ -19,7 +21,8 @@ checkLeftoversMeanwhile()
 /** The same cases on every way to a task. The caller of a local one is where people are: on the engine's own machine. */
 const routes = {
   "local route": { pick: "local", flags: [] },
-  "helper on another node": { pick: "remote", flags: [] }
+  "helper on another node": { pick: "remote", flags: [] },
+  "agent on another node": { pick: "remote", flags: ["--via", "agent"] }
 } as const
 
 /** `task-exec`, on the manager's machine for a task of its own. */
@@ -32,7 +35,9 @@ const callOn = (pick: "local" | "remote", args: ReadonlyArray<string>, options: 
   })
 
 for (const [name, { flags, pick }] of Object.entries(routes)) {
-  layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(name, (it) => {
+  const nothing = SwarmCluster.layerShared
+  const swarm = Layer.provideMerge(Web.layer("exec"), flags.length === 0 ? nothing : Agents)
+  layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })(name, (it) => {
     const exec = (...args: ReadonlyArray<string>) =>
       Effect.flatMap(Web, (web) =>
         callOn(pick, [...flags, ...args.map((arg) => (arg === "WEB" ? web.target(web[pick]) : arg))])
@@ -293,7 +298,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
         const whole = yield* exec("--timings", "WEB", "echo", "out")
         assert.deepStrictEqual([whole.code, whole.stdout.toString()], [0, "out\n"])
         const first = ["start up", "find the task"]
-        const reach = pick === "local" ? ["start the command"] : ["place the helper"]
+        const reach = pick === "local" ? ["start the command"] : flags.length === 0 ? ["place the helper"] : ["connect"]
         // Swarm may be done with them between two looks.
         const passing = [
           "node pulls, prepares it",

@@ -140,6 +140,24 @@ export const taskExec = Effect.fn("taskExec")(function* (args: ReadonlyArray<str
   return yield* program("task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } })
 })
 
+/** `swarm-exec` with these arguments, against the swarm's first manager. */
+export const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
+  const { manager } = yield* SwarmCluster
+  return yield* program("swarm-exec.cjs", args, {
+    ...options,
+    env: { DOCKER_HOST: manager.dockerHost, ...options.env }
+  })
+})
+
+/** Agents on every node of the shared swarm, as long as the layer is there. */
+export const Agents = Layer.effectDiscard(
+  Effect.acquireRelease(
+    Effect.map(swarmExec(["agent", "up"]), ({ code, stderr }) => assert.deepStrictEqual([code, stderr], [0, ""])),
+    () =>
+      Effect.map(swarmExec(["agent", "down"]), ({ code, stderr }) => assert.deepStrictEqual([code, stderr], [0, ""]))
+  )
+).pipe(Layer.provideMerge(SwarmCluster.layerShared))
+
 const onShared = <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effect<A, E>): Promise<A> =>
   Effect.runPromise(Effect.flatMap(SwarmCluster, check).pipe(Effect.provide(SwarmCluster.layerShared)))
 

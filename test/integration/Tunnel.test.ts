@@ -226,7 +226,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           assert.strictEqual(after, before)
           assert.match(
             shown,
-            new RegExp(`the connection to the helper on node ${node.name} was lost \\(nothing was heard for 15 s\\)`)
+            new RegExp(`the connection to node ${node.name} was lost \\(nothing was heard for 15 s\\)`)
           )
         }).pipe(Effect.scoped)
     )

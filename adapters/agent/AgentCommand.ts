@@ -1,0 +1,131 @@
+/** `swarm-exec agent up|status|down`: the resident agents, by which commands reach other nodes without a helper. */
+
+import { parseArgs } from "node:util"
+import * as Effect from "effect/Effect"
+import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { HelperImage } from "../../src/route/HelperImage.ts"
+import { version } from "../../src/Version.ts"
+import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
+import { exitCodes } from "../cli/ExitCode.ts"
+import { explainArgs, UsageError } from "../cli/Usage.ts"
+import { layOut } from "../LayOut.ts"
+import { printable } from "../Printable.ts"
+import type { Channel } from "../skopos/Channel.ts"
+import { runSubcommand } from "../skopos/Subcommand.ts"
+
+/** Some node has no agent as it should be. */
+const notAll = 1
+
+/** The text that `--help` prints. */
+export const help = `Usage: swarm-exec agent up [--image REF] [--rotate-key]
+       swarm-exec agent status [--json]
+       swarm-exec agent down
+
+The resident agents: a global service (task-exec-agent) of task-exec's own
+image. Where every node has one, commands, sessions and copies go by them, with
+no helper to start; without them, or where one does not answer, by a helper.
+They publish no port: the way in is the engine at hand.
+
+  up      Deploy them, or bring them to this version and this image. What runs
+          by those that are replaced goes on
+  status  Which node has one, and of which version
+  down    Remove them, their network and their key
+
+Options:
+      --context NAME  The docker context to use
+  -H, --host ADDRESS  The manager to talk to, or several with commas
+                      (default: DOCKER_HOST, then the context)
+      --image REF     up: image of the agents (default: TASK_EXEC_IMAGE)
+      --json          status: one JSON document instead of a table
+      --rotate-key    up: give them a new key
+      --help
+
+Exit code: 0 done; status: 1 where a node has none of the service's version;
+125 it could not be done; 2 wrong usage.
+`
+
+const actions = ["up", "status", "down"] as const
+
+interface AgentArgs {
+  readonly action: (typeof actions)[number]
+  readonly image: string | undefined
+  readonly rotateKey: boolean
+  readonly json: boolean
+  readonly engine: EngineChoice
+  readonly help: boolean
+}
+
+/** Runs one command line and gives its exit code. */
+export const agentCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  runSubcommand({ name: "agent", help, args: parse(argv), run, failed: exitCodes.failed })
+
+const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<AgentArgs, UsageError> {
+  const { positionals, values } = yield* Effect.try({
+    try: () =>
+      parseArgs({
+        args: [...argv],
+        options: {
+          context: { type: "string" },
+          host: { type: "string", short: "H" },
+          image: { type: "string" },
+          json: { type: "boolean", default: false },
+          "rotate-key": { type: "boolean", default: false },
+          help: { type: "boolean", short: "h", default: false }
+        },
+        strict: true,
+        allowPositionals: true
+      }),
+    catch: (error) => new UsageError({ detail: explainArgs(error) })
+  })
+  const { help, image, json } = values
+  const rotateKey = values["rotate-key"]
+  const action = actions.find((name) => name === positionals[0])
+  if (!help && (action === undefined || positionals.length > 1)) {
+    return yield* new UsageError({ detail: `it takes one of ${actions.join(", ")}` })
+  }
+  if (action !== "up" && (image !== undefined || rotateKey)) {
+    return yield* new UsageError({ detail: "--image and --rotate-key are for up" })
+  }
+  if (action !== "status" && json) return yield* new UsageError({ detail: "--json is for status" })
+  const engine = yield* chooseEngine(values.host, values.context)
+  return { action: action ?? "status", image, rotateKey, json, engine, help }
+})
+
+const run = Effect.fn("swarm-exec.agent")(
+  function* ({ action, image, json, rotateKey }: AgentArgs, stdout: Channel) {
+    switch (action) {
+      case "up": {
+        const did = yield* agentsUp({ rotateKey, ...(image === undefined ? {} : { image }) })
+        const all = (yield* agentsStatus()).length
+        const nodes = all === 1 ? "1 node" : `${all} nodes`
+        yield* stdout.line(`agents of version ${version} on ${nodes}: ${did}`)
+        return 0
+      }
+      case "status": {
+        const states = yield* agentsStatus()
+        yield* stdout.line(json ? JSON.stringify(states, null, 2) : textOf(states))
+        return states.length > 0 && states.every(({ isCurrent }) => isCurrent) ? 0 : notAll
+      }
+      case "down":
+        yield* agentsDown()
+        yield* stdout.line("no agents")
+        return 0
+    }
+  },
+  Effect.provide(HelperImage.layer),
+  Effect.provide(DockerEngine.layer)
+)
+
+const textOf = (states: ReadonlyArray<AgentState>): string => {
+  if (states.length === 0) return 'no agents ("swarm-exec agent up" deploys them)'
+  const rows = states.map(({ isCurrent, node, reason, state, version }) => [
+    node,
+    state,
+    version,
+    reason === "" ? (isCurrent ? "" : state === "running" ? "to be replaced" : "") : reason
+  ])
+  return layOut([["NODE", "STATE", "VERSION", ""], ...rows])
+    .map(printable)
+    .join("\n")
+}

@@ -1,0 +1,80 @@
+/**
+ * Passes bytes between this process' stdin and stdout and where the first line of stdin says. Plain Node, as it is loaded by
+ * what has to be there at once.
+ */
+import { connect, Socket } from "node:net"
+import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
+
+/** How long one attempt to connect may take, in milliseconds, and the time between two. */
+const attempt = 1000
+const between = 25
+
+/** How bytes are passed on. */
+export interface PassOnOptions {
+  /** What is said on stdout before them. */
+  readonly greeting?: string
+  /** How long it may take to be connected, in milliseconds. */
+  readonly patience: number
+}
+
+/**
+ * Connects, and passes on until both directions have ended, or the other end has; `done` is called then, with what went wrong.
+ * Nothing of it keeps the process alive from then on.
+ */
+export const passOn = ({ greeting = "", patience }: PassOnOptions, done: (error?: Error) => void): void => {
+  const stdin = new Socket({ fd: 0, readable: true, writable: false })
+  const stdout = new Socket({ fd: 1, readable: false, writable: true })
+  const end = (error?: Error) => {
+    stdin.destroy()
+    done(error)
+  }
+  stdin.on("error", end)
+  stdout.on("error", end)
+  if (greeting !== "") stdout.write(greeting)
+  let head = Buffer.alloc(0)
+  const onHead = (chunk: string | Buffer) => {
+    head = Buffer.concat([head, Buffer.from(chunk)])
+    const address = readRelayAddress(head)
+    if (address === undefined) return
+    stdin.pause()
+    stdin.off("data", onHead)
+    dial(address, Date.now() + patience, end, (helper) => {
+      helper.on("error", end)
+      helper.write(head.subarray(address.length))
+      stdin.pipe(helper)
+      helper.pipe(stdout)
+      stdout.on("finish", () => {
+        helper.destroy()
+        end()
+      })
+    })
+  }
+  stdin.on("data", onHead)
+  // The caller went away before it knew whom to reach.
+  stdin.on("end", () => {
+    if (stdin.listeners("data").includes(onHead)) end()
+  })
+}
+
+/** Again and again: the helper's network and its listening come up at about the same time as this. */
+const dial = (
+  address: { readonly host: string; readonly port: number },
+  until: number,
+  fail: (error: Error) => void,
+  connected: (socket: Socket) => void
+): void => {
+  const socket = connect({ ...address, noDelay: true })
+  const again = (error: Error) => {
+    clearTimeout(timer)
+    socket.destroy()
+    if (Date.now() > until) fail(error)
+    else setTimeout(dial, between, address, until, fail, connected)
+  }
+  const timer = setTimeout(() => again(new Error(`${address.host} does not answer`)), attempt)
+  socket.once("error", again)
+  socket.once("connect", () => {
+    clearTimeout(timer)
+    socket.off("error", again)
+    connected(socket)
+  })
+}

@@ -1,0 +1,30 @@
+/** What callers, agents and `swarm-exec agent` have to agree on. */
+/** The name of the agents' service, and of the network that they are on. */
+export const agentService = "task-exec-agent"
+
+/** Labels of an agent's service and containers. */
+export const agentLabels = {
+  /** The version of task-exec that the agents are of. */
+  version: "task-exec.agent",
+  /** The version of the wire protocol that they speak. */
+  protocol: "task-exec.agent.protocol",
+  /** The reference of their image. */
+  image: "task-exec.agent.image",
+  /** The name of the secret with their key. */
+  key: "task-exec.agent.key"
+} as const
+
+/** The subcommand of our image that serves callers until it is told to end. */
+export const agentCommand = "agent-serve"
+
+/** The file with the key, in base64. */
+export const agentKeyPath = "/run/secrets/task-exec-agent-key"
+
+/** The program of our image that leads a caller from an agent's container to the agent of another node. */
+export const agentDoor = ["node", "--", "/opt/task-exec/agent-door.cjs"] as const
+
+/** The channel over which a caller's request goes: the last one, which no command has. */
+export const requestChannel = 0xffff
+
+/** A command's environment says which agent started it: the beginning of the ID of the agent's container. */
+export const agentVariable = "TASK_EXEC_AGENT"

@@ -1,0 +1,309 @@
+/** The agents' service: deployed, brought up to date, looked at, and removed. */
+
+import { randomBytes } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { isConflict, isForbidden, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
+import { removeNetwork } from "../engine/NetworkRemoval.ts"
+import { HelperImage } from "../route/HelperImage.ts"
+import { helperVariables } from "../route/HelperRequest.ts"
+import { version } from "../Version.ts"
+import { protocolVersion } from "../wire/Frame.ts"
+import { makeTunnelKey } from "../wire/TunnelTls.ts"
+import { agentCommand, agentKeyPath, agentLabels, agentService } from "./AgentProtocol.ts"
+
+/** How long agents may take to be everywhere, in milliseconds: their image may have to come first. */
+const upPatience = 300_000
+/** How long a node may refuse an agent before that is taken for its last word, in milliseconds. */
+const refusalPatience = 15_000
+const pause = 250
+/** How long an agent that is to end may go on for those that it serves, in nanoseconds: a day. */
+const drainGrace = 24 * 3600 * 1_000_000_000
+/** How long engines may take to let go of the network after their last agent. */
+const networkPatience = "10 seconds"
+
+/** The agent of one node, or what there is in its place. */
+export interface AgentState {
+  /** Host name of the node. */
+  readonly node: string
+  /** Swarm's word for the state of its task, or `none`. */
+  readonly state: string
+  /** Why it is not running, where the engine says that. */
+  readonly reason: string
+  /** Of task-exec; empty where there is no agent. */
+  readonly version: string
+  /** As it is to be: running, of the service's version, image and key. */
+  readonly isCurrent: boolean
+}
+
+/** Some nodes have no agent that is as it should be. */
+export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("AgentsNotRunning", {
+  /** Milliseconds waited. */
+  after: Schema.Finite,
+  nodes: Schema.Array(Schema.Struct({ node: Schema.String, state: Schema.String, reason: Schema.String }))
+}) {
+  override get message(): string {
+    const nodes = this.nodes.map(({ node, reason, state }) => `${node} (${reason === "" ? state : reason})`)
+    return `no agent after ${Math.round(this.after / 1000)} s on ${nodes.join(", ")}; what takes the helper takes an agent: see "swarm-exec doctor"`
+  }
+}
+
+/** The agents still serve somebody, so their network is still there. */
+export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the agents take no new callers, and end with the commands that run by them; then "swarm-exec agent down" again removes the network ${agentService} (${this.detail})`
+  }
+}
+
+/** What `up` is to do. */
+export interface AgentsUpOptions {
+  /** Of the agents; default: that of the `HelperImage` layer. */
+  readonly image?: string
+  /** Gives them a new key, too. */
+  readonly rotateKey?: boolean
+}
+
+/** What `up` did. */
+export type AgentsUpResult = "created" | "updated" | "unchanged"
+
+/**
+ * Sees to it that every node that takes tasks has an agent of this version, and waits for that. The service is made, or
+ * changed if it is of another version or image, or left alone. Agents that are replaced end when those they serve are done.
+ * Fails with `AgentsNotRunning` where a node does not get one.
+ */
+export const agentsUp = Effect.fn("Agents.up")(function* ({
+  image,
+  rotateKey = false
+}: AgentsUpOptions = {}): Effect.fn.Return<
+  AgentsUpResult,
+  AgentsNotRunning | SwarmFailure,
+  DockerEngine | HelperImage
+> {
+  const engine = yield* DockerEngine
+  const images = yield* HelperImage
+  const reference = yield* image === undefined ? images.reference : images.pin(image)
+  const found = yield* findService
+  if (found !== undefined && !rotateKey && isAsWanted(found, reference)) {
+    yield* awaitAgents
+    return "unchanged"
+  }
+  yield* makeNetwork
+  const known = found?.Spec.Labels[agentLabels.key]
+  const key = rotateKey || known === undefined ? yield* makeKey : yield* findKey(known)
+  const spec = specification(reference, key)
+  if (found === undefined) yield* engine.createService(spec)
+  else yield* engine.updateService(found.ID, found.Version.Index, spec)
+  yield* awaitAgents
+  yield* removeKeys((name) => name !== key.name)
+  return found === undefined ? "created" : "updated"
+})
+
+/** The agents of all nodes that take tasks, by the nodes' names; none of them where there is no service. */
+export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.Return<
+  ReadonlyArray<AgentState>,
+  SwarmFailure,
+  DockerEngine
+> {
+  const engine = yield* DockerEngine
+  const [service, nodes] = yield* Effect.all([findService, engine.listNodes()], { concurrency: 2 })
+  if (service === undefined) return []
+  const tasks = yield* engine.listTasks({ service: [service.ID] })
+  return nodes
+    .filter(takesTasks)
+    .map((node) => stateOf(node, tasks, service))
+    .toSorted((a, b) => (a.node < b.node ? -1 : 1))
+})
+
+/**
+ * Removes the agents, their network and their key; that there are none is as good. Fails with `AgentsBusy` while commands run
+ * by them: they end with those, and only their network is left.
+ */
+export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Return<
+  void,
+  AgentsBusy | SwarmFailure,
+  DockerEngine
+> {
+  const engine = yield* DockerEngine
+  yield* Effect.catchIf(engine.removeService(agentService), isNotFound, () => Effect.void)
+  yield* removeKeys(() => true)
+  const inUse = (error: SwarmFailure) => isForbidden(error) || isConflict(error)
+  yield* removeNetwork(engine, agentService).pipe(
+    Effect.retry({
+      while: inUse,
+      schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: networkPatience }))
+    }),
+    Effect.catchIf(inUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
+  )
+})
+
+const findService = DockerEngine.use(({ listServices }) =>
+  Effect.map(listServices({ name: [agentService] }), (services) =>
+    services.find(({ Spec }) => Spec.Name === agentService)
+  )
+)
+
+const isAsWanted = ({ Spec: { Labels } }: Service, image: string): boolean =>
+  Labels[agentLabels.version] === version &&
+  Labels[agentLabels.protocol] === String(protocolVersion) &&
+  Labels[agentLabels.image] === image
+
+const makeNetwork = DockerEngine.use(({ createNetwork, listNetworks }) =>
+  Effect.gen(function* () {
+    const networks = yield* listNetworks({ name: [agentService] })
+    if (networks.some(({ Name }) => Name === agentService)) return
+    yield* createNetwork({
+      Name: agentService,
+      Driver: "overlay",
+      Attachable: false,
+      Internal: true,
+      CheckDuplicate: true,
+      Labels: { [agentLabels.version]: version }
+    })
+  })
+)
+
+/** The secret with the agents' key. */
+interface Key {
+  readonly id: string
+  readonly name: string
+}
+
+const makeKey = DockerEngine.use(({ createSecret }) => {
+  const name = `${agentService}-${randomBytes(6).toString("hex")}`
+  const labels = { [agentLabels.version]: version, [agentLabels.key]: name }
+  return Effect.map(createSecret({ name, labels, data: Buffer.from(makeTunnelKey()) }), (id): Key => ({ id, name }))
+})
+
+/** One that is not there any more is replaced. */
+const findKey = (name: string) =>
+  DockerEngine.use(({ listSecrets }) =>
+    Effect.flatMap(listSecrets({ name: [name] }), (secrets) => {
+      const found = secrets.find(({ Spec }) => Spec.Name === name)
+      return found === undefined ? makeKey : Effect.succeed<Key>({ id: found.ID, name })
+    })
+  )
+
+/** Those that are not in use any more, and may go. */
+const removeKeys = (isToGo: (name: string) => boolean) =>
+  DockerEngine.use(({ listSecrets, removeSecret }) =>
+    Effect.flatMap(listSecrets({ label: [agentLabels.key] }), (secrets) =>
+      Effect.forEach(
+        secrets.filter(({ Spec }) => isToGo(Spec.Name)),
+        ({ ID }) => Effect.catchIf(removeSecret(ID), isNotFound, () => Effect.void),
+        { discard: true }
+      )
+    )
+  )
+
+const specification = (image: string, key: Key): ServiceSpec => {
+  const labels = {
+    [agentLabels.version]: version,
+    [agentLabels.protocol]: String(protocolVersion),
+    [agentLabels.image]: image,
+    [agentLabels.key]: key.name
+  }
+  return {
+    Name: agentService,
+    Labels: labels,
+    Mode: { Global: {} },
+    EndpointSpec: { Mode: "dnsrr" },
+    // The new one comes first: nobody who calls meanwhile finds none.
+    UpdateConfig: { Parallelism: 0, Order: "start-first" },
+    TaskTemplate: {
+      ContainerSpec: {
+        Image: image,
+        Args: [agentCommand],
+        Labels: labels,
+        Env: [
+          `${helperVariables.task}={{.Task.ID}}`,
+          `${helperVariables.node}={{.Node.ID}}`,
+          `${helperVariables.hostname}={{.Node.Hostname}}`
+        ],
+        User: "0:0",
+        ReadOnly: true,
+        CapabilityDrop: ["ALL"],
+        Privileges: { NoNewPrivileges: true },
+        StopGracePeriod: drainGrace,
+        Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
+        Secrets: [
+          {
+            SecretID: key.id,
+            SecretName: key.name,
+            File: { Name: agentKeyPath.replace(/^.*\//, ""), UID: "0", GID: "0", Mode: 0o400 }
+          }
+        ]
+      },
+      RestartPolicy: { Condition: "any", Delay: 1_000_000_000 },
+      Networks: [{ Target: agentService }],
+      LogDriver: { Name: "json-file", Options: { "max-size": "10m", "max-file": "2" } }
+    }
+  }
+}
+
+/** Swarm gives a task of a global service to those nodes. */
+const takesTasks = ({ Spec, Status }: Node): boolean => Status.State === "ready" && Spec.Availability === "active"
+
+const stateOf = ({ Description, ID }: Node, tasks: ReadonlyArray<Task>, service: Service): AgentState => {
+  const here = tasks.filter(({ NodeID }) => NodeID === ID).toSorted(newestFirst)
+  // One that is older goes on where the service is again as it was.
+  const task = here.find((one) => one.Status.State === "running" && isOf(one, service)) ?? here[0]
+  const state = task?.Status.State ?? "none"
+  return {
+    node: Description.Hostname,
+    state,
+    reason: task?.Status.Err ?? "",
+    version: task?.Spec.ContainerSpec?.Labels[agentLabels.version] ?? "",
+    isCurrent: task !== undefined && state === "running" && isOf(task, service)
+  }
+}
+
+const newestFirst = (a: Task, b: Task): number => (a.CreatedAt < b.CreatedAt ? 1 : -1)
+
+/** Whether a task is as its service is now. */
+const isOf = ({ Spec: { ContainerSpec } }: Task, { Spec }: Service): boolean =>
+  Object.values(agentLabels).every((label) => ContainerSpec?.Labels[label] === Spec.Labels[label])
+
+/** How often a node may fail to start an agent, and for how long, until that is taken for its last word. */
+const mostRefusals = 2
+const refusals: ReadonlySet<string> = new Set(["rejected", "failed"])
+
+/** Done when every node has its agent. */
+const awaitAgents = Effect.gen(function* () {
+  const engine = yield* DockerEngine
+  const start = yield* Clock.currentTimeMillis
+  while (true) {
+    const [service, nodes] = yield* Effect.all([findService, engine.listNodes()], { concurrency: 2 })
+    if (service === undefined) return yield* new AgentsNotRunning({ after: 0, nodes: [] })
+    const tasks = yield* engine.listTasks({ service: [service.ID] })
+    const missing = nodes
+      .filter(takesTasks)
+      .map((node) => ({ ...stateOf(node, tasks, service), refused: refusalsOn(node, tasks, service) }))
+      .filter(({ isCurrent }) => !isCurrent)
+    if (missing.length === 0) return
+    const after = (yield* Clock.currentTimeMillis) - start
+    const isLost = after > refusalPatience && missing.every(({ refused }) => refused.length >= mostRefusals)
+    if (isLost || after > upPatience) {
+      return yield* new AgentsNotRunning({
+        after,
+        nodes: missing.map(({ node, reason, refused, state }) => ({
+          node,
+          state: refused[0]?.Status.State ?? state,
+          reason: refused[0]?.Status.Err ?? reason
+        }))
+      })
+    }
+    yield* Effect.sleep(pause)
+  }
+})
+
+/** The tasks of the service, as it is now, that the node could not start; the newest first. */
+const refusalsOn = ({ ID }: Node, tasks: ReadonlyArray<Task>, service: Service): ReadonlyArray<Task> =>
+  tasks
+    .filter((task) => task.NodeID === ID && refusals.has(task.Status.State) && isOf(task, service))
+    .toSorted(newestFirst)

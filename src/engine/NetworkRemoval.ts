@@ -1,0 +1,32 @@
+/** Networks of the swarm, removed so that none of the name is in the way of the next one. */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { DockerEngineShape } from "./DockerEngine.ts"
+import { isNotFound, type SwarmFailure } from "./EngineErrors.ts"
+
+/**
+ * Done when the engine at hand has let go of a network that was removed, or after 5 seconds: it does so a moment after its last
+ * container, and until then still shows it, and gives the name to services that then can't have it.
+ */
+export const networkGone = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
+  engine.listNetworks({ name: [name] }).pipe(
+    Effect.repeat({
+      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "5 seconds" })),
+      until: (networks) => !networks.some(({ Name }) => Name === name)
+    }),
+    Effect.asVoid
+  )
+
+/** What 20.10 says (with 500) where the swarm has none of the name any more, and the engine still shows one. */
+const isStale = (error: SwarmFailure): boolean =>
+  error._tag === "EngineError" && /^network \S+ not found$/.test(error.text)
+
+/** Removes a network, and waits until it is gone. That there is none is as good. */
+export const removeNetwork = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
+  engine.removeNetwork(name).pipe(
+    Effect.catchIf(
+      (error) => isStale(error) || isNotFound(error),
+      () => Effect.void
+    ),
+    Effect.andThen(networkGone(engine, name))
+  )

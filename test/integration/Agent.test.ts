@@ -1,0 +1,257 @@
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { TaskExec } from "../../src/index.ts"
+import { get, request } from "../cluster/EngineApi.ts"
+import { agentObjects } from "../cluster/Leftovers.ts"
+import { pollUntil } from "../cluster/Poll.ts"
+import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { Agents, checkLeftovers, dist, shell, swarmExec, taskExec, Web } from "./Harness.ts"
+import { openPty, withoutStageLine } from "./Pty.ts"
+import { Library } from "./Sessions.ts"
+
+checkLeftovers()
+
+const Ids = Schema.Array(Schema.Struct({ Id: Schema.String }))
+
+/** The containers of the agents that run on a node. */
+const agentsOn = ({ socket }: ClusterNode) =>
+  Effect.map(
+    get(socket, "/containers/json", Ids, { query: { filters: JSON.stringify({ label: ["task-exec.agent"] }) } }),
+    (found) => found.map(({ Id }) => Id)
+  )
+
+const killAgent = Effect.fnUntraced(function* (node: ClusterNode) {
+  const [id] = yield* agentsOn(node)
+  yield* request(node.socket, "POST", `/containers/${id}/kill`)
+})
+
+/** Done when every node has an agent again. */
+const allUp = pollUntil(
+  Effect.map(swarmExec(["agent", "status"]), ({ code }) => code === 0),
+  { atMost: 60_000, orElse: Effect.die("the agents do not come back") }
+)
+
+/** `docker service update`, as an administrator has it. */
+const update = (...flags: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { manager } = yield* SwarmCluster
+    const { code, stderr } = yield* shell(`docker service update --quiet ${flags.join(" ")} task-exec-agent`, {
+      env: { DOCKER_HOST: manager.dockerHost }
+    })
+    assert.strictEqual(code, 0, stderr)
+  })
+
+layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("swarm-exec agent", (it) => {
+  it.effect("up, once and again, status, down, once and again: nothing is left", () =>
+    Effect.gen(function* () {
+      const cluster = yield* SwarmCluster
+      const none = yield* swarmExec(["agent", "status"])
+      assert.deepStrictEqual(
+        [none.code, none.stdout.toString()],
+        [1, 'no agents ("swarm-exec agent up" deploys them)\n']
+      )
+      const first = yield* swarmExec(["agent", "up"])
+      assert.match(first.stdout.toString(), /^agents of version \S+ on 3 nodes: created\n$/, first.stderr)
+      const second = yield* swarmExec(["agent", "up"])
+      assert.match(second.stdout.toString(), /: unchanged\n$/, second.stderr)
+      const status = yield* swarmExec(["agent", "status"])
+      assert.strictEqual(status.code, 0)
+      assert.match(
+        status.stdout.toString(),
+        /^NODE +STATE +VERSION\nnode-1 +running +\S+\nnode-2 +running +\S+\nnode-3 +running +\S+\n$/
+      )
+      assert.isNotEmpty(yield* agentObjects(cluster))
+      for (let times = 0; times < 2; times++) {
+        const down = yield* swarmExec(["agent", "down"])
+        assert.deepStrictEqual([down.code, down.stdout.toString(), down.stderr], [0, "no agents\n", ""])
+      }
+      yield* pollUntil(
+        Effect.map(agentObjects(cluster), (objects) => objects.length === 0),
+        { atMost: 20_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
+      )
+    })
+  )
+
+  it.effect("wrong usage, and an image that nobody has", () =>
+    Effect.gen(function* () {
+      for (const args of [[], ["sideways"], ["up", "down"], ["status", "--image", "x"], ["up", "--json"]]) {
+        const { code, stderr } = yield* swarmExec(["agent", ...args])
+        assert.strictEqual(code, 2, args.join(" "))
+        assert.match(stderr, /^swarm-exec agent: .*; run with --help for usage\n$/)
+      }
+      const { code, stderr } = yield* swarmExec(["agent", "up", "--image", "127.0.0.1:1/none:1"])
+      assert.strictEqual(code, 125)
+      assert.match(stderr, /^swarm-exec agent: no agent after \d+ s on node-\d \(.*none.*\), .*swarm-exec doctor/)
+      assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
+    })
+  )
+})
+
+layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(Agents)), {
+  excludeTestServices: true,
+  timeout: "180 seconds"
+})("by agents", (it) => {
+  const remote = Effect.map(Web, (web) => ({ web, node: web.nodeOf(web.remote), target: web.target(web.remote) }))
+  const routeOf = (stderr: string) => /, route (\S+)\n/.exec(stderr)?.[1]
+
+  it.effect("auto takes them for another node, and the engine at hand for its own tasks", () =>
+    Effect.gen(function* () {
+      const { target, web } = yield* remote
+      const there = yield* taskExec(["--debug", "-i", target, "sh", "-c", "cat; exit 3"], { input: "a\0b" })
+      assert.deepStrictEqual([there.code, there.stdout.toString(), routeOf(there.stderr)], [3, "a\0b", "agent"])
+      const here = yield* taskExec(["--debug", web.target(web.local), "true"])
+      assert.deepStrictEqual([here.code, routeOf(here.stderr)], [0, "local"])
+      const asked = yield* taskExec(["--debug", "--via", "agent", web.target(web.local), "echo", "here"])
+      assert.deepStrictEqual([asked.stdout.toString(), routeOf(asked.stderr)], ["here\n", "agent"])
+      const helper = yield* taskExec(["--debug", "--via", "helper", target, "true"])
+      assert.deepStrictEqual([helper.code, routeOf(helper.stderr)], [0, "helper:logs"])
+      const { exitCode, route } = yield* TaskExec.run({ target, command: ["true"] })
+      assert.deepStrictEqual([exitCode, route], [0, "agent"])
+    })
+  )
+
+  it.effect("a shell at a terminal: prompt, size, keys, exit code", () =>
+    Effect.gen(function* () {
+      const { target } = yield* remote
+      const { manager } = yield* SwarmCluster
+      const pty = yield* openPty([process.execPath, join(dist, "task-exec.cjs"), "-it", target, "sh"], {
+        env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" },
+        rows: 31,
+        columns: 91
+      })
+      yield* pty.see(/# /)
+      pty.type("stty size; echo got $((40 + 2))\r")
+      yield* pty.see(/\n31 91\r\ngot 42\r\n/)
+      pty.type("exit 3\r")
+      const { after, before, code, shown } = yield* pty.end
+      assert.deepStrictEqual([code, after], [3, before], withoutStageLine(shown))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("50 MB out and in at once, a fan-out, a copy", () =>
+    Effect.gen(function* () {
+      const { target, web } = yield* remote
+      const { manager } = yield* SwarmCluster
+      const env = { DOCKER_HOST: manager.dockerHost, TARGET: target }
+      const both = yield* shell(
+        `D=$(mktemp -d); head -c 50000000 /dev/urandom > $D/in
+        task-exec --via agent -i $TARGET cat < $D/in | cmp - $D/in && echo same
+        swarm-exec cp $D/in $TARGET:/tmp/in && swarm-exec cp $TARGET:/tmp/in - | tar -xO | cmp - $D/in && echo copied
+        rm -r $D`,
+        { env }
+      )
+      assert.strictEqual(both.stdout.toString(), "same\ncopied\n", both.stderr)
+      const all = yield* taskExec(["--all", "--output", "json", web.name, "hostname"])
+      assert.strictEqual(all.code, 0, all.stderr)
+      assert.lengthOf(all.stdout.toString().match(/"result":"exited"/g) ?? [], web.tasks.length)
+    })
+  )
+
+  it.effect("the agent is killed: unknown, never a success; the command is ended; the next one is served", () =>
+    Effect.gen(function* () {
+      const { node, target } = yield* remote
+      let killed = false
+      const { code, stderr, stdout } = yield* taskExec([target, "sh", "-c", "echo up; sleep 4321"], {
+        onOutput: () => {
+          if (!killed) Effect.runFork(killAgent(node))
+          killed = true
+        }
+      })
+      assert.deepStrictEqual([code, stdout.toString()], [125, "up\n"], stderr)
+      assert.match(stderr, /connection .*was lost/)
+      yield* allUp
+      assert.strictEqual(routeOf((yield* taskExec(["--debug", target, "true"])).stderr), "agent")
+    })
+  )
+
+  it.effect("the caller is killed: the agent ends the command", () =>
+    Effect.gen(function* () {
+      const { target } = yield* remote
+      const script = "trap '' TERM; echo up; sleep 4321 & sleep 4321"
+      const { signal } = yield* taskExec(["--grace", "1s", target, "sh", "-c", script], {
+        onOutput: (_, kill) => kill("SIGKILL")
+      })
+      // What is left of it the check after this test would find.
+      assert.strictEqual(signal, "SIGKILL")
+    })
+  )
+
+  it.effect("the caller and its agent are killed: the next agent ends the command", () =>
+    Effect.gen(function* () {
+      const { node, target } = yield* remote
+      const killed = Deferred.makeUnsafe<void>()
+      const { signal } = yield* taskExec([target, "sh", "-c", "echo up; sleep 4321 & sleep 4321"], {
+        onOutput: (_, kill) => {
+          // Neither is to see that the other one is gone, and end the command.
+          kill("SIGSTOP")
+          const both = Effect.andThen(
+            killAgent(node),
+            Effect.sync(() => kill("SIGKILL"))
+          )
+          Effect.runFork(Deferred.into(Effect.orDie(both), killed))
+        }
+      })
+      yield* Deferred.await(killed)
+      assert.strictEqual(signal, "SIGKILL")
+      yield* allUp
+    })
+  )
+
+  it.effect("a new key, a new service: what runs goes on, and the next ones are served", () =>
+    Effect.gen(function* () {
+      const { target } = yield* remote
+      const cluster = yield* SwarmCluster
+      const before = (yield* agentObjects(cluster)).filter((name) => name.startsWith("task-exec-agent-"))
+      const isUp = Deferred.makeUnsafe<void>()
+      const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; echo done"
+      const running = yield* Effect.forkChild(
+        taskExec([target, "sh", "-c", script], { onOutput: () => Deferred.doneUnsafe(isUp, Effect.void) })
+      )
+      yield* Deferred.await(isUp)
+      const up = yield* swarmExec(["agent", "up", "--rotate-key"])
+      assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
+      const after = (yield* agentObjects(cluster)).filter((name) => name.startsWith("task-exec-agent-"))
+      assert.lengthOf(after, 1)
+      assert.notDeepEqual(after, before)
+      const next = yield* taskExec(["--debug", target, "touch", "/tmp/go"])
+      assert.deepStrictEqual([next.code, routeOf(next.stderr)], [0, "agent"], next.stderr)
+      const { code, stdout } = yield* Fiber.join(running)
+      assert.deepStrictEqual([code, stdout.toString()], [0, "up\ndone\n"])
+    })
+  )
+
+  it.effect("a node without one, and agents of another protocol: auto takes a helper, and up mends it", () =>
+    Effect.gen(function* () {
+      const { node, target } = yield* remote
+      const viaHelper = Effect.gen(function* () {
+        const auto = yield* taskExec(["--debug", target, "echo", "there"])
+        assert.deepStrictEqual([auto.code, auto.stdout.toString(), routeOf(auto.stderr)], [0, "there\n", "helper:logs"])
+        const asked = yield* taskExec(["--via", "agent", target, "true"])
+        assert.strictEqual(asked.code, 125)
+        return [auto.stderr, asked.stderr] as const
+      })
+      yield* update("--constraint-add", `node.hostname!=${node.name}`)
+      const [debug, error] = yield* viaHelper
+      assert.match(debug, /no agent: none runs there; a helper does it/)
+      assert.match(error, new RegExp(`^task-exec: no way to node ${node.name} by an agent: none runs there; see `))
+      yield* update("--constraint-rm", `node.hostname!=${node.name}`)
+      yield* allUp
+
+      const label = "task-exec.agent.protocol=0"
+      yield* update("--label-add", label, "--container-label-add", label)
+      yield* allUp
+      assert.match(
+        (yield* viaHelper)[1],
+        /\(protocol 0; this task-exec speaks \d+\), which "swarm-exec agent up" changes/
+      )
+      const up = yield* swarmExec(["agent", "up"])
+      assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
+      assert.strictEqual(routeOf((yield* taskExec(["--debug", target, "true"])).stderr), "agent")
+    })
+  )
+})

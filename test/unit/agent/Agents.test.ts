@@ -1,0 +1,52 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { requestChannel } from "../../../src/agent/AgentProtocol.ts"
+import { type Agent, agentPair, noAgents } from "../../../src/agent/Agents.ts"
+import { wantsAgent } from "../../../src/route/Route.ts"
+import { protocolVersion } from "../../../src/wire/Frame.ts"
+import { maxChannel } from "../../../src/wire/TunnelFrame.ts"
+
+const agent = (node: string, protocol: number = protocolVersion): Agent => ({
+  node,
+  task: `task-${node}`,
+  container: `container-${node}`,
+  address: "10.0.9.2",
+  version: "1.2.3",
+  protocol
+})
+const agents = (...all: ReadonlyArray<Agent>) => new Map(all.map((one) => [one.node, one]))
+const there = { id: "b", hostname: "node-b" }
+
+describe("agents", () => {
+  it("are asked over the last channel", () => {
+    assert.strictEqual(requestChannel, maxChannel)
+  })
+
+  it("are wanted for other nodes, or where they are asked for", () => {
+    assert.deepStrictEqual(
+      (["auto", "agent", "local", "helper", "helper:logs", "helper:tunnel"] as const).map((via) => [
+        wantsAgent(via, "a", "b"),
+        wantsAgent(via, "a", "a")
+      ]),
+      [[true, false], [true, true], ...Array.from({ length: 4 }, () => [false, false])]
+    )
+  })
+
+  it.effect("lead from the engine at hand to the task's node, if both are there and speak as we do", () =>
+    Effect.gen(function* () {
+      const [a, b] = [agent("a"), agent("b")]
+      assert.deepStrictEqual(yield* agentPair(agents(a, b), "a", there), { here: a, there: b })
+      const reasons = [
+        [noAgents, /^no way to node node-b by an agent: there are none \("swarm-exec agent up" deploys them\); see/],
+        [agents(b), /: none runs on the node of the engine at hand; see/],
+        [agents(a), /: none runs there; see/],
+        [agents(a, agent("b", 0)), /: they are of version 1\.2\.3 \(protocol 0; this task-exec speaks \d+\), which/],
+        [agents(agent("a", Number.NaN), b), /: they are of version 1\.2\.3 \(protocol NaN;/]
+      ] as const
+      for (const [known, reason] of reasons) {
+        const error = yield* Effect.flip(agentPair(known, "a", there))
+        assert.match(error.message, reason)
+      }
+    })
+  )
+})
