@@ -1,6 +1,7 @@
 /** All measures, by the names that they are asked for with. */
 import type * as Effect from "effect/Effect"
 import type { Comparison } from "./Comparison.ts"
+import { agent } from "./measures/Agent.ts"
 import { cold } from "./measures/Cold.ts"
 import { fanOut } from "./measures/FanOut.ts"
 import { image } from "./measures/ImageSize.ts"
@@ -20,6 +21,7 @@ export const measures: Readonly<
   start,
   local,
   cold,
+  agent,
   interactive,
   throughput,
   memory,

@@ -10,6 +10,7 @@ export const measureNames = [
   "start",
   "local",
   "cold",
+  "agent",
   "interactive",
   "throughput",
   "memory",

@@ -45,10 +45,10 @@ export const checkBuilt: Effect.Effect<void, NotBuilt> = Effect.suspend(() =>
   existsSync(bundle) ? Effect.void : Effect.fail(new NotBuilt())
 )
 
-/** What is measured. */
+/** What is measured, started as people start it: by the shell line that it begins with, with the Node that is on the PATH. */
 export const taskExec = (...args: ReadonlyArray<string>): Contender => ({
   name: `task-exec ${args.join(" ")}`,
-  argv: [process.execPath, bundle, ...args]
+  argv: ["sh", bundle, ...args]
 })
 
 /** Docker's own client, at an engine or over SSH (`DOCKER_HOST`). */

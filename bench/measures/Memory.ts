@@ -9,7 +9,10 @@ import { watchHelper } from "./HelperMemory.ts"
 import { writer } from "./Throughput.ts"
 
 /** Runs it; the most memory that its process had at any time, in bytes. */
-const peakOf = Effect.fnUntraced(function* (contender: Contender, { dir, env }: Pick<MeasureOptions, "dir" | "env">) {
+export const peakOf = Effect.fnUntraced(function* (
+  contender: Contender,
+  { dir, env }: Pick<MeasureOptions, "dir" | "env">
+) {
   const file = join(dir, "memory.note")
   yield* warmUp({ ...contender, argv: ["time", "-o", file, "-f", "%M", ...contender.argv] }, { env })
   return (yield* numberNoted(file)) * 1024

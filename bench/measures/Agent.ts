@@ -1,0 +1,79 @@
+/** `agent`: commands in tasks on other nodes by resident agents, which nothing has to be made for. */
+import { join } from "node:path"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { get } from "../../test/cluster/EngineApi.ts"
+import { runGroup } from "../../test/cluster/ProcessGroup.ts"
+import { service, waitRunning } from "../../test/cluster/Services.ts"
+import type { ClusterNode } from "../../test/cluster/SwarmCluster.ts"
+import { compare, compareMeasured } from "../Comparison.ts"
+import { inTurns, type MeasureOptions, measure, patience } from "../Measure.ts"
+import { type Bench, bareNode, dockerExec, halved, quartered, taskExec } from "../Ways.ts"
+import { peakOf } from "./Memory.ts"
+
+const program = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
+const most = 150
+
+/** Agents on every node, as long as the scope. */
+const agents = ({ env }: Pick<MeasureOptions, "env">) => {
+  const swarmExec = (action: string) =>
+    runGroup([process.execPath, program, "agent", action], { env, timeout: patience })
+  return Effect.acquireRelease(swarmExec("up"), () => Effect.orDie(swarmExec("down")))
+}
+
+const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
+const Container = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
+
+/** What a node's agent has in memory now, in bytes: all of it, and what it does not share with any file. */
+const memoryOf = Effect.fnUntraced(function* (node: ClusterNode) {
+  const query = { filters: JSON.stringify({ label: ["task-exec.agent"] }) }
+  const [found] = yield* get(node.socket, "/containers/json", Containers, { query })
+  const { State } = yield* get(node.socket, `/containers/${found?.Id}/json`, Container)
+  const status = yield* node.exec(["cat", `/proc/${State.Pid}/status`])
+  const bytesOf = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024
+  return { all: bytesOf("VmRSS"), own: bytesOf("RssAnon") }
+})
+
+/** One command, many at once, and what it costs to have the agents. */
+export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage }: Bench) {
+  const { busybox, manager, remote } = stage
+  yield* Console.error("deploying agents")
+  yield* agents(options)
+  const idle = yield* memoryOf(remote.node)
+  const byAgent = taskExec("--via", "agent", remote.target, "true")
+  const byHelper = taskExec("--via", "helper", remote.target, "true")
+  const one = yield* measure(
+    "commands by an agent",
+    [
+      byAgent,
+      dockerExec("docker exec, on the node itself", remote.node.dockerHost, remote, ["true"]),
+      dockerExec("docker -H ssh://… exec", ssh.cold, remote, ["true"]),
+      dockerExec("docker -H ssh://… exec, over a connection that stays open", ssh.kept, remote, ["true"]),
+      byHelper
+    ],
+    options
+  )
+  const [node = []] = yield* inTurns([peakOf(bareNode, options)], halved(options).runs)
+  yield* Console.error(`starting ${most} tasks`)
+  yield* service(manager.socket, { name: "many", image: busybox, replicas: most })
+  yield* waitRunning(manager.socket, "many", most, 600_000)
+  const many = yield* measure(
+    "commands in many tasks by agents",
+    [taskExec("--via", "agent", "--all", "many", "true"), byAgent, byHelper],
+    quartered(options)
+  )
+  const about = { measure: "agent", unit: "seconds" } as const
+  return [
+    ...compareMeasured({ ...about, title: "A command in a task on another node, by an agent" }, one),
+    ...compareMeasured({ ...about, title: `A fan-out over ${most} tasks, by agents` }, many),
+    compare(
+      { measure: "agent", unit: "bytes", title: "An agent's memory when it has nothing to do" },
+      { name: "all that it has", samples: [idle.all] },
+      [
+        { name: "what it shares with no file", samples: [idle.own] },
+        { name: bareNode.name, samples: node.slice(0, 1) }
+      ]
+    )
+  ]
+}, Effect.scoped)
