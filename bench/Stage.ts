@@ -26,6 +26,8 @@ export interface Place {
 /** What the measurements are made on. */
 export interface Stage {
   readonly manager: ClusterNode
+  /** All of them. */
+  readonly nodes: ReadonlyArray<ClusterNode>
   /** The swarm's image registry, `HOST:PORT`. */
   readonly registry: string
   /** Folder of the log of the manager's store. */
@@ -72,6 +74,7 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
   }
   const stage: Stage = {
     manager,
+    nodes,
     registry,
     log: join(dir, manager.name, "docker", "swarm", "raft", "wal-v3-encrypted"),
     image: ref,

@@ -5,15 +5,14 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { get } from "../../test/cluster/EngineApi.ts"
 import { runGroup } from "../../test/cluster/ProcessGroup.ts"
-import { service, waitRunning } from "../../test/cluster/Services.ts"
 import type { ClusterNode } from "../../test/cluster/SwarmCluster.ts"
 import { compare, compareMeasured } from "../Comparison.ts"
+import { most, startMany } from "../Many.ts"
 import { inTurns, type MeasureOptions, measure, patience } from "../Measure.ts"
 import { type Bench, bareNode, dockerExec, halved, quartered, taskExec } from "../Ways.ts"
 import { peakOf } from "./Memory.ts"
 
 const program = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
-const most = 150
 
 /** Agents on every node, as long as the scope. */
 const agents = ({ env }: Pick<MeasureOptions, "env">) => {
@@ -37,7 +36,7 @@ const memoryOf = Effect.fnUntraced(function* (node: ClusterNode) {
 
 /** One command, many at once, and what it costs to have the agents. */
 export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage }: Bench) {
-  const { busybox, manager, remote } = stage
+  const { remote } = stage
   yield* Console.error("deploying agents")
   yield* agents(options)
   const idle = yield* memoryOf(remote.node)
@@ -55,12 +54,10 @@ export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage
     options
   )
   const [node = []] = yield* inTurns([peakOf(bareNode, options)], halved(options).runs)
-  yield* Console.error(`starting ${most} tasks`)
-  yield* service(manager.socket, { name: "many", image: busybox, replicas: most })
-  yield* waitRunning(manager.socket, "many", most, 600_000)
+  const dockerExecs = yield* startMany({ options, stage })
   const many = yield* measure(
     "commands in many tasks by agents",
-    [taskExec("--via", "agent", "--all", "many", "true"), byAgent, byHelper],
+    [taskExec("--via", "agent", "--all", "many", "true"), yield* dockerExecs(most), byAgent, byHelper],
     quartered(options)
   )
   const about = { measure: "agent", unit: "seconds" } as const
