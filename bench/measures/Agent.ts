@@ -2,14 +2,12 @@
 import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import { get } from "../../test/cluster/EngineApi.ts"
 import { runGroup } from "../../test/cluster/ProcessGroup.ts"
-import type { ClusterNode } from "../../test/cluster/SwarmCluster.ts"
 import { compare, compareMeasured } from "../Comparison.ts"
 import { most, startMany } from "../Many.ts"
 import { inTurns, type MeasureOptions, measure, patience } from "../Measure.ts"
 import { type Bench, bareNode, dockerExec, halved, quartered, taskExec } from "../Ways.ts"
+import { memoryIn } from "./HelperMemory.ts"
 import { peakOf } from "./Memory.ts"
 
 const program = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
@@ -21,25 +19,12 @@ const agents = ({ env }: Pick<MeasureOptions, "env">) => {
   return Effect.acquireRelease(swarmExec("up"), () => Effect.orDie(swarmExec("down")))
 }
 
-const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
-const Container = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
-
-/** What a node's agent has in memory now, in bytes: all of it, and what it does not share with any file. */
-const memoryOf = Effect.fnUntraced(function* (node: ClusterNode) {
-  const query = { filters: JSON.stringify({ label: ["task-exec.agent"] }) }
-  const [found] = yield* get(node.socket, "/containers/json", Containers, { query })
-  const { State } = yield* get(node.socket, `/containers/${found?.Id}/json`, Container)
-  const status = yield* node.exec(["cat", `/proc/${State.Pid}/status`])
-  const bytesOf = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024
-  return { all: bytesOf("VmRSS"), own: bytesOf("RssAnon") }
-})
-
 /** One command, many at once, and what it costs to have the agents. */
 export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage }: Bench) {
   const { remote } = stage
   yield* Console.error("deploying agents")
   yield* agents(options)
-  const idle = yield* memoryOf(remote.node)
+  const idle = yield* memoryIn(remote.node, "task-exec.agent")
   const byAgent = taskExec("--via", "agent", remote.target, "true")
   const byHelper = taskExec("--via", "helper", remote.target, "true")
   const one = yield* measure(
@@ -66,9 +51,9 @@ export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage
     ...compareMeasured({ ...about, title: `A fan-out over ${most} tasks, by agents` }, many),
     compare(
       { measure: "agent", unit: "bytes", title: "An agent's memory when it has nothing to do" },
-      { name: "all that it has", samples: [idle.all] },
+      { name: "all that it has", samples: idle.map((of) => of("VmRSS")) },
       [
-        { name: "what it shares with no file", samples: [idle.own] },
+        { name: "what it shares with no file", samples: idle.map((of) => of("RssAnon")) },
         { name: bareNode.name, samples: node.slice(0, 1) }
       ]
     )

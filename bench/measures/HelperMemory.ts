@@ -1,4 +1,4 @@
-/** How much memory the helpers on a node take, seen from outside. */
+/** How much memory helpers and agents take, seen from outside. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -14,23 +14,30 @@ export class NoHelperSeen extends Schema.TaggedError<NoHelperSeen>()("NoHelperSe
 
 const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
 const Inspected = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
-const helpers = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
 
-/** The most memory that a process of a node had so far, in bytes. */
-const peakOf = ({ exec }: ClusterNode, pid: number) =>
+/** What `/proc/PID/status` says of a process's memory, by its names for it, in bytes. */
+const memoryOf = ({ exec }: ClusterNode, pid: number) =>
   Effect.map(
     exec(["cat", `/proc/${pid}/status`]),
-    (status) => Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
+    (status) =>
+      (name: "VmHWM" | "VmRSS" | "RssAnon"): number =>
+        Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0) * 1024
   )
+
+/** The memory of the first process in each of a node's containers that run and have the label. */
+export const memoryIn = Effect.fnUntraced(function* (node: ClusterNode, label: string) {
+  const query = { filters: JSON.stringify({ label: [label] }) }
+  const containers = yield* get(node.socket, "/containers/json", Containers, { query })
+  return yield* Effect.forEach(containers, ({ Id }) =>
+    Effect.flatMap(get(node.socket, `/containers/${Id}/json`, Inspected), ({ State }) => memoryOf(node, State.Pid))
+  )
+})
 
 /** Looks at every helper on the node a few times a second, as long as the scope. */
 export const watchHelper = Effect.fnUntraced(function* (node: ClusterNode) {
   let most = 0
-  const look = Effect.gen(function* () {
-    for (const { Id } of yield* get(node.socket, "/containers/json", Containers, { query: helpers })) {
-      const { State } = yield* get(node.socket, `/containers/${Id}/json`, Inspected)
-      most = Math.max(most, yield* peakOf(node, State.Pid))
-    }
+  const look = Effect.map(memoryIn(node, "task-exec.role=helper"), (helpers) => {
+    for (const of of helpers) most = Math.max(most, of("VmHWM"))
   })
   // A helper that goes away between two questions is none to look at.
   yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.spaced("200 millis")))
