@@ -1,5 +1,5 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises"
-import { hostname, tmpdir, userInfo } from "node:os"
+import { readFile } from "node:fs/promises"
+import { hostname, userInfo } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -7,14 +7,11 @@ import * as Schema from "effect/Schema"
 import { type AuditRecord, connect } from "../../src/promise.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, type ProcessOptions, program, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, type ProcessOptions, program, taskExec, temporaryFolder, Web } from "./Harness.ts"
 
 checkLeftoversMeanwhile()
 
-const folder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "audit-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true }))
-)
+const folder = temporaryFolder("audit")
 
 const Line = Schema.fromJsonString(
   Schema.Struct({

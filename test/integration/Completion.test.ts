@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { installTools } from "../cluster/Tools.ts"
-import { dist, program, shell, taskExec, Web } from "./Harness.ts"
+import { dist, program, shell, taskExec, temporaryFolder, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 
 const name = "completion"
@@ -38,10 +37,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
   it.effect("in bash, and through the docker CLI", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
-      const dir = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-completion-"))),
-        (path) => Effect.promise(() => rm(path, { recursive: true }))
-      )
+      const dir = yield* temporaryFolder("completion")
       const env = { DOCKER_HOST: manager.dockerHost, DOCKER_CONFIG: dir }
       const typed = (line: string) =>
         Effect.map(
@@ -117,16 +113,13 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
 })
 
 /** A folder with the two commands in it, as a package manager would have them. */
-const folderOfCommands = Effect.acquireRelease(
+const folderOfCommands = Effect.tap(temporaryFolder("completion"), (dir) =>
   Effect.promise(async () => {
-    const dir = await mkdtemp(join(tmpdir(), "task-exec-completion-"))
     for (const name of ["task-exec", "swarm-exec"]) {
       const script = `#!/bin/sh\nexec '${process.execPath}' -- '${join(dist, `${name}.cjs`)}' "$@"\n`
       await writeFile(join(dir, name), script, { mode: 0o755 })
     }
-    return dir
-  }),
-  (path) => Effect.promise(() => rm(path, { recursive: true }))
+  })
 )
 
 /** Shells that find the commands there, and leave their own files there, too. */

@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readFile, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -17,14 +16,19 @@ import { get, remove } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, type ProcessOptions, program, sha256, shell, Web } from "./Harness.ts"
+import {
+  checkLeftoversMeanwhile,
+  type ProcessOptions,
+  program,
+  sha256,
+  shell,
+  temporaryFolder,
+  Web
+} from "./Harness.ts"
 
 checkLeftoversMeanwhile()
 
-const folder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "copy-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true }))
-)
+const folder = temporaryFolder("copy")
 
 /** `swarm-exec cp` with these arguments, against the swarm's first manager. */
 const cp = Effect.fn("cp")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {

@@ -1,5 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -9,16 +8,13 @@ import { privateRegistry, registryUser } from "../cluster/Registry.ts"
 import { openSsh } from "../cluster/Ssh.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { installTools } from "../cluster/Tools.ts"
-import { checkLeftoversMeanwhile, program, shell, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, program, shell, taskExec, temporaryFolder, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 
 checkLeftoversMeanwhile()
 
 /** A folder for the docker CLI's files. */
-const folder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-docker-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true }))
-)
+const folder = temporaryFolder("docker")
 
 layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" })(
   "the docker CLI's configuration",

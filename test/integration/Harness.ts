@@ -1,6 +1,8 @@
 /** What the tests on a real swarm share: the swarm, a service to run commands in, the command itself, the leak check. */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, assert } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -16,6 +18,13 @@ import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
 /** The folder of the built programs. */
 export const dist = join(import.meta.dirname, "..", "..", "dist")
+
+/** A folder for files of tests, as long as the scope. */
+export const temporaryFolder = (name: string) =>
+  Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), `task-exec-${name}-`))),
+    (path) => Effect.promise(() => rm(path, { recursive: true }))
+  )
 
 /** What a process did. */
 export interface ProcessResult {

@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -9,7 +8,7 @@ import { PolicyDenied, TaskExec } from "../../src/index.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, type ProcessOptions, program, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, type ProcessOptions, program, taskExec, temporaryFolder, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
@@ -27,10 +26,7 @@ const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>,
   })
 })
 
-const folder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "policy-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true }))
-)
+const folder = temporaryFolder("policy")
 
 const WithExecs = Schema.Struct({ ExecIDs: Schema.NullOr(Schema.Array(Schema.String)) })
 

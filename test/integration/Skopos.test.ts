@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process"
-import { mkdtemp, readFile, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Config from "effect/Config"
@@ -12,7 +11,7 @@ import { post, request } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, temporaryFolder, Web } from "./Harness.ts"
 
 const swarmExec = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
 
@@ -113,10 +112,7 @@ const forEach = <A, B, E, R>(cases: ReadonlyArray<A>, check: (one: A) => Effect.
   Effect.forEach(cases, check, { concurrency: "unbounded" })
 
 /** A folder for the files of one test. */
-const folder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "skopos-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true }))
-)
+const folder = temporaryFolder("skopos")
 
 /** A container that Swarm knows nothing of; gives its name. */
 const plainContainer = Effect.fnUntraced(function* ({ socket }: ClusterNode, name: string) {

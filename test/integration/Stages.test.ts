@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { writeFile } from "node:fs/promises"
 import { createServer } from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -11,7 +10,7 @@ import { run } from "../cluster/Command.ts"
 import { get, remove } from "../cluster/EngineApi.ts"
 import { deriveImage, pullImage, pushImage } from "../cluster/Images.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, dist, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, dist, taskExec, temporaryFolder, Web } from "./Harness.ts"
 import { openPty, type PtyOptions, withoutStageLine } from "./Pty.ts"
 
 checkLeftoversMeanwhile()
@@ -157,10 +156,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     Effect.gen(function* () {
       const { manager, nodes, registry } = yield* SwarmCluster
       const web = yield* Web
-      const dir = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-pull-"))),
-        (path) => Effect.promise(() => rm(path, { recursive: true }))
-      )
+      const dir = yield* temporaryFolder("pull")
       // A layer that the manager has not seen: 60 MB that can't be made smaller.
       yield* Effect.promise(() => writeFile(join(dir, "layer"), randomBytes(60_000_000)))
       yield* run("tar", ["-C", dir, "-cf", join(dir, "files.tar"), "layer"])
