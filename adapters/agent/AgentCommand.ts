@@ -1,6 +1,5 @@
 /** `swarm-exec agent up|status|down`: the resident agents, by which commands reach other nodes without a helper. */
 
-import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
@@ -8,7 +7,7 @@ import { HelperImage } from "../../src/route/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
-import { explainArgs, UsageError } from "../cli/Usage.ts"
+import { readArgs, UsageError } from "../cli/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { printable } from "../Printable.ts"
 import type { Channel } from "../skopos/Channel.ts"
@@ -61,22 +60,18 @@ export const agentCommand = (argv: ReadonlyArray<string>): Effect.Effect<number>
   runSubcommand({ name: "agent", help, args: parse(argv), run, failed: exitCodes.failed })
 
 const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<AgentArgs, UsageError> {
-  const { positionals, values } = yield* Effect.try({
-    try: () =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          context: { type: "string" },
-          host: { type: "string", short: "H" },
-          image: { type: "string" },
-          json: { type: "boolean", default: false },
-          "rotate-key": { type: "boolean", default: false },
-          help: { type: "boolean", short: "h", default: false }
-        },
-        strict: true,
-        allowPositionals: true
-      }),
-    catch: (error) => new UsageError({ detail: explainArgs(error) })
+  const { positionals, values } = yield* readArgs({
+    args: [...argv],
+    options: {
+      context: { type: "string" },
+      host: { type: "string", short: "H" },
+      image: { type: "string" },
+      json: { type: "boolean", default: false },
+      "rotate-key": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false }
+    },
+    strict: true,
+    allowPositionals: true
   })
   const { help, image, json } = values
   const rotateKey = values["rotate-key"]

@@ -1,4 +1,5 @@
 /** What is wrong with a command line, and how it writes lengths of time. */
+import { type ParseArgsConfig, parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -11,7 +12,7 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
 }
 
 /** What `parseArgs` of `node:util` says of a command line that it does not take, in our words. */
-export const explainArgs = (error: unknown): string => {
+const explainArgs = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
   const [, option] = /^Unknown option '([^']+)'/.exec(text) ?? []
   const [, operand] = /^Unexpected argument '([^']+)'/.exec(text) ?? []
@@ -19,6 +20,13 @@ export const explainArgs = (error: unknown): string => {
   if (operand !== undefined) return `unexpected argument ${operand}`
   return text.split(". ")[0] ?? text
 }
+
+/** Reads a command line as `parseArgs` of `node:util` does; what that does not take is wrong usage. */
+export const readArgs = <const Config extends ParseArgsConfig>(config: Config) =>
+  Effect.try({
+    try: () => parseArgs(config),
+    catch: (error) => new UsageError({ detail: explainArgs(error) })
+  })
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 

@@ -1,11 +1,10 @@
 /** The command line of `swarm-exec cp`: docker's own, and the flags that all of our commands have. */
-import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
 import { CopyVia, type TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
-import { explainArgs, parseTime, UsageError } from "../cli/Usage.ts"
+import { parseTime, readArgs, UsageError } from "../cli/Usage.ts"
 
 /** What a command line asks for. */
 export type CpInvocation =
@@ -72,10 +71,7 @@ const options = {
 export const parseCpInvocation = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>
 ): Effect.fn.Return<CpInvocation, UsageError> {
-  const { positionals, values } = yield* Effect.try({
-    try: () => parseArgs({ args: [...argv], options, strict: true, allowPositionals: true }),
-    catch: (error) => new UsageError({ detail: explainArgs(error) })
-  })
+  const { positionals, values } = yield* readArgs({ args: [...argv], options, strict: true, allowPositionals: true })
   if (values.help) return { _tag: "Help" }
   const [source, destination, ...more] = positionals
   if (source === undefined || destination === undefined || more.length > 0) {

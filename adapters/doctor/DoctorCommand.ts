@@ -1,13 +1,12 @@
 /** `swarm-exec doctor`: says whether task-exec works on this swarm and, where it does not, what to do. */
 import { isatty } from "node:tty"
-import { parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
-import { explainArgs, parseTime, UsageError } from "../cli/Usage.ts"
+import { parseTime, readArgs, UsageError } from "../cli/Usage.ts"
 import type { Channel } from "../skopos/Channel.ts"
 import { runSubcommand } from "../skopos/Subcommand.ts"
 import { type Check, type Diagnosis, worstOf } from "./Check.ts"
@@ -68,24 +67,20 @@ export const doctorCommand = (argv: ReadonlyArray<string>): Effect.Effect<number
 const longest = Duration.hours(1)
 
 const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<DoctorArgs, UsageError> {
-  const { values } = yield* Effect.try({
-    try: () =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          context: { type: "string" },
-          host: { type: "string", short: "H" },
-          image: { type: "string" },
-          json: { type: "boolean", default: false },
-          "no-network": { type: "boolean", default: false },
-          quiet: { type: "boolean", short: "q", default: false },
-          timeout: { type: "string", default: "60s" },
-          help: { type: "boolean", short: "h", default: false }
-        },
-        strict: true,
-        allowPositionals: false
-      }),
-    catch: (error) => new UsageError({ detail: explainArgs(error) })
+  const { values } = yield* readArgs({
+    args: [...argv],
+    options: {
+      context: { type: "string" },
+      host: { type: "string", short: "H" },
+      image: { type: "string" },
+      json: { type: "boolean", default: false },
+      "no-network": { type: "boolean", default: false },
+      quiet: { type: "boolean", short: "q", default: false },
+      timeout: { type: "string", default: "60s" },
+      help: { type: "boolean", short: "h", default: false }
+    },
+    strict: true,
+    allowPositionals: false
   })
   if (values.image === "") return yield* new UsageError({ detail: "--image takes the name of an image" })
   const timeout = yield* parseTime("--timeout", values.timeout)

@@ -12,6 +12,7 @@ import { foldNames } from "../../src/fleet/TaskSet.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/Lookup.ts"
 import type { Invocation } from "../cli/Args.ts"
+import { layOut } from "../LayOut.ts"
 import type { LineOf } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
@@ -74,15 +75,7 @@ const listTasks = Effect.fnUntraced(function* (selection: Selection) {
 
 const table = (tasks: ReadonlyArray<ResolvedTask>): string => {
   const rows = tasks.map((task) => [labelOf(task), task.node.hostname, task.id, task.container.slice(0, 12)])
-  const all = [["TASK", "NODE", "ID", "CONTAINER"], ...rows]
-  const widths = [0, 1, 2, 3].map((column) => all.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0))
-  return all
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join("  ")
-        .trimEnd()
-    )
+  return layOut([["TASK", "NODE", "ID", "CONTAINER"], ...rows])
     .map((line) => `${line}\n`)
     .join("")
 }

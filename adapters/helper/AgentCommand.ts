@@ -21,7 +21,7 @@ import { encodeDocument, protocolVersion } from "../../src/wire/Frame.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
 import { listenForAll } from "../../src/wire/TunnelTls.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { writeText } from "../Output.ts"
+import { say, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import { checkAddress, refuse } from "./Admission.ts"
 import { serveCaller } from "./Serving.ts"
@@ -49,7 +49,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
   yield* Effect.gen(function* () {
     yield* listenForAll(helperPort, key, mostCallers, {
       client: (socket) => void runCaller(serve(socket, own)),
-      refused: (why) => void Effect.runFork(Effect.ignore(writeText(2, `agent: refused ${why}\n`)))
+      refused: (why) => void Effect.runFork(say(`agent: refused ${why}\n`))
     })
     yield* writeText(1, `agent: version ${version} serves node ${process.env[helperVariables.hostname] ?? ""}\n`)
     yield* Deferred.await(told)
@@ -62,7 +62,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
   Effect.scoped,
   Effect.provide(DockerEngine.layer),
   Effect.provide(stderrLogger(lineOf("agent", "text"), "Warn")),
-  Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `agent: ${error.message}\n`)), 1))
+  Effect.catch((error) => Effect.as(say(`agent: ${error.message}\n`), 1))
 )
 
 /** Milliseconds between two looks at the doors. */

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { GuardRequest, present, question, release, released } from "../../src/executor/GuardProtocol.ts"
 import { endMarked } from "../../src/executor/MarkedProcesses.ts"
-import { writeText } from "../Output.ts"
+import { say, writeText } from "../Output.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(GuardRequest))
 
@@ -19,7 +19,7 @@ export const guardRunCommand = (text: string): Effect.Effect<number> =>
     if (isReleased) yield* writeText(1, released)
     else yield* Effect.forEach(runs, endMarked, { concurrency: "unbounded" })
     return 0
-  }).pipe(Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `guard: ${error.message}\n`)), 1)))
+  }).pipe(Effect.catch((error) => Effect.as(say(`guard: ${error.message}\n`), 1)))
 
 /** Whether the caller let the guard go, or went away. Answers its questions meanwhile. */
 const callersWord = Effect.callback<boolean>((resume) => {

@@ -11,7 +11,7 @@ import { RemoteError } from "../../src/route/Remote.ts"
 import { version } from "../../src/Version.ts"
 import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { writeText } from "../Output.ts"
+import { say, writeText } from "../Output.ts"
 import { admit, refuse } from "./Admission.ts"
 import { serveCaller, serveWhole } from "./Serving.ts"
 import { awaitCaller, noInput } from "./TunnelServer.ts"
@@ -59,7 +59,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   Effect.scoped,
   Effect.provide(DockerEngine.layer),
   Effect.provide(stderrLogger(lineOf("helper", "text"), "Warn")),
-  Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `helper: ${error.message}\n`)), 1))
+  Effect.catch((error) => Effect.as(say(`helper: ${error.message}\n`), 1))
 )
 
 const readRequest = Effect.try(() => readFileSync(requestPath, "utf8")).pipe(

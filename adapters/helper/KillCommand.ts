@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { endMarked, endMarkedOthers } from "../../src/executor/MarkedProcesses.ts"
 import { KillReport, KillRequest } from "../../src/executor/ProcessKiller.ts"
-import { writeText } from "../Output.ts"
+import { say, writeText } from "../Output.ts"
 
 /** Serves one kill request (see `KillRequest`). */
 export const killRunCommand = (text: string): Effect.Effect<number> =>
@@ -13,4 +13,4 @@ export const killRunCommand = (text: string): Effect.Effect<number> =>
     const ending = yield* "variable" in request ? endMarkedOthers(request) : endMarked(request)
     yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(ending)}\n`)
     return 0
-  }).pipe(Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `kill: ${error.message}\n`)), 1)))
+  }).pipe(Effect.catch((error) => Effect.as(say(`kill: ${error.message}\n`), 1)))

@@ -10,7 +10,7 @@ import { sweepContainers } from "../../src/sweep/ContainerSweep.ts"
 import { type NodeReport, NodeSweepRequest } from "../../src/sweep/NodeSweep.ts"
 import { reportLines } from "../../src/sweep/ReportReader.ts"
 import { protocolVersion } from "../../src/wire/Frame.ts"
-import { writeText } from "../Output.ts"
+import { say, writeText } from "../Output.ts"
 import { nameRemapping } from "./UidMap.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(NodeSweepRequest))
@@ -27,7 +27,7 @@ export const sweepNode: Effect.Effect<number> = Effect.suspend(() => {
     }),
     Effect.flatMap((result) => writeText(1, reportLines(randomBytes(4).readUInt32BE(), { node, result }))),
     Effect.as(0),
-    Effect.catch((error) => Effect.as(Effect.ignore(writeText(2, `sweep-node: ${error.message}\n`)), 1))
+    Effect.catch((error) => Effect.as(say(`sweep-node: ${error.message}\n`), 1))
   )
 })
 

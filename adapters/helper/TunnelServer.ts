@@ -17,7 +17,7 @@ import { encodeDocument, type Frame, protocolVersion } from "../../src/wire/Fram
 import { decodeOrder, type Order } from "../../src/wire/Order.ts"
 import { type Channel, makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
 import { listenSecurely } from "../../src/wire/TunnelTls.ts"
-import { writeText } from "../Output.ts"
+import { say } from "../Output.ts"
 
 /** How long the caller may take to come, in milliseconds. */
 const callerPatience = 60_000
@@ -49,7 +49,7 @@ export const awaitCaller = Effect.fn("Helper.awaitCaller")(function* ({
   readonly key: string
 }): Effect.fn.Return<Tunnel, TunnelLost, Scope.Scope> {
   const note = (text: string) => {
-    Effect.runFork(Effect.ignore(writeText(2, `helper: refused ${text}\n`)))
+    Effect.runFork(say(`helper: refused ${text}\n`))
   }
   const { client } = yield* listenSecurely(helperPort, key, note)
   const socket = yield* Effect.timeoutOrElse(client, {

@@ -1,6 +1,5 @@
 /** `swarm-exec gc`: finds and removes what callers left behind that were ended before they could clean up. */
 
-import { parseArgs } from "node:util"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
@@ -9,7 +8,7 @@ import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
-import { explainArgs, UsageError } from "../cli/Usage.ts"
+import { readArgs, UsageError } from "../cli/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { printable } from "../Printable.ts"
 import type { Channel } from "./Channel.ts"
@@ -56,23 +55,19 @@ export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   runSubcommand({ name: "gc", help, args: parse(argv), run, failed: exitCodes.failed })
 
 const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<GcArgs, UsageError> {
-  const { values } = yield* Effect.try({
-    try: () =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          context: { type: "string" },
-          "dry-run": { type: "boolean", default: false },
-          host: { type: "string", short: "H" },
-          json: { type: "boolean", default: false },
-          local: { type: "boolean", default: false },
-          run: { type: "string", multiple: true, default: [] },
-          help: { type: "boolean", short: "h", default: false }
-        },
-        strict: true,
-        allowPositionals: false
-      }),
-    catch: (error) => new UsageError({ detail: explainArgs(error) })
+  const { values } = yield* readArgs({
+    args: [...argv],
+    options: {
+      context: { type: "string" },
+      "dry-run": { type: "boolean", default: false },
+      host: { type: "string", short: "H" },
+      json: { type: "boolean", default: false },
+      local: { type: "boolean", default: false },
+      run: { type: "string", multiple: true, default: [] },
+      help: { type: "boolean", short: "h", default: false }
+    },
+    strict: true,
+    allowPositionals: false
   })
   if (values.run.includes("")) return yield* new UsageError({ detail: "--run takes the ID of a run" })
   const { help, json, local, run: runs } = values

@@ -1,7 +1,7 @@
 /** Skopos's way to call a plugin: an action's name and a JSON object in, a JSON object and exit status 0 or 2 out. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { writeText } from "../Output.ts"
+import { say } from "../Output.ts"
 import { type Channel, openChannels } from "./Channel.ts"
 import { layOutJson } from "./JsonText.ts"
 import { help, type PluginArgs, parsePluginArgs, usage } from "./PluginArgs.ts"
@@ -20,8 +20,8 @@ const failed = 2
 /** Runs one action and gives the exit status. */
 export const pluginCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   parsePluginArgs(argv).pipe(
-    Effect.flatMap((args) => (args === help ? Effect.as(tell(usage), failed) : inChannels(args))),
-    Effect.catch((error) => Effect.as(tell(`${oneLine(error.message)}\n`), failed))
+    Effect.flatMap((args) => (args === help ? Effect.as(say(usage), failed) : inChannels(args))),
+    Effect.catch((error) => Effect.as(say(`${oneLine(error.message)}\n`), failed))
   )
 
 const inChannels = Effect.fnUntraced(function* (args: PluginArgs) {
@@ -32,7 +32,7 @@ const inChannels = Effect.fnUntraced(function* (args: PluginArgs) {
     Effect.catch((error) => {
       const text = oneLine(error.message)
       return stderr.line(text).pipe(
-        Effect.catch(() => tell(`${text}\n`)),
+        Effect.catch(() => say(`${text}\n`)),
         Effect.as(failed)
       )
     })
@@ -59,6 +59,3 @@ const perform = Effect.fnUntraced(function* ({ action, debug, json }: PluginArgs
 })
 
 const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, " ")
-
-/** On stderr itself. If nobody reads even that, there is nobody to tell. */
-const tell = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))
