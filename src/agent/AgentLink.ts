@@ -50,11 +50,8 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
     new AgentUnavailable({ node: node.hostname, detail: message })
   const socket = yield* Effect.gen(function* () {
     const carrier = yield* openDoor(here.container)
-    const address = Effect.callback<void>((resume) => {
-      carrier.duplex.write(relayAddress(there.address), () => resume(Effect.void))
-    })
     const complain = (error: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || error.detail })
-    return yield* address.pipe(
+    return yield* carrier.begin(relayAddress(there.address)).pipe(
       Effect.andThen(readKey(carrier.duplex)),
       Effect.andThen((key) => secureClient(carrier.duplex, key)),
       Effect.mapError(complain)
@@ -128,7 +125,10 @@ const openDoor = Effect.fnUntraced(function* (
 const readKey = (duplex: Duplex): Effect.Effect<string, TunnelLost> =>
   Effect.callback((resume) => {
     let head = Buffer.alloc(0)
-    const lost = (detail: string) => resume(Effect.fail(new TunnelLost({ detail })))
+    const lost = (detail: string) => {
+      stop()
+      resume(Effect.fail(new TunnelLost({ detail })))
+    }
     const onReadable = () => {
       for (;;) {
         const chunk: Buffer | null = duplex.read()

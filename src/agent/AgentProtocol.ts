@@ -17,8 +17,11 @@ export const agentLabels = {
 /** The subcommand of our image that serves callers until it is told to end. */
 export const agentCommand = "agent-serve"
 
-/** The file with the key, in base64. */
-export const agentKeyPath = "/run/secrets/task-exec-agent-key"
+/** The file name of the secret with the key, in base64. */
+export const agentKeyFile = "task-exec-agent-key"
+
+/** Where an agent finds it. */
+export const agentKeyPath = `/run/secrets/${agentKeyFile}`
 
 /** The program of our image that leads a caller from an agent's container to the agent of another node. */
 export const agentDoor = ["node", "--", "/opt/task-exec/agent-door.cjs"] as const

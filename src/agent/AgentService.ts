@@ -10,19 +10,19 @@ import { isConflict, isForbidden, isNotFound, type SwarmFailure } from "../engin
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
 import { removeNetwork } from "../engine/NetworkRemoval.ts"
 import { HelperImage } from "../route/HelperImage.ts"
-import { helperVariables } from "../route/HelperRequest.ts"
+import { nodeContainer } from "../route/NodeService.ts"
 import { version } from "../Version.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeTunnelKey } from "../wire/TunnelTls.ts"
-import { agentCommand, agentKeyPath, agentLabels, agentService } from "./AgentProtocol.ts"
+import { agentCommand, agentKeyFile, agentLabels, agentService } from "./AgentProtocol.ts"
 
 /** How long agents may take to be everywhere, in milliseconds: their image may have to come first. */
 const upPatience = 300_000
 /** How long a node may refuse an agent before that is taken for its last word, in milliseconds. */
 const refusalPatience = 15_000
 const pause = 250
-/** How long an agent that is to end may go on for those that it serves, in nanoseconds: a day. */
-const drainGrace = 24 * 3600 * 1_000_000_000
+/** How long an agent that is to end may go on for those that it serves, in milliseconds: a day. */
+const drainGrace = 24 * 3600_000
 /** How long engines may take to let go of the network after their last agent. */
 const networkPatience = "10 seconds"
 
@@ -110,14 +110,8 @@ export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.R
   SwarmFailure,
   DockerEngine
 > {
-  const engine = yield* DockerEngine
-  const [service, nodes] = yield* Effect.all([findService, engine.listNodes()], { concurrency: 2 })
-  if (service === undefined) return []
-  const tasks = yield* engine.listTasks({ service: [service.ID] })
-  return nodes
-    .filter(takesTasks)
-    .map((node) => stateOf(node, tasks, service))
-    .toSorted((a, b) => (a.node < b.node ? -1 : 1))
+  const seen = yield* look
+  return (seen?.nodes ?? []).map(({ state }) => state).toSorted((a, b) => (a.node < b.node ? -1 : 1))
 })
 
 /**
@@ -140,6 +134,19 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
     }),
     Effect.catchIf(inUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
   )
+})
+
+/** Every node that takes tasks, with what there is of its agent; `undefined` where there is no service. */
+const look = Effect.gen(function* () {
+  const engine = yield* DockerEngine
+  const [service, nodes] = yield* Effect.all([findService, engine.listNodes()], { concurrency: 2 })
+  if (service === undefined) return undefined
+  const tasks = yield* engine.listTasks({ service: [service.ID] })
+  return {
+    nodes: nodes
+      .filter(takesTasks)
+      .map((node) => ({ state: stateOf(node, tasks, service), refused: refusalsOn(node, tasks, service) }))
+  }
 })
 
 const findService = DockerEngine.use(({ listServices }) =>
@@ -216,29 +223,13 @@ const specification = (image: string, key: Key): ServiceSpec => {
     // The new one comes first: nobody who calls meanwhile finds none.
     UpdateConfig: { Parallelism: 0, Order: "start-first" },
     TaskTemplate: {
-      ContainerSpec: {
-        Image: image,
-        Args: [agentCommand],
-        Labels: labels,
-        Env: [
-          `${helperVariables.task}={{.Task.ID}}`,
-          `${helperVariables.node}={{.Node.ID}}`,
-          `${helperVariables.hostname}={{.Node.Hostname}}`
-        ],
-        User: "0:0",
-        ReadOnly: true,
-        CapabilityDrop: ["ALL"],
-        Privileges: { NoNewPrivileges: true },
-        StopGracePeriod: drainGrace,
-        Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
-        Secrets: [
-          {
-            SecretID: key.id,
-            SecretName: key.name,
-            File: { Name: agentKeyPath.replace(/^.*\//, ""), UID: "0", GID: "0", Mode: 0o400 }
-          }
-        ]
-      },
+      ContainerSpec: nodeContainer({
+        image,
+        command: agentCommand,
+        labels,
+        secret: { id: key.id, name: key.name, file: agentKeyFile },
+        stopGrace: drainGrace
+      }),
       RestartPolicy: { Condition: "any", Delay: 1_000_000_000 },
       Networks: [{ Target: agentService }],
       LogDriver: { Name: "json-file", Options: { "max-size": "10m", "max-file": "2" } }
@@ -275,23 +266,18 @@ const refusals: ReadonlySet<string> = new Set(["rejected", "failed"])
 
 /** Done when every node has its agent. */
 const awaitAgents = Effect.gen(function* () {
-  const engine = yield* DockerEngine
   const start = yield* Clock.currentTimeMillis
   while (true) {
-    const [service, nodes] = yield* Effect.all([findService, engine.listNodes()], { concurrency: 2 })
-    if (service === undefined) return yield* new AgentsNotRunning({ after: 0, nodes: [] })
-    const tasks = yield* engine.listTasks({ service: [service.ID] })
-    const missing = nodes
-      .filter(takesTasks)
-      .map((node) => ({ ...stateOf(node, tasks, service), refused: refusalsOn(node, tasks, service) }))
-      .filter(({ isCurrent }) => !isCurrent)
+    const seen = yield* look
+    if (seen === undefined) return yield* new AgentsNotRunning({ after: 0, nodes: [] })
+    const missing = seen.nodes.filter(({ state }) => !state.isCurrent)
     if (missing.length === 0) return
     const after = (yield* Clock.currentTimeMillis) - start
     const isLost = after > refusalPatience && missing.every(({ refused }) => refused.length >= mostRefusals)
     if (isLost || after > upPatience) {
       return yield* new AgentsNotRunning({
         after,
-        nodes: missing.map(({ node, reason, refused, state }) => ({
+        nodes: missing.map(({ refused, state: { node, reason, state } }) => ({
           node,
           state: refused[0]?.Status.State ?? state,
           reason: refused[0]?.Status.Err ?? reason

@@ -41,9 +41,6 @@ export const runningAgents: Effect.Effect<ReadonlyMap<string, Agent>, SwarmFailu
     )
 )
 
-/** No agents, where none are to be asked. */
-export const noAgents: ReadonlyMap<string, Agent> = new Map()
-
 const agentOf = ({ ID, NetworksAttachments, NodeID, Spec, Status }: Task): ReadonlyArray<Agent> => {
   const labels = Spec.ContainerSpec?.Labels ?? {}
   const address = NetworksAttachments.flatMap(({ Addresses }) => Addresses)[0]?.replace(/\/\d+$/, "")

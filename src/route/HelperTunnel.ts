@@ -71,10 +71,7 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   )
   const connected = Effect.gen(function* () {
     const host = yield* helper.address
-    const write = Effect.callback<void>((resume) => {
-      carrier.duplex.write(relayAddress(host), () => resume(Effect.void))
-    })
-    return yield* Effect.andThen(write, secureClient(carrier.duplex, key)).pipe(
+    return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, key)).pipe(
       inStage({ _tag: "Connect", node: place.node.hostname })
     )
   })

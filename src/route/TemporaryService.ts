@@ -10,7 +10,8 @@ import type { ServiceSpec } from "../engine/EngineSchemas.ts"
 import { owned } from "../engine/Owned.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 import { RequestTooLarge } from "./HelperErrors.ts"
-import { helperVariables, requestFile } from "./HelperRequest.ts"
+import { requestFile } from "./HelperRequest.ts"
+import { nodeContainer } from "./NodeService.ts"
 
 /** Swarm's limit on a secret (API reference, `SecretSpec.Data`): less than 500 KB. */
 const secretLimit = 500_000 - 1
@@ -88,25 +89,7 @@ const serviceSpec = (
     Mode: options.mode === "global" ? { Global: {} } : { Replicated: { Replicas: 1 } },
     EndpointSpec: { Mode: "dnsrr" },
     TaskTemplate: {
-      ContainerSpec: {
-        Image: options.image,
-        Args: [options.command],
-        Labels: labels,
-        Env: [
-          `${helperVariables.task}={{.Task.ID}}`,
-          `${helperVariables.node}={{.Node.ID}}`,
-          `${helperVariables.hostname}={{.Node.Hostname}}`
-        ],
-        User: "0:0",
-        ReadOnly: true,
-        CapabilityDrop: ["ALL"],
-        Privileges: { NoNewPrivileges: true },
-        StopGracePeriod: options.stopGrace * 1_000_000,
-        Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
-        Secrets: [
-          { SecretID: secretId, SecretName: name, File: { Name: requestFile, UID: "0", GID: "0", Mode: 0o400 } }
-        ]
-      },
+      ContainerSpec: nodeContainer({ ...options, labels, secret: { id: secretId, name, file: requestFile } }),
       RestartPolicy: restartPolicy(options.successors ?? 0),
       Placement: { Constraints: options.constraints },
       Networks: [{ Target: network }],

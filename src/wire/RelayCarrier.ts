@@ -11,6 +11,8 @@ import type { EngineUnreachable } from "../engine/EngineErrors.ts"
 /** What a relay carries, and what it complains of. */
 export interface RelayCarrier {
   readonly duplex: Duplex
+  /** Writes that before everything else; done when it is on its way, or can't be. */
+  readonly begin: (text: string) => Effect.Effect<void>
   /** The last of what it wrote to its stderr. */
   readonly complaint: () => string
 }
@@ -54,5 +56,6 @@ export const carryOver = Effect.fnUntraced(function* (
     }),
     Effect.forkScoped
   )
-  return { duplex, complaint: () => complaint.trim().split("\n").at(-1) ?? "" }
+  const begin = (text: string) => Effect.callback<void>((resume) => void duplex.write(text, () => resume(Effect.void)))
+  return { duplex, begin, complaint: () => complaint.trim().split("\n").at(-1) ?? "" }
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { requestChannel } from "../../../src/agent/AgentProtocol.ts"
-import { type Agent, agentPair, noAgents } from "../../../src/agent/Agents.ts"
+import { type Agent, agentPair } from "../../../src/agent/Agents.ts"
 import { wantsAgent } from "../../../src/route/Route.ts"
 import { protocolVersion } from "../../../src/wire/Frame.ts"
 import { maxChannel } from "../../../src/wire/TunnelFrame.ts"
@@ -37,7 +37,7 @@ describe("agents", () => {
       const [a, b] = [agent("a"), agent("b")]
       assert.deepStrictEqual(yield* agentPair(agents(a, b), "a", there), { here: a, there: b })
       const reasons = [
-        [noAgents, /^no way to node node-b by an agent: there are none \("swarm-exec agent up" deploys them\); see/],
+        [agents(), /^no way to node node-b by an agent: there are none \("swarm-exec agent up" deploys them\); see/],
         [agents(b), /: none runs on the node of the engine at hand; see/],
         [agents(a), /: none runs there; see/],
         [agents(a, agent("b", 0)), /: they are of version 1\.2\.3 \(protocol 0; this task-exec speaks \d+\), which/],
