@@ -804,18 +804,18 @@ layer(Swarm, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (i
         const [, node] = cluster.nodes
         assert.isDefined(node)
         const engine = yield* engineAt({ _tag: "Unix", path: node.socket })
-        yield* service(cluster.manager.socket, { name: fresh("there"), image: cluster.image, node: "node-2" })
-        yield* pollUntil(
-          Effect.map(engine.listContainers({}, { all: false }), (all) => all.length > 0),
-          { atMost: 60_000, orElse: Effect.die("no container") }
-        )
-        const [container] = yield* engine.listContainers({}, { all: false })
-        const id = yield* engine.createExec(container?.Id ?? "", { Cmd: ["sleep", "1000"], ...attached })
+        // The node may still be ending what another test had there.
+        const name = fresh("there")
+        yield* service(cluster.manager.socket, { name, image: cluster.image, node: node.name })
+        const [task] = yield* waitRunning(cluster.manager.socket, name, 1)
+        assert.isDefined(task)
+        const { containerId } = task
+        const id = yield* engine.createExec(containerId, { Cmd: ["sleep", "1000"], ...attached })
         const exec = yield* engine.startExec(id, { tty: false })
         const reading = yield* Effect.forkChild(Effect.exit(Stream.runDrain(exec.output)))
-        const waiting = yield* Effect.forkChild(Effect.flip(engine.waitContainer(container?.Id ?? "")))
+        const waiting = yield* Effect.forkChild(Effect.flip(engine.waitContainer(containerId)))
         // With this answer the request before it has long been there.
-        yield* engine.inspectContainer(container?.Id ?? "")
+        yield* engine.inspectContainer(containerId)
         yield* Effect.acquireRelease(cluster.killEngine(node, "SIGKILL"), () => Effect.orDie(cluster.startEngine(node)))
         assert.strictEqual(unreachable(yield* Fiber.join(waiting)).reason, "Lost")
         // A bare connection does not tell an end from a death: who wants to know asks for the exit code.
