@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { makeOwnership } from "../../src/Labels.ts"
 import type { HelperImage } from "../../src/route/HelperImage.ts"
-import { openTunnelNetwork } from "../../src/route/HelperTunnel.ts"
+import { openSharedNetwork } from "../../src/route/TunnelNetwork.ts"
 import { sweep } from "../../src/sweep/Sweep.ts"
 import { type Check, checksOf, type Subject } from "./Check.ts"
 import { explainHelper } from "./Explain.ts"
@@ -64,7 +64,9 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
 
   // It looks by helpers of its own, so beside the others.
   const leftovers = yield* Effect.forkScoped(lookForLeftovers(options))
-  const network = options.network ? yield* openTunnelNetwork(yield* makeOwnership(undefined)) : undefined
+  const network = options.network
+    ? yield* openSharedNetwork(yield* makeOwnership(undefined), Effect.succeed(image.reference))
+    : undefined
   const here = { id: known.info.Swarm.NodeID, stamp: known.stamp }
   let left = nodes.length
   yield* waitFor(left)

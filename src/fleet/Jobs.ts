@@ -20,10 +20,10 @@ import { once } from "../internal/Once.ts"
 import { makeOwnership, makeRunId } from "../Labels.ts"
 import type { RouteUnavailable } from "../route/HelperErrors.ts"
 import type { HelperImage } from "../route/HelperImage.ts"
-import { openTunnelNetwork } from "../route/HelperTunnel.ts"
 import { execHere, guardHere } from "../route/LocalRoute.ts"
 import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
 import { chooseRoute } from "../route/Route.ts"
+import { openSharedNetwork, openTunnelNetwork } from "../route/TunnelNetwork.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/Lookup.ts"
 
@@ -90,17 +90,24 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
     ({ task }) => task.node.id
   )
   const byHelper = new Map<ExecSpec, Job>()
-  const network = yield* openTunnelNetwork(yield* makeOwnership(undefined))
+  const owner = yield* makeOwnership(undefined)
+  // One node needs no relay that others could share.
+  const network = yield* remote.size === 1 ? openTunnelNetwork(owner) : openSharedNetwork(owner, image)
   for (const [first, ...more] of remote.values()) {
     if (first === undefined) continue
-    const owner = yield* makeOwnership(undefined)
     const nodeScope = yield* Scope.fork(scope)
     const { placementTimeout } = checked
     const place = { node: first.task.node, task: first.task.name, placementTimeout, image: yield* image }
     const group = [first, ...more] as const
     const specs = [first.spec, ...more.map(({ spec }) => spec)] as const
     const helper = yield* Scope.provide(
-      openNodeHelper(place, owner, specs, linkTo(checked.via, agents, here, place.node), network),
+      openNodeHelper(
+        place,
+        yield* makeOwnership(undefined),
+        specs,
+        linkTo(checked.via, agents, here, place.node),
+        network
+      ),
       nodeScope
     )
     const node: NodeGroup = { scope: nodeScope, left: group.length }
@@ -109,8 +116,7 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
       byHelper.set(spec, { task, start, leave: leaveNode(node) })
     }
   }
-  const owner = yield* makeOwnership(undefined)
-  const options = { image, owner }
+  const options = { image, owner: yield* makeOwnership(undefined) }
   const [first, ...more] = routed.filter(({ route }) => route._tag === "Success" && route.success === "local")
   const local: Here = {
     options,

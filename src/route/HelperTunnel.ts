@@ -6,30 +6,22 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { openAttached } from "../engine/AttachedContainer.ts"
 import { Demux } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
-import { networkGone } from "../engine/NetworkRemoval.ts"
-import { owned } from "../engine/Owned.ts"
-import { imageHere } from "../executor/HostView.ts"
-import { once } from "../internal/Once.ts"
-import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
-import { inStage, type Stage, StageObserver } from "../Stage.ts"
+import type { Ownership } from "../Labels.ts"
+import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
-import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { makeTunnel, type Tunnel, type TunnelLost } from "../wire/Tunnel.ts"
 import { makeTunnelKey, secureClient } from "../wire/TunnelTls.ts"
 import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHelper } from "./Helper.ts"
-import { HelperFailed, OverlayBlocked, RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
+import { HelperFailed, OverlayBlocked, type RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
-import { relayAddress, relayCommandName } from "./RelayProtocol.ts"
-import { type Network, nameOf } from "./TemporaryService.ts"
+import { relayAddress } from "./RelayProtocol.ts"
+import { openTunnelNetwork, relayFailed, type TunnelNetwork } from "./TunnelNetwork.ts"
 
 /** How long a helper that runs may be out of reach, in milliseconds: by then every node knows of the network. */
 const reachPatience = 20_000
-/** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
-const relayLife = 365 * 24 * 3600_000
 
 /** The ways in which there is no connection. */
 export type TunnelError =
@@ -47,8 +39,8 @@ export interface HelperTunnel {
 }
 
 /**
- * Makes all of it, and removes all of it when the scope is closed. Done when the helper answers. With a `network` of
- * {@link openTunnelNetwork} it makes none of its own.
+ * Makes all of it, and removes all of it when the scope is closed. Done when the helper answers. With a `shared` network it
+ * makes none of its own.
  */
 export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   place: HelperPlace,
@@ -62,13 +54,14 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   const network = shared ?? (yield* openTunnelNetwork(owner))
   const request = { protocol: protocolVersion, node: place.node.id, owner, work, tunnel: { key } }
   // Its stages are told meanwhile; what is wrong with it is found out later.
-  const watched = Effect.tap(openHelper({ ...place, request, network }), ({ running }) =>
+  const watched = Effect.tap(openHelper({ ...place, request, network: network.id }), ({ running }) =>
     Effect.forkScoped(Effect.ignore(running))
   )
-  const [helper, carrier] = yield* Effect.all(
-    [watched, Effect.flatMap(network, (id) => openRelay(engine, place, owner, id))],
-    { concurrency: 2 }
-  )
+  // Neither waits for the other's removal.
+  const both = yield* Scope.fork(yield* Effect.scope, "parallel")
+  const [helper, carrier] = yield* Effect.all([apart(watched, both), apart(network.openRelay(place.image), both)], {
+    concurrency: 2
+  })
   const connected = Effect.gen(function* () {
     const host = yield* helper.address
     return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, key)).pipe(
@@ -92,79 +85,14 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   })
   // Why a relay ends is found out about the helper, except for its own doing.
   const explained = (error: TunnelLost): Effect.Effect<never, TunnelError> =>
-    carrier.complaint() === "" ? why : Effect.fail(relayFailed(engine, place, error))
+    carrier.complaint() === "" ? why : Effect.fail(relayFailed(engine.host, place.image, error))
   const socket = yield* Effect.raceFirst(Effect.catchTag(connected, "TunnelLost", explained), why)
   return { helper, tunnel: yield* makeTunnel(socket) }
 })
 
-const relayFailed = (engine: DockerEngineShape, { image }: HelperPlace, { message }: { readonly message: string }) =>
-  new RelayFailed({ host: engine.host, image, detail: message })
-
-/** A network for tunnels, which is made when it is first asked for. Gives its ID. */
-export type TunnelNetwork = Network
-
-/** It is removed when the scope is closed, by when every helper and relay on it must be gone. */
-export const openTunnelNetwork = Effect.fnUntraced(function* (
-  owner: Ownership
-): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
-  // A scope that is older than those of what will be on it, and so closed after them, whenever it is asked for.
-  const scope = yield* Scope.fork(yield* Effect.scope)
-  const network = openNetwork(yield* DockerEngine, owner).pipe(inStage({ _tag: "Network" }))
-  return yield* Scope.provide(once(network), scope)
-})
-
-/** A network that only what we put there can join, and from which no way leads out. */
-const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
-  const name = nameOf(owner)
-  const creation = engine.createNetwork({
-    Name: name,
-    Driver: "overlay",
-    Attachable: true,
-    Internal: true,
-    CheckDuplicate: true,
-    Labels: ownershipLabels(owner, "network")
-  })
-  const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
-  return yield* owned(creation, removal, `docker network rm ${name}`)
-})
-
-/** Pulls an image to the engine at hand, and tells how far it is. */
-const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
-  const observer = yield* StageObserver
-  const stage: Stage = { _tag: "Pull", image }
-  yield* engine.pullImage(image).pipe(
-    Stream.runForEach((amount) => Effect.sync(() => observer.progressed?.(stage, amount))),
-    inStage(stage)
-  )
-})
-
-const openRelay = Effect.fnUntraced(function* (
-  engine: DockerEngineShape,
-  place: HelperPlace,
-  owner: Ownership,
-  network: string
-): Effect.fn.Return<RelayCarrier, RelayFailed, Scope.Scope> {
-  const open = Effect.gen(function* () {
-    const here = yield* imageHere(engine, place.image)
-    if (here === undefined) yield* pullHere(engine, place.image)
-    const connection = yield* openAttached(engine, freshName("relay"), {
-      Image: here ?? place.image,
-      Cmd: [relayCommandName],
-      Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
-      HostConfig: {
-        NetworkMode: network,
-        ReadonlyRootfs: true,
-        CapDrop: ["ALL"],
-        SecurityOpt: ["no-new-privileges"]
-      }
-    })
-    return yield* carryOver(connection)
-  })
-  return yield* open.pipe(
-    Effect.mapError((error) => relayFailed(engine, place, error)),
-    inStage({ _tag: "Relay" })
-  )
-})
+/** In a scope of its own, which is closed with the other one. */
+const apart = <A, E, R>(effect: Effect.Effect<A, E, R>, scope: Scope.Scope) =>
+  Effect.flatMap(Scope.fork(scope), (own) => Scope.provide(effect, own))
 
 /** The last line that a helper wrote to its log. */
 const lastWords = (engine: DockerEngineShape, service: string): Effect.Effect<string> =>

@@ -20,7 +20,8 @@ import { type Conversation, checkHello, converse } from "./Conversation.ts"
 import type { HelperPlace } from "./Helper.ts"
 import { HelperFailed, type HelperRefused } from "./HelperErrors.ts"
 import { endManyByHelper } from "./HelperRoute.ts"
-import { openHelperTunnel, type TunnelError, type TunnelNetwork } from "./HelperTunnel.ts"
+import { openHelperTunnel, type TunnelError } from "./HelperTunnel.ts"
+import type { TunnelNetwork } from "./TunnelNetwork.ts"
 import { secondHelperPatience } from "./TunnelRoute.ts"
 
 /** In what ways the helper does not come up. */

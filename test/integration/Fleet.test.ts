@@ -95,10 +95,10 @@ const Labels = Schema.Record(Schema.String, Schema.String)
 const Labelled = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Labels }) }))
 const LabelledNetworks = Schema.Array(Schema.Struct({ Labels }))
 
-/** Names of our services that were made since then (in seconds). */
-const servicesMadeSince = Effect.fnUntraced(function* (since: number) {
+/** Names of what of ours was made since then (in seconds): services, or containers beside the manager's engine. */
+const madeSince = Effect.fnUntraced(function* (type: "service" | "container", since: number) {
   const { manager } = yield* SwarmCluster
-  const filters = JSON.stringify({ type: { service: true }, event: { create: true } })
+  const filters = JSON.stringify({ type: { [type]: true }, event: { create: true } })
   const query = { since: String(since), until: String(Date.now() / 1000), filters }
   const body = yield* request(manager.socket, "GET", "/events", { query })
   const lines = body.toString().split("\n").filter(Boolean)
@@ -109,14 +109,19 @@ const servicesMadeSince = Effect.fnUntraced(function* (since: number) {
 layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true, timeout: "180 seconds" })(
   "many tasks",
   (it) => {
-    it.effect("all of them, by one helper on each other node and none here", () =>
+    it.effect("all of them, by one helper on each other node and none here, over one relay", () =>
       Effect.gen(function* () {
         const since = Date.now() / 1000
         const outputs = yield* runAll("echo $SLOT; echo err >&2")
         assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
         for (const name of all)
           assert.match(outputs.get(name)?.stdout ?? "", new RegExp(`^(err\n)?${name.slice(6)}\n(err\n)?$`))
-        assert.lengthOf(yield* servicesMadeSince(since), 2)
+        assert.lengthOf(yield* madeSince("service", since), 2)
+        const containers = yield* madeSince("container", since)
+        assert.lengthOf(
+          containers.filter((name) => name.startsWith("task-exec-relay-")),
+          1
+        )
       })
     )
 
@@ -376,6 +381,33 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         const flags = runs.flatMap((run) => ["--run", run])
         const gc = yield* program("swarm-exec.cjs", ["gc", ...flags], { env: { DOCKER_HOST: dockerHost } })
         assert.strictEqual(gc.code, 0, gc.stderr)
+      })
+    )
+
+    it.effect("the relay is killed: the commands on other nodes are lost, and ended; those here go on", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const here = (yield* tasksNow).filter(isOn(manager.nodeId)).map(nameOf)
+        const query = { filters: JSON.stringify({ label: { "task-exec.role=relay": true } }) }
+        const killRelay = get(manager.socket, "/containers/json", Schema.Array(Schema.Struct({ Id: Schema.String })), {
+          query
+        }).pipe(
+          Effect.flatMap((relays) => {
+            assert.lengthOf(relays, 1)
+            return request(manager.socket, "POST", `/containers/${relays[0]?.Id}/kill`)
+          })
+        )
+        let started = 0
+        const outputs = yield* runAll("sleep 5", {}, (event) =>
+          event._tag === "Started" && ++started === replicas ? Effect.orDie(killRelay) : Effect.void
+        )
+        assert.deepStrictEqual(resultsOf(outputs), {
+          ...expected(
+            all.filter((name) => !here.includes(name)),
+            "ConnectionLost"
+          ),
+          ...expected(here, "0")
+        })
       })
     )
 

@@ -1,0 +1,138 @@
+/**
+ * The overlay network of a tunnel, and the ways onto it from the caller: relay containers beside the caller's engine. To start
+ * a container on an overlay takes an engine of 2020 a second, one after the other, so many tunnels share one.
+ */
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { openAttached } from "../engine/AttachedContainer.ts"
+import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import { networkGone } from "../engine/NetworkRemoval.ts"
+import { owned } from "../engine/Owned.ts"
+import { imageHere } from "../executor/HostView.ts"
+import { once } from "../internal/Once.ts"
+import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
+import { inStage, type Stage, StageObserver } from "../Stage.ts"
+import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
+import { RelayFailed } from "./HelperErrors.ts"
+import { relayCommandName, relayDoor } from "./RelayProtocol.ts"
+import { type Network, nameOf } from "./TemporaryService.ts"
+
+/** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
+const relayLife = 365 * 24 * 3600_000
+
+/** A network for tunnels. It is removed with its scope, by when every helper on it must be gone. */
+export interface TunnelNetwork {
+  /** Makes it when that is first asked for. Gives its ID. */
+  readonly id: Network
+  /** A way onto it, for one tunnel, made of this image. It is closed with its scope. */
+  readonly openRelay: (image: string) => Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
+}
+
+/** The network of one tunnel, whose relay is a container of its own. */
+export const openTunnelNetwork = Effect.fnUntraced(function* (
+  owner: Ownership
+): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const id = yield* networkOnce(engine, owner)
+  const openRelay = (image: string) =>
+    startRelay(engine, owner, id, image).pipe(Effect.flatMap(carryOver), asRelay(engine, image))
+  return { id, openRelay }
+})
+
+/**
+ * The network of many tunnels, with one relay container for all of them: each has a process of its own in it.
+ * `image` is what that is made of.
+ */
+export const openSharedNetwork = Effect.fnUntraced(function* (
+  owner: Ownership,
+  image: Effect.Effect<string>
+): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
+  // Of several managers only one has the container.
+  const engine = yield* Effect.flatMap(DockerEngine, ({ alone }) => alone)
+  const id = yield* networkOnce(engine, owner)
+  // Older than the scopes of the tunnels, and so closed after them.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  // Nobody tells it whom to reach: it is there as long as we are attached to it.
+  const relay = yield* Scope.provide(once(Effect.flatMap(image, (own) => startRelay(engine, owner, id, own))), scope)
+  const openDoor = Effect.gen(function* () {
+    const { id: container } = yield* relay
+    const exec = yield* engine.createExec(container, {
+      Cmd: relayDoor,
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: false
+    })
+    return yield* carryOver(yield* engine.startExec(exec, { tty: false }))
+  })
+  const openRelay = (own: string) => asRelay(engine, own)(openDoor)
+  return { id, openRelay }
+})
+
+/** That there is no relay, as an error. */
+export const relayFailed = (host: string, image: string, { message }: { readonly message: string }) =>
+  new RelayFailed({ host, image, detail: message })
+
+const asRelay =
+  (engine: DockerEngineShape, image: string) =>
+  <A, R>(effect: Effect.Effect<A, { readonly message: string }, R>) =>
+    effect.pipe(
+      Effect.mapError((error) => relayFailed(engine.host, image, error)),
+      inStage({ _tag: "Relay" })
+    )
+
+const networkOnce = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
+  // A scope that is older than those of what will be on it, and so closed after them, whenever it is asked for.
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const network = openNetwork(engine, owner).pipe(inStage({ _tag: "Network" }))
+  return yield* Scope.provide(once(network), scope)
+})
+
+/** A network that only what we put there can join, and from which no way leads out. */
+const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
+  const name = nameOf(owner)
+  const creation = engine.createNetwork({
+    Name: name,
+    Driver: "overlay",
+    Attachable: true,
+    Internal: true,
+    CheckDuplicate: true,
+    Labels: ownershipLabels(owner, "network")
+  })
+  const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
+  return yield* owned(creation, removal, `docker network rm ${name}`)
+})
+
+/** A container of our image on the network, to which we are attached, and which ends when we are not. */
+const startRelay = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  owner: Ownership,
+  network: Network,
+  image: string
+) {
+  const NetworkMode = yield* network
+  const here = yield* imageHere(engine, image)
+  if (here === undefined) yield* pullHere(engine, image)
+  return yield* openAttached(engine, freshName("relay"), {
+    Image: here ?? image,
+    Cmd: [relayCommandName],
+    Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
+    HostConfig: {
+      NetworkMode,
+      ReadonlyRootfs: true,
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"]
+    }
+  })
+})
+
+/** Pulls an image to the engine at hand, and tells how far it is. */
+const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
+  const observer = yield* StageObserver
+  const stage: Stage = { _tag: "Pull", image }
+  yield* engine.pullImage(image).pipe(
+    Stream.runForEach((amount) => Effect.sync(() => observer.progressed?.(stage, amount))),
+    inStage(stage)
+  )
+})
