@@ -76,16 +76,21 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
   const { help, image, json } = values
   const rotateKey = values["rotate-key"]
   const action = actions.find((name) => name === positionals[0])
-  if (!help && (action === undefined || positionals.length > 1)) {
-    return yield* new UsageError({ detail: `it takes one of ${actions.join(", ")}` })
-  }
-  if (action !== "up" && (image !== undefined || rotateKey)) {
-    return yield* new UsageError({ detail: "--image and --rotate-key are for up" })
-  }
-  if (action !== "status" && json) return yield* new UsageError({ detail: "--json is for status" })
+  const wrong = help ? undefined : wrongUse(action, positionals.length, { image, json, rotateKey })
+  if (wrong !== undefined) return yield* new UsageError({ detail: wrong })
   const engine = yield* chooseEngine(values.host, values.context)
   return { action: action ?? "status", image, rotateKey, json, engine, help }
 })
+
+const wrongUse = (
+  action: AgentArgs["action"] | undefined,
+  operands: number,
+  { image, json, rotateKey }: Pick<AgentArgs, "image" | "json" | "rotateKey">
+): string | undefined => {
+  if (action === undefined || operands > 1) return `it takes one of ${actions.join(", ")}`
+  if (action !== "up" && (image !== undefined || rotateKey)) return "--image and --rotate-key are for up"
+  return action !== "status" && json ? "--json is for status" : undefined
+}
 
 const run = Effect.fn("swarm-exec.agent")(
   function* ({ action, image, json, rotateKey }: AgentArgs, stdout: Channel) {

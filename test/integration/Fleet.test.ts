@@ -53,6 +53,7 @@ const runAll = Effect.fnUntraced(function* (
   each: (event: FleetEvent) => Effect.Effect<unknown> = () => Effect.void
 ) {
   const outputs = new Map<string, { stdout: string; hash: ReturnType<typeof createHash>; result: string }>()
+  const failures = new Set<string>()
   const events = TaskExec.runAll({
     selection: { services: [(yield* Fleet).name] },
     command: ["sh", "-c", script],
@@ -72,10 +73,13 @@ const runAll = Effect.fnUntraced(function* (
         const { result } = event
         output.result =
           result._tag === "Exited" ? String(result.code) : result._tag === "Failed" ? result.error._tag : result._tag
+        if (result._tag === "Failed") failures.add(result.error.message)
       }
     }
     return each(event)
   })
+  // An assertion that fails shows only tags.
+  if (failures.size > 0) yield* Effect.logInfo([...failures].join("; "))
   return outputs
 })
 
