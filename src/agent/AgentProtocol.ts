@@ -1,5 +1,5 @@
 /** What callers, agents and `swarm-exec agent` have to agree on. */
-/** The name of the agents' service, and of the network that they are on. */
+/** The name of the agents' service; those of their network and their key begin so. */
 export const agentService = "task-exec-agent"
 
 /** Labels of an agent's service and containers. */
@@ -11,7 +11,9 @@ export const agentLabels = {
   /** The reference of their image. */
   image: "task-exec.agent.image",
   /** The name of the secret with their key. */
-  key: "task-exec.agent.key"
+  key: "task-exec.agent.key",
+  /** The name of the network that they are on. */
+  network: "task-exec.agent.network"
 } as const
 
 /** The subcommand of our image that serves callers until it is told to end. */

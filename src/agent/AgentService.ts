@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isConflict, isForbidden, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
-import { removeNetwork } from "../engine/NetworkRemoval.ts"
+import { dropNetwork } from "../engine/NetworkRemoval.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { nodeContainer } from "../route/NodeService.ts"
 import { version } from "../Version.ts"
@@ -57,7 +57,7 @@ export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the agents take no new callers, and end with the commands that run by them; then "swarm-exec agent down" again removes the network ${agentService} (${this.detail})`
+    return `the agents take no new callers, and end with the commands that run by them; then "swarm-exec agent down" again removes their network (${this.detail})`
   }
 }
 
@@ -93,14 +93,21 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
     yield* awaitAgents
     return "unchanged"
   }
-  yield* makeNetwork
-  const known = found?.Spec.Labels[agentLabels.key]
+  const labels = found?.Spec.Labels ?? {}
+  const network = labels[agentLabels.network] ?? (yield* makeNetwork)
+  const known = labels[agentLabels.key]
   const key = rotateKey || known === undefined ? yield* makeKey : yield* findKey(known)
-  const spec = specification(reference, key)
+  const spec = specification(reference, key, network)
   if (found === undefined) yield* engine.createService(spec)
   else yield* engine.updateService(found.ID, found.Version.Index, spec)
   yield* awaitAgents
   yield* removeKeys((name) => name !== key.name)
+  // What an earlier "down" had to leave goes as soon as nobody is served there any more.
+  yield* Effect.catchIf(
+    removeNetworks((name) => name !== network),
+    inUse,
+    () => Effect.void
+  )
   return found === undefined ? "created" : "updated"
 })
 
@@ -126,8 +133,7 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
   const engine = yield* DockerEngine
   yield* Effect.catchIf(engine.removeService(agentService), isNotFound, () => Effect.void)
   yield* removeKeys(() => true)
-  const inUse = (error: SwarmFailure) => isForbidden(error) || isConflict(error)
-  yield* removeNetwork(engine, agentService).pipe(
+  yield* removeNetworks(() => true).pipe(
     Effect.retry({
       while: inUse,
       schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: networkPatience }))
@@ -135,6 +141,8 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
     Effect.catchIf(inUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
   )
 })
+
+const inUse = (error: SwarmFailure) => isForbidden(error) || isConflict(error)
 
 /** Every node that takes tasks, with what there is of its agent; `undefined` where there is no service. */
 const look = Effect.gen(function* () {
@@ -160,20 +168,35 @@ const isAsWanted = ({ Spec: { Labels } }: Service, image: string): boolean =>
   Labels[agentLabels.protocol] === String(protocolVersion) &&
   Labels[agentLabels.image] === image
 
-const makeNetwork = DockerEngine.use(({ createNetwork, listNetworks }) =>
-  Effect.gen(function* () {
-    const networks = yield* listNetworks({ name: [agentService] })
-    if (networks.some(({ Name }) => Name === agentService)) return
-    yield* createNetwork({
-      Name: agentService,
+/**
+ * Each deployment has one of its own: engine 20.10 may show a network for half a minute after its removal (after tasks that it
+ * rejected), and gives its name to services that then can't have it.
+ */
+const makeNetwork = DockerEngine.use(({ createNetwork }) => {
+  const name = freshName()
+  return Effect.as(
+    createNetwork({
+      Name: name,
       Driver: "overlay",
       Attachable: false,
       Internal: true,
       CheckDuplicate: true,
       Labels: { [agentLabels.version]: version }
-    })
+    }),
+    name
+  )
+})
+
+const removeNetworks = (isToGo: (name: string) => boolean) =>
+  Effect.gen(function* () {
+    const engine = yield* DockerEngine
+    const networks = yield* engine.listNetworks({ label: [agentLabels.version] })
+    const old = networks.filter(({ Name }) => isToGo(Name))
+    yield* Effect.forEach(old, ({ Name }) => dropNetwork(engine, Name), { discard: true })
   })
-)
+
+/** Of what belongs to one deployment. */
+const freshName = (): string => `${agentService}-${randomBytes(6).toString("hex")}`
 
 /** The secret with the agents' key. */
 interface Key {
@@ -182,7 +205,7 @@ interface Key {
 }
 
 const makeKey = DockerEngine.use(({ createSecret }) => {
-  const name = `${agentService}-${randomBytes(6).toString("hex")}`
+  const name = freshName()
   const labels = { [agentLabels.version]: version, [agentLabels.key]: name }
   return Effect.map(createSecret({ name, labels, data: Buffer.from(makeTunnelKey()) }), (id): Key => ({ id, name }))
 })
@@ -208,12 +231,13 @@ const removeKeys = (isToGo: (name: string) => boolean) =>
     )
   )
 
-const specification = (image: string, key: Key): ServiceSpec => {
+const specification = (image: string, key: Key, network: string): ServiceSpec => {
   const labels = {
     [agentLabels.version]: version,
     [agentLabels.protocol]: String(protocolVersion),
     [agentLabels.image]: image,
-    [agentLabels.key]: key.name
+    [agentLabels.key]: key.name,
+    [agentLabels.network]: network
   }
   return {
     Name: agentService,
@@ -231,7 +255,7 @@ const specification = (image: string, key: Key): ServiceSpec => {
         stopGrace: drainGrace
       }),
       RestartPolicy: { Condition: "any", Delay: 1_000_000_000 },
-      Networks: [{ Target: agentService }],
+      Networks: [{ Target: network }],
       LogDriver: { Name: "json-file", Options: { "max-size": "10m", "max-file": "2" } }
     }
   }

@@ -21,12 +21,14 @@ export const networkGone = (engine: DockerEngineShape, name: string): Effect.Eff
 const isStale = (error: SwarmFailure): boolean =>
   error._tag === "EngineError" && /^network \S+ not found$/.test(error.text)
 
+/** Removes a network. That there is none is as good. The engine may show it for a while, see {@link networkGone}. */
+export const dropNetwork = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
+  Effect.catchIf(
+    engine.removeNetwork(name),
+    (error) => isStale(error) || isNotFound(error),
+    () => Effect.void
+  )
+
 /** Removes a network, and waits until it is gone. That there is none is as good. */
 export const removeNetwork = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
-  engine.removeNetwork(name).pipe(
-    Effect.catchIf(
-      (error) => isStale(error) || isNotFound(error),
-      () => Effect.void
-    ),
-    Effect.andThen(networkGone(engine, name))
-  )
+  Effect.andThen(dropNetwork(engine, name), networkGone(engine, name))

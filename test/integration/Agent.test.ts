@@ -36,6 +36,10 @@ const allUp = pollUntil(
   { atMost: 60_000, orElse: Effect.die("the agents do not come back") }
 )
 
+/** The names of what belongs to one deployment: its key and its network. */
+const partsOf = (cluster: SwarmCluster["Service"]) =>
+  Effect.map(agentObjects(cluster), (names) => names.filter((name) => name.startsWith("task-exec-agent-")).toSorted())
+
 /** `docker service update`, as an administrator has it. */
 const update = (...flags: ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -72,7 +76,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       }
       yield* pollUntil(
         Effect.map(agentObjects(cluster), (objects) => objects.length === 0),
-        { atMost: 20_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
+        { atMost: 60_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
       )
     })
   )
@@ -87,6 +91,10 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const { code, stderr } = yield* swarmExec(["agent", "up", "--image", "127.0.0.1:1/none:1"])
       assert.strictEqual(code, 125)
       assert.match(stderr, /^swarm-exec agent: no agent after \d+ s on node-\d \(.*none.*\), .*swarm-exec doctor/)
+      assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
+      // Engine 20.10 may show the network for half a minute more.
+      const up = yield* swarmExec(["agent", "up"])
+      assert.match(up.stdout.toString(), /: created\n$/, up.stderr)
       assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
     })
   )
@@ -206,7 +214,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     Effect.gen(function* () {
       const { target } = yield* remote
       const cluster = yield* SwarmCluster
-      const before = (yield* agentObjects(cluster)).filter((name) => name.startsWith("task-exec-agent-"))
+      const before = yield* partsOf(cluster)
       const isUp = Deferred.makeUnsafe<void>()
       const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; echo done"
       const running = yield* Effect.forkChild(
@@ -215,9 +223,13 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       yield* Deferred.await(isUp)
       const up = yield* swarmExec(["agent", "up", "--rotate-key"])
       assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
-      const after = (yield* agentObjects(cluster)).filter((name) => name.startsWith("task-exec-agent-"))
-      assert.lengthOf(after, 1)
-      assert.notDeepEqual(after, before)
+      const after = yield* partsOf(cluster)
+      assert.lengthOf(
+        after.filter((name) => !before.includes(name)),
+        1
+      )
+      // The engine may also have let go of a network that was removed before.
+      assert.isNotEmpty(before.filter((name) => !after.includes(name)))
       const next = yield* taskExec(["--debug", target, "touch", "/tmp/go"])
       assert.deepStrictEqual([next.code, routeOf(next.stderr)], [0, "agent"], next.stderr)
       const { code, stdout } = yield* Fiber.join(running)
