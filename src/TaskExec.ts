@@ -98,6 +98,9 @@ export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("Output
   }
 }
 
+/** How long a command runs that leaves no time for anything else, in milliseconds. */
+const shortCommand = 100
+
 /** Bytes of output that {@link TaskExec} collects for one `run`. */
 export const collectLimit = 64 * 1024 * 1024
 
@@ -223,9 +226,10 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     )
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, send))
   const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
-  // While the command runs there is time to look for what killed callers left.
+  // While the command runs there is time to look for what killed callers left; one that ends at once is not to wait for it.
   const scope = yield* Effect.scope
-  const tidy = sweepHere().pipe(
+  const tidy = Effect.sleep(shortCommand).pipe(
+    Effect.andThen(sweepHere()),
     Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
     Effect.forkIn(scope)
   )

@@ -18,7 +18,7 @@ import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
-import { secureClient } from "../wire/TunnelTls.ts"
+import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
 import { agentDoor, requestChannel } from "./AgentProtocol.ts"
 import { type Agent, type AgentPair, AgentUnavailable, agentPair } from "./Agents.ts"
 
@@ -49,7 +49,9 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
   const unavailable = ({ message }: { readonly message: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: message })
   const socket = yield* Effect.gen(function* () {
-    const carrier = yield* openDoor(here.container)
+    // The door takes a while to start.
+    const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
+    const [carrier] = yield* Effect.all([openDoor(here.container), prepared], { concurrency: 2 })
     const complain = (error: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || error.detail })
     return yield* carrier.begin(relayAddress(there.address)).pipe(
       Effect.andThen(readKey(carrier.duplex)),

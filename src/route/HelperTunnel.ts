@@ -13,7 +13,7 @@ import type { Ownership } from "../Labels.ts"
 import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeTunnel, type Tunnel, type TunnelLost } from "../wire/Tunnel.ts"
-import { makeTunnelKey, secureClient } from "../wire/TunnelTls.ts"
+import { makeTunnelKey, prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
 import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHelper } from "./Helper.ts"
 import { HelperFailed, OverlayBlocked, type RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
@@ -59,9 +59,9 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   )
   // Neither waits for the other's removal.
   const both = yield* Scope.fork(yield* Effect.scope, "parallel")
-  const [helper, carrier] = yield* Effect.all([apart(watched, both), apart(network.openRelay(place.image), both)], {
-    concurrency: 2
-  })
+  const relay = network.openRelay(place.image)
+  const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
+  const [helper, carrier] = yield* Effect.all([apart(watched, both), apart(relay, both), prepared], { concurrency: 3 })
   const connected = Effect.gen(function* () {
     const host = yield* helper.address
     return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, key)).pipe(

@@ -18,13 +18,18 @@ const identity = "task-exec"
 const settings = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
   minVersion: "TLSv1.2",
-  maxVersion: "TLSv1.2"
-} as const
+  maxVersion: "TLSv1.2",
+  // Node would read the machine's where NODE_EXTRA_CA_CERTS names them, and wait for that.
+  ca: []
+} satisfies Tls.SecureContextOptions
 
 /** How long a handshake may take, in milliseconds. */
 const handshakeTimeout = 10_000
 /** Connections at the same time that have not shown that they know the key. */
 const strangers = 16
+
+/** Loads what a handshake needs: to be done while nobody waits for it. */
+export const prepareHandshake: Effect.Effect<void> = Effect.sync(() => void Tls.createSecureContext(settings))
 
 /** The caller's end, over whatever carries it. Done after the handshake; the connection is destroyed with the scope. */
 export const secureClient = (carrier: Duplex, key: string): Effect.Effect<Duplex, TunnelLost, Scope.Scope> =>
