@@ -1,4 +1,4 @@
-# The image of the helper, and of swarm-exec: Node, two files, a licence. No shell is needed in the base, or used.
+# The image of the helper, and of swarm-exec: Node, four files, a licence. No shell is needed in the base, or used.
 #   npm run build && docker build --tag task-exec .
 # `npm run image -- REF` does the same without a docker client, and without a registry: it makes a base of 122 MB itself.
 ARG BASE=node:26-slim
@@ -6,14 +6,12 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="task-exec" \
       org.opencontainers.image.description="docker service exec: run a command in the container of any Docker Swarm task" \
       org.opencontainers.image.licenses="MIT"
-# The cache is written below, at build time, and only read afterwards: it works on a read-only root filesystem. A node
-# with another kind of CPU, or another user than root, does without it.
-ENV NODE_ENV=production \
-    NODE_COMPILE_CACHE=/opt/task-exec/compile-cache
+ENV NODE_ENV=production
 # As dist/swarm-exec.cjs starts itself: with little room for garbage, and no argument taken for one of Node's.
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/swarm-exec.cjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs"]
 # What changes with each build comes last: a push then sends only that.
 COPY LICENSE /opt/task-exec/
-COPY dist/agent-door.cjs dist/swarm-exec.cjs /opt/task-exec/
-# Fills the cache, which is for these options, and shows that the base can run the bundle.
-RUN ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/swarm-exec.cjs", "preflight"]
+COPY dist/agent-door.cjs dist/image-start.cjs dist/swarm-exec.cjs /opt/task-exec/
+# Compiles the program, for these options, and shows that the base can run it. The result is only read afterwards: it works on
+# a read-only root filesystem. A node with another kind of CPU does without it.
+RUN ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs", "--compile", "preflight"]

@@ -98,9 +98,15 @@ const program = (name: keyof typeof programs) =>
   defineConfig({ ...bundled(programs[name]), output: { ...written(name), file: `dist/${name}.cjs` } })
 
 /** A program of the image only, and so small that a cache would be slower. */
-const door = defineConfig({
-  ...bundled("adapters/helper/door.ts"),
-  output: { file: "dist/agent-door.cjs", format: "cjs", minify: true, codeSplitting: false }
-})
+const small = (input: string, name: string) =>
+  defineConfig({
+    ...bundled(input),
+    output: { file: `dist/${name}.cjs`, format: "cjs", minify: true, codeSplitting: false }
+  })
 
-export default [program("task-exec"), program("swarm-exec"), door]
+export default [
+  program("task-exec"),
+  program("swarm-exec"),
+  small("adapters/helper/door.ts", "agent-door"),
+  small("adapters/image/start.ts", "image-start")
+]

@@ -141,7 +141,8 @@ export const logsRun: RunCost = {
     "GET /nodes/ID": "polled",
     "POST /secrets/create": 1,
     "POST /services/create": 1,
-    "GET /services/ID/logs": 1,
+    // A follow that missed the start of the helper is opened again.
+    "GET /services/ID/logs": "polled",
     "DELETE /services/ID": 1,
     "DELETE /secrets/ID": 1
   },
@@ -185,10 +186,10 @@ export const agentRun: RunCost = {
 
 /** The image that is assembled without a registry. */
 export const imageSizes: ReadonlyArray<SizeLimit> = [
-  { of: "image", atMost: 129_000_000, why: "each node that has not got it yet pulls it before its first helper runs" },
+  { of: "image", atMost: 131_000_000, why: "each node that has not got it yet pulls it before its first helper runs" },
   {
     of: "image: ours",
-    atMost: 1_271_000,
-    why: "the program and its compile cache: what each version sends to every node"
+    atMost: 3_490_000,
+    why: "the program, and all of it compiled: what each version sends to every node"
   }
 ]

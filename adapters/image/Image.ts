@@ -54,7 +54,7 @@ export interface BuiltImage {
 }
 
 const bundleFile = "dist/swarm-exec.cjs"
-const doorFile = "dist/agent-door.cjs"
+const otherFiles = ["dist/agent-door.cjs", "dist/image-start.cjs"]
 
 const inProject = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url))
 
@@ -87,13 +87,15 @@ export const buildImage = Effect.fn("Image.build")(function* (options: ImageOpti
   const ref = yield* Effect.fromResult(parseImageRef(options.ref))
   const name = imageName(ref)
   const bundle = yield* readBuilt(options.bundle ?? bundleFile, options.bundle)
-  const door = yield* readBuilt(doorFile)
+  const others = yield* Effect.forEach(otherFiles, (path) =>
+    Effect.map(readBuilt(path), (bytes) => Tar.file(path, bytes))
+  )
   const dockerfile = yield* read("Dockerfile")
   const { version } = yield* Effect.orDie(Schema.decodeUnknownEffect(Manifest)(yield* read("package.json")))
   const context = yield* makeArchive([
     Tar.file("Dockerfile", dockerfile),
     Tar.file("LICENSE", yield* read("LICENSE")),
-    Tar.file(doorFile, door),
+    ...others,
     Tar.file(bundleFile, bundle)
   ])
 

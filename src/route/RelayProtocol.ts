@@ -4,7 +4,7 @@
 export const relayCommandName = "relay"
 
 /** The same as a process in a container of our image that runs already: nothing of its entry point is used there. */
-export const relayDoor = ["node", "--", "/opt/task-exec/swarm-exec.cjs", relayCommandName] as const
+export const relayDoor = ["node", "--", "/opt/task-exec/image-start.cjs", relayCommandName] as const
 
 /** Where the helper listens, on its own network only. */
 export const helperPort = 7788

@@ -9,8 +9,8 @@ describe("Dockerfile", () => {
     const lines = [...text.matchAll(/^(?:ENTRYPOINT|RUN) (\[.*\])$/gm)].map(([, words = ""]) => words)
     assert.deepStrictEqual(
       lines,
-      [[], ["preflight"]].map((more) =>
-        JSON.stringify(["node", ...nodeOptions, "/opt/task-exec/swarm-exec.cjs", ...more]).replaceAll(",", ", ")
+      [[], ["--compile", "preflight"]].map((more) =>
+        JSON.stringify(["node", ...nodeOptions, "/opt/task-exec/image-start.cjs", ...more]).replaceAll(",", ", ")
       )
     )
   })

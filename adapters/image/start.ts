@@ -1,0 +1,39 @@
+/**
+ * Starts the program of the image, ready compiled. Node's own cache has what is compiled when a program is loaded, and not the
+ * functions that are compiled when they are first called, which is most of what a helper runs. Here all of them are in it.
+ *
+ * `start.cjs --compile` writes the cache. A node with another kind of CPU, and Node with other options, do without it;
+ * `NODE_DEBUG=task-exec` says whether it was taken.
+ */
+import { readFileSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { debuglog } from "node:util"
+import { setFlagsFromString } from "node:v8"
+import { Script } from "node:vm"
+
+const folder = dirname(__filename)
+const file = join(folder, "swarm-exec.cjs")
+const cache = join(folder, "swarm-exec.cache")
+
+/** As Node itself does with a CommonJS module. */
+const names = ["exports", "require", "module", "__filename", "__dirname"]
+const source = () => `(function (${names.join(", ")}) {${readFileSync(file, "utf8").replace(/^#!.*/, "")}\n})`
+
+const compile = (): void => {
+  setFlagsFromString("--no-lazy")
+  const script = new Script(source(), { filename: file })
+  // The cache is for the options that it is written with.
+  setFlagsFromString("--lazy")
+  writeFileSync(cache, script.createCachedData())
+}
+
+const isCompiling = process.argv[2] === "--compile"
+if (isCompiling) compile()
+// What comes behind it shows that the program runs.
+process.argv.splice(1, isCompiling ? 2 : 1, file)
+const script = new Script(source(), { filename: file, cachedData: readFileSync(cache) })
+debuglog("task-exec")("the compiled program is %s", script.cachedDataRejected === true ? "rejected" : "accepted")
+const program: unknown = script.runInThisContext()
+const module = { exports: {} }
+if (typeof program === "function") program(module.exports, createRequire(file), module, file, folder)
