@@ -1,4 +1,5 @@
 /** Whether a helper may serve its request: on the right node, in the right protocol, and as the first of its run. */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
@@ -11,6 +12,9 @@ import { HelperRefused, type UsernsRemapped } from "../../src/route/HelperErrors
 import { type HelperRequest, helperVariables } from "../../src/route/HelperRequest.ts"
 import { protocolVersion } from "../../src/wire/Frame.ts"
 import { nameRemapping } from "./UidMap.ts"
+
+/** Swarm's own label of a task's container. */
+const taskLabel = "com.docker.swarm.task.id"
 
 const thisNode = () => process.env[helperVariables.node] ?? ""
 
@@ -44,18 +48,23 @@ export const admit = Effect.fn("Helper.admit")(function* (
  */
 const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperRequest) {
   const engine = yield* DockerEngine
-  const helpers = yield* engine.listContainers(
-    { label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] },
-    { all: true }
-  )
   const task = process.env[helperVariables.task]
-  const own = helpers.find(({ Labels }) => Labels["com.docker.swarm.task.id"] === task)
+  const [helpers, signals] = yield* Effect.all(
+    [
+      engine.listContainers({ label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] }, { all: true }),
+      // Process 1 of a container does not get a signal that came before it listened for it: only the engine knows of it. It has
+      // listened for a while, and the engine is on this machine.
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        engine.pastEvents({ type: ["container"], label: [`${taskLabel}=${task}`], event: ["kill"] }, now)
+      )
+    ],
+    { concurrency: 2 }
+  )
+  const own = helpers.find(({ Labels }) => Labels[taskLabel] === task)
   if (own === undefined) return yield* new HelperRefused({ node, detail: "it does not find its own container" })
   const others = helpers.filter((helper) => helper.Id !== own.Id)
   const [other] = others
   if (other === undefined) {
-    // Process 1 of a container does not get a signal that came before it listened for it: only the engine knows of it.
-    const signals = yield* engine.pastEvents({ container: [own.Id], event: ["kill"] })
     if (signals.length > 0) return yield* new HelperRefused({ node, detail: "it was told to end before it began" })
     return own.ImageID
   }

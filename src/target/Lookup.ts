@@ -102,14 +102,14 @@ export type LookupError = TaskNotFound | TaskAmbiguous | TaskNotRunning | SwarmF
  */
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
   const engine = yield* DockerEngine
-  const { service, tasks } = yield* find(engine, target)
+  const { node, service, tasks } = yield* find(engine, target)
   const running = newestOfEachPlace(tasks.filter(isRunning))
   const [first] = running
   if (first === undefined) return yield* notRunning(engine, target, service, tasks)
   if (running.length > 1) {
     return yield* new TaskAmbiguous({ target: target.text, candidates: yield* describe(engine, service, running) })
   }
-  return yield* resolve(engine, target, service, first)
+  return yield* resolve(engine, target, service, first, node)
 })
 
 type Engine = DockerEngine["Service"]
@@ -118,6 +118,8 @@ type Engine = DockerEngine["Service"]
 interface Found {
   readonly service: Service | undefined
   readonly tasks: ReadonlyArray<Task>
+  /** Of all of the tasks, if it is known. */
+  readonly node?: Node
 }
 
 const find = (engine: Engine, target: Target): Effect.Effect<Found, TaskNotFound | SwarmFailure> => {
@@ -149,9 +151,12 @@ const missing = (target: Target, detail: string, service?: Service) =>
   )
 
 const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, word: string) {
-  const [service, byId] = yield* Effect.all([findService(engine, word), findById(engine, word)], { concurrency: 2 })
+  const [service, byId, guessed] = yield* Effect.all(
+    [findService(engine, word), findById(engine, word), runningTasksOf(engine, word)],
+    { concurrency: 3 }
+  )
   if (service !== undefined && (service.Spec.Name === word || byId.length === 0)) {
-    return { service, tasks: yield* tasksOf(engine, service) }
+    return { service, tasks: yield* tasksOf(engine, service, undefined, guessed) }
   }
   if (byId.length > 0) return { service: undefined, tasks: byId }
   const byContainer = yield* findByContainer(engine, word)
@@ -160,11 +165,18 @@ const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, wo
 })
 
 const findInService = Effect.fnUntraced(function* (engine: Engine, target: Target & { readonly _tag: "Service" }) {
-  const service = yield* findService(engine, target.service)
+  const [service, guessed, nodes] = yield* Effect.all(
+    [
+      findService(engine, target.service),
+      runningTasksOf(engine, target.service),
+      target.node === undefined ? Effect.succeed([]) : engine.listNodes()
+    ],
+    { concurrency: 3 }
+  )
   if (service === undefined) return yield* missing(target, `there is no service ${target.service}`)
   const { name, slot } = { name: service.Spec.Name, slot: target.slot }
   const fits = (task: Task) => slot === undefined || task.Slot === slot
-  const all = yield* tasksOf(engine, service, fits)
+  const all = yield* tasksOf(engine, service, fits, guessed)
   const inSlot = all.filter(fits)
   if (slot !== undefined && inSlot.length === 0) {
     const slots = [...new Set(all.flatMap((task) => task.Slot ?? []))].sort((a, b) => a - b)
@@ -172,9 +184,9 @@ const findInService = Effect.fnUntraced(function* (engine: Engine, target: Targe
     return yield* missing(target, `${name} has no slot ${slot} (it has ${known})`, service)
   }
   if (target.node === undefined) return { service, tasks: inSlot }
-  const node = yield* findNode(engine, target, target.node)
+  const node = yield* findNode(nodes, target, target.node)
   const tasks = inSlot.filter((task) => task.NodeID === node.ID)
-  if (tasks.length > 0) return { service, tasks }
+  if (tasks.length > 0) return { service, tasks, node }
   const places = yield* describe(engine, service, newestOfEachPlace(inSlot.filter(isRunning)))
   const elsewhere =
     places.length === 0 ? "none runs" : places.map((place) => `${place.name} on ${place.node}`).join(", ")
@@ -191,8 +203,7 @@ const findService = Effect.fnUntraced(function* (engine: Engine, word: string) {
   return named ?? byId.find((service) => service.ID === word) ?? (byId.length === 1 ? byId[0] : undefined)
 })
 
-const findNode = Effect.fnUntraced(function* (engine: Engine, target: Target, word: string) {
-  const nodes = yield* engine.listNodes()
+const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>, target: Target, word: string) {
   const named = nodes.filter((node) => node.Description.Hostname === word || node.ID === word)
   const found = named.length > 0 ? named : nodes.filter((node) => node.ID.startsWith(word))
   const [node] = found
@@ -204,15 +215,25 @@ const findNode = Effect.fnUntraced(function* (engine: Engine, target: Target, wo
   return node
 })
 
+/** By the service's ID; or by a word that the managers look up, which is asked at the same time as what the word means. */
+const runningTasksOf = (engine: Engine, service: string) =>
+  engine.listTasks({ service: [service], "desired-state": ["running"] }).pipe(
+    // To the managers the word means nothing, or several things.
+    Effect.catchTag("EngineError", () => Effect.succeed([]))
+  )
+
 /**
  * Current tasks when Swarm wants to run any that fits, otherwise all, with the service's history: in the middle of an
- * update a slot's task is one that Swarm does not want any more, or not yet.
+ * update a slot's task is one that Swarm does not want any more, or not yet. `guessed` may be those of another service.
  */
 const tasksOf = Effect.fnUntraced(function* (
   engine: Engine,
   service: Service,
-  fits: (task: Task) => boolean = () => true
+  fits: (task: Task) => boolean = () => true,
+  guessed: ReadonlyArray<Task> = []
 ) {
+  const ofService = guessed.filter(({ ServiceID }) => ServiceID === service.ID)
+  if (ofService.some(fits)) return ofService
   const wanted = yield* engine.listTasks({ service: [service.ID], "desired-state": ["running"] })
   return wanted.some(fits) ? wanted : yield* engine.listTasks({ service: [service.ID] })
 })
@@ -284,9 +305,18 @@ const describe = Effect.fnUntraced(function* (
   })
 })
 
-const resolve = Effect.fnUntraced(function* (engine: Engine, target: Target, service: Service | undefined, task: Task) {
+const resolve = Effect.fnUntraced(function* (
+  engine: Engine,
+  target: Target,
+  service: Service | undefined,
+  task: Task,
+  found?: Node
+) {
   const [owner, node] = yield* Effect.all(
-    [service === undefined ? engine.inspectService(task.ServiceID) : Effect.succeed(service), nodeOf(engine, task)],
+    [
+      service === undefined ? engine.inspectService(task.ServiceID) : Effect.succeed(service),
+      found === undefined ? nodeOf(engine, task) : Effect.succeed(found)
+    ],
     { concurrency: 2 }
   ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now", service)))
   return resolvedTask(owner, node, task)
