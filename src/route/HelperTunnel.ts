@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Demux } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
@@ -57,11 +57,8 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   const watched = Effect.tap(openHelper({ ...place, request, network: network.id }), ({ running }) =>
     Effect.forkScoped(Effect.ignore(running))
   )
-  // Neither waits for the other's removal.
-  const both = yield* Scope.fork(yield* Effect.scope, "parallel")
-  const relay = network.openRelay(place.image)
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
-  const [helper, carrier] = yield* Effect.all([apart(watched, both), apart(relay, both), prepared], { concurrency: 3 })
+  const [helper, carrier] = yield* Effect.all([watched, network.openRelay(place.image), prepared], { concurrency: 3 })
   const connected = Effect.gen(function* () {
     const host = yield* helper.address
     return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, key)).pipe(
@@ -89,10 +86,6 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   const socket = yield* Effect.raceFirst(Effect.catchTag(connected, "TunnelLost", explained), why)
   return { helper, tunnel: yield* makeTunnel(socket) }
 })
-
-/** In a scope of its own, which is closed with the other one. */
-const apart = <A, E, R>(effect: Effect.Effect<A, E, R>, scope: Scope.Scope) =>
-  Effect.flatMap(Scope.fork(scope), (own) => Scope.provide(effect, own))
 
 /** The last line that a helper wrote to its log. */
 const lastWords = (engine: DockerEngineShape, service: string): Effect.Effect<string> =>
