@@ -26,7 +26,6 @@ import type { ExecInput } from "./executor/Executor.ts"
 import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
-import { once } from "./internal/Once.ts"
 import { makeOwnership, makeRunId, type Ownership } from "./Labels.ts"
 import { execByAgent } from "./route/AgentRoute.ts"
 import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
@@ -208,14 +207,7 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     runId
   )
   const spec = specOf(runId, task, checked)
-  // While a helper comes up, or the command runs, there is time to look for what killed callers left. Once.
-  const tidy = yield* once(
-    sweepHere().pipe(
-      Effect.asVoid,
-      Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`))
-    )
-  )
-  const place = { image, node: task.node, task: task.name, placementTimeout, meanwhile: tidy }
+  const place = { image, node: task.node, task: task.name, placementTimeout }
   const recording = yield* recordRun(targetOf(task), route, spec)
   const input = recording.input(checked.input)
   const { end, events } = yield* route === "local"
@@ -234,14 +226,16 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     )
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, send))
   const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
+  // While the command runs there is time to look for what killed callers left; one that ends at once is not to wait for it.
   const scope = yield* Effect.scope
+  const tidy = Effect.sleep(shortCommand).pipe(
+    Effect.andThen(sweepHere()),
+    Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
+    Effect.forkIn(scope)
+  )
   const stages = yield* commandStages(route === "local")
-  // A command that ends at once is not to wait for it.
-  const tidyMeanwhile = Effect.forkIn(Effect.andThen(Effect.sleep(shortCommand), tidy), scope)
   const told = recording.events(events).pipe(
-    Stream.tap((event) =>
-      event._tag === "Started" ? Effect.andThen(stages.see(event), tidyMeanwhile) : stages.see(event)
-    ),
+    Stream.tap((event) => (event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event))),
     Stream.tapCause(() => stages.end)
   )
   return Stream.concat(Stream.make(resolved), told)

@@ -42,8 +42,6 @@ export interface HelperPlace {
   readonly task: string
   /** Milliseconds until the node must have taken the helper. */
   readonly placementTimeout: number
-  /** What the caller does while the first of them comes up, until the scope closes: some 0.3 s in which it only waits. */
-  readonly meanwhile?: Effect.Effect<void, never, DockerEngine>
 }
 
 /** One helper. */
@@ -102,7 +100,6 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     successors
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
-  if (options.meanwhile !== undefined) yield* Effect.forkScoped(options.meanwhile)
   return {
     service: spec.Name,
     running: watchStart(engine, spec.Name, options, isUp, stages.see).pipe(Effect.asVoid, Effect.ensuring(stages.end)),
