@@ -3,10 +3,12 @@
  * a container on an overlay takes an engine of 2020 a second, one after the other, so many tunnels share one.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { openAttached } from "../engine/AttachedContainer.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { networkGone } from "../engine/NetworkRemoval.ts"
 import { owned } from "../engine/Owned.ts"
 import { imageHere } from "../executor/HostView.ts"
@@ -114,7 +116,7 @@ const startRelay = Effect.fnUntraced(function* (
   const NetworkMode = yield* network
   const here = yield* imageHere(engine, image)
   if (here === undefined) yield* pullHere(engine, image)
-  return yield* openAttached(engine, freshName("relay"), {
+  const config = {
     Image: here ?? image,
     Cmd: [relayCommandName],
     Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
@@ -124,8 +126,19 @@ const startRelay = Effect.fnUntraced(function* (
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"]
     }
+  }
+  const start = Effect.gen(function* () {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    return yield* Scope.provide(openAttached(engine, freshName("relay"), config), scope).pipe(
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
   })
+  return yield* Effect.retry(start, { while: wasNotAttached, times: 2 })
 })
+
+/** Engine 20.10 gives up now and then, after 20 seconds in which its swarm did not answer; the next container gets its place. */
+const wasNotAttached = (error: EngineFailure): boolean =>
+  error._tag === "EngineError" && error.text.startsWith("attaching to network failed")
 
 /** Pulls an image to the engine at hand, and tells how far it is. */
 const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
