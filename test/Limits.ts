@@ -141,8 +141,7 @@ export const logsRun: RunCost = {
     "GET /nodes/ID": "polled",
     "POST /secrets/create": 1,
     "POST /services/create": 1,
-    // A follow that missed the start of the helper is opened again.
-    "GET /services/ID/logs": "polled",
+    "GET /services/ID/logs": 1,
     "DELETE /services/ID": 1,
     "DELETE /secrets/ID": 1
   },
