@@ -65,7 +65,7 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   // It looks by helpers of its own, so beside the others.
   const leftovers = yield* Effect.forkScoped(lookForLeftovers(options))
   const network = options.network
-    ? yield* openSharedNetwork(yield* makeOwnership(undefined), Effect.succeed(image.reference))
+    ? yield* openSharedNetwork(yield* makeOwnership(undefined), image.reference)
     : undefined
   const here = { id: known.info.Swarm.NodeID, stamp: known.stamp }
   let left = nodes.length

@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
-import type { ContainerSummary } from "../../src/engine/EngineSchemas.ts"
+import { type ContainerSummary, swarmTaskLabel } from "../../src/engine/EngineSchemas.ts"
 import type { EndRun } from "../../src/executor/ExecSpec.ts"
 import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
@@ -12,9 +12,6 @@ import { HelperRefused, type UsernsRemapped } from "../../src/route/HelperErrors
 import { type HelperRequest, helperVariables } from "../../src/route/HelperRequest.ts"
 import { protocolVersion } from "../../src/wire/Frame.ts"
 import { nameRemapping } from "./UidMap.ts"
-
-/** Swarm's own label of a task's container. */
-const taskLabel = "com.docker.swarm.task.id"
 
 const thisNode = () => process.env[helperVariables.node] ?? ""
 
@@ -55,12 +52,12 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
       // Process 1 of a container does not get a signal that came before it listened for it: only the engine knows of it. It has
       // listened for a while, and the engine is on this machine.
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        engine.pastEvents({ type: ["container"], label: [`${taskLabel}=${task}`], event: ["kill"] }, now)
+        engine.pastEvents({ type: ["container"], label: [`${swarmTaskLabel}=${task}`], event: ["kill"] }, now)
       )
     ],
     { concurrency: 2 }
   )
-  const own = helpers.find(({ Labels }) => Labels[taskLabel] === task)
+  const own = helpers.find(({ Labels }) => Labels[swarmTaskLabel] === task)
   if (own === undefined) return yield* new HelperRefused({ node, detail: "it does not find its own container" })
   const others = helpers.filter((helper) => helper.Id !== own.Id)
   const [other] = others

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { agentKeyPath, agentVariable, requestChannel } from "../../src/agent/AgentProtocol.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { swarmTaskLabel } from "../../src/engine/EngineSchemas.ts"
 import type { ExecSpec } from "../../src/executor/ExecSpec.ts"
 import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
 import { endOthers } from "../../src/executor/ProcessKiller.ts"
@@ -86,7 +87,7 @@ interface Own {
 const ownContainer = Effect.gen(function* () {
   const task = process.env[helperVariables.task]
   const found = yield* DockerEngine.use(({ listContainers }) =>
-    listContainers({ label: [`com.docker.swarm.task.id=${task}`] }, { all: false })
+    listContainers({ label: [`${swarmTaskLabel}=${task}`] }, { all: false })
   )
   const [own] = found
   if (own === undefined) return yield* refuse("it does not find its own container")

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { recordRun, targetOf } from "../../src/audit/Recording.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import type { Container } from "../../src/engine/EngineSchemas.ts"
+import { type Container, swarmTaskLabel } from "../../src/engine/EngineSchemas.ts"
 import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { ExecSpec } from "../../src/executor/ExecSpec.ts"
 import { Executor } from "../../src/executor/Executor.ts"
@@ -59,7 +59,7 @@ const taskOf = ({
   Config: { Labels },
   Id
 }: Container): Effect.Effect<ResolvedTask | undefined, LookupError, DockerEngine> => {
-  const id = Labels["com.docker.swarm.task.id"]
+  const id = Labels[swarmTaskLabel]
   if (id === undefined) return Effect.succeed(undefined)
   return lookupTask({ _tag: "Task", text: id, id }).pipe(
     // An image that was committed from a task's container has the task's labels, too.

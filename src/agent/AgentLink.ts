@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import type { EngineFailure, SwarmFailure } from "../engine/EngineErrors.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Ownership } from "../Labels.ts"
 import { HelperRequest, type HelperWork } from "../route/HelperRequest.ts"
 import { relayAddress } from "../route/RelayProtocol.ts"
@@ -16,7 +16,7 @@ import { wantsAgent } from "../route/Route.ts"
 import type { Via } from "../route/Via.ts"
 import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
-import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
+import { carryOverExec } from "../wire/RelayCarrier.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
 import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
 import { agentDoor, requestChannel } from "./AgentProtocol.ts"
@@ -109,19 +109,11 @@ export const linkTo = Effect.fnUntraced(function* (
 })
 
 /** Of several managers only the one that answered has that container. */
-const openDoor = Effect.fnUntraced(function* (
-  container: string
-): Effect.fn.Return<RelayCarrier, EngineFailure, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine.use(({ alone }) => alone)
-  const id = yield* engine.createExec(container, {
-    Cmd: agentDoor,
-    AttachStdin: true,
-    AttachStdout: true,
-    AttachStderr: true,
-    Tty: false
-  })
-  return yield* carryOver(yield* engine.startExec(id, { tty: false }))
-})
+const openDoor = (container: string) =>
+  Effect.flatMap(
+    DockerEngine.use(({ alone }) => alone),
+    (engine) => carryOverExec(engine, container, agentDoor)
+  )
 
 /** The door's first line. What comes behind it is the other agent's. */
 const readKey = (duplex: Duplex): Effect.Effect<string, TunnelLost> =>

@@ -267,6 +267,9 @@ export const Container = Schema.Struct({
 })
 export type Container = typeof Container.Type
 
+/** Swarm's own label of a task's container: the ID of the task. */
+export const swarmTaskLabel = "com.docker.swarm.task.id"
+
 /** `GET /containers/json`. */
 export const ContainerSummary = Schema.Struct({
   Id: Schema.String,

@@ -92,7 +92,7 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
   const byHelper = new Map<ExecSpec, Job>()
   const owner = yield* makeOwnership(undefined)
   // One node needs no relay that others could share.
-  const network = yield* remote.size === 1 ? openTunnelNetwork(owner) : openSharedNetwork(owner, image)
+  const network = yield* (remote.size === 1 ? openTunnelNetwork : openSharedNetwork)(owner, yield* image)
   for (const [first, ...more] of remote.values()) {
     if (first === undefined) continue
     const nodeScope = yield* Scope.fork(scope)

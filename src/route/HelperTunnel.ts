@@ -51,14 +51,14 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   yield* checkNode(place.task, place.node)
   const engine = yield* DockerEngine
   const key = makeTunnelKey()
-  const network = shared ?? (yield* openTunnelNetwork(owner))
+  const network = shared ?? (yield* openTunnelNetwork(owner, place.image))
   const request = { protocol: protocolVersion, node: place.node.id, owner, work, tunnel: { key } }
   // Its stages are told meanwhile; what is wrong with it is found out later.
   const watched = Effect.tap(openHelper({ ...place, request, network: network.id }), ({ running }) =>
     Effect.forkScoped(Effect.ignore(running))
   )
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
-  const [helper, carrier] = yield* Effect.all([watched, network.openRelay(place.image), prepared], { concurrency: 3 })
+  const [helper, carrier] = yield* Effect.all([watched, network.openRelay, prepared], { concurrency: 3 })
   const connected = Effect.gen(function* () {
     const host = yield* helper.address
     return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, key)).pipe(

@@ -15,7 +15,7 @@ import { imageHere } from "../executor/HostView.ts"
 import { once } from "../internal/Once.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
-import { carryOver, type RelayCarrier } from "../wire/RelayCarrier.ts"
+import { carryOver, carryOverExec, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { RelayFailed } from "./HelperErrors.ts"
 import { relayCommandName, relayDoor } from "./RelayProtocol.ts"
 import { type Network, nameOf } from "./TemporaryService.ts"
@@ -27,28 +27,25 @@ const relayLife = 365 * 24 * 3600_000
 export interface TunnelNetwork {
   /** Makes it when that is first asked for. Gives its ID. */
   readonly id: Network
-  /** A way onto it, for one tunnel, made of this image. It is closed with its scope. */
-  readonly openRelay: (image: string) => Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
+  /** A way onto it, for one tunnel. It is closed with its scope. */
+  readonly openRelay: Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
 }
 
-/** The network of one tunnel, whose relay is a container of its own. */
+/** The network of one tunnel, whose relay is a container of its own, of this image. */
 export const openTunnelNetwork = Effect.fnUntraced(function* (
-  owner: Ownership
+  owner: Ownership,
+  image: string
 ): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const id = yield* networkOnce(engine, owner)
-  const openRelay = (image: string) =>
-    startRelay(engine, owner, id, image).pipe(Effect.flatMap(carryOver), asRelay(engine, image))
-  return { id, openRelay }
+  const relay = startRelay(engine, owner, id, image)
+  return { id, openRelay: Effect.flatMap(relay, carryOver).pipe(asRelay(engine, image)) }
 })
 
-/**
- * The network of many tunnels, with one relay container for all of them: each has a process of its own in it.
- * `image` is what that is made of.
- */
+/** The network of many tunnels, with one relay container of this image for all of them: each has a process of its own in it. */
 export const openSharedNetwork = Effect.fnUntraced(function* (
   owner: Ownership,
-  image: Effect.Effect<string>
+  image: string
 ): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
   // Of several managers only one has the container.
   const engine = yield* Effect.flatMap(DockerEngine, ({ alone }) => alone)
@@ -56,20 +53,9 @@ export const openSharedNetwork = Effect.fnUntraced(function* (
   // Older than the scopes of the tunnels, and so closed after them.
   const scope = yield* Scope.fork(yield* Effect.scope)
   // Nobody tells it whom to reach: it is there as long as we are attached to it.
-  const relay = yield* Scope.provide(once(Effect.flatMap(image, (own) => startRelay(engine, owner, id, own))), scope)
-  const openDoor = Effect.gen(function* () {
-    const { id: container } = yield* relay
-    const exec = yield* engine.createExec(container, {
-      Cmd: relayDoor,
-      AttachStdin: true,
-      AttachStdout: true,
-      AttachStderr: true,
-      Tty: false
-    })
-    return yield* carryOver(yield* engine.startExec(exec, { tty: false }))
-  })
-  const openRelay = (own: string) => asRelay(engine, own)(openDoor)
-  return { id, openRelay }
+  const relay = yield* Scope.provide(once(startRelay(engine, owner, id, image)), scope)
+  const door = Effect.flatMap(relay, (container) => carryOverExec(engine, container.id, relayDoor))
+  return { id, openRelay: asRelay(engine, image)(door) }
 })
 
 /** That there is no relay, as an error. */

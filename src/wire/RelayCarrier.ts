@@ -6,7 +6,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { ContainerConnection } from "../engine/ContainerRequests.ts"
 import { Demux } from "../engine/Demux.ts"
-import type { EngineUnreachable } from "../engine/EngineErrors.ts"
+import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { EngineFailure, EngineUnreachable } from "../engine/EngineErrors.ts"
 
 /** What a relay carries, and what it complains of. */
 export interface RelayCarrier {
@@ -58,4 +59,20 @@ export const carryOver = Effect.fnUntraced(function* (
   )
   const begin = (text: string) => Effect.callback<void>((resume) => void duplex.write(text, () => resume(Effect.void)))
   return { duplex, begin, complaint: () => complaint.trim().split("\n").at(-1) ?? "" }
+})
+
+/** The same of a new process in a container that runs. */
+export const carryOverExec = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  container: string,
+  command: ReadonlyArray<string>
+): Effect.fn.Return<RelayCarrier, EngineFailure, Scope.Scope> {
+  const id = yield* engine.createExec(container, {
+    Cmd: command,
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: false
+  })
+  return yield* carryOver(yield* engine.startExec(id, { tty: false }))
 })
