@@ -9,8 +9,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 
-/** What to do with a request: pass it on, break the connection, keep it until `release`, or answer with this HTTP status. */
-export type Verdict = "pass" | "cut" | "keep" | number
+/** An answer instead of the engine's. */
+export interface ProxyAnswer {
+  /** Of HTTP. */
+  readonly status: number
+  readonly message: string
+}
+
+/** What to do with a request: pass it on, break the connection, keep it until `release`, or answer it. */
+export type Verdict = "pass" | "cut" | "keep" | ProxyAnswer
 
 /** A request that goes by. */
 export interface ProxiedRequest {
@@ -97,8 +104,8 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
           if (verdict === "cut") cut()
           else if (verdict === "keep") kept.set(engine, [chunk])
           else {
-            const body = JSON.stringify({ message: "the proxy says no" })
-            const head = `HTTP/1.1 ${verdict} No\r\nContent-Type: application/json\r\nConnection: close`
+            const body = JSON.stringify({ message: verdict.message })
+            const head = `HTTP/1.1 ${verdict.status} No\r\nContent-Type: application/json\r\nConnection: close`
             client.end(`${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
           }
           return false

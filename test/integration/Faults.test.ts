@@ -282,12 +282,42 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
+  it.effect(
+    "an engine that does not attach its relay to the network: twice it gets another one, then it is an error",
+    () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        // Word for word what engine 20.10 says when its swarm leaves it waiting.
+        const message =
+          "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded"
+        const failing = Effect.fnUntraced(function* (failures: number) {
+          let starts = 0
+          const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
+            /^POST \/containers\/[^/]+\/start/.test(line) && ++starts <= failures ? { status: 500, message } : "pass"
+          )
+          const command = ["--via", "helper:tunnel", web.target(web.remote), "sh", "-c", "echo out; exit 7"]
+          return { result: yield* program("task-exec.cjs", command, { env: { DOCKER_HOST: dockerHost } }), starts }
+        }, Effect.scoped)
+
+        const twice = yield* failing(2)
+        assert.strictEqual(twice.result.code, 7, describe(twice.result))
+        assert.deepStrictEqual([twice.result.stdout.toString(), twice.result.stderr], ["out\n", ""])
+        assert.strictEqual(twice.starts, 3)
+
+        const always = yield* failing(Number.POSITIVE_INFINITY)
+        assert.strictEqual(always.result.code, 125, describe(always.result))
+        assert.include(always.result.stderr, message)
+        assert.strictEqual(always.starts, 3)
+      })
+  )
+
   it.effect("what can't be removed is named, with the command that removes it", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
       const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
-        line.startsWith("DELETE /services") ? 500 : "pass"
+        line.startsWith("DELETE /services") ? { status: 500, message: "the proxy says no" } : "pass"
       )
       const result = yield* program("task-exec.cjs", [web.target(web.remote), "true"], {
         env: { DOCKER_HOST: dockerHost }

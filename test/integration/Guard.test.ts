@@ -149,7 +149,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
       const web = yield* Web
       const { manager } = yield* SwarmCluster
       const proxy = yield* engineProxy(manager.socket, ({ line }) =>
-        line.startsWith("POST /containers/create") ? 500 : "pass"
+        line.startsWith("POST /containers/create") ? { status: 500, message: "the proxy says no" } : "pass"
       )
       const result = yield* program("task-exec.cjs", [web.target(web.local), "echo", "out"], {
         env: { DOCKER_HOST: proxy.dockerHost }

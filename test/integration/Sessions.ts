@@ -18,22 +18,38 @@ export const Library = Layer.unwrap(
   )
 )
 
-/** Takes the events in the background; gives what waits for a text in the output, and all of the output at the end. */
+/**
+ * Takes the events in the background; gives what waits for a text in the output, and all of the output at the end. Who waits
+ * for a text that can't come any more is told so.
+ */
 export const follow = Effect.fnUntraced(function* (session: Session) {
   let text = ""
   const waiting = new Map<string, Deferred.Deferred<void>>()
   const ended = yield* Deferred.make<string>()
+  const outcome = yield* Deferred.make<string>()
   yield* Stream.runForEach(session.events, (event) =>
     Effect.sync(() => {
       if (event._tag !== "Stdout") return
       text += Buffer.from(event.data).toString()
       for (const [wanted, latch] of waiting) if (text.includes(wanted)) Deferred.doneUnsafe(latch, Effect.void)
     })
-  ).pipe(Effect.ignore, Effect.andThen(Effect.suspend(() => Deferred.succeed(ended, text))), Effect.forkScoped)
+  ).pipe(
+    Effect.match({ onFailure: ({ message }) => message, onSuccess: () => "the session ended" }),
+    Effect.flatMap((how) => Deferred.succeed(outcome, how)),
+    Effect.andThen(Effect.suspend(() => Deferred.succeed(ended, text))),
+    Effect.forkScoped
+  )
   const until = Effect.fnUntraced(function* (wanted: string) {
     const latch = yield* Deferred.make<void>()
     waiting.set(wanted, latch)
-    if (!text.includes(wanted)) yield* Deferred.await(latch)
+    if (text.includes(wanted)) return
+    const cut = Effect.flatMap(Deferred.await(outcome), (how) =>
+      // The text may have come with the end.
+      text.includes(wanted)
+        ? Effect.void
+        : Effect.die(`no ${JSON.stringify(wanted)} in ${JSON.stringify(text)}: ${how}`)
+    )
+    yield* Effect.raceFirst(Deferred.await(latch), cut)
   })
   return { until, all: Deferred.await(ended) }
 })
