@@ -1,4 +1,5 @@
 import { defineConfig, type InputOptions, type OutputOptions, type Plugin } from "rolldown"
+import { eagerFunctions } from "./adapters/bundle/EagerFunctions.ts"
 import manifest from "./package.json" with { type: "json" }
 
 /**
@@ -71,14 +72,14 @@ const check = (name: string): string => {
   return `{let[a,b]=process.versions.node.split(".");if(a<${major}||a==${major}&&b<${minor}){process.stderr.write(${message});process.exitCode=125;return}}`
 }
 
-/** What all bundles are made of. */
-export const bundled = (input: string) =>
+/** What all bundles are made of. `plugins`: in place of the one that makes them start soon. */
+export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFunctions]) =>
   ({
     input,
     platform: "node",
     // CommonJS has no import.meta; Effect asks for it in a way that does without.
     transform: { define: { "import.meta": "{}" } },
-    plugins: [withoutUnused, loadedOnUse]
+    plugins: [withoutUnused, loadedOnUse, ...plugins]
   }) satisfies InputOptions
 
 /** The programs, and where each begins. */

@@ -191,17 +191,16 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const checked = yield* checkRequest(request)
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
-  // What does not need the task is asked for at the same time: each answer takes some milliseconds. Meanwhile OpenSSL, which
-  // takes 5 to load, makes the ID.
+  // What does not need the task is asked for at the same time: each answer takes some milliseconds.
   const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
-  const newId = Effect.andThen(Effect.yieldNow, Effect.sync(makeRunId))
-  const [task, here, , runId] = yield* Effect.all([found, localNode, image, newId], { concurrency: "unbounded" }).pipe(
+  const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" }).pipe(
     inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: request.target })
   )
   const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
   const link = yield* linkTo(checked.via, runningAgents, here, task.node)
   const route = link === undefined ? yield* chooseRoute(task, checked.via, here, twoWay) : "agent"
   const { grace, placementTimeout, timeout } = checked
+  const runId = makeRunId()
   const owner = yield* makeOwnership(
     timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace,
     runId

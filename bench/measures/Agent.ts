@@ -13,7 +13,7 @@ import { peakOf } from "./Memory.ts"
 const program = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
 
 /** Agents on every node, as long as the scope. */
-const agents = ({ env }: Pick<MeasureOptions, "env">) => {
+export const agents = ({ env }: Pick<MeasureOptions, "env">) => {
   const swarmExec = (action: string) =>
     runGroup([process.execPath, program, "agent", action], { env, timeout: patience })
   return Effect.acquireRelease(swarmExec("up"), () => Effect.orDie(swarmExec("down")))

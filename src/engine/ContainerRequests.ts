@@ -31,6 +31,8 @@ export interface ContainerRequests {
     options: {
       /** Those that do not run, too. */
       readonly all: boolean
+      /** So many of the newest, of those that do not run, too. */
+      readonly limit?: number
     }
   ) => Effect.Effect<ReadonlyArray<Api.ContainerSummary>, EngineFailure>
   readonly createContainer: (container: {
@@ -93,13 +95,13 @@ export const containerRequests = (
         method: "GET",
         path: `/containers/${segment(id)}/json`
       }).pipe(ofEngine),
-    listContainers: (filters, { all }) =>
+    listContainers: (filters, { all, limit }) =>
       containers({
         ...engine,
         operation: "list containers",
         method: "GET",
         path: "/containers/json",
-        query: { all, filters }
+        query: { all, limit, filters }
       }).pipe(ofEngine),
     createContainer: ({ name, config }) =>
       containerCreated({

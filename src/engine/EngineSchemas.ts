@@ -269,6 +269,8 @@ export type Container = typeof Container.Type
 
 /** Swarm's own label of a task's container: the ID of the task. */
 export const swarmTaskLabel = "com.docker.swarm.task.id"
+/** … and the ID of its node. */
+export const swarmNodeLabel = "com.docker.swarm.node.id"
 
 /** `GET /containers/json`. */
 export const ContainerSummary = Schema.Struct({

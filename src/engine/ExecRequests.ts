@@ -22,6 +22,8 @@ export interface ExecConnection {
    * side. To be run once.
    */
   readonly output: Stream.Stream<Uint8Array, EngineUnreachable>
+  /** Done as soon as `output` has something to give, its end included. Takes nothing of it. */
+  readonly arrival: Effect.Effect<void>
   /** Write to the command's stdin; done when the bytes are on their way to the engine. One write at a time. */
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, EngineUnreachable>
   /** End the command's stdin. Its output goes on. */

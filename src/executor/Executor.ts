@@ -32,7 +32,7 @@ import {
 import { Guard } from "./Guard.ts"
 import { awaitExit } from "./internal/Ending.ts"
 import { pump } from "./internal/Output.ts"
-import { complaint, whetherItRan } from "./internal/Starting.ts"
+import { awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
 import { joinPieces } from "./joinPieces.ts"
 import { createPermitted } from "./Permitted.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
@@ -136,7 +136,8 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
   const brake = new Brake()
 
   const run = Effect.gen(function* () {
-    if (!(yield* whetherItRan(engine, execId))) {
+    const seen = yield* awaitStart(engine, execId, connection)
+    if (!hasStarted(seen)) {
       over = true
       return yield* complaint(engine, spec, connection)
     }
@@ -163,7 +164,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       yield* Queue.offer(queue, { _tag: "Detached", execId })
       return
     }
-    const code = yield* awaitExit(engine, execId, spec)
+    const code = yield* awaitExit(engine, execId, spec, seen)
     over = true
     // The code is then that of a command that was ended, though it may be 0.
     if (!(yield* watch.letGo) && !tooLate) {

@@ -46,6 +46,7 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
   return Layer.mock(DockerEngine)({
     host,
     info: Effect.succeed(decodeInfo({ Name: localNode, ServerVersion: "test", Swarm: { NodeID: idOf(localNode) } })),
+    listContainers: () => Effect.succeed([]),
     listNodes: () => Effect.succeed(tables.nodes),
     inspectNode: (id) => inspect(tables.nodes, "node", id),
     listServices: ({ id, name }) =>

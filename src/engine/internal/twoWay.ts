@@ -7,6 +7,8 @@ import { fromReadable } from "./fromReadable.ts"
 /** A connection of which each half ends by itself. */
 export interface TwoWay<E> {
   readonly output: Stream.Stream<Uint8Array, E>
+  /** Done as soon as `output` has something to give, its end included. Takes nothing of it. */
+  readonly arrival: Effect.Effect<void>
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, E>
   readonly endInput: Effect.Effect<void, E>
 }
@@ -27,6 +29,7 @@ export const twoWay = <E>(
       (socket.writableEnded || socket.destroyed ? new Error("the connection was closed before its end") : undefined)
     return {
       output,
+      arrival: arrivalAt(socket),
       write: (chunk) =>
         Effect.callback((resume) => {
           const cause = refused()
@@ -41,6 +44,19 @@ export const twoWay = <E>(
         socket.end((error?: Error | null) => resume(error == null ? Effect.void : Effect.fail(broken(error))))
       })
     }
+  })
+
+/** Who reads the socket has it read ahead. */
+const arrivalAt = (socket: Duplex): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (socket.readableLength > 0 || socket.readableEnded || socket.destroyed) return resume(Effect.void)
+    const arrived = () => {
+      stop()
+      resume(Effect.void)
+    }
+    const stop = () => socket.off("readable", arrived).off("end", arrived).off("close", arrived)
+    socket.on("readable", arrived).on("end", arrived).on("close", arrived)
+    return Effect.sync(stop)
   })
 
 /**

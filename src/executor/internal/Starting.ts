@@ -1,8 +1,9 @@
 /** Whether a command started, and what the engine says where it did not. */
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
+import type { EngineFailure } from "../../engine/EngineErrors.ts"
+import type { ExecInspect } from "../../engine/EngineSchemas.ts"
 import type { ExecConnection } from "../../engine/ExecRequests.ts"
 import type { ExecSpec } from "../ExecSpec.ts"
 import { OutcomeUnknown } from "../ExecutorErrors.ts"
@@ -16,23 +17,44 @@ const startPatience = "60 seconds"
 /** Bytes of an engine's complaint that are kept. */
 const complaintBytes = 4096
 
+/** Milliseconds between two looks at a command that has written nothing yet; each costs a connection. */
+const quietPause = 15
+/** … and at one of which something was heard. */
+const heardPause = 5
+
 /**
  * A command that can't be started gets its complaint written to stdout by the engine, with HTTP 200. Only inspect
  * tells: an exit code without a PID. Until one of the two is known nothing of the stream is taken for output.
+ *
+ * Gives what inspect tells. It is asked when something is heard of the command, as one that ends at once has ended by then.
  */
-export const whetherItRan = Effect.fnUntraced(function* (engine: Engine, execId: string) {
-  const state = yield* engine.inspectExec(execId).pipe(
-    Effect.repeat({
-      schedule: Schedule.spaced("5 millis"),
-      until: (exec) => exec.Pid > 0 || exec.ExitCode !== null
-    }),
+export const awaitStart = (
+  engine: Engine,
+  execId: string,
+  { arrival }: ExecConnection
+): Effect.Effect<ExecInspect, EngineFailure | OutcomeUnknown> =>
+  Effect.gen(function* () {
+    let heard = false
+    const hear = Effect.andThen(
+      arrival,
+      Effect.sync(() => {
+        heard = true
+      })
+    )
+    while (true) {
+      yield* heard ? Effect.sleep(heardPause) : Effect.raceFirst(hear, Effect.sleep(quietPause))
+      const exec = yield* engine.inspectExec(execId)
+      if (hasStarted(exec) || exec.ExitCode !== null) return exec
+    }
+  }).pipe(
     Effect.timeoutOrElse({
       duration: startPatience,
       orElse: () => new OutcomeUnknown({ detail: "the engine did not say whether the command started" })
     })
   )
-  return state.Pid > 0
-})
+
+/** Whether the command ran, or runs. */
+export const hasStarted = ({ Pid }: ExecInspect): boolean => Pid > 0
 
 /** Fails with what the engine wrote in place of the command's output. */
 export const complaint = Effect.fnUntraced(function* (
