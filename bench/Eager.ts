@@ -38,7 +38,8 @@ const separator = "\t"
 const telling: Plugin = {
   name: "telling",
   transform: {
-    filter: { id: /\.[jt]s$/ },
+    // Those of the bundler's own begin with a NUL.
+    filter: { id: /^[^\0].*\.[jt]s$/ },
     handler: (code, id) => {
       const texts = declarationsOf(code, id).flatMap(({ functions, name }) => {
         if (name === "") return []

@@ -171,16 +171,22 @@ export const tunnelRun: RunCost = {
   created: { secret: 1, network: 1, service: 1, container: 2 }
 }
 
-/** By an agent on another node: nothing is made. */
+const byAgent = {
+  ...everyRun,
+  "GET /images/NAME/json": 1,
+  "GET /tasks": 2,
+  "GET /nodes/ID": 1
+}
+
+/** By an agent on another node: nothing is made, but a process in the agent here, whose files are looked for first (by root). */
 export const agentRun: RunCost = {
-  requests: {
-    ...everyRun,
-    "GET /images/NAME/json": 1,
-    "GET /tasks": 2,
-    "GET /nodes/ID": 1,
-    "POST /containers/ID/exec": 1,
-    "POST /exec/ID/start": 1
-  },
+  requests: { ...byAgent, "GET /containers/ID/json": 1, "POST /containers/ID/exec": 1, "POST /exec/ID/start": 1 },
+  created: {}
+}
+
+/** … or, from the engine's own machine, nothing at all. */
+export const agentSocketRun: RunCost = {
+  requests: { ...byAgent, "GET /containers/ID/json": 1 },
   created: {}
 }
 

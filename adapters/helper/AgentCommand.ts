@@ -25,6 +25,7 @@ import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { say, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import { checkAddress, refuse } from "./Admission.ts"
+import { listenOnSocket } from "./AgentSocket.ts"
 import { serveCaller } from "./Serving.ts"
 
 /** Callers at the same time. */
@@ -45,6 +46,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
     return true
   }
   const callers = yield* FiberSet.make()
+  const led = yield* FiberSet.make()
   const runCaller = yield* FiberSet.runtime(callers)<DockerEngine>()
   yield* Effect.forkScoped(endOrphans(own))
   yield* Effect.gen(function* () {
@@ -52,11 +54,13 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
       client: (socket) => void runCaller(serve(socket, own)),
       refused: (why) => void Effect.runFork(say(`agent: refused ${why}\n`))
     })
+    yield* listenOnSocket(key, led)
     yield* writeText(1, `agent: version ${version} serves node ${process.env[helperVariables.hostname] ?? ""}\n`)
     yield* Deferred.await(told)
   }).pipe(Effect.scoped)
-  // Nobody new comes in any more, by the network; callers on this node's engine may still open doors.
+  // Nobody new comes in any more, by the network or the socket; callers on this node's engine may still open doors.
   yield* FiberSet.awaitEmpty(callers)
+  yield* FiberSet.awaitEmpty(led)
   yield* doorsClosed
   return 0
 }).pipe(

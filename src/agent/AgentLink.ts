@@ -1,31 +1,23 @@
-/**
- * A connection to the agent of a node: an exec in the agent beside the caller's engine leads onto the agents' network, and
- * TLS with the agents' key goes from the caller through to the other agent. No port is published for it.
- */
-import type { Duplex } from "node:stream"
+/** A connection to the agent of a node, by a door in the agent beside the caller's engine. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Ownership } from "../Labels.ts"
 import { HelperRequest, type HelperWork } from "../route/HelperRequest.ts"
-import { relayAddress } from "../route/RelayProtocol.ts"
 import { wantsAgent } from "../route/Route.ts"
 import type { Via } from "../route/Via.ts"
 import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
-import { carryOverExec } from "../wire/RelayCarrier.ts"
-import { makeTunnel, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
-import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
-import { agentDoor, requestChannel } from "./AgentProtocol.ts"
+import { makeTunnel, type Tunnel } from "../wire/Tunnel.ts"
+import { openDoor } from "./AgentDoor.ts"
+import { requestChannel } from "./AgentProtocol.ts"
 import { type Agent, type AgentPair, AgentUnavailable, agentPair } from "./Agents.ts"
 
 /** How long an agent may take to be reached: a helper takes less than a second. */
 const patience = "3 seconds"
-/** Bytes that a door may say before the key's end. */
-const keyLimit = 1024
 
 /** A connection to an agent, which has not been asked for anything yet. */
 export interface AgentLink {
@@ -48,17 +40,7 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
 ): Effect.fn.Return<AgentLink, AgentUnavailable, DockerEngine | Scope.Scope> {
   const unavailable = ({ message }: { readonly message: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: message })
-  const socket = yield* Effect.gen(function* () {
-    // The door takes a while to start.
-    const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
-    const [carrier] = yield* Effect.all([openDoor(here.container), prepared], { concurrency: 2 })
-    const complain = (error: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || error.detail })
-    return yield* carrier.begin(relayAddress(there.address)).pipe(
-      Effect.andThen(readKey(carrier.duplex)),
-      Effect.andThen((key) => secureClient(carrier.duplex, key)),
-      Effect.mapError(complain)
-    )
-  }).pipe(
+  const socket = yield* openDoor(here, there).pipe(
     Effect.mapError(unavailable),
     Effect.timeoutOrElse({
       duration: patience,
@@ -107,43 +89,3 @@ export const linkTo = Effect.fnUntraced(function* (
     )
   )
 })
-
-/** Of several managers only the one that answered has that container. */
-const openDoor = (container: string) =>
-  Effect.flatMap(
-    DockerEngine.use(({ alone }) => alone),
-    (engine) => carryOverExec(engine, container, agentDoor)
-  )
-
-/** The door's first line. What comes behind it is the other agent's. */
-const readKey = (duplex: Duplex): Effect.Effect<string, TunnelLost> =>
-  Effect.callback((resume) => {
-    let head = Buffer.alloc(0)
-    const lost = (detail: string) => {
-      stop()
-      resume(Effect.fail(new TunnelLost({ detail })))
-    }
-    const onReadable = () => {
-      for (;;) {
-        const chunk: Buffer | null = duplex.read()
-        if (chunk === null) return
-        head = Buffer.concat([head, chunk])
-        const end = head.indexOf(0x0a)
-        if (end < 0 && head.length > keyLimit) return lost("the agent here said something that is not understood")
-        if (end < 0) continue
-        stop()
-        if (end + 1 < head.length) duplex.unshift(head.subarray(end + 1))
-        return resume(Effect.succeed(head.toString("latin1", 0, end)))
-      }
-    }
-    const onEnd = () => lost("the agent here closed the connection")
-    const stop = () => {
-      duplex.off("readable", onReadable)
-      duplex.off("end", onEnd)
-      duplex.off("close", onEnd)
-    }
-    duplex.on("readable", onReadable)
-    duplex.on("end", onEnd)
-    duplex.on("close", onEnd)
-    return Effect.sync(stop)
-  })

@@ -25,7 +25,16 @@ export const agentKeyFile = "task-exec-agent-key"
 /** Where an agent finds it. */
 export const agentKeyPath = `/run/secrets/${agentKeyFile}`
 
-/** The program of our image that leads a caller from an agent's container to the agent of another node. */
+/** A folder in memory, the only one in which an agent can make something. */
+export const agentFolder = "/run/task-exec"
+
+/**
+ * Where an agent listens for those who reach its files, and leads them to the agent of another node: they say which with a
+ * relay's line, and are answered with a line that is empty, or says why not.
+ */
+export const agentSocket = `${agentFolder}/door`
+
+/** The program of our image that does the same for all others, as a process in an agent's container. */
 export const agentDoor = ["node", "--", "/opt/task-exec/agent-door.cjs"] as const
 
 /** The channel over which a caller's request goes: the last one, which no command has. */

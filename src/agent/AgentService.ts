@@ -14,7 +14,7 @@ import { nodeContainer } from "../route/NodeService.ts"
 import { version } from "../Version.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeTunnelKey } from "../wire/TunnelTls.ts"
-import { agentCommand, agentKeyFile, agentLabels, agentService } from "./AgentProtocol.ts"
+import { agentCommand, agentFolder, agentKeyFile, agentLabels, agentService } from "./AgentProtocol.ts"
 
 /** How long agents may take to be everywhere, in milliseconds: their image may have to come first. */
 const upPatience = 300_000
@@ -239,6 +239,14 @@ const specification = (image: string, key: Key, network: string): ServiceSpec =>
     [agentLabels.key]: key.name,
     [agentLabels.network]: network
   }
+  const container = nodeContainer({
+    image,
+    command: agentCommand,
+    labels,
+    secret: { id: key.id, name: key.name, file: agentKeyFile },
+    stopGrace: drainGrace
+  })
+  const folder = { Type: "tmpfs", Target: agentFolder, TmpfsOptions: { SizeBytes: 64 * 1024, Mode: 0o700 } } as const
   return {
     Name: agentService,
     Labels: labels,
@@ -247,13 +255,7 @@ const specification = (image: string, key: Key, network: string): ServiceSpec =>
     // The new one comes first: nobody who calls meanwhile finds none.
     UpdateConfig: { Parallelism: 0, Order: "start-first" },
     TaskTemplate: {
-      ContainerSpec: nodeContainer({
-        image,
-        command: agentCommand,
-        labels,
-        secret: { id: key.id, name: key.name, file: agentKeyFile },
-        stopGrace: drainGrace
-      }),
+      ContainerSpec: { ...container, Mounts: [...(container.Mounts ?? []), folder] },
       RestartPolicy: { Condition: "any", Delay: 1_000_000_000 },
       Networks: [{ Target: network }],
       LogDriver: { Name: "json-file", Options: { "max-size": "10m", "max-file": "2" } }

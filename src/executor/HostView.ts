@@ -18,14 +18,21 @@ type Engine = DockerEngine["Service"]
  * (the container's main process is in it, in the container's cgroup), and we are root.
  */
 export const reachesProcessesOf = (engine: Engine, container: string): Effect.Effect<boolean> =>
+  Effect.map(mainProcessOf(engine, container), (pid) => pid !== undefined)
+
+/** The ID of a container's main process, where this process can look at it: see {@link reachesProcessesOf}. */
+export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<number | undefined> =>
   geteuid?.() === 0
     ? engine.inspectContainer(container).pipe(
         Effect.flatMap(({ State }) =>
-          Effect.try(() => readFileSync(`/proc/${State.Pid}/cgroup`, "utf8").includes(container))
+          Effect.try(() => {
+            const isThat = readFileSync(`/proc/${State.Pid}/cgroup`, "utf8").includes(container)
+            return isThat ? State.Pid : undefined
+          })
         ),
-        Effect.orElseSucceed(() => false)
+        Effect.orElseSucceed(() => undefined)
       )
-    : Effect.succeed(false)
+    : Effect.succeed(undefined)
 
 /** The image by its name; else any of ours (a node that pulled it by its digest has no name for it), if there is one. */
 export const imageHere = Effect.fnUntraced(function* (

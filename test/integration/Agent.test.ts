@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -10,7 +11,18 @@ import { get, request } from "../cluster/EngineApi.ts"
 import { agentObjects } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { Agents, checkLeftovers, dist, shell, swarmExec, taskExec, Web } from "./Harness.ts"
+import {
+  Agents,
+  checkLeftovers,
+  dist,
+  type ProcessOptions,
+  programOn,
+  sha256,
+  shell,
+  swarmExec,
+  taskExec,
+  Web
+} from "./Harness.ts"
 import { openPty, withoutStageLine } from "./Pty.ts"
 import { Library } from "./Sessions.ts"
 
@@ -28,6 +40,31 @@ const agentsOn = ({ socket }: ClusterNode) =>
 const killAgent = Effect.fnUntraced(function* (node: ClusterNode) {
   const [id] = yield* agentsOn(node)
   yield* request(node.socket, "POST", `/containers/${id}/kill`)
+})
+
+/** `task-exec` as root on the manager, who reaches the files of the containers there. */
+const onManager = Effect.fn("onManager")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
+  const { manager } = yield* SwarmCluster
+  return yield* programOn(manager, "task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost } })
+})
+
+/** How many processes were started in a container since then, in Unix milliseconds. */
+const execsIn = Effect.fnUntraced(function* ({ socket }: ClusterNode, id: string, since: number) {
+  const filters = JSON.stringify({ container: { [id]: true }, event: { exec_start: true } })
+  const query = { since: String(since / 1000), until: String(Date.now() / 1000), filters }
+  const text = yield* request(socket, "GET", "/events", { query })
+  return text
+    .toString()
+    .split("\n")
+    .filter((line) => line.includes("exec_start")).length
+})
+
+const Main = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
+
+/** Runs a program of the node's in a container's network. */
+const insideOf = Effect.fnUntraced(function* (node: ClusterNode, id: string, argv: ReadonlyArray<string>) {
+  const { State } = yield* get(node.socket, `/containers/${id}/json`, Main)
+  return yield* node.exec(["nsenter", "--net", "--target", String(State.Pid), ...argv])
 })
 
 /** Done when every node has an agent again. */
@@ -165,76 +202,120 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  it.effect("the agent is killed: unknown, never a success; the command is ended; the next one is served", () =>
+  for (const [name, run, door] of [
+    ["by a process in the agent here", taskExec, 1],
+    ["by the socket of the agent here", onManager, 0]
+  ] as const) {
+    it.effect(`${name}: bytes both ways, an exit code`, () =>
+      Effect.gen(function* () {
+        const { target } = yield* remote
+        const { manager } = yield* SwarmCluster
+        const [agent = ""] = yield* agentsOn(manager)
+        const since = Date.now()
+        const input = randomBytes(20_000_000)
+        const { code, stderr, stdout } = yield* run(["--via", "agent", "-i", target, "sh", "-c", "cat; exit 3"], {
+          input
+        })
+        assert.deepStrictEqual([code, stderr], [3, ""])
+        assert.strictEqual(sha256(stdout), sha256(input))
+        assert.strictEqual(yield* execsIn(manager, agent, since), door)
+      })
+    )
+
+    it.effect(
+      `${name}, the agent is killed: unknown, never a success; the command is ended; the next one is served`,
+      () =>
+        Effect.gen(function* () {
+          const { node, target } = yield* remote
+          let killed = false
+          const { code, stderr, stdout } = yield* run([target, "sh", "-c", "echo up; sleep 4321"], {
+            onOutput: () => {
+              if (!killed) Effect.runFork(killAgent(node))
+              killed = true
+            }
+          })
+          assert.deepStrictEqual([code, stdout.toString()], [125, "up\n"], stderr)
+          assert.match(stderr, /connection .*was lost/)
+          yield* allUp
+          assert.strictEqual(routeOf((yield* run(["--debug", target, "true"])).stderr), "agent")
+        })
+    )
+
+    it.effect(`${name}, the caller is killed: the agent ends the command`, () =>
+      Effect.gen(function* () {
+        const { target } = yield* remote
+        const script = "trap '' TERM; echo up; sleep 4321 & sleep 4321"
+        const { signal } = yield* run(["--grace", "1s", target, "sh", "-c", script], {
+          onOutput: (_, kill) => kill("SIGKILL")
+        })
+        // What is left of it the check after this test would find.
+        assert.strictEqual(signal, "SIGKILL")
+      })
+    )
+
+    it.effect(`${name}, the caller and its agent are killed: the next agent ends the command`, () =>
+      Effect.gen(function* () {
+        const { node, target } = yield* remote
+        const killed = Deferred.makeUnsafe<void>()
+        const { signal } = yield* run([target, "sh", "-c", "echo up; sleep 4321 & sleep 4321"], {
+          onOutput: (_, kill) => {
+            // Neither is to see that the other one is gone, and end the command.
+            kill("SIGSTOP")
+            const both = Effect.andThen(
+              killAgent(node),
+              Effect.sync(() => kill("SIGKILL"))
+            )
+            Effect.runFork(Deferred.into(Effect.orDie(both), killed))
+          }
+        })
+        yield* Deferred.await(killed)
+        assert.strictEqual(signal, "SIGKILL")
+        yield* allUp
+      })
+    )
+
+    it.effect(`${name}, a new key, a new service: what runs goes on, and the next ones are served`, () =>
+      Effect.gen(function* () {
+        const { target } = yield* remote
+        const cluster = yield* SwarmCluster
+        const before = yield* keysOf(cluster)
+        const isUp = Deferred.makeUnsafe<void>()
+        const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; echo done"
+        const running = yield* Effect.forkChild(
+          run([target, "sh", "-c", script], { onOutput: () => Deferred.doneUnsafe(isUp, Effect.void) })
+        )
+        yield* Deferred.await(isUp)
+        const up = yield* swarmExec(["agent", "up", "--rotate-key"])
+        assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
+        const after = yield* keysOf(cluster)
+        assert.lengthOf(after, 1)
+        assert.notDeepEqual(after, before)
+        const next = yield* run(["--debug", target, "touch", "/tmp/go"])
+        assert.deepStrictEqual([next.code, routeOf(next.stderr)], [0, "agent"], next.stderr)
+        const { code, stdout } = yield* Fiber.join(running)
+        assert.deepStrictEqual([code, stdout.toString()], [0, "up\ndone\n"])
+      })
+    )
+  }
+
+  it.effect("an agent that is not there: the socket's door says so as the process does", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
-      let killed = false
-      const { code, stderr, stdout } = yield* taskExec([target, "sh", "-c", "echo up; sleep 4321"], {
-        onOutput: () => {
-          if (!killed) Effect.runFork(killAgent(node))
-          killed = true
-        }
-      })
-      assert.deepStrictEqual([code, stdout.toString()], [125, "up\n"], stderr)
-      assert.match(stderr, /connection .*was lost/)
-      yield* allUp
-      assert.strictEqual(routeOf((yield* taskExec(["--debug", target, "true"])).stderr), "agent")
-    })
-  )
-
-  it.effect("the caller is killed: the agent ends the command", () =>
-    Effect.gen(function* () {
-      const { target } = yield* remote
-      const script = "trap '' TERM; echo up; sleep 4321 & sleep 4321"
-      const { signal } = yield* taskExec(["--grace", "1s", target, "sh", "-c", script], {
-        onOutput: (_, kill) => kill("SIGKILL")
-      })
-      // What is left of it the check after this test would find.
-      assert.strictEqual(signal, "SIGKILL")
-    })
-  )
-
-  it.effect("the caller and its agent are killed: the next agent ends the command", () =>
-    Effect.gen(function* () {
-      const { node, target } = yield* remote
-      const killed = Deferred.makeUnsafe<void>()
-      const { signal } = yield* taskExec([target, "sh", "-c", "echo up; sleep 4321 & sleep 4321"], {
-        onOutput: (_, kill) => {
-          // Neither is to see that the other one is gone, and end the command.
-          kill("SIGSTOP")
-          const both = Effect.andThen(
-            killAgent(node),
-            Effect.sync(() => kill("SIGKILL"))
-          )
-          Effect.runFork(Deferred.into(Effect.orDie(both), killed))
-        }
-      })
-      yield* Deferred.await(killed)
-      assert.strictEqual(signal, "SIGKILL")
-      yield* allUp
-    })
-  )
-
-  it.effect("a new key, a new service: what runs goes on, and the next ones are served", () =>
-    Effect.gen(function* () {
-      const { target } = yield* remote
-      const cluster = yield* SwarmCluster
-      const before = yield* keysOf(cluster)
-      const isUp = Deferred.makeUnsafe<void>()
-      const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; echo done"
-      const running = yield* Effect.forkChild(
-        taskExec([target, "sh", "-c", script], { onOutput: () => Deferred.doneUnsafe(isUp, Effect.void) })
-      )
-      yield* Deferred.await(isUp)
-      const up = yield* swarmExec(["agent", "up", "--rotate-key"])
-      assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
-      const after = yield* keysOf(cluster)
-      assert.lengthOf(after, 1)
-      assert.notDeepEqual(after, before)
-      const next = yield* taskExec(["--debug", target, "touch", "/tmp/go"])
-      assert.deepStrictEqual([next.code, routeOf(next.stderr)], [0, "agent"], next.stderr)
-      const { code, stdout } = yield* Fiber.join(running)
-      assert.deepStrictEqual([code, stdout.toString()], [0, "up\ndone\n"])
+      const rule = ["INPUT", "-p", "tcp", "--dport", "7788", "-j", "REJECT", "--reject-with", "tcp-reset"]
+      const [agent = ""] = yield* agentsOn(node)
+      const inside = (action: string) => insideOf(node, agent, ["iptables", action, ...rule])
+      for (const run of [taskExec, onManager]) {
+        const { code, stderr } = yield* Effect.acquireUseRelease(
+          inside("-I"),
+          () => run(["--via", "agent", target, "true"]),
+          () => Effect.orDie(inside("-D"))
+        )
+        assert.strictEqual(code, 125)
+        assert.match(
+          stderr,
+          new RegExp(`^task-exec: no way to node ${node.name} by an agent: .*(ECONNREFUSED|does not answer|no answer)`)
+        )
+      }
     })
   )
 

@@ -8,7 +8,16 @@ import { engineProxy } from "../cluster/EngineProxy.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { agentRun, guardedRun, imageSizes, localRun, logsRun, type RunCost, tunnelRun } from "../Limits.ts"
+import {
+  agentRun,
+  agentSocketRun,
+  guardedRun,
+  imageSizes,
+  localRun,
+  logsRun,
+  type RunCost,
+  tunnelRun
+} from "../Limits.ts"
 import { Agents, checkLeftovers, program, programOn, Web } from "./Harness.ts"
 
 checkLeftovers()
@@ -20,7 +29,7 @@ const kindOf = (line: string): string =>
   line
     .replace(/\?.*/, "")
     .replace(/(?<=\/images\/).+(?=\/json$)/, "NAME")
-    .replace(/(?<=\/(?:services|tasks|nodes|containers|exec|secrets|networks)\/)(?!create$)[^/]+/, "ID")
+    .replace(/(?<=\/(?:services|tasks|nodes|containers|exec|secrets|networks)\/)(?!create$|json$)[^/]+/, "ID")
 
 const count = (names: ReadonlyArray<string>): Record<string, number> => {
   const counts: Record<string, number> = {}
@@ -100,6 +109,7 @@ layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: tru
   (it) => {
     it.effect("local", () => costs(localRun, "local", "inside"))
     it.effect("by an agent", () => costs(agentRun, "remote", "outside"))
+    it.effect("by an agent, from its own machine", () => costs(agentSocketRun, "remote", "inside"))
     it.effect("by an agent, with a stdin", () => costs(agentRun, "remote", "outside", "-i"))
   }
 )

@@ -79,7 +79,11 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
     const kill = (signal: NodeJS.Signals) => {
       const [inner] = entered && child.pid !== undefined ? Effect.runSync(childrenOf(child.pid)) : []
       if (inner === undefined) child.kill(signal)
-      else process.kill(inner, signal)
+      else {
+        process.kill(inner, signal)
+        // nsenter stops when what it started does, and would not see its end.
+        if (signal === "SIGKILL") child.kill("SIGCONT")
+      }
     }
     options.onStart?.(kill)
     const stdout: Array<Buffer> = []

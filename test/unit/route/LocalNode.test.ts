@@ -9,7 +9,9 @@ import { localNode } from "../../../src/route/Route.ts"
 
 const host = "unix:///var/run/docker.sock"
 const decodeContainer = Schema.decodeUnknownSync(ContainerSummary)
-const info = Effect.succeed(Schema.decodeUnknownSync(Info)({ Name: "n", Swarm: { NodeID: "told" } }))
+const info = Effect.succeed(
+  Schema.decodeUnknownSync(Info)({ Name: "n", ServerVersion: "1", Swarm: { NodeID: "told" } })
+)
 
 const container = (name: string) =>
   decodeContainer({

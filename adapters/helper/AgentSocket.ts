@@ -1,0 +1,88 @@
+/**
+ * Leads callers who reach this container's files to the agent of another node: they are root on the engine's machine, and could
+ * as well read the agents' key. To the other agent goes TLS; what a caller says passes through unread.
+ */
+import { connect, createServer, type Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
+import { agentSocket } from "../../src/agent/AgentProtocol.ts"
+import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
+import { readLine } from "../../src/wire/readLine.ts"
+import { TunnelLost } from "../../src/wire/Tunnel.ts"
+import { secureClient } from "../../src/wire/TunnelTls.ts"
+
+/** Callers at the same time. */
+const mostCallers = 1000
+/** An agent listens, or it is not there: how long that may take to find out. */
+const patience = "2 seconds"
+
+/** Listens until the scope is closed; those who are being led by then go on. `callers`: who keeps them going. */
+export const listenOnSocket = Effect.fnUntraced(function* (
+  key: string,
+  callers: FiberSet.FiberSet
+): Effect.fn.Return<void, TunnelLost, Scope.Scope> {
+  const run = yield* FiberSet.runtime(callers)()
+  const server = createServer({ allowHalfOpen: true }, (socket) => void run(lead(socket, key)))
+  server.maxConnections = mostCallers
+  yield* Effect.acquireRelease(
+    Effect.callback<void, TunnelLost>((resume) => {
+      server.once("error", ({ message }) => resume(Effect.fail(new TunnelLost({ detail: message }))))
+      server.listen(agentSocket, () => resume(Effect.void))
+    }),
+    () => Effect.sync(() => server.close())
+  )
+})
+
+/** Done when both have said all that they had to say, or one of them is gone. */
+const lead = (socket: Socket, key: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+    // Whoever reads it hears that it is closed.
+    socket.on("error", () => undefined)
+    const other = yield* reach(socket, key).pipe(
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () => Effect.fail(new TunnelLost({ detail: "it does not answer" }))
+      }),
+      Effect.tapError(({ detail }) => say(socket, detail))
+    )
+    yield* say(socket, "")
+    yield* Effect.ignore(Effect.tryPromise(() => pipeline(socket, other, socket)))
+  }).pipe(
+    Effect.scoped,
+    Effect.catch((error) => Effect.logDebug(error.message))
+  )
+
+/** A line, when it is on its way. */
+const say = (socket: Socket, text: string): Effect.Effect<void> =>
+  Effect.callback((resume) => void socket.write(`${text}\n`, () => resume(Effect.void)))
+
+const reach = Effect.fnUntraced(function* (
+  socket: Socket,
+  key: string
+): Effect.fn.Return<Duplex, TunnelLost, Scope.Scope> {
+  const address = readRelayAddress(Buffer.from(`${yield* readLine(socket)}\n`))
+  if (address === undefined) return yield* new TunnelLost({ detail: "no address" })
+  return yield* Effect.flatMap(dial(address), (carrier) => secureClient(carrier, key))
+})
+
+const dial = (address: {
+  readonly host: string
+  readonly port: number
+}): Effect.Effect<Socket, TunnelLost, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<Socket, TunnelLost>((resume) => {
+      const carrier = connect({ ...address, noDelay: true })
+      const failed = ({ message }: Error) => resume(Effect.fail(new TunnelLost({ detail: message })))
+      carrier.once("error", failed)
+      carrier.once("connect", () => {
+        carrier.off("error", failed)
+        resume(Effect.succeed(carrier))
+      })
+      return Effect.sync(() => carrier.destroy())
+    }),
+    (carrier) => Effect.sync(() => carrier.destroy())
+  )

@@ -1,0 +1,39 @@
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import { TunnelLost } from "./Tunnel.ts"
+
+/** Bytes that a line may have. */
+const limit = 1024
+
+/** The first line of what a connection says. What comes behind it is left for who reads next. */
+export const readLine = (duplex: Duplex): Effect.Effect<string, TunnelLost> =>
+  Effect.callback((resume) => {
+    let head = Buffer.alloc(0)
+    const lost = (detail: string) => {
+      stop()
+      resume(Effect.fail(new TunnelLost({ detail })))
+    }
+    const onReadable = () => {
+      for (;;) {
+        const chunk: Buffer | null = duplex.read()
+        if (chunk === null) return
+        head = Buffer.concat([head, chunk])
+        const end = head.indexOf(0x0a)
+        if (end < 0 && head.length > limit) return lost("the agent here said something that is not understood")
+        if (end < 0) continue
+        stop()
+        if (end + 1 < head.length) duplex.unshift(head.subarray(end + 1))
+        return resume(Effect.succeed(head.toString("utf8", 0, end)))
+      }
+    }
+    const onEnd = () => lost("the agent here closed the connection")
+    const stop = () => {
+      duplex.off("readable", onReadable)
+      duplex.off("end", onEnd)
+      duplex.off("close", onEnd)
+    }
+    duplex.on("readable", onReadable)
+    duplex.on("end", onEnd)
+    duplex.on("close", onEnd)
+    return Effect.sync(stop)
+  })
