@@ -12,6 +12,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
 import { type CommandFailed, run, systemPath } from "./Command.ts"
 
 /** The engine can't be had. */
@@ -102,6 +103,9 @@ const fetchEngine = Effect.fnUntraced(function* (version: string, release: strin
   })
 }, Effect.scoped)
 
+/** Swarms that come up at the same time want the same one. */
+const oneAtATime = Semaphore.makeUnsafe(1)
+
 /** The folder of an engine's programs, fetched when it is not in the cache. */
 const fetched = Effect.fnUntraced(function* (version: string, release: string) {
   const target = join(cacheDir, release)
@@ -110,7 +114,7 @@ const fetched = Effect.fnUntraced(function* (version: string, release: string) {
   const found = yield* versionOf(path)
   if (isOf(version, found)) return path
   return yield* new EngineUnavailable({ version, why: `Debian ${release} has ${found} now (in ${target})` })
-})
+}, oneAtATime.withPermit)
 
 const isOf = (version: string, found: string): boolean => found.startsWith(`${version}.`)
 
