@@ -1,8 +1,11 @@
 /** A built program, started as a process that is watched, and that ends with its scope. */
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import { entrance } from "../cluster/Machine.ts"
+import { childrenOf } from "../cluster/Processes.ts"
+import type { ClusterNode } from "../cluster/SwarmCluster.ts"
 
 /** How the caller ended. */
 export interface CallerEnd {
@@ -22,17 +25,21 @@ export interface Caller {
   readonly stderr: () => string
 }
 
-/** Starts a caller in a process group of its own, so that Ctrl-C is not for it; killed when the scope closes. */
+/**
+ * Starts a caller in a process group of its own, so that Ctrl-C is not for it; killed when the scope closes. `on`: a machine of the
+ * swarm on which it is to run.
+ */
 export const startCaller = Effect.fnUntraced(function* (
   argv: readonly [string, ...ReadonlyArray<string>],
-  env: Readonly<Record<string, string>>
+  env: Readonly<Record<string, string>>,
+  on?: ClusterNode
 ) {
   const end = yield* Deferred.make<CallerEnd>()
   const stdout: Array<Buffer> = []
   const stderr: Array<Buffer> = []
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const [file, ...args] = argv
+      const [file = "", ...args] = on === undefined ? argv : [...entrance(on.pid), ...argv]
       const started = spawn(file, args, {
         env: { ...env },
         stdio: ["ignore", "pipe", "pipe"],
@@ -47,15 +54,24 @@ export const startCaller = Effect.fnUntraced(function* (
     (started) =>
       Effect.promise(async () => {
         if (started.exitCode !== null || started.signalCode !== null) return
-        started.kill("SIGKILL")
+        signalTo(started, on)("SIGKILL")
         await once(started, "exit")
       })
   )
   const caller: Caller = {
-    send: (signal) => void child.kill(signal),
+    send: signalTo(child, on),
     ended: Deferred.await(end),
     stdout: () => Buffer.concat(stdout),
     stderr: () => Buffer.concat(stderr).toString()
   }
   return caller
 })
+
+/** What leads onto a machine of the swarm is the parent of the program that is meant, and ends as that does. */
+const signalTo =
+  (started: ChildProcess, on: ClusterNode | undefined) =>
+  (signal: NodeJS.Signals): void => {
+    const [inner] = on === undefined || started.pid === undefined ? [] : Effect.runSync(childrenOf(started.pid))
+    if (inner === undefined) started.kill(signal)
+    else process.kill(inner, signal)
+  }

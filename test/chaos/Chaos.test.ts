@@ -11,25 +11,28 @@ it("the short form has every fault", () => {
   assert.sameMembers([...new Set(shortForm.flatMap(({ faults }) => faults))], [...faultNames])
 })
 
-layer(ChaosStage.layer, { excludeTestServices: true, timeout: "120 seconds" })("chaos, the short form", (it) => {
-  /** Why there is no use in going on. */
-  let unwell: string | undefined
+layer(ChaosStage.layer({ agents: false }), { excludeTestServices: true, timeout: "120 seconds" })(
+  "chaos, the short form",
+  (it) => {
+    /** Why there is no use in going on. */
+    let unwell: string | undefined
 
-  for (const at of shortForm.keys()) {
-    const plan = drawShortPlan(shortSeed, at + 1)
-    assert(plan !== undefined)
-    it.effect(
-      `run ${at + 1}: ${faultsOf(plan)}, route ${plan.route}`,
-      () =>
-        Effect.gen(function* () {
-          assert(unwell === undefined, `not tried: ${unwell}`)
-          const report = yield* performRun(yield* ChaosStage, plan)
-          unwell = report.unhealthy
-          const { missed, unhealthy, violations } = report
-          const broken = violations.length > 0 || missed.length > 0 || unhealthy !== undefined
-          if (broken) assert.fail(violationText(report, ["--short"]))
-        }),
-      300_000
-    )
+    for (const at of shortForm.keys()) {
+      const plan = drawShortPlan(shortSeed, at + 1)
+      assert(plan !== undefined)
+      it.effect(
+        `run ${at + 1}: ${faultsOf(plan)}, route ${plan.route}`,
+        () =>
+          Effect.gen(function* () {
+            assert(unwell === undefined, `not tried: ${unwell}`)
+            const report = yield* performRun(yield* ChaosStage, plan)
+            unwell = report.unhealthy
+            const { missed, unhealthy, violations } = report
+            const broken = violations.length > 0 || missed.length > 0 || unhealthy !== undefined
+            if (broken) assert.fail(violationText(report, ["--short"]))
+          }),
+        300_000
+      )
+    }
   }
-})
+)

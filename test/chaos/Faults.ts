@@ -9,13 +9,17 @@ import type { ClusterNode, SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 import type { Caller } from "./Caller.ts"
 import type { Fault } from "./Plan.ts"
 import type { ProcessWatch } from "./ProcessWatch.ts"
-import { helperContainers, helperServices, leaderOf, setAvailability } from "./SwarmView.ts"
+import { agentContainers, helperContainers, helperServices, leaderOf, setAvailability } from "./SwarmView.ts"
 import type { Timeline } from "./Timeline.ts"
 
 /** What there is to break. */
 export interface Scene {
   readonly cluster: SwarmClusterShape
+  /** The one whose engine the caller talks to. */
+  readonly manager: ClusterNode
   readonly target: ClusterNode
+  /** There are agents, which do what helpers would do. */
+  readonly agents: boolean
   /** The container in which the command is to run. */
   readonly container: string
   readonly caller: Caller
@@ -49,6 +53,12 @@ const restart = Effect.fnUntraced(function* ({ cluster, timeline }: Scene, node:
   yield* timeline.note(`the engine of ${node.name} answers`)
 })
 
+const killAgent = Effect.fnUntraced(function* ({ timeline }: Scene, node: ClusterNode) {
+  const agent = yield* first(agentContainers(node), "agent's container")
+  yield* timeline.note(`KILL to the container ${agent.Id.slice(0, 12)} of the agent of ${node.name}`)
+  yield* request(node.socket, "POST", `/containers/${agent.Id}/kill`)
+})
+
 const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
   const { caller, cluster, container, proxy, target, timeline } = scene
   const send = (signal: NodeJS.Signals) =>
@@ -66,12 +76,15 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
     case "caller-term":
       return yield* send("SIGTERM")
     case "helper-kill": {
+      if (scene.agents) return yield* killAgent(scene, target)
       const helper = yield* first(helperContainers(target), "helper's container")
       yield* timeline.note(`KILL to the helper's container ${helper.Id.slice(0, 12)}`)
       yield* request(target.socket, "POST", `/containers/${helper.Id}/kill`)
       return
     }
     case "helper-remove": {
+      // The agent that leads the caller to the other one.
+      if (scene.agents) return yield* killAgent(scene, scene.manager)
       const helper = yield* first(helperServices(cluster), "helper's service")
       yield* timeline.note(`removing the service ${helper.Spec.Name}`)
       yield* remove(cluster.manager.socket, `/services/${helper.ID}`)

@@ -44,6 +44,8 @@ export interface Plan {
   readonly target: string
   /** Name of the manager whose engine the caller talks to. */
   readonly manager: string
+  /** The caller is on that manager's machine, and sees its engine's processes. */
+  readonly inside: boolean
   /** Milliseconds. */
   readonly timeout: number
   /** Milliseconds. */
@@ -108,12 +110,14 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
   // There is no helper on the other route.
   const needsHelper = faults.some(({ name }) => name.startsWith("helper-"))
   const route = local && !needsHelper ? "local" : "helper"
+  const inside = dice.chance(0.5)
   return {
     seed,
     number,
     route,
     target: route === "local" || toManager ? "node-1" : worker,
     manager: route === "local" ? "node-1" : toManager ? otherManager : anyManager,
+    inside,
     timeout: Math.round(timeout),
     grace: Math.round(grace),
     length: hangs ? forever : Math.round(usual * 10) / 10,

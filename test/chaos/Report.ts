@@ -21,7 +21,7 @@ const describe = (plan: Plan): string => {
 /** One line for a run. */
 export const runLine = ({ exit, plan, took, unhealthy, violations }: RunReport): string => {
   const verdict = violations.length === 0 ? "ok" : `VIOLATED: ${violations.map(({ check }) => check).join(", ")}`
-  const place = `${plan.route} ${plan.manager} to ${plan.target}`
+  const place = `${plan.route} ${plan.inside ? "on" : "at"} ${plan.manager} to ${plan.target}`
   const state = unhealthy === undefined ? "" : " (swarm given up)"
   return `run ${plan.number}: ${faultsOf(plan)}, ${place}: ${exit} after ${(took / 1000).toFixed(1)} s, ${verdict}${state}`
 }

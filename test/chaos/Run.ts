@@ -70,15 +70,18 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     ...["--timeout", `${plan.timeout}ms`, "--grace", `${plan.grace}ms`, "-e", `${runVariable}=${token}`],
     ...[`${stage.service}@${target.name}`, "sh", "-c", scriptOf(plan, record)]
   ]
-  yield* timeline.note(`the caller starts, at ${manager.name}`)
+  yield* timeline.note(`the caller starts, ${plan.inside ? "on" : "at"} ${manager.name}`)
   const started = yield* Clock.currentTimeMillis
-  const caller = yield* startCaller([process.execPath, stage.taskExec, ...args], {
+  const env = {
     PATH: process.env.PATH ?? "",
     HOME: "/",
     DOCKER_HOST: proxy.dockerHost,
     TASK_EXEC_IMAGE: stage.image
-  })
-  const scene: Scene = { cluster, target, container: task.containerId, caller, proxy, watch, timeline }
+  }
+  const on = plan.inside ? manager : undefined
+  const caller = yield* startCaller([process.execPath, stage.taskExec, ...args], env, on)
+  const { agents } = stage
+  const scene: Scene = { cluster, manager, target, agents, container: task.containerId, caller, proxy, watch, timeline }
   const faults = yield* Effect.forkScoped(
     Effect.filter(plan.faults, (fault) => Effect.map(inject(scene, fault), (done) => !done), {
       concurrency: "unbounded"

@@ -9,6 +9,8 @@ interface ShortRun {
   readonly faults: readonly [FaultName, ...ReadonlyArray<FaultName>]
   /** The helper's, unless told. */
   readonly route?: "local"
+  /** Whether the caller sees its engine's processes: it does not, unless told. */
+  readonly inside?: true
   /** Seconds that the command sleeps; for ever, unless told. */
   readonly length?: number
 }
@@ -23,6 +25,7 @@ export const shortForm: ReadonlyArray<ShortRun> = [
   { faults: ["caller-term"], route: "local" },
   { faults: ["caller-kill"] },
   { faults: ["caller-kill"], route: "local" },
+  { faults: ["caller-kill"], route: "local", inside: true },
   { faults: ["helper-kill"] },
   { faults: ["helper-remove"] },
   { faults: ["socket-cut"], length: 1.5 },
@@ -45,6 +48,7 @@ export const drawShortPlan = (seed: number, number: number): Plan | undefined =>
     ...drawn,
     route,
     ...(route === "local" ? { target: "node-1", manager: "node-1" } : { target: "node-5", manager: "node-2" }),
+    inside: run.inside ?? false,
     timeout: run.length === undefined ? 2000 : 8000,
     grace: 1000,
     length: run.length ?? forever,

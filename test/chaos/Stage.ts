@@ -11,6 +11,7 @@ import { buildImage } from "../../adapters/image/Image.ts"
 import { poll } from "../cluster/Poll.ts"
 import { createService, execIn, type RunningTask, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+import { startCaller } from "./Caller.ts"
 import { managers, recordFolder, workers } from "./Plan.ts"
 import { recordVolume } from "./Record.ts"
 import { drainedNodes, managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
@@ -32,6 +33,8 @@ export interface Stage {
   /** The built `task-exec` and `swarm-exec`: copies, so that building them again does no harm. */
   readonly taskExec: string
   readonly swarmExec: string
+  /** There is an agent on every node. */
+  readonly agents: boolean
 }
 
 const service = "web"
@@ -55,7 +58,7 @@ const copiesOfPrograms = Effect.gen(function* () {
 })
 
 /** Sets everything up in the swarm, with which it goes away. */
-const makeStage = Effect.fn("Stage.make")(function* () {
+const makeStage = Effect.fn("Stage.make")(function* (agents: boolean) {
   const cluster = yield* SwarmCluster
   const { manager, registry } = cluster
   const programs = yield* copiesOfPrograms
@@ -73,17 +76,30 @@ const makeStage = Effect.fn("Stage.make")(function* () {
     constraints: managers.slice(1).map((name) => `node.hostname!=${name}`),
     containerSpec: { Mounts: [{ Type: "volume", Source: recordVolume, Target: recordFolder }] }
   })
-  const stage: Stage = { cluster, service, image: ref, ...programs }
+  const stage: Stage = { cluster, service, image: ref, agents, ...programs }
   yield* heal(stage)
   return stage
 })
 
 /** The stage, on a swarm of its own, which is brought up and taken down. */
 export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/test/ChaosStage") {
-  static readonly layer = Layer.effect(ChaosStage, makeStage()).pipe(
-    Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
-  )
+  static readonly layer = (options: { readonly agents: boolean }) =>
+    Layer.effect(ChaosStage, makeStage(options.agents)).pipe(
+      Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
+    )
 }
+
+/** What `swarm-exec agent up` says, where it does not succeed: agents that were killed are there again when it does. */
+const agentsUp = Effect.fnUntraced(function* ({ cluster, image, swarmExec }: Stage) {
+  const up = yield* startCaller([process.execPath, swarmExec, "agent", "up"], {
+    PATH: process.env.PATH ?? "",
+    HOME: "/",
+    DOCKER_HOST: cluster.manager.dockerHost,
+    TASK_EXEC_IMAGE: image
+  })
+  const { code } = yield* up.ended
+  return code === 0 ? [] : [up.stderr().trim()]
+}, Effect.scoped)
 
 const words = (all: ReadonlyArray<string>) => all.join(", ")
 
@@ -160,4 +176,5 @@ export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.
     }),
     90_000
   )
+  if (stage.agents) yield* untilFine(agentsUp(stage), 90_000)
 })

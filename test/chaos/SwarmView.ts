@@ -115,6 +115,13 @@ export const runIds = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   return [...new Set(labels.flatMap((all) => all[runLabel] ?? []))]
 })
 
+/** Containers of agents that run on this node. */
+export const agentContainers = ({ socket }: ClusterNode) =>
+  get(socket, "/containers/json", Containers, {
+    query: { filters: JSON.stringify({ label: { "task-exec.agent": true } }) },
+    timeout: patience
+  })
+
 /** Containers of helpers that run on this node. */
 export const helperContainers = ({ socket }: ClusterNode) =>
   get(socket, "/containers/json", Containers, { query: helpers, timeout: patience })
