@@ -9,7 +9,7 @@ import type { ExecSpec, Signal, TerminalSize } from "./executor/ExecSpec.ts"
 import type { ExecInput } from "./executor/Executor.ts"
 import { callerDeniesByDefault, withCallerDefault } from "./policy/Permission.ts"
 import type { Via } from "./route/Via.ts"
-import type { ResolvedTask } from "./target/Lookup.ts"
+import type { ResolvedTask } from "./target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
 
 /**

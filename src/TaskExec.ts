@@ -10,20 +10,20 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { type AgentLink, linkTo } from "./agent/AgentLink.ts"
 import { type AgentUnavailable, runningAgents } from "./agent/Agents.ts"
 import { recordRun, targetOf } from "./audit/Recording.ts"
+import { collect, collectLimit, type ExecResult, type OutputTooLarge } from "./Collect.ts"
 import { checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
-import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
+import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
 import type { ExecInput } from "./executor/Executor.ts"
-import { describeEnding, type Ending, type ExecutorError, OutcomeUnknown } from "./executor/ExecutorErrors.ts"
+import { describeEnding, type Ending, type ExecutorError } from "./executor/ExecutorErrors.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeOwnership, makeRunId, type Ownership } from "./Labels.ts"
@@ -47,7 +47,9 @@ import { execByTunnel } from "./route/TunnelRoute.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { commandStages, inStage } from "./Stage.ts"
 import { sweepHere } from "./sweep/Sweep.ts"
-import { type LookupError, lookupTask, type ResolvedTask } from "./target/Lookup.ts"
+import { lookupTask } from "./target/Lookup.ts"
+import type { LookupError } from "./target/LookupErrors.ts"
+import type { ResolvedTask } from "./target/ResolvedTask.ts"
 import type { InvalidTarget } from "./target/Target.ts"
 import { awaitTask, type WaitTimedOut } from "./target/Wait.ts"
 
@@ -78,31 +80,8 @@ export type TaskExecError =
   | OutputTooLarge
   | ExecutorError
 
-/** The end of a run, with its output. */
-export interface ExecResult {
-  /** The command's own exit code, 0 to 255; `undefined` for a detached command, whose end nobody waits for. */
-  readonly exitCode: number | undefined
-  readonly stdout: Uint8Array
-  readonly stderr: Uint8Array
-  readonly task: ResolvedTask
-  readonly route: Route
-}
-
-/** The output is more than `run` keeps in memory. */
-export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
-  /** Bytes of output that are allowed. */
-  limit: Schema.Finite
-}) {
-  override get message(): string {
-    return `the command's output is more than ${this.limit} bytes; the command was ended (TaskExec.stream has no such limit)`
-  }
-}
-
 /** How long a command runs that leaves no time for anything else, in milliseconds. */
 const shortCommand = 100
-
-/** Bytes of output that {@link TaskExec} collects for one `run`. */
-export const collectLimit = 64 * 1024 * 1024
 
 /**
  * Runs commands in the swarm's tasks.
@@ -261,34 +240,3 @@ const execThere = (
     if (route === "helper:tunnel") return execByTunnel(place, spec, owner, input)
     return { events: execByHelper(place, spec, owner), end: (run) => endByHelper(place, run) }
   })
-
-/** Runs the events to their end, and keeps their output. */
-export const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskExecEvent, TaskExecError>) {
-  const stdout: Array<Uint8Array> = []
-  const stderr: Array<Uint8Array> = []
-  let bytes = 0
-  let resolved: (TaskExecEvent & { readonly _tag: "Resolved" }) | undefined
-  const keep = (list: Array<Uint8Array>, data: Uint8Array) => {
-    bytes += data.length
-    list.push(data)
-    return bytes > collectLimit ? new OutputTooLarge({ limit: collectLimit }) : Effect.void
-  }
-  const exitCode = yield* runToEnd(events, (event): Effect.Effect<void, OutputTooLarge> => {
-    switch (event._tag) {
-      case "Resolved":
-        resolved = event
-        return Effect.void
-      case "Stdout":
-        return keep(stdout, event.data)
-      case "Stderr":
-        return keep(stderr, event.data)
-      case "Started":
-      case "Exited":
-      case "Detached":
-        return Effect.void
-    }
-  })
-  if (resolved === undefined) return yield* new OutcomeUnknown({ detail: "the run ended before it began" })
-  const { route, task } = resolved
-  return { exitCode, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), task, route } satisfies ExecResult
-})

@@ -23,6 +23,7 @@ export {
   type CopyRecord,
   type ExecRecord
 } from "./audit/Audit.ts"
+export { collectLimit, type ExecResult, OutputTooLarge } from "./Collect.ts"
 export { type CopiedIn, type CopiedOut, copyFrom, copyTo, extractTo } from "./copy/Copy.ts"
 export {
   CannotCopyDirectory,
@@ -119,24 +120,10 @@ export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 export { type Stage, StageObserver } from "./Stage.ts"
 export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"
 export { isClean, type SweepOptions, type SweepReport, sweep, sweepHere, type UnsweptNode } from "./sweep/Sweep.ts"
-export {
-  collectLimit,
-  type ExecResult,
-  OutputTooLarge,
-  TaskExec,
-  type TaskExecError,
-  type TaskExecEvent
-} from "./TaskExec.ts"
-export {
-  Candidate,
-  type LookupError,
-  lookupTask,
-  type ResolvedTask,
-  TaskAmbiguous,
-  type TaskNode,
-  TaskNotFound,
-  TaskNotRunning
-} from "./target/Lookup.ts"
+export { TaskExec, type TaskExecError, type TaskExecEvent } from "./TaskExec.ts"
+export { lookupTask } from "./target/Lookup.ts"
+export { Candidate, type LookupError, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
+export type { ResolvedTask, TaskNode } from "./target/ResolvedTask.ts"
 export { InvalidTarget, parseTarget, type Target } from "./target/Target.ts"
 export { awaitTask, WaitTimedOut } from "./target/Wait.ts"
 export { version } from "./Version.ts"

@@ -12,7 +12,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
-import type { ResolvedTask } from "../../src/target/Lookup.ts"
+import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { exitCodeOfAll } from "./Summary.ts"
 import { wholeLength } from "./Utf8.ts"
 

@@ -8,7 +8,7 @@
  * Bytes are passed on as they are; a task's stdout goes to stdout and its stderr to stderr.
  */
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
-import type { ResolvedTask } from "../../src/target/Lookup.ts"
+import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { labelOf } from "./Label.ts"
 import type { Piece } from "./Piece.ts"
 import { wholeLength } from "./Utf8.ts"

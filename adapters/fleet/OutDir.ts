@@ -10,7 +10,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
-import type { ResolvedTask } from "../../src/target/Lookup.ts"
+import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { type LocalFailed, onPath } from "../cp/LocalFailed.ts"
 import { labelOf } from "./Label.ts"
 

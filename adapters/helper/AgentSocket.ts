@@ -64,7 +64,7 @@ const reach = Effect.fnUntraced(function* (
   socket: Socket,
   key: string
 ): Effect.fn.Return<Duplex, TunnelLost, Scope.Scope> {
-  const address = readRelayAddress(Buffer.from(`${yield* readLine(socket)}\n`))
+  const address = readRelayAddress(Buffer.from(`${yield* readLine(socket, "the caller")}\n`))
   if (address === undefined) return yield* new TunnelLost({ detail: "no address" })
   return yield* Effect.flatMap(dial(address), (carrier) => secureClient(carrier, key))
 })

@@ -20,6 +20,9 @@ import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
 import { agentDoor, agentSocket } from "./AgentProtocol.ts"
 import type { Agent } from "./Agents.ts"
 
+/** What errors call the agent here. */
+const self = "the agent here"
+
 /** A connection to the agent `there`, by the one that is `here`; it is destroyed with the scope. */
 export const openDoor = Effect.fn("TaskExec.agentDoor")(function* (
   here: Agent,
@@ -53,7 +56,7 @@ const reachSocket = Effect.fnUntraced(function* (engine: DockerEngineShape, cont
 
 const bySocket = Effect.fnUntraced(function* (socket: Socket, there: Agent) {
   socket.write(relayAddress(there.address))
-  const refusal = yield* readLine(socket)
+  const refusal = yield* readLine(socket, self)
   if (refusal !== "") return yield* new TunnelLost({ detail: refusal })
   return socket
 })
@@ -65,7 +68,7 @@ const byProcess = Effect.fnUntraced(function* (engine: DockerEngineShape, here: 
   const [carrier] = yield* Effect.all([opened, prepared], { concurrency: 2 })
   const complain = (error: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || error.detail })
   return yield* carrier.begin(relayAddress(there.address)).pipe(
-    Effect.andThen(readLine(carrier.duplex)),
+    Effect.andThen(readLine(carrier.duplex, self)),
     Effect.andThen((key) => secureClient(carrier.duplex, key)),
     Effect.mapError(complain)
   )

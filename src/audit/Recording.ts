@@ -7,7 +7,7 @@ import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import type { Route } from "../route/Route.ts"
-import type { ResolvedTask } from "../target/Lookup.ts"
+import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { Audit, type AuditOutcome, type AuditRecord, type AuditTarget, describeSpec } from "./Audit.ts"
 
 /** The record of a command under way. */

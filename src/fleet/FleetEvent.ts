@@ -1,6 +1,6 @@
 /** What a fan-out tells: one command in many tasks. */
 import type { TaskExecError } from "../TaskExec.ts"
-import type { ResolvedTask } from "../target/Lookup.ts"
+import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** How it ended for one task. */
 export type TaskResult =

@@ -25,7 +25,7 @@ import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
 import { chooseRoute } from "../route/Route.ts"
 import { openSharedNetwork, openTunnelNetwork } from "../route/TunnelNetwork.ts"
 import type { TaskExecError } from "../TaskExec.ts"
-import type { ResolvedTask } from "../target/Lookup.ts"
+import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** Why a command was not begun. */
 export type NotBegun = RouteUnavailable | AgentUnavailable | SwarmFailure

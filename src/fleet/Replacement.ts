@@ -3,7 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound } from "../engine/EngineErrors.ts"
-import { lookupTask, type ResolvedTask, TaskNotRunning } from "../target/Lookup.ts"
+import { lookupTask } from "../target/Lookup.ts"
+import { TaskNotRunning } from "../target/LookupErrors.ts"
+import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** How long the replacement of a task may take to run. */
 const patience = "30 seconds"

@@ -5,14 +5,9 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
 import { labelKeys } from "../Labels.ts"
-import {
-  isRunning,
-  type LookupError,
-  lookupTask,
-  newestOfEachPlace,
-  type ResolvedTask,
-  resolvedTask
-} from "../target/Lookup.ts"
+import { isRunning, lookupTask, newestOfEachPlace } from "../target/Lookup.ts"
+import type { LookupError } from "../target/LookupErrors.ts"
+import { type ResolvedTask, resolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget } from "../target/Target.ts"
 import { type Amount, countOf } from "./Amount.ts"
 import type { TaskFilter } from "./TaskFilter.ts"

@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
-import type { TaskNode } from "../target/Lookup.ts"
+import type { TaskNode } from "../target/ResolvedTask.ts"
 import {
   HelperImageUnavailable,
   HelperNotPlaced,

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type ContainerSummary, swarmNodeLabel, swarmTaskLabel } from "../engine/EngineSchemas.ts"
-import type { ResolvedTask } from "../target/Lookup.ts"
+import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { RouteUnavailable } from "./HelperErrors.ts"
 import type { Via } from "./Via.ts"
 

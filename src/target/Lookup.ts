@@ -2,94 +2,12 @@
  * Finds the task that a target names: the first stage of the pipeline.
  */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
-import type { TaskPolicy } from "../policy/Permission.ts"
-import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
+import { type Candidate, maxShown, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./LookupErrors.ts"
+import { resolvedTask, taskName } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
-
-/** A running task, with all that is needed to reach its container. */
-export interface ResolvedTask {
-  /** The task's ID. */
-  readonly id: string
-  /** `web.2`, or `web@node-3` for a task of a global service. */
-  readonly name: string
-  readonly service: { readonly id: string; readonly name: string }
-  /** Absent for a task of a global service. */
-  readonly slot?: number
-  readonly node: TaskNode
-  /** Full ID of the task's container, on its node. */
-  readonly container: string
-  /** What may be run there, as far as the managers know. */
-  readonly policy: TaskPolicy
-}
-
-/** The node of a task, as the managers see it. */
-export interface TaskNode {
-  readonly id: string
-  readonly hostname: string
-  /** `ready`, `down`, `unknown`, `disconnected`. */
-  readonly state: string
-  /** `active`, `pause`, `drain`. */
-  readonly availability: string
-}
-
-/** One of the tasks that a target could mean. */
-export const Candidate = Schema.Struct({
-  id: Schema.String,
-  name: Schema.String,
-  node: Schema.String,
-  state: Schema.String
-})
-
-/** One of the tasks that a target could mean. */
-export type Candidate = typeof Candidate.Type
-
-/** Nothing in the swarm goes by that name. */
-export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", {
-  target: Schema.String,
-  /** What was looked for and what there is instead. */
-  detail: Schema.String,
-  /** Name of the service that is there, where only such a task of it is not. */
-  service: Schema.optionalKey(Schema.String)
-}) {
-  override get message(): string {
-    return `no task for ${JSON.stringify(this.target)}: ${this.detail}`
-  }
-}
-
-/** The target means more than one task. */
-export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbiguous", {
-  target: Schema.String,
-  candidates: Schema.Array(Candidate)
-}) {
-  override get message(): string {
-    const shown = this.candidates.slice(0, maxShown).map(({ id, name, node }) => `${name} on ${node} (${id})`)
-    const more = this.candidates.length > maxShown ? `, and ${this.candidates.length - maxShown} more` : ""
-    return `${JSON.stringify(this.target)} means ${this.candidates.length} tasks, name one: ${shown.join(", ")}${more}`
-  }
-}
-
-/** The task is there, but does not run. */
-export class TaskNotRunning extends Schema.TaggedError<TaskNotRunning>()("TaskNotRunning", {
-  target: Schema.String,
-  task: Candidate,
-  /** Swarm's own words for what the task does or why it ended. */
-  reason: Schema.String
-}) {
-  override get message(): string {
-    const { id, name, node, state } = this.task
-    const where = node === "" ? "" : ` on ${node}`
-    return `task ${name}${where} (${id}) is not running: ${state}${this.reason === "" ? "" : `, ${this.reason}`}`
-  }
-}
-
-const maxShown = 8
-
-/** How the lookup can fail. */
-export type LookupError = TaskNotFound | TaskAmbiguous | TaskNotRunning | SwarmFailure
 
 /**
  * The running task that a target names.
@@ -268,9 +186,6 @@ export const newestOfEachPlace = (tasks: ReadonlyArray<Task>): ReadonlyArray<Tas
   return [...newest.values()].sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))
 }
 
-const taskName = (service: string, task: Task, node: string): string =>
-  task.Slot === undefined ? `${service}@${node}` : `${service}.${task.Slot}`
-
 const notRunning = Effect.fnUntraced(function* (
   engine: Engine,
   target: Target,
@@ -321,30 +236,5 @@ const resolve = Effect.fnUntraced(function* (
   ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now", service)))
   return resolvedTask(owner, node, task)
 })
-
-/** A task with what is known of its service and its node. */
-export const resolvedTask = (service: Service, node: Node, task: Task): ResolvedTask => {
-  const hostname = node.Description.Hostname
-  const name = taskName(service.Spec.Name, task, hostname)
-  const serviceAllow = service.Spec.Labels[allowLabel]
-  const containerAllow = task.Spec.ContainerSpec?.Labels[allowLabel]
-  const denyDefault = node.Spec.Labels[denyDefaultLabel] ?? "false"
-  return {
-    id: task.ID,
-    name,
-    service: { id: service.ID, name: service.Spec.Name },
-    node: { id: node.ID, hostname, state: node.Status.State, availability: node.Spec.Availability },
-    container: task.Status.ContainerStatus?.ContainerID ?? "",
-    policy: {
-      service: service.Spec.Name,
-      task: name,
-      node: hostname,
-      ...(serviceAllow === undefined ? {} : { serviceAllow }),
-      ...(containerAllow === undefined ? {} : { containerAllow }),
-      ...(denyDefault === "false" ? {} : { denyDefault: "Node" })
-    },
-    ...(task.Slot === undefined ? {} : { slot: task.Slot })
-  }
-}
 
 const nodeOf = (engine: Engine, task: Task): Effect.Effect<Node, SwarmFailure> => engine.inspectNode(task.NodeID ?? "")

@@ -8,7 +8,9 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound } from "../engine/EngineErrors.ts"
-import { type LookupError, lookupTask, type ResolvedTask } from "./Lookup.ts"
+import { lookupTask } from "./Lookup.ts"
+import type { LookupError } from "./LookupErrors.ts"
+import type { ResolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
 
 /** The time was up before the target's task ran. */

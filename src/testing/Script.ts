@@ -9,7 +9,7 @@ import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { ExecSpec, Signal } from "../executor/ExecSpec.ts"
 import { OutcomeUnknown, TimedOut } from "../executor/ExecutorErrors.ts"
 import type { TaskExecError } from "../TaskExec.ts"
-import type { ResolvedTask } from "../target/Lookup.ts"
+import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type Stage, stageOf } from "./Stage.ts"
 
 /** A command that a test is asked to play. */

@@ -5,8 +5,8 @@ import { TunnelLost } from "./Tunnel.ts"
 /** Bytes that a line may have. */
 const limit = 1024
 
-/** The first line of what a connection says. What comes behind it is left for who reads next. */
-export const readLine = (duplex: Duplex): Effect.Effect<string, TunnelLost> =>
+/** The first line of what a connection says. What comes behind it is left for who reads next. `who`: it, for the errors. */
+export const readLine = (duplex: Duplex, who: string): Effect.Effect<string, TunnelLost> =>
   Effect.callback((resume) => {
     let head = Buffer.alloc(0)
     const lost = (detail: string) => {
@@ -19,14 +19,14 @@ export const readLine = (duplex: Duplex): Effect.Effect<string, TunnelLost> =>
         if (chunk === null) return
         head = Buffer.concat([head, chunk])
         const end = head.indexOf(0x0a)
-        if (end < 0 && head.length > limit) return lost("the agent here said something that is not understood")
+        if (end < 0 && head.length > limit) return lost(`${who} said something that is not understood`)
         if (end < 0) continue
         stop()
         if (end + 1 < head.length) duplex.unshift(head.subarray(end + 1))
         return resume(Effect.succeed(head.toString("utf8", 0, end)))
       }
     }
-    const onEnd = () => lost("the agent here closed the connection")
+    const onEnd = () => lost(`${who} closed the connection`)
     const stop = () => {
       duplex.off("readable", onReadable)
       duplex.off("end", onEnd)

@@ -41,7 +41,7 @@ export interface ProcessResult {
 export interface ProcessOptions {
   /** Added to, or with `undefined` taken from, the environment. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  readonly input?: string
+  readonly input?: string | Uint8Array
   /** Called at once, with what sends the process a signal. */
   readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void
   /** Called with everything that came on standard output so far. */

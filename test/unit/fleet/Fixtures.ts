@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import type { Piece } from "../../../adapters/fleet/Piece.ts"
 import { ContainerStopped } from "../../../src/executor/ExecutorErrors.ts"
 import type { FleetEvent, TaskResult } from "../../../src/fleet/FleetEvent.ts"
-import type { ResolvedTask } from "../../../src/target/Lookup.ts"
+import type { ResolvedTask } from "../../../src/target/ResolvedTask.ts"
 
 /** `web.2@node-1`, `agent@node-1`. */
 export const task = (label: string): ResolvedTask => {

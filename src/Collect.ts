@@ -1,0 +1,63 @@
+/** A run whose output is kept in memory, to its end. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import { runToEnd } from "./executor/ExecEvent.ts"
+import { OutcomeUnknown } from "./executor/ExecutorErrors.ts"
+import type { Route } from "./route/Route.ts"
+import type { TaskExecError, TaskExecEvent } from "./TaskExec.ts"
+import type { ResolvedTask } from "./target/ResolvedTask.ts"
+
+/** The end of a run, with its output. */
+export interface ExecResult {
+  /** The command's own exit code, 0 to 255; `undefined` for a detached command, whose end nobody waits for. */
+  readonly exitCode: number | undefined
+  readonly stdout: Uint8Array
+  readonly stderr: Uint8Array
+  readonly task: ResolvedTask
+  readonly route: Route
+}
+
+/** The output is more than `run` keeps in memory. */
+export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
+  /** Bytes of output that are allowed. */
+  limit: Schema.Finite
+}) {
+  override get message(): string {
+    return `the command's output is more than ${this.limit} bytes; the command was ended (TaskExec.stream has no such limit)`
+  }
+}
+
+/** Bytes of output that `TaskExec` collects for one `run`. */
+export const collectLimit = 64 * 1024 * 1024
+
+/** Runs the events to their end, and keeps their output. */
+export const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskExecEvent, TaskExecError>) {
+  const stdout: Array<Uint8Array> = []
+  const stderr: Array<Uint8Array> = []
+  let bytes = 0
+  let resolved: (TaskExecEvent & { readonly _tag: "Resolved" }) | undefined
+  const keep = (list: Array<Uint8Array>, data: Uint8Array) => {
+    bytes += data.length
+    list.push(data)
+    return bytes > collectLimit ? new OutputTooLarge({ limit: collectLimit }) : Effect.void
+  }
+  const exitCode = yield* runToEnd(events, (event): Effect.Effect<void, OutputTooLarge> => {
+    switch (event._tag) {
+      case "Resolved":
+        resolved = event
+        return Effect.void
+      case "Stdout":
+        return keep(stdout, event.data)
+      case "Stderr":
+        return keep(stderr, event.data)
+      case "Started":
+      case "Exited":
+      case "Detached":
+        return Effect.void
+    }
+  })
+  if (resolved === undefined) return yield* new OutcomeUnknown({ detail: "the run ended before it began" })
+  const { route, task } = resolved
+  return { exitCode, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), task, route } satisfies ExecResult
+})

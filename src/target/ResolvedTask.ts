@@ -1,0 +1,59 @@
+/** What is known of a task that was found. */
+import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import type { TaskPolicy } from "../policy/Permission.ts"
+import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
+
+/** A running task, with all that is needed to reach its container. */
+export interface ResolvedTask {
+  /** The task's ID. */
+  readonly id: string
+  /** `web.2`, or `web@node-3` for a task of a global service. */
+  readonly name: string
+  readonly service: { readonly id: string; readonly name: string }
+  /** Absent for a task of a global service. */
+  readonly slot?: number
+  readonly node: TaskNode
+  /** Full ID of the task's container, on its node. */
+  readonly container: string
+  /** What may be run there, as far as the managers know. */
+  readonly policy: TaskPolicy
+}
+
+/** The node of a task, as the managers see it. */
+export interface TaskNode {
+  readonly id: string
+  readonly hostname: string
+  /** `ready`, `down`, `unknown`, `disconnected`. */
+  readonly state: string
+  /** `active`, `pause`, `drain`. */
+  readonly availability: string
+}
+
+/** A task with what is known of its service and its node. */
+export const resolvedTask = (service: Service, node: Node, task: Task): ResolvedTask => {
+  const hostname = node.Description.Hostname
+  const name = taskName(service.Spec.Name, task, hostname)
+  const serviceAllow = service.Spec.Labels[allowLabel]
+  const containerAllow = task.Spec.ContainerSpec?.Labels[allowLabel]
+  const denyDefault = node.Spec.Labels[denyDefaultLabel] ?? "false"
+  return {
+    id: task.ID,
+    name,
+    service: { id: service.ID, name: service.Spec.Name },
+    node: { id: node.ID, hostname, state: node.Status.State, availability: node.Spec.Availability },
+    container: task.Status.ContainerStatus?.ContainerID ?? "",
+    policy: {
+      service: service.Spec.Name,
+      task: name,
+      node: hostname,
+      ...(serviceAllow === undefined ? {} : { serviceAllow }),
+      ...(containerAllow === undefined ? {} : { containerAllow }),
+      ...(denyDefault === "false" ? {} : { denyDefault: "Node" })
+    },
+    ...(task.Slot === undefined ? {} : { slot: task.Slot })
+  }
+}
+
+/** `web.2`, or `web@node-3`. */
+export const taskName = (service: string, task: Task, node: string): string =>
+  task.Slot === undefined ? `${service}@${node}` : `${service}.${task.Slot}`
