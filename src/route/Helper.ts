@@ -29,9 +29,9 @@ const helperOverhead = 5000
 
 /**
  * How often a helper that is killed (its container, or its engine) has a successor: Swarm starts it, and it ends what its
- * predecessor left running. It never runs a command.
+ * predecessor left running. It never runs a command, unless no container was made of the one before it.
  */
-const successors = 3
+const successors = 5
 
 /** Where helpers of a run go, and what they are made of. */
 export interface HelperPlace {
@@ -56,7 +56,7 @@ export interface Helper {
   readonly service: string
   /** Done when its task runs or has run; fails as soon as it is clear that it won't. */
   readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
-  /** Its address on its network, as soon as Swarm has given it one. */
+  /** Its address on its network, as soon as the node has made its container. */
   readonly address: Effect.Effect<string, HelperStartError | SwarmFailure>
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
@@ -109,11 +109,24 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   }
 })
 
-/** The first task of the service: another one is Swarm's doing, and does nothing. */
+/** The first task of the service that the node did not turn away for now: another one is Swarm's doing, and does nothing. */
 const helperTask = (engine: DockerEngine["Service"], service: string) =>
-  engine
-    .listTasks({ service: [service] })
-    .pipe(Effect.map((tasks): Task | undefined => tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))[0]))
+  engine.listTasks({ service: [service] }).pipe(
+    Effect.map((tasks): Task | undefined => {
+      const inOrder = tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))
+      return inOrder.find((task) => !isTurnedAway(task)) ?? inOrder.at(-1)
+    })
+  )
+
+/**
+ * The node still has a network with the addresses that the helper's was given, of a run that has just ended: engine 28.5 gives them
+ * away at once, and a node takes seconds to let go of them. No container was made; Swarm starts the next task half a second later.
+ */
+const isTurnedAway = ({ Status: { Err, State } }: Task): boolean =>
+  State === "rejected" && /pool overlaps with other one/i.test(Err ?? "")
+
+/** How long a helper may be turned away, in milliseconds: until after its last successor. */
+const turnedAwayPatience = 5000
 
 const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
 
@@ -121,7 +134,9 @@ const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdow
 const addressOf = (task: Task | undefined): string =>
   task?.NetworksAttachments.flatMap(({ Addresses }) => Addresses)[0]?.replace(/\/\d+$/, "") ?? ""
 
-const hasAddress = (task: Task): boolean => addressOf(task) !== "" || isUp(task)
+/** Only from then on it is that of the task that will run: see {@link isTurnedAway}. */
+const hasAddress = (task: Task): boolean =>
+  isUp(task) || (addressOf(task) !== "" && ["ready", "starting"].includes(task.Status.State))
 
 /** Polls until the helper's task is as far as is wanted; fails as soon as it is clear that it won't be. `see`: each state. */
 const watchStart = Effect.fnUntraced(function* (
@@ -139,8 +154,9 @@ const watchStart = Effect.fnUntraced(function* (
     const reason = Err ?? Message
     yield* see(state)
     if (task !== undefined && isReached(task)) return task
-    if (state === "rejected") return yield* rejected(options, reason)
     const after = (yield* Clock.currentTimeMillis) - start
+    const mayPass = task !== undefined && isTurnedAway(task) && after < turnedAwayPatience
+    if (state === "rejected" && !mayPass) return yield* rejected(options, reason)
     const taken = state === "preparing" || state === "ready" || state === "starting"
     if (after > (taken ? pullPatience : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })

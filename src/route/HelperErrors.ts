@@ -43,7 +43,10 @@ export class HelperRejected extends Schema.TaggedError<HelperRejected>()("Helper
   reason: Schema.String
 }) {
   override get message(): string {
-    return `node ${this.node} refused the helper: ${this.reason}`
+    const hint = /pool overlaps/i.test(this.reason)
+      ? "; a network of that node's own has the addresses that Swarm gave to a new one: remove it, or see docker swarm init --default-addr-pool"
+      : ""
+    return `node ${this.node} refused the helper: ${this.reason}${hint}`
   }
 }
 

@@ -122,9 +122,9 @@ const startRelay = Effect.fnUntraced(function* (
   return yield* Effect.retry(start, { while: wasNotAttached, times: 2 })
 })
 
-/** Engine 20.10 gives up now and then, after 20 seconds in which its swarm did not answer; the next container gets its place. */
+/** Engines give up now and then, after 20 seconds in which their swarm did not answer; the next container gets its place. */
 const wasNotAttached = (error: EngineFailure): boolean =>
-  error._tag === "EngineError" && error.text.startsWith("attaching to network failed")
+  error._tag === "EngineError" && error.text.includes("attaching to network failed")
 
 /** Pulls an image to the engine at hand, and tells how far it is. */
 const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {

@@ -1,10 +1,12 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { get, request } from "../cluster/EngineApi.ts"
+import * as Scope from "effect/Scope"
+import { get, post, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
@@ -55,6 +57,33 @@ const awaitEndedHelpers = (expected: number) =>
     })
     yield* poll(ended, { every: 100, atMost: 60_000, orElse: Effect.die("no second helper came and went") })
   })
+
+const Created = Schema.Struct({ Id: Schema.String })
+const Network = Schema.Struct({
+  IPAM: Schema.Struct({ Config: Schema.Array(Schema.Struct({ Subnet: Schema.String })) })
+})
+
+/**
+ * Networks of a node's own, until the scope closes, with the addresses of the swarm's next ones: engine 28.5 takes the lowest that
+ * are free, 20.10 one after the other.
+ */
+const blockAddresses = Effect.fnUntraced(function* (socket: string) {
+  const { manager } = yield* SwarmCluster
+  const create = (at: string, body: Readonly<Record<string, unknown>>) =>
+    Effect.acquireRelease(post(at, "/networks/create", Created, { body }), ({ Id }) =>
+      Effect.orDie(request(at, "DELETE", `/networks/${Id}`))
+    )
+  const subnet = yield* create(manager.socket, { Name: "next", Driver: "overlay" }).pipe(
+    Effect.flatMap(({ Id }) => get(manager.socket, `/networks/${Id}`, Network)),
+    Effect.map(({ IPAM }) => IPAM.Config[0]?.Subnet ?? ""),
+    Effect.scoped
+  )
+  const [, start = "", third = ""] = /^(\d+\.\d+)\.(\d+)\.0\/24$/.exec(subnet) ?? []
+  for (const step of [0, 1, 2, 3]) {
+    const Subnet = `${start}.${Number(third) + step}.0/24`
+    yield* create(socket, { Name: `block-${step}`, Driver: "bridge", IPAM: { Config: [{ Subnet }] } })
+  }
+})
 
 layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" })("faults", (it) => {
   /** A run on another node that says `up`, waits for `/tmp/go`, and leaves a line in `/tmp/runs` when it starts and ends. */
@@ -309,6 +338,41 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
         assert.strictEqual(always.result.code, 125, describe(always.result))
         assert.include(always.result.stderr, message)
         assert.strictEqual(always.starts, 3)
+      })
+  )
+
+  it.effect(
+    "a node that has the addresses of the helper's network: it is waited for a while, then it is an error",
+    () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const { name, socket } = web.nodeOf(web.remote)
+        const command = ["--via", "helper:tunnel", web.target(web.remote), "sh", "-c", "echo out; exit 7"]
+
+        const blocked = yield* Effect.scoped(Effect.andThen(blockAddresses(socket), taskExec(command)))
+        assert.strictEqual(blocked.code, 125, describe(blocked))
+        assert.match(
+          blocked.stderr,
+          new RegExp(`^task-exec: node ${name} refused the helper: .*Pool overlaps.*; a network`)
+        )
+
+        const blockers = yield* Scope.make()
+        yield* Scope.provide(blockAddresses(socket), blockers)
+        const turnedAway = Effect.map(get(manager.socket, "/tasks", Tasks), (tasks) =>
+          tasks.some(({ Status }) => Status.State === "rejected")
+        )
+        const [result] = yield* Effect.all(
+          [
+            taskExec(command),
+            pollUntil(turnedAway, { every: 20, atMost: 30_000, orElse: Effect.die("no helper was turned away") }).pipe(
+              Effect.ensuring(Scope.close(blockers, Exit.void))
+            )
+          ],
+          { concurrency: 2 }
+        )
+        assert.strictEqual(result.code, 7, describe(result))
+        assert.deepStrictEqual([result.stdout.toString(), result.stderr], ["out\n", ""])
       })
   )
 
