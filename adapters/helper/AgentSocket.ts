@@ -4,7 +4,6 @@
  */
 import { connect, createServer, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { pipeline } from "node:stream/promises"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
@@ -13,6 +12,7 @@ import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
 import { readLine } from "../../src/wire/readLine.ts"
 import { TunnelLost } from "../../src/wire/Tunnel.ts"
 import { secureClient } from "../../src/wire/TunnelTls.ts"
+import { joinStreams } from "./joinStreams.ts"
 
 /** Callers at the same time. */
 const mostCallers = 1000
@@ -36,7 +36,7 @@ export const listenOnSocket = Effect.fnUntraced(function* (
   )
 })
 
-/** Done when both have said all that they had to say, or one of them is gone. */
+/** Leads one caller. */
 const lead = (socket: Socket, key: string): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
@@ -50,11 +50,22 @@ const lead = (socket: Socket, key: string): Effect.Effect<void> =>
       Effect.tapError(({ detail }) => say(socket, detail))
     )
     yield* say(socket, "")
-    yield* Effect.ignore(Effect.tryPromise(() => pipeline(socket, other, socket)))
+    yield* passBetween(socket, other)
   }).pipe(
     Effect.scoped,
     Effect.catch((error) => Effect.logDebug(error.message))
   )
+
+/** Done when the caller is gone; it is told when the other end is. */
+const passBetween = (socket: Socket, other: Duplex): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    other.on("error", () => undefined)
+    other.on("close", () => void socket.end())
+    socket.on("close", () => resume(Effect.void))
+    joinStreams(socket, socket, other)
+    // It may have gone while it was told.
+    if (socket.destroyed) resume(Effect.void)
+  })
 
 /** A line, when it is on its way. */
 const say = (socket: Socket, text: string): Effect.Effect<void> =>

@@ -4,6 +4,7 @@
  */
 import { connect, Socket } from "node:net"
 import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
+import { joinStreams } from "./joinStreams.ts"
 
 /** How long one attempt to connect may take, in milliseconds, and the time between two. */
 const attempt = 1000
@@ -41,8 +42,7 @@ export const passOn = ({ greeting = "", patience }: PassOnOptions, done: (error?
     dial(address, Date.now() + patience, end, (helper) => {
       helper.on("error", end)
       helper.write(head.subarray(address.length))
-      stdin.pipe(helper)
-      helper.pipe(stdout)
+      joinStreams(stdin, stdout, helper)
       stdout.on("finish", () => {
         helper.destroy()
         end()
