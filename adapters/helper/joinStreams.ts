@@ -16,4 +16,6 @@ export const joinStreams = (input: Readable, output: Writable, other: Duplex): v
   // Whether the input has ended shows only while it is read.
   other.on("close", () => input.resume())
   other.pipe(output)
+  // It may have been told to wait.
+  input.resume()
 }

@@ -20,6 +20,7 @@ describe("joinStreams", () => {
   it("passes all bytes both ways, and both ends", async () => {
     const { far, near } = await connected()
     const [input, output] = [new PassThrough(), new PassThrough()]
+    input.pause()
     joinStreams(input, output, near)
     let there = 0
     far.on("data", (chunk: Buffer) => {
