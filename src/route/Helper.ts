@@ -56,7 +56,10 @@ export interface Helper {
   readonly service: string
   /** Done when its task runs or has run; fails as soon as it is clear that it won't. */
   readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
-  /** Its address on its network, as soon as the node has made its container. */
+  /**
+   * Its address on its network, when its task runs: a task that was turned away had another one, and who asks for an address that
+   * is not known on the network yet asks again only after a second.
+   */
   readonly address: Effect.Effect<string, HelperStartError | SwarmFailure>
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
@@ -103,7 +106,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   return {
     service: spec.Name,
     running: watchStart(engine, spec.Name, options, isUp, stages.see).pipe(Effect.asVoid, Effect.ensuring(stages.end)),
-    address: Effect.map(watchStart(engine, spec.Name, options, hasAddress), addressOf),
+    address: Effect.map(watchStart(engine, spec.Name, options, isUp), addressOf),
     ended: awaitEnded(engine, spec.Name, node),
     stop: stopHelper(engine, spec, options)
   }
@@ -133,10 +136,6 @@ const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdow
 /** The host's network, and the one that a bridge leads out by, have no address that others could reach. */
 const addressOf = (task: Task | undefined): string =>
   task?.NetworksAttachments.flatMap(({ Addresses }) => Addresses)[0]?.replace(/\/\d+$/, "") ?? ""
-
-/** Only from then on it is that of the task that will run: see {@link isTurnedAway}. */
-const hasAddress = (task: Task): boolean =>
-  isUp(task) || (addressOf(task) !== "" && ["ready", "starting"].includes(task.Status.State))
 
 /** Polls until the helper's task is as far as is wanted; fails as soon as it is clear that it won't be. `see`: each state. */
 const watchStart = Effect.fnUntraced(function* (
