@@ -3,7 +3,9 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { entrance } from "../test/cluster/Machine.ts"
 import type { Ssh } from "../test/cluster/Ssh.ts"
+import type { ClusterNode } from "../test/cluster/SwarmCluster.ts"
 import type { Contender, MeasureOptions } from "./Measure.ts"
 import type { Original } from "./Original.ts"
 import type { Place, Stage } from "./Stage.ts"
@@ -61,6 +63,12 @@ export const dockerExec = (
 ): Contender => ({
   name,
   argv: ["docker", "-H", host, "exec", ...flags, container, ...command]
+})
+
+/** The same on a node's machine, where people are: what they start sees the processes of its engine. */
+export const on = ({ pid }: ClusterNode, { argv, ...contender }: Contender): Contender => ({
+  ...contender,
+  argv: [...entrance(pid), ...argv]
 })
 
 /** Node, doing nothing: less is not to be had with it. */

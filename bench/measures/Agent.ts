@@ -6,7 +6,7 @@ import { runGroup } from "../../test/cluster/ProcessGroup.ts"
 import { compare, compareMeasured } from "../Comparison.ts"
 import { most, startMany } from "../Many.ts"
 import { inTurns, type MeasureOptions, measure, patience } from "../Measure.ts"
-import { type Bench, bareNode, dockerExec, halved, quartered, taskExec } from "../Ways.ts"
+import { type Bench, bareNode, dockerExec, halved, on, quartered, taskExec } from "../Ways.ts"
 import { memoryIn } from "./HelperMemory.ts"
 import { peakOf } from "./Memory.ts"
 
@@ -21,16 +21,18 @@ export const agents = ({ env }: Pick<MeasureOptions, "env">) => {
 
 /** One command, many at once, and what it costs to have the agents. */
 export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage }: Bench) {
-  const { remote } = stage
+  const { manager, remote } = stage
   yield* Console.error("deploying agents")
   yield* agents(options)
   const idle = yield* memoryIn(remote.node, "task-exec.agent")
-  const byAgent = taskExec("--via", "agent", remote.target, "true")
+  const fromElsewhere = taskExec("--via", "agent", remote.target, "true")
+  const byAgent = on(manager, fromElsewhere)
   const byHelper = taskExec("--via", "helper", remote.target, "true")
   const one = yield* measure(
     "commands by an agent",
     [
       byAgent,
+      { ...fromElsewhere, name: `${fromElsewhere.name}, from another machine` },
       dockerExec("docker exec, on the node itself", remote.node.dockerHost, remote, ["true"]),
       dockerExec("docker -H ssh://… exec", ssh.cold, remote, ["true"]),
       dockerExec("docker -H ssh://… exec, over a connection that stays open", ssh.kept, remote, ["true"]),
@@ -42,7 +44,7 @@ export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage
   const dockerExecs = yield* startMany({ options, stage })
   const many = yield* measure(
     "commands in many tasks by agents",
-    [taskExec("--via", "agent", "--all", "many", "true"), yield* dockerExecs(most), byAgent, byHelper],
+    [on(manager, taskExec("--via", "agent", "--all", "many", "true")), yield* dockerExecs(most), byAgent, byHelper],
     quartered(options)
   )
   const about = { measure: "agent", unit: "seconds" } as const

@@ -1,22 +1,17 @@
 /** `local`: a command in a task on the engine that is talked to. */
 import * as Effect from "effect/Effect"
-import { entrance } from "../../test/cluster/Machine.ts"
 import { compareMeasured } from "../Comparison.ts"
-import { type Contender, measure } from "../Measure.ts"
-import { type Bench, dockerExec, taskExec } from "../Ways.ts"
+import { measure } from "../Measure.ts"
+import { type Bench, dockerExec, on, taskExec } from "../Ways.ts"
 
 /** The callers are on the engine's machine, as people are. */
 export const local = Effect.fn("Measure.local")(function* ({ options, stage }: Bench) {
   const { local: place, manager } = stage
-  const inside = ({ argv, ...contender }: Contender): Contender => ({
-    ...contender,
-    argv: [...entrance(manager.pid), ...argv]
-  })
   const measured = yield* measure(
     "commands on the same engine",
     [
-      inside(taskExec(place.target, "true")),
-      inside(dockerExec("docker exec CONTAINER true", manager.dockerHost, place, ["true"]))
+      on(manager, taskExec(place.target, "true")),
+      on(manager, dockerExec("docker exec CONTAINER true", manager.dockerHost, place, ["true"]))
     ],
     options
   )
