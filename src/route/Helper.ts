@@ -29,9 +29,10 @@ const helperOverhead = 5000
 
 /**
  * How often a helper that is killed (its container, or its engine) has a successor: Swarm starts it, and it ends what its
- * predecessor left running. It never runs a command, unless no container was made of the one before it.
+ * predecessor left running. It never runs a command, unless no container was made of the one before it, see {@link isTurnedAway}: that
+ * can take as many for some seconds.
  */
-const successors = 5
+const successors = 20
 
 /** Where helpers of a run go, and what they are made of. */
 export interface HelperPlace {
@@ -129,7 +130,7 @@ const isTurnedAway = ({ Status: { Err, State } }: Task): boolean =>
   State === "rejected" && /pool overlaps with other one/i.test(Err ?? "")
 
 /** How long a helper may be turned away, in milliseconds: until after its last successor. */
-const turnedAwayPatience = 5000
+const turnedAwayPatience = 12_000
 
 const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
 
