@@ -60,7 +60,7 @@ const awaitEndedHelpers = (expected: number) =>
 
 const Created = Schema.Struct({ Id: Schema.String })
 const Network = Schema.Struct({
-  IPAM: Schema.Struct({ Config: Schema.Array(Schema.Struct({ Subnet: Schema.String })) })
+  IPAM: Schema.Struct({ Config: Schema.NullOr(Schema.Array(Schema.Struct({ Subnet: Schema.String }))) })
 })
 
 /**
@@ -74,8 +74,15 @@ const blockAddresses = Effect.fnUntraced(function* (socket: string) {
       Effect.orDie(request(at, "DELETE", `/networks/${Id}`))
     )
   const subnet = yield* create(manager.socket, { Name: "next", Driver: "overlay" }).pipe(
-    Effect.flatMap(({ Id }) => get(manager.socket, `/networks/${Id}`, Network)),
-    Effect.map(({ IPAM }) => IPAM.Config[0]?.Subnet ?? ""),
+    Effect.flatMap(({ Id }) =>
+      // Swarm gives it its addresses a moment later.
+      poll(
+        Effect.map(get(manager.socket, `/networks/${Id}`, Network), ({ IPAM }) =>
+          Option.fromUndefinedOr(IPAM.Config?.[0]?.Subnet)
+        ),
+        { every: 20, atMost: 20_000, orElse: Effect.die("the network is given no addresses") }
+      )
+    ),
     Effect.scoped
   )
   const [, start = "", third = ""] = /^(\d+\.\d+)\.(\d+)\.0\/24$/.exec(subnet) ?? []
