@@ -14,6 +14,7 @@ import {
   HelperImageUnavailable,
   HelperNotPlaced,
   HelperRejected,
+  isPoolOverlap,
   NodeUnavailable,
   type RequestTooLarge
 } from "./HelperErrors.ts"
@@ -126,8 +127,7 @@ const helperTask = (engine: DockerEngine["Service"], service: string) =>
  * The node still has a network with the addresses that the helper's was given, of a run that has just ended: engine 28.5 gives them
  * away at once, and a node takes seconds to let go of them. No container was made; Swarm starts the next task half a second later.
  */
-const isTurnedAway = ({ Status: { Err, State } }: Task): boolean =>
-  State === "rejected" && /pool overlaps with other one/i.test(Err ?? "")
+const isTurnedAway = ({ Status: { Err, State } }: Task): boolean => State === "rejected" && isPoolOverlap(Err ?? "")
 
 /** How long a helper may be turned away, in milliseconds: until after its last successor. */
 const turnedAwayPatience = 12_000

@@ -36,6 +36,9 @@ export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavai
   }
 }
 
+/** What engines say where a network of the node's own has the addresses of a new one. */
+export const isPoolOverlap = (reason: string): boolean => /pool overlaps with other one/i.test(reason)
+
 /** The node refused the helper's container: no such mount, exec format error, … */
 export class HelperRejected extends Schema.TaggedError<HelperRejected>()("HelperRejected", {
   node: Schema.String,
@@ -43,7 +46,7 @@ export class HelperRejected extends Schema.TaggedError<HelperRejected>()("Helper
   reason: Schema.String
 }) {
   override get message(): string {
-    const hint = /pool overlaps/i.test(this.reason)
+    const hint = isPoolOverlap(this.reason)
       ? "; a network of that node's own has the addresses that Swarm gave to a new one: remove it, or see docker swarm init --default-addr-pool"
       : ""
     return `node ${this.node} refused the helper: ${this.reason}${hint}`

@@ -3,8 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { entrance } from "../cluster/Machine.ts"
-import { childrenOf } from "../cluster/Processes.ts"
+import { entrance, signalEntered } from "../cluster/Machine.ts"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
 
 /** How the caller ended. */
@@ -67,11 +66,18 @@ export const startCaller = Effect.fnUntraced(function* (
   return caller
 })
 
-/** What leads onto a machine of the swarm is the parent of the program that is meant, and ends as that does. */
+/** `on`: it is the program on that machine that is meant. */
 const signalTo =
   (started: ChildProcess, on: ClusterNode | undefined) =>
   (signal: NodeJS.Signals): void => {
-    const [inner] = on === undefined || started.pid === undefined ? [] : Effect.runSync(childrenOf(started.pid))
-    if (inner === undefined) started.kill(signal)
-    else process.kill(inner, signal)
+    if (on === undefined) started.kill(signal)
+    else signalEntered(started, signal)
   }
+
+/** All of a caller's environment: an engine, and our image. */
+export const callerEnv = (dockerHost: string, image: string): Readonly<Record<string, string>> => ({
+  PATH: process.env.PATH ?? "",
+  HOME: "/",
+  DOCKER_HOST: dockerHost,
+  TASK_EXEC_IMAGE: image
+})

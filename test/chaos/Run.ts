@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
-import { startCaller } from "./Caller.ts"
+import { callerEnv, startCaller } from "./Caller.ts"
 import { callerSlack, type Observation, processSlack, type Violation, violationsOf } from "./Checks.ts"
 import { inject, type Scene } from "./Faults.ts"
 import { type FaultName, type Plan, recordFolder, scriptOf } from "./Plan.ts"
@@ -72,12 +72,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   ]
   yield* timeline.note(`the caller starts, ${plan.inside ? "on" : "at"} ${manager.name}`)
   const started = yield* Clock.currentTimeMillis
-  const env = {
-    PATH: process.env.PATH ?? "",
-    HOME: "/",
-    DOCKER_HOST: proxy.dockerHost,
-    TASK_EXEC_IMAGE: stage.image
-  }
+  const env = callerEnv(proxy.dockerHost, stage.image)
   const on = plan.inside ? manager : undefined
   const caller = yield* startCaller([process.execPath, stage.taskExec, ...args], env, on)
   const { agents } = stage

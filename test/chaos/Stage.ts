@@ -11,7 +11,7 @@ import { buildImage } from "../../adapters/image/Image.ts"
 import { poll } from "../cluster/Poll.ts"
 import { createService, execIn, type RunningTask, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
-import { startCaller } from "./Caller.ts"
+import { callerEnv, startCaller } from "./Caller.ts"
 import { managers, recordFolder, workers } from "./Plan.ts"
 import { recordVolume } from "./Record.ts"
 import { drainedNodes, managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
@@ -91,12 +91,10 @@ export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/
 
 /** What `swarm-exec agent up` says, where it does not succeed: agents that were killed are there again when it does. */
 const agentsUp = Effect.fnUntraced(function* ({ cluster, image, swarmExec }: Stage) {
-  const up = yield* startCaller([process.execPath, swarmExec, "agent", "up"], {
-    PATH: process.env.PATH ?? "",
-    HOME: "/",
-    DOCKER_HOST: cluster.manager.dockerHost,
-    TASK_EXEC_IMAGE: image
-  })
+  const up = yield* startCaller(
+    [process.execPath, swarmExec, "agent", "up"],
+    callerEnv(cluster.manager.dockerHost, image)
+  )
   const { code } = yield* up.ended
   return code === 0 ? [] : [up.stderr().trim()]
 }, Effect.scoped)

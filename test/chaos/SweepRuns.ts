@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { poll } from "../cluster/Poll.ts"
 import type { SwarmClusterShape } from "../cluster/SwarmCluster.ts"
-import { startCaller } from "./Caller.ts"
+import { callerEnv, startCaller } from "./Caller.ts"
 import type { Stage } from "./Stage.ts"
 import { runIds, swarmObjects } from "./SwarmView.ts"
 import type { Timeline } from "./Timeline.ts"
@@ -27,12 +27,10 @@ export const sweepRuns = Effect.fnUntraced(function* ({ cluster, image, swarmExe
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const runs = yield* runsLeft(cluster)
     if (runs.length === 0) return
-    const gc = yield* startCaller([process.execPath, swarmExec, "gc", ...runs.flatMap((run) => ["--run", run])], {
-      PATH: process.env.PATH ?? "",
-      HOME: "/",
-      DOCKER_HOST: cluster.manager.dockerHost,
-      TASK_EXEC_IMAGE: image
-    })
+    const gc = yield* startCaller(
+      [process.execPath, swarmExec, "gc", ...runs.flatMap((run) => ["--run", run])],
+      callerEnv(cluster.manager.dockerHost, image)
+    )
     const { code, signal } = yield* gc.ended
     const said = `${gc.stdout().toString()}${gc.stderr()}`.trimEnd().split("\n")
     yield* timeline.note(`swarm-exec gc ${runs.map((run) => `--run ${run}`).join(" ")}: ${code ?? signal}`)

@@ -5,6 +5,7 @@
  * kernel takes back the mounts and links.
  */
 
+import type { ChildProcess } from "node:child_process"
 import { existsSync } from "node:fs"
 import { mkdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -80,4 +81,15 @@ export const runInside = (
 ): Effect.Effect<string, CommandFailed> => {
   const [program = "", ...args] = [...entrance(machinePid), ...argv]
   return run(program, args, options)
+}
+
+/** Sends a signal to the program to which {@link entrance} leads: what was started is its parent, and ends as it does. */
+export const signalEntered = (started: ChildProcess, signal: NodeJS.Signals): void => {
+  const [inner] = started.pid === undefined ? [] : Effect.runSync(childrenOf(started.pid))
+  if (inner === undefined) started.kill(signal)
+  else {
+    process.kill(inner, signal)
+    // nsenter stops when what it started does, and would not see its end.
+    if (signal === "SIGKILL") started.kill("SIGCONT")
+  }
 }

@@ -11,8 +11,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
 import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
-import { entrance } from "../cluster/Machine.ts"
-import { childrenOf, signalGroup } from "../cluster/Processes.ts"
+import { entrance, signalEntered } from "../cluster/Machine.ts"
+import { signalGroup } from "../cluster/Processes.ts"
 import { type RunningTask, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
@@ -77,13 +77,8 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
       detached: true
     })
     const kill = (signal: NodeJS.Signals) => {
-      const [inner] = entered && child.pid !== undefined ? Effect.runSync(childrenOf(child.pid)) : []
-      if (inner === undefined) child.kill(signal)
-      else {
-        process.kill(inner, signal)
-        // nsenter stops when what it started does, and would not see its end.
-        if (signal === "SIGKILL") child.kill("SIGCONT")
-      }
+      if (entered) signalEntered(child, signal)
+      else child.kill(signal)
     }
     options.onStart?.(kill)
     const stdout: Array<Buffer> = []
