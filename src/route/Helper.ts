@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
+import { once } from "../internal/Once.ts"
 import type { TaskNode } from "../target/ResolvedTask.ts"
 import {
   HelperImageUnavailable,
@@ -56,13 +57,12 @@ export interface HelperOptions extends HelperPlace {
 export interface Helper {
   /** Name of the service. */
   readonly service: string
-  /** Done when its task runs or has run; fails as soon as it is clear that it won't. */
-  readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
   /**
-   * Its address on its network, when its task runs: a task that was turned away had another one, and who asks for an address that
-   * is not known on the network yet asks again only after a second.
+   * Its address on its network, when its task runs or has run: not before, as a task that was turned away had another one, and
+   * who asks for an address that is not known on the network yet asks again only after a second. Empty on networks where nobody
+   * could reach it. Fails as soon as it is clear that it won't run.
    */
-  readonly address: Effect.Effect<string, HelperStartError | SwarmFailure>
+  readonly running: Effect.Effect<string, HelperStartError | SwarmFailure>
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
@@ -105,10 +105,10 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     successors
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
+  const start = watchStart(engine, spec.Name, options, stages.see)
   return {
     service: spec.Name,
-    running: watchStart(engine, spec.Name, options, isUp, stages.see).pipe(Effect.asVoid, Effect.ensuring(stages.end)),
-    address: Effect.map(watchStart(engine, spec.Name, options, isUp), addressOf),
+    running: yield* once(start.pipe(Effect.map(addressOf), Effect.ensuring(stages.end))),
     ended: awaitEnded(engine, spec.Name, node),
     stop: stopHelper(engine, spec, options)
   }
@@ -135,16 +135,15 @@ const turnedAwayPatience = 12_000
 const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
 
 /** The host's network, and the one that a bridge leads out by, have no address that others could reach. */
-const addressOf = (task: Task | undefined): string =>
-  task?.NetworksAttachments.flatMap(({ Addresses }) => Addresses)[0]?.replace(/\/\d+$/, "") ?? ""
+const addressOf = (task: Task): string =>
+  task.NetworksAttachments.flatMap(({ Addresses }) => Addresses)[0]?.replace(/\/\d+$/, "") ?? ""
 
-/** Polls until the helper's task is as far as is wanted; fails as soon as it is clear that it won't be. `see`: each state. */
+/** Polls until the helper's task runs or has run; fails as soon as it is clear that it won't. `see`: each state. */
 const watchStart = Effect.fnUntraced(function* (
   engine: DockerEngine["Service"],
   service: string,
   options: HelperOptions,
-  isReached: (task: Task) => boolean,
-  see: (state: string) => Effect.Effect<void> = () => Effect.void
+  see: (state: string) => Effect.Effect<void>
 ) {
   const { node, placementTimeout } = options
   const start = yield* Clock.currentTimeMillis
@@ -153,7 +152,7 @@ const watchStart = Effect.fnUntraced(function* (
     const { State: state, Message, Err } = task?.Status ?? { State: "new", Message: "", Err: undefined }
     const reason = Err ?? Message
     yield* see(state)
-    if (task !== undefined && isReached(task)) return task
+    if (task !== undefined && isUp(task)) return task
     const after = (yield* Clock.currentTimeMillis) - start
     const mayPass = task !== undefined && isTurnedAway(task) && after < turnedAwayPatience
     if (state === "rejected" && !mayPass) return yield* rejected(options, reason)

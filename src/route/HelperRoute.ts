@@ -2,7 +2,6 @@
  * Route `helper`: the command runs in a temporary service's container on the task's node, and its frames come back over
  * the service's log.
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -132,11 +131,8 @@ const leave = Effect.fnUntraced(function* (place: HelperPlace, spec: ExecSpec, h
 const serve = Effect.fnUntraced(function* (options: HelperOptions) {
   const node = options.node.hostname
   const helper = yield* openHelper(options)
-
-  const running = yield* Deferred.make<void, HelperStartError | SwarmFailure>()
-  yield* Effect.forkScoped(Deferred.into(helper.running, running))
   let lastWords = ""
-  const ended = Deferred.await(running).pipe(
+  const ended = helper.running.pipe(
     Effect.andThen(helper.ended),
     Effect.andThen((words) =>
       Effect.sync(() => {
@@ -144,7 +140,7 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
       })
     )
   )
-  const received = yield* receive({ service: helper.service, running: Deferred.await(running), ended })
+  const received = yield* receive({ service: helper.service, running: helper.running, ended })
 
   let greeted = false
   const check = (frame: Frame) =>
@@ -175,7 +171,7 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
     frames: Stream.concat(frames, Stream.fromEffectDrain(missingEnd)),
     isComplete: received.isComplete,
     isAtWork: () => greeted,
-    running: Deferred.await(running),
+    running: helper.running,
     stop: helper.stop
   }
 })

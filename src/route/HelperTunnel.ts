@@ -60,7 +60,7 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
   const [helper, carrier] = yield* Effect.all([watched, network.openRelay, prepared], { concurrency: 3 })
   const connected = Effect.gen(function* () {
-    const host = yield* helper.address
+    const host = yield* helper.running
     return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, key)).pipe(
       inStage({ _tag: "Connect", node: place.node.hostname })
     )
