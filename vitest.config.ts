@@ -15,23 +15,11 @@ export default defineConfig({
           name: "integration",
           globalSetup: ["test/integration/Setup.ts"],
           setupFiles: ["test/integration/OwnSwarm.ts"],
-          include: ["test/integration/**/*.test.ts"],
+          include: ["test/integration/**/*.test.ts", "test/docs/**/*.test.ts"],
           maxWorkers: swarms,
           testTimeout: 180_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 1 }
-        }
-      },
-      {
-        // Many commands, one after the other, on a swarm of their own; by itself: npm run test:docs.
-        test: {
-          name: "docs",
-          globalSetup: ["test/integration/Setup.ts"],
-          setupFiles: ["test/integration/OwnSwarm.ts"],
-          include: ["test/docs/**/*.test.ts"],
-          maxWorkers: 1,
-          hookTimeout: 180_000,
-          sequence: { groupOrder: 3 }
         }
       },
       {
