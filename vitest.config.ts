@@ -1,8 +1,8 @@
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
-/** How many files of tests run at once, each on a swarm of its own, which leaves more than half of two cores idle: tests wait. */
-const swarms = process.env.TASK_EXEC_CLUSTER === undefined ? Math.min(availableParallelism(), 4) : 1
+/** How many files of tests run at once, each on a swarm of its own. Tests wait: two of them leave a third of two cores idle. */
+const swarms = process.env.TASK_EXEC_CLUSTER === undefined ? Math.min(availableParallelism() + 1, 4) : 1
 
 export default defineConfig({
   test: {
