@@ -1,4 +1,4 @@
-# The image of the helper, and of swarm-exec: Node, four files, a licence. No shell is needed in the base, or used.
+# The image of the helper, and of swarm-exec: Node, five files, a licence. No shell is needed in the base, or used.
 #   npm run build && docker build --tag task-exec .
 # `npm run image -- REF` does the same without a docker client, and without a registry: it makes a base of 122 MB itself.
 ARG BASE=node:26-slim
@@ -11,7 +11,7 @@ ENV NODE_ENV=production
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs"]
 # What changes with each build comes last: a push then sends only that.
 COPY LICENSE /opt/task-exec/
-COPY dist/agent-door.cjs dist/image-start.cjs dist/swarm-exec.cjs /opt/task-exec/
-# Compiles the program, for these options, and shows that the base can run it. The result is only read afterwards: it works on
+COPY dist/agent-door.cjs dist/image-serve.cjs dist/image-start.cjs dist/swarm-exec.cjs /opt/task-exec/
+# Compiles what serves runs, for these options, and shows that the base can run ours. The result is only read afterwards: it works on
 # a read-only root filesystem. A node with another kind of CPU does without it.
 RUN ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs", "--compile", "preflight"]

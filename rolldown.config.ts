@@ -30,7 +30,7 @@ const onUse = "\0on-use:"
 const loadedOnUse: Plugin = {
   name: "loaded-on-use",
   resolveId: {
-    filter: { id: /^(?:node:)?(?:child_process|crypto|fs\/promises|https?|tls|zlib)$/ },
+    filter: { id: /^(?:node:)?(?:child_process|crypto|fs\/promises|https?|tls|v8|zlib)$/ },
     handler: (id) => `${onUse}node:${id.replace("node:", "")}`
   },
   load: {
@@ -82,8 +82,12 @@ export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFu
     plugins: [withoutUnused, loadedOnUse, ...plugins]
   }) satisfies InputOptions
 
-/** The programs, and where each begins. */
-export const programs = { "task-exec": "adapters/cli/main.ts", "swarm-exec": "adapters/skopos/main.ts" } as const
+/** The programs, and where each begins. The last one is in the image only, where `image-start` starts it. */
+export const programs = {
+  "task-exec": "adapters/cli/main.ts",
+  "swarm-exec": "adapters/skopos/main.ts",
+  "image-serve": "adapters/helper/main.ts"
+} as const
 
 /** How a program is written. */
 export const written = (name: keyof typeof programs) =>
@@ -108,6 +112,7 @@ const small = (input: string, name: string) =>
 export default [
   program("task-exec"),
   program("swarm-exec"),
+  program("image-serve"),
   small("adapters/helper/door.ts", "agent-door"),
   small("adapters/image/start.ts", "image-start")
 ]

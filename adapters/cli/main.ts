@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { guardCommand } from "../../src/executor/GuardProtocol.ts"
+import { imageCommands } from "../../src/ImageCommands.ts"
 import { runMain } from "../RunMain.ts"
 import { taskExecCommand } from "./TaskExecCommand.ts"
 
@@ -7,7 +7,7 @@ const [, , ...argv] = process.argv
 const [first, request = ""] = argv
 // A guard of a run is this program again.
 runMain(
-  first === guardCommand
+  first === imageCommands.guard
     ? Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(Effect.flatMap((_) => _.guardRunCommand(request)))
     : taskExecCommand("task-exec", argv)
 )

@@ -1,9 +1,7 @@
-/** The command `swarm-exec`: the Skopos plugin, the subcommands beside it, and the ends of a helper. */
+/** The command `swarm-exec`: the Skopos plugin, and the subcommands beside it. */
 import * as Effect from "effect/Effect"
-import { agentCommand as agentServe } from "../../src/agent/AgentProtocol.ts"
-import { guardCommand } from "../../src/executor/GuardProtocol.ts"
 import { ownFile } from "../../src/executor/OwnProgram.ts"
-import { relayCommandName } from "../../src/route/RelayProtocol.ts"
+import { imageCommands } from "../../src/ImageCommands.ts"
 import { version } from "../../src/Version.ts"
 import { writeText } from "../Output.ts"
 
@@ -17,21 +15,9 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
     switch (first) {
       case "--version":
         return Effect.as(Effect.ignore(writeText(1, `swarm-exec ${version}\n`)), 0)
-      case "helper":
-        return Effect.promise(() => import("../helper/HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))
-      case "kill":
-        return Effect.promise(() => import("../helper/KillCommand.ts")).pipe(
-          Effect.flatMap((_) => _.killRunCommand(rest[0] ?? ""))
-        )
-      case relayCommandName:
-        return Effect.promise(() => import("../helper/RelayCommand.ts")).pipe(Effect.flatMap((_) => _.relayCommand))
-      case guardCommand:
+      case imageCommands.guard:
         return Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
           Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))
-        )
-      case agentServe:
-        return Effect.promise(() => import("../helper/AgentCommand.ts")).pipe(
-          Effect.flatMap((_) => _.agentServeCommand)
         )
       case "agent":
         return Effect.promise(() => import("../agent/AgentCommand.ts")).pipe(
@@ -45,8 +31,6 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         return Effect.promise(() => import("./ContainerExecCommand.ts")).pipe(
           Effect.flatMap((_) => _.containerExecCommand(rest))
         )
-      case "sweep-node":
-        return Effect.promise(() => import("../helper/SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
       case "cp":
         return Effect.promise(() => import("../cp/CpCommand.ts")).pipe(Effect.flatMap((_) => _.cpCommand(rest)))
       case "completion":

@@ -1,6 +1,6 @@
 import { basename } from "node:path"
 import * as Effect from "effect/Effect"
-import { guardCommand } from "../../src/executor/GuardProtocol.ts"
+import { imageCommands } from "../../src/ImageCommands.ts"
 import { isDockerPlugin } from "../docker/PluginName.ts"
 import { runMain } from "../RunMain.ts"
 import { swarmExecCommand } from "./SwarmExecCommand.ts"
@@ -10,7 +10,7 @@ const [, program = "", ...argv] = process.argv
 /** What is meant by the name that this program is started by. */
 const byName = (): Effect.Effect<number> => {
   // A guard of a run is this program again, under whatever name.
-  if (argv[0] === guardCommand) return swarmExecCommand(argv)
+  if (argv[0] === imageCommands.guard) return swarmExecCommand(argv)
   if (isDockerPlugin(program)) {
     return Effect.promise(() => import("../docker/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
   }

@@ -16,9 +16,6 @@ export const agentLabels = {
   network: "task-exec.agent.network"
 } as const
 
-/** The subcommand of our image that serves callers until it is told to end. */
-export const agentCommand = "agent-serve"
-
 /** The file name of the secret with the key, in base64. */
 export const agentKeyFile = "task-exec-agent-key"
 

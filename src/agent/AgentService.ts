@@ -9,12 +9,13 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isConflict, isForbidden, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
 import { dropNetwork } from "../engine/NetworkRemoval.ts"
+import { imageCommands } from "../ImageCommands.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { nodeContainer } from "../route/NodeService.ts"
 import { version } from "../Version.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeTunnelKey } from "../wire/TunnelTls.ts"
-import { agentCommand, agentFolder, agentKeyFile, agentLabels, agentService } from "./AgentProtocol.ts"
+import { agentFolder, agentKeyFile, agentLabels, agentService } from "./AgentProtocol.ts"
 
 /** How long agents may take to be everywhere, in milliseconds: their image may have to come first. */
 const upPatience = 300_000
@@ -241,7 +242,7 @@ const specification = (image: string, key: Key, network: string): ServiceSpec =>
   }
   const container = nodeContainer({
     image,
-    command: agentCommand,
+    command: imageCommands.agent,
     labels,
     secret: { id: key.id, name: key.name, file: agentKeyFile },
     stopGrace: drainGrace

@@ -13,10 +13,7 @@ export const GuardRequest = Schema.Struct({
 /** What a guard reads as its one argument. */
 export type GuardRequest = typeof GuardRequest.Type
 
-/** The subcommand of our programs that watches over runs: `--guard REQUEST`. It reads {@link release} from its stdin. */
-export const guardCommand = "--guard"
-
-/** What the caller writes to let the guard go. A stdin that ends without it is a caller that is gone. */
+/** What the caller writes to the guard's stdin to let it go. A stdin that ends without it is a caller that is gone. */
 export const release = "done\n"
 
 /** What a guard answers to {@link release}: it did nothing to the runs, and won't any more. */

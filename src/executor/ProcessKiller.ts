@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { owned } from "../engine/Owned.ts"
+import { imageCommands } from "../ImageCommands.ts"
 import { freshName, lastingFor, makeOwnership, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
@@ -26,14 +27,11 @@ export interface KillerOptions {
   readonly owner: Ownership
 }
 
-/** What {@link killCommand} reads as its one argument: whose processes to end. */
+/** What a killer reads as its one argument: whose processes to end. */
 export const KillRequest = Schema.fromJsonString(Schema.Union([EndRun, EndOthers]))
 
 /** What the killer's container prints. */
 export const KillReport = Schema.fromJsonString(Ending)
-
-/** The subcommand of our image that ends a run: `kill REQUEST`. */
-export const killCommand = "kill"
 
 /** Bound on what goes around the killing itself: making the container, reading its report. */
 const overhead = 15_000
@@ -95,7 +93,7 @@ const killFromContainer = (
   Effect.gen(function* () {
     const request = yield* Schema.encodeEffect(KillRequest)(what)
     const labels = ownershipLabels(yield* lastingFor(owner, grace + overhead), "killer")
-    const config = hostPidContainer(yield* image, [killCommand, request], labels)
+    const config = hostPidContainer(yield* image, [imageCommands.kill, request], labels)
     const name = freshName("killer")
     const { id } = yield* owned(
       Effect.uninterruptible(engine.createContainer({ name, config })),

@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
+import { imageCommands } from "../ImageCommands.ts"
 import { once } from "../internal/Once.ts"
 import type { TaskNode } from "../target/ResolvedTask.ts"
 import {
@@ -19,7 +20,7 @@ import {
   NodeUnavailable,
   type RequestTooLarge
 } from "./HelperErrors.ts"
-import { graceOf, HelperRequest, helperCommand } from "./HelperRequest.ts"
+import { graceOf, HelperRequest } from "./HelperRequest.ts"
 import { openHelperStages } from "./HelperStages.ts"
 import { keepLease } from "./Lease.ts"
 import { type Network, openTemporaryService } from "./TemporaryService.ts"
@@ -96,7 +97,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     owner: request.owner,
     role: "helper",
     image,
-    command: helperCommand,
+    command: imageCommands.helper,
     request: encodeRequest(request),
     mode: "single",
     constraints: [`node.id==${node.id}`],

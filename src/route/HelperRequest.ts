@@ -9,9 +9,6 @@ export const requestFile = "task-exec-request"
 /** Where a helper finds its request. */
 export const requestPath = `/run/secrets/${requestFile}`
 
-/** The subcommand of our image that serves one request. */
-export const helperCommand = "helper"
-
 /** Environment variables that Swarm fills in for the helper. */
 export const helperVariables = {
   task: "TASK_EXEC_HELPER_TASK",

@@ -1,10 +1,8 @@
 /** How a relay is told where the helper is: by one line before everything else. */
+import { imageCommands } from "../ImageCommands.ts"
 
-/** The subcommand of our image that passes bytes between its caller and a helper. */
-export const relayCommandName = "relay"
-
-/** The same as a process in a container of our image that runs already: nothing of its entry point is used there. */
-export const relayDoor = ["node", "--", "/opt/task-exec/image-start.cjs", relayCommandName] as const
+/** A relay as a process in a container of our image that runs already: nothing of its entry point is used there. */
+export const relayDoor = ["node", "--", "/opt/task-exec/image-start.cjs", imageCommands.relay] as const
 
 /** Where the helper listens, on its own network only. */
 export const helperPort = 7788

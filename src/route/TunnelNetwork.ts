@@ -12,12 +12,13 @@ import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { networkGone } from "../engine/NetworkRemoval.ts"
 import { owned } from "../engine/Owned.ts"
 import { imageHere } from "../executor/HostView.ts"
+import { imageCommands } from "../ImageCommands.ts"
 import { once } from "../internal/Once.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { carryOver, carryOverExec, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { RelayFailed } from "./HelperErrors.ts"
-import { relayCommandName, relayDoor } from "./RelayProtocol.ts"
+import { relayDoor } from "./RelayProtocol.ts"
 import { type Network, nameOf } from "./TemporaryService.ts"
 
 /** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
@@ -104,7 +105,7 @@ const startRelay = Effect.fnUntraced(function* (
   if (here === undefined) yield* pullHere(engine, image)
   const config = {
     Image: here ?? image,
-    Cmd: [relayCommandName],
+    Cmd: [imageCommands.relay],
     Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
     HostConfig: {
       NetworkMode,

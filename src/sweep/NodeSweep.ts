@@ -3,9 +3,6 @@ import * as Schema from "effect/Schema"
 import { Findings } from "./Findings.ts"
 import { Selection } from "./Verdict.ts"
 
-/** The subcommand of our image that sweeps the node that it is on. */
-export const sweepNodeCommand = "sweep-node"
-
 /** What a sweeper reads from its secret. */
 export const NodeSweepRequest = Schema.Struct({
   /** Version of the wire protocol that the caller understands. */

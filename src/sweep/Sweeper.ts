@@ -8,12 +8,13 @@ import { DemuxError } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type Task } from "../engine/EngineSchemas.ts"
+import { imageCommands } from "../ImageCommands.ts"
 import { makeOwnership } from "../Labels.ts"
 import type { RequestTooLarge } from "../route/HelperErrors.ts"
 import { bridgeNetwork, openTemporaryService } from "../route/TemporaryService.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import type { Findings, SweepMode } from "./Findings.ts"
-import { type NodeReport, NodeSweepRequest, sweepNodeCommand } from "./NodeSweep.ts"
+import { type NodeReport, NodeSweepRequest } from "./NodeSweep.ts"
 import { ReportReader } from "./ReportReader.ts"
 
 /** A node, by what the sweep calls it. */
@@ -76,7 +77,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     owner,
     role: "sweeper",
     image: options.image,
-    command: sweepNodeCommand,
+    command: imageCommands.sweepNode,
     request,
     mode: "global",
     // Swarm gives a task to every node that is ready and active.

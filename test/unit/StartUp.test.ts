@@ -63,7 +63,7 @@ const sizesOf = async (program: Program): Promise<ReadonlyMap<string, number>> =
 }
 
 describe("the programs' sizes", () => {
-  for (const program of ["task-exec", "swarm-exec"] as const) {
+  for (const program of ["task-exec", "swarm-exec", "image-serve"] as const) {
     it(program, async () => {
       const sizes = await sizesOf(program)
       const limits = programSizes.filter(({ of }) => of.startsWith(`${program}.cjs`))
@@ -95,7 +95,7 @@ describe("what is loaded", () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "task-exec-start-up-"))
     await writeFile(join(folder, "observer.cjs"), observer)
-    await Promise.all([build("task-exec"), build("swarm-exec")])
+    await Promise.all([build("task-exec"), build("swarm-exec"), build("image-serve")])
   })
   afterAll(() => rm(folder, { recursive: true }))
 
@@ -124,7 +124,7 @@ describe("what is loaded", () => {
 
   it("swarm-exec --version", () => loads("swarm-exec", ["--version"], pluginVersionLoads))
 
-  it("a helper, to say Hello", () => loads("swarm-exec", ["helper"], helperLoads))
+  it("a helper, to say Hello", () => loads("image-serve", ["helper"], helperLoads))
 })
 
 describe("a program that was started before", () => {

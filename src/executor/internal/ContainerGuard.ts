@@ -8,8 +8,9 @@ import { openAttached } from "../../engine/AttachedContainer.ts"
 import { Demux } from "../../engine/Demux.ts"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import { isNotFound } from "../../engine/EngineErrors.ts"
+import { imageCommands } from "../../ImageCommands.ts"
 import { freshName, lastingFor, ownershipLabels } from "../../Labels.ts"
-import { GuardRequest, guardCommand, present, question, release, released, type Watch } from "../GuardProtocol.ts"
+import { GuardRequest, present, question, release, released, type Watch } from "../GuardProtocol.ts"
 import { hostPidContainer, imageHere } from "../HostView.ts"
 import type { KillerOptions } from "../ProcessKiller.ts"
 
@@ -46,7 +47,7 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   if (image === undefined) return yield* new NoGuardImage({ host: engine.host, image: named })
   const longestGrace = Math.max(...request.runs.map(({ grace }) => grace))
   const lasting = yield* lastingFor(owner, (request.after ?? unlimited) + longestGrace + overhead)
-  const base = hostPidContainer(image, [guardCommand, encodeRequest(request)], ownershipLabels(lasting, "guard"))
+  const base = hostPidContainer(image, [imageCommands.guard, encodeRequest(request)], ownershipLabels(lasting, "guard"))
   const connection = yield* openAttached(engine, freshName("guard"), base)
   // Its answers come in the order of the questions; when the connection is gone, all that are open get a no.
   const open: Array<Deferred.Deferred<boolean>> = []

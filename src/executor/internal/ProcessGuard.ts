@@ -4,7 +4,8 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { GuardRequest, guardCommand, release, type Watch } from "../GuardProtocol.ts"
+import { imageCommands } from "../../ImageCommands.ts"
+import { GuardRequest, release, type Watch } from "../GuardProtocol.ts"
 import { ownCommand, ownFile } from "../OwnProgram.ts"
 
 /** The shell waits for a line; should its stdin end without one it becomes the program that ends the run. */
@@ -20,7 +21,7 @@ export const watchFromProcess = Effect.fnUntraced(function* ({ runs }: GuardRequ
   if (!existsSync(ownFile())) return undefined
   let mustAct = false
   const guard = yield* Effect.acquireRelease(
-    start([...ownCommand(), guardCommand, encodeRequest({ runs })]),
+    start([...ownCommand(), imageCommands.guard, encodeRequest({ runs })]),
     // Without a word it takes its caller for gone.
     (guard) => Effect.suspend(() => letGo(guard, mustAct ? "" : release))
   )

@@ -1,0 +1,29 @@
+/** What containers of our image do for a run. A program of its own: to start, a helper reads half as much as of all of ours. */
+import * as Effect from "effect/Effect"
+import { imageCommands } from "../../src/ImageCommands.ts"
+import { say } from "../Output.ts"
+import { runMain } from "../RunMain.ts"
+
+const [, , word = "", request = ""] = process.argv
+
+/** Only what a word needs is loaded for it. */
+const serve = (): Effect.Effect<number> => {
+  switch (word) {
+    case imageCommands.helper:
+      return Effect.promise(() => import("./HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))
+    case imageCommands.relay:
+      return Effect.promise(() => import("./RelayCommand.ts")).pipe(Effect.flatMap((_) => _.relayCommand))
+    case imageCommands.agent:
+      return Effect.promise(() => import("./AgentCommand.ts")).pipe(Effect.flatMap((_) => _.agentServeCommand))
+    case imageCommands.kill:
+      return Effect.promise(() => import("./KillCommand.ts")).pipe(Effect.flatMap((_) => _.killRunCommand(request)))
+    case imageCommands.guard:
+      return Effect.promise(() => import("./GuardCommand.ts")).pipe(Effect.flatMap((_) => _.guardRunCommand(request)))
+    case imageCommands.sweepNode:
+      return Effect.promise(() => import("./SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
+    default:
+      return Effect.as(say(`nothing of the image is called ${word}\n`), 2)
+  }
+}
+
+runMain(serve())

@@ -1,0 +1,15 @@
+/** By what word a container of our image is told what to do for a run. Nobody types these. */
+export const imageCommands = {
+  /** Serves the request in its secret: a command, several, or files to copy. */
+  helper: "helper",
+  /** Passes bytes between its caller and a helper. */
+  relay: "relay",
+  /** Serves callers until it is told to end: an agent. */
+  agent: "agent-serve",
+  /** Ends a run: `kill REQUEST`. */
+  kill: "kill",
+  /** Watches over runs: `--guard REQUEST`. Our programs understand it, too. */
+  guard: "--guard",
+  /** Sweeps the node that it is on. */
+  sweepNode: "sweep-node"
+} as const
