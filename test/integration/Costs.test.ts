@@ -38,10 +38,15 @@ const count = (names: ReadonlyArray<string>): Record<string, number> => {
 }
 
 const EngineEvent = Schema.fromJsonString(
-  Schema.Struct({ Type: Schema.String, Action: Schema.String, scope: Schema.String })
+  Schema.Struct({
+    Type: Schema.String,
+    Action: Schema.String,
+    scope: Schema.String,
+    Actor: Schema.Struct({ Attributes: Schema.Record(Schema.String, Schema.String) })
+  })
 )
 
-/** The kinds of the objects that were made in the swarm since then, in Unix milliseconds: it is nobody else's. */
+/** The kinds and names of the objects that were made in the swarm since then, in Unix milliseconds: it is nobody else's. */
 const createdSince = Effect.fnUntraced(function* (since: number) {
   const { nodes } = yield* SwarmCluster
   const query = { since: String(since / 1000), until: String(Date.now() / 1000) }
@@ -53,7 +58,7 @@ const createdSince = Effect.fnUntraced(function* (since: number) {
       .filter(({ Action }) => Action === "create")
       // A network of the swarm is made on each node that needs it, besides.
       .filter(({ scope, Type }) => scope === "swarm" || Type !== "network")
-      .map(({ Type }) => Type)
+      .map(({ Actor, Type }) => ({ kind: Type, name: Actor.Attributes.name ?? "" }))
   )
 })
 
@@ -93,8 +98,10 @@ const costs = (
     for (const [kind, times] of Object.entries(expected.requests)) {
       if (times === "polled" && requests[kind] !== undefined) requests[kind] = times
     }
-    const created = count(yield* createdSince(since))
-    assert.deepStrictEqual({ requests, created }, expected, `${hint} All:\n${proxy.requests.join("\n")}`)
+    const made = yield* createdSince(since)
+    const created = count(made.map(({ kind }) => kind))
+    const all = [...proxy.requests, ...made.map(({ kind, name }) => `made: ${kind} ${name}`)].join("\n")
+    assert.deepStrictEqual({ requests, created }, expected, `${hint} All:\n${all}`)
   })
 
 layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })("the cost of a run", (it) => {
