@@ -435,7 +435,11 @@ export interface ServiceSpec {
       readonly Constraints?: ReadonlyArray<string>
       readonly Platforms?: ReadonlyArray<{ readonly Architecture?: string; readonly OS?: string }>
     }
-    readonly Networks?: ReadonlyArray<{ readonly Target: string; readonly Aliases?: ReadonlyArray<string> }>
+    readonly Networks?: ReadonlyArray<{
+      readonly Target: string
+      readonly Aliases?: ReadonlyArray<string>
+      readonly DriverOpts?: Readonly<Record<string, string>>
+    }>
     readonly LogDriver?: { readonly Name: string; readonly Options?: Readonly<Record<string, string>> }
     readonly ForceUpdate?: number
   }

@@ -19,7 +19,7 @@ import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { carryOver, carryOverExec, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { RelayFailed } from "./HelperErrors.ts"
 import { relayDoor } from "./RelayProtocol.ts"
-import { type Network, nameOf } from "./TemporaryService.ts"
+import { type Network, nameOf, overlayEndpoint } from "./TemporaryService.ts"
 
 /** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
 const relayLife = 365 * 24 * 3600_000
@@ -107,6 +107,7 @@ const startRelay = Effect.fnUntraced(function* (
     Image: here ?? image,
     Cmd: [imageCommands.relay],
     Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
+    NetworkingConfig: { EndpointsConfig: { [NetworkMode]: overlayEndpoint } },
     HostConfig: {
       NetworkMode,
       ReadonlyRootfs: true,

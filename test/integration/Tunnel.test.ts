@@ -25,6 +25,7 @@ const Containers = Schema.Array(
 )
 const State = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
 const Created = Schema.Struct({ Id: Schema.String })
+const Engine = Schema.Struct({ Version: Schema.String })
 
 /** The one container on a node that is there for this. */
 const withRole = Effect.fnUntraced(function* ({ socket }: ClusterNode, role: "helper" | "relay") {
@@ -83,6 +84,31 @@ const echo = ["sh", "-c", "echo up; while read line; do echo got $line; done; ex
 layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the tunnel",
   (it) => {
+    it.effect("who asks for an address there asks again soon, where the engine can be told so", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const { node, target } = yield* there
+        const talk = yield* converse(yield* TaskExec.open({ target, command: echo }))
+        yield* talk.until("up\n")
+        const { Version } = yield* get(manager.socket, "/version", Engine)
+        const places = [
+          [manager, "relay"],
+          [node, "helper"]
+        ] as const
+        const times = yield* Effect.forEach(places, ([on, role]) =>
+          Effect.gen(function* () {
+            const { Id } = yield* withRole(on, role)
+            const { Pid } = (yield* get(on.socket, `/containers/${Id}/json`, State)).State
+            const file = "/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms"
+            return Number(yield* on.exec(["nsenter", "--target", `${Pid}`, "--net", "cat", file]))
+          })
+        )
+        // In whole ticks of the kernel's clock, of up to 10 ms.
+        const [atLeast, atMost] = Number.parseInt(Version, 10) >= 27 ? [50, 60] : [1000, 1000]
+        for (const time of times) assert.isTrue(time >= atLeast && time <= atMost, `${time} ms`)
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("strangers on its network are sent away, and told of in the helper's log; the session goes on", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
