@@ -185,7 +185,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
         /\rpulling the helper image here {2}([\d.]+[kM]?B) \/ ([\d.]+[kM]?B)(?: {2}\d+ s)?\x1b\[K/
       )
       // That layer, and what little of the image is not shared with others.
-      assert.match(total, /^6[01](?:\.\d)?MB$/, `${done} of ${total}`)
+      assert.match(total, /^60(?:\.\d)?MB$/, `${done} of ${total}`)
       const { code, shown } = yield* pty.end
       assert.deepStrictEqual([code, withoutStageLine(shown)], [0, "there\r\n"], shown)
     }).pipe(Effect.scoped)
