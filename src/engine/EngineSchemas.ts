@@ -415,6 +415,15 @@ export interface ContainerSpec {
   readonly Healthcheck?: { readonly Test: ReadonlyArray<string> }
 }
 
+/** A network that a service's tasks are on (API reference, `NetworkAttachmentConfig`). */
+export interface NetworkAttachment {
+  /** Its name or ID. */
+  readonly Target: string
+  readonly Aliases?: ReadonlyArray<string>
+  /** Options of the tasks' endpoints on it. */
+  readonly DriverOpts?: Readonly<Record<string, string>>
+}
+
 /** The body of `POST /services/create`. Durations are nanoseconds. */
 export interface ServiceSpec {
   readonly Name: string
@@ -435,11 +444,7 @@ export interface ServiceSpec {
       readonly Constraints?: ReadonlyArray<string>
       readonly Platforms?: ReadonlyArray<{ readonly Architecture?: string; readonly OS?: string }>
     }
-    readonly Networks?: ReadonlyArray<{
-      readonly Target: string
-      readonly Aliases?: ReadonlyArray<string>
-      readonly DriverOpts?: Readonly<Record<string, string>>
-    }>
+    readonly Networks?: ReadonlyArray<NetworkAttachment>
     readonly LogDriver?: { readonly Name: string; readonly Options?: Readonly<Record<string, string>> }
     readonly ForceUpdate?: number
   }

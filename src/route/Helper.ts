@@ -59,9 +59,8 @@ export interface Helper {
   /** Name of the service. */
   readonly service: string
   /**
-   * Its address on its network, when its task runs or has run: not before, as a task that was turned away had another one, and
-   * who asks for an address that is not known on the network yet asks again only after a second. Empty on networks where nobody
-   * could reach it. Fails as soon as it is clear that it won't run.
+   * Its address on its network, when its task runs or has run: not before, as a task that was turned away had another one. Empty on
+   * networks where nobody could reach it. Fails as soon as it is clear that it won't run.
    */
   readonly running: Effect.Effect<string, HelperStartError | SwarmFailure>
   /** Done when its task has ended or its node went down, with Swarm's words for it. */

@@ -54,7 +54,7 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   const network = shared ?? (yield* openTunnelNetwork(owner, place.image))
   const request = { protocol: protocolVersion, node: place.node.id, owner, work, tunnel: { key } }
   // Its stages are told meanwhile; what is wrong with it is found out later.
-  const watched = Effect.tap(openHelper({ ...place, request, network: network.id }), ({ running }) =>
+  const watched = Effect.tap(openHelper({ ...place, request, network: network.attachment }), ({ running }) =>
     Effect.forkScoped(Effect.ignore(running))
   )
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)

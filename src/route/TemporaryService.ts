@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
-import type { ServiceSpec } from "../engine/EngineSchemas.ts"
+import type { NetworkAttachment, ServiceSpec } from "../engine/EngineSchemas.ts"
 import { owned } from "../engine/Owned.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 import { RequestTooLarge } from "./HelperErrors.ts"
@@ -16,27 +16,14 @@ import { nodeContainer } from "./NodeService.ts"
 /** Swarm's limit on a secret (API reference, `SecretSpec.Data`): less than 500 KB. */
 const secretLimit = 500_000 - 1
 
-/** Name or ID of the network that the tasks of a service are on. One that has to be made is made beside the secret. */
-export type Network = Effect.Effect<string, SwarmFailure>
-
-const [host, bridge] = ["host", "bridge"]
-
-const isOverlay = (network: string): boolean => network !== host && network !== bridge
+/** The network that the tasks of a service are on. One that has to be made is made beside the secret. */
+export type Network = Effect.Effect<NetworkAttachment, SwarmFailure>
 
 /** A service has one even if it needs none: the host's opens nothing by itself and is there already (0.2 s on engine 20.10). */
-export const hostNetwork: Network = Effect.succeed(host)
+export const hostNetwork: Network = Effect.succeed({ Target: "host" })
 
 /** The engine's own bridge takes containers where user namespaces are remapped, too, which the host's network does not. */
-export const bridgeNetwork: Network = Effect.succeed(bridge)
-
-/**
- * An endpoint on an overlay. A node hears of the others' addresses by gossip, so the first question for one may come too early: it
- * is asked again after 50 ms, not after the kernel's second (engine 28.5: 1.3 s to the end of `true`, and 2.3 without). Engines
- * before 27 take no notice.
- */
-export const overlayEndpoint = {
-  DriverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }
-} as const
+export const bridgeNetwork: Network = Effect.succeed({ Target: "bridge" })
 
 /** What the service is for. */
 export interface TemporaryServiceOptions {
@@ -92,7 +79,7 @@ const restartPolicy = (attempts: number) =>
 const serviceSpec = (
   name: string,
   secretId: string,
-  network: string,
+  network: NetworkAttachment,
   options: TemporaryServiceOptions
 ): ServiceSpec => {
   const labels = ownershipLabels(options.owner, options.role)
@@ -105,7 +92,7 @@ const serviceSpec = (
       ContainerSpec: nodeContainer({ ...options, labels, secret: { id: secretId, name, file: requestFile } }),
       RestartPolicy: restartPolicy(options.successors ?? 0),
       Placement: { Constraints: options.constraints },
-      Networks: [{ Target: network, ...(isOverlay(network) ? overlayEndpoint : {}) }],
+      Networks: [network],
       // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.
       LogDriver: {
         Name: "json-file",

@@ -19,15 +19,22 @@ import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { carryOver, carryOverExec, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { RelayFailed } from "./HelperErrors.ts"
 import { relayDoor } from "./RelayProtocol.ts"
-import { type Network, nameOf, overlayEndpoint } from "./TemporaryService.ts"
+import { type Network, nameOf } from "./TemporaryService.ts"
 
 /** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
 const relayLife = 365 * 24 * 3600_000
 
+/**
+ * Options of an endpoint. A node hears of the others' addresses by gossip, so the first question for one may come too early: it is
+ * asked again after 50 ms, not after the kernel's second (engine 28.5: 1.3 s to the end of `true`, and 2.3 without). Engines before
+ * 27 take no notice.
+ */
+const DriverOpts = { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }
+
 /** A network for tunnels. It is removed with its scope, by when every helper on it must be gone. */
 export interface TunnelNetwork {
-  /** Makes it when that is first asked for. Gives its ID. */
-  readonly id: Network
+  /** Makes it when that is first asked for. */
+  readonly attachment: Network
   /** A way onto it, for one tunnel. It is closed with its scope. */
   readonly openRelay: Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
 }
@@ -38,9 +45,9 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   image: string
 ): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
-  const id = yield* networkOnce(engine, owner)
-  const relay = startRelay(engine, owner, id, image)
-  return { id, openRelay: Effect.flatMap(relay, carryOver).pipe(asRelay(engine, image)) }
+  const attachment = yield* networkOnce(engine, owner)
+  const relay = startRelay(engine, owner, attachment, image)
+  return { attachment, openRelay: Effect.flatMap(relay, carryOver).pipe(asRelay(engine, image)) }
 })
 
 /** The network of many tunnels, with one relay container of this image for all of them: each has a process of its own in it. */
@@ -50,13 +57,13 @@ export const openSharedNetwork = Effect.fnUntraced(function* (
 ): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
   // Of several managers only one has the container.
   const engine = yield* Effect.flatMap(DockerEngine, ({ alone }) => alone)
-  const id = yield* networkOnce(engine, owner)
+  const attachment = yield* networkOnce(engine, owner)
   // Older than the scopes of the tunnels, and so closed after them.
   const scope = yield* Scope.fork(yield* Effect.scope)
   // Nobody tells it whom to reach: it is there as long as we are attached to it.
-  const relay = yield* Scope.provide(once(startRelay(engine, owner, id, image)), scope)
+  const relay = yield* Scope.provide(once(startRelay(engine, owner, attachment, image)), scope)
   const door = Effect.flatMap(relay, (container) => carryOverExec(engine, container.id, relayDoor))
-  return { id, openRelay: asRelay(engine, image)(door) }
+  return { attachment, openRelay: asRelay(engine, image)(door) }
 })
 
 /** That there is no relay, as an error. */
@@ -90,7 +97,8 @@ const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owne
     Labels: ownershipLabels(owner, "network")
   })
   const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
-  return yield* owned(creation, removal, `docker network rm ${name}`)
+  const Target = yield* owned(creation, removal, `docker network rm ${name}`)
+  return { Target, DriverOpts }
 })
 
 /** A container of our image on the network, to which we are attached, and which ends when we are not. */
@@ -100,14 +108,14 @@ const startRelay = Effect.fnUntraced(function* (
   network: Network,
   image: string
 ) {
-  const NetworkMode = yield* network
+  const { DriverOpts, Target: NetworkMode } = yield* network
   const here = yield* imageHere(engine, image)
   if (here === undefined) yield* pullHere(engine, image)
   const config = {
     Image: here ?? image,
     Cmd: [imageCommands.relay],
     Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
-    NetworkingConfig: { EndpointsConfig: { [NetworkMode]: overlayEndpoint } },
+    NetworkingConfig: { EndpointsConfig: { [NetworkMode]: { DriverOpts } } },
     HostConfig: {
       NetworkMode,
       ReadonlyRootfs: true,
