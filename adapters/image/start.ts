@@ -39,11 +39,12 @@ const serve = (): void => {
   if (typeof program === "function") program(module.exports, createRequire(served), module, served, folder)
 }
 
-const isCompiling = process.argv[2] === "--compile"
-if (isCompiling) compile()
-// What comes behind it shows that the program runs.
-const words = process.argv.slice(isCompiling ? 3 : 2)
-const isForRun = Object.values<string | undefined>(imageCommands).includes(words[0])
-process.argv.splice(1, process.argv.length, isForRun ? served : called, ...words)
+if (process.argv[2] === "--compile") {
+  compile()
+  // What comes behind it shows that the program runs.
+  process.argv.splice(2, 1)
+}
+const isForRun = Object.values<string | undefined>(imageCommands).includes(process.argv[2])
+process.argv[1] = isForRun ? served : called
 if (isForRun) serve()
 else createRequire(called)(called)
