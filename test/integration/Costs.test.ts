@@ -3,6 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { labelKeys } from "../../src/Labels.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { pollUntil } from "../cluster/Poll.ts"
@@ -46,20 +47,39 @@ const EngineEvent = Schema.fromJsonString(
   })
 )
 
-/** The kinds and names of the objects that were made in the swarm since then, in Unix milliseconds: it is nobody else's. */
-const createdSince = Effect.fnUntraced(function* (since: number) {
+/** What happened on every node since then, in Unix milliseconds. */
+const eventsSince = Effect.fnUntraced(function* (since: number) {
   const { nodes } = yield* SwarmCluster
   const query = { since: String(since / 1000), until: String(Date.now() / 1000) }
   const texts = yield* Effect.forEach(nodes, ({ socket }) => request(socket, "GET", "/events", { query }))
   const lines = texts.flatMap((text) => text.toString().split("\n")).filter((line) => line !== "")
-  const events = yield* Effect.forEach(lines, (line) => Schema.decodeEffect(EngineEvent)(line))
-  return (
+  return yield* Effect.forEach(lines, (line) => Schema.decodeEffect(EngineEvent)(line))
+})
+
+/** The kinds and names of the objects that were made in the swarm since then: it is nobody else's. */
+const createdSince = (since: number) =>
+  Effect.map(eventsSince(since), (events) =>
     events
       .filter(({ Action }) => Action === "create")
       // A network of the swarm is made on each node that needs it, besides.
       .filter(({ scope, Type }) => scope === "swarm" || Type !== "network")
       .map(({ Actor, Type }) => ({ kind: Type, name: Actor.Attributes.name ?? "" }))
   )
+
+/** Agents that have ended what others left, for which each makes a container once it runs. */
+const SettledAgents = Layer.suspend(() => {
+  const since = Date.now()
+  const settled = Effect.gen(function* () {
+    const { nodes } = yield* SwarmCluster
+    const events = yield* eventsSince(since)
+    const gone = events.filter(
+      ({ Action, Actor }) => Action === "destroy" && Actor.Attributes[labelKeys.role] === "killer"
+    )
+    return gone.length >= nodes.length
+  })
+  return Layer.effectDiscard(
+    pollUntil(settled, { every: 100, atMost: 60_000, orElse: Effect.die("an agent did not look for orphans") })
+  ).pipe(Layer.provideMerge(Agents))
 })
 
 /** Runs until the look for leftovers has asked for the last of its lists, and the command is let go then. */
@@ -111,7 +131,7 @@ layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })
   it.effect("by a helper, with a stdin", () => costs(tunnelRun, "remote", "outside", "-i"))
 })
 
-layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: true, timeout: "180 seconds" })(
+layer(Layer.provideMerge(Web.layer("costs"), SettledAgents), { excludeTestServices: true, timeout: "180 seconds" })(
   "the cost of a run, where there are agents",
   (it) => {
     it.effect("local", () => costs(localRun, "local", "inside"))

@@ -112,6 +112,27 @@ describe("LogsTransport", () => {
     Effect.map(received(engine([{ bytes: 0, lost: [], end: "hangs" }], 1000), 1000, 0), same)
   )
 
+  it.effect("is followed once, where its first lines come in good time, however long there are no others", () =>
+    Effect.gen(function* () {
+      const follows: Array<boolean> = []
+      const first: Reading = {
+        bytes: log.slice(0, 2).reduce((bytes, line) => bytes + line.length, 0),
+        lost: [],
+        end: "hangs"
+      }
+      const layer = Layer.mock(DockerEngine)({
+        host: "h",
+        serviceLogs: (_, { follow }) =>
+          Effect.sync(() => {
+            follows.push(follow)
+            return carrier(follow ? first : complete, 100)
+          })
+      })
+      same(yield* received(layer, 3600, 0))
+      assert.deepStrictEqual(follows, [true, false])
+    })
+  )
+
   it.effect("no end record: the frames so far, and not complete", () =>
     Effect.gen(function* () {
       const last: Reading = { bytes: Number.POSITIVE_INFINITY, lost: [14], end: "ends" }
