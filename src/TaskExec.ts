@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { type AgentLink, linkTo } from "./agent/AgentLink.ts"
+import { linkTo } from "./agent/AgentLink.ts"
 import { type AgentUnavailable, runningAgents } from "./agent/Agents.ts"
 import { recordRun, targetOf } from "./audit/Recording.ts"
 import { collect, collectLimit, type ExecResult, type OutputTooLarge } from "./Collect.ts"
@@ -21,14 +21,12 @@ import { checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./E
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
-import type { EndRun, ExecSpec, Signal } from "./executor/ExecSpec.ts"
-import type { ExecInput } from "./executor/Executor.ts"
-import { describeEnding, type Ending, type ExecutorError } from "./executor/ExecutorErrors.ts"
+import type { Signal } from "./executor/ExecSpec.ts"
+import { describeEnding, type ExecutorError } from "./executor/ExecutorErrors.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
-import { makeOwnership, makeRunId, type Ownership } from "./Labels.ts"
-import { execByAgent } from "./route/AgentRoute.ts"
-import { type HelperPlace, type HelperStartError, pullPatience } from "./route/Helper.ts"
+import { makeRunId } from "./Labels.ts"
+import type { HelperStartError } from "./route/Helper.ts"
 import type {
   ConnectionLost,
   HelperFailed,
@@ -40,10 +38,9 @@ import type {
   UsernsRemapped
 } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
-import { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 import { execHere } from "./route/LocalRoute.ts"
+import { execThere, ownerOf, placeOf } from "./route/RemoteRoute.ts"
 import { chooseRoute, localNode, type Route } from "./route/Route.ts"
-import { execByTunnel } from "./route/TunnelRoute.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { commandStages, inStage } from "./Stage.ts"
 import { sweepHere } from "./sweep/Sweep.ts"
@@ -178,24 +175,19 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
   const link = yield* linkTo(checked.via, runningAgents, here, task.node)
   const route = link === undefined ? yield* chooseRoute(task, checked.via, here, twoWay) : "agent"
-  const { grace, placementTimeout, timeout } = checked
   const runId = makeRunId()
-  const owner = yield* makeOwnership(
-    timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace,
-    runId
-  )
+  const owner = yield* ownerOf(checked, runId)
   const spec = specOf(runId, task, checked)
-  const place = { image, node: task.node, task: task.name, placementTimeout }
   const recording = yield* recordRun(targetOf(task), route, spec)
   const input = recording.input(checked.input)
   const { end, events } = yield* route === "local"
     ? execHere(spec, { image, owner }, input)
-    : execThere(route, link, place, spec, input, owner)
+    : Effect.map(image, (reference) => execThere(route, link, placeOf(task, reference, checked), spec, input, owner))
   // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
   const send = (signal: Signal) =>
-    end({ runId: spec.runId, container: spec.container, signal, grace: signal === "SIGKILL" ? 0 : grace }).pipe(
+    end({ runId: spec.runId, container: spec.container, signal, grace: signal === "SIGKILL" ? 0 : checked.grace }).pipe(
       Effect.tap((ending) =>
         ending._tag === "Killed" ? Effect.void : Effect.logWarning(`${signal}: ${describeEnding(ending)}`)
       ),
@@ -218,25 +210,3 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   )
   return Stream.concat(Stream.make(resolved), told)
 })
-
-/** A command under way, and how to send its processes a signal. */
-interface Underway {
-  readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine>
-  readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
-}
-
-/** Routes `agent`, `helper:logs` and `helper:tunnel`. */
-const execThere = (
-  route: Exclude<Route, "local">,
-  link: AgentLink | undefined,
-  { image, ...there }: Omit<HelperPlace, "image"> & { readonly image: Effect.Effect<string> },
-  spec: ExecSpec,
-  input: ExecInput,
-  owner: Ownership
-): Effect.Effect<Underway> =>
-  Effect.map(image, (reference) => {
-    const place = { ...there, image: reference }
-    if (link !== undefined) return execByAgent(link, place, spec, owner, input)
-    if (route === "helper:tunnel") return execByTunnel(place, spec, owner, input)
-    return { events: execByHelper(place, spec, owner), end: (run) => endByHelper(place, run) }
-  })

@@ -16,8 +16,9 @@ import { joinStreams } from "./joinStreams.ts"
 
 /** Callers at the same time. */
 const mostCallers = 1000
-/** An agent listens, or it is not there: how long that may take to find out. */
+/** How long it may take to reach the other agent, which may have just been started; and milliseconds between two attempts. */
 const patience = "2 seconds"
+const between = 25
 
 /** Listens until the scope is closed; those who are being led by then go on. `callers`: who keeps them going. */
 export const listenOnSocket = Effect.fnUntraced(function* (
@@ -42,11 +43,13 @@ const lead = (socket: Socket, key: string): Effect.Effect<void> =>
     yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
     // Whoever reads it hears that it is closed.
     socket.on("error", () => undefined)
-    const other = yield* reach(socket, key).pipe(
-      Effect.timeoutOrElse({
-        duration: patience,
-        orElse: () => Effect.fail(new TunnelLost({ detail: "it does not answer" }))
-      }),
+    let refusal = new TunnelLost({ detail: "it does not answer" })
+    const refused = (error: TunnelLost) =>
+      Effect.sync(() => {
+        refusal = error
+      })
+    const other = yield* reach(socket, key, refused).pipe(
+      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(refusal) }),
       Effect.tapError(({ detail }) => say(socket, detail))
     )
     yield* say(socket, "")
@@ -73,17 +76,23 @@ const say = (socket: Socket, text: string): Effect.Effect<void> =>
 
 const reach = Effect.fnUntraced(function* (
   socket: Socket,
-  key: string
+  key: string,
+  refused: (error: TunnelLost) => Effect.Effect<void>
 ): Effect.fn.Return<Duplex, TunnelLost, Scope.Scope> {
   const address = readRelayAddress(Buffer.from(`${yield* readLine(socket, "the caller")}\n`))
   if (address === undefined) return yield* new TunnelLost({ detail: "no address" })
-  return yield* Effect.flatMap(dial(address), (carrier) => secureClient(carrier, key))
+  const again: Effect.Effect<Socket, never, Scope.Scope> = Effect.catch(dial(address), (error) =>
+    Effect.andThen(refused(error), Effect.delay(again, between))
+  )
+  return yield* Effect.flatMap(again, (carrier) => secureClient(carrier, key))
 })
 
-const dial = (address: {
+interface Address {
   readonly host: string
   readonly port: number
-}): Effect.Effect<Socket, TunnelLost, Scope.Scope> =>
+}
+
+const dial = (address: Address): Effect.Effect<Socket, TunnelLost, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<Socket, TunnelLost>((resume) => {
       const carrier = connect({ ...address, noDelay: true })

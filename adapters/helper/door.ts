@@ -7,7 +7,7 @@ import { readFileSync, writeSync } from "node:fs"
 import { agentKeyPath } from "../../src/agent/AgentProtocol.ts"
 import { passOn } from "./PassOn.ts"
 
-/** An agent listens, or it is not there: there is nothing to wait for. In milliseconds. */
+/** The other agent may have just been started. In milliseconds. */
 const patience = 2000
 
 const failed = ({ message }: Error) => {

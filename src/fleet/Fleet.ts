@@ -1,6 +1,6 @@
 /**
- * One command in many tasks: those of a node share a helper, whose tunnel has a channel for each of them, and those on the
- * engine at hand need none.
+ * One command in many tasks: those of a node share a helper, whose tunnel has a channel for each of them; one that is alone there
+ * has its own; those on the engine at hand need none.
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -120,7 +120,7 @@ export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
           const stale = (yield* Clock.currentTimeMillis) - chosenAt > fresh
           const planned = Effect.andThen(
             stale ? checkStillRuns(task) : Effect.void,
-            Effect.flatMap(job.start(checked.input), (underway) => perform(run, underway, left, begun))
+            Effect.flatMap(job.start, (underway) => perform(run, underway, left, begun))
           )
           if (request.followUpdates !== true) return yield* planned
           return yield* planned.pipe(

@@ -22,7 +22,8 @@ import type { RouteUnavailable } from "../route/HelperErrors.ts"
 import type { HelperImage } from "../route/HelperImage.ts"
 import { execHere, guardHere } from "../route/LocalRoute.ts"
 import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
-import { chooseRoute } from "../route/Route.ts"
+import { execThere, ownerOf, placeOf } from "../route/RemoteRoute.ts"
+import { chooseRoute, type Route } from "../route/Route.ts"
 import { openSharedNetwork, openTunnelNetwork } from "../route/TunnelNetwork.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
@@ -34,7 +35,7 @@ export type NotBegun = RouteUnavailable | AgentUnavailable | SwarmFailure
 export interface Job {
   readonly task: ResolvedTask
   /** Begins it where it was planned to be. */
-  readonly start: (input: ExecInput) => Effect.Effect<Underway, NotBegun, DockerEngine | Scope.Scope>
+  readonly start: Effect.Effect<Underway, NotBegun, DockerEngine | Scope.Scope>
   /** To be run once it is over, whether it was begun or not. The last one out takes their helper away. */
   readonly leave: Effect.Effect<void>
 }
@@ -69,7 +70,7 @@ export type MakeJobs = (
   agents: FindAgents
 ) => Effect.Effect<ReadonlyArray<Job>, never, DockerEngine | Scope.Scope>
 
-/** Groups the tasks by node: those of a node share a helper. */
+/** Groups the tasks by node: those of a node share a helper, and each of the others has its own. */
 export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<ResolvedTask>,
   here: string,
@@ -77,59 +78,98 @@ export const makeJobs: MakeJobs = Effect.fnUntraced(function* (
   checked: CheckedCommand,
   agents: FindAgents
 ) {
-  const scope = yield* Effect.scope
-  const routed = yield* Effect.forEach(tasks, (task) =>
-    Effect.map(Effect.result(chooseRoute(task, checked.via, here, true)), (route) => ({
-      task,
-      route,
-      spec: specOf(makeRunId(), task, checked)
-    }))
+  const routed = (yield* routesTo(tasks, here, checked)).map(
+    (way): Routed => ({ ...way, spec: specOf(makeRunId(), way.task, checked) })
   )
   const remote = Map.groupBy(
-    routed.filter(({ route }) => route._tag === "Success" && route.success !== "local"),
+    routed.filter(({ route }) => route === "helper:tunnel" || route === "agent"),
     ({ task }) => task.node.id
   )
-  const byHelper = new Map<ExecSpec, Job>()
+  const sharing = yield* shareHelpers([...remote.values()], here, yield* image, checked, agents)
+  const local = yield* shareGuard(
+    routed.filter(({ route }) => route === "local"),
+    image
+  )
+  return routed.map(({ route, spec, task }): Job => {
+    const alone = (start: Job["start"]): Job => ({ task, start, leave: Effect.void })
+    if (route === "local") return alone(startHere(task, spec, local, checked.input))
+    if (typeof route !== "string") return alone(Effect.fail(route))
+    return sharing.get(spec) ?? alone(startAlone(task, here, image, checked, agents, spec))
+  })
+})
+
+/** A task, and which way leads there. */
+interface Way {
+  readonly task: ResolvedTask
+  readonly route: Route | RouteUnavailable
+}
+
+/**
+ * The ways to the tasks. Those that share a helper need a tunnel to it; a task that is the only one of its node goes by a log if a
+ * single command would, which is there a second sooner.
+ */
+export const routesTo = (
+  tasks: ReadonlyArray<ResolvedTask>,
+  here: string,
+  { stdin, via }: CheckedCommand
+): Effect.Effect<ReadonlyArray<Way>> => {
+  const byNode = Map.groupBy(tasks, ({ node }) => node.id)
+  const isShared = ({ node }: ResolvedTask) => (byNode.get(node.id)?.length ?? 0) > 1
+  return Effect.forEach(tasks, (task) =>
+    chooseRoute(task, via, here, stdin || isShared(task)).pipe(
+      Effect.catch((error) => Effect.succeed(error)),
+      Effect.map((route) => ({ task, route }))
+    )
+  )
+}
+
+/** What is to be run there, besides. */
+interface Routed extends Way {
+  readonly spec: ExecSpec
+}
+
+/** The jobs of some nodes, each with a helper for all of its tasks, by what is to be run. */
+const shareHelpers = Effect.fnUntraced(function* (
+  groups: ReadonlyArray<ReadonlyArray<Routed>>,
+  here: string,
+  image: string,
+  checked: CheckedCommand,
+  agents: FindAgents
+) {
+  const scope = yield* Effect.scope
   const owner = yield* makeOwnership(undefined)
   // One node needs no relay that others could share.
-  const network = yield* (remote.size === 1 ? openTunnelNetwork : openSharedNetwork)(owner, yield* image)
-  for (const [first, ...more] of remote.values()) {
+  const network = yield* (groups.length === 1 ? openTunnelNetwork : openSharedNetwork)(owner, image)
+  const jobs = new Map<ExecSpec, Job>()
+  for (const [first, ...more] of groups) {
     if (first === undefined) continue
     const nodeScope = yield* Scope.fork(scope)
-    const { placementTimeout } = checked
-    const place = { node: first.task.node, task: first.task.name, placementTimeout, image: yield* image }
-    const group = [first, ...more] as const
-    const specs = [first.spec, ...more.map(({ spec }) => spec)] as const
+    const place = placeOf(first.task, image, checked)
     const helper = yield* Scope.provide(
       openNodeHelper(
         place,
         yield* makeOwnership(undefined),
-        specs,
+        [first.spec, ...more.map(({ spec }) => spec)],
         linkTo(checked.via, agents, here, place.node),
         network
       ),
       nodeScope
     )
-    const node: NodeGroup = { scope: nodeScope, left: group.length }
+    const group = [first, ...more]
+    const leave = leaveNode({ scope: nodeScope, left: group.length })
     for (const [index, { spec, task }] of group.entries()) {
-      const start = (input: ExecInput) => startThere(task, spec, helper, index, input)
-      byHelper.set(spec, { task, start, leave: leaveNode(node) })
+      jobs.set(spec, { task, start: startThere(task, spec, helper, index, checked.input), leave })
     }
   }
+  return jobs
+})
+
+/** What the jobs on the engine at hand have in common. */
+const shareGuard = Effect.fnUntraced(function* (routed: ReadonlyArray<Routed>, image: Effect.Effect<string>) {
   const options = { image, owner: yield* makeOwnership(undefined) }
-  const [first, ...more] = routed.filter(({ route }) => route._tag === "Success" && route.success === "local")
-  const local: Here = {
-    options,
-    guard:
-      first === undefined
-        ? Effect.succeed(Guard.none)
-        : yield* once(guardHere([endOf(first.spec), ...more.map(({ spec }) => endOf(spec))], options))
-  }
-  return routed.map(({ route, spec, task }): Job => {
-    const start = (input: ExecInput) =>
-      route._tag === "Failure" ? Effect.fail(route.failure) : startHere(task, spec, local, input)
-    return byHelper.get(spec) ?? { task, start, leave: Effect.void }
-  })
+  const [first, ...more] = routed.map(({ spec }) => endOf(spec))
+  const guard = first === undefined ? Effect.succeed(Guard.none) : yield* once(guardHere([first, ...more], options))
+  return { options, guard } satisfies Here
 })
 
 /** How the run of a command is ended. */
@@ -165,27 +205,24 @@ const startThere = Effect.fnUntraced(function* (
   return { task, spec, end, events: recording.events(events), recording }
 })
 
-/** For a task that was not there when the others were chosen: by a helper of its own. */
+/** By a helper of its own, or by the agent: as a single command is. */
 export const startAlone = Effect.fnUntraced(function* (
   task: ResolvedTask,
   here: string,
   image: Effect.Effect<string>,
   checked: CheckedCommand,
-  agents: FindAgents
+  agents: FindAgents,
+  spec = specOf(makeRunId(), task, checked)
 ): Effect.fn.Return<Underway, NotBegun, DockerEngine | Scope.Scope> {
-  const spec = specOf(makeRunId(), task, checked)
-  const route = yield* chooseRoute(task, checked.via, here, true)
+  const owner = yield* ownerOf(checked, spec.runId)
+  const link = yield* linkTo(checked.via, agents, here, task.node)
+  const route = link === undefined ? yield* chooseRoute(task, checked.via, here, checked.stdin) : "agent"
   if (route === "local") {
-    const options = { image, owner: yield* makeOwnership(undefined) }
+    const options = { image, owner }
     return yield* startHere(task, spec, { options, guard: guardHere([endOf(spec)], options) }, checked.input)
   }
-  const { placementTimeout } = checked
-  const place = { node: task.node, task: task.name, placementTimeout, image: yield* image }
-  const helper = yield* openNodeHelper(
-    place,
-    yield* makeOwnership(undefined),
-    [spec],
-    linkTo(checked.via, agents, here, place.node)
-  )
-  return yield* startThere(task, spec, helper, 0, checked.input)
+  const recording = yield* recordRun(targetOf(task), route, spec)
+  const place = placeOf(task, yield* image, checked)
+  const { end, events } = execThere(route, link, place, spec, recording.input(checked.input), owner)
+  return { task, spec, end, events: recording.events(events), recording }
 })

@@ -10,7 +10,7 @@ import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
 import type { Ending } from "../executor/ExecutorErrors.ts"
 import { type FleetRequest, runFleet } from "../fleet/Fleet.ts"
-import type { MakeJobs } from "../fleet/Jobs.ts"
+import { type MakeJobs, routesTo } from "../fleet/Jobs.ts"
 import { makeRunId } from "../Labels.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { chooseRoute, localNode, type Route } from "../route/Route.ts"
@@ -161,13 +161,13 @@ const killed: Ending = { _tag: "Killed" }
 const planFor =
   (script: Script, recorder: Recorder, request: FleetRequest): MakeJobs =>
   (tasks, here, _image, checked) =>
-    Effect.succeed(
-      tasks.map((task) => ({
+    Effect.map(routesTo(tasks, here, checked), (ways) =>
+      ways.map(({ route, task }) => ({
         task,
         leave: Effect.void,
-        start: Effect.fnUntraced(function* (input) {
-          const route = yield* chooseRoute(task, checked.via, here, true)
-          const run = yield* command(script, recorder, task, route, request, { ...checked, input })
+        start: Effect.gen(function* () {
+          if (typeof route !== "string") return yield* route
+          const run = yield* command(script, recorder, task, route, request, checked)
           const { events, recording, spec } = run
           return { task, spec, events, recording, end: ({ signal }) => Effect.as(run.end(signal), killed) }
         })

@@ -298,10 +298,37 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     )
   }
 
+  // As the kernel answers for a port where nobody listens.
+  const rule = ["INPUT", "-p", "tcp", "--dport", "7788", "-j", "REJECT", "--reject-with", "tcp-reset"]
+
+  it.effect("an agent that does not listen yet: the socket's door waits for it, as the process does", () =>
+    Effect.gen(function* () {
+      const { node, target } = yield* remote
+      const [agent = ""] = yield* agentsOn(node)
+      const inside = (...args: ReadonlyArray<string>) => insideOf(node, agent, ["iptables", ...args])
+      const isRefusedTwice = Effect.map(inside("-v", "-n", "-x", "-L", "INPUT"), (text) =>
+        /^\s*([2-9]|\d{2,})\s.*REJECT/m.test(text)
+      )
+      for (const run of [taskExec, onManager]) {
+        yield* inside("-I", ...rule)
+        const [{ code, stderr }] = yield* Effect.all(
+          [
+            run(["--via", "agent", target, "true"]),
+            Effect.ensuring(
+              pollUntil(isRefusedTwice, { atMost: 10_000, orElse: Effect.die("nobody tried twice") }),
+              Effect.orDie(inside("-D", ...rule))
+            )
+          ],
+          { concurrency: 2 }
+        )
+        assert.deepStrictEqual([code, stderr], [0, ""])
+      }
+    })
+  )
+
   it.effect("an agent that is not there: the socket's door says so as the process does", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
-      const rule = ["INPUT", "-p", "tcp", "--dport", "7788", "-j", "REJECT", "--reject-with", "tcp-reset"]
       const [agent = ""] = yield* agentsOn(node)
       const inside = (action: string) => insideOf(node, agent, ["iptables", action, ...rule])
       for (const run of [taskExec, onManager]) {

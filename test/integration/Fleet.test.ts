@@ -8,12 +8,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts"
+import type { FleetEvent, FleetRequest } from "../../src/index.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { isUpdated, type RunningTask, service, updateService, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { expected, madeSince, resultsOf, runIn } from "./Fleets.ts"
 import { checkLeftoversMeanwhile, checksDone, dist, program, taskExec } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 import { Library } from "./Sessions.ts"
@@ -46,69 +47,17 @@ const tasksNow = Effect.gen(function* () {
 const isOn = (nodeId: string) => (task: RunningTask) => task.nodeId === nodeId
 const nameOf = ({ slot }: RunningTask) => `fleet.${slot}`
 
-/** Runs a script in all of them, and gives what each wrote and how it ended, by name. */
-const runAll = Effect.fnUntraced(function* (
+const runAll = (
   script: string,
   more: Partial<FleetRequest> = {},
-  each: (event: FleetEvent) => Effect.Effect<unknown> = () => Effect.void
-) {
-  const outputs = new Map<string, { stdout: string; hash: ReturnType<typeof createHash>; result: string }>()
-  const failures = new Set<string>()
-  const events = TaskExec.runAll({
-    selection: { services: [(yield* Fleet).name] },
-    command: ["sh", "-c", script],
-    ...more
-  })
-  yield* Stream.runForEach(events, (event) => {
-    if ("task" in event) {
-      const known = outputs.get(event.task.name)
-      const output = known ?? { stdout: "", hash: createHash("sha256"), result: "" }
-      outputs.set(event.task.name, output)
-      if (event._tag === "Stdout") {
-        output.hash.update(event.data)
-        if (output.stdout.length < 1000) output.stdout += Buffer.from(event.data).toString("latin1")
-      }
-      if (event._tag === "Stderr") output.stdout += Buffer.from(event.data).toString()
-      if (event._tag === "Ended") {
-        const { result } = event
-        output.result =
-          result._tag === "Exited" ? String(result.code) : result._tag === "Failed" ? result.error._tag : result._tag
-        if (result._tag === "Failed") failures.add(result.error.message)
-      }
-    }
-    return each(event)
-  })
-  // An assertion that fails shows only tags.
-  if (failures.size > 0) yield* Effect.logInfo([...failures].join("; "))
-  return outputs
-})
-
-const resultsOf = (outputs: ReadonlyMap<string, { readonly result: string }>) =>
-  Object.fromEntries([...outputs].map(([name, { result }]) => [name, result]))
-
-const expected = (names: Iterable<string>, result: string) =>
-  Object.fromEntries([...names].map((name) => [name, result]))
+  each?: (event: FleetEvent) => Effect.Effect<unknown>
+) => Effect.flatMap(Fleet, ({ name }) => runIn({ selection: { services: [name] }, ...more }, script, each))
 
 const all = Array.from({ length: replicas }, (_, at) => `fleet.${at + 1}`)
-
-const decodeEvent = Schema.decodeUnknownEffect(
-  Schema.fromJsonString(Schema.Struct({ Actor: Schema.Struct({ Attributes: Schema.Struct({ name: Schema.String }) }) }))
-)
 
 const Labels = Schema.Record(Schema.String, Schema.String)
 const Labelled = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Labels }) }))
 const LabelledNetworks = Schema.Array(Schema.Struct({ Labels }))
-
-/** Names of what of ours was made since then (in seconds): services, or containers beside the manager's engine. */
-const madeSince = Effect.fnUntraced(function* (type: "service" | "container", since: number) {
-  const { manager } = yield* SwarmCluster
-  const filters = JSON.stringify({ type: { [type]: true }, event: { create: true } })
-  const query = { since: String(since), until: String(Date.now() / 1000), filters }
-  const body = yield* request(manager.socket, "GET", "/events", { query })
-  const lines = body.toString().split("\n").filter(Boolean)
-  const events = yield* Effect.forEach(lines, (line) => decodeEvent(line))
-  return events.map(({ Actor }) => Actor.Attributes.name).filter((name) => name.startsWith("task-exec-"))
-})
 
 layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true, timeout: "180 seconds" })(
   "many tasks",

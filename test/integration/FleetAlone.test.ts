@@ -1,0 +1,86 @@
+/** A fan-out over tasks of which each is the only one of its node: as many single commands. */
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import type { FleetRequest } from "../../src/index.ts"
+import { expected, madeSince, resultsOf, runIn } from "./Fleets.ts"
+import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
+import { Library } from "./Sessions.ts"
+
+checkLeftoversMeanwhile()
+
+const all = ["alone.1", "alone.2", "alone.3"]
+
+const run = (script: string, more: Partial<FleetRequest> = {}) =>
+  runIn({ selection: { services: ["alone"] }, ...more }, script)
+
+/** How many services, networks and relays a fan-out makes. */
+const makes = Effect.fnUntraced(function* (more: Partial<FleetRequest>) {
+  const since = Date.now() / 1000
+  const outputs = yield* run("cat; echo out; echo err >&2", more)
+  assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
+  for (const name of all) assert.match(outputs.get(name)?.stdout ?? "", /^(in)?(out\nerr|err\nout)\n$/)
+  const containers = yield* madeSince("container", since)
+  return {
+    services: (yield* madeSince("service", since)).length,
+    networks: new Set(yield* madeSince("network", since)).size,
+    relays: containers.filter((name) => name.startsWith("task-exec-relay-")).length
+  }
+})
+
+layer(Layer.provideMerge(Library, Web.layer("alone")), { excludeTestServices: true, timeout: "120 seconds" })(
+  "tasks that are alone on their nodes",
+  (it) => {
+    it.effect("go by the logs of their helpers", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* makes({}), { services: 2, networks: 0, relays: 0 })
+      })
+    )
+
+    it.effect("with an input, or where a tunnel is asked for: over one network and one relay", () =>
+      Effect.gen(function* () {
+        for (const more of [{ stdin: Stream.make(Buffer.from("in")) }, { via: "helper:tunnel" as const }]) {
+          const { networks, relays } = yield* makes(more)
+          assert.deepStrictEqual({ networks, relays }, { networks: 1, relays: 1 })
+        }
+      })
+    )
+
+    it.effect("SIGTERM goes to each", () =>
+      Effect.gen(function* () {
+        let isTold = false
+        const script = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.1; done"
+        const { code, stderr, stdout } = yield* taskExec(["--all", "--grace", "5", "alone", "sh", "-c", script], {
+          onOutput: (output, kill) => {
+            if (isTold || output.split("│ up\n").length <= all.length) return
+            isTold = true
+            kill("SIGTERM")
+          }
+        })
+        assert.strictEqual(code, 143, stderr)
+        assert.lengthOf(stdout.toString().match(/│ bye\n/g) ?? [], all.length)
+        assert.match(stderr, /task-exec: 3 tasks: 3 exited with 3 \(.*\)\n$/)
+      })
+    )
+
+    it.effect("a deadline ends those that run, with everything that they started", () =>
+      Effect.gen(function* () {
+        const outputs = yield* run("sleep 1234 & sleep 1234", {
+          grace: "1 second",
+          pacing: { deadline: "6 seconds" }
+        })
+        assert.deepStrictEqual(resultsOf(outputs), expected(all, "TimedOut"))
+      })
+    )
+
+    it.effect("one after the other, and no more after a failure", () =>
+      Effect.gen(function* () {
+        const one = { _tag: "Count", count: 1 } as const
+        const none = { _tag: "Count", count: 0 } as const
+        const outputs = yield* run("exit 5", { pacing: { parallel: one, maxFailures: none } })
+        assert.deepStrictEqual(Object.values(resultsOf(outputs)).sort(), ["5", "Skipped", "Skipped"])
+      })
+    )
+  }
+)

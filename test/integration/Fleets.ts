@@ -1,0 +1,62 @@
+/** Fan-outs by the library: what each task wrote, how it ended, and what was made for it. */
+import { createHash } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts"
+import { request as ask } from "../cluster/EngineApi.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+
+/** Runs a script in many tasks, and gives what each wrote and how it ended, by name. */
+export const runIn = Effect.fnUntraced(function* (
+  request: Omit<FleetRequest, "command">,
+  script: string,
+  each: (event: FleetEvent) => Effect.Effect<unknown> = () => Effect.void
+) {
+  const outputs = new Map<string, { stdout: string; hash: ReturnType<typeof createHash>; result: string }>()
+  const failures = new Set<string>()
+  const events = TaskExec.runAll({ ...request, command: ["sh", "-c", script] })
+  yield* Stream.runForEach(events, (event) => {
+    if ("task" in event) {
+      const known = outputs.get(event.task.name)
+      const output = known ?? { stdout: "", hash: createHash("sha256"), result: "" }
+      outputs.set(event.task.name, output)
+      if (event._tag === "Stdout") {
+        output.hash.update(event.data)
+        if (output.stdout.length < 1000) output.stdout += Buffer.from(event.data).toString("latin1")
+      }
+      if (event._tag === "Stderr") output.stdout += Buffer.from(event.data).toString()
+      if (event._tag === "Ended") {
+        const { result } = event
+        output.result =
+          result._tag === "Exited" ? String(result.code) : result._tag === "Failed" ? result.error._tag : result._tag
+        if (result._tag === "Failed") failures.add(result.error.message)
+      }
+    }
+    return each(event)
+  })
+  // An assertion that fails shows only tags.
+  if (failures.size > 0) yield* Effect.logInfo([...failures].join("; "))
+  return outputs
+})
+
+export const resultsOf = (outputs: ReadonlyMap<string, { readonly result: string }>) =>
+  Object.fromEntries([...outputs].map(([name, { result }]) => [name, result]))
+
+export const expected = (names: Iterable<string>, result: string) =>
+  Object.fromEntries([...names].map((name) => [name, result]))
+
+const decodeEvent = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Struct({ Actor: Schema.Struct({ Attributes: Schema.Struct({ name: Schema.String }) }) }))
+)
+
+/** Names of what of ours was made since then (in seconds): services, or containers beside the manager's engine. */
+export const madeSince = Effect.fnUntraced(function* (type: "service" | "container" | "network", since: number) {
+  const { manager } = yield* SwarmCluster
+  const filters = JSON.stringify({ type: { [type]: true }, event: { create: true } })
+  const query = { since: String(since), until: String(Date.now() / 1000), filters }
+  const body = yield* ask(manager.socket, "GET", "/events", { query })
+  const lines = body.toString().split("\n").filter(Boolean)
+  const events = yield* Effect.forEach(lines, (line) => decodeEvent(line))
+  return events.map(({ Actor }) => Actor.Attributes.name).filter((name) => name.startsWith("task-exec-"))
+})
