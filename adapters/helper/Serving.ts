@@ -85,10 +85,11 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: HelperInput
     Stream.mapEffect(
       ({ grace, id, signal }) =>
         ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
-          Effect.map((ending): Frame => ({ _tag: "Signalled", id, ending }))
+          Effect.flatMap((ending) => input.answer({ _tag: "Signalled", id, ending }))
         ),
       { concurrency: "unbounded", unordered: true }
     ),
+    Stream.drain,
     Stream.provide(killer)
   )
   return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(spec, input)))).pipe(

@@ -13,7 +13,7 @@ import type { ExecInput } from "../../src/executor/Executor.ts"
 import { helperPort } from "../../src/route/RelayProtocol.ts"
 import { RemoteError } from "../../src/route/Remote.ts"
 import { version } from "../../src/Version.ts"
-import { encodeDocument, type Frame, protocolVersion } from "../../src/wire/Frame.ts"
+import { encodeDocument, type Frame, protocolVersion, type Signalled } from "../../src/wire/Frame.ts"
 import { decodeOrder, type Order } from "../../src/wire/Order.ts"
 import { type Channel, makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
 import { listenSecurely } from "../../src/wire/TunnelTls.ts"
@@ -30,6 +30,8 @@ export interface HelperInput extends ExecInput {
   /** Done when the caller wants the command of the channel to start. */
   readonly begin: Effect.Effect<void>
   readonly signals: Stream.Stream<SignalOrder>
+  /** Answers one of them. No frame of the command's: it would wait behind output that nobody takes. */
+  readonly answer: (signalled: typeof Signalled.Type) => Effect.Effect<void>
 }
 
 /** What comes where nothing can. */
@@ -37,7 +39,8 @@ export const noInput: HelperInput = {
   begin: Effect.void,
   stdin: Stream.empty,
   sizes: Stream.empty,
-  signals: Stream.never
+  signals: Stream.never,
+  answer: () => Effect.void
 }
 
 const encodeError = Schema.encodeSync(RemoteError)
@@ -150,7 +153,9 @@ const listen = Effect.fnUntraced(function* (channel: Channel) {
     begin: Deferred.await(begin),
     stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.taken("stdin", chunk.length))),
     sizes: Stream.fromQueue(sizes),
-    signals: Stream.fromQueue(signals)
+    signals: Stream.fromQueue(signals),
+    // That the caller is not there any more is seen elsewhere.
+    answer: (signalled) => Effect.ignore(channel.send(encodeDocument(signalled)))
   }
   return { input, gone: Fiber.join(gone) }
 })

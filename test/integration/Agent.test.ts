@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { TaskExec } from "../../src/index.ts"
 import { get, request } from "../cluster/EngineApi.ts"
+import { eventsSince } from "../cluster/Events.ts"
 import { agentObjects } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -49,15 +50,11 @@ const onManager = Effect.fn("onManager")(function* (args: ReadonlyArray<string>,
 })
 
 /** How many processes were started in a container since then, in Unix milliseconds. */
-const execsIn = Effect.fnUntraced(function* ({ socket }: ClusterNode, id: string, since: number) {
-  const filters = JSON.stringify({ container: { [id]: true }, event: { exec_start: true } })
-  const query = { since: String(since / 1000), until: String(Date.now() / 1000), filters }
-  const text = yield* request(socket, "GET", "/events", { query })
-  return text
-    .toString()
-    .split("\n")
-    .filter((line) => line.includes("exec_start")).length
-})
+const execsIn = ({ socket }: ClusterNode, id: string, since: number) =>
+  Effect.map(
+    eventsSince(socket, since, { container: { [id]: true }, event: { exec_start: true } }),
+    (events) => events.length
+  )
 
 const Main = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
 

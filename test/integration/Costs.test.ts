@@ -4,8 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { labelKeys } from "../../src/Labels.ts"
-import { get, request } from "../cluster/EngineApi.ts"
+import { get } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
+import { eventsSince } from "../cluster/Events.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -38,27 +39,15 @@ const count = (names: ReadonlyArray<string>): Record<string, number> => {
   return counts
 }
 
-const EngineEvent = Schema.fromJsonString(
-  Schema.Struct({
-    Type: Schema.String,
-    Action: Schema.String,
-    scope: Schema.String,
-    Actor: Schema.Struct({ Attributes: Schema.Record(Schema.String, Schema.String) })
-  })
-)
-
 /** What happened on every node since then, in Unix milliseconds. */
-const eventsSince = Effect.fnUntraced(function* (since: number) {
+const everywhereSince = Effect.fnUntraced(function* (since: number) {
   const { nodes } = yield* SwarmCluster
-  const query = { since: String(since / 1000), until: String(Date.now() / 1000) }
-  const texts = yield* Effect.forEach(nodes, ({ socket }) => request(socket, "GET", "/events", { query }))
-  const lines = texts.flatMap((text) => text.toString().split("\n")).filter((line) => line !== "")
-  return yield* Effect.forEach(lines, (line) => Schema.decodeEffect(EngineEvent)(line))
+  return (yield* Effect.forEach(nodes, ({ socket }) => eventsSince(socket, since))).flat()
 })
 
 /** The kinds and names of the objects that were made in the swarm since then: it is nobody else's. */
 const createdSince = (since: number) =>
-  Effect.map(eventsSince(since), (events) =>
+  Effect.map(everywhereSince(since), (events) =>
     events
       .filter(({ Action }) => Action === "create")
       // A network of the swarm is made on each node that needs it, besides.
@@ -71,7 +60,7 @@ const SettledAgents = Layer.suspend(() => {
   const since = Date.now()
   const settled = Effect.gen(function* () {
     const { nodes } = yield* SwarmCluster
-    const events = yield* eventsSince(since)
+    const events = yield* everywhereSince(since)
     const gone = events.filter(
       ({ Action, Actor }) => Action === "destroy" && Actor.Attributes[labelKeys.role] === "killer"
     )

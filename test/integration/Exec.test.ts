@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import { madeSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import {
@@ -20,9 +21,10 @@ checkLeftoversMeanwhile()
 
 /** The same cases on every way to a task. The caller of a local one is where people are: on the engine's own machine. */
 const routes = {
-  "local route": { pick: "local", flags: [] },
-  "helper on another node": { pick: "remote", flags: [] },
-  "agent on another node": { pick: "remote", flags: ["--via", "agent"] }
+  "local route": { pick: "local", flags: [], services: 0 },
+  // The second one ends the command: a log goes one way.
+  "helper on another node": { pick: "remote", flags: [], services: 2 },
+  "agent on another node": { pick: "remote", flags: ["--via", "agent"], services: 0 }
 } as const
 
 /** `task-exec`, on the manager's machine for a task of its own. */
@@ -34,7 +36,7 @@ const callOn = (pick: "local" | "remote", args: ReadonlyArray<string>, options: 
       : program("task-exec.cjs", args, withHost)
   })
 
-for (const [name, { flags, pick }] of Object.entries(routes)) {
+for (const [name, { flags, pick, services }] of Object.entries(routes)) {
   const nothing = SwarmCluster.layerShared
   const swarm = Layer.provideMerge(Web.layer("exec"), flags.length === 0 ? nothing : Agents)
   layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })(name, (it) => {
@@ -233,11 +235,14 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     it.effect("… | head -1 ends quietly, and ends the command", () =>
       Effect.gen(function* () {
         const { cluster, web } = yield* both
+        const since = Date.now()
         const pipe = yield* shell(
           `task-exec ${flags.join(" ")} ${web.target(web[pick])} yes | head -1; echo "\${PIPESTATUS[0]}"`,
           { env: { DOCKER_HOST: cluster.manager.dockerHost } }
         )
         assert.deepStrictEqual([pipe.stdout.toString(), pipe.stderr], ["y\n141\n", ""])
+        // Whoever runs the command can be told to end it, however much of its output nobody takes.
+        assert.lengthOf(yield* madeSince(cluster.manager.socket, "service", since), services)
       })
     )
 

@@ -10,11 +10,12 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { FleetEvent, FleetRequest } from "../../src/index.ts"
 import { get, request } from "../cluster/EngineApi.ts"
+import { madeSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { isUpdated, type RunningTask, service, updateService, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { expected, madeSince, resultsOf, runIn } from "./Fleets.ts"
+import { expected, resultsOf, runIn } from "./Fleets.ts"
 import { checkLeftoversMeanwhile, checksDone, dist, program, taskExec } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 import { Library } from "./Sessions.ts"
@@ -64,13 +65,14 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
   (it) => {
     it.effect("all of them, by one helper on each other node and none here, over one relay", () =>
       Effect.gen(function* () {
-        const since = Date.now() / 1000
+        const { socket } = (yield* SwarmCluster).manager
+        const since = Date.now()
         const outputs = yield* runAll("echo $SLOT; echo err >&2")
         assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
         for (const name of all)
           assert.match(outputs.get(name)?.stdout ?? "", new RegExp(`^(err\n)?${name.slice(6)}\n(err\n)?$`))
-        assert.lengthOf(yield* madeSince("service", since), 2)
-        const containers = yield* madeSince("container", since)
+        assert.lengthOf(yield* madeSince(socket, "service", since), 2)
+        const containers = yield* madeSince(socket, "container", since)
         assert.lengthOf(
           containers.filter((name) => name.startsWith("task-exec-relay-")),
           1

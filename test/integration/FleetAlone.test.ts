@@ -4,7 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { FleetRequest } from "../../src/index.ts"
-import { expected, madeSince, resultsOf, runIn } from "./Fleets.ts"
+import { madeSince } from "../cluster/Events.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { expected, resultsOf, runIn } from "./Fleets.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
@@ -17,14 +19,15 @@ const run = (script: string, more: Partial<FleetRequest> = {}) =>
 
 /** How many services, networks and relays a fan-out makes. */
 const makes = Effect.fnUntraced(function* (more: Partial<FleetRequest>) {
-  const since = Date.now() / 1000
+  const { socket } = (yield* SwarmCluster).manager
+  const since = Date.now()
   const outputs = yield* run("cat; echo out; echo err >&2", more)
   assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
   for (const name of all) assert.match(outputs.get(name)?.stdout ?? "", /^(in)?(out\nerr|err\nout)\n$/)
-  const containers = yield* madeSince("container", since)
+  const containers = yield* madeSince(socket, "container", since)
   return {
-    services: (yield* madeSince("service", since)).length,
-    networks: new Set(yield* madeSince("network", since)).size,
+    services: (yield* madeSince(socket, "service", since)).length,
+    networks: new Set(yield* madeSince(socket, "network", since)).size,
     relays: containers.filter((name) => name.startsWith("task-exec-relay-")).length
   }
 })

@@ -1,11 +1,8 @@
-/** Fan-outs by the library: what each task wrote, how it ended, and what was made for it. */
+/** Fan-outs by the library: what each task wrote, and how it ended. */
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts"
-import { request as ask } from "../cluster/EngineApi.ts"
-import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 
 /** Runs a script in many tasks, and gives what each wrote and how it ended, by name. */
 export const runIn = Effect.fnUntraced(function* (
@@ -45,18 +42,3 @@ export const resultsOf = (outputs: ReadonlyMap<string, { readonly result: string
 
 export const expected = (names: Iterable<string>, result: string) =>
   Object.fromEntries([...names].map((name) => [name, result]))
-
-const decodeEvent = Schema.decodeUnknownEffect(
-  Schema.fromJsonString(Schema.Struct({ Actor: Schema.Struct({ Attributes: Schema.Struct({ name: Schema.String }) }) }))
-)
-
-/** Names of what of ours was made since then (in seconds): services, or containers beside the manager's engine. */
-export const madeSince = Effect.fnUntraced(function* (type: "service" | "container" | "network", since: number) {
-  const { manager } = yield* SwarmCluster
-  const filters = JSON.stringify({ type: { [type]: true }, event: { create: true } })
-  const query = { since: String(since), until: String(Date.now() / 1000), filters }
-  const body = yield* ask(manager.socket, "GET", "/events", { query })
-  const lines = body.toString().split("\n").filter(Boolean)
-  const events = yield* Effect.forEach(lines, (line) => decodeEvent(line))
-  return events.map(({ Actor }) => Actor.Attributes.name).filter((name) => name.startsWith("task-exec-"))
-})

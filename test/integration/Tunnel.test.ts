@@ -6,10 +6,11 @@ import * as Schema from "effect/Schema"
 import { TaskExec } from "../../src/index.ts"
 import { makeTunnelKey } from "../../src/wire/TunnelTls.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { madeSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, dist, program, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, dist, program, shell, taskExec, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 import { converse, Library } from "./Sessions.ts"
 
@@ -107,6 +108,19 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         const [atLeast, atMost] = Number.parseInt(Version, 10) >= 27 ? [50, 60] : [1000, 1000]
         for (const time of times) assert.isTrue(time >= atLeast && time <= atMost, `${time} ms`)
       }).pipe(Effect.scoped)
+    )
+
+    it.effect("who does not take a command's output can end it all the same, by the helper that runs it", () =>
+      Effect.gen(function* () {
+        const { dockerHost, socket } = (yield* SwarmCluster).manager
+        const { target } = yield* there
+        const since = Date.now()
+        const pipe = yield* shell(`task-exec --via helper:tunnel ${target} yes | head -1; echo "\${PIPESTATUS[0]}"`, {
+          env: { DOCKER_HOST: dockerHost }
+        })
+        assert.deepStrictEqual([pipe.stdout.toString(), pipe.stderr], ["y\n141\n", ""])
+        assert.lengthOf(yield* madeSince(socket, "service", since), 1)
+      })
     )
 
     it.effect("strangers on its network are sent away, and told of in the helper's log; the session goes on", () =>
