@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { service, waitRunning } from "../test/cluster/Services.ts"
+import { type RunningTask, service, waitRunning } from "../test/cluster/Services.ts"
 import type { Contender } from "./Measure.ts"
 import type { Bench } from "./Ways.ts"
 
@@ -13,22 +13,30 @@ export const most = 150
 const atOnce = 32
 
 /** Starts them, until the scope closes; gives `docker exec` in as many of them as are asked for, each at its own node. */
-export const startMany = Effect.fn("Many.start")(function* ({ options, stage }: Pick<Bench, "options" | "stage">) {
+export const startMany = Effect.fn("Many.start")(function* (bench: Pick<Bench, "options" | "stage">) {
+  const { busybox, manager } = bench.stage
   yield* Console.error(`starting ${most} tasks`)
-  yield* service(stage.manager.socket, { name: "many", image: stage.busybox, replicas: most })
-  const tasks = yield* waitRunning(stage.manager.socket, "many", most, 600_000)
+  yield* service(manager.socket, { name: "many", image: busybox, replicas: most })
+  const tasks = yield* waitRunning(manager.socket, "many", most, 600_000)
+  return (count: number) => execInEach(bench, `many-${count}`, tasks.slice(0, count))
+})
+
+/** `docker exec` in each of these tasks, at its own node; `name` is that of a file for it. */
+export const execInEach = Effect.fnUntraced(function* (
+  { options, stage }: Pick<Bench, "options" | "stage">,
+  name: string,
+  tasks: ReadonlyArray<RunningTask>
+) {
   const lines = tasks.map(({ containerId, nodeId }) => {
     const node = stage.nodes.find((one) => one.nodeId === nodeId)
     return `${node?.dockerHost} ${containerId}\n`
   })
-  return Effect.fnUntraced(function* (count: number) {
-    const file = join(options.dir, `many-${count}`)
-    yield* Effect.promise(() => writeFile(file, lines.slice(0, count).join("")))
-    const each = ["sh", "-c", 'docker -H "$0" exec "$1" true']
-    const contender: Contender = {
-      name: `docker exec in ${count === 1 ? "it" : "each"}, on the nodes themselves, ${atOnce} at once`,
-      argv: ["xargs", "-a", file, "-n", "2", "-P", String(atOnce), ...each]
-    }
-    return contender
-  })
+  const file = join(options.dir, name)
+  yield* Effect.promise(() => writeFile(file, lines.join("")))
+  const each = ["sh", "-c", 'docker -H "$0" exec "$1" true']
+  const contender: Contender = {
+    name: `docker exec in ${tasks.length === 1 ? "it" : "each"}, on the nodes themselves, ${atOnce} at once`,
+    argv: ["xargs", "-a", file, "-n", "2", "-P", String(atOnce), ...each]
+  }
+  return contender
 })

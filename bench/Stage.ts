@@ -36,6 +36,8 @@ export interface Stage {
   readonly image: string
   /** An image with busybox, by digest. */
   readonly busybox: string
+  /** The name of the service. */
+  readonly web: string
   /** A task on the manager, whose engine is the one that is talked to. */
   readonly local: Place
   /** A task on another node. */
@@ -78,6 +80,7 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
     registry,
     log: join(dir, manager.name, "docker", "swarm", "raft", "wal-v3-encrypted"),
     image: ref,
+    web: service,
     busybox: pinned ?? busybox,
     local: yield* placeOf(tasks.find(({ nodeId }) => nodeId === manager.nodeId)),
     remote: yield* placeOf(tasks.find(({ nodeId }) => nodeId !== manager.nodeId))

@@ -1,30 +1,46 @@
 /** `fan-out`: a command in many tasks, beside the same in one. */
 import * as Effect from "effect/Effect"
+import { waitRunning } from "../../test/cluster/Services.ts"
 import { compare, whole } from "../Comparison.ts"
-import { most, startMany } from "../Many.ts"
+import { execInEach, most, startMany } from "../Many.ts"
 import { measure } from "../Measure.ts"
 import { type Bench, quartered, taskExec } from "../Ways.ts"
 
 /** How many tasks a command is for. */
 const sizes = [1, 10, 30, most] as const
 
-/** Some of the tasks of a service that has many, on all nodes. One is on another node, as the one beside it is. */
+/** Some of the tasks of a service that has many, on all nodes; and a service that has one on each node. */
 export const fanOut = Effect.fn("Measure.fan-out")(function* (bench: Bench) {
-  const { remote } = bench.stage
+  const { manager, nodes, remote, web } = bench.stage
+  const alone = {
+    title: `A fan-out over ${nodes.length} tasks, each alone on its node`,
+    ours: taskExec("--all", web, "true"),
+    docker: yield* execInEach(bench, "alone", yield* waitRunning(manager.socket, web, nodes.length))
+  }
   const dockerExecs = yield* startMany(bench)
-  const over = (size: number) =>
-    size === 1
-      ? taskExec("--all", "--node", remote.node.name, "--limit", "1", "many", "true")
-      : taskExec("--all", "--limit", String(size), "many", "true")
-  const byDocker = yield* Effect.forEach(sizes, dockerExecs)
-  const [one, ...all] = (yield* measure(
+  const ofMany = yield* Effect.forEach(sizes, (size) =>
+    Effect.map(dockerExecs(size), (docker) => ({
+      title: `A fan-out over ${size === 1 ? "one task" : `${size} tasks`}`,
+      // The one is on another node, as the one beside it is.
+      ours: taskExec(
+        "--all",
+        ...(size === 1 ? ["--node", remote.node.name] : []),
+        "--limit",
+        String(size),
+        "many",
+        "true"
+      ),
+      docker
+    }))
+  )
+  const all = [alone, ...ofMany]
+  const [one, ...measured] = (yield* measure(
     "commands in many tasks",
-    [taskExec(remote.target, "true"), ...sizes.map(over), ...byDocker],
+    [taskExec(remote.target, "true"), ...all.map(({ ours }) => ours), ...all.map(({ docker }) => docker)],
     quartered(bench.options)
   )).map(whole)
-  return sizes.flatMap((size, at) => {
-    const [ours, docker] = [all[at], all[sizes.length + at]]
-    const title = `A fan-out over ${size === 1 ? "one task" : `${size} tasks`}`
+  return all.flatMap(({ title }, at) => {
+    const [ours, docker] = [measured[at], measured[all.length + at]]
     const beside = one === undefined ? [] : [{ ...one, name: `a command in one task: ${one.name}` }]
     return ours === undefined || docker === undefined
       ? []

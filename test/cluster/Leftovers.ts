@@ -164,7 +164,7 @@ const awaitGone = Effect.fnUntraced(function* (
   { patience = 30_000 }: LeftoverOptions
 ) {
   const gone = Effect.map(find, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
-  return yield* poll(gone, { every: 100, atMost: patience, orElse: find })
+  return yield* poll(gone, { every: 250, atMost: patience, orElse: find })
 })
 
 /** What lasts, and what does not go away in time. */
