@@ -77,15 +77,12 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   return yield* new HelperRefused({ node, detail: `${before} and was killed; ${became}` })
 })
 
-/** Runs of one helper that are ended at the same time. */
-const endingsAtOnce = 8
-
 /** Ends the commands of several runs on this node; tells what became of each. */
 export const endAll = (runs: ReadonlyArray<EndRun>) =>
   Effect.forEach(
     runs,
     ({ container, grace, runId, signal }) => ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })),
-    { concurrency: endingsAtOnce }
+    { concurrency: "unbounded" }
   )
 
 /** None of them runs, and not all of them ended by themselves: a helper exits with 0, whatever became of its command. */

@@ -17,7 +17,7 @@ export const guardRunCommand = (text: string): Effect.Effect<number> =>
       ? callersWord
       : Effect.raceFirst(callersWord, Effect.as(Effect.sleep(after), false))
     if (isReleased) yield* writeText(1, released)
-    else yield* Effect.forEach(runs, endMarked, { concurrency: "unbounded" })
+    else yield* endMarked(runs)
     return 0
   }).pipe(Effect.catch((error) => Effect.as(say(`guard: ${error.message}\n`), 1)))
 

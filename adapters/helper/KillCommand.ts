@@ -10,7 +10,7 @@ import { say, writeText } from "../Output.ts"
 export const killRunCommand = (text: string): Effect.Effect<number> =>
   Effect.gen(function* () {
     const request = yield* Schema.decodeUnknownEffect(KillRequest)(text)
-    const ending = yield* "variable" in request ? endMarkedOthers(request) : endMarked(request)
-    yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(ending)}\n`)
+    const endings = yield* "variable" in request ? endMarkedOthers(request) : endMarked(request.runs)
+    yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(endings)}\n`)
     return 0
   }).pipe(Effect.catch((error) => Effect.as(say(`kill: ${error.message}\n`), 1)))

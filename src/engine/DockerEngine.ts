@@ -18,7 +18,7 @@ import { fromEnvironment } from "./Environment.ts"
 import { type ExecRequests, execRequests } from "./ExecRequests.ts"
 import { type ImageRequests, imageRequests } from "./ImageRequests.ts"
 import { type Asking, ofEngine } from "./internal/Asking.ts"
-import { makeEngineClient } from "./internal/EngineClient.ts"
+import { type EngineClient, makeEngineClient } from "./internal/EngineClient.ts"
 import { type ManagersClient, overManagers } from "./internal/Managers.ts"
 import { type SwarmRequests, swarmRequests } from "./SwarmRequests.ts"
 
@@ -33,7 +33,7 @@ export interface DockerEngineShape
   readonly host: string
   /**
    * The engine that answered last, and it alone: for what only one engine knows, its containers and execs, where another
-   * manager would say that there is no such thing.
+   * manager would say that there is no such thing. The same object each time, for the same engine.
    */
   readonly alone: Effect.Effect<DockerEngineShape>
   readonly info: Effect.Effect<Api.Info, EngineFailure>
@@ -117,10 +117,17 @@ const shapeOf = (client: ManagersClient, options: DockerEngineOptions): DockerEn
     )
 
   const credentials = options.credentials ?? (() => Effect.succeed(undefined))
+  const alones = new WeakMap<EngineClient, DockerEngineShape>()
+  const alone = () => {
+    const current = client.current()
+    const known = alones.get(current) ?? shapeOf(overManagers([current]), options)
+    alones.set(current, known)
+    return known
+  }
   const asking: Asking = { client, engine, swarm, credentials, ofSwarm }
   return {
     host,
-    alone: Effect.sync(() => shapeOf(overManagers([client.current()]), options)),
+    alone: Effect.sync(alone),
     info,
     version: client
       .json(Api.EngineVersion)({ ...engine, operation: "tell its version", method: "GET", path: "/version" })

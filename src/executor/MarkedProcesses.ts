@@ -20,30 +20,43 @@ const interval = 40
 const errorCode = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : String(error)
 
-/** What is left of a run. */
-interface Found {
-  /** Live processes with the mark, as this `/proc` numbers them. */
-  readonly pids: ReadonlyArray<number>
-  /** How many of the container's processes could not be looked at. */
-  readonly hidden: number
-}
-
 /** Is that the environment of a process that is meant? It begins and ends with a NUL, and has one between its variables. */
 type Mark = (environment: string) => boolean
 
-const find = (isMarked: Mark, container: string | undefined): Found => {
-  const pids: Array<number> = []
-  let hidden = 0
+/** Processes that are to be ended. */
+interface Target {
+  readonly isMarked: Mark
+  /** Full ID of the container that they are in, if it is one. */
+  readonly container: string | undefined
+  readonly grace: number
+  readonly signal: Signal
+}
+
+/** What is left of a target. */
+interface Found {
+  /** Live processes with the mark, as this `/proc` numbers them. */
+  readonly pids: Array<number>
+  /** How many of the container's processes could not be looked at. */
+  hidden: number
+}
+
+/** One look for all of them: there may be many, and each process is to be read once. */
+const find = (targets: ReadonlyArray<Target>): ReadonlyArray<readonly [Target, Found]> => {
+  const all = targets.map((target) => [target, { pids: [], hidden: 0 } as Found] as const)
   for (const name of readdirSync("/proc")) {
     const pid = Number(name)
     if (!Number.isInteger(pid) || pid === process.pid) continue
     try {
-      if (isMarked(`\0${readFileSync(`/proc/${name}/environ`, "latin1")}\0`)) pids.push(pid)
+      const environment = `\0${readFileSync(`/proc/${name}/environ`, "latin1")}\0`
+      for (const [{ isMarked }, { pids }] of all) if (isMarked(environment)) pids.push(pid)
     } catch (error) {
-      if (!isGone(error) && container !== undefined && belongsTo(container, `/proc/${name}`)) hidden++
+      if (isGone(error)) continue
+      for (const [{ container }, found] of all) {
+        if (container !== undefined && belongsTo(container, `/proc/${name}`)) found.hidden++
+      }
     }
   }
-  return { pids, hidden }
+  return all
 }
 
 /** It ended between the listing and the reading. Kernel threads and zombies have no environment either. */
@@ -66,16 +79,17 @@ const signalOne = (pid: number, signal: NodeJS.Signals): void => {
   }
 }
 
-const ending = (value: Ending): Ending => value
-
 /**
- * Ends every process of a run: the signal, the grace period, KILL; then looks again. Never fails: what can't be done
- * is in the {@link Ending}.
+ * Ends every process of these runs: the signal, the grace period, KILL; then looks again. Gives what became of each, in their
+ * order, when all are done. Never fails: what can't be done is in the {@link Ending}.
  */
-export const endMarked = ({ container, grace, runId, signal }: EndRun): Effect.Effect<Ending> => {
-  const mark = `\0${runVariable}=${runId}\0`
-  return endAll((environment) => environment.includes(mark), { container, grace, signal })
-}
+export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyArray<Ending>> =>
+  endAll(
+    runs.map(({ container, grace, runId, signal }) => {
+      const mark = `\0${runVariable}=${runId}\0`
+      return { isMarked: (environment) => environment.includes(mark), container, grace, signal }
+    })
+  )
 
 /** Processes that were started by somebody who is not there any more, as their environment says. */
 export const EndOthers = Schema.Struct({
@@ -90,7 +104,7 @@ export type EndOthers = typeof EndOthers.Type
 export const othersGrace = 5000
 
 /** Ends all of them, wherever they run. */
-export const endMarkedOthers = ({ living, variable }: EndOthers): Effect.Effect<Ending> => {
+export const endMarkedOthers = ({ living, variable }: EndOthers): Effect.Effect<ReadonlyArray<Ending>> => {
   const prefix = `\0${variable}=`
   const isOrphan: Mark = (environment) => {
     const at = environment.indexOf(prefix)
@@ -98,40 +112,53 @@ export const endMarkedOthers = ({ living, variable }: EndOthers): Effect.Effect<
     const from = at + prefix.length
     return !living.includes(environment.slice(from, environment.indexOf("\0", from)))
   }
-  return endAll(isOrphan, { container: undefined, grace: othersGrace, signal: "SIGTERM" })
+  return endAll([{ isMarked: isOrphan, container: undefined, grace: othersGrace, signal: "SIGTERM" }])
 }
 
-const endAll = Effect.fnUntraced(
-  function* (
-    isMarked: Mark,
-    {
-      container,
-      grace,
-      signal
-    }: { readonly container: string | undefined; readonly grace: number; readonly signal: Signal }
-  ) {
-    const start = yield* Clock.currentTimeMillis
-    const signalled = new Set<number>()
-    const step = (now: number) => {
-      const found = find(isMarked, container)
-      for (const pid of found.pids) {
-        if (now - start >= grace) signalOne(pid, "SIGKILL")
-        else if (!signalled.has(pid)) signalOne(pid, signal)
-        signalled.add(pid)
-      }
-      return found
+const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
+  const start = yield* Clock.currentTimeMillis
+  const signalled = new Set<number>()
+  const endings = new Map<Target, Ending>()
+  const open = () => targets.filter((target) => !endings.has(target))
+
+  const step = (elapsed: number) => {
+    for (const [target, found] of find(open())) {
+      const ending = stepOf(target, found, elapsed, signalled)
+      if (ending !== undefined) endings.set(target, ending)
     }
-    while (true) {
-      const now = yield* Clock.currentTimeMillis
-      const { hidden, pids } = yield* Effect.try({ try: () => step(now), catch: errorCode })
-      if (pids.length === 0) {
-        return hidden === 0
-          ? ending({ _tag: "Killed" })
-          : unconfirmed(`${hidden} processes of the container could not be looked at`)
-      }
-      if (now - start > grace + killPatience) return ending({ _tag: "Alive", pids })
-      yield* Effect.sleep(interval)
+  }
+  while (open().length > 0) {
+    const elapsed = (yield* Clock.currentTimeMillis) - start
+    yield* Effect.try({ try: () => step(elapsed), catch: errorCode }).pipe(
+      Effect.catch((code) =>
+        Effect.sync(() => {
+          for (const target of open()) endings.set(target, cannot(code))
+        })
+      )
+    )
+    if (open().length > 0) yield* Effect.sleep(interval)
+  }
+  return targets.map((target) => endings.get(target) ?? unconfirmed("it was not looked for"))
+})
+
+const cannot = (code: string): Ending => unconfirmed(`can't signal the processes: ${code}`)
+
+/** Signals what was found of one; gives what became of it, once that is known. */
+const stepOf = (
+  { grace, signal }: Target,
+  { hidden, pids }: Found,
+  elapsed: number,
+  signalled: Set<number>
+): Ending | undefined => {
+  try {
+    for (const pid of pids) {
+      if (elapsed >= grace) signalOne(pid, "SIGKILL")
+      else if (!signalled.has(pid)) signalOne(pid, signal)
+      signalled.add(pid)
     }
-  },
-  Effect.catch((code) => Effect.succeed(unconfirmed(`can't signal the processes: ${code}`)))
-)
+  } catch (error) {
+    return cannot(errorCode(error))
+  }
+  if (pids.length > 0) return elapsed > grace + killPatience ? { _tag: "Alive", pids } : undefined
+  return hidden === 0 ? { _tag: "Killed" } : unconfirmed(`${hidden} processes of the container could not be looked at`)
+}

@@ -5,7 +5,9 @@
  * host's PID space.
  */
 
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -27,11 +29,14 @@ export interface KillerOptions {
   readonly owner: Ownership
 }
 
-/** What a killer reads as its one argument: whose processes to end. */
-export const KillRequest = Schema.fromJsonString(Schema.Union([EndRun, EndOthers]))
+/** Runs that one container ends. */
+const EndRuns = Schema.Struct({ runs: Schema.NonEmptyArray(EndRun) })
 
-/** What the killer's container prints. */
-export const KillReport = Schema.fromJsonString(Ending)
+/** What a killer reads as its one argument: whose processes to end. */
+export const KillRequest = Schema.fromJsonString(Schema.Union([EndRuns, EndOthers]))
+
+/** What the killer's container prints: what became of each run, in their order. */
+export const KillReport = Schema.fromJsonString(Schema.Array(Ending))
 
 /** Bound on what goes around the killing itself: making the container, reading its report. */
 const overhead = 15_000
@@ -52,9 +57,9 @@ export class ProcessKiller extends Context.Service<
         const engine = yield* DockerEngine
         const end = Effect.fn("ProcessKiller.end")(function* (run: EndRun) {
           if (yield* reachesProcessesOf(engine, run.container)) {
-            const ending = yield* endMarked(run)
+            const [ending] = yield* endMarked([run])
             // A root without the capabilities can't look at everything; a container of ours can.
-            if (ending._tag !== "Unconfirmed") return ending
+            if (ending !== undefined && ending._tag !== "Unconfirmed") return ending
           }
           return yield* endFromContainer(engine, yield* options.image, options.owner, run)
         })
@@ -71,25 +76,94 @@ type Engine = DockerEngine["Service"]
  */
 export const endOthers = Effect.fn("ProcessKiller.endOthers")(function* (image: string, others: EndOthers) {
   const owner = yield* makeOwnership(othersGrace)
-  return yield* killFromContainer(yield* DockerEngine, Effect.succeed(image), owner, others, othersGrace)
+  const kill: Kill = { image: Effect.succeed(image), owner, what: others, grace: othersGrace, started: Effect.void }
+  const [ending] = yield* killFromContainer(yield* DockerEngine, kill)
+  return ending ?? notReported
 })
 
-const endFromContainer = (engine: Engine, named: string, owner: Ownership, run: EndRun): Effect.Effect<Ending> => {
+/** Containers that an engine is asked to start at the same time: 20.10 takes a fifth of a second for each, one after the other. */
+const startingAtOnce = 2
+/** Runs of one container, whose request is one argument: Linux has 128 KiB for that. */
+const runsAtOnce = 200
+
+/** A run that waits for a container which ends it. */
+interface Waiting {
+  readonly run: EndRun
+  readonly image: Effect.Effect<string, EngineFailure>
+  readonly owner: Ownership
+  readonly done: Deferred.Deferred<Ending>
+}
+
+/** Those of one engine. Each container takes all that wait when there is room for it: a fan-out may end hundreds at once. */
+interface Batches {
+  waiting: ReadonlyArray<Waiting>
+  starting: number
+}
+
+const batchesOf = new WeakMap<Engine, Batches>()
+
+const endFromContainer = Effect.fnUntraced(function* (
+  engine: Engine,
+  named: string,
+  owner: Ownership,
+  run: EndRun
+): Effect.fn.Return<Ending> {
   const image = Effect.gen(function* () {
     const here = yield* imageHere(engine, named)
     if (here === undefined) yield* Stream.runDrain(engine.pullImage(named))
     return here ?? named
   })
-  return killFromContainer(engine, image, owner, run, run.grace)
+  const batches = batchesOf.get(engine) ?? { waiting: [], starting: 0 }
+  batchesOf.set(engine, batches)
+  const done = yield* Deferred.make<Ending>()
+  batches.waiting = [...batches.waiting, { run, image, owner, done }]
+  // Others wait for it, too: it is nobody's.
+  yield* Effect.forkDetach(endNext(engine, batches))
+  return yield* Deferred.await(done)
+})
+
+const endNext = (engine: Engine, batches: Batches): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const [first] = batches.waiting
+    if (first === undefined || batches.starting >= startingAtOnce) return Effect.void
+    const { image, owner, run } = first
+    // Its report comes when all are done, and whoever kills at once does not wait for a grace period.
+    const all = batches.waiting.filter((one) => one.run.grace === run.grace).slice(0, runsAtOnce)
+    batches.waiting = batches.waiting.filter((one) => !all.includes(one))
+    batches.starting++
+    let isStarting = true
+    const started = Effect.suspend(() => {
+      if (!isStarting) return Effect.void
+      isStarting = false
+      batches.starting--
+      return Effect.asVoid(Effect.forkDetach(endNext(engine, batches)))
+    })
+    const runs = [run, ...all.slice(1).map((one) => one.run)] as const
+    return killFromContainer(engine, { image, owner, what: { runs }, grace: run.grace, started }).pipe(
+      Effect.ensuring(started),
+      Effect.catchCause((cause) => Effect.succeed(all.map(() => unconfirmed(Cause.pretty(cause))))),
+      Effect.flatMap((endings) =>
+        Effect.forEach(all, ({ done }, at) => Deferred.succeed(done, endings[at] ?? notReported), { discard: true })
+      )
+    )
+  })
+
+const notReported = unconfirmed("there was no report on it")
+
+/** What one container is to do. */
+interface Kill {
+  readonly image: Effect.Effect<string, EngineFailure>
+  readonly owner: Ownership
+  readonly what: typeof EndRuns.Type | EndOthers
+  readonly grace: number
+  /** To be run when the engine has started it. */
+  readonly started: Effect.Effect<void>
 }
 
 const killFromContainer = (
   engine: Engine,
-  image: Effect.Effect<string, EngineFailure>,
-  owner: Ownership,
-  what: EndRun | EndOthers,
-  grace: number
-): Effect.Effect<Ending> =>
+  { grace, image, owner, started, what }: Kill
+): Effect.Effect<ReadonlyArray<Ending>> =>
   Effect.gen(function* () {
     const request = yield* Schema.encodeEffect(KillRequest)(what)
     const labels = ownershipLabels(yield* lastingFor(owner, grace + overhead), "killer")
@@ -101,11 +175,15 @@ const killFromContainer = (
       `docker rm --force ${name}`
     )
     yield* engine.startContainer(id)
+    yield* started
     yield* engine.waitContainer(id)
     const { stdout } = yield* engine.containerLogs(id)
     return yield* Schema.decodeUnknownEffect(KillReport)(new TextDecoder().decode(stdout).trim())
   }).pipe(
     Effect.scoped,
     Effect.timeout(grace + overhead),
-    Effect.catch((error) => Effect.succeed(unconfirmed(error.message)))
+    Effect.catch((error) => {
+      const count = "runs" in what ? what.runs.length : 1
+      return Effect.succeed(Array.from({ length: count }, () => unconfirmed(error.message)))
+    })
   )

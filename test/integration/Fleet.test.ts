@@ -307,6 +307,27 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
+    it.effect("SIGTERM to all of them: a few containers on each node end its ten", () =>
+      Effect.gen(function* () {
+        const { nodes } = yield* SwarmCluster
+        const since = Date.now()
+        let isTold = false
+        const { code, stderr } = yield* taskExec(["--all", "fleet", "sh", "-c", "sleep 1234 & echo up; sleep 1234"], {
+          onOutput: (output, kill) => {
+            if (isTold || output.split("│ up\n").length <= replicas) return
+            isTold = true
+            kill("SIGTERM")
+          }
+        })
+        assert.strictEqual(code, 143, stderr)
+        assert.match(stderr, /task-exec: 30 tasks: 30 exited with 143 \(fleet\.\[1-30\]\)\n$/)
+        for (const { socket } of nodes) {
+          const killers = (yield* madeSince(socket, "container", since)).filter((name) => name.includes("-killer-"))
+          assert.isTrue(killers.length >= 1 && killers.length < 10, `${killers.length} of them`)
+        }
+      })
+    )
+
     it.effect("the caller is killed: every command is ended, here and elsewhere", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster

@@ -33,9 +33,9 @@ describe("MarkedProcesses", () => {
         "tree",
         "setsid sleep 1000 & (sleep 1001 & ) ; sh -c 'sleep 1002 & sleep 1003' & sleep 0.2; echo up; wait"
       )
-      assert.deepStrictEqual(yield* endMarked({ runId: "tree", container: "none", signal: "SIGTERM", grace: 5000 }), {
-        _tag: "Killed"
-      })
+      assert.deepStrictEqual(yield* endMarked([{ runId: "tree", container: "none", signal: "SIGTERM", grace: 5000 }]), [
+        { _tag: "Killed" }
+      ])
       assert.strictEqual((yield* ended(child)).signal, "SIGTERM")
     })
   )
@@ -44,9 +44,9 @@ describe("MarkedProcesses", () => {
     Effect.gen(function* () {
       const child = yield* started("deaf", "trap '' TERM; echo up; while :; do sleep 0.05; done")
       const before = Date.now()
-      assert.deepStrictEqual(yield* endMarked({ runId: "deaf", container: "none", signal: "SIGTERM", grace: 300 }), {
-        _tag: "Killed"
-      })
+      assert.deepStrictEqual(yield* endMarked([{ runId: "deaf", container: "none", signal: "SIGTERM", grace: 300 }]), [
+        { _tag: "Killed" }
+      ])
       assert.isAtLeast(Date.now() - before, 300)
       assert.strictEqual((yield* ended(child)).signal, "SIGKILL")
     })
@@ -55,9 +55,9 @@ describe("MarkedProcesses", () => {
   it.live("what needs some time to end after the signal gets it", () =>
     Effect.gen(function* () {
       const child = yield* started("tidy", "trap 'sleep 0.3; exit 7' TERM; echo up; while :; do sleep 0.05; done")
-      assert.deepStrictEqual(yield* endMarked({ runId: "tidy", container: "none", signal: "SIGTERM", grace: 5000 }), {
-        _tag: "Killed"
-      })
+      assert.deepStrictEqual(yield* endMarked([{ runId: "tidy", container: "none", signal: "SIGTERM", grace: 5000 }]), [
+        { _tag: "Killed" }
+      ])
       assert.strictEqual((yield* ended(child)).code, 7)
     })
   )
@@ -66,9 +66,9 @@ describe("MarkedProcesses", () => {
     Effect.gen(function* () {
       const unmarked = yield* started(undefined, "echo up; sleep 1000")
       const other = yield* started("mine-2", "echo up; sleep 1000")
-      assert.deepStrictEqual(yield* endMarked({ runId: "mine", container: "none", signal: "SIGKILL", grace: 0 }), {
-        _tag: "Killed"
-      })
+      assert.deepStrictEqual(yield* endMarked([{ runId: "mine", container: "none", signal: "SIGKILL", grace: 0 }]), [
+        { _tag: "Killed" }
+      ])
       assert.isNull(unmarked.exitCode ?? unmarked.signalCode)
       assert.isNull(other.exitCode ?? other.signalCode)
     })

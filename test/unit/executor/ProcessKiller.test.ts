@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { EngineError } from "../../../src/engine/EngineErrors.ts"
+import type { EndRun } from "../../../src/executor/ExecSpec.ts"
+import { KillReport, KillRequest, ProcessKiller } from "../../../src/executor/ProcessKiller.ts"
+import { makeOwnership } from "../../../src/Labels.ts"
+
+const refusal = new EngineError({ host: "h", operation: "start a container", status: 500, text: "no" })
+
+const image = {
+  Id: "i",
+  RepoTags: [],
+  RepoDigests: [],
+  Architecture: "amd64",
+  Os: "linux",
+  Config: { Env: [], Labels: {}, User: "" }
+}
+
+/** An engine whose killers report of each run that as many processes are alive as its number says; `asked` has their requests. */
+const engineWith = (asked: Array<ReadonlyArray<EndRun>>, start: Effect.Effect<void, EngineError> = Effect.void) =>
+  Layer.mock(DockerEngine)({
+    host: "h",
+    inspectContainer: () => Effect.fail(refusal),
+    inspectImage: () => Effect.succeed(image),
+    createContainer: ({ config: { Cmd = [] } }) =>
+      Effect.gen(function* () {
+        const request = yield* Schema.decodeUnknownEffect(KillRequest)(Cmd[1])
+        if ("runs" in request) asked.push(request.runs)
+        return { id: String(asked.length - 1), warnings: [] }
+      }).pipe(Effect.orDie),
+    startContainer: () => Effect.andThen(Effect.sleep(200), start),
+    waitContainer: () => Effect.succeed(0),
+    containerLogs: (id) =>
+      Schema.encodeEffect(KillReport)(
+        (asked[Number(id)] ?? []).map(({ runId }) => ({ _tag: "Alive", pids: [Number(runId)] }))
+      ).pipe(
+        Effect.map((text) => ({ stdout: Buffer.from(text), stderr: Buffer.alloc(0), truncated: false })),
+        Effect.orDie
+      ),
+    removeContainer: () => Effect.void
+  })
+
+const runOf = (number: number, grace: number): EndRun => ({
+  runId: String(number),
+  container: "c",
+  signal: "SIGTERM",
+  grace
+})
+
+/** Ends them at the same time, each by a killer of its own, as those of a fan-out are. */
+const endAll = (runs: ReadonlyArray<EndRun>, engine: Layer.Layer<DockerEngine>) =>
+  Effect.forEach(
+    runs,
+    (run) =>
+      Effect.gen(function* () {
+        const killer = ProcessKiller.layer({ image: Effect.succeed("image"), owner: yield* makeOwnership(undefined) })
+        return yield* ProcessKiller.use(({ end }) => end(run)).pipe(Effect.provide(killer))
+      }),
+    { concurrency: "unbounded" }
+  ).pipe(Effect.provide(engine))
+
+describe("ProcessKiller", () => {
+  it.live("runs that are to be ended at once share a few containers, and each is told its own end", () =>
+    Effect.gen(function* () {
+      const asked: Array<ReadonlyArray<EndRun>> = []
+      const runs = Array.from({ length: 500 }, (_, at) => runOf(at, 1000))
+      const endings = yield* endAll(runs, engineWith(asked))
+      assert.deepStrictEqual(
+        endings,
+        runs.map((_, at) => ({ _tag: "Alive", pids: [at] }))
+      )
+      assert.isAtMost(asked.length, 5)
+      for (const batch of asked) assert.isAtMost(batch.length, 200)
+    })
+  )
+
+  it.live("who kills at once shares none with who gives a grace period", () =>
+    Effect.gen(function* () {
+      const asked: Array<ReadonlyArray<EndRun>> = []
+      yield* endAll(
+        Array.from({ length: 20 }, (_, at) => runOf(at, at % 2 === 0 ? 0 : 5000)),
+        engineWith(asked)
+      )
+      for (const batch of asked) assert.lengthOf(new Set(batch.map(({ grace }) => grace)), 1)
+      assert.lengthOf(asked.flat(), 20)
+    })
+  )
+
+  it.live("a container that does not start: every run says so, and the next ones are tried", () =>
+    Effect.gen(function* () {
+      const asked: Array<ReadonlyArray<EndRun>> = []
+      const engine = engineWith(asked, Effect.fail(refusal))
+      const all = Effect.forEach([1, 2], () =>
+        endAll(
+          [1, 2, 3].map((at) => runOf(at, 0)),
+          engine
+        )
+      )
+      for (const ending of (yield* all).flat())
+        assert.deepStrictEqual(ending, { _tag: "Unconfirmed", detail: refusal.message })
+      assert.isAtLeast(asked.length, 2)
+    })
+  )
+})
