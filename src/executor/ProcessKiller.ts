@@ -61,7 +61,7 @@ export class ProcessKiller extends Context.Service<
             // A root without the capabilities can't look at everything; a container of ours can.
             if (ending !== undefined && ending._tag !== "Unconfirmed") return ending
           }
-          return yield* endFromContainer(engine, yield* options.image, options.owner, run)
+          return yield* Effect.uninterruptible(endFromContainer(engine, yield* options.image, options.owner, run))
         })
         return ProcessKiller.of({ end })
       })
@@ -117,7 +117,7 @@ const endFromContainer = Effect.fnUntraced(function* (
   batchesOf.set(engine, batches)
   const done = yield* Deferred.make<Ending>()
   batches.waiting = [...batches.waiting, { run, image, owner, done }]
-  // Others wait for it, too: it is nobody's.
+  // Others wait for it, too: it is nobody's. Whoever is interrupted waits as well, as this process may end then.
   yield* Effect.forkDetach(endNext(engine, batches))
   return yield* Deferred.await(done)
 })

@@ -31,8 +31,12 @@ export const eventsSince = Effect.fnUntraced(function* (
   return yield* Effect.forEach(lines, (line) => Schema.decodeEffect(EngineEvent)(line))
 })
 
-/** Names of what of ours was made since then, in Unix milliseconds. */
+/**
+ * Names of what of ours was made since then, in Unix milliseconds. Each once: a network of the swarm is made for the swarm, and on
+ * each node that needs it.
+ */
 export const madeSince = (socket: string, type: "service" | "container" | "network", since: number) =>
-  Effect.map(eventsSince(socket, since, { type: { [type]: true }, event: { create: true } }), (events) =>
-    events.map(({ Actor }) => Actor.Attributes.name ?? "").filter((name) => name.startsWith("task-exec-"))
-  )
+  Effect.map(eventsSince(socket, since, { type: { [type]: true }, event: { create: true } }), (events) => {
+    const names = events.map(({ Actor }) => Actor.Attributes.name ?? "")
+    return [...new Set(names)].filter((name) => name.startsWith("task-exec-"))
+  })

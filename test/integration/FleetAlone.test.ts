@@ -21,13 +21,18 @@ const run = (script: string, more: Partial<FleetRequest> = {}) =>
 const makes = Effect.fnUntraced(function* (more: Partial<FleetRequest>) {
   const { socket } = (yield* SwarmCluster).manager
   const since = Date.now()
-  const outputs = yield* run("cat; echo out", more)
+  const outputs = yield* run("cat; echo out; echo err >&2", more)
   assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
-  for (const name of all) assert.match(outputs.get(name)?.stdout ?? "", /^(in)?out\n$/)
+  for (const name of all) {
+    const both = outputs.get(name)?.stdout ?? ""
+    assert.include(both, "err\n")
+    // Which of the two streams comes first is not the fan-out's to say.
+    assert.strictEqual(both.replace("err\n", ""), more.stdin === undefined ? "out\n" : "inout\n")
+  }
   const containers = yield* madeSince(socket, "container", since)
   return {
     services: (yield* madeSince(socket, "service", since)).length,
-    networks: new Set(yield* madeSince(socket, "network", since)).size,
+    networks: (yield* madeSince(socket, "network", since)).length,
     relays: containers.filter((name) => name.startsWith("task-exec-relay-")).length
   }
 })

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import { EngineError } from "../../../src/engine/EngineErrors.ts"
 import type { EndRun } from "../../../src/executor/ExecSpec.ts"
@@ -20,7 +23,7 @@ const image = {
 }
 
 /** An engine whose killers report of each run that as many processes are alive as its number says; `asked` has their requests. */
-const engineWith = (asked: Array<ReadonlyArray<EndRun>>, start: Effect.Effect<void, EngineError> = Effect.void) =>
+const engineWith = (asked: Array<ReadonlyArray<EndRun>>, other: Partial<DockerEngine["Service"]> = {}) =>
   Layer.mock(DockerEngine)({
     host: "h",
     inspectContainer: () => Effect.fail(refusal),
@@ -31,7 +34,7 @@ const engineWith = (asked: Array<ReadonlyArray<EndRun>>, start: Effect.Effect<vo
         if ("runs" in request) asked.push(request.runs)
         return { id: String(asked.length - 1), warnings: [] }
       }).pipe(Effect.orDie),
-    startContainer: () => Effect.andThen(Effect.sleep(200), start),
+    startContainer: () => Effect.sleep(200),
     waitContainer: () => Effect.succeed(0),
     containerLogs: (id) =>
       Schema.encodeEffect(KillReport)(
@@ -40,7 +43,8 @@ const engineWith = (asked: Array<ReadonlyArray<EndRun>>, start: Effect.Effect<vo
         Effect.map((text) => ({ stdout: Buffer.from(text), stderr: Buffer.alloc(0), truncated: false })),
         Effect.orDie
       ),
-    removeContainer: () => Effect.void
+    removeContainer: () => Effect.void,
+    ...other
   })
 
 const runOf = (number: number, grace: number): EndRun => ({
@@ -89,10 +93,35 @@ describe("ProcessKiller", () => {
     })
   )
 
+  it.effect("who is interrupted waits until the container is gone: this process may end then", () =>
+    Effect.gen(function* () {
+      const asked: Array<ReadonlyArray<EndRun>> = []
+      const atWork = yield* Deferred.make<void>()
+      const done = yield* Deferred.make<void>()
+      let isGone = false
+      const engine = engineWith(asked, {
+        waitContainer: () => Effect.as(Effect.andThen(Deferred.succeed(atWork, undefined), Deferred.await(done)), 0),
+        removeContainer: () =>
+          Effect.sync(() => {
+            isGone = true
+          })
+      })
+      const ending = yield* Effect.forkChild(endAll([runOf(1, 0)], engine))
+      yield* TestClock.adjust(200)
+      yield* Deferred.await(atWork)
+      const interrupted = yield* Effect.forkChild(Fiber.interrupt(ending))
+      yield* TestClock.adjust(100)
+      assert.isUndefined(interrupted.pollUnsafe())
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.join(interrupted)
+      assert.isTrue(isGone)
+    })
+  )
+
   it.live("a container that does not start: every run says so, and the next ones are tried", () =>
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
-      const engine = engineWith(asked, Effect.fail(refusal))
+      const engine = engineWith(asked, { startContainer: () => Effect.fail(refusal) })
       const all = Effect.forEach([1, 2], () =>
         endAll(
           [1, 2, 3].map((at) => runOf(at, 0)),
