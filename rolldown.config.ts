@@ -1,3 +1,4 @@
+import { chmod } from "node:fs/promises"
 import { defineConfig, type InputOptions, type OutputOptions, type Plugin } from "rolldown"
 import { eagerFunctions } from "./adapters/bundle/EagerFunctions.ts"
 import manifest from "./package.json" with { type: "json" }
@@ -72,6 +73,14 @@ const check = (name: string): string => {
   return `{let[a,b]=process.versions.node.split(".");if(a<${major}||a==${major}&&b<${minor}){process.stderr.write(${message});process.exitCode=125;return}}`
 }
 
+/** Makes a program executable, as its first line names its interpreter: npm does that for an installed package only. */
+const executable: Plugin = {
+  name: "executable",
+  writeBundle: async ({ file }) => {
+    if (file !== undefined) await chmod(file, 0o755)
+  }
+}
+
 /** What all bundles are made of. `plugins`: in place of the one that makes them start soon. */
 export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFunctions]) =>
   ({
@@ -100,7 +109,10 @@ export const written = (name: keyof typeof programs) =>
   }) satisfies OutputOptions
 
 const program = (name: keyof typeof programs) =>
-  defineConfig({ ...bundled(programs[name]), output: { ...written(name), file: `dist/${name}.cjs` } })
+  defineConfig({
+    ...bundled(programs[name], [eagerFunctions, executable]),
+    output: { ...written(name), file: `dist/${name}.cjs` }
+  })
 
 /** A program of the image only, and so small that a cache would be slower. */
 const small = (input: string, name: string) =>

@@ -10,7 +10,7 @@ const dist = join(import.meta.dirname, "..", "..", "..", "dist")
 const started = (file: string, args: ReadonlyArray<string>, nodeOptions = "") =>
   new Promise<{ code: unknown; stderr: string }>((resolve) => {
     const env = { ...process.env, NODE_OPTIONS: nodeOptions }
-    const child = execFile("sh", [join(dist, file), ...args], { env }, (error, _, stderr) =>
+    const child = execFile(join(dist, file), args, { env }, (error, _, stderr) =>
       resolve({ code: error === null ? 0 : error.code, stderr })
     )
     child.stdin?.end()
