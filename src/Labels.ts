@@ -24,9 +24,6 @@ const leftoverMargin = 120_000
 /** The deadline of a run that has none itself, in milliseconds: it is moved as long as the caller lives. */
 const withoutDeadline = 3600_000
 
-/** Label of our image (see the Dockerfile), under whatever name a node knows it. */
-export const imageLabel = "org.opencontainers.image.title=task-exec"
-
 /** What an object of ours is for. */
 export type Role = "helper" | "request" | "killer" | "guard" | "network" | "relay" | "sweeper"
 

@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isNotFound } from "../engine/EngineErrors.ts"
 import type { ContainerCreate } from "../engine/EngineSchemas.ts"
-import { imageLabel } from "../Labels.ts"
 
 type Engine = DockerEngine["Service"]
 
@@ -34,19 +33,34 @@ export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<
       )
     : Effect.succeed(undefined)
 
-/** The image by its name; else any of ours (a node that pulled it by its digest has no name for it), if there is one. */
+/**
+ * How this engine names the image of a reference: by the reference itself, or by the ID of an image that has the reference's digest
+ * and whose repository has the same path in another registry. `undefined` where the engine has no such image.
+ *
+ * No label and no tag stands in for that: a container of the image may see and signal every process of the host.
+ */
 export const imageHere = Effect.fnUntraced(function* (
   engine: Engine,
-  named: string
+  reference: string
 ): Effect.fn.Return<string | undefined, EngineFailure> {
-  const known = yield* engine.inspectImage(named).pipe(
+  const isKnown = yield* engine.inspectImage(reference).pipe(
     Effect.as(true),
     Effect.catchIf(isNotFound, () => Effect.succeed(false))
   )
-  if (known) return named
-  const ours = yield* engine.listImages({ label: [imageLabel] })
-  return ours.toSorted((a, b) => b.Created - a.Created)[0]?.Id
+  if (isKnown) return reference
+  const wanted = pathAndDigest(reference)
+  if (wanted === undefined) return undefined
+  const images = yield* engine.listImages({})
+  return images.find(({ RepoDigests }) => RepoDigests.some((one) => pathAndDigest(one) === wanted))?.Id
 })
+
+/** `team/tool@sha256:…` of `REGISTRY/team/tool[:TAG]@sha256:…`; `undefined` for a reference without a digest. */
+const pathAndDigest = (reference: string): string | undefined => {
+  const [, name, digest] = /^([^@]+)@(.+)$/.exec(reference) ?? []
+  // As engines tell a registry's host from a path (`splitDockerDomain` of distribution/reference).
+  const path = name?.replace(/:[^/:]*$/, "").replace(/^(?:[^/]*[.:][^/]*|localhost)\//, "")
+  return path === undefined ? undefined : `${path}@${digest}`
+}
 
 /** A container of our own image that can look at and signal every process of the host, and nothing else. */
 export const hostPidContainer = (

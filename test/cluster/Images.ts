@@ -28,8 +28,10 @@ const readProgress = Effect.fnUntraced(function* (socket: string, call: string, 
   return progress
 })
 
-/** `repo[:tag]` apart; a registry's port is no tag. */
+/** `repo[:tag]` or `repo@digest` apart, as the API has them; a registry's port is no tag. */
 const splitRef = (ref: string): readonly [repo: string, tag: string] => {
+  const at = ref.indexOf("@")
+  if (at >= 0) return [ref.slice(0, at), ref.slice(at + 1)]
   const colon = ref.lastIndexOf(":")
   return colon > ref.lastIndexOf("/") ? [ref.slice(0, colon), ref.slice(colon + 1)] : [ref, "latest"]
 }

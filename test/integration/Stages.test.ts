@@ -5,9 +5,8 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { imageLabel } from "../../src/Labels.ts"
 import { run } from "../cluster/Command.ts"
-import { get, remove } from "../cluster/EngineApi.ts"
+import { remove } from "../cluster/EngineApi.ts"
 import { deriveImage, pullImage, pushImage } from "../cluster/Images.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, dist, taskExec, temporaryFolder, Web } from "./Harness.ts"
@@ -38,9 +37,6 @@ const Traces = Schema.Struct({
   resourceSpans: Schema.Array(Schema.Struct({ scopeSpans: Schema.Array(Schema.Struct({ spans: Schema.Array(Span) })) }))
 })
 const decodeTraces = Schema.decodeUnknownSync(Schema.fromJsonString(Traces))
-
-const Images = Schema.Array(Schema.Struct({ Id: Schema.String }))
-const ours = encodeURIComponent(JSON.stringify({ label: [imageLabel] }))
 
 /** A collector: its address, and the bodies that came to it. */
 const openCollector = Effect.gen(function* () {
@@ -172,13 +168,6 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
         // By force: the engine may not have removed the helper's container yet.
         () =>
           Effect.forEach([manager, worker], ({ socket }) => Effect.orDie(remove(socket, `/images/${image}?force=true`)))
-      )
-      // A relay takes any image of ours that the manager has.
-      yield* Effect.acquireRelease(
-        Effect.flatMap(get(manager.socket, `/images/json?filters=${ours}`, Images), (images) =>
-          Effect.forEach(images, ({ Id }) => remove(manager.socket, `/images/${Id}?force=true`))
-        ),
-        () => Effect.orDie(pullImage(manager.socket, named))
       )
       const pty = yield* atTerminal(["-it", web.target(web.remote), "echo", "there"], { TASK_EXEC_IMAGE: image })
       const [, done = "", total = ""] = yield* pty.see(

@@ -1,0 +1,123 @@
+/** Which image containers of ours are made of that see the processes of a whole host. */
+import { assert, layer } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { imageHere } from "../../src/executor/HostView.ts"
+import { get, remove } from "../cluster/EngineApi.ts"
+import { eventsSince } from "../cluster/Events.ts"
+import { deriveImage, pullImage } from "../cluster/Images.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, taskExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+const Image = Schema.Struct({ Id: Schema.String, RepoDigests: Schema.Array(Schema.String) })
+
+/** An image that says of itself that it is ours, and is newer than ours is. */
+const impostor = Effect.fnUntraced(function* (socket: string, ref: string) {
+  const { image } = yield* SwarmCluster
+  yield* Effect.acquireRelease(
+    deriveImage(socket, image, ref, ["LABEL org.opencontainers.image.title=task-exec", 'ENTRYPOINT ["sleep", "3"]']),
+    () => Effect.orDie(remove(socket, `/images/${ref}?force=true`))
+  )
+})
+
+const engineAt = (path: string) =>
+  Effect.map(Layer.build(DockerEngine.layerFor({ _tag: "Unix", path })), (context) =>
+    Context.get(context, DockerEngine)
+  )
+
+const named = process.env.TASK_EXEC_IMAGE ?? ""
+const noDigest = `sha256:${"0".repeat(64)}`
+
+layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds" })("the image of a killer", (it) => {
+  it.effect("is the one that is named, and no other with our label", () =>
+    Effect.gen(function* () {
+      const { manager, registry } = yield* SwarmCluster
+      const { socket } = manager
+      yield* impostor(socket, "impostor:1")
+      yield* pullImage(socket, named)
+      const { Id, RepoDigests } = yield* get(socket, `/images/${named}/json`, Image)
+      const digest = RepoDigests.map((text) => text.split("@")[1]).find((text) => text !== undefined) ?? ""
+
+      const engine = yield* engineAt(socket)
+      const found = Effect.fnUntraced(function* (reference: string) {
+        const image = yield* imageHere(engine, reference)
+        return image === undefined ? undefined : (yield* engine.inspectImage(image)).Id
+      })
+      const repository = `${registry}/task-exec`
+      for (const reference of [
+        `${repository}@${noDigest}`,
+        `${repository}:dev@${noDigest}`,
+        `${repository}:none`,
+        noDigest
+      ]) {
+        assert.strictEqual(yield* found(reference), undefined, reference)
+      }
+      // Of another registry, under the same path: the digest says that it is the same.
+      const same = [
+        named,
+        Id,
+        `${repository}@${digest}`,
+        `${repository}:any@${digest}`,
+        `mirror.invalid/task-exec@${digest}`
+      ]
+      for (const reference of same) assert.strictEqual(yield* found(reference), Id, reference)
+      assert.strictEqual(yield* found(`${registry}/something-else@${digest}`), undefined)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is found by its digest on a node that has no name for it", () =>
+    Effect.gen(function* () {
+      const { registry } = yield* SwarmCluster
+      const web = yield* Web
+      const { socket } = web.nodeOf(web.remote)
+      yield* pullImage(socket, named)
+      const { Id, RepoDigests } = yield* get(socket, `/images/${named}/json`, Image)
+      const byDigest = RepoDigests[0] ?? ""
+      yield* Effect.acquireRelease(
+        Effect.andThen(remove(socket, `/images/${named}?force=true`), pullImage(socket, byDigest)),
+        () => Effect.orDie(pullImage(socket, named))
+      )
+      const engine = yield* engineAt(socket)
+      const digest = byDigest.split("@")[1] ?? ""
+      for (const reference of [byDigest, `${registry}/task-exec:dev@${digest}`]) {
+        const image = yield* imageHere(engine, reference)
+        assert.strictEqual(image === undefined ? undefined : (yield* engine.inspectImage(image)).Id, Id, reference)
+      }
+      // By a killer on that node, which its helper makes of its own image.
+      const { code, stderr } = yield* taskExec(
+        ["--timeout", "1s", "--grace", "1s", web.target(web.remote), "sleep", "60"],
+        {
+          env: { TASK_EXEC_IMAGE: byDigest }
+        }
+      )
+      assert.deepStrictEqual(
+        [code, stderr],
+        [124, "task-exec: timed out after 1 s; the command and everything it started were killed\n"]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("is missing: a command runs without a guard, and nothing is made of an image that only has our label", () =>
+    Effect.gen(function* () {
+      const { manager, registry } = yield* SwarmCluster
+      const web = yield* Web
+      yield* impostor(manager.socket, "impostor:2")
+      const since = Date.now()
+      const { code, stderr, stdout } = yield* taskExec([web.target(web.local), "echo", "out"], {
+        env: { TASK_EXEC_IMAGE: `${registry}/task-exec@${noDigest}` }
+      })
+      assert.deepStrictEqual([code, stdout.toString()], [0, "out\n"], stderr)
+      assert.match(stderr, /^task-exec: the command has no guard .*has no image of task-exec; pull or load .*\n$/)
+      const made = yield* eventsSince(manager.socket, since, { type: { container: true }, event: { create: true } })
+      assert.deepStrictEqual(
+        made.map(({ Actor }) => Actor.Attributes.image),
+        []
+      )
+    }).pipe(Effect.scoped)
+  )
+})
