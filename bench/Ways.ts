@@ -53,6 +53,13 @@ export const taskExec = (...args: ReadonlyArray<string>): Contender => ({
   argv: ["sh", bundle, ...args]
 })
 
+/** A command whose input is a line of text that is there when it starts. */
+export const piped = ({ argv, name }: Contender, line: string): Contender => ({
+  name: `echo ${line} | ${name}`,
+  argv: ["sh", "-c", 'line=$1; shift; printf "%s\\n" "$line" | "$@"', "sh", line, ...argv],
+  bytes: Buffer.byteLength(line) + 1
+})
+
 /** Docker's own client, at an engine or over SSH (`DOCKER_HOST`). */
 export const dockerExec = (
   name: string,

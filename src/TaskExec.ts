@@ -26,6 +26,7 @@ import { describeEnding, type ExecutorError } from "./executor/ExecutorErrors.ts
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeRunId } from "./Labels.ts"
+import { routeOf } from "./route/EarlyInput.ts"
 import type { HelperStartError } from "./route/Helper.ts"
 import type {
   ConnectionLost,
@@ -40,7 +41,7 @@ import type {
 import { HelperImage } from "./route/HelperImage.ts"
 import { execHere } from "./route/LocalRoute.ts"
 import { execThere, ownerOf, placeOf } from "./route/RemoteRoute.ts"
-import { chooseRoute, localNode, type Route } from "./route/Route.ts"
+import { localNode, type Route } from "./route/Route.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { commandStages, inStage } from "./Stage.ts"
 import { sweepHere } from "./sweep/Sweep.ts"
@@ -172,14 +173,15 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" }).pipe(
     inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: request.target })
   )
-  const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
   const link = yield* linkTo(checked.via, runningAgents, here, task.node)
-  const route = link === undefined ? yield* chooseRoute(task, checked.via, here, twoWay) : "agent"
+  const way =
+    link === undefined ? yield* routeOf(task, here, checked) : ({ route: "agent", input: checked.input } as const)
+  const { route } = way
   const runId = makeRunId()
   const owner = yield* ownerOf(checked, runId)
   const spec = specOf(runId, task, checked)
   const recording = yield* recordRun(targetOf(task), route, spec)
-  const input = recording.input(checked.input)
+  const input = recording.input(way.input)
   const { end, events } = yield* route === "local"
     ? execHere(spec, { image, owner }, input)
     : Effect.map(image, (reference) => execThere(route, link, placeOf(task, reference, checked), spec, input, owner))

@@ -143,7 +143,7 @@ export const guardedRun: RunCost = {
   created: { container: 1 }
 }
 
-/** On another node, with the output in the helper's log: the container is the helper's. */
+/** On another node, with the output in the helper's log, and the input, if there is any, in its request. */
 export const logsRun: RunCost = {
   requests: {
     ...everyRun,
@@ -160,7 +160,7 @@ export const logsRun: RunCost = {
   created: { secret: 1, service: 1, container: 1 }
 }
 
-/** On another node, with a stdin: there are a network and, at its end here, the container of the relay, too. */
+/** On another node, with input that goes on: there are a network and, at its end here, the container of the relay, too. */
 export const tunnelRun: RunCost = {
   requests: {
     ...everyRun,

@@ -14,7 +14,7 @@ import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { say, writeText } from "../Output.ts"
 import { admit, refuse } from "./Admission.ts"
 import { serveCaller, serveWhole } from "./Serving.ts"
-import { awaitCaller, noInput } from "./TunnelServer.ts"
+import { awaitCaller, type HelperInput, noInput } from "./TunnelServer.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 const encodeError = Schema.encodeSync(RemoteError)
@@ -45,7 +45,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   const sendFrames = (frames: ReadonlyArray<Frame>) =>
     Effect.suspend(() => send(frames.map((frame) => writer.lines(frame)).join("")))
   const frames = Effect.flatMap(Fiber.join(admitted), (image) =>
-    Effect.map(Effect.fromResult(request), (found) => serveWhole(found, image, noInput))
+    Effect.map(Effect.fromResult(request), (found) => serveWhole(found, image, inputOf(found)))
   )
   yield* Stream.unwrap(frames).pipe(
     Stream.runForEachArray(sendFrames),
@@ -61,6 +61,10 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   Effect.provide(stderrLogger(lineOf("helper", "text"), "Warn")),
   Effect.catch((error) => Effect.as(say(`helper: ${error.message}\n`), 1))
 )
+
+/** Without a tunnel, what the command reads came with the request. */
+const inputOf = ({ work }: HelperRequest): HelperInput =>
+  work._tag === "Exec" && work.input !== undefined ? { ...noInput, stdin: Stream.make(work.input) } : noInput
 
 const readRequest = Effect.try(() => readFileSync(requestPath, "utf8")).pipe(
   Effect.flatMap(decodeRequest),

@@ -5,7 +5,7 @@ import { rolldown } from "rolldown"
 import { compare, whole } from "../Comparison.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
 import type { Stage } from "../Stage.ts"
-import { type Bench, dockerExec, taskExec } from "../Ways.ts"
+import { type Bench, dockerExec, piped, taskExec } from "../Ways.ts"
 
 /** The least that a temporary service takes; built, because Node needs some time to strip types. */
 export const bareHelper = Effect.fnUntraced(function* (
@@ -34,6 +34,7 @@ export const cold = Effect.fn("Measure.cold")(function* ({ options, original, ss
     "commands on another node",
     [
       taskExec(remote.target, "true"),
+      piped(taskExec("-i", remote.target, "cat"), "hi"),
       dockerExec("docker exec, on the node itself", node.dockerHost, remote, ["true"]),
       dockerExec("docker -H ssh://… exec", ssh.cold, remote, ["true"]),
       dockerExec("docker -H ssh://… exec, over a connection that stays open", ssh.kept, remote, ["true"]),

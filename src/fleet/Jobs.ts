@@ -18,6 +18,7 @@ import { Guard } from "../executor/Guard.ts"
 import type { KillerOptions } from "../executor/ProcessKiller.ts"
 import { once } from "../internal/Once.ts"
 import { makeOwnership, makeRunId } from "../Labels.ts"
+import { readEarly, routeOf } from "../route/EarlyInput.ts"
 import type { RouteUnavailable } from "../route/HelperErrors.ts"
 import type { HelperImage } from "../route/HelperImage.ts"
 import { execHere, guardHere } from "../route/LocalRoute.ts"
@@ -105,23 +106,25 @@ interface Way {
 }
 
 /**
- * The ways to the tasks. Those that share a helper need a tunnel to it; a task that is the only one of its node goes by a log if a
- * single command would, which is there a second sooner.
+ * Chooses the routes to the tasks. Tasks that share a helper need a tunnel to it. A task that is the only one of its node goes by
+ * its helper's log if a single command would, which takes a second less. The input of a fan-out can be read more than once.
  */
 export const routesTo = (
   tasks: ReadonlyArray<ResolvedTask>,
   here: string,
-  { stdin, via }: CheckedCommand
-): Effect.Effect<ReadonlyArray<Way>> => {
-  const byNode = Map.groupBy(tasks, ({ node }) => node.id)
-  const isShared = ({ node }: ResolvedTask) => (byNode.get(node.id)?.length ?? 0) > 1
-  return Effect.forEach(tasks, (task) =>
-    chooseRoute(task, via, here, stdin || isShared(task)).pipe(
-      Effect.catch((error) => Effect.succeed(error)),
-      Effect.map((route) => ({ task, route }))
+  { detach, input, stdin, via }: CheckedCommand
+): Effect.Effect<ReadonlyArray<Way>> =>
+  Effect.gen(function* () {
+    const byNode = Map.groupBy(tasks, ({ node }) => node.id)
+    const isShared = ({ node }: ResolvedTask) => (byNode.get(node.id)?.length ?? 0) > 1
+    const goesOn = stdin && !detach && !(yield* readEarly(input.stdin)).isWhole
+    return yield* Effect.forEach(tasks, (task) =>
+      chooseRoute(task, via, here, goesOn || isShared(task)).pipe(
+        Effect.catch((error) => Effect.succeed(error)),
+        Effect.map((route) => ({ task, route }))
+      )
     )
-  )
-}
+  }).pipe(Effect.scoped)
 
 /** What is to be run there, besides. */
 interface Routed extends Way {
@@ -216,13 +219,14 @@ export const startAlone = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Underway, NotBegun, DockerEngine | Scope.Scope> {
   const owner = yield* ownerOf(checked, spec.runId)
   const link = yield* linkTo(checked.via, agents, here, task.node)
-  const route = link === undefined ? yield* chooseRoute(task, checked.via, here, checked.stdin) : "agent"
+  const { input, route } =
+    link === undefined ? yield* routeOf(task, here, checked) : ({ route: "agent", input: checked.input } as const)
   if (route === "local") {
     const options = { image, owner }
-    return yield* startHere(task, spec, { options, guard: guardHere([endOf(spec)], options) }, checked.input)
+    return yield* startHere(task, spec, { options, guard: guardHere([endOf(spec)], options) }, input)
   }
   const recording = yield* recordRun(targetOf(task), route, spec)
   const place = placeOf(task, yield* image, checked)
-  const { end, events } = execThere(route, link, place, spec, recording.input(checked.input), owner)
+  const { end, events } = execThere(route, link, place, spec, recording.input(input), owner)
   return { task, spec, end, events: recording.events(events), recording }
 })

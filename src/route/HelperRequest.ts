@@ -21,6 +21,8 @@ export const HelperWork = Schema.TaggedUnion({
   /** Run a command and report on it. */
   Exec: {
     spec: ExecSpec,
+    /** All of the command's input, if it has one that had ended before the helper was made. */
+    input: Schema.optionalKey(Schema.Uint8ArrayFromBase64),
     /** Bytes of output after which the helper gives up: its log takes the node's disk. */
     maxOutput: Schema.Finite
   },

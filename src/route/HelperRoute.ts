@@ -32,20 +32,31 @@ import { bridgeNetwork, hostNetwork, type Network } from "./TemporaryService.ts"
 const logsLimit = 4 * 1024 ** 3
 
 /**
- * The events of a command that runs by way of a helper. When the stream's scope is closed, the command has ended, and the
- * helper and its secret are gone.
+ * The events of a command that runs by way of a helper. `stdin` is read to its end first and travels in the request, as the
+ * log leads one way only. When the stream's scope is closed, the command has ended, and the helper and its secret are gone.
+ * Fails with `RequestTooLarge` where command, environment and input do not fit into a Swarm secret.
  */
-export const execByHelper = (place: HelperPlace, spec: ExecSpec, owner: Ownership) => {
-  const attempt = (network: Network) => execOn(network, place, spec, owner)
-  // A helper that the node refused has run nothing.
-  return attempt(hostNetwork).pipe(Stream.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)))
+export const execByHelper = (
+  place: HelperPlace,
+  spec: ExecSpec,
+  owner: Ownership,
+  stdin: Stream.Stream<Uint8Array> = Stream.empty
+) => {
+  const attempt = (network: Network, work: HelperWork) => execOn(network, place, spec, owner, work)
+  return Stream.unwrap(
+    Effect.gen(function* () {
+      const input = spec.stdin && !spec.detach ? { input: Buffer.concat(yield* Stream.runCollect(stdin)) } : {}
+      const work: HelperWork = { _tag: "Exec", spec, ...input, maxOutput: logsLimit }
+      // A helper that the node refused has run nothing.
+      return attempt(hostNetwork, work).pipe(Stream.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork, work)))
+    })
+  )
 }
 
-const execOn = (network: Network, place: HelperPlace, spec: ExecSpec, owner: Ownership) =>
+const execOn = (network: Network, place: HelperPlace, spec: ExecSpec, owner: Ownership, work: HelperWork) =>
   Stream.unwrap(
     Effect.gen(function* () {
       yield* checkNode(place.task, place.node)
-      const work: HelperWork = { _tag: "Exec", spec, maxOutput: logsLimit }
       const helper = yield* serve(makeOptions(network, place, owner, work))
       yield* Effect.addFinalizer(() => leave(place, spec, helper))
       const started = yield* startWith(helper.running)

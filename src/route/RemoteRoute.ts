@@ -23,7 +23,7 @@ export interface RemoteExec {
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
 }
 
-/** Runs it when the events are taken: over the `link` if there is one. A log takes no input there. */
+/** Runs it when the events are taken: over the `link` if there is one. Input must have ended where a log is the route. */
 export const execThere = (
   route: Exclude<Route, "local">,
   link: AgentLink | undefined,
@@ -34,7 +34,7 @@ export const execThere = (
 ): RemoteExec => {
   if (link !== undefined) return execByAgent(link, place, spec, owner, input)
   if (route === "helper:tunnel") return execByTunnel(place, spec, owner, input)
-  return { events: execByHelper(place, spec, owner), end: (run) => endByHelper(place, run) }
+  return { events: execByHelper(place, spec, owner, input.stdin), end: (run) => endByHelper(place, run) }
 }
 
 /** Where its helper goes. */

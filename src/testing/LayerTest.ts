@@ -12,8 +12,9 @@ import type { Ending } from "../executor/ExecutorErrors.ts"
 import { type FleetRequest, runFleet } from "../fleet/Fleet.ts"
 import { type MakeJobs, routesTo } from "../fleet/Jobs.ts"
 import { makeRunId } from "../Labels.ts"
+import { routeOf } from "../route/EarlyInput.ts"
 import { HelperImage } from "../route/HelperImage.ts"
-import { chooseRoute, localNode, type Route } from "../route/Route.ts"
+import { localNode, type Route } from "../route/Route.ts"
 import { openSession } from "../Session.ts"
 import { TaskExec, type TaskExecError, type TaskExecEvent } from "../TaskExec.ts"
 import { lookupTask } from "../target/Lookup.ts"
@@ -148,9 +149,8 @@ const run = Effect.fnUntraced(function* (script: Script, recorder: Recorder, req
   const checked = yield* checkRequest(request)
   const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
   const [task, here] = yield* Effect.all([found, localNode])
-  const twoWay = (checked.stdin || checked.tty !== undefined) && !checked.detach
-  const route = yield* chooseRoute(task, checked.via, here, twoWay)
-  const { answer, end, events } = yield* command(script, recorder, task, route, request, checked)
+  const { input, route } = yield* routeOf(task, here, checked)
+  const { answer, end, events } = yield* command(script, recorder, task, route, request, { ...checked, input })
   if (failsAt(answer) === "lookup") return events
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, end))
   return Stream.concat(Stream.make<[TaskExecEvent]>({ _tag: "Resolved", task, route }), events)

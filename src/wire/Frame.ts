@@ -77,7 +77,7 @@ export interface NumberedFrame {
  * The wire protocol's version. A sender of another version is refused, with both versions named: one of version 1 knows
  * nothing of policies, and would run what they forbid.
  */
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 /** A line that is not a whole frame: cut, altered, or never one. */
 export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {

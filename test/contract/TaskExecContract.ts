@@ -130,7 +130,7 @@ export const contract: ReadonlyArray<Case> = [
       assert.deepStrictEqual(yield* course({ target: "we b", command }), ["InvalidTarget"])
       assert.deepStrictEqual(yield* course({ target, command: [] }), ["InvalidRequest"])
       assert.deepStrictEqual(yield* course({ target, command: ["a\0b"] }), ["InvalidRequest"])
-      assert.deepStrictEqual(yield* course({ target, command, via: "helper:logs", stdin: Stream.empty }), [
+      assert.deepStrictEqual(yield* course({ target, command, via: "helper:logs", stdin: Stream.never }), [
         "RouteUnavailable"
       ])
       assert.deepStrictEqual(yield* course({ target: "nosuchservice", command, wait: "5 seconds" }), ["TaskNotFound"])

@@ -63,6 +63,8 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
       assert.strictEqual((yield* taskExec([...flags, at.remote, "sh", "-c", "echo out; echo err >&2"])).code, 0)
       const env = { TASK_EXEC_AUDIT_FILE: file }
       assert.strictEqual((yield* taskExec(["-i", at.remote, "cat"], { env, input: "hello" })).code, 0)
+      const tunnel = ["-i", "--via", "helper:tunnel", at.remote, "cat"]
+      assert.strictEqual((yield* taskExec(tunnel, { env, input: "hello" })).code, 0)
       assert.strictEqual(
         (yield* taskExec(["--timeout", "1", "--grace", "1", at.local, "sleep", "4321"], { env })).code,
         124
@@ -76,6 +78,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
         [
           { bytes: [0, 7, 0], outcome: { exitCode: 3 }, route: "local" },
           { bytes: [0, 4, 4], outcome: { exitCode: 0 }, route: "helper:logs" },
+          { bytes: [5, 5, 0], outcome: { exitCode: 0 }, route: "helper:logs" },
           { bytes: [5, 5, 0], outcome: { exitCode: 0 }, route: "helper:tunnel" },
           { bytes: [0, 0, 0], outcome: { error: "TimedOut" }, route: "local" },
           { bytes: [0, 0, 0], outcome: { error: "CommandNotFound" }, route: "local" },

@@ -117,7 +117,8 @@ layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })
   it.effect("local", () => costs(localRun, "local", "inside"))
   it.effect("local, from elsewhere", () => costs(guardedRun, "local", "outside"))
   it.effect("by a helper", () => costs(logsRun, "remote", "outside"))
-  it.effect("by a helper, with a stdin", () => costs(tunnelRun, "remote", "outside", "-i"))
+  it.effect("by a helper, with input that has ended", () => costs(logsRun, "remote", "outside", "-i"))
+  it.effect("by a helper's tunnel", () => costs(tunnelRun, "remote", "outside", "-i", "--via", "helper:tunnel"))
 })
 
 layer(Layer.provideMerge(Web.layer("costs"), SettledAgents), { excludeTestServices: true, timeout: "180 seconds" })(

@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import { earlyInputLimit } from "../../src/route/EarlyInput.ts"
 import { madeSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -103,6 +105,18 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
         ])
         assert.strictEqual(result.code, 0)
         assert.deepStrictEqual([sha256(result.stdout), sha256(result.stderrBytes)], [out, err])
+      })
+    )
+
+    it.effect("input that has ended, of any length around what a request holds, arrives byte for byte", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        for (const length of [0, 1, earlyInputLimit, earlyInputLimit + 1]) {
+          const input = randomBytes(length)
+          const args = [...flags, "-i", web.target(web[pick]), "sh", "-c", "cat; exit 7"]
+          const { code, stderr, stdout } = yield* callOn(pick, args, { input })
+          assert.deepStrictEqual([code, stderr, sha256(stdout)], [7, "", sha256(input)], `${length} bytes`)
+        }
       })
     )
 

@@ -221,7 +221,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       for (const [object, options] of [
         ["secrets", []],
         ["services", []],
-        ["networks", ["-i"]]
+        ["networks", ["--via", "helper:tunnel"]]
       ] as const) {
         const result = yield* Effect.gen(function* () {
           let interrupt: (() => void) | undefined

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { FleetRequest } from "../../src/index.ts"
+import { earlyInputLimit } from "../../src/route/EarlyInput.ts"
 import { madeSince } from "../cluster/Events.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { expected, resultsOf, runIn } from "./Fleets.ts"
@@ -17,17 +18,17 @@ const all = ["alone.1", "alone.2", "alone.3"]
 const run = (script: string, more: Partial<FleetRequest> = {}) =>
   runIn({ selection: { services: ["alone"] }, ...more }, script)
 
-/** How many services, networks and relays a fan-out makes. */
-const makes = Effect.fnUntraced(function* (more: Partial<FleetRequest>) {
+/** Runs a command that passes on its input, or only counts it, and gives the numbers of services, networks and relays made. */
+const makes = Effect.fnUntraced(function* (more: Partial<FleetRequest>, [script, out]: readonly [string, string]) {
   const { socket } = (yield* SwarmCluster).manager
   const since = Date.now()
-  const outputs = yield* run("cat; echo out; echo err >&2", more)
+  const outputs = yield* run(`${script}; echo out; echo err >&2`, more)
   assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
   for (const name of all) {
     const both = outputs.get(name)?.stdout ?? ""
     assert.include(both, "err\n")
     // Which of the two streams comes first is not the fan-out's to say.
-    assert.strictEqual(both.replace("err\n", ""), more.stdin === undefined ? "out\n" : "inout\n")
+    assert.strictEqual(both.replace("err\n", ""), `${out}out\n`)
   }
   const containers = yield* madeSince(socket, "container", since)
   return {
@@ -42,17 +43,25 @@ layer(Layer.provideMerge(Library, Web.layer("alone")), { excludeTestServices: tr
   (it) => {
     it.effect("go by the logs of their helpers", () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* makes({}), { services: 2, networks: 0, relays: 0 })
+        assert.deepStrictEqual(yield* makes({}, ["cat", ""]), { services: 2, networks: 0, relays: 0 })
+        const stdin = Stream.make(Buffer.from("in"))
+        assert.deepStrictEqual(yield* makes({ stdin }, ["cat", "in"]), { services: 2, networks: 0, relays: 0 })
       })
     )
 
-    it.effect("with an input, or where a tunnel is asked for: over one network and one relay", () =>
-      Effect.gen(function* () {
-        for (const more of [{ stdin: Stream.make(Buffer.from("in")) }, { via: "helper:tunnel" as const }]) {
-          const { networks, relays } = yield* makes(more)
-          assert.deepStrictEqual({ networks, relays }, { networks: 1, relays: 1 })
-        }
-      })
+    it.effect(
+      "share one network and one relay where a tunnel is asked for, or the input does not fit into a request",
+      () =>
+        Effect.gen(function* () {
+          const stdin = Stream.make(Buffer.from("in"), Buffer.alloc(earlyInputLimit))
+          for (const [more, command] of [
+            [{ stdin }, ["wc -c", `${earlyInputLimit + 2}\n`]],
+            [{ via: "helper:tunnel" }, ["cat", ""]]
+          ] as const) {
+            const { networks, relays } = yield* makes(more, command)
+            assert.deepStrictEqual({ networks, relays }, { networks: 1, relays: 1 })
+          }
+        })
     )
 
     it.effect("SIGTERM goes to each", () =>

@@ -235,7 +235,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
         const { code, stderr } = yield* Effect.acquireUseRelease(
           node.exec(["iptables", "-I", ...rule]),
-          () => taskExec(["-i", target, "cat"]),
+          () => taskExec(["--via", "helper:tunnel", target, "cat"]),
           () => Effect.orDie(node.exec(["iptables", "-D", ...rule]))
         )
         assert.strictEqual(code, 125)

@@ -111,7 +111,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
       const [logs, tunnel, gc, doctor] = yield* Effect.all(
         [
           taskExec("far", "touch", "/tmp/ran"),
-          taskExec("-i", "far", "touch", "/tmp/ran"),
+          taskExec("--via", "helper:tunnel", "far", "touch", "/tmp/ran"),
           run("swarm-exec.cjs", ["gc"]),
           run("swarm-exec.cjs", ["doctor", "-q", "--no-network"])
         ],
@@ -143,7 +143,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
       const [ran, fed, late, gc] = yield* Effect.all(
         [
           taskExec("far", "sh", "-c", "ls /tmp; echo err >&2; exit 7"),
-          run("task-exec.cjs", ["-i", "far", "cat"], { input: "in" }),
+          run("task-exec.cjs", ["--via", "helper:tunnel", "-i", "far", "cat"], { input: "in" }),
           taskExec("--timeout", "3", "--grace", "200ms", "far", ...stubborn),
           run("swarm-exec.cjs", ["gc"])
         ],

@@ -60,7 +60,7 @@ describe("the layer for tests", () => {
         Effect.map(TaskExec.run({ target, command: ["true"], ...stdin }), (result) => result.route)
       assert.strictEqual(yield* route("web.1"), "local")
       assert.strictEqual(yield* route("web.2"), "helper:logs")
-      assert.strictEqual(yield* route("agent@node-3", { stdin: Stream.empty }), "helper:tunnel")
+      assert.strictEqual(yield* route("agent@node-3", { stdin: Stream.empty }), "helper:logs")
       const local = Effect.flip(TaskExec.run({ target: "web.2", command: ["true"], via: "local" }))
       assert.strictEqual((yield* local)._tag, "RouteUnavailable")
       const ambiguous = Effect.flip(TaskExec.run({ target: "web", command: ["true"] }))
