@@ -9,6 +9,7 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isConflict, isForbidden, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
 import { dropNetwork } from "../engine/NetworkRemoval.ts"
+import { removeSettled, restartPolicy } from "../engine/ServiceRemoval.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { nodeContainer } from "../route/NodeService.ts"
@@ -132,7 +133,7 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
   DockerEngine
 > {
   const engine = yield* DockerEngine
-  yield* Effect.catchIf(engine.removeService(agentService), isNotFound, () => Effect.void)
+  yield* Effect.catchIf(removeSettled(engine, agentService), isNotFound, () => Effect.void)
   yield* removeKeys(() => true)
   yield* removeNetworks(() => true).pipe(
     Effect.retry({
@@ -257,7 +258,7 @@ const specification = (image: string, key: Key, network: string): ServiceSpec =>
     UpdateConfig: { Parallelism: 0, Order: "start-first" },
     TaskTemplate: {
       ContainerSpec: { ...container, Mounts: [...(container.Mounts ?? []), folder] },
-      RestartPolicy: { Condition: "any", Delay: 1_000_000_000 },
+      RestartPolicy: restartPolicy("always"),
       Networks: [{ Target: network }],
       LogDriver: { Name: "json-file", Options: { "max-size": "10m", "max-file": "2" } }
     }

@@ -30,13 +30,6 @@ export const pullPatience = 300_000
 /** What a helper needs besides the command's own grace period to end, in milliseconds. */
 const helperOverhead = 5000
 
-/**
- * How often a helper that is killed (its container, or its engine) has a successor: Swarm starts it, and it ends what its
- * predecessor left running. It never runs a command, unless no container was made of the one before it, see {@link isTurnedAway}: that
- * can take as many for some seconds.
- */
-const successors = 20
-
 /** Where helpers of a run go, and what they are made of. */
 export interface HelperPlace {
   /** Reference of the image, as the node's engine is to resolve it. */
@@ -66,8 +59,8 @@ export interface Helper {
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
-   * Tells the helper to end its command and itself, and waits for that: the command's grace period and some seconds at
-   * most. Its log can still be read. What can't be done is logged.
+   * Removes the service, by which the helper ends its command and itself, and waits for that: the command's grace period and 10
+   * seconds at most. The log goes with the service. A failure is logged.
    */
   readonly stop: Effect.Effect<void>
 }
@@ -102,7 +95,9 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     constraints: [`node.id==${node.id}`],
     network,
     stopGrace: graceOf(request.work) + helperOverhead,
-    successors
+    // A helper that is killed (its container, or its engine) has a successor, which ends what its predecessor left running. It never
+    // runs a command, unless no container was made of the one before it, see `isTurnedAway`.
+    restarts: "on-failure"
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
   const start = watchStart(engine, spec.Name, options, stages.see)
@@ -205,24 +200,31 @@ const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"],
 })
 
 /**
- * A service without replicas ends its task as its removal does, with the stop signal and the grace period, but task and
- * log stay to be looked at.
+ * Removes the service, which sends the helper the stop signal and, after the grace period, KILL, and waits until its tasks have ended:
+ * Swarm deletes them then.
  */
 const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, request }: HelperOptions) =>
   Effect.gen(function* () {
-    const { Version } = yield* engine.inspectService(spec.Name)
-    yield* engine.updateService(spec.Name, Version.Index, { ...spec, Mode: { Replicated: { Replicas: 0 } } })
-    for (let wait = 50; ; wait = Math.min(wait * 1.5, 500)) {
-      const task = yield* helperTask(engine, spec.Name)
-      // Without a node there is no container.
-      if (task?.NodeID === undefined || isFinalTaskState(task.Status.State)) return
-      if (yield* isDown(engine, node)) return
-      yield* Effect.sleep(wait)
-    }
+    const tasks = yield* engine.listTasks({ service: [spec.Name] })
+    // Somebody removed it: Swarm stops its tasks all the same.
+    yield* Effect.catchIf(engine.removeService(spec.Name), isNotFound, () => Effect.void)
+    // Without a node there is no container.
+    const alive = tasks.filter(({ NodeID, Status }) => NodeID !== undefined && !isFinalTaskState(Status.State))
+    yield* Effect.forEach(alive, ({ ID }) => awaitTaskEnded(engine, ID, node), { discard: true })
   }).pipe(
-    // Somebody removed the service: Swarm stops the helper all the same.
+    // Nobody knows the tasks of a service that was removed.
     Effect.catchIf(isNotFound, () => Effect.void),
     Effect.timeout(graceOf(request.work) + 2 * helperOverhead),
     Effect.withSpan("TaskExec.stop"),
     Effect.catch((error) => Effect.logWarning(`the helper on node ${node.hostname} did not end: ${error.message}`))
   )
+
+/** Polls until a task of a removed service has ended, or its node is down. */
+const awaitTaskEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], id: string, node: TaskNode) {
+  for (let wait = 50; ; wait = Math.min(wait * 1.5, 500)) {
+    const task = yield* Effect.catchIf(engine.inspectTask(id), isNotFound, () => Effect.succeed(undefined))
+    if (task === undefined || isFinalTaskState(task.Status.State)) return
+    if (yield* isDown(engine, node)) return
+    yield* Effect.sleep(wait)
+  }
+})

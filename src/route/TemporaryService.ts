@@ -8,6 +8,7 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { NetworkAttachment, ServiceSpec } from "../engine/EngineSchemas.ts"
 import { owned } from "../engine/Owned.ts"
+import { type Restarts, restartPolicy } from "../engine/ServiceRemoval.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 import { RequestTooLarge } from "./HelperErrors.ts"
 import { requestFile } from "./HelperRequest.ts"
@@ -41,8 +42,8 @@ export interface TemporaryServiceOptions {
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
   readonly network: Network
-  /** How often Swarm is to start another task for one that did not end by itself: 0 unless told. */
-  readonly successors?: number
+  /** Even "never" is no promise: a helper itself makes sure that it is the first. */
+  readonly restarts: Exclude<Restarts, "always">
 }
 
 /**
@@ -70,12 +71,6 @@ export const openTemporaryService = Effect.fnUntraced(function* (
 /** The name of a run's secret, service and network. */
 export const nameOf = ({ runId }: Ownership): string => `task-exec-${runId}`
 
-/** Even "none" is no promise (swarmkit 2327): a helper itself makes sure that it is the first. */
-const restartPolicy = (attempts: number) =>
-  attempts === 0
-    ? { Condition: "none" as const }
-    : { Condition: "on-failure" as const, MaxAttempts: attempts, Delay: 500_000_000 }
-
 const serviceSpec = (
   name: string,
   secretId: string,
@@ -90,7 +85,7 @@ const serviceSpec = (
     EndpointSpec: { Mode: "dnsrr" },
     TaskTemplate: {
       ContainerSpec: nodeContainer({ ...options, labels, secret: { id: secretId, name, file: requestFile } }),
-      RestartPolicy: restartPolicy(options.successors ?? 0),
+      RestartPolicy: restartPolicy(options.restarts),
       Placement: { Constraints: options.constraints },
       Networks: [network],
       // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.

@@ -83,7 +83,8 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     // Swarm gives a task to every node that is ready and active.
     constraints: [`node.id!=${options.here}`, "node.platform.os!=windows"],
     network: bridgeNetwork,
-    stopGrace
+    stopGrace,
+    restarts: "never"
   })
   return yield* gatherReports(engine, Name, options)
 }, Effect.scoped)
