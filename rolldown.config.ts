@@ -88,7 +88,9 @@ export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFu
     platform: "node",
     // CommonJS has no import.meta; Effect asks for it in a way that does without.
     transform: { define: { "import.meta": "{}" } },
-    plugins: [withoutUnused, loadedOnUse, ...plugins]
+    plugins: [withoutUnused, loadedOnUse, ...plugins],
+    // How long a plugin takes depends on the machine, and a warning about that would be among the errors of `npm run package`.
+    checks: { bundlerTimings: false }
   }) satisfies InputOptions
 
 /** The programs, and where each begins. The last one is in the image only, where `image-start` starts it. */
