@@ -12,7 +12,7 @@ import type { AuditFlags } from "../audit/Auditing.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
 import { chooseEngine, type EngineChoice } from "./EngineChoice.ts"
 import { type FleetFlags, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "./FleetArgs.ts"
-import { parseTime, UsageError } from "./Usage.ts"
+import { hasUnits, parseTime, UsageError } from "./Usage.ts"
 
 /** What a command line asks for. */
 export type Invocation =
@@ -93,7 +93,8 @@ Run a command in the container of a Swarm task, on whichever node it is. With
 -t and no command, the container's shell.
 
 TARGET is a service with one task (web), a slot (web.2), a service's task on a
-node (web@node-3), a task ID or a container ID (a unique beginning is enough).
+node (web@node-3; of a global service also web.NODE, as docker shows it), a task
+ID or a container ID (a unique prefix is enough).
 
 Options:
       --as NAME                  On whose behalf, for the audit file
@@ -124,7 +125,8 @@ Options:
   -w, --workdir DIR              Working directory in the container
   -q, --quiet                    No warnings, and no line that tells the stage
       --wait[=TIME]              Wait for the task to run, healthy and updated
-                                 (default 60s)
+                                 (default 60s); a TIME with a unit may be a word
+                                 of its own (--wait 5m)
       --debug                    Tell every step on stderr
       --help, --version
 
@@ -140,7 +142,11 @@ export const parseInvocation = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>,
   environment: Readonly<Record<string, string | undefined>>
 ): Effect.fn.Return<Invocation, UsageError> {
-  const { flags, operands } = splitAtTarget(argv)
+  const { doubtful, flags, operands } = splitAtTarget(argv)
+  if (doubtful !== undefined) {
+    const detail = `--wait ${doubtful}: for a time write --wait=${doubtful}, for a target --wait=${defaultWait} ${doubtful}`
+    return yield* new UsageError({ detail })
+  }
   const { values } = yield* Effect.try({
     try: () => parseArgs({ args: [...flags], options, strict: true, allowPositionals: false }),
     catch: (error) => new UsageError({ detail: explain(error) })
@@ -219,13 +225,37 @@ const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET i
 
 const isVia = Schema.is(Via)
 
+/** The two halves of a command line. */
+interface Split {
+  readonly flags: ReadonlyArray<string>
+  readonly operands: ReadonlyArray<string>
+  /** A number behind `--wait`: it could be a time as well as a target. */
+  readonly doubtful?: string
+}
+
+/** No ID that is cut to so few digits is likely to be unique. */
+const shortNumber = /^\d{1,5}(?:\.\d+)?$/
+
 /** Flags end at the first word that is none, as in `docker exec`: what follows belongs to the command. */
-const splitAtTarget = (argv: ReadonlyArray<string>) => {
+const splitAtTarget = (argv: ReadonlyArray<string>): Split => {
   // `--wait` may stand alone, which parseArgs has no way to say.
   const args = argv.map((word) => (word === "--wait" ? `--wait=${defaultWait}` : word))
   const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
-  const end = tokens.find((token) => token.kind !== "option")
+  const at = tokens.findIndex((token) => token.kind !== "option")
+  const end = tokens[at]
   if (end === undefined) return { flags: args, operands: [] }
+  const before = tokens[at - 1]
+  if (
+    end.kind === "positional" &&
+    before?.kind === "option" &&
+    before.name === "wait" &&
+    argv[before.index] === "--wait"
+  ) {
+    if (hasUnits(end.value)) {
+      return splitAtTarget([...argv.slice(0, before.index), `--wait=${end.value}`, ...argv.slice(end.index + 1)])
+    }
+    if (shortNumber.test(end.value)) return { flags: args.slice(0, end.index), operands: [], doubtful: end.value }
+  }
   const rest = argv.slice(end.kind === "option-terminator" ? end.index + 1 : end.index)
   // `TARGET -- COMMAND` as well as `-- TARGET COMMAND`.
   const operands = end.kind === "positional" && rest[1] === "--" ? [...rest.slice(0, 1), ...rest.slice(2)] : rest

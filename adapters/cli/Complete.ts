@@ -10,15 +10,18 @@ import { defaultContext } from "../../src/engine/DockerConfig.ts"
 import { contextNames } from "../../src/engine/DockerContext.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { SwarmFailure } from "../../src/engine/EngineErrors.ts"
+import { wantedTasks } from "../../src/engine/EngineSchemas.ts"
 import { environmentWith } from "../../src/engine/Environment.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { stackLabel } from "../../src/fleet/Selection.ts"
 import { Via } from "../../src/route/Via.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
+import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
 import { logFormats } from "../LineLogger.ts"
 import { writeText } from "../Output.ts"
 import { options } from "./Args.ts"
 import { chooseEngine } from "./EngineChoice.ts"
+import { hasUnits } from "./Usage.ts"
 
 /** What the last word is. */
 export type Wanted =
@@ -60,7 +63,8 @@ const awaitsValue = (word: string): string | undefined => {
 export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
   const last = words.at(-1) ?? ""
   let flag: string | undefined
-  for (const word of words.slice(0, -1)) {
+  for (const [at, word] of words.slice(0, -1).entries()) {
+    if (words[at - 1] === "--wait" && hasUnits(word)) continue
     if (flag !== undefined) flag = undefined
     else if (word.startsWith("-") && word !== "-") flag = awaitsValue(word)
     else return { _tag: "Nothing" }
@@ -102,17 +106,17 @@ const stacks = DockerEngine.use((engine) =>
 const targets = DockerEngine.use((engine) =>
   Effect.gen(function* () {
     const [services, tasks, machines] = yield* Effect.all(
-      [engine.listServices({}), engine.listTasks({ "desired-state": ["running"] }), engine.listNodes()],
+      [engine.listServices({}), engine.listTasks(wantedTasks), engine.listNodes()],
       { concurrency: 3 }
     )
     const hosts = new Map(machines.map(({ Description, ID }) => [ID, Description.Hostname]))
-    return services.flatMap(({ ID, Spec }): ReadonlyArray<Candidate> => {
-      const running = tasks.filter((task) => task.ServiceID === ID && isRunning(task))
+    return services.flatMap((service): ReadonlyArray<Candidate> => {
+      const running = tasks.filter((task) => task.ServiceID === service.ID && isRunning(task))
       const one = running.map((task): Candidate => {
         const host = hosts.get(task.NodeID ?? "") ?? task.NodeID ?? ""
-        return task.Slot === undefined ? [`${Spec.Name}@${host}`, ""] : [`${Spec.Name}.${task.Slot}`, host]
+        return [taskName(service, task, host), slotOf(service, task) === undefined ? "" : host]
       })
-      return [[Spec.Name, `${running.length} running`], ...one.sort(byName)]
+      return [[service.Spec.Name, `${running.length} running`], ...one.sort(byName)]
     })
   })
 )

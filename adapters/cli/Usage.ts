@@ -30,11 +30,14 @@ export const readArgs = <const Config extends ParseArgsConfig>(config: Config) =
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
+/** Whether a text is a length of time with its unit: `90s`, `1h30m`. */
+export const hasUnits = (text: string): boolean => /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)
+
 /** `90`, `1.5`, `90s`, `500ms`, `5m`, `1h30m`. */
 export const parseTime = (flag: string, text: string): Effect.Effect<Duration.Duration, UsageError> =>
   Effect.suspend(() => {
     if (/^\d+(?:\.\d+)?$/.test(text)) return Effect.succeed(Duration.seconds(Number(text)))
-    if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) {
+    if (!hasUnits(text)) {
       return new UsageError({ detail: `${flag} ${text}: use a number of seconds, or like 500ms, 90s, 5m, 1h30m` })
     }
     let millis = 0

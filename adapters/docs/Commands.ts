@@ -76,7 +76,11 @@ export const targets: ReadonlyArray<Item> = [
   { term: "web.2", about: "the task in slot 2 of the service" },
   {
     term: "web@node-3",
-    about: "the service's task on that node: its host name, its ID, or the unique beginning of its ID"
+    about: "the service's task on that node: its host name, its ID, or a unique prefix of its ID"
+  },
+  {
+    term: "web.x7u2…, web.node-3",
+    about: "a global service's task, by the name that docker service ps shows, or by its node's host name"
   },
   { term: "k3x8q1", about: "a task ID or a container ID, or the unique beginning of one" },
   { term: "web.2.k3x8q1…", about: "a task's container, by its name" },

@@ -77,7 +77,7 @@ const describePath = (path: ReadonlyArray<PropertyKey>): string =>
     .join("")
     .replace(/^\./, "")
 
-const taskId = /^[a-z0-9]+$/
+const taskId = /^[a-z0-9]{1,25}$/
 
 /**
  * Reads the input. `inst[0].id` is the ID of a task, or the unique beginning of one; anything that can't be an ID is

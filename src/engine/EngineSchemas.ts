@@ -2,9 +2,10 @@
  * The objects of the Docker Engine API that we read, and only the parts that we read.
  *
  * Names are the API's own (https://docs.docker.com/reference/api/engine/), engines 20.10 (API 1.41) up to the newest. Keys
- * that are not listed are dropped, so newer engines may add what they like. Engines write an empty list, map or pointer as
- * `null`, or leave it out, differently from version to version: both are read as absent before these schemas see the reply,
- * lists and maps are then empty. Times are RFC 3339 text with nanoseconds, as the engine writes them; IDs are full length.
+ * that are not listed are dropped, so newer engines may add what they like. Engines write what is zero, false or empty as such,
+ * as `null`, or leave it out (Go's `omitempty`), differently from version to version. `null` is read as absent before these
+ * schemas see the reply, and what is absent is read as zero, false or empty here. Only what names an object is required, and what
+ * proves that a command ended. Times are RFC 3339 text with nanoseconds, as the engine writes them; IDs are full length.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -14,8 +15,14 @@ const Count = Schema.Int.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(0
 const Flag = Schema.Boolean.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(false)))
 const Texts = Schema.Array(Schema.String).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed([])))
 const Labels = Schema.Record(Schema.String, Schema.String).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({})))
+const Unknown = Schema.Unknown.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({})))
+
+/** Of a part that an engine leaves out: its fields are empty then. */
+const leftOut = Effect.succeed({})
+
 /** Swarm's optimistic lock: an update must name the version that it changes. */
-const Version = Schema.Struct({ Index: Schema.Int })
+const Version = Schema.Struct({ Index: Count })
+const ObjectVersion = Version.pipe(Schema.withDecodingDefaultKey(leftOut))
 
 /** `GET /version`. */
 export const EngineVersion = Schema.Struct({
@@ -55,12 +62,9 @@ export const Info = Schema.Struct({
     RemoteManagers: Schema.Array(Schema.Struct({ NodeID: Text, Addr: Text })).pipe(
       Schema.withDecodingDefaultTypeKey(Effect.succeed([]))
     )
-  })
+  }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
 export type Info = typeof Info.Type
-
-/** Any text, so that a state invented later does not make a task unreadable. */
-export const TaskState = Schema.String
 
 /** Has a task in this state ended for good? A state that we do not know has not. */
 export const isFinalTaskState = (state: string): boolean =>
@@ -71,10 +75,17 @@ export const isFinalTaskState = (state: string): boolean =>
   state === "remove" ||
   state === "orphaned"
 
+/** The filter for the tasks that Swarm wants: to run or, as a job's, to run to their end. Some of a job's have ended. */
+export const wantedTasks = { "desired-state": ["running", "complete"] } as const
+
+/** Whether Swarm wants a task as it is: it is not about to end it. */
+export const isWanted = ({ DesiredState }: { readonly DesiredState: string }): boolean =>
+  wantedTasks["desired-state"].some((state) => state === DesiredState)
+
 /** `GET /tasks`. */
 export const Task = Schema.Struct({
   ID: Schema.String,
-  Version,
+  Version: ObjectVersion,
   CreatedAt: Text,
   UpdatedAt: Text,
   Labels,
@@ -89,16 +100,16 @@ export const Task = Schema.Struct({
         TTY: Flag
       })
     )
-  }),
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   /** Empty for the task of a network attachment. */
   ServiceID: Text,
-  /** Counts from 1; absent for the tasks of a global service. */
+  /** Counts from 1; absent for the tasks of a global service, and for the first of a replicated job: there it counts from 0. */
   Slot: Schema.optionalKey(Schema.Int),
   /** Absent until the scheduler has found a node. */
   NodeID: Schema.optionalKey(Schema.String),
   Status: Schema.Struct({
     Timestamp: Text,
-    State: TaskState,
+    State: Text,
     /** What it is doing, "started", "preparing". */
     Message: Text,
     /** Why it does not get on. */
@@ -113,8 +124,8 @@ export const Task = Schema.Struct({
         ExitCode: Count
       })
     )
-  }),
-  DesiredState: TaskState,
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
+  DesiredState: Text,
   NetworksAttachments: Schema.Array(
     Schema.Struct({
       Network: Schema.optionalKey(Schema.Struct({ ID: Text })),
@@ -122,13 +133,13 @@ export const Task = Schema.Struct({
       Addresses: Texts
     })
   ).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed([]))),
-  /** Present for the tasks of job services (API 1.41). */
+  /** Present for the tasks of job services (API 1.41). Engines leave out `Index` in the first iteration. */
   JobIteration: Schema.optionalKey(Version)
 })
 export type Task = typeof Task.Type
 
 /** `GET /tasks/{id}`, with all that the task is to be: the service's `TaskTemplate`, as it was when the task was made. */
-export const TaskDetails = Schema.Struct({ ...Task.fields, Spec: Schema.Unknown })
+export const TaskDetails = Schema.Struct({ ...Task.fields, Spec: Unknown })
 export type TaskDetails = typeof TaskDetails.Type
 
 const Empty = Schema.Struct({})
@@ -136,7 +147,7 @@ const Empty = Schema.Struct({})
 /** `GET /services`, `GET /services/{id}`. */
 export const Service = Schema.Struct({
   ID: Schema.String,
-  Version,
+  Version: ObjectVersion,
   CreatedAt: Text,
   UpdatedAt: Text,
   Spec: Schema.Struct({
@@ -150,8 +161,8 @@ export const Service = Schema.Struct({
       GlobalJob: Schema.optionalKey(Empty)
     }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({}))),
     /** What new tasks are to be. */
-    TaskTemplate: Schema.Unknown
-  }),
+    TaskTemplate: Unknown
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Text, Message: Text }))
 })
 export type Service = typeof Service.Type
@@ -159,7 +170,7 @@ export type Service = typeof Service.Type
 /** `GET /nodes`, `GET /nodes/{id}`. */
 export const Node = Schema.Struct({
   ID: Schema.String,
-  Version,
+  Version: ObjectVersion,
   Spec: Schema.Struct({
     Name: Schema.optionalKey(Schema.String),
     Labels,
@@ -167,23 +178,19 @@ export const Node = Schema.Struct({
     Role: Text,
     /** "active", "pause", "drain". */
     Availability: Text
-  }),
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   Description: Schema.Struct({
     Hostname: Text,
-    Platform: Schema.Struct({ Architecture: Text, OS: Text }).pipe(
-      Schema.withDecodingDefaultTypeKey(Effect.succeed({ Architecture: "", OS: "" }))
-    ),
-    Engine: Schema.Struct({ EngineVersion: Text, Labels }).pipe(
-      Schema.withDecodingDefaultTypeKey(Effect.succeed({ EngineVersion: "", Labels: {} }))
-    )
-  }),
+    Platform: Schema.Struct({ Architecture: Text, OS: Text }).pipe(Schema.withDecodingDefaultKey(leftOut)),
+    Engine: Schema.Struct({ EngineVersion: Text, Labels }).pipe(Schema.withDecodingDefaultKey(leftOut))
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   Status: Schema.Struct({
     /** "unknown", "down", "ready", "disconnected". */
     State: Text,
     Message: Schema.optionalKey(Schema.String),
     /** As the managers see it: an IP address, "0.0.0.0" for some leaders. */
     Addr: Text
-  }),
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   /** Only for managers. */
   ManagerStatus: Schema.optionalKey(
     Schema.Struct({
@@ -200,7 +207,7 @@ export type Node = typeof Node.Type
 /** `GET /networks`. */
 export const Network = Schema.Struct({
   Id: Schema.String,
-  Name: Schema.String,
+  Name: Text,
   Created: Text,
   /** "swarm" or "local". */
   Scope: Text,
@@ -215,9 +222,9 @@ export type Network = typeof Network.Type
 /** `GET /secrets`: never the content, which no engine gives out. */
 export const Secret = Schema.Struct({
   ID: Schema.String,
-  Version,
+  Version: ObjectVersion,
   CreatedAt: Text,
-  Spec: Schema.Struct({ Name: Text, Labels })
+  Spec: Schema.Struct({ Name: Text, Labels }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
 export type Secret = typeof Secret.Type
 
@@ -244,7 +251,7 @@ export const Container = Schema.Struct({
     Error: Text,
     StartedAt: Text,
     FinishedAt: Text
-  }),
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   Config: Schema.Struct({
     /** As it was named at creation. */
     Image: Text,
@@ -255,7 +262,7 @@ export const Container = Schema.Struct({
     Labels,
     /** "NAME=value". */
     Env: Texts
-  }),
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   HostConfig: Schema.Struct({
     /** "host" when the container is exempt from user namespace remapping. */
     UsernsMode: Text,
@@ -263,7 +270,7 @@ export const Container = Schema.Struct({
     PidMode: Text,
     NetworkMode: Text,
     Privileged: Flag
-  })
+  }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
 export type Container = typeof Container.Type
 
@@ -298,9 +305,7 @@ export const Image = Schema.Struct({
   RepoDigests: Texts,
   Os: Text,
   Architecture: Text,
-  Config: Schema.Struct({ Env: Texts, Labels, User: Text }).pipe(
-    Schema.withDecodingDefaultTypeKey(Effect.succeed({ Env: [], Labels: {}, User: "" }))
-  )
+  Config: Schema.Struct({ Env: Texts, Labels, User: Text }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
 export type Image = typeof Image.Type
 
@@ -332,7 +337,7 @@ export type ExecInspect = typeof ExecInspect.Type
 export const Event = Schema.Struct({
   /** "start", "exec_die", …; some carry more behind a colon. */
   Action: Text,
-  Actor: Schema.Struct({ ID: Text, Attributes: Labels })
+  Actor: Schema.Struct({ ID: Text, Attributes: Labels }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
 export type Event = typeof Event.Type
 

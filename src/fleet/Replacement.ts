@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound } from "../engine/EngineErrors.ts"
+import { isWanted } from "../engine/EngineSchemas.ts"
 import { lookupTask } from "../target/Lookup.ts"
 import { TaskNotRunning } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
@@ -20,7 +21,7 @@ export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
     Status: { Err, Message, State }
   } = found
   if (State !== "running") return yield* gone(task, State, Err ?? Message)
-  if (DesiredState !== "running") return yield* gone(task, State, `Swarm is about to end it (${DesiredState})`)
+  if (!isWanted(found)) return yield* gone(task, State, `Swarm is about to end it (${DesiredState})`)
 })
 
 /** Waits for the task that takes its place: in its slot, or on its node. */

@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
+import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { labelKeys } from "../Labels.ts"
 import { isRunning, lookupTask, newestOfEachPlace } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
@@ -51,6 +52,16 @@ interface Swarm {
   readonly tasks: ReadonlyArray<Task>
 }
 
+/** Warns of what can't be read: it may be a task that is to be chosen. */
+const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const unread: Array<string> = []
+    return list.pipe(
+      Effect.provideService(UnreadObserver, ({ message }) => void unread.push(message)),
+      Effect.tap(() => Effect.forEach(unread, (message) => Effect.logWarning(`left out: ${message}`)))
+    )
+  })
+
 /**
  * The tasks that are chosen, in the natural order of their names. Fails with `NothingSelected`, which says why, with
  * `InvalidTarget` and the lookup's errors for single targets, and with the engine's errors.
@@ -66,10 +77,10 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
         all.filter(({ Spec }) => Spec.Labels[labelKeys.run] === undefined)
       ),
       nodes: engine.listNodes(),
-      tasks: engine.listTasks({ "desired-state": ["running"] })
+      tasks: engine.listTasks(wantedTasks)
     },
     { concurrency: 3 }
-  )
+  ).pipe(warningOfUnread)
   const named = yield* Effect.forEach(selection.targets ?? [], (text) =>
     Effect.flatMap(Effect.fromResult(parseTarget(text)), lookupTask)
   )

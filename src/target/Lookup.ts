@@ -4,10 +4,11 @@
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
-import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
+import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { type Candidate, maxShown, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./LookupErrors.ts"
-import { resolvedTask, taskName } from "./ResolvedTask.ts"
-import type { Target } from "./Target.ts"
+import { resolvedTask, slotOf, taskName } from "./ResolvedTask.ts"
+import { type Target, taskIdIn } from "./Target.ts"
 
 /**
  * The running task that a target names.
@@ -20,7 +21,7 @@ import type { Target } from "./Target.ts"
  */
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
   const engine = yield* DockerEngine
-  const { node, service, tasks } = yield* find(engine, target)
+  const { node, service, tasks } = yield* namingUnread(find(engine, target))
   const running = newestOfEachPlace(tasks.filter(isRunning))
   const [first] = running
   if (first === undefined) return yield* notRunning(engine, target, service, tasks)
@@ -31,6 +32,21 @@ export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target
 })
 
 type Engine = DockerEngine["Service"]
+
+/** What is not found may be an object that can't be read: the error says so. */
+const namingUnread = <A, R>(
+  find: Effect.Effect<A, TaskNotFound | SwarmFailure, R>
+): Effect.Effect<A, TaskNotFound | SwarmFailure, R> =>
+  Effect.suspend(() => {
+    const unread = new Set<string>()
+    return find.pipe(
+      Effect.provideService(UnreadObserver, ({ message }) => void unread.add(message)),
+      Effect.catchTag("TaskNotFound", (error) => {
+        const detail = [error.detail, ...[...unread].slice(0, maxShown)].join("; ")
+        return Effect.fail(unread.size === 0 ? error : new TaskNotFound({ ...error, detail }))
+      })
+    )
+  })
 
 /** What a target was found to mean: a service's tasks, or single tasks that an ID fits (then of any service). */
 interface Found {
@@ -70,7 +86,7 @@ const missing = (target: Target, detail: string, service?: Service) =>
 
 const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, word: string) {
   const [service, byId, guessed] = yield* Effect.all(
-    [findService(engine, word), findById(engine, word), runningTasksOf(engine, word)],
+    [findService(engine, word), findById(engine, word), wantedTasksOf(engine, word)],
     { concurrency: 3 }
   )
   if (service !== undefined && (service.Spec.Name === word || byId.length === 0)) {
@@ -83,33 +99,54 @@ const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, wo
 })
 
 const findInService = Effect.fnUntraced(function* (engine: Engine, target: Target & { readonly _tag: "Service" }) {
+  const { place, slot } = target
+  const word = target.node ?? place
   const [service, guessed, nodes] = yield* Effect.all(
     [
       findService(engine, target.service),
-      runningTasksOf(engine, target.service),
-      target.node === undefined ? Effect.succeed([]) : engine.listNodes()
+      wantedTasksOf(engine, target.service),
+      word === undefined ? Effect.succeed([]) : engine.listNodes()
     ],
     { concurrency: 3 }
   )
   if (service === undefined) return yield* missing(target, `there is no service ${target.service}`)
-  const { name, slot } = { name: service.Spec.Name, slot: target.slot }
-  const fits = (task: Task) => slot === undefined || task.Slot === slot
+  const name = service.Spec.Name
+  const fits = (task: Task) => slot === undefined || slotOf(service, task) === slot
   const all = yield* tasksOf(engine, service, fits, guessed)
   const inSlot = all.filter(fits)
   if (slot !== undefined && inSlot.length === 0) {
-    const slots = [...new Set(all.flatMap((task) => task.Slot ?? []))].sort((a, b) => a - b)
-    const known = slots.length === 0 ? "no slots" : `slots ${slots.slice(0, maxShown).join(", ")}`
-    return yield* missing(target, `${name} has no slot ${slot} (it has ${known})`, service)
+    return yield* missing(target, `${name} has no slot ${slot} (${yield* placesOf(engine, service, all)})`, service)
   }
-  if (target.node === undefined) return { service, tasks: inSlot }
-  const node = yield* findNode(nodes, target, target.node)
-  const tasks = inSlot.filter((task) => task.NodeID === node.ID)
+  if (word === undefined) return { service, tasks: inSlot }
+  if (place !== undefined && !nodes.some((one) => isNode(one, place))) {
+    const places = yield* placesOf(engine, service, all)
+    return yield* missing(target, `${place} is neither a slot of ${name} nor a node (${places})`, service)
+  }
+  const node = yield* findNode(nodes, target, word)
+  const there = inSlot.filter((task) => task.NodeID === node.ID)
+  // Docker names a task by its node where it has no slot: such a task comes before others of the service on that node.
+  const slotless = place === undefined ? [] : there.filter((task) => task.Slot === undefined)
+  const tasks = slotless.length > 0 ? slotless : there
   if (tasks.length > 0) return { service, tasks, node }
-  const places = yield* describe(engine, service, newestOfEachPlace(inSlot.filter(isRunning)))
-  const elsewhere =
-    places.length === 0 ? "none runs" : places.map((place) => `${place.name} on ${place.node}`).join(", ")
+  const running = yield* describe(engine, service, newestOfEachPlace(inSlot.filter(isRunning)))
+  const elsewhere = running.length === 0 ? "none runs" : running.map((one) => `${one.name} on ${one.node}`).join(", ")
   return yield* missing(target, `${name} has no task on ${node.Description.Hostname} (${elsewhere})`, service)
 })
+
+/** In words: the slots of a service's tasks, and the nodes of those that have none. */
+const placesOf = Effect.fnUntraced(function* (engine: Engine, service: Service, tasks: ReadonlyArray<Task>) {
+  if (tasks.length === 0) return "it has no tasks"
+  const slots = [...new Set(tasks.flatMap((task) => slotOf(service, task) ?? []))].sort((a, b) => a - b)
+  if (slots.length > 0) return `it has slots ${shorten(slots)}`
+  const hosting = new Set(tasks.map(({ NodeID }) => NodeID))
+  const nodes = (yield* engine.listNodes()).filter(({ ID }) => hosting.has(ID))
+  return `it has no slots, but a task on each of these nodes: ${shorten(nodes.map((node) => node.Description.Hostname).sort())}`
+})
+
+const shorten = (names: ReadonlyArray<string | number>): string =>
+  names.length > maxShown
+    ? `${names.slice(0, maxShown).join(", ")}, and ${names.length - maxShown} more`
+    : names.join(", ")
 
 /** By name, by ID, or by the unique beginning of an ID. The filters of the API match beginnings. */
 const findService = Effect.fnUntraced(function* (engine: Engine, word: string) {
@@ -121,27 +158,30 @@ const findService = Effect.fnUntraced(function* (engine: Engine, word: string) {
   return named ?? byId.find((service) => service.ID === word) ?? (byId.length === 1 ? byId[0] : undefined)
 })
 
+const isNode = ({ Description, ID }: Node, word: string): boolean =>
+  Description.Hostname === word || ID.startsWith(word)
+
 const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>, target: Target, word: string) {
-  const named = nodes.filter((node) => node.Description.Hostname === word || node.ID === word)
-  const found = named.length > 0 ? named : nodes.filter((node) => node.ID.startsWith(word))
+  const exact = nodes.filter((node) => node.Description.Hostname === word || node.ID === word)
+  const found = exact.length > 0 ? exact : nodes.filter((node) => isNode(node, word))
   const [node] = found
   if (node === undefined) {
-    const names = nodes.map(({ Description }) => Description.Hostname).slice(0, maxShown)
-    return yield* missing(target, `there is no node ${word} (nodes: ${names.join(", ")})`)
+    const names = nodes.map(({ Description }) => Description.Hostname)
+    return yield* missing(target, `there is no node ${word} (nodes: ${shorten(names)})`)
   }
   if (found.length > 1) return yield* missing(target, `${found.length} nodes go by ${word}: name it by its node ID`)
   return node
 })
 
 /** By the service's ID; or by a word that the managers look up, which is asked at the same time as what the word means. */
-const runningTasksOf = (engine: Engine, service: string) =>
-  engine.listTasks({ service: [service], "desired-state": ["running"] }).pipe(
+const wantedTasksOf = (engine: Engine, service: string) =>
+  engine.listTasks({ service: [service], ...wantedTasks }).pipe(
     // To the managers the word means nothing, or several things.
     Effect.catchTag("EngineError", () => Effect.succeed([]))
   )
 
 /**
- * Current tasks when Swarm wants to run any that fits, otherwise all, with the service's history: in the middle of an
+ * Current tasks when Swarm wants any that fits, otherwise all, with the service's history: in the middle of an
  * update a slot's task is one that Swarm does not want any more, or not yet. `guessed` may be those of another service.
  */
 const tasksOf = Effect.fnUntraced(function* (
@@ -152,7 +192,7 @@ const tasksOf = Effect.fnUntraced(function* (
 ) {
   const ofService = guessed.filter(({ ServiceID }) => ServiceID === service.ID)
   if (ofService.some(fits)) return ofService
-  const wanted = yield* engine.listTasks({ service: [service.ID], "desired-state": ["running"] })
+  const wanted = yield* engine.listTasks({ service: [service.ID], ...wantedTasks })
   return wanted.some(fits) ? wanted : yield* engine.listTasks({ service: [service.ID] })
 })
 
@@ -162,9 +202,9 @@ const containerId = /^[0-9a-f]{4,64}$/
 const findById = (engine: Engine, prefix: string) =>
   taskId.test(prefix) ? engine.listTasks({ id: [prefix] }) : Effect.succeed([])
 
-/** Swarm names a task's container `SERVICE.SLOT-OR-NODE.TASK`; an ID is only known from the tasks' status. */
+/** By the name that Swarm gave it, or by its ID, which only the tasks' status tells. */
 const findByContainer = Effect.fnUntraced(function* (engine: Engine, container: string) {
-  const named = /^\/?[^.]+\.[a-z0-9]+\.([a-z0-9]{25})$/.exec(container)?.[1]
+  const named = taskIdIn(container)
   if (named !== undefined) return yield* findById(engine, named)
   if (!containerId.test(container)) return []
   const tasks = yield* engine.listTasks({})
@@ -215,8 +255,8 @@ const describe = Effect.fnUntraced(function* (
   )
   return tasks.map((task): Candidate => {
     const node = nodes.find(({ ID }) => ID === task.NodeID)?.Description.Hostname ?? task.NodeID ?? ""
-    const name = services.find(({ ID }) => ID === task.ServiceID)?.Spec.Name ?? task.ServiceID
-    return { id: task.ID, name: taskName(name, task, node), node, state: task.Status.State }
+    const owner = services.find(({ ID }) => ID === task.ServiceID)
+    return { id: task.ID, name: taskName(owner, task, node), node, state: task.Status.State }
   })
 })
 

@@ -32,7 +32,8 @@ export interface TaskNode {
 /** A task with what is known of its service and its node. */
 export const resolvedTask = (service: Service, node: Node, task: Task): ResolvedTask => {
   const hostname = node.Description.Hostname
-  const name = taskName(service.Spec.Name, task, hostname)
+  const name = taskName(service, task, hostname)
+  const slot = slotOf(service, task)
   const serviceAllow = service.Spec.Labels[allowLabel]
   const containerAllow = task.Spec.ContainerSpec?.Labels[allowLabel]
   const denyDefault = node.Spec.Labels[denyDefaultLabel] ?? "false"
@@ -50,10 +51,17 @@ export const resolvedTask = (service: Service, node: Node, task: Task): Resolved
       ...(containerAllow === undefined ? {} : { containerAllow }),
       ...(denyDefault === "false" ? {} : { denyDefault: "Node" })
     },
-    ...(task.Slot === undefined ? {} : { slot: task.Slot })
+    ...(slot === undefined ? {} : { slot })
   }
 }
 
-/** `web.2`, or `web@node-3`. */
-export const taskName = (service: string, task: Task, node: string): string =>
-  task.Slot === undefined ? `${service}@${node}` : `${service}.${task.Slot}`
+/** The task's slot; `undefined` for a task of a global service. The slots of a replicated job count from 0, which engines leave out. */
+export const slotOf = (service: Service | undefined, task: Task): number | undefined =>
+  task.Slot ?? (service?.Spec.Mode.ReplicatedJob === undefined ? undefined : 0)
+
+/** `web.2`, or `web@node-3`. `node` is a host name. */
+export const taskName = (service: Service | undefined, task: Task, node: string): string => {
+  const name = service?.Spec.Name ?? task.ServiceID
+  const slot = slotOf(service, task)
+  return slot === undefined ? `${name}@${node}` : `${name}.${slot}`
+}

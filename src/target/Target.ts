@@ -3,6 +3,8 @@
  *
  *     web            the service's only running task
  *     web.2          the task in slot 2
+ *     web.k3x8…      a global service's task, by the name that `docker service ps` shows: its slot is its node's ID
+ *     web.node-3     the same, by the node's host name
  *     web@node-3     the service's task on that node (host name, node ID, or unique prefix of the ID)
  *     web.2@node-3   both
  *     k3x8…          task ID or container ID, or a unique prefix of one
@@ -19,6 +21,9 @@ export type Target =
       readonly text: string
       readonly service: string
       readonly slot?: number
+      /** What stands for the slot and is no number: the node of a global service's task, as {@link node} names it. */
+      readonly place?: string
+      /** Host name, node ID, or unique prefix of the ID. */
       readonly node?: string
     }
   | { readonly _tag: "Task"; readonly text: string; readonly id: string }
@@ -41,9 +46,16 @@ export class InvalidTarget extends Schema.TaggedError<InvalidTarget>()("InvalidT
 
 /** Swarm's own rule for the names of services (API reference, `ServiceSpec.Name`); stacks add underscores. */
 const serviceName = /^[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?$/
-const slotted = /^([^.@]+)\.(\d+)$/
-const containerName = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
-const id = /^[a-z0-9]+$/
+/** What can stand for a node: a host name or an ID. */
+const nodeName = /^[^\s@/.][^\s@/]*$/
+const taskId = /^[a-z0-9]{1,25}$/
+/** An ID of fewer characters is unlikely to be unique. */
+const containerId = /^[0-9a-f]{4,64}$/
+/** Swarm names containers SERVICE.SLOT.TASK, or SERVICE.NODE.TASK for a global service. */
+const containerName = /^\/?[a-zA-Z0-9][a-zA-Z0-9_-]*\.(?:\d+|[a-z0-9]{25})\.([a-z0-9]{1,25})$/
+
+/** The ID of a task, or a prefix of it, in the name that Swarm gave to the task's container. */
+export const taskIdIn = (container: string): string | undefined => containerName.exec(container)?.[1]
 
 /** Takes a target apart, or says what is wrong with it. */
 export const parseTarget = (text: string): Result.Result<Target, InvalidTarget> => {
@@ -58,20 +70,21 @@ export const parseTarget = (text: string): Result.Result<Target, InvalidTarget> 
     case "service":
       return parseService(text, rest)
     case "task":
-      return id.test(rest)
+      return taskId.test(rest)
         ? Result.succeed({ _tag: "Task", text, id: rest })
-        : invalid("a task ID has lower-case letters and digits only")
+        : invalid("a task ID has up to 25 lower-case letters and digits")
     case "container":
-      return containerName.test(rest)
+      return containerId.test(rest) || containerName.test(rest)
         ? Result.succeed({ _tag: "Container", text, container: rest })
-        : invalid("no container has such a name")
+        : invalid(
+            "a container ID has 4 to 64 hexadecimal digits, and the name of a task's container is SERVICE.SLOT.TASK"
+          )
     default:
       return invalid(`unknown kind ${JSON.stringify(kind)}: only service/, task/ and container/`)
   }
-  if (rest.includes("@") || slotted.test(rest)) return parseService(text, rest)
-  if (serviceName.test(rest)) return Result.succeed({ _tag: "Word", text, word: rest })
-  // Swarm names containers SERVICE.SLOT.TASK, or SERVICE.NODE.TASK for a global service.
   if (containerName.test(rest)) return Result.succeed({ _tag: "Container", text, container: rest })
+  if (rest.includes("@") || rest.includes(".")) return parseService(text, rest)
+  if (serviceName.test(rest)) return Result.succeed({ _tag: "Word", text, word: rest })
   return invalid("it has characters that no name has")
 }
 
@@ -80,15 +93,22 @@ const parseService = (text: string, rest: string): Result.Result<Target, Invalid
   const at = rest.indexOf("@")
   const named = at < 0 ? rest : rest.slice(0, at)
   const node = at < 0 ? undefined : rest.slice(at + 1)
-  if (node === "") return invalid("no node after @")
-  const [, base, slot] = slotted.exec(named) ?? []
-  const service = base ?? named
+  const dot = named.indexOf(".")
+  const service = dot < 0 ? named : named.slice(0, dot)
+  const place = dot < 0 ? undefined : named.slice(dot + 1)
   if (!serviceName.test(service)) return invalid(`${JSON.stringify(service)} is no service name`)
+  if (place === "") return invalid("there is no slot after the dot")
+  if (node === "") return invalid("there is no node after @")
+  for (const name of [place, node]) {
+    if (name !== undefined && !nodeName.test(name)) return invalid(`${JSON.stringify(name)} is no name of a node`)
+  }
+  const isSlot = /^\d+$/.test(place ?? "")
+  if (place !== undefined && !isSlot && node !== undefined) return invalid(`it names two nodes, ${place} and ${node}`)
   return Result.succeed({
     _tag: "Service",
     text,
     service,
-    ...(slot === undefined ? {} : { slot: Number(slot) }),
+    ...(place === undefined ? {} : isSlot ? { slot: Number(place) } : { place }),
     ...(node === undefined ? {} : { node })
   })
 }

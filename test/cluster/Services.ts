@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly labels?: Readonly<Record<string, string>>
   /** Number of tasks (1 unless told), or one on every node. */
   readonly replicas?: number | "global"
+  /** A job: as many tasks run to their end, all at once. */
+  readonly job?: boolean
   /** Host name of the only node it may run on. */
   readonly node?: string
   readonly constraints?: ReadonlyArray<string>
@@ -46,6 +48,13 @@ export interface ServiceOptions {
 
 const Created = Schema.Struct({ ID: Schema.String })
 
+const modeOf = ({ job = false, replicas = 1 }: ServiceOptions) => {
+  if (replicas === "global") return job ? { GlobalJob: {} } : { Global: {} }
+  return job
+    ? { ReplicatedJob: { MaxConcurrent: replicas, TotalCompletions: replicas } }
+    : { Replicated: { Replicas: replicas } }
+}
+
 const specification = (options: ServiceOptions) => ({
   Name: options.name,
   Labels: options.labels ?? {},
@@ -61,7 +70,7 @@ const specification = (options: ServiceOptions) => ({
       ...options.containerSpec
     },
     RestartPolicy: {
-      Condition: options.restart ?? "any",
+      Condition: options.restart ?? (options.job === true ? "none" : "any"),
       ...(options.restartDelay === undefined ? {} : { Delay: options.restartDelay * 1_000_000 })
     },
     Placement: {
@@ -72,7 +81,7 @@ const specification = (options: ServiceOptions) => ({
     },
     Networks: (options.networks ?? []).map((Target) => ({ Target }))
   },
-  Mode: options.replicas === "global" ? { Global: {} } : { Replicated: { Replicas: options.replicas ?? 1 } },
+  Mode: modeOf(options),
   EndpointSpec: { Mode: "dnsrr" }
 })
 
@@ -160,7 +169,11 @@ const tasksOf = (manager: string, name: string) =>
 const runningOf = (tasks: typeof Tasks.Type): ReadonlyArray<RunningTask> =>
   tasks.flatMap((task) => {
     const containerId = task.Status.ContainerStatus?.ContainerID
-    return task.DesiredState === "running" && task.Status.State === "running" && task.NodeID && containerId
+    // Swarm wants a job's task to complete.
+    return (task.DesiredState === "running" || task.DesiredState === "complete") &&
+      task.Status.State === "running" &&
+      task.NodeID &&
+      containerId
       ? [{ id: task.ID, nodeId: task.NodeID, slot: task.Slot, containerId }]
       : []
   })

@@ -8,7 +8,7 @@ import { lookupTask } from "../../src/target/Lookup.ts"
 import { parseTarget } from "../../src/target/Target.ts"
 import { get } from "../cluster/EngineApi.ts"
 import { poll } from "../cluster/Poll.ts"
-import { createService, removeService, type ServiceOptions } from "../cluster/Services.ts"
+import { createService, removeService, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, taskExec, Web } from "./Harness.ts"
 
@@ -98,6 +98,8 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
         "no-such-thing": /neither a service's name nor the beginning/,
         "lookup.9": /no slot 9 \(it has slots 1, 2, 3\)/,
         "lookup@node-9": /no node node-9 \(nodes: /,
+        "lookup.node-9": /node-9 is neither a slot of lookup nor a node \(it has slots 1, 2, 3\)/,
+        "lookup.x": /x is neither a slot of lookup nor a node/,
         "nobody.1": /no service nobody/,
         "task/zzzzzzzz": /no task ID begins so/,
         "container/0123456789ab": /no task of the swarm has such a container/
@@ -120,6 +122,73 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
       assert.deepStrictEqual([task.name, task.slot], [`everywhere@${manager.name}`, undefined])
       assert.strictEqual((yield* find("everywhere")).id, task.id)
     })
+  )
+
+  it.effect(
+    "a global service's task by the name that docker shows; what is not there, with the nodes that there are",
+    () =>
+      Effect.gen(function* () {
+        const { manager, nodes } = yield* SwarmCluster
+        const name = "on-all"
+        yield* service(manager.socket, { name, image: (yield* SwarmCluster).image, replicas: "global" })
+        const tasks = yield* waitRunning(manager.socket, name, nodes.length)
+        for (const { id, nodeId } of tasks) {
+          const host = nodes.find((node) => node.nodeId === nodeId)?.name ?? ""
+          for (const place of [nodeId, nodeId.slice(0, 12), host]) {
+            const task = yield* find(`${name}.${place}`)
+            assert.deepStrictEqual([task.id, task.name], [id, `${name}@${host}`], place)
+          }
+          const { code, stdout } = yield* taskExec([`${name}.${nodeId}`, "echo", "there"])
+          assert.deepStrictEqual([code, stdout.toString()], [0, "there\n"])
+        }
+        const all = nodes.map((node) => node.name).join(", ")
+        const notSlot = yield* Effect.flip(find(`${name}.2`))
+        assert.include(
+          notSlot.message,
+          `${name} has no slot 2 (it has no slots, but a task on each of these nodes: ${all})`
+        )
+        const notNode = yield* Effect.flip(find(`${name}.node-9`))
+        assert.include(notNode.message, `node-9 is neither a slot of ${name} nor a node`)
+        assert.include(notNode.message, all)
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("the tasks of jobs while they run, and that they are complete afterwards", () =>
+    Effect.gen(function* () {
+      const { image, manager, nodes } = yield* SwarmCluster
+      const command = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done"]
+      yield* service(manager.socket, { name: "job", image, command, job: true, replicas: 2 })
+      yield* service(manager.socket, { name: "each", image, command, job: true, replicas: "global" })
+      const tasks = yield* waitRunning(manager.socket, "job", 2)
+      const each = yield* waitRunning(manager.socket, "each", nodes.length)
+      for (const { id, nodeId, slot = 0 } of tasks) {
+        assert.deepStrictEqual(
+          [(yield* find(`job.${slot}`)).id, (yield* find(id)).name, (yield* find(id)).slot],
+          [id, `job.${slot}`, slot]
+        )
+        // Docker shows the one in slot 0 by its node.
+        if (slot === 0) assert.strictEqual((yield* find(`job.${nodeId}`)).id, id)
+      }
+      for (const { id, nodeId } of each) assert.strictEqual((yield* find(`each.${nodeId}`)).id, id)
+      assert.include((yield* Effect.flip(find("job.7"))).message, "job has no slot 7 (it has slots 0, 1)")
+      // Others of the swarm are found beside them.
+      assert.strictEqual((yield* taskExec(["lookup.1", "true"])).code, 0)
+      for (const name of ["job", "each"]) {
+        const { code, stderr } = yield* taskExec(["--all", name, "touch", "/tmp/end"])
+        assert.strictEqual(code, 0, stderr)
+      }
+
+      for (const target of ["job.0", "job.1", `each@${manager.name}`]) {
+        const error = yield* poll(
+          Effect.map(Effect.flip(find(target)), (error) => Option.some(error)).pipe(
+            Effect.orElseSucceed(() => Option.none())
+          ),
+          { every: 100, atMost: 60_000, orElse: Effect.die(`${target} still runs`) }
+        )
+        assert(error._tag === "TaskNotRunning", error.message)
+        assert.deepStrictEqual([error.task.name, error.task.state], [target, "complete"])
+      }
+    }).pipe(Effect.scoped)
   )
 
   it.effect("a service that is named like the beginning of an ID is the service", () =>

@@ -1,8 +1,16 @@
 /** What the requests of all kinds of objects have in common. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { EngineError, type EngineFailure, NotSwarmManager, type SwarmFailure } from "../EngineErrors.ts"
+import {
+  EngineError,
+  type EngineFailure,
+  NotSwarmManager,
+  type SwarmFailure,
+  UnexpectedReply
+} from "../EngineErrors.ts"
+import { UnreadObserver } from "../UnreadObserver.ts"
 import type { EngineClient, Request, RequestFailure } from "./EngineClient.ts"
 
 /** One engine, and how to ask it. */
@@ -25,11 +33,41 @@ export const registryHeaders = (auth: string | undefined) =>
 /** One segment of a path: what is in a name stays in the name. */
 export const segment = encodeURIComponent
 
-/** Go writes an empty list as `null` where nobody made one. */
+/**
+ * The objects of a list. One that can't be read is left out, so that the others stay usable: it is told to the
+ * {@link UnreadObserver} and in a debug line.
+ */
 export const list = <A, I>(client: EngineClient, schema: Schema.Codec<A, I>) => {
-  const decoded = client.json(Schema.NullOr(Schema.Array(schema)))
+  // Go writes an empty list as `null` where nobody made one.
+  const objects = client.json(Schema.NullOr(Schema.Array(Schema.Unknown)))
+  const decode = Schema.decodeUnknownResult(schema)
   return (request: Request): Effect.Effect<ReadonlyArray<A>, RequestFailure> =>
-    Effect.map(decoded(request), (items) => items ?? [])
+    Effect.flatMap(objects(request), (found) => {
+      const read: Array<A> = []
+      const unread: Array<UnexpectedReply> = []
+      for (const object of found ?? []) {
+        const result = decode(object)
+        if (Result.isSuccess(result)) read.push(result.success)
+        else {
+          const detail = describeUnread(object, result.failure)
+          unread.push(new UnexpectedReply({ host: client.host, operation: request.operation, detail }))
+        }
+      }
+      return Effect.as(Effect.forEach(unread, tellUnread, { discard: true }), read)
+    })
+}
+
+const tellUnread = (error: UnexpectedReply) =>
+  Effect.andThen(
+    Effect.logDebug(`left out: ${error.message}`),
+    Effect.map(UnreadObserver, (tell) => tell(error))
+  )
+
+const hasId = Schema.is(Schema.Union([Schema.Struct({ ID: Schema.String }), Schema.Struct({ Id: Schema.String })]))
+
+const describeUnread = (object: unknown, { message }: Schema.SchemaError): string => {
+  const id = hasId(object) ? `${"ID" in object ? object.ID : object.Id}: ` : ""
+  return `${id}${message}`.replace(/\s+/g, " ").slice(0, 300)
 }
 
 /** Questions to the engine alone are not refused for want of a swarm; should one be, its text is all there is to say. */

@@ -79,6 +79,18 @@ describe("task-exec's command line", () => {
       assert.strictEqual(yield* waits("-q --wait=1m30s -e A=1 web true"), 90_000)
       assert.deepStrictEqual((yield* exec("--wait web cmd --wait")).request.command, ["cmd", "--wait"])
       assert.isUndefined(yield* waits("web cmd --wait=5"))
+      assert.strictEqual(yield* waits("--wait 5m web true"), 300_000)
+      assert.strictEqual(yield* waits("-q --wait 1m30s -e A=1 web true"), 90_000)
+      assert.strictEqual((yield* exec("--wait 5m web cmd 6m")).request.target, "web")
+      assert.deepStrictEqual((yield* exec("--wait 5m web cmd --wait 6m")).request.command, ["cmd", "--wait", "6m"])
+      assert.strictEqual((yield* exec("--wait=60s 5m cmd")).request.target, "5m")
+      assert.strictEqual((yield* exec("--wait -- 5m cmd")).request.target, "5m")
+      assert.strictEqual((yield* exec(["-e", "A=1", "--wait", "5m", "web", "true"])).logFormat, "text")
+      assert.strictEqual(
+        yield* refused("--wait 30 web true"),
+        "--wait 30: for a time write --wait=30, for a target --wait=60s 30"
+      )
+      assert.strictEqual((yield* exec("--wait 123456789012 true")).request.target, "123456789012")
       assert.match(yield* refused("--wait=soon web true"), /^--wait soon: use a number of seconds/)
       assert.strictEqual(yield* refused("--wait --all web true"), "--wait is for one task")
       assert.strictEqual(yield* refused("--all --timings web true"), "--timings is for one task")

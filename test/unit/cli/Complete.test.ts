@@ -13,6 +13,8 @@ describe("what the last word of a command line is", () => {
     [["--all", "web.1,we"], { _tag: "Target", before: "web.1," }],
     [["--wait", ""], target],
     [["--wait=5s", ""], target],
+    [["--wait", "5m", ""], target],
+    [["--wait", "5m", "web", ""], { _tag: "Nothing" }],
     [["--all", "--node", "n", ""], target],
     [["-"], { _tag: "Flag" }],
     [["--"], { _tag: "Flag" }],

@@ -7,6 +7,16 @@ const good: ReadonlyArray<readonly [string, Target]> = [
   ["my_stack-web", { _tag: "Word", text: "my_stack-web", word: "my_stack-web" }],
   ["k3x8fz6gq1", { _tag: "Word", text: "k3x8fz6gq1", word: "k3x8fz6gq1" }],
   ["web.2", { _tag: "Service", text: "web.2", service: "web", slot: 2 }],
+  ["web.node-3", { _tag: "Service", text: "web.node-3", service: "web", place: "node-3" }],
+  ["web.x7u2kq", { _tag: "Service", text: "web.x7u2kq", service: "web", place: "x7u2kq" }],
+  [
+    "web.node-3.example.com",
+    { _tag: "Service", text: "web.node-3.example.com", service: "web", place: "node-3.example.com" }
+  ],
+  [
+    "web.x7u2gmggdhj85528r1nre2q2n",
+    { _tag: "Service", text: "web.x7u2gmggdhj85528r1nre2q2n", service: "web", place: "x7u2gmggdhj85528r1nre2q2n" }
+  ],
   ["web@node-3", { _tag: "Service", text: "web@node-3", service: "web", node: "node-3" }],
   [
     "web@node-3.example.com",
@@ -32,6 +42,17 @@ const bad: ReadonlyArray<readonly [string, RegExp]> = [
   ["@node-1", /is no service name/],
   ["web 2", /characters/],
   ["-it", /characters/],
+  ["web.", /no slot after the dot/],
+  ["web..2", /is no name of a node/],
+  ["web.@node-1", /no slot after the dot/],
+  [".2", /is no service name/],
+  ["web.node 2", /is no name of a node/],
+  ["web@node-1@node-2", /is no name of a node/],
+  ["web.node-1@node-2", /names two nodes, node-1 and node-2/],
+  ["container/web", /hexadecimal digits.*SERVICE\.SLOT\.TASK/],
+  ["container/abc", /hexadecimal digits/],
+  ["container/web.1", /hexadecimal digits/],
+  ["task/kaxp6212el1m871tln3ppilmsx", /up to 25/],
   ["../etc/passwd", /unknown kind/]
 ]
 

@@ -1,0 +1,143 @@
+/** What engines leave out: in replies recorded from real engines, any field but those that name the object. */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Api from "../../../src/engine/EngineSchemas.ts"
+
+/** The fields of each reply that are never left out. */
+const names: Readonly<Record<string, ReadonlyArray<string>>> = {
+  EngineVersion: ["Version", "ApiVersion"],
+  Info: ["Name", "ServerVersion"],
+  Event: []
+}
+
+const decoders: Readonly<Record<string, (reply: unknown) => Result.Result<object, Schema.SchemaError>>> = {
+  EngineVersion: Schema.decodeUnknownResult(Api.EngineVersion),
+  Info: Schema.decodeUnknownResult(Api.Info),
+  Task: Schema.decodeUnknownResult(Api.Task),
+  Service: Schema.decodeUnknownResult(Api.Service),
+  Node: Schema.decodeUnknownResult(Api.Node),
+  Network: Schema.decodeUnknownResult(Api.Network),
+  Secret: Schema.decodeUnknownResult(Api.Secret),
+  ContainerSummary: Schema.decodeUnknownResult(Api.ContainerSummary),
+  Container: Schema.decodeUnknownResult(Api.Container),
+  ImageSummary: Schema.decodeUnknownResult(Api.ImageSummary),
+  Image: Schema.decodeUnknownResult(Api.Image),
+  ExecInspect: Schema.decodeUnknownResult(Api.ExecInspect),
+  Event: Schema.decodeUnknownResult(Api.Event)
+}
+
+type Path = ReadonlyArray<string>
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** A reply as the engine client hands it to a schema: without the keys that are `null`. */
+const withoutNulls = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(withoutNulls)
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) => (item === null ? [] : [[key, withoutNulls(item)]]))
+  )
+}
+
+const pathsOf = (value: unknown, at: Path = []): ReadonlyArray<Path> => {
+  if (Array.isArray(value)) return value.flatMap((item, index) => pathsOf(item, [...at, String(index)]))
+  if (!isObject(value)) return []
+  return Object.entries(value).flatMap(([key, item]) => [[...at, key], ...pathsOf(item, [...at, key])])
+}
+
+/** The reply without what these paths lead to. */
+const without = (value: unknown, dropped: ReadonlySet<string>, at: Path = []): unknown => {
+  if (Array.isArray(value)) return value.map((item, index) => without(item, dropped, [...at, String(index)]))
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) => {
+      const path = [...at, key]
+      return dropped.has(path.join(" ")) ? [] : [[key, without(item, dropped, path)]]
+    })
+  )
+}
+
+/** What Go's `omitempty` leaves out: no pointer to an empty struct, which says something by being there. */
+const isEmpty = (value: unknown): boolean =>
+  value === 0 || value === "" || value === false || (Array.isArray(value) && value.length === 0)
+
+const valueAt = (value: unknown, path: Path): unknown =>
+  path.reduce<unknown>((found, key) => {
+    if (Array.isArray(found)) return found[Number(key)]
+    return isObject(found) ? found[key] : undefined
+  }, value)
+
+interface Recorded {
+  readonly kind: string
+  readonly reply: unknown
+  readonly decode: (reply: unknown) => Result.Result<object, Schema.SchemaError>
+  readonly identity: ReadonlyArray<string>
+  /** All that may be left out. */
+  readonly optional: ReadonlyArray<Path>
+}
+
+const recorded = ["20.10", "28.5"].flatMap((engine): ReadonlyArray<Recorded> => {
+  const file = join(import.meta.dirname, "recorded", `engine-${engine}.json`)
+  const all: unknown = JSON.parse(readFileSync(file, "utf8"))
+  assert.isTrue(isObject(all))
+  return Object.entries(isObject(all) ? all : {}).flatMap(([kind, replies]) =>
+    [replies].flat().map((reply): Recorded => {
+      const decode = decoders[kind]
+      assert.isDefined(decode, kind)
+      const identity = names[kind] ?? (isObject(reply) && "Id" in reply ? ["Id"] : ["ID"])
+      const seen = withoutNulls(reply)
+      const optional = pathsOf(seen).filter((path) => !(path.length === 1 && identity.includes(path[0] ?? "")))
+      return { kind: `${kind} of ${engine}`, reply: seen, decode, identity, optional }
+    })
+  )
+})
+
+/** Fields that say something by being there: an exec's code, labels, and a service's template, which is taken as it is. */
+const saysSomething = (key: string): boolean => ["ExitCode", "Labels", "Attributes", "TaskTemplate"].includes(key)
+
+const read = ({ decode, identity, kind, reply }: Recorded, dropped: ReadonlyArray<Path>) => {
+  const shown = `${kind} without ${dropped.map((path) => path.join(".")).join(", ")}`
+  const result = decode(without(reply, new Set(dropped.map((path) => path.join(" ")))))
+  const found = Result.getOrThrowWith(result, (error) => new Error(`${shown}: ${error.message}`))
+  for (const name of identity) assert.strictEqual(valueAt(found, [name]), valueAt(reply, [name]), shown)
+  return found
+}
+
+describe("replies of engines", () => {
+  it("are there for every schema, from both engines", () => {
+    for (const engine of ["20.10", "28.5"]) {
+      const kinds = new Set(recorded.filter(({ kind }) => kind.endsWith(engine)).map(({ kind }) => kind.split(" ")[0]))
+      assert.deepStrictEqual([...kinds].sort(), Object.keys(decoders).sort())
+    }
+  })
+
+  it("are read without any one of their fields", () => {
+    for (const one of recorded) for (const path of one.optional) read(one, [path])
+  })
+
+  it("mean the same without what is zero, empty or false", () => {
+    for (const one of recorded) {
+      const empty = one.optional.filter((path) => isEmpty(valueAt(one.reply, path)) && !path.some(saysSomething))
+      assert.deepStrictEqual(read(one, empty), read(one, []), one.kind)
+    }
+  })
+
+  const numbers = Arbitrary.array(
+    Arbitrary.schema(Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1 })))),
+    {
+      minLength: 1,
+      maxLength: 40
+    }
+  )
+  it.prop("are read without any number of their fields", [numbers], ([picks]) => {
+    for (const one of recorded) {
+      const dropped = picks.flatMap((pick) => one.optional.slice(Math.floor(pick * one.optional.length)).slice(0, 1))
+      read(one, dropped)
+    }
+  })
+})

@@ -1,0 +1,120 @@
+/** A swarm in which the engine describes one object in a way that can't be read. Its replies were recorded from a real one. */
+import { readFileSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { selectTasks } from "../../../src/fleet/Selection.ts"
+import { lookupTask } from "../../../src/target/Lookup.ts"
+import { parseTarget } from "../../../src/target/Target.ts"
+
+const Objects = Schema.Array(Schema.Record(Schema.String, Schema.Json))
+const Recorded = Schema.fromJsonString(Schema.Struct({ Task: Objects, Service: Objects, Node: Objects }))
+const recorded = Schema.decodeSync(Recorded)(
+  readFileSync(join(import.meta.dirname, "../engine/recorded/engine-28.5.json"), "utf8")
+)
+
+const Spec = Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) })
+const nameOf = (object: unknown): string => Schema.decodeUnknownSync(Spec)(object).Spec.Name
+const Filters = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Array(Schema.String)))
+
+/** What an engine answers, its filters included. `change` makes objects strange. */
+const answer = (url: string, change: (object: (typeof Objects.Type)[number]) => object): unknown => {
+  const { pathname, searchParams } = new URL(url, "http://engine")
+  const filters = Schema.decodeSync(Filters)(searchParams.get("filters") ?? "{}")
+  const begins = (text: unknown, key: string) => filters[key]?.some((word) => String(text).startsWith(word)) ?? true
+  const services = recorded.Service.filter((object) => begins(nameOf(object), "name") && begins(object.ID, "id"))
+  const owners = new Set(
+    recorded.Service.filter((object) => begins(nameOf(object), "service") || begins(object.ID, "service")).map(
+      ({ ID }) => ID
+    )
+  )
+  const tasks = recorded.Task.filter(
+    ({ DesiredState, ID, ServiceID }) =>
+      begins(ID, "id") && owners.has(ServiceID ?? "") && begins(DesiredState, "desired-state")
+  )
+  const [, kind, id] = pathname.split("/")
+  const all = kind === "tasks" ? tasks : kind === "services" ? services : recorded.Node
+  return id === undefined ? all.map(change) : change(all.find(({ ID }) => ID === id) ?? {})
+}
+
+const engineWith = Effect.fnUntraced(function* (change: (object: (typeof Objects.Type)[number]) => object) {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-strange-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true }))
+  )
+  const path = join(folder, "docker.sock")
+  const server = createServer((request, response) => {
+    response.end(JSON.stringify(answer(request.url ?? "", change)))
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => {
+      server.listen({ path }, () => resume(Effect.void))
+    }),
+    () => Effect.promise(() => new Promise((done) => server.close(done)))
+  )
+  return Context.get(yield* Layer.build(DockerEngine.layerFor({ _tag: "Unix", path })), DockerEngine)
+})
+
+const idOf = (name: string) => recorded.Service.find((object) => nameOf(object) === name)?.ID
+const web = recorded.Task.filter(({ ServiceID }) => ServiceID === idOf("web"))
+
+describe("an object that can't be read", () => {
+  const kinds = {
+    "a task": (object: object) => ("Slot" in object && object.Slot === 2 ? { ...object, Slot: "two" } : object),
+    "a service": (object: object) =>
+      "Spec" in object && "ID" in object && object.ID === idOf("job") ? { ...object, Spec: [] } : object,
+    "a task without an ID": (object: object) =>
+      "Slot" in object && object.Slot === 2 ? { ...object, ID: null } : object
+  }
+  for (const [kind, change] of Object.entries(kinds)) {
+    it.live(`${kind}: the others are found`, () =>
+      Effect.gen(function* () {
+        const engine = yield* engineWith(change)
+        const find = (text: string) =>
+          Effect.provideService(lookupTask(Result.getOrThrow(parseTarget(text))), DockerEngine, engine)
+        const first = web.find(({ Slot }) => Slot === 1)
+        for (const target of ["web.1", String(first?.ID)]) assert.strictEqual((yield* find(target)).id, first?.ID)
+      })
+    )
+  }
+
+  it.live("is named where it is what was looked for", () =>
+    Effect.gen(function* () {
+      const engine = yield* engineWith(kinds["a task"])
+      const target = Result.getOrThrow(parseTarget("web.2"))
+      const error = yield* Effect.flip(Effect.provideService(lookupTask(target), DockerEngine, engine))
+      const id = web.find(({ Slot }) => Slot === 2)?.ID
+      assert.strictEqual(error._tag, "TaskNotFound")
+      assert.match(
+        error.message,
+        new RegExp(`web has no slot 2 \\(it has slots 1\\); unexpected reply from .* \\(list tasks\\): ${id}: .*Slot`)
+      )
+    })
+  )
+
+  it.live("is told when a fan-out leaves it out", () =>
+    Effect.gen(function* () {
+      const engine = yield* engineWith(kinds["a task"])
+      const warnings: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => void warnings.push(`${logLevel} ${message}`))
+      const tasks = yield* selectTasks({ services: ["web"] }).pipe(
+        Effect.provideService(DockerEngine, engine),
+        Effect.provide(Logger.layer([logger]))
+      )
+      assert.deepStrictEqual(
+        tasks.map(({ name }) => name),
+        ["web.1"]
+      )
+      assert.match(warnings.join("\n"), /^Warn left out: unexpected reply from .* \(list tasks\): /)
+    })
+  )
+})
