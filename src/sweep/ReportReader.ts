@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Demux } from "../engine/Demux.ts"
 import { decodeLine, FrameWriter } from "../wire/Frame.ts"
+import { Unpacker } from "../wire/Packed.ts"
 import { NodeReport } from "./NodeSweep.ts"
 
 /** No line of ours is longer; what is longer is not kept. */
@@ -25,6 +26,7 @@ export const reportLines = (origin: number, report: NodeReport): string => {
 interface Sender {
   next: number
   readonly pieces: Array<Uint8Array>
+  readonly unpacker: Unpacker
 }
 
 /** One for each reading of the log from its beginning. Not an Effect: it only keeps the state between chunks. */
@@ -53,13 +55,15 @@ export class ReportReader {
     const decoded = decodeLine(line)
     if (Result.isFailure(decoded)) return undefined
     const { frame, origin, seq } = decoded.success
-    const sender = this.senders.get(origin) ?? { next: 0, pieces: [] }
+    const sender = this.senders.get(origin) ?? { next: 0, pieces: [], unpacker: new Unpacker() }
     this.senders.set(origin, sender)
     // After a gap nothing of this sender fits any more: the next reading may have it whole.
     if (seq !== sender.next) return undefined
+    const whole = frame._tag === "Packed" ? sender.unpacker.take(frame) : frame
+    if (whole === "Damaged") return undefined
     sender.next++
-    if (frame._tag === "Stdout") sender.pieces.push(frame.data)
-    if (frame._tag !== "Exited") return undefined
+    if (whole?._tag === "Stdout") sender.pieces.push(whole.data)
+    if (whole?._tag !== "Exited") return undefined
     const report = decodeReport(Buffer.concat(sender.pieces).toString("utf8"))
     return Result.isSuccess(report) ? report.success : undefined
   }

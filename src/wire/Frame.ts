@@ -7,13 +7,14 @@
  *     origin  u32  one random number for each sender, so that frames of two senders are never mixed
  *     seq     u32  0, 1, 2, … for each sender: what is missing or doubled shows
  *     kind    u8
- *     payload      bytes of output, or a JSON document
+ *     payload      bytes of output, packed bytes of output, or a JSON document
  *     crc     u32  CRC-32 of everything before it
  */
 
 import { crc32 } from "node:zlib"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { maxBlock, type Packed, pack } from "./Packed.ts"
 
 /** Output bytes of one frame at most: 9 KiB become a line of 12,308 characters. */
 export const maxPayload = 9 * 1024
@@ -66,11 +67,11 @@ export type Frame =
 export const isEnd = (frame: Frame): boolean =>
   frame._tag === "Exited" || frame._tag === "Detached" || frame._tag === "Ended" || frame._tag === "Failed"
 
-/** A frame with its place in its sender's sequence. */
+/** What a line carries, with its place in its sender's sequence. */
 export interface NumberedFrame {
   readonly origin: number
   readonly seq: number
-  readonly frame: Frame
+  readonly frame: Frame | Packed
 }
 
 /**
@@ -102,6 +103,7 @@ const kinds = {
   Ended: 8,
   Signalled: 9
 } as const
+const packedKinds = { More: 10, Stdout: 11, Stderr: 12 } as const
 const headerBytes = 9
 const crcBytes = 4
 
@@ -113,14 +115,18 @@ export const encodeDocument = Schema.encodeSync(Schema.fromJsonString(Document))
 /** Reads such a frame. */
 export const decodeDocument = Schema.decodeUnknownResult(Schema.fromJsonString(Document))
 
-/** The line of a frame, with its newline. `Stdout` and `Stderr` must not hold more than {@link maxPayload} bytes. */
+const payloadOf = (frame: Frame | Packed): Uint8Array =>
+  frame._tag === "Stdout" || frame._tag === "Stderr" || frame._tag === "Packed"
+    ? frame.data
+    : new TextEncoder().encode(encodeDocument(frame))
+
+/** The line of a frame, with its newline. Output and pieces of it must not hold more than {@link maxPayload} bytes. */
 export const encodeLine = ({ frame, origin, seq }: NumberedFrame): string => {
-  const payload =
-    frame._tag === "Stdout" || frame._tag === "Stderr" ? frame.data : new TextEncoder().encode(encodeDocument(frame))
+  const payload = payloadOf(frame)
   const bytes = Buffer.allocUnsafe(headerBytes + payload.length + crcBytes)
   bytes.writeUInt32BE(origin, 0)
   bytes.writeUInt32BE(seq, 4)
-  bytes.writeUInt8(kinds[frame._tag], 8)
+  bytes.writeUInt8(frame._tag === "Packed" ? packedKinds[frame.of] : kinds[frame._tag], 8)
   bytes.set(payload, headerBytes)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, headerBytes + payload.length)), headerBytes + payload.length)
   return `${bytes.toString("base64")}\n`
@@ -143,6 +149,9 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
   const payload = bytes.subarray(headerBytes, end)
   if (kind === kinds.Stdout) return Result.succeed({ ...numbered, frame: { _tag: "Stdout", data: payload } })
   if (kind === kinds.Stderr) return Result.succeed({ ...numbered, frame: { _tag: "Stderr", data: payload } })
+  for (const of of ["More", "Stdout", "Stderr"] as const) {
+    if (kind === packedKinds[of]) return Result.succeed({ ...numbered, frame: { _tag: "Packed", of, data: payload } })
+  }
   const document = decodeDocument(payload.toString("utf8"))
   if (Result.isFailure(document)) return damaged("unknown document")
   if (kinds[document.success._tag] !== kind) return damaged("kind differs from document")
@@ -150,8 +159,8 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
 }
 
 /**
- * Numbers frames and turns them into lines, cutting output into pieces of {@link maxPayload}.
- * One for each sender; `origin` tells senders apart.
+ * Numbers frames and turns them into lines, cutting output into pieces of {@link maxPayload}, packed where that takes fewer
+ * bytes. One for each sender; `origin` tells senders apart.
  */
 export class FrameWriter {
   private seq = 0
@@ -164,13 +173,25 @@ export class FrameWriter {
   lines(frame: Frame): string {
     if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return this.line(frame)
     let text = ""
-    for (let at = 0; at < frame.data.length; at += maxPayload) {
-      text += this.line({ ...frame, data: frame.data.subarray(at, at + maxPayload) })
+    for (let at = 0; at < frame.data.length; at += maxBlock) {
+      text += this.block(frame._tag, frame.data.subarray(at, at + maxBlock))
     }
     return text
   }
 
-  private line(frame: Frame): string {
+  private block(_tag: "Stdout" | "Stderr", output: Uint8Array): string {
+    const packed = pack(output)
+    const bytes = packed ?? output
+    let text = ""
+    for (let at = 0; at < bytes.length; at += maxPayload) {
+      const data = bytes.subarray(at, at + maxPayload)
+      const of = at + maxPayload < bytes.length ? "More" : _tag
+      text += this.line(packed === undefined ? { _tag, data } : { _tag: "Packed", of, data })
+    }
+    return text
+  }
+
+  private line(frame: Frame | Packed): string {
     return encodeLine({ origin: this.origin, seq: this.seq++, frame })
   }
 }

@@ -5,6 +5,7 @@
 import * as Result from "effect/Result"
 import { Demux } from "../engine/Demux.ts"
 import { decodeLine, type Frame, isEnd, maxPayload } from "./Frame.ts"
+import { Unpacker } from "./Packed.ts"
 
 /** No line of ours is longer; what is longer is not kept. */
 const maxLine = maxPayload * 2
@@ -27,6 +28,8 @@ export class FrameReader {
   private origin: number | undefined
   private demux = new Demux()
   private rest = ""
+  /** Keeps its pieces when the log is opened again: those are not accepted twice. */
+  private readonly unpacker = new Unpacker()
   private decoder = new TextDecoder()
 
   /** To be called before the first chunk of a log that was opened again from its beginning. */
@@ -79,9 +82,16 @@ export class FrameReader {
       this.gap = true
       return
     }
+    const whole = frame._tag === "Packed" ? this.unpacker.take(frame) : frame
+    // As a damaged line, it counts as missing.
+    if (whole === "Damaged") {
+      this.gap = true
+      return
+    }
     this.accepted++
-    this.complete = isEnd(frame)
-    frames.push(frame)
+    if (whole === undefined) return
+    this.complete = isEnd(whole)
+    frames.push(whole)
   }
 
   private addNoise(text: string): void {

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer"
+import { randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
@@ -69,7 +70,7 @@ describe("Frame", () => {
 
   it.prop("a writer cuts long output and numbers the pieces", [integer(0, 5), integer(-2, 2)], ([whole, odd]) => {
     const size = Math.max(0, whole * maxPayload + odd)
-    const data = Uint8Array.from({ length: size }, (_, at) => at % 251)
+    const data = randomBytes(size)
     const lines = new FrameWriter(5).lines({ _tag: "Stderr", data }).split("\n").slice(0, -1)
     const frames = lines.map(decoded)
     assert.deepStrictEqual(

@@ -1,9 +1,12 @@
 import { Buffer } from "node:buffer"
+import { randomBytes } from "node:crypto"
+import { zstdCompressSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { type Frame, FrameWriter, maxPayload } from "../../../src/wire/Frame.ts"
+import { encodeLine, type Frame, FrameWriter, maxPayload } from "../../../src/wire/Frame.ts"
 import { FrameReader } from "../../../src/wire/FrameReader.ts"
+import { maxBlock } from "../../../src/wire/Packed.ts"
 
 const integer = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
@@ -18,9 +21,10 @@ const record = (text: string, channel = 1): Buffer => {
 }
 
 const hello: Frame = { _tag: "Hello", protocol: 1, version: "0" }
+/** Output that can't be packed, where `seed` leaves a remainder of 1 by 3, and otherwise output that packs well. */
 const output = (size: number, seed: number): Frame => ({
   _tag: seed % 2 === 0 ? "Stdout" : "Stderr",
-  data: Uint8Array.from({ length: size }, (_, at) => (at * 31 + seed) % 256)
+  data: seed % 3 === 1 ? randomBytes(size) : Uint8Array.from({ length: size }, (_, at) => (at * 31 + seed) % 256)
 })
 
 /** The lines of a run, as the helper writes them. */
@@ -47,6 +51,9 @@ const feed = (reader: FrameReader, carrier: Buffer, cut: number): ReadonlyArray<
 }
 
 const sizes = Arbitrary.array(integer(0, 2 * maxPayload), { maxLength: 6 })
+
+/** Text that packs to more than one line, and to less than half of its length. */
+const text = Buffer.from(Array.from({ length: 20_000 }, (_, at) => `${at * 7919} ${at % 13}\n`).join(""))
 
 describe("FrameReader", () => {
   it.prop("any output in, any cut of the carrier: the same bytes out", [sizes, integer(1, 40_000)], ([all, cut]) => {
@@ -99,6 +106,39 @@ describe("FrameReader", () => {
     assert.isFalse(reader.complete)
     assert.isTrue(reader.gap)
     assert.include(reader.noise, damaged[1] ?? "-")
+  })
+
+  it("a block of several pieces survives a log that breaks off after each of its lines", () => {
+    const frames: ReadonlyArray<Frame> = [hello, { _tag: "Stdout", data: text }, { _tag: "Exited", code: 0 }]
+    const lines = linesOf(frames)
+    assert.isAbove(lines.length, 6)
+    assert.isBelow(lines.join("").length, text.length / 2)
+    for (let at = 0; at < lines.length; at++) {
+      const reader = new FrameReader()
+      const first = feed(reader, Buffer.concat(lines.slice(0, at).map((line) => record(line))), 5000)
+      reader.reopened()
+      const second = feed(reader, Buffer.concat(lines.map((line) => record(line))), 5000)
+      assert.deepStrictEqual(joined([...first, ...second]), joined(frames))
+    }
+  })
+
+  it("a packed block that can't be unpacked, or that has no end, counts as missing", () => {
+    const piece = (seq: number, of: "Stdout" | "More", data: Uint8Array) =>
+      record(encodeLine({ origin: 1, seq, frame: { _tag: "Packed", of, data } }))
+    const [first = ""] = linesOf([hello])
+    const broken = new FrameReader()
+    assert.lengthOf(feed(broken, Buffer.concat([record(first), piece(1, "Stdout", randomBytes(100))]), 50), 1)
+    assert.deepStrictEqual([broken.gap, broken.accepted], [true, 1])
+    const bomb = zstdCompressSync(Buffer.alloc(16 * maxBlock))
+    const swollen = new FrameReader()
+    assert.lengthOf(feed(swollen, Buffer.concat([record(first), piece(1, "Stdout", bomb)]), 5000), 1)
+    assert.isTrue(swollen.gap)
+    const endless = new FrameReader()
+    feed(endless, record(first), 50)
+    for (let seq = 1; !endless.gap; seq++) {
+      assert.isAtMost(seq * maxPayload, maxBlock + maxPayload)
+      feed(endless, piece(seq, "More", randomBytes(maxPayload)), 5000)
+    }
   })
 
   it("frames of a second sender are not mixed in", () => {
