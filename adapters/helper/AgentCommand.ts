@@ -20,7 +20,7 @@ import { helperPort } from "../../src/route/RelayProtocol.ts"
 import { version } from "../../src/Version.ts"
 import { encodeDocument, protocolVersion } from "../../src/wire/Frame.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
-import { listenForAll } from "../../src/wire/TunnelTls.ts"
+import { listenForAll, tunnelKey } from "../../src/wire/TunnelTls.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { say, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
@@ -50,10 +50,13 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
   const runCaller = yield* FiberSet.runtime(callers)<DockerEngine>()
   yield* Effect.forkScoped(endOrphans(own))
   yield* Effect.gen(function* () {
-    yield* listenForAll(helperPort, key, mostCallers, {
-      client: (socket) => void runCaller(serve(socket, own)),
-      refused: (why) => void Effect.runFork(say(`agent: refused ${why}\n`))
-    })
+    yield* listenForAll(
+      { port: helperPort, key: tunnelKey(key), most: mostCallers },
+      {
+        client: (socket) => void runCaller(serve(socket, own)),
+        refused: (why) => void Effect.runFork(say(`agent: refused ${why}\n`))
+      }
+    )
     yield* listenOnSocket(key, led)
     yield* writeText(1, `agent: version ${version} serves node ${process.env[helperVariables.hostname] ?? ""}\n`)
     yield* Deferred.await(told)

@@ -11,7 +11,7 @@ import { agentSocket } from "../../src/agent/AgentProtocol.ts"
 import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
 import { readLine } from "../../src/wire/readLine.ts"
 import { TunnelLost } from "../../src/wire/Tunnel.ts"
-import { secureClient } from "../../src/wire/TunnelTls.ts"
+import { secureClient, tunnelKey } from "../../src/wire/TunnelTls.ts"
 import { joinStreams } from "./joinStreams.ts"
 
 /** Callers at the same time. */
@@ -84,7 +84,7 @@ const reach = Effect.fnUntraced(function* (
   const again: Effect.Effect<Socket, never, Scope.Scope> = Effect.catch(dial(address), (error) =>
     Effect.andThen(refused(error), Effect.delay(again, between))
   )
-  return yield* Effect.flatMap(again, (carrier) => secureClient(carrier, key))
+  return yield* Effect.flatMap(again, (carrier) => secureClient(carrier, tunnelKey(key)))
 })
 
 interface Address {

@@ -16,7 +16,7 @@ import { version } from "../../src/Version.ts"
 import { encodeDocument, type Frame, protocolVersion, type Signalled } from "../../src/wire/Frame.ts"
 import { decodeOrder, type Order } from "../../src/wire/Order.ts"
 import { type Channel, makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
-import { listenSecurely } from "../../src/wire/TunnelTls.ts"
+import { listenSecurely, tunnelKey } from "../../src/wire/TunnelTls.ts"
 import { say } from "../Output.ts"
 
 /** How long the caller may take to come, in milliseconds. */
@@ -54,7 +54,7 @@ export const awaitCaller = Effect.fn("Helper.awaitCaller")(function* ({
   const note = (text: string) => {
     Effect.runFork(say(`helper: refused ${text}\n`))
   }
-  const { client } = yield* listenSecurely(helperPort, key, note)
+  const { client } = yield* listenSecurely(helperPort, tunnelKey(key), note)
   const socket = yield* Effect.timeoutOrElse(client, {
     duration: callerPatience,
     orElse: () => Effect.fail(new TunnelLost({ detail: `no caller came within ${callerPatience / 1000} s` }))

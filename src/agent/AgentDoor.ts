@@ -16,7 +16,7 @@ import { relayAddress } from "../route/RelayProtocol.ts"
 import { carryOverExec } from "../wire/RelayCarrier.ts"
 import { readLine } from "../wire/readLine.ts"
 import { TunnelLost } from "../wire/Tunnel.ts"
-import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
+import { prepareHandshake, secureClient, tunnelKey } from "../wire/TunnelTls.ts"
 import { agentDoor, agentSocket } from "./AgentProtocol.ts"
 import type { Agent } from "./Agents.ts"
 
@@ -69,7 +69,7 @@ const byProcess = Effect.fnUntraced(function* (engine: DockerEngineShape, here: 
   const complain = (error: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || error.detail })
   return yield* carrier.begin(relayAddress(there.address)).pipe(
     Effect.andThen(readLine(carrier.duplex, self)),
-    Effect.andThen((key) => secureClient(carrier.duplex, key)),
+    Effect.andThen((key) => secureClient(carrier.duplex, tunnelKey(key))),
     Effect.mapError(complain)
   )
 })

@@ -13,7 +13,7 @@ import type { Ownership } from "../Labels.ts"
 import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeTunnel, type Tunnel, type TunnelLost } from "../wire/Tunnel.ts"
-import { makeTunnelKey, prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
+import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../wire/TunnelTls.ts"
 import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHelper } from "./Helper.ts"
 import { HelperFailed, OverlayBlocked, type RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
@@ -61,7 +61,7 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   const [helper, carrier] = yield* Effect.all([watched, network.openRelay, prepared], { concurrency: 3 })
   const connected = Effect.gen(function* () {
     const host = yield* helper.running
-    return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, key)).pipe(
+    return yield* Effect.andThen(carrier.begin(relayAddress(host)), secureClient(carrier.duplex, tunnelKey(key))).pipe(
       inStage({ _tag: "Connect", node: place.node.hostname })
     )
   })

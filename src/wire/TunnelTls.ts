@@ -4,16 +4,30 @@
  */
 
 import { randomBytes } from "node:crypto"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Strangers } from "./Strangers.ts"
 import { TunnelLost } from "./Tunnel.ts"
 
-/** A new key, in base64. */
+/** A new key for {@link tunnelKey}, in base64. */
 export const makeTunnelKey = (): string => randomBytes(32).toString("base64")
 
-const identity = "task-exec"
+/** A key that both ends of a connection know. */
+export interface PresharedKey {
+  /** The name by which the client says, in the clear, which key it means. */
+  readonly identity: string
+  readonly key: Uint8Array
+}
+
+/** The key of one tunnel, of its text in the helper's request. */
+export const tunnelKey = (base64: string): PresharedKey => ({
+  identity: "task-exec",
+  key: Buffer.from(base64, "base64")
+})
+
 /** Forward secrecy and no certificates: OpenSSL has the like for TLS 1.2 only. */
 const settings = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
@@ -25,20 +39,23 @@ const settings = {
 
 /** How long a handshake may take, in milliseconds. */
 const handshakeTimeout = 10_000
-/** Connections at the same time that have not shown that they know the key. */
-const strangers = 16
+/** Connections in their handshake. A caller at work has one at a time for each node. */
+const strangerLimits = { perSource: 64, inTotal: 512 }
 
 /** Loads what a handshake needs: to be done while nobody waits for it. */
 export const prepareHandshake: Effect.Effect<void> = Effect.sync(() => void Tls.createSecureContext(settings))
 
 /** The caller's end, over whatever carries it. Done after the handshake; the connection is destroyed with the scope. */
-export const secureClient = (carrier: Duplex, key: string): Effect.Effect<Duplex, TunnelLost, Scope.Scope> =>
+export const secureClient = (
+  carrier: Duplex,
+  { identity, key }: PresharedKey
+): Effect.Effect<Duplex, TunnelLost, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() =>
       Tls.connect({
         ...settings,
         socket: carrier,
-        pskCallback: () => ({ psk: Buffer.from(key, "base64"), identity }),
+        pskCallback: () => ({ psk: Buffer.from(key), identity }),
         checkServerIdentity: () => undefined
       })
     ),
@@ -62,27 +79,59 @@ export interface Door {
   readonly refused: (why: string) => void
 }
 
-/**
- * Listens for whoever knows the key, until the scope closes; at most `most` connections at the same time, with those that
- * have not shown yet that they do.
- */
+/** What a listening end needs to know. */
+export interface ListenOptions {
+  readonly port: number
+  readonly key: PresharedKey
+  /** Clients at the same time. Connections in their handshake are counted, and bounded, apart. */
+  readonly most: number
+}
+
+/** Listens for clients that know the key, until the scope closes. Connections that are there by then stay open. */
 export const listenForAll = Effect.fnUntraced(function* (
-  port: number,
-  key: string,
-  most: number,
+  { key: { identity, key }, most, port }: ListenOptions,
   { client, refused }: Door
 ): Effect.fn.Return<void, TunnelLost, Scope.Scope> {
+  const psk = Buffer.from(key)
   const server = Tls.createServer({
     ...settings,
     handshakeTimeout,
-    pskCallback: (_socket, name) => (name === identity ? Buffer.from(key, "base64") : null)
+    pskCallback: (_socket, name) => (name === identity ? psk : null)
   })
-  server.maxConnections = most
-  server.on("tlsClientError", (error, socket) => {
-    refused(`${socket.remoteAddress ?? "somebody"}: ${error.message}`)
+  const clients = new Set<Tls.TLSSocket>()
+  const refuse = (socket: Socket, why: string) => {
+    refused(`${sourceOf(socket)}: ${why}`)
     socket.destroy()
+  }
+  const strangers = new Strangers<Socket>(strangerLimits, (socket) =>
+    refuse(socket, "too many connections are in their handshake")
+  )
+  // By port: what comes out of the handshake is another object than what went in.
+  const greeting = new Map<string, () => void>()
+  const nameOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`
+  server.prependListener("connection", (socket) => {
+    const source = sourceOf(socket)
+    const name = nameOf(socket)
+    const leave = () => {
+      strangers.delete(source, socket)
+      greeting.delete(name)
+    }
+    greeting.set(name, leave)
+    socket.once("close", leave)
+    strangers.add(source, socket)
+  })
+  server.on("tlsClientError", (error, socket) => {
+    // A connection without an address was closed before: by the other end, or by us, who said why.
+    if (socket.remoteAddress !== undefined) refuse(socket, error.message)
   })
   server.on("secureConnection", (socket) => {
+    greeting.get(nameOf(socket))?.()
+    if (clients.size >= most) {
+      socket.on("error", () => undefined)
+      return refuse(socket, `${most} clients are there already`)
+    }
+    clients.add(socket)
+    socket.once("close", () => clients.delete(socket))
     socket.setNoDelay(true)
     client(socket)
   })
@@ -94,6 +143,8 @@ export const listenForAll = Effect.fnUntraced(function* (
     () => Effect.sync(() => server.close())
   )
 })
+
+const sourceOf = (socket: Socket): string => socket.remoteAddress ?? "somebody"
 
 /** What knocks at a listening end. */
 export interface Listener {
@@ -107,7 +158,7 @@ export interface Listener {
  */
 export const listenSecurely = Effect.fnUntraced(function* (
   port: number,
-  key: string,
+  key: PresharedKey,
   refused: (why: string) => void
 ): Effect.fn.Return<Listener, TunnelLost, Scope.Scope> {
   let taken: Tls.TLSSocket | undefined
@@ -123,7 +174,7 @@ export const listenSecurely = Effect.fnUntraced(function* (
     give?.(socket)
   }
   yield* Effect.addFinalizer(() => Effect.sync(() => taken?.destroy()))
-  yield* listenForAll(port, key, strangers, { client, refused })
+  yield* listenForAll({ port, key, most: 2 }, { client, refused })
   return {
     client: Effect.callback((resume) => {
       give = (socket) => resume(Effect.succeed(socket))

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { type Incoming, makeTunnel } from "../../../src/wire/Tunnel.ts"
 import { encodeFrame } from "../../../src/wire/TunnelFrame.ts"
-import { listenSecurely, makeTunnelKey, secureClient } from "../../../src/wire/TunnelTls.ts"
+import { listenForAll, listenSecurely, makeTunnelKey, secureClient, tunnelKey } from "../../../src/wire/TunnelTls.ts"
 
 const pair = Effect.gen(function* () {
   const [left, right] = duplexPair()
@@ -168,10 +168,10 @@ describe("TLS with a one-time key", () => {
 
   it.live("lets in the one who knows the key, and nobody else: wrong keys, garbage, a second client", () =>
     Effect.gen(function* () {
-      const key = makeTunnelKey()
+      const key = tunnelKey(makeTunnelKey())
       const refused: Array<string> = []
       const { client } = yield* listenSecurely(port, key, (why) => refused.push(why))
-      const wrong = yield* Effect.flip(secureClient(yield* dial, makeTunnelKey()))
+      const wrong = yield* Effect.flip(secureClient(yield* dial, tunnelKey(makeTunnelKey())))
       assert.strictEqual(wrong._tag, "TunnelLost")
       const garbage = yield* dial
       garbage.write("GET / HTTP/1.1\r\n\r\n")
@@ -192,6 +192,31 @@ describe("TLS with a one-time key", () => {
       assert.deepStrictEqual((yield* Stream.runCollect(mine.incoming)).map(describeIncoming), ["to you alone"])
       assert.lengthOf(refused, 3)
       assert.match(refused.at(-1) ?? "", /a second client/)
+    })
+  )
+
+  it.live("lets in those who know the key while others hold all connections that they get", () =>
+    Effect.gen(function* () {
+      const key = tunnelKey(makeTunnelKey())
+      const most = 2
+      const refused: Array<string> = []
+      let clients = 0
+      yield* listenForAll(
+        { port, key, most },
+        { client: () => clients++, refused: (why) => refused.push(why.replace(/^\S+ /, "")) }
+      )
+      const idle = Effect.gen(function* () {
+        const socket = yield* dial
+        yield* Effect.callback<void>((resume) => void socket.once("connect", () => resume(Effect.void)))
+      })
+      yield* Effect.forEach(Array.from({ length: 100 }), () => idle, { concurrency: 10 })
+      for (let at = 0; at < most; at++) yield* secureClient(yield* dial, key)
+      yield* Effect.forEach(Array.from({ length: 100 }), () => idle, { concurrency: 10 })
+      assert.strictEqual(clients, most)
+      assert.deepStrictEqual([...new Set(refused)], ["too many connections are in their handshake"])
+      yield* Effect.ignore(secureClient(yield* dial, key))
+      while (!refused.includes("2 clients are there already")) yield* Effect.sleep(1)
+      assert.strictEqual(clients, most)
     })
   )
 })

@@ -1,0 +1,66 @@
+/** Bounds what connections may take before they have shown that they know a key. */
+
+/** How many connections may be in their handshake at the same time. */
+export interface StrangerLimits {
+  /** From one address. */
+  readonly perSource: number
+  readonly inTotal: number
+}
+
+/**
+ * The connections of a listener whose handshake is not complete.
+ *
+ * **Details**
+ *
+ * A connection over a limit takes the place of the oldest one: of its own source, or of the source that has the most. A handshake
+ * takes milliseconds, so whoever knows the key is through before it is the oldest, however many connections somebody else leaves
+ * open, and a source that opens many only loses its own.
+ */
+export class Strangers<Connection> {
+  private readonly limits: StrangerLimits
+  private readonly turnAway: (connection: Connection) => void
+  /** By source, oldest first. */
+  private readonly sources = new Map<string, Set<Connection>>()
+  private total = 0
+
+  /** `turnAway` closes a connection. */
+  constructor(limits: StrangerLimits, turnAway: (connection: Connection) => void) {
+    this.limits = limits
+    this.turnAway = turnAway
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.total
+  }
+
+  /** Counts a new connection, and closes an older one where that is too many. */
+  add(source: string, connection: Connection): void {
+    const own = this.sources.get(source) ?? new Set()
+    this.sources.set(source, own.add(connection))
+    this.total++
+    if (own.size > this.limits.perSource) this.dropOldest(source, own)
+    if (this.total > this.limits.inTotal) this.dropOldest(...this.largest(source, own))
+  }
+
+  /** The connection is closed, or its handshake is complete. Without effect for one that is not counted. */
+  delete(source: string, connection: Connection): void {
+    const own = this.sources.get(source)
+    if (own === undefined || !own.delete(connection)) return
+    this.total--
+    if (own.size === 0) this.sources.delete(source)
+  }
+
+  private largest(source: string, own: ReadonlySet<Connection>): [string, ReadonlySet<Connection>] {
+    let found: [string, ReadonlySet<Connection>] = [source, own]
+    for (const [name, connections] of this.sources) if (connections.size > found[1].size) found = [name, connections]
+    return found
+  }
+
+  private dropOldest(source: string, connections: ReadonlySet<Connection>): void {
+    const [oldest] = connections
+    if (oldest === undefined) return
+    this.delete(source, oldest)
+    this.turnAway(oldest)
+  }
+}
