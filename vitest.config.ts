@@ -14,8 +14,8 @@ export default defineConfig({
         test: {
           name: "integration",
           globalSetup: ["test/integration/Setup.ts"],
-          setupFiles: ["test/integration/OwnSwarm.ts"],
-          include: ["test/integration/**/*.test.ts", "test/docs/**/*.test.ts"],
+          setupFiles: ["test/integration/OwnSwarm.ts", "test/watch/Hooks.ts"],
+          include: ["test/integration/**/*.test.ts", "test/docs/**/*.test.ts", "test/watch/**/*.test.ts"],
           maxWorkers: swarms,
           testTimeout: 180_000,
           hookTimeout: 180_000,
@@ -26,6 +26,7 @@ export default defineConfig({
         // Not beside others: about swarms that come and go, and about what happens in time.
         test: {
           name: "alone",
+          setupFiles: ["test/watch/Hooks.ts"],
           include: ["test/cluster/**/*.test.ts", "test/chaos/**/*.test.ts"],
           maxWorkers: 1,
           testTimeout: 180_000,

@@ -1,7 +1,8 @@
 /** Log lines as the programs here write them: one line each, and never on stdout, which belongs to the command. */
+import { appendFileSync } from "node:fs"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import type * as LogLevel from "effect/LogLevel"
+import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
 
 /** How a program's own lines on stderr are written: `json` is a document for each line. */
@@ -30,19 +31,39 @@ export const lineOf = (program: string, format: LogFormat, lineEnd: "\n" | "\r\n
         return `${JSON.stringify({ time, level: level.toLowerCase(), message, ...more })}${lineEnd}`
       }
 
-/** What is logged from this level on, a line at a time. `write` must not wait: a logger can't. */
+/** Environment variable that names the debug file. */
+const debugFileVariable = "TASK_EXEC_DEBUG_FILE"
+
+/** Appends a line to the debug file. A file that can't be written loses the line: the command is worth more than its log. */
+const appendTo = (file: string) => (message: string, level: LogLevel.LogLevel) => {
+  try {
+    const time = new Date().toISOString()
+    appendFileSync(file, `${time} ${process.pid} ${level.toLowerCase()} ${message}\n`, { mode: 0o600 })
+  } catch {}
+}
+
+/**
+ * Logs messages of this level and above, one line each. `write` must not wait: a logger can't.
+ *
+ * **Details**
+ *
+ * With `TASK_EXEC_DEBUG_FILE` set, every message, from `Debug` on, is also appended to that file, with the time and the process ID.
+ */
 export const lineLogger = (
   write: (message: string, level: LogLevel.LogLevel) => void,
   level: LogLevel.LogLevel
-): Layer.Layer<never> =>
-  Layer.mergeAll(
-    Logger.layer([
-      Logger.make(({ logLevel, message }) =>
-        write((Array.isArray(message) ? message : [message]).map(String).join(" "), logLevel)
-      )
-    ]),
-    Layer.succeed(References.MinimumLogLevel, level)
-  )
+): Layer.Layer<never> => {
+  const file = process.env[debugFileVariable] ?? ""
+  const append = file === "" ? undefined : appendTo(file)
+  const isWanted = LogLevel.isGreaterThanOrEqualTo(level)
+  const logger = Logger.make(({ logLevel, message }) => {
+    const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+    append?.(text, logLevel)
+    if (isWanted(logLevel)) write(text, logLevel)
+  })
+  const lowest = append === undefined || level === "All" || level === "Trace" ? level : "Debug"
+  return Layer.mergeAll(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, lowest))
+}
 
 /** The same as lines on stderr. */
 export const stderrLogger = (line: LineOf, level: LogLevel.LogLevel): Layer.Layer<never> =>

@@ -102,6 +102,10 @@ export const variables: ReadonlyArray<Item> = [
     term: "TASK_EXEC_IMAGE",
     about: "image of the helper (default: this version's; in a container, that container's own)"
   },
+  {
+    term: "TASK_EXEC_DEBUG_FILE",
+    about: "every step, as --debug tells it, is appended to this file, with the time and the process ID"
+  },
   { term: "TASK_EXEC_AUDIT_FILE", about: "a line of JSON for each run and each copy is appended to this file" },
   { term: "TASK_EXEC_DENY_DEFAULT", about: "true: nothing is run in a task without the label task-exec.allow" },
   { term: "NO_COLOR", about: "not empty: no colours" },

@@ -28,11 +28,13 @@ export interface Observation {
   readonly leftByCaller: ReadonlyArray<{ readonly kind: string; readonly name: string }>
   /** What the sweep did not remove, in words; empty also where the swarm did not get well again. */
   readonly leftBySweep: ReadonlyArray<string>
+  /** What the log of an engine that crashed says. */
+  readonly crash: string | undefined
 }
 
 /** A promise that was broken. */
 export interface Violation {
-  readonly check: "at most once" | "ended" | "nothing left" | "proof" | "clear end"
+  readonly check: "at most once" | "ended" | "nothing left" | "proof" | "clear end" | "engines"
   readonly detail: string
 }
 
@@ -147,6 +149,7 @@ export const violationsOf = (seen: Observation): ReadonlyArray<Violation> => {
     ...of("nothing left", checkNothingLeft(seen)),
     ...of("proof", checkProof(seen)),
     ...of("clear end", checkClearEnd(seen)),
-    ...of("clear end", checkUndisturbed(seen))
+    ...of("clear end", checkUndisturbed(seen)),
+    ...of("engines", seen.crash === undefined ? [] : [seen.crash])
   ]
 }

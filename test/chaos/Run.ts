@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { findNewCrash } from "../cluster/EngineCrash.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
@@ -119,6 +120,8 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   const written = yield* readRecord(cluster, target, token)
   yield* timeline.note(`the command wrote: ${written.join(", ") || "nothing"}`)
 
+  // Before the swarm is healed, which starts every engine that is gone.
+  const crashed = yield* findNewCrash(cluster)
   const look = Effect.gen(function* () {
     yield* heal(stage)
     yield* timeline.note("the swarm is well")
@@ -133,6 +136,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   const looked = yield* Effect.result(asUnhealthy(look))
   // Whatever is alive now was seen: it must not be found in the next run.
   yield* watch.kill
+  const crash = crashed ?? (yield* findNewCrash(cluster))
   const wellAgain = looked._tag === "Success"
   const observation: Observation = {
     plan,
@@ -145,7 +149,8 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     atCallersEnd,
     record: written,
     leftByCaller: wellAgain ? looked.success.reallyLeft : leftByCaller,
-    leftBySweep: wellAgain ? looked.success.leftBySweep : []
+    leftBySweep: wellAgain ? looked.success.leftBySweep : [],
+    crash: crash?.message
   }
   return {
     plan,
@@ -156,6 +161,6 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     timeline: timeline.lines(),
     command: ["task-exec", ...args].map((word) => (/^[\w@=./-]+$/.test(word) ? word : JSON.stringify(word))).join(" "),
     stderr,
-    unhealthy: wellAgain ? undefined : looked.failure.message
+    unhealthy: crash?.message ?? (wellAgain ? undefined : looked.failure.message)
   }
 }, Effect.scoped)

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { rm } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -12,9 +13,10 @@ import type { ClusterOptions } from "./Assembly.ts"
 import { clustersDir, load } from "./ClusterState.ts"
 import { CommandFailed, run } from "./Command.ts"
 import { get, post, remove } from "./EngineApi.ts"
+import { crashFile, crashIn, findNewCrash, knownCrash } from "./EngineCrash.ts"
 import { assertNothingLeft, leftovers } from "./Leftovers.ts"
 import { pollUntil } from "./Poll.ts"
-import { isAlive, refOf } from "./Processes.ts"
+import { isAlive, refOf, signal } from "./Processes.ts"
 import { createService, execIn, service, waitRunning } from "./Services.ts"
 import { type ClusterNode, clusterVariable, SwarmCluster, type SwarmClusterShape } from "./SwarmCluster.ts"
 
@@ -158,10 +160,36 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
         assert.strictEqual(before.length, 1)
         yield* cluster.killEngine(node, "SIGKILL")
         assert.deepStrictEqual(yield* node.enginePids, [])
+        assert.isUndefined(yield* crashIn(cluster))
         yield* cluster.startEngine(node)
         assert.notDeepEqual(yield* node.enginePids, before)
         const [task] = yield* waitRunning(manager.socket, "survivor", 1)
         assert.strictEqual(task?.nodeId, node.nodeId)
+      })
+    )
+
+    it.effect("finds an engine that is gone although nobody ended it, once", () =>
+      Effect.gen(function* () {
+        const cluster = yield* SwarmCluster
+        const [, , node] = cluster.nodes
+        assert.isDefined(node)
+        assert.isUndefined(yield* findNewCrash(cluster))
+        for (const pid of yield* node.enginePids) yield* signal(pid, "SIGKILL")
+        yield* pollUntil(
+          Effect.map(node.enginePids, (pids) => pids.length === 0),
+          within(60_000, "the engine's end")
+        )
+        const crash = yield* findNewCrash(cluster)
+        assert.match(
+          crash?.message ?? "",
+          /^the engine of node-3 crashed:\nits process is gone, and nothing ended it\. Its log/
+        )
+        assert.isUndefined(yield* findNewCrash(cluster))
+        assert.deepStrictEqual(yield* knownCrash(cluster.dir), crash)
+        yield* cluster.startEngine(node)
+        // The other tests have this swarm, too.
+        yield* Effect.promise(() => rm(crashFile(cluster.dir)))
+        assert.isUndefined(yield* crashIn(cluster))
       })
     )
 
@@ -287,14 +315,26 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs `npm run swarm -- …`; with `killWhen`, it is killed as soon as that is so. */
-const swarm = (args: ReadonlyArray<string>, killWhen?: () => boolean) =>
+/** The shell that takes a process's clusters down (`Ward.ts`). */
+const wardOf = (pid: number) => otherProcesses().filter((other) => procFile(other, "cmdline").includes(`\0${pid}/`))
+
+/** Runs `npm run swarm -- …`; with `killWhen`, it is killed as soon as that is so, and what `andKill` gives before. */
+const swarm = (
+  args: ReadonlyArray<string>,
+  killWhen?: () => boolean,
+  andKill: (pid: number) => ReadonlyArray<string> = () => []
+) =>
   Effect.callback<Ended>((resume) => {
     const output = { stdout: "", stderr: "" }
     const child = spawn(process.execPath, [mainFile, ...args], { stdio: ["ignore", "pipe", "pipe"] })
     child.stdout.on("data", (chunk) => (output.stdout += String(chunk)))
     child.stderr.on("data", (chunk) => (output.stderr += String(chunk)))
-    const watch = setInterval(() => killWhen?.() && child.kill("SIGKILL"), 5)
+    const watch = setInterval(() => {
+      if (killWhen?.() !== true) return
+      for (const pid of andKill(child.pid ?? 0)) process.kill(Number(pid), "SIGKILL")
+      child.kill("SIGKILL")
+      clearInterval(watch)
+    }, 5)
     child.once("exit", () => clearInterval(watch))
     child.once("close", (code) => resume(Effect.succeed({ code, ...output })))
     return Effect.sync(() => void child.kill("SIGTERM"))
@@ -348,7 +388,7 @@ describe("clusters come and go", () => {
       const name = `killed-${process.pid}`
       const dir = join(yield* clustersDir, name)
       const living = yield* cluster({ nodes: 1 })
-      yield* swarm(["up", "--name", name], () => existsSync(join(dir, "node-1/run/docker.sock")))
+      yield* swarm(["up", "--name", name], () => existsSync(join(dir, "node-1/run/docker.sock")), wardOf)
       const { index } = yield* load(dir)
       const left = yield* traces(dir, index)
       assert.isAbove(left.processes.length, 0)
@@ -359,6 +399,25 @@ describe("clusters come and go", () => {
       assert.deepStrictEqual(yield* traces(dir, index), nothing)
       assert.strictEqual(yield* living.manager.exec(["hostname"]), "node-1\n")
       assert.strictEqual((yield* get(living.manager.socket, "/nodes", Nodes)).length, 1)
+    })
+  )
+
+  it.live("one whose process is killed goes without anybody doing anything", () =>
+    Effect.gen(function* () {
+      const name = `alone-${process.pid}`
+      const dir = join(yield* clustersDir, name)
+      let index = -1
+      yield* swarm(["up", "--name", name], () => {
+        if (!existsSync(join(dir, "node-1/run/docker.sock"))) return false
+        index = Number(/"index": (\d+)/.exec(readFileSync(join(dir, "state.json"), "utf8"))?.[1] ?? -1)
+        return true
+      })
+      assert.isAtLeast(index, 0)
+      yield* pollUntil(
+        Effect.sync(() => !existsSync(dir)),
+        within(60_000, "the end of the swarm")
+      )
+      assert.deepStrictEqual(yield* traces(dir, index), nothing)
     })
   )
 

@@ -1,6 +1,7 @@
 /** The Docker engine of a machine: starting it, waiting for it, killing it. */
 
-import { readFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { readFile, rm, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -41,8 +42,17 @@ export const socketOf = (clusterDir: string, node: string): string => join(clust
 /** Folder, below every cgroup hierarchy, of a cluster's containers. */
 export const cgroupOf = (clusterDir: string): string => join("task-exec", basename(clusterDir))
 
+/** The engine's log, which goes on over restarts. */
+export const logFileOf = (clusterDir: string, node: string): string => join(clusterDir, node, "dockerd.log")
+
+/** Exists from the moment when somebody ends the engine on purpose until it is started again. */
+const endedFile = (clusterDir: string, node: string): string => join(clusterDir, node, "ended-on-purpose")
+
+/** Whether somebody ended the engine on purpose and has not started it again. */
+export const isMeantToBeDown = (clusterDir: string, node: string): boolean => existsSync(endedFile(clusterDir, node))
+
 const logTail = (clusterDir: string, node: string) =>
-  Effect.promise(() => readFile(join(clusterDir, node, "dockerd.log"), "utf8").catch(() => "(no log)")).pipe(
+  Effect.promise(() => readFile(logFileOf(clusterDir, node), "utf8").catch(() => "(no log)")).pipe(
     Effect.map((log) => log.trimEnd().split("\n").slice(-8).join("\n"))
   )
 
@@ -66,7 +76,7 @@ const launch = Effect.fnUntraced(function* ({ clusterDir, node, machinePid, ...s
   ]
   // The shell ends at once, and the engine becomes a child of the machine's first process.
   const background = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 &'
-  yield* runInside(machinePid, ["sh", "-c", background, "sh", join(dir, "dockerd.log"), ...dockerd], {
+  yield* runInside(machinePid, ["sh", "-c", background, "sh", logFileOf(clusterDir, node), ...dockerd], {
     env: markedEnv(clusterDir, spec.enginePath ?? undefined)
   })
 })
@@ -85,6 +95,7 @@ export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec
     atMost: 30_000,
     orElse: notReady(clusterDir, node, "does not answer after 30 s")
   })
+  yield* Effect.promise(() => rm(endedFile(clusterDir, node), { force: true }))
 })
 
 /** The signals that end an engine. */
@@ -92,10 +103,12 @@ const deadly: ReadonlyArray<NodeJS.Signals> = ["SIGKILL", "SIGTERM", "SIGINT"]
 
 /** Sends the engine a signal, and waits for its end if it is one that ends it. Its containers run on after KILL. */
 export const killEngine = Effect.fn("Engine.kill")(function* (spec: EngineSpec, name: NodeJS.Signals) {
+  const { clusterDir, node } = spec
+  if (deadly.includes(name)) yield* Effect.promise(() => writeFile(endedFile(clusterDir, node), name))
   for (const pid of yield* enginePids(spec.machinePid)) yield* signal(pid, name)
   if (!deadly.includes(name)) return
   yield* pollUntil(
     Effect.map(enginePids(spec.machinePid), (pids) => pids.length === 0),
-    { atMost: 30_000, orElse: notReady(spec.clusterDir, spec.node, `runs on 30 s after ${name}`) }
+    { atMost: 30_000, orElse: notReady(clusterDir, node, `runs on 30 s after ${name}`) }
   )
 })

@@ -15,15 +15,17 @@ import { type ClusterState, list, load, NoSuchCluster, type Role, save } from ".
 import type { CommandFailed } from "./Command.ts"
 import { type EngineNotReady, enginePids, killEngine, socketOf, startEngine } from "./Engine.ts"
 import type { EngineApiError } from "./EngineApi.ts"
+import { findNewCrash } from "./EngineCrash.ts"
 import { importImage, pushImage, type RootFs } from "./Images.ts"
 import { checkMachine, installMissing } from "./Install.ts"
 import { exclusively } from "./Lock.ts"
 import { runInside } from "./Machine.ts"
 import { setPlug } from "./Network.ts"
 import { engineOfEnvironment } from "./NewerEngine.ts"
-import { isAlive, self } from "./Processes.ts"
+import { isAlive, type ProcessRef, self } from "./Processes.ts"
 import { registryOf } from "./Registry.ts"
 import { sweep, teardown } from "./Teardown.ts"
+import { ward } from "./Ward.ts"
 
 /** A node of the cluster. */
 export interface ClusterNode {
@@ -79,7 +81,7 @@ export const clusterVariable = "TASK_EXEC_CLUSTER"
 /** The embedded swarm. */
 export class SwarmCluster extends Context.Service<SwarmCluster, SwarmClusterShape>()("task-exec/test/SwarmCluster") {
   /**
-   * Brings a cluster up, and takes all of it down when the scope closes.
+   * Brings a cluster up, and takes all of it down when the scope closes, or when this process ends otherwise.
    *
    * **Details**
    *
@@ -88,15 +90,34 @@ export class SwarmCluster extends Context.Service<SwarmCluster, SwarmClusterShap
    * **Gotchas**
    *
    * It waits in real time: `layer(SwarmCluster.layer(), { excludeTestServices: true })`, or `it.live`.
+   * The scope closes with `EngineCrashed` as a defect if an engine crashed and nobody has found that yet.
    */
-  static readonly layer = (options: ClusterOptions = {}) => Layer.effect(SwarmCluster, bringUp(options))
+  static readonly layer = (options: ClusterOptions = {}) =>
+    Layer.effect(SwarmCluster, ward.pipe(Effect.andThen(bringUp(options)), Effect.tap(inUse)))
 
   /** Attaches to the cluster whose folder `TASK_EXEC_CLUSTER` names, and leaves it be. */
   static readonly layerShared = Layer.effect(
     SwarmCluster,
-    Effect.flatMap(Config.String(clusterVariable), (dir) => attach(dir))
+    Config.String(clusterVariable).pipe(
+      Effect.flatMap((dir) => attach(dir)),
+      Effect.tap((cluster) => Effect.sync(() => clustersInUse.set(cluster.dir, cluster)))
+    )
   )
 }
+
+/** The clusters that this process uses, by their folder: those that it brought up and those that it attached to. */
+export const clustersInUse = new Map<string, SwarmClusterShape>()
+
+/** Counts a cluster among those in use as long as the scope is open, and looks for a crash at the end. */
+const inUse = (cluster: SwarmClusterShape) =>
+  Effect.acquireRelease(
+    Effect.sync(() => clustersInUse.set(cluster.dir, cluster)),
+    () =>
+      Effect.sync(() => clustersInUse.delete(cluster.dir)).pipe(
+        Effect.andThen(findNewCrash(cluster)),
+        Effect.flatMap((crash) => (crash === undefined ? Effect.void : Effect.die(crash)))
+      )
+  )
 
 /** The service of a cluster that is up. */
 const serviceOf = (dir: string, state: ClusterState): Effect.Effect<SwarmClusterShape, NoSuchCluster> => {
@@ -152,15 +173,22 @@ export const attach = Effect.fn("SwarmCluster.attach")(function* (dir: string) {
   return yield* serviceOf(dir, state)
 })
 
-/** Brings a cluster up that outlives this process; when that fails, nothing stays. */
-export const bringUpDetached = Effect.fn("SwarmCluster.bringUpDetached")(function* (options: ClusterOptions) {
+/**
+ * Brings a cluster up for another process, which takes it down, or for none: it outlives this process. When that fails, nothing
+ * stays.
+ */
+export const bringUpFor = Effect.fn("SwarmCluster.bringUpFor")(function* (
+  owner: ProcessRef | null,
+  options: ClusterOptions = {}
+) {
   const scope = yield* Scope.make()
+  yield* ward
   return yield* bringUp(options).pipe(
-    Effect.tap(({ dir }) => Effect.flatMap(load(dir), (state) => save(dir, { ...state, owner: null }))),
+    Effect.tap(({ dir }) => Effect.flatMap(load(dir), (state) => save(dir, { ...state, owner }))),
     Scope.provide(scope),
     Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
   )
-})
+}, Effect.scoped)
 
 /** Takes down the clusters that the choice accepts, and what killed runs left; gives the names. */
 export const takeDown = (choose: (state: ClusterState) => boolean) =>

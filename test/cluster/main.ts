@@ -11,19 +11,29 @@ import * as Schema from "effect/Schema"
 import { clustersDir, list } from "./ClusterState.ts"
 import { checkMachine } from "./Install.ts"
 import { engineOptions, engineVersions } from "./NewerEngine.ts"
+import { pollUntil } from "./Poll.ts"
+import { isAlive, type ProcessRef } from "./Processes.ts"
 import { exportLines, statusTable } from "./Status.ts"
-import { attach, bringUpDetached, takeDown } from "./SwarmCluster.ts"
+import { attach, bringUpFor, takeDown } from "./SwarmCluster.ts"
 
 const usage = `Usage: npm run swarm -- COMMAND
 
   up      start a swarm that stays up   [--name dev] [--nodes 3] [--managers 1] [--engine ${engineVersions.join(" | ")}]
   status  its nodes                     [--name dev]
   env     shell lines for its use:      eval "$(npm run --silent swarm -- env)"   [--name dev]
-  down    remove it                     [--name dev | --all]`
+  down    remove it                     [--name dev | --all]
+  sweep   remove what killed runs left  [--after PID/START: once that process has ended]`
 
 class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
     return `${this.detail}\n\n${usage}`
+  }
+}
+
+/** The process whose clusters are to be removed does not end. */
+class StillAlive extends Schema.TaggedError<StillAlive>()("StillAlive", { pid: Schema.Int }) {
+  override get message(): string {
+    return `process ${this.pid} still runs after 60 s: its swarms are left alone`
   }
 }
 
@@ -34,6 +44,8 @@ interface Line {
   readonly managers: number
   readonly engine: string | undefined
   readonly all: boolean
+  /** The process whose end to wait for. */
+  readonly after: ProcessRef | undefined
 }
 
 const count = (option: string, text: string): Effect.Effect<number, WrongUsage> => {
@@ -55,13 +67,23 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
           managers: { type: "string", default: "1" },
           engine: { type: "string" },
           all: { type: "boolean", default: false },
+          after: { type: "string" },
           help: { type: "boolean", short: "h", default: false }
         }
       }),
     catch: (error) => new WrongUsage({ detail: error instanceof Error ? error.message : String(error) })
   })
   const [command, ...rest] = positionals
-  if (values.help) return { command: "help", name: values.name, nodes: 3, managers: 1, engine: undefined, all: false }
+  if (values.help)
+    return {
+      command: "help",
+      name: values.name,
+      nodes: 3,
+      managers: 1,
+      engine: undefined,
+      all: false,
+      after: undefined
+    }
   if (command === undefined) return yield* new WrongUsage({ detail: "a command is missing" })
   if (rest.length > 0) return yield* new WrongUsage({ detail: `unexpected: ${rest.join(" ")}` })
   if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(values.name))
@@ -69,7 +91,11 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
   const nodes = yield* count("nodes", values.nodes)
   const managers = yield* count("managers", values.managers)
   if (managers > nodes) return yield* new WrongUsage({ detail: `${nodes} nodes can't have ${managers} managers` })
-  return { command, name: values.name, nodes, managers, engine: values.engine, all: values.all }
+  const [, pid, startTime] = /^(\d+)\/(\d+)$/.exec(values.after ?? "") ?? []
+  if (values.after !== undefined && startTime === undefined)
+    return yield* new WrongUsage({ detail: `--after takes PID/START, not ${JSON.stringify(values.after)}` })
+  const after = startTime === undefined ? undefined : { pid: Number(pid), startTime }
+  return { command, name: values.name, nodes, managers, engine: values.engine, all: values.all, after }
 })
 
 const dirOf = (name: string) => Effect.map(clustersDir, (root) => join(root, name))
@@ -77,7 +103,7 @@ const dirOf = (name: string) => Effect.map(clustersDir, (root) => join(root, nam
 const up = Effect.fnUntraced(function* ({ name, nodes, managers, engine }: Line) {
   const other = engine === undefined ? {} : yield* engineOptions(engine)
   const started = yield* Clock.currentTimeMillis
-  const cluster = yield* bringUpDetached({ name, nodes, managers, ...other })
+  const cluster = yield* bringUpFor(null, { name, nodes, managers, ...other })
   const seconds = ((yield* Clock.currentTimeMillis) - started) / 1000
   yield* Console.log(`swarm ${name} is up after ${seconds.toFixed(1)} s; its registry is ${cluster.registry}\n`)
   yield* Console.log(yield* statusTable(cluster))
@@ -102,12 +128,23 @@ const down = Effect.fnUntraced(function* ({ name, all }: Line) {
     yield* Console.log(`left alone, for their owners run: ${left.map(({ id }) => id).join(", ")}`)
 })
 
+const sweep = Effect.fnUntraced(function* ({ after }: Line) {
+  if (after !== undefined)
+    yield* pollUntil(
+      Effect.map(isAlive(after), (alive) => !alive),
+      { atMost: 60_000, orElse: Effect.fail(new StillAlive({ pid: after.pid })) }
+    )
+  const removed = yield* takeDown(() => false)
+  yield* Console.log(removed.length === 0 ? "nothing to remove" : `removed ${removed.join(", ")}`)
+})
+
 const commands: Readonly<Record<string, (line: Line) => Effect.Effect<void, { readonly message: string }>>> = {
   help: () => Console.log(usage),
   up,
   status,
   env,
-  down
+  down,
+  sweep
 }
 
 class Reported extends Schema.TaggedError<Reported>()("Reported", { code: Schema.Int }) {

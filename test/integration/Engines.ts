@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { constants } from "node:os"
 import { engineVariable, engineVersions } from "../cluster/NewerEngine.ts"
 import { clusterVariable } from "../cluster/SwarmCluster.ts"
 
@@ -14,20 +15,29 @@ const files = words.filter((word) => !engineVersions.includes(word))
 /** A swarm that is up has an engine already. */
 const { [clusterVariable]: _, ...env } = process.env
 
-/** vitest gets the terminal's signals, too, and takes its swarms down. */
-const wait = () => undefined
-process.on("SIGINT", wait)
+/** The signal that ends this, which is passed on: it may be for this process only. */
+let ending: "SIGINT" | "SIGTERM" | undefined
+let pass: ((signal: NodeJS.Signals) => void) | undefined
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    ending ??= signal
+    pass?.(signal)
+  })
 
 const failed: Array<string> = []
 for (const version of named.length === 0 ? engineVersions : named) {
+  if (ending !== undefined) break
   console.log(`\nengine ${version}`)
   const vitest = spawn("vitest", ["run", "--project", "integration", ...files], {
     stdio: "inherit",
     env: { ...env, [engineVariable]: version }
   })
-  const [code, signal] = await once(vitest, "exit")
-  if (signal !== null || code === 130) process.exit(130)
+  pass = (signal) => void vitest.kill(signal)
+  const [code] = await once(vitest, "exit")
   if (code !== 0) failed.push(version)
 }
-console.log(failed.length === 0 ? "\nall engines: passed" : `\nfailed on engine ${failed.join(", ")}`)
-process.exitCode = failed.length === 0 ? 0 : 1
+if (ending !== undefined) process.exitCode = 128 + constants.signals[ending]
+else {
+  console.log(failed.length === 0 ? "\nall engines: passed" : `\nfailed on engine ${failed.join(", ")}`)
+  process.exitCode = failed.length === 0 ? 0 : 1
+}

@@ -10,11 +10,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
+import { crashIn } from "../cluster/EngineCrash.ts"
 import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
 import { entrance, signalEntered } from "../cluster/Machine.ts"
 import { signalGroup } from "../cluster/Processes.ts"
 import { type RunningTask, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { watchProgram } from "../watch/Programs.ts"
 
 /** The folder of the built programs. */
 export const dist = join(import.meta.dirname, "..", "..", "dist")
@@ -80,6 +82,7 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
       if (entered) signalEntered(child, signal)
       else child.kill(signal)
     }
+    watchProgram([command, ...args], child)
     options.onStart?.(kill)
     const stdout: Array<Buffer> = []
     const stderr: Array<Buffer> = []
@@ -173,9 +176,13 @@ export const Agents = Layer.effectDiscard(
 const onShared = <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effect<A, E>): Promise<A> =>
   Effect.runPromise(Effect.flatMap(SwarmCluster, check).pipe(Effect.provide(SwarmCluster.layerShared)))
 
+/** Where an engine crashed, leftovers say nothing about the product: `watch/Hooks.ts` tells of the crash. */
+const nothingLeft = (cluster: SwarmCluster["Service"]) =>
+  Effect.flatMap(crashIn(cluster), (crash) => (crash === undefined ? assertNothingLeft(cluster) : Effect.void))
+
 /** After each test of the file: no service, secret, container or process of ours is left. */
 export const checkLeftovers = (): void => {
-  afterEach(() => onShared(assertNothingLeft), 90_000)
+  afterEach(() => onShared(nothingLeft), 90_000)
 }
 
 /** The checks that are under way in this file: each gives what stayed, with the name of the test that left it. */
@@ -191,8 +198,8 @@ export const checksDone = Effect.promise(() => Promise.all(underWay))
  */
 export const checkLeftoversMeanwhile = (): void => {
   afterEach(async ({ task }) => {
-    const gone = await onShared(leftoversOfNow)
-    const wait = Effect.match(gone, {
+    if ((await onShared(crashIn)) !== undefined) return
+    const wait = Effect.match(await onShared(leftoversOfNow), {
       onSuccess: () => undefined,
       onFailure: (error) => `after "${task.name}": ${error.message}`
     })
@@ -200,6 +207,7 @@ export const checkLeftoversMeanwhile = (): void => {
   }, 90_000)
   afterAll(async () => {
     const found = await Promise.all(underWay)
+    if ((await onShared(crashIn)) !== undefined) return
     assert.deepStrictEqual(
       found.filter((text) => text !== undefined),
       []

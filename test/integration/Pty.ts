@@ -8,6 +8,7 @@ import { Readable, Writable } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { run } from "../cluster/Command.ts"
+import { watchProgram } from "../watch/Programs.ts"
 
 /** How a program ended, and how it left the terminal. */
 export interface PtyEnd {
@@ -122,6 +123,7 @@ export const openPty = Effect.fnUntraced(function* (
         env: { ...process.env, ...env, SHELL: "/bin/sh" },
         stdio: ["pipe", "pipe", "inherit", "pipe"]
       })
+      watchProgram(argv, script)
       const [stdin, stdout, , report] = script.stdio
       if (!(stdin instanceof Writable && stdout instanceof Readable && report instanceof Readable)) {
         throw new Error("script was not given its files")

@@ -4,37 +4,49 @@
  *
  * With `TASK_EXEC_CLUSTER` set (as `npm run swarm -- env` says), the tests use that swarm, and leave it up.
  */
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
-import { buildImage } from "../../adapters/image/Image.ts"
-import { attach, clusterVariable, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
-import type { SharedSwarm } from "./OwnSwarm.ts"
+import { self } from "../cluster/Processes.ts"
+import { attach, clusterVariable, SwarmCluster, takeDown } from "../cluster/SwarmCluster.ts"
+import { assignSwarm, withImage } from "./SwarmPool.ts"
 
-const bringUp = Effect.map(Layer.build(SwarmCluster.layer()), (context) => Context.get(context, SwarmCluster))
+const bringUp = (nodes: number) =>
+  Effect.map(Layer.build(SwarmCluster.layer({ nodes })), (context) => Context.get(context, SwarmCluster))
 
-const withImage = Effect.fnUntraced(function* ({ dir, manager, registry }: SwarmClusterShape) {
-  const image = `${registry}/task-exec:dev`
-  yield* buildImage({ endpoint: { _tag: "Unix", path: manager.socket }, ref: image, base: "scratch", push: true })
-  return { dir, image } satisfies SharedSwarm
-})
+/** Takes down the swarms that workers brought up in place of those whose engines crashed. */
+const takeDownReplacements = Effect.flatMap(self, ({ pid }) => takeDown(({ owner }) => owner?.pid === pid))
 
-/** Brings them up, and gives what takes them down. */
-export default async (project: TestProject): Promise<() => Promise<void>> => {
-  const given = process.env[clusterVariable]
-  const count = given === undefined ? project.config.maxWorkers : 1
-  const scope = Scope.makeUnsafe()
-  const one = Effect.flatMap(given === undefined ? bringUp : attach(given), withImage)
-  const all = Effect.all(
-    Array.from({ length: count }, () => one),
-    { concurrency: "unbounded" }
-  ).pipe(
-    Scope.provide(scope),
-    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-  )
-  project.provide("swarms", await Effect.runPromise(all))
-  return () => Effect.runPromise(Scope.close(scope, Exit.void))
-}
+/** Brings up swarms of that many nodes, and gives what takes them down. */
+export const setUp =
+  (nodes: number) =>
+  async (project: TestProject): Promise<() => Promise<void>> => {
+    const given = process.env[clusterVariable]
+    const count = given === undefined ? project.config.maxWorkers : 1
+    const scope = Scope.makeUnsafe()
+    const folder = await mkdtemp(join(tmpdir(), "task-exec-swarms-"))
+    const one = Effect.flatMap(given === undefined ? bringUp(nodes) : attach(given), withImage)
+    const all = Effect.forEach(
+      Array.from({ length: count }, (_, at) => at + 1),
+      (worker) => Effect.tap(one, (swarm) => assignSwarm(folder, worker, swarm)),
+      { concurrency: "unbounded", discard: true }
+    ).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
+    await Effect.runPromise(all)
+    project.provide("swarms", { folder, nodes, owner: given === undefined ? await Effect.runPromise(self) : null })
+    return async () => {
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      if (given === undefined) await Effect.runPromise(takeDownReplacements)
+      await rm(folder, { recursive: true })
+    }
+  }
+
+export default setUp(3)

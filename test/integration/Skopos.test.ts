@@ -11,6 +11,7 @@ import { post, request } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { watchProgram } from "../watch/Programs.ts"
 import { checkLeftoversMeanwhile, temporaryFolder, Web } from "./Harness.ts"
 
 const swarmExec = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
@@ -67,6 +68,7 @@ const awaitEnd = Effect.fnUntraced(function* (command: string) {
 const runProcess = (file: string, args: ReadonlyArray<string>, options: RunOptions) =>
   Effect.callback<Ended>((resume) => {
     const child = spawn(file, args, { env: { ...options.env }, stdio: ["pipe", "pipe", "pipe"] })
+    watchProgram([file, ...args], child)
     const stdout: Array<Buffer> = []
     const stderr: Array<Buffer> = []
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk))

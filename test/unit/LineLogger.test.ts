@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { errorData } from "../../adapters/cli/ErrorData.ts"
@@ -32,6 +35,43 @@ describe("a program's own lines", () => {
         ["Error", "c"]
       ])
     })
+  )
+
+  it.effect("TASK_EXEC_DEBUG_FILE has every message, with time and process ID, whatever the level", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-debug-"))),
+        (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+      )
+      const file = join(folder, "debug")
+      const given = process.env.TASK_EXEC_DEBUG_FILE
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          process.env.TASK_EXEC_DEBUG_FILE = file
+        }),
+        () =>
+          Effect.sync(() => {
+            if (given === undefined) delete process.env.TASK_EXEC_DEBUG_FILE
+            else process.env.TASK_EXEC_DEBUG_FILE = given
+          })
+      )
+      const seen: Array<string> = []
+      const logger = lineLogger((message) => void seen.push(message), "Warn")
+      yield* Effect.provide(Effect.all([Effect.logDebug("a step"), Effect.logWarning("careful")]), logger)
+      assert.deepStrictEqual(seen, ["careful"])
+      const lines = readFileSync(file, "utf8").split("\n")
+      assert.deepStrictEqual(
+        lines.map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, "")),
+        [`${process.pid} debug a step`, `${process.pid} warn careful`, ""]
+      )
+      // A file that can't be written is no reason to fail.
+      process.env.TASK_EXEC_DEBUG_FILE = folder
+      yield* Effect.provide(
+        Effect.logWarning("again"),
+        lineLogger((message) => void seen.push(message), "Warn")
+      )
+      assert.deepStrictEqual(seen, ["careful", "again"])
+    }).pipe(Effect.scoped)
   )
 
   it("an error as data: its tag and its fields, without the cause", () => {

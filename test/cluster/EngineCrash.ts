@@ -1,0 +1,119 @@
+/**
+ * Finds engines that crashed: Go wrote a panic into the engine's log, or the engine's process is gone although nobody ended it.
+ *
+ * A crash is written down once, in a file in the cluster's folder. A cluster with that file is of no use to further tests.
+ */
+
+import { existsSync } from "node:fs"
+import { open, readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { enginePids, isMeantToBeDown, logFileOf } from "./Engine.ts"
+import type { ClusterNode } from "./SwarmCluster.ts"
+
+/** The engine of a node crashed. */
+export class EngineCrashed extends Schema.TaggedError<EngineCrashed>()("EngineCrashed", {
+  node: Schema.String,
+  /** The first lines of the panic, or the last lines of the log where there is no panic. */
+  excerpt: Schema.String
+}) {
+  override get message(): string {
+    return `the engine of ${this.node} crashed:\n${this.excerpt}`
+  }
+}
+
+/**
+ * How a crash begins in an engine's log. Go's runtime: `panic: …` and `fatal error: …` exit, `SIGABRT: abort` ends by a signal.
+ * net/http: `http: panic serving …` ends one request only. Raft: `level=panic` comes before its own panic.
+ */
+const crashStart = /^(?:panic: |fatal error: |SIG[A-Z]+: )|http: panic serving|level=panic /
+
+const excerptLines = 12
+
+/** The first lines of the first crash in an engine's log, or undefined. */
+export const crashExcerpt = (log: string): string | undefined => {
+  const lines = log.split("\n")
+  const start = lines.findIndex((line) => crashStart.test(line))
+  return start === -1
+    ? undefined
+    : lines
+        .slice(start, start + excerptLines)
+        .join("\n")
+        .trimEnd()
+}
+
+/** The file that has the crash of a cluster. */
+export const crashFile = (clusterDir: string): string => join(clusterDir, "crash.json")
+
+const CrashText = Schema.fromJsonString(EngineCrashed)
+const decodeCrash = Schema.decodeEffect(CrashText)
+const encodeCrash = Schema.encodeEffect(CrashText)
+
+/** The crash that was found in a cluster, if any. */
+export const knownCrash = (clusterDir: string): Effect.Effect<EngineCrashed | undefined> =>
+  existsSync(crashFile(clusterDir))
+    ? Effect.promise(() => readFile(crashFile(clusterDir), "utf8")).pipe(Effect.flatMap(decodeCrash), Effect.orDie)
+    : Effect.succeed(undefined)
+
+/** What is needed of a cluster. */
+export interface CrashScene {
+  readonly dir: string
+  readonly nodes: ReadonlyArray<Pick<ClusterNode, "name" | "pid">>
+}
+
+/** How many bytes of each log were read without a crash. */
+const searched = new Map<string, number>()
+
+/** Searches what an engine's log has since the last look. A line that is not complete is looked at again. */
+const crashInLog = async (file: string): Promise<string | undefined> => {
+  if (!existsSync(file)) return undefined
+  const start = searched.get(file) ?? 0
+  const handle = await open(file)
+  try {
+    const { size } = await handle.stat()
+    const bytes = Buffer.alloc(Math.max(0, size - start))
+    await handle.read(bytes, 0, bytes.length, start)
+    const found = crashExcerpt(bytes.toString())
+    if (found === undefined) searched.set(file, start + bytes.lastIndexOf("\n") + 1)
+    return found
+  } finally {
+    await handle.close()
+  }
+}
+
+const lastLines = async (file: string): Promise<string> =>
+  (await readFile(file, "utf8").catch(() => "(no log)")).trimEnd().split("\n").slice(-excerptLines).join("\n")
+
+const crashOf = Effect.fnUntraced(function* (dir: string, { name, pid }: Pick<ClusterNode, "name" | "pid">) {
+  const log = logFileOf(dir, name)
+  // In this order: an engine that writes its panic now is found by the next look at the log.
+  const isGone = (yield* enginePids(pid)).length === 0 && !isMeantToBeDown(dir, name)
+  const excerpt = yield* Effect.promise(() => crashInLog(log))
+  if (excerpt !== undefined) return new EngineCrashed({ node: name, excerpt })
+  if (!isGone) return undefined
+  const end = yield* Effect.promise(() => lastLines(log))
+  return new EngineCrashed({
+    node: name,
+    excerpt: `its process is gone, and nothing ended it. Its log ends with:\n${end}`
+  })
+})
+
+/** The first crash in a cluster, whether or not it was found before. */
+export const crashIn = Effect.fn("EngineCrash.crashIn")(function* ({ dir, nodes }: CrashScene) {
+  const known = yield* knownCrash(dir)
+  // A cluster that was taken down has no engines to look at.
+  if (known !== undefined || !existsSync(dir)) return known
+  const crashes = yield* Effect.forEach(nodes, (node) => crashOf(dir, node))
+  return crashes.find((one) => one !== undefined)
+})
+
+/** The first crash in a cluster that nobody has found yet. Writes it down: each crash is given once. */
+export const findNewCrash = Effect.fn("EngineCrash.findNew")(function* (scene: CrashScene) {
+  if ((yield* knownCrash(scene.dir)) !== undefined) return undefined
+  const crash = yield* crashIn(scene)
+  if (crash === undefined) return undefined
+  const text = yield* Effect.orDie(encodeCrash(crash))
+  yield* Effect.promise(() => writeFile(crashFile(scene.dir), text))
+  return crash
+})

@@ -1,0 +1,65 @@
+/**
+ * vitest's set-up file for all tests with real engines.
+ *
+ * After each test, every engine is looked at. A crash fails that test. The other tests of its file are skipped, and the next file
+ * gets another swarm (`OwnSwarm.ts`). A test that fails leaves an account (`Account.ts`).
+ */
+import { afterAll, beforeEach } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { type EngineCrashed, findNewCrash, knownCrash } from "../cluster/EngineCrash.ts"
+import { clustersInUse, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+import { beginAccount, endAccounts, keepAccount } from "./Account.ts"
+import { forgetPrograms } from "./Programs.ts"
+
+/** An engine that does not start again is no other fault than its crash. */
+const startAgain = ({ nodes, startEngine }: SwarmClusterShape, crash: EngineCrashed) =>
+  Effect.forEach(
+    nodes.filter(({ name }) => name === crash.node),
+    (node) => Effect.ignore(startEngine(node))
+  )
+
+/**
+ * Throws the first new crash in any cluster in use, after `tell`. The engine is started again, so that what the file has set up can
+ * be removed.
+ */
+const throwNewCrash = async (tell: () => Promise<void>): Promise<void> => {
+  for (const cluster of clustersInUse.values()) {
+    const crash = await Effect.runPromise(findNewCrash(cluster))
+    if (crash === undefined) continue
+    await tell()
+    await Effect.runPromise(startAgain(cluster, crash))
+    throw crash
+  }
+}
+
+const earlierCrash = async (): Promise<EngineCrashed | undefined> => {
+  for (const { dir } of clustersInUse.values()) {
+    const crash = await Effect.runPromise(knownCrash(dir))
+    if (crash !== undefined) return crash
+  }
+  return undefined
+}
+
+const nameOf = (task: { readonly name: string; readonly suite?: { readonly name: string } | undefined }): string =>
+  [task.suite?.name, task.name].filter((name) => name !== undefined && name !== "").join(" > ")
+
+beforeEach(async ({ onTestFailed, onTestFinished, skip, task }) => {
+  const crash = await earlierCrash()
+  if (crash !== undefined) skip(`the engine of ${crash.node} crashed in an earlier test`)
+  forgetPrograms()
+  await beginAccount()
+  let isTold = false
+  const tell = async () => {
+    if (isTold) return
+    isTold = true
+    process.stderr.write(`\n${await keepAccount(`${task.file.name} > ${nameOf(task)}`)}\n`)
+  }
+  onTestFailed(tell, 60_000)
+  // Runs whatever the test and the hooks of its file do.
+  onTestFinished(() => throwNewCrash(tell), 90_000)
+})
+
+afterAll(async () => {
+  await endAccounts()
+  await throwNewCrash(async () => undefined)
+}, 90_000)

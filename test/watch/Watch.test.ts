@@ -1,0 +1,85 @@
+/** The harness itself: what it does when an engine crashes, when a test fails, and when the run is interrupted. */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { pollUntil } from "../cluster/Poll.ts"
+import { processesOf } from "../cluster/Teardown.ts"
+import { nestedRun } from "./Nested.ts"
+
+const timeout = 400_000
+
+// At once: they mostly wait.
+describe.concurrent("a run of the tests", () => {
+  it.live(
+    "an engine that crashes fails one test with its first lines, and the next file has another swarm",
+    () =>
+      Effect.gen(function* () {
+        const nested = yield* nestedRun("Crash")
+        const { code, output } = yield* nested.ended
+        assert.strictEqual(code, 1, output)
+        assert.match(output, /\n1 passed, 2 failed, 2 skipped\n$/)
+        assert.match(
+          output,
+          /FAIL .*crashes an engine\n(?:.*\n)*EngineCrashed: the engine of node-1 crashed:\nSIGABRT: abort\nPC=.*\n/
+        )
+        assert.lengthOf(output.match(/EngineCrashed: /g) ?? [], 1)
+        assert.lengthOf(output.match(/\[the engine of node-1 crashed in an earlier test\]/g) ?? [], 2)
+        assert.match(output, /✓ has a swarm that works/)
+        assert.lengthOf((output.match(/\/\S+\/task-exec-swarm\/[\w-]+/g) ?? []).filter(existsSync), 0)
+
+        // Of each test that failed: what its program did, its debug output, and the engine's log.
+        const folders = [...output.matchAll(/^what is known of ".*" is in (.*)$/gm)].map(([, folder = ""]) => folder)
+        assert.lengthOf(folders, 2)
+        const kept = folders.flatMap((folder) =>
+          readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8"))
+        )
+        const [crashed = ""] = folders
+        assert.includeMembers(
+          readdirSync(crashed).map((name) => name.replace(/^test-.*(?=node|\.json)/, "")),
+          ["debug.txt", "programs.txt", "node-1.dockerd.log"]
+        )
+        assert.match(
+          readFileSync(join(crashed, "programs.txt"), "utf8"),
+          /exit code 3 after \d+ ms\n {2}stdout:\n {4}from the command\n/
+        )
+        assert.match(readFileSync(join(crashed, "debug.txt"), "utf8"), /^\S+Z \d+ debug .*\n(?:.*\n)*.*ECONNREFUSED/)
+        assert(kept.some((text) => text.includes("SIGABRT: abort")))
+        assert.match(output, /its programs:\n(?:.*\n)* {6}from the command\n/)
+        assert.match(output, /their debug output:\n/)
+      }).pipe(Effect.scoped),
+    timeout
+  )
+
+  for (const [signal, whom] of [
+    ["SIGINT", "group"],
+    ["SIGINT", "npm"],
+    ["SIGTERM", "npm"]
+  ] as const) {
+    it.live(
+      `${signal} to ${whom === "npm" ? "npm alone" : "its process group, as Ctrl-C sends it,"} takes its swarm down`,
+      () =>
+        Effect.gen(function* () {
+          const nested = yield* nestedRun("Hang")
+          const wanted = /hangs on the swarm in (\S+)\n/
+          yield* pollUntil(
+            Effect.sync(() => wanted.test(nested.output())),
+            {
+              atMost: 200_000,
+              orElse: Effect.suspend(() => Effect.die(new Error(`it does not hang: ${nested.output()}`)))
+            }
+          )
+          const dir = wanted.exec(nested.output())?.[1] ?? ""
+          assert(existsSync(dir))
+          yield* Effect.sync(() => process.kill(whom === "group" ? -nested.pid : nested.pid, signal))
+          const { code, signal: by } = yield* Effect.timeout(nested.ended, "90 seconds")
+          assert(code !== 0, `exit code ${code}, ${by}`)
+          yield* pollUntil(
+            Effect.map(processesOf(dir), (pids) => pids.length === 0 && !existsSync(dir)),
+            { atMost: 90_000, orElse: Effect.die(new Error(`the swarm in ${dir} is still there`)) }
+          )
+        }).pipe(Effect.scoped),
+      timeout
+    )
+  }
+})
