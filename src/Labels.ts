@@ -19,6 +19,16 @@ export const labelKeys = {
   creator: "task-exec.creator"
 } as const
 
+/** The label of everything that belongs to agents; its value is the version of task-exec that they are of. */
+export const agentLabel = "task-exec.agent"
+
+/** What task-exec uses an object with these labels for: a {@link Role} or `agent`. `undefined` for objects of others. */
+export const roleOf = (labels: Readonly<Record<string, string>>): string | undefined => {
+  const { [agentLabel]: agent, [labelKeys.role]: role, [labelKeys.run]: run } = labels
+  if (role !== undefined || run !== undefined) return role ?? "container"
+  return agent === undefined ? undefined : "agent"
+}
+
 /** How long after its deadline an object is surely a leftover, in milliseconds: room for start, grace and removal. */
 const leftoverMargin = 120_000
 /** The deadline of a run that has none itself, in milliseconds: it is moved as long as the caller lives. */

@@ -77,7 +77,6 @@ export { NothingSelected, type Selection, type SelectionError, selectTasks } fro
 export { InvalidFilter, parseFilter, type TaskFilter } from "./fleet/TaskFilter.ts"
 export { foldNames } from "./fleet/TaskSet.ts"
 export { labelKeys, type Ownership } from "./Labels.ts"
-export { TaskPolicy } from "./policy/Permission.ts"
 export {
   allowLabel,
   allows,
@@ -89,6 +88,8 @@ export {
   type Wish
 } from "./policy/Policy.ts"
 export { PolicyDenied } from "./policy/PolicyDenied.ts"
+export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
+export { TaskPolicy } from "./policy/TaskPolicy.ts"
 export {
   checkNode,
   type Helper,

@@ -14,6 +14,7 @@ import { wantedTasks } from "../../src/engine/EngineSchemas.ts"
 import { environmentWith } from "../../src/engine/Environment.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { stackLabel } from "../../src/fleet/Selection.ts"
+import { roleOf } from "../../src/Labels.ts"
 import { Via } from "../../src/route/Via.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
 import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
@@ -111,6 +112,7 @@ const targets = DockerEngine.use((engine) =>
     )
     const hosts = new Map(machines.map(({ Description, ID }) => [ID, Description.Hostname]))
     return services.flatMap((service): ReadonlyArray<Candidate> => {
+      if (roleOf(service.Spec.Labels) !== undefined) return []
       const running = tasks.filter((task) => task.ServiceID === service.ID && isRunning(task))
       const one = running.map((task): Candidate => {
         const host = hosts.get(task.NodeID ?? "") ?? task.NodeID ?? ""

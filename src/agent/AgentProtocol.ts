@@ -1,11 +1,13 @@
 /** What callers, agents and `swarm-exec agent` have to agree on. */
+import { agentLabel } from "../Labels.ts"
+
 /** The name of the agents' service; those of their network and their key begin so. */
 export const agentService = "task-exec-agent"
 
 /** Labels of an agent's service and containers. */
 export const agentLabels = {
   /** The version of task-exec that the agents are of. */
-  version: "task-exec.agent",
+  version: agentLabel,
   /** The version of the wire protocol that they speak. */
   protocol: "task-exec.agent.protocol",
   /** The reference of their image. */

@@ -5,8 +5,10 @@ import type * as Stream from "effect/Stream"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { EngineError, type EngineFailure, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
-import { checkPermission, type TaskPolicy } from "../policy/Permission.ts"
+import { checkPermission } from "../policy/Permission.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
+import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 import { HelperRefused, UsernsRemapped } from "../route/HelperErrors.ts"
 import { CopyLost } from "./CopyErrors.ts"
 
@@ -19,6 +21,7 @@ export type FilesFailure =
   | UsernsRemapped
   | CopyLost
   | PolicyDenied
+  | ProtectedTarget
 
 /** Whether an error is one of these. */
 export const isFilesFailure = (error: unknown): error is FilesFailure =>
@@ -28,7 +31,8 @@ export const isFilesFailure = (error: unknown): error is FilesFailure =>
   error instanceof HelperRefused ||
   error instanceof UsernsRemapped ||
   error instanceof CopyLost ||
-  error instanceof PolicyDenied
+  error instanceof PolicyDenied ||
+  error instanceof ProtectedTarget
 
 /** The files of one container, as `ArchiveRequests` says. One thing is asked for after the other. */
 export interface ContainerFiles<F = FilesFailure> {
@@ -50,7 +54,7 @@ export const engineFiles = (
   engine: DockerEngineShape,
   container: string,
   policy: TaskPolicy
-): Effect.Effect<ContainerFiles<EngineFailure>, EngineFailure | PolicyDenied> =>
+): Effect.Effect<ContainerFiles<EngineFailure>, EngineFailure | PolicyDenied | ProtectedTarget> =>
   Effect.as(checkPermission(engine, container, policy, { _tag: "Copy" }), {
     statPath: (path) => engine.statPath(container, path),
     getArchive: (path) => engine.getArchive(container, path),

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { PathStat } from "../engine/EngineSchemas.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
+import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { HelperRefused, UsernsRemapped } from "../route/HelperErrors.ts"
 import { Hello } from "../wire/Frame.ts"
 
@@ -29,7 +30,8 @@ export const CopyRefusal = Schema.Union([
   UnexpectedReply,
   HelperRefused,
   UsernsRemapped,
-  PolicyDenied
+  PolicyDenied,
+  ProtectedTarget
 ])
 
 /** Why a helper did not do what it was asked for. */

@@ -13,8 +13,10 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
 import { makeOwnership } from "../Labels.ts"
-import { type TaskPolicy, withCallerDefault } from "../policy/Permission.ts"
+import { withCallerDefault } from "../policy/Permission.ts"
 import type { PolicyDenied } from "../policy/PolicyDenied.ts"
+import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 import type { HelperRefused, RouteUnavailable, UsernsRemapped } from "../route/HelperErrors.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import type { TunnelError } from "../route/HelperTunnel.ts"
@@ -55,6 +57,7 @@ export type TaskFilesError =
   | HelperRefused
   | UsernsRemapped
   | PolicyDenied
+  | ProtectedTarget
   | EngineFailure
 
 /** How the way to a task's files can fail. */
@@ -161,7 +164,7 @@ const isTagged = Schema.is(Schema.Struct({ _tag: Schema.String }))
 const filesHere = (
   { container }: ResolvedTask,
   policy: TaskPolicy
-): Effect.Effect<ContainerFiles, EngineFailure | PolicyDenied, DockerEngine> =>
+): Effect.Effect<ContainerFiles, EngineFailure | PolicyDenied | ProtectedTarget, DockerEngine> =>
   DockerEngine.use(({ alone }) => Effect.flatMap(alone, (engine) => engineFiles(engine, container, policy)))
 
 const filesThere = (

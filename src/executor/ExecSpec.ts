@@ -2,7 +2,7 @@
  * What an Executor is asked to do on its own node: plain data, so that it can travel in a Swarm secret.
  */
 import * as Schema from "effect/Schema"
-import { TaskPolicy } from "../policy/Permission.ts"
+import { TaskPolicy } from "../policy/TaskPolicy.ts"
 
 /** Name of the environment variable that marks every process of one run; its value is the run's ID. */
 export const runVariable = "TASK_EXEC_RUN"

@@ -2,6 +2,7 @@
 import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
+import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
 /** The first word of the command is no program in the container. Engines say 126 (20.10) or 127 (28.5); we say 126. */
 export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("CommandNotFound", {
@@ -102,6 +103,7 @@ export const ExecutorError = Schema.Union([
   TimedOut,
   OutcomeUnknown,
   PolicyDenied,
+  ProtectedTarget,
   EngineUnreachable,
   EngineError,
   UnexpectedReply

@@ -19,7 +19,9 @@ export const createPermitted = (
     const { command, container, policy } = spec
     const wish = { _tag: "Run", command } as const
     const permission = checkPermission(engine, container, policy, wish).pipe(
-      Effect.mapError((error) => (error._tag === "PolicyDenied" ? error : refusal(spec)(error)))
+      Effect.mapError((error) =>
+        error._tag === "PolicyDenied" || error._tag === "ProtectedTarget" ? error : refusal(spec)(error)
+      )
     )
     return denial(container, policy, wish) === undefined
       ? Effect.map(Effect.all([create, permission], { concurrency: 2 }), ([execId]) => execId)

@@ -5,10 +5,11 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
-import { labelKeys } from "../Labels.ts"
+import { roleOf } from "../Labels.ts"
+import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { isRunning, lookupTask, newestOfEachPlace } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
-import { type ResolvedTask, resolvedTask } from "../target/ResolvedTask.ts"
+import { ownRole, type ResolvedTask, resolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget } from "../target/Target.ts"
 import { type Amount, countOf } from "./Amount.ts"
 import type { TaskFilter } from "./TaskFilter.ts"
@@ -72,10 +73,7 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
   const engine = yield* DockerEngine
   const swarm: Swarm = yield* Effect.all(
     {
-      // Helpers of other callers are no tasks of anybody's.
-      services: Effect.map(engine.listServices({}), (all) =>
-        all.filter(({ Spec }) => Spec.Labels[labelKeys.run] === undefined)
-      ),
+      services: engine.listServices({}),
       nodes: engine.listNodes(),
       tasks: engine.listTasks(wantedTasks)
     },
@@ -111,6 +109,7 @@ const candidates = Effect.fnUntraced(function* (
     const place = nodeById.get(task.NodeID ?? "")
     if (service === undefined || place === undefined) return []
     if (on !== undefined && place.ID !== on.ID) return []
+    if (ownRole(service, task) !== undefined) return []
     return filters.every((filter) => matches(filter, service, place, task)) ? [resolvedTask(service, place, task)] : []
   }
   return newestOfEachPlace(swarm.tasks.filter(isRunning)).flatMap(fits)
@@ -120,11 +119,12 @@ const servicesOf = (
   { services }: Swarm,
   words: ReadonlyArray<string>,
   stack: string | undefined
-): Effect.Effect<ReadonlyArray<Service>, NothingSelected> => {
-  if (words.length === 0 && stack === undefined) return Effect.succeed(services)
-  const ofStack = services.filter(({ Spec }) => stack !== undefined && Spec.Labels[stackLabel] === stack)
+): Effect.Effect<ReadonlyArray<Service>, NothingSelected | ProtectedTarget> => {
+  const others = services.filter(({ Spec }) => roleOf(Spec.Labels) === undefined)
+  if (words.length === 0 && stack === undefined) return Effect.succeed(others)
+  const ofStack = others.filter(({ Spec }) => stack !== undefined && Spec.Labels[stackLabel] === stack)
   if (stack !== undefined && ofStack.length === 0) {
-    const stacks = new Set(services.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))
+    const stacks = new Set(others.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))
     return nothingBecause(`there is no stack ${stack} (stacks: ${listed(stacks)})`)
   }
   return Effect.map(
@@ -133,12 +133,22 @@ const servicesOf = (
   )
 }
 
-const serviceNamed = (services: ReadonlyArray<Service>, word: string): Effect.Effect<Service, NothingSelected> => {
-  const named = services.find(({ ID, Spec }) => Spec.Name === word || ID === word)
-  if (named !== undefined) return Effect.succeed(named)
-  const [one, ...more] = services.filter(({ ID }) => ID.startsWith(word))
-  if (one !== undefined && more.length === 0) return Effect.succeed(one)
-  return nothingBecause(`there is no service ${word} (services: ${listed(services.map(({ Spec }) => Spec.Name))})`)
+/** A service of task-exec itself is refused by name: whoever names it wants to hear why none of its tasks is selected. */
+const serviceNamed = (
+  services: ReadonlyArray<Service>,
+  word: string
+): Effect.Effect<Service, NothingSelected | ProtectedTarget> => {
+  const byId = services.filter(({ ID }) => ID.startsWith(word))
+  const found =
+    services.find(({ ID, Spec }) => Spec.Name === word || ID === word) ?? (byId.length === 1 ? byId[0] : undefined)
+  if (found === undefined) {
+    const names = services.flatMap(({ Spec }) => (roleOf(Spec.Labels) === undefined ? Spec.Name : []))
+    return nothingBecause(`there is no service ${word} (services: ${listed(names)})`)
+  }
+  const role = roleOf(found.Spec.Labels)
+  return role === undefined
+    ? Effect.succeed(found)
+    : Effect.fail(new ProtectedTarget({ target: `service ${found.Spec.Name}`, role }))
 }
 
 const nodeNamed = ({ nodes }: Swarm, word: string): Effect.Effect<Node, NothingSelected> => {

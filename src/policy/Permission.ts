@@ -2,31 +2,13 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
+import { roleOf } from "../Labels.ts"
 import { allowLabel, allows, parsePolicy, type Wish } from "./Policy.ts"
 import { PolicyDenied } from "./PolicyDenied.ts"
-
-/**
- * What the engine of a task's node can't know, or need not be asked again: a worker can't look at a service. It travels with
- * the request. All of it is absent for a container that is no task's.
- */
-export const TaskPolicy = Schema.Struct({
-  /** Names for messages. */
-  service: Schema.optionalKey(Schema.String),
-  task: Schema.optionalKey(Schema.String),
-  node: Schema.optionalKey(Schema.String),
-  /** The service's label. It is none of the container's. */
-  serviceAllow: Schema.optionalKey(Schema.String),
-  /** The container's label as the managers know it: without what it has from its image. */
-  containerAllow: Schema.optionalKey(Schema.String),
-  /** Without any label nothing may be run: who wants it so. */
-  denyDefault: Schema.optionalKey(Schema.Literals(["Caller", "Node"]))
-})
-
-/** What the engine of a task's node can't know, or need not be asked again. */
-export type TaskPolicy = typeof TaskPolicy.Type
+import { ProtectedTarget } from "./ProtectedTarget.ts"
+import type { TaskPolicy } from "./TaskPolicy.ts"
 
 /** `TASK_EXEC_DENY_DEFAULT` of the caller's environment. */
 export const callerDeniesByDefault = Config.Boolean("TASK_EXEC_DENY_DEFAULT").pipe(Config.withDefault(false))
@@ -64,14 +46,22 @@ export const denial = (container: string, known: TaskPolicy, wish: Wish): Policy
   return new PolicyDenied({ ...what, stands: denyDefault === "Node" ? "NodeDefault" : "CallerDefault" })
 }
 
-/** Fails where it may not be done, by what the engine says of the container and what the caller knows. */
+/**
+ * Fails where it may not be done, by what the engine says of the container and what the caller knows. A container of task-exec
+ * itself is refused whatever anybody knows of it.
+ */
 export const checkPermission = Effect.fn("checkPermission")(function* (
   engine: Pick<DockerEngineShape, "inspectContainer">,
   container: string,
   { containerAllow: _, ...known }: TaskPolicy,
   wish: Wish
-): Effect.fn.Return<void, PolicyDenied | EngineFailure> {
+): Effect.fn.Return<void, PolicyDenied | ProtectedTarget | EngineFailure> {
   const { Config } = yield* engine.inspectContainer(container)
+  const role = roleOf(Config.Labels)
+  if (role !== undefined) {
+    const { node, task: target = container.slice(0, 12) } = known
+    return yield* new ProtectedTarget({ target, role, ...(node === undefined ? {} : { node }) })
+  }
   const containerAllow = Config.Labels[allowLabel]
   const denied = denial(container, { ...known, ...(containerAllow === undefined ? {} : { containerAllow }) }, wish)
   if (denied !== undefined) return yield* denied

@@ -1,7 +1,7 @@
 /** What a helper reads from its secret. */
 import * as Schema from "effect/Schema"
 import { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
-import { TaskPolicy } from "../policy/Permission.ts"
+import { TaskPolicy } from "../policy/TaskPolicy.ts"
 
 /** File name of the secret, under `/run/secrets`. */
 export const requestFile = "task-exec-request"

@@ -6,8 +6,9 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
+import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { type Candidate, maxShown, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./LookupErrors.ts"
-import { resolvedTask, slotOf, taskName } from "./ResolvedTask.ts"
+import { ownRole, resolvedTask, slotOf, taskName } from "./ResolvedTask.ts"
 import { type Target, taskIdIn } from "./Target.ts"
 
 /**
@@ -16,8 +17,8 @@ import { type Target, taskIdIn } from "./Target.ts"
  * A service's name means its only running task; an ID may be cut to a unique prefix; a bare word is taken for a
  * service's name first, then for an ID of a service, a task or a container. Nothing is ever picked from several.
  *
- * Fails with `TaskNotFound`, `TaskAmbiguous` (with the candidates), `TaskNotRunning` (with state and reason), and with
- * the engine's errors, `NotSwarmManager` among them.
+ * Fails with `TaskNotFound`, `TaskAmbiguous` (with the candidates), `TaskNotRunning` (with state and reason), and `ProtectedTarget` (a
+ * task of task-exec itself), and with the engine's errors, `NotSwarmManager` among them.
  */
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
   const engine = yield* DockerEngine
@@ -274,7 +275,11 @@ const resolve = Effect.fnUntraced(function* (
     ],
     { concurrency: 2 }
   ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now", service)))
-  return resolvedTask(owner, node, task)
+  const resolved = resolvedTask(owner, node, task)
+  const role = ownRole(owner, task)
+  if (role !== undefined)
+    return yield* new ProtectedTarget({ target: resolved.name, node: resolved.node.hostname, role })
+  return resolved
 })
 
 const nodeOf = (engine: Engine, task: Task): Effect.Effect<Node, SwarmFailure> => engine.inspectNode(task.NodeID ?? "")

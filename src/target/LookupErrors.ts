@@ -1,6 +1,7 @@
 /** How no one running task can be found. */
 import * as Schema from "effect/Schema"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
 /** How many tasks or slots a message names. */
 export const maxShown = 8
@@ -56,4 +57,4 @@ export class TaskNotRunning extends Schema.TaggedError<TaskNotRunning>()("TaskNo
 }
 
 /** How the lookup can fail. */
-export type LookupError = TaskNotFound | TaskAmbiguous | TaskNotRunning | SwarmFailure
+export type LookupError = TaskNotFound | TaskAmbiguous | TaskNotRunning | ProtectedTarget | SwarmFailure

@@ -1,7 +1,8 @@
 /** What is known of a task that was found. */
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
-import type { TaskPolicy } from "../policy/Permission.ts"
+import { roleOf } from "../Labels.ts"
 import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
+import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 
 /** A running task, with all that is needed to reach its container. */
 export interface ResolvedTask {
@@ -54,6 +55,10 @@ export const resolvedTask = (service: Service, node: Node, task: Task): Resolved
     ...(slot === undefined ? {} : { slot })
   }
 }
+
+/** What task-exec uses the task for, where the service or its containers carry a label of ours, see `roleOf`. */
+export const ownRole = (service: Service, { Spec }: Task): string | undefined =>
+  roleOf(service.Spec.Labels) ?? roleOf(Spec.ContainerSpec?.Labels ?? {})
 
 /** The task's slot; `undefined` for a task of a global service. The slots of a replicated job count from 0, which engines leave out. */
 export const slotOf = (service: Service | undefined, task: Task): number | undefined =>

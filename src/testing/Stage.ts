@@ -14,6 +14,7 @@ export const stages: Readonly<Record<TaskExecError["_tag"], Stage>> = {
   TaskNotFound: "lookup",
   TaskAmbiguous: "lookup",
   TaskNotRunning: "lookup",
+  ProtectedTarget: "lookup",
   WaitTimedOut: "lookup",
   RouteUnavailable: "lookup",
   NotSwarmManager: "lookup",

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { denial, TaskPolicy, withCallerDefault } from "../../../src/policy/Permission.ts"
+import { denial, withCallerDefault } from "../../../src/policy/Permission.ts"
 import type { Wish } from "../../../src/policy/Policy.ts"
 import { PolicyDenied } from "../../../src/policy/PolicyDenied.ts"
+import { TaskPolicy } from "../../../src/policy/TaskPolicy.ts"
 
 const container = "7485df53527871bc61dcae0c42d1db6b2daa55db7f14eb8cbdcb2e33f527b6df"
 const names = { service: "web", task: "web.2", node: "node-3" }
