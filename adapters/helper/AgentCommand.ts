@@ -18,7 +18,6 @@ import { endOthers } from "../../src/executor/ProcessKiller.ts"
 import { HelperRequest, type HelperWork, helperVariables } from "../../src/route/HelperRequest.ts"
 import { helperPort } from "../../src/route/RelayProtocol.ts"
 import { version } from "../../src/Version.ts"
-import { encodeDocument, protocolVersion } from "../../src/wire/Frame.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
 import { listenForAll, tunnelKey } from "../../src/wire/TunnelTls.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
@@ -119,8 +118,7 @@ const endOrphans = ({ container, image }: Own) =>
 /** Serves one caller. What becomes of it is told to the caller; that it went away concerns nobody here. */
 const serve = (socket: TLSSocket, own: Own) =>
   Effect.gen(function* () {
-    const tunnel = yield* makeTunnel(socket)
-    yield* tunnel.send(encodeDocument({ _tag: "Hello", protocol: protocolVersion, version }))
+    const tunnel = yield* makeTunnel(socket, [requestChannel])
     const request = yield* readRequest(tunnel)
     const work = marked(request.work, nameOf(own.container))
     yield* serveCaller(tunnel, { ...request, work }, Effect.as(checkAddress(request), own.image))

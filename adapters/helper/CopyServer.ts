@@ -84,7 +84,8 @@ const makeInflow = Effect.map(Queue.unbounded<Uint8Array, Cause.Done>(), (queue)
 
 /** Sorts what comes in. `gone` fails when the caller is not there any more: the bytes then have no end. */
 const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
-  const jobs = yield* Queue.unbounded<Job>()
+  // A caller asks for one thing after the other. What does not fit waits in the tunnel, whose room is bounded.
+  const jobs = yield* Queue.bounded<Job>(4)
   let current = yield* makeInflow
   const take = Effect.fnUntraced(function* (order: CopyOrder) {
     // What an engine refused half-way is not used by anybody: there is room for as many other bytes.

@@ -18,7 +18,7 @@ import type { Frame } from "../../src/wire/Frame.ts"
 import type { Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
 import { type AdmissionError, endAll, refuse } from "./Admission.ts"
 import { serveCopy } from "./CopyServer.ts"
-import { type HelperInput, type Serve, serveChannels, serveTunnel } from "./TunnelServer.ts"
+import { greet, type HelperInput, type Serve, serveChannels, serveTunnel } from "./TunnelServer.ts"
 
 /** What is done for a request, or for a part of it. */
 export type Frames = Stream.Stream<Frame, RemoteError, DockerEngine>
@@ -32,7 +32,10 @@ const admittedTo =
   (input) =>
     Stream.unwrap(Effect.map(image, (own) => what(own, input)))
 
-/** Serves a request over a tunnel, to its end. A `TunnelLost` says that the caller went away before. */
+/** Signals of one command that are carried out at the same time. */
+const signalsAtOnce = 8
+
+/** Greets the caller and serves its request over a tunnel, to its end. A `TunnelLost` says that the caller went away before. */
 export const serveCaller = (
   tunnel: Tunnel,
   request: HelperRequest,
@@ -42,7 +45,10 @@ export const serveCaller = (
   switch (work._tag) {
     case "Copy":
       return Effect.flatMap(DockerEngine, (engine) =>
-        serveCopy(tunnel, Effect.andThen(image, engineFiles(engine, work.container, work.policy)))
+        Effect.andThen(
+          greet(tunnel),
+          serveCopy(tunnel, Effect.andThen(image, engineFiles(engine, work.container, work.policy)))
+        )
       )
     case "ExecMany":
       return serveChannels(
@@ -51,9 +57,12 @@ export const serveCaller = (
       )
     case "Exec":
     case "End":
-      return serveTunnel(
-        tunnel,
-        admittedTo(image, (own, input) => serveWhole(request, own, input))
+      return Effect.andThen(
+        greet(tunnel),
+        serveTunnel(
+          tunnel,
+          admittedTo(image, (own, input) => serveWhole(request, own, input))
+        )
       )
   }
 }
@@ -87,7 +96,7 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: HelperInput
         ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
           Effect.flatMap((ending) => input.answer({ _tag: "Signalled", id, ending }))
         ),
-      { concurrency: "unbounded", unordered: true }
+      { concurrency: signalsAtOnce, unordered: true }
     ),
     Stream.drain,
     Stream.provide(killer)

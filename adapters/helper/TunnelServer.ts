@@ -45,7 +45,7 @@ export const noInput: HelperInput = {
 
 const encodeError = Schema.encodeSync(RemoteError)
 
-/** Waits for the one caller, and greets it. A `TunnelLost` says that none came. */
+/** Waits for the one caller. A `TunnelLost` says that none came. */
 export const awaitCaller = Effect.fn("Helper.awaitCaller")(function* ({
   key
 }: {
@@ -59,10 +59,12 @@ export const awaitCaller = Effect.fn("Helper.awaitCaller")(function* ({
     duration: callerPatience,
     orElse: () => Effect.fail(new TunnelLost({ detail: `no caller came within ${callerPatience / 1000} s` }))
   })
-  const tunnel = yield* makeTunnel(socket)
-  yield* tunnel.send(encodeDocument({ _tag: "Hello", protocol: protocolVersion, version }))
-  return tunnel
+  return yield* makeTunnel(socket)
 })
+
+/** Greets the caller, which may address every channel that is open by then. */
+export const greet = (tunnel: Tunnel): Effect.Effect<void, TunnelLost> =>
+  tunnel.send(encodeDocument({ _tag: "Hello", protocol: protocolVersion, version }))
 
 /** What the helper does for a command, as frames. */
 export type Serve<R> = (input: HelperInput) => Stream.Stream<Frame, RemoteError, R>
@@ -88,11 +90,13 @@ export const serveChannels = Effect.fn("Helper.channels")(function* <R>(
   tunnel: Tunnel,
   all: ReadonlyArray<Serve<R>>
 ): Effect.fn.Return<void, TunnelLost, R | Scope.Scope> {
-  for (const [index, serve] of all.entries()) {
+  const channels = all.map((serve, index) => ({ serve, channel: tunnel.channel(index + 1) }))
+  for (const { channel, serve } of channels) {
     const begun: Serve<R> = (input) => Stream.unwrap(Effect.as(input.begin, serve(input)))
     // Whether the caller leaves one command is that command's affair.
-    yield* Effect.forkScoped(Effect.scoped(Effect.ignore(serveChannel(tunnel.channel(index + 1), begun))))
+    yield* Effect.forkScoped(Effect.scoped(Effect.ignore(serveChannel(channel, begun))))
   }
+  yield* greet(tunnel)
   yield* Stream.runDrain(tunnel.incoming)
 })
 
@@ -124,7 +128,8 @@ const listen = Effect.fnUntraced(function* (channel: Channel) {
   const begin = yield* Deferred.make<void>()
   const stdin = yield* Queue.unbounded<Uint8Array, Cause.Done>()
   const sizes = yield* Queue.sliding<TerminalSize>(1)
-  const signals = yield* Queue.unbounded<SignalOrder>()
+  // What does not fit waits in the tunnel, whose room is bounded.
+  const signals = yield* Queue.bounded<SignalOrder>(16)
   const obey = (text: string): Effect.Effect<unknown, TunnelLost> =>
     Result.match(decodeOrder(text), {
       onSuccess: (order) => {

@@ -63,6 +63,13 @@ const patience = 3
 /** Bytes of each stream that a side has room for: of a connection's own, and of each of its channels. */
 const room = 1024 * 1024
 const channelRoom = 256 * 1024
+/**
+ * Bytes of documents and ends of streams that a side holds until they are read, over all channels. They have no credit: each is an
+ * order or a report, and small.
+ */
+const documentRoom = 4 * 1024 * 1024
+/** What keeping a document or an end takes besides its text, in bytes. */
+const recordBytes = 128
 /** Bytes that are sent in one frame. */
 const piece = 64 * 1024
 
@@ -96,15 +103,31 @@ interface ChannelState {
   readonly outlets: Readonly<Record<StreamName, Outlet>>
   readonly inlets: Readonly<Record<StreamName, Inlet>>
   readonly queue: Queue.Queue<Incoming, TunnelLost | Cause.Done>
+  /** Bytes of the {@link documentRoom} that it takes. */
+  documents: number
 }
 
-/** Speaks over a connection, which is destroyed with the scope. Both sides do the same. */
-export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.fn.Return<Tunnel, never, Scope.Scope> {
+const documentBytes = (record: Incoming): number => {
+  if (record._tag === "Data") return 0
+  return recordBytes + (record._tag === "Document" ? record.text.length : 0)
+}
+
+/**
+ * Speaks over a connection, which is destroyed with the scope. Both sides do the same.
+ *
+ * A channel is open from when a side asks for it, or from the start if it is one of `open`. A frame for any other one ends the
+ * connection: the other side may address only what it knows to be there.
+ */
+export const makeTunnel = Effect.fnUntraced(function* (
+  socket: Duplex,
+  open: ReadonlyArray<number> = []
+): Effect.fn.Return<Tunnel, never, Scope.Scope> {
   const channels = new Map<number, ChannelState>()
   const closed = new Set<number>()
   const drained = Latch.makeUnsafe(true)
   const reader = new TunnelFrameReader()
   let lost: TunnelLost | undefined
+  let documents = 0
   let heard = true
   let over = false
 
@@ -116,7 +139,8 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
       room: bytes,
       outlets: perStream(() => new Outlet(bytes)),
       inlets: perStream(() => new Inlet(bytes)),
-      queue: Effect.runSync(Queue.unbounded<Incoming, TunnelLost | Cause.Done>())
+      queue: Effect.runSync(Queue.unbounded<Incoming, TunnelLost | Cause.Done>()),
+      documents: 0
     }
     if (lost !== undefined) Queue.failCauseUnsafe(state.queue, Cause.fail(lost))
     else if (over) Queue.endUnsafe(state.queue)
@@ -143,9 +167,16 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
     socket.uncork()
   }
 
+  const hold = (state: ChannelState, bytes: number) => {
+    state.documents += bytes
+    documents += bytes
+  }
+
   const take = ({ channel, ...record }: TunnelFrame) => {
     if (record._tag === "Ping" || closed.has(channel)) return
-    const { inlets, outlets, queue } = stateOf(channel)
+    const state = channels.get(channel)
+    if (state === undefined) throw new TunnelFrameError(`a frame for channel ${channel}, which is not open`)
+    const { inlets, outlets, queue } = state
     switch (record._tag) {
       case "Credit": {
         const outlet = outlets[record.stream]
@@ -165,10 +196,13 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
         return
       case "End":
       case "Document":
+        hold(state, documentBytes(record))
+        if (documents > documentRoom) throw new TunnelFrameError("more documents than there is room for")
         Queue.offerUnsafe(queue, record)
     }
   }
 
+  for (const id of [0, ...open]) stateOf(id)
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       socket.on("data", (chunk: Uint8Array) => {
@@ -213,8 +247,9 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
       return Effect.andThen(drained.await, orLost(undefined))
     })
 
-  const open = (channel: number): Omit<Channel, "close"> => {
-    const { inlets, outlets, queue, room } = stateOf(channel)
+  const channelOf = (channel: number): Omit<Channel, "close"> => {
+    const state = stateOf(channel)
+    const { inlets, outlets, queue, room } = state
     const write = Effect.fnUntraced(function* (stream: StreamName, data: Uint8Array) {
       const outlet = outlets[stream]
       for (let at = 0; at < data.length; ) {
@@ -228,7 +263,13 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
       }
     })
     return {
-      incoming: Stream.fromQueue(queue),
+      incoming: Stream.fromQueue(queue).pipe(
+        Stream.mapArray((records) => {
+          // A channel that was closed meanwhile holds nothing.
+          if (channels.get(channel) === state) for (const record of records) hold(state, -documentBytes(record))
+          return records
+        })
+      ),
       taken: (stream, bytes) =>
         Effect.sync(() => {
           const inlet = inlets[stream]
@@ -245,11 +286,12 @@ export const makeTunnel = Effect.fnUntraced(function* (socket: Duplex): Effect.f
   }
 
   return {
-    ...open(0),
+    ...channelOf(0),
     channel: (id) => ({
-      ...open(id),
+      ...channelOf(id),
       close: Effect.sync(() => {
         put({ _tag: "Close", channel: id })
+        documents -= channels.get(id)?.documents ?? 0
         channels.delete(id)
         closed.add(id)
       })

@@ -1,12 +1,15 @@
 import { connect } from "node:net"
 import { duplexPair } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { type Incoming, makeTunnel } from "../../../src/wire/Tunnel.ts"
-import { encodeFrame } from "../../../src/wire/TunnelFrame.ts"
+import { encodeFrame, type TunnelFrame } from "../../../src/wire/TunnelFrame.ts"
 import { listenForAll, listenSecurely, makeTunnelKey, secureClient, tunnelKey } from "../../../src/wire/TunnelTls.ts"
 
 const pair = Effect.gen(function* () {
@@ -111,6 +114,87 @@ describe("a tunnel", () => {
       }
       const error = yield* Effect.flip(Stream.runDrain(near.incoming))
       assert.match(error.message, /more of stdin than there is room for/)
+    })
+  )
+
+  it.effect("a frame for a channel that is not open is a protocol error, and makes nothing", () =>
+    Effect.gen(function* () {
+      for (const _tag of ["Document", "Close"] as const) {
+        const [left, right] = duplexPair()
+        right.on("error", () => undefined).resume()
+        const near = yield* makeTunnel(left)
+        near.channel(1)
+        for (const channel of [1, 2]) {
+          const record = _tag === "Document" ? { _tag, text: "x" } : { _tag }
+          for (const bytes of encodeFrame({ ...record, channel })) right.write(bytes)
+        }
+        const error = yield* Effect.flip(Stream.runDrain(near.incoming))
+        assert.match(error.message, /channel 2, which is not open/)
+      }
+    })
+  )
+
+  it.effect("the channels that the other side may use first are open from the start", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      const far = yield* makeTunnel(right)
+      yield* far.channel(7).send("early")
+      const near = yield* makeTunnel(left, [7])
+      yield* settle
+      const first = yield* Stream.runHead(near.channel(7).incoming)
+      assert.strictEqual(Option.isSome(first) && describeIncoming(first.value), "early")
+    })
+  )
+
+  it.effect.prop(
+    "documents and ends that nobody reads are bounded: 4 MiB over all channels, then the connection is lost",
+    [
+      Arbitrary.schema(
+        Schema.Array(
+          Schema.Struct({
+            channel: Schema.Literals([0, 1, 2]),
+            size: Schema.Literals([0, 1, 5_000, 300_000, 1_000_000])
+          })
+        )
+      )
+    ],
+    ([sent]) =>
+      Effect.gen(function* () {
+        const [left, right] = duplexPair()
+        right.on("error", () => undefined).resume()
+        const near = yield* makeTunnel(left, [1, 2])
+        // Often enough that all of it together is too much.
+        const frames = [...sent, { channel: 0, size: 0 }].map(
+          ({ channel, size }): TunnelFrame =>
+            size === 0
+              ? { _tag: "End", channel, stream: "stdin" }
+              : { _tag: "Document", channel, text: "x".repeat(size) }
+        )
+        const mebibytes = 1024 * 1024
+        let bytes = 0
+        while (bytes < 8 * mebibytes) {
+          for (const frame of frames) {
+            for (const part of encodeFrame(frame)) right.write(part)
+            bytes += 128 + (frame._tag === "Document" ? frame.text.length : 0)
+          }
+        }
+        yield* settle
+        const error = yield* Effect.flip(Stream.runDrain(near.incoming))
+        assert.match(error.message, /more documents than there is room for/)
+      }),
+    { arbitrary: { runs: 20 } }
+  )
+
+  it.effect("documents that are read make room for others, however many", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      const reading = yield* Effect.forkChild(Stream.runCount(near.incoming))
+      for (let n = 0; n < 100; n++) {
+        yield* far.send("x".repeat(200_000))
+        yield* settle
+      }
+      yield* far.close
+      assert.strictEqual(yield* Fiber.join(reading), 100)
     })
   )
 
