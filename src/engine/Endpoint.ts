@@ -62,6 +62,12 @@ const authority = (text: string): Result.Result<{ host?: string; port?: number; 
   })
 }
 
+/**
+ * What starts with "-" would be an option to ssh, and ssh puts the name into command lines for shells (`%r` in `ProxyCommand` and
+ * `Match exec`; CVE-2023-51385).
+ */
+const sshUser = /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$/
+
 const withPassword = /^[^/@]*:.*@/
 
 /** A password that somebody put into an address must not travel on into a log. */
@@ -114,8 +120,9 @@ export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, I
     case "ssh": {
       if (withPassword.test(rest)) return invalid("ssh takes no password from here; use a key or an agent")
       const [, user, machine = ""] = /^(?:([^@/]*)@)?(.*)$/s.exec(rest) ?? []
-      // What starts with "-" would be an option to ssh.
-      if (user !== undefined && !/^[^\s-][^\s]*$/.test(user)) return invalid(`"${user}" is not a user name`)
+      if (user !== undefined && !sshUser.test(user)) {
+        return invalid(`"${user}" is not a user name: letters, digits and . _ + - only, and no - in front`)
+      }
       const parsed = authority(machine)
       if (Result.isFailure(parsed)) return invalid(parsed.failure)
       const { host, port, path } = parsed.success

@@ -26,6 +26,7 @@ describe("Endpoint.parse", () => {
     ["https://h", { _tag: "Tls", host: "h", port: 2376, basePath: "" }],
     ["ssh://h", { _tag: "Ssh", host: "h" }],
     ["ssh://me@h:2222", { _tag: "Ssh", host: "h", user: "me", port: 2222 }],
+    ["ssh://deploy.bot_1+ci-x@h", { _tag: "Ssh", host: "h", user: "deploy.bot_1+ci-x" }],
     ["ssh://me@corp@h", undefined],
     ["ssh://me@h/run/docker.sock", { _tag: "Ssh", host: "h", user: "me", path: "/run/docker.sock" }]
   ])("%j", (text, expected) => {
@@ -60,7 +61,17 @@ describe("Endpoint.parse", () => {
     ["ssh://", "the host is missing"],
     ["ssh://-oProxyCommand=x", "is not host:port"],
     ["ssh://-l@h", "is not a user name"],
-    ["ssh://@h", "is not a user name"]
+    ["ssh://@h", "is not a user name"],
+    ["ssh://$(touch\tx)@h", "is not a user name"],
+    ["ssh://$(id)@h", "is not a user name"],
+    ["ssh://`id`@h", "is not a user name"],
+    ["ssh://a;id@h", "is not a user name"],
+    ["ssh://a|id@h", "is not a user name"],
+    ["ssh://$IFS@h", "is not a user name"],
+    ["ssh://a%r@h", "is not a user name"],
+    ["ssh://a\u001b[2J@h", "is not a user name"],
+    ["ssh://me@$(id)", "is not host:port"],
+    ["ssh://me@-oProxyCommand=id", "is not host:port"]
   ])("refuses %j", (text, detail) => {
     const parsed = parse(text, plain)
     assert.isTrue(Result.isFailure(parsed))
@@ -92,6 +103,19 @@ describe("Endpoint.parse", () => {
       assert.deepStrictEqual(Result.getOrThrow(parse(format(parsed.success), plain)), parsed.success)
     }
   })
+
+  it.prop(
+    "an SSH address has nothing in it that a shell or ssh would take for more than a name",
+    { text: Schema.String },
+    ({ text }) => {
+      for (const address of [`ssh://${text}@h`, `ssh://me@${text}`, `ssh://${text}`]) {
+        const parsed = parse(address, plain)
+        if (Result.isFailure(parsed) || parsed.success._tag !== "Ssh") continue
+        assert.match(parsed.success.user ?? "u", /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$/)
+        assert.match(parsed.success.host, /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)$/)
+      }
+    }
+  )
 
   const Name = Schema.String.pipe(Schema.check(Schema.isPattern(/^[a-z][a-z0-9-]{0,8}$/)))
   const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 65535 })))
