@@ -103,14 +103,19 @@ const candidates = Effect.fnUntraced(function* (
   const services = yield* servicesOf(swarm, words, stack)
   const nodeById = new Map(swarm.nodes.map((one) => [one.ID, one]))
   const serviceById = new Map(services.map((one) => [one.ID, one]))
-  const on = node === undefined ? undefined : yield* nodeNamed(swarm, node)
+  // A name of a node means the same here and in a filter: a filter for it, by the node's ID.
+  const byNode = (name: string) =>
+    Effect.map(nodeNamed(swarm, name), ({ ID }): TaskFilter => ({ _tag: "Node", node: ID }))
+  const wanted = yield* Effect.forEach(
+    node === undefined ? filters : [...filters, { _tag: "Node", node } as const],
+    (filter) => (filter._tag === "Node" ? byNode(filter.node) : Effect.succeed(filter))
+  )
   const fits = (task: Task): ReadonlyArray<ResolvedTask> => {
     const service = serviceById.get(task.ServiceID)
     const place = nodeById.get(task.NodeID ?? "")
     if (service === undefined || place === undefined) return []
-    if (on !== undefined && place.ID !== on.ID) return []
     if (ownRole(service, task) !== undefined) return []
-    return filters.every((filter) => matches(filter, service, place, task)) ? [resolvedTask(service, place, task)] : []
+    return wanted.every((filter) => matches(filter, service, place, task)) ? [resolvedTask(service, place, task)] : []
   }
   return newestOfEachPlace(swarm.tasks.filter(isRunning)).flatMap(fits)
 })
@@ -176,7 +181,7 @@ const matches = (filter: TaskFilter, service: Service, node: Node, task: Task): 
     case "NodeLabel":
       return has(node.Spec.Labels, filter)
     case "Node":
-      return isNode(node, filter.node)
+      return node.ID === filter.node
     case "State":
       return task.Status.State === filter.state
   }
