@@ -3,7 +3,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
-import type { EngineFailure } from "../engine/EngineErrors.ts"
+import { type EngineFailure, isNotFound } from "../engine/EngineErrors.ts"
 import { roleOf } from "../Labels.ts"
 import { allowLabel, allows, parsePolicy, type Wish } from "./Policy.ts"
 import { PolicyDenied } from "./PolicyDenied.ts"
@@ -19,9 +19,14 @@ export const withCallerDefault = (known: TaskPolicy, denies: boolean): TaskPolic
 
 /**
  * Why something may not be done, if it may not. Where both labels are there, both must allow it. Where neither is, it may be
- * done unless somebody wants it otherwise.
+ * done unless somebody wants it otherwise. `isOfImage`: the container has its label from its image, where it forbids, and grants nothing.
  */
-export const denial = (container: string, known: TaskPolicy, wish: Wish): PolicyDenied | undefined => {
+export const denial = (
+  container: string,
+  known: TaskPolicy,
+  wish: Wish,
+  isOfImage = false
+): PolicyDenied | undefined => {
   const { containerAllow, denyDefault, node, service, serviceAllow, task } = known
   const what = {
     container,
@@ -42,8 +47,13 @@ export const denial = (container: string, known: TaskPolicy, wish: Wish): Policy
     }
     if (!allows(parsed.success, wish)) return new PolicyDenied({ ...what, stands, policy })
   }
-  if (serviceAllow !== undefined || containerAllow !== undefined || denyDefault === undefined) return undefined
-  return new PolicyDenied({ ...what, stands: denyDefault === "Node" ? "NodeDefault" : "CallerDefault" })
+  const granted = serviceAllow ?? (isOfImage ? undefined : containerAllow)
+  if (granted !== undefined || denyDefault === undefined) return undefined
+  return new PolicyDenied({
+    ...what,
+    stands: denyDefault === "Node" ? "NodeDefault" : "CallerDefault",
+    ...(containerAllow === undefined ? {} : { policy: containerAllow })
+  })
 }
 
 /**
@@ -51,18 +61,33 @@ export const denial = (container: string, known: TaskPolicy, wish: Wish): Policy
  * itself is refused whatever anybody knows of it.
  */
 export const checkPermission = Effect.fn("checkPermission")(function* (
-  engine: Pick<DockerEngineShape, "inspectContainer">,
+  engine: Pick<DockerEngineShape, "inspectContainer" | "inspectImage">,
   container: string,
-  { containerAllow: _, ...known }: TaskPolicy,
+  { containerAllow: own, ...known }: TaskPolicy,
   wish: Wish
 ): Effect.fn.Return<void, PolicyDenied | ProtectedTarget | EngineFailure> {
-  const { Config } = yield* engine.inspectContainer(container)
+  const { Config, Image } = yield* engine.inspectContainer(container)
   const role = roleOf(Config.Labels)
   if (role !== undefined) {
     const { node, task: target = container.slice(0, 12) } = known
     return yield* new ProtectedTarget({ target, role, ...(node === undefined ? {} : { node }) })
   }
   const containerAllow = Config.Labels[allowLabel]
-  const denied = denial(container, { ...known, ...(containerAllow === undefined ? {} : { containerAllow }) }, wish)
+  // The managers know the label that the service gives its containers. Any other one may be the image's: asked only where it decides.
+  const decides = known.serviceAllow === undefined && known.denyDefault !== undefined
+  const isOfImage =
+    decides &&
+    containerAllow !== undefined &&
+    containerAllow !== own &&
+    (yield* hasLabel(engine, Image, containerAllow))
+  const facts = { ...known, ...(containerAllow === undefined ? {} : { containerAllow }) }
+  const denied = denial(container, facts, wish, isOfImage)
   if (denied !== undefined) return yield* denied
 })
+
+/** Whether an image has this label. One that the engine has no more is taken for one that has: nobody can show that it has not. */
+const hasLabel = (engine: Pick<DockerEngineShape, "inspectImage">, image: string, value: string) =>
+  engine.inspectImage(image).pipe(
+    Effect.map(({ Config }) => Config.Labels[allowLabel] === value),
+    Effect.catchIf(isNotFound, () => Effect.succeed(true))
+  )

@@ -21,7 +21,7 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
    * the caller (`TASK_EXEC_DENY_DEFAULT`) or the node (its label `task-exec.deny-default`) wants one.
    */
   stands: Schema.Literals(["ServiceLabel", "ContainerLabel", "CallerDefault", "NodeDefault"]),
-  /** The label's value, where there is one. */
+  /** The label's value, where there is one. Where a default refuses, it is the label of the container's image, which grants nothing. */
   policy: Schema.optionalKey(Schema.String),
   /** Why the value can't be read, where it can't. */
   problem: Schema.optionalKey(Schema.String)
@@ -36,9 +36,14 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
 
   private get reason(): string {
     const { node, policy, problem, service, stands } = this
-    if (stands === "CallerDefault") return `there is no label ${allowLabel}, and TASK_EXEC_DENY_DEFAULT asks for one`
-    if (stands === "NodeDefault") {
-      return `there is no label ${allowLabel}, and the label ${denyDefaultLabel} of node ${node ?? ""} asks for one`
+    if (stands === "CallerDefault" || stands === "NodeDefault") {
+      const missing =
+        policy === undefined
+          ? `there is no label ${allowLabel}`
+          : `the label ${allowLabel} is the image's (${quoted(policy)}), which can't allow anything`
+      const whose =
+        stands === "CallerDefault" ? "TASK_EXEC_DENY_DEFAULT" : `the label ${denyDefaultLabel} of node ${node ?? ""}`
+      return `${missing}, and ${whose} asks for one`
     }
     const whose = stands === "ServiceLabel" && service !== undefined ? `of service ${service}` : "of the container"
     const unreadable = problem === undefined ? "" : `, which can't be read (${problem})`

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { PolicyDenied, TaskExec } from "../../src/index.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, type ProcessOptions, program, taskExec, temporaryFolder, Web } from "./Harness.ts"
@@ -252,6 +253,49 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
       assert.match(stderr, /: the label task-exec\.allow of the container is "false"; nothing was run\. Whoever makes/)
       const { stdout } = yield* execIn(manager.socket, Id, ["ls", "/tmp"])
       assert.notInclude(stdout, "ran")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("an image's label grants nothing where a label is asked for", () =>
+    Effect.gen(function* () {
+      const { image, manager, nodes, registry } = yield* SwarmCluster
+      const generous = `${registry}/policy-generous:1`
+      yield* deriveImage(manager.socket, image, generous, ["LABEL task-exec.allow=true"])
+      yield* pushImage(manager.socket, generous)
+      const [worker = manager] = nodes.filter(({ role }) => role === "worker")
+      const asked = { env: { TASK_EXEC_DENY_DEFAULT: "true" } }
+      const places = [
+        ["policy-generous-here", manager],
+        ["policy-generous-there", worker]
+      ] as const
+      for (const [name, node] of places) {
+        yield* service(manager.socket, { name, image: generous, node: node.name })
+        const [task] = yield* waitRunning(manager.socket, name, 1)
+        const id = task?.containerId ?? ""
+        const there = { env: { ...asked.env, DOCKER_HOST: node.dockerHost } }
+        const ways = [
+          yield* taskExec([name, ...forbidden], asked),
+          yield* taskExec(["-i", name, ...forbidden], asked),
+          yield* swarmExec(["exec", id, ...forbidden], there)
+        ]
+        for (const { code, stderr } of ways) {
+          assert.strictEqual(code, failed, stderr)
+          assert.match(
+            stderr,
+            /: the label task-exec\.allow is the image's \("true"\), which can't allow anything, and TASK_EXEC_DENY_DEFAULT asks for one; nothing/
+          )
+        }
+        assert.strictEqual((yield* swarmExec(["cp", `${name}:/etc/passwd`, "-"], asked)).code, failed)
+        const { stdout } = yield* execIn(node.socket, id, ["ls", "/tmp"])
+        assert.notInclude(stdout, "ran")
+        // Where nobody asks for a label, the image's is one more gate, and it is open.
+        assert.strictEqual((yield* taskExec([name, "echo", "hi"])).code, 0)
+      }
+      // The service's own label for its containers says the same, and grants it.
+      const own = { name: "policy-own", image: generous, containerSpec: { Labels: { "task-exec.allow": "true" } } }
+      yield* service(manager.socket, { ...own, node: worker.name })
+      yield* waitRunning(manager.socket, "policy-own", 1)
+      assert.strictEqual((yield* taskExec(["policy-own", "echo", "hi"], asked)).code, 0)
     }).pipe(Effect.scoped)
   )
 })

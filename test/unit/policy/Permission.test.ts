@@ -64,6 +64,21 @@ describe("whether a command may be run", () => {
     )
   })
 
+  it.prop(
+    "a label of the image forbids what it forbids anyway, and grants nothing",
+    [label, wish],
+    ([text, wanted]) => {
+      const what: Wish = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
+      const ofImage = (facts: TaskPolicy) => denial(container, facts, what, true)?.stands
+      assert.strictEqual(ofImage(known(undefined, text)), denial(container, known(undefined, text), what)?.stands)
+      assert.isDefined(ofImage(known(undefined, text, "Caller")))
+      assert.strictEqual(
+        ofImage(known("true", text, "Node")),
+        denial(container, known("true", text, "Node"), what)?.stands
+      )
+    }
+  )
+
   it("the caller's default is one more, and takes nothing away", () => {
     assert.deepStrictEqual(withCallerDefault(names, false), names)
     assert.deepStrictEqual(withCallerDefault(names, true), { ...names, denyDefault: "Caller" })
