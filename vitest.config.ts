@@ -8,8 +8,8 @@ export default defineConfig({
   test: {
     reporters: ["default", "./test/SummaryReporter.ts"],
     projects: [
-      // Property tests take a while on a busy machine.
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000 } },
+      // Property tests, and the bundles that hooks build, take a while on a busy machine.
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 } },
       {
         test: {
           name: "integration",

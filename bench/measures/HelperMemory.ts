@@ -37,7 +37,7 @@ export const memoryIn = Effect.fnUntraced(function* (node: ClusterNode, label: s
 export const watchHelper = Effect.fnUntraced(function* (node: ClusterNode) {
   let most = 0
   const look = Effect.map(memoryIn(node, "task-exec.role=helper"), (helpers) => {
-    for (const of of helpers) most = Math.max(most, of("VmHWM"))
+    for (const helper of helpers) most = Math.max(most, helper("VmHWM"))
   })
   // A helper that goes away between two questions is none to look at.
   yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.spaced("200 millis")))

@@ -149,8 +149,9 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
   const payload = bytes.subarray(headerBytes, end)
   if (kind === kinds.Stdout) return Result.succeed({ ...numbered, frame: { _tag: "Stdout", data: payload } })
   if (kind === kinds.Stderr) return Result.succeed({ ...numbered, frame: { _tag: "Stderr", data: payload } })
-  for (const of of ["More", "Stdout", "Stderr"] as const) {
-    if (kind === packedKinds[of]) return Result.succeed({ ...numbered, frame: { _tag: "Packed", of, data: payload } })
+  for (const name of ["More", "Stdout", "Stderr"] as const) {
+    if (kind !== packedKinds[name]) continue
+    return Result.succeed({ ...numbered, frame: { _tag: "Packed", of: name, data: payload } })
   }
   const document = decodeDocument(payload.toString("utf8"))
   if (Result.isFailure(document)) return damaged("unknown document")
