@@ -3,10 +3,10 @@
  * write to a file that is open for appending.
  */
 import { closeSync, constants, openSync, writeSync } from "node:fs"
-import { hostname, userInfo } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Audit, type AuditRecord } from "../../src/audit/Audit.ts"
+import { whoAmI } from "../../src/audit/WhoAmI.ts"
 
 /** The file can't be opened: nothing was done. Or it can't be written: what was done is not recorded. */
 export class AuditFailed extends Schema.TaggedError<AuditFailed>()("AuditFailed", {
@@ -75,27 +75,4 @@ const writeWhole = (fd: number, line: string): void => {
 
 /** The line of a record. */
 export const lineOf = (record: AuditRecord, as: string | undefined): string =>
-  `${JSON.stringify({ ...whoAmI(as), ...record })}\n`
-
-/** The caller, as its own system knows it. */
-const whoAmI = (as: string | undefined) => {
-  const { SUDO_USER: sudo } = process.env
-  return {
-    who: {
-      ...osUser(),
-      ...(sudo === undefined ? {} : { sudo }),
-      host: hostname(),
-      ...(as === undefined ? {} : { as })
-    }
-  }
-}
-
-const osUser = () => {
-  try {
-    const { uid, username } = userInfo()
-    return { user: username, uid }
-  } catch {
-    // A user without an entry in /etc/passwd, as in many containers.
-    return { uid: process.getuid?.() }
-  }
-}
+  `${JSON.stringify({ who: { ...whoAmI(), ...(as === undefined ? {} : { as }) }, ...record })}\n`

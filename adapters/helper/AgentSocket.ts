@@ -1,9 +1,8 @@
 /**
- * Leads callers who reach this container's files to the agent of another node: they are root on the engine's machine, and could
- * as well read the agents' key. To the other agent goes TLS; what a caller says passes through unread.
+ * Leads callers that reach this container's files to the agent of another node. Bytes pass through: TLS goes from the caller to that
+ * agent, and this one has no key for it.
  */
 import { connect, createServer, type Socket } from "node:net"
-import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
@@ -11,7 +10,6 @@ import { agentSocket } from "../../src/agent/AgentProtocol.ts"
 import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
 import { readLine } from "../../src/wire/readLine.ts"
 import { TunnelLost } from "../../src/wire/Tunnel.ts"
-import { secureClient, tunnelKey } from "../../src/wire/TunnelTls.ts"
 import { joinStreams } from "./joinStreams.ts"
 
 /** Callers at the same time. */
@@ -22,11 +20,10 @@ const between = 25
 
 /** Listens until the scope is closed; those who are being led by then go on. `callers`: who keeps them going. */
 export const listenOnSocket = Effect.fnUntraced(function* (
-  key: string,
   callers: FiberSet.FiberSet
 ): Effect.fn.Return<void, TunnelLost, Scope.Scope> {
   const run = yield* FiberSet.runtime(callers)()
-  const server = createServer({ allowHalfOpen: true }, (socket) => void run(lead(socket, key)))
+  const server = createServer({ allowHalfOpen: true }, (socket) => void run(lead(socket)))
   server.maxConnections = mostCallers
   yield* Effect.acquireRelease(
     Effect.callback<void, TunnelLost>((resume) => {
@@ -38,7 +35,7 @@ export const listenOnSocket = Effect.fnUntraced(function* (
 })
 
 /** Leads one caller. */
-const lead = (socket: Socket, key: string): Effect.Effect<void> =>
+const lead = (socket: Socket): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
     // Whoever reads it hears that it is closed.
@@ -48,7 +45,7 @@ const lead = (socket: Socket, key: string): Effect.Effect<void> =>
       Effect.sync(() => {
         refusal = error
       })
-    const other = yield* reach(socket, key, refused).pipe(
+    const other = yield* reach(socket, refused).pipe(
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(refusal) }),
       Effect.tapError(({ detail }) => say(socket, detail))
     )
@@ -60,7 +57,7 @@ const lead = (socket: Socket, key: string): Effect.Effect<void> =>
   )
 
 /** Done when the caller is gone; it is told when the other end is. */
-const passBetween = (socket: Socket, other: Duplex): Effect.Effect<void> =>
+const passBetween = (socket: Socket, other: Socket): Effect.Effect<void> =>
   Effect.callback((resume) => {
     other.on("error", () => undefined)
     other.on("close", () => void socket.end())
@@ -76,15 +73,14 @@ const say = (socket: Socket, text: string): Effect.Effect<void> =>
 
 const reach = Effect.fnUntraced(function* (
   socket: Socket,
-  key: string,
   refused: (error: TunnelLost) => Effect.Effect<void>
-): Effect.fn.Return<Duplex, TunnelLost, Scope.Scope> {
+): Effect.fn.Return<Socket, TunnelLost, Scope.Scope> {
   const address = readRelayAddress(Buffer.from(`${yield* readLine(socket, "the caller")}\n`))
   if (address === undefined) return yield* new TunnelLost({ detail: "no address" })
   const again: Effect.Effect<Socket, never, Scope.Scope> = Effect.catch(dial(address), (error) =>
     Effect.andThen(refused(error), Effect.delay(again, between))
   )
-  return yield* Effect.flatMap(again, (carrier) => secureClient(carrier, tunnelKey(key)))
+  return yield* again
 })
 
 interface Address {

@@ -13,7 +13,7 @@ import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.t
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { say, writeText } from "../Output.ts"
 import { admit, refuse } from "./Admission.ts"
-import { serveCaller, serveWhole } from "./Serving.ts"
+import { serveCaller, serveWhole, unwatched } from "./Serving.ts"
 import { awaitCaller, type HelperInput, noInput } from "./TunnelServer.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
@@ -30,7 +30,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   if (request._tag === "Success" && request.success.tunnel !== undefined) {
     // Swarm is not to start another one for a caller that went away.
     yield* awaitCaller(request.success.tunnel).pipe(
-      Effect.flatMap((tunnel) => serveCaller(tunnel, request.success, Fiber.join(admitted))),
+      Effect.flatMap((tunnel) => serveCaller(tunnel, request.success, Fiber.join(admitted), unwatched)),
       Effect.catch((error) => Effect.logWarning(error.message))
     )
     // Whoever was admitted to nothing may still be ending what its predecessor left.

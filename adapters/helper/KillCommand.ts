@@ -2,7 +2,7 @@
 
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { endMarked, endMarkedOthers } from "../../src/executor/MarkedProcesses.ts"
+import { endMarked } from "../../src/executor/MarkedProcesses.ts"
 import { KillReport, KillRequest } from "../../src/executor/ProcessKiller.ts"
 import { say, writeText } from "../Output.ts"
 
@@ -10,7 +10,7 @@ import { say, writeText } from "../Output.ts"
 export const killRunCommand = (text: string): Effect.Effect<number> =>
   Effect.gen(function* () {
     const request = yield* Schema.decodeUnknownEffect(KillRequest)(text)
-    const endings = yield* "variable" in request ? endMarkedOthers(request) : endMarked(request.runs)
+    const endings = yield* endMarked(request.runs)
     yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(endings)}\n`)
     return 0
   }).pipe(Effect.catch((error) => Effect.as(say(`kill: ${error.message}\n`), 1)))

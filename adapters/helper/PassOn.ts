@@ -12,8 +12,6 @@ const between = 25
 
 /** How bytes are passed on. */
 export interface PassOnOptions {
-  /** What is said on stdout before them. */
-  readonly greeting?: string
   /** How long it may take to be connected, in milliseconds. */
   readonly patience: number
 }
@@ -22,7 +20,7 @@ export interface PassOnOptions {
  * Connects, and passes on until both directions have ended, or the other end has; `done` is called then, with what went wrong.
  * Nothing of it keeps the process alive from then on.
  */
-export const passOn = ({ greeting = "", patience }: PassOnOptions, done: (error?: Error) => void): void => {
+export const passOn = ({ patience }: PassOnOptions, done: (error?: Error) => void): void => {
   const stdin = new Socket({ fd: 0, readable: true, writable: false })
   const stdout = new Socket({ fd: 1, readable: false, writable: true })
   const end = (error?: Error) => {
@@ -31,7 +29,6 @@ export const passOn = ({ greeting = "", patience }: PassOnOptions, done: (error?
   }
   stdin.on("error", end)
   stdout.on("error", end)
-  if (greeting !== "") stdout.write(greeting)
   let head = Buffer.alloc(0)
   const onHead = (chunk: string | Buffer) => {
     head = Buffer.concat([head, Buffer.from(chunk)])

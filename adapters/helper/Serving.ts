@@ -4,9 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { engineFiles } from "../../src/copy/ContainerFiles.ts"
+import { type ContainerFiles, engineFiles } from "../../src/copy/ContainerFiles.ts"
+import type { CopyRefusal } from "../../src/copy/CopyProtocol.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import type { ExecSpec } from "../../src/executor/ExecSpec.ts"
+import type { EndRun, ExecSpec } from "../../src/executor/ExecSpec.ts"
 import { Executor } from "../../src/executor/Executor.ts"
 import { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
 import { Guard } from "../../src/executor/Guard.ts"
@@ -22,6 +23,20 @@ import { greet, type HelperInput, type Serve, serveChannels, serveTunnel } from 
 
 /** What is done for a request, or for a part of it. */
 export type Frames = Stream.Stream<Frame, RemoteError, DockerEngine>
+
+/** What stands between a request and what is done for it. */
+export interface Watch {
+  readonly run: (spec: ExecSpec, frames: Frames) => Frames
+  readonly end: (runs: ReadonlyArray<EndRun>, frames: Frames) => Frames
+  readonly files: (container: string, files: ContainerFiles<CopyRefusal>) => ContainerFiles<CopyRefusal>
+}
+
+/** Helpers log nothing: their log carries the output, and is removed with them. */
+export const unwatched: Watch = {
+  run: (_, frames) => frames,
+  end: (_, frames) => frames,
+  files: (_, files) => files
+}
 
 /** Does it once the request was admitted: `image` gives the ID of our own image then. */
 const admittedTo =
@@ -39,7 +54,8 @@ const signalsAtOnce = 8
 export const serveCaller = (
   tunnel: Tunnel,
   request: HelperRequest,
-  image: Effect.Effect<string, AdmissionError>
+  image: Effect.Effect<string, AdmissionError>,
+  watch: Watch
 ): Effect.Effect<void, TunnelLost, DockerEngine | Scope.Scope> => {
   const { owner, work } = request
   switch (work._tag) {
@@ -47,13 +63,18 @@ export const serveCaller = (
       return Effect.flatMap(DockerEngine, (engine) =>
         Effect.andThen(
           greet(tunnel),
-          serveCopy(tunnel, Effect.andThen(image, engineFiles(engine, work.container, work.policy)))
+          serveCopy(
+            tunnel,
+            Effect.map(Effect.andThen(image, engineFiles(engine, work.container, work.policy)), (files) =>
+              watch.files(work.container, files)
+            )
+          )
         )
       )
     case "ExecMany":
       return serveChannels(
         tunnel,
-        work.specs.map((spec) => admittedTo(image, (own, input) => run(spec, owner, own, input)))
+        work.specs.map((spec) => admittedTo(image, (own, input) => watch.run(spec, run(spec, owner, own, input))))
       )
     case "Exec":
     case "End":
@@ -61,7 +82,10 @@ export const serveCaller = (
         greet(tunnel),
         serveTunnel(
           tunnel,
-          admittedTo(image, (own, input) => serveWhole(request, own, input))
+          admittedTo(image, (own, input) => {
+            const frames = serveWhole(request, own, input)
+            return work._tag === "Exec" ? watch.run(work.spec, frames) : watch.end(work.runs, frames)
+          })
         )
       )
   }

@@ -1,9 +1,10 @@
 /**
- * The way to the agent of another node, by the agent beside the caller's engine: no port is published for it. There are two.
+ * The way to the agent of another node, through the agent on the connected engine's node: no port is published for it. Both ways
+ * pass bytes on, and hold no key.
  *
- * Who reaches that agent's files (root on the engine's own machine) connects to a socket among them, and the agent itself
- * connects to the other one: a millisecond or two. All others start a process in its container, which tells the agents' key and
- * passes bytes on, and TLS goes from the caller through to the other agent: an exec, and a Node that starts.
+ * A caller that reaches that agent's files (root on the engine's own machine) connects to a socket among them, from which the agent
+ * connects to the other one: a millisecond or two. Any other caller starts a process in the agent's container, which costs an exec
+ * and the start of Node.
  */
 import { connect, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -16,18 +17,24 @@ import { relayAddress } from "../route/RelayProtocol.ts"
 import { carryOverExec } from "../wire/RelayCarrier.ts"
 import { readLine } from "../wire/readLine.ts"
 import { TunnelLost } from "../wire/Tunnel.ts"
-import { prepareHandshake, secureClient, tunnelKey } from "../wire/TunnelTls.ts"
 import { agentDoor, agentSocket } from "./AgentProtocol.ts"
 import type { Agent } from "./Agents.ts"
 
 /** What errors call the agent here. */
 const self = "the agent here"
 
-/** A connection to the agent `there`, by the one that is `here`; it is destroyed with the scope. */
+/** Bytes to and from an agent. */
+export interface AgentDoor {
+  readonly duplex: Duplex
+  /** Why the way ended, where it says so; otherwise empty. */
+  readonly complaint: () => string
+}
+
+/** Opens the way to the agent `there`, through the one that is `here`. It is closed with the scope. */
 export const openDoor = Effect.fn("TaskExec.agentDoor")(function* (
   here: Agent,
   there: Agent
-): Effect.fn.Return<Duplex, TunnelLost | EngineFailure, DockerEngine | Scope.Scope> {
+): Effect.fn.Return<AgentDoor, TunnelLost | EngineFailure, DockerEngine | Scope.Scope> {
   // Of several managers only the one that answered has that container.
   const engine = yield* Effect.flatMap(DockerEngine, ({ alone }) => alone)
   const socket = yield* reachSocket(engine, here.container)
@@ -58,18 +65,11 @@ const bySocket = Effect.fnUntraced(function* (socket: Socket, there: Agent) {
   socket.write(relayAddress(there.address))
   const refusal = yield* readLine(socket, self)
   if (refusal !== "") return yield* new TunnelLost({ detail: refusal })
-  return socket
+  return { duplex: socket, complaint: () => "" } satisfies AgentDoor
 })
 
 const byProcess = Effect.fnUntraced(function* (engine: DockerEngineShape, here: Agent, there: Agent) {
-  // The process takes a while to start.
-  const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
-  const opened = carryOverExec(engine, here.container, agentDoor)
-  const [carrier] = yield* Effect.all([opened, prepared], { concurrency: 2 })
-  const complain = (error: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || error.detail })
-  return yield* carrier.begin(relayAddress(there.address)).pipe(
-    Effect.andThen(readLine(carrier.duplex, self)),
-    Effect.andThen((key) => secureClient(carrier.duplex, tunnelKey(key))),
-    Effect.mapError(complain)
-  )
+  const carrier = yield* carryOverExec(engine, here.container, agentDoor)
+  yield* carrier.begin(relayAddress(there.address))
+  return carrier satisfies AgentDoor
 })

@@ -1,27 +1,34 @@
-/** A connection to the agent of a node, by a door in the agent beside the caller's engine. */
+/** A connection to the agent of a node, through the agent on the connected engine's node. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import { whoAmI } from "../audit/WhoAmI.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Ownership } from "../Labels.ts"
-import { HelperRequest, type HelperWork } from "../route/HelperRequest.ts"
+import type { HelperWork } from "../route/HelperRequest.ts"
 import { wantsAgent } from "../route/Route.ts"
 import type { Via } from "../route/Via.ts"
 import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
-import { makeTunnel, type Tunnel } from "../wire/Tunnel.ts"
+import { makeTunnel, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
+import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
 import { openDoor } from "./AgentDoor.ts"
+import { deriveKey } from "./AgentKeys.ts"
+import { type AgentNotice, readNotice } from "./AgentLog.ts"
 import { requestChannel } from "./AgentProtocol.ts"
-import { type Agent, type AgentPair, AgentUnavailable, agentPair } from "./Agents.ts"
+import { AgentRequest } from "./AgentRequest.ts"
+import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAgents } from "./Agents.ts"
 
 /** How long an agent may take to be reached: a helper takes less than a second. */
 const patience = "3 seconds"
+/** Milliseconds between two looks for the key of an agent that has just started. */
+const betweenLooks = 50
 
-/** A connection to an agent, which has not been asked for anything yet. */
+/** A connection to an agent, over which nothing was sent yet. */
 export interface AgentLink {
-  /** Asks, once. What comes back is what a helper would say. */
+  /** Sends the request, once. The agent answers as a helper does. */
   readonly ask: (owner: Ownership, work: HelperWork) => Effect.Effect<Tunnel>
 }
 
@@ -31,16 +38,28 @@ export interface AgentNode {
   readonly hostname: string
 }
 
-const encodeRequest = Schema.encodeSync(Schema.fromJsonString(HelperRequest))
+const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
 
-/** Reaches the agent of a node. The connection is closed with the scope, which ends what the agent is doing for it. */
+/**
+ * Connects to the agent of a node. The connection is closed with the scope, which ends what the agent is doing for it.
+ *
+ * **Details**: TLS goes from here to that agent, with a key that follows from the callers' private half and from the agent's public
+ * half, which its log proves to be that of this node and task. Nothing is sent before the agent has shown that it has its private
+ * half.
+ */
 export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
   { here, there }: AgentPair,
+  keyPair: RunningAgents["keyPair"],
   node: AgentNode
 ): Effect.fn.Return<AgentLink, AgentUnavailable, DockerEngine | Scope.Scope> {
   const unavailable = ({ message }: { readonly message: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: message })
-  const socket = yield* openDoor(here, there).pipe(
+  // OpenSSL is loaded while the engine works.
+  const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
+  const socket = yield* Effect.all([openDoor(here, there), keyFor(there, keyPair), prepared], { concurrency: 3 }).pipe(
+    Effect.flatMap(([{ complaint, duplex }, key]) =>
+      Effect.mapError(secureClient(duplex, key), ({ detail }) => new TunnelLost({ detail: complaint() || detail }))
+    ),
     Effect.mapError(unavailable),
     Effect.timeoutOrElse({
       duration: patience,
@@ -51,15 +70,24 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
   const tunnel = yield* makeTunnel(socket)
   return {
     ask: (owner, work) => {
-      const request = encodeRequest({ protocol: protocolVersion, node: node.id, owner, work })
+      const request = encodeRequest({ protocol: protocolVersion, node: node.id, owner, work, who: whoAmI() })
       // Where it can't be sent, nothing comes back either.
       return Effect.as(Effect.ignore(tunnel.channel(requestChannel).send(request)), tunnel)
     }
   }
 })
 
-/** The agents of the swarm, or how to ask for them. */
-export type FindAgents = Effect.Effect<ReadonlyMap<string, Agent>, SwarmFailure, DockerEngine>
+/** Derives the key of a connection to an agent. */
+const keyFor = Effect.fnUntraced(function* (there: Agent, keyPair: RunningAgents["keyPair"]) {
+  const notice: Effect.Effect<AgentNotice, SwarmFailure, DockerEngine> = Effect.flatMap(readNotice(there), (found) =>
+    found === undefined ? Effect.delay(notice, betweenLooks) : Effect.succeed(found)
+  )
+  const [own, { key }] = yield* Effect.all([keyPair(there.callersKey), notice], { concurrency: 2 })
+  return yield* Effect.fromResult(deriveKey(own, "caller", key, there))
+})
+
+/** How to find the agents of the swarm. */
+export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, DockerEngine>
 
 /**
  * A connection to the agent of a node, where `via` goes by agents and there is one; `undefined` where a helper, or the engine
@@ -73,14 +101,14 @@ export const linkTo = Effect.fnUntraced(function* (
   node: AgentNode
 ): Effect.fn.Return<AgentLink | undefined, AgentUnavailable | SwarmFailure, DockerEngine | Scope.Scope> {
   if (!wantsAgent(via, here, node.id)) return undefined
-  const found = yield* agents
-  if (via === "auto" && found.size === 0) return undefined
-  const pair = agentPair(found, here, node)
-  if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, node))
+  const { byNode, keyPair } = yield* agents
+  if (via === "auto" && byNode.size === 0) return undefined
+  const pair = agentPair(byNode, here, node)
+  if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, keyPair, node))
   // What there is of a way that leads nowhere goes at once.
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* pair.pipe(
-    Effect.flatMap((both) => Scope.provide(openAgentLink(both, node), scope)),
+    Effect.flatMap((both) => Scope.provide(openAgentLink(both, keyPair, node), scope)),
     Effect.catch(({ detail }) =>
       Scope.close(scope, Exit.void).pipe(
         Effect.andThen(Effect.logDebug(`no agent: ${detail}; a helper does it`)),

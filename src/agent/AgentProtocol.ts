@@ -1,7 +1,7 @@
 /** What callers, agents and `swarm-exec agent` have to agree on. */
 import { agentLabel } from "../Labels.ts"
 
-/** The name of the agents' service; those of their network and their key begin so. */
+/** The name of the agents' service; the names of their network and of the config with the callers' keys begin with it. */
 export const agentService = "task-exec-agent"
 
 /** Labels of an agent's service and containers. */
@@ -12,17 +12,14 @@ export const agentLabels = {
   protocol: "task-exec.agent.protocol",
   /** The reference of their image. */
   image: "task-exec.agent.image",
-  /** The name of the secret with their key. */
+  /**
+   * The public half of the callers' key pair. The config with the private half has it, too; version 0.1.0 had the name of a secret
+   * here.
+   */
   key: "task-exec.agent.key",
   /** The name of the network that they are on. */
   network: "task-exec.agent.network"
 } as const
-
-/** The file name of the secret with the key, in base64. */
-export const agentKeyFile = "task-exec-agent-key"
-
-/** Where an agent finds it. */
-export const agentKeyPath = `/run/secrets/${agentKeyFile}`
 
 /** A folder in memory, the only one in which an agent can make something. */
 export const agentFolder = "/run/task-exec"
@@ -38,6 +35,3 @@ export const agentDoor = ["node", "--", "/opt/task-exec/agent-door.cjs"] as cons
 
 /** The channel over which a caller's request goes: the last one, which no command has. */
 export const requestChannel = 0xffff
-
-/** A command's environment says which agent started it: the beginning of the ID of the agent's container. */
-export const agentVariable = "TASK_EXEC_AGENT"

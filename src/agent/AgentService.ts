@@ -15,8 +15,10 @@ import { HelperImage } from "../route/HelperImage.ts"
 import { nodeContainer } from "../route/NodeService.ts"
 import { version } from "../Version.ts"
 import { protocolVersion } from "../wire/Frame.ts"
-import { makeTunnelKey } from "../wire/TunnelTls.ts"
-import { agentFolder, agentKeyFile, agentLabels, agentService } from "./AgentProtocol.ts"
+import { makeKeyPair, writeKeyPair } from "./AgentKeys.ts"
+import { readNotice } from "./AgentLog.ts"
+import { agentFolder, agentLabels, agentService } from "./AgentProtocol.ts"
+import { findKeyPair } from "./Agents.ts"
 
 /** How long agents may take to be everywhere, in milliseconds: their image may have to come first. */
 const upPatience = 300_000
@@ -25,6 +27,8 @@ const refusalPatience = 15_000
 const pause = 250
 /** How long an agent that is to end may go on for those that it serves, in milliseconds: a day. */
 const drainGrace = 24 * 3600_000
+/** How long an agent that was replaced may take to refuse new callers, in milliseconds. */
+const retirePatience = 30_000
 /** How long engines may take to let go of the network after their last agent. */
 const networkPatience = "10 seconds"
 
@@ -38,7 +42,7 @@ export interface AgentState {
   readonly reason: string
   /** Of task-exec; empty where there is no agent. */
   readonly version: string
-  /** As it is to be: running, of the service's version, image and key. */
+  /** It runs, and has the service's version, image and callers' key. */
   readonly isCurrent: boolean
 }
 
@@ -67,8 +71,18 @@ export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
 export interface AgentsUpOptions {
   /** Of the agents; default: that of the `HelperImage` layer. */
   readonly image?: string
-  /** Gives them a new key, too. */
+  /** Makes a new key pair for callers. The one before it opens nothing after that. */
   readonly rotateKey?: boolean
+}
+
+/** Agents that were replaced may still take callers that have the key from before. */
+export class OldKeyInUse extends Schema.TaggedError<OldKeyInUse>()("OldKeyInUse", {
+  /** Host names of their nodes. */
+  nodes: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `cannot confirm that the old key is refused on ${this.nodes.join(", ")}: an agent from before does not say that it takes no new callers; check its log with "docker service logs ${agentService}", or remove its container`
+  }
 }
 
 /** What `up` did. */
@@ -77,14 +91,15 @@ export type AgentsUpResult = "created" | "updated" | "unchanged"
 /**
  * Sees to it that every node that takes tasks has an agent of this version, and waits for that. The service is made, or
  * changed if it is of another version or image, or left alone. Agents that are replaced end when those they serve are done.
- * Fails with `AgentsNotRunning` where a node does not get one.
+ * Fails with `AgentsNotRunning` where a node does not get one, and with `OldKeyInUse` where an agent from before does not say that
+ * it takes no new callers.
  */
 export const agentsUp = Effect.fn("Agents.up")(function* ({
   image,
   rotateKey = false
 }: AgentsUpOptions = {}): Effect.fn.Return<
   AgentsUpResult,
-  AgentsNotRunning | SwarmFailure,
+  AgentsNotRunning | OldKeyInUse | SwarmFailure,
   DockerEngine | HelperImage
 > {
   const engine = yield* DockerEngine
@@ -97,13 +112,13 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   }
   const labels = found?.Spec.Labels ?? {}
   const network = labels[agentLabels.network] ?? (yield* makeNetwork)
-  const known = labels[agentLabels.key]
-  const key = rotateKey || known === undefined ? yield* makeKey : yield* findKey(known)
+  const key = yield* rotateKey ? makeKey : keepKey(labels[agentLabels.key] ?? "")
   const spec = specification(reference, key, network)
   if (found === undefined) yield* engine.createService(spec)
   else yield* engine.updateService(found.ID, found.Version.Index, spec)
   yield* awaitAgents
-  yield* removeKeys((name) => name !== key.name)
+  yield* removeKeys(key)
+  yield* awaitRetired(key)
   // What an earlier "down" had to leave goes as soon as nobody is served there any more.
   yield* Effect.catchIf(
     removeNetworks((name) => name !== network),
@@ -124,7 +139,7 @@ export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.R
 })
 
 /**
- * Removes the agents, their network and their key; that there are none is as good. Fails with `AgentsBusy` while commands run
+ * Removes the agents, their network and the callers' keys; that there are none is as good. Fails with `AgentsBusy` while commands run
  * by them: they end with those, and only their network is left.
  */
 export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Return<
@@ -134,7 +149,7 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
 > {
   const engine = yield* DockerEngine
   yield* Effect.catchIf(removeSettled(engine, agentService), isNotFound, () => Effect.void)
-  yield* removeKeys(() => true)
+  yield* removeKeys()
   yield* removeNetworks(() => true).pipe(
     Effect.retry({
       while: inUse,
@@ -200,52 +215,46 @@ const removeNetworks = (isToGo: (name: string) => boolean) =>
 /** Of what belongs to one deployment. */
 const freshName = (): string => `${agentService}-${randomBytes(6).toString("hex")}`
 
-/** The secret with the agents' key. */
-interface Key {
-  readonly id: string
-  readonly name: string
-}
-
-const makeKey = DockerEngine.use(({ createSecret }) => {
-  const name = freshName()
-  const labels = { [agentLabels.version]: version, [agentLabels.key]: name }
-  return Effect.map(createSecret({ name, labels, data: Buffer.from(makeTunnelKey()) }), (id): Key => ({ id, name }))
+/** Makes a key pair for callers, and gives its public half. No task mounts the config: it reaches no worker. */
+const makeKey = Effect.gen(function* () {
+  const { createConfig } = yield* DockerEngine
+  const pair = makeKeyPair()
+  const labels = { [agentLabels.version]: version, [agentLabels.key]: pair.publicKey }
+  yield* createConfig({ name: freshName(), labels, data: Buffer.from(writeKeyPair(pair)) })
+  return pair.publicKey
 })
 
-/** One that is not there any more is replaced. */
-const findKey = (name: string) =>
-  DockerEngine.use(({ listSecrets }) =>
-    Effect.flatMap(listSecrets({ name: [name] }), (secrets) => {
-      const found = secrets.find(({ Spec }) => Spec.Name === name)
-      return found === undefined ? makeKey : Effect.succeed<Key>({ id: found.ID, name })
-    })
+/** A key pair that is not there or not readable is replaced. */
+const keepKey = (publicKey: string) =>
+  findKeyPair(publicKey).pipe(
+    Effect.as(publicKey),
+    Effect.catchTag("CallersKeyMissing", () => makeKey)
   )
 
-/** Those that are not in use any more, and may go. */
-const removeKeys = (isToGo: (name: string) => boolean) =>
-  DockerEngine.use(({ listSecrets, removeSecret }) =>
-    Effect.flatMap(listSecrets({ label: [agentLabels.key] }), (secrets) =>
-      Effect.forEach(
-        secrets.filter(({ Spec }) => isToGo(Spec.Name)),
-        ({ ID }) => Effect.catchIf(removeSecret(ID), isNotFound, () => Effect.void),
-        { discard: true }
-      )
-    )
-  )
+/** Removes all key pairs but one, and the secrets with which agents of version 0.1.0 shared their key. */
+const removeKeys = Effect.fnUntraced(function* (but?: string) {
+  const { listConfigs, listSecrets, removeConfig, removeSecret } = yield* DockerEngine
+  const ours = { label: [agentLabels.key] }
+  const [configs, secrets] = yield* Effect.all([listConfigs(ours), listSecrets(ours)], { concurrency: 2 })
+  const old = configs.filter(({ Spec }) => Spec.Labels[agentLabels.key] !== but)
+  const removals = [...old.map(({ ID }) => removeConfig(ID)), ...secrets.map(({ ID }) => removeSecret(ID))]
+  yield* Effect.forEach(removals, (removal) => Effect.catchIf(removal, isNotFound, () => Effect.void), {
+    discard: true
+  })
+})
 
-const specification = (image: string, key: Key, network: string): ServiceSpec => {
+const specification = (image: string, key: string, network: string): ServiceSpec => {
   const labels = {
     [agentLabels.version]: version,
     [agentLabels.protocol]: String(protocolVersion),
     [agentLabels.image]: image,
-    [agentLabels.key]: key.name,
+    [agentLabels.key]: key,
     [agentLabels.network]: network
   }
   const container = nodeContainer({
     image,
     command: imageCommands.agent,
     labels,
-    secret: { id: key.id, name: key.name, file: agentKeyFile },
     stopGrace: drainGrace
   })
   const folder = { Type: "tmpfs", Target: agentFolder, TmpfsOptions: { SizeBytes: 64 * 1024, Mode: 0o700 } } as const
@@ -315,6 +324,33 @@ const awaitAgents = Effect.gen(function* () {
     yield* Effect.sleep(pause)
   }
 })
+
+/** Done when no agent with another key takes new callers. A node that is not ready runs what it likes, and is not asked. */
+const awaitRetired = Effect.fnUntraced(function* (key: string) {
+  const { listNodes, listTasks } = yield* DockerEngine
+  const start = yield* Clock.currentTimeMillis
+  while (true) {
+    const [tasks, nodes] = yield* Effect.all([listTasks({ service: [agentService] }), listNodes()], { concurrency: 2 })
+    const ready = new Map(nodes.filter(takesTasks).map(({ Description, ID }) => [ID, Description.Hostname]))
+    const listening = yield* Effect.filter(tasks.filter(isOld(key)), takesCallers, { concurrency: 8 })
+    const left = listening.flatMap(({ NodeID = "" }) => ready.get(NodeID) ?? [])
+    if (left.length === 0) return
+    if ((yield* Clock.currentTimeMillis) - start > retirePatience) return yield* new OldKeyInUse({ nodes: left })
+    yield* Effect.sleep(pause)
+  }
+})
+
+/** Agents of other protocols say nothing of themselves; they close their port when Swarm tells them to end. */
+const isOld =
+  (key: string) =>
+  ({ Spec, Status }: Task): boolean => {
+    const labels = Spec.ContainerSpec?.Labels ?? {}
+    const speaks = labels[agentLabels.protocol] === String(protocolVersion)
+    return Status.State === "running" && speaks && labels[agentLabels.key] !== key
+  }
+
+const takesCallers = ({ ID, NodeID = "" }: Task) =>
+  Effect.map(readNotice({ node: NodeID, task: ID }), (notice) => notice?.isRetired !== true)
 
 /** The tasks of the service, as it is now, that the node could not start; the newest first. */
 const refusalsOn = ({ ID }: Node, tasks: ReadonlyArray<Task>, service: Service): ReadonlyArray<Task> =>

@@ -1,13 +1,15 @@
 /** The agents of a swarm, as its managers know them. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Task } from "../engine/EngineSchemas.ts"
 import { protocolVersion } from "../wire/Frame.ts"
+import { type KeyPair, readKeyPair } from "./AgentKeys.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
 
-/** The agent of a node. */
+/** The agent of a node. All that is known of it here is the managers' word, and not that of its node. */
 export interface Agent {
   /** The node's ID. */
   readonly node: string
@@ -19,6 +21,27 @@ export interface Agent {
   readonly version: string
   /** The version of the wire protocol that it speaks. */
   readonly protocol: number
+  /** Name of its deployment: that of the agents' network. */
+  readonly deployment: string
+  /** The public half of the callers' key pair that it was given. */
+  readonly callersKey: string
+}
+
+/** The agents of the swarm. */
+export interface RunningAgents {
+  /** By the IDs of their nodes. Empty where there is no such service. */
+  readonly byNode: ReadonlyMap<string, Agent>
+  /** Reads the callers' key pair, by its public half: from a config that only the managers' API can read. */
+  readonly keyPair: (publicKey: string) => Effect.Effect<KeyPair, CallersKeyMissing | SwarmFailure, DockerEngine>
+}
+
+/** There is no config with the private half of the callers' key pair. */
+export class CallersKeyMissing extends Schema.TaggedError<CallersKeyMissing>()("CallersKeyMissing", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the callers' key is ${this.detail}; "swarm-exec agent up --rotate-key" makes a new one`
+  }
 }
 
 /** There is no way by an agent. Nothing has been asked of one. */
@@ -32,22 +55,60 @@ export class AgentUnavailable extends Schema.TaggedError<AgentUnavailable>()("Ag
   }
 }
 
-/** Those that run, by the IDs of their nodes. None where there is no such service. */
-export const runningAgents: Effect.Effect<ReadonlyMap<string, Agent>, SwarmFailure, DockerEngine> = DockerEngine.use(
+/** Finds the agents that run. */
+export const runningAgents: Effect.Effect<RunningAgents, SwarmFailure, DockerEngine> = DockerEngine.use(
   ({ listTasks }) =>
     listTasks({ service: [agentService], "desired-state": ["running"] }).pipe(
       Effect.catchIf(isNotFound, () => Effect.succeed([])),
-      Effect.map((tasks) => new Map(tasks.flatMap(agentOf).map((agent) => [agent.node, agent])))
+      Effect.map((tasks) => ({
+        byNode: new Map(tasks.flatMap(agentOf).map((agent) => [agent.node, agent])),
+        keyPair: remembered(findKeyPair)
+      }))
     )
 )
+
+/** Gives the first result again where the key is the same. */
+const remembered = <A, E, R>(find: (key: string) => Effect.Effect<A, E, R>) => {
+  const known = new Map<string, A>()
+  return (key: string): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      const found = known.get(key)
+      return found === undefined
+        ? Effect.tap(find(key), (pair) => Effect.sync(() => known.set(key, pair)))
+        : Effect.succeed(found)
+    })
+}
+
+/** Finds the callers' key pair whose public half that is. */
+export const findKeyPair = Effect.fnUntraced(function* (
+  publicKey: string
+): Effect.fn.Return<KeyPair, CallersKeyMissing | SwarmFailure, DockerEngine> {
+  const { listConfigs } = yield* DockerEngine
+  const [config] = yield* listConfigs({ label: [`${agentLabels.key}=${publicKey}`] })
+  if (config === undefined) return yield* new CallersKeyMissing({ detail: "in no config" })
+  const read = readKeyPair(Buffer.from(config.Spec.Data, "base64").toString("utf8"))
+  if (Result.isFailure(read)) return yield* new CallersKeyMissing({ detail: `unreadable (${read.failure.detail})` })
+  if (read.success.publicKey === publicKey) return read.success
+  return yield* new CallersKeyMissing({ detail: "not the one that the agents were given" })
+})
 
 const agentOf = ({ ID, NetworksAttachments, NodeID, Spec, Status }: Task): ReadonlyArray<Agent> => {
   const labels = Spec.ContainerSpec?.Labels ?? {}
   const address = NetworksAttachments.flatMap(({ Addresses }) => Addresses)[0]?.replace(/\/\d+$/, "")
   const container = Status.ContainerStatus?.ContainerID ?? ""
   if (Status.State !== "running" || NodeID === undefined || address === undefined || container === "") return []
-  const protocol = Number(labels[agentLabels.protocol])
-  return [{ node: NodeID, task: ID, container, address, version: labels[agentLabels.version] ?? "", protocol }]
+  return [
+    {
+      node: NodeID,
+      task: ID,
+      container,
+      address,
+      version: labels[agentLabels.version] ?? "",
+      protocol: Number(labels[agentLabels.protocol]),
+      deployment: labels[agentLabels.network] ?? "",
+      callersKey: labels[agentLabels.key] ?? ""
+    }
+  ]
 }
 
 /** The two agents of a way to a node: the one beside the caller's engine, and the one that does the work. */

@@ -50,7 +50,7 @@ export interface ContainerRequests {
   /** What a container without TTY has written so far, up to `limit` bytes (1 MiB when not given). */
   readonly containerLogs: (
     id: string,
-    options?: { readonly limit?: number }
+    options?: { readonly limit?: number; readonly tail?: number }
   ) => Effect.Effect<ContainerLogs, EngineFailure>
   readonly removeContainer: (id: string, options: { readonly force: boolean }) => Effect.Effect<void, EngineFailure>
   /** `signal`: "TERM", "SIGKILL", "9". */
@@ -153,7 +153,7 @@ export const containerRequests = (
         ofEngine
       )
     },
-    containerLogs: (id, { limit = mebibyte } = {}) => {
+    containerLogs: (id, { limit = mebibyte, tail } = {}) => {
       const operation = `read the log of container ${id}`
       return client
         .stream({
@@ -161,7 +161,7 @@ export const containerRequests = (
           operation,
           method: "GET",
           path: `/containers/${segment(id)}/logs`,
-          query: { stdout: true, stderr: true }
+          query: { stdout: true, stderr: true, tail }
         })
         .pipe(
           Effect.flatMap((response) => fromReadable(response, client.broken(operation))),

@@ -228,6 +228,18 @@ export const Secret = Schema.Struct({
 })
 export type Secret = typeof Secret.Type
 
+/** `GET /configs`. */
+export const Config = Schema.Struct({
+  ID: Schema.String,
+  Spec: Schema.Struct({
+    Name: Text,
+    Labels,
+    /** Base64. */
+    Data: Text
+  })
+})
+export type Config = typeof Config.Type
+
 /** `GET /containers/{id}/json`. */
 export const Container = Schema.Struct({
   Id: Schema.String,
@@ -353,6 +365,8 @@ export const ServiceCreated = Schema.Struct({
 export const ContainerCreated = Schema.Struct({ Id: Schema.String, Warnings: Texts })
 
 /** `POST /secrets/create`. */
+export const ConfigCreated = Schema.Struct({ ID: Schema.String })
+
 export const SecretCreated = Schema.Struct({ ID: Schema.String })
 
 /** `POST /networks/create`. */

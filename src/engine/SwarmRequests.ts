@@ -1,7 +1,7 @@
-/** What an engine that is a manager does for the swarm: tasks, services, nodes, secrets, networks. */
+/** What an engine that is a manager does for the swarm: tasks, services, nodes, secrets, configs, networks. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type { EngineFailure, EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { type Asking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
@@ -41,6 +41,14 @@ export interface SwarmRequests {
     id: string,
     options: ServiceLogsOptions
   ) => Effect.Effect<Stream.Stream<Uint8Array, EngineUnreachable>, SwarmFailure, Scope.Scope>
+  /**
+   * The last lines of a task's log, multiplexed, each with the managers' details before it: the node and the task that it is from.
+   * At most `limit` bytes.
+   */
+  readonly taskLogs: (
+    id: string,
+    options: { readonly tail: number; readonly limit: number }
+  ) => Effect.Effect<Uint8Array, SwarmFailure>
   readonly listNodes: (filters?: Filters) => Effect.Effect<ReadonlyArray<Api.Node>, SwarmFailure>
   readonly inspectNode: (id: string) => Effect.Effect<Api.Node, SwarmFailure>
   /** Gives the new secret's ID. */
@@ -59,6 +67,15 @@ export interface SwarmRequests {
   ) => Effect.Effect<void, SwarmFailure>
   readonly removeSecret: (id: string) => Effect.Effect<void, SwarmFailure>
   readonly listSecrets: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Secret>, SwarmFailure>
+  /** Gives the new config's ID. */
+  readonly createConfig: (config: {
+    readonly name: string
+    readonly labels: Readonly<Record<string, string>>
+    /** Up to 1000 KB. */
+    readonly data: Uint8Array
+  }) => Effect.Effect<string, SwarmFailure>
+  readonly listConfigs: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Config>, SwarmFailure>
+  readonly removeConfig: (id: string) => Effect.Effect<void, SwarmFailure>
   readonly listNetworks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Network>, EngineFailure>
   /** Gives the new network's ID. */
   readonly createNetwork: (network: Api.NetworkCreate) => Effect.Effect<string, SwarmFailure>
@@ -78,6 +95,8 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
   const secrets = list(client, Api.Secret)
   const secret = client.json(Api.Secret)
   const secretCreated = client.json(Api.SecretCreated)
+  const configs = list(client, Api.Config)
+  const configCreated = client.json(Api.ConfigCreated)
   const networks = list(client, Api.Network)
   const networkCreated = client.json(Api.NetworkCreated)
 
@@ -143,6 +162,21 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
         )
     },
 
+    taskLogs: (id, { limit, tail }) => {
+      const operation = `read the log of task ${id}`
+      const query = { stdout: true, stderr: true, details: true, tail }
+      return client.stream({ ...swarm, operation, method: "GET", path: `/tasks/${segment(id)}/logs`, query }).pipe(
+        Effect.flatMap((response) => fromReadable(response, client.broken(operation))),
+        Effect.flatMap((log) => firstBytes(log, limit)),
+        Effect.timeoutOrElse({
+          duration: swarm.timeout,
+          orElse: () => Effect.fail(client.noAnswer(operation, swarm.timeout))
+        }),
+        Effect.scoped,
+        ofSwarm
+      )
+    },
+
     listNodes: (filters = {}) =>
       nodes({ ...swarm, operation: "list nodes", method: "GET", path: "/nodes", query: { filters } }).pipe(ofSwarm),
     inspectNode: (id) =>
@@ -183,6 +217,26 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
         ofSwarm
       ),
 
+    createConfig: ({ name, labels, data }) =>
+      configCreated({
+        ...swarm,
+        operation: `create config ${name}`,
+        method: "POST",
+        path: "/configs/create",
+        body: { Name: name, Labels: labels, Data: Buffer.from(data).toString("base64") }
+      }).pipe(
+        Effect.map(({ ID }) => ID),
+        ofSwarm
+      ),
+    listConfigs: (filters) =>
+      configs({ ...swarm, operation: "list configs", method: "GET", path: "/configs", query: { filters } }).pipe(
+        ofSwarm
+      ),
+    removeConfig: (id) =>
+      client
+        .request({ ...swarm, operation: `remove config ${id}`, method: "DELETE", path: `/configs/${segment(id)}` })
+        .pipe(Effect.asVoid, ofSwarm),
+
     listNetworks: (filters) =>
       networks({ ...swarm, operation: "list networks", method: "GET", path: "/networks", query: { filters } }).pipe(
         ofEngine
@@ -204,3 +258,17 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
         .pipe(Effect.asVoid, ofSwarm)
   }
 }
+
+/** The beginning of a stream; what comes after it is not read. */
+const firstBytes = Effect.fnUntraced(function* <E>(stream: Stream.Stream<Uint8Array, E>, limit: number) {
+  const chunks: Array<Uint8Array> = []
+  let left = limit
+  yield* Stream.runForEachWhile(stream, (chunk) =>
+    Effect.sync(() => {
+      chunks.push(chunk.subarray(0, left))
+      left -= chunk.length
+      return left > 0
+    })
+  )
+  return Buffer.concat(chunks)
+})

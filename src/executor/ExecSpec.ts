@@ -69,7 +69,9 @@ export const EndRun = Schema.Struct({
   /** Sent first, once to each process. */
   signal: Signal,
   /** Milliseconds until KILL. */
-  grace: Schema.Finite
+  grace: Schema.Finite,
+  /** Spare processes with the run's mark that are not in the container itself: in another one inside it, or outside. */
+  inContainer: Schema.optionalKey(Schema.Literal(true))
 })
 
 /** What is to be ended, and how. */

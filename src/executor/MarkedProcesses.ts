@@ -9,7 +9,6 @@
 import { readdirSync, readFileSync } from "node:fs"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { type EndRun, runVariable, type Signal } from "./ExecSpec.ts"
 import { type Ending, unconfirmed } from "./ExecutorErrors.ts"
 
@@ -20,14 +19,14 @@ const interval = 40
 const errorCode = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : String(error)
 
-/** Is that the environment of a process that is meant? It begins and ends with a NUL, and has one between its variables. */
-type Mark = (environment: string) => boolean
-
 /** Processes that are to be ended. */
 interface Target {
-  readonly isMarked: Mark
-  /** Full ID of the container that they are in, if it is one. */
-  readonly container: string | undefined
+  /** The run's variable, between two NULs. */
+  readonly mark: string
+  /** Full ID of the container that they are in. */
+  readonly container: string
+  /** Only processes in that container itself are meant. */
+  readonly inContainer: boolean
   readonly grace: number
   readonly signal: Signal
 }
@@ -48,11 +47,14 @@ const find = (targets: ReadonlyArray<Target>): ReadonlyArray<readonly [Target, F
     if (!Number.isInteger(pid) || pid === process.pid) continue
     try {
       const environment = `\0${readFileSync(`/proc/${name}/environ`, "latin1")}\0`
-      for (const [{ isMarked }, { pids }] of all) if (isMarked(environment)) pids.push(pid)
+      for (const [{ container, inContainer, mark }, { pids }] of all) {
+        if (!environment.includes(mark)) continue
+        if (!inContainer || isDirectlyIn(container, readFileSync(`/proc/${name}/cgroup`, "utf8"))) pids.push(pid)
+      }
     } catch (error) {
       if (isGone(error)) continue
       for (const [{ container }, found] of all) {
-        if (container !== undefined && belongsTo(container, `/proc/${name}`)) found.hidden++
+        if (belongsTo(container, `/proc/${name}`)) found.hidden++
       }
     }
   }
@@ -71,6 +73,10 @@ const belongsTo = (container: string, folder: string): boolean => {
   }
 }
 
+/** Whether the innermost container of a cgroup, as `/proc/PID/cgroup` has it, is this one: an engine may run inside a container. */
+export const isDirectlyIn = (container: string, cgroups: string): boolean =>
+  cgroups.split("\n").some((line) => line.match(/[0-9a-f]{64}/g)?.at(-1) === container)
+
 const signalOne = (pid: number, signal: NodeJS.Signals): void => {
   try {
     process.kill(pid, signal)
@@ -85,35 +91,14 @@ const signalOne = (pid: number, signal: NodeJS.Signals): void => {
  */
 export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyArray<Ending>> =>
   endAll(
-    runs.map(({ container, grace, runId, signal }) => {
-      const mark = `\0${runVariable}=${runId}\0`
-      return { isMarked: (environment) => environment.includes(mark), container, grace, signal }
-    })
+    runs.map(({ container, grace, inContainer = false, runId, signal }) => ({
+      mark: `\0${runVariable}=${runId}\0`,
+      container,
+      inContainer,
+      grace,
+      signal
+    }))
   )
-
-/** Processes that were started by somebody who is not there any more, as their environment says. */
-export const EndOthers = Schema.Struct({
-  /** The variable that says by whom. */
-  variable: Schema.NonEmptyString,
-  /** Whose processes are to go on. */
-  living: Schema.Array(Schema.String)
-})
-export type EndOthers = typeof EndOthers.Type
-
-/** How long such processes may take to end by themselves, in milliseconds. */
-export const othersGrace = 5000
-
-/** Ends all of them, wherever they run. */
-export const endMarkedOthers = ({ living, variable }: EndOthers): Effect.Effect<ReadonlyArray<Ending>> => {
-  const prefix = `\0${variable}=`
-  const isOrphan: Mark = (environment) => {
-    const at = environment.indexOf(prefix)
-    if (at < 0) return false
-    const from = at + prefix.length
-    return !living.includes(environment.slice(from, environment.indexOf("\0", from)))
-  }
-  return endAll([{ isMarked: isOrphan, container: undefined, grace: othersGrace, signal: "SIGTERM" }])
-}
 
 const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
   const start = yield* Clock.currentTimeMillis

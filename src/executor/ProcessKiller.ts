@@ -16,11 +16,11 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { owned } from "../engine/Owned.ts"
 import { imageCommands } from "../ImageCommands.ts"
-import { freshName, lastingFor, makeOwnership, type Ownership, ownershipLabels } from "../Labels.ts"
+import { freshName, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
 import { hostPidContainer, imageHere, reachesProcessesOf } from "./HostView.ts"
-import { EndOthers, endMarked, othersGrace } from "./MarkedProcesses.ts"
+import { endMarked } from "./MarkedProcesses.ts"
 
 /** Where the killer's container comes from, and whose it is. */
 export interface KillerOptions {
@@ -33,7 +33,7 @@ export interface KillerOptions {
 const EndRuns = Schema.Struct({ runs: Schema.NonEmptyArray(EndRun) })
 
 /** What a killer reads as its one argument: whose processes to end. */
-export const KillRequest = Schema.fromJsonString(Schema.Union([EndRuns, EndOthers]))
+export const KillRequest = Schema.fromJsonString(EndRuns)
 
 /** What the killer's container prints: what became of each run, in their order. */
 export const KillReport = Schema.fromJsonString(Schema.Array(Ending))
@@ -69,17 +69,6 @@ export class ProcessKiller extends Context.Service<
 }
 
 type Engine = DockerEngine["Service"]
-
-/**
- * Ends the processes of those who are not there any more, on the node of the engine in the context, by a container of the
- * image, which that engine has. What could not be done is in the result.
- */
-export const endOthers = Effect.fn("ProcessKiller.endOthers")(function* (image: string, others: EndOthers) {
-  const owner = yield* makeOwnership(othersGrace)
-  const kill: Kill = { image: Effect.succeed(image), owner, what: others, grace: othersGrace, started: Effect.void }
-  const [ending] = yield* killFromContainer(yield* DockerEngine, kill)
-  return ending ?? notReported
-})
 
 /** Containers that an engine is asked to start at the same time: 20.10 takes a fifth of a second for each, one after the other. */
 const startingAtOnce = 2
@@ -154,7 +143,7 @@ const notReported = unconfirmed("there was no report on it")
 interface Kill {
   readonly image: Effect.Effect<string, EngineFailure>
   readonly owner: Ownership
-  readonly what: typeof EndRuns.Type | EndOthers
+  readonly what: typeof EndRuns.Type
   readonly grace: number
   /** To be run when the engine has started it. */
   readonly started: Effect.Effect<void>
@@ -182,8 +171,5 @@ const killFromContainer = (
   }).pipe(
     Effect.scoped,
     Effect.timeout(grace + overhead),
-    Effect.catch((error) => {
-      const count = "runs" in what ? what.runs.length : 1
-      return Effect.succeed(Array.from({ length: count }, () => unconfirmed(error.message)))
-    })
+    Effect.catch((error) => Effect.succeed(what.runs.map(() => unconfirmed(error.message))))
   )

@@ -9,8 +9,8 @@ export interface NodeServiceOptions {
   /** The subcommand of our image. */
   readonly command: string
   readonly labels: Readonly<Record<string, string>>
-  /** What only root in the container can read, in `/run/secrets`. */
-  readonly secret: { readonly id: string; readonly name: string; readonly file: string }
+  /** What only root in the container can read, in `/run/secrets`; agents have none, as each node would have the same one. */
+  readonly secret?: { readonly id: string; readonly name: string; readonly file: string }
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
 }
@@ -31,7 +31,8 @@ export const nodeContainer = ({ command, image, labels, secret, stopGrace }: Nod
   Privileges: { NoNewPrivileges: true },
   StopGracePeriod: stopGrace * 1_000_000,
   Mounts: [{ Type: "bind", Source: "/var/run/docker.sock", Target: "/var/run/docker.sock" }],
-  Secrets: [
-    { SecretID: secret.id, SecretName: secret.name, File: { Name: secret.file, UID: "0", GID: "0", Mode: 0o400 } }
-  ]
+  Secrets:
+    secret === undefined
+      ? []
+      : [{ SecretID: secret.id, SecretName: secret.name, File: { Name: secret.file, UID: "0", GID: "0", Mode: 0o400 } }]
 })

@@ -76,7 +76,7 @@ export interface NumberedFrame {
 
 /**
  * The wire protocol's version. A sender of another version is refused, with both versions named: one of version 1 knows
- * nothing of policies, and would run what they forbid.
+ * nothing of policies, and would run what they forbid. Agents of version 2 share one key.
  */
 export const protocolVersion = 3
 

@@ -231,13 +231,14 @@ export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(functi
   yield* failIfAny(yield* leftOf(cluster, options))
 })
 
-/** Services, secrets, networks and containers of agents that the cluster still has. */
+/** Services, secrets, configs, networks and containers of agents that the cluster still has. */
 export const agentObjects = Effect.fnUntraced(function* ({ manager, nodes }: SwarmClusterShape) {
   const query = { filters: JSON.stringify({ label: [resident] }) }
   const named = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
   const lists = yield* Effect.all([
     Effect.map(get(manager.socket, "/services", named, { query }), (all) => all.map(({ Spec }) => Spec.Name)),
     Effect.map(get(manager.socket, "/secrets", named, { query }), (all) => all.map(({ Spec }) => Spec.Name)),
+    Effect.map(get(manager.socket, "/configs", named, { query }), (all) => all.map(({ Spec }) => Spec.Name)),
     Effect.map(get(manager.socket, "/networks", Networks, { query }), (all) => all.map(({ Name }) => Name)),
     ...nodes.map(({ socket }) =>
       Effect.map(get(socket, "/containers/json", Containers, { query: { ...query, all: "true" } }), (all) =>

@@ -70,12 +70,12 @@ const allUp = pollUntil(
   { atMost: 60_000, orElse: Effect.die("the agents do not come back") }
 )
 
-const Secrets = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
+const Configs = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
 
-/** The names of the secrets with the agents' keys. */
+/** The names of the configs with the callers' keys. */
 const keysOf = ({ manager }: SwarmCluster["Service"]) =>
   Effect.map(
-    get(manager.socket, "/secrets", Secrets, { query: { filters: JSON.stringify({ label: ["task-exec.agent"] }) } }),
+    get(manager.socket, "/configs", Configs, { query: { filters: JSON.stringify({ label: ["task-exec.agent"] }) } }),
     (found) => found.map(({ Spec }) => Spec.Name)
   )
 

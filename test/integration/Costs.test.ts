@@ -3,7 +3,6 @@ import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { labelKeys } from "../../src/Labels.ts"
 import { get } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { eventsSince } from "../cluster/Events.ts"
@@ -55,22 +54,6 @@ const createdSince = (since: number) =>
       .map(({ Actor, Type }) => ({ kind: Type, name: Actor.Attributes.name ?? "" }))
   )
 
-/** Agents that have ended what others left, for which each makes a container once it runs. */
-const SettledAgents = Layer.suspend(() => {
-  const since = Date.now()
-  const settled = Effect.gen(function* () {
-    const { nodes } = yield* SwarmCluster
-    const events = yield* everywhereSince(since)
-    const gone = events.filter(
-      ({ Action, Actor }) => Action === "destroy" && Actor.Attributes[labelKeys.role] === "killer"
-    )
-    return gone.length >= nodes.length
-  })
-  return Layer.effectDiscard(
-    pollUntil(settled, { every: 100, atMost: 60_000, orElse: Effect.die("an agent did not look for orphans") })
-  ).pipe(Layer.provideMerge(Agents))
-})
-
 /** Runs until the look for leftovers has asked for the last of its lists, and the command is let go then. */
 const waiting = ["sh", "-c", "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"]
 const lastOfSweep = /^GET \/networks\?.*task-exec\.run/
@@ -121,7 +104,7 @@ layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })
   it.effect("by a helper's tunnel", () => costs(tunnelRun, "remote", "outside", "-i", "--via", "helper:tunnel"))
 })
 
-layer(Layer.provideMerge(Web.layer("costs"), SettledAgents), { excludeTestServices: true, timeout: "180 seconds" })(
+layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: true, timeout: "180 seconds" })(
   "the cost of a run, where there are agents",
   (it) => {
     it.effect("local", () => costs(localRun, "local", "inside"))

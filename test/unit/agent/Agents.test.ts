@@ -12,7 +12,9 @@ const agent = (node: string, protocol: number = protocolVersion): Agent => ({
   container: `container-${node}`,
   address: "10.0.9.2",
   version: "1.2.3",
-  protocol
+  protocol,
+  deployment: "task-exec-agent-1",
+  callersKey: ""
 })
 const agents = (...all: ReadonlyArray<Agent>) => new Map(all.map((one) => [one.node, one]))
 const there = { id: "b", hostname: "node-b" }

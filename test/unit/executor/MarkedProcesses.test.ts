@@ -3,7 +3,7 @@ import { once } from "node:events"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { runVariable } from "../../../src/executor/ExecSpec.ts"
-import { endMarked } from "../../../src/executor/MarkedProcesses.ts"
+import { endMarked, isDirectlyIn } from "../../../src/executor/MarkedProcesses.ts"
 
 /** A shell with the mark that has printed a line, so its traps are set and its children are there. */
 const started = (runId: string | undefined, script: string) =>
@@ -71,6 +71,37 @@ describe("MarkedProcesses", () => {
       ])
       assert.isNull(unmarked.exitCode ?? unmarked.signalCode)
       assert.isNull(other.exitCode ?? other.signalCode)
+    })
+  )
+})
+
+describe("the innermost container of a cgroup", () => {
+  const [outer, inner] = ["a".repeat(64), "b".repeat(64)]
+  const cases: ReadonlyArray<readonly [string, boolean]> = [
+    [`0::/docker/${outer}`, true],
+    [`0::/system.slice/docker-${outer}.scope`, true],
+    [`0::/../${outer}`, true],
+    [`0::/docker/${outer}/init.scope`, true],
+    [`12:cpu:/docker/${outer}\n1:name=systemd:/docker/${outer}\n0::/`, true],
+    [`0::/docker/${outer}/docker/${inner}`, false],
+    [`0::/docker/${inner}`, false],
+    ["0::/user.slice/user-0.slice/session-1.scope", false],
+    ["", false]
+  ]
+  for (const [cgroups, expected] of cases) {
+    it(`${expected ? "is" : "is not"} that of ${JSON.stringify(cgroups)}`, () => {
+      assert.strictEqual(isDirectlyIn(outer, cgroups), expected)
+    })
+  }
+
+  it.live("is what a process must be in where only that container's processes are meant", () =>
+    Effect.gen(function* () {
+      const child = yield* started("elsewhere", "echo up; while :; do sleep 0.05; done")
+      const run = { runId: "elsewhere", container: outer, signal: "SIGTERM", grace: 0 } as const
+      assert.deepStrictEqual(yield* endMarked([{ ...run, inContainer: true }]), [{ _tag: "Killed" }])
+      assert.deepStrictEqual([child.exitCode, child.signalCode], [null, null])
+      assert.deepStrictEqual(yield* endMarked([run]), [{ _tag: "Killed" }])
+      assert.strictEqual((yield* ended(child)).signal, "SIGKILL")
     })
   )
 })

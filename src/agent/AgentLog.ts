@@ -1,0 +1,86 @@
+/**
+ * The log of an agent as the proof of its key.
+ *
+ * Swarm's log broker accepts log lines from a node only under that node's ID (swarmkit, `manager/logbroker/broker.go`,
+ * `PublishLogs`), and the managers write that ID before each line when they are asked for details. So a key that stands in the
+ * log of a task, under the ID of the node that the task was given to, was published by that node.
+ */
+import * as Effect from "effect/Effect"
+import { Demux, DemuxError } from "../engine/Demux.ts"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
+
+/** What an agent repeats in its log. */
+export interface AgentNotice {
+  /** The public half of its key pair. */
+  readonly key: string
+  /** It takes no new callers. */
+  readonly isRetired: boolean
+}
+
+/** How many other lines stand between two notices. */
+export const noticeInterval = 8
+/** How many of the last lines are read: a notice is among them, also where the engine or Node wrote lines between ours. */
+const tail = 5 * noticeInterval
+/** Bytes that are read of them. A line has at most 16 KiB. */
+const limit = 1024 * 1024
+
+/** The line of a notice. */
+export const noticeLine = ({ isRetired, key }: AgentNotice): string =>
+  `agent key ${key}${isRetired ? " retired" : ""}\n`
+
+const noticePattern = /^agent key ([A-Za-z0-9_-]{43})( retired)?\n?$/
+
+/** Whose log it is. */
+export interface LogOrigin {
+  /** ID of the node. */
+  readonly node: string
+  /** ID of the task. */
+  readonly task: string
+}
+
+/** The node and the task of a log record, as the managers name them. */
+const nodeKey = "com.docker.swarm.node.id"
+const taskKey = "com.docker.swarm.task.id"
+
+/** The line of a log record that is from there; `undefined` for any other record. */
+const lineFrom = (record: string, { node, task }: LogOrigin): string | undefined => {
+  const end = record.indexOf(" ")
+  // Keys and values are encoded as in a URL: a comma or a blank in them is none here (moby, `attrsByteSlice`).
+  const details = record.slice(0, end).split(",")
+  const is = (key: string, value: string) =>
+    details.filter((detail) => detail.startsWith(`${key}=`)).join() === `${key}=${value}`
+  return is(nodeKey, node) && is(taskKey, task) ? record.slice(end + 1) : undefined
+}
+
+/**
+ * Finds the last notice in a log that was read with details. A line counts only as a whole record of its own: a line break
+ * inside a record begins no other one. Throws `DemuxError` on bytes that are no such log.
+ */
+export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | undefined => {
+  let found: AgentNotice | undefined
+  const demux = new Demux()
+  for (const { channel, data } of demux.push(log)) {
+    if (channel !== "stdout" && channel !== "stderr") continue
+    const match = noticePattern.exec(lineFrom(Buffer.from(data).toString("latin1"), origin) ?? "")
+    if (match?.[1] !== undefined) found = { key: match[1], isRetired: match[2] !== undefined }
+  }
+  return found
+}
+
+/** Reads the last notice of an agent; `undefined` where it has none yet. */
+export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undefined, SwarmFailure, DockerEngine> =>
+  DockerEngine.use((engine) =>
+    engine.taskLogs(origin.task, { tail, limit }).pipe(
+      Effect.flatMap((log) =>
+        Effect.try({
+          try: () => findNotice(log, origin),
+          catch: (error) => {
+            if (!(error instanceof DemuxError)) throw error
+            const operation = `read the log of task ${origin.task}`
+            return new UnexpectedReply({ host: engine.host, operation, detail: error.message })
+          }
+        })
+      )
+    )
+  )

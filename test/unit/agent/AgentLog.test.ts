@@ -1,0 +1,63 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import { findNotice, noticeLine } from "../../../src/agent/AgentLog.ts"
+
+/** A record of the engine's stream. */
+const record = (text: string, stream = 1): Buffer => {
+  const payload = Buffer.from(text)
+  const header = Buffer.alloc(8)
+  header[0] = stream
+  header.writeUInt32BE(payload.length, 4)
+  return Buffer.concat([header, payload])
+}
+const details = (node: string, task: string, more = "") =>
+  `com.docker.swarm.node.id=${node},com.docker.swarm.service.id=s1,com.docker.swarm.task.id=${task}${more}`
+
+const origin = { node: "n1", task: "t1" }
+const key = "k".repeat(43)
+const forged = "f".repeat(43)
+const line = (isRetired = false, of = key) => noticeLine({ key: of, isRetired })
+const find = (...records: ReadonlyArray<Buffer>) => findNotice(Buffer.concat(records), origin)
+
+describe("the key in an agent's log", () => {
+  it("is found among other lines; the last one says whether the agent takes callers", () => {
+    const own = details("n1", "t1")
+    assert.deepStrictEqual(find(record(`${own} hello\n`), record(`${own} ${line()}`), record(`${own} {}\n`)), {
+      key,
+      isRetired: false
+    })
+    assert.deepStrictEqual(find(record(`${own} ${line()}`), record(`${own} ${line(true)}`)), { key, isRetired: true })
+    assert.isUndefined(find(record(`${own} hello\n`)))
+    assert.isUndefined(find())
+  })
+
+  it("counts only under the ID of the agent's node, and of its task", () => {
+    assert.isUndefined(find(record(`${details("n2", "t1")} ${line(false, forged)}`)))
+    assert.isUndefined(find(record(`${details("n1", "t2")} ${line(false, forged)}`)))
+    assert.isUndefined(find(record(`${details("n2", "t1", ",com.docker.swarm.node.id=n1")} ${line(false, forged)}`)))
+    assert.isUndefined(find(record(`${details("n1", "t1", ",com.docker.swarm.node.id=n2")} ${line(false, forged)}`)))
+  })
+
+  it("can't be slipped in by the text of a line, or by a label that goes with it", () => {
+    const other = details("n2", "t1")
+    const own = `${details("n1", "t1")} ${line(false, forged)}`
+    assert.isUndefined(find(record(`${other} x\n${own}`)))
+    assert.isUndefined(find(record(own.trim(), 3)))
+    assert.isUndefined(find(record(`${details("n1", "t1")} x ${line(false, forged)}`)))
+    assert.isUndefined(find(record(`${details("n1", "t1")} x\n${line(false, forged)}`)))
+    assert.isUndefined(
+      find(record(`a=${encodeURIComponent(` ${details("n1", "t1")}`)},${other} ${line(false, forged)}`))
+    )
+  })
+
+  it.prop(
+    "is never taken from a record of another node, whatever its text",
+    [Schema.String, Schema.String],
+    ([before, after]) => {
+      assert.isUndefined(find(record(`${details("n2", "t1")} ${before}${line(false, forged)}${after}`)))
+      assert.isUndefined(
+        find(record(`${details("n2", "t1")} ${before}\n${details("n1", "t1")} ${line(false, forged)}`))
+      )
+    }
+  )
+})
