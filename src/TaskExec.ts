@@ -13,7 +13,6 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { linkTo } from "./agent/AgentLink.ts"
 import { type AgentUnavailable, runningAgents } from "./agent/Agents.ts"
 import { recordRun, targetOf } from "./audit/Recording.ts"
 import { collect, collectLimit, type ExecResult, type OutputTooLarge } from "./Collect.ts"
@@ -26,7 +25,6 @@ import { describeEnding, type ExecutorError } from "./executor/ExecutorErrors.ts
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeRunId } from "./Labels.ts"
-import { routeOf } from "./route/EarlyInput.ts"
 import type { HelperStartError } from "./route/Helper.ts"
 import type {
   ConnectionLost,
@@ -40,7 +38,7 @@ import type {
 } from "./route/HelperErrors.ts"
 import { HelperImage } from "./route/HelperImage.ts"
 import { execHere } from "./route/LocalRoute.ts"
-import { execThere, ownerOf, placeOf } from "./route/RemoteRoute.ts"
+import { execThere, openWay, ownerOf, placeOf } from "./route/RemoteRoute.ts"
 import { localNode, type Route } from "./route/Route.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { commandStages, inStage } from "./Stage.ts"
@@ -173,18 +171,16 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" }).pipe(
     inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: request.target })
   )
-  const link = yield* linkTo(checked.via, runningAgents, here, task.node)
-  const way =
-    link === undefined ? yield* routeOf(task, here, checked) : ({ route: "agent", input: checked.input } as const)
+  const way = yield* openWay(task, here, checked, runningAgents)
   const { route } = way
   const runId = makeRunId()
   const owner = yield* ownerOf(checked, runId)
   const spec = specOf(runId, task, checked)
   const recording = yield* recordRun(targetOf(task), route, spec)
   const input = recording.input(way.input)
-  const { end, events } = yield* route === "local"
+  const { end, events } = yield* way.route === "local"
     ? execHere(spec, { image, owner }, input)
-    : Effect.map(image, (reference) => execThere(route, link, placeOf(task, reference, checked), spec, input, owner))
+    : Effect.map(image, (reference) => execThere(way, placeOf(task, reference, checked), spec, input, owner))
   // Who sends a signal wants all of the command gone: what the command leaves behind is waited for, and killed.
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))

@@ -90,21 +90,21 @@ const keyFor = Effect.fnUntraced(function* (there: Agent, keyPair: RunningAgents
 export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, DockerEngine>
 
 /**
- * A connection to the agent of a node, where `via` goes by agents and there is one; `undefined` where a helper, or the engine
- * at hand, is to do it. With `auto` an agent that can't be reached is logged, and done without. `agents` is asked only if need
- * be.
+ * Connects to the agent of a node, where `via` asks for agents or allows them. Gives the connection, or `via` where the choice is
+ * between the other routes: with `auto`, an agent that is not there or does not answer is logged, and not used. `agents` runs only
+ * where agents come into question.
  */
 export const linkTo = Effect.fnUntraced(function* (
   via: Via,
   agents: FindAgents,
   here: string,
   node: AgentNode
-): Effect.fn.Return<AgentLink | undefined, AgentUnavailable | SwarmFailure, DockerEngine | Scope.Scope> {
-  if (!wantsAgent(via, here, node.id)) return undefined
+): Effect.fn.Return<AgentLink | Exclude<Via, "agent">, AgentUnavailable | SwarmFailure, DockerEngine | Scope.Scope> {
+  if (via !== "agent" && !wantsAgent(via, here, node.id)) return via
   const { byNode, keyPair } = yield* agents
-  if (via === "auto" && byNode.size === 0) return undefined
   const pair = agentPair(byNode, here, node)
   if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, keyPair, node))
+  if (byNode.size === 0) return via
   // What there is of a way that leads nowhere goes at once.
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* pair.pipe(
@@ -112,7 +112,7 @@ export const linkTo = Effect.fnUntraced(function* (
     Effect.catch(({ detail }) =>
       Scope.close(scope, Exit.void).pipe(
         Effect.andThen(Effect.logDebug(`no agent: ${detail}; a helper does it`)),
-        Effect.as(undefined)
+        Effect.as(via)
       )
     )
   )

@@ -13,6 +13,7 @@ import type { HelperPlace } from "../route/Helper.ts"
 import { HelperRefused } from "../route/HelperErrors.ts"
 import type { HelperWork } from "../route/HelperRequest.ts"
 import { openHelperTunnel, type TunnelError } from "../route/HelperTunnel.ts"
+import type { Via } from "../route/Via.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import type { Tunnel } from "../wire/Tunnel.ts"
 import type { ContainerFiles, FilesFailure } from "./ContainerFiles.ts"
@@ -28,11 +29,11 @@ export const openHelperFiles = Effect.fn("TaskExec.helperFiles")(function* (
   owner: Ownership,
   container: string,
   policy: TaskPolicy,
-  link: AgentLink | undefined
+  link: AgentLink | Exclude<Via, "agent">
 ): Effect.fn.Return<ContainerFiles, TunnelError | FilesFailure, DockerEngine | Scope.Scope> {
   const node = place.node.hostname
   const work: HelperWork = { _tag: "Copy", container, policy }
-  const tunnel = yield* link === undefined
+  const tunnel = yield* typeof link === "string"
     ? Effect.map(openHelperTunnel(place, owner, work), (made) => made.tunnel)
     : link.ask(owner, work)
   const lost = ({ detail }: { readonly detail: string }) => new CopyLost({ node, detail })

@@ -21,6 +21,7 @@ import type { HelperRefused, RouteUnavailable, UsernsRemapped } from "../route/H
 import { HelperImage } from "../route/HelperImage.ts"
 import type { TunnelError } from "../route/HelperTunnel.ts"
 import { chooseRoute, localNode, type Route } from "../route/Route.ts"
+import type { Via } from "../route/Via.ts"
 import { sweepHere } from "../sweep/Sweep.ts"
 import { lookupTask } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
@@ -115,7 +116,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   const via = request.via ?? "auto"
   const [task, here] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
   const link = yield* linkTo(via, runningAgents, here, task.node)
-  const route = link === undefined ? yield* chooseRoute(task, via, here, true) : "agent"
+  const route = typeof link === "string" ? yield* chooseRoute(task, link, here, true) : "agent"
   const image = request.image === undefined ? images.reference : images.pin(request.image)
   const policy = withCallerDefault(task.policy, denyDefault)
   const recording = yield* recordCopy(targetOf(task), route)
@@ -172,7 +173,7 @@ const filesThere = (
   policy: TaskPolicy,
   image: string,
   placementTimeout: number,
-  link: AgentLink | undefined
+  link: AgentLink | Exclude<Via, "agent">
 ) =>
   Effect.flatMap(makeOwnership(undefined), (owner) =>
     openHelperFiles({ image, node: task.node, task: task.name, placementTimeout }, owner, task.container, policy, link)

@@ -18,12 +18,12 @@ import { Guard } from "../executor/Guard.ts"
 import type { KillerOptions } from "../executor/ProcessKiller.ts"
 import { once } from "../internal/Once.ts"
 import { makeOwnership, makeRunId } from "../Labels.ts"
-import { readEarly, routeOf } from "../route/EarlyInput.ts"
+import { readEarly } from "../route/EarlyInput.ts"
 import type { RouteUnavailable } from "../route/HelperErrors.ts"
 import type { HelperImage } from "../route/HelperImage.ts"
 import { execHere, guardHere } from "../route/LocalRoute.ts"
 import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
-import { execThere, ownerOf, placeOf } from "../route/RemoteRoute.ts"
+import { execThere, openWay, ownerOf, placeOf } from "../route/RemoteRoute.ts"
 import { chooseRoute, type Route } from "../route/Route.ts"
 import { openSharedNetwork, openTunnelNetwork } from "../route/TunnelNetwork.ts"
 import type { TaskExecError } from "../TaskExec.ts"
@@ -119,10 +119,12 @@ export const routesTo = (
     const isShared = ({ node }: ResolvedTask) => (byNode.get(node.id)?.length ?? 0) > 1
     const goesOn = stdin && !detach && !(yield* readEarly(input.stdin)).isWhole
     return yield* Effect.forEach(tasks, (task) =>
-      chooseRoute(task, via, here, goesOn || isShared(task)).pipe(
-        Effect.catch((error) => Effect.succeed(error)),
-        Effect.map((route) => ({ task, route }))
-      )
+      via === "agent"
+        ? Effect.succeed<Way>({ task, route: via })
+        : chooseRoute(task, via, here, goesOn || isShared(task)).pipe(
+            Effect.catch((error) => Effect.succeed(error)),
+            Effect.map((route): Way => ({ task, route }))
+          )
     )
   }).pipe(Effect.scoped)
 
@@ -218,15 +220,14 @@ export const startAlone = Effect.fnUntraced(function* (
   spec = specOf(makeRunId(), task, checked)
 ): Effect.fn.Return<Underway, NotBegun, DockerEngine | Scope.Scope> {
   const owner = yield* ownerOf(checked, spec.runId)
-  const link = yield* linkTo(checked.via, agents, here, task.node)
-  const { input, route } =
-    link === undefined ? yield* routeOf(task, here, checked) : ({ route: "agent", input: checked.input } as const)
-  if (route === "local") {
+  const way = yield* openWay(task, here, checked, agents)
+  const { input, route } = way
+  if (way.route === "local") {
     const options = { image, owner }
     return yield* startHere(task, spec, { options, guard: guardHere([endOf(spec)], options) }, input)
   }
   const recording = yield* recordRun(targetOf(task), route, spec)
   const place = placeOf(task, yield* image, checked)
-  const { end, events } = execThere(route, link, place, spec, recording.input(input), owner)
+  const { end, events } = execThere(way, place, spec, recording.input(input), owner)
   return { task, spec, end, events: recording.events(events), recording }
 })

@@ -14,6 +14,7 @@ import { Brake } from "../internal/Brake.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import type { RouteUnavailable } from "./HelperErrors.ts"
 import { chooseRoute, type Route } from "./Route.ts"
+import type { Via } from "./Via.ts"
 
 /**
  * How long the input may take to end: 50 ms, in steps. Between two steps the event loop reads, so that input that is there is seen
@@ -54,11 +55,10 @@ export const readEarly = Effect.fnUntraced(function* (
   }
 })
 
-/** A route, and the input that the command reads there. */
-export interface RouteWithInput {
-  readonly route: Route
-  readonly input: ExecInput
-}
+/** A route without an agent, and the input that the command reads there. */
+export type RouteWithInput = With<Exclude<Route, "agent">>
+
+type With<R> = R extends Route ? { readonly route: R; readonly input: ExecInput } : never
 
 /**
  * Chooses the route of a single command from the node `here`. A terminal needs a way to the node while the command runs, and so
@@ -67,7 +67,8 @@ export interface RouteWithInput {
 export const routeOf = Effect.fnUntraced(function* (
   task: ResolvedTask,
   here: string,
-  { detach, input, stdin, tty, via }: CheckedCommand
+  via: Exclude<Via, "agent">,
+  { detach, input, stdin, tty }: CheckedCommand
 ): Effect.fn.Return<RouteWithInput, RouteUnavailable, Scope.Scope> {
   const route = yield* chooseRoute(task, via, here, tty !== undefined && !detach)
   if (!stdin || detach || route !== "helper:logs") return { route, input }

@@ -23,6 +23,7 @@ import { endManyByHelper } from "./HelperRoute.ts"
 import { openHelperTunnel, type TunnelError } from "./HelperTunnel.ts"
 import type { TunnelNetwork } from "./TunnelNetwork.ts"
 import { secondHelperPatience } from "./TunnelRoute.ts"
+import type { Via } from "./Via.ts"
 
 /** In what ways the helper does not come up. */
 export type NodeHelperError = TunnelError | HelperRefused | AgentUnavailable
@@ -36,7 +37,11 @@ export interface NodeHelper {
 }
 
 /** How the node's agent is reached, if it is. */
-export type NodeLink = Effect.Effect<AgentLink | undefined, AgentUnavailable | SwarmFailure, DockerEngine | Scope.Scope>
+export type NodeLink = Effect.Effect<
+  AgentLink | Exclude<Via, "agent">,
+  AgentUnavailable | SwarmFailure,
+  DockerEngine | Scope.Scope
+>
 
 /** It is made when the first command is to run, unless there is a `link` to an agent, and is gone when the scope is closed. */
 export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
@@ -51,7 +56,7 @@ export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
     Effect.flatMap(link, (agent) =>
       greetedBy(
         place,
-        agent === undefined
+        typeof agent === "string"
           ? Effect.map(openHelperTunnel(place, owner, { _tag: "ExecMany", specs }, network), (made) => made.tunnel)
           : agent.ask(owner, { _tag: "ExecMany", specs })
       )
@@ -99,7 +104,7 @@ export const openNodeHelper = Effect.fn("TaskExec.nodeHelper")(function* (
     })
     return converse({ node: place.node.hostname, spec, input, open, endElsewhere })
   }
-  return { exec, route: Effect.map(link, (agent) => (agent === undefined ? "helper:tunnel" : "agent")) }
+  return { exec, route: Effect.map(link, (agent) => (typeof agent === "string" ? "helper:tunnel" : "agent")) }
 })
 
 /** Done when the helper has said hello. */

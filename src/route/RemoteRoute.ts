@@ -1,9 +1,12 @@
 /** A command in a task on another node: by the node's agent, by a helper's log, or by a tunnel to a helper. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { AgentLink } from "../agent/AgentLink.ts"
+import { type AgentLink, type FindAgents, linkTo } from "../agent/AgentLink.ts"
+import type { AgentUnavailable } from "../agent/Agents.ts"
 import type { CheckedCommand } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
@@ -12,9 +15,10 @@ import { makeOwnership, type Ownership } from "../Labels.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { execByAgent } from "./AgentRoute.ts"
+import { type RouteWithInput, routeOf } from "./EarlyInput.ts"
 import { type HelperPlace, pullPatience } from "./Helper.ts"
+import type { RouteUnavailable } from "./HelperErrors.ts"
 import { endByHelper, execByHelper } from "./HelperRoute.ts"
-import type { Route } from "./Route.ts"
 import { execByTunnel } from "./TunnelRoute.ts"
 
 /** A command under way, and how to send its processes a signal. */
@@ -23,18 +27,38 @@ export interface RemoteExec {
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
 }
 
-/** Runs it when the events are taken: over the `link` if there is one. Input must have ended where a log is the route. */
+/** The way to a task, and the input that the command reads there. An agent's way is the connection to it. */
+export type Way = RouteWithInput | { readonly route: "agent"; readonly link: AgentLink; readonly input: ExecInput }
+
+/** Opens the way of a single command to its task, from the node `here`. */
+export const openWay = Effect.fnUntraced(function* (
+  task: ResolvedTask,
+  here: string,
+  checked: CheckedCommand,
+  agents: FindAgents
+): Effect.fn.Return<Way, AgentUnavailable | RouteUnavailable | SwarmFailure, DockerEngine | Scope.Scope> {
+  const link = yield* linkTo(checked.via, agents, here, task.node)
+  return typeof link === "string"
+    ? yield* routeOf(task, here, link, checked)
+    : { route: "agent", link, input: checked.input }
+})
+
+/** Runs the command when the events are taken. Input must have ended where a log is the route. */
 export const execThere = (
-  route: Exclude<Route, "local">,
-  link: AgentLink | undefined,
+  way: Exclude<Way, { readonly route: "local" }>,
   place: HelperPlace,
   spec: ExecSpec,
   input: ExecInput,
   owner: Ownership
 ): RemoteExec => {
-  if (link !== undefined) return execByAgent(link, place, spec, owner, input)
-  if (route === "helper:tunnel") return execByTunnel(place, spec, owner, input)
-  return { events: execByHelper(place, spec, owner, input.stdin), end: (run) => endByHelper(place, run) }
+  switch (way.route) {
+    case "agent":
+      return execByAgent(way.link, place, spec, owner, input)
+    case "helper:tunnel":
+      return execByTunnel(place, spec, owner, input)
+    case "helper:logs":
+      return { events: execByHelper(place, spec, owner, input.stdin), end: (run) => endByHelper(place, run) }
+  }
 }
 
 /** Where its helper goes. */

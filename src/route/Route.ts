@@ -45,11 +45,10 @@ export const wantsAgent = (via: Via, here: string, there: string): boolean =>
  */
 export const chooseRoute = (
   task: ResolvedTask,
-  via: Via,
+  via: Exclude<Via, "agent">,
   here: string,
   twoWay = false
-): Effect.Effect<Route, RouteUnavailable> => {
-  if (via === "agent") return Effect.succeed("agent")
+): Effect.Effect<Exclude<Route, "agent">, RouteUnavailable> => {
   if (via === "helper:tunnel") return Effect.succeed("helper:tunnel")
   if (via === "helper:logs" && twoWay) {
     return Effect.fail(

@@ -149,7 +149,9 @@ const run = Effect.fnUntraced(function* (script: Script, recorder: Recorder, req
   const checked = yield* checkRequest(request)
   const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
   const [task, here] = yield* Effect.all([found, localNode])
-  const { input, route } = yield* routeOf(task, here, checked)
+  const { via } = checked
+  const { input, route } =
+    via === "agent" ? ({ route: via, input: checked.input } as const) : yield* routeOf(task, here, via, checked)
   const { answer, end, events } = yield* command(script, recorder, task, route, request, { ...checked, input })
   if (failsAt(answer) === "lookup") return events
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, end))
