@@ -101,7 +101,7 @@ export interface CheckedCommand {
   readonly workdir: string | undefined
   readonly privileged: boolean
   readonly detach: boolean
-  /** Is there a stdin? */
+  /** Whether the command has input. A detached command has none. */
   readonly stdin: boolean
   readonly tty: ExecSpec["tty"] | undefined
   readonly input: ExecInput
@@ -153,7 +153,7 @@ export const checkCommand = Effect.fnUntraced(function* (
     }
     env.push(`${name}=${value}`)
   }
-  const { stdin = Stream.empty, timeout, tty } = request
+  const { detach = false, stdin = Stream.empty, timeout, tty } = request
   const detachKeys = tty?.detachKeys ?? defaultDetachKeys
   yield* Result.match(parseDetachKeys(detachKeys), {
     onFailure: ({ message }) => Effect.fail(new InvalidRequest({ detail: message })),
@@ -167,8 +167,8 @@ export const checkCommand = Effect.fnUntraced(function* (
     user: request.user,
     workdir: request.workdir,
     privileged: request.privileged ?? false,
-    detach: request.detach ?? false,
-    stdin: request.stdin !== undefined,
+    detach,
+    stdin: request.stdin !== undefined && !detach,
     tty: tty === undefined ? undefined : { size: tty.size, detachKeys },
     input: { stdin, sizes: tty?.sizes ?? Stream.empty },
     timeout: limit === "none" ? undefined : yield* millis("timeout", limit),

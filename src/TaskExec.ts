@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import { openAccompaniment } from "./Accompaniment.ts"
 import { type AgentUnavailable, runningAgents } from "./agent/Agents.ts"
 import { recordRun, targetOf } from "./audit/Recording.ts"
 import { collect, collectLimit, type ExecResult, type OutputTooLarge } from "./Collect.ts"
@@ -41,8 +42,7 @@ import { execHere } from "./route/LocalRoute.ts"
 import { execThere, openWay, ownerOf, placeOf } from "./route/RemoteRoute.ts"
 import { localNode, type Route } from "./route/Route.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
-import { commandStages, inStage } from "./Stage.ts"
-import { sweepHere } from "./sweep/Sweep.ts"
+import { inStage } from "./Stage.ts"
 import { lookupTask } from "./target/Lookup.ts"
 import type { LookupError } from "./target/LookupErrors.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
@@ -75,9 +75,6 @@ export type TaskExecError =
   | UsernsRemapped
   | OutputTooLarge
   | ExecutorError
-
-/** How long a command runs that leaves no time for anything else, in milliseconds. */
-const shortCommand = 100
 
 /**
  * Runs commands in the swarm's tasks.
@@ -194,17 +191,6 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
     )
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, send))
   const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
-  // While the command runs there is time to look for what killed callers left; one that ends at once is not to wait for it.
-  const scope = yield* Effect.scope
-  const tidy = Effect.sleep(shortCommand).pipe(
-    Effect.andThen(sweepHere()),
-    Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
-    Effect.forkIn(scope)
-  )
-  const stages = yield* commandStages(route === "local")
-  const told = recording.events(events).pipe(
-    Stream.tap((event) => (event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event))),
-    Stream.tapCause(() => stages.end)
-  )
-  return Stream.concat(Stream.make(resolved), told)
+  const accompany = yield* openAccompaniment
+  return Stream.concat(Stream.make(resolved), yield* accompany(route, recording.events(events)))
 })

@@ -22,7 +22,7 @@ import { HelperImage } from "../route/HelperImage.ts"
 import type { TunnelError } from "../route/HelperTunnel.ts"
 import { chooseRoute, localNode, type Route } from "../route/Route.ts"
 import type { Via } from "../route/Via.ts"
-import { sweepHere } from "../sweep/Sweep.ts"
+import { openTidying } from "../sweep/Tidying.ts"
 import { lookupTask } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
@@ -123,10 +123,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   const files = yield* (
     route === "local" ? filesHere(task, policy) : filesThere(task, policy, yield* image, placementTimeout, link)
   ).pipe(Effect.tapError((error) => recording.ended({ error: error._tag })))
-  yield* sweepHere().pipe(
-    Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
-    Effect.forkScoped
-  )
+  yield* Effect.flatten(openTidying)
   return { task, route, ...recorded(recording, described(task, route, files)) }
 })
 

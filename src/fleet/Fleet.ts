@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { type Accompany, openAccompaniment } from "../Accompaniment.ts"
 import { runningAgents } from "../agent/Agents.ts"
 import { type CommandRequest, checkCommand, InvalidRequest } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
@@ -23,6 +24,7 @@ import { describeEnding, type Ending, TimedOut } from "../executor/ExecutorError
 import { once } from "../internal/Once.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { localNode } from "../route/Route.ts"
+import { inStage } from "../Stage.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import type { Amount } from "./Amount.ts"
@@ -30,7 +32,7 @@ import type { FleetEvent, TaskOutcome, TaskResult } from "./FleetEvent.ts"
 import { endOf, type Job, type MakeJobs, makeJobs, startAlone, type Underway } from "./Jobs.ts"
 import { paced } from "./Pacing.ts"
 import { checkStillRuns, replacementOf } from "./Replacement.ts"
-import { type Selection, type SelectionError, selectTasks } from "./Selection.ts"
+import { describeSelection, type Selection, type SelectionError, selectTasks } from "./Selection.ts"
 
 /** One command for many tasks. */
 export interface FleetRequest extends Omit<CommandRequest, "tty"> {
@@ -60,6 +62,7 @@ export const inputLimit = 16 * 1024 * 1024
 
 /** What the commands of one fan-out have in common. */
 interface Run {
+  readonly accompany: Accompany
   readonly tell: (event: FleetEvent) => Effect.Effect<void>
   /** Done when nothing more is to be started. */
   readonly stopped: Deferred.Deferred<void>
@@ -87,7 +90,9 @@ export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
       const { maxFailures, parallel = defaultParallel } = request.pacing ?? {}
       const images = yield* HelperImage
       const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
-      const [tasks, here] = yield* Effect.all([selectTasks(request.selection), localNode, image], { concurrency: 3 })
+      const [tasks, here] = yield* Effect.all([selectTasks(request.selection), localNode, image], {
+        concurrency: 3
+      }).pipe(inStage({ _tag: "Find", target: describeSelection(request.selection) }))
       const agents = yield* once(runningAgents)
       const chosenAt = yield* Clock.currentTimeMillis
       const jobs = yield* plan(tasks, here, image, checked, agents)
@@ -97,7 +102,7 @@ export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
 
       const stopped = yield* Deferred.make<void>()
       const live = new Set<Underway>()
-      const run: Run = { tell, stopped, live, deadline }
+      const run: Run = { accompany: yield* openAccompaniment, tell, stopped, live, deadline }
       const endings = yield* FiberSet.make()
       const stop = (signal: Signal) =>
         Effect.suspend(() => {
@@ -169,12 +174,13 @@ export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
 
 /** Takes a command to its end. */
 const perform = Effect.fnUntraced(function* (
-  { deadline, live, stopped, tell }: Run,
+  { accompany, deadline, live, stopped, tell }: Run,
   underway: Underway,
   left: number,
   begun: Effect.Effect<void>
 ): Effect.fn.Return<TaskResult, TaskExecError, R> {
-  const { events, task } = underway
+  const { route, task } = underway
+  const events = yield* accompany(route, underway.events)
   yield* Effect.addFinalizer(() => Effect.sync(() => live.delete(underway)))
   const whole = runToEnd(events, (event) => {
     if (event._tag === "Started") live.add(underway)

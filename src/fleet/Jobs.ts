@@ -56,6 +56,7 @@ interface NodeGroup {
 /** A command under way, in the container that its task has now. */
 export interface Underway {
   readonly task: ResolvedTask
+  readonly route: Route
   readonly spec: ExecSpec
   readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine | HelperImage>
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine | HelperImage>
@@ -112,12 +113,12 @@ interface Way {
 export const routesTo = (
   tasks: ReadonlyArray<ResolvedTask>,
   here: string,
-  { detach, input, stdin, via }: CheckedCommand
+  { input, stdin, via }: CheckedCommand
 ): Effect.Effect<ReadonlyArray<Way>> =>
   Effect.gen(function* () {
     const byNode = Map.groupBy(tasks, ({ node }) => node.id)
     const isShared = ({ node }: ResolvedTask) => (byNode.get(node.id)?.length ?? 0) > 1
-    const goesOn = stdin && !detach && !(yield* readEarly(input.stdin)).isWhole
+    const goesOn = stdin && !(yield* readEarly(input.stdin)).isWhole
     return yield* Effect.forEach(tasks, (task) =>
       via === "agent"
         ? Effect.succeed<Way>({ task, route: via })
@@ -195,7 +196,7 @@ const startHere = Effect.fnUntraced(function* (
 ) {
   const recording = yield* recordRun(targetOf(task), "local", spec)
   const { end, events } = yield* execHere(spec, options, recording.input(input), yield* guard)
-  return { task, spec, end, events: recording.events(events), recording }
+  return { task, route: "local" as const, spec, end, events: recording.events(events), recording }
 })
 
 const startThere = Effect.fnUntraced(function* (
@@ -205,9 +206,10 @@ const startThere = Effect.fnUntraced(function* (
   index: number,
   input: ExecInput
 ) {
-  const recording = yield* recordRun(targetOf(task), yield* helper.route, spec)
+  const route = yield* helper.route
+  const recording = yield* recordRun(targetOf(task), route, spec)
   const { end, events } = helper.exec(index, recording.input(input))
-  return { task, spec, end, events: recording.events(events), recording }
+  return { task, route, spec, end, events: recording.events(events), recording }
 })
 
 /** By a helper of its own, or by the agent: as a single command is. */
@@ -229,5 +231,5 @@ export const startAlone = Effect.fnUntraced(function* (
   const recording = yield* recordRun(targetOf(task), route, spec)
   const place = placeOf(task, yield* image, checked)
   const { end, events } = execThere(way, place, spec, recording.input(input), owner)
-  return { task, spec, end, events: recording.events(events), recording }
+  return { task, route, spec, end, events: recording.events(events), recording }
 })

@@ -192,13 +192,19 @@ const has = (
   { key, value }: { readonly key: string; readonly value: string | undefined }
 ): boolean => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value)
 
-/** Why there is none, as far as it can be told. */
-const nothing = ({ tasks }: Swarm, { filters = [], node, services = [], stack }: Selection) => {
-  const where = [
+/** `service web, stack shop, node node-1`; single targets as they were named. */
+export const describeSelection = ({ node, services = [], stack, targets = [] }: Selection): string =>
+  [
+    ...targets,
     ...services.map((name) => `service ${name}`),
     ...(stack === undefined ? [] : [`stack ${stack}`]),
     ...(node === undefined ? [] : [`node ${node}`])
   ].join(", ")
+
+/** Why there is none, as far as it can be told. */
+const nothing = ({ tasks }: Swarm, selection: Selection) => {
+  const { filters = [] } = selection
+  const where = describeSelection(selection)
   const running = tasks.filter(isRunning).length
   const fitting = filters.length === 0 ? "" : " that fits the filters"
   return new NothingSelected({ detail: `no running task of ${where}${fitting} (of ${running} in the swarm)` })

@@ -71,7 +71,7 @@ export const routeOf = Effect.fnUntraced(function* (
   { detach, input, stdin, tty }: CheckedCommand
 ): Effect.fn.Return<RouteWithInput, RouteUnavailable, Scope.Scope> {
   const route = yield* chooseRoute(task, via, here, tty !== undefined && !detach)
-  if (!stdin || detach || route !== "helper:logs") return { route, input }
+  if (!stdin || route !== "helper:logs") return { route, input }
   const early = yield* readEarly(input.stdin)
   return {
     route: early.isWhole ? route : yield* chooseRoute(task, via, here, true),

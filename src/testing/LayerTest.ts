@@ -171,7 +171,7 @@ const planFor =
           if (typeof route !== "string") return yield* route
           const run = yield* command(script, recorder, task, route, request, checked)
           const { events, recording, spec } = run
-          return { task, spec, events, recording, end: ({ signal }) => Effect.as(run.end(signal), killed) }
+          return { task, route, spec, events, recording, end: ({ signal }) => Effect.as(run.end(signal), killed) }
         })
       }))
     )

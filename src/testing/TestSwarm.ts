@@ -34,7 +34,7 @@ interface Tables {
   readonly tasks: ReadonlyArray<Api.Task>
 }
 
-/** An engine whose swarm has these tasks. It answers what is asked to find them, and nothing else. */
+/** An engine whose swarm has these tasks. It answers what is asked to find them and leftovers, and nothing else. */
 export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<DockerEngine> => {
   const tables = tablesOf(tasks.map((task) => (typeof task === "string" ? { name: task } : task)))
   const inspect = <A extends { readonly ID: string }>(all: ReadonlyArray<A>, kind: string, id: string) => {
@@ -53,7 +53,9 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
       Effect.succeed(tables.services.filter(({ ID, Spec }) => begins(ID, id) && begins(Spec.Name, name))),
     inspectService: (id) => inspect(tables.services, "service", id),
     listTasks: (filters) => Effect.succeed(tables.tasks.filter((task) => fits(task, filters))),
-    inspectTask: (id) => inspect(tables.tasks, "task", id)
+    inspectTask: (id) => inspect(tables.tasks, "task", id),
+    listSecrets: () => Effect.succeed([]),
+    listNetworks: () => Effect.succeed([])
   })
 }
 

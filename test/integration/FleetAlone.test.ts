@@ -2,16 +2,23 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { FleetRequest } from "../../src/index.ts"
+import { type FleetRequest, type Stage, StageObserver } from "../../src/index.ts"
 import { earlyInputLimit } from "../../src/route/EarlyInput.ts"
+import { get, post, remove } from "../cluster/EngineApi.ts"
 import { madeSince } from "../cluster/Events.ts"
+import { pollUntil } from "../cluster/Poll.ts"
+import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { expected, resultsOf, runIn } from "./Fleets.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
+
+const Created = Schema.Struct({ ID: Schema.String })
+const Secrets = Schema.Array(Created)
 
 const all = ["alone.1", "alone.2", "alone.3"]
 
@@ -62,6 +69,67 @@ layer(Layer.provideMerge(Library, Web.layer("alone")), { excludeTestServices: tr
             assert.deepStrictEqual({ networks, relays }, { networks: 1, relays: 1 })
           }
         })
+    )
+
+    it.effect("tell the stages of a single run: what is looked for, and that each command runs", () =>
+      Effect.gen(function* () {
+        const told: Array<string> = []
+        const tell = (change: string) => (stage: Stage) =>
+          void told.push(`${change}${stage._tag}${stage._tag === "Find" ? ` ${stage.target}` : ""}`)
+        const outputs = yield* Effect.provideService(run("true"), StageObserver, { began: tell("+"), ended: tell("-") })
+        assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
+        assert.deepStrictEqual(told.slice(0, 2), ["+Find service alone", "-Find service alone"])
+        for (const change of ["+Start", "-Start", "+Run", "-Run"]) {
+          assert.lengthOf(
+            told.filter((one) => one === change),
+            all.length,
+            told.join(" ")
+          )
+        }
+      })
+    )
+
+    it.effect("sweep what killed callers left, while they run", () =>
+      Effect.gen(function* () {
+        const { socket } = (yield* SwarmCluster).manager
+        const Labels = {
+          "task-exec.run": "past",
+          "task-exec.role": "helper",
+          "task-exec.deadline": "1700000000",
+          "task-exec.creator": "elsewhere:1"
+        }
+        const Name = "left-for-the-fan-out"
+        const body = { Name, Labels, Data: "c2VjcmV0" }
+        const { ID } = yield* Effect.acquireRelease(post(socket, "/secrets/create", Created, { body }), ({ ID }) =>
+          Effect.orDie(remove(socket, `/secrets/${ID}`))
+        )
+        const ours = get(socket, "/secrets", Secrets)
+        const untilGone = pollUntil(
+          Effect.map(ours, (secrets) => secrets.every((secret) => secret.ID !== ID)),
+          { every: 100, atMost: 60_000, orElse: Effect.die("the leftover is still there after 60 s") }
+        )
+        const web = yield* Web
+        const end = Effect.forEach(web.tasks, (task) =>
+          execIn(web.nodeOf(task).socket, task.containerId, ["touch", "/tmp/swept"])
+        )
+        const [outputs] = yield* Effect.all(
+          [run("until [ -e /tmp/swept ]; do sleep 0.1; done"), Effect.ensuring(untilGone, Effect.ignore(end))],
+          { concurrency: 2 }
+        )
+        assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("have no input where they are detached: nothing is read, and no tunnel is made", () =>
+      Effect.gen(function* () {
+        const { socket } = (yield* SwarmCluster).manager
+        const since = Date.now()
+        const stdin = Stream.concat(Stream.make(Buffer.from("in")), Stream.never)
+        const outputs = yield* run("true", { detach: true, stdin })
+        assert.deepStrictEqual(resultsOf(outputs), expected(all, "Detached"))
+        assert.lengthOf(yield* madeSince(socket, "service", since), 2)
+        assert.deepStrictEqual(yield* madeSince(socket, "network", since), [])
+      })
     )
 
     it.effect("SIGTERM goes to each", () =>

@@ -1,0 +1,27 @@
+/** What goes along with commands, of a single run as of a fan-out: their stages are told, and leftovers are swept. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { DockerEngine } from "./engine/DockerEngine.ts"
+import type { ExecEvent } from "./executor/ExecEvent.ts"
+import type { Route } from "./route/Route.ts"
+import { commandStages } from "./Stage.ts"
+import { openTidying } from "./sweep/Tidying.ts"
+
+/** Gives the events of a command with what goes along with them. */
+export type Accompany = <E, R>(
+  route: Route,
+  events: Stream.Stream<ExecEvent, E, R>
+) => Effect.Effect<Stream.Stream<ExecEvent, E, R | DockerEngine>, never, Scope.Scope>
+
+/** For the commands of one scope: the first one that starts begins the sweep. */
+export const openAccompaniment = Effect.gen(function* (): Effect.fn.Return<Accompany, never, Scope.Scope> {
+  const tidy = yield* openTidying
+  return (route, events) =>
+    Effect.map(commandStages(route === "local"), (stages) =>
+      events.pipe(
+        Stream.tap((event) => (event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event))),
+        Stream.tapCause(() => stages.end)
+      )
+    )
+})
