@@ -13,13 +13,14 @@ import { imageCommands } from "../ImageCommands.ts"
 import { once } from "../internal/Once.ts"
 import type { TaskNode } from "../target/ResolvedTask.ts"
 import {
-  HelperImageUnavailable,
+  type HelperImageUnavailable,
   HelperNotPlaced,
   HelperRejected,
   isPoolOverlap,
   NodeUnavailable,
   type RequestTooLarge
 } from "./HelperErrors.ts"
+import { refusalOf } from "./HelperRefusal.ts"
 import { graceOf, HelperRequest } from "./HelperRequest.ts"
 import { openHelperStages } from "./HelperStages.ts"
 import { keepLease } from "./Lease.ts"
@@ -150,7 +151,9 @@ const watchStart = Effect.fnUntraced(function* (
     if (task !== undefined && isUp(task)) return task
     const after = (yield* Clock.currentTimeMillis) - start
     const mayPass = task !== undefined && isTurnedAway(task) && after < turnedAwayPatience
-    if (state === "rejected" && !mayPass) return yield* rejected(options, reason)
+    if (task?.Status.State === "rejected" && !mayPass) {
+      return yield* refusalOf(options.image, node.hostname, task.Status)
+    }
     const taken = state === "preparing" || state === "ready" || state === "starting"
     if (after > (taken ? pullPatience : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
@@ -166,13 +169,6 @@ const watchStart = Effect.fnUntraced(function* (
 /** The engine remaps user namespaces, and takes no container into the host's network. */
 export const isHostNetworkRefused = (error: { readonly _tag: string }): boolean =>
   error instanceof HelperRejected && /host's network namespace when user namespaces are enabled/.test(error.reason)
-
-const rejected = (options: HelperOptions, reason: string) => {
-  const node = options.node.hostname
-  return /no such image|pull access denied|manifest|not found: |no matching manifest/i.test(reason)
-    ? new HelperImageUnavailable({ image: options.image, node, reason })
-    : new HelperRejected({ node, reason })
-}
 
 const isDown = (engine: DockerEngine["Service"], node: TaskNode) =>
   engine.inspectNode(node.id).pipe(Effect.map((now) => now.Status.State === "down"))
