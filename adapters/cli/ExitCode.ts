@@ -20,22 +20,35 @@ export type CommandError =
   | LocalFailed
   | AuditFailed
 
-/** The exit code for an error. */
-export const exitCodeOf = (error: CommandError): number => {
-  switch (error._tag) {
-    case "UsageError":
-    case "ConfigError":
-    case "InvalidEndpoint":
-    case "InvalidTarget":
-    case "InvalidRequest":
-      return exitCodes.usage
+/** Errors in the command line, the environment or the request: nothing was done. Every command takes these, and only these, for wrong usage. */
+const usageErrors: ReadonlyArray<CommandError["_tag"]> = [
+  "UsageError",
+  "ConfigError",
+  "InvalidEndpoint",
+  "InvalidTarget",
+  "InvalidRequest"
+]
+
+/** An error of any command. */
+interface Failure {
+  readonly _tag: string
+  /** What became of a command that was to be ended. */
+  readonly ending?: { readonly _tag: string }
+}
+
+/** The exit code for an error of any command. `failed`: where the error is neither wrong usage nor the command's. */
+export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes.failed): number => {
+  if (usageErrors.some((tag) => tag === _tag)) return exitCodes.usage
+  switch (_tag) {
     case "CommandNotFound":
     case "CommandNotStarted":
       return exitCodes.notStarted
     case "TimedOut":
       // 124 says that the command is gone.
-      return error.ending._tag === "Killed" ? exitCodes.timedOut : exitCodes.failed
+      return ending?._tag === "Killed" ? exitCodes.timedOut : failed
+    case "OutputClosed":
+      return exitCodes.outputClosed
     default:
-      return exitCodes.failed
+      return failed
   }
 }

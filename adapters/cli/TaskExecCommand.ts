@@ -5,7 +5,7 @@ import { lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
 import { help, type Invocation, logFormatOf, parseInvocation } from "./Args.ts"
 import { errorData } from "./ErrorData.ts"
-import { exitCodes } from "./ExitCode.ts"
+import { exitCodeOf } from "./ExitCode.ts"
 import type { UsageError } from "./Usage.ts"
 
 /** How a shell asks what may come next. */
@@ -27,9 +27,9 @@ const runLine = (program: string, argv: ReadonlyArray<string>): Effect.Effect<nu
   return parseInvocation(argv, process.env).pipe(
     Effect.flatMap((invocation) => perform(program, invocation)),
     Effect.catchTags({
-      UsageError: (error) => Effect.as(tell(error, `\nSee '${program} --help'.`), exitCodes.usage),
-      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
-      OutputFailed: (error) => Effect.as(tell(error, ""), exitCodes.failed)
+      UsageError: (error) => Effect.as(tell(error, `\nSee '${program} --help'.`), exitCodeOf(error)),
+      OutputClosed: (error) => Effect.succeed(exitCodeOf(error)),
+      OutputFailed: (error) => Effect.as(tell(error, ""), exitCodeOf(error))
     })
   )
 }

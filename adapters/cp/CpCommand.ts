@@ -14,7 +14,7 @@ import { environmentWith } from "../../src/engine/Environment.ts"
 import { fromReadable } from "../../src/engine/internal/fromReadable.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { audited } from "../audit/Auditing.ts"
-import { exitCodes } from "../cli/ExitCode.ts"
+import { exitCodeOf } from "../cli/ExitCode.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { stderrScreen, writeAll, writeText } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
@@ -40,10 +40,10 @@ export const cpCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
     Effect.flatMap((invocation) =>
       invocation._tag === "Help" ? Effect.as(writeText(stdout, help), 0) : run(invocation)
     ),
-    Effect.catchTags({
-      UsageError: (error) => Effect.as(say(`${error.message}; run with --help for usage`), exitCodes.usage),
-      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
-      OutputFailed: (error) => Effect.as(say(error.message), exitCodes.failed)
+    Effect.catch((error) => {
+      const hint = error._tag === "UsageError" ? "; run with --help for usage" : ""
+      const told = error._tag === "OutputClosed" ? Effect.void : say(`${error.message}${hint}`)
+      return Effect.as(told, exitCodeOf(error))
     })
   )
 
@@ -55,13 +55,6 @@ const run = (copy: Copy) =>
     Effect.provide(HelperImage.layer),
     Effect.provide(DockerEngine.layer),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
-    Effect.catchIf(
-      (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => {
-        const isUsage = ["ConfigError", "InvalidEndpoint", "InvalidTarget", "InvalidRequest"].includes(error._tag)
-        return Effect.as(say(error.message), isUsage ? exitCodes.usage : exitCodes.failed)
-      }
-    ),
     Effect.provide(stderrLogger(lineOf(program, "text"), copy.debug ? "Debug" : copy.quiet ? "None" : "Warn")),
     Effect.provide(environmentWith(copy.engine))
   )

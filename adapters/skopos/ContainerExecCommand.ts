@@ -43,13 +43,10 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
   if (container === "" || program === "") return usage("missing container id and/or command to execute")
 
   return run(container, [program, ...words], stderr).pipe(
-    Effect.catchTags({
-      OutputClosed: () => Effect.succeed(exitCodes.outputClosed),
-      OutputFailed: (error) => Effect.as(say(error.message), exitCodes.failed),
-      ConfigError: (error) => Effect.as(say(error.message), exitCodes.usage),
-      InvalidEndpoint: (error) => Effect.as(say(error.message), exitCodes.usage)
+    Effect.catch((error) => {
+      const told = error._tag === "OutputClosed" ? Effect.void : say(error.message)
+      return Effect.as(told, exitCodeOf(error))
     }),
-    Effect.catch((error) => Effect.as(say(error.message), exitCodeOf(error))),
     Effect.provide(logTo(stderr, false))
   )
 }
@@ -73,6 +70,8 @@ const taskOf = ({
 
 const run = Effect.fn("swarm-exec.exec")(
   function* (name: string, command: readonly [string, ...ReadonlyArray<string>], stderr: Channel) {
+    // What is wrong in the environment is said before anything is asked.
+    const deniesByDefault = yield* callerDeniesByDefault
     const engine = yield* DockerEngine
     const { reference } = yield* HelperImage
     const found = yield* engine.inspectContainer(name)
@@ -89,7 +88,7 @@ const run = Effect.fn("swarm-exec.exec")(
       detach: false,
       signal: "SIGTERM",
       grace,
-      policy: withCallerDefault(task?.policy ?? {}, yield* callerDeniesByDefault)
+      policy: withCallerDefault(task?.policy ?? {}, deniesByDefault)
     }
     const recording = yield* recordRun(task === undefined ? { container } : targetOf(task), "local", spec)
     const events = Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { environmentWith } from "../../src/engine/Environment.ts"
 import type { EngineChoice } from "../cli/EngineChoice.ts"
-import { exitCodes } from "../cli/ExitCode.ts"
+import { exitCodeOf } from "../cli/ExitCode.ts"
 import type { UsageError } from "../cli/Usage.ts"
 import type { OutputClosed, OutputFailed } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
@@ -27,9 +27,6 @@ interface Subcommand<Args extends CommonArgs, E> {
   readonly failed: number
 }
 
-/** What is wrong with the command line, or with the environment. */
-const usageErrors: ReadonlyArray<string> = ["UsageError", "ConfigError", "InvalidEndpoint"]
-
 /** Runs one command line of it, on the engine that it names, and gives its exit code. */
 export const runSubcommand = <Args extends CommonArgs, E extends { readonly _tag: string; readonly message: string }>({
   args,
@@ -45,9 +42,9 @@ export const runSubcommand = <Args extends CommonArgs, E extends { readonly _tag
       ? Effect.as(stdout.line(help.trimEnd()), 0)
       : Effect.provide(run(found, stdout), environmentWith(found.engine))
   const tell = ({ _tag, message }: { readonly _tag: string; readonly message: string }): Effect.Effect<number> => {
-    if (_tag === "OutputClosed") return Effect.succeed(exitCodes.outputClosed)
+    const code = exitCodeOf({ _tag }, failed)
+    if (_tag === "OutputClosed") return Effect.succeed(code)
     const hint = _tag === "UsageError" ? "; run with --help for usage" : ""
-    const code = usageErrors.includes(_tag) ? exitCodes.usage : failed
     // If nobody reads even that, there is nobody to tell.
     return Effect.as(Effect.ignore(stderr.line(`swarm-exec ${name}: ${inOneEntry(message)}${hint}`)), code)
   }
