@@ -17,7 +17,7 @@ import { openAccompaniment } from "./Accompaniment.ts"
 import { type AgentUnavailable, runningAgents } from "./agent/Agents.ts"
 import { recordRun, targetOf } from "./audit/Recording.ts"
 import { collect, collectLimit, type ExecResult, type OutputTooLarge } from "./Collect.ts"
-import { checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
+import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
@@ -26,6 +26,7 @@ import { describeEnding, type ExecutorError } from "./executor/ExecutorErrors.ts
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeRunId } from "./Labels.ts"
+import { untilStarted } from "./Repetition.ts"
 import type { HelperStartError } from "./route/Helper.ts"
 import type {
   ConnectionLost,
@@ -161,12 +162,28 @@ export class TaskExec extends Context.Service<
 
 const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const checked = yield* checkRequest(request)
+  const { target, wait } = checked
+  if (wait === undefined) {
+    const { events, resolved } = yield* attempt(checked, lookupTask(target))
+    return Stream.concat(Stream.make<[TaskExecEvent]>(resolved), events)
+  }
+  return untilStarted((patience) => attempt(checked, awaitTask(target, patience, wait)), {
+    target: target.text,
+    wait,
+    isRepeatable: !checked.stdin
+  })
+})
+
+/** Finds the task, and makes its command ready to run. */
+const attempt = Effect.fn("TaskExec.attempt")(function* (
+  checked: CheckedRequest,
+  found: ReturnType<typeof awaitTask> | ReturnType<typeof lookupTask>
+) {
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
   // What does not need the task is asked for at the same time: each answer takes some milliseconds.
-  const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
   const [task, here] = yield* Effect.all([found, localNode, image], { concurrency: "unbounded" }).pipe(
-    inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: request.target })
+    inStage({ _tag: checked.wait === undefined ? "Find" : "Wait", target: checked.target.text })
   )
   const way = yield* openWay(task, here, checked, runningAgents)
   const { route } = way
@@ -190,7 +207,9 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
       FiberSet.run(endings)
     )
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, send))
-  const resolved: TaskExecEvent = { _tag: "Resolved", task, route }
   const accompany = yield* openAccompaniment
-  return Stream.concat(Stream.make(resolved), yield* accompany(route, recording.events(events)))
+  return {
+    resolved: { _tag: "Resolved" as const, task, route },
+    events: yield* accompany(route, recording.events(events))
+  }
 })

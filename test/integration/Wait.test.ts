@@ -3,8 +3,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { get } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
 import { pollUntil } from "../cluster/Poll.ts"
-import { service, updateService, waitRunning } from "../cluster/Services.ts"
+import { execIn, service, updateService, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 
@@ -77,6 +78,69 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
         { concurrency: 2 }
       )
       assert.deepStrictEqual([code, stdout.toString()], [0, "2\n"], stderr)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a container that restarts again and again: until it has stayed up, and then once", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const node = manager.name
+      const Mounts = [{ Type: "volume", Source: "task-exec-crash", Target: "/data" }]
+      const keep = { name: "crash-data", image, node, containerSpec: { Mounts } }
+      yield* service(manager.socket, keep)
+      const [data] = yield* waitRunning(manager.socket, keep.name, 1)
+      assert.isDefined(data)
+      const inData = (script: string) => execIn(manager.socket, data.containerId, ["sh", "-c", script])
+      yield* inData("rm -f /data/*")
+      const command = ["sh", "-c", "echo >> /data/starts; test -e /data/ok && exec sleep 1000000; sleep 1; exit 3"]
+      const name = "crash"
+      yield* service(manager.socket, { name, image, node, command, restartDelay: 0, containerSpec: { Mounts } })
+      const starts = Effect.map(inData("cat /data/starts | wc -l"), ({ stdout }) => Number(stdout))
+
+      const untilStarts = (wanted: number) =>
+        pollUntil(
+          Effect.map(starts, (count) => count >= wanted),
+          { every: 100, atMost: 60_000, orElse: Effect.die("it does not restart") }
+        )
+      yield* untilStarts(2)
+      const vain = yield* taskExec(["--wait=8s", name, "sleep", "100"])
+      assert.strictEqual(vain.code, 125)
+      assert.match(vain.stderr, /^task-exec: waited 8 s for "crash": .*non-zero exit \(3\)\n$/)
+
+      const before = yield* starts
+      const mend = Effect.andThen(untilStarts(before + 3), inData("touch /data/ok"))
+      const [run] = yield* Effect.all(
+        [taskExec(["--wait=120s", name, "sh", "-c", "echo >> /data/runs; echo up"]), mend],
+        {
+          concurrency: 2
+        }
+      )
+      assert.deepStrictEqual([run.code, run.stdout.toString()], [0, "up\n"], run.stderr)
+      assert.strictEqual((yield* inData("cat /data/runs | wc -l")).stdout.trim(), "1")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a container that stops before the command could start: waited for again, unless there is input", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const through = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
+        let refused = 0
+        const proxy = yield* engineProxy(manager.socket, ({ line }) => {
+          if (!/^POST \/containers\/\w+\/exec/.test(line) || refused === 2) return "pass"
+          refused++
+          return { status: 409, message: `Container ${web.local.containerId} is not running` }
+        })
+        const result = yield* taskExec(args, { env: { DOCKER_HOST: proxy.dockerHost } })
+        return { ...result, execs: proxy.requests.filter((line) => /^POST \/containers\/\w+\/exec/.test(line)).length }
+      })
+      const target = web.target(web.local)
+      const waited = yield* through(["--wait", target, "echo", "once"])
+      assert.deepStrictEqual([waited.code, waited.stdout.toString(), waited.execs], [0, "once\n", 3], waited.stderr)
+      const now = yield* through([target, "echo", "once"])
+      assert.deepStrictEqual([now.code, now.stdout.toString(), now.execs], [125, "", 1])
+      const withInput = yield* through(["-i", "--wait", target, "cat"])
+      assert.deepStrictEqual([withInput.code, withInput.stdout.toString(), withInput.execs], [125, "", 1])
     }).pipe(Effect.scoped)
   )
 

@@ -1,0 +1,80 @@
+/** Repeats a run that waits for its task, until its command has started or the time is up. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { DockerEngine } from "./engine/DockerEngine.ts"
+import type { ExecEvent } from "./executor/ExecEvent.ts"
+import type { HelperImage } from "./route/HelperImage.ts"
+import type { TaskExecError, TaskExecEvent } from "./TaskExec.ts"
+import { WaitTimedOut } from "./target/Wait.ts"
+
+type Needed = DockerEngine | HelperImage
+
+/** One attempt: the task that was found, and the events of the command in it. */
+export interface Attempt {
+  readonly resolved: TaskExecEvent & { readonly _tag: "Resolved" }
+  readonly events: Stream.Stream<ExecEvent, TaskExecError, Needed>
+}
+
+/** What there is to wait for. */
+export interface Waiting {
+  /** The target as the user typed it. */
+  readonly target: string
+  /** Milliseconds. */
+  readonly wait: number
+  /** Whether nothing that an attempt has used up is missing in the next one: input that was read is gone. */
+  readonly isRepeatable: boolean
+}
+
+/** Milliseconds between two attempts, at first and at most. */
+const pauses = { first: 250, most: 5000 }
+/** Milliseconds for the last look at the task, which says how things stand. */
+const lastLook = 1000
+
+/** The engine says that the container does not run: nothing was started. A paused container is for its owner to resume. */
+const isGone = (error: TaskExecError): boolean => error._tag === "ContainerNotRunning" && !/paused/i.test(error.detail)
+
+/**
+ * The events of the first attempt whose command starts, or the error of the last one. `attempt` gets the milliseconds that are
+ * left. Everything of an attempt is gone before the next one begins.
+ */
+export const untilStarted = (
+  attempt: (patience: number) => Effect.Effect<Attempt, TaskExecError, Needed | Scope.Scope>,
+  { isRepeatable, target, wait }: Waiting
+): Stream.Stream<TaskExecEvent, TaskExecError, Needed> => {
+  const round = (deadline: number, pause: number): Stream.Stream<TaskExecEvent, TaskExecError, Needed> => {
+    let resolved: Attempt["resolved"] | undefined
+    let isTold = false
+    const one = Effect.gen(function* () {
+      const left = deadline - (yield* Clock.currentTimeMillis)
+      const made = yield* attempt(Math.max(left, lastLook))
+      resolved = made.resolved
+      return made.events.pipe(
+        Stream.map((event): ReadonlyArray<TaskExecEvent> => {
+          const all = isTold ? [event] : [made.resolved, event]
+          isTold = true
+          return all
+        }),
+        Stream.flattenIterable
+      )
+    })
+    return Stream.unwrap(one).pipe(
+      Stream.catch((error: TaskExecError) => {
+        if (resolved === undefined || isTold) return Stream.fail(error)
+        if (!isRepeatable || !isGone(error)) return Stream.concat(Stream.make(resolved), Stream.fail(error))
+        return Stream.unwrap(
+          Effect.gen(function* () {
+            if ((yield* Clock.currentTimeMillis) >= deadline) {
+              return yield* new WaitTimedOut({ target, after: wait, detail: error.message })
+            }
+            yield* Effect.logDebug(`waiting on: ${error.message}`)
+            yield* Effect.sleep(pause)
+            return round(deadline, Math.min(2 * pause, pauses.most))
+          })
+        )
+      })
+    )
+  }
+  return Stream.unwrap(Effect.map(Clock.currentTimeMillis, (now) => round(now + wait, pauses.first)))
+}
