@@ -130,6 +130,29 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     )
   }
 
+  it.effect("from a container: a local link to a directory is followed, also where docker 28 refuses it", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const here = yield* folder
+      yield* inTask("local", `mkdir -p /tmp/content; cd /tmp/content; ${tree}`)
+      const target = `${web.target(web.local)}:/tmp/content`
+      // All that differs of 14 kinds of sources and 18 of destinations, in both directions.
+      const sources = [["d/."], ["ld/."], ["-L", "ld/."]]
+      for (const [n, source] of sources.entries()) {
+        for (const [m, destination] of ["ld", "ld/", "ld/."].entries()) {
+          const place = join(here, `${n}-${m}`)
+          yield* run("bash", ["-c", `mkdir -p ${place}/d; ln -s d ${place}/ld`])
+          const [path = "", ...flags] = source.toReversed()
+          const args = ["-q", "-H", manager.dockerHost, ...flags, `${target}/${path}`, `${place}/${destination}`]
+          assert.strictEqual(yield* cpCommand(args), 0, args.join(" "))
+          const there = yield* run("bash", ["-c", `cd ${place}; readlink ld; cat d/x d/s/y`])
+          assert.strictEqual(there, "d\nx\ny\n", args.join(" "))
+        }
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("50 MB to another node and back: the same bytes, modes, times and links", () =>
     Effect.gen(function* () {
       const web = yield* Web
