@@ -59,6 +59,9 @@ const logTail = (clusterDir: string, node: string) =>
 const notReady = (clusterDir: string, node: string, problem: string) =>
   Effect.flatMap(logTail(clusterDir, node), (log) => Effect.fail(new EngineNotReady({ node, problem, log })))
 
+/** How long an engine may take to start or to end, in milliseconds: several may do so at once on a machine that others keep busy. */
+const patience = 120_000
+
 /** Starts the engine in the background. */
 const launch = Effect.fnUntraced(function* ({ clusterDir, node, machinePid, ...spec }: EngineSpec) {
   const dir = join(clusterDir, node)
@@ -92,8 +95,8 @@ export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec
   if (running.length === 0) yield* launch(spec)
   for (const pid of running) yield* signal(pid, "SIGCONT")
   yield* pollUntil(answers(socketOf(clusterDir, node)), {
-    atMost: 30_000,
-    orElse: notReady(clusterDir, node, "does not answer after 30 s")
+    atMost: patience,
+    orElse: notReady(clusterDir, node, `does not answer after ${patience / 1000} s`)
   })
   yield* Effect.promise(() => rm(endedFile(clusterDir, node), { force: true }))
 })
@@ -109,6 +112,6 @@ export const killEngine = Effect.fn("Engine.kill")(function* (spec: EngineSpec, 
   if (!deadly.includes(name)) return
   yield* pollUntil(
     Effect.map(enginePids(spec.machinePid), (pids) => pids.length === 0),
-    { atMost: 30_000, orElse: notReady(clusterDir, node, `runs on 30 s after ${name}`) }
+    { atMost: patience, orElse: notReady(clusterDir, node, `runs on ${patience / 1000} s after ${name}`) }
   )
 })

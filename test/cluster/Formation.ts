@@ -11,7 +11,7 @@ export class SwarmNotReady extends Schema.TaggedError<SwarmNotReady>()("SwarmNot
   nodes: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `the swarm has not ${this.expected} ready nodes after 30 s: ${this.nodes.join(", ") || "none"}`
+    return `the swarm has not ${this.expected} ready nodes after 120 s: ${this.nodes.join(", ") || "none"}`
   }
 }
 
@@ -67,5 +67,5 @@ export const awaitReady = Effect.fn("Formation.awaitReady")(function* (socket: s
       })
     )
   )
-  yield* pollUntil(ready, { atMost: 30_000, orElse: failure })
+  yield* pollUntil(ready, { atMost: 120_000, orElse: failure })
 })

@@ -115,7 +115,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       }
       yield* pollUntil(
         Effect.map(agentObjects(cluster), (objects) => objects.length === 0),
-        { atMost: 20_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
+        { atMost: 60_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
       )
     })
   )
@@ -312,7 +312,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
           [
             run(["--via", "agent", target, "true"]),
             Effect.ensuring(
-              pollUntil(isRefusedTwice, { atMost: 10_000, orElse: Effect.die("nobody tried twice") }),
+              pollUntil(isRefusedTwice, { atMost: 60_000, orElse: Effect.die("nobody tried twice") }),
               Effect.orDie(inside("-D", ...rule))
             )
           ],

@@ -80,7 +80,7 @@ const blockAddresses = Effect.fnUntraced(function* (socket: string) {
         Effect.map(get(manager.socket, `/networks/${Id}`, Network), ({ IPAM }) =>
           Option.fromUndefinedOr(IPAM.Config?.[0]?.Subnet)
         ),
-        { every: 20, atMost: 20_000, orElse: Effect.die("the network is given no addresses") }
+        { every: 20, atMost: 60_000, orElse: Effect.die("the network is given no addresses") }
       )
     ),
     Effect.scoped
