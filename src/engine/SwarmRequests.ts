@@ -18,6 +18,8 @@ export interface ServiceLogsOptions {
   readonly since?: number
   /** Only that many of the last lines. */
   readonly tail?: number
+  /** Each record has the managers' details before it, see `LogRecords`. */
+  readonly details?: boolean
 }
 
 /** The methods of `DockerEngine` about the swarm. */
@@ -146,7 +148,7 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
       client
         .request({ ...swarm, operation: `remove service ${id}`, method: "DELETE", path: `/services/${segment(id)}` })
         .pipe(Effect.asVoid, ofSwarm),
-    serviceLogs: (id, { follow, since, tail }) => {
+    serviceLogs: (id, { details, follow, since, tail }) => {
       const operation = `read the log of service ${id}`
       return client
         .stream({
@@ -154,7 +156,7 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
           operation,
           method: "GET",
           path: `/services/${segment(id)}/logs`,
-          query: { stdout: true, stderr: true, follow, since, tail }
+          query: { stdout: true, stderr: true, follow, since, tail, details }
         })
         .pipe(
           Effect.flatMap((response) => fromReadable(response, client.broken(operation))),

@@ -4,13 +4,16 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Demux } from "../engine/Demux.ts"
+import { LogRecords } from "../engine/LogRecords.ts"
 import { decodeLine, FrameWriter } from "../wire/Frame.ts"
 import { Unpacker } from "../wire/Packed.ts"
 import { NodeReport } from "./NodeSweep.ts"
 
 /** No line of ours is longer; what is longer is not kept. */
 const maxLine = 32 * 1024
+/** What is kept of one node: bytes of a report, and senders. Swarm may start a second sweeper there, seldom a third. */
+const maxReport = 8 * 1024 * 1024
+const maxSenders = 4
 
 const Document = Schema.fromJsonString(NodeReport)
 const encodeReport = Schema.encodeSync(Document)
@@ -25,46 +28,57 @@ export const reportLines = (origin: number, report: NodeReport): string => {
 
 interface Sender {
   next: number
+  bytes: number
   readonly pieces: Array<Uint8Array>
   readonly unpacker: Unpacker
 }
 
-/** One for each reading of the log from its beginning. Not an Effect: it only keeps the state between chunks. */
+/**
+ * One for each reading of the log from its beginning, with details. Not an Effect: it only keeps the state between chunks.
+ *
+ * A report counts only where the node that it is about has published all of it.
+ */
 export class ReportReader {
-  private readonly senders = new Map<number, Sender>()
-  private readonly demux = new Demux()
-  private readonly decoder = new TextDecoder()
-  private rest = ""
+  /** By node, then by the sender's own number. */
+  private readonly nodes = new Map<string, Map<number, Sender>>()
+  private readonly records = new LogRecords(maxLine)
 
   /** The reports that became complete with this chunk. Throws `DemuxError`. */
   push(chunk: Uint8Array): ReadonlyArray<NodeReport> {
     const reports: Array<NodeReport> = []
-    for (const { channel, data } of this.demux.push(chunk)) {
-      if (channel !== "stdout") continue
-      const lines = (this.rest + this.decoder.decode(data, { stream: true })).split("\n")
-      this.rest = (lines.pop() ?? "").slice(0, maxLine)
-      for (const line of lines) {
-        const report = this.take(line)
-        if (report !== undefined) reports.push(report)
-      }
+    for (const { isError, node, text } of this.records.push(chunk)) {
+      const report = isError ? undefined : this.take(node, text.replace(/\r?\n$/, ""))
+      if (report?.node === node) reports.push(report)
     }
     return reports
   }
 
-  private take(line: string): NodeReport | undefined {
+  private take(node: string, line: string): NodeReport | undefined {
     const decoded = decodeLine(line)
     if (Result.isFailure(decoded)) return undefined
     const { frame, origin, seq } = decoded.success
-    const sender = this.senders.get(origin) ?? { next: 0, pieces: [], unpacker: new Unpacker() }
-    this.senders.set(origin, sender)
+    const sender = this.senderOf(node, origin)
     // After a gap nothing of this sender fits any more: the next reading may have it whole.
-    if (seq !== sender.next) return undefined
+    if (sender === undefined || seq !== sender.next) return undefined
     const whole = frame._tag === "Packed" ? sender.unpacker.take(frame) : frame
     if (whole === "Damaged") return undefined
     sender.next++
-    if (whole?._tag === "Stdout") sender.pieces.push(whole.data)
+    if (whole?._tag === "Stdout" && sender.bytes + whole.data.length <= maxReport) {
+      sender.bytes += whole.data.length
+      sender.pieces.push(whole.data)
+    }
     if (whole?._tag !== "Exited") return undefined
     const report = decodeReport(Buffer.concat(sender.pieces).toString("utf8"))
     return Result.isSuccess(report) ? report.success : undefined
+  }
+
+  private senderOf(node: string, origin: number): Sender | undefined {
+    const senders = this.nodes.get(node) ?? new Map<number, Sender>()
+    this.nodes.set(node, senders)
+    const known = senders.get(origin)
+    if (known !== undefined || senders.size >= maxSenders) return known
+    const sender: Sender = { next: 0, bytes: 0, pieces: [], unpacker: new Unpacker() }
+    senders.set(origin, sender)
+    return sender
   }
 }

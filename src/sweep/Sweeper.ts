@@ -118,7 +118,7 @@ const gatherReports = Effect.fnUntraced(function* (
   /** Reads the log from its beginning until these nodes have reported. */
   const read = (awaited: ReadonlyArray<SweptNode>) =>
     Effect.gen(function* () {
-      const log = yield* engine.serviceLogs(service, { follow: true })
+      const log = yield* engine.serviceLogs(service, { follow: true, details: true })
       const reader = new ReportReader()
       yield* Stream.runForEachWhile(log, (chunk) =>
         Effect.sync(() => push(reader, chunk) && awaited.some(({ id }) => !reports.has(id)))
@@ -168,13 +168,20 @@ const gatherReports = Effect.fnUntraced(function* (
   yield* Effect.raceFirst(everything, Effect.sleep(patience))
   return nodes.map((node): NodeAnswer => {
     const result = reports.get(node.id)?.result
-    if (result?._tag === "Swept") return { _tag: "Swept", node, findings: result.findings }
+    if (result?._tag === "Swept") return { _tag: "Swept", node, findings: foundOn(node, result.findings) }
     const reason =
       result?.detail ??
       refused.get(node.id) ??
       `no report after ${patience / 1000} s (${trouble ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
     return { _tag: "Silent", node, reason }
   })
+})
+
+/** What a node found is on that node, whatever its report calls it. */
+const foundOn = ({ hostname }: SweptNode, { alive, leftovers, unreadable }: Findings): Findings => ({
+  leftovers: leftovers.map((one) => ({ ...one, node: hostname })),
+  unreadable: unreadable.map((one) => ({ ...one, node: hostname })),
+  alive: alive.map((one) => ({ ...one, node: hostname }))
 })
 
 const hasStarted = (task: Task | undefined): boolean => {

@@ -7,8 +7,10 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
+import { reportLines } from "../../src/sweep/ReportReader.ts"
 import { isClean, type SweepOptions, type SweepReport, sweep, sweepHere } from "../../src/sweep/Sweep.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { withVariable } from "../cluster/Processes.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
@@ -505,6 +507,27 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           foreign[1] ?? "",
           new RegExp(`^${second.name}: it(s sweeper gave no report| refused the sweeper) `)
         )
+      })
+    )
+
+    it.effect("a node that reports in another one's name is not believed", () =>
+      Effect.gen(function* () {
+        const { image, manager, registry } = yield* SwarmCluster
+        const [first, second] = yield* workers
+        const findings = { leftovers: [], unreadable: [], alive: [] }
+        const about = ({ nodeId }: { readonly nodeId: string }, origin: number) =>
+          reportLines(origin, { node: nodeId, result: { _tag: "Swept", findings } }).trimEnd()
+        // Each of the two says what the other one would.
+        const script = `if [ "$TASK_EXEC_HELPER_NODE" = ${first.nodeId} ]; then echo "${about(second, 1)}"; else echo "${about(first, 2)}"; fi`
+        const liar = `${registry}/liar:1`
+        yield* deriveImage(manager.socket, image, liar, [`ENTRYPOINT ["sh", "-c", ${JSON.stringify(script)}]`])
+        yield* pushImage(manager.socket, liar)
+        const silent = yield* unanswered({ image: liar })
+        assert.deepStrictEqual(
+          silent.map((line) => line.split(":")[0]),
+          [first.name, second.name]
+        )
+        for (const line of silent) assert.include(line, "its sweeper gave no report")
       })
     )
 

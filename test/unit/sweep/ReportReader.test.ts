@@ -32,24 +32,27 @@ const report = (node: string, containers: number): NodeReport => ({
   }
 })
 
-const record = (line: string, channel = 1): Uint8Array => {
-  const data = Buffer.from(line)
+/** A record of the log, with what the managers put before its text. */
+const record = (node: string, text: string, channel = 1): Uint8Array => {
+  const ids = [`com.docker.swarm.node.id=${node}`, "com.docker.swarm.service.id=s", "com.docker.swarm.task.id=t"]
+  const data = Buffer.from(`${ids.join(",")} ${text}`)
   const header = Buffer.alloc(8)
   header.writeUInt8(channel, 0)
   header.writeUInt32BE(data.length, 4)
   return Buffer.concat([header, data])
 }
 
-const linesOf = (origin: number, sent: NodeReport) =>
+/** The records of a report that a node publishes. */
+const linesOf = (origin: number, sent: NodeReport, publisher = sent.node): ReadonlyArray<Uint8Array> =>
   reportLines(origin, sent)
     .split("\n")
     .slice(0, -1)
-    .map((line) => `${line}\n`)
+    .map((line) => record(publisher, `${line}\n`))
 
 /** Lines of several senders, each sender's in order, mixed by the choices. */
-const mix = (senders: ReadonlyArray<ReadonlyArray<string>>, choices: ReadonlyArray<number>) => {
+const mix = (senders: ReadonlyArray<ReadonlyArray<Uint8Array>>, choices: ReadonlyArray<number>) => {
   const left = senders.map((lines) => [...lines])
-  const mixed: Array<string> = []
+  const mixed: Array<Uint8Array> = []
   for (let at = 0; left.some((lines) => lines.length > 0); at++) {
     const open = left.filter((lines) => lines.length > 0)
     const line = open[(choices[at % choices.length] ?? 0) % open.length]?.shift()
@@ -73,7 +76,7 @@ const choices = Arbitrary.array(integer(0, 2), { minLength: 1, maxLength: 20 })
 
 describe("ReportReader", () => {
   it.prop("reports come whole, however lines and bytes are mixed and cut", [choices, integer(1, 9000)], ([by, cut]) => {
-    const bytes = Buffer.concat(mix(senders, by).map((line) => record(line)))
+    const bytes = Buffer.concat(mix(senders, by))
     assert.deepStrictEqual(byNode(readIn(bytes, cut)), sent)
   })
 
@@ -83,8 +86,8 @@ describe("ReportReader", () => {
     ([by, at]) => {
       const mixed = mix(senders, by)
       const lost = at % mixed.length
-      const whole = senders.map((lines) => !lines.includes(mixed[lost] ?? ""))
-      const bytes = Buffer.concat(mixed.filter((_, place) => place !== lost).map((line) => record(line)))
+      const whole = senders.map((lines) => !lines.some((line) => line === mixed[lost]))
+      const bytes = Buffer.concat(mixed.filter((_, place) => place !== lost))
       assert.deepStrictEqual(
         byNode(readIn(bytes, 4096)),
         sent.filter((_, place) => whole[place])
@@ -93,13 +96,33 @@ describe("ReportReader", () => {
   )
 
   it("what else is in the log is passed over", () => {
-    const noise = [record("node warning\n"), record("on stderr\n", 2), record("AAAA\n"), record("\n")]
-    const lines = linesOf(1, report("a", 3)).map((line) => record(line))
+    const noise = ["node warning\n", "AAAA\n", "\n", "x".repeat(100_000)].map((text) => record("a", text))
+    noise.push(record("a", "on stderr\n", 2))
+    const lines = linesOf(1, report("a", 3))
     assert.deepStrictEqual(readIn(Buffer.concat(noise.flatMap((one) => [one, ...lines])), 512), [report("a", 3)])
   })
 
   it("a node that could not look says why", () => {
     const failed: NodeReport = { node: "a", result: { _tag: "Failed", detail: "no socket" } }
-    assert.deepStrictEqual(readIn(record(reportLines(1, failed)), 100), [failed])
+    assert.deepStrictEqual(readIn(Buffer.concat(linesOf(1, failed)), 100), [failed])
   })
+
+  it.prop(
+    "a node's word counts for itself only: under another one's ID, with a second ID, in a line within a record",
+    [choices, integer(1, 9000)],
+    ([by, cut]) => {
+      const about = report("a", 2)
+      const own = linesOf(5, report("b", 1))
+      const within = reportLines(6, about)
+        .split("\n")
+        .map((line) => `com.docker.swarm.node.id=a ${line}`)
+        .join("\n")
+      const attribute = reportLines(7, about)
+        .split("\n")
+        .map((line) => record("b,com.docker.swarm.node.id=a", `${line}\n`))
+      const forged = [linesOf(4, about, "b"), [record("b", within)], attribute]
+      const bytes = Buffer.concat([...mix(forged, by), ...own])
+      assert.deepStrictEqual(readIn(bytes, cut), [report("b", 1)])
+    }
+  )
 })

@@ -11,20 +11,21 @@ import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
 import { reportLines } from "../../../src/sweep/ReportReader.ts"
 import { type NodeAnswer, sweepNodes } from "../../../src/sweep/Sweeper.ts"
 
-const record = (line: string): Uint8Array => {
+const record = (node: string, line: string): Uint8Array => {
+  const text = Buffer.from(`com.docker.swarm.node.id=${node} ${line}`)
   const header = Buffer.alloc(8)
   header.writeUInt8(1, 0)
-  header.writeUInt32BE(line.length, 4)
-  return Buffer.concat([header, Buffer.from(line)])
+  header.writeUInt32BE(text.length, 4)
+  return Buffer.concat([header, text])
 }
 
-const report = (node: string) =>
-  record(
-    reportLines(node.charCodeAt(0), {
-      node,
-      result: { _tag: "Swept", findings: { leftovers: [], unreadable: [], alive: [] } }
-    })
-  )
+const report = (node: string) => {
+  const findings = { leftovers: [], unreadable: [], alive: [] }
+  const lines = reportLines(node.charCodeAt(0), { node, result: { _tag: "Swept", findings } })
+    .split("\n")
+    .slice(0, -1)
+  return Buffer.concat(lines.map((line) => record(node, `${line}\n`)))
+}
 
 const task = (node: string, State: string, Message = ""): Task => ({
   ID: `task-${node}`,
