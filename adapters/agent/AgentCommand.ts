@@ -9,7 +9,7 @@ import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { readArgs, UsageError } from "../cli/Usage.ts"
 import { layOut } from "../LayOut.ts"
-import { toJson } from "../Printable.ts"
+import { printable } from "../Printable.ts"
 import type { Channel } from "../skopos/Channel.ts"
 import { runSubcommand } from "../skopos/Subcommand.ts"
 
@@ -29,7 +29,7 @@ They publish no port: the way in is the engine at hand.
   up      Deploy them, or bring them to this version and this image. What runs
           by those that are replaced goes on
   status  Which node has one, and of which version
-  down    Remove them, their network and their key
+  down    Remove them, their network and the callers' key
 
 Options:
       --context NAME  The docker context to use
@@ -37,7 +37,8 @@ Options:
                       (default: DOCKER_HOST, then the context)
       --image REF     up: image of the agents (default: TASK_EXEC_IMAGE)
       --json          status: one JSON document instead of a table
-      --rotate-key    up: give them a new key
+      --rotate-key    up: make a new key for callers; the old one opens nothing
+                      when it returns
       --help
 
 Exit code: 0 done; status: 1 where a node has none of the service's version;
@@ -104,7 +105,7 @@ const run = Effect.fn("swarm-exec.agent")(
       }
       case "status": {
         const states = yield* agentsStatus()
-        yield* stdout.line(json ? toJson(states, 2) : textOf(states))
+        yield* stdout.line(json ? JSON.stringify(states, null, 2) : textOf(states))
         return states.length > 0 && states.every(({ isCurrent }) => isCurrent) ? 0 : notAll
       }
       case "down":
@@ -125,5 +126,7 @@ const textOf = (states: ReadonlyArray<AgentState>): string => {
     version,
     reason === "" ? (isCurrent ? "" : state === "running" ? "to be replaced" : "") : reason
   ])
-  return layOut([["NODE", "STATE", "VERSION", ""], ...rows]).join("\n")
+  return layOut([["NODE", "STATE", "VERSION", ""], ...rows])
+    .map(printable)
+    .join("\n")
 }

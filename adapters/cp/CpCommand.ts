@@ -16,8 +16,7 @@ import { HelperImage } from "../../src/route/HelperImage.ts"
 import { audited } from "../audit/Auditing.ts"
 import { exitCodeOf } from "../cli/ExitCode.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { stderrScreen, writeAll, writeText } from "../Output.ts"
-import { inOneEntry } from "../Printable.ts"
+import { writeAll, writeText } from "../Output.ts"
 import { type CpInvocation, help, parseCpInvocation } from "./CpArgs.ts"
 import { localFailed } from "./LocalFailed.ts"
 import { findDestination, findSource } from "./LocalPath.ts"
@@ -32,7 +31,7 @@ const stderr = 2
 const program = "swarm-exec cp"
 
 /** If nobody reads even that, there is nobody to tell. */
-const say = (text: string) => Effect.ignore(writeText(stderr, `${program}: ${inOneEntry(text)}\n`))
+const say = (text: string) => Effect.ignore(writeText(stderr, `${program}: ${text}\n`))
 
 /** Runs one command line and gives its exit code. */
 export const cpCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
@@ -115,4 +114,4 @@ const progressOf = (
 ): Effect.Effect<Progress, never, Scope.Scope> =>
   copy.quiet || !isatty(stderr) || (copy.direction === "from" && copy.local === "-")
     ? Effect.succeed(noProgress)
-    : makeProgress(stderrScreen, title, total)
+    : makeProgress({ write: (text) => void process.stderr.write(text), now: Date.now }, title, total)

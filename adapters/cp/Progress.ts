@@ -51,7 +51,10 @@ export const makeProgress = Effect.fnUntraced(function* (
         })
       ),
     done: (destination) =>
-      Effect.sync(() => last.leave(`Successfully copied ${humanSize(total ?? bytes)} to ${destination}`))
+      Effect.sync(() => {
+        last.clear()
+        screen.write(`Successfully copied ${humanSize(total ?? bytes)} to ${destination}\n`)
+      })
   }
 })
 

@@ -1,7 +1,6 @@
 /** What a task is called in a fan-out's output. */
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
-import { printable } from "../Printable.ts"
 
-/** `web.2@node-1`, `agent@node-1`; one line, see `printable`. */
+/** `web.2@node-1`, `agent@node-1`. */
 export const labelOf = ({ name, node, slot }: ResolvedTask): string =>
-  printable(slot === undefined ? name : `${name}@${node.hostname}`)
+  slot === undefined ? name : `${name}@${node.hostname}`

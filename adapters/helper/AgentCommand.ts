@@ -24,7 +24,7 @@ import { SignalHandlers } from "../RunMain.ts"
 import { checkAddress, refuse } from "./Admission.ts"
 import { listenOnSocket } from "./AgentSocket.ts"
 import { endOrphans } from "./Orphans.ts"
-import { openRequestLog, type RequestLog } from "./RequestLog.ts"
+import { makeRequestLog, type RequestLog } from "./RequestLog.ts"
 import { serveCaller } from "./Serving.ts"
 import { watched } from "./Watch.ts"
 
@@ -41,7 +41,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
   // The private half stays in this process' memory.
   const pair = makeKeyPair()
   const key = yield* Effect.fromResult(deriveKey(pair, "agent", own.callersKey, own))
-  const log = yield* openRequestLog(pair.publicKey)
+  const log = makeRequestLog(pair.publicKey)
   const told = yield* Deferred.make<void>()
   const handlers = yield* SignalHandlers
   handlers.current = () => {
@@ -64,6 +64,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
       }
     )
     yield* listenOnSocket(led)
+    yield* log.announce
     yield* log.say(`version ${version} serves node ${process.env[helperVariables.hostname] ?? ""}`)
     yield* Deferred.await(told)
   }).pipe(Effect.scoped)

@@ -31,6 +31,8 @@ export interface RequestLog {
   readonly refused: (why: string) => Effect.Effect<void>
   /** Logs a line of text. */
   readonly say: (text: string) => Effect.Effect<void>
+  /** Logs the agent's key: it takes callers from now on. */
+  readonly announce: Effect.Effect<void, LogFailed>
   /** Logs, and says from then on, that no new callers are taken. */
   readonly retire: Effect.Effect<void>
 }
@@ -46,11 +48,11 @@ export class LogFailed extends Schema.TaggedError<LogFailed>()("LogFailed", { de
 const mostRefusals = 20
 const minute = 60_000
 
-/** Opens the log with the notice of the agent's key, which is repeated before it could be out of sight. */
-export const openRequestLog = Effect.fnUntraced(function* (
+/** Makes the log of an agent with this key. The notice of the key is repeated before it could be out of sight. */
+export const makeRequestLog = (
   key: string,
   write: (text: string) => Effect.Effect<void, { readonly message: string }> = (text) => writeText(1, text)
-): Effect.fn.Return<RequestLog, LogFailed> {
+): RequestLog => {
   const turn = Semaphore.makeUnsafe(1)
   let isRetired = false
   let since = 0
@@ -64,15 +66,19 @@ export const openRequestLog = Effect.fnUntraced(function* (
       Semaphore.withPermits(turn, 1),
       Effect.mapError(({ message }) => new LogFailed({ detail: message }))
     )
+  const announce = Effect.suspend(() => write(notice())).pipe(
+    Semaphore.withPermits(turn, 1),
+    Effect.mapError(({ message }) => new LogFailed({ detail: message }))
+  )
   const putRecord = (event: string, record: object) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       put(encodeRecord({ time: new Date(now).toISOString(), event, ...record }))
     )
   const say = (text: string) => Effect.ignore(put(`agent: ${escaped(text)}`))
 
-  yield* Effect.mapError(write(notice()), ({ message }) => new LogFailed({ detail: message }))
   return {
     say,
+    announce,
     note: (what) => putRecord("note", what),
     begin: Effect.fnUntraced(function* (request) {
       const start = yield* Clock.currentTimeMillis
@@ -94,10 +100,10 @@ export const openRequestLog = Effect.fnUntraced(function* (
       }),
     retire: Effect.suspend(() => {
       isRetired = true
-      return Effect.ignore(write(notice()))
+      return Effect.ignore(announce)
     })
   }
-})
+}
 
 /** Characters of a text, and items of a list, that are logged. A line stays far below 16 KiB, where engines cut it. */
 const longestText = 200

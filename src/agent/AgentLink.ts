@@ -16,15 +16,13 @@ import { makeTunnel, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
 import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
 import { openDoor } from "./AgentDoor.ts"
 import { deriveKey } from "./AgentKeys.ts"
-import { type AgentNotice, readNotice } from "./AgentLog.ts"
+import { awaitNotice } from "./AgentLog.ts"
 import { requestChannel } from "./AgentProtocol.ts"
 import { AgentRequest } from "./AgentRequest.ts"
 import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAgents } from "./Agents.ts"
 
 /** How long an agent may take to be reached: a helper takes less than a second. */
 const patience = "3 seconds"
-/** Milliseconds between two looks for the key of an agent that has just started. */
-const betweenLooks = 50
 
 /** A connection to an agent, over which nothing was sent yet. */
 export interface AgentLink {
@@ -79,10 +77,7 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
 
 /** Derives the key of a connection to an agent. */
 const keyFor = Effect.fnUntraced(function* (there: Agent, keyPair: RunningAgents["keyPair"]) {
-  const notice: Effect.Effect<AgentNotice, SwarmFailure, DockerEngine> = Effect.flatMap(readNotice(there), (found) =>
-    found === undefined ? Effect.delay(notice, betweenLooks) : Effect.succeed(found)
-  )
-  const [own, { key }] = yield* Effect.all([keyPair(there.callersKey), notice], { concurrency: 2 })
+  const [own, { key }] = yield* Effect.all([keyPair(there.callersKey), awaitNotice(there)], { concurrency: 2 })
   return yield* Effect.fromResult(deriveKey(own, "caller", key, there))
 })
 

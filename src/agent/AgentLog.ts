@@ -25,6 +25,9 @@ const tail = 5 * noticeInterval
 /** Bytes that are read of them. A line has at most 16 KiB. */
 const limit = 1024 * 1024
 
+/** Milliseconds between two looks for the notice of an agent that has just started. */
+const betweenLooks = 50
+
 /** The line of a notice. */
 export const noticeLine = ({ isRetired, key }: AgentNotice): string =>
   `agent key ${key}${isRetired ? " retired" : ""}\n`
@@ -83,4 +86,10 @@ export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undef
         })
       )
     )
+  )
+
+/** Waits for the first notice of an agent, for as long as it takes. */
+export const awaitNotice = (origin: LogOrigin): Effect.Effect<AgentNotice, SwarmFailure, DockerEngine> =>
+  Effect.flatMap(readNotice(origin), (found) =>
+    found === undefined ? Effect.delay(awaitNotice(origin), betweenLooks) : Effect.succeed(found)
   )

@@ -16,9 +16,9 @@ import { nodeContainer } from "../route/NodeService.ts"
 import { version } from "../Version.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeKeyPair, writeKeyPair } from "./AgentKeys.ts"
-import { readNotice } from "./AgentLog.ts"
+import { awaitNotice, readNotice } from "./AgentLog.ts"
 import { agentFolder, agentLabels, agentService } from "./AgentProtocol.ts"
-import { findKeyPair } from "./Agents.ts"
+import { findKeyPair, runningAgents } from "./Agents.ts"
 
 /** How long agents may take to be everywhere, in milliseconds: their image may have to come first. */
 const upPatience = 300_000
@@ -27,6 +27,8 @@ const refusalPatience = 15_000
 const pause = 250
 /** How long an agent that is to end may go on for those that it serves, in milliseconds: a day. */
 const drainGrace = 24 * 3600_000
+/** How long an agent that runs may take until it listens, in milliseconds. */
+const listenPatience = 60_000
 /** How long an agent that was replaced may take to refuse new callers, in milliseconds. */
 const retirePatience = 30_000
 /** How long engines may take to let go of the network after their last agent. */
@@ -308,7 +310,7 @@ const awaitAgents = Effect.gen(function* () {
     const seen = yield* look
     if (seen === undefined) return yield* new AgentsNotRunning({ after: 0, nodes: [] })
     const missing = seen.nodes.filter(({ state }) => !state.isCurrent)
-    if (missing.length === 0) return
+    if (missing.length === 0) return yield* awaitListening(start)
     const after = (yield* Clock.currentTimeMillis) - start
     const isLost = after > refusalPatience && missing.every(({ refused }) => refused.length >= mostRefusals)
     if (isLost || after > upPatience) {
@@ -323,6 +325,35 @@ const awaitAgents = Effect.gen(function* () {
     }
     yield* Effect.sleep(pause)
   }
+})
+
+/** Done when every agent has told its key in its log, which is when it listens. */
+const awaitListening = Effect.fnUntraced(function* (start: number) {
+  const { listNodes } = yield* DockerEngine
+  const [{ byNode }, nodes] = yield* Effect.all([runningAgents, listNodes()], { concurrency: 2 })
+  const silent = nodes.filter(takesTasks).flatMap((node) => {
+    const agent = byNode.get(node.ID)
+    return agent === undefined ? [] : [{ agent, hostname: node.Description.Hostname }]
+  })
+  yield* Effect.forEach(
+    silent,
+    ({ agent, hostname }) =>
+      awaitNotice(agent).pipe(
+        Effect.timeoutOrElse({
+          duration: listenPatience,
+          orElse: () =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) =>
+              Effect.fail(
+                new AgentsNotRunning({
+                  after: now - start,
+                  nodes: [{ node: hostname, state: "running", reason: "it does not tell its key in its log" }]
+                })
+              )
+            )
+        })
+      ),
+    { concurrency: 8, discard: true }
+  )
 })
 
 /** Done when no agent with another key takes new callers. A node that is not ready runs what it likes, and is not asked. */

@@ -11,19 +11,9 @@ import { get, request } from "../cluster/EngineApi.ts"
 import { eventsSince } from "../cluster/Events.ts"
 import { agentObjects } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
+import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import {
-  Agents,
-  checkLeftovers,
-  dist,
-  type ProcessOptions,
-  programOn,
-  sha256,
-  shell,
-  swarmExec,
-  taskExec,
-  Web
-} from "./Harness.ts"
+import { Agents, checkLeftovers, dist, onManager, sha256, shell, swarmExec, taskExec, Web } from "./Harness.ts"
 import { openPty, withoutStageLine } from "./Pty.ts"
 import { Library } from "./Sessions.ts"
 
@@ -41,12 +31,6 @@ const agentsOn = ({ socket }: ClusterNode) =>
 const killAgent = Effect.fnUntraced(function* (node: ClusterNode) {
   const [id] = yield* agentsOn(node)
   yield* request(node.socket, "POST", `/containers/${id}/kill`)
-})
-
-/** `task-exec` as root on the manager, who reaches the files of the containers there. */
-const onManager = Effect.fn("onManager")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
-  const { manager } = yield* SwarmCluster
-  return yield* programOn(manager, "task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost } })
 })
 
 /** How many processes were started in a container since then, in Unix milliseconds. */
@@ -294,6 +278,68 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       })
     )
   }
+
+  it.effect(
+    "an agent that is killed: the next one ends what was under way, and nothing that was let go or is not ours",
+    () =>
+      Effect.gen(function* () {
+        const { node, target, web } = yield* remote
+        const { manager } = yield* SwarmCluster
+        const sleeping = Effect.map(
+          node.exec(["sh", "-c", "pgrep -f -x 'sleep 43[0-9]{3}' -a | sed 's/.* //' | sort"]),
+          (text) => text.trim().split("\n")
+        )
+        const others = ["43001", "43002", "43003", "43004"]
+        yield* Effect.addFinalizer(() => Effect.ignore(node.exec(["pkill", "-KILL", "-f", "-x", "sleep 43[0-9]{3}"])))
+        const detached = yield* taskExec(["--via", "agent", "-d", target, "sleep", "43001"])
+        assert.strictEqual(detached.code, 0, detached.stderr)
+        const pty = yield* openPty(
+          [
+            process.execPath,
+            join(dist, "task-exec.cjs"),
+            "--via",
+            "agent",
+            "-it",
+            target,
+            "sh",
+            "-c",
+            "echo up; sleep 43002"
+          ],
+          { env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" } }
+        )
+        yield* pty.see(/up\r\n/)
+        pty.type("\u0010\u0011")
+        assert.strictEqual((yield* pty.end).code, 0)
+        // An administrator's shell with the marks of another agent, and the same in a container.
+        const marks = `TASK_EXEC_AGENT=0123456789ab TASK_EXEC_RUN=${"x".repeat(26)}`
+        yield* node.exec(["sh", "-c", "TASK_EXEC_AGENT=0123456789ab setsid sleep 43003 < /dev/null > /dev/null 2>&1 &"])
+        yield* execIn(node.socket, web.remote.containerId, [
+          "sh",
+          "-c",
+          `${marks} setsid sleep 43004 > /dev/null 2>&1 &`
+        ])
+
+        const killed = Deferred.makeUnsafe<void>()
+        yield* taskExec(["--via", "agent", target, "sh", "-c", "echo up; sleep 43005"], {
+          onOutput: (_, kill) => {
+            // Neither is to see that the other one is gone, and end the command.
+            kill("SIGSTOP")
+            const both = Effect.andThen(
+              killAgent(node),
+              Effect.sync(() => kill("SIGKILL"))
+            )
+            Effect.runFork(Deferred.into(Effect.orDie(both), killed))
+          }
+        })
+        yield* Deferred.await(killed)
+        yield* pollUntil(
+          Effect.map(sleeping, (left) => !left.includes("43005")),
+          { atMost: 60_000, orElse: Effect.die("the next agent does not end the command") }
+        )
+        assert.deepStrictEqual(yield* sleeping, others)
+        yield* allUp
+      }).pipe(Effect.scoped)
+  )
 
   // As the kernel answers for a port where nobody listens.
   const rule = ["INPUT", "-p", "tcp", "--dport", "7788", "-j", "REJECT", "--reject-with", "tcp-reset"]

@@ -151,6 +151,12 @@ export const taskExec = Effect.fn("taskExec")(function* (args: ReadonlyArray<str
   return yield* program("task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } })
 })
 
+/** `task-exec` as root on the manager, who reaches the files of the containers there. */
+export const onManager = Effect.fn("onManager")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
+  const { manager } = yield* SwarmCluster
+  return yield* programOn(manager, "task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost } })
+})
+
 /** `swarm-exec` with these arguments, against the swarm's first manager. */
 export const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import { encodeRecord, openRequestLog, openRuns } from "../../../adapters/helper/RequestLog.ts"
+import { encodeRecord, makeRequestLog, openRuns } from "../../../adapters/helper/RequestLog.ts"
 import { noticeInterval, noticeLine } from "../../../src/agent/AgentLog.ts"
 
 const key = "k".repeat(43)
@@ -12,7 +12,8 @@ const container = "c".repeat(64)
 /** A log, and what was written to it. */
 const opened = Effect.gen(function* () {
   const written: Array<string> = []
-  const log = yield* openRequestLog(key, (text) => Effect.sync(() => void written.push(text)))
+  const log = makeRequestLog(key, (text) => Effect.sync(() => void written.push(text)))
+  yield* log.announce
   return { log, lines: () => written.join("").trimEnd().split("\n") }
 })
 const exec = (of: string, more: object = {}) =>
@@ -77,7 +78,7 @@ describe("an agent's log", () => {
   it.effect("a request that can't be logged fails", () =>
     Effect.gen(function* () {
       let isFull = false
-      const log = yield* openRequestLog(key, () =>
+      const log = makeRequestLog(key, () =>
         Effect.suspend(() => (isFull ? Effect.fail({ message: "no space left" }) : Effect.void))
       )
       isFull = true
