@@ -4,6 +4,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
+import { sayNow } from "./Output.ts"
+import { inOneEntry, toJson } from "./Printable.ts"
 
 /** How a program's own lines on stderr are written: `json` is a document for each line. */
 export const logFormats = ["text", "json"] as const
@@ -14,7 +16,7 @@ export type LogFormat = (typeof logFormats)[number]
 /** Is that one of them? */
 export const isLogFormat = (text: unknown): text is LogFormat => logFormats.some((format) => format === text)
 
-/** A line, with its end. `json` has `more` in it; text, which is for people, `hint` behind it. */
+/** A line, with its end; a text may have several. `json` has `more` in it; text, which is for people, `hint` behind it. */
 export type LineOf = (
   level: LogLevel.LogLevel,
   message: string,
@@ -23,12 +25,12 @@ export type LineOf = (
 ) => string
 
 /** `program: message`, or `{"time":"…","level":"warn","message":"…"}`. */
-export const lineOf = (program: string, format: LogFormat, lineEnd: "\n" | "\r\n" = "\n"): LineOf =>
+export const lineOf = (program: string, format: LogFormat): LineOf =>
   format === "text"
-    ? (_level, message, _more, hint = "") => `${program}: ${message}${hint}${lineEnd}`
+    ? (_level, message, _more, hint = "") => `${program}: ${inOneEntry(message)}${hint}\n`
     : (level, message, more) => {
         const time = new Date().toISOString()
-        return `${JSON.stringify({ time, level: level.toLowerCase(), message, ...more })}${lineEnd}`
+        return `${toJson({ time, level: level.toLowerCase(), message, ...more })}\n`
       }
 
 /** Environment variable that names the debug file. */
@@ -38,7 +40,7 @@ const debugFileVariable = "TASK_EXEC_DEBUG_FILE"
 const appendTo = (file: string) => (message: string, level: LogLevel.LogLevel) => {
   try {
     const time = new Date().toISOString()
-    appendFileSync(file, `${time} ${process.pid} ${level.toLowerCase()} ${message}\n`, { mode: 0o600 })
+    appendFileSync(file, `${time} ${process.pid} ${level.toLowerCase()} ${inOneEntry(message)}\n`, { mode: 0o600 })
   } catch {}
 }
 
@@ -68,5 +70,5 @@ export const lineLogger = (
 /** The same as lines on stderr. */
 export const stderrLogger = (line: LineOf, level: LogLevel.LogLevel): Layer.Layer<never> =>
   lineLogger((message, of) => {
-    process.stderr.write(line(of, message))
+    sayNow(line(of, message))
   }, level)

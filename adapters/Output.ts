@@ -3,6 +3,7 @@
 import { write } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { printableLines } from "./Printable.ts"
 
 /** Nobody reads any more: the reader of the pipe went away (`… | head -1`). */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {
@@ -19,7 +20,7 @@ export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFail
 }
 
 /**
- * Writes all of the bytes. While the reader is slow only this effect waits: everything else goes on, above all the
+ * Writes all of the bytes of a command or an archive, as they are. While the reader is slow only this effect waits: everything else goes on, above all the
  * reading from the engine, which cuts off what is not read in time.
  */
 export const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, OutputClosed | OutputFailed> =>
@@ -44,9 +45,36 @@ export const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, Outp
     })
   })
 
-/** Writes a text. */
-export const writeText = (fd: number, text: string): Effect.Effect<void, OutputClosed | OutputFailed> =>
-  writeAll(fd, new TextEncoder().encode(text))
+/** The first characters of a text are in this colour (a parameter of SGR: `31`). */
+export interface Colour {
+  readonly code: string
+  readonly length: number
+}
 
-/** On stderr. If nobody reads even that, there is nobody to tell. */
+/** Writes lines of our own, see `Printable.ts`: nothing in them is obeyed by a terminal, wherever it comes from. */
+export const writeText = (
+  fd: number,
+  text: string,
+  colour?: Colour
+): Effect.Effect<void, OutputClosed | OutputFailed> => {
+  const lines = printableLines(text)
+  const shown =
+    colour === undefined
+      ? lines
+      : `\u001b[${colour.code}m${lines.slice(0, colour.length)}\u001b[0m${lines.slice(colour.length)}`
+  return writeAll(fd, new TextEncoder().encode(shown))
+}
+
+/** Writes lines of our own to stderr. If nobody reads even that, there is nobody to tell. */
 export const say = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))
+
+/** The same for those who can't wait. A raw terminal takes a line feed literally: its lines end with `\r\n`. */
+export const sayNow = (text: string, lineEnd: "\n" | "\r\n" = "\n"): void => {
+  process.stderr.write(printableLines(text).replaceAll("\n", lineEnd))
+}
+
+/** Where a {@link LastLine} and what follows it are written: the terminal that stderr is. For nothing else: it takes everything. */
+export const stderrScreen = {
+  write: (text: string) => void process.stderr.write(text),
+  now: Date.now
+}

@@ -5,6 +5,8 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { sayNow } from "./Output.ts"
+import { inOneEntry } from "./Printable.ts"
 
 /** The signals that ask a program to end. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
@@ -45,6 +47,6 @@ export const runMain = (program: Effect.Effect<number>): void => {
 const exitCode = (exit: Exit.Exit<number>, received: NodeJS.Signals | undefined): number => {
   if (Exit.isSuccess(exit)) return exit.value
   if (Cause.hasInterruptsOnly(exit.cause) && received !== undefined) return 128 + constants.signals[received]
-  process.stderr.write(`internal error: ${Cause.pretty(exit.cause)}\n`)
+  sayNow(`internal error: ${inOneEntry(Cause.pretty(exit.cause))}\n`)
   return 125
 }

@@ -4,10 +4,11 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
+import { inOneEntry } from "./Printable.ts"
 
 /** One line for each thing that happens, without the furniture. */
 const plain = Logger.withConsoleError(
-  Logger.make(({ message }) => (Array.isArray(message) ? message.join(" ") : message))
+  Logger.make(({ message }) => inOneEntry(Array.isArray(message) ? message.join(" ") : String(message)))
 )
 
 /** Runs it; the process ends with 0, or with what the error says of itself (`Runtime.errorExitCode`), 1 unless it does. */

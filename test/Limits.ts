@@ -75,7 +75,7 @@ export const versionLoads: Loading = {
 export const pluginVersionLoads: Loading = {
   node: [...always, "path/posix"],
   own: ["adapters", "adapters/docker", "adapters/skopos", "src", "src/executor"],
-  ownBytes: 9_000
+  ownBytes: 12_500
 }
 
 /** A helper that has said Hello and looked for its request: TLS and OpenSSL are for tunnels alone. */

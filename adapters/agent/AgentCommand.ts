@@ -9,7 +9,7 @@ import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { readArgs, UsageError } from "../cli/Usage.ts"
 import { layOut } from "../LayOut.ts"
-import { printable } from "../Printable.ts"
+import { toJson } from "../Printable.ts"
 import type { Channel } from "../skopos/Channel.ts"
 import { runSubcommand } from "../skopos/Subcommand.ts"
 
@@ -105,7 +105,7 @@ const run = Effect.fn("swarm-exec.agent")(
       }
       case "status": {
         const states = yield* agentsStatus()
-        yield* stdout.line(json ? JSON.stringify(states, null, 2) : textOf(states))
+        yield* stdout.line(json ? toJson(states, 2) : textOf(states))
         return states.length > 0 && states.every(({ isCurrent }) => isCurrent) ? 0 : notAll
       }
       case "down":
@@ -126,7 +126,5 @@ const textOf = (states: ReadonlyArray<AgentState>): string => {
     version,
     reason === "" ? (isCurrent ? "" : state === "running" ? "to be replaced" : "") : reason
   ])
-  return layOut([["NODE", "STATE", "VERSION", ""], ...rows])
-    .map(printable)
-    .join("\n")
+  return layOut([["NODE", "STATE", "VERSION", ""], ...rows]).join("\n")
 }

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Audit, type AuditRecord } from "../../src/audit/Audit.ts"
 import { whoAmI } from "../../src/audit/WhoAmI.ts"
+import { toJson } from "../Printable.ts"
 
 /** The file can't be opened: nothing was done. Or it can't be written: what was done is not recorded. */
 export class AuditFailed extends Schema.TaggedError<AuditFailed>()("AuditFailed", {
@@ -75,4 +76,4 @@ const writeWhole = (fd: number, line: string): void => {
 
 /** The line of a record. */
 export const lineOf = (record: AuditRecord, as: string | undefined): string =>
-  `${JSON.stringify({ who: { ...whoAmI(), ...(as === undefined ? {} : { as }) }, ...record })}\n`
+  `${toJson({ who: { ...whoAmI(), ...(as === undefined ? {} : { as }) }, ...record })}\n`

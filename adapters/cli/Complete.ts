@@ -19,7 +19,8 @@ import { Via } from "../../src/route/Via.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
 import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
 import { logFormats } from "../LineLogger.ts"
-import { writeText } from "../Output.ts"
+import { writeAll, writeText } from "../Output.ts"
+import { printable } from "../Printable.ts"
 import { options } from "./Args.ts"
 import { chooseEngine } from "./EngineChoice.ts"
 import { hasUnits } from "./Usage.ts"
@@ -183,8 +184,10 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
     const lines = candidates
       .map(([word, description]) => [before + word, description] as const)
       .filter(([word]) => word.startsWith(last))
-      .map(([word, description]) => (description === "" ? word : `${word}\t${description}`))
-    yield* writeText(1, `${[...lines, only].join("\n")}\n`)
+      // What a shell would put on the command line as it is, or show; a name with anything else in it can be given by its ID.
+      .filter(([word]) => word === printable(word))
+      .map(([word, description]) => [word, ...(description === "" ? [] : [description])].map(printable).join("\t"))
+    yield* writeAll(1, Buffer.from(`${[...lines, only].join("\n")}\n`))
   }).pipe(
     Effect.catch(() => Effect.ignore(writeText(1, `${only}\n`))),
     Effect.as(0)

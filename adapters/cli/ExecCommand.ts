@@ -16,7 +16,7 @@ import { audited } from "../audit/Auditing.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
 import { type LineOf, type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, say, writeAll } from "../Output.ts"
+import { type OutputClosed, type OutputFailed, say, sayNow, stderrScreen, writeAll } from "../Output.ts"
 import { type EndSignal, SignalHandlers } from "../RunMain.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import type { Invocation } from "./Args.ts"
@@ -62,10 +62,10 @@ export const execInOne = Effect.fnUntraced(function* (
   }
   const line = lineOf(program, logFormat)
   // A raw terminal takes a line feed literally.
-  const logged = lineOf(program, logFormat, tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n")
+  const lineEnd = tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n"
   const log = (message: string, level: LogLevel.LogLevel) => {
     stage.clear()
-    process.stderr.write(logged(level, message))
+    sayNow(line(level, message), lineEnd)
   }
   return yield* attached(invocation, signals, stage).pipe(
     Effect.provideService(StageObserver, observer),
@@ -92,7 +92,7 @@ export const execInOne = Effect.fnUntraced(function* (
 const stageLineFor = ({ logFormat, quiet }: Invocation & { readonly _tag: "Exec" }) => {
   const term = process.env.TERM ?? ""
   return isatty(stderr) && !quiet && logFormat === "text" && term !== "" && term !== "dumb"
-    ? makeStageLine({ write: (text) => void process.stderr.write(text), now: Date.now }, () => process.stderr.columns)
+    ? makeStageLine(stderrScreen, () => process.stderr.columns)
     : Effect.succeed(noStageLine)
 }
 
@@ -113,7 +113,7 @@ export const execInMany = Effect.fnUntraced(function* (
   const status = yield* statusLineFor(invocation)
   const log = (message: string, level: LogLevel.LogLevel) => {
     status.clear()
-    process.stderr.write(line(level, message))
+    sayNow(line(level, message))
   }
   return yield* fleetCommand(line, status, invocation).pipe(
     audited(invocation.audit),
@@ -130,7 +130,7 @@ export const execInMany = Effect.fnUntraced(function* (
 
 const statusLineFor = ({ fleet, quiet }: Invocation & { readonly _tag: "Fleet" }) =>
   isatty(stderr) && !quiet && fleet.form !== "json"
-    ? makeStatusLine({ write: (text) => void process.stderr.write(text) }, () => process.stderr.columns)
+    ? makeStatusLine(stderrScreen, () => process.stderr.columns)
     : Effect.succeed(noStatusLine)
 
 /** Runs the command, with our terminal for its own; done when the terminal is again as it was. */

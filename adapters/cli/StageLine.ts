@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { PullAmount } from "../../src/engine/PullProgress.ts"
 import type { Stage } from "../../src/Stage.ts"
 import { humanSize, type Screen } from "../cp/Progress.ts"
+import { printable } from "../Printable.ts"
 import { LastLine } from "../terminal/LastLine.ts"
 
 /** How long a run may take without a word of it. */
@@ -98,7 +99,7 @@ export const line = (open: ReadonlyMap<Stage, OpenStage>, now: number, columns: 
   if (first === undefined) return ""
   const [stage, { amount, since }] = first
   const after = now - since
-  const text = textOf(stage, after >= longStage)
+  const text = printable(textOf(stage, after >= longStage))
   const size = amount === undefined ? "" : `  ${humanSize(amount.done)} / ${humanSize(amount.total)}`
   const time = after >= longStage ? `${size}  ${Math.floor(after / 1000)} s` : size
   // What fills the last column as well goes on below on some terminals.

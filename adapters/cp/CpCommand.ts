@@ -16,7 +16,8 @@ import { HelperImage } from "../../src/route/HelperImage.ts"
 import { audited } from "../audit/Auditing.ts"
 import { exitCodeOf } from "../cli/ExitCode.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { writeAll, writeText } from "../Output.ts"
+import { stderrScreen, writeAll, writeText } from "../Output.ts"
+import { inOneEntry } from "../Printable.ts"
 import { type CpInvocation, help, parseCpInvocation } from "./CpArgs.ts"
 import { localFailed } from "./LocalFailed.ts"
 import { findDestination, findSource } from "./LocalPath.ts"
@@ -31,7 +32,7 @@ const stderr = 2
 const program = "swarm-exec cp"
 
 /** If nobody reads even that, there is nobody to tell. */
-const say = (text: string) => Effect.ignore(writeText(stderr, `${program}: ${text}\n`))
+const say = (text: string) => Effect.ignore(writeText(stderr, `${program}: ${inOneEntry(text)}\n`))
 
 /** Runs one command line and gives its exit code. */
 export const cpCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
@@ -114,4 +115,4 @@ const progressOf = (
 ): Effect.Effect<Progress, never, Scope.Scope> =>
   copy.quiet || !isatty(stderr) || (copy.direction === "from" && copy.local === "-")
     ? Effect.succeed(noProgress)
-    : makeProgress({ write: (text) => void process.stderr.write(text), now: Date.now }, title, total)
+    : makeProgress(stderrScreen, title, total)

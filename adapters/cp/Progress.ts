@@ -51,10 +51,7 @@ export const makeProgress = Effect.fnUntraced(function* (
         })
       ),
     done: (destination) =>
-      Effect.sync(() => {
-        last.clear()
-        screen.write(`Successfully copied ${humanSize(total ?? bytes)} to ${destination}\n`)
-      })
+      Effect.sync(() => last.leave(`Successfully copied ${humanSize(total ?? bytes)} to ${destination}`))
   }
 })
 

@@ -7,11 +7,14 @@ import { HelperImage } from "../../src/route/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { parseTime, readArgs, UsageError } from "../cli/Usage.ts"
+import { stderrScreen } from "../Output.ts"
+import { toJson } from "../Printable.ts"
 import type { Channel } from "../skopos/Channel.ts"
 import { runSubcommand } from "../skopos/Subcommand.ts"
+import { LastLine } from "../terminal/LastLine.ts"
 import { type Check, type Diagnosis, worstOf } from "./Check.ts"
 import { type DoctorOptions, diagnose } from "./Diagnosis.ts"
-import { linesOf, summaryOf } from "./DoctorText.ts"
+import { colourOf, linesOf, summaryOf } from "./DoctorText.ts"
 
 /** Something is in the way of task-exec. */
 const notWell = 1
@@ -100,18 +103,10 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
 
 /** A word on the terminal while nothing else is to be told; gone when there is, and at the end. */
 const makeWaiting = Effect.fnUntraced(function* (isSeen: boolean) {
-  let shown = false
-  const clear = Effect.sync(() => {
-    if (shown) process.stderr.write("\r\u001b[K")
-    shown = false
-  })
+  const last = new LastLine(stderrScreen.write)
+  const clear = Effect.sync(() => last.clear())
   yield* Effect.addFinalizer(() => clear)
-  const show = (text: string) =>
-    Effect.sync(() => {
-      if (isSeen) process.stderr.write(text)
-      shown = isSeen
-    })
-  return { clear, show }
+  return { clear, show: (text: string) => Effect.sync(() => (isSeen ? last.show(text) : undefined)) }
 })
 
 const run = Effect.fn("swarm-exec.doctor")(
@@ -126,14 +121,14 @@ const run = Effect.fn("swarm-exec.doctor")(
       tell: (check) => {
         checks.push(check)
         if (json || !isTold(check)) return waiting.clear
-        return Effect.andThen(waiting.clear, stdout.line(linesOf(check, colour)))
+        return Effect.andThen(waiting.clear, stdout.line(linesOf(check), colour ? colourOf(check) : undefined))
       },
       waitFor: (nodes) => waiting.show(nodes === 0 ? "looking for leftovers …" : `nodes to look at: ${nodes} …`)
     })
     const verdict = worstOf(checks)
     if (json) {
       const document: Diagnosis = { version, verdict, checks: checks.filter(isTold) }
-      yield* stdout.line(JSON.stringify(document, null, 2))
+      yield* stdout.line(toJson(document, 2))
     } else if (!quiet) {
       yield* stdout.line(summaryOf(checks))
     }

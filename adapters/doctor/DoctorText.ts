@@ -1,4 +1,5 @@
 /** Checks as lines for people. */
+import type { Colour } from "../Output.ts"
 import { printable } from "../Printable.ts"
 import { type Check, Verdict } from "./Check.ts"
 
@@ -8,14 +9,15 @@ const markWidth = Math.max(...Verdict.literals.map((verdict) => verdict.length))
 const subjectWidth = "leftovers".length
 
 /** `ok       clock      node-2: within 0.2 s of this machine's`, and below it, indented, what to do. */
-export const linesOf = ({ check, found, next, node, verdict }: Check, colour: boolean): string => {
-  const mark = verdict.padEnd(markWidth)
-  const shown = colour ? `\u001b[${colours[verdict]}m${mark}\u001b[0m` : mark
+export const linesOf = ({ check, found, next, node, verdict }: Check): string => {
   const where = node === undefined ? "" : `${node.hostname}: `
-  const line = `${shown}  ${check.padEnd(subjectWidth)}  ${printable(`${where}${found}`)}`
+  const line = `${verdict.padEnd(markWidth)}  ${check.padEnd(subjectWidth)}  ${printable(`${where}${found}`)}`
   const indent = " ".repeat(markWidth + 2 + subjectWidth + 2)
   return next === undefined ? line : `${line}\n${indent}${printable(next)}`
 }
+
+/** What of {@link linesOf} is in which colour: the verdict. */
+export const colourOf = ({ verdict }: Check): Colour => ({ code: colours[verdict], length: markWidth })
 
 /** `27 checks: 25 ok, 1 warning, 1 fails`. */
 export const summaryOf = (checks: ReadonlyArray<Check>): string => {

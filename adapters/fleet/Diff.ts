@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { humanSize } from "../cp/Progress.ts"
 import { type Group, heading, type Kept, nameGroup, showGroup, showStderr } from "./Gather.ts"
 import { describeResult } from "./Outcome.ts"
-import type { Piece } from "./Piece.ts"
+import { ownLine, type Piece } from "./Piece.ts"
 
 /** Lines that may differ before the search for the shortest difference is given up, which would take too long. */
 const maxEdits = 1000
@@ -22,11 +22,13 @@ export const showDifferences = Effect.fnUntraced(function* (
   const { lines, unified } = yield* Effect.promise(() => import("effect/TextDiff"))
   const differenceOf = (group: Group) => {
     const [before, after] = [textOf(most.stdout), textOf(group.stdout)]
-    if (before.includes("\0") || after.includes("\0")) return Buffer.from("Binary outputs differ\n")
-    return Buffer.concat([
-      Buffer.from(`--- ${nameGroup(most)}\n+++ ${nameGroup(group)}\n`),
-      Buffer.from(unified(lines(before, after, { maxEdits })), encoding)
-    ])
+    if (before.includes("\0") || after.includes("\0")) return [ownLine("stdout", "Binary outputs differ")]
+    const difference = Buffer.from(unified(lines(before, after, { maxEdits })), encoding)
+    return [
+      ownLine("stdout", `--- ${nameGroup(most)}`),
+      ownLine("stdout", `+++ ${nameGroup(group)}`),
+      { stream: "stdout" as const, bytes: difference }
+    ]
   }
   return groups.flatMap((group) => {
     if (group === most || !ranToEnd(group)) return showGroup(group)
@@ -35,12 +37,7 @@ export const showDifferences = Effect.fnUntraced(function* (
     if (same(group.stdout, most.stdout)) {
       return [heading("stdout", `${name}, the same stdout as ${nameGroup(most)}`), ...err]
     }
-    return [
-      heading("stdout", name),
-      { stream: "stdout" as const, bytes: differenceOf(group) },
-      ...notCompared(most.stdout, group.stdout),
-      ...err
-    ]
+    return [heading("stdout", name), ...differenceOf(group), ...notCompared(most.stdout, group.stdout), ...err]
   })
 })
 
@@ -59,5 +56,5 @@ const same = (self: Kept, that: Kept): boolean =>
 const notCompared = (...outputs: ReadonlyArray<Kept>): ReadonlyArray<Piece> => {
   const more = Math.max(...outputs.map((kept) => kept.more))
   if (more === 0) return []
-  return [{ stream: "stdout", bytes: Buffer.from(`… ${humanSize(more)} more, not compared\n`) }]
+  return [ownLine("stdout", `… ${humanSize(more)} more, not compared`)]
 }

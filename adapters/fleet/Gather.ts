@@ -12,7 +12,7 @@ import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
 import { byName, foldNames } from "../../src/fleet/TaskSet.ts"
 import { humanSize } from "../cp/Progress.ts"
 import { describeResult } from "./Outcome.ts"
-import type { Piece } from "./Piece.ts"
+import { ownLine, type Piece } from "./Piece.ts"
 
 /** How much is kept. What is more is counted. */
 export interface GatherLimits {
@@ -165,10 +165,7 @@ export const showStderr = (group: Group): ReadonlyArray<Piece> => {
 }
 
 /** The line above what follows. */
-export const heading = (stream: Piece["stream"], text: string): Piece => ({
-  stream,
-  bytes: Buffer.from(`---- ${text}\n`)
-})
+export const heading = (stream: Piece["stream"], text: string): Piece => ownLine(stream, `---- ${text}`)
 
 /** Said of a command that ran and wrote nothing. */
 const silence = ({ result, stderr, stdout }: Group): string =>

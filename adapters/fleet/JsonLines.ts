@@ -13,6 +13,7 @@
 import { isUtf8 } from "node:buffer"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
+import { toJson } from "../Printable.ts"
 import { exitCodeOfAll } from "./Summary.ts"
 import { wholeLength } from "./Utf8.ts"
 
@@ -75,7 +76,7 @@ export class JsonLines {
 
   private line(document: Readonly<Record<string, unknown>>): string {
     const time = this.now === undefined ? {} : { time: new Date(this.now()).toISOString() }
-    return `${JSON.stringify({ ...time, ...document })}\n`
+    return `${toJson({ ...time, ...document })}\n`
   }
 }
 

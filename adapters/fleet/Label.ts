@@ -1,6 +1,7 @@
 /** What a task is called in a fan-out's output. */
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
+import { printable } from "../Printable.ts"
 
-/** `web.2@node-1`, `agent@node-1`. */
+/** `web.2@node-1`, `agent@node-1`; one line, see `printable`. */
 export const labelOf = ({ name, node, slot }: ResolvedTask): string =>
-  slot === undefined ? name : `${name}@${node.hostname}`
+  printable(slot === undefined ? name : `${name}@${node.hostname}`)

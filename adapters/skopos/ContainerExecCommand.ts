@@ -18,6 +18,7 @@ import type { LookupError } from "../../src/target/LookupErrors.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { audited } from "../audit/Auditing.ts"
 import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
+import { inOneEntry } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
 import { logTo } from "./Logging.ts"
 
@@ -32,7 +33,7 @@ const grace = 10_000
 export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   const stderr = new Channel(2)
   /** If nobody reads even that, there is nobody to tell. */
-  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec exec: ${text}`))
+  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec exec: ${inOneEntry(text)}`))
   const usage = (detail: string) => Effect.as(say(`${detail}; run with --help for usage`), exitCodes.usage)
 
   const [first = "", ...rest] = argv

@@ -10,7 +10,7 @@ import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodes } from "../cli/ExitCode.ts"
 import { readArgs, UsageError } from "../cli/Usage.ts"
 import { layOut } from "../LayOut.ts"
-import { printable } from "../Printable.ts"
+import { printable, toJson } from "../Printable.ts"
 import type { Channel } from "./Channel.ts"
 import { runSubcommand } from "./Subcommand.ts"
 
@@ -92,14 +92,13 @@ const time = (millis: number): string => new Date(millis).toISOString().replace(
 const withTime = <A extends { readonly deadline: number }>(found: A) => ({ ...found, deadline: time(found.deadline) })
 
 const documentOf = (report: SweepReport, dryRun: boolean): string =>
-  JSON.stringify(
+  toJson(
     {
       dryRun,
       ...report,
       leftovers: report.leftovers.map(withTime),
       alive: report.alive.map(withTime)
     },
-    null,
     2
   )
 

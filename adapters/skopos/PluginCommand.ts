@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { say } from "../Output.ts"
+import { printableJson } from "../Printable.ts"
 import { type Channel, openChannels } from "./Channel.ts"
 import { layOutJson } from "./JsonText.ts"
 import { help, type PluginArgs, parsePluginArgs, usage } from "./PluginArgs.ts"
@@ -27,7 +28,7 @@ export const pluginCommand = (argv: ReadonlyArray<string>): Effect.Effect<number
 const inChannels = Effect.fnUntraced(function* (args: PluginArgs) {
   const { stderr, stdout } = yield* openChannels(args)
   return yield* perform(args, stderr).pipe(
-    Effect.flatMap((json) => stdout.line(layOutJson(json, args.compact ? 0 : 2))),
+    Effect.flatMap((json) => stdout.line(printableJson(layOutJson(json, args.compact ? 0 : 2)))),
     Effect.as(0),
     Effect.catch((error) => {
       const text = oneLine(error.message)

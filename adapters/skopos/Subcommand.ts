@@ -5,6 +5,7 @@ import type { EngineChoice } from "../cli/EngineChoice.ts"
 import { exitCodeOf } from "../cli/ExitCode.ts"
 import type { UsageError } from "../cli/Usage.ts"
 import type { OutputClosed, OutputFailed } from "../Output.ts"
+import { inOneEntry } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
 import { logTo } from "./Logging.ts"
 
@@ -45,7 +46,7 @@ export const runSubcommand = <Args extends CommonArgs, E extends { readonly _tag
     if (_tag === "OutputClosed") return Effect.succeed(code)
     const hint = _tag === "UsageError" ? "; run with --help for usage" : ""
     // If nobody reads even that, there is nobody to tell.
-    return Effect.as(Effect.ignore(stderr.line(`swarm-exec ${name}: ${message}${hint}`)), code)
+    return Effect.as(Effect.ignore(stderr.line(`swarm-exec ${name}: ${inOneEntry(message)}${hint}`)), code)
   }
   return args.pipe(Effect.flatMap(perform), Effect.catch(tell), Effect.provide(logTo(stderr, false)))
 }

@@ -69,7 +69,7 @@ const launch = Effect.fnUntraced(function* ({ clusterDir, node, machinePid, ...s
     "dockerd",
     "--host=unix:///run/docker.sock",
     `--data-root=${join(dir, "docker")}`,
-    "--storage-driver=overlay2",
+    ...(spec.dockerdArgs.some((arg) => arg.startsWith("--storage-driver=")) ? [] : ["--storage-driver=overlay2"]),
     "--exec-opt=native.cgroupdriver=cgroupfs",
     `--cgroup-parent=/${cgroupOf(clusterDir)}/${node}`,
     "--userland-proxy=false",

@@ -12,7 +12,7 @@ export type RootFs = string | Readable | Uint8Array
 /** One line of the progress that an engine reports while it imports, pulls or pushes. */
 const Progress = Schema.Struct({
   error: Schema.optionalKey(Schema.String),
-  aux: Schema.optionalKey(Schema.Struct({ Digest: Schema.optionalKey(Schema.String) }))
+  status: Schema.optionalKey(Schema.String)
 })
 const decodeProgress = Schema.decodeUnknownEffect(Schema.fromJsonString(Progress))
 
@@ -96,7 +96,10 @@ export const pushImage = Effect.fn("Images.push")(function* (socket: string, ref
     timeout: 120_000
   })
   const progress = yield* readProgress(socket, call, body)
-  const digest = progress.map((line) => line.aux?.Digest).find((found) => found !== undefined)
+  // Engines with the containerd image store say it in words only.
+  const digest = progress
+    .map(({ status = "" }) => /: digest: (sha256:[0-9a-f]{64}) size: /.exec(status)?.[1])
+    .find((found) => found !== undefined)
   if (digest === undefined)
     return yield* new EngineApiError({ socket, request: call, status: 200, detail: "the engine reported no digest" })
   return digest

@@ -25,11 +25,26 @@ export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("
   }
 }
 
-/** Engine versions, and the Debian release that has them. */
-const releases: Readonly<Record<string, string>> = { "20.10": "bookworm", "26.1": "trixie", "28.5": "sid" }
+interface Engine {
+  readonly version: string
+  /** The Debian release that has it. */
+  readonly release: string
+  /** More arguments for every dockerd. */
+  readonly dockerdArgs?: ReadonlyArray<string>
+}
 
-/** The versions that there are. */
-export const engineVersions = Object.keys(releases)
+/** The containerd image store, which engine 29 has from the start: image IDs are digests of manifests there. */
+const containerdStore = ["--feature=containerd-snapshotter", "--storage-driver=overlayfs"]
+
+const engines: Readonly<Record<string, Engine>> = {
+  "20.10": { version: "20.10", release: "bookworm" },
+  "26.1": { version: "26.1", release: "trixie" },
+  "28.5": { version: "28.5", release: "sid" },
+  "28.5+containerd": { version: "28.5", release: "sid", dockerdArgs: containerdStore }
+}
+
+/** The engines that there are. */
+export const engineVersions = Object.keys(engines)
 
 const cacheDir = "/var/cache/task-exec-swarm"
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -118,19 +133,27 @@ const fetched = Effect.fnUntraced(function* (version: string, release: string) {
 
 const isOf = (version: string, found: string): boolean => found.startsWith(`${version}.`)
 
-/** What makes a cluster's nodes run an engine of this version: nothing, where that is this machine's own. */
+/** What makes the nodes of a cluster run an engine. */
+export interface EngineOptions {
+  /** Folder of its programs; none where it is this machine's own. */
+  readonly enginePath?: string
+  readonly dockerdArgs: ReadonlyArray<string>
+}
+
+/** What makes a cluster's nodes run this one of {@link engineVersions}. */
 export const engineOptions = Effect.fn("NewerEngine.options")(function* (
-  version: string
-): Effect.fn.Return<{ readonly enginePath?: string }, EngineUnavailable> {
-  const release = releases[version]
-  if (release === undefined)
-    return yield* new EngineUnavailable({ version, why: `there are ${engineVersions.join(", ")}` })
+  name: string
+): Effect.fn.Return<EngineOptions, EngineUnavailable> {
+  const engine = engines[name]
+  if (engine === undefined)
+    return yield* new EngineUnavailable({ version: name, why: `there are ${engineVersions.join(", ")}` })
+  const { dockerdArgs = [], release, version } = engine
   const own = yield* Effect.option(versionOf(systemPath))
-  if (Option.isSome(own) && isOf(version, own.value)) return {}
+  if (Option.isSome(own) && isOf(version, own.value)) return { dockerdArgs }
   const enginePath = yield* fetched(version, release).pipe(
-    Effect.catchTag("CommandFailed", (error) => new EngineUnavailable({ version, why: error.message }))
+    Effect.catchTag("CommandFailed", (error) => new EngineUnavailable({ version: name, why: error.message }))
   )
-  return { enginePath }
+  return { enginePath, dockerdArgs }
 })
 
 /** Environment variable that names the engine of every cluster for which none is asked: tests, on one of the versions. */
@@ -139,5 +162,6 @@ export const engineVariable = "TASK_EXEC_TEST_ENGINE"
 /** What that variable asks for. */
 export const engineOfEnvironment = Effect.flatMap(
   Effect.orDie(Config.String(engineVariable).pipe(Config.withDefault(""))),
-  (version) => (version === "" ? Effect.succeed({}) : engineOptions(version))
+  (name): Effect.Effect<EngineOptions, EngineUnavailable> =>
+    name === "" ? Effect.succeed({ dockerdArgs: [] }) : engineOptions(name)
 )

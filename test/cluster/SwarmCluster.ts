@@ -21,7 +21,7 @@ import { checkMachine, installMissing } from "./Install.ts"
 import { exclusively } from "./Lock.ts"
 import { runInside } from "./Machine.ts"
 import { setPlug } from "./Network.ts"
-import { engineOfEnvironment } from "./NewerEngine.ts"
+import { type EngineOptions, engineOfEnvironment } from "./NewerEngine.ts"
 import { isAlive, type ProcessRef, self } from "./Processes.ts"
 import { registryOf } from "./Registry.ts"
 import { sweep, teardown } from "./Teardown.ts"
@@ -153,11 +153,17 @@ const serviceOf = (dir: string, state: ClusterState): Effect.Effect<SwarmCluster
   })
 }
 
+const withEngine = (engine: EngineOptions, asked: ClusterOptions): ClusterOptions => ({
+  ...engine,
+  ...asked,
+  dockerdArgs: [...engine.dockerdArgs, ...(asked.dockerdArgs ?? [])]
+})
+
 /** Brings a cluster up; it goes away with the scope. */
 const bringUp = Effect.fn("SwarmCluster.bringUp")(function* (asked: ClusterOptions) {
   yield* checkMachine()
   yield* installMissing()
-  const options = asked.enginePath === undefined ? { ...(yield* engineOfEnvironment), ...asked } : asked
+  const options = asked.enginePath === undefined ? withEngine(yield* engineOfEnvironment, asked) : asked
   const owner = yield* self
   const claimed = yield* Effect.acquireRelease(exclusively(claim(options, owner)), (claimed) =>
     Effect.orDie(exclusively(teardown(claimed)))

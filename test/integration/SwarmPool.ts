@@ -6,6 +6,7 @@ import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../../adapters/image/Image.ts"
 import { type EngineCrashed, knownCrash } from "../cluster/EngineCrash.ts"
+import { pullImage } from "../cluster/Images.ts"
 import type { ProcessRef } from "../cluster/Processes.ts"
 import { bringUpFor, clusterVariable, type SwarmClusterShape, takeDown } from "../cluster/SwarmCluster.ts"
 
@@ -33,10 +34,15 @@ declare module "vitest" {
   }
 }
 
-/** Builds our image, and pushes it to the registry of the swarm. */
-export const withImage = Effect.fnUntraced(function* ({ dir, manager, registry }: SwarmClusterShape) {
+/**
+ * Builds our image, and puts it into the registry of the swarm and onto every node. A command on a node without the image has no
+ * guard, and a warning says so if the command takes long enough: which tests ran before, and how fast, is to make no difference.
+ */
+export const withImage = Effect.fnUntraced(function* ({ dir, manager, nodes, registry }: SwarmClusterShape) {
   const image = `${registry}/task-exec:dev`
   yield* buildImage({ endpoint: { _tag: "Unix", path: manager.socket }, ref: image, base: "scratch", push: true })
+  const others = nodes.filter(({ name }) => name !== manager.name)
+  yield* Effect.forEach(others, ({ socket }) => pullImage(socket, image), { concurrency: "unbounded", discard: true })
   return { dir, image } satisfies SharedSwarm
 })
 

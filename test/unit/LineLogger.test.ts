@@ -13,7 +13,7 @@ describe("a program's own lines", () => {
     const line = lineOf("task-exec", "text")
     assert.strictEqual(line("Warn", "careful", { error: 1 }), "task-exec: careful\n")
     assert.strictEqual(line("Error", "wrong", {}, "; see --help"), "task-exec: wrong; see --help\n")
-    assert.strictEqual(lineOf("task-exec", "text", "\r\n")("Warn", "careful"), "task-exec: careful\r\n")
+    assert.strictEqual(line("Warn", "one\r\ntwo\u001b[2J\n"), "task-exec: one\n    two\\x1b[2J\n")
   })
 
   it("json: one document on one line, whatever the message has in it", () => {

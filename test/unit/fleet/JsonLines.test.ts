@@ -114,7 +114,7 @@ describe("JSON lines", () => {
     ])
     assert.deepStrictEqual(lines.slice(0, 3), [
       '{"event":"stdout","task":"web.2","node":"node-1","dataBase64":"/wo="}',
-      '{"event":"stdout","task":"web.2","node":"node-1","data":"\uFEFFtext\\u0000"}',
+      '{"event":"stdout","task":"web.2","node":"node-1","data":"\\ufefftext\\u0000"}',
       '{"event":"stdout","task":"web.2","node":"node-1","dataBase64":"8J8="}'
     ])
   })

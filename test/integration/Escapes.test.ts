@@ -1,0 +1,144 @@
+/** What comes from elsewhere is shown, and no terminal obeys it: names of files, labels, host names, the words of engines. */
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { get } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
+import { pollUntil } from "../cluster/Poll.ts"
+import { execIn, service, waitRunning } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, type ProcessResult, swarmExec, taskExec, temporaryFolder, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+/** Sets the clipboard, turns to red by a C1 control, writes from right to left, and begins a line of its own. */
+const escapes = "a\u001b]52;c;aGk=\u0007\u009b31m\u202e\nb"
+const shown = "a\\x1b]52;c;aGk=\\x07\\x9b31m\\u202e"
+
+const isHarmless = (text: string, what: string) =>
+  assert.notMatch(text.replaceAll("\n", ""), /[\p{Cc}\p{Bidi_Control}]/u, `${what}: ${JSON.stringify(text)}`)
+
+/** No terminal obeys what a program said, whose stdout has nothing of a command's. */
+const areHarmless = ({ stderr, stdout }: ProcessResult, what: string) => {
+  isHarmless(stderr, `stderr of ${what}`)
+  isHarmless(stdout.toString(), `stdout of ${what}`)
+}
+
+const Hostnames = Schema.Array(
+  Schema.Struct({ ID: Schema.String, Description: Schema.Struct({ Hostname: Schema.String }) })
+)
+
+layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" })("text from elsewhere", (it) => {
+  it.effect("cp: the name of a FIFO that is left out", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const folder = yield* temporaryFolder("escapes")
+      const { local, remote } = web
+      for (const task of [local, remote]) {
+        const made = yield* execIn(web.nodeOf(task).socket, task.containerId, [
+          ...["sh", "-c", 'mkdir -p /tmp/named && mkfifo "/tmp/named/$1"', "sh"],
+          escapes.replace("\n", "")
+        ])
+        assert.strictEqual(made.stdout, "")
+        const copied = yield* swarmExec(["cp", `${web.target(task)}:/tmp/named`, `${folder}/${task.slot}`])
+        assert.strictEqual(copied.code, 0, copied.stderr)
+        areHarmless(copied, "cp")
+        assert.include(copied.stderr, `${shown}b is left out`)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a task that Swarm can't start: its error has what its command line has", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      yield* service(manager.socket, { name: "escapes-task", image, command: [escapes], restart: "none" })
+      for (const flags of [[], ["--log-format", "json"], ["--debug"]]) {
+        const run = yield* taskExec([...flags, "--wait=5s", "escapes-task", "true"])
+        assert.strictEqual(run.code, 125)
+        areHarmless(run, flags.join(" "))
+        assert.match(run.stderr, /a\\{1,2}(?:x1b|u001b)\]52;c;aGk=/)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a container's label, a command's name, the engine's refusal, usage errors", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { image, manager } = yield* SwarmCluster
+      yield* service(manager.socket, {
+        name: "escapes-label",
+        image,
+        containerSpec: { Labels: { "task-exec.allow": escapes } }
+      })
+      yield* waitRunning(manager.socket, "escapes-label", 1)
+      const proxy = yield* engineProxy(manager.socket, ({ line }) =>
+        /^POST \S*\/exec$/.test(line) ? { status: 500, message: escapes } : "pass"
+      )
+      const local = web.target(web.local)
+      const refused = { env: { DOCKER_HOST: proxy.dockerHost } }
+      for (const flags of [[], ["--log-format", "json"], ["--debug"], ["-q"]]) {
+        const runs = {
+          label: yield* taskExec([...flags, "escapes-label", "true"]),
+          command: yield* taskExec([...flags, local, escapes]),
+          refusal: yield* taskExec([...flags, local, "true"], refused),
+          target: yield* taskExec([...flags, escapes, "true"]),
+          flag: yield* taskExec([...flags, `--${escapes}`, local, "true"]),
+          gathered: yield* taskExec([...flags, "--all", "--gather", web.name, escapes]),
+          compared: yield* taskExec([...flags, "--all", "--diff", "escapes-label", "true"])
+        }
+        for (const [what, run] of Object.entries(runs)) {
+          areHarmless(run, `${what} ${flags}`)
+          assert.notStrictEqual(run.code, 0, what)
+        }
+      }
+      areHarmless(yield* swarmExec(["exec", escapes, "true"]), "swarm-exec exec")
+      areHarmless(yield* swarmExec([escapes]), "swarm-exec")
+      areHarmless(yield* swarmExec(["install-plugin", escapes]), "swarm-exec install-plugin")
+      areHarmless(yield* swarmExec(["cp", escapes, escapes]), "swarm-exec cp")
+      areHarmless(yield* swarmExec(["gc", "--run", escapes]), "swarm-exec gc")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a node's host name: in lists, labels, headings, reports, errors, JSON", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const node = web.nodeOf(web.remote)
+      const hostname = `n\u001b[31m\u009bm\u202e`
+      /** The node's agent tells the managers every 20 s what it is called. */
+      const called = (name: string) =>
+        Effect.andThen(
+          // The program hostname takes no such names; the kernel does.
+          node.exec(["sh", "-c", 'printf %s "$1" > /proc/sys/kernel/hostname', "sh", name]),
+          pollUntil(
+            Effect.map(get(manager.socket, "/nodes", Hostnames), (nodes) =>
+              nodes.some(({ Description, ID }) => ID === node.nodeId && Description.Hostname === name)
+            ),
+            { atMost: 120_000, orElse: Effect.die("the managers do not hear of the name") }
+          )
+        )
+      yield* Effect.acquireRelease(called(hostname), () => Effect.orDie(called(node.name)))
+      const at = `${web.name}@${node.nodeId}`
+      const runs = {
+        list: yield* taskExec(["--all", "--list", web.name]),
+        lines: yield* taskExec(["--all", web.name, "echo", "hi"]),
+        gather: yield* taskExec(["--all", "--gather", web.name, "hostname"]),
+        json: yield* taskExec(["--all", "--output", "json", web.name, "echo", "hi"]),
+        debug: yield* taskExec(["--debug", at, "true"]),
+        failed: yield* taskExec([at, "no-such-program"]),
+        "json log": yield* taskExec(["--log-format", "json", "--debug", at, "no-such-program"]),
+        wrong: yield* taskExec(["--all", "--node", "nowhere", web.name, "true"]),
+        complete: yield* taskExec(["__complete", "--node", ""]),
+        targets: yield* taskExec(["__complete", ""]),
+        gc: yield* swarmExec(["gc", "--dry-run"]),
+        doctor: yield* swarmExec(["doctor", "--no-network"]),
+        "doctor as JSON": yield* swarmExec(["doctor", "--no-network", "--json"])
+      }
+      for (const [what, run] of Object.entries(runs)) {
+        areHarmless({ ...run, stdout: Buffer.from(run.stdout.toString().replaceAll("\t", "")) }, what)
+      }
+      assert.include(runs.list.stdout.toString(), "n\\x1b[31m\\x9bm\\u202e")
+      assert.include(runs.json.stdout.toString(), "n\\u001b[31m\\u009bm\\u202e")
+    }).pipe(Effect.scoped)
+  )
+})

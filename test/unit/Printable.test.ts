@@ -1,0 +1,229 @@
+/** No control character of a text from elsewhere reaches a terminal. */
+import { closeSync, globSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { TestClock } from "effect/testing"
+import { makeStageLine } from "../../adapters/cli/StageLine.ts"
+import { makeProgress } from "../../adapters/cp/Progress.ts"
+import type { Check } from "../../adapters/doctor/Check.ts"
+import { colourOf, linesOf } from "../../adapters/doctor/DoctorText.ts"
+import { makeView } from "../../adapters/fleet/FleetView.ts"
+import { makeStatusLine } from "../../adapters/fleet/StatusLine.ts"
+import { summarize } from "../../adapters/fleet/Summary.ts"
+import { layOut } from "../../adapters/LayOut.ts"
+import { lineOf } from "../../adapters/LineLogger.ts"
+import { writeText } from "../../adapters/Output.ts"
+import { inOneEntry, printable, printableJson, printableLines, toJson } from "../../adapters/Printable.ts"
+import type { Stage } from "../../src/Stage.ts"
+import { chosen, ended, exited, failed, started, stdout, task } from "./fleet/Fixtures.ts"
+
+/** What a terminal obeys, or what misleads those who look at it. */
+const special = [
+  ...["\u001b]52;c;aGk=\u0007", "\u001b[2J", "\u009b31m", "\u007f", "\u0000", "\b", "\r", "\n", "\t", "\u0085"],
+  ...["\u2028", "\u2029", "\u202e", "\u2066", "\u200b", "\u200e", "\ufeff", "\u{e0041}", "\ud800"]
+]
+/** Texts with some of that in them. */
+const foreign = Arbitrary.schema(
+  Schema.Array(
+    Schema.Union([Schema.Literals(special), Schema.Literals(["a", "é", "│", "👩‍👧", '"', "\\"]), Schema.String])
+  )
+).pipe(Arbitrary.map((parts) => parts.join("")))
+
+const misleading = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
+
+/** Nothing of it is left once the sequences that the program makes itself are taken out. */
+const isHarmless = (shown: string, own: RegExp = /\n/g) => {
+  const rest = shown.replace(own, "")
+  assert.notMatch(rest, misleading, JSON.stringify(shown))
+}
+
+/** To the beginning of the line and over it; colours; ends of lines. */
+const ofTerminals = /\r|\u001b\[K|\u001b\[(?:0;)?\d+m|\n/g
+
+describe("text from elsewhere", () => {
+  it.prop("has nothing that a terminal obeys once it is printable, and stays as it is then", [foreign], ([text]) => {
+    for (const make of [printable, printableLines, inOneEntry]) {
+      isHarmless(make(text))
+      // The writer does it to all lines, also to those that were composed of printable parts.
+      assert.strictEqual(printableLines(make(text)), make(text))
+    }
+    assert.notInclude(printable(text), "\n")
+    // What is added to a message can't look like a line of its own.
+    for (const line of inOneEntry(text).split("\n").slice(1)) assert.isTrue(line.startsWith("    "))
+  })
+
+  it("shows what it was", () => {
+    assert.strictEqual(
+      printable("a\u001b[31m\u009b\u007f\n\r\t\u202e\u{e0041}\ud800z"),
+      "a\\x1b[31m\\x9b\\x7f\\n\\r\\t\\u202e\\u{e0041}\\ud800z"
+    )
+    assert.strictEqual(printable("Grüße, 日本 👩‍👧 \\x1b"), "Grüße, 日本 👩‍👧 \\x1b")
+  })
+
+  it.prop("as JSON means the same, and is harmless", [foreign], ([text]) => {
+    const document = { [text]: [text, { text }] }
+    for (const json of [toJson(document), toJson(document, 2), printableJson(JSON.stringify(document))]) {
+      isHarmless(json)
+      assert.deepStrictEqual(JSON.parse(json), JSON.parse(JSON.stringify(document)))
+    }
+  })
+
+  it.effect.prop("is harmless on every file descriptor", [foreign], ([text]) =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-printable-"))),
+        (made) => Effect.sync(() => rmSync(made, { recursive: true }))
+      )
+      const file = join(folder, "out")
+      const fd = openSync(file, "w")
+      yield* writeText(fd, text)
+      yield* writeText(fd, `${text}\n`, { code: "31", length: 3 })
+      closeSync(fd)
+      isHarmless(readFileSync(file, "utf8"), ofTerminals)
+    })
+  )
+
+  it.prop("is harmless in lines, errors, tables, reports", [foreign], ([text]) => {
+    for (const format of ["text", "json"] as const) {
+      isHarmless(lineOf("task-exec", format)("Error", text, { text, nested: { [text]: text } }))
+    }
+    isHarmless(
+      layOut([
+        [text, "B"],
+        ["a", text]
+      ]).join("\n")
+    )
+    const check: Check = {
+      check: "node",
+      node: { id: text, hostname: text },
+      verdict: "fails",
+      found: text,
+      next: text
+    }
+    isHarmless(linesOf(check))
+    assert.match(linesOf(check).slice(0, colourOf(check).length), /^fails +$/)
+  })
+
+  it.effect.prop("is harmless in every view of a fan-out, whose commands' own bytes stay", [foreign], ([text]) =>
+    Effect.gen(function* () {
+      const tasks = [1, 2, 3].map((slot) => ({
+        ...task(`web.${slot}@node-${slot}`),
+        name: `${text}.${slot}`,
+        node: { id: text, hostname: text, state: text, availability: text }
+      }))
+      const [one = task(""), two = task(""), three = task("")] = tasks
+      const results = [exited(0), exited(0), failed(text)]
+      const events = [
+        chosen(tasks),
+        ...tasks.map(started),
+        stdout(one, "first\nof it\n"),
+        stdout(two, "second"),
+        ended(one, results[0]),
+        ended(two, results[1]),
+        ended(three, results[2]),
+        {
+          _tag: "Finished",
+          results: tasks.map((each, at) => ({ task: each, result: results[at] ?? exited(0) }))
+        } as const
+      ]
+      for (const form of ["lines", "gather", "diff", "json", "summary"] as const) {
+        const view = makeView(form, { colour: true, terminal: true })
+        let shown = ""
+        for (const event of events) for (const { bytes } of yield* view(event)) shown += Buffer.from(bytes).toString()
+        isHarmless(shown, ofTerminals)
+        if (form !== "summary") assert.include(shown, "of it")
+      }
+      isHarmless(printable(summarize(tasks.map((each) => ({ task: each, result: failed(text) })))))
+    })
+  )
+
+  it.effect.prop("is harmless on the last line of a terminal", [foreign], ([text]) =>
+    Effect.gen(function* () {
+      let shown = ""
+      const write = (more: string) => {
+        shown += more
+      }
+      const screen = { write, now: () => 0 }
+      const stages: ReadonlyArray<Stage> = [
+        { _tag: "Find", target: text },
+        { _tag: "Wait", target: text },
+        { _tag: "Place", node: text },
+        { _tag: "Prepare", node: text, image: text },
+        { _tag: "Launch", node: text },
+        { _tag: "Connect", node: text }
+      ]
+      for (const stage of stages) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const line = yield* makeStageLine(screen, () => 60)
+            line.began(stage)
+            yield* TestClock.adjust("1 second")
+          })
+        )
+      }
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const each = { ...task("web.1@n"), name: text, node: { id: "", hostname: text, state: "", availability: "" } }
+          const status = yield* makeStatusLine(screen, () => 60)
+          yield* status.see(chosen([each]))
+          yield* status.see(started(each))
+          yield* TestClock.adjust("1 second")
+        })
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const progress = yield* makeProgress(screen, text, undefined)
+          yield* progress.done(text)
+        })
+      )
+      assert.include(shown, "Successfully copied")
+      isHarmless(shown, ofTerminals)
+    })
+  )
+})
+
+describe("what reaches a terminal", () => {
+  const folder = join(import.meta.dirname, "..", "..", "adapters")
+  const sources = globSync("**/*.ts", { cwd: folder }).map((name) => ({
+    name,
+    text: readFileSync(join(folder, name), "utf8").replace(/^\s*(?:\/\/|\*|\/\*).*$/gm, "")
+  }))
+  const users = (wanted: RegExp) => sources.filter(({ text }) => wanted.test(text)).map(({ name }) => name)
+
+  it("is written by Output.ts only, and in the image by what speaks to our own programs", () => {
+    assert.deepStrictEqual(users(/\b[cC]onsole\.|\bprocess\.std(?:out|err)\.write\b/), ["Output.ts"])
+    // Bytes of a tunnel, to a caller that is attached.
+    assert.deepStrictEqual(users(/\bfd: [12]\b/), ["helper/PassOn.ts"])
+    // To the audit file, and files in place of the plugin's outputs, by way of `printable`; the door of an agent is attached to a caller.
+    assert.deepStrictEqual(users(/\bwriteSync\(/).toSorted(), [
+      "audit/AuditFile.ts",
+      "helper/door.ts",
+      "skopos/Channel.ts"
+    ])
+  })
+
+  it("as it is, is what commands and archives consist of, or a terminal's last line", () => {
+    assert.deepStrictEqual(users(/\bwriteAll\(/).toSorted(), [
+      "Output.ts",
+      "cli/Complete.ts",
+      "cli/ExecCommand.ts",
+      "cp/CpCommand.ts",
+      "fleet/FleetCommand.ts",
+      "skopos/Channel.ts"
+    ])
+    for (const name of users(/\bstderrScreen\b/)) {
+      const { text } = sources.find((source) => source.name === name) ?? { text: "" }
+      for (const use of text.match(/.*\bstderrScreen\b.*/g) ?? []) {
+        assert.match(
+          use,
+          /^import |^export const stderrScreen|new LastLine\(|make(?:StageLine|StatusLine|Progress)\(/,
+          name
+        )
+      }
+    }
+  })
+})

@@ -1,0 +1,64 @@
+/** The rules for what runs where others could get hold of a token. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+const folder = join(import.meta.dirname, "..", "..", ".github", "workflows")
+const workflows = readdirSync(folder).map((name) => ({ name, text: readFileSync(join(folder, name), "utf8") }))
+
+/** The text of each job: what is indented below its name. */
+const jobsOf = (text: string): ReadonlyArray<readonly [name: string, job: string]> => {
+  const [, jobs = ""] = text.split(/^jobs:\n/m)
+  const parts = jobs.split(/^ {2}([\w-]+):\n/m)
+  return parts.flatMap((name, at) => (at % 2 === 1 ? [[name, parts[at + 1] ?? ""] as const] : []))
+}
+
+const withoutComments = (text: string): string => text.replace(/^\s*#.*$/gm, "")
+
+/** What runs the code of this repository, or of the packages that it depends on. */
+const runsCode =
+  /actions\/checkout@|\bnpm (?:ci|install|i|run|test|exec|pack|rebuild)\b|\bnpx\b|\bnode (?!-version)|\byarn\b|\bpnpm\b|\bcurl\b/
+
+describe("workflows", () => {
+  for (const { name, text } of workflows) {
+    it(`${name}: every action is a commit, with its version beside it`, () => {
+      const uses = text.match(/\buses:.*/g) ?? []
+      assert.isNotEmpty(uses)
+      for (const use of uses) assert.match(use, /^uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/)
+    })
+
+    it(`${name}: the workflow itself gives no right but to read, and no checkout keeps the token`, () => {
+      const [head = ""] = text.split(/^jobs:/m)
+      assert.match(head, /^permissions:\n {2}contents: read\n/m)
+      assert.notMatch(head, /: write|write-all/)
+      for (const [, after = ""] of text.matchAll(/uses: actions\/checkout@.*\n((?: {8,}.*\n)*)/g)) {
+        assert.include(after, "persist-credentials: false")
+      }
+    })
+
+    it(`${name}: a job that holds a token runs no code of the repository and of packages`, () => {
+      const jobs = jobsOf(text)
+      assert.isNotEmpty(jobs)
+      for (const [job, content] of jobs) {
+        const steps = withoutComments(content)
+        if (!/: write\b|write-all|secrets\./.test(steps)) continue
+        assert.notMatch(steps, runsCode, job)
+        for (const publish of steps.match(/npm publish.*/g) ?? []) {
+          assert.match(publish, /--ignore-scripts .*\.tgz$/, job)
+        }
+      }
+    })
+  }
+
+  it("the release has jobs with a token, and one that builds without", () => {
+    const jobs = jobsOf(workflows.find(({ name }) => name === "release.yml")?.text ?? "")
+    assert.deepStrictEqual(
+      jobs.map(([name, job]) => [name, /: write\b/.test(withoutComments(job))]),
+      [
+        ["build", false],
+        ["npm", true],
+        ["executables", true]
+      ]
+    )
+  })
+})

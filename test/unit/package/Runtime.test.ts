@@ -1,0 +1,35 @@
+import { copyFile, mkdir, mkdtemp, open, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { architectures, runtime, version } from "../../../adapters/package/Runtime.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-runtime-"))),
+  (path) => Effect.promise(() => rm(path, { recursive: true }))
+)
+
+describe("the Node in the executable", () => {
+  for (const arch of architectures) {
+    it.effect(`${arch}: one that was tampered with is refused, and named, before it is run`, () =>
+      Effect.gen(function* () {
+        const cache = yield* folder
+        const bin = join(cache, `node-linux-${arch}-${version}`, "bin")
+        yield* Effect.promise(async () => {
+          await mkdir(bin, { recursive: true })
+          // It would run, and do more than Node does.
+          await copyFile(process.execPath, join(bin, "node"))
+          const file = await open(join(bin, "node"), "r+")
+          await file.write("tampered", (await file.stat()).size - 8)
+          await file.close()
+        })
+        const error = yield* Effect.flip(runtime(arch, cache))
+        assert.match(
+          error.message,
+          new RegExp(`^could not use node-linux-${arch}@${version}: the SHA-256 of .* is [0-9a-f]{64}, and not`)
+        )
+      }).pipe(Effect.scoped)
+    )
+  }
+})
