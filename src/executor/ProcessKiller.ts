@@ -12,9 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { openAttached } from "../engine/AttachedContainer.ts"
+import { Demux } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
-import { owned } from "../engine/Owned.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { freshName, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
@@ -139,6 +140,18 @@ const endNext = (engine: Engine, batches: Batches): Effect.Effect<void> =>
 
 const notReported = unconfirmed("there was no report on it")
 
+/** What a container without a terminal writes to its standard output until it ends. */
+const stdoutOf = <E>(output: Stream.Stream<Uint8Array, E>) =>
+  Effect.suspend(() => {
+    const demux = new Demux()
+    const stdout: Array<Uint8Array> = []
+    const take = (chunk: Uint8Array) =>
+      Effect.sync(() => {
+        for (const { channel, data } of demux.push(chunk)) if (channel === "stdout") stdout.push(data)
+      })
+    return Effect.map(Stream.runForEach(output, take), () => Buffer.concat(stdout).toString().trim())
+  })
+
 /** What one container is to do. */
 interface Kill {
   readonly image: Effect.Effect<string, EngineFailure>
@@ -157,17 +170,10 @@ const killFromContainer = (
     const request = yield* Schema.encodeEffect(KillRequest)(what)
     const labels = ownershipLabels(yield* lastingFor(owner, grace + overhead), "killer")
     const config = hostPidContainer(yield* image, [imageCommands.kill, request], labels)
-    const name = freshName("killer")
-    const { id } = yield* owned(
-      Effect.uninterruptible(engine.createContainer({ name, config })),
-      engine.removeContainer(name, { force: true }),
-      `docker rm --force ${name}`
-    )
-    yield* engine.startContainer(id)
+    // The engine removes it, also if this process is killed: a helper is, when its service is removed and its grace period is over.
+    const { output } = yield* openAttached(engine, freshName("killer"), config)
     yield* started
-    yield* engine.waitContainer(id)
-    const { stdout } = yield* engine.containerLogs(id)
-    return yield* Schema.decodeUnknownEffect(KillReport)(new TextDecoder().decode(stdout).trim())
+    return yield* Schema.decodeUnknownEffect(KillReport)(yield* stdoutOf(output))
   }).pipe(
     Effect.scoped,
     Effect.timeout(grace + overhead),

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import { EngineError } from "../../../src/engine/EngineErrors.ts"
@@ -22,6 +23,25 @@ const image = {
   Config: { Env: [], Labels: {}, User: "" }
 }
 
+/** The report on these runs, as the engine sends it to those who are attached. */
+const reportOn = (runs: ReadonlyArray<EndRun> = []) =>
+  Schema.encodeEffect(KillReport)(runs.map(({ runId }) => ({ _tag: "Alive", pids: [Number(runId)] }))).pipe(
+    Effect.map((text) => {
+      const header = Buffer.alloc(8)
+      header.writeUInt8(1, 0)
+      header.writeUInt32BE(Buffer.byteLength(text), 4)
+      return Buffer.concat([header, Buffer.from(text)])
+    }),
+    Effect.orDie
+  )
+
+const attached = (output: Effect.Effect<Uint8Array>) => ({
+  output: Stream.fromEffect(output),
+  arrival: Effect.void,
+  write: () => Effect.void,
+  endInput: Effect.void
+})
+
 /** An engine whose killers report of each run that as many processes are alive as its number says; `asked` has their requests. */
 const engineWith = (asked: Array<ReadonlyArray<EndRun>>, other: Partial<DockerEngine["Service"]> = {}) =>
   Layer.mock(DockerEngine)({
@@ -35,14 +55,7 @@ const engineWith = (asked: Array<ReadonlyArray<EndRun>>, other: Partial<DockerEn
         return { id: String(asked.length - 1), warnings: [] }
       }).pipe(Effect.orDie),
     startContainer: () => Effect.sleep(200),
-    waitContainer: () => Effect.succeed(0),
-    containerLogs: (id) =>
-      Schema.encodeEffect(KillReport)(
-        (asked[Number(id)] ?? []).map(({ runId }) => ({ _tag: "Alive", pids: [Number(runId)] }))
-      ).pipe(
-        Effect.map((text) => ({ stdout: Buffer.from(text), stderr: Buffer.alloc(0), truncated: false })),
-        Effect.orDie
-      ),
+    attachContainer: (id) => Effect.succeed(attached(reportOn(asked[Number(id)]))),
     removeContainer: () => Effect.void,
     ...other
   })
@@ -100,7 +113,15 @@ describe("ProcessKiller", () => {
       const done = yield* Deferred.make<void>()
       let isGone = false
       const engine = engineWith(asked, {
-        waitContainer: () => Effect.as(Effect.andThen(Deferred.succeed(atWork, undefined), Deferred.await(done)), 0),
+        attachContainer: () =>
+          Effect.succeed(
+            attached(
+              Deferred.succeed(atWork, undefined).pipe(
+                Effect.andThen(Deferred.await(done)),
+                Effect.andThen(reportOn(asked[0]))
+              )
+            )
+          ),
         removeContainer: () =>
           Effect.sync(() => {
             isGone = true
@@ -115,6 +136,20 @@ describe("ProcessKiller", () => {
       yield* Deferred.succeed(done, undefined)
       yield* Fiber.join(interrupted)
       assert.isTrue(isGone)
+    })
+  )
+
+  it.effect("the engine removes the container when it has ended, also if nobody is there to do that", () =>
+    Effect.gen(function* () {
+      const hosts: Array<unknown> = []
+      const engine = engineWith([], {
+        createContainer: ({ config }) => {
+          hosts.push(config.HostConfig?.AutoRemove)
+          return Effect.fail(refusal)
+        }
+      })
+      yield* endAll([runOf(1, 0)], engine)
+      assert.deepStrictEqual(hosts, [true])
     })
   )
 
