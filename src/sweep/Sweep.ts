@@ -79,6 +79,8 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 ): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine | HelperImage> {
   const engine = yield* DockerEngine
   const { Name: hostname, Swarm, SystemTime } = yield* engine.info
+  // Of several managers only one has these containers: another one would say that they are gone.
+  const alone = yield* engine.alone
   const selection: Selection =
     options.runs === undefined
       ? { _tag: "PastDeadline", now: options.now ?? earliest(yield* Clock.currentTimeMillis, SystemTime) }
@@ -96,6 +98,7 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
   const [local, remote] = yield* Effect.all(
     [
       sweepContainers({ ...mode, node: hostname, services: managers.services }).pipe(
+        Effect.provideService(DockerEngine, alone),
         Effect.match({
           onSuccess: (findings): NodeAnswer => ({ _tag: "Swept", node: here, findings }),
           onFailure: (error): NodeAnswer => ({ _tag: "Silent", node: here, reason: error.message })

@@ -81,6 +81,7 @@ const network = (id: string, Labels: Record<string, string>): Network => ({
   Attachable: true,
   Internal: true,
   Ingress: false,
+  IPAM: { Config: [] },
   Labels
 })
 const node = (ID: string, State = "ready", Availability = "active"): Node => ({
@@ -127,22 +128,32 @@ const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions =
       const refused = refuses[id]
       return refused === undefined ? Effect.void : Effect.fail(refused)
     })
+  // The engine that answered last, of several managers: nobody else is asked about containers.
+  const alone = yield* Effect.provide(
+    DockerEngine,
+    Layer.mock(DockerEngine)({
+      host: "h",
+      info: Effect.succeed(info),
+      listContainers: () => Effect.succeed(containers),
+      removeContainer: (id) =>
+        Effect.suspend(() => {
+          calls.push(`container ${id}`)
+          const refused = refuses[id]
+          return refused instanceof EngineError ? Effect.fail(refused) : Effect.void
+        }),
+      ...more
+    })
+  )
   const engine = Layer.mock(DockerEngine)({
     host: "h",
+    alone: Effect.succeed(alone),
     info: Effect.succeed(info),
     listServices: () => Effect.succeed(services),
     listSecrets: () => Effect.succeed(secrets),
     listNetworks: () => Effect.succeed([]),
-    listContainers: () => Effect.succeed(containers),
     listNodes: () => Effect.succeed(nodes),
     removeService: removal("service"),
     removeSecret: removal("secret"),
-    removeContainer: (id) =>
-      Effect.suspend(() => {
-        calls.push(`container ${id}`)
-        const refused = refuses[id]
-        return refused instanceof EngineError ? Effect.fail(refused) : Effect.void
-      }),
     ...more
   })
   const fiber = yield* sweep({ now, ...options }).pipe(
