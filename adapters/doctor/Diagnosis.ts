@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { makeOwnership } from "../../src/Labels.ts"
 import type { HelperImage } from "../../src/route/HelperImage.ts"
-import { openSharedNetwork } from "../../src/route/TunnelNetwork.ts"
+import { openTunnelNetwork } from "../../src/route/TunnelNetwork.ts"
 import { sweep } from "../../src/sweep/Sweep.ts"
 import { type Check, checksOf, type Subject } from "./Check.ts"
 import { explainHelper } from "./Explain.ts"
@@ -65,7 +65,7 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   // It looks by helpers of its own, so beside the others.
   const leftovers = yield* Effect.forkScoped(lookForLeftovers(options))
   const network = options.network
-    ? yield* openSharedNetwork(yield* makeOwnership(undefined), image.reference)
+    ? yield* openTunnelNetwork(yield* makeOwnership(undefined), image.reference, nodes.length)
     : undefined
   const here = { id: known.info.Swarm.NodeID, stamp: known.stamp }
   let left = nodes.length

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isConflict, isForbidden, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
+import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { dropNetwork } from "../engine/NetworkRemoval.ts"
 import { removeSettled, restartPolicy } from "../engine/ServiceRemoval.ts"
 import { imageCommands } from "../ImageCommands.ts"
@@ -31,6 +32,8 @@ const drainGrace = 24 * 3600_000
 const listenPatience = 60_000
 /** How long an agent that was replaced may take to refuse new callers, in milliseconds. */
 const retirePatience = 30_000
+/** How many nodes the agents' network has room for: its address range can't grow with the swarm. */
+const mostNodes = 4000
 /** How long engines may take to let go of the network after their last agent. */
 const networkPatience = "10 seconds"
 
@@ -191,19 +194,19 @@ const isAsWanted = ({ Spec: { Labels } }: Service, image: string): boolean =>
  * Each deployment has one of its own: engine 20.10 may show a network for half a minute after its removal (after tasks that it
  * rejected), and gives its name to services that then can't have it.
  */
-const makeNetwork = DockerEngine.use(({ createNetwork }) => {
+const makeNetwork = Effect.gen(function* () {
+  const engine = yield* DockerEngine
   const name = freshName()
-  return Effect.as(
-    createNetwork({
-      Name: name,
-      Driver: "overlay",
-      Attachable: false,
-      Internal: true,
-      CheckDuplicate: true,
-      Labels: { [agentLabels.version]: version }
-    }),
-    name
-  )
+  yield* engine.createNetwork({
+    Name: name,
+    Driver: "overlay",
+    Attachable: false,
+    Internal: true,
+    CheckDuplicate: true,
+    IPAM: { Config: [{ Subnet: yield* freeSubnet(engine, mostNodes) }] },
+    Labels: { [agentLabels.version]: version }
+  })
+  return name
 })
 
 const removeNetworks = (isToGo: (name: string) => boolean) =>

@@ -215,6 +215,10 @@ export const Network = Schema.Struct({
   Attachable: Flag,
   Internal: Flag,
   Ingress: Flag,
+  /** Its address ranges, such as "10.0.1.0/24". */
+  IPAM: Schema.Struct({
+    Config: Schema.Array(Schema.Struct({ Subnet: Text })).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed([])))
+  }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({ Config: [] }))),
   Labels
 })
 export type Network = typeof Network.Type
@@ -485,6 +489,8 @@ export interface NetworkCreate {
   /** No way out of it. */
   readonly Internal?: boolean
   readonly CheckDuplicate?: boolean
+  /** Its address range; one of the engine's choice where it is left out. */
+  readonly IPAM?: { readonly Config: ReadonlyArray<{ readonly Subnet: string }> }
   readonly Labels?: Readonly<Record<string, string>>
 }
 

@@ -25,7 +25,7 @@ import { execHere, guardHere } from "../route/LocalRoute.ts"
 import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
 import { execThere, openWay, ownerOf, placeOf } from "../route/RemoteRoute.ts"
 import { chooseRoute, type Route } from "../route/Route.ts"
-import { openSharedNetwork, openTunnelNetwork } from "../route/TunnelNetwork.ts"
+import { openTunnelNetwork } from "../route/TunnelNetwork.ts"
 import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
@@ -144,8 +144,7 @@ const shareHelpers = Effect.fnUntraced(function* (
 ) {
   const scope = yield* Effect.scope
   const owner = yield* makeOwnership(undefined)
-  // One node needs no relay that others could share.
-  const network = yield* (groups.length === 1 ? openTunnelNetwork : openSharedNetwork)(owner, image)
+  const network = yield* openTunnelNetwork(owner, image, groups.length)
   const jobs = new Map<ExecSpec, Job>()
   for (const [first, ...more] of groups) {
     if (first === undefined) continue

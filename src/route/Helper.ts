@@ -16,7 +16,6 @@ import {
   type HelperImageUnavailable,
   HelperNotPlaced,
   HelperRejected,
-  isPoolOverlap,
   NodeUnavailable,
   type RequestTooLarge
 } from "./HelperErrors.ts"
@@ -28,8 +27,13 @@ import { type Network, openTemporaryService } from "./TemporaryService.ts"
 
 /** How long an image may take to arrive on the node, in milliseconds. */
 export const pullPatience = 300_000
-/** What a helper needs besides the command's own grace period to end, in milliseconds. */
-const helperOverhead = 5000
+/**
+ * How long a helper may take to end, besides the command's own grace period, in milliseconds: more than the 15 seconds that it gives the
+ * container which kills the command's processes.
+ */
+const helperOverhead = 20_000
+/** How long Swarm may take to tell the node, and the node to report, in milliseconds. */
+const swarmOverhead = 10_000
 
 /** Where helpers of a run go, and what they are made of. */
 export interface HelperPlace {
@@ -53,14 +57,14 @@ export interface Helper {
   /** Name of the service. */
   readonly service: string
   /**
-   * Its address on its network, when its task runs or has run: not before, as a task that was turned away had another one. Empty on
-   * networks where nobody could reach it. Fails as soon as it is clear that it won't run.
+   * Its address on its network, when its task runs or has run. Empty on networks where nobody could reach it. Fails as soon as it is
+   * clear that it won't run.
    */
   readonly running: Effect.Effect<string, HelperStartError | SwarmFailure>
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
-   * Removes the service, by which the helper ends its command and itself, and waits for that: the command's grace period and 10
+   * Removes the service, by which the helper ends its command and itself, and waits for that: the command's grace period and 30
    * seconds at most. The log goes with the service. A failure is logged.
    */
   readonly stop: Effect.Effect<void>
@@ -97,7 +101,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     network,
     stopGrace: graceOf(request.work) + helperOverhead,
     // A helper that is killed (its container, or its engine) has a successor, which ends what its predecessor left running. It never
-    // runs a command, unless no container was made of the one before it, see `isTurnedAway`.
+    // runs a command.
     restarts: "on-failure"
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
@@ -110,23 +114,11 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   }
 })
 
-/** The first task of the service that the node did not turn away for now: another one is Swarm's doing, and does nothing. */
+/** The first task of the service: another one is Swarm's doing, and does nothing. */
 const helperTask = (engine: DockerEngine["Service"], service: string) =>
-  engine.listTasks({ service: [service] }).pipe(
-    Effect.map((tasks): Task | undefined => {
-      const inOrder = tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))
-      return inOrder.find((task) => !isTurnedAway(task)) ?? inOrder.at(-1)
-    })
+  Effect.map(engine.listTasks({ service: [service] }), (tasks): Task | undefined =>
+    tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1)).at(0)
   )
-
-/**
- * The node still has a network with the addresses that the helper's was given, of a run that has just ended: engine 28.5 gives them
- * away at once, and a node takes seconds to let go of them. No container was made; Swarm starts the next task half a second later.
- */
-const isTurnedAway = ({ Status: { Err, State } }: Task): boolean => State === "rejected" && isPoolOverlap(Err ?? "")
-
-/** How long a helper may be turned away, in milliseconds: until after its last successor. */
-const turnedAwayPatience = 12_000
 
 const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
 
@@ -150,10 +142,7 @@ const watchStart = Effect.fnUntraced(function* (
     yield* see(state)
     if (task !== undefined && isUp(task)) return task
     const after = (yield* Clock.currentTimeMillis) - start
-    const mayPass = task !== undefined && isTurnedAway(task) && after < turnedAwayPatience
-    if (task?.Status.State === "rejected" && !mayPass) {
-      return yield* refusalOf(options.image, node.hostname, task.Status)
-    }
+    if (task?.Status.State === "rejected") return yield* refusalOf(options.image, node.hostname, task.Status)
     const taken = state === "preparing" || state === "ready" || state === "starting"
     if (after > (taken ? pullPatience : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
@@ -210,7 +199,7 @@ const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, 
   }).pipe(
     // Nobody knows the tasks of a service that was removed.
     Effect.catchIf(isNotFound, () => Effect.void),
-    Effect.timeout(graceOf(request.work) + 2 * helperOverhead),
+    Effect.timeout(graceOf(request.work) + helperOverhead + swarmOverhead),
     Effect.withSpan("TaskExec.stop"),
     Effect.catch((error) => Effect.logWarning(`the helper on node ${node.hostname} did not end: ${error.message}`))
   )

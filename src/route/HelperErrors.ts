@@ -47,7 +47,7 @@ export class HelperRejected extends Schema.TaggedError<HelperRejected>()("Helper
 }) {
   override get message(): string {
     const hint = isPoolOverlap(this.reason)
-      ? "; a network of that node's own has the addresses that Swarm gave to a new one: remove it, or see docker swarm init --default-addr-pool"
+      ? '; networks of that node\'s own have the addresses of each network that was tried: see "docker network ls" there'
       : ""
     return `node ${this.node} refused the helper: ${this.reason}${hint}`
   }

@@ -9,13 +9,14 @@ import * as Stream from "effect/Stream"
 import { Demux } from "../engine/Demux.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { attempt } from "../internal/attempt.ts"
 import type { Ownership } from "../Labels.ts"
 import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeTunnel, type Tunnel, type TunnelLost } from "../wire/Tunnel.ts"
 import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../wire/TunnelTls.ts"
 import { checkNode, type Helper, type HelperPlace, type HelperStartError, openHelper } from "./Helper.ts"
-import { HelperFailed, OverlayBlocked, type RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
+import { HelperFailed, isPoolOverlap, OverlayBlocked, type RelayFailed, type RequestTooLarge } from "./HelperErrors.ts"
 import type { HelperWork } from "./HelperRequest.ts"
 import { relayAddress } from "./RelayProtocol.ts"
 import { openTunnelNetwork, relayFailed, type TunnelNetwork } from "./TunnelNetwork.ts"
@@ -38,9 +39,14 @@ export interface HelperTunnel {
   readonly tunnel: Tunnel
 }
 
+/** How many networks are tried: a node rejects the helper if a network of the node's own has the same addresses. */
+const networksTried = 3
+
+const isRejectedFor = (error: TunnelError): boolean => error._tag === "HelperRejected" && isPoolOverlap(error.reason)
+
 /**
  * Makes all of it, and removes all of it when the scope is closed. Done when the helper answers. With a `shared` network it
- * makes none of its own.
+ * makes one of its own only if the node rejects the helper for the addresses of that.
  */
 export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   place: HelperPlace,
@@ -49,9 +55,25 @@ export const openHelperTunnel = Effect.fn("TaskExec.tunnel")(function* (
   shared?: TunnelNetwork
 ): Effect.fn.Return<HelperTunnel, TunnelError, DockerEngine | Scope.Scope> {
   yield* checkNode(place.task, place.node)
+  let left = shared
+  const open = attempt(
+    Effect.gen(function* () {
+      const network = left ?? (yield* openTunnelNetwork(owner, place.image))
+      left = undefined
+      return yield* openOn(network, place, owner, work)
+    })
+  )
+  return yield* Effect.retry(open, { while: isRejectedFor, times: networksTried - 1 })
+})
+
+const openOn = Effect.fnUntraced(function* (
+  network: TunnelNetwork,
+  place: HelperPlace,
+  owner: Ownership,
+  work: HelperWork
+): Effect.fn.Return<HelperTunnel, TunnelError, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const key = makeTunnelKey()
-  const network = shared ?? (yield* openTunnelNetwork(owner, place.image))
   const request = { protocol: protocolVersion, node: place.node.id, owner, work, tunnel: { key } }
   // Its stages are told meanwhile; what is wrong with it is found out later.
   const watched = Effect.tap(openHelper({ ...place, request, network: network.attachment }), ({ running }) =>

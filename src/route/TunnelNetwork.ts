@@ -1,25 +1,24 @@
-/**
- * The overlay network of a tunnel, and the ways onto it from the caller: relay containers beside the caller's engine. To start
- * a container on an overlay takes an engine of 2020 a second, one after the other, so many tunnels share one.
- */
+/** The overlay network of tunnels, and the way onto it from the caller: a relay container of the caller's engine. */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { openAttached } from "../engine/AttachedContainer.ts"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
+import type { NetworkAttachment } from "../engine/EngineSchemas.ts"
+import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { networkGone } from "../engine/NetworkRemoval.ts"
 import { owned } from "../engine/Owned.ts"
 import { imageHere } from "../executor/HostView.ts"
 import { imageCommands } from "../ImageCommands.ts"
+import { attempt } from "../internal/attempt.ts"
 import { once } from "../internal/Once.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { carryOver, carryOverExec, type RelayCarrier } from "../wire/RelayCarrier.ts"
 import { RelayFailed } from "./HelperErrors.ts"
 import { relayDoor } from "./RelayProtocol.ts"
-import { type Network, nameOf } from "./TemporaryService.ts"
+import type { Network } from "./TemporaryService.ts"
 
 /** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
 const relayLife = 365 * 24 * 3600_000
@@ -39,31 +38,31 @@ export interface TunnelNetwork {
   readonly openRelay: Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
 }
 
-/** The network of one tunnel, whose relay is a container of its own, of this image. */
+/**
+ * A network for so many tunnels, each to another node, of the relay's image. The relay of a single tunnel is a container, to which the
+ * caller is attached. Several tunnels share one container, in which each has a process: to start a container on an overlay network
+ * takes engine 20.10 a second, one after the other.
+ */
 export const openTunnelNetwork = Effect.fnUntraced(function* (
   owner: Ownership,
-  image: string
+  image: string,
+  tunnels = 1
 ): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
-  const attachment = yield* networkOnce(engine, owner)
-  const relay = startRelay(engine, owner, attachment, image)
-  return { attachment, openRelay: Effect.flatMap(relay, carryOver).pipe(asRelay(engine, image)) }
-})
-
-/** The network of many tunnels, with one relay container of this image for all of them: each has a process of its own in it. */
-export const openSharedNetwork = Effect.fnUntraced(function* (
-  owner: Ownership,
-  image: string
-): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
-  // Of several managers only one has the container.
-  const engine = yield* Effect.flatMap(DockerEngine, ({ alone }) => alone)
-  const attachment = yield* networkOnce(engine, owner)
-  // Older than the scopes of the tunnels, and so closed after them.
-  const scope = yield* Scope.fork(yield* Effect.scope)
-  // Nobody tells it whom to reach: it is there as long as we are attached to it.
-  const relay = yield* Scope.provide(once(startRelay(engine, owner, attachment, image)), scope)
-  const door = Effect.flatMap(relay, (container) => carryOverExec(engine, container.id, relayDoor))
-  return { attachment, openRelay: asRelay(engine, image)(door) }
+  const swarm = yield* DockerEngine
+  // Scopes that are older than those of what will be on the network, and so closed after them, whenever these are asked for.
+  const network = yield* inOuterScope(openNetwork(swarm, owner, tunnels).pipe(inStage({ _tag: "Network" })))
+  // Of several managers only one has the container: the one that answered last when it is made.
+  const made = Effect.gen(function* () {
+    const attachment = yield* network
+    const engine = yield* swarm.alone
+    return { engine, container: yield* startRelay(engine, owner, attachment, image) }
+  })
+  const relay = tunnels === 1 ? made : yield* inOuterScope(made)
+  const openRelay = Effect.flatMap(relay, ({ container, engine }) =>
+    // Nobody tells a shared container whom to reach: it is there as long as we are attached to it.
+    tunnels === 1 ? carryOver(container) : carryOverExec(engine, container.id, relayDoor)
+  )
+  return { attachment: network, openRelay: asRelay(swarm, image)(openRelay) }
 })
 
 /** That there is no relay, as an error. */
@@ -78,22 +77,24 @@ const asRelay =
       inStage({ _tag: "Relay" })
     )
 
-const networkOnce = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
-  // A scope that is older than those of what will be on it, and so closed after them, whenever it is asked for.
+/** Runs once, in a scope of its own. */
+const inOuterScope = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const scope = yield* Scope.fork(yield* Effect.scope)
-  const network = openNetwork(engine, owner).pipe(inStage({ _tag: "Network" }))
-  return yield* Scope.provide(once(network), scope)
+  return yield* Scope.provide(once(effect), scope)
 })
 
 /** A network that only what we put there can join, and from which no way leads out. */
-const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership) {
-  const name = nameOf(owner)
+const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owner: Ownership, tunnels: number) {
+  // Engine 20.10 may know a network that was removed for half a minute, and its name is taken for as long.
+  const name = freshName("network")
   const creation = engine.createNetwork({
     Name: name,
     Driver: "overlay",
     Attachable: true,
     Internal: true,
     CheckDuplicate: true,
+    // The helpers' nodes, and the relay's.
+    IPAM: { Config: [{ Subnet: yield* freeSubnet(engine, tunnels + 1) }] },
     Labels: ownershipLabels(owner, "network")
   })
   const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
@@ -105,10 +106,9 @@ const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owne
 const startRelay = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
   owner: Ownership,
-  network: Network,
+  { DriverOpts, Target: NetworkMode }: NetworkAttachment,
   image: string
 ) {
-  const { DriverOpts, Target: NetworkMode } = yield* network
   const here = yield* imageHere(engine, image)
   if (here === undefined) yield* pullHere(engine, image)
   const config = {
@@ -123,12 +123,7 @@ const startRelay = Effect.fnUntraced(function* (
       SecurityOpt: ["no-new-privileges"]
     }
   }
-  const start = Effect.gen(function* () {
-    const scope = yield* Scope.fork(yield* Effect.scope)
-    return yield* Scope.provide(openAttached(engine, freshName("relay"), config), scope).pipe(
-      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-    )
-  })
+  const start = attempt(openAttached(engine, freshName("relay"), config))
   return yield* Effect.retry(start, { while: wasNotAttached, times: 2 })
 })
 
