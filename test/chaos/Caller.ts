@@ -15,6 +15,8 @@ export interface CallerEnd {
 
 /** A caller. */
 export interface Caller {
+  /** Of the process that was started; undefined if none was. */
+  readonly pid: number | undefined
   readonly send: (signal: NodeJS.Signals) => void
   /** Done when it has ended and all that it said was read. */
   readonly ended: Effect.Effect<CallerEnd>
@@ -58,6 +60,7 @@ export const startCaller = Effect.fnUntraced(function* (
       })
   )
   const caller: Caller = {
+    pid: child.pid,
     send: signalTo(child, on),
     ended: Deferred.await(end),
     stdout: () => Buffer.concat(stdout),

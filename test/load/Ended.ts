@@ -1,0 +1,128 @@
+/** Commands that are ended at random moments, many at a time, and what becomes of the engines. */
+import { hostname } from "node:os"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { Caller } from "../chaos/Caller.ts"
+import { type Dice, makeDice } from "../chaos/Dice.ts"
+import { get, remove } from "../cluster/EngineApi.ts"
+import type { LoadStage } from "./LoadStage.ts"
+import { beside, commandOf, type SceneName } from "./Scenes.ts"
+
+/** How a command is ended. */
+export const endings = ["SIGINT", "SIGTERM", "timeout", "removed"] as const
+
+type Ending = (typeof endings)[number]
+
+/** What became of one command. */
+export interface Ended {
+  /** What ended it: `SIGINT`, …; of what goes on beside the commands, the command line. */
+  readonly by: string
+  /** `0`, `SIGKILL`, or `stuck` when it did not end in time. */
+  readonly exit: string
+  /** What it said on its standard error. */
+  readonly said: string
+}
+
+/** What is to be done. */
+export interface EndedOptions {
+  readonly scene: SceneName
+  readonly runs: number
+  readonly atOnce: number
+  readonly seed: number
+  /** Milliseconds after which no new command begins. */
+  readonly atMost: number
+}
+
+/** The latest moment at which a command is ended, in milliseconds after its start: a command is up after one to three seconds. */
+const latest = 4000
+/** How long a command may take to end, in milliseconds. */
+const patience = 180_000
+
+const Services = Schema.Array(Schema.Struct({ ID: Schema.String }))
+
+/** Removes the services that this caller has at the moment, as `docker service rm` does. */
+const removeServices = ({ cluster: { manager } }: LoadStage, { pid }: Caller) =>
+  Effect.gen(function* () {
+    const filters = JSON.stringify({ label: [`task-exec.creator=${hostname()}:${pid}`] })
+    const services = yield* get(manager.socket, "/services", Services, { query: { filters } })
+    // The caller may be quicker.
+    yield* Effect.forEach(services, ({ ID }) => Effect.ignore(remove(manager.socket, `/services/${ID}`)))
+    return services.length > 0
+  })
+
+const exitOf = Effect.fnUntraced(function* (caller: Caller) {
+  const end = Option.getOrUndefined(yield* Effect.timeoutOption(caller.ended, patience))
+  const exit = end === undefined ? "stuck" : String(end.code ?? end.signal)
+  return { exit, said: caller.stderr().trim() }
+})
+
+const endOne = Effect.fnUntraced(function* (stage: LoadStage, scene: SceneName, dice: Dice) {
+  const chosen: Ending = scene === "copy" ? dice.pick(["SIGINT", "SIGTERM", "removed"]) : dice.pick(endings)
+  const moment = Math.round(dice.between(0, latest))
+  const flags = ["--grace", "1s", ...(chosen === "timeout" ? ["--timeout", `${Math.max(1, moment)}ms`] : [])]
+  const caller = yield* stage.start(commandOf[scene](stage, dice, flags))
+  if (chosen !== "timeout") yield* Effect.sleep(moment)
+  // A run that has no service yet, or none at all, is ended otherwise.
+  const isRemoved = chosen === "removed" && (yield* removeServices(stage, caller))
+  if (chosen === "removed" && !isRemoved) caller.send("SIGTERM")
+  if (chosen === "SIGINT" || chosen === "SIGTERM") caller.send(chosen)
+  const ended: Ended = { by: chosen === "removed" && !isRemoved ? "SIGTERM" : chosen, ...(yield* exitOf(caller)) }
+  return ended
+}, Effect.scoped)
+
+/** Starts one after the other until it is time to stop; the last one comes to its end. */
+const goOn = Effect.fnUntraced(function* (
+  stage: LoadStage,
+  scene: SceneName,
+  done: Array<Ended>,
+  isOver: () => boolean
+) {
+  const commands = beside[scene] ?? []
+  for (let at = 0; commands.length > 0 && !isOver(); at++) {
+    const argv = commands[at % commands.length]
+    if (argv === undefined) return
+    const end = yield* Effect.scoped(Effect.flatMap(stage.start(argv), exitOf))
+    done.push({ by: argv.join(" "), ...end })
+  }
+})
+
+/** Runs the commands; gives what became of each. */
+export const runEnded = Effect.fnUntraced(function* (stage: LoadStage, options: EndedOptions) {
+  const { atMost, atOnce, runs, scene, seed } = options
+  const deadline = (yield* Clock.currentTimeMillis) + atMost
+  const done: Array<Ended> = []
+  let isOver = false
+  const other = yield* Effect.forkChild(goOn(stage, scene, done, () => isOver))
+  yield* Effect.forEach(
+    Array.from({ length: runs }, (_, at) => at),
+    Effect.fnUntraced(function* (at) {
+      if ((yield* Clock.currentTimeMillis) < deadline) done.push(yield* endOne(stage, scene, makeDice(`${seed}/${at}`)))
+    }),
+    { concurrency: atOnce, discard: true }
+  )
+  isOver = true
+  yield* Fiber.join(other)
+  if (scene === "agents") {
+    const down = ["swarm-exec", "agent", "down"] as const
+    const end = yield* Effect.scoped(Effect.flatMap(stage.start(down), exitOf))
+    done.push({ by: "the last agent down", ...end })
+  }
+  return done
+})
+
+/** What is the same in the words of many runs, and differs from run to run. */
+const without = (said: string): string =>
+  said.replaceAll(/\b[a-z0-9]{25,64}\b/g, "ID").replaceAll(/\d+(?:\.\d+)?/g, "N")
+
+/** How many ended how, `SIGINT: 130 × 98, 125 × 2`, and what they said when it was not the same as the others. */
+export const summary = (done: ReadonlyArray<Ended>): ReadonlyArray<string> =>
+  [...Map.groupBy(done, ({ by }) => by)].toSorted().flatMap(([by, all]) => {
+    const exits = [...Map.groupBy(all, ({ exit }) => exit)].map(([exit, { length }]) => `${exit} × ${length}`)
+    const words = [...Map.groupBy(all, ({ exit, said }) => `${exit}: ${without(said)}`)].map(
+      ([said, { length }]) => `  ${length} × ${said.replaceAll("\n", "\n    ")}`
+    )
+    return [`${by}: ${exits.join(", ")}`, ...words]
+  })

@@ -1,0 +1,78 @@
+/** What the commands of the load script run on: the swarm, our image in its registry, and a service with two tasks on each node. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { buildImage } from "../../adapters/image/Image.ts"
+import { callerEnv, startCaller } from "../chaos/Caller.ts"
+import { service, waitRunning } from "../cluster/Services.ts"
+import { SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
+
+/** The programs are not built. */
+export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", { program: Schema.String }) {
+  override get message(): string {
+    return `${this.program} is missing: run npm run build`
+  }
+}
+
+/** A program of ours and its arguments. */
+export type Argv = readonly ["task-exec" | "swarm-exec", ...ReadonlyArray<string>]
+
+/** What the commands run on. */
+export interface LoadStage {
+  readonly cluster: SwarmClusterShape
+  /** Name of the service. */
+  readonly web: string
+  /** Its tasks on the manager: `web.1`. */
+  readonly local: ReadonlyArray<string>
+  /** Its tasks on other nodes. */
+  readonly remote: ReadonlyArray<string>
+  /** Starts a program of ours; it is killed when the scope closes. With `input` as its standard input. */
+  readonly start: (argv: Argv, input?: string) => ReturnType<typeof startCaller>
+}
+
+const dist = join(import.meta.dirname, "..", "..", "dist")
+
+/** The stage on a swarm that has our image under this reference. */
+export const stageWith = Effect.fnUntraced(function* (image: string) {
+  const cluster = yield* SwarmCluster
+  const { manager, nodes } = cluster
+  const missing = ["task-exec.cjs", "swarm-exec.cjs"].map((name) => join(dist, name)).find((path) => !existsSync(path))
+  if (missing !== undefined) return yield* new NotBuilt({ program: missing })
+  const web = "load"
+  yield* service(manager.socket, { name: web, image: cluster.image, replicas: 2 * nodes.length })
+  const tasks = yield* waitRunning(manager.socket, web, 2 * nodes.length)
+  const targets = (isLocal: boolean) =>
+    tasks.filter(({ nodeId }) => (nodeId === manager.nodeId) === isLocal).map(({ slot }) => `${web}.${slot}`)
+  const env = callerEnv(manager.dockerHost, image)
+  const stage: LoadStage = {
+    cluster,
+    web,
+    local: targets(true),
+    remote: targets(false),
+    start: ([name, ...args], input) => {
+      const program = [process.execPath, "--", join(dist, `${name}.cjs`), ...args] as const
+      // A pipe that has an end, as of a command before it.
+      return input === undefined
+        ? startCaller(program, env)
+        : startCaller(["sh", "-c", 'printf %s "$0" | "$@"', input, ...program], env)
+    }
+  }
+  return stage
+})
+
+/** The stage, with our image of this build in the swarm's registry. */
+export const makeStage = Effect.gen(function* () {
+  const { manager, registry } = yield* SwarmCluster
+  const { ref } = yield* buildImage({
+    endpoint: { _tag: "Unix", path: manager.socket },
+    ref: `${registry}/task-exec:load`,
+    base: "scratch",
+    push: true
+  })
+  return yield* stageWith(ref)
+})
+
+/** One of them; the stage has one at least. */
+export const pick = (from: ReadonlyArray<string>, random: () => number): string =>
+  from[Math.floor(random() * from.length)] ?? ""

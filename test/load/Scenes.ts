@@ -1,0 +1,52 @@
+/** What is run, and ended at a random moment, in the modes that look for crashes. */
+import type { Dice } from "../chaos/Dice.ts"
+import { type Argv, type LoadStage, pick } from "./LoadStage.ts"
+
+/** The modes. */
+export const sceneNames = ["run", "fleet", "copy", "agents", "gc"] as const
+
+/** The modes. */
+export type SceneName = (typeof sceneNames)[number]
+
+const run = ({ remote }: LoadStage, dice: Dice, flags: ReadonlyArray<string>): Argv => [
+  "task-exec",
+  ...flags,
+  pick(remote, dice.next),
+  "sleep",
+  "60"
+]
+
+const fleet = ({ web }: LoadStage, _: Dice, flags: ReadonlyArray<string>): Argv => [
+  "task-exec",
+  ...flags,
+  "--all",
+  web,
+  "sleep",
+  "60"
+]
+
+/** Without a timeout: a copy has none. */
+const copy = ({ remote }: LoadStage, dice: Dice): Argv => [
+  "swarm-exec",
+  "cp",
+  `${pick(remote, dice.next)}:${dice.pick(["/bin", "/etc"])}`,
+  "-"
+]
+
+/** A command line for each mode; `flags` are for commands that have a timeout. */
+export const commandOf: Readonly<
+  Record<SceneName, (stage: LoadStage, dice: Dice, flags: ReadonlyArray<string>) => Argv>
+> = { run, fleet, copy, agents: run, gc: run }
+
+/** What goes on beside the commands, over and over. Nobody ends it. */
+export const beside: Partial<Readonly<Record<SceneName, ReadonlyArray<Argv>>>> = {
+  agents: [
+    ["swarm-exec", "agent", "up"],
+    ["swarm-exec", "agent", "up", "--rotate-key"],
+    ["swarm-exec", "agent", "down"]
+  ],
+  gc: [
+    ["swarm-exec", "gc"],
+    ["swarm-exec", "gc", "--dry-run"]
+  ]
+}

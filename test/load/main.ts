@@ -1,0 +1,74 @@
+/** `npm run load`: what many commands do to the engines of a real swarm. */
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as References from "effect/References"
+import { runMain } from "../../adapters/RunMain.ts"
+import { engineOptions } from "../cluster/NewerEngine.ts"
+import { clusterVariable, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { runEnded, summary } from "./Ended.ts"
+import { type LoadStage, makeStage } from "./LoadStage.ts"
+import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
+import { describeFootprints, footprint, soak } from "./Soak.ts"
+import { describeRuns, tunnelsAfterAgents, tunnelsAtOnce } from "./Tunnels.ts"
+import { complaints } from "./Verdict.ts"
+
+const say = (lines: ReadonlyArray<string>) => Console.log(lines.join("\n"))
+
+/** Does what is asked for; gives the number of failures. */
+const perform = Effect.fnUntraced(function* (stage: LoadStage, options: Options, seed: number) {
+  if (options.mode === "tunnels") {
+    const atOnce = yield* tunnelsAtOnce(stage, options.atOnce)
+    yield* say(describeRuns(`${options.atOnce} tunnels at once`, atOnce))
+    const inTurn = yield* tunnelsAfterAgents(stage, options.runs)
+    yield* say(describeRuns(`${options.runs} tunnels in turn, after agent down`, inTurn))
+    return [...atOnce, ...inTurn].filter(({ failure }) => failure !== "").length
+  }
+  if (options.mode === "soak") {
+    const before = yield* footprint(stage.cluster)
+    const { failures, runs } = yield* soak(stage, { ...options, seed })
+    const wrong = yield* complaints(stage.cluster)
+    yield* say([
+      `${runs} commands, ${failures.length} failed`,
+      ...failures,
+      ...describeFootprints(before, yield* footprint(stage.cluster))
+    ])
+    return failures.length + wrong.length
+  }
+  const done = yield* runEnded(stage, { ...options, scene: options.mode, seed })
+  yield* say([`${done.length} commands`, ...summary(done)])
+  return done.filter(({ exit }) => exit === "stuck").length
+})
+
+const load = Effect.gen(function* () {
+  const options = yield* parseOptions(process.argv.slice(2))
+  if (options === undefined) {
+    yield* Console.log(usage)
+    return 0
+  }
+  const start = yield* Clock.currentTimeMillis
+  const seed = options.seed ?? (start % 1_000_000) + 1
+  yield* Console.log(`seed ${seed}`)
+  const engine = options.engine === undefined ? {} : yield* engineOptions(options.engine)
+  const isGiven = process.env[clusterVariable] !== undefined
+  const work = Effect.gen(function* () {
+    const stage = yield* makeStage
+    const failed = yield* perform(stage, options, seed)
+    const wrong = yield* complaints(stage.cluster)
+    const seconds = Math.round(((yield* Clock.currentTimeMillis) - start) / 1000)
+    yield* say([
+      ...wrong,
+      wrong.length === 0 ? `no engine crashed, nothing is left (${seconds} s)` : `after ${seconds} s`
+    ])
+    return failed + wrong.length === 0 ? 0 : 1
+  }).pipe(Effect.scoped)
+  return yield* isGiven
+    ? Effect.provide(work, SwarmCluster.layerShared)
+    : Effect.provide(work, SwarmCluster.layer({ nodes: 3, ...engine }))
+}).pipe(
+  Effect.onInterrupt(() => Console.error("interrupted")),
+  Effect.catch((error) => Effect.as(Console.error(`load: ${error.message}`), error instanceof WrongUsage ? 2 : 1)),
+  Effect.provideService(References.MinimumLogLevel, "Warn")
+)
+
+runMain(load)
