@@ -51,7 +51,7 @@ const pairOf = (text: string) => Result.getOrThrow(readKeyPair(text))
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
 
-/** The bytes of a request to run a command, privileged, in a container of an agent's node. */
+/** The bytes of a request to run a command in a container of an agent's node. */
 const requestFor = (node: ClusterNode, container: string, command: readonly [string, ...ReadonlyArray<string>]) => {
   const runId = makeRunId()
   const text = encodeRequest({
@@ -66,7 +66,7 @@ const requestFor = (node: ClusterNode, container: string, command: readonly [str
         container,
         command,
         env: [],
-        privileged: true,
+        privileged: false,
         stdin: false,
         detach: true,
         signal: "SIGTERM",
