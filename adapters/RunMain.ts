@@ -5,36 +5,56 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { CurrentInventory, Inventory } from "../src/engine/Inventory.ts"
 import { sayNow } from "./Output.ts"
 import { inOneEntry } from "./Printable.ts"
-
-/** The signals that ask a program to end. */
-export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
+import { type EndSignal, SignalOrder } from "./SignalOrder.ts"
 
 /** What a program does with a signal instead of being interrupted; `false` if it is to be interrupted all the same. */
 export type SignalHandler = (signal: EndSignal) => boolean
 
+/** What a program wants to do with signals and what is said about them. */
+export interface SignalHandling {
+  /** Gets the first signal and the second one. */
+  current: SignalHandler | undefined
+  /** Writes what is said about a signal; by default a line on stderr. */
+  tell: ((text: string) => void) | undefined
+}
+
 /** Who wants to have the signals. */
-export class SignalHandlers extends Context.Reference<{ current: SignalHandler | undefined }>(
-  "task-exec/adapters/SignalHandlers",
-  { defaultValue: () => ({ current: undefined }) }
-) {}
+export class SignalHandlers extends Context.Reference<SignalHandling>("task-exec/adapters/SignalHandlers", {
+  defaultValue: () => ({ current: undefined, tell: undefined })
+}) {}
 
 /**
  * The effect's value is the exit code. SIGINT, SIGTERM and SIGHUP go to its {@link SignalHandlers}, or interrupt it; its
  * finalizers run to their end, and the process then ends with 128 + the signal's number. (Effect's own `runMain` leaves
  * SIGHUP to Node, which ends the process at once, and says 130 for SIGTERM.)
+ *
+ * With a `name`, what takes longer than a moment is told under it, the third signal ends the process at once, and so does the
+ * time that `SignalOrder` gives to the first one. Without, the effect takes what time it needs, as in a container of a run.
  */
-export const runMain = (program: Effect.Effect<number>): void => {
-  const handlers: { current: SignalHandler | undefined } = { current: undefined }
-  const fiber = Effect.runFork(Effect.provideService(program, SignalHandlers, handlers))
+export const runMain = (program: Effect.Effect<number>, name?: string): void => {
+  const handlers: SignalHandling = { current: undefined, tell: undefined }
+  const inventory = new Inventory()
+  const fiber = Effect.runFork(
+    program.pipe(Effect.provideService(SignalHandlers, handlers), Effect.provideService(CurrentInventory, inventory))
+  )
   let received: EndSignal | undefined
+  const deliver = (signal: EndSignal) => {
+    if (handlers.current?.(signal) === true) return
+    received ??= signal
+    fiber.interruptUnsafe()
+  }
+  const order = new SignalOrder({
+    inventory,
+    deliver,
+    tell: (text) => (handlers.tell ?? ((line: string) => sayNow(`${name}: ${line}\n`)))(text),
+    leave: (code) => process.exit(code),
+    after: (millis, act) => setTimeout(act, millis)
+  })
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => {
-      if (handlers.current?.(signal) === true) return
-      received ??= signal
-      fiber.interruptUnsafe()
-    })
+    process.on(signal, () => (name === undefined ? deliver(signal) : order.receive(signal)))
   }
   // Neither a fiber nor a signal handler keeps Node alive.
   const alive = setInterval(() => undefined, 2 ** 30)

@@ -10,6 +10,8 @@ export const imageCommands = {
   kill: "kill",
   /** Watches over runs: `--guard REQUEST`. Our programs understand it, too. */
   guard: "--guard",
+  /** Removes what belongs to runs: `--remove-runs ID…`. Only our programs understand it. */
+  removeRuns: "--remove-runs",
   /** Sweeps the node that it is on. */
   sweepNode: "sweep-node"
 } as const

@@ -20,9 +20,11 @@ import { collect, collectLimit, type ExecResult, type OutputTooLarge } from "./C
 import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
+import { CurrentInventory } from "./engine/Inventory.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { Signal } from "./executor/ExecSpec.ts"
 import { describeEnding, type ExecutorError } from "./executor/ExecutorErrors.ts"
+import { withInventory } from "./executor/RunInventory.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeRunId } from "./Labels.ts"
@@ -124,7 +126,11 @@ export class TaskExec extends Context.Service<
       // A run's spans belong to whoever runs it, not to whoever built the layer.
       const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<DockerEngine | HelperImage>())
       const stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError> =>
-        Stream.unwrap(open(request)).pipe(Stream.withSpan("TaskExec.stream"), Stream.provideContext(context))
+        Stream.unwrap(open(request)).pipe(
+          withInventory,
+          Stream.withSpan("TaskExec.stream"),
+          Stream.provideContext(context)
+        )
       return TaskExec.of({
         stream,
         run: (request) => collect(stream(request)),
@@ -207,9 +213,20 @@ const attempt = Effect.fn("TaskExec.attempt")(function* (
       FiberSet.run(endings)
     )
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, send))
+  const inventory = yield* CurrentInventory
+  const command = { runId, where: `${task.name} on ${task.node.hostname}`, grace: checked.grace }
+  yield* Effect.addFinalizer(() => Effect.sync(() => inventory.ended(command)))
+  const seen = recording.events(events).pipe(
+    Stream.tap(({ _tag }) =>
+      Effect.sync(() => {
+        if (_tag === "Started") inventory.started(command)
+        if (_tag === "Exited") inventory.ended(command)
+      })
+    )
+  )
   const accompany = yield* openAccompaniment
   return {
     resolved: { _tag: "Resolved" as const, task, route },
-    events: yield* accompany(route, recording.events(events))
+    events: yield* accompany(route, seen)
   }
 })

@@ -177,7 +177,7 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
     const candidates = yield* candidatesFor(wanted).pipe(
       Effect.provide(DockerEngine.layer),
       Effect.provide(environmentWith(choice)),
-      Effect.timeout(patience)
+      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed([]) })
     )
     const before = "before" in wanted ? wanted.before : ""
     const last = words.at(-1) ?? ""

@@ -17,7 +17,8 @@ import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
 import { type LineOf, type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, sayNow, stderrScreen, writeAll } from "../Output.ts"
-import { type EndSignal, SignalHandlers } from "../RunMain.ts"
+import { SignalHandlers } from "../RunMain.ts"
+import type { EndSignal } from "../SignalOrder.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import type { Invocation } from "./Args.ts"
 import { errorData } from "./ErrorData.ts"
@@ -67,6 +68,8 @@ export const execInOne = Effect.fnUntraced(function* (
     stage.clear()
     sayNow(line(level, message), lineEnd)
   }
+  const handlers = yield* SignalHandlers
+  handlers.tell = (text) => log(text, "Warn")
   return yield* attached(invocation, signals, stage).pipe(
     Effect.provideService(StageObserver, observer),
     Effect.ensuring(Effect.sync(stage.close)),
@@ -115,6 +118,8 @@ export const execInMany = Effect.fnUntraced(function* (
     status.clear()
     sayNow(line(level, message))
   }
+  const handlers = yield* SignalHandlers
+  handlers.tell = (text) => log(text, "Warn")
   return yield* fleetCommand(line, status, invocation).pipe(
     audited(invocation.audit),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),

@@ -4,10 +4,23 @@ import { runMain } from "../RunMain.ts"
 import { taskExecCommand } from "./TaskExecCommand.ts"
 
 const [, , ...argv] = process.argv
-const [first, request = ""] = argv
-// A guard of a run is this program again.
-runMain(
-  first === imageCommands.guard
-    ? Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(Effect.flatMap((_) => _.guardRunCommand(request)))
-    : taskExecCommand("task-exec", argv)
-)
+const [first, ...rest] = argv
+// The guards of a run are this program again.
+switch (first) {
+  case imageCommands.guard:
+    runMain(
+      Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
+        Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))
+      )
+    )
+    break
+  case imageCommands.removeRuns:
+    runMain(
+      Effect.promise(() => import("../helper/RemoveRunsCommand.ts")).pipe(
+        Effect.flatMap((_) => _.removeRunsCommand(rest))
+      )
+    )
+    break
+  default:
+    runMain(taskExecCommand("task-exec", argv), "task-exec")
+}

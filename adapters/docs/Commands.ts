@@ -127,6 +127,7 @@ export const variables: ReadonlyArray<Item> = [
 export const internalVariables: ReadonlyArray<string> = [
   "TASK_EXEC_RUN",
   "TASK_EXEC_AGENT",
+  "TASK_EXEC_GUARD_ENDPOINTS",
   "TASK_EXEC_HELPER_HOSTNAME",
   "TASK_EXEC_HELPER_NODE",
   "TASK_EXEC_HELPER_TASK",

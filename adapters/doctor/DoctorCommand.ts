@@ -3,6 +3,7 @@ import { isatty } from "node:tty"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { inInventory } from "../../src/executor/RunInventory.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
@@ -135,6 +136,7 @@ const run = Effect.fn("swarm-exec.doctor")(
     return verdict === "fails" ? notWell : 0
   },
   Effect.scoped,
+  inInventory,
   Effect.provide(HelperImage.layer),
   Effect.provide(DockerEngine.layer)
 )

@@ -13,6 +13,7 @@ const nextFor: Readonly<Record<UnreachableReason, string>> = {
   Tls: "correct DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the docker context",
   Ssh: "see whether this works: ssh HOST docker system dial-stdio",
   Timeout: "see the engine's log, and the network to it",
+  Silent: "see the engine's log, and the network to it",
   Lost: "see the engine's log, and the network to it",
   Other: "see the engine's log, and the network to it"
 }

@@ -8,7 +8,6 @@ import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import type { FleetEvent, TaskOutcome } from "../../src/fleet/FleetEvent.ts"
 import { type Selection, selectTasks } from "../../src/fleet/Selection.ts"
-import { foldNames } from "../../src/fleet/TaskSet.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import type { Invocation } from "../cli/Args.ts"
@@ -34,18 +33,14 @@ export const fleetCommand = Effect.fnUntraced(function* (
   const { followUpdates, form, list, pacing, selection } = fleet
   if (list) return yield* listTasks(selection)
   const say = (text: string) => writeText(descriptors.stderr, lineOf("Info", text))
-  const running = new Map<string, string>()
   const isSeen = isatty(descriptors.stdout)
   const colour = isSeen && (process.env.NO_COLOR ?? "") === ""
   const view = makeView(form, { colour, terminal: isSeen })
   const outDir = fleet.outDir === undefined ? undefined : yield* makeOutDir(fleet.outDir)
-  const tellRunning = Effect.suspend(() => say(`running: ${foldNames(running.values()) || "nothing"}`))
-  const signals = yield* stopSignals(Effect.andThen(Effect.sync(status.clear), tellRunning))
+  const signals = yield* stopSignals()
   let outcomes: ReadonlyArray<TaskOutcome> = []
   const show = Effect.fnUntraced(function* (event: FleetEvent) {
     if (event._tag === "Chosen") signals.start()
-    if (event._tag === "Started") running.set(event.task.id, event.task.name)
-    if (event._tag === "Ended") running.delete(event.task.id)
     if (event._tag === "Finished") outcomes = event.results
     if (outDir !== undefined) yield* outDir.see(event)
     yield* status.see(event)
@@ -80,25 +75,16 @@ const table = (tasks: ReadonlyArray<ResolvedTask>): string => {
     .join("")
 }
 
-/**
- * At a terminal the first SIGINT tells what is still running, and the second one stops it; SIGTERM, SIGHUP, and a SIGINT that
- * nobody typed stop it at once. The signal goes to every command, whose end is waited for; the one after that is a KILL.
- */
-const stopSignals = Effect.fnUntraced(function* (tellRunning: Effect.Effect<unknown, unknown>) {
+/** The first signal goes to every command that runs, and starts no more of them; the second one is a KILL. */
+const stopSignals = Effect.fnUntraced(function* () {
   const handlers = yield* SignalHandlers
   const queue = yield* Queue.unbounded<Signal>()
-  let asked = !(isatty(0) && isatty(descriptors.stderr))
   let first: "SIGINT" | "SIGTERM" | "SIGHUP" | undefined
   return {
     stream: Stream.fromQueue(queue),
     /** To be called when there is something to stop. */
     start: () => {
       handlers.current = (signal) => {
-        if (signal === "SIGINT" && !asked) {
-          asked = true
-          Effect.runFork(Effect.ignore(tellRunning))
-          return true
-        }
         Queue.offerUnsafe(queue, first === undefined ? signal : "SIGKILL")
         first ??= signal
         return true

@@ -1,4 +1,4 @@
-/** What a guard does: waits for its caller's word on stdin, and ends the runs if the caller goes away without. */
+/** What a guard does: waits for its caller's word on stdin, and ends the runs if the caller goes away without, or if it is told to end. */
 
 import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { GuardRequest, present, question, release, released } from "../../src/executor/GuardProtocol.ts"
 import { endMarked } from "../../src/executor/MarkedProcesses.ts"
 import { say, writeText } from "../Output.ts"
+import { SignalHandlers } from "../RunMain.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(GuardRequest))
 
@@ -13,13 +14,25 @@ const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(GuardRequ
 export const guardRunCommand = (text: string): Effect.Effect<number> =>
   Effect.gen(function* () {
     const { after, runs } = yield* decodeRequest(text)
-    const isReleased = yield* after === undefined
-      ? callersWord
-      : Effect.raceFirst(callersWord, Effect.as(Effect.sleep(after), false))
+    const isReleased = yield* Effect.raceAllFirst([
+      callersWord,
+      Effect.as(after === undefined ? Effect.never : Effect.sleep(after), false),
+      Effect.as(toldToEnd, false)
+    ])
     if (isReleased) yield* writeText(1, released)
     else yield* endMarked(runs)
     return 0
   }).pipe(Effect.catch((error) => Effect.as(say(`guard: ${error.message}\n`), 1)))
+
+/** `gc --run` does so: whoever removes a guard wants the run gone. */
+const toldToEnd = Effect.flatMap(SignalHandlers, (handlers) =>
+  Effect.callback<void>((resume) => {
+    handlers.current = () => {
+      resume(Effect.void)
+      return true
+    }
+  })
+)
 
 /** Whether the caller let the guard go, or went away. Answers its questions meanwhile. */
 const callersWord = Effect.callback<boolean>((resume) => {

@@ -5,11 +5,13 @@ import * as Stream from "effect/Stream"
 import { recordRun, targetOf } from "../../src/audit/Recording.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { type Container, swarmTaskLabel } from "../../src/engine/EngineSchemas.ts"
+import { CurrentInventory } from "../../src/engine/Inventory.ts"
 import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { ExecSpec } from "../../src/executor/ExecSpec.ts"
 import { Executor } from "../../src/executor/Executor.ts"
 import { Guard } from "../../src/executor/Guard.ts"
 import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
+import { openInventory } from "../../src/executor/RunInventory.ts"
 import { makeOwnership } from "../../src/Labels.ts"
 import { callerDeniesByDefault, withCallerDefault } from "../../src/policy/Permission.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
@@ -101,8 +103,12 @@ const run = Effect.fn("swarm-exec.exec")(
       )
     )
 
+    const inventory = yield* openInventory
+    const running = { runId: owner.runId, where: `container ${container.slice(0, 12)}`, grace }
     const stdout = new Channel(1)
     const show = (event: ExecEvent) => {
+      if (event._tag === "Started") inventory.started(running)
+      if (event._tag === "Exited") inventory.ended(running)
       switch (event._tag) {
         case "Stdout":
           return stdout.write(event.data)
@@ -116,7 +122,7 @@ const run = Effect.fn("swarm-exec.exec")(
       }
     }
     // It is never detached, so its end has a code.
-    return (yield* runToEnd(events, show)) ?? 0
+    return (yield* runToEnd(Stream.provideService(events, CurrentInventory, inventory), show)) ?? 0
   },
   Effect.scoped,
   audited(),

@@ -19,6 +19,10 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         return Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
           Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))
         )
+      case imageCommands.removeRuns:
+        return Effect.promise(() => import("../helper/RemoveRunsCommand.ts")).pipe(
+          Effect.flatMap((_) => _.removeRunsCommand(rest))
+        )
       case "agent":
         return Effect.promise(() => import("../agent/AgentCommand.ts")).pipe(
           Effect.flatMap((_) => _.agentCommand(rest))

@@ -7,10 +7,12 @@ import { swarmExecCommand } from "./SwarmExecCommand.ts"
 
 const [, program = "", ...argv] = process.argv
 
+const isGuard = argv[0] === imageCommands.guard || argv[0] === imageCommands.removeRuns
+
 /** What is meant by the name that this program is started by. */
 const byName = (): Effect.Effect<number> => {
-  // A guard of a run is this program again, under whatever name.
-  if (argv[0] === imageCommands.guard) return swarmExecCommand(argv)
+  // The guards of a run are this program again, under whatever name.
+  if (isGuard) return swarmExecCommand(argv)
   if (isDockerPlugin(program)) {
     return Effect.promise(() => import("../docker/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
   }
@@ -22,4 +24,6 @@ const byName = (): Effect.Effect<number> => {
   return swarmExecCommand(argv)
 }
 
-runMain(byName())
+const nameInMessages = basename(program) === "task-exec" ? "task-exec" : "swarm-exec"
+
+runMain(byName(), isGuard ? undefined : nameInMessages)

@@ -12,6 +12,8 @@ import { checkDenyDefault, InvalidRequest } from "../ExecRequest.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
+import { CurrentInventory } from "../engine/Inventory.ts"
+import { openInventory } from "../executor/RunInventory.ts"
 import { makeOwnership } from "../Labels.ts"
 import { withCallerDefault } from "../policy/Permission.ts"
 import type { PolicyDenied } from "../policy/PolicyDenied.ts"
@@ -120,9 +122,13 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   const image = request.image === undefined ? images.reference : images.pin(request.image)
   const policy = withCallerDefault(task.policy, denyDefault)
   const recording = yield* recordCopy(targetOf(task), route)
+  const inventory = yield* openInventory
   const files = yield* (
     route === "local" ? filesHere(task, policy) : filesThere(task, policy, yield* image, placementTimeout, link)
-  ).pipe(Effect.tapError((error) => recording.ended({ error: error._tag })))
+  ).pipe(
+    Effect.provideService(CurrentInventory, inventory),
+    Effect.tapError((error) => recording.ended({ error: error._tag }))
+  )
   yield* Effect.flatten(openTidying)
   return { task, route, ...recorded(recording, described(task, route, files)) }
 })

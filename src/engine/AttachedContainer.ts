@@ -19,6 +19,7 @@ export interface AttachedContainer extends ContainerConnection {
 export const openAttached = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
   name: string,
+  runId: string,
   config: ContainerCreate
 ): Effect.fn.Return<AttachedContainer, EngineFailure, Scope.Scope> {
   // It takes an engine a moment: less than to find out that there will be none.
@@ -40,7 +41,7 @@ export const openAttached = Effect.fnUntraced(function* (
     // It has ended, and the engine removes it.
     Effect.catchIf(isConflict, () => Effect.void)
   )
-  const { id } = yield* owned(creation, removal, `docker rm --force ${name}`)
+  const { id } = yield* owned(creation, removal, { kind: "container", name, runId })
   const connection = yield* engine.attachContainer(id)
   yield* engine.startContainer(id)
   return { ...connection, id }

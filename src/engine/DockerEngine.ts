@@ -31,6 +31,8 @@ export interface DockerEngineShape
     ArchiveRequests {
   /** Whom we talk to, for messages: `unix:///var/run/docker.sock`, `ssh://user@host`. Never holds a password. */
   readonly host: string
+  /** The addresses that it may be asked at. */
+  readonly endpoints: Effect.Effect<Endpoints>
   /**
    * The engine that answered last, and it alone: for what only one engine knows, its containers and execs, where another
    * manager would say that there is no such thing. The same object each time, for the same engine.
@@ -83,10 +85,12 @@ export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShap
 }
 
 const make = Effect.fnUntraced(function* (
-  [first, ...others]: Endpoints,
+  endpoints: Endpoints,
   options: DockerEngineOptions
 ): Effect.fn.Return<DockerEngineShape, InvalidEndpoint, Scope.Scope> {
+  const [first, ...others] = endpoints
   return shapeOf(
+    endpoints,
     overManagers([
       yield* makeEngineClient(first),
       ...(yield* Effect.forEach(others, (endpoint) => makeEngineClient(endpoint)))
@@ -95,7 +99,7 @@ const make = Effect.fnUntraced(function* (
   )
 })
 
-const shapeOf = (client: ManagersClient, options: DockerEngineOptions): DockerEngineShape => {
+const shapeOf = (endpoints: Endpoints, client: ManagersClient, options: DockerEngineOptions): DockerEngineShape => {
   const { host } = client
   const engine = { timeout: Duration.fromInputUnsafe(options.engineTimeout ?? "20 seconds") }
   const swarm = { timeout: Duration.fromInputUnsafe(options.swarmTimeout ?? "30 seconds") }
@@ -120,13 +124,14 @@ const shapeOf = (client: ManagersClient, options: DockerEngineOptions): DockerEn
   const alones = new WeakMap<EngineClient, DockerEngineShape>()
   const alone = () => {
     const current = client.current()
-    const known = alones.get(current) ?? shapeOf(overManagers([current]), options)
+    const known = alones.get(current) ?? shapeOf(endpoints, overManagers([current]), options)
     alones.set(current, known)
     return known
   }
   const asking: Asking = { client, engine, swarm, credentials, ofSwarm }
   return {
     host,
+    endpoints: Effect.succeed(endpoints),
     alone: Effect.sync(alone),
     info,
     version: client

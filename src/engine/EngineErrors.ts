@@ -28,7 +28,8 @@ export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("Inva
  * - `Dns`: the host name has no address;
  * - `Tls`: no secure connection, or one end speaks TLS and the other does not;
  * - `Ssh`: `ssh` or the `docker system dial-stdio` behind it failed;
- * - `Timeout`: connected perhaps, but no complete answer in time;
+ * - `Timeout`: connected perhaps, but no complete answer in time, or nothing heard of the engine for 15 seconds meanwhile;
+ * - `Silent`: nothing was sent, as the engine had fallen silent before and has not come back;
  * - `Lost`: the connection broke before the answer was complete;
  * - `Other`: see `detail`.
  */
@@ -40,6 +41,7 @@ export const UnreachableReason = Schema.Literals([
   "Tls",
   "Ssh",
   "Timeout",
+  "Silent",
   "Lost",
   "Other"
 ])
@@ -131,3 +133,21 @@ export const isConflict = (error: unknown): error is EngineError => hasStatus(er
 /** Nobody said what became of a request: the engine may have acted, or may yet. */
 export const isUnanswered = (error: SwarmFailure): boolean =>
   error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")
+
+const notSent: ReadonlySet<UnreachableReason> = new Set([
+  "NoSocket",
+  "Refused",
+  "Permission",
+  "Dns",
+  "Tls",
+  "Ssh",
+  "Silent"
+])
+
+/** The engine has certainly not acted: nothing was sent to it. */
+export const isNotSent = (error: SwarmFailure): boolean =>
+  error._tag === "EngineUnreachable" && notSent.has(error.reason)
+
+/** The engine has fallen silent, and so have all others that may be asked: to ask again soon is of no use. */
+export const isSilent = (error: unknown): error is EngineUnreachable =>
+  error instanceof EngineUnreachable && error.reason === "Silent"

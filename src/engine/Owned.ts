@@ -1,11 +1,12 @@
 /** Objects of an engine or a swarm that live as long as a scope. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { isNotFound, isUnanswered, type SwarmFailure } from "./EngineErrors.ts"
+import { isNotFound, isNotSent, isSilent, isUnanswered, type SwarmFailure } from "./EngineErrors.ts"
+import { type Belonging, CurrentInventory, type Inventory, unreachablePatience } from "./Inventory.ts"
 
-/** Bound on each removal, retries included. */
-const removalPatience = "15 seconds"
 /** How long an engine may take to carry out a creation whose answer nobody waited for. */
 const latestCreation = "5 seconds"
 /** Soon at first, every two seconds later. */
@@ -13,23 +14,23 @@ const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced(
 
 /**
  * Makes an object that is removed when the scope closes; the removal has to be by name, as the answer may get lost. It is
- * tried again and again for a bounded time; what stays is logged, with the command that removes it.
+ * tried again and again for a bounded time, which the removals of a run share; what stays is in the inventory, which names it.
  *
  * **Details**
  *
  * "Not found" is the end of it once the creation has been answered. Before that it may mean "not yet": engine 20.10 goes on
- * with a creation whose client has left, and then carries it out after the removal. So it is asked again for a while.
+ * with a creation whose client has left, and then carries it out after the removal. So it is asked again for a while. What was
+ * never asked for is not removed.
  */
 export const owned = <A, E extends SwarmFailure>(
   creation: Effect.Effect<A, E>,
   removal: Effect.Effect<void, SwarmFailure>,
-  command: string
+  object: Belonging
 ): Effect.Effect<A, E, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.gen(function* () {
+    const inventory = yield* CurrentInventory
     let isAnswered = false
-    const answered = Effect.sync(() => {
-      isAnswered = true
-    })
+    let isAsked = true
     const gone = Effect.suspend(() =>
       isAnswered
         ? removal
@@ -38,22 +39,53 @@ export const owned = <A, E extends SwarmFailure>(
             schedule: often.pipe(Schedule.upTo({ duration: latestCreation }))
           })
     )
-    return removeAtEnd(gone, command).pipe(
-      Effect.andThen(creation),
-      Effect.tap(answered),
-      Effect.tapError((error) => (isUnanswered(error) ? Effect.void : answered))
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() =>
+        isAsked ? removeFrom(inventory, object, gone) : Effect.sync(() => inventory.remove(object))
+      )
+    )
+    inventory.add(object)
+    return yield* creation.pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          isAnswered = true
+        })
+      ),
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          isAnswered = !isUnanswered(error)
+          isAsked = !isNotSent(error)
+        })
+      )
     )
   })
 
-const removeAtEnd = (removal: Effect.Effect<void, SwarmFailure>, command: string) =>
-  Effect.addFinalizer(() =>
-    removal.pipe(
+const removeFrom = (inventory: Inventory, object: Belonging, removal: Effect.Effect<void, SwarmFailure>) =>
+  Effect.gen(function* () {
+    const atMost = yield* inventory.removalPatience
+    const began = yield* Clock.currentTimeMillis
+    let reason = `no answer within ${Duration.format(Duration.millis(atMost))}`
+    let isReachable = true
+    let isOver = false
+    const isGone = yield* removal.pipe(
       Effect.catchIf(isNotFound, () => Effect.void),
-      Effect.retry(often),
-      Effect.timeout(removalPatience),
-      Effect.withSpan("TaskExec.remove", { attributes: { command } }),
-      Effect.catch((error) =>
-        Effect.logWarning(`could not clean up (${error.message}); it is left behind, remove it with: ${command}`)
-      )
+      Effect.tapError((error) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          reason = error.message
+          isReachable = error._tag !== "EngineUnreachable"
+          isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))
+          inventory.removalDelayed(began, isReachable)
+        })
+      ),
+      Effect.retry({ schedule: often, while: () => !isOver }),
+      Effect.as(true),
+      Effect.timeoutOrElse({ duration: atMost, orElse: () => Effect.succeed(false) }),
+      Effect.orElseSucceed(() => false),
+      Effect.withSpan("TaskExec.remove", { attributes: { kind: object.kind, name: object.name } })
     )
-  )
+    if (isGone) inventory.remove(object)
+    else {
+      inventory.removalDelayed(began, isReachable)
+      inventory.failed(object, reason)
+    }
+  })

@@ -138,6 +138,13 @@ const endNext = (engine: Engine, batches: Batches): Effect.Effect<void> =>
     )
   })
 
+/** The killer's container, or the engine, took too long. */
+class NoReport extends Schema.TaggedError<NoReport>()("NoReport", { after: Schema.Finite }) {
+  override get message(): string {
+    return `the engine did not report on it within ${this.after / 1000} s`
+  }
+}
+
 const notReported = unconfirmed("there was no report on it")
 
 /** What a container without a terminal writes to its standard output until it ends. */
@@ -171,11 +178,14 @@ const killFromContainer = (
     const labels = ownershipLabels(yield* lastingFor(owner, grace + overhead), "killer")
     const config = hostPidContainer(yield* image, [imageCommands.kill, request], labels)
     // The engine removes it, also if this process is killed: a helper is, when its service is removed and its grace period is over.
-    const { output } = yield* openAttached(engine, freshName("killer"), config)
+    const { output } = yield* openAttached(engine, freshName("killer"), owner.runId, config)
     yield* started
     return yield* Schema.decodeUnknownEffect(KillReport)(yield* stdoutOf(output))
   }).pipe(
     Effect.scoped,
-    Effect.timeout(grace + overhead),
+    Effect.timeoutOrElse({
+      duration: grace + overhead,
+      orElse: () => Effect.fail(new NoReport({ after: grace + overhead }))
+    }),
     Effect.catch((error) => Effect.succeed(what.runs.map(() => unconfirmed(error.message))))
   )

@@ -18,9 +18,11 @@ import { runningAgents } from "../agent/Agents.ts"
 import { type CommandRequest, checkCommand, InvalidRequest } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { CurrentInventory } from "../engine/Inventory.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
 import { describeEnding, type Ending, TimedOut } from "../executor/ExecutorErrors.ts"
+import { withInventory } from "../executor/RunInventory.ts"
 import { once } from "../internal/Once.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { localNode } from "../route/Route.ts"
@@ -83,7 +85,9 @@ const lastOutput = "3 seconds"
  * The events of a fan-out. When their scope is closed, every command has ended, and every helper is gone. `plan` says how
  * the commands get to their tasks.
  */
-export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) =>
+export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) => withInventory(fanOut(request, plan))
+
+const fanOut = (request: FleetRequest, plan: MakeJobs) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const { checked, deadline, delay } = yield* checkFleet(request)
@@ -179,11 +183,22 @@ const perform = Effect.fnUntraced(function* (
   left: number,
   begun: Effect.Effect<void>
 ): Effect.fn.Return<TaskResult, TaskExecError, R> {
-  const { route, task } = underway
+  const { route, spec, task } = underway
   const events = yield* accompany(route, underway.events)
-  yield* Effect.addFinalizer(() => Effect.sync(() => live.delete(underway)))
+  const inventory = yield* CurrentInventory
+  const command = { runId: spec.runId, where: `${task.name} on ${task.node.hostname}`, grace: spec.grace }
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      live.delete(underway)
+      inventory.ended(command)
+    })
+  )
   const whole = runToEnd(events, (event) => {
-    if (event._tag === "Started") live.add(underway)
+    if (event._tag === "Started") {
+      live.add(underway)
+      inventory.started(command)
+    }
+    if (event._tag === "Exited") inventory.ended(command)
     return Effect.andThen(event._tag === "Started" ? begun : Effect.void, show(task, event, tell))
   })
   // What has not started has no processes to be sent a signal: it is left.

@@ -67,7 +67,10 @@ export const converse = <E, R>({
       live === undefined || live.isOver
         ? endElsewhere(run)
         : order(live, run).pipe(
-            Effect.timeout(run.grace + answerPatience),
+            Effect.timeoutOrElse({
+              duration: run.grace + answerPatience,
+              orElse: () => Effect.fail(new TunnelLost({ detail: "the helper does not answer" }))
+            }),
             Effect.catch(() => endElsewhere(run))
           )
     )

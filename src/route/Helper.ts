@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { once } from "../internal/Once.ts"
@@ -166,7 +166,7 @@ const isDown = (engine: DockerEngine["Service"], node: TaskNode) =>
 const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, {
     schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "60 seconds" })),
-    while: (error) => error._tag === "EngineUnreachable" || error._tag === "EngineError"
+    while: (error) => (error._tag === "EngineUnreachable" || error._tag === "EngineError") && !isSilent(error)
   })
 
 const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], service: string, node: TaskNode) {
@@ -199,9 +199,13 @@ const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, 
   }).pipe(
     // Nobody knows the tasks of a service that was removed.
     Effect.catchIf(isNotFound, () => Effect.void),
-    Effect.timeout(graceOf(request.work) + helperOverhead + swarmOverhead),
+    Effect.timeoutOrElse({
+      duration: graceOf(request.work) + helperOverhead + swarmOverhead,
+      orElse: () => Effect.logWarning(`the helper on node ${node.hostname} has not ended yet`)
+    }),
     Effect.withSpan("TaskExec.stop"),
-    Effect.catch((error) => Effect.logWarning(`the helper on node ${node.hostname} did not end: ${error.message}`))
+    // What can't be removed is in the inventory.
+    Effect.catch((error) => Effect.logDebug(`cannot stop the helper on node ${node.hostname}: ${error.message}`))
   )
 
 /** Polls until a task of a removed service has ended, or its node is down. */

@@ -176,7 +176,9 @@ const serve = Effect.fnUntraced(function* (options: HelperOptions) {
   })
   // A manager that stays away says nothing about the command, which may go on without it.
   const withoutManager = <E extends HelperStartError | SwarmFailure>(error: E) =>
-    greeted && managerTrouble.has(error._tag) ? new OutcomeUnknown({ detail: error.message }) : error
+    greeted && managerTrouble.has(error._tag)
+      ? new OutcomeUnknown({ detail: `${error.message}; the command had not ended on node ${node} by then` })
+      : error
   const frames = received.frames.pipe(Stream.mapError(withoutManager), Stream.mapEffect(check))
   return {
     frames: Stream.concat(frames, Stream.fromEffectDrain(missingEnd)),

@@ -123,6 +123,7 @@ const lastWords = (engine: DockerEngineShape, service: string): Effect.Effect<st
     return text.trim().split("\n").at(-1) ?? ""
   }).pipe(
     Effect.scoped,
-    Effect.timeout("5 seconds"),
+    Effect.timeoutOption("5 seconds"),
+    Effect.map(Option.getOrElse(() => "")),
     Effect.orElseSucceed(() => "")
   )

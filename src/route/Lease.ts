@@ -38,9 +38,15 @@ export const keepLease = Effect.fn("TaskExec.keepLease")(function* (spec: Servic
     const now = yield* Clock.currentTimeMillis
     yield* Effect.sleep(Math.max(deadline - ahead - now, 1000))
     deadline = yield* moveTo((yield* Clock.currentTimeMillis) + term).pipe(
-      Effect.timeout(ahead / 4),
-      Effect.catch((error) =>
-        Effect.as(Effect.logDebug(`could not move the deadline of ${spec.Name}: ${error.message}`), deadline)
+      Effect.catch((error) => Effect.succeed(error.message)),
+      Effect.timeoutOrElse({
+        duration: ahead / 4,
+        orElse: () => Effect.succeed(`no answer within ${ahead / 4000} s`)
+      }),
+      Effect.flatMap((moved) =>
+        typeof moved === "number"
+          ? Effect.succeed(moved)
+          : Effect.as(Effect.logDebug(`cannot move the deadline of ${spec.Name}: ${moved}`), deadline)
       )
     )
   }

@@ -48,23 +48,24 @@ export interface TemporaryServiceOptions {
 
 /**
  * Makes the secret and the service, and gives the service's specification. Both are gone when the scope is closed, also
- * if the engine's answer got lost; what can't be removed is logged, with the command that removes it.
+ * if the engine's answer got lost; what can't be removed is in the inventory.
  */
 export const openTemporaryService = Effect.fnUntraced(function* (
   options: TemporaryServiceOptions
 ): Effect.fn.Return<ServiceSpec, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const name = nameOf(options.owner)
+  const { runId } = options.owner
   const data = new TextEncoder().encode(options.request)
   if (data.length > secretLimit) return yield* new RequestTooLarge({ bytes: data.length, limit: secretLimit })
 
   const secret = engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data })
   const [secretId, network] = yield* Effect.all(
-    [owned(secret, engine.removeSecret(name), `docker secret rm ${name}`), options.network],
+    [owned(secret, engine.removeSecret(name), { kind: "secret", name, runId }), options.network],
     { concurrency: 2 }
   )
   const spec = serviceSpec(name, secretId, network, options)
-  yield* owned(engine.createService(spec), engine.removeService(name), `docker service rm ${name}`)
+  yield* owned(engine.createService(spec), engine.removeService(name), { kind: "service", name, runId })
   return spec
 })
 

@@ -98,7 +98,7 @@ const openNetwork = Effect.fnUntraced(function* (engine: DockerEngineShape, owne
     Labels: ownershipLabels(owner, "network")
   })
   const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
-  const Target = yield* owned(creation, removal, `docker network rm ${name}`)
+  const Target = yield* owned(creation, removal, { kind: "network", name, runId: owner.runId })
   return { Target, DriverOpts }
 })
 
@@ -123,7 +123,7 @@ const startRelay = Effect.fnUntraced(function* (
       SecurityOpt: ["no-new-privileges"]
     }
   }
-  const start = attempt(openAttached(engine, freshName("relay"), config))
+  const start = attempt(openAttached(engine, freshName("relay"), owner.runId, config))
   return yield* Effect.retry(start, { while: wasNotAttached, times: 2 })
 })
 

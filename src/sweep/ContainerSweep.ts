@@ -66,9 +66,12 @@ export const sweepContainers = Effect.fn("Sweep.containers")(function* (
 
 /** Of a run that is being ended just now, maybe because this sweep removed its helper. */
 const killer: Role = "killer"
+/** Ends its run when it is told to end itself. */
+const guard: Role = "guard"
 
 const removalOf = (engine: DockerEngineShape, container: ContainerSummary, { selection }: SweepMode) => {
-  if (container.Labels[serviceLabel] !== undefined) return endAndRemove(engine, container)
+  const isGuardOfRun = selection._tag === "OfRuns" && container.Labels[labelKeys.role] === guard
+  if (container.Labels[serviceLabel] !== undefined || isGuardOfRun) return endAndRemove(engine, container)
   if (selection._tag === "OfRuns" && container.Labels[labelKeys.role] === killer)
     return letEndAndRemove(engine, container)
   return remove(engine, container.Id)

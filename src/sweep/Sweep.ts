@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node } from "../engine/EngineSchemas.ts"
+import { inInventory } from "../executor/RunInventory.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { sweepContainers } from "./ContainerSweep.ts"
 import { type Findings, joinFindings, type SweepMode } from "./Findings.ts"
@@ -165,7 +166,8 @@ const sweepOthers = Effect.fnUntraced(function* (
   }).pipe(
     Effect.catch((error) =>
       Effect.succeed(swept.map((node): NodeAnswer => ({ _tag: "Silent", node, reason: error.message })))
-    )
+    ),
+    inInventory
   )
   return [...answers, ...silent]
 })

@@ -164,6 +164,6 @@ const isInPlaceOf = (task: Placed, other: Placed): boolean =>
 const failureBefore = (id: string): Effect.Effect<string | undefined, never, DockerEngine> =>
   DockerEngine.use(({ inspectTask }) => inspectTask(id)).pipe(
     Effect.flatMap(lastFailure),
-    Effect.timeout("5 seconds"),
+    Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.succeed(undefined) }),
     Effect.orElseSucceed(() => undefined)
   )

@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DemuxError } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { Brake } from "../internal/Brake.ts"
 import type { Frame } from "./Frame.ts"
 import { FrameReader } from "./FrameReader.ts"
@@ -118,7 +118,7 @@ export const receive = Effect.fnUntraced(function* <E>(
       )
       if (reader.complete) return
       fruitless = reader.accepted > before ? 0 : fruitless + 1
-      if (fruitless > maxFruitless && failed !== undefined) return yield* failed
+      if (failed !== undefined && (fruitless > maxFruitless || isSilent(failed))) return yield* failed
       yield* Effect.sleep(Math.min(50 * 2 ** fruitless, 1000))
     }
   })

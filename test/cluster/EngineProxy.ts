@@ -1,7 +1,7 @@
 /**
  * A proxy between a client and an engine's socket, for faults that a real engine won't produce on cue: it sees every
  * request go by, and can cut the connection, answer with an error instead, hold everything up, or let the engine have a
- * request only when its client is gone.
+ * request only when its client is gone, or let nothing pass any more.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { connect, createServer, type Socket } from "node:net"
@@ -41,12 +41,26 @@ export interface EngineProxy {
   readonly slowDown: (millis: number) => void
   /** Passes on what was kept, whose clients may be gone by now. */
   readonly release: () => void
+  /**
+   * From now on nothing passes in either direction, and nothing is closed: connections stay open, new ones are accepted, as when a
+   * VPN drops. Neither side learns that the other one has gone.
+   */
+  readonly silence: () => void
+  /** Breaks every connection, and refuses new ones. */
+  readonly refuse: () => void
 }
+
+/** Where a proxy listens: at a socket file, or at a port of this machine, where connections can be refused. */
+export type ProxyAddress = "unix" | "tcp"
 
 const requestLine = /^((?:GET|POST|PUT|DELETE|HEAD) \S+) HTTP\/1\.1\r\n/
 
-/** Listens on a socket of its own in front of the engine's. */
-export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) => Verdict = () => "pass") =>
+/** Listens at an address of its own in front of the engine's socket. */
+export const engineProxy = (
+  upstream: string,
+  judge: (request: ProxiedRequest) => Verdict = () => "pass",
+  address: ProxyAddress = "unix"
+) =>
   Effect.acquireRelease(
     Effect.callback<EngineProxy & { readonly close: () => Promise<void> }>((resume) => {
       const folder = mkdtempSync(join(tmpdir(), "task-exec-proxy-"))
@@ -57,13 +71,18 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
       /** Bytes for engines that have not got them yet. */
       const kept = new Map<Socket, Array<Buffer>>()
       let delay = 0
+      let silent = false
+      const continueReading = (socket: Socket) => {
+        if (!silent) socket.resume()
+      }
       /** Passes on what `admit` lets by, one chunk after another. */
       const pass = (from: Socket, to: Socket, admit: (chunk: Buffer) => boolean) => {
         const deliver = (chunk: Buffer) => {
-          if (to.destroyed || to.write(chunk)) from.resume()
+          if (silent) return
+          if (to.destroyed || to.write(chunk)) continueReading(from)
           else {
             from.pause()
-            to.once("drain", () => from.resume())
+            to.once("drain", () => continueReading(from))
           }
         }
         from.on("data", (chunk: Buffer) => {
@@ -77,6 +96,13 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
         from.on("end", () => (delay === 0 ? to.end() : setTimeout(() => to.end(), delay)))
       }
       const server = createServer({ allowHalfOpen: true }, (client) => {
+        if (silent) {
+          open.add(client)
+          client.on("error", () => client.destroy())
+          client.on("close", () => open.delete(client))
+          client.pause()
+          return
+        }
         const engine = connect({ path: upstream, allowHalfOpen: true })
         const cut = () => {
           client.destroy()
@@ -119,9 +145,13 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
       const cutSome = (wanted: RegExp) => {
         for (const [socket, line] of lastLine) if (wanted.test(line)) socket.destroy()
       }
+      const refuse = () => {
+        server.close()
+        cutAll()
+      }
       const close = async () => {
         cutAll()
-        await new Promise((done) => server.close(done))
+        if (server.listening) await new Promise((done) => server.close(done))
         rmSync(folder, { recursive: true, force: true })
       }
       const slowDown = (millis: number) => {
@@ -131,10 +161,20 @@ export const engineProxy = (upstream: string, judge: (request: ProxiedRequest) =
         for (const [engine, chunks] of kept) engine.end(Buffer.concat(chunks))
         kept.clear()
       }
-      const dockerHost = `unix://${path}`
-      server.listen(path, () =>
-        resume(Effect.succeed({ dockerHost, requests, cutAll, cut: cutSome, slowDown, release, close }))
-      )
+      const silence = () => {
+        silent = true
+        for (const socket of open) socket.pause()
+      }
+      const listening = () => {
+        const bound = server.address()
+        const dockerHost =
+          typeof bound === "object" && bound !== null ? `tcp://127.0.0.1:${bound.port}` : `unix://${path}`
+        resume(
+          Effect.succeed({ dockerHost, requests, cutAll, cut: cutSome, slowDown, release, silence, refuse, close })
+        )
+      }
+      if (address === "unix") server.listen(path, listening)
+      else server.listen(0, "127.0.0.1", listening)
     }),
     ({ close }) => Effect.promise(close)
   )

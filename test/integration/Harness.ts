@@ -48,6 +48,8 @@ export interface ProcessOptions {
   readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void
   /** Called with everything that came on standard output so far. */
   readonly onOutput?: (output: string, kill: (signal: NodeJS.Signals) => void) => void
+  /** Called with everything that came on standard error so far. */
+  readonly onError?: (text: string, kill: (signal: NodeJS.Signals) => void) => void
 }
 
 /** Runs a program of the built package and collects what it says. Interruption kills it, and what it has started. */
@@ -92,7 +94,10 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
       stdout.push(chunk)
       options.onOutput?.(Buffer.concat(stdout).toString(), kill)
     })
-    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk))
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr.push(chunk)
+      options.onError?.(Buffer.concat(stderr).toString(), kill)
+    })
     child.on("close", (code, signal) => {
       const stderrBytes = Buffer.concat(stderr)
       resume(

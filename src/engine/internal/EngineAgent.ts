@@ -10,6 +10,8 @@ import { inspect } from "node:util"
  */
 export class EngineAgent extends Http.Agent {
   readonly #connect: () => Duplex
+  readonly #open = new Set<Duplex>()
+  #receivedBefore = 0
 
   /** `reuse`: keep connections for the next request. Costs a look at whether they still live, so only where making one is slow. */
   constructor(connect: () => Duplex, reuse: boolean) {
@@ -24,7 +26,20 @@ export class EngineAgent extends Http.Agent {
   }
 
   override createConnection(): Duplex {
-    return this.#connect()
+    const connection = this.#connect()
+    this.#open.add(connection)
+    connection.once("close", () => {
+      this.#open.delete(connection)
+      this.#receivedBefore += receivedBy(connection)
+    })
+    return connection
+  }
+
+  /** Bytes that came in on all connections so far, upgraded ones included. */
+  received(): number {
+    let sum = this.#receivedBefore
+    for (const connection of this.#open) sum += receivedBy(connection)
+    return sum
   }
 
   /** Closes all connections but those that were upgraded, which their owners close. */
@@ -49,3 +64,7 @@ export class EngineAgent extends Http.Agent {
     return "EngineAgent"
   }
 }
+
+/** Sockets count what they read. */
+const receivedBy = (connection: Duplex): number =>
+  "bytesRead" in connection && typeof connection.bytesRead === "number" ? connection.bytesRead : 0

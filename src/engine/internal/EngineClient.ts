@@ -18,6 +18,7 @@ import {
 import { makeAgent } from "./connect.ts"
 import type { EngineAgent } from "./EngineAgent.ts"
 import { type Asked, explainFailure, explainStatus } from "./explain.ts"
+import { type EngineSilent, makeHeartbeat } from "./Heartbeat.ts"
 import { makeOutflow } from "./toReadable.ts"
 
 /** One request. */
@@ -105,17 +106,29 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   const hostHeader =
     "port" in endpoint && endpoint._tag !== "Ssh" ? { Host: hostAndPort(endpoint) } : { Host: "docker" }
 
-  /** Send, and give back what comes with the head of the answer: whatever happens, the Scope closes it. */
-  const dial = (
+  /** Sends, and gives back what comes with the head of the answer: whatever happens, the Scope closes it. */
+  const send = (
     request: Request,
     hijack: boolean,
-    body?: Readable
+    body: Readable | undefined,
+    watch: (giveUp: (silence: EngineSilent) => void) => Effect.Effect<void, never, Scope.Scope>
   ): Effect.Effect<IncomingMessage | Duplex, RequestFailure, Scope.Scope> =>
     Effect.gen(function* () {
       const asked: Asked = { endpoint, operation: request.operation }
+      const abort = new AbortController()
       const opened: { current: Readable | undefined } = { current: undefined }
+      let refuse: ((error: RequestFailure) => void) | undefined
       yield* Effect.addFinalizer(() => Effect.sync(() => opened.current?.destroy()))
-      return yield* Effect.callback<IncomingMessage | Duplex, RequestFailure>((resume, signal) => {
+      yield* watch((error) => {
+        refuse?.(explainFailure(asked, error))
+        // Who reads the answer hears it from there.
+        opened.current?.destroy(error)
+        abort.abort()
+      })
+      return yield* Effect.callback<IncomingMessage | Duplex, RequestFailure>((resume, interrupted) => {
+        interrupted.addEventListener("abort", () => abort.abort())
+        const { signal } = abort
+        refuse = (error) => resume(Effect.fail(error))
         const query = Object.entries(request.query ?? {}).filter(([, value]) => value !== undefined)
         modem.dial(
           {
@@ -142,6 +155,29 @@ export const makeEngineClient = Effect.fnUntraced(function* (
         )
       })
     })
+
+  const ping = send(
+    { operation: "answer", method: "GET", path: "/_ping", timeout: Duration.infinity },
+    false,
+    undefined,
+    () => Effect.void
+  )
+  const heartbeat = yield* makeHeartbeat({
+    received: () => agent.received(),
+    // Whatever it answers, or that nobody listens there, ends the silence.
+    ping: ping.pipe(Effect.scoped, Effect.ignore)
+  })
+
+  /** The same while the engine is not known to be silent, and until it falls silent. */
+  const dial = (
+    request: Request,
+    hijack: boolean,
+    body?: Readable
+  ): Effect.Effect<IncomingMessage | Duplex, RequestFailure, Scope.Scope> =>
+    heartbeat.admit.pipe(
+      Effect.mapError((silence) => explainFailure({ endpoint, operation: request.operation }, silence)),
+      Effect.andThen(send(request, hijack, body, heartbeat.exchange))
+    )
 
   const failed = (request: Request, response: IncomingMessage, status: number) =>
     Effect.flatMap(collect({ endpoint, operation: request.operation }, response, errorBodyLimit), (body) =>

@@ -4,15 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { UnreachableReason } from "../EngineErrors.ts"
+import { isNotSent } from "../EngineErrors.ts"
 import type { EngineClient, Request, RequestFailure } from "./EngineClient.ts"
-
-/** Nothing was sent: whoever else is asked is asked for the first time. */
-const notSent: ReadonlySet<UnreachableReason> = new Set(["NoSocket", "Refused", "Permission", "Dns", "Tls", "Ssh"])
 
 /** The next manager may be asked: the request did nothing yet, or does nothing but read. */
 const mayAskNext = (error: RequestFailure, { method }: Request): boolean =>
-  error._tag === "EngineUnreachable" && (method === "GET" || method === "HEAD" || notSent.has(error.reason))
+  error._tag === "EngineUnreachable" && (method === "GET" || method === "HEAD" || isNotSent(error))
 
 /** A new leader is found some 10 seconds after the old one went away. Until then nothing that needs one is done. */
 const leaderPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))

@@ -10,18 +10,29 @@ export interface SshTarget {
   readonly path?: string
 }
 
-/** `ssh`, or what it ran on the other side, ended badly. The message is the last of what it said. */
+/**
+ * `ssh`, or what it ran on the other side, ended badly. The message is the last of what it said. `SSH_LOST`: bytes had come in by
+ * then, so the engine may have acted on what was sent.
+ */
 export class SshFailure extends Error {
-  readonly code = "SSH_FAILED"
+  readonly code: "SSH_FAILED" | "SSH_LOST"
+  constructor(message: string, options: ErrorOptions & { readonly code?: SshFailure["code"] } = {}) {
+    super(message, options)
+    this.code = options.code ?? "SSH_FAILED"
+  }
 }
 
 /**
  * The arguments of `ssh`, as the docker CLI gives them (its cli/connhelper/ssh): `dial-stdio` connects its stdin and stdout
- * to the engine's socket over there.
+ * to the engine's socket over there. `ServerAlive…`: a connection that is dead ends ssh after 15 seconds.
  */
 export const sshArguments = (target: SshTarget): ReadonlyArray<string> => [
   "-o",
   "ConnectTimeout=15",
+  "-o",
+  "ServerAliveInterval=5",
+  "-o",
+  "ServerAliveCountMax=3",
   "-T",
   ...(target.user === undefined ? [] : ["-l", target.user]),
   ...(target.port === undefined ? [] : ["-p", String(target.port)]),
@@ -53,6 +64,8 @@ export class SshConnection extends Duplex {
   #stderr = ""
   #outputEnded = false
   #stderrEnded = false
+  /** As of a `net.Socket`: bytes that came in. */
+  bytesRead = 0
   #exit: { readonly code: number | null; readonly signal: string | null } | undefined
 
   constructor(spawn: typeof ChildProcess.spawn, target: SshTarget) {
@@ -62,6 +75,7 @@ export class SshConnection extends Duplex {
     this.#child = child
     child.once("error", (error) => this.destroy(new SshFailure(`cannot run ssh: ${error.message}`, { cause: error })))
     child.stdout.on("data", (chunk: Uint8Array) => {
+      this.bytesRead += chunk.length
       if (!this.push(chunk)) child.stdout.pause()
     })
     child.stdout.once("end", () => {
@@ -100,7 +114,8 @@ export class SshConnection extends Duplex {
       .map((line) => line.trim())
       .filter((line) => line !== "")
     const how = exit.signal === null ? `ssh ended with exit code ${exit.code}` : `ssh was ended by ${exit.signal}`
-    this.destroy(new SshFailure(said.length === 0 ? how : said.slice(-2).join("; ")))
+    const code = this.bytesRead > 0 ? "SSH_LOST" : "SSH_FAILED"
+    this.destroy(new SshFailure(said.length === 0 ? how : said.slice(-2).join("; "), { code }))
   }
 
   override _read(): void {

@@ -7,8 +7,12 @@ import { type Endpoint, format } from "../Endpoint.ts"
 import { InvalidEndpoint } from "../EngineErrors.ts"
 import { EngineAgent } from "./EngineAgent.ts"
 
-/** A quiet connection is looked after, so that a vanished engine is noticed: milliseconds. */
-const keepAlive = 30_000
+/**
+ * Idle milliseconds after which the kernel probes a connection, ten times, a second apart (libuv, `uv__tcp_keepalive`): one that
+ * is dead breaks after 15 seconds, and no router forgets one that is idle. An engine that is silent but for its kernel is for the
+ * `Heartbeat` to notice.
+ */
+const keepAlive = 5000
 
 /** The agent for this address, with its connections closed at the end of the Scope. */
 export const makeAgent = (endpoint: Endpoint): Effect.Effect<EngineAgent, InvalidEndpoint, Scope.Scope> =>

@@ -46,12 +46,19 @@ export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable 
           `${endpoint.path} does not exist: is the Docker engine running? DOCKER_HOST can name another`
         )
       break
+    case "ENGINE_SILENT":
+      return failed("Timeout", message)
+    case "ENGINE_NOT_ASKED":
+      return failed("Silent", message)
     case "ECONNREFUSED":
       return failed("Refused", "nobody listens there: is the Docker engine running?")
     case "EHOSTUNREACH":
     case "ENETUNREACH":
     case "EHOSTDOWN":
     case "ETIMEDOUT":
+      // The connection was there, and a request may have gone over it.
+      if (/^(read|write)$/.test(textOf(cause, "syscall") ?? ""))
+        return failed("Lost", `there is no way to it any more (${message})`)
       return failed("Refused", `there is no way to it over the network (${message})`)
     case "EACCES":
     case "EPERM":
@@ -65,7 +72,8 @@ export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable 
     case "EAI_AGAIN":
       return failed("Dns", `the host name has no address (${message}): is it spelled right?`)
     case "SSH_FAILED":
-      return failed("Ssh", `ssh: ${message.replace(/^ssh: /, "")}`)
+    case "SSH_LOST":
+      return failed(code === "SSH_LOST" ? "Lost" : "Ssh", `ssh: ${message.replace(/^ssh: /, "")}`)
     case "ECONNRESET":
     case "EPIPE":
     case "ERR_STREAM_PREMATURE_CLOSE":

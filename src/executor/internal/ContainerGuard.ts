@@ -48,7 +48,7 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   const longestGrace = Math.max(...request.runs.map(({ grace }) => grace))
   const lasting = yield* lastingFor(owner, (request.after ?? unlimited) + longestGrace + overhead)
   const base = hostPidContainer(image, [imageCommands.guard, encodeRequest(request)], ownershipLabels(lasting, "guard"))
-  const connection = yield* openAttached(engine, freshName("guard"), base)
+  const connection = yield* openAttached(engine, freshName("guard"), owner.runId, base)
   // Its answers come in the order of the questions; when the connection is gone, all that are open get a no.
   const open: Array<Deferred.Deferred<boolean>> = []
   let isGone = false
@@ -87,8 +87,8 @@ export const watchFromContainer = Effect.fnUntraced(function* (
       yield* connection.write(new TextEncoder().encode(words))
       return yield* Deferred.await(answer)
     }).pipe(
-      Effect.timeout(answerPatience),
-      Effect.orElseSucceed(() => false)
+      Effect.orElseSucceed(() => false),
+      Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(false) })
     )
   let mustAct = false
   const takeOver = Effect.sync(() => {

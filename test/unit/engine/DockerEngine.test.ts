@@ -111,20 +111,52 @@ describe("no answer", () => {
     })
   )
 
-  it.effect("silence: 20 seconds for the engine, 30 for the swarm", () =>
+  it.effect(
+    "no answer to one request: what the engine does itself and what it asks of the swarm have times of their own",
+    () =>
+      Effect.gen(function* () {
+        const { server, open } = silent()
+        const engine = yield* engineOf(server, { engineTimeout: "10 seconds", swarmTimeout: "14 seconds" })
+        const own = yield* Effect.forkChild(Effect.flip(engine.info))
+        const swarm = yield* Effect.forkChild(Effect.flip(engine.listTasks({})))
+        yield* until(() => open.size === 2)
+        yield* TestClock.adjust("10 seconds")
+        const error = yield* Fiber.join(own)
+        assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
+        assert.include(error.message, "no answer within 10s")
+        yield* TestClock.adjust("4 seconds")
+        assert.include((yield* Fiber.join(swarm)).message, "no answer within 14s")
+      })
+  )
+
+  it.effect("silence: after 15 seconds all requests fail, the next ones at once, until the engine answers a ping", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const engine = yield* engineOf(server)
-      const own = yield* Effect.forkChild(Effect.flip(engine.info))
-      const swarm = yield* Effect.forkChild(Effect.flip(engine.listTasks({})))
-      yield* until(() => open.size === 2)
-      yield* TestClock.adjust("20 seconds")
-      const error = yield* Fiber.join(own)
-      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
-      assert.include(error.message, "no answer within 20s")
-      yield* until(() => open.size === 1)
-      yield* TestClock.adjust("10 seconds")
-      assert.include((yield* Fiber.join(swarm)).message, "no answer within 30s")
+      const requests = [
+        Effect.asVoid(engine.info),
+        Effect.asVoid(engine.listTasks({})),
+        Effect.asVoid(engine.waitContainer("c"))
+      ]
+      const asked = yield* Effect.forEach(requests, (request) => Effect.forkChild(Effect.flip(request)))
+      yield* until(() => open.size === 3)
+      yield* TestClock.adjust("14 seconds")
+      assert.isTrue(asked.every((fiber) => fiber.pollUnsafe() === undefined))
+      yield* TestClock.adjust("1 second")
+      for (const fiber of asked) {
+        const error = yield* Fiber.join(fiber)
+        assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
+        assert.match(error.message, /no answer for 15 s$/)
+      }
+      const next = yield* Effect.flip(engine.removeService("s"))
+      assert.strictEqual(next._tag === "EngineUnreachable" && next.reason, "Silent")
+      assert.match(next.message, /no answer for 15 s$/)
+      yield* TestClock.adjust("6 seconds")
+      // It is asked whether it is back, and says no more than before.
+      const probed = yield* Effect.forkChild(Effect.flip(engine.info))
+      yield* TestClock.adjust("3 seconds")
+      const still = yield* Fiber.join(probed)
+      assert.strictEqual(still._tag === "EngineUnreachable" && still.reason, "Silent")
       yield* until(() => open.size === 0)
     })
   )

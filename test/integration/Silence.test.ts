@@ -1,0 +1,129 @@
+/** The way to the manager goes away while a command runs: it falls silent, as when a VPN drops, or is refused. */
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { engineProxy } from "../cluster/EngineProxy.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftovers, type ProcessResult, program, swarmExec, Web } from "./Harness.ts"
+
+checkLeftovers()
+
+/** A command that says `up` and goes on. */
+const endless = ["sh", "-c", "echo up; sleep 3456"]
+
+/** The clean-up command that a message names, if any. */
+const remedy = /swarm-exec gc((?: --run [a-z0-9]{26})+)/
+
+/** Runs the clean-up command of the message, straight to the manager: nothing may be left after it. */
+const cleanUp = Effect.fnUntraced(function* ({ stderr }: ProcessResult) {
+  const [, runs = ""] = remedy.exec(stderr) ?? []
+  if (runs === "") return
+  const swept = yield* swarmExec(["gc", ...runs.trim().split(" ")])
+  assert.include([0, 1], swept.code, swept.stderr)
+})
+
+/** What happens to the way to the manager, and in the meantime. */
+interface Meanwhile {
+  readonly fault?: "silence" | "refuse"
+  /** Called when the way is gone. */
+  readonly onFault?: (kill: (signal: NodeJS.Signals) => void) => void
+  readonly onError?: (text: string, kill: (signal: NodeJS.Signals) => void) => void
+}
+
+/** Runs a program whose way to the manager goes away as soon as the command has said `up`. */
+const cutOff = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>, meanwhile: Meanwhile = {}) {
+  const { manager } = yield* SwarmCluster
+  const proxy = yield* engineProxy(manager.socket, undefined, "tcp")
+  let isGone = false
+  const see = (output: string, kill: (signal: NodeJS.Signals) => void) => {
+    if (isGone || !/(^|\n)(.*│ )?up\n/.test(output)) return
+    isGone = true
+    proxy[meanwhile.fault ?? "silence"]()
+    meanwhile.onFault?.(kill)
+  }
+  const result = yield* program(file, args, {
+    env: { DOCKER_HOST: proxy.dockerHost },
+    onOutput: see,
+    onError: (text, kill) => {
+      meanwhile.onError?.(text, kill)
+    }
+  })
+  assert.isTrue(isGone, describe(result))
+  assert.notInclude(result.stderr, "Operation timed out")
+  return result
+}, Effect.scoped)
+
+/** The ways, as command lines. */
+const ways = (web: Web["Service"]): Readonly<Record<string, ReadonlyArray<string>>> => ({
+  local: [web.target(web.local)],
+  "helper:logs": [web.target(web.remote)],
+  "helper:tunnel": ["--via", "helper:tunnel", web.target(web.remote)],
+  "many tasks": ["--all", web.name]
+})
+
+const describe = ({ code, signal, stderr }: ProcessResult) => `code ${code}, signal ${signal}, ${stderr}`
+
+const lines = ({ stderr }: ProcessResult) => stderr.trimEnd().split("\n")
+
+const checkWay = (way: string, only?: ReadonlyArray<string>) => ({
+  noticed: Effect.gen(function* () {
+    const web = yield* Web
+    const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(only ?? ways(web)[way] ?? []), ...endless])
+    assert.strictEqual(result.code, 125, describe(result))
+    assert.match(result.stderr, /no answer for 15 s/)
+    assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
+    yield* cleanUp(result)
+  }),
+  thrice: Effect.gen(function* () {
+    const web = yield* Web
+    let sent = 0
+    const result = yield* cutOff("task-exec.cjs", [...(only ?? ways(web)[way] ?? []), ...endless], {
+      onFault: (kill) => {
+        sent = 1
+        kill("SIGINT")
+      },
+      // What is waited for is said before the second signal, and what the second does before the third.
+      onError: (text, kill) => {
+        if (sent === 1 && /\n$/.test(text)) {
+          sent = 2
+          kill("SIGINT")
+        } else if (sent === 2 && text.split("\n").length > 2) {
+          sent = 3
+          kill("SIGINT")
+        }
+      }
+    })
+    assert.deepStrictEqual([result.code, sent], [130, 3], describe(result))
+    assert.match(lines(result)[0] ?? "", /^task-exec: SIGINT.*waiting for /)
+    assert.match(lines(result)[1] ?? "", /^task-exec: SIGINT.*waiting for /)
+    assert.match(lines(result)[2] ?? "", /^task-exec: SIGINT.*may still run/)
+    assert.strictEqual(lines(result).length, 3, result.stderr)
+    yield* cleanUp(result)
+  }),
+  refused: Effect.gen(function* () {
+    const web = yield* Web
+    const args = ["--grace", "1s", ...(only ?? ways(web)[way] ?? []), ...endless]
+    const result = yield* cutOff("task-exec.cjs", args, { fault: "refuse" })
+    assert.strictEqual(result.code, 125, describe(result))
+    const removals = lines(result).filter((line) => line.includes("cannot remove"))
+    assert.isAtMost(removals.length, 1, result.stderr)
+    assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
+    yield* cleanUp(result)
+  }),
+  once: Effect.gen(function* () {
+    const web = yield* Web
+    const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(only ?? ways(web)[way] ?? []), ...endless], {
+      onFault: (kill) => kill("SIGTERM")
+    })
+    assert.strictEqual(result.code, 143, describe(result))
+    yield* cleanUp(result)
+  })
+})
+
+layer(Web.layer("silence"), { excludeTestServices: true, timeout: "180 seconds" })("the manager falls silent", (it) => {
+  for (const way of ["local", "helper:logs", "helper:tunnel", "many tasks"]) {
+    it.effect(`${way}: noticed, said once, and what is left is named`, () => checkWay(way).noticed)
+    it.effect(`${way}: three times Ctrl-C, and it is gone`, () => checkWay(way).thrice)
+    it.effect(`${way}: refused: one cause, and one line for what is left`, () => checkWay(way).refused)
+    it.effect(`${way}: one SIGTERM ends it in bounded time`, () => checkWay(way).once)
+  }
+})

@@ -1,0 +1,110 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type EndSignal, endPatience, SignalOrder } from "../../../adapters/SignalOrder.ts"
+import { type Belonging, Inventory } from "../../../src/engine/Inventory.ts"
+
+const service: Belonging = { kind: "service", name: "task-exec-abc", runId: "abc" }
+const command = { runId: "abc", where: "web.2 on node-2", grace: 10_000 }
+
+/** A program that has this, with a clock that the test moves. */
+const setUp = (inventory: Inventory) => {
+  const happened: Array<string> = []
+  const timers: Array<{ readonly at: number; readonly act: () => void }> = []
+  let now = 0
+  const order = new SignalOrder({
+    inventory,
+    deliver: (signal) => void happened.push(`deliver ${signal}`),
+    tell: (text) => void happened.push(text),
+    leave: (code) => void happened.push(`leave ${code}`),
+    after: (millis, act) => void timers.push({ at: now + millis, act })
+  })
+  const pass = (millis: number) => {
+    const before = now
+    now += millis
+    for (const { act, at } of timers) if (at > before && at <= now) act()
+  }
+  const receive = (signal: EndSignal) => order.receive(signal)
+  return { happened, pass, receive, order }
+}
+
+const atWork = () => {
+  const inventory = new Inventory()
+  inventory.add(service)
+  inventory.started(command)
+  return inventory
+}
+
+describe("SignalOrder", () => {
+  it("asks for the end, kills, leaves; and says each time what is waited for", () => {
+    const { happened, order, pass, receive } = setUp(atWork())
+    assert.isUndefined(order.exitCode)
+    receive("SIGINT")
+    pass(2000)
+    receive("SIGINT")
+    pass(2000)
+    receive("SIGINT")
+    assert.deepStrictEqual(happened, [
+      "deliver SIGINT",
+      "SIGINT: waiting for the end of the command in web.2 on node-2; a second one kills, a third one leaves at once",
+      "deliver SIGINT",
+      "SIGINT again: killing, and waiting for the end of the command in web.2 on node-2; the next one leaves at once",
+      "SIGINT: left at once; the command in web.2 on node-2 may still run; service task-exec-abc may be left; " +
+        "clean up with: swarm-exec gc --run abc",
+      "leave 130"
+    ])
+  })
+
+  it("an end within a moment is told by nothing", () => {
+    const { happened, pass, receive } = setUp(atWork())
+    receive("SIGTERM")
+    pass(900)
+    assert.deepStrictEqual(happened, ["deliver SIGTERM"])
+  })
+
+  it("signals that come at once are told of once", () => {
+    const { happened, pass, receive } = setUp(atWork())
+    receive("SIGHUP")
+    receive("SIGTERM")
+    pass(1000)
+    assert.strictEqual(happened.length, 3)
+    assert.match(happened[2] ?? "", /^SIGTERM again/)
+  })
+
+  it("the first one decides the exit code", () => {
+    for (const [signal, code] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+      ["SIGHUP", 129]
+    ] as const) {
+      const { happened, receive } = setUp(new Inventory())
+      receive(signal)
+      receive("SIGINT")
+      receive("SIGINT")
+      assert.deepStrictEqual(happened.slice(-2), ["SIGINT: left at once", `leave ${code}`])
+    }
+  })
+
+  it("a single one has an end: the grace period and a fixed time", () => {
+    const { happened, pass, receive } = setUp(atWork())
+    receive("SIGTERM")
+    pass(command.grace + endPatience - 1)
+    assert.notInclude(happened, "leave 143")
+    pass(1)
+    assert.include(happened, "leave 143")
+  })
+
+  it("objects alone, and many commands, are told in one line", () => {
+    const objects = new Inventory()
+    objects.add(service)
+    const removing = setUp(objects)
+    removing.receive("SIGINT")
+    removing.pass(1000)
+    assert.match(removing.happened[1] ?? "", /waiting for the removal of service task-exec-abc;/)
+
+    const many = new Inventory()
+    for (let slot = 1; slot <= 12; slot++) many.started({ ...command, where: `web.${slot}` })
+    const fleet = setUp(many)
+    fleet.receive("SIGINT")
+    fleet.pass(1000)
+    assert.match(fleet.happened[1] ?? "", /the commands in web\.1, web\.2, web\.3, web\.4, web\.5 and 7 more;/)
+  })
+})

@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import { EngineError, EngineUnreachable, type UnreachableReason } from "../../../src/engine/EngineErrors.ts"
+import { type Belonging, CurrentInventory, Inventory } from "../../../src/engine/Inventory.ts"
+import { owned } from "../../../src/engine/Owned.ts"
+
+const unreachable = (reason: UnreachableReason) =>
+  new EngineUnreachable({ host: "tcp://m:2375", operation: "remove it", reason, detail: "gone" })
+
+const objects: ReadonlyArray<Belonging> = [
+  { kind: "secret", name: "one", runId: "a" },
+  { kind: "service", name: "one", runId: "a" },
+  { kind: "network", name: "two", runId: "b" }
+]
+
+/** Makes all of them and removes them again, with this removal; tells how long the removals took, and how often each was tried. */
+const removing = (removal: Effect.Effect<void, EngineUnreachable | EngineError>) =>
+  Effect.gen(function* () {
+    const inventory = new Inventory(new Inventory())
+    let tries = 0
+    const counted = Effect.andThen(
+      Effect.sync(() => {
+        tries++
+      }),
+      removal
+    )
+    const made = Effect.forEach(objects, (object) => owned(Effect.void, counted, object), { discard: true })
+    const run = Effect.andThen(Effect.scoped(made), Clock.currentTimeMillis).pipe(
+      Effect.provideService(CurrentInventory, inventory)
+    )
+    const began = yield* Clock.currentTimeMillis
+    const fiber = yield* Effect.forkChild(run)
+    for (let second = 0; second < 120; second++) yield* TestClock.adjust("1 second")
+    return { took: (yield* Fiber.join(fiber)) - began, tries, complaint: inventory.complaint(), inventory }
+  })
+
+const left = "cannot remove network two, service one, secret one: no connection to the Docker engine at tcp://m:2375"
+
+describe("owned", () => {
+  it.effect("what is removed is not complained of", () =>
+    Effect.gen(function* () {
+      const { complaint, inventory, tries } = yield* removing(Effect.void)
+      assert.deepStrictEqual([complaint, tries, inventory.objects.size], [undefined, 3, 0])
+    })
+  )
+
+  it.effect("an engine that refuses connections: one bound for all of them, one cause, one command", () =>
+    Effect.gen(function* () {
+      const { complaint, took, tries } = yield* removing(Effect.suspend(() => Effect.fail(unreachable("Refused"))))
+      assert.isAtLeast(took, 15_000)
+      assert.isAtMost(took, 25_000)
+      assert.isAbove(tries, 3)
+      assert.strictEqual(complaint, `${left} (remove it): gone; remove them with: swarm-exec gc --run b --run a`)
+    })
+  )
+
+  it.effect("a silent engine is asked once for each", () =>
+    Effect.gen(function* () {
+      const { complaint, took, tries } = yield* removing(Effect.suspend(() => Effect.fail(unreachable("Silent"))))
+      assert.deepStrictEqual([took, tries], [0, 3])
+      assert.include(complaint, left)
+    })
+  )
+
+  it.effect("an engine that takes a request and does not answer it: one bound too", () =>
+    Effect.gen(function* () {
+      const { complaint, took } = yield* removing(Effect.never)
+      assert.strictEqual(took, 51_000)
+      assert.include(complaint, "no answer within 45s")
+    })
+  )
+
+  it.effect("an engine that says for 30 seconds that a network is in use: it is removed then", () =>
+    Effect.gen(function* () {
+      const free = (yield* Clock.currentTimeMillis) + 30_000
+      const inUse = new EngineError({ host: "m", operation: "remove it", status: 403, text: "has active endpoints" })
+      const { complaint } = yield* removing(
+        Effect.flatMap(Clock.currentTimeMillis, (now) => (now < free ? Effect.fail(inUse) : Effect.void))
+      )
+      assert.strictEqual(complaint, undefined)
+    })
+  )
+
+  it.effect("an engine that comes back in time removes all", () =>
+    Effect.gen(function* () {
+      const back = (yield* Clock.currentTimeMillis) + 8000
+      const { complaint } = yield* removing(
+        Effect.flatMap(Clock.currentTimeMillis, (now) => (now < back ? unreachable("Refused") : Effect.void))
+      )
+      assert.strictEqual(complaint, undefined)
+    })
+  )
+
+  it.effect("what was never asked for is not removed", () =>
+    Effect.gen(function* () {
+      const inventory = new Inventory()
+      let removed = 0
+      const removal = Effect.sync(() => {
+        removed++
+      })
+      const [object] = objects
+      assert(object !== undefined)
+      for (const reason of ["Refused", "Silent"] as const) {
+        const creation = Effect.suspend(() => Effect.fail(unreachable(reason)))
+        yield* Effect.scoped(owned(creation, removal, object)).pipe(
+          Effect.flip,
+          Effect.provideService(CurrentInventory, inventory)
+        )
+      }
+      assert.deepStrictEqual([removed, inventory.objects.size], [0, 0])
+      for (const error of [
+        unreachable("Lost"),
+        new EngineError({ host: "m", operation: "o", status: 409, text: "" })
+      ]) {
+        const creation = Effect.suspend(() => Effect.fail(error))
+        yield* Effect.scoped(owned(creation, removal, object)).pipe(
+          Effect.flip,
+          Effect.provideService(CurrentInventory, inventory)
+        )
+      }
+      assert.deepStrictEqual([removed, inventory.objects.size], [2, 0])
+    })
+  )
+})
