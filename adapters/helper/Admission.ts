@@ -38,6 +38,18 @@ export const admit = Effect.fn("Helper.admit")(function* (
 })
 
 /**
+ * Whether this container was sent a signal. Process 1 of a container does not get one that came before it listened for it: only the
+ * engine knows of it, which keeps its last 256 events. To be asked for by who listens by now.
+ */
+export const wasSignalled: Effect.Effect<boolean, EngineFailure, DockerEngine> = Effect.gen(function* () {
+  const { pastEvents } = yield* DockerEngine
+  // The engine is on this machine, and has the same clock.
+  const now = yield* Clock.currentTimeMillis
+  const label = [`${swarmTaskLabel}=${process.env[helperVariables.task]}`]
+  return (yield* pastEvents({ type: ["container"], label, event: ["kill"] }, now)).length > 0
+})
+
+/**
  * Whoever is not the first helper of its run must not run the command. Swarm starts another one for one that was killed,
  * which is the moment to end what that one left running, and may start a second one beside the first (swarmkit 2327).
  * The containers of all of them stay on the node until the service is removed. Neither must one that was told to end before
@@ -46,14 +58,10 @@ export const admit = Effect.fn("Helper.admit")(function* (
 const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperRequest) {
   const engine = yield* DockerEngine
   const task = process.env[helperVariables.task]
-  const [helpers, signals] = yield* Effect.all(
+  const [helpers, isToEnd] = yield* Effect.all(
     [
       engine.listContainers({ label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] }, { all: true }),
-      // Process 1 of a container does not get a signal that came before it listened for it: only the engine knows of it. It has
-      // listened for a while, and the engine is on this machine.
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        engine.pastEvents({ type: ["container"], label: [`${swarmTaskLabel}=${task}`], event: ["kill"] }, now)
-      )
+      wasSignalled
     ],
     { concurrency: 2 }
   )
@@ -62,7 +70,7 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   const others = helpers.filter((helper) => helper.Id !== own.Id)
   const [other] = others
   if (other === undefined) {
-    if (signals.length > 0) return yield* new HelperRefused({ node, detail: "it was told to end before it began" })
+    if (isToEnd) return yield* new HelperRefused({ node, detail: "it was told to end before it began" })
     return own.ImageID
   }
   const before = `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`

@@ -21,7 +21,7 @@ import { listenForAll } from "../../src/wire/TunnelTls.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { say } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
-import { checkAddress, refuse } from "./Admission.ts"
+import { checkAddress, refuse, wasSignalled } from "./Admission.ts"
 import { listenOnSocket } from "./AgentSocket.ts"
 import { endOrphans } from "./Orphans.ts"
 import { makeRequestLog, type RequestLog } from "./RequestLog.ts"
@@ -48,6 +48,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
     Deferred.doneUnsafe(told, Effect.void)
     return true
   }
+  if (yield* wasSignalled) Deferred.doneUnsafe(told, Effect.void)
   const callers = yield* FiberSet.make()
   const led = yield* FiberSet.make()
   const runCaller = yield* FiberSet.runtime(callers)<DockerEngine>()

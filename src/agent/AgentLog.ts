@@ -25,8 +25,11 @@ const tail = 5 * noticeInterval
 /** Bytes that are read of them. A line has at most 16 KiB. */
 const limit = 1024 * 1024
 
-/** Milliseconds between two looks for the notice of an agent that has just started. */
-const betweenLooks = 50
+/** Milliseconds between two looks for the notice of an agent that has just started: twice as many each time, up to a second. */
+const firstPause = 50
+const longestPause = 1000
+/** How long one reading may take. One that begins while the task starts may never end: its node does not hear of it. */
+const readPatience = "2 seconds"
 
 /** The line of a notice. */
 export const noticeLine = ({ isRetired, key }: AgentNotice): string =>
@@ -71,7 +74,7 @@ export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | un
   return found
 }
 
-/** Reads the last notice of an agent; `undefined` where it has none yet. */
+/** Reads the last notice of an agent; `undefined` where it has none yet, or where its log can't be read within 2 seconds. */
 export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undefined, SwarmFailure, DockerEngine> =>
   DockerEngine.use((engine) =>
     engine.taskLogs(origin.task, { tail, limit }).pipe(
@@ -84,12 +87,18 @@ export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undef
             return new UnexpectedReply({ host: engine.host, operation, detail: error.message })
           }
         })
-      )
+      ),
+      Effect.timeoutOrElse({ duration: readPatience, orElse: () => Effect.succeed(undefined) })
     )
   )
 
 /** Waits for the first notice of an agent, for as long as it takes. */
-export const awaitNotice = (origin: LogOrigin): Effect.Effect<AgentNotice, SwarmFailure, DockerEngine> =>
+export const awaitNotice = (
+  origin: LogOrigin,
+  pause = firstPause
+): Effect.Effect<AgentNotice, SwarmFailure, DockerEngine> =>
   Effect.flatMap(readNotice(origin), (found) =>
-    found === undefined ? Effect.delay(awaitNotice(origin), betweenLooks) : Effect.succeed(found)
+    found === undefined
+      ? Effect.delay(awaitNotice(origin, Math.min(2 * pause, longestPause)), pause)
+      : Effect.succeed(found)
   )

@@ -5,15 +5,27 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { TaskExec } from "../../src/index.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { eventsSince } from "../cluster/Events.ts"
 import { agentObjects } from "../cluster/Leftovers.ts"
-import { pollUntil } from "../cluster/Poll.ts"
+import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { Agents, checkLeftovers, dist, onManager, sha256, shell, swarmExec, taskExec, Web } from "./Harness.ts"
+import {
+  Agents,
+  checkLeftovers,
+  dist,
+  lateImage,
+  onManager,
+  sha256,
+  shell,
+  swarmExec,
+  taskExec,
+  Web
+} from "./Harness.ts"
 import { openPty, withoutStageLine } from "./Pty.ts"
 import { Library } from "./Sessions.ts"
 
@@ -101,6 +113,25 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
         Effect.map(agentObjects(cluster), (objects) => objects.length === 0),
         { atMost: 60_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
       )
+    })
+  )
+
+  it.effect("an agent that is told to end before it can listen ends, and does not stay for a day", () =>
+    Effect.gen(function* () {
+      const { manager, nodes } = yield* SwarmCluster
+      const image = yield* lateImage
+      const node = nodes.at(-1) ?? manager
+      const up = yield* Effect.forkChild(swarmExec(["agent", "up", "--image", image]))
+      const found = Effect.map(agentsOn(node), ([id]) => Option.fromUndefinedOr(id))
+      const early = yield* poll(found, { every: 1, atMost: 60_000, orElse: Effect.die("no agent came") })
+      yield* request(node.socket, "POST", `/containers/${early}/kill`, { query: { signal: "TERM" } })
+      yield* pollUntil(
+        Effect.map(agentsOn(node), (ids) => !ids.includes(early)),
+        { atMost: 60_000, orElse: Effect.die("the agent goes on") }
+      )
+      // Swarm starts another one in its place.
+      assert.strictEqual((yield* Fiber.join(up)).code, 0)
+      assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
     })
   )
 

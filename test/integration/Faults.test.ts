@@ -8,11 +8,10 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { get, post, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn, removeService } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, lateImage, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -119,17 +118,11 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("a helper that is told to end before it can listen does not start the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      const { manager, registry } = yield* SwarmCluster
+      const { manager } = yield* SwarmCluster
       const { socket } = web.nodeOf(web.remote)
       const runs = execIn(socket, web.remote.containerId, ["cat", "/tmp/runs"])
       yield* execIn(socket, web.remote.containerId, ["sh", "-c", ": > /tmp/runs"])
-      // Node listens for signals a while after the container has started: here that takes three seconds.
-      const image = `${registry}/task-exec-late:dev`
-      const pause = "await%20new%20Promise(resolve=>setTimeout(resolve,3000))"
-      yield* deriveImage(manager.socket, process.env.TASK_EXEC_IMAGE ?? "", image, [
-        `ENV NODE_OPTIONS=--import=data:text/javascript,${pause}`
-      ])
-      yield* pushImage(manager.socket, image)
+      const image = yield* lateImage
       // A caller that lives would end the command.
       const caller = yield* Effect.forkChild(
         taskExec([

@@ -15,6 +15,7 @@ import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { isUpdated, type RunningTask, service, updateService, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { killCaller } from "./Callers.ts"
 import { expected, resultsOf, runIn } from "./Fleets.ts"
 import { checkLeftoversMeanwhile, checksDone, dist, program, taskExec } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
@@ -326,36 +327,34 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("the caller is killed: every command is ended, here and elsewhere", () =>
-      Effect.gen(function* () {
-        const cluster = yield* SwarmCluster
-        const { dockerHost, socket } = cluster.manager
-        let isKilled = false
-        const killed = yield* taskExec(["--all", "fleet", "sh", "-c", "echo up; sleep 1234"], {
-          onOutput: (output, kill) => {
-            if (isKilled || output.split("up\n").length <= replicas) return
-            isKilled = true
-            kill("SIGKILL")
-          }
+    it.effect(
+      "the caller is killed with its guard: every command is ended, here and elsewhere, and gc finds the rest",
+      () =>
+        Effect.gen(function* () {
+          const cluster = yield* SwarmCluster
+          const { dockerHost, socket } = cluster.manager
+          yield* killCaller("task-exec.cjs", ["--all", "fleet", "sh", "-c", "echo up; sleep 1234"], {
+            name: "fleet",
+            withGuard: true,
+            isUnderWay: (output) => output.split("up\n").length > replicas
+          })
+          const commands = Effect.map(leftovers(cluster, { patience: 0 }), (items) =>
+            items.filter((item) => item.startsWith("process "))
+          )
+          yield* pollUntil(
+            Effect.map(commands, (found) => found.length === 0),
+            { every: 200, atMost: 40_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
+          )
+          const query = { filters: JSON.stringify({ label: { "task-exec.run": true } }) }
+          const services = yield* get(socket, "/services", Labelled, { query })
+          const networks = yield* get(socket, "/networks", LabelledNetworks, { query })
+          const labels = [...services.map(({ Spec }) => Spec.Labels), ...networks.map((network) => network.Labels)]
+          const runs = labels.flatMap((own) => own["task-exec.run"] ?? [])
+          assert.lengthOf(runs, 3)
+          const flags = runs.flatMap((run) => ["--run", run])
+          const gc = yield* program("swarm-exec.cjs", ["gc", ...flags], { env: { DOCKER_HOST: dockerHost } })
+          assert.strictEqual(gc.code, 0, gc.stderr)
         })
-        assert.strictEqual(killed.signal, "SIGKILL")
-        const commands = Effect.map(leftovers(cluster, { patience: 0 }), (items) =>
-          items.filter((item) => item.startsWith("process "))
-        )
-        yield* pollUntil(
-          Effect.map(commands, (found) => found.length === 0),
-          { every: 200, atMost: 40_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
-        )
-        const query = { filters: JSON.stringify({ label: { "task-exec.run": true } }) }
-        const services = yield* get(socket, "/services", Labelled, { query })
-        const networks = yield* get(socket, "/networks", LabelledNetworks, { query })
-        const labels = [...services.map(({ Spec }) => Spec.Labels), ...networks.map((network) => network.Labels)]
-        const runs = labels.flatMap((own) => own["task-exec.run"] ?? [])
-        assert.lengthOf(runs, 3)
-        const flags = runs.flatMap((run) => ["--run", run])
-        const gc = yield* program("swarm-exec.cjs", ["gc", ...flags], { env: { DOCKER_HOST: dockerHost } })
-        assert.strictEqual(gc.code, 0, gc.stderr)
-      })
     )
 
     it.effect("the relay is killed: the commands on other nodes are lost, and ended; those here go on", () =>

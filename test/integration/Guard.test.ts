@@ -9,6 +9,7 @@ import { leftovers } from "../cluster/Leftovers.ts"
 import { poll } from "../cluster/Poll.ts"
 import { signal, withVariable } from "../cluster/Processes.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { killCaller } from "./Callers.ts"
 import { checkLeftovers, type ProcessOptions, type ProcessResult, program, programOn, Web } from "./Harness.ts"
 
 checkLeftovers()
@@ -162,46 +163,38 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
     }).pipe(Effect.scoped)
   )
 
-  it.effect("its helper is killed too: Swarm starts another one, which ends the command and never runs it again", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const { manager } = yield* SwarmCluster
-      const { socket } = web.nodeOf(web.remote)
-      const up = yield* Latch.make()
-      const both: { caller: ((name: NodeJS.Signals) => void) | undefined } = { caller: undefined }
-      const script = `echo start >> /tmp/guard-runs; ${stubborn[2]}`
-      const killBoth = Effect.gen(function* () {
-        const [helper] = yield* get(socket, "/containers/json", Containers, { query: ours("helper") })
-        assert(helper !== undefined)
-        both.caller?.("SIGKILL")
-        yield* request(socket, "POST", `/containers/${helper.Id}/kill`)
+  it.effect(
+    "its guard and its helper are killed too: Swarm starts another one, which ends the command and never runs it again",
+    () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const { socket } = web.nodeOf(web.remote)
+        const script = `echo start >> /tmp/guard-runs; ${stubborn[2]}`
+        const killHelper = Effect.gen(function* () {
+          const [helper] = yield* get(socket, "/containers/json", Containers, { query: ours("helper") })
+          assert(helper !== undefined)
+          yield* request(socket, "POST", `/containers/${helper.Id}/kill`)
+        })
+        yield* killCaller("task-exec.cjs", ["--grace", "1s", web.target(web.remote), "sh", "-c", script], {
+          name: "guard",
+          withGuard: true,
+          isUnderWay: (output) => output === "up\n",
+          before: Effect.orDie(killHelper)
+        })
+        yield* untilGone
+        const runs = yield* program("task-exec.cjs", [web.target(web.remote), "cat", "/tmp/guard-runs"], {
+          env: { DOCKER_HOST: manager.dockerHost }
+        })
+        assert.strictEqual(runs.stdout.toString(), "start\n")
+        // What a killed caller leaves is for the sweep, whose time has not come.
+        for (const service of yield* get(manager.socket, "/services", Objects, { query: ours("helper") })) {
+          yield* remove(manager.socket, `/services/${service.ID}`)
+        }
+        for (const secret of yield* get(manager.socket, "/secrets", Objects, { query: ours("request") })) {
+          yield* remove(manager.socket, `/secrets/${secret.ID}`)
+        }
       })
-      yield* Effect.all(
-        [
-          program("task-exec.cjs", ["--grace", "1s", web.target(web.remote), "sh", "-c", script], {
-            env: { DOCKER_HOST: manager.dockerHost },
-            onStart: (kill) => {
-              both.caller = kill
-            },
-            onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
-          }),
-          up.await.pipe(Effect.andThen(killBoth))
-        ],
-        { concurrency: 2 }
-      )
-      yield* untilGone
-      const runs = yield* program("task-exec.cjs", [web.target(web.remote), "cat", "/tmp/guard-runs"], {
-        env: { DOCKER_HOST: manager.dockerHost }
-      })
-      assert.strictEqual(runs.stdout.toString(), "start\n")
-      // What a killed caller leaves is for the sweep, whose time has not come.
-      for (const service of yield* get(manager.socket, "/services", Objects, { query: ours("helper") })) {
-        yield* remove(manager.socket, `/services/${service.ID}`)
-      }
-      for (const secret of yield* get(manager.socket, "/secrets", Objects, { query: ours("request") })) {
-        yield* remove(manager.socket, `/secrets/${secret.ID}`)
-      }
-    })
   )
 })
 

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
 import { crashIn } from "../cluster/EngineCrash.ts"
+import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
 import { entrance, signalEntered } from "../cluster/Machine.ts"
 import { signalGroup } from "../cluster/Processes.ts"
@@ -248,3 +249,19 @@ export const availability = Effect.fnUntraced(function* (node: ClusterNode, valu
 
 /** SHA-256 in hexadecimal. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
+
+/** Our image, whose programs listen for signals three seconds after their container has started, in the swarm's registry. */
+export const lateImage = Effect.gen(function* () {
+  const { manager, registry } = yield* SwarmCluster
+  const image = `${registry}/task-exec-late:dev`
+  const pause = "await%20new%20Promise(resolve=>setTimeout(resolve,3000))"
+  yield* deriveImage(manager.socket, process.env.TASK_EXEC_IMAGE ?? "", image, [
+    `ENV NODE_OPTIONS=--import=data:text/javascript,${pause}`
+  ])
+  yield* pushImage(manager.socket, image)
+  return image
+})
+
+/** What a program says of the only signal that it got: nothing, or what it waits for where that takes longer than a second. */
+export const saidOfSignal =
+  /^([\w-]+: SIG[A-Z]+: waiting for [^\n]*; a second one kills, a third one leaves at once\n)?$/

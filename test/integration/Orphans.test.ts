@@ -1,68 +1,30 @@
 /** A caller of commands on other nodes is killed with -9: the commands end, and everything that it made goes away. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
-import { withVariable } from "../cluster/Processes.ts"
 import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, type ProcessOptions, program, Web } from "./Harness.ts"
+import { callerVariable, guardsOf, type KillOptions, killCaller } from "./Callers.ts"
+import { checkLeftovers, program, Web } from "./Harness.ts"
 
 checkLeftovers()
 
 /** A command with a child of its own session. It says `up`. */
 const endless = ["sh", "-c", "setsid sleep 5432 & echo up; sleep 5432"]
 
-/** A guard inherits its caller's environment, and this variable with it. */
-const variable = "ORPHAN_TEST"
-
-/** The shells that wait for the end of this caller. */
-const guardsOf = (name: string) =>
-  Effect.map(withVariable(variable), (found) => found.filter((one) => one.value === name && one.name === "sh"))
-
-/** Kills a caller as soon as its objects have a guard, and what it does is under way; done when nothing of it is left. */
-const killCaller = Effect.fnUntraced(function* (
-  name: string,
-  file: string,
-  args: ReadonlyArray<string>,
-  isUnderWay: (output: string) => boolean,
-  options: ProcessOptions = {}
-) {
+/** Kills a caller with -9; done when nothing of it is left. */
+const orphan = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>, options: KillOptions) {
   const cluster = yield* SwarmCluster
-  const underWay = Latch.makeUnsafe(false)
-  const caller: { kill: ((signal: NodeJS.Signals) => void) | undefined } = { kill: undefined }
-  const [result] = yield* Effect.all(
-    [
-      program(file, args, {
-        ...options,
-        env: { DOCKER_HOST: cluster.manager.dockerHost, ...options.env, [variable]: name },
-        onStart: (kill) => {
-          caller.kill = kill
-        },
-        onOutput: (output) => isUnderWay(output) && Latch.openUnsafe(underWay)
-      }),
-      underWay.await.pipe(
-        Effect.andThen(
-          pollUntil(
-            Effect.map(guardsOf(name), (guards) => guards.length > 0),
-            { every: 50, atMost: 60_000, orElse: Effect.die("nobody guards its objects") }
-          )
-        ),
-        Effect.andThen(Effect.sync(() => caller.kill?.("SIGKILL")))
-      )
-    ],
-    { concurrency: 2 }
-  )
-  assert.deepStrictEqual([result.code, result.signal], [null, "SIGKILL"], result.stderr)
+  yield* killCaller(file, args, options)
   const now = leftovers(cluster, { patience: 0 })
   yield* pollUntil(
     Effect.map(now, (items) => items.length === 0),
     { every: 100, atMost: 90_000, orElse: Effect.flatMap(now, (items) => Effect.die(items.join("\n"))) }
   )
   yield* pollUntil(
-    Effect.map(guardsOf(name), (guards) => guards.length === 0),
+    Effect.map(guardsOf(options.name), (guards) => guards.length === 0),
     { every: 100, atMost: 60_000, orElse: Effect.die("the guard does not end") }
   )
 })
@@ -79,7 +41,10 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
     it.effect(`${way}: the command ends, and service, secret, network and containers go`, () =>
       Effect.gen(function* () {
         const web = yield* Web
-        yield* killCaller(way, "task-exec.cjs", ["--grace", "1s", ...ways(web)[way], ...endless], isUp)
+        yield* orphan("task-exec.cjs", ["--grace", "1s", ...ways(web)[way], ...endless], {
+          name: way,
+          isUnderWay: isUp
+        })
       })
     )
   }
@@ -95,13 +60,11 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
         if (line.includes("/attach")) setTimeout(() => proxy.slowDown(500), 3000)
         return "pass"
       })
-      yield* killCaller(
-        "cp",
-        "swarm-exec.cjs",
-        ["cp", `${web.target(web.remote)}:/tmp/large`, "-"],
-        (output) => output.length > 0,
-        { env: { DOCKER_HOST: proxy.dockerHost } }
-      )
+      yield* orphan("swarm-exec.cjs", ["cp", `${web.target(web.remote)}:/tmp/large`, "-"], {
+        name: "cp",
+        isUnderWay: (output) => output.length > 0,
+        env: { DOCKER_HOST: proxy.dockerHost }
+      })
       yield* execIn(socket, web.remote.containerId, ["rm", "/tmp/large"])
     }).pipe(Effect.scoped)
   )
@@ -111,7 +74,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
       const web = yield* Web
       const { manager } = yield* SwarmCluster
       const result = yield* program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "sleep 2; exit 3"], {
-        env: { DOCKER_HOST: manager.dockerHost, [variable]: "in time" }
+        env: { DOCKER_HOST: manager.dockerHost, [callerVariable]: "in time" }
       })
       assert.deepStrictEqual([result.code, result.stderr], [3, ""])
       yield* pollUntil(

@@ -27,7 +27,7 @@ interface RunOptions {
   /** On stdin; without it stdin is empty. */
   readonly input?: string | Uint8Array
   readonly env?: Readonly<Record<string, string>>
-  /** Sent as soon as stderr has this text. */
+  /** Sent once, as soon as stderr has this text. */
   readonly signal?: { readonly name: NodeJS.Signals; readonly at: string }
   readonly onStderr?: (text: string) => void
 }
@@ -71,12 +71,15 @@ const runProcess = (file: string, args: ReadonlyArray<string>, options: RunOptio
     watchProgram([file, ...args], child)
     const stdout: Array<Buffer> = []
     const stderr: Array<Buffer> = []
+    let isSent = false
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk))
     child.stderr.on("data", (chunk: Buffer) => {
       stderr.push(chunk)
       const text = Buffer.concat(stderr).toString()
       options.onStderr?.(text)
-      if (options.signal !== undefined && text.includes(options.signal.at)) child.kill(options.signal.name)
+      if (options.signal === undefined || isSent || !text.includes(options.signal.at)) return
+      isSent = true
+      child.kill(options.signal.name)
     })
     // A plugin that fails early does not read its input to the end.
     child.stdin.on("error", () => undefined)

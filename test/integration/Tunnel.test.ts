@@ -10,6 +10,7 @@ import { madeSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { killCaller } from "./Callers.ts"
 import { checkLeftovers, dist, program, shell, taskExec, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 import { converse, Library } from "./Sessions.ts"
@@ -195,14 +196,15 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       )
     }
 
-    it.effect("its caller is killed: the command is ended, and the next run's sweep finds what it left", () =>
+    it.effect("its caller is killed with its guard: the command is ended, and gc finds what they left", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { target } = yield* there
-        const killed = yield* taskExec(["-i", "--via", "helper:tunnel", target, "sh", "-c", "echo up; sleep 1234"], {
-          onOutput: (_, kill) => kill("SIGKILL")
+        yield* killCaller("task-exec.cjs", ["--via", "helper:tunnel", target, "sh", "-c", "echo up; sleep 1234"], {
+          name: "tunnel",
+          withGuard: true,
+          isUnderWay: (output) => output === "up\n"
         })
-        assert.strictEqual(killed.signal, "SIGKILL")
         yield* untilEnded
         const gc = yield* program("swarm-exec.cjs", ["gc", "--run", yield* runThere], {
           env: { DOCKER_HOST: manager.dockerHost }

@@ -1,6 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { findNotice, noticeLine } from "../../../src/agent/AgentLog.ts"
+import * as TestClock from "effect/testing/TestClock"
+import { awaitNotice, findNotice, noticeLine } from "../../../src/agent/AgentLog.ts"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 
 /** A record of the engine's stream. */
 const record = (text: string, stream = 1): Buffer => {
@@ -59,5 +64,21 @@ describe("the key in an agent's log", () => {
         find(record(`${details("n2", "t1")} ${before}\n${details("n1", "t1")} ${line(false, forged)}`))
       )
     }
+  )
+})
+
+describe("waiting for the key", () => {
+  it.effect("goes on where one reading of the log never ends, and where the key is not there yet", () =>
+    Effect.gen(function* () {
+      const empty = Effect.succeed(new Uint8Array())
+      const told = Effect.succeed(record(`${details("n1", "t1")} ${line()}`))
+      const readings = [Effect.never, empty, empty, Effect.never, told]
+      let reads = 0
+      const engine = Layer.mock(DockerEngine)({ host: "h", taskLogs: () => readings[reads++] ?? told })
+      const waiting = yield* Effect.forkChild(Effect.provide(awaitNotice(origin), engine))
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { key, isRetired: false })
+      assert.strictEqual(reads, readings.length)
+    })
   )
 })
