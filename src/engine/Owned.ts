@@ -72,7 +72,8 @@ const removeFrom = (inventory: Inventory, object: Belonging, removal: Effect.Eff
       Effect.tapError((error) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           reason = error.message
-          isReachable = error._tag !== "EngineUnreachable"
+          // One request without an answer: an engine that is silent altogether is known by the next one.
+          isReachable = error._tag !== "EngineUnreachable" || error.reason === "Timeout"
           isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))
           inventory.removalDelayed(began, isReachable)
         })

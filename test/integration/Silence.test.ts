@@ -64,66 +64,77 @@ const describe = ({ code, signal, stderr }: ProcessResult) => `code ${code}, sig
 
 const lines = ({ stderr }: ProcessResult) => stderr.trimEnd().split("\n")
 
-const checkWay = (way: string, only?: ReadonlyArray<string>) => ({
-  noticed: Effect.gen(function* () {
-    const web = yield* Web
-    const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(only ?? ways(web)[way] ?? []), ...endless])
-    assert.strictEqual(result.code, 125, describe(result))
-    assert.match(result.stderr, /no answer for 15 s/)
-    assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
-    yield* cleanUp(result)
-  }),
-  thrice: Effect.gen(function* () {
-    const web = yield* Web
-    let sent = 0
-    const result = yield* cutOff("task-exec.cjs", [...(only ?? ways(web)[way] ?? []), ...endless], {
-      onFault: (kill) => {
-        sent = 1
-        kill("SIGINT")
-      },
-      // What is waited for is said before the second signal, and what the second does before the third.
-      onError: (text, kill) => {
-        if (sent === 1 && /\n$/.test(text)) {
-          sent = 2
+/** What is checked on each way. */
+const checks = {
+  noticed: (web: Web["Service"], way: string) =>
+    Effect.gen(function* () {
+      const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(ways(web)[way] ?? []), ...endless])
+      assert.strictEqual(result.code, 125, describe(result))
+      assert.match(result.stderr, /no answer for 15 s/)
+      assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
+      yield* cleanUp(result)
+    }),
+  thrice: (web: Web["Service"], way: string) =>
+    Effect.gen(function* () {
+      let sent = 0
+      const result = yield* cutOff("task-exec.cjs", [...(ways(web)[way] ?? []), ...endless], {
+        onFault: (kill) => {
+          sent = 1
           kill("SIGINT")
-        } else if (sent === 2 && text.split("\n").length > 2) {
-          sent = 3
-          kill("SIGINT")
+        },
+        // What is waited for is said before the second signal, and what the second does before the third.
+        onError: (text, kill) => {
+          if (sent === 1 && /\n$/.test(text)) {
+            sent = 2
+            kill("SIGINT")
+          } else if (sent === 2 && text.split("\n").length > 2) {
+            sent = 3
+            kill("SIGINT")
+          }
         }
-      }
+      })
+      assert.deepStrictEqual([result.code, sent], [130, 3], describe(result))
+      assert.match(lines(result)[0] ?? "", /^task-exec: SIGINT.*waiting for /)
+      assert.match(lines(result)[1] ?? "", /^task-exec: SIGINT.*waiting for /)
+      assert.match(lines(result)[2] ?? "", /^task-exec: SIGINT.*may still run/)
+      assert.strictEqual(lines(result).length, 3, result.stderr)
+      yield* cleanUp(result)
+    }),
+  refused: (web: Web["Service"], way: string) =>
+    Effect.gen(function* () {
+      const args = ["--grace", "1s", ...(ways(web)[way] ?? []), ...endless]
+      const result = yield* cutOff("task-exec.cjs", args, { fault: "refuse" })
+      assert.strictEqual(result.code, 125, describe(result))
+      const removals = lines(result).filter((line) => line.includes("cannot remove"))
+      assert.isAtMost(removals.length, 1, result.stderr)
+      assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
+      yield* cleanUp(result)
+    }),
+  once: (web: Web["Service"], way: string) =>
+    Effect.gen(function* () {
+      const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(ways(web)[way] ?? []), ...endless], {
+        onFault: (kill) => kill("SIGTERM")
+      })
+      assert.strictEqual(result.code, 143, describe(result))
+      yield* cleanUp(result)
     })
-    assert.deepStrictEqual([result.code, sent], [130, 3], describe(result))
-    assert.match(lines(result)[0] ?? "", /^task-exec: SIGINT.*waiting for /)
-    assert.match(lines(result)[1] ?? "", /^task-exec: SIGINT.*waiting for /)
-    assert.match(lines(result)[2] ?? "", /^task-exec: SIGINT.*may still run/)
-    assert.strictEqual(lines(result).length, 3, result.stderr)
-    yield* cleanUp(result)
-  }),
-  refused: Effect.gen(function* () {
-    const web = yield* Web
-    const args = ["--grace", "1s", ...(only ?? ways(web)[way] ?? []), ...endless]
-    const result = yield* cutOff("task-exec.cjs", args, { fault: "refuse" })
-    assert.strictEqual(result.code, 125, describe(result))
-    const removals = lines(result).filter((line) => line.includes("cannot remove"))
-    assert.isAtMost(removals.length, 1, result.stderr)
-    assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
-    yield* cleanUp(result)
-  }),
-  once: Effect.gen(function* () {
-    const web = yield* Web
-    const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(only ?? ways(web)[way] ?? []), ...endless], {
-      onFault: (kill) => kill("SIGTERM")
-    })
-    assert.strictEqual(result.code, 143, describe(result))
-    yield* cleanUp(result)
-  })
-})
+}
 
-layer(Web.layer("silence"), { excludeTestServices: true, timeout: "180 seconds" })("the manager falls silent", (it) => {
-  for (const way of ["local", "helper:logs", "helper:tunnel", "many tasks"]) {
-    it.effect(`${way}: noticed, said once, and what is left is named`, () => checkWay(way).noticed)
-    it.effect(`${way}: three times Ctrl-C, and it is gone`, () => checkWay(way).thrice)
-    it.effect(`${way}: refused: one cause, and one line for what is left`, () => checkWay(way).refused)
-    it.effect(`${way}: one SIGTERM ends it in bounded time`, () => checkWay(way).once)
+/** One check on all ways at the same time: each of them waits most of it. */
+const onAllWays = (check: keyof typeof checks) =>
+  Effect.flatMap(Web, (web) =>
+    Effect.forEach(Object.keys(ways(web)), (way) => checks[check](web, way), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  )
+
+layer(Web.layer("silence"), { excludeTestServices: true, timeout: "180 seconds" })(
+  "the manager falls silent, on every way",
+  (it) => {
+    it.effect("it is noticed, said once, and what is left is named", () => onAllWays("noticed"))
+    it.effect("three times Ctrl-C, and it is gone", () => onAllWays("thrice"))
+    it.effect("refused: one cause, and one line for what is left", () => onAllWays("refused"))
+    it.effect("one SIGTERM ends it in bounded time", () => onAllWays("once"))
   }
-})
+)

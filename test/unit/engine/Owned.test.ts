@@ -84,6 +84,17 @@ describe("owned", () => {
     })
   )
 
+  it.effect("an engine that answers one request too late: it is asked again", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const late = Effect.suspend(() =>
+        asked++ === 0 ? Effect.delay(Effect.fail(unreachable("Timeout")), "20 seconds") : Effect.void
+      )
+      const { complaint } = yield* removing(late)
+      assert.strictEqual(complaint, undefined)
+    })
+  )
+
   it.effect("an engine that comes back in time removes all", () =>
     Effect.gen(function* () {
       const back = (yield* Clock.currentTimeMillis) + 8000
