@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import { isConflict, isForbidden, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { isInUse, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { dropNetwork } from "../engine/NetworkRemoval.ts"
@@ -127,7 +127,7 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   // What an earlier "down" had to leave goes as soon as nobody is served there any more.
   yield* Effect.catchIf(
     removeNetworks((name) => name !== network),
-    inUse,
+    isInUse,
     () => Effect.void
   )
   return found === undefined ? "created" : "updated"
@@ -157,14 +157,12 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
   yield* removeKeys()
   yield* removeNetworks(() => true).pipe(
     Effect.retry({
-      while: inUse,
+      while: isInUse,
       schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: networkPatience }))
     }),
-    Effect.catchIf(inUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
+    Effect.catchIf(isInUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
   )
 })
-
-const inUse = (error: SwarmFailure) => isForbidden(error) || isConflict(error)
 
 /** Every node that takes tasks, with what there is of its agent; `undefined` where there is no service. */
 const look = Effect.gen(function* () {

@@ -130,6 +130,13 @@ export const isForbidden = (error: unknown): error is EngineError => hasStatus(e
 /** The thing is in the wrong state, or its name is taken: HTTP 409. */
 export const isConflict = (error: unknown): error is EngineError => hasStatus(error, 409)
 
+/**
+ * A network has endpoints on the engine (HTTP 403 or 409) or tasks in the swarm, for which engines have different statuses (swarmkit,
+ * `RemoveNetwork`: "network … is in use by task …").
+ */
+export const isInUse = (error: unknown): error is EngineError =>
+  isForbidden(error) || isConflict(error) || (error instanceof EngineError && / is in use by /.test(error.text))
+
 /** Nobody said what became of a request: the engine may have acted, or may yet. */
 export const isUnanswered = (error: SwarmFailure): boolean =>
   error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
-import { isForbidden, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { isInUse, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { labelKeys } from "../Labels.ts"
 import { type Findings, joinFindings, type Labelled, type SweepMode, sweepObjects } from "./Findings.ts"
 
@@ -14,12 +14,12 @@ export interface ManagerFindings extends Findings {
 
 const ours = { label: [labelKeys.run] }
 
-/** How long the tasks of a service that was just removed may hold its network. */
-const release = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
+/** How long the tasks of a service that was just removed may hold its network: a command may take its grace period to end. */
+const release = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** A network in use can't be removed. */
 const removeNetwork = (engine: DockerEngineShape, id: string): Effect.Effect<void, SwarmFailure> =>
-  Effect.retry(engine.removeNetwork(id), { schedule: release, while: isForbidden })
+  Effect.retry(engine.removeNetwork(id), { schedule: release, while: isInUse })
 
 /**
  * Sweeps services first, secrets and networks after them: what is in use can't be removed. Looks for all of them at the same

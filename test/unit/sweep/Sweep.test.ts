@@ -440,24 +440,27 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("a network that the last tasks still hold is tried again, for a bounded time", () =>
-    Effect.gen(function* () {
-      let refusals = 0
-      const held = new EngineError({ host: "h", operation: "remove", status: 403, text: "it is in use" })
-      const engine = (until: number) =>
-        Layer.mock(DockerEngine)({
-          host: "h",
-          listServices: () => Effect.succeed([]),
-          listSecrets: () => Effect.succeed([]),
-          listNetworks: () => Effect.succeed([network("old", expired)]),
-          removeNetwork: () => Effect.suspend(() => (refusals++ < until ? Effect.fail(held) : Effect.void))
-        })
-      const soon = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(3)))
-      yield* TestClock.adjust("1 second")
-      assert.isTrue((yield* Fiber.join(soon)).leftovers[0]?.removed)
-      const never = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(Number.POSITIVE_INFINITY)))
-      yield* TestClock.adjust("20 seconds")
-      assert.strictEqual((yield* Fiber.join(never)).leftovers[0]?.error, "it is in use")
-    })
-  )
+  for (const status of [400, 403, 500]) {
+    it.effect(`a network that the last tasks still hold (HTTP ${status}) is tried again, for a bounded time`, () =>
+      Effect.gen(function* () {
+        let refusals = 0
+        const text = status === 403 ? "it has active endpoints" : "network n is in use by task t"
+        const held = new EngineError({ host: "h", operation: "remove", status, text })
+        const engine = (until: number) =>
+          Layer.mock(DockerEngine)({
+            host: "h",
+            listServices: () => Effect.succeed([]),
+            listSecrets: () => Effect.succeed([]),
+            listNetworks: () => Effect.succeed([network("old", expired)]),
+            removeNetwork: () => Effect.suspend(() => (refusals++ < until ? Effect.fail(held) : Effect.void))
+          })
+        const soon = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(3)))
+        yield* TestClock.adjust("1 second")
+        assert.isTrue((yield* Fiber.join(soon)).leftovers[0]?.removed)
+        const never = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(Number.POSITIVE_INFINITY)))
+        yield* TestClock.adjust("40 seconds")
+        assert.strictEqual((yield* Fiber.join(never)).leftovers[0]?.error, text)
+      })
+    )
+  }
 })
