@@ -46,7 +46,7 @@ const formatSubnet = ({ first, size }: Range): string =>
 const overlap = (a: Range, b: Range): boolean => a.first < b.first + b.size && b.first < a.first + a.size
 
 /**
- * A range with room for a network on which so many nodes have a container. Swarm takes an address on each node besides, a node may have
+ * Returns a range for a network on which the given number of nodes have a container each. Swarm takes an address on each node besides, a node may have
  * an old and a new container for a while, and as much again is spare.
  */
 export const drawSubnet = (nodes: number, networks: ReadonlyArray<Network>, random: () => number): string => {

@@ -37,7 +37,7 @@ const leastPatience = 3000
 export const cleanUpCommand = (runIds: Iterable<string>): string =>
   ["swarm-exec gc", ...[...new Set(runIds)].map((runId) => `--run ${runId}`)].join(" ")
 
-/** One for each run, inside of the one of its program. */
+/** The inventory of one run. Its objects and commands are in the inventory of its program, too. */
 export class Inventory {
   readonly #parent: Inventory | undefined
   readonly #objects = new Set<Belonging>()

@@ -121,7 +121,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
       yield* Effect.addFinalizer(() => Effect.sync(() => opened.current?.destroy()))
       yield* watch((error) => {
         refuse?.(explainFailure(asked, error))
-        // Who reads the answer hears it from there.
+        // The reader of the answer gets the error, too.
         opened.current?.destroy(error)
         abort.abort()
       })
@@ -168,7 +168,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
     ping: ping.pipe(Effect.scoped, Effect.ignore)
   })
 
-  /** The same while the engine is not known to be silent, and until it falls silent. */
+  /** Sends a request unless the engine is known to be silent. The exchange fails when the engine falls silent. */
   const dial = (
     request: Request,
     hijack: boolean,

@@ -14,7 +14,7 @@ import * as Semaphore from "effect/Semaphore"
 
 /** Milliseconds between two looks. */
 const tick = 1000
-/** Looks without a byte after which the engine is pinged: after so many, and after twice as many. */
+/** Looks without a byte after which the engine is pinged for the first time. The second ping follows after twice as many. */
 const pingAfter = 5
 /** Looks without a byte after which the engine is given up. */
 const giveUpAfter = 15
