@@ -34,7 +34,7 @@ const main = Effect.gen(function* () {
     Stream.runForEach((line) => Console.log(`  ${line}`))
   )
 }).pipe(
-  Effect.catchTag("TimedOut", ({ after, ending }) =>
+  Effect.catchTag("ExecTimeout", ({ after, ending }) =>
     ending._tag === "Killed"
       ? Console.log(`enough after ${after / 1000} s: the command and everything that it started is gone`)
       : Effect.die(`the command may still be running: ${ending._tag}`)

@@ -1,11 +1,10 @@
 /** A run whose output is kept in memory, to its end. */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { runToEnd } from "./executor/ExecEvent.ts"
 import { OutcomeUnknown } from "./executor/ExecutorErrors.ts"
+import { collectLimit, OutputTooLarge, type RunError, type RunEvent } from "./Run.ts"
 import type { Route } from "./route/Route.ts"
-import type { TaskExecError, TaskExecEvent } from "./TaskExec.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
 /** The end of a run, with its output. */
@@ -18,25 +17,12 @@ export interface ExecResult {
   readonly route: Route
 }
 
-/** The output is more than `run` keeps in memory. */
-export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
-  /** Bytes of output that are allowed. */
-  limit: Schema.Finite
-}) {
-  override get message(): string {
-    return `the command's output is more than ${this.limit} bytes; the command was ended (TaskExec.stream has no such limit)`
-  }
-}
-
-/** Bytes of output that `TaskExec` collects for one `run`. */
-export const collectLimit = 64 * 1024 * 1024
-
 /** Runs the events to their end, and keeps their output. */
-export const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<TaskExecEvent, TaskExecError>) {
+export const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<RunEvent, RunError>) {
   const stdout: Array<Uint8Array> = []
   const stderr: Array<Uint8Array> = []
   let bytes = 0
-  let resolved: (TaskExecEvent & { readonly _tag: "Resolved" }) | undefined
+  let resolved: (RunEvent & { readonly _tag: "Resolved" }) | undefined
   const keep = (list: Array<Uint8Array>, data: Uint8Array) => {
     bytes += data.length
     list.push(data)

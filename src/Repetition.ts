@@ -5,16 +5,16 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DockerEngine } from "./engine/DockerEngine.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
+import type { RunError, RunEvent } from "./Run.ts"
 import type { HelperImage } from "./route/HelperImage.ts"
-import type { TaskExecError, TaskExecEvent } from "./TaskExec.ts"
 import { WaitTimedOut } from "./target/Wait.ts"
 
 type Needed = DockerEngine | HelperImage
 
 /** One attempt: the task that was found, and the events of the command in it. */
 export interface Attempt {
-  readonly resolved: TaskExecEvent & { readonly _tag: "Resolved" }
-  readonly events: Stream.Stream<ExecEvent, TaskExecError, Needed>
+  readonly resolved: RunEvent & { readonly _tag: "Resolved" }
+  readonly events: Stream.Stream<ExecEvent, RunError, Needed>
 }
 
 /** What there is to wait for. */
@@ -33,17 +33,17 @@ const pauses = { first: 250, most: 5000 }
 const lastLook = 1000
 
 /** The engine says that the container does not run: nothing was started. A paused container is for its owner to resume. */
-const isGone = (error: TaskExecError): boolean => error._tag === "ContainerNotRunning" && !/paused/i.test(error.detail)
+const isGone = (error: RunError): boolean => error._tag === "ContainerNotRunning" && !/paused/i.test(error.detail)
 
 /**
  * The events of the first attempt whose command starts, or the error of the last one. `attempt` gets the milliseconds that are
  * left. Everything of an attempt is gone before the next one begins.
  */
 export const untilStarted = (
-  attempt: (patience: number) => Effect.Effect<Attempt, TaskExecError, Needed | Scope.Scope>,
+  attempt: (patience: number) => Effect.Effect<Attempt, RunError, Needed | Scope.Scope>,
   { isRepeatable, target, wait }: Waiting
-): Stream.Stream<TaskExecEvent, TaskExecError, Needed> => {
-  const round = (deadline: number, pause: number): Stream.Stream<TaskExecEvent, TaskExecError, Needed> => {
+): Stream.Stream<RunEvent, RunError, Needed> => {
+  const round = (deadline: number, pause: number): Stream.Stream<RunEvent, RunError, Needed> => {
     let resolved: Attempt["resolved"] | undefined
     let isTold = false
     const one = Effect.gen(function* () {
@@ -51,7 +51,7 @@ export const untilStarted = (
       const made = yield* attempt(Math.max(left, lastLook))
       resolved = made.resolved
       return made.events.pipe(
-        Stream.map((event): ReadonlyArray<TaskExecEvent> => {
+        Stream.map((event): ReadonlyArray<RunEvent> => {
           const all = isTold ? [event] : [made.resolved, event]
           isTold = true
           return all
@@ -60,7 +60,7 @@ export const untilStarted = (
       )
     })
     return Stream.unwrap(one).pipe(
-      Stream.catch((error: TaskExecError) => {
+      Stream.catch((error: RunError) => {
         if (resolved === undefined || isTold) return Stream.fail(error)
         if (!isRepeatable || !isGone(error)) return Stream.concat(Stream.make(resolved), Stream.fail(error))
         return Stream.unwrap(

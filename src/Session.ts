@@ -11,7 +11,7 @@ import * as Stream from "effect/Stream"
 import type { ExecRequest } from "./ExecRequest.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import type { Signal, TerminalSize } from "./executor/ExecSpec.ts"
-import type { TaskExecError, TaskExecEvent } from "./TaskExec.ts"
+import type { RunError, RunEvent } from "./Run.ts"
 
 /** A command under way. It is ended, and everything that was made for it is removed, when its scope closes. */
 export interface Session {
@@ -24,7 +24,7 @@ export interface Session {
    * What the command does, `Started` first, `Exited` or `Detached` last; to be run once. What nobody takes holds the command
    * up after some megabytes.
    */
-  readonly events: Stream.Stream<ExecEvent, TaskExecError>
+  readonly events: Stream.Stream<ExecEvent, RunError>
   /** The terminal has this size now. Without a terminal nothing happens. */
   readonly resize: (size: TerminalSize) => Effect.Effect<void>
   /** Sends the command and everything that it started a signal, and KILL after the request's grace period. */
@@ -33,7 +33,7 @@ export interface Session {
    * The exit code, `undefined` for a command that was let go of; known when `events` have been taken to their end. Fails as
    * `events` do.
    */
-  readonly outcome: Effect.Effect<number | undefined, TaskExecError>
+  readonly outcome: Effect.Effect<number | undefined, RunError>
 }
 
 /** What a session asks for: the input, the sizes and the signals come later. */
@@ -48,21 +48,21 @@ const inputRoom = 16
 /** Opens a session by running a request's events; done when the task is found. */
 export const openSession = Effect.fn("TaskExec.openSession")(function* (
   { tty, ...request }: SessionRequest,
-  run: (request: ExecRequest) => Stream.Stream<TaskExecEvent, TaskExecError>
+  run: (request: ExecRequest) => Stream.Stream<RunEvent, RunError>
 ): Effect.fn.Return<Session, never, Scope.Scope> {
   const input = yield* Queue.bounded<Uint8Array, Cause.Done>(inputRoom)
   const sizes = yield* Queue.sliding<TerminalSize>(1)
   const signals = yield* Queue.unbounded<Signal>()
-  const outcome = yield* Deferred.make<number | undefined, TaskExecError>()
+  const outcome = yield* Deferred.make<number | undefined, RunError>()
   // Held by one place: what is not taken is not asked for.
-  const output = yield* Queue.bounded<ExecEvent, TaskExecError | Cause.Done>(1)
+  const output = yield* Queue.bounded<ExecEvent, RunError | Cause.Done>(1)
   const events = run({
     ...request,
     stdin: Stream.fromQueue(input),
     signals: Stream.fromQueue(signals),
     ...(tty === undefined ? {} : { tty: { ...tty, sizes: Stream.fromQueue(sizes) } })
   })
-  const pass = (event: TaskExecEvent) => (event._tag === "Resolved" ? Effect.void : Queue.offer(output, event))
+  const pass = (event: RunEvent) => (event._tag === "Resolved" ? Effect.void : Queue.offer(output, event))
   yield* runToEnd(events, pass).pipe(
     Effect.onExit((exit) =>
       Effect.andThen(

@@ -14,70 +14,29 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { openAccompaniment } from "./Accompaniment.ts"
-import { type AgentUnavailable, runningAgents } from "./agent/Agents.ts"
+import { runningAgents } from "./agent/Agents.ts"
 import { recordRun, targetOf } from "./audit/Recording.ts"
-import { collect, collectLimit, type ExecResult, type OutputTooLarge } from "./Collect.ts"
-import { type CheckedRequest, checkRequest, type ExecRequest, type InvalidRequest, specOf } from "./ExecRequest.ts"
+import { collect, type ExecResult } from "./Collect.ts"
+import { type CheckedRequest, checkRequest, type ExecRequest, specOf } from "./ExecRequest.ts"
 import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
 import { CurrentInventory } from "./engine/Inventory.ts"
-import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { Signal } from "./executor/ExecSpec.ts"
-import { describeEnding, type ExecutorError } from "./executor/ExecutorErrors.ts"
+import { describeEnding } from "./executor/ExecutorErrors.ts"
 import { withInventory } from "./executor/RunInventory.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import { makeRunId } from "./Labels.ts"
 import { untilStarted } from "./Repetition.ts"
-import type { HelperStartError } from "./route/Helper.ts"
-import type {
-  ConnectionLost,
-  HelperFailed,
-  HelperRefused,
-  OverlayBlocked,
-  RelayFailed,
-  RequestTooLarge,
-  RouteUnavailable,
-  UsernsRemapped
-} from "./route/HelperErrors.ts"
+import type { RunError, RunEvent } from "./Run.ts"
 import { HelperImage } from "./route/HelperImage.ts"
 import { execHere } from "./route/LocalRoute.ts"
 import { execThere, openWay, ownerOf, placeOf } from "./route/RemoteRoute.ts"
-import { localNode, type Route } from "./route/Route.ts"
+import { localNode } from "./route/Route.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { inStage } from "./Stage.ts"
 import { lookupTask } from "./target/Lookup.ts"
-import type { LookupError } from "./target/LookupErrors.ts"
-import type { ResolvedTask } from "./target/ResolvedTask.ts"
-import type { InvalidTarget } from "./target/Target.ts"
-import { awaitTask, type WaitTimedOut } from "./target/Wait.ts"
-
-/**
- * What a run tells, in this order: `Resolved`, `Started`, any number of `Stdout` and `Stderr`,
- * `Exited`; or `Resolved`, `Detached`.
- */
-export type TaskExecEvent =
-  | { readonly _tag: "Resolved"; readonly task: ResolvedTask; readonly route: Route }
-  | ExecEvent
-
-/** Every way in which a run can fail. A command that ends with another code than 0 is no failure. */
-export type TaskExecError =
-  | InvalidRequest
-  | InvalidTarget
-  | LookupError
-  | WaitTimedOut
-  | RouteUnavailable
-  | AgentUnavailable
-  | RequestTooLarge
-  | HelperStartError
-  | HelperFailed
-  | HelperRefused
-  | OverlayBlocked
-  | RelayFailed
-  | ConnectionLost
-  | UsernsRemapped
-  | OutputTooLarge
-  | ExecutorError
+import { awaitTask } from "./target/Wait.ts"
 
 /**
  * Runs commands in the swarm's tasks.
@@ -104,9 +63,9 @@ export class TaskExec extends Context.Service<
      * The command is ended, with everything it started, and every object on the swarm is removed when the stream's
      * consumer stops early, fails or is interrupted.
      */
-    readonly stream: (request: ExecRequest) => Stream.Stream<TaskExecEvent, TaskExecError>
-    /** Like `stream`, with the output collected: at most {@link collectLimit} bytes, otherwise `OutputTooLarge`. */
-    readonly run: (request: ExecRequest) => Effect.Effect<ExecResult, TaskExecError>
+    readonly stream: (request: ExecRequest) => Stream.Stream<RunEvent, RunError>
+    /** Like `stream`, with the output collected: at most `collectLimit` bytes, otherwise `OutputTooLarge`. */
+    readonly run: (request: ExecRequest) => Effect.Effect<ExecResult, RunError>
     /**
      * Starts a command to talk to: its stdin as a Sink, its events as a Stream, its terminal, signals and end. It runs until
      * its end or until the scope closes, which ends it as `stream` does. Failures are those of the session's events.
@@ -125,7 +84,7 @@ export class TaskExec extends Context.Service<
     Effect.gen(function* () {
       // A run's spans belong to whoever runs it, not to whoever built the layer.
       const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<DockerEngine | HelperImage>())
-      const stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError> =>
+      const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
         Stream.unwrap(open(request)).pipe(
           withInventory,
           Stream.withSpan("TaskExec.stream"),
@@ -150,11 +109,11 @@ export class TaskExec extends Context.Service<
   )
 
   /** `stream` of the service in the context. */
-  static readonly stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError, TaskExec> =>
+  static readonly stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError, TaskExec> =>
     Stream.unwrap(this.use((taskExec) => Effect.succeed(taskExec.stream(request))))
 
   /** `run` of the service in the context. */
-  static readonly run = (request: ExecRequest): Effect.Effect<ExecResult, TaskExecError, TaskExec> =>
+  static readonly run = (request: ExecRequest): Effect.Effect<ExecResult, RunError, TaskExec> =>
     this.use((taskExec) => taskExec.run(request))
 
   /** `open` of the service in the context. */
@@ -171,7 +130,7 @@ const open = Effect.fn("TaskExec.open")(function* (request: ExecRequest) {
   const { target, wait } = checked
   if (wait === undefined) {
     const { events, resolved } = yield* attempt(checked, lookupTask(target))
-    return Stream.concat(Stream.make<[TaskExecEvent]>(resolved), events)
+    return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
   }
   return untilStarted((patience) => attempt(checked, awaitTask(target, patience, wait)), {
     target: target.text,

@@ -23,7 +23,7 @@ export {
   type CopyRecord,
   type ExecRecord
 } from "./audit/Audit.ts"
-export { collectLimit, type ExecResult, OutputTooLarge } from "./Collect.ts"
+export type { ExecResult } from "./Collect.ts"
 export { type CopiedIn, type CopiedOut, copyFrom, copyTo, extractTo } from "./copy/Copy.ts"
 export {
   CannotCopyDirectory,
@@ -63,9 +63,9 @@ export {
   ContainerNotRunning,
   ContainerStopped,
   Ending,
+  ExecTimeout,
   ExecutorError,
-  OutcomeUnknown,
-  TimedOut
+  OutcomeUnknown
 } from "./executor/ExecutorErrors.ts"
 export { Guard } from "./executor/Guard.ts"
 export { GuardRequest, type Watch } from "./executor/GuardProtocol.ts"
@@ -90,6 +90,7 @@ export {
 export { PolicyDenied } from "./policy/PolicyDenied.ts"
 export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
 export { TaskPolicy } from "./policy/TaskPolicy.ts"
+export { collectLimit, OutputTooLarge, type RunError, type RunEvent } from "./Run.ts"
 export {
   checkNode,
   type Helper,
@@ -121,7 +122,7 @@ export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 export { type Stage, StageObserver } from "./Stage.ts"
 export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"
 export { isClean, type SweepOptions, type SweepReport, sweep, sweepHere, type UnsweptNode } from "./sweep/Sweep.ts"
-export { TaskExec, type TaskExecError, type TaskExecEvent } from "./TaskExec.ts"
+export { TaskExec } from "./TaskExec.ts"
 export { lookupTask } from "./target/Lookup.ts"
 export { Candidate, type LookupError, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 export type { ResolvedTask, TaskNode } from "./target/ResolvedTask.ts"

@@ -28,9 +28,10 @@ import type { ExecRequest } from "./ExecRequest.ts"
 import { environmentWith } from "./engine/Environment.ts"
 import type { FleetRequest } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
-import { TaskExec, type TaskExecEvent } from "./TaskExec.ts"
+import type { RunEvent } from "./Run.ts"
+import { TaskExec } from "./TaskExec.ts"
 
-export type { AuditRecord, ExecResult, FleetEvent, TaskExecEvent }
+export type { AuditRecord, ExecResult, FleetEvent, RunEvent }
 
 /** What a command reads: a text, bytes, or bytes as they come (a Node stream, an async generator). */
 export type Input = string | Uint8Array | AsyncIterable<Uint8Array>
@@ -67,7 +68,7 @@ export interface Swarm {
   /** Runs a command to its end, and gives its exit code and its output (64 MiB at most). */
   readonly run: (request: RunRequest, options?: CallOptions) => Promise<ExecResult>
   /** The events of a command as they happen. Whoever leaves the loop early ends the command. */
-  readonly stream: (request: RunRequest, options?: CallOptions) => AsyncIterable<TaskExecEvent>
+  readonly stream: (request: RunRequest, options?: CallOptions) => AsyncIterable<RunEvent>
   /** Runs a command in many tasks; what becomes of each is in its `Ended` event. */
   readonly runAll: (request: RunAllRequest, options?: CallOptions) => AsyncIterable<FleetEvent>
   /** Closes the connections. */

@@ -10,8 +10,9 @@ import * as Stream from "effect/Stream"
 import { environmentWith } from "../../src/engine/Environment.ts"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
+import type { RunEvent } from "../../src/Run.ts"
 import { type Stage, StageObserver } from "../../src/Stage.ts"
-import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
+import { TaskExec } from "../../src/TaskExec.ts"
 import { audited } from "../audit/Auditing.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
@@ -147,7 +148,7 @@ const attached = Effect.fnUntraced(function* (
   const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
   // From the first byte on the terminal is the command's, and while somebody types to it.
   const isShared = tty !== undefined || (interactive && isatty(stdin))
-  const show = (event: TaskExecEvent) => {
+  const show = (event: RunEvent) => {
     if (event._tag === "Started" ? isShared : event._tag !== "Resolved") stage.close()
     switch (event._tag) {
       case "Stdout":
@@ -218,7 +219,7 @@ const forwardSignals = Effect.fnUntraced(function* (onSignal: () => void): Effec
   }
 })
 
-const describe = (event: TaskExecEvent & { readonly _tag: "Resolved" | "Started" | "Detached" }): string =>
+const describe = (event: RunEvent & { readonly _tag: "Resolved" | "Started" | "Detached" }): string =>
   event._tag === "Resolved"
     ? `task ${event.task.name} (${event.task.id}) on node ${event.task.node.hostname}, route ${event.route}`
     : `${event._tag.toLowerCase()} as exec ${event.execId}`

@@ -2,7 +2,7 @@
 import type { ConfigError } from "effect/Config"
 import type { InvalidEndpoint } from "../../src/engine/EngineErrors.ts"
 import type { FleetError } from "../../src/fleet/Fleet.ts"
-import type { TaskExecError } from "../../src/TaskExec.ts"
+import type { RunError } from "../../src/Run.ts"
 import type { AuditFailed } from "../audit/AuditFile.ts"
 import type { LocalFailed } from "../cp/LocalFailed.ts"
 import type { UsageError } from "./Usage.ts"
@@ -12,7 +12,7 @@ export const exitCodes = { usage: 2, timedOut: 124, failed: 125, notStarted: 126
 
 /** What a command line can fail with. */
 export type CommandError =
-  | TaskExecError
+  | RunError
   | FleetError
   | UsageError
   | ConfigError
@@ -43,7 +43,7 @@ export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes
     case "CommandNotFound":
     case "CommandNotStarted":
       return exitCodes.notStarted
-    case "TimedOut":
+    case "ExecTimeout":
       // 124 says that the command is gone.
       return ending?._tag === "Killed" ? exitCodes.timedOut : failed
     case "OutputClosed":

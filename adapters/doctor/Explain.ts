@@ -1,6 +1,6 @@
 /** The errors of helpers and engines as two things: what is wrong, and what to do. */
 import type { EngineFailure, UnreachableReason } from "../../src/engine/EngineErrors.ts"
-import type { TaskExecError } from "../../src/TaskExec.ts"
+import type { RunError } from "../../src/Run.ts"
 import { version } from "../../src/Version.ts"
 import type { Trouble } from "./Check.ts"
 
@@ -25,7 +25,7 @@ export const explainEngine = (error: EngineFailure): Trouble =>
     : { found: error.message, next: "is it a Docker engine? Name another one with DOCKER_HOST or docker context use" }
 
 /** Why a helper on a node, or the way to it, does not work. */
-export const explainHelper = (error: TaskExecError, node: string): Trouble => {
+export const explainHelper = (error: RunError, node: string): Trouble => {
   switch (error._tag) {
     case "NodeUnavailable":
       return { found: `it is ${error.state} now`, next: `check the engine on ${node}` }

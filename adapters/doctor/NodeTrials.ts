@@ -7,12 +7,12 @@ import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { type Ending, OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
 import { makeOwnership, makeRunId } from "../../src/Labels.ts"
+import type { RunError } from "../../src/Run.ts"
 import type { HelperPlace } from "../../src/route/Helper.ts"
 import { HelperNotPlaced, OverlayBlocked } from "../../src/route/HelperErrors.ts"
 import { decodeEndings, endFrames } from "../../src/route/HelperRoute.ts"
 import { openHelperTunnel } from "../../src/route/HelperTunnel.ts"
 import type { TunnelNetwork } from "../../src/route/TunnelNetwork.ts"
-import type { TaskExecError } from "../../src/TaskExec.ts"
 import type { Frame } from "../../src/wire/Frame.ts"
 import type { Stamp } from "./ClockOffset.ts"
 import { type TaskWatch, watchTasks } from "./TaskWatch.ts"
@@ -31,13 +31,13 @@ export interface Greeted {
   readonly version: string
   readonly after: number
   /** What it then did. */
-  readonly result: Result.Result<Ending, TaskExecError>
+  readonly result: Result.Result<Ending, RunError>
 }
 
 /** It said nothing that is understood. */
 export interface Silent {
   readonly _tag: "Silent"
-  readonly error: TaskExecError
+  readonly error: RunError
 }
 
 /** Lets a helper end a run that never was: it goes all of a helper's way, to the engine's socket and the killing of processes. */
@@ -78,7 +78,7 @@ const endingIn = Effect.fnUntraced(function* (last: Option.Option<Frame>) {
 /** What came of a helper that was to be reached over the overlay network. */
 export interface Reached extends Stamped {
   /** Milliseconds from its making until it was. */
-  readonly result: Result.Result<number, TaskExecError>
+  readonly result: Result.Result<number, RunError>
 }
 
 /** Reaches a helper as `-i` and `-t` do, and lets it go. */

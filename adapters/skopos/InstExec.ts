@@ -3,8 +3,9 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
-import { describeEnding, type TimedOut } from "../../src/executor/ExecutorErrors.ts"
-import { TaskExec, type TaskExecEvent } from "../../src/TaskExec.ts"
+import { describeEnding, type ExecTimeout } from "../../src/executor/ExecutorErrors.ts"
+import type { RunEvent } from "../../src/Run.ts"
+import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { audited } from "../audit/Auditing.ts"
 import type { Channel } from "./Channel.ts"
@@ -45,7 +46,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
   const request = yield* readInstExec(input)
   const [program = ""] = request.command
   let task: ResolvedTask | undefined
-  const show = (event: TaskExecEvent) => {
+  const show = (event: RunEvent) => {
     switch (event._tag) {
       case "Resolved":
         task = event.task
@@ -69,7 +70,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
     Effect.catchTags({
       CommandNotFound: (error) => new CommandFailed({ exitCode: notStarted, detail: error.message }),
       CommandNotStarted: (error) => new CommandFailed({ exitCode: notStarted, detail: error.message }),
-      TimedOut: (error: TimedOut) =>
+      ExecTimeout: (error: ExecTimeout) =>
         new CommandTimedOut({ seconds: error.after / 1000, ending: describeEnding(error.ending) })
     })
   )

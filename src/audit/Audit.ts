@@ -24,7 +24,7 @@ export type AuditOutcome =
   | { readonly detached: true }
   /** All was copied. */
   | { readonly copied: true }
-  /** The tag of the error: `PolicyDenied`, `TimedOut`, … */
+  /** The tag of the error: `PolicyDenied`, `ExecTimeout`, … */
   | { readonly error: string }
   /** Whoever wanted it left before its end, and it was ended. */
   | { readonly interrupted: true }

@@ -25,9 +25,9 @@ import {
   CommandNotStarted,
   describeEnding,
   type Ending,
+  ExecTimeout,
   type ExecutorError,
-  OutcomeUnknown,
-  TimedOut
+  OutcomeUnknown
 } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
 import { awaitExit } from "./internal/Ending.ts"
@@ -188,7 +188,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
           const became = yield* end
           yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
           over = true
-          return yield* new TimedOut({ after: timeout, ending: became })
+          return yield* new ExecTimeout({ after: timeout, ending: became })
         })
   yield* bounded.pipe(
     Effect.matchCauseEffect({

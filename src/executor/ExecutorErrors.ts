@@ -75,7 +75,7 @@ export const describeEnding = (ending: Ending): string => {
 }
 
 /** The command did not end in time. `ending` says whether it is gone. */
-export class TimedOut extends Schema.TaggedError<TimedOut>()("TimedOut", {
+export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout", {
   /** Milliseconds that it was given. */
   after: Schema.Finite,
   ending: Ending
@@ -100,7 +100,7 @@ export const ExecutorError = Schema.Union([
   CommandNotStarted,
   ContainerNotRunning,
   ContainerStopped,
-  TimedOut,
+  ExecTimeout,
   OutcomeUnknown,
   PolicyDenied,
   ProtectedTarget,

@@ -21,13 +21,13 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
-import { describeEnding, type Ending, TimedOut } from "../executor/ExecutorErrors.ts"
+import { describeEnding, type Ending, ExecTimeout } from "../executor/ExecutorErrors.ts"
 import { withInventory } from "../executor/RunInventory.ts"
 import { once } from "../internal/Once.ts"
+import type { RunError } from "../Run.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { localNode } from "../route/Route.ts"
 import { inStage } from "../Stage.ts"
-import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import type { Amount } from "./Amount.ts"
 import type { FleetEvent, TaskOutcome, TaskResult } from "./FleetEvent.ts"
@@ -123,7 +123,7 @@ const fanOut = (request: FleetRequest, plan: MakeJobs) =>
       yield* Effect.forkScoped(Stream.runForEach(checked.signals, stop))
 
       const runOne = Effect.fnUntraced(
-        function* (job: Job, left: number, begun: Effect.Effect<void>): Effect.fn.Return<TaskResult, TaskExecError, R> {
+        function* (job: Job, left: number, begun: Effect.Effect<void>): Effect.fn.Return<TaskResult, RunError, R> {
           const { task } = job
           if (Deferred.isDoneUnsafe(stopped)) return interrupted
           const stale = (yield* Clock.currentTimeMillis) - chosenAt > fresh
@@ -182,7 +182,7 @@ const perform = Effect.fnUntraced(function* (
   underway: Underway,
   left: number,
   begun: Effect.Effect<void>
-): Effect.fn.Return<TaskResult, TaskExecError, R> {
+): Effect.fn.Return<TaskResult, RunError, R> {
   const { route, spec, task } = underway
   const events = yield* accompany(route, underway.events)
   const inventory = yield* CurrentInventory
@@ -272,7 +272,7 @@ const endInTime = Effect.fnUntraced(function* <A, E, R>(
   if (Option.isSome(ended)) return yield* ended.value
   const ending = yield* end(endOf(spec))
   yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
-  return yield* new TimedOut({ after: deadline, ending })
+  return yield* new ExecTimeout({ after: deadline, ending })
 })
 
 const show = (task: ResolvedTask, event: ExecEvent, tell: (event: FleetEvent) => Effect.Effect<void>) => {

@@ -1,5 +1,5 @@
 /** What a fan-out tells: one command in many tasks. */
-import type { TaskExecError } from "../TaskExec.ts"
+import type { RunError } from "../Run.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** How it ended for one task. */
@@ -9,7 +9,7 @@ export type TaskResult =
   /** The command was started, and nobody waits for its end. */
   | { readonly _tag: "Detached" }
   /** It could not be run there, or how it ended is not known. */
-  | { readonly _tag: "Failed"; readonly error: TaskExecError }
+  | { readonly _tag: "Failed"; readonly error: RunError }
   /** It was not started: too many others had failed, time was up, or who asked for it was interrupted. */
   | { readonly _tag: "Skipped"; readonly reason: "failures" | "deadline" | "interrupted" }
 

@@ -18,6 +18,7 @@ import { Guard } from "../executor/Guard.ts"
 import type { KillerOptions } from "../executor/ProcessKiller.ts"
 import { once } from "../internal/Once.ts"
 import { makeOwnership, makeRunId } from "../Labels.ts"
+import type { RunError } from "../Run.ts"
 import { readEarly } from "../route/EarlyInput.ts"
 import type { RouteUnavailable } from "../route/HelperErrors.ts"
 import type { HelperImage } from "../route/HelperImage.ts"
@@ -26,7 +27,6 @@ import { type NodeHelper, openNodeHelper } from "../route/NodeHelper.ts"
 import { execThere, openWay, ownerOf, placeOf } from "../route/RemoteRoute.ts"
 import { chooseRoute, type Route } from "../route/Route.ts"
 import { openTunnelNetwork } from "../route/TunnelNetwork.ts"
-import type { TaskExecError } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** Why a command was not begun. */
@@ -58,7 +58,7 @@ export interface Underway {
   readonly task: ResolvedTask
   readonly route: Route
   readonly spec: ExecSpec
-  readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine | HelperImage>
+  readonly events: Stream.Stream<ExecEvent, RunError, DockerEngine | HelperImage>
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine | HelperImage>
   readonly recording: RunRecording
 }

@@ -12,7 +12,7 @@ import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import type { Ending } from "../executor/ExecutorErrors.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
-import type { TaskExecError } from "../TaskExec.ts"
+import type { RunError } from "../Run.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { execByAgent } from "./AgentRoute.ts"
 import { type RouteWithInput, routeOf } from "./EarlyInput.ts"
@@ -23,7 +23,7 @@ import { execByTunnel } from "./TunnelRoute.ts"
 
 /** A command under way, and how to send its processes a signal. */
 export interface RemoteExec {
-  readonly events: Stream.Stream<ExecEvent, TaskExecError, DockerEngine>
+  readonly events: Stream.Stream<ExecEvent, RunError, DockerEngine>
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, DockerEngine>
 }
 

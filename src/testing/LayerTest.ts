@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { recordRun, targetOf } from "../audit/Recording.ts"
-import { collect, collectLimit } from "../Collect.ts"
+import { collect } from "../Collect.ts"
 import { type CheckedCommand, type CommandRequest, checkRequest, type ExecRequest, specOf } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
@@ -12,11 +12,12 @@ import type { Ending } from "../executor/ExecutorErrors.ts"
 import { type FleetRequest, runFleet } from "../fleet/Fleet.ts"
 import { type MakeJobs, routesTo } from "../fleet/Jobs.ts"
 import { makeRunId } from "../Labels.ts"
+import { collectLimit, type RunError, type RunEvent } from "../Run.ts"
 import { routeOf } from "../route/EarlyInput.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { localNode, type Route } from "../route/Route.ts"
 import { openSession } from "../Session.ts"
-import { TaskExec, type TaskExecError, type TaskExecEvent } from "../TaskExec.ts"
+import { TaskExec } from "../TaskExec.ts"
 import { lookupTask } from "../target/Lookup.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { awaitTask } from "../target/Wait.ts"
@@ -87,7 +88,7 @@ export const layerTest = ({ script, tasks }: TestOptions): Layer.Layer<TaskExec 
     Effect.gen(function* () {
       const context = yield* Effect.context<DockerEngine | HelperImage>()
       const recorder = new Recorder()
-      const stream = (request: ExecRequest): Stream.Stream<TaskExecEvent, TaskExecError> =>
+      const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
         Stream.unwrap(run(script, recorder, request)).pipe(Stream.provideContext(context))
       const taskExec = TaskExec.of({
         stream,
@@ -155,7 +156,7 @@ const run = Effect.fnUntraced(function* (script: Script, recorder: Recorder, req
   const { answer, end, events } = yield* command(script, recorder, task, route, request, { ...checked, input })
   if (failsAt(answer) === "lookup") return events
   yield* Effect.forkScoped(Stream.runForEach(checked.signals, end))
-  return Stream.concat(Stream.make<[TaskExecEvent]>({ _tag: "Resolved", task, route }), events)
+  return Stream.concat(Stream.make<[RunEvent]>({ _tag: "Resolved", task, route }), events)
 })
 
 const killed: Ending = { _tag: "Killed" }

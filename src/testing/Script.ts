@@ -7,8 +7,8 @@ import * as Stream from "effect/Stream"
 import type { CommandRequest } from "../ExecRequest.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { ExecSpec, Signal } from "../executor/ExecSpec.ts"
-import { OutcomeUnknown, TimedOut } from "../executor/ExecutorErrors.ts"
-import type { TaskExecError } from "../TaskExec.ts"
+import { ExecTimeout, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import type { RunError } from "../Run.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type Stage, stageOf } from "./Stage.ts"
 
@@ -39,7 +39,7 @@ export type ScriptEvent = ExecEvent & { readonly _tag: "Stdout" | "Stderr" | "Ex
  *   before `Started`, `OutcomeUnknown` after it;
  * - a stream: what the command does once it was `Started`. It is interrupted when the command is ended, by whatever.
  */
-export type Answer = Reply | TaskExecError | Stream.Stream<ScriptEvent, TaskExecError>
+export type Answer = Reply | RunError | Stream.Stream<ScriptEvent, RunError>
 
 /** Every command, or those that have an answer, by their words with blanks between: `"nginx -s reload"`. */
 export type Script = ((call: Call) => Answer) | Readonly<Record<string, Answer>>
@@ -69,11 +69,11 @@ export const answerTo = (script: Script, call: Call): Effect.Effect<Answer> =>
 /** When the run fails with this answer; `undefined` where it does not. */
 export const failsAt = (answer: Answer): Stage | undefined => (isError(answer) ? stageOf(answer) : undefined)
 
-const isError = (answer: Answer): answer is TaskExecError => answer instanceof Error
+const isError = (answer: Answer): answer is RunError => answer instanceof Error
 
 /** A command under way. */
 export interface Playing {
-  readonly events: Stream.Stream<ExecEvent, TaskExecError>
+  readonly events: Stream.Stream<ExecEvent, RunError>
   /** Ends it as a signal ends a program that does not heed it. */
   readonly end: (signal: Signal) => Effect.Effect<void>
 }
@@ -116,5 +116,5 @@ export const play = (
     return { end, events: Stream.make(started).pipe(Stream.concat(steps), Stream.concat(Stream.unwrap(rest))) }
   })
 
-const timeUp = (timeout: number): Effect.Effect<never, TimedOut> =>
-  Effect.andThen(Effect.sleep(timeout), Effect.fail(new TimedOut({ after: timeout, ending: { _tag: "Killed" } })))
+const timeUp = (timeout: number): Effect.Effect<never, ExecTimeout> =>
+  Effect.andThen(Effect.sleep(timeout), Effect.fail(new ExecTimeout({ after: timeout, ending: { _tag: "Killed" } })))

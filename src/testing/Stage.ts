@@ -1,14 +1,14 @@
 /** Where in a run its errors come. */
-import type { TaskExecError } from "../TaskExec.ts"
+import type { RunError } from "../Run.ts"
 
 /** `lookup`: before `Resolved`; `start`: before `Started`; `running`: after it. */
 export type Stage = "lookup" | "start" | "running"
 
 /** Where a run fails with this error. An error that can come in several places: at the first of them. */
-export const stageOf = ({ _tag }: TaskExecError): Stage => stages[_tag]
+export const stageOf = ({ _tag }: RunError): Stage => stages[_tag]
 
 /** Every error of a run. */
-export const stages: Readonly<Record<TaskExecError["_tag"], Stage>> = {
+export const stages: Readonly<Record<RunError["_tag"], Stage>> = {
   InvalidRequest: "lookup",
   InvalidTarget: "lookup",
   TaskNotFound: "lookup",
@@ -38,7 +38,7 @@ export const stages: Readonly<Record<TaskExecError["_tag"], Stage>> = {
   CommandNotStarted: "start",
   ContainerStopped: "running",
   ConnectionLost: "running",
-  TimedOut: "running",
+  ExecTimeout: "running",
   OutcomeUnknown: "running",
   OutputTooLarge: "running"
 }

@@ -8,8 +8,8 @@ import {
   type ExecRequest,
   type FleetRequest,
   OutputTooLarge,
-  TaskExec,
-  type TaskExecError
+  type RunError,
+  TaskExec
 } from "../../src/index.ts"
 import type { Answer } from "../../src/testing.ts"
 
@@ -37,7 +37,7 @@ const course = (request: ExecRequest) => {
   const note = (tag: string) => Effect.sync(() => void (tags.at(-1) === tag || tags.push(tag)))
   return TaskExec.stream(request).pipe(
     Stream.runForEach(({ _tag }) => note(_tag)),
-    Effect.catch((error: TaskExecError) => note(error._tag)),
+    Effect.catch((error: RunError) => note(error._tag)),
     Effect.map(() => tags)
   )
 }
@@ -106,9 +106,9 @@ export const contract: ReadonlyArray<Case> = [
     answer: Stream.never,
     check: Effect.fnUntraced(function* ({ target }, command) {
       const request = { target, command, timeout: "500 millis" } as const
-      assert.deepStrictEqual(yield* course(request), ["Resolved", "Started", "TimedOut"])
+      assert.deepStrictEqual(yield* course(request), ["Resolved", "Started", "ExecTimeout"])
       const error = yield* Effect.flip(TaskExec.run(request))
-      assert(error._tag === "TimedOut")
+      assert(error._tag === "ExecTimeout")
       assert.deepStrictEqual([error.after, error.ending._tag], [500, "Killed"])
     })
   },

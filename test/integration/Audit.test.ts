@@ -80,7 +80,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
           { bytes: [0, 4, 4], outcome: { exitCode: 0 }, route: "helper:logs" },
           { bytes: [5, 5, 0], outcome: { exitCode: 0 }, route: "helper:logs" },
           { bytes: [5, 5, 0], outcome: { exitCode: 0 }, route: "helper:tunnel" },
-          { bytes: [0, 0, 0], outcome: { error: "TimedOut" }, route: "local" },
+          { bytes: [0, 0, 0], outcome: { error: "ExecTimeout" }, route: "local" },
           { bytes: [0, 0, 0], outcome: { error: "CommandNotFound" }, route: "local" },
           { bytes: [0, 0, 0], outcome: { detached: true }, route: "local" }
         ]

@@ -243,7 +243,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
           pacing: { parallel: { _tag: "Count", count: 4 }, deadline: "8 seconds" }
         })
         const ends = Object.values(resultsOf(late)).sort()
-        assert.deepStrictEqual(ends, ["Skipped", "Skipped", "TimedOut", "TimedOut", "TimedOut", "TimedOut"])
+        assert.deepStrictEqual(ends, ["Skipped", "Skipped", "ExecTimeout", "ExecTimeout", "ExecTimeout", "ExecTimeout"])
       })
     )
 

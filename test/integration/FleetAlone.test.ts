@@ -155,7 +155,7 @@ layer(Layer.provideMerge(Library, Web.layer("alone")), { excludeTestServices: tr
           grace: "1 second",
           pacing: { deadline: "6 seconds" }
         })
-        assert.deepStrictEqual(resultsOf(outputs), expected(all, "TimedOut"))
+        assert.deepStrictEqual(resultsOf(outputs), expected(all, "ExecTimeout"))
       })
     )
 

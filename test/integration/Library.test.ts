@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { type ExecRequest, TaskExec, type TaskExecEvent } from "../../src/index.ts"
+import { type ExecRequest, type RunEvent, TaskExec } from "../../src/index.ts"
 import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
@@ -62,7 +62,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
           assert.strictEqual(yield* failure({ target, command: ["a\0b"] }), "InvalidRequest")
           assert.strictEqual(yield* failure({ target: "we b", command: ["true"] }), "InvalidTarget")
           const late = yield* Effect.flip(TaskExec.run({ target, command: ["sleep", "100"], timeout: "500 millis" }))
-          assert(late._tag === "TimedOut")
+          assert(late._tag === "ExecTimeout")
           assert.deepStrictEqual([late.after, late.ending._tag], [500, "Killed"])
         })
       )
@@ -70,7 +70,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
       it.effect(`${place}: interruption ends the command and removes everything`, () =>
         Effect.gen(function* () {
           const up = yield* Latch.make()
-          const watch = (event: TaskExecEvent) => (event._tag === "Stdout" ? Latch.open(up) : Effect.void)
+          const watch = (event: RunEvent) => (event._tag === "Stdout" ? Latch.open(up) : Effect.void)
           const wanted = yield* request("echo up; sleep 1000")
           const fiber = yield* TaskExec.stream(wanted).pipe(Stream.runForEach(watch), Effect.forkChild)
           yield* up.await
@@ -93,7 +93,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
         Effect.gen(function* () {
           // The engine cuts what is not read within 2 seconds of the command's end.
           let bytes = 0
-          const slowly = (event: TaskExecEvent) => {
+          const slowly = (event: RunEvent) => {
             if (event._tag !== "Stdout") return Effect.void
             const first = bytes === 0
             bytes += event.data.length

@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, type Swarm, type TaskExecEvent } from "../../src/promise.ts"
+import { connect, type RunEvent, type Swarm } from "../../src/promise.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
 
@@ -59,7 +59,7 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
 
   it.effect("events, to the end or until one has seen enough", () =>
     forEach(async (swarm, target) => {
-      const tags: Array<TaskExecEvent["_tag"]> = []
+      const tags: Array<RunEvent["_tag"]> = []
       for await (const event of swarm.stream({ target, command: ["echo", "out"] })) tags.push(event._tag)
       assert.deepStrictEqual(tags, ["Resolved", "Started", "Stdout", "Exited"])
       // The leak check would find the command.

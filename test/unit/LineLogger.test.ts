@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { errorData } from "../../adapters/cli/ErrorData.ts"
 import { lineLogger, lineOf } from "../../adapters/LineLogger.ts"
 import { EngineUnreachable } from "../../src/engine/EngineErrors.ts"
-import { TimedOut } from "../../src/executor/ExecutorErrors.ts"
+import { ExecTimeout } from "../../src/executor/ExecutorErrors.ts"
 
 describe("a program's own lines", () => {
   it("text: the program's name, the message, and a hint for people", () => {
@@ -90,8 +90,8 @@ describe("a program's own lines", () => {
       detail: "gone"
     })
     assert.strictEqual(
-      JSON.stringify(errorData(new TimedOut({ after: 500, ending: { _tag: "Killed" } }))),
-      '{"_tag":"TimedOut","after":500,"ending":{"_tag":"Killed"}}'
+      JSON.stringify(errorData(new ExecTimeout({ after: 500, ending: { _tag: "Killed" } }))),
+      '{"_tag":"ExecTimeout","after":500,"ending":{"_tag":"Killed"}}'
     )
   })
 })

@@ -8,7 +8,7 @@ import { UsageError } from "../../../adapters/cli/Usage.ts"
 import { OutputClosed } from "../../../adapters/Output.ts"
 import { InvalidRequest } from "../../../src/ExecRequest.ts"
 import { EngineUnreachable, InvalidEndpoint } from "../../../src/engine/EngineErrors.ts"
-import { CommandNotFound, TimedOut } from "../../../src/executor/ExecutorErrors.ts"
+import { CommandNotFound, ExecTimeout } from "../../../src/executor/ExecutorErrors.ts"
 import { InvalidTarget } from "../../../src/target/Target.ts"
 
 const dist = join(import.meta.dirname, "../../../dist")
@@ -47,8 +47,8 @@ describe("the exit code of an error", () => {
     const unreachable = new EngineUnreachable({ host: "", operation: "", reason: "Lost", detail: "" })
     assert.deepStrictEqual([exitCodeOf(unreachable), exitCodeOf(unreachable, 1)], [125, 1])
     assert.strictEqual(exitCodeOf(new CommandNotFound({ command: "x", detail: "" })), 126)
-    assert.strictEqual(exitCodeOf(new TimedOut({ after: 1, ending: { _tag: "Killed" } })), 124)
-    assert.strictEqual(exitCodeOf(new TimedOut({ after: 1, ending: { _tag: "Alive", pids: [1] } })), 125)
+    assert.strictEqual(exitCodeOf(new ExecTimeout({ after: 1, ending: { _tag: "Killed" } })), 124)
+    assert.strictEqual(exitCodeOf(new ExecTimeout({ after: 1, ending: { _tag: "Alive", pids: [1] } })), 125)
     assert.strictEqual(exitCodeOf(new OutputClosed()), 141)
   })
 

@@ -75,7 +75,7 @@ describe("the API's page", () => {
     for (const name of [...names(main), ...names(promise), ...names(testing)]) {
       assert.match(page, new RegExp(`^#### ${name}$`, "m"))
     }
-    for (const name of ["ExecRequest", "TaskExecError", "Swarm", "Script"]) {
+    for (const name of ["ExecRequest", "RunError", "Swarm", "Script"]) {
       assert.match(page, new RegExp(`^#### ${name}$`, "m"), "a type")
     }
   })

@@ -100,7 +100,7 @@ describe("the layer for tests", () => {
       yield* TestClock.adjust("299 seconds")
       assert.isUndefined(late.pollUnsafe())
       yield* TestClock.adjust("1 second")
-      assert.strictEqual((yield* Fiber.join(late))._tag, "TimedOut")
+      assert.strictEqual((yield* Fiber.join(late))._tag, "ExecTimeout")
     }).pipe(withScript({ sleep: Stream.never }))
   )
 

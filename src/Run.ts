@@ -1,0 +1,60 @@
+/** A run of one command: its events and its errors. */
+import * as Schema from "effect/Schema"
+import type { AgentUnavailable } from "./agent/Agents.ts"
+import type { InvalidRequest } from "./ExecRequest.ts"
+import type { ExecEvent } from "./executor/ExecEvent.ts"
+import type { ExecutorError } from "./executor/ExecutorErrors.ts"
+import type { HelperStartError } from "./route/Helper.ts"
+import type {
+  ConnectionLost,
+  HelperFailed,
+  HelperRefused,
+  OverlayBlocked,
+  RelayFailed,
+  RequestTooLarge,
+  RouteUnavailable,
+  UsernsRemapped
+} from "./route/HelperErrors.ts"
+import type { Route } from "./route/Route.ts"
+import type { LookupError } from "./target/LookupErrors.ts"
+import type { ResolvedTask } from "./target/ResolvedTask.ts"
+import type { InvalidTarget } from "./target/Target.ts"
+import type { WaitTimedOut } from "./target/Wait.ts"
+
+/**
+ * One event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached
+ * command has `Resolved` and `Detached`.
+ */
+export type RunEvent = { readonly _tag: "Resolved"; readonly task: ResolvedTask; readonly route: Route } | ExecEvent
+
+/** Every error with which a run can fail. An exit code other than 0 is not an error. */
+export type RunError =
+  | InvalidRequest
+  | InvalidTarget
+  | LookupError
+  | WaitTimedOut
+  | RouteUnavailable
+  | AgentUnavailable
+  | RequestTooLarge
+  | HelperStartError
+  | HelperFailed
+  | HelperRefused
+  | OverlayBlocked
+  | RelayFailed
+  | ConnectionLost
+  | UsernsRemapped
+  | OutputTooLarge
+  | ExecutorError
+
+/** The output is more than `run` keeps in memory. */
+export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
+  /** Bytes of output that are allowed. */
+  limit: Schema.Finite
+}) {
+  override get message(): string {
+    return `the command's output is more than ${this.limit} bytes; the command was ended (TaskExec.stream has no such limit)`
+  }
+}
+
+/** Bytes of output that `TaskExec` collects for one `run`. */
+export const collectLimit = 64 * 1024 * 1024
