@@ -67,7 +67,18 @@ const always = ["module", "net", "os", "process", "stream", "stream/promises", "
 /** To say its version, `task-exec` needs no engine: neither HTTP nor OpenSSL, which alone takes 5 ms, and none of the pipeline. */
 export const versionLoads: Loading = {
   node: always,
-  own: ["adapters", "adapters/cli", "src", "src/engine", "src/executor", "src/fleet", "src/policy", "src/route"],
+  own: [
+    "adapters",
+    "adapters/cli",
+    "adapters/command",
+    "adapters/fleet",
+    "src",
+    "src/engine",
+    "src/executor",
+    "src/fleet",
+    "src/policy",
+    "src/route"
+  ],
   ownBytes: 45_500
 }
 

@@ -5,13 +5,13 @@ import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/a
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { version } from "../../src/Version.ts"
-import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
-import { exitCodes } from "../cli/ExitCode.ts"
-import { readArgs, UsageError } from "../cli/Usage.ts"
+import type { Channel } from "../command/Channel.ts"
+import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
+import { exitCodes } from "../command/ExitCode.ts"
+import { runSubcommand } from "../command/Subcommand.ts"
+import { readArgs, UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { toJson } from "../Printable.ts"
-import type { Channel } from "../skopos/Channel.ts"
-import { runSubcommand } from "../skopos/Subcommand.ts"
 
 /** Some node has no agent as it should be. */
 const notAll = 1

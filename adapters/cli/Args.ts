@@ -9,10 +9,10 @@ import type { CommandRequest, ExecRequest } from "../../src/ExecRequest.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { Via } from "../../src/route/Via.ts"
 import type { AuditFlags } from "../audit/Auditing.ts"
+import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
+import { hasUnits, parseTime, UsageError } from "../command/Usage.ts"
+import { type FleetInvocation, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
-import { chooseEngine, type EngineChoice } from "./EngineChoice.ts"
-import { type FleetFlags, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "./FleetArgs.ts"
-import { hasUnits, parseTime, UsageError } from "./Usage.ts"
 
 /** What a command line asks for. */
 export type Invocation =
@@ -36,18 +36,13 @@ export type Invocation =
       readonly timings: boolean
       readonly audit: AuditFlags
     }
-  | {
+  | (FleetInvocation & {
       readonly _tag: "Fleet"
-      /** Without its stdin. */
-      readonly request: CommandRequest
-      readonly interactive: boolean
-      readonly fleet: FleetFlags
       readonly engine: EngineChoice
-      readonly quiet: boolean
       readonly debug: boolean
       readonly logFormat: LogFormat
       readonly audit: AuditFlags
-    }
+    })
 
 /** The flags, for `parseArgs`. */
 export const options = {

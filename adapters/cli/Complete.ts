@@ -18,12 +18,12 @@ import { roleOf } from "../../src/Labels.ts"
 import { Via } from "../../src/route/Via.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
 import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
+import { chooseEngine } from "../command/EngineChoice.ts"
+import { hasUnits } from "../command/Usage.ts"
 import { logFormats } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { printable } from "../Printable.ts"
 import { options } from "./Args.ts"
-import { chooseEngine } from "./EngineChoice.ts"
-import { hasUnits } from "./Usage.ts"
 
 /** What the last word is. */
 export type Wanted =

@@ -1,7 +1,7 @@
 /** `swarm-exec completion SHELL`: what makes a shell complete the command lines of `task-exec`, as `Complete.ts` answers. */
 import * as Effect from "effect/Effect"
+import { exitCodes } from "../command/ExitCode.ts"
 import { writeText } from "../Output.ts"
-import { exitCodes } from "./ExitCode.ts"
 
 /** bash takes `=`, `:` and `@` for ends of words, and wants what comes after the last one only. */
 const bash = `# bash completion for task-exec:  source <(swarm-exec completion bash)

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { PullAmount } from "../../src/engine/PullProgress.ts"
 import type { Stage } from "../../src/Stage.ts"
-import { humanSize, type Screen } from "../cp/Progress.ts"
+import { humanSize } from "../LayOut.ts"
 import { printable } from "../Printable.ts"
-import { LastLine } from "../terminal/LastLine.ts"
+import { LastLine, type Screen } from "../terminal/LastLine.ts"
 
 /** How long a run may take without a word of it. */
 const patience = "300 millis"

@@ -1,12 +1,12 @@
 /** The command `task-exec`: a command line in, the command's own output and exit code out. */
 import * as Effect from "effect/Effect"
 import { version } from "../../src/Version.ts"
+import { errorData } from "../command/ErrorData.ts"
+import { exitCodeOf } from "../command/ExitCode.ts"
+import type { UsageError } from "../command/Usage.ts"
 import { lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
 import { help, type Invocation, logFormatOf, parseInvocation } from "./Args.ts"
-import { errorData } from "./ErrorData.ts"
-import { exitCodeOf } from "./ExitCode.ts"
-import type { UsageError } from "./Usage.ts"
 
 /** How a shell asks what may come next. */
 const completeCommand = "__complete"

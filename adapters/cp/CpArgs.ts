@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
 import { CopyVia, type TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
-import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
-import { parseTime, readArgs, UsageError } from "../cli/Usage.ts"
+import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
+import { parseTime, readArgs, UsageError } from "../command/Usage.ts"
 
 /** What a command line asks for. */
 export type CpInvocation =

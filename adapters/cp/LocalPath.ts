@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import { UnfitDestination } from "../../src/copy/CopyErrors.ts"
 import { type CopyDestination, type CopySource, keepEnd, splitPath } from "../../src/copy/CopyRules.ts"
-import { ifThere, LocalFailed, onPath } from "./LocalFailed.ts"
+import { ifThere, LocalFailed, onPath } from "../command/LocalFailed.ts"
 
 /** What is to be copied from here. */
 export interface LocalSource extends CopySource {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { LocalFailed, localFailed, onPath } from "./LocalFailed.ts"
+import { LocalFailed, localFailed, onPath } from "../command/LocalFailed.ts"
 import type { LocalSource } from "./LocalPath.ts"
 
 /** Bytes of a file that are read at once. */

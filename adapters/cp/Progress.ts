@@ -2,17 +2,12 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { LastLine } from "../terminal/LastLine.ts"
+import { humanSize } from "../LayOut.ts"
+import { LastLine, type Screen } from "../terminal/LastLine.ts"
 
 /** Milliseconds between two looks. */
 const pause = 100
 const barWidth = 24
-
-/** Where it is told. */
-export interface Screen {
-  readonly write: (text: string) => void
-  readonly now: () => number
-}
 
 /** Tells of a copy. */
 export interface Progress {
@@ -64,17 +59,4 @@ export const line = (title: string, bytes: number, total: number | undefined, mi
   const filled = Math.floor(part * barWidth)
   const bar = `${"=".repeat(filled)}${filled < barWidth ? ">" : ""}`.padEnd(barWidth)
   return `${title}  [${bar}] ${Math.floor(part * 100)}%  ${humanSize(Math.min(bytes, total))} / ${humanSize(total)}${speed}`
-}
-
-const units = ["B", "kB", "MB", "GB", "TB", "PB"]
-
-/** `50MB`, `1.54kB`, as docker writes it: three digits. */
-export const humanSize = (bytes: number): string => {
-  let size = bytes
-  let unit = 0
-  while (size >= 1000 && unit < units.length - 1) {
-    size /= 1000
-    unit++
-  }
-  return `${Number(size.toPrecision(3))}${units[unit]}`
 }

@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
+import { ifThere, LocalFailed, onPath } from "../command/LocalFailed.ts"
 import { UnsafeArchive, wayTo } from "./ArchivePath.ts"
-import { ifThere, LocalFailed, onPath } from "./LocalFailed.ts"
 
 /** What to unpack, and where. */
 export interface UnpackOptions {

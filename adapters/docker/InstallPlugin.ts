@@ -5,7 +5,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { configFolder } from "../../src/engine/DockerConfig.ts"
-import { exitCodes } from "../cli/ExitCode.ts"
+import { exitCodes } from "../command/ExitCode.ts"
 import { writeText } from "../Output.ts"
 import { pluginFile, pluginName } from "./PluginName.ts"
 

@@ -2,7 +2,7 @@
 import * as Agent from "../agent/AgentCommand.ts"
 import * as Args from "../cli/Args.ts"
 import * as Completion from "../cli/Completion.ts"
-import { exitCodes } from "../cli/ExitCode.ts"
+import { exitCodes } from "../command/ExitCode.ts"
 import * as Cp from "../cp/CpArgs.ts"
 import * as InstallPlugin from "../docker/InstallPlugin.ts"
 import * as Doctor from "../doctor/DoctorCommand.ts"

@@ -5,7 +5,7 @@
  * The differences are found by `TextDiff`, which is loaded when there are some.
  */
 import * as Effect from "effect/Effect"
-import { humanSize } from "../cp/Progress.ts"
+import { humanSize } from "../LayOut.ts"
 import { type Group, heading, type Kept, nameGroup, showGroup, showStderr } from "./Gather.ts"
 import { describeResult } from "./Outcome.ts"
 import { ownLine, type Piece } from "./Piece.ts"

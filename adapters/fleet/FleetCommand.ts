@@ -10,12 +10,12 @@ import type { FleetEvent, TaskOutcome } from "../../src/fleet/FleetEvent.ts"
 import { type Selection, selectTasks } from "../../src/fleet/Selection.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
-import type { Invocation } from "../cli/Args.ts"
 import { layOut } from "../LayOut.ts"
 import type { LineOf } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import { standardInput } from "../terminal/Terminal.ts"
+import type { FleetInvocation } from "./FleetArgs.ts"
 import { makeView } from "./FleetView.ts"
 import { labelOf } from "./Label.ts"
 import { makeOutDir } from "./OutDir.ts"
@@ -28,7 +28,7 @@ const descriptors = { stdout: 1, stderr: 2 } as const
 export const fleetCommand = Effect.fnUntraced(function* (
   lineOf: LineOf,
   status: StatusLine,
-  { fleet, interactive, quiet, request }: Invocation & { readonly _tag: "Fleet" }
+  { fleet, interactive, quiet, request }: FleetInvocation
 ) {
   const { followUpdates, form, list, pacing, selection } = fleet
   if (list) return yield* listTasks(selection)

@@ -1,8 +1,8 @@
 /** How the events of a fan-out are shown: live lines, folded, compared, as JSON, or not at all. */
 import * as Effect from "effect/Effect"
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
-import type { FleetForm } from "../cli/FleetArgs.ts"
 import { showDifferences } from "./Diff.ts"
+import type { FleetForm } from "./FleetArgs.ts"
 import { Gather, showGroup } from "./Gather.ts"
 import { JsonLines } from "./JsonLines.ts"
 import { Lines, type LinesOptions } from "./Lines.ts"

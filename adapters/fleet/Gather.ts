@@ -10,7 +10,7 @@
 import { createHash, type Hash } from "node:crypto"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
 import { byName, foldNames } from "../../src/fleet/TaskSet.ts"
-import { humanSize } from "../cp/Progress.ts"
+import { humanSize } from "../LayOut.ts"
 import { describeResult } from "./Outcome.ts"
 import { ownLine, type Piece } from "./Piece.ts"
 

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
-import { type LocalFailed, onPath } from "../cp/LocalFailed.ts"
+import { type LocalFailed, onPath } from "../command/LocalFailed.ts"
 import { labelOf } from "./Label.ts"
 
 /** Writes what tasks write. */

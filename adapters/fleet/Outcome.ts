@@ -1,6 +1,6 @@
 /** How it ended for a task: in words, and as an exit code. */
 import type { TaskResult } from "../../src/fleet/FleetEvent.ts"
-import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
+import { exitCodeOf, exitCodes } from "../command/ExitCode.ts"
 
 const whyNot = {
   failures: "too many others had failed",

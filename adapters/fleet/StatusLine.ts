@@ -2,8 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
-import type { Screen } from "../cp/Progress.ts"
-import { LastLine } from "../terminal/LastLine.ts"
+import { LastLine, type Screen } from "../terminal/LastLine.ts"
 import { labelOf } from "./Label.ts"
 import { exitCodeOfResult } from "./Outcome.ts"
 

@@ -19,10 +19,10 @@ import { lookupTask } from "../../src/target/Lookup.ts"
 import type { LookupError } from "../../src/target/LookupErrors.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { audited } from "../audit/Auditing.ts"
-import { exitCodeOf, exitCodes } from "../cli/ExitCode.ts"
+import { Channel } from "../command/Channel.ts"
+import { exitCodeOf, exitCodes } from "../command/ExitCode.ts"
+import { logTo } from "../command/Logging.ts"
 import { inOneEntry } from "../Printable.ts"
-import { Channel } from "./Channel.ts"
-import { logTo } from "./Logging.ts"
 
 /** Milliseconds between TERM and KILL when the command is ended, as for `task-exec`. */
 const grace = 10_000

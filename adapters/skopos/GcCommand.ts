@@ -6,13 +6,13 @@ import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
-import { chooseEngine, type EngineChoice } from "../cli/EngineChoice.ts"
-import { exitCodes } from "../cli/ExitCode.ts"
-import { readArgs, UsageError } from "../cli/Usage.ts"
+import type { Channel } from "../command/Channel.ts"
+import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
+import { exitCodes } from "../command/ExitCode.ts"
+import { runSubcommand } from "../command/Subcommand.ts"
+import { readArgs, UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { printable, toJson } from "../Printable.ts"
-import type { Channel } from "./Channel.ts"
-import { runSubcommand } from "./Subcommand.ts"
 
 /** Something that was to go is left, or some node was not looked at. */
 const notClean = 1

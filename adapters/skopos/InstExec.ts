@@ -8,7 +8,7 @@ import type { RunEvent } from "../../src/Run.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { audited } from "../audit/Auditing.ts"
-import type { Channel } from "./Channel.ts"
+import type { Channel } from "../command/Channel.ts"
 import { readInstExec } from "./InstExecInput.ts"
 
 /** The command ended with another exit code than 0, or could not be started: 126, as the original plugin said. */

@@ -1,9 +1,9 @@
 /** Skopos's way to call a plugin: an action's name and a JSON object in, a JSON object and exit status 0 or 2 out. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { type Channel, openChannels } from "../command/Channel.ts"
 import { say } from "../Output.ts"
 import { printableJson } from "../Printable.ts"
-import { type Channel, openChannels } from "./Channel.ts"
 import { layOutJson } from "./JsonText.ts"
 import { help, type PluginArgs, parsePluginArgs, usage } from "./PluginArgs.ts"
 import { ignoreInput, readInput } from "./PluginInput.ts"
@@ -46,7 +46,7 @@ const perform = Effect.fnUntraced(function* ({ action, debug, json }: PluginArgs
     case "inst_exec": {
       const input = yield* readInput(json)
       const { instExec } = yield* Effect.promise(() => import("./InstExec.ts"))
-      const { logTo } = yield* Effect.promise(() => import("./Logging.ts"))
+      const { logTo } = yield* Effect.promise(() => import("../command/Logging.ts"))
       yield* instExec(input.value, stderr).pipe(Effect.provide(logTo(stderr, debug)))
       return input.text
     }

@@ -1,7 +1,13 @@
-/** The line of a terminal on which the cursor is, for what is shown for a while and leaves no trace. */
+/** The terminal line that holds the cursor, for text that is shown temporarily and then erased. */
 import { printable } from "../Printable.ts"
 
-/** To be cleared before anything else is written to that terminal. */
+/** A terminal to draw on, and its clock in milliseconds. */
+export interface Screen {
+  readonly write: (text: string) => void
+  readonly now: () => number
+}
+
+/** Clear it before other text is written to the terminal. */
 export class LastLine {
   private readonly write: (text: string) => void
   private shown = ""
@@ -10,20 +16,20 @@ export class LastLine {
     this.write = write
   }
 
-  /** Shows that, which must be less wide than the terminal, in place of what was there. */
+  /** Replaces the line. The text must be narrower than the terminal. */
   show(text: string): void {
     if (text === this.shown) return
     this.write(`\r${printable(text)}\u001b[K`)
     this.shown = text
   }
 
-  /** Ends it with a line that stays. */
+  /** Replaces the line with one that stays. */
   leave(text: string): void {
     this.clear()
     this.write(`${printable(text)}\n`)
   }
 
-  /** Nothing is left of it. */
+  /** Erases the line. */
   clear(): void {
     this.show("")
   }

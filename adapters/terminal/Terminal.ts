@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { fromReadable } from "../../src/engine/internal/fromReadable.ts"
+import { fromReadable } from "../../src/engine/fromReadable.ts"
 import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
-import { UsageError } from "../cli/Usage.ts"
+import { UsageError } from "../command/Usage.ts"
 
 /** What a command's terminal is told of ours. */
 export interface Terminal {

@@ -7,8 +7,8 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { type EngineFailure, type EngineUnreachable, UnexpectedReply } from "./EngineErrors.ts"
 import { PathStat } from "./EngineSchemas.ts"
+import { fromReadable } from "./fromReadable.ts"
 import { type Asking, ofEngine, ofEngineWith, segment } from "./internal/Asking.ts"
-import { fromReadable } from "./internal/fromReadable.ts"
 
 /** The tar archive of what is at a path. */
 export interface PathArchive {

@@ -4,8 +4,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { EngineFailure, EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
+import { fromReadable } from "./fromReadable.ts"
 import { type Asking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
-import { fromReadable } from "./internal/fromReadable.ts"
 
 /** The engine's filters: by key, any of the values. Sent as they are: `{ service: ["web"], "desired-state": ["running"] }`. */
 export type Filters = Readonly<Record<string, ReadonlyArray<string>>>

@@ -201,8 +201,8 @@ describe("what reaches a terminal", () => {
     // To the audit file, and files in place of the plugin's outputs, by way of `printable`; the door of an agent is attached to a caller.
     assert.deepStrictEqual(users(/\bwriteSync\(/).toSorted(), [
       "audit/AuditFile.ts",
-      "helper/door.ts",
-      "skopos/Channel.ts"
+      "command/Channel.ts",
+      "helper/door.ts"
     ])
   })
 
@@ -211,9 +211,9 @@ describe("what reaches a terminal", () => {
       "Output.ts",
       "cli/Complete.ts",
       "cli/ExecCommand.ts",
+      "command/Channel.ts",
       "cp/CpCommand.ts",
-      "fleet/FleetCommand.ts",
-      "skopos/Channel.ts"
+      "fleet/FleetCommand.ts"
     ])
     for (const name of users(/\bstderrScreen\b/)) {
       const { text } = sources.find((source) => source.name === name) ?? { text: "" }

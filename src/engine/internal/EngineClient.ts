@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { makeAgent } from "../connect.ts"
 import { type Endpoint, format } from "../Endpoint.ts"
 import {
   type EngineError,
@@ -15,9 +16,8 @@ import {
   type NotSwarmManager,
   UnexpectedReply
 } from "../EngineErrors.ts"
-import { makeAgent } from "./connect.ts"
+import { type Asked, explainFailure, explainStatus } from "../explain.ts"
 import type { EngineAgent } from "./EngineAgent.ts"
-import { type Asked, explainFailure, explainStatus } from "./explain.ts"
 import { type EngineSilent, makeHeartbeat } from "./Heartbeat.ts"
 import { makeOutflow } from "./toReadable.ts"
 

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { fromReadable } from "./fromReadable.ts"
+import { fromReadable } from "../fromReadable.ts"
 
 /** A connection of which each half ends by itself. */
 export interface TwoWay<E> {

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { humanSize, line, makeProgress } from "../../../adapters/cp/Progress.ts"
+import { line, makeProgress } from "../../../adapters/cp/Progress.ts"
+import { humanSize } from "../../../adapters/LayOut.ts"
 
 describe("progress", () => {
   it("a bar where the size is known, bytes where it is not", () => {

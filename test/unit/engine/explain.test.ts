@@ -8,7 +8,7 @@ import {
   isNotFound,
   NotSwarmManager
 } from "../../../src/engine/EngineErrors.ts"
-import { explainFailure, explainStatus } from "../../../src/engine/internal/explain.ts"
+import { explainFailure, explainStatus } from "../../../src/engine/explain.ts"
 
 const unix: Endpoint = { _tag: "Unix", path: "/s.sock" }
 const tcp: Endpoint = { _tag: "Tcp", host: "h", port: 2375, basePath: "" }

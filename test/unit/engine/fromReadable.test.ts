@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { fromReadable } from "../../../src/engine/internal/fromReadable.ts"
+import { fromReadable } from "../../../src/engine/fromReadable.ts"
 
 // Empty chunks are none: two of them in a row stall a Node readable, and no socket gives any.
 const Chunks = Schema.Array(Schema.Uint8Array.pipe(Schema.check(Schema.isMinLength(1))))

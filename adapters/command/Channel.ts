@@ -1,4 +1,4 @@
-/** One of the plugin's two outputs: stdout or stderr, or a file in its place. */
+/** An output of a program: stdout, stderr, or a file that replaces one of them. */
 
 import { closeSync, openSync, writeSync } from "node:fs"
 import { resolve } from "node:path"
@@ -6,9 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Colour, type OutputClosed, type OutputFailed, sayNow, writeAll, writeText } from "../Output.ts"
 import { printableLines } from "../Printable.ts"
-import type { PluginArgs } from "./PluginArgs.ts"
 
-/** The file that was to take the output can't be written. */
+/** The file that replaces an output can't be opened for writing. */
 export class FileNotOpened extends Schema.TaggedError<FileNotOpened>()("FileNotOpened", {
   option: Schema.String,
   file: Schema.String,
@@ -19,7 +18,7 @@ export class FileNotOpened extends Schema.TaggedError<FileNotOpened>()("FileNotO
   }
 }
 
-/** Where output goes: the command's bytes as they are, and between them our own lines. */
+/** Writes a command's bytes unchanged, and the program's own lines between them. */
 export class Channel {
   readonly fd: number
   private atLineStart = true
@@ -28,18 +27,18 @@ export class Channel {
     this.fd = fd
   }
 
-  /** Bytes, as they are. */
+  /** Writes bytes unchanged. */
   write(data: Uint8Array): Effect.Effect<void, OutputClosed | OutputFailed> {
     if (data.length > 0) this.atLineStart = data.at(-1) === newline
     return writeAll(this.fd, data)
   }
 
-  /** Our own words, on a line of their own even where the command's output broke off in the middle of one. */
+  /** Writes a line of the program's own. It starts a new line if the command's output ended in the middle of one. */
   line(text: string, colour?: Colour): Effect.Effect<void, OutputClosed | OutputFailed> {
     return Effect.suspend(() => writeText(this.fd, this.start(text), colour))
   }
 
-  /** The same for whoever can't wait. */
+  /** Writes such a line synchronously. */
   lineNow(text: string): void {
     const line = this.start(text)
     if (this.fd === 2) sayNow(line)
@@ -55,8 +54,14 @@ export class Channel {
 
 const newline = 0x0a
 
-/** Opens both outputs; files are emptied first, and closed with the scope. The same name for both is one file. */
-export const openChannels = Effect.fnUntraced(function* ({ stderr, stdout }: PluginArgs) {
+/** The files that replace the outputs; `undefined` keeps the output. */
+interface OutputFiles {
+  readonly stdout: string | undefined
+  readonly stderr: string | undefined
+}
+
+/** Opens both outputs. Files are truncated first, and closed with the scope. The same name for both is one file. */
+export const openChannels = Effect.fnUntraced(function* ({ stderr, stdout }: OutputFiles) {
   const normal = stdout === undefined ? new Channel(1) : yield* openFile("--stdout", stdout)
   if (stderr === undefined) return { stdout: normal, stderr: new Channel(2) }
   const shared = stdout !== undefined && resolve(stdout) === resolve(stderr)

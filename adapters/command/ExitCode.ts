@@ -1,16 +1,16 @@
-/** Which exit code an error gets. */
+/** Exit codes of errors. */
 import type { ConfigError } from "effect/Config"
 import type { InvalidEndpoint } from "../../src/engine/EngineErrors.ts"
 import type { FleetError } from "../../src/fleet/Fleet.ts"
 import type { RunError } from "../../src/Run.ts"
 import type { AuditFailed } from "../audit/AuditFile.ts"
-import type { LocalFailed } from "../cp/LocalFailed.ts"
+import type { LocalFailed } from "./LocalFailed.ts"
 import type { UsageError } from "./Usage.ts"
 
-/** The codes of `task-exec` that are not the command's own. */
+/** The exit codes that `task-exec` itself sets. */
 export const exitCodes = { usage: 2, timedOut: 124, failed: 125, notStarted: 126, outputClosed: 141 } as const
 
-/** What a command line can fail with. */
+/** Every error of a command line. */
 export type CommandError =
   | RunError
   | FleetError
@@ -20,7 +20,7 @@ export type CommandError =
   | LocalFailed
   | AuditFailed
 
-/** Errors in the command line, the environment or the request: nothing was done. Every command takes these, and only these, for wrong usage. */
+/** Errors in the command line, the environment or the request. Nothing has run. Each command counts these, and only these, as wrong usage. */
 const usageErrors: ReadonlyArray<CommandError["_tag"]> = [
   "UsageError",
   "ConfigError",
@@ -32,11 +32,11 @@ const usageErrors: ReadonlyArray<CommandError["_tag"]> = [
 /** An error of any command. */
 interface Failure {
   readonly _tag: string
-  /** What became of a command that was to be ended. */
+  /** The kill result of the command. */
   readonly ending?: { readonly _tag: string }
 }
 
-/** The exit code for an error of any command. `failed`: where the error is neither wrong usage nor the command's. */
+/** Returns the exit code of an error. `failed` is the code of errors that are neither wrong usage nor about the command. */
 export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes.failed): number => {
   if (usageErrors.some((tag) => tag === _tag)) return exitCodes.usage
   switch (_tag) {
@@ -44,7 +44,7 @@ export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes
     case "CommandNotStarted":
       return exitCodes.notStarted
     case "ExecTimeout":
-      // 124 says that the command is gone.
+      // 124 means that the command has ended.
       return ending?._tag === "Killed" ? exitCodes.timedOut : failed
     case "OutputClosed":
       return exitCodes.outputClosed

@@ -2,12 +2,13 @@
 import type { ParseArgsOptionsConfig, parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { CommandRequest } from "../../src/ExecRequest.ts"
 import type { Amount, AmountRules } from "../../src/fleet/Amount.ts"
 import { parseAmount } from "../../src/fleet/Amount.ts"
 import type { FleetPacing } from "../../src/fleet/Fleet.ts"
 import type { Selection } from "../../src/fleet/Selection.ts"
 import { parseFilter } from "../../src/fleet/TaskFilter.ts"
-import { parseTime, UsageError } from "./Usage.ts"
+import { parseTime, UsageError } from "../command/Usage.ts"
 
 /** The flags, for `parseArgs`. */
 export const fleetOptions = {
@@ -47,6 +48,17 @@ export interface FleetFlags {
   readonly list: boolean
   readonly form: FleetForm
   readonly outDir: string | undefined
+}
+
+/** A command line for many tasks, as far as running and showing it needs. */
+export interface FleetInvocation {
+  /** Without its stdin. */
+  readonly request: CommandRequest
+  /** Forward stdin. */
+  readonly interactive: boolean
+  readonly fleet: FleetFlags
+  /** No warnings and no summary on stderr. */
+  readonly quiet: boolean
 }
 
 /** What `--help` says of them. */

@@ -1,4 +1,4 @@
-/** What is wrong with a command line, and how it writes lengths of time. */
+/** Command lines: wrong usage, and durations. */
 import { type ParseArgsConfig, parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
   }
 }
 
-/** What `parseArgs` of `node:util` says of a command line that it does not take, in our words. */
+/** Shortens the message with which `parseArgs` of `node:util` rejects a command line. */
 const explainArgs = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
   const [, option] = /^Unknown option '([^']+)'/.exec(text) ?? []
@@ -21,7 +21,7 @@ const explainArgs = (error: unknown): string => {
   return text.split(". ")[0] ?? text
 }
 
-/** Reads a command line as `parseArgs` of `node:util` does; what that does not take is wrong usage. */
+/** Reads a command line with `parseArgs` of `node:util`. Fails with `UsageError`. */
 export const readArgs = <const Config extends ParseArgsConfig>(config: Config) =>
   Effect.try({
     try: () => parseArgs(config),
@@ -30,10 +30,10 @@ export const readArgs = <const Config extends ParseArgsConfig>(config: Config) =
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-/** Whether a text is a length of time with its unit: `90s`, `1h30m`. */
+/** Whether a text is a duration with a unit: `90s`, `1h30m`. */
 export const hasUnits = (text: string): boolean => /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)
 
-/** `90`, `1.5`, `90s`, `500ms`, `5m`, `1h30m`. */
+/** Reads a duration: `90`, `1.5`, `90s`, `500ms`, `5m`, `1h30m`. A number without a unit is in seconds. */
 export const parseTime = (flag: string, text: string): Effect.Effect<Duration.Duration, UsageError> =>
   Effect.suspend(() => {
     if (/^\d+(?:\.\d+)?$/.test(text)) return Effect.succeed(Duration.seconds(Number(text)))

@@ -1,12 +1,12 @@
 import { inspect } from "node:util"
-import { type Endpoint, format } from "../Endpoint.ts"
+import { type Endpoint, format } from "./Endpoint.ts"
 import {
   EngineError,
   EngineUnreachable,
   NotSwarmManager,
   UnexpectedReply,
   type UnreachableReason
-} from "../EngineErrors.ts"
+} from "./EngineErrors.ts"
 
 /** What was asked of whom. */
 export interface Asked {

@@ -1,15 +1,15 @@
-/** What the subcommands have in common that look after the swarm. */
+/** The frame of the subcommands that maintain the swarm: arguments, help, engine, errors and exit code. */
 import * as Effect from "effect/Effect"
 import { environmentWith } from "../../src/engine/Environment.ts"
-import type { EngineChoice } from "../cli/EngineChoice.ts"
-import { exitCodeOf } from "../cli/ExitCode.ts"
-import type { UsageError } from "../cli/Usage.ts"
 import type { OutputClosed, OutputFailed } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
+import type { EngineChoice } from "./EngineChoice.ts"
+import { exitCodeOf } from "./ExitCode.ts"
 import { logTo } from "./Logging.ts"
+import type { UsageError } from "./Usage.ts"
 
-/** What every command line of theirs says. */
+/** Arguments that each of these subcommands has. */
 interface CommonArgs {
   readonly help: boolean
   readonly engine: EngineChoice
@@ -23,11 +23,11 @@ interface Subcommand<Args extends CommonArgs, E> {
   readonly args: Effect.Effect<Args, UsageError>
   /** Gives the exit code. */
   readonly run: (args: Args, stdout: Channel) => Effect.Effect<number, E>
-  /** The exit code when it could not be done. */
+  /** The exit code of a failure other than wrong usage. */
   readonly failed: number
 }
 
-/** Runs one command line of it, on the engine that it names, and gives its exit code. */
+/** Runs one command line on the engine that it names. Returns the exit code. */
 export const runSubcommand = <Args extends CommonArgs, E extends { readonly _tag: string; readonly message: string }>({
   args,
   failed,
@@ -45,7 +45,7 @@ export const runSubcommand = <Args extends CommonArgs, E extends { readonly _tag
     const code = exitCodeOf({ _tag }, failed)
     if (_tag === "OutputClosed") return Effect.succeed(code)
     const hint = _tag === "UsageError" ? "; run with --help for usage" : ""
-    // If nobody reads even that, there is nobody to tell.
+    // A closed stderr leaves no place to report this failure.
     return Effect.as(Effect.ignore(stderr.line(`swarm-exec ${name}: ${inOneEntry(message)}${hint}`)), code)
   }
   return args.pipe(Effect.flatMap(perform), Effect.catch(tell), Effect.provide(logTo(stderr, false)))

@@ -3,9 +3,9 @@ import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type Endpoint, format } from "../Endpoint.ts"
-import { InvalidEndpoint } from "../EngineErrors.ts"
-import { EngineAgent } from "./EngineAgent.ts"
+import { type Endpoint, format } from "./Endpoint.ts"
+import { InvalidEndpoint } from "./EngineErrors.ts"
+import { EngineAgent } from "./internal/EngineAgent.ts"
 
 /**
  * Idle milliseconds after which the kernel probes a connection, ten times, a second apart (libuv, `uv__tcp_keepalive`): one that
@@ -45,7 +45,7 @@ const connector = Effect.fnUntraced(function* (endpoint: Endpoint): Effect.fn.Re
     }
     case "Ssh": {
       const { spawn } = yield* Effect.promise(() => import("node:child_process"))
-      const { SshConnection } = yield* Effect.promise(() => import("./SshConnection.ts"))
+      const { SshConnection } = yield* Effect.promise(() => import("./internal/SshConnection.ts"))
       return () => new SshConnection(spawn, endpoint)
     }
   }
