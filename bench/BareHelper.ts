@@ -1,19 +1,19 @@
 /**
- * The least that a way over a temporary service can be: no Effect, no secret, no image of our own. It makes the service,
- * waits for the first line of its log and removes it.
+ * The least that a way over a temporary service can be: no Effect and no secret. It makes the service, waits for the first
+ * line of its log and removes it.
  *
  * Arguments: the manager's socket, an image by digest, the node's ID, a file to which it appends the milliseconds that
- * passed, by the process's own clock, until the first line was there.
+ * passed, by the process's own clock, until the first line was there, and the command that prints the line.
  */
 import { appendFileSync } from "node:fs"
 import * as http from "node:http"
 
-const [socketPath = "", image = "", node = "", file = ""] = process.argv.slice(2)
+const [socketPath = "", image = "", node = "", file = "", ...command] = process.argv.slice(2)
 
 const specification = {
   Name: `bare-helper-${process.pid}`,
   TaskTemplate: {
-    ContainerSpec: { Image: image, Command: ["echo", "ready"] },
+    ContainerSpec: { Image: image, Command: command },
     RestartPolicy: { Condition: "none" },
     Placement: { Constraints: [`node.id==${node}`] },
     Networks: [{ Target: "host" }],

@@ -48,14 +48,34 @@ export const ratio = (of: Summary | undefined): string => {
   return around === middle ? middle : `${middle} (${around})`
 }
 
+/** CPU seconds of a row's command. */
+export const cpu = ({ cpu: of }: Row): string => (of === undefined ? "" : figure(of.median, "seconds"))
+
+/** When and at which load the comparisons were measured that are of another commit than the others: a line for each occasion. */
+const otherOccasions = ({ commit, comparisons }: Results): ReadonlyArray<string> => {
+  const others = comparisons.flatMap(({ measure, occasion }) =>
+    occasion === undefined || occasion.commit === commit ? [] : [{ measure, occasion }]
+  )
+  return [...Map.groupBy(others, ({ measure }) => measure)].flatMap(([measure, [first]]) =>
+    first === undefined
+      ? []
+      : [`${measure}: ${occasionOf(first.occasion)}; load at its end ${digits(first.occasion.load, 2)}`]
+  )
+}
+
+const occasionOf = ({ commit, date }: Pick<Results, "commit" | "date">): string =>
+  `${date.slice(0, 10)}${commit === null ? "" : `, commit ${commit.slice(0, 12)}${commit.endsWith("+") ? " with changes" : ""}`}`
+
 /** What was measured, and with what: a line each. */
-export const circumstances = ({ commit, date, machine, runs }: Results): ReadonlyArray<string> => {
+export const circumstances = (results: Results): ReadonlyArray<string> => {
+  const { machine, runs } = results
   const { cores, dockerClient, engine, hyperfine, kernel, load, memoryGB, node, processor } = machine
   const busy = isBusy(machine) ? ": others kept the machine busy, and times are longer than they need be" : ""
   return [
-    `${date.slice(0, 10)}${commit === null ? "" : `, commit ${commit.slice(0, 12)}${commit.endsWith("+") ? " with changes" : ""}`}`,
+    occasionOf(results),
     `${processor}, ${cores} cores, ${memoryGB} GB, Linux ${kernel}`,
     `3 nodes with engine ${engine}; docker client ${dockerClient}, Node ${node}, hyperfine ${hyperfine}`,
-    `${runs} rounds, fewer of what takes long; load before the start ${digits(load, 2)}${busy}`
+    `${runs} rounds, fewer of what takes long; load before the start ${digits(load, 2)}${busy}`,
+    ...otherOccasions(results)
   ]
 }

@@ -7,17 +7,17 @@ import { type RunningTask, service, waitRunning } from "../test/cluster/Services
 import type { Contender } from "./Measure.ts"
 import type { Bench } from "./Ways.ts"
 
-/** How many tasks there are. */
+/** How many tasks a large fan-out has. */
 export const most = 150
 /** Commands at the same time, as task-exec has them unless told. */
 const atOnce = 32
 
-/** Starts them, until the scope closes; gives `docker exec` in as many of them as are asked for, each at its own node. */
-export const startMany = Effect.fn("Many.start")(function* (bench: Pick<Bench, "options" | "stage">) {
+/** Starts `size` of them, until the scope closes; gives `docker exec` in as many of them as are asked for, each at its own node. */
+export const startMany = Effect.fn("Many.start")(function* (bench: Pick<Bench, "options" | "stage">, size: number) {
   const { busybox, manager } = bench.stage
-  yield* Console.error(`starting ${most} tasks`)
-  yield* service(manager.socket, { name: "many", image: busybox, replicas: most })
-  const tasks = yield* waitRunning(manager.socket, "many", most, 600_000)
+  yield* Console.error(`starting ${size} tasks`)
+  yield* service(manager.socket, { name: "many", image: busybox, replicas: size })
+  const tasks = yield* waitRunning(manager.socket, "many", size, 600_000)
   return (count: number) => execInEach(bench, `many-${count}`, tasks.slice(0, count))
 })
 

@@ -28,6 +28,8 @@ export interface Measured {
   readonly contender: Contender
   /** From start to end of the whole command. */
   readonly seconds: ReadonlyArray<number>
+  /** CPU time, user and system, of the processes that the command started on this machine. */
+  readonly cpuSeconds: ReadonlyArray<number>
   /** What the runs wrote down. */
   readonly notes: ReadonlyArray<number>
 }
@@ -59,7 +61,11 @@ export const patience = 300_000
 const pause = 0.5
 
 const Export = Schema.fromJsonString(
-  Schema.Struct({ results: Schema.Array(Schema.Struct({ times: Schema.Array(Schema.Finite) })) })
+  Schema.Struct({
+    results: Schema.Array(
+      Schema.Struct({ times: Schema.Array(Schema.Finite), user: Schema.Finite, system: Schema.Finite })
+    )
+  })
 )
 
 /** A word for hyperfine, which splits command lines as a shell does. */
@@ -86,7 +92,7 @@ const readNotes = (file: string) =>
     return lines.filter((line) => line !== "").map(Number)
   })
 
-/** Seconds of every turn. */
+/** Seconds and CPU seconds of every turn. */
 const timeOf = Effect.fnUntraced(function* (
   turns: ReadonlyArray<Turn>,
   contenders: ReadonlyArray<Contender>,
@@ -102,7 +108,10 @@ const timeOf = Effect.fnUntraced(function* (
   const { results } = yield* Effect.orDie(
     Schema.decodeUnknownEffect(Export)(yield* Effect.promise(() => readFile(file, "utf8")))
   )
-  return turns.map((turn, at) => ({ ...turn, seconds: results[at]?.times[0] ?? Number.NaN }))
+  return turns.map((turn, at) => {
+    const { system = Number.NaN, times: [seconds = Number.NaN] = [], user = Number.NaN } = results[at] ?? {}
+    return { ...turn, seconds, cpuSeconds: user + system }
+  })
 })
 
 /** Measures commands against each other. All of them must succeed every time. */
@@ -119,14 +128,15 @@ export const measure = Effect.fn("Measure.measure")(function* (
   const timed = yield* timeOf(turnsOf(contenders.length, runs), contenders, options)
   return yield* Effect.forEach(contenders, (contender, i) =>
     Effect.gen(function* () {
-      const seconds = timed.filter(({ who }) => who === i).map((turn) => turn.seconds)
+      const turns = timed.filter(({ who }) => who === i)
+      const seconds = turns.map((turn) => turn.seconds)
       const notes = contender.notes === undefined ? [] : yield* readNotes(contender.notes)
       if (!seconds.every(Number.isFinite) || (contender.notes !== undefined && notes.length !== runs))
         return yield* new WrongResult({
           command: contender.name,
           detail: `${seconds.length} times and ${notes.length} notes of ${runs} runs`
         })
-      const measured: Measured = { contender, seconds, notes }
+      const measured: Measured = { contender, seconds, cpuSeconds: turns.map((turn) => turn.cpuSeconds), notes }
       return measured
     })
   )

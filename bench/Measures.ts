@@ -3,9 +3,12 @@ import type * as Effect from "effect/Effect"
 import type { Comparison } from "./Comparison.ts"
 import { agent } from "./measures/Agent.ts"
 import { cold } from "./measures/Cold.ts"
-import { fanOut } from "./measures/FanOut.ts"
+import { content } from "./measures/Content.ts"
+import { fanOut, largeFanOut } from "./measures/FanOut.ts"
 import { image } from "./measures/ImageSize.ts"
+import { input } from "./measures/Input.ts"
 import { interactive } from "./measures/Interactive.ts"
+import { killed } from "./measures/Killed.ts"
 import { local } from "./measures/Local.ts"
 import { memory } from "./measures/Memory.ts"
 import { start } from "./measures/Start.ts"
@@ -21,11 +24,15 @@ export const measures: Readonly<
   start,
   local,
   cold,
+  input,
   agent,
   interactive,
   throughput,
+  content,
   memory,
   image,
   store,
-  "fan-out": fanOut
+  killed,
+  "fan-out": fanOut,
+  "large-fan-out": largeFanOut
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Comparison, Row } from "./Comparison.ts"
-import { circumstances, figure, quartiles, rate, ratio } from "./Figures.ts"
+import { circumstances, cpu, figure, quartiles, rate, ratio } from "./Figures.ts"
 import { plotOf } from "./Plot.ts"
 import type { Results } from "./Results.ts"
 
@@ -25,6 +25,8 @@ const rowOf = (row: Row, at: number, { moved, title, unit }: Comparison): string
     escaped(row.name),
     median,
     quartiles(row, unit),
+    String(row.samples.length),
+    cpu(row),
     at === 0 ? "" : ratio(row.ratio)
   ])
 }
@@ -34,8 +36,8 @@ export const markdownTable = (results: Results): string =>
   [
     ...circumstances(results).map((text) => `- ${escaped(text)}`),
     "",
-    line(["what", "way", "median", "quartiles", "task-exec / it"]),
-    "|---|---|---:|---:|---:|",
+    line(["what", "way", "median", "quartiles", "n", "CPU", "task-exec / it"]),
+    "|---|---|---:|---:|---:|---:|---:|",
     ...results.comparisons.flatMap((one) => one.rows.map((row, at) => rowOf(row, at, one)))
   ].join("\n")
 

@@ -38,6 +38,13 @@ export const resultsFile = "bench/results.json"
 /** Those that are kept. */
 export const keptResults = (): Results => parseResults(readFileSync(join(root, resultsFile), "utf8"))
 
+/** The kept figures with the new ones in place of those of the same measures, in the order of `names`. */
+export const merge = (kept: Results, results: Results, names: ReadonlyArray<string>): Results => {
+  const measured = new Set(results.comparisons.map(({ measure }) => measure))
+  const all = [...kept.comparisons.filter(({ measure }) => !measured.has(measure)), ...results.comparisons]
+  return { ...kept, comparisons: names.flatMap((name) => all.filter(({ measure }) => measure === name)) }
+}
+
 /** Writes a file of the project. */
 export const writeInProject = (file: string, text: string): Effect.Effect<void> =>
   Effect.promise(() => writeFile(join(root, file), text))

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../adapters/image/Image.ts"
 import { get } from "../test/cluster/EngineApi.ts"
-import { createService, type RunningTask, waitRunning } from "../test/cluster/Services.ts"
-import { type ClusterNode, SwarmCluster } from "../test/cluster/SwarmCluster.ts"
+import { type RunningTask, service as serviceOf, waitRunning } from "../test/cluster/Services.ts"
+import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../test/cluster/SwarmCluster.ts"
 
 /** The service's tasks are not where they should be. */
 export class NotSpread extends Schema.TaggedError<NotSpread>()("NotSpread", { service: Schema.String }) {
@@ -25,6 +25,7 @@ export interface Place {
 
 /** What the measurements are made on. */
 export interface Stage {
+  readonly cluster: SwarmClusterShape
   readonly manager: ClusterNode
   /** All of them. */
   readonly nodes: ReadonlyArray<ClusterNode>
@@ -34,6 +35,8 @@ export interface Stage {
   readonly log: string
   /** Our image, by tag. */
   readonly image: string
+  /** Our image, by digest. */
+  readonly pinned: string
   /** An image with busybox, by digest. */
   readonly busybox: string
   /** The name of the service. */
@@ -48,9 +51,10 @@ const Image = Schema.Struct({ RepoDigests: Schema.Array(Schema.String) })
 
 const service = "web"
 
-/** Sets everything up in the swarm, with which it goes away. */
+/** Sets everything up in the swarm. The service goes away with the scope, the image with the swarm. */
 export const makeStage = Effect.fn("Stage.make")(function* () {
-  const { dir, image: busybox, manager, nodes, registry } = yield* SwarmCluster
+  const cluster = yield* SwarmCluster
+  const { dir, image: busybox, manager, nodes, registry } = cluster
   const build = buildImage({
     endpoint: { _tag: "Unix", path: manager.socket },
     ref: `${registry}/task-exec:bench`,
@@ -58,12 +62,12 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
     push: true
   })
   const start = Effect.andThen(
-    createService(manager.socket, { name: service, image: busybox, replicas: nodes.length }),
+    serviceOf(manager.socket, { name: service, image: busybox, replicas: nodes.length }),
     waitRunning(manager.socket, service, nodes.length)
   )
-  const [{ ref }, tasks] = yield* Effect.all([build, start], { concurrency: 2 })
+  const [{ pinned = "", ref }, tasks] = yield* Effect.all([build, start], { concurrency: 2 })
   const { RepoDigests } = yield* get(manager.socket, `/images/${busybox}/json`, Image)
-  const [pinned] = RepoDigests
+  const [busyboxByDigest] = RepoDigests
   const placeOf = (task: RunningTask | undefined): Effect.Effect<Place, NotSpread> => {
     const node = nodes.find(({ nodeId }) => nodeId === task?.nodeId)
     if (task === undefined || node === undefined) return Effect.fail(new NotSpread({ service }))
@@ -75,13 +79,15 @@ export const makeStage = Effect.fn("Stage.make")(function* () {
     })
   }
   const stage: Stage = {
+    cluster,
     manager,
     nodes,
     registry,
     log: join(dir, manager.name, "docker", "swarm", "raft", "wal-v3-encrypted"),
     image: ref,
+    pinned,
     web: service,
-    busybox: pinned ?? busybox,
+    busybox: busyboxByDigest ?? busybox,
     local: yield* placeOf(tasks.find(({ nodeId }) => nodeId === manager.nodeId)),
     remote: yield* placeOf(tasks.find(({ nodeId }) => nodeId !== manager.nodeId))
   }

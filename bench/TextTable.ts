@@ -1,14 +1,24 @@
 /** The figures for a terminal. */
 import type { Comparison } from "./Comparison.ts"
-import { circumstances, figure, quartiles, rate, ratio } from "./Figures.ts"
+import { circumstances, cpu, figure, quartiles, rate, ratio } from "./Figures.ts"
 import type { Results } from "./Results.ts"
 
-const cells = ({ moved, rows, title, unit }: Comparison): ReadonlyArray<ReadonlyArray<string>> => [
-  [title, "median", "quartiles", moved === undefined ? "" : "rate", "task-exec / it"],
+const cells = ({ moved, occasion, rows, title, unit }: Comparison): ReadonlyArray<ReadonlyArray<string>> => [
+  [
+    occasion === undefined ? title : `${title} (load ${figure(occasion.load, "objects")})`,
+    "median",
+    "quartiles",
+    "n",
+    rows.some((row) => row.cpu !== undefined) ? "CPU" : "",
+    moved === undefined ? "" : "rate",
+    "task-exec / it"
+  ],
   ...rows.map((row) => [
     row.name,
     figure(row.summary.median, unit),
     quartiles(row, unit),
+    String(row.samples.length),
+    cpu(row),
     rate(row, moved),
     ratio(row.ratio)
   ])

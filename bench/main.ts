@@ -10,19 +10,21 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
+import * as Schema from "effect/Schema"
 import { runMain } from "../adapters/RunMain.ts"
 import { checkMachine } from "../test/cluster/Install.ts"
 import { engineOptions } from "../test/cluster/NewerEngine.ts"
 import { searchPath } from "../test/cluster/Packages.ts"
 import { openSsh } from "../test/cluster/Ssh.ts"
-import { SwarmCluster } from "../test/cluster/SwarmCluster.ts"
+import { clusterVariable, SwarmCluster } from "../test/cluster/SwarmCluster.ts"
 import { installTools } from "../test/cluster/Tools.ts"
+import type { Comparison, Occasion } from "./Comparison.ts"
 import { commitOfNow, describeMachine, loadNow } from "./Machine.ts"
 import { measures } from "./Measures.ts"
 import { measureNames, type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
 import { prepareOriginal } from "./Original.ts"
 import { pagesOf } from "./Page.ts"
-import { keptResults, printResults, type Results, resultsFile, writeInProject } from "./Results.ts"
+import { keptResults, merge, printResults, type Results, resultsFile, writeInProject } from "./Results.ts"
 import { makeStage } from "./Stage.ts"
 import { textTable } from "./TextTable.ts"
 import { type Bench, checkBuilt } from "./Ways.ts"
@@ -62,10 +64,18 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
   const { megabytes, runs } = options
   const bench: Bench = { stage, ssh, original, options: { runs, env, dir }, megabytes }
   const machine = yield* describeMachine(manager.socket, load)
-  const comparisons = yield* Effect.forEach(options.measures, (name) => measures[name](bench))
+  const commit = yield* commitOfNow
+  const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
+  const comparisons = yield* Effect.forEach(options.measures, (name) =>
+    Effect.gen(function* () {
+      const compared = yield* measures[name](bench)
+      const occasion: Occasion = { date: yield* now, commit, load: yield* loadNow }
+      return compared.map((one): Comparison => ({ ...one, occasion }))
+    })
+  )
   const results: Results = {
-    date: new Date(yield* Clock.currentTimeMillis).toISOString(),
-    commit: yield* commitOfNow,
+    date: yield* now,
+    commit,
     machine,
     runs,
     comparisons: comparisons.flat()
@@ -76,14 +86,57 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
 const writePages = (results: Results) =>
   Effect.forEach(pagesOf(results), ([file, text]) => writeInProject(file, text), { discard: true })
 
-/** Prints the figures, and keeps them where they are of all that there is. */
-const report = Effect.fnUntraced(function* ({ engine, json, measures: chosen }: Options, results: Results) {
+/** Figures of another engine can't stand beside those that are kept. */
+class OtherEngine extends Schema.TaggedError<OtherEngine>()("OtherEngine", {
+  kept: Schema.String,
+  now: Schema.String
+}) {
+  override get message(): string {
+    return `cannot keep these figures: they are of engine ${this.now}, and those in ${resultsFile} of engine ${this.kept}`
+  }
+}
+
+/** What to keep of the figures: all of them where they are of all measures on a swarm of our own, some with `--keep`. */
+const toKeep = ({ engine, keep, measures: chosen }: Options, results: Results) => {
+  if (keep) {
+    const kept = keptResults()
+    const [before, now] = [kept.machine.engine, results.machine.engine]
+    return before === now
+      ? Effect.succeed(merge(kept, results, measureNames))
+      : Effect.fail(new OtherEngine({ kept: before, now }))
+  }
+  const isWhole = engine === undefined && sharedCluster === undefined && chosen.length === measureNames.length
+  return Effect.succeed(isWhole ? results : undefined)
+}
+
+/** Prints the figures, and keeps those that are to be kept. */
+const report = Effect.fnUntraced(function* (options: Options, results: Results) {
+  const { json } = options
   yield* Console.log(`\n${textTable(results)}`)
   if (json !== undefined) yield* Effect.promise(() => writeFile(resolve(json), printResults(results)))
-  if (engine !== undefined || chosen.length < measureNames.length) return
-  yield* writeInProject(resultsFile, printResults(results))
-  yield* writePages(results)
+  const kept = yield* toKeep(options, results)
+  if (kept === undefined) return
+  yield* writeInProject(resultsFile, printResults(kept))
+  yield* writePages(kept)
   yield* Console.log(`\nEvery sample is in ${resultsFile}.`)
+})
+
+/** The folder of a swarm that is up, if one is to be used. */
+const sharedCluster = process.env[clusterVariable]
+
+/** Measures on the swarm that the environment names, or on one of its own. */
+const measureOnSwarm = Effect.fnUntraced(function* (options: Options, load: number) {
+  const { engine } = options
+  const measured = measureAll(options, load)
+  if (sharedCluster === undefined) {
+    yield* Console.error("bringing up the swarm")
+    const newer = engine === undefined ? {} : yield* engineOptions(engine)
+    return yield* Effect.provide(measured, SwarmCluster.layer({ nodes: 3, ...newer }))
+  }
+  if (engine !== undefined)
+    return yield* new WrongUsage({ detail: `--engine is for a swarm of its own: ${clusterVariable} names one` })
+  yield* Console.error(`using the swarm in ${sharedCluster}`)
+  return yield* Effect.provide(measured, SwarmCluster.layerShared)
 })
 
 const bench = Effect.gen(function* () {
@@ -100,9 +153,7 @@ const bench = Effect.gen(function* () {
   yield* checkBuilt
   yield* checkMachine()
   yield* installTools(tools)
-  const engine = options.engine === undefined ? {} : yield* engineOptions(options.engine)
-  yield* Console.error("bringing up the swarm")
-  const results = yield* Effect.provide(measureAll(options, load), SwarmCluster.layer({ nodes: 3, ...engine }))
+  const results = yield* measureOnSwarm(options, load)
   yield* report(options, results)
   return 0
 }).pipe(

@@ -41,7 +41,7 @@ export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage
     options
   )
   const [node = []] = yield* inTurns([peakOf(bareNode, options)], halved(options).runs)
-  const dockerExecs = yield* startMany({ options, stage })
+  const dockerExecs = yield* startMany({ options, stage }, most)
   const many = yield* measure(
     "commands in many tasks by agents",
     [on(manager, taskExec("--via", "agent", "--all", "many", "true")), yield* dockerExecs(most), byAgent, byHelper],

@@ -5,40 +5,43 @@ import { rolldown } from "rolldown"
 import { compare, whole } from "../Comparison.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
 import type { Stage } from "../Stage.ts"
-import { type Bench, dockerExec, piped, taskExec } from "../Ways.ts"
+import { type Bench, dockerExec, taskExec } from "../Ways.ts"
 
-/** The least that a temporary service takes; built, because Node needs some time to strip types. */
-export const bareHelper = Effect.fnUntraced(function* (
+/** The least that a temporary service takes, of busybox and of our image; built, because Node needs some time to strip types. */
+export const bareHelpers = Effect.fnUntraced(function* (
   { dir }: Pick<MeasureOptions, "dir">,
-  { busybox, manager, remote }: Stage
+  { busybox, manager, pinned, remote }: Stage
 ) {
   const program = join(dir, "bare-helper.mjs")
   yield* Effect.promise(async () => {
     await using bundle = await rolldown({ input: join(import.meta.dirname, "..", "BareHelper.ts"), platform: "node" })
     await bundle.write({ file: program, format: "esm" })
   })
-  const notes = join(dir, "bare-helper.notes")
-  const contender: Contender = {
-    name: "a bare helper",
-    argv: [process.execPath, program, manager.socket, busybox, remote.node.nodeId, notes],
-    notes
+  const bare = (name: string, image: string, command: ReadonlyArray<string>): Contender => {
+    const notes = join(dir, `${name}.notes`)
+    const argv = [process.execPath, program, manager.socket, image, remote.node.nodeId, notes, ...command]
+    return { name, argv, notes }
   }
-  return contender
+  return {
+    busybox: bare("a bare helper", busybox, ["echo", "ready"]),
+    ours: bare("a bare helper of task-exec's image", pinned, ["node", "-e", "console.log('ready')"])
+  }
 })
 
 /** The ways to another node. */
 export const cold = Effect.fn("Measure.cold")(function* ({ options, original, ssh, stage }: Bench) {
   const { remote } = stage
   const { node } = remote
+  const bare = yield* bareHelpers(options, stage)
   const measured = yield* measure(
     "commands on another node",
     [
       taskExec(remote.target, "true"),
-      piped(taskExec("-i", remote.target, "cat"), "hi"),
       dockerExec("docker exec, on the node itself", node.dockerHost, remote, ["true"]),
       dockerExec("docker -H ssh://… exec", ssh.cold, remote, ["true"]),
       dockerExec("docker -H ssh://… exec, over a connection that stays open", ssh.kept, remote, ["true"]),
-      yield* bareHelper(options, stage),
+      bare.busybox,
+      bare.ours,
       ...(original === undefined ? [] : [original.taskExec(remote.taskId, "true")])
     ],
     options

@@ -1,42 +1,51 @@
-/** `fan-out`: a command in many tasks, beside the same in one. */
+/** `fan-out` and `large-fan-out`: a command in many tasks, beside the same command in one. */
 import * as Effect from "effect/Effect"
 import { waitRunning } from "../../test/cluster/Services.ts"
 import { compare, whole } from "../Comparison.ts"
 import { execInEach, most, startMany } from "../Many.ts"
-import { measure } from "../Measure.ts"
+import { type Contender, measure } from "../Measure.ts"
+import type { MeasureName } from "../Options.ts"
 import { type Bench, quartered, taskExec } from "../Ways.ts"
 
-/** How many tasks a command is for. */
-const sizes = [1, 10, 30, most] as const
+/** A fan-out, and docker's own client in the same tasks. */
+interface FanOut {
+  readonly title: string
+  readonly ours: Contender
+  readonly docker: Contender
+}
 
-/** Some of the tasks of a service that has many, on all nodes; and a service that has one on each node. */
-export const fanOut = Effect.fn("Measure.fan-out")(function* (bench: Bench) {
-  const { manager, nodes, remote, web } = bench.stage
-  const alone = {
+/** One task of each node. */
+const alone = Effect.fnUntraced(function* (bench: Bench) {
+  const { manager, nodes, web } = bench.stage
+  const fan: FanOut = {
     title: `A fan-out over ${nodes.length} tasks, each alone on its node`,
     ours: taskExec("--all", web, "true"),
     docker: yield* execInEach(bench, "alone", yield* waitRunning(manager.socket, web, nodes.length))
   }
-  const dockerExecs = yield* startMany(bench)
-  const ofMany = yield* Effect.forEach(sizes, (size) =>
-    Effect.map(dockerExecs(size), (docker) => ({
-      title: `A fan-out over ${size === 1 ? "one task" : `${size} tasks`}`,
-      // The one is on another node, as the one beside it is.
-      ours: taskExec(
-        "--all",
-        ...(size === 1 ? ["--node", remote.node.name] : []),
-        "--limit",
-        String(size),
-        "many",
-        "true"
-      ),
-      docker
-    }))
+  return fan
+})
+
+/** Some of the tasks of a service that has many of them, on all nodes. */
+const some = (bench: Bench, sizes: ReadonlyArray<number>) =>
+  Effect.flatMap(startMany(bench, Math.max(...sizes)), (dockerExecs) =>
+    Effect.forEach(sizes, (size) =>
+      Effect.map(dockerExecs(size), (docker): FanOut => {
+        // The only task is on another node, as that of the command in one task is.
+        const there = size === 1 ? ["--node", bench.stage.remote.node.name] : []
+        return {
+          title: `A fan-out over ${size === 1 ? "one task" : `${size} tasks`}`,
+          ours: taskExec("--all", ...there, "--limit", String(size), "many", "true"),
+          docker
+        }
+      })
+    )
   )
-  const all = [alone, ...ofMany]
+
+/** Measures all of them and one command in one task in turn. */
+const compareFanOuts = Effect.fnUntraced(function* (name: MeasureName, bench: Bench, all: ReadonlyArray<FanOut>) {
   const [one, ...measured] = (yield* measure(
     "commands in many tasks",
-    [taskExec(remote.target, "true"), ...all.map(({ ours }) => ours), ...all.map(({ docker }) => docker)],
+    [taskExec(bench.stage.remote.target, "true"), ...all.map(({ ours }) => ours), ...all.map(({ docker }) => docker)],
     quartered(bench.options)
   )).map(whole)
   return all.flatMap(({ title }, at) => {
@@ -44,6 +53,16 @@ export const fanOut = Effect.fn("Measure.fan-out")(function* (bench: Bench) {
     const beside = one === undefined ? [] : [{ ...one, name: `a command in one task: ${one.name}` }]
     return ours === undefined || docker === undefined
       ? []
-      : [compare({ measure: "fan-out", title, unit: "seconds" }, ours, [docker, ...beside])]
+      : [compare({ measure: name, title, unit: "seconds" }, ours, [docker, ...beside])]
   })
+})
+
+/** Up to 30 tasks. */
+export const fanOut = Effect.fn("Measure.fan-out")(function* (bench: Bench) {
+  return yield* compareFanOuts("fan-out", bench, [yield* alone(bench), ...(yield* some(bench, [1, 10, 30]))])
+}, Effect.scoped)
+
+/** As many tasks as three nodes with two cores take. */
+export const largeFanOut = Effect.fn("Measure.large-fan-out")(function* (bench: Bench) {
+  return yield* compareFanOuts("large-fan-out", bench, yield* some(bench, [most]))
 }, Effect.scoped)

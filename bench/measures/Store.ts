@@ -11,7 +11,7 @@ import { type Comparison, compare } from "../Comparison.ts"
 import { type Contender, inTurns, warmUp } from "../Measure.ts"
 import type { Stage } from "../Stage.ts"
 import { type Bench, halved, taskExec } from "../Ways.ts"
-import { bareHelper } from "./Cold.ts"
+import { bareHelpers } from "./Cold.ts"
 
 /** The store does not come to rest. */
 export class StoreRestless extends Schema.TaggedError<StoreRestless>()("StoreRestless", {}) {
@@ -88,7 +88,7 @@ export const store = Effect.fn("Measure.store")(function* (bench: Bench) {
   const { remote } = stage
   const contenders = [
     taskExec(remote.target, "true"),
-    yield* bareHelper(options, stage),
+    (yield* bareHelpers(options, stage)).busybox,
     ...(original === undefined ? [] : [original.taskExec(remote.taskId, "true")])
   ]
   yield* Console.error(`measuring the store: ${contenders.length} commands, 1 + ${runs} times each`)

@@ -7,7 +7,7 @@ import { compare } from "../../../bench/Comparison.ts"
 import { figure, ratio } from "../../../bench/Figures.ts"
 import { markdownTable, withFigures } from "../../../bench/Page.ts"
 import { decades, escape, plotOf } from "../../../bench/Plot.ts"
-import { parseResults, printResults, Results } from "../../../bench/Results.ts"
+import { merge, parseResults, printResults, Results } from "../../../bench/Results.ts"
 import { summarize } from "../../../bench/Statistics.ts"
 import { align, textTable } from "../../../bench/TextTable.ts"
 
@@ -23,18 +23,21 @@ const machine = {
   hyperfine: "1.15.0"
 }
 
+const commit = "0123456789abcdef0123456789abcdef01234567+"
+const occasion = { date: "2026-01-31T11:00:00.000Z", commit, load: 1.5 }
+
 const results: Results = {
   date: "2026-01-31T12:00:00.000Z",
-  commit: "0123456789abcdef0123456789abcdef01234567+",
+  commit,
   machine,
   runs: 2,
   comparisons: [
     compare(
       { measure: "cold", title: "A <cold> | one", unit: "seconds", moved: 3_000_000 },
-      { name: "ours & *mine*", samples: [1, 2] },
+      { name: "ours & *mine*", samples: [1, 2], cpu: summarize([0.25]) },
       [{ name: "theirs", samples: [2, 8] }]
     ),
-    compare({ measure: "store", title: "Objects", unit: "objects" }, { name: "ours", samples: [0, 0] }, [
+    compare({ measure: "store", title: "Objects", unit: "objects", occasion }, { name: "ours", samples: [0, 0] }, [
       { name: "theirs", samples: [0, 0] }
     ])
   ]
@@ -66,15 +69,25 @@ describe("the table for a terminal", () => {
         "3 nodes with engine 28.5.2; docker client 28.2.2, Node 26.1.0, hyperfine 1.15.0",
         "2 rounds, fewer of what takes long; load before the start 0.10",
         "",
-        "A <cold> | one  median        quartiles        rate      task-exec / it",
-        "ours & *mine*   1.50 s  1.25 s - 1.75 s   2.00 MB/s",
-        "theirs          5.00 s  3.50 s - 6.50 s  0.600 MB/s  0.38 (0.31 - 0.44)",
+        "A <cold> | one       median        quartiles  n     CPU        rate      task-exec / it",
+        "ours & *mine*        1.50 s  1.25 s - 1.75 s  2  250 ms   2.00 MB/s",
+        "theirs               5.00 s  3.50 s - 6.50 s  2          0.600 MB/s  0.38 (0.31 - 0.44)",
         "",
-        "Objects         median        quartiles                  task-exec / it",
-        "ours                 0                0",
-        "theirs               0                0"
+        "Objects (load 1.50)  median        quartiles  n                          task-exec / it",
+        "ours                      0                0  2",
+        "theirs                    0                0  2"
       ].join("\n")
     )
+  })
+
+  it("says when figures are of another commit, and at which load", () => {
+    const [cold, store] = results.comparisons
+    assert.isDefined(cold)
+    assert.isDefined(store)
+    const later = { date: "2026-02-01T12:00:00.000Z", commit: "fedcba9876543210", load: 3 }
+    const lines = textTable({ ...results, comparisons: [cold, { ...store, occasion: later }] }).split("\n")
+    assert.include(lines, "store: 2026-02-01, commit fedcba987654; load at its end 3.0")
+    assert.isUndefined(lines.find((line) => line.startsWith("cold: ")))
   })
 
   it("says it when others kept the machine busy", () => {
@@ -99,6 +112,20 @@ describe("results.json", () => {
   it.prop("is read as it was written", [Arbitrary.schema(Results)], ([any]) => {
     // JSON has one zero only.
     assert.deepStrictEqual(parseResults(printResults(any)), JSON.parse(JSON.stringify(any)))
+  })
+
+  it("keeps the figures of other measures beside those of a run of some", () => {
+    const [cold, store] = results.comparisons
+    assert.isDefined(cold)
+    assert.isDefined(store)
+    const anew = { ...cold, title: "Anew" }
+    const run = { ...results, date: "2026-03-01T00:00:00.000Z", comparisons: [anew, { ...anew, title: "Also" }] }
+    const { comparisons, date } = merge(results, run, ["store", "cold"])
+    assert.deepStrictEqual(
+      comparisons.map(({ title }) => title),
+      ["Objects", "Anew", "Also"]
+    )
+    assert.strictEqual(date, results.date)
   })
 
   it("is not read when something is missing", () => {
@@ -149,7 +176,10 @@ describe("the page", () => {
 
   it("what is Markdown is text in the table", () => {
     const table = markdownTable(results)
-    assert.include(table, "| **A \\<cold\\> \\| one** | ours & \\*mine\\* | 1.50 s, 2.00 MB/s | 1.25 s - 1.75 s |  |")
-    assert.include(table, "|  | theirs | 5.00 s, 0.600 MB/s | 3.50 s - 6.50 s | 0.38 (0.31 - 0.44) |")
+    assert.include(
+      table,
+      "| **A \\<cold\\> \\| one** | ours & \\*mine\\* | 1.50 s, 2.00 MB/s | 1.25 s - 1.75 s | 2 | 250 ms |  |"
+    )
+    assert.include(table, "|  | theirs | 5.00 s, 0.600 MB/s | 3.50 s - 6.50 s | 2 |  | 0.38 (0.31 - 0.44) |")
   })
 })

@@ -14,7 +14,8 @@ describe("the command line of the benchmark", () => {
         megabytes: 100,
         seed: undefined,
         engine: undefined,
-        json: undefined
+        json: undefined,
+        keep: false
       })
     })
   )
@@ -32,10 +33,11 @@ describe("the command line of the benchmark", () => {
     ["--runs=0", /--runs takes a number/],
     ["--runs=1.5", /--runs takes a number/],
     ["--engine=19", /--engine takes one of 20.10, /],
-    ["--fast", /--fast/]
+    ["--fast", /--fast/],
+    ["--keep --engine=28.5", /--keep is for figures of this machine's own engine/]
   ] as const)("refuses %s", ([word, message]) =>
     Effect.gen(function* () {
-      const { message: text } = yield* Effect.flip(parseOptions([word]))
+      const { message: text } = yield* Effect.flip(parseOptions(word.split(" ")))
       assert.match(text, message)
       assert.include(text, usage)
     })

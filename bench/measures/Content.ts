@@ -1,0 +1,74 @@
+/** `content`: much output of a task on another node, of text that compresses and of bytes that do not. */
+import { randomBytes } from "node:crypto"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { runGroup } from "../../test/cluster/ProcessGroup.ts"
+import { compareMeasured } from "../Comparison.ts"
+import { type Contender, type MeasureOptions, measure, patience } from "../Measure.ts"
+import type { Place } from "../Stage.ts"
+import { type Bench, dockerExec, quartered, taskExec } from "../Ways.ts"
+
+const paths = ["/", "/health", "/api/v1/orders", "/api/v1/orders/{id}/items", "/login", "/assets/app.js"]
+const statuses = [200, 200, 200, 200, 201, 204, 304, 404, 500]
+
+/**
+ * Lines as a web server logs them: the time, an ID, an address, a request and how it went. They are the same each time: a generator
+ * of Lehmer's gives the numbers. zstd at its quickest makes them 3.4 times smaller.
+ */
+export const logLines = (bytes: number): Buffer => {
+  let state = 1
+  const below = (limit: number): number => {
+    state = (state * 48_271) % 2_147_483_647
+    return state % limit
+  }
+  const text = Buffer.alloc(bytes, "\n")
+  let millis = Date.UTC(2026, 0, 1)
+  for (let at = 0; at < bytes; ) {
+    millis += below(40)
+    const id = `${below(2 ** 30).toString(16)}${below(2 ** 30).toString(16)}`
+    const request = `${paths[below(paths.length)]} ${statuses[below(statuses.length)]} ${below(30_000)} ${below(900)}ms`
+    at += text.write(
+      `${new Date(millis).toISOString()} INFO ${id} 10.0.${below(256)}.${below(256)} GET ${request}\n`,
+      at
+    )
+  }
+  return text
+}
+
+/** Puts a file into the task's container, where a command can read it as often as it is measured. */
+const put = Effect.fnUntraced(function* ({ env, dir }: MeasureOptions, place: Place, file: string, bytes: Buffer) {
+  const input = join(dir, "content")
+  yield* Effect.promise(() => writeFile(input, bytes))
+  const { argv } = dockerExec("", place.node.dockerHost, place, ["sh", "-c", `cat >${file}`], ["-i"])
+  yield* runGroup(["sh", "-c", 'exec "$@" <"$0"', input, ...argv], { env, timeout: patience })
+})
+
+/** Each kind of output by the default route, and by docker's own client. */
+export const content = Effect.fn("Measure.content")(function* ({ megabytes, options, ssh, stage }: Bench) {
+  const { remote } = stage
+  const bytes = megabytes * 1_000_000
+  const kinds = [
+    { file: "/tmp/log-lines", name: "log lines", make: () => logLines(bytes) },
+    { file: "/tmp/random", name: "random bytes", make: () => randomBytes(bytes) }
+  ]
+  const compared = yield* Effect.forEach(kinds, ({ file, make, name }) =>
+    Effect.gen(function* () {
+      yield* put(options, remote, file, make())
+      const command = ["cat", file]
+      const what = `${megabytes} MB of ${name} out of a task on another node`
+      const contenders: ReadonlyArray<Contender> = [
+        taskExec(remote.target, ...command),
+        dockerExec("docker -H ssh://… exec", ssh.cold, remote, command),
+        dockerExec("docker exec, on the node itself", remote.node.dockerHost, remote, command)
+      ]
+      const measured = yield* measure(
+        what,
+        contenders.map((one) => ({ ...one, bytes })),
+        quartered(options)
+      )
+      return compareMeasured({ measure: "content", title: what, unit: "seconds", moved: bytes }, measured)
+    })
+  )
+  return compared.flat()
+})

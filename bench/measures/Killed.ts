@@ -1,0 +1,110 @@
+/** `killed`: how long after `kill -9` of the caller a run's command is ended and nothing of the run is left. */
+import { spawn } from "node:child_process"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { get } from "../../test/cluster/EngineApi.ts"
+import { leftovers } from "../../test/cluster/Leftovers.ts"
+import { signalEntered } from "../../test/cluster/Machine.ts"
+import { poll } from "../../test/cluster/Poll.ts"
+import { compare } from "../Comparison.ts"
+import { type Contender, inTurns, type MeasureOptions, patience, WrongResult } from "../Measure.ts"
+import type { Place, Stage } from "../Stage.ts"
+import { type Bench, on, quartered, taskExec } from "../Ways.ts"
+import { agents } from "./Agent.ts"
+
+/** How long a run lasts before its caller is killed, in milliseconds: short runs have no guard. */
+const before = 5000
+
+/** What the command is seen by among the container's processes. */
+const mark = "98765"
+
+const Top = Schema.Struct({ Processes: Schema.Array(Schema.Array(Schema.String)) })
+
+/** Whether the command runs in the task's container. */
+const isRunning = ({ container, node }: Place) =>
+  Effect.map(get(node.socket, `/containers/${container}/top`, Top), ({ Processes }) =>
+    Processes.some((columns) => columns.some((text) => text.includes(mark)))
+  )
+
+/** Starts the caller; gives a way to kill it once the command has written its line. */
+const start = ({ argv: [file = "", ...args], name }: Contender, env: MeasureOptions["env"]) =>
+  Effect.acquireRelease(
+    Effect.callback<() => void, WrongResult>((resume) => {
+      const child = spawn(file, args, { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] })
+      let errors = ""
+      child.stderr.on("data", (chunk: Buffer) => {
+        errors += chunk.toString()
+      })
+      const kill = () => signalEntered(child, "SIGKILL")
+      child.stdout.once("data", () => resume(Effect.succeed(kill)))
+      child.once("close", () => resume(Effect.fail(new WrongResult({ command: name, detail: `it ended: ${errors}` }))))
+    }),
+    (kill) => Effect.sync(kill)
+  )
+
+/** Seconds from the kill to the end of the command, and to where nothing of the run is left. */
+const takeOne = Effect.fnUntraced(function* (
+  contender: Contender,
+  place: Place,
+  { cluster }: Stage,
+  { env }: MeasureOptions
+) {
+  const kill = yield* start(contender, env)
+  yield* Effect.sleep(before)
+  const begun = performance.now()
+  yield* Effect.sync(kill)
+  const waitFor = <E, R>(isSo: Effect.Effect<boolean, E, R>, what: string) =>
+    poll(
+      Effect.map(isSo, (so) => (so ? Option.some((performance.now() - begun) / 1000) : Option.none())),
+      {
+        every: 100,
+        atMost: patience,
+        orElse: Effect.fail(new WrongResult({ command: contender.name, detail: `${what} after ${patience / 1000} s` }))
+      }
+    )
+  const [ended, gone] = yield* Effect.all(
+    [
+      waitFor(
+        Effect.map(isRunning(place), (is) => !is),
+        "the command runs"
+      ),
+      waitFor(
+        Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0),
+        "something is left"
+      )
+    ],
+    { concurrency: 2 }
+  )
+  return { ended, gone }
+}, Effect.scoped)
+
+/** A caller on each route, killed. */
+export const killed = Effect.fn("Measure.killed")(function* ({ options, stage }: Bench) {
+  const { local, manager, remote } = stage
+  const { runs } = quartered(options)
+  yield* Console.error("deploying agents")
+  yield* agents(options)
+  const command = ["sh", "-c", `echo up; sleep ${mark}`]
+  const routes = [
+    { name: "local", place: local, flags: [] },
+    { name: "by a helper", place: remote, flags: ["--via", "helper"] },
+    { name: "by an agent", place: remote, flags: ["--via", "agent"] }
+  ]
+  yield* Console.error(`measuring killed callers: ${routes.length} routes, 1 + ${runs} times each`)
+  const taken = yield* inTurns(
+    routes.map(({ flags, place }) =>
+      takeOne(on(manager, taskExec(...flags, place.target, ...command)), place, stage, options)
+    ),
+    runs
+  )
+  return routes.map(({ name }, at) => {
+    const samples = taken[at] ?? []
+    return compare(
+      { measure: "killed", title: `After kill -9 of the caller, ${name}`, unit: "seconds" },
+      { name: "until nothing of the run is left", samples: samples.map(({ gone }) => gone) },
+      [{ name: "until the command is ended", samples: samples.map(({ ended }) => ended) }]
+    )
+  })
+}, Effect.scoped)
