@@ -172,16 +172,16 @@ export const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<s
   })
 })
 
-/** Agents on every node of the shared swarm, as long as the layer is there. */
+const agents = Effect.fnUntraced(function* (order: "up" | "down") {
+  const { code, stderr } = yield* swarmExec(["agent", order])
+  assert.deepStrictEqual([code, stderr], [0, ""], stderr)
+})
+
+/** Agents on every node of the shared swarm, as long as the layer is there. Those of an `agent up` that fails go as well. */
 export const Agents = Layer.effectDiscard(
-  Effect.acquireRelease(
-    Effect.map(swarmExec(["agent", "up"]), ({ code, stderr }) =>
-      assert.deepStrictEqual([code, stderr], [0, ""], stderr)
-    ),
-    () =>
-      Effect.map(swarmExec(["agent", "down"]), ({ code, stderr }) =>
-        assert.deepStrictEqual([code, stderr], [0, ""], stderr)
-      )
+  Effect.andThen(
+    Effect.addFinalizer(() => agents("down")),
+    agents("up")
   )
 ).pipe(Layer.provideMerge(SwarmCluster.layerShared))
 

@@ -1,8 +1,13 @@
-/** Before each file of tests: its worker's own swarm is the one that `SwarmCluster.layerShared` attaches to. */
-import { inject } from "@effect/vitest"
+/**
+ * Before each file of tests: its worker's own swarm is the one that `SwarmCluster.layerShared` attaches to. After the file the swarm
+ * has nothing that it did not have before: what is there is taken away, and the file fails.
+ */
+import { afterAll, inject } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import { clusterVariable } from "../cluster/SwarmCluster.ts"
+import { assertContents, contentsOf } from "../cluster/Contents.ts"
+import { crashIn } from "../cluster/EngineCrash.ts"
+import { attach, clusterVariable } from "../cluster/SwarmCluster.ts"
 import { swarmOf } from "./SwarmPool.ts"
 
 const swarm = await swarmOf(inject("swarms"), Number(process.env.VITEST_POOL_ID)).pipe(
@@ -12,3 +17,17 @@ const swarm = await swarmOf(inject("swarms"), Number(process.env.VITEST_POOL_ID)
 )
 process.env[clusterVariable] = swarm.dir
 process.env.TASK_EXEC_IMAGE = swarm.image
+
+const cluster = await Effect.runPromise(attach(swarm.dir))
+const before = await Effect.runPromise(contentsOf(cluster))
+
+// Registered before the hooks of the file, so it runs after them.
+afterAll(
+  () =>
+    crashIn(cluster).pipe(
+      // The next file gets another swarm.
+      Effect.flatMap((crash) => (crash === undefined ? assertContents(cluster, before) : Effect.void)),
+      Effect.runPromise
+    ),
+  120_000
+)

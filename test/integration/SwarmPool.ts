@@ -5,10 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../../adapters/image/Image.ts"
-import { type EngineCrashed, knownCrash } from "../cluster/EngineCrash.ts"
+import { clearContents } from "../cluster/Contents.ts"
+import { knownCrash } from "../cluster/EngineCrash.ts"
 import { pullImage } from "../cluster/Images.ts"
 import type { ProcessRef } from "../cluster/Processes.ts"
-import { bringUpFor, clusterVariable, type SwarmClusterShape, takeDown } from "../cluster/SwarmCluster.ts"
+import { attach, bringUpFor, clusterVariable, type SwarmClusterShape, takeDown } from "../cluster/SwarmCluster.ts"
 
 /** A swarm that is up for the tests. */
 const SharedSwarm = Schema.Struct({
@@ -58,37 +59,51 @@ export const assignSwarm = Effect.fnUntraced(function* (folder: string, worker: 
   yield* Effect.promise(() => writeFile(fileOf(folder, worker), text))
 })
 
-/** An engine of the swarm crashed, and the swarm belongs to somebody else. */
+/** The swarm is of no use, and belongs to somebody else. */
 class SwarmOfNoUse extends Schema.TaggedError<SwarmOfNoUse>()("SwarmOfNoUse", {
   dir: Schema.String,
-  crash: Schema.String
+  reason: Schema.String
 }) {
   override get message(): string {
-    return `the swarm of ${clusterVariable}=${this.dir} can't be used: ${this.crash}\nTake it down and bring up another (\`npm run swarm\`)`
+    return `the swarm of ${clusterVariable}=${this.dir} can't be used: ${this.reason}\nTake it down and bring up another (\`npm run swarm\`)`
   }
 }
 
-/** Brings up a swarm in place of one whose engine crashed. */
+/** Why a swarm is of no use to the next file; undefined where it is. What an earlier file left in a swarm of ours is taken away. */
+const flawOf = Effect.fnUntraced(function* (dir: string, isOurs: boolean) {
+  const crash = yield* knownCrash(dir)
+  if (crash !== undefined || !isOurs) return crash?.message
+  return yield* Effect.match(Effect.flatMap(attach(dir), clearContents), {
+    onFailure: ({ message }) => message,
+    onSuccess: (held) =>
+      held.length === 0 ? undefined : `it can't be rid of ${held.map(({ text }) => text).join(", ")}`
+  })
+})
+
+/** Brings up a swarm in place of one that is of no use. */
 const replace = Effect.fnUntraced(function* (
   { folder, nodes, owner }: SwarmPool,
   worker: number,
   dir: string,
-  crash: EngineCrashed
+  reason: string
 ) {
-  if (owner === null) return yield* new SwarmOfNoUse({ dir, crash: crash.message })
+  if (owner === null) return yield* new SwarmOfNoUse({ dir, reason })
   yield* takeDown(({ id }) => id === basename(dir))
   const swarm = yield* Effect.flatMap(bringUpFor(owner, { nodes }), withImage)
   yield* assignSwarm(folder, worker, swarm)
   return swarm
 })
 
-/** The swarm of a worker: another one if an engine of the last one crashed. */
+/**
+ * The swarm of a worker, with nothing in it that an earlier file left: another one if an engine of the last one crashed, or if it can't
+ * be cleared.
+ */
 export const swarmOf = Effect.fn("SwarmPool.swarmOf")(
   function* (pool: SwarmPool, worker: number) {
     const text = yield* Effect.promise(() => readFile(fileOf(pool.folder, worker), "utf8"))
     const swarm = yield* decode(text)
-    const crash = yield* knownCrash(swarm.dir)
-    return crash === undefined ? swarm : yield* replace(pool, worker, swarm.dir, crash)
+    const flaw = yield* flawOf(swarm.dir, pool.owner !== null)
+    return flaw === undefined ? swarm : yield* replace(pool, worker, swarm.dir, flaw)
   },
   Effect.provide(Logger.layer([]))
 )

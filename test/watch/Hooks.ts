@@ -2,7 +2,7 @@
  * vitest's set-up file for all tests with real engines.
  *
  * After each test, every engine is looked at. A crash fails that test. The other tests of its file are skipped, and the next file
- * gets another swarm (`OwnSwarm.ts`). A test that fails leaves an account (`Account.ts`).
+ * gets another swarm (`OwnSwarm.ts`). A test that fails leaves an account (`Account.ts`), and so does the set-up of several tests.
  */
 import { afterAll, beforeEach } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -59,7 +59,22 @@ beforeEach(async ({ onTestFailed, onTestFinished, skip, task }) => {
   onTestFinished(() => throwNewCrash(tell), 90_000)
 })
 
-afterAll(async () => {
+/** A part of a file: of several tests, or one. */
+interface Part {
+  readonly name: string
+  readonly result?: { readonly errors?: ReadonlyArray<unknown> | undefined } | undefined
+  readonly tasks?: ReadonlyArray<Part>
+}
+
+/** The names of the suites that were not set up or taken down as they should be. */
+const failedSuites = ({ name, result, tasks }: Part): ReadonlyArray<string> =>
+  tasks === undefined
+    ? []
+    : [...(result?.errors === undefined ? [] : [name]), ...tasks.flatMap((part) => failedSuites(part))]
+
+// biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern which fixtures the hook uses.
+afterAll(async ({}, file) => {
+  for (const suite of failedSuites(file)) process.stderr.write(`\n${await keepAccount(`${file.name} > ${suite}`)}\n`)
   await endAccounts()
   await throwNewCrash(async () => undefined)
 }, 90_000)

@@ -51,6 +51,43 @@ describe.concurrent("a run of the tests", () => {
     timeout
   )
 
+  it.live(
+    "what a file leaves in the swarm fails that file, with a list, and the next file begins on a clean one",
+    () =>
+      Effect.gen(function* () {
+        const nested = yield* nestedRun("Left")
+        const { code, output } = yield* nested.ended
+        assert.strictEqual(code, 1, output)
+        const [, list = ""] =
+          /FAIL .*Left1\.fixture\.ts.*\nLeftBehind: left behind:\n((?: {2}.*\n)+)/.exec(output) ?? []
+        const left = list.split("\n").map((line) => line.trim().replace(/ \([a-z0-9]{25}\)$|-[0-9a-f]{12}/g, ""))
+        for (const wanted of [
+          "service left",
+          "service task-exec-agent",
+          "secret left",
+          "config left",
+          "network left-overlay",
+          "network left-bridge on node-1",
+          "volume left on node-1",
+          "node node-1: is set to pause",
+          "node node-1: has the label left=here"
+        ])
+          assert.include(left, wanted, output)
+        assert.match(list, /config task-exec-agent-[0-9a-f]+ /)
+        assert.match(list, /container \/\w+ on node-1\n/)
+        assert.notMatch(list, /can't be removed/)
+        // The account of a set-up that fails has its programs.
+        assert.match(
+          output,
+          /what is known of ".*Left1\.fixture\.ts > later in the first file" is in .*\n\nits programs:\n(?:.*\n)*?.* ps\n/
+        )
+        // The process of the second file is killed: nothing looks at what it leaves.
+        assert.match(output, /✓ begins on a clean swarm, too, and leaves nothing/)
+        assert.match(output, /\n2 passed, 3 failed, 1 skipped\n$/)
+      }).pipe(Effect.scoped),
+    timeout
+  )
+
   for (const [signal, whom] of [
     ["SIGINT", "group"],
     ["SIGINT", "npm"],
