@@ -1,9 +1,9 @@
 /** A run of one command: its events and its errors. */
 import * as Schema from "effect/Schema"
 import type { AgentUnavailable } from "./agent/Agents.ts"
-import type { InvalidRequest } from "./ExecRequest.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { ExecutorError } from "./executor/ExecutorErrors.ts"
+import type { InvalidRequest } from "./request/ExecRequest.ts"
 import type { HelperStartError } from "./route/Helper.ts"
 import type {
   ConnectionLost,

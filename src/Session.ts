@@ -8,10 +8,10 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import type { ExecRequest } from "./ExecRequest.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import type { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 import type { RunError, RunEvent } from "./Run.ts"
+import type { ExecRequest } from "./request/ExecRequest.ts"
 
 /** A command under way. It is ended, and everything that was made for it is removed, when its scope closes. */
 export interface Session {

@@ -41,7 +41,6 @@ export {
   type TaskFilesError,
   type TaskFilesRequest
 } from "./copy/TaskFiles.ts"
-export { type ExecRequest, InvalidRequest, type TtyRequest } from "./ExecRequest.ts"
 export { DockerEngine, type DockerEngineOptions, type DockerEngineShape } from "./engine/DockerEngine.ts"
 export { Endpoint } from "./engine/Endpoint.ts"
 export {
@@ -91,6 +90,8 @@ export { PolicyDenied } from "./policy/PolicyDenied.ts"
 export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
 export { TaskPolicy } from "./policy/TaskPolicy.ts"
 export { collectLimit, OutputTooLarge, type RunError, type RunEvent } from "./Run.ts"
+export { type ExecRequest, InvalidRequest, type TtyRequest } from "./request/ExecRequest.ts"
+export { Via } from "./request/Via.ts"
 export {
   checkNode,
   type Helper,
@@ -117,7 +118,6 @@ export { defaultImage, HelperImage } from "./route/HelperImage.ts"
 export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"
 export { endByHelper, execByHelper } from "./route/HelperRoute.ts"
 export { chooseRoute, localNode, type Route } from "./route/Route.ts"
-export { Via } from "./route/Via.ts"
 export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 export { type Stage, StageObserver } from "./Stage.ts"
 export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"

@@ -24,11 +24,11 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
 import { Audit, type AuditRecord } from "./audit/Audit.ts"
 import type { ExecResult } from "./Collect.ts"
-import type { ExecRequest } from "./ExecRequest.ts"
 import { environmentWith } from "./engine/Environment.ts"
 import type { FleetRequest } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import type { RunEvent } from "./Run.ts"
+import type { ExecRequest } from "./request/ExecRequest.ts"
 import { TaskExec } from "./TaskExec.ts"
 
 export type { AuditRecord, ExecResult, FleetEvent, RunEvent }

@@ -77,7 +77,7 @@ export const versionLoads: Loading = {
     "src/executor",
     "src/fleet",
     "src/policy",
-    "src/route"
+    "src/request"
   ],
   ownBytes: 45_500
 }

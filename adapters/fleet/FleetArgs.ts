@@ -2,12 +2,12 @@
 import type { ParseArgsOptionsConfig, parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { CommandRequest } from "../../src/ExecRequest.ts"
 import type { Amount, AmountRules } from "../../src/fleet/Amount.ts"
 import { parseAmount } from "../../src/fleet/Amount.ts"
 import type { FleetPacing } from "../../src/fleet/Fleet.ts"
 import type { Selection } from "../../src/fleet/Selection.ts"
 import { parseFilter } from "../../src/fleet/TaskFilter.ts"
+import type { CommandRequest } from "../../src/request/ExecRequest.ts"
 import { parseTime, UsageError } from "../command/Usage.ts"
 
 /** The flags, for `parseArgs`. */

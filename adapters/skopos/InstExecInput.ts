@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import type { ExecRequest } from "../../src/ExecRequest.ts"
+import type { ExecRequest } from "../../src/request/ExecRequest.ts"
 import { withoutExcerpt } from "./PluginInput.ts"
 import { splitWords } from "./Words.ts"
 

@@ -8,13 +8,13 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CheckedCommand } from "../ExecRequest.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { Brake } from "../internal/Brake.ts"
+import type { CheckedCommand } from "../request/ExecRequest.ts"
+import type { Via } from "../request/Via.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import type { RouteUnavailable } from "./HelperErrors.ts"
 import { chooseRoute, type Route } from "./Route.ts"
-import type { Via } from "./Via.ts"
 
 /**
  * How long the input may take to end: 50 ms, in steps. Between two steps the event loop reads, so that input that is there is seen

@@ -13,6 +13,7 @@ import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, unconfirmed } from "../executor/ExecutorErrors.ts"
 import { once } from "../internal/Once.ts"
 import type { Ownership } from "../Labels.ts"
+import type { Via } from "../request/Via.ts"
 import { decodeDocument } from "../wire/Frame.ts"
 import { encodeOrder } from "../wire/Order.ts"
 import { type Incoming, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
@@ -23,7 +24,6 @@ import { endManyByHelper } from "./HelperRoute.ts"
 import { openHelperTunnel, type TunnelError } from "./HelperTunnel.ts"
 import type { TunnelNetwork } from "./TunnelNetwork.ts"
 import { secondHelperPatience } from "./TunnelRoute.ts"
-import type { Via } from "./Via.ts"
 
 /** In what ways the helper does not come up. */
 export type NodeHelperError = TunnelError | HelperRefused | AgentUnavailable

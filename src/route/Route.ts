@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type ContainerSummary, swarmNodeLabel, swarmTaskLabel } from "../engine/EngineSchemas.ts"
+import type { Via } from "../request/Via.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { RouteUnavailable } from "./HelperErrors.ts"
-import type { Via } from "./Via.ts"
 
 /** The way that is taken: `local` (the engine at hand runs the task), the `agent` or a temporary service on its node. */
 export type Route = Exclude<Via, "auto" | "helper">

@@ -5,7 +5,6 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { recordRun, targetOf } from "../audit/Recording.ts"
 import { collect } from "../Collect.ts"
-import { type CheckedCommand, type CommandRequest, checkRequest, type ExecRequest, specOf } from "../ExecRequest.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
 import type { Ending } from "../executor/ExecutorErrors.ts"
@@ -13,6 +12,13 @@ import { type FleetRequest, runFleet } from "../fleet/Fleet.ts"
 import { type MakeJobs, routesTo } from "../fleet/Jobs.ts"
 import { makeRunId } from "../Labels.ts"
 import { collectLimit, type RunError, type RunEvent } from "../Run.ts"
+import {
+  type CheckedCommand,
+  type CommandRequest,
+  checkRequest,
+  type ExecRequest,
+  specOf
+} from "../request/ExecRequest.ts"
 import { routeOf } from "../route/EarlyInput.ts"
 import { HelperImage } from "../route/HelperImage.ts"
 import { localNode, type Route } from "../route/Route.ts"

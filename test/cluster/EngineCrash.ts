@@ -10,7 +10,13 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { enginePids, isMeantToBeDown, logFileOf } from "./Engine.ts"
-import type { ClusterNode } from "./SwarmCluster.ts"
+
+/** A node, as far as a crash of its engine is concerned. */
+interface EngineNode {
+  readonly name: string
+  /** The first process of its machine, as this process sees it. */
+  readonly pid: number
+}
 
 /** The engine of a node crashed. */
 export class EngineCrashed extends Schema.TaggedError<EngineCrashed>()("EngineCrashed", {
@@ -59,7 +65,7 @@ export const knownCrash = (clusterDir: string): Effect.Effect<EngineCrashed | un
 /** What is needed of a cluster. */
 export interface CrashScene {
   readonly dir: string
-  readonly nodes: ReadonlyArray<Pick<ClusterNode, "name" | "pid">>
+  readonly nodes: ReadonlyArray<EngineNode>
 }
 
 /** How many bytes of each log were read without a crash. */
@@ -85,7 +91,7 @@ const crashInLog = async (file: string): Promise<string | undefined> => {
 const lastLines = async (file: string): Promise<string> =>
   (await readFile(file, "utf8").catch(() => "(no log)")).trimEnd().split("\n").slice(-excerptLines).join("\n")
 
-const crashOf = Effect.fnUntraced(function* (dir: string, { name, pid }: Pick<ClusterNode, "name" | "pid">) {
+const crashOf = Effect.fnUntraced(function* (dir: string, { name, pid }: EngineNode) {
   const log = logFileOf(dir, name)
   // In this order: an engine that writes its panic now is found by the next look at the log.
   const isGone = (yield* enginePids(pid)).length === 0 && !isMeantToBeDown(dir, name)

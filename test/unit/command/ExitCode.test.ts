@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import { exitCodeOf } from "../../../adapters/command/ExitCode.ts"
 import { UsageError } from "../../../adapters/command/Usage.ts"
 import { OutputClosed } from "../../../adapters/Output.ts"
-import { InvalidRequest } from "../../../src/ExecRequest.ts"
 import { EngineUnreachable, InvalidEndpoint } from "../../../src/engine/EngineErrors.ts"
 import { CommandNotFound, ExecTimeout } from "../../../src/executor/ExecutorErrors.ts"
+import { InvalidRequest } from "../../../src/request/ExecRequest.ts"
 import { InvalidTarget } from "../../../src/target/Target.ts"
 
 const dist = join(import.meta.dirname, "../../../dist")

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readInstExec } from "../../../adapters/skopos/InstExecInput.ts"
-import type { ExecRequest } from "../../../src/ExecRequest.ts"
+import type { ExecRequest } from "../../../src/request/ExecRequest.ts"
 
 const inst = [{ id: "k3x8wfzp1" }]
 const target = "task/k3x8wfzp1"

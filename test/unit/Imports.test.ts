@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+const root = join(import.meta.dirname, "../..")
+
+/** The rules of `imports.grit`, in their order: the files that a rule is for, and the imports that it allows. */
+const rules = (() => {
+  const text = readFileSync(join(root, "imports.grit"), "utf8")
+  const list = text.slice(text.indexOf("// The library."))
+  return [...list.matchAll(/\$filename <: r"([^"]+)"(?:,\s*not \$source <: r"([^"]+)")?/g)].map(
+    ([, files, imports]) => ({
+      files: new RegExp(`^${files}$`),
+      imports: imports === undefined ? undefined : new RegExp(`^${imports}$`)
+    })
+  )
+})()
+
+/** A file of each folder of `src` and `adapters`, and each file of `src` itself. */
+const samples = ["src", "adapters"].flatMap((top) =>
+  readdirSync(join(root, top), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() || entry.name.endsWith(".ts"))
+    .map((entry) => (entry.isDirectory() ? `${top}/${entry.name}/Some.ts` : `${top}/${entry.name}`))
+)
+
+const ruleOf = (file: string): number => rules.findIndex(({ files }) => files.test(`/project/${file}`))
+
+/** How a file of `src` or `adapters`, or of a folder in it, names another one. */
+const namesOf = (file: string): ReadonlyArray<string> => {
+  const below = file.slice(file.indexOf("/") + 1)
+  return [`"./${below}"`, `"../${below}"`, `"../../${below}"`]
+}
+
+describe("the rules for imports", () => {
+  it("cover every folder of src and adapters", () => {
+    assert.deepStrictEqual(
+      samples.filter((file) => ruleOf(file) < 0),
+      []
+    )
+    assert.isAbove(samples.length, 40)
+  })
+
+  it("allow only folders whose rules stand above", () => {
+    const upward = rules.flatMap(({ files, imports }, at) =>
+      samples
+        .filter((file) => ruleOf(file) > at && file.split("/")[0] === /src|adapters/.exec(files.source)?.[0])
+        .filter((file) => namesOf(file).some((name) => imports?.test(name) === true))
+        .map((file) => `${files.source} imports ${file}`)
+    )
+    assert.deepStrictEqual(upward, [])
+  })
+})
