@@ -9,6 +9,7 @@ import * as Semaphore from "effect/Semaphore"
 import { noticeInterval, noticeLine } from "../../src/agent/AgentLog.ts"
 import type { AuditOutcome } from "../../src/audit/Audit.ts"
 import { writeText } from "../Output.ts"
+import { printable, toJson } from "../Printable.ts"
 
 /** What is logged of a request: plain data. Values of environment variables have no place in it. */
 export interface Begun {
@@ -74,7 +75,7 @@ export const makeRequestLog = (
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       put(encodeRecord({ time: new Date(now).toISOString(), event, ...record }))
     )
-  const say = (text: string) => Effect.ignore(put(`agent: ${escaped(text)}`))
+  const say = (text: string) => Effect.ignore(put(`agent: ${printable(text)}`))
 
   return {
     say,
@@ -119,17 +120,8 @@ const shortened = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shortened(item)]))
 }
 
-/** What a terminal obeys, or what reorders text, as JSON writes it. */
-const escaped = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
-    character
-      .split("")
-      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
-      .join("")
-  )
-
 /** A record on one line. */
-export const encodeRecord = (record: object): string => escaped(JSON.stringify(shortened(record)))
+export const encodeRecord = (record: object): string => toJson(shortened(record))
 
 /** A run that the log has, as it began, and no end of. */
 export interface OpenRun {

@@ -6,9 +6,10 @@
  * log of a task, under the ID of the node that the task was given to, was published by that node.
  */
 import * as Effect from "effect/Effect"
-import { Demux, DemuxError } from "../engine/Demux.ts"
+import { DemuxError } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
+import { LogRecords } from "../engine/LogRecords.ts"
 
 /** What an agent repeats in its log. */
 export interface AgentNotice {
@@ -24,6 +25,8 @@ export const noticeInterval = 8
 const tail = 5 * noticeInterval
 /** Bytes that are read of them. A line has at most 16 KiB. */
 const limit = 1024 * 1024
+/** Bytes of the longest record that is looked at: a notice and the managers' details are far shorter. */
+const maxRecord = 4096
 
 /** Milliseconds between two looks for the notice of an agent that has just started: twice as many each time, up to a second. */
 const firstPause = 50
@@ -45,30 +48,15 @@ export interface LogOrigin {
   readonly task: string
 }
 
-/** The node and the task of a log record, as the managers name them. */
-const nodeKey = "com.docker.swarm.node.id"
-const taskKey = "com.docker.swarm.task.id"
-
-/** The line of a log record that is from there; `undefined` for any other record. */
-const lineFrom = (record: string, { node, task }: LogOrigin): string | undefined => {
-  const end = record.indexOf(" ")
-  // Keys and values are encoded as in a URL: a comma or a blank in them is none here (moby, `attrsByteSlice`).
-  const details = record.slice(0, end).split(",")
-  const is = (key: string, value: string) =>
-    details.filter((detail) => detail.startsWith(`${key}=`)).join() === `${key}=${value}`
-  return is(nodeKey, node) && is(taskKey, task) ? record.slice(end + 1) : undefined
-}
-
 /**
  * Finds the last notice in a log that was read with details. A line counts only as a whole record of its own: a line break
  * inside a record begins no other one. Throws `DemuxError` on bytes that are no such log.
  */
 export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | undefined => {
   let found: AgentNotice | undefined
-  const demux = new Demux()
-  for (const { channel, data } of demux.push(log)) {
-    if (channel !== "stdout" && channel !== "stderr") continue
-    const match = noticePattern.exec(lineFrom(Buffer.from(data).toString("latin1"), origin) ?? "")
+  for (const { isError, node, task, text } of new LogRecords(maxRecord).push(log)) {
+    if (isError || node !== origin.node || task !== origin.task) continue
+    const match = noticePattern.exec(text)
     if (match?.[1] !== undefined) found = { key: match[1], isRetired: match[2] !== undefined }
   }
   return found

@@ -10,12 +10,15 @@ import { DemuxError } from "./Demux.ts"
 export interface LogRecord {
   /** ID of the node that published it. */
   readonly node: string
+  /** ID of the task whose log it is in; undefined where the managers name none. */
+  readonly task: string | undefined
   readonly isError: boolean
   readonly text: string
 }
 
 const headerBytes = 8
-const nodeKey = "com.docker.swarm.node.id="
+const nodeKey = "com.docker.swarm.node.id"
+const taskKey = "com.docker.swarm.task.id"
 
 /** One for each reading. Not an Effect: it only keeps the state between chunks. */
 export class LogRecords {
@@ -48,8 +51,10 @@ export class LogRecords {
       if (end > bytes.length) break
       const record = bytes.toString("utf8", at + headerBytes, end)
       const blank = record.indexOf(" ")
-      const node = nodeOf(record.slice(0, blank))
-      if (node !== undefined) records.push({ node, isError: channel !== 1, text: record.slice(blank + 1) })
+      const details = record.slice(0, blank).split(",")
+      const node = valueOf(details, nodeKey)
+      const task = valueOf(details, taskKey)
+      if (node !== undefined) records.push({ node, task, isError: channel !== 1, text: record.slice(blank + 1) })
       at = end
     }
     // A copy: what is left of a chunk would keep all of it.
@@ -62,7 +67,7 @@ export class LogRecords {
  * The details are `key=value` with commas between, both encoded as in a URL (moby, `attrsByteSlice`). Among them are attributes that the
  * node sent along: where one of them poses as the managers' own, there are two, and neither is believed.
  */
-const nodeOf = (details: string): string | undefined => {
-  const [one, ...more] = details.split(",").filter((detail) => detail.startsWith(nodeKey))
-  return more.length === 0 ? one?.slice(nodeKey.length) : undefined
+const valueOf = (details: ReadonlyArray<string>, key: string): string | undefined => {
+  const [one, ...more] = details.filter((detail) => detail.startsWith(`${key}=`))
+  return more.length === 0 ? one?.slice(key.length + 1) : undefined
 }
