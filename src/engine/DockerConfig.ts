@@ -1,5 +1,5 @@
 /** The docker CLI's configuration: `config.json` in DOCKER_CONFIG, or in `~/.docker`. */
-import * as Fs from "node:fs/promises"
+import { readFile } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import * as Config from "effect/Config"
@@ -37,17 +37,18 @@ export const configFolder = Effect.gen(function* () {
   return (yield* text("DOCKER_CONFIG")) || join((yield* text("HOME")) || homedir(), ".docker")
 })
 
-/** The text of a file; `undefined` if there is none. */
+/**
+ * The text of a file; `undefined` if there is none. Every program reads one to start, so this does without `fs/promises`, which
+ * loads readline and its history (Node 26).
+ */
 export const readIfThere = (file: string): Effect.Effect<string | undefined, Error> =>
-  Effect.tryPromise({
-    try: () => Fs.readFile(file, "utf8"),
-    catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
-  }).pipe(
-    Effect.catchIf(
-      (error) => "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"),
-      () => Effect.succeed(undefined)
-    )
-  )
+  Effect.callback((resume, signal) => {
+    readFile(file, { encoding: "utf8", signal }, (error, text) => {
+      if (error === null) resume(Effect.succeed(text))
+      else if (error.code === "ENOENT" || error.code === "ENOTDIR") resume(Effect.succeed(undefined))
+      else resume(Effect.fail(error))
+    })
+  })
 
 const nothing: DockerConfig = {}
 

@@ -99,7 +99,13 @@ describe("what is loaded", () => {
   })
   afterAll(() => rm(folder, { recursive: true }))
 
-  const loads = async (program: Program, args: ReadonlyArray<string>, expected: Loading) => {
+  /** `engine`: what `DOCKER_HOST` says; a helper has none and asks the socket that is there by default. */
+  const loads = async (
+    program: Program,
+    args: ReadonlyArray<string>,
+    expected: Loading,
+    engine: Readonly<Record<string, string>> = { DOCKER_HOST: `unix://${folder}/docker.sock` }
+  ) => {
     const argv = [
       ...heapOptions,
       "--require",
@@ -108,7 +114,7 @@ describe("what is loaded", () => {
       join(folder, `${program}.cjs`),
       ...args
     ]
-    const env = { PATH: process.env.PATH, HOME: folder, DOCKER_HOST: `unix://${folder}/docker.sock` }
+    const env = { PATH: process.env.PATH, HOME: folder, ...engine }
     const { stderr } = await promisify(execFile)(process.execPath, argv, { env })
     const { node, own } = Schema.decodeSync(Loaded)(stderr.slice(stderr.lastIndexOf("\n") + 1))
     const folders = new Set(own.map((name) => name.slice(0, name.lastIndexOf("/"))))
@@ -124,7 +130,7 @@ describe("what is loaded", () => {
 
   it("swarm-exec --version", () => loads("swarm-exec", ["--version"], pluginVersionLoads))
 
-  it("a helper, to say Hello", () => loads("image-serve", ["helper"], helperLoads))
+  it("a helper, to say Hello", () => loads("image-serve", ["helper"], helperLoads, {}))
 })
 
 describe("a program that was started before", () => {
