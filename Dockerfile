@@ -11,7 +11,7 @@ ENV NODE_ENV=production
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs"]
 # What changes with each build comes last: a push then sends only that.
 COPY LICENSE /opt/task-exec/
-COPY dist/agent-door.cjs dist/image-serve.cjs dist/image-start.cjs dist/swarm-exec.cjs /opt/task-exec/
+COPY dist/agent-entry.cjs dist/image-serve.cjs dist/image-start.cjs dist/swarm-exec.cjs /opt/task-exec/
 # Compiles what serves runs, for these options, and shows that the base can run ours. The result is only read afterwards: it works on
 # a read-only root filesystem. A node with another kind of CPU does without it.
 RUN ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs", "--compile", "preflight"]

@@ -127,6 +127,6 @@ export default [
   program("task-exec"),
   program("swarm-exec"),
   program("image-serve"),
-  small("adapters/helper/door.ts", "agent-door"),
+  small("adapters/helper/AgentEntry.ts", "agent-entry"),
   small("adapters/image/start.ts", "image-start")
 ]

@@ -54,7 +54,7 @@ export interface BuiltImage {
 }
 
 const bundleFile = "dist/swarm-exec.cjs"
-const otherFiles = ["dist/agent-door.cjs", "dist/image-serve.cjs", "dist/image-start.cjs"]
+const otherFiles = ["dist/agent-entry.cjs", "dist/image-serve.cjs", "dist/image-start.cjs"]
 
 const inProject = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url))
 

@@ -14,7 +14,7 @@ import { inStage } from "../Stage.ts"
 import { protocolVersion } from "../wire/Frame.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
 import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
-import { openDoor } from "./AgentDoor.ts"
+import { openAgentEntry } from "./AgentEntry.ts"
 import { deriveKey } from "./AgentKeys.ts"
 import { awaitNotice } from "./AgentLog.ts"
 import { requestChannel } from "./AgentProtocol.ts"
@@ -54,7 +54,9 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
     new AgentUnavailable({ node: node.hostname, detail: message })
   // OpenSSL is loaded while the engine works.
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
-  const socket = yield* Effect.all([openDoor(here, there), keyFor(there, keyPair), prepared], { concurrency: 3 }).pipe(
+  const socket = yield* Effect.all([openAgentEntry(here, there), keyFor(there, keyPair), prepared], {
+    concurrency: 3
+  }).pipe(
     Effect.flatMap(([{ complaint, duplex }, key]) =>
       Effect.mapError(secureClient(duplex, key), ({ detail }) => new TunnelLost({ detail: complaint() || detail }))
     ),

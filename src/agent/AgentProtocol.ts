@@ -1,4 +1,4 @@
-/** What callers, agents and `swarm-exec agent` have to agree on. */
+/** What callers, agents and `swarm-exec agent` must agree on. */
 import { agentLabel } from "../Labels.ts"
 
 /** The name of the agents' service; the names of their network and of the config with the callers' keys begin with it. */
@@ -6,32 +6,32 @@ export const agentService = "task-exec-agent"
 
 /** Labels of an agent's service and containers. */
 export const agentLabels = {
-  /** The version of task-exec that the agents are of. */
+  /** The agents' version of task-exec. */
   version: agentLabel,
-  /** The version of the wire protocol that they speak. */
+  /** The version of the wire protocol. */
   protocol: "task-exec.agent.protocol",
-  /** The reference of their image. */
+  /** The reference of the image. */
   image: "task-exec.agent.image",
   /**
-   * The public half of the callers' key pair. The config with the private half has it, too; version 0.1.0 had the name of a secret
-   * here.
+   * The public half of the callers' key pair, also on the config with the private half. In version 0.1.0 its value is the name of a
+   * secret.
    */
   key: "task-exec.agent.key",
-  /** The name of the network that they are on. */
+  /** The name of the agents' network. */
   network: "task-exec.agent.network"
 } as const
 
-/** A folder in memory, the only one in which an agent can make something. */
+/** The only folder in which an agent can write. It is in memory. */
 export const agentFolder = "/run/task-exec"
 
 /**
- * Where an agent listens for those who reach its files, and leads them to the agent of another node: they say which with a
- * relay's line, and are answered with a line that is empty, or says why not.
+ * The socket of an entry agent, for callers that can open its files. A caller names the other agent with a relay's line. The entry
+ * agent answers with an empty line once it is connected, or with a line that says why it is not.
  */
-export const agentSocket = `${agentFolder}/door`
+export const agentSocket = `${agentFolder}/entry`
 
-/** The program of our image that does the same for all others, as a process in an agent's container. */
-export const agentDoor = ["node", "--", "/opt/task-exec/agent-door.cjs"] as const
+/** The program in the image that does the same for other callers, as a process in the entry agent's container. */
+export const agentEntry = ["node", "--", "/opt/task-exec/agent-entry.cjs"] as const
 
-/** The channel over which a caller's request goes: the last one, which no command has. */
+/** The channel of a caller's request: the last one, which no command uses. */
 export const requestChannel = 0xffff

@@ -53,8 +53,8 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
     turn = Math.max(turn, now + delay)
   })
 
-  // One waits for its turn at a time, in their order. Gives when it may start, or why it may not.
-  const door = yield* Semaphore.make(1)
+  // One job at a time waits for its turn, in the order of the jobs. Returns its start in milliseconds, or why it must not start.
+  const turns = yield* Semaphore.make(1)
   const awaitTurn = Effect.gen(function* () {
     let now = yield* Clock.currentTimeMillis
     while (failures <= allowed && now < turn && turn < end) {
@@ -69,7 +69,7 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
   })
 
   const one = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<A, never, R> {
-    const start = yield* door.withPermit(awaitTurn)
+    const start = yield* turns.withPermit(awaitTurn)
     if (typeof start === "string") return yield* work.onSkipped(job, start)
     const result = yield* work.run(job, end - start, begun)
     if (!work.isFailure(result)) return result

@@ -214,7 +214,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  for (const [name, run, door] of [
+  for (const [name, run, execs] of [
     ["by a process in the agent here", taskExec, 1],
     ["by the socket of the agent here", onManager, 0]
   ] as const) {
@@ -230,7 +230,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         })
         assert.deepStrictEqual([code, stderr], [3, ""])
         assert.strictEqual(sha256(stdout), sha256(input))
-        assert.strictEqual(yield* execsIn(manager, agent, since), door)
+        assert.strictEqual(yield* execsIn(manager, agent, since), execs)
       })
     )
 
@@ -375,7 +375,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
   // As the kernel answers for a port where nobody listens.
   const rule = ["INPUT", "-p", "tcp", "--dport", "7788", "-j", "REJECT", "--reject-with", "tcp-reset"]
 
-  it.effect("an agent that does not listen yet: the socket's door waits for it, as the process does", () =>
+  it.effect("an agent that does not listen yet: the entry agent's socket waits for it, as its process does", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
       const [agent = ""] = yield* agentsOn(node)
@@ -400,7 +400,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  it.effect("an agent that is not there: the socket's door says so as the process does", () =>
+  it.effect("an agent that does not listen: the entry agent's socket says so, as its process does", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
       const [agent = ""] = yield* agentsOn(node)

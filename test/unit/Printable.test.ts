@@ -198,11 +198,11 @@ describe("what reaches a terminal", () => {
     assert.deepStrictEqual(users(/\b[cC]onsole\.|\bprocess\.std(?:out|err)\.write\b/), ["Output.ts"])
     // Bytes of a tunnel, to a caller that is attached.
     assert.deepStrictEqual(users(/\bfd: [12]\b/), ["helper/PassOn.ts"])
-    // To the audit file, and files in place of the plugin's outputs, by way of `printable`; the door of an agent is attached to a caller.
+    // To the audit file, and files in place of the plugin's outputs, by way of `printable`; the entry of an agent is attached to a caller.
     assert.deepStrictEqual(users(/\bwriteSync\(/).toSorted(), [
       "audit/AuditFile.ts",
       "command/Channel.ts",
-      "helper/door.ts"
+      "helper/AgentEntry.ts"
     ])
   })
 

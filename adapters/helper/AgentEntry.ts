@@ -1,0 +1,16 @@
+/**
+ * The entry to the agents' network: a process in an agent's container that connects to the address which the caller sends, and forwards
+ * bytes. It holds no key: TLS ends at the caller and at the other agent. It is a program of its own because each command through an
+ * agent waits for its start.
+ */
+import { writeSync } from "node:fs"
+import { passOn } from "./PassOn.ts"
+
+/** Time to connect in milliseconds: the other agent may have just started. */
+const patience = 2000
+
+passOn({ patience }, (error) => {
+  if (error === undefined) return
+  writeSync(2, `agent: ${error.message}\n`)
+  process.exitCode = 1
+})
