@@ -24,7 +24,7 @@ export interface SignalTarget {
   readonly tell: (text: string) => void
   /** Ends the process. */
   readonly leave: (exitCode: number) => void
-  /** Calls `act` after so many milliseconds. */
+  /** Calls `act` after `millis` milliseconds. */
   readonly after: (millis: number, act: () => void) => void
 }
 

@@ -46,11 +46,11 @@ export interface Ownership {
   readonly creator: string
 }
 
-/** Of the same run, for an object that is needed for so many milliseconds from now. */
+/** Labels of the same run for an object that is needed for `millis` milliseconds from now. */
 export const lastingFor = (owner: Ownership, millis: number): Effect.Effect<Ownership> =>
   Effect.map(Clock.currentTimeMillis, (now) => ({ ...owner, deadline: now + millis + leftoverMargin }))
 
-/** Of a new run, which may take so many milliseconds (no limit when `undefined`). */
+/** Labels of a new run that may take the given milliseconds; no limit if `undefined`. */
 export const makeOwnership = (mayTake: number | undefined, runId = makeRunId()): Effect.Effect<Ownership> =>
   Effect.map(Clock.currentTimeMillis, (now) => ({
     runId,
@@ -61,8 +61,8 @@ export const makeOwnership = (mayTake: number | undefined, runId = makeRunId()):
 const runIdLength = 26
 
 /**
- * 26 lower-case letters and digits: valid in every name that the engine knows. It is no secret (whoever sees the processes or the
- * swarm's objects sees it) and only has to be another one each time, for which V8's numbers do: to load OpenSSL takes 5 to 10 ms.
+ * 26 lower-case letters and digits: valid in every name that the engine knows. It is no secret: the
+ * processes and the swarm's objects show it. It must only be unique, and V8's random numbers suffice: loading OpenSSL takes 5 to 10 ms.
  */
 export const makeRunId = (): string =>
   Array.from({ length: runIdLength }, () => Math.floor(Math.random() * 36).toString(36)).join("")

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import type { PullAmount } from "./engine/PullProgress.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 
-/** What a run does at the moment. Nodes are host names; nothing here is of the command line or the environment. */
+/** What a run currently does. Nodes are host names. Nothing in it comes from the command line or the environment. */
 export type Stage =
   /** The task that the target names is looked for. */
   | { readonly _tag: "Find"; readonly target: string }
@@ -18,9 +18,9 @@ export type Stage =
   | { readonly _tag: "Wait"; readonly target: string }
   /** Tunnel only: its network is made. */
   | { readonly _tag: "Network" }
-  /** Tunnel only: its relay is made, on the engine at hand. */
+  /** Tunnel only: its relay starts on the connected engine. */
   | { readonly _tag: "Relay" }
-  /** A part of `Relay`: the engine at hand has no such image, and pulls it. */
+  /** A part of `Relay`: the connected engine pulls the image, which it does not have. */
   | { readonly _tag: "Pull"; readonly image: string }
   /** The helper is made, and Swarm gives it to the node. */
   | { readonly _tag: "Place"; readonly node: string }
@@ -41,7 +41,7 @@ export type Stage =
 /**
  * Who is told of the stages of the runs in its context; nobody unless it is provided. A stage that began ends, whatever
  * happens to the run; both are told with the same object, at once, in the midst of the work: neither may wait or throw. A run
- * that must end its command by way of a second helper has the stages of that one too. After the last stage the run cleans up.
+ * that must end its command through a second helper has the stages of that one too. After the last stage the run cleans up.
  *
  * @example
  * ```ts
@@ -92,8 +92,8 @@ export const beginStage = Effect.fnUntraced(function* (stage: Stage): Effect.fn.
 }, Effect.uninterruptible)
 
 /**
- * The stage `Run` of a command, from its events; before it `Start`, from now on, where the way to it has no such stage. `end`
- * is for events that fail, before what was made for them is removed.
+ * Reports the stage `Run` from a command's events, and `Start` before it on routes that don't report `Start` themselves. `end` is for
+ * events that fail: it runs before the run's objects are removed.
  */
 export const commandStages = Effect.fnUntraced(function* (startsNow: boolean) {
   const scope = yield* Effect.scope

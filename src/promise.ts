@@ -67,7 +67,7 @@ export interface ConnectOptions {
 export interface Swarm {
   /** Runs a command to its end, and gives its exit code and its output (64 MiB at most). */
   readonly run: (request: RunRequest, options?: CallOptions) => Promise<ExecResult>
-  /** The events of a command as they happen. Whoever leaves the loop early ends the command. */
+  /** The events of a command as they happen. Leaving the loop early ends the command. */
   readonly stream: (request: RunRequest, options?: CallOptions) => AsyncIterable<RunEvent>
   /** Runs a command in many tasks; what becomes of each is in its `Ended` event. */
   readonly runAll: (request: RunAllRequest, options?: CallOptions) => AsyncIterable<FleetEvent>

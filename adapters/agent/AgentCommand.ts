@@ -24,7 +24,7 @@ export const help = `Usage: swarm-exec agent up [--image REF] [--rotate-key]
 The resident agents: a global service (task-exec-agent) of task-exec's own
 image. Where every node has one, commands, sessions and copies go by them, with
 no helper to start; without them, or where one does not answer, by a helper.
-They publish no port: the way in is the engine at hand.
+They publish no port: the way in is the connected engine.
 
   up      Deploy them, or bring them to this version and this image. What runs
           by those that are replaced goes on

@@ -118,7 +118,7 @@ const textOf = (stage: Stage, isLong: boolean): string => {
     case "Relay":
       return "making a relay to the helper"
     case "Pull":
-      return "pulling the helper image here"
+      return "pulling the helper image"
     case "Place":
       return `placing helper on ${stage.node}`
     case "Prepare":

@@ -8,7 +8,7 @@ const names = {
   Wait: "wait for the task",
   Network: "network",
   Relay: "relay",
-  Pull: "pull the image here",
+  Pull: "pull the image",
   Place: "place the helper",
   Prepare: "node pulls, prepares it",
   Launch: "node starts it",

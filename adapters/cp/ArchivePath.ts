@@ -14,10 +14,10 @@ export class UnsafeArchive extends Schema.TaggedError<UnsafeArchive>()("UnsafeAr
 }
 
 /**
- * The names on the way from the archive's top to an entry: none for the top itself. `top` is what the archive calls its top:
+ * Returns the names from the archive's top down to an entry: none for the top itself. `top` is what the archive calls its top:
  * `.` for a directory's content, `/` for the root.
  */
-export const wayTo = (entry: string, top: string): Result.Result<ReadonlyArray<string>, UnsafeArchive> => {
+export const namesTo = (entry: string, top: string): Result.Result<ReadonlyArray<string>, UnsafeArchive> => {
   const unsafe = (detail: string) => Result.fail(new UnsafeArchive({ entry, detail }))
   const names = entry.split("/").filter((name) => name !== "" && name !== ".")
   if (names.includes("..")) return unsafe("leads outside of the destination")

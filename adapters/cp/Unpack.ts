@@ -10,7 +10,7 @@ import * as Tar from "effect/encoding/Tar"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { ifThere, LocalFailed, onPath } from "../command/LocalFailed.ts"
-import { UnsafeArchive, wayTo } from "./ArchivePath.ts"
+import { namesTo, UnsafeArchive } from "./ArchivePath.ts"
 
 /** What to unpack, and where. */
 export interface UnpackOptions {
@@ -93,16 +93,16 @@ class Place {
     )
   )
 
-  /** Where a name of the archive is here. Every directory on the way is one, and no link to another place. */
+  /** The local path of a name in the archive. Each directory of the path must be a directory and no link. */
   private pathOf(name: string, entry: string): Effect.Effect<string, LocalFailed | UnsafeArchive> {
     const place = this
     return Effect.gen(function* () {
-      const way = yield* Result.match(wayTo(name, place.options.top), {
+      const steps = yield* Result.match(namesTo(name, place.options.top), {
         onFailure: ({ detail }) => Effect.fail(new UnsafeArchive({ entry, detail })),
         onSuccess: (names) => Effect.succeed(names)
       })
       let path = place.options.root
-      for (const step of way) {
+      for (const step of steps) {
         yield* place.enter(path, entry)
         path = join(path, step)
       }

@@ -42,7 +42,7 @@ export const installPluginCommand = (program: string, argv: ReadonlyArray<string
 const install = Effect.fnUntraced(function* (program: string) {
   const folder = join(yield* configFolder, "cli-plugins")
   const file = join(folder, pluginFile)
-  // Whoever runs the old one meanwhile goes on with it.
+  // A process that runs the old file goes on with it.
   const next = join(folder, `.${pluginFile}.${randomBytes(4).toString("hex")}`)
   yield* Effect.tryPromise({
     try: async () => {

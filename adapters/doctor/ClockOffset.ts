@@ -15,7 +15,7 @@ export interface Stamp {
   readonly before: number
 }
 
-/** The other clock is ahead of ours by at least and at most so many milliseconds; behind, if they are negative. */
+/** Bounds of the other clock's lead over this one in milliseconds; negative if it is behind. */
 export interface Offset {
   readonly least: number
   readonly most: number
@@ -42,7 +42,7 @@ const statesOfNode = new Set(["accepted", "preparing", "ready", "starting", "run
 
 /** The stamp in a task's status, if its node set it. `after`: the service was made; `before`: the status was seen. */
 export const stampOf = ({ Status }: Task, after: number, before: number): Stamp | undefined => {
-  // Whoever rejects with an error is the node.
+  // A rejection with an error comes from the node.
   const isNodes = statesOfNode.has(Status.State) || (Status.State === "rejected" && Status.Err !== undefined)
   const theirs = Date.parse(Status.Timestamp)
   return isNodes && Number.isFinite(theirs) ? { theirs, after, before } : undefined

@@ -23,7 +23,7 @@ export interface DoctorOptions {
   readonly network: boolean
 }
 
-/** Nodes that are looked at at the same time: each has a relay on the engine at hand. */
+/** Nodes that are checked at the same time. Each has a relay on the connected engine. */
 const nodesAtOnce = 8
 
 const { fails, skipAll } = checksOf()
@@ -31,7 +31,7 @@ const { fails, skipAll } = checksOf()
 /** Who wants to know. */
 export interface Listener<E> {
   readonly tell: (check: Check) => Effect.Effect<void, E>
-  /** So many nodes are not looked at yet, and that takes a while. */
+  /** Tells how many nodes are not checked yet, when that takes a while. */
   readonly waitFor: (nodes: number) => Effect.Effect<void>
 }
 

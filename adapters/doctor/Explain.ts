@@ -24,7 +24,7 @@ export const explainEngine = (error: EngineFailure): Trouble =>
     ? { found: `no connection to ${error.host}: ${error.detail}`, next: nextFor[error.reason] }
     : { found: error.message, next: "is it a Docker engine? Name another one with DOCKER_HOST or docker context use" }
 
-/** Why a helper on a node, or the way to it, does not work. */
+/** Explains why a helper on a node, or the connection to it, does not work. */
 export const explainHelper = (error: RunError, node: string): Trouble => {
   switch (error._tag) {
     case "NodeUnavailable":

@@ -134,7 +134,7 @@ export const judgeTrial = (node: Node, trial: Greeted | Silent): ReadonlyArray<C
   const { Hostname: hostname } = node.Description
   if (trial._tag === "Silent") {
     const trouble = explainHelper(trial.error, hostname)
-    // Whoever refuses runs, and speaks another protocol.
+    // A helper that refuses does run, and speaks another protocol.
     return trial.error._tag === "HelperRefused"
       ? [ok("helper", "runs"), fails("version", trouble), ...skipAll(["socket", "kill"], "another version runs there")]
       : [fails("helper", trouble), ...skipAll(["version", "socket", "kill"], "no helper runs there")]

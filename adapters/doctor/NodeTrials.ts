@@ -25,7 +25,7 @@ interface Stamped {
   readonly stamps: ReadonlyArray<Stamp>
 }
 
-/** It ran, and said its version so many milliseconds after its making. */
+/** The helper ran and told its version. */
 export interface Greeted {
   readonly _tag: "Greeted"
   readonly version: string
@@ -40,7 +40,7 @@ export interface Silent {
   readonly error: RunError
 }
 
-/** Lets a helper end a run that never was: it goes all of a helper's way, to the engine's socket and the killing of processes. */
+/** Lets a helper end a run that does not exist. That takes each step of a helper, up to the engine's socket and the kill. */
 export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
   place: HelperPlace,
   timeout: number

@@ -27,7 +27,7 @@ export const isOlder = (version: string, than: string): boolean => {
   return false
 }
 
-/** The engine at hand: whether it answers, what it says of itself, and what its clock shows. */
+/** The connected engine: whether it answers, what it says of itself, and what its clock shows. */
 export const askEngine = Effect.fn("Doctor.engine")(function* () {
   const engine = yield* DockerEngine
   const after = yield* Clock.currentTimeMillis
@@ -56,7 +56,7 @@ const judgeEngine = (host: string, { OSType }: Info, { ApiVersion, Version }: En
     : ok("engine", found)
 }
 
-/** What the engine at hand is to the swarm. */
+/** What the connected engine is to the swarm. */
 export const checkRole = ({ Name, Swarm }: Info): Check => {
   const { ControlAvailable, Error: error, LocalNodeState: state, RemoteManagers } = Swarm
   if (state === "active" && ControlAvailable) return ok("swarm", `${Name} is a manager`)
@@ -92,7 +92,7 @@ export const checkManagers = (nodes: ReadonlyArray<Node>): Check => {
   return warning("managers", { found: `${found}, not ${names}${without}`, next })
 }
 
-/** The image that helpers are made of, and what the engine at hand knows of it. */
+/** The image that helpers are made of, and what the connected engine knows of it. */
 export interface NamedImage {
   readonly reference: string
   readonly platform: Pick<Image, "Architecture" | "Os"> | undefined

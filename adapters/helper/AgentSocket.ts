@@ -1,6 +1,6 @@
 /**
- * Leads callers that reach this container's files to the agent of another node. Bytes pass through: TLS goes from the caller to that
- * agent, and this one has no key for it.
+ * The socket of an entry agent: connects callers that can open this container's files to the agent of another node. Forwards bytes
+ * only: TLS goes from the caller to the other agent, and this one has no key for it.
  */
 import { connect, createServer, type Socket } from "node:net"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ const mostCallers = 1000
 const patience = "2 seconds"
 const between = 25
 
-/** Listens until the scope is closed; those who are being led by then go on. `callers`: who keeps them going. */
+/** Listens until the scope closes. `callers` keeps the connections that are open by then. */
 export const listenOnSocket = Effect.fnUntraced(function* (
   callers: FiberSet.FiberSet
 ): Effect.fn.Return<void, TunnelLost, Scope.Scope> {
@@ -34,11 +34,11 @@ export const listenOnSocket = Effect.fnUntraced(function* (
   )
 })
 
-/** Leads one caller. */
+/** Serves one caller. */
 const lead = (socket: Socket): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
-    // Whoever reads it hears that it is closed.
+    // The reader sees that it is closed.
     socket.on("error", () => undefined)
     let refusal = new TunnelLost({ detail: "it does not answer" })
     const refused = (error: TunnelLost) =>
@@ -56,18 +56,18 @@ const lead = (socket: Socket): Effect.Effect<void> =>
     Effect.catch((error) => Effect.logDebug(error.message))
   )
 
-/** Done when the caller is gone; it is told when the other end is. */
+/** Forwards until the caller has closed. The end of the other agent ends the caller's side. */
 const passBetween = (socket: Socket, other: Socket): Effect.Effect<void> =>
   Effect.callback((resume) => {
     other.on("error", () => undefined)
     other.on("close", () => void socket.end())
     socket.on("close", () => resume(Effect.void))
     joinStreams(socket, socket, other)
-    // It may have gone while it was told.
+    // The caller may have closed meanwhile.
     if (socket.destroyed) resume(Effect.void)
   })
 
-/** A line, when it is on its way. */
+/** Sends a line. Done when the system has it. */
 const say = (socket: Socket, text: string): Effect.Effect<void> =>
   Effect.callback((resume) => void socket.write(`${text}\n`, () => resume(Effect.void)))
 

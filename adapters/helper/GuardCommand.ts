@@ -24,7 +24,7 @@ export const guardRunCommand = (text: string): Effect.Effect<number> =>
     return 0
   }).pipe(Effect.catch((error) => Effect.as(say(`guard: ${error.message}\n`), 1)))
 
-/** `gc --run` does so: whoever removes a guard wants the run gone. */
+/** `gc --run` removes a guard in order to end its run. */
 const toldToEnd = Effect.flatMap(SignalHandlers, (handlers) =>
   Effect.callback<void>((resume) => {
     handlers.current = () => {

@@ -158,7 +158,7 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
     /** Builds with the classic builder, which every engine has. */
     build: Effect.fnUntraced(function* (archive: Archive, { ref, args, labels }: BuildOptions) {
       const operation = `build ${imageName(ref)}`
-      /** What the step at hand has printed: says more than the builder's own words when it fails. */
+      /** Output of the current step: says more than the builder's own message when the step fails. */
       let printed: ReadonlyArray<string> = []
       const listen = (stream: string): void => {
         const line = stripVTControlCharacters(stream).replace(/\s+/g, " ").trim()

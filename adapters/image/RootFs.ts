@@ -1,7 +1,7 @@
 /**
  * A root file system that holds Node and nothing else: no shell, no package manager, no users but root.
  *
- * It is made of the files of the machine at hand, and needs neither a registry nor a Docker client. It is about half as
+ * It is made of the files of this machine, and needs neither a registry nor a Docker client. It is about half as
  * large as Debian's smallest with Node in it.
  */
 import * as Effect from "effect/Effect"

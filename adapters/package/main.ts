@@ -74,7 +74,7 @@ const main = Effect.gen(function* () {
     )
     yield* writeText(1, `${path} ${(bytes.length / 1e6).toFixed(0)} MB, needs ${libraries.join(" ")}\n`)
   }
-  // Whoever passes Node on passes on its licence, and those of what is in it.
+  // A package with Node must contain its license and those of its parts.
   const licence = join(dirname(maker), "..", "LICENSE")
   if (values.node === undefined) {
     yield* attempt("copy Node's licence", () => copyFile(licence, join(values.out, "LICENSE.node")))

@@ -29,7 +29,7 @@ Options:
   -H, --host ADDRESS  The manager to talk to, or several with commas
                       (default: DOCKER_HOST, then the context)
       --json          One JSON document instead of a table
-      --local         Only the containers of the engine at hand, not of all nodes
+      --local         Only the containers of the connected engine, not of all nodes
       --run ID        Remove what belongs to this run, and nothing else, whatever
                       its deadline; the helper of a run at work ends its command.
                       RUN in the table, label task-exec.run on the objects.

@@ -69,7 +69,7 @@ Options, before or after ACTION:
       --stderr FILE  Write error output to a file
 
 task-exec runs a command in any task (its options: swarm-exec task-exec -h),
-exec in any container of the engine at hand. Both pass on the command's output
+exec in any container of the connected engine. Both pass on the command's output
 and exit code. cp copies files between a task and here (swarm-exec cp -h).
 agent deploys resident agents, by which
 other nodes are reached without a helper (swarm-exec agent -h).

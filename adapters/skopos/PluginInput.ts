@@ -23,7 +23,7 @@ export const inputLimit = 16 * 1024 * 1024
 /**
  * The input from the command line or, without any there, from stdin up to its end. Nothing at all is `{}`.
  *
- * A terminal is not waited for: whoever types `swarm-exec inst_exec` wants to know what to add.
+ * Does not wait for a terminal: a user who types `swarm-exec inst_exec` needs to know what to add.
  */
 export const readInput = Effect.fnUntraced(function* (
   json: string | undefined

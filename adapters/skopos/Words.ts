@@ -24,7 +24,7 @@ const escapable = '$`"\\'
  * elsewhere it escapes anything, and before a newline it removes both (POSIX.1, Shell Command Language, 2.2 and 2.3).
  *
  * Nothing is expanded, and nothing is an operator or a comment: `$HOME`, `*`, `;`, `|`, `>` and `#` are characters like
- * others. Whoever wants a shell runs one: `sh -c '…'`.
+ * others. For a shell, run one: `sh -c '…'`.
  */
 export const splitWords = (text: string): Result.Result<ReadonlyArray<string>, UnclosedQuote> => {
   const words: Array<string> = []

@@ -2,7 +2,7 @@
  * The keys by which callers and agents know each other, and the key of one connection that both derive from them.
  *
  * Callers have one X25519 key pair for a deployment, each agent has one of its own. Either side derives the TLS key from its own
- * private half and the other's public half, so whoever has neither private half can't: an agent's private half opens nothing on
+ * private half and the other's public half, so a process with neither private half can't: an agent's private half opens nothing on
  * another node, and the callers' public half opens nothing at all.
  */
 import {

@@ -9,33 +9,33 @@ import { protocolVersion } from "../wire/Frame.ts"
 import { type KeyPair, readKeyPair } from "./AgentKeys.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
 
-/** The agent of a node. All that is known of it here is the managers' word, and not that of its node. */
+/** The agent of a node, as the managers describe it. Nothing in it comes from the node. */
 export interface Agent {
   /** The node's ID. */
   readonly node: string
   readonly task: string
   readonly container: string
-  /** On the agents' network. */
+  /** Its address on the agents' network. */
   readonly address: string
-  /** The version of task-exec that it is of. */
+  /** Its version of task-exec. */
   readonly version: string
   /** The version of the wire protocol that it speaks. */
   readonly protocol: number
-  /** Name of its deployment: that of the agents' network. */
+  /** The name of its deployment, which is that of the agents' network. */
   readonly deployment: string
-  /** The public half of the callers' key pair that it was given. */
+  /** The public half of the callers' key pair for which it was deployed. */
   readonly callersKey: string
 }
 
 /** The agents of the swarm. */
 export interface RunningAgents {
-  /** By the IDs of their nodes. Empty where there is no such service. */
+  /** Agents by node ID. Empty if none is deployed. */
   readonly byNode: ReadonlyMap<string, Agent>
-  /** Reads the callers' key pair, by its public half: from a config that only the managers' API can read. */
+  /** Reads the key pair of a public half from a config, which only the managers' API can read. */
   readonly keyPair: (publicKey: string) => Effect.Effect<KeyPair, CallersKeyMissing | SwarmFailure, DockerEngine>
 }
 
-/** There is no config with the private half of the callers' key pair. */
+/** No config holds the private half of the callers' key pair. */
 export class CallersKeyMissing extends Schema.TaggedError<CallersKeyMissing>()("CallersKeyMissing", {
   detail: Schema.String
 }) {
@@ -44,14 +44,14 @@ export class CallersKeyMissing extends Schema.TaggedError<CallersKeyMissing>()("
   }
 }
 
-/** There is no way by an agent. Nothing has been asked of one. */
+/** No agent can reach the target's node. No request has been sent. */
 export class AgentUnavailable extends Schema.TaggedError<AgentUnavailable>()("AgentUnavailable", {
   /** Host name of the target's node. */
   node: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
-    return `no way to node ${this.node} by an agent: ${this.detail}; see "swarm-exec agent status", or take --via helper`
+    return `cannot reach node ${this.node} through an agent: ${this.detail}; see "swarm-exec agent status", or use --via helper`
   }
 }
 
@@ -67,7 +67,7 @@ export const runningAgents: Effect.Effect<RunningAgents, SwarmFailure, DockerEng
     )
 )
 
-/** Gives the first result again where the key is the same. */
+/** Memoizes successful results by key. */
 const remembered = <A, E, R>(find: (key: string) => Effect.Effect<A, E, R>) => {
   const known = new Map<string, A>()
   return (key: string): Effect.Effect<A, E, R> =>
@@ -79,7 +79,7 @@ const remembered = <A, E, R>(find: (key: string) => Effect.Effect<A, E, R>) => {
     })
 }
 
-/** Finds the callers' key pair whose public half that is. */
+/** Finds the callers' key pair of a public half. */
 export const findKeyPair = Effect.fnUntraced(function* (
   publicKey: string
 ): Effect.fn.Return<KeyPair, CallersKeyMissing | SwarmFailure, DockerEngine> {
@@ -111,13 +111,13 @@ const agentOf = ({ ID, NetworksAttachments, NodeID, Spec, Status }: Task): Reado
   ]
 }
 
-/** The two agents of a way to a node: the one beside the caller's engine, and the one that does the work. */
+/** The agents of a connection: `here` is the entry agent on the connected engine's node, `there` is on the target's node. */
 export interface AgentPair {
   readonly here: Agent
   readonly there: Agent
 }
 
-/** The way from one node to another one, or why there is none. `node`: host name of the latter, for the message. */
+/** Finds the agents that connect two nodes. Fails with `AgentUnavailable`. */
 export const agentPair = (
   agents: ReadonlyMap<string, Agent>,
   from: string,
@@ -125,13 +125,13 @@ export const agentPair = (
 ): Effect.Effect<AgentPair, AgentUnavailable> => {
   const [here, there] = [agents.get(from), agents.get(to.id)]
   const unavailable = (detail: string) => Effect.fail(new AgentUnavailable({ node: to.hostname, detail }))
-  if (agents.size === 0) return unavailable('there are none ("swarm-exec agent up" deploys them)')
-  if (here === undefined) return unavailable("none runs on the node of the engine at hand")
-  if (there === undefined) return unavailable("none runs there")
+  if (agents.size === 0) return unavailable('none is deployed ("swarm-exec agent up" deploys agents)')
+  if (here === undefined) return unavailable("none runs on the connected engine's node")
+  if (there === undefined) return unavailable("none runs on that node")
   const strange = [here, there].find(({ protocol }) => protocol !== protocolVersion)
   return strange === undefined
     ? Effect.succeed({ here, there })
     : unavailable(
-        `they are of version ${strange.version} (protocol ${strange.protocol}; this task-exec speaks ${protocolVersion}), which "swarm-exec agent up" changes`
+        `agents have version ${strange.version} (protocol ${strange.protocol}; this task-exec speaks ${protocolVersion}), which "swarm-exec agent up" changes`
       )
 }

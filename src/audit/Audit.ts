@@ -26,7 +26,7 @@ export type AuditOutcome =
   | { readonly copied: true }
   /** The tag of the error: `PolicyDenied`, `ExecTimeout`, … */
   | { readonly error: string }
-  /** Whoever wanted it left before its end, and it was ended. */
+  /** The caller stopped early, and task-exec ended it. */
   | { readonly interrupted: true }
 
 /** What every record has. */

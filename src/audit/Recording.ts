@@ -1,4 +1,4 @@
-/** Keeps the record of one run, or of one copy, while it is under way. */
+/** Keeps the record of one run or one copy while it lasts. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -10,7 +10,7 @@ import type { Route } from "../route/Route.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { Audit, type AuditOutcome, type AuditRecord, type AuditTarget, describeSpec } from "./Audit.ts"
 
-/** The record of a command under way. */
+/** The record of a running command. */
 export interface RunRecording {
   /** Counts what goes in. */
   readonly input: (input: ExecInput) => ExecInput
@@ -80,12 +80,12 @@ export const recordRun = Effect.fnUntraced(function* (
   }
 })
 
-/** The record of a copy under way. */
+/** The record of a running copy. */
 export interface CopyRecording {
   /** Files of this path are read, or written to. */
-  readonly touched: (way: "read" | "written", path: string) => Effect.Effect<void>
-  /** Bytes of an archive on their way. */
-  readonly count: (way: "out" | "in") => (chunk: Uint8Array) => Effect.Effect<void>
+  readonly touched: (access: "read" | "written", path: string) => Effect.Effect<void>
+  /** Counts bytes of an archive. */
+  readonly count: (direction: "out" | "in") => (chunk: Uint8Array) => Effect.Effect<void>
   readonly ended: (outcome: AuditOutcome) => Effect.Effect<void>
 }
 
@@ -107,10 +107,10 @@ export const recordCopy = Effect.fnUntraced(function* (
     bytes
   }))
   return {
-    touched: (way, path) => Effect.sync(() => void paths[way].push(path)),
-    count: (way) => (chunk) =>
+    touched: (access, path) => Effect.sync(() => void paths[access].push(path)),
+    count: (direction) => (chunk) =>
       Effect.sync(() => {
-        bytes[way] += chunk.length
+        bytes[direction] += chunk.length
       }),
     ended
   }

@@ -2,7 +2,7 @@
 import { hostname, userInfo } from "node:os"
 import * as Schema from "effect/Schema"
 
-/** A caller, in its own words: none of it is proven to whoever reads it. */
+/** What a caller says of itself. A reader has no proof of it. */
 export const Who = Schema.Struct({
   /** Name of the user; absent for one without an entry in `/etc/passwd`, as in many containers. */
   user: Schema.optionalKey(Schema.String),

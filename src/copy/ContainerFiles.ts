@@ -12,7 +12,7 @@ import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 import { HelperRefused, UsernsRemapped } from "../route/HelperErrors.ts"
 import { CopyLost } from "./CopyErrors.ts"
 
-/** How access to them can fail: the engine's own errors, and those of the way to it. */
+/** Errors of access to files: those of the engine, and those of the route to it. */
 export type FilesFailure =
   | EngineUnreachable
   | EngineError

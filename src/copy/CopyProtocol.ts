@@ -39,7 +39,7 @@ export type CopyRefusal = typeof CopyRefusal.Type
 
 /** What is at the path. */
 const Stat = Schema.TaggedStruct("Stat", { stat: PathStat })
-/** The proof: the engine said that it was all, and it was so many bytes. */
+/** The proof of a complete copy: the engine reported its end. `bytes`: its size. */
 const Copied = Schema.TaggedStruct("Copied", { bytes: Schema.Int })
 /** It was not done. */
 const Failed = Schema.TaggedStruct("Failed", { error: CopyRefusal })

@@ -31,7 +31,7 @@ export interface ContainerRequests {
     options: {
       /** Those that do not run, too. */
       readonly all: boolean
-      /** So many of the newest, of those that do not run, too. */
+      /** Only the newest containers, at most this number. Counts those that do not run, too. */
       readonly limit?: number
     }
   ) => Effect.Effect<ReadonlyArray<Api.ContainerSummary>, EngineFailure>

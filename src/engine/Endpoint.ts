@@ -11,7 +11,7 @@ const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum
 export const Endpoint = Schema.TaggedUnion({
   /** A socket in the file system. */
   Unix: { path: Schema.NonEmptyString },
-  /** Plain HTTP: whoever can reach it is root on that machine. */
+  /** Plain HTTP: every process that can connect to it is root on that machine. */
   Tcp: { host: Schema.NonEmptyString, port: Port, basePath: Schema.String },
   /** HTTP over TLS. */
   Tls: {
@@ -26,7 +26,7 @@ export const Endpoint = Schema.TaggedUnion({
     host: Schema.NonEmptyString,
     user: Schema.optionalKey(Schema.NonEmptyString),
     port: Schema.optionalKey(Port),
-    /** The socket over there, when it is not the default one. */
+    /** The socket on that machine; default: the default one. */
     path: Schema.optionalKey(Schema.NonEmptyString)
   }
 })
@@ -118,7 +118,7 @@ export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, I
       )
     }
     case "ssh": {
-      if (withPassword.test(rest)) return invalid("ssh takes no password from here; use a key or an agent")
+      if (withPassword.test(rest)) return invalid("an ssh:// address takes no password; use a key or an agent")
       const [, user, machine = ""] = /^(?:([^@/]*)@)?(.*)$/s.exec(rest) ?? []
       if (user !== undefined && !sshUser.test(user)) {
         return invalid(`"${user}" is not a user name: letters, digits and . _ + - only, and no - in front`)

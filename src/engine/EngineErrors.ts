@@ -23,7 +23,7 @@ export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("Inva
 /**
  * Why there was no answer:
  * - `NoSocket`: the socket file does not exist;
- * - `Refused`: nobody listens there, or the network has no way to it;
+ * - `Refused`: nothing listens at the address, or the network has no route to it;
  * - `Permission`: we may not open the socket;
  * - `Dns`: the host name has no address;
  * - `Tls`: no secure connection, or one end speaks TLS and the other does not;

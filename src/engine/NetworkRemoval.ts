@@ -5,8 +5,8 @@ import type { DockerEngineShape } from "./DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "./EngineErrors.ts"
 
 /**
- * Done when the engine at hand has let go of a network that was removed, or after 5 seconds: it does so a moment after its last
- * container, and until then still shows it, and gives the name to services that then can't have it.
+ * Waits until the connected engine has let go of a removed network, for at most 5 seconds. The engine does so a moment after the
+ * network's last container. Until then it lists the network, and resolves its name for services, which then fail.
  */
 export const networkGone = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
   engine.listNetworks({ name: [name] }).pipe(

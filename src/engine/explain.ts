@@ -58,8 +58,8 @@ export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable 
     case "ETIMEDOUT":
       // The connection was there, and a request may have gone over it.
       if (/^(read|write)$/.test(textOf(cause, "syscall") ?? ""))
-        return failed("Lost", `there is no way to it any more (${message})`)
-      return failed("Refused", `there is no way to it over the network (${message})`)
+        return failed("Lost", `the network lost its route to it (${message})`)
+      return failed("Refused", `the network has no route to it (${message})`)
     case "EACCES":
     case "EPERM":
       return failed(

@@ -19,7 +19,7 @@ export const TerminalSize = Schema.Struct({ rows: Schema.Int, columns: Schema.In
 /** The size of a terminal, in characters. */
 export type TerminalSize = typeof TerminalSize.Type
 
-/** One command in one container of the engine at hand. Names are those of the engine's exec API. */
+/** One command in one container of the connected engine. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
   runId: Schema.NonEmptyString,
@@ -57,7 +57,7 @@ export const ExecSpec = Schema.Struct({
   policy: TaskPolicy
 })
 
-/** One command in one container of the engine at hand. */
+/** One command in one container of the connected engine. */
 export type ExecSpec = typeof ExecSpec.Type
 
 /** What is to be ended, and how. */

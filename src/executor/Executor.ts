@@ -1,5 +1,5 @@
 /**
- * Runs one command in one container of the engine at hand: starts it, streams its output, proves its end, and ends it
+ * Runs one command in one container of the connected engine: starts it, streams its output, proves its end, and ends it
  * with everything that it started when it takes too long or nobody wants it any more.
  *
  * The same code runs in a helper on the task's node and, on the `local` route, in the caller. It knows nothing of
@@ -125,7 +125,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
     { concurrency: 2 }
   )
 
-  // From here on a process may exist, so whoever leaves early must end it.
+  // A process may exist from this line on. A caller that stops early must end it.
   let over = false
   let tooLate = false
   const end = killer.end(ending).pipe(Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver)))

@@ -44,10 +44,10 @@ export class Guard extends Context.Service<
       Effect.gen(function* () {
         const engine = yield* DockerEngine
         const watch = Effect.fn("Guard.watch")(function* (request: GuardRequest) {
-          const fromHere = (yield* reachesProcessesOf(engine, request.runs[0].container))
+          const byProcess = (yield* reachesProcessesOf(engine, request.runs[0].container))
             ? yield* watchFromProcess(request)
             : undefined
-          return fromHere ?? (yield* watchFromContainer(engine, options, request))
+          return byProcess ?? (yield* watchFromContainer(engine, options, request))
         })
         return Guard.of({
           watch: (request) =>

@@ -39,7 +39,7 @@ export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<
  *
  * No label and no tag stands in for that: a container of the image may see and signal every process of the host.
  */
-export const imageHere = Effect.fnUntraced(function* (
+export const findImage = Effect.fnUntraced(function* (
   engine: Engine,
   reference: string
 ): Effect.fn.Return<string | undefined, EngineFailure> {

@@ -1,5 +1,5 @@
 /**
- * Ends the processes of a run on the node of the engine at hand. The engine itself has no way to end an exec
+ * Ends the processes of a run on the connected engine's node. The engine itself has no way to end an exec
  * (moby 9098, open since 2014), and the target's image may hold no `kill`, so it is done from outside the target:
  * directly where this process sees the engine's processes, otherwise from a container of our own image with the
  * host's PID space.
@@ -20,7 +20,7 @@ import { imageCommands } from "../ImageCommands.ts"
 import { freshName, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { Ending, unconfirmed } from "./ExecutorErrors.ts"
-import { hostPidContainer, imageHere, reachesProcessesOf } from "./HostView.ts"
+import { findImage, hostPidContainer, reachesProcessesOf } from "./HostView.ts"
 import { endMarked } from "./MarkedProcesses.ts"
 
 /** Where the killer's container comes from, and whose it is. */
@@ -99,7 +99,7 @@ const endFromContainer = Effect.fnUntraced(function* (
   run: EndRun
 ): Effect.fn.Return<Ending> {
   const image = Effect.gen(function* () {
-    const here = yield* imageHere(engine, named)
+    const here = yield* findImage(engine, named)
     if (here === undefined) yield* Stream.runDrain(engine.pullImage(named))
     return here ?? named
   })
@@ -107,7 +107,7 @@ const endFromContainer = Effect.fnUntraced(function* (
   batchesOf.set(engine, batches)
   const done = yield* Deferred.make<Ending>()
   batches.waiting = [...batches.waiting, { run, image, owner, done }]
-  // Others wait for it, too: it is nobody's. Whoever is interrupted waits as well, as this process may end then.
+  // Several callers wait for the batch, so it belongs to none of them. An interrupted caller waits too, as this process may end then.
   yield* Effect.forkDetach(endNext(engine, batches))
   return yield* Deferred.await(done)
 })
@@ -117,7 +117,7 @@ const endNext = (engine: Engine, batches: Batches): Effect.Effect<void> =>
     const [first] = batches.waiting
     if (first === undefined || batches.starting >= startingAtOnce) return Effect.void
     const { image, owner, run } = first
-    // Its report comes when all are done, and whoever kills at once does not wait for a grace period.
+    // The report comes when all runs have ended. A kill without a grace period must not wait for one with a grace period.
     const all = batches.waiting.filter((one) => one.run.grace === run.grace).slice(0, runsAtOnce)
     batches.waiting = batches.waiting.filter((one) => !all.includes(one))
     batches.starting++

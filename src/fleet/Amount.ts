@@ -39,7 +39,7 @@ export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<
   }
   return Number.isSafeInteger(number)
     ? Result.succeed({ _tag: "Count", count: number })
-    : invalid("no swarm has so many tasks")
+    : invalid("larger than any swarm")
 }
 
 /** How many that is of `total`: a part is rounded up, so that it is never none of them unless it is 0%. */

@@ -8,7 +8,7 @@ import { type Amount, countOf } from "./Amount.ts"
 
 /** How jobs are paced. */
 export interface Pacing {
-  /** At most so many at once. */
+  /** The largest number of commands at once. */
   readonly parallel: Amount
   /** At least this between one's start and the next one's. */
   readonly delay: Duration.Duration

@@ -29,7 +29,7 @@ export interface Selection {
   readonly filters?: ReadonlyArray<TaskFilter>
   /** One of those that fit, another one each time. */
   readonly any?: boolean
-  /** The first so many of those that fit. */
+  /** Only the first of the matching tasks, at most this number. */
   readonly limit?: Amount
 }
 
@@ -138,7 +138,7 @@ const servicesOf = (
   )
 }
 
-/** A service of task-exec itself is refused by name: whoever names it wants to hear why none of its tasks is selected. */
+/** Refuses a service of task-exec itself by name, so that the user learns why none of its tasks is selected. */
 const serviceNamed = (
   services: ReadonlyArray<Service>,
   word: string

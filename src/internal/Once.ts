@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 
 /**
- * Runs an effect once, when somebody first asks for it, and gives everybody the result. It runs in the scope in which this
- * was made: whoever asked first may be interrupted (with `Effect.cached` that would be everybody's interruption).
+ * Memoizes an effect: runs it on first use and gives each user the result. It runs in the scope of this call, so an interruption of
+ * the first user does not interrupt the others (with `Effect.cached` it does).
  */
 export const once = Effect.fnUntraced(function* <A, E, R>(
   effect: Effect.Effect<A, E, R>

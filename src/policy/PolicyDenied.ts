@@ -51,7 +51,7 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
   }
 
   private get nextStep(): string {
-    if (this.service === undefined) return `Whoever makes the container sets its label ${allowLabel}.`
+    if (this.service === undefined) return `To allow it, create the container with the label ${allowLabel}.`
     // A service's label changes at once; a container's is there from its start, perhaps from its image.
     return this.stands === "ContainerLabel"
       ? `To change it, and start new tasks: docker service update --container-label-add ${allowLabel}=… ${this.service}`

@@ -60,7 +60,7 @@ export interface ExecRequest {
    * signal is killed; the run goes on until its end.
    */
   readonly signals?: Stream.Stream<Signal>
-  /** The way to the node; default `auto`. */
+  /** The route to the node; default `auto`. */
   readonly via?: Via
   /** Image of the helper; default: that of the `TaskExec` layer. */
   readonly image?: string

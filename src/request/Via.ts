@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * What may be asked for: `auto` is `local` where the engine at hand runs the task, elsewhere `agent` where there are agents
+ * What may be asked for: `auto` is `local` where the connected engine runs the task, elsewhere `agent` where there are agents
  * (`swarm-exec agent`), and else `helper`. A helper's frames come over `logs`, or over a `tunnel` where the command has an
  * input or a terminal, unless it is said which.
  */

@@ -9,7 +9,7 @@ import type { NetworkAttachment } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { networkGone } from "../engine/NetworkRemoval.ts"
 import { owned } from "../engine/Owned.ts"
-import { imageHere } from "../executor/HostView.ts"
+import { findImage } from "../executor/HostView.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { attempt } from "../internal/attempt.ts"
 import { once } from "../internal/Once.ts"
@@ -109,7 +109,7 @@ const startRelay = Effect.fnUntraced(function* (
   { DriverOpts, Target: NetworkMode }: NetworkAttachment,
   image: string
 ) {
-  const here = yield* imageHere(engine, image)
+  const here = yield* findImage(engine, image)
   if (here === undefined) yield* pullHere(engine, image)
   const config = {
     Image: here ?? image,

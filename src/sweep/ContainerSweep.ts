@@ -1,4 +1,4 @@
-/** Sweeps the containers of one node: the one whose engine is at hand. */
+/** Sweeps the containers of one node: the connected engine's node. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"

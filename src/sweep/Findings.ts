@@ -37,7 +37,7 @@ export type Alive = typeof Alive.Type
 export const Leftover = Schema.Struct({
   ...place,
   ...owner,
-  /** It is gone, whoever removed it. */
+  /** Whether it is gone, also if another process removed it. */
   removed: Schema.Boolean,
   /** Why it is not removed, if it was to be. */
   error: Schema.optionalKey(Schema.String)
@@ -74,7 +74,7 @@ export const joinFindings = (all: ReadonlyArray<Findings>): Findings => ({
   alive: all.flatMap(({ alive }) => alive)
 })
 
-/** There is no way to remove it from here. */
+/** This engine can't remove it. */
 export class NotRemovable extends Schema.TaggedError<NotRemovable>()("NotRemovable", {
   /** What to do instead. */
   detail: Schema.String

@@ -30,8 +30,8 @@ export interface SweepOptions {
    */
   readonly runs?: ReadonlyArray<string>
   /**
-   * Whose containers to look at: those of `all` nodes (the default), by way of a temporary service, or only those of the
-   * engine at hand (`local`). Services, secrets and networks are looked at in either case where that engine is a
+   * Whose containers to look at: those of `all` nodes (the default), through a temporary service, or only those of the
+   * connected engine (`local`). Services, secrets and networks are looked at in either case where that engine is a
    * manager; `all` needs one.
    */
   readonly nodes?: "all" | "local"
@@ -66,7 +66,7 @@ export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boo
  *
  * **Details**
  *
- * What can't be removed, and nodes that don't answer, are in the report; the effect fails only when the engine at hand
+ * What can't be removed, and nodes that don't answer, are in the report; the effect fails only when the connected engine
  * does not answer or, for all nodes, is no manager. What somebody else removes at the same time counts as removed. A
  * service's containers are Swarm's to remove, and follow it a little later.
  *
@@ -121,10 +121,11 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 })
 
 /**
- * The cheap part of {@link sweep}: the services, secrets and networks that are past their deadline, through the engine at
- * hand, a manager. Three questions when there is nothing to do, so that it can be done beside any other work.
+ * Removes services, secrets and networks that are past their deadline: the cheap part of {@link sweep}.
+ *
+ * It needs three requests to a manager when there is nothing to remove, so every run can do it while it works.
  */
-export const sweepHere = Effect.fn("TaskExec.sweepHere")(function* (
+export const sweepSwarm = Effect.fn("TaskExec.sweepSwarm")(function* (
   options: { readonly dryRun?: boolean; readonly now?: number } = {}
 ): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine> {
   const { info } = yield* DockerEngine
@@ -142,7 +143,7 @@ const earliest = (own: number, engines: string): number => {
   return Number.isNaN(theirs) ? own : Math.min(own, theirs)
 }
 
-/** By way of sweepers on the nodes that can take one. */
+/** Sweeps other nodes, each through a sweeper, if the node can run one. */
 const sweepOthers = Effect.fnUntraced(function* (
   mode: SweepMode,
   { image, placementTimeout = "30 seconds" }: SweepOptions,

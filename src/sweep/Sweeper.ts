@@ -28,7 +28,7 @@ export interface SweeperOptions extends SweepMode {
   readonly image: string
   /** The nodes to look at. */
   readonly nodes: ReadonlyArray<SweptNode>
-  /** ID of the node that is left out, because the engine at hand is on it. */
+  /** ID of the node that is left out, because the connected engine is on it. */
   readonly here: string
   /** IDs of the services whose containers are Swarm's to remove. */
   readonly services: ReadonlyArray<string>

@@ -2,13 +2,13 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
-import { sweepHere } from "./Sweep.ts"
+import { sweepSwarm } from "./Sweep.ts"
 
 /** How long work takes that leaves no time for anything else, in milliseconds: it is not to wait for a sweep. */
 const shortWork = 100
 
 /**
- * Gives what begins a {@link sweepHere} beside the work of this scope, once, however often it is run. The sweep ends with the
+ * Gives what begins a {@link sweepSwarm} beside the work of this scope, once, however often it is run. The sweep ends with the
  * scope.
  */
 export const openTidying: Effect.Effect<Effect.Effect<void, never, DockerEngine>, never, Scope.Scope> = Effect.map(
@@ -19,7 +19,7 @@ export const openTidying: Effect.Effect<Effect.Effect<void, never, DockerEngine>
       if (isBegun) return Effect.void
       isBegun = true
       return Effect.sleep(shortWork).pipe(
-        Effect.andThen(sweepHere()),
+        Effect.andThen(sweepSwarm()),
         Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
         Effect.forkIn(scope),
         Effect.asVoid

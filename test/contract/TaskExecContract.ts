@@ -13,7 +13,7 @@ import {
 } from "../../src/index.ts"
 import type { Answer } from "../../src/testing.ts"
 
-/** A service with this name, whose task is on the engine at hand. */
+/** A service with this name, whose task is on the connected engine. */
 export interface Place {
   readonly service: string
   /** `web.2` */

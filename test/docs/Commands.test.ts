@@ -32,7 +32,7 @@ const contents = `
   echo ready
   exec sleep 1000000`
 
-/** Tasks are where most commands need no helper: slots 1 and 2 of web on the engine at hand, slot 3 on node-3. */
+/** Tasks are where most commands need no helper: slots 1 and 2 of web on the connected engine, slot 3 on node-3. */
 const setUp = `
   docker node update --label-add zone=a node-1
   create() { docker service create --detach --endpoint-mode dnsrr --stop-signal KILL "$@" "$BUSYBOX" sh -c "$CONTENTS"; }

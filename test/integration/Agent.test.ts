@@ -161,7 +161,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
   const remote = Effect.map(Web, (web) => ({ web, node: web.nodeOf(web.remote), target: web.target(web.remote) }))
   const routeOf = (stderr: string) => /, route (\S+)\n/.exec(stderr)?.[1]
 
-  it.effect("auto takes them for another node, and the engine at hand for its own tasks", () =>
+  it.effect("auto takes them for another node, and the connected engine for its own tasks", () =>
     Effect.gen(function* () {
       const { target, web } = yield* remote
       const there = yield* taskExec(["--debug", "-i", target, "sh", "-c", "cat; exit 3"], { input: "a\0b" })
@@ -215,8 +215,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
   )
 
   for (const [name, run, execs] of [
-    ["by a process in the agent here", taskExec, 1],
-    ["by the socket of the agent here", onManager, 0]
+    ["by a process in the entry agent", taskExec, 1],
+    ["by the entry agent's socket", onManager, 0]
   ] as const) {
     it.effect(`${name}: bytes both ways, an exit code`, () =>
       Effect.gen(function* () {
@@ -414,7 +414,9 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         assert.strictEqual(code, 125)
         assert.match(
           stderr,
-          new RegExp(`^task-exec: no way to node ${node.name} by an agent: .*(ECONNREFUSED|does not answer|no answer)`)
+          new RegExp(
+            `^task-exec: cannot reach node ${node.name} through an agent: .*(ECONNREFUSED|does not answer|no answer)`
+          )
         )
       }
     })
@@ -432,8 +434,11 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       })
       yield* update("--constraint-add", `node.hostname!=${node.name}`)
       const [debug, error] = yield* viaHelper
-      assert.match(debug, /no agent: none runs there; a helper does it/)
-      assert.match(error, new RegExp(`^task-exec: no way to node ${node.name} by an agent: none runs there; see `))
+      assert.match(debug, /no agent: none runs on that node; a helper does it/)
+      assert.match(
+        error,
+        new RegExp(`^task-exec: cannot reach node ${node.name} through an agent: none runs on that node; see `)
+      )
       yield* update("--constraint-rm", `node.hostname!=${node.name}`)
       yield* allUp
 

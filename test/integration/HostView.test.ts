@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { imageHere } from "../../src/executor/HostView.ts"
+import { findImage } from "../../src/executor/HostView.ts"
 import { get, remove } from "../cluster/EngineApi.ts"
 import { eventsSince } from "../cluster/Events.ts"
 import { deriveImage, pullImage } from "../cluster/Images.ts"
@@ -45,7 +45,7 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
 
       const engine = yield* engineAt(socket)
       const found = Effect.fnUntraced(function* (reference: string) {
-        const image = yield* imageHere(engine, reference)
+        const image = yield* findImage(engine, reference)
         return image === undefined ? undefined : (yield* engine.inspectImage(image)).Id
       })
       const repository = `${registry}/task-exec`
@@ -85,7 +85,7 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
       const engine = yield* engineAt(socket)
       const digest = byDigest.split("@")[1] ?? ""
       for (const reference of [byDigest, `${registry}/task-exec:dev@${digest}`]) {
-        const image = yield* imageHere(engine, reference)
+        const image = yield* findImage(engine, reference)
         assert.strictEqual(image === undefined ? undefined : (yield* engine.inspectImage(image)).Id, Id, reference)
       }
       // By a killer on that node, which its helper makes of its own image.

@@ -112,7 +112,7 @@ layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestSe
     it.effect("pipes and files, on another node", () => compareAll("remote", piped), 480_000)
     it.effect("at a terminal, on another node", () => compareAll("remote", atTerminal), 480_000)
     it.effect(
-      "on the engine at hand",
+      "on the connected engine",
       () =>
         compareAll(
           "local",

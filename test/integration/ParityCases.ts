@@ -14,7 +14,7 @@ export interface ParityCase {
   readonly refused?: true
   /** What must come out where `docker exec` itself is not to be relied on, and why it is not. */
   readonly expected?: { readonly end: number; readonly stdout: string; readonly stderr: string }
-  /** Also for a task on the engine at hand. */
+  /** Also for a task on the connected engine. */
   readonly local?: true
 }
 

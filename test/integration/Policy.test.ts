@@ -250,7 +250,10 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
       yield* request(manager.socket, "POST", `/containers/${Id}/start`)
       const { code, stderr } = yield* swarmExec(["exec", Id, ...forbidden])
       assert.strictEqual(code, failed)
-      assert.match(stderr, /: the label task-exec\.allow of the container is "false"; nothing was run\. Whoever makes/)
+      assert.match(
+        stderr,
+        /: the label task-exec\.allow of the container is "false"; nothing was run\. To allow it, create the container with/
+      )
       const { stdout } = yield* execIn(manager.socket, Id, ["ls", "/tmp"])
       assert.notInclude(stdout, "ran")
     }).pipe(Effect.scoped)

@@ -490,7 +490,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("exec: runs a command in any container of the engine at hand", () =>
+  it.effect("exec: runs a command in any container of the connected engine", () =>
     Effect.gen(function* () {
       const { container, node } = yield* target
       const exec = (...args: ReadonlyArray<string>) => run(["exec", ...args], { env: { DOCKER_HOST: node.dockerHost } })

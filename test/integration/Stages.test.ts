@@ -171,7 +171,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
       )
       const pty = yield* atTerminal(["-it", web.target(web.remote), "echo", "there"], { TASK_EXEC_IMAGE: image })
       const [, done = "", total = ""] = yield* pty.see(
-        /\rpulling the helper image here {2}([\d.]+[kM]?B) \/ ([\d.]+[kM]?B)(?: {2}\d+ s)?\x1b\[K/
+        /\rpulling the helper image {2}([\d.]+[kM]?B) \/ ([\d.]+[kM]?B)(?: {2}\d+ s)?\x1b\[K/
       )
       // That layer, and what little of the image is not shared with others.
       assert.match(total, /^60(?:\.\d)?MB$/, `${done} of ${total}`)

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { HelperImage } from "../../src/route/HelperImage.ts"
 import { reportLines } from "../../src/sweep/ReportReader.ts"
-import { isClean, type SweepOptions, type SweepReport, sweep, sweepHere } from "../../src/sweep/Sweep.ts"
+import { isClean, type SweepOptions, type SweepReport, sweep, sweepSwarm } from "../../src/sweep/Sweep.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
@@ -166,7 +166,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const [helper] = yield* withRole("helper")
         const name = helper?.Spec.Name
 
-        const early = yield* sweepHere()
+        const early = yield* sweepSwarm()
         assert.deepStrictEqual([early.leftovers, early.alive.length], [[], 2])
         // Not on the other nodes: on one of them the helper ends its command now, in a container that is late by this clock.
         const late = yield* sweep({ now: Date.now() + 10 * minute, nodes: "local" })
@@ -183,10 +183,10 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("sweepHere removes services and secrets that are past their deadline", () =>
+    it.effect("sweepSwarm removes services and secrets that are past their deadline", () =>
       Effect.gen(function* () {
         yield* sideBySide
-        const report = yield* sweepHere()
+        const report = yield* sweepSwarm()
         assert.deepStrictEqual(told(report), [
           ["secret", "old-secret", undefined, true],
           ["service", "old-service", undefined, true]
@@ -444,7 +444,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const found = Effect.map(withRole("sweeper"), ([one]) => Option.fromNullishOr(one))
         const { Spec } = yield* poll(found, { atMost: 30_000, orElse: Effect.die("it made no sweeper") })
         yield* Fiber.interrupt(killed)
-        assert.deepStrictEqual((yield* sweepHere()).leftovers, [])
+        assert.deepStrictEqual((yield* sweepSwarm()).leftovers, [])
         const late = yield* sweep({ now: Date.now() + 10 * minute })
         assert.deepStrictEqual(told(late), [
           ["secret", Spec.Name, undefined, true],

@@ -22,7 +22,7 @@ export class EngineAgent extends Http.Agent {
     const options: Http.AgentOptions & { readonly servername: string } = { ...kept, servername: "" }
     super(options)
     this.#connect = connect
-    DiagnosticsChannel.subscribe("http.client.response.finish", this.#stayHere)
+    DiagnosticsChannel.subscribe("http.client.response.finish", this.#dropRedirect)
   }
 
   override createConnection(): Duplex {
@@ -44,7 +44,7 @@ export class EngineAgent extends Http.Agent {
 
   /** Closes all connections but those that were upgraded, which their owners close. */
   override destroy(): void {
-    DiagnosticsChannel.unsubscribe("http.client.response.finish", this.#stayHere)
+    DiagnosticsChannel.unsubscribe("http.client.response.finish", this.#dropRedirect)
     super.destroy()
   }
 
@@ -52,7 +52,7 @@ export class EngineAgent extends Http.Agent {
    * No engine redirects. docker-modem would follow, to any host, with a request whose failure nobody hears and which so ends
    * the process. Without its Location it takes the answer as it is.
    */
-  readonly #stayHere = (message: unknown): void => {
+  readonly #dropRedirect = (message: unknown): void => {
     if (typeof message !== "object" || message === null || !("request" in message) || !("response" in message)) return
     const { request, response } = message
     if (!(request instanceof Http.ClientRequest) || !(response instanceof Http.IncomingMessage)) return

@@ -145,7 +145,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
           },
           (error, result) => {
             if (result instanceof IncomingMessage || result instanceof Duplex) {
-              // Whoever reads it listens, too. Before and after that, an error unheard would end the process.
+              // A reader has a listener of its own. Before and after it, an error without a listener would end the process.
               result.on("error", () => {})
               if (signal.aborted) result.destroy()
               opened.current = result
@@ -164,7 +164,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   )
   const heartbeat = yield* makeHeartbeat({
     received: () => agent.received(),
-    // Whatever it answers, or that nobody listens there, ends the silence.
+    // Each answer ends the silence, also a refused connection.
     ping: ping.pipe(Effect.scoped, Effect.ignore)
   })
 
@@ -223,7 +223,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
 
   const request = (request: Request): Effect.Effect<Buffer, RequestFailure> =>
     (request.method === "GET" && endpoint._tag !== "Unix"
-      ? // A connection kept from an earlier request may have died meanwhile; asking again changes nothing over there.
+      ? // A connection kept from an earlier request may have died meanwhile. A GET changes nothing, so it may be sent again.
         Effect.retry(once(request), {
           times: 1,
           while: (error) => error._tag === "EngineUnreachable" && error.reason === "Lost"

@@ -11,7 +11,7 @@ import { isNotFound } from "../../engine/EngineErrors.ts"
 import { imageCommands } from "../../ImageCommands.ts"
 import { freshName, lastingFor, ownershipLabels } from "../../Labels.ts"
 import { GuardRequest, present, question, release, released, type Watch } from "../GuardProtocol.ts"
-import { hostPidContainer, imageHere } from "../HostView.ts"
+import { findImage, hostPidContainer } from "../HostView.ts"
 import type { KillerOptions } from "../ProcessKiller.ts"
 
 /** How long a guard may take to answer. */
@@ -42,7 +42,7 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   request: GuardRequest
 ) {
   const named = yield* reference
-  const image = yield* imageHere(engine, named)
+  const image = yield* findImage(engine, named)
   // A command must not wait for its guard's image to arrive, maybe from a registry that can't be reached.
   if (image === undefined) return yield* new NoGuardImage({ host: engine.host, image: named })
   const longestGrace = Math.max(...request.runs.map(({ grace }) => grace))
@@ -105,8 +105,8 @@ export const watchFromContainer = Effect.fnUntraced(function* (
 })
 
 /**
- * Looks until it has ended, `atMost` so many milliseconds. An engine that is away for longer than a moment is not waited
- * for: nobody removes the container there, and so it goes on.
+ * Polls until the container has ended, for at most `atMost` milliseconds. Does not wait for an engine that stays unreachable: nothing
+ * removes the container then, so it goes on.
  */
 const untilEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], container: string, atMost: number) {
   const runs = engine.inspectContainer(container).pipe(

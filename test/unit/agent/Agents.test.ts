@@ -34,16 +34,19 @@ describe("agents", () => {
     )
   })
 
-  it.effect("lead from the engine at hand to the task's node, if both are there and speak as we do", () =>
+  it.effect("lead from the connected engine to the task's node, if both are there and speak as we do", () =>
     Effect.gen(function* () {
       const [a, b] = [agent("a"), agent("b")]
       assert.deepStrictEqual(yield* agentPair(agents(a, b), "a", there), { here: a, there: b })
       const reasons = [
-        [agents(), /^no way to node node-b by an agent: there are none \("swarm-exec agent up" deploys them\); see/],
-        [agents(b), /: none runs on the node of the engine at hand; see/],
-        [agents(a), /: none runs there; see/],
-        [agents(a, agent("b", 0)), /: they are of version 1\.2\.3 \(protocol 0; this task-exec speaks \d+\), which/],
-        [agents(agent("a", Number.NaN), b), /: they are of version 1\.2\.3 \(protocol NaN;/]
+        [
+          agents(),
+          /^cannot reach node node-b through an agent: none is deployed \("swarm-exec agent up" deploys agents\); see/
+        ],
+        [agents(b), /: none runs on the connected engine's node; see/],
+        [agents(a), /: none runs on that node; see/],
+        [agents(a, agent("b", 0)), /: agents have version 1\.2\.3 \(protocol 0; this task-exec speaks \d+\), which/],
+        [agents(agent("a", Number.NaN), b), /: agents have version 1\.2\.3 \(protocol NaN;/]
       ] as const
       for (const [known, reason] of reasons) {
         const error = yield* Effect.flip(agentPair(known, "a", there))

@@ -24,7 +24,7 @@ describe("explainFailure", () => {
     ["ENOENT", ssh, "Other", "ENOENT"],
     ["ECONNREFUSED", unix, "Refused", "is the Docker engine running?"],
     ["EACCES", unix, "Permission", "use root, or a user in the group"],
-    ["EHOSTUNREACH", tcp, "Refused", "no way to it"],
+    ["EHOSTUNREACH", tcp, "Refused", "no route to it"],
     ["ENOTFOUND", tcp, "Dns", "spelled right"],
     ["EAI_AGAIN", tcp, "Dns", "spelled right"],
     ["ECONNRESET", tcp, "Lost", "was closed"],

@@ -28,7 +28,7 @@ const bad: ReadonlyArray<readonly [string, RegExp]> = [
   ["-0", /more than 0/],
   ["0%", /more than 0/],
   ["101%", /more than all/],
-  ["99999999999999999999", /so many/]
+  ["99999999999999999999", /larger than any swarm/]
 ]
 
 describe("Amount", () => {

@@ -121,7 +121,7 @@ describe("a refusal", () => {
     assert.strictEqual(
       said({ containerAllow: "false" }),
       '"df" may not be run in container 7485df535278: the label task-exec.allow of the container is "false"; nothing was ' +
-        "run. Whoever makes the container sets its label task-exec.allow."
+        "run. To allow it, create the container with the label task-exec.allow."
     )
   })
 

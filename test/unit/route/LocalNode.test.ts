@@ -24,7 +24,7 @@ const container = (name: string) =>
 const nodeWhere = (listContainers: DockerEngine["Service"]["listContainers"]) =>
   Effect.provide(localNode, Layer.mock(DockerEngine)({ host, info, listContainers }))
 
-describe("the node of the engine at hand", () => {
+describe("the connected engine's node", () => {
   it.effect("is what a task's container says", () =>
     Effect.gen(function* () {
       const node = yield* nodeWhere((filters, options) => {

@@ -16,7 +16,7 @@ import type {
 } from "../../../src/engine/EngineSchemas.ts"
 import { labelKeys, ownershipLabels, type Role } from "../../../src/Labels.ts"
 import { HelperImage } from "../../../src/route/HelperImage.ts"
-import { isClean, type SweepOptions, sweep, sweepHere } from "../../../src/sweep/Sweep.ts"
+import { isClean, type SweepOptions, sweep, sweepSwarm } from "../../../src/sweep/Sweep.ts"
 
 const now = 1_000_000_000
 const labels = (deadline: number) => ownershipLabels({ runId: "r", deadline, creator: "host:1" }, "helper")
@@ -404,7 +404,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("sweepHere asks for services, secrets and networks, and nothing else", () =>
+  it.effect("sweepSwarm asks for services, secrets and networks, and nothing else", () =>
     Effect.gen(function* () {
       const removed: Array<string> = []
       const engine = Layer.mock(DockerEngine)({
@@ -416,7 +416,7 @@ describe("sweep", () => {
         removeSecret: (id) => Effect.sync(() => void removed.push(`secret ${id}`)),
         removeNetwork: (id) => Effect.sync(() => void removed.push(`network ${id}`))
       })
-      const report = yield* Effect.provide(sweepHere({ now }), engine)
+      const report = yield* Effect.provide(sweepSwarm({ now }), engine)
       assert.deepStrictEqual(removed, ["service old", "secret old", "network old"])
       assert.deepStrictEqual([report.alive.length, report.leftovers.length], [1, 3])
     })
@@ -434,7 +434,7 @@ describe("sweep", () => {
           Effect.succeed([network("long", ofRun(expired, "long")), network("lost", ofRun(expired, "lost"))]),
         removeNetwork: (id) => Effect.sync(() => void removed.push(id))
       })
-      const report = yield* Effect.provide(sweepHere({ now }), engine)
+      const report = yield* Effect.provide(sweepSwarm({ now }), engine)
       assert.deepStrictEqual(removed, ["lost"])
       assert.strictEqual(report.alive.length, 2)
     })
@@ -454,10 +454,10 @@ describe("sweep", () => {
             listNetworks: () => Effect.succeed([network("old", expired)]),
             removeNetwork: () => Effect.suspend(() => (refusals++ < until ? Effect.fail(held) : Effect.void))
           })
-        const soon = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(3)))
+        const soon = yield* Effect.forkChild(Effect.provide(sweepSwarm({ now }), engine(3)))
         yield* TestClock.adjust("1 second")
         assert.isTrue((yield* Fiber.join(soon)).leftovers[0]?.removed)
-        const never = yield* Effect.forkChild(Effect.provide(sweepHere({ now }), engine(Number.POSITIVE_INFINITY)))
+        const never = yield* Effect.forkChild(Effect.provide(sweepSwarm({ now }), engine(Number.POSITIVE_INFINITY)))
         yield* TestClock.adjust("40 seconds")
         assert.strictEqual((yield* Fiber.join(never)).leftovers[0]?.error, text)
       })
