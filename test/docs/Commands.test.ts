@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { request } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
-import { waitRunning } from "../cluster/Services.ts"
+import { execIn, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, shell } from "../integration/Harness.ts"
 import { openPty } from "../integration/Pty.ts"
@@ -29,7 +29,6 @@ const contents = `
   printf '#!/bin/sh\\necho "$0 $*"\\n' > /migrate
   chmod 755 /migrate
   for name in /bin/nginx /migrate-cache /cleanup; do cp /migrate $name; done
-  echo ready
   exec sleep 1000000`
 
 /** Tasks are where most commands need no helper: slots 1 and 2 of web on the connected engine, slot 3 on node-3. */
@@ -94,7 +93,7 @@ const install = Effect.gen(function* () {
 
 /** The services that the commands are for. */
 const services = Effect.gen(function* () {
-  const { manager } = yield* SwarmCluster
+  const { manager, nodes } = yield* SwarmCluster
   const { env, run } = yield* install
   const must = (script: string) =>
     Effect.flatMap(run("set-up", `set -e\n${script}`), ({ code, stdout }) =>
@@ -118,10 +117,15 @@ const services = Effect.gen(function* () {
     ["web", 3],
     ["migrate", 1]
   ] as const) {
-    yield* waitRunning(manager.socket, name, count)
-    const logs = request(manager.socket, "GET", `/services/${name}/logs`, { query: { stdout: "true" } })
-    const ready = Effect.map(logs, (text) => [...text.toString("latin1").matchAll(/ready/g)].length === count)
-    yield* pollUntil(ready, { every: 200, atMost: 60_000, orElse: Effect.die(`${name} is not ready`) })
+    // In the containers themselves: engines' logs may lack a line for ever.
+    for (const { containerId, nodeId } of yield* waitRunning(manager.socket, name, count)) {
+      const { socket } = nodes.find((node) => node.nodeId === nodeId) ?? manager
+      const ready = Effect.map(
+        execIn(socket, containerId, ["test", "-x", "/cleanup"]),
+        ({ exitCode }) => exitCode === 0
+      )
+      yield* pollUntil(ready, { every: 200, atMost: 60_000, orElse: Effect.die(`${name} is not ready`) })
+    }
   }
   return { env, run }
 })
