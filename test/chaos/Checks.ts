@@ -1,6 +1,7 @@
 /** What must be true after a run, whatever happened in it. */
 import type { CallerEnd } from "./Caller.ts"
 import { digest, type FaultName, forever, outputOf, type Plan } from "./Plan.ts"
+import { killed, type TaskSeen, type WorkSeen } from "./Work.ts"
 
 /** How long a run's processes may outlive its timeout and grace period, in milliseconds. */
 export const processSlack = 20_000
@@ -8,13 +9,12 @@ export const processSlack = 20_000
 export const callerSlack = 120_000
 
 /** What was seen of a run. Times are in milliseconds. */
-export interface Observation {
+export interface Observation extends WorkSeen {
   readonly plan: Plan
   /** How the caller ended; undefined if it did not in time. */
   readonly end: CallerEnd | undefined
   /** From the caller's start to its end. */
   readonly took: number
-  readonly stdout: Buffer
   readonly stderr: string
   /** From the first sight of a process of the run to the last one. */
   readonly processesLived: number
@@ -22,9 +22,7 @@ export interface Observation {
   readonly lingering: ReadonlyArray<string>
   /** Processes that were there when the caller had just ended, in words. */
   readonly atCallersEnd: ReadonlyArray<string>
-  /** What the command wrote down. */
-  readonly record: ReadonlyArray<string>
-  /** Services and secrets that were there after the caller's end. */
+  /** Services, secrets and networks that were there after the caller's end. */
   readonly leftByCaller: ReadonlyArray<{ readonly kind: string; readonly name: string }>
   /** What the sweep did not remove, in words; empty also where the swarm did not get well again. */
   readonly leftBySweep: ReadonlyArray<string>
@@ -41,27 +39,26 @@ export interface Violation {
 const happened = ({ faults }: Plan, ...names: ReadonlyArray<FaultName>) =>
   faults.some(({ name }) => names.includes(name))
 
+const isCopy = ({ kind }: Plan): boolean => kind === "copy-in" || kind === "copy-out"
+
 /** The exit codes that this run may have. */
 const allowedCodes = (plan: Plan): ReadonlyArray<number> => [
-  plan.exitCode,
-  124,
+  ...(isCopy(plan) ? [0] : [plan.exitCode, 124]),
   125,
   // The command's own, when the signal that was passed on ended it, or KILL after the grace period.
   ...(happened(plan, "caller-int") ? [130, 137] : []),
   ...(happened(plan, "caller-term") ? [143, 137] : [])
 ]
 
-const lastLine = /(?:^|\n)task-exec: [^\n]+\n$/
+const lastLine = /(?:^|\n)(?:task-exec|swarm-exec cp): [^\n]+\n$/
 
-const checkOnce = ({ plan, record }: Observation): ReadonlyArray<string> => {
-  const starts = record.filter((line) => line === `start ${plan.number}`).length
-  return starts <= 1 ? [] : [`the command was started ${starts} times`]
-}
+const checkOnce = ({ plan, tasks }: Observation): ReadonlyArray<string> =>
+  tasks.flatMap(({ node, record }) => {
+    const starts = record.filter((line) => line === `start ${plan.number}`).length
+    return starts <= 1 ? [] : [`the command on ${node} was started ${starts} times`]
+  })
 
-/** Exit codes that say that the command was killed, with everything that it started. */
-const killed: ReadonlyArray<number | null | undefined> = [124, 130, 137, 143]
-
-const checkEnded = ({ atCallersEnd, end, lingering, plan, processesLived, stderr }: Observation) => {
+const checkEnded = ({ atCallersEnd, end, lingering, plan, processesLived, stderr, tasks }: Observation) => {
   const bound = plan.timeout + plan.grace + processSlack
   const late =
     lingering.length === 0
@@ -69,7 +66,7 @@ const checkEnded = ({ atCallersEnd, end, lingering, plan, processesLived, stderr
       : [`alive ${processesLived} ms after the start (at most ${bound}): ${lingering.join(", ")}`]
   const said = end?.code !== 124 && /may still|still alive/.test(stderr)
   const early =
-    killed.includes(end?.code) && atCallersEnd.length > 0 && !said
+    killed.includes(end?.code) && tasks.every(({ isOver }) => isOver) && atCallersEnd.length > 0 && !said
       ? [`exit code ${end?.code} says that the command was killed; alive then: ${atCallersEnd.join(", ")}`]
       : []
   return [...late, ...early]
@@ -84,16 +81,28 @@ const checkNothingLeft = (seen: Observation): ReadonlyArray<string> => {
   ]
 }
 
-const checkProof = ({ end, plan, record, stdout }: Observation): ReadonlyArray<string> => {
+const checkTask = (plan: Plan, { exit, node, record, stdout }: TaskSeen): ReadonlyArray<string> => {
   const expected = outputOf(plan)
   const arrived = `${stdout.length} bytes, ${digest(stdout)}`
-  const prefix = stdout.equals(expected.subarray(0, stdout.length)) ? [] : [`the output is another one: ${arrived}`]
-  if (end?.code !== plan.exitCode) return prefix
-  const whole = stdout.length === expected.length ? [] : [`exit code ${end.code} with ${arrived} of ${expected.length}`]
+  const prefix = stdout.equals(expected.subarray(0, stdout.length))
+    ? []
+    : [`the output on ${node} is another one: ${arrived}`]
+  if (exit !== plan.exitCode) return prefix
+  const whole =
+    stdout.length === expected.length ? [] : [`exit code ${exit} on ${node} with ${arrived} of ${expected.length}`]
   const proven = record.includes(`end ${plan.number}`)
     ? []
-    : [`exit code ${end.code}, but the command did not come to its end`]
+    : [`exit code ${exit} on ${node}, but the command did not come to its end`]
   return [...prefix, ...whole, ...proven]
+}
+
+const checkProof = ({ copied, end, plan, tasks }: Observation): ReadonlyArray<string> => {
+  const unproven = tasks.filter(({ exit, record }) => exit !== 0 && record.length > 0).map(({ node }) => node)
+  return [
+    ...tasks.flatMap((task) => checkTask(plan, task)),
+    ...(end?.code === 0 && unproven.length > 0 ? [`exit code 0, and no success on ${unproven.join(", ")}`] : []),
+    ...(end?.code === 0 && isCopy(plan) && copied !== "whole" ? [`exit code 0, and ${copied} at the destination`] : [])
+  ]
 }
 
 /** The signal that the plan has for a caller, or none. */
@@ -104,8 +113,14 @@ const sentSignal = (plan: Plan): NodeJS.Signals | undefined => {
 }
 
 /** Node itself ends by a signal that comes before the program has begun: then nothing was made or started. */
-const hadNotBegun = ({ leftByCaller, record, stderr, stdout }: Observation): boolean =>
-  record?.length === 0 && leftByCaller.length === 0 && stdout.length === 0 && stderr === ""
+const hadNotBegun = ({ copied, leftByCaller, stderr, tasks }: Observation): boolean =>
+  tasks.every(({ record, stdout }) => record.length === 0 && stdout.length === 0) &&
+  leftByCaller.length === 0 &&
+  stderr === "" &&
+  copied !== "part"
+
+/** What a fan-out says at its end, in any case. */
+const summary = /^task-exec: \d+ tasks?: [^\n]*\n/m
 
 const checkClearEnd = (seen: Observation): ReadonlyArray<string> => {
   const { end, plan, stderr, took } = seen
@@ -118,11 +133,11 @@ const checkClearEnd = (seen: Observation): ReadonlyArray<string> => {
   const problems: Array<string> = []
   if (code === null || !allowedCodes(plan).includes(code)) problems.push(`exit code ${code}`)
   if ((code === 124 || code === 125) && !lastLine.test(stderr)) problems.push(`exit code ${code} without a clear line`)
-  const strange = stderr.split("\n").filter((line) => line !== "" && !line.startsWith("task-exec: "))
+  const strange = stderr.split("\n").filter((line) => line !== "" && !/^(?:task-exec|swarm-exec(?: cp)?): /.test(line))
   if (strange.length > 0) problems.push(`lines on stderr that are none of ours: ${strange.slice(0, 3).join(" | ")}`)
   if (/internal error|\n\s+at /.test(stderr)) problems.push("an internal error")
   if (code === 124 && took < plan.timeout) problems.push(`exit code 124 after ${took} ms, before the timeout`)
-  if (code === 0 && lastLine.test(stderr) && !/left behind|may still|SIG/.test(stderr))
+  if (code === 0 && lastLine.test(stderr.replace(summary, "")) && !/left behind|may still|SIG/.test(stderr))
     problems.push("exit code 0 with a line on stderr")
   return problems
 }
@@ -133,6 +148,7 @@ const commandSlack = 3000
 /** Where nothing happens, nothing but the command's own end or its timeout will do. */
 const checkUndisturbed = ({ end, plan }: Observation): ReadonlyArray<string> => {
   if (!plan.faults.every(({ name }) => name === "none")) return []
+  if (isCopy(plan)) return end?.code === 0 ? [] : [`exit code ${end?.code} of a copy, although nothing happened`]
   const alwaysEnds = plan.length * 1000 + commandSlack < plan.timeout
   const allowed = [...(plan.length === forever ? [] : [plan.exitCode]), ...(alwaysEnds ? [] : [124])]
   return allowed.includes(end?.code ?? -1)

@@ -7,11 +7,12 @@ import { type FaultName, faultNames } from "./Plan.ts"
 import { shortForm, shortSeed } from "./ShortForm.ts"
 
 /** What `--help` prints. */
-export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT[+FAULT]] [--short] [--agents] [--minutes M]
+export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT[+FAULT]] [--short] [--minutes M]
 
-Runs commands with task-exec on a swarm of six nodes on this machine while something breaks, and checks what it promises:
-started at most once, ended in time, nothing left behind, success only with proof. The swarm is brought up for it, and
-taken down. Needs what \`npm run build\` makes. Exit code 1 if a promise was broken.
+Runs commands, fan-outs and copies on a swarm of six nodes on this machine while something breaks, and checks what is promised:
+started at most once, ended in time, nothing left behind, success only with proof. For some runs there is an agent on every node:
+what happens to helpers happens then to the agent of the target's node ("kill") and to that of the caller's ("remove"). The swarm is
+brought up for it, and taken down. Needs what \`npm run build\` makes. Exit code 1 if a promise was broken.
 
   --runs N       number of runs (default 20)
   --seed S       what all chance comes from (default: another one each time; it is printed)
@@ -19,8 +20,6 @@ taken down. Needs what \`npm run build\` makes. Exit code 1 if a promise was bro
   --only FAULT   nothing else happens: ${faultNames.slice(0, 7).join(", ")},
                  ${faultNames.slice(7).join(", ")}; two at once with a + between
   --short        the fixed runs of \`npm test\`, ${shortForm.length} of them, in place of random ones
-  --agents       with an agent on every node: what happens to helpers happens to the agent of the target's node ("kill") and
-                 to that of the caller's ("remove")
   --minutes M    no new run begins after it
   --help         this text`
 
@@ -41,7 +40,6 @@ export interface Options {
   /** Empty: whatever is drawn. */
   readonly only: ReadonlyArray<FaultName>
   readonly short: boolean
-  readonly agents: boolean
   /** Milliseconds after which no new run begins. */
   readonly atMost: number
 }
@@ -67,7 +65,6 @@ export const parseOptions = Effect.fnUntraced(function* (
           from: { type: "string", default: "1" },
           only: { type: "string" },
           short: { type: "boolean", default: false },
-          agents: { type: "boolean", default: false },
           minutes: { type: "string", default: "100000" },
           help: { type: "boolean", short: "h", default: false }
         }
@@ -90,7 +87,6 @@ export const parseOptions = Effect.fnUntraced(function* (
     from,
     only,
     short,
-    agents: values.agents,
     atMost: 60_000 * (yield* whole("minutes", values.minutes, 100_000))
   }
 })

@@ -35,11 +35,21 @@ export interface Fault {
   readonly hard: boolean
 }
 
+/** What the caller is for: one command, the same command in all tasks, or one file into a task or out of it. */
+export const kinds = ["command", "fan-out", "copy-in", "copy-out"] as const
+
+/** What the caller is for. */
+export type Kind = (typeof kinds)[number]
+
 /** What one run does. */
 export interface Plan {
   readonly seed: number
   readonly number: number
-  readonly route: "local" | "helper"
+  readonly kind: Kind
+  /** For a fan-out that of the tasks on other nodes. */
+  readonly route: "local" | "helper" | "agent"
+  /** There is an agent on every node. */
+  readonly agents: boolean
   /** Name of the node whose task is the target. */
   readonly target: string
   /** Name of the manager whose engine the caller talks to. */
@@ -54,6 +64,8 @@ export interface Plan {
   readonly length: number
   /** Bytes of output before and after that. */
   readonly output: readonly [before: number, after: number]
+  /** Bytes of the file that is copied. */
+  readonly size: number
   readonly ignoresTerm: boolean
   /** It starts a process in a session of its own, which ends only when the command came to its end. */
   readonly setsid: boolean
@@ -82,6 +94,17 @@ const drawFault = (dice: Dice, length: number, chosen: FaultName | undefined): F
   }
 }
 
+/** How many runs in a row have agents, or have none: to deploy them takes longer than a run. */
+const block = 5
+
+/** Whether a run has agents on all nodes. */
+const hasAgents = (seed: number, number: number): boolean =>
+  makeDice(`${seed}/agents/${Math.floor((number - 1) / block)}`).chance(0.4)
+
+/** Every second run is of a command. */
+const drawKind = (dice: Dice): Kind =>
+  dice.chance(0.5) ? "command" : dice.pick(["fan-out", "fan-out", "copy-in", "copy-out"])
+
 /** Seconds that a command sleeps which is not to come to its end. */
 export const forever = 1000
 
@@ -107,14 +130,19 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
   const second = drawFault(dice, usual, only[1])
   const both = only.length === 0 ? two && second.name !== first.name : only.length > 1
   const faults = both ? [first, second] : [first]
-  // There is no helper on the other route.
-  const needsHelper = faults.some(({ name }) => name.startsWith("helper-"))
-  const route = local && !needsHelper ? "local" : "helper"
   const inside = dice.chance(0.5)
+  const kind = drawKind(dice)
+  const size = dice.chance(0.3) ? dice.whole(0, 1000) : dice.whole(0, 32 * 1024 * 1024)
+  // There is no helper on the local route; a fan-out takes every route.
+  const needsHelper = kind === "fan-out" || faults.some(({ name }) => name.startsWith("helper-"))
+  const agents = hasAgents(seed, number)
+  const route = local && !needsHelper ? "local" : agents ? "agent" : "helper"
   return {
     seed,
     number,
+    kind,
     route,
+    agents,
     target: route === "local" || toManager ? "node-1" : worker,
     manager: route === "local" ? "node-1" : toManager ? otherManager : anyManager,
     inside,
@@ -122,6 +150,7 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
     grace: Math.round(grace),
     length: hangs ? forever : Math.round(usual * 10) / 10,
     output: [before, output - before],
+    size,
     ignoresTerm,
     setsid,
     exitCode,
@@ -159,6 +188,9 @@ export const scriptOf = (plan: Plan, record: string): string => {
 /** All of the command's output, when nothing happens to it. */
 export const outputOf = (plan: Plan): Buffer =>
   Buffer.concat(plan.output.map((bytes) => Buffer.alloc(bytes, `${line(plan)}\n`)))
+
+/** The file that is copied. */
+export const contentOf = (plan: Plan): Buffer => Buffer.alloc(plan.size, `${line(plan)}\n`)
 
 /** SHA-256, the beginning of it. */
 export const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex").slice(0, 16)

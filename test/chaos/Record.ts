@@ -7,10 +7,14 @@ import type { ClusterNode, SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 /** Name of the volume, one on each node, that the targets have mounted. */
 export const recordVolume = "chaos"
 
+/** A file in that volume of a node, as this process sees it. */
+export const recordFile = ({ dir }: SwarmClusterShape, node: ClusterNode, name: string): string =>
+  join(dir, node.name, "docker", "volumes", recordVolume, "_data", name)
+
 /** The lines of a record, none if nothing was written; removes it. */
-export const readRecord = ({ dir }: SwarmClusterShape, node: ClusterNode, name: string) =>
+export const readRecord = (cluster: SwarmClusterShape, node: ClusterNode, name: string) =>
   Effect.promise(async () => {
-    const file = join(dir, node.name, "docker", "volumes", recordVolume, "_data", name)
+    const file = recordFile(cluster, node, name)
     const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return ""
       throw error

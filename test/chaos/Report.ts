@@ -1,9 +1,10 @@
 /** What is printed. */
-import { faultNames, faultsOf, type Plan } from "./Plan.ts"
+import { faultNames, faultsOf, kinds, type Plan } from "./Plan.ts"
 import type { RunReport } from "./Run.ts"
 
 const describe = (plan: Plan): string => {
   const what = [
+    ...(plan.kind.startsWith("copy") ? [`file of ${plan.size} bytes`] : []),
     `timeout ${plan.timeout} ms`,
     `grace ${plan.grace} ms`,
     `sleeps ${plan.length} s`,
@@ -21,7 +22,7 @@ const describe = (plan: Plan): string => {
 /** One line for a run. */
 export const runLine = ({ exit, plan, took, unhealthy, violations }: RunReport): string => {
   const verdict = violations.length === 0 ? "ok" : `VIOLATED: ${violations.map(({ check }) => check).join(", ")}`
-  const place = `${plan.route} ${plan.inside ? "on" : "at"} ${plan.manager} to ${plan.target}`
+  const place = `${plan.kind} ${plan.route} ${plan.inside ? "on" : "at"} ${plan.manager} to ${plan.target}`
   const state = unhealthy === undefined ? "" : " (swarm given up)"
   return `run ${plan.number}: ${faultsOf(plan)}, ${place}: ${exit} after ${(took / 1000).toFixed(1)} s, ${verdict}${state}`
 }
@@ -58,15 +59,23 @@ const counted = (all: ReadonlyArray<string>): string => {
     .join(", ")
 }
 
-/** A table: per fault the runs, the exit codes, the violations. Runs with two faults count for both. */
+/** A table: per fault and per kind the runs, the exit codes, the violations. Runs with two faults count for both. */
 export const table = (reports: ReadonlyArray<RunReport>): string => {
-  const rows = faultNames.flatMap((fault) => {
-    const mine = reports.filter(({ plan }) => plan.faults.some(({ name }) => name === fault))
+  const row = (name: string, isMeant: (plan: Plan) => boolean) => {
+    const mine = reports.filter(({ plan }) => isMeant(plan))
     const violations = mine.flatMap((report) => report.violations.map(({ check }) => check))
     if (mine.length === 0) return []
-    return [[fault, String(mine.length), counted(mine.map(({ exit }) => exit)), counted(violations) || "none"]]
-  })
-  const all = [["fault", "runs", "exit codes", "violations"], ...rows]
+    return [[name, String(mine.length), counted(mine.map(({ exit }) => exit)), counted(violations) || "none"]]
+  }
+  const rows = [
+    ...faultNames.flatMap((fault) => row(fault, ({ faults }) => faults.some(({ name }) => name === fault))),
+    ...kinds.flatMap((kind) =>
+      [false, true].flatMap((agents) =>
+        row(`${kind}${agents ? ", agents" : ""}`, (plan) => plan.kind === kind && plan.agents === agents)
+      )
+    )
+  ]
+  const all = [["fault or kind", "runs", "exit codes", "violations"], ...rows]
   const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
   return all
     .map((row) =>

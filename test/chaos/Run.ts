@@ -11,13 +11,13 @@ import type { ClusterNode } from "../cluster/SwarmCluster.ts"
 import { callerEnv, startCaller } from "./Caller.ts"
 import { callerSlack, type Observation, processSlack, type Violation, violationsOf } from "./Checks.ts"
 import { inject, type Scene } from "./Faults.ts"
-import { type FaultName, type Plan, recordFolder, scriptOf } from "./Plan.ts"
-import { runVariable, watchProcesses } from "./ProcessWatch.ts"
-import { readRecord } from "./Record.ts"
-import { heal, type Stage, tasksOf, Unhealthy } from "./Stage.ts"
+import type { FaultName, Plan } from "./Plan.ts"
+import { watchProcesses } from "./ProcessWatch.ts"
+import { heal, type Stage, setAgents, targets, tasksOf, Unhealthy } from "./Stage.ts"
 import { helperContainers, swarmObjects } from "./SwarmView.ts"
 import { sweepRuns } from "./SweepRuns.ts"
 import { makeTimeline } from "./Timeline.ts"
+import { makeWork } from "./Work.ts"
 
 /** What became of a run. */
 export interface RunReport {
@@ -59,24 +59,23 @@ export const performRun = Effect.fn("Chaos.run")(function* (
 ): Effect.fn.Return<RunReport, Unhealthy, Scope.Scope> {
   const { cluster } = stage
   const token = `${cluster.id}-${plan.seed}-${plan.number}`
-  const record = `${recordFolder}/${token}`
   const target = yield* nodeNamed(stage, plan.target)
   const manager = yield* nodeNamed(stage, plan.manager)
+  yield* setAgents(stage, plan.agents)
   const task = yield* asUnhealthy(taskOn(stage, target))
+  const nodes = yield* Effect.forEach(targets, (name) => nodeNamed(stage, name))
+  const work = yield* makeWork(stage, plan, token, target, nodes)
 
   const timeline = yield* makeTimeline
   const watch = yield* watchProcesses(token)
   const proxy = yield* engineProxy(manager.socket)
-  const args = [
-    ...["--timeout", `${plan.timeout}ms`, "--grace", `${plan.grace}ms`, "-e", `${runVariable}=${token}`],
-    ...[`${stage.service}@${target.name}`, "sh", "-c", scriptOf(plan, record)]
-  ]
   yield* timeline.note(`the caller starts, ${plan.inside ? "on" : "at"} ${manager.name}`)
   const started = yield* Clock.currentTimeMillis
   const env = callerEnv(proxy.dockerHost, stage.image)
   const on = plan.inside ? manager : undefined
-  const caller = yield* startCaller([process.execPath, stage.taskExec, ...args], env, on)
-  const { agents } = stage
+  const program = work.program === "task-exec" ? stage.taskExec : stage.swarmExec
+  const caller = yield* startCaller([process.execPath, program, ...work.args], env, on)
+  const { agents } = plan
   const scene: Scene = { cluster, manager, target, agents, container: task.containerId, caller, proxy, watch, timeline }
   const faults = yield* Effect.forkScoped(
     Effect.filter(plan.faults, (fault) => Effect.map(inject(scene, fault), (done) => !done), {
@@ -101,10 +100,10 @@ export const performRun = Effect.fn("Chaos.run")(function* (
 
   const bound = plan.timeout + plan.grace + processSlack
   /** A helper whose caller is gone may start the command yet. An engine that does not answer may have one. */
-  const helperWorks = Effect.match(helperContainers(target), {
-    onSuccess: (found) => found.length > 0,
-    onFailure: () => true
-  })
+  const helperWorks = Effect.match(
+    Effect.forEach(plan.kind === "fan-out" ? nodes : [target], helperContainers, { concurrency: "unbounded" }),
+    { onSuccess: (found) => found.flat().length > 0, onFailure: () => true }
+  )
   let lingering = yield* watch.look
   while (lingering.length > 0 || (yield* helperWorks)) {
     if ((yield* Clock.currentTimeMillis) > (watch.firstSeen() ?? started + took) + bound) break
@@ -117,8 +116,10 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   )
   yield* watch.kill
   const missed = (yield* Fiber.join(faults)).map(({ name }) => name)
-  const written = yield* readRecord(cluster, target, token)
-  yield* timeline.note(`the command wrote: ${written.join(", ") || "nothing"}`)
+  const { copied, tasks } = yield* work.look(end, stdout)
+  for (const { exit, node, record } of tasks)
+    yield* timeline.note(`the command on ${node} wrote: ${record.join(", ") || "nothing"}; told: ${exit ?? "nothing"}`)
+  if (copied !== undefined) yield* timeline.note(`at the copy's destination: ${copied}`)
 
   // Before the swarm is healed, which starts every engine that is gone.
   const crashed = yield* findNewCrash(cluster)
@@ -142,12 +143,12 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     plan,
     end,
     took,
-    stdout,
     stderr,
     processesLived,
     lingering,
     atCallersEnd,
-    record: written,
+    tasks,
+    copied,
     leftByCaller: wellAgain ? looked.success.reallyLeft : leftByCaller,
     leftBySweep: wellAgain ? looked.success.leftBySweep : [],
     crash: crash?.message
@@ -159,7 +160,9 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     violations: violationsOf(observation),
     missed,
     timeline: timeline.lines(),
-    command: ["task-exec", ...args].map((word) => (/^[\w@=./-]+$/.test(word) ? word : JSON.stringify(word))).join(" "),
+    command: [work.program, ...work.args]
+      .map((word) => (/^[\w@=./-]+$/.test(word) ? word : JSON.stringify(word)))
+      .join(" "),
     stderr,
     unhealthy: crash?.message ?? (wellAgain ? undefined : looked.failure.message)
   }

@@ -2,11 +2,15 @@
  * The short form, for `npm test`: a fixed list of runs in which every fault happens at least once, while the command runs,
  * with nothing that takes long but what the swarm needs to get well again.
  */
-import { drawPlan, type FaultName, forever, type Plan } from "./Plan.ts"
+import { drawPlan, type FaultName, forever, type Kind, type Plan } from "./Plan.ts"
 
 /** One run of the short form. */
 interface ShortRun {
   readonly faults: readonly [FaultName, ...ReadonlyArray<FaultName>]
+  /** A command, unless told. */
+  readonly kind?: Kind
+  /** There are agents: there are none, unless told. */
+  readonly agents?: true
   /** The helper's, unless told. */
   readonly route?: "local"
   /** Whether the caller sees its engine's processes: it does not, unless told. */
@@ -35,7 +39,15 @@ export const shortForm: ReadonlyArray<ShortRun> = [
   { faults: ["node-drain"] },
   { faults: ["link-down"] },
   { faults: ["engine-restart"] },
-  { faults: ["leader-kill"] }
+  { faults: ["leader-kill"] },
+  { faults: ["none"], kind: "fan-out", length: 0.5 },
+  { faults: ["caller-kill"], kind: "fan-out" },
+  { faults: ["caller-int"], kind: "copy-in" },
+  { faults: ["helper-kill"], kind: "copy-out" },
+  { faults: ["helper-kill"], agents: true },
+  { faults: ["helper-remove"], kind: "fan-out", agents: true },
+  { faults: ["caller-term"], kind: "copy-in", agents: true },
+  { faults: ["none"], kind: "copy-out", agents: true }
 ]
 
 /** The run with this number. What its list leaves open is drawn from the seed. Nothing for a number that is not in it. */
@@ -43,9 +55,13 @@ export const drawShortPlan = (seed: number, number: number): Plan | undefined =>
   const run = shortForm[number - 1]
   if (run === undefined) return undefined
   const drawn = drawPlan(seed, number, run.faults)
-  const route = run.route ?? "helper"
+  const { agents = false, kind = "command" } = run
+  const route = run.route ?? (agents ? "agent" : "helper")
+  const isCopy = kind === "copy-in" || kind === "copy-out"
   return {
     ...drawn,
+    kind,
+    agents,
     route,
     ...(route === "local" ? { target: "node-1", manager: "node-1" } : { target: "node-5", manager: "node-2" }),
     inside: run.inside ?? false,
@@ -53,6 +69,11 @@ export const drawShortPlan = (seed: number, number: number): Plan | undefined =>
     grace: 1000,
     length: run.length ?? forever,
     output: [drawn.output[0] >> 3, drawn.output[1] >> 3],
-    faults: drawn.faults.map((fault, at) => ({ ...fault, after: "command", at: 200 + 100 * at, lasting: 1500 }))
+    size: 64 * 1024 * 1024,
+    faults: drawn.faults.map((fault, at) => ({
+      ...fault,
+      ...(isCopy ? { after: "caller", at: 700 } : { after: "command", at: 200 + 100 * at }),
+      lasting: 1500
+    }))
   }
 }

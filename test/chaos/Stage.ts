@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../../adapters/image/Image.ts"
+import { agentObjects } from "../cluster/Leftovers.ts"
 import { poll } from "../cluster/Poll.ts"
 import { createService, execIn, type RunningTask, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
@@ -33,12 +34,13 @@ export interface Stage {
   /** The built `task-exec` and `swarm-exec`: copies, so that building them again does no harm. */
   readonly taskExec: string
   readonly swarmExec: string
-  /** There is an agent on every node. */
-  readonly agents: boolean
+  /** There is an agent on every node: what the last run needed. */
+  agents: boolean
 }
 
 const service = "web"
-const targets: ReadonlyArray<string> = [managers[0], ...workers]
+/** Names of the nodes with a target. */
+export const targets: ReadonlyArray<string> = [managers[0], ...workers]
 
 const copiesOfPrograms = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
@@ -58,7 +60,7 @@ const copiesOfPrograms = Effect.gen(function* () {
 })
 
 /** Sets everything up in the swarm, with which it goes away. */
-const makeStage = Effect.fn("Stage.make")(function* (agents: boolean) {
+const makeStage = Effect.fn("Stage.make")(function* () {
   const cluster = yield* SwarmCluster
   const { manager, registry } = cluster
   const programs = yield* copiesOfPrograms
@@ -76,28 +78,38 @@ const makeStage = Effect.fn("Stage.make")(function* (agents: boolean) {
     constraints: managers.slice(1).map((name) => `node.hostname!=${name}`),
     containerSpec: { Mounts: [{ Type: "volume", Source: recordVolume, Target: recordFolder }] }
   })
-  const stage: Stage = { cluster, service, image: ref, agents, ...programs }
+  const stage: Stage = { cluster, service, image: ref, agents: false, ...programs }
   yield* heal(stage)
   return stage
 })
 
 /** The stage, on a swarm of its own, which is brought up and taken down. */
 export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/test/ChaosStage") {
-  static readonly layer = (options: { readonly agents: boolean }) =>
-    Layer.effect(ChaosStage, makeStage(options.agents)).pipe(
-      Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
-    )
+  static readonly layer = Layer.effect(ChaosStage, makeStage()).pipe(
+    Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
+  )
 }
 
-/** What `swarm-exec agent up` says, where it does not succeed: agents that were killed are there again when it does. */
-const agentsUp = Effect.fnUntraced(function* ({ cluster, image, swarmExec }: Stage) {
-  const up = yield* startCaller(
-    [process.execPath, swarmExec, "agent", "up"],
+/** What `swarm-exec agent` says, where it does not succeed. After `up`, agents that were killed are there again. */
+const order = Effect.fnUntraced(function* ({ cluster, image, swarmExec }: Stage, word: "up" | "down") {
+  const caller = yield* startCaller(
+    [process.execPath, swarmExec, "agent", word],
     callerEnv(cluster.manager.dockerHost, image)
   )
-  const { code } = yield* up.ended
-  return code === 0 ? [] : [up.stderr().trim()]
+  const { code } = yield* caller.ended
+  return code === 0 ? [] : [caller.stderr().trim()]
 }, Effect.scoped)
+
+/** Deploys agents or removes them, if that is not so. */
+export const setAgents = Effect.fn("Stage.setAgents")(function* (stage: Stage, wanted: boolean) {
+  if (stage.agents === wanted) return
+  yield* untilFine(order(stage, wanted ? "up" : "down"), agentsPatience)
+  stage.agents = wanted
+  if (!wanted) yield* untilFine(agentObjects(stage.cluster), agentsPatience)
+})
+
+/** How long agents may take to come or to go, in milliseconds. */
+const agentsPatience = 120_000
 
 const words = (all: ReadonlyArray<string>) => all.join(", ")
 
@@ -174,5 +186,5 @@ export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.
     }),
     90_000
   )
-  if (stage.agents) yield* untilFine(agentsUp(stage), 90_000)
+  if (stage.agents) yield* untilFine(order(stage, "up"), agentsPatience)
 })

@@ -73,6 +73,7 @@ const Services = Schema.Array(Schema.Struct({ ID: Schema.String, Spec: Schema.St
 const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
 const Labels = Schema.Record(Schema.String, Schema.String)
 const LabelledSpecs = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Labels }) }))
+const Named = Schema.Array(Schema.Struct({ Name: Schema.String }))
 const Labelled = Schema.Array(Schema.Struct({ Labels }))
 
 const runLabel = "task-exec.run"
@@ -83,13 +84,15 @@ const ours = { filters: JSON.stringify({ label: { [runLabel]: true } }) }
 export const helperServices = (cluster: SwarmClusterShape) =>
   atAnyManager(cluster, ({ socket }) => get(socket, "/services", Services, { query: helpers, timeout: patience }))
 
-/** Names of the product's services and secrets. */
+/** Names of the product's services, secrets and networks. */
 export const swarmObjects = (cluster: SwarmClusterShape) =>
   atAnyManager(cluster, ({ socket }) =>
     Effect.gen(function* () {
       const services = yield* get(socket, "/services", Services, { query: ours, timeout: patience })
       const secrets = yield* get(socket, "/secrets", Services, { query: ours, timeout: patience })
+      const networks = yield* get(socket, "/networks", Named, { query: ours, timeout: patience })
       return [
+        ...networks.map(({ Name }) => ({ kind: "network", name: Name })),
         ...services.map(({ Spec }) => ({ kind: "service", name: Spec.Name })),
         ...secrets.map(({ Spec }) => ({ kind: "secret", name: Spec.Name }))
       ]

@@ -36,8 +36,7 @@ const runsOnOneSwarm = Effect.fnUntraced(function* (
 
 const hasViolation = ({ violations }: RunReport): boolean => violations.length > 0
 
-const formOf = ({ agents, only, short }: Options): ReadonlyArray<string> => [
-  ...(agents ? ["--agents"] : []),
+const formOf = ({ only, short }: Options): ReadonlyArray<string> => [
   ...(only.length === 0 ? [] : ["--only", only.join("+")]),
   ...(short ? ["--short"] : [])
 ]
@@ -67,7 +66,7 @@ const chaos = Effect.gen(function* () {
   })
   const all = Effect.gen(function* () {
     while (done.length < options.runs && (yield* Clock.currentTimeMillis) < deadline)
-      yield* Effect.provide(runsOnOneSwarm(options, seed, done, deadline), ChaosStage.layer(options))
+      yield* Effect.provide(runsOnOneSwarm(options, seed, done, deadline), ChaosStage.layer)
   })
   yield* Effect.ensuring(all, tell)
   return done.some((report) => hasViolation(report) || report.unhealthy !== undefined) ? 1 : 0

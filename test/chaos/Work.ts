@@ -1,0 +1,148 @@
+/** What the caller of a run is told to do, and what other eyes see of it afterwards: the nodes' disks, and the files here. */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { ClusterNode } from "../cluster/SwarmCluster.ts"
+import type { CallerEnd } from "./Caller.ts"
+import { contentOf, type Plan, recordFolder, scriptOf } from "./Plan.ts"
+import { runVariable } from "./ProcessWatch.ts"
+import { readRecord, recordFile } from "./Record.ts"
+import type { Stage } from "./Stage.ts"
+
+/** What was seen of the command in one task. */
+export interface TaskSeen {
+  readonly node: string
+  /** What the command wrote down. */
+  readonly record: ReadonlyArray<string>
+  /** Its output, as the caller gave it. */
+  readonly stdout: Buffer
+  /** The exit code that the caller tells of it; undefined where it tells none. */
+  readonly exit: number | undefined
+  /** The caller says that nothing of it runs any more. */
+  readonly isOver: boolean
+}
+
+/** What was seen of a run's work. */
+export interface WorkSeen {
+  /** One for a command, none for a copy. */
+  readonly tasks: ReadonlyArray<TaskSeen>
+  /** What is at the copy's destination: nothing, a part of the file or another one, or all of it. */
+  readonly copied: "nothing" | "part" | "whole" | undefined
+}
+
+/** What the caller is told to do. */
+export interface Work {
+  readonly program: "task-exec" | "swarm-exec"
+  readonly args: ReadonlyArray<string>
+  /** Looks at what came of it, and removes that. */
+  readonly look: (end: CallerEnd | undefined, stdout: Buffer) => Effect.Effect<WorkSeen>
+}
+
+/** Exit codes that say that the command was killed, with everything that it started. */
+export const killed: ReadonlyArray<number | null | undefined> = [124, 130, 137, 143]
+
+const Document = Schema.fromJsonString(
+  Schema.Struct({
+    event: Schema.String,
+    node: Schema.optionalKey(Schema.String),
+    data: Schema.optionalKey(Schema.String),
+    result: Schema.optionalKey(Schema.String),
+    exitCode: Schema.optionalKey(Schema.Int),
+    error: Schema.optionalKey(Schema.String)
+  })
+)
+type Document = typeof Document.Type
+const decode = Schema.decodeUnknownOption(Document)
+
+/** The documents of a fan-out; a line that a killed caller cut off is none. */
+const documentsIn = (stdout: Buffer): ReadonlyArray<Document> =>
+  stdout
+    .toString()
+    .split("\n")
+    .flatMap((line) => Option.toArray(decode(line)))
+
+const commandFlags = (plan: Plan, token: string): ReadonlyArray<string> => [
+  ...["--timeout", `${plan.timeout}ms`, "--grace", `${plan.grace}ms`, "-e", `${runVariable}=${token}`]
+]
+
+/** Makes what a run needs, as long as the scope. `nodes`: those with a target. */
+export const makeWork = Effect.fnUntraced(function* (
+  { cluster, service }: Stage,
+  plan: Plan,
+  token: string,
+  target: ClusterNode,
+  nodes: ReadonlyArray<ClusterNode>
+) {
+  const place = `${service}@${target.name}`
+  const path = `${recordFolder}/${token}`
+  const script = ["sh", "-c", scriptOf(plan, path)]
+  if (plan.kind === "command") {
+    const work: Work = {
+      program: "task-exec",
+      args: [...commandFlags(plan, token), place, ...script],
+      look: (end, stdout) =>
+        Effect.map(readRecord(cluster, target, token), (record) => {
+          const exit = end?.code ?? undefined
+          return {
+            tasks: [{ node: target.name, record, stdout, exit, isOver: killed.includes(exit) }],
+            copied: undefined
+          }
+        })
+    }
+    return work
+  }
+  if (plan.kind === "fan-out") {
+    const work: Work = {
+      program: "task-exec",
+      args: ["--all", "--output", "json", ...commandFlags(plan, token), service, ...script],
+      look: (_end, stdout) => {
+        const documents = documentsIn(stdout)
+        return Effect.forEach(nodes, (node) =>
+          Effect.map(readRecord(cluster, node, token), (record): TaskSeen => {
+            const own = documents.filter((document) => document.node === node.name)
+            const last = own.find(({ event }) => event === "ended")
+            return {
+              node: node.name,
+              record,
+              stdout: Buffer.concat(
+                own.flatMap(({ data, event }) => (event === "stdout" ? [Buffer.from(data ?? "")] : []))
+              ),
+              exit: last?.exitCode,
+              isOver: last?.result === "exited" || last?.error === "TimedOut"
+            }
+          })
+        ).pipe(Effect.map((tasks) => ({ tasks, copied: undefined })))
+      }
+    }
+    return work
+  }
+  const content = contentOf(plan)
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-chaos-"))),
+    (dir) => Effect.promise(() => rm(dir, { recursive: true }))
+  )
+  const here = join(folder, "file")
+  const there = recordFile(cluster, target, token)
+  const [source, destination] = plan.kind === "copy-in" ? [here, there] : [there, here]
+  const remove = Effect.promise(() => rm(there, { force: true }))
+  yield* Effect.acquireRelease(
+    Effect.promise(() => writeFile(source, content)),
+    () => remove
+  )
+  const work: Work = {
+    program: "swarm-exec",
+    args: ["cp", ...(plan.kind === "copy-in" ? [here, `${place}:${path}`] : [`${place}:${path}`, here])],
+    look: () =>
+      Effect.promise(() => readFile(destination).catch(() => undefined)).pipe(
+        Effect.map((found) => ({
+          tasks: [],
+          copied:
+            found === undefined ? ("nothing" as const) : found.equals(content) ? ("whole" as const) : ("part" as const)
+        }))
+      )
+  }
+  return work
+})
