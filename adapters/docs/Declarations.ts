@@ -33,8 +33,13 @@ export const readEntry = (folder: string, entry: string): ReadonlyArray<Module> 
       }
     }
   )
+  // A module may be in several groups of the entry.
+  const modules = [...Map.groupBy(passed, ({ path }) => path)].map(([path, parts]) => ({
+    path,
+    exports: parts.flatMap(({ exports }) => exports)
+  }))
   const own = declarationsOf(text)
-  return own.length === 0 ? passed : [{ path: entry, exports: own }, ...passed]
+  return own.length === 0 ? modules : [{ path: entry, exports: own }, ...modules]
 }
 
 /** The exported declarations of a module, in their order. */

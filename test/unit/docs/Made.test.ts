@@ -80,6 +80,22 @@ describe("the API's page", () => {
     }
   })
 
+  it("has every error that an export fails with", () => {
+    const errors = globSync(join(root, "src/**/*.ts")).flatMap((file) =>
+      [...readFileSync(file, "utf8").matchAll(/^export class (\w+) extends Schema\.TaggedError/gm)].map(
+        ([, error = ""]) => error
+      )
+    )
+    assert.isAbove(errors.length, 40)
+    const code = [...page.matchAll(/^```\n(.*?)\n```$/gms)]
+      .map(([, text = ""]) => text.replace(/\/\*\*.*?\*\//gs, ""))
+      .join("\n")
+    const missing = errors.filter(
+      (error) => new RegExp(`\\b${error}\\b`).test(code) && !new RegExp(`^#### ${error}$`, "m").test(page)
+    )
+    assert.deepStrictEqual(missing, [])
+  })
+
   it("says of every export what it is", () => {
     const bare = [...page.matchAll(/^#### (\w+)\n\n```/gm)].map(([, name]) => name)
     assert.deepStrictEqual(bare, [])
