@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DockerEngine } from "./engine/DockerEngine.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
-import type { Route } from "./route/Route.ts"
+import type { Route } from "./request/Via.ts"
 import { commandStages } from "./Stage.ts"
 import { openTidying } from "./sweep/Tidying.ts"
 

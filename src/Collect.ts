@@ -4,7 +4,7 @@ import type * as Stream from "effect/Stream"
 import { runToEnd } from "./executor/ExecEvent.ts"
 import { OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { collectLimit, OutputTooLarge, type RunError, type RunEvent } from "./Run.ts"
-import type { Route } from "./route/Route.ts"
+import type { Route } from "./request/Via.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
 /** The end of a run, with its output. */

@@ -4,6 +4,8 @@ export const imageCommands = {
   helper: "helper",
   /** Passes bytes between its caller and a helper. */
   relay: "relay",
+  /** Waits on a run's network for the one caller of a helper, and passes bytes between the two. */
+  listener: "listener",
   /** Serves callers until it is told to end: an agent. */
   agent: "agent-serve",
   /** Ends a run: `kill REQUEST`. */

@@ -5,8 +5,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DockerEngine } from "./engine/DockerEngine.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
+import type { HelperImage } from "./helper/HelperImage.ts"
 import type { RunError, RunEvent } from "./Run.ts"
-import type { HelperImage } from "./route/HelperImage.ts"
 import { WaitTimedOut } from "./target/Wait.ts"
 
 type Needed = DockerEngine | HelperImage

@@ -3,8 +3,7 @@ import * as Schema from "effect/Schema"
 import type { AgentUnavailable } from "./agent/Agents.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { ExecutorError } from "./executor/ExecutorErrors.ts"
-import type { InvalidRequest } from "./request/ExecRequest.ts"
-import type { HelperStartError } from "./route/Helper.ts"
+import type { HelperStartError } from "./helper/Helper.ts"
 import type {
   ConnectionLost,
   HelperFailed,
@@ -14,8 +13,9 @@ import type {
   RequestTooLarge,
   RouteUnavailable,
   UsernsRemapped
-} from "./route/HelperErrors.ts"
-import type { Route } from "./route/Route.ts"
+} from "./helper/HelperErrors.ts"
+import type { InvalidRequest } from "./request/ExecRequest.ts"
+import type { Route } from "./request/Via.ts"
 import type { LookupError } from "./target/LookupErrors.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 import type { InvalidTarget } from "./target/Target.ts"

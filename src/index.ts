@@ -8,7 +8,7 @@
 
 export { DockerEngine, type DockerEngineOptions, type DockerEngineShape } from "./engine/DockerEngine.ts"
 export { Endpoint, type Endpoints } from "./engine/Endpoint.ts"
-export { defaultImage, HelperImage } from "./route/HelperImage.ts"
+export { defaultImage, HelperImage } from "./helper/HelperImage.ts"
 export { TaskExec } from "./TaskExec.ts"
 export { version } from "./Version.ts"
 
@@ -26,7 +26,7 @@ export { parseTarget, type Target } from "./target/Target.ts"
 export { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 export type { FleetPacing, FleetRequest } from "./fleet/Fleet.ts"
 export type { CommandRequest, ExecRequest, TtyRequest } from "./request/ExecRequest.ts"
-export { Via } from "./request/Via.ts"
+export { type Route, Via } from "./request/Via.ts"
 export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 
 // Events and results
@@ -37,7 +37,6 @@ export type { ExecEvent } from "./executor/ExecEvent.ts"
 export { Ending } from "./executor/ExecutorErrors.ts"
 export type { FleetEvent, TaskOutcome, TaskResult } from "./fleet/FleetEvent.ts"
 export { collectLimit, type RunEvent } from "./Run.ts"
-export type { Route } from "./route/Route.ts"
 export { type Stage, StageObserver } from "./Stage.ts"
 
 // Errors
@@ -65,11 +64,7 @@ export { InvalidAmount } from "./fleet/Amount.ts"
 export type { FleetError } from "./fleet/Fleet.ts"
 export { NothingSelected, type SelectionError } from "./fleet/Selection.ts"
 export { InvalidFilter } from "./fleet/TaskFilter.ts"
-export { PolicyDenied } from "./policy/PolicyDenied.ts"
-export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
-export { OutputTooLarge, type RunError } from "./Run.ts"
-export { InvalidRequest } from "./request/ExecRequest.ts"
-export type { HelperStartError } from "./route/Helper.ts"
+export type { HelperStartError } from "./helper/Helper.ts"
 export {
   ConnectionLost,
   HelperFailed,
@@ -83,7 +78,11 @@ export {
   RequestTooLarge,
   RouteUnavailable,
   UsernsRemapped
-} from "./route/HelperErrors.ts"
+} from "./helper/HelperErrors.ts"
+export { PolicyDenied } from "./policy/PolicyDenied.ts"
+export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
+export { OutputTooLarge, type RunError } from "./Run.ts"
+export { InvalidRequest } from "./request/ExecRequest.ts"
 export { Candidate, type LookupError, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 export { InvalidTarget } from "./target/Target.ts"
 export { WaitTimedOut } from "./target/Wait.ts"
@@ -99,20 +98,20 @@ export {
   type ExecRecord
 } from "./audit/Audit.ts"
 
+export { CopyLost } from "./protocol/ContainerFiles.ts"
+
 // Copies
 
 export { type CopiedIn, type CopiedOut, copyFrom, copyTo, extractTo } from "./copy/Copy.ts"
 export {
   CannotCopyDirectory,
   CopyFailed,
-  CopyLost,
   NoSuchDirectory,
   PathNotFound,
   UnfitDestination
 } from "./copy/CopyErrors.ts"
 export type { CopySource } from "./copy/CopyRules.ts"
 export {
-  CopyVia,
   type OpenTaskFilesError,
   openTaskFiles,
   type TaskFiles,
@@ -147,10 +146,8 @@ export { type ExecInput, Executor } from "./executor/Executor.ts"
 export { Guard } from "./executor/Guard.ts"
 export { GuardRequest, type Watch } from "./executor/GuardProtocol.ts"
 export { type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
+export { checkNode, type Helper, type HelperOptions, type HelperPlace, openHelper } from "./helper/Helper.ts"
 export type { Ownership } from "./Labels.ts"
-export { checkNode, type Helper, type HelperOptions, type HelperPlace, openHelper } from "./route/Helper.ts"
-export { HelperRequest, HelperWork } from "./route/HelperRequest.ts"
-export { endByHelper, execByHelper } from "./route/HelperRoute.ts"
-export { chooseRoute, localNode } from "./route/Route.ts"
+export { localNode } from "./node/Route.ts"
 export { lookupTask } from "./target/Lookup.ts"
 export { awaitTask } from "./target/Wait.ts"

@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { HelperImage } from "../../src/route/HelperImage.ts"
+import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"

@@ -115,8 +115,7 @@ Options:
       --timings                  Tell on stderr where the time went
   -t, --tty                      Give the command a terminal
   -u, --user NAME|UID[:GROUP]    Run the command as this user
-      --via ROUTE                auto (default), local, agent, helper,
-                                 helper:logs, helper:tunnel
+      --via ROUTE                auto (default), local, agent, helper
   -w, --workdir DIR              Working directory in the container
   -q, --quiet                    No warnings, and no line that tells the stage
       --wait[=TIME]              Wait for the task to run, healthy and updated

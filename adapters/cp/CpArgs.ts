@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
-import { CopyVia, type TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
+import type { TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
+import { Via } from "../../src/request/Via.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { parseTime, readArgs, UsageError } from "../command/Usage.ts"
 
@@ -92,7 +93,7 @@ export const parseCpInvocation = Effect.fnUntraced(function* (
     return yield* new UsageError({ detail: "neither TARGET nor a path can be empty" })
   }
   const { image, via } = values
-  if (!isVia(via)) return yield* new UsageError({ detail: `--via ${via}: use ${CopyVia.literals.join(", ")}` })
+  if (!isVia(via)) return yield* new UsageError({ detail: `--via ${via}: use ${Via.literals.join(", ")}` })
   const timeout = values["placement-timeout"]
   return {
     _tag: "Copy",
@@ -113,4 +114,4 @@ export const parseCpInvocation = Effect.fnUntraced(function* (
   }
 })
 
-const isVia = Schema.is(CopyVia)
+const isVia = Schema.is(Via)

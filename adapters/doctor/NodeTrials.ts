@@ -1,19 +1,17 @@
 /** Helpers that do nothing but show that they could: one over its log, one over the overlay network. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type * as Result from "effect/Result"
-import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { type Ending, OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import type { HelperPlace } from "../../src/helper/Helper.ts"
+import { HelperNotPlaced, OverlayBlocked } from "../../src/helper/HelperErrors.ts"
+import type { TunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { makeOwnership, makeRunId } from "../../src/Labels.ts"
+import { tryToEnd } from "../../src/node/EndByHelper.ts"
+import { openHelperLink } from "../../src/node/HelperLink.ts"
+import { prepareTunnel } from "../../src/node/HelperTunnel.ts"
 import type { RunError } from "../../src/Run.ts"
-import type { HelperPlace } from "../../src/route/Helper.ts"
-import { HelperNotPlaced, OverlayBlocked } from "../../src/route/HelperErrors.ts"
-import { decodeEndings, endFrames } from "../../src/route/HelperRoute.ts"
-import { openHelperTunnel } from "../../src/route/HelperTunnel.ts"
-import type { TunnelNetwork } from "../../src/route/TunnelNetwork.ts"
-import type { Frame } from "../../src/wire/Frame.ts"
 import type { Stamp } from "./ClockOffset.ts"
 import { type TaskWatch, watchTasks } from "./TaskWatch.ts"
 
@@ -49,15 +47,17 @@ export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
   let greeting: Pick<Greeted, "after" | "version"> | undefined
-  const hear = (frame: Frame) =>
+  const greeted = (version: string) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
-      if (frame._tag === "Hello") greeting = { version: frame.version, after: now - start }
+      greeting = { version, after: now - start }
     })
   const nobody = { runId: makeRunId(), container: makeRunId(), signal: "SIGTERM", grace: 0 } as const
-  const result = yield* endFrames(place, owner, [nobody]).pipe(
-    Stream.tap(hear),
-    Stream.runLast,
-    Effect.flatMap(endingIn),
+  const result = yield* tryToEnd(place, owner, [nobody], greeted).pipe(
+    Effect.flatMap(([ending]) =>
+      ending === undefined
+        ? Effect.fail(new OutcomeUnknown({ detail: "the helper's report is not readable" }))
+        : Effect.succeed(ending)
+    ),
     Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(tooSlow(place, timeout, watch)) }),
     Effect.result,
     Effect.provideService(DockerEngine, watch.engine)
@@ -66,13 +66,6 @@ export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
   if (greeting !== undefined) return { _tag: "Greeted", ...greeting, result, stamps }
   const error = result._tag === "Failure" ? result.failure : new OutcomeUnknown({ detail: "the helper did not greet" })
   return { _tag: "Silent", error, stamps }
-})
-
-const endingIn = Effect.fnUntraced(function* (last: Option.Option<Frame>) {
-  const said = Option.getOrUndefined(last)
-  const endings = said?._tag === "Ended" ? said.endings : []
-  const [ending] = yield* Effect.orElseSucceed(decodeEndings(endings), () => [])
-  return ending ?? (yield* new OutcomeUnknown({ detail: "the helper's report is not readable" }))
 })
 
 /** What came of a helper that was to be reached over the overlay network. */
@@ -90,11 +83,17 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   const watch = watchTasks(yield* DockerEngine)
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
-  const nothing = { _tag: "Copy", container: makeRunId(), policy: {} } as const
-  const result = yield* openHelperTunnel(place, owner, nothing, network).pipe(
-    Effect.tap(({ tunnel }) => tunnel.close),
-    Effect.andThen(Clock.currentTimeMillis),
-    Effect.map((now) => now - start),
+  const result = yield* Effect.gen(function* () {
+    const addition = yield* prepareTunnel(place, owner, "start", network)
+    // Waits for the word of a caller that has nothing to say.
+    const work = { _tag: "Exec", specs: [nothingOf(makeRunId())], begin: [] } as const
+    const link = yield* openHelperLink({ place, owner, work, addition })
+    const tunnel = yield* link.tunnel
+    const now = yield* Clock.currentTimeMillis
+    yield* tunnel.close
+    return now - start
+  }).pipe(
+    Effect.catchTag("TunnelLost", ({ message }) => Effect.fail(new OutcomeUnknown({ detail: message }))),
     Effect.scoped,
     Effect.timeoutOrElse({
       duration: timeout,
@@ -105,6 +104,20 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   )
   return { result, stamps: watch.stamps() }
 })
+
+const nothingOf = (runId: string) =>
+  ({
+    runId,
+    container: runId,
+    command: ["true"],
+    env: [],
+    privileged: false,
+    stdin: false,
+    detach: false,
+    signal: "SIGTERM",
+    grace: 0,
+    policy: {}
+  }) as const
 
 const isUp = (watch: TaskWatch): boolean => watch.task()?.Status.State === "running"
 

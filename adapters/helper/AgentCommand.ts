@@ -11,21 +11,23 @@ import * as Stream from "effect/Stream"
 import { deriveKey, type KeyScope, makeKeyPair } from "../../src/agent/AgentKeys.ts"
 import { agentLabels, requestChannel } from "../../src/agent/AgentProtocol.ts"
 import { AgentRequest } from "../../src/agent/AgentRequest.ts"
+import { encodeDocument, protocolVersion } from "../../src/carrier/Frame.ts"
+import { makeTunnel, type Tunnel, TunnelLost } from "../../src/carrier/Tunnel.ts"
+import { listenForAll } from "../../src/carrier/TunnelTls.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { swarmTaskLabel } from "../../src/engine/EngineSchemas.ts"
-import { helperVariables } from "../../src/route/HelperRequest.ts"
-import { helperPort } from "../../src/route/RelayProtocol.ts"
+import { helperVariables } from "../../src/helper/HelperRequest.ts"
+import { helperPort } from "../../src/helper/RelayProtocol.ts"
+import { checkAddress, refuse, wasSignalled } from "../../src/protocol/Admission.ts"
+import { byTunnel } from "../../src/protocol/NodeCarrier.ts"
+import { serveRequest } from "../../src/protocol/ServeRequest.ts"
 import { version } from "../../src/Version.ts"
-import { makeTunnel, type Tunnel, TunnelLost } from "../../src/wire/Tunnel.ts"
-import { listenForAll } from "../../src/wire/TunnelTls.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { say } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
-import { checkAddress, refuse, wasSignalled } from "./Admission.ts"
 import { listenOnSocket } from "./AgentSocket.ts"
 import { endOrphans } from "./Orphans.ts"
 import { makeRequestLog, type RequestLog } from "./RequestLog.ts"
-import { serveCaller } from "./Serving.ts"
 import { watched } from "./Watch.ts"
 
 /** Callers at the same time. */
@@ -127,7 +129,10 @@ const serve = (socket: TLSSocket, own: Own, log: RequestLog, told: Effect.Effect
     const tunnel = yield* makeTunnel(socket, [requestChannel])
     const ended = Effect.andThen(told, Effect.fail(new TunnelLost({ detail: "this agent takes no new callers" })))
     const request = yield* Effect.raceFirst(ended, readRequest(tunnel))
-    yield* serveCaller(tunnel, request, Effect.as(checkAddress(request), own.image), watched(log, request))
+    // The caller may use them as soon as it is greeted.
+    if (request.work._tag === "Exec") for (const index of request.work.specs.keys()) tunnel.channel(index + 1)
+    yield* tunnel.send(encodeDocument({ _tag: "Hello", protocol: protocolVersion, version }))
+    yield* serveRequest(byTunnel(tunnel), request, Effect.as(checkAddress(request), own.image), watched(log, request))
   }).pipe(
     Effect.scoped,
     Effect.catch((error) => Effect.logDebug(error.message))

@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import { agentSocket } from "../../src/agent/AgentProtocol.ts"
-import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
-import { readLine } from "../../src/wire/readLine.ts"
-import { TunnelLost } from "../../src/wire/Tunnel.ts"
+import { readLine } from "../../src/carrier/readLine.ts"
+import { TunnelLost } from "../../src/carrier/Tunnel.ts"
+import { readRelayAddress } from "../../src/helper/RelayProtocol.ts"
 import { joinStreams } from "./joinStreams.ts"
 
 /** Callers at the same time. */

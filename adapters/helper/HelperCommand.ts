@@ -1,23 +1,25 @@
-/** What a helper does: reads its request, runs it with the Executor, sends frames to its log, and ends with 0. */
+/** What a helper does: reads its request, serves it, reports by its log and, where the caller comes, by a tunnel, and ends with 0. */
 
 import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
+import type * as Scope from "effect/Scope"
+import { FrameWriter, protocolVersion } from "../../src/carrier/Frame.ts"
+import { TunnelLost } from "../../src/carrier/Tunnel.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { HelperRequest, requestPath } from "../../src/route/HelperRequest.ts"
-import { RemoteError } from "../../src/route/Remote.ts"
+import type { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import { HelperRequest, requestPath } from "../../src/helper/HelperRequest.ts"
+import { once } from "../../src/internal/Once.ts"
+import { type AdmissionError, admit, refuse } from "../../src/protocol/Admission.ts"
+import { byLog, byLogThenTunnel, type Log, type NodeCarrier } from "../../src/protocol/NodeCarrier.ts"
+import { serveRequest, unwatched } from "../../src/protocol/ServeRequest.ts"
+import { failedFrame } from "../../src/protocol/Server.ts"
 import { version } from "../../src/Version.ts"
-import { type Frame, FrameWriter, protocolVersion } from "../../src/wire/Frame.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { say, writeText } from "../Output.ts"
-import { admit, refuse } from "./Admission.ts"
-import { serveCaller, serveWhole, unwatched } from "./Serving.ts"
-import { awaitCaller, type HelperInput, noInput } from "./TunnelServer.ts"
+import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
+import { openWayIn } from "./WayIn.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
-const encodeError = Schema.encodeSync(RemoteError)
 
 /**
  * Serves the request in the secret. The exit code is 0 whatever became of the command, as Swarm may start a failed task
@@ -26,34 +28,29 @@ const encodeError = Schema.encodeSync(RemoteError)
 export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   const request = yield* readRequest
   // At once: one that follows a helper that was killed has work to do even if no caller comes any more.
-  const admitted = yield* Effect.forkScoped(Effect.flatMap(Effect.fromResult(request), admit))
-  if (request._tag === "Success" && request.success.tunnel !== undefined) {
-    // Swarm is not to start another one for a caller that went away.
-    yield* awaitCaller(request.success.tunnel).pipe(
-      Effect.flatMap((tunnel) => serveCaller(tunnel, request.success, Fiber.join(admitted), unwatched)),
-      Effect.catch((error) => Effect.logWarning(error.message))
-    )
-    // Whoever was admitted to nothing may still be ending what its predecessor left.
-    yield* Fiber.await(admitted)
-    return 0
-  }
+  const admitted = yield* once(Effect.flatMap(Effect.fromResult(request), admit))
+  yield* Effect.forkScoped(Effect.ignore(admitted))
   // No secret, and OpenSSL takes 5 ms to load.
   const writer = new FrameWriter(Math.floor(Math.random() * 2 ** 32))
-  const send = (text: string) => writeText(1, text)
-  yield* send(writer.lines({ _tag: "Hello", protocol: protocolVersion, version }))
-
-  const sendFrames = (frames: ReadonlyArray<Frame>) =>
-    Effect.suspend(() => send(frames.map((frame) => writer.lines(frame)).join("")))
-  const frames = Effect.flatMap(Fiber.join(admitted), (image) =>
-    Effect.map(Effect.fromResult(request), (found) => serveWhole(found, image, inputOf(found)))
+  const log: Log<OutputClosed | OutputFailed> = {
+    write: (channel, frames) =>
+      Effect.suspend(() => {
+        const lines = frames.map((frame) => writer.lines(frame, channel)).join("")
+        return Effect.as(writeText(1, lines), lines.length)
+      })
+  }
+  yield* log.write(0, [{ _tag: "Hello", protocol: protocolVersion, version }])
+  if (request._tag === "Failure") {
+    yield* log.write(0, [failedFrame(request.failure)])
+    return 0
+  }
+  const carrier = yield* carrierFor(request.success, admitted, log)
+  yield* serveRequest(carrier, request.success, admitted, unwatched).pipe(
+    // Swarm is not to start another one for a caller that went away.
+    Effect.catchTag("TunnelLost", (error) => Effect.logWarning(error.message))
   )
-  yield* Stream.unwrap(frames).pipe(
-    Stream.runForEachArray(sendFrames),
-    Effect.catchIf(
-      (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => send(writer.lines({ _tag: "Failed", error: encodeError(error) }))
-    )
-  )
+  // What was admitted to nothing may still be ending what its predecessor left.
+  yield* Effect.ignore(admitted)
   return 0
 }).pipe(
   Effect.scoped,
@@ -62,9 +59,25 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   Effect.catch((error) => Effect.as(say(`helper: ${error.message}\n`), 1))
 )
 
-/** Without a tunnel, what the command reads came with the request. */
-const inputOf = ({ work }: HelperRequest): HelperInput =>
-  work._tag === "Exec" && work.input !== undefined ? { ...noInput, stdin: Stream.make(work.input) } : noInput
+/** A request that is not admitted has no way in: the log says why. */
+const carrierFor = Effect.fnUntraced(function* (
+  { owner, tunnel, work }: HelperRequest,
+  admitted: Effect.Effect<string, AdmissionError, DockerEngine>,
+  log: Log<OutputClosed | OutputFailed>
+): Effect.fn.Return<NodeCarrier<OutputClosed | OutputFailed | OutcomeUnknown>, never, DockerEngine | Scope.Scope> {
+  if (tunnel === undefined) return byLog(log)
+  const engine = yield* DockerEngine
+  const commands = work._tag === "Exec" ? work.specs.length : 0
+  return yield* byLogThenTunnel(log, {
+    from: tunnel.from,
+    open: (tell) =>
+      Effect.catch(admitted, () => Effect.never).pipe(
+        Effect.flatMap((image) => openWayIn({ owner, image, tunnel, commands }, tell)),
+        Effect.mapError(({ message }) => new TunnelLost({ detail: message })),
+        Effect.provideService(DockerEngine, engine)
+      )
+  })
+})
 
 const readRequest = Effect.try(() => readFileSync(requestPath, "utf8")).pipe(
   Effect.flatMap(decodeRequest),

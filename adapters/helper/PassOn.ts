@@ -3,7 +3,7 @@
  * what has to be there at once.
  */
 import { connect, Socket } from "node:net"
-import { readRelayAddress } from "../../src/route/RelayProtocol.ts"
+import { readRelayAddress } from "../../src/helper/RelayProtocol.ts"
 import { joinStreams } from "./joinStreams.ts"
 
 /** How long one attempt to connect may take, in milliseconds, and the time between two. */

@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { endpointsVariable, GuardEndpoints } from "../../src/executor/RunInventory.ts"
-import { HelperImage } from "../../src/route/HelperImage.ts"
+import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { sweep } from "../../src/sweep/Sweep.ts"
 
 /** An engine that can't be reached is asked again and again for a while. */

@@ -4,14 +4,14 @@ import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { protocolVersion } from "../../src/carrier/Frame.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { helperVariables, requestPath } from "../../src/route/HelperRequest.ts"
+import { helperVariables, requestPath } from "../../src/helper/HelperRequest.ts"
+import { nameRemapping } from "../../src/protocol/UidMap.ts"
 import { sweepContainers } from "../../src/sweep/ContainerSweep.ts"
 import { type NodeReport, NodeSweepRequest } from "../../src/sweep/NodeSweep.ts"
 import { reportLines } from "../../src/sweep/ReportReader.ts"
-import { protocolVersion } from "../../src/wire/Frame.ts"
 import { say, writeText } from "../Output.ts"
-import { nameRemapping } from "./UidMap.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(NodeSweepRequest))
 

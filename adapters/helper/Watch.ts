@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { AgentRequest } from "../../src/agent/AgentRequest.ts"
 import { describeSpec } from "../../src/audit/Audit.ts"
-import { refuse } from "./Admission.ts"
+import { refuse } from "../../src/protocol/Admission.ts"
+import type { Frames, Watch } from "../../src/protocol/ServeRequest.ts"
 import type { Begun, RequestLog, RequestOutcome } from "./RequestLog.ts"
-import type { Frames, Watch } from "./Serving.ts"
 
 const cannotLog = ({ message }: { readonly message: string }) => refuse(message)
 

@@ -13,6 +13,8 @@ const serve = (): Effect.Effect<number> => {
       return Effect.promise(() => import("./HelperCommand.ts")).pipe(Effect.flatMap((_) => _.helperCommand))
     case imageCommands.relay:
       return Effect.promise(() => import("./RelayCommand.ts")).pipe(Effect.flatMap((_) => _.relayCommand))
+    case imageCommands.listener:
+      return Effect.promise(() => import("./ListenerCommand.ts")).pipe(Effect.flatMap((_) => _.listenerCommand))
     case imageCommands.agent:
       return Effect.promise(() => import("./AgentCommand.ts")).pipe(Effect.flatMap((_) => _.agentServeCommand))
     case imageCommands.kill:

@@ -1,6 +1,5 @@
 /** `swarm-exec exec CONTAINER COMMAND [ARG...]`: runs a command in any container of the engine at hand. */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { recordRun, targetOf } from "../../src/audit/Recording.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
@@ -8,13 +7,11 @@ import { type Container, swarmTaskLabel } from "../../src/engine/EngineSchemas.t
 import { CurrentInventory } from "../../src/engine/Inventory.ts"
 import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { ExecSpec } from "../../src/executor/ExecSpec.ts"
-import { Executor } from "../../src/executor/Executor.ts"
-import { Guard } from "../../src/executor/Guard.ts"
-import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { openInventory } from "../../src/executor/RunInventory.ts"
+import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { makeOwnership } from "../../src/Labels.ts"
+import { openLocalNode } from "../../src/node/LocalNode.ts"
 import { callerDeniesByDefault, withCallerDefault } from "../../src/policy/Permission.ts"
-import { HelperImage } from "../../src/route/HelperImage.ts"
 import { lookupTask } from "../../src/target/Lookup.ts"
 import type { LookupError } from "../../src/target/LookupErrors.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
@@ -93,15 +90,10 @@ const run = Effect.fn("swarm-exec.exec")(
       policy: withCallerDefault(task?.policy ?? {}, deniesByDefault)
     }
     const recording = yield* recordRun(task === undefined ? { container } : targetOf(task), "local", spec)
-    const events = Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec)))).pipe(
-      recording.events,
-      Stream.provide(
-        Executor.layer.pipe(
-          Layer.provide(Guard.layer({ image: reference, owner })),
-          Layer.provide(ProcessKiller.layer({ image: reference, owner }))
-        )
-      )
-    )
+    const local = yield* openLocalNode({ image: reference, owner })
+    const commands = yield* local.commands([spec], 1)
+    const { events: raw } = yield* commands.exec(0, { stdin: Stream.empty, sizes: Stream.empty })
+    const events = recording.events(raw)
 
     const inventory = yield* openInventory
     const running = { runId: owner.runId, where: `container ${container.slice(0, 12)}`, grace }

@@ -15,8 +15,8 @@ import {
 } from "node:crypto"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { protocolVersion } from "../wire/Frame.ts"
-import type { PresharedKey } from "../wire/TunnelTls.ts"
+import { protocolVersion } from "../carrier/Frame.ts"
+import type { PresharedKey } from "../carrier/TunnelTls.ts"
 
 /** An X25519 key pair whose private half can be used. */
 export interface KeyPair {

@@ -4,16 +4,15 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { whoAmI } from "../audit/WhoAmI.ts"
+import { protocolVersion } from "../carrier/Frame.ts"
+import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { prepareHandshake, secureClient } from "../carrier/TunnelTls.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { HelperWork } from "../helper/HelperRequest.ts"
 import type { Ownership } from "../Labels.ts"
 import type { Via } from "../request/Via.ts"
-import type { HelperWork } from "../route/HelperRequest.ts"
-import { wantsAgent } from "../route/Route.ts"
 import { inStage } from "../Stage.ts"
-import { protocolVersion } from "../wire/Frame.ts"
-import { makeTunnel, type Tunnel, TunnelLost } from "../wire/Tunnel.ts"
-import { prepareHandshake, secureClient } from "../wire/TunnelTls.ts"
 import { openAgentEntry } from "./AgentEntry.ts"
 import { deriveKey } from "./AgentKeys.ts"
 import { awaitNotice } from "./AgentLog.ts"
@@ -82,6 +81,10 @@ const keyFor = Effect.fnUntraced(function* (there: Agent, keyPair: RunningAgents
   const [own, { key }] = yield* Effect.all([keyPair(there.callersKey), awaitNotice(there)], { concurrency: 2 })
   return yield* Effect.fromResult(deriveKey(own, "caller", key, there))
 })
+
+/** Whether agents are to be looked for: `here` and `there` are the nodes of the engine at hand and of the task. */
+export const wantsAgent = (via: Via, here: string, there: string): boolean =>
+  via === "agent" || (via === "auto" && here !== there)
 
 /** How to find the agents of the swarm. */
 export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, DockerEngine>

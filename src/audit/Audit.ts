@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
-import type { Route } from "../route/Route.ts"
+import type { Route } from "../request/Via.ts"
 
 /** Where it was done. All but the container is absent for one that is looked at as no task's. */
 export interface AuditTarget {

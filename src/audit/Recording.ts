@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
-import type { Route } from "../route/Route.ts"
+import type { Route } from "../request/Via.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { Audit, type AuditOutcome, type AuditRecord, type AuditTarget, describeSpec } from "./Audit.ts"
 

@@ -52,13 +52,3 @@ export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
     return `could not copy ${this.path} in the container of ${this.task} on node ${this.node}: ${this.reason}`
   }
 }
-
-/** The connection to the helper, or to the agent, broke: the copy is not complete, and what there is of it stays. */
-export class CopyLost extends Schema.TaggedError<CopyLost>()("CopyLost", {
-  node: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `the connection to node ${this.node} was lost (${this.detail}); the copy is not complete`
-  }
-}

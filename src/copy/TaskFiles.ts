@@ -1,51 +1,42 @@
 /** The files of a task's container: found, reached, and removed again from the swarm whatever was needed for it. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type AgentLink, linkTo } from "../agent/AgentLink.ts"
-import { type AgentUnavailable, runningAgents } from "../agent/Agents.ts"
+import { runningAgents } from "../agent/Agents.ts"
 import { type CopyRecording, recordCopy, targetOf } from "../audit/Recording.ts"
-import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
 import { openInventory } from "../executor/RunInventory.ts"
-import { makeOwnership } from "../Labels.ts"
+import type { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
+import { HelperImage } from "../helper/HelperImage.ts"
+import { connect } from "../node/Connect.ts"
+import type { FilesError } from "../node/NodeConnection.ts"
+import { localNode } from "../node/Route.ts"
 import { withCallerDefault } from "../policy/Permission.ts"
 import type { PolicyDenied } from "../policy/PolicyDenied.ts"
 import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
-import type { TaskPolicy } from "../policy/TaskPolicy.ts"
+import { type ContainerFiles, type CopyLost, type FilesFailure, isFilesFailure } from "../protocol/ContainerFiles.ts"
+import type { RunError } from "../Run.ts"
 import { checkDenyDefault, InvalidRequest } from "../request/ExecRequest.ts"
-import type { Via } from "../request/Via.ts"
-import type { HelperRefused, RouteUnavailable, UsernsRemapped } from "../route/HelperErrors.ts"
-import { HelperImage } from "../route/HelperImage.ts"
-import type { TunnelError } from "../route/HelperTunnel.ts"
-import { chooseRoute, localNode, type Route } from "../route/Route.ts"
+import type { Route, Via } from "../request/Via.ts"
 import { openTidying } from "../sweep/Tidying.ts"
 import { lookupTask } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget } from "../target/Target.ts"
-import { type ContainerFiles, engineFiles, type FilesFailure, isFilesFailure } from "./ContainerFiles.ts"
-import { CopyFailed, type CopyLost, PathNotFound } from "./CopyErrors.ts"
-import { openHelperFiles } from "./HelperFiles.ts"
+import { CopyFailed, PathNotFound } from "./CopyErrors.ts"
 import { wholeArchive } from "./WholeArchive.ts"
-
-/** What may be asked for: `auto` is `local` where the engine at hand runs the task, elsewhere `agent` if there is one, or `helper`. */
-export const CopyVia = Schema.Literals(["auto", "local", "agent", "helper"])
-
-/** What may be asked for. */
-export type CopyVia = typeof CopyVia.Type
 
 /** Whose files, and the way to them. */
 export interface TaskFilesRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
   readonly target: string
   /** The way to the node; default `auto`. */
-  readonly via?: CopyVia
+  readonly via?: Via
   /** Image of the helper; default: that of the `HelperImage` layer. */
   readonly image?: string
   /** How long Swarm may take to give a helper to the node; default 30 seconds. */
@@ -64,14 +55,7 @@ export type TaskFilesError =
   | EngineFailure
 
 /** How the way to a task's files can fail. */
-export type OpenTaskFilesError =
-  | InvalidRequest
-  | InvalidTarget
-  | LookupError
-  | RouteUnavailable
-  | AgentUnavailable
-  | TunnelError
-  | TaskFilesError
+export type OpenTaskFilesError = InvalidRequest | InvalidTarget | LookupError | RunError | FilesError | TaskFilesError
 
 /** The files of a task's container, as long as the scope is open. One thing is asked for after the other. */
 export interface TaskFiles {
@@ -105,28 +89,28 @@ export interface TaskFiles {
 export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   request: TaskFilesRequest
 ): Effect.fn.Return<TaskFiles, OpenTaskFilesError, DockerEngine | HelperImage | Scope.Scope> {
-  const target = yield* Result.match(parseTarget(request.target), {
-    onFailure: (error) => Effect.fail(error),
-    onSuccess: (parsed) => Effect.succeed(parsed)
-  })
+  const target = yield* Effect.fromResult(parseTarget(request.target))
   const placementTimeout = Duration.toMillis(Duration.fromInputUnsafe(request.placementTimeout ?? "30 seconds"))
   if (!Number.isFinite(placementTimeout)) {
     return yield* new InvalidRequest({ detail: "placementTimeout is no length of time" })
   }
   const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
-  const via = request.via ?? "auto"
   const [task, here] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
-  const link = yield* linkTo(via, runningAgents, here, task.node)
-  const route = typeof link === "string" ? yield* chooseRoute(task, link, here, true) : "agent"
-  const image = request.image === undefined ? images.reference : images.pin(request.image)
-  const policy = withCallerDefault(task.policy, denyDefault)
-  const recording = yield* recordCopy(targetOf(task), route)
   const inventory = yield* openInventory
-  const files = yield* (
-    route === "local" ? filesHere(task, policy) : filesThere(task, policy, yield* image, placementTimeout, link)
-  ).pipe(
-    Effect.provideService(CurrentInventory, inventory),
+  const inOwnInventory = Effect.provideService(CurrentInventory, inventory)
+  const connection = yield* connect({
+    tasks: [task],
+    here,
+    via: request.via ?? "auto",
+    agents: runningAgents,
+    image: request.image === undefined ? images.reference : images.pin(request.image),
+    placementTimeout
+  }).pipe(inOwnInventory)
+  const { route } = connection
+  const recording = yield* recordCopy(targetOf(task), route)
+  const files = yield* connection.files(task.container, withCallerDefault(task.policy, denyDefault)).pipe(
+    inOwnInventory,
     Effect.tapError((error) => recording.ended({ error: error._tag }))
   )
   yield* Effect.flatten(openTidying)
@@ -163,24 +147,6 @@ const recorded = (
 }
 
 const isTagged = Schema.is(Schema.Struct({ _tag: Schema.String }))
-
-/** Of several managers only the one that answered knows the container. */
-const filesHere = (
-  { container }: ResolvedTask,
-  policy: TaskPolicy
-): Effect.Effect<ContainerFiles, EngineFailure | PolicyDenied | ProtectedTarget, DockerEngine> =>
-  DockerEngine.use(({ alone }) => Effect.flatMap(alone, (engine) => engineFiles(engine, container, policy)))
-
-const filesThere = (
-  task: ResolvedTask,
-  policy: TaskPolicy,
-  image: string,
-  placementTimeout: number,
-  link: AgentLink | Exclude<Via, "agent">
-) =>
-  Effect.flatMap(makeOwnership(undefined), (owner) =>
-    openHelperFiles({ image, node: task.node, task: task.name, placementTimeout }, owner, task.container, policy, link)
-  )
 
 /** The same, with errors that name the task and its node: the engine of another node is nobody that the caller knows. */
 const described = (

@@ -76,3 +76,6 @@ export const EndRun = Schema.Struct({
 
 /** What is to be ended, and how. */
 export type EndRun = typeof EndRun.Type
+
+/** How the run of a command is ended. */
+export const endOf = ({ container, grace, runId, signal }: ExecSpec): EndRun => ({ runId, container, signal, grace })

@@ -8,30 +8,24 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Accompany, openAccompaniment } from "../Accompaniment.ts"
-import { runningAgents } from "../agent/Agents.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
-import { CurrentInventory } from "../engine/Inventory.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
-import type { Signal } from "../executor/ExecSpec.ts"
-import { describeEnding, type Ending, ExecTimeout } from "../executor/ExecutorErrors.ts"
+import { endOf } from "../executor/ExecSpec.ts"
+import { ExecTimeout } from "../executor/ExecutorErrors.ts"
 import { withInventory } from "../executor/RunInventory.ts"
-import { once } from "../internal/Once.ts"
+import type { HelperImage } from "../helper/HelperImage.ts"
+import type { Connect } from "../node/Connect.ts"
 import type { RunError } from "../Run.ts"
 import { type CommandRequest, checkCommand, InvalidRequest } from "../request/ExecRequest.ts"
-import { HelperImage } from "../route/HelperImage.ts"
-import { localNode } from "../route/Route.ts"
-import { inStage } from "../Stage.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
-import type { Amount } from "./Amount.ts"
+import { type Amount, countOf } from "./Amount.ts"
+import { type Command, openSurroundings, passSignals, planCommands, type Underway } from "./Commands.ts"
 import type { FleetEvent, TaskOutcome, TaskResult } from "./FleetEvent.ts"
-import { endOf, type Job, type MakeJobs, makeJobs, startAlone, type Underway } from "./Jobs.ts"
 import { paced } from "./Pacing.ts"
 import { checkStillRuns, replacementOf } from "./Replacement.ts"
 import { describeSelection, type Selection, type SelectionError, selectTasks } from "./Selection.ts"
@@ -64,12 +58,11 @@ export const inputLimit = 16 * 1024 * 1024
 
 /** What the commands of one fan-out have in common. */
 interface Run {
-  readonly accompany: Accompany
   readonly tell: (event: FleetEvent) => Effect.Effect<void>
   /** Done when nothing more is to be started. */
   readonly stopped: Deferred.Deferred<void>
-  /** Commands that have started, and have not ended. */
-  readonly live: Set<Underway>
+  /** Commands that are under way. */
+  readonly open: Set<Underway>
   /** Milliseconds for all of them. */
   readonly deadline: number | undefined
 }
@@ -81,73 +74,61 @@ const fresh = 1000
 /** How long the rest of a command's output may take after it was ended. */
 const lastOutput = "3 seconds"
 
-/**
- * The events of a fan-out. When their scope is closed, every command has ended, and every helper is gone. `plan` says how
- * the commands get to their tasks.
- */
-export const runFleet = (request: FleetRequest, plan: MakeJobs = makeJobs) => withInventory(fanOut(request, plan))
+/** The events of a fan-out. When their scope is closed, every command has ended, and every helper is gone. */
+export const runFleet = (request: FleetRequest, connect: Connect) => withInventory(fanOut(request, connect))
 
-const fanOut = (request: FleetRequest, plan: MakeJobs) =>
+const fanOut = (request: FleetRequest, connect: Connect) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const { checked, deadline, delay } = yield* checkFleet(request)
       const { maxFailures, parallel = defaultParallel } = request.pacing ?? {}
-      const images = yield* HelperImage
-      const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
-      const [tasks, here] = yield* Effect.all([selectTasks(request.selection), localNode, image], {
-        concurrency: 3
-      }).pipe(inStage({ _tag: "Find", target: describeSelection(request.selection) }))
-      const agents = yield* once(runningAgents)
+      const stage = { _tag: "Find", target: describeSelection(request.selection) } as const
+      const find = selectTasks(request.selection)
+      const { found: tasks, surroundings } = yield* openSurroundings(connect, checked, find, stage)
       const chosenAt = yield* Clock.currentTimeMillis
-      const jobs = yield* plan(tasks, here, image, checked, agents)
+      const atOnce = Duration.isZero(delay) ? Math.max(1, countOf(parallel, tasks.length)) : 1
+      const commands = yield* planCommands(tasks, checked, surroundings, atOnce)
       const queue = yield* Queue.bounded<FleetEvent, Cause.Done>(64)
       const tell = (event: FleetEvent) => Effect.asVoid(Queue.offer(queue, event))
       yield* tell({ _tag: "Chosen", tasks })
 
       const stopped = yield* Deferred.make<void>()
-      const live = new Set<Underway>()
-      const run: Run = { accompany: yield* openAccompaniment, tell, stopped, live, deadline }
-      const endings = yield* FiberSet.make()
-      const stop = (signal: Signal) =>
-        Effect.suspend(() => {
-          Deferred.doneUnsafe(stopped, Effect.void)
-          const grace = signal === "SIGKILL" ? 0 : checked.grace
-          return Effect.forEach(live, ({ end, spec, task }) =>
-            end({ ...endOf(spec), signal, grace }).pipe(
-              Effect.tap((ending) => warnUnlessKilled(task, ending)),
-              FiberSet.run(endings)
-            )
-          )
-        })
-      yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
-      yield* Effect.forkScoped(Stream.runForEach(checked.signals, stop))
+      const open = new Set<Underway>()
+      const run: Run = { tell, stopped, open, deadline }
+      yield* passSignals(checked, () => {
+        Deferred.doneUnsafe(stopped, Effect.void)
+        return [...open].filter(({ isLive }) => isLive())
+      })
 
+      /** The command in the task that took the place of its own. */
+      const inReplacement = Effect.fnUntraced(function* (task: ResolvedTask, left: number, begun: Effect.Effect<void>) {
+        const [command] = yield* planCommands([yield* replacementOf(task)], checked, surroundings)
+        return command === undefined ? interrupted : yield* perform(run, yield* command.open, left, begun)
+      })
       const runOne = Effect.fnUntraced(
-        function* (job: Job, left: number, begun: Effect.Effect<void>): Effect.fn.Return<TaskResult, RunError, R> {
-          const { task } = job
+        function* (
+          command: Command,
+          left: number,
+          begun: Effect.Effect<void>
+        ): Effect.fn.Return<TaskResult, RunError, R> {
+          const { task } = command
           if (Deferred.isDoneUnsafe(stopped)) return interrupted
           const stale = (yield* Clock.currentTimeMillis) - chosenAt > fresh
           const planned = Effect.andThen(
             stale ? checkStillRuns(task) : Effect.void,
-            Effect.flatMap(job.start, (underway) => perform(run, underway, left, begun))
+            Effect.flatMap(command.open, (underway) => perform(run, underway, left, begun))
           )
           if (request.followUpdates !== true) return yield* planned
           return yield* planned.pipe(
             // Neither has run anything.
-            Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () =>
-              Effect.flatMap(replacementOf(task), (now) =>
-                Effect.flatMap(startAlone(now, here, image, checked, agents), (underway) =>
-                  perform(run, underway, left, begun)
-                )
-              )
-            )
+            Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () => inReplacement(task, left, begun))
           )
         },
         Effect.scoped,
         Effect.catch((error): Effect.Effect<TaskResult> => Effect.succeed({ _tag: "Failed", error }))
       )
 
-      const finished = (job: Job, result: TaskResult): Effect.Effect<TaskOutcome> =>
+      const finished = (job: Command, result: TaskResult): Effect.Effect<TaskOutcome> =>
         Effect.gen(function* () {
           const { task } = job
           yield* tell({ _tag: "Ended", task, result })
@@ -155,7 +136,7 @@ const fanOut = (request: FleetRequest, plan: MakeJobs) =>
           return { task, result }
         })
       yield* paced(
-        jobs,
+        commands,
         {
           parallel,
           delay,
@@ -178,32 +159,20 @@ const fanOut = (request: FleetRequest, plan: MakeJobs) =>
 
 /** Takes a command to its end. */
 const perform = Effect.fnUntraced(function* (
-  { accompany, deadline, live, stopped, tell }: Run,
+  { deadline, open, stopped, tell }: Run,
   underway: Underway,
   left: number,
   begun: Effect.Effect<void>
 ): Effect.fn.Return<TaskResult, RunError, R> {
-  const { route, spec, task } = underway
-  const events = yield* accompany(route, underway.events)
-  const inventory = yield* CurrentInventory
-  const command = { runId: spec.runId, where: `${task.name} on ${task.node.hostname}`, grace: spec.grace }
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      live.delete(underway)
-      inventory.ended(command)
-    })
+  const { events, isLive, task } = underway
+  open.add(underway)
+  yield* Effect.addFinalizer(() => Effect.sync(() => open.delete(underway)))
+  const whole = runToEnd(events, (event) =>
+    Effect.andThen(event._tag === "Started" ? begun : Effect.void, show(task, event, tell))
   )
-  const whole = runToEnd(events, (event) => {
-    if (event._tag === "Started") {
-      live.add(underway)
-      inventory.started(command)
-    }
-    if (event._tag === "Exited") inventory.ended(command)
-    return Effect.andThen(event._tag === "Started" ? begun : Effect.void, show(task, event, tell))
-  })
   // What has not started has no processes to be sent a signal: it is left.
   const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () =>
-    live.has(underway) ? Effect.never : Effect.succeed("Stopped" as const)
+    isLive() ? Effect.never : Effect.succeed("Stopped" as const)
   )
   const bounded =
     deadline === undefined
@@ -224,9 +193,6 @@ const checkFleet = Effect.fnUntraced(function* ({
   followUpdates: __,
   ...request
 }: FleetRequest) {
-  if (request.via === "helper:logs") {
-    return yield* new InvalidRequest({ detail: "the tasks of a node share a tunnel: helper:logs is for a single one" })
-  }
   const times = yield* Effect.all([pacing.delay, pacing.deadline].map(toMillis))
   const checked = yield* checkCommand(request)
   const [delay = 0, deadline] = times
@@ -287,6 +253,3 @@ const show = (task: ResolvedTask, event: ExecEvent, tell: (event: FleetEvent) =>
       return Effect.void
   }
 }
-
-const warnUnlessKilled = (task: ResolvedTask, ending: Ending) =>
-  ending._tag === "Killed" ? Effect.void : Effect.logWarning(`${task.name}: ${describeEnding(ending)}`)

@@ -4,9 +4,9 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { decodeLine, FrameWriter } from "../carrier/Frame.ts"
+import { Unpacker } from "../carrier/Packed.ts"
 import { LogRecords } from "../engine/LogRecords.ts"
-import { decodeLine, FrameWriter } from "../wire/Frame.ts"
-import { Unpacker } from "../wire/Packed.ts"
 import { NodeReport } from "./NodeSweep.ts"
 
 /** No line of ours is longer; what is longer is not kept. */

@@ -3,31 +3,20 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { recordRun, targetOf } from "../audit/Recording.ts"
 import { collect } from "../Collect.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
 import type { Ending } from "../executor/ExecutorErrors.ts"
-import { type FleetRequest, runFleet } from "../fleet/Fleet.ts"
-import { type MakeJobs, routesTo } from "../fleet/Jobs.ts"
-import { makeRunId } from "../Labels.ts"
+import { HelperImage } from "../helper/HelperImage.ts"
+import type { Connect } from "../node/Connect.ts"
+import { chooseRoute } from "../node/Route.ts"
 import { collectLimit, type RunError, type RunEvent } from "../Run.ts"
-import {
-  type CheckedCommand,
-  type CommandRequest,
-  checkRequest,
-  type ExecRequest,
-  specOf
-} from "../request/ExecRequest.ts"
-import { routeOf } from "../route/EarlyInput.ts"
-import { HelperImage } from "../route/HelperImage.ts"
-import { localNode, type Route } from "../route/Route.ts"
+import type { CommandRequest, ExecRequest } from "../request/ExecRequest.ts"
 import { openSession } from "../Session.ts"
-import { TaskExec } from "../TaskExec.ts"
-import { lookupTask } from "../target/Lookup.ts"
+import { makeTaskExec, TaskExec } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
-import { awaitTask } from "../target/Wait.ts"
-import { type Answer, answerTo, failsAt, play, type Script } from "./Script.ts"
+import { answerTo, isError, play, type Script } from "./Script.ts"
+import { stageOf } from "./Stage.ts"
 import { type TestTask, testSwarm } from "./TestSwarm.ts"
 
 /** What a test makes up. */
@@ -92,15 +81,17 @@ export class Calls extends Context.Service<
 export const layerTest = ({ script, tasks }: TestOptions): Layer.Layer<TaskExec | Calls> =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const context = yield* Effect.context<DockerEngine | HelperImage>()
       const recorder = new Recorder()
+      const context = yield* Effect.context<DockerEngine | HelperImage>()
+      const on = (request: CommandRequest) => makeTaskExec(connectTo(script, recorder, request))
       const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
-        Stream.unwrap(run(script, recorder, request)).pipe(Stream.provideContext(context))
+        Stream.unwrap(Effect.map(on(request), (one) => one.stream(request))).pipe(Stream.provideContext(context))
       const taskExec = TaskExec.of({
         stream,
         run: (request) => collect(stream(request)),
         open: (request) => openSession(request, stream),
-        runAll: (request) => Stream.provideContext(runFleet(request, planFor(script, recorder, request)), context)
+        runAll: (request) =>
+          Stream.unwrap(Effect.map(on(request), (one) => one.runAll(request))).pipe(Stream.provideContext(context))
       })
       return Context.make(TaskExec, taskExec).pipe(Context.add(Calls, { all: recorder.all }))
     })
@@ -133,52 +124,30 @@ class Recorder {
   }
 }
 
-/** One command in one task: what becomes of it, and the command itself. */
-const command = Effect.fnUntraced(function* (
-  script: Script,
-  recorder: Recorder,
-  task: ResolvedTask,
-  route: Route,
-  request: CommandRequest,
-  checked: CheckedCommand
-) {
-  const spec = specOf(makeRunId(), task, checked)
-  const recording = yield* recordRun(targetOf(task), route, spec)
-  const { keep, signalled, stdin } = recorder.watch(task, request, recording.input(checked.input).stdin)
-  const answer: Answer = yield* answerTo(script, { task, request, stdin })
-  if (failsAt(answer) !== "lookup") keep()
-  const played = yield* play(answer, spec, stdin)
-  const end = (signal: Signal) => Effect.andThen(signalled(signal), played.end(signal))
-  return { answer, spec, recording, events: recording.events(played.events), end }
-})
-
-const run = Effect.fnUntraced(function* (script: Script, recorder: Recorder, request: ExecRequest) {
-  const checked = yield* checkRequest(request)
-  const found = checked.wait === undefined ? lookupTask(checked.target) : awaitTask(checked.target, checked.wait)
-  const [task, here] = yield* Effect.all([found, localNode])
-  const { via } = checked
-  const { input, route } =
-    via === "agent" ? ({ route: via, input: checked.input } as const) : yield* routeOf(task, here, via, checked)
-  const { answer, end, events } = yield* command(script, recorder, task, route, request, { ...checked, input })
-  if (failsAt(answer) === "lookup") return events
-  yield* Effect.forkScoped(Stream.runForEach(checked.signals, end))
-  return Stream.concat(Stream.make<[RunEvent]>({ _tag: "Resolved", task, route }), events)
-})
-
 const killed: Ending = { _tag: "Killed" }
 
-const planFor =
-  (script: Script, recorder: Recorder, request: FleetRequest): MakeJobs =>
-  (tasks, here, _image, checked) =>
-    Effect.map(routesTo(tasks, here, checked), (ways) =>
-      ways.map(({ route, task }) => ({
-        task,
-        leave: Effect.void,
-        start: Effect.gen(function* () {
-          if (typeof route !== "string") return yield* route
-          const run = yield* command(script, recorder, task, route, request, checked)
-          const { events, recording, spec } = run
-          return { task, route, spec, events, recording, end: ({ signal }) => Effect.as(run.end(signal), killed) }
-        })
-      }))
-    )
+/** Connects to nodes whose commands the script plays. An agent is everywhere. */
+const connectTo =
+  (script: Script, recorder: Recorder, request: CommandRequest): Connect =>
+  ({ here, tasks, via }) =>
+    Effect.map(via === "agent" ? Effect.succeed(via) : chooseRoute(tasks[0], via, here), (route) => ({
+      route,
+      commands: (specs) =>
+        Effect.succeed({
+          exec: Effect.fnUntraced(function* (index, input) {
+            const [spec, task] = [specs[index] ?? specs[0], tasks[index] ?? tasks[0]]
+            const { keep, signalled, stdin } = recorder.watch(task, request, input.stdin)
+            const answer = yield* answerTo(script, { task, request, stdin })
+            // As the lookup would: nothing is known of a task then.
+            if (isError(answer) && stageOf(answer) === "lookup") return yield* Effect.fail(answer)
+            keep()
+            const played = yield* play(answer, spec, stdin)
+            return {
+              events: played.events,
+              end: ({ signal }) => Effect.as(Effect.andThen(signalled(signal), played.end(signal)), killed)
+            }
+          }),
+          leave: () => undefined
+        }),
+      files: () => Effect.die(new Error(`the test's task ${tasks[0].name} has no files`))
+    }))

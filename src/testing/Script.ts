@@ -10,7 +10,7 @@ import { ExecTimeout, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import type { RunError } from "../Run.ts"
 import type { CommandRequest } from "../request/ExecRequest.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
-import { type Stage, stageOf } from "./Stage.ts"
+import { stageOf } from "./Stage.ts"
 
 /** A command that a test is asked to play. */
 export interface Call {
@@ -66,10 +66,8 @@ export const answerTo = (script: Script, call: Call): Effect.Effect<Answer> =>
       : Effect.succeed(answer)
   })
 
-/** When the run fails with this answer; `undefined` where it does not. */
-export const failsAt = (answer: Answer): Stage | undefined => (isError(answer) ? stageOf(answer) : undefined)
-
-const isError = (answer: Answer): answer is RunError => answer instanceof Error
+/** Whether the run fails with this answer. */
+export const isError = (answer: Answer): answer is RunError => answer instanceof Error
 
 /** A command under way. */
 export interface Playing {

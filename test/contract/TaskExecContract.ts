@@ -130,9 +130,6 @@ export const contract: ReadonlyArray<Case> = [
       assert.deepStrictEqual(yield* course({ target: "we b", command }), ["InvalidTarget"])
       assert.deepStrictEqual(yield* course({ target, command: [] }), ["InvalidRequest"])
       assert.deepStrictEqual(yield* course({ target, command: ["a\0b"] }), ["InvalidRequest"])
-      assert.deepStrictEqual(yield* course({ target, command, via: "helper:logs", stdin: Stream.never }), [
-        "RouteUnavailable"
-      ])
       assert.deepStrictEqual(yield* course({ target: "nosuchservice", command, wait: "5 seconds" }), ["TaskNotFound"])
       assert.deepStrictEqual(yield* course({ target, command, wait: "30 seconds" }), ["Resolved", "Started", "Exited"])
     })

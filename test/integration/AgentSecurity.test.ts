@@ -9,9 +9,9 @@ import * as Schema from "effect/Schema"
 import { deriveKey, type KeyPair, makeKeyPair, readKeyPair } from "../../src/agent/AgentKeys.ts"
 import { requestChannel } from "../../src/agent/AgentProtocol.ts"
 import { AgentRequest } from "../../src/agent/AgentRequest.ts"
+import { protocolVersion } from "../../src/carrier/Frame.ts"
+import { encodeFrame } from "../../src/carrier/TunnelFrame.ts"
 import { makeRunId } from "../../src/Labels.ts"
-import { protocolVersion } from "../../src/wire/Frame.ts"
-import { encodeFrame } from "../../src/wire/TunnelFrame.ts"
 import { get } from "../cluster/EngineApi.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import type { TriedKey } from "./Attacker.ts"
@@ -61,19 +61,21 @@ const requestFor = (node: ClusterNode, container: string, command: readonly [str
     who: { host: "attacker" },
     work: {
       _tag: "Exec",
-      spec: {
-        runId,
-        container,
-        command,
-        env: [],
-        privileged: false,
-        stdin: false,
-        detach: true,
-        signal: "SIGTERM",
-        grace: 0,
-        policy: {}
-      },
-      maxOutput: 1000
+      specs: [
+        {
+          runId,
+          container,
+          command,
+          env: [],
+          privileged: false,
+          stdin: false,
+          detach: true,
+          signal: "SIGTERM",
+          grace: 0,
+          policy: {}
+        }
+      ],
+      begin: [0]
     }
   })
   return Buffer.concat(encodeFrame({ _tag: "Document", channel: requestChannel, text })).toString("hex")

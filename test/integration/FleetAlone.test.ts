@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type FleetRequest, type Stage, StageObserver } from "../../src/index.ts"
-import { earlyInputLimit } from "../../src/route/EarlyInput.ts"
+import { earlyInputLimit } from "../../src/node/EarlyInput.ts"
 import { get, post, remove } from "../cluster/EngineApi.ts"
 import { madeSince } from "../cluster/Events.ts"
 import { pollUntil } from "../cluster/Poll.ts"
@@ -63,7 +63,7 @@ layer(Layer.provideMerge(Library, Web.layer("alone")), { excludeTestServices: tr
           const stdin = Stream.make(Buffer.from("in"), Buffer.alloc(earlyInputLimit))
           for (const [more, command] of [
             [{ stdin }, ["wc -c", `${earlyInputLimit + 2}\n`]],
-            [{ via: "helper:tunnel" }, ["cat", ""]]
+            [{ via: "helper" }, ["cat", ""]]
           ] as const) {
             const { networks, relays } = yield* makes(more, command)
             assert.deepStrictEqual({ networks, relays }, { networks: 1, relays: 1 })

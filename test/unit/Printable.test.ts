@@ -197,7 +197,7 @@ describe("what reaches a terminal", () => {
   it("is written by Output.ts only, and in the image by what speaks to our own programs", () => {
     assert.deepStrictEqual(users(/\b[cC]onsole\.|\bprocess\.std(?:out|err)\.write\b/), ["Output.ts"])
     // Bytes of a tunnel, to a caller that is attached.
-    assert.deepStrictEqual(users(/\bfd: [12]\b/), ["helper/PassOn.ts"])
+    assert.deepStrictEqual(users(/\bfd: [12]\b/), ["helper/ListenerCommand.ts", "helper/PassOn.ts"])
     // To the audit file, and files in place of the plugin's outputs, by way of `printable`; the entry of an agent is attached to a caller.
     assert.deepStrictEqual(users(/\bwriteSync\(/).toSorted(), [
       "audit/AuditFile.ts",

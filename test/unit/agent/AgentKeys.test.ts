@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { deriveKey, type KeyScope, makeKeyPair, readKeyPair, writeKeyPair } from "../../../src/agent/AgentKeys.ts"
-import { secureClient } from "../../../src/wire/TunnelTls.ts"
-import { listening } from "../wire/Listening.ts"
+import { secureClient } from "../../../src/carrier/TunnelTls.ts"
+import { listening } from "../carrier/Listening.ts"
 
 const scope: KeyScope = { deployment: "task-exec-agent-1", node: "node-a", task: "task-a" }
 const hex = (own: ReturnType<typeof makeKeyPair>, side: "caller" | "agent", other: string, of: KeyScope = scope) =>

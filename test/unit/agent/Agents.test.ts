@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { wantsAgent } from "../../../src/agent/AgentLink.ts"
 import { requestChannel } from "../../../src/agent/AgentProtocol.ts"
 import { type Agent, agentPair } from "../../../src/agent/Agents.ts"
-import { wantsAgent } from "../../../src/route/Route.ts"
-import { protocolVersion } from "../../../src/wire/Frame.ts"
-import { maxChannel } from "../../../src/wire/TunnelFrame.ts"
+import { protocolVersion } from "../../../src/carrier/Frame.ts"
+import { maxChannel } from "../../../src/carrier/TunnelFrame.ts"
 
 const agent = (node: string, protocol: number = protocolVersion): Agent => ({
   node,
@@ -26,11 +26,11 @@ describe("agents", () => {
 
   it("are wanted for other nodes, or where they are asked for", () => {
     assert.deepStrictEqual(
-      (["auto", "agent", "local", "helper", "helper:logs", "helper:tunnel"] as const).map((via) => [
+      (["auto", "agent", "local", "helper"] as const).map((via) => [
         wantsAgent(via, "a", "b"),
         wantsAgent(via, "a", "a")
       ]),
-      [[true, false], [true, true], ...Array.from({ length: 4 }, () => [false, false])]
+      [[true, false], [true, true], ...Array.from({ length: 2 }, () => [false, false])]
     )
   })
 

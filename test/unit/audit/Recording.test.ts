@@ -52,7 +52,7 @@ describe("the record of a run", () => {
     Effect.gen(function* () {
       const records = yield* recordsOf(
         Effect.gen(function* () {
-          const recording = yield* recordRun(target, "helper:tunnel", spec)
+          const recording = yield* recordRun(target, "helper", spec)
           const { stdin } = recording.input({ stdin: Stream.make(bytes("in"), bytes("put")), sizes: Stream.empty })
           yield* Stream.runDrain(stdin)
           yield* TestClock.adjust("2 seconds")
@@ -80,7 +80,7 @@ describe("the record of a run", () => {
           stdin: true,
           detach: false,
           target,
-          route: "helper:tunnel",
+          route: "helper",
           start: "1970-01-01T00:00:00.000Z",
           end: "1970-01-01T00:00:02.000Z",
           outcome: { exitCode: 3 },

@@ -191,7 +191,7 @@ describe("task-exec's command line", () => {
         "-i web": /COMMAND is missing/,
         "--user": /--user/,
         "--privileged=yes web true": /--privileged/,
-        "--via ssh web true": /use auto, local, agent, helper, helper:logs, helper:tunnel/,
+        "--via ssh web true": /use auto, local, agent, helper/,
         "-e =1 web true": /is no name of a variable/,
         "--env-file /does/not/exist web true": /env-file.*ENOENT/
       }

@@ -59,7 +59,7 @@ describe("the command line of cp", () => {
         [["", "web:/x"], /can be empty/],
         [["-z", "a", "web:/b"], /^unknown option -z$/],
         [["-H", "h", "--context", "c", "a", "web:/b"], /both name an engine/],
-        [["--via", "helper:logs", "a", "web:/b"], /use auto, local, agent, helper$/],
+        [["--via", "ssh", "a", "web:/b"], /use auto, local, agent, helper$/],
         [["--placement-timeout", "soon", "a", "web:/b"], /number of seconds/]
       ] as const
       for (const [argv, expected] of cases) {

@@ -8,7 +8,7 @@ import type { Greeted, Silent } from "../../../adapters/doctor/NodeTrials.ts"
 import { checkManagers, checkRole, isOlder } from "../../../adapters/doctor/SwarmChecks.ts"
 import { Info, Node } from "../../../src/engine/EngineSchemas.ts"
 import { unconfirmed } from "../../../src/executor/ExecutorErrors.ts"
-import { HelperImageUnavailable, HelperRefused, UsernsRemapped } from "../../../src/route/HelperErrors.ts"
+import { HelperImageUnavailable, HelperRefused, UsernsRemapped } from "../../../src/helper/HelperErrors.ts"
 import { version } from "../../../src/Version.ts"
 
 interface Like {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { nameRemapping, rootOutside } from "../../../adapters/helper/UidMap.ts"
 import { EngineUnreachable, type UnreachableReason } from "../../../src/engine/EngineErrors.ts"
+import { nameRemapping, rootOutside } from "../../../src/protocol/UidMap.ts"
 
 describe("UidMap", () => {
   it("rootOutside: as the kernel writes it", () => {

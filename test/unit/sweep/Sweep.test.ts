@@ -14,8 +14,8 @@ import type {
   Secret,
   Service
 } from "../../../src/engine/EngineSchemas.ts"
+import { HelperImage } from "../../../src/helper/HelperImage.ts"
 import { labelKeys, ownershipLabels, type Role } from "../../../src/Labels.ts"
-import { HelperImage } from "../../../src/route/HelperImage.ts"
 import { isClean, type SweepOptions, sweep, sweepSwarm } from "../../../src/sweep/Sweep.ts"
 
 const now = 1_000_000_000

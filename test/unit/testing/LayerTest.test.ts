@@ -59,8 +59,8 @@ describe("the layer for tests", () => {
       const route = (target: string, stdin = {}) =>
         Effect.map(TaskExec.run({ target, command: ["true"], ...stdin }), (result) => result.route)
       assert.strictEqual(yield* route("web.1"), "local")
-      assert.strictEqual(yield* route("web.2"), "helper:logs")
-      assert.strictEqual(yield* route("agent@node-3", { stdin: Stream.empty }), "helper:logs")
+      assert.strictEqual(yield* route("web.2"), "helper")
+      assert.strictEqual(yield* route("agent@node-3", { stdin: Stream.empty }), "helper")
       const local = Effect.flip(TaskExec.run({ target: "web.2", command: ["true"], via: "local" }))
       assert.strictEqual((yield* local)._tag, "RouteUnavailable")
       const ambiguous = Effect.flip(TaskExec.run({ target: "web", command: ["true"] }))

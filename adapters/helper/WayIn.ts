@@ -1,0 +1,91 @@
+/** The way to a helper, which is on the network of its host: a listener of our image, on its node, on an overlay network. */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { Frame } from "../../src/carrier/Frame.ts"
+import { carryOver } from "../../src/carrier/RelayCarrier.ts"
+import { readLine } from "../../src/carrier/readLine.ts"
+import { makeTunnel, type Tunnel, TunnelLost } from "../../src/carrier/Tunnel.ts"
+import { openAttached } from "../../src/engine/AttachedContainer.ts"
+import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
+import { isPoolOverlap } from "../../src/helper/HelperErrors.ts"
+import type { HelperRequest } from "../../src/helper/HelperRequest.ts"
+import { imageCommands } from "../../src/ImageCommands.ts"
+import { attempt } from "../../src/internal/attempt.ts"
+import { freshName, type Ownership, ownershipLabels } from "../../src/Labels.ts"
+
+/** How long the caller may take to make the network, and to come. */
+const patience = "60 seconds"
+/** Between two attempts to join a network that is not there yet: soon at first. */
+const between = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
+
+/** What a listener is made of. */
+export interface WayInOptions {
+  readonly owner: Ownership
+  /** ID of our own image. */
+  readonly image: string
+  readonly tunnel: NonNullable<HelperRequest["tunnel"]>
+  /** How many commands the caller may talk about. */
+  readonly commands: number
+}
+
+/**
+ * A connection to the caller, once it has come. The listener is gone when the scope closes. `tell` brings the caller the listener's
+ * address, or why the node can't join a network.
+ */
+export const openWayIn = Effect.fn("Helper.wayIn")(function* (
+  { commands, image, owner, tunnel: { from, key, networks } }: WayInOptions,
+  tell: (frame: Frame) => Effect.Effect<void>
+): Effect.fn.Return<Tunnel, EngineFailure | TunnelLost, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const start = (network: string) =>
+    attempt(
+      openAttached(engine, freshName("relay"), owner.runId, {
+        Image: image,
+        Cmd: [imageCommands.listener],
+        Labels: ownershipLabels(owner, "relay"),
+        HostConfig: {
+          NetworkMode: network,
+          ReadonlyRootfs: true,
+          CapDrop: ["ALL"],
+          SecurityOpt: ["no-new-privileges"]
+        }
+      })
+    ).pipe(Effect.retry({ while: isNotYetThere, schedule: between }))
+  const join = (index: number): ReturnType<typeof start> =>
+    start(networks[index] ?? networks[0]).pipe(
+      Effect.catchIf(
+        (error) => isTaken(error) && index + 1 < networks.length,
+        ({ message }) => Effect.andThen(tell({ _tag: "Unreachable", reason: message }), join(index + 1))
+      )
+    )
+  const joined = Effect.tapError(join(0), ({ message }) => tell({ _tag: "Unreachable", reason: message }))
+  const connected = Effect.gen(function* () {
+    const carrier = yield* carryOver(yield* joined)
+    const explain = ({ detail }: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || detail })
+    return yield* Effect.gen(function* () {
+      yield* carrier.begin(`${key}\n`)
+      yield* tell({ _tag: "Reachable", address: yield* readLine(carrier.duplex, "the listener") })
+      yield* readLine(carrier.duplex, "the listener")
+      return yield* makeTunnel(
+        carrier.duplex,
+        Array.from({ length: commands }, (_, index) => index + 1)
+      )
+    }).pipe(Effect.mapError(explain))
+  })
+  // A caller that reads slowly learns late that the output outgrows the log.
+  if (from === "output") return yield* connected
+  return yield* Effect.timeoutOrElse(connected, {
+    duration: patience,
+    orElse: () => Effect.fail(new TunnelLost({ detail: `no caller came within ${patience}` }))
+  })
+})
+
+/** Swarm tells a node of a network when something there wants to join it. The caller makes it meanwhile. */
+const isNotYetThere = (error: EngineFailure): boolean =>
+  error._tag === "EngineError" &&
+  /attaching to network failed|network .* not found/i.test(error.text) &&
+  !isTaken(error)
+
+const isTaken = (error: { readonly message: string }): boolean => isPoolOverlap(error.message)

@@ -1,0 +1,234 @@
+/**
+ * The records that an Executor on another node sends back, and their form on the wire.
+ *
+ * A frame travels as one line of ASCII, so that every log driver carries it unharmed: `json-file` replaces invalid
+ * UTF-8 and every driver splits lines at 16 KiB, so a line is base64 and well below that. Inside the base64:
+ *
+ *     origin  u32  one random number for each sender, so that frames of two senders are never mixed
+ *     seq     u32  0, 1, 2, … for each sender: what is missing or doubled shows
+ *     channel u16  which command it is about: 1, 2, …; 0: all of them
+ *     kind    u8
+ *     payload      bytes of output, packed bytes of output, or a JSON document
+ *     crc     u32  CRC-32 of everything before it
+ */
+
+import { crc32 } from "node:zlib"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { maxBlock, type Packed, pack } from "./Packed.ts"
+
+/** Output bytes of one frame at most: 9 KiB become a line of 12,308 characters. */
+export const maxPayload = 9 * 1024
+
+/** The sender is up and has read its request. The first frame of every sender. */
+export const Hello = Schema.TaggedStruct("Hello", {
+  /** Version of the wire protocol that the sender speaks. */
+  protocol: Schema.Int,
+  /** Version of the package that the sender was built from. */
+  version: Schema.String
+})
+
+/** The engine accepted the exec and the command runs. */
+export const Started = Schema.TaggedStruct("Started", { execId: Schema.String })
+
+/** Bytes that the command wrote to its standard output. */
+export const Stdout = Schema.TaggedStruct("Stdout", { data: Schema.Uint8Array })
+
+/** Bytes that the command wrote to its standard error. */
+export const Stderr = Schema.TaggedStruct("Stderr", { data: Schema.Uint8Array })
+
+/** End record: the engine reported that the command ended with this code, and all of its output was sent before. */
+export const Exited = Schema.TaggedStruct("Exited", { code: Schema.Int })
+
+/** End record: the command was started, and nobody waits for its end. */
+export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String })
+
+/** What became of the command's processes after a `SendSignal`; `ending` is an encoded `Ending`. */
+export const Signalled = Schema.TaggedStruct("Signalled", { id: Schema.Int, ending: Schema.Unknown })
+
+/** End record: what became of commands that were to be ended, in the order of the request; each is an encoded `Ending`. */
+export const Ended = Schema.TaggedStruct("Ended", { endings: Schema.Array(Schema.Unknown) })
+
+/** End record: the command could not be run or its end is not known; `error` is an encoded `ExecutorError`. */
+export const Failed = Schema.TaggedStruct("Failed", { error: Schema.Unknown })
+
+/** The sender waits for its caller at this address of the network that it has joined. */
+export const Reachable = Schema.TaggedStruct("Reachable", { address: Schema.String })
+
+/** The sender can't join the network that it was told of, and tries the next one. */
+export const Unreachable = Schema.TaggedStruct("Unreachable", { reason: Schema.String })
+
+/** The last record of a log: what follows comes over the tunnel. */
+export const Moved = Schema.TaggedStruct("Moved", {})
+
+/** One record of the wire protocol. */
+export type Frame =
+  | typeof Reachable.Type
+  | typeof Unreachable.Type
+  | typeof Moved.Type
+  | typeof Hello.Type
+  | typeof Started.Type
+  | typeof Stdout.Type
+  | typeof Stderr.Type
+  | typeof Exited.Type
+  | typeof Detached.Type
+  | typeof Signalled.Type
+  | typeof Ended.Type
+  | typeof Failed.Type
+
+/** Whether nothing follows this frame. */
+export const isEnd = (frame: Frame): boolean =>
+  frame._tag === "Exited" || frame._tag === "Detached" || frame._tag === "Ended" || frame._tag === "Failed"
+
+/** What a line carries, with its place in its sender's sequence. */
+export interface NumberedFrame {
+  readonly origin: number
+  readonly seq: number
+  readonly channel: number
+  readonly frame: Frame | Packed
+}
+
+/** A record, and the command that it is about: 1, 2, …; 0: all of them. */
+export interface ChannelFrame {
+  readonly channel: number
+  readonly frame: Frame
+}
+
+/**
+ * The wire protocol's version. A sender of another version is refused, with both versions named: one of version 1 knows
+ * nothing of policies, and would run what they forbid. Agents of version 2 share one key.
+ * Helpers of version 3 are on the network of their tunnel from the start.
+ */
+export const protocolVersion = 4
+
+/** A line that is not a whole frame: cut, altered, or never one. */
+export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {
+  /** What is wrong with it. */
+  detail: Schema.String,
+  /** The line's beginning, for the message. */
+  line: Schema.String
+}) {
+  override get message(): string {
+    return `damaged frame (${this.detail}): ${JSON.stringify(this.line)}`
+  }
+}
+
+const kinds = {
+  Hello: 1,
+  Started: 2,
+  Stdout: 3,
+  Stderr: 4,
+  Exited: 5,
+  Failed: 6,
+  Detached: 7,
+  Ended: 8,
+  Signalled: 9,
+  Reachable: 13,
+  Moved: 14,
+  Unreachable: 15
+} as const
+const packedKinds = { More: 10, Stdout: 11, Stderr: 12 } as const
+const headerBytes = 11
+const crcBytes = 4
+
+const Document = Schema.Union([
+  Hello,
+  Started,
+  Exited,
+  Detached,
+  Signalled,
+  Ended,
+  Failed,
+  Reachable,
+  Unreachable,
+  Moved
+])
+
+/** A frame that is no output, as JSON. */
+export const encodeDocument = Schema.encodeSync(Schema.fromJsonString(Document))
+
+/** Reads such a frame. */
+export const decodeDocument = Schema.decodeUnknownResult(Schema.fromJsonString(Document))
+
+const payloadOf = (frame: Frame | Packed): Uint8Array =>
+  frame._tag === "Stdout" || frame._tag === "Stderr" || frame._tag === "Packed"
+    ? frame.data
+    : new TextEncoder().encode(encodeDocument(frame))
+
+/** The line of a frame, with its newline. Output and pieces of it must not hold more than {@link maxPayload} bytes. */
+export const encodeLine = ({ channel, frame, origin, seq }: NumberedFrame): string => {
+  const payload = payloadOf(frame)
+  const bytes = Buffer.allocUnsafe(headerBytes + payload.length + crcBytes)
+  bytes.writeUInt32BE(origin, 0)
+  bytes.writeUInt32BE(seq, 4)
+  bytes.writeUInt16BE(channel, 8)
+  bytes.writeUInt8(frame._tag === "Packed" ? packedKinds[frame.of] : kinds[frame._tag], 10)
+  bytes.set(payload, headerBytes)
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, headerBytes + payload.length)), headerBytes + payload.length)
+  return `${bytes.toString("base64")}\n`
+}
+
+const base64 = /^[A-Za-z0-9+/]+={0,2}$/
+
+/** The frame of a line (without its newline), or what is wrong with it. */
+export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDamaged> => {
+  const damaged = (detail: string) => Result.fail(new FrameDamaged({ detail, line: line.slice(0, 60) }))
+  if (line.length % 4 !== 0 || !base64.test(line)) return damaged("not base64")
+  const bytes = Buffer.from(line, "base64")
+  // The last character before padding has bits that mean nothing: set, they show damage that the checksum can't see.
+  if (line.endsWith("=") && bytes.toString("base64") !== line) return damaged("not base64 as we write it")
+  const end = bytes.length - crcBytes
+  if (end < headerBytes) return damaged("too short")
+  if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32BE(end)) return damaged("checksum differs")
+  const numbered = { origin: bytes.readUInt32BE(0), seq: bytes.readUInt32BE(4), channel: bytes.readUInt16BE(8) }
+  const kind = bytes.readUInt8(10)
+  const payload = bytes.subarray(headerBytes, end)
+  if (kind === kinds.Stdout) return Result.succeed({ ...numbered, frame: { _tag: "Stdout", data: payload } })
+  if (kind === kinds.Stderr) return Result.succeed({ ...numbered, frame: { _tag: "Stderr", data: payload } })
+  for (const name of ["More", "Stdout", "Stderr"] as const) {
+    if (kind !== packedKinds[name]) continue
+    return Result.succeed({ ...numbered, frame: { _tag: "Packed", of: name, data: payload } })
+  }
+  const document = decodeDocument(payload.toString("utf8"))
+  if (Result.isFailure(document)) return damaged("unknown document")
+  if (kinds[document.success._tag] !== kind) return damaged("kind differs from document")
+  return Result.succeed({ ...numbered, frame: document.success })
+}
+
+/**
+ * Numbers frames and turns them into lines, cutting output into pieces of {@link maxPayload}, packed where that takes fewer
+ * bytes. One for each sender; `origin` tells senders apart.
+ */
+export class FrameWriter {
+  private seq = 0
+  private readonly origin: number
+  constructor(origin: number) {
+    this.origin = origin
+  }
+
+  /** The lines of one frame: several when it holds more output than one line may. `channel`: see {@link ChannelFrame}. */
+  lines(frame: Frame, channel = 0): string {
+    if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return this.line(frame, channel)
+    let text = ""
+    for (let at = 0; at < frame.data.length; at += maxBlock) {
+      text += this.block(frame._tag, frame.data.subarray(at, at + maxBlock), channel)
+    }
+    return text
+  }
+
+  private block(_tag: "Stdout" | "Stderr", output: Uint8Array, channel: number): string {
+    const packed = pack(output)
+    const bytes = packed ?? output
+    let text = ""
+    for (let at = 0; at < bytes.length; at += maxPayload) {
+      const data = bytes.subarray(at, at + maxPayload)
+      const of = at + maxPayload < bytes.length ? "More" : _tag
+      text += this.line(packed === undefined ? { _tag, data } : { _tag: "Packed", of, data }, channel)
+    }
+    return text
+  }
+
+  private line(frame: Frame | Packed, channel: number): string {
+    return encodeLine({ origin: this.origin, seq: this.seq++, channel, frame })
+  }
+}

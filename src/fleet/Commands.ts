@@ -1,0 +1,231 @@
+/** The commands of a run, of one task or of many: how they reach their tasks, and what goes along with each. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Accompany, openAccompaniment } from "../Accompaniment.ts"
+import type { FindAgents } from "../agent/AgentLink.ts"
+import { runningAgents } from "../agent/Agents.ts"
+import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
+import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { CurrentInventory } from "../engine/Inventory.ts"
+import type { ExecEvent } from "../executor/ExecEvent.ts"
+import { type EndRun, type ExecSpec, endOf, type Signal } from "../executor/ExecSpec.ts"
+import { describeEnding, type Ending } from "../executor/ExecutorErrors.ts"
+import { pullPatience } from "../helper/Helper.ts"
+import { HelperImage } from "../helper/HelperImage.ts"
+import { openTunnelNetwork, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
+import { once } from "../internal/Once.ts"
+import { makeOwnership, makeRunId, type Ownership } from "../Labels.ts"
+import type { Connect } from "../node/Connect.ts"
+import type { NodeCommands } from "../node/NodeConnection.ts"
+import { localNode } from "../node/Route.ts"
+import type { RunError } from "../Run.ts"
+import { type CheckedCommand, specOf } from "../request/ExecRequest.ts"
+import type { Route } from "../request/Via.ts"
+import { inStage, type Stage } from "../Stage.ts"
+import type { ResolvedTask } from "../target/ResolvedTask.ts"
+
+/** How commands reach their tasks. */
+export interface Surroundings {
+  readonly connect: Connect
+  /** The node of the connected engine. */
+  readonly here: string
+  readonly image: Effect.Effect<string>
+  readonly agents: FindAgents
+  readonly accompany: Accompany
+}
+
+/**
+ * Finds tasks, and at the same time what does not need them: each answer takes some milliseconds. `stage`: what is told meanwhile.
+ */
+export const openSurroundings = Effect.fnUntraced(function* <A, E>(
+  connect: Connect,
+  checked: CheckedCommand,
+  find: Effect.Effect<A, E, DockerEngine>,
+  stage: Stage
+): Effect.fn.Return<
+  { readonly found: A; readonly surroundings: Surroundings },
+  E | SwarmFailure,
+  DockerEngine | HelperImage | Scope.Scope
+> {
+  const images = yield* HelperImage
+  const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
+  const [found, here] = yield* Effect.all([find, localNode, image], { concurrency: 3 }).pipe(inStage(stage))
+  const agents = yield* once(runningAgents)
+  return { found, surroundings: { connect, here, image, agents, accompany: yield* openAccompaniment } }
+})
+
+/** A task, and what is to be run in it. */
+export interface Command {
+  readonly task: ResolvedTask
+  /** Makes it ready to run. */
+  readonly open: Effect.Effect<Underway, RunError, DockerEngine | Scope.Scope>
+  /** To be run once it is over, whether it was begun or not. With the last one of a node the connection to it is closed. */
+  readonly leave: Effect.Effect<void>
+}
+
+/** A command under way, in the container that its task has now. */
+export interface Underway {
+  readonly task: ResolvedTask
+  readonly route: Route
+  readonly spec: ExecSpec
+  /** It begins when they are taken. */
+  readonly events: Stream.Stream<ExecEvent, RunError, DockerEngine>
+  readonly end: (run: EndRun) => Effect.Effect<Ending>
+  /** Whether it has started, and has not ended. */
+  readonly isLive: () => boolean
+  readonly recording: RunRecording
+}
+
+/** A command that was planned. */
+interface Planned {
+  readonly task: ResolvedTask
+  readonly spec: ExecSpec
+  /** Whether its pacing starts it at once, with all others of which this is so. */
+  readonly isFirst: boolean
+}
+
+/**
+ * Plans a command in each of the tasks. Nothing is made yet. Those of a node share their connection, and begin by one request if they
+ * are among the `atOnce` first ones, which are started at the same time.
+ */
+export const planCommands = Effect.fnUntraced(function* (
+  tasks: ReadonlyArray<ResolvedTask>,
+  checked: CheckedCommand,
+  surroundings: Surroundings,
+  atOnce = tasks.length
+): Effect.fn.Return<ReadonlyArray<Command>, never, DockerEngine | Scope.Scope> {
+  const planned = tasks.map(
+    (task, index): Planned => ({ task, spec: specOf(makeRunId(), task, checked), isFirst: index < atOnce })
+  )
+  const nodes = [...Map.groupBy(planned, ({ task }) => task.node.id).values()]
+  const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.here)
+  // Its owner is nobody's who has an end: it is moved on as long as the caller lives.
+  const network =
+    others.length < 2
+      ? undefined
+      : yield* openTunnelNetwork(yield* makeOwnership(undefined), yield* surroundings.image, others.length)
+  const commands = new Map<Planned, Command>()
+  for (const [first, ...more] of nodes) {
+    if (first === undefined) continue
+    for (const [one, command] of yield* ofNode([first, ...more], checked, surroundings, network)) {
+      commands.set(one, command)
+    }
+  }
+  return planned.flatMap((one) => commands.get(one) ?? [])
+})
+
+/** The commands of one node. */
+const ofNode = Effect.fnUntraced(function* (
+  all: readonly [Planned, ...ReadonlyArray<Planned>],
+  checked: CheckedCommand,
+  { accompany, agents, connect, here, image }: Surroundings,
+  network: TunnelNetwork | undefined
+) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const [{ spec }] = all
+  const tasks = [all[0].task, ...all.slice(1).map(({ task }) => task)] as const
+  const { placementTimeout, via } = checked
+  const owner = all.length === 1 ? ownerOf(checked, spec.runId) : makeOwnership(undefined)
+  const options = {
+    tasks,
+    here,
+    via,
+    agents,
+    image,
+    placementTimeout,
+    owner,
+    ...(network === undefined ? {} : { network })
+  }
+  const first = all.filter(({ isFirst }) => isFirst).length
+  // Who leaves before there is a connection does not open one.
+  const gone = new Set<number>()
+  let opened: NodeCommands | undefined
+  const connection = yield* Scope.provide(
+    once(
+      Effect.gen(function* () {
+        const { commands, route } = yield* connect(options)
+        opened = yield* commands([all[0].spec, ...all.slice(1).map(({ spec }) => spec)], first)
+        for (const index of gone) opened.leave(index)
+        return { route, commands: opened }
+      })
+    ),
+    scope
+  )
+  return all.map((one, index): readonly [Planned, Command] => [
+    one,
+    {
+      task: one.task,
+      open: Effect.gen(function* () {
+        const { commands, route } = yield* connection
+        const recording = yield* recordRun(targetOf(one.task), route, one.spec)
+        const made = yield* Effect.tapError(commands.exec(index, recording.input(checked.input)), recording.failed)
+        const { events, isLive } = yield* followed(one, yield* accompany(route, recording.events(made.events)))
+        return { task: one.task, route, spec: one.spec, events, isLive, end: made.end, recording }
+      }),
+      leave: Effect.suspend(() => {
+        gone.add(index)
+        opened?.leave(index)
+        return gone.size === all.length ? Scope.close(scope, Exit.void) : Effect.void
+      })
+    }
+  ])
+})
+
+/** The owner of what a single command needs. */
+const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: string): Effect.Effect<Ownership> =>
+  makeOwnership(timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace, runId)
+
+/** The events of a command, by which the run's inventory knows whether it is live. */
+const followed = Effect.fnUntraced(function* <E, R>({ spec, task }: Planned, events: Stream.Stream<ExecEvent, E, R>) {
+  const inventory = yield* CurrentInventory
+  const entry = { runId: spec.runId, where: `${task.name} on ${task.node.hostname}`, grace: spec.grace }
+  let isLive = false
+  const ended = () => {
+    isLive = false
+    inventory.ended(entry)
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(ended))
+  return {
+    isLive: () => isLive,
+    events: Stream.tap(events, ({ _tag }) =>
+      Effect.sync(() => {
+        if (_tag === "Exited") ended()
+        if (_tag !== "Started") return
+        isLive = true
+        inventory.started(entry)
+      })
+    )
+  }
+})
+
+/**
+ * Sends the caller's signals to the commands that `targets` gives. Who sends a signal wants all of a command gone: what the command
+ * leaves behind is waited for when the scope closes, and killed.
+ */
+export const passSignals = Effect.fnUntraced(function* (
+  { grace, signals }: CheckedCommand,
+  targets: (signal: Signal) => Iterable<Underway>
+): Effect.fn.Return<void, never, Scope.Scope> {
+  const endings = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))
+  const send = (signal: Signal) =>
+    Effect.forEach(
+      targets(signal),
+      ({ end, spec, task }) =>
+        end({ ...endOf(spec), signal, grace: signal === "SIGKILL" ? 0 : grace }).pipe(
+          Effect.tap((ending) =>
+            ending._tag === "Killed"
+              ? Effect.void
+              : Effect.logWarning(`${task.name}: ${signal}: ${describeEnding(ending)}`)
+          ),
+          // The next signal must not wait for what this one does.
+          FiberSet.run(endings)
+        ),
+      { discard: true }
+    )
+  yield* Effect.forkScoped(Stream.runForEach(signals, send))
+})

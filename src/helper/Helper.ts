@@ -1,0 +1,221 @@
+/**
+ * The temporary service that carries a request to the target's node, with its secret: made, watched, removed.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
+import { imageCommands } from "../ImageCommands.ts"
+import { once } from "../internal/Once.ts"
+import type { TaskNode } from "../target/ResolvedTask.ts"
+import {
+  type HelperImageUnavailable,
+  HelperNotPlaced,
+  HelperRejected,
+  NodeUnavailable,
+  type RequestTooLarge
+} from "./HelperErrors.ts"
+import { refusalOf } from "./HelperRefusal.ts"
+import { graceOf, HelperRequest } from "./HelperRequest.ts"
+import { openHelperStages } from "./HelperStages.ts"
+import { keepLease } from "./Lease.ts"
+import { type Network, openTemporaryService } from "./TemporaryService.ts"
+
+/** How long an image may take to arrive on the node, in milliseconds. */
+export const pullPatience = 300_000
+/**
+ * How long a helper may take to end, besides the command's own grace period, in milliseconds: more than the 15 seconds that it gives the
+ * container which kills the command's processes.
+ */
+const helperOverhead = 20_000
+/** How long Swarm may take to tell the node, and the node to report, in milliseconds. */
+const swarmOverhead = 10_000
+
+/** Where helpers of a run go, and what they are made of. */
+export interface HelperPlace {
+  /** Reference of the image, as the node's engine is to resolve it. */
+  readonly image: string
+  readonly node: TaskNode
+  /** The target task's name, for messages. */
+  readonly task: string
+  /** Milliseconds until the node must have taken the helper. */
+  readonly placementTimeout: number
+}
+
+/** One helper. */
+export interface HelperOptions extends HelperPlace {
+  readonly network: Network
+  readonly request: HelperRequest
+}
+
+/** A helper that was made. It is removed, with its secret, when the scope closes. */
+export interface Helper {
+  /** Name of the service. */
+  readonly service: string
+  /** Done when its task runs or has run, or its service was removed. Fails as soon as it is clear that it won't run. */
+  readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
+  /** Done when its task has ended or its node went down, with Swarm's words for it. */
+  readonly ended: Effect.Effect<string, SwarmFailure>
+  /**
+   * Removes the service, by which the helper ends its command and itself, and waits for that: the command's grace period and 30
+   * seconds at most. The log goes with the service. A failure is logged.
+   */
+  readonly stop: Effect.Effect<void>
+}
+
+/** Why a helper does not come up. */
+export type HelperStartError = HelperImageUnavailable | HelperRejected | HelperNotPlaced | NodeUnavailable
+
+/** Fails where no helper could run, before anything is made. */
+export const checkNode = (task: string, node: TaskNode): Effect.Effect<void, NodeUnavailable> =>
+  node.state === "ready" && node.availability === "active"
+    ? Effect.void
+    : Effect.fail(
+        new NodeUnavailable({ task, node: node.hostname, state: node.state, availability: node.availability })
+      )
+
+const encodeRequest = Schema.encodeSync(Schema.fromJsonString(HelperRequest))
+
+/** Makes a helper. It is gone, with its secret, when the scope is closed. */
+export const openHelper = Effect.fn("TaskExec.helper")(function* (
+  options: HelperOptions
+): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const { image, network, node, request } = options
+  const stages = yield* openHelperStages(node.hostname, image)
+  const spec = yield* openTemporaryService({
+    owner: request.owner,
+    role: "helper",
+    image,
+    command: imageCommands.helper,
+    request: encodeRequest(request),
+    mode: "single",
+    constraints: [`node.id==${node.id}`],
+    network,
+    stopGrace: graceOf(request.work) + helperOverhead,
+    // A helper that is killed (its container, or its engine) has a successor, which ends what its predecessor left running. It never
+    // runs a command.
+    restarts: "on-failure"
+  })
+  yield* Effect.forkScoped(keepLease(spec, request.owner))
+  const start = watchStart(engine, spec.Name, options, stages.see)
+  return {
+    service: spec.Name,
+    running: yield* once(Effect.ensuring(start, stages.end)),
+    ended: awaitEnded(engine, spec.Name, node),
+    stop: stopHelper(engine, spec, options)
+  }
+})
+
+/** The first task of the service: another one is Swarm's doing, and does nothing. */
+const helperTask = (engine: DockerEngine["Service"], service: string) =>
+  Effect.map(engine.listTasks({ service: [service] }), (tasks): Task | undefined =>
+    tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1)).at(0)
+  )
+
+/** Somebody may have removed the service. */
+const taskUnlessRemoved = (engine: DockerEngine["Service"], service: string) =>
+  helperTask(engine, service).pipe(
+    Effect.map((task) => ({ task })),
+    Effect.catchIf(isNotFound, () => Effect.succeed("Removed" as const))
+  )
+
+const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
+
+/** Polls until the helper's task runs or has run; fails as soon as it is clear that it won't. `see`: each state. */
+const watchStart = Effect.fnUntraced(function* (
+  engine: DockerEngine["Service"],
+  service: string,
+  options: HelperOptions,
+  see: (state: string) => Effect.Effect<void>
+) {
+  const { node, placementTimeout } = options
+  const start = yield* Clock.currentTimeMillis
+  for (let polls = 0; ; polls++) {
+    const found = yield* taskUnlessRemoved(engine, service)
+    if (found === "Removed") return
+    const { task } = found
+    const { State: state, Message, Err } = task?.Status ?? { State: "new", Message: "", Err: undefined }
+    const reason = Err ?? Message
+    yield* see(state)
+    if (task !== undefined && isUp(task)) return
+    const after = (yield* Clock.currentTimeMillis) - start
+    if (task?.Status.State === "rejected") return yield* refusalOf(options.image, node.hostname, task.Status)
+    const taken = state === "preparing" || state === "ready" || state === "starting"
+    if (after > (taken ? pullPatience : placementTimeout)) {
+      return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
+    }
+    if (polls % 20 === 19 && (yield* isDown(engine, node))) {
+      const { availability, hostname } = node
+      return yield* new NodeUnavailable({ task: options.task, node: hostname, state: "down", availability })
+    }
+    yield* Effect.sleep(after < 2000 ? 50 : 250)
+  }
+})
+
+/** The engine remaps user namespaces, and takes no container into the host's network. */
+export const isHostNetworkRefused = (error: { readonly _tag: string }): boolean =>
+  error instanceof HelperRejected && /host's network namespace when user namespaces are enabled/.test(error.reason)
+
+const isDown = (engine: DockerEngine["Service"], node: TaskNode) =>
+  engine.inspectNode(node.id).pipe(
+    Effect.map((now) => now.Status.State === "down"),
+    // It was removed from the swarm.
+    Effect.catchIf(isNotFound, () => Effect.succeed(true))
+  )
+
+/** A manager may be away for a while (a new leader is found after some 10 s); the helper goes on without it. */
+const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "60 seconds" })),
+    while: (error) => (error._tag === "EngineUnreachable" || error._tag === "EngineError") && !isSilent(error)
+  })
+
+const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], service: string, node: TaskNode) {
+  while (true) {
+    const found = yield* patiently(taskUnlessRemoved(engine, service))
+    if (found === "Removed" || found.task === undefined) return "its service was removed"
+    const { State, Message, Err } = found.task.Status
+    if (isFinalTaskState(State)) return `${State}: ${Err ?? Message}`
+    if (yield* patiently(isDown(engine, node))) return `node ${node.hostname} is down`
+    yield* Effect.sleep("1 second")
+  }
+})
+
+/**
+ * Removes the service, which sends the helper the stop signal and, after the grace period, KILL, and waits until its tasks have ended:
+ * Swarm deletes them then.
+ */
+const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, request }: HelperOptions) =>
+  Effect.gen(function* () {
+    const tasks = yield* engine.listTasks({ service: [spec.Name] })
+    // Somebody removed it: Swarm stops its tasks all the same.
+    yield* Effect.catchIf(engine.removeService(spec.Name), isNotFound, () => Effect.void)
+    // Without a node there is no container.
+    const alive = tasks.filter(({ NodeID, Status }) => NodeID !== undefined && !isFinalTaskState(Status.State))
+    yield* Effect.forEach(alive, ({ ID }) => awaitTaskEnded(engine, ID, node), { discard: true })
+  }).pipe(
+    // Nobody knows the tasks of a service that was removed.
+    Effect.catchIf(isNotFound, () => Effect.void),
+    Effect.timeoutOrElse({
+      duration: graceOf(request.work) + helperOverhead + swarmOverhead,
+      orElse: () => Effect.logWarning(`the helper on node ${node.hostname} has not ended yet`)
+    }),
+    Effect.withSpan("TaskExec.stop"),
+    // What can't be removed is in the inventory.
+    Effect.catch((error) => Effect.logDebug(`cannot stop the helper on node ${node.hostname}: ${error.message}`))
+  )
+
+/** Polls until a task of a removed service has ended, or its node is down. */
+const awaitTaskEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], id: string, node: TaskNode) {
+  for (let wait = 50; ; wait = Math.min(wait * 1.5, 500)) {
+    const task = yield* Effect.catchIf(engine.inspectTask(id), isNotFound, () => Effect.succeed(undefined))
+    if (task === undefined || isFinalTaskState(task.Status.State)) return
+    if (yield* isDown(engine, node)) return
+    yield* Effect.sleep(wait)
+  }
+})

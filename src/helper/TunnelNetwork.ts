@@ -1,0 +1,149 @@
+/** The overlay network of tunnels, and the way onto it from the caller: a relay container of the caller's engine. */
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { carryOver, carryOverExec, type RelayCarrier } from "../carrier/RelayCarrier.ts"
+import { openAttached } from "../engine/AttachedContainer.ts"
+import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { EngineFailure } from "../engine/EngineErrors.ts"
+import type { NetworkAttachment } from "../engine/EngineSchemas.ts"
+import { freeSubnet } from "../engine/FreeSubnet.ts"
+import { networkGone } from "../engine/NetworkRemoval.ts"
+import { owned } from "../engine/Owned.ts"
+import { findImage } from "../executor/HostView.ts"
+import { imageCommands } from "../ImageCommands.ts"
+import { attempt } from "../internal/attempt.ts"
+import { once } from "../internal/Once.ts"
+import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
+import { inStage, type Stage, StageObserver } from "../Stage.ts"
+import { RelayFailed } from "./HelperErrors.ts"
+import { relayDoor } from "./RelayProtocol.ts"
+import type { Network } from "./TemporaryService.ts"
+
+/** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
+const relayLife = 365 * 24 * 3600_000
+
+/**
+ * Options of an endpoint. A node hears of the others' addresses by gossip, so the first question for one may come too early: it is
+ * asked again after 50 ms, not after the kernel's second (engine 28.5: 1.3 s to the end of `true`, and 2.3 without). Engines before
+ * 27 take no notice.
+ */
+const DriverOpts = { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }
+
+/** A network for tunnels. It is removed with its scope, by when every helper on it must be gone. */
+export interface TunnelNetwork {
+  /** By which helpers join it. */
+  readonly name: string
+  /** Makes it when that is first asked for. */
+  readonly attachment: Network
+  /** A way onto it, for one tunnel. It is closed with its scope. */
+  readonly openRelay: Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
+}
+
+/**
+ * A network for so many tunnels, each to another node, of the relay's image. The relay of a single tunnel is a container, to which the
+ * caller is attached. Several tunnels share one container, in which each has a process: to start a container on an overlay network
+ * takes engine 20.10 a second, one after the other.
+ */
+export const openTunnelNetwork = Effect.fnUntraced(function* (
+  owner: Ownership,
+  image: string,
+  tunnels = 1
+): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
+  const swarm = yield* DockerEngine
+  // Scopes that are older than those of what will be on the network, and so closed after them, whenever these are asked for.
+  // Engine 20.10 may know a network that was removed for half a minute, and its name is taken for as long.
+  const name = freshName("network")
+  const network = yield* inOuterScope(openNetwork(swarm, name, owner, tunnels).pipe(inStage({ _tag: "Network" })))
+  // Of several managers only one has the container: the one that answered last when it is made.
+  const made = Effect.gen(function* () {
+    const attachment = yield* network
+    const engine = yield* swarm.alone
+    return { engine, container: yield* startRelay(engine, owner, attachment, image) }
+  })
+  const relay = tunnels === 1 ? made : yield* inOuterScope(made)
+  const openRelay = Effect.flatMap(relay, ({ container, engine }) =>
+    // Nobody tells a shared container whom to reach: it is there as long as we are attached to it.
+    tunnels === 1 ? carryOver(container) : carryOverExec(engine, container.id, relayDoor)
+  )
+  return { name, attachment: network, openRelay: asRelay(swarm, image)(openRelay) }
+})
+
+/** That there is no relay, as an error. */
+export const relayFailed = (host: string, image: string, { message }: { readonly message: string }) =>
+  new RelayFailed({ host, image, detail: message })
+
+const asRelay =
+  (engine: DockerEngineShape, image: string) =>
+  <A, R>(effect: Effect.Effect<A, { readonly message: string }, R>) =>
+    effect.pipe(
+      Effect.mapError((error) => relayFailed(engine.host, image, error)),
+      inStage({ _tag: "Relay" })
+    )
+
+/** Runs once, in a scope of its own. */
+const inOuterScope = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  return yield* Scope.provide(once(effect), scope)
+})
+
+/** A network that only what we put there can join, and from which no way leads out. */
+const openNetwork = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  name: string,
+  owner: Ownership,
+  tunnels: number
+) {
+  const creation = engine.createNetwork({
+    Name: name,
+    Driver: "overlay",
+    Attachable: true,
+    Internal: true,
+    CheckDuplicate: true,
+    // The helpers' nodes, and the relay's.
+    IPAM: { Config: [{ Subnet: yield* freeSubnet(engine, tunnels + 1) }] },
+    Labels: ownershipLabels(owner, "network")
+  })
+  const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
+  const Target = yield* owned(creation, removal, { kind: "network", name, runId: owner.runId })
+  return { Target, DriverOpts }
+})
+
+/** A container of our image on the network, to which we are attached, and which ends when we are not. */
+const startRelay = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  owner: Ownership,
+  { DriverOpts, Target: NetworkMode }: NetworkAttachment,
+  image: string
+) {
+  const here = yield* findImage(engine, image)
+  if (here === undefined) yield* pullHere(engine, image)
+  const config = {
+    Image: here ?? image,
+    Cmd: [imageCommands.relay],
+    Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
+    NetworkingConfig: { EndpointsConfig: { [NetworkMode]: { DriverOpts } } },
+    HostConfig: {
+      NetworkMode,
+      ReadonlyRootfs: true,
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"]
+    }
+  }
+  const start = attempt(openAttached(engine, freshName("relay"), owner.runId, config))
+  return yield* Effect.retry(start, { while: wasNotAttached, times: 2 })
+})
+
+/** Engines give up now and then, after 20 seconds in which their swarm did not answer; the next container gets its place. */
+const wasNotAttached = (error: EngineFailure): boolean =>
+  error._tag === "EngineError" && error.text.includes("attaching to network failed")
+
+/** Pulls an image to the engine at hand, and tells how far it is. */
+const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
+  const observer = yield* StageObserver
+  const stage: Stage = { _tag: "Pull", image }
+  yield* engine.pullImage(image).pipe(
+    Stream.runForEach((amount) => Effect.sync(() => observer.progressed?.(stage, amount))),
+    inStage(stage)
+  )
+})

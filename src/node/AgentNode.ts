@@ -1,0 +1,89 @@
+/** A node that is reached by its agent. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { AgentLink } from "../agent/AgentLink.ts"
+import { decodeDocument } from "../carrier/Frame.ts"
+import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { HelperPlace } from "../helper/Helper.ts"
+import { HelperRefused } from "../helper/HelperErrors.ts"
+import { makeOwnership, type Ownership } from "../Labels.ts"
+import { checkHello } from "../protocol/Client.ts"
+import { filesOver } from "../protocol/FilesClient.ts"
+import { lineOver } from "../protocol/Line.ts"
+import { endManyByHelper, secondHelperPatience } from "./EndByHelper.ts"
+import type { NodeConnection } from "./NodeConnection.ts"
+import { prepareCommands } from "./RemoteCommands.ts"
+
+/** What is known of a node with an agent. */
+export interface AgentNodeOptions {
+  readonly link: AgentLink
+  /** Of the helper that ends commands where the agent can't. */
+  readonly place: HelperPlace
+  readonly owner: Effect.Effect<Ownership>
+}
+
+/** The connection, which serves one request. */
+export const openAgentNode = Effect.fnUntraced(function* ({
+  link,
+  owner,
+  place
+}: AgentNodeOptions): Effect.fn.Return<NodeConnection, never, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const node = place.node.hostname
+  return {
+    route: "agent",
+    commands: (specs, first) =>
+      prepareCommands(node, specs, first, {
+        open: Effect.fnUntraced(function* (begin, inputs) {
+          const tunnel = yield* link.ask(yield* owner, {
+            _tag: "Exec",
+            specs,
+            begin
+          })
+          const greeted = yield* awaitHello(node, tunnel)
+          const ready = Effect.mapError(greeted, ({ message }) => new TunnelLost({ detail: message }))
+          return {
+            line: (channel) => {
+              const line = lineOver(tunnel.channel(channel), ready)
+              const refused = Effect.andThen(greeted, Effect.never)
+              return { ...line, incoming: Stream.interruptWhen(line.incoming, refused) }
+            },
+            stdin: (index) => inputs.get(index)?.stdin ?? Stream.empty
+          }
+        }),
+        endElsewhere: (runs) =>
+          Effect.provideService(
+            endManyByHelper({ ...place, placementTimeout: secondHelperPatience }, runs),
+            DockerEngine,
+            engine
+          )
+      }),
+    files: (container, policy) =>
+      Effect.flatMap(makeOwnership(undefined), (made) =>
+        Effect.flatMap(link.ask(made, { _tag: "Copy", container, policy }), (tunnel) => filesOver(node, tunnel))
+      )
+  }
+})
+
+/** Done when the agent has said hello, by when it has opened the channels of its commands. */
+const awaitHello = Effect.fnUntraced(function* (
+  node: string,
+  tunnel: Tunnel
+): Effect.fn.Return<Effect.Effect<void, HelperRefused | TunnelLost>, never, Scope.Scope> {
+  const greeted = yield* Deferred.make<void, HelperRefused | TunnelLost>()
+  yield* Stream.runForEach(tunnel.incoming, (incoming) => {
+    const frame = incoming._tag === "Document" ? Result.getOrUndefined(decodeDocument(incoming.text)) : undefined
+    return frame?._tag === "Hello"
+      ? Deferred.into(checkHello(node, frame), greeted)
+      : Deferred.fail(greeted, new HelperRefused({ node, detail: "it said something that is not understood" }))
+  }).pipe(
+    Effect.andThen(new TunnelLost({ detail: "the agent went away" })),
+    Effect.catch((error) => Deferred.fail(greeted, error)),
+    Effect.forkScoped
+  )
+  return Deferred.await(greeted)
+})

@@ -1,0 +1,297 @@
+/**
+ * A helper, and what it says: output first. It starts on the network of its host at once, and reports by its log. A tunnel, which takes
+ * about as long again, is added where something needs the way to the node, and the helper moves to it: its log's last frame is `Moved`.
+ */
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
+import { receive } from "../carrier/ServiceLog.ts"
+import { type Channel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import {
+  checkNode,
+  type Helper,
+  type HelperPlace,
+  type HelperStartError,
+  isHostNetworkRefused,
+  openHelper
+} from "../helper/Helper.ts"
+import { HelperFailed, type HelperRefused, type NodeUnavailable, type RequestTooLarge } from "../helper/HelperErrors.ts"
+import type { HelperWork } from "../helper/HelperRequest.ts"
+import { bridgeNetwork, hostNetwork, type Network } from "../helper/TemporaryService.ts"
+import { Brake } from "../internal/Brake.ts"
+import type { Ownership } from "../Labels.ts"
+import { checkHello } from "../protocol/Client.ts"
+import { framesOf, type Line, type LineError } from "../protocol/Line.ts"
+import { logRoom } from "../protocol/NodeCarrier.ts"
+import { decodeRemoteError, type RemoteError } from "../protocol/RemoteError.ts"
+import type { HelperTunnel, TunnelError } from "./HelperTunnel.ts"
+
+/** In what ways a helper can fail. */
+export type HelperError =
+  | HelperStartError
+  | RequestTooLarge
+  | SwarmFailure
+  | HelperFailed
+  | HelperRefused
+  | RemoteError
+  | TunnelError
+
+/** A helper that was made. */
+export interface HelperLink {
+  /** What it says about a command (1, 2, …), or about all of its work (0), and what it is told. */
+  readonly line: (channel: number) => Line<HelperError>
+  /** The tunnel, of which the helper knows by then. Fails with what is wrong with the helper, too. */
+  readonly tunnel: Effect.Effect<Tunnel, HelperError>
+  /** Done when its task runs, or won't. */
+  readonly running: Effect.Effect<void>
+  /** Whether it has greeted: it may have begun commands. */
+  readonly isAtWork: () => boolean
+  /** Whether it has moved to its tunnel. */
+  readonly hasMoved: () => boolean
+  /** Removes it, by which it ends its commands and itself, and waits for that. One that is being made is awaited first. */
+  readonly stop: Effect.Effect<void>
+}
+
+/** What comes of one channel by the log. */
+interface Inbox {
+  readonly queue: Queue.Queue<Frame, HelperError | LineError | Cause.Done>
+  readonly brake: Brake
+  /** Bytes of output that wait. */
+  waiting: number
+  /** Nobody takes any more of it. */
+  isOver: boolean
+  /** The end record came by the log: nothing follows, also not by the tunnel. */
+  hasEnded: boolean
+}
+
+const managerTrouble: ReadonlySet<string> = new Set([
+  "EngineUnreachable",
+  "EngineError",
+  "UnexpectedReply",
+  "NotSwarmManager"
+])
+
+/** What a helper is to do. */
+export interface HelperLinkOptions {
+  readonly place: HelperPlace
+  readonly owner: Ownership
+  readonly work: HelperWork
+  /** Added when the helper's request says so. */
+  readonly addition: HelperTunnel | undefined
+  /** Is told the version that it is of, when it greets. */
+  readonly greeted?: (version: string) => Effect.Effect<void>
+}
+
+/** Makes a helper. It is gone, with all that belongs to it, when the scope is closed. Its failures are those of its lines. */
+export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
+  addition,
+  greeted = () => Effect.void,
+  owner,
+  place,
+  work
+}: HelperLinkOptions): Effect.fn.Return<HelperLink, NodeUnavailable, DockerEngine | Scope.Scope> {
+  yield* checkNode(place.task, place.node)
+  const node = place.node.hostname
+  const commands = work._tag === "Exec" ? work.specs.length : 1
+  const context = yield* Effect.context<DockerEngine>()
+  const outer = yield* Effect.scope
+  const inboxes = new Map<number, Inbox>()
+  const running = yield* Deferred.make<void>()
+  /** Everything is over with this error. */
+  const failed = yield* Deferred.make<never, HelperError>()
+  const moved = yield* Deferred.make<void>()
+  const helper = yield* Deferred.make<Helper>()
+  let version: string | undefined
+
+  const inboxOf = (channel: number): Inbox => {
+    const known = inboxes.get(channel)
+    if (known !== undefined) return known
+    const inbox: Inbox = {
+      queue: Effect.runSync(Queue.unbounded<Frame, HelperError | LineError | Cause.Done>()),
+      brake: new Brake(),
+      waiting: 0,
+      isOver: false,
+      hasEnded: false
+    }
+    inboxes.set(channel, inbox)
+    return inbox
+  }
+  for (let channel = 0; channel <= commands; channel++) inboxOf(channel)
+
+  /** The tunnel is made where it is needed from the start; otherwise when the output outgrows the log. */
+  const tunnel: Effect.Effect<Tunnel, HelperError> =
+    addition === undefined
+      ? Effect.fail(new TunnelLost({ detail: `the log of the helper on node ${node} goes one way` }))
+      : Effect.raceFirst(addition.tunnel, Deferred.await(failed))
+  const begin =
+    addition === undefined
+      ? Effect.void
+      : Effect.forkIn(Effect.ignore(addition.tunnel), outer, { startImmediately: true })
+
+  const take = (channel: number, frame: Frame): Effect.Effect<void, HelperError> => {
+    switch (frame._tag) {
+      case "Hello":
+        version = frame.version
+        return Effect.andThen(greeted(frame.version), checkHello(node, frame))
+      case "Reachable":
+        return Effect.sync(() => addition?.reachable(frame.address))
+      case "Unreachable":
+        return Effect.sync(() => addition?.unreachable(frame.reason))
+      case "Moved":
+        return Effect.asVoid(Deferred.succeed(moved, undefined))
+      case "Failed":
+        if (channel === 0) return Effect.flatMap(decodeRemoteError(frame.error), Effect.fail)
+        break
+      default:
+    }
+    const inbox = inboxOf(channel)
+    if (inbox.isOver) return Effect.void
+    Queue.offerUnsafe(inbox.queue, frame)
+    if (isEnd(frame)) {
+      inbox.hasEnded = true
+      Queue.endUnsafe(inbox.queue)
+    }
+    if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return Effect.void
+    inbox.waiting += frame.data.length
+    inbox.brake.held(frame.data.length)
+    return inbox.brake.wait
+  }
+
+  /** Takes what a helper on this network says, to its end. */
+  const hear = (network: Network, scope: Scope.Scope) =>
+    Effect.gen(function* () {
+      const request = {
+        protocol: protocolVersion,
+        node: place.node.id,
+        owner,
+        work,
+        ...(addition === undefined ? {} : { tunnel: addition.request })
+      }
+      const made = yield* Scope.provide(openHelper({ ...place, network, request }), scope)
+      Deferred.doneUnsafe(helper, Effect.succeed(made))
+      let lastWords = ""
+      const ended = made.running.pipe(
+        Effect.andThen(made.ended),
+        Effect.flatMap((words) =>
+          Effect.sync(() => {
+            lastWords = words
+          })
+        )
+      )
+      const received = yield* Scope.provide(
+        receive({ service: made.service, commands, running: made.running, ended }),
+        scope
+      )
+      yield* made.running.pipe(
+        Effect.ignore,
+        Effect.andThen(Deferred.succeed(running, undefined)),
+        Effect.forkIn(scope)
+      )
+      let isBegun = addition?.request.from === "start"
+      if (isBegun) yield* begin
+      yield* Stream.runForEach(received.frames, ({ channel, frame }) => {
+        const outgrown = !isBegun && received.bytes() >= logRoom
+        if (outgrown) isBegun = true
+        return Effect.andThen(outgrown ? begin : Effect.void, take(channel, frame))
+      })
+      if (received.isComplete()) return
+      // Only a helper that failed and never said a word is known not to have run anything.
+      const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
+      if (version === undefined && lastWords.startsWith("failed")) {
+        return yield* new HelperFailed({ node, image: place.image, detail })
+      }
+      return yield* new OutcomeUnknown({ detail: `the helper on node ${node} went away without a report (${detail})` })
+    })
+
+  const attempt = Effect.fnUntraced(function* (network: Network) {
+    // The helper outlives its log: it goes on by the tunnel.
+    const scope = yield* Scope.fork(outer)
+    yield* Effect.tapError(hear(network, scope), (error) =>
+      isHostNetworkRefused(error) ? Scope.close(scope, Exit.void) : Effect.void
+    )
+  })
+  // A manager that stays away says nothing about the commands, which may go on without it.
+  const withoutManager = (error: HelperError): HelperError =>
+    version !== undefined && managerTrouble.has(error._tag)
+      ? new OutcomeUnknown({ detail: `${error.message}; the command had not ended on node ${node} by then` })
+      : error
+  yield* attempt(hostNetwork).pipe(
+    // A helper that the node refused has run nothing.
+    Effect.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)),
+    Effect.mapError(withoutManager),
+    Effect.matchCauseEffect({
+      onFailure: (cause) =>
+        Effect.sync(() => {
+          for (const { queue } of inboxes.values()) Queue.failCauseUnsafe(queue, cause)
+          Deferred.doneUnsafe(failed, Exit.failCause(cause))
+        }),
+      onSuccess: () =>
+        Effect.sync(() => {
+          for (const { queue } of inboxes.values()) Queue.endUnsafe(queue)
+        })
+    }),
+    Effect.forkIn(outer),
+    Effect.provideContext(context)
+  )
+
+  const line = (channel: number): Line<HelperError> => {
+    const inbox = inboxOf(channel)
+    let open: Channel | undefined
+    const channelOf = Effect.map(tunnel, (made): Channel => {
+      open ??= channel === 0 ? { ...made, close: Effect.void } : made.channel(channel)
+      return open
+    })
+    const ready = Effect.mapError(channelOf, ({ message }) => new TunnelLost({ detail: message }))
+    const later = Stream.unwrap(
+      Effect.gen(function* () {
+        if (inbox.hasEnded || !Deferred.isDoneUnsafe(moved)) return Stream.empty
+        return framesOf(yield* channelOf)
+      })
+    )
+    const needed = addition?.request.from === "start"
+    const log = Stream.fromQueue(inbox.queue)
+    return {
+      incoming: Stream.concat(
+        // Without the tunnel that it needs the command can't be talked to.
+        needed ? Stream.interruptWhen(log, Effect.andThen(channelOf, Effect.never)) : log,
+        later
+      ),
+      taken: (stream, bytes) =>
+        Effect.suspend(() => {
+          const own = Math.min(bytes, inbox.waiting)
+          inbox.waiting -= own
+          inbox.brake.taken(own)
+          return own === bytes || open === undefined ? Effect.void : open.taken(stream, bytes - own)
+        }),
+      isOpen: () => open !== undefined && Deferred.isDoneUnsafe(moved),
+      send: (text) => Effect.flatMap(ready, (made) => made.send(text)),
+      write: (stream, data) => Effect.flatMap(ready, (made) => made.write(stream, data)),
+      end: (stream) => Effect.flatMap(ready, (made) => made.end(stream)),
+      close: Effect.suspend(() => {
+        inbox.isOver = true
+        inbox.brake.release()
+        return open?.close ?? Effect.void
+      })
+    }
+  }
+
+  return {
+    line,
+    tunnel,
+    running: Deferred.await(running),
+    isAtWork: () => version !== undefined,
+    hasMoved: () => Deferred.isDoneUnsafe(moved),
+    stop: Effect.raceFirst(
+      Effect.flatMap(Deferred.await(helper), ({ stop }) => stop),
+      Effect.ignore(Deferred.await(failed))
+    )
+  }
+})

@@ -1,0 +1,101 @@
+/** The tunnel that is added to a helper: an overlay network, a relay on it here, and the helper's listener on it there. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../carrier/TunnelTls.ts"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { HelperPlace } from "../helper/Helper.ts"
+import { HelperRejected, isPoolOverlap, OverlayBlocked, type RelayFailed } from "../helper/HelperErrors.ts"
+import type { HelperRequest } from "../helper/HelperRequest.ts"
+import { relayAddress } from "../helper/RelayProtocol.ts"
+import { openTunnelNetwork, relayFailed, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
+import { attempt } from "../internal/attempt.ts"
+import { once } from "../internal/Once.ts"
+import type { Ownership } from "../Labels.ts"
+import { inStage } from "../Stage.ts"
+
+/** How long a listener may be out of reach, in milliseconds: by then every node knows of the network. */
+const reachPatience = 20_000
+
+/** In what ways there is no tunnel. */
+export type TunnelError = OverlayBlocked | RelayFailed | HelperRejected | TunnelLost | SwarmFailure
+
+/** A tunnel that can be made. */
+export interface HelperTunnel {
+  /** What the helper is told of it. */
+  readonly request: NonNullable<HelperRequest["tunnel"]>
+  /** Makes it, with its network and its relay, when that is first asked for. */
+  readonly tunnel: Effect.Effect<Tunnel, TunnelError>
+  /** The helper's listener is there. */
+  readonly reachable: (address: string) => void
+  /** The helper's node can't join the network that is next. */
+  readonly unreachable: (reason: string) => void
+}
+
+/**
+ * Prepares a tunnel to a helper at a place. Where the node has a network of its own with the addresses of the `shared` one, or of
+ * the first, another one is made: three in all.
+ */
+export const prepareTunnel = Effect.fnUntraced(function* (
+  place: HelperPlace,
+  owner: Ownership,
+  from: "start" | "output",
+  shared?: TunnelNetwork
+): Effect.fn.Return<HelperTunnel, never, DockerEngine | Scope.Scope> {
+  const engine = yield* DockerEngine
+  const node = place.node.hostname
+  const key = makeTunnelKey()
+  const first = shared ?? (yield* openTunnelNetwork(owner, place.image))
+  const networks = [
+    first,
+    yield* openTunnelNetwork(owner, place.image),
+    yield* openTunnelNetwork(owner, place.image)
+  ] as const
+  const answers = networks.map(() => Deferred.makeUnsafe<string, HelperRejected>())
+  let next = 0
+
+  const reach = Effect.fnUntraced(function* (network: TunnelNetwork, address: Effect.Effect<string, HelperRejected>) {
+    const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
+    const [carrier] = yield* Effect.all([network.openRelay, prepared], { concurrency: 2 })
+    const host = yield* address
+    const blocked = Effect.suspend(() =>
+      Effect.fail(new OverlayBlocked({ node, after: reachPatience, detail: carrier.complaint() || "no answer" }))
+    )
+    const socket = yield* carrier.begin(relayAddress(host)).pipe(
+      Effect.andThen(secureClient(carrier.duplex, tunnelKey(key))),
+      Effect.mapError((error) =>
+        carrier.complaint() === ""
+          ? error
+          : relayFailed(engine.host, place.image, new TunnelLost({ detail: carrier.complaint() }))
+      ),
+      Effect.timeoutOrElse({ duration: reachPatience, orElse: () => blocked }),
+      inStage({ _tag: "Connect", node })
+    )
+    return yield* makeTunnel(socket)
+  })
+  const connect = (index: number): Effect.Effect<Tunnel, TunnelError, DockerEngine | Scope.Scope> => {
+    const [network, answer] = [networks[index], answers[index]]
+    if (network === undefined || answer === undefined)
+      return Effect.fail(new TunnelLost({ detail: "no network is left" }))
+    return attempt(reach(network, Deferred.await(answer))).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "HelperRejected" && isPoolOverlap(error.reason) && index + 1 < networks.length,
+        () => connect(index + 1)
+      )
+    )
+  }
+  return {
+    request: { key, networks: [networks[0].name, networks[1].name, networks[2].name], from },
+    tunnel: yield* once(Effect.provideService(connect(0), DockerEngine, engine)),
+    reachable: (address) => {
+      const answer = answers[next]
+      if (answer !== undefined) Deferred.doneUnsafe(answer, Effect.succeed(address))
+    },
+    unreachable: (reason) => {
+      const answer = answers[next++]
+      if (answer !== undefined) Deferred.doneUnsafe(answer, Effect.fail(new HelperRejected({ node, reason })))
+    }
+  }
+})

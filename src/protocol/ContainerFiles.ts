@@ -1,0 +1,72 @@
+/** The files of one container, wherever it is. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import { EngineError, type EngineFailure, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
+import type { PathStat } from "../engine/EngineSchemas.ts"
+import { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
+import { checkPermission } from "../policy/Permission.ts"
+import { PolicyDenied } from "../policy/PolicyDenied.ts"
+import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import type { TaskPolicy } from "../policy/TaskPolicy.ts"
+
+/** The connection to the helper, or to the agent, broke: the copy is not complete, and what there is of it stays. */
+export class CopyLost extends Schema.TaggedError<CopyLost>()("CopyLost", {
+  node: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `the connection to node ${this.node} was lost (${this.detail}); the copy is not complete`
+  }
+}
+
+/** Errors of access to files: those of the engine, and those of the route to it. */
+export type FilesFailure =
+  | EngineUnreachable
+  | EngineError
+  | UnexpectedReply
+  | HelperRefused
+  | UsernsRemapped
+  | CopyLost
+  | PolicyDenied
+  | ProtectedTarget
+
+/** Whether an error is one of these. */
+export const isFilesFailure = (error: unknown): error is FilesFailure =>
+  error instanceof EngineError ||
+  error instanceof EngineUnreachable ||
+  error instanceof UnexpectedReply ||
+  error instanceof HelperRefused ||
+  error instanceof UsernsRemapped ||
+  error instanceof CopyLost ||
+  error instanceof PolicyDenied ||
+  error instanceof ProtectedTarget
+
+/** The files of one container, as `ArchiveRequests` says. One thing is asked for after the other. */
+export interface ContainerFiles<F = FilesFailure> {
+  readonly statPath: (path: string) => Effect.Effect<PathStat, F>
+  /** The content ends only when all of it is there, and must be read to its end before the next thing is asked for. */
+  readonly getArchive: (
+    path: string
+  ) => Effect.Effect<{ readonly stat: PathStat; readonly content: Stream.Stream<Uint8Array, F> }, F, Scope.Scope>
+  /** Done when the engine has unpacked all of the content. */
+  readonly putArchive: <E>(
+    path: string,
+    content: Stream.Stream<Uint8Array, E>,
+    options: { readonly copyUIDGID: boolean }
+  ) => Effect.Effect<void, F | E>
+}
+
+/** Of a container of this engine, unless a policy forbids it. */
+export const engineFiles = (
+  engine: DockerEngineShape,
+  container: string,
+  policy: TaskPolicy
+): Effect.Effect<ContainerFiles<EngineFailure>, EngineFailure | PolicyDenied | ProtectedTarget> =>
+  Effect.as(checkPermission(engine, container, policy, { _tag: "Copy" }), {
+    statPath: (path) => engine.statPath(container, path),
+    getArchive: (path) => engine.getArchive(container, path),
+    putArchive: (path, content, options) => engine.putArchive(container, path, content, options)
+  })

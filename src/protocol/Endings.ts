@@ -1,0 +1,39 @@
+/** Ends runs of one node together: what is asked for at the same time is one request. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { EndRun } from "../executor/ExecSpec.ts"
+import { type Ending, unconfirmed } from "../executor/ExecutorErrors.ts"
+
+/** Some runs, and at least one. */
+export type Runs = readonly [EndRun, ...ReadonlyArray<EndRun>]
+
+/** How long a request waits for others, in milliseconds: one signal to all of a node's commands comes to each by itself. */
+const gathering = 10
+
+/** Gives what ends a run. `endAll` ends several, and gives what became of each, in their order. */
+export const endTogether = Effect.fnUntraced(function* <R>(
+  endAll: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>, never, R>
+): Effect.fn.Return<(run: EndRun) => Effect.Effect<Ending, never, R>, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  let waiting: Array<{ readonly run: EndRun; readonly answer: Deferred.Deferred<Ending> }> = []
+  const carryOut = Effect.gen(function* () {
+    yield* Effect.sleep(gathering)
+    const batch = waiting
+    waiting = []
+    const [first, ...more] = batch.map(({ run }) => run)
+    if (first === undefined) return
+    const endings = yield* endAll([first, ...more])
+    for (const [index, { answer }] of batch.entries()) {
+      const ending = endings[index] ?? unconfirmed("the helper did not report on it")
+      Deferred.doneUnsafe(answer, Effect.succeed(ending))
+    }
+  })
+  return (run) =>
+    Effect.suspend(() => {
+      const answer = Deferred.makeUnsafe<Ending>()
+      waiting.push({ run, answer })
+      const begin = waiting.length === 1 ? Effect.forkIn(Effect.uninterruptible(carryOut), scope) : Effect.void
+      return Effect.andThen(begin, Deferred.await(answer))
+    })
+})

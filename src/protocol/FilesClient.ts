@@ -1,0 +1,107 @@
+/** The files of a container on another node, over the tunnel to a helper or an agent there. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Tunnel } from "../carrier/Tunnel.ts"
+import { HelperRefused } from "../helper/HelperErrors.ts"
+import { checkHello } from "./Client.ts"
+import type { ContainerFiles, FilesFailure } from "./ContainerFiles.ts"
+import { CopyLost } from "./ContainerFiles.ts"
+import { decodeFilesReply, encodeFilesOrder, type FilesOrder, type FilesReply } from "./FilesMessages.ts"
+
+/** A helper's answer, or bytes of an archive. */
+type Heard = Exclude<FilesReply, { readonly _tag: "Hello" }> | { readonly _tag: "Bytes"; readonly data: Uint8Array }
+
+/** The files that a helper or an agent gives access to over its tunnel. `node`: host name, for messages. */
+export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
+  node: string,
+  tunnel: Tunnel
+): Effect.fn.Return<ContainerFiles, never, Scope.Scope> {
+  const lost = ({ detail }: { readonly detail: string }) => new CopyLost({ node, detail })
+  const refused = (detail: string) => new HelperRefused({ node, detail })
+  const heard = yield* listen(node, tunnel, lost)
+
+  /** The next thing that is heard; what the helper could not do is an error. */
+  const next: Effect.Effect<Exclude<Heard, { readonly _tag: "Failed" }>, FilesFailure> = Effect.flatMap(
+    Queue.take(heard),
+    (said) => (said._tag === "Failed" ? Effect.fail(said.error) : Effect.succeed(said))
+  ).pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(lost({ detail: "the helper went away" }))))
+  const unasked = ({ _tag }: Heard) => Effect.fail(refused(`it answers with ${_tag}, which was not asked`))
+  const ask = (order: FilesOrder) => Effect.mapError(tunnel.send(encodeFilesOrder(order)), lost)
+  const all = (there: number, here: number) =>
+    there === here ? Effect.void : Effect.fail(lost({ detail: `${here} bytes arrived of ${there}` }))
+
+  const stat = Effect.flatMap(next, (said) => (said._tag === "Stat" ? Effect.succeed(said.stat) : unasked(said)))
+
+  /** The bytes of an archive until the proof that these are all. */
+  const content = Stream.suspend(() => {
+    let bytes = 0
+    const pull = Effect.gen(function* () {
+      const said = yield* next
+      if (said._tag === "Copied") {
+        yield* all(said.bytes, bytes)
+        return yield* Cause.done()
+      }
+      if (said._tag !== "Bytes") return yield* unasked(said)
+      bytes += said.data.length
+      yield* tunnel.taken("stdout", said.data.length)
+      return [said.data] as const
+    })
+    return Stream.fromPull(Effect.succeed(pull))
+  })
+
+  return {
+    statPath: (path) => Effect.andThen(ask({ _tag: "StatPath", path }), stat),
+    getArchive: (path) =>
+      ask({ _tag: "GetArchive", path }).pipe(
+        Effect.andThen(stat),
+        Effect.map((stat) => ({ stat, content }))
+      ),
+    putArchive: (path, archive, { copyUIDGID }) =>
+      Effect.gen(function* () {
+        yield* ask({ _tag: "PutArchive", path, copyUIDGID })
+        let bytes = 0
+        const send = Stream.runForEach(archive, (chunk) => {
+          bytes += chunk.length
+          return Effect.mapError(tunnel.write("stdin", chunk), lost)
+        }).pipe(Effect.andThen(Effect.mapError(tunnel.end("stdin"), lost)))
+        // A helper that can't go on says so before the end.
+        const said = yield* Effect.raceFirst(next, Effect.andThen(send, Effect.never))
+        return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unasked(said)
+      })
+  }
+})
+
+/** What comes in, in order. Who waits for it learns of a connection that breaks. */
+const listen = Effect.fnUntraced(function* (
+  node: string,
+  tunnel: Tunnel,
+  lost: (why: { readonly detail: string }) => CopyLost
+) {
+  const heard = yield* Queue.unbounded<Heard, CopyLost | HelperRefused | Cause.Done>()
+  yield* Stream.runForEach(tunnel.incoming, (incoming): Effect.Effect<unknown, CopyLost | HelperRefused> => {
+    switch (incoming._tag) {
+      case "Data":
+        return Queue.offer(heard, { _tag: "Bytes", data: incoming.data })
+      case "End":
+        return Effect.void
+      case "Document":
+        return Result.match(decodeFilesReply(incoming.text), {
+          // The agent's first word.
+          onSuccess: (reply) => (reply._tag === "Hello" ? checkHello(node, reply) : Queue.offer(heard, reply)),
+          onFailure: () => Effect.fail(lost({ detail: "the helper said something that is not understood" }))
+        })
+    }
+  }).pipe(
+    Effect.catchTag("TunnelLost", (error) => Effect.fail(lost(error))),
+    Effect.matchCauseEffect({
+      onFailure: (cause) => Queue.failCause(heard, cause),
+      onSuccess: () => Queue.end(heard)
+    }),
+    Effect.forkScoped
+  )
+  return heard
+})

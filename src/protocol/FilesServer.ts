@@ -1,0 +1,122 @@
+/** The helper's end of a copy: does what the caller asks for, with the archive API of its node's engine. */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import type { ContainerFiles } from "./ContainerFiles.ts"
+import {
+  decodeFilesOrder,
+  encodeFilesReply,
+  type FilesOrder,
+  type FilesRefusal,
+  type FilesReply
+} from "./FilesMessages.ts"
+import type { NodeCarrier } from "./NodeCarrier.ts"
+import { failedFrame } from "./Server.ts"
+
+/**
+ * Serves the caller, as soon as its request is found to be in order, until it goes away, which is a `TunnelLost`; what was
+ * under way is broken off then. A caller that is not there yet hears at once why it won't be served.
+ */
+export const serveFiles = Effect.fn("Helper.copy")(function* <E, R>(
+  carrier: NodeCarrier<E>,
+  admitted: Effect.Effect<ContainerFiles<FilesRefusal>, FilesRefusal, R>
+) {
+  const files = yield* Effect.result(admitted)
+  if (files._tag === "Failure") {
+    yield* carrier.send(0, [failedFrame(files.failure)])
+    const tunnel = carrier.current()
+    if (tunnel !== undefined) yield* Effect.ignore(Stream.runDrain(tunnel.incoming))
+    return
+  }
+  yield* serveOver(yield* carrier.tunnel, files.success)
+})
+
+const serveOver = Effect.fnUntraced(function* (tunnel: Tunnel, files: ContainerFiles<FilesRefusal>) {
+  const { gone, jobs } = yield* listen(tunnel)
+  const say = (reply: FilesReply) => tunnel.send(encodeFilesReply(reply))
+
+  const obey = Effect.fnUntraced(function* (
+    files: ContainerFiles<FilesRefusal>,
+    { inflow, order }: Job
+  ): Effect.fn.Return<void, FilesRefusal | TunnelLost, Scope.Scope> {
+    let bytes = 0
+    const count = (chunk: Uint8Array) => {
+      bytes += chunk.length
+    }
+    switch (order._tag) {
+      case "StatPath":
+        return yield* say({ _tag: "Stat", stat: yield* files.statPath(order.path) })
+      case "GetArchive": {
+        const { content, stat } = yield* files.getArchive(order.path)
+        yield* say({ _tag: "Stat", stat })
+        yield* Stream.runForEach(content, (chunk) => {
+          count(chunk)
+          return tunnel.write("stdout", chunk)
+        })
+        return yield* say({ _tag: "Copied", bytes })
+      }
+      case "PutArchive": {
+        const content = Stream.tap(Stream.fromQueue(inflow.queue), (chunk) => {
+          count(chunk)
+          inflow.open -= chunk.length
+          return tunnel.taken("stdin", chunk.length)
+        })
+        yield* files.putArchive(order.path, content, { copyUIDGID: order.copyUIDGID })
+        return yield* say({ _tag: "Copied", bytes })
+      }
+    }
+  }, Effect.scoped)
+
+  const fail = (error: FilesRefusal) => say({ _tag: "Failed", error })
+  const work = Stream.runForEach(jobs, (job) => Effect.catchIf(obey(files, job), isRefusal, fail))
+  yield* Effect.andThen(work, gone).pipe(Effect.raceFirst(gone))
+})
+
+const isRefusal = (error: FilesRefusal | TunnelLost): error is FilesRefusal => error._tag !== "TunnelLost"
+
+/** An order, and the bytes that come after it. */
+interface Job {
+  readonly order: FilesOrder
+  readonly inflow: Inflow
+}
+
+interface Inflow {
+  readonly queue: Queue.Queue<Uint8Array, Cause.Done>
+  /** Bytes that came and were not used. */
+  open: number
+}
+
+const makeInflow = Effect.map(Queue.unbounded<Uint8Array, Cause.Done>(), (queue): Inflow => ({ queue, open: 0 }))
+
+/** Sorts what comes in. `gone` fails when the caller is not there any more: the bytes then have no end. */
+const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
+  // A caller asks for one thing after the other. What does not fit waits in the tunnel, whose room is bounded.
+  const jobs = yield* Queue.bounded<Job>(4)
+  let current = yield* makeInflow
+  const take = Effect.fnUntraced(function* (order: FilesOrder) {
+    // What an engine refused half-way is not used by anybody: there is room for as many other bytes.
+    yield* tunnel.taken("stdin", current.open)
+    current = yield* makeInflow
+    yield* Queue.offer(jobs, { order, inflow: current })
+  })
+  const gone = yield* Stream.runForEach(tunnel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
+    switch (incoming._tag) {
+      case "Data":
+        current.open += incoming.data.length
+        return Queue.offer(current.queue, incoming.data)
+      case "End":
+        return Queue.end(current.queue)
+      case "Document":
+        return Result.match(decodeFilesOrder(incoming.text), {
+          onSuccess: take,
+          onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller said something that is not understood" }))
+        })
+    }
+  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)
+  return { gone: Fiber.join(gone), jobs: Stream.fromQueue(jobs) }
+})

@@ -1,0 +1,20 @@
+/** What an Executor on another node reports when a command has no exit code. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { ExecutorError, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
+
+/** The error in a `Failed` frame. */
+export const RemoteError = Schema.Union([ExecutorError, HelperRefused, UsernsRemapped])
+
+/** The error in a `Failed` frame. */
+export type RemoteError = typeof RemoteError.Type
+
+const decode = Schema.decodeUnknownEffect(RemoteError)
+
+/** Reads the error in a `Failed` frame. One that can't be read says nothing about the command. */
+export const decodeRemoteError = (error: unknown): Effect.Effect<RemoteError, OutcomeUnknown> =>
+  Effect.mapError(
+    decode(error),
+    ({ message }) => new OutcomeUnknown({ detail: `the helper's report is not readable: ${message}` })
+  )

@@ -1,0 +1,112 @@
+/** What a helper or an agent does for a request. */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Frame } from "../carrier/Frame.ts"
+import type { TunnelLost } from "../carrier/Tunnel.ts"
+import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
+import { Executor } from "../executor/Executor.ts"
+import { Guard } from "../executor/Guard.ts"
+import { ProcessKiller } from "../executor/ProcessKiller.ts"
+import type { HelperRequest } from "../helper/HelperRequest.ts"
+import type { Ownership } from "../Labels.ts"
+import { type AdmissionError, endAll } from "./Admission.ts"
+import { type ContainerFiles, engineFiles } from "./ContainerFiles.ts"
+import type { FilesRefusal } from "./FilesMessages.ts"
+import { serveFiles } from "./FilesServer.ts"
+import type { NodeCarrier } from "./NodeCarrier.ts"
+import type { RemoteError } from "./RemoteError.ts"
+import { type CallerInput, failedFrame, serveCommands } from "./Server.ts"
+
+/** What is done for a request, or for a part of it. */
+export type Frames = Stream.Stream<Frame, RemoteError, DockerEngine>
+
+/** What stands between a request and what is done for it. */
+export interface Watch {
+  readonly run: (spec: ExecSpec, frames: Frames) => Frames
+  readonly end: (runs: ReadonlyArray<EndRun>, frames: Frames) => Frames
+  readonly files: (container: string, files: ContainerFiles<FilesRefusal>) => ContainerFiles<FilesRefusal>
+}
+
+/** Helpers log nothing: their log carries the output, and is removed with them. */
+export const unwatched: Watch = {
+  run: (_, frames) => frames,
+  end: (_, frames) => frames,
+  files: (_, files) => files
+}
+
+/** Signals of one command that are carried out at the same time. */
+const signalsAtOnce = 8
+
+/**
+ * Serves a request to its end, as soon as it is `admitted`, which gives the ID of our own image. A `TunnelLost` says that the caller
+ * went away before.
+ */
+export const serveRequest = <E extends { readonly _tag: string }>(
+  carrier: NodeCarrier<E>,
+  { owner, work }: HelperRequest,
+  admitted: Effect.Effect<string, AdmissionError, DockerEngine>,
+  watch: Watch
+): Effect.Effect<void, E | TunnelLost, DockerEngine | Scope.Scope> => {
+  const onceAdmitted = (what: (image: string) => Frames): Frames => Stream.unwrap(Effect.map(admitted, what))
+  switch (work._tag) {
+    case "Exec":
+      return serveCommands(
+        carrier,
+        work.specs.map((spec, index) => ({
+          begins: work.begin.includes(index),
+          input: work.input,
+          run: (input) => onceAdmitted((image) => watch.run(spec, run(spec, owner, image, input)))
+        }))
+      )
+    case "End":
+      return onceAdmitted((image) => watch.end(work.runs, end(work.runs, owner, image))).pipe(
+        Stream.catch((error) => Stream.make(failedFrame(error))),
+        Stream.runForEachArray((frames) => carrier.send(0, frames))
+      )
+    case "Copy":
+      return Effect.gen(function* () {
+        const engine = yield* DockerEngine
+        const files = Effect.andThen(admitted, engineFiles(engine, work.container, work.policy))
+        yield* serveFiles(
+          carrier,
+          Effect.map(files, (all) => watch.files(work.container, all))
+        )
+      })
+  }
+}
+
+const end = (runs: ReadonlyArray<EndRun>, owner: Ownership, image: string): Frames =>
+  Stream.fromEffect(endAll(runs)).pipe(
+    Stream.map((endings): Frame => ({ _tag: "Ended", endings })),
+    Stream.provide(ProcessKiller.layer({ image: Effect.succeed(image), owner }))
+  )
+
+/** Runs a command, and sends it the signals that come. */
+const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput): Frames => {
+  const { container, runId } = spec
+  const killer = ProcessKiller.layer({ image: Effect.succeed(image), owner })
+  const over = Deferred.makeUnsafe<void>()
+  const answers = input.signals.pipe(
+    Stream.interruptWhen(Deferred.await(over)),
+    // The next signal does not wait for what this one does.
+    Stream.mapEffect(
+      ({ grace, id, signal }) =>
+        ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
+          Effect.flatMap((ending) => input.answer({ _tag: "Signalled", id, ending }))
+        ),
+      { concurrency: signalsAtOnce, unordered: true }
+    ),
+    Stream.drain,
+    Stream.provide(killer)
+  )
+  return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(spec, input)))).pipe(
+    Stream.provide(Executor.layer.pipe(Layer.provide(Guard.none), Layer.provide(killer))),
+    Stream.ensuring(Deferred.succeed(over, undefined)),
+    // What a signal does goes on after the command's end: to what the command left behind.
+    Stream.merge(answers)
+  )
+}

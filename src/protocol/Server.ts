@@ -1,0 +1,161 @@
+/** The executor's half of the protocol: does what a request says, and what its caller says then. */
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { encodeDocument, type Frame, type Signalled } from "../carrier/Frame.ts"
+import { type Channel, TunnelLost } from "../carrier/Tunnel.ts"
+import type { TerminalSize } from "../executor/ExecSpec.ts"
+import type { ExecInput } from "../executor/Executor.ts"
+import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import type { NodeCarrier } from "./NodeCarrier.ts"
+import { decodeOrder, type Order } from "./Order.ts"
+import { RemoteError } from "./RemoteError.ts"
+
+/** A signal for the command, see `Order`. */
+export type SignalOrder = Order & { readonly _tag: "SendSignal" }
+
+/** What comes from the caller while a command runs. */
+export interface CallerInput extends ExecInput {
+  readonly signals: Stream.Stream<SignalOrder>
+  /** Answers one of them. It goes beside the command's frames: there it would wait behind output that nobody takes. */
+  readonly answer: (signalled: typeof Signalled.Type) => Effect.Effect<void>
+}
+
+/** A command that is served. */
+export interface ServedCommand<R> {
+  /** Begins at once; otherwise when the caller says so. */
+  readonly begins: boolean
+  /** All of its input, where that came with the request. */
+  readonly input: Uint8Array | undefined
+  /** Runs it, and tells of it in frames. */
+  readonly run: (input: CallerInput) => Stream.Stream<Frame, RemoteError, R>
+}
+
+const encodeError = Schema.encodeSync(RemoteError)
+
+/** An error as a frame, which ends the report on a command. */
+export const failedFrame = (error: RemoteError): Frame => ({ _tag: "Failed", error: encodeError(error) })
+
+/**
+ * Serves the commands, each over the channel of its index and one. Done when the caller was told the end of each of them, and, where
+ * it came over a tunnel, has closed that. A command that the caller leaves, or loses the connection to, is ended.
+ */
+export const serveCommands = Effect.fn("TaskExec.serve")(function* <E extends { readonly _tag: string }, R>(
+  carrier: NodeCarrier<E>,
+  commands: ReadonlyArray<ServedCommand<R>>
+): Effect.fn.Return<void, E | TunnelLost, R | Scope.Scope> {
+  // Open before the caller is greeted, who may use them from then on.
+  const served = commands.map((command, index) => ({ command, channel: index + 1 }))
+  yield* Effect.forEach(served, ({ channel, command }) => serveCommand(carrier, channel, command), {
+    concurrency: "unbounded",
+    discard: true
+  })
+  const tunnel = carrier.current()
+  // The caller closes when it has read all of it.
+  if (tunnel !== undefined) yield* Effect.ignore(Stream.runDrain(tunnel.incoming))
+})
+
+/** What is heard on a channel of the tunnel, once that is there. */
+interface Heard extends CallerInput {
+  readonly begin: Effect.Effect<void>
+  /** Fails when the caller leaves the command, or is gone. */
+  readonly gone: Effect.Effect<never, TunnelLost>
+  readonly close: Effect.Effect<void>
+}
+
+const serveCommand = Effect.fnUntraced(function* <E extends { readonly _tag: string }, R>(
+  carrier: NodeCarrier<E>,
+  channel: number,
+  { begins, input, run }: ServedCommand<R>
+): Effect.fn.Return<void, E, R | Scope.Scope> {
+  const heard = yield* Deferred.make<Heard, TunnelLost>()
+  yield* carrier.tunnel.pipe(
+    Effect.flatMap((tunnel) => listen(tunnel.channel(channel))),
+    Deferred.into(heard),
+    Effect.forkScoped
+  )
+  const hear = Deferred.await(heard)
+  const later = <A>(of: (heard: Heard) => Stream.Stream<A>): Stream.Stream<A> =>
+    Stream.unwrap(Effect.catch(Effect.map(hear, of), () => Effect.never))
+  const fromCaller: CallerInput = {
+    stdin: input === undefined ? later(({ stdin }) => stdin) : Stream.make(input),
+    sizes: later(({ sizes }) => sizes),
+    signals: later(({ signals }) => signals),
+    answer: (signalled) => Effect.ignore(Effect.flatMap(hear, ({ answer }) => answer(signalled)))
+  }
+  const send = (frames: ReadonlyArray<Frame>) => carrier.send(channel, frames)
+  const begun = begins ? Effect.void : Effect.flatMap(hear, ({ begin }) => begin)
+  const gone = Effect.flatMap(hear, ({ gone }) => gone)
+  let told = false
+  yield* Effect.andThen(begun, Stream.runForEachArray(run(fromCaller), send)).pipe(
+    Effect.catchIf(isRemote, (error) => send([failedFrame(error)])),
+    Effect.tap(() =>
+      Effect.sync(() => {
+        told = true
+      })
+    ),
+    Effect.raceFirst(gone),
+    // A caller that can't come hears of it where it listens: by the log.
+    Effect.catchIf(isLost, ({ detail }) =>
+      told ? Effect.void : Effect.catchIf(send([failedFrame(noWay(detail))]), isLost, () => Effect.void)
+    )
+  )
+  const known = Deferred.isDoneUnsafe(heard) ? yield* Effect.option(hear) : undefined
+  if (known?._tag === "Some") yield* known.value.close
+})
+
+const isRemote = Schema.is(RemoteError)
+
+const isLost = (error: { readonly _tag: string }): error is TunnelLost => error._tag === "TunnelLost"
+
+const noWay = (detail: string) =>
+  new OutcomeUnknown({ detail: `there is no way to its helper (${detail}); it was ended` })
+
+/** Sorts what comes in. */
+const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<Heard, never, Scope.Scope> {
+  const begin = yield* Deferred.make<void>()
+  const stdin = yield* Queue.unbounded<Uint8Array, Cause.Done>()
+  const sizes = yield* Queue.sliding<TerminalSize>(1)
+  // What does not fit waits in the tunnel, whose room is bounded.
+  const signals = yield* Queue.bounded<SignalOrder>(16)
+  const obey = (text: string): Effect.Effect<unknown, TunnelLost> =>
+    Result.match(decodeOrder(text), {
+      onSuccess: (order) => {
+        switch (order._tag) {
+          case "Begin":
+            return Deferred.succeed(begin, undefined)
+          case "Resize":
+            return Queue.offer(sizes, order.size)
+          case "SendSignal":
+            return Queue.offer(signals, order)
+        }
+      },
+      onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller said something that is not understood" }))
+    })
+  const gone = yield* Stream.runForEach(channel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
+    switch (incoming._tag) {
+      case "Data":
+        return Queue.offer(stdin, incoming.data)
+      case "End":
+        return Queue.end(stdin)
+      case "Document":
+        return obey(incoming.text)
+    }
+  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)
+  return {
+    begin: Deferred.await(begin),
+    stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.taken("stdin", chunk.length))),
+    sizes: Stream.fromQueue(sizes),
+    signals: Stream.fromQueue(signals),
+    // That the caller is not there any more is seen elsewhere.
+    answer: (signalled) => Effect.ignore(channel.send(encodeDocument(signalled))),
+    gone: Fiber.join(gone),
+    close: channel.close
+  }
+})

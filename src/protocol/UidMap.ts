@@ -1,0 +1,32 @@
+/** Why a helper may not open its engine's socket: it is root, but not on the node. */
+
+import { readFileSync } from "node:fs"
+import { EngineUnreachable } from "../engine/EngineErrors.ts"
+import { UsernsRemapped } from "../helper/HelperErrors.ts"
+import { helperVariables } from "../helper/HelperRequest.ts"
+
+/** What root is outside, by a `uid_map` (lines of: first ID inside, first ID outside, how many). */
+export const rootOutside = (uidMap: string): number | undefined => {
+  const outside = /^\s*0\s+(\d+)\s/m.exec(uidMap)?.[1]
+  return outside === undefined ? undefined : Number(outside)
+}
+
+/** A permission that the engine's socket denies to a root who is another user on the node is `UsernsRemapped`. */
+export const nameRemapping = <E>(error: E): E | UsernsRemapped => {
+  if (!isDenied(error)) return error
+  const uid = rootOutside(ownUidMap())
+  return uid === undefined || uid === 0
+    ? error
+    : new UsernsRemapped({ node: process.env[helperVariables.hostname] ?? "", uid })
+}
+
+const isDenied = (error: unknown): boolean => error instanceof EngineUnreachable && error.reason === "Permission"
+
+const ownUidMap = (): string => {
+  try {
+    return readFileSync("/proc/self/uid_map", "utf8")
+  } catch {
+    // A kernel without user namespaces.
+    return ""
+  }
+}

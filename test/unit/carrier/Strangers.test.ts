@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import { Strangers } from "../../../src/carrier/Strangers.ts"
+
+const limits = { perSource: 3, inTotal: 5 }
+
+/** Who stays of connections that come one after the other, each named by its source and a number. */
+const staying = (coming: ReadonlyArray<string>) => {
+  const open = new Set<string>()
+  const strangers = new Strangers<string>(limits, (connection) => open.delete(connection))
+  for (const [at, source] of coming.entries()) {
+    open.add(`${source}${at}`)
+    strangers.add(source, `${source}${at}`)
+  }
+  return { open, strangers }
+}
+
+describe("connections in their handshake", () => {
+  it("that are too many of one source cost that source its oldest one", () => {
+    assert.deepStrictEqual([...staying(["a", "b", "a", "a", "a"]).open], ["b1", "a2", "a3", "a4"])
+  })
+
+  it("that are too many in total cost the source that has the most its oldest one", () => {
+    assert.deepStrictEqual([...staying(["a", "a", "a", "b", "b", "c"]).open], ["a1", "a2", "b3", "b4", "c5"])
+  })
+
+  it("make room when they are through or closed", () => {
+    const { open, strangers } = staying(["a", "a", "a"])
+    strangers.delete("a", "a0")
+    strangers.delete("a", "a0")
+    strangers.add("a", "a3")
+    assert.deepStrictEqual([[...open], strangers.size], [["a0", "a1", "a2"], 3])
+  })
+
+  it.prop(
+    "never lock out a source that opens one at a time, however many others there are and whatever they open",
+    [Schema.Array(Schema.Literals(["a", "b", "c", "d"]))],
+    ([coming]) => {
+      const { open, strangers } = staying([...coming, "caller"])
+      assert.isTrue(open.has(`caller${coming.length}`))
+      assert.isAtMost(open.size, limits.inTotal)
+      assert.strictEqual(strangers.size, open.size)
+    }
+  )
+})

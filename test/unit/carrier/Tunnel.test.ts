@@ -1,0 +1,306 @@
+import { connect } from "node:net"
+import { duplexPair } from "node:stream"
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import { type Incoming, makeTunnel } from "../../../src/carrier/Tunnel.ts"
+import { encodeFrame, type TunnelFrame } from "../../../src/carrier/TunnelFrame.ts"
+import { listenForAll, listenSecurely, makeTunnelKey, secureClient, tunnelKey } from "../../../src/carrier/TunnelTls.ts"
+
+const pair = Effect.gen(function* () {
+  const [left, right] = duplexPair()
+  return { left, right, near: yield* makeTunnel(left), far: yield* makeTunnel(right) }
+})
+
+const describeIncoming = (incoming: Incoming) =>
+  incoming._tag === "Data"
+    ? `${incoming.stream} ${Buffer.from(incoming.data).toString()}`
+    : incoming._tag === "End"
+      ? `end of ${incoming.stream}`
+      : incoming.text
+
+/** Lets Node's streams pass on what they hold. */
+const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 20 }))
+
+describe("a tunnel", () => {
+  it.effect("documents and streams of bytes come in order, both ways", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      yield* near.send("hello")
+      yield* near.write("stdin", Buffer.from("a"))
+      yield* near.end("stdin")
+      yield* near.close
+      yield* far.write("stdout", Buffer.from("b"))
+      yield* far.write("stderr", Buffer.from("c"))
+      yield* far.send("bye")
+      yield* far.close
+      const there = yield* Stream.runCollect(far.incoming)
+      const here = yield* Stream.runCollect(near.incoming)
+      assert.deepStrictEqual(there.map(describeIncoming), ["hello", "stdin a", "end of stdin"])
+      assert.deepStrictEqual(here.map(describeIncoming), ["stdout b", "stderr c", "bye"])
+    })
+  )
+
+  it.effect("a reader that takes nothing stops its stream after 1 MiB, and nothing else", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      const mebibyte = 1024 * 1024
+      let arrived = 0
+      const other: Array<string> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(near.incoming, (incoming) =>
+          Effect.sync(() => {
+            if (incoming._tag === "Data" && incoming.stream === "stdout") arrived += incoming.data.length
+            else other.push(describeIncoming(incoming))
+          })
+        )
+      )
+      const writing = yield* Effect.forkChild(far.write("stdout", Buffer.alloc(3 * mebibyte)))
+      yield* settle
+      assert.strictEqual(arrived, mebibyte)
+      yield* far.write("stderr", Buffer.from("still here"))
+      yield* far.send("a document")
+      yield* settle
+      assert.deepStrictEqual(other, ["stderr still here", "a document"])
+      yield* near.taken("stdout", mebibyte)
+      yield* settle
+      assert.strictEqual(arrived, 2 * mebibyte)
+      yield* near.taken("stdout", mebibyte)
+      yield* Fiber.join(writing)
+      yield* settle
+      assert.strictEqual(arrived, 3 * mebibyte)
+    })
+  )
+
+  it.effect("channels are apart: each with its own streams, room, documents and end", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      const [one, two] = [near.channel(1), near.channel(2)]
+      const [farOne, farTwo] = [far.channel(1), far.channel(2)]
+      const blocked = yield* Effect.forkChild(farOne.write("stdout", Buffer.alloc(1024 * 1024)))
+      yield* farTwo.write("stdout", Buffer.from("two"))
+      yield* farTwo.send("a document")
+      yield* farTwo.close
+      yield* far.send("of the connection itself")
+      assert.deepStrictEqual((yield* Stream.runCollect(two.incoming)).map(describeIncoming), [
+        "stdout two",
+        "a document"
+      ])
+      // Whoever takes nothing more is sent nothing more that matters, and others go on.
+      yield* one.close
+      yield* Fiber.interrupt(blocked)
+      yield* farOne.write("stderr", Buffer.from("to nobody"))
+      yield* far.close
+      assert.deepStrictEqual((yield* Stream.runCollect(near.incoming)).map(describeIncoming), [
+        "of the connection itself"
+      ])
+      assert.deepStrictEqual(yield* Stream.runCollect(near.channel(3).incoming), [])
+    })
+  )
+
+  it.effect("a sender of more than there is room for is cut off", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const near = yield* makeTunnel(left)
+      for (const _ of [1, 2]) {
+        for (const bytes of encodeFrame({ _tag: "Data", channel: 0, stream: "stdin", data: Buffer.alloc(1024 * 1024) }))
+          right.write(bytes)
+      }
+      const error = yield* Effect.flip(Stream.runDrain(near.incoming))
+      assert.match(error.message, /more of stdin than there is room for/)
+    })
+  )
+
+  it.effect("a frame for a channel that is not open is a protocol error, and makes nothing", () =>
+    Effect.gen(function* () {
+      for (const _tag of ["Document", "Close"] as const) {
+        const [left, right] = duplexPair()
+        right.on("error", () => undefined).resume()
+        const near = yield* makeTunnel(left)
+        near.channel(1)
+        for (const channel of [1, 2]) {
+          const record = _tag === "Document" ? { _tag, text: "x" } : { _tag }
+          for (const bytes of encodeFrame({ ...record, channel })) right.write(bytes)
+        }
+        const error = yield* Effect.flip(Stream.runDrain(near.incoming))
+        assert.match(error.message, /channel 2, which is not open/)
+      }
+    })
+  )
+
+  it.effect("the channels that the other side may use first are open from the start", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      const far = yield* makeTunnel(right)
+      yield* far.channel(7).send("early")
+      const near = yield* makeTunnel(left, [7])
+      yield* settle
+      const first = yield* Stream.runHead(near.channel(7).incoming)
+      assert.strictEqual(Option.isSome(first) && describeIncoming(first.value), "early")
+    })
+  )
+
+  it.effect.prop(
+    "documents and ends that nobody reads are bounded: 4 MiB over all channels, then the connection is lost",
+    [
+      Arbitrary.schema(
+        Schema.Array(
+          Schema.Struct({
+            channel: Schema.Literals([0, 1, 2]),
+            size: Schema.Literals([0, 1, 5_000, 300_000, 1_000_000])
+          })
+        )
+      )
+    ],
+    ([sent]) =>
+      Effect.gen(function* () {
+        const [left, right] = duplexPair()
+        right.on("error", () => undefined).resume()
+        const near = yield* makeTunnel(left, [1, 2])
+        // Often enough that all of it together is too much.
+        const frames = [...sent, { channel: 0, size: 0 }].map(
+          ({ channel, size }): TunnelFrame =>
+            size === 0
+              ? { _tag: "End", channel, stream: "stdin" }
+              : { _tag: "Document", channel, text: "x".repeat(size) }
+        )
+        const mebibytes = 1024 * 1024
+        let bytes = 0
+        while (bytes < 8 * mebibytes) {
+          for (const frame of frames) {
+            for (const part of encodeFrame(frame)) right.write(part)
+            bytes += 128 + (frame._tag === "Document" ? frame.text.length : 0)
+          }
+        }
+        yield* settle
+        const error = yield* Effect.flip(Stream.runDrain(near.incoming))
+        assert.match(error.message, /more documents than there is room for/)
+      }),
+    { arbitrary: { runs: 20 } }
+  )
+
+  it.effect("documents that are read make room for others, however many", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair
+      const reading = yield* Effect.forkChild(Stream.runCount(near.incoming))
+      for (let n = 0; n < 100; n++) {
+        yield* far.send("x".repeat(200_000))
+        yield* settle
+      }
+      yield* far.close
+      assert.strictEqual(yield* Fiber.join(reading), 100)
+    })
+  )
+
+  it.effect("garbage is an error", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const near = yield* makeTunnel(left)
+      right.write("GET / HTTP/1.1\r\n\r\n")
+      assert.strictEqual((yield* Effect.flip(Stream.runDrain(near.incoming)))._tag, "TunnelLost")
+    })
+  )
+
+  it.effect("silence for 15 seconds is the end; signs of life are not shown to anybody, and keep it open", () =>
+    Effect.gen(function* () {
+      const { near } = yield* pair
+      const alive = yield* Effect.forkChild(Stream.runCollect(near.incoming))
+      for (let second = 0; second < 60; second += 5) {
+        yield* TestClock.adjust("5 seconds")
+        yield* settle
+      }
+      assert.isUndefined(alive.pollUnsafe())
+
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const lonely = yield* makeTunnel(left)
+      const lost = yield* Effect.forkChild(Effect.flip(Stream.runDrain(lonely.incoming)))
+      // One beat counts as heard: the connection is new.
+      yield* TestClock.adjust("19 seconds")
+      yield* settle
+      assert.isUndefined(lost.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.match((yield* Fiber.join(lost)).message, /nothing was heard for 15 s/)
+      assert.strictEqual((yield* Effect.flip(lonely.send("x")))._tag, "TunnelLost")
+    })
+  )
+
+  it.effect("a connection that breaks wakes those who wait for room", () =>
+    Effect.gen(function* () {
+      const { far, right } = yield* pair
+      const writing = yield* Effect.forkChild(Effect.flip(far.write("stdout", Buffer.alloc(5 * 1024 * 1024))))
+      yield* settle
+      right.destroy()
+      assert.strictEqual((yield* Fiber.join(writing))._tag, "TunnelLost")
+    })
+  )
+})
+
+describe("TLS with a one-time key", () => {
+  const port = 27788
+  const dial = Effect.acquireRelease(
+    Effect.sync(() => connect({ port, host: "127.0.0.1" }).on("error", () => undefined)),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
+  it.live("lets in the one who knows the key, and nobody else: wrong keys, garbage, a second client", () =>
+    Effect.gen(function* () {
+      const key = tunnelKey(makeTunnelKey())
+      const refused: Array<string> = []
+      const { client } = yield* listenSecurely(port, key, (why) => refused.push(why))
+      const wrong = yield* Effect.flip(secureClient(yield* dial, tunnelKey(makeTunnelKey())))
+      assert.strictEqual(wrong._tag, "TunnelLost")
+      const garbage = yield* dial
+      garbage.write("GET / HTTP/1.1\r\n\r\n")
+      yield* Effect.callback<void>((resume) => {
+        garbage.resume().on("close", () => resume(Effect.void))
+      })
+      const mine = yield* makeTunnel(yield* secureClient(yield* dial, key))
+      const theirs = yield* makeTunnel(yield* client)
+      // It is sent away at once, or as soon as it has shown that it knows the key.
+      const second = yield* secureClient(yield* dial, key).pipe(
+        Effect.flatMap(makeTunnel),
+        Effect.flatMap(({ incoming }) => Stream.runCollect(incoming)),
+        Effect.orElseSucceed(() => [])
+      )
+      assert.deepStrictEqual(second, [])
+      yield* theirs.send("to you alone")
+      yield* theirs.close
+      assert.deepStrictEqual((yield* Stream.runCollect(mine.incoming)).map(describeIncoming), ["to you alone"])
+      assert.lengthOf(refused, 3)
+      assert.match(refused.at(-1) ?? "", /a second client/)
+    })
+  )
+
+  it.live("lets in those who know the key while others hold all connections that they get", () =>
+    Effect.gen(function* () {
+      const key = tunnelKey(makeTunnelKey())
+      const most = 2
+      const refused: Array<string> = []
+      let clients = 0
+      yield* listenForAll(
+        { port, key, most },
+        { client: () => clients++, refused: (why) => refused.push(why.replace(/^\S+ /, "")) }
+      )
+      const idle = Effect.gen(function* () {
+        const socket = yield* dial
+        yield* Effect.callback<void>((resume) => void socket.once("connect", () => resume(Effect.void)))
+      })
+      yield* Effect.forEach(Array.from({ length: 100 }), () => idle, { concurrency: 10 })
+      for (let at = 0; at < most; at++) yield* secureClient(yield* dial, key)
+      yield* Effect.forEach(Array.from({ length: 100 }), () => idle, { concurrency: 10 })
+      assert.strictEqual(clients, most)
+      assert.deepStrictEqual([...new Set(refused)], ["too many connections are in their handshake"])
+      yield* Effect.ignore(secureClient(yield* dial, key))
+      while (!refused.includes("2 clients are there already")) yield* Effect.sleep(1)
+      assert.strictEqual(clients, most)
+    })
+  )
+})

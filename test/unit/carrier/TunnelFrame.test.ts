@@ -1,0 +1,90 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
+import {
+  encodeFrame,
+  maxChannel,
+  maxFrame,
+  type TunnelFrame,
+  TunnelFrameError,
+  TunnelFrameReader
+} from "../../../src/carrier/TunnelFrame.ts"
+
+const encode = (frames: ReadonlyArray<TunnelFrame>) => Buffer.concat(frames.flatMap((frame) => [...encodeFrame(frame)]))
+
+/** Bytes of the same stream that follow each other are one run of bytes, however they are cut. */
+const joined = (frames: ReadonlyArray<TunnelFrame>) => {
+  const all: Array<unknown> = []
+  let run: { readonly channel: number; readonly stream: string; data: string } | undefined
+  for (const frame of frames) {
+    if (frame._tag !== "Data") {
+      run = undefined
+      all.push(frame)
+    } else if (run?.stream === frame.stream && run.channel === frame.channel)
+      run.data += Buffer.from(frame.data).toString("hex")
+    else {
+      run = { channel: frame.channel, stream: frame.stream, data: Buffer.from(frame.data).toString("hex") }
+      all.push(run)
+    }
+  }
+  return all
+}
+
+const Stream = Schema.Literals(["stdin", "stdout", "stderr"])
+const channel = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: maxChannel })))
+const Frames = Schema.Array(
+  Schema.Union([
+    Schema.TaggedStruct("Data", { channel, stream: Stream, data: Schema.Uint8Array }),
+    Schema.TaggedStruct("End", { channel, stream: Stream }),
+    Schema.TaggedStruct("Credit", {
+      channel,
+      stream: Stream,
+      bytes: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 0xffffffff })))
+    }),
+    Schema.TaggedStruct("Document", { channel, text: Schema.String }),
+    Schema.TaggedStruct("Close", { channel }),
+    Schema.TaggedStruct("Ping", { channel })
+  ])
+)
+
+describe("frames of a tunnel", () => {
+  it.prop("come back whole and in order, however the bytes are cut", [Frames, Schema.Int], ([frames, seed]) => {
+    // A lone surrogate is no text that could be sent.
+    const sent = frames.map((frame) =>
+      frame._tag === "Document" ? { ...frame, text: frame.text.toWellFormed() } : frame
+    )
+    const wire = encode(sent)
+    const reader = new TunnelFrameReader()
+    const got: Array<TunnelFrame> = []
+    const size = 1 + (Math.abs(seed) % 13)
+    for (let at = 0; at < wire.length; at += size) got.push(...reader.push(wire.subarray(at, at + size)))
+    const expected = sent.filter((frame) => frame._tag !== "Data" || frame.data.length > 0)
+    assert.deepStrictEqual(joined(got), joined(expected))
+  })
+
+  it("hands on bytes before their frame is complete", () => {
+    const [header, payload] = encodeFrame({ _tag: "Data", channel: 258, stream: "stdout", data: Buffer.from("abcdef") })
+    const reader = new TunnelFrameReader()
+    assert.deepStrictEqual(joined(reader.push(Buffer.concat([header, payload.subarray(0, 3)]))), [
+      { channel: 258, stream: "stdout", data: "616263" }
+    ])
+    assert.deepStrictEqual(joined(reader.push(payload.subarray(3))), [
+      { channel: 258, stream: "stdout", data: "646566" }
+    ])
+  })
+
+  it.each([
+    ["an unknown kind", [9, 0, 0, 0, 0, 0, 0, 0]],
+    ["data of no stream", [1, 0, 0, 0, 0, 0, 0, 1, 65]],
+    ["data of an unknown stream", [1, 7, 0, 0, 0, 0, 0, 1, 65]],
+    ["a credit that is too short", [3, 2, 0, 0, 0, 0, 0, 1, 1]],
+    ["HTTP", [...Buffer.from("GET / HTTP/1.1\r\n")]]
+  ])("%s is refused", (_, bytes) => {
+    assert.throws(() => new TunnelFrameReader().push(Uint8Array.from(bytes)), TunnelFrameError)
+  })
+
+  it("a length beyond the limit is refused before anything is kept", () => {
+    const header = Buffer.from([4, 0, 0, 0, 0, 0, 0, 0])
+    header.writeUInt32BE(maxFrame + 1, 4)
+    assert.throws(() => new TunnelFrameReader().push(header), /a frame of/)
+  })
+})

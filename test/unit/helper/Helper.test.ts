@@ -1,0 +1,130 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { EngineError } from "../../../src/engine/EngineErrors.ts"
+import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
+import { openHelper } from "../../../src/helper/Helper.ts"
+import { hostNetwork } from "../../../src/helper/TemporaryService.ts"
+import { makeOwnership } from "../../../src/Labels.ts"
+
+const node = { id: "n", hostname: "host", state: "ready", availability: "active" }
+
+const taskOf = (ID: string, State: string): Task => ({
+  ID,
+  Version: { Index: 1 },
+  CreatedAt: "",
+  UpdatedAt: "",
+  Labels: {},
+  Spec: {},
+  ServiceID: "s",
+  NodeID: node.id,
+  Slot: 1,
+  Status: { Timestamp: "", State, Message: "" },
+  DesiredState: "",
+  NetworksAttachments: []
+})
+
+/** A swarm that lets go of a removed service's tasks after some questions; notes what it is asked to do, in order. */
+const swarm = (tasks: ReadonlyArray<Task>, questions: number) => {
+  const calls: Array<string> = []
+  const specs: Array<ServiceSpec> = []
+  const ended: Array<string> = []
+  let isThere = true
+  const asked = new Map<string, number>()
+  const call = (name: string) => Effect.sync(() => void calls.push(name))
+  const notFound = new EngineError({ host: "h", operation: "ask", status: 404, text: "not found" })
+  const layer = Layer.mock(DockerEngine)({
+    host: "h",
+    createSecret: () => Effect.as(call("create secret"), "secret"),
+    removeSecret: () => call("remove secret"),
+    createService: (spec) =>
+      Effect.as(
+        Effect.tap(call("create service"), () => Effect.sync(() => specs.push(spec))),
+        { id: "s", warnings: [] }
+      ),
+    updateService: () => call("update service"),
+    removeService: () =>
+      Effect.suspend(() => {
+        if (!isThere) return Effect.fail(notFound)
+        isThere = false
+        return call("remove service")
+      }),
+    listTasks: () => Effect.suspend(() => (isThere ? Effect.succeed(tasks) : Effect.fail(notFound))),
+    inspectTask: (id) =>
+      Effect.suspend(() => {
+        const times = (asked.get(id) ?? 0) + 1
+        asked.set(id, times)
+        if (times <= questions) return Effect.succeed({ ...taskOf(id, "running"), Spec: {} })
+        ended.push(id)
+        return Effect.fail(notFound)
+      }),
+    inspectNode: () =>
+      Effect.succeed({
+        ID: node.id,
+        Version: { Index: 1 },
+        CreatedAt: "",
+        UpdatedAt: "",
+        Spec: { Name: "", Labels: {}, Role: "worker", Availability: "active" },
+        Description: {
+          Hostname: node.hostname,
+          Platform: { Architecture: "x86_64", OS: "linux" },
+          Engine: { EngineVersion: "28", Labels: {} }
+        },
+        Status: { State: "ready", Message: "", Addr: "" }
+      })
+  })
+  return { layer, calls, specs, ended }
+}
+
+const stopped = (tasks: ReadonlyArray<Task>, questions: number) =>
+  Effect.gen(function* () {
+    const { calls, ended, layer, specs } = swarm(tasks, questions)
+    const owner = yield* makeOwnership(undefined)
+    const run = { runId: "run", container: "c", signal: "SIGTERM", grace: 1000 } as const
+    const fiber = yield* Effect.gen(function* () {
+      const helper = yield* openHelper({
+        image: "image",
+        node,
+        task: "web.1",
+        placementTimeout: 1000,
+        network: hostNetwork,
+        request: { protocol: 1, node: node.id, owner, work: { _tag: "End", runs: [run] } }
+      })
+      yield* helper.stop
+      assert.deepStrictEqual(
+        ended,
+        tasks.filter(({ Status }) => Status.State === "running").map(({ ID }) => ID)
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer), Effect.forkChild)
+    yield* TestClock.adjust("1 minute")
+    yield* Fiber.join(fiber)
+    return { calls, specs }
+  })
+
+describe("Helper", () => {
+  it.effect("a helper is stopped by the removal of its service, which is not scaled down before", () =>
+    Effect.gen(function* () {
+      const { calls } = yield* stopped([taskOf("t", "running")], 3)
+      assert.deepStrictEqual(calls, ["create secret", "create service", "remove service", "remove secret"])
+    })
+  )
+
+  it.effect("stop waits for every task that is not over", () =>
+    Effect.gen(function* () {
+      const { calls } = yield* stopped([taskOf("a", "failed"), taskOf("b", "running"), taskOf("c", "running")], 2)
+      assert.include(calls, "remove service")
+    })
+  )
+
+  it.effect("Swarm's task reaper keeps every task that a helper can have", () =>
+    Effect.gen(function* () {
+      const { specs } = yield* stopped([taskOf("t", "complete")], 0)
+      // The reaper keeps MaxAttempts + 1 tasks; Swarm makes no more than that.
+      assert.isAbove(specs[0]?.TaskTemplate.RestartPolicy?.MaxAttempts ?? 0, 0)
+      assert.deepStrictEqual(specs[0]?.Mode, { Replicated: { Replicas: 1 } })
+    })
+  )
+})

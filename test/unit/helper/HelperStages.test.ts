@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { openHelperStages, startWith } from "../../../src/helper/HelperStages.ts"
+import { StageObserver } from "../../../src/Stage.ts"
+
+/** What is told of it. */
+const toldOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const told: Array<string> = []
+  return Effect.as(effect, told).pipe(
+    Effect.provideService(StageObserver, {
+      began: ({ _tag }) => void told.push(`+${_tag}`),
+      ended: ({ _tag }) => void told.push(`-${_tag}`)
+    })
+  )
+}
+
+const stagesOf = (states: ReadonlyArray<string>) =>
+  toldOf(
+    Effect.gen(function* () {
+      const { end, see } = yield* openHelperStages("node-2", "task-exec:1")
+      for (const state of states) yield* state === "end" ? end : see(state)
+    }).pipe(Effect.scoped)
+  )
+
+describe("the stages of a helper", () => {
+  it.effect("as Swarm tells of its task", () =>
+    Effect.gen(function* () {
+      const states = [
+        "new",
+        "pending",
+        "assigned",
+        "accepted",
+        "preparing",
+        "preparing",
+        "ready",
+        "starting",
+        "running"
+      ]
+      const all = ["+Place", "-Place", "+Prepare", "-Prepare", "+Launch", "-Launch"]
+      assert.deepStrictEqual(yield* stagesOf([...states, "end"]), all)
+      assert.deepStrictEqual(yield* stagesOf(["new", "running", "end"]), ["+Place", "-Place"])
+    })
+  )
+
+  it.effect("old news changes nothing", () =>
+    Effect.gen(function* () {
+      const late = ["preparing", "starting", "preparing", "end", "starting"]
+      const all = ["+Place", "-Place", "+Prepare", "-Prepare", "+Launch", "-Launch"]
+      assert.deepStrictEqual(yield* stagesOf(late), all)
+    })
+  )
+
+  it.effect("the command's start, from when the helper runs, unless it is known already", () =>
+    Effect.gen(function* () {
+      const program = (isFirst: boolean) =>
+        Effect.gen(function* () {
+          const running = yield* Deferred.make<void>()
+          const started = yield* startWith(Deferred.await(running))
+          if (isFirst) started()
+          yield* Deferred.succeed(running, undefined)
+          yield* Effect.yieldNow
+          yield* Effect.yieldNow
+          started()
+        }).pipe(Effect.scoped)
+      assert.deepStrictEqual(yield* toldOf(program(false)), ["+Start", "-Start"])
+      assert.deepStrictEqual(yield* toldOf(program(true)), [])
+    })
+  )
+})

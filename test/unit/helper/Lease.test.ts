@@ -1,0 +1,81 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { EngineError } from "../../../src/engine/EngineErrors.ts"
+import type { ServiceSpec } from "../../../src/engine/EngineSchemas.ts"
+import { keepLease } from "../../../src/helper/Lease.ts"
+import { labelKeys } from "../../../src/Labels.ts"
+
+const minute = 60_000
+const spec: ServiceSpec = { Name: "task-exec-x", TaskTemplate: { ContainerSpec: { Image: "i" } } }
+const object = { ID: "id", Version: { Index: 7 }, CreatedAt: "", UpdatedAt: "" }
+const deadlineOf = (labels: Readonly<Record<string, string>> = {}) => Number(labels[labelKeys.deadline]) * 1000
+
+/** An engine that notes to which deadlines the service and the secret are moved; the first `failures` times it refuses. */
+const engine = (moved: Array<readonly [string, number]>, failures = 0) => {
+  let left = failures
+  return Layer.mock(DockerEngine)({
+    host: "h",
+    inspectSecret: () => Effect.succeed({ ...object, Spec: { Name: spec.Name, Labels: {} } }),
+    updateSecret: (_id, version, { labels }) =>
+      Effect.suspend(() => {
+        assert.strictEqual(version, 7)
+        if (left-- > 0) return new EngineError({ host: "h", operation: "update", status: 500, text: "no" })
+        moved.push(["secret", deadlineOf(labels)])
+        return Effect.void
+      }),
+    inspectService: () =>
+      Effect.succeed({ ...object, Spec: { Name: spec.Name, Labels: {}, Mode: {}, TaskTemplate: { Networks: [] } } }),
+    updateService: (_id, _version, { Labels, TaskTemplate }) =>
+      Effect.sync(() => {
+        assert.deepStrictEqual(TaskTemplate, spec.TaskTemplate)
+        moved.push(["service", deadlineOf(Labels)])
+      })
+  })
+}
+
+const running = (deadline: number, time: number, layer: Layer.Layer<DockerEngine>) =>
+  Effect.gen(function* () {
+    const fiber = yield* keepLease(spec, { runId: "x", deadline, creator: "h:1" }).pipe(
+      Effect.provide(layer),
+      Effect.forkChild
+    )
+    yield* TestClock.adjust(time)
+    yield* Fiber.interrupt(fiber)
+  })
+
+describe("Lease", () => {
+  it.effect("a deadline that is far away stays", () =>
+    Effect.gen(function* () {
+      const moved: Array<readonly [string, number]> = []
+      yield* running(10 * minute, 8 * minute, engine(moved))
+      assert.deepStrictEqual(moved, [])
+    })
+  )
+
+  it.effect("a minute before the deadline, secret and service get ten minutes more, and again", () =>
+    Effect.gen(function* () {
+      const moved: Array<readonly [string, number]> = []
+      yield* running(10 * minute, 19 * minute, engine(moved))
+      const first = 19 * minute
+      const second = 18 * minute + 10 * minute
+      assert.deepStrictEqual(moved, [
+        ["secret", first],
+        ["service", first],
+        ["secret", second],
+        ["service", second]
+      ])
+    })
+  )
+
+  it.effect("an engine that refuses is asked again before the deadline", () =>
+    Effect.gen(function* () {
+      const moved: Array<readonly [string, number]> = []
+      yield* running(10 * minute, 9 * minute + 5000, engine(moved, 3))
+      assert.strictEqual(moved.length, 2)
+    })
+  )
+})

@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
+import type { NetworkCreate } from "../../../src/engine/EngineSchemas.ts"
+import { openTunnelNetwork } from "../../../src/helper/TunnelNetwork.ts"
+import { makeOwnership } from "../../../src/Labels.ts"
+import { prepareTunnel } from "../../../src/node/HelperTunnel.ts"
+
+const node = { id: "n", hostname: "host", state: "ready", availability: "active" }
+
+const connection = { output: Stream.never, arrival: Effect.never, write: () => Effect.void, endInput: Effect.void }
+const image = {
+  Id: "image",
+  RepoTags: [],
+  RepoDigests: [],
+  Os: "linux",
+  Architecture: "amd64",
+  Config: { Env: [], Labels: {}, User: "" }
+}
+
+/** A swarm with two managers, of which the one that answered last does what only one engine can do; notes who is asked for what. */
+const managers = (more: Partial<DockerEngineShape> = {}) => {
+  const calls: Array<string> = []
+  const networks: Array<NetworkCreate> = []
+  const call = (what: string) => Effect.sync(() => void calls.push(what))
+  const alone = Layer.mock(DockerEngine)({
+    host: "b",
+    inspectImage: () => Effect.succeed(image),
+    createContainer: () => Effect.as(call("b: create container"), { id: "c", warnings: [] }),
+    attachContainer: () => Effect.as(call("b: attach"), connection),
+    startContainer: () => call("b: start"),
+    createExec: () => Effect.as(call("b: create exec"), "e"),
+    startExec: () => Effect.as(call("b: start exec"), { ...connection, framing: "multiplexed" as const }),
+    removeContainer: () => call("b: remove container")
+  })
+  const layer = Layer.effect(
+    DockerEngine,
+    Effect.gen(function* () {
+      const engine = yield* DockerEngine
+      const swarm = yield* Effect.provide(
+        DockerEngine,
+        Layer.mock(DockerEngine)({
+          host: "a,b",
+          alone: Effect.succeed(engine),
+          listNetworks: () => Effect.succeed([]),
+          createNetwork: (network) =>
+            Effect.sync(() => {
+              calls.push("create network")
+              return `network ${networks.push(network)}`
+            }),
+          removeNetwork: () => call("remove network"),
+          createSecret: () => Effect.as(call("create secret"), "secret"),
+          removeSecret: () => call("remove secret"),
+          createService: () => Effect.as(call("create service"), { id: "s", warnings: [] }),
+          removeService: () => call("remove service"),
+          ...more
+        })
+      )
+      return swarm
+    })
+  ).pipe(Layer.provide(alone))
+  return { layer, calls, networks }
+}
+
+describe("TunnelNetwork", () => {
+  it.effect("the relay of a single tunnel is one engine's, whichever the network was made by", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = managers()
+      const owner = yield* makeOwnership(undefined)
+      yield* Effect.gen(function* () {
+        const { openRelay } = yield* openTunnelNetwork(owner, "image")
+        yield* openRelay
+      }).pipe(Effect.scoped, Effect.provide(layer))
+      assert.deepStrictEqual(calls, [
+        "create network",
+        "b: create container",
+        "b: attach",
+        "b: start",
+        "b: remove container",
+        "remove network"
+      ])
+    })
+  )
+
+  it.effect("several tunnels have one relay, with a process for each", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = managers()
+      const owner = yield* makeOwnership(undefined)
+      yield* Effect.gen(function* () {
+        const { openRelay } = yield* openTunnelNetwork(owner, "image", 2)
+        yield* Effect.all([openRelay, openRelay])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+      assert.deepStrictEqual(
+        calls.filter((call) => call.startsWith("b: ")),
+        [
+          "b: create container",
+          "b: attach",
+          "b: start",
+          "b: create exec",
+          "b: start exec",
+          "b: create exec",
+          "b: start exec",
+          "b: remove container"
+        ]
+      )
+    })
+  )
+
+  it.effect(
+    "a node that has the addresses of a network gets another network, and the relay of the first is gone by then",
+    () =>
+      Effect.gen(function* () {
+        const { calls, layer, networks } = managers()
+        const owner = yield* makeOwnership(undefined)
+        const place = { image: "image", node, task: "web.1", placementTimeout: 1000 }
+        const error = yield* Effect.gen(function* () {
+          const { request, tunnel, unreachable } = yield* prepareTunnel(place, owner, "start")
+          const fiber = yield* Effect.forkScoped(tunnel)
+          // As a helper says it of one network after the other.
+          for (const _ of request.networks) {
+            unreachable("invalid pool request: Pool overlaps with other one on this address space")
+          }
+          return yield* Effect.flip(Fiber.join(fiber))
+        }).pipe(Effect.scoped, Effect.provide(layer))
+        assert.strictEqual(error._tag, "HelperRejected")
+        assert.strictEqual(new Set(networks.map(({ IPAM }) => IPAM?.Config[0]?.Subnet)).size, 3)
+        const relays = calls.filter((call) => /create container|remove container/.test(call))
+        const once = ["b: create container", "b: remove container"]
+        assert.deepStrictEqual(relays, [...once, ...once, ...once])
+        assert.lengthOf(
+          calls.filter((call) => call === "remove network"),
+          3
+        )
+      })
+  )
+})

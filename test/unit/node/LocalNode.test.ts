@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { EngineError, EngineUnreachable } from "../../../src/engine/EngineErrors.ts"
+import { ContainerSummary, Info } from "../../../src/engine/EngineSchemas.ts"
+import { localNode } from "../../../src/node/Route.ts"
+
+const host = "unix:///var/run/docker.sock"
+const decodeContainer = Schema.decodeUnknownSync(ContainerSummary)
+const info = Effect.succeed(
+  Schema.decodeUnknownSync(Info)({ Name: "n", ServerVersion: "1", Swarm: { NodeID: "told" } })
+)
+
+const container = (name: string) =>
+  decodeContainer({
+    Id: "c1",
+    Names: [name],
+    Created: 1,
+    Labels: { "com.docker.swarm.task.id": "t1", "com.docker.swarm.node.id": "seen" }
+  })
+
+const nodeWhere = (listContainers: DockerEngine["Service"]["listContainers"]) =>
+  Effect.provide(localNode, Layer.mock(DockerEngine)({ host, info, listContainers }))
+
+describe("the connected engine's node", () => {
+  it.effect("is what a task's container says", () =>
+    Effect.gen(function* () {
+      const node = yield* nodeWhere((filters, options) => {
+        assert.deepStrictEqual(filters, { label: ["com.docker.swarm.node.id"], status: ["running"] })
+        assert.deepStrictEqual(options, { all: false, limit: 1 })
+        return Effect.succeed([container("/web.1.t1")])
+      })
+      assert.strictEqual(node, "seen")
+    })
+  )
+
+  it.effect("is not what a container of an image says that was made of a task's container", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* nodeWhere(() => Effect.succeed([container("/brave_volhard")])), "told")
+    })
+  )
+
+  it.effect("is asked for where there is no task, or where containers may not be listed", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* nodeWhere(() => Effect.succeed([])), "told")
+      const forbidden = new EngineError({ host, operation: "list containers", status: 403, text: "Forbidden" })
+      assert.strictEqual(yield* nodeWhere(() => Effect.fail(forbidden)), "told")
+    })
+  )
+
+  it.effect("is not known of an engine that does not answer", () =>
+    Effect.gen(function* () {
+      const unreachable = new EngineUnreachable({ host, operation: "list containers", reason: "Refused", detail: "" })
+      assert.strictEqual(yield* Effect.flip(nodeWhere(() => Effect.fail(unreachable))), unreachable)
+    })
+  )
+})
