@@ -45,6 +45,8 @@ export interface ProcessOptions {
   /** Added to, or with `undefined` taken from, the environment. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly input?: string | Uint8Array
+  /** Leaves standard input open after `input`, as a pipe whose writer goes on: `-i` to another node needs a tunnel then. */
+  readonly keepsInput?: boolean
   /** Called at once, with what sends the process a signal. */
   readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void
   /** Called with everything that came on standard output so far. */
@@ -90,7 +92,8 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
     const stdout: Array<Buffer> = []
     const stderr: Array<Buffer> = []
     child.stdin.on("error", () => undefined)
-    child.stdin.end(options.input ?? "")
+    child.stdin.write(options.input ?? "")
+    if (options.keepsInput !== true) child.stdin.end()
     child.stdout.on("data", (chunk: Buffer) => {
       stdout.push(chunk)
       options.onOutput?.(Buffer.concat(stdout).toString(), kill)
