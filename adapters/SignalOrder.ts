@@ -3,7 +3,7 @@
  * at once. A message says what is waited for when that takes longer than a moment.
  */
 import { constants } from "node:os"
-import { cleanUpCommand, type Inventory } from "../src/engine/Inventory.ts"
+import type { Inventory } from "../src/engine/Inventory.ts"
 
 /** The signals that ask a program to end. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
@@ -86,7 +86,7 @@ const third = (signal: EndSignal, inventory: Inventory): string => {
   return [
     `${signal}: left at once`,
     ...left,
-    ...(runIds.length === 0 ? [] : [`clean up with: ${cleanUpCommand(runIds)}`])
+    ...(runIds.length === 0 ? [] : [`clean up with: ${inventory.cleanUpCommand(runIds)}`])
   ].join("; ")
 }
 

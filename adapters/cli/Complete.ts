@@ -11,13 +11,13 @@ import { contextNames } from "../../src/engine/DockerContext.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { SwarmFailure } from "../../src/engine/EngineErrors.ts"
 import { wantedTasks } from "../../src/engine/EngineSchemas.ts"
-import { environmentWith } from "../../src/engine/Environment.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { stackLabel } from "../../src/fleet/Selection.ts"
 import { roleOf } from "../../src/Labels.ts"
 import { Via } from "../../src/request/Via.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
 import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
+import { withEngine } from "../command/ChosenEngine.ts"
 import { chooseEngine } from "../command/EngineChoice.ts"
 import { hasUnits } from "../command/Usage.ts"
 import { logFormats } from "../LineLogger.ts"
@@ -176,7 +176,7 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
     const choice = yield* chooseEngine(given(values.host), given(values.context))
     const candidates = yield* candidatesFor(wanted).pipe(
       Effect.provide(DockerEngine.layer),
-      Effect.provide(environmentWith(choice)),
+      withEngine(choice),
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed([]) })
     )
     const before = "before" in wanted ? wanted.before : ""

@@ -7,13 +7,13 @@ import type * as LogLevel from "effect/LogLevel"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { environmentWith } from "../../src/engine/Environment.ts"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import type { RunEvent } from "../../src/Run.ts"
 import { type Stage, StageObserver } from "../../src/Stage.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import { audited } from "../audit/Auditing.ts"
+import { withEngine } from "../command/ChosenEngine.ts"
 import { errorData } from "../command/ErrorData.ts"
 import { type CommandError, exitCodeOf } from "../command/ExitCode.ts"
 import type { UsageError } from "../command/Usage.ts"
@@ -88,7 +88,7 @@ export const execInOne = Effect.fnUntraced(function* (
     Effect.tap(() => (invocation.timings ? tellTimings(program, logFormat, timings) : Effect.void)),
     traced,
     Effect.provide(lineLogger(log, debug ? "Debug" : quiet ? "None" : "Warn")),
-    Effect.provide(environmentWith(engine))
+    withEngine(engine)
   )
 }, Effect.scoped)
 
@@ -130,7 +130,7 @@ export const execInMany = Effect.fnUntraced(function* (
     ),
     traced,
     Effect.provide(lineLogger(log, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn")),
-    Effect.provide(environmentWith(invocation.engine))
+    withEngine(invocation.engine)
   )
 }, Effect.scoped)
 

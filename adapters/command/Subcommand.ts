@@ -1,9 +1,9 @@
 /** The frame of the subcommands that maintain the swarm: arguments, help, engine, errors and exit code. */
 import * as Effect from "effect/Effect"
-import { environmentWith } from "../../src/engine/Environment.ts"
 import type { OutputClosed, OutputFailed } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
+import { withEngine } from "./ChosenEngine.ts"
 import type { EngineChoice } from "./EngineChoice.ts"
 import { exitCodeOf } from "./ExitCode.ts"
 import { logTo } from "./Logging.ts"
@@ -38,9 +38,7 @@ export const runSubcommand = <Args extends CommonArgs, E extends { readonly _tag
   const stdout = new Channel(1)
   const stderr = new Channel(2)
   const perform = (found: Args): Effect.Effect<number, E | OutputClosed | OutputFailed> =>
-    found.help
-      ? Effect.as(stdout.line(help.trimEnd()), 0)
-      : Effect.provide(run(found, stdout), environmentWith(found.engine))
+    found.help ? Effect.as(stdout.line(help.trimEnd()), 0) : withEngine(found.engine)(run(found, stdout))
   const tell = ({ _tag, message }: { readonly _tag: string; readonly message: string }): Effect.Effect<number> => {
     const code = exitCodeOf({ _tag }, failed)
     if (_tag === "OutputClosed") return Effect.succeed(code)

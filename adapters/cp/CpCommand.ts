@@ -10,10 +10,10 @@ import { copyFrom, copyTo, extractTo } from "../../src/copy/Copy.ts"
 import { planCopy } from "../../src/copy/CopyRules.ts"
 import { openTaskFiles } from "../../src/copy/TaskFiles.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { environmentWith } from "../../src/engine/Environment.ts"
 import { fromReadable } from "../../src/engine/fromReadable.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { audited } from "../audit/Auditing.ts"
+import { withEngine } from "../command/ChosenEngine.ts"
 import { exitCodeOf } from "../command/ExitCode.ts"
 import { localFailed } from "../command/LocalFailed.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
@@ -56,7 +56,7 @@ const run = (copy: Copy) =>
     Effect.provide(DockerEngine.layer),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.provide(stderrLogger(lineOf(program, "text"), copy.debug ? "Debug" : copy.quiet ? "None" : "Warn")),
-    Effect.provide(environmentWith(copy.engine))
+    withEngine(copy.engine)
   )
 
 /** What is wrong here is found before a helper is made. */

@@ -4,6 +4,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { CurrentInventory } from "../../src/engine/Inventory.ts"
 import type { HelperImage } from "../../src/helper/HelperImage.ts"
 import { openTunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { makeOwnership } from "../../src/Labels.ts"
@@ -86,9 +87,11 @@ const lookForLeftovers = ({
   image,
   timeout
 }: DoctorOptions): Effect.Effect<Check, never, DockerEngine | HelperImage | Scope.Scope> =>
-  sweep({ dryRun: true, placementTimeout: timeout, ...(image === undefined ? {} : { image }) }).pipe(
-    Effect.match({
-      onSuccess: judgeLeftovers,
-      onFailure: (error) => fails("leftovers", explainHelper(error, "the manager"))
-    })
+  Effect.flatMap(CurrentInventory, (inventory) =>
+    sweep({ dryRun: true, placementTimeout: timeout, ...(image === undefined ? {} : { image }) }).pipe(
+      Effect.match({
+        onSuccess: (report) => judgeLeftovers(report, inventory.cleanUpCommand()),
+        onFailure: (error) => fails("leftovers", explainHelper(error, "the manager"))
+      })
+    )
   )

@@ -128,8 +128,8 @@ export const findImage = Effect.fn("Doctor.image")(function* (named: string | un
 /** `node-2` before `node-10`. */
 export const byName = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true })
 
-/** What killed runs left, as a sweep that only looks has found it. */
-export const judgeLeftovers = (report: SweepReport): Check => {
+/** What killed runs left, as a sweep that only looks has found it. `remedy`: the command that removes it. */
+export const judgeLeftovers = (report: SweepReport, remedy: string): Check => {
   const { leftovers, unanswered, unreadable } = report
   const silent = unanswered.map(({ hostname }) => hostname).toSorted(byName)
   const unseen = silent.length === 0 ? "" : `; not looked at: ${silent.join(", ")}`
@@ -140,6 +140,6 @@ export const judgeLeftovers = (report: SweepReport): Check => {
   ].join(", ")
   return warning("leftovers", {
     found: `${what}${unseen}`,
-    next: "remove them: swarm-exec gc (with --dry-run it shows them)"
+    next: `remove them: ${remedy} (with --dry-run it shows them)`
   })
 }

@@ -33,9 +33,8 @@ export const unreachablePatience = 15_000
 /** The least that each removal gets, in milliseconds. */
 const leastPatience = 3000
 
-/** The command that removes what belongs to these runs. */
-export const cleanUpCommand = (runIds: Iterable<string>): string =>
-  ["swarm-exec gc", ...[...new Set(runIds)].map((runId) => `--run ${runId}`)].join(" ")
+/** A word for a shell. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
 /** The inventory of one run. Its objects and commands are in the inventory of its program, too. */
 export class Inventory {
@@ -44,10 +43,23 @@ export class Inventory {
   readonly #commands = new Set<RunningCommand>()
   readonly #failures = new Map<Belonging, string>()
   readonly #watchers = new Set<() => void>()
+  #engineFlags: ReadonlyArray<string> = []
   #deadline: number | undefined
 
   constructor(parent?: Inventory) {
     this.#parent = parent
+  }
+
+  /** The flags with which the command line names its engine, for the commands that messages suggest: `-H tcp://10.0.0.1:2376`. */
+  nameEngine(flags: ReadonlyArray<string>): void {
+    this.#engineFlags = flags
+  }
+
+  /** The command that removes what belongs to these runs, or whatever is past its deadline, on the engine of this program. */
+  cleanUpCommand(runIds: Iterable<string> = []): string {
+    if (this.#parent !== undefined) return this.#parent.cleanUpCommand(runIds)
+    const runs = [...new Set(runIds)].flatMap((runId) => ["--run", runId])
+    return ["swarm-exec", "gc", ...this.#engineFlags.map(quoted), ...runs].join(" ")
   }
 
   /** The objects that are there, or may be. */
@@ -119,7 +131,7 @@ export class Inventory {
     if (reason === undefined) return undefined
     const left = [...this.#failures.keys()]
     const names = left.map(({ kind, name }) => `${kind} ${name}`).join(", ")
-    const command = cleanUpCommand(left.map(({ runId }) => runId))
+    const command = this.cleanUpCommand(left.map(({ runId }) => runId))
     return `cannot remove ${names}: ${reason}; remove ${left.length === 1 ? "it" : "them"} with: ${command}`
   }
 }

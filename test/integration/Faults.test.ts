@@ -361,14 +361,14 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
         line.startsWith("DELETE /services") ? { status: 500, message: "the proxy says no" } : "pass"
       )
-      const result = yield* program("task-exec.cjs", [web.target(web.remote), "true"], {
-        env: { DOCKER_HOST: dockerHost }
-      })
+      const args = ["-H", dockerHost, web.target(web.remote), "true"]
+      const result = yield* program("task-exec.cjs", args, { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } })
       assert.strictEqual(result.code, 0)
       const left =
-        /^task-exec: cannot remove service task-exec-[a-z0-9]+(?:, secret task-exec-[a-z0-9]+)?: .*the proxy says no.*; remove (?:it|them) with: swarm-exec gc --run ([a-z0-9]+)\n$/
-      const run = left.exec(result.stderr)?.[1]
+        /^task-exec: cannot remove service task-exec-[a-z0-9]+(?:, secret task-exec-[a-z0-9]+)?: .*the proxy says no.*; remove (?:it|them) with: swarm-exec gc -H (\S+) --run ([a-z0-9]+)\n$/
+      const [, named, run] = left.exec(result.stderr) ?? []
       assert(run !== undefined, result.stderr)
+      assert.strictEqual(named, dockerHost)
       const swept = yield* program("swarm-exec.cjs", ["gc", "--run", run], { env: { DOCKER_HOST: manager.dockerHost } })
       assert.strictEqual(swept.code, 0, swept.stdout.toString() + swept.stderr)
     }).pipe(Effect.scoped)

@@ -1,0 +1,43 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import { withEngine } from "../../../adapters/command/ChosenEngine.ts"
+import { chooseEngine } from "../../../adapters/command/EngineChoice.ts"
+import { CurrentInventory, Inventory } from "../../../src/engine/Inventory.ts"
+
+/** What a run inside says that removes what it left, and the DOCKER_HOST that it has. */
+const seen = (host?: string, context?: string) =>
+  Effect.gen(function* () {
+    const choice = yield* chooseEngine(host, context)
+    return yield* Effect.gen(function* () {
+      const own = new Inventory(yield* CurrentInventory)
+      const object = { kind: "service", name: "task-exec-abc", runId: "abc" } as const
+      own.add(object)
+      own.failed(object, "no")
+      return [own.complaint(), yield* Config.String("DOCKER_HOST").pipe(Config.withDefault(""))]
+    }).pipe(withEngine(choice), Effect.provideService(CurrentInventory, new Inventory()))
+  })
+
+describe("the engine that a command line names", () => {
+  const left = "cannot remove service task-exec-abc: no; remove it with: swarm-exec gc"
+
+  it.effect("is the one that is talked to, and the one that suggested commands name", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* seen("tcp://a:2376,tcp://b:2376"), [
+        `${left} -H tcp://a:2376,tcp://b:2376 --run abc`,
+        "tcp://a:2376,tcp://b:2376"
+      ])
+      assert.deepStrictEqual(yield* seen(undefined, "prod"), [`${left} --context prod --run abc`, ""])
+      assert.deepStrictEqual((yield* seen())[0], `${left} --run abc`)
+    })
+  )
+
+  it.effect("is quoted for a shell", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(
+        (yield* seen("unix:///my engine's.sock"))[0],
+        `${left} -H 'unix:///my engine'\\''s.sock' --run abc`
+      )
+    })
+  )
+})
