@@ -7,22 +7,11 @@ import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import type { Task } from "../../../src/engine/EngineSchemas.ts"
 import { keptTasks, type Restarts, removeSettled, restartPolicy } from "../../../src/engine/ServiceRemoval.ts"
+import { taskOn } from "./Tasks.ts"
 
 const tasks = (nodes: Readonly<Record<string, number>>): ReadonlyArray<Task> =>
-  Object.entries(nodes).flatMap(([NodeID, count]) =>
-    Array.from({ length: count }, (_, i) => ({
-      ID: `${NodeID}-${i}`,
-      Version: { Index: 1 },
-      CreatedAt: "",
-      UpdatedAt: "",
-      Labels: {},
-      Spec: {},
-      ServiceID: "s",
-      NodeID,
-      Status: { Timestamp: "", State: "failed", Message: "" },
-      DesiredState: "",
-      NetworksAttachments: []
-    }))
+  Object.entries(nodes).flatMap(([node, count]) =>
+    Array.from({ length: count }, (_, at) => taskOn(node, `${node}-${at}`, "failed"))
   )
 
 /** Removes a global service for which each look shows the next of these numbers of tasks on two nodes; gives what was asked. */

@@ -9,23 +9,11 @@ import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
 import { openHelper } from "../../../src/helper/Helper.ts"
 import { hostNetwork } from "../../../src/helper/TemporaryService.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
+import { taskOn } from "../engine/Tasks.ts"
 
 const node = { id: "n", hostname: "host", state: "ready", availability: "active" }
 
-const taskOf = (ID: string, State: string): Task => ({
-  ID,
-  Version: { Index: 1 },
-  CreatedAt: "",
-  UpdatedAt: "",
-  Labels: {},
-  Spec: {},
-  ServiceID: "s",
-  NodeID: node.id,
-  Slot: 1,
-  Status: { Timestamp: "", State, Message: "" },
-  DesiredState: "",
-  NetworksAttachments: []
-})
+const taskOf = (id: string, state: string): Task => taskOn(node.id, id, state)
 
 /** A swarm that lets go of a removed service's tasks after some questions; notes what it is asked to do, in order. */
 const swarm = (tasks: ReadonlyArray<Task>, questions: number) => {

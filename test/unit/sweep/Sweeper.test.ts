@@ -10,6 +10,7 @@ import { EngineError, EngineUnreachable } from "../../../src/engine/EngineErrors
 import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
 import { reportLines } from "../../../src/sweep/ReportReader.ts"
 import { type NodeAnswer, sweepNodes } from "../../../src/sweep/Sweeper.ts"
+import { taskOn } from "../engine/Tasks.ts"
 
 const record = (node: string, line: string): Uint8Array => {
   const text = Buffer.from(`com.docker.swarm.node.id=${node} ${line}`)
@@ -27,19 +28,7 @@ const report = (node: string) => {
   return Buffer.concat(lines.map((line) => record(node, `${line}\n`)))
 }
 
-const task = (node: string, State: string, Message = ""): Task => ({
-  ID: `task-${node}`,
-  Version: { Index: 1 },
-  CreatedAt: "",
-  UpdatedAt: "",
-  Labels: {},
-  Spec: {},
-  ServiceID: "",
-  NodeID: node,
-  Status: { Timestamp: "", State, Message },
-  DesiredState: "",
-  NetworksAttachments: []
-})
+const task = (node: string, state: string, Message = ""): Task => taskOn(node, `task-${node}`, state, { Message })
 
 const broken = new EngineUnreachable({ host: "h", operation: "read the log", reason: "Lost", detail: "it broke" })
 const notFound = new EngineError({ host: "h", operation: "remove it", status: 404, text: "no such thing" })
