@@ -20,8 +20,11 @@ import { requestChannel } from "./AgentProtocol.ts"
 import { AgentRequest } from "./AgentRequest.ts"
 import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAgents } from "./Agents.ts"
 
-/** How long an agent may take to be reached: a helper takes less than a second. */
-const patience = "3 seconds"
+/**
+ * How long an agent may take to be reached. With `auto` a helper takes over after that, which needs less than a second on an idle
+ * machine; with `agent` nothing does, and a busy machine may need several seconds.
+ */
+const patience = { auto: "3 seconds", agent: "15 seconds" } as const
 
 /** A connection to an agent, over which nothing was sent yet. */
 export interface AgentLink {
@@ -47,7 +50,8 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
 export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
   { here, there }: AgentPair,
   keyPair: RunningAgents["keyPair"],
-  node: AgentNode
+  node: AgentNode,
+  via: keyof typeof patience
 ): Effect.fn.Return<AgentLink, AgentUnavailable, DockerEngine | Scope.Scope> {
   const unavailable = ({ message }: { readonly message: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: message })
@@ -61,8 +65,8 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
     ),
     Effect.mapError(unavailable),
     Effect.timeoutOrElse({
-      duration: patience,
-      orElse: () => Effect.fail(unavailable({ message: `no answer in ${patience}` }))
+      duration: patience[via],
+      orElse: () => Effect.fail(unavailable({ message: `no answer in ${patience[via]}` }))
     }),
     inStage({ _tag: "Connect", node: node.hostname })
   )
@@ -103,12 +107,12 @@ export const linkTo = Effect.fnUntraced(function* (
   if (via !== "agent" && !wantsAgent(via, here, node.id)) return via
   const { byNode, keyPair } = yield* agents
   const pair = agentPair(byNode, here, node)
-  if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, keyPair, node))
+  if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, keyPair, node, "agent"))
   if (byNode.size === 0) return via
   // What there is of a way that leads nowhere goes at once.
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* pair.pipe(
-    Effect.flatMap((both) => Scope.provide(openAgentLink(both, keyPair, node), scope)),
+    Effect.flatMap((both) => Scope.provide(openAgentLink(both, keyPair, node, "auto"), scope)),
     Effect.catch(({ detail }) =>
       Scope.close(scope, Exit.void).pipe(
         Effect.andThen(Effect.logDebug(`no agent: ${detail}; a helper does it`)),

@@ -1,10 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { wantsAgent } from "../../../src/agent/AgentLink.ts"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/testing/TestClock"
+import { linkTo, wantsAgent } from "../../../src/agent/AgentLink.ts"
 import { requestChannel } from "../../../src/agent/AgentProtocol.ts"
 import { type Agent, agentPair } from "../../../src/agent/Agents.ts"
 import { protocolVersion } from "../../../src/carrier/Frame.ts"
 import { maxChannel } from "../../../src/carrier/TunnelFrame.ts"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 
 const agent = (node: string, protocol: number = protocolVersion): Agent => ({
   node,
@@ -52,6 +56,33 @@ describe("agents", () => {
         const error = yield* Effect.flip(agentPair(known, "a", there))
         assert.match(error.message, reason)
       }
+    })
+  )
+
+  it.effect("that do not answer: a helper takes over after 3 s, and where none may there is an error after 15 s", () =>
+    Effect.gen(function* () {
+      const found = Effect.succeed({ byNode: agents(agent("a"), agent("b")), keyPair: () => Effect.never })
+      const engine = Layer.mock(DockerEngine)({ host: "h", alone: Effect.never, taskLogs: () => Effect.never })
+      /** How long it takes, in seconds, and what comes of it. */
+      const linked = Effect.fnUntraced(function* (via: "auto" | "agent") {
+        const link = Effect.result(linkTo(via, found, "a", there)).pipe(Effect.scoped, Effect.provide(engine))
+        const fiber = yield* Effect.forkChild(link)
+        let seconds = 0
+        while (fiber.pollUnsafe() === undefined && seconds < 60) {
+          yield* TestClock.adjust("1 second")
+          seconds++
+        }
+        return { seconds, result: yield* Fiber.join(fiber) }
+      })
+      const auto = yield* linked("auto")
+      assert.deepStrictEqual([auto.seconds, auto.result._tag === "Success" && auto.result.success], [3, "auto"])
+      const asked = yield* linked("agent")
+      assert.strictEqual(asked.seconds, 15)
+      assert(asked.result._tag === "Failure")
+      assert.strictEqual(
+        asked.result.failure.message,
+        'cannot reach node node-b through an agent: no answer in 15 seconds; see "swarm-exec agent status", or use --via helper'
+      )
     })
   )
 })
