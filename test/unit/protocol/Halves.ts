@@ -1,0 +1,242 @@
+/** Both halves of the protocol in memory: the caller's over a service log and a tunnel, and the executor's with commands that are played. */
+import { Buffer } from "node:buffer"
+import { duplexPair } from "node:stream"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Frame, FrameWriter, protocolVersion } from "../../../src/carrier/Frame.ts"
+import { makeTunnel } from "../../../src/carrier/Tunnel.ts"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { Node, type Task } from "../../../src/engine/EngineSchemas.ts"
+import type { ExecEvent } from "../../../src/executor/ExecEvent.ts"
+import { type ExecSpec, endOf } from "../../../src/executor/ExecSpec.ts"
+import type { ExecInput } from "../../../src/executor/Executor.ts"
+import type { Ending } from "../../../src/executor/ExecutorErrors.ts"
+import { once } from "../../../src/internal/Once.ts"
+import { makeOwnership } from "../../../src/Labels.ts"
+import { openHelperLink } from "../../../src/node/HelperLink.ts"
+import type { HelperTunnel } from "../../../src/node/HelperTunnel.ts"
+import type { Specs } from "../../../src/node/NodeConnection.ts"
+import { prepareCommands } from "../../../src/node/RemoteCommands.ts"
+import { byLog, byLogThenTunnel } from "../../../src/protocol/NodeCarrier.ts"
+import type { RemoteError } from "../../../src/protocol/RemoteError.ts"
+import { type CallerInput, serveCommands } from "../../../src/protocol/Server.ts"
+
+/** A command as the executor runs it. */
+export type Play = (input: CallerInput) => Stream.Stream<Frame, RemoteError>
+
+/** A service log: what was written, in records, for each reader from its beginning. */
+class MemoryLog {
+  private readonly records: Array<Uint8Array> = []
+  private changed = Latch.makeUnsafe(false)
+
+  write(text: string): void {
+    for (const line of text.split("\n").slice(0, -1)) {
+      const header = Buffer.alloc(8)
+      header.writeUInt8(1, 0)
+      header.writeUInt32BE(line.length + 1, 4)
+      this.records.push(Buffer.concat([header, Buffer.from(`${line}\n`)]))
+    }
+    Latch.openUnsafe(this.changed)
+    this.changed = Latch.makeUnsafe(false)
+  }
+
+  read(follow: boolean): Stream.Stream<Uint8Array> {
+    let at = 0
+    const next: Effect.Effect<ReadonlyArray<Uint8Array>> = Effect.suspend(() => {
+      const more = this.records.slice(at)
+      at = this.records.length
+      if (more.length > 0 || !follow) return Effect.succeed(more)
+      return Effect.andThen(this.changed.await, next)
+    })
+    return follow
+      ? Stream.flattenIterable(Stream.fromEffectRepeat(next))
+      : Stream.flattenIterable(Stream.fromEffect(next))
+  }
+}
+
+/** How the halves are joined. */
+export interface HalvesOptions {
+  readonly commands: readonly [Play, ...ReadonlyArray<Play>]
+  /** How many begin at the same time; default: all. */
+  readonly first?: number
+  /** When a tunnel comes; without it there is only the log. */
+  readonly tunnel?: { readonly from: "start" | "output"; readonly arrives: Effect.Effect<void> }
+  /** Of the executor; default: the caller's. */
+  readonly protocol?: number
+  /** What becomes of commands that are ended by other means. */
+  readonly ending?: Ending
+  /** Input that all commands have. */
+  readonly stdin?: Stream.Stream<Uint8Array>
+}
+
+const readNode = Schema.decodeUnknownEffect(Node)
+
+const specOf = (index: number, stdin: boolean): ExecSpec => ({
+  runId: `run-${index}`,
+  container: `container-${index}`,
+  command: ["play"],
+  env: [],
+  privileged: false,
+  stdin,
+  detach: false,
+  signal: "SIGTERM",
+  grace: 1000,
+  policy: {}
+})
+
+/** The halves, until the scope closes. */
+export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
+  const { commands, ending = { _tag: "Killed" }, first = commands.length, protocol = protocolVersion, stdin } = options
+  const log = new MemoryLog()
+  const [near, far] = duplexPair()
+  let state = "running"
+  const ended: Array<ReadonlyArray<string>> = []
+  const scope = yield* Effect.scope
+  const task: Task = {
+    ID: "task",
+    Version: { Index: 1 },
+    CreatedAt: "",
+    UpdatedAt: "",
+    Labels: {},
+    Spec: {},
+    ServiceID: "service",
+    Slot: 1,
+    NodeID: "node",
+    Status: { Timestamp: "", State: "running", Message: "started" },
+    DesiredState: "running",
+    NetworksAttachments: []
+  }
+  const engine = Layer.mock(DockerEngine)({
+    host: "memory",
+    createSecret: () => Effect.succeed("secret"),
+    removeSecret: () => Effect.void,
+    createService: () => Effect.succeed({ id: "service", warnings: [] }),
+    removeService: () => Effect.void,
+    listTasks: () => Effect.sync(() => [{ ...task, Status: { ...task.Status, State: state } }]),
+    inspectTask: () => Effect.sync(() => ({ ...task, Status: { ...task.Status, State: "complete" } })),
+    inspectNode: () => Effect.orDie(readNode({ ID: "node", Version: { Index: 1 }, Status: { State: "ready" } })),
+    serviceLogs: (_, { follow }) => Effect.succeed(log.read(follow))
+  })
+
+  /** The executor. It is gone with its scope. */
+  const serve = Effect.fnUntraced(function* (begin: ReadonlyArray<number>) {
+    const writer = new FrameWriter(1)
+    const target = {
+      write: (channel: number, frames: ReadonlyArray<Frame>) =>
+        Effect.sync(() => {
+          const text = frames.map((frame) => writer.lines(frame, channel)).join("")
+          log.write(text)
+          return text.length
+        })
+    }
+    yield* target.write(0, [{ _tag: "Hello", protocol, version: "test" }])
+    const { tunnel } = options
+    const carrier =
+      tunnel === undefined
+        ? byLog(target)
+        : yield* byLogThenTunnel(target, {
+            from: tunnel.from,
+            open: () =>
+              Effect.andThen(
+                tunnel.arrives,
+                makeTunnel(
+                  far,
+                  commands.map((_, index) => index + 1)
+                )
+              )
+          })
+    yield* serveCommands(
+      carrier,
+      commands.map((run, index) => ({ begins: begin.includes(index), input: undefined, run }))
+    )
+    state = "complete"
+  })
+
+  const server = yield* Deferred.make<Scope.Closeable>()
+  const addition =
+    options.tunnel === undefined
+      ? undefined
+      : ({
+          request: { key: "key", networks: ["network"], from: options.tunnel.from },
+          tunnel: yield* once(Effect.andThen(options.tunnel.arrives, makeTunnel(near))),
+          reachable: () => undefined,
+          unreachable: () => undefined
+        } satisfies HelperTunnel)
+  const specs: Specs = [
+    specOf(0, stdin !== undefined),
+    ...commands.slice(1).map((_, at) => specOf(at + 1, stdin !== undefined))
+  ]
+  const place = {
+    image: "image",
+    node: { id: "node", hostname: "there", state: "ready", availability: "active" },
+    task: "web.1",
+    placementTimeout: 1000
+  }
+  const nodeCommands = yield* prepareCommands("there", specs, first, {
+    open: Effect.fnUntraced(function* (begin, inputs) {
+      const serving = yield* Scope.fork(scope)
+      yield* Effect.forkIn(Effect.ignore(Scope.provide(serve(begin), serving)), serving)
+      yield* Deferred.succeed(server, serving)
+      const owner = yield* makeOwnership(undefined)
+      const link = yield* openHelperLink({ place, owner, work: { _tag: "Exec", specs, begin }, addition })
+      return { line: link.line, stdin: (index: number) => inputs.get(index)?.stdin ?? Stream.empty }
+    }, Effect.provide(engine)),
+    endElsewhere: (runs) =>
+      Effect.sync(() => {
+        ended.push(runs.map(({ runId }) => runId))
+        return runs.map(() => ending)
+      })
+  })
+
+  const input: ExecInput = { stdin: stdin ?? Stream.empty, sizes: Stream.empty }
+  return {
+    /** The command of this index. */
+    exec: (index: number) =>
+      Effect.map(nodeCommands.exec(index, input), (made) => ({ ...made, run: endOf(specs[index] ?? specs[0]) })),
+    leave: nodeCommands.leave,
+    /** Runs that were ended by other means than their lines, together. */
+    ended,
+    /** Ends the executor as `kill -9` does: the log says no more, the tunnel breaks, Swarm sees it. */
+    kill: Effect.gen(function* () {
+      yield* Scope.close(yield* Deferred.await(server), Exit.void)
+      far.destroy()
+      state = "failed"
+    }),
+    /** Nothing more comes from the executor. */
+    silence: Effect.sync(() => {
+      far.cork()
+    }),
+    /** The connection breaks, and the executor goes on. */
+    cut: Effect.sync(() => {
+      near.destroy()
+      far.destroy()
+    })
+  }
+})
+
+/** The events of a command: what came on each stream, and how it ended. */
+export const outcome = <E extends { readonly _tag: string }, R>(events: Stream.Stream<ExecEvent, E, R>) =>
+  Effect.gen(function* () {
+    const bytes = { Stdout: [] as Array<Uint8Array>, Stderr: [] as Array<Uint8Array> }
+    let end = "nothing"
+    yield* Stream.runForEach(events, (event) =>
+      Effect.sync(() => {
+        if (event._tag === "Stdout" || event._tag === "Stderr") bytes[event._tag].push(event.data)
+        if (event._tag === "Exited") end = `exit ${event.code}`
+      })
+    ).pipe(
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          end = error._tag
+        })
+      ),
+      Effect.scoped
+    )
+    return { stdout: Buffer.concat(bytes.Stdout).toString(), stderr: Buffer.concat(bytes.Stderr).toString(), end }
+  })
