@@ -6,10 +6,11 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { complained } from "../../src/executor/Refusal.ts"
 import { get, request } from "../cluster/EngineApi.ts"
-import { poll } from "../cluster/Poll.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
+import { poll, pollUntil } from "../cluster/Poll.ts"
 import { createService, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { availability, checkLeftovers, taskExec, Web } from "./Harness.ts"
+import { availability, checkLeftovers, type ProcessOptions, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -138,7 +139,8 @@ const meanwhile = <E, R>(
     readonly name: string
     readonly containerId: string
     readonly node: ClusterNode
-  }) => Effect.Effect<unknown, E, R>
+  }) => Effect.Effect<unknown, E, R>,
+  env: NonNullable<ProcessOptions["env"]> = {}
 ) =>
   Effect.gen(function* () {
     const { image, manager } = yield* SwarmCluster
@@ -150,6 +152,7 @@ const meanwhile = <E, R>(
     const [result] = yield* Effect.all(
       [
         taskExec([name, "sh", "-c", "echo up; sleep 3456"], {
+          env,
           onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
         }),
         up.await.pipe(Effect.andThen(act({ name, containerId: task?.containerId ?? "", node })))
@@ -191,24 +194,49 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
     )
   }
 
-  it.effect("somebody removes the helper: the command is ended, its outcome is unknown", () =>
-    Effect.gen(function* () {
-      const { manager, nodes } = yield* SwarmCluster
-      const result = yield* meanwhile(nodes.find((node) => node.nodeId !== manager.nodeId) ?? manager, () =>
+  for (const isKnown of [true, false]) {
+    it.effect(
+      `somebody removes the helper, ${isKnown ? "which runs" : "before the caller knows that it runs"}: the command is ended, its outcome is unknown`,
+      () =>
         Effect.gen(function* () {
-          const Services = Schema.Array(Schema.Struct({ ID: Schema.String }))
-          const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
-          const [helper] = yield* get(manager.socket, "/services", Services, { query })
-          yield* removeService(manager.socket, helper?.ID ?? "")
-        })
-      )
-      assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
-      assert.match(
-        result.stderr,
-        /^task-exec: the outcome of the command is unknown: the helper on node node-\d went away .*\n$/
-      )
-    })
-  )
+          const { manager, nodes } = yield* SwarmCluster
+          const ofTasks = /^GET \/tasks\?.*task-exec-[a-z0-9]{26}/
+          let isHeld = !isKnown
+          const proxy = yield* engineProxy(manager.socket, ({ line }) =>
+            isHeld && ofTasks.test(line) ? "keep" : "pass"
+          )
+          const looks = Effect.sync(() => proxy.requests.filter((line) => ofTasks.test(line)).length)
+          const result = yield* meanwhile(
+            nodes.find((node) => node.nodeId !== manager.nodeId) ?? manager,
+            () =>
+              Effect.gen(function* () {
+                const Services = Schema.Array(Schema.Struct({ ID: Schema.String }))
+                const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
+                const [helper] = yield* get(manager.socket, "/services", Services, { query })
+                assert.isDefined(helper)
+                if (isKnown) {
+                  yield* waitRunning(manager.socket, helper.ID, 1)
+                  // The answer to the first one tells the caller that it runs.
+                  const seen = yield* looks
+                  yield* pollUntil(
+                    Effect.map(looks, (count) => count >= seen + 2),
+                    { atMost: 60_000, orElse: Effect.die("the caller does not look at the helper") }
+                  )
+                }
+                yield* removeService(manager.socket, helper.ID)
+                isHeld = false
+                proxy.release()
+              }),
+            { DOCKER_HOST: proxy.dockerHost }
+          )
+          assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
+          assert.match(
+            result.stderr,
+            /^task-exec: the outcome of the command is unknown: the helper on node node-\d went away without a report \(its service was removed.*\)\n$/
+          )
+        }).pipe(Effect.scoped)
+    )
+  }
 })
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })(
