@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { agentRemains } from "../../src/agent/AgentService.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { CurrentInventory } from "../../src/engine/Inventory.ts"
 import type { HelperImage } from "../../src/helper/HelperImage.ts"
@@ -88,9 +89,16 @@ const lookForLeftovers = ({
   timeout
 }: DoctorOptions): Effect.Effect<Check, never, DockerEngine | HelperImage | Scope.Scope> =>
   Effect.flatMap(CurrentInventory, (inventory) =>
-    sweep({ dryRun: true, placementTimeout: timeout, ...(image === undefined ? {} : { image }) }).pipe(
+    Effect.all(
+      [sweep({ dryRun: true, placementTimeout: timeout, ...(image === undefined ? {} : { image }) }), agentRemains()],
+      { concurrency: 2 }
+    ).pipe(
       Effect.match({
-        onSuccess: (report) => judgeLeftovers(report, inventory.cleanUpCommand()),
+        onSuccess: ([report, agents]) =>
+          judgeLeftovers(report, agents, {
+            runs: inventory.cleanUpCommand(),
+            agents: inventory.swarmExec("agent down")
+          }),
         onFailure: (error) => fails("leftovers", explainHelper(error, "the manager"))
       })
     )

@@ -39,7 +39,8 @@ do. A helper runs on every node for a moment, and nothing of it stays:
                             runs leave is removed by its deadline
   overlay                   The helper can be reached from the engine that we
                             talk to, as -i, -t and cp need it
-  leftovers                 What "swarm-exec gc" would remove
+  leftovers                 What "swarm-exec gc" would remove, and agents' objects
+                            without the agents' service
 
 Options:
       --context NAME  The docker context to use

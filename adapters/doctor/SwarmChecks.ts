@@ -128,18 +128,30 @@ export const findImage = Effect.fn("Doctor.image")(function* (named: string | un
 /** `node-2` before `node-10`. */
 export const byName = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true })
 
-/** What killed runs left, as a sweep that only looks has found it. `remedy`: the command that removes it. */
-export const judgeLeftovers = (report: SweepReport, remedy: string): Check => {
+/** The commands that remove what killed runs left, and what is left of agents that are gone. */
+export interface Remedies {
+  readonly runs: string
+  readonly agents: string
+}
+
+/** What killed runs left, as a sweep that only looks has found it; `agents`: what is left of agents without their service. */
+export const judgeLeftovers = (report: SweepReport, agents: ReadonlyArray<string>, remedies: Remedies): Check => {
   const { leftovers, unanswered, unreadable } = report
   const silent = unanswered.map(({ hostname }) => hostname).toSorted(byName)
   const unseen = silent.length === 0 ? "" : `; not looked at: ${silent.join(", ")}`
-  if (isClean({ ...report, unanswered: [] })) return ok("leftovers", `nothing is past its deadline${unseen}`)
+  const ofRuns = !isClean({ ...report, unanswered: [] })
+  if (!ofRuns && agents.length === 0) return ok("leftovers", `nothing is past its deadline${unseen}`)
   const what = [
     ...(leftovers.length === 0 ? [] : [`${leftovers.length} past their deadline`]),
-    ...(unreadable.length === 0 ? [] : [`${unreadable.length} with labels that can't be read`])
+    ...(unreadable.length === 0 ? [] : [`${unreadable.length} with labels that can't be read`]),
+    ...(agents.length === 0 ? [] : [`of agents that are gone: ${agents.join(", ")}`])
   ].join(", ")
+  const next = [
+    ...(ofRuns ? [`${remedies.runs} (with --dry-run it shows them)`] : []),
+    ...(agents.length === 0 ? [] : [remedies.agents])
+  ].join("; ")
   return warning("leftovers", {
     found: `${what}${unseen}`,
-    next: `remove them: ${remedy} (with --dry-run it shows them)`
+    next: `remove them: ${next}`
   })
 }

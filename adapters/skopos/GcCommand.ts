@@ -2,7 +2,9 @@
 
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { agentRemains } from "../../src/agent/AgentService.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { CurrentInventory } from "../../src/engine/Inventory.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
@@ -21,7 +23,8 @@ const notClean = 1
 export const help = `Usage: swarm-exec gc [--dry-run] [--json] [--local] [--run ID]...
 
 Remove what task-exec made and is past its deadline: the services, secrets and
-containers of callers that were ended before they could clean up.
+containers of callers that were ended before they could clean up. What is left
+of agents whose service is gone is only named: swarm-exec agent down removes it.
 
 Options:
       --context NAME  The docker context to use
@@ -80,8 +83,15 @@ const run = Effect.fn("swarm-exec.gc")(
     const { dryRun, json, local, runs } = args
     const which = runs.length === 0 ? { now: yield* Clock.currentTimeMillis } : { runs }
     const report = yield* sweep({ dryRun, nodes: local ? "local" : "all", ...which })
-    yield* stdout.line(json ? documentOf(report, dryRun) : textOf(report, args))
-    return isClean(report) ? 0 : notClean
+    // They belong to no run, and to no node.
+    const agents = local || runs.length > 0 ? [] : yield* agentRemains()
+    const remedy = (yield* CurrentInventory).swarmExec("agent down")
+    const text = [
+      textOf(report, args),
+      ...(agents.length === 0 ? [] : [`${agents.join(", ")}: of agents that are gone; removed by: ${remedy}`])
+    ].join("\n")
+    yield* stdout.line(json ? documentOf(report, agents, dryRun) : text)
+    return isClean(report) && agents.length === 0 ? 0 : notClean
   },
   Effect.provide(HelperImage.layer),
   Effect.provide(DockerEngine.layer)
@@ -91,13 +101,14 @@ const time = (millis: number): string => new Date(millis).toISOString().replace(
 
 const withTime = <A extends { readonly deadline: number }>(found: A) => ({ ...found, deadline: time(found.deadline) })
 
-const documentOf = (report: SweepReport, dryRun: boolean): string =>
+const documentOf = (report: SweepReport, agents: ReadonlyArray<string>, dryRun: boolean): string =>
   toJson(
     {
       dryRun,
       ...report,
       leftovers: report.leftovers.map(withTime),
-      alive: report.alive.map(withTime)
+      alive: report.alive.map(withTime),
+      agents
     },
     2
   )

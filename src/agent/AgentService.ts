@@ -164,6 +164,29 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
   )
 })
 
+/**
+ * Names the networks, configs and secrets of agents that are there without the agents' service: `config task-exec-agent-7f…`. Somebody
+ * removed the service itself, or an "agent up" was killed. {@link agentsDown} removes them.
+ */
+export const agentRemains = Effect.fn("Agents.remains")(function* (): Effect.fn.Return<
+  ReadonlyArray<string>,
+  SwarmFailure,
+  DockerEngine
+> {
+  const { listConfigs, listNetworks, listSecrets } = yield* DockerEngine
+  if ((yield* findService) !== undefined) return []
+  const keys = { label: [agentLabels.key] }
+  const [configs, secrets, networks] = yield* Effect.all(
+    [listConfigs(keys), listSecrets(keys), listNetworks({ label: [agentLabels.version] })],
+    { concurrency: 3 }
+  )
+  return [
+    ...configs.map(({ Spec }) => `config ${Spec.Name}`),
+    ...secrets.map(({ Spec }) => `secret ${Spec.Name}`),
+    ...networks.map(({ Name }) => `network ${Name}`)
+  ]
+})
+
 /** Every node that takes tasks, with what there is of its agent; `undefined` where there is no service. */
 const look = Effect.gen(function* () {
   const engine = yield* DockerEngine

@@ -55,11 +55,16 @@ export class Inventory {
     this.#engineFlags = flags
   }
 
-  /** The command that removes what belongs to these runs, or whatever is past its deadline, on the engine of this program. */
+  /** A command line for the engine of this program: `swarm-exec agent down -H tcp://10.0.0.1:2376`. */
+  swarmExec(action: string, flags: ReadonlyArray<string> = []): string {
+    if (this.#parent !== undefined) return this.#parent.swarmExec(action, flags)
+    return ["swarm-exec", action, ...this.#engineFlags.map(quoted), ...flags].join(" ")
+  }
+
+  /** The command that removes what belongs to these runs, or whatever is past its deadline. */
   cleanUpCommand(runIds: Iterable<string> = []): string {
-    if (this.#parent !== undefined) return this.#parent.cleanUpCommand(runIds)
     const runs = [...new Set(runIds)].flatMap((runId) => ["--run", runId])
-    return ["swarm-exec", "gc", ...this.#engineFlags.map(quoted), ...runs].join(" ")
+    return this.swarmExec("gc", runs)
   }
 
   /** The objects that are there, or may be. */

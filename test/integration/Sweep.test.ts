@@ -13,9 +13,9 @@ import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { withVariable } from "../cluster/Processes.ts"
-import { execIn, service, waitRunning } from "../cluster/Services.ts"
+import { execIn, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, program, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, program, swarmExec, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -577,6 +577,36 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         assert.strictEqual(local.code, 0)
         assert.match(local.stdout, /\n1 removed, 0 left, 0 not past their deadline; 1 of 1 nodes looked at\n$/)
       }).pipe(Effect.scoped)
+    )
+
+    it.effect(
+      "agents whose service somebody removed: gc and doctor name what is left of them, and agent down removes it",
+      () =>
+        Effect.gen(function* () {
+          const { manager } = yield* SwarmCluster
+          yield* Effect.addFinalizer(() => Effect.ignore(swarmExec(["agent", "down"])))
+          const none = yield* swarmExec(["gc", "--json"])
+          assert.strictEqual(none.code, 0, none.stdout.toString())
+          assert.strictEqual((yield* swarmExec(["agent", "up"])).code, 0)
+          assert.strictEqual((yield* swarmExec(["gc", "--dry-run"])).code, 0)
+          yield* removeService(manager.socket, "task-exec-agent")
+          const host = ["-H", manager.dockerHost]
+          const gc = yield* swarmExec(["gc", ...host], { env: { DOCKER_HOST: undefined } })
+          assert.strictEqual(gc.code, 1)
+          const left = "config task-exec-agent-[0-9a-f]+, network task-exec-agent-[0-9a-f]+"
+          const remedy = `swarm-exec agent down ${host.join(" ")}`
+          assert.match(
+            gc.stdout.toString(),
+            new RegExp(`\\n${left}: of agents that are gone; removed by: ${remedy}\\n$`)
+          )
+          const doctor = yield* swarmExec(["doctor", "--no-network", ...host])
+          assert.match(
+            doctor.stdout.toString(),
+            new RegExp(`of agents that are gone: ${left}\\n[^\\n]*remove them: ${remedy}\\n`)
+          )
+          assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
+          assert.strictEqual((yield* swarmExec(["gc"])).code, 0)
+        }).pipe(Effect.scoped)
     )
   }
 )
