@@ -20,7 +20,7 @@ export const listenerCommand: Effect.Effect<number> = Effect.gen(function* () {
   const stdin = new Socket({ fd: 0, readable: true, writable: false })
   const stdout = new Socket({ fd: 1, readable: false, writable: true })
   const key = yield* readLine(stdin, "the helper")
-  const note = (why: string) => void Effect.runFork(say(`refused ${why}\n`))
+  const note = (why: string) => void Effect.runFork(say(`listener: refused ${why}\n`))
   const { client } = yield* listenSecurely(helperPort, tunnelKey(key), note)
   yield* writeText(1, `${ownAddress()}\n`)
   const socket = yield* Effect.raceFirst(client, helperGone(stdin))

@@ -11,9 +11,11 @@ import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
 import { isPoolOverlap } from "../../src/helper/HelperErrors.ts"
 import type { HelperRequest } from "../../src/helper/HelperRequest.ts"
+import { overlayEndpoint } from "../../src/helper/RelayProtocol.ts"
 import { imageCommands } from "../../src/ImageCommands.ts"
 import { attempt } from "../../src/internal/attempt.ts"
 import { freshName, type Ownership, ownershipLabels } from "../../src/Labels.ts"
+import { say } from "../Output.ts"
 
 /** How long the caller may take to make the network, and to come. */
 const patience = "60 seconds"
@@ -45,6 +47,7 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
         Image: image,
         Cmd: [imageCommands.listener],
         Labels: ownershipLabels(owner, "relay"),
+        NetworkingConfig: { EndpointsConfig: { [network]: overlayEndpoint } },
         HostConfig: {
           NetworkMode: network,
           ReadonlyRootfs: true,
@@ -62,7 +65,8 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
     )
   const joined = Effect.tapError(join(0), ({ message }) => tell({ _tag: "Unreachable", reason: message }))
   const connected = Effect.gen(function* () {
-    const carrier = yield* carryOver(yield* joined)
+    // Whom it sends away is told in the helper's log.
+    const carrier = yield* carryOver(yield* joined, (text) => void Effect.runFork(say(text)))
     const explain = ({ detail }: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || detail })
     return yield* Effect.gen(function* () {
       yield* carrier.begin(`${key}\n`)

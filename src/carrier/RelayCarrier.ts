@@ -18,9 +18,10 @@ export interface RelayCarrier {
   readonly complaint: () => string
 }
 
-/** The stream's errors are those of the connection. It is destroyed with the scope. */
+/** The stream's errors are those of the connection. It is destroyed with the scope. `hear`: is told what comes on stderr. */
 export const carryOver = Effect.fnUntraced(function* (
-  connection: ContainerConnection
+  connection: ContainerConnection,
+  hear: (text: string) => void = () => undefined
 ): Effect.fn.Return<RelayCarrier, never, Scope.Scope> {
   const wanted = Latch.makeUnsafe(true)
   const done = (effect: Effect.Effect<void, EngineUnreachable>, callback: (error?: Error | null) => void) => {
@@ -38,8 +39,13 @@ export const carryOver = Effect.fnUntraced(function* (
   const take = (chunk: Uint8Array) =>
     Effect.suspend(() => {
       for (const { channel, data } of demux.push(chunk)) {
-        if (channel !== "stdout") complaint = (complaint + Buffer.from(data).toString("utf8")).slice(-1000)
-        else if (!duplex.push(data)) Latch.closeUnsafe(wanted)
+        if (channel === "stdout") {
+          if (!duplex.push(data)) Latch.closeUnsafe(wanted)
+          continue
+        }
+        const text = Buffer.from(data).toString("utf8")
+        complaint = (complaint + text).slice(-1000)
+        hear(text)
       }
       return wanted.await
     })

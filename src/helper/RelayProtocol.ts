@@ -19,3 +19,12 @@ export const readRelayAddress = (
   const [host = "", port = ""] = Buffer.from(head.subarray(0, end)).toString("latin1").split(" ")
   return { host, port: Number(port), length: end + 1 }
 }
+
+/**
+ * Options of an endpoint on an overlay network. A node hears of the others' addresses by gossip, so the first question for one may
+ * come too early: it is asked again after 50 ms, not after the kernel's second (engine 28.5: 1.3 s to the end of `true`, and 2.3
+ * without). Engines before 27 take no notice.
+ */
+export const overlayEndpoint = {
+  DriverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }
+} as const

@@ -17,18 +17,11 @@ import { once } from "../internal/Once.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { RelayFailed } from "./HelperErrors.ts"
-import { relayDoor } from "./RelayProtocol.ts"
+import { overlayEndpoint, relayDoor } from "./RelayProtocol.ts"
 import type { Network } from "./TemporaryService.ts"
 
 /** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
 const relayLife = 365 * 24 * 3600_000
-
-/**
- * Options of an endpoint. A node hears of the others' addresses by gossip, so the first question for one may come too early: it is
- * asked again after 50 ms, not after the kernel's second (engine 28.5: 1.3 s to the end of `true`, and 2.3 without). Engines before
- * 27 take no notice.
- */
-const DriverOpts = { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }
 
 /** A network for tunnels. It is removed with its scope, by when every helper on it must be gone. */
 export interface TunnelNetwork {
@@ -106,7 +99,7 @@ const openNetwork = Effect.fnUntraced(function* (
   })
   const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
   const Target = yield* owned(creation, removal, { kind: "network", name, runId: owner.runId })
-  return { Target, DriverOpts }
+  return { Target, ...overlayEndpoint }
 })
 
 /** A container of our image on the network, to which we are attached, and which ends when we are not. */

@@ -271,6 +271,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
           inbox.brake.taken(own)
           return own === bytes || open === undefined ? Effect.void : open.taken(stream, bytes - own)
         }),
+      running: Deferred.await(running),
       isOpen: () => open !== undefined && Deferred.isDoneUnsafe(moved),
       send: (text) => Effect.flatMap(ready, (made) => made.send(text)),
       write: (stream, data) => Effect.flatMap(ready, (made) => made.write(stream, data)),

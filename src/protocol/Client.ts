@@ -14,7 +14,7 @@ import type { ExecInput } from "../executor/Executor.ts"
 import { describeEnding, Ending } from "../executor/ExecutorErrors.ts"
 import { joinPieces } from "../executor/joinPieces.ts"
 import { ConnectionLost, HelperRefused } from "../helper/HelperErrors.ts"
-import { beginStage } from "../Stage.ts"
+import { startWith } from "../helper/HelperStages.ts"
 import type { Line } from "./Line.ts"
 import { encodeOrder } from "./Order.ts"
 import { decodeRemoteError, type RemoteError } from "./RemoteError.ts"
@@ -78,7 +78,7 @@ export const converse = <E, R>({
   const events = Stream.unwrap(
     Effect.gen(function* () {
       const line = yield* open
-      const started = yield* beginStage({ _tag: "Start" })
+      const started = yield* startWith(line.running)
       const here: Live = { line, asked: new Map(), isOver: false }
       live = here
       const queue = yield* Queue.unbounded<ExecEvent, E | ConversationError | Cause.Done>()

@@ -16,6 +16,8 @@ export interface Line<E> {
   readonly incoming: Stream.Stream<Frame, E | LineError>
   /** To be called when bytes of output were used: as many more may come. */
   readonly taken: (stream: StreamName, bytes: number) => Effect.Effect<void>
+  /** Done when the helper or the agent runs, or won't. */
+  readonly running: Effect.Effect<void>
   /** Whether the node can be told something at this moment. */
   readonly isOpen: () => boolean
   /** Sends an order; waits until the node can be told something. */
@@ -58,6 +60,7 @@ export const lineOver = (channel: Channel, ready: Effect.Effect<void, TunnelLost
   return {
     incoming: framesOf(channel),
     taken: channel.taken,
+    running: Effect.ignore(ready),
     isOpen: () => isOpen,
     send: (text) => Effect.andThen(open, channel.send(text)),
     write: (stream, data) => Effect.andThen(open, channel.write(stream, data)),

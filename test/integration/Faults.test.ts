@@ -67,6 +67,9 @@ const blockAddresses = (socket: string) =>
     ({ Id }) => Effect.orDie(request(socket, "DELETE", `/networks/${Id}`))
   )
 
+/** A command that answers what it is told, for which its tunnel must be there. */
+const answer = ["sh", "-c", "echo up; read go; echo out; exit 7"]
+
 layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" })("faults", (it) => {
   /** A run on another node that says `up`, waits for `/tmp/go`, and leaves a line in `/tmp/runs` when it starts and ends. */
   const recorded = <A, E, R>(meanwhile: Effect.Effect<A, E, R>) =>
@@ -190,7 +193,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       for (const [object, options] of [
         ["secrets", []],
         ["services", []],
-        ["networks", ["--via", "helper:tunnel"]]
+        ["networks", ["-i"]]
       ] as const) {
         const result = yield* Effect.gen(function* () {
           let interrupt: (() => void) | undefined
@@ -204,9 +207,10 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
             if (line.startsWith(`DELETE /${object}/`) && ++removals === 2) proxy.release()
             return "pass"
           })
-          const command = [...options, web.target(web.remote), "true"]
+          const command = [...options, web.target(web.remote), "cat"]
           const ended = yield* program("task-exec.cjs", command, {
             env: { DOCKER_HOST: proxy.dockerHost },
+            keepsInput: true,
             onStart: (kill) => {
               interrupt = () => kill("SIGTERM")
             }
@@ -302,13 +306,14 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
           const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
             /^POST \/containers\/[^/]+\/start/.test(line) && ++starts <= failures ? { status: 500, message } : "pass"
           )
-          const command = ["--via", "helper:tunnel", web.target(web.remote), "sh", "-c", "echo out; exit 7"]
-          return { result: yield* program("task-exec.cjs", command, { env: { DOCKER_HOST: dockerHost } }), starts }
+          const options = { env: { DOCKER_HOST: dockerHost }, input: "go\n", keepsInput: true }
+          const command = ["-i", web.target(web.remote), ...answer]
+          return { result: yield* program("task-exec.cjs", command, options), starts }
         }, Effect.scoped)
 
         const twice = yield* failing(2)
         assert.strictEqual(twice.result.code, 7, describe(twice.result))
-        assert.deepStrictEqual([twice.result.stdout.toString(), twice.result.stderr], ["out\n", ""])
+        assert.deepStrictEqual([twice.result.stdout.toString(), twice.result.stderr], ["up\nout\n", ""])
         assert.strictEqual(twice.starts, 3)
 
         const always = yield* failing(Number.POSITIVE_INFINITY)
@@ -319,39 +324,52 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
   )
 
   it.effect(
-    "a node that has the addresses of the helper's network: another network is tried, then it is an error",
+    "a node that has the addresses of a tunnel's network: two other networks are tried, then it is an error",
     () =>
       Effect.gen(function* () {
         const web = yield* Web
         const { manager } = yield* SwarmCluster
         const { name, socket } = web.nodeOf(web.remote)
-        const command = ["--via", "helper:tunnel", web.target(web.remote), "sh", "-c", "echo out; exit 7"]
+        const command = ["-i", web.target(web.remote), ...answer]
+        const options = { input: "go\n", keepsInput: true }
+        /** Runs it, and tells which networks were asked for; the addresses are free again after `blocked` of them. */
+        const running = Effect.fnUntraced(function* (blocked: number) {
+          const blockers = yield* Scope.fork(yield* Effect.scope)
+          yield* Scope.provide(blockAddresses(socket), blockers)
+          let networks = 0
+          const proxy = yield* engineProxy(manager.socket, ({ line }) =>
+            line.startsWith("POST /networks/create") && ++networks === blocked + 1 ? "keep" : "pass"
+          )
+          // The next network is made when the node has its addresses again.
+          const unblocked = pollUntil(
+            Effect.sync(() => networks > blocked),
+            { every: 20, atMost: 120_000, orElse: Effect.die(`no network was made after ${blocked}`) }
+          ).pipe(
+            Effect.andThen(Scope.close(blockers, Exit.void)),
+            Effect.andThen(Effect.sync(() => proxy.release())),
+            Effect.forkScoped
+          )
+          if (Number.isFinite(blocked)) yield* unblocked
+          const env = { DOCKER_HOST: proxy.dockerHost }
+          return { result: yield* program("task-exec.cjs", command, { ...options, env }), networks }
+        }, Effect.scoped)
 
-        const blocked = yield* Effect.scoped(Effect.andThen(blockAddresses(socket), taskExec(command)))
-        assert.strictEqual(blocked.code, 125, describe(blocked))
+        const never = yield* running(Number.POSITIVE_INFINITY)
+        assert.strictEqual(never.result.code, 125, describe(never.result))
         assert.match(
-          blocked.stderr,
-          new RegExp(`^task-exec: node ${name} refused the helper: .*Pool overlaps.*; networks of that node's own`)
+          never.result.stderr,
+          new RegExp(
+            `^task-exec: node ${name} refused the helper: .*Pool overlaps.*; networks of that node's own[^\\n]*\\n$`
+          )
         )
+        assert.deepStrictEqual([never.result.stdout.toString(), never.networks], ["up\n", 3])
 
-        const blockers = yield* Scope.make()
-        yield* Scope.provide(blockAddresses(socket), blockers)
-        let networks = 0
-        // The second network is made when the node has its addresses again.
-        const proxy = yield* engineProxy(manager.socket, ({ line }) =>
-          line.startsWith("POST /networks/create") && ++networks === 2 ? "keep" : "pass"
-        )
-        const unblocked = pollUntil(
-          Effect.sync(() => networks === 2),
-          { every: 20, atMost: 60_000, orElse: Effect.die("no second network was made") }
-        ).pipe(Effect.ensuring(Scope.close(blockers, Exit.void)), Effect.andThen(Effect.sync(() => proxy.release())))
-        const [result] = yield* Effect.all(
-          [program("task-exec.cjs", command, { env: { DOCKER_HOST: proxy.dockerHost } }), unblocked],
-          { concurrency: 2 }
-        )
-        assert.strictEqual(result.code, 7, describe(result))
-        assert.deepStrictEqual([result.stdout.toString(), result.stderr, networks], ["out\n", "", 2])
-      }).pipe(Effect.scoped)
+        for (const blocked of [1, 2]) {
+          const { networks, result } = yield* running(blocked)
+          assert.strictEqual(result.code, 7, describe(result))
+          assert.deepStrictEqual([result.stdout.toString(), result.stderr, networks], ["up\nout\n", "", blocked + 1])
+        }
+      })
   )
 
   it.effect("what can't be removed is named, with the command that removes it", () =>

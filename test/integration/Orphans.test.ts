@@ -14,6 +14,9 @@ checkLeftovers()
 /** A command with a child of its own session. It says `up`. */
 const endless = ["sh", "-c", "setsid sleep 5432 & echo up; sleep 5432"]
 
+/** It says `up` when it has got a line, by which its tunnel is there. */
+const endlessOnceTold = ["sh", "-c", "read go; setsid sleep 5432 & echo up; sleep 5432"]
+
 /** Kills a caller with -9; done when nothing of it is left. */
 const orphan = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>, options: KillOptions) {
   const cluster = yield* SwarmCluster
@@ -33,16 +36,19 @@ const isUp = (output: string) => /(^|\n)(.*│ )?up\n/.test(output)
 
 layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" })("the caller is killed", (it) => {
   const ways = (web: Web["Service"]) => ({
-    "helper:logs": ["--via", "helper:logs", web.target(web.remote)],
-    "helper:tunnel": ["--via", "helper:tunnel", web.target(web.remote)],
-    "many tasks": ["--all", web.name]
+    "a helper's log": [web.target(web.remote), ...endless],
+    "a tunnel that is being made": ["-i", web.target(web.remote), ...endless],
+    "a tunnel": ["-i", web.target(web.remote), ...endlessOnceTold],
+    "many tasks": ["--all", web.name, ...endless]
   })
-  for (const way of ["helper:logs", "helper:tunnel", "many tasks"] as const) {
+  for (const way of ["a helper's log", "a tunnel that is being made", "a tunnel", "many tasks"] as const) {
     it.effect(`${way}: the command ends, and service, secret, network and containers go`, () =>
       Effect.gen(function* () {
         const web = yield* Web
-        yield* orphan("task-exec.cjs", ["--grace", "1s", ...ways(web)[way], ...endless], {
+        yield* orphan("task-exec.cjs", ["--grace", "1s", ...ways(web)[way]], {
           name: way,
+          input: "go\n",
+          keepsInput: true,
           isUnderWay: isUp
         })
       })

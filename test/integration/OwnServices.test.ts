@@ -77,14 +77,17 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
     })
   )
 
-  it.effect("a live helper is no target, and nor is its relay", () =>
+  it.effect("a live helper is no target, and nor are its relays", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
       const up = yield* Latch.make()
       let end: ((name: NodeJS.Signals) => void) | undefined
       const running = yield* Effect.forkScoped(
-        taskExec(["--via", "helper:tunnel", web.target(web.remote), "sh", "-c", "echo up; sleep 1000"], {
+        taskExec(["-i", "--via", "helper", web.target(web.remote), "sh", "-c", "read go; echo up; sleep 1000"], {
+          // The answer comes by the tunnel, whose relays are there by then.
+          input: "go\n",
+          keepsInput: true,
           onStart: (kill) => {
             end = kill
           },
@@ -98,12 +101,16 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
       const task = helper.Labels["com.docker.swarm.task.id"] ?? ""
       for (const target of [serviceName, `${serviceName}.1`, task, helper.Id]) yield* refuses("helper", target)
 
-      const [relay] = yield* labelled(manager, "task-exec.role=relay")
-      assert(relay !== undefined)
-      for (const name of [relay.Id, relay.Names[0]?.slice(1) ?? ""]) {
-        const { code, stderr, stdout } = yield* swarmExec(["exec", name, "cat", "/etc/hostname"])
-        assert.deepStrictEqual([code, stdout.toString()], [failed, ""])
-        assert.match(stderr, refusal("relay"))
+      for (const node of [manager, web.nodeOf(web.remote)]) {
+        const [relay] = yield* labelled(node, "task-exec.role=relay")
+        assert(relay !== undefined, node.name)
+        for (const name of [relay.Id, relay.Names[0]?.slice(1) ?? ""]) {
+          const { code, stderr, stdout } = yield* swarmExec(["exec", name, "cat", "/etc/hostname"], {
+            env: { DOCKER_HOST: node.dockerHost }
+          })
+          assert.deepStrictEqual([code, stdout.toString()], [failed, ""])
+          assert.match(stderr, refusal("relay"))
+        }
       }
       end?.("SIGTERM")
       assert.strictEqual((yield* Fiber.join(running)).code, 143)

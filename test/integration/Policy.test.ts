@@ -83,7 +83,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
       Effect.gen(function* () {
         assert.strictEqual((yield* exec([], "echo", "hi")).stdout.toString(), "hi\n")
         assert.match((yield* exec([], "sh", "-c", "id")).stdout.toString(), /^uid=/)
-        for (const flags of [[], ["-i"], ["-i", "--via", "helper:tunnel"], ["-d"]]) {
+        for (const flags of [[], ["-i"], ["-i", "--via", "helper"], ["-d"]]) {
           const { code, stderr, stdout } = yield* exec(flags, ...forbidden)
           assert.deepStrictEqual([code, stdout.toString()], [failed, ""])
           assert.match(stderr, byService)

@@ -10,6 +10,9 @@ checkLeftovers()
 /** A command that says `up` and goes on. */
 const endless = ["sh", "-c", "echo up; sleep 3456"]
 
+/** It says `up` when it has got a line, by which its tunnel is there. */
+const endlessOnceTold = ["sh", "-c", "read go; echo up; sleep 3456"]
+
 /** The clean-up command that a message names, if any. */
 const remedy = /swarm-exec gc((?: --run [a-z0-9]{26})+)/
 
@@ -42,6 +45,8 @@ const cutOff = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<st
   }
   const result = yield* program(file, args, {
     env: { DOCKER_HOST: proxy.dockerHost },
+    input: "go\n",
+    keepsInput: true,
     onOutput: see,
     onError: (text, kill) => {
       meanwhile.onError?.(text, kill)
@@ -54,10 +59,11 @@ const cutOff = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<st
 
 /** The ways, as command lines. */
 const ways = (web: Web["Service"]): Readonly<Record<string, ReadonlyArray<string>>> => ({
-  local: [web.target(web.local)],
-  "helper:logs": [web.target(web.remote)],
-  "helper:tunnel": ["--via", "helper:tunnel", web.target(web.remote)],
-  "many tasks": ["--all", web.name]
+  local: [web.target(web.local), ...endless],
+  log: [web.target(web.remote), ...endless],
+  "a tunnel that is being made": ["-i", web.target(web.remote), ...endless],
+  tunnel: ["-i", web.target(web.remote), ...endlessOnceTold],
+  "many tasks": ["--all", web.name, ...endless]
 })
 
 const describe = ({ code, signal, stderr }: ProcessResult) => `code ${code}, signal ${signal}, ${stderr}`
@@ -68,7 +74,7 @@ const lines = ({ stderr }: ProcessResult) => stderr.trimEnd().split("\n")
 const checks = {
   noticed: (web: Web["Service"], way: string) =>
     Effect.gen(function* () {
-      const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(ways(web)[way] ?? []), ...endless])
+      const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(ways(web)[way] ?? [])])
       assert.strictEqual(result.code, 125, describe(result))
       assert.match(result.stderr, /no answer for 15 s/)
       assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
@@ -77,7 +83,7 @@ const checks = {
   thrice: (web: Web["Service"], way: string) =>
     Effect.gen(function* () {
       let sent = 0
-      const result = yield* cutOff("task-exec.cjs", [...(ways(web)[way] ?? []), ...endless], {
+      const result = yield* cutOff("task-exec.cjs", ways(web)[way] ?? [], {
         onFault: (kill) => {
           sent = 1
           kill("SIGINT")
@@ -102,7 +108,7 @@ const checks = {
     }),
   refused: (web: Web["Service"], way: string) =>
     Effect.gen(function* () {
-      const args = ["--grace", "1s", ...(ways(web)[way] ?? []), ...endless]
+      const args = ["--grace", "1s", ...(ways(web)[way] ?? [])]
       const result = yield* cutOff("task-exec.cjs", args, { fault: "refuse" })
       assert.strictEqual(result.code, 125, describe(result))
       const removals = lines(result).filter((line) => line.includes("cannot remove"))
@@ -112,7 +118,7 @@ const checks = {
     }),
   once: (web: Web["Service"], way: string) =>
     Effect.gen(function* () {
-      const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(ways(web)[way] ?? []), ...endless], {
+      const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(ways(web)[way] ?? [])], {
         onFault: (kill) => kill("SIGTERM")
       })
       assert.strictEqual(result.code, 143, describe(result))

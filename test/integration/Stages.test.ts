@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { run } from "../cluster/Command.ts"
 import { remove } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
 import { deriveImage, pullImage, pushImage } from "../cluster/Images.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, dist, taskExec, temporaryFolder, Web } from "./Harness.ts"
@@ -183,8 +184,13 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("at a terminal: the line makes place for the log, and comes back until Ctrl-C", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      // A helper without a network may be there before there is a line.
-      const pty = yield* atTerminal(["--debug", "--via", "helper:tunnel", web.target(web.remote), "sleep", "1000"])
+      // A helper may be there before there is a line: the engine is slow to answer.
+      const { manager } = yield* SwarmCluster
+      const proxy = yield* engineProxy(manager.socket)
+      proxy.slowDown(100)
+      const pty = yield* atTerminal(["--debug", web.target(web.remote), "sleep", "1000"], {
+        DOCKER_HOST: proxy.dockerHost
+      })
       yield* pty.see(/\x1b\[K\r\x1b\[Ktask-exec: started as exec \w+\r\n\rrunning\x1b\[K/)
       pty.type("\x03")
       const { code, shown } = yield* pty.end

@@ -1,17 +1,21 @@
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { makeTunnelKey } from "../../src/carrier/TunnelTls.ts"
 import { TaskExec } from "../../src/index.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
 import { madeSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
-import { pollUntil } from "../cluster/Poll.ts"
+import { poll, pollUntil } from "../cluster/Poll.ts"
+import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { killCaller } from "./Callers.ts"
-import { checkLeftovers, dist, program, shell, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, dist, program, saidOfSignal, shell, taskExec, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 import { converse, Library } from "./Sessions.ts"
 
@@ -83,23 +87,34 @@ const there = Effect.map(Web, (web) => ({ target: web.target(web.remote), node: 
 
 const echo = ["sh", "-c", "echo up; while read line; do echo got $line; done; exit 7"] as const
 
+/** A session with {@link echo} that has come to its tunnel. */
+const talking = Effect.gen(function* () {
+  const { target } = yield* there
+  const session = yield* TaskExec.open({ target, command: echo })
+  const talk = yield* converse(session)
+  yield* talk.say("there\n")
+  yield* talk.until("got there\n")
+  return { session, talk }
+})
+
+/** A way to the manager by which no network is made before `release`: a command runs, and its tunnel does not come. */
+const heldBack = Effect.gen(function* () {
+  const { manager } = yield* SwarmCluster
+  return yield* engineProxy(manager.socket, ({ line }) => (line.startsWith("POST /networks/create") ? "keep" : "pass"))
+})
+
 layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the tunnel",
   (it) => {
     it.effect("who asks for an address there asks again soon, where the engine can be told so", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
-        const { node, target } = yield* there
-        const talk = yield* converse(yield* TaskExec.open({ target, command: echo }))
-        yield* talk.until("up\n")
+        const { node } = yield* there
+        yield* talking
         const { Version } = yield* get(manager.socket, "/version", Engine)
-        const places = [
-          [manager, "relay"],
-          [node, "helper"]
-        ] as const
-        const times = yield* Effect.forEach(places, ([on, role]) =>
+        const times = yield* Effect.forEach([manager, node], (on) =>
           Effect.gen(function* () {
-            const { Id } = yield* withRole(on, role)
+            const { Id } = yield* withRole(on, "relay")
             const { Pid } = (yield* get(on.socket, `/containers/${Id}/json`, State)).State
             const file = "/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms"
             return Number(yield* on.exec(["nsenter", "--target", `${Pid}`, "--net", "cat", file]))
@@ -116,9 +131,9 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         const { dockerHost, socket } = (yield* SwarmCluster).manager
         const { target } = yield* there
         const since = Date.now()
-        const pipe = yield* shell(`task-exec --via helper:tunnel ${target} yes | head -1; echo "\${PIPESTATUS[0]}"`, {
-          env: { DOCKER_HOST: dockerHost }
-        })
+        const script = `task-exec -i ${target} sh -c 'read go; yes' | head -1; echo "\${PIPESTATUS[0]}"`
+        const options = { env: { DOCKER_HOST: dockerHost }, input: "go\n", keepsInput: true }
+        const pipe = yield* shell(script, options)
         assert.deepStrictEqual([pipe.stdout.toString(), pipe.stderr], ["y\n141\n", ""])
         assert.lengthOf(yield* madeSince(socket, "service", since), 1)
       })
@@ -127,13 +142,12 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     it.effect("strangers on its network are sent away, and told of in the helper's log; the session goes on", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
-        const { node, target } = yield* there
-        const session = yield* TaskExec.open({ target, command: echo })
-        const talk = yield* converse(session)
-        yield* talk.until("up\n")
+        const { node } = yield* there
+        const { session, talk } = yield* talking
 
         const helper = yield* withRole(node, "helper")
-        const [network = "", address] = Object.entries(helper.NetworkSettings.Networks)[0] ?? []
+        const listener = yield* withRole(node, "relay")
+        const [network = "", address] = Object.entries(listener.NetworkSettings.Networks)[0] ?? []
         assert.match(network, /^task-exec-/)
         const script = `
           const net = require("node:net"), tls = require("node:tls")
@@ -150,7 +164,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
             console.log(knock.name, "sent away")
           }`
         // A container on the network; it must be gone before the session is, whose network could not be removed otherwise.
-        const said = yield* Effect.acquireUseRelease(
+        const knocked = yield* Effect.acquireUseRelease(
           post(manager.socket, "/containers/create", Created, {
             body: { Image: image, Cmd: ["sleep", "1000"], HostConfig: { NetworkMode: network } }
           }),
@@ -163,14 +177,17 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
             }),
           ({ Id }) => Effect.orDie(remove(manager.socket, `/containers/${Id}?force=true`))
         )
-        assert.strictEqual(said, ["garbage", "hangsUp", "wrongKey", "noKey", ""].join(" sent away\n"))
+        assert.strictEqual(knocked, ["garbage", "hangsUp", "wrongKey", "noKey", ""].join(" sent away\n"))
 
-        const { stderr } = yield* Effect.map(
+        const said = Effect.map(
           request(node.socket, "GET", `/containers/${helper.Id}/logs`, { query: { stderr: "true" } }),
-          (body) => ({ stderr: body.toString("latin1") })
+          (body) => body.toString("latin1").match(/listener: refused [^\n]*/g) ?? []
         )
-        assert.isAtLeast(stderr.split("helper: refused ").length - 1, 15)
-        assert.match(stderr, /helper: refused \S+\d: .*decryption failed|bad record mac/i)
+        const refused = yield* poll(
+          Effect.map(said, (lines) => (lines.length >= 15 ? Option.some(lines) : Option.none())),
+          { every: 50, atMost: 30_000, orElse: Effect.die("the helper does not tell of them") }
+        )
+        assert.match(refused.join("\n"), /listener: refused \S+\d: .*decryption failed|bad record mac/i)
 
         yield* talk.say("still here\n")
         yield* talk.until("got still here\n")
@@ -179,15 +196,17 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    for (const role of ["helper", "relay"] as const) {
-      it.effect(`the ${role} is killed: the connection is lost, and the command is ended`, () =>
+    for (const [name, place, role] of [
+      ["helper", "there", "helper"],
+      ["relay", "here", "relay"],
+      ["listener", "there", "relay"]
+    ] as const) {
+      it.effect(`the ${name} is killed: the connection is lost, and the command is ended`, () =>
         Effect.gen(function* () {
           const { manager } = yield* SwarmCluster
-          const { node, target } = yield* there
-          const session = yield* TaskExec.open({ target, command: ["sh", "-c", "echo up; sleep 1234"] })
-          const talk = yield* converse(session)
-          yield* talk.until("up\n")
-          yield* kill(role === "helper" ? node : manager, role)
+          const { node } = yield* there
+          const { session } = yield* talking
+          yield* kill(place === "there" ? node : manager, role)
           const error = yield* Effect.flip(session.outcome)
           assert(error._tag === "ConnectionLost")
           assert.deepStrictEqual([error.node, error.ending], [node.name, { _tag: "Killed" }])
@@ -200,8 +219,10 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { target } = yield* there
-        yield* killCaller("task-exec.cjs", ["--via", "helper:tunnel", target, "sh", "-c", "echo up; sleep 1234"], {
+        yield* killCaller("task-exec.cjs", ["-i", target, "sh", "-c", "read go; echo up; sleep 1234"], {
           name: "tunnel",
+          input: "go\n",
+          keepsInput: true,
           withGuard: true,
           isUnderWay: (output) => output === "up\n"
         })
@@ -221,10 +242,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     it.effect("the node's cable is out for less than Swarm's gossip waits (2 s): the session goes on", () =>
       Effect.gen(function* () {
         const { link } = yield* SwarmCluster
-        const { node, target } = yield* there
-        const session = yield* TaskExec.open({ target, command: echo })
-        const talk = yield* converse(session)
-        yield* talk.until("up\n")
+        const { node } = yield* there
+        const { session, talk } = yield* talking
         yield* Effect.acquireUseRelease(
           link(node, "down"),
           () => Effect.andThen(talk.say("in between\n"), Effect.sleep("2 seconds")),
@@ -236,18 +255,140 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    it.effect("an overlay that lets nothing through: the error says so, and what to open", () =>
+    it.effect("an overlay that lets nothing through: the error says so, and what to open; the command is ended", () =>
       Effect.gen(function* () {
         const { node, target } = yield* there
         const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
-        const { code, stderr } = yield* Effect.acquireUseRelease(
+        const { code, stderr, stdout } = yield* Effect.acquireUseRelease(
           node.exec(["iptables", "-I", ...rule]),
-          () => taskExec(["--via", "helper:tunnel", target, "cat"]),
+          () => taskExec(["-i", target, "sh", "-c", "echo up; cat"], { keepsInput: true }),
           () => Effect.orDie(node.exec(["iptables", "-D", ...rule]))
         )
         assert.strictEqual(code, 125)
         assert.match(stderr, new RegExp(`^task-exec: .*${node.name}.*4789.*7946.*\\n$`))
+        // Output needs no overlay.
+        assert.strictEqual(stdout.toString(), "up\n")
+        assert.deepStrictEqual(yield* commands, [])
       })
+    )
+
+    it.effect("the helper is killed before its tunnel is there: its outcome is unknown, and the command is ended", () =>
+      Effect.gen(function* () {
+        const { node, target } = yield* there
+        const proxy = yield* heldBack
+        const up = yield* Latch.make()
+        const [{ code, stderr, stdout }] = yield* Effect.all(
+          [
+            taskExec(["-i", target, "sh", "-c", "echo up; sleep 1234"], {
+              env: { DOCKER_HOST: proxy.dockerHost },
+              keepsInput: true,
+              onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
+            }),
+            Effect.andThen(up.await, kill(node, "helper"))
+          ],
+          { concurrency: 2 }
+        )
+        assert.deepStrictEqual([code, stdout.toString()], [125, "up\n"], stderr)
+        assert.match(stderr, /^task-exec: the outcome of the command is unknown: the helper on node .* went away.*\n$/)
+        assert.deepStrictEqual(yield* commands, [])
+      }).pipe(Effect.scoped)
+    )
+
+    for (const [name, flags, signal, expected] of [
+      ["Ctrl-C", [], "SIGINT", 130],
+      ["SIGTERM", [], "SIGTERM", 143],
+      ["a timeout", ["--timeout", "5s"], undefined, 124]
+    ] as const) {
+      it.effect(`${name} while its tunnel is being made: the command is ended, and nothing stays`, () =>
+        Effect.gen(function* () {
+          const { target } = yield* there
+          const proxy = yield* heldBack
+          const args = [...flags, "--grace", "1s", "-i", target, "sh", "-c", "setsid sleep 1234 & echo up; sleep 1234"]
+          const { code, stderr, stdout } = yield* taskExec(args, {
+            env: { DOCKER_HOST: proxy.dockerHost },
+            keepsInput: true,
+            onOutput: (output, kill) => output === "up\n" && signal !== undefined && kill(signal)
+          })
+          assert.deepStrictEqual([code, stdout.toString()], [expected, "up\n"], stderr)
+          if (signal === undefined) {
+            assert.strictEqual(
+              stderr,
+              "task-exec: timed out after 5 s; the command and everything it started were killed\n"
+            )
+          } else assert.match(stderr, saidOfSignal)
+          assert.deepStrictEqual(yield* commands, [])
+        }).pipe(Effect.scoped)
+      )
+    }
+
+    it.effect("keys, a new size and keys again before the tunnel is there: all of it arrives, in order", () =>
+      Effect.gen(function* () {
+        const { target } = yield* there
+        const proxy = yield* heldBack
+        const script =
+          "stty -echo; stty size; echo up; read a; until [ \"$(stty size)\" = '30 90' ]; do sleep 0.1; done; read b; echo $a.$b."
+        const pty = yield* openPty(
+          [process.execPath, join(dist, "task-exec.cjs"), "-q", "-it", target, "sh", "-c", script],
+          {
+            env: { DOCKER_HOST: proxy.dockerHost, TERM: "xterm" }
+          }
+        )
+        yield* pty.see(/24 80\r\nup\r\n/)
+        pty.type("one ")
+        yield* pty.resize(30, 90)
+        pty.type("two\rthr")
+        yield* pollUntil(
+          Effect.sync(() => proxy.requests.some((line) => line.startsWith("POST /networks/create"))),
+          { every: 20, atMost: 60_000, orElse: Effect.die("no network is asked for") }
+        )
+        proxy.release()
+        pty.type("ee\r")
+        yield* pty.see(/^one two\.three\.\r\n/)
+        const { code, shown } = yield* pty.end
+        assert.strictEqual(code, 0, shown)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("eight at once", () =>
+      Effect.gen(function* () {
+        const { target } = yield* there
+        const script = "echo up; read line; echo got $line; exit 7"
+        const results = yield* Effect.forEach(
+          Array.from({ length: 8 }, (_, at) => at),
+          (at) => taskExec(["-i", target, "sh", "-c", script], { input: `line ${at}\n`, keepsInput: true }),
+          { concurrency: 8 }
+        )
+        assert.deepStrictEqual(
+          results.map(({ code, stderr, stdout }) => [code, stdout.toString(), stderr]),
+          results.map((_, at) => [7, `up\ngot line ${at}\n`, ""])
+        )
+      })
+    )
+
+    it.effect(
+      "random output that outgrows the log: exact for a quick reader and a slow one, and ended with one that stops",
+      () =>
+        Effect.gen(function* () {
+          const { dockerHost } = (yield* SwarmCluster).manager
+          const web = yield* Web
+          const { node, target } = yield* there
+          const inTarget = (...command: ReadonlyArray<string>) => execIn(node.socket, web.remote.containerId, command)
+          yield* inTarget("dd", "if=/dev/urandom", "of=/tmp/random", "bs=1M", "count=30")
+          const [sum] = (yield* inTarget("sha256sum", "/tmp/random")).stdout.split(" ")
+          const command = `${target} sh -c 'cat /tmp/random; exit 7'`
+          const slowly = "for i in {1..60}; do head -c 524288; sleep 0.1; done"
+          const script = [
+            `task-exec ${command} | sha256sum; echo "\${PIPESTATUS[0]}"`,
+            `task-exec ${command} | { ${slowly}; } | sha256sum; echo "\${PIPESTATUS[0]}"`,
+            `task-exec ${command} | head -c 5 | wc -c; echo "\${PIPESTATUS[0]}"`
+          ].join("; ")
+          const { stderr, stdout } = yield* shell(script, { env: { DOCKER_HOST: dockerHost } })
+          assert.deepStrictEqual(
+            [stdout.toString().split("\n"), stderr],
+            [[`${sum}  -`, "7", `${sum}  -`, "7", "5", "141", ""], ""]
+          )
+          yield* inTarget("rm", "/tmp/random")
+        })
     )
 
     // Last: Swarm gives the tasks of a node that is gone to others.
@@ -258,9 +399,13 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           const { link, manager } = yield* SwarmCluster
           const { node, target } = yield* there
           const argv = [process.execPath, join(dist, "task-exec.cjs"), "-it", target]
-          const pty = yield* openPty([...argv, "sh", "-c", "trap '' HUP; echo up; while :; do sleep 1; done"], {
-            env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" }
-          })
+          const pty = yield* openPty(
+            [...argv, "sh", "-c", "trap '' HUP; read go; echo up; while :; do sleep 1; done"],
+            {
+              env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" }
+            }
+          )
+          pty.type("go\r")
           yield* pty.see(/up\r\n/)
           yield* Effect.acquireUseRelease(
             link(node, "down"),

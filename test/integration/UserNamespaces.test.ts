@@ -108,16 +108,16 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
   it.effect("a task of another one: one line says that its helper can't open the engine's socket, and what to do", () =>
     Effect.gen(function* () {
       const { run } = yield* Remapped
-      const [logs, tunnel, gc, doctor] = yield* Effect.all(
+      const [output, input, gc, doctor] = yield* Effect.all(
         [
           taskExec("far", "touch", "/tmp/ran"),
-          taskExec("--via", "helper:tunnel", "far", "touch", "/tmp/ran"),
+          run("task-exec.cjs", ["-i", "far", "touch", "/tmp/ran"], { keepsInput: true }),
           run("swarm-exec.cjs", ["gc"]),
           run("swarm-exec.cjs", ["doctor", "-q", "--no-network"])
         ],
         { concurrency: 4 }
       )
-      for (const { code, stderr, stdout } of [logs, tunnel]) {
+      for (const { code, stderr, stdout } of [output, input]) {
         assert.deepStrictEqual([code, stdout], [125, ""])
         assert.match(stderr, new RegExp(`^task-exec: ${remapping.source}$`))
       }
@@ -143,7 +143,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
       const [ran, fed, late, gc] = yield* Effect.all(
         [
           taskExec("far", "sh", "-c", "ls /tmp; echo err >&2; exit 7"),
-          run("task-exec.cjs", ["--via", "helper:tunnel", "-i", "far", "cat"], { input: "in" }),
+          run("task-exec.cjs", ["-i", "far", "head", "-c", "2"], { input: "in", keepsInput: true }),
           taskExec("--timeout", "3", "--grace", "200ms", "far", ...stubborn),
           run("swarm-exec.cjs", ["gc"])
         ],
