@@ -1,11 +1,13 @@
-/** What the guard of a run's objects does once its caller is gone: removes them, and so ends the commands of their helpers. */
+/** What the guard of a run's objects does once its caller is gone: ends the run's commands on other nodes, and removes its objects. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
-import { endpointsVariable, GuardEndpoints } from "../../src/executor/RunInventory.ts"
+import { endedPrefix, endpointsVariable, GuardEndpoints, GuardedCommand } from "../../src/executor/RunInventory.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
+import { endManyByHelper, secondHelperPatience } from "../../src/node/EndByHelper.ts"
 import { sweep } from "../../src/sweep/Sweep.ts"
 
 /** An engine that can't be reached is asked again and again for a while. */
@@ -18,17 +20,45 @@ const engine = Layer.unwrap(
 )
 
 /**
- * Removes what belongs to these runs, as `gc --run` does. Twice: the engine may still carry out what the caller asked for as it
- * was killed.
+ * Does what its caller has told: IDs of runs, commands, and which of these have ended since.
+ *
+ * **Details**: The removal of a helper's service tells the helper to end its command. Swarm takes over two seconds for that, and the
+ * helper may be killed meanwhile; so another helper on its node ends the command at the same time. The objects are looked for twice, as
+ * the engine may still carry out what the caller asked for when it was killed.
  */
-export const removeRunsCommand = (runs: ReadonlyArray<string>): Effect.Effect<number> =>
-  sweep({ runs, nodes: "local" }).pipe(
-    Effect.retry(patience),
+export const removeRunsCommand = (told: ReadonlyArray<string>): Effect.Effect<number> => {
+  const runs: Array<string> = []
+  const commands = new Map<string, typeof GuardedCommand.Type>()
+  for (const text of told) {
+    const command = text.startsWith("{") ? Result.getOrUndefined(decodeCommand(text)) : undefined
+    if (command !== undefined) commands.set(command.run.runId, command)
+    else if (text.startsWith(endedPrefix)) commands.delete(text.slice(endedPrefix.length))
+    else runs.push(text)
+  }
+  const removal = Effect.retry(sweep({ runs, nodes: "local" }), patience)
+  return Effect.all([removal, endAll([...commands.values()])], { concurrency: 2 }).pipe(
     Effect.andThen(Effect.sleep("2 seconds")),
-    Effect.andThen(sweep({ runs, nodes: "local" })),
+    Effect.andThen(removal),
     Effect.provide(HelperImage.layer),
     Effect.provide(engine),
     Effect.as(0),
     // Nobody hears it; the objects' deadline remains.
     Effect.orElseSucceed(() => 1)
+  )
+}
+
+const decodeCommand = Schema.decodeUnknownResult(GuardedCommand)
+
+/** Ends them, those of a node together. */
+const endAll = (commands: ReadonlyArray<typeof GuardedCommand.Type>) =>
+  Effect.forEach(
+    Map.groupBy(commands, ({ node }) => node.id).values(),
+    ([first, ...more]) =>
+      first === undefined
+        ? Effect.void
+        : endManyByHelper(
+            { image: first.image, node: first.node, task: first.run.container, placementTimeout: secondHelperPatience },
+            [first.run, ...more.map(({ run }) => run)]
+          ),
+    { concurrency: "unbounded", discard: true }
   )

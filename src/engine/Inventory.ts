@@ -21,6 +21,8 @@ export interface RunningCommand {
   readonly where: string
   /** Milliseconds between the signal that ends it and KILL. */
   readonly grace: number
+  /** What the guard is told of a command that has no guard on its own node, in one line. */
+  readonly guarded?: string
 }
 
 /**
@@ -82,8 +84,8 @@ export class Inventory {
     return [...new Set([...this.#objects].map(({ runId }) => runId))]
   }
 
-  /** Calls this whenever an object was added, until the function that it returns is called. */
-  onAdded(see: () => void): () => void {
+  /** Calls this whenever an object or a command was added, or a command has ended, until the function that it returns is called. */
+  onChanged(see: () => void): () => void {
     this.#watchers.add(see)
     return () => void this.#watchers.delete(see)
   }
@@ -111,12 +113,14 @@ export class Inventory {
   started(command: RunningCommand): void {
     this.#commands.add(command)
     this.#parent?.started(command)
+    for (const see of this.#watchers) see()
   }
 
   /** It has ended, or nobody waits for it any more. */
   ended(command: RunningCommand): void {
     this.#commands.delete(command)
     this.#parent?.ended(command)
+    for (const see of this.#watchers) see()
   }
 
   /** Milliseconds that the next removal may take. */

@@ -13,6 +13,7 @@ import { DockerEngine } from "../engine/DockerEngine.ts"
 import { Endpoint } from "../engine/Endpoint.ts"
 import { CurrentInventory, Inventory } from "../engine/Inventory.ts"
 import { imageCommands } from "../ImageCommands.ts"
+import { EndRun } from "./ExecSpec.ts"
 import { type GuardProcess, startGuardProcess } from "./internal/GuardProcess.ts"
 
 /** How long a run has no guard for its objects, in milliseconds. */
@@ -23,6 +24,24 @@ export const endpointsVariable = "TASK_EXEC_GUARD_ENDPOINTS"
 
 /** What {@link endpointsVariable} holds. */
 export const GuardEndpoints = Schema.fromJsonString(Schema.NonEmptyArray(Endpoint))
+
+/** A command on another node, as a guard ends it. */
+export const GuardedCommand = Schema.fromJsonString(
+  Schema.Struct({
+    run: EndRun,
+    /** Reference of our image. */
+    image: Schema.NonEmptyString,
+    node: Schema.Struct({
+      id: Schema.NonEmptyString,
+      hostname: Schema.String,
+      state: Schema.String,
+      availability: Schema.String
+    })
+  })
+)
+
+/** What a guard is told when a command has ended, before its run. */
+export const endedPrefix = "ended:"
 
 const encodeEndpoints = Schema.encodeSync(GuardEndpoints)
 
@@ -62,12 +81,23 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   const engine = yield* DockerEngine
   const told = new Set<string>()
   let guard: GuardProcess | undefined
+  const live = new Map<string, string>()
   const tell = () => {
+    if (guard === undefined) return
     for (const runId of lastingRuns(inventory)) {
-      if (guard === undefined || told.has(runId)) continue
+      if (told.has(runId)) continue
       told.add(runId)
       guard.tell(runId)
     }
+    const now = new Map(
+      [...inventory.commands].flatMap(({ guarded, runId }) =>
+        guarded === undefined ? [] : [[runId, guarded] as const]
+      )
+    )
+    for (const [runId, text] of now) if (!live.has(runId)) guard.tell(text)
+    for (const runId of live.keys()) if (!now.has(runId)) guard.tell(`${endedPrefix}${runId}`)
+    live.clear()
+    for (const [runId, text] of now) live.set(runId, text)
   }
   let isStarting = false
   const start = Effect.suspend(() => {
@@ -89,7 +119,7 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   let isDue = false
   yield* Effect.acquireRelease(
     Effect.sync(() =>
-      inventory.onAdded(() => {
+      inventory.onChanged(() => {
         if (guard !== undefined) tell()
         else if (isDue) Effect.runFork(start)
       })

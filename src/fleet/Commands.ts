@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Accompany, openAccompaniment } from "../Accompaniment.ts"
@@ -14,6 +15,7 @@ import { CurrentInventory } from "../engine/Inventory.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import { type EndRun, type ExecSpec, endOf, type Signal } from "../executor/ExecSpec.ts"
 import { describeEnding, type Ending } from "../executor/ExecutorErrors.ts"
+import { GuardedCommand } from "../executor/RunInventory.ts"
 import { pullPatience } from "../helper/Helper.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import { openTunnelNetwork, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
@@ -163,7 +165,9 @@ const ofNode = Effect.fnUntraced(function* (
         const { commands, route } = yield* connection
         const recording = yield* recordRun(targetOf(one.task), route, one.spec)
         const made = yield* Effect.tapError(commands.exec(index, recording.input(checked.input)), recording.failed)
-        const { events, isLive } = yield* followed(one, yield* accompany(route, recording.events(made.events)))
+        const seen = yield* accompany(route, recording.events(made.events))
+        // An agent ends what its caller leaves.
+        const { events, isLive } = yield* followed(one, seen, route === "helper" ? yield* image : undefined)
         return { task: one.task, route, spec: one.spec, events, isLive, end: made.end, recording }
       }),
       leave: Effect.suspend(() => {
@@ -175,14 +179,25 @@ const ofNode = Effect.fnUntraced(function* (
   ])
 })
 
+const encodeGuarded = Schema.encodeSync(GuardedCommand)
+
 /** The owner of what a single command needs. */
 const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: string): Effect.Effect<Ownership> =>
   makeOwnership(timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace, runId)
 
-/** The events of a command, by which the run's inventory knows whether it is live. */
-const followed = Effect.fnUntraced(function* <E, R>({ spec, task }: Planned, events: Stream.Stream<ExecEvent, E, R>) {
+/** The events of a command, by which the run's inventory knows whether it is live. `image`: of helpers, for its guard. */
+const followed = Effect.fnUntraced(function* <E, R>(
+  { spec, task }: Planned,
+  events: Stream.Stream<ExecEvent, E, R>,
+  image: string | undefined
+) {
   const inventory = yield* CurrentInventory
-  const entry = { runId: spec.runId, where: `${task.name} on ${task.node.hostname}`, grace: spec.grace }
+  const entry = {
+    runId: spec.runId,
+    where: `${task.name} on ${task.node.hostname}`,
+    grace: spec.grace,
+    ...(image === undefined ? {} : { guarded: encodeGuarded({ run: endOf(spec), image, node: task.node }) })
+  }
   let isLive = false
   const ended = () => {
     isLive = false

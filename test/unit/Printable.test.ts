@@ -213,7 +213,9 @@ describe("what reaches a terminal", () => {
       "cli/ExecCommand.ts",
       "command/Channel.ts",
       "cp/CpCommand.ts",
-      "fleet/FleetCommand.ts"
+      "fleet/FleetCommand.ts",
+      // Frames in base64.
+      "helper/HelperCommand.ts"
     ])
     for (const name of users(/\bstderrScreen\b/)) {
       const { text } = sources.find((source) => source.name === name) ?? { text: "" }
