@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { DockerEngine } from "./engine/DockerEngine.ts"
+import type { Swarm } from "./engine/Swarm.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { Route } from "./request/Via.ts"
 import { commandStages } from "./Stage.ts"
@@ -12,7 +12,7 @@ import { openTidying } from "./sweep/Tidying.ts"
 export type Accompany = <E, R>(
   route: Route,
   events: Stream.Stream<ExecEvent, E, R>
-) => Effect.Effect<Stream.Stream<ExecEvent, E, R | DockerEngine>, never, Scope.Scope>
+) => Effect.Effect<Stream.Stream<ExecEvent, E, R | Swarm>, never, Scope.Scope>
 
 /** For the commands of one scope: the first one that starts begins the sweep. */
 export const openAccompaniment = Effect.gen(function* (): Effect.fn.Return<Accompany, never, Scope.Scope> {

@@ -11,6 +11,7 @@ import { contextNames } from "../../src/engine/DockerContext.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { SwarmFailure } from "../../src/engine/EngineErrors.ts"
 import { wantedTasks } from "../../src/engine/EngineSchemas.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { stackLabel } from "../../src/fleet/Selection.ts"
 import { roleOf } from "../../src/Labels.ts"
@@ -90,25 +91,25 @@ const plain = (words: ReadonlyArray<string>): ReadonlyArray<Candidate> => words.
 
 const allFlags = Object.keys(flags).map((name) => `--${name}`)
 
-const nodes = DockerEngine.use((engine) =>
-  Effect.map(engine.listNodes(), (all) =>
+const nodes = Swarm.use((swarm) =>
+  Effect.map(swarm.listNodes(), (all) =>
     all
       .map(({ Description, Spec }): Candidate => [Description.Hostname, `${Spec.Role}, ${Spec.Availability}`])
       .sort(byName)
   )
 )
 
-const stacks = DockerEngine.use((engine) =>
-  Effect.map(engine.listServices({}), (all) =>
+const stacks = Swarm.use((swarm) =>
+  Effect.map(swarm.listServices({}), (all) =>
     plain([...new Set(all.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))].sort())
   )
 )
 
 /** Services, and every running task by its slot or its node. */
-const targets = DockerEngine.use((engine) =>
+const targets = Swarm.use((swarm) =>
   Effect.gen(function* () {
     const [services, tasks, machines] = yield* Effect.all(
-      [engine.listServices({}), engine.listTasks(wantedTasks), engine.listNodes()],
+      [swarm.listServices({}), swarm.listTasks(wantedTasks), swarm.listNodes()],
       { concurrency: 3 }
     )
     const hosts = new Map(machines.map(({ Description, ID }) => [ID, Description.Hostname]))
@@ -124,9 +125,7 @@ const targets = DockerEngine.use((engine) =>
   })
 )
 
-const valuesOf = (
-  flag: string
-): Effect.Effect<ReadonlyArray<Candidate>, SwarmFailure | Config.ConfigError, DockerEngine> => {
+const valuesOf = (flag: string): Effect.Effect<ReadonlyArray<Candidate>, SwarmFailure | Config.ConfigError, Swarm> => {
   switch (flag) {
     case "node":
       return nodes
@@ -151,7 +150,7 @@ const valuesOf = (
 
 const candidatesFor = (
   wanted: Wanted
-): Effect.Effect<ReadonlyArray<Candidate>, SwarmFailure | Config.ConfigError, DockerEngine> => {
+): Effect.Effect<ReadonlyArray<Candidate>, SwarmFailure | Config.ConfigError, Swarm> => {
   switch (wanted._tag) {
     case "Flag":
       return Effect.succeed(plain(allFlags))

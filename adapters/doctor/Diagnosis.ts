@@ -4,8 +4,8 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { agentRemains } from "../../src/agent/AgentService.ts"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { CurrentInventory } from "../../src/engine/Inventory.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import type { HelperImage } from "../../src/helper/HelperImage.ts"
 import { openTunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { makeOwnership } from "../../src/Labels.ts"
@@ -52,8 +52,7 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   yield* tell(role)
   if (role.verdict === "fails") return yield* skip(["managers", "image", "node", "leftovers"], "not a manager")
 
-  const engine = yield* DockerEngine
-  const listed = yield* Effect.result(engine.listNodes())
+  const listed = yield* Effect.result(Swarm.use((swarm) => swarm.listNodes()))
   if (listed._tag === "Failure") {
     const next = "bring enough of the managers back: more than half of them must be there"
     yield* tell(fails("managers", { found: listed.failure.message, next }))
@@ -87,7 +86,7 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
 const lookForLeftovers = ({
   image,
   timeout
-}: DoctorOptions): Effect.Effect<Check, never, DockerEngine | HelperImage | Scope.Scope> =>
+}: DoctorOptions): Effect.Effect<Check, never, Swarm | HelperImage | Scope.Scope> =>
   Effect.flatMap(CurrentInventory, (inventory) =>
     Effect.all(
       [sweep({ dryRun: true, placementTimeout: timeout, ...(image === undefined ? {} : { image }) }), agentRemains()],

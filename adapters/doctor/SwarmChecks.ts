@@ -2,9 +2,9 @@
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { isNotFound } from "../../src/engine/EngineErrors.ts"
 import type { EngineVersion, Image, Info, Node } from "../../src/engine/EngineSchemas.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { defaultImage, HelperImage } from "../../src/helper/HelperImage.ts"
 import { isClean, type SweepReport } from "../../src/sweep/Sweep.ts"
 import { type Check, checksOf } from "./Check.ts"
@@ -29,18 +29,19 @@ export const isOlder = (version: string, than: string): boolean => {
 
 /** The connected engine: whether it answers, what it says of itself, and what its clock shows. */
 export const askEngine = Effect.fn("Doctor.engine")(function* () {
-  const engine = yield* DockerEngine
+  const swarm = yield* Swarm
   const after = yield* Clock.currentTimeMillis
-  return yield* engine.info.pipe(
+  return yield* swarm.info.pipe(
     Effect.bindTo("info"),
     Effect.bind("before", () => Clock.currentTimeMillis),
-    Effect.bind("version", () => engine.version),
+    // Of the engine that described itself, and of no other manager.
+    Effect.bind("version", () => Effect.flatMap(swarm.engine, (engine) => engine.version)),
     Effect.match({
       onFailure: (error) => ({ check: fails("engine", explainEngine(error)), known: undefined }),
       onSuccess: ({ before, info, version }) => {
         const theirs = Date.parse(info.SystemTime)
         const stamp: Stamp | undefined = Number.isFinite(theirs) ? { theirs, after, before } : undefined
-        return { check: judgeEngine(engine.host, info, version), known: { info, stamp } }
+        return { check: judgeEngine(swarm.host, info, version), known: { info, stamp } }
       }
     })
   )
@@ -101,7 +102,7 @@ export interface NamedImage {
 
 /** Finds the image; `named` on the command line. */
 export const findImage = Effect.fn("Doctor.image")(function* (named: string | undefined) {
-  const engine = yield* DockerEngine
+  const engine = yield* Swarm.use((swarm) => swarm.engine)
   const images = yield* HelperImage
   const variable = yield* Config.String("TASK_EXEC_IMAGE").pipe(Config.withDefault(""))
   const reference = yield* named === undefined ? images.reference : images.pin(named)

@@ -12,8 +12,9 @@ import type * as Scope from "effect/Scope"
 import { carryOverExec } from "../carrier/RelayCarrier.ts"
 import { readLine } from "../carrier/readLine.ts"
 import { TunnelLost } from "../carrier/Tunnel.ts"
-import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { mainProcessOf } from "../executor/HostView.ts"
 import { relayAddress } from "../helper/RelayProtocol.ts"
 import { agentEntry, agentSocket } from "./AgentProtocol.ts"
@@ -33,9 +34,9 @@ export interface AgentEntry {
 export const openAgentEntry = Effect.fn("TaskExec.agentEntry")(function* (
   entry: Agent,
   target: Agent
-): Effect.fn.Return<AgentEntry, TunnelLost | EngineFailure, DockerEngine | Scope.Scope> {
+): Effect.fn.Return<AgentEntry, TunnelLost | EngineFailure, Swarm | Scope.Scope> {
   // Of several managers only the one that answered has that container.
-  const engine = yield* Effect.flatMap(DockerEngine, ({ alone }) => alone)
+  const engine = yield* Swarm.use(({ engine }) => engine)
   const socket = yield* reachSocket(engine, entry.container)
   return socket === undefined ? yield* byProcess(engine, entry, target) : yield* bySocket(socket, target)
 })

@@ -7,9 +7,9 @@
  */
 import * as Effect from "effect/Effect"
 import { DemuxError } from "../engine/Demux.ts"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { LogRecords } from "../engine/LogRecords.ts"
+import { Swarm } from "../engine/Swarm.ts"
 
 /** What an agent repeats in its log. */
 export interface AgentNotice {
@@ -63,16 +63,16 @@ export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | un
 }
 
 /** Reads the last notice of an agent; `undefined` where it has none yet, or where its log can't be read within 2 seconds. */
-export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undefined, SwarmFailure, DockerEngine> =>
-  DockerEngine.use((engine) =>
-    engine.taskLogs(origin.task, { tail, limit }).pipe(
+export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undefined, SwarmFailure, Swarm> =>
+  Swarm.use((swarm) =>
+    swarm.taskLogs(origin.task, { tail, limit }).pipe(
       Effect.flatMap((log) =>
         Effect.try({
           try: () => findNotice(log, origin),
           catch: (error) => {
             if (!(error instanceof DemuxError)) throw error
             const operation = `read the log of task ${origin.task}`
-            return new UnexpectedReply({ host: engine.host, operation, detail: error.message })
+            return new UnexpectedReply({ host: swarm.host, operation, detail: error.message })
           }
         })
       ),
@@ -81,10 +81,7 @@ export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undef
   )
 
 /** Waits for the first notice of an agent, for as long as it takes. */
-export const awaitNotice = (
-  origin: LogOrigin,
-  pause = firstPause
-): Effect.Effect<AgentNotice, SwarmFailure, DockerEngine> =>
+export const awaitNotice = (origin: LogOrigin, pause = firstPause): Effect.Effect<AgentNotice, SwarmFailure, Swarm> =>
   Effect.flatMap(readNotice(origin), (found) =>
     found === undefined
       ? Effect.delay(awaitNotice(origin, Math.min(2 * pause, longestPause)), pause)

@@ -6,12 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { protocolVersion } from "../carrier/Frame.ts"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isInUse, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { dropNetwork } from "../engine/NetworkRemoval.ts"
 import { removeSettled, restartPolicy } from "../engine/ServiceRemoval.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import { nodeContainer } from "../helper/NodeService.ts"
 import { imageCommands } from "../ImageCommands.ts"
@@ -105,9 +105,9 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
 }: AgentsUpOptions = {}): Effect.fn.Return<
   AgentsUpResult,
   AgentsNotRunning | OldKeyInUse | SwarmFailure,
-  DockerEngine | HelperImage
+  Swarm | HelperImage
 > {
-  const engine = yield* DockerEngine
+  const swarm = yield* Swarm
   const images = yield* HelperImage
   const reference = yield* image === undefined ? images.reference : images.pin(image)
   const found = yield* findService
@@ -119,8 +119,8 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   const network = labels[agentLabels.network] ?? (yield* makeNetwork)
   const key = yield* rotateKey ? makeKey : keepKey(labels[agentLabels.key] ?? "")
   const spec = specification(reference, key, network)
-  if (found === undefined) yield* engine.createService(spec)
-  else yield* engine.updateService(found.ID, found.Version.Index, spec)
+  if (found === undefined) yield* swarm.createService(spec)
+  else yield* swarm.updateService(found.ID, found.Version.Index, spec)
   yield* awaitAgents
   yield* removeKeys(key)
   yield* awaitRetired(key)
@@ -137,7 +137,7 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
 export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.Return<
   ReadonlyArray<AgentState>,
   SwarmFailure,
-  DockerEngine
+  Swarm
 > {
   const seen = yield* look
   return (seen?.nodes ?? []).map(({ state }) => state).toSorted((a, b) => (a.node < b.node ? -1 : 1))
@@ -150,10 +150,10 @@ export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.R
 export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Return<
   void,
   AgentsBusy | SwarmFailure,
-  DockerEngine
+  Swarm
 > {
-  const engine = yield* DockerEngine
-  yield* Effect.catchIf(removeSettled(engine, agentService), isNotFound, () => Effect.void)
+  const swarm = yield* Swarm
+  yield* Effect.catchIf(removeSettled(swarm, agentService), isNotFound, () => Effect.void)
   yield* removeKeys()
   yield* removeNetworks(() => true).pipe(
     Effect.retry({
@@ -171,9 +171,9 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
 export const agentRemains = Effect.fn("Agents.remains")(function* (): Effect.fn.Return<
   ReadonlyArray<string>,
   SwarmFailure,
-  DockerEngine
+  Swarm
 > {
-  const { listConfigs, listNetworks, listSecrets } = yield* DockerEngine
+  const { listConfigs, listNetworks, listSecrets } = yield* Swarm
   if ((yield* findService) !== undefined) return []
   const keys = { label: [agentLabels.key] }
   const [configs, secrets, networks] = yield* Effect.all(
@@ -189,10 +189,10 @@ export const agentRemains = Effect.fn("Agents.remains")(function* (): Effect.fn.
 
 /** Every node that takes tasks, with what there is of its agent; `undefined` where there is no service. */
 const look = Effect.gen(function* () {
-  const engine = yield* DockerEngine
-  const [service, nodes] = yield* Effect.all([findService, engine.listNodes()], { concurrency: 2 })
+  const swarm = yield* Swarm
+  const [service, nodes] = yield* Effect.all([findService, swarm.listNodes()], { concurrency: 2 })
   if (service === undefined) return undefined
-  const tasks = yield* engine.listTasks({ service: [service.ID] })
+  const tasks = yield* swarm.listTasks({ service: [service.ID] })
   return {
     nodes: nodes
       .filter(takesTasks)
@@ -200,7 +200,7 @@ const look = Effect.gen(function* () {
   }
 })
 
-const findService = DockerEngine.use(({ listServices }) =>
+const findService = Swarm.use(({ listServices }) =>
   Effect.map(listServices({ name: [agentService] }), (services) =>
     services.find(({ Spec }) => Spec.Name === agentService)
   )
@@ -216,15 +216,15 @@ const isAsWanted = ({ Spec: { Labels } }: Service, image: string): boolean =>
  * rejected), and gives its name to services that then can't have it.
  */
 const makeNetwork = Effect.gen(function* () {
-  const engine = yield* DockerEngine
+  const swarm = yield* Swarm
   const name = freshName()
-  yield* engine.createNetwork({
+  yield* swarm.createNetwork({
     Name: name,
     Driver: "overlay",
     Attachable: false,
     Internal: true,
     CheckDuplicate: true,
-    IPAM: { Config: [{ Subnet: yield* freeSubnet(engine, mostNodes) }] },
+    IPAM: { Config: [{ Subnet: yield* freeSubnet(swarm, mostNodes) }] },
     Labels: { [agentLabels.version]: version }
   })
   return name
@@ -232,10 +232,10 @@ const makeNetwork = Effect.gen(function* () {
 
 const removeNetworks = (isToGo: (name: string) => boolean) =>
   Effect.gen(function* () {
-    const engine = yield* DockerEngine
-    const networks = yield* engine.listNetworks({ label: [agentLabels.version] })
+    const swarm = yield* Swarm
+    const networks = yield* swarm.listNetworks({ label: [agentLabels.version] })
     const old = networks.filter(({ Name }) => isToGo(Name))
-    yield* Effect.forEach(old, ({ Name }) => dropNetwork(engine, Name), { discard: true })
+    yield* Effect.forEach(old, ({ Name }) => dropNetwork(swarm, Name), { discard: true })
   })
 
 /** Of what belongs to one deployment. */
@@ -243,7 +243,7 @@ const freshName = (): string => `${agentService}-${randomBytes(6).toString("hex"
 
 /** Makes a key pair for callers, and gives its public half. No task mounts the config: it reaches no worker. */
 const makeKey = Effect.gen(function* () {
-  const { createConfig } = yield* DockerEngine
+  const { createConfig } = yield* Swarm
   const pair = makeKeyPair()
   const labels = { [agentLabels.version]: version, [agentLabels.key]: pair.publicKey }
   yield* createConfig({ name: freshName(), labels, data: Buffer.from(writeKeyPair(pair)) })
@@ -259,7 +259,7 @@ const keepKey = (publicKey: string) =>
 
 /** Removes all key pairs but one, and the secrets with which agents of version 0.1.0 shared their key. */
 const removeKeys = Effect.fnUntraced(function* (but?: string) {
-  const { listConfigs, listSecrets, removeConfig, removeSecret } = yield* DockerEngine
+  const { listConfigs, listSecrets, removeConfig, removeSecret } = yield* Swarm
   const ours = { label: [agentLabels.key] }
   const [configs, secrets] = yield* Effect.all([listConfigs(ours), listSecrets(ours)], { concurrency: 2 })
   const old = configs.filter(({ Spec }) => Spec.Labels[agentLabels.key] !== but)
@@ -353,7 +353,7 @@ const awaitAgents = Effect.gen(function* () {
 
 /** Done when every agent has told its key in its log, which is when it listens. */
 const awaitListening = Effect.fnUntraced(function* (start: number) {
-  const { listNodes } = yield* DockerEngine
+  const { listNodes } = yield* Swarm
   const [{ byNode }, nodes] = yield* Effect.all([runningAgents, listNodes()], { concurrency: 2 })
   const silent = nodes.filter(takesTasks).flatMap((node) => {
     const agent = byNode.get(node.ID)
@@ -382,7 +382,7 @@ const awaitListening = Effect.fnUntraced(function* (start: number) {
 
 /** Done when no agent with another key takes new callers. A node that is not ready runs what it likes, and is not asked. */
 const awaitRetired = Effect.fnUntraced(function* (key: string) {
-  const { listNodes, listTasks } = yield* DockerEngine
+  const { listNodes, listTasks } = yield* Swarm
   const start = yield* Clock.currentTimeMillis
   while (true) {
     const [tasks, nodes] = yield* Effect.all([listTasks({ service: [agentService] }), listNodes()], { concurrency: 2 })

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { protocolVersion } from "../carrier/Frame.ts"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Task } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { type KeyPair, readKeyPair } from "./AgentKeys.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
 
@@ -32,7 +32,7 @@ export interface RunningAgents {
   /** Agents by node ID. Empty if none is deployed. */
   readonly byNode: ReadonlyMap<string, Agent>
   /** Reads the key pair of a public half from a config, which only the managers' API can read. */
-  readonly keyPair: (publicKey: string) => Effect.Effect<KeyPair, CallersKeyMissing | SwarmFailure, DockerEngine>
+  readonly keyPair: (publicKey: string) => Effect.Effect<KeyPair, CallersKeyMissing | SwarmFailure, Swarm>
 }
 
 /** No config holds the private half of the callers' key pair. */
@@ -56,15 +56,14 @@ export class AgentUnavailable extends Schema.TaggedError<AgentUnavailable>()("Ag
 }
 
 /** Finds the agents that run. */
-export const runningAgents: Effect.Effect<RunningAgents, SwarmFailure, DockerEngine> = DockerEngine.use(
-  ({ listTasks }) =>
-    listTasks({ service: [agentService], "desired-state": ["running"] }).pipe(
-      Effect.catchIf(isNotFound, () => Effect.succeed([])),
-      Effect.map((tasks) => ({
-        byNode: new Map(tasks.flatMap(agentOf).map((agent) => [agent.node, agent])),
-        keyPair: remembered(findKeyPair)
-      }))
-    )
+export const runningAgents: Effect.Effect<RunningAgents, SwarmFailure, Swarm> = Swarm.use(({ listTasks }) =>
+  listTasks({ service: [agentService], "desired-state": ["running"] }).pipe(
+    Effect.catchIf(isNotFound, () => Effect.succeed([])),
+    Effect.map((tasks) => ({
+      byNode: new Map(tasks.flatMap(agentOf).map((agent) => [agent.node, agent])),
+      keyPair: remembered(findKeyPair)
+    }))
+  )
 )
 
 /** Memoizes successful results by key. */
@@ -82,8 +81,8 @@ const remembered = <A, E, R>(find: (key: string) => Effect.Effect<A, E, R>) => {
 /** Finds the callers' key pair of a public half. */
 export const findKeyPair = Effect.fnUntraced(function* (
   publicKey: string
-): Effect.fn.Return<KeyPair, CallersKeyMissing | SwarmFailure, DockerEngine> {
-  const { listConfigs } = yield* DockerEngine
+): Effect.fn.Return<KeyPair, CallersKeyMissing | SwarmFailure, Swarm> {
+  const { listConfigs } = yield* Swarm
   const [config] = yield* listConfigs({ label: [`${agentLabels.key}=${publicKey}`] })
   if (config === undefined) return yield* new CallersKeyMissing({ detail: "in no config" })
   const read = readKeyPair(Buffer.from(config.Spec.Data, "base64").toString("utf8"))

@@ -22,25 +22,29 @@ import { type EngineClient, makeEngineClient } from "./internal/EngineClient.ts"
 import { type ManagersClient, overManagers } from "./internal/Managers.ts"
 import { type SwarmRequests, swarmRequests } from "./SwarmRequests.ts"
 
-/** The methods of `DockerEngine`. */
-export interface DockerEngineShape
-  extends SwarmRequests,
-    ContainerRequests,
-    ImageRequests,
-    ExecRequests,
-    ArchiveRequests {
-  /** Whom we talk to, for messages: `unix:///var/run/docker.sock`, `ssh://user@host`. Never holds a password. */
+/**
+ * The managers of a swarm, for requests that each of them can answer. If one can't be reached, the next one is asked. Requests about
+ * containers, execs, files and images are not among them: only one engine can answer these, see `engine`.
+ */
+export interface SwarmShape extends SwarmRequests {
+  /** The managers' addresses, for messages: `unix:///var/run/docker.sock`, `ssh://user@host`. Never holds a password. */
   readonly host: string
-  /** The addresses that it may be asked at. */
+  /** The managers' addresses. */
   readonly endpoints: Effect.Effect<Endpoints>
-  /**
-   * The engine that answered last, and it alone: for what only one engine knows, its containers and execs, where another
-   * manager would say that there is no such thing. The same object each time, for the same engine.
-   */
-  readonly alone: Effect.Effect<DockerEngineShape>
+  /** The engine that answered last. Requests to it go to no other engine. The same object each time for the same engine. */
+  readonly engine: Effect.Effect<DockerEngineShape>
+  /** Describes the engine that answers. */
   readonly info: Effect.Effect<Api.Info, EngineFailure>
   readonly version: Effect.Effect<Api.EngineVersion, EngineFailure>
 }
+
+/** The methods of `DockerEngine`. */
+export interface DockerEngineShape
+  extends SwarmShape,
+    ContainerRequests,
+    ImageRequests,
+    ExecRequests,
+    ArchiveRequests {}
 
 /** How long to wait for answers. */
 export interface DockerEngineOptions {
@@ -121,18 +125,18 @@ const shapeOf = (endpoints: Endpoints, client: ManagersClient, options: DockerEn
     )
 
   const credentials = options.credentials ?? (() => Effect.succeed(undefined))
-  const alones = new WeakMap<EngineClient, DockerEngineShape>()
-  const alone = () => {
+  const engines = new WeakMap<EngineClient, DockerEngineShape>()
+  const one = Effect.sync(() => {
     const current = client.current()
-    const known = alones.get(current) ?? shapeOf(endpoints, overManagers([current]), options)
-    alones.set(current, known)
+    const known = engines.get(current) ?? shapeOf(endpoints, overManagers([current]), options)
+    engines.set(current, known)
     return known
-  }
+  })
   const asking: Asking = { client, engine, swarm, credentials, ofSwarm }
   return {
     host,
     endpoints: Effect.succeed(endpoints),
-    alone: Effect.sync(alone),
+    engine: one,
     info,
     version: client
       .json(Api.EngineVersion)({ ...engine, operation: "tell its version", method: "GET", path: "/version" })

@@ -11,7 +11,7 @@
  * adds no route and no address to a node, and its packets cross the nodes' network inside UDP, with the nodes' addresses.
  */
 import * as Effect from "effect/Effect"
-import type { DockerEngineShape } from "./DockerEngine.ts"
+import type { SwarmShape } from "./DockerEngine.ts"
 import type { EngineFailure } from "./EngineErrors.ts"
 import type { Network } from "./EngineSchemas.ts"
 
@@ -62,5 +62,5 @@ export const drawSubnet = (nodes: number, networks: ReadonlyArray<Network>, rand
  * A range that no network overlaps which the engine knows: all of the swarm's, and its own. Networks of another node alone are unknown
  * to it; a task there is then rejected.
  */
-export const freeSubnet = (engine: DockerEngineShape, nodes: number): Effect.Effect<string, EngineFailure> =>
-  Effect.map(engine.listNetworks({}), (networks) => drawSubnet(nodes, networks, Math.random))
+export const freeSubnet = (swarm: SwarmShape, nodes: number): Effect.Effect<string, EngineFailure> =>
+  Effect.map(swarm.listNetworks({}), (networks) => drawSubnet(nodes, networks, Math.random))

@@ -1,15 +1,15 @@
 /** Networks of the swarm, removed so that none of the name is in the way of the next one. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { DockerEngineShape } from "./DockerEngine.ts"
+import type { SwarmShape } from "./DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "./EngineErrors.ts"
 
 /**
  * Waits until the connected engine has let go of a removed network, for at most 5 seconds. The engine does so a moment after the
  * network's last container. Until then it lists the network, and resolves its name for services, which then fail.
  */
-export const networkGone = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
-  engine.listNetworks({ name: [name] }).pipe(
+export const networkGone = (swarm: SwarmShape, name: string): Effect.Effect<void, SwarmFailure> =>
+  swarm.listNetworks({ name: [name] }).pipe(
     Effect.repeat({
       schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "5 seconds" })),
       until: (networks) => !networks.some(({ Name }) => Name === name)
@@ -22,13 +22,13 @@ const isStale = (error: SwarmFailure): boolean =>
   error._tag === "EngineError" && /^network \S+ not found$/.test(error.text)
 
 /** Removes a network. That there is none is as good. The engine may show it for a while, see {@link networkGone}. */
-export const dropNetwork = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
+export const dropNetwork = (swarm: SwarmShape, name: string): Effect.Effect<void, SwarmFailure> =>
   Effect.catchIf(
-    engine.removeNetwork(name),
+    swarm.removeNetwork(name),
     (error) => isStale(error) || isNotFound(error),
     () => Effect.void
   )
 
 /** Removes a network, and waits until it is gone. That there is none is as good. */
-export const removeNetwork = (engine: DockerEngineShape, name: string): Effect.Effect<void, SwarmFailure> =>
-  Effect.andThen(dropNetwork(engine, name), networkGone(engine, name))
+export const removeNetwork = (swarm: SwarmShape, name: string): Effect.Effect<void, SwarmFailure> =>
+  Effect.andThen(dropNetwork(swarm, name), networkGone(swarm, name))

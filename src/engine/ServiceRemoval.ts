@@ -14,7 +14,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { DockerEngineShape } from "./DockerEngine.ts"
+import type { SwarmShape } from "./DockerEngine.ts"
 import type { SwarmFailure } from "./EngineErrors.ts"
 import type { ServiceSpec, Task } from "./EngineSchemas.ts"
 
@@ -55,10 +55,10 @@ const settling = Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "10
  * Removes a service whose tasks Swarm replaces any number of times: at a moment when no slot has more tasks than the reaper keeps, or
  * after 10 seconds without one.
  */
-export const removeSettled = (engine: DockerEngineShape, service: string): Effect.Effect<void, SwarmFailure> =>
-  engine
+export const removeSettled = (swarm: SwarmShape, service: string): Effect.Effect<void, SwarmFailure> =>
+  swarm
     .listTasks({ service: [service] })
-    .pipe(Effect.repeat({ schedule: settling, until: isSettled }), Effect.andThen(engine.removeService(service)))
+    .pipe(Effect.repeat({ schedule: settling, until: isSettled }), Effect.andThen(swarm.removeService(service)))
 
 const isSettled = (tasks: ReadonlyArray<Task>): boolean =>
   [...Map.groupBy(tasks, ({ NodeID, Slot }) => Slot ?? NodeID).values()].every(({ length }) => length <= keptTasks)

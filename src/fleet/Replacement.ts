@@ -1,9 +1,9 @@
 /** What has become of a task since it was chosen. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound } from "../engine/EngineErrors.ts"
 import { isWanted } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { lookupTask } from "../target/Lookup.ts"
 import { TaskNotRunning } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
@@ -13,8 +13,8 @@ const patience = "30 seconds"
 
 /** Fails where the task runs no more, or is about to be replaced, as far as the managers know. */
 export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
-  const engine = yield* DockerEngine
-  const found = yield* engine.inspectTask(task.id).pipe(Effect.catchIf(isNotFound, () => Effect.succeed(undefined)))
+  const swarm = yield* Swarm
+  const found = yield* swarm.inspectTask(task.id).pipe(Effect.catchIf(isNotFound, () => Effect.succeed(undefined)))
   if (found === undefined) return yield* gone(task, "removed", "")
   const {
     DesiredState,

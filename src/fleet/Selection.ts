@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { roleOf } from "../Labels.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
@@ -46,8 +46,8 @@ export class NothingSelected extends Schema.TaggedError<NothingSelected>()("Noth
 /** How a selection can fail. */
 export type SelectionError = NothingSelected | InvalidTarget | LookupError
 
-/** All that there is to choose from. */
-interface Swarm {
+/** The objects that a selection chooses from. */
+interface Objects {
   readonly services: ReadonlyArray<Service>
   readonly nodes: ReadonlyArray<Node>
   readonly tasks: ReadonlyArray<Task>
@@ -69,24 +69,24 @@ const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A
  */
 export const selectTasks = Effect.fn("TaskExec.select")(function* (
   selection: Selection
-): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, DockerEngine> {
-  const engine = yield* DockerEngine
-  const swarm: Swarm = yield* Effect.all(
+): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> {
+  const swarm = yield* Swarm
+  const objects: Objects = yield* Effect.all(
     {
-      services: engine.listServices({}),
-      nodes: engine.listNodes(),
-      tasks: engine.listTasks(wantedTasks)
+      services: swarm.listServices({}),
+      nodes: swarm.listNodes(),
+      tasks: swarm.listTasks(wantedTasks)
     },
     { concurrency: 3 }
   ).pipe(warningOfUnread)
   const named = yield* Effect.forEach(selection.targets ?? [], (text) =>
     Effect.flatMap(Effect.fromResult(parseTarget(text)), lookupTask)
   )
-  const wide = yield* candidates(swarm, selection)
+  const wide = yield* candidates(objects, selection)
   const chosen = new Map(wide.map((task) => [task.id, task]))
   for (const task of named) chosen.set(task.id, task)
   const sorted = [...chosen.values()].sort((a, b) => byName(a.name, b.name))
-  if (sorted.length === 0) return yield* nothing(swarm, selection)
+  if (sorted.length === 0) return yield* nothing(objects, selection)
   if (selection.any === true) {
     const one = sorted[yield* Random.nextIntBetween(0, sorted.length, { halfOpen: true })]
     return one === undefined ? [] : [one]
@@ -96,16 +96,16 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
 
 /** The tasks of services, a stack or a node that fit the filters. */
 const candidates = Effect.fnUntraced(function* (
-  swarm: Swarm,
+  objects: Objects,
   { filters = [], node, services: words = [], stack, targets = [] }: Selection
 ) {
   if (targets.length > 0 && words.length === 0 && stack === undefined) return []
-  const services = yield* servicesOf(swarm, words, stack)
-  const nodeById = new Map(swarm.nodes.map((one) => [one.ID, one]))
+  const services = yield* servicesOf(objects, words, stack)
+  const nodeById = new Map(objects.nodes.map((one) => [one.ID, one]))
   const serviceById = new Map(services.map((one) => [one.ID, one]))
   // A name of a node means the same here and in a filter: a filter for it, by the node's ID.
   const byNode = (name: string) =>
-    Effect.map(nodeNamed(swarm, name), ({ ID }): TaskFilter => ({ _tag: "Node", node: ID }))
+    Effect.map(nodeNamed(objects, name), ({ ID }): TaskFilter => ({ _tag: "Node", node: ID }))
   const wanted = yield* Effect.forEach(
     node === undefined ? filters : [...filters, { _tag: "Node", node } as const],
     (filter) => (filter._tag === "Node" ? byNode(filter.node) : Effect.succeed(filter))
@@ -117,11 +117,11 @@ const candidates = Effect.fnUntraced(function* (
     if (ownRole(service, task) !== undefined) return []
     return wanted.every((filter) => matches(filter, service, place, task)) ? [resolvedTask(service, place, task)] : []
   }
-  return newestOfEachPlace(swarm.tasks.filter(isRunning)).flatMap(fits)
+  return newestOfEachPlace(objects.tasks.filter(isRunning)).flatMap(fits)
 })
 
 const servicesOf = (
-  { services }: Swarm,
+  { services }: Objects,
   words: ReadonlyArray<string>,
   stack: string | undefined
 ): Effect.Effect<ReadonlyArray<Service>, NothingSelected | ProtectedTarget> => {
@@ -156,7 +156,7 @@ const serviceNamed = (
     : Effect.fail(new ProtectedTarget({ target: `service ${found.Spec.Name}`, role }))
 }
 
-const nodeNamed = ({ nodes }: Swarm, word: string): Effect.Effect<Node, NothingSelected> => {
+const nodeNamed = ({ nodes }: Objects, word: string): Effect.Effect<Node, NothingSelected> => {
   const named = nodes.filter((node) => isNode(node, word))
   const [one, ...more] = named.length > 0 ? named : nodes.filter(({ ID }) => ID.startsWith(word))
   if (one === undefined) {
@@ -202,7 +202,7 @@ export const describeSelection = ({ node, services = [], stack, targets = [] }: 
   ].join(", ")
 
 /** Why there is none, as far as it can be told. */
-const nothing = ({ tasks }: Swarm, selection: Selection) => {
+const nothing = ({ tasks }: Objects, selection: Selection) => {
   const { filters = [] } = selection
   const where = describeSelection(selection)
   const running = tasks.filter(isRunning).length

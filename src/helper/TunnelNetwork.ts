@@ -4,12 +4,13 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { carryOver, carryOverExec, type RelayCarrier } from "../carrier/RelayCarrier.ts"
 import { openAttached } from "../engine/AttachedContainer.ts"
-import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { DockerEngineShape, SwarmShape } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { NetworkAttachment } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { networkGone } from "../engine/NetworkRemoval.ts"
 import { owned } from "../engine/Owned.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { findImage } from "../executor/HostView.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { attempt } from "../internal/attempt.ts"
@@ -42,8 +43,8 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   owner: Ownership,
   image: string,
   tunnels = 1
-): Effect.fn.Return<TunnelNetwork, never, DockerEngine | Scope.Scope> {
-  const swarm = yield* DockerEngine
+): Effect.fn.Return<TunnelNetwork, never, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
   // Scopes that are older than those of what will be on the network, and so closed after them, whenever these are asked for.
   // Engine 20.10 may know a network that was removed for half a minute, and its name is taken for as long.
   const name = freshName("network")
@@ -51,7 +52,7 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   // Of several managers only one has the container: the one that answered last when it is made.
   const made = Effect.gen(function* () {
     const attachment = yield* network
-    const engine = yield* swarm.alone
+    const engine = yield* swarm.engine
     return { engine, container: yield* startRelay(engine, owner, attachment, image) }
   })
   const relay = tunnels === 1 ? made : yield* inOuterScope(made)
@@ -67,10 +68,10 @@ export const relayFailed = (host: string, image: string, { message }: { readonly
   new RelayFailed({ host, image, detail: message })
 
 const asRelay =
-  (engine: DockerEngineShape, image: string) =>
+  (swarm: SwarmShape, image: string) =>
   <A, R>(effect: Effect.Effect<A, { readonly message: string }, R>) =>
     effect.pipe(
-      Effect.mapError((error) => relayFailed(engine.host, image, error)),
+      Effect.mapError((error) => relayFailed(swarm.host, image, error)),
       inStage({ _tag: "Relay" })
     )
 
@@ -81,23 +82,18 @@ const inOuterScope = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect
 })
 
 /** A network that only what we put there can join, and from which no way leads out. */
-const openNetwork = Effect.fnUntraced(function* (
-  engine: DockerEngineShape,
-  name: string,
-  owner: Ownership,
-  tunnels: number
-) {
-  const creation = engine.createNetwork({
+const openNetwork = Effect.fnUntraced(function* (swarm: SwarmShape, name: string, owner: Ownership, tunnels: number) {
+  const creation = swarm.createNetwork({
     Name: name,
     Driver: "overlay",
     Attachable: true,
     Internal: true,
     CheckDuplicate: true,
     // The helpers' nodes, and the relay's.
-    IPAM: { Config: [{ Subnet: yield* freeSubnet(engine, tunnels + 1) }] },
+    IPAM: { Config: [{ Subnet: yield* freeSubnet(swarm, tunnels + 1) }] },
     Labels: ownershipLabels(owner, "network")
   })
-  const removal = Effect.andThen(engine.removeNetwork(name), networkGone(engine, name))
+  const removal = Effect.andThen(swarm.removeNetwork(name), networkGone(swarm, name))
   const Target = yield* owned(creation, removal, { kind: "network", name, runId: owner.runId })
   return { Target, ...overlayEndpoint }
 })

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { endOf } from "../executor/ExecSpec.ts"
 import { Executor } from "../executor/Executor.ts"
 import { Guard } from "../executor/Guard.ts"
@@ -15,8 +16,8 @@ import type { NodeConnection } from "./NodeConnection.ts"
 /** The connected engine, of several managers the one that answered: only that one knows the containers. */
 export const openLocalNode = Effect.fnUntraced(function* (
   options: KillerOptions
-): Effect.fn.Return<NodeConnection, never, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine.use(({ alone }) => alone)
+): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
+  const engine = yield* Swarm.use(({ engine }) => engine)
   const here = Layer.succeed(DockerEngine, engine)
   const killer = ProcessKiller.layer(options).pipe(Layer.provideMerge(here))
   const guards = Guard.layer(options).pipe(Layer.provide(here))

@@ -1,8 +1,9 @@
 /** Sweeps what the managers keep: services, secrets and networks. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { SwarmShape } from "../engine/DockerEngine.ts"
 import { isInUse, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { labelKeys } from "../Labels.ts"
 import { type Findings, joinFindings, type Labelled, type SweepMode, sweepObjects } from "./Findings.ts"
 
@@ -18,8 +19,8 @@ const ours = { label: [labelKeys.run] }
 const release = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** A network in use can't be removed. */
-const removeNetwork = (engine: DockerEngineShape, id: string): Effect.Effect<void, SwarmFailure> =>
-  Effect.retry(engine.removeNetwork(id), { schedule: release, while: isInUse })
+const removeNetwork = (swarm: SwarmShape, id: string): Effect.Effect<void, SwarmFailure> =>
+  Effect.retry(swarm.removeNetwork(id), { schedule: release, while: isInUse })
 
 /**
  * Sweeps services first, secrets and networks after them: what is in use can't be removed. Looks for all of them at the same
@@ -27,10 +28,10 @@ const removeNetwork = (engine: DockerEngineShape, id: string): Effect.Effect<voi
  */
 export const sweepManagers = Effect.fn("Sweep.managers")(function* (
   mode: SweepMode
-): Effect.fn.Return<ManagerFindings, SwarmFailure, DockerEngine> {
-  const engine = yield* DockerEngine
+): Effect.fn.Return<ManagerFindings, SwarmFailure, Swarm> {
+  const swarm = yield* Swarm
   const [services, secrets, networks] = yield* Effect.all(
-    [engine.listServices(ours), engine.listSecrets(ours), engine.listNetworks(ours)],
+    [swarm.listServices(ours), swarm.listSecrets(ours), swarm.listNetworks(ours)],
     { concurrency: "unbounded" }
   )
   // The labels of a network can't change: as long as its service is there, it is the service's deadline that counts.
@@ -45,7 +46,7 @@ export const sweepManagers = Effect.fn("Sweep.managers")(function* (
           id: ID,
           name: Spec.Name,
           labels: Spec.Labels,
-          remove: engine.removeService(ID)
+          remove: swarm.removeService(ID)
         })
       ),
       mode
@@ -57,7 +58,7 @@ export const sweepManagers = Effect.fn("Sweep.managers")(function* (
           id: ID,
           name: Spec.Name,
           labels: Spec.Labels,
-          remove: engine.removeSecret(ID)
+          remove: swarm.removeSecret(ID)
         })
       ),
       mode
@@ -70,7 +71,7 @@ export const sweepManagers = Effect.fn("Sweep.managers")(function* (
           id: Id,
           name: Name,
           labels: deadline === undefined ? Labels : { ...Labels, [labelKeys.deadline]: deadline },
-          remove: removeNetwork(engine, Id)
+          remove: removeNetwork(swarm, Id)
         }
       }),
       mode

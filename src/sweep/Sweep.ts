@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { inInventory } from "../executor/RunInventory.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import { sweepContainers } from "./ContainerSweep.ts"
@@ -77,29 +78,29 @@ export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boo
  */
 export const sweep = Effect.fn("TaskExec.sweep")(function* (
   options: SweepOptions = {}
-): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine | HelperImage> {
-  const engine = yield* DockerEngine
-  const { Name: hostname, Swarm, SystemTime } = yield* engine.info
+): Effect.fn.Return<SweepReport, SwarmFailure, Swarm | HelperImage> {
+  const swarm = yield* Swarm
+  const { Name: hostname, Swarm: own, SystemTime } = yield* swarm.info
   // Of several managers only one has these containers: another one would say that they are gone.
-  const alone = yield* engine.alone
+  const engine = yield* swarm.engine
   const selection: Selection =
     options.runs === undefined
       ? { _tag: "PastDeadline", now: options.now ?? earliest(yield* Clock.currentTimeMillis, SystemTime) }
       : { _tag: "OfRuns", runs: options.runs }
   const mode: SweepMode = { dryRun: options.dryRun ?? false, selection }
   const everywhere = (options.nodes ?? "all") === "all"
-  const here: SweptNode = { id: Swarm.NodeID, hostname }
+  const here: SweptNode = { id: own.NodeID, hostname }
   const managers =
-    everywhere || Swarm.ControlAvailable
+    everywhere || own.ControlAvailable
       ? yield* sweepManagers(mode)
       : { leftovers: [], unreadable: [], alive: [], services: undefined }
-  const nodes = everywhere ? yield* engine.listNodes() : []
+  const nodes = everywhere ? yield* swarm.listNodes() : []
   const others = nodes.filter(({ Description, ID }) => ID !== here.id && Description.Platform.OS !== "windows")
 
   const [local, remote] = yield* Effect.all(
     [
       sweepContainers({ ...mode, node: hostname, services: managers.services }).pipe(
-        Effect.provideService(DockerEngine, alone),
+        Effect.provideService(DockerEngine, engine),
         Effect.match({
           onSuccess: (findings): NodeAnswer => ({ _tag: "Swept", node: here, findings }),
           onFailure: (error): NodeAnswer => ({ _tag: "Silent", node: here, reason: error.message })
@@ -127,8 +128,8 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
  */
 export const sweepSwarm = Effect.fn("TaskExec.sweepSwarm")(function* (
   options: { readonly dryRun?: boolean; readonly now?: number } = {}
-): Effect.fn.Return<SweepReport, SwarmFailure, DockerEngine> {
-  const { info } = yield* DockerEngine
+): Effect.fn.Return<SweepReport, SwarmFailure, Swarm> {
+  const { info } = yield* Swarm
   const now = options.now ?? earliest(yield* Clock.currentTimeMillis, (yield* info).SystemTime)
   const { alive, leftovers, unreadable } = yield* sweepManagers({
     dryRun: options.dryRun ?? false,
@@ -150,7 +151,7 @@ const sweepOthers = Effect.fnUntraced(function* (
   here: SweptNode,
   others: ReadonlyArray<Node>,
   services: ReadonlyArray<string>
-): Effect.fn.Return<ReadonlyArray<NodeAnswer>, never, DockerEngine | HelperImage> {
+): Effect.fn.Return<ReadonlyArray<NodeAnswer>, never, Swarm | HelperImage> {
   const swept = others.filter(isReady).map(nameOf)
   const silent = others
     .filter((node) => !isReady(node))

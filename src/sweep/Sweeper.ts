@@ -6,9 +6,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { protocolVersion } from "../carrier/Frame.ts"
 import { DemuxError } from "../engine/Demux.ts"
-import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { SwarmShape } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type Task } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import type { RequestTooLarge } from "../helper/HelperErrors.ts"
 import { bridgeNetwork, openTemporaryService } from "../helper/TemporaryService.ts"
 import { imageCommands } from "../ImageCommands.ts"
@@ -56,8 +57,8 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
  */
 export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
   options: SweeperOptions
-): Effect.fn.Return<ReadonlyArray<NodeAnswer>, SwarmFailure | RequestTooLarge, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
+): Effect.fn.Return<ReadonlyArray<NodeAnswer>, SwarmFailure | RequestTooLarge, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
   const fresh = yield* makeOwnership(options.patience)
   const { dryRun, nodes, selection, services } = options
   // Also for a sweep that takes another time for now: its own objects are alive then.
@@ -86,14 +87,10 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     stopGrace,
     restarts: "never"
   })
-  return yield* gatherReports(engine, Name, options)
+  return yield* gatherReports(swarm, Name, options)
 }, Effect.scoped)
 
-const gatherReports = Effect.fnUntraced(function* (
-  engine: DockerEngineShape,
-  service: string,
-  options: SweeperOptions
-) {
+const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: string, options: SweeperOptions) {
   const { nodes, patience } = options
   const reports = new Map<string, NodeReport>()
   /** Why a node won't report. */
@@ -118,7 +115,7 @@ const gatherReports = Effect.fnUntraced(function* (
   /** Reads the log from its beginning until these nodes have reported. */
   const read = (awaited: ReadonlyArray<SweptNode>) =>
     Effect.gen(function* () {
-      const log = yield* engine.serviceLogs(service, { follow: true, details: true })
+      const log = yield* swarm.serviceLogs(service, { follow: true, details: true })
       const reader = new ReportReader()
       yield* Stream.runForEachWhile(log, (chunk) =>
         Effect.sync(() => push(reader, chunk) && awaited.some(({ id }) => !reports.has(id)))
@@ -130,7 +127,7 @@ const gatherReports = Effect.fnUntraced(function* (
       Effect.catch((error) => Effect.logDebug(`the sweepers' log broke off: ${error.message}`))
     )
 
-  const look = engine.listTasks({ service: [service] }).pipe(
+  const look = swarm.listTasks({ service: [service] }).pipe(
     Effect.match({
       onSuccess: (found) => {
         trouble = undefined

@@ -2,9 +2,10 @@
  * Finds the task that a target names: the first stage of the pipeline.
  */
 import * as Effect from "effect/Effect"
-import { DockerEngine } from "../engine/DockerEngine.ts"
+import type { SwarmShape } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { type Candidate, maxShown, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./LookupErrors.ts"
@@ -21,18 +22,16 @@ import { type Target, taskIdIn } from "./Target.ts"
  * task of task-exec itself), and with the engine's errors, `NotSwarmManager` among them.
  */
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
-  const engine = yield* DockerEngine
-  const { node, service, tasks } = yield* namingUnread(find(engine, target))
+  const swarm = yield* Swarm
+  const { node, service, tasks } = yield* namingUnread(find(swarm, target))
   const running = newestOfEachPlace(tasks.filter(isRunning))
   const [first] = running
-  if (first === undefined) return yield* notRunning(engine, target, service, tasks)
+  if (first === undefined) return yield* notRunning(swarm, target, service, tasks)
   if (running.length > 1) {
-    return yield* new TaskAmbiguous({ target: target.text, candidates: yield* describe(engine, service, running) })
+    return yield* new TaskAmbiguous({ target: target.text, candidates: yield* describe(swarm, service, running) })
   }
-  return yield* resolve(engine, target, service, first, node)
+  return yield* resolve(swarm, target, service, first, node)
 })
-
-type Engine = DockerEngine["Service"]
 
 /** What is not found may be an object that can't be read: the error says so. */
 const namingUnread = <A, R>(
@@ -57,18 +56,18 @@ interface Found {
   readonly node?: Node
 }
 
-const find = (engine: Engine, target: Target): Effect.Effect<Found, TaskNotFound | SwarmFailure> => {
+const find = (swarm: SwarmShape, target: Target): Effect.Effect<Found, TaskNotFound | SwarmFailure> => {
   switch (target._tag) {
     case "Service":
-      return findInService(engine, target)
+      return findInService(swarm, target)
     case "Task":
-      return findById(engine, target.id).pipe(
+      return findById(swarm, target.id).pipe(
         Effect.flatMap((tasks) =>
           tasks.length > 0 ? Effect.succeed({ service: undefined, tasks }) : missing(target, "no task ID begins so")
         )
       )
     case "Container":
-      return findByContainer(engine, target.container).pipe(
+      return findByContainer(swarm, target.container).pipe(
         Effect.flatMap((tasks) =>
           tasks.length > 0
             ? Effect.succeed({ service: undefined, tasks })
@@ -76,7 +75,7 @@ const find = (engine: Engine, target: Target): Effect.Effect<Found, TaskNotFound
         )
       )
     case "Word":
-      return findWord(engine, target, target.word)
+      return findWord(swarm, target, target.word)
   }
 }
 
@@ -85,42 +84,42 @@ const missing = (target: Target, detail: string, service?: Service) =>
     new TaskNotFound({ target: target.text, detail, ...(service === undefined ? {} : { service: service.Spec.Name }) })
   )
 
-const findWord = Effect.fnUntraced(function* (engine: Engine, target: Target, word: string) {
+const findWord = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target, word: string) {
   const [service, byId, guessed] = yield* Effect.all(
-    [findService(engine, word), findById(engine, word), wantedTasksOf(engine, word)],
+    [findService(swarm, word), findById(swarm, word), wantedTasksOf(swarm, word)],
     { concurrency: 3 }
   )
   if (service !== undefined && (service.Spec.Name === word || byId.length === 0)) {
-    return { service, tasks: yield* tasksOf(engine, service, undefined, guessed) }
+    return { service, tasks: yield* tasksOf(swarm, service, undefined, guessed) }
   }
   if (byId.length > 0) return { service: undefined, tasks: byId }
-  const byContainer = yield* findByContainer(engine, word)
+  const byContainer = yield* findByContainer(swarm, word)
   if (byContainer.length > 0) return { service: undefined, tasks: byContainer }
   return yield* missing(target, "it is neither a service's name nor the beginning of a task or container ID")
 })
 
-const findInService = Effect.fnUntraced(function* (engine: Engine, target: Target & { readonly _tag: "Service" }) {
+const findInService = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target & { readonly _tag: "Service" }) {
   const { place, slot } = target
   const word = target.node ?? place
   const [service, guessed, nodes] = yield* Effect.all(
     [
-      findService(engine, target.service),
-      wantedTasksOf(engine, target.service),
-      word === undefined ? Effect.succeed([]) : engine.listNodes()
+      findService(swarm, target.service),
+      wantedTasksOf(swarm, target.service),
+      word === undefined ? Effect.succeed([]) : swarm.listNodes()
     ],
     { concurrency: 3 }
   )
   if (service === undefined) return yield* missing(target, `there is no service ${target.service}`)
   const name = service.Spec.Name
   const fits = (task: Task) => slot === undefined || slotOf(service, task) === slot
-  const all = yield* tasksOf(engine, service, fits, guessed)
+  const all = yield* tasksOf(swarm, service, fits, guessed)
   const inSlot = all.filter(fits)
   if (slot !== undefined && inSlot.length === 0) {
-    return yield* missing(target, `${name} has no slot ${slot} (${yield* placesOf(engine, service, all)})`, service)
+    return yield* missing(target, `${name} has no slot ${slot} (${yield* placesOf(swarm, service, all)})`, service)
   }
   if (word === undefined) return { service, tasks: inSlot }
   if (place !== undefined && !nodes.some((one) => isNode(one, place))) {
-    const places = yield* placesOf(engine, service, all)
+    const places = yield* placesOf(swarm, service, all)
     return yield* missing(target, `${place} is neither a slot of ${name} nor a node (${places})`, service)
   }
   const node = yield* findNode(nodes, target, word)
@@ -129,18 +128,18 @@ const findInService = Effect.fnUntraced(function* (engine: Engine, target: Targe
   const slotless = place === undefined ? [] : there.filter((task) => task.Slot === undefined)
   const tasks = slotless.length > 0 ? slotless : there
   if (tasks.length > 0) return { service, tasks, node }
-  const running = yield* describe(engine, service, newestOfEachPlace(inSlot.filter(isRunning)))
+  const running = yield* describe(swarm, service, newestOfEachPlace(inSlot.filter(isRunning)))
   const elsewhere = running.length === 0 ? "none runs" : running.map((one) => `${one.name} on ${one.node}`).join(", ")
   return yield* missing(target, `${name} has no task on ${node.Description.Hostname} (${elsewhere})`, service)
 })
 
 /** In words: the slots of a service's tasks, and the nodes of those that have none. */
-const placesOf = Effect.fnUntraced(function* (engine: Engine, service: Service, tasks: ReadonlyArray<Task>) {
+const placesOf = Effect.fnUntraced(function* (swarm: SwarmShape, service: Service, tasks: ReadonlyArray<Task>) {
   if (tasks.length === 0) return "it has no tasks"
   const slots = [...new Set(tasks.flatMap((task) => slotOf(service, task) ?? []))].sort((a, b) => a - b)
   if (slots.length > 0) return `it has slots ${shorten(slots)}`
   const hosting = new Set(tasks.map(({ NodeID }) => NodeID))
-  const nodes = (yield* engine.listNodes()).filter(({ ID }) => hosting.has(ID))
+  const nodes = (yield* swarm.listNodes()).filter(({ ID }) => hosting.has(ID))
   return `it has no slots, but a task on each of these nodes: ${shorten(nodes.map((node) => node.Description.Hostname).sort())}`
 })
 
@@ -150,11 +149,10 @@ const shorten = (names: ReadonlyArray<string | number>): string =>
     : names.join(", ")
 
 /** By name, by ID, or by the unique beginning of an ID. The filters of the API match beginnings. */
-const findService = Effect.fnUntraced(function* (engine: Engine, word: string) {
-  const [byName, byId] = yield* Effect.all(
-    [engine.listServices({ name: [word] }), engine.listServices({ id: [word] })],
-    { concurrency: 2 }
-  )
+const findService = Effect.fnUntraced(function* (swarm: SwarmShape, word: string) {
+  const [byName, byId] = yield* Effect.all([swarm.listServices({ name: [word] }), swarm.listServices({ id: [word] })], {
+    concurrency: 2
+  })
   const named = byName.find((service) => service.Spec.Name === word)
   return named ?? byId.find((service) => service.ID === word) ?? (byId.length === 1 ? byId[0] : undefined)
 })
@@ -175,8 +173,8 @@ const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>, target
 })
 
 /** By the service's ID; or by a word that the managers look up, which is asked at the same time as what the word means. */
-const wantedTasksOf = (engine: Engine, service: string) =>
-  engine.listTasks({ service: [service], ...wantedTasks }).pipe(
+const wantedTasksOf = (swarm: SwarmShape, service: string) =>
+  swarm.listTasks({ service: [service], ...wantedTasks }).pipe(
     // To the managers the word means nothing, or several things.
     Effect.catchTag("EngineError", () => Effect.succeed([]))
   )
@@ -186,29 +184,29 @@ const wantedTasksOf = (engine: Engine, service: string) =>
  * update a slot's task is one that Swarm does not want any more, or not yet. `guessed` may be those of another service.
  */
 const tasksOf = Effect.fnUntraced(function* (
-  engine: Engine,
+  swarm: SwarmShape,
   service: Service,
   fits: (task: Task) => boolean = () => true,
   guessed: ReadonlyArray<Task> = []
 ) {
   const ofService = guessed.filter(({ ServiceID }) => ServiceID === service.ID)
   if (ofService.some(fits)) return ofService
-  const wanted = yield* engine.listTasks({ service: [service.ID], ...wantedTasks })
-  return wanted.some(fits) ? wanted : yield* engine.listTasks({ service: [service.ID] })
+  const wanted = yield* swarm.listTasks({ service: [service.ID], ...wantedTasks })
+  return wanted.some(fits) ? wanted : yield* swarm.listTasks({ service: [service.ID] })
 })
 
 const taskId = /^[a-z0-9]{1,25}$/
 const containerId = /^[0-9a-f]{4,64}$/
 
-const findById = (engine: Engine, prefix: string) =>
-  taskId.test(prefix) ? engine.listTasks({ id: [prefix] }) : Effect.succeed([])
+const findById = (swarm: SwarmShape, prefix: string) =>
+  taskId.test(prefix) ? swarm.listTasks({ id: [prefix] }) : Effect.succeed([])
 
 /** By the name that Swarm gave it, or by its ID, which only the tasks' status tells. */
-const findByContainer = Effect.fnUntraced(function* (engine: Engine, container: string) {
+const findByContainer = Effect.fnUntraced(function* (swarm: SwarmShape, container: string) {
   const named = taskIdIn(container)
-  if (named !== undefined) return yield* findById(engine, named)
+  if (named !== undefined) return yield* findById(swarm, named)
   if (!containerId.test(container)) return []
-  const tasks = yield* engine.listTasks({})
+  const tasks = yield* swarm.listTasks({})
   return tasks.filter((task) => task.Status.ContainerStatus?.ContainerID.startsWith(container))
 })
 
@@ -228,7 +226,7 @@ export const newestOfEachPlace = (tasks: ReadonlyArray<Task>): ReadonlyArray<Tas
 }
 
 const notRunning = Effect.fnUntraced(function* (
-  engine: Engine,
+  swarm: SwarmShape,
   target: Target,
   service: Service | undefined,
   tasks: ReadonlyArray<Task>
@@ -237,7 +235,7 @@ const notRunning = Effect.fnUntraced(function* (
   if (newest === undefined) {
     return yield* missing(target, `service ${service?.Spec.Name ?? ""} has no tasks (is it scaled to 0?)`, service)
   }
-  const [task] = yield* describe(engine, service, [newest])
+  const [task] = yield* describe(swarm, service, [newest])
   if (task === undefined) return yield* missing(target, "its task went away", service)
   const { Err, Message } = newest.Status
   return yield* new TaskNotRunning({ target: target.text, task, reason: Err ?? Message })
@@ -245,13 +243,13 @@ const notRunning = Effect.fnUntraced(function* (
 
 /** The tasks in words, with the names of their services and nodes. */
 const describe = Effect.fnUntraced(function* (
-  engine: Engine,
+  swarm: SwarmShape,
   service: Service | undefined,
   tasks: ReadonlyArray<Task>
 ) {
   if (tasks.length === 0) return []
   const [services, nodes] = yield* Effect.all(
-    [service === undefined ? engine.listServices({}) : Effect.succeed([service]), engine.listNodes()],
+    [service === undefined ? swarm.listServices({}) : Effect.succeed([service]), swarm.listNodes()],
     { concurrency: 2 }
   )
   return tasks.map((task): Candidate => {
@@ -262,7 +260,7 @@ const describe = Effect.fnUntraced(function* (
 })
 
 const resolve = Effect.fnUntraced(function* (
-  engine: Engine,
+  swarm: SwarmShape,
   target: Target,
   service: Service | undefined,
   task: Task,
@@ -270,8 +268,8 @@ const resolve = Effect.fnUntraced(function* (
 ) {
   const [owner, node] = yield* Effect.all(
     [
-      service === undefined ? engine.inspectService(task.ServiceID) : Effect.succeed(service),
-      found === undefined ? nodeOf(engine, task) : Effect.succeed(found)
+      service === undefined ? swarm.inspectService(task.ServiceID) : Effect.succeed(service),
+      found === undefined ? nodeOf(swarm, task) : Effect.succeed(found)
     ],
     { concurrency: 2 }
   ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now", service)))
@@ -282,4 +280,5 @@ const resolve = Effect.fnUntraced(function* (
   return resolved
 })
 
-const nodeOf = (engine: Engine, task: Task): Effect.Effect<Node, SwarmFailure> => engine.inspectNode(task.NodeID ?? "")
+const nodeOf = (swarm: SwarmShape, task: Task): Effect.Effect<Node, SwarmFailure> =>
+  swarm.inspectNode(task.NodeID ?? "")

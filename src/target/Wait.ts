@@ -7,9 +7,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Task, TaskDetails } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { lookupTask } from "./Lookup.ts"
 import type { LookupError } from "./LookupErrors.ts"
 import type { ResolvedTask } from "./ResolvedTask.ts"
@@ -74,7 +74,7 @@ export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   patience: number,
   /** For the error: what the caller was asked to wait, of which `patience` is left. */
   wait = patience
-): Effect.fn.Return<ResolvedTask, LookupError | WaitTimedOut, DockerEngine> {
+): Effect.fn.Return<ResolvedTask, LookupError | WaitTimedOut, Swarm> {
   let detail = "no manager answered"
   let unready: string | undefined
   /** When each task was first seen to run. */
@@ -110,12 +110,11 @@ const mayPass = (error: LookupError | TaskOutdated | TaskUnsteady): boolean =>
   (error._tag === "TaskNotFound" && error.service !== undefined)
 
 const checkUpdated = Effect.fnUntraced(function* ({ id, name, node, service }: ResolvedTask) {
-  const engine = yield* DockerEngine
+  const swarm = yield* Swarm
   const outdated = (update: string) => new TaskOutdated({ task: name, node: node.hostname, update })
-  const [task, { Spec, UpdateStatus }] = yield* Effect.all(
-    [engine.inspectTask(id), engine.inspectService(service.id)],
-    { concurrency: 2 }
-  ).pipe(Effect.catchIf(isNotFound, () => Effect.fail(outdated("it is gone"))))
+  const [task, { Spec, UpdateStatus }] = yield* Effect.all([swarm.inspectTask(id), swarm.inspectService(service.id)], {
+    concurrency: 2
+  }).pipe(Effect.catchIf(isNotFound, () => Effect.fail(outdated("it is gone"))))
   if (isDeepStrictEqual(comparable(task.Spec), comparable(Spec.TaskTemplate))) return task
   const { State = "", Message = "" } = UpdateStatus ?? {}
   return yield* outdated([State, Message].filter(Boolean).join(": "))
@@ -133,7 +132,7 @@ const checkSteady = Effect.fnUntraced(function* (
   { id, name, node }: ResolvedTask,
   details: TaskDetails,
   seen: Map<string, number>
-): Effect.fn.Return<void, TaskUnsteady | SwarmFailure, DockerEngine> {
+): Effect.fn.Return<void, TaskUnsteady | SwarmFailure, Swarm> {
   const now = yield* Clock.currentTimeMillis
   const since = seen.get(id) ?? now
   seen.set(id, since)
@@ -147,8 +146,8 @@ type Placed = Pick<Task, "ID" | "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
 
 /** Swarm's words for how the last task before this one in its place ended, if that ended by itself: Swarm's wish is "shutdown". */
 const lastFailure = Effect.fnUntraced(function* (task: Placed) {
-  const engine = yield* DockerEngine
-  const all = yield* engine.listTasks({ service: [task.ServiceID] })
+  const swarm = yield* Swarm
+  const all = yield* swarm.listTasks({ service: [task.ServiceID] })
   const [last] = all
     .filter((other) => other.ID !== task.ID && other.CreatedAt < task.CreatedAt && isInPlaceOf(task, other))
     .sort((a, b) => (a.CreatedAt < b.CreatedAt ? 1 : -1))
@@ -161,8 +160,8 @@ const isInPlaceOf = (task: Placed, other: Placed): boolean =>
   task.Slot === undefined ? other.NodeID === task.NodeID : other.Slot === task.Slot
 
 /** The same for a task of this ID, as far as the managers say it. */
-const failureBefore = (id: string): Effect.Effect<string | undefined, never, DockerEngine> =>
-  DockerEngine.use(({ inspectTask }) => inspectTask(id)).pipe(
+const failureBefore = (id: string): Effect.Effect<string | undefined, never, Swarm> =>
+  Swarm.use(({ inspectTask }) => inspectTask(id)).pipe(
     Effect.flatMap(lastFailure),
     Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => Effect.succeed(undefined) }),
     Effect.orElseSucceed(() => undefined)

@@ -62,7 +62,7 @@ describe("agents", () => {
   it.effect("that do not answer: a helper takes over after 3 s, and where none may there is an error after 15 s", () =>
     Effect.gen(function* () {
       const found = Effect.succeed({ byNode: agents(agent("a"), agent("b")), keyPair: () => Effect.never })
-      const engine = Layer.mock(DockerEngine)({ host: "h", alone: Effect.never, taskLogs: () => Effect.never })
+      const engine = Layer.mock(DockerEngine)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })
       /** How long it takes, in seconds, and what comes of it. */
       const linked = Effect.fnUntraced(function* (via: "auto" | "agent") {
         const link = Effect.result(linkTo(via, found, "a", there)).pipe(Effect.scoped, Effect.provide(engine))

@@ -18,6 +18,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine, type DockerEngineOptions } from "../../../src/engine/DockerEngine.ts"
 import type { Endpoint } from "../../../src/engine/Endpoint.ts"
 import { EngineError, EngineUnreachable, NotSwarmManager, UnexpectedReply } from "../../../src/engine/EngineErrors.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "engine-"))),
@@ -582,6 +583,41 @@ describe("two-way connections", () => {
       const conflict = yield* start(409, '{"message":"Container x is paused"}')
       assert.instanceOf(conflict, EngineError)
       assert.strictEqual(conflict.text, "Container x is paused")
+    })
+  )
+})
+
+describe("several managers", () => {
+  it.live("a request about a container goes to the engine that answered last, and to no other one", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const manager = Effect.fnUntraced(function* (name: string) {
+        const path = join(yield* folder, "docker.sock")
+        const server = Http.createServer(({ url }, response) => {
+          asked.push(`${name} ${url?.replace(/\?.*/, "")}`)
+          if (url?.startsWith("/nodes") === true) response.end("[]")
+          else response.writeHead(404).end('{"message":"no such container"}')
+        })
+        const scope = yield* Scope.make()
+        yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+        yield* Scope.provide(listening(server, { path }), scope)
+        return { endpoint: { _tag: "Unix" as const, path }, stop: Scope.close(scope, Exit.void) }
+      })
+      const [first, second] = [yield* manager("first"), yield* manager("second")]
+      const context = yield* Layer.build(DockerEngine.layerForAny([first.endpoint, second.endpoint]))
+      const swarm = yield* Effect.provideContext(Swarm, context)
+      // @ts-expect-error: several managers take no request about a container.
+      assert.isDefined(swarm.inspectContainer)
+
+      yield* swarm.listNodes()
+      const engine = yield* swarm.engine
+      assert.strictEqual(yield* swarm.engine, engine)
+      yield* first.stop
+      assert.instanceOf(yield* Effect.flip(engine.inspectContainer("x")), EngineUnreachable)
+      yield* swarm.listNodes()
+      assert.notStrictEqual(yield* swarm.engine, engine)
+      assert.instanceOf(yield* Effect.flip((yield* swarm.engine).inspectContainer("x")), EngineError)
+      assert.deepStrictEqual(asked, ["first /nodes", "second /nodes", "second /containers/x/json"])
     })
   )
 })

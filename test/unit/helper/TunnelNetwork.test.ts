@@ -44,7 +44,7 @@ const managers = (more: Partial<DockerEngineShape> = {}) => {
         DockerEngine,
         Layer.mock(DockerEngine)({
           host: "a,b",
-          alone: Effect.succeed(engine),
+          engine: Effect.succeed(engine),
           listNetworks: () => Effect.succeed([]),
           createNetwork: (network) =>
             Effect.sync(() => {

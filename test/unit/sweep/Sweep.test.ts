@@ -146,7 +146,7 @@ const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions =
   )
   const engine = Layer.mock(DockerEngine)({
     host: "h",
-    alone: Effect.succeed(alone),
+    engine: Effect.succeed(alone),
     info: Effect.succeed(info),
     listServices: () => Effect.succeed(services),
     listSecrets: () => Effect.succeed(secrets),
