@@ -94,12 +94,11 @@ const drawFault = (dice: Dice, length: number, chosen: FaultName | undefined): F
   }
 }
 
-/** How many runs in a row have agents, or have none: to deploy them takes longer than a run. */
-const block = 5
+/** So many runs have no agents, and so many after them have: to deploy agents takes longer than a run. */
+const block = 10
 
 /** Whether a run has agents on all nodes. */
-const hasAgents = (seed: number, number: number): boolean =>
-  makeDice(`${seed}/agents/${Math.floor((number - 1) / block)}`).chance(0.4)
+const hasAgents = (number: number): boolean => Math.floor((number - 1) / block) % 2 === 1
 
 /** Every second run is of a command. */
 const drawKind = (dice: Dice): Kind =>
@@ -135,7 +134,7 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
   const size = dice.chance(0.3) ? dice.whole(0, 1000) : dice.whole(0, 32 * 1024 * 1024)
   // There is no helper on the local route; a fan-out takes every route.
   const needsHelper = kind === "fan-out" || faults.some(({ name }) => name.startsWith("helper-"))
-  const agents = hasAgents(seed, number)
+  const agents = hasAgents(number)
   const route = local && !needsHelper ? "local" : agents ? "agent" : "helper"
   return {
     seed,
