@@ -28,7 +28,7 @@ const seconds: Readonly<Record<string, number>> = {
   "integration/UserNamespaces": 36,
   "integration/AgentSecurity": 35,
   "integration/Library": 33,
-  "integration/FleetAlone": 33,
+  "integration/FleetByLog": 60,
   "integration/OwnServices": 31,
   "integration/Helper": 31
 }

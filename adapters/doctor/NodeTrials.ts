@@ -84,7 +84,7 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
   const result = yield* Effect.gen(function* () {
-    const addition = yield* prepareTunnel(place, owner, "start", network)
+    const addition = yield* prepareTunnel({ place, owner, from: "start", commands: 1, shared: network })
     // Waits for the word of a caller that has nothing to say.
     const work = { _tag: "Exec", specs: [nothingOf(makeRunId())], begin: [] } as const
     const link = yield* openHelperLink({ place, owner, work, addition })

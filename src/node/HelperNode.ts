@@ -54,7 +54,15 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         ...(input.whole === undefined ? {} : { input: input.whole })
       }
       const addition =
-        isSilent && !waits ? undefined : yield* prepareTunnel(place, made, waits ? "start" : "output", network)
+        isSilent && !waits
+          ? undefined
+          : yield* prepareTunnel({
+              place,
+              owner: made,
+              from: waits ? "start" : "output",
+              commands: specs.length,
+              shared: network
+            })
       link = yield* openHelperLink({ place, owner: made, work, addition })
       const rest = (index: number) => (index === early ? input.stdin : (inputs.get(index)?.stdin ?? Stream.empty))
       return { line: link.line, stdin: input.whole === undefined ? rest : undefined }
@@ -78,7 +86,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     commands,
     files: Effect.fnUntraced(function* (container, policy) {
       const made = yield* makeOwnership(undefined)
-      const addition = yield* prepareTunnel(place, made, "start", network)
+      const addition = yield* prepareTunnel({ place, owner: made, from: "start", commands: 0, shared: network })
       const link = yield* openHelperLink({ place, owner: made, work: { _tag: "Copy", container, policy }, addition })
       const tunnel = yield* Effect.catchTag(link.tunnel, "TunnelLost", ({ detail }) =>
         Effect.fail(new CopyLost({ node, detail }))

@@ -34,16 +34,29 @@ export interface HelperTunnel {
   readonly unreachable: (reason: string) => void
 }
 
+/** What a tunnel is made of. */
+export interface HelperTunnelOptions {
+  readonly place: HelperPlace
+  readonly owner: Ownership
+  /** From when it is needed: see `HelperRequest`. */
+  readonly from: "start" | "output"
+  /** How many commands it has channels for. */
+  readonly commands: number
+  /** Of tunnels to several nodes. */
+  readonly shared?: TunnelNetwork | undefined
+}
+
 /**
  * Prepares a tunnel to a helper at a place. Where the node has a network of its own with the addresses of the `shared` one, or of
  * the first, another one is made: three in all.
  */
-export const prepareTunnel = Effect.fnUntraced(function* (
-  place: HelperPlace,
-  owner: Ownership,
-  from: "start" | "output",
-  shared?: TunnelNetwork
-): Effect.fn.Return<HelperTunnel, never, DockerEngine | Scope.Scope> {
+export const prepareTunnel = Effect.fnUntraced(function* ({
+  commands,
+  from,
+  owner,
+  place,
+  shared
+}: HelperTunnelOptions): Effect.fn.Return<HelperTunnel, never, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const node = place.node.hostname
   const key = makeTunnelKey()
@@ -73,7 +86,11 @@ export const prepareTunnel = Effect.fnUntraced(function* (
       Effect.timeoutOrElse({ duration: reachPatience, orElse: () => blocked }),
       inStage({ _tag: "Connect", node })
     )
-    return yield* makeTunnel(socket)
+    // A helper that has moved uses them at once, while its last frames by the log may not be read yet.
+    return yield* makeTunnel(
+      socket,
+      Array.from({ length: commands }, (_, index) => index + 1)
+    )
   })
   const connect = (index: number): Effect.Effect<Tunnel, TunnelError, DockerEngine | Scope.Scope> => {
     const [network, answer] = [networks[index], answers[index]]

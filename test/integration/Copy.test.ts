@@ -340,7 +340,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
           yield* waitRunning(manager.socket, "copy-bare", 1)
 
           const files = yield* openTaskFiles({ target: "copy-bare" })
-          assert.strictEqual(files.route, pick === "local" ? "local" : "helper:tunnel")
+          assert.strictEqual(files.route, pick === "local" ? "local" : "helper")
           assert.strictEqual((yield* files.stat("/sleep")).name, "sleep")
           assert.strictEqual((yield* Effect.flip(files.stat("/none")))._tag, "PathNotFound")
           assert.strictEqual((yield* Effect.flip(files.get("/none")))._tag, "PathNotFound")

@@ -117,7 +117,7 @@ describe("TunnelNetwork", () => {
         const owner = yield* makeOwnership(undefined)
         const place = { image: "image", node, task: "web.1", placementTimeout: 1000 }
         const error = yield* Effect.gen(function* () {
-          const { request, tunnel, unreachable } = yield* prepareTunnel(place, owner, "start")
+          const { request, tunnel, unreachable } = yield* prepareTunnel({ place, owner, from: "start", commands: 1 })
           const fiber = yield* Effect.forkScoped(tunnel)
           // As a helper says it of one network after the other.
           for (const _ of request.networks) {
