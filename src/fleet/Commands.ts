@@ -79,6 +79,8 @@ export interface Underway {
   readonly end: (run: EndRun) => Effect.Effect<Ending>
   /** Whether it has started, and has not ended. */
   readonly isLive: () => boolean
+  /** Whether it may have begun before that is known: see `NodeExec`. */
+  readonly mayHaveBegun: () => boolean
   readonly recording: RunRecording
 }
 
@@ -168,7 +170,8 @@ const ofNode = Effect.fnUntraced(function* (
         const seen = yield* accompany(route, recording.events(made.events))
         // An agent ends what its caller leaves.
         const { events, isLive } = yield* followed(one, seen, route === "helper" ? yield* image : undefined)
-        return { task: one.task, route, spec: one.spec, events, isLive, end: made.end, recording }
+        const { end, mayHaveBegun } = made
+        return { task: one.task, route, spec: one.spec, events, isLive, mayHaveBegun, end, recording }
       }),
       leave: Effect.suspend(() => {
         gone.add(index)

@@ -8,7 +8,6 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -16,7 +15,7 @@ import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
 import { endOf } from "../executor/ExecSpec.ts"
-import { ExecTimeout } from "../executor/ExecutorErrors.ts"
+import { describeEnding, ExecTimeout, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import { withInventory } from "../executor/RunInventory.ts"
 import type { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
@@ -65,6 +64,8 @@ interface Run {
   readonly open: Set<Underway>
   /** Milliseconds for all of them. */
   readonly deadline: number | undefined
+  /** Done when they are over: for all of them at the same time, so that those of a node are ended together. */
+  readonly timeUp: Deferred.Deferred<void>
 }
 
 type R = DockerEngine | HelperImage | Scope.Scope
@@ -94,34 +95,37 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
 
       const stopped = yield* Deferred.make<void>()
       const open = new Set<Underway>()
-      const run: Run = { tell, stopped, open, deadline }
+      const timeUp = yield* Deferred.make<void>()
+      if (deadline !== undefined) {
+        yield* Effect.forkScoped(Effect.andThen(Effect.sleep(deadline), Deferred.succeed(timeUp, undefined)))
+      }
+      const run: Run = { tell, stopped, open, deadline, timeUp }
       yield* passSignals(checked, () => {
         Deferred.doneUnsafe(stopped, Effect.void)
         return [...open].filter(({ isLive }) => isLive())
       })
 
       /** The command in the task that took the place of its own. */
-      const inReplacement = Effect.fnUntraced(function* (task: ResolvedTask, left: number, begun: Effect.Effect<void>) {
+      const inReplacement = Effect.fnUntraced(function* (task: ResolvedTask, begun: Effect.Effect<void>) {
         const [command] = yield* planCommands([yield* replacementOf(task)], checked, surroundings)
-        return command === undefined ? interrupted : yield* perform(run, yield* command.open, left, begun)
+        return command === undefined ? interrupted : yield* perform(run, yield* command.open, begun)
       })
       const runOne = Effect.fnUntraced(
-        function* (
-          command: Command,
-          left: number,
-          begun: Effect.Effect<void>
-        ): Effect.fn.Return<TaskResult, RunError, R> {
+        function* (command: Command, begun: Effect.Effect<void>): Effect.fn.Return<TaskResult, RunError, R> {
           const { task } = command
           if (Deferred.isDoneUnsafe(stopped)) return interrupted
           const stale = (yield* Clock.currentTimeMillis) - chosenAt > fresh
           const planned = Effect.andThen(
             stale ? checkStillRuns(task) : Effect.void,
-            Effect.flatMap(command.open, (underway) => perform(run, underway, left, begun))
+            Effect.flatMap(command.open, (underway) => perform(run, underway, begun))
           )
           if (request.followUpdates !== true) return yield* planned
           return yield* planned.pipe(
             // Neither has run anything.
-            Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () => inReplacement(task, left, begun))
+            Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () =>
+              // The others of its node need not wait for it.
+              Effect.andThen(command.leave, inReplacement(task, begun))
+            )
           )
         },
         Effect.scoped,
@@ -144,7 +148,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
           ...(deadline === undefined ? {} : { deadline: Duration.millis(deadline) })
         },
         {
-          run: (job, left, begun) => Effect.flatMap(runOne(job, left, begun), (result) => finished(job, result)),
+          run: (job, begun) => Effect.flatMap(runOne(job, begun), (result) => finished(job, result)),
           isFailure: ({ result }) => !(result._tag === "Detached" || (result._tag === "Exited" && result.code === 0)),
           onSkipped: (job, reason) => finished(job, { _tag: "Skipped", reason })
         }
@@ -159,28 +163,35 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
 
 /** Takes a command to its end. */
 const perform = Effect.fnUntraced(function* (
-  { deadline, open, stopped, tell }: Run,
+  { deadline, open, stopped, tell, timeUp }: Run,
   underway: Underway,
-  left: number,
   begun: Effect.Effect<void>
 ): Effect.fn.Return<TaskResult, RunError, R> {
-  const { events, isLive, task } = underway
+  const { events, isLive, mayHaveBegun, task } = underway
   open.add(underway)
   yield* Effect.addFinalizer(() => Effect.sync(() => open.delete(underway)))
   const whole = runToEnd(events, (event) =>
     Effect.andThen(event._tag === "Started" ? begun : Effect.void, show(task, event, tell))
   )
-  // What has not started has no processes to be sent a signal: it is left.
-  const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () =>
-    isLive() ? Effect.never : Effect.succeed("Stopped" as const)
-  )
+  // What has not started has no processes to be sent a signal: it is left. Whether it has may be on its way from the node.
+  const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () => {
+    if (isLive()) return Effect.never
+    return mayHaveBegun() ? endUnreported(underway) : Effect.succeed("Stopped" as const)
+  })
   const bounded =
     deadline === undefined
       ? whole
-      : Effect.tapError(endInTime(whole, left, underway, deadline), underway.recording.failed)
+      : Effect.tapError(endInTime(whole, timeUp, underway, deadline), underway.recording.failed)
   const code = yield* Effect.raceFirst(bounded, stoppedBefore)
   if (code === "Stopped") return interrupted
   return code === undefined ? { _tag: "Detached" } : { _tag: "Exited", code }
+})
+
+/** Ends a command of which no report has come. One that follows tells how it ended. */
+const endUnreported = Effect.fnUntraced(function* ({ end, spec }: Underway) {
+  const ending = yield* end(endOf(spec))
+  yield* Effect.sleep(lastOutput)
+  return yield* new OutcomeUnknown({ detail: `its node has not reported whether it began; ${describeEnding(ending)}` })
 })
 
 const interrupted: TaskResult = { _tag: "Skipped", reason: "interrupted" }
@@ -229,13 +240,13 @@ const keepInput = Effect.fnUntraced(function* (stdin: Stream.Stream<Uint8Array>)
 /** Ends the command when time is up for all of them. */
 const endInTime = Effect.fnUntraced(function* <A, E, R>(
   whole: Effect.Effect<A, E, R>,
-  left: number,
+  timeUp: Deferred.Deferred<void>,
   { end, spec }: Underway,
   deadline: number
 ) {
   const fiber = yield* Effect.forkScoped(whole)
-  const ended = yield* Fiber.await(fiber).pipe(Effect.timeoutOption(left))
-  if (Option.isSome(ended)) return yield* ended.value
+  const ended = yield* Effect.raceFirst(Fiber.await(fiber), Deferred.await(timeUp))
+  if (ended !== undefined) return yield* ended
   const ending = yield* end(endOf(spec))
   yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
   return yield* new ExecTimeout({ after: deadline, ending })

@@ -14,17 +14,14 @@ export interface Pacing {
   readonly delay: Duration.Duration
   /** No more are started when more than these have failed; without it all are. None at all: the first failure is enough. */
   readonly maxFailures?: Amount
-  /** For all of them together: then no more are started, and those that run are to end. */
+  /** For all of them together: then no more are started. */
   readonly deadline?: Duration.Duration
 }
 
 /** What is done for a job, and what becomes of those for which it isn't. */
 export interface Work<Job, A, R> {
-  /**
-   * `left`: milliseconds until time is up, infinite without a deadline; to end then is its own affair. `begun` is to be
-   * called when what is done really begins, if that is later: the next one's delay counts from there.
-   */
-  readonly run: (job: Job, left: number, begun: Effect.Effect<void>) => Effect.Effect<A, never, R>
+  /** `begun` is to be called when what is done really begins, if that is later: the next one's delay counts from there. */
+  readonly run: (job: Job, begun: Effect.Effect<void>) => Effect.Effect<A, never, R>
   /** Whether a result of `run` counts as a failure. */
   readonly isFailure: (result: A) => boolean
   /** The result of a job that was not started. */
@@ -71,7 +68,7 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
   const one = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<A, never, R> {
     const start = yield* turns.withPermit(awaitTurn)
     if (typeof start === "string") return yield* work.onSkipped(job, start)
-    const result = yield* work.run(job, end - start, begun)
+    const result = yield* work.run(job, begun)
     if (!work.isFailure(result)) return result
     failures++
     if (failures > allowed) yield* Deferred.succeed(tooMany, undefined)

@@ -34,22 +34,24 @@ export const openAgentNode = Effect.fnUntraced(function* ({
 }: AgentNodeOptions): Effect.fn.Return<NodeConnection, never, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const node = place.node.hostname
+  let isAsked = false
   return {
     route: "agent",
     commands: (specs, first) =>
       prepareCommands(node, specs, first, {
+        isAtWork: () => isAsked,
         open: Effect.fnUntraced(function* (begin, inputs) {
+          isAsked = true
           const tunnel = yield* link.ask(yield* owner, {
             _tag: "Exec",
             specs,
             begin
           })
           const greeted = yield* awaitHello(node, tunnel)
-          const ready = Effect.mapError(greeted, ({ message }) => new TunnelLost({ detail: message }))
           return {
             line: (channel) => {
-              const line = lineOver(tunnel.channel(channel), ready)
-              const refused = Effect.andThen(greeted, Effect.never)
+              const line = lineOver(tunnel.channel(channel), greeted)
+              const refused = Effect.andThen(Deferred.await(greeted), Effect.never)
               return { ...line, incoming: Stream.interruptWhen(line.incoming, refused) }
             },
             stdin: (index) => inputs.get(index)?.stdin ?? Stream.empty
@@ -69,11 +71,11 @@ export const openAgentNode = Effect.fnUntraced(function* ({
   }
 })
 
-/** Done when the agent has said hello, by when it has opened the channels of its commands. */
+/** Is done when the agent has said hello, by when it has opened the channels of its commands. */
 const awaitHello = Effect.fnUntraced(function* (
   node: string,
   tunnel: Tunnel
-): Effect.fn.Return<Effect.Effect<void, HelperRefused | TunnelLost>, never, Scope.Scope> {
+): Effect.fn.Return<Deferred.Deferred<void, HelperRefused | TunnelLost>, never, Scope.Scope> {
   const greeted = yield* Deferred.make<void, HelperRefused | TunnelLost>()
   yield* Stream.runForEach(tunnel.incoming, (incoming) => {
     const frame = incoming._tag === "Document" ? Result.getOrUndefined(decodeDocument(incoming.text)) : undefined
@@ -85,5 +87,5 @@ const awaitHello = Effect.fnUntraced(function* (
     Effect.catch((error) => Deferred.fail(greeted, error)),
     Effect.forkScoped
   )
-  return Deferred.await(greeted)
+  return greeted
 })

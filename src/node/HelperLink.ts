@@ -52,8 +52,10 @@ export interface HelperLink {
   readonly tunnel: Effect.Effect<Tunnel, HelperError>
   /** Done when its task runs, or won't. */
   readonly running: Effect.Effect<void>
-  /** Whether it has greeted: it may have begun commands. */
+  /** Whether it has greeted. */
   readonly isAtWork: () => boolean
+  /** Whether it may have begun commands, also where its greeting has not come yet. */
+  readonly mayHaveBegun: () => boolean
   /** Whether it has moved to its tunnel. */
   readonly hasMoved: () => boolean
   /** Removes it, by which it ends its commands and itself, and waits for that. One that is being made is awaited first. */
@@ -110,6 +112,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   const moved = yield* Deferred.make<void>()
   const helper = yield* Deferred.make<Helper>()
   let version: string | undefined
+  let runs = false
 
   const inboxOf = (channel: number): Inbox => {
     const known = inboxes.get(channel)
@@ -191,6 +194,11 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
         scope
       )
       yield* made.running.pipe(
+        Effect.tap(() =>
+          Effect.sync(() => {
+            runs = true
+          })
+        ),
         Effect.ignore,
         Effect.andThen(Deferred.succeed(running, undefined)),
         Effect.forkIn(scope)
@@ -289,6 +297,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
     tunnel,
     running: Deferred.await(running),
     isAtWork: () => version !== undefined,
+    mayHaveBegun: () => runs || version !== undefined,
     hasMoved: () => Deferred.isDoneUnsafe(moved),
     stop: Effect.raceFirst(
       Effect.flatMap(Deferred.await(helper), ({ stop }) => stop),

@@ -78,7 +78,11 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* link.stop
         return endings
       })
-    return yield* prepareCommands(node, specs, first, { open, endElsewhere })
+    return yield* prepareCommands(node, specs, first, {
+      open,
+      isAtWork: () => link?.mayHaveBegun() ?? false,
+      endElsewhere
+    })
   })
 
   return {

@@ -37,6 +37,8 @@ export const openLocalNode = Effect.fnUntraced(function* (
             events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
               Stream.provide(Executor.layer.pipe(Layer.provide(guard), Layer.provide(killer)))
             ),
+            // What it does is known here at once.
+            mayHaveBegun: () => false,
             end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
           }
         }),

@@ -22,6 +22,8 @@ export interface NodeExec {
   readonly events: Stream.Stream<ExecEvent, RunError>
   /** Sends its processes a signal and, after the grace period, KILL. */
   readonly end: (run: EndRun) => Effect.Effect<Ending>
+  /** Whether it may have begun before `Started` comes: the node was told to begin it, and its report is on its way. */
+  readonly mayHaveBegun: () => boolean
 }
 
 /** Some commands on one node, which share what is made for them there. */

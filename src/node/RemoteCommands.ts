@@ -31,6 +31,8 @@ export interface Reach {
     begin: ReadonlyArray<number>,
     inputs: ReadonlyMap<number, ExecInput>
   ) => Effect.Effect<Reached, RunError, Scope.Scope>
+  /** Whether the node is at work on the request. */
+  readonly isAtWork: () => boolean
   /** Ends commands that have begun, by other means than their lines; gives what became of each, in their order. */
   readonly endElsewhere: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>>
 }
@@ -71,13 +73,14 @@ export const prepareCommands = Effect.fnUntraced(function* (
         if (!isTold) yield* Effect.ignore(line.send(encodeOrder({ _tag: "Begin" })))
         return line
       })
-      return converse({
+      const conversation = converse({
         node,
         spec,
         input: { sizes: input.sizes, stdin: Stream.unwrap(Deferred.await(stdin)) },
         open,
         endElsewhere
       })
+      return { ...conversation, mayHaveBegun: () => begun.has(spec.runId) && reach.isAtWork() }
     })
   }
 })

@@ -1,9 +1,10 @@
 /** The caller's end of the conversation about one command. */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { decodeDocument, type Frame } from "../carrier/Frame.ts"
-import type { Channel, Incoming, TunnelLost } from "../carrier/Tunnel.ts"
+import { type Channel, type Incoming, TunnelLost } from "../carrier/Tunnel.ts"
 import type { StreamName } from "../carrier/TunnelFrame.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 
@@ -49,22 +50,21 @@ export const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>,
 export const framesOf = ({ incoming }: Pick<Channel, "incoming">): Stream.Stream<Frame, LineError> =>
   incoming.pipe(Stream.mapEffect(frameOf), Stream.flattenIterable)
 
-/** A line over a channel of a tunnel. Nothing is sent before `ready`, by when the other side has opened the channel. */
-export const lineOver = (channel: Channel, ready: Effect.Effect<void, TunnelLost>): Line<never> => {
-  let isOpen = false
-  const open = Effect.tap(ready, () =>
-    Effect.sync(() => {
-      isOpen = true
-    })
-  )
+/** A line over a channel of a tunnel. Nothing is sent before the other side has `greeted`, by when it has opened the channel. */
+export const lineOver = <E extends { readonly message: string }>(
+  channel: Channel,
+  greeted: Deferred.Deferred<void, E>
+): Line<never> => {
+  const isOpen = () => Deferred.isDoneUnsafe(greeted)
+  const open = Effect.mapError(Deferred.await(greeted), ({ message }) => new TunnelLost({ detail: message }))
   return {
     incoming: framesOf(channel),
     taken: channel.taken,
-    running: Effect.ignore(ready),
-    isOpen: () => isOpen,
+    running: Effect.ignore(open),
+    isOpen,
     send: (text) => Effect.andThen(open, channel.send(text)),
     write: (stream, data) => Effect.andThen(open, channel.write(stream, data)),
     end: (stream) => Effect.andThen(open, channel.end(stream)),
-    close: Effect.suspend(() => (isOpen ? channel.close : Effect.void))
+    close: Effect.suspend(() => (isOpen() ? channel.close : Effect.void))
   }
 }

@@ -35,6 +35,7 @@ export const makeOpening = (first: number): Opening => {
       }),
     leave: (index) => {
       waiting.delete(index)
+      begun.delete(index)
       look()
     },
     ready: Deferred.await(ready)

@@ -144,6 +144,7 @@ const connectTo =
             const played = yield* play(answer, spec, stdin)
             return {
               events: played.events,
+              mayHaveBegun: () => false,
               end: ({ signal }) => Effect.as(Effect.andThen(signalled(signal), played.end(signal)), killed)
             }
           }),

@@ -171,7 +171,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       const asked = yield* taskExec(["--debug", "--via", "agent", web.target(web.local), "echo", "here"])
       assert.deepStrictEqual([asked.stdout.toString(), routeOf(asked.stderr)], ["here\n", "agent"])
       const helper = yield* taskExec(["--debug", "--via", "helper", target, "true"])
-      assert.deepStrictEqual([helper.code, routeOf(helper.stderr)], [0, "helper:logs"])
+      assert.deepStrictEqual([helper.code, routeOf(helper.stderr)], [0, "helper"])
       const { exitCode, route } = yield* TaskExec.run({ target, command: ["true"] })
       assert.deepStrictEqual([exitCode, route], [0, "agent"])
     })
@@ -427,7 +427,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       const { node, target } = yield* remote
       const viaHelper = Effect.gen(function* () {
         const auto = yield* taskExec(["--debug", target, "echo", "there"])
-        assert.deepStrictEqual([auto.code, auto.stdout.toString(), routeOf(auto.stderr)], [0, "there\n", "helper:logs"])
+        assert.deepStrictEqual([auto.code, auto.stdout.toString(), routeOf(auto.stderr)], [0, "there\n", "helper"])
         const asked = yield* taskExec(["--via", "agent", target, "true"])
         assert.strictEqual(asked.code, 125)
         return [auto.stderr, asked.stderr] as const

@@ -105,7 +105,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
         )
       assert.strictEqual(yield* typed(`task-exec -q ${name}.`), (yield* tasks).join(""))
       assert.strictEqual(yield* typed(`task-exec ${name}.1 l`), "")
-      assert.include(yield* typed("task-exec --via=helper:l"), "--via=helper:logs")
+      assert.include(yield* typed("task-exec --via=h"), "--via=helper")
       yield* Effect.promise(() => writeFile(join(dir, "values.env"), ""))
       assert.include(yield* typed(`task-exec --env-file ${dir}/val`), "values.env")
     }).pipe(Effect.scoped)

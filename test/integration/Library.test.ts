@@ -29,7 +29,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
           assert.deepStrictEqual([result.exitCode, text(result.stdout), text(result.stderr)], [3, "out\n", "err\n"])
           assert.deepStrictEqual(
             [result.task.id, result.route],
-            [web[place].id, place === "local" ? "local" : "helper:logs"]
+            [web[place].id, place === "local" ? "local" : "helper"]
           )
         })
       )

@@ -98,6 +98,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
   let state = "running"
   const ended: Array<ReadonlyArray<string>> = []
   const scope = yield* Effect.scope
+  const channels = commands.map((_, index) => index + 1)
   const task: Task = {
     ID: "task",
     Version: { Index: 1 },
@@ -142,14 +143,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
         ? byLog(target)
         : yield* byLogThenTunnel(target, {
             from: tunnel.from,
-            open: () =>
-              Effect.andThen(
-                tunnel.arrives,
-                makeTunnel(
-                  far,
-                  commands.map((_, index) => index + 1)
-                )
-              )
+            open: () => Effect.andThen(tunnel.arrives, makeTunnel(far, channels))
           })
     yield* serveCommands(
       carrier,
@@ -164,7 +158,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
       ? undefined
       : ({
           request: { key: "key", networks: ["network"], from: options.tunnel.from },
-          tunnel: yield* once(Effect.andThen(options.tunnel.arrives, makeTunnel(near))),
+          tunnel: yield* once(Effect.andThen(options.tunnel.arrives, makeTunnel(near, channels))),
           reachable: () => undefined,
           unreachable: () => undefined
         } satisfies HelperTunnel)
@@ -187,6 +181,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
       const link = yield* openHelperLink({ place, owner, work: { _tag: "Exec", specs, begin }, addition })
       return { line: link.line, stdin: (index: number) => inputs.get(index)?.stdin ?? Stream.empty }
     }, Effect.provide(engine)),
+    isAtWork: () => true,
     endElsewhere: (runs) =>
       Effect.sync(() => {
         ended.push(runs.map(({ runId }) => runId))

@@ -1,0 +1,59 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { makeOpening } from "../../../src/protocol/Opening.ts"
+
+/** Tells that commands are to begin; each tells later whether the request says so. */
+const beginAll = (opening: ReturnType<typeof makeOpening>, indices: ReadonlyArray<number>) =>
+  Effect.forEach(indices, (index) => Effect.forkChild(opening.begin(index), { startImmediately: true }))
+
+describe("the commands that begin with a request", () => {
+  it.effect("are the first ones, whatever the order in which they come; later ones are told to begin", () =>
+    Effect.gen(function* () {
+      const opening = makeOpening(2)
+      const fibers = yield* beginAll(opening, [1, 0])
+      assert.deepStrictEqual(yield* opening.ready, [0, 1])
+      assert.deepStrictEqual(yield* Effect.forEach(fibers, Fiber.join), [true, true])
+      assert.isFalse(yield* opening.begin(2))
+    })
+  )
+
+  it.effect("do not wait for one that will never begin", () =>
+    Effect.gen(function* () {
+      const opening = makeOpening(3)
+      yield* beginAll(opening, [0, 2])
+      opening.leave(1)
+      assert.deepStrictEqual(yield* opening.ready, [0, 2])
+    })
+  )
+
+  it.effect("are without one that left while it waited for the others", () =>
+    Effect.gen(function* () {
+      const opening = makeOpening(2)
+      const [first] = yield* beginAll(opening, [0])
+      assert(first !== undefined)
+      yield* Fiber.interrupt(first)
+      opening.leave(0)
+      yield* beginAll(opening, [1])
+      assert.deepStrictEqual(yield* opening.ready, [1])
+    })
+  )
+
+  it.effect("are the next one where all of the first left", () =>
+    Effect.gen(function* () {
+      const opening = makeOpening(2)
+      opening.leave(0)
+      opening.leave(1)
+      yield* beginAll(opening, [2])
+      assert.deepStrictEqual(yield* opening.ready, [2])
+    })
+  )
+
+  it.effect("are the one that comes first where pacing starts none at once", () =>
+    Effect.gen(function* () {
+      const opening = makeOpening(0)
+      assert.isTrue(yield* opening.begin(3))
+      assert.isFalse(yield* opening.begin(0))
+    })
+  )
+})
