@@ -13,6 +13,7 @@ import { cpCommand } from "../../adapters/cp/CpCommand.ts"
 import { DockerEngine, extractTo, HelperImage, openTaskFiles, type TaskFilesError } from "../../src/index.ts"
 import { run } from "../cluster/Command.ts"
 import { get, remove } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -236,6 +237,29 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       const result = yield* cp([join(here, "huge"), `${name}:/huge`])
       assert.strictEqual(result.code, 125)
       assert.match(result.stderr, /^swarm-exec cp: could not copy \/ in the container of .*read-only/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("refused by a policy on another node: said also where no tunnel comes about", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const web = yield* Web
+      const here = yield* folder
+      const name = "copy-denied"
+      const labels = { "task-exec.allow": "false" }
+      yield* service(manager.socket, { name, image, node: web.nodeOf(web.remote).name, labels })
+      yield* waitRunning(manager.socket, name, 1)
+      yield* Effect.promise(() => writeFile(join(here, "file"), "x"))
+      // The relay is never attached to.
+      const proxy = yield* engineProxy(manager.socket, ({ line }) => (/\/attach\?/.test(line) ? "keep" : "pass"))
+      for (const paths of [
+        [`${name}:/etc/passwd`, "-"],
+        [join(here, "file"), `${name}:/tmp`]
+      ]) {
+        const { code, stderr, stdout } = yield* cp(paths, { env: { DOCKER_HOST: proxy.dockerHost } })
+        assert.deepStrictEqual([code, stdout.toString()], [125, ""], stderr)
+        assert.match(stderr, /^swarm-exec cp: files may not be copied in copy-denied\.1 on node /)
+      }
     }).pipe(Effect.scoped)
   )
 
