@@ -1,4 +1,4 @@
-/** `memory`: the most memory that a caller and a helper have while much output comes by the tunnel. */
+/** `memory`: the most memory that a caller and a helper have while a command on another node writes much. */
 import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -27,7 +27,7 @@ export const memory = Effect.fn("Measure.memory")(function* (bench: Bench) {
   const command = writer(bytes)
   const ours = Effect.gen(function* () {
     const helper = yield* watchHelper(remote.node)
-    const caller = yield* peakOf({ ...taskExec("--via", "helper:tunnel", remote.target, ...command), bytes }, options)
+    const caller = yield* peakOf({ ...taskExec(remote.target, ...command), bytes }, options)
     return { caller, helper: yield* helper.peak }
   }).pipe(Effect.scoped)
   const other = (contender: Contender) =>
@@ -41,11 +41,11 @@ export const memory = Effect.fn("Measure.memory")(function* (bench: Bench) {
   const callersOf = (taken: typeof own) => taken.map(({ caller }) => caller)
   const bare = { name: bareNode.name, samples: callersOf(node) }
   const about = { measure: "memory", unit: "bytes" } as const
-  const what = `${megabytes} MB of output come by the tunnel`
+  const what = `${megabytes} MB of output come from another node`
   return [
     compare(
       { ...about, title: `The caller's peak memory while ${what}` },
-      { name: `task-exec --via helper:tunnel ${remote.target} dd`, samples: callersOf(own) },
+      { name: `task-exec ${remote.target} dd`, samples: callersOf(own) },
       [{ name: docker.name, samples: callersOf(client) }, bare]
     ),
     compare(

@@ -2,7 +2,7 @@
 import { open } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import { compare, whole } from "../Comparison.ts"
+import { compareMeasured } from "../Comparison.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
 import type { Place } from "../Stage.ts"
 import { type Bench, dockerExec, quartered, taskExec } from "../Ways.ts"
@@ -31,14 +31,14 @@ const fileOf = (dir: string, bytes: number) =>
     return file
   })
 
-/** The routes that there are to a task, ours first, and the other ways to it. */
+/** The ways to a task. */
 interface Ways {
   readonly where: string
-  readonly ours: ReadonlyArray<readonly [how: string, Contender]>
+  readonly ours: Contender
   readonly others: ReadonlyArray<Contender>
 }
 
-/** Measures all ways against each other; gives a comparison for each of our routes. */
+/** Measures all ways against each other. */
 const compareWays = Effect.fnUntraced(function* (
   direction: "out of" | "into",
   moved: number,
@@ -46,15 +46,9 @@ const compareWays = Effect.fnUntraced(function* (
   options: MeasureOptions
 ) {
   const what = `${moved / 1e6} MB ${direction} a task ${where}`
-  const measured = yield* measure(what, [...ours.map(([, contender]) => contender), ...others], options)
-  const theirs = measured.slice(ours.length).map(whole)
-  return measured.slice(0, ours.length).map((one, at) => {
-    const title = `${what}${ours[at]?.[0] ?? ""}`
-    return compare({ measure: "throughput", title, unit: "seconds", moved }, whole(one), theirs)
-  })
+  const measured = yield* measure(what, [ours, ...others], options)
+  return compareMeasured({ measure: "throughput", title: what, unit: "seconds", moved }, measured)
 })
-
-const tunnel = ["--via", "helper:tunnel"]
 
 /** Output and input, of a task on the engine at hand and of one on another node. */
 export const throughput = Effect.fn("Measure.throughput")(function* (bench: Bench) {
@@ -75,8 +69,7 @@ export const throughput = Effect.fn("Measure.throughput")(function* (bench: Benc
   const onNode = (place: Place, input: boolean) =>
     docker("docker exec, on the node itself", place.node.dockerHost, place, input)
   const overSsh = (input: boolean) => docker("docker -H ssh://… exec", ssh.cold, stage.remote, input)
-  const out = ({ target }: Place, ...flags: ReadonlyArray<string>) =>
-    wrote({ ...taskExec(...flags, target, ...writer(bytes)), name: ["task-exec", ...flags, target, "dd"].join(" ") })
+  const out = ({ target }: Place) => wrote({ ...taskExec(target, ...writer(bytes)), name: `task-exec ${target} dd` })
   const into = ({ target }: Place) => read({ ...taskExec("-i", target, ...reader), name: `task-exec -i ${target} wc` })
   const { local, remote } = stage
   const here = "on the engine at hand"
@@ -85,24 +78,16 @@ export const throughput = Effect.fn("Measure.throughput")(function* (bench: Benc
     ...(yield* compareWays(
       "out of",
       bytes,
-      { where: here, ours: [["", out(local)]], others: [onNode(local, false)] },
+      { where: here, ours: out(local), others: [onNode(local, false)] },
       options
     )),
-    ...(yield* compareWays(
-      "into",
-      bytes,
-      { where: here, ours: [["", into(local)]], others: [onNode(local, true)] },
-      options
-    )),
+    ...(yield* compareWays("into", bytes, { where: here, ours: into(local), others: [onNode(local, true)] }, options)),
     ...(yield* compareWays(
       "out of",
       bytes,
       {
         where: there,
-        ours: [
-          [", by the log", out(remote)],
-          [", by the tunnel", out(remote, ...tunnel)]
-        ],
+        ours: out(remote),
         others: [onNode(remote, false), overSsh(false)]
       },
       options
@@ -110,7 +95,7 @@ export const throughput = Effect.fn("Measure.throughput")(function* (bench: Benc
     ...(yield* compareWays(
       "into",
       bytes,
-      { where: there, ours: [[", by the tunnel", into(remote)]], others: [onNode(remote, true), overSsh(true)] },
+      { where: there, ours: into(remote), others: [onNode(remote, true), overSsh(true)] },
       options
     ))
   ]
