@@ -36,8 +36,10 @@ export const align = (lines: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArra
   )
 }
 
+/** Comparisons, an empty line before each. */
+export const comparisonTable = (comparisons: ReadonlyArray<Comparison>): string =>
+  align(comparisons.flatMap((one) => [[""], ...cells(one)])).join("\n")
+
 /** All of them. */
-export const textTable = (results: Results): string => {
-  const aligned = align(results.comparisons.flatMap((one) => [[""], ...cells(one)]))
-  return [...circumstances(results), ...aligned].join("\n")
-}
+export const textTable = (results: Results): string =>
+  [...circumstances(results), comparisonTable(results.comparisons)].join("\n")

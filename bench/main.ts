@@ -26,7 +26,7 @@ import { prepareOriginal } from "./Original.ts"
 import { pagesOf } from "./Page.ts"
 import { keptResults, merge, printResults, type Results, resultsFile, writeInProject } from "./Results.ts"
 import { makeStage } from "./Stage.ts"
-import { textTable } from "./TextTable.ts"
+import { comparisonTable, textTable } from "./TextTable.ts"
 import { type Bench, checkBuilt } from "./Ways.ts"
 
 const temporaryFolder = Effect.acquireRelease(
@@ -70,7 +70,10 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
     Effect.gen(function* () {
       const compared = yield* measures[name](bench)
       const occasion: Occasion = { date: yield* now, commit, load: yield* loadNow }
-      return compared.map((one): Comparison => ({ ...one, occasion }))
+      const dated = compared.map((one): Comparison => ({ ...one, occasion }))
+      // At once: a measure that fails does not take the figures of those before it along.
+      yield* Console.error(comparisonTable(dated))
+      return dated
     })
   )
   const results: Results = {
