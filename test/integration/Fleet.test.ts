@@ -57,7 +57,7 @@ const runAll = (
 
 const all = Array.from({ length: replicas }, (_, at) => `fleet.${at + 1}`)
 
-/** Too much for a request: the fan-out needs tunnels. Nobody reads it. */
+/** Too much for a request: the fan-out needs tunnels. */
 const muchInput = Buffer.alloc(300_000)
 
 /** The runs of the services and networks that a killed caller left. */
@@ -363,7 +363,8 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       "the caller is killed with its guard: helpers with a tunnel end their commands, and gc finds the rest",
       () =>
         Effect.gen(function* () {
-          yield* killCaller("task-exec.cjs", ["-i", "--all", "fleet", "sh", "-c", "echo up; sleep 1234"], {
+          // What the commands read comes by the tunnel, which is there then.
+          yield* killCaller("task-exec.cjs", ["-i", "--all", "fleet", "sh", "-c", "wc -c; echo up; sleep 1234"], {
             name: "fleet",
             input: muchInput,
             withGuard: true,
