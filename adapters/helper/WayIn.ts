@@ -6,9 +6,10 @@ import type { Frame } from "../../src/carrier/Frame.ts"
 import { carryOver } from "../../src/carrier/RelayCarrier.ts"
 import { readLine } from "../../src/carrier/readLine.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../../src/carrier/Tunnel.ts"
-import { openAttached } from "../../src/engine/AttachedContainer.ts"
+import { type AttachedContainer, openAttached } from "../../src/engine/AttachedContainer.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
+import { hasTunnelRange } from "../../src/engine/FreeSubnet.ts"
 import { isPoolOverlap } from "../../src/helper/HelperErrors.ts"
 import type { HelperRequest } from "../../src/helper/HelperRequest.ts"
 import { overlayEndpoint } from "../../src/helper/RelayProtocol.ts"
@@ -17,7 +18,7 @@ import { attempt } from "../../src/internal/attempt.ts"
 import { freshName, type Ownership, ownershipLabels } from "../../src/Labels.ts"
 import { say } from "../Output.ts"
 
-/** How long the caller may take to make the network, and to come. */
+/** How long the caller may take to make each network, and then to come. */
 const patience = "60 seconds"
 /** Between two attempts to join a network that is not there yet: soon at first. */
 const between = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
@@ -55,41 +56,61 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
           SecurityOpt: ["no-new-privileges"]
         }
       })
-    ).pipe(Effect.retry({ while: isNotYetThere, schedule: between }))
-  const join = (index: number): ReturnType<typeof start> =>
-    start(networks[index] ?? networks[0]).pipe(
+    ).pipe(
+      Effect.catchIf(isNotAttached, (error) => whyNotAttached(engine, error)),
+      Effect.retry({ while: isNotYetThere, schedule: between })
+    )
+  // A caller that reads slowly learns late that the output outgrows the log.
+  const within = <A, E, R>(effect: Effect.Effect<A, E, R>, late: string) =>
+    from === "output"
+      ? effect
+      : Effect.timeoutOrElse(effect, {
+          duration: patience,
+          orElse: () => Effect.fail(new TunnelLost({ detail: `${late} within ${patience}` }))
+        })
+  const tellUnreachable = (error: EngineFailure | TunnelLost) =>
+    tell({ _tag: "Unreachable", reason: error._tag === "TunnelLost" ? error.detail : error.message })
+  const join = (index: number): Effect.Effect<AttachedContainer, EngineFailure | TunnelLost, Scope.Scope> =>
+    within(start(networks[index] ?? networks[0]), "the caller's network did not come").pipe(
       Effect.catchIf(
-        (error) => isTaken(error) && index + 1 < networks.length,
-        ({ message }) => Effect.andThen(tell({ _tag: "Unreachable", reason: message }), join(index + 1))
+        (error) => isPoolOverlap(error.message) && index + 1 < networks.length,
+        (error) => Effect.andThen(tellUnreachable(error), join(index + 1))
       )
     )
-  const joined = Effect.tapError(join(0), ({ message }) => tell({ _tag: "Unreachable", reason: message }))
-  const connected = Effect.gen(function* () {
+  const joined = Effect.tapError(join(0), tellUnreachable)
+  return yield* Effect.gen(function* () {
     // Whom it sends away is told in the helper's log.
     const carrier = yield* carryOver(yield* joined, (text) => void Effect.runFork(say(text)))
     const explain = ({ detail }: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || detail })
     return yield* Effect.gen(function* () {
       yield* carrier.begin(`${key}\n`)
       yield* tell({ _tag: "Reachable", address: yield* readLine(carrier.duplex, "the listener") })
-      yield* readLine(carrier.duplex, "the listener")
+      yield* within(readLine(carrier.duplex, "the listener"), "no caller came")
       return yield* makeTunnel(
         carrier.duplex,
         Array.from({ length: commands }, (_, index) => index + 1)
       )
     }).pipe(Effect.mapError(explain))
   })
-  // A caller that reads slowly learns late that the output outgrows the log.
-  if (from === "output") return yield* connected
-  return yield* Effect.timeoutOrElse(connected, {
-    duration: patience,
-    orElse: () => Effect.fail(new TunnelLost({ detail: `no caller came within ${patience}` }))
-  })
+})
+
+/** What an engine says when its swarm leaves it waiting (engines 20.10 and 28.5: after 20 s), whatever the swarm's reason is. */
+const isNotAttached = (error: EngineFailure): boolean =>
+  error._tag === "EngineError" && /attaching to network failed/i.test(error.text)
+
+/**
+ * The node's engine has a network of its own with addresses of a tunnel's: then the swarm can't attach anything there. It tells only the
+ * managers.
+ */
+const whyNotAttached = Effect.fnUntraced(function* (engine: DockerEngine["Service"], error: EngineFailure) {
+  const own = (yield* engine.listNetworks({ scope: ["local"] })).find(hasTunnelRange)
+  return yield* own === undefined
+    ? error
+    : new TunnelLost({ detail: `network ${own.Name} of the node: Pool overlaps with other one on this address space` })
 })
 
 /** Swarm tells a node of a network when something there wants to join it. The caller makes it meanwhile. */
-const isNotYetThere = (error: EngineFailure): boolean =>
+const isNotYetThere = (error: EngineFailure | TunnelLost): boolean =>
   error._tag === "EngineError" &&
-  /attaching to network failed|network .* not found/i.test(error.text) &&
-  !isTaken(error)
-
-const isTaken = (error: { readonly message: string }): boolean => isPoolOverlap(error.message)
+  (isNotAttached(error) || /network .* not found/i.test(error.text)) &&
+  !isPoolOverlap(error.text)

@@ -45,6 +45,13 @@ const formatSubnet = ({ first, size }: Range): string =>
 
 const overlap = (a: Range, b: Range): boolean => a.first < b.first + b.size && b.first < a.first + a.size
 
+/** Whether a network has addresses that a network of ours may have. */
+export const hasTunnelRange = ({ IPAM }: Network): boolean =>
+  IPAM.Config.some(({ Subnet }) => {
+    const range = parseSubnet(Subnet)
+    return range !== undefined && overlap(range, { first: lowest, size: highest - lowest })
+  })
+
 /**
  * Returns a range for a network on which the given number of nodes have a container each. Swarm takes an address on each node besides, a node may have
  * an old and a new container for a while, and as much again is spare.

@@ -9,9 +9,9 @@ import * as Scope from "effect/Scope"
 import { get, post, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
-import { execIn, removeService } from "../cluster/Services.ts"
+import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, lateImage, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, lateImage, type ProcessResult, program, swarmExec, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -121,7 +121,6 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("a helper that is told to end before it can listen does not start the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      const { manager } = yield* SwarmCluster
       const { socket } = web.nodeOf(web.remote)
       const runs = execIn(socket, web.remote.containerId, ["cat", "/tmp/runs"])
       yield* execIn(socket, web.remote.containerId, ["sh", "-c", ": > /tmp/runs"])
@@ -138,14 +137,15 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const found = Effect.map(helpers, ([helper]) => Option.fromUndefinedOr(helper))
       const { Id } = yield* poll(found, { every: 1, atMost: 60_000, orElse: Effect.die("no helper came") })
       yield* request(socket, "POST", `/containers/${Id}/kill`, { query: { signal: "TERM" } })
+      const { Spec } = yield* findHelper
       yield* Fiber.interrupt(caller)
       yield* pollUntil(
         Effect.map(helpers, (running) => running.length === 0),
         { atMost: 30_000, orElse: Effect.die("the helper goes on") }
       )
-      const { Spec } = yield* findHelper
-      yield* removeService(manager.socket, String(Spec.Name))
-      yield* request(manager.socket, "DELETE", `/secrets/${Spec.Name}`)
+      // The caller has a guard only after a second.
+      const gc = yield* swarmExec(["gc", "--run", String(Spec.Name).replace("task-exec-", "")])
+      assert.strictEqual(gc.code, 0, gc.stderr)
       assert.strictEqual((yield* runs).stdout, "")
     })
   )
@@ -323,53 +323,48 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       })
   )
 
-  it.effect(
-    "a node that has the addresses of a tunnel's network: two other networks are tried, then it is an error",
-    () =>
-      Effect.gen(function* () {
-        const web = yield* Web
-        const { manager } = yield* SwarmCluster
-        const { name, socket } = web.nodeOf(web.remote)
-        const command = ["-i", web.target(web.remote), ...answer]
-        const options = { input: "go\n", keepsInput: true }
-        /** Runs it, and tells which networks were asked for; the addresses are free again after `blocked` of them. */
-        const running = Effect.fnUntraced(function* (blocked: number) {
-          const blockers = yield* Scope.fork(yield* Effect.scope)
-          yield* Scope.provide(blockAddresses(socket), blockers)
-          let networks = 0
-          const proxy = yield* engineProxy(manager.socket, ({ line }) =>
-            line.startsWith("POST /networks/create") && ++networks === blocked + 1 ? "keep" : "pass"
-          )
-          // The next network is made when the node has its addresses again.
-          const unblocked = pollUntil(
-            Effect.sync(() => networks > blocked),
-            { every: 20, atMost: 120_000, orElse: Effect.die(`no network was made after ${blocked}`) }
-          ).pipe(
-            Effect.andThen(Scope.close(blockers, Exit.void)),
-            Effect.andThen(Effect.sync(() => proxy.release())),
-            Effect.forkScoped
-          )
-          if (Number.isFinite(blocked)) yield* unblocked
-          const env = { DOCKER_HOST: proxy.dockerHost }
-          return { result: yield* program("task-exec.cjs", command, { ...options, env }), networks }
-        }, Effect.scoped)
+  /** Talks to a command; the node has the addresses of the first `blocked` networks. */
+  const blockedAt = Effect.fnUntraced(function* (blocked: number) {
+    const web = yield* Web
+    const { manager } = yield* SwarmCluster
+    const blockers = yield* Scope.fork(yield* Effect.scope)
+    yield* Scope.provide(blockAddresses(web.nodeOf(web.remote).socket), blockers)
+    let networks = 0
+    const proxy = yield* engineProxy(manager.socket, ({ line }) =>
+      line.startsWith("POST /networks/create") && ++networks === blocked + 1 ? "keep" : "pass"
+    )
+    // The next network is made when the node has its addresses again.
+    const unblocked = pollUntil(
+      Effect.sync(() => networks > blocked),
+      { every: 20, atMost: 150_000, orElse: Effect.die(`no network was made after ${blocked}`) }
+    ).pipe(Effect.andThen(Scope.close(blockers, Exit.void)), Effect.andThen(Effect.sync(() => proxy.release())))
+    const command = ["-i", web.target(web.remote), ...answer]
+    const options = { env: { DOCKER_HOST: proxy.dockerHost }, input: "go\n", keepsInput: true }
+    const [result] = yield* Effect.all(
+      [program("task-exec.cjs", command, options), Number.isFinite(blocked) ? unblocked : Effect.void],
+      { concurrency: 2 }
+    )
+    return { result, networks }
+  }, Effect.scoped)
 
-        const never = yield* running(Number.POSITIVE_INFINITY)
-        assert.strictEqual(never.result.code, 125, describe(never.result))
-        assert.match(
-          never.result.stderr,
-          new RegExp(
-            `^task-exec: node ${name} refused the helper: .*Pool overlaps.*; networks of that node's own[^\\n]*\\n$`
-          )
-        )
-        assert.deepStrictEqual([never.result.stdout.toString(), never.networks], ["up\n", 3])
+  it.effect("a node that has the addresses of three networks for a tunnel: an error, which says what to look at", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { name } = web.nodeOf(web.remote)
+      const { networks, result } = yield* blockedAt(Number.POSITIVE_INFINITY)
+      assert.strictEqual(result.code, 125, describe(result))
+      const error = `^task-exec: node ${name} refused the helper: .*Pool overlaps.*; networks of that node's own[^\\n]*\\n$`
+      assert.match(result.stderr, new RegExp(error))
+      assert.deepStrictEqual([result.stdout.toString(), networks], ["up\n", 3])
+    })
+  )
 
-        for (const blocked of [1, 2]) {
-          const { networks, result } = yield* running(blocked)
-          assert.strictEqual(result.code, 7, describe(result))
-          assert.deepStrictEqual([result.stdout.toString(), result.stderr, networks], ["up\nout\n", "", blocked + 1])
-        }
-      })
+  it.effect("a node that has the addresses of two networks for a tunnel: the third one is its tunnel's", () =>
+    Effect.gen(function* () {
+      const { networks, result } = yield* blockedAt(2)
+      assert.strictEqual(result.code, 7, describe(result))
+      assert.deepStrictEqual([result.stdout.toString(), result.stderr, networks], ["up\nout\n", "", 3])
+    })
   )
 
   it.effect("what can't be removed is named, with the command that removes it", () =>
