@@ -141,13 +141,6 @@ export { isClean, type SweepOptions, type SweepReport, sweep, sweepSwarm, type U
 
 // Stages of a run
 
-export { EndRun, ExecSpec } from "./executor/ExecSpec.ts"
-export { type ExecInput, Executor } from "./executor/Executor.ts"
-export { Guard } from "./executor/Guard.ts"
-export { GuardRequest, type Watch } from "./executor/GuardProtocol.ts"
-export { type KillerOptions, ProcessKiller } from "./executor/ProcessKiller.ts"
-export { checkNode, type Helper, type HelperOptions, type HelperPlace, openHelper } from "./helper/Helper.ts"
-export type { Ownership } from "./Labels.ts"
-export { localNode } from "./node/Route.ts"
+export { awaitExit, createHelper, exec, type StagedExec, type WaitingHelper } from "./Stages.ts"
 export { lookupTask } from "./target/Lookup.ts"
 export { awaitTask } from "./target/Wait.ts"

@@ -4,7 +4,19 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { type ExecRequest, type RunEvent, TaskExec } from "../../src/index.ts"
+import {
+  awaitExit,
+  createHelper,
+  DockerEngine,
+  type ExecRequest,
+  exec,
+  HelperImage,
+  lookupTask,
+  parseTarget,
+  type RunEvent,
+  TaskExec
+} from "../../src/index.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
@@ -31,6 +43,31 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
             [result.task.id, result.route],
             [web[place].id, place === "local" ? "local" : "helper"]
           )
+        })
+      )
+
+      it.effect(`${place}: the stages, composed by hand, do the same`, () =>
+        Effect.gen(function* () {
+          const web = yield* Web
+          const { manager } = yield* SwarmCluster
+          const target = yield* Effect.fromResult(parseTarget(web.target(web[place])))
+          const stages = Effect.fnUntraced(function* (command: ReadonlyArray<string>) {
+            const task = yield* lookupTask(target)
+            const helper = yield* createHelper(task, { command, timeout: "2 seconds", grace: "1 second" })
+            let output = ""
+            const code = yield* awaitExit(exec(helper).events, (event) =>
+              Effect.sync(() => {
+                if (event._tag === "Stdout") output += text(event.data)
+              })
+            )
+            return [code, output]
+          }, Effect.scoped)
+          const engine = DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })
+          const run = (command: ReadonlyArray<string>) =>
+            stages(command).pipe(Effect.provide(HelperImage.layer), Effect.provide(engine))
+          assert.deepStrictEqual(yield* run(["sh", "-c", "echo out; exit 3"]), [3, "out\n"])
+          assert.strictEqual((yield* Effect.flip(run(["foobarnone"])))._tag, "CommandNotFound")
+          assert.strictEqual((yield* Effect.flip(run(["sleep", "1000"])))._tag, "ExecTimeout")
         })
       )
 
