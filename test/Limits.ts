@@ -171,13 +171,14 @@ export const logsRun: RunCost = {
   created: { secret: 1, service: 1, container: 1 }
 }
 
-/** On another node, with input that goes on: there are a network and, at its end here, the container of the relay, too. */
+/** On another node, with input that goes on: there are a network, too, and on it the relay here and the listener there. */
 export const tunnelRun: RunCost = {
   requests: {
     ...everyRun,
     "GET /images/NAME/json": 2,
     "GET /tasks": "polled",
     "GET /nodes/ID": "polled",
+    "GET /services/ID/logs": "polled",
     "POST /secrets/create": 1,
     "POST /networks/create": 1,
     "POST /services/create": 1,
@@ -190,7 +191,7 @@ export const tunnelRun: RunCost = {
     "DELETE /secrets/ID": 1,
     "DELETE /networks/ID": 1
   },
-  created: { secret: 1, network: 1, service: 1, container: 2 }
+  created: { secret: 1, network: 1, service: 1, container: 3 }
 }
 
 const byAgent = {

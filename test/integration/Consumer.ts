@@ -39,7 +39,8 @@ export const consumer = Effect.gen(function* () {
     // What `npm test` has built is what is packed.
     await npm("npm", ["pack", "--ignore-scripts", "--pack-destination", dir], { cwd: root })
     await npm("npm", ["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: dir })
-    for (const name of ["deploy-migrate.ts", "stages.ts", "watch.ts"]) await copyFile(join(root, "example", name), join(dir, name))
+    for (const name of ["deploy-migrate.ts", "stages.ts", "watch.ts"])
+      await copyFile(join(root, "example", name), join(dir, name))
     await writeFile(join(dir, "promise.ts"), promiseProgram)
     await writeFile(join(dir, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
   })

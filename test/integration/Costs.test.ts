@@ -19,7 +19,7 @@ import {
   type RunCost,
   tunnelRun
 } from "../Limits.ts"
-import { Agents, checkLeftovers, program, programOn, Web } from "./Harness.ts"
+import { Agents, checkLeftovers, type ProcessOptions, program, programOn, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -55,7 +55,7 @@ const createdSince = (since: number) =>
   )
 
 /** Runs until the look for leftovers has asked for the last of its lists, and the command is let go then. */
-const waiting = ["sh", "-c", "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"]
+const waiting = "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"
 const lastOfSweep = /^GET \/networks\?.*task-exec\.run/
 
 /** Runs a command, and counts. */
@@ -63,7 +63,10 @@ const costs = (
   expected: RunCost,
   where: "local" | "remote",
   from: "inside" | "outside",
-  ...flags: ReadonlyArray<string>
+  {
+    flags = [],
+    ...input
+  }: Pick<ProcessOptions, "input" | "keepsInput"> & { readonly flags?: ReadonlyArray<string> } = {}
 ) =>
   Effect.gen(function* () {
     const web = yield* Web
@@ -71,8 +74,15 @@ const costs = (
     const task = web[where]
     const since = Date.now()
     const proxy = yield* engineProxy(manager.socket)
-    const args = [...flags, web.target(task), ...waiting]
-    const options = { env: { DOCKER_HOST: proxy.dockerHost } }
+    // A line can be read once there is a way for it.
+    const args = [
+      ...flags,
+      web.target(task),
+      "sh",
+      "-c",
+      input.keepsInput === true ? `read -r line; ${waiting}` : waiting
+    ]
+    const options = { ...input, env: { DOCKER_HOST: proxy.dockerHost } }
     const swept = Effect.sync(() => proxy.requests.some((line) => lastOfSweep.test(line)))
     const [result] = yield* Effect.all(
       [
@@ -100,8 +110,10 @@ layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })
   it.effect("local", () => costs(localRun, "local", "inside"))
   it.effect("local, from elsewhere", () => costs(guardedRun, "local", "outside"))
   it.effect("by a helper", () => costs(logsRun, "remote", "outside"))
-  it.effect("by a helper, with input that has ended", () => costs(logsRun, "remote", "outside", "-i"))
-  it.effect("by a helper's tunnel", () => costs(tunnelRun, "remote", "outside", "-i", "--via", "helper:tunnel"))
+  it.effect("by a helper, with input that has ended", () => costs(logsRun, "remote", "outside", { flags: ["-i"] }))
+  it.effect("by a helper, with input that goes on", () =>
+    costs(tunnelRun, "remote", "outside", { input: "a line\n", keepsInput: true, flags: ["-i"] })
+  )
 })
 
 layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: true, timeout: "180 seconds" })(
@@ -110,7 +122,7 @@ layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: tru
     it.effect("local", () => costs(localRun, "local", "inside"))
     it.effect("by an agent", () => costs(agentRun, "remote", "outside"))
     it.effect("by an agent, from its own machine", () => costs(agentSocketRun, "remote", "inside"))
-    it.effect("by an agent, with a stdin", () => costs(agentRun, "remote", "outside", "-i"))
+    it.effect("by an agent, with a stdin", () => costs(agentRun, "remote", "outside", { flags: ["-i"] }))
   }
 )
 

@@ -128,11 +128,16 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("over the tunnel at a terminal: a line tells them, and nothing of it is left before the first byte", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      const command = [web.target(web.remote), "printf", "first\\r\\n"]
+      // It ends with a key, which needs the tunnel.
+      const command = [web.target(web.remote), "sh", "-c", "stty -echo; printf 'first\\r\\n'; read -r key"]
       const [told, quiet] = yield* Effect.all(
         [atTerminal(["--timings", "-it", ...command]), atTerminal(["-q", "-it", ...command])],
         { concurrency: 2 }
       )
+      for (const one of [told, quiet]) {
+        yield* one.see(/first/)
+        one.type("\r")
+      }
       const node = web.nodeOf(web.remote).name
       const { code, shown } = yield* told.end
       assert.strictEqual(code, 0, shown)

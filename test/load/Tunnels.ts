@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { summarize } from "../../bench/Statistics.ts"
+import { earlyInputLimit } from "../../src/node/EarlyInput.ts"
 import { type LoadStage, pick } from "./LoadStage.ts"
 
 /** One command with a tunnel. */
@@ -11,12 +12,13 @@ export interface TunnelRun {
   readonly failure: string
 }
 
-const input = "hi\n"
+/** More than a request holds: it needs a tunnel. */
+const input = "hi\n".repeat(earlyInputLimit / 2)
 
 /** Sends some input to `cat` on another node, over a tunnel. */
 export const runTunnel = Effect.fnUntraced(function* (stage: LoadStage, target: string) {
   const start = yield* Clock.currentTimeMillis
-  const caller = yield* stage.start(["task-exec", "--via", "helper:tunnel", "-i", target, "cat"], input)
+  const caller = yield* stage.start(["task-exec", "--via", "helper", "-i", target, "cat"], input)
   const { code, signal } = yield* caller.ended
   const millis = (yield* Clock.currentTimeMillis) - start
   const isRight = code === 0 && caller.stdout().toString() === input
