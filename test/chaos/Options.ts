@@ -10,9 +10,10 @@ import { shortForm, shortSeed } from "./ShortForm.ts"
 export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT[+FAULT]] [--short] [--minutes M]
 
 Runs commands, fan-outs and copies on a swarm of six nodes on this machine while something breaks, and checks what is promised:
-started at most once, ended in time, nothing left behind, success only with proof. After ten runs without agents come ten with an agent on every node:
-what happens to helpers happens then to the agent of the target's node ("kill") and to that of the caller's ("remove"). The swarm is
-brought up for it, and taken down. Needs what \`npm run build\` makes. Exit code 1 if a promise was broken.
+started at most once, ended in time, nothing left behind, success only with proof. After ten runs without agents come ten with
+an agent on every node: what happens to helpers happens then to the agent of the target's node ("kill") and to that of the
+caller's ("remove"). The swarm is brought up for it, and taken down. Needs what \`npm run build\` makes. Exit code 1 if a
+promise was broken.
 
   --runs N       number of runs (default 20)
   --seed S       what all chance comes from (default: another one each time; it is printed)
