@@ -420,6 +420,12 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
             shown,
             new RegExp(`the connection to node ${node.name} was lost \\(nothing was heard for 15 s\\)`)
           )
+          // Swarm keeps a network as long as a node that it does not hear may have a container on it.
+          const [, named, command] = /cannot remove (network \S+): .*; remove it with: (\S.*?)\r\n/.exec(shown) ?? []
+          if (command === undefined) return
+          assert.match(named ?? "", /^network task-exec-network-\w+$/, shown)
+          const swept = yield* shell(command, { env: { DOCKER_HOST: manager.dockerHost } })
+          assert.strictEqual(swept.code, 0, swept.stderr)
         }).pipe(Effect.scoped)
     )
   }
