@@ -112,7 +112,6 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   const moved = yield* Deferred.make<void>()
   const helper = yield* Deferred.make<Helper>()
   let version: string | undefined
-  let runs = false
 
   const inboxOf = (channel: number): Inbox => {
     const known = inboxes.get(channel)
@@ -194,11 +193,6 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
         scope
       )
       yield* made.running.pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            runs = true
-          })
-        ),
         Effect.ignore,
         Effect.andThen(Deferred.succeed(running, undefined)),
         Effect.forkIn(scope)
@@ -297,7 +291,8 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
     tunnel,
     running: Deferred.await(running),
     isAtWork: () => version !== undefined,
-    mayHaveBegun: () => runs || version !== undefined,
+    // Its removal takes Swarm seconds, in which it begins, and nobody hears of it.
+    mayHaveBegun: () => Deferred.isDoneUnsafe(helper),
     hasMoved: () => Deferred.isDoneUnsafe(moved),
     stop: Effect.raceFirst(
       Effect.flatMap(Deferred.await(helper), ({ stop }) => stop),

@@ -99,7 +99,8 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
         "lookup.9": /no slot 9 \(it has slots 1, 2, 3\)/,
         "lookup@node-9": /no node node-9 \(nodes: /,
         "lookup.node-9": /node-9 is neither a slot of lookup nor a node \(it has slots 1, 2, 3\)/,
-        "lookup.x": /x is neither a slot of lookup nor a node/,
+        // No ID has a capital letter, and a node's ID may begin with any other.
+        "lookup.X": /X is neither a slot of lookup nor a node/,
         "nobody.1": /no service nobody/,
         "task/zzzzzzzz": /no task ID begins so/,
         "container/0123456789ab": /no task of the swarm has such a container/
@@ -156,7 +157,8 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("the tasks of jobs while they run, and that they are complete afterwards", () =>
     Effect.gen(function* () {
       const { image, manager, nodes } = yield* SwarmCluster
-      const command = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done"]
+      // The command that lets them end has ended by then.
+      const command = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; sleep 3"]
       yield* service(manager.socket, { name: "job", image, command, job: true, replicas: 2 })
       yield* service(manager.socket, { name: "each", image, command, job: true, replicas: "global" })
       const tasks = yield* waitRunning(manager.socket, "job", 2)

@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { get } from "../cluster/EngineApi.ts"
+import { get, remove } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, updateService, waitRunning } from "../cluster/Services.ts"
@@ -86,6 +86,11 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       const { image, manager } = yield* SwarmCluster
       const node = manager.name
       const Mounts = [{ Type: "volume", Source: "task-exec-crash", Target: "/data" }]
+      // It goes when the last container that has it is gone.
+      const removed = Effect.isSuccess(remove(manager.socket, "/volumes/task-exec-crash"))
+      yield* Effect.addFinalizer(() =>
+        pollUntil(removed, { every: 100, atMost: 60_000, orElse: Effect.die("its volume is still in use") })
+      )
       const keep = { name: "crash-data", image, node, containerSpec: { Mounts } }
       yield* service(manager.socket, keep)
       const [data] = yield* waitRunning(manager.socket, keep.name, 1)

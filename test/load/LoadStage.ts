@@ -27,8 +27,11 @@ export interface LoadStage {
   readonly local: ReadonlyArray<string>
   /** Its tasks on other nodes. */
   readonly remote: ReadonlyArray<string>
-  /** Starts a program of ours; it is killed when the scope closes. With `input` as its standard input. */
-  readonly start: (argv: Argv, input?: string) => ReturnType<typeof startCaller>
+  /** Starts a program of ours; it is killed when the scope closes. With `input` as its standard input: a line, repeated. */
+  readonly start: (
+    argv: Argv,
+    input?: { readonly line: string; readonly times: number }
+  ) => ReturnType<typeof startCaller>
 }
 
 const dist = join(import.meta.dirname, "..", "..", "dist")
@@ -55,7 +58,17 @@ export const stageWith = Effect.fnUntraced(function* (image: string) {
       // A pipe that has an end, as of a command before it.
       return input === undefined
         ? startCaller(program, env)
-        : startCaller(["sh", "-c", 'printf %s "$0" | "$@"', input, ...program], env)
+        : startCaller(
+            [
+              "sh",
+              "-c",
+              'times=$1; shift; yes "$0" | head -n "$times" | "$@"',
+              input.line,
+              String(input.times),
+              ...program
+            ],
+            env
+          )
     }
   }
   return stage

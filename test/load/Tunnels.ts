@@ -13,7 +13,7 @@ export interface TunnelRun {
 }
 
 /** More than a request holds: it needs a tunnel. */
-const input = "hi\n".repeat(earlyInputLimit / 2)
+const input = { line: "hi", times: earlyInputLimit / 2 }
 
 /** Sends some input to `cat` on another node, over a tunnel. */
 export const runTunnel = Effect.fnUntraced(function* (stage: LoadStage, target: string) {
@@ -21,7 +21,7 @@ export const runTunnel = Effect.fnUntraced(function* (stage: LoadStage, target: 
   const caller = yield* stage.start(["task-exec", "--via", "helper", "-i", target, "cat"], input)
   const { code, signal } = yield* caller.ended
   const millis = (yield* Clock.currentTimeMillis) - start
-  const isRight = code === 0 && caller.stdout().toString() === input
+  const isRight = code === 0 && caller.stdout().toString() === `${input.line}\n`.repeat(input.times)
   const run: TunnelRun = { millis, failure: isRight ? "" : `${code ?? signal}: ${caller.stderr().trim()}` }
   return run
 }, Effect.scoped)
