@@ -59,6 +59,9 @@ export const Ending = Schema.Union([
 /** What became of a command that was to be ended. */
 export type Ending = typeof Ending.Type
 
+/** Nothing of it runs any more. */
+export const killed: Ending = { _tag: "Killed" }
+
 /** It could not be tried, or not be confirmed. */
 export const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
 

@@ -107,7 +107,7 @@ export const planCommands = Effect.fnUntraced(function* (
   )
   const nodes = [...Map.groupBy(planned, ({ task }) => task.node.id).values()]
   const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.here)
-  // Its owner is nobody's who has an end: it is moved on as long as the caller lives.
+  // It serves all of the commands, whatever the timeout of each.
   const network =
     others.length < 2
       ? undefined

@@ -50,8 +50,6 @@ export interface HelperLink {
   readonly line: (channel: number) => Line<HelperError>
   /** The tunnel, of which the helper knows by then. Fails with what is wrong with the helper, too. */
   readonly tunnel: Effect.Effect<Tunnel, HelperError>
-  /** Done when its task runs, or won't. */
-  readonly running: Effect.Effect<void>
   /** Whether it has greeted. */
   readonly isAtWork: () => boolean
   /** Whether it may have begun commands, also where its greeting has not come yet. */
@@ -289,7 +287,6 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   return {
     line,
     tunnel,
-    running: Deferred.await(running),
     isAtWork: () => version !== undefined,
     // Its removal takes Swarm seconds, in which it begins, and nobody hears of it.
     mayHaveBegun: () => Deferred.isDoneUnsafe(helper),

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
-import type { Ending } from "../executor/ExecutorErrors.ts"
+import { type Ending, killed } from "../executor/ExecutorErrors.ts"
 import type { HelperPlace } from "../helper/Helper.ts"
 import type { HelperWork } from "../helper/HelperRequest.ts"
 import type { TunnelNetwork } from "../helper/TunnelNetwork.ts"
@@ -69,7 +69,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     }, onEngine)
     const endElsewhere = (runs: Runs): Effect.Effect<ReadonlyArray<Ending>> =>
       Effect.gen(function* () {
-        // A helper that has not greeted has begun nothing, and never will.
+        // A helper that has not greeted is removed: what it may begin until it stops, it ends itself.
         if (link !== undefined && !link.isAtWork()) yield* link.stop
         if (link === undefined || !link.isAtWork()) return runs.map(() => killed)
         // Swarm takes over two seconds to stop a task, so a helper at work is overtaken by another one.
@@ -99,8 +99,6 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     }, onEngine)
   }
 })
-
-const killed: Ending = { _tag: "Killed" }
 
 const hasTerminal = ({ detach, tty }: ExecSpec): boolean => tty !== undefined && !detach
 

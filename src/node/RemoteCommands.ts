@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import type { TunnelLost } from "../carrier/Tunnel.ts"
 import type { EndRun } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
-import type { Ending } from "../executor/ExecutorErrors.ts"
+import { type Ending, killed } from "../executor/ExecutorErrors.ts"
 import { once } from "../internal/Once.ts"
 import { converse } from "../protocol/Client.ts"
 import { endTogether, type Runs } from "../protocol/Endings.ts"
@@ -36,8 +36,6 @@ export interface Reach {
   /** Ends commands that have begun, by other means than their lines; gives what became of each, in their order. */
   readonly endElsewhere: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>>
 }
-
-const killed: Ending = { _tag: "Killed" }
 
 /** Prepares commands on the node of this host name, of which the `first` are said to begin at the same time. */
 export const prepareCommands = Effect.fnUntraced(function* (

@@ -32,7 +32,7 @@ export interface Line<E> {
 }
 
 /** A frame of what a channel brings; nothing for the end of a stream, which an end record tells, too. */
-export const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, OutcomeUnknown> => {
+const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, OutcomeUnknown> => {
   switch (incoming._tag) {
     case "Data":
       return Effect.succeed([{ _tag: incoming.stream === "stderr" ? "Stderr" : "Stdout", data: incoming.data }])

@@ -19,7 +19,7 @@ export interface NodeCarrier<E> {
 }
 
 /** Sends a frame over a channel. */
-export const tellOver =
+const tellOver =
   (channel: Omit<Channel, "close">) =>
   (frame: Frame): Effect.Effect<void, TunnelLost> => {
     switch (frame._tag) {
@@ -104,7 +104,6 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
   const order = yield* Semaphore.make(1)
   const outgrown = Deferred.makeUnsafe<void>()
   let moved: NodeCarrier<never> | undefined
-  let current: Tunnel | undefined
   let bytes = 0
   const write = (channel: number, frames: ReadonlyArray<Frame>) =>
     Effect.flatMap(log.write(channel, frames), (written) => {
@@ -129,7 +128,6 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
     const change = Effect.andThen(
       Effect.ignore(write(0, [{ _tag: "Moved" }])),
       Effect.sync(() => {
-        current = tunnel
         moved = byTunnel(tunnel)
       })
     )
@@ -139,7 +137,7 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
   // Output that can't move goes on by the log.
   const tunnel = yield* once(from === "output" ? Effect.catch(move, () => Effect.never) : move)
   yield* Effect.forkScoped(Effect.ignore(tunnel))
-  return { send, tunnel, current: () => current }
+  return { send, tunnel, current: () => moved?.current() }
 })
 
 const no = Effect.succeed(false)

@@ -50,7 +50,6 @@ export const serveCommands = Effect.fn("TaskExec.serve")(function* <E extends { 
   carrier: NodeCarrier<E>,
   commands: ReadonlyArray<ServedCommand<R>>
 ): Effect.fn.Return<void, E | TunnelLost, R | Scope.Scope> {
-  // Open before the caller is greeted, who may use them from then on.
   const served = commands.map((command, index) => ({ command, channel: index + 1 }))
   yield* Effect.forEach(served, ({ channel, command }) => serveCommand(carrier, channel, command), {
     concurrency: "unbounded",

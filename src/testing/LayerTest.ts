@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { collect } from "../Collect.ts"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
-import type { Ending } from "../executor/ExecutorErrors.ts"
+import { killed } from "../executor/ExecutorErrors.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
 import { chooseRoute } from "../node/Route.ts"
@@ -123,8 +123,6 @@ class Recorder {
     }
   }
 }
-
-const killed: Ending = { _tag: "Killed" }
 
 /** Connects to nodes whose commands the script plays. An agent is everywhere. */
 const connectTo =
