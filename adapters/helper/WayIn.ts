@@ -10,7 +10,7 @@ import { type AttachedContainer, openAttached } from "../../src/engine/AttachedC
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
 import { hasTunnelRange } from "../../src/engine/FreeSubnet.ts"
-import { isPoolOverlap } from "../../src/helper/HelperErrors.ts"
+import { isNotAttached, isPoolOverlap, needsOtherNetwork } from "../../src/helper/HelperErrors.ts"
 import type { HelperRequest } from "../../src/helper/HelperRequest.ts"
 import { overlayEndpoint } from "../../src/helper/RelayProtocol.ts"
 import { imageCommands } from "../../src/ImageCommands.ts"
@@ -57,7 +57,10 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
         }
       })
     ).pipe(
-      Effect.catchIf(isNotAttached, (error) => whyNotAttached(engine, error)),
+      Effect.catchIf(
+        (error) => isNotAttached(error.message),
+        (error) => whyNotAttached(engine, error)
+      ),
       Effect.retry({ while: isNotYetThere, schedule: between })
     )
   // A caller that reads slowly learns late that the output outgrows the log.
@@ -73,7 +76,7 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
   const join = (index: number): Effect.Effect<AttachedContainer, EngineFailure | TunnelLost, Scope.Scope> =>
     within(start(networks[index] ?? networks[0]), "the caller's network did not come").pipe(
       Effect.catchIf(
-        (error) => isPoolOverlap(error.message) && index + 1 < networks.length,
+        (error) => needsOtherNetwork(error.message) && index + 1 < networks.length,
         (error) => Effect.andThen(tellUnreachable(error), join(index + 1))
       )
     )
@@ -94,10 +97,6 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
   })
 })
 
-/** What an engine says when its swarm leaves it waiting (engines 20.10 and 28.5: after 20 s), whatever the swarm's reason is. */
-const isNotAttached = (error: EngineFailure): boolean =>
-  error._tag === "EngineError" && /attaching to network failed/i.test(error.text)
-
 /**
  * The node's engine has a network of its own with addresses of a tunnel's: then the swarm can't attach anything there. It tells only the
  * managers.
@@ -111,6 +110,4 @@ const whyNotAttached = Effect.fnUntraced(function* (engine: DockerEngine["Servic
 
 /** Swarm tells a node of a network when something there wants to join it. The caller makes it meanwhile. */
 const isNotYetThere = (error: EngineFailure | TunnelLost): boolean =>
-  error._tag === "EngineError" &&
-  (isNotAttached(error) || /network .* not found/i.test(error.text)) &&
-  !isPoolOverlap(error.text)
+  error._tag === "EngineError" && /network .* not found/i.test(error.text) && !isPoolOverlap(error.text)

@@ -39,6 +39,16 @@ export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavai
 /** What engines say where a network of the node's own has the addresses of a new one. */
 export const isPoolOverlap = (reason: string): boolean => /pool overlaps with other one/i.test(reason)
 
+/** What engines 20.10 to 28.5 say when their swarm leaves an attachment waiting for 20 s, whatever the swarm's reason is. */
+export const isNotAttached = (reason: string): boolean => /attaching to network failed/i.test(reason)
+
+/**
+ * The node can't join this network, but may join another one. After a failed attachment the same network is not tried again: its end
+ * may reach engine 20.10 during the next attachment, whose container then fails with "network … not found", while the swarm counts it
+ * as on the network until that engine restarts.
+ */
+export const needsOtherNetwork = (reason: string): boolean => isPoolOverlap(reason) || isNotAttached(reason)
+
 /** The node refused the helper's container: no such mount, exec format error, … */
 export class HelperRejected extends Schema.TaggedError<HelperRejected>()("HelperRejected", {
   node: Schema.String,

@@ -1,11 +1,11 @@
 /** The overlay network of tunnels, and the way onto it from the caller: a relay container of the caller's engine. */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { carryOver, carryOverExec, type RelayCarrier } from "../carrier/RelayCarrier.ts"
 import { openAttached } from "../engine/AttachedContainer.ts"
 import type { DockerEngineShape, SwarmShape } from "../engine/DockerEngine.ts"
-import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { NetworkAttachment } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { networkGone } from "../engine/NetworkRemoval.ts"
@@ -17,7 +17,7 @@ import { attempt } from "../internal/attempt.ts"
 import { once } from "../internal/Once.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
-import { RelayFailed } from "./HelperErrors.ts"
+import { isNotAttached, RelayFailed } from "./HelperErrors.ts"
 import { overlayEndpoint, relayDoor } from "./RelayProtocol.ts"
 import type { Network } from "./TemporaryService.ts"
 
@@ -120,12 +120,14 @@ const startRelay = Effect.fnUntraced(function* (
     }
   }
   const start = attempt(openAttached(engine, freshName("relay"), owner.runId, config))
-  return yield* Effect.retry(start, { while: wasNotAttached, times: 2 })
+  return yield* Effect.retry(start, { while: ({ message }) => isNotAttached(message), schedule: nextRelay })
 })
 
-/** Engines give up now and then, after 20 seconds in which their swarm did not answer; the next container gets its place. */
-const wasNotAttached = (error: EngineFailure): boolean =>
-  error._tag === "EngineError" && error.text.includes("attaching to network failed")
+/**
+ * Swarm sometimes leaves an attachment waiting, and answers the next one. Between the two the engine forgets the first, see
+ * `needsOtherNetwork`.
+ */
+const nextRelay = Schedule.max([Schedule.spaced("2 seconds"), Schedule.recurs(2)])
 
 /** Pulls an image to the engine at hand, and tells how far it is. */
 const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {

@@ -7,7 +7,7 @@ import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../car
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { HelperPlace } from "../helper/Helper.ts"
-import { HelperRejected, isPoolOverlap, OverlayBlocked, type RelayFailed } from "../helper/HelperErrors.ts"
+import { HelperRejected, needsOtherNetwork, OverlayBlocked, type RelayFailed } from "../helper/HelperErrors.ts"
 import type { HelperRequest } from "../helper/HelperRequest.ts"
 import { relayAddress } from "../helper/RelayProtocol.ts"
 import { openTunnelNetwork, relayFailed, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
@@ -47,8 +47,8 @@ export interface HelperTunnelOptions {
 }
 
 /**
- * Prepares a tunnel to a helper at a place. Where the node has a network of its own with the addresses of the `shared` one, or of
- * the first, another one is made: three in all.
+ * Prepares a tunnel to a helper at a place. Where the node can't join the `shared` network, or the first one, another one is made:
+ * three in all.
  */
 export const prepareTunnel = Effect.fnUntraced(function* ({
   commands,
@@ -98,7 +98,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
       return Effect.fail(new TunnelLost({ detail: "no network is left" }))
     return attempt(reach(network, Deferred.await(answer))).pipe(
       Effect.catchIf(
-        (error) => error._tag === "HelperRejected" && isPoolOverlap(error.reason) && index + 1 < networks.length,
+        (error) => error._tag === "HelperRejected" && needsOtherNetwork(error.reason) && index + 1 < networks.length,
         () => connect(index + 1)
       )
     )

@@ -109,9 +109,14 @@ describe("TunnelNetwork", () => {
     })
   )
 
-  it.effect(
-    "a node that has the addresses of a network gets another network, and the relay of the first is gone by then",
-    () =>
+  describe.each([
+    ["has the addresses of", "invalid pool request: Pool overlaps with other one on this address space"],
+    [
+      "does not get an attachment to",
+      "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded"
+    ]
+  ])("a node that %s a network", (_, reason) => {
+    it.effect("gets another network, and the relay of the first is gone by then", () =>
       Effect.gen(function* () {
         const { calls, layer, networks } = managers()
         const owner = yield* makeOwnership(undefined)
@@ -120,9 +125,7 @@ describe("TunnelNetwork", () => {
           const { request, tunnel, unreachable } = yield* prepareTunnel({ place, owner, from: "start", commands: 1 })
           const fiber = yield* Effect.forkScoped(tunnel)
           // As a helper says it of one network after the other.
-          for (const _ of request.networks) {
-            unreachable("invalid pool request: Pool overlaps with other one on this address space")
-          }
+          for (const _ of request.networks) unreachable(reason)
           return yield* Effect.flip(Fiber.join(fiber))
         }).pipe(Effect.scoped, Effect.provide(layer))
         assert.strictEqual(error._tag, "HelperRejected")
@@ -135,5 +138,6 @@ describe("TunnelNetwork", () => {
           3
         )
       })
-  )
+    )
+  })
 })
