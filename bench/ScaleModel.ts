@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Gather } from "../adapters/fleet/Gather.ts"
 import { summarize } from "../adapters/fleet/Summary.ts"
-import { DockerEngine } from "../src/engine/DockerEngine.ts"
+import { Swarm } from "../src/engine/Swarm.ts"
 import type { TaskOutcome } from "../src/fleet/FleetEvent.ts"
 import { paced } from "../src/fleet/Pacing.ts"
 import { selectTasks } from "../src/fleet/Selection.ts"
@@ -117,7 +117,7 @@ const [role, socket = "", size = ""] = process.argv.slice(2)
 
 if (role === "serve") serve(socket, Number(size))
 else {
-  const engine = DockerEngine.layerFor({ _tag: "Unix", path: socket })
+  const engine = Swarm.layerFor({ _tag: "Unix", path: socket })
   const { groups, seconds, tasks } = await Effect.runPromise(Effect.provide(fanOut, engine))
   // What getrusage says is also that of the process which started this one.
   const peak = (Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024) / 1e6

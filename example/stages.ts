@@ -7,7 +7,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { awaitExit, createHelper, DockerEngine, exec, HelperImage, lookupTask, parseTarget } from "task-exec"
+import { awaitExit, createHelper, exec, HelperImage, lookupTask, parseTarget, Swarm } from "task-exec"
 
 const main = Effect.gen(function* () {
   const [name = "demo_back.1", program = "hostname", ...words] = process.argv.slice(2)
@@ -45,7 +45,7 @@ const endWith =
 main.pipe(
   Effect.catchTags({ ExecTimeout: endWith(124), TaskNotFound: endWith(125), CommandNotFound: endWith(126) }),
   Effect.provide(HelperImage.layer),
-  Effect.provide(DockerEngine.layer),
+  Effect.provide(Swarm.layer),
   Effect.tapError(({ message }) => Console.error(message)),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

@@ -3,13 +3,13 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { DockerEngine } from "./engine/DockerEngine.ts"
+import type { Swarm } from "./engine/Swarm.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { HelperImage } from "./helper/HelperImage.ts"
 import type { RunError, RunEvent } from "./Run.ts"
 import { WaitTimedOut } from "./target/Wait.ts"
 
-type Needed = DockerEngine | HelperImage
+type Needed = Swarm | HelperImage
 
 /** One attempt: the task that was found, and the events of the command in it. */
 export interface Attempt {

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { TunnelLost } from "./carrier/Tunnel.ts"
-import { DockerEngine } from "./engine/DockerEngine.ts"
+import { Swarm } from "./engine/Swarm.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import { endOf, type Signal } from "./executor/ExecSpec.ts"
 import { type Ending, OutcomeUnknown, unconfirmed } from "./executor/ExecutorErrors.ts"
@@ -50,9 +50,9 @@ export interface WaitingHelper {
 export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
   task: ResolvedTask,
   request: CommandRequest
-): Effect.fn.Return<WaitingHelper, RunError, DockerEngine | HelperImage | Scope.Scope> {
+): Effect.fn.Return<WaitingHelper, RunError, Swarm | HelperImage | Scope.Scope> {
   const checked = yield* checkCommand(request)
-  const engine = yield* DockerEngine
+  const swarm = yield* Swarm
   const images = yield* HelperImage
   const image = yield* checked.image === undefined ? images.reference : images.pin(checked.image)
   const spec = specOf(makeRunId(), task, checked)
@@ -72,7 +72,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
     // Where it can't be sent the line fails, too.
     open: Effect.as(Effect.ignore(line.send(encodeOrder({ _tag: "Begin" }))), line),
     endElsewhere: () =>
-      Effect.provideService(ending, DockerEngine, engine).pipe(
+      Effect.provideService(ending, Swarm, swarm).pipe(
         Effect.map(([first]) => first ?? unconfirmed("the helper did not report on it"))
       )
   })

@@ -8,8 +8,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { collect, type ExecResult } from "./Collect.ts"
-import { DockerEngine } from "./engine/DockerEngine.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
+import { Swarm } from "./engine/Swarm.ts"
 import { withInventory } from "./executor/RunInventory.ts"
 import { openSurroundings, passSignals, planCommands } from "./fleet/Commands.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
@@ -64,7 +64,7 @@ export class TaskExec extends Context.Service<
   }
 >()("task-exec/TaskExec") {
   /** On the engine in the context, with the helper image in the context. */
-  static readonly layerNoDeps: Layer.Layer<TaskExec, never, DockerEngine | HelperImage> = Layer.effect(
+  static readonly layerNoDeps: Layer.Layer<TaskExec, never, Swarm | HelperImage> = Layer.effect(
     TaskExec,
     Effect.suspend(() => makeTaskExec(connect))
   )
@@ -75,7 +75,7 @@ export class TaskExec extends Context.Service<
    */
   static readonly layer: Layer.Layer<TaskExec, InvalidEndpoint | Config.ConfigError> = this.layerNoDeps.pipe(
     Layer.provide(HelperImage.layer),
-    Layer.provide(DockerEngine.layer)
+    Layer.provide(Swarm.layer)
   )
 
   /** `stream` of the service in the context. */
@@ -98,9 +98,9 @@ export class TaskExec extends Context.Service<
 /** The service, which reaches nodes by `connect`. */
 export const makeTaskExec = Effect.fnUntraced(function* (
   connect: Connect
-): Effect.fn.Return<TaskExec["Service"], never, DockerEngine | HelperImage> {
+): Effect.fn.Return<TaskExec["Service"], never, Swarm | HelperImage> {
   // A run's spans belong to whoever runs it, not to whoever built the layer.
-  const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<DockerEngine | HelperImage>())
+  const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<Swarm | HelperImage>())
   const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
     Stream.unwrap(open(connect, request)).pipe(
       withInventory,

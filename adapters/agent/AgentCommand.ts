@@ -2,7 +2,7 @@
 
 import * as Effect from "effect/Effect"
 import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
@@ -115,7 +115,7 @@ const run = Effect.fn("swarm-exec.agent")(
     }
   },
   Effect.provide(HelperImage.layer),
-  Effect.provide(DockerEngine.layer)
+  Effect.provide(Swarm.layer)
 )
 
 const textOf = (states: ReadonlyArray<AgentState>): string => {

@@ -8,7 +8,6 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { defaultContext } from "../../src/engine/DockerConfig.ts"
 import { contextNames } from "../../src/engine/DockerContext.ts"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { SwarmFailure } from "../../src/engine/EngineErrors.ts"
 import { wantedTasks } from "../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../src/engine/Swarm.ts"
@@ -174,7 +173,7 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
     const given = (value: unknown) => (typeof value === "string" ? value : undefined)
     const choice = yield* chooseEngine(given(values.host), given(values.context))
     const candidates = yield* candidatesFor(wanted).pipe(
-      Effect.provide(DockerEngine.layer),
+      Effect.provide(Swarm.layer),
       withEngine(choice),
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed([]) })
     )

@@ -9,8 +9,8 @@ import * as Stream from "effect/Stream"
 import { copyFrom, copyTo, extractTo } from "../../src/copy/Copy.ts"
 import { planCopy } from "../../src/copy/CopyRules.ts"
 import { openTaskFiles } from "../../src/copy/TaskFiles.ts"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { fromReadable } from "../../src/engine/fromReadable.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { audited } from "../audit/Auditing.ts"
 import { withEngine } from "../command/ChosenEngine.ts"
@@ -53,7 +53,7 @@ const run = (copy: Copy) =>
     Effect.as(0),
     audited(),
     Effect.provide(HelperImage.layer),
-    Effect.provide(DockerEngine.layer),
+    Effect.provide(Swarm.layer),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.provide(stderrLogger(lineOf(program, "text"), copy.debug ? "Debug" : copy.quiet ? "None" : "Warn")),
     withEngine(copy.engine)

@@ -2,7 +2,7 @@
 import { isatty } from "node:tty"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { inInventory } from "../../src/executor/RunInventory.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { version } from "../../src/Version.ts"
@@ -139,5 +139,5 @@ const run = Effect.fn("swarm-exec.doctor")(
   Effect.scoped,
   inInventory,
   Effect.provide(HelperImage.layer),
-  Effect.provide(DockerEngine.layer)
+  Effect.provide(Swarm.layer)
 )

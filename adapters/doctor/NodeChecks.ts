@@ -1,7 +1,7 @@
 /** The checks of one node: what Swarm says of it, and what comes of a helper that really runs there. */
 import * as Effect from "effect/Effect"
-import type { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { Image, Node } from "../../src/engine/EngineSchemas.ts"
+import type { Swarm } from "../../src/engine/Swarm.ts"
 import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
 import type { TunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { version } from "../../src/Version.ts"
@@ -31,7 +31,7 @@ const nameOf = ({ Description, ID }: Node): NodeName => ({ id: ID, hostname: Des
 export const checkNode = Effect.fn("Doctor.node")(function* (
   node: Node,
   options: NodeCheckOptions
-): Effect.fn.Return<ReadonlyArray<Check>, never, DockerEngine> {
+): Effect.fn.Return<ReadonlyArray<Check>, never, Swarm> {
   const { here, image, timeout } = options
   const { ok, fails, skipAll } = checksOf(nameOf(node))
   const isHere = node.ID === here.id

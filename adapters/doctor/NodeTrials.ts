@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { type Ending, OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
 import type { HelperPlace } from "../../src/helper/Helper.ts"
 import { HelperNotPlaced, OverlayBlocked } from "../../src/helper/HelperErrors.ts"
@@ -42,8 +42,8 @@ export interface Silent {
 export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
   place: HelperPlace,
   timeout: number
-): Effect.fn.Return<Trial, never, DockerEngine> {
-  const watch = watchTasks(yield* DockerEngine)
+): Effect.fn.Return<Trial, never, Swarm> {
+  const watch = watchTasks(yield* Swarm)
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
   let greeting: Pick<Greeted, "after" | "version"> | undefined
@@ -60,7 +60,7 @@ export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
     ),
     Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(tooSlow(place, timeout, watch)) }),
     Effect.result,
-    Effect.provideService(DockerEngine, watch.engine)
+    Effect.provideService(Swarm, watch.swarm)
   )
   const stamps = watch.stamps()
   if (greeting !== undefined) return { _tag: "Greeted", ...greeting, result, stamps }
@@ -79,8 +79,8 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   place: HelperPlace,
   timeout: number,
   network: TunnelNetwork
-): Effect.fn.Return<Reached, never, DockerEngine> {
-  const watch = watchTasks(yield* DockerEngine)
+): Effect.fn.Return<Reached, never, Swarm> {
+  const watch = watchTasks(yield* Swarm)
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
   const result = yield* Effect.gen(function* () {
@@ -100,7 +100,7 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
       orElse: () => Effect.fail(isUp(watch) ? blocked(place, timeout) : tooSlow(place, timeout, watch))
     }),
     Effect.result,
-    Effect.provideService(DockerEngine, watch.engine)
+    Effect.provideService(Swarm, watch.swarm)
   )
   return { result, stamps: watch.stamps() }
 })

@@ -1,21 +1,21 @@
 /** What comes to light about a node while a helper is made there, without asking more than is asked anyway. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { DockerEngineShape } from "../../src/engine/DockerEngine.ts"
 import type { Task } from "../../src/engine/EngineSchemas.ts"
+import type { SwarmShape } from "../../src/engine/Swarm.ts"
 import { type Stamp, stampOf } from "./ClockOffset.ts"
 
-/** An engine for one helper, and what was seen through it. */
+/** A swarm for one helper, and what was seen through it. */
 export interface TaskWatch {
-  readonly engine: DockerEngineShape
+  readonly swarm: SwarmShape
   /** Of every state, as it was first seen. */
   readonly stamps: () => ReadonlyArray<Stamp>
   /** The helper's task, as it was last seen. */
   readonly task: () => Task | undefined
 }
 
-/** The same engine, watched: its questions about tasks are all about the tasks of the service that it makes. */
-export const watchTasks = (engine: DockerEngineShape): TaskWatch => {
+/** Watches the requests to a swarm. All requests about tasks must concern the service that is made through it. */
+export const watchTasks = (swarm: SwarmShape): TaskWatch => {
   const stamps = new Map<string, Stamp>()
   let made = Number.NEGATIVE_INFINITY
   let last: Task | undefined
@@ -28,15 +28,15 @@ export const watchTasks = (engine: DockerEngineShape): TaskWatch => {
     }
   }
   return {
-    engine: {
-      ...engine,
+    swarm: {
+      ...swarm,
       createService: (spec) =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           made = now
-          return engine.createService(spec)
+          return swarm.createService(spec)
         }),
       listTasks: (filters) =>
-        Effect.tap(engine.listTasks(filters), (tasks) => Effect.map(Clock.currentTimeMillis, (now) => see(tasks, now)))
+        Effect.tap(swarm.listTasks(filters), (tasks) => Effect.map(Clock.currentTimeMillis, (now) => see(tasks, now)))
     },
     stamps: () => [...stamps.values()],
     task: () => last

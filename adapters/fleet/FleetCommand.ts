@@ -4,7 +4,7 @@ import { isatty } from "node:tty"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import type { FleetEvent, TaskOutcome } from "../../src/fleet/FleetEvent.ts"
 import { type Selection, selectTasks } from "../../src/fleet/Selection.ts"
@@ -63,7 +63,7 @@ export const fleetCommand = Effect.fnUntraced(function* (
 }, Effect.scoped)
 
 const listTasks = Effect.fnUntraced(function* (selection: Selection) {
-  const tasks = yield* Effect.provide(selectTasks(selection), DockerEngine.layer)
+  const tasks = yield* Effect.provide(selectTasks(selection), Swarm.layer)
   yield* writeText(descriptors.stdout, table(tasks))
   return 0
 })

@@ -79,7 +79,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
   return 0
 }).pipe(
   Effect.scoped,
-  Effect.provide(DockerEngine.layer),
+  Effect.provide(DockerEngine.layerLocal),
   Effect.provide(stderrLogger(lineOf("agent", "text"), "Warn")),
   Effect.catch((error) => Effect.as(say(`agent: ${error.message}\n`), 1))
 )

@@ -55,7 +55,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   return 0
 }).pipe(
   Effect.scoped,
-  Effect.provide(DockerEngine.layer),
+  Effect.provide(DockerEngine.layerLocal),
   Effect.provide(stderrLogger(lineOf("helper", "text"), "Warn")),
   Effect.catch((error) => Effect.as(say(`helper: ${error.message}\n`), 1))
 )

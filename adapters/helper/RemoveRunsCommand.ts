@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { endedPrefix, endpointsVariable, GuardEndpoints, GuardedCommand } from "../../src/executor/RunInventory.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { endManyByHelper, secondHelperPatience } from "../../src/node/EndByHelper.ts"
@@ -15,7 +15,7 @@ const patience = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "5 
 
 const engine = Layer.unwrap(
   Effect.map(Schema.decodeUnknownEffect(GuardEndpoints)(process.env[endpointsVariable]), ([first, ...others]) =>
-    DockerEngine.layerForAny([first, ...others])
+    Swarm.layerForAny([first, ...others])
   )
 )
 

@@ -19,7 +19,7 @@ const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(NodeSweep
 export const sweepNode: Effect.Effect<number> = Effect.suspend(() => {
   const node = process.env[helperVariables.node] ?? ""
   return sweep(node).pipe(
-    Effect.provide(DockerEngine.layer),
+    Effect.provide(DockerEngine.layerLocal),
     Effect.mapError(nameRemapping),
     Effect.match({
       onSuccess: (findings): NodeReport["result"] => ({ _tag: "Swept", findings }),

@@ -2,9 +2,9 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { recordRun, targetOf } from "../../src/audit/Recording.ts"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { type Container, swarmTaskLabel } from "../../src/engine/EngineSchemas.ts"
 import { CurrentInventory } from "../../src/engine/Inventory.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { type ExecEvent, runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { ExecSpec } from "../../src/executor/ExecSpec.ts"
 import { openInventory } from "../../src/executor/RunInventory.ts"
@@ -54,10 +54,7 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
  * The task of a container, where the engine at hand is a manager, which knows what may be run there. Otherwise the
  * container's own label is all there is.
  */
-const taskOf = ({
-  Config: { Labels },
-  Id
-}: Container): Effect.Effect<ResolvedTask | undefined, LookupError, DockerEngine> => {
+const taskOf = ({ Config: { Labels }, Id }: Container): Effect.Effect<ResolvedTask | undefined, LookupError, Swarm> => {
   const id = Labels[swarmTaskLabel]
   if (id === undefined) return Effect.succeed(undefined)
   return lookupTask({ _tag: "Task", text: id, id }).pipe(
@@ -71,7 +68,7 @@ const run = Effect.fn("swarm-exec.exec")(
   function* (name: string, command: readonly [string, ...ReadonlyArray<string>], stderr: Channel) {
     // What is wrong in the environment is said before anything is asked.
     const deniesByDefault = yield* callerDeniesByDefault
-    const engine = yield* DockerEngine
+    const engine = yield* Swarm.use((swarm) => swarm.engine)
     const { reference } = yield* HelperImage
     const found = yield* engine.inspectContainer(name)
     const container = found.Id
@@ -119,5 +116,5 @@ const run = Effect.fn("swarm-exec.exec")(
   Effect.scoped,
   audited(),
   Effect.provide(HelperImage.layer),
-  Effect.provide(DockerEngine.layer)
+  Effect.provide(Swarm.layer)
 )

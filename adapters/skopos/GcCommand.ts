@@ -3,8 +3,8 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { agentRemains } from "../../src/agent/AgentService.ts"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { CurrentInventory } from "../../src/engine/Inventory.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
@@ -94,7 +94,7 @@ const run = Effect.fn("swarm-exec.gc")(
     return isClean(report) && agents.length === 0 ? 0 : notClean
   },
   Effect.provide(HelperImage.layer),
-  Effect.provide(DockerEngine.layer)
+  Effect.provide(Swarm.layer)
 )
 
 const time = (millis: number): string => new Date(millis).toISOString().replace(".000Z", "Z")

@@ -7,8 +7,8 @@ import { whoAmI } from "../audit/WhoAmI.ts"
 import { protocolVersion } from "../carrier/Frame.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { prepareHandshake, secureClient } from "../carrier/TunnelTls.ts"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import type { HelperWork } from "../helper/HelperRequest.ts"
 import type { Ownership } from "../Labels.ts"
 import type { Via } from "../request/Via.ts"
@@ -52,7 +52,7 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
   keyPair: RunningAgents["keyPair"],
   node: AgentNode,
   via: keyof typeof patience
-): Effect.fn.Return<AgentLink, AgentUnavailable, DockerEngine | Scope.Scope> {
+): Effect.fn.Return<AgentLink, AgentUnavailable, Swarm | Scope.Scope> {
   const unavailable = ({ message }: { readonly message: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: message })
   // OpenSSL is loaded while the engine works.
@@ -91,7 +91,7 @@ export const wantsAgent = (via: Via, here: string, there: string): boolean =>
   via === "agent" || (via === "auto" && here !== there)
 
 /** How to find the agents of the swarm. */
-export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, DockerEngine>
+export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, Swarm>
 
 /**
  * Connects to the agent of a node, where `via` asks for agents or allows them. Gives the connection, or `via` where the choice is
@@ -103,7 +103,7 @@ export const linkTo = Effect.fnUntraced(function* (
   agents: FindAgents,
   here: string,
   node: AgentNode
-): Effect.fn.Return<AgentLink | Exclude<Via, "agent">, AgentUnavailable | SwarmFailure, DockerEngine | Scope.Scope> {
+): Effect.fn.Return<AgentLink | Exclude<Via, "agent">, AgentUnavailable | SwarmFailure, Swarm | Scope.Scope> {
   if (via !== "agent" && !wantsAgent(via, here, node.id)) return via
   const { byNode, keyPair } = yield* agents
   const pair = agentPair(byNode, here, node)

@@ -11,8 +11,8 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { DemuxError } from "../engine/Demux.ts"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { Brake } from "../internal/Brake.ts"
 import type { ChannelFrame } from "./Frame.ts"
 import { FrameReader } from "./FrameReader.ts"
@@ -60,8 +60,8 @@ const sizeOf = ({ frame }: ChannelFrame): number =>
 /** Receives the frames of one sender. The scope ends the reading. */
 export const receive = Effect.fnUntraced(function* <E>(
   sender: Sender<E>
-): Effect.fn.Return<Received<E | SwarmFailure>, never, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
+): Effect.fn.Return<Received<E | SwarmFailure>, never, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
   const reader = new FrameReader(sender.commands)
   const queue = yield* Queue.unbounded<ChannelFrame, E | SwarmFailure | Cause.Done>()
   const brake = new Brake()
@@ -98,7 +98,7 @@ export const receive = Effect.fnUntraced(function* <E>(
 
   const read = (follow: boolean) =>
     Effect.gen(function* () {
-      const log = yield* engine.serviceLogs(sender.service, { follow })
+      const log = yield* swarm.serviceLogs(sender.service, { follow })
       reader.reopened()
       yield* Stream.runForEachWhile(log, take)
     }).pipe(

@@ -6,10 +6,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { runningAgents } from "../agent/Agents.ts"
 import { type CopyRecording, recordCopy, targetOf } from "../audit/Recording.ts"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import { openInventory } from "../executor/RunInventory.ts"
 import type { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
@@ -88,7 +88,7 @@ export interface TaskFiles {
  */
 export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   request: TaskFilesRequest
-): Effect.fn.Return<TaskFiles, OpenTaskFilesError, DockerEngine | HelperImage | Scope.Scope> {
+): Effect.fn.Return<TaskFiles, OpenTaskFilesError, Swarm | HelperImage | Scope.Scope> {
   const target = yield* Effect.fromResult(parseTarget(request.target))
   const placementTimeout = Duration.toMillis(Duration.fromInputUnsafe(request.placementTimeout ?? "30 seconds"))
   if (!Number.isFinite(placementTimeout)) {

@@ -8,7 +8,7 @@ import type * as Stream from "effect/Stream"
 import { type EngineFailure, type EngineUnreachable, UnexpectedReply } from "./EngineErrors.ts"
 import { PathStat } from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { type Asking, ofEngine, ofEngineWith, segment } from "./internal/Asking.ts"
+import { type EngineAsking, ofEngine, ofEngineWith, segment } from "./internal/Asking.ts"
 
 /** The tar archive of what is at a path. */
 export interface PathArchive {
@@ -41,7 +41,7 @@ export interface ArchiveRequests {
 const decodeStat = Schema.decodeUnknownEffect(Schema.fromJsonString(PathStat))
 
 /** The requests about the files of containers. */
-export const archiveRequests = ({ client, engine }: Asking): ArchiveRequests => {
+export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveRequests => {
   const about = (containerId: string, path: string, verb: string) => ({
     operation: `${verb} ${path} in container ${containerId}`,
     path: `/containers/${segment(containerId)}/archive`,

@@ -8,7 +8,8 @@ import { Demux, DemuxError } from "./Demux.ts"
 import { EngineError, type EngineFailure, type EngineUnreachable, UnexpectedReply } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { type Asking, list, ofEngine, segment } from "./internal/Asking.ts"
+import { type EngineAsking, list, ofEngine, segment } from "./internal/Asking.ts"
+import { awaitLeader } from "./internal/Managers.ts"
 import { type TwoWay, twoWay } from "./internal/twoWay.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
@@ -65,10 +66,10 @@ export interface ContainerRequests {
 
 const mebibyte = 1024 * 1024
 
-/** To start a container may mean to join an overlay network, which takes a busy engine of 2020 some 15 seconds. */
+/** A container that joins an overlay network takes a busy engine 20.10 about 15 seconds to start. */
 const startTimeout = Duration.seconds(60)
 
-/** A time of the engine's, RFC 3339 with nanoseconds, as its questions about events want it: `SECONDS.NANOSECONDS`. */
+/** Converts the engine's time, RFC 3339 with nanoseconds, to the form that `GET /events` takes: `SECONDS.NANOSECONDS`. */
 const unixTime = (time: string): string => {
   const nanos = (/\.(\d{1,9})/.exec(time)?.[1] ?? "").padEnd(9, "0")
   return `${Math.floor(Date.parse(time) / 1000)}.${nanos}`
@@ -78,7 +79,7 @@ const decodeEvents = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonStri
 
 /** The requests about containers. `info` tells the engine's time. */
 export const containerRequests = (
-  { client, engine }: Asking,
+  { client, engine }: EngineAsking,
   info: Effect.Effect<Api.Info, EngineFailure>
 ): ContainerRequests => {
   const { host } = client
@@ -136,7 +137,12 @@ export const containerRequests = (
           method: "POST",
           path: `/containers/${segment(id)}/start`
         })
-        .pipe(Effect.asVoid, ofEngine),
+        .pipe(
+          // A container that joins an overlay network needs the swarm's leader.
+          awaitLeader,
+          Effect.asVoid,
+          ofEngine
+        ),
     waitContainer: (id) => {
       const operation = `wait for container ${id}`
       return containerWaited({

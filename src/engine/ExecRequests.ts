@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { EngineFailure, EngineUnreachable } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
-import { type Asking, ofEngine, segment } from "./internal/Asking.ts"
+import { type EngineAsking, ofEngine, segment } from "./internal/Asking.ts"
 import { twoWay } from "./internal/twoWay.ts"
 
 /**
@@ -49,7 +49,7 @@ export interface ExecRequests {
 }
 
 /** The requests about execs. */
-export const execRequests = ({ client, engine }: Asking): ExecRequests => {
+export const execRequests = ({ client, engine }: EngineAsking): ExecRequests => {
   const execCreated = client.json(Api.ExecCreated)
   const execInspect = client.json(Api.ExecInspect)
 

@@ -11,9 +11,9 @@
  * adds no route and no address to a node, and its packets cross the nodes' network inside UDP, with the nodes' addresses.
  */
 import * as Effect from "effect/Effect"
-import type { SwarmShape } from "./DockerEngine.ts"
 import type { EngineFailure } from "./EngineErrors.ts"
 import type { Network } from "./EngineSchemas.ts"
+import type { SwarmShape } from "./Swarm.ts"
 
 /** A range of IPv4 addresses: the first one as a number, and how many there are. */
 interface Range {

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { EngineError, type EngineFailure, UnexpectedReply } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { type Asking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
+import { type EngineAsking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
 import { type PullAmount, pullAmounts } from "./PullProgress.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
@@ -23,7 +23,7 @@ export interface ImageRequests {
 const pullTimeout = Duration.minutes(5)
 
 /** The requests about images. */
-export const imageRequests = ({ client, credentials, engine }: Asking): ImageRequests => {
+export const imageRequests = ({ client, credentials, engine }: EngineAsking): ImageRequests => {
   const { host } = client
   const image = client.json(Api.Image)
   const images = list(client, Api.ImageSummary)

@@ -1,8 +1,8 @@
 /** Networks of the swarm, removed so that none of the name is in the way of the next one. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { SwarmShape } from "./DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "./EngineErrors.ts"
+import type { SwarmShape } from "./Swarm.ts"
 
 /**
  * Waits until the connected engine has let go of a removed network, for at most 5 seconds. The engine does so a moment after the

@@ -14,9 +14,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { SwarmShape } from "./DockerEngine.ts"
 import type { SwarmFailure } from "./EngineErrors.ts"
 import type { ServiceSpec, Task } from "./EngineSchemas.ts"
+import type { SwarmShape } from "./Swarm.ts"
 
 /** How often Swarm replaces a task that did not end by itself. */
 const attempts = 5

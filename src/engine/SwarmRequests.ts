@@ -1,11 +1,11 @@
-/** What an engine that is a manager does for the swarm: tasks, services, nodes, secrets, configs, networks. */
+/** The requests that any manager of a swarm answers: tasks, services, nodes, secrets, configs, networks. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { EngineFailure, EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
+import type { EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { type Asking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
+import { list, registryHeaders, type SwarmAsking, segment } from "./internal/Asking.ts"
 
 /** The engine's filters: by key, any of the values. Sent as they are: `{ service: ["web"], "desired-state": ["running"] }`. */
 export type Filters = Readonly<Record<string, ReadonlyArray<string>>>
@@ -22,7 +22,7 @@ export interface ServiceLogsOptions {
   readonly details?: boolean
 }
 
-/** The methods of `DockerEngine` about the swarm. */
+/** The methods of `Swarm` about its objects. */
 export interface SwarmRequests {
   readonly listTasks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Task>, SwarmFailure>
   readonly inspectTask: (id: string) => Effect.Effect<Api.TaskDetails, SwarmFailure>
@@ -78,7 +78,6 @@ export interface SwarmRequests {
   }) => Effect.Effect<string, SwarmFailure>
   readonly listConfigs: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Config>, SwarmFailure>
   readonly removeConfig: (id: string) => Effect.Effect<void, SwarmFailure>
-  readonly listNetworks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Network>, EngineFailure>
   /** Gives the new network's ID. */
   readonly createNetwork: (network: Api.NetworkCreate) => Effect.Effect<string, SwarmFailure>
   /** By ID or name. An `EngineError` with status 403 while a container or task is connected to it. */
@@ -86,7 +85,7 @@ export interface SwarmRequests {
 }
 
 /** The requests about the swarm. */
-export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): SwarmRequests => {
+export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAsking): SwarmRequests => {
   const tasks = list(client, Api.Task)
   const task = client.json(Api.TaskDetails)
   const services = list(client, Api.Service)
@@ -99,7 +98,6 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
   const secretCreated = client.json(Api.SecretCreated)
   const configs = list(client, Api.Config)
   const configCreated = client.json(Api.ConfigCreated)
-  const networks = list(client, Api.Network)
   const networkCreated = client.json(Api.NetworkCreated)
 
   return {
@@ -239,10 +237,6 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: Asking): 
         .request({ ...swarm, operation: `remove config ${id}`, method: "DELETE", path: `/configs/${segment(id)}` })
         .pipe(Effect.asVoid, ofSwarm),
 
-    listNetworks: (filters) =>
-      networks({ ...swarm, operation: "list networks", method: "GET", path: "/networks", query: { filters } }).pipe(
-        ofEngine
-      ),
     createNetwork: (network) =>
       networkCreated({
         ...swarm,

@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { Endpoint } from "../engine/Endpoint.ts"
 import { CurrentInventory, Inventory } from "../engine/Inventory.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { type GuardProcess, startGuardProcess } from "./internal/GuardProcess.ts"
@@ -48,7 +48,7 @@ const encodeEndpoints = Schema.encodeSync(GuardEndpoints)
 /**
  * An inventory for a run, whose scope it is, with its guard. When all of it is closed, one warning tells what could not be removed.
  */
-export const openInventory: Effect.Effect<Inventory, never, DockerEngine | Scope.Scope> = Effect.gen(function* () {
+export const openInventory: Effect.Effect<Inventory, never, Swarm | Scope.Scope> = Effect.gen(function* () {
   const inventory = new Inventory(yield* CurrentInventory)
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
@@ -62,13 +62,13 @@ export const openInventory: Effect.Effect<Inventory, never, DockerEngine | Scope
 })
 
 /** The effect, with an inventory of its own. */
-export const inInventory = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | DockerEngine> =>
+export const inInventory = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Swarm> =>
   Effect.scoped(
     Effect.flatMap(openInventory, (inventory) => Effect.provideService(effect, CurrentInventory, inventory))
   )
 
 /** The stream, with an inventory of its own. */
-export const withInventory = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R | DockerEngine> =>
+export const withInventory = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R | Swarm> =>
   Stream.unwrap(Effect.map(openInventory, (inventory) => Stream.provideService(stream, CurrentInventory, inventory)))
 
 /** Containers end by themselves when their caller is gone; the others last. */
@@ -78,7 +78,7 @@ const lastingRuns = ({ objects }: Inventory): ReadonlyArray<string> => [
 
 /** Starts the guard when it is due. It is let go of with the scope, after the removals. */
 const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
-  const engine = yield* DockerEngine
+  const swarm = yield* Swarm
   const told = new Set<string>()
   let guard: GuardProcess | undefined
   const live = new Map<string, string>()
@@ -103,7 +103,7 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   const start = Effect.suspend(() => {
     if (isStarting || lastingRuns(inventory).length === 0) return Effect.void
     isStarting = true
-    return Effect.flatMap(engine.endpoints, (endpoints) =>
+    return Effect.flatMap(swarm.endpoints, (endpoints) =>
       startGuardProcess([imageCommands.removeRuns], { [endpointsVariable]: encodeEndpoints(endpoints) })
     ).pipe(
       Effect.tap((started) =>

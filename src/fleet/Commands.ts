@@ -9,9 +9,9 @@ import { type Accompany, openAccompaniment } from "../Accompaniment.ts"
 import type { FindAgents } from "../agent/AgentLink.ts"
 import { runningAgents } from "../agent/Agents.ts"
 import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import { type EndRun, type ExecSpec, endOf, type Signal } from "../executor/ExecSpec.ts"
 import { describeEnding, type Ending } from "../executor/ExecutorErrors.ts"
@@ -46,12 +46,12 @@ export interface Surroundings {
 export const openSurroundings = Effect.fnUntraced(function* <A, E>(
   connect: Connect,
   checked: CheckedCommand,
-  find: Effect.Effect<A, E, DockerEngine>,
+  find: Effect.Effect<A, E, Swarm>,
   stage: Stage
 ): Effect.fn.Return<
   { readonly found: A; readonly surroundings: Surroundings },
   E | SwarmFailure,
-  DockerEngine | HelperImage | Scope.Scope
+  Swarm | HelperImage | Scope.Scope
 > {
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
@@ -64,7 +64,7 @@ export const openSurroundings = Effect.fnUntraced(function* <A, E>(
 export interface Command {
   readonly task: ResolvedTask
   /** Makes it ready to run. */
-  readonly open: Effect.Effect<Underway, RunError, DockerEngine | Scope.Scope>
+  readonly open: Effect.Effect<Underway, RunError, Swarm | Scope.Scope>
   /** To be run once it is over, whether it was begun or not. With the last one of a node the connection to it is closed. */
   readonly leave: Effect.Effect<void>
 }
@@ -75,7 +75,7 @@ export interface Underway {
   readonly route: Route
   readonly spec: ExecSpec
   /** It begins when they are taken. */
-  readonly events: Stream.Stream<ExecEvent, RunError, DockerEngine>
+  readonly events: Stream.Stream<ExecEvent, RunError, Swarm>
   readonly end: (run: EndRun) => Effect.Effect<Ending>
   /** Whether it has started, and has not ended. */
   readonly isLive: () => boolean
@@ -101,7 +101,7 @@ export const planCommands = Effect.fnUntraced(function* (
   checked: CheckedCommand,
   surroundings: Surroundings,
   atOnce = tasks.length
-): Effect.fn.Return<ReadonlyArray<Command>, never, DockerEngine | Scope.Scope> {
+): Effect.fn.Return<ReadonlyArray<Command>, never, Swarm | Scope.Scope> {
   const planned = tasks.map(
     (task, index): Planned => ({ task, spec: specOf(makeRunId(), task, checked), isFirst: index < atOnce })
   )

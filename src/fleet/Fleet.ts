@@ -11,8 +11,8 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
 import { endOf } from "../executor/ExecSpec.ts"
 import { describeEnding, ExecTimeout, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
@@ -68,7 +68,7 @@ interface Run {
   readonly timeUp: Deferred.Deferred<void>
 }
 
-type R = DockerEngine | HelperImage | Scope.Scope
+type R = Swarm | HelperImage | Scope.Scope
 
 /** Milliseconds after which a task that was chosen may be another one. */
 const fresh = 1000

@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
+import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { once } from "../internal/Once.ts"
 import type { TaskNode } from "../target/ResolvedTask.ts"
@@ -83,8 +83,8 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(HelperRequest))
 /** Makes a helper. It is gone, with its secret, when the scope is closed. */
 export const openHelper = Effect.fn("TaskExec.helper")(function* (
   options: HelperOptions
-): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
+): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
   const { image, network, node, request } = options
   const stages = yield* openHelperStages(node.hostname, image)
   const spec = yield* openTemporaryService({
@@ -102,24 +102,24 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     restarts: "on-failure"
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
-  const start = watchStart(engine, spec.Name, options, stages.see)
+  const start = watchStart(swarm, spec.Name, options, stages.see)
   return {
     service: spec.Name,
     running: yield* once(Effect.ensuring(start, stages.end)),
-    ended: awaitEnded(engine, spec.Name, node),
-    stop: stopHelper(engine, spec, options)
+    ended: awaitEnded(swarm, spec.Name, node),
+    stop: stopHelper(swarm, spec, options)
   }
 })
 
 /** The first task of the service: another one is Swarm's doing, and does nothing. */
-const helperTask = (engine: DockerEngine["Service"], service: string) =>
-  Effect.map(engine.listTasks({ service: [service] }), (tasks): Task | undefined =>
+const helperTask = (swarm: SwarmShape, service: string) =>
+  Effect.map(swarm.listTasks({ service: [service] }), (tasks): Task | undefined =>
     tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1)).at(0)
   )
 
 /** Somebody may have removed the service. */
-const taskUnlessRemoved = (engine: DockerEngine["Service"], service: string) =>
-  helperTask(engine, service).pipe(
+const taskUnlessRemoved = (swarm: SwarmShape, service: string) =>
+  helperTask(swarm, service).pipe(
     Effect.map((task) => ({ task })),
     Effect.catchIf(isNotFound, () => Effect.succeed("Removed" as const))
   )
@@ -128,7 +128,7 @@ const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdow
 
 /** Polls until the helper's task runs or has run; fails as soon as it is clear that it won't. `see`: each state. */
 const watchStart = Effect.fnUntraced(function* (
-  engine: DockerEngine["Service"],
+  swarm: SwarmShape,
   service: string,
   options: HelperOptions,
   see: (state: string) => Effect.Effect<void>
@@ -136,7 +136,7 @@ const watchStart = Effect.fnUntraced(function* (
   const { node, placementTimeout } = options
   const start = yield* Clock.currentTimeMillis
   for (let polls = 0; ; polls++) {
-    const found = yield* taskUnlessRemoved(engine, service)
+    const found = yield* taskUnlessRemoved(swarm, service)
     if (found === "Removed") return
     const { task } = found
     const { State: state, Message, Err } = task?.Status ?? { State: "new", Message: "", Err: undefined }
@@ -149,7 +149,7 @@ const watchStart = Effect.fnUntraced(function* (
     if (after > (taken ? pullPatience : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
     }
-    if (polls % 20 === 19 && (yield* isDown(engine, node))) {
+    if (polls % 20 === 19 && (yield* isDown(swarm, node))) {
       const { availability, hostname } = node
       return yield* new NodeUnavailable({ task: options.task, node: hostname, state: "down", availability })
     }
@@ -161,8 +161,8 @@ const watchStart = Effect.fnUntraced(function* (
 export const isHostNetworkRefused = (error: { readonly _tag: string }): boolean =>
   error instanceof HelperRejected && /host's network namespace when user namespaces are enabled/.test(error.reason)
 
-const isDown = (engine: DockerEngine["Service"], node: TaskNode) =>
-  engine.inspectNode(node.id).pipe(
+const isDown = (swarm: SwarmShape, node: TaskNode) =>
+  swarm.inspectNode(node.id).pipe(
     Effect.map((now) => now.Status.State === "down"),
     // It was removed from the swarm.
     Effect.catchIf(isNotFound, () => Effect.succeed(true))
@@ -175,13 +175,13 @@ const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Eff
     while: (error) => (error._tag === "EngineUnreachable" || error._tag === "EngineError") && !isSilent(error)
   })
 
-const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], service: string, node: TaskNode) {
+const awaitEnded = Effect.fnUntraced(function* (swarm: SwarmShape, service: string, node: TaskNode) {
   while (true) {
-    const found = yield* patiently(taskUnlessRemoved(engine, service))
+    const found = yield* patiently(taskUnlessRemoved(swarm, service))
     if (found === "Removed" || found.task === undefined) return "its service was removed"
     const { State, Message, Err } = found.task.Status
     if (isFinalTaskState(State)) return `${State}: ${Err ?? Message}`
-    if (yield* patiently(isDown(engine, node))) return `node ${node.hostname} is down`
+    if (yield* patiently(isDown(swarm, node))) return `node ${node.hostname} is down`
     yield* Effect.sleep("1 second")
   }
 })
@@ -190,14 +190,14 @@ const awaitEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"],
  * Removes the service, which sends the helper the stop signal and, after the grace period, KILL, and waits until its tasks have ended:
  * Swarm deletes them then.
  */
-const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, request }: HelperOptions) =>
+const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: HelperOptions) =>
   Effect.gen(function* () {
-    const tasks = yield* engine.listTasks({ service: [spec.Name] })
+    const tasks = yield* swarm.listTasks({ service: [spec.Name] })
     // Somebody removed it: Swarm stops its tasks all the same.
-    yield* Effect.catchIf(engine.removeService(spec.Name), isNotFound, () => Effect.void)
+    yield* Effect.catchIf(swarm.removeService(spec.Name), isNotFound, () => Effect.void)
     // Without a node there is no container.
     const alive = tasks.filter(({ NodeID, Status }) => NodeID !== undefined && !isFinalTaskState(Status.State))
-    yield* Effect.forEach(alive, ({ ID }) => awaitTaskEnded(engine, ID, node), { discard: true })
+    yield* Effect.forEach(alive, ({ ID }) => awaitTaskEnded(swarm, ID, node), { discard: true })
   }).pipe(
     // Nobody knows the tasks of a service that was removed.
     Effect.catchIf(isNotFound, () => Effect.void),
@@ -211,11 +211,11 @@ const stopHelper = (engine: DockerEngine["Service"], spec: ServiceSpec, { node, 
   )
 
 /** Polls until a task of a removed service has ended, or its node is down. */
-const awaitTaskEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], id: string, node: TaskNode) {
+const awaitTaskEnded = Effect.fnUntraced(function* (swarm: SwarmShape, id: string, node: TaskNode) {
   for (let wait = 50; ; wait = Math.min(wait * 1.5, 500)) {
-    const task = yield* Effect.catchIf(engine.inspectTask(id), isNotFound, () => Effect.succeed(undefined))
+    const task = yield* Effect.catchIf(swarm.inspectTask(id), isNotFound, () => Effect.succeed(undefined))
     if (task === undefined || isFinalTaskState(task.Status.State)) return
-    if (yield* isDown(engine, node)) return
+    if (yield* isDown(swarm, node)) return
     yield* Effect.sleep(wait)
   }
 })

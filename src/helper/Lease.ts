@@ -4,8 +4,8 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { ServiceSpec } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
 
 /** How long before a deadline it is moved, in milliseconds. */
@@ -18,16 +18,16 @@ const term = 600_000
  * does not touch the task. Should it fail once, the deadline still is a minute away, and it is tried again in between.
  */
 export const keepLease = Effect.fn("TaskExec.keepLease")(function* (spec: ServiceSpec, owner: Ownership) {
-  const engine = yield* DockerEngine
+  const swarm = yield* Swarm
   const moveTo = Effect.fnUntraced(function* (deadline: number) {
     const moved = { ...owner, deadline }
-    const secret = yield* engine.inspectSecret(spec.Name)
-    yield* engine.updateSecret(secret.ID, secret.Version.Index, {
+    const secret = yield* swarm.inspectSecret(spec.Name)
+    yield* swarm.updateSecret(secret.ID, secret.Version.Index, {
       name: spec.Name,
       labels: ownershipLabels(moved, "request")
     })
-    const service = yield* engine.inspectService(spec.Name)
-    yield* engine.updateService(service.ID, service.Version.Index, {
+    const service = yield* swarm.inspectService(spec.Name)
+    yield* swarm.updateService(service.ID, service.Version.Index, {
       ...spec,
       Labels: ownershipLabels(moved, "helper")
     })

@@ -4,11 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { NetworkAttachment, ServiceSpec } from "../engine/EngineSchemas.ts"
 import { owned } from "../engine/Owned.ts"
 import { type Restarts, restartPolicy } from "../engine/ServiceRemoval.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 import { RequestTooLarge } from "./HelperErrors.ts"
 import { requestFile } from "./HelperRequest.ts"
@@ -52,20 +52,20 @@ export interface TemporaryServiceOptions {
  */
 export const openTemporaryService = Effect.fnUntraced(function* (
   options: TemporaryServiceOptions
-): Effect.fn.Return<ServiceSpec, RequestTooLarge | SwarmFailure, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
+): Effect.fn.Return<ServiceSpec, RequestTooLarge | SwarmFailure, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
   const name = nameOf(options.owner)
   const { runId } = options.owner
   const data = new TextEncoder().encode(options.request)
   if (data.length > secretLimit) return yield* new RequestTooLarge({ bytes: data.length, limit: secretLimit })
 
-  const secret = engine.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data })
+  const secret = swarm.createSecret({ name, labels: ownershipLabels(options.owner, "request"), data })
   const [secretId, network] = yield* Effect.all(
-    [owned(secret, engine.removeSecret(name), { kind: "secret", name, runId }), options.network],
+    [owned(secret, swarm.removeSecret(name), { kind: "secret", name, runId }), options.network],
     { concurrency: 2 }
   )
   const spec = serviceSpec(name, secretId, network, options)
-  yield* owned(engine.createService(spec), engine.removeService(name), { kind: "service", name, runId })
+  yield* owned(swarm.createService(spec), swarm.removeService(name), { kind: "service", name, runId })
   return spec
 })
 

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import type { AgentLink } from "../agent/AgentLink.ts"
 import { decodeDocument } from "../carrier/Frame.ts"
 import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
-import { DockerEngine } from "../engine/DockerEngine.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import type { HelperPlace } from "../helper/Helper.ts"
 import { HelperRefused } from "../helper/HelperErrors.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
@@ -31,8 +31,8 @@ export const openAgentNode = Effect.fnUntraced(function* ({
   link,
   owner,
   place
-}: AgentNodeOptions): Effect.fn.Return<NodeConnection, never, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
+}: AgentNodeOptions): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
   const node = place.node.hostname
   let isAsked = false
   return {
@@ -60,8 +60,8 @@ export const openAgentNode = Effect.fnUntraced(function* ({
         endElsewhere: (runs) =>
           Effect.provideService(
             endManyByHelper({ ...place, placementTimeout: secondHelperPatience }, runs),
-            DockerEngine,
-            engine
+            Swarm,
+            swarm
           )
       }),
     files: (container, policy) =>

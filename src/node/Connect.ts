@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type FindAgents, linkTo } from "../agent/AgentLink.ts"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import type { TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import type { RunError } from "../Run.ts"
@@ -33,7 +33,7 @@ export interface ConnectOptions {
 }
 
 /** Opens the way to a node; what was made for it is gone when the scope is closed. */
-export type Connect = (options: ConnectOptions) => Effect.Effect<NodeConnection, RunError, DockerEngine | Scope.Scope>
+export type Connect = (options: ConnectOptions) => Effect.Effect<NodeConnection, RunError, Swarm | Scope.Scope>
 
 /**
  * The connection: `local` where the connected engine runs the task, else the node's agent where there are agents, else a helper. Fails

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Frame } from "../carrier/Frame.ts"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
 import { type HelperPlace, pullPatience } from "../helper/Helper.ts"
 import { HelperRefused } from "../helper/HelperErrors.ts"
@@ -18,10 +18,7 @@ export const secondHelperPatience = 8000
  * Ends several runs on one node by a helper of its own: the signal, the grace period, KILL. Gives what became of each, in their
  * order. Never fails: what could not be done is in the result.
  */
-export const endManyByHelper = (
-  place: HelperPlace,
-  runs: Runs
-): Effect.Effect<ReadonlyArray<Ending>, never, DockerEngine> =>
+export const endManyByHelper = (place: HelperPlace, runs: Runs): Effect.Effect<ReadonlyArray<Ending>, never, Swarm> =>
   Effect.gen(function* () {
     const owner = yield* makeOwnership(
       place.placementTimeout + pullPatience + Math.max(...runs.map(({ grace }) => grace))
@@ -35,7 +32,7 @@ export const tryToEnd = (
   owner: Ownership,
   runs: Runs,
   greeted: (version: string) => Effect.Effect<void> = () => Effect.void
-): Effect.Effect<ReadonlyArray<Ending>, Exclude<HelperError, { readonly _tag: "TunnelLost" }>, DockerEngine> =>
+): Effect.Effect<ReadonlyArray<Ending>, Exclude<HelperError, { readonly _tag: "TunnelLost" }>, Swarm> =>
   Effect.gen(function* () {
     const work = { _tag: "End", runs } as const
     const link = yield* openHelperLink({ place, owner, work, addition: undefined, greeted })

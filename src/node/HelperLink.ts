@@ -12,8 +12,8 @@ import * as Stream from "effect/Stream"
 import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
 import { receive } from "../carrier/ServiceLog.ts"
 import { type Channel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import {
   checkNode,
@@ -97,11 +97,11 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   owner,
   place,
   work
-}: HelperLinkOptions): Effect.fn.Return<HelperLink, NodeUnavailable, DockerEngine | Scope.Scope> {
+}: HelperLinkOptions): Effect.fn.Return<HelperLink, NodeUnavailable, Swarm | Scope.Scope> {
   yield* checkNode(place.task, place.node)
   const node = place.node.hostname
   const commands = work._tag === "Exec" ? work.specs.length : 1
-  const context = yield* Effect.context<DockerEngine>()
+  const context = yield* Effect.context<Swarm>()
   const outer = yield* Effect.scope
   const inboxes = new Map<number, Inbox>()
   const running = yield* Deferred.make<void>()

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { DockerEngine } from "../engine/DockerEngine.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, killed } from "../executor/ExecutorErrors.ts"
@@ -34,9 +34,9 @@ export const openHelperNode = Effect.fnUntraced(function* ({
   network,
   owner,
   place
-}: HelperNodeOptions): Effect.fn.Return<NodeConnection, never, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
-  const onEngine = Effect.provideService(DockerEngine, engine)
+}: HelperNodeOptions): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
+  const onSwarm = Effect.provideService(Swarm, swarm)
   const node = place.node.hostname
 
   const commands = Effect.fnUntraced(function* (specs: Specs, first: number) {
@@ -66,7 +66,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
       link = yield* openHelperLink({ place, owner: made, work, addition })
       const rest = (index: number) => (index === early ? input.stdin : (inputs.get(index)?.stdin ?? Stream.empty))
       return { line: link.line, stdin: input.whole === undefined ? rest : undefined }
-    }, onEngine)
+    }, onSwarm)
     const endElsewhere = (runs: Runs): Effect.Effect<ReadonlyArray<Ending>> =>
       Effect.gen(function* () {
         // A helper that has not greeted is removed: what it may begin until it stops, it ends itself.
@@ -74,7 +74,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         if (link === undefined || !link.isAtWork()) return runs.map(() => killed)
         // Swarm takes over two seconds to stop a task, so a helper at work is overtaken by another one.
         const patience = link.hasMoved() ? secondHelperPatience : place.placementTimeout
-        const endings = yield* onEngine(endManyByHelper({ ...place, placementTimeout: patience }, runs))
+        const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: patience }, runs))
         if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* link.stop
         return endings
       })
@@ -96,7 +96,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         Effect.fail(new CopyLost({ node, detail }))
       )
       return yield* filesOver(node, tunnel)
-    }, onEngine)
+    }, onSwarm)
   }
 })
 

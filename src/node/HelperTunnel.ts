@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../carrier/TunnelTls.ts"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import type { HelperPlace } from "../helper/Helper.ts"
 import { HelperRejected, needsOtherNetwork, OverlayBlocked, type RelayFailed } from "../helper/HelperErrors.ts"
 import type { HelperRequest } from "../helper/HelperRequest.ts"
@@ -56,8 +56,8 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
   owner,
   place,
   shared
-}: HelperTunnelOptions): Effect.fn.Return<HelperTunnel, never, DockerEngine | Scope.Scope> {
-  const engine = yield* DockerEngine
+}: HelperTunnelOptions): Effect.fn.Return<HelperTunnel, never, Swarm | Scope.Scope> {
+  const swarm = yield* Swarm
   const node = place.node.hostname
   const key = makeTunnelKey()
   const first = shared ?? (yield* openTunnelNetwork(owner, place.image))
@@ -81,7 +81,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
       Effect.mapError((error) =>
         carrier.complaint() === ""
           ? error
-          : relayFailed(engine.host, place.image, new TunnelLost({ detail: carrier.complaint() }))
+          : relayFailed(swarm.host, place.image, new TunnelLost({ detail: carrier.complaint() }))
       ),
       Effect.timeoutOrElse({ duration: reachPatience, orElse: () => blocked }),
       inStage({ _tag: "Connect", node })
@@ -92,7 +92,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
       Array.from({ length: commands }, (_, index) => index + 1)
     )
   })
-  const connect = (index: number): Effect.Effect<Tunnel, TunnelError, DockerEngine | Scope.Scope> => {
+  const connect = (index: number): Effect.Effect<Tunnel, TunnelError, Swarm | Scope.Scope> => {
     const [network, answer] = [networks[index], answers[index]]
     if (network === undefined || answer === undefined)
       return Effect.fail(new TunnelLost({ detail: "no network is left" }))
@@ -105,7 +105,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
   }
   return {
     request: { key, networks: [networks[0].name, networks[1].name, networks[2].name], from },
-    tunnel: yield* once(Effect.provideService(connect(0), DockerEngine, engine)),
+    tunnel: yield* once(Effect.provideService(connect(0), Swarm, swarm)),
     reachable: (address) => {
       const answer = answers[next]
       if (answer !== undefined) Deferred.doneUnsafe(answer, Effect.succeed(address))

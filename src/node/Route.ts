@@ -1,31 +1,32 @@
-/** Which way a request takes to the target's node. */
+/** The route of a request to the target's node. */
 import * as Effect from "effect/Effect"
-import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type ContainerSummary, swarmNodeLabel, swarmTaskLabel } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import { RouteUnavailable } from "../helper/HelperErrors.ts"
 import type { Via } from "../request/Via.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /**
- * The node of the engine at hand, as the swarm knows it; empty when it is in none.
+ * Returns the ID of the connected engine's node; empty if the engine is in no swarm.
  *
- * A task's container says it. `GET /info` does, too, and is asked where there is none: it takes an engine of 2020 ten times as
- * long, as it runs three programs for it.
+ * The label of a task's container has the ID. If there is none, `GET /info` has it: that takes engine 20.10 ten times as long, as it
+ * runs three programs for the answer.
  */
-export const localNode: Effect.Effect<string, SwarmFailure, DockerEngine> = DockerEngine.use(
-  ({ info, listContainers }) =>
-    listContainers({ label: [swarmNodeLabel], status: ["running"] }, { all: false, limit: 1 }).pipe(
-      // Who may not ask for that may well ask for the other.
-      Effect.catchTag("EngineError", () => Effect.succeed([])),
-      Effect.flatMap(([container]) => {
-        const node = container === undefined ? undefined : nodeOfTask(container)
-        return node === undefined ? Effect.map(info, ({ Swarm }) => Swarm.NodeID) : Effect.succeed(node)
-      })
-    )
+export const localNode: Effect.Effect<string, SwarmFailure, Swarm> = Swarm.use(({ engine, info }) =>
+  Effect.flatMap(engine, ({ listContainers }) =>
+    listContainers({ label: [swarmNodeLabel], status: ["running"] }, { all: false, limit: 1 })
+  ).pipe(
+    // An authorization plugin may forbid this request alone. If the engine can't be reached, another manager may answer `info`.
+    Effect.catchTag(["EngineError", "EngineUnreachable"], () => Effect.succeed([])),
+    Effect.flatMap(([container]) => {
+      const node = container === undefined ? undefined : nodeOfTask(container)
+      return node === undefined ? Effect.map(info, ({ Swarm }) => Swarm.NodeID) : Effect.succeed(node)
+    })
+  )
 )
 
-/** An image that was made of a task's container has its labels, too; the name is Swarm's own. */
+/** An image that was committed from a task's container has the labels, too. Only a task's container has the name that Swarm gives. */
 const nodeOfTask = ({ Labels, Names }: ContainerSummary): string | undefined => {
   const task = Labels[swarmTaskLabel]
   return task !== undefined && Names.some((name) => name.endsWith(`.${task}`)) ? Labels[swarmNodeLabel] : undefined

@@ -1,9 +1,8 @@
 /** Sweeps what the managers keep: services, secrets and networks. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { SwarmShape } from "../engine/DockerEngine.ts"
 import { isInUse, type SwarmFailure } from "../engine/EngineErrors.ts"
-import { Swarm } from "../engine/Swarm.ts"
+import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { labelKeys } from "../Labels.ts"
 import { type Findings, joinFindings, type Labelled, type SweepMode, sweepObjects } from "./Findings.ts"
 

@@ -2,10 +2,9 @@
  * Finds the task that a target names: the first stage of the pipeline.
  */
 import * as Effect from "effect/Effect"
-import type { SwarmShape } from "../engine/DockerEngine.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
-import { Swarm } from "../engine/Swarm.ts"
+import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { type Candidate, maxShown, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./LookupErrors.ts"

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { collect } from "../Collect.ts"
-import type { DockerEngine } from "../engine/DockerEngine.ts"
+import type { Swarm } from "../engine/Swarm.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
 import { killed } from "../executor/ExecutorErrors.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
@@ -82,7 +82,7 @@ export const layerTest = ({ script, tasks }: TestOptions): Layer.Layer<TaskExec 
   Layer.effectContext(
     Effect.gen(function* () {
       const recorder = new Recorder()
-      const context = yield* Effect.context<DockerEngine | HelperImage>()
+      const context = yield* Effect.context<Swarm | HelperImage>()
       const on = (request: CommandRequest) => makeTaskExec(connectTo(script, recorder, request))
       const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
         Stream.unwrap(Effect.map(on(request), (one) => one.stream(request))).pipe(Stream.provideContext(context))

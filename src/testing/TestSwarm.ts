@@ -1,28 +1,29 @@
-/** A swarm that is made up: its tasks are a list, and finding them goes the usual way. */
+/** An in-memory swarm with the tasks of a list. Lookups in it run the code that looks up tasks of a real swarm. */
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { DockerEngine } from "../engine/DockerEngine.ts"
+import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import { EngineError } from "../engine/EngineErrors.ts"
 import * as Api from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
 import type { Filters } from "../engine/SwarmRequests.ts"
 import { parseTarget, type Target } from "../target/Target.ts"
 
-/** A task of a swarm that is made up. */
+/** A task of an in-memory swarm. */
 export interface TestTask {
   /** `web.2`; `agent@node-3` for a task of a global service. */
   readonly name: string
-  /** Host name of its node; default `node-1`, which is the node of the engine at hand. */
+  /** Host name of its node; default `node-1`, the node of the connected engine. */
   readonly node?: string
-  /** Swarm's word for what it does; default `running`. */
+  /** Swarm's state of the task; default `running`. */
   readonly state?: string
-  /** Labels of its service: what the tasks of one service say of them is put together. */
+  /** Labels of its service. The labels of all tasks of one service are merged. */
   readonly labels?: Readonly<Record<string, string>>
 }
 
-/** The node of the engine at hand. */
+/** The node of the connected engine. */
 const localNode = "node-1"
 const host = "test://swarm"
 /** The length of Swarm's IDs. */
@@ -34,8 +35,8 @@ interface Tables {
   readonly tasks: ReadonlyArray<Api.Task>
 }
 
-/** An engine whose swarm has these tasks. It answers what is asked to find them and leftovers, and nothing else. */
-export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<DockerEngine> => {
+/** A swarm that has these tasks. It answers the requests of lookups and sweeps only. */
+export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<Swarm> => {
   const tables = tablesOf(tasks.map((task) => (typeof task === "string" ? { name: task } : task)))
   const inspect = <A extends { readonly ID: string }>(all: ReadonlyArray<A>, kind: string, id: string) => {
     const found = all.find(({ ID }) => ID === id)
@@ -43,20 +44,26 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
       ? Effect.fail(new EngineError({ host, operation: `inspect ${kind}`, status: 404, text: `no ${kind} ${id}` }))
       : Effect.succeed(found)
   }
-  return Layer.mock(DockerEngine)({
-    host,
-    info: Effect.succeed(decodeInfo({ Name: localNode, ServerVersion: "test", Swarm: { NodeID: idOf(localNode) } })),
-    listContainers: () => Effect.succeed([]),
-    listNodes: () => Effect.succeed(tables.nodes),
-    inspectNode: (id) => inspect(tables.nodes, "node", id),
-    listServices: ({ id, name }) =>
-      Effect.succeed(tables.services.filter(({ ID, Spec }) => begins(ID, id) && begins(Spec.Name, name))),
-    inspectService: (id) => inspect(tables.services, "service", id),
-    listTasks: (filters) => Effect.succeed(tables.tasks.filter((task) => fits(task, filters))),
-    inspectTask: (id) => inspect(tables.tasks, "task", id),
-    listSecrets: () => Effect.succeed([]),
-    listNetworks: () => Effect.succeed([])
-  })
+  const info = Effect.succeed(
+    decodeInfo({ Name: localNode, ServerVersion: "test", Swarm: { NodeID: idOf(localNode) } })
+  )
+  const engine = Layer.mock(DockerEngine)({ host, info, listContainers: () => Effect.succeed([]) })
+  const mock = (engine: DockerEngineShape) =>
+    Layer.mock(Swarm)({
+      host,
+      info,
+      engine: Effect.succeed(engine),
+      listNodes: () => Effect.succeed(tables.nodes),
+      inspectNode: (id) => inspect(tables.nodes, "node", id),
+      listServices: ({ id, name }) =>
+        Effect.succeed(tables.services.filter(({ ID, Spec }) => begins(ID, id) && begins(Spec.Name, name))),
+      inspectService: (id) => inspect(tables.services, "service", id),
+      listTasks: (filters) => Effect.succeed(tables.tasks.filter((task) => fits(task, filters))),
+      inspectTask: (id) => inspect(tables.tasks, "task", id),
+      listSecrets: () => Effect.succeed([]),
+      listNetworks: () => Effect.succeed([])
+    })
+  return Layer.unwrap(Effect.map(DockerEngine, mock)).pipe(Layer.provide(engine))
 }
 
 const begins = (text: string, wanted: ReadonlyArray<string> | undefined): boolean =>
@@ -119,7 +126,7 @@ const taskOf = ({ labels = {}, name, node = localNode, state = "running" }: Test
   return { service, slot, place, node: target.node ?? node, labels, state }
 }
 
-/** The same one for the same name. */
+/** Returns the ID of an object; always the same for one name. */
 const idOf = (name: string): string =>
   BigInt(`0x1${hexOf(name)}`)
     .toString(36)

@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { cpCommand } from "../../adapters/cp/CpCommand.ts"
-import { DockerEngine, extractTo, HelperImage, openTaskFiles, type TaskFilesError } from "../../src/index.ts"
+import { extractTo, HelperImage, openTaskFiles, Swarm, type TaskFilesError } from "../../src/index.ts"
 import { run } from "../cluster/Command.ts"
 import { get, remove } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
@@ -312,7 +312,7 @@ const grows = (path: string) => {
 
 const Library = Layer.unwrap(
   Effect.map(SwarmCluster, ({ manager }) =>
-    HelperImage.layer.pipe(Layer.provideMerge(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })))
+    HelperImage.layer.pipe(Layer.provideMerge(Swarm.layerFor({ _tag: "Unix", path: manager.socket })))
   )
 )
 

@@ -29,6 +29,7 @@ import {
 } from "../../src/engine/EngineErrors.ts"
 import type { ExecCreate } from "../../src/engine/EngineSchemas.ts"
 import type { ExecConnection } from "../../src/engine/ExecRequests.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { run } from "../cluster/Command.ts"
 import { post } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
@@ -77,7 +78,7 @@ const temporaryFolder = Effect.acquireRelease(
   (folder) => Effect.promise(() => rm(folder, { recursive: true }))
 )
 
-const Swarm = Layer.unwrap(
+const Cluster = Layer.unwrap(
   Effect.gen(function* () {
     const { good } = yield* Certificates
     return SwarmCluster.layer({
@@ -94,18 +95,19 @@ const Swarm = Layer.unwrap(
 ).pipe(Layer.provideMerge(Certificates.layer))
 
 // ---------------------------------------------------------------------------------------------------------------------
-// The ways to its first manager.
+// The endpoints of its first manager.
 // ---------------------------------------------------------------------------------------------------------------------
 
-const overUnix = Layer.unwrap(
-  Effect.map(SwarmCluster, ({ manager }) => DockerEngine.layerFor({ _tag: "Unix", path: manager.socket }))
-)
+/** The manager at this address, as one engine and as a swarm. */
+const at = (endpoint: Endpoint) => Layer.merge(DockerEngine.layerFor(endpoint), Swarm.layerFor(endpoint))
+
+const overUnix = Layer.unwrap(Effect.map(SwarmCluster, ({ manager }) => at({ _tag: "Unix", path: manager.socket })))
 
 const overTls = Layer.unwrap(
   Effect.gen(function* () {
     const { manager } = yield* SwarmCluster
     const { good } = yield* Certificates
-    return DockerEngine.layerFor({ _tag: "Tls", host: manager.address, port: 2376, basePath: "", certPath: good })
+    return at({ _tag: "Tls", host: manager.address, port: 2376, basePath: "", certPath: good })
   })
 )
 
@@ -135,10 +137,10 @@ DOCKER_HOST=${manager.dockerHost} exec "$@"
   )
 })
 
-const overSsh = Layer.unwrap(Effect.as(sshStandIn, DockerEngine.layerFor({ _tag: "Ssh", host: "node-1" })))
+const overSsh = Layer.unwrap(Effect.as(sshStandIn, at({ _tag: "Ssh", host: "node-1" })))
 
 // ---------------------------------------------------------------------------------------------------------------------
-// What every way has to give.
+// What every endpoint has to answer.
 // ---------------------------------------------------------------------------------------------------------------------
 
 let names = 0
@@ -191,7 +193,7 @@ const outcome = Effect.fnUntraced(function* (id: string) {
 const archiveOf = (entries: ReadonlyArray<Tar.Entry>) =>
   Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode()), Stream.orDie)
 
-type Methods = Vitest.MethodsNonLive<SwarmCluster | DockerEngine>
+type Methods = Vitest.MethodsNonLive<SwarmCluster | DockerEngine | Swarm>
 
 const engineSuite = (it: Methods) => {
   it.effect("files of a container: looked at, written, read", () =>
@@ -301,24 +303,25 @@ const engineSuite = (it: Methods) => {
 
   it.effect("nodes", () =>
     Effect.gen(function* () {
-      const engine = yield* DockerEngine
+      const swarm = yield* Swarm
       const { manager } = yield* SwarmCluster
-      const nodes = yield* engine.listNodes()
+      const nodes = yield* swarm.listNodes()
       assert.deepStrictEqual(nodes.map((node) => node.Description.Hostname).sort(), ["node-1", "node-2"])
-      assert.deepStrictEqual((yield* engine.listNodes({ role: ["worker"] })).length, 1)
-      const node = yield* engine.inspectNode(manager.nodeId)
+      assert.deepStrictEqual((yield* swarm.listNodes({ role: ["worker"] })).length, 1)
+      const node = yield* swarm.inspectNode(manager.nodeId)
       assert.isTrue(node.ManagerStatus?.Leader)
       assert.deepStrictEqual(
         [node.Spec.Role, node.Spec.Availability, node.Status.State],
         ["manager", "active", "ready"]
       )
-      assert.isTrue(isNotFound(yield* Effect.flip(engine.inspectNode("nope"))))
+      assert.isTrue(isNotFound(yield* Effect.flip(swarm.inspectNode("nope"))))
     })
   )
 
   it.effect("services and their tasks", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
+      const swarm = yield* Swarm
       const { image, manager } = yield* SwarmCluster
       const name = fresh("web")
       const spec = {
@@ -331,23 +334,23 @@ const engineSuite = (it: Methods) => {
         Mode: { Replicated: { Replicas: 2 } },
         EndpointSpec: { Mode: "dnsrr" as const }
       }
-      const { id, warnings } = yield* Effect.acquireRelease(engine.createService(spec), ({ id }) =>
-        Effect.orDie(Effect.catchIf(engine.removeService(id), isNotFound, () => Effect.void))
+      const { id, warnings } = yield* Effect.acquireRelease(swarm.createService(spec), ({ id }) =>
+        Effect.orDie(Effect.catchIf(swarm.removeService(id), isNotFound, () => Effect.void))
       )
       assert.deepStrictEqual(warnings, [])
       const running = yield* waitRunning(manager.socket, name, 2)
 
       assert.deepStrictEqual(
-        (yield* engine.listServices({ label: ["mine=yes"], name: [name] })).map((one) => one.ID),
+        (yield* swarm.listServices({ label: ["mine=yes"], name: [name] })).map((one) => one.ID),
         [id]
       )
-      const inspected = yield* engine.inspectService(name)
+      const inspected = yield* swarm.inspectService(name)
       assert.deepStrictEqual(inspected.Spec.Mode, { Replicated: { Replicas: 2 } })
       assert.deepStrictEqual(inspected.Spec.Labels, { mine: "yes" })
 
-      const tasks = yield* engine.listTasks({ service: [name], "desired-state": ["running"] })
+      const tasks = yield* swarm.listTasks({ service: [name], "desired-state": ["running"] })
       assert.deepStrictEqual(tasks.map((task) => task.ID).sort(), running.map((task) => task.id).sort())
-      const task = yield* engine.inspectTask(running[0]?.id ?? "")
+      const task = yield* swarm.inspectTask(running[0]?.id ?? "")
       for (const whole of [task.Spec, inspected.Spec.TaskTemplate]) {
         assert.include(JSON.stringify(whole), `"Image":${JSON.stringify(image)}`)
       }
@@ -357,30 +360,30 @@ const engineSuite = (it: Methods) => {
       assert.strictEqual(task.Status.ContainerStatus?.ContainerID, running[0]?.containerId)
       const container = yield* engine.inspectContainer(task.Status.ContainerStatus?.ContainerID ?? "")
       assert.strictEqual(container.Config.Labels["com.docker.swarm.task.id"], task.ID)
-      assert.deepStrictEqual(yield* engine.listTasks({ service: [name], "desired-state": ["shutdown"] }), [])
+      assert.deepStrictEqual(yield* swarm.listTasks({ service: [name], "desired-state": ["shutdown"] }), [])
 
-      assert.isTrue(isConflict(yield* Effect.flip(engine.createService(spec))))
-      yield* engine.removeService(id)
-      assert.isTrue(isNotFound(yield* Effect.flip(engine.removeService(id))))
-      assert.isTrue(isNotFound(yield* Effect.flip(engine.inspectService(name))))
-      assert.isTrue(isNotFound(yield* Effect.flip(engine.inspectTask("nope"))))
+      assert.isTrue(isConflict(yield* Effect.flip(swarm.createService(spec))))
+      yield* swarm.removeService(id)
+      assert.isTrue(isNotFound(yield* Effect.flip(swarm.removeService(id))))
+      assert.isTrue(isNotFound(yield* Effect.flip(swarm.inspectService(name))))
+      assert.isTrue(isNotFound(yield* Effect.flip(swarm.inspectTask("nope"))))
     })
   )
 
   it.effect("secrets", () =>
     Effect.gen(function* () {
-      const engine = yield* DockerEngine
+      const swarm = yield* Swarm
       const secret = { name: fresh("secret"), labels: { mine: "yes" }, data: randomBytes(1000) }
-      const id = yield* engine.createSecret(secret)
+      const id = yield* swarm.createSecret(secret)
       assert.deepStrictEqual(
-        (yield* engine.listSecrets({ label: ["mine=yes"] })).map(({ ID, Spec }) => [ID, Spec.Name]),
+        (yield* swarm.listSecrets({ label: ["mine=yes"] })).map(({ ID, Spec }) => [ID, Spec.Name]),
         [[id, secret.name]]
       )
-      assert.isTrue(isConflict(yield* Effect.flip(engine.createSecret(secret))))
-      yield* engine.removeSecret(id)
-      assert.isTrue(isNotFound(yield* Effect.flip(engine.removeSecret(id))))
-      assert.deepStrictEqual(yield* engine.listSecrets({ label: ["mine=yes"] }), [])
-      const large = yield* Effect.flip(engine.createSecret({ ...secret, data: randomBytes(600_000) }))
+      assert.isTrue(isConflict(yield* Effect.flip(swarm.createSecret(secret))))
+      yield* swarm.removeSecret(id)
+      assert.isTrue(isNotFound(yield* Effect.flip(swarm.removeSecret(id))))
+      assert.deepStrictEqual(yield* swarm.listSecrets({ label: ["mine=yes"] }), [])
+      const large = yield* Effect.flip(swarm.createSecret({ ...secret, data: randomBytes(600_000) }))
       assert.strictEqual(large._tag === "EngineError" && large.status, 400)
     })
   )
@@ -592,13 +595,13 @@ const engineSuite = (it: Methods) => {
 
   it.effect("the log of a service", () =>
     Effect.gen(function* () {
-      const engine = yield* DockerEngine
+      const swarm = yield* Swarm
       const { image, manager } = yield* SwarmCluster
       const name = fresh("log")
       const command = ["sh", "-c", "echo one; echo two >&2; sleep 1; echo three; sleep 1000"]
       yield* service(manager.socket, { name, image, command })
       yield* waitRunning(manager.socket, name, 1)
-      const log = yield* engine.serviceLogs(name, { follow: true })
+      const log = yield* swarm.serviceLogs(name, { follow: true })
       const demux = new Demux()
       const pieces = yield* log.pipe(
         Stream.flatMap((chunk) => Stream.fromIterable(demux.push(chunk))),
@@ -607,13 +610,13 @@ const engineSuite = (it: Methods) => {
         Stream.runCollect
       )
       assert.deepStrictEqual([...pieces].sort(), ["stderr two\n", "stdout one\n", "stdout three\n"])
-      const tail = yield* engine.serviceLogs(name, { follow: false, tail: 1 })
+      const tail = yield* swarm.serviceLogs(name, { follow: false, tail: 1 })
       const last = new Demux().push(Buffer.concat(yield* Stream.runCollect(tail)))
       assert.deepStrictEqual(
         last.map(({ data }) => Buffer.from(data).toString()),
         ["three\n"]
       )
-      assert.isTrue(isNotFound(yield* Effect.flip(Effect.scoped(engine.serviceLogs("nope", { follow: true })))))
+      assert.isTrue(isNotFound(yield* Effect.flip(Effect.scoped(swarm.serviceLogs("nope", { follow: true })))))
     })
   )
 
@@ -648,6 +651,10 @@ const engineSuite = (it: Methods) => {
 const engineAt = (endpoint: Endpoint, options?: DockerEngineOptions) =>
   Effect.map(Layer.build(DockerEngine.layerFor(endpoint, options)), (context) => Context.get(context, DockerEngine))
 
+/** The swarm through the node at this address, as long as the test lives. */
+const swarmAt = (endpoint: Endpoint) =>
+  Effect.map(Layer.build(Swarm.layerFor(endpoint)), (context) => Context.get(context, Swarm))
+
 const unreachable = (error: unknown) => {
   assert.instanceOf(error, EngineUnreachable)
   return error
@@ -673,11 +680,11 @@ const asNobody = (code: string, env: Record<string, string>) =>
 /** The address of the engine that these variables name, and what it calls itself. */
 const nameFrom = (env: Record<string, string>) =>
   Effect.provide(
-    DockerEngine.use((engine) => Effect.map(engine.info, (info) => [engine.host, info.Name])),
-    Layer.provide(DockerEngine.layer, Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
+    Swarm.use((swarm) => Effect.map(swarm.info, (info) => [swarm.host, info.Name])),
+    Layer.provide(Swarm.layer, Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(env)))
   )
 
-layer(Swarm, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (it) => {
+layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (it) => {
   it.layer(overUnix)("over a socket", engineSuite)
   it.layer(overTls)("over TLS", engineSuite)
   it.layer(overSsh)("over ssh", engineSuite)
@@ -772,8 +779,8 @@ layer(Swarm, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (i
         const { manager } = yield* SwarmCluster
         const output = yield* asNobody(
           `import * as Effect from "effect/Effect"
-          import { DockerEngine } from "${join(import.meta.dirname, "../../src/engine/DockerEngine.ts")}"
-          const failure = DockerEngine.use((engine) => engine.info).pipe(Effect.provide(DockerEngine.layer), Effect.flip)
+          import { Swarm } from "${join(import.meta.dirname, "../../src/engine/Swarm.ts")}"
+          const failure = Swarm.use((swarm) => swarm.info).pipe(Effect.provide(Swarm.layer), Effect.flip)
           console.log((await Effect.runPromise(failure)).message)`.replaceAll(
             '"effect/Effect"',
             JSON.stringify(import.meta.resolve("effect/Effect"))
@@ -837,12 +844,13 @@ layer(Swarm, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (i
         const [, node] = nodes
         assert.isDefined(node)
         const engine = yield* engineAt({ _tag: "Unix", path: node.socket })
+        const swarm = yield* swarmAt({ _tag: "Unix", path: node.socket })
         const questions: ReadonlyArray<Effect.Effect<unknown, SwarmFailure>> = [
-          engine.listTasks({}),
-          engine.inspectService("x"),
-          engine.listNodes(),
-          engine.createSecret({ name: "x", labels: {}, data: Buffer.from("x") }),
-          Effect.scoped(engine.serviceLogs("x", { follow: true }))
+          swarm.listTasks({}),
+          swarm.inspectService("x"),
+          swarm.listNodes(),
+          swarm.createSecret({ name: "x", labels: {}, data: Buffer.from("x") }),
+          Effect.scoped(swarm.serviceLogs("x", { follow: true }))
         ]
         for (const question of questions) {
           const error = yield* Effect.flip(question)
@@ -855,7 +863,7 @@ layer(Swarm, { timeout: 180_000, excludeTestServices: true })("DockerEngine", (i
         yield* post(node.socket, "/swarm/leave", Schema.Unknown, { query: { force: "1" } }).pipe(
           Effect.catchTag("EngineApiError", (error) => (error.status === null ? Effect.fail(error) : Effect.void))
         )
-        const error = yield* Effect.flip(engine.listTasks({}))
+        const error = yield* Effect.flip(swarm.listTasks({}))
         assert.instanceOf(error, NotSwarmManager)
         assert.deepStrictEqual([error.state, error.node, error.managers], ["inactive", "node-2", []])
       })

@@ -7,13 +7,13 @@ import * as Stream from "effect/Stream"
 import {
   awaitExit,
   createHelper,
-  DockerEngine,
   type ExecRequest,
   exec,
   HelperImage,
   lookupTask,
   parseTarget,
   type RunEvent,
+  Swarm,
   TaskExec
 } from "../../src/index.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -62,7 +62,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
             )
             return [code, output]
           }, Effect.scoped)
-          const engine = DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })
+          const engine = Swarm.layerFor({ _tag: "Unix", path: manager.socket })
           const run = (command: ReadonlyArray<string>) =>
             stages(command).pipe(Effect.provide(HelperImage.layer), Effect.provide(engine))
           assert.deepStrictEqual(yield* run(["sh", "-c", "echo out; exit 3"]), [3, "out\n"])

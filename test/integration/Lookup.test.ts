@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { lookupTask } from "../../src/target/Lookup.ts"
 import { parseTarget } from "../../src/target/Target.ts"
 import { get } from "../cluster/EngineApi.ts"
@@ -18,7 +18,7 @@ const find = (text: string) =>
   Effect.gen(function* () {
     const { manager } = yield* SwarmCluster
     const target = Result.getOrThrow(parseTarget(text))
-    return yield* lookupTask(target).pipe(Effect.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })))
+    return yield* lookupTask(target).pipe(Effect.provide(Swarm.layerFor({ _tag: "Unix", path: manager.socket })))
   })
 
 const Tasks = Schema.Array(Schema.Struct({ ID: Schema.String, Status: Schema.Struct({ State: Schema.String }) }))

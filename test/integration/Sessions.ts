@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import { DockerEngine, HelperImage, type Session, TaskExec } from "../../src/index.ts"
+import { HelperImage, type Session, Swarm, TaskExec } from "../../src/index.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 
 /** As a program of its own would put it together. */
@@ -13,7 +13,7 @@ export const Library = Layer.unwrap(
   Effect.map(SwarmCluster, ({ manager }) =>
     TaskExec.layerNoDeps.pipe(
       Layer.provide(HelperImage.layer),
-      Layer.provide(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket }))
+      Layer.provide(Swarm.layerFor({ _tag: "Unix", path: manager.socket }))
     )
   )
 )

@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { DockerEngine } from "../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { reportLines } from "../../src/sweep/ReportReader.ts"
 import { isClean, type SweepOptions, type SweepReport, sweep, sweepSwarm } from "../../src/sweep/Sweep.ts"
@@ -21,7 +21,7 @@ checkLeftovers()
 
 const Library = Layer.unwrap(
   Effect.map(SwarmCluster, ({ manager }) =>
-    HelperImage.layer.pipe(Layer.provideMerge(DockerEngine.layerFor({ _tag: "Unix", path: manager.socket })))
+    HelperImage.layer.pipe(Layer.provideMerge(Swarm.layerFor({ _tag: "Unix", path: manager.socket })))
   )
 )
 

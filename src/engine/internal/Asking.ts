@@ -1,4 +1,4 @@
-/** What the requests of all kinds of objects have in common. */
+/** The parts that the requests about all kinds of objects share. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -12,17 +12,27 @@ import {
 } from "../EngineErrors.ts"
 import { UnreadObserver } from "../UnreadObserver.ts"
 import type { EngineClient, Request, RequestFailure } from "./EngineClient.ts"
+import type { ManagersClient } from "./Managers.ts"
 
-/** One engine, and how to ask it. */
-export interface Asking {
-  readonly client: EngineClient
-  /** For what the engine does itself. */
+/** Options of the requests to an engine. */
+export interface RequestOptions {
+  /** Timeout of a request that the engine answers by itself. */
   readonly engine: { readonly timeout: Duration.Duration }
-  /** For what it asks of the swarm. */
-  readonly swarm: { readonly timeout: Duration.Duration }
-  /** The header X-Registry-Auth for an image, if it needs one. */
+  /** Returns the header X-Registry-Auth for an image, if its registry needs one. */
   readonly credentials: (image: string) => Effect.Effect<string | undefined>
-  /** A node that refuses because it is no manager is asked who it is and whom it knows, for the message. */
+}
+
+/** A client of one engine, with the options of its requests. */
+export interface EngineAsking extends RequestOptions {
+  readonly client: EngineClient
+}
+
+/** A client of a swarm's managers, with the options of its requests. */
+export interface SwarmAsking extends RequestOptions {
+  readonly client: ManagersClient
+  /** Timeout of a request that the manager answers with the swarm's help. */
+  readonly swarm: { readonly timeout: Duration.Duration }
+  /** Adds to `NotSwarmManager` which node refused and which managers it knows. */
   readonly ofSwarm: <A, R>(effect: Effect.Effect<A, SwarmFailure, R>) => Effect.Effect<A, SwarmFailure, R>
 }
 
@@ -30,14 +40,14 @@ export interface Asking {
 export const registryHeaders = (auth: string | undefined) =>
   auth === undefined ? {} : { headers: { "X-Registry-Auth": auth } }
 
-/** One segment of a path: what is in a name stays in the name. */
+/** Encodes a name as one segment of a path. */
 export const segment = encodeURIComponent
 
 /**
- * The objects of a list. One that can't be read is left out, so that the others stay usable: it is told to the
+ * Requests a list of objects. Leaves out an object that can't be decoded, so that the others stay usable, and reports it to the
  * {@link UnreadObserver} and in a debug line.
  */
-export const list = <A, I>(client: EngineClient, schema: Schema.Codec<A, I>) => {
+export const list = <A, I>(client: Pick<EngineClient, "host" | "json">, schema: Schema.Codec<A, I>) => {
   // Go writes an empty list as `null` where nobody made one.
   const objects = client.json(Schema.NullOr(Schema.Array(Schema.Unknown)))
   const decode = Schema.decodeUnknownResult(schema)
@@ -70,11 +80,11 @@ const describeUnread = (object: unknown, { message }: Schema.SchemaError): strin
   return `${id}${message}`.replace(/\s+/g, " ").slice(0, 300)
 }
 
-/** Questions to the engine alone are not refused for want of a swarm; should one be, its text is all there is to say. */
+/** Turns a refusal for want of a swarm into an `EngineError`: a request that concerns one engine does not expect it. */
 export const ofEngine = <A, R>(effect: Effect.Effect<A, SwarmFailure, R>): Effect.Effect<A, EngineFailure, R> =>
   Effect.catchTag(effect, "NotSwarmManager", refused)
 
-/** The same for a request whose content has errors of its own. */
+/** Does what {@link ofEngine} does, for a request whose body fails with errors of its own. */
 export const ofEngineWith =
   <E>() =>
   <A, R>(effect: Effect.Effect<A, SwarmFailure | E, R>): Effect.Effect<A, EngineFailure | E, R> =>

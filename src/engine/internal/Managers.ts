@@ -1,29 +1,34 @@
-/**
- * One client over several managers: the first one that can be reached is asked, until it can't; and a swarm that is
- * between two leaders is waited for.
- */
+/** One client for several managers: if one can't be reached, it asks the next one. While the swarm has no leader, it waits for one. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isNotSent } from "../EngineErrors.ts"
 import type { EngineClient, Request, RequestFailure } from "./EngineClient.ts"
 
-/** The next manager may be asked: the request did nothing yet, or does nothing but read. */
+/** Whether the next manager may be asked: the request has not been sent, or only reads. */
 const mayAskNext = (error: RequestFailure, { method }: Request): boolean =>
   error._tag === "EngineUnreachable" && (method === "GET" || method === "HEAD" || isNotSent(error))
 
-/** A new leader is found some 10 seconds after the old one went away. Until then nothing that needs one is done. */
+/** A swarm elects a new leader about 10 seconds after it lost the old one. Until then its managers refuse what needs a leader. */
 const leaderPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
-/** What managers say (moby `daemon/cluster`, swarmkit `manager/state/raft`). */
-const leaderless = (error: RequestFailure): boolean =>
+/** Whether a manager refused a request because there is no leader (moby `daemon/cluster`, swarmkit `manager/state/raft`). */
+const isLeaderless = (error: RequestFailure): boolean =>
   error._tag === "EngineError" && /does not have a leader|no elected cluster leader/i.test(error.text)
 
-/** A client over several, and the one of them that answered last. */
-export interface ManagersClient extends EngineClient {
+/** Repeats a request while the swarm has no leader, for at most 30 seconds. */
+export const awaitLeader = <A, E extends RequestFailure, R>(request: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(request, { schedule: leaderPatience, while: isLeaderless })
+
+/**
+ * Sends requests to the managers of a swarm. It has neither uploads nor hijacked connections: these belong to requests about
+ * containers, which only the container's engine can answer.
+ */
+export interface ManagersClient extends Omit<EngineClient, "head" | "hijack" | "upload"> {
+  /** The client of the manager that answered last. */
   readonly current: () => EngineClient
 }
 
-/** The client over these. The one that answered last is asked first. */
+/** Returns a client for these managers. It asks the one that answered last first. */
 export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<EngineClient>]): ManagersClient => {
   let current = clients[0]
   const after = (client: EngineClient): EngineClient =>
@@ -49,9 +54,7 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
             )
         )
       )
-    return Effect.suspend(() => attempt(current, clients.length)).pipe(
-      Effect.retry({ schedule: leaderPatience, while: leaderless })
-    )
+    return awaitLeader(Effect.suspend(() => attempt(current, clients.length)))
   }
 
   return {
@@ -62,11 +65,7 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
       const decoders = new Map(clients.map((client) => [client, client.json(schema)]))
       return (request) => ask(request, (client) => (decoders.get(client) ?? client.json(schema))(request))
     },
-    head: (request) => ask(request, (client) => client.head(request)),
-    // A body can be sent once.
-    upload: (request, body) => Effect.suspend(() => current.upload(request, body)),
     stream: (request) => ask(request, (client) => client.stream(request)),
-    hijack: (request) => ask(request, (client) => client.hijack(request)),
     broken: (operation) => current.broken(operation),
     noAnswer: (operation, timeout) => current.noAnswer(operation, timeout)
   }

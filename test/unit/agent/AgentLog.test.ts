@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { awaitNotice, findNotice, noticeLine } from "../../../src/agent/AgentLog.ts"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 
 /** A record of the engine's stream. */
 const record = (text: string, stream = 1): Buffer => {
@@ -74,7 +74,7 @@ describe("waiting for the key", () => {
       const told = Effect.succeed(record(`${details("n1", "t1")} ${line()}`))
       const readings = [Effect.never, empty, empty, Effect.never, told]
       let reads = 0
-      const engine = Layer.mock(DockerEngine)({ host: "h", taskLogs: () => readings[reads++] ?? told })
+      const engine = Layer.mock(Swarm)({ host: "h", taskLogs: () => readings[reads++] ?? told })
       const waiting = yield* Effect.forkChild(Effect.provide(awaitNotice(origin), engine))
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(yield* Fiber.join(waiting), { key, isRetired: false })

@@ -8,7 +8,7 @@ import { requestChannel } from "../../../src/agent/AgentProtocol.ts"
 import { type Agent, agentPair } from "../../../src/agent/Agents.ts"
 import { protocolVersion } from "../../../src/carrier/Frame.ts"
 import { maxChannel } from "../../../src/carrier/TunnelFrame.ts"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 
 const agent = (node: string, protocol: number = protocolVersion): Agent => ({
   node,
@@ -62,7 +62,7 @@ describe("agents", () => {
   it.effect("that do not answer: a helper takes over after 3 s, and where none may there is an error after 15 s", () =>
     Effect.gen(function* () {
       const found = Effect.succeed({ byNode: agents(agent("a"), agent("b")), keyPair: () => Effect.never })
-      const engine = Layer.mock(DockerEngine)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })
+      const engine = Layer.mock(Swarm)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })
       /** How long it takes, in seconds, and what comes of it. */
       const linked = Effect.fnUntraced(function* (via: "auto" | "agent") {
         const link = Effect.result(linkTo(via, found, "a", there)).pipe(Effect.scoped, Effect.provide(engine))

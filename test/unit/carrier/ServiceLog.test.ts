@@ -10,8 +10,8 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { type Frame, FrameWriter } from "../../../src/carrier/Frame.ts"
 import { receive } from "../../../src/carrier/ServiceLog.ts"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import { EngineError, EngineUnreachable } from "../../../src/engine/EngineErrors.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 
 const integer = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
@@ -55,7 +55,7 @@ const complete: Reading = { bytes: Number.POSITIVE_INFINITY, lost: [], end: "end
 /** An engine whose logs of a service do what was laid down; when that is used up, they are complete. */
 const engine = (readings: ReadonlyArray<Reading>, cut: number, last: Reading = complete) => {
   const left = [...readings]
-  return Layer.mock(DockerEngine)({
+  return Layer.mock(Swarm)({
     host: "h",
     serviceLogs: (_, { follow }) =>
       Effect.sync(() => carrier(follow ? (left.shift() ?? { ...last, end: "hangs" }) : last, cut))
@@ -63,7 +63,7 @@ const engine = (readings: ReadonlyArray<Reading>, cut: number, last: Reading = c
 }
 
 /** Receives everything, with the sender's end after so many seconds and a consumer that takes so long for each frame. */
-const received = (layer: Layer.Layer<DockerEngine>, endedAfter: number, slowness: number) =>
+const received = (layer: Layer.Layer<Swarm>, endedAfter: number, slowness: number) =>
   Effect.gen(function* () {
     const ended = yield* Deferred.make<void>()
     const fiber = yield* Effect.gen(function* () {
@@ -121,7 +121,7 @@ describe("LogsTransport", () => {
         lost: [],
         end: "hangs"
       }
-      const layer = Layer.mock(DockerEngine)({
+      const layer = Layer.mock(Swarm)({
         host: "h",
         serviceLogs: (_, { follow }) =>
           Effect.sync(() => {
@@ -146,7 +146,7 @@ describe("LogsTransport", () => {
   it.effect("a service that somebody removed has no log: over when the sender is", () =>
     Effect.gen(function* () {
       const gone = new EngineError({ host: "h", operation: "read the log", status: 404, text: "not found" })
-      const layer = Layer.mock(DockerEngine)({ host: "h", serviceLogs: () => Effect.fail(gone) })
+      const layer = Layer.mock(Swarm)({ host: "h", serviceLogs: () => Effect.fail(gone) })
       const { got, complete: isComplete } = yield* received(layer, 5, 0)
       assert.deepStrictEqual([got.length, isComplete], [0, false])
     })

@@ -18,7 +18,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine, type DockerEngineOptions } from "../../../src/engine/DockerEngine.ts"
 import type { Endpoint } from "../../../src/engine/Endpoint.ts"
 import { EngineError, EngineUnreachable, NotSwarmManager, UnexpectedReply } from "../../../src/engine/EngineErrors.ts"
-import { Swarm } from "../../../src/engine/Swarm.ts"
+import { Swarm, type SwarmOptions } from "../../../src/engine/Swarm.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "engine-"))),
@@ -56,6 +56,15 @@ const engineOf = Effect.fnUntraced(function* (server: Net.Server, options?: Dock
   const path = join(yield* folder, "docker.sock")
   yield* listening(server, { path })
   return yield* engineAt({ _tag: "Unix", path }, options)
+})
+
+/** A swarm whose manager is a server of ours, and that manager as one engine. */
+const managerOf = Effect.fnUntraced(function* (server: Net.Server, options: SwarmOptions = {}) {
+  const path = join(yield* folder, "docker.sock")
+  yield* listening(server, { path })
+  const context = yield* Layer.build(Swarm.layerFor({ _tag: "Unix", path }, options))
+  const swarm = Context.get(context, Swarm)
+  return { swarm, engine: yield* swarm.engine }
 })
 
 /** It lives as long as the test: the connections of a layer end with it. */
@@ -117,26 +126,26 @@ describe("no answer", () => {
     () =>
       Effect.gen(function* () {
         const { server, open } = silent()
-        const engine = yield* engineOf(server, { engineTimeout: "10 seconds", swarmTimeout: "14 seconds" })
+        const { engine, swarm } = yield* managerOf(server, { engineTimeout: "10 seconds", swarmTimeout: "14 seconds" })
         const own = yield* Effect.forkChild(Effect.flip(engine.info))
-        const swarm = yield* Effect.forkChild(Effect.flip(engine.listTasks({})))
+        const ofSwarm = yield* Effect.forkChild(Effect.flip(swarm.listTasks({})))
         yield* until(() => open.size === 2)
         yield* TestClock.adjust("10 seconds")
         const error = yield* Fiber.join(own)
         assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
         assert.include(error.message, "no answer within 10s")
         yield* TestClock.adjust("4 seconds")
-        assert.include((yield* Fiber.join(swarm)).message, "no answer within 14s")
+        assert.include((yield* Fiber.join(ofSwarm)).message, "no answer within 14s")
       })
   )
 
   it.effect("silence: after 15 seconds all requests fail, the next ones at once, until the engine answers a ping", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
-      const engine = yield* engineOf(server)
+      const { engine, swarm } = yield* managerOf(server)
       const requests = [
         Effect.asVoid(engine.info),
-        Effect.asVoid(engine.listTasks({})),
+        Effect.asVoid(swarm.listTasks({})),
         Effect.asVoid(engine.waitContainer("c"))
       ]
       const asked = yield* Effect.forEach(requests, (request) => Effect.forkChild(Effect.flip(request)))
@@ -149,7 +158,7 @@ describe("no answer", () => {
         assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
         assert.match(error.message, /no answer for 15 s$/)
       }
-      const next = yield* Effect.flip(engine.removeService("s"))
+      const next = yield* Effect.flip(swarm.removeService("s"))
       assert.strictEqual(next._tag === "EngineUnreachable" && next.reason, "Silent")
       assert.match(next.message, /no answer for 15 s$/)
       yield* TestClock.adjust("6 seconds")
@@ -190,8 +199,8 @@ describe("no answer", () => {
   it.live("bounds hold in finalizers, which cannot be interrupted", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
-      const engine = yield* engineOf(server, { swarmTimeout: "30 millis" })
-      const removal = Effect.acquireRelease(Effect.void, () => Effect.ignore(engine.removeService("x")))
+      const { swarm } = yield* managerOf(server, { swarmTimeout: "30 millis" })
+      const removal = Effect.acquireRelease(Effect.void, () => Effect.ignore(swarm.removeService("x")))
       yield* Effect.scoped(removal).pipe(Effect.timeout("2 seconds"))
       yield* until(() => open.size === 0)
     })
@@ -200,11 +209,11 @@ describe("no answer", () => {
   it.live("interruption ends the request", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
-      const engine = yield* engineOf(server)
+      const { engine, swarm } = yield* managerOf(server)
       const all = [
         engine.info,
         engine.waitContainer("x"),
-        engine.serviceLogs("x", { follow: true }).pipe(Effect.scoped),
+        swarm.serviceLogs("x", { follow: true }).pipe(Effect.scoped),
         engine.startExec("x", { tty: false }).pipe(Effect.scoped)
       ]
       for (const request of all) {
@@ -255,8 +264,8 @@ describe("answers that break off", () => {
 
   it.live("in a log", () =>
     Effect.gen(function* () {
-      const engine = yield* engineOf(cut(200))
-      const log = yield* engine.serviceLogs("x", { follow: true })
+      const { swarm } = yield* managerOf(cut(200))
+      const log = yield* swarm.serviceLogs("x", { follow: true })
       const seen: Array<string> = []
       const error = yield* log.pipe(
         Stream.runForEach((chunk) => Effect.sync(() => seen.push(Buffer.from(chunk).toString()))),
@@ -325,7 +334,7 @@ describe("answers of others", () => {
 
   it.live("null for an empty list", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* (yield* engineOf(answering(200, "null"))).listTasks({}), [])
+      assert.deepStrictEqual(yield* (yield* managerOf(answering(200, "null"))).swarm.listTasks({}), [])
     })
   )
 
@@ -341,10 +350,10 @@ describe("answers of others", () => {
         DesiredState: "awake",
         NetworksAttachments: null
       }
-      const engine = yield* engineOf(answering(200, JSON.stringify(task)))
-      assert.deepStrictEqual((yield* engine.inspectTask("t")).Spec, { ContainerSpec: { Image: "i", New: [1] } })
-      const list = yield* engineOf(answering(200, JSON.stringify([task])))
-      const [listed] = yield* list.listTasks({})
+      const { swarm } = yield* managerOf(answering(200, JSON.stringify(task)))
+      assert.deepStrictEqual((yield* swarm.inspectTask("t")).Spec, { ContainerSpec: { Image: "i", New: [1] } })
+      const list = yield* managerOf(answering(200, JSON.stringify([task])))
+      const [listed] = yield* list.swarm.listTasks({})
       assert.deepStrictEqual(listed, {
         ID: "t",
         Version: { Index: 7 },
@@ -369,11 +378,11 @@ describe("answers of others", () => {
           response.writeHead(about ? 200 : 503).end(JSON.stringify(about ? info : { message: worker }))
         })
       const swarm = { RemoteManagers: [{ NodeID: "m", Addr: "10.0.0.1:2377" }] }
-      const told = yield* engineOf(server({ Name: "node-2", ServerVersion: "1", Swarm: swarm }))
-      const error = yield* Effect.flip(told.listNodes())
+      const told = yield* managerOf(server({ Name: "node-2", ServerVersion: "1", Swarm: swarm }))
+      const error = yield* Effect.flip(told.swarm.listNodes())
       assert.instanceOf(error, NotSwarmManager)
       assert.deepStrictEqual([error.node, error.managers], ["node-2", ["10.0.0.1:2377"]])
-      const untold = yield* Effect.flip((yield* engineOf(server({}))).listNodes())
+      const untold = yield* Effect.flip((yield* managerOf(server({}))).swarm.listNodes())
       assert.instanceOf(untold, NotSwarmManager)
       assert.isUndefined(untold.node)
     })
@@ -446,20 +455,20 @@ describe("connections", () => {
         seen.push([request.method, request.url, body, type, length, auth])
         response.end('{"ID":"i","Id":"i","Warnings":["w"]}')
       })
-      const engine = yield* engineOf(server, {
+      const { engine, swarm } = yield* managerOf(server, {
         credentials: (image) => Effect.succeed(image.startsWith("private/") ? `for ${image}` : undefined)
       })
       yield* engine.killContainer("a/b", "TERM")
       yield* engine.resizeExec("e", { w: 80, h: 25 })
-      yield* Effect.flip(engine.listTasks({ service: ["a&b"], "desired-state": ["running", "shutdown"] }))
+      yield* Effect.flip(swarm.listTasks({ service: ["a&b"], "desired-state": ["running", "shutdown"] }))
       const spec = { Name: "n", TaskTemplate: { ContainerSpec: { Image: "i" } } }
       const ours = { Name: "n", TaskTemplate: { ContainerSpec: { Image: "private/i" } } }
-      assert.deepStrictEqual(yield* engine.createService(ours), { id: "i", warnings: ["w"] })
-      yield* engine.createService(spec)
+      assert.deepStrictEqual(yield* swarm.createService(ours), { id: "i", warnings: ["w"] })
+      yield* swarm.createService(spec)
       yield* Stream.runDrain(engine.pullImage("private/i@sha256:1"))
       yield* Stream.runDrain(engine.pullImage("i"))
       yield* engine.createContainer({ config: { Image: "i" } })
-      yield* engine.createSecret({ name: "s", labels: { l: "1" }, data: Buffer.from([0, 255]) })
+      yield* swarm.createSecret({ name: "s", labels: { l: "1" }, data: Buffer.from([0, 255]) })
       yield* engine.inspectImage("registry:5000/a/b:1").pipe(Effect.flip, Effect.ignore)
       const json = "application/json"
       const body = JSON.stringify(spec)
@@ -604,11 +613,8 @@ describe("several managers", () => {
         return { endpoint: { _tag: "Unix" as const, path }, stop: Scope.close(scope, Exit.void) }
       })
       const [first, second] = [yield* manager("first"), yield* manager("second")]
-      const context = yield* Layer.build(DockerEngine.layerForAny([first.endpoint, second.endpoint]))
+      const context = yield* Layer.build(Swarm.layerForAny([first.endpoint, second.endpoint]))
       const swarm = yield* Effect.provideContext(Swarm, context)
-      // @ts-expect-error: several managers take no request about a container.
-      assert.isDefined(swarm.inspectContainer)
-
       yield* swarm.listNodes()
       const engine = yield* swarm.engine
       assert.strictEqual(yield* swarm.engine, engine)

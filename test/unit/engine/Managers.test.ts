@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { EngineError, EngineUnreachable, type UnreachableReason } from "../../../src/engine/EngineErrors.ts"
 import type { EngineClient, RequestFailure } from "../../../src/engine/internal/EngineClient.ts"
-import { overManagers } from "../../../src/engine/internal/Managers.ts"
+import { type ManagersClient, overManagers } from "../../../src/engine/internal/Managers.ts"
 
 const unreachable = (host: string, reason: UnreachableReason) =>
   new EngineUnreachable({ host, operation: "ask", reason, detail: "gone" })
@@ -32,7 +32,7 @@ const manager = (host: string, asked: Array<string>, failure: () => RequestFailu
 }
 
 const request = (method: "GET" | "POST") => ({ operation: "ask", method, path: "/", timeout: Duration.seconds(1) })
-const ask = (client: EngineClient, method: "GET" | "POST") => Effect.map(client.request(request(method)), String)
+const ask = (client: ManagersClient, method: "GET" | "POST") => Effect.map(client.request(request(method)), String)
 
 describe("Managers", () => {
   it.effect("the next one is asked when one can't be reached, and stays the first to be asked", () =>

@@ -4,9 +4,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import type { Task } from "../../../src/engine/EngineSchemas.ts"
 import { keptTasks, type Restarts, removeSettled, restartPolicy } from "../../../src/engine/ServiceRemoval.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 import { taskOn } from "./Tasks.ts"
 
 const tasks = (nodes: Readonly<Record<string, number>>): ReadonlyArray<Task> =>
@@ -17,7 +17,7 @@ const tasks = (nodes: Readonly<Record<string, number>>): ReadonlyArray<Task> =>
 /** Removes a global service for which each look shows the next of these numbers of tasks on two nodes; gives what was asked. */
 const removal = Effect.fnUntraced(function* (looks: ReadonlyArray<Readonly<Record<string, number>>>) {
   const calls: Array<string> = []
-  const layer = Layer.mock(DockerEngine)({
+  const layer = Layer.mock(Swarm)({
     host: "h",
     listTasks: () =>
       Effect.sync(() => {
@@ -27,10 +27,7 @@ const removal = Effect.fnUntraced(function* (looks: ReadonlyArray<Readonly<Recor
       }),
     removeService: () => Effect.sync(() => void calls.push("remove"))
   })
-  const fiber = yield* DockerEngine.use((engine) => removeSettled(engine, "s")).pipe(
-    Effect.provide(layer),
-    Effect.forkChild
-  )
+  const fiber = yield* Swarm.use((engine) => removeSettled(engine, "s")).pipe(Effect.provide(layer), Effect.forkChild)
   yield* TestClock.adjust("1 minute")
   yield* Fiber.join(fiber)
   return calls

@@ -1,16 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 import { type Selection, selectTasks } from "../../../src/fleet/Selection.ts"
 import type { TaskFilter } from "../../../src/fleet/TaskFilter.ts"
 import { testSwarm } from "../../../src/testing/TestSwarm.ts"
 
 /** Three nodes, of which the last two have the same host name. */
 const twins = Layer.effect(
-  DockerEngine,
-  Effect.map(DockerEngine, (engine) =>
-    DockerEngine.of({
+  Swarm,
+  Effect.map(Swarm, (engine) =>
+    Swarm.of({
       ...engine,
       listNodes: () =>
         Effect.map(engine.listNodes(), (nodes) =>
@@ -42,7 +42,7 @@ describe("a node in a selection", () => {
   it.effect("a node that is not there is named by both, and an ID or its unique prefix does for both", () =>
     Effect.gen(function* () {
       const { nodes } = yield* Effect.map(
-        DockerEngine.use(({ listNodes }) => listNodes()),
+        Swarm.use(({ listNodes }) => listNodes()),
         (all) => ({ nodes: all })
       ).pipe(Effect.provide(twins))
       const id = nodes.find(({ Description }) => Description.Hostname === "twin")?.ID ?? ""

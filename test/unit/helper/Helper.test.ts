@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import { EngineError } from "../../../src/engine/EngineErrors.ts"
 import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 import { openHelper } from "../../../src/helper/Helper.ts"
 import { hostNetwork } from "../../../src/helper/TemporaryService.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
@@ -24,7 +24,7 @@ const swarm = (tasks: ReadonlyArray<Task>, questions: number) => {
   const asked = new Map<string, number>()
   const call = (name: string) => Effect.sync(() => void calls.push(name))
   const notFound = new EngineError({ host: "h", operation: "ask", status: 404, text: "not found" })
-  const layer = Layer.mock(DockerEngine)({
+  const layer = Layer.mock(Swarm)({
     host: "h",
     createSecret: () => Effect.as(call("create secret"), "secret"),
     removeSecret: () => call("remove secret"),

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import { EngineError } from "../../../src/engine/EngineErrors.ts"
 import type { ServiceSpec } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 import { keepLease } from "../../../src/helper/Lease.ts"
 import { labelKeys } from "../../../src/Labels.ts"
 
@@ -17,7 +17,7 @@ const deadlineOf = (labels: Readonly<Record<string, string>> = {}) => Number(lab
 /** An engine that notes to which deadlines the service and the secret are moved; the first `failures` times it refuses. */
 const engine = (moved: Array<readonly [string, number]>, failures = 0) => {
   let left = failures
-  return Layer.mock(DockerEngine)({
+  return Layer.mock(Swarm)({
     host: "h",
     inspectSecret: () => Effect.succeed({ ...object, Spec: { Name: spec.Name, Labels: {} } }),
     updateSecret: (_id, version, { labels }) =>
@@ -37,7 +37,7 @@ const engine = (moved: Array<readonly [string, number]>, failures = 0) => {
   })
 }
 
-const running = (deadline: number, time: number, layer: Layer.Layer<DockerEngine>) =>
+const running = (deadline: number, time: number, layer: Layer.Layer<Swarm>) =>
   Effect.gen(function* () {
     const fiber = yield* keepLease(spec, { runId: "x", deadline, creator: "h:1" }).pipe(
       Effect.provide(layer),

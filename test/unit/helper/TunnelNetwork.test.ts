@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import type { NetworkCreate } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm, type SwarmShape } from "../../../src/engine/Swarm.ts"
 import { openTunnelNetwork } from "../../../src/helper/TunnelNetwork.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
 import { prepareTunnel } from "../../../src/node/HelperTunnel.ts"
@@ -22,7 +23,7 @@ const image = {
 }
 
 /** A swarm with two managers, of which the one that answered last does what only one engine can do; notes who is asked for what. */
-const managers = (more: Partial<DockerEngineShape> = {}) => {
+const managers = (more: Partial<SwarmShape> = {}) => {
   const calls: Array<string> = []
   const networks: Array<NetworkCreate> = []
   const call = (what: string) => Effect.sync(() => void calls.push(what))
@@ -37,12 +38,12 @@ const managers = (more: Partial<DockerEngineShape> = {}) => {
     removeContainer: () => call("b: remove container")
   })
   const layer = Layer.effect(
-    DockerEngine,
+    Swarm,
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const swarm = yield* Effect.provide(
-        DockerEngine,
-        Layer.mock(DockerEngine)({
+        Swarm,
+        Layer.mock(Swarm)({
           host: "a,b",
           engine: Effect.succeed(engine),
           listNetworks: () => Effect.succeed([]),

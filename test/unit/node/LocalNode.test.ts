@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import { EngineError, EngineUnreachable } from "../../../src/engine/EngineErrors.ts"
 import { ContainerSummary, Info } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 import { localNode } from "../../../src/node/Route.ts"
 
 const host = "unix:///var/run/docker.sock"
@@ -21,8 +22,11 @@ const container = (name: string) =>
     Labels: { "com.docker.swarm.task.id": "t1", "com.docker.swarm.node.id": "seen" }
   })
 
-const nodeWhere = (listContainers: DockerEngine["Service"]["listContainers"]) =>
-  Effect.provide(localNode, Layer.mock(DockerEngine)({ host, info, listContainers }))
+const nodeWhere = (listContainers: DockerEngine["Service"]["listContainers"], told: Swarm["Service"]["info"] = info) =>
+  Effect.gen(function* () {
+    const engine = yield* Effect.provide(DockerEngine, Layer.mock(DockerEngine)({ host, listContainers }))
+    return yield* Effect.provide(localNode, Layer.mock(Swarm)({ host, info: told, engine: Effect.succeed(engine) }))
+  })
 
 describe("the connected engine's node", () => {
   it.effect("is what a task's container says", () =>
@@ -50,10 +54,12 @@ describe("the connected engine's node", () => {
     })
   )
 
-  it.effect("is not known of an engine that does not answer", () =>
+  it.effect("is that of another manager where the engine does not answer, and unknown where none does", () =>
     Effect.gen(function* () {
       const unreachable = new EngineUnreachable({ host, operation: "list containers", reason: "Refused", detail: "" })
-      assert.strictEqual(yield* Effect.flip(nodeWhere(() => Effect.fail(unreachable))), unreachable)
+      assert.strictEqual(yield* nodeWhere(() => Effect.fail(unreachable)), "told")
+      const nobody = nodeWhere(() => Effect.fail(unreachable), Effect.fail(unreachable))
+      assert.strictEqual(yield* Effect.flip(nobody), unreachable)
     })
   )
 })

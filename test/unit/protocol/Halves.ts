@@ -11,8 +11,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Frame, FrameWriter, protocolVersion } from "../../../src/carrier/Frame.ts"
 import { makeTunnel } from "../../../src/carrier/Tunnel.ts"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import { Node, type Task } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 import type { ExecEvent } from "../../../src/executor/ExecEvent.ts"
 import { type ExecSpec, endOf } from "../../../src/executor/ExecSpec.ts"
 import type { ExecInput } from "../../../src/executor/Executor.ts"
@@ -113,7 +113,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
     DesiredState: "running",
     NetworksAttachments: []
   }
-  const engine = Layer.mock(DockerEngine)({
+  const engine = Layer.mock(Swarm)({
     host: "memory",
     createSecret: () => Effect.succeed("secret"),
     removeSecret: () => Effect.void,

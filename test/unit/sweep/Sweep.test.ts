@@ -14,6 +14,7 @@ import type {
   Secret,
   Service
 } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm, type SwarmShape } from "../../../src/engine/Swarm.ts"
 import { HelperImage } from "../../../src/helper/HelperImage.ts"
 import { labelKeys, ownershipLabels, type Role } from "../../../src/Labels.ts"
 import { isClean, type SweepOptions, sweep, sweepSwarm } from "../../../src/sweep/Sweep.ts"
@@ -109,7 +110,11 @@ const info: Info = {
 const refusal = (status: number, text: string) => new EngineError({ host: "h", operation: "remove it", status, text })
 const unreachable = new EngineUnreachable({ host: "h", operation: "ask", reason: "Timeout", detail: "no answer" })
 
-interface Scene extends Partial<DockerEngineShape> {
+interface Scene {
+  /** Answers of the engine. */
+  readonly engine?: Partial<DockerEngineShape>
+  /** Answers of the swarm. */
+  readonly swarm?: Partial<SwarmShape>
   readonly services?: ReadonlyArray<Service>
   readonly secrets?: ReadonlyArray<Secret>
   readonly containers?: ReadonlyArray<ContainerSummary>
@@ -120,7 +125,7 @@ interface Scene extends Partial<DockerEngineShape> {
 
 /** Sweeps an engine that has these objects; gives the report and what was asked of the engine, in order. */
 const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions = {}) {
-  const { services = [], secrets = [], containers = [], nodes = [node("n1")], refuses = {}, ...more } = scene
+  const { services = [], secrets = [], containers = [], nodes = [node("n1")], refuses = {} } = scene
   const calls: Array<string> = []
   const removal = (kind: string) => (id: string) =>
     Effect.suspend(() => {
@@ -141,10 +146,10 @@ const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions =
           const refused = refuses[id]
           return refused instanceof EngineError ? Effect.fail(refused) : Effect.void
         }),
-      ...more
+      ...scene.engine
     })
   )
-  const engine = Layer.mock(DockerEngine)({
+  const swarm = Layer.mock(Swarm)({
     host: "h",
     engine: Effect.succeed(alone),
     info: Effect.succeed(info),
@@ -154,10 +159,10 @@ const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions =
     listNodes: () => Effect.succeed(nodes),
     removeService: removal("service"),
     removeSecret: removal("secret"),
-    ...more
+    ...scene.swarm
   })
   const fiber = yield* sweep({ now, ...options }).pipe(
-    Effect.provide([engine, HelperImage.layerOf("image")]),
+    Effect.provide([swarm, HelperImage.layerOf("image")]),
     Effect.forkChild
   )
   yield* TestClock.adjust("2 minutes")
@@ -217,13 +222,18 @@ describe("sweep", () => {
       const { calls } = yield* swept(
         {
           containers,
-          inspectContainer: () =>
-            Effect.suspend(() => (looks++ < 1 ? Effect.succeed(running) : Effect.fail(refusal(404, "gone"))))
+          engine: {
+            inspectContainer: () =>
+              Effect.suspend(() => (looks++ < 1 ? Effect.succeed(running) : Effect.fail(refusal(404, "gone"))))
+          }
         },
         { runs: ["b"] }
       )
       assert.deepStrictEqual([calls, looks], [["container k"], 2])
-      const stuck = yield* swept({ containers, inspectContainer: () => Effect.succeed(running) }, { runs: ["b"] })
+      const stuck = yield* swept(
+        { containers, engine: { inspectContainer: () => Effect.succeed(running) } },
+        { runs: ["b"] }
+      )
       assert.deepStrictEqual(stuck.calls, [])
       assert.match(
         stuck.report.leftovers[0]?.error ?? "",
@@ -328,8 +338,10 @@ describe("sweep", () => {
           container("orphan", of("gone")),
           container("ended", of("gone"), "exited")
         ],
-        killContainer: (id, signal) => Effect.sync(() => void signals.push(`${signal} ${id}`)),
-        inspectContainer: () => (looks++ < 3 ? Effect.fail(refusal(500, "busy")) : Effect.fail(refusal(404, "gone")))
+        engine: {
+          killContainer: (id, signal) => Effect.sync(() => void signals.push(`${signal} ${id}`)),
+          inspectContainer: () => (looks++ < 3 ? Effect.fail(refusal(500, "busy")) : Effect.fail(refusal(404, "gone")))
+        }
       })
       assert.deepStrictEqual(signals, ["TERM orphan"])
       assert.deepStrictEqual(calls, ["service s", "container ended"])
@@ -349,8 +361,7 @@ describe("sweep", () => {
     Effect.gen(function* () {
       const { calls, report } = yield* swept({
         containers: [container("orphan", { ...expired, "com.docker.swarm.service.id": "gone" })],
-        killContainer: () => Effect.void,
-        inspectContainer: () => Effect.succeed(running)
+        engine: { killContainer: () => Effect.void, inspectContainer: () => Effect.succeed(running) }
       })
       assert.deepStrictEqual(calls, [])
       assert.match(report.leftovers[0]?.error ?? "", /^it still runs 15 s after TERM; .*docker rm -f orphan$/)
@@ -363,7 +374,7 @@ describe("sweep", () => {
       const { report } = yield* swept({
         containers: [container("c", expired)],
         refuses: { c: refusal(409, "removal of container c is already in progress") },
-        inspectContainer: () => Effect.fail(refusal(404, "no such container"))
+        engine: { inspectContainer: () => Effect.fail(refusal(404, "no such container")) }
       })
       assert.deepStrictEqual(report.leftovers[0]?.removed, true)
     })
@@ -373,8 +384,8 @@ describe("sweep", () => {
     Effect.gen(function* () {
       const { report } = yield* swept({
         nodes: [node("n1"), node("n2", "down"), node("n3", "ready", "drain"), node("n4")],
-        createSecret: () => Effect.fail(unreachable),
-        listContainers: () => Effect.fail(unreachable)
+        swarm: { createSecret: () => Effect.fail(unreachable) },
+        engine: { listContainers: () => Effect.fail(unreachable) }
       })
       assert.deepStrictEqual(report.nodes, [])
       assert.deepStrictEqual(
@@ -394,8 +405,10 @@ describe("sweep", () => {
     Effect.gen(function* () {
       const { calls, report } = yield* swept(
         {
-          info: Effect.succeed({ ...info, Swarm: { ...info.Swarm, ControlAvailable: false } }),
-          listServices: () => Effect.die("a worker was asked for services"),
+          swarm: {
+            info: Effect.succeed({ ...info, Swarm: { ...info.Swarm, ControlAvailable: false } }),
+            listServices: () => Effect.die("a worker was asked for services")
+          },
           containers: [container("c", expired), container("t", { ...expired, "com.docker.swarm.service.id": "s" })]
         },
         { nodes: "local" }
@@ -407,7 +420,7 @@ describe("sweep", () => {
   it.effect("sweepSwarm asks for services, secrets and networks, and nothing else", () =>
     Effect.gen(function* () {
       const removed: Array<string> = []
-      const engine = Layer.mock(DockerEngine)({
+      const swarm = Layer.mock(Swarm)({
         host: "h",
         listServices: () => Effect.succeed([service("old", expired), service("new", alive)]),
         listSecrets: () => Effect.succeed([secret("old", expired)]),
@@ -416,7 +429,7 @@ describe("sweep", () => {
         removeSecret: (id) => Effect.sync(() => void removed.push(`secret ${id}`)),
         removeNetwork: (id) => Effect.sync(() => void removed.push(`network ${id}`))
       })
-      const report = yield* Effect.provide(sweepSwarm({ now }), engine)
+      const report = yield* Effect.provide(sweepSwarm({ now }), swarm)
       assert.deepStrictEqual(removed, ["service old", "secret old", "network old"])
       assert.deepStrictEqual([report.alive.length, report.leftovers.length], [1, 3])
     })
@@ -426,7 +439,7 @@ describe("sweep", () => {
     Effect.gen(function* () {
       const removed: Array<string> = []
       const ofRun = (labels: Readonly<Record<string, string>>, run: string) => ({ ...labels, "task-exec.run": run })
-      const engine = Layer.mock(DockerEngine)({
+      const swarm = Layer.mock(Swarm)({
         host: "h",
         listServices: () => Effect.succeed([service("long", ofRun(alive, "long"))]),
         listSecrets: () => Effect.succeed([]),
@@ -434,7 +447,7 @@ describe("sweep", () => {
           Effect.succeed([network("long", ofRun(expired, "long")), network("lost", ofRun(expired, "lost"))]),
         removeNetwork: (id) => Effect.sync(() => void removed.push(id))
       })
-      const report = yield* Effect.provide(sweepSwarm({ now }), engine)
+      const report = yield* Effect.provide(sweepSwarm({ now }), swarm)
       assert.deepStrictEqual(removed, ["lost"])
       assert.strictEqual(report.alive.length, 2)
     })
@@ -446,18 +459,18 @@ describe("sweep", () => {
         let refusals = 0
         const text = status === 403 ? "it has active endpoints" : "network n is in use by task t"
         const held = new EngineError({ host: "h", operation: "remove", status, text })
-        const engine = (until: number) =>
-          Layer.mock(DockerEngine)({
+        const swarm = (until: number) =>
+          Layer.mock(Swarm)({
             host: "h",
             listServices: () => Effect.succeed([]),
             listSecrets: () => Effect.succeed([]),
             listNetworks: () => Effect.succeed([network("old", expired)]),
             removeNetwork: () => Effect.suspend(() => (refusals++ < until ? Effect.fail(held) : Effect.void))
           })
-        const soon = yield* Effect.forkChild(Effect.provide(sweepSwarm({ now }), engine(3)))
+        const soon = yield* Effect.forkChild(Effect.provide(sweepSwarm({ now }), swarm(3)))
         yield* TestClock.adjust("1 second")
         assert.isTrue((yield* Fiber.join(soon)).leftovers[0]?.removed)
-        const never = yield* Effect.forkChild(Effect.provide(sweepSwarm({ now }), engine(Number.POSITIVE_INFINITY)))
+        const never = yield* Effect.forkChild(Effect.provide(sweepSwarm({ now }), swarm(Number.POSITIVE_INFINITY)))
         yield* TestClock.adjust("40 seconds")
         assert.strictEqual((yield* Fiber.join(never)).leftovers[0]?.error, text)
       })

@@ -5,9 +5,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
 import { EngineError, EngineUnreachable } from "../../../src/engine/EngineErrors.ts"
 import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm, type SwarmShape } from "../../../src/engine/Swarm.ts"
 import { reportLines } from "../../../src/sweep/ReportReader.ts"
 import { type NodeAnswer, sweepNodes } from "../../../src/sweep/Sweeper.ts"
 import { taskOn } from "../engine/Tasks.ts"
@@ -37,13 +37,13 @@ const notFound = new EngineError({ host: "h", operation: "remove it", status: 40
 const swept = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<Task>,
   logs: ReadonlyArray<Stream.Stream<Uint8Array, EngineUnreachable>>,
-  more: Partial<DockerEngineShape> = {}
+  more: Partial<SwarmShape> = {}
 ) {
   const left = [...logs]
   const calls: Array<string> = []
   const specs: Array<ServiceSpec> = []
   const call = (name: string) => Effect.sync(() => void calls.push(name))
-  const engine = Layer.mock(DockerEngine)({
+  const engine = Layer.mock(Swarm)({
     host: "h",
     createSecret: () => Effect.as(call("create secret"), "secret"),
     createService: (spec) =>

@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
 import { selectTasks } from "../../../src/fleet/Selection.ts"
 import { lookupTask } from "../../../src/target/Lookup.ts"
 import { parseTarget } from "../../../src/target/Target.ts"
@@ -61,7 +61,7 @@ const engineWith = Effect.fnUntraced(function* (change: (object: (typeof Objects
     }),
     () => Effect.promise(() => new Promise((done) => server.close(done)))
   )
-  return Context.get(yield* Layer.build(DockerEngine.layerFor({ _tag: "Unix", path })), DockerEngine)
+  return Context.get(yield* Layer.build(Swarm.layerFor({ _tag: "Unix", path })), Swarm)
 })
 
 const idOf = (name: string) => recorded.Service.find((object) => nameOf(object) === name)?.ID
@@ -80,7 +80,7 @@ describe("an object that can't be read", () => {
       Effect.gen(function* () {
         const engine = yield* engineWith(change)
         const find = (text: string) =>
-          Effect.provideService(lookupTask(Result.getOrThrow(parseTarget(text))), DockerEngine, engine)
+          Effect.provideService(lookupTask(Result.getOrThrow(parseTarget(text))), Swarm, engine)
         const first = web.find(({ Slot }) => Slot === 1)
         for (const target of ["web.1", String(first?.ID)]) assert.strictEqual((yield* find(target)).id, first?.ID)
       })
@@ -91,7 +91,7 @@ describe("an object that can't be read", () => {
     Effect.gen(function* () {
       const engine = yield* engineWith(kinds["a task"])
       const target = Result.getOrThrow(parseTarget("web.2"))
-      const error = yield* Effect.flip(Effect.provideService(lookupTask(target), DockerEngine, engine))
+      const error = yield* Effect.flip(Effect.provideService(lookupTask(target), Swarm, engine))
       const id = web.find(({ Slot }) => Slot === 2)?.ID
       assert.strictEqual(error._tag, "TaskNotFound")
       assert.match(
@@ -107,7 +107,7 @@ describe("an object that can't be read", () => {
       const warnings: Array<string> = []
       const logger = Logger.make(({ logLevel, message }) => void warnings.push(`${logLevel} ${message}`))
       const tasks = yield* selectTasks({ services: ["web"] }).pipe(
-        Effect.provideService(DockerEngine, engine),
+        Effect.provideService(Swarm, engine),
         Effect.provide(Logger.layer([logger]))
       )
       assert.deepStrictEqual(

@@ -1,0 +1,26 @@
+/** The requests about networks that every engine answers: a manager for the swarm's networks and its own, a worker for its own. */
+import type * as Effect from "effect/Effect"
+import type { EngineFailure } from "./EngineErrors.ts"
+import * as Api from "./EngineSchemas.ts"
+import { list, ofEngine } from "./internal/Asking.ts"
+import type { EngineClient, Request } from "./internal/EngineClient.ts"
+import type { Filters } from "./SwarmRequests.ts"
+
+/** The methods of `DockerEngine` and of `Swarm` about networks. `SwarmRequests` has those that change overlay networks. */
+export interface NetworkRequests {
+  readonly listNetworks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Network>, EngineFailure>
+}
+
+/** Returns the requests by this client. */
+export const networkRequests = (
+  client: Pick<EngineClient, "host" | "json">,
+  options: Pick<Request, "timeout">
+): NetworkRequests => {
+  const networks = list(client, Api.Network)
+  return {
+    listNetworks: (filters) =>
+      networks({ ...options, operation: "list networks", method: "GET", path: "/networks", query: { filters } }).pipe(
+        ofEngine
+      )
+  }
+}
