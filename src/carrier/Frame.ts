@@ -15,7 +15,7 @@
 import { crc32 } from "node:zlib"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { maxBlock, type Packed, pack } from "./Packed.ts"
+import { maxBlock, type Packed, Packer } from "./Packed.ts"
 
 /** Output bytes of one frame at most: 9 KiB become a line of 12,308 characters. */
 export const maxPayload = 9 * 1024
@@ -202,6 +202,8 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
 export class FrameWriter {
   private seq = 0
   private readonly origin: number
+  /** Of each command's streams. */
+  private readonly packers = new Map<string, Packer>()
   constructor(origin: number) {
     this.origin = origin
   }
@@ -217,7 +219,7 @@ export class FrameWriter {
   }
 
   private block(_tag: "Stdout" | "Stderr", output: Uint8Array, channel: number): string {
-    const packed = pack(output)
+    const packed = this.packer(`${channel} ${_tag}`).pack(output)
     const bytes = packed ?? output
     let text = ""
     for (let at = 0; at < bytes.length; at += maxPayload) {
@@ -226,6 +228,14 @@ export class FrameWriter {
       text += this.line(packed === undefined ? { _tag, data } : { _tag: "Packed", of, data }, channel)
     }
     return text
+  }
+
+  private packer(stream: string): Packer {
+    const known = this.packers.get(stream)
+    if (known !== undefined) return known
+    const packer = new Packer()
+    this.packers.set(stream, packer)
+    return packer
   }
 
   private line(frame: Frame | Packed, channel: number): string {

@@ -1,36 +1,67 @@
 /**
- * Packs output that compresses well. A service log carries 10 MB/s for each task (moby,
- * `daemon/cluster/executor/container/controller.go`), so a block of output is compressed with zstd, and cut into as many
- * pieces as lines of the log take.
+ * Packs the blocks of a stream that compresses well, with zstd. A service log carries 10 MB/s for each task (moby,
+ * `daemon/cluster/executor/container/controller.go`), and every byte of a tunnel is copied by two engines, a relay and a listener. A
+ * tunnel sends a packed block in one record; a log sends it in pieces, one for each line.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib"
 
-/** A piece of a packed block. The last piece says which output the block is of. */
+/** A piece of a packed block in a log. The last piece says which output the block is of. */
 export interface Packed {
   readonly _tag: "Packed"
   readonly data: Uint8Array
   readonly of: "Stdout" | "Stderr" | "More"
 }
 
-/** Output bytes of one block at most. */
-export const maxBlock = 256 * 1024
+/** Bytes of one block at most, before it is packed: a power of two, which is as far back as a packed block refers. */
+const maxBlockLog = 18
+export const maxBlock = 2 ** maxBlockLog
 
-/** Output bytes that are worth packing at least. */
+/** Bytes that are worth packing at least. */
 const minBlock = 1024
+
+/** Blocks that are sent as they are before one is tried again, at most. */
+const longestPause = 31
 
 /** zstd's quickest level. A function, as most runs pack nothing, and Node takes milliseconds to load zlib. */
 const quickest = () => ({ params: { [constants.ZSTD_c_compressionLevel]: 1 } })
 
-/** The block compressed, or `undefined` where that takes as many bytes. */
-export const pack = (output: Uint8Array): Uint8Array | undefined => {
-  if (output.length < minBlock) return undefined
-  const packed = zstdCompressSync(output, quickest())
-  return packed.length < output.length ? packed : undefined
+/** Decides for each block of one stream whether it is packed. One for each stream. */
+export class Packer {
+  /** Blocks that are not tried after the next one that does not pay. */
+  private pause = 1
+  private untried = 0
+
+  /**
+   * The block compressed, or `undefined` where that saves less than an eighth. A stream of such blocks is tried less and less
+   * often: what is compressed already costs next to nothing.
+   */
+  pack(block: Uint8Array): Uint8Array | undefined {
+    if (block.length < minBlock) return undefined
+    if (this.untried > 0) {
+      this.untried--
+      return undefined
+    }
+    const packed = zstdCompressSync(block, quickest())
+    if (packed.length <= block.length * (7 / 8)) {
+      this.pause = 1
+      return packed
+    }
+    this.untried = this.pause
+    this.pause = Math.min(2 * this.pause + 1, longestPause)
+    return undefined
+  }
 }
 
-const unpack = (block: Uint8Array): Uint8Array | undefined => {
+/** A block as it was, or `undefined` where it is damaged or longer than `most` or {@link maxBlock} bytes. */
+export const unpack = (packed: Uint8Array, most = maxBlock): Uint8Array | undefined => {
+  const maxOutputLength = Math.min(most, maxBlock)
   try {
-    return zstdDecompressSync(block, { maxOutputLength: maxBlock })
+    // With a byte to spare, all of it is in one piece, which is not copied. A block that asks for more memory is damaged.
+    return zstdDecompressSync(packed, {
+      chunkSize: Math.max(maxOutputLength + 1, constants.Z_MIN_CHUNK),
+      maxOutputLength,
+      params: { [constants.ZSTD_d_windowLogMax]: maxBlockLog }
+    })
   } catch {
     return undefined
   }

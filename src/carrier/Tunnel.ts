@@ -13,6 +13,7 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { maxBlock, Packer, unpack } from "./Packed.ts"
 import {
   encodeFrame,
   type StreamName,
@@ -60,9 +61,11 @@ export interface Tunnel extends Omit<Channel, "close"> {
 const pulse = 5000
 /** Pulses without a sign of the other side until it is given up. */
 const patience = 3
-/** Bytes of each stream that a side has room for: of a connection's own, and of each of its channels. */
+/**
+ * Bytes of each stream that a side has room for: of a connection's own, and of each of its channels. They are counted as they are held,
+ * not as they travel. A sender hears of room 4 ms later on idle machines, by which time a quarter of this would be used up.
+ */
 const room = 1024 * 1024
-const channelRoom = 256 * 1024
 /**
  * Bytes of documents and ends of streams that a side holds until they are read, over all channels. They have no credit: each is an
  * order or a report, and small.
@@ -70,25 +73,18 @@ const channelRoom = 256 * 1024
 const documentRoom = 4 * 1024 * 1024
 /** What keeping a document or an end takes besides its text, in bytes. */
 const recordBytes = 128
-/** Bytes that are sent in one frame. */
-const piece = 64 * 1024
 
 /** A stream as its sender sees it. */
 class Outlet {
-  credit: number
+  credit = room
   readonly latch = Latch.makeUnsafe(true)
-  constructor(credit: number) {
-    this.credit = credit
-  }
+  readonly packer = new Packer()
 }
 
 /** A stream as its receiver sees it. */
 class Inlet {
-  credit: number
+  credit = room
   used = 0
-  constructor(credit: number) {
-    this.credit = credit
-  }
 }
 
 const perStream = <A>(make: () => A): Readonly<Record<StreamName, A>> => ({
@@ -99,12 +95,17 @@ const perStream = <A>(make: () => A): Readonly<Record<StreamName, A>> => ({
 
 /** What is known of a channel. */
 interface ChannelState {
-  readonly room: number
   readonly outlets: Readonly<Record<StreamName, Outlet>>
   readonly inlets: Readonly<Record<StreamName, Inlet>>
   readonly queue: Queue.Queue<Incoming, TunnelLost | Cause.Done>
   /** Bytes of the {@link documentRoom} that it takes. */
   documents: number
+}
+
+/** Takes bytes that came in from the credit of their stream. */
+const reserve = (inlet: Inlet, stream: StreamName, bytes: number): void => {
+  inlet.credit -= bytes
+  if (inlet.credit < 0) throw new TunnelFrameError(`more of ${stream} than there is room for`)
 }
 
 const documentBytes = (record: Incoming): number => {
@@ -134,11 +135,9 @@ export const makeTunnel = Effect.fnUntraced(function* (
   const stateOf = (id: number): ChannelState => {
     const known = channels.get(id)
     if (known !== undefined) return known
-    const bytes = id === 0 ? room : channelRoom
     const state = {
-      room: bytes,
-      outlets: perStream(() => new Outlet(bytes)),
-      inlets: perStream(() => new Inlet(bytes)),
+      outlets: perStream(() => new Outlet()),
+      inlets: perStream(() => new Inlet()),
       queue: Effect.runSync(Queue.unbounded<Incoming, TunnelLost | Cause.Done>()),
       documents: 0
     }
@@ -185,10 +184,16 @@ export const makeTunnel = Effect.fnUntraced(function* (
         return
       }
       case "Data": {
-        const inlet = inlets[record.stream]
-        inlet.credit -= record.data.length
-        if (inlet.credit < 0) throw new TunnelFrameError(`more of ${record.stream} than there is room for`)
+        reserve(inlets[record.stream], record.stream, record.data.length)
         Queue.offerUnsafe(queue, record)
+        return
+      }
+      case "Packed": {
+        const { bytes, stream } = record
+        reserve(inlets[stream], stream, bytes)
+        const data = unpack(record.data, bytes)
+        if (data?.length !== bytes) throw new TunnelFrameError(`a damaged block of ${stream}`)
+        Queue.offerUnsafe(queue, { _tag: "Data", stream, data })
         return
       }
       case "Close":
@@ -249,17 +254,22 @@ export const makeTunnel = Effect.fnUntraced(function* (
 
   const channelOf = (channel: number): Omit<Channel, "close"> => {
     const state = stateOf(channel)
-    const { inlets, outlets, queue, room } = state
+    const { inlets, outlets, queue } = state
     const write = Effect.fnUntraced(function* (stream: StreamName, data: Uint8Array) {
       const outlet = outlets[stream]
       for (let at = 0; at < data.length; ) {
         yield* outlet.latch.await
         yield* orLost(undefined)
-        const part = data.subarray(at, at + Math.min(outlet.credit, piece))
-        at += part.length
-        outlet.credit -= part.length
+        const block = data.subarray(at, at + Math.min(outlet.credit, maxBlock))
+        at += block.length
+        outlet.credit -= block.length
         if (outlet.credit === 0) Latch.closeUnsafe(outlet.latch)
-        yield* sent({ _tag: "Data", channel, stream, data: part })
+        const packed = outlet.packer.pack(block)
+        yield* sent(
+          packed === undefined
+            ? { _tag: "Data", channel, stream, data: block }
+            : { _tag: "Packed", channel, stream, bytes: block.length, data: packed }
+        )
       }
     })
     return {

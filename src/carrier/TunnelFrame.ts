@@ -9,6 +9,8 @@
  *     payload
  */
 
+import { maxBlock } from "./Packed.ts"
+
 /** The streams of bytes of one command. */
 export type StreamName = "stdin" | "stdout" | "stderr"
 
@@ -22,6 +24,8 @@ export type TunnelFrame = {
 export type TunnelRecord =
   /** Bytes of a stream. The receiver gave credit for them. */
   | { readonly _tag: "Data"; readonly stream: StreamName; readonly data: Uint8Array }
+  /** A block of a stream, compressed (`Packed.ts`). The receiver gave credit for its bytes before that. */
+  | { readonly _tag: "Packed"; readonly stream: StreamName; readonly bytes: number; readonly data: Uint8Array }
   /** The stream has ended. */
   | { readonly _tag: "End"; readonly stream: StreamName }
   /** So many more bytes of the stream may be sent. */
@@ -38,7 +42,7 @@ export class TunnelFrameError extends Error {
   override readonly name = "TunnelFrameError"
 }
 
-const kinds = { Data: 1, End: 2, Credit: 3, Document: 4, Ping: 5, Close: 6 } as const
+const kinds = { Data: 1, End: 2, Credit: 3, Document: 4, Ping: 5, Close: 6, Packed: 7 } as const
 const streams: ReadonlyArray<StreamName | undefined> = [undefined, "stdin", "stdout", "stderr"]
 const headerBytes = 8
 
@@ -48,15 +52,20 @@ export const maxChannel = 0xffff
 /** Bytes of payload in one frame at most: what is longer is no frame of ours. */
 export const maxFrame = 1024 * 1024
 
+const u32 = (value: number): Buffer => {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
 const payloadOf = (frame: TunnelRecord): Uint8Array => {
   switch (frame._tag) {
     case "Data":
       return frame.data
-    case "Credit": {
-      const bytes = Buffer.allocUnsafe(4)
-      bytes.writeUInt32BE(frame.bytes)
-      return bytes
-    }
+    case "Packed":
+      return Buffer.concat([u32(frame.bytes), frame.data])
+    case "Credit":
+      return u32(frame.bytes)
     case "Document":
       return Buffer.from(frame.text)
     case "End":
@@ -99,7 +108,8 @@ export class TunnelFrameReader {
         at += part.length
         if (this.filled < headerBytes) break
         this.left = this.header.readUInt32BE(4)
-        if (this.left > maxFrame) throw new TunnelFrameError(`a frame of ${this.left} bytes`)
+        const most = this.header.readUInt8(0) === kinds.Packed ? maxBlock : maxFrame
+        if (this.left > most) throw new TunnelFrameError(`a frame of ${this.left} bytes`)
       }
       const part = chunk.subarray(at, at + this.left)
       at += part.length
@@ -121,6 +131,9 @@ export class TunnelFrameReader {
     if (this.left > 0) return undefined
     const payload = Buffer.concat(this.pieces)
     this.pieces = []
+    if (kind === kinds.Packed && stream !== undefined && payload.length > 4) {
+      return { _tag: "Packed", stream, bytes: payload.readUInt32BE(), data: payload.subarray(4) }
+    }
     if (kind === kinds.Document) return { _tag: "Document", text: payload.toString("utf8") }
     if (kind === kinds.Ping) return { _tag: "Ping" }
     if (kind === kinds.Close) return { _tag: "Close" }

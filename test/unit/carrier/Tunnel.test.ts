@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto"
 import { connect } from "node:net"
-import { duplexPair } from "node:stream"
+import { type Duplex, duplexPair } from "node:stream"
+import { zstdCompressSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
@@ -8,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { type Incoming, makeTunnel } from "../../../src/carrier/Tunnel.ts"
+import { type Incoming, makeTunnel, type Tunnel } from "../../../src/carrier/Tunnel.ts"
 import { encodeFrame, type TunnelFrame } from "../../../src/carrier/TunnelFrame.ts"
 import { listenForAll, listenSecurely, makeTunnelKey, secureClient, tunnelKey } from "../../../src/carrier/TunnelTls.ts"
 
@@ -16,6 +18,22 @@ const pair = Effect.gen(function* () {
   const [left, right] = duplexPair()
   return { left, right, near: yield* makeTunnel(left), far: yield* makeTunnel(right) }
 })
+
+/** The ends of a connection whose bytes arrive in chunks of that length at most. */
+const cutEvery = (bytes: number): readonly [Duplex, Duplex] => {
+  const [left, right] = duplexPair()
+  const end = (duplex: Duplex) => {
+    const push = duplex.push.bind(duplex)
+    duplex.push = (chunk: Uint8Array | null) => {
+      if (chunk === null) return push(null)
+      let more = true
+      for (let at = 0; at < chunk.length; at += bytes) more = push(chunk.subarray(at, at + bytes))
+      return more
+    }
+    return duplex
+  }
+  return [end(left), end(right)]
+}
 
 const describeIncoming = (incoming: Incoming) =>
   incoming._tag === "Data"
@@ -100,6 +118,115 @@ describe("a tunnel", () => {
         "of the connection itself"
       ])
       assert.deepStrictEqual(yield* Stream.runCollect(near.channel(3).incoming), [])
+    })
+  )
+
+  it.effect.prop(
+    "packed or not, in any order, over any channels, cut anywhere: the same bytes of each stream",
+    [
+      Arbitrary.array(
+        Arbitrary.schema(
+          Schema.Struct({
+            channel: Schema.Literals([0, 1, 2]),
+            stream: Schema.Literals(["stdout", "stderr"]),
+            kind: Schema.Literals(["text", "random"]),
+            size: Schema.Literals([1, 1000, 1024, 5000, 70_000, 300_000])
+          })
+        ),
+        { maxLength: 12 }
+      ),
+      Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 100, maximum: 100_000 }))))
+    ],
+    ([writes, cut]) =>
+      Effect.gen(function* () {
+        const [left, right] = cutEvery(cut)
+        const [near, far] = [yield* makeTunnel(left, [1, 2]), yield* makeTunnel(right, [1, 2])]
+        const ends = (tunnel: Tunnel) => [tunnel, tunnel.channel(1), tunnel.channel(2)] as const
+        const sent = new Map<string, Array<Uint8Array>>()
+        const got = new Map<string, Array<Uint8Array>>()
+        const add = (to: typeof sent, channel: number, stream: string, data: Uint8Array) => {
+          const name = `${channel} ${stream}`
+          to.set(name, [...(to.get(name) ?? []), data])
+        }
+        const readers = ends(near).map((channel, index) =>
+          Stream.runForEach(channel.incoming, (incoming) => {
+            if (incoming._tag !== "Data") return Effect.void
+            add(got, index, incoming.stream, incoming.data)
+            return channel.taken(incoming.stream, incoming.data.length)
+          })
+        )
+        const reading = yield* Effect.forkChild(Effect.all(readers, { concurrency: "unbounded" }))
+        const out = ends(far)
+        yield* Effect.forEach(
+          ["stdout", "stderr"] as const,
+          (name) =>
+            Effect.forEach(
+              writes.filter(({ stream }) => stream === name),
+              ({ channel, kind, size, stream }) => {
+                const data = kind === "text" ? Buffer.alloc(size, "all work and no play\n") : randomBytes(size)
+                add(sent, channel, stream, data)
+                return out[channel].write(stream, data)
+              }
+            ),
+          { concurrency: "unbounded" }
+        )
+        yield* far.close
+        yield* Fiber.join(reading)
+        const joined = (all: typeof sent) =>
+          [...all].map(([name, data]) => `${name} ${Buffer.concat(data).toString("base64")}`).toSorted()
+        assert.deepStrictEqual(joined(got), joined(sent))
+      }),
+    { arbitrary: { runs: 40 } }
+  )
+
+  it.effect("text travels packed, and counts as what it is: its sender waits for room for all of it", () =>
+    Effect.gen(function* () {
+      const { far, near, right } = yield* pair
+      const mebibyte = 1024 * 1024
+      let travelled = 0
+      right.on("data", () => undefined)
+      const write = right.write.bind(right)
+      right.write = (chunk: Uint8Array) => {
+        travelled += chunk.length
+        return write(chunk)
+      }
+      let arrived = 0
+      yield* Effect.forkScoped(
+        Stream.runForEach(near.incoming, (incoming) =>
+          Effect.sync(() => {
+            if (incoming._tag === "Data") arrived += incoming.data.length
+          })
+        )
+      )
+      const writing = yield* Effect.forkChild(far.write("stdout", Buffer.alloc(2 * mebibyte, "all work and no play\n")))
+      yield* settle
+      assert.strictEqual(arrived, mebibyte)
+      assert.isUndefined(writing.pollUnsafe())
+      yield* near.taken("stdout", mebibyte)
+      yield* Fiber.join(writing)
+      yield* settle
+      assert.strictEqual(arrived, 2 * mebibyte)
+      assert.isBelow(travelled, mebibyte / 10)
+    })
+  )
+
+  const block = Buffer.alloc(10_000, "all work and no play\n")
+  it.effect.each([
+    ["that is damaged", 10_000, randomBytes(1000), /damaged block of stdout/],
+    ["of other bytes than it says", 9_999, zstdCompressSync(block), /damaged block of stdout/],
+    ["of fewer bytes than it says", 10_001, zstdCompressSync(block), /damaged block of stdout/],
+    ["of no bytes", 0, zstdCompressSync(Buffer.alloc(0)), /damaged block of stdout/],
+    ["that swells", 300_000, zstdCompressSync(Buffer.alloc(300_000)), /damaged block of stdout/],
+    ["of more than there is room for", 2 ** 21, zstdCompressSync(block), /more of stdout than there is room for/]
+  ] as const)("a block %s ends the connection", ([, bytes, data, message]) =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const near = yield* makeTunnel(left)
+      for (const part of encodeFrame({ _tag: "Packed", channel: 0, stream: "stdout", bytes, data })) right.write(part)
+      const error = yield* Effect.flip(Stream.runDrain(near.incoming))
+      assert.strictEqual(error._tag, "TunnelLost")
+      assert.match(error.message, message)
     })
   )
 

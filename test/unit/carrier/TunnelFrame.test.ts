@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
+import { maxBlock } from "../../../src/carrier/Packed.ts"
 import {
   encodeFrame,
   maxChannel,
@@ -18,7 +19,7 @@ const joined = (frames: ReadonlyArray<TunnelFrame>) => {
   for (const frame of frames) {
     if (frame._tag !== "Data") {
       run = undefined
-      all.push(frame)
+      all.push(plain(frame))
     } else if (run?.stream === frame.stream && run.channel === frame.channel)
       run.data += Buffer.from(frame.data).toString("hex")
     else {
@@ -29,8 +30,13 @@ const joined = (frames: ReadonlyArray<TunnelFrame>) => {
   return all
 }
 
+/** Payloads are compared as bytes, whatever class holds them. */
+const plain = (frame: TunnelFrame) =>
+  frame._tag === "Packed" ? { ...frame, data: Buffer.from(frame.data).toString("hex") } : frame
+
 const Stream = Schema.Literals(["stdin", "stdout", "stderr"])
 const channel = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: maxChannel })))
+const u32 = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 0xffffffff })))
 const Frames = Schema.Array(
   Schema.Union([
     Schema.TaggedStruct("Data", { channel, stream: Stream, data: Schema.Uint8Array }),
@@ -38,7 +44,13 @@ const Frames = Schema.Array(
     Schema.TaggedStruct("Credit", {
       channel,
       stream: Stream,
-      bytes: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 0xffffffff })))
+      bytes: u32
+    }),
+    Schema.TaggedStruct("Packed", {
+      channel,
+      stream: Stream,
+      bytes: u32,
+      data: Schema.Uint8Array.pipe(Schema.check(Schema.makeFilter((data) => data.length > 0)))
     }),
     Schema.TaggedStruct("Document", { channel, text: Schema.String }),
     Schema.TaggedStruct("Close", { channel }),
@@ -77,6 +89,8 @@ describe("frames of a tunnel", () => {
     ["data of no stream", [1, 0, 0, 0, 0, 0, 0, 1, 65]],
     ["data of an unknown stream", [1, 7, 0, 0, 0, 0, 0, 1, 65]],
     ["a credit that is too short", [3, 2, 0, 0, 0, 0, 0, 1, 1]],
+    ["a packed block of no bytes", [7, 2, 0, 0, 0, 0, 0, 4, 0, 0, 0, 1]],
+    ["a packed block of no stream", [7, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 1]],
     ["HTTP", [...Buffer.from("GET / HTTP/1.1\r\n")]]
   ])("%s is refused", (_, bytes) => {
     assert.throws(() => new TunnelFrameReader().push(Uint8Array.from(bytes)), TunnelFrameError)
@@ -86,5 +100,8 @@ describe("frames of a tunnel", () => {
     const header = Buffer.from([4, 0, 0, 0, 0, 0, 0, 0])
     header.writeUInt32BE(maxFrame + 1, 4)
     assert.throws(() => new TunnelFrameReader().push(header), /a frame of/)
+    const packed = Buffer.from([7, 2, 0, 0, 0, 0, 0, 0])
+    packed.writeUInt32BE(maxBlock + 1, 4)
+    assert.throws(() => new TunnelFrameReader().push(packed), /a frame of/)
   })
 })

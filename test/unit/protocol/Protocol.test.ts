@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer"
+import { randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Deferred from "effect/Deferred"
@@ -12,6 +13,10 @@ import { openHalves, outcome, type Play } from "./Halves.ts"
 
 const integer = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
+
+/** Text that is packed, and text that is not, as it compresses by less than an eighth. */
+const same = (size: number) => "x".repeat(size)
+const noise = (size: number) => Buffer.from(randomBytes(size).map((byte) => byte % 128)).toString("latin1")
 
 const started: Frame = { _tag: "Started", execId: "exec" }
 const out = (text: string): Frame => ({ _tag: "Stdout", data: Buffer.from(text) })
@@ -63,7 +68,9 @@ describe("both halves of the protocol", () => {
         const arrives = yield* Deferred.make<void>()
         let count = 0
         const frames = sizes.map((all, command) =>
-          all.map((size, at): Frame => (at % 3 === 2 ? err : out)(`${command}.${at} ${"x".repeat(size)}\n`))
+          all.map(
+            (size, at): Frame => (at % 3 === 2 ? err : out)(`${command}.${at} ${(at % 2 === 0 ? same : noise)(size)}\n`)
+          )
         )
         const play =
           (all: ReadonlyArray<Frame>): Play =>
