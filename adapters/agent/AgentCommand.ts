@@ -1,4 +1,4 @@
-/** `swarm-exec agent up|status|down`: the resident agents, by which commands reach other nodes without a helper. */
+/** `task-exec agent up|status|down`: the resident agents, through which commands reach other nodes without a helper. */
 
 import * as Effect from "effect/Effect"
 import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
@@ -6,44 +6,61 @@ import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
+import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { exitCodes } from "../command/ExitCode.ts"
+import type { Flags, ReadFlags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import { nearest } from "../command/Nearest.ts"
 import { runSubcommand } from "../command/Subcommand.ts"
-import { readArgs, UsageError } from "../command/Usage.ts"
+import { UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { toJson } from "../Printable.ts"
 
 /** Some node has no agent as it should be. */
 const notAll = 1
 
-/** The text that `--help` prints. */
-export const help = `Usage: swarm-exec agent up [--image REF] [--rotate-key]
-       swarm-exec agent status [--json]
-       swarm-exec agent down
+/** The flags. */
+export const agentFlags = {
+  image: { type: "string", value: "IMAGE", about: "up: image of the agents (default: TASK_EXEC_IMAGE)" },
+  json: { type: "boolean", default: false, about: "status: print one JSON document instead of a table" },
+  "rotate-key": {
+    type: "boolean",
+    default: false,
+    about: "up: make a new key for callers. The old key is invalid when the command returns"
+  },
+  ...connectionFlags,
+  ...helpFlag
+} satisfies Flags
 
-The resident agents: a global service (task-exec-agent) of task-exec's own
-image. Where every node has one, commands, sessions and copies go by them, with
-no helper to start; without them, or where one does not answer, by a helper.
-They publish no port: the way in is the connected engine.
-
-  up      Deploy them, or bring them to this version and this image. What runs
-          by those that are replaced goes on
-  status  Which node has one, and of which version
-  down    Remove them, their network and the callers' key
-
-Options:
-      --context NAME  The docker context to use
-  -H, --host ADDRESS  The manager to talk to, or several with commas
-                      (default: DOCKER_HOST, then the context)
-      --image REF     up: image of the agents (default: TASK_EXEC_IMAGE)
-      --json          status: one JSON document instead of a table
-      --rotate-key    up: make a new key for callers; the old one opens nothing
-                      when it returns
-      --help
-
-Exit code: 0 done; status: 1 where a node has none of the service's version;
-125 it could not be done; 2 wrong usage.
-`
+/** What the verb says about itself. */
+export const help: CommandHelp = {
+  usage: ["up [--image IMAGE] [--rotate-key]", "status [--json]", "down"],
+  about: [
+    "Manage resident agents: a global service, task-exec-agent. Commands, shells and copies reach a node through its agent, without starting a helper. Where no agent answers, task-exec starts a helper. Agents publish no port: callers reach them through the connected engine.",
+    {
+      _tag: "Items",
+      title: "Actions",
+      items: [
+        {
+          term: "up",
+          about:
+            "Deploy agents, or update them to this version and image. Commands that run through replaced agents go on"
+        },
+        { term: "status", about: "List each node's agent and its version" },
+        { term: "down", about: "Remove the agents, their network and the callers' key" }
+      ]
+    }
+  ],
+  flags: agentFlags,
+  after: [
+    "Exit code: 0 done; status: 1 a node has no agent of the deployed version; 125 the action failed; 2 wrong usage."
+  ],
+  examples: [
+    { term: "task-exec agent up", about: "Deploy agents on every node" },
+    { term: "task-exec agent down", about: "Remove them" }
+  ]
+}
 
 const actions = ["up", "status", "down"] as const
 
@@ -53,47 +70,48 @@ interface AgentArgs {
   readonly rotateKey: boolean
   readonly json: boolean
   readonly engine: EngineChoice
-  readonly help: boolean
 }
 
-/** Runs one command line and gives its exit code. */
-export const agentCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  runSubcommand({ name: "agent", help, args: parse(argv), run, failed: exitCodes.failed })
-
-const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<AgentArgs, UsageError> {
-  const { positionals, values } = yield* readArgs({
-    args: [...argv],
-    options: {
-      context: { type: "string" },
-      host: { type: "string", short: "H" },
-      image: { type: "string" },
-      json: { type: "boolean", default: false },
-      "rotate-key": { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false }
-    },
-    strict: true,
-    allowPositionals: true
+/** Runs one command line and returns its exit code. */
+export const agentCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  runSubcommand({
+    line: { program, name: "agent", help, flags: agentFlags, argv },
+    args: parse,
+    run,
+    failed: exitCodes.failed
   })
-  const { help, image, json } = values
+
+const parse = Effect.fnUntraced(function* ({
+  positionals,
+  values
+}: ReadFlags<typeof agentFlags>): Effect.fn.Return<AgentArgs, UsageError> {
+  const { image, json } = values
   const rotateKey = values["rotate-key"]
-  const action = actions.find((name) => name === positionals[0])
-  const wrong = help ? undefined : wrongUse(action, positionals.length, { image, json, rotateKey })
+  const [named = ""] = positionals
+  const action = actions.find((name) => name === named)
+  if (action === undefined) {
+    const meant = nearest(named, actions)
+    const hint = meant === undefined ? "" : `. Did you mean ${meant}?`
+    const detail = named === "" ? "an action is missing" : `unknown action ${JSON.stringify(named)}`
+    return yield* new UsageError({ detail: `${detail}: expected ${actions.join(", ")}${hint}` })
+  }
+  const wrong = wrongUse(action, positionals.length, { image, json, rotateKey })
   if (wrong !== undefined) return yield* new UsageError({ detail: wrong })
   const engine = yield* chooseEngine(values.host, values.context)
-  return { action: action ?? "status", image, rotateKey, json, engine, help }
+  return { action, image, rotateKey, json, engine }
 })
 
 const wrongUse = (
-  action: AgentArgs["action"] | undefined,
+  action: AgentArgs["action"],
   operands: number,
   { image, json, rotateKey }: Pick<AgentArgs, "image" | "json" | "rotateKey">
 ): string | undefined => {
-  if (action === undefined || operands > 1) return `it takes one of ${actions.join(", ")}`
-  if (action !== "up" && (image !== undefined || rotateKey)) return "--image and --rotate-key are for up"
-  return action !== "status" && json ? "--json is for status" : undefined
+  if (operands > 1) return `expected one action: ${actions.join(", ")}`
+  if (action !== "up" && (image !== undefined || rotateKey)) return "--image and --rotate-key need the action up"
+  return action !== "status" && json ? "--json needs the action status" : undefined
 }
 
-const run = Effect.fn("swarm-exec.agent")(
+const run = Effect.fn("task-exec.agent")(
   function* ({ action, image, json, rotateKey }: AgentArgs, stdout: Channel) {
     switch (action) {
       case "up": {
@@ -119,7 +137,7 @@ const run = Effect.fn("swarm-exec.agent")(
 )
 
 const textOf = (states: ReadonlyArray<AgentState>): string => {
-  if (states.length === 0) return 'no agents ("swarm-exec agent up" deploys them)'
+  if (states.length === 0) return 'no agents ("task-exec agent up" deploys them)'
   const rows = states.map(({ isCurrent, node, reason, state, version }) => [
     node,
     state,

@@ -1,7 +1,6 @@
-/** The command line of `task-exec`, and of every subcommand that is like it: docker's way, flags end at the target. */
+/** The command line that runs a command in a task. Flags end at the target, as with `docker exec`. */
 
 import { readFileSync } from "node:fs"
-import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -9,10 +8,15 @@ import { Signal } from "../../src/executor/ExecSpec.ts"
 import type { CommandRequest, ExecRequest } from "../../src/request/ExecRequest.ts"
 import { Via } from "../../src/request/Via.ts"
 import type { AuditFlags } from "../audit/Auditing.ts"
+import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
-import { hasUnits, parseTime, UsageError } from "../command/Usage.ts"
-import { type FleetInvocation, fleetHelp, fleetOptions, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
+import { type Flags, readScanned, scanFlags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import { nearest } from "../command/Nearest.ts"
+import { parseTime, UsageError } from "../command/Usage.ts"
+import { type FleetInvocation, fleetFlags, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
+import { verbNames } from "./VerbNames.ts"
 
 /** What a command line asks for. */
 export type Invocation =
@@ -44,123 +48,145 @@ export type Invocation =
       readonly audit: AuditFlags
     })
 
-/** The flags, for `parseArgs`. */
-export const options = {
-  ...fleetOptions,
+/** The flags. */
+export const execFlags = {
+  env: {
+    type: "string",
+    short: "e",
+    multiple: true,
+    value: "NAME[=VALUE]",
+    group: "Command",
+    about: "Set an environment variable. Without VALUE: pass on the caller's"
+  },
+  "env-file": {
+    type: "string",
+    multiple: true,
+    value: "FILE",
+    group: "Command",
+    about: "Read environment variables from a file"
+  },
+  user: {
+    type: "string",
+    short: "u",
+    value: "NAME|UID[:GROUP]",
+    group: "Command",
+    about: "Run the command as this user"
+  },
+  workdir: {
+    type: "string",
+    short: "w",
+    value: "DIR",
+    group: "Command",
+    about: "Working directory in the container"
+  },
+  privileged: { type: "boolean", group: "Command", about: "Give the command extended privileges" },
+  interactive: { type: "boolean", short: "i", group: "Terminal and input", about: "Forward stdin" },
+  tty: { type: "boolean", short: "t", group: "Terminal and input", about: "Allocate a terminal" },
+  "detach-keys": {
+    type: "string",
+    value: "KEYS",
+    group: "Terminal and input",
+    about: "Keys that detach from the command (default ctrl-p,ctrl-q)"
+  },
+  detach: { type: "boolean", short: "d", group: "Lifecycle", about: "Start the command and do not wait for it" },
+  wait: {
+    type: "string",
+    value: "TIME",
+    optional: "60s",
+    group: "Lifecycle",
+    about: "Wait until the task is running, healthy and up to date (default 60s)"
+  },
+  timeout: {
+    type: "string",
+    value: "TIME",
+    group: "Lifecycle",
+    about: "Kill the command after TIME (default 300s, none with -t; 0 disables)"
+  },
+  signal: {
+    type: "string",
+    value: "NAME",
+    group: "Lifecycle",
+    about: "Signal that ends the command (default TERM)"
+  },
+  grace: {
+    type: "string",
+    value: "TIME",
+    group: "Lifecycle",
+    about: "Grace period between that signal and KILL (default 10s)"
+  },
+  ...connectionFlags,
+  ...routeFlags,
+  quiet: { type: "boolean", short: "q", group: "Output", about: "Hide warnings and the status line" },
+  "log-format": {
+    type: "string",
+    value: "FORMAT",
+    group: "Output",
+    about: "Write errors, warnings and steps as text (default) or json, one object per line"
+  },
+  "audit-file": {
+    type: "string",
+    value: "FILE",
+    group: "Output",
+    about: "Append one JSON line per run to a file (default: TASK_EXEC_AUDIT_FILE)"
+  },
+  "audit-user": { type: "string", value: "NAME", group: "Output", about: "User to record in the audit file" },
+  // Its name in version 0.1.0.
   as: { type: "string" },
-  "audit-file": { type: "string" },
-  host: { type: "string", short: "H" },
-  context: { type: "string" },
-  env: { type: "string", short: "e", multiple: true },
-  "env-file": { type: "string", multiple: true },
-  user: { type: "string", short: "u" },
-  workdir: { type: "string", short: "w" },
-  privileged: { type: "boolean" },
-  detach: { type: "boolean", short: "d" },
-  "detach-keys": { type: "string" },
-  interactive: { type: "boolean", short: "i" },
-  tty: { type: "boolean", short: "t" },
-  timeout: { type: "string" },
-  grace: { type: "string" },
-  signal: { type: "string" },
-  image: { type: "string" },
-  via: { type: "string" },
-  "placement-timeout": { type: "string" },
-  "log-format": { type: "string" },
-  timings: { type: "boolean" },
-  wait: { type: "string" },
-  quiet: { type: "boolean", short: "q" },
-  debug: { type: "boolean" },
-  help: { type: "boolean", short: "h" },
-  version: { type: "boolean" }
-} satisfies ParseArgsOptionsConfig
-
-/** How long `--wait` waits. */
-const defaultWait = "60s"
+  ...fleetFlags,
+  ...debugFlag,
+  timings: { type: "boolean", group: "Debugging", about: "Print how long each stage took" },
+  ...helpFlag,
+  version: { type: "boolean", short: "V", group: "Debugging", about: "Print the version" },
+  v: { type: "boolean", short: "v" }
+} as const satisfies Flags
 
 /** bash where the container has one, otherwise sh. */
 const shell = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
 
-/** The text that `--help` prints. */
-export const help = (program: string): string => `Usage: ${program} [OPTIONS] TARGET [COMMAND [ARG...]]
-
-Run a command in the container of a Swarm task, on whichever node it is. With
--t and no command, the container's shell.
-
-TARGET is a service with one task (web), a slot (web.2), a service's task on a
-node (web@node-3; of a global service also web.NODE, as docker shows it), a task
-ID or a container ID (a unique prefix is enough).
-
-Options:
-      --as NAME                  On whose behalf, for the audit file
-      --audit-file FILE          Append a line of JSON that tells what was run,
-                                 and how it ended (default: TASK_EXEC_AUDIT_FILE)
-      --context NAME             The docker context to use
-  -d, --detach                   Start the command and don't wait for it
-      --detach-keys KEYS         Let go of the command (default ctrl-p,ctrl-q)
-  -e, --env NAME[=VALUE]         Set a variable (without VALUE: as it is here)
-      --env-file FILE            Set the variables in a file
-      --grace TIME               Between --signal and KILL (default 10s)
-  -H, --host ADDRESS             The manager to talk to, or several with commas
-                                 (default: DOCKER_HOST, then the context)
-      --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
-  -i, --interactive              Pass on stdin
-      --log-format FORMAT        Errors, warnings and steps on stderr as text
-                                 (default) or json, a document for each line
-      --placement-timeout TIME   For Swarm to place the helper (default 30s)
-      --privileged               Give the command extended privileges
-      --signal NAME              Sent first to end the command (default TERM)
-      --timeout TIME             End the command after it (default 300s, with -t
-                                 none; 0: never)
-      --timings                  Tell on stderr where the time went
-  -t, --tty                      Give the command a terminal
-  -u, --user NAME|UID[:GROUP]    Run the command as this user
-      --via ROUTE                auto (default), local, agent, helper
-  -w, --workdir DIR              Working directory in the container
-  -q, --quiet                    No warnings, and no line that tells the stage
-      --wait[=TIME]              Wait for the task to run, healthy and updated
-                                 (default 60s); a TIME with a unit may be a word
-                                 of its own (--wait 5m)
-      --debug                    Tell every step on stderr
-      --help, --version
-
-${fleetHelp}
-TIME is a number of seconds, or like 500ms, 90s, 5m, 1h30m.
-Exit code: the command's own; 124 timed out and killed, 125 task-exec failed,
-126 the command could not be started, 2 wrong usage, 130/143/129 interrupted;
-of many tasks, the largest of theirs.
-`
+/** What the command says about itself. */
+export const help: CommandHelp = {
+  usage: ["[OPTIONS] TARGET [COMMAND [ARG...]]"],
+  about: [
+    "Run a command in the container of a Swarm task, on any node. With -t and no COMMAND, task-exec opens the container's shell.",
+    "TARGET is a service with one running task (web), a slot (web.2), a service's task on a node (web@node-3), or a unique prefix of a task ID or container ID. Options go before TARGET. Everything after TARGET belongs to the command."
+  ],
+  flags: execFlags,
+  after: [
+    "TIME is a number of seconds, or a duration such as 500ms, 90s or 1h30m.",
+    "Exit code: the command's own; 124 the command timed out and was killed; 125 task-exec failed; 126 the command could not be started; 2 wrong usage; 130, 143 or 129 interrupted. With many tasks, the largest of their codes."
+  ],
+  examples: [
+    { term: "task-exec web.2 nginx -t", about: "Run a command in slot 2 of a service" },
+    { term: "task-exec -it web.2", about: "Open a shell" },
+    { term: "task-exec --all web nginx -s reload", about: "Run a command in every task of a service" },
+    { term: "task-exec -i db.1 psql < dump.sql", about: "Forward stdin" },
+    { term: "task-exec --wait 5m migrate ./migrate up", about: "Wait up to 5 minutes for a healthy task" }
+  ]
+}
 
 /** Reads a command line. `environment` is where variables without a value come from. */
 export const parseInvocation = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>,
   environment: Readonly<Record<string, string | undefined>>
 ): Effect.fn.Return<Invocation, UsageError> {
-  const { doubtful, flags, operands } = splitAtTarget(argv)
-  if (doubtful !== undefined) {
-    const detail = `--wait ${doubtful}: for a time write --wait=${doubtful}, for a target --wait=${defaultWait} ${doubtful}`
-    return yield* new UsageError({ detail })
-  }
-  const { values } = yield* Effect.try({
-    try: () => parseArgs({ args: [...flags], options, strict: true, allowPositionals: false }),
-    catch: (error) => new UsageError({ detail: explain(error) })
-  })
+  const scanned = scanFlags(argv, execFlags)
+  const { values } = yield* readScanned(scanned, execFlags)
   if (values.help === true) return { _tag: "Help" }
-  if (values.version === true) return { _tag: "Version" }
-  const [target, words] = isWithoutTarget(values) ? [undefined, operands] : [operands[0], operands.slice(1)]
+  if (values.version === true || values.v === true) return { _tag: "Version" }
+  const { isExplicit, target, words } = operandsOf(argv.slice(scanned.next), isWithoutTarget(values))
+  if (target !== undefined && !isExplicit) yield* checkMisplaced(argv.slice(0, scanned.next), target, words)
   const fleet = yield* parseFleet(values, target)
   if (fleet !== undefined && values.tty === true) {
-    return yield* new UsageError({ detail: "-t is for one task: many have no terminal in common" })
+    return yield* new UsageError({ detail: "-t needs a single task: many tasks cannot share a terminal" })
   }
   for (const flag of ["wait", "timings"] as const) {
     if (fleet !== undefined && values[flag] !== undefined) {
-      return yield* new UsageError({ detail: `--${flag} is for one task` })
+      return yield* new UsageError({ detail: `--${flag} needs a single task` })
     }
   }
   if (target === undefined && fleet === undefined) return yield* missingTarget
   const command = words.length === 0 && values.tty === true ? shell : words
-  if (command.length === 0 && fleet?.list !== true)
-    return yield* new UsageError({ detail: "which command? COMMAND is missing" })
+  if (command.length === 0 && fleet?.list !== true) return yield* missingCommand(target)
   const env: Record<string, string> = {}
   for (const file of values["env-file"] ?? []) {
     for (const line of yield* readLines(file)) yield* addVariable(env, line, environment, `--env-file ${file}`)
@@ -170,7 +196,9 @@ export const parseInvocation = Effect.fnUntraced(function* (
   const placementTimeout = values["placement-timeout"]
   const via = values.via ?? "auto"
   if (!isVia(via)) {
-    return yield* new UsageError({ detail: `--via ${via}: use ${Via.literals.join(", ")}` })
+    return yield* new UsageError({
+      detail: `invalid route ${JSON.stringify(via)} for --via: expected ${Via.literals.join(", ")}`
+    })
   }
   const request: CommandRequest = {
     command,
@@ -190,7 +218,9 @@ export const parseInvocation = Effect.fnUntraced(function* (
   }
   const logFormat = values["log-format"] ?? "text"
   if (!isLogFormat(logFormat)) {
-    return yield* new UsageError({ detail: `--log-format ${logFormat}: use ${logFormats.join(" or ")}` })
+    return yield* new UsageError({
+      detail: `invalid value ${JSON.stringify(logFormat)} for --log-format: expected ${logFormats.join(" or ")}`
+    })
   }
   const common = {
     logFormat,
@@ -198,7 +228,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
     quiet: values.quiet ?? false,
     debug: values.debug ?? false,
     interactive: values.interactive ?? false,
-    audit: { file: values["audit-file"], as: values.as }
+    audit: { file: values["audit-file"], as: values["audit-user"] ?? values.as }
   }
   if (target === undefined || fleet !== undefined) {
     return fleet === undefined ? yield* missingTarget : { _tag: "Fleet", ...common, request, fleet }
@@ -208,60 +238,43 @@ export const parseInvocation = Effect.fnUntraced(function* (
   return { _tag: "Exec", ...common, timings: values.timings ?? false, tty, request: { ...request, target, ...wait } }
 })
 
-/** What a command line says of it, even if something else in it is wrong. */
+/** The log format that a command line asks for, even if something else in it is wrong. */
 export const logFormatOf = (argv: ReadonlyArray<string>): LogFormat => {
-  const { values } = parseArgs({ args: [...splitAtTarget(argv).flags], options, strict: false })
-  const named = values["log-format"]
-  return isLogFormat(named) ? named : "text"
+  const named = scanFlags(argv, execFlags).flags.findLast((flag) => flag.startsWith("--log-format="))
+  const format = named?.slice(named.indexOf("=") + 1)
+  return isLogFormat(format) ? format : "text"
 }
 
-const missingTarget = Effect.fail(new UsageError({ detail: "which task? TARGET is missing" }))
+const missingTarget = Effect.fail(new UsageError({ detail: "TARGET is missing: name a service or a task" }))
+
+const missingCommand = (target: string | undefined) => {
+  const verb = target === undefined ? undefined : nearest(target, verbNames)
+  const meant = verb === undefined ? "" : `. Did you mean task-exec ${verb}?`
+  const shellHint = target === undefined ? "" : `. To open a shell: task-exec -it ${target}`
+  return Effect.fail(new UsageError({ detail: `COMMAND is missing${meant === "" ? shellHint : meant}` }))
+}
+
+/** TARGET and the words of the command. `--` before TARGET or after it ends our options: then the words are explicit. */
+const operandsOf = (rest: ReadonlyArray<string>, isWithout: boolean) => {
+  const isAfter = rest[0] === "--"
+  const given = isAfter ? rest.slice(1) : rest
+  if (isWithout) return { target: undefined, words: given, isExplicit: true }
+  const [target, ...others] = given
+  const isBetween = !isAfter && others[0] === "--"
+  return { target, words: isBetween ? others.slice(1) : others, isExplicit: isAfter || isBetween }
+}
+
+/** Fails where the first word after TARGET is an option of ours: no program has such a name. */
+const checkMisplaced = (before: ReadonlyArray<string>, target: string, words: ReadonlyArray<string>) => {
+  const [first = ""] = words
+  const { flags, next } = scanFlags(words, execFlags)
+  if (!flags.some((flag) => Object.hasOwn(execFlags, flag.replace(/^--|=.*/gs, "")))) return Effect.void
+  const line = ["task-exec", ...before, ...words.slice(0, next), target, ...words.slice(next)].join(" ")
+  const detail = `${first} is an option of task-exec and goes before TARGET: ${line} (to run a program of that name: ${target} -- ${first})`
+  return Effect.fail(new UsageError({ detail }))
+}
 
 const isVia = Schema.is(Via)
-
-/** The two halves of a command line. */
-interface Split {
-  readonly flags: ReadonlyArray<string>
-  readonly operands: ReadonlyArray<string>
-  /** A number behind `--wait`: it could be a time as well as a target. */
-  readonly doubtful?: string
-}
-
-/** No ID that is cut to so few digits is likely to be unique. */
-const shortNumber = /^\d{1,5}(?:\.\d+)?$/
-
-/** Flags end at the first word that is none, as in `docker exec`: what follows belongs to the command. */
-const splitAtTarget = (argv: ReadonlyArray<string>): Split => {
-  // `--wait` may stand alone, which parseArgs has no way to say.
-  const args = argv.map((word) => (word === "--wait" ? `--wait=${defaultWait}` : word))
-  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
-  const at = tokens.findIndex((token) => token.kind !== "option")
-  const end = tokens[at]
-  if (end === undefined) return { flags: args, operands: [] }
-  const before = tokens[at - 1]
-  if (
-    end.kind === "positional" &&
-    before?.kind === "option" &&
-    before.name === "wait" &&
-    argv[before.index] === "--wait"
-  ) {
-    if (hasUnits(end.value)) {
-      return splitAtTarget([...argv.slice(0, before.index), `--wait=${end.value}`, ...argv.slice(end.index + 1)])
-    }
-    if (shortNumber.test(end.value)) return { flags: args.slice(0, end.index), operands: [], doubtful: end.value }
-  }
-  const rest = argv.slice(end.kind === "option-terminator" ? end.index + 1 : end.index)
-  // `TARGET -- COMMAND` as well as `-- TARGET COMMAND`.
-  const operands = end.kind === "positional" && rest[1] === "--" ? [...rest.slice(0, 1), ...rest.slice(2)] : rest
-  return { flags: args.slice(0, end.index), operands }
-}
-
-const explain = (error: unknown): string => {
-  const text = error instanceof Error ? error.message : String(error)
-  const unknown = /^Unknown option '(-?-?[^']+)'/.exec(text)?.[1]
-  if (unknown !== undefined) return `unknown option ${unknown}`
-  return text.split(". ")[0] ?? text
-}
 
 const readLines = (file: string): Effect.Effect<ReadonlyArray<string>, UsageError> =>
   Effect.try({
@@ -270,7 +283,9 @@ const readLines = (file: string): Effect.Effect<ReadonlyArray<string>, UsageErro
         .split(/\r?\n/)
         .filter((line) => line !== "" && !line.startsWith("#")),
     catch: (error) =>
-      new UsageError({ detail: `--env-file ${file}: ${error instanceof Error ? error.message : String(error)}` })
+      new UsageError({
+        detail: `cannot read --env-file ${file}: ${error instanceof Error ? error.message : String(error)}`
+      })
   })
 
 const addVariable = (
@@ -283,7 +298,7 @@ const addVariable = (
     const at = text.indexOf("=")
     const name = at < 0 ? text : text.slice(0, at)
     if (name === "" || /\s/.test(name)) {
-      return new UsageError({ detail: `${where}: ${JSON.stringify(name)} is no name of a variable` })
+      return new UsageError({ detail: `${where}: ${JSON.stringify(name)} is not a variable name` })
     }
     const value = at < 0 ? environment[name] : text.slice(at + 1)
     if (value !== undefined) env[name] = value
@@ -297,7 +312,9 @@ const parseSignal = (text: string): Effect.Effect<Signal, UsageError> =>
   Effect.suspend(() => {
     const name = `SIG${text.toUpperCase().replace(/^SIG/, "")}`
     const known = Signal.literals.map((signal) => signal.slice(3)).join(", ")
-    return isSignal(name) ? Effect.succeed(name) : new UsageError({ detail: `--signal ${text}: use one of ${known}` })
+    return isSignal(name)
+      ? Effect.succeed(name)
+      : new UsageError({ detail: `unknown signal ${JSON.stringify(text)} for --signal: expected one of ${known}` })
   })
 
 const parseTimeout = (text: string) =>

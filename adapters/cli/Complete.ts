@@ -3,7 +3,6 @@
  * protocol of cobra's `__complete`, in which the docker CLI asks its plugins: a candidate for each line, with a description
  * after a tab, and a last line that says what the shell is to do with them.
  */
-import { parseArgs } from "node:util"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { defaultContext } from "../../src/engine/DockerConfig.ts"
@@ -17,67 +16,111 @@ import { roleOf } from "../../src/Labels.ts"
 import { Via } from "../../src/request/Via.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
 import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
+import { agentFlags } from "../agent/AgentCommand.ts"
 import { withEngine } from "../command/ChosenEngine.ts"
+import { helpFlag } from "../command/CommonFlags.ts"
 import { chooseEngine } from "../command/EngineChoice.ts"
-import { hasUnits } from "../command/Usage.ts"
+import { type Flag, type Flags, scanFlags } from "../command/Flags.ts"
+import { cpFlags } from "../cp/CpArgs.ts"
+import { doctorFlags } from "../doctor/DoctorCommand.ts"
+import { gcFlags } from "../gc/GcCommand.ts"
 import { logFormats } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { printable } from "../Printable.ts"
-import { options } from "./Args.ts"
+import { execFlags } from "./Args.ts"
+import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 
 /** What the last word is. */
 export type Wanted =
-  | { readonly _tag: "Flag" }
+  | { readonly _tag: "Flag"; readonly verb: VerbName }
   /** The value of a flag; `before` is what stands before it in the same word. */
   | { readonly _tag: "Value"; readonly flag: string; readonly before: string }
   /** A target; `before` is what stands before it in the same word: other targets, with commas between. */
   | { readonly _tag: "Target"; readonly before: string }
+  /** A target or a verb: the first operand. */
+  | { readonly _tag: "First"; readonly before: string }
+  /** A path of `cp`: a target with a colon, or a file. */
+  | { readonly _tag: "Path" }
+  /** One of these words. */
+  | { readonly _tag: "Words"; readonly words: ReadonlyArray<Candidate> }
   /** The command's own words. */
   | { readonly _tag: "Nothing" }
 
-/** What the shell is to do: take these candidates and nothing else, or names of files. */
+/** What the shell is to do: take these candidates and nothing else, complete file names, or add no space. */
 const only = ":4"
 const files = ":0"
 
 /** How long the engine may take: somebody waits for an answer to a key. */
 const patience = "2 seconds"
 
-const flags: Readonly<Record<string, { readonly type: "string" | "boolean"; readonly short?: string }>> = options
-
-/** Flags whose value may be left out: `--wait`. */
-const optional = new Set(["wait"])
-
-/** The flag whose value is the next word, if any. */
-const awaitsValue = (word: string): string | undefined => {
-  if (word.startsWith("--")) {
-    const name = word.slice(2)
-    return flags[name]?.type === "string" && !optional.has(name) ? name : undefined
-  }
-  // The first one of a bundle that takes a value takes the rest of the word for it.
-  for (const [at, letter] of [...word.slice(1)].entries()) {
-    const [name, flag] = Object.entries(flags).find(([, { short }]) => short === letter) ?? []
-    if (flag?.type === "string") return at === word.length - 2 ? name : undefined
-  }
-  return undefined
+const flagsOf: Readonly<Record<VerbName, Flags>> = {
+  exec: execFlags,
+  cp: cpFlags,
+  doctor: doctorFlags,
+  agent: agentFlags,
+  gc: gcFlags,
+  completion: helpFlag,
+  "install-plugin": helpFlag,
+  help: {},
+  version: {}
 }
+
+const nothing: Wanted = { _tag: "Nothing" }
 
 /** What the last of the words is; the others are as they were typed. */
 export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
+  const { next } = scanFlags(words.slice(0, -1), execFlags)
+  const verb = next < words.length - 1 && words[next] !== "--" ? words[next] : undefined
+  return isVerb(verb) && verb !== "exec" ? inVerb(verb, words, next) : inExec(words, verb === "exec" ? next + 1 : 0)
+}
+
+/** `--via=he`, or the word after `--via`. */
+const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName): Wanted | undefined => {
   const last = words.at(-1) ?? ""
-  let flag: string | undefined
-  for (const [at, word] of words.slice(0, -1).entries()) {
-    if (words[at - 1] === "--wait" && hasUnits(word)) continue
-    if (flag !== undefined) flag = undefined
-    else if (word.startsWith("-") && word !== "-") flag = awaitsValue(word)
-    else return { _tag: "Nothing" }
-  }
-  if (flag !== undefined) return { _tag: "Value", flag, before: "" }
+  const { awaiting } = scanFlags(words.slice(0, -1), flagsOf[verb], from)
+  if (awaiting !== undefined) return { _tag: "Value", flag: awaiting, before: "" }
   const [, name] = /^--([a-z-]+)=/.exec(last) ?? []
   if (name !== undefined) return { _tag: "Value", flag: name, before: `--${name}=` }
-  if (last.startsWith("-")) return { _tag: "Flag" }
+  return last.startsWith("-") ? { _tag: "Flag", verb } : undefined
+}
+
+const inExec = (words: ReadonlyArray<string>, from: number): Wanted => {
+  const last = words.at(-1) ?? ""
+  const { next } = scanFlags(words.slice(0, -1), execFlags, from)
+  if (next < words.length - 1) return nothing
+  const flag = flagOrValue(words, from, "exec")
+  if (flag !== undefined) return flag
   const selects = (one: string) => words.some((word) => word === `--${one}` || word.startsWith(`--${one}=`))
-  if ((selects("stack") || selects("node")) && !selects("all") && !selects("any")) return { _tag: "Nothing" }
-  return { _tag: "Target", before: last.slice(0, last.lastIndexOf(",") + 1) }
+  if ((selects("stack") || selects("node")) && !selects("all") && !selects("any")) return nothing
+  const before = last.slice(0, last.lastIndexOf(",") + 1)
+  return { _tag: from === 0 && next === 0 ? "First" : "Target", before }
+}
+
+const inVerb = (verb: Exclude<VerbName, "exec">, words: ReadonlyArray<string>, at: number): Wanted => {
+  // Its flags may stand before and after its operands.
+  let operands = 0
+  let from = at + 1
+  while (from < words.length - 1) {
+    const { next } = scanFlags(words.slice(0, -1), flagsOf[verb], from)
+    if (next >= words.length - 1) break
+    operands++
+    from = next + 1
+  }
+  const flag = flagOrValue(words, from, verb)
+  if (flag !== undefined) return flag
+  const choices = (all: ReadonlyArray<Candidate>): Wanted => (operands === 0 ? { _tag: "Words", words: all } : nothing)
+  switch (verb) {
+    case "cp":
+      return operands < 2 ? { _tag: "Path" } : nothing
+    case "agent":
+      return choices(plain(["up", "status", "down"]))
+    case "completion":
+      return choices(plain(["bash", "zsh", "fish"]))
+    case "help":
+      return choices(verbs)
+    default:
+      return nothing
+  }
 }
 
 /** A word that fits, and what it is. */
@@ -88,7 +131,10 @@ const byName = ([a]: Candidate, [b]: Candidate): number => a.localeCompare(b, "e
 
 const plain = (words: ReadonlyArray<string>): ReadonlyArray<Candidate> => words.map((word) => [word, ""])
 
-const allFlags = Object.keys(flags).map((name) => `--${name}`)
+const flagNames = (verb: VerbName): ReadonlyArray<Candidate> =>
+  Object.entries<Flag>(flagsOf[verb]).flatMap(
+    ([name, { about }]): ReadonlyArray<Candidate> => (about === undefined ? [] : [[`--${name}`, about]])
+  )
 
 const nodes = Swarm.use((swarm) =>
   Effect.map(swarm.listNodes(), (all) =>
@@ -152,33 +198,49 @@ const candidatesFor = (
 ): Effect.Effect<ReadonlyArray<Candidate>, SwarmFailure | Config.ConfigError, Swarm> => {
   switch (wanted._tag) {
     case "Flag":
-      return Effect.succeed(plain(allFlags))
+      return Effect.succeed(flagNames(wanted.verb))
     case "Value":
       return valuesOf(wanted.flag)
     case "Target":
       return targets
+    case "First":
+      // Verbs need no engine.
+      return Effect.map(
+        Effect.orElseSucceed(targets, () => []),
+        (found) => [
+          ...found.map(([word, about]): Candidate => [isVerb(word) ? `service/${word}` : word, about]),
+          ...verbs
+        ]
+      )
+    case "Path":
+      return Effect.map(targets, (found) => found.map(([word, about]): Candidate => [`${word}:`, about]))
+    case "Words":
+      return Effect.succeed(wanted.words)
     case "Nothing":
       return Effect.succeed([])
   }
+}
+
+/** The value of a flag wherever it stands. */
+const given = (words: ReadonlyArray<string>, name: string): string | undefined => {
+  const found = words.slice(0, -1).flatMap((_, at) => scanFlags(words.slice(0, -1), execFlags, at).flags)
+  return found.findLast((flag) => flag.startsWith(`--${name}=`))?.slice(name.length + 3)
 }
 
 /** Answers for these words, of which the last one is not whole yet. Where nothing can be found out, nothing is said. */
 export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.gen(function* () {
     const wanted = whatIsWanted(words)
-    if (wanted._tag === "Value" && ["audit-file", "env-file", "out-dir"].includes(wanted.flag)) {
-      return yield* writeText(1, `${files}\n`)
-    }
-    const { values } = parseArgs({ args: [...words], options, strict: false })
-    const given = (value: unknown) => (typeof value === "string" ? value : undefined)
-    const choice = yield* chooseEngine(given(values.host), given(values.context))
+    const last = words.at(-1) ?? ""
+    const isFile = wanted._tag === "Value" && ["audit-file", "env-file", "out-dir"].includes(wanted.flag)
+    if (isFile || (wanted._tag === "Path" && /^[./~]/.test(last))) return yield* writeText(1, `${files}\n`)
+    const choice = yield* chooseEngine(given(words, "host"), given(words, "context"))
     const candidates = yield* candidatesFor(wanted).pipe(
       Effect.provide(Swarm.layer),
       withEngine(choice),
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed([]) })
     )
     const before = "before" in wanted ? wanted.before : ""
-    const last = words.at(-1) ?? ""
     const lines = candidates
       .map(([word, description]) => [before + word, description] as const)
       .filter(([word]) => word.startsWith(last))

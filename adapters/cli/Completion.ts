@@ -1,10 +1,14 @@
-/** `swarm-exec completion SHELL`: what makes a shell complete the command lines of `task-exec`, as `Complete.ts` answers. */
+/** `task-exec completion SHELL`: what makes a shell complete the command lines of `task-exec`, as `Complete.ts` answers. */
 import * as Effect from "effect/Effect"
-import { exitCodes } from "../command/ExitCode.ts"
+import { helpFlag } from "../command/CommonFlags.ts"
+import type { Flags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import { runPlain } from "../command/Subcommand.ts"
+import { UsageError } from "../command/Usage.ts"
 import { writeText } from "../Output.ts"
 
 /** bash takes `=`, `:` and `@` for ends of words, and wants what comes after the last one only. */
-const bash = `# bash completion for task-exec:  source <(swarm-exec completion bash)
+const bash = `# bash completion for task-exec:  source <(task-exec completion bash)
 _task_exec() {
   local line=\${COMP_LINE:0:COMP_POINT} last kept one
   local -a words found
@@ -25,7 +29,7 @@ complete -F _task_exec task-exec
 `
 
 const zsh = `#compdef task-exec
-# zsh completion for task-exec:  source <(swarm-exec completion zsh)
+# zsh completion for task-exec:  source <(task-exec completion zsh)
 _task_exec() {
   local -a found shown
   local one
@@ -39,7 +43,7 @@ _task_exec() {
 (( $+functions[compdef] )) && compdef _task_exec task-exec
 `
 
-const fish = `# fish completion for task-exec:  swarm-exec completion fish | source
+const fish = `# fish completion for task-exec:  task-exec completion fish | source
 function __task_exec_complete
     set -l words (commandline -opc)
     set -l found ($words[1] __complete $words[2..-1] (commandline -ct) 2>/dev/null)
@@ -58,23 +62,26 @@ const scripts: ReadonlyMap<string, string> = new Map([
   ["fish", fish]
 ])
 
-/** The text that `--help` prints. */
-export const help = `Usage: swarm-exec completion bash|zsh|fish
+const flags = { ...helpFlag } as const satisfies Flags
 
-Print what makes that shell complete the command lines of task-exec: flags and
-their values, services, tasks and nodes as they are now.
-
-  source <(swarm-exec completion bash)      in ~/.bashrc; zsh: in ~/.zshrc
-  swarm-exec completion fish | source       in ~/.config/fish/config.fish
-`
-
-/** Runs the command line, and gives the exit code. */
-export const completionCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  const say = (fd: number, text: string, code: number) => Effect.as(Effect.ignore(writeText(fd, text)), code)
-  const [shell = ""] = argv
-  if (argv.includes("--help") || argv.includes("-h")) return say(1, help, 0)
-  const script = argv.length === 1 ? scripts.get(shell) : undefined
-  return script === undefined
-    ? say(2, `swarm-exec completion: which shell? One of ${[...scripts.keys()].join(", ")}\n`, exitCodes.usage)
-    : say(1, script, 0)
+/** What the verb says about itself. */
+export const help: CommandHelp = {
+  usage: ["bash|zsh|fish"],
+  about: ["Print a script that completes task-exec's command lines: verbs, options, services, tasks and nodes."],
+  flags,
+  after: [],
+  examples: [
+    { term: "source <(task-exec completion bash)", about: "bash: in ~/.bashrc" },
+    { term: "source <(task-exec completion zsh)", about: "zsh: in ~/.zshrc" },
+    { term: "task-exec completion fish | source", about: "fish: in ~/.config/fish/config.fish" }
+  ]
 }
+
+/** Runs a command line and returns its exit code. */
+export const completionCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  runPlain({ program, name: "completion", help, flags, argv }, ([shell = "", ...more]) => {
+    const script = more.length === 0 ? scripts.get(shell) : undefined
+    return script === undefined
+      ? Effect.fail(new UsageError({ detail: `which shell? One of ${[...scripts.keys()].join(", ")}` }))
+      : Effect.ignore(writeText(1, script))
+  })

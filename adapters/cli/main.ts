@@ -1,9 +1,10 @@
 import * as Effect from "effect/Effect"
 import { imageCommands } from "../../src/ImageCommands.ts"
+import { isDockerPlugin } from "../docker/PluginName.ts"
 import { runMain } from "../RunMain.ts"
 import { taskExecCommand } from "./TaskExecCommand.ts"
 
-const [, , ...argv] = process.argv
+const [, file = "", ...argv] = process.argv
 const [first, ...rest] = argv
 // The guards of a run are this program again.
 switch (first) {
@@ -22,5 +23,10 @@ switch (first) {
     )
     break
   default:
-    runMain(taskExecCommand("task-exec", argv), "task-exec")
+    runMain(
+      isDockerPlugin(file)
+        ? Effect.promise(() => import("./DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
+        : taskExecCommand("task-exec", argv),
+      "task-exec"
+    )
 }

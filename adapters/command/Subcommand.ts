@@ -1,50 +1,108 @@
-/** The frame of the subcommands that maintain the swarm: arguments, help, engine, errors and exit code. */
+/** What the verbs of `task-exec` have in common: reading flags, help, the engine, errors and exit codes. */
 import * as Effect from "effect/Effect"
-import type { OutputClosed, OutputFailed } from "../Output.ts"
+import { type OutputClosed, type OutputFailed, writeText } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
 import { withEngine } from "./ChosenEngine.ts"
 import type { EngineChoice } from "./EngineChoice.ts"
-import { exitCodeOf } from "./ExitCode.ts"
+import { exitCodeOf, exitCodes } from "./ExitCode.ts"
+import { type Flags, type ReadFlags, readFlags } from "./Flags.ts"
+import { type CommandHelp, renderHelp } from "./Help.ts"
 import { logTo } from "./Logging.ts"
-import type { UsageError } from "./Usage.ts"
+import { UsageError, usageHint } from "./Usage.ts"
 
-/** Arguments that each of these subcommands has. */
-interface CommonArgs {
-  readonly help: boolean
-  readonly engine: EngineChoice
+/** A command line of a verb. */
+export interface VerbLine<Table extends Flags> {
+  /** What the user typed before the verb: `task-exec`. */
+  readonly program: string
+  readonly name: string
+  readonly help: CommandHelp
+  readonly flags: Table
+  readonly argv: ReadonlyArray<string>
 }
 
-/** A subcommand. */
-interface Subcommand<Args extends CommonArgs, E> {
-  readonly name: string
-  /** The text that `--help` prints. */
-  readonly help: string
-  readonly args: Effect.Effect<Args, UsageError>
-  /** Gives the exit code. */
+/** Prints the help of a verb on stdout. */
+export const printHelp = ({ help, name, program }: Omit<VerbLine<Flags>, "argv" | "flags">) =>
+  writeText(1, renderHelp(program, name, help))
+
+/** Reads the command line. Returns `undefined` when it has asked for help and got it. */
+export const readLine = <const Table extends Flags>(
+  line: VerbLine<Table>
+): Effect.Effect<ReadFlags<Table> | undefined, UsageError | OutputClosed | OutputFailed> =>
+  Effect.flatMap(readFlags(line.argv, line.flags), (read) =>
+    "help" in read.values && read.values.help === true ? Effect.as(printHelp(line), undefined) : Effect.succeed(read)
+  )
+
+/** A failure that a verb reports. */
+export interface VerbFailure {
+  readonly _tag: string
+  readonly message: string
+}
+
+/** Writes a failure to stderr and returns its exit code. `failed` is the code of failures other than wrong usage. */
+export const reportFailure = (
+  { name, program }: Pick<VerbLine<Flags>, "name" | "program">,
+  error: VerbFailure,
+  stderr: Channel,
+  failed: number = exitCodes.failed
+): Effect.Effect<number> => {
+  const code = exitCodeOf(error, failed)
+  if (error._tag === "OutputClosed") return Effect.succeed(code)
+  const hint = error._tag === "UsageError" ? usageHint(`${program} ${name}`) : ""
+  // A closed stderr leaves no place to report this failure.
+  return Effect.as(Effect.ignore(stderr.line(`${program} ${name}: ${inOneEntry(error.message)}${hint}`)), code)
+}
+
+/** A verb that talks to the engine. */
+interface Subcommand<Table extends Flags, Args extends { readonly engine: EngineChoice }, E> {
+  readonly line: VerbLine<Table>
+  readonly args: (read: ReadFlags<Table>) => Effect.Effect<Args, UsageError>
+  /** Returns the exit code. */
   readonly run: (args: Args, stdout: Channel) => Effect.Effect<number, E>
   /** The exit code of a failure other than wrong usage. */
   readonly failed: number
 }
 
 /** Runs one command line on the engine that it names. Returns the exit code. */
-export const runSubcommand = <Args extends CommonArgs, E extends { readonly _tag: string; readonly message: string }>({
+export const runSubcommand = <
+  const Table extends Flags,
+  Args extends { readonly engine: EngineChoice },
+  E extends VerbFailure
+>({
   args,
   failed,
-  help,
-  name,
+  line,
   run
-}: Subcommand<Args, E>): Effect.Effect<number> => {
+}: Subcommand<Table, Args, E>): Effect.Effect<number> => {
   const stdout = new Channel(1)
   const stderr = new Channel(2)
-  const perform = (found: Args): Effect.Effect<number, E | OutputClosed | OutputFailed> =>
-    found.help ? Effect.as(stdout.line(help.trimEnd()), 0) : withEngine(found.engine)(run(found, stdout))
-  const tell = ({ _tag, message }: { readonly _tag: string; readonly message: string }): Effect.Effect<number> => {
-    const code = exitCodeOf({ _tag }, failed)
-    if (_tag === "OutputClosed") return Effect.succeed(code)
-    const hint = _tag === "UsageError" ? "; run with --help for usage" : ""
-    // A closed stderr leaves no place to report this failure.
-    return Effect.as(Effect.ignore(stderr.line(`swarm-exec ${name}: ${inOneEntry(message)}${hint}`)), code)
-  }
-  return args.pipe(Effect.flatMap(perform), Effect.catch(tell), Effect.provide(logTo(stderr, false)))
+  return readLine(line).pipe(
+    Effect.flatMap(
+      (read): Effect.Effect<number, E | UsageError> =>
+        read === undefined
+          ? Effect.succeed(0)
+          : Effect.flatMap(args(read), (found) => withEngine(found.engine)(run(found, stdout)))
+    ),
+    Effect.catch((error) => reportFailure(line, error, stderr, failed)),
+    Effect.provide(logTo(stderr, false))
+  )
 }
+
+/** Runs one command line of a verb that needs no engine. Returns the exit code. */
+export const runPlain = <const Table extends Flags, E extends VerbFailure>(
+  line: VerbLine<Table>,
+  run: (operands: ReadonlyArray<string>) => Effect.Effect<void, E | UsageError>
+): Effect.Effect<number> =>
+  readLine(line).pipe(
+    Effect.flatMap(
+      (read): Effect.Effect<void, E | UsageError> => (read === undefined ? Effect.void : run(read.positionals))
+    ),
+    Effect.as(0),
+    Effect.catch((error) => reportFailure(line, error, new Channel(2)))
+  )
+
+/** Fails if there are operands. */
+export const noOperands = ([first]: ReadonlyArray<string>): Effect.Effect<void, UsageError> =>
+  first === undefined
+    ? Effect.void
+    : Effect.fail(new UsageError({ detail: `unexpected argument ${JSON.stringify(first)}` }))

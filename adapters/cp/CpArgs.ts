@@ -1,82 +1,77 @@
-/** The command line of `swarm-exec cp`: docker's own, and the flags that all of our commands have. */
+/** The command line of `task-exec cp`: that of `docker cp`, and the flags that all verbs have. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
 import type { TaskFilesRequest } from "../../src/copy/TaskFiles.ts"
 import { Via } from "../../src/request/Via.ts"
+import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
-import { parseTime, readArgs, UsageError } from "../command/Usage.ts"
+import type { Flags, ReadFlags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import { parseTime, UsageError } from "../command/Usage.ts"
 
 /** What a command line asks for. */
-export type CpInvocation =
-  | { readonly _tag: "Help" }
-  | {
-      readonly _tag: "Copy"
-      readonly direction: "from" | "to"
-      readonly files: TaskFilesRequest
-      /** In the container. */
-      readonly path: string
-      /** Of this machine; `-` for a tar archive on stdin or stdout. */
-      readonly local: string
-      readonly followLink: boolean
-      readonly archive: boolean
-      readonly quiet: boolean
-      readonly debug: boolean
-      readonly engine: EngineChoice
-    }
+export interface Copy {
+  readonly direction: "from" | "to"
+  readonly files: TaskFilesRequest
+  /** In the container. */
+  readonly path: string
+  /** On this machine; `-` for a tar archive on stdin or stdout. */
+  readonly local: string
+  readonly followLink: boolean
+  readonly archive: boolean
+  readonly quiet: boolean
+  readonly debug: boolean
+  readonly engine: EngineChoice
+}
 
-/** The text that `--help` prints. */
-export const help = `Usage: swarm-exec cp [OPTIONS] TARGET:SRC_PATH DEST_PATH|-
-       swarm-exec cp [OPTIONS] SRC_PATH|- TARGET:DEST_PATH
+/** The flags. */
+export const cpFlags = {
+  archive: {
+    type: "boolean",
+    short: "a",
+    default: false,
+    about: "Keep owners (when copying from a container: as root only)"
+  },
+  "follow-link": {
+    type: "boolean",
+    short: "L",
+    default: false,
+    about: "Copy what SRC_PATH points to if it is a symbolic link"
+  },
+  quiet: { type: "boolean", short: "q", default: false, about: "Hide progress and warnings" },
+  ...connectionFlags,
+  ...routeFlags,
+  ...debugFlag,
+  ...helpFlag
+} as const satisfies Flags
 
-Copy files and directories between the container of a Swarm task, on whichever
-node it is, and this machine; no tool of the container is used. The paths mean
-what they mean to docker cp: SRC_PATH/. is the content of a directory, and what
-is copied to a directory that is there goes into it. With - a tar archive comes
-from stdin, to be unpacked in the directory DEST_PATH, or goes to stdout.
-
-TARGET is as for task-exec: web, web.2, web@node-3, a task ID, a container ID.
-A file of this machine with a : in its name is written ./like:this.
-
-Options:
-  -a, --archive                  Keep the owners (out of a container: as root)
-  -L, --follow-link              Copy what a symbolic link SRC_PATH leads to
-  -q, --quiet                    No progress, no warnings
-      --image IMAGE              Image of the helper (default: TASK_EXEC_IMAGE)
-      --placement-timeout TIME   For Swarm to place the helper (default 30s)
-      --via ROUTE                auto (default), local, agent, helper
-      --context NAME             The docker context to use
-  -H, --host ADDRESS             The manager to talk to, or several with commas
-                                 (default: DOCKER_HOST, then the context)
-      --debug                    Tell every step on stderr
-      --help
-
-Exit code: 0 all of it was copied; 125 it was not; 2 wrong usage;
-130/143/129 interrupted.
-`
-
-const options = {
-  archive: { type: "boolean", short: "a", default: false },
-  "follow-link": { type: "boolean", short: "L", default: false },
-  quiet: { type: "boolean", short: "q", default: false },
-  image: { type: "string" },
-  "placement-timeout": { type: "string" },
-  via: { type: "string", default: "auto" },
-  context: { type: "string" },
-  host: { type: "string", short: "H" },
-  debug: { type: "boolean", default: false },
-  help: { type: "boolean", short: "h", default: false }
-} as const
+/** What the verb says about itself. */
+export const cpHelp: CommandHelp = {
+  usage: ["[OPTIONS] TARGET:SRC_PATH DEST_PATH|-", "[OPTIONS] SRC_PATH|- TARGET:DEST_PATH"],
+  about: [
+    "Copy files and directories between the container of a Swarm task, on any node, and this machine. The container needs no tools for it. Paths follow the rules of docker cp: SRC_PATH/. is the content of a directory, and a copy to an existing directory goes into it. With -, task-exec reads a tar archive from stdin and unpacks it in DEST_PATH, or writes one to stdout.",
+    "TARGET is as for commands: web, web.2, web@node-3, a task ID, a container ID. Write a local file with a colon in its name as ./like:this."
+  ],
+  flags: cpFlags,
+  after: ["Exit code: 0 everything was copied; 125 something was not; 2 wrong usage; 130, 143 or 129 interrupted."],
+  examples: [
+    { term: "task-exec cp web.2:/var/log/app ./logs", about: "Copy a directory from a task" },
+    { term: "task-exec cp ./nginx.conf web.2:/etc/nginx/", about: "Copy a file to a task" },
+    { term: "task-exec cp web.1:/srv - | task-exec cp - web.2:/", about: "Copy between two tasks" }
+  ]
+}
 
 /** Reads a command line. */
-export const parseCpInvocation = Effect.fnUntraced(function* (
-  argv: ReadonlyArray<string>
-): Effect.fn.Return<CpInvocation, UsageError> {
-  const { positionals, values } = yield* readArgs({ args: [...argv], options, strict: true, allowPositionals: true })
-  if (values.help) return { _tag: "Help" }
+export const parseCp = Effect.fnUntraced(function* ({
+  positionals,
+  values
+}: ReadFlags<typeof cpFlags>): Effect.fn.Return<Copy, UsageError> {
   const [source, destination, ...more] = positionals
   if (source === undefined || destination === undefined || more.length > 0) {
-    return yield* new UsageError({ detail: "it takes two paths, one of them TARGET:PATH" })
+    return yield* new UsageError({
+      detail: `expected two paths, one of them TARGET:PATH, but got ${positionals.length}`
+    })
   }
   const from = parseOperand(source)
   const to = parseOperand(destination)
@@ -84,19 +79,22 @@ export const parseCpInvocation = Effect.fnUntraced(function* (
   if (target === undefined) return yield* new UsageError({ detail: "one of the two paths must be TARGET:PATH" })
   if (from.target !== undefined && to.target !== undefined) {
     return yield* new UsageError({
-      detail: "copying between containers is not supported (swarm-exec cp A:PATH - | swarm-exec cp - B:PATH does it)"
+      detail: "copying between containers is not supported (use task-exec cp A:PATH - | task-exec cp - B:PATH)"
     })
   }
   const direction = from.target === undefined ? "to" : "from"
   const [inside, outside] = direction === "to" ? [to, from] : [from, to]
   if (target === "" || inside.path === "" || outside.path === "") {
-    return yield* new UsageError({ detail: "neither TARGET nor a path can be empty" })
+    return yield* new UsageError({ detail: "TARGET or a path is empty" })
   }
-  const { image, via } = values
-  if (!isVia(via)) return yield* new UsageError({ detail: `--via ${via}: use ${Via.literals.join(", ")}` })
+  const { image, via = "auto" } = values
+  if (!isVia(via)) {
+    return yield* new UsageError({
+      detail: `invalid route ${JSON.stringify(via)} for --via: expected ${Via.literals.join(", ")}`
+    })
+  }
   const timeout = values["placement-timeout"]
   return {
-    _tag: "Copy",
     direction,
     path: inside.path,
     local: outside.path,
@@ -109,7 +107,7 @@ export const parseCpInvocation = Effect.fnUntraced(function* (
     followLink: values["follow-link"],
     archive: values.archive,
     quiet: values.quiet,
-    debug: values.debug,
+    debug: values.debug ?? false,
     engine: yield* chooseEngine(values.host, values.context)
   }
 })

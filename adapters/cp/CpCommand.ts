@@ -1,4 +1,4 @@
-/** `swarm-exec cp`: `docker cp` for the tasks of a swarm, on whichever node they are. */
+/** `task-exec cp`: `docker cp` for the tasks of a swarm, on whichever node they are. */
 import { join } from "node:path"
 import { isatty } from "node:tty"
 import * as Cause from "effect/Cause"
@@ -13,41 +13,33 @@ import { fromReadable } from "../../src/engine/fromReadable.ts"
 import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { audited } from "../audit/Auditing.ts"
+import { Channel } from "../command/Channel.ts"
 import { withEngine } from "../command/ChosenEngine.ts"
-import { exitCodeOf } from "../command/ExitCode.ts"
 import { localFailed } from "../command/LocalFailed.ts"
+import { readLine, reportFailure } from "../command/Subcommand.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { stderrScreen, writeAll, writeText } from "../Output.ts"
-import { inOneEntry } from "../Printable.ts"
-import { type CpInvocation, help, parseCpInvocation } from "./CpArgs.ts"
+import { stderrScreen, writeAll } from "../Output.ts"
+import { type Copy, cpFlags, cpHelp, parseCp } from "./CpArgs.ts"
 import { findDestination, findSource } from "./LocalPath.ts"
 import { pack, sizeOf } from "./Pack.ts"
 import { makeProgress, noProgress, type Progress } from "./Progress.ts"
 import { unpack } from "./Unpack.ts"
 
-type Copy = CpInvocation & { readonly _tag: "Copy" }
-
 const stdout = 1
 const stderr = 2
-const program = "swarm-exec cp"
 
-/** If nobody reads even that, there is nobody to tell. */
-const say = (text: string) => Effect.ignore(writeText(stderr, `${program}: ${inOneEntry(text)}\n`))
-
-/** Runs one command line and gives its exit code. */
-export const cpCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  parseCpInvocation(argv).pipe(
-    Effect.flatMap((invocation) =>
-      invocation._tag === "Help" ? Effect.as(writeText(stdout, help), 0) : run(invocation)
+/** Runs one command line and returns its exit code. */
+export const cpCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  const line = { program, name: "cp", help: cpHelp, flags: cpFlags, argv }
+  return readLine(line).pipe(
+    Effect.flatMap((read) =>
+      read === undefined ? Effect.succeed(0) : Effect.flatMap(parseCp(read), (copy) => run(`${program} cp`, copy))
     ),
-    Effect.catch((error) => {
-      const hint = error._tag === "UsageError" ? "; run with --help for usage" : ""
-      const told = error._tag === "OutputClosed" ? Effect.void : say(`${error.message}${hint}`)
-      return Effect.as(told, exitCodeOf(error))
-    })
+    Effect.catch((error) => reportFailure(line, error, new Channel(stderr)))
   )
+}
 
-const run = (copy: Copy) =>
+const run = (program: string, copy: Copy) =>
   (copy.direction === "from" ? fromTask(copy) : toTask(copy)).pipe(
     Effect.scoped,
     Effect.as(0),

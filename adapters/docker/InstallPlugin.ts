@@ -1,43 +1,54 @@
-/** `swarm-exec install-plugin`: puts this program where the docker CLI looks for its plugins. */
+/** `task-exec install-plugin`: puts this program where the docker CLI looks for its plugins. */
 import { randomBytes } from "node:crypto"
 import { chmod, copyFile, mkdir, realpath, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { configFolder } from "../../src/engine/DockerConfig.ts"
-import { exitCodes } from "../command/ExitCode.ts"
+import { helpFlag } from "../command/CommonFlags.ts"
+import type { Flags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import { noOperands, runPlain } from "../command/Subcommand.ts"
 import { writeText } from "../Output.ts"
 import { pluginFile, pluginName } from "./PluginName.ts"
 
-/** The text that `--help` prints. */
-export const help = `Usage: swarm-exec install-plugin
+const flags = { ...helpFlag } as const satisfies Flags
 
-Copy this program into the folder of the docker client's plugins, so that
-"docker ${pluginName} TARGET COMMAND" does what task-exec does. The folder is
-cli-plugins in DOCKER_CONFIG, or in ~/.docker.
-`
+/** What the verb says about itself. */
+export const help: CommandHelp = {
+  usage: [""],
+  about: [
+    `Copy this program into the docker CLI's plugin folder, so that docker ${pluginName} does what task-exec does. The folder is cli-plugins in DOCKER_CONFIG, or in ~/.docker.`
+  ],
+  flags,
+  after: [],
+  examples: [{ term: "task-exec install-plugin && docker taskexec --help", about: "Install the plugin" }]
+}
 
-/** It could not be put there. */
+/** The plugin can't be written. */
 class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstalled", {
   file: Schema.String,
   reason: Schema.String
 }) {
   override get message(): string {
-    return `could not write ${this.file}: ${this.reason}`
+    return `cannot write ${this.file}: ${this.reason}`
   }
 }
 
-/** Runs the command line, and gives the exit code. `program`: the file that is running. */
-export const installPluginCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> => {
-  const say = (fd: number, text: string, code: number) => Effect.as(Effect.ignore(writeText(fd, text)), code)
-  if (argv.includes("--help") || argv.includes("-h")) return say(1, help, 0)
-  if (argv.length > 0)
-    return say(2, `swarm-exec install-plugin: ${argv[0]} is not known (see --help)\n`, exitCodes.usage)
-  return install(program).pipe(
-    Effect.flatMap((file) => say(1, `${file} is installed: docker ${pluginName} --help\n`, 0)),
-    Effect.catch((error) => say(2, `swarm-exec install-plugin: ${error.message}\n`, exitCodes.failed))
+/** Runs a command line and returns its exit code. `file` is the running program. */
+export const installPluginCommand = (
+  program: string,
+  file: string,
+  argv: ReadonlyArray<string>
+): Effect.Effect<number> =>
+  runPlain({ program, name: "install-plugin", help, flags, argv }, (operands) =>
+    noOperands(operands).pipe(
+      Effect.andThen(install(file)),
+      Effect.flatMap((installed) =>
+        Effect.ignore(writeText(1, `installed ${installed}; try: docker ${pluginName} --help\n`))
+      )
+    )
   )
-}
 
 const install = Effect.fnUntraced(function* (program: string) {
   const folder = join(yield* configFolder, "cli-plugins")

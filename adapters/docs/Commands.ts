@@ -1,21 +1,21 @@
 /** What the reference and the manual pages are about: the commands, with their own help. */
-import * as Agent from "../agent/AgentCommand.ts"
-import * as Args from "../cli/Args.ts"
-import * as Completion from "../cli/Completion.ts"
+import { help as agentHelp } from "../agent/AgentCommand.ts"
+import { help as completionHelp } from "../cli/Completion.ts"
+import { rootHelp } from "../cli/TaskExecCommand.ts"
 import { exitCodes } from "../command/ExitCode.ts"
-import * as Cp from "../cp/CpArgs.ts"
-import * as InstallPlugin from "../docker/InstallPlugin.ts"
-import * as Doctor from "../doctor/DoctorCommand.ts"
-import * as Gc from "../skopos/GcCommand.ts"
-import { usage } from "../skopos/PluginArgs.ts"
-import { type HelpText, type Item, readHelp } from "./HelpText.ts"
+import type { CommandHelp, Item } from "../command/Help.ts"
+import { cpHelp } from "../cp/CpArgs.ts"
+import { help as installPluginHelp } from "../docker/InstallPlugin.ts"
+import { help as doctorHelp } from "../doctor/DoctorCommand.ts"
+import { help as gcHelp } from "../gc/GcCommand.ts"
+import { pluginHelp } from "../skopos/PluginArgs.ts"
 
 /** A command of the package. */
 export interface Command {
   readonly name: string
   /** What it does, as a manual page's NAME says it. */
   readonly summary: string
-  readonly help: HelpText
+  readonly help: CommandHelp
   readonly subcommands: ReadonlyArray<Subcommand>
   readonly codes: ReadonlyArray<Item>
 }
@@ -23,7 +23,7 @@ export interface Command {
 /** A command within another one. */
 export interface Subcommand {
   readonly name: string
-  readonly help: HelpText
+  readonly help: CommandHelp
 }
 
 /** Of `task-exec`. */
@@ -46,26 +46,25 @@ export const commands: ReadonlyArray<Command> = [
   {
     name: "task-exec",
     summary: "run a command in the container of any Docker Swarm task, on any node",
-    help: readHelp(Args.help("task-exec")),
-    subcommands: [],
+    help: rootHelp,
+    subcommands: [
+      { name: "cp", help: cpHelp },
+      { name: "doctor", help: doctorHelp },
+      { name: "agent", help: agentHelp },
+      { name: "gc", help: gcHelp },
+      { name: "completion", help: completionHelp },
+      { name: "install-plugin", help: installPluginHelp }
+    ],
     codes
   },
   {
     name: "swarm-exec",
-    summary: "the Skopos plugin of task-exec, and what belongs to it",
-    help: readHelp(usage),
-    subcommands: [
-      { name: "cp", help: readHelp(Cp.help) },
-      { name: "agent", help: readHelp(Agent.help) },
-      { name: "gc", help: readHelp(Gc.help) },
-      { name: "doctor", help: readHelp(Doctor.help) },
-      { name: "install-plugin", help: readHelp(InstallPlugin.help) },
-      { name: "completion", help: readHelp(Completion.help) }
-    ],
+    summary: "the Skopos plugin of task-exec",
+    help: pluginHelp,
+    subcommands: [],
     codes: [
       { term: "ACTION", about: "0, or 2 with the reason on stderr" },
-      { term: "task-exec, exec", about: "the command's own; others as task-exec(1) says" },
-      { term: "cp, gc", about: "as is said above" }
+      { term: "task-exec, exec", about: "the command's own; others as task-exec(1) says" }
     ]
   }
 ]

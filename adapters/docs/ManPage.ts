@@ -1,7 +1,7 @@
 /** A command's manual page, in the macros of man(7). */
 import { version } from "../../src/Version.ts"
+import { type CommandHelp, type Item, type Part, partsOf } from "../command/Help.ts"
 import { type Command, commands, targets, variables } from "./Commands.ts"
-import type { HelpText, Item, Part } from "./HelpText.ts"
 
 /** The whole page, section 1. */
 export const manPage = ({ codes, help, name, subcommands, summary }: Command): string => {
@@ -11,13 +11,11 @@ export const manPage = ({ codes, help, name, subcommands, summary }: Command): s
     // Flags are not to be broken, nor lines to be filled to the margin.
     ".nh\n.ad l",
     `.SH NAME\n${text(name)} \\- ${text(summary)}`,
-    `.SH SYNOPSIS\n${help.usage.map((line) => `.B ${text(line)}`).join("\n.br\n")}`,
+    `.SH SYNOPSIS\n${usage(name, help)}`,
     `.SH DESCRIPTION\n${body(help)}`,
     ...subcommands.map(
       (one) =>
-        `.SH ${text(`${name} ${one.name}`.toUpperCase())}\n${one.help.usage
-          .map((line) => `.B ${text(line)}`)
-          .join("\n.br\n")}\n.PP\n${body(one.help)}`
+        `.SH ${text(`${name} ${one.name}`.toUpperCase())}\n${usage(`${name} ${one.name}`, one.help)}\n.PP\n${body(one.help)}`
     ),
     `.SH TARGETS\n${list(targets)}`,
     `.SH EXIT STATUS\n${list(codes)}`,
@@ -28,12 +26,20 @@ export const manPage = ({ codes, help, name, subcommands, summary }: Command): s
     .concat("\n")
 }
 
-const body = ({ parts }: HelpText): string => parts.map(describe).join("\n")
+const usage = (name: string, help: CommandHelp): string =>
+  help.usage.map((line) => `.B ${text(`${name} ${line}`.trimEnd())}`).join("\n.br\n")
+
+const body = (help: CommandHelp): string => partsOf(help).map(describe).join("\n")
 
 const describe = (part: Part): string => {
-  if (part._tag === "Paragraph") return `.PP\n${text(part.text)}`
-  const title = part.title === undefined ? "" : `.PP\n${text(part.title)}:\n`
-  return `${title}${list(part.items)}`
+  switch (part._tag) {
+    case "Paragraph":
+      return `.PP\n${text(part.text)}`
+    case "Items":
+      return `.PP\n${text(part.title)}:\n${list(part.items)}`
+    case "Examples":
+      return `.PP\nExamples:\n${list(part.items)}`
+  }
 }
 
 const list = (items: ReadonlyArray<Item>): string =>

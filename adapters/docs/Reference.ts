@@ -1,6 +1,6 @@
 /** `docs/reference.md`: every command line, target, exit code and variable. */
+import { type CommandHelp, type Item, type Part, partsOf } from "../command/Help.ts"
 import { type Command, commands, targets, variables } from "./Commands.ts"
-import type { HelpText, Item, Part } from "./HelpText.ts"
 
 /** The whole page. */
 export const reference = (): string =>
@@ -22,22 +22,27 @@ export const reference = (): string =>
 
 const chapter = ({ help, name, subcommands }: Command): ReadonlyArray<string> => [
   `## ${name}`,
-  ...section(help),
-  ...subcommands.flatMap((one) => [`### ${name} ${one.name}`, ...section(one.help)])
+  ...section(name, help),
+  ...subcommands.flatMap((one) => [`### ${name} ${one.name}`, ...section(`${name} ${one.name}`, one.help)])
 ]
 
-const section = ({ parts, usage }: HelpText): ReadonlyArray<string> => [
-  `\`\`\`\n${usage.join("\n")}\n\`\`\``,
-  ...parts.flatMap(describe)
+const section = (name: string, help: CommandHelp): ReadonlyArray<string> => [
+  `\`\`\`\n${help.usage.map((line) => `${name} ${line}`.trimEnd()).join("\n")}\n\`\`\``,
+  ...partsOf(help).flatMap(describe)
 ]
 
-const describe = (part: Part): ReadonlyArray<string> =>
-  part._tag === "Paragraph"
-    ? [escaped(part.text)]
-    : [
-        ...(part.title === undefined ? [] : [`${escaped(part.title)}:`]),
-        table(part.items.every(({ term }) => term.startsWith("-")) ? "option" : "word", "meaning", part.items)
-      ]
+const describe = (part: Part): ReadonlyArray<string> => {
+  switch (part._tag) {
+    case "Paragraph":
+      return [escaped(part.text)]
+    case "Items": {
+      const left = part.items.every(({ term }) => term.startsWith("-")) ? "option" : "word"
+      return [`${escaped(part.title)}:`, table(left, "meaning", part.items)]
+    }
+    case "Examples":
+      return ["Examples:", table("command line", "does", part.items)]
+  }
+}
 
 const code = (text: string): string => `\`${text.replaceAll("|", "\\|")}\``
 const plain = (text: string): string => text

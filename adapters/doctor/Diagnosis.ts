@@ -96,7 +96,7 @@ const lookForLeftovers = ({
         onSuccess: ([report, agents]) =>
           judgeLeftovers(report, agents, {
             runs: inventory.cleanUpCommand(),
-            agents: inventory.swarmExec("agent down")
+            agents: inventory.taskExec("agent down")
           }),
         onFailure: (error) => fails("leftovers", explainHelper(error, "the manager"))
       })

@@ -1,4 +1,4 @@
-/** `swarm-exec doctor`: says whether task-exec works on this swarm and, where it does not, what to do. */
+/** `task-exec doctor`: checks whether task-exec works on this swarm, and says what to do where it does not. */
 import { isatty } from "node:tty"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,9 +7,12 @@ import { inInventory } from "../../src/executor/RunInventory.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
+import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
-import { runSubcommand } from "../command/Subcommand.ts"
-import { parseTime, readArgs, UsageError } from "../command/Usage.ts"
+import type { Flags, ReadFlags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import { noOperands, runSubcommand } from "../command/Subcommand.ts"
+import { parseTime, UsageError } from "../command/Usage.ts"
 import { stderrScreen } from "../Output.ts"
 import { toJson } from "../Printable.ts"
 import { LastLine } from "../terminal/LastLine.ts"
@@ -20,77 +23,86 @@ import { colourOf, linesOf, summaryOf } from "./DoctorText.ts"
 /** Something is in the way of task-exec. */
 const notWell = 1
 
-/** The text that `--help` prints. */
-export const help = `Usage: swarm-exec doctor [OPTIONS]
+/** The flags. */
+export const doctorFlags = {
+  image: { type: "string", value: "IMAGE", about: "Image of the helper (default: TASK_EXEC_IMAGE)" },
+  json: { type: "boolean", default: false, about: "Print one JSON document" },
+  "no-network": { type: "boolean", default: false, about: "Do not check the overlay network" },
+  quiet: { type: "boolean", short: "q", default: false, about: "Print only failed checks" },
+  timeout: {
+    type: "string",
+    default: "60s",
+    value: "TIME",
+    about: "Give each helper this long to run and to be reached (default 60s)"
+  },
+  ...connectionFlags,
+  ...helpFlag
+} satisfies Flags
 
-Check whether task-exec works on this swarm, and say what is wrong and what to
-do. A helper runs on every node for a moment, and nothing of it stays:
-
-  engine, swarm, managers   The engine that we talk to, and its swarm
-  image                     The helper's image
-  node, platform            What Swarm says of each node
-  helper, version           The node gets the image and runs it
-  socket, kill              The helper opens the engine's socket and can end
-                            commands
-  clock                     The node's clock and this machine's: the node
-                            stamps the states of the helper's task between two
-                            moments that are known here. More than 5 s apart
-                            is a warning; more than 60 s fails, as what killed
-                            runs leave is removed by its deadline
-  overlay                   The helper can be reached from the engine that we
-                            talk to, as -i, -t and cp need it
-  leftovers                 What "swarm-exec gc" would remove, and agents' objects
-                            without the agents' service
-
-Options:
-      --context NAME  The docker context to use
-  -H, --host ADDRESS  The manager to talk to, or several with commas
-                      (default: DOCKER_HOST, then the context)
-      --image IMAGE   Image of the helper (default: TASK_EXEC_IMAGE)
-      --json          One JSON document
-      --no-network    Leave out the overlay network
-  -q, --quiet         Only what fails
-      --timeout TIME  For each helper to run or to be reached (default 60s)
-      --help
-
-Exit code: 0 nothing fails; 1 something does; 2 wrong usage;
-130/143/129 interrupted.
-`
+/** What the verb says about itself. */
+export const help: CommandHelp = {
+  usage: ["[OPTIONS]"],
+  about: [
+    "Check whether task-exec works on this swarm, and print what is wrong and how to fix it. A helper runs on every node for a moment and is removed.",
+    {
+      _tag: "Items",
+      title: "Checks",
+      items: [
+        { term: "engine, swarm, managers", about: "The connected engine and its swarm" },
+        { term: "image", about: "The helper's image" },
+        { term: "node, platform", about: "What Swarm reports about each node" },
+        { term: "helper, version", about: "The node pulls the image and runs the helper" },
+        { term: "socket, kill", about: "The helper can use the engine's socket and can kill commands" },
+        {
+          term: "clock",
+          about:
+            "The difference between the node's clock and the caller's. More than 5 s is a warning. More than 60 s fails, because leftovers are removed by their deadline"
+        },
+        {
+          term: "overlay",
+          about: "The connected engine can reach the helper over an overlay network, as -i, -t and cp need it"
+        },
+        { term: "leftovers", about: "What task-exec gc would remove, and objects of agents whose service is gone" }
+      ]
+    }
+  ],
+  flags: doctorFlags,
+  after: ["Exit code: 0 no check fails; 1 a check fails; 2 wrong usage; 130, 143 or 129 interrupted."],
+  examples: [
+    { term: "task-exec doctor", about: "Check the swarm of the connected engine" },
+    { term: "task-exec doctor --context prod -q", about: "Print only what fails in another swarm" }
+  ]
+}
 
 interface DoctorArgs extends DoctorOptions {
   readonly json: boolean
   readonly quiet: boolean
   readonly engine: EngineChoice
-  readonly help: boolean
 }
 
-/** Runs one command line and gives its exit code. */
-export const doctorCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  runSubcommand({ name: "doctor", help, args: parse(argv), run, failed: notWell })
+/** Runs one command line and returns its exit code. */
+export const doctorCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  runSubcommand({
+    line: { program, name: "doctor", help, flags: doctorFlags, argv },
+    args: parse,
+    run,
+    failed: notWell
+  })
 
-/** Above it a mistake is likelier than patience. */
+/** A longer timeout is likely a mistake. */
 const longest = Duration.hours(1)
 
-const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<DoctorArgs, UsageError> {
-  const { values } = yield* readArgs({
-    args: [...argv],
-    options: {
-      context: { type: "string" },
-      host: { type: "string", short: "H" },
-      image: { type: "string" },
-      json: { type: "boolean", default: false },
-      "no-network": { type: "boolean", default: false },
-      quiet: { type: "boolean", short: "q", default: false },
-      timeout: { type: "string", default: "60s" },
-      help: { type: "boolean", short: "h", default: false }
-    },
-    strict: true,
-    allowPositionals: false
-  })
-  if (values.image === "") return yield* new UsageError({ detail: "--image takes the name of an image" })
+const parse = Effect.fnUntraced(function* ({
+  positionals,
+  values
+}: ReadFlags<typeof doctorFlags>): Effect.fn.Return<DoctorArgs, UsageError> {
+  yield* noOperands(positionals)
+  if (values.image === "") return yield* new UsageError({ detail: "--image needs the name of an image" })
   const timeout = yield* parseTime("--timeout", values.timeout)
   if (Duration.toMillis(timeout) < 1 || Duration.isGreaterThan(timeout, longest)) {
-    return yield* new UsageError({ detail: `--timeout ${values.timeout}: use a time of up to 1h` })
+    return yield* new UsageError({
+      detail: `invalid timeout ${JSON.stringify(values.timeout)}: expected a duration of up to 1h`
+    })
   }
   return {
     image: values.image,
@@ -98,8 +110,7 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
     network: !values["no-network"],
     json: values.json,
     quiet: values.quiet,
-    engine: yield* chooseEngine(values.host, values.context),
-    help: values.help
+    engine: yield* chooseEngine(values.host, values.context)
   }
 })
 
@@ -111,7 +122,7 @@ const makeWaiting = Effect.fnUntraced(function* (isSeen: boolean) {
   return { clear, show: (text: string) => Effect.sync(() => (isSeen ? last.show(text) : undefined)) }
 })
 
-const run = Effect.fn("swarm-exec.doctor")(
+const run = Effect.fn("task-exec.doctor")(
   function* (args: DoctorArgs, stdout: Channel) {
     const { json, quiet } = args
     const isTerminal = isatty(stdout.fd)

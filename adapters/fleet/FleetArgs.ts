@@ -1,5 +1,5 @@
 /** The part of the command line that is about many tasks: which, how fast, and how it is shown. */
-import type { ParseArgsOptionsConfig, parseArgs } from "node:util"
+import type { parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Amount, AmountRules } from "../../src/fleet/Amount.ts"
@@ -8,32 +8,77 @@ import type { FleetPacing } from "../../src/fleet/Fleet.ts"
 import type { Selection } from "../../src/fleet/Selection.ts"
 import { parseFilter } from "../../src/fleet/TaskFilter.ts"
 import type { CommandRequest } from "../../src/request/ExecRequest.ts"
+import type { Flags } from "../command/Flags.ts"
 import { parseTime, UsageError } from "../command/Usage.ts"
 
-/** The flags, for `parseArgs`. */
-export const fleetOptions = {
-  all: { type: "boolean" },
-  any: { type: "boolean" },
-  stack: { type: "string" },
-  node: { type: "string" },
-  filter: { type: "string", multiple: true },
-  limit: { type: "string" },
-  list: { type: "boolean" },
-  parallel: { type: "string" },
-  delay: { type: "string" },
-  "fail-fast": { type: "boolean" },
-  "max-failures": { type: "string" },
-  deadline: { type: "string" },
-  "follow-updates": { type: "boolean" },
-  gather: { type: "boolean", short: "b" },
-  diff: { type: "boolean" },
-  output: { type: "string" },
-  "out-dir": { type: "string" }
-} satisfies ParseArgsOptionsConfig
+/** The flags. */
+export const fleetFlags = {
+  all: { type: "boolean", group: "Many tasks", about: "Run in every task of the service TARGET" },
+  any: {
+    type: "boolean",
+    group: "Many tasks",
+    about: "Run in one task of the service TARGET, a different one each time"
+  },
+  stack: {
+    type: "string",
+    value: "NAME",
+    group: "Many tasks",
+    about: "Run in every task of a stack (takes no TARGET)"
+  },
+  node: {
+    type: "string",
+    value: "HOST",
+    group: "Many tasks",
+    about: "Run in every task on a node (takes no TARGET). With --all or --stack: only in tasks on that node"
+  },
+  filter: {
+    type: "string",
+    multiple: true,
+    value: "FILTER",
+    group: "Many tasks",
+    about: "Only tasks that match label=KEY[=VALUE], node=HOST, node.label=KEY[=VALUE] or state=STATE"
+  },
+  limit: { type: "string", value: "N|N%", group: "Many tasks", about: "Only the first N selected tasks" },
+  list: { type: "boolean", group: "Many tasks", about: "List the selected tasks and run nothing" },
+  parallel: {
+    type: "string",
+    value: "N|N%",
+    group: "Many tasks",
+    about: "Run in at most N tasks at a time (default 32)"
+  },
+  delay: { type: "string", value: "TIME", group: "Many tasks", about: "Wait between one start and the next" },
+  "fail-fast": { type: "boolean", group: "Many tasks", about: "Start no more commands after the first failure" },
+  "max-failures": {
+    type: "string",
+    value: "N|N%",
+    group: "Many tasks",
+    about: "Start no more commands after more than N failures"
+  },
+  deadline: {
+    type: "string",
+    value: "TIME",
+    group: "Many tasks",
+    about: "Kill all commands after TIME and start no more"
+  },
+  "follow-updates": {
+    type: "boolean",
+    group: "Many tasks",
+    about: "If a task is replaced before its command starts, run in its replacement"
+  },
+  gather: { type: "boolean", short: "b", group: "Many tasks", about: "Print identical outputs once, with their tasks" },
+  diff: { type: "boolean", group: "Many tasks", about: "Print how each output differs from the most common one" },
+  output: {
+    type: "string",
+    value: "FORMAT",
+    group: "Many tasks",
+    about: "json: one JSON object per line. summary: only the final summary"
+  },
+  "out-dir": { type: "string", value: "DIR", group: "Many tasks", about: "Write one file per task and stream" }
+} as const satisfies Flags
 
 /** What `parseArgs` makes of them. */
 export type FleetValues = ReturnType<
-  typeof parseArgs<{ readonly options: typeof fleetOptions; readonly strict: true }>
+  typeof parseArgs<{ readonly options: typeof fleetFlags; readonly strict: true }>
 >["values"]
 
 /** In what form the output of many tasks is shown. */
@@ -61,29 +106,6 @@ export interface FleetInvocation {
   readonly quiet: boolean
 }
 
-/** What `--help` says of them. */
-export const fleetHelp = `Many tasks (TARGET,TARGET,... or a flag that selects them):
-      --all                      Every task of the service that TARGET names
-      --any                      One task of it, another one each time
-      --stack NAME               Every task of a stack (no TARGET)
-      --node HOST                Every task on a node (no TARGET); with --all or
-                                 --stack: only there
-      --filter FILTER            Only those with label=KEY[=VALUE], node=HOST,
-                                 node.label=KEY[=VALUE], state=STATE
-      --limit N|N%               Only the first of them
-      --list                     Name the tasks, and run nothing
-      --parallel N|N%            At the same time (default 32)
-      --delay TIME               Between one start and the next
-      --fail-fast                Start no more after the first failure
-      --max-failures N|N%        Start no more after more failures than these
-      --deadline TIME            End all of it after this time
-      --follow-updates           Run in what replaced a task meanwhile
-  -b, --gather                   Show the same output once, with its tasks
-      --diff                     Show how each output differs from most
-      --output json|summary      One JSON document a line; no output at all
-      --out-dir DIR              Write a file for each task and stream
-`
-
 /** Whether the flags select tasks without a TARGET. */
 export const isWithoutTarget = ({ all, any, node, stack }: FleetValues): boolean =>
   all !== true && any !== true && (stack !== undefined || node !== undefined)
@@ -96,7 +118,7 @@ export const parseFleet = Effect.fnUntraced(function* (
   const { all = false, any = false, node, stack } = values
   if (target === undefined && !isWithoutTarget(values)) return undefined
   const words = target?.split(",") ?? []
-  const only = Object.keys(fleetOptions).find((name) => isGiven(values, name))
+  const only = Object.keys(fleetFlags).find((name) => isGiven(values, name))
   if (!all && !any && words.length < 2 && target !== undefined) {
     if (only === undefined) return undefined
     return yield* new UsageError({ detail: `--${only} is for many tasks: use it with --all, --any, --stack or --node` })

@@ -19,6 +19,7 @@ import { audited } from "../audit/Auditing.ts"
 import { Channel } from "../command/Channel.ts"
 import { exitCodeOf, exitCodes } from "../command/ExitCode.ts"
 import { logTo } from "../command/Logging.ts"
+import { usageHint } from "../command/Usage.ts"
 import { inOneEntry } from "../Printable.ts"
 
 /** Milliseconds between TERM and KILL when the command is ended, as for `task-exec`. */
@@ -33,7 +34,7 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
   const stderr = new Channel(2)
   /** If nobody reads even that, there is nobody to tell. */
   const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec exec: ${inOneEntry(text)}`))
-  const usage = (detail: string) => Effect.as(say(`${detail}; run with --help for usage`), exitCodes.usage)
+  const usage = (detail: string) => Effect.as(say(`${detail}${usageHint("swarm-exec")}`), exitCodes.usage)
 
   const [first = "", ...rest] = argv
   if (first.startsWith("-") && first !== "--") return usage(`unknown option ${first}`)

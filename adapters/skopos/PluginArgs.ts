@@ -1,9 +1,9 @@
-/** The command line of a plugin action, and the text that tells how to use `swarm-exec`. */
-
-import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
+/** The command line of a plugin action, and the help of `swarm-exec`. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { version } from "../../src/Version.ts"
+import { type Flags, readFlags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
 
 /** The command line is wrong. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
@@ -26,74 +26,68 @@ export interface PluginArgs {
   readonly stderr: string | undefined
 }
 
-const options = {
-  debug: { type: "boolean" },
-  compact: { type: "boolean", short: "c" },
-  stdout: { type: "string" },
-  stderr: { type: "string" },
+const flags = {
+  compact: { type: "boolean", short: "c", about: "Print JSON on one line" },
+  debug: { type: "boolean", about: "Log every step to stderr" },
+  stdout: { type: "string", value: "FILE", about: "Write normal output to a file" },
+  stderr: { type: "string", value: "FILE", about: "Write error output to a file" },
   help: { type: "boolean", short: "h" }
-} satisfies ParseArgsOptionsConfig
+} as const satisfies Flags
 
-/** What `--help` tells, on stderr as the protocol of plugins has it. */
-export const usage = `Usage: swarm-exec [OPTIONS] ACTION [JSON]
-       swarm-exec task-exec [OPTIONS] TARGET COMMAND [ARG...]
-       swarm-exec exec CONTAINER COMMAND [ARG...]
-       swarm-exec cp [OPTIONS] SOURCE DESTINATION
-       swarm-exec agent up|status|down
-       swarm-exec doctor [OPTIONS]
-       swarm-exec gc [OPTIONS]
-       swarm-exec install-plugin
-       swarm-exec completion bash|zsh|fish
-       swarm-exec --version
+/** What `--help` prints, on stderr, as the protocol of plugins has it. */
+export const pluginHelp: CommandHelp = {
+  usage: [
+    "[OPTIONS] ACTION [JSON]",
+    "task-exec [OPTIONS] TARGET COMMAND [ARG...]",
+    "exec CONTAINER COMMAND [ARG...]",
+    "--version"
+  ],
+  about: [
+    `Skopos plugin (version ${version}) that runs a command in the container of a Swarm task, on any node. Outside of Skopos, use task-exec: see task-exec --help.`,
+    "ACTION reads one JSON object from stdin or from the command line and prints one on stdout. It exits with 0, or with 2 and the reason on stderr.",
+    {
+      _tag: "Items",
+      title: "Actions",
+      items: [
+        {
+          term: "inst_exec",
+          about: "Run a command. Succeeds if the command exits with 0. The command's output goes to stderr"
+        },
+        { term: "preflight, postflight", about: "Do nothing" }
+      ]
+    },
+    {
+      _tag: "Items",
+      title: "Input of inst_exec (other keys are passed through)",
+      items: [
+        { term: "inst", about: 'list with one object, whose "id" is the ID of the task' },
+        { term: "command", about: "string that is split into words as a shell would, or list of words" },
+        { term: "timeout", about: "seconds until the command is killed (default 300)" },
+        { term: "image", about: "image of the helper (default: TASK_EXEC_IMAGE)" }
+      ]
+    }
+  ],
+  flags,
+  after: [
+    "swarm-exec task-exec is the command task-exec. swarm-exec exec runs a command in any container of the connected engine. Both pass on the command's output and exit code."
+  ],
+  examples: []
+}
 
-Skopos plugin (version ${version}): runs a command in the container of a Swarm task, on
-whichever node it is.
-
-ACTION reads one JSON object from stdin, or takes it from the command line, and
-prints one on stdout. It exits with 0, or with 2 and the reason on stderr.
-
-  inst_exec              Run a command. It succeeds if the command exits with 0;
-                         what the command writes goes to stderr.
-  preflight, postflight  Do nothing
-
-Input of inst_exec (other keys are passed through):
-  inst      list with one object, whose "id" is the ID of the task
-  command   string that is split into words as a shell would, or list of words
-  timeout   seconds until the command is ended (default 300)
-  image     image of the helper (default: TASK_EXEC_IMAGE)
-
-Options, before or after ACTION:
-  -c, --compact      JSON on one line
-      --debug        Tell every step on stderr
-      --stdout FILE  Write normal output to a file
-      --stderr FILE  Write error output to a file
-
-task-exec runs a command in any task (its options: swarm-exec task-exec -h),
-exec in any container of the connected engine. Both pass on the command's output
-and exit code. cp copies files between a task and here (swarm-exec cp -h).
-agent deploys resident agents, by which
-other nodes are reached without a helper (swarm-exec agent -h).
-doctor checks whether all of this works on a swarm, and says what to do where
-it does not (swarm-exec doctor -h). gc removes what callers left that were
-killed (swarm-exec gc -h). install-plugin makes it a plugin of the docker
-client: docker taskexec. completion prints what makes a shell complete
-task-exec's command lines.
-`
-
-/** What was asked for is to be told how. */
+/** The command line asks for help. */
 export const help = "Help"
 
 /** Reads a command line; options may stand anywhere. */
 export const parsePluginArgs = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>
 ): Effect.fn.Return<PluginArgs | typeof help, WrongUsage> {
-  const { positionals, values } = yield* Effect.try({
-    try: () => parseArgs({ args: [...argv], options, allowPositionals: true }),
-    catch: (error) => new WrongUsage({ detail: explain(error) })
-  })
+  const { positionals, values } = yield* Effect.mapError(
+    readFlags(argv, flags),
+    ({ detail }) => new WrongUsage({ detail })
+  )
   const [action, ...json] = positionals
   if (values.help === true) return help
-  if (action === undefined) return yield* new WrongUsage({ detail: "which action? it is missing" })
+  if (action === undefined) return yield* new WrongUsage({ detail: "ACTION is missing" })
   return {
     action,
     json: json.length === 0 ? undefined : json.join(" "),
@@ -103,9 +97,3 @@ export const parsePluginArgs = Effect.fnUntraced(function* (
     stderr: values.stderr
   }
 })
-
-const explain = (error: unknown): string => {
-  const text = error instanceof Error ? error.message : String(error)
-  const unknown = /^Unknown option '([^']+)'/.exec(text)?.[1]
-  return unknown === undefined ? (text.split(/\.\s/)[0] ?? text) : `unknown option ${unknown}`
-}

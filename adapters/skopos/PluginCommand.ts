@@ -2,10 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Channel, openChannels } from "../command/Channel.ts"
+import { renderHelp } from "../command/Help.ts"
 import { say } from "../Output.ts"
 import { printableJson } from "../Printable.ts"
 import { layOutJson } from "./JsonText.ts"
-import { help, type PluginArgs, parsePluginArgs, usage } from "./PluginArgs.ts"
+import { help, type PluginArgs, parsePluginArgs, pluginHelp } from "./PluginArgs.ts"
 import { ignoreInput, readInput } from "./PluginInput.ts"
 
 /** There is no such action. */
@@ -21,7 +22,9 @@ const failed = 2
 /** Runs one action and gives the exit status. */
 export const pluginCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   parsePluginArgs(argv).pipe(
-    Effect.flatMap((args) => (args === help ? Effect.as(say(usage), failed) : inChannels(args))),
+    Effect.flatMap((args) =>
+      args === help ? Effect.as(say(renderHelp("swarm-exec", "", pluginHelp)), failed) : inChannels(args)
+    ),
     Effect.catch((error) => Effect.as(say(`${oneLine(error.message)}\n`), failed))
   )
 

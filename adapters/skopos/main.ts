@@ -14,7 +14,7 @@ const byName = (): Effect.Effect<number> => {
   // The guards of a run are this program again, under whatever name.
   if (isGuard) return swarmExecCommand(argv)
   if (isDockerPlugin(program)) {
-    return Effect.promise(() => import("../docker/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
+    return Effect.promise(() => import("../cli/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
   }
   if (basename(program) === "task-exec") {
     return Effect.promise(() => import("../cli/TaskExecCommand.ts")).pipe(

@@ -1,4 +1,4 @@
-/** What callers, agents and `swarm-exec agent` must agree on. */
+/** What callers, agents and `task-exec agent` must agree on. */
 import { agentLabel } from "../Labels.ts"
 
 /** The name of the agents' service; the names of their network and of the config with the callers' keys begin with it. */

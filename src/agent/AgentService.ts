@@ -59,7 +59,7 @@ export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("Ag
 }) {
   override get message(): string {
     const nodes = this.nodes.map(({ node, reason, state }) => `${node} (${reason === "" ? state : reason})`)
-    return `no agent after ${Math.round(this.after / 1000)} s on ${nodes.join(", ")}; what takes the helper takes an agent: see "swarm-exec doctor"`
+    return `no agent after ${Math.round(this.after / 1000)} s on ${nodes.join(", ")}; what takes the helper takes an agent: see "task-exec doctor"`
   }
 }
 
@@ -68,7 +68,7 @@ export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the agents take no new callers, and end with the commands that run by them; then "swarm-exec agent down" again removes their network (${this.detail})`
+    return `the agents take no new callers, and end with the commands that run by them; then "task-exec agent down" again removes their network (${this.detail})`
   }
 }
 

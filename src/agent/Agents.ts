@@ -40,7 +40,7 @@ export class CallersKeyMissing extends Schema.TaggedError<CallersKeyMissing>()("
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the callers' key is ${this.detail}; "swarm-exec agent up --rotate-key" makes a new one`
+    return `the callers' key is ${this.detail}; "task-exec agent up --rotate-key" makes a new one`
   }
 }
 
@@ -51,7 +51,7 @@ export class AgentUnavailable extends Schema.TaggedError<AgentUnavailable>()("Ag
   detail: Schema.String
 }) {
   override get message(): string {
-    return `cannot reach node ${this.node} through an agent: ${this.detail}; see "swarm-exec agent status", or use --via helper`
+    return `cannot reach node ${this.node} through an agent: ${this.detail}; see "task-exec agent status", or use --via helper`
   }
 }
 
@@ -124,13 +124,13 @@ export const agentPair = (
 ): Effect.Effect<AgentPair, AgentUnavailable> => {
   const [here, there] = [agents.get(from), agents.get(to.id)]
   const unavailable = (detail: string) => Effect.fail(new AgentUnavailable({ node: to.hostname, detail }))
-  if (agents.size === 0) return unavailable('none is deployed ("swarm-exec agent up" deploys agents)')
+  if (agents.size === 0) return unavailable('none is deployed ("task-exec agent up" deploys agents)')
   if (here === undefined) return unavailable("none runs on the connected engine's node")
   if (there === undefined) return unavailable("none runs on that node")
   const strange = [here, there].find(({ protocol }) => protocol !== protocolVersion)
   return strange === undefined
     ? Effect.succeed({ here, there })
     : unavailable(
-        `agents have version ${strange.version} (protocol ${strange.protocol}; this task-exec speaks ${protocolVersion}), which "swarm-exec agent up" changes`
+        `agents have version ${strange.version} (protocol ${strange.protocol}; this task-exec speaks ${protocolVersion}), which "task-exec agent up" changes`
       )
 }

@@ -57,16 +57,16 @@ export class Inventory {
     this.#engineFlags = flags
   }
 
-  /** A command line for the engine of this program: `swarm-exec agent down -H tcp://10.0.0.1:2376`. */
-  swarmExec(action: string, flags: ReadonlyArray<string> = []): string {
-    if (this.#parent !== undefined) return this.#parent.swarmExec(action, flags)
-    return ["swarm-exec", action, ...this.#engineFlags.map(quoted), ...flags].join(" ")
+  /** A command line for the engine of this program: `task-exec agent down -H tcp://10.0.0.1:2376`. */
+  taskExec(action: string, flags: ReadonlyArray<string> = []): string {
+    if (this.#parent !== undefined) return this.#parent.taskExec(action, flags)
+    return ["task-exec", action, ...this.#engineFlags.map(quoted), ...flags].join(" ")
   }
 
   /** The command that removes what belongs to these runs, or whatever is past its deadline. */
   cleanUpCommand(runIds: Iterable<string> = []): string {
     const runs = [...new Set(runIds)].flatMap((runId) => ["--run", runId])
-    return this.swarmExec("gc", runs)
+    return this.taskExec("gc", runs)
   }
 
   /** The objects that are there, or may be. */

@@ -50,7 +50,7 @@ const allowedCodes = (plan: Plan): ReadonlyArray<number> => [
   ...(happened(plan, "caller-term") ? [143, 137] : [])
 ]
 
-const lastLine = /(?:^|\n)(?:task-exec|swarm-exec cp): [^\n]+\n$/
+const lastLine = /(?:^|\n)task-exec(?: cp)?: [^\n]+\n$/
 
 const checkOnce = ({ plan, tasks }: Observation): ReadonlyArray<string> =>
   tasks.flatMap(({ node, record }) => {
@@ -133,7 +133,7 @@ const checkClearEnd = (seen: Observation): ReadonlyArray<string> => {
   const problems: Array<string> = []
   if (code === null || !allowedCodes(plan).includes(code)) problems.push(`exit code ${code}`)
   if ((code === 124 || code === 125) && !lastLine.test(stderr)) problems.push(`exit code ${code} without a clear line`)
-  const strange = stderr.split("\n").filter((line) => line !== "" && !/^(?:task-exec|swarm-exec(?: cp)?): /.test(line))
+  const strange = stderr.split("\n").filter((line) => line !== "" && !/^task-exec(?: cp)?: /.test(line))
   if (strange.length > 0) problems.push(`lines on stderr that are none of ours: ${strange.slice(0, 3).join(" | ")}`)
   if (/internal error|\n\s+at /.test(stderr)) problems.push("an internal error")
   if (code === 124 && took < plan.timeout) problems.push(`exit code 124 after ${took} ms, before the timeout`)

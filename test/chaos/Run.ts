@@ -73,8 +73,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   const started = yield* Clock.currentTimeMillis
   const env = callerEnv(proxy.dockerHost, stage.image)
   const on = plan.inside ? manager : undefined
-  const program = work.program === "task-exec" ? stage.taskExec : stage.swarmExec
-  const caller = yield* startCaller([process.execPath, program, ...work.args], env, on)
+  const caller = yield* startCaller([process.execPath, stage.taskExec, ...work.args], env, on)
   const { agents } = plan
   const scene: Scene = { cluster, manager, target, agents, container: task.containerId, caller, proxy, watch, timeline }
   const faults = yield* Effect.forkScoped(
@@ -160,7 +159,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     violations: violationsOf(observation),
     missed,
     timeline: timeline.lines(),
-    command: [work.program, ...work.args]
+    command: ["task-exec", ...work.args]
       .map((word) => (/^[\w@=./-]+$/.test(word) ? word : JSON.stringify(word)))
       .join(" "),
     stderr,

@@ -31,9 +31,8 @@ export interface Stage {
   readonly service: string
   /** Reference of our image. */
   readonly image: string
-  /** The built `task-exec` and `swarm-exec`: copies, so that building them again does no harm. */
+  /** A copy of the built `task-exec`, so that building it again does no harm. */
   readonly taskExec: string
-  readonly swarmExec: string
   /** There is an agent on every node: what the last run needed. */
   agents: boolean
 }
@@ -42,28 +41,25 @@ const service = "web"
 /** Names of the nodes with a target. */
 export const targets: ReadonlyArray<string> = [managers[0], ...workers]
 
-const copiesOfPrograms = Effect.gen(function* () {
+const copyOfProgram = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-chaos-"))),
     (dir) => Effect.promise(() => rm(dir, { recursive: true }))
   )
-  const copy = Effect.fnUntraced(function* (name: string) {
-    const built = join(import.meta.dirname, "..", "..", "dist", name)
-    const program = join(folder, name)
-    yield* Effect.tryPromise({
-      try: () => copyFile(built, program),
-      catch: () => new Unhealthy({ detail: `${built} is not there: build it (npm run build)` })
-    })
-    return program
+  const built = join(import.meta.dirname, "..", "..", "dist", "task-exec.cjs")
+  const taskExec = join(folder, "task-exec.cjs")
+  yield* Effect.tryPromise({
+    try: () => copyFile(built, taskExec),
+    catch: () => new Unhealthy({ detail: `${built} is missing: build it (npm run build)` })
   })
-  return { taskExec: yield* copy("task-exec.cjs"), swarmExec: yield* copy("swarm-exec.cjs") }
+  return taskExec
 })
 
 /** Sets everything up in the swarm, with which it goes away. */
 const makeStage = Effect.fn("Stage.make")(function* () {
   const cluster = yield* SwarmCluster
   const { manager, registry } = cluster
-  const programs = yield* copiesOfPrograms
+  const taskExec = yield* copyOfProgram
   const { ref } = yield* buildImage({
     endpoint: { _tag: "Unix", path: manager.socket },
     ref: `${registry}/task-exec:chaos`,
@@ -78,7 +74,7 @@ const makeStage = Effect.fn("Stage.make")(function* () {
     constraints: managers.slice(1).map((name) => `node.hostname!=${name}`),
     containerSpec: { Mounts: [{ Type: "volume", Source: recordVolume, Target: recordFolder }] }
   })
-  const stage: Stage = { cluster, service, image: ref, agents: false, ...programs }
+  const stage: Stage = { cluster, service, image: ref, agents: false, taskExec }
   yield* heal(stage)
   return stage
 })
@@ -90,10 +86,10 @@ export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/
   )
 }
 
-/** What `swarm-exec agent` says, where it does not succeed. After `up`, agents that were killed are there again. */
-const order = Effect.fnUntraced(function* ({ cluster, image, swarmExec }: Stage, word: "up" | "down") {
+/** What `task-exec agent` says, where it does not succeed. After `up`, agents that were killed are there again. */
+const order = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, word: "up" | "down") {
   const caller = yield* startCaller(
-    [process.execPath, swarmExec, "agent", word],
+    [process.execPath, taskExec, "agent", word],
     callerEnv(cluster.manager.dockerHost, image)
   )
   const { code } = yield* caller.ended

@@ -1,4 +1,4 @@
-/** The sweep after a run: by the built `swarm-exec gc`, as an operator would do it. */
+/** The sweep after a run: by the built `task-exec gc`, as an operator would do it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { poll } from "../cluster/Poll.ts"
@@ -23,17 +23,17 @@ const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
 })
 
 /** Removes what belongs to any run, whatever its deadline. Whether that is done is for others to say. */
-export const sweepRuns = Effect.fnUntraced(function* ({ cluster, image, swarmExec }: Stage, timeline: Timeline) {
+export const sweepRuns = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, timeline: Timeline) {
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const runs = yield* runsLeft(cluster)
     if (runs.length === 0) return
     const gc = yield* startCaller(
-      [process.execPath, swarmExec, "gc", ...runs.flatMap((run) => ["--run", run])],
+      [process.execPath, taskExec, "gc", ...runs.flatMap((run) => ["--run", run])],
       callerEnv(cluster.manager.dockerHost, image)
     )
     const { code, signal } = yield* gc.ended
     const said = `${gc.stdout().toString()}${gc.stderr()}`.trimEnd().split("\n")
-    yield* timeline.note(`swarm-exec gc ${runs.map((run) => `--run ${run}`).join(" ")}: ${code ?? signal}`)
+    yield* timeline.note(`task-exec gc ${runs.map((run) => `--run ${run}`).join(" ")}: ${code ?? signal}`)
     for (const line of said) yield* timeline.note(`  ${line}`)
     if (code === 0) return
   }

@@ -35,7 +35,6 @@ export interface WorkSeen {
 
 /** What the caller is told to do. */
 export interface Work {
-  readonly program: "task-exec" | "swarm-exec"
   readonly args: ReadonlyArray<string>
   /** Looks at what came of it, and removes that. */
   readonly look: (end: CallerEnd | undefined, stdout: Buffer) => Effect.Effect<WorkSeen>
@@ -81,7 +80,6 @@ export const makeWork = Effect.fnUntraced(function* (
   const script = ["sh", "-c", scriptOf(plan, path)]
   if (plan.kind === "command") {
     const work: Work = {
-      program: "task-exec",
       args: [...commandFlags(plan, token), place, ...script],
       look: (end, stdout) =>
         Effect.map(readRecord(cluster, target, token), (record) => {
@@ -96,7 +94,6 @@ export const makeWork = Effect.fnUntraced(function* (
   }
   if (plan.kind === "fan-out") {
     const work: Work = {
-      program: "task-exec",
       args: ["--all", "--output", "json", ...commandFlags(plan, token), service, ...script],
       look: (_end, stdout) => {
         const documents = documentsIn(stdout)
@@ -133,7 +130,6 @@ export const makeWork = Effect.fnUntraced(function* (
     () => remove
   )
   const work: Work = {
-    program: "swarm-exec",
     args: ["cp", ...(plan.kind === "copy-in" ? [here, `${place}:${path}`] : [`${place}:${path}`, here])],
     look: () =>
       Effect.promise(() => readFile(destination).catch(() => undefined)).pipe(

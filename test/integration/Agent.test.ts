@@ -14,18 +14,7 @@ import { agentObjects } from "../cluster/Leftovers.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import {
-  Agents,
-  checkLeftovers,
-  dist,
-  lateImage,
-  onManager,
-  sha256,
-  shell,
-  swarmExec,
-  taskExec,
-  Web
-} from "./Harness.ts"
+import { Agents, checkLeftovers, dist, lateImage, onManager, sha256, shell, taskExec, Web } from "./Harness.ts"
 import { openPty, withoutStageLine } from "./Pty.ts"
 import { Library } from "./Sessions.ts"
 
@@ -62,7 +51,7 @@ const insideOf = Effect.fnUntraced(function* (node: ClusterNode, id: string, arg
 
 /** Done when every node has an agent again. */
 const allUp = pollUntil(
-  Effect.map(swarmExec(["agent", "status"]), ({ code }) => code === 0),
+  Effect.map(taskExec(["agent", "status"]), ({ code }) => code === 0),
   { atMost: 60_000, orElse: Effect.die("the agents do not come back") }
 )
 
@@ -85,20 +74,20 @@ const update = (...flags: ReadonlyArray<string>) =>
     assert.strictEqual(code, 0, stderr)
   })
 
-layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("swarm-exec agent", (it) => {
+layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("task-exec agent", (it) => {
   it.effect("up, once and again, status, down, once and again: nothing is left", () =>
     Effect.gen(function* () {
       const cluster = yield* SwarmCluster
-      const none = yield* swarmExec(["agent", "status"])
+      const none = yield* taskExec(["agent", "status"])
       assert.deepStrictEqual(
         [none.code, none.stdout.toString()],
-        [1, 'no agents ("swarm-exec agent up" deploys them)\n']
+        [1, 'no agents ("task-exec agent up" deploys them)\n']
       )
-      const first = yield* swarmExec(["agent", "up"])
+      const first = yield* taskExec(["agent", "up"])
       assert.match(first.stdout.toString(), /^agents of version \S+ on 3 nodes: created\n$/, first.stderr)
-      const second = yield* swarmExec(["agent", "up"])
+      const second = yield* taskExec(["agent", "up"])
       assert.match(second.stdout.toString(), /: unchanged\n$/, second.stderr)
-      const status = yield* swarmExec(["agent", "status"])
+      const status = yield* taskExec(["agent", "status"])
       assert.strictEqual(status.code, 0)
       assert.match(
         status.stdout.toString(),
@@ -106,7 +95,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       )
       assert.isNotEmpty(yield* agentObjects(cluster))
       for (let times = 0; times < 2; times++) {
-        const down = yield* swarmExec(["agent", "down"])
+        const down = yield* taskExec(["agent", "down"])
         assert.deepStrictEqual([down.code, down.stdout.toString(), down.stderr], [0, "no agents\n", ""])
       }
       yield* pollUntil(
@@ -121,7 +110,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const { manager, nodes } = yield* SwarmCluster
       const image = yield* lateImage
       const node = nodes.at(-1) ?? manager
-      const up = yield* Effect.forkChild(swarmExec(["agent", "up", "--image", image]))
+      const up = yield* Effect.forkChild(taskExec(["agent", "up", "--image", image]))
       const found = Effect.map(agentsOn(node), ([id]) => Option.fromUndefinedOr(id))
       const early = yield* poll(found, { every: 1, atMost: 60_000, orElse: Effect.die("no agent came") })
       yield* request(node.socket, "POST", `/containers/${early}/kill`, { query: { signal: "TERM" } })
@@ -131,25 +120,25 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       )
       // Swarm starts another one in its place.
       assert.strictEqual((yield* Fiber.join(up)).code, 0)
-      assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
+      assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
     })
   )
 
   it.effect("wrong usage, and an image that nobody has", () =>
     Effect.gen(function* () {
       for (const args of [[], ["sideways"], ["up", "down"], ["status", "--image", "x"], ["up", "--json"]]) {
-        const { code, stderr } = yield* swarmExec(["agent", ...args])
+        const { code, stderr } = yield* taskExec(["agent", ...args])
         assert.strictEqual(code, 2, args.join(" "))
-        assert.match(stderr, /^swarm-exec agent: .*; run with --help for usage\n$/)
+        assert.match(stderr, /^task-exec agent: .*\nSee 'task-exec agent --help'\.\n$/)
       }
-      const { code, stderr } = yield* swarmExec(["agent", "up", "--image", "127.0.0.1:1/none:1"])
+      const { code, stderr } = yield* taskExec(["agent", "up", "--image", "127.0.0.1:1/none:1"])
       assert.strictEqual(code, 125)
-      assert.match(stderr, /^swarm-exec agent: no agent after \d+ s on node-\d \(.*none.*\), .*swarm-exec doctor/)
-      assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
+      assert.match(stderr, /^task-exec agent: no agent after \d+ s on node-\d \(.*none.*\), .*task-exec doctor/)
+      assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
       // Engine 20.10 may show the network for half a minute more.
-      const up = yield* swarmExec(["agent", "up"])
+      const up = yield* taskExec(["agent", "up"])
       assert.match(up.stdout.toString(), /: created\n$/, up.stderr)
-      assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
+      assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
     })
   )
 })
@@ -203,7 +192,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       const both = yield* shell(
         `D=$(mktemp -d); head -c 50000000 /dev/urandom > $D/in
         task-exec --via agent -i $TARGET cat < $D/in | cmp - $D/in && echo same
-        swarm-exec cp $D/in $TARGET:/tmp/in && swarm-exec cp $TARGET:/tmp/in - | tar -xO | cmp - $D/in && echo copied
+        task-exec cp $D/in $TARGET:/tmp/in && task-exec cp $TARGET:/tmp/in - | tar -xO | cmp - $D/in && echo copied
         rm -r $D`,
         { env }
       )
@@ -297,7 +286,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
           run([target, "sh", "-c", script], { onOutput: () => Deferred.doneUnsafe(isUp, Effect.void) })
         )
         yield* Deferred.await(isUp)
-        const up = yield* swarmExec(["agent", "up", "--rotate-key"])
+        const up = yield* taskExec(["agent", "up", "--rotate-key"])
         assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
         const after = yield* keysOf(cluster)
         assert.lengthOf(after, 1)
@@ -447,9 +436,9 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       yield* allUp
       assert.match(
         (yield* viaHelper)[1],
-        /\(protocol 0; this task-exec speaks \d+\), which "swarm-exec agent up" changes/
+        /\(protocol 0; this task-exec speaks \d+\), which "task-exec agent up" changes/
       )
-      const up = yield* swarmExec(["agent", "up"])
+      const up = yield* taskExec(["agent", "up"])
       assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
       assert.strictEqual(routeOf((yield* taskExec(["--debug", target, "true"])).stderr), "agent")
     })

@@ -26,7 +26,7 @@ import {
   redirected,
   until
 } from "./Attacks.ts"
-import { Agents, checkLeftovers, onManager, swarmExec, taskExec, Web } from "./Harness.ts"
+import { Agents, checkLeftovers, onManager, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -297,7 +297,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
             })
           )
           yield* Deferred.await(isUp)
-          const { code, stderr } = yield* swarmExec(["agent", "up", "--rotate-key"])
+          const { code, stderr } = yield* taskExec(["agent", "up", "--rotate-key"])
           assert.deepStrictEqual([code, stderr], [0, ""])
           yield* lingering.tell
           assert.strictEqual(yield* lingering.next, "closed")

@@ -57,7 +57,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     Effect.gen(function* () {
       const web = yield* Web
       const file = join(yield* folder, "audit.jsonl")
-      const flags = ["--audit-file", file, "--as", "night shift", "-e", "PASSWORD=s3cret"]
+      const flags = ["--audit-file", file, "--audit-user", "night shift", "-e", "PASSWORD=s3cret"]
       const at = { local: web.target(web.local), remote: web.target(web.remote) }
       assert.strictEqual((yield* taskExec([...flags, at.local, "sh", "-c", "echo $PASSWORD; exit 3"])).code, 3)
       assert.strictEqual((yield* taskExec([...flags, at.remote, "sh", "-c", "echo out; echo err >&2"])).code, 0)
@@ -115,8 +115,8 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
         new Set(web.tasks.map((task) => `${web.target(task)} 3 {"exitCode":0}`))
       )
 
-      assert.strictEqual((yield* swarmExec(["cp", `${web.target(web.local)}:/etc/passwd`, "-"], { env })).code, 0)
-      assert.strictEqual((yield* swarmExec(["cp", `${web.target(web.local)}:/none`, "-"], { env })).code, 125)
+      assert.strictEqual((yield* taskExec(["cp", `${web.target(web.local)}:/etc/passwd`, "-"], { env })).code, 0)
+      assert.strictEqual((yield* taskExec(["cp", `${web.target(web.local)}:/none`, "-"], { env })).code, 125)
       const input = JSON.stringify({ inst: [{ id: web.local.id }], command: "true" })
       assert.strictEqual((yield* swarmExec(["inst_exec"], { env, input })).code, 0)
       assert.strictEqual((yield* swarmExec(["exec", web.local.containerId, "true"], { env })).code, 0)
@@ -148,7 +148,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
       yield* service(manager.socket, { name, image, node: manager.name, labels: { "task-exec.allow": "false" } })
       yield* waitRunning(manager.socket, name, 1)
       assert.strictEqual((yield* taskExec([name, "true"], { env })).code, 125)
-      assert.strictEqual((yield* swarmExec(["cp", `${name}:/etc/passwd`, "-"], { env })).code, 125)
+      assert.strictEqual((yield* taskExec(["cp", `${name}:/etc/passwd`, "-"], { env })).code, 125)
       assert.deepStrictEqual(
         (yield* linesOf(file)).map(({ action, outcome }) => [action, outcome]),
         [

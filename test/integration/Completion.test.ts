@@ -7,7 +7,7 @@ import { installTools } from "../cluster/Tools.ts"
 import { dist, program, shell, taskExec, temporaryFolder, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 
-const name = "completion"
+const name = "completed"
 
 layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("completion", (it) => {
   const answer = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
@@ -22,7 +22,10 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
   it.effect("services, tasks and nodes as they are now; nothing where nobody answers", () =>
     Effect.gen(function* () {
       const lines = (yield* tasks).join("")
-      assert.strictEqual(yield* answer(["compl"]), `${name}\t3 running\n${lines}:4\n`)
+      const verb = "completion\tPrint a completion script for bash, zsh or fish\n"
+      assert.strictEqual(yield* answer(["compl"]), `${name}\t3 running\n${lines}${verb}:4\n`)
+      assert.strictEqual(yield* answer(["cp", `${name}.1`]), `${lines.split("\n")[0]?.replace("\t", ":\t")}\n:4\n`)
+      assert.strictEqual(yield* answer(["-q", "compl"]), `${name}\t3 running\n${lines}:4\n`)
       assert.strictEqual(yield* answer(["--all", `x,${name}.1`]), `${lines.split("\n")[0]?.replace(/^/, "x,")}\n:4\n`)
       assert.strictEqual(
         yield* answer(["--node", "node-"]),
@@ -30,7 +33,8 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       )
       assert.strictEqual(yield* answer([name, "l"]), ":4\n")
       assert.strictEqual(yield* answer(["--env-file", ""]), ":0\n")
-      assert.strictEqual(yield* answer(["compl"], { DOCKER_HOST: "unix:///none" }), ":4\n")
+      assert.strictEqual(yield* answer(["compl"], { DOCKER_HOST: "unix:///none" }), `${verb}:4\n`)
+      assert.match(yield* answer(["gc", "--dry"]), /^--dry-run\t\w.*\n:4\n$/)
     })
   )
 
@@ -42,7 +46,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       const typed = (line: string) =>
         Effect.map(
           shell(
-            `source <(swarm-exec completion bash); COMP_LINE='${line}'; COMP_POINT=\${#COMP_LINE}; _task_exec; printf '%s\n' "\${COMPREPLY[@]}"`,
+            `source <(task-exec completion bash); COMP_LINE='${line}'; COMP_POINT=\${#COMP_LINE}; _task_exec; printf '%s\n' "\${COMPREPLY[@]}"`,
             { env }
           ),
           ({ stderr, stdout }) => {
@@ -54,7 +58,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       // bash takes what is before the last of = : @ for words of their own.
       assert.strictEqual(yield* typed("task-exec --via=h"), "helper\n")
 
-      const installed = yield* program("swarm-exec.cjs", ["install-plugin"], { env })
+      const installed = yield* program("task-exec.cjs", ["install-plugin"], { env })
       assert.strictEqual(installed.code, 0, installed.stderr)
       const version = yield* shell("docker version --format '{{.Client.Version}}'", { env })
       // Older clients don't ask their plugins.
@@ -72,7 +76,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       const pty = yield* openPty(["zsh", "-f"], {
         env: { ...inFolder(dir), DOCKER_HOST: manager.dockerHost, TERM: "xterm" }
       })
-      pty.type("PS1='ready> '; autoload -Uz compinit && compinit -D; source <(swarm-exec completion zsh)\r")
+      pty.type("PS1='ready> '; autoload -Uz compinit && compinit -D; source <(task-exec completion zsh)\r")
       yield* pty.see(/\x1b\[Jready> /)
       pty.type(`task-exec -q ${name}.\t`)
       for (const [at, task] of (yield* Web).tasks.entries()) {
@@ -95,7 +99,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       const { manager } = yield* SwarmCluster
       const typed = (line: string) =>
         Effect.map(
-          shell(`exec fish --no-config -c 'swarm-exec completion fish | source; complete -C "$argv"' '${line}'`, {
+          shell(`exec fish --no-config -c 'task-exec completion fish | source; complete -C "$argv"' '${line}'`, {
             env: { ...inFolder(dir), DOCKER_HOST: manager.dockerHost }
           }),
           ({ stderr, stdout }) => {

@@ -32,11 +32,11 @@ checkLeftoversMeanwhile()
 
 const folder = temporaryFolder("copy")
 
-/** `swarm-exec cp` with these arguments, against the swarm's first manager. */
+/** `task-exec cp` with these arguments, against the swarm's first manager. */
 const cp = Effect.fn("cp")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   const env = { DOCKER_HOST: manager.dockerHost, ...options.env }
-  return yield* program("swarm-exec.cjs", ["cp", ...args], { ...options, env })
+  return yield* program("task-exec.cjs", ["cp", ...args], { ...options, env })
 })
 
 const inTask = Effect.fn("inTask")(function* (pick: "local" | "remote", script: string) {
@@ -83,7 +83,7 @@ const differences = (one: string, other: string): ReadonlyArray<string> => {
     .sort()
 }
 
-layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })("swarm-exec cp", (it) => {
+layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })("task-exec cp", (it) => {
   for (const direction of ["to", "from"] as const) {
     it.effect(`${direction} a container: the same results as docker cp, for every kind of source and destination`, () =>
       Effect.gen(function* () {
@@ -113,7 +113,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
         )
         const ours = Effect.forEach(argsOf("ours", web.target(web.local)), (args) =>
           // In this process, as a start of Node for each of them would take longer than all of them.
-          Effect.map(cpCommand(["-q", "-H", manager.dockerHost, ...args]), (code) =>
+          Effect.map(cpCommand("task-exec", ["-q", "-H", manager.dockerHost, ...args]), (code) =>
             code === 0 ? "copied" : "refused"
           )
         )
@@ -147,7 +147,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
           yield* run("bash", ["-c", `mkdir -p ${place}/d; ln -s d ${place}/ld`])
           const [path = "", ...flags] = source.toReversed()
           const args = ["-q", "-H", manager.dockerHost, ...flags, `${target}/${path}`, `${place}/${destination}`]
-          assert.strictEqual(yield* cpCommand(args), 0, args.join(" "))
+          assert.strictEqual(yield* cpCommand("task-exec", args), 0, args.join(" "))
           const there = yield* run("bash", ["-c", `cd ${place}; readlink ld; cat d/x d/s/y`])
           assert.strictEqual(there, "d\nx\ny\n", args.join(" "))
         }
@@ -182,7 +182,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       yield* inTask("remote", "mkdir -p /tmp/into")
       const [from, to] = [web.target(web.local), web.target(web.remote)]
       const result = yield* shell(
-        `swarm-exec cp ${from}:/tmp/stream - | swarm-exec cp - ${to}:/tmp/into; echo "\${PIPESTATUS[@]}"`,
+        `task-exec cp ${from}:/tmp/stream - | task-exec cp - ${to}:/tmp/into; echo "\${PIPESTATUS[@]}"`,
         { env: { DOCKER_HOST: manager.dockerHost } }
       )
       assert.deepStrictEqual([result.stdout.toString(), result.stderr], ["0 0\n", ""])
@@ -192,7 +192,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       const refused = yield* cp(["-", `${from}:/tmp/stream/f`], { input: "" })
       assert.deepStrictEqual(
         [refused.code, refused.stderr],
-        [125, "swarm-exec cp: destination /tmp/stream/f must be a directory\n"]
+        [125, "task-exec cp: destination /tmp/stream/f must be a directory\n"]
       )
     })
   )
@@ -214,7 +214,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
         [["--via", "local", `${remote}:/etc`, "-"], 125, `route local is not possible: ${elsewhere}`],
         [["nobody:/etc", "-"], 125, 'no task for "nobody": it is neither'],
         [["no body:/etc", "-"], 2, "invalid target"],
-        [["/etc/hostname", "/tmp"], 2, "one of the two paths must be TARGET:PATH; run with --help for usage"]
+        [["/etc/hostname", "/tmp"], 2, "one of the two paths must be TARGET:PATH\nSee 'task-exec cp --help'."]
       ] as const
       for (const [args, code, message] of wrong) {
         const result = yield* cp(args)
@@ -236,7 +236,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       yield* Effect.promise(() => truncate(join(here, "huge"), 100 * 1024 ** 3))
       const result = yield* cp([join(here, "huge"), `${name}:/huge`])
       assert.strictEqual(result.code, 125)
-      assert.match(result.stderr, /^swarm-exec cp: could not copy \/ in the container of .*read-only/)
+      assert.match(result.stderr, /^task-exec cp: could not copy \/ in the container of .*read-only/)
     }).pipe(Effect.scoped)
   )
 
@@ -258,7 +258,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       ]) {
         const { code, stderr, stdout } = yield* cp(paths, { env: { DOCKER_HOST: proxy.dockerHost } })
         assert.deepStrictEqual([code, stdout.toString()], [125, ""], stderr)
-        assert.match(stderr, /^swarm-exec cp: files may not be copied in copy-denied\.1 on node /)
+        assert.match(stderr, /^task-exec cp: files may not be copied in copy-denied\.1 on node /)
       }
     }).pipe(Effect.scoped)
   )

@@ -42,7 +42,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
           assert.deepStrictEqual([code, stdout.toString()], [0, "here\n"], stderr)
         }
         const copied = yield* program(
-          "swarm-exec.cjs",
+          "task-exec.cjs",
           ["cp", "--context", "swarm", `${web.target(web.local)}:/etc/hostname`, "-"],
           { env }
         )
@@ -90,7 +90,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const web = yield* Web
         const dir = yield* folder
         const env = { DOCKER_CONFIG: dir, DOCKER_HOST: manager.dockerHost, DOCKER_CONTEXT: undefined, TERM: "xterm" }
-        const installed = yield* program("swarm-exec.cjs", ["install-plugin"], { env })
+        const installed = yield* program("task-exec.cjs", ["install-plugin"], { env })
         assert.strictEqual(installed.code, 0, installed.stderr)
         for (const task of [web.local, web.remote]) {
           const pty = yield* openPty(["docker", "taskexec", "-it", web.target(task), "sh"], {
@@ -125,7 +125,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const web = yield* Web
         const dir = yield* folder
         const env = { DOCKER_CONFIG: dir, DOCKER_HOST: manager.dockerHost, DOCKER_CONTEXT: undefined }
-        const installed = yield* program("swarm-exec.cjs", ["install-plugin"], { env })
+        const installed = yield* program("task-exec.cjs", ["install-plugin"], { env })
         assert.strictEqual(installed.code, 0, installed.stderr)
         assert.match((yield* shell("docker --help", { env })).stdout.toString(), /^ {2}taskexec\*? .*Swarm task.*$/m)
         const target = web.target(web.local)

@@ -14,7 +14,7 @@ checkLeftovers()
 const doctor = Effect.fn("doctor")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   const env = { DOCKER_HOST: manager.dockerHost, ...options.env }
-  const result = yield* program("swarm-exec.cjs", ["doctor", ...args], { ...options, env })
+  const result = yield* program("task-exec.cjs", ["doctor", ...args], { ...options, env })
   return { ...result, stdout: result.stdout.toString() }
 })
 
@@ -63,7 +63,7 @@ const blockOverlay = ({ exec }: ClusterNode) => {
   return Effect.acquireRelease(exec(["iptables", "-I", ...rule]), () => Effect.orDie(exec(["iptables", "-D", ...rule])))
 }
 
-layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("swarm-exec doctor", (it) => {
+layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("task-exec doctor", (it) => {
   it.effect("all is well: every node is looked at, in all respects", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
@@ -111,7 +111,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       assert.match(of(`clock ${manager.name} fails`), /^3[56]\d\d\.\d s behind this machine's \(±\d+\.\d s.*NTP/)
       assert.match(of(`clock ${blocked.name} fails`), /^3[56]\d\d\.\d s behind this machine's \(±\d+\.\d s.*NTP/)
       assert.match(of(`overlay ${blocked.name} fails`), /could not be reached for \d+ s .*UDP 4789.*7946/)
-      assert.match(of("leftovers warning"), new RegExp(`1 past their deadline.*${drained.name}.*swarm-exec gc`))
+      assert.match(of("leftovers warning"), new RegExp(`1 past their deadline.*${drained.name}.*task-exec gc`))
     }).pipe(Effect.scoped)
   )
 

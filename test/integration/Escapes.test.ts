@@ -40,7 +40,7 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
           escapes.replace("\n", "")
         ])
         assert.strictEqual(made.stdout, "")
-        const copied = yield* swarmExec(["cp", `${web.target(task)}:/tmp/named`, `${folder}/${task.slot}`])
+        const copied = yield* taskExec(["cp", `${web.target(task)}:/tmp/named`, `${folder}/${task.slot}`])
         assert.strictEqual(copied.code, 0, copied.stderr)
         areHarmless(copied, "cp")
         assert.include(copied.stderr, `${shown}b is left out`)
@@ -93,9 +93,9 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
       }
       areHarmless(yield* swarmExec(["exec", escapes, "true"]), "swarm-exec exec")
       areHarmless(yield* swarmExec([escapes]), "swarm-exec")
-      areHarmless(yield* swarmExec(["install-plugin", escapes]), "swarm-exec install-plugin")
-      areHarmless(yield* swarmExec(["cp", escapes, escapes]), "swarm-exec cp")
-      areHarmless(yield* swarmExec(["gc", "--run", escapes]), "swarm-exec gc")
+      areHarmless(yield* taskExec(["install-plugin", escapes]), "task-exec install-plugin")
+      areHarmless(yield* taskExec(["cp", escapes, escapes]), "task-exec cp")
+      areHarmless(yield* taskExec(["gc", "--run", escapes]), "task-exec gc")
     }).pipe(Effect.scoped)
   )
 
@@ -130,9 +130,9 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
         wrong: yield* taskExec(["--all", "--node", "nowhere", web.name, "true"]),
         complete: yield* taskExec(["__complete", "--node", ""]),
         targets: yield* taskExec(["__complete", ""]),
-        gc: yield* swarmExec(["gc", "--dry-run"]),
-        doctor: yield* swarmExec(["doctor", "--no-network"]),
-        "doctor as JSON": yield* swarmExec(["doctor", "--no-network", "--json"])
+        gc: yield* taskExec(["gc", "--dry-run"]),
+        doctor: yield* taskExec(["doctor", "--no-network"]),
+        "doctor as JSON": yield* taskExec(["doctor", "--no-network", "--json"])
       }
       for (const [what, run] of Object.entries(runs)) {
         areHarmless({ ...run, stdout: Buffer.from(run.stdout.toString().replaceAll("\t", "")) }, what)

@@ -11,7 +11,7 @@ import { engineProxy } from "../cluster/EngineProxy.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, lateImage, type ProcessResult, program, swarmExec, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, lateImage, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -144,7 +144,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
         { atMost: 30_000, orElse: Effect.die("the helper goes on") }
       )
       // The caller has a guard only after a second.
-      const gc = yield* swarmExec(["gc", "--run", String(Spec.Name).replace("task-exec-", "")])
+      const gc = yield* taskExec(["gc", "--run", String(Spec.Name).replace("task-exec-", "")])
       assert.strictEqual(gc.code, 0, gc.stderr)
       assert.strictEqual((yield* runs).stdout, "")
     })
@@ -378,11 +378,11 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const result = yield* program("task-exec.cjs", args, { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } })
       assert.strictEqual(result.code, 0)
       const left =
-        /^task-exec: cannot remove service task-exec-[a-z0-9]+(?:, secret task-exec-[a-z0-9]+)?: .*the proxy says no.*; remove (?:it|them) with: swarm-exec gc -H (\S+) --run ([a-z0-9]+)\n$/
+        /^task-exec: cannot remove service task-exec-[a-z0-9]+(?:, secret task-exec-[a-z0-9]+)?: .*the proxy says no.*; remove (?:it|them) with: task-exec gc -H (\S+) --run ([a-z0-9]+)\n$/
       const [, named, run] = left.exec(result.stderr) ?? []
       assert(run !== undefined, result.stderr)
       assert.strictEqual(named, dockerHost)
-      const swept = yield* program("swarm-exec.cjs", ["gc", "--run", run], { env: { DOCKER_HOST: manager.dockerHost } })
+      const swept = yield* program("task-exec.cjs", ["gc", "--run", run], { env: { DOCKER_HOST: manager.dockerHost } })
       assert.strictEqual(swept.code, 0, swept.stdout.toString() + swept.stderr)
     }).pipe(Effect.scoped)
   )

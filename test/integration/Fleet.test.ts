@@ -87,7 +87,7 @@ const untilEnded = Effect.gen(function* () {
 const collectGarbage = Effect.fnUntraced(function* (runs: ReadonlyArray<string>) {
   const { dockerHost } = (yield* SwarmCluster).manager
   const flags = runs.flatMap((run) => ["--run", run])
-  const gc = yield* program("swarm-exec.cjs", ["gc", ...flags], { env: { DOCKER_HOST: dockerHost } })
+  const gc = yield* program("task-exec.cjs", ["gc", ...flags], { env: { DOCKER_HOST: dockerHost } })
   assert.strictEqual(gc.code, 0, gc.stderr)
 })
 

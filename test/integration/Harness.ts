@@ -176,7 +176,7 @@ export const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<s
 })
 
 const agents = Effect.fnUntraced(function* (order: "up" | "down") {
-  const { code, stderr } = yield* swarmExec(["agent", order])
+  const { code, stderr } = yield* taskExec(["agent", order])
   assert.deepStrictEqual([code, stderr], [0, ""], stderr)
 })
 

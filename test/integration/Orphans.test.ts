@@ -66,7 +66,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
         if (line.includes("/attach")) setTimeout(() => proxy.slowDown(500), 3000)
         return "pass"
       })
-      yield* orphan("swarm-exec.cjs", ["cp", `${web.target(web.remote)}:/tmp/large`, "-"], {
+      yield* orphan("task-exec.cjs", ["cp", `${web.target(web.remote)}:/tmp/large`, "-"], {
         name: "cp",
         isUnderWay: (output) => output.length > 0,
         env: { DOCKER_HOST: proxy.dockerHost }

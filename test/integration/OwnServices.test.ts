@@ -26,14 +26,14 @@ const labelled = (node: ClusterNode, label: string) =>
   get(node.socket, "/containers/json", Containers, { query: { filters: JSON.stringify({ label: [label] }) } })
 
 const refusal = (role: string) =>
-  new RegExp(`^(?:task-exec|swarm-exec cp|swarm-exec exec): \\S+(?: on node node-\\d)? is an? ${role} of task-exec: `)
+  new RegExp(`^(?:task-exec|task-exec cp|swarm-exec exec): \\S+(?: on node node-\\d)? is an? ${role} of task-exec: `)
 
 const refuses = Effect.fnUntraced(function* (role: string, target: string) {
   const ways = {
     exec: yield* taskExec([target, "cat", "/etc/hostname"]),
     "a terminal": yield* taskExec(["-t", target, "cat", "/etc/hostname"]),
-    cp: yield* swarmExec(["cp", `${target}:/etc/hostname`, "-"]),
-    "cp to it": yield* swarmExec(["cp", import.meta.filename, `${target}:/tmp/`]),
+    cp: yield* taskExec(["cp", `${target}:/etc/hostname`, "-"]),
+    "cp to it": yield* taskExec(["cp", import.meta.filename, `${target}:/tmp/`]),
     "a fan-out": yield* taskExec([`${target},${target}`, "cat", "/etc/hostname"])
   }
   for (const [way, { code, stderr, stdout }] of Object.entries(ways)) {

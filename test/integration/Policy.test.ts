@@ -140,11 +140,11 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
           [`${at}:/etc/passwd`, join(here, "out")],
           [join(here, "ran"), `${at}:/tmp/ran`]
         ]) {
-          const { code, stderr } = yield* swarmExec(["cp", ...paths])
+          const { code, stderr } = yield* taskExec(["cp", ...paths])
           assert.strictEqual(code, failed)
           assert.match(
             stderr,
-            /^swarm-exec cp: files may not be copied in policy\.\d on node node-\d: .*; nothing was copied\. .*\n$/
+            /^task-exec cp: files may not be copied in policy\.\d on node node-\d: .*; nothing was copied\. .*\n$/
           )
         }
       }
@@ -186,7 +186,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
           [2, "task-exec: invalid request: TASK_EXEC_DENY_DEFAULT is true or false\n"]
         )
       }
-      const copied = yield* swarmExec(["cp", `${web.target(web.local)}:/etc/passwd`, "-"], byDefault)
+      const copied = yield* taskExec(["cp", `${web.target(web.local)}:/etc/passwd`, "-"], byDefault)
       assert.deepStrictEqual([copied.code, copied.stdout.toString()], [failed, ""])
 
       yield* labelled(web.local.nodeId, { "task-exec.deny-default": "true" })
@@ -219,7 +219,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
         /: the label task-exec\.allow of the container is "echo, cp"; nothing was run\. .*tasks: /
       )
       assert.strictEqual((yield* taskExec([name, "echo", "hi"], { env: { TASK_EXEC_DENY_DEFAULT: "true" } })).code, 0)
-      assert.strictEqual((yield* swarmExec(["cp", `${name}:/etc/passwd`, "-"])).code, 0)
+      assert.strictEqual((yield* taskExec(["cp", `${name}:/etc/passwd`, "-"])).code, 0)
       // The engine of a worker knows of no service.
       const there = { env: { DOCKER_HOST: worker.dockerHost } }
       const direct = yield* swarmExec(["exec", task?.containerId ?? "", ...forbidden], there)
@@ -288,7 +288,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
             /: the label task-exec\.allow is the image's \("true"\), which can't allow anything, and TASK_EXEC_DENY_DEFAULT asks for one; nothing/
           )
         }
-        assert.strictEqual((yield* swarmExec(["cp", `${name}:/etc/passwd`, "-"], asked)).code, failed)
+        assert.strictEqual((yield* taskExec(["cp", `${name}:/etc/passwd`, "-"], asked)).code, failed)
         const { stdout } = yield* execIn(node.socket, id, ["ls", "/tmp"])
         assert.notInclude(stdout, "ran")
         // Where nobody asks for a label, the image's is one more gate, and it is open.

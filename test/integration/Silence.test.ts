@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, type ProcessResult, program, swarmExec, Web } from "./Harness.ts"
+import { checkLeftovers, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -14,13 +14,13 @@ const endless = ["sh", "-c", "echo up; sleep 3456"]
 const endlessOnceTold = ["sh", "-c", "read go; echo up; sleep 3456"]
 
 /** The clean-up command that a message names, if any. */
-const remedy = /swarm-exec gc((?: --run [a-z0-9]{26})+)/
+const remedy = /task-exec gc((?: --run [a-z0-9]{26})+)/
 
 /** Runs the clean-up command of the message, straight to the manager: nothing may be left after it. */
 const cleanUp = Effect.fnUntraced(function* ({ stderr }: ProcessResult) {
   const [, runs = ""] = remedy.exec(stderr) ?? []
   if (runs === "") return
-  const swept = yield* swarmExec(["gc", ...runs.trim().split(" ")])
+  const swept = yield* taskExec(["gc", ...runs.trim().split(" ")])
   assert.include([0, 1], swept.code, swept.stderr)
 })
 

@@ -15,7 +15,7 @@ import { poll, pollUntil } from "../cluster/Poll.ts"
 import { withVariable } from "../cluster/Processes.ts"
 import { execIn, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, program, swarmExec, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, program, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -101,7 +101,7 @@ const present = Effect.gen(function* () {
 
 const gc = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], env: Record<string, string> = {}) {
   const { manager } = yield* SwarmCluster
-  const result = yield* program("swarm-exec.cjs", ["gc", ...args], { env: { DOCKER_HOST: manager.dockerHost, ...env } })
+  const result = yield* program("task-exec.cjs", ["gc", ...args], { env: { DOCKER_HOST: manager.dockerHost, ...env } })
   return { code: result.code, stdout: result.stdout.toString(), stderr: result.stderr }
 })
 
@@ -552,7 +552,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         assert.strictEqual(code, 1)
         assert.match(
           stdout,
-          new RegExp(`^node ${worker.name} was not looked at: it is set to pause: run "swarm-exec gc --local" on it,`)
+          new RegExp(`^node ${worker.name} was not checked: it is set to pause: run "task-exec gc --local" on it,`)
         )
         assert.match(stdout, /; 2 of 3 nodes looked at\n$/)
       }).pipe(Effect.scoped)
@@ -563,14 +563,14 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const [worker] = yield* workers
         const asked = yield* gc([], { DOCKER_HOST: worker.dockerHost })
         assert.deepStrictEqual([asked.code, asked.stdout], [125, ""])
-        assert.match(asked.stderr, /^swarm-exec gc: node node-\d \(unix:.*\) is a worker: point DOCKER_HOST at .*\n$/)
+        assert.match(asked.stderr, /^task-exec gc: node node-\d \(unix:.*\) is a worker: point DOCKER_HOST at .*\n$/)
         const missing = yield* gc([], { DOCKER_HOST: "unix:///nowhere/docker.sock" })
         assert.strictEqual(missing.code, 125)
-        assert.match(missing.stderr, /^swarm-exec gc: no connection to the Docker engine at unix:.*\n$/)
+        assert.match(missing.stderr, /^task-exec gc: no connection to the Docker engine at unix:.*\n$/)
         for (const args of [["--wrong"], ["web"], ["--json=yes"], ["--run"], ["--run", ""]]) {
           const wrong = yield* gc(args)
           assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
-          assert.match(wrong.stderr, /^swarm-exec gc: .*\n$/)
+          assert.match(wrong.stderr, /^task-exec gc: .*\n$/)
         }
         yield* makeContainer(worker, "old-there", labels(past, "killer"))
         const local = yield* gc(["--local"], { DOCKER_HOST: worker.dockerHost })
@@ -584,28 +584,28 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       () =>
         Effect.gen(function* () {
           const { manager } = yield* SwarmCluster
-          yield* Effect.addFinalizer(() => Effect.ignore(swarmExec(["agent", "down"])))
-          const none = yield* swarmExec(["gc", "--json"])
+          yield* Effect.addFinalizer(() => Effect.ignore(taskExec(["agent", "down"])))
+          const none = yield* taskExec(["gc", "--json"])
           assert.strictEqual(none.code, 0, none.stdout.toString())
-          assert.strictEqual((yield* swarmExec(["agent", "up"])).code, 0)
-          assert.strictEqual((yield* swarmExec(["gc", "--dry-run"])).code, 0)
+          assert.strictEqual((yield* taskExec(["agent", "up"])).code, 0)
+          assert.strictEqual((yield* taskExec(["gc", "--dry-run"])).code, 0)
           yield* removeService(manager.socket, "task-exec-agent")
           const host = ["-H", manager.dockerHost]
-          const gc = yield* swarmExec(["gc", ...host], { env: { DOCKER_HOST: undefined } })
+          const gc = yield* taskExec(["gc", ...host], { env: { DOCKER_HOST: undefined } })
           assert.strictEqual(gc.code, 1)
           const left = "config task-exec-agent-[0-9a-f]+, network task-exec-agent-[0-9a-f]+"
-          const remedy = `swarm-exec agent down ${host.join(" ")}`
+          const remedy = `task-exec agent down ${host.join(" ")}`
           assert.match(
             gc.stdout.toString(),
-            new RegExp(`\\n${left}: of agents that are gone; removed by: ${remedy}\\n$`)
+            new RegExp(`\\n${left}: left by agents that are gone; remove with: ${remedy}\\n$`)
           )
-          const doctor = yield* swarmExec(["doctor", "--no-network", ...host])
+          const doctor = yield* taskExec(["doctor", "--no-network", ...host])
           assert.match(
             doctor.stdout.toString(),
             new RegExp(`of agents that are gone: ${left}\\n[^\\n]*remove them: ${remedy}\\n`)
           )
-          assert.strictEqual((yield* swarmExec(["agent", "down"])).code, 0)
-          assert.strictEqual((yield* swarmExec(["gc"])).code, 0)
+          assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
+          assert.strictEqual((yield* taskExec(["gc"])).code, 0)
         }).pipe(Effect.scoped)
     )
   }

@@ -227,7 +227,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           isUnderWay: (output) => output === "up\n"
         })
         yield* untilEnded
-        const gc = yield* program("swarm-exec.cjs", ["gc", "--run", yield* runThere], {
+        const gc = yield* program("task-exec.cjs", ["gc", "--run", yield* runThere], {
           env: { DOCKER_HOST: manager.dockerHost }
         })
         assert.strictEqual(gc.code, 0, gc.stderr)

@@ -112,8 +112,8 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
         [
           taskExec("far", "touch", "/tmp/ran"),
           run("task-exec.cjs", ["-i", "far", "touch", "/tmp/ran"], { keepsInput: true }),
-          run("swarm-exec.cjs", ["gc"]),
-          run("swarm-exec.cjs", ["doctor", "-q", "--no-network"])
+          run("task-exec.cjs", ["gc"]),
+          run("task-exec.cjs", ["doctor", "-q", "--no-network"])
         ],
         { concurrency: 4 }
       )
@@ -128,7 +128,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
         /^fails +socket +node-2: user namespaces are remapped: .*\n +run setfacl -m u:[1-9]\d+:rw .* on node-2/m
       )
       // Sweepers are helpers too.
-      assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not looked at: ${remapping.source}`))
+      assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not checked: ${remapping.source}`))
       yield* nothingLeft
     })
   )
@@ -145,7 +145,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
           taskExec("far", "sh", "-c", "ls /tmp; echo err >&2; exit 7"),
           run("task-exec.cjs", ["-i", "far", "head", "-c", "2"], { input: "in", keepsInput: true }),
           taskExec("--timeout", "3", "--grace", "200ms", "far", ...stubborn),
-          run("swarm-exec.cjs", ["gc"])
+          run("task-exec.cjs", ["gc"])
         ],
         { concurrency: 4 }
       )

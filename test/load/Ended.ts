@@ -106,7 +106,7 @@ export const runEnded = Effect.fnUntraced(function* (stage: LoadStage, options: 
   isOver = true
   yield* Fiber.join(other)
   if (scene === "agents") {
-    const down = ["swarm-exec", "agent", "down"] as const
+    const down = ["task-exec", "agent", "down"] as const
     const end = yield* Effect.scoped(Effect.flatMap(stage.start(down), exitOf))
     done.push({ by: "the last agent down", ...end })
   }

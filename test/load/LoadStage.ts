@@ -15,8 +15,8 @@ export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", { progr
   }
 }
 
-/** A program of ours and its arguments. */
-export type Argv = readonly ["task-exec" | "swarm-exec", ...ReadonlyArray<string>]
+/** `task-exec` and its arguments. */
+export type Argv = readonly ["task-exec", ...ReadonlyArray<string>]
 
 /** What the commands run on. */
 export interface LoadStage {
@@ -40,8 +40,8 @@ const dist = join(import.meta.dirname, "..", "..", "dist")
 export const stageWith = Effect.fnUntraced(function* (image: string) {
   const cluster = yield* SwarmCluster
   const { manager, nodes } = cluster
-  const missing = ["task-exec.cjs", "swarm-exec.cjs"].map((name) => join(dist, name)).find((path) => !existsSync(path))
-  if (missing !== undefined) return yield* new NotBuilt({ program: missing })
+  const program = join(dist, "task-exec.cjs")
+  if (!existsSync(program)) return yield* new NotBuilt({ program })
   const web = "load"
   yield* service(manager.socket, { name: web, image: cluster.image, replicas: 2 * nodes.length })
   const tasks = yield* waitRunning(manager.socket, web, 2 * nodes.length)
@@ -53,11 +53,11 @@ export const stageWith = Effect.fnUntraced(function* (image: string) {
     web,
     local: targets(true),
     remote: targets(false),
-    start: ([name, ...args], input) => {
-      const program = [process.execPath, "--", join(dist, `${name}.cjs`), ...args] as const
+    start: ([, ...args], input) => {
+      const line = [process.execPath, "--", program, ...args] as const
       // A pipe that has an end, as of a command before it.
       return input === undefined
-        ? startCaller(program, env)
+        ? startCaller(line, env)
         : startCaller(
             [
               "sh",
@@ -65,7 +65,7 @@ export const stageWith = Effect.fnUntraced(function* (image: string) {
               'times=$1; shift; yes "$0" | head -n "$times" | "$@"',
               input.line,
               String(input.times),
-              ...program
+              ...line
             ],
             env
           )

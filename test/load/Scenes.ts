@@ -27,7 +27,7 @@ const fleet = ({ web }: LoadStage, _: Dice, flags: ReadonlyArray<string>): Argv 
 
 /** Without a timeout: a copy has none. */
 const copy = ({ remote }: LoadStage, dice: Dice): Argv => [
-  "swarm-exec",
+  "task-exec",
   "cp",
   `${pick(remote, dice.next)}:${dice.pick(["/bin", "/etc"])}`,
   "-"
@@ -41,12 +41,12 @@ export const commandOf: Readonly<
 /** What goes on beside the commands, over and over. Nobody ends it. */
 export const beside: Partial<Readonly<Record<SceneName, ReadonlyArray<Argv>>>> = {
   agents: [
-    ["swarm-exec", "agent", "up"],
-    ["swarm-exec", "agent", "up", "--rotate-key"],
-    ["swarm-exec", "agent", "down"]
+    ["task-exec", "agent", "up"],
+    ["task-exec", "agent", "up", "--rotate-key"],
+    ["task-exec", "agent", "down"]
   ],
   gc: [
-    ["swarm-exec", "gc"],
-    ["swarm-exec", "gc", "--dry-run"]
+    ["task-exec", "gc"],
+    ["task-exec", "gc", "--dry-run"]
   ]
 }

@@ -40,7 +40,7 @@ export const tunnelsAtOnce = (stage: LoadStage, count: number) => many(stage, co
 export const tunnelsAfterAgents = Effect.fnUntraced(function* (stage: LoadStage, count: number) {
   for (const verb of ["up", "down"] as const) {
     const { code } = yield* Effect.scoped(
-      Effect.flatMap(stage.start(["swarm-exec", "agent", verb]), ({ ended }) => ended)
+      Effect.flatMap(stage.start(["task-exec", "agent", verb]), ({ ended }) => ended)
     )
     if (code !== 0) return [{ millis: 0, failure: `agent ${verb} ended with ${code}` }]
   }

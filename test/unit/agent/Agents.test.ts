@@ -45,7 +45,7 @@ describe("agents", () => {
       const reasons = [
         [
           agents(),
-          /^cannot reach node node-b through an agent: none is deployed \("swarm-exec agent up" deploys agents\); see/
+          /^cannot reach node node-b through an agent: none is deployed \("task-exec agent up" deploys agents\); see/
         ],
         [agents(b), /: none runs on the connected engine's node; see/],
         [agents(a), /: none runs on that node; see/],
@@ -81,7 +81,7 @@ describe("agents", () => {
       assert(asked.result._tag === "Failure")
       assert.strictEqual(
         asked.result.failure.message,
-        'cannot reach node node-b through an agent: no answer in 15 seconds; see "swarm-exec agent status", or use --via helper'
+        'cannot reach node node-b through an agent: no answer in 15 seconds; see "task-exec agent status", or use --via helper'
       )
     })
   )

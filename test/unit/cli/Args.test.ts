@@ -57,7 +57,7 @@ describe("task-exec's command line", () => {
 
   it.effect("the audit file, and on whose behalf, for one task and for many", () =>
     Effect.gen(function* () {
-      const flags = ["--audit-file", "/var/log/a", "--as", "the night shift"]
+      const flags = ["--audit-file", "/var/log/a", "--audit-user", "the night shift"]
       const audit = { file: "/var/log/a", as: "the night shift" }
       assert.deepStrictEqual((yield* exec([...flags, "web", "true"])).audit, audit)
       const many = yield* parse([...flags, "--all", "web", "true"])
@@ -88,12 +88,12 @@ describe("task-exec's command line", () => {
       assert.strictEqual((yield* exec(["-e", "A=1", "--wait", "5m", "web", "true"])).logFormat, "text")
       assert.strictEqual(
         yield* refused("--wait 30 web true"),
-        "--wait 30: for a time write --wait=30, for a target --wait=60s 30"
+        "--wait 30 is ambiguous: write --wait=30 for a duration, or --wait=60s 30 for a target"
       )
       assert.strictEqual((yield* exec("--wait 123456789012 true")).request.target, "123456789012")
-      assert.match(yield* refused("--wait=soon web true"), /^--wait soon: use a number of seconds/)
-      assert.strictEqual(yield* refused("--wait --all web true"), "--wait is for one task")
-      assert.strictEqual(yield* refused("--all --timings web true"), "--timings is for one task")
+      assert.match(yield* refused("--wait=soon web true"), /^invalid duration "soon" for --wait: expected seconds/)
+      assert.strictEqual(yield* refused("--wait --all web true"), "--wait needs a single task")
+      assert.strictEqual(yield* refused("--all --timings web true"), "--timings needs a single task")
     })
   )
 
@@ -101,7 +101,10 @@ describe("task-exec's command line", () => {
     Effect.gen(function* () {
       assert.strictEqual((yield* exec("web true")).logFormat, "text")
       assert.strictEqual((yield* exec("--log-format json web true")).logFormat, "json")
-      assert.strictEqual(yield* refused("--log-format xml web true"), "--log-format xml: use text or json")
+      assert.strictEqual(
+        yield* refused("--log-format xml web true"),
+        'invalid value "xml" for --log-format: expected text or json'
+      )
       assert.strictEqual(logFormatOf(["--nope", "--log-format=json", "web"]), "json")
       assert.strictEqual(logFormatOf(["--log-format", "xml", "web"]), "text")
       assert.strictEqual(logFormatOf(["web", "--log-format", "json"]), "text")
@@ -158,7 +161,7 @@ describe("task-exec's command line", () => {
           const { request } = yield* exec(["--env-file", file, "-e", "A=2", "web", "true"], { HERE: "yes" })
           assert.deepStrictEqual(request.env, { A: "2", B: "two words", HERE: "yes" })
           writeFileSync(file, "two words=1\n")
-          assert.match(yield* refused(["--env-file", file, "web", "true"]), /is no name of a variable/)
+          assert.match(yield* refused(["--env-file", file, "web", "true"]), /is not a variable name/)
         }),
       (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
     )
@@ -186,13 +189,13 @@ describe("task-exec's command line", () => {
         "-q": /TARGET is missing/,
         web: /COMMAND is missing/,
         "web --": /COMMAND is missing/,
-        "--wrong web true": /unknown option --wrong/,
-        "-x web true": /unknown option -x/,
+        "--wrong web true": /^unknown option --wrong$/,
+        "-x web true": /^unknown option -x$/,
         "-i web": /COMMAND is missing/,
-        "--user": /--user/,
-        "--privileged=yes web true": /--privileged/,
-        "--via ssh web true": /use auto, local, agent, helper/,
-        "-e =1 web true": /is no name of a variable/,
+        "--user": /^--user needs a value: --user NAME\|UID\[:GROUP\]$/,
+        "--privileged=yes web true": /^invalid value "yes" for --privileged: expected true or false$/,
+        "--via ssh web true": /^invalid route "ssh" for --via: expected auto, local, agent, helper$/,
+        "-e =1 web true": /is not a variable name/,
         "--env-file /does/not/exist web true": /env-file.*ENOENT/
       }
       for (const [line, reason] of Object.entries(lines)) {
@@ -206,8 +209,68 @@ describe("task-exec's command line", () => {
   it.effect("--help and --version need nothing else", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* parse("--help"))._tag, "Help")
-      assert.strictEqual((yield* parse("--version"))._tag, "Version")
-      assert.strictEqual((yield* parse("web --help"))._tag, "Exec")
+      for (const flag of ["--version", "-v", "-V"]) assert.strictEqual((yield* parse(flag))._tag, "Version", flag)
+      assert.strictEqual((yield* parse("web -- --help"))._tag, "Exec")
     })
+  )
+
+  it.effect("booleans take true and false, as with docker; the last one counts", () =>
+    Effect.gen(function* () {
+      const isTty = (line: string) => Effect.map(exec(`${line} web sh`), ({ tty }) => tty !== undefined)
+      for (const line of ["--tty=true", "--tty=1", "-t=T", "-it=true", "--tty=false --tty"]) {
+        assert.isTrue(yield* isTty(line), line)
+      }
+      for (const line of ["--tty=false", "-t=0", "-it=false", "-t --tty=F", "-ti --tty=false"]) {
+        assert.isFalse(yield* isTty(line), line)
+      }
+      assert.isTrue((yield* exec("-it=false web sh")).interactive)
+      assert.match(yield* refused("--tty=maybe web sh"), /^invalid value "maybe" for --tty: expected true or false$/)
+    })
+  )
+
+  it.effect("a value may begin with a hyphen, and short flags take = before it", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* exec(["-e", "A=-1", "-u=root", "-w", "-x", "web", "true"])).request.env, {
+        A: "-1"
+      })
+      const { request } = yield* exec(["-u=root", "-w", "-x", "web", "true"])
+      assert.deepStrictEqual([request.user, request.workdir], ["root", "-x"])
+    })
+  )
+
+  it.effect("a mistyped option or verb: what it means", () =>
+    Effect.gen(function* () {
+      for (const [line, meant] of [
+        ["--timout 5 web true", "--timeout"],
+        ["--interactiv web true", "--interactive"],
+        ["--placment-timeout 5 web true", "--placement-timeout"],
+        ["--audit_user x web true", "--audit-user"]
+      ] as const) {
+        assert.match(yield* refused(line), new RegExp(`^unknown option --[^ ]+\\. Did you mean ${meant}\\?$`), line)
+      }
+      assert.strictEqual(yield* refused("docter"), "COMMAND is missing. Did you mean task-exec doctor?")
+    })
+  )
+
+  it.effect("options after the target: where they go", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* refused("-q web.1 -it sh -c ls"),
+        "-it is an option of task-exec and goes before TARGET: task-exec -q -it web.1 sh -c ls (to run a program of that name: web.1 -- -it)"
+      )
+      assert.match(yield* refused("web --help"), /^--help is an option of task-exec and goes before TARGET/)
+      assert.deepStrictEqual((yield* exec("web.1 -- -it sh")).request.command, ["-it", "sh"])
+      assert.deepStrictEqual((yield* exec("web.1 --other")).request.command, ["--other"])
+    })
+  )
+
+  it.effect("no command: how to get a shell", () =>
+    Effect.map(refused("web.2"), (said) =>
+      assert.strictEqual(said, "COMMAND is missing. To open a shell: task-exec -it web.2")
+    )
+  )
+
+  it.effect("--as is the old name of --audit-user", () =>
+    Effect.map(exec("--as me web true"), ({ audit }) => assert.strictEqual(audit.as, "me"))
   )
 })

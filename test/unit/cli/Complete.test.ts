@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { whatIsWanted } from "../../../adapters/cli/Complete.ts"
+import { type Wanted, whatIsWanted } from "../../../adapters/cli/Complete.ts"
 
-const target = { _tag: "Target", before: "" }
-const value = (flag: string, before = "") => ({ _tag: "Value", flag, before })
+const target: Wanted = { _tag: "Target", before: "" }
+const first: Wanted = { _tag: "First", before: "" }
+const flag: Wanted = { _tag: "Flag", verb: "exec" }
+const value = (flag: string, before = ""): Wanted => ({ _tag: "Value", flag, before })
 
 describe("what the last word of a command line is", () => {
   it.each([
-    [[""], target],
-    [["we"], target],
+    [[""], first],
+    [["we"], first],
     [["-q", "-e", "A=1", "web"], target],
     [["--env=A=1", "-qi", ""], target],
     [["--all", "web.1,we"], { _tag: "Target", before: "web.1," }],
@@ -16,9 +18,9 @@ describe("what the last word of a command line is", () => {
     [["--wait", "5m", ""], target],
     [["--wait", "5m", "web", ""], { _tag: "Nothing" }],
     [["--all", "--node", "n", ""], target],
-    [["-"], { _tag: "Flag" }],
-    [["--"], { _tag: "Flag" }],
-    [["-i", "--via"], { _tag: "Flag" }],
+    [["-"], flag],
+    [["--"], flag],
+    [["-i", "--via"], flag],
     [["--via", ""], value("via")],
     [["--via", "he"], value("via")],
     [["--via=he"], value("via", "--via=")],
@@ -30,7 +32,19 @@ describe("what the last word of a command line is", () => {
     [["web", "ls", "--via"], { _tag: "Nothing" }],
     [["-u", "root", "web", "-"], { _tag: "Nothing" }],
     [["--stack", "shop", ""], { _tag: "Nothing" }],
-    [["--node=n", ""], { _tag: "Nothing" }]
+    [["--node=n", ""], { _tag: "Nothing" }],
+    [["exec", ""], target],
+    [["exec", "cp", ""], { _tag: "Nothing" }],
+    [["-H", "tcp://a", "cp", ""], { _tag: "Path" }],
+    [["cp", "web:/a", ""], { _tag: "Path" }],
+    [["cp", "-a", "web:/a", "."], { _tag: "Path" }],
+    [["cp", "web:/a", ".", ""], { _tag: "Nothing" }],
+    [["cp", "web:/a", "--"], { _tag: "Flag", verb: "cp" }],
+    [["cp", "--via", ""], value("via")],
+    [["gc", "--d"], { _tag: "Flag", verb: "gc" }],
+    [["service/cp", ""], { _tag: "Nothing" }],
+    [["--", "cp", ""], { _tag: "Nothing" }],
+    [["completion", "fish", ""], { _tag: "Nothing" }]
   ] as const)("%j", (words, expected) => {
     assert.deepStrictEqual(whatIsWanted(words), expected)
   })

@@ -48,7 +48,7 @@ describe("SignalOrder", () => {
       "deliver SIGINT",
       "SIGINT again: killing, and waiting for the end of the command in web.2 on node-2; the next one leaves at once",
       "SIGINT: left at once; the command in web.2 on node-2 may still run; service task-exec-abc may be left; " +
-        "clean up with: swarm-exec gc --run abc",
+        "clean up with: task-exec gc --run abc",
       "leave 130"
     ])
   })

@@ -27,11 +27,11 @@ const commands = [
   "task-exec web true",
   "task-exec --all web true",
   "swarm-exec task-exec web true",
-  "swarm-exec cp web:/x .",
+  "task-exec cp web:/x .",
   "swarm-exec exec web true",
-  "swarm-exec gc",
-  "swarm-exec doctor",
-  "swarm-exec agent status"
+  "task-exec gc",
+  "task-exec doctor",
+  "task-exec agent status"
 ]
 const nowhere = { DOCKER_HOST: "unix:///nonexistent/docker.sock" }
 

@@ -1,24 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { parseCpInvocation } from "../../../adapters/cp/CpArgs.ts"
+import { readFlags } from "../../../adapters/command/Flags.ts"
+import { cpFlags, parseCp } from "../../../adapters/cp/CpArgs.ts"
+
+const parse = (argv: ReadonlyArray<string>) => Effect.flatMap(readFlags(argv, cpFlags), parseCp)
 
 describe("the command line of cp", () => {
   it.effect("directions, flags anywhere", () =>
     Effect.gen(function* () {
-      const from = yield* parseCpInvocation([
-        "web.2:/etc",
-        "-La",
-        ".",
-        "--placement-timeout",
-        "5s",
-        "--image",
-        "i:1",
-        "-H",
-        "h"
-      ])
+      const from = yield* parse(["web.2:/etc", "-La", ".", "--placement-timeout", "5s", "--image", "i:1", "-H", "h"])
       assert.deepStrictEqual(from, {
-        _tag: "Copy",
         direction: "from",
         files: { target: "web.2", via: "auto", image: "i:1", placementTimeout: Duration.seconds(5) },
         path: "/etc",
@@ -29,9 +21,8 @@ describe("the command line of cp", () => {
         debug: false,
         engine: { DOCKER_HOST: "h" }
       })
-      const to = yield* parseCpInvocation(["--via=helper", "-q", "-", "web:/tmp"])
+      const to = yield* parse(["--via=helper", "-q", "-", "web:/tmp"])
       assert.deepStrictEqual(to, {
-        _tag: "Copy",
         direction: "to",
         files: { target: "web", via: "helper" },
         path: "/tmp",
@@ -42,7 +33,6 @@ describe("the command line of cp", () => {
         debug: false,
         engine: {}
       })
-      assert.deepStrictEqual(yield* parseCpInvocation(["--help"]), { _tag: "Help" })
     })
   )
 
@@ -54,16 +44,16 @@ describe("the command line of cp", () => {
         [["a", "web:/b", "c"], /two paths/],
         [["a", "b"], /one of the two paths must be TARGET:PATH/],
         [["a:/x", "b:/y"], /between containers is not supported/],
-        [["web:", "x"], /can be empty/],
-        [[":/x", "y"], /can be empty/],
-        [["", "web:/x"], /can be empty/],
+        [["web:", "x"], /is empty$/],
+        [[":/x", "y"], /is empty$/],
+        [["", "web:/x"], /is empty$/],
         [["-z", "a", "web:/b"], /^unknown option -z$/],
         [["-H", "h", "--context", "c", "a", "web:/b"], /both name an engine/],
-        [["--via", "ssh", "a", "web:/b"], /use auto, local, agent, helper$/],
-        [["--placement-timeout", "soon", "a", "web:/b"], /number of seconds/]
+        [["--via", "ssh", "a", "web:/b"], /expected auto, local, agent, helper$/],
+        [["--placement-timeout", "soon", "a", "web:/b"], /^invalid duration "soon" for --placement-timeout/]
       ] as const
       for (const [argv, expected] of cases) {
-        assert.match((yield* Effect.flip(parseCpInvocation(argv))).message, expected)
+        assert.match((yield* Effect.flip(parse(argv))).message, expected)
       }
     })
   )

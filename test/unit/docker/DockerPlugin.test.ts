@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { readPluginCall } from "../../../adapters/docker/DockerPlugin.ts"
+import { readPluginCall } from "../../../adapters/cli/DockerPlugin.ts"
 import { isDockerPlugin } from "../../../adapters/docker/PluginName.ts"
 
 describe("the docker CLI's plugin", () => {
@@ -25,7 +25,8 @@ describe("the docker CLI's plugin", () => {
     })
     assert.deepStrictEqual(read("--context taskexec taskexec web true").argv, ["--context=taskexec", "web", "true"])
     assert.deepStrictEqual(read("__complete taskexec --via he").argv, ["__complete", "--via", "he"])
-    assert.deepStrictEqual(read("help taskexec").argv, ["--help"])
+    assert.deepStrictEqual(read("help taskexec").argv, ["help"])
+    assert.deepStrictEqual(read("help taskexec cp").argv, ["help", "cp"])
     assert.strictEqual(read("--tlsverify --tlscacert /ca taskexec web true").unfit, "tlscacert")
   })
 })

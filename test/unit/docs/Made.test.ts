@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process"
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { options } from "../../../adapters/cli/Args.ts"
+import { execFlags } from "../../../adapters/cli/Args.ts"
+import { verbNames } from "../../../adapters/cli/VerbNames.ts"
+import type { Flags } from "../../../adapters/command/Flags.ts"
+import { partsOf } from "../../../adapters/command/Help.ts"
 import { commands, internalVariables, variables } from "../../../adapters/docs/Commands.ts"
 import { madeFiles } from "../../../adapters/docs/Files.ts"
-import { readHelp } from "../../../adapters/docs/HelpText.ts"
-import { usage } from "../../../adapters/skopos/PluginArgs.ts"
 import * as main from "../../../src/index.ts"
 import * as promise from "../../../src/promise.ts"
 import * as testing from "../../../src/testing.ts"
@@ -30,23 +31,34 @@ describe("what is made of the commands' words", () => {
     assert.includeMembers(files, ["man"])
   })
 
-  it("every flag of task-exec is in its reference and its manual page, as it is written", () => {
-    const flags = Object.entries(options).flatMap(([name, flag]) => [
-      `--${name}`,
-      ...("short" in flag ? [`-${flag.short}`] : [])
-    ])
-    const described = commands[0]?.help.parts.flatMap((part) =>
-      part._tag === "Items" ? part.items.flatMap(({ term }) => term.match(/(?<![\w-])--?[a-z][\w-]*/gi) ?? []) : []
-    )
-    // As every program has it, it is not said.
-    assert.sameMembers([...new Set([...(described ?? []), "-h"])], flags)
+  it("every listed flag is in its command's reference, as it is written", () => {
+    for (const { help, name, subcommands } of commands) {
+      for (const one of [{ help, name }, ...subcommands]) {
+        const flags = Object.entries<Flags[string]>(one.help.flags).flatMap(([flag, { about, short }]) =>
+          about === undefined ? [] : [`--${flag}`, ...(short === undefined ? [] : [`-${short}`])]
+        )
+        const described = partsOf(one.help).flatMap((part) =>
+          part._tag === "Items" && / ?[Oo]ptions$/.test(part.title)
+            ? part.items.flatMap(({ term }) => term.match(/(?<![\w-])--?[a-z][\w-]*/gi) ?? [])
+            : []
+        )
+        assert.sameMembers(described, flags, one.name)
+      }
+    }
   })
 
-  it("every subcommand of swarm-exec is there", () => {
-    const named = [...usage.matchAll(/^ +swarm-exec ([a-z-]+)/gm)].map(([, name]) => name)
-    const described = commands[1]?.subcommands.map(({ name }) => name) ?? []
+  it("only an old name is a flag that is not listed", () => {
+    const unlisted = Object.entries<Flags[string]>(execFlags).filter(([, { about }]) => about === undefined)
+    assert.deepStrictEqual(
+      unlisted.map(([name]) => name),
+      ["as", "v"]
+    )
+  })
+
+  it("every verb is there", () => {
+    const described = commands[0]?.subcommands.map(({ name }) => name) ?? []
     // These have no options of their own.
-    assert.sameMembers(["task-exec", "exec", "--version", ...described], named)
+    assert.sameMembers(["exec", "help", "version", ...described], [...verbNames])
   })
 
   it("every variable that is read is there", () => {
@@ -99,38 +111,6 @@ describe("the API's page", () => {
   it("says of every export what it is", () => {
     const bare = [...page.matchAll(/^#### (\w+)\n\n```/gm)].map(([, name]) => name)
     assert.deepStrictEqual(bare, [])
-  })
-})
-
-describe("the reader of a help text", () => {
-  it("takes it apart", () => {
-    const help = readHelp(`Usage: one [OPTIONS]
-       two
-
-What it does,
-in two lines.
-
-Options, all of them:
-  -a, --all NAME       First line
-                       and the second
-      --help
-TIME is a number.
-`)
-    assert.deepStrictEqual(help, {
-      usage: ["one [OPTIONS]", "two"],
-      parts: [
-        { _tag: "Paragraph", text: "What it does, in two lines." },
-        {
-          _tag: "Items",
-          title: "Options, all of them",
-          items: [
-            { term: "-a, --all NAME", about: "First line and the second" },
-            { term: "--help", about: "" }
-          ]
-        },
-        { _tag: "Paragraph", text: "TIME is a number." }
-      ]
-    })
   })
 })
 

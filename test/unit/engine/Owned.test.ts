@@ -53,7 +53,7 @@ describe("owned", () => {
       assert.isAtLeast(took, 15_000)
       assert.isAtMost(took, 25_000)
       assert.isAbove(tries, 3)
-      assert.strictEqual(complaint, `${left} (remove it): gone; remove them with: swarm-exec gc --run b --run a`)
+      assert.strictEqual(complaint, `${left} (remove it): gone; remove them with: task-exec gc --run b --run a`)
     })
   )
 

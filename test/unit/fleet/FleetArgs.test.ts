@@ -89,9 +89,9 @@ describe("task-exec's command line for many tasks", () => {
   )
 
   for (const [line, message] of [
-    ["--all", /^which task\? TARGET is missing/],
-    ["--all web", /^which command\?/],
-    ["--all -t web sh", /^-t is for one task/],
+    ["--all", /^TARGET is missing/],
+    ["--all web", /^COMMAND is missing/],
+    ["--all -t web sh", /^-t needs a single task/],
     ["--parallel 3 web date", /^--parallel is for many tasks: use it with --all/],
     ["--all --any web date", /^--all or --any/],
     ["--all --stack shop web date", /^--stack selects its tasks itself/],
@@ -101,7 +101,7 @@ describe("task-exec's command line for many tasks", () => {
     ["--all --filter color=red web date", /^--filter "color=red": use label=/],
     ["--all --output xml web date", /^--output xml: use json or summary/],
     ["--all -b --output json web date", /leave --gather and --diff out/],
-    ["--all --delay soon web date", /^--delay soon: use a number of seconds/],
+    ["--all --delay soon web date", /^invalid duration "soon" for --delay: expected seconds/],
     ["--all --deadline 0 web date", /^--deadline 0: nothing could run/]
   ] as const) {
     it.effect(`refused: ${line}`, () => Effect.map(refused(line), (said) => assert.match(said, message)))

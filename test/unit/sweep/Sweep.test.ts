@@ -394,7 +394,7 @@ describe("sweep", () => {
           ["here", unreachable.message],
           ["host-n4", unreachable.message],
           ["host-n2", "it is down: check its engine"],
-          ["host-n3", 'it is set to drain: run "swarm-exec gc --local" on it, or make it active']
+          ["host-n3", 'it is set to drain: run "task-exec gc --local" on it, or make it active']
         ]
       )
       assert.isFalse(isClean(report))

@@ -6,9 +6,9 @@ import { connect } from "node:net"
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { version } from "../../src/Version.ts"
-import { taskExecCommand } from "../cli/TaskExecCommand.ts"
+import { pluginName } from "../docker/PluginName.ts"
 import { writeText } from "../Output.ts"
-import { pluginName } from "./PluginName.ts"
+import { taskExecCommand } from "./TaskExecCommand.ts"
 
 const metadata = {
   SchemaVersion: "0.1.0",
@@ -41,14 +41,16 @@ export interface PluginCall {
   readonly unfit: string | undefined
 }
 
-/** Reads docker's command line: its flags, `taskexec`, ours. `docker help taskexec` has `help` for a flag. */
+/** Reads docker's command line: its flags, `taskexec`, ours. `docker help taskexec cp` is `help cp`. */
 export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
   const name = tokens.find((token) => token.kind === "positional")
   // docker/cli's own words for "what may come next".
   if (name?.value === "__complete")
     return { argv: ["__complete", ...argv.slice(name.index + 2)], config: undefined, unfit: undefined }
-  if (name?.value === "help") return { argv: ["--help"], config: undefined, unfit: undefined }
+  if (name?.value === "help") {
+    return { argv: ["help", ...argv.slice(name.index + 2)], config: undefined, unfit: undefined }
+  }
   const at = name?.index ?? argv.length
   const { values } = parseArgs({ args: argv.slice(0, at), options, strict: false })
   const texts = (value: unknown) => [value].flat().filter((one) => typeof one === "string")
@@ -75,7 +77,7 @@ export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number>
     const program = `docker ${pluginName}`
     if (call.unfit !== undefined) {
       const instead = "set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a context"
-      return say(2, `${program}: --${call.unfit} is not known here: ${instead}\n`, 2)
+      return say(2, `${program}: --${call.unfit} is not supported: ${instead}\n`, 2)
     }
     // For credential helpers, too.
     if (call.config !== undefined) process.env.DOCKER_CONFIG = call.config

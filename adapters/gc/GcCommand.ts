@@ -1,4 +1,4 @@
-/** `swarm-exec gc`: finds and removes what callers left behind that were ended before they could clean up. */
+/** `task-exec gc`: removes the services, secrets and containers that killed callers left. */
 
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,86 +9,96 @@ import { HelperImage } from "../../src/helper/HelperImage.ts"
 import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
 import type { Channel } from "../command/Channel.ts"
+import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { exitCodes } from "../command/ExitCode.ts"
-import { runSubcommand } from "../command/Subcommand.ts"
-import { readArgs, UsageError } from "../command/Usage.ts"
+import type { Flags, ReadFlags } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import { noOperands, runSubcommand } from "../command/Subcommand.ts"
+import { UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { printable, toJson } from "../Printable.ts"
 
 /** Something that was to go is left, or some node was not looked at. */
 const notClean = 1
 
-/** The text that `--help` prints. */
-export const help = `Usage: swarm-exec gc [--dry-run] [--json] [--local] [--run ID]...
+/** The flags. */
+export const gcFlags = {
+  "dry-run": {
+    type: "boolean",
+    default: false,
+    about: "Remove nothing. List also the objects of runs that are not past their deadline"
+  },
+  json: { type: "boolean", default: false, about: "Print one JSON document instead of a table" },
+  local: { type: "boolean", default: false, about: "Only the containers of the connected engine, not of all nodes" },
+  run: {
+    type: "string",
+    multiple: true,
+    default: [],
+    value: "ID",
+    about:
+      "Remove the objects of this run only, whatever its deadline. If the run is alive, its command is killed. ID is RUN in the table and the label task-exec.run of the objects. Repeatable"
+  },
+  ...connectionFlags,
+  ...helpFlag
+} satisfies Flags
 
-Remove what task-exec made and is past its deadline: the services, secrets and
-containers of callers that were ended before they could clean up. What is left
-of agents whose service is gone is only named: swarm-exec agent down removes it.
-
-Options:
-      --context NAME  The docker context to use
-      --dry-run       Only look; shows also what is not past its deadline
-  -H, --host ADDRESS  The manager to talk to, or several with commas
-                      (default: DOCKER_HOST, then the context)
-      --json          One JSON document instead of a table
-      --local         Only the containers of the connected engine, not of all nodes
-      --run ID        Remove what belongs to this run, and nothing else, whatever
-                      its deadline; the helper of a run at work ends its command.
-                      RUN in the table, label task-exec.run on the objects.
-                      Repeatable
-      --help
-
-Exit code: 0 nothing is left; 1 something is, or a node was not looked at;
-125 the engine could not be asked; 2 wrong usage.
-`
+/** What the verb says about itself. */
+export const help: CommandHelp = {
+  usage: ["[OPTIONS]"],
+  about: [
+    "Remove services, secrets, networks and containers that killed runs left and that are past their deadline. Every run does this, too. What is left of agents whose service is gone is listed only: task-exec agent down removes it."
+  ],
+  flags: gcFlags,
+  after: [
+    "Exit code: 0 no leftovers remain; 1 some remain, or a node could not be checked; 125 the engine could not be asked; 2 wrong usage."
+  ],
+  examples: [
+    { term: "task-exec gc --dry-run", about: "List live runs and leftovers" },
+    { term: "task-exec gc --run 5f2k0v8q1w3e", about: "Remove one run at once" }
+  ]
+}
 
 interface GcArgs {
   readonly dryRun: boolean
   readonly json: boolean
   readonly local: boolean
-  /** Empty: whatever is past its deadline. */
+  /** Empty: everything past its deadline. */
   readonly runs: ReadonlyArray<string>
   readonly engine: EngineChoice
-  readonly help: boolean
 }
 
-/** Runs one command line and gives its exit code. */
-export const gcCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
-  runSubcommand({ name: "gc", help, args: parse(argv), run, failed: exitCodes.failed })
-
-const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<GcArgs, UsageError> {
-  const { values } = yield* readArgs({
-    args: [...argv],
-    options: {
-      context: { type: "string" },
-      "dry-run": { type: "boolean", default: false },
-      host: { type: "string", short: "H" },
-      json: { type: "boolean", default: false },
-      local: { type: "boolean", default: false },
-      run: { type: "string", multiple: true, default: [] },
-      help: { type: "boolean", short: "h", default: false }
-    },
-    strict: true,
-    allowPositionals: false
+/** Runs one command line and returns its exit code. */
+export const gcCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  runSubcommand({
+    line: { program, name: "gc", help, flags: gcFlags, argv },
+    args: parse,
+    run,
+    failed: exitCodes.failed
   })
-  if (values.run.includes("")) return yield* new UsageError({ detail: "--run takes the ID of a run" })
-  const { help, json, local, run: runs } = values
+
+const parse = Effect.fnUntraced(function* ({
+  positionals,
+  values
+}: ReadFlags<typeof gcFlags>): Effect.fn.Return<GcArgs, UsageError> {
+  yield* noOperands(positionals)
+  if (values.run.includes("")) return yield* new UsageError({ detail: "--run needs the ID of a run" })
+  const { json, local, run: runs } = values
   const engine = yield* chooseEngine(values.host, values.context)
-  return { dryRun: values["dry-run"], json, local, runs, engine, help }
+  return { dryRun: values["dry-run"], json, local, runs, engine }
 })
 
-const run = Effect.fn("swarm-exec.gc")(
+const run = Effect.fn("task-exec.gc")(
   function* (args: GcArgs, stdout: Channel) {
     const { dryRun, json, local, runs } = args
     const which = runs.length === 0 ? { now: yield* Clock.currentTimeMillis } : { runs }
     const report = yield* sweep({ dryRun, nodes: local ? "local" : "all", ...which })
     // They belong to no run, and to no node.
     const agents = local || runs.length > 0 ? [] : yield* agentRemains()
-    const remedy = (yield* CurrentInventory).swarmExec("agent down")
+    const remedy = (yield* CurrentInventory).taskExec("agent down")
     const text = [
       textOf(report, args),
-      ...(agents.length === 0 ? [] : [`${agents.join(", ")}: of agents that are gone; removed by: ${remedy}`])
+      ...(agents.length === 0 ? [] : [`${agents.join(", ")}: left by agents that are gone; remove with: ${remedy}`])
     ].join("\n")
     yield* stdout.line(json ? documentOf(report, agents, dryRun) : text)
     return isClean(report) && agents.length === 0 ? 0 : notClean
@@ -145,9 +155,9 @@ const textOf = (report: SweepReport, { dryRun, runs }: GcArgs): string => {
   const spared = runs.length === 0 ? `, ${alive.length} not past their deadline` : ""
   return [
     ...(rows.length === 0 ? [] : layOut([header, ...rows])),
-    ...unanswered.map(({ hostname, reason }) => `node ${hostname} was not looked at: ${reason}`),
-    ...missing.map((run) => `run ${run}: nothing to remove was found`),
-    `${removed} removed, ${left} left${spared}; ${nodes.length} of ${asked} nodes looked at`
+    ...unanswered.map(({ hostname, reason }) => `node ${hostname} was not checked: ${reason}`),
+    ...missing.map((run) => `run ${run}: found nothing to remove`),
+    `${removed} removed, ${left} left${spared}; ${nodes.length} of ${asked} nodes checked`
   ]
     .map(printable)
     .join("\n")

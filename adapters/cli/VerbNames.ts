@@ -1,0 +1,21 @@
+/** The verbs of `task-exec`. A service that has such a name is `service/NAME`. */
+
+/** Each verb with what it does, in the order of help. */
+export const verbs = [
+  ["exec", "Run a command in a task (the default)"],
+  ["cp", "Copy files between a task and this machine"],
+  ["doctor", "Check whether task-exec works on this swarm"],
+  ["agent", "Deploy, list or remove resident agents"],
+  ["gc", "Remove services, secrets and containers left by killed runs"],
+  ["completion", "Print a completion script for bash, zsh or fish"],
+  ["install-plugin", "Install the docker CLI plugin, docker taskexec"],
+  ["help", "Print the help of a command"],
+  ["version", "Print the version"]
+] as const
+
+/** A verb. */
+export type VerbName = (typeof verbs)[number][0]
+
+export const verbNames: ReadonlyArray<VerbName> = verbs.map(([name]) => name)
+
+export const isVerb = (word: string | undefined): word is VerbName => verbNames.some((name) => name === word)

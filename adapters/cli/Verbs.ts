@@ -1,0 +1,50 @@
+/** The verbs of `task-exec`: how each is run, and what it says about itself. */
+import * as Effect from "effect/Effect"
+import { ownFile } from "../../src/executor/OwnProgram.ts"
+import type { CommandHelp } from "../command/Help.ts"
+import type { VerbName } from "./VerbNames.ts"
+
+/** A verb with a module of its own. */
+export type OwnVerb = Exclude<VerbName, "exec" | "help" | "version">
+
+/** A loaded verb. */
+export interface Verb {
+  readonly help: CommandHelp
+  /** Runs a command line and returns its exit code. `program` is what the user typed before the verb: `task-exec`. */
+  readonly run: (program: string, argv: ReadonlyArray<string>) => Effect.Effect<number>
+}
+
+const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
+  agent: () => import("../agent/AgentCommand.ts").then((_) => ({ help: _.help, run: _.agentCommand })),
+  completion: () => import("./Completion.ts").then((_) => ({ help: _.help, run: _.completionCommand })),
+  cp: async () => {
+    const [{ cpHelp }, { cpCommand }] = await Promise.all([import("../cp/CpArgs.ts"), import("../cp/CpCommand.ts")])
+    return { help: cpHelp, run: cpCommand }
+  },
+  doctor: () => import("../doctor/DoctorCommand.ts").then((_) => ({ help: _.help, run: _.doctorCommand })),
+  gc: () => import("../gc/GcCommand.ts").then((_) => ({ help: _.help, run: _.gcCommand })),
+  "install-plugin": () =>
+    import("../docker/InstallPlugin.ts").then((_) => ({
+      help: _.help,
+      run: (program, argv) => _.installPluginCommand(program, ownFile(), argv)
+    }))
+}
+
+/** The verbs with modules of their own. */
+export const ownVerbs = [
+  "agent",
+  "completion",
+  "cp",
+  "doctor",
+  "gc",
+  "install-plugin"
+] as const satisfies ReadonlyArray<OwnVerb>
+
+export const isOwnVerb = (word: string | undefined): word is OwnVerb => ownVerbs.some((name) => name === word)
+
+/** Loads a verb: only what it needs. */
+export const loadVerb = (name: OwnVerb): Effect.Effect<Verb> => Effect.promise(loaders[name])
+
+/** Runs a verb's command line and returns its exit code. */
+export const runVerb = (program: string, name: OwnVerb, argv: ReadonlyArray<string>): Effect.Effect<number> =>
+  Effect.flatMap(loadVerb(name), ({ run }) => run(program, argv))
