@@ -1,3 +1,4 @@
+import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -23,6 +24,7 @@ export const twoWay = <E>(
     outliveInput(socket, (cause) => {
       refusal ??= cause
     })
+    if (socket instanceof Socket && socket.remoteAddress === undefined) endAtReset(socket)
     /** Why nothing can be written any more. To write to an ended socket would destroy it. */
     const refused = () =>
       refusal ??
@@ -79,4 +81,18 @@ const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => 
   socket._write = (chunk, encoding, done) => write(chunk, encoding, quiet(done))
   const writev = socket._writev?.bind(socket)
   if (writev !== undefined) socket._writev = (chunks, done) => writev(chunks, quiet(done))
+}
+
+/**
+ * Takes a reset of a Unix socket for the end of its output. An engine that closes a connection with input unread resets it, and Linux
+ * reports that in place of the end once all that the engine wrote was read. (Over TCP a reset may overtake output.) Whether the
+ * command has ended is asked of the engine.
+ */
+const endAtReset = (socket: Socket): void => {
+  const destroy = socket.destroy.bind(socket)
+  socket.destroy = (error) => {
+    if (error === undefined || !("code" in error && error.code === "ECONNRESET")) return destroy(error)
+    socket.push(null)
+    return socket
+  }
 }
