@@ -299,7 +299,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         const pty = yield* openPty(argv, {
           env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm", NO_COLOR: undefined }
         })
-        yield* pty.see(/(up\r\n[\s\S]*){3}/)
+        yield* pty.see(/(up\r\n[\s\S]*?){3}/)
         yield* pty.see(/3 running {2}fleet\.\d@node-\d fleet/)
         pty.type("\x03")
         const { code, shown } = yield* pty.end
