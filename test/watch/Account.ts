@@ -1,5 +1,5 @@
 /**
- * The account of a test that failed: what its programs did, their debug output, the engines' logs and the swarm's objects. All
+ * The account of a test that failed: why it failed, what its programs did, their debug output, the engines' logs and the swarm's objects. All
  * of it is kept in a folder; its ends are printed.
  */
 import { existsSync } from "node:fs"
@@ -19,7 +19,7 @@ const accountsFolder = join(tmpdir(), "task-exec-failed-tests")
 const keptRuns = 20
 
 /** Lines of each kind that are printed, and characters of a line. */
-const printed = { programs: 60, debug: 40, engine: 12, width: 300 }
+const printed = { errors: 20, programs: 60, debug: 40, engine: 12, width: 300 }
 
 /** Bytes of an engine's log, or of debug output, that are kept: the last ones since the test's start. */
 const keptBytes = 8 * 1024 * 1024
@@ -108,8 +108,11 @@ const objectsOf = ({ manager }: SwarmClusterShape) =>
     )
   ).pipe(Effect.map((kinds) => `{${kinds.join(",\n")}}\n`))
 
+/** What a test failed with, as vitest tells it. */
+export type Errors = ReadonlyArray<{ readonly message: string }> | undefined
+
 /** Keeps the account of the test that has just failed; gives what is to be printed of it. */
-export const keepAccount = async (test: string): Promise<string> => {
+export const keepAccount = async (test: string, errors: Errors): Promise<string> => {
   const folder = join(await runFolder(), test.replace(/[^\w.-]+/g, "-").slice(0, 150))
   await mkdir(folder, { recursive: true })
   const parts: Array<string> = [`what is known of "${test}" is in ${folder}`]
@@ -118,6 +121,8 @@ export const keepAccount = async (test: string): Promise<string> => {
     await writeFile(join(folder, name), text)
     if (shown.trim() !== "") parts.push(`${title}:\n${lastLines(shown, lines)}`)
   }
+  const reasons = (errors ?? []).map(({ message }) => message).join("\n")
+  await keep("errors.txt", "why it failed", reasons, reasons, printed.errors)
   const programs = programsSoFar().map(describeProgram).join("\n")
   await keep("programs.txt", "its programs", programs, programs, printed.programs)
   const debugFile = process.env[debugVariable] ?? ""

@@ -8,7 +8,7 @@ import { afterAll, beforeEach } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { type EngineCrashed, findNewCrash, knownCrash } from "../cluster/EngineCrash.ts"
 import { clustersInUse, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
-import { beginAccount, endAccounts, keepAccount } from "./Account.ts"
+import { beginAccount, type Errors, endAccounts, keepAccount } from "./Account.ts"
 import { forgetPrograms } from "./Programs.ts"
 
 /** An engine that does not start again is no other fault than its crash. */
@@ -52,7 +52,7 @@ beforeEach(async ({ onTestFailed, onTestFinished, skip, task }) => {
   const tell = async () => {
     if (isTold) return
     isTold = true
-    process.stderr.write(`\n${await keepAccount(`${task.file.name} > ${nameOf(task)}`)}\n`)
+    process.stderr.write(`\n${await keepAccount(`${task.file.name} > ${nameOf(task)}`, task.result?.errors)}\n`)
   }
   onTestFailed(tell, 60_000)
   // Runs whatever the test and the hooks of its file do.
@@ -62,19 +62,20 @@ beforeEach(async ({ onTestFailed, onTestFinished, skip, task }) => {
 /** A part of a file: of several tests, or one. */
 interface Part {
   readonly name: string
-  readonly result?: { readonly errors?: ReadonlyArray<unknown> | undefined } | undefined
+  readonly result?: { readonly errors?: Errors } | undefined
   readonly tasks?: ReadonlyArray<Part>
 }
 
-/** The names of the suites that were not set up or taken down as they should be. */
-const failedSuites = ({ name, result, tasks }: Part): ReadonlyArray<string> =>
-  tasks === undefined
+/** The suites that were not set up or taken down as they should be. */
+const failedSuites = (part: Part): ReadonlyArray<Part> =>
+  part.tasks === undefined
     ? []
-    : [...(result?.errors === undefined ? [] : [name]), ...tasks.flatMap((part) => failedSuites(part))]
+    : [...(part.result?.errors === undefined ? [] : [part]), ...part.tasks.flatMap((inner) => failedSuites(inner))]
 
 // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern which fixtures the hook uses.
 afterAll(async ({}, file) => {
-  for (const suite of failedSuites(file)) process.stderr.write(`\n${await keepAccount(`${file.name} > ${suite}`)}\n`)
+  for (const { name, result } of failedSuites(file))
+    process.stderr.write(`\n${await keepAccount(`${file.name} > ${name}`, result?.errors)}\n`)
   await endAccounts()
   await throwNewCrash(async () => undefined)
 }, 90_000)

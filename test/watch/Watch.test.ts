@@ -79,7 +79,7 @@ describe.concurrent("a run of the tests", () => {
         // The account of a set-up that fails has its programs.
         assert.match(
           output,
-          /what is known of ".*Left1\.fixture\.ts > later in the first file" is in .*\n\nits programs:\n(?:.*\n)*?.* ps\n/
+          /what is known of ".*Left1\.fixture\.ts > later in the first file" is in .*\n\nwhy it failed:\n(?:.*\n)*?its programs:\n(?:.*\n)*?.* ps\n/
         )
         // The process of the second file is killed: nothing looks at what it leaves.
         assert.match(output, /✓ begins on a clean swarm, too, and leaves nothing/)
