@@ -35,11 +35,28 @@ export class NothingToBreak extends Schema.TaggedError<NothingToBreak>()("Nothin
   }
 }
 
-/** Waits a while for the first of those, which may just be on their way. */
-const first = <A, E>(look: Effect.Effect<ReadonlyArray<A>, E>, what: string) =>
-  poll(
-    Effect.map(look, (found) => Option.fromUndefinedOr(found[0])),
-    { every: 50, atMost: 3000, orElse: Effect.suspend(() => new NothingToBreak({ detail: `there is no ${what}` })) }
+/** How long what is to be broken may take to come, in milliseconds: others may keep the machine busy. */
+const startPatience = 60_000
+
+/** Waits for what is to be broken, until the caller ends. */
+const whileCalled = <A, E, R>({ caller }: Scene, wait: Effect.Effect<A, E, R>) =>
+  Effect.raceFirst(
+    wait,
+    Effect.flatMap(caller.ended, () => new NothingToBreak({ detail: "the caller has ended" }))
+  )
+
+/** Waits for the first of those, which may just be on their way. */
+const first = <A, E>(scene: Scene, look: Effect.Effect<ReadonlyArray<A>, E>, what: string) =>
+  whileCalled(
+    scene,
+    poll(
+      Effect.map(look, (found) => Option.fromUndefinedOr(found[0])),
+      {
+        every: 50,
+        atMost: startPatience,
+        orElse: Effect.suspend(() => new NothingToBreak({ detail: `there is no ${what}` }))
+      }
+    )
   )
 
 const restart = Effect.fnUntraced(function* ({ cluster, timeline }: Scene, node: ClusterNode, fault: Fault) {
@@ -53,8 +70,9 @@ const restart = Effect.fnUntraced(function* ({ cluster, timeline }: Scene, node:
   yield* timeline.note(`the engine of ${node.name} answers`)
 })
 
-const killAgent = Effect.fnUntraced(function* ({ timeline }: Scene, node: ClusterNode) {
-  const agent = yield* first(agentContainers(node), "agent's container")
+const killAgent = Effect.fnUntraced(function* (scene: Scene, node: ClusterNode) {
+  const { timeline } = scene
+  const agent = yield* first(scene, agentContainers(node), "agent's container")
   yield* timeline.note(`KILL to the container ${agent.Id.slice(0, 12)} of the agent of ${node.name}`)
   yield* request(node.socket, "POST", `/containers/${agent.Id}/kill`)
 })
@@ -77,7 +95,7 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
       return yield* send("SIGTERM")
     case "helper-kill": {
       if (scene.agents) return yield* killAgent(scene, target)
-      const helper = yield* first(helperContainers(target), "helper's container")
+      const helper = yield* first(scene, helperContainers(target), "helper's container")
       yield* timeline.note(`KILL to the helper's container ${helper.Id.slice(0, 12)}`)
       yield* request(target.socket, "POST", `/containers/${helper.Id}/kill`)
       return
@@ -85,7 +103,7 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
     case "helper-remove": {
       // The agent that leads the caller to the other one.
       if (scene.agents) return yield* killAgent(scene, scene.manager)
-      const helper = yield* first(helperServices(cluster), "helper's service")
+      const helper = yield* first(scene, helperServices(cluster), "helper's service")
       yield* timeline.note(`removing the service ${helper.Spec.Name}`)
       yield* remove(cluster.manager.socket, `/services/${helper.ID}`)
       return
@@ -129,16 +147,16 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
   }
 })
 
-/** How long a command may take to be seen, in milliseconds. */
-const startPatience = 20_000
-
-const moment = ({ watch }: Scene, { after, at }: Fault) => {
-  const running = pollUntil(
-    Effect.sync(() => watch.firstSeen() !== undefined),
-    {
-      atMost: startPatience,
-      orElse: Effect.suspend(() => new NothingToBreak({ detail: "the command does not run" }))
-    }
+const moment = (scene: Scene, { after, at }: Fault) => {
+  const running = whileCalled(
+    scene,
+    pollUntil(
+      Effect.sync(() => scene.watch.firstSeen() !== undefined),
+      {
+        atMost: startPatience,
+        orElse: Effect.suspend(() => new NothingToBreak({ detail: "the command does not run" }))
+      }
+    )
   )
   return Effect.andThen(after === "command" ? running : Effect.void, Effect.sleep(at))
 }

@@ -15,6 +15,7 @@ import { poll, pollUntil } from "../cluster/Poll.ts"
 import { withVariable } from "../cluster/Processes.ts"
 import { execIn, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { killCaller } from "./Callers.ts"
 import { checkLeftovers, program, taskExec, Web } from "./Harness.ts"
 
 checkLeftovers()
@@ -156,20 +157,19 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
     it.effect("what a killed caller leaves: nothing before its deadline, all of it after", () =>
       Effect.gen(function* () {
         const web = yield* Web
-        const { manager } = yield* SwarmCluster
-        const killed = yield* program(
+        // Its guard would remove all of it.
+        yield* killCaller(
           "task-exec.cjs",
-          ["--timeout", "2s", web.target(web.remote), "sh", "-c", "echo up; sleep 3456"],
-          { env: { DOCKER_HOST: manager.dockerHost }, onOutput: (_, kill) => kill("SIGKILL") }
+          ["--timeout", "1m", web.target(web.remote), "sh", "-c", "echo up; sleep 3456"],
+          { name: "sweep", withGuard: true, isUnderWay: (output) => output === "up\n" }
         )
-        assert.strictEqual(killed.signal, "SIGKILL")
         const [helper] = yield* withRole("helper")
         const name = helper?.Spec.Name
 
         const early = yield* sweepSwarm()
         assert.deepStrictEqual([early.leftovers, early.alive.length], [[], 2])
         // Not on the other nodes: on one of them the helper ends its command now, in a container that is late by this clock.
-        const late = yield* sweep({ now: Date.now() + 10 * minute, nodes: "local" })
+        const late = yield* sweep({ now: Date.now() + 20 * minute, nodes: "local" })
         assert.deepStrictEqual(told(late), [
           ["secret", name, undefined, true],
           ["service", name, undefined, true]
