@@ -144,7 +144,7 @@ const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclu
 export interface LeftoverOptions {
   /** Processes that are meant to be there. */
   readonly exclude?: ReadonlySet<number>
-  /** Milliseconds that containers and processes have to go away: 30,000 unless told. */
+  /** Milliseconds that containers and processes have to go away: 90,000 unless told, as others may keep the machine busy. */
   readonly patience?: number
 }
 
@@ -161,7 +161,7 @@ const fleetingOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, { ex
 /** Waits until those are gone; gives those that are still there when the patience ends. */
 const awaitGone = Effect.fnUntraced(function* (
   find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>,
-  { patience = 30_000 }: LeftoverOptions
+  { patience = 90_000 }: LeftoverOptions
 ) {
   const gone = Effect.map(find, (items) => (items.length === 0 ? Option.some(items) : Option.none()))
   return yield* poll(gone, { every: 250, atMost: patience, orElse: find })

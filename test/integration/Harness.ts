@@ -197,7 +197,7 @@ const nothingLeft = (cluster: SwarmCluster["Service"]) =>
 
 /** After each test of the file: no service, secret, container or process of ours is left. */
 export const checkLeftovers = (): void => {
-  afterEach(() => onShared(nothingLeft), 90_000)
+  afterEach(() => onShared(nothingLeft), 180_000)
 }
 
 /** The checks that are under way in this file: each gives what stayed, with the name of the test that left it. */
@@ -219,7 +219,7 @@ export const checkLeftoversMeanwhile = (): void => {
       onFailure: (error) => `after "${task.name}": ${error.message}`
     })
     underWay.push(Effect.runPromise(wait))
-  }, 90_000)
+  }, 180_000)
   afterAll(async () => {
     const found = await Promise.all(underWay)
     if ((await onShared(crashIn)) !== undefined) return
@@ -228,7 +228,7 @@ export const checkLeftoversMeanwhile = (): void => {
       []
     )
     await onShared(assertNothingLeft)
-  }, 90_000)
+  }, 180_000)
 }
 
 const UpdatableNode = Schema.Struct({
