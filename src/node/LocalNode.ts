@@ -25,14 +25,15 @@ export const openLocalNode = Effect.fnUntraced(function* (
     route: "local",
     commands: Effect.fnUntraced(function* ([first, ...more]) {
       const runs = [endOf(first), ...more.map(endOf)] as const
-      // Several commands share one guard. A single one starts its own beside its exec.
+      // Several commands share one guard. A single one starts its own beside its exec, and a detached one needs none: it outlives its
+      // caller, whose guard would end it.
       const shared = yield* once(
         Effect.map(Guard.use(({ watch }) => watch({ runs })).pipe(Effect.provide(guards)), Guard.shared)
       )
       return {
         exec: Effect.fnUntraced(function* (index, input) {
           const spec = [first, ...more][index] ?? first
-          const guard = more.length === 0 ? guards : yield* shared
+          const guard = more.length === 0 || spec.detach ? guards : yield* shared
           return {
             events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
               Stream.provide(Executor.layer.pipe(Layer.provide(guard), Layer.provide(killer)))

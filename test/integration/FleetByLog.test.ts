@@ -224,16 +224,24 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     }).pipe(Effect.scoped)
   )
 
-  it.effect("reads no input where it is detached", () =>
+  it.effect("reads no input where it is detached, and its commands go on", () =>
     Effect.gen(function* () {
+      const { socket } = (yield* SwarmCluster).manager
       const stdin = Stream.concat(Stream.make(Buffer.from("in")), Stream.never)
       for (const names of fleets) {
         const since = Date.now()
-        const outputs = yield* runInAll(names, "sleep 0.1; touch /tmp/detached", { detach: true, stdin })
+        const script = "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; touch /tmp/detached"
+        const outputs = yield* runInAll(names, script, { detach: true, stdin })
         assert.deepStrictEqual(resultsOf(outputs), expected(names, "Detached"))
         assert.deepStrictEqual(yield* madeOfOurs(since), byLog)
-        const done = yield* runInAll(names, "until [ -e /tmp/detached ]; do sleep 0.1; done; rm /tmp/detached")
-        assert.deepStrictEqual(resultsOf(done), expected(names, "0"))
+        // A guard ends what it watches when its caller goes.
+        const containers = yield* madeSince(socket, "container", since)
+        assert.deepStrictEqual(
+          containers.filter((name) => name.startsWith("task-exec-guard-")),
+          []
+        )
+        const go = "touch /tmp/go; until [ -e /tmp/detached ]; do sleep 0.1; done; rm /tmp/detached"
+        assert.deepStrictEqual(resultsOf(yield* runInAll(names, go, { timeout: "60 seconds" })), expected(names, "0"))
       }
       const paced = yield* runInAll(crowd, "true", { detach: true, stdin, pacing: { parallel: one } })
       assert.deepStrictEqual(resultsOf(paced), expected(crowd, "Detached"))
