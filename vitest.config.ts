@@ -2,23 +2,36 @@ import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 import { LongestFirst } from "./test/LongestFirst.ts"
 
-/** How many files of tests run at once, each on a swarm of its own. Tests wait: two of them leave a third of two cores idle. */
-const swarms = process.env.TASK_EXEC_CLUSTER === undefined ? Math.min(availableParallelism() + 1, 4) : 1
+/**
+ * How many files of tests run at the same time, each of those with a real swarm on one of its own. Such a test waits for half of its
+ * time (20.10): with four of them, two cores are busy.
+ */
+const workers = process.env.TASK_EXEC_CLUSTER === undefined ? Math.min(availableParallelism() + 2, 4) : 1
 
 export default defineConfig({
   test: {
     reporters: ["default", "./test/SummaryReporter.ts"],
     sequence: { sequencer: LongestFirst },
     projects: [
-      // Property tests, and the bundles that hooks build, take a while on a busy machine.
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 } },
+      {
+        // In the same group as the integration tests: these short files fill the workers that have no long one left.
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          maxWorkers: workers,
+          // Property tests, and the bundles that hooks build, take a while on a busy machine.
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 }
+        }
+      },
       {
         test: {
           name: "integration",
           globalSetup: ["test/integration/Setup.ts"],
           setupFiles: ["test/integration/OwnSwarm.ts", "test/watch/Hooks.ts"],
           include: ["integration", "docs", "watch", "chaos"].map((folder) => `test/${folder}/**/*.test.ts`),
-          maxWorkers: swarms,
+          maxWorkers: workers,
           testTimeout: 180_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 1 }
