@@ -7,9 +7,9 @@ import { engineProxy } from "../cluster/EngineProxy.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, type ProcessResult, swarmExec, taskExec, temporaryFolder, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, type ProcessResult, swarmExec, taskExec, temporaryFolder, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 /** Sets the clipboard, turns to red by a C1 control, writes from right to left, and begins a line of its own. */
 const escapes = "a\u001b]52;c;aGk=\u0007\u009b31m\u202e\nb"
@@ -52,8 +52,13 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       yield* service(manager.socket, { name: "escapes-task", image, command: [escapes], restart: "none" })
-      for (const flags of [[], ["--log-format", "json"], ["--debug"]]) {
-        const run = yield* taskExec([...flags, "--wait=5s", "escapes-task", "true"])
+      const forms = [[], ["--log-format", "json"], ["--debug"]]
+      const runs = yield* Effect.forEach(
+        forms,
+        (flags) => Effect.map(taskExec([...flags, "--wait=5s", "escapes-task", "true"]), (run) => ({ flags, run })),
+        { concurrency: forms.length }
+      )
+      for (const { flags, run } of runs) {
         assert.strictEqual(run.code, 125)
         areHarmless(run, flags.join(" "))
         assert.match(run.stderr, /a\\{1,2}(?:x1b|u001b)\]52;c;aGk=/)

@@ -10,9 +10,9 @@ import { engineProxy } from "../cluster/EngineProxy.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { createService, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { availability, checkLeftovers, type ProcessOptions, taskExec, Web } from "./Harness.ts"
+import { availability, checkLeftoversMeanwhile, type ProcessOptions, taskExec, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds" })("failures", (it) => {
   const remote = (flags: ReadonlyArray<string>, ...command: ReadonlyArray<string>) =>

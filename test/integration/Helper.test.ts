@@ -7,9 +7,9 @@ import { run } from "../cluster/Command.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 const Created = Schema.Struct({ Id: Schema.String })
 const Waited = Schema.Struct({ StatusCode: Schema.Int })

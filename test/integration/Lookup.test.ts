@@ -10,9 +10,9 @@ import { get } from "../cluster/EngineApi.ts"
 import { poll } from "../cluster/Poll.ts"
 import { createService, removeService, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 const find = (text: string) =>
   Effect.gen(function* () {

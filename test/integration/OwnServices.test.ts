@@ -8,9 +8,9 @@ import * as Schema from "effect/Schema"
 import { get } from "../cluster/EngineApi.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { Agents, checkLeftovers, swarmExec, taskExec, Web } from "./Harness.ts"
+import { Agents, checkLeftoversMeanwhile, swarmExec, taskExec, Web } from "./Harness.ts"
 
-checkLeftovers()
+checkLeftoversMeanwhile()
 
 const failed = 125
 const Containers = Schema.Array(
