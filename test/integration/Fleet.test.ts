@@ -513,42 +513,36 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       }).pipe(Effect.scoped)
     )
 
-    for (const [way, more, result] of [
-      ["log", {}, "OutcomeUnknown"],
-      ["tunnel", { stdin: Stream.make(muchInput) }, "ConnectionLost"]
-    ] as const) {
-      it.effect(`a node whose cable is out (${way}): its tasks' outcome is unknown, the others complete`, () =>
-        Effect.gen(function* () {
-          const { link, manager, nodes } = yield* SwarmCluster
-          const tasks = yield* tasksNow
-          const node = nodes.find(({ nodeId }) => nodeId !== manager.nodeId)
-          assert(node !== undefined)
-          const lost = tasks.filter(isOn(node.nodeId))
-          // What a command says after it has read its input came by the tunnel, if there is one.
-          const up = new Set<string>()
-          const cut = (event: FleetEvent) => {
-            if (event._tag === "Stdout" && event.task.node.id === node.nodeId) {
-              up.add(event.task.id)
-              return up.size === lost.length ? Effect.orDie(link(node, "down")) : Effect.void
-            }
-            // Swarm keeps a network as long as a node that it does not hear may have a container on it.
-            const isLost = event._tag === "Ended" && event.task.node.id === node.nodeId
-            return isLost ? Effect.orDie(link(node, "up")) : Effect.void
+    it.effect("a node whose cable is out: its tasks' outcome is unknown, the others complete", () =>
+      Effect.gen(function* () {
+        const { link, manager, nodes } = yield* SwarmCluster
+        const tasks = yield* tasksNow
+        const node = nodes.find(({ nodeId }) => nodeId !== manager.nodeId)
+        assert(node !== undefined)
+        const lost = tasks.filter(isOn(node.nodeId))
+        const up = new Set<string>()
+        const cut = (event: FleetEvent) => {
+          if (event._tag === "Stdout" && event.task.node.id === node.nodeId) {
+            up.add(event.task.id)
+            return up.size === lost.length ? Effect.orDie(link(node, "down")) : Effect.void
           }
-          const outputs = yield* Effect.ensuring(
-            runAll(`${takesInput}; echo up; sleep 6`, { ...more, grace: "2 seconds" }, cut),
-            Effect.orDie(link(node, "up"))
-          )
-          const names = new Set(lost.map(nameOf))
-          assert.deepStrictEqual(resultsOf(outputs), {
-            ...expected(
-              all.filter((name) => !names.has(name)),
-              "0"
-            ),
-            ...expected(names, result)
-          })
+          // Swarm keeps a network as long as a node that it does not hear may have a container on it.
+          const isLost = event._tag === "Ended" && event.task.node.id === node.nodeId
+          return isLost ? Effect.orDie(link(node, "up")) : Effect.void
+        }
+        const outputs = yield* Effect.ensuring(
+          runAll("echo up; sleep 6", { grace: "2 seconds" }, cut),
+          Effect.orDie(link(node, "up"))
+        )
+        const names = new Set(lost.map(nameOf))
+        assert.deepStrictEqual(resultsOf(outputs), {
+          ...expected(
+            all.filter((name) => !names.has(name)),
+            "0"
+          ),
+          ...expected(names, "OutcomeUnknown")
         })
-      )
-    }
+      })
+    )
   }
 )

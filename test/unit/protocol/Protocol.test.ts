@@ -187,6 +187,29 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("a helper that goes while its tunnel is on the way: unknown, too, and its command is ended", () =>
+    Effect.gen(function* () {
+      const halves = yield* openHalves({
+        commands: [hangs(started, out("up"))],
+        tunnel: { from: "start", arrives: Effect.never },
+        stdin: Stream.never
+      })
+      const up = yield* Deferred.make<void>()
+      const { events } = yield* halves.exec(0)
+      const run = yield* Effect.forkChild(
+        outcome(Stream.tap(events, ({ _tag }) => (_tag === "Stdout" ? Deferred.succeed(up, undefined) : Effect.void)))
+      )
+      yield* Deferred.await(up)
+      yield* halves.kill
+      assert.deepStrictEqual(yield* whileTimePasses(Fiber.join(run)), {
+        stdout: "up",
+        stderr: "",
+        end: "OutcomeUnknown"
+      })
+      assert.deepStrictEqual(halves.ended, [["run-0"]])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("a connection that breaks after the move is lost, and its commands are ended together", () =>
     Effect.gen(function* () {
       const moved = yield* Deferred.make<void>()
@@ -287,18 +310,26 @@ describe("both halves of the protocol", () => {
   it.effect("a node that falls silent after the move is lost after three pulses without a sign of it", () =>
     Effect.gen(function* () {
       const halves = yield* openHalves({
-        commands: [hangs(started, out("up"))],
+        commands: [hangs(started, out("up")), hangs(started)],
         tunnel: { from: "start", arrives: Effect.void },
         stdin: Stream.never
       })
-      const { events } = yield* halves.exec(0)
-      const fiber = yield* Effect.forkChild(outcome(events))
+      const runs = yield* Effect.forEach([0, 1], (index) =>
+        Effect.forkChild(Effect.flatMap(halves.exec(index), ({ events }) => outcome(events)))
+      )
       yield* settle
       yield* halves.silence
       yield* whileTimePasses(Effect.void, 10)
-      assert.isUndefined(fiber.pollUnsafe())
-      assert.strictEqual((yield* whileTimePasses(Fiber.join(fiber), 20)).end, "ConnectionLost")
-      assert.deepStrictEqual(halves.ended, [["run-0"]])
+      assert.deepStrictEqual(
+        runs.map((run) => run.pollUnsafe()),
+        [undefined, undefined]
+      )
+      const found = yield* whileTimePasses(Effect.forEach(runs, Fiber.join), 20)
+      assert.deepStrictEqual(
+        found.map(({ end }) => end),
+        ["ConnectionLost", "ConnectionLost"]
+      )
+      assert.deepStrictEqual(halves.ended.flat().toSorted(), ["run-0", "run-1"])
     }).pipe(Effect.scoped)
   )
 
