@@ -2,13 +2,10 @@
  * Passes bytes between this process' stdin and stdout and where the first line of stdin says. Plain Node, as it is loaded by
  * what has to be there at once.
  */
-import { connect, Socket } from "node:net"
+import { Socket } from "node:net"
 import { readRelayAddress } from "../../src/helper/RelayProtocol.ts"
+import { dial } from "./dial.ts"
 import { joinStreams } from "./joinStreams.ts"
-
-/** How long one attempt to connect may take, in milliseconds, and the time between two. */
-const attempt = 1000
-const between = 25
 
 /** How bytes are passed on. */
 export interface PassOnOptions {
@@ -36,7 +33,7 @@ export const passOn = ({ patience }: PassOnOptions, done: (error?: Error) => voi
     if (address === undefined) return
     stdin.pause()
     stdin.off("data", onHead)
-    dial(address, Date.now() + patience, end, (helper) => {
+    const connected = (helper: Socket) => {
       helper.on("error", end)
       helper.write(head.subarray(address.length))
       joinStreams(stdin, stdout, helper)
@@ -44,34 +41,12 @@ export const passOn = ({ patience }: PassOnOptions, done: (error?: Error) => voi
         helper.destroy()
         end()
       })
-    })
+    }
+    dial(address, patience, { connected, failed: end })
   }
   stdin.on("data", onHead)
   // The caller went away before it knew whom to reach.
   stdin.on("end", () => {
     if (stdin.listeners("data").includes(onHead)) end()
-  })
-}
-
-/** Again and again: the helper's network and its listening come up at about the same time as this. */
-const dial = (
-  address: { readonly host: string; readonly port: number },
-  until: number,
-  fail: (error: Error) => void,
-  connected: (socket: Socket) => void
-): void => {
-  const socket = connect({ ...address, noDelay: true })
-  const again = (error: Error) => {
-    clearTimeout(timer)
-    socket.destroy()
-    if (Date.now() > until) fail(error)
-    else setTimeout(dial, between, address, until, fail, connected)
-  }
-  const timer = setTimeout(() => again(new Error(`${address.host} does not answer`)), attempt)
-  socket.once("error", again)
-  socket.once("connect", () => {
-    clearTimeout(timer)
-    socket.off("error", again)
-    connected(socket)
   })
 }

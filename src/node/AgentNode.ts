@@ -1,19 +1,17 @@
 /** A node that is reached by its agent. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AgentLink } from "../agent/AgentLink.ts"
-import { decodeDocument } from "../carrier/Frame.ts"
 import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import type { HelperPlace } from "../helper/Helper.ts"
-import { HelperRefused } from "../helper/HelperErrors.ts"
+import type { HelperRefused } from "../helper/HelperErrors.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
-import { checkHello } from "../protocol/Client.ts"
+import { checkHello, unasked } from "../protocol/Client.ts"
 import { filesOver } from "../protocol/FilesClient.ts"
-import { lineOver } from "../protocol/Line.ts"
+import { framesOf, type LineError, lineOver } from "../protocol/Line.ts"
 import { endManyByHelper, secondHelperPatience } from "./EndByHelper.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 import { prepareCommands } from "./RemoteCommands.ts"
@@ -71,18 +69,15 @@ export const openAgentNode = Effect.fnUntraced(function* ({
   }
 })
 
-/** Is done when the agent has said hello, by when it has opened the channels of its commands. */
+/** Reads the agent's greeting. Once the agent has greeted, the channels of its commands are open. */
 const awaitHello = Effect.fnUntraced(function* (
   node: string,
   tunnel: Tunnel
-): Effect.fn.Return<Deferred.Deferred<void, HelperRefused | TunnelLost>, never, Scope.Scope> {
-  const greeted = yield* Deferred.make<void, HelperRefused | TunnelLost>()
-  yield* Stream.runForEach(tunnel.incoming, (incoming) => {
-    const frame = incoming._tag === "Document" ? Result.getOrUndefined(decodeDocument(incoming.text)) : undefined
-    return frame?._tag === "Hello"
-      ? Deferred.into(checkHello(node, frame), greeted)
-      : Deferred.fail(greeted, new HelperRefused({ node, detail: "it said something that is not understood" }))
-  }).pipe(
+): Effect.fn.Return<Deferred.Deferred<void, HelperRefused | LineError>, never, Scope.Scope> {
+  const greeted = yield* Deferred.make<void, HelperRefused | LineError>()
+  yield* Stream.runForEach(framesOf(tunnel), (frame) =>
+    Deferred.into(frame._tag === "Hello" ? checkHello(node, frame) : Effect.fail(unasked(node, frame)), greeted)
+  ).pipe(
     Effect.andThen(new TunnelLost({ detail: "the agent went away" })),
     Effect.catch((error) => Deferred.fail(greeted, error)),
     Effect.forkScoped

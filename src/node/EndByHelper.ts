@@ -2,12 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Frame } from "../carrier/Frame.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
 import { type HelperPlace, pullPatience } from "../helper/Helper.ts"
-import { HelperRefused } from "../helper/HelperErrors.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
+import { unasked } from "../protocol/Client.ts"
 import type { Runs } from "../protocol/Endings.ts"
 import { type HelperError, openHelperLink } from "./HelperLink.ts"
 
@@ -38,7 +37,7 @@ export const tryToEnd = (
     const link = yield* openHelperLink({ place, owner, work, addition: undefined, greeted })
     const last = yield* Stream.runLast(link.line(0).incoming)
     const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
-    return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place, frame)
+    return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place.node.hostname, frame)
   }).pipe(
     Effect.scoped,
     Effect.catchTag(["SchemaError", "TunnelLost"], ({ message }) =>
@@ -47,6 +46,3 @@ export const tryToEnd = (
   )
 
 const decodeEndings = Schema.decodeUnknownEffect(Schema.Array(Ending))
-
-const unasked = ({ node }: HelperPlace, frame: Frame) =>
-  Effect.fail(new HelperRefused({ node: node.hostname, detail: `it answers with ${frame._tag}, which was not asked` }))

@@ -163,8 +163,6 @@ const dispatch = Effect.fnUntraced(function* <E>(
   here: Live,
   queue: Queue.Queue<ExecEvent, E | ConversationError | Cause.Done>
 ) {
-  const unasked = ({ _tag }: Frame) =>
-    Effect.fail(new HelperRefused({ node, detail: `it answers with ${_tag}, which was not asked` }))
   const take = (frame: Frame): Effect.Effect<void, HelperRefused | RemoteError> => {
     here.isOver ||= isEnd(frame)
     switch (frame._tag) {
@@ -184,7 +182,7 @@ const dispatch = Effect.fnUntraced(function* <E>(
       case "Reachable":
       case "Unreachable":
       case "Moved":
-        return unasked(frame)
+        return Effect.fail(unasked(node, frame))
       default:
         return Effect.asVoid(Queue.offer(queue, frame))
     }
@@ -195,7 +193,11 @@ const dispatch = Effect.fnUntraced(function* <E>(
 
 const decodeEnding = Schema.decodeUnknownEffect(Ending)
 
-/** Fails where the helper speaks another protocol than we do. */
+/** The error for a message that the caller did not ask for. `node`: host name. */
+export const unasked = (node: string, { _tag }: { readonly _tag: string }): HelperRefused =>
+  new HelperRefused({ node, detail: `it answers with ${_tag}, which was not asked` })
+
+/** Fails if the helper or agent speaks another version of the protocol than the caller. */
 export const checkHello = (
   node: string,
   { protocol, version }: Frame & { readonly _tag: "Hello" }

@@ -6,8 +6,8 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Tunnel } from "../carrier/Tunnel.ts"
-import { HelperRefused } from "../helper/HelperErrors.ts"
-import { checkHello } from "./Client.ts"
+import type { HelperRefused } from "../helper/HelperErrors.ts"
+import { checkHello, unasked } from "./Client.ts"
 import type { ContainerFiles, FilesFailure } from "./ContainerFiles.ts"
 import { CopyLost } from "./ContainerFiles.ts"
 import { decodeFilesReply, encodeFilesOrder, type FilesOrder, type FilesReply } from "./FilesMessages.ts"
@@ -21,7 +21,6 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
   tunnel: Tunnel
 ): Effect.fn.Return<ContainerFiles, never, Scope.Scope> {
   const lost = ({ detail }: { readonly detail: string }) => new CopyLost({ node, detail })
-  const refused = (detail: string) => new HelperRefused({ node, detail })
   const heard = yield* listen(node, tunnel, lost)
 
   /** The next thing that is heard; what the helper could not do is an error. */
@@ -29,12 +28,13 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
     Queue.take(heard),
     (said) => (said._tag === "Failed" ? Effect.fail(said.error) : Effect.succeed(said))
   ).pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(lost({ detail: "the helper went away" }))))
-  const unasked = ({ _tag }: Heard) => Effect.fail(refused(`it answers with ${_tag}, which was not asked`))
   const ask = (order: FilesOrder) => Effect.mapError(tunnel.send(encodeFilesOrder(order)), lost)
   const all = (there: number, here: number) =>
     there === here ? Effect.void : Effect.fail(lost({ detail: `${here} bytes arrived of ${there}` }))
 
-  const stat = Effect.flatMap(next, (said) => (said._tag === "Stat" ? Effect.succeed(said.stat) : unasked(said)))
+  const stat = Effect.flatMap(next, (said) =>
+    said._tag === "Stat" ? Effect.succeed(said.stat) : Effect.fail(unasked(node, said))
+  )
 
   /** The bytes of an archive until the proof that these are all. */
   const content = Stream.suspend(() => {
@@ -45,7 +45,7 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
         yield* all(said.bytes, bytes)
         return yield* Cause.done()
       }
-      if (said._tag !== "Bytes") return yield* unasked(said)
+      if (said._tag !== "Bytes") return yield* unasked(node, said)
       bytes += said.data.length
       yield* tunnel.taken("stdout", said.data.length)
       return [said.data] as const
@@ -70,7 +70,7 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
         }).pipe(Effect.andThen(Effect.mapError(tunnel.end("stdin"), lost)))
         // A helper that can't go on says so before the end.
         const said = yield* Effect.raceFirst(next, Effect.andThen(send, Effect.never))
-        return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unasked(said)
+        return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unasked(node, said)
       })
   }
 })
