@@ -17,8 +17,7 @@ import { HelperFailed } from "./helper/HelperErrors.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
 import { makeOwnership, makeRunId } from "./Labels.ts"
 import { endManyByHelper, secondHelperPatience } from "./node/EndByHelper.ts"
-import { openHelperLink } from "./node/HelperLink.ts"
-import { prepareTunnel } from "./node/HelperTunnel.ts"
+import { openTunneledHelper } from "./node/HelperNode.ts"
 import { converse } from "./protocol/Client.ts"
 import { encodeOrder } from "./protocol/Order.ts"
 import type { RunError } from "./Run.ts"
@@ -58,10 +57,16 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
   const spec = specOf(makeRunId(), task, checked)
   const owner = yield* makeOwnership(undefined)
   const place = { image, node: task.node, task: task.name, placementTimeout: checked.placementTimeout }
-  const addition = yield* prepareTunnel({ place, owner, from: "start", commands: 1 })
-  const link = yield* openHelperLink({ place, owner, work: { _tag: "Exec", specs: [spec], begin: [] }, addition })
+  const link = yield* openTunneledHelper({
+    place,
+    owner,
+    work: { _tag: "Exec", specs: [spec], begin: [] },
+    from: "start"
+  })
   yield* Effect.mapError(link.tunnel, (error) =>
-    error instanceof TunnelLost ? new HelperFailed({ node: task.node.hostname, image, detail: error.detail }) : error
+    error instanceof TunnelLost
+      ? new HelperFailed({ node: task.node.hostname, image, work: "Exec", detail: error.detail })
+      : error
   )
   const ending = endManyByHelper({ ...place, placementTimeout: secondHelperPatience }, [endOf(spec)])
   const line = link.line(1)

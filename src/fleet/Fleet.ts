@@ -167,17 +167,16 @@ const perform = Effect.fnUntraced(function* (
   underway: Underway,
   begun: Effect.Effect<void>
 ): Effect.fn.Return<TaskResult, RunError, R> {
-  const { events, isLive, mayHaveBegun, task } = underway
+  const { events, isLive, task } = underway
   open.add(underway)
   yield* Effect.addFinalizer(() => Effect.sync(() => open.delete(underway)))
   const whole = runToEnd(events, (event) =>
     Effect.andThen(event._tag === "Started" ? begun : Effect.void, show(task, event, tell))
   )
-  // What has not started has no processes to be sent a signal: it is left. Whether it has may be on its way from the node.
-  const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () => {
-    if (isLive()) return Effect.never
-    return mayHaveBegun() ? endUnreported(underway) : Effect.succeed("Stopped" as const)
-  })
+  // A command that has not started has no processes to send a signal to. The report that it has started may be on its way.
+  const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () =>
+    isLive() ? Effect.never : endUnreported(underway)
+  )
   const bounded =
     deadline === undefined
       ? whole
@@ -187,9 +186,12 @@ const perform = Effect.fnUntraced(function* (
   return code === undefined ? { _tag: "Detached" } : { _tag: "Exited", code }
 })
 
-/** Ends a command of which no report has come. One that follows tells how it ended. */
-const endUnreported = Effect.fnUntraced(function* ({ end, spec }: Underway) {
+/** Ends a command that may have begun, and of which no report has come. A report that comes within {@link lastOutput} overrules the error. */
+const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: Underway) {
+  if (!mayHaveBegun()) return "Stopped" as const
   const ending = yield* end(endOf(spec))
+  // The node never ran the helper.
+  if (!mayHaveBegun()) return "Stopped" as const
   yield* Effect.sleep(lastOutput)
   return yield* new OutcomeUnknown({ detail: `its node has not reported whether it began; ${describeEnding(ending)}` })
 })

@@ -12,6 +12,7 @@ import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { once } from "../internal/Once.ts"
 import type { TaskNode } from "../target/ResolvedTask.ts"
+import { type HelperEnd, mayHaveRun } from "./HelperEnd.ts"
 import {
   type HelperImageUnavailable,
   HelperNotPlaced,
@@ -61,10 +62,10 @@ export interface Helper {
   /** Done when its task has ended or its node went down, with Swarm's words for it. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
-   * Removes the service, by which the helper ends its command and itself, and waits for that: the command's grace period and 30
-   * seconds at most. The log goes with the service. A failure is logged.
+   * Removes the service, which makes the helper end its commands and itself, and waits until it has: at most the longest grace period
+   * and 30 seconds. The service's log is removed with it.
    */
-  readonly stop: Effect.Effect<void>
+  readonly stop: Effect.Effect<HelperEnd>
 }
 
 /** Why a helper does not come up. */
@@ -187,35 +188,44 @@ const awaitEnded = Effect.fnUntraced(function* (swarm: SwarmShape, service: stri
 })
 
 /**
- * Removes the service, which sends the helper the stop signal and, after the grace period, KILL, and waits until its tasks have ended:
- * Swarm deletes them then.
+ * Removes the service, which sends the helper the stop signal and, after the grace period, KILL, and waits until its tasks have ended.
+ * Swarm then deletes the tasks.
  */
-const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: HelperOptions) =>
+const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: HelperOptions): Effect.Effect<HelperEnd> =>
   Effect.gen(function* () {
     const tasks = yield* swarm.listTasks({ service: [spec.Name] })
-    // Somebody removed it: Swarm stops its tasks all the same.
+    // If somebody else removed the service, Swarm stops its tasks, too.
     yield* Effect.catchIf(swarm.removeService(spec.Name), isNotFound, () => Effect.void)
-    // Without a node there is no container.
-    const alive = tasks.filter(({ NodeID, Status }) => NodeID !== undefined && !isFinalTaskState(Status.State))
-    yield* Effect.forEach(alive, ({ ID }) => awaitTaskEnded(swarm, ID, node), { discard: true })
+    const ran = yield* Effect.forEach(tasks, (task) => awaitTaskEnded(swarm, task, node))
+    if (ran.includes("NodeDown")) return unconfirmedEnd(`node ${node.hostname} is down`)
+    return ran.includes("Ran") ? ({ _tag: "Ended" } as const) : ({ _tag: "NeverRan" } as const)
   }).pipe(
-    // Nobody knows the tasks of a service that was removed.
-    Effect.catchIf(isNotFound, () => Effect.void),
+    // Swarm does not list the tasks of a service that somebody else removed.
+    Effect.catchIf(isNotFound, () => Effect.succeed(unconfirmedEnd("its helper's service was removed"))),
     Effect.timeoutOrElse({
       duration: graceOf(request.work) + helperOverhead + swarmOverhead,
-      orElse: () => Effect.logWarning(`the helper on node ${node.hostname} has not ended yet`)
+      orElse: () => Effect.succeed(unconfirmedEnd(`the helper on node ${node.hostname} has not ended yet`))
     }),
     Effect.withSpan("TaskExec.stop"),
-    // What can't be removed is in the inventory.
-    Effect.catch((error) => Effect.logDebug(`cannot stop the helper on node ${node.hostname}: ${error.message}`))
+    // The inventory reports what can't be removed.
+    Effect.catch(({ message }) =>
+      Effect.succeed(unconfirmedEnd(`cannot stop the helper on node ${node.hostname}: ${message}`))
+    )
   )
 
-/** Polls until a task of a removed service has ended, or its node is down. */
-const awaitTaskEnded = Effect.fnUntraced(function* (swarm: SwarmShape, id: string, node: TaskNode) {
-  for (let wait = 50; ; wait = Math.min(wait * 1.5, 500)) {
-    const task = yield* Effect.catchIf(swarm.inspectTask(id), isNotFound, () => Effect.succeed(undefined))
-    if (task === undefined || isFinalTaskState(task.Status.State)) return
-    if (yield* isDown(swarm, node)) return
+const unconfirmedEnd = (detail: string): HelperEnd => ({ _tag: "Unconfirmed", detail })
+
+/** Polls until a task of a removed service has ended, or its node is down. Returns whether the task ran. */
+const awaitTaskEnded = Effect.fnUntraced(function* (swarm: SwarmShape, { ID, Status }: Task, node: TaskNode) {
+  const seen = [Status]
+  const ran = () => (mayHaveRun(seen) ? ("Ran" as const) : ("NeverRan" as const))
+  if (isFinalTaskState(Status.State)) return ran()
+  for (let wait = 50; ; wait = Math.min(wait * 1.5, 250)) {
+    const task = yield* Effect.catchIf(swarm.inspectTask(ID), isNotFound, () => Effect.succeed(undefined))
+    if (task === undefined) return ran()
+    seen.push(task.Status)
+    if (isFinalTaskState(task.Status.State)) return ran()
+    if (yield* isDown(swarm, node)) return "NodeDown" as const
     yield* Effect.sleep(wait)
   }
 })

@@ -79,16 +79,20 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
   }
 }
 
+const started = { Exec: "ran the command", End: "ended the command", Copy: "copied anything" } as const
+
 /** The helper ended before it took the request. */
 export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFailed", {
   node: Schema.String,
   image: Schema.String,
-  /** Swarm's words, and the last of what the helper wrote. */
+  /** What the helper was asked to do: run commands, end commands of another helper, or copy files. */
+  work: Schema.Literals(["Exec", "End", "Copy"]),
+  /** Swarm's words, and the last line that the helper wrote. */
   detail: Schema.String
 }) {
   override get message(): string {
     return (
-      `the helper on node ${this.node} failed before it ran the command: ${this.detail} ` +
+      `the helper on node ${this.node} failed before it ${started[this.work]}: ${this.detail} ` +
       `(is ${this.image} an image of task-exec?)`
     )
   }

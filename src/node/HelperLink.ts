@@ -14,7 +14,7 @@ import { receive } from "../carrier/ServiceLog.ts"
 import { type Channel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { type Ending, killed, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
 import {
   checkNode,
   type Helper,
@@ -23,6 +23,7 @@ import {
   isHostNetworkRefused,
   openHelper
 } from "../helper/Helper.ts"
+import type { HelperEnd } from "../helper/HelperEnd.ts"
 import { HelperFailed, type HelperRefused, type NodeUnavailable, type RequestTooLarge } from "../helper/HelperErrors.ts"
 import type { HelperWork } from "../helper/HelperRequest.ts"
 import { bridgeNetwork, hostNetwork, type Network } from "../helper/TemporaryService.ts"
@@ -52,12 +53,12 @@ export interface HelperLink {
   readonly tunnel: Effect.Effect<Tunnel, HelperError>
   /** Whether it has greeted. */
   readonly isAtWork: () => boolean
-  /** Whether it may have begun commands, also where its greeting has not come yet. */
+  /** Whether it may have begun commands: from when its service is made, until {@link stop} has found that it never ran. */
   readonly mayHaveBegun: () => boolean
   /** Whether it has moved to its tunnel. */
   readonly hasMoved: () => boolean
-  /** Removes it, by which it ends its commands and itself, and waits for that. One that is being made is awaited first. */
-  readonly stop: Effect.Effect<void>
+  /** Removes the helper, which then ends its commands and itself, and waits until it has. A helper that is being made is awaited first. */
+  readonly stop: Effect.Effect<Ending>
 }
 
 /** What comes of one channel by the log. */
@@ -110,6 +111,11 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   const moved = yield* Deferred.make<void>()
   const helper = yield* Deferred.make<Helper>()
   let version: string | undefined
+  let hasNeverRun = false
+  const endingOf = (end: HelperEnd): Ending => {
+    hasNeverRun = end._tag === "NeverRan"
+    return end._tag === "Unconfirmed" ? unconfirmed(end.detail) : killed
+  }
 
   const inboxOf = (channel: number): Inbox => {
     const known = inboxes.get(channel)
@@ -206,7 +212,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
       // Only a helper that failed and never said a word is known not to have run anything.
       const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
       if (version === undefined && lastWords.startsWith("failed")) {
-        return yield* new HelperFailed({ node, image: place.image, detail })
+        return yield* new HelperFailed({ node, image: place.image, work: work._tag, detail })
       }
       return yield* new OutcomeUnknown({ detail: `the helper on node ${node} went away without a report (${detail})` })
     })
@@ -288,12 +294,11 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
     line,
     tunnel,
     isAtWork: () => version !== undefined,
-    // Its removal takes Swarm seconds, in which it begins, and nobody hears of it.
-    mayHaveBegun: () => Deferred.isDoneUnsafe(helper),
+    mayHaveBegun: () => Deferred.isDoneUnsafe(helper) && !hasNeverRun,
     hasMoved: () => Deferred.isDoneUnsafe(moved),
     stop: Effect.raceFirst(
-      Effect.flatMap(Deferred.await(helper), ({ stop }) => stop),
-      Effect.ignore(Deferred.await(failed))
+      Effect.flatMap(Deferred.await(helper), ({ stop }) => Effect.map(stop, endingOf)),
+      Effect.as(Effect.ignore(Deferred.await(failed)), killed)
     )
   }
 })

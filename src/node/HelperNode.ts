@@ -53,25 +53,18 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         begin,
         ...(input.whole === undefined ? {} : { input: input.whole })
       }
-      const addition =
-        isSilent && !waits
-          ? undefined
-          : yield* prepareTunnel({
-              place,
-              owner: made,
-              from: waits ? "start" : "output",
-              commands: specs.length,
-              shared: network
-            })
-      link = yield* openHelperLink({ place, owner: made, work, addition })
+      link = yield* isSilent && !waits
+        ? openHelperLink({ place, owner: made, work, addition: undefined })
+        : openTunneledHelper({ place, owner: made, work, from: waits ? "start" : "output", shared: network })
       const rest = (index: number) => (index === early ? input.stdin : (inputs.get(index)?.stdin ?? Stream.empty))
       return { line: link.line, stdin: input.whole === undefined ? rest : undefined }
     }, onSwarm)
     const endElsewhere = (runs: Runs): Effect.Effect<ReadonlyArray<Ending>> =>
       Effect.gen(function* () {
-        // A helper that has not greeted is removed: what it may begin until it stops, it ends itself.
-        if (link !== undefined && !link.isAtWork()) yield* link.stop
-        if (link === undefined || !link.isAtWork()) return runs.map(() => killed)
+        if (link === undefined) return runs.map(() => killed)
+        // A helper that has not greeted is removed. It ends the commands that it begins until it stops.
+        const stopped = link.isAtWork() ? undefined : yield* link.stop
+        if (stopped !== undefined && !link.isAtWork()) return runs.map(() => stopped)
         // Swarm takes over two seconds to stop a task, so a helper at work is overtaken by another one.
         const patience = link.hasMoved() ? secondHelperPatience : place.placementTimeout
         const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: patience }, runs))
@@ -90,14 +83,38 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     commands,
     files: Effect.fnUntraced(function* (container, policy) {
       const made = yield* makeOwnership(undefined)
-      const addition = yield* prepareTunnel({ place, owner: made, from: "start", commands: 0, shared: network })
-      const link = yield* openHelperLink({ place, owner: made, work: { _tag: "Copy", container, policy }, addition })
-      const tunnel = yield* Effect.catchTag(link.tunnel, "TunnelLost", ({ detail }) =>
+      const work: HelperWork = { _tag: "Copy", container, policy }
+      const link = yield* openTunneledHelper({ place, owner: made, work, from: "start", shared: network })
+      const tunnel = yield* Effect.catchTag(link.tunnel, ["OutcomeUnknown", "TunnelLost"], ({ detail }) =>
         Effect.fail(new CopyLost({ node, detail }))
       )
       return yield* filesOver(node, tunnel)
     }, onSwarm)
   }
+})
+
+/** What a helper with a tunnel is made of. */
+export interface TunneledHelperOptions {
+  readonly place: HelperPlace
+  readonly owner: Ownership
+  readonly work: HelperWork
+  /** From when the tunnel is needed: see `HelperRequest`. */
+  readonly from: "start" | "output"
+  /** The network of tunnels to several nodes. */
+  readonly shared?: TunnelNetwork | undefined
+}
+
+/** Makes a helper to which a tunnel is added. */
+export const openTunneledHelper = Effect.fnUntraced(function* ({
+  from,
+  owner,
+  place,
+  shared,
+  work
+}: TunneledHelperOptions) {
+  const commands = work._tag === "Exec" ? work.specs.length : 0
+  const addition = yield* prepareTunnel({ place, owner, from, commands, shared })
+  return yield* openHelperLink({ place, owner, work, addition })
 })
 
 const hasTerminal = ({ detach, tty }: ExecSpec): boolean => tty !== undefined && !detach

@@ -1,0 +1,126 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { EngineError } from "../../../src/engine/EngineErrors.ts"
+import { Node, type Task } from "../../../src/engine/EngineSchemas.ts"
+import { Swarm } from "../../../src/engine/Swarm.ts"
+import { endOf } from "../../../src/executor/ExecSpec.ts"
+import { makeOwnership } from "../../../src/Labels.ts"
+import { openHelperNode } from "../../../src/node/HelperNode.ts"
+import { taskOn } from "../engine/Tasks.ts"
+
+const node = { id: "n", hostname: "host", state: "ready", availability: "active" }
+const place = { image: "image", node, task: "web.1", placementTimeout: 60_000 }
+const spec = {
+  runId: "run",
+  container: "c",
+  command: ["true"] as const,
+  env: [],
+  privileged: false,
+  stdin: false,
+  detach: false,
+  signal: "SIGTERM" as const,
+  grace: 1000,
+  policy: {}
+}
+
+const readNode = Schema.decodeUnknownEffect(Node)
+
+/** A swarm whose helper's task is in this state and says nothing; Swarm deletes the task with its service. */
+const swarmWith = (status: Partial<Task["Status"]>) => {
+  const task = taskOn(node.id, "t", "")
+  const seen = { ...task, Status: { ...task.Status, ...status } }
+  const notFound = new EngineError({ host: "h", operation: "inspect task t", status: 404, text: "not found" })
+  return Layer.mock(Swarm)({
+    host: "h",
+    engine: Effect.never,
+    listNetworks: () => Effect.succeed([]),
+    createNetwork: () => Effect.succeed("network"),
+    removeNetwork: () => Effect.void,
+    createSecret: () => Effect.succeed("secret"),
+    removeSecret: () => Effect.void,
+    createService: () => Effect.succeed({ id: "s", warnings: [] }),
+    removeService: () => Effect.void,
+    listTasks: () => Effect.succeed([seen]),
+    inspectTask: () => Effect.fail(notFound),
+    inspectNode: () => Effect.orDie(readNode({ ID: node.id, Version: { Index: 1 }, Status: { State: "ready" } })),
+    serviceLogs: (_, { follow }) => Effect.succeed(follow ? Stream.never : Stream.empty)
+  })
+}
+
+/** Runs an effect while the clock goes on. */
+const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect)
+    while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("100 millis")
+    return yield* Fiber.join(fiber)
+  })
+
+/** Begins a command and ends it before the helper has greeted; gives what is known of it before and after. */
+const endedEarly = (status: Partial<Task["Status"]>) =>
+  Effect.gen(function* () {
+    const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
+    const { exec } = yield* commands([spec], 1)
+    return yield* Effect.gen(function* () {
+      const { end, events, mayHaveBegun } = yield* exec(0, { stdin: Stream.empty, sizes: Stream.empty })
+      yield* Effect.forkScoped(Stream.runDrain(events))
+      yield* Effect.sleep("1 second")
+      const before = mayHaveBegun()
+      const ending = yield* end(endOf(spec))
+      return { before, ending, after: mayHaveBegun() }
+    }).pipe(Effect.scoped)
+  }).pipe(Effect.scoped, Effect.provide(swarmWith(status)), inTime)
+
+/** How a copy fails whose helper ends in this state before it has greeted. */
+const copyFailure = (status: Partial<Task["Status"]>) =>
+  openHelperNode({ place, owner: makeOwnership(undefined) }).pipe(
+    Effect.flatMap(({ files }) => files("c", {})),
+    Effect.flip,
+    Effect.map(({ message }) => message),
+    Effect.scoped,
+    Effect.provide(swarmWith(status)),
+    inTime
+  )
+
+describe("a helper that is stopped before it has greeted", () => {
+  it.effect("has begun nothing if Swarm never ran its task", () =>
+    Effect.gen(function* () {
+      for (const State of ["pending", "preparing"]) {
+        assert.deepStrictEqual(yield* endedEarly({ State }), { before: true, ending: { _tag: "Killed" }, after: false })
+      }
+    })
+  )
+
+  it.effect("may have begun its command if Swarm ran its task", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* endedEarly({ State: "running" }), {
+        before: true,
+        ending: { _tag: "Killed" },
+        after: true
+      })
+    })
+  )
+})
+
+describe("a copy whose helper is killed", () => {
+  it.effect("says that nothing was copied", () =>
+    Effect.gen(function* () {
+      const text = yield* copyFailure({ State: "failed", Err: "task: non-zero exit (137)" })
+      assert.include(
+        text,
+        "the helper on node host failed before it copied anything: failed: task: non-zero exit (137)"
+      )
+    })
+  )
+
+  it.effect("is lost where the helper may have begun it", () =>
+    Effect.gen(function* () {
+      const text = yield* copyFailure({ State: "shutdown" })
+      assert.match(text, /the connection to node host was lost \(.*\); the copy is not complete/)
+    })
+  )
+})
