@@ -202,7 +202,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         assert.deepStrictEqual([dry.code, dry.stderr], [1, ""])
         assert.strictEqual(dry.stdout.match(/to be removed/g)?.length, 4)
         assert.strictEqual(dry.stdout.match(/new-.* sweeptest .* not past its deadline\n/g)?.length, 4)
-        assert.match(dry.stdout, /\n0 removed, 4 left, \d+ not past their deadline; 3 of 3 nodes looked at\n$/)
+        assert.match(dry.stdout, /\n0 removed, 4 left, \d+ not past their deadline; 3 of 3 nodes checked\n$/)
         assert.deepStrictEqual(yield* present, [...old, ...live].sort())
 
         const wet = yield* gc()
@@ -217,13 +217,13 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           rows.find(([, name]) => name === "old-there"),
           ["container", "old-there", worker.name, ...of]
         )
-        assert.match(wet.stdout, /\n4 removed, 0 left, \d+ not past their deadline; 3 of 3 nodes looked at\n$/)
+        assert.match(wet.stdout, /\n4 removed, 0 left, \d+ not past their deadline; 3 of 3 nodes checked\n$/)
         assert.deepStrictEqual(yield* present, live)
 
         const again = yield* gc()
         assert.strictEqual(again.code, 0)
         // The old service's container may still be on its way out.
-        assert.match(again.stdout, /(^|\n)[01] removed, 0 left, \d+ not past their deadline; 3 of 3 nodes looked at\n$/)
+        assert.match(again.stdout, /(^|\n)[01] removed, 0 left, \d+ not past their deadline; 3 of 3 nodes checked\n$/)
         assert.deepStrictEqual(yield* present, live)
       }).pipe(Effect.scoped)
     )
@@ -347,7 +347,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const { code, stdout } = yield* gc()
         assert.strictEqual(code, 0)
         // Service and secret; and the guard of the local one, if it is there already.
-        assert.match(stdout, /^0 removed, 0 left, [23] not past their deadline; 3 of 3 nodes looked at\n$/)
+        assert.match(stdout, /^0 removed, 0 left, [23] not past their deadline; 3 of 3 nodes checked\n$/)
         for (const caller of callers) {
           const result = yield* Fiber.join(caller)
           assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [5, "up\ndone\n", ""])
@@ -392,13 +392,13 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           const dry = yield* gc(["--dry-run", "--run", named.run])
           assert.strictEqual(dry.code, 1)
           assert.strictEqual(dry.stdout.match(/to be removed/g)?.length, 2)
-          assert.match(dry.stdout, /\n0 removed, 2 left; 3 of 3 nodes looked at\n$/)
+          assert.match(dry.stdout, /\n0 removed, 2 left; 3 of 3 nodes checked\n$/)
           assert.notInclude(dry.stdout, spared.run)
 
           const wet = yield* gc(["--run", named.run])
           assert.deepStrictEqual([wet.code, wet.stderr], [0, ""])
           // Service and secret; and the killer of the helper that was removed, if it is still there.
-          assert.match(wet.stdout, /\n[23] removed, 0 left; 3 of 3 nodes looked at\n$/)
+          assert.match(wet.stdout, /\n[23] removed, 0 left; 3 of 3 nodes checked\n$/)
           assert.notInclude(wet.stdout, spared.run)
           const ended = yield* Fiber.join(named.caller)
           assert.strictEqual(ended.code, 125)
@@ -424,8 +424,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           yield* makeContainer(worker, "others-there", { ...labels(past), ...others })
           const unknown = yield* gc(["--run", "nobody", "--run", "sweep"])
           assert.deepStrictEqual([unknown.code, unknown.stderr], [0, ""])
-          const none = (run: string) => `run ${run}: nothing to remove was found\n`
-          const nothing = "0 removed, 0 left; 3 of 3 nodes looked at\n"
+          const none = (run: string) => `run ${run}: found nothing to remove\n`
+          const nothing = "0 removed, 0 left; 3 of 3 nodes checked\n"
           assert.strictEqual(unknown.stdout, `${none("nobody")}${none("sweep")}${nothing}`)
           assert.deepStrictEqual(yield* present, [...old, ...live].sort())
 
@@ -434,7 +434,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           assert.deepStrictEqual(yield* present, [])
           yield* get(worker.socket, "/containers/others-there/json", Schema.Unknown)
           const last = yield* gc(["--run", "another"])
-          assert.match(last.stdout, /\ncontainer +others-there .*removed\n1 removed, 0 left; 3 of 3 nodes looked at\n$/)
+          assert.match(last.stdout, /\ncontainer +others-there .*removed\n1 removed, 0 left; 3 of 3 nodes checked\n$/)
         }).pipe(Effect.scoped)
     )
 
@@ -554,7 +554,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           stdout,
           new RegExp(`^node ${worker.name} was not checked: it is set to pause: run "task-exec gc --local" on it,`)
         )
-        assert.match(stdout, /; 2 of 3 nodes looked at\n$/)
+        assert.match(stdout, /; 2 of 3 nodes checked\n$/)
       }).pipe(Effect.scoped)
     )
 
@@ -570,12 +570,12 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         for (const args of [["--wrong"], ["web"], ["--json=yes"], ["--run"], ["--run", ""]]) {
           const wrong = yield* gc(args)
           assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
-          assert.match(wrong.stderr, /^task-exec gc: .*\n$/)
+          assert.match(wrong.stderr, /^task-exec gc: .*\nSee 'task-exec gc --help'\.\n$/)
         }
         yield* makeContainer(worker, "old-there", labels(past, "killer"))
         const local = yield* gc(["--local"], { DOCKER_HOST: worker.dockerHost })
         assert.strictEqual(local.code, 0)
-        assert.match(local.stdout, /\n1 removed, 0 left, 0 not past their deadline; 1 of 1 nodes looked at\n$/)
+        assert.match(local.stdout, /\n1 removed, 0 left, 0 not past their deadline; 1 of 1 nodes checked\n$/)
       }).pipe(Effect.scoped)
     )
 
