@@ -100,7 +100,7 @@ export const execFlags = {
     type: "string",
     value: "TIME",
     group: "Lifecycle",
-    about: "Kill the command after TIME (default 300s, none with -t; 0 disables)"
+    about: "Kill the command after TIME (default: no timeout)"
   },
   signal: {
     type: "string",

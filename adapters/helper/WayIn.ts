@@ -12,10 +12,10 @@ import type { EngineFailure } from "../../src/engine/EngineErrors.ts"
 import { hasTunnelRange } from "../../src/engine/FreeSubnet.ts"
 import { isNotAttached, isPoolOverlap, needsOtherNetwork } from "../../src/helper/HelperErrors.ts"
 import type { HelperRequest } from "../../src/helper/HelperRequest.ts"
-import { overlayEndpoint } from "../../src/helper/RelayProtocol.ts"
+import { overlayEndpoint, relayLabels } from "../../src/helper/RelayProtocol.ts"
 import { imageCommands } from "../../src/ImageCommands.ts"
 import { attempt } from "../../src/internal/attempt.ts"
-import { freshName, type Ownership, ownershipLabels } from "../../src/Labels.ts"
+import { freshName, type Ownership } from "../../src/Labels.ts"
 import { say } from "../Output.ts"
 
 /** How long the caller may take to make each network, and then to come. */
@@ -47,7 +47,7 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
       openAttached(engine, freshName("relay"), owner.runId, {
         Image: image,
         Cmd: [imageCommands.listener],
-        Labels: ownershipLabels(owner, "relay"),
+        Labels: relayLabels(owner),
         NetworkingConfig: { EndpointsConfig: { [network]: overlayEndpoint } },
         HostConfig: {
           NetworkMode: network,

@@ -38,6 +38,9 @@ const Instance = Schema.Struct({
   id: Schema.NonEmptyString.annotate({ message: "expected the ID of a task" }).pipe(Schema.annotateKey(missing))
 }).annotate({ message: "expected an object with the ID of a task as id" })
 
+/** The default timeout of the original plugin, in seconds. */
+const defaultTimeout = 300
+
 const Words = Schema.Array(Schema.String)
 
 const secondsExpected = { message: "expected a number of seconds, more than 0" }
@@ -89,14 +92,14 @@ export const readInstExec = Effect.fnUntraced(function* (
   const { inst } = yield* decode(Instances, input)
   if (inst.length !== 1) return yield* new NotOneInstance({ count: inst.length })
   const { id } = yield* decode(Instance, inst[0], ["inst", 0])
-  const { command, image, timeout } = yield* decode(Arguments, input)
+  const { command, image, timeout = defaultTimeout } = yield* decode(Arguments, input)
   const words = typeof command === "string" ? yield* readCommand(command) : command
   if ((words[0] ?? "") === "")
     return yield* new InvalidArgument({ key: "command", detail: "there is no command in it" })
   return {
     target: taskId.test(id) ? `task/${id}` : id,
     command: words,
-    ...(timeout === undefined ? {} : { timeout: timeout * 1000 }),
+    timeout: timeout * 1000,
     ...(image === undefined ? {} : { image })
   }
 })

@@ -18,6 +18,7 @@ import { describeEnding, type Ending } from "../executor/ExecutorErrors.ts"
 import { GuardedCommand } from "../executor/RunInventory.ts"
 import { pullPatience } from "../helper/Helper.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
+import { leaseTerm } from "../helper/Lease.ts"
 import { openTunnelNetwork, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { once } from "../internal/Once.ts"
 import { makeOwnership, makeRunId, type Ownership } from "../Labels.ts"
@@ -133,7 +134,7 @@ const ofNode = Effect.fnUntraced(function* (
   const [{ spec }] = all
   const tasks = [all[0].task, ...all.slice(1).map(({ task }) => task)] as const
   const { placementTimeout, via } = checked
-  const owner = all.length === 1 ? ownerOf(checked, spec.runId) : makeOwnership(undefined)
+  const owner = all.length === 1 ? ownerOf(checked, spec.runId) : makeOwnership(leaseTerm)
   const options = {
     tasks,
     here,
@@ -184,9 +185,9 @@ const ofNode = Effect.fnUntraced(function* (
 
 const encodeGuarded = Schema.encodeSync(GuardedCommand)
 
-/** The owner of what a single command needs. */
+/** The owner of what a single command needs. Without a timeout, the caller moves the deadline as long as it lives. */
 const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: string): Effect.Effect<Ownership> =>
-  makeOwnership(timeout === undefined ? undefined : placementTimeout + pullPatience + timeout + grace, runId)
+  makeOwnership(timeout === undefined ? leaseTerm : placementTimeout + pullPatience + timeout + grace, runId)
 
 /** The events of a command, by which the run's inventory knows whether it is live. `image`: of helpers, for its guard. */
 const followed = Effect.fnUntraced(function* <E, R>(

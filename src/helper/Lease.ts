@@ -11,7 +11,7 @@ import { type Ownership, ownershipLabels } from "../Labels.ts"
 /** How long before a deadline it is moved, in milliseconds. */
 const ahead = 60_000
 /** How far it is moved, in milliseconds. */
-const term = 600_000
+export const leaseTerm = 600_000
 
 /**
  * Moves the deadline of a helper and its secret again and again, until it is interrupted. Only labels change, so Swarm
@@ -37,7 +37,7 @@ export const keepLease = Effect.fn("TaskExec.keepLease")(function* (spec: Servic
   while (true) {
     const now = yield* Clock.currentTimeMillis
     yield* Effect.sleep(Math.max(deadline - ahead - now, 1000))
-    deadline = yield* moveTo((yield* Clock.currentTimeMillis) + term).pipe(
+    deadline = yield* moveTo((yield* Clock.currentTimeMillis) + leaseTerm).pipe(
       Effect.catch((error) => Effect.succeed(error.message)),
       Effect.timeoutOrElse({
         duration: ahead / 4,

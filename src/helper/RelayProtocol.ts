@@ -1,5 +1,6 @@
 /** How a relay is told where the helper is: by one line before everything else. */
 import { imageCommands } from "../ImageCommands.ts"
+import { type Ownership, ownershipLabels } from "../Labels.ts"
 
 /** A relay as a process in a container of our image that runs already: nothing of its entry point is used there. */
 export const relayDoor = ["node", "--", "/opt/task-exec/image-start.cjs", imageCommands.relay] as const
@@ -28,3 +29,13 @@ export const readRelayAddress = (
 export const overlayEndpoint = {
   DriverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }
 } as const
+
+/** In milliseconds. */
+const relayLife = 365 * 24 * 3600_000
+
+/**
+ * Labels of a relay or a listener. It ends with the program that attached to it, and the labels of a container can't change: its deadline
+ * is far beyond that of its run.
+ */
+export const relayLabels = (owner: Ownership): Record<string, string> =>
+  ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay")

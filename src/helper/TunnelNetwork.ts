@@ -18,11 +18,8 @@ import { once } from "../internal/Once.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { isNotAttached, RelayFailed } from "./HelperErrors.ts"
-import { overlayEndpoint, relayDoor } from "./RelayProtocol.ts"
+import { overlayEndpoint, relayDoor, relayLabels } from "./RelayProtocol.ts"
 import type { Network } from "./TemporaryService.ts"
-
-/** A relay ends with its caller; by its deadline alone it would never be a leftover. In milliseconds. */
-const relayLife = 365 * 24 * 3600_000
 
 /** A network for tunnels. It is removed with its scope, by when every helper on it must be gone. */
 export interface TunnelNetwork {
@@ -110,7 +107,7 @@ const startRelay = Effect.fnUntraced(function* (
   const config = {
     Image: here ?? image,
     Cmd: [imageCommands.relay],
-    Labels: ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay"),
+    Labels: relayLabels(owner),
     NetworkingConfig: { EndpointsConfig: { [NetworkMode]: { DriverOpts } } },
     HostConfig: {
       NetworkMode,

@@ -49,7 +49,11 @@ export interface ExecRequest {
   readonly tty?: TtyRequest
   /** Start the command and don't wait for it: no output and no exit code. Default `false`. */
   readonly detach?: boolean
-  /** The command is ended after this time; default 300 seconds, none with `tty`; `"none"` for no limit. */
+  /**
+   * Kills the command and every process it started after this time. Default `"none"`: the command may take as long as it needs. If the
+   * caller's machine dies, a command on another node then runs until it ends, or until a later run or `task-exec gc` removes its helper,
+   * which is possible 12 minutes after the caller's last sign of life.
+   */
   readonly timeout?: Duration.Input | "none"
   /** What the command is sent first when it is to be ended; default `SIGTERM`. */
   readonly signal?: Signal
@@ -122,9 +126,6 @@ export interface CheckedRequest extends CheckedCommand {
   readonly wait: number | undefined
 }
 
-/** The default timeout of a command, in seconds. */
-export const defaultTimeout = 300
-
 /** Looks a request through; nothing of it has been done when it fails. */
 export const checkRequest = Effect.fnUntraced(function* ({
   target,
@@ -153,14 +154,12 @@ export const checkCommand = Effect.fnUntraced(function* (
     }
     env.push(`${name}=${value}`)
   }
-  const { detach = false, stdin = Stream.empty, timeout, tty } = request
+  const { detach = false, stdin = Stream.empty, timeout = "none", tty } = request
   const detachKeys = tty?.detachKeys ?? defaultDetachKeys
   yield* Result.match(parseDetachKeys(detachKeys), {
     onFailure: ({ message }) => Effect.fail(new InvalidRequest({ detail: message })),
     onSuccess: () => Effect.void
   })
-  const byDefault = tty === undefined ? Duration.seconds(defaultTimeout) : "none"
-  const limit = timeout ?? byDefault
   return {
     command: [program, ...words],
     env,
@@ -171,7 +170,7 @@ export const checkCommand = Effect.fnUntraced(function* (
     stdin: request.stdin !== undefined && !detach,
     tty: tty === undefined ? undefined : { size: tty.size, detachKeys },
     input: { stdin, sizes: tty?.sizes ?? Stream.empty },
-    timeout: limit === "none" ? undefined : yield* millis("timeout", limit),
+    timeout: timeout === "none" ? undefined : yield* millis("timeout", timeout),
     signal: request.signal ?? "SIGTERM",
     signals: request.signals ?? Stream.empty,
     grace: yield* millis("grace", request.grace ?? "10 seconds"),

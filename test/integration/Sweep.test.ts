@@ -355,6 +355,33 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
+    it.effect("no container of a tunnel is a leftover while its caller lives, however long that is", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        let leave: () => void = () => undefined
+        const session = yield* Effect.forkChild(
+          taskExec(["-i", web.target(web.remote), "sh", "-c", "echo up; cat"], {
+            input: "typed\n",
+            keepsInput: true,
+            onStart: (kill) => {
+              leave = () => kill("SIGTERM")
+            }
+          })
+        )
+        const relays = Effect.map(sweep({ dryRun: true }), ({ alive }) =>
+          alive.filter(({ role }) => role === "relay").length === 2 ? Option.some(alive) : Option.none()
+        )
+        yield* poll(relays, { atMost: 60_000, orElse: Effect.die("the session has no relay and listener") })
+        const late = yield* sweep({ dryRun: true, now: Date.now() + 24 * 60 * minute })
+        assert.deepStrictEqual(
+          late.leftovers.filter(({ kind }) => kind === "container").map(({ name, node }) => [name, node]),
+          []
+        )
+        leave()
+        assert.strictEqual((yield* Fiber.join(session)).code, 143)
+      })
+    )
+
     it.effect(
       "gc --run: of two runs at work the named one goes, with its command; the other one is not disturbed",
       () =>

@@ -45,7 +45,8 @@ describe("readInstExec", () => {
       { target: "web.2", command: ["true"] }
     ]
   ])("%j", ([input, expected]) =>
-    Effect.map(readInstExec(input), (request) => assert.deepStrictEqual(request, expected))
+    // The original plugin's timeout, 300 seconds, which the library does not have.
+    Effect.map(readInstExec(input), (request) => assert.deepStrictEqual(request, { timeout: 300_000, ...expected }))
   )
 
   it.effect.each([

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
@@ -91,7 +92,7 @@ describe("the layer for tests", () => {
   it.effect("goes by the test's clock", () =>
     Effect.gen(function* () {
       const started = yield* Latch.make()
-      const late = yield* TaskExec.stream({ target: "web.1", command: ["sleep"] }).pipe(
+      const late = yield* TaskExec.stream({ target: "web.1", command: ["sleep"], timeout: "300 seconds" }).pipe(
         Stream.runForEach(({ _tag }) => (_tag === "Started" ? Latch.open(started) : Effect.void)),
         Effect.flip,
         Effect.forkChild
@@ -102,6 +103,23 @@ describe("the layer for tests", () => {
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Fiber.join(late))._tag, "ExecTimeout")
     }).pipe(withScript({ sleep: Stream.never }))
+  )
+
+  it.effect("a command without a timeout takes as long as it needs", () =>
+    Effect.gen(function* () {
+      const started = yield* Latch.make()
+      const long = yield* TaskExec.stream({ target: "web.1", command: ["migrate"] }).pipe(
+        Stream.tap(({ _tag }) => (_tag === "Started" ? Latch.open(started) : Effect.void)),
+        Stream.runLast,
+        Effect.forkChild
+      )
+      yield* started.await
+      yield* TestClock.adjust("59 minutes")
+      assert.isUndefined(long.pollUnsafe())
+      yield* TestClock.adjust("1 minute")
+      const last = Option.getOrUndefined(yield* Fiber.join(long))
+      assert.strictEqual(last?._tag, "Exited")
+    }).pipe(withScript({ migrate: Stream.concat(Stream.drain(Stream.fromEffect(Effect.sleep("1 hour"))), reply({})) }))
   )
 
   it.effect("waits for a task as the real one does", () =>
