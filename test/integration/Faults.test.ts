@@ -190,38 +190,36 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
-      for (const [object, options] of [
-        ["secrets", []],
-        ["services", []],
-        ["networks", ["-i"]]
-      ] as const) {
-        const result = yield* Effect.gen(function* () {
-          let interrupt: (() => void) | undefined
-          let removals = 0
-          const proxy = yield* engineProxy(manager.socket, ({ line }) => {
-            if (line.startsWith(`POST /${object}/create`)) {
-              interrupt?.()
-              return "keep"
-            }
-            // The first one was answered with "not found".
-            if (line.startsWith(`DELETE /${object}/`) && ++removals === 2) proxy.release()
-            return "pass"
-          })
-          const command = [...options, web.target(web.remote), "cat"]
-          const ended = yield* program("task-exec.cjs", command, {
-            env: { DOCKER_HOST: proxy.dockerHost },
-            keepsInput: true,
-            onStart: (kill) => {
-              interrupt = () => kill("SIGTERM")
-            }
-          })
-          assert.isAtLeast(removals, 2, object)
-          return ended
-        }).pipe(Effect.scoped)
+      const interruptedAt = Effect.fnUntraced(function* (object: string, options: ReadonlyArray<string>) {
+        let interrupt: (() => void) | undefined
+        let removals = 0
+        const proxy = yield* engineProxy(manager.socket, ({ line }) => {
+          if (line.startsWith(`POST /${object}/create`)) {
+            interrupt?.()
+            return "keep"
+          }
+          // The first one was answered with "not found".
+          if (line.startsWith(`DELETE /${object}/`) && ++removals === 2) proxy.release()
+          return "pass"
+        })
+        const command = [...options, web.target(web.remote), "cat"]
+        const result = yield* program("task-exec.cjs", command, {
+          env: { DOCKER_HOST: proxy.dockerHost },
+          keepsInput: true,
+          onStart: (kill) => {
+            interrupt = () => kill("SIGTERM")
+          }
+        })
+        assert.isAtLeast(removals, 2, object)
         assert.strictEqual(result.code, 143, `${object}: ${describe(result)}`)
         // The removals take longer than a moment, which is said.
         assert.match(result.stderr, /^(task-exec: SIGTERM: waiting for .*\n)?$/, object)
-      }
+      }, Effect.scoped)
+      // Each of them waits for most of its time.
+      yield* Effect.all(
+        [interruptedAt("secrets", []), interruptedAt("services", []), interruptedAt("networks", ["-i"])],
+        { concurrency: "unbounded" }
+      )
     })
   )
 
