@@ -232,9 +232,9 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("5 MB of random bytes from each, and two fan-outs at once", () =>
+    it.effect("2 MB of random bytes from each, and two fan-outs at once", () =>
       Effect.gen(function* () {
-        const script = "head -c 5000000 /dev/urandom > /tmp/random; cat /tmp/random; sha256sum < /tmp/random >&2"
+        const script = "head -c 2000000 /dev/urandom > /tmp/random; cat /tmp/random; sha256sum < /tmp/random >&2"
         const [outputs, others] = yield* Effect.all([runAll(script), runAll("echo $SLOT")], { concurrency: 2 })
         for (const [name, { hash, result, stdout }] of outputs) {
           assert.strictEqual(result, "0")

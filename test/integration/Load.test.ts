@@ -15,7 +15,7 @@ const stage = Effect.suspend(() => stageWith(process.env.TASK_EXEC_IMAGE ?? ""))
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "300 seconds" })("many commands", (it) => {
   const scenes: ReadonlyArray<readonly [SceneName, number]> = [
-    ["run", 20],
+    ["run", 12],
     ["fleet", 4],
     ["gc", 4]
   ]

@@ -122,11 +122,11 @@ layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestSe
     )
 
     it.effect(
-      "200 MB there and back at once, on another node",
+      "60 MB there and back at once, on another node",
       () =>
         Effect.gen(function* () {
-          const script = "head -c 200000000 /dev/urandom > $D/big; x -i $T cat < $D/big | sha256sum; sha256sum < $D/big"
-          const { end, ...more } = yield* outcomeOf("task-exec", "remote", { name: "200 MB", script })
+          const script = "head -c 60000000 /dev/urandom > $D/big; x -i $T cat < $D/big | sha256sum; sha256sum < $D/big"
+          const { end, ...more } = yield* outcomeOf("task-exec", "remote", { name: "60 MB", script })
           assert.strictEqual(end, 0)
           assert("stdout" in more)
           const [back, sent] = more.stdout.split("\n")

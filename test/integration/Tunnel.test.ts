@@ -348,10 +348,10 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           const web = yield* Web
           const { node, target } = yield* there
           const inTarget = (...command: ReadonlyArray<string>) => execIn(node.socket, web.remote.containerId, command)
-          yield* inTarget("dd", "if=/dev/urandom", "of=/tmp/random", "bs=1M", "count=30")
+          yield* inTarget("dd", "if=/dev/urandom", "of=/tmp/random", "bs=1M", "count=10")
           const [sum] = (yield* inTarget("sha256sum", "/tmp/random")).stdout.split(" ")
           const command = `${target} sh -c 'cat /tmp/random; exit 7'`
-          const slowly = "for i in {1..60}; do head -c 524288; sleep 0.1; done"
+          const slowly = "for i in {1..20}; do head -c 524288; sleep 0.1; done"
           const script = [
             `task-exec ${command} | sha256sum; echo "\${PIPESTATUS[0]}"`,
             `task-exec ${command} | { ${slowly}; } | sha256sum; echo "\${PIPESTATUS[0]}"`,
