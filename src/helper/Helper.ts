@@ -127,7 +127,17 @@ const taskUnlessRemoved = (swarm: SwarmShape, service: string) =>
 
 const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
 
-/** Polls until the helper's task runs or has run; fails as soon as it is clear that it won't. `see`: each state. */
+/** Milliseconds between the first two looks at a helper's task, between two at most, and how much longer each pause is. */
+const firstPause = 50
+const longestPause = 250
+const patienter = 1.25
+/** Looks at the task for each look at its node. */
+const nodeLooks = 10
+
+/**
+ * Polls until the helper's task runs or has run; fails as soon as it is clear that it won't. `see`: each state. Where many runs start at
+ * once, each takes longer, and looks less often. Its output does not wait for this.
+ */
 const watchStart = Effect.fnUntraced(function* (
   swarm: SwarmShape,
   service: string,
@@ -136,7 +146,8 @@ const watchStart = Effect.fnUntraced(function* (
 ) {
   const { node, placementTimeout } = options
   const start = yield* Clock.currentTimeMillis
-  for (let polls = 0; ; polls++) {
+  let pause = firstPause
+  for (let polls = 1; ; polls++) {
     const found = yield* taskUnlessRemoved(swarm, service)
     if (found === "Removed") return
     const { task } = found
@@ -150,11 +161,12 @@ const watchStart = Effect.fnUntraced(function* (
     if (after > (taken ? pullPatience : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
     }
-    if (polls % 20 === 19 && (yield* isDown(swarm, node))) {
+    if (polls % nodeLooks === 0 && (yield* isDown(swarm, node))) {
       const { availability, hostname } = node
       return yield* new NodeUnavailable({ task: options.task, node: hostname, state: "down", availability })
     }
-    yield* Effect.sleep(after < 2000 ? 50 : 250)
+    yield* Effect.sleep(pause)
+    pause = Math.min(pause * patienter, longestPause)
   }
 })
 

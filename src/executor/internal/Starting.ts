@@ -17,8 +17,13 @@ const startPatience = "60 seconds"
 /** Bytes of an engine's complaint that are kept. */
 const complaintBytes = 4096
 
-/** Milliseconds between two looks at a command that has written nothing yet; each costs a connection. */
+/**
+ * Milliseconds until the first look at a command that has written nothing, until the last one at most, and how much longer each takes
+ * than the one before. Each costs a connection: many commands that an engine starts at once wait for it longer where they ask often.
+ */
 const quietPause = 15
+const longestPause = 250
+const patienter = 1.125
 /** … and at one of which something was heard. */
 const heardPause = 5
 
@@ -41,8 +46,8 @@ export const awaitStart = (
         heard = true
       })
     )
-    while (true) {
-      yield* heard ? Effect.sleep(heardPause) : Effect.raceFirst(hear, Effect.sleep(quietPause))
+    for (let pause = quietPause; ; pause = Math.min(pause * patienter, longestPause)) {
+      yield* heard ? Effect.sleep(heardPause) : Effect.raceFirst(hear, Effect.sleep(pause))
       const exec = yield* engine.inspectExec(execId)
       if (hasStarted(exec) || exec.ExitCode !== null) return exec
     }

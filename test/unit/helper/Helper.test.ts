@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -6,7 +7,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { EngineError } from "../../../src/engine/EngineErrors.ts"
 import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
-import { openHelper } from "../../../src/helper/Helper.ts"
+import { type HelperOptions, openHelper } from "../../../src/helper/Helper.ts"
 import { hostNetwork } from "../../../src/helper/TemporaryService.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
 import { taskOn } from "../engine/Tasks.ts"
@@ -16,7 +17,7 @@ const node = { id: "n", hostname: "host", state: "ready", availability: "active"
 const taskOf = (id: string, state: string): Task => taskOn(node.id, id, state)
 
 /** A swarm that lets go of a removed service's tasks after some questions; notes what it is asked to do, in order. */
-const swarm = (tasks: ReadonlyArray<Task>, questions: number) => {
+const swarm = (tasks: ReadonlyArray<Task>, questions: number, list = Effect.succeed(tasks)) => {
   const calls: Array<string> = []
   const specs: Array<ServiceSpec> = []
   const ended: Array<string> = []
@@ -40,7 +41,7 @@ const swarm = (tasks: ReadonlyArray<Task>, questions: number) => {
         isThere = false
         return call("remove service")
       }),
-    listTasks: () => Effect.suspend(() => (isThere ? Effect.succeed(tasks) : Effect.fail(notFound))),
+    listTasks: () => Effect.suspend(() => (isThere ? list : Effect.fail(notFound))),
     inspectTask: (id) =>
       Effect.suspend(() => {
         const times = (asked.get(id) ?? 0) + 1
@@ -67,20 +68,25 @@ const swarm = (tasks: ReadonlyArray<Task>, questions: number) => {
   return { layer, calls, specs, ended }
 }
 
+/** What is opened in these tests. */
+const optionsOf = Effect.fnUntraced(function* () {
+  const run = { runId: "run", container: "c", signal: "SIGTERM", grace: 1000 } as const
+  const owner = yield* makeOwnership(undefined)
+  return {
+    image: "image",
+    node,
+    task: "web.1",
+    placementTimeout: 60_000,
+    network: hostNetwork,
+    request: { protocol: 1, node: node.id, owner, work: { _tag: "End", runs: [run] } }
+  } satisfies HelperOptions
+})
+
 const stopped = (tasks: ReadonlyArray<Task>, questions: number) =>
   Effect.gen(function* () {
     const { calls, ended, layer, specs } = swarm(tasks, questions)
-    const owner = yield* makeOwnership(undefined)
-    const run = { runId: "run", container: "c", signal: "SIGTERM", grace: 1000 } as const
     const fiber = yield* Effect.gen(function* () {
-      const helper = yield* openHelper({
-        image: "image",
-        node,
-        task: "web.1",
-        placementTimeout: 1000,
-        network: hostNetwork,
-        request: { protocol: 1, node: node.id, owner, work: { _tag: "End", runs: [run] } }
-      })
+      const helper = yield* openHelper(yield* optionsOf())
       yield* helper.stop
       assert.deepStrictEqual(
         ended,
@@ -93,6 +99,28 @@ const stopped = (tasks: ReadonlyArray<Task>, questions: number) =>
   })
 
 describe("Helper", () => {
+  it.effect.each([200, 500, 2000, 10_000])(
+    "a helper that takes %d ms to run is looked at less and less often",
+    (millis) =>
+      Effect.gen(function* () {
+        let looks = 0
+        const list = Effect.map(Clock.currentTimeMillis, (now) => {
+          looks++
+          return [taskOf("t", now >= millis ? "running" : "preparing")]
+        })
+        const { layer } = swarm([], 0, list)
+        const waiting = yield* Effect.gen(function* () {
+          const { running } = yield* openHelper(yield* optionsOf())
+          yield* running
+          return yield* Clock.currentTimeMillis
+        }).pipe(Effect.scoped, Effect.provide(layer), Effect.forkChild)
+        yield* TestClock.adjust("1 minute")
+        const seen = yield* Fiber.join(waiting)
+        assert.isAtMost(seen - millis, Math.min(250, 50 + millis / 4))
+        assert.isAtMost(looks, 8 + millis / 250)
+      })
+  )
+
   it.effect("a helper is stopped by the removal of its service, which is not scaled down before", () =>
     Effect.gen(function* () {
       const { calls } = yield* stopped([taskOf("t", "running")], 3)
