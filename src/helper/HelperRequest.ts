@@ -35,6 +35,15 @@ export const HelperWork = Schema.TaggedUnion({
 /** What a helper can be asked to do. */
 export type HelperWork = typeof HelperWork.Type
 
+/**
+ * From when a run needs its tunnel: from the start; from when its command has started, as a terminal does, whose prompt would otherwise
+ * wait for the CPU that makes the tunnel; or from when its output outgrows the log.
+ */
+export const TunnelNeed = Schema.Literals(["start", "command", "output"])
+
+/** From when a run needs its tunnel. */
+export type TunnelNeed = typeof TunnelNeed.Type
+
 /** The request of one helper. */
 export const HelperRequest = Schema.Struct({
   /** Version of the wire protocol that the caller understands. */
@@ -50,8 +59,7 @@ export const HelperRequest = Schema.Struct({
       key: Schema.NonEmptyString,
       /** Names of networks: the helper joins the first one that its node can. The caller makes them. */
       networks: Schema.NonEmptyArray(Schema.NonEmptyString),
-      /** From when it is needed: from the start, or from when the output outgrows the log. */
-      from: Schema.Literals(["start", "output"])
+      from: TunnelNeed
     })
   ),
   work: HelperWork

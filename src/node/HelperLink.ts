@@ -31,7 +31,7 @@ import { Brake } from "../internal/Brake.ts"
 import type { Ownership } from "../Labels.ts"
 import { checkHello } from "../protocol/Client.ts"
 import { framesOf, type Line, type LineError } from "../protocol/Line.ts"
-import { logRoom } from "../protocol/NodeCarrier.ts"
+import { isTunnelNeeded } from "../protocol/NodeCarrier.ts"
 import { decodeRemoteError, type RemoteError } from "../protocol/RemoteError.ts"
 import type { HelperTunnel, TunnelError } from "./HelperTunnel.ts"
 
@@ -132,15 +132,19 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   }
   for (let channel = 0; channel <= commands; channel++) inboxOf(channel)
 
-  /** The tunnel is made where it is needed from the start; otherwise when the output outgrows the log. */
+  /** The tunnel is made from when it is needed, or something is to be told by it. */
   const tunnel: Effect.Effect<Tunnel, HelperError> =
     addition === undefined
       ? Effect.fail(new TunnelLost({ detail: `the log of the helper on node ${node} goes one way` }))
       : Effect.raceFirst(addition.tunnel, Deferred.await(failed))
-  const begin =
+  const needed = Deferred.makeUnsafe<void>()
+  const needTunnel =
     addition === undefined
       ? Effect.void
-      : Effect.forkIn(Effect.ignore(addition.tunnel), outer, { startImmediately: true })
+      : Effect.andThen(
+          Effect.forkIn(Effect.ignore(addition.tunnel), outer, { startImmediately: true }),
+          Deferred.succeed(needed, undefined)
+        )
 
   const take = (channel: number, frame: Frame): Effect.Effect<void, HelperError> => {
     switch (frame._tag) {
@@ -201,13 +205,14 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
         Effect.andThen(Deferred.succeed(running, undefined)),
         Effect.forkIn(scope)
       )
-      let isBegun = addition?.request.from === "start"
-      if (isBegun) yield* begin
-      yield* Stream.runForEach(received.frames, ({ channel, frame }) => {
-        const outgrown = !isBegun && received.bytes() >= logRoom
-        if (outgrown) isBegun = true
-        return Effect.andThen(outgrown ? begin : Effect.void, take(channel, frame))
-      })
+      const look = (frames: ReadonlyArray<Frame>) =>
+        addition !== undefined && isTunnelNeeded(addition.request.from, frames, received.bytes())
+          ? Effect.asVoid(needTunnel)
+          : Effect.void
+      yield* look([])
+      yield* Stream.runForEach(received.frames, ({ channel, frame }) =>
+        Effect.andThen(Deferred.isDoneUnsafe(needed) ? Effect.void : look([frame]), take(channel, frame))
+      )
       if (received.isComplete()) return
       // Only a helper that failed and never said a word is known not to have run anything.
       const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
@@ -262,12 +267,12 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
         return framesOf(yield* channelOf)
       })
     )
-    const needed = addition?.request.from === "start"
     const log = Stream.fromQueue(inbox.queue)
+    const broken = Effect.andThen(Deferred.await(needed), Effect.andThen(channelOf, Effect.never))
     return {
       incoming: Stream.concat(
-        // Without the tunnel that it needs the command can't be talked to.
-        needed ? Stream.interruptWhen(log, Effect.andThen(channelOf, Effect.never)) : log,
+        // Without the tunnel that it needs the command can't be talked to. Output that can't move goes on by the log.
+        addition?.request.from === "output" ? log : Stream.interruptWhen(log, broken),
         later
       ),
       taken: (stream, bytes) =>

@@ -7,7 +7,7 @@ import type { ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, killed } from "../executor/ExecutorErrors.ts"
 import type { HelperPlace } from "../helper/Helper.ts"
-import type { HelperWork } from "../helper/HelperRequest.ts"
+import type { HelperWork, TunnelNeed } from "../helper/HelperRequest.ts"
 import type { TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import { CopyLost } from "../protocol/ContainerFiles.ts"
@@ -44,7 +44,8 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     const open = Effect.fnUntraced(function* (begin: ReadonlyArray<number>, inputs: ReadonlyMap<number, ExecInput>) {
       const [early = 0] = begin
       const input = yield* earlyInput(specs, inputs.get(early))
-      const waits = begin.length < specs.length || input.goesOn || specs.some(hasTerminal)
+      const hasKeys = specs.some(hasTerminal)
+      const waits = begin.length < specs.length || input.goesOn
       const isSilent = specs.every(({ detach }) => detach)
       const made = yield* owner
       const work: HelperWork = {
@@ -55,7 +56,13 @@ export const openHelperNode = Effect.fnUntraced(function* ({
       }
       link = yield* isSilent && !waits
         ? openHelperLink({ place, owner: made, work, addition: undefined })
-        : openTunneledHelper({ place, owner: made, work, from: waits ? "start" : "output", shared: network })
+        : openTunneledHelper({
+            place,
+            owner: made,
+            work,
+            from: hasKeys ? "command" : waits ? "start" : "output",
+            shared: network
+          })
       const rest = (index: number) => (index === early ? input.stdin : (inputs.get(index)?.stdin ?? Stream.empty))
       return { line: link.line, stdin: input.whole === undefined ? rest : undefined }
     }, onSwarm)
@@ -99,7 +106,7 @@ export interface TunneledHelperOptions {
   readonly owner: Ownership
   readonly work: HelperWork
   /** From when the tunnel is needed: see `HelperRequest`. */
-  readonly from: "start" | "output"
+  readonly from: TunnelNeed
   /** The network of tunnels to several nodes. */
   readonly shared?: TunnelNetwork | undefined
 }

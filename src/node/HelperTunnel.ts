@@ -8,7 +8,7 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import type { HelperPlace } from "../helper/Helper.ts"
 import { HelperRejected, needsOtherNetwork, OverlayBlocked, type RelayFailed } from "../helper/HelperErrors.ts"
-import type { HelperRequest } from "../helper/HelperRequest.ts"
+import type { HelperRequest, TunnelNeed } from "../helper/HelperRequest.ts"
 import { relayAddress } from "../helper/RelayProtocol.ts"
 import { openTunnelNetwork, relayFailed, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { attempt } from "../internal/attempt.ts"
@@ -38,8 +38,7 @@ export interface HelperTunnel {
 export interface HelperTunnelOptions {
   readonly place: HelperPlace
   readonly owner: Ownership
-  /** From when it is needed: see `HelperRequest`. */
-  readonly from: "start" | "output"
+  readonly from: TunnelNeed
   /** How many commands it has channels for. */
   readonly commands: number
   /** Of tunnels to several nodes. */

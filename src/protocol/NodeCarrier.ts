@@ -6,6 +6,7 @@ import * as Semaphore from "effect/Semaphore"
 import { encodeDocument, type Frame } from "../carrier/Frame.ts"
 import type { Channel, Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import type { TunnelNeed } from "../helper/HelperRequest.ts"
 import { once } from "../internal/Once.ts"
 
 /** Carries frames to the caller. */
@@ -81,13 +82,16 @@ export const byLog = <E>(log: Log<E>): NodeCarrier<E | OutcomeUnknown> => {
 /** Bytes of log from which output is said to outgrow it: it then moves to the tunnel. */
 export const logRoom = 1024 * 1024
 
+/** Whether a run needs its tunnel, by the frames that are next in its log, and by the bytes of the log so far. */
+export const isTunnelNeeded = (from: TunnelNeed, frames: ReadonlyArray<Frame>, bytes: number): boolean =>
+  from === "start" || bytes >= logRoom || (from === "command" && frames.some(({ _tag }) => _tag === "Started"))
+
 /** Bytes that a log gets in a millisecond from then on: an engine passes on 10 MB/s of each task's log (`controller.go`). */
 const logRate = 8 * 1024
 
 /** The tunnel that may follow a log. */
 export interface WayIn {
-  /** From when it is needed: see `HelperRequest`. */
-  readonly from: "start" | "output"
+  readonly from: TunnelNeed
   /** Makes it; done when the caller is there. `tell` tells the caller what it must know for that. */
   readonly open: (tell: (frame: Frame) => Effect.Effect<void>) => Effect.Effect<Tunnel, TunnelLost, Scope.Scope>
 }
@@ -102,15 +106,14 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
 ): Effect.fn.Return<NodeCarrier<E | OutcomeUnknown>, never, Scope.Scope> {
   const log = limited(raw)
   const order = yield* Semaphore.make(1)
-  const outgrown = Deferred.makeUnsafe<void>()
+  const needed = Deferred.makeUnsafe<void>()
   let moved: NodeCarrier<never> | undefined
   let bytes = 0
   const write = (channel: number, frames: ReadonlyArray<Frame>) =>
     Effect.flatMap(log.write(channel, frames), (written) => {
       bytes += written
-      if (bytes < logRoom) return Effect.void
-      Deferred.doneUnsafe(outgrown, Effect.void)
-      return Effect.sleep(written / logRate)
+      if (isTunnelNeeded(from, frames, bytes)) Deferred.doneUnsafe(needed, Effect.void)
+      return bytes < logRoom ? Effect.void : Effect.sleep(written / logRate)
     })
   const send = (channel: number, frames: ReadonlyArray<Frame>): Effect.Effect<void, E | OutcomeUnknown | TunnelLost> =>
     Effect.suspend(() => {
@@ -123,7 +126,7 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
   // A log that can't be written to shows with the next frame.
   const tell = (frame: Frame) => Effect.ignore(send(0, [frame]))
   const move = Effect.gen(function* () {
-    if (from === "output") yield* Deferred.await(outgrown)
+    if (from !== "start") yield* Deferred.await(needed)
     const tunnel = yield* open(tell)
     const change = Effect.andThen(
       Effect.ignore(write(0, [{ _tag: "Moved" }])),

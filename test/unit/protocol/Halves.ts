@@ -17,6 +17,7 @@ import type { ExecEvent } from "../../../src/executor/ExecEvent.ts"
 import { type ExecSpec, endOf } from "../../../src/executor/ExecSpec.ts"
 import type { ExecInput } from "../../../src/executor/Executor.ts"
 import type { Ending } from "../../../src/executor/ExecutorErrors.ts"
+import type { TunnelNeed } from "../../../src/helper/HelperRequest.ts"
 import { once } from "../../../src/internal/Once.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
 import { openHelperLink } from "../../../src/node/HelperLink.ts"
@@ -66,7 +67,7 @@ export interface HalvesOptions {
   /** How many begin at the same time; default: all. */
   readonly first?: number
   /** When a tunnel comes; without it there is only the log. */
-  readonly tunnel?: { readonly from: "start" | "output"; readonly arrives: Effect.Effect<void> }
+  readonly tunnel?: { readonly from: TunnelNeed; readonly arrives: Effect.Effect<void> }
   /** Of the executor; default: the caller's. */
   readonly protocol?: number
   /** What becomes of commands that are ended by other means. */

@@ -2,13 +2,16 @@ import { Buffer } from "node:buffer"
 import { randomBytes } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { Frame } from "../../../src/carrier/Frame.ts"
+import { CommandNotFound } from "../../../src/executor/ExecutorErrors.ts"
 import { openHalves, outcome, type Play } from "./Halves.ts"
 
 const integer = (minimum: number, maximum: number) =>
@@ -61,7 +64,7 @@ describe("both halves of the protocol", () => {
     [
       Arbitrary.array(Arbitrary.array(integer(0, 40_000), { maxLength: 8 }), { minLength: 1, maxLength: 4 }),
       integer(0, 20),
-      integer(0, 2)
+      integer(0, 3)
     ],
     ([sizes, moment, kind]) =>
       Effect.gen(function* () {
@@ -83,7 +86,7 @@ describe("both halves of the protocol", () => {
             )
         const [first = plays(started, exited(0)), ...more] = frames.map(play)
         const tunnel = {
-          from: kind === 1 ? ("output" as const) : ("start" as const),
+          from: (["start", "output", "start", "command"] as const)[kind] ?? "start",
           arrives: Effect.andThen(Deferred.await(arrives), Effect.yieldNow)
         }
         const halves = yield* openHalves({ commands: [first, ...more], ...(kind === 2 ? {} : { tunnel }) })
@@ -122,6 +125,52 @@ describe("both halves of the protocol", () => {
       yield* Deferred.succeed(arrives, undefined)
       assert.deepStrictEqual(yield* Fiber.join(fiber), { stdout: "prompt one two", stderr: "", end: "exit 0" })
     }).pipe(Effect.scoped)
+  )
+
+  it.effect.each(["command", "start"] as const)(
+    "a tunnel that is needed from the %s on is made then, or where there is input; one of a command that never starts is not",
+    (from) =>
+      Effect.gen(function* () {
+        const start = yield* Deferred.make<void>()
+        let made = 0
+        const play: Play = ({ stdin }) =>
+          Stream.concat(Stream.fromEffectDrain(Deferred.await(start)), echo({ ...noInput, stdin }))
+        const arrives = Effect.sync(() => {
+          made++
+        })
+        const keys = yield* Queue.unbounded<Uint8Array, Cause.Done>()
+        const halves = yield* openHalves({
+          commands: [play],
+          tunnel: { from, arrives },
+          stdin: Stream.fromQueue(keys)
+        })
+        const { events } = yield* halves.exec(0)
+        const fiber = yield* Effect.forkChild(outcome(events))
+        yield* settle
+        // Both ends of it.
+        assert.strictEqual(made, from === "start" ? 2 : 0)
+        yield* Queue.offer(keys, Buffer.from("a key"))
+        yield* settle
+        assert.strictEqual(made, from === "start" ? 2 : 1)
+        yield* Deferred.succeed(start, undefined)
+        yield* Queue.end(keys)
+        assert.deepStrictEqual(yield* whileTimePasses(Fiber.join(fiber), 5), {
+          stdout: "a key",
+          stderr: "",
+          end: "exit 0"
+        })
+        assert.strictEqual(made, 2)
+
+        made = 0
+        const refused = () => Stream.fail(new CommandNotFound({ command: "play", detail: "no such file" }))
+        const never = yield* openHalves({ commands: [refused], tunnel: { from: "command", arrives } })
+        const { end } = yield* whileTimePasses(
+          Effect.flatMap(never.exec(0), (command) => outcome(command.events)),
+          5
+        )
+        assert.strictEqual(end, "CommandNotFound")
+        assert.strictEqual(made, 0)
+      }).pipe(Effect.scoped)
   )
 
   it.effect("a command that does not begin with the request begins when it is told to, over the tunnel", () =>
