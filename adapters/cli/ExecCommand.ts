@@ -16,6 +16,7 @@ import { audited } from "../audit/Auditing.ts"
 import { withEngine } from "../command/ChosenEngine.ts"
 import { errorData } from "../command/ErrorData.ts"
 import { type CommandError, exitCodeOf } from "../command/ExitCode.ts"
+import { nearest } from "../command/Nearest.ts"
 import type { UsageError } from "../command/Usage.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
@@ -27,14 +28,21 @@ import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import type { Invocation } from "./Args.ts"
 import { makeStageLine, noStageLine, type StageLine } from "./StageLine.ts"
 import { Timings, timingsData, waterfall } from "./Timings.ts"
+import { verbNames } from "./VerbNames.ts"
 
 const stdin = 0
 const stdout = 1
 const stderr = 2
 
-/** What went wrong: as a document with the error's data. */
+/** Says what went wrong: as text, or as a document with the error's data. */
 const tellError = (line: LineOf, error: CommandError | OutputFailed) =>
-  say(line("Error", error.message, { error: errorData(error) }))
+  say(line("Error", error.message, { error: errorData(error) }, meantVerb(error)))
+
+/** A target that nobody has may be a mistyped verb. */
+const meantVerb = (error: CommandError | OutputFailed): string => {
+  const verb = error._tag === "TaskNotFound" ? nearest(error.target, verbNames) : undefined
+  return verb === undefined ? "" : `\nDid you mean 'task-exec ${verb}'?`
+}
 
 /** With its spans sent to where the environment says. */
 const traced = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>

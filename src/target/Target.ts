@@ -4,7 +4,6 @@
  *     web            the service's only running task
  *     web.2          the task in slot 2
  *     web.k3x8…      a global service's task, by the name that `docker service ps` shows: its slot is its node's ID
- *     web.node-3     the same, by the node's host name
  *     web@node-3     the service's task on that node (host name, node ID, or unique prefix of the ID)
  *     web.2@node-3   both
  *     k3x8…          task ID or container ID, or a unique prefix of one
@@ -21,7 +20,7 @@ export type Target =
       readonly text: string
       readonly service: string
       readonly slot?: number
-      /** What stands for the slot and is no number: the node of a global service's task, as {@link node} names it. */
+      /** The node's full ID in place of a slot, as docker names the tasks of global services. */
       readonly place?: string
       /** Host name, node ID, or unique prefix of the ID. */
       readonly node?: string
@@ -48,6 +47,7 @@ export class InvalidTarget extends Schema.TaggedError<InvalidTarget>()("InvalidT
 const serviceName = /^[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?$/
 /** What can stand for a node: a host name or an ID. */
 const nodeName = /^[^\s@/.][^\s@/]*$/
+const nodeId = /^[a-z0-9]{25}$/
 const taskId = /^[a-z0-9]{1,25}$/
 /** An ID of fewer characters is unlikely to be unique. */
 const containerId = /^[0-9a-f]{4,64}$/
@@ -96,13 +96,15 @@ const parseService = (text: string, rest: string): Result.Result<Target, Invalid
   const dot = named.indexOf(".")
   const service = dot < 0 ? named : named.slice(0, dot)
   const place = dot < 0 ? undefined : named.slice(dot + 1)
-  if (!serviceName.test(service)) return invalid(`${JSON.stringify(service)} is no service name`)
+  if (!serviceName.test(service)) return invalid(`${JSON.stringify(service)} is not a service name`)
   if (place === "") return invalid("there is no slot after the dot")
   if (node === "") return invalid("there is no node after @")
-  for (const name of [place, node]) {
-    if (name !== undefined && !nodeName.test(name)) return invalid(`${JSON.stringify(name)} is no name of a node`)
-  }
+  if (node !== undefined && !nodeName.test(node)) return invalid(`${JSON.stringify(node)} is not the name of a node`)
   const isSlot = /^\d+$/.test(place ?? "")
+  if (place !== undefined && !isSlot && !nodeId.test(place)) {
+    const hint = node === undefined && nodeName.test(place) ? `; for the task on a node, use ${service}@${place}` : ""
+    return invalid(`${JSON.stringify(place)} is not a slot number${hint}`)
+  }
   if (place !== undefined && !isSlot && node !== undefined) return invalid(`it names two nodes, ${place} and ${node}`)
   return Result.succeed({
     _tag: "Service",
