@@ -25,6 +25,7 @@ import { cpFlags } from "../cp/CpArgs.ts"
 import { doctorFlags } from "../doctor/DoctorCommand.ts"
 import { gcFlags } from "../gc/GcCommand.ts"
 import { logFormats } from "../LineLogger.ts"
+import { lsFlags } from "../ls/LsCommand.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { printable } from "../Printable.ts"
 import { execFlags } from "./Args.ts"
@@ -41,6 +42,7 @@ export type Wanted =
   | { readonly _tag: "First"; readonly before: string }
   /** A path of `cp`: a target with a colon, or a file. */
   | { readonly _tag: "Path" }
+  | { readonly _tag: "Service" }
   /** One of these words. */
   | { readonly _tag: "Words"; readonly words: ReadonlyArray<Candidate> }
   /** The command's own words. */
@@ -59,6 +61,7 @@ const flagsOf: Readonly<Record<VerbName, Flags>> = {
   doctor: doctorFlags,
   agent: agentFlags,
   gc: gcFlags,
+  ls: lsFlags,
   completion: helpFlag,
   "install-plugin": helpFlag,
   help: {},
@@ -112,6 +115,8 @@ const inVerb = (verb: Exclude<VerbName, "exec">, words: ReadonlyArray<string>, a
   switch (verb) {
     case "cp":
       return operands < 2 ? { _tag: "Path" } : nothing
+    case "ls":
+      return operands === 0 ? { _tag: "Service" } : nothing
     case "agent":
       return choices(plain(["up", "status", "down"]))
     case "completion":
@@ -147,6 +152,12 @@ const nodes = Swarm.use((swarm) =>
 const stacks = Swarm.use((swarm) =>
   Effect.map(swarm.listServices({}), (all) =>
     plain([...new Set(all.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))].sort())
+  )
+)
+
+const services = Swarm.use((swarm) =>
+  Effect.map(swarm.listServices({}), (all) =>
+    plain(all.flatMap(({ Spec }) => (roleOf(Spec.Labels) === undefined ? [Spec.Name] : [])).sort())
   )
 )
 
@@ -214,6 +225,8 @@ const candidatesFor = (
       )
     case "Path":
       return Effect.map(targets, (found) => found.map(([word, about]): Candidate => [`${word}:`, about]))
+    case "Service":
+      return services
     case "Words":
       return Effect.succeed(wanted.words)
     case "Nothing":

@@ -23,6 +23,7 @@ const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
   },
   doctor: () => import("../doctor/DoctorCommand.ts").then((_) => ({ help: _.help, run: _.doctorCommand })),
   gc: () => import("../gc/GcCommand.ts").then((_) => ({ help: _.help, run: _.gcCommand })),
+  ls: () => import("../ls/LsCommand.ts").then((_) => ({ help: _.help, run: _.lsCommand })),
   "install-plugin": () =>
     import("../docker/InstallPlugin.ts").then((_) => ({
       help: _.help,
@@ -37,7 +38,8 @@ export const ownVerbs = [
   "cp",
   "doctor",
   "gc",
-  "install-plugin"
+  "install-plugin",
+  "ls"
 ] as const satisfies ReadonlyArray<OwnVerb>
 
 export const isOwnVerb = (word: string | undefined): word is OwnVerb => ownVerbs.some((name) => name === word)

@@ -8,6 +8,7 @@ import { cpHelp } from "../cp/CpArgs.ts"
 import { help as installPluginHelp } from "../docker/InstallPlugin.ts"
 import { help as doctorHelp } from "../doctor/DoctorCommand.ts"
 import { help as gcHelp } from "../gc/GcCommand.ts"
+import { help as lsHelp } from "../ls/LsCommand.ts"
 import { pluginHelp } from "../skopos/PluginArgs.ts"
 
 /** A command of the package. */
@@ -49,6 +50,7 @@ export const commands: ReadonlyArray<Command> = [
     help: rootHelp,
     subcommands: [
       { name: "cp", help: cpHelp },
+      { name: "ls", help: lsHelp },
       { name: "doctor", help: doctorHelp },
       { name: "agent", help: agentHelp },
       { name: "gc", help: gcHelp },
@@ -78,8 +80,9 @@ export const targets: ReadonlyArray<Item> = [
     about: "the service's task on that node: its host name, its ID, or a unique prefix of its ID"
   },
   {
-    term: "web.x7u2…, web.node-3",
-    about: "a global service's task, by the name that docker service ps shows, or by its node's host name"
+    term: "web.x7u2gmggdhj85528r1nre2q2n",
+    about:
+      "a task of a global service, by the name that docker service ps shows: the ID of its node stands for the slot"
   },
   { term: "k3x8q1", about: "a task ID or a container ID, or the unique beginning of one" },
   { term: "web.2.k3x8q1…", about: "a task's container, by its name" },

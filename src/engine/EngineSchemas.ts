@@ -97,7 +97,9 @@ export const Task = Schema.Struct({
         Image: Text,
         Labels,
         User: Text,
-        TTY: Flag
+        TTY: Flag,
+        /** The service's own health check; that of the image is not told. */
+        Healthcheck: Schema.optionalKey(Schema.Struct({ Test: Texts }))
       })
     )
   }).pipe(Schema.withDecodingDefaultKey(leftOut)),

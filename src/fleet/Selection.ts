@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
@@ -47,7 +48,7 @@ export class NothingSelected extends Schema.TaggedError<NothingSelected>()("Noth
 export type SelectionError = NothingSelected | InvalidTarget | LookupError
 
 /** The objects that a selection chooses from. */
-interface Objects {
+export interface Objects {
   readonly services: ReadonlyArray<Service>
   readonly nodes: ReadonlyArray<Node>
   readonly tasks: ReadonlyArray<Task>
@@ -63,15 +64,9 @@ const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A
     )
   })
 
-/**
- * The tasks that are chosen, in the natural order of their names. Fails with `NothingSelected`, which says why, with
- * `InvalidTarget` and the lookup's errors for single targets, and with the engine's errors.
- */
-export const selectTasks = Effect.fn("TaskExec.select")(function* (
-  selection: Selection
-): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> {
-  const swarm = yield* Swarm
-  const objects: Objects = yield* Effect.all(
+/** Lists the services, the nodes and the tasks that Swarm wants. Warns about objects that can't be read. */
+export const readObjects: Effect.Effect<Objects, SwarmFailure, Swarm> = Swarm.use((swarm) =>
+  Effect.all(
     {
       services: swarm.listServices({}),
       nodes: swarm.listNodes(),
@@ -79,6 +74,16 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
     },
     { concurrency: 3 }
   ).pipe(warningOfUnread)
+)
+
+/**
+ * The tasks that are chosen, in the natural order of their names. Fails with `NothingSelected`, which says why, with
+ * `InvalidTarget` and the lookup's errors for single targets, and with the engine's errors.
+ */
+export const selectTasks = Effect.fn("TaskExec.select")(function* (
+  selection: Selection
+): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> {
+  const objects = yield* readObjects
   const named = yield* Effect.forEach(selection.targets ?? [], (text) =>
     Effect.flatMap(Effect.fromResult(parseTarget(text)), lookupTask)
   )
@@ -120,7 +125,8 @@ const candidates = Effect.fnUntraced(function* (
   return newestOfEachPlace(objects.tasks.filter(isRunning)).flatMap(fits)
 })
 
-const servicesOf = (
+/** The services of these names and of this stack; all services of users without either. Fails where there is none. */
+export const servicesOf = (
   { services }: Objects,
   words: ReadonlyArray<string>,
   stack: string | undefined
@@ -156,7 +162,8 @@ const serviceNamed = (
     : Effect.fail(new ProtectedTarget({ target: `service ${found.Spec.Name}`, role }))
 }
 
-const nodeNamed = ({ nodes }: Objects, word: string): Effect.Effect<Node, NothingSelected> => {
+/** The node that goes by this host name, ID, or unique prefix of an ID. */
+export const nodeNamed = ({ nodes }: Objects, word: string): Effect.Effect<Node, NothingSelected> => {
   const named = nodes.filter((node) => isNode(node, word))
   const [one, ...more] = named.length > 0 ? named : nodes.filter(({ ID }) => ID.startsWith(word))
   if (one === undefined) {

@@ -181,6 +181,25 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
           ["fleet.1.err", "fleet.1.out", "fleet.2.err", "fleet.2.out", "fleet.3.err", "fleet.3.out"]
         )
         assert.strictEqual(yield* Effect.promise(() => readFile(join(dir, names[1] ?? ""), "utf8")), "1\n")
+        const listed = yield* taskExec(["ls", "fleet", "--json"])
+        const Listed = Schema.fromJsonString(
+          Schema.Array(
+            Schema.Struct({ id: Schema.String, name: Schema.String, node: Schema.String, state: Schema.String })
+          )
+        )
+        const rows = yield* Schema.decodeEffect(Listed)(listed.stdout.toString())
+        assert.deepStrictEqual(
+          rows.map(({ name, state }) => [name, state]),
+          Array.from({ length: replicas }, (_, at) => [`fleet.${at + 1}`, "running"])
+        )
+        const ids = yield* taskExec(["ls", "-q", "fleet"])
+        assert.strictEqual(ids.stdout.toString(), rows.map(({ id }) => `${id}\n`).join(""))
+        const here = yield* taskExec(["ls", "--node", rows[0]?.node ?? "", "fleet"])
+        assert.match(
+          here.stdout.toString(),
+          /^TASK +ID +NODE +STATE +HEALTH +AGE +IMAGE\nfleet\.1 +\S+ +node-\d +running +- +\d+[smh] +\S+\n/
+        )
+
         const list = yield* taskExec(["--list", "--all", "fleet"])
         assert.strictEqual(list.stdout.toString().split("\n").length, replicas + 2)
         assert.match(

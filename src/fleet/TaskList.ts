@@ -1,0 +1,91 @@
+/** Lists tasks with their states, running or not. */
+import * as Effect from "effect/Effect"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Service, Task } from "../engine/EngineSchemas.ts"
+import type { Swarm } from "../engine/Swarm.ts"
+import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import { ownRole, slotOf, taskName } from "../target/ResolvedTask.ts"
+import { type NothingSelected, nodeNamed, readObjects, servicesOf } from "./Selection.ts"
+import { byName } from "./TaskSet.ts"
+
+/** Which tasks to list. What is left out does not narrow the list. */
+export interface ListedTasks {
+  /** Name, ID, or unique prefix of the ID of a service. */
+  readonly service?: string
+  readonly stack?: string
+  /** Host name, ID, or unique prefix of the ID of a node. */
+  readonly node?: string
+}
+
+/** A task that Swarm wants, as the managers know it. */
+export interface ListedTask {
+  readonly id: string
+  /** `web.2`, or `web@node-3` for a task of a global service. */
+  readonly name: string
+  readonly service: string
+  /** `undefined` for a task of a global service. */
+  readonly slot: number | undefined
+  /** Host name; empty until Swarm has placed the task. */
+  readonly node: string
+  /** Swarm's word: `running`, `starting`, `pending`, … */
+  readonly state: string
+  /**
+   * `healthy` or `starting`, where the service has a health check; otherwise `undefined`. Swarm calls a task running only when its health
+   * check has passed, and replaces a task that is unhealthy.
+   */
+  readonly health: "healthy" | "starting" | undefined
+  /** When Swarm made the task: RFC 3339. */
+  readonly created: string
+  /** Without the digest. */
+  readonly image: string
+  /** Full ID; empty until the container exists. */
+  readonly container: string
+  /** Swarm's own words for why the task does not run; empty if it knows of nothing. */
+  readonly error: string
+}
+
+/**
+ * Returns the tasks that Swarm wants to run, in the natural order of their names. Tasks of task-exec itself are left out. Fails with
+ * `NothingSelected` where there is no such service, stack or node.
+ */
+export const listTasks = Effect.fn("TaskExec.listTasks")(function* ({
+  node,
+  service,
+  stack
+}: ListedTasks): Effect.fn.Return<ReadonlyArray<ListedTask>, NothingSelected | ProtectedTarget | SwarmFailure, Swarm> {
+  const objects = yield* readObjects
+  const services = yield* servicesOf(objects, service === undefined ? [] : [service], stack)
+  const place = node === undefined ? undefined : yield* nodeNamed(objects, node)
+  const byId = new Map(services.map((one) => [one.ID, one]))
+  const hostnames = new Map(objects.nodes.map(({ Description, ID }) => [ID, Description.Hostname]))
+  return objects.tasks
+    .flatMap((task) => {
+      const owner = byId.get(task.ServiceID)
+      const isElsewhere = place !== undefined && task.NodeID !== place.ID
+      if (owner === undefined || isElsewhere || ownRole(owner, task) !== undefined) return []
+      return [listed(owner, task, hostnames.get(task.NodeID ?? "") ?? task.NodeID ?? "")]
+    })
+    .sort((a, b) => byName(a.name, b.name))
+})
+
+const listed = (service: Service, task: Task, node: string): ListedTask => ({
+  id: task.ID,
+  name: taskName(service, task, node),
+  service: service.Spec.Name,
+  slot: slotOf(service, task),
+  node,
+  state: task.Status.State,
+  health: healthOf(task),
+  created: task.CreatedAt,
+  image: (task.Spec.ContainerSpec?.Image ?? "").replace(/@sha256:[0-9a-f]+$/, ""),
+  container: task.Status.ContainerStatus?.ContainerID ?? "",
+  error: task.Status.Err ?? ""
+})
+
+/** `["NONE"]` turns off the image's health check. */
+const healthOf = ({ Spec, Status }: Task): ListedTask["health"] => {
+  const [test = "NONE"] = Spec.ContainerSpec?.Healthcheck?.Test ?? []
+  if (test === "NONE") return undefined
+  if (Status.State === "running") return "healthy"
+  return Status.State === "starting" ? "starting" : undefined
+}
