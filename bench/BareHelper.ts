@@ -1,5 +1,5 @@
 /**
- * The least that a way over a temporary service can be: no Effect and no secret. It makes the service, waits for the first
+ * The smallest temporary service that runs a command: no Effect and no secret. It makes the service, waits for the first
  * line of its log and removes it.
  *
  * Arguments: the manager's socket, an image by digest, the node's ID, a file to which it appends the milliseconds that

@@ -4,8 +4,8 @@ import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { type RunningTask, service, waitRunning } from "../test/cluster/Services.ts"
+import type { Bench } from "./Contenders.ts"
 import type { Contender } from "./Measure.ts"
-import type { Bench } from "./Ways.ts"
 
 /** How many tasks a large fan-out has. */
 export const most = 150

@@ -1,6 +1,7 @@
 /** All measures, by the names that they are asked for with. */
 import type * as Effect from "effect/Effect"
 import type { Comparison } from "./Comparison.ts"
+import type { Bench } from "./Contenders.ts"
 import { agent } from "./measures/Agent.ts"
 import { cold } from "./measures/Cold.ts"
 import { content } from "./measures/Content.ts"
@@ -15,7 +16,6 @@ import { start } from "./measures/Start.ts"
 import { store } from "./measures/Store.ts"
 import { throughput } from "./measures/Throughput.ts"
 import type { MeasureName } from "./Options.ts"
-import type { Bench } from "./Ways.ts"
 
 /** Each gives what it compared. */
 export const measures: Readonly<

@@ -19,6 +19,7 @@ import { openSsh } from "../test/cluster/Ssh.ts"
 import { clusterVariable, SwarmCluster } from "../test/cluster/SwarmCluster.ts"
 import { installTools } from "../test/cluster/Tools.ts"
 import type { Comparison, Occasion } from "./Comparison.ts"
+import { type Bench, checkBuilt } from "./Contenders.ts"
 import { commitOfNow, describeMachine, loadNow } from "./Machine.ts"
 import { measures } from "./Measures.ts"
 import { measureNames, type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
@@ -27,7 +28,6 @@ import { pagesOf } from "./Page.ts"
 import { keptResults, merge, printResults, type Results, resultsFile, writeInProject } from "./Results.ts"
 import { makeStage } from "./Stage.ts"
 import { comparisonTable, textTable } from "./TextTable.ts"
-import { type Bench, checkBuilt } from "./Ways.ts"
 
 const temporaryFolder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-bench-"))),

@@ -1,4 +1,4 @@
-/** What goes along with commands, of a single run as of a fan-out: their stages are told, and leftovers are swept. */
+/** Reports the stages of commands and sweeps leftovers while they run, for single runs and fan-outs. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"

@@ -1,4 +1,4 @@
-/** By what word a container of our image is told what to do for a run. Nobody types these. */
+/** The subcommands of the helper's image. Users do not type them. */
 export const imageCommands = {
   /** Serves the request in its secret: a command, several, or files to copy. */
   helper: "helper",

@@ -1,4 +1,4 @@
-/** A command under way that its caller talks to: input, output, terminal, signals and end, each by itself. */
+/** Sessions: a running command with its input, output, terminal, signals and exit code as separate parts. */
 
 import { Duplex } from "node:stream"
 import type * as Cause from "effect/Cause"
@@ -13,39 +13,38 @@ import type { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 import type { RunError, RunEvent } from "./Run.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
 
-/** A command under way. It is ended, and everything that was made for it is removed, when its scope closes. */
+/** A running command. When its scope closes, the command is killed and everything that was created for it is removed. */
 export interface Session {
   /**
-   * The command's stdin: what is written waits until the command reads. Its end is the end of the command's stdin. To be run
-   * once; without it the command waits for input until the session is over.
+   * The command's stdin, with backpressure. The end of the input is the end of the command's stdin. Run it once. Without it the command
+   * waits for input until the session ends.
    */
   readonly stdin: Sink.Sink<void, Uint8Array>
   /**
-   * What the command does, `Started` first, `Exited` or `Detached` last; to be run once. What nobody takes holds the command
-   * up after some megabytes.
+   * The events of the command: `Started` is the first one, `Exited` or `Detached` the last one. Run it once. If it is not run, the command
+   * blocks after some megabytes of output.
    */
   readonly events: Stream.Stream<ExecEvent, RunError>
-  /** The terminal has this size now. Without a terminal nothing happens. */
+  /** Changes the size of the terminal. Has no effect without a terminal. */
   readonly resize: (size: TerminalSize) => Effect.Effect<void>
-  /** Sends the command and everything that it started a signal, and KILL after the request's grace period. */
+  /** Sends a signal to the command and all its child processes, and KILL after the request's grace period. */
   readonly signal: (signal: Signal) => Effect.Effect<void>
   /**
-   * The exit code, `undefined` for a command that was let go of; known when `events` have been taken to their end. Fails as
-   * `events` do.
+   * The exit code; `undefined` for a detached command. Completes when `events` have been read to their end. Fails as `events` do.
    */
   readonly outcome: Effect.Effect<number | undefined, RunError>
 }
 
-/** What a session asks for: the input, the sizes and the signals come later. */
+/** The request of a session. The session itself takes input, terminal sizes and signals. */
 export type SessionRequest = Omit<ExecRequest, "detach" | "signals" | "stdin" | "tty"> & {
   /** Give the command a terminal of this size. */
   readonly tty?: { readonly size: TerminalSize; readonly detachKeys?: string }
 }
 
-/** Chunks of input that may wait. */
+/** The most chunks of input that wait. */
 const inputRoom = 16
 
-/** Opens a session by running a request's events; done when the task is found. */
+/** Opens a session, which runs the events of a request. */
 export const openSession = Effect.fn("TaskExec.openSession")(function* (
   { tty, ...request }: SessionRequest,
   run: (request: ExecRequest) => Stream.Stream<RunEvent, RunError>
@@ -54,7 +53,7 @@ export const openSession = Effect.fn("TaskExec.openSession")(function* (
   const sizes = yield* Queue.sliding<TerminalSize>(1)
   const signals = yield* Queue.unbounded<Signal>()
   const outcome = yield* Deferred.make<number | undefined, RunError>()
-  // Held by one place: what is not taken is not asked for.
+  // One place keeps the backpressure: an event is pulled only after the one before was taken.
   const output = yield* Queue.bounded<ExecEvent, RunError | Cause.Done>(1)
   const events = run({
     ...request,
@@ -85,9 +84,9 @@ export const openSession = Effect.fn("TaskExec.openSession")(function* (
 })
 
 /**
- * A session as one Node stream, for those who need one: what is written to it is the command's stdin, and what is read from
- * it is the command's stdout (its stderr is passed to `onStderr`). It ends when the command does, and is destroyed with the
- * error where its end is not known; an exit code other than 0 is no error. It lives as long as the session's scope.
+ * Converts a session to a Node stream. Writes go to the command's stdin, reads come from its stdout; `onStderr` receives its stderr. The
+ * stream ends when the command ends, and is destroyed with the error if the outcome is unknown. An exit code other than 0 is no error.
+ * The stream lasts as long as the session's scope.
  */
 export const toDuplex = Effect.fnUntraced(function* (
   session: Session,

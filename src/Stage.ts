@@ -1,6 +1,6 @@
 /**
- * The stages of a run, one after the other or beside each other. Each is told to the {@link StageObserver} in the context, and
- * is a span of its own (`TaskExec.stage.find`, …), whose attributes are the stage's data.
+ * The stages of a run, sequential or parallel. The {@link StageObserver} in the context receives each stage. Each stage is also a span
+ * (`TaskExec.stage.find`, …), with the stage's data as attributes.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -10,38 +10,38 @@ import * as Scope from "effect/Scope"
 import type { PullAmount } from "./engine/PullProgress.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 
-/** What a run currently does. Nodes are host names. Nothing in it comes from the command line or the environment. */
+/** A stage of a run. Nodes are host names. A stage holds nothing of the command or its environment. */
 export type Stage =
-  /** The task that the target names is looked for. */
+  /** The lookup of the target's task. */
   | { readonly _tag: "Find"; readonly target: string }
-  /** The same, while it need not run yet: see `ExecRequest.wait`. */
+  /** The wait for the target's task: see `ExecRequest.wait`. */
   | { readonly _tag: "Wait"; readonly target: string }
-  /** Tunnel only: its network is made. */
+  /** Tunnel only: the network is created. */
   | { readonly _tag: "Network" }
-  /** Tunnel only: its relay starts on the connected engine. */
+  /** Tunnel only: the relay starts on the connected engine. */
   | { readonly _tag: "Relay" }
-  /** A part of `Relay`: the connected engine pulls the image, which it does not have. */
+  /** A part of `Relay`: the connected engine pulls the image, because it does not have it. */
   | { readonly _tag: "Pull"; readonly image: string }
-  /** The helper is made, and Swarm gives it to the node. */
+  /** The helper's service is created, and Swarm assigns its task to the node. */
   | { readonly _tag: "Place"; readonly node: string }
   /**
-   * The node prepares the helper, as Swarm calls it: it pulls the image unless it has it, and makes the container. Swarm does
-   * not tell which, nor how far it is.
+   * The node prepares the helper: it pulls the image if it does not have it, and creates the container. Swarm reports neither which of
+   * them it does nor its progress.
    */
   | { readonly _tag: "Prepare"; readonly node: string; readonly image: string }
   /** The node starts the helper. */
   | { readonly _tag: "Launch"; readonly node: string }
-  /** Tunnel only: the helper has an address, and is tried to be reached. */
+  /** Tunnel only: the caller connects to the helper's listener. */
   | { readonly _tag: "Connect"; readonly node: string }
-  /** The command is started. */
+  /** The command starts. */
   | { readonly _tag: "Start" }
   /** The command runs. */
   | { readonly _tag: "Run" }
 
 /**
- * Who is told of the stages of the runs in its context; nobody unless it is provided. A stage that began ends, whatever
- * happens to the run; both are told with the same object, at once, in the midst of the work: neither may wait or throw. A run
- * that must end its command through a second helper has the stages of that one too. After the last stage the run cleans up.
+ * Observes the stages of the runs in its context. Default: no observer. Each stage that began also ends, whatever the result of the run;
+ * both calls get the same object. The calls are synchronous: they must neither block nor throw. A run that kills its command through a
+ * second helper reports the stages of that helper, too. After the last stage the run cleans up.
  *
  * @example
  * ```ts
@@ -56,13 +56,13 @@ export type Stage =
 export class StageObserver extends Context.Reference<{
   readonly began: (stage: Stage) => void
   readonly ended: (stage: Stage) => void
-  /** How far a stage is, where that can be known: of `Pull`, as the engine tells of its layers. */
+  /** The progress of a stage, if it is known: for `Pull`, from the layers that the engine reports. */
   readonly progressed?: (stage: Stage, amount: PullAmount) => void
 }>("task-exec/StageObserver", { defaultValue: () => ({ began: () => undefined, ended: () => undefined }) }) {}
 
 const spanOf = ({ _tag, ...attributes }: Stage) => [`TaskExec.stage.${_tag.toLowerCase()}`, { attributes }] as const
 
-/** An effect that is this stage. */
+/** Reports a stage while an effect runs. */
 export const inStage =
   (stage: Stage) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -74,7 +74,7 @@ export const inStage =
       )
     ).pipe(Effect.withSpan(...spanOf(stage)))
 
-/** A stage begins that ends when what this gives is called, or with the scope. */
+/** Begins a stage. The stage ends when the returned function is called, or with the scope. */
 export const beginStage = Effect.fnUntraced(function* (stage: Stage): Effect.fn.Return<() => void, never, Scope.Scope> {
   const observer = yield* StageObserver
   const clock = yield* Clock.Clock

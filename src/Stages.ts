@@ -1,9 +1,9 @@
 /**
  * The stages of a run, one by one, for programs that compose them by hand: look up the task (`lookupTask`), create a service that Swarm
- * may run on the task's node only (`createHelper`), exec (`exec`), await the exit (`awaitExit`), clean up (the end of the scope).
+ * may run on the task's node only (`createHelper`), exec (`exec`), await the exit (`awaitExit`), clean up (the scope closes).
  *
- * `TaskExec` does more: it needs no service where the connected engine runs the task or an agent serves the node, shows output before
- * there is a tunnel, paces many commands, and records them.
+ * `TaskExec` does more: it creates no service if the connected engine runs the task or an agent serves the node, shows output before the
+ * tunnel is open, paces many commands, and records them.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -24,15 +24,15 @@ import type { RunError } from "./Run.ts"
 import { type CommandRequest, checkCommand, specOf } from "./request/ExecRequest.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
-/** A command under way. */
+/** The command of a helper. */
 export interface StagedExec {
-  /** What it does; it begins when they are taken. When their scope closes before the end, it is ended with all that it started. */
+  /** Running the events begins the command. If their scope closes before its end, the command and all its child processes are killed. */
   readonly events: Stream.Stream<ExecEvent, RunError>
   /** Sends its processes a signal and, after the request's grace period, KILL. */
   readonly signal: (signal: Signal) => Effect.Effect<Ending>
 }
 
-/** A helper that waits for the word to begin. It is removed, with all that belongs to it, when its scope closes. */
+/** A helper that waits to begin its command. It is removed with everything that belongs to it when its scope closes. */
 export interface WaitingHelper {
   readonly task: ResolvedTask
   /** See {@link exec}. */
@@ -74,7 +74,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
     node: task.node.hostname,
     spec,
     input: checked.input,
-    // Where it can't be sent the line fails, too.
+    // If the message can't be sent, the line fails, too.
     open: Effect.as(Effect.ignore(line.send(encodeOrder({ _tag: "Begin" }))), line),
     endElsewhere: () =>
       Effect.provideService(ending, Swarm, swarm).pipe(
@@ -88,8 +88,8 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
 export const exec = ({ command }: WaitingHelper): StagedExec => command
 
 /**
- * The exit code, when the engine has reported it and all output came before it. `each` is told every event. Fails as the events do, and
- * with `OutcomeUnknown` where they end without an exit.
+ * Runs the events, and returns the exit code after the engine has reported it and all output has arrived. Calls `each` with every event.
+ * Fails as the events do, and with `OutcomeUnknown` if they end without an exit code.
  */
 export const awaitExit = <E, R, E2 = never, R2 = never>(
   events: Stream.Stream<ExecEvent, E, R>,

@@ -57,7 +57,7 @@ export class TaskExec extends Context.Service<
      */
     readonly open: (request: SessionRequest) => Effect.Effect<Session, never, Scope.Scope>
     /**
-     * Runs one command in many tasks, those of a node by one helper. What becomes of each is in its `Ended` event; the
+     * Runs one command in many tasks. The tasks of a node share a helper. The result of each task is in its `Ended` event; the
      * stream fails only before anything runs. The commands are ended as those of `stream` are.
      */
     readonly runAll: (request: FleetRequest) => Stream.Stream<FleetEvent, FleetError>
@@ -99,7 +99,7 @@ export class TaskExec extends Context.Service<
 export const makeTaskExec = Effect.fnUntraced(function* (
   connect: Connect
 ): Effect.fn.Return<TaskExec["Service"], never, Swarm | HelperImage> {
-  // A run's spans belong to whoever runs it, not to whoever built the layer.
+  // A run's spans belong to the program that runs it, not to the one that built the layer.
   const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<Swarm | HelperImage>())
   const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
     Stream.unwrap(open(connect, request)).pipe(

@@ -1,6 +1,6 @@
 /**
- * `task-exec/promise`: the library for those who don't use Effect. Results are promises, events async iterators, and an
- * AbortSignal ends what is running. Errors are the library's own, told apart by their `_tag`.
+ * `task-exec/promise`: the library without Effect. Results are promises, events are async iterators, and an AbortSignal kills the
+ * command. Errors are those of the library, with a `_tag`.
  *
  * @example
  * ```ts
@@ -33,49 +33,49 @@ import { TaskExec } from "./TaskExec.ts"
 
 export type { AuditRecord, ExecResult, FleetEvent, RunEvent }
 
-/** What a command reads: a text, bytes, or bytes as they come (a Node stream, an async generator). */
+/** The input of a command: a text, bytes, or chunks of bytes (a Node stream, an async generator). */
 export type Input = string | Uint8Array | AsyncIterable<Uint8Array>
 
-/** An `ExecRequest` without what needs Effect; see there for each part. For a terminal, use `TaskExec.open`. */
+/** An `ExecRequest` without the parts that need Effect. For a terminal, use `TaskExec.open`. */
 export type RunRequest = Omit<ExecRequest, "signals" | "stdin" | "tty"> & { readonly stdin?: Input }
 
-/** A `FleetRequest` likewise. */
+/** A `FleetRequest` without the parts that need Effect. */
 export type RunAllRequest = Omit<FleetRequest, "signals" | "stdin"> & { readonly stdin?: Input }
 
-/** What every call takes. */
+/** Options of every call. */
 export interface CallOptions {
   /**
-   * Ends the command, with everything that it started. The promise is rejected, and the iterator throws, with the signal's
-   * reason, as soon as that is done and nothing is left.
+   * Kills the command and all its child processes. The promise then rejects, and the iterator throws, with the signal's reason, after
+   * everything that was created for the command is removed.
    */
   readonly signal?: AbortSignal
 }
 
-/** Which swarm, and with what. */
+/** Options of {@link connect}. */
 export interface ConnectOptions {
-  /** Address of a manager, or of several with commas between; default: what the environment names (`DOCKER_HOST`, context). */
+  /** Address of a manager, or of several, separated by commas. Default: from the environment (`DOCKER_HOST`, context). */
   readonly host?: string
   /** The helper's image; default: `TASK_EXEC_IMAGE`. */
   readonly image?: string
-  /** What is told of warnings, a line each; default: `process.emitWarning`. */
+  /** Receives each warning as a line; default: `process.emitWarning`. */
   readonly onWarning?: (text: string) => void
-  /** Is told what was run in which task, and how it ended. What it throws is a warning. */
+  /** Receives the audit record of each command. An exception becomes a warning. */
   readonly onAudit?: (record: AuditRecord) => void
 }
 
 /** A swarm to run commands in. */
 export interface Swarm {
-  /** Runs a command to its end, and gives its exit code and its output (64 MiB at most). */
+  /** Runs a command to its end. Returns its exit code and its output (at most 64 MiB). */
   readonly run: (request: RunRequest, options?: CallOptions) => Promise<ExecResult>
-  /** The events of a command as they happen. Leaving the loop early ends the command. */
+  /** Returns the events of a command. Leaving the loop early kills the command. */
   readonly stream: (request: RunRequest, options?: CallOptions) => AsyncIterable<RunEvent>
-  /** Runs a command in many tasks; what becomes of each is in its `Ended` event. */
+  /** Runs a command in many tasks. The result of each is in its `Ended` event. */
   readonly runAll: (request: RunAllRequest, options?: CallOptions) => AsyncIterable<FleetEvent>
   /** Closes the connections. */
   readonly close: () => Promise<void>
 }
 
-/** Connects on use, not before. Rejects with `InvalidEndpoint` where the address is none. */
+/** Returns a swarm, and connects to it on first use. Rejects with `InvalidEndpoint` if the address is invalid. */
 export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
   const runtime = ManagedRuntime.make(layerOf(options))
   const context = await runtime.context()

@@ -62,7 +62,7 @@ export const explainHelper = (error: RunError, node: string): Trouble => {
       }
     case "RelayFailed":
       return {
-        found: `no relay could be made at ${error.host}: ${error.detail}`,
+        found: `cannot start a relay on the engine at ${error.host}: ${error.detail}`,
         next: `the engine there must be able to run ${error.image} on overlay networks`
       }
     default:

@@ -1,4 +1,4 @@
-/** What an agent does: serves callers that have the deployment's key, as a helper would, until it is told to end. */
+/** The agent: serves callers that have the deployment's key, until it is told to end. */
 
 import { readdirSync } from "node:fs"
 import type { TLSSocket } from "node:tls"
@@ -30,17 +30,17 @@ import { endOrphans } from "./Orphans.ts"
 import { makeRequestLog, type RequestLog } from "./RequestLog.ts"
 import { watched } from "./Watch.ts"
 
-/** Callers at the same time. */
+/** The most callers at the same time. */
 const mostCallers = 1000
-/** How long a caller may take to say what it wants. */
+/** The time in which a caller must send its request. */
 const requestPatience = "10 seconds"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(AgentRequest))
 
-/** Ends with 0 when it was told to end, and those who were being served have been served. */
+/** Runs the agent. Returns 0 after it was told to end and has served its callers. */
 export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () {
   const own = yield* ownContainer
-  // The private half stays in this process' memory.
+  // The private half of the key stays in the memory of this process.
   const pair = makeKeyPair()
   const key = yield* Effect.fromResult(deriveKey(pair, "agent", own.callersKey, own))
   const log = makeRequestLog(pair.publicKey)
@@ -71,11 +71,11 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
     yield* log.say(`version ${version} serves node ${process.env[helperVariables.hostname] ?? ""}`)
     yield* Deferred.await(told)
   }).pipe(Effect.scoped)
-  // Nobody new comes in any more, by the network or the socket; callers on this node's engine may still open doors.
+  // The agent accepts no new callers. Callers of this node's engine may still start entries in this container.
   yield* log.retire
   yield* FiberSet.awaitEmpty(callers)
   yield* FiberSet.awaitEmpty(led)
-  yield* doorsClosed
+  yield* entriesClosed
   return 0
 }).pipe(
   Effect.scoped,
@@ -84,21 +84,21 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
   Effect.catch((error) => Effect.as(say(`agent: ${error.message}\n`), 1))
 )
 
-/** Milliseconds between two looks at the doors. */
+/** Milliseconds between two looks for entries. */
 const pause = 250
 
-/** Done when nobody uses a door in this container: it would close with the container. */
-const doorsClosed = Effect.gen(function* () {
+/** Completes when no entry runs in this container: it would end with the container. */
+const entriesClosed = Effect.gen(function* () {
   while (yield* Effect.sync(hasOtherProcesses)) yield* Effect.sleep(pause)
 })
 
-/** In the container there are the agent and what callers have started in it. */
+/** Whether the container has processes besides the agent: callers start entries in it. */
 const hasOtherProcesses = (): boolean =>
   readdirSync("/proc").some((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
 
-/** What an agent knows of itself: the service's specification says it, which only managers write. */
+/** The agent's own identity, from the service's specification, which only managers can write. */
 interface Own extends KeyScope {
-  /** ID of its image. */
+  /** The ID of the agent's image. */
   readonly image: string
   /** The public half of the callers' key pair. */
   readonly callersKey: string
@@ -121,15 +121,15 @@ const ownContainer = Effect.gen(function* () {
 })
 
 /**
- * Serves one caller. What becomes of it is told to the caller, and logged. A connection over which no request came yet when the agent
- * is told to end is closed: its key may be one that is valid no more.
+ * Serves one caller. Logs the request and its result. When the agent is told to end, it closes connections without a request: their key
+ * may not be valid any longer.
  */
 const serve = (socket: TLSSocket, own: Own, log: RequestLog, told: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const tunnel = yield* makeTunnel(socket, [requestChannel])
     const ended = Effect.andThen(told, Effect.fail(new TunnelLost({ detail: "this agent takes no new callers" })))
     const request = yield* Effect.raceFirst(ended, readRequest(tunnel))
-    // The caller may use them as soon as it is greeted.
+    // The caller may use the channels as soon as it has the greeting.
     if (request.work._tag === "Exec") for (const index of request.work.specs.keys()) tunnel.channel(index + 1)
     yield* tunnel.send(encodeDocument({ _tag: "Hello", protocol: protocolVersion, version }))
     yield* serveRequest(byTunnel(tunnel), request, Effect.as(checkAddress(request), own.image), watched(log, request))

@@ -1,4 +1,4 @@
-/** What a helper does: reads its request, serves it, reports by its log and, where the caller comes, by a tunnel, and ends with 0. */
+/** The helper: reads its request, serves it, and reports by its log and, once the caller has connected, by a tunnel. */
 
 import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -17,23 +17,23 @@ import { failedFrame } from "../../src/protocol/Server.ts"
 import { version } from "../../src/Version.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, writeAll } from "../Output.ts"
-import { openWayIn } from "./WayIn.ts"
+import { startListener } from "./Listener.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
 
 /**
- * Serves the request in the secret. The exit code is 0 whatever became of the command, as Swarm may start a failed task
- * again; what became of it is in the frames. Only a helper that can't even report ends with 1.
+ * Serves the request in the secret. Returns 0 whatever the result of the command, because Swarm may restart a task that fails; the frames
+ * hold the result. Returns 1 only if the helper can't report.
  */
 export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   const request = yield* readRequest
-  // At once: one that follows a helper that was killed has work to do even if no caller comes any more.
+  // Without waiting for the caller: the successor of a killed helper kills commands even if its caller is gone.
   const admitted = yield* once(Effect.flatMap(Effect.fromResult(request), admit))
   yield* Effect.forkScoped(Effect.ignore(admitted))
-  // No secret, and OpenSSL takes 5 ms to load.
+  // The origin is no secret, and OpenSSL takes 5 ms to load.
   const writer = new FrameWriter(Math.floor(Math.random() * 2 ** 32))
   const log: Log<OutputClosed | OutputFailed> = {
-    // Base64 needs no look at each character, as text for people does.
+    // Base64 needs no escaping, which text for people does.
     write: (channel, frames) =>
       Effect.suspend(() => {
         const lines = frames.map((frame) => writer.lines(frame, channel)).join("")
@@ -47,10 +47,10 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   }
   const carrier = yield* carrierFor(request.success, admitted, log)
   yield* serveRequest(carrier, request.success, admitted, unwatched).pipe(
-    // Swarm is not to start another one for a caller that went away.
+    // Without this the helper would fail, and Swarm would start a successor for a caller that has disconnected.
     Effect.catchTag("TunnelLost", (error) => Effect.logWarning(error.message))
   )
-  // What was admitted to nothing may still be ending what its predecessor left.
+  // A helper that is refused may still kill the commands of its predecessor.
   yield* Effect.ignore(admitted)
   return 0
 }).pipe(
@@ -60,7 +60,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   Effect.catch((error) => Effect.as(say(`helper: ${error.message}\n`), 1))
 )
 
-/** A request that is not admitted has no way in: the log says why. */
+/** Returns the carrier of a request. A request that is refused gets no listener: the log holds the reason. */
 const carrierFor = Effect.fnUntraced(function* (
   { owner, tunnel, work }: HelperRequest,
   admitted: Effect.Effect<string, AdmissionError, DockerEngine>,
@@ -73,7 +73,7 @@ const carrierFor = Effect.fnUntraced(function* (
     from: tunnel.from,
     open: (tell) =>
       Effect.catch(admitted, () => Effect.never).pipe(
-        Effect.flatMap((image) => openWayIn({ owner, image, tunnel, commands }, tell)),
+        Effect.flatMap((image) => startListener({ owner, image, tunnel, commands }, tell)),
         Effect.mapError(({ message }) => new TunnelLost({ detail: message })),
         Effect.provideService(DockerEngine, engine)
       )

@@ -1,4 +1,4 @@
-/** What the killer's container does: ends the processes that its argument names, and prints what became of it. */
+/** The killer: kills the processes that its argument names, and prints the kill result. */
 
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,6 +1,6 @@
 /**
- * What a helper's listener does: it is on the run's overlay network, on the helper's node, and lets the one caller in that knows the
- * run's key. It passes bytes between the caller and the helper, which is on the network of its host.
+ * The listener of a helper. It runs on the helper's node, on the run's overlay network. It accepts one client that knows the run's key, and
+ * forwards bytes between that client and the helper, which is on the host network.
  */
 import { Socket } from "node:net"
 import { networkInterfaces } from "node:os"
@@ -13,8 +13,8 @@ import { say, writeText } from "../Output.ts"
 import { joinStreams } from "./joinStreams.ts"
 
 /**
- * Reads the key from a line of stdin. Writes a line with its address, an empty line once the caller is there, and then what the
- * caller says. Ends with the helper, whose end is the end of stdin.
+ * Reads the key from a line of stdin. Writes a line with its address, an empty line once the caller has connected, and then the caller's
+ * bytes. Ends when stdin ends, which the helper holds open.
  */
 export const listenerCommand: Effect.Effect<number> = Effect.gen(function* () {
   const stdin = new Socket({ fd: 0, readable: true, writable: false })
@@ -37,13 +37,13 @@ export const listenerCommand: Effect.Effect<number> = Effect.gen(function* () {
   Effect.catch((error) => Effect.as(say(`listener: ${error.message}\n`), 1))
 )
 
-/** Its address on the only network that it is on. */
+/** Returns the address of this container, which is on one network only. */
 const ownAddress = (): string =>
   Object.values(networkInterfaces())
     .flatMap((all) => all ?? [])
     .find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? ""
 
-/** Fails when stdin ends. The helper says nothing before the caller is there. */
+/** Fails when stdin ends. The helper sends nothing before the caller has connected. */
 const helperGone = (stdin: Socket): Effect.Effect<never, TunnelLost> =>
   Effect.callback((resume) => {
     const onEnd = () => resume(Effect.fail(new TunnelLost({ detail: "the helper went away" })))

@@ -1,4 +1,4 @@
-/** Ends what an agent that was killed left running on its node. */
+/** Kills the commands that a killed agent left running on its node. */
 import * as Effect from "effect/Effect"
 import { agentLabels } from "../../src/agent/AgentProtocol.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
@@ -8,17 +8,17 @@ import { ProcessKiller } from "../../src/executor/ProcessKiller.ts"
 import { makeOwnership } from "../../src/Labels.ts"
 import { openRuns } from "./RequestLog.ts"
 
-/** How long such a command may take to end by itself, in milliseconds. */
+/** The grace period of such a command, in milliseconds. */
 const grace = 5000
-/** How much of a log is read: lines, and bytes. */
+/** The most lines and bytes that are read from a log. */
 const tail = 20_000
 const limit = 16 * 1024 * 1024
 
 /**
- * Ends the commands that agents on this node began, and that had neither ended nor been let go of when these agents were gone.
+ * Kills the commands of earlier agents on this node that had neither ended nor been detached when their agent ended.
  *
- * **Details**: the logs of the agents whose containers have stopped say which these are. A process is ended if it has the ID of such a
- * run in its environment and is in the container of that run; no other process is.
+ * **Details**: the logs of stopped agent containers name these commands. A process is killed only if it is in the container of such a run
+ * and has the run's ID in its environment.
  */
 export const endOrphans = Effect.fn("Agent.endOrphans")(function* (image: string) {
   const engine = yield* DockerEngine
@@ -33,7 +33,7 @@ export const endOrphans = Effect.fn("Agent.endOrphans")(function* (image: string
   const logs = yield* Effect.forEach(gone, ({ Id }) =>
     engine.containerLogs(Id, { tail, limit }).pipe(
       Effect.map(({ stdout }) => new TextDecoder().decode(stdout)),
-      // Swarm removes containers of tasks that ended long ago.
+      // Swarm may remove the container of a task that has ended.
       Effect.catch((error) => Effect.as(Effect.logDebug(error.message), ""))
     )
   )

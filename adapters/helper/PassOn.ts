@@ -1,21 +1,21 @@
 /**
- * Passes bytes between this process' stdin and stdout and where the first line of stdin says. Plain Node, as it is loaded by
- * what has to be there at once.
+ * Forwards bytes between this process' stdin and stdout and the address in the first line of stdin. Plain Node, because programs that must
+ * start quickly load it.
  */
 import { Socket } from "node:net"
 import { readRelayAddress } from "../../src/helper/RelayProtocol.ts"
 import { dial } from "./dial.ts"
 import { joinStreams } from "./joinStreams.ts"
 
-/** How bytes are passed on. */
+/** Options of {@link passOn}. */
 export interface PassOnOptions {
-  /** How long it may take to be connected, in milliseconds. */
+  /** Milliseconds until the connection must be established. */
   readonly patience: number
 }
 
 /**
- * Connects, and passes on until both directions have ended, or the other end has; `done` is called then, with what went wrong.
- * Nothing of it keeps the process alive from then on.
+ * Connects, and forwards until both directions or the other side have ended. Then calls `done`, with the error if there is one. Nothing
+ * keeps the process alive after that.
  */
 export const passOn = ({ patience }: PassOnOptions, done: (error?: Error) => void): void => {
   const stdin = new Socket({ fd: 0, readable: true, writable: false })
@@ -45,7 +45,7 @@ export const passOn = ({ patience }: PassOnOptions, done: (error?: Error) => voi
     dial(address, patience, { connected, failed: end })
   }
   stdin.on("data", onHead)
-  // The caller went away before it knew whom to reach.
+  // The caller closed stdin before it sent an address.
   stdin.on("end", () => {
     if (stdin.listeners("data").includes(onHead)) end()
   })

@@ -1,4 +1,4 @@
-/** What the guard of a run's objects does once its caller is gone: ends the run's commands on other nodes, and removes its objects. */
+/** The guard's work after its caller was killed: kills the run's commands on other nodes, and removes the run's objects. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -10,7 +10,7 @@ import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { endManyByHelper, secondHelperPatience } from "../../src/node/EndByHelper.ts"
 import { sweep } from "../../src/sweep/Sweep.ts"
 
-/** An engine that can't be reached is asked again and again for a while. */
+/** How often a request to an unreachable engine is repeated. */
 const patience = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "5 minutes" }))
 
 const engine = Layer.unwrap(
@@ -20,11 +20,11 @@ const engine = Layer.unwrap(
 )
 
 /**
- * Does what its caller has told: IDs of runs, commands, and which of these have ended since.
+ * Carries out what the caller has told the guard: IDs of runs, commands, and which of these commands have ended.
  *
  * **Details**: The removal of a helper's service tells the helper to end its command. Swarm takes over two seconds for that, and the
- * helper may be killed meanwhile; so another helper on its node ends the command at the same time. The objects are looked for twice, as
- * the engine may still carry out what the caller asked for when it was killed.
+ * helper may be killed meanwhile; so another helper on its node kills the command at the same time. The objects are removed twice, as the
+ * engine may still carry out the caller's last requests.
  */
 export const removeRunsCommand = (told: ReadonlyArray<string>): Effect.Effect<number> => {
   const runs: Array<string> = []
@@ -42,14 +42,14 @@ export const removeRunsCommand = (told: ReadonlyArray<string>): Effect.Effect<nu
     Effect.provide(HelperImage.layer),
     Effect.provide(engine),
     Effect.as(0),
-    // Nobody hears it; the objects' deadline remains.
+    // No one reads an error of the guard. The objects still have their deadline.
     Effect.orElseSucceed(() => 1)
   )
 }
 
 const decodeCommand = Schema.decodeUnknownResult(GuardedCommand)
 
-/** Ends them, those of a node together. */
+/** Kills the commands, those of one node together. */
 const endAll = (commands: ReadonlyArray<typeof GuardedCommand.Type>) =>
   Effect.forEach(
     Map.groupBy(commands, ({ node }) => node.id).values(),

@@ -1,6 +1,6 @@
 /**
- * The log of an agent: who asked for what, and what became of it. The proof of the agent's key stands in it as well, and the next
- * agent on the node reads in it what this one left running.
+ * The log of an agent: each request with its caller and its result. The log also proves the agent's key, and the next agent on the node
+ * finds the commands in it that this agent left running.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,30 +11,30 @@ import type { AuditOutcome } from "../../src/audit/Audit.ts"
 import { writeText } from "../Output.ts"
 import { printable, toJson } from "../Printable.ts"
 
-/** What is logged of a request: plain data. Values of environment variables have no place in it. */
+/** The part of a request that is logged. It has no values of environment variables. */
 export interface Begun {
   readonly action: "exec" | "end" | "copy"
-  /** ID of the run, by which the line about its end is found. */
+  /** The ID of the run, which the line about its end has, too. */
   readonly run: string
   readonly [detail: string]: unknown
 }
 
-/** How a request ended; `reported`: the caller was told what became of the commands that were to be ended. */
+/** How a request ended. `reported`: the caller received the kill results. */
 export type RequestOutcome = AuditOutcome | { readonly reported: true }
 
 /** Writes the log. */
 export interface RequestLog {
-  /** Logs that a request is served from now on; gives what logs its end. Nothing may be done for a request that is not logged. */
+  /** Logs the start of a request, before anything is done for it. Returns the function that logs its end. */
   readonly begin: (request: Begun) => Effect.Effect<(outcome: RequestOutcome) => Effect.Effect<void>, LogFailed>
-  /** Logs what is done for a request in between. */
+  /** Logs a step of a request. */
   readonly note: (what: Begun) => Effect.Effect<void, LogFailed>
-  /** Logs that a connection was sent away: a few lines a minute, and how many there were besides. */
+  /** Logs a refused connection: a few lines a minute, and the number of the others. */
   readonly refused: (why: string) => Effect.Effect<void>
   /** Logs a line of text. */
   readonly say: (text: string) => Effect.Effect<void>
-  /** Logs the agent's key: it takes callers from now on. */
+  /** Logs the agent's key: the agent accepts callers from then on. */
   readonly announce: Effect.Effect<void, LogFailed>
-  /** Logs, and says from then on, that no new callers are taken. */
+  /** Logs that the agent accepts no new callers, and repeats that in its notices. */
   readonly retire: Effect.Effect<void>
 }
 
@@ -45,11 +45,11 @@ export class LogFailed extends Schema.TaggedError<LogFailed>()("LogFailed", { de
   }
 }
 
-/** Lines about connections that were sent away, in a minute. */
+/** The most lines about refused connections in a minute. */
 const mostRefusals = 20
 const minute = 60_000
 
-/** Makes the log of an agent with this key. The notice of the key is repeated before it could be out of sight. */
+/** Makes the log of an agent with this key. Repeats the notice of the key often enough that a reader of the last lines finds it. */
 export const makeRequestLog = (
   key: string,
   write: (text: string) => Effect.Effect<void, { readonly message: string }> = (text) => writeText(1, text)
@@ -106,7 +106,7 @@ export const makeRequestLog = (
   }
 }
 
-/** Characters of a text, and items of a list, that are logged. A line stays far below 16 KiB, where engines cut it. */
+/** The most characters of a text and items of a list that are logged. Engines split lines at 16 KiB. */
 const longestText = 200
 const longestList = 20
 
@@ -120,10 +120,10 @@ const shortened = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shortened(item)]))
 }
 
-/** A record on one line. */
+/** Formats a record as one line. */
 export const encodeRecord = (record: object): string => toJson(shortened(record))
 
-/** A run that the log has, as it began, and no end of. */
+/** A run whose start is in the log, and whose end is not. */
 export interface OpenRun {
   readonly run: string
   readonly container: string
@@ -144,8 +144,7 @@ const Line = Schema.fromJsonString(
 const decodeLine = Schema.decodeUnknownResult(Line)
 
 /**
- * The commands in a log that were under way at its end. A command that ended, or was let go of, is none, whatever it left behind;
- * neither is one that was to go on from the start.
+ * Returns the commands in a log that had neither ended nor been detached when the log ended.
  */
 export const openRuns = (log: string): ReadonlyArray<OpenRun> => {
   const open = new Map<string, OpenRun>()

@@ -1,4 +1,4 @@
-/** What a sweeper does: reads its request, sweeps the containers of its node, sends one report to its log. */
+/** The sweeper: reads its request, sweeps the containers of its node, and writes one report to its log. */
 
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
@@ -15,7 +15,7 @@ import { say, writeText } from "../Output.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(NodeSweepRequest))
 
-/** Serves the request in the secret. The exit code is 0 whatever was found: what became of it is in the report. */
+/** Serves the request in the secret. Returns 0 in any case: the report holds the result. */
 export const sweepNode: Effect.Effect<number> = Effect.suspend(() => {
   const node = process.env[helperVariables.node] ?? ""
   return sweep(node).pipe(

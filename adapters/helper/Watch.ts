@@ -1,4 +1,4 @@
-/** Logs what an agent does for a request. */
+/** Logs what an agent does for its requests. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { AgentRequest } from "../../src/agent/AgentRequest.ts"
@@ -9,7 +9,7 @@ import type { Begun, RequestLog, RequestOutcome } from "./RequestLog.ts"
 
 const cannotLog = ({ message }: { readonly message: string }) => refuse(message)
 
-/** Logs each command, each copy and each end of commands: when it begins, and when it is over. */
+/** Logs the start and the end of each command, copy and kill. */
 export const watched = (log: RequestLog, { owner, who }: AgentRequest): Watch => {
   const begin = (request: Begun) => Effect.mapError(log.begin({ ...request, who }), cannotLog)
   const note = (what: Begun) => Effect.mapError(log.note(what), cannotLog)
@@ -25,14 +25,14 @@ export const watched = (log: RequestLog, { owner, who }: AgentRequest): Watch =>
             isLogged = true
             return ended(outcome)
           })
-        // It runs after what ends the command, which adds its finalizers later.
+        // This finalizer runs after those that kill the command, which are added later.
         yield* Effect.addFinalizer(() => end(known ?? { interrupted: true }))
         return frames.pipe(
           Stream.tap((frame) => {
             switch (frame._tag) {
               case "Exited":
                 return end({ exitCode: frame.code })
-              // Logged before the caller hears of it: the next agent must not end the command then.
+              // Logged before the caller receives it: the next agent must not kill the command.
               case "Detached":
                 return end({ detached: true })
               case "Ended":

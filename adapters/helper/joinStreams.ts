@@ -1,8 +1,8 @@
 import type { Duplex, Readable, Writable } from "node:stream"
 
 /**
- * Passes bytes both ways, each at the pace of who takes them. The other end may say its last word while more is on its way to it:
- * that is dropped, and does not keep the last word from going through, as it would with `pipe`, which fails then.
+ * Forwards bytes in both directions, with backpressure. The other side may end while more bytes for it arrive: these are dropped, and its
+ * last bytes still go through. `pipe` would fail instead.
  */
 export const joinStreams = (input: Readable, output: Writable, other: Duplex): void => {
   const takesMore = () => !other.writableEnded && !other.destroyed
@@ -13,9 +13,9 @@ export const joinStreams = (input: Readable, output: Writable, other: Duplex): v
     if (takesMore()) other.end()
   })
   other.on("drain", () => input.resume())
-  // Whether the input has ended shows only while it is read.
+  // The input reports its end only while it is read.
   other.on("close", () => input.resume())
   other.pipe(output)
-  // It may have been told to wait.
+  // The input may be paused.
   input.resume()
 }

@@ -1,4 +1,4 @@
-/** `swarm-exec exec CONTAINER COMMAND [ARG...]`: runs a command in any container of the engine at hand. */
+/** `swarm-exec exec CONTAINER COMMAND [ARG...]`: runs a command in any container of the connected engine. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { recordRun, targetOf } from "../../src/audit/Recording.ts"
@@ -52,7 +52,7 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
 }
 
 /**
- * The task of a container, where the engine at hand is a manager, which knows what may be run there. Otherwise the
+ * The task of a container, where the connected engine is a manager, which knows what may be run there. Otherwise the
  * container's own label is all there is.
  */
 const taskOf = ({ Config: { Labels }, Id }: Container): Effect.Effect<ResolvedTask | undefined, LookupError, Swarm> => {

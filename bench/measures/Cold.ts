@@ -3,9 +3,9 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { rolldown } from "rolldown"
 import { compare, whole } from "../Comparison.ts"
+import { type Bench, dockerExec, taskExec } from "../Contenders.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
 import type { Stage } from "../Stage.ts"
-import { type Bench, dockerExec, taskExec } from "../Ways.ts"
 
 /** The least that a temporary service takes, of busybox and of our image; built, because Node needs some time to strip types. */
 export const bareHelpers = Effect.fnUntraced(function* (
@@ -28,7 +28,7 @@ export const bareHelpers = Effect.fnUntraced(function* (
   }
 })
 
-/** The ways to another node. */
+/** The routes to another node. */
 export const cold = Effect.fn("Measure.cold")(function* ({ options, original, ssh, stage }: Bench) {
   const { remote } = stage
   const { node } = remote

@@ -5,9 +5,9 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { runGroup } from "../../test/cluster/ProcessGroup.ts"
 import { compareMeasured } from "../Comparison.ts"
+import { type Bench, dockerExec, quartered, taskExec } from "../Contenders.ts"
 import { type Contender, type MeasureOptions, measure, patience } from "../Measure.ts"
 import type { Place } from "../Stage.ts"
-import { type Bench, dockerExec, quartered, taskExec } from "../Ways.ts"
 
 const paths = ["/", "/health", "/api/v1/orders", "/api/v1/orders/{id}/items", "/login", "/assets/app.js"]
 const statuses = [200, 200, 200, 200, 201, 204, 304, 404, 500]

@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import { waitRunning } from "../../test/cluster/Services.ts"
 import { compare, whole } from "../Comparison.ts"
+import { type Bench, quartered, taskExec } from "../Contenders.ts"
 import { execInEach, most, startMany } from "../Many.ts"
 import { type Contender, measure } from "../Measure.ts"
 import type { MeasureName } from "../Options.ts"
-import { type Bench, quartered, taskExec } from "../Ways.ts"
 
 /** A fan-out, and docker's own client in the same tasks. */
 interface FanOut {

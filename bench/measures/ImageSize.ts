@@ -5,8 +5,8 @@ import { gzip } from "node:zlib"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { compare, type Entry } from "../Comparison.ts"
+import type { Bench } from "../Contenders.ts"
 import { imageSize } from "../RegistryImage.ts"
-import type { Bench } from "../Ways.ts"
 
 /** This Node's program, as it lies on the disk: what is in the image is that without its symbols, and its libraries. */
 const nodeSize = Effect.promise(async () => {

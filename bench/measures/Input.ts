@@ -2,8 +2,8 @@
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { compare, compareMeasured, whole } from "../Comparison.ts"
+import { type Bench, halved, piped, taskExec } from "../Contenders.ts"
 import { type Contender, measure } from "../Measure.ts"
-import { type Bench, halved, piped, taskExec } from "../Ways.ts"
 
 /** Commands at the same time. */
 const atOnce = 8

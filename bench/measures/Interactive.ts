@@ -3,9 +3,9 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { openPty } from "../../test/integration/Pty.ts"
 import { type Comparison, compare } from "../Comparison.ts"
+import { type Bench, dockerExec, halved, taskExec } from "../Contenders.ts"
 import { type Contender, inTurns, WrongResult } from "../Measure.ts"
 import { quantile } from "../Statistics.ts"
-import { type Bench, dockerExec, halved, taskExec } from "../Ways.ts"
 
 /** Keys that are pressed before those that count, and those that count. */
 const warmUpKeys = 20
@@ -63,7 +63,7 @@ const figures: ReadonlyArray<readonly [title: string, of: (session: Session) => 
   ["A key, and what the terminal shows of it: 99 of 100", ({ trips }) => quantile(trips, 0.99)]
 ]
 
-/** A shell of each way in turn. */
+/** Opens a shell by each contender in turn. */
 export const interactive = Effect.fn("Measure.interactive")(function* ({ options, ssh, stage }: Bench) {
   const { remote } = stage
   const { env, runs } = halved(options)

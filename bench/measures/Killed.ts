@@ -9,9 +9,9 @@ import { leftovers } from "../../test/cluster/Leftovers.ts"
 import { signalEntered } from "../../test/cluster/Machine.ts"
 import { poll } from "../../test/cluster/Poll.ts"
 import { compare } from "../Comparison.ts"
+import { type Bench, on, quartered, taskExec } from "../Contenders.ts"
 import { type Contender, inTurns, type MeasureOptions, patience, WrongResult } from "../Measure.ts"
 import type { Place, Stage } from "../Stage.ts"
-import { type Bench, on, quartered, taskExec } from "../Ways.ts"
 import { agents } from "./Agent.ts"
 
 /** How long a run lasts before its caller is killed, in milliseconds: short runs have no guard. */
@@ -28,7 +28,7 @@ const isRunning = ({ container, node }: Place) =>
     Processes.some((columns) => columns.some((text) => text.includes(mark)))
   )
 
-/** Starts the caller; gives a way to kill it once the command has written its line. */
+/** Starts the caller. Returns an effect that kills it once the command has written its line. */
 const start = ({ argv: [file = "", ...args], name }: Contender, env: MeasureOptions["env"]) =>
   Effect.acquireRelease(
     Effect.callback<() => void, WrongResult>((resume) => {

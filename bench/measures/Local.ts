@@ -1,8 +1,8 @@
 /** `local`: a command in a task on the engine that is talked to. */
 import * as Effect from "effect/Effect"
 import { compareMeasured } from "../Comparison.ts"
+import { type Bench, dockerExec, on, taskExec } from "../Contenders.ts"
 import { measure } from "../Measure.ts"
-import { type Bench, dockerExec, on, taskExec } from "../Ways.ts"
 
 /** The callers are on the engine's machine, as people are. */
 export const local = Effect.fn("Measure.local")(function* ({ options, stage }: Bench) {
@@ -16,7 +16,7 @@ export const local = Effect.fn("Measure.local")(function* ({ options, stage }: B
     options
   )
   return compareMeasured(
-    { measure: "local", title: "A command in a task on the engine at hand", unit: "seconds" },
+    { measure: "local", title: "A command in a task on the connected engine", unit: "seconds" },
     measured
   )
 })

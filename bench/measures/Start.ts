@@ -1,8 +1,8 @@
 /** `start`: how long the program takes before it does anything. */
 import * as Effect from "effect/Effect"
 import { compareMeasured } from "../Comparison.ts"
+import { type Bench, bareNode, taskExec } from "../Contenders.ts"
 import { measure } from "../Measure.ts"
-import { type Bench, bareNode, taskExec } from "../Ways.ts"
 
 /** `task-exec --version`, and Node doing nothing. */
 export const start = Effect.fn("Measure.start")(function* ({ options }: Bench) {

@@ -8,9 +8,9 @@ import * as Schema from "effect/Schema"
 import { get } from "../../test/cluster/EngineApi.ts"
 import { poll } from "../../test/cluster/Poll.ts"
 import { type Comparison, compare } from "../Comparison.ts"
+import { type Bench, halved, taskExec } from "../Contenders.ts"
 import { type Contender, inTurns, warmUp } from "../Measure.ts"
 import type { Stage } from "../Stage.ts"
-import { type Bench, halved, taskExec } from "../Ways.ts"
 import { bareHelpers } from "./Cold.ts"
 
 /** The store does not come to rest. */
@@ -81,7 +81,7 @@ const figures: ReadonlyArray<readonly [title: string, unit: Comparison["unit"], 
   ["Written to the log of the swarm's store by a command", "bytes", ({ written }) => written]
 ]
 
-/** What each way leaves and writes. */
+/** What each contender leaves behind and writes. */
 export const store = Effect.fn("Measure.store")(function* (bench: Bench) {
   const { options, original, stage } = bench
   const { runs } = halved(options)

@@ -3,14 +3,14 @@ import { open } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { compareMeasured } from "../Comparison.ts"
+import { type Bench, dockerExec, quartered, taskExec } from "../Contenders.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
 import type { Place } from "../Stage.ts"
-import { type Bench, dockerExec, quartered, taskExec } from "../Ways.ts"
 
-/** So that the same program does the writing on every way: blocks a little smaller than a pipe. */
+/** Blocks a little smaller than a pipe, so that the same program writes on every route. */
 const block = 50_000
 
-/** A command that writes so many bytes. */
+/** A command that writes this many bytes. */
 export const writer = (bytes: number): ReadonlyArray<string> => [
   "dd",
   "if=/dev/zero",
@@ -31,18 +31,18 @@ const fileOf = (dir: string, bytes: number) =>
     return file
   })
 
-/** The ways to a task. */
-interface Ways {
+/** The contenders for one task. */
+interface Contenders {
   readonly where: string
   readonly ours: Contender
   readonly others: ReadonlyArray<Contender>
 }
 
-/** Measures all ways against each other. */
+/** Compares the contenders. */
 const compareWays = Effect.fnUntraced(function* (
   direction: "out of" | "into",
   moved: number,
-  { others, ours, where }: Ways,
+  { others, ours, where }: Contenders,
   options: MeasureOptions
 ) {
   const what = `${moved / 1e6} MB ${direction} a task ${where}`
@@ -50,7 +50,7 @@ const compareWays = Effect.fnUntraced(function* (
   return compareMeasured({ measure: "throughput", title: what, unit: "seconds", moved }, measured)
 })
 
-/** Output and input, of a task on the engine at hand and of one on another node. */
+/** Output and input, of a task on the connected engine and of one on another node. */
 export const throughput = Effect.fn("Measure.throughput")(function* (bench: Bench) {
   const { megabytes, ssh, stage } = bench
   const options = quartered(bench.options)
@@ -72,7 +72,7 @@ export const throughput = Effect.fn("Measure.throughput")(function* (bench: Benc
   const out = ({ target }: Place) => wrote({ ...taskExec(target, ...writer(bytes)), name: `task-exec ${target} dd` })
   const into = ({ target }: Place) => read({ ...taskExec("-i", target, ...reader), name: `task-exec -i ${target} wc` })
   const { local, remote } = stage
-  const here = "on the engine at hand"
+  const here = "on the connected engine"
   const there = "on another node"
   return [
     ...(yield* compareWays(

@@ -26,13 +26,13 @@ import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAg
  */
 const patience = { auto: "3 seconds", agent: "15 seconds" } as const
 
-/** A connection to an agent, over which nothing was sent yet. */
+/** A connection to an agent, before the request is sent. */
 export interface AgentLink {
   /** Sends the request, once. The agent answers as a helper does. */
   readonly ask: (owner: Ownership, work: HelperWork) => Effect.Effect<Tunnel>
 }
 
-/** The node whose agent it is. */
+/** The node of an agent. */
 export interface AgentNode {
   readonly id: string
   readonly hostname: string
@@ -43,12 +43,12 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
 /**
  * Connects to the agent of a node. The connection is closed with the scope, which ends what the agent is doing for it.
  *
- * **Details**: TLS goes from here to that agent, with a key that follows from the callers' private half and from the agent's public
- * half, which its log proves to be that of this node and task. Nothing is sent before the agent has shown that it has its private
- * half.
+ * **Details**: the caller has a TLS connection with that agent. Its key is derived from the callers' private half and the agent's public
+ * half, which the agent's log proves to be that of this node and task. Nothing is sent before the agent has proved that it has the
+ * private half.
  */
 export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
-  { here, there }: AgentPair,
+  { entry, target }: AgentPair,
   keyPair: RunningAgents["keyPair"],
   node: AgentNode,
   via: keyof typeof patience
@@ -57,7 +57,7 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
     new AgentUnavailable({ node: node.hostname, detail: message })
   // OpenSSL is loaded while the engine works.
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
-  const socket = yield* Effect.all([openAgentEntry(here, there), keyFor(there, keyPair), prepared], {
+  const socket = yield* Effect.all([openAgentEntry(entry, target), keyFor(target, keyPair), prepared], {
     concurrency: 3
   }).pipe(
     Effect.flatMap(([{ complaint, duplex }, key]) =>
@@ -81,22 +81,21 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
 })
 
 /** Derives the key of a connection to an agent. */
-const keyFor = Effect.fnUntraced(function* (there: Agent, keyPair: RunningAgents["keyPair"]) {
-  const [own, { key }] = yield* Effect.all([keyPair(there.callersKey), awaitNotice(there)], { concurrency: 2 })
-  return yield* Effect.fromResult(deriveKey(own, "caller", key, there))
+const keyFor = Effect.fnUntraced(function* (target: Agent, keyPair: RunningAgents["keyPair"]) {
+  const [own, { key }] = yield* Effect.all([keyPair(target.callersKey), awaitNotice(target)], { concurrency: 2 })
+  return yield* Effect.fromResult(deriveKey(own, "caller", key, target))
 })
 
-/** Whether agents are to be looked for: `here` and `there` are the nodes of the engine at hand and of the task. */
-export const wantsAgent = (via: Via, here: string, there: string): boolean =>
-  via === "agent" || (via === "auto" && here !== there)
+/** Whether to look for agents. `connected`: ID of the connected engine's node; `node`: ID of the task's node. */
+export const wantsAgent = (via: Via, connected: string, node: string): boolean =>
+  via === "agent" || (via === "auto" && connected !== node)
 
 /** How to find the agents of the swarm. */
 export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, Swarm>
 
 /**
- * Connects to the agent of a node, where `via` asks for agents or allows them. Gives the connection, or `via` where the choice is
- * between the other routes: with `auto`, an agent that is not there or does not answer is logged, and not used. `agents` runs only
- * where agents come into question.
+ * Connects to the agent of a node if `via` asks for agents or allows them. Returns the connection, or `via` if only the other routes are
+ * possible: with `auto`, a missing or silent agent is logged and not used. Runs `agents` only if an agent may be used.
  */
 export const linkTo = Effect.fnUntraced(function* (
   via: Via,
@@ -109,7 +108,7 @@ export const linkTo = Effect.fnUntraced(function* (
   const pair = agentPair(byNode, here, node)
   if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, keyPair, node, "agent"))
   if (byNode.size === 0) return via
-  // What there is of a way that leads nowhere goes at once.
+  // A connection that fails is closed at once.
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* pair.pipe(
     Effect.flatMap((both) => Scope.provide(openAgentLink(both, keyPair, node, "auto"), scope)),

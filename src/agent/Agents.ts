@@ -110,10 +110,10 @@ const agentOf = ({ ID, NetworksAttachments, NodeID, Spec, Status }: Task): Reado
   ]
 }
 
-/** The agents of a connection: `here` is the entry agent on the connected engine's node, `there` is on the target's node. */
+/** The agents of a connection: `entry` is on the connected engine's node, `target` is on the target's node. */
 export interface AgentPair {
-  readonly here: Agent
-  readonly there: Agent
+  readonly entry: Agent
+  readonly target: Agent
 }
 
 /** Finds the agents that connect two nodes. Fails with `AgentUnavailable`. */
@@ -122,14 +122,14 @@ export const agentPair = (
   from: string,
   to: { readonly id: string; readonly hostname: string }
 ): Effect.Effect<AgentPair, AgentUnavailable> => {
-  const [here, there] = [agents.get(from), agents.get(to.id)]
+  const [entry, target] = [agents.get(from), agents.get(to.id)]
   const unavailable = (detail: string) => Effect.fail(new AgentUnavailable({ node: to.hostname, detail }))
   if (agents.size === 0) return unavailable('none is deployed ("task-exec agent up" deploys agents)')
-  if (here === undefined) return unavailable("none runs on the connected engine's node")
-  if (there === undefined) return unavailable("none runs on that node")
-  const strange = [here, there].find(({ protocol }) => protocol !== protocolVersion)
+  if (entry === undefined) return unavailable("none runs on the connected engine's node")
+  if (target === undefined) return unavailable("none runs on that node")
+  const strange = [entry, target].find(({ protocol }) => protocol !== protocolVersion)
   return strange === undefined
-    ? Effect.succeed({ here, there })
+    ? Effect.succeed({ entry, target })
     : unavailable(
         `agents have version ${strange.version} (protocol ${strange.protocol}; this task-exec speaks ${protocolVersion}), which "task-exec agent up" changes`
       )

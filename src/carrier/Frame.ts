@@ -1,12 +1,12 @@
 /**
- * The records that an Executor on another node sends back, and their form on the wire.
+ * The frames that an executor on another node sends to its caller, and their encoding.
  *
- * A frame travels as one line of ASCII, so that every log driver carries it unharmed: `json-file` replaces invalid
- * UTF-8 and every driver splits lines at 16 KiB, so a line is base64 and well below that. Inside the base64:
+ * A frame is one line of ASCII, which every log driver keeps unchanged: `json-file` replaces invalid UTF-8, and every driver splits
+ * lines at 16 KiB, so a line is base64 and shorter than that. Inside the base64:
  *
- *     origin  u32  one random number for each sender, so that frames of two senders are never mixed
- *     seq     u32  0, 1, 2, … for each sender: what is missing or doubled shows
- *     channel u16  which command it is about: 1, 2, …; 0: all of them
+ *     origin  u32  a random number for each sender, so that frames of two senders are never mixed
+ *     seq     u32  0, 1, 2, … for each sender: shows missing and repeated frames
+ *     channel u16  the number of the command: 1, 2, …; 0: all commands
  *     kind    u8
  *     payload      bytes of output, packed bytes of output, or a JSON document
  *     crc     u32  CRC-32 of everything before it
@@ -17,10 +17,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { maxBlock, type Packed, Packer } from "./Packed.ts"
 
-/** Output bytes of one frame at most: 9 KiB become a line of 12,308 characters. */
+/** The most output in one frame, in bytes: 9 KiB become a line of 12,308 characters. */
 export const maxPayload = 9 * 1024
 
-/** The sender is up and has read its request. The first frame of every sender. */
+/** The sender runs and has read its request. The first frame of every sender. */
 export const Hello = Schema.TaggedStruct("Hello", {
   /** Version of the wire protocol that the sender speaks. */
   protocol: Schema.Int,
@@ -37,31 +37,31 @@ export const Stdout = Schema.TaggedStruct("Stdout", { data: Schema.Uint8Array })
 /** Bytes that the command wrote to its standard error. */
 export const Stderr = Schema.TaggedStruct("Stderr", { data: Schema.Uint8Array })
 
-/** End record: the engine reported that the command ended with this code, and all of its output was sent before. */
+/** End record: the engine reported this exit code, and all output was sent before. */
 export const Exited = Schema.TaggedStruct("Exited", { code: Schema.Int })
 
-/** End record: the command was started, and nobody waits for its end. */
+/** End record: the command has started, and the caller does not wait for its end. */
 export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String })
 
-/** What became of the command's processes after a `SendSignal`; `ending` is an encoded `Ending`. */
+/** The kill result of a `SendSignal`; `ending` is an encoded `Ending`. */
 export const Signalled = Schema.TaggedStruct("Signalled", { id: Schema.Int, ending: Schema.Unknown })
 
-/** End record: what became of commands that were to be ended, in the order of the request; each is an encoded `Ending`. */
+/** End record: the kill results of commands, in the order of the request; each is an encoded `Ending`. */
 export const Ended = Schema.TaggedStruct("Ended", { endings: Schema.Array(Schema.Unknown) })
 
-/** End record: the command could not be run or its end is not known; `error` is an encoded `ExecutorError`. */
+/** End record: the command could not be run, or its outcome is unknown; `error` is an encoded `ExecutorError`. */
 export const Failed = Schema.TaggedStruct("Failed", { error: Schema.Unknown })
 
-/** The sender waits for its caller at this address of the network that it has joined. */
+/** The listener of the sender waits for the caller at this address of the overlay network. */
 export const Reachable = Schema.TaggedStruct("Reachable", { address: Schema.String })
 
-/** The sender can't join the network that it was told of, and tries the next one. */
+/** The sender's node can't join a network of the request; the sender tries the next one. */
 export const Unreachable = Schema.TaggedStruct("Unreachable", { reason: Schema.String })
 
-/** The last record of a log: what follows comes over the tunnel. */
+/** The last frame of a log: the following frames come over the tunnel. */
 export const Moved = Schema.TaggedStruct("Moved", {})
 
-/** One record of the wire protocol. */
+/** One message of the wire protocol. */
 export type Frame =
   | typeof Reachable.Type
   | typeof Unreachable.Type
@@ -76,11 +76,11 @@ export type Frame =
   | typeof Ended.Type
   | typeof Failed.Type
 
-/** Whether nothing follows this frame. */
+/** Whether a frame is an end record: no frame about its command follows. */
 export const isEnd = (frame: Frame): boolean =>
   frame._tag === "Exited" || frame._tag === "Detached" || frame._tag === "Ended" || frame._tag === "Failed"
 
-/** What a line carries, with its place in its sender's sequence. */
+/** The content of a line, with its position in its sender's sequence. */
 export interface NumberedFrame {
   readonly origin: number
   readonly seq: number
@@ -88,24 +88,23 @@ export interface NumberedFrame {
   readonly frame: Frame | Packed
 }
 
-/** A record, and the command that it is about: 1, 2, …; 0: all of them. */
+/** A frame and the number of its command: 1, 2, …; 0: all commands. */
 export interface ChannelFrame {
   readonly channel: number
   readonly frame: Frame
 }
 
 /**
- * The wire protocol's version. A sender of another version is refused, with both versions named: one of version 1 knows
- * nothing of policies, and would run what they forbid. Agents of version 2 share one key.
- * Helpers of version 3 are on the network of their tunnel from the start.
+ * The version of the wire protocol. A caller refuses a sender of another version and names both versions: version 1 has no policies and
+ * would run what they forbid; agents of version 2 share one key; helpers of version 3 are on their tunnel's network from the start.
  */
 export const protocolVersion = 4
 
-/** A line that is not a whole frame: cut, altered, or never one. */
+/** A line that is no complete frame: cut off, altered, or text of another program. */
 export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {
-  /** What is wrong with it. */
+  /** The defect. */
   detail: Schema.String,
-  /** The line's beginning, for the message. */
+  /** The first characters of the line, for the message. */
   line: Schema.String
 }) {
   override get message(): string {
@@ -144,10 +143,10 @@ const Document = Schema.Union([
   Moved
 ])
 
-/** A frame that is no output, as JSON. */
+/** Encodes a frame other than output as JSON. */
 export const encodeDocument = Schema.encodeSync(Schema.fromJsonString(Document))
 
-/** Reads such a frame. */
+/** Decodes a frame other than output. */
 export const decodeDocument = Schema.decodeUnknownResult(Schema.fromJsonString(Document))
 
 const payloadOf = (frame: Frame | Packed): Uint8Array =>
@@ -155,7 +154,7 @@ const payloadOf = (frame: Frame | Packed): Uint8Array =>
     ? frame.data
     : new TextEncoder().encode(encodeDocument(frame))
 
-/** The line of a frame, with its newline. Output and pieces of it must not hold more than {@link maxPayload} bytes. */
+/** Encodes a frame as a line, with its newline. Output must not be longer than {@link maxPayload}. */
 export const encodeLine = ({ channel, frame, origin, seq }: NumberedFrame): string => {
   const payload = payloadOf(frame)
   const bytes = Buffer.allocUnsafe(headerBytes + payload.length + crcBytes)
@@ -170,7 +169,7 @@ export const encodeLine = ({ channel, frame, origin, seq }: NumberedFrame): stri
 
 const base64 = /^[A-Za-z0-9+/]+={0,2}$/
 
-/** The frame of a line (without its newline), or what is wrong with it. */
+/** Decodes a line (without its newline). Fails with `FrameDamaged`. */
 export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDamaged> => {
   const damaged = (detail: string) => Result.fail(new FrameDamaged({ detail, line: line.slice(0, 60) }))
   if (line.length % 4 !== 0 || !base64.test(line)) return damaged("not base64")
@@ -196,8 +195,8 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
 }
 
 /**
- * Numbers frames and turns them into lines, cutting output into pieces of {@link maxPayload}, packed where that takes fewer
- * bytes. One for each sender; `origin` tells senders apart.
+ * Numbers frames and encodes them as lines. Splits output into pieces of {@link maxPayload}, and compresses it if that takes fewer
+ * bytes. Each sender has its own writer, with its own `origin`.
  */
 export class FrameWriter {
   private seq = 0
@@ -208,7 +207,7 @@ export class FrameWriter {
     this.origin = origin
   }
 
-  /** The lines of one frame: several when it holds more output than one line may. `channel`: see {@link ChannelFrame}. */
+  /** Returns the lines of one frame: several if it has more output than fits into one line. `channel`: see {@link ChannelFrame}. */
   lines(frame: Frame, channel = 0): string {
     if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return this.line(frame, channel)
     let text = ""

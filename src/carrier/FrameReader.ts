@@ -1,47 +1,47 @@
 /**
- * Puts a sender's frames together again from what a log gives back: any cut of the bytes, lines that come twice after
- * a log was opened again, lines that are missing, lines that are no frames.
+ * Reads a sender's frames from a log. The log may split the bytes anywhere, repeat lines after it is opened again, lose lines, and hold
+ * lines that are no frames.
  */
 import * as Result from "effect/Result"
 import { Demux } from "../engine/Demux.ts"
 import { type ChannelFrame, decodeLine, isEnd, maxPayload } from "./Frame.ts"
 import { Unpacker } from "./Packed.ts"
 
-/** No line of ours is longer; what is longer is not kept. */
+/** The most characters of a line that are kept. No line of a sender is longer. */
 const maxLine = maxPayload * 2
 const maxNoise = 4096
 
-/** One for each sender. Not an Effect: it only keeps the state between chunks. */
+/** The state of reading one sender's frames, between the chunks of the log. */
 export class FrameReader {
-  /** Whether the sender's last record was seen: nothing follows it. */
+  /** Whether the last frame has arrived: no other one follows. */
   complete = false
-  /** Bytes of the records that were accepted, as the log has them. */
+  /** Bytes of log that the accepted frames take. */
   bytes = 0
   /** Frames accepted so far. */
   accepted = 0
-  /** Whether, since the last {@link reopened}, a frame was missing: the log is to be read again. */
+  /** Whether a frame was missing since the last {@link reopened}: the log must be read again. */
   gap = false
   /**
-   * What else was in the log, since the last {@link reopened}: the sender's standard error, the manager's complaints, and
-   * lines that are no frames; the last 4 KiB.
+   * The last 4 KiB of other text in the log since the last {@link reopened}: the sender's standard error, the manager's errors, and
+   * lines that are no frames.
    */
   noise = ""
 
-  /** How many commands have yet to end. */
+  /** The number of commands whose end record has not arrived. */
   private left: number
   private origin: number | undefined
   private demux = new Demux()
   private rest = ""
-  /** Keeps its pieces when the log is opened again: those are not accepted twice. */
+  /** Keeps its pieces when the log is opened again: no frame is accepted twice. */
   private readonly unpacker = new Unpacker()
   private decoder = new TextDecoder()
 
-  /** `commands`: how many the sender reports on. */
+  /** `commands`: the number of commands that the sender reports on. */
   constructor(commands = 1) {
     this.left = commands
   }
 
-  /** To be called before the first chunk of a log that was opened again from its beginning. */
+  /** Prepares for a log that is read again from its beginning. */
   reopened(): void {
     this.demux = new Demux()
     this.rest = ""
@@ -50,18 +50,18 @@ export class FrameReader {
     this.noise = ""
   }
 
-  /** Whether the manager could not read the log to its end: it says so on the log's standard error. */
+  /** Whether the manager could not read the log to its end. It reports that on the log's standard error. */
   get interrupted(): boolean {
     return /^error grabbing logs/im.test(this.noise)
   }
 
-  /** The last of the {@link noise}, on one line. */
+  /** The last line of {@link noise}, without frames. */
   get lastWords(): string {
     const lines = this.noise.split("\n").map((line) => line.trim())
     return (lines.findLast((line) => line !== "") ?? "").slice(0, 300)
   }
 
-  /** The frames that became complete with this chunk, each once and in order. Throws `DemuxError`. */
+  /** Returns the frames that this chunk completes, each once and in order. Throws `DemuxError`. */
   push(chunk: Uint8Array): ReadonlyArray<ChannelFrame> {
     const frames: Array<ChannelFrame> = []
     for (const { channel, data } of this.demux.push(chunk)) {
@@ -78,21 +78,21 @@ export class FrameReader {
 
   private take(line: string, frames: Array<ChannelFrame>): void {
     const decoded = decodeLine(line)
-    // A damaged line is one that the sender numbered: the next good one shows the gap.
+    // The sender numbered the damaged line: the number of the next good line shows the gap.
     if (Result.isFailure(decoded)) {
       this.addNoise(`${line}\n`)
       return
     }
     const { channel, frame, origin, seq } = decoded.success
     this.origin ??= origin
-    // Of another sender: Swarm started a second helper. It refuses to run anything, the first one's word counts.
+    // Another sender is a second helper that Swarm started. It runs no command; the frames of the first one count.
     if (origin !== this.origin || this.complete || seq < this.accepted) return
     if (seq > this.accepted) {
       this.gap = true
       return
     }
     const whole = frame._tag === "Packed" ? this.unpacker.take(frame) : frame
-    // As a damaged line, it counts as missing.
+    // A damaged frame counts as missing.
     if (whole === "Damaged") {
       this.gap = true
       return

@@ -1,4 +1,4 @@
-/** A relay container's stdin and stdout, as the engine gives them to who is attached, as one Node stream. */
+/** The stdin and stdout of a relay container, to which the caller is attached, as one Node stream. */
 import { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -9,16 +9,19 @@ import { Demux } from "../engine/Demux.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { EngineFailure, EngineUnreachable } from "../engine/EngineErrors.ts"
 
-/** What a relay carries, and what it complains of. */
+/** A connection through a relay. */
 export interface RelayCarrier {
   readonly duplex: Duplex
-  /** Writes that before everything else; done when it is on its way, or can't be. */
+  /** Writes the first bytes. Completes when they are sent, or the connection is closed. */
   readonly begin: (text: string) => Effect.Effect<void>
-  /** The last of what it wrote to its stderr. */
+  /** The last line that the relay wrote to stderr; empty if there is none. */
   readonly complaint: () => string
 }
 
-/** The stream's errors are those of the connection. It is destroyed with the scope. `hear`: is told what comes on stderr. */
+/**
+ * Turns a connection to a container into a stream, which fails as the connection does and is destroyed with the scope. Calls `hear` with
+ * the text of stderr.
+ */
 export const carryOver = Effect.fnUntraced(function* (
   connection: ContainerConnection,
   hear: (text: string) => void = () => undefined
@@ -49,7 +52,7 @@ export const carryOver = Effect.fnUntraced(function* (
       }
       return wanted.await
     })
-  // Somebody must listen, or an error ends the process.
+  // An error without a listener would end the process.
   duplex.on("error", () => undefined)
   yield* Effect.addFinalizer(() => Effect.sync(() => duplex.destroy()))
   yield* Stream.runForEach(connection.output, take).pipe(
@@ -67,7 +70,7 @@ export const carryOver = Effect.fnUntraced(function* (
   return { duplex, begin, complaint: () => complaint.trim().split("\n").at(-1) ?? "" }
 })
 
-/** The same of a new process in a container that runs. */
+/** Starts a process in a running container, and returns its stdin and stdout as a stream. */
 export const carryOverExec = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
   container: string,

@@ -1,9 +1,8 @@
 /**
- * Carries a helper's frames over Swarm's service logs: one way, no network of its own.
+ * Receives a helper's frames from Swarm's service log, which needs no network and goes one way.
  *
- * What a log does and this makes good: a follow that was opened while the task started can miss it; a follow never ends
- * by itself; it dies when the leader changes; a log read again begins from the start. So a log is read again whenever
- * frames are missing, and frames that were seen are dropped.
+ * A log that is followed while the task starts may miss the task, never ends by itself, breaks when the leader changes, and starts from
+ * its first line when it is read again. So the reader opens the log again whenever frames are missing, and drops frames that it has seen.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,47 +16,47 @@ import { Brake } from "../internal/Brake.ts"
 import type { ChannelFrame } from "./Frame.ts"
 import { FrameReader } from "./FrameReader.ts"
 
-/** How long a running sender may be silent before the log is opened again. */
+/** Milliseconds without a frame from a running sender until the log is opened again. */
 const missedStart = 400
-/** How long the log's last lines may take after the sender's end. */
+/** Milliseconds that the log's last lines may take after the sender has ended. */
 const lastLines = 300
-/** How often the whole log is read after the sender's end. */
+/** How many times the whole log is read after the sender has ended. */
 const finalReads = 3
-/** Readings in a row without a new frame. */
+/** The most readings in a row without a new frame. */
 const maxFruitless = 60
-/** The same for a log that the managers can't read just now, a second apart. */
+/** The most readings of a log that the managers can't read at the moment, one second apart. */
 const interruptedReads = 20
-/** How long a log that is read to its end may be silent. */
+/** Milliseconds without a chunk after which the reading of a whole log is given up. */
 const silence = 10_000
 
-/** What is known of the sender from elsewhere. */
+/** The sender of the frames. */
 export interface Sender<E> {
   /** The service whose log carries the frames. */
   readonly service: string
-  /** How many commands it reports on. */
+  /** The number of commands that it reports on. */
   readonly commands: number
-  /** Done when the sender runs or has run. */
+  /** Completes when the sender runs or has run. */
   readonly running: Effect.Effect<void, E>
-  /** Done when the sender has ended. */
+  /** Completes when the sender has ended. */
   readonly ended: Effect.Effect<void, E>
 }
 
-/** What came in, and how it ended. `end` is for the time after the stream's end. */
+/** The frames of a sender. Read `isComplete` and `lastWords` after `frames` has ended. */
 export interface Received<E> {
-  /** Each frame once, in order. Ends after the last record, or when nothing more can come. */
+  /** Each frame once, in order. Ends after the last frame, or when no other one can arrive. */
   readonly frames: Stream.Stream<ChannelFrame, E>
-  /** The last record was seen. */
+  /** Whether the last frame has arrived. */
   readonly isComplete: () => boolean
-  /** Bytes of log that came in. */
+  /** Bytes of log that were read. */
   readonly bytes: () => number
-  /** The last that was in the log beside frames, on one line. */
+  /** The last line of the log that is no frame. */
   readonly lastWords: () => string
 }
 
 const sizeOf = ({ frame }: ChannelFrame): number =>
   frame._tag === "Stdout" || frame._tag === "Stderr" ? frame.data.length : 0
 
-/** Receives the frames of one sender. The scope ends the reading. */
+/** Receives the frames of one sender until the scope closes. */
 export const receive = Effect.fnUntraced(function* <E>(
   sender: Sender<E>
 ): Effect.fn.Return<Received<E | SwarmFailure>, never, Swarm | Scope.Scope> {
@@ -67,7 +66,7 @@ export const receive = Effect.fnUntraced(function* <E>(
   const brake = new Brake()
   let chunks = 0
 
-  // A stream that is cut in the middle of a record is a broken connection: the log is read again.
+  // A stream that ends within a record is a broken connection: the log is read again.
   const push = (chunk: Uint8Array) => {
     try {
       return reader.push(chunk)
@@ -76,7 +75,7 @@ export const receive = Effect.fnUntraced(function* <E>(
       throw error
     }
   }
-  // What the reader accepted is in the queue before anything can interrupt; only then the consumer is waited for.
+  // Accepted frames enter the queue before an interrupt can come between. Only then does the effect wait for the consumer.
   const take = (chunk: Uint8Array) =>
     Effect.suspend(() => {
       chunks++
@@ -87,7 +86,7 @@ export const receive = Effect.fnUntraced(function* <E>(
       return Effect.as(brake.wait, !reader.complete && !reader.gap)
     })
 
-  /** Done when nothing came for so long, and not because the consumer is slow. */
+  /** Completes after this time without a chunk. Time in which the consumer is slow does not count. */
   const idle = Effect.fnUntraced(function* (millis: number) {
     let before: number
     do {
@@ -103,7 +102,7 @@ export const receive = Effect.fnUntraced(function* <E>(
       yield* Stream.runForEachWhile(log, take)
     }).pipe(
       Effect.scoped,
-      // Somebody removed the service: there is no log any more.
+      // Another program removed the service and its log.
       Effect.catchIf(isNotFound, () => Effect.void)
     )
 
@@ -135,7 +134,7 @@ export const receive = Effect.fnUntraced(function* <E>(
 
   const everything = Effect.gen(function* () {
     yield* Effect.raceFirst(live, afterEnd)
-    // Managers that are between two leaders can't read a log, and say so in it.
+    // Managers without a leader can't read a log, and report that in it.
     for (let tries = 0; !reader.complete && tries < (reader.interrupted ? interruptedReads : finalReads); tries++) {
       yield* read(false).pipe(Effect.raceFirst(idle(silence)))
       if (!reader.complete) yield* Effect.sleep(reader.interrupted ? 1000 : lastLines)

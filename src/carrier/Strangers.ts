@@ -1,6 +1,6 @@
-/** Bounds what connections may take before they have shown that they know a key. */
+/** Limits the connections that have not yet proved that they know the key. */
 
-/** How many connections may be in their handshake at the same time. */
+/** The most connections that may be in their handshake at the same time. */
 export interface StrangerLimits {
   /** From one address. */
   readonly perSource: number
@@ -12,9 +12,9 @@ export interface StrangerLimits {
  *
  * **Details**
  *
- * A connection over a limit takes the place of the oldest one: of its own source, or of the source that has the most. A handshake
- * takes milliseconds, so whoever knows the key is through before it is the oldest, however many connections somebody else leaves
- * open, and a source that opens many only loses its own.
+ * A connection over a limit replaces the oldest one of its own source, or of the source that has the most. A handshake takes
+ * milliseconds, so a client that knows the key completes it before its connection is the oldest one. A source that opens many
+ * connections loses only its own.
  */
 export class Strangers<Connection> {
   private readonly limits: StrangerLimits
@@ -29,12 +29,12 @@ export class Strangers<Connection> {
     this.turnAway = turnAway
   }
 
-  /** How many there are. */
+  /** The number of connections. */
   get size(): number {
     return this.total
   }
 
-  /** Counts a new connection, and closes an older one where that is too many. */
+  /** Counts a new connection, and closes an older one if there are too many. */
   add(source: string, connection: Connection): void {
     const own = this.sources.get(source) ?? new Set()
     this.sources.set(source, own.add(connection))
@@ -43,7 +43,7 @@ export class Strangers<Connection> {
     if (this.total > this.limits.inTotal) this.dropOldest(...this.largest(source, own))
   }
 
-  /** The connection is closed, or its handshake is complete. Without effect for one that is not counted. */
+  /** Forgets a connection that is closed or has completed its handshake. Ignores a connection that is not counted. */
   delete(source: string, connection: Connection): void {
     const own = this.sources.get(source)
     if (own === undefined || !own.delete(connection)) return

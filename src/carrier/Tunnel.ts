@@ -1,9 +1,8 @@
 /**
- * A two-way connection between a caller and an Executor on another node: documents, and streams of bytes of which each
- * side takes only as much as it has room for, so that a slow reader of one holds up nothing else. Several commands share it,
- * each with a channel of its own.
+ * A two-way connection between a caller and an executor on another node. It carries documents, and streams of bytes with backpressure:
+ * a slow reader of one stream delays no other one. Several commands share the connection, each with a channel of its own.
  *
- * Both sides say every five seconds that they are there. Who hears nothing for fifteen gives up.
+ * Both sides send a ping every five seconds. A side that receives nothing for fifteen seconds gives the connection up.
  */
 import type { Duplex } from "node:stream"
 import * as Cause from "effect/Cause"
@@ -23,7 +22,7 @@ import {
   type TunnelRecord
 } from "./TunnelFrame.ts"
 
-/** The other side is gone, or speaks nonsense. */
+/** The connection broke, or the other side sent something that is not readable. */
 export class TunnelLost extends Schema.TaggedError<TunnelLost>()("TunnelLost", { detail: Schema.String }) {
   override get message(): string {
     return `the connection was lost: ${this.detail}`
@@ -33,55 +32,54 @@ export class TunnelLost extends Schema.TaggedError<TunnelLost>()("TunnelLost", {
 /** What comes in. */
 export type Incoming = TunnelRecord & { readonly _tag: "Data" | "End" | "Document" }
 
-/** One of the conversations over a connection. */
+/** A channel of a connection. */
 export interface Channel {
   /** What comes in, in order; ends when the other side closed its own. To be run once. */
   readonly incoming: Stream.Stream<Incoming, TunnelLost>
-  /** To be called when bytes of a stream that came in were used: the other side may send as many more. */
+  /** Reports that received bytes of a stream were consumed: the other side may send as many more. */
   readonly taken: (stream: StreamName, bytes: number) => Effect.Effect<void>
   /** Sends a document. */
   readonly send: (text: string) => Effect.Effect<void, TunnelLost>
-  /** Sends bytes of a stream; done when the other side had room for them. One at a time for each stream. */
+  /** Sends bytes of a stream. Completes when the other side has room for them. Write one chunk at a time to each stream. */
   readonly write: (stream: StreamName, data: Uint8Array) => Effect.Effect<void, TunnelLost>
   /** Ends a stream. */
   readonly end: (stream: StreamName) => Effect.Effect<void, TunnelLost>
-  /** Says that nothing more comes from this side, and takes nothing more in. */
+  /** Tells the other side that nothing more follows, and ignores what it still sends. */
   readonly close: Effect.Effect<void>
 }
 
-/** The connection, as long as its scope is open. It has a conversation of its own. */
+/** A connection, which lasts until its scope closes. The tunnel itself is a channel, too. */
 export interface Tunnel extends Omit<Channel, "close"> {
-  /** Closes this side of all of it, when all that was sent is on its way. What comes in still comes. */
+  /** Closes this side of the connection after everything was sent. The other side may still send. */
   readonly close: Effect.Effect<void>
-  /** The channel of this number, from 1 to {@link maxChannel}: both sides use the same for the same command, and once only. */
+  /** Returns the channel of this number, from 1 to {@link maxChannel}. Both sides use the same number for a command, and use it once. */
   readonly channel: (id: number) => Channel
 }
 
-/** Milliseconds between two signs of life. */
+/** Milliseconds between two pings. */
 const pulse = 5000
-/** Pulses without a sign of the other side until it is given up. */
+/** The number of pings without a byte from the other side after which the connection is given up. */
 const patience = 3
 /**
- * Bytes of each stream that a side has room for: of a connection's own, and of each of its channels. They are counted as they are held,
- * not as they travel. A sender hears of room 4 ms later on idle machines, by which time a quarter of this would be used up.
+ * The most bytes of each stream that a side buffers: of the tunnel itself, and of each channel. Counts unpacked bytes. A sender learns of
+ * free space 4 ms later on idle machines, by which time a quarter of this would be used up.
  */
 const room = 1024 * 1024
 /**
- * Bytes of documents and ends of streams that a side holds until they are read, over all channels. They have no credit: each is an
- * order or a report, and small.
+ * The most bytes of documents and ends of streams that a side buffers, over all channels. They need no credit: each is a small message.
  */
 const documentRoom = 4 * 1024 * 1024
-/** What keeping a document or an end takes besides its text, in bytes. */
+/** The memory that a buffered document or end takes in addition to its text, in bytes. */
 const recordBytes = 128
 
-/** A stream as its sender sees it. */
+/** The sender's state of a stream. */
 class Outlet {
   credit = room
   readonly latch = Latch.makeUnsafe(true)
   readonly packer = new Packer()
 }
 
-/** A stream as its receiver sees it. */
+/** The receiver's state of a stream. */
 class Inlet {
   credit = room
   used = 0
@@ -93,12 +91,12 @@ const perStream = <A>(make: () => A): Readonly<Record<StreamName, A>> => ({
   stderr: make()
 })
 
-/** What is known of a channel. */
+/** The state of a channel. */
 interface ChannelState {
   readonly outlets: Readonly<Record<StreamName, Outlet>>
   readonly inlets: Readonly<Record<StreamName, Inlet>>
   readonly queue: Queue.Queue<Incoming, TunnelLost | Cause.Done>
-  /** Bytes of the {@link documentRoom} that it takes. */
+  /** Bytes of the {@link documentRoom} that the channel takes. */
   documents: number
 }
 
@@ -114,10 +112,10 @@ const documentBytes = (record: Incoming): number => {
 }
 
 /**
- * Speaks over a connection, which is destroyed with the scope. Both sides do the same.
+ * Makes a tunnel over a connection, which is destroyed with the scope. Both sides call this.
  *
- * A channel is open from when a side asks for it, or from the start if it is one of `open`. A frame for any other one ends the
- * connection: the other side may address only what it knows to be there.
+ * The channels of `open` are open from the start, any other one from the first call of `channel`. A frame for a channel that is not open
+ * ends the connection.
  */
 export const makeTunnel = Effect.fnUntraced(function* (
   socket: Duplex,
@@ -150,7 +148,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
   const lose = (detail: string) => {
     if (lost !== undefined) return
     lost = new TunnelLost({ detail })
-    // Whoever waits looks, and sees that there is nothing to wait for.
+    // Wakes all writers: they find that the connection is lost.
     Latch.openUnsafe(drained)
     for (const { outlets, queue } of channels.values()) {
       Queue.failCauseUnsafe(queue, Cause.fail(lost))
@@ -228,7 +226,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
       socket.on("error", (error) => lose(error.message))
       socket.on("close", () => lose("it was closed before its end"))
     }),
-    // The listener for errors stays: what breaks after we let go concerns nobody.
+    // The error listener stays: an error after the scope has closed is ignored.
     () => Effect.sync(() => socket.destroy())
   )
 

@@ -1,6 +1,6 @@
 /**
- * The records of a two-way connection between a caller and an Executor on another node. The connection itself (TLS) keeps
- * them whole and in order.
+ * The records of a two-way connection between a caller and an executor on another node. The connection (TLS) keeps them complete and in
+ * order.
  *
  *     kind     u8   what the payload is
  *     stream   u8   whose data or credit it is: 0 none, 1 stdin, 2 stdout, 3 stderr
@@ -20,7 +20,7 @@ export type TunnelFrame = {
   readonly channel: number
 } & TunnelRecord
 
-/** What a record is, whatever command it is about. */
+/** The content of a record. */
 export type TunnelRecord =
   /** Bytes of a stream. The receiver gave credit for them. */
   | { readonly _tag: "Data"; readonly stream: StreamName; readonly data: Uint8Array }
@@ -28,16 +28,16 @@ export type TunnelRecord =
   | { readonly _tag: "Packed"; readonly stream: StreamName; readonly bytes: number; readonly data: Uint8Array }
   /** The stream has ended. */
   | { readonly _tag: "End"; readonly stream: StreamName }
-  /** So many more bytes of the stream may be sent. */
+  /** The other side may send this many more bytes of the stream. */
   | { readonly _tag: "Credit"; readonly stream: StreamName; readonly bytes: number }
   /** A JSON document. */
   | { readonly _tag: "Document"; readonly text: string }
-  /** The sender says nothing more on this channel. */
+  /** The sender sends nothing more on this channel. */
   | { readonly _tag: "Close" }
-  /** Says that the sender is there. */
+  /** Shows that the sender is alive. */
   | { readonly _tag: "Ping" }
 
-/** The bytes are no records of ours. */
+/** The bytes are no valid records. */
 export class TunnelFrameError extends Error {
   override readonly name = "TunnelFrameError"
 }
@@ -49,7 +49,7 @@ const headerBytes = 8
 /** The last channel. */
 export const maxChannel = 0xffff
 
-/** Bytes of payload in one frame at most: what is longer is no frame of ours. */
+/** The most payload of a frame, in bytes. A longer frame is an error. */
 export const maxFrame = 1024 * 1024
 
 const u32 = (value: number): Buffer => {
@@ -75,7 +75,7 @@ const payloadOf = (frame: TunnelRecord): Uint8Array => {
   }
 }
 
-/** The bytes of a frame, in pieces to be written one after the other. */
+/** Encodes a frame as a header and a payload, to be written one after the other. */
 export const encodeFrame = (frame: TunnelFrame): readonly [header: Uint8Array, payload: Uint8Array] => {
   const payload = payloadOf(frame)
   const header = Buffer.allocUnsafe(headerBytes)
@@ -87,8 +87,7 @@ export const encodeFrame = (frame: TunnelFrame): readonly [header: Uint8Array, p
 }
 
 /**
- * Takes frames out of chunks that are cut anywhere. Bytes of a stream are handed on as they come, never collected: one
- * frame may become several.
+ * Reads frames from chunks that may split anywhere. Passes bytes of a stream on as they arrive, so one frame may become several.
  */
 export class TunnelFrameReader {
   private header = Buffer.alloc(headerBytes)
@@ -96,7 +95,7 @@ export class TunnelFrameReader {
   private left = 0
   private pieces: Array<Uint8Array> = []
 
-  /** The frames that became complete with this chunk. Throws {@link TunnelFrameError} on bytes that are none. */
+  /** Returns the frames that this chunk completes. Throws {@link TunnelFrameError} if the bytes are no frames. */
   push(chunk: Uint8Array): ReadonlyArray<TunnelFrame> {
     const frames: Array<TunnelFrame> = []
     let at = 0

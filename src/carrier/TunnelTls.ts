@@ -1,6 +1,6 @@
 /**
- * TLS with a one-time key instead of certificates: both ends know it from a Swarm secret, and only who knows it gets past
- * the handshake.
+ * TLS with a one-time key instead of certificates. Both sides know the key from a Swarm secret. A client without the key fails in the
+ * handshake.
  */
 
 import { randomBytes } from "node:crypto"
@@ -16,8 +16,8 @@ import { TunnelLost } from "./Tunnel.ts"
 const keyBytes = 32
 
 /**
- * A new key for {@link tunnelKey}, in base64. Most runs have one and never use it: the kernel's random numbers are there at once, while
- * OpenSSL takes 5 to 10 ms to load.
+ * Makes a key for {@link tunnelKey}, in base64. Uses the kernel's random numbers: most runs never use their key, and OpenSSL takes 5 to
+ * 10 ms to load.
  */
 export const makeTunnelKey = (): string => {
   try {
@@ -34,37 +34,37 @@ export const makeTunnelKey = (): string => {
   return randomBytes(keyBytes).toString("base64")
 }
 
-/** A key that both ends of a connection know. */
+/** A key that both sides of a connection know. */
 export interface PresharedKey {
-  /** The name by which the client says, in the clear, which key it means. */
+  /** The name of the key, which the client sends unencrypted. */
   readonly identity: string
   readonly key: Uint8Array
 }
 
-/** The key of one tunnel, of its text in the helper's request. */
+/** Returns the key of a tunnel from its base64 text in the helper's request. */
 export const tunnelKey = (base64: string): PresharedKey => ({
   identity: "task-exec",
   key: Buffer.from(base64, "base64")
 })
 
-/** Forward secrecy and no certificates: OpenSSL has the like for TLS 1.2 only. */
+/** Forward secrecy without certificates: OpenSSL has such ciphers for TLS 1.2 only. */
 const settings = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
   minVersion: "TLSv1.2",
   maxVersion: "TLSv1.2",
-  // Node would read the machine's where NODE_EXTRA_CA_CERTS names them, and wait for that.
+  // Without a list Node reads the certificates that NODE_EXTRA_CA_CERTS names, which takes time.
   ca: []
 } satisfies Tls.SecureContextOptions
 
-/** How long a handshake may take, in milliseconds. */
+/** The timeout of a handshake, in milliseconds. */
 const handshakeTimeout = 10_000
-/** Connections in their handshake. A caller at work has one at a time for each node. */
+/** The most connections in their handshake. A caller has one at a time for each node. */
 const strangerLimits = { perSource: 64, inTotal: 512 }
 
-/** Loads what a handshake needs: to be done while nobody waits for it. */
+/** Loads OpenSSL. Call it while the program waits for something else. */
 export const prepareHandshake: Effect.Effect<void> = Effect.sync(() => void Tls.createSecureContext(settings))
 
-/** The caller's end, over whatever carries it. Done after the handshake; the connection is destroyed with the scope. */
+/** Opens the caller's side over a carrier. Completes after the handshake. The connection is destroyed with the scope. */
 export const secureClient = (
   carrier: Duplex,
   { identity, key }: PresharedKey
@@ -85,31 +85,31 @@ export const secureClient = (
         const lost = (detail: string) => resume(Effect.fail(new TunnelLost({ detail })))
         socket.once("secureConnect", () => resume(Effect.void))
         socket.once("error", (error) => lost(error.message))
-        socket.once("close", () => lost("it was closed during the handshake"))
+        socket.once("close", () => lost("the connection was closed during the handshake"))
       })
     )
   )
 
-/** Who comes to a listening end. */
-export interface Door {
-  /** Somebody who knows the key. */
+/** The callbacks of a listener. */
+export interface ListenHandlers {
+  /** A client that knows the key has connected. */
   readonly client: (socket: Tls.TLSSocket) => void
-  /** Somebody was sent away: why. */
+  /** The listener refused a connection, with its address and the reason. */
   readonly refused: (why: string) => void
 }
 
-/** What a listening end needs to know. */
+/** Options of a listener. */
 export interface ListenOptions {
   readonly port: number
   readonly key: PresharedKey
-  /** Clients at the same time. Connections in their handshake are counted, and bounded, apart. */
+  /** The most clients at the same time. Connections in their handshake have a limit of their own. */
   readonly most: number
 }
 
-/** Listens for clients that know the key, until the scope closes. Connections that are there by then stay open. */
+/** Listens for clients that know the key, until the scope closes. Established connections stay open. */
 export const listenForAll = Effect.fnUntraced(function* (
   { key: { identity, key }, most, port }: ListenOptions,
-  { client, refused }: Door
+  { client, refused }: ListenHandlers
 ): Effect.fn.Return<void, TunnelLost, Scope.Scope> {
   const psk = Buffer.from(key)
   const server = Tls.createServer({
@@ -125,7 +125,7 @@ export const listenForAll = Effect.fnUntraced(function* (
   const strangers = new Strangers<Socket>(strangerLimits, (socket) =>
     refuse(socket, "too many connections are in their handshake")
   )
-  // By port: what comes out of the handshake is another object than what went in.
+  // By address and port: after the handshake the connection is another object.
   const greeting = new Map<string, () => void>()
   const nameOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`
   server.prependListener("connection", (socket) => {
@@ -140,14 +140,14 @@ export const listenForAll = Effect.fnUntraced(function* (
     strangers.add(source, socket)
   })
   server.on("tlsClientError", (error, socket) => {
-    // A connection without an address was closed before: by the other end, or by us, who said why.
+    // A connection without an address is closed: by the client, or by this listener, which has reported the reason.
     if (socket.remoteAddress !== undefined) refuse(socket, error.message)
   })
   server.on("secureConnection", (socket) => {
     greeting.get(nameOf(socket))?.()
     if (clients.size >= most) {
       socket.on("error", () => undefined)
-      return refuse(socket, `${most} clients are there already`)
+      return refuse(socket, `${most} clients are connected already`)
     }
     clients.add(socket)
     socket.once("close", () => clients.delete(socket))
@@ -163,17 +163,17 @@ export const listenForAll = Effect.fnUntraced(function* (
   )
 })
 
-const sourceOf = (socket: Socket): string => socket.remoteAddress ?? "somebody"
+const sourceOf = (socket: Socket): string => socket.remoteAddress ?? "unknown address"
 
-/** What knocks at a listening end. */
+/** A listener for one client. */
 export interface Listener {
-  /** Done when the one client is there that knows the key. */
+  /** Completes when a client that knows the key has connected. */
   readonly client: Effect.Effect<Duplex>
 }
 
 /**
- * The Executor's end: listens until the scope closes, for one client. Whoever does not know the key, and whoever comes
- * second, is sent away, and `refused` told why.
+ * Opens the executor's side: listens for one client until the scope closes. Refuses clients that don't know the key and all clients after
+ * the first one, and calls `refused` with the reason.
  */
 export const listenSecurely = Effect.fnUntraced(function* (
   port: number,
@@ -184,7 +184,7 @@ export const listenSecurely = Effect.fnUntraced(function* (
   let give: ((socket: Tls.TLSSocket) => void) | undefined
   const client = (socket: Tls.TLSSocket) => {
     if (taken !== undefined) {
-      refused(`${socket.remoteAddress ?? "somebody"}: a second client`)
+      refused(`${socket.remoteAddress ?? "unknown address"}: a second client`)
       socket.on("error", () => undefined)
       socket.destroy()
       return

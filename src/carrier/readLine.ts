@@ -2,10 +2,10 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import { TunnelLost } from "./Tunnel.ts"
 
-/** Bytes that a line may have. */
+/** The most bytes of a line. */
 const limit = 1024
 
-/** The first line of what a connection says. What comes behind it is left for who reads next. `who`: it, for the errors. */
+/** Reads the first line of a connection, and leaves the following bytes to the next reader. `who` names the other side in errors. */
 export const readLine = (duplex: Duplex, who: string): Effect.Effect<string, TunnelLost> =>
   Effect.callback((resume) => {
     let head = Buffer.alloc(0)

@@ -1,9 +1,9 @@
-/** What can go wrong with a copy, told apart. None of these is a copy that is complete. */
+/** The errors of a copy. With each of them the copy is incomplete. */
 import * as Schema from "effect/Schema"
 
-/** A directory can't take the place of a file. */
+/** A directory can't replace a file. */
 export class CannotCopyDirectory extends Schema.TaggedError<CannotCopyDirectory>()("CannotCopyDirectory", {
-  /** What is no directory. */
+  /** The path of the file. */
   to: Schema.String
 }) {
   override get message(): string {
@@ -11,14 +11,14 @@ export class CannotCopyDirectory extends Schema.TaggedError<CannotCopyDirectory>
   }
 }
 
-/** The destination says that it is a directory, and there is none. */
+/** The destination names a directory that does not exist. */
 export class NoSuchDirectory extends Schema.TaggedError<NoSuchDirectory>()("NoSuchDirectory", { path: Schema.String }) {
   override get message(): string {
     return `no such directory: ${this.path}`
   }
 }
 
-/** What is there can't be copied to. */
+/** The destination exists, and is neither a file nor a directory. */
 export class UnfitDestination extends Schema.TaggedError<UnfitDestination>()("UnfitDestination", {
   path: Schema.String,
   /** What it must be. */
@@ -29,7 +29,7 @@ export class UnfitDestination extends Schema.TaggedError<UnfitDestination>()("Un
   }
 }
 
-/** There is nothing at that path in the task's container. */
+/** The path does not exist in the task's container. */
 export class PathNotFound extends Schema.TaggedError<PathNotFound>()("PathNotFound", {
   task: Schema.String,
   node: Schema.String,
@@ -40,7 +40,7 @@ export class PathNotFound extends Schema.TaggedError<PathNotFound>()("PathNotFou
   }
 }
 
-/** The engine of the task's node did not do it, or not all of it. */
+/** The engine of the task's node could not copy all of it. */
 export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
   task: Schema.String,
   node: Schema.String,

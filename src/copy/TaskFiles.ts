@@ -31,11 +31,11 @@ import { type InvalidTarget, parseTarget } from "../target/Target.ts"
 import { CopyFailed, PathNotFound } from "./CopyErrors.ts"
 import { wholeArchive } from "./WholeArchive.ts"
 
-/** Whose files, and the way to them. */
+/** The task and the route to its node. */
 export interface TaskFilesRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
   readonly target: string
-  /** The way to the node; default `auto`. */
+  /** The route to the node; default `auto`. */
   readonly via?: Via
   /** Image of the helper; default: that of the `HelperImage` layer. */
   readonly image?: string
@@ -43,7 +43,7 @@ export interface TaskFilesRequest {
   readonly placementTimeout?: Duration.Input
 }
 
-/** How access to a task's files can fail, once there is a way to them. */
+/** The errors of access to a task's files, once its node is connected. */
 export type TaskFilesError =
   | PathNotFound
   | CopyFailed
@@ -54,7 +54,7 @@ export type TaskFilesError =
   | ProtectedTarget
   | EngineFailure
 
-/** How the way to a task's files can fail. */
+/** The errors of connecting to a task's files. */
 export type OpenTaskFilesError = InvalidRequest | InvalidTarget | LookupError | RunError | FilesError | TaskFilesError
 
 /** The files of a task's container, as long as the scope is open. One thing is asked for after the other. */
@@ -83,8 +83,8 @@ export interface TaskFiles {
 }
 
 /**
- * Finds the task and a way to its files: the engine at hand where that runs it, a helper on the task's node otherwise. What
- * was made for it is removed when the scope is closed. No tool of the container is used.
+ * Finds the task and connects to its node: the connected engine if that runs the task, otherwise an agent or a helper on the task's node.
+ * Removes everything it created when the scope closes. Uses no tool of the container.
  */
 export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   request: TaskFilesRequest
@@ -117,7 +117,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   return { task, route, ...recorded(recording, described(task, route, files)) }
 })
 
-/** The same, with a record of what is copied. That looking at a path is forbidden is recorded, too. */
+/** Records the copies of a task's files, and denied looks at a path. */
 const recorded = (
   { count, ended, touched }: CopyRecording,
   { get, put, stat }: Pick<TaskFiles, "stat" | "get" | "put">
@@ -148,7 +148,7 @@ const recorded = (
 
 const isTagged = Schema.is(Schema.Struct({ _tag: Schema.String }))
 
-/** The same, with errors that name the task and its node: the engine of another node is nobody that the caller knows. */
+/** Adds the task and its node to errors: the caller does not know the engine of another node. */
 const described = (
   task: ResolvedTask,
   route: Route,

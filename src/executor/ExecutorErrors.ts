@@ -1,13 +1,13 @@
-/** What can go wrong with a command on its node. All of these cross the wire, so they are schemas. */
+/** The errors of a command on its node. They travel between nodes, so they are schemas. */
 import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
-/** The first word of the command is no program in the container. Engines say 126 (20.10) or 127 (28.5); we say 126. */
+/** The container has no such program. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126. */
 export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("CommandNotFound", {
   command: Schema.String,
-  /** The engine's own words. */
+  /** The engine's text. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -18,7 +18,7 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
 /** The command could not be started for another reason: not executable, no such working directory, … */
 export class CommandNotStarted extends Schema.TaggedError<CommandNotStarted>()("CommandNotStarted", {
   command: Schema.String,
-  /** The engine's own words. */
+  /** The engine's text. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -26,10 +26,10 @@ export class CommandNotStarted extends Schema.TaggedError<CommandNotStarted>()("
   }
 }
 
-/** The container is not there, or is not running, or is paused: nothing was started. */
+/** The container does not exist, does not run, or is paused. The command was not started. */
 export class ContainerNotRunning extends Schema.TaggedError<ContainerNotRunning>()("ContainerNotRunning", {
   container: Schema.String,
-  /** The engine's own words. */
+  /** The engine's text. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -37,7 +37,7 @@ export class ContainerNotRunning extends Schema.TaggedError<ContainerNotRunning>
   }
 }
 
-/** The container ended while the command ran, and the command with it. */
+/** The container stopped while the command ran, which killed the command. */
 export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("ContainerStopped", {
   container: Schema.String
 }) {
@@ -46,26 +46,26 @@ export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("Co
   }
 }
 
-/** What became of a command that was to be ended. */
+/** The kill result of a command. */
 export const Ending = Schema.Union([
-  /** Nothing with the run's mark is alive on the node. */
+  /** No process with the run's mark is alive on the node. */
   Schema.TaggedStruct("Killed", {}),
   /** These processes of the run were still alive after KILL (host PIDs). */
   Schema.TaggedStruct("Alive", { pids: Schema.Array(Schema.Int) }),
-  /** It could not be tried, or not be confirmed. */
+  /** The kill could not be tried or confirmed. */
   Schema.TaggedStruct("Unconfirmed", { detail: Schema.String })
 ])
 
-/** What became of a command that was to be ended. */
+/** The kill result of a command. */
 export type Ending = typeof Ending.Type
 
-/** Nothing of it runs any more. */
+/** The kill result of a command of which no process is alive. */
 export const killed: Ending = { _tag: "Killed" }
 
-/** It could not be tried, or not be confirmed. */
+/** The kill result of a command that may still run. */
 export const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
 
-/** The sentence that tells an {@link Ending}. */
+/** Describes a kill result in a sentence. */
 export const describeEnding = (ending: Ending): string => {
   switch (ending._tag) {
     case "Killed":
@@ -77,9 +77,9 @@ export const describeEnding = (ending: Ending): string => {
   }
 }
 
-/** The command did not end in time. `ending` says whether it is gone. */
+/** The command did not end within its timeout. `ending` is the kill result. */
 export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout", {
-  /** Milliseconds that it was given. */
+  /** The timeout in milliseconds. */
   after: Schema.Finite,
   ending: Ending
 }) {
@@ -88,7 +88,7 @@ export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout"
   }
 }
 
-/** The command was started (or may have been), but how it ended can't be known. */
+/** The command was started, or may have been, and its outcome is unknown. */
 export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
   detail: Schema.String
 }) {
@@ -97,7 +97,7 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
   }
 }
 
-/** Every way in which a command on its node can fail. */
+/** All errors of a command on its node. */
 export const ExecutorError = Schema.Union([
   CommandNotFound,
   CommandNotStarted,
@@ -112,5 +112,5 @@ export const ExecutorError = Schema.Union([
   UnexpectedReply
 ])
 
-/** Every way in which a command on its node can fail. */
+/** All errors of a command on its node. */
 export type ExecutorError = typeof ExecutorError.Type

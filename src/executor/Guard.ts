@@ -1,10 +1,9 @@
 /**
- * Watches over commands from beside their caller: ends them, with everything they started, should the caller be
- * killed. The engine lets a command run on for ever whose caller went away (moby 9098, open since 2014).
+ * A guard kills commands and their child processes if their caller is killed. The engine never does that (moby#9098, open since 2014).
  *
- * Two guards do the same. Where the caller reaches the engine's processes it is a shell that waits on a pipe from the
- * caller, and becomes our program only when that pipe breaks: 2 ms and 1 MB. Elsewhere it is a container of our image on
- * the engine's host, attached to the caller, for some 0.3 s. A helper has none: Swarm itself starts its successor.
+ * If the caller can reach the engine's processes, the guard is a shell that waits on a pipe from the caller and starts task-exec only
+ * when the pipe breaks: 2 ms and 1 MB. Otherwise the guard is a container on the engine's host, attached to the caller: about 0.3 s. A
+ * helper needs no guard: Swarm starts its successor.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,11 +17,11 @@ import { watchFromContainer } from "./internal/ContainerGuard.ts"
 import { watchFromProcess } from "./internal/ProcessGuard.ts"
 import type { KillerOptions } from "./ProcessKiller.ts"
 
-/** Said by an engine that is there: no guard runs. */
+/** Whether a reachable engine refused the guard: none runs. */
 const isRefusal = <E extends { readonly _tag: string }>(error: E | EngineUnreachable): error is E =>
   error._tag !== "EngineUnreachable"
 
-/** Nobody watches. */
+/** The guard of commands without a guard. */
 const unwatched: Watch = { confirm: Effect.succeed(true), takeOver: Effect.void, letGo: Effect.succeed(true) }
 
 /** Makes guards. */
@@ -30,14 +29,14 @@ export class Guard extends Context.Service<
   Guard,
   {
     /**
-     * Begins to watch; done when a kill of the caller can't leave the command behind any more. The guard goes away with
-     * the scope. If none can be made the command runs without, and a warning says so. Fails where it is not known whether
-     * there is one: it could take its caller for gone, and end the command.
+     * Starts a guard. Completes when a kill of the caller can't leave the command behind. The guard is removed with the scope. If no guard
+     * can be created, the command runs without one, and a warning says so. Fails if it is unknown whether a guard runs: such a guard could
+     * kill the command.
      */
     readonly watch: (request: GuardRequest) => Effect.Effect<Watch, EngineUnreachable, Scope.Scope>
   }
 >()("task-exec/Guard") {
-  /** For a caller of the engine in the context. */
+  /** Guards for commands on the engine in the context. */
   static readonly layer = (options: KillerOptions): Layer.Layer<Guard, never, DockerEngine> =>
     Layer.effect(
       Guard,
@@ -65,10 +64,10 @@ export class Guard extends Context.Service<
       })
     )
 
-  /** For commands that one guard watches all together; it is let go of when none of them runs any more. */
+  /** One guard for several commands. It is released when none of them runs. */
   static readonly shared = (watch: Watch): Layer.Layer<Guard> =>
     Layer.succeed(Guard, { watch: () => Effect.succeed({ ...watch, letGo: watch.confirm }) })
 
-  /** For those that somebody else looks after. */
+  /** No guard, for commands of a helper or an agent. */
   static readonly none: Layer.Layer<Guard> = Layer.succeed(Guard, { watch: () => Effect.succeed(unwatched) })
 }

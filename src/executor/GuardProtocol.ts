@@ -1,36 +1,36 @@
-/** What a guard is told, and what it says. */
+/** The messages between a caller and its guard. */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EndRun } from "./ExecSpec.ts"
 
-/** What a guard reads as its one argument. */
+/** The only argument of a guard. */
 export const GuardRequest = Schema.Struct({
   runs: Schema.NonEmptyArray(EndRun),
-  /** Milliseconds from the guard's start after which it ends the runs even if its caller is there. */
+  /** Milliseconds after the guard's start at which it kills the runs even if its caller is alive. */
   after: Schema.optionalKey(Schema.Finite)
 })
 
-/** What a guard reads as its one argument. */
+/** The only argument of a guard. */
 export type GuardRequest = typeof GuardRequest.Type
 
-/** What the caller writes to the guard's stdin to let it go. A stdin that ends without it is a caller that is gone. */
+/** Releases the guard, on its stdin. If stdin ends without it, the caller was killed. */
 export const release = "done\n"
 
-/** What a guard answers to {@link release}: it did nothing to the runs, and won't any more. */
+/** The guard's answer to {@link release}: it has not killed the runs, and will not. */
 export const released = "ok\n"
 
-/** What the caller asks, any number of times: has the guard done nothing so far? */
+/** Asks whether the guard has not killed the runs so far. May be sent any number of times. */
 export const question = "there?\n"
 
-/** What a guard answers to {@link question}: it did nothing to the runs. */
+/** The guard's answer to {@link question}: it has not killed the runs. */
 export const present = "yes\n"
 
-/** A guard at work. */
+/** A running guard. */
 export interface Watch {
-  /** Whether it has done nothing to the runs so far. `false` if it took the caller for gone. */
+  /** Whether the guard has not killed the runs so far. `false` if it found that the caller is gone. */
   readonly confirm: Effect.Effect<boolean>
-  /** The caller could not end a command: the guard does that, as if the caller were gone, when the scope is closed. */
+  /** Makes the guard kill the runs when the scope closes: the caller could not kill a command. */
   readonly takeOver: Effect.Effect<void>
-  /** Lets it go. `false` if it took the caller for gone: then the commands were ended, or are about to be. */
+  /** Releases the guard. `false` if it found that the caller is gone: it has killed the commands, or is about to. */
   readonly letGo: Effect.Effect<boolean>
 }

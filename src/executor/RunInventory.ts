@@ -1,9 +1,9 @@
 /**
- * The inventory of a run: it lasts as long as the run's scope, and says at its end what could not be removed. Should the caller be
- * killed meanwhile (`kill -9`), a process beside it removes what is in there.
+ * The inventory of a run lasts as long as the run's scope. When the scope closes, a warning names the objects that could not be removed.
+ * If the caller is killed (`kill -9`), a guard process removes the objects in the inventory.
  *
- * A run shorter than a second, or without objects that outlive their caller, pays nothing for that. What kills the process along with
- * the caller (the end of a container or of a systemd unit, a machine that dies) leaves the objects to their deadline.
+ * A run that is shorter than a second, or has no objects that outlive their caller, has no guard process. If the guard is killed together
+ * with the caller (their container or systemd unit ends, or the machine fails), the objects keep their deadline.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -16,20 +16,20 @@ import { imageCommands } from "../ImageCommands.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { type GuardProcess, startGuardProcess } from "./internal/GuardProcess.ts"
 
-/** How long a run has no guard for its objects, in milliseconds. */
+/** Milliseconds after which a run gets a guard for its objects. */
 const unguarded = 1000
 
-/** The variable that tells a guard which engines its caller talks to. Holds no secret: certificates are named by their folder. */
+/** The variable with the endpoints of the caller's managers, for the guard. It holds no secret: it names the folder of certificates. */
 export const endpointsVariable = "TASK_EXEC_GUARD_ENDPOINTS"
 
-/** What {@link endpointsVariable} holds. */
+/** The content of {@link endpointsVariable}. */
 export const GuardEndpoints = Schema.fromJsonString(Schema.NonEmptyArray(Endpoint))
 
-/** A command on another node, as a guard ends it. */
+/** A command on another node that the guard must kill. */
 export const GuardedCommand = Schema.fromJsonString(
   Schema.Struct({
     run: EndRun,
-    /** Reference of our image. */
+    /** Reference of the helper's image. */
     image: Schema.NonEmptyString,
     node: Schema.Struct({
       id: Schema.NonEmptyString,
@@ -40,13 +40,13 @@ export const GuardedCommand = Schema.fromJsonString(
   })
 )
 
-/** What a guard is told when a command has ended, before its run. */
+/** The prefix of a message that a command has ended. The ID of its run follows. */
 export const endedPrefix = "ended:"
 
 const encodeEndpoints = Schema.encodeSync(GuardEndpoints)
 
 /**
- * An inventory for a run, whose scope it is, with its guard. When all of it is closed, one warning tells what could not be removed.
+ * Opens the inventory of a run, and its guard. When the scope has closed, one warning names the objects that could not be removed.
  */
 export const openInventory: Effect.Effect<Inventory, never, Swarm | Scope.Scope> = Effect.gen(function* () {
   const inventory = new Inventory(yield* CurrentInventory)
@@ -61,22 +61,22 @@ export const openInventory: Effect.Effect<Inventory, never, Swarm | Scope.Scope>
   return inventory
 })
 
-/** The effect, with an inventory of its own. */
+/** Runs an effect with an inventory of its own. */
 export const inInventory = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Swarm> =>
   Effect.scoped(
     Effect.flatMap(openInventory, (inventory) => Effect.provideService(effect, CurrentInventory, inventory))
   )
 
-/** The stream, with an inventory of its own. */
+/** Runs a stream with an inventory of its own. */
 export const withInventory = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R | Swarm> =>
   Stream.unwrap(Effect.map(openInventory, (inventory) => Stream.provideService(stream, CurrentInventory, inventory)))
 
-/** Containers end by themselves when their caller is gone; the others last. */
+/** Returns the runs with objects that outlive their caller. Containers end by themselves when their caller is gone. */
 const lastingRuns = ({ objects }: Inventory): ReadonlyArray<string> => [
   ...new Set([...objects].filter(({ kind }) => kind !== "container").map(({ runId }) => runId))
 ]
 
-/** Starts the guard when it is due. It is let go of with the scope, after the removals. */
+/** Starts the guard when the run needs one. Releases it with the scope, after the removals. */
 const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   const swarm = yield* Swarm
   const told = new Set<string>()

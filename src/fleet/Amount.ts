@@ -1,14 +1,14 @@
-/** How many of a number of tasks: `3`, or `25%` of them. */
+/** An amount of tasks: `3`, or `25%`. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** A number of tasks, or a part of all of them. */
+/** A number of tasks, or a percentage of all tasks. */
 export type Amount =
   | { readonly _tag: "Count"; readonly count: number }
   /** 0 to 100. */
   | { readonly _tag: "Percent"; readonly percent: number }
 
-/** The text is no amount. */
+/** The text is no valid amount. */
 export class InvalidAmount extends Schema.TaggedError<InvalidAmount>()("InvalidAmount", {
   text: Schema.String,
   detail: Schema.String
@@ -18,13 +18,13 @@ export class InvalidAmount extends Schema.TaggedError<InvalidAmount>()("InvalidA
   }
 }
 
-/** What an amount may be. */
+/** Rules for an amount. */
 export interface AmountRules {
-  /** Whether it may be none at all. */
+  /** Whether zero is allowed. */
   readonly zero: boolean
 }
 
-/** Reads `3` or `25%`, or says what is wrong with it. */
+/** Parses `3` or `25%`. Fails with `InvalidAmount`. */
 export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<Amount, InvalidAmount> => {
   const invalid = (detail: string) => Result.fail(new InvalidAmount({ text, detail }))
   const [, sign, digits = "", percent] = /^([-+]?)(\d+)(%?)$/.exec(text) ?? []
@@ -42,7 +42,7 @@ export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<
     : invalid("larger than any swarm")
 }
 
-/** How many that is of `total`: a part is rounded up, so that it is never none of them unless it is 0%. */
+/** Returns the number of tasks out of `total`. Rounds a percentage up: only 0% is no task. */
 export const countOf = (amount: Amount, total: number): number => {
   if (amount._tag === "Count") return amount.count
   return amount.percent === 0 ? 0 : Math.max(1, Math.ceil((total * amount.percent) / 100))

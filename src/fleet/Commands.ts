@@ -1,4 +1,4 @@
-/** The commands of a run, of one task or of many: how they reach their tasks, and what goes along with each. */
+/** The commands of a run, in one task or many: looks up, groups by node, connects, records, observes and follows each command. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
@@ -42,7 +42,7 @@ export interface Surroundings {
 }
 
 /**
- * Finds tasks, and at the same time what does not need them: each answer takes some milliseconds. `stage`: what is told meanwhile.
+ * Looks up tasks, and in parallel the connected engine's node and the image: each answer takes some milliseconds. Reports `stage`.
  */
 export const openSurroundings = Effect.fnUntraced(function* <A, E>(
   connect: Connect,
@@ -61,41 +61,41 @@ export const openSurroundings = Effect.fnUntraced(function* <A, E>(
   return { found, surroundings: { connect, here, image, agents, accompany: yield* openAccompaniment } }
 })
 
-/** A task, and what is to be run in it. */
+/** The command in one task. */
 export interface Command {
   readonly task: ResolvedTask
-  /** Makes it ready to run. */
+  /** Prepares the command. */
   readonly open: Effect.Effect<Underway, RunError, Swarm | Scope.Scope>
-  /** To be run once it is over, whether it was begun or not. With the last one of a node the connection to it is closed. */
+  /** Reports that the command has ended or will not begin. The node connection closes with its last command. */
   readonly leave: Effect.Effect<void>
 }
 
-/** A command under way, in the container that its task has now. */
+/** A prepared command, in the current container of its task. */
 export interface Underway {
   readonly task: ResolvedTask
   readonly route: Route
   readonly spec: ExecSpec
-  /** It begins when they are taken. */
+  /** Running the events begins the command. */
   readonly events: Stream.Stream<ExecEvent, RunError, Swarm>
   readonly end: (run: EndRun) => Effect.Effect<Ending>
-  /** Whether it has started, and has not ended. */
+  /** Whether the command has started and has not ended. */
   readonly isLive: () => boolean
-  /** Whether it may have begun before that is known: see `NodeExec`. */
+  /** Whether the command may have begun although it has not reported that: see `NodeExec`. */
   readonly mayHaveBegun: () => boolean
   readonly recording: RunRecording
 }
 
-/** A command that was planned. */
+/** A planned command. */
 interface Planned {
   readonly task: ResolvedTask
   readonly spec: ExecSpec
-  /** Whether its pacing starts it at once, with all others of which this is so. */
+  /** Whether pacing starts the command at once, together with all other such commands. */
   readonly isFirst: boolean
 }
 
 /**
- * Plans a command in each of the tasks. Nothing is made yet. Those of a node share their connection, and begin by one request if they
- * are among the `atOnce` first ones, which are started at the same time.
+ * Plans a command in each task. Creates nothing. The commands of a node share a node connection. Those among the first `atOnce` ones are
+ * started at the same time and begin with one request.
  */
 export const planCommands = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<ResolvedTask>,
@@ -108,7 +108,7 @@ export const planCommands = Effect.fnUntraced(function* (
   )
   const nodes = [...Map.groupBy(planned, ({ task }) => task.node.id).values()]
   const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.here)
-  // It serves all of the commands, whatever the timeout of each.
+  // The network serves all commands, so it has no deadline of its own.
   const network =
     others.length < 2
       ? undefined
@@ -146,7 +146,7 @@ const ofNode = Effect.fnUntraced(function* (
     ...(network === undefined ? {} : { network })
   }
   const first = all.filter(({ isFirst }) => isFirst).length
-  // Who leaves before there is a connection does not open one.
+  // A command that leaves before the node connection is open does not open it.
   const gone = new Set<number>()
   let opened: NodeCommands | undefined
   const connection = yield* Scope.provide(
@@ -169,7 +169,7 @@ const ofNode = Effect.fnUntraced(function* (
         const recording = yield* recordRun(targetOf(one.task), route, one.spec)
         const made = yield* Effect.tapError(commands.exec(index, recording.input(checked.input)), recording.failed)
         const seen = yield* accompany(route, recording.events(made.events))
-        // An agent ends what its caller leaves.
+        // An agent kills the commands of a caller that disconnects. A helper needs a guard.
         const { events, isLive } = yield* followed(one, seen, route === "helper" ? yield* image : undefined)
         const { end, mayHaveBegun } = made
         return { task: one.task, route, spec: one.spec, events, isLive, mayHaveBegun, end, recording }
@@ -189,7 +189,7 @@ const encodeGuarded = Schema.encodeSync(GuardedCommand)
 const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: string): Effect.Effect<Ownership> =>
   makeOwnership(timeout === undefined ? leaseTerm : placementTimeout + pullPatience + timeout + grace, runId)
 
-/** The events of a command, by which the run's inventory knows whether it is live. `image`: of helpers, for its guard. */
+/** Reports to the run's inventory when the command starts and ends. `image`: the image of helpers, for the guard. */
 const followed = Effect.fnUntraced(function* <E, R>(
   { spec, task }: Planned,
   events: Stream.Stream<ExecEvent, E, R>,
@@ -222,8 +222,8 @@ const followed = Effect.fnUntraced(function* <E, R>(
 })
 
 /**
- * Sends the caller's signals to the commands that `targets` gives. Who sends a signal wants all of a command gone: what the command
- * leaves behind is waited for when the scope closes, and killed.
+ * Sends the caller's signals to the commands that `targets` returns. When the scope closes, waits until the processes of each signaled
+ * command have ended or are killed.
  */
 export const passSignals = Effect.fnUntraced(function* (
   { grace, signals }: CheckedCommand,
@@ -241,7 +241,7 @@ export const passSignals = Effect.fnUntraced(function* (
               ? Effect.void
               : Effect.logWarning(`${task.name}: ${signal}: ${describeEnding(ending)}`)
           ),
-          // The next signal must not wait for what this one does.
+          // A signal must not wait for the result of the one before.
           FiberSet.run(endings)
         ),
       { discard: true }

@@ -1,6 +1,6 @@
 /**
- * One command in many tasks: those of a node share a helper, whose tunnel has a channel for each of them; one that is alone there
- * has its own; those on the engine at hand need none.
+ * A fan-out: one command in many tasks. The tasks of another node share a helper, with a channel for each task. Tasks of the connected
+ * engine need no helper.
  */
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -29,53 +29,53 @@ import { paced } from "./Pacing.ts"
 import { checkStillRuns, replacementOf } from "./Replacement.ts"
 import { describeSelection, type Selection, type SelectionError, selectTasks } from "./Selection.ts"
 
-/** One command for many tasks. */
+/** The request of a fan-out: one command in many tasks. */
 export interface FleetRequest extends Omit<CommandRequest, "tty"> {
   readonly selection: Selection
   readonly pacing?: FleetPacing
-  /** A task that was replaced while it waited for its turn: run the command in its replacement. Default `false`. */
+  /** If a task is replaced before its command starts, run the command in the replacement. Default `false`. */
   readonly followUpdates?: boolean
 }
 
-/** How fast it goes. */
+/** The pace of a fan-out. */
 export interface FleetPacing {
-  /** Commands that run at the same time; default 32. */
+  /** The most commands at the same time; default 32. */
   readonly parallel?: Amount
-  /** Between one's start and the next one's; default none. */
+  /** The least time between two starts; default none. */
   readonly delay?: Duration.Input
-  /** No more are started when more than these have failed; default: all are. Those that run go on. */
+  /** Start no more commands after more than this many have failed; default: start all. Running commands continue. */
   readonly maxFailures?: Amount
-  /** For all of them together: then those that run are ended as by their timeout, and no more are started. */
+  /** The deadline of the fan-out: running commands are then killed as at their timeout, and no more are started. */
   readonly deadline?: Duration.Input
 }
 
-/** How a fan-out can fail before anything runs; what goes wrong with a single task is in its result. */
+/** The errors of a fan-out before any command runs. The error of a single task is in its result. */
 export type FleetError = InvalidRequest | SelectionError | SwarmFailure
 
-/** Bytes of input that are kept for all of the tasks. */
+/** The most input for all tasks, in bytes. */
 export const inputLimit = 16 * 1024 * 1024
 
-/** What the commands of one fan-out have in common. */
+/** The state that the commands of a fan-out share. */
 interface Run {
   readonly tell: (event: FleetEvent) => Effect.Effect<void>
-  /** Done when nothing more is to be started. */
+  /** Completes when no more commands must start. */
   readonly stopped: Deferred.Deferred<void>
-  /** Commands that are under way. */
+  /** The commands that were started and have not ended. */
   readonly open: Set<Underway>
-  /** Milliseconds for all of them. */
+  /** The deadline of the fan-out, in milliseconds after its start. */
   readonly deadline: number | undefined
-  /** Done when they are over: for all of them at the same time, so that those of a node are ended together. */
+  /** Completes at the deadline: for all commands at the same time, so that those of a node are killed together. */
   readonly timeUp: Deferred.Deferred<void>
 }
 
 type R = Swarm | HelperImage | Scope.Scope
 
-/** Milliseconds after which a task that was chosen may be another one. */
+/** Milliseconds after which a selected task may have been replaced. */
 const fresh = 1000
-/** How long the rest of a command's output may take after it was ended. */
+/** The time in which the rest of a command's output may arrive after the kill. */
 const lastOutput = "3 seconds"
 
-/** The events of a fan-out. When their scope is closed, every command has ended, and every helper is gone. */
+/** Runs a fan-out. When the scope of its events has closed, every command has ended and every helper is removed. */
 export const runFleet = (request: FleetRequest, connect: Connect) => withInventory(fanOut(request, connect))
 
 const fanOut = (request: FleetRequest, connect: Connect) =>
@@ -105,7 +105,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
         return [...open].filter(({ isLive }) => isLive())
       })
 
-      /** The command in the task that took the place of its own. */
+      /** Runs the command in the replacement of its task. */
       const inReplacement = Effect.fnUntraced(function* (task: ResolvedTask, begun: Effect.Effect<void>) {
         const [command] = yield* planCommands([yield* replacementOf(task)], checked, surroundings)
         return command === undefined ? interrupted : yield* perform(run, yield* command.open, begun)
@@ -121,9 +121,9 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
           )
           if (request.followUpdates !== true) return yield* planned
           return yield* planned.pipe(
-            // Neither has run anything.
+            // In both cases the command has not run.
             Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () =>
-              // The others of its node need not wait for it.
+              // The other commands of the node need not wait for this one.
               Effect.andThen(command.leave, inReplacement(task, begun))
             )
           )
@@ -161,7 +161,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
     })
   )
 
-/** Takes a command to its end. */
+/** Runs a command to its end. */
 const perform = Effect.fnUntraced(function* (
   { deadline, open, stopped, tell, timeUp }: Run,
   underway: Underway,
@@ -173,7 +173,7 @@ const perform = Effect.fnUntraced(function* (
   const whole = runToEnd(events, (event) =>
     Effect.andThen(event._tag === "Started" ? begun : Effect.void, show(task, event, tell))
   )
-  // A command that has not started has no processes to send a signal to. The report that it has started may be on its way.
+  // A command that has not started has no processes to send a signal to. The report that it has started may not have arrived.
   const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () =>
     isLive() ? Effect.never : endUnreported(underway)
   )
@@ -225,7 +225,7 @@ const toMillis = (input: Duration.Input | undefined): Effect.Effect<number | und
     : Effect.fail(new InvalidRequest({ detail: "delay and deadline are lengths of time" }))
 }
 
-/** All of the input, as each task begins to read it in its own time. */
+/** Reads all of the input: each task starts to read it at another time. */
 const keepInput = Effect.fnUntraced(function* (stdin: Stream.Stream<Uint8Array>) {
   const chunks: Array<Uint8Array> = []
   let bytes = 0
@@ -239,7 +239,7 @@ const keepInput = Effect.fnUntraced(function* (stdin: Stream.Stream<Uint8Array>)
   return Buffer.concat(chunks)
 })
 
-/** Ends the command when time is up for all of them. */
+/** Kills the command at the deadline of the fan-out. */
 const endInTime = Effect.fnUntraced(function* <A, E, R>(
   whole: Effect.Effect<A, E, R>,
   timeUp: Deferred.Deferred<void>,

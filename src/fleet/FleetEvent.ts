@@ -1,32 +1,32 @@
-/** What a fan-out tells: one command in many tasks. */
+/** The events of a fan-out: one command in many tasks. */
 import type { RunError } from "../Run.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
-/** How it ended for one task. */
+/** The result in one task. */
 export type TaskResult =
   /** The command ended with this code. */
   | { readonly _tag: "Exited"; readonly code: number }
-  /** The command was started, and nobody waits for its end. */
+  /** The command has started. The fan-out does not wait for its end. */
   | { readonly _tag: "Detached" }
-  /** It could not be run there, or how it ended is not known. */
+  /** The command could not be run, or its outcome is unknown. */
   | { readonly _tag: "Failed"; readonly error: RunError }
-  /** It was not started: too many others had failed, time was up, or who asked for it was interrupted. */
+  /** The command was not started: too many others had failed, the deadline had passed, or the fan-out was interrupted. */
   | { readonly _tag: "Skipped"; readonly reason: "failures" | "deadline" | "interrupted" }
 
-/** What happens, in the order in which it happens: `Chosen` first, `Finished` last. */
+/** An event of a fan-out. `Chosen` is the first one, `Finished` the last one. */
 export type FleetEvent =
-  /** These tasks, in the order in which their turn comes. */
+  /** The selected tasks, in the order in which their commands start. */
   | { readonly _tag: "Chosen"; readonly tasks: ReadonlyArray<ResolvedTask> }
-  /** The command runs there. */
+  /** The command runs in this task. */
   | { readonly _tag: "Started"; readonly task: ResolvedTask }
-  /** Bytes of that command's output, as it wrote them. */
+  /** Bytes of the command's output, unchanged. */
   | { readonly _tag: "Stdout" | "Stderr"; readonly task: ResolvedTask; readonly data: Uint8Array }
-  /** Nothing more comes of that task. */
+  /** The last event of this task. */
   | { readonly _tag: "Ended"; readonly task: ResolvedTask; readonly result: TaskResult }
-  /** Nothing more comes: each task's result, in the order of `Chosen`. */
+  /** The result of each task, in the order of `Chosen`. */
   | { readonly _tag: "Finished"; readonly results: ReadonlyArray<TaskOutcome> }
 
-/** A task and how it ended. */
+/** A task and its result. */
 export interface TaskOutcome {
   readonly task: ResolvedTask
   readonly result: TaskResult

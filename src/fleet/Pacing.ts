@@ -1,4 +1,4 @@
-/** One job after the other, several at once: how many, how fast, and when no more are started. */
+/** Paces jobs: how many run at once, how fast they start, and when no more are started. */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -6,31 +6,31 @@ import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import { type Amount, countOf } from "./Amount.ts"
 
-/** How jobs are paced. */
+/** Options of {@link paced}. */
 export interface Pacing {
-  /** The largest number of commands at once. */
+  /** The most jobs at the same time. */
   readonly parallel: Amount
-  /** At least this between one's start and the next one's. */
+  /** The least time between two starts. */
   readonly delay: Duration.Duration
-  /** No more are started when more than these have failed; without it all are. None at all: the first failure is enough. */
+  /** Start no more jobs after more than this many have failed; default: start all. With 0 the first failure is enough. */
   readonly maxFailures?: Amount
-  /** For all of them together: then no more are started. */
+  /** The time after which no more jobs are started. */
   readonly deadline?: Duration.Duration
 }
 
-/** What is done for a job, and what becomes of those for which it isn't. */
+/** What to do with each job. */
 export interface Work<Job, A, R> {
-  /** `begun` is to be called when what is done really begins, if that is later: the next one's delay counts from there. */
+  /** Runs a job. Run `begun` when the job really begins, if that is later: the delay until the next start counts from then. */
   readonly run: (job: Job, begun: Effect.Effect<void>) => Effect.Effect<A, never, R>
   /** Whether a result of `run` counts as a failure. */
   readonly isFailure: (result: A) => boolean
-  /** The result of a job that was not started. */
+  /** Returns the result of a job that is not started. */
   readonly onSkipped: (job: Job, reason: "failures" | "deadline") => Effect.Effect<A, never, R>
 }
 
 /**
- * Starts the jobs in their order and gives a result for each, in the same order. Those that run when there have been too
- * many failures go on to their end. Interrupted, it interrupts what runs and starts nothing more.
+ * Starts the jobs in order, and returns their results in the same order. After too many failures, running jobs continue to their end. An
+ * interrupt interrupts the running jobs.
  */
 export const paced = Effect.fnUntraced(function* <Job, A, R>(
   jobs: ReadonlyArray<Job>,
@@ -43,7 +43,7 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
   const allowed = pacing.maxFailures === undefined ? Number.POSITIVE_INFINITY : countOf(pacing.maxFailures, jobs.length)
   const tooMany = yield* Deferred.make<void>()
   let failures = 0
-  /** When the next one may start. */
+  /** The earliest start of the next job. */
   let turn = begin
 
   const begun = Effect.map(Clock.currentTimeMillis, (now) => {
@@ -59,7 +59,7 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
       now = yield* Clock.currentTimeMillis
     }
     if (failures > allowed) return "failures"
-    // Known now, so nobody waits for it.
+    // The reason is known: the job need not wait.
     if (Math.max(now, turn) >= end) return "deadline"
     turn = now + delay
     return now

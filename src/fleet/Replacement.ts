@@ -1,4 +1,4 @@
-/** What has become of a task since it was chosen. */
+/** Follows tasks that Swarm replaces after they were selected. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isNotFound } from "../engine/EngineErrors.ts"
@@ -8,10 +8,10 @@ import { lookupTask } from "../target/Lookup.ts"
 import { TaskNotRunning } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
-/** How long the replacement of a task may take to run. */
+/** The time in which the replacement of a task must run. */
 const patience = "30 seconds"
 
-/** Fails where the task runs no more, or is about to be replaced, as far as the managers know. */
+/** Fails if the managers report that the task does not run, or is about to be replaced. */
 export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
   const swarm = yield* Swarm
   const found = yield* swarm.inspectTask(task.id).pipe(Effect.catchIf(isNotFound, () => Effect.succeed(undefined)))
@@ -24,7 +24,7 @@ export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
   if (!isWanted(found)) return yield* gone(task, State, `Swarm is about to end it (${DesiredState})`)
 })
 
-/** Waits for the task that takes its place: in its slot, or on its node. */
+/** Waits for the replacement of a task: the task in its slot, or on its node for a global service. */
 export const replacementOf = (task: ResolvedTask) => {
   const { node, service, slot } = task
   const place = slot === undefined ? { node: node.id } : { slot }

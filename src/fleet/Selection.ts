@@ -1,4 +1,4 @@
-/** Which tasks a fan-out is for: chosen from all that the managers know, with one question of each kind. */
+/** Selects the tasks of a fan-out, with one request for each kind of object. */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
@@ -16,27 +16,27 @@ import { type Amount, countOf } from "./Amount.ts"
 import type { TaskFilter } from "./TaskFilter.ts"
 import { byName } from "./TaskSet.ts"
 
-/** Which tasks. What is left out does not narrow the choice; at least one of `services`, `targets`, `stack` and `node` is there. */
+/** Conditions for the tasks of a fan-out. At least one of `services`, `targets`, `stack` and `node` is required. */
 export interface Selection {
-  /** Every running task of these services (name, ID, or the unique beginning of an ID). */
+  /** Every running task of these services (name, ID, or unique prefix of an ID). */
   readonly services?: ReadonlyArray<string>
-  /** These tasks, each as `Target` names one. */
+  /** These tasks, each in the syntax of `Target`. */
   readonly targets?: ReadonlyArray<string>
   /** Every running task of the services of this stack. */
   readonly stack?: string
-  /** Only tasks on this node (host name, node ID, or the unique beginning of an ID). */
+  /** Only tasks on this node (host name, node ID, or unique prefix of an ID). */
   readonly node?: string
-  /** All of these must fit. */
+  /** Only tasks that match all filters. */
   readonly filters?: ReadonlyArray<TaskFilter>
-  /** One of those that fit, another one each time. */
+  /** One random task of those that match. */
   readonly any?: boolean
-  /** Only the first of the matching tasks, at most this number. */
+  /** At most this many of the matching tasks, in the order of their names. */
   readonly limit?: Amount
 }
 
-/** No task fits. */
+/** No task matches. */
 export class NothingSelected extends Schema.TaggedError<NothingSelected>()("NothingSelected", {
-  /** What was looked for and what there is instead. */
+  /** The conditions, and the reason why no task matches. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -44,17 +44,17 @@ export class NothingSelected extends Schema.TaggedError<NothingSelected>()("Noth
   }
 }
 
-/** How a selection can fail. */
+/** The errors of a selection. */
 export type SelectionError = NothingSelected | InvalidTarget | LookupError
 
-/** The objects that a selection chooses from. */
+/** The objects of the swarm from which tasks are selected. */
 export interface Objects {
   readonly services: ReadonlyArray<Service>
   readonly nodes: ReadonlyArray<Node>
   readonly tasks: ReadonlyArray<Task>
 }
 
-/** Warns of what can't be read: it may be a task that is to be chosen. */
+/** Warns of objects that can't be decoded: one of them may be a matching task. */
 const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const unread: Array<string> = []
@@ -77,8 +77,8 @@ export const readObjects: Effect.Effect<Objects, SwarmFailure, Swarm> = Swarm.us
 )
 
 /**
- * The tasks that are chosen, in the natural order of their names. Fails with `NothingSelected`, which says why, with
- * `InvalidTarget` and the lookup's errors for single targets, and with the engine's errors.
+ * Selects tasks, in the natural order of their names. Fails with `NothingSelected`, with `InvalidTarget` and the lookup's errors for
+ * single targets, and with the engine's errors.
  */
 export const selectTasks = Effect.fn("TaskExec.select")(function* (
   selection: Selection
@@ -99,7 +99,7 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
   return selection.limit === undefined ? sorted : sorted.slice(0, countOf(selection.limit, sorted.length))
 })
 
-/** The tasks of services, a stack or a node that fit the filters. */
+/** Returns the tasks of services, a stack or a node that match the filters. */
 const candidates = Effect.fnUntraced(function* (
   objects: Objects,
   { filters = [], node, services: words = [], stack, targets = [] }: Selection
@@ -108,7 +108,7 @@ const candidates = Effect.fnUntraced(function* (
   const services = yield* servicesOf(objects, words, stack)
   const nodeById = new Map(objects.nodes.map((one) => [one.ID, one]))
   const serviceById = new Map(services.map((one) => [one.ID, one]))
-  // A name of a node means the same here and in a filter: a filter for it, by the node's ID.
+  // The node becomes a filter by its ID, so that both accept the same names.
   const byNode = (name: string) =>
     Effect.map(nodeNamed(objects, name), ({ ID }): TaskFilter => ({ _tag: "Node", node: ID }))
   const wanted = yield* Effect.forEach(
@@ -199,7 +199,7 @@ const has = (
   { key, value }: { readonly key: string; readonly value: string | undefined }
 ): boolean => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value)
 
-/** `service web, stack shop, node node-1`; single targets as they were named. */
+/** Describes a selection: `service web, stack shop, node node-1`; single targets as the user wrote them. */
 export const describeSelection = ({ node, services = [], stack, targets = [] }: Selection): string =>
   [
     ...targets,
@@ -208,7 +208,7 @@ export const describeSelection = ({ node, services = [], stack, targets = [] }: 
     ...(node === undefined ? [] : [`node ${node}`])
   ].join(", ")
 
-/** Why there is none, as far as it can be told. */
+/** Finds the reason why no task matches. */
 const nothing = ({ tasks }: Objects, selection: Selection) => {
   const { filters = [] } = selection
   const where = describeSelection(selection)

@@ -1,25 +1,25 @@
-/** What narrows a choice of tasks. */
+/** Filters for tasks. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** What a task must be like. */
+/** A condition that a task must meet. */
 export type TaskFilter =
-  /** A label of its service or its container has this value; without one, is there. */
+  /** The task's service or container has this label, with this value if one is given. */
   | { readonly _tag: "Label"; readonly key: string; readonly value: string | undefined }
   | { readonly _tag: "Node"; readonly node: string }
-  /** A label of its node. */
+  /** The task's node has this label. */
   | { readonly _tag: "NodeLabel"; readonly key: string; readonly value: string | undefined }
-  /** Swarm's state of the task. Without such a filter: `running`, as no other has a container to run something in. */
+  /** The task has this state. Default: `running`, because other tasks have no running container. */
   | { readonly _tag: "State"; readonly state: string }
 
-/** The text is no filter. */
+/** The text is no valid filter. */
 export class InvalidFilter extends Schema.TaggedError<InvalidFilter>()("InvalidFilter", { text: Schema.String }) {
   override get message(): string {
     return `filter ${JSON.stringify(this.text)}: use label=KEY[=VALUE], node=HOST, node.label=KEY[=VALUE] or state=STATE`
   }
 }
 
-/** Reads `label=k=v`, `node=HOST`, `node.label=k=v`, `state=running`. */
+/** Parses `label=k=v`, `node=HOST`, `node.label=k=v`, `state=running`. */
 export const parseFilter = (text: string): Result.Result<TaskFilter, InvalidFilter> => {
   const [, kind, rest = ""] = /^(label|node\.label|node|state)=(.+)$/.exec(text) ?? []
   const at = rest.indexOf("=")

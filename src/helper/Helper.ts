@@ -1,5 +1,5 @@
 /**
- * The temporary service that carries a request to the target's node, with its secret: made, watched, removed.
+ * A helper: the temporary service that brings a request to the target's node, with its secret. This module creates, watches and removes it.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -26,40 +26,40 @@ import { openHelperStages } from "./HelperStages.ts"
 import { keepLease } from "./Lease.ts"
 import { type Network, openTemporaryService } from "./TemporaryService.ts"
 
-/** How long an image may take to arrive on the node, in milliseconds. */
+/** Milliseconds that the node may take to pull the image. */
 export const pullPatience = 300_000
 /**
- * How long a helper may take to end, besides the command's own grace period, in milliseconds: more than the 15 seconds that it gives the
+ * Milliseconds that a helper may take to end, in addition to the command's grace period: more than the 15 seconds that it gives the
  * container which kills the command's processes.
  */
 const helperOverhead = 20_000
-/** How long Swarm may take to tell the node, and the node to report, in milliseconds. */
+/** Milliseconds that Swarm may take to inform the node, and the node to report. */
 const swarmOverhead = 10_000
 
-/** Where helpers of a run go, and what they are made of. */
+/** The node and image of a run's helpers. */
 export interface HelperPlace {
-  /** Reference of the image, as the node's engine is to resolve it. */
+  /** Reference of the image, as the node's engine resolves it. */
   readonly image: string
   readonly node: TaskNode
   /** The target task's name, for messages. */
   readonly task: string
-  /** Milliseconds until the node must have taken the helper. */
+  /** Milliseconds until the node must have accepted the helper. */
   readonly placementTimeout: number
 }
 
-/** One helper. */
+/** Options of {@link openHelper}. */
 export interface HelperOptions extends HelperPlace {
   readonly network: Network
   readonly request: HelperRequest
 }
 
-/** A helper that was made. It is removed, with its secret, when the scope closes. */
+/** A helper that was created. It is removed, with its secret, when the scope closes. */
 export interface Helper {
   /** Name of the service. */
   readonly service: string
-  /** Done when its task runs or has run, or its service was removed. Fails as soon as it is clear that it won't run. */
+  /** Completes when the helper's task runs or has run, or its service was removed. Fails as soon as it is certain that it won't run. */
   readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
-  /** Done when its task has ended or its node went down, with Swarm's words for it. */
+  /** Completes when the helper's task has ended or its node is down. Returns Swarm's text about that. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
    * Removes the service, which makes the helper end its commands and itself, and waits until it has: at most the longest grace period
@@ -68,10 +68,10 @@ export interface Helper {
   readonly stop: Effect.Effect<HelperEnd>
 }
 
-/** Why a helper does not come up. */
+/** The reasons why a helper does not start. */
 export type HelperStartError = HelperImageUnavailable | HelperRejected | HelperNotPlaced | NodeUnavailable
 
-/** Fails where no helper could run, before anything is made. */
+/** Fails if the node can't run a helper. Creates nothing. */
 export const checkNode = (task: string, node: TaskNode): Effect.Effect<void, NodeUnavailable> =>
   node.state === "ready" && node.availability === "active"
     ? Effect.void
@@ -81,7 +81,7 @@ export const checkNode = (task: string, node: TaskNode): Effect.Effect<void, Nod
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(HelperRequest))
 
-/** Makes a helper. It is gone, with its secret, when the scope is closed. */
+/** Creates a helper, and removes it with its secret when the scope closes. */
 export const openHelper = Effect.fn("TaskExec.helper")(function* (
   options: HelperOptions
 ): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, Swarm | Scope.Scope> {
@@ -98,8 +98,8 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     constraints: [`node.id==${node.id}`],
     network,
     stopGrace: graceOf(request.work) + helperOverhead,
-    // A helper that is killed (its container, or its engine) has a successor, which ends what its predecessor left running. It never
-    // runs a command.
+    // A helper that is killed, by itself or with its engine, has a successor. The successor kills the commands that its predecessor left
+    // running, and runs none.
     restarts: "on-failure"
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
@@ -112,13 +112,13 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   }
 })
 
-/** The first task of the service: another one is Swarm's doing, and does nothing. */
+/** The first task of the service. Swarm may add tasks, which run no command. */
 const helperTask = (swarm: SwarmShape, service: string) =>
   Effect.map(swarm.listTasks({ service: [service] }), (tasks): Task | undefined =>
     tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1)).at(0)
   )
 
-/** Somebody may have removed the service. */
+/** The helper's task, unless another program removed the service. */
 const taskUnlessRemoved = (swarm: SwarmShape, service: string) =>
   helperTask(swarm, service).pipe(
     Effect.map((task) => ({ task })),
@@ -170,18 +170,18 @@ const watchStart = Effect.fnUntraced(function* (
   }
 })
 
-/** The engine remaps user namespaces, and takes no container into the host's network. */
+/** Whether the engine remaps user namespaces and so refuses containers on the host network. */
 export const isHostNetworkRefused = (error: { readonly _tag: string }): boolean =>
   error instanceof HelperRejected && /host's network namespace when user namespaces are enabled/.test(error.reason)
 
 const isDown = (swarm: SwarmShape, node: TaskNode) =>
   swarm.inspectNode(node.id).pipe(
     Effect.map((now) => now.Status.State === "down"),
-    // It was removed from the swarm.
+    // The node was removed from the swarm.
     Effect.catchIf(isNotFound, () => Effect.succeed(true))
   )
 
-/** A manager may be away for a while (a new leader is found after some 10 s); the helper goes on without it. */
+/** Retries while the managers are unreachable: a new leader is elected after about 10 s, and the helper goes on meanwhile. */
 const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, {
     schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "60 seconds" })),

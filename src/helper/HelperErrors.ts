@@ -1,8 +1,8 @@
-/** What can go wrong with a helper, told apart. None of these means that the command ran, unless it says so. */
+/** The errors of helpers. None of them means that the command ran, unless its text says so. */
 import * as Schema from "effect/Schema"
 import { describeEnding, Ending } from "../executor/ExecutorErrors.ts"
 
-/** The task's node can't take a helper. Said before anything is made. */
+/** The task's node can't run a helper. Nothing was created. */
 export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("NodeUnavailable", {
   task: Schema.String,
   node: Schema.String,
@@ -63,14 +63,14 @@ export class HelperRejected extends Schema.TaggedError<HelperRejected>()("Helper
   }
 }
 
-/** Swarm did not get the helper running in time. */
+/** The helper did not run within the timeout. */
 export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("HelperNotPlaced", {
   node: Schema.String,
-  /** Milliseconds waited. */
+  /** The timeout in milliseconds. */
   after: Schema.Finite,
-  /** The state in which Swarm left its task. */
+  /** Swarm's last state of the helper's task. */
   state: Schema.String,
-  /** Swarm's own words. */
+  /** Swarm's text. */
   reason: Schema.String
 }) {
   override get message(): string {
@@ -98,7 +98,7 @@ export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFail
   }
 }
 
-/** The helper would not run the command: a second copy of itself, another node, another protocol. */
+/** The helper refused the request: it is a second helper, on another node, or has another version of the protocol. */
 export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRefused", {
   node: Schema.String,
   detail: Schema.String
@@ -108,10 +108,10 @@ export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRe
   }
 }
 
-/** The node's engine remaps user namespaces, and what root is in its containers has no access to its socket. */
+/** The node's engine remaps user namespaces, so root in a container has no access to the engine's socket. */
 export class UsernsRemapped extends Schema.TaggedError<UsernsRemapped>()("UsernsRemapped", {
   node: Schema.String,
-  /** What root in a container is on the node. */
+  /** The user ID on the node of root in a container. */
   uid: Schema.Int
 }) {
   override get message(): string {
@@ -123,7 +123,7 @@ export class UsernsRemapped extends Schema.TaggedError<UsernsRemapped>()("Userns
   }
 }
 
-/** The route that was asked for does not lead to the task. */
+/** The requested route does not lead to the task. */
 export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
   via: Schema.String,
   detail: Schema.String
@@ -143,10 +143,10 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>()("Requ
   }
 }
 
-/** The helper runs, but nothing gets through to it over the overlay network. */
+/** The helper runs, but the caller can't reach it over the overlay network. */
 export class OverlayBlocked extends Schema.TaggedError<OverlayBlocked>()("OverlayBlocked", {
   node: Schema.String,
-  /** Milliseconds waited. */
+  /** The timeout in milliseconds. */
   after: Schema.Finite,
   detail: Schema.String
 }) {
@@ -158,18 +158,18 @@ export class OverlayBlocked extends Schema.TaggedError<OverlayBlocked>()("Overla
   }
 }
 
-/** No relay could be made beside the engine that we talk to. */
+/** The relay on the connected engine did not start. */
 export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed", {
   host: Schema.String,
   image: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
-    return `no relay could be made of ${this.image} on the engine at ${this.host}: ${this.detail}`
+    return `cannot start a relay of ${this.image} on the engine at ${this.host}: ${this.detail}`
   }
 }
 
-/** The connection to the helper, or to the agent, broke while the command ran. `ending` says whether the command is gone. */
+/** The connection to the helper or agent broke while the command ran. `ending` is the kill result of the command. */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   node: Schema.String,
   detail: Schema.String,

@@ -1,4 +1,4 @@
-/** What a helper reads from its secret. */
+/** The request that a helper reads from its secret. */
 import * as Schema from "effect/Schema"
 import { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import { TaskPolicy } from "../policy/TaskPolicy.ts"
@@ -6,33 +6,33 @@ import { TaskPolicy } from "../policy/TaskPolicy.ts"
 /** File name of the secret, under `/run/secrets`. */
 export const requestFile = "task-exec-request"
 
-/** Where a helper finds its request. */
+/** The path of a helper's request. */
 export const requestPath = `/run/secrets/${requestFile}`
 
-/** Environment variables that Swarm fills in for the helper. */
+/** Environment variables that Swarm sets for the helper. */
 export const helperVariables = {
   task: "TASK_EXEC_HELPER_TASK",
   node: "TASK_EXEC_HELPER_NODE",
   hostname: "TASK_EXEC_HELPER_HOSTNAME"
 } as const
 
-/** What a helper can be asked to do. */
+/** The work of a helper. */
 export const HelperWork = Schema.TaggedUnion({
-  /** Run a command in each of several containers, and report on each over the channel of its index and one. */
+  /** Run a command in each of several containers, and report on each over its channel. The command of index 0 has channel 1. */
   Exec: {
     specs: Schema.NonEmptyArray(ExecSpec),
-    /** Indices of the commands that begin at once. The others begin when the caller says so. */
+    /** Indices of the commands that begin at once. The others wait for the caller's `Begin`. */
     begin: Schema.Array(Schema.Int),
-    /** All of the input that each command gets, if it has one that had ended before the request was made. */
+    /** The whole input of each command, if the input had ended before the request was made. */
     input: Schema.optionalKey(Schema.Uint8ArrayFromBase64)
   },
-  /** End commands of another helper, and report what became of each. */
+  /** Kill commands of another helper, and report the kill result of each. */
   End: { runs: Schema.NonEmptyArray(EndRun) },
-  /** Read and write files of a container, as the caller asks for one after the other over a tunnel. */
+  /** Serve requests for files of a container over a tunnel. */
   Copy: { container: Schema.NonEmptyString, policy: TaskPolicy }
 })
 
-/** What a helper can be asked to do. */
+/** The work of a helper. */
 export type HelperWork = typeof HelperWork.Type
 
 /**
@@ -48,16 +48,16 @@ export type TunnelNeed = typeof TunnelNeed.Type
 export const HelperRequest = Schema.Struct({
   /** Version of the wire protocol that the caller understands. */
   protocol: Schema.Int,
-  /** The node that the target's task is on; a helper anywhere else refuses. */
+  /** The ID of the node that runs the task. A helper on any other node refuses. */
   node: Schema.NonEmptyString,
-  /** For the helper's own objects, and those that it makes itself. */
+  /** Ownership of the helper's objects, and of those that the helper creates. */
   owner: Schema.Struct({ runId: Schema.NonEmptyString, deadline: Schema.Finite, creator: Schema.String }),
-  /** The way from the caller to the helper; without it the log is all there is. An agent is reached already. */
+  /** The tunnel from the caller to the helper. Without it the helper has only its log. Requests to agents have none. */
   tunnel: Schema.optionalKey(
     Schema.Struct({
-      /** The caller shows that it knows this key (base64). */
+      /** The key of the tunnel (base64). Only the caller and the helper know it. */
       key: Schema.NonEmptyString,
-      /** Names of networks: the helper joins the first one that its node can. The caller makes them. */
+      /** Names of the networks, which the caller creates. The helper joins the first one that its node can join. */
       networks: Schema.NonEmptyArray(Schema.NonEmptyString),
       from: TunnelNeed
     })
@@ -68,7 +68,7 @@ export const HelperRequest = Schema.Struct({
 /** The request of one helper. */
 export type HelperRequest = typeof HelperRequest.Type
 
-/** The longest grace period of the commands that a helper has to do with, in milliseconds; a copy has no command. */
+/** Returns the longest grace period of a helper's commands, in milliseconds. A copy has no command. */
 export const graceOf = (work: HelperWork): number => {
   switch (work._tag) {
     case "Exec":

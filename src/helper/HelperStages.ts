@@ -1,20 +1,20 @@
-/** The stages of a helper, as Swarm tells of its task. */
+/** The stages of a helper, from the states of its task. */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { beginStage, type Stage } from "../Stage.ts"
 
-/** How far a helper is. */
+/** Reports the stages of one helper. */
 export interface HelperStages {
-  /** Swarm says that its task is in this state. */
+  /** Reports the state of the helper's task. */
   readonly see: (state: string) => Effect.Effect<void>
-  /** It runs, or never will. */
+  /** Ends the stages: the helper runs, or never will. */
   readonly end: Effect.Effect<void>
 }
 
-/** They only go on: of two who look the slower one brings old news. */
+/** The order of the stages. A state that arrives late does not lead back. */
 const order: ReadonlyArray<Stage["_tag"]> = ["Place", "Prepare", "Launch"]
 
-/** It is about to be made. */
+/** Begins the first stage, before the helper is created. */
 export const openHelperStages = Effect.fnUntraced(function* (
   node: string,
   image: string
@@ -44,14 +44,14 @@ export const openHelperStages = Effect.fnUntraced(function* (
   }
 })
 
-/** The stage `Start` begins when the helper runs; gives what is to be called when the command is known to have started. */
+/** Begins the stage `Start` when the helper runs. Returns a function that ends the stage: call it when the command has started. */
 export const startWith = Effect.fnUntraced(function* (
   running: Effect.Effect<void, unknown>
 ): Effect.fn.Return<() => void, never, Scope.Scope> {
   let isStarted = false
   let end = () => {}
   yield* running.pipe(
-    // The helper's word for it may be here before Swarm's for the helper.
+    // The helper's report of the start may arrive before Swarm reports that the helper runs.
     Effect.andThen(Effect.suspend(() => (isStarted ? Effect.succeed(end) : beginStage({ _tag: "Start" })))),
     Effect.tap((endOfStart) =>
       Effect.sync(() => {

@@ -1,6 +1,6 @@
 /**
- * Keeps a run's objects from looking like leftovers while their caller lives: a slow reader, or a command without a
- * timeout, may take longer than the deadline on the labels says.
+ * Extends the deadline of a run's objects while their caller lives, so that they are not taken for leftovers: a command without a timeout,
+ * or a slow reader, may take longer than the first deadline.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -8,14 +8,14 @@ import type { ServiceSpec } from "../engine/EngineSchemas.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
 
-/** How long before a deadline it is moved, in milliseconds. */
+/** Milliseconds before the deadline at which it is moved. */
 const ahead = 60_000
-/** How far it is moved, in milliseconds. */
+/** Milliseconds by which the deadline is moved. */
 export const leaseTerm = 600_000
 
 /**
- * Moves the deadline of a helper and its secret again and again, until it is interrupted. Only labels change, so Swarm
- * does not touch the task. Should it fail once, the deadline still is a minute away, and it is tried again in between.
+ * Moves the deadline of a helper and its secret repeatedly, until interrupted. Only labels change, so Swarm does not touch the task. After
+ * a failure it tries again: the deadline is still a minute away.
  */
 export const keepLease = Effect.fn("TaskExec.keepLease")(function* (spec: ServiceSpec, owner: Ownership) {
   const swarm = yield* Swarm

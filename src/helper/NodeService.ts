@@ -1,21 +1,24 @@
-/** What the containers of our own image have in common that services put on nodes: of helpers, sweepers and agents. */
+/** The container spec that helpers, sweepers and agents share. */
 import type { ContainerSpec } from "../engine/EngineSchemas.ts"
 import { helperVariables } from "./HelperRequest.ts"
 
-/** What differs. */
+/** The parts of the spec that differ. */
 export interface NodeServiceOptions {
-  /** Reference of our image, as the nodes' engines are to resolve it. */
+  /** Reference of the helper's image, as the nodes' engines resolve it. */
   readonly image: string
-  /** The subcommand of our image. */
+  /** The subcommand of the image. */
   readonly command: string
   readonly labels: Readonly<Record<string, string>>
-  /** What only root in the container can read, in `/run/secrets`; agents have none, as each node would have the same one. */
+  /** A secret in `/run/secrets` that only root in the container can read. Agents have none: each node would have the same one. */
   readonly secret?: { readonly id: string; readonly name: string; readonly file: string }
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
 }
 
-/** Root with no capability and no place to write, who has the engine's socket of the node, and knows where it is. */
+/**
+ * Returns the spec of a container with the node's engine socket and the IDs of its task and node. It runs as root, without capabilities,
+ * on a read-only file system.
+ */
 export const nodeContainer = ({ command, image, labels, secret, stopGrace }: NodeServiceOptions): ContainerSpec => ({
   Image: image,
   Args: [command],

@@ -1,17 +1,17 @@
-/** How a relay is told where the helper is: by one line before everything else. */
+/** The protocol of a relay: the first line of its input is the address to which it connects. */
 import { imageCommands } from "../ImageCommands.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
 
-/** A relay as a process in a container of our image that runs already: nothing of its entry point is used there. */
-export const relayDoor = ["node", "--", "/opt/task-exec/image-start.cjs", imageCommands.relay] as const
+/** The command of a relay that is a process in a running container of the helper's image. It does not use the container's entry point. */
+export const relayCommandLine = ["node", "--", "/opt/task-exec/image-start.cjs", imageCommands.relay] as const
 
-/** Where the helper listens, on its own network only. */
+/** The port on which helpers' listeners and agents listen, on an overlay network only. */
 export const helperPort = 7788
 
-/** The line for a relay. */
+/** Returns the address line for a relay. */
 export const relayAddress = (host: string): string => `${host} ${helperPort}\n`
 
-/** Reads that line from the beginning of a relay's input; `undefined` while it is not all there. */
+/** Reads the address line from the start of a relay's input. Returns `undefined` if the line is not complete. */
 export const readRelayAddress = (
   head: Uint8Array
 ): { readonly host: string; readonly port: number; readonly length: number } | undefined => {
@@ -22,9 +22,9 @@ export const readRelayAddress = (
 }
 
 /**
- * Options of an endpoint on an overlay network. A node hears of the others' addresses by gossip, so the first question for one may
- * come too early: it is asked again after 50 ms, not after the kernel's second (engine 28.5: 1.3 s to the end of `true`, and 2.3
- * without). Engines before 27 take no notice.
+ * Options of an endpoint on an overlay network. Nodes learn the addresses of other nodes' endpoints by gossip, so the first ARP request
+ * may come too early. The kernel repeats it after 50 ms, not after a second (engine 28.5: `true` takes 1.3 s, and 2.3 s without this
+ * option). Engines before 27 ignore the option.
  */
 export const overlayEndpoint = {
   DriverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }

@@ -1,6 +1,6 @@
 /**
- * A service of our own image that lives as long as its scope, with its request in a secret: what helpers and sweepers
- * have in common.
+ * A service of the helper's image that lasts as long as its scope and reads its request from a secret. Helpers and sweepers are such
+ * services.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -17,38 +17,38 @@ import { nodeContainer } from "./NodeService.ts"
 /** Swarm's limit on a secret (API reference, `SecretSpec.Data`): less than 500 KB. */
 const secretLimit = 500_000 - 1
 
-/** The network that the tasks of a service are on. One that has to be made is made beside the secret. */
+/** The network of a service's tasks. The effect runs while the secret is created. */
 export type Network = Effect.Effect<NetworkAttachment, SwarmFailure>
 
-/** A service has one even if it needs none: the host's opens nothing by itself and is there already (0.2 s on engine 20.10). */
+/** The host network. A service must have a network, and this one exists already, which saves 0.2 s (engine 20.10). */
 export const hostNetwork: Network = Effect.succeed({ Target: "host" })
 
-/** The engine's own bridge takes containers where user namespaces are remapped, too, which the host's network does not. */
+/** The engine's bridge network. It takes containers of engines with remapped user namespaces, which the host network does not. */
 export const bridgeNetwork: Network = Effect.succeed({ Target: "bridge" })
 
-/** What the service is for. */
+/** Options of {@link openTemporaryService}. */
 export interface TemporaryServiceOptions {
   readonly owner: Ownership
   readonly role: Role
-  /** Reference of our image, as the nodes' engines are to resolve it. */
+  /** Reference of the helper's image, as the nodes' engines resolve it. */
   readonly image: string
-  /** The subcommand of our image that serves the request. */
+  /** The subcommand of the image that serves the request. */
   readonly command: string
-  /** What it finds in its secret. */
+  /** The content of the secret. */
   readonly request: string
-  /** One task on every node that the constraints allow, or one task on one of them. */
+  /** `global`: one task on every node that the constraints allow; `single`: one task on one of these nodes. */
   readonly mode: "global" | "single"
   readonly constraints: ReadonlyArray<string>
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
   readonly network: Network
-  /** Even "never" is no promise: a helper itself makes sure that it is the first. */
+  /** Swarm may start a second task even with "never", so a helper checks whether it is the first. */
   readonly restarts: Exclude<Restarts, "always">
 }
 
 /**
- * Makes the secret and the service, and gives the service's specification. Both are gone when the scope is closed, also
- * if the engine's answer got lost; what can't be removed is in the inventory.
+ * Creates the secret and the service. Returns the service's specification. Both are removed when the scope closes, also if the engine's
+ * answer was lost. The inventory reports what can't be removed.
  */
 export const openTemporaryService = Effect.fnUntraced(function* (
   options: TemporaryServiceOptions

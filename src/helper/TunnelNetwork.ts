@@ -1,4 +1,4 @@
-/** The overlay network of tunnels, and the way onto it from the caller: a relay container of the caller's engine. */
+/** The overlay network of tunnels, and the relay container that connects the caller to it. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -18,23 +18,23 @@ import { once } from "../internal/Once.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { isNotAttached, RelayFailed } from "./HelperErrors.ts"
-import { overlayEndpoint, relayDoor, relayLabels } from "./RelayProtocol.ts"
+import { overlayEndpoint, relayCommandLine, relayLabels } from "./RelayProtocol.ts"
 import type { Network } from "./TemporaryService.ts"
 
-/** A network for tunnels. It is removed with its scope, by when every helper on it must be gone. */
+/** An overlay network for tunnels. It is removed with its scope; every helper on it must be gone by then. */
 export interface TunnelNetwork {
-  /** By which helpers join it. */
+  /** The name by which helpers join the network. */
   readonly name: string
-  /** Makes it when that is first asked for. */
+  /** Creates the network on first use. */
   readonly attachment: Network
-  /** A way onto it, for one tunnel. It is closed with its scope. */
+  /** Opens a connection onto the network for one tunnel. It is closed with its scope. */
   readonly openRelay: Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
 }
 
 /**
- * A network for so many tunnels, each to another node, of the relay's image. The relay of a single tunnel is a container, to which the
- * caller is attached. Several tunnels share one container, in which each has a process: to start a container on an overlay network
- * takes engine 20.10 a second, one after the other.
+ * Prepares a network for tunnels, each to another node. The relay of a single tunnel is a container to which the caller is attached.
+ * Several tunnels share one relay container, in which each has a process: engine 20.10 takes one second for each container that it
+ * starts on an overlay network.
  */
 export const openTunnelNetwork = Effect.fnUntraced(function* (
   owner: Ownership,
@@ -42,11 +42,11 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   tunnels = 1
 ): Effect.fn.Return<TunnelNetwork, never, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
-  // Scopes that are older than those of what will be on the network, and so closed after them, whenever these are asked for.
-  // Engine 20.10 may know a network that was removed for half a minute, and its name is taken for as long.
+  // These scopes are closed after the scopes of the containers on the network, whenever the containers are created.
+  // Engine 20.10 may keep a removed network for half a minute, and reserves its name until then.
   const name = freshName("network")
   const network = yield* inOuterScope(openNetwork(swarm, name, owner, tunnels).pipe(inStage({ _tag: "Network" })))
-  // Of several managers only one has the container: the one that answered last when it is made.
+  // Of several managers only one has the relay container: the manager that answered last.
   const made = Effect.gen(function* () {
     const attachment = yield* network
     const engine = yield* swarm.engine
@@ -54,13 +54,13 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   })
   const relay = tunnels === 1 ? made : yield* inOuterScope(made)
   const openRelay = Effect.flatMap(relay, ({ container, engine }) =>
-    // Nobody tells a shared container whom to reach: it is there as long as we are attached to it.
-    tunnels === 1 ? carryOver(container) : carryOverExec(engine, container.id, relayDoor)
+    // A shared relay container gets no address. It runs as long as the caller is attached.
+    tunnels === 1 ? carryOver(container) : carryOverExec(engine, container.id, relayCommandLine)
   )
   return { name, attachment: network, openRelay: asRelay(swarm, image)(openRelay) }
 })
 
-/** That there is no relay, as an error. */
+/** Wraps the reason why the relay did not start. */
 export const relayFailed = (host: string, image: string, { message }: { readonly message: string }) =>
   new RelayFailed({ host, image, detail: message })
 
@@ -72,13 +72,13 @@ const asRelay =
       inStage({ _tag: "Relay" })
     )
 
-/** Runs once, in a scope of its own. */
+/** Memoizes an effect that runs in a scope of its own. */
 const inOuterScope = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* Scope.provide(once(effect), scope)
 })
 
-/** A network that only what we put there can join, and from which no way leads out. */
+/** Creates an internal overlay network: it has no route to other networks. */
 const openNetwork = Effect.fnUntraced(function* (swarm: SwarmShape, name: string, owner: Ownership, tunnels: number) {
   const creation = swarm.createNetwork({
     Name: name,
@@ -86,7 +86,7 @@ const openNetwork = Effect.fnUntraced(function* (swarm: SwarmShape, name: string
     Attachable: true,
     Internal: true,
     CheckDuplicate: true,
-    // The helpers' nodes, and the relay's.
+    // One address for each helper's node, and one for the relay's.
     IPAM: { Config: [{ Subnet: yield* freeSubnet(swarm, tunnels + 1) }] },
     Labels: ownershipLabels(owner, "network")
   })
@@ -95,17 +95,17 @@ const openNetwork = Effect.fnUntraced(function* (swarm: SwarmShape, name: string
   return { Target, ...overlayEndpoint }
 })
 
-/** A container of our image on the network, to which we are attached, and which ends when we are not. */
+/** Starts the relay container on the network and attaches the caller. The container ends when the caller detaches. */
 const startRelay = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
   owner: Ownership,
   { DriverOpts, Target: NetworkMode }: NetworkAttachment,
   image: string
 ) {
-  const here = yield* findImage(engine, image)
-  if (here === undefined) yield* pullHere(engine, image)
+  const known = yield* findImage(engine, image)
+  if (known === undefined) yield* pullTo(engine, image)
   const config = {
-    Image: here ?? image,
+    Image: known ?? image,
     Cmd: [imageCommands.relay],
     Labels: relayLabels(owner),
     NetworkingConfig: { EndpointsConfig: { [NetworkMode]: { DriverOpts } } },
@@ -126,8 +126,8 @@ const startRelay = Effect.fnUntraced(function* (
  */
 const nextRelay = Schedule.max([Schedule.spaced("2 seconds"), Schedule.recurs(2)])
 
-/** Pulls an image to the engine at hand, and tells how far it is. */
-const pullHere = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
+/** Pulls an image to the connected engine, and reports progress. */
+const pullTo = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
   const observer = yield* StageObserver
   const stage: Stage = { _tag: "Pull", image }
   yield* engine.pullImage(image).pipe(

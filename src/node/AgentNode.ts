@@ -1,4 +1,4 @@
-/** A node that is reached by its agent. */
+/** The connection to a node through its agent. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -16,15 +16,15 @@ import { endManyByHelper, secondHelperPatience } from "./EndByHelper.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 import { prepareCommands } from "./RemoteCommands.ts"
 
-/** What is known of a node with an agent. */
+/** Options of {@link openAgentNode}. */
 export interface AgentNodeOptions {
   readonly link: AgentLink
-  /** Of the helper that ends commands where the agent can't. */
+  /** Where the helper runs that ends commands if the agent can't. */
   readonly place: HelperPlace
   readonly owner: Effect.Effect<Ownership>
 }
 
-/** The connection, which serves one request. */
+/** Opens the node connection. It serves one request. */
 export const openAgentNode = Effect.fnUntraced(function* ({
   link,
   owner,

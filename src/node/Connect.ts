@@ -1,4 +1,4 @@
-/** Chooses the way to a node, and opens it. */
+/** Chooses the route to a node, and opens the node connection. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type FindAgents, linkTo } from "../agent/AgentLink.ts"
@@ -14,9 +14,9 @@ import { openLocalNode } from "./LocalNode.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 import { chooseRoute } from "./Route.ts"
 
-/** Which node, and how it may be reached. */
+/** Options of {@link connect}. */
 export interface ConnectOptions {
-  /** The tasks on that node for which the connection is, in the order of their commands. */
+  /** The tasks on the node, in the order of their commands. */
   readonly tasks: readonly [ResolvedTask, ...ReadonlyArray<ResolvedTask>]
   /** The node of the connected engine. */
   readonly here: string
@@ -26,18 +26,18 @@ export interface ConnectOptions {
   readonly image: Effect.Effect<string>
   /** Milliseconds until a node must have taken a helper. */
   readonly placementTimeout: number
-  /** Of the objects that are made; default: of a run without an end of its own. */
+  /** Ownership of the objects that are created; default: a run without a deadline. */
   readonly owner?: Effect.Effect<Ownership>
-  /** For tunnels to several nodes. */
+  /** The network of tunnels to several nodes. */
   readonly network?: TunnelNetwork
 }
 
-/** Opens the way to a node; what was made for it is gone when the scope is closed. */
+/** Opens a node connection. Removes what was created for it when the scope closes. */
 export type Connect = (options: ConnectOptions) => Effect.Effect<NodeConnection, RunError, Swarm | Scope.Scope>
 
 /**
- * The connection: `local` where the connected engine runs the task, else the node's agent where there are agents, else a helper. Fails
- * with `RouteUnavailable` or `AgentUnavailable` where `via` asks for what is not there.
+ * Opens a node connection: `local` if the connected engine runs the task, else through the node's agent if agents are deployed, else
+ * through a helper. Fails with `RouteUnavailable` or `AgentUnavailable` if the route that `via` names is not available.
  */
 export const connect: Connect = Effect.fn("TaskExec.connect")(function* (options: ConnectOptions) {
   const { agents, here, placementTimeout, via } = options

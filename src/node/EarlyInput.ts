@@ -1,6 +1,6 @@
 /**
- * Reads the start of a command's input before its helper is made: input that has ended by then can travel in the helper's
- * request, and only input that goes on needs a tunnel, which takes about as long as the helper itself.
+ * Reads the start of a command's input before its helper is created. Input that has ended by then travels in the helper's request. Only
+ * input that goes on needs a tunnel, which takes about as long as the helper.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -11,27 +11,27 @@ import * as Stream from "effect/Stream"
 import { Brake } from "../internal/Brake.ts"
 
 /**
- * How long the input may take to end: 50 ms, in steps. Between two steps the event loop reads, so that input that is there is seen
- * on a machine that was busy all the while.
+ * The time in which the input may end: 50 ms, in steps. The event loop reads between two steps, so input that has arrived is read on a
+ * busy machine, too.
  */
 const step = "5 millis"
 const steps = 10
 
 /**
- * Bytes of input that travel in a request. A Swarm secret holds 500 KB (API reference, `SecretSpec.Data`), of which base64
- * takes a third, and command and environment need the rest.
+ * The most input in a request, in bytes. A Swarm secret holds 500 KB (API reference, `SecretSpec.Data`): base64 takes a third, and the
+ * command and its environment need space.
  */
 export const earlyInputLimit = 256 * 1024
 
 /** The start of an input. */
 export interface EarlyInput {
-  /** All of the input from its first byte; to be run once. Bytes read early wait for it, a megabyte at most. */
+  /** All of the input from its first byte. Run it once. At most one megabyte is read ahead. */
   readonly stdin: Stream.Stream<Uint8Array>
   /** The input has ended, and is at most {@link earlyInputLimit} bytes long. */
   readonly isWhole: boolean
 }
 
-/** Reads the input until it ends or for 50 ms, then keeps reading as fast as `stdin` is consumed. */
+/** Reads the input until it ends, or for 50 ms. Then reads as fast as `stdin` is consumed. */
 export const readEarly = Effect.fnUntraced(function* (
   stdin: Stream.Stream<Uint8Array>
 ): Effect.fn.Return<EarlyInput, never, Scope.Scope> {

@@ -1,4 +1,4 @@
-/** Ends commands on their node by a helper of its own. */
+/** Kills commands on their node through a helper that does nothing else. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -10,12 +10,12 @@ import { unasked } from "../protocol/Client.ts"
 import type { Runs } from "../protocol/Endings.ts"
 import { type HelperError, openHelperLink } from "./HelperLink.ts"
 
-/** How long another helper may take to be placed when a connection broke, in milliseconds: the node may be gone. */
+/** Milliseconds until a second helper must be placed after a connection broke: the node may be gone. */
 export const secondHelperPatience = 8000
 
 /**
- * Ends several runs on one node by a helper of its own: the signal, the grace period, KILL. Gives what became of each, in their
- * order. Never fails: what could not be done is in the result.
+ * Kills several runs on one node through a helper: sends the signal, waits for the grace period, sends KILL. Returns the kill result of
+ * each run, in their order. Never fails: a failure is part of the results.
  */
 export const endManyByHelper = (place: HelperPlace, runs: Runs): Effect.Effect<ReadonlyArray<Ending>, never, Swarm> =>
   Effect.gen(function* () {
@@ -25,7 +25,7 @@ export const endManyByHelper = (place: HelperPlace, runs: Runs): Effect.Effect<R
     return yield* tryToEnd(place, owner, runs)
   }).pipe(Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(error.message)))))
 
-/** The same, with what went wrong as an error. `greeted`: is told the helper's version. */
+/** Kills several runs as {@link endManyByHelper} does, but fails with an error. Calls `greeted` with the helper's version. */
 export const tryToEnd = (
   place: HelperPlace,
   owner: Ownership,

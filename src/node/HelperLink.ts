@@ -1,6 +1,7 @@
 /**
- * A helper, and what it says: output first. It starts on the network of its host at once, and reports by its log. A tunnel, which takes
- * about as long again, is added where something needs the way to the node, and the helper moves to it: its log's last frame is `Moved`.
+ * A helper and its frames: output first. The helper starts on the host network at once, and reports by its service log. A tunnel, which
+ * takes about as long as the helper, is added if the caller must send something to the node or the output outgrows the log. The helper
+ * then moves to the tunnel: the last frame of its log is `Moved`.
  */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -35,7 +36,7 @@ import { isTunnelNeeded } from "../protocol/NodeCarrier.ts"
 import { decodeRemoteError, type RemoteError } from "../protocol/RemoteError.ts"
 import type { HelperTunnel, TunnelError } from "./HelperTunnel.ts"
 
-/** In what ways a helper can fail. */
+/** The errors of a helper. */
 export type HelperError =
   | HelperStartError
   | RequestTooLarge
@@ -45,31 +46,31 @@ export type HelperError =
   | RemoteError
   | TunnelError
 
-/** A helper that was made. */
+/** A helper that was created. */
 export interface HelperLink {
-  /** What it says about a command (1, 2, …), or about all of its work (0), and what it is told. */
+  /** The line to a command (1, 2, …), or to the helper itself (0). */
   readonly line: (channel: number) => Line<HelperError>
-  /** The tunnel, of which the helper knows by then. Fails with what is wrong with the helper, too. */
+  /** The tunnel to the helper. Fails with the helper's error, too. */
   readonly tunnel: Effect.Effect<Tunnel, HelperError>
-  /** Whether it has greeted. */
+  /** Whether the helper has greeted. */
   readonly isAtWork: () => boolean
-  /** Whether it may have begun commands: from when its service is made, until {@link stop} has found that it never ran. */
+  /** Whether the helper may have begun commands: true once its service is created, false once {@link stop} has found that it never ran. */
   readonly mayHaveBegun: () => boolean
-  /** Whether it has moved to its tunnel. */
+  /** Whether the helper has moved to its tunnel. */
   readonly hasMoved: () => boolean
   /** Removes the helper, which then ends its commands and itself, and waits until it has. A helper that is being made is awaited first. */
   readonly stop: Effect.Effect<Ending>
 }
 
-/** What comes of one channel by the log. */
+/** The frames of one channel that arrive by the log. */
 interface Inbox {
   readonly queue: Queue.Queue<Frame, HelperError | LineError | Cause.Done>
   readonly brake: Brake
-  /** Bytes of output that wait. */
+  /** Bytes of output that are not consumed. */
   waiting: number
-  /** Nobody takes any more of it. */
+  /** Whether the consumer has left: more frames are dropped. */
   isOver: boolean
-  /** The end record came by the log: nothing follows, also not by the tunnel. */
+  /** Whether the end record arrived by the log: no frame follows by the tunnel. */
   hasEnded: boolean
 }
 
@@ -80,18 +81,18 @@ const managerTrouble: ReadonlySet<string> = new Set([
   "NotSwarmManager"
 ])
 
-/** What a helper is to do. */
+/** Options of {@link openHelperLink}. */
 export interface HelperLinkOptions {
   readonly place: HelperPlace
   readonly owner: Ownership
   readonly work: HelperWork
-  /** Added when the helper's request says so. */
+  /** The tunnel that is added to the helper. */
   readonly addition: HelperTunnel | undefined
-  /** Is told the version that it is of, when it greets. */
+  /** Called with the helper's version when it greets. */
   readonly greeted?: (version: string) => Effect.Effect<void>
 }
 
-/** Makes a helper. It is gone, with all that belongs to it, when the scope is closed. Its failures are those of its lines. */
+/** Creates a helper, and removes it with everything that belongs to it when the scope closes. Its errors are those of its lines. */
 export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   addition,
   greeted = () => Effect.void,
@@ -106,7 +107,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   const outer = yield* Effect.scope
   const inboxes = new Map<number, Inbox>()
   const running = yield* Deferred.make<void>()
-  /** Everything is over with this error. */
+  /** The error with which the helper failed. */
   const failed = yield* Deferred.make<never, HelperError>()
   const moved = yield* Deferred.make<void>()
   const helper = yield* Deferred.make<Helper>()
@@ -135,7 +136,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   /** The tunnel is made from when it is needed, or something is to be told by it. */
   const tunnel: Effect.Effect<Tunnel, HelperError> =
     addition === undefined
-      ? Effect.fail(new TunnelLost({ detail: `the log of the helper on node ${node} goes one way` }))
+      ? Effect.fail(new TunnelLost({ detail: `the helper on node ${node} has no tunnel, only a log` }))
       : Effect.raceFirst(addition.tunnel, Deferred.await(failed))
   const needed = Deferred.makeUnsafe<void>()
   const needTunnel =
@@ -175,7 +176,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
     return inbox.brake.wait
   }
 
-  /** Takes what a helper on this network says, to its end. */
+  /** Creates a helper on this network and handles its frames, until the last one. */
   const hear = (network: Network, scope: Scope.Scope) =>
     Effect.gen(function* () {
       const request = {
@@ -214,7 +215,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
         Effect.andThen(Deferred.isDoneUnsafe(needed) ? Effect.void : look([frame]), take(channel, frame))
       )
       if (received.isComplete()) return
-      // Only a helper that failed and never said a word is known not to have run anything.
+      // Only a helper that failed without a greeting is known to have run nothing.
       const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
       if (version === undefined && lastWords.startsWith("failed")) {
         return yield* new HelperFailed({ node, image: place.image, work: work._tag, detail })
@@ -223,19 +224,19 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
     })
 
   const attempt = Effect.fnUntraced(function* (network: Network) {
-    // The helper outlives its log: it goes on by the tunnel.
+    // The helper outlives the reading of its log: it may have moved to the tunnel.
     const scope = yield* Scope.fork(outer)
     yield* Effect.tapError(hear(network, scope), (error) =>
       isHostNetworkRefused(error) ? Scope.close(scope, Exit.void) : Effect.void
     )
   })
-  // A manager that stays away says nothing about the commands, which may go on without it.
+  // An unreachable manager proves nothing about the commands, which go on without it.
   const withoutManager = (error: HelperError): HelperError =>
     version !== undefined && managerTrouble.has(error._tag)
       ? new OutcomeUnknown({ detail: `${error.message}; the command had not ended on node ${node} by then` })
       : error
   yield* attempt(hostNetwork).pipe(
-    // A helper that the node refused has run nothing.
+    // A helper that its node rejected has run nothing.
     Effect.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)),
     Effect.mapError(withoutManager),
     Effect.matchCauseEffect({
@@ -271,7 +272,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
     const broken = Effect.andThen(Deferred.await(needed), Effect.andThen(channelOf, Effect.never))
     return {
       incoming: Stream.concat(
-        // Without the tunnel that it needs the command can't be talked to. Output that can't move goes on by the log.
+        // A command that needs the tunnel fails without it. Output that can't move goes on by the log.
         addition?.request.from === "output" ? log : Stream.interruptWhen(log, broken),
         later
       ),

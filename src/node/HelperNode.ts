@@ -1,4 +1,4 @@
-/** A node that is reached by temporary services, helpers, which are made when they are needed. */
+/** The connection to a node through helpers: temporary services, created when they are needed. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -20,16 +20,16 @@ import { prepareTunnel } from "./HelperTunnel.ts"
 import type { NodeConnection, Specs } from "./NodeConnection.ts"
 import { prepareCommands } from "./RemoteCommands.ts"
 
-/** What helpers on a node are made of. */
+/** Options of {@link openHelperNode}. */
 export interface HelperNodeOptions {
   readonly place: HelperPlace
-  /** Of the commands' objects. */
+  /** Ownership of the objects that the commands need. */
   readonly owner: Effect.Effect<Ownership>
-  /** For tunnels, beside those to other nodes. */
+  /** The network of tunnels to several nodes. */
   readonly network?: TunnelNetwork
 }
 
-/** The connection. Nothing is made before a command begins, or files are asked for. */
+/** Opens the node connection. Creates nothing before a command begins or files are wanted. */
 export const openHelperNode = Effect.fnUntraced(function* ({
   network,
   owner,
@@ -72,7 +72,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         // A helper that has not greeted is removed. It ends the commands that it begins until it stops.
         const stopped = link.isAtWork() ? undefined : yield* link.stop
         if (stopped !== undefined && !link.isAtWork()) return runs.map(() => stopped)
-        // Swarm takes over two seconds to stop a task, so a helper at work is overtaken by another one.
+        // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
         const patience = link.hasMoved() ? secondHelperPatience : place.placementTimeout
         const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: patience }, runs))
         if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* link.stop
@@ -100,7 +100,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
   }
 })
 
-/** What a helper with a tunnel is made of. */
+/** Options of {@link openTunneledHelper}. */
 export interface TunneledHelperOptions {
   readonly place: HelperPlace
   readonly owner: Ownership
@@ -111,7 +111,7 @@ export interface TunneledHelperOptions {
   readonly shared?: TunnelNetwork | undefined
 }
 
-/** Makes a helper to which a tunnel is added. */
+/** Creates a helper to which a tunnel is added. */
 export const openTunneledHelper = Effect.fnUntraced(function* ({
   from,
   owner,
@@ -126,7 +126,7 @@ export const openTunneledHelper = Effect.fnUntraced(function* ({
 
 const hasTerminal = ({ detach, tty }: ExecSpec): boolean => tty !== undefined && !detach
 
-/** What of the input can travel in the request: all of it, or nothing. */
+/** Returns the input for the request: all of it, or nothing if it goes on or is too long. */
 const earlyInput = Effect.fnUntraced(function* (specs: Specs, input: ExecInput | undefined) {
   const hasInput = input !== undefined && specs.some(({ detach, stdin }) => stdin && !detach)
   if (!hasInput || specs.some(hasTerminal)) {

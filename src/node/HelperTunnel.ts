@@ -1,4 +1,4 @@
-/** The tunnel that is added to a helper: an overlay network, a relay on it here, and the helper's listener on it there. */
+/** The tunnel that is added to a helper: an overlay network with a relay on the connected engine and a listener on the helper's node. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -16,38 +16,38 @@ import { once } from "../internal/Once.ts"
 import type { Ownership } from "../Labels.ts"
 import { inStage } from "../Stage.ts"
 
-/** How long a listener may be out of reach, in milliseconds: by then every node knows of the network. */
+/** Milliseconds until the listener must be reached: by then every node knows of the network. */
 const reachPatience = 20_000
 
-/** In what ways there is no tunnel. */
+/** The errors of a tunnel. */
 export type TunnelError = OverlayBlocked | RelayFailed | HelperRejected | TunnelLost | SwarmFailure
 
-/** A tunnel that can be made. */
+/** A tunnel that is created when it is first used. */
 export interface HelperTunnel {
-  /** What the helper is told of it. */
+  /** The tunnel's part of the helper's request. */
   readonly request: NonNullable<HelperRequest["tunnel"]>
-  /** Makes it, with its network and its relay, when that is first asked for. */
+  /** Creates the tunnel with its network and its relay on first use. */
   readonly tunnel: Effect.Effect<Tunnel, TunnelError>
-  /** The helper's listener is there. */
+  /** Reports that the helper's listener waits at this address. */
   readonly reachable: (address: string) => void
-  /** The helper's node can't join the network that is next. */
+  /** Reports why the helper's node can't join the next network. */
   readonly unreachable: (reason: string) => void
 }
 
-/** What a tunnel is made of. */
+/** Options of {@link prepareTunnel}. */
 export interface HelperTunnelOptions {
   readonly place: HelperPlace
   readonly owner: Ownership
   readonly from: TunnelNeed
-  /** How many commands it has channels for. */
+  /** The number of commands, each with a channel. */
   readonly commands: number
-  /** Of tunnels to several nodes. */
+  /** The network of tunnels to several nodes. */
   readonly shared?: TunnelNetwork | undefined
 }
 
 /**
- * Prepares a tunnel to a helper at a place. Where the node can't join the `shared` network, or the first one, another one is made:
- * three in all.
+ * Prepares a tunnel to a helper. If the helper's node can't join the first network (the `shared` one, if given), a second and a third one
+ * are tried.
  */
 export const prepareTunnel = Effect.fnUntraced(function* ({
   commands,
@@ -85,7 +85,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
       Effect.timeoutOrElse({ duration: reachPatience, orElse: () => blocked }),
       inStage({ _tag: "Connect", node })
     )
-    // A helper that has moved uses them at once, while its last frames by the log may not be read yet.
+    // A helper that has moved uses the channels at once, while the caller may still read the log.
     return yield* makeTunnel(
       socket,
       Array.from({ length: commands }, (_, index) => index + 1)

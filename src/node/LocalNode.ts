@@ -1,4 +1,4 @@
-/** The node of the connected engine: everything is done right here. */
+/** The connection to the connected engine's node. This process runs the executor. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -13,14 +13,14 @@ import { once } from "../internal/Once.ts"
 import { engineFiles } from "../protocol/ContainerFiles.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 
-/** The connected engine, of several managers the one that answered: only that one knows the containers. */
+/** Opens the node connection. Of several managers, uses the engine that answered last: only that one has the containers. */
 export const openLocalNode = Effect.fnUntraced(function* (
   options: KillerOptions
 ): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
   const engine = yield* Swarm.use(({ engine }) => engine)
-  const here = Layer.succeed(DockerEngine, engine)
-  const killer = ProcessKiller.layer(options).pipe(Layer.provideMerge(here))
-  const guards = Guard.layer(options).pipe(Layer.provide(here))
+  const connected = Layer.succeed(DockerEngine, engine)
+  const killer = ProcessKiller.layer(options).pipe(Layer.provideMerge(connected))
+  const guards = Guard.layer(options).pipe(Layer.provide(connected))
   return {
     route: "local",
     commands: Effect.fnUntraced(function* ([first, ...more]) {
@@ -38,7 +38,7 @@ export const openLocalNode = Effect.fnUntraced(function* (
             events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
               Stream.provide(Executor.layer.pipe(Layer.provide(guard), Layer.provide(killer)))
             ),
-            // What it does is known here at once.
+            // Events arrive without delay: a command that has begun has reported it.
             mayHaveBegun: () => false,
             end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
           }

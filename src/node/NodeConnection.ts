@@ -1,4 +1,4 @@
-/** An open way to run things on one node. */
+/** A node connection: runs commands on one node and copies files of its containers. */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -13,36 +13,36 @@ import type { RunError } from "../Run.ts"
 import type { Route } from "../request/Via.ts"
 import type { HelperError } from "./HelperLink.ts"
 
-/** Some commands, and at least one. */
+/** At least one command. */
 export type Specs = readonly [ExecSpec, ...ReadonlyArray<ExecSpec>]
 
-/** A command under way. */
+/** A command of a node connection. */
 export interface NodeExec {
-  /** It begins when they are taken. When their scope is closed, it has ended, or was let go of. */
+  /** Running the events begins the command. When their scope has closed, the command has ended or is detached. */
   readonly events: Stream.Stream<ExecEvent, RunError>
   /** Sends its processes a signal and, after the grace period, KILL. */
   readonly end: (run: EndRun) => Effect.Effect<Ending>
-  /** Whether it may have begun before `Started` comes: the node was told to begin it, and its report is on its way. */
+  /** Whether the command may have begun although `Started` has not arrived: the node was asked to begin it. */
   readonly mayHaveBegun: () => boolean
 }
 
-/** Some commands on one node, which share what is made for them there. */
+/** Commands on one node, which share a helper, an agent's connection or a guard. */
 export interface NodeCommands {
-  /** The command of this index; to be asked for once. */
+  /** Returns the command of this index. Call it once for each index. */
   readonly exec: (index: number, input: ExecInput) => Effect.Effect<NodeExec, RunError, Scope.Scope>
-  /** It is over, or will never begin. */
+  /** Reports that a command has ended, or will never begin. */
   readonly leave: (index: number) => void
 }
 
-/** How files of a node can't be reached. */
+/** The errors of access to files on a node. */
 export type FilesError = FilesFailure | Exclude<HelperError, TunnelLost>
 
-/** An open way to run things on one node, as long as the scope that it was opened in. */
+/** A connection that runs commands and copies files on one node. It lasts until the scope in which it was opened closes. */
 export interface NodeConnection {
   readonly route: Route
   /**
-   * Prepares commands. What they need is made when the first one begins, and is gone with the scope. The `first` of them are said to
-   * begin at the same time, if they do.
+   * Prepares commands. Creates what they need when the first one begins, and removes it with the scope. The caller begins the `first`
+   * commands at the same time, or reports with `leave` that they will not begin.
    */
   readonly commands: (specs: Specs, first: number) => Effect.Effect<NodeCommands, never, Scope.Scope>
   /** The files of a container. */

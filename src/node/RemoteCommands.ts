@@ -1,4 +1,4 @@
-/** Commands on another node: one request for all of them, and a line to each. */
+/** Commands on another node: one request for all commands, and a line to each. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -16,28 +16,28 @@ import { encodeOrder } from "../protocol/Order.ts"
 import type { RunError } from "../Run.ts"
 import type { NodeCommands, Specs } from "./NodeConnection.ts"
 
-/** What the commands of a node share, once their request was made. */
+/** The lines to the commands of a node, once their request is sent. */
 export interface Reached {
-  /** The line to the command of a channel: its index and one. */
+  /** The line to the command of a channel. The command of index 0 has channel 1. */
   readonly line: (channel: number) => Line<RunError | TunnelLost>
-  /** What is left of the input of each command, by index. `undefined`: all of it is in the request. */
+  /** The input of each command that is not in the request, by index. `undefined`: all of it is in the request. */
   readonly stdin: ((index: number) => Stream.Stream<Uint8Array>) | undefined
 }
 
-/** How the commands reach their node. */
+/** How commands reach their node. */
 export interface Reach {
-  /** Makes the request. `begin`: indices of the commands that begin with it. `inputs`: theirs, by index; each is the same. */
+  /** Sends the request. `begin`: indices of the commands that begin with it. `inputs`: their inputs by index, which are all the same. */
   readonly open: (
     begin: ReadonlyArray<number>,
     inputs: ReadonlyMap<number, ExecInput>
   ) => Effect.Effect<Reached, RunError, Scope.Scope>
-  /** Whether the node is at work on the request. */
+  /** Whether the node may have begun to serve the request. */
   readonly isAtWork: () => boolean
-  /** Ends commands that have begun, by other means than their lines; gives what became of each, in their order. */
+  /** Kills commands that have begun, without their lines. Returns the kill result of each, in their order. */
   readonly endElsewhere: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>>
 }
 
-/** Prepares commands on the node of this host name, of which the `first` are said to begin at the same time. */
+/** Prepares commands on the node of this host name. The caller begins the `first` ones at the same time. */
 export const prepareCommands = Effect.fnUntraced(function* (
   node: string,
   specs: Specs,
@@ -50,7 +50,7 @@ export const prepareCommands = Effect.fnUntraced(function* (
   const reached = yield* once(Effect.flatMap(opening.ready, (begin) => reach.open(begin, inputs)))
   const endTogetherElsewhere = yield* endTogether(reach.endElsewhere)
   const endElsewhere = (run: EndRun): Effect.Effect<Ending> =>
-    // What was not told to begin has no processes.
+    // A command that was not told to begin has no processes.
     Effect.suspend(() => (begun.has(run.runId) ? endTogetherElsewhere(run) : Effect.succeed(killed)))
 
   return {
@@ -64,10 +64,10 @@ export const prepareCommands = Effect.fnUntraced(function* (
         const isTold = yield* opening.begin(index)
         const { line: lineOf, stdin: rest } = yield* reached
         const line = lineOf(index + 1)
-        // What travels in the request is read to its end all the same: who watches it counts its bytes.
+        // Input in the request is read to its end, too: the recording counts its bytes.
         const left = rest?.(index) ?? Stream.concat(Stream.drain(input.stdin), Stream.never)
         yield* Deferred.succeed(stdin, left)
-        // Where it can't be sent the line fails, too.
+        // If the message can't be sent, the line fails, too.
         if (!isTold) yield* Effect.ignore(line.send(encodeOrder({ _tag: "Begin" })))
         return line
       })

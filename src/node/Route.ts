@@ -33,15 +33,15 @@ const nodeOfTask = ({ Labels, Names }: ContainerSummary): string | undefined => 
 }
 
 /**
- * Chooses the route to a task from the node `here` (see {@link localNode}), other than by an agent. Fails with `RouteUnavailable` when
+ * Chooses between the routes `local` and `helper`. `connected`: ID of the connected engine's node. Fails with `RouteUnavailable` when
  * `local` is asked for a task on another node.
  */
 export const chooseRoute = (
   task: ResolvedTask,
   via: Exclude<Via, "agent">,
-  here: string
+  connected: string
 ): Effect.Effect<"local" | "helper", RouteUnavailable> => {
-  if (task.node.id === here && via !== "helper") return Effect.succeed("local")
+  if (task.node.id === connected && via !== "helper") return Effect.succeed("local")
   if (via !== "local") return Effect.succeed("helper")
   const detail = `task ${task.name} runs on node ${task.node.hostname}, which is not the node of this engine`
   return Effect.fail(new RouteUnavailable({ via, detail }))

@@ -15,7 +15,7 @@ import { nameRemapping } from "./UidMap.ts"
 
 const thisNode = () => process.env[helperVariables.node] ?? ""
 
-/** This helper won't. */
+/** The error with which a helper or agent refuses a request. */
 export const refuse = (detail: string) => new HelperRefused({ node: thisNode(), detail })
 
 /** Why a request is not served. */
@@ -29,7 +29,7 @@ export const checkAddress = ({ node, protocol }: HelperRequest): Effect.Effect<v
   return node === thisNode() ? Effect.void : Effect.fail(refuse(`the target's node is ${node}`))
 }
 
-/** Gives the ID of this helper's image, or the reason why the request is not served. */
+/** Checks whether this helper may serve the request. Returns the ID of the helper's image, or fails with the reason. */
 export const admit = Effect.fn("Helper.admit")(function* (
   request: HelperRequest
 ): Effect.fn.Return<string, AdmissionError, DockerEngine> {
@@ -38,22 +38,23 @@ export const admit = Effect.fn("Helper.admit")(function* (
 })
 
 /**
- * Whether this container was sent a signal. Process 1 of a container does not get one that came before it listened for it: only the
- * engine knows of it, which keeps its last 256 events. To be asked for by who listens by now.
+ * Whether the engine sent this container a signal. Process 1 of a container misses a signal that comes before it has a handler, but the
+ * engine keeps its last 256 events. Run this after the handler is installed.
  */
 export const wasSignalled: Effect.Effect<boolean, EngineFailure, DockerEngine> = Effect.gen(function* () {
   const { pastEvents } = yield* DockerEngine
-  // The engine is on this machine, and has the same clock.
+  // The engine is on this machine, so its clock is this process' clock.
   const now = yield* Clock.currentTimeMillis
   const label = [`${swarmTaskLabel}=${process.env[helperVariables.task]}`]
   return (yield* pastEvents({ type: ["container"], label, event: ["kill"] }, now)).length > 0
 })
 
 /**
- * Whoever is not the first helper of its run must not run the command. Swarm starts another one for one that was killed,
- * which is the moment to end what that one left running, and may start a second one beside the first (swarmkit 2327).
- * The containers of all of them stay on the node until the service is removed. Neither must one that was told to end before
- * it could listen. Gives the ID of this helper's image.
+ * Refuses unless this is the first helper of its run, and it was not told to end before it could listen. Returns the ID of its image.
+ *
+ * Swarm starts a successor for a helper that was killed; the successor ends the commands that its predecessor left running. Swarm may
+ * also start a second helper beside the first (swarmkit 2327). The containers of all helpers stay on the node until the service is
+ * removed.
  */
 const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperRequest) {
   const engine = yield* DockerEngine
@@ -85,7 +86,7 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   return yield* new HelperRefused({ node, detail: `${before} and was killed; ${became}` })
 })
 
-/** Ends the commands of several runs on this node; tells what became of each. */
+/** Ends the commands of several runs on this node. Returns the kill result of each, in their order. */
 export const endAll = (runs: ReadonlyArray<EndRun>) =>
   Effect.forEach(
     runs,
@@ -93,7 +94,7 @@ export const endAll = (runs: ReadonlyArray<EndRun>) =>
     { concurrency: "unbounded" }
   )
 
-/** None of them runs, and not all of them ended by themselves: a helper exits with 0, whatever became of its command. */
+/** Whether all helpers have ended and at least one of them was killed: a helper that ends by itself exits with 0. */
 const wereKilled = Effect.fnUntraced(function* (
   engine: DockerEngine["Service"],
   helpers: ReadonlyArray<ContainerSummary>

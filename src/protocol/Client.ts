@@ -1,4 +1,4 @@
-/** The caller's half of the protocol, for one command: its input, sizes and signals go to the node, its events come back. */
+/** The caller's half of the protocol for one command: sends input, terminal sizes and signals to the node, and receives events. */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -19,41 +19,41 @@ import type { Line } from "./Line.ts"
 import { encodeOrder } from "./Order.ts"
 import { decodeRemoteError, type RemoteError } from "./RemoteError.ts"
 
-/** How the conversation about a command can fail. */
+/** The errors of the conversation about a command. */
 export type ConversationError = ConnectionLost | HelperRefused | RemoteError
 
-/** A command that is on its way over a tunnel. */
+/** The conversation about one command. */
 export interface Conversation<E, R> {
-  /** When their scope is closed, the command has ended, or was let go of. */
+  /** The events of the command. When their scope has closed, the command has ended or is detached. */
   readonly events: Stream.Stream<ExecEvent, E | ConversationError, R>
   /** Sends the command's processes a signal and, after the grace period, KILL. */
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, R>
 }
 
-/** What a conversation is about. */
+/** The command of a conversation, and how to reach it. */
 export interface ConversationOptions<E, R> {
   /** Host name of the node, for messages. */
   readonly node: string
   readonly spec: ExecSpec
   readonly input: ExecInput
-  /** Opens the line to this command, which has begun then or begins by itself. */
+  /** Opens the line to the command, and begins the command if the request does not. */
   readonly open: Effect.Effect<Line<E | TunnelLost>, E, R | Scope.Scope>
-  /** Ends the run by other means than the line: it is not open yet, or was lost. */
+  /** Ends the run without the line, which is not open yet or is lost. */
   readonly endElsewhere: (run: EndRun) => Effect.Effect<Ending, never, R>
 }
 
-/** How long a helper may take to answer an order, beside the grace period, in milliseconds. */
+/** Milliseconds that a helper may take to answer a signal, in addition to the grace period. */
 const answerPatience = 20_000
 
 /** A line to a command that may have been started. */
 interface Live {
   readonly line: Line<unknown>
-  /** Those who wait for `Signalled`, by the IDs of their orders. */
+  /** The signals that wait for `Signalled`, by their ID. */
   readonly asked: Map<number, Deferred.Deferred<Ending, TunnelLost>>
   isOver: boolean
 }
 
-/** Talks about one command; the channel is opened when the events are taken. */
+/** Starts the conversation about one command. Opens the line when the events are run. */
 export const converse = <E, R>({
   endElsewhere,
   input,
@@ -79,19 +79,19 @@ export const converse = <E, R>({
     Effect.gen(function* () {
       const line = yield* open
       const started = yield* startWith(line.running)
-      const here: Live = { line, asked: new Map(), isOver: false }
-      live = here
+      const current: Live = { line, asked: new Map(), isOver: false }
+      live = current
       const queue = yield* Queue.unbounded<ExecEvent, E | ConversationError | Cause.Done>()
-      yield* dispatch(node, line, here, queue).pipe(
-        Effect.ensuring(giveUp(here)),
-        Effect.catchIf(isLost, ({ detail }) => lost(node, spec, here, detail, endElsewhere)),
+      yield* dispatch(node, line, current, queue).pipe(
+        Effect.ensuring(giveUp(current)),
+        Effect.catchIf(isLost, ({ detail }) => lost(node, spec, current, detail, endElsewhere)),
         Effect.matchCauseEffect({
           onFailure: (cause) => Queue.failCause(queue, cause),
           onSuccess: () => Queue.end(queue)
         }),
         Effect.forkScoped
       )
-      yield* Effect.addFinalizer(() => Effect.andThen(leave(here, spec, end), line.close))
+      yield* Effect.addFinalizer(() => Effect.andThen(leave(current, spec, end), line.close))
       if (spec.stdin) yield* Effect.forkScoped(feed(line, input.stdin))
       if (spec.tty !== undefined) {
         const resize = (size: typeof spec.tty.size) => line.send(encodeOrder({ _tag: "Resize", size }))
@@ -121,7 +121,7 @@ const order = Effect.fnUntraced(function* ({ asked, line }: Live, { grace, signa
   return yield* Deferred.await(answer)
 })
 
-/** Nobody answers any more. */
+/** Fails the signals that wait for an answer. */
 const giveUp = ({ asked }: Live) =>
   Effect.forEach(
     asked.values(),
@@ -129,42 +129,42 @@ const giveUp = ({ asked }: Live) =>
     { discard: true }
   )
 
-/** Input that the helper can't take any more is not an error: the command has ended, or what is wrong shows elsewhere. */
+/** Sends the input. Ignores errors: the command has ended, or its events report the failure. */
 const feed = (line: Line<unknown>, stdin: Stream.Stream<Uint8Array>) =>
   Stream.runForEach(stdin, (chunk) => line.write("stdin", chunk)).pipe(Effect.andThen(line.end("stdin")), Effect.ignore)
 
-/** Whoever leaves before the end leaves a command behind. */
-const leave = <R>(here: Live, spec: ExecSpec, end: (run: EndRun) => Effect.Effect<Ending, never, R>) =>
+/** Ends the command if the caller leaves before it has ended. */
+const leave = <R>(current: Live, spec: ExecSpec, end: (run: EndRun) => Effect.Effect<Ending, never, R>) =>
   Effect.gen(function* () {
-    if (here.isOver) return
+    if (current.isOver) return
     const { container, grace, runId, signal } = spec
     const ending = yield* end({ runId, container, signal, grace })
-    here.isOver = true
+    current.isOver = true
     if (ending._tag !== "Killed") yield* Effect.logWarning(describeEnding(ending))
   })
 
-/** The helper ends its command when it hears nothing; where it was killed itself, another one does. */
+/** Ends the command by another helper after the connection is lost: the first helper may have been killed. */
 const lost = Effect.fnUntraced(function* <R>(
   node: string,
   { container, grace, runId, signal }: ExecSpec,
-  here: Live,
+  current: Live,
   detail: string,
   end: (run: EndRun) => Effect.Effect<Ending, never, R>
 ): Effect.fn.Return<never, ConnectionLost, R> {
-  here.isOver = true
+  current.isOver = true
   const ending = yield* end({ runId, container, signal, grace })
   return yield* new ConnectionLost({ node, detail, ending })
 })
 
-/** Takes what the node says, until its end record. */
+/** Handles the node's frames, until the end record. */
 const dispatch = Effect.fnUntraced(function* <E>(
   node: string,
   line: Line<E | TunnelLost>,
-  here: Live,
+  current: Live,
   queue: Queue.Queue<ExecEvent, E | ConversationError | Cause.Done>
 ) {
   const take = (frame: Frame): Effect.Effect<void, HelperRefused | RemoteError> => {
-    here.isOver ||= isEnd(frame)
+    current.isOver ||= isEnd(frame)
     switch (frame._tag) {
       case "Hello":
         return checkHello(node, frame)
@@ -172,7 +172,7 @@ const dispatch = Effect.fnUntraced(function* <E>(
         return decodeEnding(frame.ending).pipe(
           Effect.orElseSucceed((): Ending => ({ _tag: "Unconfirmed", detail: "the helper's report is not readable" })),
           Effect.flatMap((ending) => {
-            const asked = here.asked.get(frame.id)
+            const asked = current.asked.get(frame.id)
             return asked === undefined ? Effect.void : Deferred.succeed(asked, ending)
           })
         )
@@ -188,7 +188,7 @@ const dispatch = Effect.fnUntraced(function* <E>(
     }
   }
   yield* Stream.runForEach(line.incoming, take)
-  if (!here.isOver) return yield* new TunnelLost({ detail: "the helper went away without a report" })
+  if (!current.isOver) return yield* new TunnelLost({ detail: "the helper went away without a report" })
 })
 
 const decodeEnding = Schema.decodeUnknownEffect(Ending)

@@ -1,4 +1,4 @@
-/** The files of one container, wherever it is. */
+/** The files of one container, on any node. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -12,7 +12,7 @@ import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 
-/** The connection to the helper, or to the agent, broke: the copy is not complete, and what there is of it stays. */
+/** The connection to the helper or agent broke. The copy is incomplete; the files that arrived stay. */
 export class CopyLost extends Schema.TaggedError<CopyLost>()("CopyLost", {
   node: Schema.String,
   detail: Schema.String
@@ -33,7 +33,7 @@ export type FilesFailure =
   | PolicyDenied
   | ProtectedTarget
 
-/** Whether an error is one of these. */
+/** Whether an error is a {@link FilesFailure}. */
 export const isFilesFailure = (error: unknown): error is FilesFailure =>
   error instanceof EngineError ||
   error instanceof EngineUnreachable ||
@@ -44,14 +44,14 @@ export const isFilesFailure = (error: unknown): error is FilesFailure =>
   error instanceof PolicyDenied ||
   error instanceof ProtectedTarget
 
-/** The files of one container, as `ArchiveRequests` says. One thing is asked for after the other. */
+/** The files of one container, see `ArchiveRequests`. Requests run one after the other. */
 export interface ContainerFiles<F = FilesFailure> {
   readonly statPath: (path: string) => Effect.Effect<PathStat, F>
-  /** The content ends only when all of it is there, and must be read to its end before the next thing is asked for. */
+  /** The content ends only after all of it has arrived. Read it to its end before the next request. */
   readonly getArchive: (
     path: string
   ) => Effect.Effect<{ readonly stat: PathStat; readonly content: Stream.Stream<Uint8Array, F> }, F, Scope.Scope>
-  /** Done when the engine has unpacked all of the content. */
+  /** Completes when the engine has unpacked all of the content. */
   readonly putArchive: <E>(
     path: string,
     content: Stream.Stream<Uint8Array, E>,
@@ -59,7 +59,7 @@ export interface ContainerFiles<F = FilesFailure> {
   ) => Effect.Effect<void, F | E>
 }
 
-/** Of a container of this engine, unless a policy forbids it. */
+/** Returns the files of a container of this engine. Fails if a policy forbids the copy. */
 export const engineFiles = (
   engine: DockerEngineShape,
   container: string,

@@ -1,17 +1,17 @@
-/** Ends runs of one node together: what is asked for at the same time is one request. */
+/** Ends runs of one node together: kills that are wanted at the same time become one request. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { EndRun } from "../executor/ExecSpec.ts"
 import { type Ending, unconfirmed } from "../executor/ExecutorErrors.ts"
 
-/** Some runs, and at least one. */
+/** At least one run. */
 export type Runs = readonly [EndRun, ...ReadonlyArray<EndRun>]
 
-/** How long a request waits for others, in milliseconds: one signal to all of a node's commands comes to each by itself. */
+/** Milliseconds that a kill waits for others: a signal to all commands of a node arrives once for each command. */
 const gathering = 10
 
-/** Gives what ends a run. `endAll` ends several, and gives what became of each, in their order. */
+/** Returns a function that ends one run. `endAll` ends several runs and returns their kill results, in their order. */
 export const endTogether = Effect.fnUntraced(function* <R>(
   endAll: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>, never, R>
 ): Effect.fn.Return<(run: EndRun) => Effect.Effect<Ending, never, R>, never, Scope.Scope> {

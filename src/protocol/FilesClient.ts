@@ -12,10 +12,10 @@ import type { ContainerFiles, FilesFailure } from "./ContainerFiles.ts"
 import { CopyLost } from "./ContainerFiles.ts"
 import { decodeFilesReply, encodeFilesOrder, type FilesOrder, type FilesReply } from "./FilesMessages.ts"
 
-/** A helper's answer, or bytes of an archive. */
+/** A helper's response, or bytes of an archive. */
 type Heard = Exclude<FilesReply, { readonly _tag: "Hello" }> | { readonly _tag: "Bytes"; readonly data: Uint8Array }
 
-/** The files that a helper or an agent gives access to over its tunnel. `node`: host name, for messages. */
+/** Returns the files to which a helper or agent gives access over its tunnel. `node`: host name, for messages. */
 export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
   node: string,
   tunnel: Tunnel
@@ -23,7 +23,7 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
   const lost = ({ detail }: { readonly detail: string }) => new CopyLost({ node, detail })
   const heard = yield* listen(node, tunnel, lost)
 
-  /** The next thing that is heard; what the helper could not do is an error. */
+  /** Takes the next response or bytes. Fails if the helper could not serve the request. */
   const next: Effect.Effect<Exclude<Heard, { readonly _tag: "Failed" }>, FilesFailure> = Effect.flatMap(
     Queue.take(heard),
     (said) => (said._tag === "Failed" ? Effect.fail(said.error) : Effect.succeed(said))
@@ -36,7 +36,7 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
     said._tag === "Stat" ? Effect.succeed(said.stat) : Effect.fail(unasked(node, said))
   )
 
-  /** The bytes of an archive until the proof that these are all. */
+  /** The bytes of an archive, until the helper has proved that these are all. */
   const content = Stream.suspend(() => {
     let bytes = 0
     const pull = Effect.gen(function* () {
@@ -68,14 +68,14 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
           bytes += chunk.length
           return Effect.mapError(tunnel.write("stdin", chunk), lost)
         }).pipe(Effect.andThen(Effect.mapError(tunnel.end("stdin"), lost)))
-        // A helper that can't go on says so before the end.
+        // A helper that can't continue reports that before all bytes are sent.
         const said = yield* Effect.raceFirst(next, Effect.andThen(send, Effect.never))
         return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unasked(node, said)
       })
   }
 })
 
-/** What comes in, in order. Who waits for it learns of a connection that breaks. */
+/** Queues the responses and bytes, in order. The queue fails when the connection breaks. */
 const listen = Effect.fnUntraced(function* (
   node: string,
   tunnel: Tunnel,
@@ -90,7 +90,7 @@ const listen = Effect.fnUntraced(function* (
         return Effect.void
       case "Document":
         return Result.match(decodeFilesReply(incoming.text), {
-          // The agent's first word.
+          // Agents greet over the tunnel.
           onSuccess: (reply) => (reply._tag === "Hello" ? checkHello(node, reply) : Queue.offer(heard, reply)),
           onFailure: () => Effect.fail(lost({ detail: "the helper said something that is not understood" }))
         })

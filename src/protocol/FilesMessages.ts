@@ -1,6 +1,6 @@
 /**
- * What a caller and a helper that copies say to each other, over a tunnel. The caller asks for one thing after the other;
- * bytes of archives are between the words, as `stdout` from the helper and as `stdin` to it.
+ * The messages between a caller and a helper that copies files, over a tunnel. The caller sends one request after the other. The bytes of
+ * an archive travel between the messages: as `stdout` from the helper, as `stdin` to it.
  */
 import * as Schema from "effect/Schema"
 import { Hello } from "../carrier/Frame.ts"
@@ -10,7 +10,7 @@ import { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
-/** What a caller asks for. */
+/** A request of the caller. */
 export const FilesOrder = Schema.TaggedUnion({
   /** Answered by `Stat`. */
   StatPath: { path: Schema.String },
@@ -20,10 +20,10 @@ export const FilesOrder = Schema.TaggedUnion({
   PutArchive: { path: Schema.String, copyUIDGID: Schema.Boolean }
 })
 
-/** What a caller asks for. */
+/** A request of the caller. */
 export type FilesOrder = typeof FilesOrder.Type
 
-/** Why a helper did not do what it was asked for. */
+/** The reason why a helper did not serve a request. */
 export const FilesRefusal = Schema.Union([
   EngineUnreachable,
   EngineError,
@@ -34,27 +34,27 @@ export const FilesRefusal = Schema.Union([
   ProtectedTarget
 ])
 
-/** Why a helper did not do what it was asked for. */
+/** The reason why a helper did not serve a request. */
 export type FilesRefusal = typeof FilesRefusal.Type
 
-/** What is at the path. */
+/** The file or folder at the path. */
 const Stat = Schema.TaggedStruct("Stat", { stat: PathStat })
-/** The proof of a complete copy: the engine reported its end. `bytes`: its size. */
+/** The proof of a complete copy: the engine reported its end. `bytes`: the size of the archive. */
 const Copied = Schema.TaggedStruct("Copied", { bytes: Schema.Int })
-/** It was not done. */
+/** The request was not served. */
 const Failed = Schema.TaggedStruct("Failed", { error: FilesRefusal })
 
-/** What a helper answers. */
+/** A response of the helper. */
 export const FilesReply = Schema.Union([Hello, Stat, Copied, Failed])
 
-/** What a helper answers. */
+/** A response of the helper. */
 export type FilesReply = typeof FilesReply.Type
 
-/** An order as JSON. */
+/** Encodes a request as JSON. */
 export const encodeFilesOrder = Schema.encodeSync(Schema.fromJsonString(FilesOrder))
-/** Reads an order. */
+/** Decodes a request. */
 export const decodeFilesOrder = Schema.decodeUnknownResult(Schema.fromJsonString(FilesOrder))
-/** An answer as JSON. */
+/** Encodes a response as JSON. */
 export const encodeFilesReply = Schema.encodeSync(Schema.fromJsonString(FilesReply))
-/** Reads an answer. */
+/** Decodes a response. */
 export const decodeFilesReply = Schema.decodeUnknownResult(Schema.fromJsonString(FilesReply))

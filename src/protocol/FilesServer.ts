@@ -1,4 +1,4 @@
-/** The helper's end of a copy: does what the caller asks for, with the archive API of its node's engine. */
+/** The helper's side of a copy: serves the caller's requests with the archive API of its node's engine. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -19,8 +19,8 @@ import type { NodeCarrier } from "./NodeCarrier.ts"
 import { failedFrame } from "./Server.ts"
 
 /**
- * Serves the caller, as soon as its request is found to be in order, until it goes away, which is a `TunnelLost`; what was
- * under way is broken off then. A caller that is not there yet hears at once why it won't be served.
+ * Serves the caller's requests once the helper is `admitted`. Fails with `TunnelLost` when the caller disconnects, which interrupts the
+ * request being served. If the helper is refused, a caller that has not connected yet reads the reason from the log.
  */
 export const serveFiles = Effect.fn("Helper.copy")(function* <E, R>(
   carrier: NodeCarrier<E>,
@@ -79,7 +79,7 @@ const serveOver = Effect.fnUntraced(function* (tunnel: Tunnel, files: ContainerF
 
 const isRefusal = (error: FilesRefusal | TunnelLost): error is FilesRefusal => error._tag !== "TunnelLost"
 
-/** An order, and the bytes that come after it. */
+/** A request, and the bytes that follow it. */
 interface Job {
   readonly order: FilesOrder
   readonly inflow: Inflow
@@ -87,19 +87,19 @@ interface Job {
 
 interface Inflow {
   readonly queue: Queue.Queue<Uint8Array, Cause.Done>
-  /** Bytes that came and were not used. */
+  /** Bytes that have arrived and are not consumed. */
   open: number
 }
 
 const makeInflow = Effect.map(Queue.unbounded<Uint8Array, Cause.Done>(), (queue): Inflow => ({ queue, open: 0 }))
 
-/** Sorts what comes in. `gone` fails when the caller is not there any more: the bytes then have no end. */
+/** Queues the requests. `gone` fails when the caller disconnects; the bytes of an archive then have no end. */
 const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
-  // A caller asks for one thing after the other. What does not fit waits in the tunnel, whose room is bounded.
+  // A caller sends one request after the other. More requests wait in the tunnel, whose buffer is limited.
   const jobs = yield* Queue.bounded<Job>(4)
   let current = yield* makeInflow
   const take = Effect.fnUntraced(function* (order: FilesOrder) {
-    // What an engine refused half-way is not used by anybody: there is room for as many other bytes.
+    // No one consumes the bytes that an engine refused, so the caller may send as many others.
     yield* tunnel.taken("stdin", current.open)
     current = yield* makeInflow
     yield* Queue.offer(jobs, { order, inflow: current })
@@ -114,7 +114,7 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
       case "Document":
         return Result.match(decodeFilesOrder(incoming.text), {
           onSuccess: take,
-          onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller said something that is not understood" }))
+          onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent a message that is not readable" }))
         })
     }
   }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)

@@ -1,4 +1,4 @@
-/** The caller's end of the conversation about one command. */
+/** The caller's side of the messages about one command. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -8,30 +8,30 @@ import { type Channel, type Incoming, TunnelLost } from "../carrier/Tunnel.ts"
 import type { StreamName } from "../carrier/TunnelFrame.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 
-/** How a line breaks, besides the errors of what carries it. */
+/** The errors of a line, besides those of its carrier. */
 export type LineError = TunnelLost | OutcomeUnknown
 
-/** Carries the frames of one command, and what its caller tells it, whatever lies in between. */
+/** Carries the frames of one command to the caller, and the caller's messages to the node, over any carrier. */
 export interface Line<E> {
-  /** What the node says, in order; ends when nothing more can come. To be run once. */
+  /** The node's frames, in order. Ends when no other one can arrive. Run it once. */
   readonly incoming: Stream.Stream<Frame, E | LineError>
-  /** To be called when bytes of output were used: as many more may come. */
+  /** Reports that bytes of output were consumed: the node may send as many more. */
   readonly taken: (stream: StreamName, bytes: number) => Effect.Effect<void>
-  /** Done when the helper or the agent runs, or won't. */
+  /** Completes when the helper or agent runs, or when it is certain that it won't. */
   readonly running: Effect.Effect<void>
-  /** Whether the node can be told something at this moment. */
+  /** Whether a message can be sent to the node without waiting. */
   readonly isOpen: () => boolean
-  /** Sends an order; waits until the node can be told something. */
+  /** Sends a message. Waits until the node can receive it. */
   readonly send: (text: string) => Effect.Effect<void, LineError>
-  /** Sends bytes of a stream; done when the node has room for them. One at a time for each stream. */
+  /** Sends bytes of a stream. Completes when the node has room for them. Write one chunk at a time to each stream. */
   readonly write: (stream: StreamName, data: Uint8Array) => Effect.Effect<void, LineError>
   /** Ends a stream. */
   readonly end: (stream: StreamName) => Effect.Effect<void, LineError>
-  /** Says that nothing more comes, and takes nothing more in. */
+  /** Tells the node that no other message follows, and ignores what the node still sends. */
   readonly close: Effect.Effect<void>
 }
 
-/** A frame of what a channel brings; nothing for the end of a stream, which an end record tells, too. */
+/** Converts a record of a channel to frames. The end of a stream becomes none: an end record follows it. */
 const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, OutcomeUnknown> => {
   switch (incoming._tag) {
     case "Data":
@@ -46,11 +46,11 @@ const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, Outcom
   }
 }
 
-/** The frames of a channel. */
+/** Returns the frames of a channel. */
 export const framesOf = ({ incoming }: Pick<Channel, "incoming">): Stream.Stream<Frame, LineError> =>
   incoming.pipe(Stream.mapEffect(frameOf), Stream.flattenIterable)
 
-/** A line over a channel of a tunnel. Nothing is sent before the other side has `greeted`, by when it has opened the channel. */
+/** Returns a line over a channel of a tunnel. It sends nothing before the other side has `greeted` and so opened the channel. */
 export const lineOver = <E extends { readonly message: string }>(
   channel: Channel,
   greeted: Deferred.Deferred<void, E>

@@ -1,4 +1,4 @@
-/** What carries the frames of an executor to its caller, as the executor sees it: a tunnel, or a log that a tunnel may follow. */
+/** The executor's side of a carrier: a tunnel, or a log that a tunnel may follow. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -9,13 +9,13 @@ import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import type { TunnelNeed } from "../helper/HelperRequest.ts"
 import { once } from "../internal/Once.ts"
 
-/** Carries frames to the caller. */
+/** Carries frames to the caller, and the caller's messages to the executor. */
 export interface NodeCarrier<E> {
-  /** Sends frames about a command (1, 2, …), or about all of them (0); done when there is room for more. */
+  /** Sends frames about a command (1, 2, …), or about all commands (0). Completes when there is room for more. */
   readonly send: (channel: number, frames: ReadonlyArray<Frame>) => Effect.Effect<void, E | TunnelLost>
-  /** The way from the caller: waits until it is there, for ever where there will be none. Fails when it can't be made. */
+  /** The tunnel to the caller. Waits until the caller has connected; waits for ever if the request has no tunnel. */
   readonly tunnel: Effect.Effect<Tunnel, TunnelLost>
-  /** The tunnel, once frames go by it. */
+  /** The tunnel, once frames are sent over it. */
   readonly current: () => Tunnel | undefined
 }
 
@@ -33,7 +33,7 @@ const tellOver =
     }
   }
 
-/** A caller that is there already. */
+/** Returns the carrier of a caller that has connected. */
 export const byTunnel = (tunnel: Tunnel): NodeCarrier<never> => ({
   send: (channel, frames) =>
     Effect.forEach(frames, tellOver(channel === 0 ? tunnel : tunnel.channel(channel)), { discard: true }),
@@ -41,16 +41,16 @@ export const byTunnel = (tunnel: Tunnel): NodeCarrier<never> => ({
   current: () => tunnel
 })
 
-/** A log. */
+/** The log of a helper. */
 export interface Log<E> {
-  /** Writes frames, in order; gives how many bytes of log they took. */
+  /** Writes frames, in order. Returns the number of bytes that they take. */
   readonly write: (channel: number, frames: ReadonlyArray<Frame>) => Effect.Effect<number, E>
 }
 
-/** Bytes of log that a helper may write: they take disk space on its node until it is removed. */
+/** The most bytes of log that a helper may write: they take disk space on its node until the helper is removed. */
 const logLimit = 6 * 1024 ** 3
 
-/** A log that takes no more output when it has so many bytes; what is no output still goes through. */
+/** Limits a log: fails on output after {@link logLimit} bytes. Other frames are still written. */
 const limited = <E>({ write }: Log<E>): Log<E | OutcomeUnknown> => {
   let bytes = 0
   return {
@@ -69,7 +69,7 @@ const limited = <E>({ write }: Log<E>): Log<E | OutcomeUnknown> => {
   }
 }
 
-/** Where nobody can reach the executor. */
+/** Returns the carrier of a helper without a tunnel. */
 export const byLog = <E>(log: Log<E>): NodeCarrier<E | OutcomeUnknown> => {
   const { write } = limited(log)
   return {
@@ -79,30 +79,30 @@ export const byLog = <E>(log: Log<E>): NodeCarrier<E | OutcomeUnknown> => {
   }
 }
 
-/** Bytes of log from which output is said to outgrow it: it then moves to the tunnel. */
+/** Bytes of log after which output moves to the tunnel. */
 export const logRoom = 1024 * 1024
 
 /** Whether a run needs its tunnel, by the frames that are next in its log, and by the bytes of the log so far. */
 export const isTunnelNeeded = (from: TunnelNeed, frames: ReadonlyArray<Frame>, bytes: number): boolean =>
   from === "start" || bytes >= logRoom || (from === "command" && frames.some(({ _tag }) => _tag === "Started"))
 
-/** Bytes that a log gets in a millisecond from then on: an engine passes on 10 MB/s of each task's log (`controller.go`). */
+/** Bytes per millisecond that a helper writes to its log after that: an engine forwards 10 MB/s of each task's log (`controller.go`). */
 const logRate = 8 * 1024
 
-/** The tunnel that may follow a log. */
-export interface WayIn {
+/** A tunnel that may follow a log. */
+export interface LaterTunnel {
   readonly from: TunnelNeed
-  /** Makes it; done when the caller is there. `tell` tells the caller what it must know for that. */
+  /** Opens the tunnel. Completes when the caller has connected. `tell` sends the caller the address of the listener. */
   readonly open: (tell: (frame: Frame) => Effect.Effect<void>) => Effect.Effect<Tunnel, TunnelLost, Scope.Scope>
 }
 
 /**
- * Begins with the log. When the tunnel is there, the log's last frame is `Moved`, and everything after it goes by the tunnel: so the
- * caller gets each frame once and in order.
+ * Returns a carrier that begins with the log. When the caller has connected, it writes `Moved` as the log's last frame and sends all later
+ * frames over the tunnel, so that the caller receives each frame once and in order.
  */
 export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
   raw: Log<E>,
-  { from, open }: WayIn
+  { from, open }: LaterTunnel
 ): Effect.fn.Return<NodeCarrier<E | OutcomeUnknown>, never, Scope.Scope> {
   const log = limited(raw)
   const order = yield* Semaphore.make(1)
@@ -123,7 +123,7 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
         isDone || moved === undefined ? Effect.void : moved.send(channel, frames)
       )
     })
-  // A log that can't be written to shows with the next frame.
+  // If the log can't be written, the next frame fails.
   const tell = (frame: Frame) => Effect.ignore(send(0, [frame]))
   const move = Effect.gen(function* () {
     if (from !== "start") yield* Deferred.await(needed)
@@ -137,7 +137,7 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
     yield* order.withPermits(1)(Effect.uninterruptible(change))
     return tunnel
   })
-  // Output that can't move goes on by the log.
+  // Without a tunnel, output stays in the log.
   const tunnel = yield* once(from === "output" ? Effect.catch(move, () => Effect.never) : move)
   yield* Effect.forkScoped(Effect.ignore(tunnel))
   return { send, tunnel, current: () => moved?.current() }

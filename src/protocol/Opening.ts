@@ -1,20 +1,20 @@
-/** Which of a node's commands begin with the request, and need not be told to. */
+/** Decides which commands of a node begin with the request itself, and which begin by a later message. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
-/** Of the commands of one request, by their index. */
+/** The commands of one request, by their index. */
 export interface Opening {
-  /** The command is to begin. Gives whether the request says so; otherwise it must be told to. */
+  /** Begins a command. Returns whether the request says so; otherwise send the command a `Begin`. */
   readonly begin: (index: number) => Effect.Effect<boolean>
-  /** The command is over, or will never begin. */
+  /** Reports that a command has ended, or will never begin. */
   readonly leave: (index: number) => void
-  /** Done when the request can be made: the commands that begin with it, in order. */
+  /** Completes when the request can be made. Returns the indices of the commands that begin with it, in order. */
   readonly ready: Effect.Effect<ReadonlyArray<number>>
 }
 
 /**
- * The request is made when each of the `first` commands is to begin, or will not. They are said to come at the same time: the
- * request of a fan-out has every command that its pacing starts at once.
+ * Waits with the request until each of the `first` commands begins, or never will. The caller begins them at the same time: so the
+ * request of a fan-out holds every command that its pacing starts at once.
  */
 export const makeOpening = (first: number): Opening => {
   const begun = new Set<number>()

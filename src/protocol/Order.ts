@@ -1,25 +1,25 @@
-/** What a caller tells an Executor on another node while its command runs. */
+/** The messages of a caller to an executor on another node while a command runs. */
 import * as Schema from "effect/Schema"
 import { Signal, TerminalSize } from "../executor/ExecSpec.ts"
 
-/** What a caller tells. */
+/** A message of the caller. */
 export const Order = Schema.TaggedUnion({
-  /** Start the command of this channel: one of many that the helper knows of. */
+  /** Start the command of this channel. Its spec is in the request. */
   Begin: {},
-  /** The terminal has this size now. */
+  /** The size of the terminal has changed. */
   Resize: { size: TerminalSize },
   /**
-   * Send the command and everything it started this signal, and KILL after so many milliseconds; answered by a
-   * `Signalled` of the same ID.
+   * Send this signal to the command and all its child processes, then KILL after the grace period in milliseconds. The response is a
+   * `Signalled` with the same ID.
    */
   SendSignal: { id: Schema.Int, signal: Signal, grace: Schema.Finite }
 })
 
-/** What a caller tells. */
+/** A message of the caller. */
 export type Order = typeof Order.Type
 
-/** An order as JSON. */
+/** Encodes a message as JSON. */
 export const encodeOrder = Schema.encodeSync(Schema.fromJsonString(Order))
 
-/** Reads an order. */
+/** Decodes a message. */
 export const decodeOrder = Schema.decodeUnknownResult(Schema.fromJsonString(Order))

@@ -1,4 +1,4 @@
-/** What an Executor on another node reports when a command has no exit code. */
+/** The error that an executor on another node reports if a command has no exit code. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ExecutorError, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
@@ -12,7 +12,7 @@ export type RemoteError = typeof RemoteError.Type
 
 const decode = Schema.decodeUnknownEffect(RemoteError)
 
-/** Reads the error in a `Failed` frame. One that can't be read says nothing about the command. */
+/** Decodes the error in a `Failed` frame. Fails with `OutcomeUnknown` if it is not readable. */
 export const decodeRemoteError = (error: unknown): Effect.Effect<RemoteError, OutcomeUnknown> =>
   Effect.mapError(
     decode(error),

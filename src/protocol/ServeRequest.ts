@@ -1,4 +1,4 @@
-/** What a helper or an agent does for a request. */
+/** Serves a request in a helper or an agent. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,29 +21,29 @@ import type { NodeCarrier } from "./NodeCarrier.ts"
 import type { RemoteError } from "./RemoteError.ts"
 import { type CallerInput, failedFrame, serveCommands } from "./Server.ts"
 
-/** What is done for a request, or for a part of it. */
+/** The frames that answer a request, or a part of it. */
 export type Frames = Stream.Stream<Frame, RemoteError, DockerEngine>
 
-/** What stands between a request and what is done for it. */
+/** Observes what is done for a request. */
 export interface Watch {
   readonly run: (spec: ExecSpec, frames: Frames) => Frames
   readonly end: (runs: ReadonlyArray<EndRun>, frames: Frames) => Frames
   readonly files: (container: string, files: ContainerFiles<FilesRefusal>) => ContainerFiles<FilesRefusal>
 }
 
-/** Helpers log nothing: their log carries the output, and is removed with them. */
+/** Observes nothing. Helpers keep no record: their log carries the output, and is removed with them. */
 export const unwatched: Watch = {
   run: (_, frames) => frames,
   end: (_, frames) => frames,
   files: (_, files) => files
 }
 
-/** Signals of one command that are carried out at the same time. */
+/** The most signals of one command that are carried out at the same time. */
 const signalsAtOnce = 8
 
 /**
- * Serves a request to its end, as soon as it is `admitted`, which gives the ID of our own image. A `TunnelLost` says that the caller
- * went away before.
+ * Serves a request to its end. Starts when `admitted` has returned the ID of the helper's image. Fails with `TunnelLost` if the caller
+ * disconnects.
  */
 export const serveRequest = <E extends { readonly _tag: string }>(
   carrier: NodeCarrier<E>,
@@ -85,14 +85,14 @@ const end = (runs: ReadonlyArray<EndRun>, owner: Ownership, image: string): Fram
     Stream.provide(ProcessKiller.layer({ image: Effect.succeed(image), owner }))
   )
 
-/** Runs a command, and sends it the signals that come. */
+/** Runs a command, and sends it the caller's signals. */
 const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput): Frames => {
   const { container, runId } = spec
   const killer = ProcessKiller.layer({ image: Effect.succeed(image), owner })
   const over = Deferred.makeUnsafe<void>()
   const answers = input.signals.pipe(
     Stream.interruptWhen(Deferred.await(over)),
-    // The next signal does not wait for what this one does.
+    // A signal does not wait for the result of the one before.
     Stream.mapEffect(
       ({ grace, id, signal }) =>
         ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
@@ -106,7 +106,7 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
   return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(spec, input)))).pipe(
     Stream.provide(Executor.layer.pipe(Layer.provide(Guard.none), Layer.provide(killer))),
     Stream.ensuring(Deferred.succeed(over, undefined)),
-    // What a signal does goes on after the command's end: to what the command left behind.
+    // A signal is carried out after the command has ended, too: its child processes may still run.
     Stream.merge(answers)
   )
 }

@@ -1,4 +1,4 @@
-/** The executor's half of the protocol: does what a request says, and what its caller says then. */
+/** The executor's half of the protocol: serves a request, and then the caller's messages. */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -17,34 +17,34 @@ import type { NodeCarrier } from "./NodeCarrier.ts"
 import { decodeOrder, type Order } from "./Order.ts"
 import { RemoteError } from "./RemoteError.ts"
 
-/** A signal for the command, see `Order`. */
+/** A message with a signal for the command, see `Order`. */
 export type SignalOrder = Order & { readonly _tag: "SendSignal" }
 
-/** What comes from the caller while a command runs. */
+/** The caller's input and messages while a command runs. */
 export interface CallerInput extends ExecInput {
   readonly signals: Stream.Stream<SignalOrder>
-  /** Answers one of them. It goes beside the command's frames: there it would wait behind output that nobody takes. */
+  /** Answers a signal. The answer does not wait behind output that the caller does not read. */
   readonly answer: (signalled: typeof Signalled.Type) => Effect.Effect<void>
 }
 
-/** A command that is served. */
+/** A command of a request. */
 export interface ServedCommand<R> {
-  /** Begins at once; otherwise when the caller says so. */
+  /** Whether the command begins at once; otherwise it waits for the caller's `Begin`. */
   readonly begins: boolean
-  /** All of its input, where that came with the request. */
+  /** All of its input, if the request holds it. */
   readonly input: Uint8Array | undefined
-  /** Runs it, and tells of it in frames. */
+  /** Runs the command and reports on it in frames. */
   readonly run: (input: CallerInput) => Stream.Stream<Frame, RemoteError, R>
 }
 
 const encodeError = Schema.encodeSync(RemoteError)
 
-/** An error as a frame, which ends the report on a command. */
+/** Encodes an error as the end record of a command. */
 export const failedFrame = (error: RemoteError): Frame => ({ _tag: "Failed", error: encodeError(error) })
 
 /**
- * Serves the commands, each over the channel of its index and one. Done when the caller was told the end of each of them, and, where
- * it came over a tunnel, has closed that. A command that the caller leaves, or loses the connection to, is ended.
+ * Serves the commands. The command of index 0 has channel 1. Completes when the end record of each command is sent and the caller has
+ * closed its tunnel, if there is one. Kills a command if its caller leaves it or disconnects.
  */
 export const serveCommands = Effect.fn("TaskExec.serve")(function* <E extends { readonly _tag: string }, R>(
   carrier: NodeCarrier<E>,
@@ -56,14 +56,14 @@ export const serveCommands = Effect.fn("TaskExec.serve")(function* <E extends { 
     discard: true
   })
   const tunnel = carrier.current()
-  // The caller closes when it has read all of it.
+  // The caller closes the tunnel when it has read all frames.
   if (tunnel !== undefined) yield* Effect.ignore(Stream.runDrain(tunnel.incoming))
 })
 
-/** What is heard on a channel of the tunnel, once that is there. */
+/** The messages on a channel of the tunnel, once the caller has connected. */
 interface Heard extends CallerInput {
   readonly begin: Effect.Effect<void>
-  /** Fails when the caller leaves the command, or is gone. */
+  /** Fails when the caller leaves the command or disconnects. */
   readonly gone: Effect.Effect<never, TunnelLost>
   readonly close: Effect.Effect<void>
 }
@@ -100,9 +100,9 @@ const serveCommand = Effect.fnUntraced(function* <E extends { readonly _tag: str
       })
     ),
     Effect.raceFirst(gone),
-    // A caller that can't come hears of it where it listens: by the log.
+    // A caller that can't connect still reads the log.
     Effect.catchIf(isLost, ({ detail }) =>
-      told ? Effect.void : Effect.catchIf(send([failedFrame(noWay(detail))]), isLost, () => Effect.void)
+      told ? Effect.void : Effect.catchIf(send([failedFrame(unreachable(detail))]), isLost, () => Effect.void)
     )
   )
   const known = Deferred.isDoneUnsafe(heard) ? yield* Effect.option(hear) : undefined
@@ -113,15 +113,15 @@ const isRemote = Schema.is(RemoteError)
 
 const isLost = (error: { readonly _tag: string }): error is TunnelLost => error._tag === "TunnelLost"
 
-const noWay = (detail: string) =>
-  new OutcomeUnknown({ detail: `there is no way to its helper (${detail}); it was ended` })
+const unreachable = (detail: string) =>
+  new OutcomeUnknown({ detail: `the caller cannot reach its helper (${detail}); it was ended` })
 
-/** Sorts what comes in. */
+/** Sorts the messages on a channel by kind. */
 const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<Heard, never, Scope.Scope> {
   const begin = yield* Deferred.make<void>()
   const stdin = yield* Queue.unbounded<Uint8Array, Cause.Done>()
   const sizes = yield* Queue.sliding<TerminalSize>(1)
-  // What does not fit waits in the tunnel, whose room is bounded.
+  // More signals wait in the tunnel, whose buffer is limited.
   const signals = yield* Queue.bounded<SignalOrder>(16)
   const obey = (text: string): Effect.Effect<unknown, TunnelLost> =>
     Result.match(decodeOrder(text), {
@@ -135,7 +135,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
             return Queue.offer(signals, order)
         }
       },
-      onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller said something that is not understood" }))
+      onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent a message that is not readable" }))
     })
   const gone = yield* Stream.runForEach(channel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
     switch (incoming._tag) {
@@ -152,7 +152,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
     stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.taken("stdin", chunk.length))),
     sizes: Stream.fromQueue(sizes),
     signals: Stream.fromQueue(signals),
-    // That the caller is not there any more is seen elsewhere.
+    // `gone` reports that the caller has disconnected.
     answer: (signalled) => Effect.ignore(channel.send(encodeDocument(signalled))),
     gone: Fiber.join(gone),
     close: channel.close

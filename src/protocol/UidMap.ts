@@ -1,17 +1,17 @@
-/** Why a helper may not open its engine's socket: it is root, but not on the node. */
+/** Recognizes a helper that may not open its engine's socket because user namespaces are remapped. */
 
 import { readFileSync } from "node:fs"
 import { EngineUnreachable } from "../engine/EngineErrors.ts"
 import { UsernsRemapped } from "../helper/HelperErrors.ts"
 import { helperVariables } from "../helper/HelperRequest.ts"
 
-/** What root is outside, by a `uid_map` (lines of: first ID inside, first ID outside, how many). */
+/** Returns the user ID on the node of root in the container, from a `uid_map` (lines of: first ID inside, first ID outside, count). */
 export const rootOutside = (uidMap: string): number | undefined => {
   const outside = /^\s*0\s+(\d+)\s/m.exec(uidMap)?.[1]
   return outside === undefined ? undefined : Number(outside)
 }
 
-/** A permission that the engine's socket denies to a root who is another user on the node is `UsernsRemapped`. */
+/** Turns "permission denied" at the engine's socket into `UsernsRemapped` if root in the container is another user on the node. */
 export const nameRemapping = <E>(error: E): E | UsernsRemapped => {
   if (!isDenied(error)) return error
   const uid = rootOutside(ownUidMap())

@@ -1,4 +1,4 @@
-/** What is to be run where: the one input of the library. */
+/** Requests to run a command. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -13,7 +13,7 @@ import { type InvalidTarget, parseTarget, type Target } from "../target/Target.t
 import type { Via } from "./Via.ts"
 
 /**
- * What is to be run where. All but `target` and `command` may be left out.
+ * A command and the task to run it in. Only `target` and `command` are required.
  *
  * @example
  * ```ts
@@ -26,13 +26,12 @@ export interface ExecRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
   readonly target: string
   /**
-   * Wait for the task, at most this long: until it runs and is healthy, and is what its service is to be after an update.
-   * Default: it must run now.
+   * Wait for the task at most this long, until it is healthy and runs the current service spec. Default: the task must run already.
    */
   readonly wait?: Duration.Input
   /** Program and arguments. No shell is involved: for one, run `["sh", "-c", "…"]`. */
   readonly command: ReadonlyArray<string>
-  /** Added to the container's environment. */
+  /** Variables to add to the container's environment. */
   readonly env?: Readonly<Record<string, string>>
   /** `name|uid[:group|gid]`; default: the container's own user. */
   readonly user?: string
@@ -41,11 +40,10 @@ export interface ExecRequest {
   /** Give the command all capabilities; default `false`. */
   readonly privileged?: boolean
   /**
-   * What the command reads; without, it reads nothing. Its end is the end of the command's stdin. It is pulled only as fast
-   * as the command reads.
+   * The command's stdin, with backpressure and EOF. Default: no input.
    */
   readonly stdin?: Stream.Stream<Uint8Array>
-  /** Give the command a terminal; its stdout and stderr are one then. */
+  /** Give the command a terminal. Its stdout and stderr are then one stream. */
   readonly tty?: TtyRequest
   /** Start the command and don't wait for it: no output and no exit code. Default `false`. */
   readonly detach?: boolean
@@ -55,37 +53,36 @@ export interface ExecRequest {
    * which is possible 12 minutes after the caller's last sign of life.
    */
   readonly timeout?: Duration.Input | "none"
-  /** What the command is sent first when it is to be ended; default `SIGTERM`. */
+  /** The first signal when the command is killed; default `SIGTERM`. */
   readonly signal?: Signal
-  /** Time between that signal and KILL; default 10 seconds. */
+  /** The grace period between that signal and KILL; default 10 seconds. */
   readonly grace?: Duration.Input
   /**
-   * Signals for the command and everything that it started, once it runs. Whatever is still alive a grace period after a
-   * signal is killed; the run goes on until its end.
+   * Signals for the command and all its child processes, once it runs. Processes that are still alive a grace period after a signal are
+   * killed. The run continues until the command has ended.
    */
   readonly signals?: Stream.Stream<Signal>
   /** The route to the node; default `auto`. */
   readonly via?: Via
   /** Image of the helper; default: that of the `TaskExec` layer. */
   readonly image?: string
-  /** How long Swarm may take to give a helper to the node; default 30 seconds. */
+  /** The time in which the node must accept a helper; default 30 seconds. */
   readonly placementTimeout?: Duration.Input
 }
 
 /** The terminal of a command. */
 export interface TtyRequest {
-  /** Its size at the start. */
+  /** The size at the start. */
   readonly size: TerminalSize
-  /** Its size whenever it changes. */
+  /** The new size, whenever it changes. */
   readonly sizes?: Stream.Stream<TerminalSize>
   /**
-   * Keys in `stdin` that let go of the command and leave it running, as docker writes them; default `ctrl-p,ctrl-q`, `""` for
-   * none.
+   * Keys in `stdin` that detach from the command, in docker's syntax; default `ctrl-p,ctrl-q`, `""` for none.
    */
   readonly detachKeys?: string
 }
 
-/** A part of the request can't be. */
+/** A part of the request is invalid. */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
   detail: Schema.String
 }) {
@@ -94,10 +91,10 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   }
 }
 
-/** What is to be run, wherever it is. */
+/** A command without a target. */
 export type CommandRequest = Omit<ExecRequest, "target" | "wait">
 
-/** A {@link CommandRequest} that was looked through, with its defaults filled in; times in milliseconds. */
+/** A validated {@link CommandRequest} with defaults; times in milliseconds. */
 export interface CheckedCommand {
   readonly command: readonly [string, ...ReadonlyArray<string>]
   readonly env: ReadonlyArray<string>
@@ -116,17 +113,17 @@ export interface CheckedCommand {
   readonly via: Via
   readonly image: string | undefined
   readonly placementTimeout: number
-  /** Nothing is to be run in a task without a label that allows it. */
+  /** Whether commands in tasks without a label that allows them are denied. */
   readonly denyDefault: boolean
 }
 
-/** The same, with where. */
+/** A validated command together with its target. */
 export interface CheckedRequest extends CheckedCommand {
   readonly target: Target
   readonly wait: number | undefined
 }
 
-/** Looks a request through; nothing of it has been done when it fails. */
+/** Validates a request and fills in defaults. Has no side effects. */
 export const checkRequest = Effect.fnUntraced(function* ({
   target,
   wait,
@@ -137,7 +134,7 @@ export const checkRequest = Effect.fnUntraced(function* ({
   return { ...(yield* checkCommand(request)), target: parsed, wait: patience }
 })
 
-/** The same for a command without a target. */
+/** Validates a command without a target. */
 export const checkCommand = Effect.fnUntraced(function* (
   request: CommandRequest
 ): Effect.fn.Return<CheckedCommand, InvalidRequest> {
@@ -181,13 +178,13 @@ export const checkCommand = Effect.fnUntraced(function* (
   }
 })
 
-/** What the environment says. */
+/** Whether the environment denies commands by default. */
 export const checkDenyDefault: Effect.Effect<boolean, InvalidRequest> = Effect.mapError(
   callerDeniesByDefault,
   () => new InvalidRequest({ detail: "TASK_EXEC_DENY_DEFAULT is true or false" })
 )
 
-/** What an Executor is asked to do for it in a task's container. */
+/** Returns the spec of a command in a task's container, for an executor. */
 export const specOf = (runId: string, { container, policy }: ResolvedTask, command: CheckedCommand): ExecSpec => ({
   runId,
   container,

@@ -1,14 +1,14 @@
-/** Which way to a task's node a caller asks for, and which one is taken. */
+/** The routes to a task's node: the one that a caller asks for, and the one that is taken. */
 import * as Schema from "effect/Schema"
 
 /**
- * What may be asked for: `auto` is `local` where the connected engine runs the task, elsewhere `agent` where there are agents
+ * The route that a caller asks for. `auto` is `local` if the connected engine runs the task, otherwise `agent` if agents are deployed
  * (`task-exec agent`), and else `helper`.
  */
 export const Via = Schema.Literals(["auto", "local", "agent", "helper"])
 
-/** What may be asked for. */
+/** The route that a caller asks for. */
 export type Via = typeof Via.Type
 
-/** The way that is taken: `local` (the connected engine runs the task), the `agent` or a `helper` on its node. */
+/** The route that is taken: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node. */
 export type Route = Exclude<Via, "auto">

@@ -41,7 +41,7 @@ describe("agents", () => {
   it.effect("lead from the connected engine to the task's node, if both are there and speak as we do", () =>
     Effect.gen(function* () {
       const [a, b] = [agent("a"), agent("b")]
-      assert.deepStrictEqual(yield* agentPair(agents(a, b), "a", there), { here: a, there: b })
+      assert.deepStrictEqual(yield* agentPair(agents(a, b), "a", there), { entry: a, target: b })
       const reasons = [
         [
           agents(),

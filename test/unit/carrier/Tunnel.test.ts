@@ -426,7 +426,7 @@ describe("TLS with a one-time key", () => {
       assert.strictEqual(clients, most)
       assert.deepStrictEqual([...new Set(refused)], ["too many connections are in their handshake"])
       yield* Effect.ignore(secureClient(yield* dial, key))
-      while (!refused.includes("2 clients are there already")) yield* Effect.sleep(1)
+      while (!refused.includes("2 clients are connected already")) yield* Effect.sleep(1)
       assert.strictEqual(clients, most)
     })
   )

@@ -1,4 +1,4 @@
-/** The way to a helper, which is on the network of its host: a listener of our image, on its node, on an overlay network. */
+/** Starts the listener of a helper: a container on the helper's node and on the run's overlay network, to which the caller connects. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -18,27 +18,27 @@ import { attempt } from "../../src/internal/attempt.ts"
 import { freshName, type Ownership } from "../../src/Labels.ts"
 import { say } from "../Output.ts"
 
-/** How long the caller may take to make each network, and then to come. */
+/** The time in which the caller must create each network, and then connect. */
 const patience = "60 seconds"
-/** Between two attempts to join a network that is not there yet: soon at first. */
+/** The pause between two attempts to join a network that does not exist yet. */
 const between = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
-/** What a listener is made of. */
-export interface WayInOptions {
+/** Options of {@link startListener}. */
+export interface ListenerOptions {
   readonly owner: Ownership
-  /** ID of our own image. */
+  /** The ID of the helper's own image. */
   readonly image: string
   readonly tunnel: NonNullable<HelperRequest["tunnel"]>
-  /** How many commands the caller may talk about. */
+  /** The number of commands, each with a channel. */
   readonly commands: number
 }
 
 /**
- * A connection to the caller, once it has come. The listener is gone when the scope closes. `tell` brings the caller the listener's
- * address, or why the node can't join a network.
+ * Starts the listener, and waits for the caller. Returns the tunnel to the caller. The listener is removed when the scope closes. `tell`
+ * sends the caller the listener's address, or the reason why the node can't join a network.
  */
-export const openWayIn = Effect.fn("Helper.wayIn")(function* (
-  { commands, image, owner, tunnel: { from, key, networks } }: WayInOptions,
+export const startListener = Effect.fn("Helper.listener")(function* (
+  { commands, image, owner, tunnel: { from, key, networks } }: ListenerOptions,
   tell: (frame: Frame) => Effect.Effect<void>
 ): Effect.fn.Return<Tunnel, EngineFailure | TunnelLost, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
@@ -63,7 +63,7 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
       ),
       Effect.retry({ while: isNotYetThere, schedule: between })
     )
-  // A caller that reads slowly learns late that the output outgrows the log.
+  // A slow caller notices late that the output outgrows the log, so only the other tunnels have a timeout.
   const within = <A, E, R>(effect: Effect.Effect<A, E, R>, late: string) =>
     from === "output"
       ? effect
@@ -82,7 +82,7 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
     )
   const joined = Effect.tapError(join(0), tellUnreachable)
   return yield* Effect.gen(function* () {
-    // Whom it sends away is told in the helper's log.
+    // The helper's log says which connections the listener refused.
     const carrier = yield* carryOver(yield* joined, (text) => void Effect.runFork(say(text)))
     const explain = ({ detail }: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || detail })
     return yield* Effect.gen(function* () {
@@ -98,8 +98,8 @@ export const openWayIn = Effect.fn("Helper.wayIn")(function* (
 })
 
 /**
- * The node's engine has a network of its own with addresses of a tunnel's: then the swarm can't attach anything there. It tells only the
- * managers.
+ * Names the network of the node's engine that has a tunnel's addresses: the swarm can't attach a container to the tunnel's network then,
+ * but reports the reason to managers only.
  */
 const whyNotAttached = Effect.fnUntraced(function* (engine: DockerEngine["Service"], error: EngineFailure) {
   const own = (yield* engine.listNetworks({ scope: ["local"] })).find(hasTunnelRange)
@@ -108,6 +108,6 @@ const whyNotAttached = Effect.fnUntraced(function* (engine: DockerEngine["Servic
     : new TunnelLost({ detail: `network ${own.Name} of the node: Pool overlaps with other one on this address space` })
 })
 
-/** Swarm tells a node of a network when something there wants to join it. The caller makes it meanwhile. */
+/** Whether the network may still appear: the caller creates it at the same time, and Swarm announces it to a node on first use. */
 const isNotYetThere = (error: EngineFailure | TunnelLost): boolean =>
   error._tag === "EngineError" && /network .* not found/i.test(error.text) && !isPoolOverlap(error.text)

@@ -1,4 +1,4 @@
-/** The ways to run a command in a task, as commands to measure. */
+/** The commands to measure: task-exec, docker, and Node. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -10,19 +10,19 @@ import type { Contender, MeasureOptions } from "./Measure.ts"
 import type { Original } from "./Original.ts"
 import type { Place, Stage } from "./Stage.ts"
 
-/** What every measure is given. */
+/** The environment of every measure. */
 export interface Bench {
   readonly stage: Stage
-  /** To the node of the remote task. */
+  /** SSH to the node of the remote task. */
   readonly ssh: Ssh
-  /** The original plugin, where it is to be compared with. */
+  /** The original plugin, if it is compared. */
   readonly original: Original | undefined
   readonly options: MeasureOptions
-  /** Of data that throughput is about, 10^6 bytes each. */
+  /** The amount of data for throughput, in 10^6 bytes. */
   readonly megabytes: number
 }
 
-/** The same, with so many times fewer rounds: for what takes long. */
+/** Divides the number of rounds, for measures that take long. */
 const fewer =
   (times: number) =>
   ({ runs, ...options }: MeasureOptions): MeasureOptions => ({ ...options, runs: Math.ceil(runs / times) })
@@ -47,13 +47,13 @@ export const checkBuilt: Effect.Effect<void, NotBuilt> = Effect.suspend(() =>
   existsSync(bundle) ? Effect.void : Effect.fail(new NotBuilt())
 )
 
-/** What is measured, started as people start it: by the shell line that it begins with, with the Node that is on the PATH. */
+/** `task-exec`, started as users start it: by its first shell line, with the Node of the PATH. */
 export const taskExec = (...args: ReadonlyArray<string>): Contender => ({
   name: `task-exec ${args.join(" ")}`,
   argv: ["sh", bundle, ...args]
 })
 
-/** A command whose input is a line of text that is there when it starts. */
+/** A command whose input is a line of text that is available when it starts. */
 export const piped = ({ argv, name }: Contender, line: string): Contender => ({
   name: `echo ${line} | ${name}`,
   argv: ["sh", "-c", 'line=$1; shift; printf "%s\\n" "$line" | "$@"', "sh", line, ...argv],
@@ -72,11 +72,11 @@ export const dockerExec = (
   argv: ["docker", "-H", host, "exec", ...flags, container, ...command]
 })
 
-/** The same on a node's machine, where people are: what they start sees the processes of its engine. */
+/** A command on a node's machine, where it sees the processes of the engine. */
 export const on = ({ pid }: ClusterNode, { argv, ...contender }: Contender): Contender => ({
   ...contender,
   argv: [...entrance(pid), ...argv]
 })
 
-/** Node, doing nothing: less is not to be had with it. */
+/** Node without a program: the least that a program on Node can take. */
 export const bareNode: Contender = { name: "node -e 0", argv: [process.execPath, "-e", "0"] }
