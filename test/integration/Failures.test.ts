@@ -108,7 +108,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
 
   it.effect("wrong usage: 2, one line and where to look", () =>
     Effect.gen(function* () {
-      for (const args of [[], ["web"], ["--wrong", "web", "true"], ["pod/web", "true"], ["web", ""]]) {
+      for (const args of [["web"], ["--wrong", "web", "true"], ["pod/web", "true"], ["web", ""]]) {
         const { code, stderr, stdout } = yield* taskExec(args)
         assert.deepStrictEqual([code, stdout.toString()], [2, ""])
         assert.match(stderr, /^task-exec: .+\n/)
