@@ -30,6 +30,8 @@ export interface AuditFileOptions {
   readonly file: string
   /** On whose behalf, in the caller's own words. */
   readonly as?: string | undefined
+  /** The file that a session's output is recorded in. */
+  readonly recording?: string | undefined
 }
 
 /**
@@ -38,7 +40,7 @@ export interface AuditFileOptions {
  * end it is a warning.
  */
 export const withAuditFile =
-  ({ as, file }: AuditFileOptions) =>
+  ({ file, ...more }: AuditFileOptions) =>
   <E, R>(program: Effect.Effect<number, E, R>): Effect.Effect<number, E | AuditFailed, R> =>
     Effect.gen(function* () {
       const failed = (step: "open" | "write") => (error: unknown) =>
@@ -49,7 +51,7 @@ export const withAuditFile =
       )
       let broken: AuditFailed | undefined
       const record = (done: AuditRecord) =>
-        Effect.try({ try: () => writeWhole(fd, lineOf(done, as)), catch: failed("write") }).pipe(
+        Effect.try({ try: () => writeWhole(fd, lineOf(done, more)), catch: failed("write") }).pipe(
           Effect.catch((error) =>
             Effect.sync(() => {
               broken ??= error
@@ -75,5 +77,7 @@ const writeWhole = (fd: number, line: string): void => {
 }
 
 /** The line of a record. */
-export const lineOf = (record: AuditRecord, as: string | undefined): string =>
-  `${toJson({ who: { ...whoAmI(), ...(as === undefined ? {} : { as }) }, ...record })}\n`
+export const lineOf = (record: AuditRecord, { as, recording }: Omit<AuditFileOptions, "file"> = {}): string => {
+  const who = { ...whoAmI(), ...(as === undefined ? {} : { as }) }
+  return `${toJson({ who, ...record, ...(recording === undefined ? {} : { recording }) })}\n`
+}

@@ -9,6 +9,8 @@ export interface AuditFlags {
   readonly file?: string | undefined
   /** On whose behalf, in the caller's own words. */
   readonly as?: string | undefined
+  /** The file that a session's output is recorded in. */
+  readonly recording?: string | undefined
 }
 
 /** Runs the program, with its runs and copies recorded where it is wanted. */
@@ -19,5 +21,5 @@ export const audited =
       const file = flags.file ?? (yield* Config.String("TASK_EXEC_AUDIT_FILE").pipe(Config.withDefault("")))
       if (file === "" && flags.file === undefined) return yield* program
       const { withAuditFile } = yield* Effect.promise(() => import("./AuditFile.ts"))
-      return yield* withAuditFile({ file, as: flags.as })(program)
+      return yield* withAuditFile({ ...flags, file })(program)
     })

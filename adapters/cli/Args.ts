@@ -36,6 +36,8 @@ export type Invocation =
       /** Every stage on stderr, and whole causes for errors. */
       readonly debug: boolean
       readonly logFormat: LogFormat
+      /** The file to record the output in. */
+      readonly record: string | undefined
       /** At the end, where the time went. */
       readonly timings: boolean
       readonly audit: AuditFlags
@@ -123,6 +125,12 @@ export const execFlags = {
     group: "Output",
     about: "Write errors, warnings and steps as text (default) or json, one object per line"
   },
+  record: {
+    type: "string",
+    value: "FILE",
+    group: "Output",
+    about: "Record the output, never the input, as an asciicast v2 file (asciinema play FILE)"
+  },
   "audit-file": {
     type: "string",
     value: "FILE",
@@ -179,7 +187,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
   if (fleet !== undefined && values.tty === true) {
     return yield* new UsageError({ detail: "-t needs a single task: many tasks cannot share a terminal" })
   }
-  for (const flag of ["wait", "timings"] as const) {
+  for (const flag of ["wait", "timings", "record"] as const) {
     if (fleet !== undefined && values[flag] !== undefined) {
       return yield* new UsageError({ detail: `--${flag} needs a single task` })
     }
@@ -235,7 +243,18 @@ export const parseInvocation = Effect.fnUntraced(function* (
   }
   const wait = values.wait === undefined ? {} : { wait: yield* parseTime("--wait", values.wait) }
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
-  return { _tag: "Exec", ...common, timings: values.timings ?? false, tty, request: { ...request, target, ...wait } }
+  const { record } = values
+  if (record !== undefined && request.detach === true) {
+    return yield* new UsageError({ detail: "--record needs output: leave --detach out" })
+  }
+  return {
+    _tag: "Exec",
+    ...common,
+    record,
+    timings: values.timings ?? false,
+    tty,
+    request: { ...request, target, ...wait }
+  }
 })
 
 /** The log format that a command line asks for, even if something else in it is wrong. */

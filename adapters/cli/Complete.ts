@@ -245,7 +245,7 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.gen(function* () {
     const wanted = whatIsWanted(words)
     const last = words.at(-1) ?? ""
-    const isFile = wanted._tag === "Value" && ["audit-file", "env-file", "out-dir"].includes(wanted.flag)
+    const isFile = wanted._tag === "Value" && ["audit-file", "env-file", "out-dir", "record"].includes(wanted.flag)
     if (isFile || (wanted._tag === "Path" && /^[./~]/.test(last))) return yield* writeText(1, `${files}\n`)
     const choice = yield* chooseEngine(given(words, "host"), given(words, "context"))
     const candidates = yield* candidatesFor(wanted).pipe(

@@ -26,6 +26,7 @@ import { SignalHandlers } from "../RunMain.ts"
 import type { EndSignal } from "../SignalOrder.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import type { Invocation } from "./Args.ts"
+import { noRecording, openRecording } from "./Recording.ts"
 import { makeStageLine, noStageLine, type StageLine } from "./StageLine.ts"
 import { Timings, timingsData, waterfall } from "./Timings.ts"
 import { verbNames } from "./VerbNames.ts"
@@ -87,7 +88,7 @@ export const execInOne = Effect.fnUntraced(function* (
     ),
     // A detached command that was started is a success.
     Effect.map((end) => (end === "Detached" ? 0 : end)),
-    audited(invocation.audit),
+    audited({ ...invocation.audit, recording: invocation.record }),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
     Effect.catchIf(
       (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
@@ -149,19 +150,30 @@ const statusLineFor = ({ fleet, quiet }: Invocation & { readonly _tag: "Fleet" }
 
 /** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
 const attached = Effect.fnUntraced(function* (
-  { interactive, request, tty }: Invocation & { readonly _tag: "Exec" },
+  { interactive, record, request, tty }: Invocation & { readonly _tag: "Exec" },
   signals: Forwarding,
   stage: StageLine
 ) {
   const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
+  const recording =
+    record === undefined
+      ? noRecording
+      : yield* openRecording({
+          file: record,
+          size: terminal?.size,
+          command: ["task-exec", request.target, ...request.command].join(" "),
+          term: terminal?.env.TERM
+        })
   // From the first byte on the terminal is the command's, and while somebody types to it.
   const isShared = tty !== undefined || (interactive && isatty(stdin))
   const show = (event: RunEvent) => {
     if (event._tag === "Started" ? isShared : event._tag !== "Resolved") stage.close()
     switch (event._tag) {
       case "Stdout":
+        recording.output("stdout", event.data)
         return writeAll(stdout, event.data)
       case "Stderr":
+        recording.output("stderr", event.data)
         return writeAll(stderr, event.data)
       case "Started":
         return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
@@ -182,7 +194,7 @@ const attached = Effect.fnUntraced(function* (
           env: { ...terminal.env, ...request.env },
           tty: {
             size: terminal.size,
-            sizes: terminal.sizes,
+            sizes: Stream.tap(terminal.sizes, (size) => Effect.sync(() => recording.resized(size))),
             ...(tty?.detachKeys === undefined ? {} : { detachKeys: tty.detachKeys })
           }
         })

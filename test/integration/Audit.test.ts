@@ -32,7 +32,8 @@ const Line = Schema.fromJsonString(
     env: Schema.optionalKey(Schema.Array(Schema.String)),
     outcome: Schema.Unknown,
     bytes: Schema.Record(Schema.String, Schema.Int),
-    read: Schema.optionalKey(Schema.Array(Schema.String))
+    read: Schema.optionalKey(Schema.Array(Schema.String)),
+    recording: Schema.optionalKey(Schema.String)
   })
 )
 const decodeLine = Schema.decodeUnknownEffect(Line)
@@ -62,7 +63,15 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
       assert.strictEqual((yield* taskExec([...flags, at.local, "sh", "-c", "echo $PASSWORD; exit 3"])).code, 3)
       assert.strictEqual((yield* taskExec([...flags, at.remote, "sh", "-c", "echo out; echo err >&2"])).code, 0)
       const env = { TASK_EXEC_AUDIT_FILE: file }
-      assert.strictEqual((yield* taskExec(["-i", at.remote, "cat"], { env, input: "hello" })).code, 0)
+      const cast = `${file}.cast`
+      const recorded = yield* taskExec(["-i", "--record", cast, at.remote, "cat"], { env, input: "hello" })
+      assert.deepStrictEqual([recorded.code, recorded.stdout.toString()], [0, "hello"])
+      const [header, ...events] = (yield* Effect.promise(() => readFile(cast, "utf8"))).trimEnd().split("\n")
+      assert.match(
+        header ?? "",
+        /^\{"version":2,"width":80,"height":24,"timestamp":\d+,"command":"task-exec audit\.\d cat"/
+      )
+      assert.match(events.join(" "), /^\[\d+(?:\.\d+)?,"o","hello"\]$/)
       // Input that goes on comes by the tunnel, and what answers it goes by that, too.
       const tunnel = ["-i", at.remote, "head", "-c", "5"]
       assert.strictEqual((yield* taskExec(tunnel, { env, input: "hello", keepsInput: true })).code, 0)
@@ -86,7 +95,8 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
           { bytes: [0, 0, 0], outcome: { detached: true }, route: "local" }
         ]
       )
-      const [first, second] = lines
+      const [first, second, third] = lines
+      assert.deepStrictEqual([second?.recording, third?.recording], [undefined, cast])
       const { uid, username } = userInfo()
       assert.deepInclude(first?.who, { user: username, uid, host: hostname(), as: "night shift" })
       assert.deepStrictEqual(first?.command, ["sh", "-c", "echo $PASSWORD; exit 3"])

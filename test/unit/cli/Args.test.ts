@@ -273,4 +273,12 @@ describe("task-exec's command line", () => {
   it.effect("--as is the old name of --audit-user", () =>
     Effect.map(exec("--as me web true"), ({ audit }) => assert.strictEqual(audit.as, "me"))
   )
+
+  it.effect("--record is for the output of one task", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* exec("--record a.cast -it web")).record, "a.cast")
+      assert.strictEqual(yield* refused("--record a -d web true"), "--record needs output: leave --detach out")
+      assert.strictEqual(yield* refused("--record a --all web true"), "--record needs a single task")
+    })
+  )
 })
