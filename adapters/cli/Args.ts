@@ -266,9 +266,14 @@ export const logFormatOf = (argv: ReadonlyArray<string>): LogFormat => {
 
 const missingTarget = Effect.fail(new UsageError({ detail: "TARGET is missing: name a service or a task" }))
 
-const missingCommand = (target: string | undefined) => {
+/** A target may be a mistyped verb. */
+const meantVerb = (target: string | undefined): string => {
   const verb = target === undefined ? undefined : nearest(target, verbNames)
-  const meant = verb === undefined ? "" : `. Did you mean task-exec ${verb}?`
+  return verb === undefined ? "" : `. Did you mean task-exec ${verb}?`
+}
+
+const missingCommand = (target: string | undefined) => {
+  const meant = meantVerb(target)
   const shellHint = target === undefined ? "" : `. To open a shell: task-exec -it ${target}`
   return Effect.fail(new UsageError({ detail: `COMMAND is missing${meant === "" ? shellHint : meant}` }))
 }
@@ -289,7 +294,7 @@ const checkMisplaced = (before: ReadonlyArray<string>, target: string, words: Re
   const { flags, next } = scanFlags(words, execFlags)
   if (!flags.some((flag) => Object.hasOwn(execFlags, flag.replace(/^--|=.*/gs, "")))) return Effect.void
   const line = ["task-exec", ...before, ...words.slice(0, next), target, ...words.slice(next)].join(" ")
-  const detail = `${first} is an option of task-exec and goes before TARGET: ${line} (to run a program of that name: ${target} -- ${first})`
+  const detail = `${first} is an option of task-exec and goes before TARGET: ${line} (to run a program of that name: ${target} -- ${first})${meantVerb(target)}`
   return Effect.fail(new UsageError({ detail }))
 }
 

@@ -258,6 +258,7 @@ describe("task-exec's command line", () => {
         yield* refused("-q web.1 -it sh -c ls"),
         "-it is an option of task-exec and goes before TARGET: task-exec -q -it web.1 sh -c ls (to run a program of that name: web.1 -- -it)"
       )
+      assert.match(yield* refused("docter -q"), /\. Did you mean task-exec doctor\?$/)
       assert.match(yield* refused("web --help"), /^--help is an option of task-exec and goes before TARGET/)
       assert.deepStrictEqual((yield* exec("web.1 -- -it sh")).request.command, ["-it", "sh"])
       assert.deepStrictEqual((yield* exec("web.1 --other")).request.command, ["--other"])
