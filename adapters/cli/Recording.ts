@@ -1,6 +1,5 @@
 /** `--record FILE`: the output of a session as an asciicast v2 (https://docs.asciinema.org/manual/asciicast/v2/), never its input. */
 import { createWriteStream, type WriteStream } from "node:fs"
-import { performance } from "node:perf_hooks"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
