@@ -12,6 +12,7 @@ import type { Signal } from "../../src/executor/ExecSpec.ts"
 import type { RunEvent } from "../../src/Run.ts"
 import { type Stage, StageObserver } from "../../src/Stage.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
+import type { TaskAmbiguous } from "../../src/target/LookupErrors.ts"
 import { audited } from "../audit/Auditing.ts"
 import { withEngine } from "../command/ChosenEngine.ts"
 import { errorData } from "../command/ErrorData.ts"
@@ -20,10 +21,12 @@ import { nearest } from "../command/Nearest.ts"
 import type { UsageError } from "../command/Usage.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
+import { layOut } from "../LayOut.ts"
 import { type LineOf, type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, sayNow, stderrScreen, writeAll } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import type { EndSignal } from "../SignalOrder.ts"
+import { choose } from "../terminal/Choose.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import type { Invocation } from "./Args.ts"
 import { noRecording, openRecording } from "./Recording.ts"
@@ -81,6 +84,15 @@ export const execInOne = Effect.fnUntraced(function* (
   const handlers = yield* SignalHandlers
   handlers.tell = (text) => log(text, "Warn")
   return yield* attached(invocation, signals, stage).pipe(
+    Effect.catchTag("TaskAmbiguous", (error) =>
+      canChoose(invocation)
+        ? Effect.flatMap(chooseTask(error, stage), (id) =>
+            id === undefined
+              ? Effect.succeed(128 + constants.signals.SIGINT)
+              : attached({ ...invocation, request: { ...request, target: `task/${id}` } }, signals, stage)
+          )
+        : Effect.fail(error)
+    ),
     Effect.provideService(StageObserver, observer),
     Effect.ensuring(Effect.sync(stage.close)),
     Effect.tap((end) =>
@@ -108,6 +120,22 @@ const stageLineFor = ({ logFormat, quiet }: Invocation & { readonly _tag: "Exec"
     ? makeStageLine(stderrScreen, () => process.stderr.columns)
     : Effect.succeed(noStageLine)
 }
+
+/** Somebody sits at a terminal that can draw a list, and can answer. */
+const canChoose = ({ logFormat }: Invocation & { readonly _tag: "Exec" }): boolean => {
+  const term = process.env.TERM ?? ""
+  return isatty(stdin) && isatty(stderr) && logFormat === "text" && term !== "" && term !== "dumb"
+}
+
+/** Lets the user choose one of the tasks that the target means. Returns its ID. */
+const chooseTask = ({ candidates, target }: TaskAmbiguous, stage: StageLine): Effect.Effect<string | undefined> =>
+  Effect.suspend(() => {
+    stage.clear()
+    const rows = layOut(candidates.map(({ id, name, node }) => [name, node, id.slice(0, 12)]))
+    const choices = candidates.map(({ id }, at) => ({ value: id, text: rows[at] ?? id }))
+    const columns = () => process.stderr.columns
+    return choose(stderrScreen, columns, `${target} means ${candidates.length} tasks:`, choices)
+  })
 
 const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
   const laps = timings.end()

@@ -151,6 +151,22 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
+  it.effect("a service with several tasks is a list to choose from, and the terminal is as before", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const pty = yield* atTerminal([web.name, "sh", "-c", "echo it is $((40 + 2)) in $(hostname)"])
+      yield* pty.see(/means 3 tasks:/)
+      yield* pty.see(/q leaves/)
+      pty.type(`/${web.target(web.remote)}\r`)
+      yield* pty.see(/it is 42 in [0-9a-f]{12}\r\n/)
+      assertEnd(yield* pty.end, 0)
+      const left = yield* atTerminal(["-it", web.name])
+      yield* left.see(/q leaves/)
+      left.type("q")
+      assertEnd(yield* left.end, 130)
+    }).pipe(Effect.scoped)
+  )
+
   const goesOn = "echo up; until [ -e /tmp/go ]; do sleep 0.05; done; rm /tmp/go; echo done > /tmp/done"
 
   /** Lets a command go, sees that it goes on by itself, and has it end. */

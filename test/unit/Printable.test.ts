@@ -206,7 +206,7 @@ describe("what reaches a terminal", () => {
     ])
   })
 
-  it("as it is, is what commands and archives consist of, or a terminal's last line", () => {
+  it("as it is, is what commands and archives consist of, a terminal's last line, or a list whose lines `draw` makes printable", () => {
     assert.deepStrictEqual(users(/\bwriteAll\(/).toSorted(), [
       "Output.ts",
       "cli/Complete.ts",
@@ -222,7 +222,7 @@ describe("what reaches a terminal", () => {
       for (const use of text.match(/.*\bstderrScreen\b.*/g) ?? []) {
         assert.match(
           use,
-          /^import |^export const stderrScreen|new LastLine\(|make(?:StageLine|StatusLine|Progress)\(/,
+          /^import |^export const stderrScreen|new LastLine\(|make(?:StageLine|StatusLine|Progress)\(|choose\(/,
           name
         )
       }
