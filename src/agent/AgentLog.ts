@@ -31,8 +31,12 @@ const maxRecord = 4096
 /** Milliseconds between two looks for the notice of an agent that has just started: twice as many each time, up to a second. */
 const firstPause = 50
 const longestPause = 1000
-/** How long one reading may take. One that begins while the task starts may never end: its node does not hear of it. */
-const readPatience = "2 seconds"
+/**
+ * Milliseconds that one reading may take. One that begins while the task starts may never end: its node does not hear of it. While the
+ * notice is waited for, each may take twice as long as the last, up to the longest: a node that was out of reach answers late.
+ */
+const readPatience = 2000
+const longestPatience = 16_000
 
 /** The line of a notice. */
 export const noticeLine = ({ isRetired, key }: AgentNotice): string =>
@@ -62,8 +66,11 @@ export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | un
   return found
 }
 
-/** Reads the last notice of an agent; `undefined` where it has none yet, or where its log can't be read within 2 seconds. */
-export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undefined, SwarmFailure, Swarm> =>
+/** Reads the last notice of an agent; `undefined` if it has none yet, or if its log can't be read within `patience` milliseconds. */
+export const readNotice = (
+  origin: LogOrigin,
+  patience = readPatience
+): Effect.Effect<AgentNotice | undefined, SwarmFailure, Swarm> =>
   Swarm.use((swarm) =>
     swarm.taskLogs(origin.task, { tail, limit }).pipe(
       Effect.flatMap((log) =>
@@ -76,14 +83,18 @@ export const readNotice = (origin: LogOrigin): Effect.Effect<AgentNotice | undef
           }
         })
       ),
-      Effect.timeoutOrElse({ duration: readPatience, orElse: () => Effect.succeed(undefined) })
+      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed(undefined) })
     )
   )
 
 /** Waits for the first notice of an agent, for as long as it takes. */
-export const awaitNotice = (origin: LogOrigin, pause = firstPause): Effect.Effect<AgentNotice, SwarmFailure, Swarm> =>
-  Effect.flatMap(readNotice(origin), (found) =>
-    found === undefined
-      ? Effect.delay(awaitNotice(origin, Math.min(2 * pause, longestPause)), pause)
-      : Effect.succeed(found)
-  )
+export const awaitNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
+  let [pause, patience] = [firstPause, readPatience]
+  while (true) {
+    const found = yield* readNotice(origin, patience)
+    if (found !== undefined) return found
+    yield* Effect.sleep(pause)
+    pause = Math.min(2 * pause, longestPause)
+    patience = Math.min(2 * patience, longestPatience)
+  }
+})

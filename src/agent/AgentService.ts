@@ -354,30 +354,34 @@ const awaitAgents = Effect.gen(function* () {
 /** Done when every agent has told its key in its log, which is when it listens. */
 const awaitListening = Effect.fnUntraced(function* (start: number) {
   const { listNodes } = yield* Swarm
-  const [{ byNode }, nodes] = yield* Effect.all([runningAgents, listNodes()], { concurrency: 2 })
-  const silent = nodes.filter(takesTasks).flatMap((node) => {
-    const agent = byNode.get(node.ID)
-    return agent === undefined ? [] : [{ agent, hostname: node.Description.Hostname }]
-  })
-  yield* Effect.forEach(
-    silent,
-    ({ agent, hostname }) =>
-      awaitNotice(agent).pipe(
-        Effect.timeoutOrElse({
-          duration: listenPatience,
-          orElse: () =>
-            Effect.flatMap(Clock.currentTimeMillis, (now) =>
-              Effect.fail(
-                new AgentsNotRunning({
-                  after: now - start,
-                  nodes: [{ node: hostname, state: "running", reason: "it does not tell its key in its log" }]
-                })
-              )
-            )
-        })
-      ),
-    { concurrency: 8, discard: true }
-  )
+  const listening = new Set<string>()
+  const since = yield* Clock.currentTimeMillis
+  while (true) {
+    // Swarm may have replaced an agent meanwhile: a node that was out of reach gets another one when it is back.
+    const [{ byNode }, nodes] = yield* Effect.all([runningAgents, listNodes()], { concurrency: 2 })
+    const silent = nodes.filter(takesTasks).flatMap((node) => {
+      const agent = byNode.get(node.ID)
+      return agent === undefined || listening.has(agent.task) ? [] : [{ agent, hostname: node.Description.Hostname }]
+    })
+    if (silent.length === 0) return
+    const now = yield* Clock.currentTimeMillis
+    if (now - since > listenPatience) {
+      const reason = "it does not tell its key in its log"
+      return yield* new AgentsNotRunning({
+        after: now - start,
+        nodes: silent.map(({ hostname }) => ({ node: hostname, state: "running", reason }))
+      })
+    }
+    yield* Effect.forEach(
+      silent,
+      ({ agent }) =>
+        awaitNotice(agent).pipe(
+          Effect.andThen(Effect.sync(() => listening.add(agent.task))),
+          Effect.timeoutOption("20 seconds")
+        ),
+      { concurrency: 8, discard: true }
+    )
+  }
 })
 
 /** Done when no agent with another key takes new callers. A node that is not ready runs what it likes, and is not asked. */
