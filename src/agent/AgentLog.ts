@@ -6,6 +6,7 @@
  * log of a task, under the ID of the node that the task was given to, was published by that node.
  */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { DemuxError } from "../engine/Demux.ts"
 import { type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { LogRecords } from "../engine/LogRecords.ts"
@@ -37,6 +38,8 @@ const longestPause = 1000
  */
 const readPatience = 2000
 const longestPatience = 16_000
+/** Milliseconds without a line after which all that a followed log had is there. */
+const quietTime = 200
 
 /** The line of a notice. */
 export const noticeLine = ({ isRetired, key }: AgentNotice): string =>
@@ -66,26 +69,56 @@ export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | un
   return found
 }
 
+/**
+ * The last lines of an agent's log. One that is followed has no end: it is read until nothing has come for a while.
+ */
+const readLog = Effect.fnUntraced(function* ({ task }: LogOrigin, follow: boolean) {
+  const { taskLogs } = yield* Swarm
+  const log = yield* taskLogs(task, { follow, tail })
+  const chunks: Array<Uint8Array> = []
+  let left = limit
+  const read = Stream.runForEachWhile(log, (chunk) =>
+    Effect.sync(() => {
+      chunks.push(chunk.subarray(0, left))
+      left -= chunk.length
+      return left > 0
+    })
+  )
+  const quiet = Effect.gen(function* () {
+    let before: number
+    do {
+      before = chunks.length
+      yield* Effect.sleep(quietTime)
+    } while (chunks.length !== before || before === 0)
+  })
+  yield* follow ? Effect.raceFirst(read, quiet) : read
+  return Buffer.concat(chunks)
+}, Effect.scoped)
+
+/** What managers write into a log that they can't read to its end. */
+const isCutShort = (log: Buffer): boolean => log.includes("Error grabbing logs: ")
+
+const lastNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
+  const { host } = yield* Swarm
+  const whole = yield* readLog(origin, false)
+  // A node that was out of reach for a while stays gone for the readers of whole logs, but not for those who follow them (engine 20.10:
+  // until its manager or its own engine restarts).
+  const log = isCutShort(whole) ? yield* readLog(origin, true) : whole
+  return yield* Effect.try({
+    try: () => findNotice(log, origin),
+    catch: (error) => {
+      if (!(error instanceof DemuxError)) throw error
+      return new UnexpectedReply({ host, operation: `read the log of task ${origin.task}`, detail: error.message })
+    }
+  })
+})
+
 /** Reads the last notice of an agent; `undefined` if it has none yet, or if its log can't be read within `patience` milliseconds. */
 export const readNotice = (
   origin: LogOrigin,
   patience = readPatience
 ): Effect.Effect<AgentNotice | undefined, SwarmFailure, Swarm> =>
-  Swarm.use((swarm) =>
-    swarm.taskLogs(origin.task, { tail, limit }).pipe(
-      Effect.flatMap((log) =>
-        Effect.try({
-          try: () => findNotice(log, origin),
-          catch: (error) => {
-            if (!(error instanceof DemuxError)) throw error
-            const operation = `read the log of task ${origin.task}`
-            return new UnexpectedReply({ host: swarm.host, operation, detail: error.message })
-          }
-        })
-      ),
-      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed(undefined) })
-    )
-  )
+  Effect.timeoutOrElse(lastNotice(origin), { duration: patience, orElse: () => Effect.succeed(undefined) })
 
 /** Waits for the first notice of an agent, for as long as it takes. */
 export const awaitNotice = Effect.fnUntraced(function* (origin: LogOrigin) {

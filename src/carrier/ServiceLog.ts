@@ -28,6 +28,8 @@ const maxFruitless = 60
 const interruptedReads = 20
 /** Milliseconds without a chunk after which the reading of a whole log is given up. */
 const silence = 10_000
+/** The same for a log that is followed, which has no end. */
+const followedSilence = 2000
 
 /** The sender of the frames. */
 export interface Sender<E> {
@@ -134,9 +136,11 @@ export const receive = Effect.fnUntraced(function* <E>(
 
   const everything = Effect.gen(function* () {
     yield* Effect.raceFirst(live, afterEnd)
-    // Managers without a leader can't read a log, and report that in it.
+    // Managers can't read a log without a leader, and not to its end if a node was out of reach for a while: they report that in the
+    // log. But they follow the log of that node.
     for (let tries = 0; !reader.complete && tries < (reader.interrupted ? interruptedReads : finalReads); tries++) {
-      yield* read(false).pipe(Effect.raceFirst(idle(silence)))
+      const follow = reader.interrupted
+      yield* read(follow).pipe(Effect.raceFirst(idle(follow ? followedSilence : silence)))
       if (!reader.complete) yield* Effect.sleep(reader.interrupted ? 1000 : lastLines)
     }
   })

@@ -1,7 +1,7 @@
 /** The requests that any manager of a swarm answers: tasks, services, nodes, secrets, configs, networks. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
@@ -43,14 +43,11 @@ export interface SwarmRequests {
     id: string,
     options: ServiceLogsOptions
   ) => Effect.Effect<Stream.Stream<Uint8Array, EngineUnreachable>, SwarmFailure, Scope.Scope>
-  /**
-   * The last lines of a task's log, multiplexed, each with the managers' details before it: the node and the task that it is from.
-   * At most `limit` bytes.
-   */
+  /** The last lines of a task's log, multiplexed, each with the managers' details before it: the node and the task that it is from. */
   readonly taskLogs: (
     id: string,
-    options: { readonly tail: number; readonly limit: number }
-  ) => Effect.Effect<Uint8Array, SwarmFailure>
+    options: { readonly follow: boolean; readonly tail: number }
+  ) => Effect.Effect<Stream.Stream<Uint8Array, EngineUnreachable>, SwarmFailure, Scope.Scope>
   readonly listNodes: (filters?: Filters) => Effect.Effect<ReadonlyArray<Api.Node>, SwarmFailure>
   readonly inspectNode: (id: string) => Effect.Effect<Api.Node, SwarmFailure>
   /** Gives the new secret's ID. */
@@ -162,17 +159,11 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAski
         )
     },
 
-    taskLogs: (id, { limit, tail }) => {
+    taskLogs: (id, { follow, tail }) => {
       const operation = `read the log of task ${id}`
-      const query = { stdout: true, stderr: true, details: true, tail }
+      const query = { stdout: true, stderr: true, details: true, follow, tail }
       return client.stream({ ...swarm, operation, method: "GET", path: `/tasks/${segment(id)}/logs`, query }).pipe(
         Effect.flatMap((response) => fromReadable(response, client.broken(operation))),
-        Effect.flatMap((log) => firstBytes(log, limit)),
-        Effect.timeoutOrElse({
-          duration: swarm.timeout,
-          orElse: () => Effect.fail(client.noAnswer(operation, swarm.timeout))
-        }),
-        Effect.scoped,
         ofSwarm
       )
     },
@@ -254,17 +245,3 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAski
         .pipe(Effect.asVoid, ofSwarm)
   }
 }
-
-/** The beginning of a stream; what comes after it is not read. */
-const firstBytes = Effect.fnUntraced(function* <E>(stream: Stream.Stream<Uint8Array, E>, limit: number) {
-  const chunks: Array<Uint8Array> = []
-  let left = limit
-  yield* Stream.runForEachWhile(stream, (chunk) =>
-    Effect.sync(() => {
-      chunks.push(chunk.subarray(0, left))
-      left -= chunk.length
-      return left > 0
-    })
-  )
-  return Buffer.concat(chunks)
-})

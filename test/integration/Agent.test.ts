@@ -22,6 +22,8 @@ checkLeftovers()
 
 const Ids = Schema.Array(Schema.Struct({ Id: Schema.String }))
 
+const NodeState = Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) })
+
 /** The containers of the agents that run on a node. */
 const agentsOn = ({ socket }: ClusterNode) =>
   Effect.map(
@@ -102,6 +104,31 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
         Effect.map(agentObjects(cluster), (objects) => objects.length === 0),
         { atMost: 60_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
       )
+    })
+  )
+
+  it.effect("up where a node was out of reach: its agent's key is found all the same", () =>
+    Effect.gen(function* () {
+      const { link, manager, nodes } = yield* SwarmCluster
+      const worker = nodes.find(({ role }) => role === "worker") ?? manager
+      const becomes = (wanted: string) =>
+        pollUntil(
+          Effect.map(
+            get(manager.socket, `/nodes/${worker.nodeId}`, NodeState),
+            ({ Status }) => Status.State === wanted
+          ),
+          { atMost: 120_000, orElse: Effect.die(`${worker.name} does not become ${wanted}`) }
+        )
+      // From then on, managers with engine 20.10 read none of its logs to the end.
+      yield* Effect.acquireUseRelease(
+        link(worker, "down"),
+        () => becomes("down"),
+        () => Effect.orDie(link(worker, "up"))
+      )
+      yield* becomes("ready")
+      const up = yield* taskExec(["agent", "up"])
+      assert.match(up.stdout.toString(), /^agents of version \S+ on 3 nodes: created\n$/, up.stderr)
+      assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
     })
   )
 

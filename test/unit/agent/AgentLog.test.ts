@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { awaitNotice, findNotice, noticeLine } from "../../../src/agent/AgentLog.ts"
+import { awaitNotice, findNotice, noticeLine, readNotice } from "../../../src/agent/AgentLog.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
 
 /** A record of the engine's stream. */
@@ -70,15 +71,31 @@ describe("the key in an agent's log", () => {
 describe("waiting for the key", () => {
   it.effect("goes on where one reading of the log never ends, and where the key is not there yet", () =>
     Effect.gen(function* () {
-      const empty = Effect.succeed(new Uint8Array())
-      const told = Effect.succeed(record(`${details("n1", "t1")} ${line()}`))
-      const readings = [Effect.never, empty, empty, Effect.never, told]
+      const told = Stream.make(record(`${details("n1", "t1")} ${line()}`))
+      const readings = [Stream.never, Stream.empty, Stream.empty, Stream.never, told]
       let reads = 0
-      const engine = Layer.mock(Swarm)({ host: "h", taskLogs: () => readings[reads++] ?? told })
+      const engine = Layer.mock(Swarm)({ host: "h", taskLogs: () => Effect.sync(() => readings[reads++] ?? told) })
       const waiting = yield* Effect.forkChild(Effect.provide(awaitNotice(origin), engine))
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(yield* Fiber.join(waiting), { key, isRetired: false })
       assert.strictEqual(reads, readings.length)
+    })
+  )
+
+  it.effect("follows a log that the managers can't read to its end", () =>
+    Effect.gen(function* () {
+      // As engine 20.10 says it of a node that was out of reach for 20 s.
+      const reason = "warning: incomplete log stream. some logs could not be retrieved: node n1 is not available\n"
+      const cutShort = Stream.make(record(`Error grabbing logs: rpc error: code = Unknown desc = ${reason}`, 3))
+      const own = details("n1", "t1")
+      const notices = Stream.make(record(`${own} ${line()}`), record(`${own} ${line(true)}`))
+      const engine = Layer.mock(Swarm)({
+        host: "h",
+        taskLogs: (_, { follow }) => Effect.succeed(follow ? Stream.concat(notices, Stream.never) : cutShort)
+      })
+      const reading = yield* Effect.forkChild(Effect.provide(readNotice(origin), engine))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(yield* Fiber.join(reading), { key, isRetired: true })
     })
   )
 })

@@ -134,6 +134,26 @@ describe("LogsTransport", () => {
     })
   )
 
+  it.effect("a log that the managers can't read to its end is followed once more", () =>
+    Effect.gen(function* () {
+      const text = Buffer.from("Error grabbing logs: rpc error: code = Unknown desc = warning: incomplete log stream\n")
+      const header = Buffer.from([3, 0, 0, 0, 0, 0, 0, text.length])
+      const readings: Array<boolean> = []
+      const layer = Layer.mock(Swarm)({
+        host: "h",
+        serviceLogs: (_, { follow }) =>
+          Effect.sync(() => {
+            readings.push(follow)
+            // What the first one misses is there for the second one.
+            const bytes = readings.length === 1 ? 0 : Number.POSITIVE_INFINITY
+            return follow ? carrier({ bytes, lost: [], end: "hangs" }, 100) : Stream.make(Buffer.concat([header, text]))
+          })
+      })
+      same(yield* received(layer, 0, 0))
+      assert.deepStrictEqual(readings, [true, false, true])
+    })
+  )
+
   it.effect("no end record: the frames so far, and not complete", () =>
     Effect.gen(function* () {
       const last: Reading = { bytes: Number.POSITIVE_INFINITY, lost: [14], end: "ends" }
