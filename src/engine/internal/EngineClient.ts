@@ -48,8 +48,9 @@ export interface EngineClient {
   /** The head of an answer. */
   readonly head: (request: Request) => Effect.Effect<IncomingHttpHeaders, RequestFailure>
   /**
-   * Sends a body that comes bit by bit, as fast as the engine takes it. Done when the engine has said that it has all of it; a
-   * body that fails takes the request with it, and an engine that does not want the rest stops the body.
+   * Sends a body that comes bit by bit, as fast as the engine takes it. Done when the engine has said that it has all of it, and
+   * the body has come to its end: an engine answers at the end of an archive, and what comes after that is read and dropped, for 30
+   * seconds. A body that fails takes the request with it, and an engine that does not want the rest stops the body.
    */
   readonly upload: <E>(request: Request, body: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, RequestFailure | E>
   /** An answer that comes bit by bit. */
@@ -91,6 +92,12 @@ interface Modem {
 const everyStatus: Readonly<Record<number, true>> = Object.fromEntries(
   Array.from({ length: 500 }, (_, index) => [100 + index, true])
 )
+
+/**
+ * How long a body may go on after an answer of success. A process that writes an archive pads it to the size of its blocks, and closes
+ * its pipe when it ends: a "task-exec cp" after it has removed its helper.
+ */
+const bodyPatience = "30 seconds"
 
 /** Error bodies are short; what is longer is no engine's. Bytes. */
 const errorBodyLimit = 64 * 1024
@@ -264,9 +271,20 @@ export const makeEngineClient = Effect.fnUntraced(function* (
         const outflow = yield* makeOutflow
         const sending = yield* Effect.forkScoped(outflow.send(body))
         const broken = Effect.andThen(Fiber.join(sending), Effect.never)
-        const response = yield* Effect.raceFirst(open(request, outflow.readable), broken)
-        yield* collect({ endpoint, operation: request.operation }, response)
-        if (sending.pollUnsafe() === undefined) return yield* unexpected(request, "it did not wait for all of the data")
+        const answered = yield* Effect.raceFirst(open(request, outflow.readable), broken).pipe(
+          Effect.tap((response) => collect({ endpoint, operation: request.operation }, response)),
+          Effect.scoped
+        )
+        if (sending.pollUnsafe() !== undefined) return
+        yield* outflow.discard
+        // Its request never ends, so the agent would keep it without a use.
+        answered.socket.destroy()
+        yield* Fiber.join(sending).pipe(
+          Effect.timeoutOrElse({
+            duration: bodyPatience,
+            orElse: () => Effect.fail(unexpected(request, "it did not wait for all of the data"))
+          })
+        )
       }).pipe(bounded(request), Effect.scoped),
     stream: (request) => bounded(request)(open(request)),
     hijack: (request) =>

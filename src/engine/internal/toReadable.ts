@@ -9,6 +9,8 @@ export interface Outflow {
   readonly readable: Readable
   /** Done when all of it was handed over, and the end told; a Stream that fails has told no end. */
   readonly send: <E>(content: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, E>
+  /** Takes the rest from its reader, and drops it. */
+  readonly discard: Effect.Effect<void>
 }
 
 /** Takes from the Stream as the reader reads. The readable is destroyed with the scope: no end comes from that. */
@@ -31,6 +33,7 @@ export const makeOutflow: Effect.Effect<Outflow, never, Scope.Scope> = Effect.ge
       wanted.await.pipe(
         Effect.andThen(Stream.runForEach(content, put)),
         Effect.andThen(Effect.sync(() => void readable.push(null)))
-      )
+      ),
+    discard: Effect.sync(() => void readable.unpipe().resume())
   }
 })

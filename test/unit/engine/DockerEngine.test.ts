@@ -6,12 +6,14 @@ import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -491,6 +493,73 @@ describe("connections", () => {
         ["POST", "/secrets/create", '{"Name":"s","Labels":{"l":"1"},"Data":"AP8="}', json, "45", undefined],
         ["GET", "/images/registry%3A5000/a/b%3A1/json", "", undefined, undefined, undefined]
       ])
+    })
+  )
+})
+
+describe("uploads", () => {
+  /** Answers at the first bytes of a body, as an engine does at the end of an archive, and reads no more of it. */
+  const hasty = () =>
+    Http.createServer((request, response) => {
+      request.once("data", () => {
+        request.pause()
+        response.end()
+      })
+    })
+
+  /** Puts a body that comes from a queue, after its first bytes; done when the answer has come and the connection is given up. */
+  const putting = Effect.gen(function* () {
+    const answered = yield* Deferred.make<void>()
+    const server = hasty()
+    server.on("connection", (socket) => socket.on("close", () => Deferred.doneUnsafe(answered, Exit.void)))
+    const engine = yield* engineOf(server)
+    const rest = yield* Queue.make<Uint8Array, Cause.Done>()
+    const body = Stream.concat(Stream.make(Buffer.alloc(1024)), Stream.fromQueue(rest))
+    const fiber = yield* Effect.forkChild(engine.putArchive("c", "/tmp", body, { copyUIDGID: false }))
+    yield* Deferred.await(answered)
+    return { fiber, rest }
+  })
+
+  it.effect("a body that ends after the answer is read to its end, however much comes", () =>
+    Effect.gen(function* () {
+      const { fiber, rest } = yield* putting
+      yield* TestClock.adjust("10 seconds")
+      for (let at = 0; at < 64; at++) yield* Queue.offer(rest, Buffer.alloc(65_536))
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* Queue.end(rest)
+      yield* Fiber.join(fiber)
+      assert.strictEqual(yield* Queue.size(rest), 0)
+    })
+  )
+
+  it.effect("a body that does not end after the answer is an error 30 seconds later", () =>
+    Effect.gen(function* () {
+      const { fiber } = yield* putting
+      yield* TestClock.adjust("29 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.instanceOf(error, UnexpectedReply)
+      assert.include(error.message, "it did not wait for all of the data")
+    })
+  )
+
+  it.effect("a body that goes on after the answer is an error 30 seconds later", () =>
+    Effect.gen(function* () {
+      const { fiber, rest } = yield* putting
+      for (let second = 0; second < 30; second++) {
+        yield* Queue.offer(rest, Buffer.alloc(65_536))
+        yield* TestClock.adjust("1 second")
+      }
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "UnexpectedReply")
+    })
+  )
+
+  it.live("a body that fails after the answer fails the upload", () =>
+    Effect.gen(function* () {
+      const { fiber, rest } = yield* putting
+      yield* Queue.failCause(rest, Cause.die("gone"))
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
     })
   )
 })
