@@ -9,7 +9,7 @@ import { protocolVersion } from "../carrier/Frame.ts"
 import { isInUse, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
-import { dropNetwork } from "../engine/NetworkRemoval.ts"
+import { dropNetwork, networkGone } from "../engine/NetworkRemoval.ts"
 import { removeSettled, restartPolicy } from "../engine/ServiceRemoval.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
@@ -34,8 +34,10 @@ const listenPatience = 60_000
 const retirePatience = 30_000
 /** How many nodes the agents' network has room for: its address range can't grow with the swarm. */
 const mostNodes = 4000
-/** How long engines may take to let go of the network after their last agent. */
+/** How long Swarm may take to let go of the network after the service. */
 const networkPatience = "10 seconds"
+/** How long the connected engine may list the removed network: until its own agent has ended, 4 seconds on an idle machine. */
+const listedPatience = "15 seconds"
 
 /** The agent of one node, or what there is in its place. */
 export interface AgentState {
@@ -145,7 +147,8 @@ export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.R
 
 /**
  * Removes the agents, their network and the callers' keys; that there are none is as good. Fails with `AgentsBusy` while commands run
- * by them: they end with those, and only their network is left.
+ * by them: they end with those, and only their network is left. Waits until the connected engine no longer lists the network, for at
+ * most 15 seconds: while its own agent serves a command, the engine keeps the network until that ends.
  */
 export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Return<
   void,
@@ -155,13 +158,17 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
   const swarm = yield* Swarm
   yield* Effect.catchIf(removeSettled(swarm, agentService), isNotFound, () => Effect.void)
   yield* removeKeys()
-  yield* removeNetworks(() => true).pipe(
+  const removed = yield* removeNetworks(() => true).pipe(
     Effect.retry({
       while: isInUse,
       schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: networkPatience }))
     }),
     Effect.catchIf(isInUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
   )
+  yield* Effect.forEach(removed, (name) => networkGone(swarm, name, listedPatience), {
+    concurrency: "unbounded",
+    discard: true
+  })
 })
 
 /**
@@ -230,12 +237,14 @@ const makeNetwork = Effect.gen(function* () {
   return name
 })
 
+/** Removes networks of agents, and gives their names. */
 const removeNetworks = (isToGo: (name: string) => boolean) =>
   Effect.gen(function* () {
     const swarm = yield* Swarm
     const networks = yield* swarm.listNetworks({ label: [agentLabels.version] })
     const old = networks.filter(({ Name }) => isToGo(Name))
     yield* Effect.forEach(old, ({ Name }) => dropNetwork(swarm, Name), { discard: true })
+    return old.map(({ Name }) => Name)
   })
 
 /** Of what belongs to one deployment. */

@@ -1,17 +1,22 @@
 /** Networks of the swarm, removed so that none of the name is in the way of the next one. */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isNotFound, type SwarmFailure } from "./EngineErrors.ts"
 import type { SwarmShape } from "./Swarm.ts"
 
 /**
- * Waits until the connected engine has let go of a removed network, for at most 5 seconds. The engine does so a moment after the
+ * Waits until the connected engine has let go of a removed network, for a bounded time. The engine does so a moment after the
  * network's last container. Until then it lists the network, and resolves its name for services, which then fail.
  */
-export const networkGone = (swarm: SwarmShape, name: string): Effect.Effect<void, SwarmFailure> =>
+export const networkGone = (
+  swarm: SwarmShape,
+  name: string,
+  atMost: Duration.Input = "5 seconds"
+): Effect.Effect<void, SwarmFailure> =>
   swarm.listNetworks({ name: [name] }).pipe(
     Effect.repeat({
-      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "5 seconds" })),
+      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: atMost })),
       until: (networks) => !networks.some(({ Name }) => Name === name)
     }),
     Effect.asVoid

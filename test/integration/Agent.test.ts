@@ -99,6 +99,8 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       for (let times = 0; times < 2; times++) {
         const down = yield* taskExec(["agent", "down"])
         assert.deepStrictEqual([down.code, down.stdout.toString(), down.stderr], [0, "no agents\n", ""])
+        const gc = yield* taskExec(["gc", "--dry-run"])
+        assert.strictEqual(gc.code, 0, gc.stdout.toString())
       }
       yield* pollUntil(
         Effect.map(agentObjects(cluster), (objects) => objects.length === 0),
