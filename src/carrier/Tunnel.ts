@@ -61,8 +61,7 @@ const pulse = 5000
 /** The number of pings without a byte from the other side after which the connection is given up. */
 const patience = 3
 /**
- * The most bytes of each stream that a side buffers: of the tunnel itself, and of each channel. Counts unpacked bytes. A sender learns of
- * free space 4 ms later on idle machines, by which time a quarter of this would be used up.
+ * The most bytes of each stream that a side buffers: of the tunnel itself, and of each channel. Counts unpacked bytes.
  */
 const room = 1024 * 1024
 /**
