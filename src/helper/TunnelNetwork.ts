@@ -27,6 +27,8 @@ export interface TunnelNetwork {
   readonly name: string
   /** Creates the network on first use. */
   readonly attachment: Network
+  /** Pulls the relay's image if the caller's engine lacks it. */
+  readonly fetchImage: Effect.Effect<void>
   /** Opens a connection onto the network for one tunnel. It is closed with its scope. */
   readonly openRelay: Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
 }
@@ -57,7 +59,9 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
     // A shared relay container gets no address. It runs as long as the caller is attached.
     tunnels === 1 ? carryOver(container) : carryOverExec(engine, container.id, relayCommandLine)
   )
-  return { name, attachment: network, openRelay: asRelay(swarm, image)(openRelay) }
+  // The relay asks for the image again, and fails with the reason if there is none.
+  const fetchImage = Effect.ignore(Effect.flatMap(swarm.engine, (engine) => imageOn(engine, image)))
+  return { name, attachment: network, fetchImage, openRelay: asRelay(swarm, image)(openRelay) }
 })
 
 /** Wraps the reason why the relay did not start. */
@@ -102,10 +106,8 @@ const startRelay = Effect.fnUntraced(function* (
   { DriverOpts, Target: NetworkMode }: NetworkAttachment,
   image: string
 ) {
-  const known = yield* findImage(engine, image)
-  if (known === undefined) yield* pullTo(engine, image)
   const config = {
-    Image: known ?? image,
+    Image: yield* imageOn(engine, image),
     Cmd: [imageCommands.relay],
     Labels: relayLabels(owner),
     NetworkingConfig: { EndpointsConfig: { [NetworkMode]: { DriverOpts } } },
@@ -125,6 +127,13 @@ const startRelay = Effect.fnUntraced(function* (
  * `needsOtherNetwork`.
  */
 const nextRelay = Schedule.max([Schedule.spaced("2 seconds"), Schedule.recurs(2)])
+
+/** The image by which the engine knows it; it is pulled if the engine lacks it. */
+const imageOn = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
+  const known = yield* findImage(engine, image)
+  if (known === undefined) yield* pullTo(engine, image)
+  return known ?? image
+})
 
 /** Pulls an image to the connected engine, and reports progress. */
 const pullTo = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {

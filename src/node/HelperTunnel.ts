@@ -65,6 +65,8 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
     yield* openTunnelNetwork(owner, place.image),
     yield* openTunnelNetwork(owner, place.image)
   ] as const
+  // The command starts meanwhile.
+  if (from === "command") yield* Effect.forkScoped(first.fetchImage)
   const answers = networks.map(() => Deferred.makeUnsafe<string, HelperRejected>())
   let next = 0
 
