@@ -38,11 +38,17 @@ export class NothingToBreak extends Schema.TaggedError<NothingToBreak>()("Nothin
 /** How long what is to be broken may take to come, in milliseconds: others may keep the machine busy. */
 const startPatience = 60_000
 
-/** Waits for what is to be broken, until the caller ends. */
+/** Milliseconds for which what a caller made may come after its end: its helper goes on for a while. */
+const afterwards = 3000
+
+/** Waits for what is to be broken until a while after the caller's end. */
 const whileCalled = <A, E, R>({ caller }: Scene, wait: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(
     wait,
-    Effect.flatMap(caller.ended, () => new NothingToBreak({ detail: "the caller has ended" }))
+    caller.ended.pipe(
+      Effect.andThen(Effect.sleep(afterwards)),
+      Effect.andThen(new NothingToBreak({ detail: "the caller has ended" }))
+    )
   )
 
 /** Waits for the first of those, which may just be on their way. */
