@@ -34,7 +34,7 @@ export const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, Outp
       }
       write(fd, data, at, data.length - at, null, (error, written) => {
         if (error === null) next(at + written)
-        // Somebody else made the pipe non-blocking.
+        // Another process made the pipe non-blocking.
         else if (error.code === "EAGAIN") setTimeout(next, 5, at)
         else resume(Effect.fail(error.code === "EPIPE" ? new OutputClosed() : new OutputFailed({ cause: error })))
       })
@@ -65,7 +65,7 @@ export const writeText = (
   return writeAll(fd, new TextEncoder().encode(shown))
 }
 
-/** Writes lines of our own to stderr. If nobody reads even that, there is nobody to tell. */
+/** Writes lines of our own to stderr. If stderr is closed, they are dropped. */
 export const say = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))
 
 /** The same for those who can't wait. A raw terminal takes a line feed literally: its lines end with `\r\n`. */

@@ -9,7 +9,7 @@ import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
 /** The end of a run, with its output. */
 export interface ExecResult {
-  /** The command's own exit code, 0 to 255; `undefined` for a detached command, whose end nobody waits for. */
+  /** The command's own exit code, 0 to 255; `undefined` for a detached command. */
   readonly exitCode: number | undefined
   readonly stdout: Uint8Array
   readonly stderr: Uint8Array

@@ -67,7 +67,7 @@ const runIdLength = 26
 export const makeRunId = (): string =>
   Array.from({ length: runIdLength }, () => Math.floor(Math.random() * 36).toString(36)).join("")
 
-/** A container's name that nobody else has, by which it can be removed even where the engine's answer got lost. */
+/** A unique name, by which an object can be removed even if the engine's answer to its creation got lost. */
 export const freshName = (role: Role): string => `task-exec-${role}-${makeRunId()}`
 
 /** The labels of one object. */

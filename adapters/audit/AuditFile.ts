@@ -67,7 +67,7 @@ export const withAuditFile =
       return code
     }).pipe(Effect.scoped)
 
-/** Not to wait for somebody to read a FIFO. */
+/** Opens a FIFO without waiting for its reader. */
 const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
 
 const writeWhole = (fd: number, line: string): void => {

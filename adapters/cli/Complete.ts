@@ -52,7 +52,7 @@ export type Wanted =
 const only = ":4"
 const files = ":0"
 
-/** How long the engine may take: somebody waits for an answer to a key. */
+/** How long the engine may take: the user waits after a key press. */
 const patience = "2 seconds"
 
 const flagsOf: Readonly<Record<VerbName, Flags>> = {

@@ -108,7 +108,7 @@ const endWithDocker = (address: string | undefined): void => {
     timer.unref()
   }
   socket.on("connect", () => socket.on("close", onEnd))
-  // An older docker, or one that is gone: nobody tells us.
+  // An older docker, or one that has ended, sends nothing.
   socket.on("error", () => undefined)
   socket.resume().unref()
 }

@@ -42,7 +42,7 @@ const stderr = 2
 const tellError = (line: LineOf, error: CommandError | OutputFailed) =>
   say(line("Error", error.message, { error: errorData(error) }, meantVerb(error)))
 
-/** A target that nobody has may be a mistyped verb. */
+/** A target that does not exist may be a mistyped verb. */
 const meantVerb = (error: CommandError | OutputFailed): string => {
   const verb = error._tag === "TaskNotFound" ? nearest(error.target, verbNames) : undefined
   return verb === undefined ? "" : `\nDid you mean 'task-exec ${verb}'?`
@@ -121,7 +121,7 @@ const stageLineFor = ({ logFormat, quiet }: Invocation & { readonly _tag: "Exec"
     : Effect.succeed(noStageLine)
 }
 
-/** Somebody sits at a terminal that can draw a list, and can answer. */
+/** Whether the user can choose from a list: stdin and stderr are a terminal that can draw one. */
 const canChoose = ({ logFormat }: Invocation & { readonly _tag: "Exec" }): boolean => {
   const term = process.env.TERM ?? ""
   return isatty(stdin) && isatty(stderr) && logFormat === "text" && term !== "" && term !== "dumb"
@@ -192,7 +192,7 @@ const attached = Effect.fnUntraced(function* (
           command: ["task-exec", request.target, ...request.command].join(" "),
           term: terminal?.env.TERM
         })
-  // From the first byte on the terminal is the command's, and while somebody types to it.
+  // The command uses the terminal from its first byte on, and while the user types to it.
   const isShared = tty !== undefined || (interactive && isatty(stdin))
   const show = (event: RunEvent) => {
     if (event._tag === "Started" ? isShared : event._tag !== "Resolved") stage.close()

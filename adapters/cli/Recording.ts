@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
 import { type LocalFailed, localFailed } from "../command/LocalFailed.ts"
 
-/** A recording. Nobody waits for the file: output is not slowed. */
+/** A recording. Output does not wait for the file. */
 export interface Recording {
   readonly output: (stream: "stdout" | "stderr", data: Uint8Array) => void
   readonly resized: (size: TerminalSize) => void

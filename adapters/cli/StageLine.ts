@@ -27,7 +27,7 @@ export interface StageLine {
 
 const nothing = () => undefined
 
-/** Tells nobody. */
+/** Reports nothing. */
 export const noStageLine: StageLine = {
   began: nothing,
   ended: nothing,

@@ -17,7 +17,7 @@ export interface Progress {
   readonly done: (destination: string) => Effect.Effect<void>
 }
 
-/** Tells nobody. */
+/** Reports nothing. */
 export const noProgress: Progress = { watch: (content) => content, done: () => Effect.void }
 
 /** `total`: bytes of content, if it is known. The line is gone when the scope is closed. */

@@ -18,7 +18,7 @@ export interface NodeCheckOptions {
   readonly here: { readonly id: string; readonly stamp: Stamp | undefined }
   /** Milliseconds for each of the two helpers. */
   readonly timeout: number
-  /** The network to reach helpers on; `undefined` where nobody wants to know. */
+  /** The network to reach helpers on; `undefined`: not checked. */
   readonly network: TunnelNetwork | undefined
 }
 

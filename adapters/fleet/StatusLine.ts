@@ -17,7 +17,7 @@ export interface StatusLine {
   readonly clear: () => void
 }
 
-/** Tells nobody. */
+/** Reports nothing. */
 export const noStatusLine: StatusLine = { see: () => Effect.void, clear: () => undefined }
 
 /** How many tasks are where. */

@@ -28,8 +28,8 @@ const pinned: Readonly<Record<Architecture, string>> = {
 }
 
 /**
- * The path of this Node for Linux; npm gets it where it is not there yet. Fails where its hash is not the pinned one: then nobody has
- * run it, and nothing is made of it.
+ * The path of this Node for Linux; npm fetches it if it is missing. Fails if its hash differs from the pinned one, before it is run or
+ * packed.
  */
 export const runtime = Effect.fn("Runtime.get")(function* (arch: Architecture, cache = inProject(".cache")) {
   const name = `node-linux-${arch}`

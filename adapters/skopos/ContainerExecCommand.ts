@@ -26,13 +26,12 @@ import { inOneEntry } from "../Printable.ts"
 const grace = 10_000
 
 /**
- * Passes on the command's stdout, stderr and exit code; the other codes are those of `task-exec`. The container is named
- * by its name, its ID or a unique beginning of its ID. There is no limit in time; whoever interrupts this ends the command
- * with everything it started.
+ * Forwards the command's stdout, stderr and exit code; the other codes are those of `task-exec`. The container is given by its
+ * name, its ID or a unique prefix of its ID. There is no timeout. An interrupt ends the command with everything it started.
  */
 export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   const stderr = new Channel(2)
-  /** If nobody reads even that, there is nobody to tell. */
+  /** If stderr is closed too, the text is dropped. */
   const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec exec: ${inOneEntry(text)}`))
   const usage = (detail: string) => Effect.as(say(`${detail}${usageHint("swarm-exec")}`), exitCodes.usage)
 

@@ -20,8 +20,8 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Size of a terminal that nobody sees. */
-const nobodys: TerminalSize = { rows: 24, columns: 80 }
+/** The size that is used without a terminal. */
+const defaultSize: TerminalSize = { rows: 24, columns: 80 }
 
 /**
  * With `input` the terminal on stdin is made raw until the scope closes: every key goes to the command, Ctrl-C too. Fails
@@ -55,11 +55,11 @@ export const openTerminal = Effect.fnUntraced(function* (options: {
 const measure = (): TerminalSize => {
   // A file of its own: to close it leaves stdout alone. A stream keeps the size that it found when it was made.
   const fd = [0, 1, 2].some((own) => isatty(own)) ? openTty() : undefined
-  if (fd === undefined) return nobodys
+  if (fd === undefined) return defaultSize
   const screen = new WriteStream(fd)
   const { columns, rows } = screen
   screen.destroy()
-  return rows > 0 && columns > 0 ? { rows, columns } : nobodys
+  return rows > 0 && columns > 0 ? { rows, columns } : defaultSize
 }
 
 /** The controlling terminal; a process that was given another one has none. */

@@ -65,7 +65,7 @@ export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("Ag
   }
 }
 
-/** The agents still serve somebody, so their network is still there. */
+/** The agents still serve callers, so their network is still there. */
 export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   detail: Schema.String
 }) {
@@ -126,7 +126,7 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   yield* awaitAgents
   yield* removeKeys(key)
   yield* awaitRetired(key)
-  // What an earlier "down" had to leave goes as soon as nobody is served there any more.
+  // Removes what an earlier "down" left because agents still served callers.
   yield* Effect.catchIf(
     removeNetworks((name) => name !== network),
     isInUse,
@@ -172,8 +172,8 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
 })
 
 /**
- * Names the networks, configs and secrets of agents that are there without the agents' service: `config task-exec-agent-7f…`. Somebody
- * removed the service itself, or an "agent up" was killed. {@link agentsDown} removes them.
+ * Names the networks, configs and secrets of agents that are left without the agents' service: `config task-exec-agent-7f…`. Another
+ * program removed the service, or an "agent up" was killed. {@link agentsDown} removes them.
  */
 export const agentRemains = Effect.fn("Agents.remains")(function* (): Effect.fn.Return<
   ReadonlyArray<string>,
@@ -298,7 +298,7 @@ const specification = (image: string, key: string, network: string): ServiceSpec
     Labels: labels,
     Mode: { Global: {} },
     EndpointSpec: { Mode: "dnsrr" },
-    // The new one comes first: nobody who calls meanwhile finds none.
+    // The new one starts first, so that callers always find one.
     UpdateConfig: { Parallelism: 0, Order: "start-first" },
     TaskTemplate: {
       ContainerSpec: { ...container, Mounts: [...(container.Mounts ?? []), folder] },

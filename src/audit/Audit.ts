@@ -45,7 +45,7 @@ export interface ExecRecord extends Recorded {
   /** The run's ID, which its processes have in their environment. */
   readonly run: string
   readonly command: ReadonlyArray<string>
-  /** Names of the variables that were set for it. Their values are nobody's business. */
+  /** Names of the variables that were set for the command, without their values, which may be secret. */
   readonly env: ReadonlyArray<string>
   readonly user?: string
   readonly workdir?: string
@@ -70,7 +70,7 @@ export interface CopyRecord extends Recorded {
 /** What was done. */
 export type AuditRecord = ExecRecord | CopyRecord
 
-/** Who keeps the records: nobody, unless one is provided. */
+/** Keeps the records. Default: none is kept. */
 export class Audit extends Context.Reference<
   { readonly record: (record: AuditRecord) => Effect.Effect<void> } | undefined
 >("task-exec/Audit", { defaultValue: () => undefined }) {}

@@ -13,7 +13,7 @@ import { type EngineAsking, ofEngine, ofEngineWith, segment } from "./internal/A
 /** The tar archive of what is at a path. */
 export interface PathArchive {
   readonly stat: PathStat
-  /** The archive's bytes, pulled: while nobody pulls, the engine has to wait. To be run once. */
+  /** The archive's bytes. Without a pull the engine waits. Run it once. */
   readonly content: Stream.Stream<Uint8Array, EngineUnreachable>
 }
 

@@ -27,8 +27,8 @@ export const registryOf = (image: string): string => {
 }
 
 /**
- * The header X-Registry-Auth for an image; `undefined` where nobody logged in to its registry. What a credential helper can't
- * say is a warning: the nodes may have the image, or need no password.
+ * The header X-Registry-Auth for an image; `undefined` without a login to its registry. A credential helper that fails causes a
+ * warning only: the nodes may have the image, or need no password.
  */
 export const credentialsFor = Effect.fn("DockerEngine.credentials")(function* (
   image: string

@@ -32,7 +32,7 @@ export const Endpoint = Schema.TaggedUnion({
 })
 export type Endpoint = typeof Endpoint.Type
 
-/** Where the engine is when nobody says otherwise. */
+/** The default address of the engine. */
 export const defaultEndpoint: Endpoint = { _tag: "Unix", path: "/var/run/docker.sock" }
 
 /** How `tcp://` and `https://` are to be secured. */
@@ -70,7 +70,7 @@ const sshUser = /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$/
 
 const withPassword = /^[^/@]*:.*@/
 
-/** A password that somebody put into an address must not travel on into a log. */
+/** Hides a password in an address, for logs and messages. */
 const withoutPassword = (text: string): string => text.replace(/([^\s/@:"]*):(?!\/\/)\S*@/g, "$1:***@")
 
 /**

@@ -137,7 +137,7 @@ export const isConflict = (error: unknown): error is EngineError => hasStatus(er
 export const isInUse = (error: unknown): error is EngineError =>
   isForbidden(error) || isConflict(error) || (error instanceof EngineError && / is in use by /.test(error.text))
 
-/** Nobody said what became of a request: the engine may have acted, or may yet. */
+/** Whether a request got no answer: the engine may have carried it out, or may do so later. */
 export const isUnanswered = (error: SwarmFailure): boolean =>
   error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")
 

@@ -18,8 +18,7 @@ export interface ExecConnection {
   /** Of `output`. Follows from `tty`: engines before API 1.42 do not say. */
   readonly framing: Framing
   /**
-   * Everything that the command writes, pulled: while nobody pulls, the engine has to wait. Ends when the engine closes its
-   * side. To be run once.
+   * Everything that the command writes. Without a pull the engine waits. Ends when the engine closes its side. Run it once.
    */
   readonly output: Stream.Stream<Uint8Array, EngineUnreachable>
   /** Done as soon as `output` has something to give, its end included. Takes nothing of it. */

@@ -116,7 +116,7 @@ export class Inventory {
     for (const see of this.#watchers) see()
   }
 
-  /** It has ended, or nobody waits for it any more. */
+  /** It has ended, or the caller no longer waits for it. */
   ended(command: RunningCommand): void {
     this.#commands.delete(command)
     this.#parent?.ended(command)

@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import { isNotFound, isNotSent, isSilent, isUnanswered, type SwarmFailure } from "./EngineErrors.ts"
 import { type Belonging, CurrentInventory, type Inventory, unreachablePatience } from "./Inventory.ts"
 
-/** How long an engine may take to carry out a creation whose answer nobody waited for. */
+/** How long an engine may take to carry out a creation after its caller stopped waiting. */
 const latestCreation = "5 seconds"
 /** Soon at first, every two seconds later. */
 const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])

@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import type { UnexpectedReply } from "./EngineErrors.ts"
 
-/** Told of each object that a list of the engine's lacks because it can't be read; nobody unless it is provided. */
+/** Is told of each object that is left out of an engine's list because it can't be read. Default: ignores them. */
 export class UnreadObserver extends Context.Reference<(error: UnexpectedReply) => void>("task-exec/UnreadObserver", {
   defaultValue: () => () => undefined
 }) {}

@@ -6,12 +6,12 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
 /**
- * A Node readable as a Stream that pulls: while nobody pulls, at most the readable's own buffer (its high-water mark) is
- * read ahead, and the sender has to wait. What had arrived before an error is given out before the error.
+ * A Node readable as a Stream with back pressure: without a pull, at most the readable's own buffer (its high-water mark) is
+ * read ahead, and the sender waits. Data that arrived before an error is emitted before the error.
  *
- * The listeners are there from now on, not from the first pull, so that neither data nor an error (which, unheard, would end
- * the process) falls between. The readable is destroyed with the Scope, unless it is somebody else's (`borrowed`); a Stream
- * that is left half-way does not destroy it.
+ * The listeners are added at once, not at the first pull: no data is lost, and no error ends the process for lack of a
+ * listener. The readable is destroyed with the Scope, unless it is `borrowed`. A Stream that is not read to its end does not
+ * destroy it.
  */
 export const fromReadable = <E>(
   readable: Readable,
@@ -61,7 +61,7 @@ class Source {
     const onError = (error: unknown) => ended(error)
     const onClose = () => ended(new Error("the connection was closed before its end"))
     readable.on("readable", wake).on("end", onEnd).on("error", onError).on("close", onClose)
-    // The error listener stays: what breaks after we let go concerns nobody, and must not end the process.
+    // The error listener stays: a later error must not end the process.
     this.#unhear = () => readable.off("readable", wake).off("end", onEnd).off("close", onClose)
     // All of this may have happened before we came.
     if (readable.errored) onError(readable.errored)

@@ -44,8 +44,8 @@ export interface Filtered {
 }
 
 /**
- * Keys for the engine where a user wants none: without any it takes its default. Nobody presses all of these in a row, and
- * the first one, which the engine holds back until the next key, hardly anybody at all.
+ * Detach keys for the engine if the user wants none: without any, the engine uses its default. Users do not press all of these in
+ * a row, and rarely the first one, which the engine holds back until the next key.
  */
 export const neverPressed = "ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^"
 

@@ -12,7 +12,7 @@ export type ExecEvent =
   | { readonly _tag: "Stderr"; readonly data: Uint8Array }
   /** The engine reported that the command ended, and all of its output came before. 137 means killed by signal 9. */
   | { readonly _tag: "Exited"; readonly code: number }
-  /** The command was started and nobody waits for its end. */
+  /** The command was started, detached. */
   | { readonly _tag: "Detached"; readonly execId: string }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Runs one command in one container of the connected engine: starts it, streams its output, proves its end, and ends it
- * with everything that it started when it takes too long or nobody wants it any more.
+ * with everything it started when it times out or is interrupted.
  *
  * The same code runs in a helper on the task's node and, on the `local` route, in the caller. It knows nothing of
  * Swarm.

@@ -206,13 +206,13 @@ const awaitEnded = Effect.fnUntraced(function* (swarm: SwarmShape, service: stri
 const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: HelperOptions): Effect.Effect<HelperEnd> =>
   Effect.gen(function* () {
     const tasks = yield* swarm.listTasks({ service: [spec.Name] })
-    // If somebody else removed the service, Swarm stops its tasks, too.
+    // If another program removed the service, Swarm stops its tasks, too.
     yield* Effect.catchIf(swarm.removeService(spec.Name), isNotFound, () => Effect.void)
     const ran = yield* Effect.forEach(tasks, (task) => awaitTaskEnded(swarm, task, node))
     if (ran.includes("NodeDown")) return unconfirmedEnd(`node ${node.hostname} is down`)
     return ran.includes("Ran") ? ({ _tag: "Ended" } as const) : ({ _tag: "NeverRan" } as const)
   }).pipe(
-    // Swarm does not list the tasks of a service that somebody else removed.
+    // Swarm does not list the tasks of a service that another program removed.
     Effect.catchIf(isNotFound, () => Effect.succeed(unconfirmedEnd("its helper's service was removed"))),
     Effect.timeoutOrElse({
       duration: graceOf(request.work) + helperOverhead + swarmOverhead,

@@ -39,7 +39,7 @@ export class Brake {
     if (this.waiting < low) Latch.openUnsafe(this.latch)
   }
 
-  /** From now on nothing is held back: at a command's end the engine waits for nobody. */
+  /** Holds nothing back from now on: at a command's end the engine does not wait for readers. */
   release(): void {
     this.released = true
     Latch.openUnsafe(this.latch)

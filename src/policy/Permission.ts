@@ -18,8 +18,8 @@ export const withCallerDefault = (known: TaskPolicy, denies: boolean): TaskPolic
   denies && known.denyDefault === undefined ? { ...known, denyDefault: "Caller" } : known
 
 /**
- * Why something may not be done, if it may not. Where both labels are there, both must allow it. Where neither is, it may be
- * done unless somebody wants it otherwise. `isOfImage`: the container has its label from its image, where it forbids, and grants nothing.
+ * Why an action is denied; `undefined` if it is allowed. If both labels are there, both must allow it. If neither is there, the default
+ * decides. `isOfImage`: the container has its label from its image; such a label can deny, but not grant.
  */
 export const denial = (
   container: string,
@@ -85,7 +85,7 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
   if (denied !== undefined) return yield* denied
 })
 
-/** Whether an image has this label. One that the engine has no more is taken for one that has: nobody can show that it has not. */
+/** Whether an image has this label. An image that the engine no longer has counts as labelled: the absence can't be proven. */
 const hasLabel = (engine: Pick<DockerEngineShape, "inspectImage">, image: string, value: string) =>
   engine.inspectImage(image).pipe(
     Effect.map(({ Config }) => Config.Labels[allowLabel] === value),

@@ -37,7 +37,7 @@ export class InvalidPolicy extends Schema.TaggedError<InvalidPolicy>()("InvalidP
   }
 }
 
-/** What somebody wants to do in a task. */
+/** An action in a task. */
 export type Wish =
   | { readonly _tag: "Run"; readonly command: readonly [string, ...ReadonlyArray<string>] }
   /** Copy files, in or out. */

@@ -13,8 +13,8 @@ export interface ContainerSweep extends SweepMode {
   /** Host name of the node, for the findings. */
   readonly node: string
   /**
-   * IDs of the services whose containers are Swarm's to remove: they are left alone. `undefined` where nobody knows the
-   * services: then every service's containers are left alone.
+   * IDs of the services whose containers Swarm removes: the sweep leaves them alone. `undefined` if the services are unknown:
+   * then it leaves the containers of every service alone.
    */
   readonly services: ReadonlyArray<string> | undefined
   /** A run whose containers are left alone: the sweeper's own. */
@@ -23,7 +23,7 @@ export interface ContainerSweep extends SweepMode {
 
 /** How long a service's container may take to end by itself, in milliseconds. */
 const patience = 15_000
-/** How long somebody else's removal of a container may take, in milliseconds. */
+/** How long another program's removal of a container may take, in milliseconds. */
 const removalPatience = 10_000
 
 /** Swarm's own label on the containers of a service. */

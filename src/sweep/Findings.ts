@@ -128,7 +128,7 @@ export const sweepObjects = Effect.fnUntraced(function* (
       const found = { ...placeOf(object), ...owner }
       if (mode.dryRun) return Effect.succeed({ ...found, removed: false })
       return object.remove.pipe(
-        // Somebody else was quicker.
+        // Another program removed it first.
         Effect.catchIf(isNotFound, () => Effect.void),
         Effect.match({
           onSuccess: () => ({ ...found, removed: true }),

@@ -67,9 +67,9 @@ export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boo
  *
  * **Details**
  *
- * What can't be removed, and nodes that don't answer, are in the report; the effect fails only when the connected engine
- * does not answer or, for all nodes, is no manager. What somebody else removes at the same time counts as removed. A
- * service's containers are Swarm's to remove, and follow it a little later.
+ * The report names what can't be removed and the nodes that don't answer. The effect fails only if the connected engine does
+ * not answer or, for all nodes, is no manager. An object that another program removes at the same time counts as removed.
+ * Swarm removes a service's containers a little after the service.
  *
  * **Gotchas**
  *

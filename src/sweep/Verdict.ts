@@ -28,7 +28,7 @@ export interface Owner {
  * - `Foreign`: not ours, or of a run that was not asked for.
  * - `Alive`: ours, and its run may still need it.
  * - `Leftover`: ours, and to go: past its deadline, or of a run that was asked for.
- * - `Unreadable`: it has labels of ours that don't say enough; nobody may remove it on their word.
+ * - `Unreadable`: its labels of task-exec are incomplete, so it must not be removed because of them.
  */
 export type Verdict =
   | { readonly _tag: "Foreign" }

@@ -48,7 +48,7 @@ export const segment = encodeURIComponent
  * {@link UnreadObserver} and in a debug line.
  */
 export const list = <A, I>(client: Pick<EngineClient, "host" | "json">, schema: Schema.Codec<A, I>) => {
-  // Go writes an empty list as `null` where nobody made one.
+  // Go encodes a list that was never created as `null`.
   const objects = client.json(Schema.NullOr(Schema.Array(Schema.Unknown)))
   const decode = Schema.decodeUnknownResult(schema)
   return (request: Request): Effect.Effect<ReadonlyArray<A>, RequestFailure> =>

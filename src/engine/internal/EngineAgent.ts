@@ -49,8 +49,8 @@ export class EngineAgent extends Http.Agent {
   }
 
   /**
-   * No engine redirects. docker-modem would follow, to any host, with a request whose failure nobody hears and which so ends
-   * the process. Without its Location it takes the answer as it is.
+   * No engine redirects. docker-modem would follow a redirect to any host, and an error of that request, which has no listener,
+   * would end the process. Without a Location header docker-modem returns the answer as it is.
    */
   readonly #dropRedirect = (message: unknown): void => {
     if (typeof message !== "object" || message === null || !("request" in message) || !("response" in message)) return

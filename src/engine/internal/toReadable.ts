@@ -4,7 +4,7 @@ import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
-/** A Stream on its way to somebody who reads a Node stream. */
+/** A Stream that is read as a Node stream. */
 export interface Outflow {
   readonly readable: Readable
   /** Done when all of it was handed over, and the end told; a Stream that fails has told no end. */
@@ -20,7 +20,7 @@ export const makeOutflow: Effect.Effect<Outflow, never, Scope.Scope> = Effect.ge
     Effect.sync(() => new Readable({ read: () => void Latch.openUnsafe(wanted) })),
     (readable) => Effect.sync(() => readable.destroy())
   )
-  // Somebody must listen, or an error ends the process.
+  // Without a listener an error would end the process.
   readable.on("error", () => undefined)
   const put = (chunk: Uint8Array) =>
     Effect.suspend(() => {

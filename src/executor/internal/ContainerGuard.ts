@@ -20,7 +20,7 @@ const answerPatience = "10 seconds"
 const unlimited = 365 * 24 * 3600_000
 /** What a guard needs to end a run, beside the grace period, in milliseconds. */
 const overhead = 15_000
-/** How long the engine may be away until nobody waits for it, in milliseconds. */
+/** How long to wait for an engine that does not answer, in milliseconds. */
 const absence = 3000
 
 /** The engine has no image of ours to make a guard of. */

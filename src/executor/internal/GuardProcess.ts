@@ -38,7 +38,7 @@ export const startGuardProcess = (
     })
     child.once("error", () => resume(Effect.succeed(undefined)))
     child.once("spawn", () => resume(Effect.succeed(guardOf(child))))
-    // A guard that somebody ended is told nothing any more.
+    // The guard may have been killed: then a write fails.
     child.stdin?.on("error", () => undefined)
     child.unref()
     if (child.stdin instanceof Socket) child.stdin.unref()
