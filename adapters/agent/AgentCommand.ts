@@ -7,7 +7,6 @@ import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
-import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
@@ -69,7 +68,6 @@ interface AgentArgs {
   readonly image: string | undefined
   readonly rotateKey: boolean
   readonly json: boolean
-  readonly engine: EngineChoice
 }
 
 /** Runs one command line and returns its exit code. */
@@ -97,8 +95,7 @@ const parse = Effect.fnUntraced(function* ({
   }
   const wrong = wrongUse(action, positionals.length, { image, json, rotateKey })
   if (wrong !== undefined) return yield* new UsageError({ detail: wrong })
-  const engine = yield* chooseEngine(values.host, values.context)
-  return { action, image, rotateKey, json, engine }
+  return { action, image, rotateKey, json }
 })
 
 const wrongUse = (

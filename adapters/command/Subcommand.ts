@@ -4,7 +4,8 @@ import { type OutputClosed, type OutputFailed, writeText } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
 import { withEngine } from "./ChosenEngine.ts"
-import type { EngineChoice } from "./EngineChoice.ts"
+import type { connectionFlags } from "./CommonFlags.ts"
+import { chooseEngine } from "./EngineChoice.ts"
 import { exitCodeOf, exitCodes } from "./ExitCode.ts"
 import { type Flags, type ReadFlags, readFlags } from "./Flags.ts"
 import { type CommandHelp, renderHelp } from "./Help.ts"
@@ -53,8 +54,11 @@ export const reportFailure = (
   return Effect.as(Effect.ignore(stderr.line(`${program} ${name}: ${inOneEntry(error.message)}${hint}`)), code)
 }
 
+type ConnectionFlags = Flags & typeof connectionFlags
+type EngineFlags = Pick<ReadFlags<typeof connectionFlags>["values"], "context" | "host">
+
 /** A verb that talks to the engine. */
-interface Subcommand<Table extends Flags, Args extends { readonly engine: EngineChoice }, E> {
+interface Subcommand<Table extends ConnectionFlags, Args, E> {
   readonly line: VerbLine<Table>
   readonly args: (read: ReadFlags<Table>) => Effect.Effect<Args, UsageError>
   /** Returns the exit code. */
@@ -64,11 +68,7 @@ interface Subcommand<Table extends Flags, Args extends { readonly engine: Engine
 }
 
 /** Runs one command line on the engine that it names. Returns the exit code. */
-export const runSubcommand = <
-  const Table extends Flags,
-  Args extends { readonly engine: EngineChoice },
-  E extends VerbFailure
->({
+export const runSubcommand = <const Table extends ConnectionFlags, Args, E extends VerbFailure>({
   args,
   failed,
   line,
@@ -81,7 +81,11 @@ export const runSubcommand = <
       (read): Effect.Effect<number, E | UsageError> =>
         read === undefined
           ? Effect.succeed(0)
-          : Effect.flatMap(args(read), (found) => withEngine(found.engine)(run(found, stdout)))
+          : Effect.gen(function* () {
+              const found = yield* args(read)
+              const { context, host }: EngineFlags = read.values
+              return yield* withEngine(yield* chooseEngine(host, context))(run(found, stdout))
+            })
     ),
     Effect.catch((error) => reportFailure(line, error, stderr, failed)),
     Effect.provide(logTo(stderr, false))

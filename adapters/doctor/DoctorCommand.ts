@@ -8,7 +8,6 @@ import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
-import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
 import { noOperands, runSubcommand } from "../command/Subcommand.ts"
@@ -77,7 +76,6 @@ export const help: CommandHelp = {
 interface DoctorArgs extends DoctorOptions {
   readonly json: boolean
   readonly quiet: boolean
-  readonly engine: EngineChoice
 }
 
 /** Runs one command line and returns its exit code. */
@@ -109,8 +107,7 @@ const parse = Effect.fnUntraced(function* ({
     timeout: Duration.toMillis(timeout),
     network: !values["no-network"],
     json: values.json,
-    quiet: values.quiet,
-    engine: yield* chooseEngine(values.host, values.context)
+    quiet: values.quiet
   }
 })
 

@@ -10,7 +10,6 @@ import type { Alive } from "../../src/sweep/Findings.ts"
 import { isClean, type SweepReport, sweep } from "../../src/sweep/Sweep.ts"
 import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
-import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
@@ -65,7 +64,6 @@ interface GcArgs {
   readonly local: boolean
   /** Empty: everything past its deadline. */
   readonly runs: ReadonlyArray<string>
-  readonly engine: EngineChoice
 }
 
 /** Runs one command line and returns its exit code. */
@@ -84,8 +82,7 @@ const parse = Effect.fnUntraced(function* ({
   yield* noOperands(positionals)
   if (values.run.includes("")) return yield* new UsageError({ detail: "--run needs the ID of a run" })
   const { json, local, run: runs } = values
-  const engine = yield* chooseEngine(values.host, values.context)
-  return { dryRun: values["dry-run"], json, local, runs, engine }
+  return { dryRun: values["dry-run"], json, local, runs }
 })
 
 const run = Effect.fn("task-exec.gc")(

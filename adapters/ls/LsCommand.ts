@@ -5,7 +5,6 @@ import { Swarm } from "../../src/engine/Swarm.ts"
 import { type ListedTask, type ListedTasks, listTasks } from "../../src/fleet/TaskList.ts"
 import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
-import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
@@ -46,7 +45,6 @@ interface LsArgs {
   readonly which: ListedTasks
   readonly json: boolean
   readonly quiet: boolean
-  readonly engine: EngineChoice
 }
 
 /** Runs one command line and returns its exit code. */
@@ -74,7 +72,7 @@ const parse = Effect.fnUntraced(function* ({
     ...(stack === undefined ? {} : { stack }),
     ...(node === undefined ? {} : { node })
   }
-  return { which, json, quiet, engine: yield* chooseEngine(values.host, values.context) }
+  return { which, json, quiet }
 })
 
 const run = Effect.fn("task-exec.ls")(function* ({ json, quiet, which }: LsArgs, stdout: Channel) {
