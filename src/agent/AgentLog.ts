@@ -7,9 +7,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { DemuxError } from "../engine/Demux.ts"
+import { Demux, DemuxError } from "../engine/Demux.ts"
 import { type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
-import { LogRecords } from "../engine/LogRecords.ts"
+import { isCutShort, LogRecords } from "../engine/LogRecords.ts"
 import { Swarm } from "../engine/Swarm.ts"
 
 /** What an agent repeats in its log. */
@@ -69,9 +69,7 @@ export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | un
   return found
 }
 
-/**
- * The last lines of an agent's log. One that is followed has no end: it is read until nothing has come for a while.
- */
+/** Reads the last lines of an agent's log. A followed log has no end: reading stops {@link quietTime} ms after its last line. */
 const readLog = Effect.fnUntraced(function* ({ task }: LogOrigin, follow: boolean) {
   const { taskLogs } = yield* Swarm
   const log = yield* taskLogs(task, { follow, tail })
@@ -95,22 +93,30 @@ const readLog = Effect.fnUntraced(function* ({ task }: LogOrigin, follow: boolea
   return Buffer.concat(chunks)
 }, Effect.scoped)
 
-/** What managers write into a log that they can't read to its end. */
-const isCutShort = (log: Buffer): boolean => log.includes("Error grabbing logs: ")
+const besideStdout = (log: Uint8Array): string =>
+  new Demux()
+    .push(log)
+    .filter(({ channel }) => channel !== "stdout")
+    .map(({ data }) => Buffer.from(data).toString())
+    .join("")
 
-const lastNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
+const look = Effect.fnUntraced(function* (origin: LogOrigin, follow: boolean) {
   const { host } = yield* Swarm
-  const whole = yield* readLog(origin, false)
-  // A node that was out of reach for a while stays gone for the readers of whole logs, but not for those who follow them (engine 20.10:
-  // until its manager or its own engine restarts).
-  const log = isCutShort(whole) ? yield* readLog(origin, true) : whole
+  const log = yield* readLog(origin, follow)
   return yield* Effect.try({
-    try: () => findNotice(log, origin),
+    try: () => ({ notice: findNotice(log, origin), isCutShort: isCutShort(besideStdout(log)) }),
     catch: (error) => {
       if (!(error instanceof DemuxError)) throw error
       return new UnexpectedReply({ host, operation: `read the log of task ${origin.task}`, detail: error.message })
     }
   })
+})
+
+const lastNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
+  const whole = yield* look(origin, false)
+  // Once a node was out of reach for 20 s, managers with engine 20.10 read none of its logs to the end until an engine restarts. They
+  // still follow them.
+  return (whole.isCutShort ? yield* look(origin, true) : whole).notice
 })
 
 /** Reads the last notice of an agent; `undefined` if it has none yet, or if its log can't be read within `patience` milliseconds. */

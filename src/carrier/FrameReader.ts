@@ -4,6 +4,7 @@
  */
 import * as Result from "effect/Result"
 import { Demux } from "../engine/Demux.ts"
+import { isCutShort } from "../engine/LogRecords.ts"
 import { type ChannelFrame, decodeLine, isEnd, maxPayload } from "./Frame.ts"
 import { Unpacker } from "./Packed.ts"
 
@@ -50,9 +51,9 @@ export class FrameReader {
     this.noise = ""
   }
 
-  /** Whether the manager could not read the log to its end. It reports that on the log's standard error. */
+  /** Whether the managers could not read the log to its end. */
   get interrupted(): boolean {
-    return /^error grabbing logs/im.test(this.noise)
+    return isCutShort(this.noise)
   }
 
   /** The last line of {@link noise}, without frames. */

@@ -16,6 +16,9 @@ export interface LogRecord {
   readonly text: string
 }
 
+/** Whether managers could not read a log to its end: the log itself reports that, in `text`, which is what it has beside stdout. */
+export const isCutShort = (text: string): boolean => /^error grabbing logs/im.test(text)
+
 const headerBytes = 8
 const nodeKey = "com.docker.swarm.node.id"
 const taskKey = "com.docker.swarm.task.id"
