@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
 import { type LocalFailed, localFailed } from "../command/LocalFailed.ts"
+import { defaultSize } from "../terminal/Terminal.ts"
 
 /** A recording. Output does not wait for the file. */
 export interface Recording {
@@ -17,20 +18,18 @@ export const noRecording: Recording = { output: () => undefined, resized: () => 
 /** What is to be recorded. */
 export interface RecordingOptions {
   readonly file: string
-  /** Of the terminal; without one, line feeds become carriage return and line feed, as a terminal would show them. */
+  /** The size of the terminal. Without a terminal, each line feed is recorded as carriage return and line feed. */
   readonly size: TerminalSize | undefined
   readonly command: string
   readonly term: string | undefined
 }
 
-/** Bytes that may wait to be written. A file that is slower than that misses the rest of the output. */
+/** The most bytes that may wait to be written. A recording that exceeds this stops, with a warning. */
 const mostWaiting = 64 * 1024 * 1024
-/** How long the last of it may take to be written. */
+/** How long closing the file may take. */
 const patience = "10 seconds"
 
-const withoutTerminal: TerminalSize = { rows: 24, columns: 80 }
-
-/** Opens a recording, which is whole when the scope has closed. Fails where the file can't be opened. An existing file is replaced. */
+/** Opens a recording; it is complete when the scope has closed. Replaces an existing file. Fails if the file can't be opened. */
 export const openRecording = Effect.fnUntraced(function* ({
   command,
   file,
@@ -56,12 +55,12 @@ export const openRecording = Effect.fnUntraced(function* ({
     if (stream.writableLength > mostWaiting) broken = "the file is written too slowly"
     else stream.write(`${JSON.stringify(line)}\n`)
   }
-  const { columns, rows } = size ?? withoutTerminal
+  const { columns, rows } = size ?? defaultSize
   const env = term === undefined ? {} : { env: { TERM: term } }
   write({ version: 2, width: columns, height: rows, timestamp: Math.floor(Date.now() / 1000), command, ...env })
   const begin = performance.now()
   const time = () => Math.round((performance.now() - begin) * 1000) / 1_000_000
-  // A character may be in two pieces of one stream, and pieces of the other between them.
+  // A character may be split between two chunks of one stream, with chunks of the other stream between them.
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() }
   return {
     output: (from, data) => {

@@ -21,7 +21,7 @@ export interface Terminal {
 }
 
 /** The size that is used without a terminal. */
-const defaultSize: TerminalSize = { rows: 24, columns: 80 }
+export const defaultSize: TerminalSize = { rows: 24, columns: 80 }
 
 /**
  * With `input` the terminal on stdin is made raw until the scope closes: every key goes to the command, Ctrl-C too. Fails

@@ -36,16 +36,16 @@ export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavai
   }
 }
 
-/** What engines say where a network of the node's own has the addresses of a new one. */
+/** Whether the reason is that the node has a network of its own with the same addresses. */
 export const isPoolOverlap = (reason: string): boolean => /pool overlaps with other one/i.test(reason)
 
-/** What engines 20.10 to 28.5 say when their swarm leaves an attachment waiting for 20 s, whatever the swarm's reason is. */
+/** Whether Swarm did not attach a container within 20 s, for any reason (engines 20.10 to 28.5). */
 export const isNotAttached = (reason: string): boolean => /attaching to network failed/i.test(reason)
 
 /**
- * The node can't join this network, but may join another one. After a failed attachment the same network is not tried again: its end
- * may reach engine 20.10 during the next attachment, whose container then fails with "network … not found", while the swarm counts it
- * as on the network until that engine restarts.
+ * Whether the node can't join this network, but may join another one. The same network is not tried again: engine 20.10 may remove its
+ * copy of the network, because of the failed attachment, while the next container joins. That container fails with "network … not
+ * found", and Swarm counts it as attached until the engine restarts, so that the network can't be removed.
  */
 export const needsOtherNetwork = (reason: string): boolean => isPoolOverlap(reason) || isNotAttached(reason)
 

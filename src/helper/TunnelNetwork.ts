@@ -123,7 +123,7 @@ const startRelay = Effect.fnUntraced(function* (
 })
 
 /**
- * Swarm sometimes leaves an attachment waiting, and answers the next one. Between the two the engine forgets the first, see
+ * Swarm sometimes does not answer an attachment, and answers the next one. The pause lets the engine undo the first one: see
  * `needsOtherNetwork`.
  */
 const nextRelay = Schedule.max([Schedule.spaced("2 seconds"), Schedule.recurs(2)])

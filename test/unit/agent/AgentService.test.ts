@@ -23,7 +23,7 @@ const network: Network = {
   Labels: {}
 }
 
-/** Removes agents whose network the engine lists for so many milliseconds after its removal; gives how long that took. */
+/** Removes agents whose network the engine lists for `listedFor` milliseconds after its removal. Returns how long that took. */
 const downWith = Effect.fnUntraced(function* (listedFor: number) {
   let removed = Number.POSITIVE_INFINITY
   const layer = Layer.mock(Swarm)({

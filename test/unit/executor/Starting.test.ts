@@ -10,7 +10,7 @@ import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
 import type { ExecConnection } from "../../../src/engine/ExecRequests.ts"
 import { awaitStart } from "../../../src/executor/internal/Starting.ts"
 
-/** An engine that starts a command after so many milliseconds, and when it was asked. */
+/** An engine that starts a command after the given milliseconds, and the times at which it was asked. */
 const startingAfter = Effect.fnUntraced(function* (millis: number) {
   const asked: Array<number> = []
   const arrived = yield* Deferred.make<void>()
