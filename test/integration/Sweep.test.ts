@@ -373,8 +373,10 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         )
         yield* poll(relays, { atMost: 60_000, orElse: Effect.die("the session has no relay and listener") })
         const late = yield* sweep({ dryRun: true, now: Date.now() + 24 * 60 * minute })
+        // The sweeps above have containers too, which Swarm removes a little later than their services.
+        const ofSession = late.leftovers.filter(({ kind, role }) => kind === "container" && role !== "sweeper")
         assert.deepStrictEqual(
-          late.leftovers.filter(({ kind }) => kind === "container").map(({ name, node }) => [name, node]),
+          ofSession.map(({ name, node }) => [name, node]),
           []
         )
         leave()
