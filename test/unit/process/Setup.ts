@@ -1,0 +1,8 @@
+/** Before each file of unit tests: the file fails if it leaves the process in another state than it found it. */
+import { afterAll, assert } from "@effect/vitest"
+import { changedParts, processState } from "./ProcessState.ts"
+
+const before = processState()
+
+// Registered before the hooks of the file, so it runs after them.
+afterAll(() => assert.deepStrictEqual(changedParts(before, processState()), []))
