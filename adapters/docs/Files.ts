@@ -9,6 +9,6 @@ import { reference } from "./Reference.ts"
 export const madeFiles = (): ReadonlyMap<string, string> =>
   new Map([
     ["docs/reference.md", reference()],
-    ["docs/api.md", api(join(import.meta.dirname, "..", "..", "dist", "lib"))],
+    ...api(join(import.meta.dirname, "..", "..", "dist", "lib")),
     ...commands.map((command) => [`man/${command.name}.1`, manPage(command)] as const)
   ])

@@ -19,7 +19,9 @@ export interface Block {
 /** Names of all pages, from the project's folder. */
 export const pages: ReadonlyArray<string> = [
   "README.md",
-  ...readdirSync(join(root, "docs"))
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .sort()
     .map((name) => `docs/${name}`)
@@ -47,4 +49,30 @@ export const blocksOf = (page: string): ReadonlyArray<Block> => {
     if (fence !== undefined && language !== undefined) open = { at, language, fence }
   }
   return blocks
+}
+
+/** A page without its blocks of code. */
+const withoutBlocks = (text: string): string => text.replace(/^(```+)\w*\n[\s\S]*?^\1$/gm, "")
+
+/** Where the links and pictures of a page lead, in Markdown and HTML. */
+export const linksOf = (text: string): ReadonlyArray<string> =>
+  [
+    ...withoutBlocks(text)
+      .replace(/`[^`\n]*`/g, "code")
+      .matchAll(/\]\(([^()\s]+)\)|\b(?:href|src|srcset)="([^"]+)"/g)
+  ].flatMap(([, markdown, html]) => markdown ?? html ?? [])
+
+/** The anchors of a page's headings, as GitHub makes them. */
+export const anchorsOf = (text: string): ReadonlyArray<string> => {
+  const seen = new Map<string, number>()
+  return [...withoutBlocks(text).matchAll(/^#{1,6} (.+)$/gm)].map(([, title = ""]) => {
+    const anchor = title
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_\- ]/gu, "")
+      .replaceAll(" ", "-")
+    const before = seen.get(anchor) ?? 0
+    seen.set(anchor, before + 1)
+    return before === 0 ? anchor : `${anchor}-${before}`
+  })
 }

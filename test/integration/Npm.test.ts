@@ -41,7 +41,7 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
       const files = yield* Effect.promise(() => readdir(dir, { recursive: true, withFileTypes: true }))
       const paths = files.filter((file) => file.isFile()).map((file) => relative(dir, join(file.parentPath, file.name)))
       const known =
-        /^(dist\/(task-exec|swarm-exec|agent-entry|image-serve|image-start)\.cjs|(dist\/lib|src)\/.*|docs\/[\w-]+\.md|docs\/img\/[\w-]+\.svg|man\/[\w-]+\.1|[A-Z]\w+(\.md)?|package\.json)$/
+        /^(dist\/(task-exec|swarm-exec|agent-entry|image-serve|image-start)\.cjs|(dist\/lib|src)\/.*|docs\/(api\/)?[\w-]+\.md|docs\/img\/[\w-]+\.svg|man\/[\w-]+\.1|[A-Z]\w+(\.md)?|package\.json)$/
       assert.deepStrictEqual(
         paths.filter((path) => !known.test(path) || /\.test\.|^test\//.test(path)),
         []

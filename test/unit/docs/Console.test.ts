@@ -28,14 +28,10 @@ describe("the pages", () => {
       assert.match(remark, /: (?:skip, because \S.+|terminal)$/)
     }
   })
-
-  it("have no broken links to each other", () => {
-    const broken = pages.flatMap((page) =>
-      [...textOf(page).matchAll(/\]\(([^)#:]+\.md)(?:#[^)]*)?\)/g)].flatMap(([, to = ""]) => {
-        const parts = `${page.includes("/") ? "docs/" : ""}${to}`.replace("docs/../", "")
-        return pages.includes(parts) ? [] : [`${page}: ${to}`]
-      })
+  it("have no indented block, which no test would see", () => {
+    assert.deepStrictEqual(
+      pages.filter((page) => /^[ \t]+```/m.test(textOf(page))),
+      []
     )
-    assert.deepStrictEqual(broken, [])
   })
 })

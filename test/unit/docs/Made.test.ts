@@ -79,37 +79,52 @@ describe("what is made of the commands' words", () => {
   })
 })
 
-describe("the API's page", () => {
-  const page = made.get("docs/api.md") ?? ""
+describe("the API's pages", () => {
+  const pages = [...made].filter(([name]) => name.startsWith("docs/api/"))
+  const all = pages.map(([, content]) => content).join("\n")
 
-  it("has every export of the package", () => {
+  it("are the only ones in their folder", () => {
+    assert.sameMembers(
+      globSync("docs/api/*", { cwd: root }),
+      pages.map(([name]) => name)
+    )
+  })
+
+  it("have every export of the package", () => {
     const names = (module: object) => Object.keys(module)
     for (const name of [...names(main), ...names(promise), ...names(testing)]) {
-      assert.match(page, new RegExp(`^#### ${name}$`, "m"))
+      assert.match(all, new RegExp(`^### ${name}$`, "m"))
     }
     for (const name of ["ExecRequest", "RunError", "Swarm", "Script"]) {
-      assert.match(page, new RegExp(`^#### ${name}$`, "m"), "a type")
+      assert.match(all, new RegExp(`^### ${name}$`, "m"), "a type")
     }
   })
 
-  it("has every error that an export fails with", () => {
+  it("each say what they are about", () => {
+    assert.deepStrictEqual(
+      pages.filter(([, content]) => /\n\n\. Import/.test(content) || /\| {2}\|/.test(content)).map(([name]) => name),
+      []
+    )
+  })
+
+  it("have every error that an export fails with", () => {
     const errors = globSync(join(root, "src/**/*.ts")).flatMap((file) =>
       [...readFileSync(file, "utf8").matchAll(/^export class (\w+) extends Schema\.TaggedError/gm)].map(
         ([, error = ""]) => error
       )
     )
     assert.isAbove(errors.length, 40)
-    const code = [...page.matchAll(/^```\n(.*?)\n```$/gms)]
+    const code = [...all.matchAll(/^```\n(.*?)\n```$/gms)]
       .map(([, text = ""]) => text.replace(/\/\*\*.*?\*\//gs, ""))
       .join("\n")
     const missing = errors.filter(
-      (error) => new RegExp(`\\b${error}\\b`).test(code) && !new RegExp(`^#### ${error}$`, "m").test(page)
+      (error) => new RegExp(`\\b${error}\\b`).test(code) && !new RegExp(`^### ${error}$`, "m").test(all)
     )
     assert.deepStrictEqual(missing, [])
   })
 
-  it("says of every export what it is", () => {
-    const bare = [...page.matchAll(/^#### (\w+)\n\n```/gm)].map(([, name]) => name)
+  it("say of every export what it is", () => {
+    const bare = [...all.matchAll(/^### (\w+)\n\n```/gm)].map(([, name]) => name)
     assert.deepStrictEqual(bare, [])
   })
 })
