@@ -1,0 +1,9 @@
+import { assert, it } from "@effect/vitest"
+import { textOf } from "../../docs/Pages.ts"
+
+it("the drawing of the architecture is the same in light and dark, but for its colors", () => {
+  const [light = "", dark = ""] = ["light", "dark"].map((theme) => textOf(`docs/img/architecture-${theme}.svg`))
+  const withoutColors = (svg: string) => svg.replace(/#[0-9a-f]{6}/g, "COLOR")
+  assert.notStrictEqual(light, dark)
+  assert.strictEqual(withoutColors(light), withoutColors(dark))
+})
