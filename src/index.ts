@@ -135,6 +135,17 @@ export {
   OldKeyInUse
 } from "./agent/AgentService.ts"
 
+// Convergence
+
+export {
+  type ConvergeError,
+  type ConvergeRequest,
+  ConvergeTimedOut,
+  ServiceNotConverged,
+  watchConvergence
+} from "./converge/Converge.ts"
+export type { ServiceProgress } from "./converge/ServiceProgress.ts"
+
 // Leftovers
 
 export { Alive, Findings, Leftover, ObjectKind, Unreadable } from "./sweep/Findings.ts"

@@ -28,6 +28,7 @@ import { logFormats } from "../LineLogger.ts"
 import { lsFlags } from "../ls/LsCommand.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { printable } from "../Printable.ts"
+import { waitFlags } from "../wait/WaitCommand.ts"
 import { execFlags } from "./Args.ts"
 import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 
@@ -62,6 +63,7 @@ const flagsOf: Readonly<Record<VerbName, Flags>> = {
   agent: agentFlags,
   gc: gcFlags,
   ls: lsFlags,
+  wait: waitFlags,
   completion: helpFlag,
   "install-plugin": helpFlag,
   help: {},
@@ -117,6 +119,8 @@ const inVerb = (verb: Exclude<VerbName, "exec">, words: ReadonlyArray<string>, a
       return operands < 2 ? { _tag: "Path" } : nothing
     case "ls":
       return operands === 0 ? { _tag: "Service" } : nothing
+    case "wait":
+      return { _tag: "Service" }
     case "agent":
       return choices(plain(["up", "status", "down"]))
     case "completion":

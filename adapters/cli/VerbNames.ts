@@ -5,6 +5,7 @@ export const verbs = [
   ["exec", "Run a command in a task (the default)"],
   ["cp", "Copy files between a task and this machine"],
   ["ls", "List tasks with their nodes and states"],
+  ["wait", "Wait until services have converged"],
   ["doctor", "Check whether task-exec works on this swarm"],
   ["agent", "Deploy, list or remove resident agents"],
   ["gc", "Remove services, secrets and containers left by killed runs"],

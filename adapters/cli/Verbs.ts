@@ -28,7 +28,8 @@ const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
     import("../docker/InstallPlugin.ts").then((_) => ({
       help: _.help,
       run: (program, argv) => _.installPluginCommand(program, ownFile(), argv)
-    }))
+    })),
+  wait: () => import("../wait/WaitCommand.ts").then((_) => ({ help: _.help, run: _.waitCommand }))
 }
 
 /** The verbs with modules of their own. */
@@ -39,7 +40,8 @@ export const ownVerbs = [
   "doctor",
   "gc",
   "install-plugin",
-  "ls"
+  "ls",
+  "wait"
 ] as const satisfies ReadonlyArray<OwnVerb>
 
 export const isOwnVerb = (word: string | undefined): word is OwnVerb => ownVerbs.some((name) => name === word)

@@ -8,7 +8,14 @@ import type { LocalFailed } from "./LocalFailed.ts"
 import type { UsageError } from "./Usage.ts"
 
 /** The exit codes that `task-exec` itself sets. */
-export const exitCodes = { usage: 2, timedOut: 124, failed: 125, notStarted: 126, outputClosed: 141 } as const
+export const exitCodes = {
+  notConverged: 1,
+  usage: 2,
+  timedOut: 124,
+  failed: 125,
+  notStarted: 126,
+  outputClosed: 141
+} as const
 
 /** Every error of a command line. */
 export type CommandError =
@@ -46,6 +53,10 @@ export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes
     case "ExecTimeout":
       // 124 means that the command has ended.
       return ending?._tag === "Killed" ? exitCodes.timedOut : failed
+    case "ServiceNotConverged":
+      return exitCodes.notConverged
+    case "ConvergeTimedOut":
+      return exitCodes.timedOut
     case "OutputClosed":
       return exitCodes.outputClosed
     default:

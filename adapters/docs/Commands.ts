@@ -10,6 +10,7 @@ import { help as doctorHelp } from "../doctor/DoctorCommand.ts"
 import { help as gcHelp } from "../gc/GcCommand.ts"
 import { help as lsHelp } from "../ls/LsCommand.ts"
 import { pluginHelp } from "../skopos/PluginArgs.ts"
+import { help as waitHelp } from "../wait/WaitCommand.ts"
 
 /** A command of the package. */
 export interface Command {
@@ -51,6 +52,7 @@ export const commands: ReadonlyArray<Command> = [
     subcommands: [
       { name: "cp", help: cpHelp },
       { name: "ls", help: lsHelp },
+      { name: "wait", help: waitHelp },
       { name: "doctor", help: doctorHelp },
       { name: "agent", help: agentHelp },
       { name: "gc", help: gcHelp },

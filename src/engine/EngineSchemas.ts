@@ -144,6 +144,15 @@ export type Task = typeof Task.Type
 export const TaskDetails = Schema.Struct({ ...Task.fields, Spec: Unknown })
 export type TaskDetails = typeof TaskDetails.Type
 
+/** What we read of a service's `TaskTemplate`. */
+export const TaskTemplate = Schema.Struct({
+  /** Absent for tasks that are no containers. */
+  ContainerSpec: Schema.optionalKey(Schema.Struct({ Image: Text })),
+  /** "none", "on-failure" or "any"; empty means "any". */
+  RestartPolicy: Schema.Struct({ Condition: Text }).pipe(Schema.withDecodingDefaultKey(leftOut))
+})
+export type TaskTemplate = typeof TaskTemplate.Type
+
 const Empty = Schema.Struct({})
 
 /** `GET /services`, `GET /services/{id}`. */
@@ -165,7 +174,10 @@ export const Service = Schema.Struct({
     /** What new tasks are to be. */
     TaskTemplate: Unknown
   }).pipe(Schema.withDecodingDefaultKey(leftOut)),
-  UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Text, Message: Text }))
+  /** How the last update goes or went. Absent before the first one, and from each change of the spec until its update begins. */
+  UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Text, Message: Text })),
+  /** Present for job services (API 1.41). */
+  JobStatus: Schema.optionalKey(Schema.Struct({ JobIteration: ObjectVersion }))
 })
 export type Service = typeof Service.Type
 

@@ -25,6 +25,8 @@ export interface ServiceLogsOptions {
 /** The methods of `Swarm` about its objects. */
 export interface SwarmRequests {
   readonly listTasks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Task>, SwarmFailure>
+  /** Like `listTasks`, with everything that the tasks are to be. */
+  readonly listTaskDetails: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.TaskDetails>, SwarmFailure>
   readonly inspectTask: (id: string) => Effect.Effect<Api.TaskDetails, SwarmFailure>
   readonly listServices: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Service>, SwarmFailure>
   readonly inspectService: (id: string) => Effect.Effect<Api.Service, SwarmFailure>
@@ -84,6 +86,7 @@ export interface SwarmRequests {
 /** The requests about the swarm. */
 export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAsking): SwarmRequests => {
   const tasks = list(client, Api.Task)
+  const taskDetails = list(client, Api.TaskDetails)
   const task = client.json(Api.TaskDetails)
   const services = list(client, Api.Service)
   const service = client.json(Api.Service)
@@ -100,6 +103,10 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAski
   return {
     listTasks: (filters) =>
       tasks({ ...swarm, operation: "list tasks", method: "GET", path: "/tasks", query: { filters } }).pipe(ofSwarm),
+    listTaskDetails: (filters) =>
+      taskDetails({ ...swarm, operation: "list tasks", method: "GET", path: "/tasks", query: { filters } }).pipe(
+        ofSwarm
+      ),
     inspectTask: (id) =>
       task({ ...swarm, operation: `inspect task ${id}`, method: "GET", path: `/tasks/${segment(id)}` }).pipe(ofSwarm),
 

@@ -2,7 +2,6 @@
  * Waits for the task that a target names: deploy, wait, then run. Swarm says that a task runs once its container has
  * started and, where it has a health check, was found healthy.
  */
-import { isDeepStrictEqual } from "node:util"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -14,6 +13,7 @@ import { lookupTask } from "./Lookup.ts"
 import type { LookupError } from "./LookupErrors.ts"
 import type { ResolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
+import { isUpToDate } from "./UpToDate.ts"
 
 /** The time was up before the target's task ran. */
 export class WaitTimedOut extends Schema.TaggedError<WaitTimedOut>()("WaitTimedOut", {
@@ -115,17 +115,10 @@ const checkUpdated = Effect.fnUntraced(function* ({ id, name, node, service }: R
   const [task, { Spec, UpdateStatus }] = yield* Effect.all([swarm.inspectTask(id), swarm.inspectService(service.id)], {
     concurrency: 2
   }).pipe(Effect.catchIf(isNotFound, () => Effect.fail(outdated("it is gone"))))
-  if (isDeepStrictEqual(comparable(task.Spec), comparable(Spec.TaskTemplate))) return task
+  if (isUpToDate(task.Spec, Spec.TaskTemplate)) return task
   const { State = "", Message = "" } = UpdateStatus ?? {}
   return yield* outdated([State, Message].filter(Boolean).join(": "))
 })
-
-/**
- * What makes Swarm replace a task. Not its placement: a task stays that is where a new placement would have it anyway. Not
- * `Runtime`, which engines up to 28.5 show of services only.
- */
-const comparable = (spec: unknown): unknown =>
-  typeof spec === "object" && spec !== null ? { ...spec, Placement: undefined, Runtime: undefined } : spec
 
 /** Fails where the task before this one ended by itself, until this one has run for a while. */
 const checkSteady = Effect.fnUntraced(function* (

@@ -1,0 +1,161 @@
+/** Waits until services have converged: all of their tasks run the current spec. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import type { Service, TaskDetails } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
+import { type NothingSelected, servicesOf } from "../fleet/Selection.ts"
+import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import { judge, type ServiceProgress, type Verdict } from "./ServiceProgress.ts"
+
+/** What to wait for. */
+export interface ConvergeRequest {
+  /** Names, IDs, or unique prefixes of IDs. */
+  readonly services?: ReadonlyArray<string>
+  /** All services of this stack. Without services and a stack: all services of the swarm. */
+  readonly stack?: string
+  /** Time after which to fail with {@link ConvergeTimedOut}. Without it the wait is not bounded. */
+  readonly timeout?: Duration.Input
+}
+
+/** The most details that a message has for a service. */
+const maxShown = 3
+
+const shorten = (texts: ReadonlyArray<string>): string =>
+  texts.length > maxShown
+    ? `${texts.slice(0, maxShown).join("; ")}; and ${texts.length - maxShown} more`
+    : texts.join("; ")
+
+/** A service that won't converge by itself: its update was paused or rolled back, or Swarm has given up its tasks. */
+export class ServiceNotConverged extends Schema.TaggedError<ServiceNotConverged>()("ServiceNotConverged", {
+  /** The service's name. */
+  service: Schema.String,
+  /** Swarm's own words. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `service ${this.service} did not converge: ${this.detail}. List its tasks with: task-exec ls ${this.service}`
+  }
+}
+
+/** The timeout was reached before all services had converged. */
+export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("ConvergeTimedOut", {
+  /** Milliseconds. */
+  after: Schema.Finite,
+  /** The services that have not converged. Empty if no manager answered. */
+  services: Schema.Array(
+    Schema.Struct({
+      service: Schema.String,
+      wanted: Schema.Int,
+      ready: Schema.Int,
+      waitingFor: Schema.Array(Schema.String)
+    })
+  )
+}) {
+  override get message(): string {
+    const what = this.services.map(
+      ({ ready, service, waitingFor, wanted }) =>
+        `service ${service} has ${ready} of ${wanted} tasks ready (${shorten(waitingFor)})`
+    )
+    return `timed out after ${this.after / 1000}s: ${what.length === 0 ? "no manager answered" : what.join(", ")}`
+  }
+}
+
+/** The errors of a wait for services. */
+export type ConvergeError = ConvergeTimedOut | ServiceNotConverged | NothingSelected | ProtectedTarget | SwarmFailure
+
+/** Milliseconds between two looks at least. */
+const pause = 500
+/** A look that takes long loads the managers: the pause is at least this many times as long. */
+const pauseFactor = 10
+
+/**
+ * Watches services until all of them have converged. Emits the progress of every service after each look at the managers; the last
+ * element is the one in which all have converged.
+ *
+ * **Details**: a service has converged when its update is over, and as many tasks as it is to have run the current spec, are healthy where
+ * there is a health check, and have run for 5 seconds. A task that is not restarted (a job's, or one with the restart condition `none` or
+ * `on-failure`) may have completed instead. A service that converged long ago passes at the first look.
+ *
+ * Fails with `ServiceNotConverged` as soon as a service won't converge by itself, with `ConvergeTimedOut`, with `NothingSelected` where
+ * there is no such service or stack, and with the engine's errors.
+ *
+ * **Gotchas**: Swarm keeps the state `rollback completed` until the service is changed the next time, also after a rollback that a user
+ * asked for. Such a service fails.
+ */
+export const watchConvergence = (
+  request: ConvergeRequest
+): Stream.Stream<ReadonlyArray<ServiceProgress>, ConvergeError, Swarm> => Stream.unwrap(watch(request))
+
+const watch = Effect.fn("TaskExec.converge")(function* ({ services: words = [], stack, timeout }: ConvergeRequest) {
+  const began = yield* Clock.currentTimeMillis
+  let last: ReadonlyArray<ServiceProgress> = []
+  const after = timeout === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(timeout)
+  const timedOut = Effect.suspend(() =>
+    Effect.fail(new ConvergeTimedOut({ after, services: last.filter(({ isConverged }) => !isConverged) }))
+  )
+  const inTime = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+    const left = began + after - (yield* Clock.currentTimeMillis)
+    return yield* Effect.timeoutOrElse(effect, { duration: Math.max(0, left), orElse: () => timedOut })
+  })
+  const all = yield* inTime(Swarm.use((swarm) => swarm.listServices({})))
+  const chosen = yield* servicesOf({ services: all, nodes: [], tasks: [] }, words, stack)
+  const look = makeLook(chosen, began)
+  return Stream.paginate(
+    0,
+    Effect.fnUntraced(function* (wait: number) {
+      const [duration, verdicts] = yield* inTime(Effect.delay(Effect.timed(look), wait))
+      for (const { failure, progress } of verdicts) {
+        if (failure !== undefined) return yield* new ServiceNotConverged({ service: progress.service, detail: failure })
+      }
+      last = verdicts.map(({ progress }) => progress)
+      const isOver = last.every(({ isConverged }) => isConverged)
+      const next = Math.max(pause, pauseFactor * Duration.toMillis(duration))
+      return [[last], isOver ? Option.none<number>() : Option.some(next)] as const
+    })
+  )
+})
+
+/**
+ * How far the clocks of a manager and of this machine may differ, in milliseconds. Below this age, a task is as old as it has been watched.
+ */
+const clockTolerance = 60_000
+
+/** Makes the effect that looks at these services. It remembers since when it has seen each task in its state. */
+const makeLook = (chosen: ReadonlyArray<Service>, began: number) => {
+  const seen = new Map<string, { readonly state: string; readonly since: number }>()
+  const hostnames = new Map<string, string>()
+  return Effect.gen(function* () {
+    const swarm = yield* Swarm
+    const ids = chosen.map(({ ID }) => ID)
+    if (ids.length === 0) return []
+    const [services, tasks] = yield* Effect.all(
+      [swarm.listServices({ id: ids }), swarm.listTaskDetails({ service: ids })],
+      { concurrency: 2 }
+    )
+    if (tasks.some(({ NodeID }) => NodeID !== undefined && !hostnames.has(NodeID))) {
+      for (const { Description, ID } of yield* swarm.listNodes()) hostnames.set(ID, Description.Hostname)
+    }
+    const now = yield* Clock.currentTimeMillis
+    for (const { ID, Status } of tasks) {
+      if (seen.get(ID)?.state !== Status.State) seen.set(ID, { state: Status.State, since: now })
+    }
+    const age = ({ ID, UpdatedAt }: TaskDetails) => {
+      const byClock = now - Date.parse(UpdatedAt)
+      return byClock > clockTolerance ? byClock : now - (seen.get(ID)?.since ?? now)
+    }
+    const hostname = (id: string) => hostnames.get(id) ?? id
+    return yield* Effect.forEach(chosen, (one): Effect.Effect<Verdict, ServiceNotConverged> => {
+      const service = services.find(({ ID }) => ID === one.ID)
+      if (service === undefined) {
+        return Effect.fail(new ServiceNotConverged({ service: one.Spec.Name, detail: "it was removed" }))
+      }
+      const own = tasks.filter(({ ServiceID }) => ServiceID === one.ID)
+      return Effect.succeed(judge({ service, tasks: own, hostname, age, watched: now - began }))
+    })
+  })
+}

@@ -1,0 +1,186 @@
+/** Judges how far a service is from what its spec says, from one look at the managers' objects. */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { isFinalTaskState, type Service, type TaskDetails, TaskTemplate } from "../engine/EngineSchemas.ts"
+import { slotOf, taskName } from "../target/ResolvedTask.ts"
+import { isUpToDate } from "../target/UpToDate.ts"
+
+/** How far a service is. */
+export interface ServiceProgress {
+  readonly id: string
+  /** The service's name. */
+  readonly service: string
+  /** The image that its tasks are to run, without the digest. */
+  readonly image: string
+  /** The number of tasks that are to run or, for a job, to complete. */
+  readonly wanted: number
+  /**
+   * The number of tasks that run the current spec and have run for 5 seconds, or have completed where they are not to be restarted. At most
+   * `wanted`.
+   */
+  readonly ready: number
+  readonly isConverged: boolean
+  /** What the service waits for, in words; empty when it has converged. */
+  readonly waitingFor: ReadonlyArray<string>
+}
+
+/** What one look says about a service. */
+export interface Verdict {
+  readonly progress: ServiceProgress
+  /** Why the service won't converge by itself, in Swarm's words. */
+  readonly failure: string | undefined
+}
+
+/** One look at a service. */
+export interface Look {
+  readonly service: Service
+  /** All tasks of the service that the managers know, also those that have ended. */
+  readonly tasks: ReadonlyArray<TaskDetails>
+  /** The host name of a node. */
+  readonly hostname: (nodeId: string) => string
+  /** Milliseconds for which a task is known to have been in its state. */
+  readonly age: (task: TaskDetails) => number
+  /** Milliseconds for which the service has been watched. */
+  readonly watched: number
+}
+
+/**
+ * Milliseconds for which a task must have run, and after which Swarm is taken not to replace a task that has ended: as long as Swarm
+ * watches an updated task by default (API reference, `UpdateConfig.Monitor`).
+ */
+export const probation = 5000
+
+/** The newest task in a slot or on a node, and what it means for its service. */
+type Place = "ready" | "waiting" | "outdated" | "ended" | "gone"
+
+const decodeTemplate = Schema.decodeUnknownOption(TaskTemplate)
+
+const templateOf = (spec: unknown): TaskTemplate =>
+  Option.getOrElse(decodeTemplate(spec), (): TaskTemplate => ({ RestartPolicy: { Condition: "" } }))
+
+/** The image that tasks of this spec run, without the digest. */
+const imageOf = (spec: unknown): string =>
+  (templateOf(spec).ContainerSpec?.Image ?? "").replace(/@sha256:[0-9a-f]+$/, "")
+
+/** States of an update after which Swarm does nothing more for it (API reference, `UpdateStatus`). */
+const failedUpdates = ["paused", "rollback_paused", "rollback_completed"]
+const ongoingUpdates = ["updating", "rollback_started"]
+
+/** Judges one look. */
+export const judge = (look: Look): Verdict => {
+  const { service, tasks } = look
+  const { Mode, Name, TaskTemplate: template } = service.Spec
+  const ofJob = tasks.filter((task) => isOfIteration(service, task))
+  const places = newestOfEachPlace(service, ofJob).map((task) => ({ task, place: placeOf(look, task) }))
+  const amount = (...which: ReadonlyArray<Place>) => places.filter(({ place }) => which.includes(place)).length
+  const ready = amount("ready")
+  const wanted =
+    Mode.Replicated?.Replicas ??
+    Mode.ReplicatedJob?.TotalCompletions ??
+    // Only the managers know which nodes fit: each of them has a task.
+    amount("ready", "waiting", "outdated", "ended")
+  const { Message = "", State = "" } = service.UpdateStatus ?? {}
+  const waitingFor = [
+    ...places.flatMap(({ place, task }) => (place === "ready" || place === "gone" ? [] : describe(look, task, place))),
+    ...(ongoingUpdates.includes(State) ? [Message] : []),
+    // A new global service has no tasks for a moment.
+    ...(wanted === 0 && Mode.Replicated === undefined && look.watched < probation ? ["no node has a task yet"] : [])
+  ]
+  const isConverged =
+    ready >= wanted &&
+    amount("outdated") === 0 &&
+    !ongoingUpdates.includes(State) &&
+    !failedUpdates.includes(State) &&
+    (wanted > 0 || Mode.Replicated !== undefined || look.watched >= probation)
+  const missing = ready + amount("waiting", "outdated") < wanted ? amount("ended") : 0
+  return {
+    progress: {
+      id: service.ID,
+      service: Name,
+      image: imageOf(template),
+      wanted,
+      ready: Math.min(ready, wanted),
+      isConverged,
+      waitingFor: isConverged ? [] : waitingFor.length > 0 ? waitingFor : ["Swarm has not made its tasks yet"]
+    },
+    failure: failedUpdates.includes(State)
+      ? [Message === "" ? State.replaceAll("_", " ") : Message, ...lastFailure(look, tasks)].join("; ")
+      : missing > 0
+        ? places.flatMap(({ place, task }) => (place === "ended" ? describe(look, task, place) : [])).join("; ")
+        : undefined
+  }
+}
+
+/** Whether a task belongs to the current run of a job. Engines leave out the index of the first one. */
+const isOfIteration = ({ JobStatus }: Service, { JobIteration }: TaskDetails): boolean =>
+  JobStatus === undefined || (JobIteration?.Index ?? 0) === JobStatus.JobIteration.Index
+
+const isJob = ({ Spec: { Mode } }: Service): boolean => Mode.ReplicatedJob !== undefined || Mode.GlobalJob !== undefined
+
+const newestOfEachPlace = (service: Service, tasks: ReadonlyArray<TaskDetails>): ReadonlyArray<TaskDetails> => {
+  const newest = new Map<number | string, TaskDetails>()
+  for (const task of tasks) {
+    const place = placeKey(service, task)
+    const other = newest.get(place)
+    if (other === undefined || other.CreatedAt < task.CreatedAt) newest.set(place, task)
+  }
+  return [...newest.values()].sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))
+}
+
+/** A slot, or the node of a task without one. */
+const placeKey = (service: Service, task: TaskDetails): number | string =>
+  slotOf(service, { ...task, Spec: {} }) ?? task.NodeID ?? ""
+
+const placeOf = ({ age, service }: Look, task: TaskDetails): Place => {
+  const { DesiredState, Spec, Status } = task
+  const template = service.Spec.TaskTemplate
+  const isLeaving = DesiredState === "shutdown" || DesiredState === "remove"
+  const staysEnded = isJob(service) || ["none", "on-failure"].includes(templateOf(template).RestartPolicy.Condition)
+  if (Status.State === "complete" && staysEnded && isUpToDate(Spec, template) && DesiredState !== "remove")
+    return "ready"
+  if (isLeaving) {
+    const hasFailed = ["failed", "rejected"].includes(Status.State) && DesiredState === "shutdown"
+    if (!hasFailed) return "gone"
+    return age(task) < probation ? "waiting" : "ended"
+  }
+  if (!isUpToDate(Spec, template)) return "outdated"
+  return Status.State === "running" && !isJob(service) && age(task) >= probation ? "ready" : "waiting"
+}
+
+const nameOf = ({ hostname, service }: Look, task: TaskDetails): string => {
+  const node = task.NodeID === undefined ? undefined : hostname(task.NodeID)
+  const name = taskName(service, { ...task, Spec: {} }, node ?? "")
+  return node === undefined || name.endsWith(`@${node}`) ? name : `${name} on ${node}`
+}
+
+/** What a task is doing, in Swarm's words. */
+const describe = (look: Look, task: TaskDetails, place: Place): ReadonlyArray<string> => {
+  const name = nameOf(look, task)
+  const { Err = "", Message, State } = task.Status
+  if (place === "outdated") {
+    const [old, current] = [imageOf(task.Spec), imageOf(look.service.Spec.TaskTemplate)]
+    return [old === current ? `${name} does not run the current spec` : `${name} runs ${old}, not ${current}`]
+  }
+  if (place === "ended") return [`${name} ${State}, and Swarm does not restart it: ${Err === "" ? Message : Err}`]
+  const before = isFinalTaskState(State) ? [] : failureBefore(look, task)
+  const state = State === "running" && !isJob(look.service) ? `running for less than ${probation / 1000} s` : State
+  return [[`${name}: ${state}${Err === "" ? "" : `: ${Err}`}`, ...before].join("; ")]
+}
+
+/** How the task before this one in its place ended, if it ended by itself. */
+const failureBefore = ({ service, tasks }: Look, task: TaskDetails): ReadonlyArray<string> => {
+  const [last] = tasks
+    .filter((other) => placeKey(service, other) === placeKey(service, task) && other.CreatedAt < task.CreatedAt)
+    .sort((a, b) => (a.CreatedAt < b.CreatedAt ? 1 : -1))
+  if (last === undefined || !["failed", "rejected"].includes(last.Status.State)) return []
+  return [`the task before it ${last.Status.State}: ${last.Status.Err ?? last.Status.Message}`]
+}
+
+/** The service's task that failed last. */
+const lastFailure = (look: Look, tasks: ReadonlyArray<TaskDetails>): ReadonlyArray<string> => {
+  const [last] = tasks
+    .filter(({ Status }) => Status.State === "failed" || Status.State === "rejected")
+    .sort((a, b) => (a.Status.Timestamp < b.Status.Timestamp ? 1 : -1))
+  if (last === undefined) return []
+  return [`${nameOf(look, last)} ${last.Status.State}: ${last.Status.Err ?? last.Status.Message}`]
+}

@@ -1,0 +1,86 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { service, updateService } from "../cluster/Services.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
+
+checkLeftoversMeanwhile()
+
+const wait = (...args: ReadonlyArray<string>) => taskExec(["wait", "--timeout", "150s", ...args])
+
+layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds" })("wait", (it) => {
+  it.effect("for a stack: until every service runs what it is to run, replicas, jobs and global services", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const labels = { "com.docker.stack.namespace": "shop" }
+      yield* service(manager.socket, { name: "shop_web", image, labels, replicas: 2 })
+      yield* service(manager.socket, { name: "shop_log", image, labels, replicas: "global" })
+      yield* service(manager.socket, { name: "shop_job", image, labels, job: true, command: ["sleep", "1"] })
+      const { code, stderr, stdout } = yield* wait("--stack", "shop")
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      assert.deepStrictEqual(stdout.toString().trimEnd().split("\n").sort(), [
+        `shop_job converged: 1 of 1 tasks ready (${image})`,
+        `shop_log converged: 3 of 3 tasks ready (${image})`,
+        `shop_web converged: 2 of 2 tasks ready (${image})`
+      ])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("after an update: not while tasks of the old spec run", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const name = "changing"
+      const id = yield* service(manager.socket, { name, image, replicas: 2, env: ["V=1"] })
+      assert.strictEqual((yield* wait("-q", name)).code, 0)
+      yield* updateService(manager.socket, id, { containerSpec: { Env: ["V=2"] } })
+      const { code, stderr, stdout } = yield* wait(name)
+      assert.deepStrictEqual(
+        [code, stdout.toString(), stderr],
+        [0, `changing converged: 2 of 2 tasks ready (${image})\n`, ""]
+      )
+      const shown = yield* taskExec(["--all", "-q", "--output", "json", name, "sh", "-c", "echo $V"])
+      assert.strictEqual(shown.stdout.toString().match(/"2\\n"/g)?.length, 2, shown.stdout.toString())
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("fails with Swarm's words where the update is paused, and with what it waits for at the timeout", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      const name = "failing"
+      const id = yield* service(manager.socket, { name, image })
+      assert.strictEqual((yield* wait("-q", name)).code, 0)
+      yield* updateService(manager.socket, id, { containerSpec: { Command: ["sh", "-c", "exit 3"] } })
+      const failed = yield* wait(name)
+      assert.strictEqual(failed.code, 1, failed.stderr)
+      assert.match(
+        failed.stderr,
+        /^task-exec wait: service failing did not converge: update paused due to failure or early termination of task \w+; failing\.1 on node-\d failed: task: non-zero exit \(3\)\. List its tasks with: task-exec ls failing\n$/
+      )
+      yield* service(manager.socket, { name: "unplaced", image, constraints: ["node.labels.nowhere==1"] })
+      const late = yield* taskExec(["wait", "--timeout", "2s", "unplaced"])
+      assert.strictEqual(late.code, 124)
+      assert.match(
+        late.stderr,
+        /timed out after 2s: service unplaced has 0 of 1 tasks ready \(unplaced\.1: pending: no suitable node/
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("tells of each service as it converges; Ctrl-C ends it; a service that is not there is an error", () =>
+    Effect.gen(function* () {
+      const { image, manager } = yield* SwarmCluster
+      yield* service(manager.socket, { name: "early", image })
+      yield* service(manager.socket, { name: "unplaced", image, constraints: ["node.labels.nowhere==1"] })
+      const { code, stderr, stdout } = yield* taskExec(["wait", "early", "unplaced"], {
+        onOutput: (_, kill) => kill("SIGINT")
+      })
+      assert.deepStrictEqual(
+        [code, stdout.toString(), stderr],
+        [130, `early converged: 1 of 1 tasks ready (${image})\n`, ""]
+      )
+      const missing = yield* wait("nope")
+      assert.strictEqual(missing.code, 125)
+      assert.match(missing.stderr, /there is no service nope/)
+    }).pipe(Effect.scoped)
+  )
+})
