@@ -32,15 +32,15 @@ const bundleSizes = (
 
 /** The programs. */
 export const programSizes: ReadonlyArray<SizeLimit> = [
-  ...bundleSizes("task-exec.cjs", 609_500, "all of it is read, and the first time compiled, at every start", {
+  ...bundleSizes("task-exec.cjs", 640_000, "all of it is read, and the first time compiled, at every start", {
     effect: 662_500,
     dockerode: 147_500,
-    src: 391_000,
+    src: 410_000,
     adapters: 204_000
   }),
   ...bundleSizes(
     "swarm-exec.cjs",
-    609_500,
+    640_000,
     "it is in the image, too, where it is in the layer that each version sends to every node",
     { effect: 667_000, dockerode: 147_500, src: 398_000, adapters: 228_000 }
   ),
