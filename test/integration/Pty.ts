@@ -129,6 +129,8 @@ export const openPty = Effect.fnUntraced(function* (
         throw new Error("script was not given its files")
       }
       stdin.on("error", () => undefined)
+      // First: what waits for the text may look at what onShown has got.
+      stdout.on("data", onShown)
       for (const [file, text] of [
         [stdout, shown],
         [report, reports]
@@ -136,7 +138,6 @@ export const openPty = Effect.fnUntraced(function* (
         file.on("data", (chunk: Buffer) => text.add(chunk))
         file.on("end", () => text.over())
       }
-      stdout.on("data", onShown)
       return { script, stdin }
     }),
     ({ script }) =>

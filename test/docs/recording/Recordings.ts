@@ -1,8 +1,6 @@
-/** What is recorded for the pages. */
-import { commandsOf } from "../Console.ts"
-import { blocksOf } from "../Pages.ts"
+/** The terminal recordings on the pages. */
 
-/** Keys that are pressed, and what the terminal shows when they have done their work. */
+/** Keys to press, and what the terminal shows when the command is done. */
 export interface Step {
   readonly keys: string
   readonly until: RegExp
@@ -10,59 +8,76 @@ export interface Step {
 
 /** A session at a terminal. */
 export interface Recording {
-  /** Of the file, in `docs/img`. */
+  /** Name of the file in `docs/img`, without its extension. */
   readonly name: string
-  /** The page that shows it. */
-  readonly page: string
-  /** For those who do not see it. */
+  /** Alternative text of the picture. */
   readonly title: string
-  /** The service that it is about: three tasks on three nodes. */
-  readonly service: string
+  /** Size of the terminal. */
   readonly rows: number
   readonly steps: ReadonlyArray<Step>
+  /** What the last frame shows: each pattern fits one line. */
+  readonly shows: ReadonlyArray<RegExp>
 }
 
-/** The prompt of the shell that everything is typed into. */
-export const prompt = "$ "
-const atPrompt = /\$ $/
-/** busybox asks where the cursor is. */
-const inContainer = /# (?:\u001b\[6n)?$/
+/** The node whose shell the commands are typed into: a manager. */
+export const callerNode = "node-1"
 
-/** All commands of the page that say what they write. */
-const shownIn = (page: string): ReadonlyArray<Step> =>
-  blocksOf(page)
-    .filter(({ language, remark }) => language === "console" && remark === undefined)
-    .flatMap(({ text }) => commandsOf(text))
-    .map(({ command }) => ({ keys: command, until: atPrompt }))
+/** The service that the commands are for: three tasks on three nodes. Its containers are `web-1`, `web-2`, `web-3`. */
+export const service = "web"
+
+/** A prompt with the user, the host name and the folder, in two colors, as Debian has it. */
+const prompt = (userColor: number, folderColor: number) =>
+  `\\[\\e[1;${userColor}m\\]\\u@\\h\\[\\e[0m\\]:\\[\\e[1;${folderColor}m\\]\\w\\[\\e[0m\\]\\$ `
+
+/** `PS1` of the caller's shell: green and blue. */
+export const callerPrompt = prompt(32, 34)
+
+/** `PS1` in the containers: yellow and cyan. */
+export const containerPrompt = prompt(33, 36)
+
+/** A prompt of this host at the end of the output. */
+const promptOf = (host: string) => new RegExp(`root@${host}\\S* $`)
+
+const atCaller = promptOf(callerNode)
+const inContainer = promptOf(`${service}-2`)
 
 export const recordings: ReadonlyArray<Recording> = [
   {
-    name: "tutorial",
-    page: "docs/tutorial.md",
-    title: "The commands of this page, at a terminal",
-    service: "hello",
-    rows: 24,
-    steps: shownIn("docs/tutorial.md")
-  },
-  {
     name: "shell",
-    page: "docs/shells.md",
-    title: "A shell in a task on another node",
-    service: "web",
+    title: "A command and a shell in a task on another node",
     rows: 14,
     steps: [
+      { keys: "task-exec ls web", until: atCaller },
+      { keys: 'task-exec web.2 ls /missing; echo "exit code $?"', until: atCaller },
       { keys: "task-exec -it web.2", until: inContainer },
-      { keys: "hostname; tty", until: inContainer },
-      { keys: "ps", until: inContainer },
-      { keys: "exit", until: atPrompt }
+      { keys: "hostname", until: inContainer },
+      { keys: "exit", until: atCaller }
+    ],
+    shows: [
+      /^root@node-1:~# task-exec web\.2 ls \/missing; echo "exit code \$\?"$/,
+      /^exit code [12]$/,
+      /^root@node-1:~# task-exec -it web\.2$/,
+      /^root@web-2:\/# hostname$/,
+      /^web-2$/,
+      /^root@web-2:\/# exit$/,
+      /^root@node-1:~#$/
     ]
   },
   {
     name: "fan-out",
-    page: "docs/fan-out.md",
     title: "A command in all tasks of a service",
-    service: "web",
-    rows: 18,
-    steps: shownIn("docs/fan-out.md")
+    rows: 12,
+    steps: [
+      { keys: "task-exec --all web hostname", until: atCaller },
+      { keys: "task-exec --all -b web cat /etc/release", until: atCaller }
+    ],
+    shows: [
+      /^root@node-1:~# task-exec --all web hostname$/,
+      /^web\.2@node-\d.*web-2$/,
+      /^root@node-1:~# task-exec --all -b web cat \/etc\/release$/,
+      /^---- web\.\[1,3\] .*$/,
+      /^release 6$/,
+      /^release 7$/
+    ]
   }
 ]

@@ -1,40 +1,40 @@
-/** What a terminal shows, moment by moment. */
+/** Turns what a program wrote to its terminal into frames. */
 import xterm, { type IBufferCell } from "@xterm/headless"
 
-/** What a program wrote to its terminal at a moment. */
+/** Bytes that a program wrote to its terminal. */
 export interface Written {
-  /** Milliseconds since the beginning. */
+  /** Milliseconds since the start of the recording. */
   readonly at: number
   readonly bytes: Uint8Array
 }
 
-/** Characters that look the same. */
+/** Adjacent characters with the same look. */
 export interface Span {
   readonly column: number
   readonly text: string
-  /** One of the terminal's sixteen colours; none is its usual one. */
+  /** One of the terminal's sixteen colors; without one, its default color. */
   readonly color?: number
   readonly bold?: true
   readonly dim?: true
   readonly inverse?: true
 }
 
-/** What the screen shows from a moment on: its rows, from the top. */
+/** What the screen shows from `at` (milliseconds) on: its rows, from the top. */
 export interface Frame {
   readonly at: number
   readonly rows: ReadonlyArray<ReadonlyArray<Span>>
 }
 
-/** Characters. */
+/** A terminal's size, in characters. */
 export interface Size {
   readonly columns: number
   readonly rows: number
 }
 
-/** Changes that come so close together, in milliseconds, are seen as one. */
-const blink = 40
+/** Changes closer together than this, in milliseconds, make one frame. */
+const blink = 20
 
-/** Each pause is shortened to so many milliseconds. */
+/** Cuts each pause to at most `longest` milliseconds. */
 export const shortened = (written: ReadonlyArray<Written>, longest: number): ReadonlyArray<Written> => {
   let before = 0
   let now = 0
@@ -45,7 +45,7 @@ export const shortened = (written: ReadonlyArray<Written>, longest: number): Rea
   })
 }
 
-/** Plays it on a terminal of this size. */
+/** Plays the bytes on a terminal of this size. */
 export const framesOf = async (written: ReadonlyArray<Written>, size: Size): Promise<ReadonlyArray<Frame>> => {
   const terminal = new xterm.Terminal({ cols: size.columns, rows: size.rows, allowProposedApi: true })
   const frames: Array<Frame> = []

@@ -1,29 +1,39 @@
-/** A recording as one SVG: no script, no font of its own, nothing fetched, so that it moves where images may move. */
+/**
+ * A recording as one SVG, animated by CSS: without scripts, fonts or links, so that it moves inside an `<img>`. Where CSS
+ * animation is off or unknown, it shows the last frame.
+ */
 import type { Frame, Size, Span } from "./Screen.ts"
 
-/** Pixels. */
-const character = { width: 8.4, height: 19 }
-const margin = 14
+/** Size of a character, in pixels. */
+export const character = { width: 8, height: 18 }
 
-/** How long the last picture stays, in milliseconds, before it begins again. */
-const rest = 5000
+/** Around the terminal, in pixels. */
+export const margin = 14
 
-/** The sixteen colours, in their order. */
+/** The font's size in pixels, for fonts whose characters are 0.602 em wide (Menlo, DejaVu Sans Mono). */
+const fontSize = 13.29
+
+const fontFamily = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+
+/** How long the last frame stays before the recording starts again, in milliseconds. */
+const rest = 3000
+
+/** The terminal's sixteen colors, in their order. */
 const palette = [
   ...["#484f58", "#ff7b72", "#7ee787", "#e3b341", "#79c0ff", "#d2a8ff", "#76e3ea", "#c9d1d9"],
   ...["#6e7681", "#ffa198", "#a5f3b0", "#f2cc60", "#a5d6ff", "#e2c5ff", "#b3f0ff", "#ffffff"]
 ]
-const ink = "#e6edf3"
-const paper = "#0d1117"
+const foreground = "#e6edf3"
+const background = "#0d1117"
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 
-/** A row that looks the same for a while. */
+/** A row's content from one frame to another. */
 interface Stay {
   readonly row: number
   readonly spans: ReadonlyArray<Span>
   readonly from: number
-  /** None: to the end. */
+  /** Undefined: to the end. */
   readonly to: number | undefined
 }
 
@@ -44,44 +54,47 @@ const drawn = (spans: ReadonlyArray<Span>, row: number): string =>
     .map(({ bold, color, column, dim, inverse, text }) => {
       const x = margin + column * character.width
       const width = text.length * character.width
-      const fill = color === undefined ? ink : (palette[color] ?? ink)
-      const back = `<rect x="${number(x)}" y="${margin + row * character.height}" width="${number(width)}" height="${character.height}" fill="${fill}"/>`
+      const fill = color === undefined ? foreground : (palette[color] ?? foreground)
+      const back = `<rect x="${x}" y="${margin + row * character.height}" width="${width}" height="${character.height}" fill="${fill}"/>`
       const looks = [
-        `fill="${inverse === true ? paper : fill}"`,
+        ...(inverse === true ? [`fill="${background}"`] : color === undefined ? [] : [`fill="${fill}"`]),
         ...(bold === true ? ['font-weight="bold"'] : []),
         ...(dim === true ? ['opacity="0.6"'] : [])
-      ].join(" ")
+      ].map((look) => ` ${look}`)
       const y = margin + (row + 0.75) * character.height
-      // The length is said, as the reader's font may be wider.
-      return `${inverse === true ? back : ""}<text x="${number(x)}" y="${number(y)}" textLength="${number(width)}" ${looks} xml:space="preserve">${escape(text)}</text>`
+      // The reader's font may be wider or narrower: the length is given.
+      return `${inverse === true ? back : ""}<text x="${x}" y="${number(y)}" textLength="${width}"${looks.join("")}>${escape(text)}</text>`
     })
     .join("")
 
-/** The file's text. Whoever wants no motion sees the last picture. */
+/** How long the recording runs before it starts again, in milliseconds. */
+export const lengthOf = (frames: ReadonlyArray<Frame>): number => (frames.at(-1)?.at ?? 0) + rest
+
+/** The text of the file. */
 export const svgOf = (frames: ReadonlyArray<Frame>, size: Size, title: string): string => {
-  const length = (frames.at(-1)?.at ?? 0) + rest
+  const length = lengthOf(frames)
   const percent = (at: number) => `${number((at / length) * 100)}%`
   const stays = staysOf(frames, size)
   const keyframes = stays.map(({ from, to }, at) => {
     const end = to === undefined ? "" : `${percent(to)}{visibility:hidden}`
     return `@keyframes k${at}{0%{visibility:hidden}${percent(from)}{visibility:visible}${end}}#s${at}{animation-name:k${at}}`
   })
-  const width = Math.ceil(size.columns * character.width + 2 * margin)
+  const width = size.columns * character.width + 2 * margin
   const height = size.rows * character.height + 2 * margin
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
+  // The attribute holds where no animation overrides it.
+  const groups = stays.map(
+    ({ row, spans, to }, at) =>
+      `<g id="s${at}" class="s"${to === undefined ? "" : ' visibility="hidden"'}>${drawn(spans, row)}</g>`
+  )
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" fill="${foreground}" font-family="${fontFamily}" font-size="${fontSize}" xml:space="preserve">
 <title>${escape(title)}</title>
 <style>
-text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-.s{visibility:hidden;animation:${number(length / 1000)}s step-end infinite}
+.s{animation:${number(length / 1000)}s step-end infinite}
 ${keyframes.join("\n")}
-@media(prefers-reduced-motion:reduce){.s{animation:none}.last{visibility:visible}}
+@media(prefers-reduced-motion:reduce){.s{animation:none}}
 </style>
-<rect width="100%" height="100%" rx="8" fill="${paper}"/>
-${stays
-  .map(
-    ({ row, spans, to }, at) => `<g id="s${at}" class="s${to === undefined ? " last" : ""}">${drawn(spans, row)}</g>`
-  )
-  .join("\n")}
+<rect width="100%" height="100%" rx="8" fill="${background}"/>
+${groups.join("\n")}
 </svg>
 `
 }
