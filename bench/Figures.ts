@@ -1,10 +1,10 @@
-/** Figures as people read them. */
+/** Formats figures for the tables. */
 import type { Comparison, Row } from "./Comparison.ts"
 import { isBusy } from "./Machine.ts"
 import type { Results } from "./Results.ts"
 import type { Summary } from "./Statistics.ts"
 
-/** So many digits that count, and no more of zeros than it takes. */
+/** A number with `count` significant digits. */
 const digits = (value: number, count: number): string =>
   value.toFixed(Math.max(0, value === 0 ? 0 : count - 1 - Math.floor(Math.log10(Math.abs(value)))))
 
@@ -29,18 +29,18 @@ const bytes = [
 export const figure = (value: number, unit: Comparison["unit"]): string =>
   unit === "seconds" ? scaled(value, seconds) : unit === "bytes" ? scaled(value, bytes) : digits(value, 3)
 
-/** From one to another, or the one where both look the same. */
+/** A range; one number where both ends look the same. */
 const span = (from: string, to: string): string => (from === to ? from : `${from} - ${to}`)
 
-/** Between which the middle half of the samples is. */
+/** The range of the middle half of the samples. */
 export const quartiles = ({ summary: { lower, upper } }: Row, unit: Comparison["unit"]): string =>
   span(figure(lower, unit), figure(upper, unit))
 
-/** 10^6 bytes a second, where that is what the time is about. */
+/** Throughput in 10^6 bytes per second; empty for rows that move no data. */
 export const rate = ({ summary: { median } }: Row, moved: number | undefined): string =>
   moved === undefined ? "" : `${digits(moved / 1e6 / median, 3)} MB/s`
 
-/** How many times as much as a row's task-exec is, with the quartiles of the rounds. */
+/** task-exec's figure divided by a row's: the median of the rounds, with the quartiles. */
 export const ratio = (of: Summary | undefined): string => {
   if (of === undefined) return ""
   const around = span(digits(of.lower, 2), digits(of.upper, 2))
@@ -48,10 +48,10 @@ export const ratio = (of: Summary | undefined): string => {
   return around === middle ? middle : `${middle} (${around})`
 }
 
-/** CPU seconds of a row's command. */
+/** CPU time of a row's command. */
 export const cpu = ({ cpu: of }: Row): string => (of === undefined ? "" : figure(of.median, "seconds"))
 
-/** When and at which load the comparisons were measured that are of another commit than the others: a line for each occasion. */
+/** One line for each measure of another commit: its date, commit and load. */
 const otherOccasions = ({ commit, comparisons }: Results): ReadonlyArray<string> => {
   const others = comparisons.flatMap(({ measure, occasion }) =>
     occasion === undefined || occasion.commit === commit ? [] : [{ measure, occasion }]
@@ -59,23 +59,23 @@ const otherOccasions = ({ commit, comparisons }: Results): ReadonlyArray<string>
   return [...Map.groupBy(others, ({ measure }) => measure)].flatMap(([measure, [first]]) =>
     first === undefined
       ? []
-      : [`${measure}: ${occasionOf(first.occasion)}; load at its end ${digits(first.occasion.load, 2)}`]
+      : [`${measure}: ${occasionOf(first.occasion)}; load average at its end ${digits(first.occasion.load, 2)}`]
   )
 }
 
 const occasionOf = ({ commit, date }: Pick<Results, "commit" | "date">): string =>
   `${date.slice(0, 10)}${commit === null ? "" : `, commit ${commit.slice(0, 12)}${commit.endsWith("+") ? " with changes" : ""}`}`
 
-/** What was measured, and with what: a line each. */
+/** The circumstances of a run, one line each: commit, machine, versions, rounds. */
 export const circumstances = (results: Results): ReadonlyArray<string> => {
   const { machine, runs } = results
   const { cores, dockerClient, engine, hyperfine, kernel, load, memoryGB, node, processor } = machine
-  const busy = isBusy(machine) ? ": others kept the machine busy, and times are longer than they need be" : ""
+  const busy = isBusy(machine) ? ": the machine was busy, so times are longer than on an idle one" : ""
   return [
     occasionOf(results),
     `${processor}, ${cores} cores, ${memoryGB} GB, Linux ${kernel}`,
     `3 nodes with engine ${engine}; docker client ${dockerClient}, Node ${node}, hyperfine ${hyperfine}`,
-    `${runs} rounds, fewer of what takes long; load before the start ${digits(load, 2)}${busy}`,
+    `${runs} rounds, fewer for slow measures; load average before the start ${digits(load, 2)}${busy}`,
     ...otherOccasions(results)
   ]
 }

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { engineVersions } from "../test/cluster/NewerEngine.ts"
 
-/** What there is to measure, in the order in which it is measured. */
+/** Names of the measures, in the order in which they run. */
 export const measureNames = [
   "start",
   "local",
@@ -23,55 +23,54 @@ export const measureNames = [
   "large-fan-out"
 ] as const
 
-/** What there is to measure. */
+/** The name of a measure. */
 export type MeasureName = (typeof measureNames)[number]
 
 const isMeasure = (text: string): text is MeasureName => measureNames.some((name) => name === text)
 
-/** What `--help` prints. */
+/** The output of `--help`. */
 export const usage = `Usage: npm run bench -- [OPTIONS] [MEASURE...]
 
-Measures task-exec side by side with other ways to do the same, on a swarm of three nodes on this machine. It brings the
-swarm up and takes it down, unless TASK_EXEC_CLUSTER names one that is up. Prints a table. A run of all measures on this
-machine's own engine is kept: in bench/results.json, and with docs/performance.md and docs/img/bench.svg, which are made
-of it.
+Compares task-exec with other ways to do the same, on a swarm of three nodes on this machine. Starts the swarm and removes
+it, unless TASK_EXEC_CLUSTER names a running one. Prints a table. A run of all measures on this machine's own engine also
+writes bench/results.json and, from it, docs/performance.md, docs/performance-table.md and docs/img/bench.svg.
 
 MEASURE is ${measureNames.slice(0, 8).join(", ")},
-${measureNames.slice(8).join(", ")}; all of them unless told.
+${measureNames.slice(8).join(", ")} (default: all).
 
-  --runs N          rounds, after one that does not count (default 10); fewer of what takes long
-  --full            move 1000 MB, not 100, where it is about throughput
-  --seed DIR        compare with the original plugin in DIR, too (skopos-plugin-swarm-exec, checked out); installs
+  --runs N          number of rounds, after one that does not count (default 10); slow measures have fewer
+  --full            move 1000 MB instead of 100 MB in the throughput measures
+  --seed DIR        also compare with the original plugin in DIR (a checkout of skopos-plugin-swarm-exec); installs
                     Debian's python3-docker
-  --engine VERSION  of the nodes, in place of this machine's own: ${engineVersions.join(", ")}
-  --json FILE       write the figures to FILE, whatever was measured
-  --keep            keep the figures of these measures in bench/results.json, in place of those that it has of them
-  --pages           measure nothing: make the page and the plot anew from the figures that are kept
-  --help            this text`
+  --engine VERSION  engine of the nodes (default: this machine's own): ${engineVersions.join(", ")}
+  --json FILE       write the figures to FILE
+  --keep            replace the figures of these measures in bench/results.json
+  --pages           measure nothing; generate the pages and the chart from bench/results.json
+  --help            show this text`
 
-/** The command line makes no sense. */
+/** The command line is invalid. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
     return `${this.detail}\n\n${usage}`
   }
 }
 
-/** What to do. */
+/** The parsed command line. */
 export interface Options {
   readonly help: boolean
   readonly pages: boolean
-  /** Rounds that count. */
+  /** Number of rounds, without the first one that does not count. */
   readonly runs: number
   readonly measures: ReadonlyArray<MeasureName>
-  /** Of data that throughput is about, 10^6 bytes each. */
+  /** Amount of data of the throughput measures, in 10^6 bytes. */
   readonly megabytes: number
-  /** Folder of the original plugin. */
+  /** Folder of the original plugin's checkout. */
   readonly seed: string | undefined
-  /** Version of the nodes' engine, unless it is this machine's own. */
+  /** Version of the nodes' engine; undefined for this machine's own. */
   readonly engine: string | undefined
-  /** File to write the figures to. */
+  /** File for the figures. */
   readonly json: string | undefined
-  /** Keep the figures of some measures with those of the others. */
+  /** Replace the kept figures of these measures. */
   readonly keep: boolean
 }
 
@@ -97,13 +96,19 @@ export const parseOptions = Effect.fnUntraced(function* (
   const { engine, full, help, json, keep, pages, seed } = values
   const runs = Number(values.runs)
   if (!Number.isInteger(runs) || runs < 1 || runs > 1000)
-    return yield* new WrongUsage({ detail: `--runs takes a number from 1 to 1000, not ${JSON.stringify(values.runs)}` })
+    return yield* new WrongUsage({
+      detail: `invalid --runs ${JSON.stringify(values.runs)}: expected a number from 1 to 1000`
+    })
   const unknown = positionals.find((name) => !isMeasure(name))
-  if (unknown !== undefined) return yield* new WrongUsage({ detail: `there is no measure ${JSON.stringify(unknown)}` })
+  if (unknown !== undefined) return yield* new WrongUsage({ detail: `unknown measure ${JSON.stringify(unknown)}` })
   if (engine !== undefined && !engineVersions.includes(engine))
-    return yield* new WrongUsage({ detail: `--engine takes one of ${engineVersions.join(", ")}` })
+    return yield* new WrongUsage({
+      detail: `invalid --engine ${JSON.stringify(engine)}: expected one of ${engineVersions.join(", ")}`
+    })
   if (keep && engine !== undefined)
-    return yield* new WrongUsage({ detail: "--keep is for figures of this machine's own engine, without --engine" })
+    return yield* new WrongUsage({
+      detail: "--keep and --engine exclude each other: the kept figures are those of this machine's own engine"
+    })
   const measures = positionals.length === 0 ? measureNames : measureNames.filter((name) => positionals.includes(name))
   return { help, pages, runs, measures, megabytes: full ? 1000 : 100, seed, engine, json, keep }
 })

@@ -11,7 +11,7 @@ const cells = ({ moved, occasion, rows, title, unit }: Comparison): ReadonlyArra
     "n",
     rows.some((row) => row.cpu !== undefined) ? "CPU" : "",
     moved === undefined ? "" : "rate",
-    "task-exec / it"
+    "ratio"
   ],
   ...rows.map((row) => [
     row.name,

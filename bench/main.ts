@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: task-exec side by side with other ways to do the same, on a real swarm on this machine. Figures depend on
- * the machine and on what else it does: nothing is asserted of them.
+ * `npm run bench`: compares task-exec with other ways to do the same, on a real swarm on this machine. The figures depend on
+ * the machine and its load: no test asserts them.
  */
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises"

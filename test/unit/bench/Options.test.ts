@@ -29,12 +29,12 @@ describe("the command line of the benchmark", () => {
   )
 
   it.effect.each([
-    ["hot", /there is no measure "hot"/],
-    ["--runs=0", /--runs takes a number/],
-    ["--runs=1.5", /--runs takes a number/],
-    ["--engine=19", /--engine takes one of 20.10, /],
+    ["hot", /unknown measure "hot"/],
+    ["--runs=0", /invalid --runs "[\d.]+": expected a number/],
+    ["--runs=1.5", /invalid --runs "[\d.]+": expected a number/],
+    ["--engine=19", /invalid --engine "19": expected one of 20.10, /],
     ["--fast", /--fast/],
-    ["--keep --engine=28.5", /--keep is for figures of this machine's own engine/]
+    ["--keep --engine=28.5", /--keep and --engine exclude each other/]
   ] as const)("refuses %s", ([word, message]) =>
     Effect.gen(function* () {
       const { message: text } = yield* Effect.flip(parseOptions(word.split(" ")))
