@@ -1,6 +1,8 @@
-import { chmod } from "node:fs/promises"
+import { chmod, writeFile } from "node:fs/promises"
+import * as Result from "effect/Result"
 import { defineConfig, type InputOptions, type OutputOptions, type Plugin } from "rolldown"
 import { eagerFunctions } from "./adapters/bundle/EagerFunctions.ts"
+import { parseImageRef } from "./adapters/image/ImageRef.ts"
 import manifest from "./package.json" with { type: "json" }
 
 /**
@@ -81,6 +83,22 @@ const executable: Plugin = {
   }
 }
 
+/**
+ * The image that is published with this build (`src/PublishedImage.ts`): a release sets the variable. In the bundles it replaces the
+ * module, in the library the module's file.
+ */
+const publishedImage = process.env.TASK_EXEC_PUBLISHED_IMAGE ?? ""
+if (publishedImage !== "") Result.getOrThrow(parseImageRef(publishedImage))
+const publishedModule = `export const publishedImage = ${publishedImage === "" ? "undefined" : JSON.stringify(publishedImage)}\n`
+const published: Plugin = {
+  name: "published",
+  load: { filter: { id: /\/src\/PublishedImage\.ts$/ }, handler: () => publishedModule }
+}
+const publishedLibrary: Plugin = {
+  name: "published-library",
+  writeBundle: () => writeFile("dist/lib/PublishedImage.js", publishedModule)
+}
+
 /** What all bundles are made of. `plugins`: in place of the one that makes them start soon. */
 export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFunctions]) =>
   ({
@@ -88,7 +106,7 @@ export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFu
     platform: "node",
     // CommonJS has no import.meta; Effect asks for it in a way that does without.
     transform: { define: { "import.meta": "{}" } },
-    plugins: [withoutUnused, loadedOnUse, ...plugins],
+    plugins: [withoutUnused, loadedOnUse, published, ...plugins],
     // How long a plugin takes depends on the machine, and a warning about that would be among the errors of `npm run package`.
     checks: { bundlerTimings: false }
   }) satisfies InputOptions
@@ -110,9 +128,9 @@ export const written = (name: keyof typeof programs) =>
     postBanner: `${interpreter}\n${check(name)}`
   }) satisfies OutputOptions
 
-const program = (name: keyof typeof programs) =>
+const program = (name: keyof typeof programs, ...plugins: ReadonlyArray<Plugin>) =>
   defineConfig({
-    ...bundled(programs[name], [eagerFunctions, executable]),
+    ...bundled(programs[name], [eagerFunctions, executable, ...plugins]),
     output: { ...written(name), file: `dist/${name}.cjs` }
   })
 
@@ -124,7 +142,7 @@ const small = (input: string, name: string) =>
   })
 
 export default [
-  program("task-exec"),
+  program("task-exec", publishedLibrary),
   program("swarm-exec"),
   program("image-serve"),
   small("adapters/helper/AgentEntry.ts", "agent-entry"),

@@ -14,6 +14,7 @@ import { withInventory } from "./executor/RunInventory.ts"
 import { openSurroundings, passSignals, planCommands } from "./fleet/Commands.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
+import type { InvalidConfigFile } from "./helper/ConfigFile.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
 import { type Connect, connect } from "./node/Connect.ts"
 import { untilStarted } from "./Repetition.ts"
@@ -71,12 +72,10 @@ export class TaskExec extends Context.Service<
 
   /**
    * On the engine that the environment names (`DOCKER_HOST`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`), with the helper
-   * image that it names (`TASK_EXEC_IMAGE`).
+   * image that `HelperImage.layer` finds.
    */
-  static readonly layer: Layer.Layer<TaskExec, InvalidEndpoint | Config.ConfigError> = this.layerNoDeps.pipe(
-    Layer.provide(HelperImage.layer),
-    Layer.provide(Swarm.layer)
-  )
+  static readonly layer: Layer.Layer<TaskExec, InvalidEndpoint | InvalidConfigFile | Config.ConfigError> =
+    this.layerNoDeps.pipe(Layer.provide(HelperImage.layer), Layer.provide(Swarm.layer))
 
   /** `stream` of the service in the context. */
   static readonly stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError, TaskExec> =>

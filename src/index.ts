@@ -9,7 +9,9 @@
 export { DockerEngine, type DockerEngineOptions, type DockerEngineShape } from "./engine/DockerEngine.ts"
 export { Endpoint, type Endpoints } from "./engine/Endpoint.ts"
 export { Swarm, type SwarmOptions, type SwarmShape } from "./engine/Swarm.ts"
-export { defaultImage, HelperImage } from "./helper/HelperImage.ts"
+export { InvalidConfigFile } from "./helper/ConfigFile.ts"
+export { defaultImage } from "./helper/DefaultImage.ts"
+export { HelperImage } from "./helper/HelperImage.ts"
 export { TaskExec } from "./TaskExec.ts"
 export { version } from "./Version.ts"
 

@@ -4,13 +4,13 @@ import * as Effect from "effect/Effect"
 import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
 import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
+import { nearest } from "../../src/internal/Nearest.ts"
 import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
-import { nearest } from "../command/Nearest.ts"
 import { runSubcommand } from "../command/Subcommand.ts"
 import { UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
@@ -21,7 +21,11 @@ const notAll = 1
 
 /** The flags. */
 export const agentFlags = {
-  image: { type: "string", value: "IMAGE", about: "up: image of the agents (default: TASK_EXEC_IMAGE)" },
+  image: {
+    type: "string",
+    value: "IMAGE",
+    about: "up: image of the agents (default: TASK_EXEC_IMAGE, then the configuration file)"
+  },
   json: { type: "boolean", default: false, about: "status: print one JSON document instead of a table" },
   "rotate-key": {
     type: "boolean",

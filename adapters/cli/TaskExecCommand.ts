@@ -1,12 +1,12 @@
 /** The command `task-exec`: a verb, or a command to run in a task. */
 import * as Effect from "effect/Effect"
+import { nearest } from "../../src/internal/Nearest.ts"
 import { version } from "../../src/Version.ts"
 import { connectionFlags, debugFlag } from "../command/CommonFlags.ts"
 import { errorData } from "../command/ErrorData.ts"
 import { exitCodeOf } from "../command/ExitCode.ts"
 import { scanFlags } from "../command/Flags.ts"
 import { type CommandHelp, type Part, renderHelp } from "../command/Help.ts"
-import { nearest } from "../command/Nearest.ts"
 import { UsageError, usageHint } from "../command/Usage.ts"
 import { isWithoutTarget } from "../fleet/FleetArgs.ts"
 import { lineOf } from "../LineLogger.ts"

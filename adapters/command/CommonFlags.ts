@@ -20,7 +20,7 @@ export const routeFlags = {
     type: "string",
     value: "IMAGE",
     group: "Connection",
-    about: "Image of the helper (default: TASK_EXEC_IMAGE)"
+    about: "Image of the helper (default: TASK_EXEC_IMAGE, then the configuration file)"
   },
   "placement-timeout": {
     type: "string",

@@ -2,6 +2,7 @@
 import type { ConfigError } from "effect/Config"
 import type { InvalidEndpoint } from "../../src/engine/EngineErrors.ts"
 import type { FleetError } from "../../src/fleet/Fleet.ts"
+import type { InvalidConfigFile } from "../../src/helper/ConfigFile.ts"
 import type { RunError } from "../../src/Run.ts"
 import type { AuditFailed } from "../audit/AuditFile.ts"
 import type { LocalFailed } from "./LocalFailed.ts"
@@ -24,6 +25,7 @@ export type CommandError =
   | UsageError
   | ConfigError
   | InvalidEndpoint
+  | InvalidConfigFile
   | LocalFailed
   | AuditFailed
 
@@ -32,6 +34,7 @@ const usageErrors: ReadonlyArray<CommandError["_tag"]> = [
   "UsageError",
   "ConfigError",
   "InvalidEndpoint",
+  "InvalidConfigFile",
   "InvalidTarget",
   "InvalidRequest"
 ]

@@ -1,7 +1,7 @@
 /** Flags of a command line: one table is what parses them, describes them in help and manual pages, and completes them. */
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
-import { nearest } from "./Nearest.ts"
+import { nearest } from "../../src/internal/Nearest.ts"
 import { hasUnits, UsageError } from "./Usage.ts"
 
 /** A flag. `parseArgs` of `node:util` reads `type`, `short`, `multiple` and `default`. */

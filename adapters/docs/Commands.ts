@@ -104,7 +104,13 @@ export const variables: ReadonlyArray<Item> = [
   { term: "DOCKER_CONFIG", about: "folder of the docker client: contexts, logins, plugins (default: ~/.docker)" },
   {
     term: "TASK_EXEC_IMAGE",
-    about: "image of the helper (default: this version's; in a container, that container's own)"
+    about:
+      "image of the helper (default: the image in the configuration file; then, in a container, that container's own; then the image published with this version)"
+  },
+  {
+    term: "XDG_CONFIG_HOME",
+    about:
+      'folder of the configuration file task-exec/config.json (default: ~/.config). It names the helper\'s image, for one docker context or for all: {"image": "IMAGE", "contexts": {"prod": {"image": "IMAGE"}}}'
   },
   {
     term: "TASK_EXEC_DEBUG_FILE",

@@ -24,7 +24,11 @@ const notWell = 1
 
 /** The flags. */
 export const doctorFlags = {
-  image: { type: "string", value: "IMAGE", about: "Image of the helper (default: TASK_EXEC_IMAGE)" },
+  image: {
+    type: "string",
+    value: "IMAGE",
+    about: "Image of the helper (default: TASK_EXEC_IMAGE, then the configuration file)"
+  },
   json: { type: "boolean", default: false, about: "Print one JSON document" },
   "no-network": { type: "boolean", default: false, about: "Do not check the overlay network" },
   quiet: { type: "boolean", short: "q", default: false, about: "Print only failed checks" },

@@ -1,5 +1,6 @@
 /** The errors of helpers and engines as two things: what is wrong, and what to do. */
 import type { EngineFailure, UnreachableReason } from "../../src/engine/EngineErrors.ts"
+import { imageSettings, provideImage } from "../../src/helper/DefaultImage.ts"
 import type { RunError } from "../../src/Run.ts"
 import { version } from "../../src/Version.ts"
 import type { Trouble } from "./Check.ts"
@@ -31,8 +32,8 @@ export const explainHelper = (error: RunError, node: string): Trouble => {
       return { found: `it is ${error.state} now`, next: `check the engine on ${node}` }
     case "HelperImageUnavailable":
       return {
-        found: `can't get ${error.image}: ${error.reason}`,
-        next: `push it where ${node} can pull it, name another one with --image or TASK_EXEC_IMAGE, or load it on ${node}`
+        found: `cannot get ${error.image}: ${error.reason}`,
+        next: provideImage(error.image, node).join(". ")
       }
     case "HelperRejected":
       return { found: `refuses the helper: ${error.reason}`, next: `see the log of the engine on ${node}` }
@@ -71,7 +72,7 @@ export const explainHelper = (error: RunError, node: string): Trouble => {
 }
 
 /** What to do about an image of another version. */
-export const newImage = `build the image of version ${version}, push it, and name it with --image or TASK_EXEC_IMAGE`
+export const newImage = `build the image of version ${version}, push it, and name it with ${imageSettings}`
 
 const nextAfter = (state: string, node: string): string => {
   if (state === "preparing") return `pull the image on ${node} once, or allow more time with --timeout`

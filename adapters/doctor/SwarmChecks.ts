@@ -1,11 +1,11 @@
 /** The checks of the swarm as a whole: the engine that we talk to, its part in the swarm, the managers, the image. */
 import * as Clock from "effect/Clock"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { isNotFound } from "../../src/engine/EngineErrors.ts"
 import type { EngineVersion, Image, Info, Node } from "../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../src/engine/Swarm.ts"
-import { defaultImage, HelperImage } from "../../src/helper/HelperImage.ts"
+import { isUnpublished, provideImage } from "../../src/helper/DefaultImage.ts"
+import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { isClean, type SweepReport } from "../../src/sweep/Sweep.ts"
 import { type Check, checksOf } from "./Check.ts"
 import type { Stamp } from "./ClockOffset.ts"
@@ -104,22 +104,21 @@ export interface NamedImage {
 export const findImage = Effect.fn("Doctor.image")(function* (named: string | undefined) {
   const engine = yield* Swarm.use((swarm) => swarm.engine)
   const images = yield* HelperImage
-  const variable = yield* Config.String("TASK_EXEC_IMAGE").pipe(Config.withDefault(""))
   const reference = yield* named === undefined ? images.reference : images.pin(named)
-  const isDefault = named === undefined && variable === "" && reference === defaultImage
-  const found = isDefault ? `${reference}, as none is named` : reference
+  const source = named === undefined ? yield* images.source : "--image"
   return yield* engine.inspectImage(reference).pipe(
     Effect.match({
       onSuccess: ({ Architecture, Os }): NamedImage => ({
         reference,
         platform: { Architecture, Os },
-        check: ok("image", `${found} (${Os}/${Architecture})`)
+        check: ok("image", `${reference} (${Os}/${Architecture}), named by: ${source}`)
       }),
       onFailure: (error): NamedImage => {
         const why = isNotFound(error) ? "not on this engine yet" : error.message
-        const check = isDefault
-          ? warning("image", { found: `${found}; ${why}`, next: "name it with --image or TASK_EXEC_IMAGE" })
-          : ok("image", `${found} (${why})`)
+        const found = `${reference} (${why}), named by: ${source}`
+        const check = isUnpublished(reference)
+          ? warning("image", { found, next: provideImage(reference, "each node").join(". ") })
+          : ok("image", found)
         return { reference, platform: undefined, check }
       }
     })

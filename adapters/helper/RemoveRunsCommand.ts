@@ -6,6 +6,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Swarm } from "../../src/engine/Swarm.ts"
 import { endedPrefix, endpointsVariable, GuardEndpoints, GuardedCommand } from "../../src/executor/RunInventory.ts"
+import { defaultImage } from "../../src/helper/DefaultImage.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { endManyByHelper, secondHelperPatience } from "../../src/node/EndByHelper.ts"
 import { sweep } from "../../src/sweep/Sweep.ts"
@@ -39,7 +40,8 @@ export const removeRunsCommand = (told: ReadonlyArray<string>): Effect.Effect<nu
   return Effect.all([removal, endAll([...commands.values()])], { concurrency: 2 }).pipe(
     Effect.andThen(Effect.sleep("2 seconds")),
     Effect.andThen(removal),
-    Effect.provide(HelperImage.layer),
+    // The sweep stays on this node, and the commands name their image: the guard needs no configuration.
+    Effect.provide(HelperImage.layerOf(defaultImage)),
     Effect.provide(engine),
     Effect.as(0),
     // No one reads an error of the guard. The objects still have their deadline.

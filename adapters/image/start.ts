@@ -1,7 +1,9 @@
 /**
- * Starts a program of the image: `swarm-exec`, or for a run `image-serve`, which is there ready compiled. Node's own cache has
- * what is compiled when a program is loaded, and not the functions that are compiled when they are first called, which is most of
- * what a helper runs. Here all of them are in it.
+ * Starts a program of the image. For a run that is `image-serve`, else `task-exec`, or the program that the first word names:
+ * `docker run IMAGE task-exec web.2 true`, `docker run IMAGE swarm-exec inst_exec`.
+ *
+ * `image-serve` is compiled when the image is built. Node's own cache has what is compiled when a program is loaded, without the
+ * functions that are compiled when they are first called, which is most of what a helper runs. This cache has all of them.
  *
  * `image-start.cjs --compile` writes the cache. A node with another kind of CPU, and Node with other options, do without it;
  * `NODE_DEBUG=task-exec` says whether it was taken.
@@ -44,7 +46,14 @@ if (process.argv[2] === "--compile") {
   // What comes behind it shows that the program runs.
   process.argv.splice(2, 1)
 }
-const isForRun = Object.values<string | undefined>(imageCommands).includes(process.argv[2])
-process.argv[1] = isForRun ? served : called
-if (isForRun) serve()
-else createRequire(called)(called)
+const [, , first] = process.argv
+const isForRun = Object.values<string | undefined>(imageCommands).includes(first)
+if (isForRun) {
+  process.argv[1] = served
+  serve()
+} else {
+  // The program goes by its name, as it does outside of the image.
+  const isNamed = first === "task-exec" || first === "swarm-exec"
+  process.argv.splice(1, isNamed ? 2 : 1, join(folder, isNamed ? first : "task-exec"))
+  createRequire(called)(called)
+}

@@ -1,5 +1,5 @@
 /**
- * `swarm-exec` as one file that runs where no Node is: a Node with the bundle inside (Node's "single executable application").
+ * `task-exec` and `swarm-exec` as one file that runs where no Node is: a Node with the bundle inside (Node's "single executable application").
  *
  * Node makes what goes inside, and looks for it as a note in its memory. Putting it there is left to us, as Node's own way to do
  * it (`--build-sea`) is only in versions whose Linux builds want a library that few machines have; see `Runtime.ts`.
@@ -70,8 +70,8 @@ const writeBundle = async (file: string) => {
 /** The executable file's bytes. */
 export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ maker, node }: ExecutableOptions) {
   const folder = yield* scratch(tmpdir())
-  const main = join(folder, "swarm-exec.cjs")
-  yield* attempt("bundle swarm-exec", () => writeBundle(main))
+  const main = join(folder, "task-exec.cjs")
+  yield* attempt("bundle task-exec", () => writeBundle(main))
   const config = {
     main,
     output: join(folder, "note"),
@@ -83,7 +83,7 @@ export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ 
     execArgv: nodeOptions
   }
   const configFile = join(folder, "config.json")
-  yield* attempt(`prepare swarm-exec with ${maker}`, async () => {
+  yield* attempt(`prepare task-exec with ${maker}`, async () => {
     await writeFile(configFile, JSON.stringify(config))
     await promisify(execFile)(maker, [...heapOptions, "--experimental-sea-config", configFile])
   })
@@ -95,6 +95,6 @@ export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ 
   program.write("1", at + fuse.length)
   return yield* Effect.mapError(
     Effect.fromResult(withNote(program, noteName, content)),
-    (error) => new NotPackaged({ step: `put swarm-exec into ${node}`, detail: error.message })
+    (error) => new NotPackaged({ step: `put task-exec into ${node}`, detail: error.message })
   )
 }, Effect.scoped)

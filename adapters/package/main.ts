@@ -1,7 +1,7 @@
 /**
- * `npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]`: makes `swarm-exec` one file that needs no Node.
+ * `npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]`: makes `task-exec` one file that needs no Node.
  *
- * The results are on stdout, what happens meanwhile on stderr. Exit codes: 0 made, 1 could not, 2 wrong usage.
+ * Results go to stdout, progress to stderr. Exit codes: 0 made, 1 failed, 2 wrong usage.
  */
 import { createHash } from "node:crypto"
 import { copyFile, mkdir, writeFile } from "node:fs/promises"
@@ -19,8 +19,9 @@ import { attempt, NotPackaged, singleExecutable } from "./SingleExecutable.ts"
 
 const usage = `Usage: npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]
 
-Makes swarm-exec one executable file for Linux, with Node ${version} in it: FOLDER/swarm-exec-linux-ARCH, and
-beside it SHA256SUMS and Node's licence. Under the name task-exec it is that, under docker-taskexec the docker client's plugin.
+Makes task-exec one executable file for Linux, with Node ${version} in it: FOLDER/task-exec-linux-ARCH. Writes SHA256SUMS and
+Node's license to FOLDER, too. The file is task-exec under every name but two: a name that starts with swarm-exec makes it
+the Skopos plugin, and docker-taskexec makes it a plugin of the docker client.
 
   --arch ARCH   x64 or arm64; this machine's unless told
   --node FILE   this Node in place of that from the npm registry; for this machine only
@@ -63,7 +64,7 @@ const main = Effect.gen(function* () {
   yield* attempt(`make ${values.out}`, () => mkdir(values.out, { recursive: true }))
   const sums: Array<string> = []
   for (const arch of new Set(wanted)) {
-    const name = `swarm-exec-linux-${arch}`
+    const name = `task-exec-linux-${arch}`
     const path = join(values.out, name)
     const bytes = yield* singleExecutable({ node: arch === here ? maker : yield* runtime(arch), maker })
     yield* attempt(`write ${path}`, () => writeFile(path, bytes, { mode: 0o755 }))

@@ -9,21 +9,19 @@ const [, program = "", ...argv] = process.argv
 
 const isGuard = argv[0] === imageCommands.guard || argv[0] === imageCommands.removeRuns
 
-/** What is meant by the name that this program is started by. */
-const byName = (): Effect.Effect<number> => {
-  // The guards of a run are this program again, under whatever name.
-  if (isGuard) return swarmExecCommand(argv)
+/** Only a file whose name starts with this is the Skopos plugin: `swarm-exec`, `swarm-exec.cjs`. Every other name is `task-exec`. */
+const pluginPrefix = "swarm-exec"
+const isPlugin = basename(program).startsWith(pluginPrefix)
+
+const chosen = (): Effect.Effect<number> => {
+  // A run's guards are this file again, under any name.
+  if (isGuard || isPlugin) return swarmExecCommand(argv)
   if (isDockerPlugin(program)) {
     return Effect.promise(() => import("../cli/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))
   }
-  if (basename(program) === "task-exec") {
-    return Effect.promise(() => import("../cli/TaskExecCommand.ts")).pipe(
-      Effect.flatMap((_) => _.taskExecCommand("task-exec", argv))
-    )
-  }
-  return swarmExecCommand(argv)
+  return Effect.promise(() => import("../cli/TaskExecCommand.ts")).pipe(
+    Effect.flatMap((_) => _.taskExecCommand("task-exec", argv))
+  )
 }
 
-const nameInMessages = basename(program) === "task-exec" ? "task-exec" : "swarm-exec"
-
-runMain(byName(), isGuard ? undefined : nameInMessages)
+runMain(chosen(), isGuard ? undefined : isPlugin ? pluginPrefix : "task-exec")

@@ -1,6 +1,7 @@
 /** The errors of helpers. None of them means that the command ran, unless its text says so. */
 import * as Schema from "effect/Schema"
 import { describeEnding, Ending } from "../executor/ExecutorErrors.ts"
+import { provideImage } from "./DefaultImage.ts"
 
 /** The task's node can't run a helper. Nothing was created. */
 export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("NodeUnavailable", {
@@ -21,7 +22,7 @@ export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("Node
   }
 }
 
-/** The node could not get the helper's image. */
+/** The node could not get the helper's image. The message has two more lines: how to provide the image. */
 export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavailable>()("HelperImageUnavailable", {
   image: Schema.String,
   node: Schema.String,
@@ -29,10 +30,8 @@ export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavai
   reason: Schema.String
 }) {
   override get message(): string {
-    return (
-      `node ${this.node} can't get the helper image ${this.image}: ${this.reason}; ` +
-      "name one that it can pull with --image or TASK_EXEC_IMAGE, or load it on the node"
-    )
+    const failure = `cannot start a helper on ${this.node}: the node cannot get the image ${this.image}: ${this.reason}`
+    return [failure, ...provideImage(this.image, this.node)].join("\n")
   }
 }
 

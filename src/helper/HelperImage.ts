@@ -6,12 +6,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { defaultContext } from "../engine/DockerConfig.ts"
+import { currentContext } from "../engine/DockerContext.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { Swarm } from "../engine/Swarm.ts"
-import { version } from "../Version.ts"
+import { configFilePath, type InvalidConfigFile, imageFor, readConfigFile } from "./ConfigFile.ts"
+import { defaultImage, isUnpublished } from "./DefaultImage.ts"
 
-/** The default image. */
-export const defaultImage = `task-exec:${version}`
+/** An image, and what named it: `TASK_EXEC_IMAGE`, `context prod in /root/.config/task-exec/config.json`. */
+interface NamedImage {
+  readonly image: string
+  readonly source: string
+}
 
 /** Finds the image for helpers. */
 export class HelperImage extends Context.Service<
@@ -19,26 +25,60 @@ export class HelperImage extends Context.Service<
   {
     /** Reference of the image for requests that name none. Cached. */
     readonly reference: Effect.Effect<string>
+    /** What named that image, for people: `TASK_EXEC_IMAGE`, `context prod in /root/.config/task-exec/config.json`. */
+    readonly source: Effect.Effect<string>
     /** Returns the reference of this image by its digest, if the connected engine knows one. */
     readonly pin: (reference: string) => Effect.Effect<string>
   }
 >()("task-exec/HelperImage") {
-  /** Takes the image from `TASK_EXEC_IMAGE`; without it, in a container, the container's own image; else `task-exec:VERSION`. */
-  static readonly layer: Layer.Layer<HelperImage, Config.ConfigError, Swarm> = Layer.effect(
+  /**
+   * Takes the image from `TASK_EXEC_IMAGE`; without it, from the configuration file (`task-exec/config.json` in `XDG_CONFIG_HOME` or
+   * `~/.config`): the image of the docker context, then the image for all contexts; without it, in a container, the container's own
+   * image; else {@link defaultImage}.
+   */
+  static readonly layer: Layer.Layer<HelperImage, Config.ConfigError | InvalidConfigFile, Swarm> = Layer.effect(
     HelperImage,
     Effect.gen(function* () {
       const { engine } = yield* Swarm
-      const named = yield* Config.String("TASK_EXEC_IMAGE").pipe(Config.option)
+      const named = yield* namedImage
       const pin = (image: string) => Effect.flatMap(engine, (one) => pinned(one, image))
-      const reference = Option.isSome(named) && named.value !== "" ? pin(named.value) : Effect.flatMap(engine, ownImage)
-      return HelperImage.of({ reference: yield* Effect.cached(reference), pin })
+      const found = yield* Effect.cached(
+        named === undefined
+          ? Effect.flatMap(engine, ownImage)
+          : Effect.map(pin(named.image), (image): NamedImage => ({ ...named, image }))
+      )
+      return HelperImage.of({
+        reference: Effect.map(found, ({ image }) => image),
+        source: Effect.map(found, ({ source }) => source),
+        pin
+      })
     })
   )
 
   /** Uses this reference, and those of requests, unchanged. */
   static readonly layerOf = (reference: string): Layer.Layer<HelperImage> =>
-    Layer.succeed(HelperImage, { reference: Effect.succeed(reference), pin: Effect.succeed })
+    Layer.succeed(HelperImage, {
+      reference: Effect.succeed(reference),
+      source: Effect.succeed("the program"),
+      pin: Effect.succeed
+    })
 }
+
+/** The image that the environment or the configuration file names. */
+const namedImage = Effect.gen(function* (): Effect.fn.Return<
+  NamedImage | undefined,
+  Config.ConfigError | InvalidConfigFile
+> {
+  const variable = yield* text("TASK_EXEC_IMAGE")
+  if (variable !== "") return { image: variable, source: "TASK_EXEC_IMAGE" }
+  const file = yield* configFilePath
+  const config = yield* readConfigFile(file)
+  // As the docker CLI: an address from DOCKER_HOST is the default context.
+  const context = (yield* text("DOCKER_HOST")) === "" ? yield* currentContext : undefined
+  return imageFor(file, config, context ?? defaultContext)
+})
+
+const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
 /**
  * Replaces a tag by the digest that the connected engine knows from a pull or push. A node asks the registry for a tag at every start
@@ -54,18 +94,24 @@ const pinned = (engine: DockerEngineShape, reference: string): Effect.Effect<str
   )
 }
 
-const ownImage = Effect.fnUntraced(function* (engine: DockerEngineShape) {
+const fallback = (engine: DockerEngineShape): Effect.Effect<NamedImage> =>
+  Effect.map(pinned(engine, defaultImage), (image) => ({
+    image,
+    source: isUnpublished(defaultImage) ? "the default of a build from a checkout" : "the image of this release"
+  }))
+
+const ownImage = Effect.fnUntraced(function* (engine: DockerEngineShape): Effect.fn.Return<NamedImage> {
   const self = yield* ownContainer
-  if (Option.isNone(self)) return yield* pinned(engine, defaultImage)
+  if (Option.isNone(self)) return yield* fallback(engine)
   return yield* engine.inspectContainer(self.value).pipe(
     Effect.flatMap((container) =>
       engine.inspectImage(container.Image).pipe(
         // Every node can pull an image by its digest; by its ID only nodes that have the image can use it.
-        Effect.map(({ Id, RepoDigests }) => RepoDigests[0] ?? Id)
+        Effect.map(({ Id, RepoDigests }) => ({ image: RepoDigests[0] ?? Id, source: "the image of this container" }))
       )
     ),
     // The process is in a container of another engine.
-    Effect.catch(() => pinned(engine, defaultImage))
+    Effect.catch(() => fallback(engine))
   )
 })
 

@@ -1,6 +1,6 @@
 /** A project that has installed the npm package, as `npm pack` makes it. */
 import { execFile } from "node:child_process"
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { copyFile, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -11,15 +11,59 @@ const root = join(import.meta.dirname, "../..")
 const npm = promisify(execFile)
 
 const Manifest = Schema.fromJsonString(
-  Schema.Struct({ version: Schema.String, bin: Schema.Unknown, dependencies: Schema.Unknown })
+  Schema.Struct({
+    version: Schema.String,
+    bin: Schema.Unknown,
+    dependencies: Schema.Unknown,
+    peerDependencies: Schema.Unknown
+  })
 )
-const Lock = Schema.fromJsonString(
-  Schema.Struct({ packages: Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown)) })
+const Names = Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
+const Locked = Schema.StructWithRest(
+  Schema.Struct({ dependencies: Names, optionalDependencies: Names, peerDependencies: Names }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
 )
+const Lock = Schema.fromJsonString(Schema.Struct({ packages: Schema.Record(Schema.String, Locked) }))
+type Packages = (typeof Lock.Type)["packages"]
+
+/** Paths in `node_modules` of these packages, and of what they depend on. */
+const closure = (packages: Packages, names: ReadonlyArray<string>): ReadonlySet<string> => {
+  const found = new Set<string>()
+  const visit = (name: string, from: string): void => {
+    const folders = [...from.matchAll(/\/?node_modules\//g)].map(({ index }) => from.slice(0, index))
+    const path = [from, ...folders.toReversed()]
+      .map((folder) => `${folder === "" ? "" : `${folder}/`}node_modules/${name}`)
+      .find((one) => packages[one] !== undefined)
+    if (path === undefined || found.has(path)) return
+    found.add(path)
+    const { dependencies, optionalDependencies, peerDependencies } = packages[path] ?? {}
+    for (const other of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+      visit(other, path)
+    }
+  }
+  for (const name of names) visit(name, "")
+  return found
+}
+
+/** The consumer's own Effect: newer than this checkout's, by its number. */
+export const newerEffect = "4.99.0"
+
+/** The Effect of this checkout under a newer version's number, as a tarball that npm installs. */
+const packNewerEffect = async (dir: string): Promise<string> => {
+  const folder = join(dir, "newer", "package")
+  await cp(join(root, "node_modules/effect"), folder, { recursive: true })
+  const manifest = join(folder, "package.json")
+  const text = await readFile(manifest, "utf8")
+  await writeFile(manifest, text.replace(/"version": "[^"]+"/, `"version": "${newerEffect}"`))
+  const name = `effect-${newerEffect}.tgz`
+  await npm("tar", ["-cf", join(dir, name), "-C", join(dir, "newer"), "package"])
+  await rm(join(dir, "newer"), { recursive: true })
+  return `file:${name}`
+}
 const read = async (file: string) => await readFile(join(root, file), "utf8")
 
 /**
- * Gives its folder, which goes away with the scope. The versions of what the package depends on are those of this checkout, so
+ * Returns its folder, which is removed with the scope. It has an Effect of its own, newer than ours. The other versions of what the package depends on are those of this checkout, so
  * that npm has them from when they were installed here, and need not ask for them.
  */
 export const consumer = Effect.gen(function* () {
@@ -29,10 +73,23 @@ export const consumer = Effect.gen(function* () {
   )
   const own = yield* Schema.decodeEffect(Manifest)(yield* Effect.promise(() => read("package.json")))
   const lock = yield* Schema.decodeEffect(Lock)(yield* Effect.promise(() => read("package-lock.json")))
-  const others = Object.entries(lock.packages).filter(([path, { dev }]) => path !== "" && dev !== true)
+  const platform = "@effect/platform-node"
+  const needed = closure(lock.packages, ["dockerode", platform])
+  const others = Object.entries(lock.packages).flatMap(([path, { dev: _, ...one }]) =>
+    needed.has(path) ? [[path, one] as const] : []
+  )
   const resolved = `file:task-exec-${own.version}.tgz`
-  const wanted = { name: "consumer", type: "module", private: true, dependencies: { "task-exec": resolved } }
-  const packages = { "": wanted, "node_modules/task-exec": { ...own, resolved }, ...Object.fromEntries(others) }
+  const effect = yield* Effect.promise(() => packNewerEffect(dir))
+  const { version: platformVersion } = lock.packages[`node_modules/${platform}`] ?? {}
+  const dependencies = { effect, [platform]: platformVersion, "task-exec": resolved }
+  const wanted = { name: "consumer", type: "module", private: true, dependencies }
+  const { integrity: _, ...lockedEffect } = lock.packages["node_modules/effect"] ?? {}
+  const packages = {
+    "": wanted,
+    ...Object.fromEntries(others),
+    "node_modules/effect": { ...lockedEffect, dev: undefined, version: newerEffect, resolved: effect },
+    "node_modules/task-exec": { ...own, resolved }
+  }
   yield* Effect.promise(async () => {
     await writeFile(join(dir, "package.json"), JSON.stringify(wanted))
     await writeFile(join(dir, "package-lock.json"), JSON.stringify({ lockfileVersion: 3, requires: true, packages }))

@@ -1,7 +1,8 @@
-import { writeFile } from "node:fs/promises"
+import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { version } from "../../src/Version.ts"
 import { run } from "../cluster/Command.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { privateRegistry, registryUser } from "../cluster/Registry.ts"
@@ -53,6 +54,68 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const unknown = yield* taskExec(["--context", "other", ...command], { env })
         assert.strictEqual(unknown.code, 2)
         assert.match(unknown.stderr, /there is no such context \(contexts: swarm, worker\)\n$/)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("names the helper's image for a context: every verb takes it, and doctor says where it is named", () =>
+      Effect.gen(function* () {
+        const { manager, registry } = yield* SwarmCluster
+        const web = yield* Web
+        const dir = yield* folder
+        yield* run("docker", ["context", "create", "prod", "--docker", `host=${manager.dockerHost}`], {
+          env: { PATH: process.env.PATH ?? "", HOME: dir, DOCKER_CONFIG: dir }
+        })
+        const file = join(dir, "task-exec", "config.json")
+        yield* Effect.promise(() => mkdir(join(dir, "task-exec")))
+        const write = (content: unknown) => Effect.promise(() => writeFile(file, JSON.stringify(content)))
+        const image = process.env.TASK_EXEC_IMAGE ?? ""
+        const ofAll = `${registry}/of-all:1`
+        const ofVariable = `${registry}/of-variable:1`
+        const env = { DOCKER_CONFIG: dir, XDG_CONFIG_HOME: dir, DOCKER_HOST: undefined, TASK_EXEC_IMAGE: undefined }
+        const inProd = { ...env, DOCKER_CONTEXT: "prod" }
+        const remote = web.target(web.remote)
+        const must = Effect.fnUntraced(function* (args: ReadonlyArray<string>, more = inProd) {
+          const { code, stderr, stdout } = yield* program("task-exec.cjs", args, { env: more })
+          assert.deepStrictEqual([code, stderr], [0, ""], args.join(" "))
+          return stdout.toString()
+        })
+        yield* write({ image: ofAll, contexts: { prod: { image } } })
+        const hostname = `${web.remote.containerId.slice(0, 12)}\n`
+        assert.strictEqual(yield* must([remote, "hostname"]), hostname)
+        assert.strictEqual(yield* must(["--context", "prod", remote, "hostname"], env), hostname)
+        assert.include(yield* must(["cp", `${remote}:/etc/hostname`, "-"]), hostname)
+        assert.match(yield* must(["gc"]), /3 of 3 nodes checked/)
+        const found = `named by: context prod in ${file}`
+        assert.include(yield* must(["doctor", "--no-network"]), found)
+
+        /** The image that a run tried, which no registry has. */
+        const tried = Effect.fnUntraced(function* (
+          more: Readonly<Record<string, string | undefined>>,
+          ...flags: ReadonlyArray<string>
+        ) {
+          const { code, stderr } = yield* taskExec([...flags, remote, "true"], { env: { ...env, ...more } })
+          assert.strictEqual(code, 125)
+          return /cannot get the image (\S+): /.exec(stderr)?.[1] ?? stderr
+        })
+        const ofFlag = `${registry}/of-flag:1`
+        const address = { DOCKER_HOST: manager.dockerHost }
+        assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }, "--image", ofFlag), ofFlag)
+        assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }), ofVariable)
+        // DOCKER_HOST names no context.
+        assert.strictEqual(yield* tried({ ...address, DOCKER_CONTEXT: "prod" }), ofAll)
+        yield* write({ image: ofAll, contexts: { default: { image: ofVariable } } })
+        assert.strictEqual(yield* tried(address), ofVariable)
+        assert.strictEqual(yield* tried(inProd), ofAll)
+        yield* write({})
+        assert.strictEqual(yield* tried(inProd), `task-exec:${version}`)
+
+        yield* write({ contexts: { prod: { imgae: image } } })
+        const refused = yield* taskExec([web.target(web.local), "true"], { env: inProd })
+        const reason = 'contexts.prod: unknown key "imgae": expected "image". Did you mean "image"?'
+        assert.deepStrictEqual(
+          [refused.code, refused.stderr],
+          [2, `task-exec: cannot use the configuration file ${file}: ${reason}\n`]
+        )
       }).pipe(Effect.scoped)
     )
 
@@ -163,7 +226,10 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
 
         const without = yield* taskExec(command, { env })
         assert.strictEqual(without.code, 125)
-        assert.match(without.stderr, new RegExp(`^task-exec: .*${address}/task-exec.*\n$`))
+        assert.match(
+          without.stderr,
+          new RegExp(`^task-exec: cannot start a helper on node-\\d: .*${address}/task-exec.*\n`)
+        )
 
         const { password, username } = registryUser
         const auth = Buffer.from(`${username}:${password}`).toString("base64")

@@ -64,7 +64,7 @@ layer(Web.layer("docker-build"), { timeout: "180 seconds", excludeTestServices: 
         removeImage(ref)
       )
       const told = yield* docker(["run", "--rm", "--network", "none", ref, "task-exec", "--version"])
-      assert.strictEqual(told, `swarm-exec task-exec ${version}\n`)
+      assert.strictEqual(told, `task-exec ${version}\n`)
 
       yield* push(manager, ref)
       const web = yield* Web

@@ -5,12 +5,13 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { complained } from "../../src/executor/Refusal.ts"
+import { version } from "../../src/Version.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { createService, removeService, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { availability, checkLeftoversMeanwhile, type ProcessOptions, taskExec, Web } from "./Harness.ts"
+import { availability, checkLeftoversMeanwhile, type ProcessOptions, programOn, taskExec, Web } from "./Harness.ts"
 
 checkLeftoversMeanwhile()
 
@@ -28,7 +29,30 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       assert.match(
         stderr,
         new RegExp(
-          `^task-exec: node ${node} can't get the helper image ${registry}/no-such-image:1: No such image.*\\n$`
+          `^task-exec: cannot start a helper on ${node}: the node cannot get the image ${registry}/no-such-image:1: No such image.*\\n` +
+            `    Push it to a registry that ${node} can pull from, or load it on ${node} with docker load\\n` +
+            "    Or name another image with --image, TASK_EXEC_IMAGE, or .*config\\.json\\n$"
+        )
+      )
+    })
+  )
+
+  it.effect("without an image: a build from a checkout says how to make one, and the connected engine needs none", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const env = { TASK_EXEC_IMAGE: undefined, XDG_CONFIG_HOME: "/nonexistent" }
+      const { manager } = yield* SwarmCluster
+      const local = yield* programOn(manager, "task-exec.cjs", [web.target(web.local), "echo", "here"], { env })
+      assert.deepStrictEqual([local.code, local.stdout.toString(), local.stderr], [0, "here\n", ""])
+      const node = web.nodeOf(web.remote).name
+      const { code, stderr } = yield* taskExec([web.target(web.remote), "true"], { env })
+      assert.strictEqual(code, 125)
+      assert.match(
+        stderr,
+        new RegExp(
+          `^task-exec: cannot start a helper on ${node}: the node cannot get the image task-exec:${version}: .*\\n` +
+            `    This build has no published image\\. Build one and push it: npm run image -- REGISTRY/task-exec:${version} --push\\n` +
+            "    Then name it with --image, TASK_EXEC_IMAGE, or .*config\\.json\\n$"
         )
       )
     })

@@ -17,11 +17,12 @@ import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 /** In place of swarm-exec: tells what it sees, in one line, and ends with 7. */
 const probe = `
 const fs = require("node:fs")
-if (process.argv[2] === "preflight") return console.log("{}")
+if (process.argv[2] === "version") return console.log("1")
 const attempt = (f) => { try { f(); return "could" } catch (error) { return error.code } }
 const status = fs.readFileSync("/proc/self/status", "utf8")
 const { NODE_ENV, NODE_COMPILE_CACHE } = process.env
 console.log(JSON.stringify({
+  program: require("node:path").basename(process.argv[1]),
   argv: process.argv.slice(2),
   environment: NODE_ENV,
   uid: process.getuid(),
@@ -36,6 +37,7 @@ process.exitCode = 7
 
 const Seen = Schema.fromJsonString(
   Schema.Struct({
+    program: Schema.String,
     argv: Schema.Array(Schema.String),
     environment: Schema.String,
     uid: Schema.Int,
@@ -119,13 +121,29 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("runs swarm-exec with its arguments, read-only, without capabilities and without a shell", () =>
+  it.effect("is task-exec unless its first word names the other program", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
-      const argv = ["task-exec", "x1y2", "sh", "-c", 'echo "$HOME"', "", "--version", "ünï"]
-      const { code, stdout, stderr } = yield* run(manager, { Image: "task-exec:test", Cmd: argv })
+      for (const [Cmd, program, argv] of [
+        [["web.2", "true"], "task-exec", ["web.2", "true"]],
+        [["task-exec", "web.2", "true"], "task-exec", ["web.2", "true"]],
+        [["task-exec", "helper", "date"], "task-exec", ["helper", "date"]],
+        [["swarm-exec", "inst_exec"], "swarm-exec", ["inst_exec"]]
+      ] as const) {
+        const seen = yield* Schema.decodeEffect(Seen)((yield* run(manager, { Image: "task-exec:test", Cmd })).stdout)
+        assert.deepStrictEqual([seen.program, seen.argv], [program, argv])
+      }
+    })
+  )
+
+  it.effect("runs task-exec with its arguments, read-only, without capabilities and without a shell", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const argv = ["x1y2", "sh", "-c", 'echo "$HOME"', "", "--version", "ünï"]
+      const { code, stdout, stderr } = yield* run(manager, { Image: "task-exec:test", Cmd: ["task-exec", ...argv] })
       assert.strictEqual(stderr, "to stderr\n")
       assert.deepStrictEqual(yield* Schema.decodeEffect(Seen)(stdout), {
+        program: "task-exec",
         argv,
         environment: "production",
         uid: 0,

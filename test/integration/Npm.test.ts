@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { version } from "../../src/Version.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { consumer } from "./Consumer.ts"
+import { consumer, newerEffect } from "./Consumer.ts"
 import { checkLeftoversMeanwhile, shell, Web } from "./Harness.ts"
 
 checkLeftoversMeanwhile()
@@ -61,6 +61,30 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
           assert.isTrue(existsSync(join(dir, dirname(map), source)), `${map}: ${source}`)
         }
       }
+    })
+  )
+
+  it.effect("brings no second Effect into a project that has a newer one", () =>
+    Effect.gen(function* () {
+      const { dir } = yield* Installed
+      const paths = yield* Effect.promise(() => readdir(join(dir, "node_modules"), { recursive: true }))
+      const copies = paths.filter((path) => /(?:^|\/)effect\/package\.json$/.test(path))
+      assert.deepStrictEqual(copies, ["effect/package.json"])
+      const manifest = yield* Effect.promise(() => readFile(join(dir, "node_modules/effect/package.json"), "utf8"))
+      assert.include(manifest, `"version": "${newerEffect}"`)
+    })
+  )
+
+  it.effect("its programs are bundles, which need nothing beside them", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const script = `
+        mkdir alone && cp node_modules/task-exec/dist/*.cjs alone
+        cd alone && mv ../node_modules ../away && trap 'mv ../away ../node_modules' EXIT
+        ./task-exec.cjs ${web.target(web.remote)} hostname && ./swarm-exec.cjs --version`
+      const { code, stderr, stdout } = yield* inProject(script)
+      const hostname = web.remote.containerId.slice(0, 12)
+      assert.deepStrictEqual([code, stdout.toString(), stderr], [0, `${hostname}\nswarm-exec ${version}\n`, ""])
     })
   )
 

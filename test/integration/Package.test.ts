@@ -37,7 +37,7 @@ const executable = Effect.gen(function* () {
   )
   const args = [packageMain, "--node", process.execPath, "--out", folder]
   yield* Effect.promise(() => promisify(execFile)(process.execPath, args))
-  return yield* Effect.promise(() => readFile(join(folder, `swarm-exec-linux-${process.arch}`)))
+  return yield* Effect.promise(() => readFile(join(folder, `task-exec-linux-${process.arch}`)))
 }).pipe(Effect.scoped)
 
 /** A container on the manager that has busybox, the file, and what is to be on any Linux; it sees its engine and all processes. */
@@ -51,9 +51,11 @@ class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effe
       const program = yield* executable
       const libraries = yield* findLibraries(yield* Effect.fromResult(parseElf(program)), readIfThere)
       const archive = yield* makeArchive([
-        Tar.file("usr/bin/swarm-exec", program, { mode: 0o755 }),
-        Tar.symlink("usr/bin/task-exec", "swarm-exec"),
-        Tar.symlink("usr/bin/docker-taskexec", "swarm-exec"),
+        Tar.file("usr/bin/task-exec", program, { mode: 0o755 }),
+        Tar.symlink("usr/bin/task-exec-linux-x64", "task-exec"),
+        Tar.symlink("usr/bin/swarm-exec", "task-exec"),
+        Tar.symlink("usr/bin/swarm-exec-0.1", "task-exec"),
+        Tar.symlink("usr/bin/docker-taskexec", "task-exec"),
         ...Array.from(libraries, ([path, bytes]) => Tar.file(path.slice(1), bytes, { mode: 0o755 }))
       ])
       const body = {
@@ -86,14 +88,17 @@ const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { pat
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
 
-layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("swarm-exec as one file", (it) => {
+layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("task-exec as one file", (it) => {
   it.effect("runs where no Node is, by each of its names, and is no Node itself", () =>
     Effect.gen(function* () {
       const { sh } = yield* Bare
       assert.strictEqual((yield* sh("node --version")).exitCode, 127)
       assert.deepStrictEqual(ended(yield* sh("task-exec --version")), [0, `task-exec ${version}\n`, ""])
-      const long = yield* sh("swarm-exec task-exec --version")
-      assert.deepStrictEqual(ended(long), [0, `swarm-exec task-exec ${version}\n`, ""])
+      assert.deepStrictEqual(ended(yield* sh("task-exec-linux-x64 version")), [0, `task-exec ${version}\n`, ""])
+      for (const plugin of ["swarm-exec", "swarm-exec-0.1"]) {
+        const long = yield* sh(`${plugin} task-exec --version`)
+        assert.deepStrictEqual(ended(long), [0, `swarm-exec task-exec ${version}\n`, ""])
+      }
       const asked = yield* sh("docker-taskexec docker-cli-plugin-metadata")
       assert.deepStrictEqual([asked.exitCode, asked.stderr], [0, ""])
       assert.include(asked.stdout, `"Version":"${version}"`)
@@ -132,7 +137,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("swarm-
         exec 3< /tmp/output
         read -r line <&3
         echo "$line"
-        ps -o args | grep -c '[s]warm-exec --guard'
+        ps -o args | grep -c '[t]ask-exec --guard'
         kill -9 $!
       `)
       assert.deepStrictEqual([exitCode, stdout, stderr], [0, "up\n1\n", ""])

@@ -358,7 +358,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
       const elsewhere = { env: { TASK_EXEC_IMAGE: "task-exec-none:0" } }
       const ended = yield* instExec({ command: "true", image }, elsewhere)
       assert.strictEqual(ended.code, 0, textOf(ended.stderr))
-      assertFailed(yield* instExec({ command: "true" }, elsewhere), /can't get the helper image task-exec-none:0: /)
+      assertFailed(yield* instExec({ command: "true" }, elsewhere), /cannot get the image task-exec-none:0: /)
       assertFailed(yield* instExec({ command: "true", image: "task-exec-none:1" }), /image task-exec-none:1: /)
     })
   )

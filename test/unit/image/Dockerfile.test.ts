@@ -9,7 +9,7 @@ describe("Dockerfile", () => {
     const lines = [...text.matchAll(/^(?:ENTRYPOINT|RUN) (\[.*\])$/gm)].map(([, words = ""]) => words)
     assert.deepStrictEqual(
       lines,
-      [[], ["--compile", "preflight"]].map((more) =>
+      [[], ["--compile", "version"]].map((more) =>
         JSON.stringify(["node", ...nodeOptions, "/opt/task-exec/image-start.cjs", ...more]).replaceAll(",", ", ")
       )
     )

@@ -33,7 +33,7 @@ describe("npm run package", () => {
     try {
       const out = join(folder, "out")
       const { code, stderr } = await pack("--node", "/bin/sh", "--out", out)
-      assert.match(stderr, /^error: could not prepare swarm-exec with \/bin\/sh: .*\n$/)
+      assert.match(stderr, /^error: could not prepare task-exec with \/bin\/sh: .*\n$/)
       assert.strictEqual(code, 1)
       assert.isFalse(existsSync(join(out, "SHA256SUMS")))
     } finally {
