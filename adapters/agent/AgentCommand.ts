@@ -1,4 +1,4 @@
-/** `task-exec agent up|status|down`: the resident agents, through which commands reach other nodes without a helper. */
+/** `task-exec agent up|status|down`: resident agents, through which commands reach other nodes without a helper. */
 
 import * as Effect from "effect/Effect"
 import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
@@ -11,12 +11,12 @@ import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
-import { runSubcommand } from "../command/Subcommand.ts"
-import { UsageError } from "../command/Usage.ts"
+import { noOperands, runSubcommand } from "../command/Subcommand.ts"
+import { oneOf, UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { toJson } from "../Printable.ts"
 
-/** Some node has no agent as it should be. */
+/** The exit code of `status` if a node has no agent of the deployed version. */
 const notAll = 1
 
 /** The flags. */
@@ -30,17 +30,17 @@ export const agentFlags = {
   "rotate-key": {
     type: "boolean",
     default: false,
-    about: "up: make a new key for callers. The old key is invalid when the command returns"
+    about: "up: create a new key for callers and invalidate the old one"
   },
   ...connectionFlags,
   ...helpFlag
 } satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const help: CommandHelp = {
   usage: ["up [--image IMAGE] [--rotate-key]", "status [--json]", "down"],
   about: [
-    "Manage resident agents: a global service, task-exec-agent. Commands, shells and copies reach a node through its agent, without starting a helper. Where no agent answers, task-exec starts a helper. Agents publish no port: callers reach them through the connected engine.",
+    "Manage resident agents: a global service named task-exec-agent. Commands, shells and copies then reach a node through its agent, without starting a helper. If an agent does not answer, task-exec starts a helper. Agents publish no ports: callers reach them through the connected engine.",
     {
       _tag: "Items",
       title: "Actions",
@@ -48,7 +48,7 @@ export const help: CommandHelp = {
         {
           term: "up",
           about:
-            "Deploy agents, or update them to this version and image. Commands that run through replaced agents go on"
+            "Deploy agents, or update them to this version and image. Commands that run through replaced agents keep running"
         },
         { term: "status", about: "List each node's agent and its version" },
         { term: "down", about: "Remove the agents, their network and the callers' key" }
@@ -57,7 +57,7 @@ export const help: CommandHelp = {
   ],
   flags: agentFlags,
   after: [
-    "Exit code: 0 done; status: 1 a node has no agent of the deployed version; 125 the action failed; 2 wrong usage."
+    "Exit code: 0 done; 1 (status) a node has no agent of the deployed version; 125 the action failed; 2 wrong usage."
   ],
   examples: [
     { term: "task-exec agent up", about: "Deploy agents on every node" },
@@ -94,22 +94,22 @@ const parse = Effect.fnUntraced(function* ({
   if (action === undefined) {
     const meant = nearest(named, actions)
     const hint = meant === undefined ? "" : `. Did you mean ${meant}?`
-    const detail = named === "" ? "an action is missing" : `unknown action ${JSON.stringify(named)}`
-    return yield* new UsageError({ detail: `${detail}: expected ${actions.join(", ")}${hint}` })
+    const detail = named === "" ? "ACTION is missing" : `unknown action ${JSON.stringify(named)}`
+    return yield* new UsageError({ detail: `${detail}: expected ${oneOf(actions)}${hint}` })
   }
-  const wrong = wrongUse(action, positionals.length, { image, json, rotateKey })
+  yield* noOperands(positionals.slice(1))
+  const wrong = wrongUse(action, { image, json, rotateKey })
   if (wrong !== undefined) return yield* new UsageError({ detail: wrong })
   return { action, image, rotateKey, json }
 })
 
 const wrongUse = (
   action: AgentArgs["action"],
-  operands: number,
   { image, json, rotateKey }: Pick<AgentArgs, "image" | "json" | "rotateKey">
 ): string | undefined => {
-  if (operands > 1) return `expected one action: ${actions.join(", ")}`
-  if (action !== "up" && (image !== undefined || rotateKey)) return "--image and --rotate-key need the action up"
-  return action !== "status" && json ? "--json needs the action status" : undefined
+  if (action !== "up" && (image !== undefined || rotateKey))
+    return "--image and --rotate-key are options of task-exec agent up"
+  return action !== "status" && json ? "--json is an option of task-exec agent status" : undefined
 }
 
 const run = Effect.fn("task-exec.agent")(
@@ -119,7 +119,7 @@ const run = Effect.fn("task-exec.agent")(
         const did = yield* agentsUp({ rotateKey, ...(image === undefined ? {} : { image }) })
         const all = (yield* agentsStatus()).length
         const nodes = all === 1 ? "1 node" : `${all} nodes`
-        yield* stdout.line(`agents of version ${version} on ${nodes}: ${did}`)
+        yield* stdout.line(`agents ${did} on ${nodes} (version ${version})`)
         return 0
       }
       case "status": {
@@ -129,7 +129,7 @@ const run = Effect.fn("task-exec.agent")(
       }
       case "down":
         yield* agentsDown()
-        yield* stdout.line("no agents")
+        yield* stdout.line("agents removed")
         return 0
     }
   },
@@ -138,12 +138,12 @@ const run = Effect.fn("task-exec.agent")(
 )
 
 const textOf = (states: ReadonlyArray<AgentState>): string => {
-  if (states.length === 0) return 'no agents ("task-exec agent up" deploys them)'
+  if (states.length === 0) return "no agents (to deploy them: task-exec agent up)"
   const rows = states.map(({ isCurrent, node, reason, state, version }) => [
     node,
     state,
     version,
-    reason === "" ? (isCurrent ? "" : state === "running" ? "to be replaced" : "") : reason
+    reason === "" ? (isCurrent ? "" : state === "running" ? "outdated" : "") : reason
   ])
   return layOut([["NODE", "STATE", "VERSION", ""], ...rows]).join("\n")
 }

@@ -11,7 +11,7 @@ import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.t
 import { freeSubnet } from "../engine/FreeSubnet.ts"
 import { dropNetwork, networkGone } from "../engine/NetworkRemoval.ts"
 import { removeSettled, restartPolicy } from "../engine/ServiceRemoval.ts"
-import { Swarm } from "../engine/Swarm.ts"
+import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import { nodeContainer } from "../helper/NodeService.ts"
 import { imageCommands } from "../ImageCommands.ts"
@@ -65,12 +65,12 @@ export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("Ag
   }
 }
 
-/** The agents still serve callers, so their network is still there. */
+/** Agents still serve commands, so their network cannot be removed. */
 export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the agents take no new callers, and end with the commands that run by them; then "task-exec agent down" again removes their network (${this.detail})`
+    return `cannot remove the agents' network: agents still serve commands (${this.detail}). They accept no new callers and end with these commands; then run "task-exec agent down" again`
   }
 }
 
@@ -146,9 +146,10 @@ export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.R
 })
 
 /**
- * Removes the agents, their network and the callers' keys; that there are none is as good. Fails with `AgentsBusy` while commands run
- * by them: they end with those, and only their network is left. Waits until the connected engine no longer lists the network, for at
- * most 15 seconds: while its own agent serves a command, the engine keeps the network until that ends.
+ * Removes the agents, their network and the callers' keys. Succeeds if there are none.
+ *
+ * **Details**: agents that serve commands end with these commands, and only their network stays until then. Waits up to 15 seconds for the
+ * connected engine to drop the network, and fails with `AgentsBusy` if the engine's own agent still serves a command.
  */
 export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Return<
   void,
@@ -165,10 +166,21 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
     }),
     Effect.catchIf(isInUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
   )
-  yield* Effect.forEach(removed, (name) => networkGone(swarm, name, listedPatience), {
-    concurrency: "unbounded",
-    discard: true
-  })
+  yield* Effect.forEach(removed, (name) => networkDropped(swarm, name), { concurrency: "unbounded", discard: true })
+})
+
+/**
+ * Waits until the connected engine no longer lists a removed network. Fails if an agent on that engine still uses the network. An engine that
+ * lists the network for another reason forgets it by itself.
+ */
+const networkDropped = Effect.fnUntraced(function* (swarm: SwarmShape, name: string) {
+  yield* networkGone(swarm, name, listedPatience)
+  const networks = yield* swarm.listNetworks({ name: [name] })
+  if (!networks.some(({ Name }) => Name === name)) return
+  const engine = yield* swarm.engine
+  const label = [`${agentLabels.network}=${name}`]
+  const agents = yield* engine.listContainers({ label, status: ["running"] }, { all: false })
+  if (agents.length > 0) return yield* new AgentsBusy({ detail: `network ${name} is in use` })
 })
 
 /**

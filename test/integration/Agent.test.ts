@@ -4,6 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -83,12 +84,12 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const none = yield* taskExec(["agent", "status"])
       assert.deepStrictEqual(
         [none.code, none.stdout.toString()],
-        [1, 'no agents ("task-exec agent up" deploys them)\n']
+        [1, "no agents (to deploy them: task-exec agent up)\n"]
       )
       const first = yield* taskExec(["agent", "up"])
-      assert.match(first.stdout.toString(), /^agents of version \S+ on 3 nodes: created\n$/, first.stderr)
+      assert.match(first.stdout.toString(), /^agents created on 3 nodes \(version \S+\)\n$/, first.stderr)
       const second = yield* taskExec(["agent", "up"])
-      assert.match(second.stdout.toString(), /: unchanged\n$/, second.stderr)
+      assert.match(second.stdout.toString(), /^agents unchanged on 3 nodes /, second.stderr)
       const status = yield* taskExec(["agent", "status"])
       assert.strictEqual(status.code, 0)
       assert.match(
@@ -98,7 +99,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       assert.isNotEmpty(yield* agentObjects(cluster))
       for (let times = 0; times < 2; times++) {
         const down = yield* taskExec(["agent", "down"])
-        assert.deepStrictEqual([down.code, down.stdout.toString(), down.stderr], [0, "no agents\n", ""])
+        assert.deepStrictEqual([down.code, down.stdout.toString(), down.stderr], [0, "agents removed\n", ""])
         const gc = yield* taskExec(["gc", "--dry-run"])
         assert.strictEqual(gc.code, 0, gc.stdout.toString())
       }
@@ -129,7 +130,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       )
       yield* becomes("ready")
       const up = yield* taskExec(["agent", "up"])
-      assert.match(up.stdout.toString(), /^agents of version \S+ on 3 nodes: created\n$/, up.stderr)
+      assert.match(up.stdout.toString(), /^agents created on 3 nodes \(version \S+\)\n$/, up.stderr)
       assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
     })
   )
@@ -166,8 +167,37 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
       // Engine 20.10 may show the network for half a minute more.
       const up = yield* taskExec(["agent", "up"])
-      assert.match(up.stdout.toString(), /: created\n$/, up.stderr)
+      assert.match(up.stdout.toString(), /^agents created on /, up.stderr)
       assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
+    })
+  )
+})
+
+layer(Web.layer("served").pipe(Layer.provideMerge(SwarmCluster.layerShared)), {
+  excludeTestServices: true,
+  timeout: "180 seconds"
+})("task-exec agent down", (it) => {
+  it.effect("fails while an agent serves a command, which goes on, and succeeds after that", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const target = web.target(web.remote)
+      assert.strictEqual((yield* taskExec(["agent", "up"])).code, 0)
+      const isUp = yield* Latch.make()
+      const script = "echo up; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo done; exit 7"
+      const command = yield* Effect.forkChild(
+        taskExec(["--via", "agent", target, "sh", "-c", script], { onOutput: () => isUp.openUnsafe() })
+      )
+      yield* isUp.await
+      const busy = yield* taskExec(["agent", "down"])
+      assert.deepStrictEqual([busy.code, busy.stdout.toString()], [125, ""], busy.stderr)
+      assert.match(busy.stderr, /^task-exec agent: cannot remove the agents' network: agents still serve commands/)
+      assert.strictEqual((yield* taskExec(["--via", "helper", target, "touch", "/tmp/go"])).code, 0)
+      const served = yield* Fiber.join(command)
+      assert.deepStrictEqual([served.code, served.stdout.toString()], [7, "up\ndone\n"], served.stderr)
+      const down = yield* taskExec(["agent", "down"])
+      assert.deepStrictEqual([down.code, down.stdout.toString()], [0, "agents removed\n"], down.stderr)
+      const gc = yield* taskExec(["gc", "--dry-run"])
+      assert.strictEqual(gc.code, 0, gc.stdout.toString())
     })
   )
 })

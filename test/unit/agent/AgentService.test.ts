@@ -7,7 +7,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { agentsDown } from "../../../src/agent/AgentService.ts"
-import type { Network } from "../../../src/engine/EngineSchemas.ts"
+import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
+import type { ContainerSummary, Network } from "../../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
 
 const network: Network = {
@@ -23,8 +24,22 @@ const network: Network = {
   Labels: {}
 }
 
-/** Removes agents whose network the engine lists for `listedFor` milliseconds after its removal. Returns how long that took. */
-const downWith = Effect.fnUntraced(function* (listedFor: number) {
+const agent: ContainerSummary = {
+  Id: "c",
+  Names: ["/task-exec-agent.1"],
+  Image: "",
+  ImageID: "",
+  Created: 0,
+  Labels: {},
+  State: "running",
+  Status: ""
+}
+
+/**
+ * Removes agents whose network the engine lists for `listedFor` milliseconds after its removal. `agents`: the containers of agents that
+ * still run on the engine. Returns the result, and how long that took.
+ */
+const downWith = Effect.fnUntraced(function* (listedFor: number, agents: ReadonlyArray<ContainerSummary> = []) {
   let removed = Number.POSITIVE_INFINITY
   const layer = Layer.mock(Swarm)({
     host: "h",
@@ -36,29 +51,43 @@ const downWith = Effect.fnUntraced(function* (listedFor: number) {
       Effect.map(Clock.currentTimeMillis, (now) => {
         removed = now
       }),
+    engine: Effect.provide(
+      DockerEngine,
+      Layer.mock(DockerEngine)({ host: "h", listContainers: () => Effect.succeed(agents) })
+    ),
     listNetworks: () => Effect.map(Clock.currentTimeMillis, (now) => (now - removed < listedFor ? [network] : []))
   })
-  const fiber = yield* Effect.timed(agentsDown()).pipe(Effect.provide(layer), Effect.forkChild)
+  const fiber = yield* Effect.timed(Effect.result(agentsDown())).pipe(Effect.provide(layer), Effect.forkChild)
   yield* TestClock.adjust("1 minute")
-  const [took] = yield* Fiber.join(fiber)
-  return Duration.toMillis(took)
+  const [took, result] = yield* Fiber.join(fiber)
+  return { took: Duration.toMillis(took), result }
 })
 
 describe("AgentService", () => {
   it.effect.prop(
-    "the agents are down when the engine no longer lists their network",
+    "agentsDown returns when the engine no longer lists their network",
     { listedFor: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 14_000 })) },
     ({ listedFor }) =>
       Effect.gen(function* () {
-        const took = yield* downWith(listedFor)
+        const { result, took } = yield* downWith(listedFor)
+        assert.strictEqual(result._tag, "Success")
         assert.isAtLeast(took, listedFor)
         assert.isAtMost(took, listedFor + 50)
       })
   )
 
-  it.effect("a network that the engine lists on and on is left to it after 15 seconds", () =>
+  it.effect("agentsDown fails if an agent on the engine still uses the network after 15 seconds", () =>
     Effect.gen(function* () {
-      const took = yield* downWith(Number.POSITIVE_INFINITY)
+      const { result, took } = yield* downWith(Number.POSITIVE_INFINITY, [agent])
+      assert.strictEqual(result._tag === "Failure" ? result.failure._tag : "none", "AgentsBusy")
+      assert.isAtLeast(took, 14_900)
+    })
+  )
+
+  it.effect("agentsDown leaves a network that the engine keeps listing without agents after 15 seconds", () =>
+    Effect.gen(function* () {
+      const { result, took } = yield* downWith(Number.POSITIVE_INFINITY)
+      assert.strictEqual(result._tag, "Success")
       assert.isAtLeast(took, 14_900)
       assert.isAtMost(took, 15_100)
     })
