@@ -71,7 +71,7 @@ const index = (pages: ReadonlyArray<Page>): string =>
   text([
     "# API",
     generated,
-    "Every export of the package. [For Effect users](../effect.md) explains how to use them.",
+    "Every export of the package. [Library](../library.md) explains how to use them.",
     ...[...Map.groupBy(pages, ({ entry }) => entry)].flatMap(([entry, own]) => [
       `## ${entry}`,
       [

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { stages } from "../../../src/testing/Stage.ts"
 import { textOf } from "../../docs/Pages.ts"
 
-describe("docs/effect.md", () => {
+describe("docs/library.md", () => {
   it("its table has every error of a run, and says when it comes", () => {
-    const rows = [...textOf("docs/effect.md").matchAll(/^\| `([A-Z]\w+)` \| (lookup|start|running) \| \S/gm)]
+    const rows = [...textOf("docs/library.md").matchAll(/^\| `([A-Z]\w+)` \| (lookup|start|running) \| \S/gm)]
     assert.deepStrictEqual(
       rows.map(([, tag, stage]) => [tag, stage]),
       Object.entries(stages)
