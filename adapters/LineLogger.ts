@@ -1,4 +1,4 @@
-/** Log lines as the programs here write them: one line each, and never on stdout, which belongs to the command. */
+/** Log messages, one line each. They never go to stdout, which belongs to the command. */
 import { appendFileSync } from "node:fs"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -7,16 +7,16 @@ import * as References from "effect/References"
 import { sayNow } from "./Output.ts"
 import { inOneEntry, toJson } from "./Printable.ts"
 
-/** How a program's own lines on stderr are written: `json` is a document for each line. */
+/** The formats of task-exec's messages on stderr. `json`: one JSON object per line. */
 export const logFormats = ["text", "json"] as const
 
-/** How a program's own lines on stderr are written. */
+/** A format of task-exec's messages on stderr. */
 export type LogFormat = (typeof logFormats)[number]
 
-/** Is that one of them? */
+/** Whether a text names a format. */
 export const isLogFormat = (text: unknown): text is LogFormat => logFormats.some((format) => format === text)
 
-/** A line, with its end; a text may have several. `json` has `more` in it; text, which is for people, `hint` behind it. */
+/** Formats a message as a line with its end. JSON contains `more`; text ends with `hint`. */
 export type LineOf = (
   level: LogLevel.LogLevel,
   message: string,
@@ -36,7 +36,7 @@ export const lineOf = (program: string, format: LogFormat): LineOf =>
 /** Environment variable that names the debug file. */
 const debugFileVariable = "TASK_EXEC_DEBUG_FILE"
 
-/** Appends a line to the debug file. A file that can't be written loses the line: the command is worth more than its log. */
+/** Appends a line to the debug file. Drops the line if the file cannot be written, so that the command runs. */
 const appendTo = (file: string) => (message: string, level: LogLevel.LogLevel) => {
   try {
     const time = new Date().toISOString()
@@ -67,7 +67,7 @@ export const lineLogger = (
   return Layer.mergeAll(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, lowest))
 }
 
-/** The same as lines on stderr. */
+/** Logs to stderr. */
 export const stderrLogger = (line: LineOf, level: LogLevel.LogLevel): Layer.Layer<never> =>
   lineLogger((message, of) => {
     sayNow(line(of, message))

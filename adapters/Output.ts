@@ -5,23 +5,29 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { printableLines } from "./Printable.ts"
 
-/** Nobody reads any more: the reader of the pipe went away (`… | head -1`). */
+/** The reader of the output closed the pipe (`… | head -1`). */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {
   override get message(): string {
-    return "nobody reads the output"
+    return "cannot write the output: broken pipe"
   }
 }
 
-/** The output can't be written: disk full, … */
+/** The system's words for an error. Removes the code and the call from Node's message: `ENOENT: no such file or directory, open '…'`. */
+export const reasonOf = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  return /^E[A-Z]+: (.*?), \w+/.exec(text)?.[1] ?? text
+}
+
+/** The output cannot be written: disk full, … */
 export class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { cause: Schema.Defect() }) {
   override get message(): string {
-    return `can't write the output: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `cannot write the output: ${reasonOf(this.cause)}`
   }
 }
 
 /**
- * Writes all of the bytes of a command or an archive, as they are. While the reader is slow only this effect waits: everything else goes on, above all the
- * reading from the engine, which cuts off what is not read in time.
+ * Writes bytes of a command or an archive, unchanged. If the reader is slow, only this effect waits. task-exec keeps reading from the
+ * engine, which closes a connection that is not read in time.
  */
 export const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, OutputClosed | OutputFailed> =>
   Effect.callback((resume) => {
@@ -45,13 +51,13 @@ export const writeAll = (fd: number, data: Uint8Array): Effect.Effect<void, Outp
     })
   })
 
-/** The first characters of a text are in this colour (a parameter of SGR: `31`). */
+/** The color of the first characters of a text (a parameter of SGR: `31`). */
 export interface Colour {
   readonly code: string
   readonly length: number
 }
 
-/** Writes lines of our own, see `Printable.ts`: nothing in them is obeyed by a terminal, wherever it comes from. */
+/** Writes text of task-exec. Control characters are escaped, see `Printable.ts`. */
 export const writeText = (
   fd: number,
   text: string,
@@ -65,15 +71,15 @@ export const writeText = (
   return writeAll(fd, new TextEncoder().encode(shown))
 }
 
-/** Writes lines of our own to stderr. If stderr is closed, they are dropped. */
+/** Writes text of task-exec to stderr. If stderr is closed, the text is dropped. */
 export const say = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))
 
-/** The same for those who can't wait. A raw terminal takes a line feed literally: its lines end with `\r\n`. */
+/** Writes text of task-exec to stderr synchronously. Lines end with `\r\n` on a raw terminal, which takes a line feed literally. */
 export const sayNow = (text: string, lineEnd: "\n" | "\r\n" = "\n"): void => {
   process.stderr.write(printableLines(text).replaceAll("\n", lineEnd))
 }
 
-/** Where a {@link LastLine} and what follows it are written: the terminal that stderr is. For nothing else: it takes everything. */
+/** The terminal on stderr, for a {@link LastLine} and its own escape sequences only: nothing is escaped. */
 export const stderrScreen = {
   write: (text: string) => void process.stderr.write(text),
   now: Date.now

@@ -1,4 +1,4 @@
-/** Runs a program's one effect and ends the process with its exit code: the one place that does so. */
+/** Runs a program's effect and ends the process with its exit code. No other module ends the process. */
 
 import { constants } from "node:os"
 import * as Cause from "effect/Cause"
@@ -10,18 +10,18 @@ import { sayNow } from "./Output.ts"
 import { inOneEntry } from "./Printable.ts"
 import { type EndSignal, SignalOrder } from "./SignalOrder.ts"
 
-/** What a program does with a signal instead of being interrupted; `false` if it is to be interrupted all the same. */
+/** Handles a signal instead of the default interruption. Returns `false` to interrupt the program nevertheless. */
 export type SignalHandler = (signal: EndSignal) => boolean
 
-/** What a program wants to do with signals and what is said about them. */
+/** How a program handles signals and writes messages about them. */
 export interface SignalHandling {
-  /** Gets the first signal and the second one. */
+  /** Receives the first signal and the second one. */
   current: SignalHandler | undefined
-  /** Writes what is said about a signal; by default a line on stderr. */
+  /** Writes a message about a signal. Default: a line on stderr. */
   tell: ((text: string) => void) | undefined
 }
 
-/** Who wants to have the signals. */
+/** The signal handling of the program. */
 export class SignalHandlers extends Context.Reference<SignalHandling>("task-exec/adapters/SignalHandlers", {
   defaultValue: () => ({ current: undefined, tell: undefined })
 }) {}
@@ -31,8 +31,8 @@ export class SignalHandlers extends Context.Reference<SignalHandling>("task-exec
  * finalizers run to their end, and the process then ends with 128 + the signal's number. (Effect's own `runMain` leaves
  * SIGHUP to Node, which ends the process at once, and says 130 for SIGTERM.)
  *
- * With a `name`, what takes longer than a moment is told under it, the third signal ends the process at once, and so does the
- * time that `SignalOrder` gives to the first one. Without, the effect takes what time it needs, as in a container of a run.
+ * With a `name`, messages about signals begin with it, and {@link SignalOrder} bounds the time to the end. Without a name, the effect
+ * may take any time, as in a container of a run.
  */
 export const runMain = (program: Effect.Effect<number>, name?: string): void => {
   const handlers: SignalHandling = { current: undefined, tell: undefined }

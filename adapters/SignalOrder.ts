@@ -1,6 +1,6 @@
 /**
- * What a program does with the signals that ask it to end: the first one asks for the end, the second one kills, the third one leaves
- * at once. A message says what is waited for when that takes longer than a moment.
+ * The effect of the signals that ask a program to end: the first one ends the commands, the second one kills them, the third one exits
+ * at once. After a second, a message tells what the program waits for.
  */
 import { constants } from "node:os"
 import type { Inventory } from "../src/engine/Inventory.ts"
@@ -8,17 +8,17 @@ import type { Inventory } from "../src/engine/Inventory.ts"
 /** The signals that ask a program to end. */
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
 
-/** How long the end may take without a message, in milliseconds. */
+/** How long the program may take to end before a message appears, in milliseconds. */
 const quietly = 1000
 /** How long a program takes at most to end after its first signal, in milliseconds, besides its commands' grace period. */
 export const endPatience = 60_000
-/** Names in a message at most. */
+/** The most names in a message. */
 const namesShown = 5
 
-/** What the order of signals acts on. */
+/** What {@link SignalOrder} acts on. */
 export interface SignalTarget {
   readonly inventory: Inventory
-  /** Asks for the end, or kills what is asked for the second time. */
+  /** Ends the commands. Kills them when it is called again. */
   readonly deliver: (signal: EndSignal) => void
   /** Writes a message; must not wait. */
   readonly tell: (text: string) => void
@@ -28,7 +28,7 @@ export interface SignalTarget {
   readonly after: (millis: number, act: () => void) => void
 }
 
-/** One for a program. */
+/** Handles the signals of a program. */
 export class SignalOrder {
   readonly #target: SignalTarget
   #count = 0
@@ -43,7 +43,7 @@ export class SignalOrder {
     return this.#first === undefined ? undefined : 128 + constants.signals[this.#first]
   }
 
-  /** A signal came. */
+  /** Handles a signal. */
   receive(signal: EndSignal): void {
     const { after, deliver, inventory, tell } = this.#target
     const count = ++this.#count
@@ -70,21 +70,21 @@ export class SignalOrder {
 }
 
 const first = (signal: EndSignal, inventory: Inventory): string =>
-  `${signal}: waiting for ${awaited(inventory)}; a second one kills, a third one leaves at once`
+  `${signal}: waiting for ${awaited(inventory)} (a second signal kills, a third one exits at once)`
 
 const second = (signal: EndSignal, inventory: Inventory): string =>
-  `${signal} again: killing, and waiting for ${awaited(inventory)}; the next one leaves at once`
+  `${signal} again: killing, and waiting for ${awaited(inventory)} (the next signal exits at once)`
 
 const third = (signal: EndSignal, inventory: Inventory): string => {
   const commands = commandsOf(inventory)
   const objects = objectsOf(inventory)
   const runIds = [...inventory.runIds, ...[...inventory.commands].map(({ runId }) => runId)]
   const left = [
-    ...(commands === undefined ? [] : [`${commands} may still run`]),
-    ...(objects === undefined ? [] : [`${objects} may be left`])
+    ...(commands === undefined ? [] : [`${commands} may still be running`]),
+    ...(objects === undefined ? [] : [`${objects} may be left behind`])
   ]
   return [
-    `${signal}: left at once`,
+    `${signal}: exiting at once`,
     ...left,
     ...(runIds.length === 0 ? [] : [`clean up with: ${inventory.cleanUpCommand(runIds)}`])
   ].join("; ")
@@ -92,9 +92,9 @@ const third = (signal: EndSignal, inventory: Inventory): string => {
 
 const awaited = (inventory: Inventory): string => {
   const commands = commandsOf(inventory)
-  if (commands !== undefined) return `the end of ${commands}`
+  if (commands !== undefined) return `${commands} to end`
   const objects = objectsOf(inventory)
-  return objects === undefined ? "the engine" : `the removal of ${objects}`
+  return objects === undefined ? "the engine to answer" : `the engine to remove ${objects}`
 }
 
 const commandsOf = ({ commands }: Inventory): string | undefined =>

@@ -3,7 +3,7 @@
  * OpenTelemetry has, these count: `OTEL_EXPORTER_OTLP_ENDPOINT` (to which `/v1/traces` is added), `OTEL_EXPORTER_OTLP_HEADERS`,
  * `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SDK_DISABLED`.
  *
- * Nothing of it changes what the run does, says or ends with; it can be late by {@link patience}.
+ * Sending spans changes neither the output nor the exit code of a run. It can delay the end of a run by {@link patience}.
  */
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
@@ -21,11 +21,11 @@ import * as OtlpTracer from "effect/observability/OtlpTracer"
 import * as Schema from "effect/Schema"
 import { version } from "../src/Version.ts"
 
-/** How long the last spans may take at the end. */
+/** How long sending the last spans may take. */
 const patience = "1 second"
-/** How long a collector may take for an answer while the run goes on. */
+/** How long a collector may take to answer during the run. */
 const answerPatience = "10 seconds"
-/** What is under way to the collector beside the last spans is given up. */
+/** How long other requests to the collector may take at the end. */
 const shutdownPatience = "100 millis"
 
 const program = "task-exec"
@@ -40,7 +40,7 @@ const settings = Config.all({
   isDisabled: Config.Boolean("OTEL_SDK_DISABLED").pipe(Config.withDefault(false))
 })
 
-/** A collector that takes a request and says nothing would have the exporter wait for ever, with more and more spans. */
+/** An HTTP client with a timeout. Without it, a silent collector blocks the exporter, and spans pile up. */
 const impatient = Layer.effect(
   HttpClient.HttpClient,
   HttpClient.HttpClient.use((client) =>
@@ -58,7 +58,7 @@ const impatient = Layer.effect(
   )
 ).pipe(Layer.provide(FetchHttpClient.layer))
 
-/** Nothing, where it is switched off. */
+/** The exporter. Sends nothing if `OTEL_SDK_DISABLED` is set. */
 const exporter = Layer.unwrap(
   Effect.map(settings, ({ attributes, endpoint, headers, isDisabled, name }) => {
     if (isDisabled) return OtlpExporter.layerFlusher
@@ -74,12 +74,12 @@ const exporter = Layer.unwrap(
   })
 ).pipe(Layer.provide(OtlpSerialization.layerJson), Layer.provide(impatient))
 
-/** The run, which is given an exit code, as a span with all of its stages under it, sent when it has ended. */
+/** Runs a program as a span, with its stages as child spans, and sends them when it has ended. */
 export const exportSpans = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>
   Effect.gen(function* () {
     const made = yield* Effect.exit(Layer.build(exporter))
     if (Exit.isFailure(made)) {
-      yield* Effect.logDebug(`no spans are sent: ${Cause.pretty(made.cause)}`)
+      yield* Effect.logDebug(`not sending spans: ${Cause.pretty(made.cause)}`)
       return yield* run
     }
     const { flush } = Context.get(made.value, OtlpExporter.Flusher)
@@ -91,7 +91,7 @@ export const exportSpans = <E>(run: Effect.Effect<number, E>): Effect.Effect<num
           Effect.interruptible,
           Effect.timeoutOption(patience),
           Effect.tap((done) =>
-            Option.isSome(done) ? Effect.void : Effect.logDebug("the collector did not take the last spans in time")
+            Option.isSome(done) ? Effect.void : Effect.logDebug("the collector did not accept the last spans in time")
           )
         )
       ),

@@ -1,50 +1,48 @@
 /**
- * Appends what was done to a file, a JSON document a line. Many may write to the same file at the same time: a line is one
- * write to a file that is open for appending.
+ * The audit file: one JSON line per run and per copy. Several processes may append to the same file: a line is one write to a file that
+ * is open for appending.
  */
+
 import { closeSync, constants, openSync, writeSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Audit, type AuditRecord } from "../../src/audit/Audit.ts"
 import { whoAmI } from "../../src/audit/WhoAmI.ts"
+import { reasonOf } from "../Output.ts"
 import { toJson } from "../Printable.ts"
 
-/** The file can't be opened: nothing was done. Or it can't be written: what was done is not recorded. */
+/** The audit file cannot be opened, so nothing was run; or it cannot be written, so a record is missing. */
 export class AuditFailed extends Schema.TaggedError<AuditFailed>()("AuditFailed", {
   file: Schema.String,
-  /** `open`: before anything was done. */
+  /** `open`: nothing has run. */
   step: Schema.Literals(["open", "write"]),
   detail: Schema.String
 }) {
   override get message(): string {
-    const what =
-      this.step === "open"
-        ? "can't be opened, so nothing was run"
-        : "can't be written: what was done is not recorded, or not all of it"
-    return `the audit file ${this.file} ${what} (${this.detail})`
+    const what = this.step === "open" ? ", so nothing was run" : ", so the record is incomplete"
+    return `cannot ${this.step} the audit file ${this.file}${what}: ${this.detail}`
   }
 }
 
-/** Where to, and for whom. */
+/** The audit file and the user. */
 export interface AuditFileOptions {
   readonly file: string
-  /** On whose behalf, in the caller's own words. */
+  /** The user that the caller names. */
   readonly as?: string | undefined
-  /** The file that a session's output is recorded in. */
+  /** The file of `--record`. */
   readonly recording?: string | undefined
 }
 
 /**
- * Runs the program with its runs and copies recorded. The file is there before the program begins; it is made for its owner
- * alone. An exit code of 0 does not survive a record that could not be written: it is an `AuditFailed` then; beside any other
- * end it is a warning.
+ * Runs a program and appends its runs and copies to the audit file. Creates the file before the program starts, readable by its owner
+ * only. If a record cannot be written, a program that ends with 0 fails with `AuditFailed`; any other end stays, with a warning.
  */
 export const withAuditFile =
   ({ file, ...more }: AuditFileOptions) =>
   <E, R>(program: Effect.Effect<number, E, R>): Effect.Effect<number, E | AuditFailed, R> =>
     Effect.gen(function* () {
       const failed = (step: "open" | "write") => (error: unknown) =>
-        new AuditFailed({ file, step, detail: error instanceof Error ? error.message : String(error) })
+        new AuditFailed({ file, step, detail: reasonOf(error) })
       const fd = yield* Effect.acquireRelease(
         Effect.try({ try: () => openSync(file, flags, 0o600), catch: failed("open") }),
         (opened) => Effect.sync(() => closeSync(opened))

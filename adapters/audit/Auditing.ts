@@ -1,19 +1,19 @@
-/** Whether runs are to be recorded in a file, and in which. */
+/** Decides whether runs are recorded in an audit file. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type { AuditFailed } from "./AuditFile.ts"
 
-/** As a command line says it. */
+/** The flags of a command line. */
 export interface AuditFlags {
-  /** Default: `TASK_EXEC_AUDIT_FILE`, and none where that is empty. */
+  /** Default: `TASK_EXEC_AUDIT_FILE`. No file if that is empty. */
   readonly file?: string | undefined
-  /** On whose behalf, in the caller's own words. */
+  /** The user that the caller names. */
   readonly as?: string | undefined
-  /** The file that a session's output is recorded in. */
+  /** The file of `--record`. */
   readonly recording?: string | undefined
 }
 
-/** Runs the program, with its runs and copies recorded where it is wanted. */
+/** Runs a program and records its runs and copies if an audit file is set. */
 export const audited =
   (flags: AuditFlags = {}) =>
   <E, R>(program: Effect.Effect<number, E, R>): Effect.Effect<number, E | AuditFailed | Config.ConfigError, R> =>

@@ -13,12 +13,13 @@ import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/Com
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { type Flags, readScanned, scanFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
-import { parseTime, UsageError } from "../command/Usage.ts"
+import { oneOf, parseTime, UsageError } from "../command/Usage.ts"
 import { type FleetInvocation, fleetFlags, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
+import { reasonOf } from "../Output.ts"
 import { verbNames } from "./VerbNames.ts"
 
-/** What a command line asks for. */
+/** A parsed command line. */
 export type Invocation =
   | { readonly _tag: "Help" }
   | { readonly _tag: "Version" }
@@ -26,19 +27,21 @@ export type Invocation =
       readonly _tag: "Exec"
       /** Without its stdin and terminal. */
       readonly request: ExecRequest
-      /** Pass on what comes on stdin. */
+      /** Forward stdin. */
       readonly interactive: boolean
-      /** Give the command a terminal; the keys that let go of it. */
+      /** Allocate a terminal. `detachKeys`: the keys that detach from it. */
       readonly tty: { readonly detachKeys: string | undefined } | undefined
       readonly engine: EngineChoice
-      /** No warnings on stderr, and no line that tells the stage. */
+      /** No warnings and no status line on stderr. */
       readonly quiet: boolean
-      /** Every stage on stderr, and whole causes for errors. */
+      /** Every step on stderr, and errors with their causes. */
       readonly debug: boolean
       readonly logFormat: LogFormat
+      /** Write the events as JSON lines to stdout. */
+      readonly json: boolean
       /** The file to record the output in. */
       readonly record: string | undefined
-      /** At the end, where the time went. */
+      /** Print how long each stage took. */
       readonly timings: boolean
       readonly audit: AuditFlags
     }
@@ -58,7 +61,7 @@ export const execFlags = {
     multiple: true,
     value: "NAME[=VALUE]",
     group: "Command",
-    about: "Set an environment variable. Without VALUE: pass on the caller's"
+    about: "Set an environment variable. Without =VALUE, use the caller's value"
   },
   "env-file": {
     type: "string",
@@ -123,13 +126,13 @@ export const execFlags = {
     type: "string",
     value: "FORMAT",
     group: "Output",
-    about: "Write errors, warnings and steps as text (default) or json, one object per line"
+    about: "Format of messages on stderr: text (default), or json with one object per line"
   },
   record: {
     type: "string",
     value: "FILE",
     group: "Output",
-    about: "Record the output, never the input, as an asciicast v2 file (asciinema play FILE)"
+    about: "Record the output, but not the input, in an asciicast v2 file (asciinema play FILE)"
   },
   "audit-file": {
     type: "string",
@@ -137,7 +140,7 @@ export const execFlags = {
     group: "Output",
     about: "Append one JSON line per run to a file (default: TASK_EXEC_AUDIT_FILE)"
   },
-  "audit-user": { type: "string", value: "NAME", group: "Output", about: "User to record in the audit file" },
+  "audit-user": { type: "string", value: "NAME", group: "Output", about: "User name to write to the audit file" },
   // Its name in version 0.1.0.
   as: { type: "string" },
   ...fleetFlags,
@@ -151,7 +154,7 @@ export const execFlags = {
 /** bash where the container has one, otherwise sh. */
 const shell = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
 
-/** What the command says about itself. */
+/** The help of the command. */
 export const help: CommandHelp = {
   usage: ["[OPTIONS] TARGET [COMMAND [ARG...]]"],
   about: [
@@ -161,7 +164,7 @@ export const help: CommandHelp = {
   flags: execFlags,
   after: [
     "TIME is a number of seconds, or a duration such as 500ms, 90s or 1h30m.",
-    "Exit code: the command's own; 124 the command timed out and was killed; 125 task-exec failed; 126 the command could not be started; 2 wrong usage; 130, 143 or 129 interrupted. With many tasks, the largest of their codes."
+    "Exit code: the command's own; 124 the command timed out and was killed; 125 task-exec failed; 126 the command could not be started; 2 wrong usage; 130, 143 or 129 interrupted. With many tasks, the largest of their codes. --output json tells the command's own codes from those of task-exec."
   ],
   examples: [
     { term: "task-exec web.2 nginx -t", about: "Run a command in slot 2 of a service" },
@@ -172,7 +175,7 @@ export const help: CommandHelp = {
   ]
 }
 
-/** Reads a command line. `environment` is where variables without a value come from. */
+/** Reads a command line. `environment` has the values of variables that are given without one. */
 export const parseInvocation = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>,
   environment: Readonly<Record<string, string | undefined>>
@@ -205,7 +208,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
   const via = values.via ?? "auto"
   if (!isVia(via)) {
     return yield* new UsageError({
-      detail: `invalid route ${JSON.stringify(via)} for --via: expected ${Via.literals.join(", ")}`
+      detail: `invalid route ${JSON.stringify(via)}: expected ${oneOf(Via.literals)}`
     })
   }
   const request: CommandRequest = {
@@ -219,15 +222,15 @@ export const parseInvocation = Effect.fnUntraced(function* (
     ...(image === undefined ? {} : { image }),
     ...(timeout === undefined ? {} : { timeout: yield* parseTimeout(timeout) }),
     ...(signal === undefined ? {} : { signal: yield* parseSignal(signal) }),
-    ...(grace === undefined ? {} : { grace: yield* parseTime("--grace", grace) }),
+    ...(grace === undefined ? {} : { grace: yield* parseTime("grace period", grace) }),
     ...(placementTimeout === undefined
       ? {}
-      : { placementTimeout: yield* parseTime("--placement-timeout", placementTimeout) })
+      : { placementTimeout: yield* parseTime("placement timeout", placementTimeout) })
   }
   const logFormat = values["log-format"] ?? "text"
   if (!isLogFormat(logFormat)) {
     return yield* new UsageError({
-      detail: `invalid value ${JSON.stringify(logFormat)} for --log-format: expected ${logFormats.join(" or ")}`
+      detail: `invalid log format ${JSON.stringify(logFormat)}: expected ${oneOf(logFormats)}`
     })
   }
   const common = {
@@ -241,15 +244,20 @@ export const parseInvocation = Effect.fnUntraced(function* (
   if (target === undefined || fleet !== undefined) {
     return fleet === undefined ? yield* missingTarget : { _tag: "Fleet", ...common, request, fleet }
   }
-  const wait = values.wait === undefined ? {} : { wait: yield* parseTime("--wait", values.wait) }
+  const wait = values.wait === undefined ? {} : { wait: yield* parseTime("wait time", values.wait) }
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
-  const { record } = values
+  const { output, record } = values
+  const json = output === "json"
+  if (json && tty !== undefined) {
+    return yield* new UsageError({ detail: "--output json cannot be combined with -t" })
+  }
   if (record !== undefined && request.detach === true) {
-    return yield* new UsageError({ detail: "--record needs output: leave --detach out" })
+    return yield* new UsageError({ detail: "--record cannot be combined with --detach" })
   }
   return {
     _tag: "Exec",
     ...common,
+    json,
     record,
     timings: values.timings ?? false,
     tty,
@@ -257,7 +265,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
   }
 })
 
-/** The log format that a command line asks for, even if something else in it is wrong. */
+/** The log format of a command line, even if the line is invalid. */
 export const logFormatOf = (argv: ReadonlyArray<string>): LogFormat => {
   const named = scanFlags(argv, execFlags).flags.findLast((flag) => flag.startsWith("--log-format="))
   const format = named?.slice(named.indexOf("=") + 1)
@@ -288,13 +296,13 @@ const operandsOf = (rest: ReadonlyArray<string>, isWithout: boolean) => {
   return { target, words: isBetween ? others.slice(1) : others, isExplicit: isAfter || isBetween }
 }
 
-/** Fails where the first word after TARGET is an option of ours: no program has such a name. */
+/** Fails if the first word after TARGET is an option of task-exec: no program has such a name. */
 const checkMisplaced = (before: ReadonlyArray<string>, target: string, words: ReadonlyArray<string>) => {
   const [first = ""] = words
   const { flags, next } = scanFlags(words, execFlags)
   if (!flags.some((flag) => Object.hasOwn(execFlags, flag.replace(/^--|=.*/gs, "")))) return Effect.void
   const line = ["task-exec", ...before, ...words.slice(0, next), target, ...words.slice(next)].join(" ")
-  const detail = `${first} is an option of task-exec and goes before TARGET: ${line} (to run a program of that name: ${target} -- ${first})${meantVerb(target)}`
+  const detail = `${first} is an option of task-exec and must come before TARGET: ${line} (to run a program named ${first}: task-exec ${target} -- ${first})${meantVerb(target)}`
   return Effect.fail(new UsageError({ detail }))
 }
 
@@ -308,7 +316,7 @@ const readLines = (file: string): Effect.Effect<ReadonlyArray<string>, UsageErro
         .filter((line) => line !== "" && !line.startsWith("#")),
     catch: (error) =>
       new UsageError({
-        detail: `cannot read --env-file ${file}: ${error instanceof Error ? error.message : String(error)}`
+        detail: `cannot read --env-file ${file}: ${reasonOf(error)}`
       })
   })
 
@@ -322,7 +330,7 @@ const addVariable = (
     const at = text.indexOf("=")
     const name = at < 0 ? text : text.slice(0, at)
     if (name === "" || /\s/.test(name)) {
-      return new UsageError({ detail: `${where}: ${JSON.stringify(name)} is not a variable name` })
+      return new UsageError({ detail: `invalid variable name ${JSON.stringify(name)} in ${where}` })
     }
     const value = at < 0 ? environment[name] : text.slice(at + 1)
     if (value !== undefined) env[name] = value
@@ -335,11 +343,11 @@ const isSignal = Schema.is(Signal)
 const parseSignal = (text: string): Effect.Effect<Signal, UsageError> =>
   Effect.suspend(() => {
     const name = `SIG${text.toUpperCase().replace(/^SIG/, "")}`
-    const known = Signal.literals.map((signal) => signal.slice(3)).join(", ")
+    const known = oneOf(Signal.literals.map((signal) => signal.slice(3)))
     return isSignal(name)
       ? Effect.succeed(name)
-      : new UsageError({ detail: `unknown signal ${JSON.stringify(text)} for --signal: expected one of ${known}` })
+      : new UsageError({ detail: `invalid signal ${JSON.stringify(text)}: expected ${known}` })
   })
 
 const parseTimeout = (text: string) =>
-  Effect.map(parseTime("--timeout", text), (time) => (Duration.isZero(time) ? ("none" as const) : time))
+  Effect.map(parseTime("timeout", text), (time) => (Duration.isZero(time) ? ("none" as const) : time))

@@ -1,10 +1,10 @@
-/** `task-exec completion SHELL`: what makes a shell complete the command lines of `task-exec`, as `Complete.ts` answers. */
+/** `task-exec completion SHELL`: prints the script with which a shell asks `Complete.ts` for candidates. */
 import * as Effect from "effect/Effect"
 import { helpFlag } from "../command/CommonFlags.ts"
 import type { Flags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
-import { runPlain } from "../command/Subcommand.ts"
-import { UsageError } from "../command/Usage.ts"
+import { noOperands, runPlain } from "../command/Subcommand.ts"
+import { oneOf, UsageError } from "../command/Usage.ts"
 import { writeText } from "../Output.ts"
 
 /** bash takes `=`, `:` and `@` for ends of words, and wants what comes after the last one only. */
@@ -64,10 +64,10 @@ const scripts: ReadonlyMap<string, string> = new Map([
 
 const flags = { ...helpFlag } as const satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const help: CommandHelp = {
   usage: ["bash|zsh|fish"],
-  about: ["Print a script that completes task-exec's command lines: verbs, options, services, tasks and nodes."],
+  about: ["Print a completion script for a shell. It completes verbs, options, services, tasks and nodes."],
   flags,
   after: [],
   examples: [
@@ -80,8 +80,13 @@ export const help: CommandHelp = {
 /** Runs a command line and returns its exit code. */
 export const completionCommand = (program: string, argv: ReadonlyArray<string>): Effect.Effect<number> =>
   runPlain({ program, name: "completion", help, flags, argv }, ([shell = "", ...more]) => {
-    const script = more.length === 0 ? scripts.get(shell) : undefined
+    const script = scripts.get(shell)
+    if (more.length > 0) return noOperands(more)
     return script === undefined
-      ? Effect.fail(new UsageError({ detail: `which shell? One of ${[...scripts.keys()].join(", ")}` }))
+      ? Effect.fail(
+          new UsageError({
+            detail: `${shell === "" ? "SHELL is missing" : `unknown shell ${JSON.stringify(shell)}`}: expected ${oneOf([...scripts.keys()])}`
+          })
+        )
       : Effect.ignore(writeText(1, script))
   })

@@ -31,13 +31,13 @@ const options = {
   tlsverify: { type: "boolean" }
 } satisfies ParseArgsOptionsConfig
 
-/** What docker was told, in our words. */
+/** The command line of docker, as one of `task-exec`. */
 export interface PluginCall {
   /** The command line of `task-exec`. */
   readonly argv: ReadonlyArray<string>
-  /** Docker's folder, where it is not the one of the environment. */
+  /** Docker's configuration directory, if it differs from the environment's. */
   readonly config: string | undefined
-  /** A flag of docker that we don't know what to do with. */
+  /** A flag of docker that task-exec does not support. */
   readonly unfit: string | undefined
 }
 
@@ -45,7 +45,7 @@ export interface PluginCall {
 export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true })
   const name = tokens.find((token) => token.kind === "positional")
-  // docker/cli's own words for "what may come next".
+  // The name of docker/cli for completion.
   if (name?.value === "__complete")
     return { argv: ["__complete", ...argv.slice(name.index + 2)], config: undefined, unfit: undefined }
   if (name?.value === "help") {
@@ -68,7 +68,7 @@ export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
   }
 }
 
-/** Runs what docker was told, and gives the exit code. */
+/** Runs docker's command line and returns the exit code. */
 export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.suspend(() => {
     const say = (fd: number, text: string, code: number) => Effect.as(Effect.ignore(writeText(fd, text)), code)
@@ -77,7 +77,7 @@ export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number>
     const program = `docker ${pluginName}`
     if (call.unfit !== undefined) {
       const instead = "set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a context"
-      return say(2, `${program}: --${call.unfit} is not supported: ${instead}\n`, 2)
+      return say(2, `${program}: --${call.unfit} is not supported: ${instead}\nSee '${program} --help'.\n`, 2)
     }
     // For credential helpers, too.
     if (call.config !== undefined) process.env.DOCKER_CONFIG = call.config
@@ -85,7 +85,7 @@ export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number>
     return taskExecCommand(program, call.argv)
   })
 
-/** How long the terminal's own signal may come after docker's word, in milliseconds. */
+/** How long the terminal's signal may arrive after docker closed its socket, in milliseconds. */
 const grace = 200
 
 /**

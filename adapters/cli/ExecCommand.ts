@@ -1,4 +1,4 @@
-/** What `task-exec` does when its command line was right: runs the command, shows what comes of it, gives the exit code. */
+/** Runs the command of a valid command line, writes its output, and returns the exit code. */
 import { constants } from "node:os"
 import { isatty } from "node:tty"
 import * as Cause from "effect/Cause"
@@ -17,18 +17,20 @@ import type { TaskAmbiguous } from "../../src/target/LookupErrors.ts"
 import { audited } from "../audit/Auditing.ts"
 import { withEngine } from "../command/ChosenEngine.ts"
 import { errorData } from "../command/ErrorData.ts"
-import { type CommandError, exitCodeOf } from "../command/ExitCode.ts"
+import { type CommandError, exitCodeOf, usageHint } from "../command/ExitCode.ts"
 import type { UsageError } from "../command/Usage.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
+import { JsonLines } from "../fleet/JsonLines.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
 import { layOut } from "../LayOut.ts"
-import { type LineOf, type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, say, sayNow, stderrScreen, writeAll } from "../Output.ts"
+import { type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
+import { type OutputClosed, type OutputFailed, say, sayNow, stderrScreen, writeAll, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import type { EndSignal } from "../SignalOrder.ts"
 import { choose } from "../terminal/Choose.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
 import type { Invocation } from "./Args.ts"
+import { JsonRun } from "./JsonRun.ts"
 import { noRecording, openRecording } from "./Recording.ts"
 import { makeStageLine, noStageLine, type StageLine } from "./StageLine.ts"
 import { Timings, timingsData, waterfall } from "./Timings.ts"
@@ -38,9 +40,25 @@ const stdin = 0
 const stdout = 1
 const stderr = 2
 
-/** Says what went wrong: as text, or as a document with the error's data. */
-const tellError = (line: LineOf, error: CommandError | OutputFailed) =>
-  say(line("Error", error.message, { error: errorData(error) }, meantVerb(error)))
+/** How the program was called. */
+export interface Caller {
+  /** What messages begin with: `task-exec`, `docker taskexec`. */
+  readonly program: string
+  /** The command whose `--help` a usage error names: `task-exec exec`. */
+  readonly command: string
+}
+
+/** Writes an error to stderr, as text or as JSON with the error's data. Returns `exitCode`. */
+const tellError = (
+  { command, program }: Caller,
+  format: LogFormat,
+  error: CommandError | OutputFailed,
+  exitCode: number
+): Effect.Effect<number> => {
+  const hint = `${meantVerb(error)}${usageHint(command, error)}`
+  const line = lineOf(program, format)
+  return Effect.as(say(line("Error", error.message, { exitCode, error: errorData(error) }, hint)), exitCode)
+}
 
 /** A target that does not exist may be a mistyped verb. */
 const meantVerb = (error: CommandError | OutputFailed): string => {
@@ -48,7 +66,7 @@ const meantVerb = (error: CommandError | OutputFailed): string => {
   return verb === undefined ? "" : `\nDid you mean 'task-exec ${verb}'?`
 }
 
-/** With its spans sent to where the environment says. */
+/** Sends the spans of a run to the collector that the environment names. */
 const traced = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>
   (process.env.OTEL_EXPORTER_OTLP_ENDPOINT ?? "") === ""
     ? run
@@ -56,7 +74,7 @@ const traced = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>
 
 /** Runs a command in one task. */
 export const execInOne = Effect.fnUntraced(function* (
-  program: string,
+  caller: Caller,
   invocation: Invocation & { readonly _tag: "Exec" }
 ): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
   const { debug, engine, interactive, logFormat, quiet, request, tty } = invocation
@@ -74,7 +92,9 @@ export const execInOne = Effect.fnUntraced(function* (
     },
     progressed: stage.progressed
   }
+  const { program } = caller
   const line = lineOf(program, logFormat)
+  const json = invocation.json ? new JsonRun(Date.now) : undefined
   // A raw terminal takes a line feed literally.
   const lineEnd = tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n"
   const log = (message: string, level: LogLevel.LogLevel) => {
@@ -83,28 +103,35 @@ export const execInOne = Effect.fnUntraced(function* (
   }
   const handlers = yield* SignalHandlers
   handlers.tell = (text) => log(text, "Warn")
-  return yield* attached(invocation, signals, stage).pipe(
+  return yield* attached(invocation, signals, stage, json).pipe(
     Effect.catchTag("TaskAmbiguous", (error) =>
       canChoose(invocation)
         ? Effect.flatMap(chooseTask(error, stage), (id) =>
             id === undefined
               ? Effect.succeed(128 + constants.signals.SIGINT)
-              : attached({ ...invocation, request: { ...request, target: `task/${id}` } }, signals, stage)
+              : attached({ ...invocation, request: { ...request, target: `task/${id}` } }, signals, stage, json)
           )
         : Effect.fail(error)
     ),
     Effect.provideService(StageObserver, observer),
     Effect.ensuring(Effect.sync(stage.close)),
     Effect.tap((end) =>
-      end === "Detached" && request.detach !== true ? say(line("Info", "detached; the command goes on")) : Effect.void
+      end === "Detached" && request.detach !== true
+        ? say(line("Info", "detached: the command keeps running"))
+        : Effect.void
     ),
     // A detached command that was started is a success.
     Effect.map((end) => (end === "Detached" ? 0 : end)),
     audited({ ...invocation.audit, recording: invocation.record }),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
+    Effect.tap((code) => (json === undefined ? Effect.void : writeText(stdout, json.finish(code)))),
     Effect.catchIf(
       (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => Effect.as(tellError(line, error), signals.exitCode() ?? exitCodeOf(error))
+      (error) => {
+        const code = signals.exitCode() ?? exitCodeOf(error)
+        const told = tellError(caller, logFormat, error, code)
+        return json === undefined ? told : Effect.andThen(writeText(stdout, json.fail(code, error)), told)
+      }
     ),
     Effect.tap(() => (invocation.timings ? tellTimings(program, logFormat, timings) : Effect.void)),
     traced,
@@ -113,18 +140,18 @@ export const execInOne = Effect.fnUntraced(function* (
   )
 }, Effect.scoped)
 
-/** Only a person at a terminal that can clear a line wants to see it. */
-const stageLineFor = ({ logFormat, quiet }: Invocation & { readonly _tag: "Exec" }) => {
+/** Shows the status line only on a terminal that can erase it. */
+const stageLineFor = ({ json, logFormat, quiet }: Invocation & { readonly _tag: "Exec" }) => {
   const term = process.env.TERM ?? ""
-  return isatty(stderr) && !quiet && logFormat === "text" && term !== "" && term !== "dumb"
+  return isatty(stderr) && !quiet && !json && logFormat === "text" && term !== "" && term !== "dumb"
     ? makeStageLine(stderrScreen, () => process.stderr.columns)
     : Effect.succeed(noStageLine)
 }
 
 /** Whether the user can choose from a list: stdin and stderr are a terminal that can draw one. */
-const canChoose = ({ logFormat }: Invocation & { readonly _tag: "Exec" }): boolean => {
+const canChoose = ({ json, logFormat }: Invocation & { readonly _tag: "Exec" }): boolean => {
   const term = process.env.TERM ?? ""
-  return isatty(stdin) && isatty(stderr) && logFormat === "text" && term !== "" && term !== "dumb"
+  return !json && isatty(stdin) && isatty(stderr) && logFormat === "text" && term !== "" && term !== "dumb"
 }
 
 /** Lets the user choose one of the tasks that the target means. Returns its ID. */
@@ -134,7 +161,7 @@ const chooseTask = ({ candidates, target }: TaskAmbiguous, stage: StageLine): Ef
     const rows = layOut(candidates.map(({ id, name, node }) => [name, node, id.slice(0, 12)]))
     const choices = candidates.map(({ id }, at) => ({ value: id, text: rows[at] ?? id }))
     const columns = () => process.stderr.columns
-    return choose(stderrScreen, columns, `${target} means ${candidates.length} tasks:`, choices)
+    return choose(stderrScreen, columns, `${target} has ${candidates.length} running tasks. Choose one:`, choices)
   })
 
 const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
@@ -145,12 +172,15 @@ const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
     : Effect.forEach(waterfall(laps), (text) => say(line("Info", text)), { discard: true })
 }
 
-/** Runs a command in many. Errors before anything runs; what goes wrong with a single task is shown with it. */
+/** Runs a command in many tasks. Fails only before any command runs: an error in one task is part of that task's result. */
 export const execInMany = Effect.fnUntraced(function* (
-  program: string,
+  caller: Caller,
   invocation: Invocation & { readonly _tag: "Fleet" }
 ): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
-  const line = lineOf(program, invocation.logFormat)
+  const { fleet, logFormat } = invocation
+  const line = lineOf(caller.program, logFormat)
+  const json = new JsonLines(Date.now)
+  const finish = (text: string) => (fleet.form === "json" && !fleet.list ? writeText(stdout, text) : Effect.void)
   const status = yield* statusLineFor(invocation)
   const log = (message: string, level: LogLevel.LogLevel) => {
     status.clear()
@@ -158,12 +188,16 @@ export const execInMany = Effect.fnUntraced(function* (
   }
   const handlers = yield* SignalHandlers
   handlers.tell = (text) => log(text, "Warn")
-  return yield* fleetCommand(line, status, invocation).pipe(
+  return yield* fleetCommand(line, status, json, invocation).pipe(
     audited(invocation.audit),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
+    Effect.tap((code) => finish(json.finish(code))),
     Effect.catchIf(
       (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
-      (error) => Effect.as(tellError(line, error), exitCodeOf(error))
+      (error) => {
+        const code = exitCodeOf(error)
+        return Effect.andThen(finish(json.finish(code, error)), tellError(caller, logFormat, error, code))
+      }
     ),
     traced,
     Effect.provide(lineLogger(log, invocation.debug ? "Debug" : invocation.quiet ? "None" : "Warn")),
@@ -176,11 +210,12 @@ const statusLineFor = ({ fleet, quiet }: Invocation & { readonly _tag: "Fleet" }
     ? makeStatusLine(stderrScreen, () => process.stderr.columns)
     : Effect.succeed(noStatusLine)
 
-/** Runs the command, with our terminal for its own; done when the terminal is again as it was. */
+/** Runs the command with this process's terminal. The terminal is restored when the effect ends. */
 const attached = Effect.fnUntraced(function* (
   { interactive, record, request, tty }: Invocation & { readonly _tag: "Exec" },
   signals: Forwarding,
-  stage: StageLine
+  stage: StageLine,
+  json: JsonRun | undefined
 ) {
   const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
   const recording =
@@ -194,22 +229,27 @@ const attached = Effect.fnUntraced(function* (
         })
   // The command uses the terminal from its first byte on, and while the user types to it.
   const isShared = tty !== undefined || (interactive && isatty(stdin))
+  const write = (event: RunEvent) => {
+    if (json !== undefined) return writeText(stdout, json.push(event))
+    return event._tag === "Stdout" || event._tag === "Stderr"
+      ? writeAll(event._tag === "Stdout" ? stdout : stderr, event.data)
+      : Effect.void
+  }
   const show = (event: RunEvent) => {
     if (event._tag === "Started" ? isShared : event._tag !== "Resolved") stage.close()
     switch (event._tag) {
       case "Stdout":
-        recording.output("stdout", event.data)
-        return writeAll(stdout, event.data)
       case "Stderr":
-        recording.output("stderr", event.data)
-        return writeAll(stderr, event.data)
+        recording.output(event._tag === "Stdout" ? "stdout" : "stderr", event.data)
+        return write(event)
       case "Started":
-        return Effect.andThen(Effect.sync(signals.start), Effect.logDebug(describe(event)))
+        signals.start()
+        return Effect.andThen(write(event), Effect.logDebug(describe(event)))
       case "Resolved":
       case "Detached":
-        return Effect.logDebug(describe(event))
+        return Effect.andThen(write(event), Effect.logDebug(describe(event)))
       case "Exited":
-        return Effect.void
+        return write(event)
     }
   }
   const events = TaskExec.stream({
@@ -236,13 +276,13 @@ interface Forwarding {
   readonly stream: Stream.Stream<Signal>
   /** To be called when the command runs. */
   readonly start: () => void
-  /** The exit code for a signal that came, if none is known of the command. */
+  /** The exit code of the first signal, for a command whose own exit code is unknown. */
   readonly exitCode: () => number | undefined
 }
 
 /**
- * The first SIGINT, SIGTERM or SIGHUP goes to the command, whose end and last output are waited for; the next one is a
- * KILL. Before the command runs there is nothing to send them to, and they interrupt. `onSignal` is told of each.
+ * Forwards signals to the command. The first SIGINT, SIGTERM or SIGHUP goes to the command, and task-exec waits for its end. The next
+ * one becomes SIGKILL. A signal that comes before the command runs interrupts. Calls `onSignal` for each signal.
  */
 const forwardSignals = Effect.fnUntraced(function* (onSignal: () => void): Effect.fn.Return<Forwarding> {
   const handlers = yield* SignalHandlers

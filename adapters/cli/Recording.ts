@@ -52,7 +52,7 @@ export const openRecording = Effect.fnUntraced(function* ({
   })
   const write = (line: unknown) => {
     if (broken !== undefined) return
-    if (stream.writableLength > mostWaiting) broken = "the file is written too slowly"
+    if (stream.writableLength > mostWaiting) broken = "the file cannot be written fast enough"
     else stream.write(`${JSON.stringify(line)}\n`)
   }
   const { columns, rows } = size ?? defaultSize

@@ -1,4 +1,4 @@
-/** What a run does at the moment, on the last line of the terminal that stderr is, until the command has something to say. */
+/** The status line of a run: the current stage, on the last line of the terminal, until output starts. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { PullAmount } from "../../src/engine/PullProgress.ts"
@@ -7,21 +7,21 @@ import { humanSize } from "../LayOut.ts"
 import { printable } from "../Printable.ts"
 import { LastLine, type Screen } from "../terminal/LastLine.ts"
 
-/** How long a run may take without a word of it. */
+/** How long a run takes before the status line appears. */
 const patience = "300 millis"
-/** Time between two looks. */
+/** Time between two updates. */
 const pause = "100 millis"
-/** From then on it says how long the stage takes, in milliseconds. */
+/** How long a stage takes before its duration is shown, in milliseconds. */
 const longStage = 2000
 
-/** Tells the stage. */
+/** Shows the current stage. */
 export interface StageLine {
   readonly began: (stage: Stage) => void
   readonly ended: (stage: Stage) => void
   readonly progressed: (stage: Stage, amount: PullAmount) => void
-  /** To be called before anything else is written to the terminal. The line comes back by itself. */
+  /** Erases the line. Call it before writing to the terminal; the next update shows the line again. */
   readonly clear: () => void
-  /** The same, for good. */
+  /** Erases the line and stops updating it. */
   readonly close: () => void
 }
 
@@ -36,7 +36,7 @@ export const noStageLine: StageLine = {
   close: nothing
 }
 
-/** `columns`: the terminal's width now. The line is gone when the scope is closed. */
+/** Makes a status line that is erased when its scope closes. `columns` returns the terminal's current width. */
 export const makeStageLine = Effect.fnUntraced(function* (
   screen: Screen,
   columns: () => number
@@ -78,7 +78,7 @@ export interface OpenStage {
   readonly amount?: PullAmount
 }
 
-/** Of stages beside each other the first one of these is what is waited for. */
+/** The order in which stages that run at the same time are shown. */
 const order: ReadonlyArray<Stage["_tag"]> = [
   "Run",
   "Start",
@@ -93,7 +93,7 @@ const order: ReadonlyArray<Stage["_tag"]> = [
   "Find"
 ]
 
-/** The line for these stages, in less than a terminal's width; empty when there is none. */
+/** Returns the line for the open stages. It is narrower than the terminal, and empty if no stage is open. */
 export const line = (open: ReadonlyMap<Stage, OpenStage>, now: number, columns: number): string => {
   const [first] = [...open].sort(([a], [b]) => order.indexOf(a._tag) - order.indexOf(b._tag))
   if (first === undefined) return ""
@@ -102,7 +102,7 @@ export const line = (open: ReadonlyMap<Stage, OpenStage>, now: number, columns: 
   const text = printable(textOf(stage, after >= longStage))
   const size = amount === undefined ? "" : `  ${humanSize(amount.done)} / ${humanSize(amount.total)}`
   const time = after >= longStage ? `${size}  ${Math.floor(after / 1000)} s` : size
-  // What fills the last column as well goes on below on some terminals.
+  // Some terminals wrap a line that fills the last column.
   const width = Math.max(0, columns - 1)
   return text.slice(0, Math.max(0, width - time.length)) + time.slice(0, width)
 }
@@ -114,18 +114,18 @@ const textOf = (stage: Stage, isLong: boolean): string => {
     case "Wait":
       return `waiting for ${stage.target}`
     case "Network":
-      return "making a network to the helper"
+      return "creating the tunnel's network"
     case "Relay":
-      return "making a relay to the helper"
+      return "starting the relay"
     case "Pull":
       return "pulling the helper image"
     case "Place":
-      return `placing helper on ${stage.node}`
+      return `placing the helper on ${stage.node}`
     case "Prepare":
-      // Swarm does not tell which of it takes so long.
-      return `${stage.node} prepares the helper${isLong ? " (and pulls its image, if it has none)" : ""}`
+      // Swarm does not report whether the node pulls the image.
+      return `preparing the helper on ${stage.node}${isLong ? " (pulls the image if it is missing)" : ""}`
     case "Launch":
-      return `${stage.node} starts the helper`
+      return `starting the helper on ${stage.node}`
     case "Connect":
       return `connecting to the helper on ${stage.node}`
     case "Start":

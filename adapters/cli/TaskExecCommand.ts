@@ -4,36 +4,37 @@ import { nearest } from "../../src/internal/Nearest.ts"
 import { version } from "../../src/Version.ts"
 import { connectionFlags, debugFlag } from "../command/CommonFlags.ts"
 import { errorData } from "../command/ErrorData.ts"
-import { exitCodeOf } from "../command/ExitCode.ts"
+import { exitCodeOf, usageHint } from "../command/ExitCode.ts"
 import { scanFlags } from "../command/Flags.ts"
 import { type CommandHelp, type Part, renderHelp } from "../command/Help.ts"
-import { UsageError, usageHint } from "../command/Usage.ts"
+import { UsageError } from "../command/Usage.ts"
 import { isWithoutTarget } from "../fleet/FleetArgs.ts"
 import { lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
 import { execFlags, help, type Invocation, logFormatOf, parseInvocation } from "./Args.ts"
+import type { Caller } from "./ExecCommand.ts"
 import { isVerb, type VerbName, verbNames, verbs } from "./VerbNames.ts"
 import { isOwnVerb, loadVerb, runVerb } from "./Verbs.ts"
 
-/** How a shell asks what may come next. */
+/** The verb with which a shell asks for completions. */
 const completeCommand = "__complete"
 
 const stdout = 1
 
 const commandList: Part = {
   _tag: "Items",
-  title: "Commands",
+  title: "Verbs",
   items: verbs.map(([term, about]) => ({ term, about }))
 }
 
-/** What `task-exec` says about itself. */
+/** The help of `task-exec`. */
 export const rootHelp: CommandHelp = {
   ...help,
   usage: [...help.usage, "VERB [OPTIONS] [ARG...]"],
   about: [
     ...help.about,
     commandList,
-    "task-exec VERB --help prints the options of a verb. A service that has the name of a verb is service/NAME, as in task-exec service/cp date. A slot such as cp.1 needs no prefix, and after task-exec exec no word is a verb."
+    "Run 'task-exec VERB --help' for the options of a verb. For a service that is named like a verb, use service/NAME, as in task-exec service/cp date. A slot such as cp.1 needs no prefix. After task-exec exec, no word is a verb."
   ]
 }
 
@@ -44,12 +45,13 @@ export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): E
   }
   if (argv.length === 0) return printHelp(program, [])
   const found = verbIn(argv)
-  if (found === undefined) return runExec(program, rootHelp, argv)
-  if ("misplaced" in found) return fail(program, found.misplaced, argv)
+  const caller = { program, command: program }
+  if (found === undefined) return runExec(caller, rootHelp, argv)
+  if ("misplaced" in found) return fail(caller, found.misplaced, argv)
   const { name, words } = found
   switch (name) {
     case "exec":
-      return runExec(program, help, words, "exec")
+      return runExec({ program, command: `${program} exec` }, help, words, "exec")
     case "help":
       return printHelp(program, words)
     case "version":
@@ -61,7 +63,7 @@ export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): E
 
 type Found = { readonly name: VerbName; readonly words: ReadonlyArray<string> } | { readonly misplaced: UsageError }
 
-/** Flags that may stand before a verb: the docker CLI passes on its own there. */
+/** Flags that may stand before a verb: the docker CLI forwards its own flags there. */
 const global = { ...connectionFlags, ...debugFlag }
 
 /** The verb of a command line. */
@@ -73,7 +75,7 @@ const verbIn = (argv: ReadonlyArray<string>): Found | undefined => {
   if (scanFlags(before, global).flags.every((flag) => Object.hasOwn(global, flag.replace(/^--|=.*/gs, "")))) {
     return { name: word, words: [...before, ...argv.slice(next + 1)] }
   }
-  // `--stack shop ls` and `--help cp`: there the word is no target.
+  // In `--stack shop ls` and `--help cp` the word is not a target.
   const isGiven = (name: string) => flags.some((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`))
   const values = Object.fromEntries(["all", "any"].map((name) => [name, isGiven(name)]))
   const named = Object.fromEntries(["stack", "node"].filter(isGiven).map((name) => [name, ""]))
@@ -81,36 +83,30 @@ const verbIn = (argv: ReadonlyArray<string>): Found | undefined => {
   if (isGiven("version") || isGiven("v") || isWithoutTarget({ ...values, ...named })) return undefined
   return {
     misplaced: new UsageError({
-      detail: `${word} is a verb: its options follow it (task-exec ${word} --help). A service of that name is service/${word}`
+      detail: `${word} is a verb: put its options after it (for a service named ${word}, use service/${word})`
     })
   }
 }
 
-const runExec = (
-  program: string,
-  about: CommandHelp,
-  argv: ReadonlyArray<string>,
-  name = ""
-): Effect.Effect<number> => {
-  const tell = (error: OutputFailed) => {
-    const line = lineOf(program, logFormatOf(argv))
-    return say(line("Error", error.message, { error: errorData(error) }))
-  }
-  return parseInvocation(argv, process.env).pipe(
-    Effect.flatMap((invocation) => perform(program, renderHelp(program, name, about), invocation)),
-    Effect.catchTags({
-      UsageError: (error) => fail(program, error, argv),
-      OutputClosed: (error) => Effect.succeed(exitCodeOf(error)),
-      OutputFailed: (error) => Effect.as(tell(error), exitCodeOf(error))
-    })
+const runExec = (caller: Caller, about: CommandHelp, argv: ReadonlyArray<string>, name = ""): Effect.Effect<number> =>
+  parseInvocation(argv, process.env).pipe(
+    Effect.flatMap((invocation) => perform(caller, renderHelp(caller.program, name, about), invocation)),
+    Effect.catch((error) =>
+      error._tag === "OutputClosed" ? Effect.succeed(exitCodeOf(error)) : fail(caller, error, argv)
+    )
   )
-}
 
-const fail = (program: string, error: UsageError, argv: ReadonlyArray<string>): Effect.Effect<number> => {
+/** Writes an error to stderr and returns its exit code. */
+const fail = (
+  { command, program }: Caller,
+  error: UsageError | OutputFailed,
+  argv: ReadonlyArray<string>
+): Effect.Effect<number> => {
   const line = lineOf(program, logFormatOf(argv))
+  const exitCode = exitCodeOf(error)
   return Effect.as(
-    say(line("Error", error.message, { error: errorData(error) }, usageHint(program))),
-    exitCodeOf(error)
+    say(line("Error", error.message, { exitCode, error: errorData(error) }, usageHint(command, error))),
+    exitCode
   )
 }
 
@@ -126,12 +122,13 @@ const printHelp = (program: string, words: ReadonlyArray<string>): Effect.Effect
   }
   const meant = nearest(name, verbNames)
   const hint = meant === undefined ? "" : `. Did you mean ${meant}?`
-  return fail(program, new UsageError({ detail: `unknown verb ${JSON.stringify(name)}${hint}` }), [])
+  const error = new UsageError({ detail: `unknown verb ${JSON.stringify(name)}${hint}` })
+  return fail({ program, command: program }, error, [])
 }
 
-/** What is not needed to print help is loaded only when a command runs. */
+/** Loads the code that runs commands only when a command runs. */
 const perform = (
-  program: string,
+  caller: Caller,
   text: string,
   invocation: Invocation
 ): Effect.Effect<number, UsageError | OutputClosed | OutputFailed> => {
@@ -139,14 +136,14 @@ const perform = (
     case "Help":
       return Effect.as(writeText(stdout, text), 0)
     case "Version":
-      return Effect.as(writeText(stdout, `${program} ${version}\n`), 0)
+      return Effect.as(writeText(stdout, `${caller.program} ${version}\n`), 0)
     case "Exec":
       return Effect.promise(() => import("./ExecCommand.ts")).pipe(
-        Effect.flatMap((_) => _.execInOne(program, invocation))
+        Effect.flatMap((_) => _.execInOne(caller, invocation))
       )
     case "Fleet":
       return Effect.promise(() => import("./ExecCommand.ts")).pipe(
-        Effect.flatMap((_) => _.execInMany(program, invocation))
+        Effect.flatMap((_) => _.execInMany(caller, invocation))
       )
   }
 }

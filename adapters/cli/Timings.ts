@@ -1,31 +1,31 @@
-/** `--timings`: where the time of a run went, stage by stage, as a small waterfall. */
+/** `--timings`: how long each stage of a run took, as a waterfall. */
 import type { Stage } from "../../src/Stage.ts"
 
-/** What the stages are called, and what is before and after them. */
+/** The names of the stages, and of the time before and after them. */
 const names = {
-  Boot: "start up",
+  Boot: "start task-exec",
   Find: "find the task",
   Wait: "wait for the task",
-  Network: "network",
-  Relay: "relay",
+  Network: "create the network",
+  Relay: "start the relay",
   Pull: "pull the image",
   Place: "place the helper",
-  Prepare: "node pulls, prepares it",
-  Launch: "node starts it",
+  Prepare: "prepare the helper",
+  Launch: "start the helper",
   Connect: "connect",
   Start: "start the command",
-  Run: "the command",
+  Run: "run the command",
   Clean: "clean up"
 } as const satisfies Record<Stage["_tag"] | "Boot" | "Clean", string>
 
-/** A stage of these, in milliseconds since the program was started. */
+/** A stage with its start and end, in milliseconds since the program started. */
 export interface Lap {
   readonly stage: keyof typeof names
   readonly from: number
   readonly to: number
 }
 
-/** Takes the times. Not an Effect: it only looks at the clock. */
+/** Measures the stages of a run. Not an Effect: it only reads the clock. */
 export class Timings {
   private readonly laps: Array<Lap> = []
   private readonly open = new Map<Stage, number>()
@@ -33,7 +33,7 @@ export class Timings {
   /** When the last stage ended. */
   private last: number
 
-  /** `now`: milliseconds since the program was started, which is now ready to run. */
+  /** `now` returns milliseconds since the program started. */
   constructor(now: () => number) {
     this.now = now
     this.last = now()
@@ -54,7 +54,7 @@ export class Timings {
     this.laps.push({ stage: stage._tag, from, to: this.last })
   }
 
-  /** All is done; gives the stages as they began. Where something was made, the last one is to clean up. */
+  /** Returns the stages in the order of their start. A run that created objects ends with the stage `Clean`. */
   end(): ReadonlyArray<Lap> {
     const isMade = this.laps.some(({ stage }) => stage !== "Boot" && stage !== "Find" && stage !== "Wait")
     if (isMade) this.laps.push({ stage: "Clean", from: this.last, to: this.now() })
@@ -67,7 +67,7 @@ const barWidth = 30
 
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(2)} s`
 
-/** A line for each stage: its name, when it began, how long it took, and both as a bar. */
+/** Returns one line per stage: its name, its start, its duration, and both as a bar. */
 export const waterfall = (laps: ReadonlyArray<Lap>): ReadonlyArray<string> => {
   const whole = Math.max(1, ...laps.map(({ to }) => to))
   const column = (millis: number) => Math.round((millis / whole) * barWidth)
@@ -78,7 +78,7 @@ export const waterfall = (laps: ReadonlyArray<Lap>): ReadonlyArray<string> => {
   })
 }
 
-/** The same as data: seconds, to the millisecond. */
+/** The stages as data, in seconds with millisecond precision. */
 export const timingsData = (laps: ReadonlyArray<Lap>) => {
   const round = (millis: number) => Math.round(millis) / 1000
   return laps.map(({ from, stage, to }) => ({ stage: names[stage], start: round(from), seconds: round(to - from) }))

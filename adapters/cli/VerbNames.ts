@@ -3,15 +3,15 @@
 /** Each verb with what it does, in the order of help. */
 export const verbs = [
   ["exec", "Run a command in a task (the default)"],
-  ["cp", "Copy files between a task and this machine"],
+  ["cp", "Copy files between a task and the local machine"],
   ["ls", "List tasks with their nodes and states"],
   ["wait", "Wait until services have converged"],
   ["doctor", "Check whether task-exec works on this swarm"],
   ["agent", "Deploy, list or remove resident agents"],
   ["gc", "Remove services, secrets and containers left by killed runs"],
   ["completion", "Print a completion script for bash, zsh or fish"],
-  ["install-plugin", "Install the docker CLI plugin, docker taskexec"],
-  ["help", "Print the help of a command"],
+  ["install-plugin", "Install the docker CLI plugin (docker taskexec)"],
+  ["help", "Print the help of a verb"],
   ["version", "Print the version"]
 ] as const
 

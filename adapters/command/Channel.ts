@@ -1,10 +1,10 @@
-/** An output of a program: stdout, stderr, or a file that replaces one of them. */
+/** An output of a program: stdout, stderr, or the file that replaces one of them. */
 
 import { closeSync, openSync, writeSync } from "node:fs"
 import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type Colour, type OutputClosed, type OutputFailed, sayNow, writeAll, writeText } from "../Output.ts"
+import { type Colour, type OutputClosed, type OutputFailed, reasonOf, sayNow, writeAll, writeText } from "../Output.ts"
 import { printableLines } from "../Printable.ts"
 
 /** The file that replaces an output can't be opened for writing. */
@@ -14,7 +14,7 @@ export class FileNotOpened extends Schema.TaggedError<FileNotOpened>()("FileNotO
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.option} ${this.file}: ${this.detail}`
+    return `cannot open ${this.file} for ${this.option}: ${this.detail}`
   }
 }
 
@@ -72,8 +72,7 @@ const openFile = (option: string, file: string) =>
   Effect.acquireRelease(
     Effect.try({
       try: () => new Channel(openSync(file, "w")),
-      catch: (error) =>
-        new FileNotOpened({ option, file, detail: error instanceof Error ? error.message : String(error) })
+      catch: (error) => new FileNotOpened({ option, file, detail: reasonOf(error) })
     }),
     ({ fd }) => Effect.sync(() => closeSync(fd))
   )

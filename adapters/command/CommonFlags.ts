@@ -1,4 +1,4 @@
-/** Flags that several commands have. */
+/** Flags that several commands share. */
 import type { Flags } from "./Flags.ts"
 
 /** The engine to talk to. */

@@ -1,4 +1,4 @@
-/** The engine that a command line names, in place of the one that the environment names. */
+/** The engine that a command line names. It overrides the one that the environment names. */
 import * as Effect from "effect/Effect"
 import { defaultContext } from "../../src/engine/DockerConfig.ts"
 import { UsageError } from "./Usage.ts"
@@ -9,7 +9,7 @@ export type EngineChoice = { readonly DOCKER_HOST?: string | undefined; readonly
 /** Reads `--host` and `--context`. Fails if both are given. */
 export const chooseEngine = (host?: string, context?: string): Effect.Effect<EngineChoice, UsageError> => {
   if (host !== undefined && context !== undefined) {
-    return Effect.fail(new UsageError({ detail: "--host and --context both name an engine: use one of them" }))
+    return Effect.fail(new UsageError({ detail: "--host and --context cannot be combined" }))
   }
   if (host !== undefined) return Effect.succeed({ DOCKER_HOST: host })
   if (context === undefined) return Effect.succeed({})

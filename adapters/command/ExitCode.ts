@@ -29,7 +29,7 @@ export type CommandError =
   | LocalFailed
   | AuditFailed
 
-/** Errors in the command line, the environment or the request. Nothing has run. Each command counts these, and only these, as wrong usage. */
+/** Errors in the command line, the environment or the request. Nothing has run. Every command counts these, and only these, as wrong usage. */
 const usageErrors: ReadonlyArray<CommandError["_tag"]> = [
   "UsageError",
   "ConfigError",
@@ -45,6 +45,10 @@ interface Failure {
   /** The kill result of the command. */
   readonly ending?: { readonly _tag: string }
 }
+
+/** What follows the message of an error of `command` (`task-exec cp`): where to look after wrong usage, otherwise nothing. */
+export const usageHint = (command: string, { _tag }: Failure): string =>
+  usageErrors.some((tag) => tag === _tag) ? `\nSee '${command} --help'.` : ""
 
 /** Returns the exit code of an error. `failed` is the code of errors that are neither wrong usage nor about the command. */
 export const exitCodeOf = ({ _tag, ending }: Failure, failed: number = exitCodes.failed): number => {

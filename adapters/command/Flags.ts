@@ -1,4 +1,4 @@
-/** Flags of a command line: one table is what parses them, describes them in help and manual pages, and completes them. */
+/** Flags of a command line. One table parses them, describes them in help and manual pages, and completes them. */
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { nearest } from "../../src/internal/Nearest.ts"
@@ -16,7 +16,7 @@ export interface Flag {
   readonly optional?: string
   /** The title under which help lists the flag. */
   readonly group?: Group
-  /** What help says about it. A flag without a text is not listed. */
+  /** The description in help. Help does not list a flag without one. */
   readonly about?: string
 }
 
@@ -43,13 +43,13 @@ export type ReadFlags<Table extends Flags> = ReturnType<
   typeof parseArgs<{ options: Table; strict: true; allowPositionals: true }>
 >
 
-/** The flags at the beginning of a command line. */
+/** The flags at the start of a command line. */
 export interface Scanned {
   /** In one form, `--name` or `--name=value`; unknown flags as they are. */
   readonly flags: ReadonlyArray<string>
   /** Index of the first word that is no flag: an operand, or `--`. */
   readonly next: number
-  /** The flag whose value would be that word, where the line ends before it. */
+  /** The flag whose value is missing at the end of the line. */
   readonly awaiting: string | undefined
   /** A number after a flag with an optional value: it can be a duration as well as an operand. */
   readonly doubtful: { readonly flag: string; readonly word: string } | undefined
@@ -111,7 +111,7 @@ export const scanFlags = (argv: ReadonlyArray<string>, table: Flags, from = 0): 
   return done()
 }
 
-/** What one word says: booleans, and at most one flag with a value, which may be the next word. */
+/** The flags in one word: booleans, and at most one flag with a value. The value may be the next word. */
 interface Word {
   readonly booleans: ReadonlyArray<readonly [name: string, value: string | undefined]>
   readonly name?: string
@@ -187,7 +187,7 @@ export const readFlags = <const Table extends Flags>(
   return readScanned({ flags, next: at, awaiting: undefined, doubtful: undefined }, table, operands)
 }
 
-/** Says what is wrong with these flags, where `parseArgs` throws this. */
+/** Explains an error that `parseArgs` throws. */
 const explain = (error: unknown, flags: ReadonlyArray<string>, table: Flags): string => {
   for (const flag of flags) {
     const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(flag) ?? []

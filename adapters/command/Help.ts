@@ -1,4 +1,4 @@
-/** What a command says about itself, as data: `--help`, the reference and the manual pages are written from it. */
+/** The help of a command, as data. `--help`, the reference and the manual pages are generated from it. */
 import { type Flag, type Flags, groups } from "./Flags.ts"
 
 /** A word or a flag, and what it means. */

@@ -1,6 +1,7 @@
 /** Errors of local files. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { reasonOf } from "../Output.ts"
 
 /** A local file can't be read or written. */
 export class LocalFailed extends Schema.TaggedError<LocalFailed>()("LocalFailed", {
@@ -8,7 +9,7 @@ export class LocalFailed extends Schema.TaggedError<LocalFailed>()("LocalFailed"
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.path}: ${this.detail}`
+    return `cannot access ${this.path}: ${this.detail}`
   }
 }
 
@@ -20,10 +21,7 @@ export const onPath = <A>(path: string, act: () => Promise<A>): Effect.Effect<A,
 export const ifThere = <A>(path: string, act: () => Promise<A>): Effect.Effect<A | undefined, LocalFailed> =>
   onPath(path, () => act().catch((error: unknown) => (codeOf(error) === "ENOENT" ? undefined : Promise.reject(error))))
 
-/** Removes code and call from Node's message: `ENOENT: no such file or directory, open '…'`. */
-export const localFailed = (path: string, error: unknown): LocalFailed => {
-  const text = error instanceof Error ? error.message : String(error)
-  return new LocalFailed({ path, detail: /^E[A-Z]+: (.*?), \w+/.exec(text)?.[1] ?? text })
-}
+export const localFailed = (path: string, error: unknown): LocalFailed =>
+  new LocalFailed({ path, detail: reasonOf(error) })
 
 const codeOf = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : undefined)

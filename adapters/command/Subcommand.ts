@@ -6,11 +6,11 @@ import { Channel } from "./Channel.ts"
 import { withEngine } from "./ChosenEngine.ts"
 import type { connectionFlags } from "./CommonFlags.ts"
 import { chooseEngine } from "./EngineChoice.ts"
-import { exitCodeOf, exitCodes } from "./ExitCode.ts"
+import { exitCodeOf, exitCodes, usageHint } from "./ExitCode.ts"
 import { type Flags, type ReadFlags, readFlags } from "./Flags.ts"
 import { type CommandHelp, renderHelp } from "./Help.ts"
 import { logTo } from "./Logging.ts"
-import { UsageError, usageHint } from "./Usage.ts"
+import { UsageError } from "./Usage.ts"
 
 /** A command line of a verb. */
 export interface VerbLine<Table extends Flags> {
@@ -49,7 +49,7 @@ export const reportFailure = (
 ): Effect.Effect<number> => {
   const code = exitCodeOf(error, failed)
   if (error._tag === "OutputClosed") return Effect.succeed(code)
-  const hint = error._tag === "UsageError" ? usageHint(`${program} ${name}`) : ""
+  const hint = usageHint(`${program} ${name}`, error)
   // A closed stderr leaves no place to report this failure.
   return Effect.as(Effect.ignore(stderr.line(`${program} ${name}: ${inOneEntry(error.message)}${hint}`)), code)
 }

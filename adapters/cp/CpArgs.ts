@@ -1,4 +1,4 @@
-/** The command line of `task-exec cp`: that of `docker cp`, and the flags that all verbs have. */
+/** The command line of `task-exec cp`: that of `docker cp`, and the flags that verbs share. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseOperand } from "../../src/copy/CopyRules.ts"
@@ -8,9 +8,9 @@ import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/Com
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
-import { parseTime, UsageError } from "../command/Usage.ts"
+import { oneOf, parseTime, UsageError } from "../command/Usage.ts"
 
-/** What a command line asks for. */
+/** A parsed command line. */
 export interface Copy {
   readonly direction: "from" | "to"
   readonly files: TaskFilesRequest
@@ -31,13 +31,13 @@ export const cpFlags = {
     type: "boolean",
     short: "a",
     default: false,
-    about: "Keep owners (when copying from a container: as root only)"
+    about: "Keep owners. Copying from a container needs root for this"
   },
   "follow-link": {
     type: "boolean",
     short: "L",
     default: false,
-    about: "Copy what SRC_PATH points to if it is a symbolic link"
+    about: "Follow a symbolic link in SRC_PATH"
   },
   quiet: { type: "boolean", short: "q", default: false, about: "Hide progress and warnings" },
   ...connectionFlags,
@@ -46,15 +46,17 @@ export const cpFlags = {
   ...helpFlag
 } as const satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const cpHelp: CommandHelp = {
   usage: ["[OPTIONS] TARGET:SRC_PATH DEST_PATH|-", "[OPTIONS] SRC_PATH|- TARGET:DEST_PATH"],
   about: [
-    "Copy files and directories between the container of a Swarm task, on any node, and this machine. The container needs no tools for it. Paths follow the rules of docker cp: SRC_PATH/. is the content of a directory, and a copy to an existing directory goes into it. With -, task-exec reads a tar archive from stdin and unpacks it in DEST_PATH, or writes one to stdout.",
-    "TARGET is as for commands: web, web.2, web@node-3, a task ID, a container ID. Write a local file with a colon in its name as ./like:this."
+    "Copy files and directories between the local machine and the container of a Swarm task, on any node. The container needs no tools. Paths follow the rules of docker cp: SRC_PATH/. means the content of a directory, and a copy to an existing directory goes into it. With -, task-exec reads a tar archive from stdin and unpacks it in DEST_PATH, or writes one to stdout.",
+    "TARGET is a service with one running task (web), a slot (web.2), a service's task on a node (web@node-3), or a unique prefix of a task ID or container ID. Write a local file that has a colon in its name as ./like:this."
   ],
   flags: cpFlags,
-  after: ["Exit code: 0 everything was copied; 125 something was not; 2 wrong usage; 130, 143 or 129 interrupted."],
+  after: [
+    "Exit code: 0 all files were copied; 125 the copy failed or is incomplete; 2 wrong usage; 130, 143 or 129 interrupted."
+  ],
   examples: [
     { term: "task-exec cp web.2:/var/log/app ./logs", about: "Copy a directory from a task" },
     { term: "task-exec cp ./nginx.conf web.2:/etc/nginx/", about: "Copy a file to a task" },
@@ -79,7 +81,7 @@ export const parseCp = Effect.fnUntraced(function* ({
   if (target === undefined) return yield* new UsageError({ detail: "one of the two paths must be TARGET:PATH" })
   if (from.target !== undefined && to.target !== undefined) {
     return yield* new UsageError({
-      detail: "copying between containers is not supported (use task-exec cp A:PATH - | task-exec cp - B:PATH)"
+      detail: "copying between containers is not supported: use task-exec cp A:PATH - | task-exec cp - B:PATH"
     })
   }
   const direction = from.target === undefined ? "to" : "from"
@@ -90,7 +92,7 @@ export const parseCp = Effect.fnUntraced(function* ({
   const { image, via = "auto" } = values
   if (!isVia(via)) {
     return yield* new UsageError({
-      detail: `invalid route ${JSON.stringify(via)} for --via: expected ${Via.literals.join(", ")}`
+      detail: `invalid route ${JSON.stringify(via)}: expected ${oneOf(Via.literals)}`
     })
   }
   const timeout = values["placement-timeout"]
@@ -102,7 +104,7 @@ export const parseCp = Effect.fnUntraced(function* ({
       target,
       via,
       ...(image === undefined ? {} : { image }),
-      ...(timeout === undefined ? {} : { placementTimeout: yield* parseTime("--placement-timeout", timeout) })
+      ...(timeout === undefined ? {} : { placementTimeout: yield* parseTime("placement timeout", timeout) })
     },
     followLink: values["follow-link"],
     archive: values.archive,

@@ -1,4 +1,4 @@
-/** `task-exec cp`: `docker cp` for the tasks of a swarm, on whichever node they are. */
+/** `task-exec cp`: `docker cp` for the tasks of a swarm, on any node. */
 import { join } from "node:path"
 import { isatty } from "node:tty"
 import * as Cause from "effect/Cause"
@@ -51,7 +51,7 @@ const run = (program: string, copy: Copy) =>
     withEngine(copy.engine)
   )
 
-/** What is wrong here is found before a helper is made. */
+/** Copies from a task. Checks the local destination before it starts a helper. */
 const fromTask = Effect.fn("cp.from")(function* (copy: Copy) {
   const destination = copy.local === "-" ? undefined : yield* findDestination(copy.local)
   const files = yield* open(copy)
@@ -99,7 +99,7 @@ const open = (copy: Copy) =>
 const orFail = <A, E>(result: Result.Result<A, E>): Effect.Effect<A, E> =>
   Result.match(result, { onFailure: (error) => Effect.fail(error), onSuccess: (value) => Effect.succeed(value) })
 
-/** Only a person wants to see it, and not amid an archive. */
+/** Shows progress only on a terminal, and not when the archive goes to stdout. */
 const progressOf = (
   copy: Copy,
   title: string,

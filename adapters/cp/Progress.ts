@@ -1,26 +1,26 @@
-/** How far a copy is, on one line of the terminal that stderr is. */
+/** The progress of a copy, on the last line of the terminal. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { humanSize } from "../LayOut.ts"
 import { LastLine, type Screen } from "../terminal/LastLine.ts"
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two updates. */
 const pause = 100
 const barWidth = 24
 
-/** Tells of a copy. */
+/** Shows the progress of a copy. */
 export interface Progress {
-  /** The same bytes, counted. */
+  /** Counts the bytes of a stream. */
   readonly watch: <E, R>(content: Stream.Stream<Uint8Array, E, R>) => Stream.Stream<Uint8Array, E, R>
-  /** To be called when all is done: `Successfully copied 50 MB to …`. */
+  /** Shows the end of the copy: `Successfully copied 50MB to …`. */
   readonly done: (destination: string) => Effect.Effect<void>
 }
 
 /** Reports nothing. */
 export const noProgress: Progress = { watch: (content) => content, done: () => Effect.void }
 
-/** `total`: bytes of content, if it is known. The line is gone when the scope is closed. */
+/** Makes a progress line that is erased when its scope closes. `total`: bytes of content, if known. */
 export const makeProgress = Effect.fnUntraced(function* (
   screen: Screen,
   title: string,
@@ -50,11 +50,11 @@ export const makeProgress = Effect.fnUntraced(function* (
   }
 })
 
-/** One line, without its end. */
+/** Returns the line, without its end. */
 export const line = (title: string, bytes: number, total: number | undefined, millis: number): string => {
   const speed = millis < 500 ? "" : `  ${humanSize((bytes / millis) * 1000)}/s`
   if (total === undefined || total === 0) return `${title}  ${humanSize(bytes)}${speed}`
-  // The archive is a little more than its content.
+  // The archive is larger than its content.
   const part = Math.min(1, bytes / total)
   const filled = Math.floor(part * barWidth)
   const bar = `${"=".repeat(filled)}${filled < barWidth ? ">" : ""}`.padEnd(barWidth)

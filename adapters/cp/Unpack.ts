@@ -116,7 +116,7 @@ class Place {
       const found = yield* ifThere(path, () => lstat(path))
       if (found === undefined) yield* onPath(path, () => mkdir(path))
       else if (!found.isDirectory())
-        return yield* new UnsafeArchive({ entry, detail: `goes through ${path}, which is no directory` })
+        return yield* new UnsafeArchive({ entry, detail: `passes through ${path}, which is not a directory` })
       this.directories.add(path)
     })
   }
@@ -127,7 +127,7 @@ class Place {
       const found = yield* ifThere(path, () => lstat(path))
       if (found === undefined) yield* onPath(path, () => mkdir(path, 0o700))
       else if (!found.isDirectory()) {
-        return yield* new LocalFailed({ path, detail: "a directory can't take the place of what is no directory" })
+        return yield* new LocalFailed({ path, detail: "not a directory, but the source is one" })
       }
       this.directories.add(path)
       this.unfinished.push({ path, header })
@@ -141,7 +141,7 @@ class Place {
       (found: Stats | undefined) => {
         if (found === undefined) return Effect.void
         return found.isDirectory()
-          ? Effect.fail(new LocalFailed({ path, detail: "a file can't take the place of a directory" }))
+          ? Effect.fail(new LocalFailed({ path, detail: "is a directory, but the source is a file" }))
           : onPath(path, () => unlink(path))
       }
     )

@@ -1,4 +1,4 @@
-/** `task-exec install-plugin`: puts this program where the docker CLI looks for its plugins. */
+/** `task-exec install-plugin`: copies this program to where the docker CLI looks for plugins. */
 import { randomBytes } from "node:crypto"
 import { chmod, copyFile, mkdir, realpath, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
@@ -9,16 +9,16 @@ import { helpFlag } from "../command/CommonFlags.ts"
 import type { Flags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
 import { noOperands, runPlain } from "../command/Subcommand.ts"
-import { writeText } from "../Output.ts"
+import { reasonOf, writeText } from "../Output.ts"
 import { pluginFile, pluginName } from "./PluginName.ts"
 
 const flags = { ...helpFlag } as const satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const help: CommandHelp = {
   usage: [""],
   about: [
-    `Copy this program into the docker CLI's plugin folder, so that docker ${pluginName} does what task-exec does. The folder is cli-plugins in DOCKER_CONFIG, or in ~/.docker.`
+    `Install task-exec as a docker CLI plugin: docker ${pluginName} is then the same command. The plugin is a copy of this program in the directory cli-plugins of DOCKER_CONFIG, or of ~/.docker.`
   ],
   flags,
   after: [],
@@ -45,7 +45,7 @@ export const installPluginCommand = (
     noOperands(operands).pipe(
       Effect.andThen(install(file)),
       Effect.flatMap((installed) =>
-        Effect.ignore(writeText(1, `installed ${installed}; try: docker ${pluginName} --help\n`))
+        Effect.ignore(writeText(1, `Installed ${installed}. Try: docker ${pluginName} --help\n`))
       )
     )
   )
@@ -67,7 +67,7 @@ const install = Effect.fnUntraced(function* (program: string) {
         throw error
       }
     },
-    catch: (error) => new NotInstalled({ file, reason: error instanceof Error ? error.message : String(error) })
+    catch: (error) => new NotInstalled({ file, reason: reasonOf(error) })
   })
   return file
 })

@@ -1,4 +1,4 @@
-/** What the reference and the manual pages are about: the commands, with their own help. */
+/** The commands of the package with their help, for the reference and the manual pages. */
 import { help as agentHelp } from "../agent/AgentCommand.ts"
 import { help as completionHelp } from "../cli/Completion.ts"
 import { rootHelp } from "../cli/TaskExecCommand.ts"
@@ -15,7 +15,7 @@ import { help as waitHelp } from "../wait/WaitCommand.ts"
 /** A command of the package. */
 export interface Command {
   readonly name: string
-  /** What it does, as a manual page's NAME says it. */
+  /** The description in the manual page's NAME section. */
   readonly summary: string
   readonly help: CommandHelp
   readonly subcommands: ReadonlyArray<Subcommand>
@@ -28,22 +28,25 @@ export interface Subcommand {
   readonly help: CommandHelp
 }
 
-/** Of `task-exec`. */
+/** The exit codes of `task-exec`. */
 const codes: ReadonlyArray<Item> = [
-  { term: "0", about: "the engine reported that the command ended with 0, after all of its output arrived" },
-  { term: "1-255", about: "the command's own code; 137: killed by signal 9, as the engine says" },
-  { term: `${exitCodes.usage}`, about: "wrong usage; nothing was done" },
-  { term: `${exitCodes.timedOut}`, about: "timed out, and killed" },
+  { term: "0", about: "the command exited with 0, as the engine reported, and all of its output arrived" },
+  { term: "1-255", about: "the command's own code (137: killed by signal 9)" },
+  { term: `${exitCodes.usage}`, about: "wrong usage; nothing ran" },
+  { term: `${exitCodes.timedOut}`, about: "the command timed out and was killed" },
   {
     term: `${exitCodes.failed}`,
-    about: "task-exec could not do it: no such task, not a manager, helper failed, outcome unknown, …"
+    about: "task-exec failed: no such task, not a manager, the helper failed, the outcome is unknown, …"
   },
   { term: `${exitCodes.notStarted}`, about: "the command could not be started" },
-  { term: "129, 130, 143", about: "interrupted by SIGHUP, SIGINT, SIGTERM, and the command did not say otherwise" },
-  { term: `${exitCodes.outputClosed}`, about: "nobody reads the output any more; the command was ended" }
+  {
+    term: "129, 130, 143",
+    about: "interrupted by SIGHUP, SIGINT or SIGTERM, unless the command exited with a code of its own"
+  },
+  { term: `${exitCodes.outputClosed}`, about: "the reader of the output closed the pipe; the command was ended" }
 ]
 
-/** All of them. */
+/** All commands. */
 export const commands: ReadonlyArray<Command> = [
   {
     name: "task-exec",
@@ -68,14 +71,14 @@ export const commands: ReadonlyArray<Command> = [
     subcommands: [],
     codes: [
       { term: "ACTION", about: "0, or 2 with the reason on stderr" },
-      { term: "task-exec, exec", about: "the command's own; others as task-exec(1) says" }
+      { term: "task-exec, exec", about: "the command's own, or one of task-exec; see task-exec(1)" }
     ]
   }
 ]
 
-/** What may be named, and how. */
+/** The forms of a target. */
 export const targets: ReadonlyArray<Item> = [
-  { term: "web", about: "the service's only running task; several are an error that lists them" },
+  { term: "web", about: "the only running task of the service; if there are several, an error lists them" },
   { term: "web.2", about: "the task in slot 2 of the service" },
   {
     term: "web@node-3",
@@ -84,24 +87,28 @@ export const targets: ReadonlyArray<Item> = [
   {
     term: "web.x7u2gmggdhj85528r1nre2q2n",
     about:
-      "a task of a global service, by the name that docker service ps shows: the ID of its node stands for the slot"
+      "a task of a global service, by its name in docker service ps, which has the ID of the node in place of a slot"
   },
-  { term: "k3x8q1", about: "a task ID or a container ID, or the unique beginning of one" },
-  { term: "web.2.k3x8q1…", about: "a task's container, by its name" },
-  { term: "service/…, task/…, container/…", about: "one kind only, where a name could mean two things" },
-  { term: "web.1,db.1", about: "several tasks, with commas" }
+  { term: "k3x8q1", about: "a task ID or container ID, or a unique prefix of one" },
+  { term: "web.2.k3x8q1…", about: "a task, by the name of its container" },
+  { term: "service/…, task/…, container/…", about: "only a service, only a task, or only a container of that name" },
+  { term: "web.1,db.1", about: "several tasks, separated by commas" }
 ]
 
-/** The variables that are read. */
+/** The environment variables that task-exec reads. */
 export const variables: ReadonlyArray<Item> = [
   {
     term: "DOCKER_HOST",
-    about: "the manager to talk to, or several with commas between: unix://, tcp://, ssh:// (default: the context)"
+    about:
+      "the manager to connect to, or several, separated by commas: unix://, tcp://, ssh:// (default: the docker context)"
   },
-  { term: "DOCKER_TLS_VERIFY", about: "not empty: TLS, with the server's certificate checked" },
-  { term: "DOCKER_CERT_PATH", about: "folder of ca.pem, cert.pem and key.pem (default: the folder of DOCKER_CONFIG)" },
-  { term: "DOCKER_CONTEXT", about: "the docker context to use, where DOCKER_HOST is not set" },
-  { term: "DOCKER_CONFIG", about: "folder of the docker client: contexts, logins, plugins (default: ~/.docker)" },
+  { term: "DOCKER_TLS_VERIFY", about: "not empty: use TLS and verify the server's certificate" },
+  { term: "DOCKER_CERT_PATH", about: "directory of ca.pem, cert.pem and key.pem (default: DOCKER_CONFIG)" },
+  { term: "DOCKER_CONTEXT", about: "the docker context to use if DOCKER_HOST is not set" },
+  {
+    term: "DOCKER_CONFIG",
+    about: "configuration directory of the docker CLI: contexts, logins, plugins (default: ~/.docker)"
+  },
   {
     term: "TASK_EXEC_IMAGE",
     about:
@@ -114,26 +121,26 @@ export const variables: ReadonlyArray<Item> = [
   },
   {
     term: "TASK_EXEC_DEBUG_FILE",
-    about: "every step, as --debug tells it, is appended to this file, with the time and the process ID"
+    about: "append the messages of --debug to this file, with time and process ID"
   },
-  { term: "TASK_EXEC_AUDIT_FILE", about: "a line of JSON for each run and each copy is appended to this file" },
-  { term: "TASK_EXEC_DENY_DEFAULT", about: "true: nothing is run in a task without the label task-exec.allow" },
-  { term: "NO_COLOR", about: "not empty: no colours" },
+  { term: "TASK_EXEC_AUDIT_FILE", about: "append one JSON line per run and per copy to this file" },
+  { term: "TASK_EXEC_DENY_DEFAULT", about: "true: refuse to run commands in tasks without the label task-exec.allow" },
+  { term: "NO_COLOR", about: "not empty: no colors" },
   {
     term: "NODE_COMPILE_CACHE",
-    about: "folder for the compiled program, for a quicker start (default: task-exec in XDG_CACHE_HOME or ~/.cache)"
+    about: "directory for the compiled program, for a faster start (default: task-exec in XDG_CACHE_HOME or ~/.cache)"
   },
   {
     term: "OTEL_EXPORTER_OTLP_ENDPOINT",
-    about: "task-exec sends the spans of its run there: OTLP over HTTP, as JSON, with /v1/traces added"
+    about: "send the spans of each run to this collector: OTLP over HTTP, as JSON, to /v1/traces"
   },
-  { term: "OTEL_EXPORTER_OTLP_HEADERS", about: "headers for the collector: name=value, with commas between" },
-  { term: "OTEL_SERVICE_NAME", about: "the service's name in the spans (default: task-exec)" },
-  { term: "OTEL_RESOURCE_ATTRIBUTES", about: "more of the resource's attributes: name=value, with commas between" },
-  { term: "OTEL_SDK_DISABLED", about: "true: no spans are sent" }
+  { term: "OTEL_EXPORTER_OTLP_HEADERS", about: "headers for the collector: name=value, separated by commas" },
+  { term: "OTEL_SERVICE_NAME", about: "service name in the spans (default: task-exec)" },
+  { term: "OTEL_RESOURCE_ATTRIBUTES", about: "resource attributes: name=value, separated by commas" },
+  { term: "OTEL_SDK_DISABLED", about: "true: send no spans" }
 ]
 
-/** Variables that task-exec itself sets, or that are not for users. */
+/** Variables that task-exec sets, or that are not for users. */
 export const internalVariables: ReadonlyArray<string> = [
   "TASK_EXEC_RUN",
   "TASK_EXEC_AGENT",

@@ -1,7 +1,7 @@
-/** What one look at the swarm found, and what there is to do about it. */
+/** A check: what it found, and what to do. */
 import * as Schema from "effect/Schema"
 
-/** What is looked at, in the order in which it is told. */
+/** The subjects of checks, in the order of the report. */
 export const Subject = Schema.Literals([
   "engine",
   "swarm",
@@ -18,30 +18,30 @@ export const Subject = Schema.Literals([
   "leftovers"
 ])
 
-/** What is looked at. */
+/** The subject of a check. */
 export type Subject = typeof Subject.Type
 
-/** `warning`: task-exec works, but may not always. `skipped`: it could not be looked at, because something before it fails. */
+/** `warning`: task-exec works, but may fail later. `skipped`: not checked, because an earlier check fails. */
 export const Verdict = Schema.Literals(["ok", "warning", "fails", "skipped"])
 
-/** How it is. */
+/** The result of a check. */
 export type Verdict = typeof Verdict.Type
 
-/** A node, by what people and what Swarm call it. */
+/** A node: its ID and its host name. */
 export const NodeName = Schema.Struct({ id: Schema.String, hostname: Schema.String })
 
-/** A node, by what people and what Swarm call it. */
+/** A node: its ID and its host name. */
 export type NodeName = typeof NodeName.Type
 
 /** One check. */
 export const Check = Schema.Struct({
   check: Subject,
-  /** The node that it is about, where it is about one. */
+  /** The node, if the check is about one. */
   node: Schema.optionalKey(NodeName),
   verdict: Verdict,
-  /** What was found, or why it was not looked at. */
+  /** What was found, or why the check was skipped. */
   found: Schema.String,
-  /** What to do: there with every `warning` and `fails`. */
+  /** What to do. Every `warning` and `fails` has it. */
   next: Schema.optionalKey(Schema.String)
 })
 
@@ -50,9 +50,9 @@ export type Check = typeof Check.Type
 
 /** The document of `--json`. */
 export const Diagnosis = Schema.Struct({
-  /** Of this program. */
+  /** The version of task-exec. */
   version: Schema.String,
-  /** The worst verdict of all checks, also of those that `--quiet` leaves out. */
+  /** The worst verdict of all checks, including those that `--quiet` hides. */
   verdict: Verdict,
   checks: Schema.Array(Check)
 })
@@ -66,7 +66,7 @@ export interface Trouble {
   readonly next: string
 }
 
-/** The checks of a node, or of the swarm as a whole. */
+/** Builds checks of a node, or of the swarm. */
 export const checksOf = (node?: NodeName) => {
   const of = (check: Subject, verdict: Verdict, found: string, next?: string): Check => ({
     check,
@@ -84,7 +84,7 @@ export const checksOf = (node?: NodeName) => {
   }
 }
 
-/** The worst of these. */
+/** Returns the worst verdict. */
 export const worstOf = (checks: ReadonlyArray<Check>): Verdict => {
   const has = (verdict: Verdict) => checks.some((check) => check.verdict === verdict)
   return has("fails") ? "fails" : has("warning") ? "warning" : "ok"

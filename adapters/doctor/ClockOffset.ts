@@ -1,14 +1,14 @@
 /**
- * How far a node's clock is from ours, from time stamps that it set between two moments that we know.
+ * The difference between a node's clock and the caller's, from time stamps of the node between two known moments.
  *
- * A node stamps the states of its tasks with its own clock (swarmkit, `agent/exec/controller.go`, `Do`). It did so after we
- * had made the service, and before we saw the state; each stamp bounds the difference, and all of them together bound it to
- * some tenths of a second, however long the image takes to arrive.
+ * A node stamps the states of its tasks with its own clock (swarmkit, `agent/exec/controller.go`, `Do`), after the caller created the
+ * service and before the caller saw the state. Each stamp bounds the difference. All stamps together bound it to some tenths of a
+ * second, however long the image takes to arrive.
  */
 import type { Task } from "../../src/engine/EngineSchemas.ts"
 import type { Trouble } from "./Check.ts"
 
-/** A time that the other clock told, and two of ours between which it did. Unix times in milliseconds. */
+/** A time of the other clock, and the two times of the caller between which it was read. Unix times in milliseconds. */
 export interface Stamp {
   readonly theirs: number
   readonly after: number
@@ -21,26 +21,26 @@ export interface Offset {
   readonly most: number
 }
 
-/** A difference that a sweep would begin to feel, and half of what it leaves room for (see `Labels.ts`), in milliseconds. */
+/** Limits of the difference in milliseconds. A sweep allows for twice the second one (see `Labels.ts`). */
 const warningAbove = 5000
 const failsAbove = 60_000
 
 /** Times are cut to milliseconds. */
 const rounding = 1
 
-/** What all stamps together say; `undefined` without any. */
+/** Combines stamps. Returns `undefined` without stamps. */
 export const offsetOf = (stamps: ReadonlyArray<Stamp>): Offset | undefined => {
   if (stamps.length === 0) return undefined
   const least = Math.max(...stamps.map(({ before, theirs }) => theirs - before)) - rounding
   const most = Math.min(...stamps.map(({ after, theirs }) => theirs - after)) + rounding
-  // One of the clocks was set meanwhile: it was somewhere between the two.
+  // One of the clocks was set in the meantime: the difference is between the two.
   return least <= most ? { least, most } : { least: most, most: least }
 }
 
-/** The states whose stamps are the node's; those before are the leader's. */
+/** The states that the node stamps. The leader stamps earlier states. */
 const statesOfNode = new Set(["accepted", "preparing", "ready", "starting", "running", "complete", "failed"])
 
-/** The stamp in a task's status, if its node set it. `after`: the service was made; `before`: the status was seen. */
+/** Returns the stamp in a task's status if its node set it. `after`: when the service was created; `before`: when the status was seen. */
 export const stampOf = ({ Status }: Task, after: number, before: number): Stamp | undefined => {
   // A rejection with an error comes from the node.
   const isNodes = statesOfNode.has(Status.State) || (Status.State === "rejected" && Status.Err !== undefined)
@@ -48,10 +48,10 @@ export const stampOf = ({ Status }: Task, after: number, before: number): Stamp 
   return isNodes && Number.isFinite(theirs) ? { theirs, after, before } : undefined
 }
 
-/** The least that the two can differ, in milliseconds. */
+/** The smallest possible difference, in milliseconds. */
 const surely = ({ least, most }: Offset): number => (least > 0 ? least : most < 0 ? -most : 0)
 
-/** Is it bad? */
+/** Judges a difference. */
 export const judgeOffset = (offset: Offset): "ok" | "warning" | "fails" => {
   const difference = surely(offset)
   return difference > failsAbove ? "fails" : difference > warningAbove ? "warning" : "ok"
@@ -59,18 +59,18 @@ export const judgeOffset = (offset: Offset): "ok" | "warning" | "fails" => {
 
 const seconds = (millis: number): string => `${(Math.ceil(millis / 100) / 10).toFixed(1)} s`
 
-/** In words. */
+/** Describes a difference. */
 export const describeOffset = (offset: Offset, node: string): Trouble => {
   const { least, most } = offset
-  const next = `set the clock of ${node} or of this machine (NTP): what a killed run leaves is removed by its deadline`
+  const next = `synchronize the clocks of ${node} and of the caller (NTP): leftovers are removed by their deadline`
   if (surely(offset) === 0) {
-    return { found: `within ${seconds(Math.max(-least, most))} of this machine's`, next }
+    return { found: `within ${seconds(Math.max(-least, most))} of the caller's clock`, next }
   }
   const middle = (least + most) / 2
   const side = middle > 0 ? "ahead of" : "behind"
   const uncertainty = seconds((most - least) / 2)
   return {
-    found: `${seconds(Math.abs(middle))} ${side} this machine's (±${uncertainty}, by stamps of its tasks)`,
+    found: `${seconds(Math.abs(middle))} ${side} the caller's clock (±${uncertainty})`,
     next
   }
 }

@@ -1,4 +1,4 @@
-/** Looks at all that task-exec needs of a swarm, and tells what it finds. */
+/** Checks everything that task-exec needs of a swarm. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -15,13 +15,13 @@ import { explainHelper } from "./Explain.ts"
 import { checkNode } from "./NodeChecks.ts"
 import { askEngine, byName, checkManagers, checkRole, findImage, judgeLeftovers } from "./SwarmChecks.ts"
 
-/** How to look. */
+/** Options of the checks. */
 export interface DoctorOptions {
-  /** The helper's image, where it is named on the command line. */
+  /** The helper's image on the command line. */
   readonly image: string | undefined
   /** Milliseconds that each helper may take. */
   readonly timeout: number
-  /** Look at the overlay network too. */
+  /** Check the overlay network. */
   readonly network: boolean
 }
 
@@ -30,14 +30,14 @@ const nodesAtOnce = 8
 
 const { fails, skipAll } = checksOf()
 
-/** Who wants to know. */
+/** Receives the checks. */
 export interface Listener<E> {
   readonly tell: (check: Check) => Effect.Effect<void, E>
-  /** Tells how many nodes are not checked yet, when that takes a while. */
+  /** Called with the number of nodes that are not checked yet. */
   readonly waitFor: (nodes: number) => Effect.Effect<void>
 }
 
-/** Tells each check when it is done, in the order in which people read them: node after node. */
+/** Runs the checks and reports each one, node after node. */
 export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   options: DoctorOptions,
   { tell, waitFor }: Listener<E>
@@ -47,14 +47,15 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
 
   const { check, known } = yield* askEngine()
   yield* tell(check)
-  if (known === undefined) return yield* skip(["swarm", "managers", "image", "node", "leftovers"], "no engine")
+  if (known === undefined)
+    return yield* skip(["swarm", "managers", "image", "node", "leftovers"], "the engine does not answer")
   const role = checkRole(known.info)
   yield* tell(role)
   if (role.verdict === "fails") return yield* skip(["managers", "image", "node", "leftovers"], "not a manager")
 
   const listed = yield* Effect.result(Swarm.use((swarm) => swarm.listNodes()))
   if (listed._tag === "Failure") {
-    const next = "bring enough of the managers back: more than half of them must be there"
+    const next = "start managers again until more than half of them are reachable"
     yield* tell(fails("managers", { found: listed.failure.message, next }))
     return yield* skip(["image", "node", "leftovers"], "the managers do not answer")
   }
@@ -63,7 +64,7 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   const image = yield* findImage(options.image)
   yield* tell(image.check)
 
-  // It looks by helpers of its own, so beside the others.
+  // The sweep has helpers of its own, and runs at the same time.
   const leftovers = yield* Effect.forkScoped(lookForLeftovers(options))
   const network = options.network
     ? yield* openTunnelNetwork(yield* makeOwnership(undefined), image.reference, nodes.length)

@@ -1,4 +1,4 @@
-/** `task-exec doctor`: checks whether task-exec works on this swarm, and says what to do where it does not. */
+/** `task-exec doctor`: checks whether task-exec works on a swarm, and prints how to fix what does not. */
 import { isatty } from "node:tty"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,7 @@ import { type Check, type Diagnosis, worstOf } from "./Check.ts"
 import { type DoctorOptions, diagnose } from "./Diagnosis.ts"
 import { colourOf, linesOf, summaryOf } from "./DoctorText.ts"
 
-/** Something is in the way of task-exec. */
+/** The exit code if a check fails. */
 const notWell = 1
 
 /** The flags. */
@@ -36,17 +36,17 @@ export const doctorFlags = {
     type: "string",
     default: "60s",
     value: "TIME",
-    about: "Give each helper this long to run and to be reached (default 60s)"
+    about: "Fail the checks of a node after TIME (default 60s)"
   },
   ...connectionFlags,
   ...helpFlag
 } satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const help: CommandHelp = {
   usage: ["[OPTIONS]"],
   about: [
-    "Check whether task-exec works on this swarm, and print what is wrong and how to fix it. A helper runs on every node for a moment and is removed.",
+    "Check whether task-exec works on this swarm, and print what is wrong and how to fix it. Starts a helper on every node and removes it.",
     {
       _tag: "Items",
       title: "Checks",
@@ -54,18 +54,21 @@ export const help: CommandHelp = {
         { term: "engine, swarm, managers", about: "The connected engine and its swarm" },
         { term: "image", about: "The helper's image" },
         { term: "node, platform", about: "What Swarm reports about each node" },
-        { term: "helper, version", about: "The node pulls the image and runs the helper" },
-        { term: "socket, kill", about: "The helper can use the engine's socket and can kill commands" },
+        {
+          term: "helper, version",
+          about: "The node pulls the image and runs the helper, and the helper has this version"
+        },
+        { term: "socket, kill", about: "The helper can open the engine's socket and kill commands" },
         {
           term: "clock",
           about:
-            "The difference between the node's clock and the caller's. More than 5 s is a warning. More than 60 s fails, because leftovers are removed by their deadline"
+            "The node's clock agrees with the caller's. More than 5 s is a warning, more than 60 s fails: leftovers are removed by their deadline"
         },
         {
           term: "overlay",
-          about: "The connected engine can reach the helper over an overlay network, as -i, -t and cp need it"
+          about: "The connected engine reaches the helper over an overlay network, as -i, -t and cp need"
         },
-        { term: "leftovers", about: "What task-exec gc would remove, and objects of agents whose service is gone" }
+        { term: "leftovers", about: "Leftovers of killed runs and of removed agents" }
       ]
     }
   ],
@@ -99,11 +102,11 @@ const parse = Effect.fnUntraced(function* ({
   values
 }: ReadFlags<typeof doctorFlags>): Effect.fn.Return<DoctorArgs, UsageError> {
   yield* noOperands(positionals)
-  if (values.image === "") return yield* new UsageError({ detail: "--image needs the name of an image" })
-  const timeout = yield* parseTime("--timeout", values.timeout)
+  if (values.image === "") return yield* new UsageError({ detail: "--image needs an image name" })
+  const timeout = yield* parseTime("timeout", values.timeout)
   if (Duration.toMillis(timeout) < 1 || Duration.isGreaterThan(timeout, longest)) {
     return yield* new UsageError({
-      detail: `invalid timeout ${JSON.stringify(values.timeout)}: expected a duration of up to 1h`
+      detail: `invalid timeout ${JSON.stringify(values.timeout)}: expected a duration between 1ms and 1h`
     })
   }
   return {
@@ -115,7 +118,7 @@ const parse = Effect.fnUntraced(function* ({
   }
 })
 
-/** A word on the terminal while nothing else is to be told; gone when there is, and at the end. */
+/** A status line while no check is reported. It is erased at the end. */
 const makeWaiting = Effect.fnUntraced(function* (isSeen: boolean) {
   const last = new LastLine(stderrScreen.write)
   const clear = Effect.sync(() => last.clear())
@@ -137,7 +140,10 @@ const run = Effect.fn("task-exec.doctor")(
         if (json || !isTold(check)) return waiting.clear
         return Effect.andThen(waiting.clear, stdout.line(linesOf(check), colour ? colourOf(check) : undefined))
       },
-      waitFor: (nodes) => waiting.show(nodes === 0 ? "looking for leftovers …" : `nodes to look at: ${nodes} …`)
+      waitFor: (nodes) =>
+        waiting.show(
+          nodes === 0 ? "checking for leftovers …" : `checking ${nodes === 1 ? "1 node" : `${nodes} nodes`} …`
+        )
     })
     const verdict = worstOf(checks)
     if (json) {

@@ -1,4 +1,4 @@
-/** Checks as lines for people. */
+/** Formats checks as text. */
 import type { Colour } from "../Output.ts"
 import { printable } from "../Printable.ts"
 import { type Check, Verdict } from "./Check.ts"
@@ -8,7 +8,7 @@ const colours: Readonly<Record<Verdict, string>> = { ok: "32", warning: "33", fa
 const markWidth = Math.max(...Verdict.literals.map((verdict) => verdict.length))
 const subjectWidth = "leftovers".length
 
-/** `ok       clock      node-2: within 0.2 s of this machine's`, and below it, indented, what to do. */
+/** `ok       clock      node-2: within 0.2 s of the caller's clock`. What to do is on the next line, indented. */
 export const linesOf = ({ check, found, next, node, verdict }: Check): string => {
   const where = node === undefined ? "" : `${node.hostname}: `
   const line = `${verdict.padEnd(markWidth)}  ${check.padEnd(subjectWidth)}  ${printable(`${where}${found}`)}`
@@ -16,7 +16,7 @@ export const linesOf = ({ check, found, next, node, verdict }: Check): string =>
   return next === undefined ? line : `${line}\n${indent}${printable(next)}`
 }
 
-/** What of {@link linesOf} is in which colour: the verdict. */
+/** The color of the verdict in {@link linesOf}. */
 export const colourOf = ({ verdict }: Check): Colour => ({ code: colours[verdict], length: markWidth })
 
 /** `27 checks: 25 ok, 1 warning, 1 fails`. */

@@ -1,4 +1,4 @@
-/** The checks of one node: what Swarm says of it, and what comes of a helper that really runs there. */
+/** The checks of one node: what Swarm reports, and the result of a helper that runs there. */
 import * as Effect from "effect/Effect"
 import type { Image, Node } from "../../src/engine/EngineSchemas.ts"
 import type { Swarm } from "../../src/engine/Swarm.ts"
@@ -11,10 +11,10 @@ import { explainHelper, newImage } from "./Explain.ts"
 import { type Greeted, reachHelper, type Silent, tryHelper } from "./NodeTrials.ts"
 import { isOlder, type NamedImage } from "./SwarmChecks.ts"
 
-/** What is known before a node is looked at. */
+/** What is known before the checks of a node. */
 export interface NodeCheckOptions {
   readonly image: NamedImage
-  /** The node whose engine we talk to, and what that shows of its clock. */
+  /** The node of the connected engine, and a stamp of its clock. */
   readonly here: { readonly id: string; readonly stamp: Stamp | undefined }
   /** Milliseconds for each of the two helpers. */
   readonly timeout: number
@@ -22,12 +22,12 @@ export interface NodeCheckOptions {
   readonly network: TunnelNetwork | undefined
 }
 
-/** What a helper on a node shows. */
+/** The checks that a helper makes. */
 const shown: ReadonlyArray<Subject> = ["helper", "version", "socket", "kill"]
 
 const nameOf = ({ Description, ID }: Node): NodeName => ({ id: ID, hostname: Description.Hostname })
 
-/** Looks at one node, with one helper after the other. */
+/** Checks one node, with one helper after the other. */
 export const checkNode = Effect.fn("Doctor.node")(function* (
   node: Node,
   options: NodeCheckOptions
@@ -40,7 +40,7 @@ export const checkNode = Effect.fn("Doctor.node")(function* (
   const own = isHere && here.stamp !== undefined ? [here.stamp] : []
   const standing = judgeStanding(node)
   if (standing.verdict !== "ok") {
-    const why = "no helper can run there"
+    const why = "the node takes no helper"
     const platform = judgePlatform(node, image.platform, false)
     return [standing, platform, ...skipAll(shown, why), judgeClock(node, own), ...skipAll(overlay, why)]
   }
@@ -60,43 +60,43 @@ export const checkNode = Effect.fn("Doctor.node")(function* (
     ...judgeTrial(node, trial),
     judgeClock(node, [...own, ...trial.stamps, ...(reached?.stamps ?? [])])
   ]
-  if (reached === undefined) return [...checks, ...skipAll(overlay, "no helper runs there")]
+  if (reached === undefined) return [...checks, ...skipAll(overlay, "no helper runs on the node")]
   return [
     ...checks,
     reached.result._tag === "Success"
-      ? ok("overlay", `its helper was reached (${seconds(reached.result.success)})`)
+      ? ok("overlay", `helper reached in ${seconds(reached.result.success)}`)
       : fails("overlay", explainHelper(reached.result.failure, hostname))
   ]
 })
 
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(1)} s`
 
-/** Whether Swarm gives the node a helper. */
+/** Whether Swarm places a helper on the node. */
 export const judgeStanding = (node: Node): Check => {
   const { Description, Spec, Status } = node
   const { fails, ok, warning } = checksOf(nameOf(node))
   const { Hostname: hostname, Platform } = Description
   const found = [Status.State, Spec.Availability, Spec.Role].join(", ")
   if (Platform.OS === "windows") {
-    return warning("node", { found: "Windows", next: "task-exec is for Linux: it reaches no tasks there" })
+    return warning("node", { found: "Windows", next: "task-exec supports Linux nodes only" })
   }
   if (Status.State !== "ready") {
     const why = Status.Message === undefined || Status.Message === "" ? "" : ` (${Status.Message})`
-    const next = `check the engine on ${hostname} and the network to it, or remove it: docker node rm ${hostname}`
+    const next = `check the engine on ${hostname} and the network to it, or remove the node: docker node rm ${hostname}`
     return fails("node", { found: `${found}${why}`, next })
   }
   if (Spec.Availability === "active") return ok("node", found)
-  const next = `make it active: docker node update --availability active ${hostname}`
-  // A manager for nothing but managing is common: it has no tasks to run commands in.
+  const next = `activate the node: docker node update --availability active ${hostname}`
+  // Drained managers are common, and have no tasks to run commands in.
   return Spec.Availability === "drain" && node.ManagerStatus !== undefined
-    ? warning("node", { found, next: `if it is to run tasks, ${next}` })
+    ? warning("node", { found, next: `to run tasks on it, ${next}` })
     : fails("node", { found, next })
 }
 
-/** The engine that has all that we need, by its own version. */
+/** The oldest supported engine. */
 const oldestEngine = "20.10"
 
-/** The kernel's names for kinds of CPU, as images have them. */
+/** The kernel's names of CPU architectures, with the names that images have. */
 const architectures: Readonly<Record<string, string>> = {
   x86_64: "amd64",
   aarch64: "arm64",
@@ -106,7 +106,7 @@ const architectures: Readonly<Record<string, string>> = {
   i686: "386"
 }
 
-/** Whether the node's kind fits; `ran`: a helper has shown that it does. */
+/** Whether the image fits the node's platform. `ran`: a helper has run there. */
 export const judgePlatform = (
   node: Node,
   image: Pick<Image, "Architecture" | "Os"> | undefined,
@@ -123,12 +123,12 @@ export const judgePlatform = (
     return ok("platform", found)
   }
   return warning("platform", {
-    found: `${found}; the image here is ${image.Os}/${image.Architecture}`,
-    next: `build the image for ${Platform.OS}/${architecture} too`
+    found: `${found}; the image is ${image.Os}/${image.Architecture}`,
+    next: `build the image for ${Platform.OS}/${architecture}, too`
   })
 }
 
-/** What the first helper shows: whether it runs, what it is, and what it can do. */
+/** Judges the first helper: whether it runs, its version, and what it can do. */
 export const judgeTrial = (node: Node, trial: Greeted | Silent): ReadonlyArray<Check> => {
   const { fails, ok, skipAll, warning } = checksOf(nameOf(node))
   const { Hostname: hostname } = node.Description
@@ -136,29 +136,33 @@ export const judgeTrial = (node: Node, trial: Greeted | Silent): ReadonlyArray<C
     const trouble = explainHelper(trial.error, hostname)
     // A helper that refuses does run, and speaks another protocol.
     return trial.error._tag === "HelperRefused"
-      ? [ok("helper", "runs"), fails("version", trouble), ...skipAll(["socket", "kill"], "another version runs there")]
-      : [fails("helper", trouble), ...skipAll(["version", "socket", "kill"], "no helper runs there")]
+      ? [
+          ok("helper", "runs"),
+          fails("version", trouble),
+          ...skipAll(["socket", "kill"], "the helper has another version")
+        ]
+      : [fails("helper", trouble), ...skipAll(["version", "socket", "kill"], "no helper runs on the node")]
   }
   const { after, result, version: found } = trial
   const checks = [
-    ok("helper", `runs (first word after ${seconds(after)})`),
+    ok("helper", `runs (first output after ${seconds(after)})`),
     found === version
       ? ok("version", found)
-      : warning("version", { found: `${found}; this program is ${version}`, next: newImage })
+      : warning("version", { found: `${found}, but task-exec is ${version}`, next: newImage })
   ]
   if (result._tag === "Failure") {
     const trouble = explainHelper(result.failure, hostname)
-    return [...checks, fails("socket", trouble), ...skipAll(["kill"], "the engine's socket is not open")]
+    return [...checks, fails("socket", trouble), ...skipAll(["kill"], "the helper cannot open the engine's socket")]
   }
   const ending = result.success
   return [
     ...checks,
-    ok("socket", "the helper opens the engine's"),
+    ok("socket", "the helper can open the engine's socket"),
     ending._tag === "Killed"
-      ? ok("kill", "commands can be ended, with all that they started")
+      ? ok("kill", "the helper can kill commands and their child processes")
       : fails("kill", {
           found: describeEnding(ending),
-          next: `the engine on ${hostname} must let a container see the host's processes: see its log`
+          next: `the helper must see the processes of the host: check the log of the engine on ${hostname}`
         })
   ]
 }
@@ -166,7 +170,7 @@ export const judgeTrial = (node: Node, trial: Greeted | Silent): ReadonlyArray<C
 const judgeClock = (node: Node, stamps: ReadonlyArray<Stamp>): Check => {
   const checks = checksOf(nameOf(node))
   const offset = offsetOf(stamps)
-  if (offset === undefined) return checks.skip("clock", "no task of this node told its time")
+  if (offset === undefined) return checks.skip("clock", "no task on this node reported a time")
   const trouble = describeOffset(offset, node.Description.Hostname)
   const verdict = judgeOffset(offset)
   return verdict === "ok" ? checks.ok("clock", trouble.found) : checks[verdict]("clock", trouble)

@@ -64,7 +64,8 @@ export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
   )
   const stamps = watch.stamps()
   if (greeting !== undefined) return { _tag: "Greeted", ...greeting, result, stamps }
-  const error = result._tag === "Failure" ? result.failure : new OutcomeUnknown({ detail: "the helper did not greet" })
+  const error =
+    result._tag === "Failure" ? result.failure : new OutcomeUnknown({ detail: "the helper sent no greeting" })
   return { _tag: "Silent", error, stamps }
 })
 

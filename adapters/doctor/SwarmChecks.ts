@@ -1,4 +1,4 @@
-/** The checks of the swarm as a whole: the engine that we talk to, its part in the swarm, the managers, the image. */
+/** The checks of the swarm: the connected engine, its role, the managers, the image. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { isNotFound } from "../../src/engine/EngineErrors.ts"
@@ -13,10 +13,10 @@ import { explainEngine } from "./Explain.ts"
 
 const { fails, ok, warning } = checksOf()
 
-/** The oldest API that has all that we need (engine 20.10). */
+/** The oldest supported API version (engine 20.10). */
 const oldestApi = "1.41"
 
-/** Compares as many of the numbers as `than` has. What is no number is no version that is known to be old. */
+/** Compares version numbers, as many as `than` has. A part that is not a number counts as new. */
 export const isOlder = (version: string, than: string): boolean => {
   const numbers = (text: string) => text.split(".").map((part) => Number.parseInt(part, 10))
   const found = numbers(version)
@@ -27,14 +27,14 @@ export const isOlder = (version: string, than: string): boolean => {
   return false
 }
 
-/** The connected engine: whether it answers, what it says of itself, and what its clock shows. */
+/** Asks the connected engine for its description and its time. */
 export const askEngine = Effect.fn("Doctor.engine")(function* () {
   const swarm = yield* Swarm
   const after = yield* Clock.currentTimeMillis
   return yield* swarm.info.pipe(
     Effect.bindTo("info"),
     Effect.bind("before", () => Clock.currentTimeMillis),
-    // Of the engine that described itself, and of no other manager.
+    // The same engine: another manager may answer another request.
     Effect.bind("version", () => Effect.flatMap(swarm.engine, (engine) => engine.version)),
     Effect.match({
       onFailure: (error) => ({ check: fails("engine", explainEngine(error)), known: undefined }),
@@ -50,34 +50,34 @@ export const askEngine = Effect.fn("Doctor.engine")(function* () {
 const judgeEngine = (host: string, { OSType }: Info, { ApiVersion, Version }: EngineVersion): Check => {
   const found = `${Version} (API ${ApiVersion}, ${OSType}) at ${host}`
   if (OSType !== "linux") {
-    return fails("engine", { found, next: "point DOCKER_HOST at an engine for Linux containers" })
+    return fails("engine", { found, next: "set DOCKER_HOST to an engine for Linux containers" })
   }
   return isOlder(ApiVersion, oldestApi)
-    ? fails("engine", { found, next: `upgrade it to 20.10 (API ${oldestApi}) or newer` })
+    ? fails("engine", { found, next: `upgrade the engine to 20.10 (API ${oldestApi}) or newer` })
     : ok("engine", found)
 }
 
-/** What the connected engine is to the swarm. */
+/** Checks that the connected engine is a manager. */
 export const checkRole = ({ Name, Swarm }: Info): Check => {
   const { ControlAvailable, Error: error, LocalNodeState: state, RemoteManagers } = Swarm
   if (state === "active" && ControlAvailable) return ok("swarm", `${Name} is a manager`)
   if (state === "active") {
     const known = RemoteManagers.map(({ Addr }) => Addr.replace(/:\d+$/, "")).join(", ")
-    const next = `point DOCKER_HOST at a manager${known === "" ? "" : ` (it knows ${known})`}`
+    const next = `set DOCKER_HOST to a manager${known === "" ? "" : ` (known managers: ${known})`}`
     return fails("swarm", { found: `${Name} is a worker`, next })
   }
   if (state === "locked") {
-    return fails("swarm", { found: `${Name} is a manager that is locked`, next: "unlock it: docker swarm unlock" })
+    return fails("swarm", { found: `${Name} is a locked manager`, next: "unlock the swarm: docker swarm unlock" })
   }
   if (state === "inactive") {
-    const next = "point DOCKER_HOST at a manager, or make it one: docker swarm init"
-    return fails("swarm", { found: `${Name} is in no swarm`, next })
+    const next = "set DOCKER_HOST to a manager, or create a swarm: docker swarm init"
+    return fails("swarm", { found: `${Name} is not part of a swarm`, next })
   }
   const found = `${Name} is ${state}${error === "" ? "" : `: ${error}`}`
-  return fails("swarm", { found, next: `see docker info, and the log of the engine on ${Name}` })
+  return fails("swarm", { found, next: `check docker info and the log of the engine on ${Name}` })
 }
 
-/** Whether enough managers are there, as the one that we ask sees it. */
+/** Checks that enough managers are reachable, as the connected manager reports. */
 export const checkManagers = (nodes: ReadonlyArray<Node>): Check => {
   const managers = nodes.filter(({ ManagerStatus }) => ManagerStatus !== undefined)
   const away = managers.filter(({ ManagerStatus }) => ManagerStatus?.Reachability !== "reachable")
@@ -87,20 +87,20 @@ export const checkManagers = (nodes: ReadonlyArray<Node>): Check => {
   if (leader !== undefined && away.length === 0) return ok("managers", found)
   const names = away.map(({ Description }) => Description.Hostname).join(", ")
   const spare = reachable - (Math.floor(managers.length / 2) + 1)
-  const next = `bring ${names === "" ? "the managers" : names} back, or make a worker a manager: docker node promote`
+  const next = `start ${names === "" ? "the managers" : names} again, or promote a worker: docker node promote NODE`
   if (leader === undefined || spare < 0) return fails("managers", { found, next })
-  const without = spare === 0 ? "; with one less the swarm stands still" : ""
+  const without = spare === 0 ? "; if one more fails, the swarm loses its quorum" : ""
   return warning("managers", { found: `${found}, not ${names}${without}`, next })
 }
 
-/** The image that helpers are made of, and what the connected engine knows of it. */
+/** The image of helpers, and its platform on the connected engine. */
 export interface NamedImage {
   readonly reference: string
   readonly platform: Pick<Image, "Architecture" | "Os"> | undefined
   readonly check: Check
 }
 
-/** Finds the image; `named` on the command line. */
+/** Finds the image. `named`: the image on the command line. */
 export const findImage = Effect.fn("Doctor.image")(function* (named: string | undefined) {
   const engine = yield* Swarm.use((swarm) => swarm.engine)
   const images = yield* HelperImage
@@ -114,7 +114,7 @@ export const findImage = Effect.fn("Doctor.image")(function* (named: string | un
         check: ok("image", `${reference} (${Os}/${Architecture}), named by: ${source}`)
       }),
       onFailure: (error): NamedImage => {
-        const why = isNotFound(error) ? "not on this engine yet" : error.message
+        const why = isNotFound(error) ? "not on the connected engine" : error.message
         const found = `${reference} (${why}), named by: ${source}`
         const check = isUnpublished(reference)
           ? warning("image", { found, next: provideImage(reference, "each node").join(". ") })
@@ -128,30 +128,30 @@ export const findImage = Effect.fn("Doctor.image")(function* (named: string | un
 /** `node-2` before `node-10`. */
 export const byName = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true })
 
-/** The commands that remove what killed runs left, and what is left of agents that are gone. */
+/** The commands that remove leftovers of killed runs and of removed agents. */
 export interface Remedies {
   readonly runs: string
   readonly agents: string
 }
 
-/** What killed runs left, as a sweep that only looks has found it; `agents`: what is left of agents without their service. */
+/** Judges the leftovers that a dry run of a sweep found. `agents`: leftovers of removed agents. */
 export const judgeLeftovers = (report: SweepReport, agents: ReadonlyArray<string>, remedies: Remedies): Check => {
   const { leftovers, unanswered, unreadable } = report
   const silent = unanswered.map(({ hostname }) => hostname).toSorted(byName)
-  const unseen = silent.length === 0 ? "" : `; not looked at: ${silent.join(", ")}`
+  const unseen = silent.length === 0 ? "" : `; not checked: ${silent.join(", ")}`
   const ofRuns = !isClean({ ...report, unanswered: [] })
-  if (!ofRuns && agents.length === 0) return ok("leftovers", `nothing is past its deadline${unseen}`)
+  if (!ofRuns && agents.length === 0) return ok("leftovers", `none${unseen}`)
   const what = [
     ...(leftovers.length === 0 ? [] : [`${leftovers.length} past their deadline`]),
-    ...(unreadable.length === 0 ? [] : [`${unreadable.length} with labels that can't be read`]),
-    ...(agents.length === 0 ? [] : [`of agents that are gone: ${agents.join(", ")}`])
+    ...(unreadable.length === 0 ? [] : [`${unreadable.length} with unreadable labels`]),
+    ...(agents.length === 0 ? [] : [`left by removed agents: ${agents.join(", ")}`])
   ].join(", ")
   const next = [
-    ...(ofRuns ? [`${remedies.runs} (with --dry-run it shows them)`] : []),
+    ...(ofRuns ? [`${remedies.runs} (add --dry-run to list them first)`] : []),
     ...(agents.length === 0 ? [] : [remedies.agents])
   ].join("; ")
   return warning("leftovers", {
     found: `${what}${unseen}`,
-    next: `remove them: ${next}`
+    next: `to remove: ${next}`
   })
 }

@@ -1,8 +1,6 @@
 /**
- * The output of many tasks, as what differs: the largest group in full, and of every smaller one how its stdout differs
- * from the largest's.
- *
- * The differences are found by `TextDiff`, which is loaded when there are some.
+ * The differences between the outputs of many tasks: the largest group in full, and for each smaller group how its stdout differs from
+ * that of the largest. Loads `TextDiff` only if outputs differ.
  */
 import * as Effect from "effect/Effect"
 import { humanSize } from "../LayOut.ts"
@@ -10,10 +8,10 @@ import { type Group, heading, type Kept, nameGroup, showGroup, showStderr } from
 import { describeResult } from "./Outcome.ts"
 import { ownLine, type Piece } from "./Piece.ts"
 
-/** Lines that may differ before the search for the shortest difference is given up, which would take too long. */
+/** The most differing lines for which the shortest difference is searched. */
 const maxEdits = 1000
 
-/** Groups as they are shown, the largest first: the first one whose command ran to its end is what the others are held against. */
+/** Formats groups, the largest first. The first group whose command ran to its end is compared with the others. */
 export const showDifferences = Effect.fnUntraced(function* (
   groups: ReadonlyArray<Group>
 ): Effect.fn.Return<ReadonlyArray<Piece>> {
@@ -35,7 +33,7 @@ export const showDifferences = Effect.fnUntraced(function* (
     const name = `${nameGroup(group)}: ${describeResult(group.result)}`
     const err = same(group.stderr, most.stderr) ? [] : showStderr(group)
     if (same(group.stdout, most.stdout)) {
-      return [heading("stdout", `${name}, the same stdout as ${nameGroup(most)}`), ...err]
+      return [heading("stdout", `${name}, same stdout as ${nameGroup(most)}`), ...err]
     }
     return [heading("stdout", name), ...differenceOf(group), ...notCompared(most.stdout, group.stdout), ...err]
   })
@@ -43,16 +41,16 @@ export const showDifferences = Effect.fnUntraced(function* (
 
 const ranToEnd = ({ result }: Group): boolean => result._tag === "Exited"
 
-/** Each byte is one character of it, so that what is no text is passed on as it is. */
+/** Maps each byte to one character, so that bytes that are not text stay unchanged. */
 const encoding = "latin1"
 
 const textOf = ({ bytes }: Kept): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(encoding)
 
-/** What was not kept of two outputs can't be the same for sure. */
+/** Whether two outputs are equal. Outputs that were not kept in full count as different. */
 const same = (self: Kept, that: Kept): boolean =>
   self.more === 0 && that.more === 0 && Buffer.compare(self.bytes, that.bytes) === 0
 
-/** Said where not all of an output was kept. */
+/** A line for output that was not kept. */
 const notCompared = (...outputs: ReadonlyArray<Kept>): ReadonlyArray<Piece> => {
   const more = Math.max(...outputs.map((kept) => kept.more))
   if (more === 0) return []

@@ -1,4 +1,4 @@
-/** The part of the command line that is about many tasks: which, how fast, and how it is shown. */
+/** The flags for many tasks: which tasks, how fast, and in what form their output is shown. */
 import type { parseArgs } from "node:util"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import type { Selection } from "../../src/fleet/Selection.ts"
 import { parseFilter } from "../../src/fleet/TaskFilter.ts"
 import type { CommandRequest } from "../../src/request/ExecRequest.ts"
 import type { Flags } from "../command/Flags.ts"
-import { parseTime, UsageError } from "../command/Usage.ts"
+import { oneOf, parseTime, UsageError } from "../command/Usage.ts"
 
 /** The flags. */
 export const fleetFlags = {
@@ -70,32 +70,32 @@ export const fleetFlags = {
   output: {
     type: "string",
     value: "FORMAT",
-    group: "Many tasks",
-    about: "json: one JSON object per line. summary: only the final summary"
+    group: "Output",
+    about: "json: one JSON object per line; summary: only the final summary (many tasks)"
   },
   "out-dir": { type: "string", value: "DIR", group: "Many tasks", about: "Write one file per task and stream" }
 } as const satisfies Flags
 
-/** What `parseArgs` makes of them. */
+/** The values of the flags. */
 export type FleetValues = ReturnType<
   typeof parseArgs<{ readonly options: typeof fleetFlags; readonly strict: true }>
 >["values"]
 
-/** In what form the output of many tasks is shown. */
+/** The form in which the output of many tasks is shown. */
 export type FleetForm = "lines" | "gather" | "diff" | "json" | "summary"
 
-/** What is asked of many tasks. */
+/** The parsed flags. */
 export interface FleetFlags {
   readonly selection: Selection
   readonly pacing: FleetPacing
   readonly followUpdates: boolean
-  /** Name the tasks, and run nothing. */
+  /** List the tasks and run nothing. */
   readonly list: boolean
   readonly form: FleetForm
   readonly outDir: string | undefined
 }
 
-/** A command line for many tasks, as far as running and showing it needs. */
+/** A parsed command line for many tasks. */
 export interface FleetInvocation {
   /** Without its stdin. */
   readonly request: CommandRequest
@@ -110,7 +110,7 @@ export interface FleetInvocation {
 export const isWithoutTarget = ({ all, any, node, stack }: FleetValues): boolean =>
   all !== true && any !== true && (stack !== undefined || node !== undefined)
 
-/** Reads the flags; `undefined` when a single task is meant. `target` is absent where {@link isWithoutTarget}. */
+/** Reads the flags. Returns `undefined` for a single task. `target` is `undefined` if {@link isWithoutTarget}. */
 export const parseFleet = Effect.fnUntraced(function* (
   values: FleetValues,
   target: string | undefined
@@ -118,16 +118,20 @@ export const parseFleet = Effect.fnUntraced(function* (
   const { all = false, any = false, node, stack } = values
   if (target === undefined && !isWithoutTarget(values)) return undefined
   const words = target?.split(",") ?? []
-  const only = Object.keys(fleetFlags).find((name) => isGiven(values, name))
+  const form = yield* formOf(values)
+  const only = Object.keys(fleetFlags).find((name) => isGiven(values, name) && !(name === "output" && form === "json"))
   if (!all && !any && words.length < 2 && target !== undefined) {
     if (only === undefined) return undefined
     return yield* new UsageError({ detail: `--${only} is for many tasks: use it with --all, --any, --stack or --node` })
   }
-  if (all && any) return yield* new UsageError({ detail: "--all or --any: choose one" })
+  if (all && any) return yield* new UsageError({ detail: "--all and --any cannot be combined" })
   if (stack !== undefined && target !== undefined) {
-    return yield* new UsageError({ detail: "--stack selects its tasks itself: leave --all, --any and TARGET out" })
+    return yield* new UsageError({ detail: "--stack cannot be combined with --all, --any or TARGET" })
   }
-  if (words.includes("")) return yield* new UsageError({ detail: `${target}: a name is missing between the commas` })
+  if (words.includes(""))
+    return yield* new UsageError({
+      detail: `invalid target ${JSON.stringify(target)}: a name between the commas is empty`
+    })
   const filters = yield* Effect.forEach(values.filter ?? [], (text) =>
     Effect.mapError(Effect.fromResult(parseFilter(text)), ({ message }) => new UsageError({ detail: `--${message}` }))
   )
@@ -138,13 +142,15 @@ export const parseFleet = Effect.fnUntraced(function* (
     ...(node === undefined ? {} : { node }),
     filters,
     any,
-    ...(limit === undefined ? {} : { limit: yield* amount("--limit", limit, { zero: false }) })
+    ...(limit === undefined ? {} : { limit: yield* amount("limit", limit, { zero: false }) })
   }
   const maxFailures = values["fail-fast"] === true ? "0" : values["max-failures"]
   const pacing: FleetPacing = {
-    ...(parallel === undefined ? {} : { parallel: yield* amount("--parallel", parallel, { zero: false }) }),
-    ...(maxFailures === undefined ? {} : { maxFailures: yield* amount("--max-failures", maxFailures, { zero: true }) }),
-    ...(values.delay === undefined ? {} : { delay: yield* parseTime("--delay", values.delay) }),
+    ...(parallel === undefined ? {} : { parallel: yield* amount("number of tasks", parallel, { zero: false }) }),
+    ...(maxFailures === undefined
+      ? {}
+      : { maxFailures: yield* amount("number of failures", maxFailures, { zero: true }) }),
+    ...(values.delay === undefined ? {} : { delay: yield* parseTime("delay", values.delay) }),
     ...(values.deadline === undefined ? {} : { deadline: yield* deadlineOf(values.deadline) })
   }
   return {
@@ -152,7 +158,7 @@ export const parseFleet = Effect.fnUntraced(function* (
     pacing,
     followUpdates: values["follow-updates"] ?? false,
     list: values.list ?? false,
-    form: yield* formOf(values),
+    form,
     outDir: values["out-dir"]
   }
 })
@@ -164,25 +170,25 @@ const outputs = ["json", "summary"] as const
 const formOf = ({ diff, gather, output }: FleetValues): Effect.Effect<FleetForm, UsageError> => {
   const named = outputs.find((name) => name === output)
   if (output !== undefined && named === undefined) {
-    return Effect.fail(new UsageError({ detail: `--output ${output}: use ${outputs.join(" or ")}` }))
+    return Effect.fail(
+      new UsageError({ detail: `invalid output ${JSON.stringify(output)}: expected ${oneOf(outputs)}` })
+    )
   }
   if (named !== undefined && (gather === true || diff === true)) {
-    return Effect.fail(
-      new UsageError({ detail: `--output ${named} shows nothing to gather: leave --gather and --diff out` })
-    )
+    return Effect.fail(new UsageError({ detail: `--output ${named} cannot be combined with --gather or --diff` }))
   }
   return Effect.succeed(named ?? (diff === true ? "diff" : gather === true ? "gather" : "lines"))
 }
 
 const deadlineOf = (text: string): Effect.Effect<Duration.Duration, UsageError> =>
-  Effect.flatMap(parseTime("--deadline", text), (time) =>
+  Effect.flatMap(parseTime("deadline", text), (time) =>
     Duration.isZero(time)
-      ? Effect.fail(new UsageError({ detail: "--deadline 0: nothing could run" }))
+      ? Effect.fail(new UsageError({ detail: `invalid deadline ${JSON.stringify(text)}: expected more than 0` }))
       : Effect.succeed(time)
   )
 
-const amount = (flag: string, text: string, rules: AmountRules): Effect.Effect<Amount, UsageError> =>
+const amount = (name: string, text: string, rules: AmountRules): Effect.Effect<Amount, UsageError> =>
   Effect.mapError(
     Effect.fromResult(parseAmount(text, rules)),
-    ({ detail }) => new UsageError({ detail: `${flag} ${text}: ${detail}` })
+    ({ detail }) => new UsageError({ detail: `invalid ${name} ${JSON.stringify(text)}: ${detail}` })
   )

@@ -17,6 +17,7 @@ import { SignalHandlers } from "../RunMain.ts"
 import { standardInput } from "../terminal/Terminal.ts"
 import type { FleetInvocation } from "./FleetArgs.ts"
 import { makeView } from "./FleetView.ts"
+import type { JsonLines } from "./JsonLines.ts"
 import { labelOf } from "./Label.ts"
 import { makeOutDir } from "./OutDir.ts"
 import type { StatusLine } from "./StatusLine.ts"
@@ -24,10 +25,11 @@ import { exitCodeOfAll, summarize } from "./Summary.ts"
 
 const descriptors = { stdout: 1, stderr: 2 } as const
 
-/** Runs the command in all of them and gives the exit code; `status` tells how far it is. */
+/** Runs the command in the selected tasks and returns the exit code. `json`: formats the events where the form is `json`. */
 export const fleetCommand = Effect.fnUntraced(function* (
   lineOf: LineOf,
   status: StatusLine,
+  json: JsonLines,
   { fleet, interactive, quiet, request }: FleetInvocation
 ) {
   const { followUpdates, form, list, pacing, selection } = fleet
@@ -35,7 +37,7 @@ export const fleetCommand = Effect.fnUntraced(function* (
   const say = (text: string) => writeText(descriptors.stderr, lineOf("Info", text))
   const isSeen = isatty(descriptors.stdout)
   const colour = isSeen && (process.env.NO_COLOR ?? "") === ""
-  const view = makeView(form, { colour, terminal: isSeen })
+  const view = makeView(form, { colour, terminal: isSeen }, json)
   const outDir = fleet.outDir === undefined ? undefined : yield* makeOutDir(fleet.outDir)
   const signals = yield* stopSignals()
   let outcomes: ReadonlyArray<TaskOutcome> = []

@@ -1,11 +1,11 @@
 /**
- * The output of many tasks when all is over: what is the same is shown once, for all tasks that it is the same for.
+ * The output of many tasks after the last one has ended. Identical outputs are shown once, with the names of their tasks.
  *
  *     ---- web.[1-4,6] (5 tasks): exit code 0
- *     their stdout
+ *     the stdout of these tasks
  *     ---- web.5: exit code 1, no output
  *
- * Only one copy of an output is kept, and at most so much of it; outputs are the same when all of their bytes are.
+ * One copy of each output is kept, up to a limit. Outputs are identical if all of their bytes are.
  */
 import { createHash, type Hash } from "node:crypto"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
@@ -14,38 +14,38 @@ import { humanSize } from "../LayOut.ts"
 import { describeResult } from "./Outcome.ts"
 import { ownLine, type Piece } from "./Piece.ts"
 
-/** How much is kept. What is more is counted. */
+/** How many bytes are kept. Further bytes are only counted. */
 export interface GatherLimits {
-  /** Bytes of each of a task's streams. */
+  /** Bytes per stream of a task. */
   readonly stream: number
-  /** Bytes of all that is kept: one copy of each output, and those of the tasks that run. */
+  /** Bytes in total: one copy of each output, and the outputs of running tasks. */
   readonly total: number
 }
 
-/** What is kept unless something else is asked for. */
+/** The default limits. */
 export const defaultLimits: GatherLimits = { stream: 1024 * 1024, total: 256 * 1024 * 1024 }
 
-/** Tasks with the same end and the same output. */
+/** Tasks with the same result and the same output. */
 export interface Group {
-  /** Names of the tasks, in order. */
+  /** Names of the tasks, sorted. */
   readonly tasks: ReadonlyArray<string>
-  /** That of one of them; the others' say the same. */
+  /** The result of one of the tasks. The others have the same text. */
   readonly result: TaskResult
   readonly stdout: Kept
   readonly stderr: Kept
 }
 
-/** What was kept of a stream. */
+/** The kept part of a stream. */
 export interface Kept {
   readonly bytes: Uint8Array
-  /** Bytes after these. */
+  /** The number of bytes that were not kept. */
   readonly more: number
 }
 
-/** One for each fan-out. Not an Effect: it only keeps the state between events. */
+/** Groups the outputs of one fan-out. Not an Effect: it only keeps the state between events. */
 export class Gather {
   private readonly limits: GatherLimits
-  /** Bytes that are kept now. */
+  /** Bytes that are kept. */
   private readonly memory = { used: 0 }
   private readonly running = new Map<string, Outputs>()
   private readonly byKey = new Map<string, Group & { readonly tasks: Array<string> }>()
@@ -54,7 +54,7 @@ export class Gather {
     this.limits = limits
   }
 
-  /** To be called with each event. */
+  /** Adds an event. */
   push(event: FleetEvent): void {
     switch (event._tag) {
       case "Stdout":
@@ -81,7 +81,7 @@ export class Gather {
     }
   }
 
-  /** Of the tasks that have ended, the largest first; of equally large ones, that of the first task by name. */
+  /** The groups of the tasks that have ended, the largest first. Equally large groups are sorted by their first task. */
   get groups(): ReadonlyArray<Group> {
     const groups = [...this.byKey.values()].map((group) => ({ ...group, tasks: group.tasks.toSorted(byName) }))
     return groups.sort(
@@ -103,7 +103,7 @@ interface Outputs {
   readonly stderr: Output
 }
 
-/** One stream of a task that runs. */
+/** One stream of a running task. */
 class Output {
   private readonly limits: GatherLimits
   private readonly memory: { used: number }
@@ -132,12 +132,12 @@ class Output {
     this.memory.used += part.length
   }
 
-  /** It is not kept any more. */
+  /** Frees the kept bytes. */
   drop(): void {
     this.memory.used -= this.size
   }
 
-  /** Of all the bytes; to be asked for once. Empty for no bytes. */
+  /** A hash of all bytes, empty for no bytes. Read it once. */
   get hash(): string {
     return this.total === 0 ? "" : (this.digest?.digest("base64") ?? "")
   }
@@ -151,23 +151,23 @@ class Output {
 export const nameGroup = ({ tasks }: Group): string =>
   tasks.length === 1 ? foldNames(tasks) : `${foldNames(tasks)} (${tasks.length} tasks)`
 
-/** A group as it is shown: a heading with its stdout, and its stderr with a heading of its own. */
+/** Formats a group: a heading with its stdout, and a heading with its stderr. */
 export const showGroup = (group: Group): ReadonlyArray<Piece> => [
   heading("stdout", `${nameGroup(group)}: ${describeResult(group.result)}${silence(group)}`),
   ...showKept("stdout", group.stdout),
   ...showStderr(group)
 ]
 
-/** Its stderr alone; nothing if there is none. */
+/** Formats the stderr of a group. Empty if there is none. */
 export const showStderr = (group: Group): ReadonlyArray<Piece> => {
   const pieces = showKept("stderr", group.stderr)
   return pieces.length === 0 ? [] : [heading("stderr", `${nameGroup(group)}: stderr`), ...pieces]
 }
 
-/** The line above what follows. */
+/** A heading line. */
 export const heading = (stream: Piece["stream"], text: string): Piece => ownLine(stream, `---- ${text}`)
 
-/** Said of a command that ran and wrote nothing. */
+/** A note for commands that wrote nothing. */
 const silence = ({ result, stderr, stdout }: Group): string =>
   result._tag === "Exited" && sizeOf(stdout) + sizeOf(stderr) === 0 ? ", no output" : ""
 
@@ -175,7 +175,7 @@ const sizeOf = ({ bytes, more }: Kept): number => bytes.length + more
 
 const lineFeed = 10
 
-/** With an end of line at its end, and with a line that says how much was not kept. */
+/** Ends the bytes with a line feed, and adds a line with the number of bytes that were not kept. */
 const showKept = (stream: Piece["stream"], { bytes, more }: Kept): ReadonlyArray<Piece> => {
   const end = bytes.length === 0 || bytes.at(-1) === lineFeed ? "" : "\n"
   const rest = more === 0 ? "" : `… ${humanSize(more)} more\n`

@@ -1,37 +1,49 @@
 /**
- * A fan-out for a program: one JSON document per event, each on a line of its own.
+ * The events of a fan-out, or of one run, for a program: one JSON object per line.
  *
  *     {"event":"chosen","tasks":[{"task":"web.2","node":"node-1","id":"k3x8…","service":"web","container":"5f0a…"}]}
  *     {"event":"started","task":"web.2","node":"node-1"}
  *     {"event":"stdout","task":"web.2","node":"node-1","data":"…"}
- *     {"event":"ended","task":"web.2","node":"node-1","result":"exited","exitCode":0}
- *     {"event":"finished","tasks":1,"exitCode":0}
+ *     {"event":"ended","task":"web.2","node":"node-1","result":"exited","exitCode":0,"source":"command"}
+ *     {"event":"finished","tasks":1,"exitCode":0,"source":"command"}
  *
- * Other results are `"detached"`, `"failed"` with `error` (its tag) and `message`, and `"skipped"` with a `reason`. Output
- * has `data` where it is text, and otherwise `dataBase64`; put together, in order, these are all bytes of the stream.
+ * `source` tells whose an exit code is: the command's own, or one that task-exec set. Other results are `"detached"`, `"failed"` with
+ * `error` (its tag), `message` and `data` (its fields), and `"skipped"` with a `reason`. Output is `data` if it is UTF-8, and
+ * `dataBase64` otherwise. Concatenated in order, they are all bytes of the stream.
  */
 import { isUtf8 } from "node:buffer"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
+import { errorData } from "../command/ErrorData.ts"
+import { exitCodeOf } from "../command/ExitCode.ts"
 import { toJson } from "../Printable.ts"
-import { exitCodeOfAll } from "./Summary.ts"
+import { exitCodeOfResult, sourceOf } from "./Outcome.ts"
 import { wholeLength } from "./Utf8.ts"
 
-/** One for each fan-out. Not an Effect: it only keeps the state between events. */
+/** An error of a task or of the program. */
+export interface Failure {
+  readonly _tag: string
+  readonly message: string
+}
+
+/** Formats the events of one fan-out. Not an Effect: it only keeps the state between events. */
 export class JsonLines {
   private readonly now: (() => number) | undefined
   /** The beginnings of characters that came last on the streams of the tasks that run. */
   private readonly open = new Map<string, Tails>()
+  private tasks = 0
+  private readonly results: Array<TaskResult> = []
 
-  /** `now`: milliseconds since 1970; with it every document has a `time`. */
+  /** `now`: milliseconds since 1970. With it, every line has a `time`. */
   constructor(now?: () => number) {
     this.now = now
   }
 
-  /** The lines to be written now, each with its end. None for a part of a character: it comes with its rest. */
+  /** Returns the lines for an event. A part of a character waits for its rest. The last line is {@link finish}. */
   push(event: FleetEvent): string {
     switch (event._tag) {
       case "Chosen":
+        this.tasks = event.tasks.length
         return this.line({ event: "chosen", tasks: event.tasks.map(describeTask) })
       case "Started":
         return this.line({ event: "started", ...placeOf(event.task) })
@@ -39,20 +51,34 @@ export class JsonLines {
         return this.output("stdout", event.task, event.data)
       case "Stderr":
         return this.output("stderr", event.task, event.data)
-      case "Ended": {
-        const tails = this.open.get(event.task.id)
-        this.open.delete(event.task.id)
-        return (
-          this.data("stdout", event.task, tails?.stdout ?? nothing) +
-          this.data("stderr", event.task, tails?.stderr ?? nothing) +
-          this.line({ event: "ended", ...placeOf(event.task), ...describeEnd(event.result) })
-        )
-      }
-      case "Finished": {
-        const { results } = event
-        return this.line({ event: "finished", tasks: results.length, exitCode: exitCodeOfAll(results) })
-      }
+      case "Ended":
+        this.results.push(event.result)
+        return this.ended(event.task, describeEnd(event.result))
+      case "Finished":
+        return ""
     }
+  }
+
+  /** Returns the last line: the exit code of the program, and whose it is. `error`: the program failed apart from its tasks. */
+  finish(exitCode: number, error?: Failure): string {
+    const source = error === undefined ? sourceOf(exitCode, this.results) : "task-exec"
+    const why = error === undefined ? {} : describeError(error)
+    return this.line({ event: "finished", tasks: this.tasks, exitCode, source, ...why })
+  }
+
+  /** Returns the lines for a task that failed. {@link finish} then needs the error. */
+  failed(task: ResolvedTask, error: Failure): string {
+    return this.ended(task, describeFailed(error))
+  }
+
+  private ended(task: ResolvedTask, end: Readonly<Record<string, unknown>>): string {
+    const tails = this.open.get(task.id)
+    this.open.delete(task.id)
+    return (
+      this.data("stdout", task, tails?.stdout ?? nothing) +
+      this.data("stderr", task, tails?.stderr ?? nothing) +
+      this.line({ event: "ended", ...placeOf(task), ...end })
+    )
   }
 
   private output(stream: keyof Tails, task: ResolvedTask, data: Uint8Array): string {
@@ -96,15 +122,28 @@ const describeTask = (task: ResolvedTask) => ({
   container: task.container
 })
 
+const describeError = (error: Failure) => {
+  const { _tag, ...data } = errorData(error)
+  return { error: error._tag, message: error.message, data }
+}
+
+const describeFailed = (error: Failure) => ({
+  result: "failed",
+  exitCode: exitCodeOf(error),
+  source: "task-exec",
+  ...describeError(error)
+})
+
 const describeEnd = (result: TaskResult) => {
+  const exitCode = exitCodeOfResult(result)
   switch (result._tag) {
     case "Exited":
-      return { result: "exited", exitCode: result.code }
+      return { result: "exited", exitCode, source: "command" }
     case "Detached":
-      return { result: "detached" }
+      return { result: "detached", exitCode, source: "task-exec" }
     case "Failed":
-      return { result: "failed", error: result.error._tag, message: result.error.message }
+      return describeFailed(result.error)
     case "Skipped":
-      return { result: "skipped", reason: result.reason }
+      return { result: "skipped", exitCode, source: "task-exec", reason: result.reason }
   }
 }

@@ -1,4 +1,4 @@
-/** What a task is called in a fan-out's output. */
+/** The name of a task in a fan-out's output. */
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { printable } from "../Printable.ts"
 

@@ -1,11 +1,11 @@
 /**
- * The output of many tasks as it comes: whole lines, each with the name of its task in front.
+ * The live output of many tasks: whole lines, each with the name of its task in front.
  *
  *     web.2@node-1  │ a line of its stdout
  *     web.10@node-3 ┃ a line of its stderr
- *     web.10@node-3 ↳ the next part of a line that is too long to wait for
+ *     web.10@node-3 ↳ the next part of a long line
  *
- * Bytes are passed on as they are; a task's stdout goes to stdout and its stderr to stderr.
+ * Bytes stay unchanged. A task's stdout goes to stdout, and its stderr to stderr.
  */
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
@@ -13,18 +13,18 @@ import { labelOf } from "./Label.ts"
 import type { Piece } from "./Piece.ts"
 import { wholeLength } from "./Utf8.ts"
 
-/** Bytes of a line that are waited for; what is longer is passed on in parts. */
+/** The most bytes of a line that are held back. Longer lines are written in parts. */
 export const maxPart = 64 * 1024
 
-/** How the lines look. */
+/** The format of the lines. */
 export interface LinesOptions {
-  /** Names in colours, and the bar red for stderr. */
+  /** Colors the names, and the bar of stderr in red. */
   readonly colour: boolean
-  /** A terminal reads them: what goes back to the beginning of a line, as progress bars do, does not wipe out its name. */
+  /** The reader is a terminal: after a carriage return, as in progress bars, the name is written again. */
   readonly terminal: boolean
 }
 
-/** One for each fan-out. Not an Effect: it only keeps the state between events. */
+/** Formats the output of one fan-out. Not an Effect: it only keeps the state between events. */
 export class Lines {
   private readonly options: LinesOptions
   private readonly places = new Map<string, number>()
@@ -35,7 +35,7 @@ export class Lines {
     this.options = options
   }
 
-  /** What is to be written now. A line that a task has not ended is ended when the task does. */
+  /** Returns what to write for an event. The end of a task ends its last line. */
   push(event: FleetEvent): ReadonlyArray<Piece> {
     switch (event._tag) {
       case "Chosen":
@@ -67,7 +67,7 @@ export class Lines {
     const label = labelOf(task).padEnd(this.width)
     const { colour, terminal } = this.options
     const own = palette[(this.places.get(task.id) ?? 0) % palette.length] ?? ""
-    // A command may have left colours of its own: the reset comes first.
+    // Resets colors that a command left.
     const prefix = (bar: string, barColour: string) =>
       Buffer.from(colour ? `\u001b[0;${own}m${label} \u001b[0;${barColour}m${bar}\u001b[0m ` : `${label} ${bar} `)
     const open: Open = {
@@ -79,7 +79,7 @@ export class Lines {
   }
 }
 
-/** The lines of a task that have not ended. */
+/** The unfinished lines of a task. */
 interface Open {
   readonly stdout: OpenLine
   readonly stderr: OpenLine
@@ -87,7 +87,7 @@ interface Open {
 
 /** Cyan, yellow, green, magenta, blue; then bright. */
 const palette = ["36", "33", "32", "35", "34", "96", "93", "92", "95", "94"]
-/** Of what is on stderr, and of no task. */
+/** The color of stderr. No task has it. */
 const red = "31"
 
 const piece = (stream: Piece["stream"], parts: ReadonlyArray<Uint8Array>): ReadonlyArray<Piece> =>
@@ -97,24 +97,24 @@ const lineFeed = 10
 const carriageReturn = 13
 const newline = Uint8Array.of(lineFeed)
 
-/** The line of one stream that has not ended. */
+/** The unfinished line of one stream. */
 class OpenLine {
   private readonly first: Uint8Array
   private readonly next: Uint8Array
   private readonly terminal: boolean
   private held: Array<Uint8Array> = []
   private size = 0
-  /** Whether a part of it was passed on. */
+  /** Whether a part of the line was written. */
   private continued = false
 
-  /** `first` is put in front of a line, `next` in front of what continues it. */
+  /** `first` precedes a line, `next` precedes its further parts. */
   constructor(first: Uint8Array, next: Uint8Array, terminal: boolean) {
     this.first = first
     this.next = next
     this.terminal = terminal
   }
 
-  /** The lines that became complete. */
+  /** Adds bytes. Returns the lines that are complete. */
   push(data: Uint8Array): ReadonlyArray<Uint8Array> {
     const out: Array<Uint8Array> = []
     let from = 0
@@ -123,12 +123,12 @@ class OpenLine {
       this.end(out)
       from = end + 1
     }
-    // A copy: what is left of a chunk would keep all of it.
+    // A copy: a part of a chunk would keep all of it.
     if (from < data.length) this.hold(new Uint8Array(data.subarray(from)), out)
     return out
   }
 
-  /** The last line, which has no end. */
+  /** Returns the last line if it has no end. */
   finish(): ReadonlyArray<Uint8Array> {
     const out: Array<Uint8Array> = []
     if (this.size > 0) this.end(out)
@@ -164,7 +164,7 @@ class OpenLine {
     let from = 0
     if (this.terminal) {
       for (let at = part.indexOf(carriageReturn); at >= 0; at = part.indexOf(carriageReturn, at + 1)) {
-        // Nothing is written over the name by several of them, nor by the one of a CR LF.
+        // Consecutive carriage returns and the one of CR LF do not overwrite the name.
         if (at + 1 === part.length || part[at + 1] === carriageReturn) continue
         out.push(part.subarray(from, at + 1), prefix)
         from = at + 1

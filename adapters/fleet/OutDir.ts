@@ -1,9 +1,8 @@
 /**
  * The output of many tasks in files of a directory: `web.2@node-1.out` and `web.2@node-1.err`.
  *
- * A task's files are made when its command starts. So there are as many open files as commands that run, an empty file
- * says that a command wrote nothing, and no file that it did not run. The directory is made before any of them starts:
- * if it can't be, nothing has been done yet.
+ * A task's files are created when its command starts. So an empty file means that a command wrote nothing, and a missing file that it did
+ * not run. The directory is created before any command starts.
  */
 import { type FileHandle, mkdir, open } from "node:fs/promises"
 import { join } from "node:path"
@@ -14,13 +13,13 @@ import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { type LocalFailed, onPath } from "../command/LocalFailed.ts"
 import { labelOf } from "./Label.ts"
 
-/** Writes what tasks write. */
+/** Writes the output of tasks to files. */
 export interface OutDir {
-  /** Done when the event's bytes are written. To be called with each event; with those of one task one after the other. */
+  /** Writes the bytes of an event. Call it with the events of one task one after the other. */
   readonly see: (event: FleetEvent) => Effect.Effect<void, LocalFailed>
 }
 
-/** Files of the same name are replaced. What is open is closed when the scope is. */
+/** Makes the directory. Replaces existing files. Closes open files with the scope. */
 export const makeOutDir = Effect.fnUntraced(function* (
   directory: string
 ): Effect.fn.Return<OutDir, LocalFailed, Scope.Scope> {
@@ -33,7 +32,7 @@ export const makeOutDir = Effect.fnUntraced(function* (
       const known = files.get(task.id)
       if (known !== undefined) return Effect.succeed(known)
       const path = join(directory, names.get(task.id) ?? uniqueName(task))
-      // An interruption between a file's opening and its being known would leave it open.
+      // An interruption after opening a file would leave it open.
       return Effect.uninterruptible(Effect.tap(makeFiles(path), (made) => Effect.sync(() => files.set(task.id, made))))
     })
   const end = (id: string): Effect.Effect<void, LocalFailed> =>
@@ -41,7 +40,7 @@ export const makeOutDir = Effect.fnUntraced(function* (
       const known = files.get(id)
       files.delete(id)
       if (known === undefined) return Effect.void
-      // Both, also when one of them fails.
+      // Closes both files, even if one of them fails.
       return Effect.all([close(known.out), close(known.err)], { concurrency: 2, discard: true })
     }).pipe(Effect.uninterruptible)
   yield* Effect.addFinalizer(() =>
@@ -71,13 +70,13 @@ export const makeOutDir = Effect.fnUntraced(function* (
   }
 })
 
-/** A file that is open. */
+/** An open file. */
 interface OpenFile {
   readonly path: string
   readonly file: FileHandle
 }
 
-/** Those of a task whose command runs. */
+/** The open files of a task. */
 interface Files {
   readonly out: OpenFile
   readonly err: OpenFile
@@ -96,13 +95,13 @@ const makeFile = (path: string): Effect.Effect<OpenFile, LocalFailed> =>
     (file) => ({ path, file })
   )
 
-/** Some file systems say only now that there is no room. */
+/** Closes a file. Some file systems report a full disk only here. */
 const close = ({ file, path }: OpenFile): Effect.Effect<void, LocalFailed> => onPath(path, () => file.close())
 
-/** File systems have room for 255 bytes; the rest is for what tells tasks and streams apart. */
+/** The most bytes of a name. File systems allow 255; the rest distinguishes tasks and streams. */
 const maxName = 200
 
-/** Each task's file name by its ID, without what says which stream it is; no two have the same. */
+/** Returns a unique file name for each task, by its ID, without the suffix for the stream. */
 export const namesOf = (tasks: ReadonlyArray<ResolvedTask>): ReadonlyMap<string, string> => {
   const seen = new Set<string>()
   const special = new Set<string>()
@@ -119,7 +118,7 @@ export const namesOf = (tasks: ReadonlyArray<ResolvedTask>): ReadonlyMap<string,
   )
 }
 
-/** Of a task whose label is another one's too, as it happens when two nodes have the same host name. No label has a ~. */
+/** The name of a task whose label is not unique, for example because two nodes have the same host name. No label has a ~. */
 const uniqueName = (task: ResolvedTask): string => `${safeName(labelOf(task)).slice(0, maxName)}~${safeName(task.id)}`
 
 /** Letters, digits, `_`, `@`, `-`, and dots but for the first character stay; of others the bytes, like `%2F`. */

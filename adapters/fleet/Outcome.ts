@@ -1,14 +1,14 @@
-/** How it ended for a task: in words, and as an exit code. */
+/** The result of a task: in words, and as an exit code. */
 import type { TaskResult } from "../../src/fleet/FleetEvent.ts"
 import { exitCodeOf, exitCodes } from "../command/ExitCode.ts"
 
 const whyNot = {
-  failures: "too many others had failed",
-  deadline: "time was up",
+  failures: "too many tasks failed",
+  deadline: "deadline exceeded",
   interrupted: "interrupted"
 } as const
 
-/** `exit code 3`, `not started: time was up`, or what went wrong. */
+/** `exit code 3`, `not started: deadline exceeded`, or the error's message. */
 export const describeResult = (result: TaskResult): string => {
   switch (result._tag) {
     case "Exited":
@@ -22,7 +22,7 @@ export const describeResult = (result: TaskResult): string => {
   }
 }
 
-/** The exit code that it counts as: what `task-exec` would have said of that task alone. */
+/** The exit code that `task-exec` has for this task alone. */
 export const exitCodeOfResult = (result: TaskResult): number => {
   switch (result._tag) {
     case "Exited":
@@ -36,5 +36,14 @@ export const exitCodeOfResult = (result: TaskResult): number => {
   }
 }
 
-/** A text that may have several lines, on one. */
+/** Whose an exit code is: the command's own, or one that `task-exec` set. */
+export type CodeSource = "command" | "task-exec"
+
+/** Whose the exit code of a fan-out is. The command's only if no task has that code from `task-exec`. */
+export const sourceOf = (exitCode: number, results: ReadonlyArray<TaskResult>): CodeSource => {
+  const withCode = results.filter((result) => exitCodeOfResult(result) === exitCode)
+  return withCode.length > 0 && withCode.every(({ _tag }) => _tag === "Exited") ? "command" : "task-exec"
+}
+
+/** Joins the lines of a text. */
 const oneLine = (text: string): string => text.trim().replace(/\s*[\r\n]\s*/g, " ")

@@ -1,13 +1,13 @@
-/** What a fan-out writes: bytes, and where they go. */
+/** Output of a fan-out: bytes and their stream. */
 import { printable } from "../Printable.ts"
 
-/** Bytes to be written; pieces keep their order. */
+/** Bytes to write. Pieces are written in order. */
 export interface Piece {
   readonly stream: "stdout" | "stderr"
   readonly bytes: Uint8Array
 }
 
-/** A line of our own; all other bytes of a fan-out's output are those of commands, and `Lines` puts labels in front of them. */
+/** A line of task-exec. All other bytes in a fan-out's output come from commands. */
 export const ownLine = (stream: Piece["stream"], line: string): Piece => ({
   stream,
   bytes: Buffer.from(`${printable(line)}\n`)

@@ -1,4 +1,4 @@
-/** How far a fan-out is, on the last line of the terminal that stderr is. */
+/** The status line of a fan-out: its progress, on the last line of the terminal. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
@@ -6,21 +6,21 @@ import { LastLine, type Screen } from "../terminal/LastLine.ts"
 import { labelOf } from "./Label.ts"
 import { exitCodeOfResult } from "./Outcome.ts"
 
-/** Time between two looks. */
+/** Time between two updates. */
 const pause = "100 millis"
 
-/** Tells how far it is. */
+/** Shows the progress. */
 export interface StatusLine {
-  /** This happened. Nothing is written yet. */
+  /** Counts an event. The next update shows it. */
   readonly see: (event: FleetEvent) => Effect.Effect<void>
-  /** To be called before anything else is written to the terminal. The line comes back by itself. */
+  /** Erases the line. Call it before writing to the terminal; the next update shows the line again. */
   readonly clear: () => void
 }
 
 /** Reports nothing. */
 export const noStatusLine: StatusLine = { see: () => Effect.void, clear: () => undefined }
 
-/** How many tasks are where. */
+/** The number of tasks in each state. */
 export interface Counts {
   readonly running: number
   readonly done: number
@@ -29,7 +29,7 @@ export interface Counts {
   readonly left: number
 }
 
-/** `columns`: the terminal's width now. The line is gone when the scope is closed. */
+/** Makes a status line that is erased when its scope closes. `columns` returns the terminal's current width. */
 export const makeStatusLine = Effect.fnUntraced(function* (
   screen: Pick<Screen, "write">,
   columns: () => number
@@ -59,13 +59,13 @@ export const makeStatusLine = Effect.fnUntraced(function* (
   return { see: (event) => Effect.sync(() => see(event)), clear }
 })
 
-/** `12 running, 80 done, 1 failed, 57 left  web.3@node-2 …`, in less than a terminal's width; empty when nothing is to do. */
+/** `12 running, 80 done, 1 failed, 57 left  web.3@node-2 …`, narrower than the terminal. Empty if no task is left. */
 export const line = (counts: Counts, running: Iterable<string>, columns: number): string => {
   if (counts.running === 0 && counts.left === 0) return ""
   const words = (["running", "done", "failed", "skipped", "left"] as const).flatMap((word) =>
     counts[word] > 0 || word === "running" ? [`${counts[word]} ${word}`] : []
   )
-  // What fills the last column as well goes on below on some terminals.
+  // Some terminals wrap a line that fills the last column.
   const width = Math.max(0, columns - 1)
   let text = words.join(", ")
   if (text.length > width) return text.slice(0, width)

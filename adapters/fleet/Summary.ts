@@ -1,5 +1,5 @@
 /**
- * How a fan-out ended, in one line, and its exit code.
+ * The summary of a fan-out in one line, and its exit code.
  *
  *     30 tasks: 28 succeeded, 1 exited with 3 (web.7@node-2), 1 failed (web.9@node-3: timed out after 30 s)
  */
@@ -8,17 +8,17 @@ import { foldNames } from "../../src/fleet/TaskSet.ts"
 import { labelOf } from "./Label.ts"
 import { describeResult, exitCodeOfResult } from "./Outcome.ts"
 
-/** Characters of a list of tasks; and of a message. */
+/** The most characters of a list of tasks, and of a message. */
 const maxList = 100
 const maxMessage = 300
-/** Messages that are told apart. */
+/** The most different messages in the summary. */
 const maxMessages = 3
 
-/** The largest of the tasks' codes; 0 if there are none. */
+/** Returns the largest exit code of the tasks, or 0 without tasks. */
 export const exitCodeOfAll = (outcomes: ReadonlyArray<TaskOutcome>): number =>
   outcomes.reduce((most, { result }) => Math.max(most, exitCodeOfResult(result)), 0)
 
-/** The line, without its end. */
+/** Returns the summary line, without its end. */
 export const summarize = (outcomes: ReadonlyArray<TaskOutcome>): string => {
   const { Detached, Exited, Failed, Skipped } = Object.groupBy(outcomes, ({ result }) => result._tag)
   const exited = [...groupBy(Exited ?? [], ({ result }) => exitCodeOfResult(result))].sort(([one], [two]) => one - two)
@@ -28,7 +28,7 @@ export const summarize = (outcomes: ReadonlyArray<TaskOutcome>): string => {
     ),
     ...(Detached === undefined ? [] : [`${Detached.length} started`]),
     ...(Failed === undefined ? [] : [`${Failed.length} failed (${explain(Failed)})`]),
-    // "not started: time was up"
+    // "not started: deadline exceeded"
     ...[...groupBy(Skipped ?? [], ({ result }) => describeResult(result))].map(
       ([why, some]) => `${some.length} ${why} (${nameTasks(some)})`
     )
@@ -46,7 +46,7 @@ const explain = (failed: ReadonlyArray<TaskOutcome>): string => {
   return [...texts, ...(rest === 0 ? [] : [`and ${rest} more`])].join("; ")
 }
 
-/** One task with its node; more of them folded, as many as there is room for. */
+/** Names one task with its node, or several tasks in folded form, up to {@link maxList} characters. */
 const nameTasks = (outcomes: ReadonlyArray<TaskOutcome>): string => {
   const [first, ...others] = outcomes
   if (first === undefined) return ""
@@ -54,7 +54,7 @@ const nameTasks = (outcomes: ReadonlyArray<TaskOutcome>): string => {
   const names = outcomes.map(({ task }) => task.name)
   const all = foldNames(names)
   if (all.length <= maxList) return all
-  // Between what fits and what doesn't.
+  // Binary search for the most names that fit.
   let fits = 1
   let tooMany = names.length
   while (tooMany - fits > 1) {

@@ -18,7 +18,7 @@ import { UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
 import { printable, toJson } from "../Printable.ts"
 
-/** Something that was to go is left, or some node was not looked at. */
+/** The exit code if leftovers remain or a node could not be checked. */
 const notClean = 1
 
 /** The flags. */
@@ -26,31 +26,31 @@ export const gcFlags = {
   "dry-run": {
     type: "boolean",
     default: false,
-    about: "Remove nothing. List also the objects of runs that are not past their deadline"
+    about: "Only list leftovers and the objects of live runs; remove nothing"
   },
   json: { type: "boolean", default: false, about: "Print one JSON document instead of a table" },
-  local: { type: "boolean", default: false, about: "Only the containers of the connected engine, not of all nodes" },
+  local: { type: "boolean", default: false, about: "Check containers on the connected engine only, not on all nodes" },
   run: {
     type: "string",
     multiple: true,
     default: [],
     value: "ID",
     about:
-      "Remove the objects of this run only, whatever its deadline. If the run is alive, its command is killed. ID is RUN in the table and the label task-exec.run of the objects. Repeatable"
+      "Remove only the objects of this run, even before its deadline, and kill its command if it is alive. ID is in the RUN column and in the label task-exec.run. Can be repeated"
   },
   ...connectionFlags,
   ...helpFlag
 } satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const help: CommandHelp = {
   usage: ["[OPTIONS]"],
   about: [
-    "Remove services, secrets, networks and containers that killed runs left and that are past their deadline. Every run does this, too. What is left of agents whose service is gone is listed only: task-exec agent down removes it."
+    "Remove services, secrets, networks and containers that killed runs left and that are past their deadline. Every run does this, too. Leftovers of removed agents are only listed: task-exec agent down removes them."
   ],
   flags: gcFlags,
   after: [
-    "Exit code: 0 no leftovers remain; 1 some remain, or a node could not be checked; 125 the engine could not be asked; 2 wrong usage."
+    "Exit code: 0 no leftovers remain; 1 some remain, or a node could not be checked; 125 the engine cannot be reached; 2 wrong usage."
   ],
   examples: [
     { term: "task-exec gc --dry-run", about: "List live runs and leftovers" },
@@ -62,7 +62,7 @@ interface GcArgs {
   readonly dryRun: boolean
   readonly json: boolean
   readonly local: boolean
-  /** Empty: everything past its deadline. */
+  /** Empty: all objects that are past their deadline. */
   readonly runs: ReadonlyArray<string>
 }
 
@@ -80,7 +80,7 @@ const parse = Effect.fnUntraced(function* ({
   values
 }: ReadFlags<typeof gcFlags>): Effect.fn.Return<GcArgs, UsageError> {
   yield* noOperands(positionals)
-  if (values.run.includes("")) return yield* new UsageError({ detail: "--run needs the ID of a run" })
+  if (values.run.includes("")) return yield* new UsageError({ detail: "--run needs a run ID" })
   const { json, local, run: runs } = values
   return { dryRun: values["dry-run"], json, local, runs }
 })
@@ -90,12 +90,12 @@ const run = Effect.fn("task-exec.gc")(
     const { dryRun, json, local, runs } = args
     const which = runs.length === 0 ? { now: yield* Clock.currentTimeMillis } : { runs }
     const report = yield* sweep({ dryRun, nodes: local ? "local" : "all", ...which })
-    // They belong to no run, and to no node.
+    // Objects of agents belong to no run and to no node.
     const agents = local || runs.length > 0 ? [] : yield* agentRemains()
     const remedy = (yield* CurrentInventory).taskExec("agent down")
     const text = [
       textOf(report, args),
-      ...(agents.length === 0 ? [] : [`${agents.join(", ")}: left by agents that are gone; remove with: ${remedy}`])
+      ...(agents.length === 0 ? [] : [`${agents.join(", ")}: left by removed agents. To remove: ${remedy}`])
     ].join("\n")
     yield* stdout.line(json ? documentOf(report, agents, dryRun) : text)
     return isClean(report) && agents.length === 0 ? 0 : notClean
@@ -129,7 +129,7 @@ const textOf = (report: SweepReport, { dryRun, runs }: GcArgs): string => {
   const { alive, leftovers, nodes, unanswered, unreadable } = report
   const rows = [
     ...leftovers.map((found) => {
-      const kept = dryRun ? "to be removed" : `kept: ${found.error ?? "not removed"}`
+      const kept = dryRun ? "would be removed" : `kept: ${found.error ?? "not removed"}`
       return rowOf(found, found.removed ? "removed" : kept)
     }),
     ...(dryRun ? alive.map((found) => rowOf(found, "not past its deadline")) : []),
@@ -153,7 +153,7 @@ const textOf = (report: SweepReport, { dryRun, runs }: GcArgs): string => {
   return [
     ...(rows.length === 0 ? [] : layOut([header, ...rows])),
     ...unanswered.map(({ hostname, reason }) => `node ${hostname} was not checked: ${reason}`),
-    ...missing.map((run) => `run ${run}: found nothing to remove`),
+    ...missing.map((run) => `run ${run}: nothing to remove`),
     `${removed} removed, ${left} left${spared}; ${nodes.length} of ${asked} nodes checked`
   ]
     .map(printable)

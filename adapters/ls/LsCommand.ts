@@ -23,16 +23,16 @@ export const lsFlags = {
   ...helpFlag
 } as const satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const help: CommandHelp = {
   usage: ["[OPTIONS] [SERVICE]"],
   about: [
-    "List the tasks of a service, a stack, a node, or the whole swarm, whether they run or not. Every name in the column TASK is a TARGET.",
-    "HEALTH is known for services with a health check of their own: Swarm calls a task running only when its health check has passed."
+    "List the tasks of a service, a stack, a node or the whole swarm, running or not. Each name in the TASK column is a valid TARGET.",
+    "The HEALTH column is filled for services that define a health check. Swarm reports such a task as running only after its health check has passed."
   ],
   flags: lsFlags,
   after: [
-    "Exit code: 0 done; 125 there is no such service, stack or node, or the engine could not be asked; 2 wrong usage."
+    "Exit code: 0 done; 125 the service, stack or node does not exist, or the engine cannot be reached; 2 wrong usage."
   ],
   examples: [
     { term: "task-exec ls web", about: "List the tasks of a service" },
@@ -64,9 +64,9 @@ const parse = Effect.fnUntraced(function* ({
   yield* noOperands(more)
   const { json, node, quiet, stack } = values
   if (service !== undefined && stack !== undefined) {
-    return yield* new UsageError({ detail: "SERVICE and --stack both select services: use one of them" })
+    return yield* new UsageError({ detail: "SERVICE and --stack cannot be combined" })
   }
-  if (json && quiet) return yield* new UsageError({ detail: "--json and --quiet exclude each other" })
+  if (json && quiet) return yield* new UsageError({ detail: "--json and --quiet cannot be combined" })
   const which: ListedTasks = {
     ...(service === undefined ? {} : { service }),
     ...(stack === undefined ? {} : { stack }),

@@ -17,9 +17,9 @@ import type { LookupError } from "../../src/target/LookupErrors.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { audited } from "../audit/Auditing.ts"
 import { Channel } from "../command/Channel.ts"
-import { exitCodeOf, exitCodes } from "../command/ExitCode.ts"
+import { exitCodeOf, usageHint } from "../command/ExitCode.ts"
 import { logTo } from "../command/Logging.ts"
-import { usageHint } from "../command/Usage.ts"
+import { UsageError } from "../command/Usage.ts"
 import { inOneEntry } from "../Printable.ts"
 
 /** Milliseconds between TERM and KILL when the command is ended, as for `task-exec`. */
@@ -31,23 +31,20 @@ const grace = 10_000
  */
 export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
   const stderr = new Channel(2)
-  /** If stderr is closed too, the text is dropped. */
-  const say = (text: string) => Effect.ignore(stderr.line(`swarm-exec exec: ${inOneEntry(text)}`))
-  const usage = (detail: string) => Effect.as(say(`${detail}${usageHint("swarm-exec")}`), exitCodes.usage)
+  /** Writes an error and returns its exit code. If stderr is closed too, the text is dropped. */
+  const fail = (error: { readonly _tag: string; readonly message: string }) => {
+    const text = `swarm-exec exec: ${inOneEntry(error.message)}${usageHint("swarm-exec", error)}`
+    return Effect.as(error._tag === "OutputClosed" ? Effect.void : Effect.ignore(stderr.line(text)), exitCodeOf(error))
+  }
+  const usage = (detail: string) => fail(new UsageError({ detail }))
 
   const [first = "", ...rest] = argv
   if (first.startsWith("-") && first !== "--") return usage(`unknown option ${first}`)
   const [container = "", ...command] = first === "--" ? rest : rest[0] === "--" ? [first, ...rest.slice(1)] : argv
   const [program = "", ...words] = command
-  if (container === "" || program === "") return usage("missing container id and/or command to execute")
+  if (container === "" || program === "") return usage("CONTAINER or COMMAND is missing")
 
-  return run(container, [program, ...words], stderr).pipe(
-    Effect.catch((error) => {
-      const told = error._tag === "OutputClosed" ? Effect.void : say(error.message)
-      return Effect.as(told, exitCodeOf(error))
-    }),
-    Effect.provide(logTo(stderr, false))
-  )
+  return run(container, [program, ...words], stderr).pipe(Effect.catch(fail), Effect.provide(logTo(stderr, false)))
 }
 
 /**

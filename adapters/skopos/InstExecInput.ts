@@ -1,4 +1,4 @@
-/** What the action `inst_exec` is asked to do. */
+/** The input of the action `inst_exec`. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -7,7 +7,7 @@ import type { ExecRequest } from "../../src/request/ExecRequest.ts"
 import { withoutExcerpt } from "./PluginInput.ts"
 import { splitWords } from "./Words.ts"
 
-/** A key of the input is missing or has a value that can't be. The value itself is never told: it may hold a secret. */
+/** A key of the input is missing or invalid. The message never has the value: it may hold a secret. */
 export class InvalidArgument extends Schema.TaggedError<InvalidArgument>()("InvalidArgument", {
   key: Schema.String,
   /** What was expected, or what is wrong. */
@@ -25,7 +25,7 @@ export class NotOneInstance extends Schema.TaggedError<NotOneInstance>()("NotOne
   }
 }
 
-const missing = { messageMissingKey: "it is missing" }
+const missing = { messageMissingKey: "missing" }
 
 /** The instances alone, as their number is the first thing to be wrong. */
 const Instances = Schema.Struct({
@@ -43,7 +43,7 @@ const defaultTimeout = 300
 
 const Words = Schema.Array(Schema.String)
 
-const secondsExpected = { message: "expected a number of seconds, more than 0" }
+const secondsExpected = { message: "expected a number of seconds greater than 0" }
 
 const Seconds = Schema.Union([Schema.Finite, Schema.FiniteFromString])
   .annotate(secondsExpected)
@@ -54,7 +54,7 @@ const Arguments = Schema.Struct({
     .annotate({ message: 'expected a string or a list of strings (in YAML, "true" is a string only in quotes)' })
     .pipe(Schema.annotateKey(missing)),
   timeout: Schema.optionalKey(Seconds),
-  image: Schema.optionalKey(Schema.NonEmptyString.annotate({ message: "expected the name of an image" }))
+  image: Schema.optionalKey(Schema.NonEmptyString.annotate({ message: "expected an image name" }))
 })
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
@@ -65,7 +65,7 @@ const decode = <A, I>(schema: Schema.Codec<A, I>, value: unknown, where: Readonl
     Effect.mapError(({ issue }) => {
       const [first] = formatIssue(issue).issues
       const path = (first?.path ?? []).map((step) => (typeof step === "object" ? step.key : step))
-      const { message = "it can't be read" } = first ?? {}
+      const { message = "not readable" } = first ?? {}
       return new InvalidArgument({
         key: describePath([...where, ...path]),
         detail: message.charAt(0).toLowerCase() + message.slice(1)
@@ -94,8 +94,7 @@ export const readInstExec = Effect.fnUntraced(function* (
   const { id } = yield* decode(Instance, inst[0], ["inst", 0])
   const { command, image, timeout = defaultTimeout } = yield* decode(Arguments, input)
   const words = typeof command === "string" ? yield* readCommand(command) : command
-  if ((words[0] ?? "") === "")
-    return yield* new InvalidArgument({ key: "command", detail: "there is no command in it" })
+  if ((words[0] ?? "") === "") return yield* new InvalidArgument({ key: "command", detail: "empty command" })
   return {
     target: taskId.test(id) ? `task/${id}` : id,
     command: words,
@@ -113,7 +112,7 @@ const readCommand = (command: string): Effect.Effect<ReadonlyArray<string>, Inva
       onSuccess: (words) => Effect.succeed(words)
     })
   }
-  const rule = "what begins with [ must be a JSON list of strings"
+  const rule = "a string that begins with [ must be a JSON list of strings"
   return Effect.try({
     try: (): unknown => JSON.parse(command),
     catch: (error) => invalid(`${rule}: ${withoutExcerpt(error)}`)

@@ -8,20 +8,20 @@ import type { CommandHelp } from "../command/Help.ts"
 /** The command line is wrong. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
-    return `${this.detail} (see swarm-exec --help)`
+    return `${this.detail}. See 'swarm-exec --help'.`
   }
 }
 
-/** What a command line asks of the plugin. */
+/** A parsed command line. */
 export interface PluginArgs {
   readonly action: string
-  /** The input, where it is on the command line. */
+  /** The input on the command line. */
   readonly json: string | undefined
-  /** Every step on stderr, and whole causes for errors. */
+  /** Log every step, and errors with their causes. */
   readonly debug: boolean
   /** JSON on one line. */
   readonly compact: boolean
-  /** Files in place of stdout and stderr. */
+  /** Files that replace stdout and stderr. */
   readonly stdout: string | undefined
   readonly stderr: string | undefined
 }
@@ -34,7 +34,7 @@ const flags = {
   help: { type: "boolean", short: "h" }
 } as const satisfies Flags
 
-/** What `--help` prints, on stderr, as the protocol of plugins has it. */
+/** The help. The plugin protocol wants it on stderr. */
 export const pluginHelp: CommandHelp = {
   usage: [
     "[OPTIONS] ACTION [JSON]",
@@ -43,8 +43,8 @@ export const pluginHelp: CommandHelp = {
     "--version"
   ],
   about: [
-    `Skopos plugin (version ${version}) that runs a command in the container of a Swarm task, on any node. Outside of Skopos, use task-exec: see task-exec --help.`,
-    "ACTION reads one JSON object from stdin or from the command line and prints one on stdout. It exits with 0, or with 2 and the reason on stderr.",
+    `Skopos plugin (version ${version}) that runs a command in the container of a Swarm task, on any node. Outside of Skopos, use task-exec (see task-exec --help).`,
+    "ACTION reads a JSON object from stdin or from the command line, and prints one on stdout. The exit code is 0; or 2, with the reason on stderr.",
     {
       _tag: "Items",
       title: "Actions",
@@ -60,16 +60,16 @@ export const pluginHelp: CommandHelp = {
       _tag: "Items",
       title: "Input of inst_exec (other keys are passed through)",
       items: [
-        { term: "inst", about: 'list with one object, whose "id" is the ID of the task' },
-        { term: "command", about: "string that is split into words as a shell would, or list of words" },
-        { term: "timeout", about: "seconds until the command is killed (default 300)" },
+        { term: "inst", about: 'list with one object that has the ID of the task as "id"' },
+        { term: "command", about: "string, which is split into words like a shell does, or list of words" },
+        { term: "timeout", about: "seconds after which the command is killed (default 300)" },
         { term: "image", about: "image of the helper (default: TASK_EXEC_IMAGE)" }
       ]
     }
   ],
   flags,
   after: [
-    "swarm-exec task-exec is the command task-exec. swarm-exec exec runs a command in any container of the connected engine. Both pass on the command's output and exit code."
+    "swarm-exec task-exec is the same as task-exec. swarm-exec exec runs a command in any container of the connected engine. Both forward the command's output and exit code."
   ],
   examples: []
 }
@@ -77,7 +77,7 @@ export const pluginHelp: CommandHelp = {
 /** The command line asks for help. */
 export const help = "Help"
 
-/** Reads a command line; options may stand anywhere. */
+/** Reads a command line. Options may stand anywhere. */
 export const parsePluginArgs = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>
 ): Effect.fn.Return<PluginArgs | typeof help, WrongUsage> {

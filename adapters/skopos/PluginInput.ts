@@ -31,13 +31,13 @@ export const readInput = Effect.fnUntraced(function* (
   if (json !== undefined) return yield* parseInput(json)
   if (isatty(0)) {
     return yield* new InvalidInput({
-      detail: "give a JSON object on stdin or after the action (see swarm-exec --help)"
+      detail: "expected a JSON object on stdin or after the action. See 'swarm-exec --help'."
     })
   }
   const bytes = yield* readStdin
   const text = yield* Effect.try({
     try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
-    catch: () => new InvalidInput({ detail: "it is not UTF-8" })
+    catch: () => new InvalidInput({ detail: "not UTF-8" })
   })
   return yield* parseInput(text)
 })
@@ -85,11 +85,11 @@ const readStdin: Effect.Effect<Buffer, InvalidInput> = Effect.callback((resume) 
     if (size > inputLimit) {
       // The writer is not to wait for a reader that has left.
       stdin.destroy()
-      fail(`it is larger than ${inputLimit / 1024 / 1024} MiB`)
+      fail(`larger than ${inputLimit / 1024 / 1024} MiB`)
     }
   }
   const onEnd = () => resume(Effect.succeed(Buffer.concat(chunks)))
-  const onError = (error: Error) => fail(`stdin can't be read: ${error.message}`)
+  const onError = (error: Error) => fail(`cannot read stdin: ${error.message}`)
   stdin.on("data", onData).once("end", onEnd).once("error", onError)
   return Effect.sync(() => {
     stdin.off("data", onData).off("end", onEnd).off("error", onError).pause()

@@ -9,7 +9,7 @@ export class UnclosedQuote extends Schema.TaggedError<UnclosedQuote>()("Unclosed
   position: Schema.Int
 }) {
   override get message(): string {
-    return `the ${this.quote} at character ${this.position} is not closed`
+    return `unclosed ${this.quote} at character ${this.position}`
   }
 }
 

@@ -9,19 +9,19 @@ export interface Choice {
   readonly text: string
 }
 
-/** Lines of the list that are shown at a time. */
+/** The number of choices that are shown at a time. */
 const shownAtOnce = 10
 
-/** What is chosen, and how far. */
+/** The state of the list. */
 export interface ChoiceState {
   readonly filter: string
   /** Whether keys are letters of the filter. */
   readonly isFiltering: boolean
-  /** Index among the choices that fit. */
+  /** Index among the matching choices. */
   readonly at: number
 }
 
-/** A key press: the new state, the chosen value, or `undefined` for a choice that was left. */
+/** The effect of a key: the new state, the chosen value, or `undefined` if the user quits. */
 export type Pressed = { readonly state: ChoiceState } | { readonly value: string | undefined }
 
 export const initial: ChoiceState = { filter: "", isFiltering: false, at: 0 }
@@ -29,7 +29,7 @@ export const initial: ChoiceState = { filter: "", isFiltering: false, at: 0 }
 const fitting = (choices: ReadonlyArray<Choice>, { filter }: ChoiceState) =>
   choices.filter(({ text }) => text.toLowerCase().includes(filter.toLowerCase()))
 
-/** What a key does. A terminal sends an arrow key as an escape sequence. */
+/** Applies a key. A terminal sends an arrow key as an escape sequence. */
 export const press = (choices: ReadonlyArray<Choice>, state: ChoiceState, key: string): Pressed => {
   const found = fitting(choices, state)
   const move = (by: number): Pressed => ({
@@ -75,7 +75,7 @@ export const press = (choices: ReadonlyArray<Choice>, state: ChoiceState, key: s
   }
 }
 
-/** The lines that are shown, no wider than the terminal. */
+/** Returns the lines to show, narrower than the terminal. */
 export const draw = (
   title: string,
   choices: ReadonlyArray<Choice>,
@@ -87,10 +87,10 @@ export const draw = (
   const lines = found
     .slice(from, from + shownAtOnce)
     .map(({ text }, index) => `${from + index === state.at ? ">" : " "} ${text}`)
-  const more = found.length > shownAtOnce ? `, ${found.length} in all` : ""
-  const help = state.isFiltering ? `/${state.filter}` : `up and down move, / filters, Enter chooses, q leaves${more}`
-  const shown = [title, ...(lines.length === 0 ? ["  nothing fits"] : lines), help]
-  // What fills the last column wraps on some terminals.
+  const more = found.length > shownAtOnce ? ` (${found.length} in total)` : ""
+  const help = state.isFiltering ? `/${state.filter}` : `arrows: move, /: filter, Enter: select, q: quit${more}`
+  const shown = [title, ...(lines.length === 0 ? ["  no match"] : lines), help]
+  // Some terminals wrap a line that fills the last column.
   return shown.map((line) => printable(line).slice(0, Math.max(1, columns - 1)))
 }
 

@@ -1,4 +1,4 @@
-/** The terminal of this process: raw while a command has it, and as it was afterwards, whatever happens. */
+/** The terminal of this process. It is raw while a command uses it, and restored afterwards. */
 
 import { spawnSync } from "node:child_process"
 import { closeSync, openSync } from "node:fs"
@@ -11,7 +11,7 @@ import { fromReadable } from "../../src/engine/fromReadable.ts"
 import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
 import { UsageError } from "../command/Usage.ts"
 
-/** What a command's terminal is told of ours. */
+/** The properties of this process's terminal that a command's terminal gets. */
 export interface Terminal {
   readonly size: TerminalSize
   /** The size whenever it changes. */
@@ -24,14 +24,14 @@ export interface Terminal {
 export const defaultSize: TerminalSize = { rows: 24, columns: 80 }
 
 /**
- * With `input` the terminal on stdin is made raw until the scope closes: every key goes to the command, Ctrl-C too. Fails
- * where stdin is no terminal then.
+ * Opens this process's terminal. With `input`, makes the terminal on stdin raw until the scope closes: every key goes to the command,
+ * Ctrl-C too. Fails if stdin is not a terminal.
  */
 export const openTerminal = Effect.fnUntraced(function* (options: {
   readonly input: boolean
 }): Effect.fn.Return<Terminal, UsageError, Scope.Scope> {
   if (options.input && !isatty(0)) {
-    return yield* new UsageError({ detail: "-t with -i: stdin is not a terminal (leave -t out for a pipe or a file)" })
+    return yield* new UsageError({ detail: "stdin is not a terminal: leave out -t when stdin is a pipe or a file" })
   }
   if (options.input) yield* rawMode
   const changes = yield* Queue.sliding<TerminalSize>(1)
@@ -51,7 +51,7 @@ export const openTerminal = Effect.fnUntraced(function* (options: {
   }
 })
 
-/** The size of the terminal, whichever of our files it is on. */
+/** Returns the size of the terminal on stdin, stdout or stderr. */
 const measure = (): TerminalSize => {
   // A file of its own: to close it leaves stdout alone. A stream keeps the size that it found when it was made.
   const fd = [0, 1, 2].some((own) => isatty(own)) ? openTty() : undefined
@@ -62,7 +62,7 @@ const measure = (): TerminalSize => {
   return rows > 0 && columns > 0 ? { rows, columns } : defaultSize
 }
 
-/** The controlling terminal; a process that was given another one has none. */
+/** Opens the controlling terminal. A process may have none. */
 const openTty = (): number | undefined => {
   try {
     const fd = openSync("/dev/tty", "r+")
@@ -87,7 +87,7 @@ const rawMode: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
   () => Effect.sync(() => void process.stdin.setRawMode(false))
 )
 
-/** What comes on stdin. One that breaks has ended. It stays open: a terminal's mode could not be put back otherwise. */
+/** The bytes on stdin. An error ends the stream. stdin stays open, so that the terminal's mode can be restored. */
 export const standardInput: Stream.Stream<Uint8Array> = Stream.unwrap(
   Effect.suspend(() =>
     Effect.map(

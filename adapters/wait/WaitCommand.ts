@@ -20,7 +20,7 @@ import { LastLine } from "../terminal/LastLine.ts"
 
 /** The flags. */
 export const waitFlags = {
-  stack: { type: "string", value: "NAME", about: "All services of this stack" },
+  stack: { type: "string", value: "NAME", about: "Wait for all services of this stack" },
   timeout: {
     type: "string",
     value: "TIME",
@@ -28,21 +28,21 @@ export const waitFlags = {
     about: "Fail if the services have not converged after TIME (default 10m, 0 disables)"
   },
   json: { type: "boolean", default: false, about: "Print one JSON document at the end" },
-  quiet: { type: "boolean", short: "q", default: false, about: "Print nothing but errors" },
+  quiet: { type: "boolean", short: "q", default: false, about: "Print errors only" },
   ...connectionFlags,
   ...helpFlag
 } as const satisfies Flags
 
-/** What the verb says about itself. */
+/** The help of the verb. */
 export const help: CommandHelp = {
-  usage: ["[OPTIONS] SERVICE…", "[OPTIONS] --stack NAME"],
+  usage: ["[OPTIONS] SERVICE...", "[OPTIONS] --stack NAME"],
   about: [
-    "Wait until services have converged: the update of each is over, and all of its tasks run the current spec, are healthy where there is a health check, and have run for 5 seconds. Tasks that are not restarted may have completed instead.",
-    "A paused update, a rollback, and tasks that Swarm has given up are errors, in Swarm's words."
+    "Wait until services have converged: their updates are complete, and all of their tasks run the current spec, pass their health check if they have one, and have been up for 5 seconds. Tasks that Swarm does not restart may have completed instead.",
+    "A paused update, a rollback, and tasks that Swarm does not start again are errors. The message has Swarm's reason."
   ],
   flags: waitFlags,
   after: [
-    "Exit code: 0 all services have converged; 1 a service won't converge by itself; 124 timed out; 125 there is no such service or stack, or the engine could not be asked; 2 wrong usage."
+    "Exit code: 0 all services have converged; 1 a service cannot converge without help; 124 timed out; 125 the service or stack does not exist, or the engine cannot be reached; 2 wrong usage."
   ],
   examples: [
     { term: "docker stack deploy -c shop.yaml shop && task-exec wait --stack shop", about: "Deploy a stack and wait" },
@@ -71,10 +71,10 @@ const parse = Effect.fnUntraced(function* ({
 }: ReadFlags<typeof waitFlags>): Effect.fn.Return<WaitArgs, UsageError> {
   const { json, quiet, stack, timeout } = values
   if (positionals.length === 0 && stack === undefined) {
-    return yield* new UsageError({ detail: "wait needs a SERVICE or --stack NAME" })
+    return yield* new UsageError({ detail: "SERVICE is missing: name a service, or use --stack NAME" })
   }
-  if (json && quiet) return yield* new UsageError({ detail: "--json and --quiet exclude each other" })
-  const time = yield* parseTime("--timeout", timeout)
+  if (json && quiet) return yield* new UsageError({ detail: "--json and --quiet cannot be combined" })
+  const time = yield* parseTime("timeout", timeout)
   return {
     which: {
       services: positionals,
@@ -118,12 +118,12 @@ const run = Effect.fn("task-exec.wait")(function* ({ json, quiet, which }: WaitA
 export const convergedLine = ({ image, ready, service, wanted }: ServiceProgress): string =>
   `${service} converged: ${ready} of ${wanted} tasks ready (${image})`
 
-/** `web 1/3, api 0/2  web.2 on node-3: preparing`, no longer than a terminal is wide; empty when all services have converged. */
+/** `web 1/3, api 0/2  web.2 on node-3: preparing`, narrower than the terminal. Empty if all services have converged. */
 export const progressLine = (services: ReadonlyArray<ServiceProgress>, columns: number): string => {
   const waiting = services.filter(({ isConverged }) => !isConverged)
   const counts = waiting.map(({ ready, service, wanted }) => `${service} ${ready}/${wanted}`).join(", ")
   const [reason = ""] = waiting.flatMap(({ waitingFor }) => waitingFor)
-  // Some terminals begin a new line when the last column is filled.
+  // Some terminals wrap a line that fills the last column.
   return [counts, reason]
     .join("  ")
     .trim()

@@ -83,10 +83,10 @@ export const readObjects: Effect.Effect<Objects, SwarmFailure, Swarm> = Swarm.us
 export const selectTasks = Effect.fn("TaskExec.select")(function* (
   selection: Selection
 ): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> {
+  // An invalid target fails before the engine is asked.
+  const targets = yield* Effect.forEach(selection.targets ?? [], (text) => Effect.fromResult(parseTarget(text)))
   const objects = yield* readObjects
-  const named = yield* Effect.forEach(selection.targets ?? [], (text) =>
-    Effect.flatMap(Effect.fromResult(parseTarget(text)), lookupTask)
-  )
+  const named = yield* Effect.forEach(targets, lookupTask)
   const wide = yield* candidates(objects, selection)
   const chosen = new Map(wide.map((task) => [task.id, task]))
   for (const task of named) chosen.set(task.id, task)

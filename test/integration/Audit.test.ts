@@ -178,11 +178,14 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
       assert.deepStrictEqual([refused.code, refused.stdout.toString()], [125, ""])
       assert.match(
         refused.stderr,
-        /^task-exec: the audit file \/none\/audit can't be opened, so nothing was run \(.*\n$/
+        /^task-exec: cannot open the audit file \/none\/audit, so nothing was run: no such file or directory\n$/
       )
       const unwritten = yield* exec("/dev/full", "echo", "it ran")
       assert.deepStrictEqual([unwritten.code, unwritten.stdout.toString()], [125, "it ran\n"])
-      assert.match(unwritten.stderr, /^task-exec: the audit file \/dev\/full can't be written: .*\n$/)
+      assert.match(
+        unwritten.stderr,
+        /^task-exec: cannot write the audit file \/dev\/full, so the record is incomplete: .*\n$/
+      )
       assert.strictEqual((yield* exec("/dev/full", "sh", "-c", "exit 3")).code, 3)
     })
   )

@@ -53,7 +53,10 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         assert.match(refused.stderr, /is a worker: point DOCKER_HOST at a manager/)
         const unknown = yield* taskExec(["--context", "other", ...command], { env })
         assert.strictEqual(unknown.code, 2)
-        assert.match(unknown.stderr, /there is no such context \(contexts: swarm, worker\)\n$/)
+        assert.match(
+          unknown.stderr,
+          /there is no such context \(contexts: swarm, worker\)\nSee 'task-exec --help'\.\n$/
+        )
       }).pipe(Effect.scoped)
     )
 

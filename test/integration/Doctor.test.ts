@@ -108,9 +108,9 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
         return `${check?.found}: ${check?.next}`
       }
       assert.match(of(`node ${drained.name} fails`), /drain.*: .*docker node update --availability active node-\d/)
-      assert.match(of(`clock ${manager.name} fails`), /^3[56]\d\d\.\d s behind this machine's \(±\d+\.\d s.*NTP/)
-      assert.match(of(`clock ${blocked.name} fails`), /^3[56]\d\d\.\d s behind this machine's \(±\d+\.\d s.*NTP/)
-      assert.match(of(`overlay ${blocked.name} fails`), /could not be reached for \d+ s .*UDP 4789.*7946/)
+      assert.match(of(`clock ${manager.name} fails`), /^3[56]\d\d\.\d s behind the caller's clock \(±\d+\.\d s.*NTP/)
+      assert.match(of(`clock ${blocked.name} fails`), /^3[56]\d\d\.\d s behind the caller's clock \(±\d+\.\d s.*NTP/)
+      assert.match(of(`overlay ${blocked.name} fails`), /cannot connect to the helper within \d+ s .*UDP 4789.*7946/)
       assert.match(of("leftovers warning"), new RegExp(`1 past their deadline.*${drained.name}.*task-exec gc`))
     }).pipe(Effect.scoped)
   )
@@ -125,9 +125,12 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       for (const [at, { name }] of nodes.entries()) {
         assert.match(
           lines[2 * at] ?? "",
-          new RegExp(`^fails +helper +${name}: can't get ${registry}/no-such-image:1: No such image`)
+          new RegExp(`^fails +helper +${name}: cannot pull ${registry}/no-such-image:1: No such image`)
         )
-        assert.match(lines[2 * at + 1] ?? "", /^ +push it where node-\d can pull it, .*--image or TASK_EXEC_IMAGE/)
+        assert.match(
+          lines[2 * at + 1] ?? "",
+          /^ +push the image to a registry that node-\d can pull from, .*--image or TASK_EXEC_IMAGE/
+        )
       }
     })
   )
@@ -137,7 +140,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const { nodes } = yield* SwarmCluster
       const nobody = yield* doctor([], { env: { DOCKER_HOST: "tcp://127.0.0.1:1" } })
       assert.deepStrictEqual([nobody.code, nobody.stderr], [1, ""])
-      assert.match(nobody.stdout, /^fails +engine +no connection .* nobody listens there.*\n +start the engine there/)
+      assert.match(nobody.stdout, /^fails +engine +cannot connect to tcp:.*\n +start the engine, or choose another one/)
       assert.match(nobody.stdout, /\n6 checks: 1 fails, 5 skipped\n$/)
       const worker = nodes.find(({ role }) => role === "worker")
       const { checks } = yield* diagnosis([], { env: { DOCKER_HOST: worker?.dockerHost } })
@@ -146,7 +149,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
         "swarm fails",
         ...["managers", "image", "node", "leftovers"].map((check) => `${check} skipped`)
       ])
-      assert.match(checks[1]?.next ?? "", /^point DOCKER_HOST at a manager \(it knows [\d.]+\)$/)
+      assert.match(checks[1]?.next ?? "", /^set DOCKER_HOST to a manager \(known managers: [\d.]+\)$/)
     })
   )
 

@@ -87,6 +87,42 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
+    it.effect("--output json tells the command's own 124, 125 and 126 from those of task-exec", () =>
+      Effect.gen(function* () {
+        const json = (...args: ReadonlyArray<string>) =>
+          Effect.map(exec("--output", "json", ...args), ({ code, stderr, stdout }) => {
+            const lines = stdout.toString().trimEnd().split("\n")
+            return { code, stderr, documents: lines.map((line): unknown => JSON.parse(line)) }
+          })
+        for (const exitCode of [124, 125, 126]) {
+          const { code, documents, stderr } = yield* json("WEB", "sh", "-c", `echo out; exit ${exitCode}`)
+          const own = { exitCode, source: "command" }
+          assert.deepStrictEqual([code, stderr], [exitCode, ""])
+          assert.lengthOf(documents, 5, JSON.stringify(documents))
+          assert.deepInclude(documents[0], { event: "chosen" })
+          assert.deepInclude(documents[1], { event: "started" })
+          assert.deepInclude(documents[2], { event: "stdout", data: "out\n" })
+          assert.deepInclude(documents[3], { event: "ended", result: "exited", ...own })
+          assert.deepInclude(documents[4], { event: "finished", tasks: 1, ...own })
+        }
+        const ours = [
+          { args: ["--timeout", "1", "--grace", "0", "WEB", "sleep", "60"], exitCode: 124, error: "ExecTimeout" },
+          { args: ["WEB", "foobarnone"], exitCode: 126, error: "CommandNotFound" },
+          { args: ["no-such-service", "true"], exitCode: 125, error: "TaskNotFound" }
+        ]
+        for (const { args, error, exitCode } of ours) {
+          const { code, documents, stderr } = yield* json(...args)
+          const failure = { exitCode, source: "task-exec", error }
+          assert.strictEqual(code, exitCode)
+          assert.deepInclude(documents.at(-1), { event: "finished", ...failure })
+          if (error !== "TaskNotFound") {
+            assert.deepInclude(documents.at(-2), { event: "ended", result: "failed", ...failure })
+          }
+          assert.match(stderr, /^task-exec: /)
+        }
+      })
+    )
+
     it.effect("20 MB of random bytes on stdout and 5 MB on stderr at once, byte for byte and apart", () =>
       Effect.gen(function* () {
         const web = yield* Web
@@ -316,17 +352,13 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
           [...text.matchAll(/^task-exec: (\S.*?\S) +\d+\.\d\d s +\d+\.\d\d s {2} *█+$/gm)].map(([, name]) => name)
         const whole = yield* exec("--timings", "WEB", "echo", "out")
         assert.deepStrictEqual([whole.code, whole.stdout.toString()], [0, "out\n"])
-        const first = ["start up", "find the task"]
+        const first = ["start task-exec", "find the task"]
         const reach = pick === "local" ? ["start the command"] : flags.length === 0 ? ["place the helper"] : ["connect"]
         // Swarm may be done with them between two looks.
-        const passing = [
-          "node pulls, prepares it",
-          "node starts it",
-          ...(pick === "local" ? [] : ["start the command"])
-        ]
+        const passing = ["prepare the helper", "start the helper", ...(pick === "local" ? [] : ["start the command"])]
         assert.deepStrictEqual(
           names(whole.stderr).filter((stage) => !passing.includes(stage ?? "")),
-          [...first, ...reach, "the command", "clean up"],
+          [...first, ...reach, "run the command", "clean up"],
           whole.stderr
         )
         const none = yield* exec("--timings", "nothing", "true")

@@ -115,7 +115,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       )
       const invalid = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: "carrier-pigeon://loft" } })
       assert.strictEqual(invalid.code, 2)
-      assert.match(invalid.stderr, /^task-exec: cannot use "carrier-pigeon:\/\/loft".*\n$/)
+      assert.match(invalid.stderr, /^task-exec: cannot use "carrier-pigeon:\/\/loft".*\nSee 'task-exec --help'\.\n$/)
     })
   )
 
@@ -135,7 +135,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       for (const args of [["web"], ["--wrong", "web", "true"], ["pod/web", "true"], ["web", ""]]) {
         const { code, stderr, stdout } = yield* taskExec(args)
         assert.deepStrictEqual([code, stdout.toString()], [2, ""])
-        assert.match(stderr, /^task-exec: .+\n/)
+        assert.match(stderr, /^task-exec: .+\nSee 'task-exec --help'\.\n$/)
       }
     })
   )

@@ -267,4 +267,4 @@ export const lateImage = Effect.gen(function* () {
 
 /** What a program says of the only signal that it got: nothing, or what it waits for where that takes longer than a second. */
 export const saidOfSignal =
-  /^([\w-]+: SIG[A-Z]+: waiting for [^\n]*; a second one kills, a third one leaves at once\n)?$/
+  /^([\w-]+: SIG[A-Z]+: waiting for [^\n]* \(a second signal kills, a third one exits at once\)\n)?$/

@@ -105,7 +105,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("task-e
       // Neither the environment nor the arguments say something to Node.
       const ours = yield* sh("NODE_OPTIONS=--none task-exec --env-file /none/file web true")
       assert.strictEqual(ours.exitCode, 2)
-      assert.match(ours.stderr, /^task-exec: cannot read --env-file \/none\/file: ENOENT/)
+      assert.match(ours.stderr, /^task-exec: cannot read --env-file \/none\/file: no such file/)
       const theirs = yield* sh("task-exec --node-options=--version web true")
       assert.strictEqual(theirs.exitCode, 2)
       assert.match(theirs.stderr, /^task-exec: .*--node-options/)

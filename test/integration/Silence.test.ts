@@ -102,7 +102,7 @@ const checks = {
       assert.deepStrictEqual([result.code, sent], [130, 3], describe(result))
       assert.match(lines(result)[0] ?? "", /^task-exec: SIGINT.*waiting for /)
       assert.match(lines(result)[1] ?? "", /^task-exec: SIGINT.*waiting for /)
-      assert.match(lines(result)[2] ?? "", /^task-exec: SIGINT.*may still run/)
+      assert.match(lines(result)[2] ?? "", /^task-exec: SIGINT.*may still be running/)
       assert.strictEqual(lines(result).length, 3, result.stderr)
       yield* cleanUp(result)
     }),

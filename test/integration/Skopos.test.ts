@@ -281,14 +281,14 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
   it.effect("says what is wrong with its input", () =>
     Effect.gen(function* () {
       const wrong: ReadonlyArray<readonly [string | Uint8Array, RegExp]> = [
-        ["", /^inst_exec: inst: it is missing$/],
+        ["", /^inst_exec: inst: missing$/],
         ["{", /^Failed to parse input data for plugin swarm-exec: /],
         ["[]", /^Failed to parse input data for plugin swarm-exec: expected a JSON object$/],
-        [Buffer.from([0x22, 0xff, 0x22]), /it is not UTF-8$/],
-        [Buffer.alloc(17 * 1024 * 1024, " "), /it is larger than 16 MiB$/],
+        [Buffer.from([0x22, 0xff, 0x22]), /not UTF-8$/],
+        [Buffer.alloc(17 * 1024 * 1024, " "), /: larger than 16 MiB$/],
         ['{"inst":[],"command":"true"}', /^this plugin works only with a single instance at a time, got 0$/],
         ['{"inst":[{},{}],"command":"true"}', /^this plugin works only with a single instance at a time, got 2$/],
-        ['{"inst":[{"id":"x"}]}', /^inst_exec: command: it is missing$/]
+        ['{"inst":[{"id":"x"}]}', /^inst_exec: command: missing$/]
       ]
       yield* forEach(wrong, ([input, message]) =>
         Effect.map(run(["inst_exec"], { input }), (ended) => {
@@ -309,7 +309,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
       const ended = yield* runProcess("script", ["-qec", command, "/dev/null"], {
         env: { PATH: process.env.PATH ?? "" }
       })
-      assert.match(textOf(ended.stdout), /give a JSON object on stdin or after the action/)
+      assert.match(textOf(ended.stdout), /expected a JSON object on stdin or after the action/)
       assert.strictEqual(ended.code, 2)
     })
   )
@@ -397,10 +397,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
       yield* forEach(commands, ([command, words]) =>
         Effect.map(instExec({ command }), (ended) => assert.strictEqual(textOf(outputOf(ended)), words))
       )
-      assertFailed(
-        yield* instExec({ command: "echo 'hunter2" }),
-        /^inst_exec: command: the ' at character 6 is not closed$/
-      )
+      assertFailed(yield* instExec({ command: "echo 'hunter2" }), /^inst_exec: command: unclosed ' at character 6$/)
     })
   )
 
@@ -505,7 +502,10 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
       }
       const missing = yield* exec(container)
       assert.strictEqual(missing.code, 2)
-      assert.match(textOf(missing.stderr), /missing container id and\/or command to execute/)
+      assert.match(
+        textOf(missing.stderr),
+        /^swarm-exec exec: CONTAINER or COMMAND is missing\nSee 'swarm-exec --help'\.\n$/
+      )
       assert.strictEqual((yield* exec("-it", container, "sh")).code, 2)
       const none = yield* exec("no-such-container", "true")
       assert.strictEqual(none.code, 125)

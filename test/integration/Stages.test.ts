@@ -142,12 +142,12 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
       const { code, shown } = yield* told.end
       assert.strictEqual(code, 0, shown)
       const [line = "", after = ""] = shown.split(/(?=first)/)
-      assert.match(line, new RegExp(`(?:placing helper on ${node}|${node} (?:prepares|starts) the helper)`))
+      assert.match(line, new RegExp(`(?:placing|preparing|starting) the helper on ${node}`))
       assert.isTrue(line.endsWith(wipe), JSON.stringify(shown))
       assert.strictEqual(withoutStageLine(shown), after)
-      assert.match(after, /^first\r\r?\ntask-exec: start up .*\r\n/)
+      assert.match(after, /^first\r\r?\ntask-exec: start task-exec .*\r\n/)
       // That the helper is there and that the command has started may come in one piece: then no time lies between.
-      for (const stage of ["network", "relay", "place the helper", "connect", "the command"]) {
+      for (const stage of ["create the network", "start the relay", "place the helper", "connect", "run the command"]) {
         assert.match(after, new RegExp(`\\ntask-exec: ${stage} +\\d`), after)
       }
       assert.strictEqual(withoutStageLine((yield* quiet.end).shown), (yield* quiet.end).shown)

@@ -624,14 +624,11 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           assert.strictEqual(gc.code, 1)
           const left = "config task-exec-agent-[0-9a-f]+, network task-exec-agent-[0-9a-f]+"
           const remedy = `task-exec agent down ${host.join(" ")}`
-          assert.match(
-            gc.stdout.toString(),
-            new RegExp(`\\n${left}: left by agents that are gone; remove with: ${remedy}\\n$`)
-          )
+          assert.match(gc.stdout.toString(), new RegExp(`\\n${left}: left by removed agents. To remove: ${remedy}\\n$`))
           const doctor = yield* taskExec(["doctor", "--no-network", ...host])
           assert.match(
             doctor.stdout.toString(),
-            new RegExp(`of agents that are gone: ${left}\\n[^\\n]*remove them: ${remedy}\\n`)
+            new RegExp(`left by removed agents: ${left}\\n[^\\n]*to remove: ${remedy}\\n`)
           )
           assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
           assert.strictEqual((yield* taskExec(["gc"])).code, 0)

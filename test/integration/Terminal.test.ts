@@ -177,7 +177,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     pty.type(keys)
     const end = yield* pty.end
     assertEnd(end, 0)
-    assert.match(end.shown, /\ntask-exec: detached; the command goes on\r\n$/)
+    assert.match(end.shown, /\ntask-exec: detached: the command keeps running\r\n$/)
     assert.isNotEmpty(yield* marked)
     yield* execIn(socket, task.containerId, ["touch", "/tmp/go"])
     yield* untilFile(task, "/tmp/done")
@@ -301,7 +301,10 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
       const web = yield* Web
       const { code, stderr, stdout } = yield* taskExec(["-it", web.target(web.local), "true"])
       assert.deepStrictEqual([code, stdout.toString()], [2, ""])
-      assert.match(stderr, /^task-exec: -t with -i: stdin is not a terminal \(leave -t out for a pipe or a file\)\n/)
+      assert.match(
+        stderr,
+        /^task-exec: stdin is not a terminal: leave out -t when stdin is a pipe or a file\nSee 'task-exec --help'\.\n$/
+      )
     })
   )
 })

@@ -12,6 +12,7 @@ import { makeProgress } from "../../adapters/cp/Progress.ts"
 import type { Check } from "../../adapters/doctor/Check.ts"
 import { colourOf, linesOf } from "../../adapters/doctor/DoctorText.ts"
 import { makeView } from "../../adapters/fleet/FleetView.ts"
+import { JsonLines } from "../../adapters/fleet/JsonLines.ts"
 import { makeStatusLine } from "../../adapters/fleet/StatusLine.ts"
 import { summarize } from "../../adapters/fleet/Summary.ts"
 import { layOut } from "../../adapters/LayOut.ts"
@@ -131,7 +132,7 @@ describe("text from elsewhere", () => {
         } as const
       ]
       for (const form of ["lines", "gather", "diff", "json", "summary"] as const) {
-        const view = makeView(form, { colour: true, terminal: true })
+        const view = makeView(form, { colour: true, terminal: true }, new JsonLines())
         let shown = ""
         for (const event of events) for (const { bytes } of yield* view(event)) shown += Buffer.from(bytes).toString()
         isHarmless(shown, ofTerminals)

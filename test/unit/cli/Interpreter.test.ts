@@ -20,7 +20,7 @@ describe("the programs, started by their names", () => {
   it("--env-file is theirs, not Node's", async () => {
     const { code, stderr } = await started("task-exec.cjs", ["--env-file", "/none/file", "web", "true"])
     assert.strictEqual(code, 2)
-    assert.match(stderr, /^task-exec: cannot read --env-file \/none\/file: ENOENT/)
+    assert.match(stderr, /^task-exec: cannot read --env-file \/none\/file: no such file/)
     const other = await started("task-exec.cjs", ["cp", "--env-file", "/none/file"])
     assert.match(other.stderr, /^task-exec cp: /)
   })

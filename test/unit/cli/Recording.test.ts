@@ -93,7 +93,7 @@ describe("a recording", () => {
     Effect.gen(function* () {
       const file = join(yield* folder, "none", "session.cast")
       const error = yield* Effect.flip(openRecording(options(file, undefined)))
-      assert.strictEqual(error.message, `${file}: no such file or directory`)
+      assert.strictEqual(error.message, `cannot access ${file}: no such file or directory`)
     }).pipe(Effect.scoped)
   )
 })

@@ -44,10 +44,10 @@ describe("SignalOrder", () => {
     receive("SIGINT")
     assert.deepStrictEqual(happened, [
       "deliver SIGINT",
-      "SIGINT: waiting for the end of the command in web.2 on node-2; a second one kills, a third one leaves at once",
+      "SIGINT: waiting for the command in web.2 on node-2 to end (a second signal kills, a third one exits at once)",
       "deliver SIGINT",
-      "SIGINT again: killing, and waiting for the end of the command in web.2 on node-2; the next one leaves at once",
-      "SIGINT: left at once; the command in web.2 on node-2 may still run; service task-exec-abc may be left; " +
+      "SIGINT again: killing, and waiting for the command in web.2 on node-2 to end (the next signal exits at once)",
+      "SIGINT: exiting at once; the command in web.2 on node-2 may still be running; service task-exec-abc may be left behind; " +
         "clean up with: task-exec gc --run abc",
       "leave 130"
     ])
@@ -79,7 +79,7 @@ describe("SignalOrder", () => {
       receive(signal)
       receive("SIGINT")
       receive("SIGINT")
-      assert.deepStrictEqual(happened.slice(-2), ["SIGINT: left at once", `leave ${code}`])
+      assert.deepStrictEqual(happened.slice(-2), ["SIGINT: exiting at once", `leave ${code}`])
     }
   })
 
@@ -98,13 +98,13 @@ describe("SignalOrder", () => {
     const removing = setUp(objects)
     removing.receive("SIGINT")
     removing.pass(1000)
-    assert.match(removing.happened[1] ?? "", /waiting for the removal of service task-exec-abc;/)
+    assert.match(removing.happened[1] ?? "", /waiting for the engine to remove service task-exec-abc \(/)
 
     const many = new Inventory()
     for (let slot = 1; slot <= 12; slot++) many.started({ ...command, where: `web.${slot}` })
     const fleet = setUp(many)
     fleet.receive("SIGINT")
     fleet.pass(1000)
-    assert.match(fleet.happened[1] ?? "", /the commands in web\.1, web\.2, web\.3, web\.4, web\.5 and 7 more;/)
+    assert.match(fleet.happened[1] ?? "", /the commands in web\.1, web\.2, web\.3, web\.4, web\.5 and 7 more to end \(/)
   })
 })

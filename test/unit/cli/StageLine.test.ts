@@ -34,10 +34,10 @@ describe("the line that tells the stage", () => {
   it("tells what is waited for, and from 2 s on how long", () => {
     assert.strictEqual(at([]), "")
     assert.strictEqual(at([find]), "finding web.2")
-    assert.strictEqual(at([relay, place]), "placing helper on node-3")
-    assert.strictEqual(at([place, relay]), "placing helper on node-3")
-    assert.strictEqual(at([prepare], 1999), "node-3 prepares the helper")
-    assert.strictEqual(at([prepare], 14_500), "node-3 prepares the helper (and pulls its image, if it has none)  14 s")
+    assert.strictEqual(at([relay, place]), "placing the helper on node-3")
+    assert.strictEqual(at([place, relay]), "placing the helper on node-3")
+    assert.strictEqual(at([prepare], 1999), "preparing the helper on node-3")
+    assert.strictEqual(at([prepare], 14_500), "preparing the helper on node-3 (pulls the image if it is missing)  14 s")
     assert.strictEqual(at([run]), "running")
   })
 
@@ -51,7 +51,7 @@ describe("the line that tells the stage", () => {
   })
 
   it("is never wider than the terminal", () => {
-    assert.strictEqual(at([prepare], 14_500, 20), "node-3 prepar  14 s")
+    assert.strictEqual(at([prepare], 14_500, 20), "preparing the  14 s")
     for (let columns = 0; columns < 100; columns++) {
       assert.isAtMost(at([prepare], 14_500, columns).length, Math.max(0, columns - 1))
     }
@@ -67,9 +67,9 @@ describe("the line that tells the stage", () => {
       stage.began(place)
       assert.strictEqual(screen.text, "")
       yield* pass(1)
-      assert.strictEqual(screen.text, "\rplacing helper on node-3\u001b[K")
+      assert.strictEqual(screen.text, "\rplacing the helper on node-3\u001b[K")
       yield* pass(1000)
-      assert.strictEqual(screen.text, "\rplacing helper on node-3\u001b[K")
+      assert.strictEqual(screen.text, "\rplacing the helper on node-3\u001b[K")
     })
   )
 

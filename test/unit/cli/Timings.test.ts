@@ -65,9 +65,9 @@ describe("--timings", () => {
       { stage: "Run", from: 1000, to: 3000 }
     ])
     assert.deepStrictEqual(lines, [
-      "start up         0.00 s    0.10 s  █",
-      "find the task    0.10 s    0.00 s   █",
-      `the command      1.00 s    2.00 s  ${" ".repeat(10)}${"█".repeat(20)}`
+      "start task-exec    0.00 s    0.10 s  █",
+      "find the task      0.10 s    0.00 s   █",
+      `run the command    1.00 s    2.00 s  ${" ".repeat(10)}${"█".repeat(20)}`
     ])
   })
 

@@ -74,20 +74,14 @@ describe("a verb", () => {
     "cp --quite a b:c": ["cp", "unknown option --quite. Did you mean --quiet?"],
     "cp web:/a": ["cp", "expected two paths, one of them TARGET:PATH, but got 1"],
     "gc web": ["gc", 'unexpected argument "web"'],
-    agent: ["agent", "an action is missing: expected up, status, down"],
-    "agent statsu": ["agent", 'unknown action "statsu": expected up, status, down. Did you mean status?'],
-    "doctor --timeout 2h": ["doctor", 'invalid timeout "2h": expected a duration of up to 1h'],
-    "completion tcsh": ["completion", "which shell? One of bash, zsh, fish"],
+    agent: ["agent", "ACTION is missing: expected up, status or down"],
+    "agent statsu": ["agent", 'unknown action "statsu": expected up, status or down. Did you mean status?'],
+    "doctor --timeout 2h": ["doctor", 'invalid timeout "2h": expected a duration between 1ms and 1h'],
+    "completion tcsh": ["completion", 'unknown shell "tcsh": expected bash, zsh or fish'],
     "install-plugin x": ["install-plugin", 'unexpected argument "x"'],
     "help docter": ["", 'unknown verb "docter". Did you mean doctor?'],
-    "-q cp a web:/b": [
-      "",
-      "cp is a verb: its options follow it (task-exec cp --help). A service of that name is service/cp"
-    ],
-    "--all gc true": [
-      "",
-      "gc is a verb: its options follow it (task-exec gc --help). A service of that name is service/gc"
-    ]
+    "-q cp a web:/b": ["", "cp is a verb: put its options after it (for a service named cp, use service/cp)"],
+    "--all gc true": ["", "gc is a verb: put its options after it (for a service named gc, use service/gc)"]
   } as const
   it("says what is wrong with its command line, and ends every such message in one way", async () => {
     for (const [line, [verb, said]] of Object.entries(refused)) {

@@ -13,14 +13,27 @@ import { InvalidTarget } from "../../../src/target/Target.ts"
 
 const dist = join(import.meta.dirname, "../../../dist")
 
-/** The exit code of a program, with these variables added to its environment. */
-const exitCode = (env: Readonly<Record<string, string>>, [file = "", ...args]: ReadonlyArray<string>) =>
-  Effect.callback<unknown>((resume) => {
-    const child = execFile(join(dist, `${file}.cjs`), args, { env: { ...process.env, ...env } }, (error) =>
-      resume(Effect.succeed(error === null ? 0 : error.code))
+/** Runs a program with these variables added to its environment. */
+const call = (env: Readonly<Record<string, string>>, [file = "", ...args]: ReadonlyArray<string>) =>
+  Effect.callback<{ readonly code: unknown; readonly stdout: string; readonly stderr: string }>((resume) => {
+    const child = execFile(
+      join(dist, `${file}.cjs`),
+      args,
+      { env: { ...process.env, ...env } },
+      (error, stdout, stderr) => resume(Effect.succeed({ code: error === null ? 0 : error.code, stdout, stderr }))
     )
     child.stdin?.end()
   })
+
+const exitCode = (env: Readonly<Record<string, string>>, line: ReadonlyArray<string>) =>
+  Effect.map(call(env, line), ({ code }) => code)
+
+/** The command whose help the end of a usage error names. */
+const helpOf = (line: string): string => {
+  if (line.startsWith("task-exec exec")) return "task-exec exec"
+  if (line.startsWith("swarm-exec task-exec")) return "swarm-exec task-exec"
+  return /^task-exec (?:cp|gc|doctor|agent|ls|completion|install-plugin)\b/.exec(line)?.[0] ?? line.split(" ")[0] ?? ""
+}
 
 /** Every command that talks to an engine, on one that is not there. */
 const commands = [
@@ -64,10 +77,64 @@ describe("the exit code of an error", () => {
   for (const [name, env] of Object.entries(environments)) {
     it.effect(`every command: 2 for ${name}`, () =>
       Effect.gen(function* () {
-        for (const command of commands) assert.strictEqual(yield* exitCode(env, command.split(" ")), 2, command)
+        for (const command of commands) {
+          const { code, stderr } = yield* call(env, command.split(" "))
+          assert.strictEqual(code, 2, command)
+          assert.isTrue(stderr.endsWith(`\nSee '${helpOf(command)} --help'.\n`), stderr)
+        }
       })
     )
   }
+
+  const wrongLines = [
+    "task-exec web.x true",
+    "task-exec exec web.x true",
+    "task-exec web.x,web.2 true",
+    "task-exec --nonsense web true",
+    "task-exec web",
+    "task-exec --timeout soon web true",
+    "task-exec --timeout",
+    "task-exec --all --stack shop true",
+    "task-exec cp web.x:/x .",
+    "task-exec cp one",
+    "task-exec ls one two",
+    "task-exec ls --node",
+    "task-exec gc --run=",
+    "task-exec doctor --timeout soon",
+    "task-exec agent sideways",
+    "task-exec completion tcsh",
+    "task-exec install-plugin here",
+    "task-exec help sideways",
+    "swarm-exec exec",
+    "swarm-exec exec --tty web true"
+  ]
+  it.effect("every usage error is 2, names nothing on stdout, and ends with the command that prints the help", () =>
+    Effect.gen(function* () {
+      for (const line of wrongLines) {
+        const { code, stderr, stdout } = yield* call(nowhere, line.split(" "))
+        assert.deepStrictEqual([code, stdout], [2, ""], line)
+        const ends = stderr.split("\n")
+        assert.deepStrictEqual(ends.slice(-2), [`See '${helpOf(line)} --help'.`, ""], `${line}: ${stderr}`)
+        assert.lengthOf(ends, 3, `${line}: ${stderr}`)
+      }
+    })
+  )
+
+  it.effect("--output json names an error of task-exec as such", () =>
+    Effect.gen(function* () {
+      for (const line of ["task-exec --output json web true", "task-exec --all --output json web true"]) {
+        const { code, stdout } = yield* call(nowhere, line.split(" "))
+        const last: unknown = JSON.parse(stdout)
+        assert.deepInclude(last, { event: "finished", tasks: 0, exitCode: 125, source: "task-exec" }, line)
+        assert.deepInclude(last, { error: "EngineUnreachable" }, line)
+        assert.strictEqual(code, 125)
+      }
+      const refused = yield* call(nowhere, ["task-exec", "--output", "json", "web.x", "true"])
+      const document: unknown = JSON.parse(refused.stdout)
+      assert.deepInclude(document, { exitCode: 2, source: "task-exec", error: "InvalidTarget" })
+      assert.strictEqual(refused.code, 2)
+    })
+  )
 
   it.effect("what runs or copies: 2 for a variable that can't be, before anything is asked", () =>
     Effect.gen(function* () {

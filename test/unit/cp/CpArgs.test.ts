@@ -48,9 +48,9 @@ describe("the command line of cp", () => {
         [[":/x", "y"], /is empty$/],
         [["", "web:/x"], /is empty$/],
         [["-z", "a", "web:/b"], /^unknown option -z$/],
-        [["-H", "h", "--context", "c", "a", "web:/b"], /both name an engine/],
-        [["--via", "ssh", "a", "web:/b"], /expected auto, local, agent, helper$/],
-        [["--placement-timeout", "soon", "a", "web:/b"], /^invalid duration "soon" for --placement-timeout/]
+        [["-H", "h", "--context", "c", "a", "web:/b"], /--host and --context cannot be combined/],
+        [["--via", "ssh", "a", "web:/b"], /expected auto, local, agent or helper$/],
+        [["--placement-timeout", "soon", "a", "web:/b"], /^invalid placement timeout "soon": expected a duration/]
       ] as const
       for (const [argv, expected] of cases) {
         assert.match((yield* Effect.flip(parse(argv))).message, expected)

@@ -65,10 +65,10 @@ describe("the difference of two clocks", () => {
         ([least, most]) => [judgeOffset({ least, most }), describeOffset({ least, most }, "node-2").found]
       ),
       [
-        ["ok", "within 0.3 s of this machine's"],
-        ["ok", "7.0 s ahead of this machine's (±2.1 s, by stamps of its tasks)"],
-        ["warning", "5.5 s ahead of this machine's (±0.4 s, by stamps of its tasks)"],
-        ["fails", "3600.2 s behind this machine's (±0.2 s, by stamps of its tasks)"]
+        ["ok", "within 0.3 s of the caller's clock"],
+        ["ok", "7.0 s ahead of the caller's clock (±2.1 s)"],
+        ["warning", "5.5 s ahead of the caller's clock (±0.4 s)"],
+        ["fails", "3600.2 s behind the caller's clock (±0.2 s)"]
       ]
     )
   })

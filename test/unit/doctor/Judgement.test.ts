@@ -46,10 +46,10 @@ describe("what doctor says", () => {
       said(checkManagers([...managers.map((manager, at) => node(`node-${at + 1}`, manager && { manager })), node("w")]))
     assert.deepStrictEqual(of(leader), ["ok", "1 of 1 reachable, leader node-1"])
     assert.deepStrictEqual(of(reachable, leader, reachable), ["ok", "3 of 3 reachable, leader node-2"])
-    const next = "bring node-3 back, or make a worker a manager: docker node promote"
+    const next = "start node-3 again, or promote a worker: docker node promote NODE"
     assert.deepStrictEqual(of(leader, reachable, away), [
       "warning",
-      "2 of 3 reachable, leader node-1, not node-3; with one less the swarm stands still",
+      "2 of 3 reachable, leader node-1, not node-3; if one more fails, the swarm loses its quorum",
       next
     ])
     assert.deepStrictEqual(of(leader, reachable, away, reachable, reachable), [
@@ -67,11 +67,11 @@ describe("what doctor says", () => {
     assert.deepStrictEqual(of({ LocalNodeState: "active", RemoteManagers: [{ Addr: "10.0.0.1:2377" }] }), [
       "fails",
       "host is a worker",
-      "point DOCKER_HOST at a manager (it knows 10.0.0.1)"
+      "set DOCKER_HOST to a manager (known managers: 10.0.0.1)"
     ])
     assert.deepStrictEqual(
       ["inactive", "locked", "pending", "error"].map((LocalNodeState) => of({ LocalNodeState, Error: "why" })[1]),
-      ["host is in no swarm", "host is a manager that is locked", "host is pending: why", "host is error: why"]
+      ["host is not part of a swarm", "host is a locked manager", "host is pending: why", "host is error: why"]
     )
   })
 

@@ -46,8 +46,8 @@ describe("differences", () => {
       assert.strictEqual(
         out,
         "---- web.[1-2] (2 tasks): exit code 0\na\n" +
-          "---- web.3: exit code 3, the same stdout as web.[1-2] (2 tasks)\n" +
-          "---- web.4: exit code 0, the same stdout as web.[1-2] (2 tasks)\n"
+          "---- web.3: exit code 3, same stdout as web.[1-2] (2 tasks)\n" +
+          "---- web.4: exit code 0, same stdout as web.[1-2] (2 tasks)\n"
       )
       assert.strictEqual(err, "---- web.[1-2] (2 tasks): stderr\ne\n---- web.4: stderr\nf\n")
     })

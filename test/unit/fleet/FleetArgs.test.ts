@@ -93,16 +93,16 @@ describe("task-exec's command line for many tasks", () => {
     ["--all web", /^COMMAND is missing/],
     ["--all -t web sh", /^-t needs a single task/],
     ["--parallel 3 web date", /^--parallel is for many tasks: use it with --all/],
-    ["--all --any web date", /^--all or --any/],
-    ["--all --stack shop web date", /^--stack selects its tasks itself/],
-    ["web.1,,web.2 date", /a name is missing between the commas/],
-    ["--all --parallel 0 web date", /^--parallel 0: it must be more than 0/],
-    ["--all --limit x web date", /^--limit x: use a whole number/],
+    ["--all --any web date", /^--all and --any cannot be combined$/],
+    ["--all --stack shop web date", /^--stack cannot be combined with --all, --any or TARGET$/],
+    ["web.1,,web.2 date", /^invalid target "web.1,,web.2": a name between the commas is empty$/],
+    ["--all --parallel 0 web date", /^invalid number of tasks "0": /],
+    ["--all --limit x web date", /^invalid limit "x": /],
     ["--all --filter color=red web date", /^--filter "color=red": use label=/],
-    ["--all --output xml web date", /^--output xml: use json or summary/],
-    ["--all -b --output json web date", /leave --gather and --diff out/],
-    ["--all --delay soon web date", /^invalid duration "soon" for --delay: expected seconds/],
-    ["--all --deadline 0 web date", /^--deadline 0: nothing could run/]
+    ["--all --output xml web date", /^invalid output "xml": expected json or summary$/],
+    ["--all -b --output json web date", /^--output json cannot be combined with --gather or --diff$/],
+    ["--all --delay soon web date", /^invalid delay "soon": expected a duration such as 90s or 5m$/],
+    ["--all --deadline 0 web date", /^invalid deadline "0": expected more than 0$/]
   ] as const) {
     it.effect(`refused: ${line}`, () => Effect.map(refused(line), (said) => assert.match(said, message)))
   }

@@ -78,7 +78,7 @@ describe("gathering", () => {
     )
     assert.deepStrictEqual(show(groups), {
       out:
-        "---- web.[3-5] (3 tasks): not started: too many others had failed\n" +
+        "---- web.[3-5] (3 tasks): not started: too many tasks failed\n" +
         "---- web.[1-2] (2 tasks): container c1 stopped while the command ran; the command did not finish\n" +
         "---- web.6: started\n",
       err: ""

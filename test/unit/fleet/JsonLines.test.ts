@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
+import { JsonRun } from "../../../adapters/cli/JsonRun.ts"
 import { JsonLines } from "../../../adapters/fleet/JsonLines.ts"
-import type { FleetEvent } from "../../../src/fleet/FleetEvent.ts"
+import { ContainerStopped } from "../../../src/executor/ExecutorErrors.ts"
+import type { FleetEvent, TaskResult } from "../../../src/fleet/FleetEvent.ts"
+import type { RunEvent } from "../../../src/Run.ts"
 import {
   chosen,
   chunksOf,
@@ -19,14 +22,22 @@ import {
 
 const web = task("web.2@node-1")
 const agent = task("agent@node-2")
+/** The error of `failed("c")`. */
+const stopped = new ContainerStopped({ container: "c" })
+
+const split = (text: string): ReadonlyArray<string> => text.split("\n").slice(0, -1)
 
 const linesOf = (events: ReadonlyArray<FleetEvent>, now?: () => number): ReadonlyArray<string> => {
   const json = new JsonLines(now)
-  return events
-    .map((event) => json.push(event))
-    .join("")
-    .split("\n")
-    .slice(0, -1)
+  return split(events.map((event) => json.push(event)).join(""))
+}
+
+/** The last line of a fan-out with these results. */
+const lastOf = (exitCode: number, results: ReadonlyArray<TaskResult>): string => {
+  const json = new JsonLines()
+  json.push(chosen(results.map(() => web)))
+  for (const result of results) json.push(ended(web, result))
+  return json.finish(exitCode).trimEnd()
 }
 
 const Data = Schema.fromJsonString(
@@ -54,14 +65,7 @@ describe("JSON lines", () => {
       stdout(web, "one\ntwo"),
       stderr(web, "€\n"),
       ended(web, exited(3)),
-      ended(agent, failed("c")),
-      {
-        _tag: "Finished",
-        results: [
-          { task: web, result: exited(3) },
-          { task: agent, result: failed("c") }
-        ]
-      }
+      ended(agent, failed("c"))
     ]
     assert.deepStrictEqual(linesOf(events), [
       '{"event":"chosen","tasks":[' +
@@ -70,17 +74,68 @@ describe("JSON lines", () => {
       '{"event":"started","task":"web.2","node":"node-1"}',
       '{"event":"stdout","task":"web.2","node":"node-1","data":"one\\ntwo"}',
       '{"event":"stderr","task":"web.2","node":"node-1","data":"€\\n"}',
-      '{"event":"ended","task":"web.2","node":"node-1","result":"exited","exitCode":3}',
-      '{"event":"ended","task":"agent@node-2","node":"node-2","result":"failed","error":"ContainerStopped",' +
-        '"message":"container c stopped while the command ran; the command did not finish"}',
-      '{"event":"finished","tasks":2,"exitCode":125}'
+      '{"event":"ended","task":"web.2","node":"node-1","result":"exited","exitCode":3,"source":"command"}',
+      '{"event":"ended","task":"agent@node-2","node":"node-2","result":"failed","exitCode":125,"source":"task-exec",' +
+        `"error":"ContainerStopped","message":${JSON.stringify(stopped.message)},"data":{"container":"c"}}`
     ])
+  })
+
+  it("the last line has the exit code and tells whose it is", () => {
+    const detached = { _tag: "Detached" } as const
+    const cases: ReadonlyArray<readonly [exitCode: number, results: ReadonlyArray<TaskResult>, source: string]> = [
+      [0, [exited(0), exited(0)], "command"],
+      [125, [exited(125), exited(3)], "command"],
+      [125, [exited(3), failed("c")], "task-exec"],
+      [125, [exited(125), failed("c")], "task-exec"],
+      [125, [exited(0), skipped("deadline")], "task-exec"],
+      [0, [detached], "task-exec"],
+      [130, [exited(0)], "task-exec"],
+      [0, [], "task-exec"]
+    ]
+    for (const [exitCode, results, source] of cases) {
+      assert.strictEqual(
+        lastOf(exitCode, results),
+        `{"event":"finished","tasks":${results.length},"exitCode":${exitCode},"source":"${source}"}`
+      )
+    }
+  })
+
+  it("the last line has the error if the fan-out itself failed", () => {
+    assert.strictEqual(
+      new JsonLines().finish(125, stopped),
+      '{"event":"finished","tasks":0,"exitCode":125,"source":"task-exec",' +
+        `"error":"ContainerStopped","message":${JSON.stringify(stopped.message)},"data":{"container":"c"}}\n`
+    )
+  })
+
+  it("one run has the lines of a fan-out with one task", () => {
+    const resolved: RunEvent = { _tag: "Resolved", task: web, route: "local" }
+    const run = new JsonRun(undefined)
+    const events: ReadonlyArray<RunEvent> = [
+      resolved,
+      { _tag: "Started", execId: "e" },
+      { _tag: "Stdout", data: Buffer.from("a") },
+      { _tag: "Stderr", data: Buffer.from("b") },
+      { _tag: "Exited", code: 125 }
+    ]
+    assert.deepStrictEqual(split(events.map((event) => run.push(event)).join("") + run.finish(125)), [
+      ...linesOf([chosen([web]), started(web), stdout(web, "a"), stderr(web, "b"), ended(web, exited(125))]),
+      lastOf(125, [exited(125)])
+    ])
+    const failing = new JsonRun(undefined)
+    failing.push(resolved)
+    assert.deepStrictEqual(split(failing.fail(125, stopped)), [
+      ...linesOf([ended(web, failed("c"))]),
+      '{"event":"finished","tasks":1,"exitCode":125,"source":"task-exec",' +
+        `"error":"ContainerStopped","message":${JSON.stringify(stopped.message)},"data":{"container":"c"}}`
+    ])
+    assert.lengthOf(split(new JsonRun(undefined).fail(125, stopped)), 1, "no task was found")
   })
 
   it("what was let go of, and what was not started", () => {
     assert.deepStrictEqual(linesOf([ended(web, { _tag: "Detached" }), ended(web, skipped("deadline"))]), [
-      '{"event":"ended","task":"web.2","node":"node-1","result":"detached"}',
-      '{"event":"ended","task":"web.2","node":"node-1","result":"skipped","reason":"deadline"}'
+      '{"event":"ended","task":"web.2","node":"node-1","result":"detached","exitCode":0,"source":"task-exec"}',
+      '{"event":"ended","task":"web.2","node":"node-1","result":"skipped","exitCode":125,"source":"task-exec","reason":"deadline"}'
     ])
   })
 

@@ -32,7 +32,7 @@ describe("the summary", () => {
     assert.strictEqual(
       summarize(outcomes(results)),
       "6 tasks: 2 exited with 3 (web.[2-3]), 1 exited with 9 (web.1@node-1), " +
-        "2 not started: too many others had failed (web.[4-5]), 1 not started: time was up (web.6@node-6)"
+        "2 not started: too many tasks failed (web.[4-5]), 1 not started: deadline exceeded (web.6@node-6)"
     )
   })
 

@@ -50,38 +50,38 @@ describe("readInstExec", () => {
   )
 
   it.effect.each([
-    [{}, "inst_exec: inst: it is missing"],
+    [{}, "inst_exec: inst: missing"],
     [{ inst: "x", command: "true" }, "inst_exec: inst: expected a list with one object"],
     [{ inst: { id: "x" }, command: "true" }, "inst_exec: inst: expected a list with one object"],
     [{ inst: [] }, "this plugin works only with a single instance at a time, got 0"],
     [{ inst: [1, 2, 3] }, "this plugin works only with a single instance at a time, got 3"],
     [{ inst: ["x"] }, "inst_exec: inst[0]: expected an object with the ID of a task as id"],
-    [{ inst: [{}] }, "inst_exec: inst[0].id: it is missing"],
+    [{ inst: [{}] }, "inst_exec: inst[0].id: missing"],
     [{ inst: [{ id: "" }] }, "inst_exec: inst[0].id: expected the ID of a task"],
     [{ inst: [{ id: 7 }] }, "inst_exec: inst[0].id: expected string"],
-    [{ inst }, "inst_exec: command: it is missing"],
+    [{ inst }, "inst_exec: command: missing"],
     [
       { inst, command: true },
       'inst_exec: command: expected a string or a list of strings (in YAML, "true" is a string only in quotes)'
     ],
     [{ inst, command: ["sleep", 5] }, "inst_exec: command[1]: expected string"],
-    [{ inst, command: "" }, "inst_exec: command: there is no command in it"],
-    [{ inst, command: " " }, "inst_exec: command: there is no command in it"],
-    [{ inst, command: "'' a" }, "inst_exec: command: there is no command in it"],
-    [{ inst, command: [] }, "inst_exec: command: there is no command in it"],
-    [{ inst, command: "[]" }, "inst_exec: command: there is no command in it"],
-    [{ inst, command: "a 'hunter2" }, "inst_exec: command: the ' at character 3 is not closed"],
-    [{ inst, command: '["a", 5]' }, "inst_exec: command: what begins with [ must be a JSON list of strings"],
+    [{ inst, command: "" }, "inst_exec: command: empty command"],
+    [{ inst, command: " " }, "inst_exec: command: empty command"],
+    [{ inst, command: "'' a" }, "inst_exec: command: empty command"],
+    [{ inst, command: [] }, "inst_exec: command: empty command"],
+    [{ inst, command: "[]" }, "inst_exec: command: empty command"],
+    [{ inst, command: "a 'hunter2" }, "inst_exec: command: unclosed ' at character 3"],
+    [{ inst, command: '["a", 5]' }, "inst_exec: command: a string that begins with [ must be a JSON list of strings"],
     [
       { inst, command: "[hunter2]" },
-      "inst_exec: command: what begins with [ must be a JSON list of strings: Unexpected token 'h'"
+      "inst_exec: command: a string that begins with [ must be a JSON list of strings: Unexpected token 'h'"
     ],
-    [{ inst, command: "a", timeout: null }, "inst_exec: timeout: expected a number of seconds, more than 0"],
-    [{ inst, command: "a", timeout: 0 }, "inst_exec: timeout: expected a number of seconds, more than 0"],
-    [{ inst, command: "a", timeout: -1 }, "inst_exec: timeout: expected a number of seconds, more than 0"],
-    [{ inst, command: "a", timeout: "" }, "inst_exec: timeout: expected a number of seconds, more than 0"],
+    [{ inst, command: "a", timeout: null }, "inst_exec: timeout: expected a number of seconds greater than 0"],
+    [{ inst, command: "a", timeout: 0 }, "inst_exec: timeout: expected a number of seconds greater than 0"],
+    [{ inst, command: "a", timeout: -1 }, "inst_exec: timeout: expected a number of seconds greater than 0"],
+    [{ inst, command: "a", timeout: "" }, "inst_exec: timeout: expected a number of seconds greater than 0"],
     [{ inst, command: "a", timeout: "5m" }, "inst_exec: timeout: expected a finite number"],
-    [{ inst, command: "a", image: "" }, "inst_exec: image: expected the name of an image"]
+    [{ inst, command: "a", image: "" }, "inst_exec: image: expected an image name"]
   ] as const)("%j is wrong", ([input, message]) =>
     Effect.map(Effect.flip(readInstExec(input)), (error) => assert.strictEqual(error.message, message))
   )

@@ -31,11 +31,11 @@ describe("parsePluginArgs", () => {
   )
 
   it.effect.each([
-    [[], "ACTION is missing (see swarm-exec --help)"],
-    [["--debug"], "ACTION is missing (see swarm-exec --help)"],
-    [["--dry-run", "inst_exec"], "unknown option --dry-run (see swarm-exec --help)"],
-    [["inst_exec", "-x"], "unknown option -x (see swarm-exec --help)"],
-    [["inst_exec", "--stdout"], "--stdout needs a value: --stdout FILE (see swarm-exec --help)"]
+    [[], "ACTION is missing. See 'swarm-exec --help'."],
+    [["--debug"], "ACTION is missing. See 'swarm-exec --help'."],
+    [["--dry-run", "inst_exec"], "unknown option --dry-run. See 'swarm-exec --help'."],
+    [["inst_exec", "-x"], "unknown option -x. See 'swarm-exec --help'."],
+    [["inst_exec", "--stdout"], "--stdout needs a value: --stdout FILE. See 'swarm-exec --help'."]
   ] as const)("%j is wrong", ([argv, message]) =>
     Effect.map(Effect.flip(parsePluginArgs(argv)), (error) => assert.strictEqual(error.message, message))
   )

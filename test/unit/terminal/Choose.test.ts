@@ -48,6 +48,6 @@ describe("a list to choose from", () => {
     for (const line of draw("choose:", choices, at, 20)) assert.isBelow(line.length, 20)
     const none = typed("/none")
     assert(typeof none === "object")
-    assert.deepStrictEqual(draw("choose:", choices, none, 80), ["choose:", "  nothing fits", "/none"])
+    assert.deepStrictEqual(draw("choose:", choices, none, 80), ["choose:", "  no match", "/none"])
   })
 })
