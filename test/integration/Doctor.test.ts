@@ -129,7 +129,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
         )
         assert.match(
           lines[2 * at + 1] ?? "",
-          /^ +push the image to a registry that node-\d can pull from, .*--image or TASK_EXEC_IMAGE/
+          /^ +Push it to a registry that node-\d can pull from, .*--image, TASK_EXEC_IMAGE/
         )
       }
     })
