@@ -1,163 +1,151 @@
 /**
- * `npm run demo`: a swarm of three real nodes on this machine, and commands in a container on another node than the
- * manager, by the command `task-exec` and by the Skopos plugin `swarm-exec`. Nothing of it stays.
+ * `npm run demo`: starts a swarm of three nodes on this machine and runs commands in a container on another node than the
+ * manager, with `task-exec` and with the Skopos plugin `swarm-exec`. Removes everything at the end.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as References from "effect/References"
 import { buildImage } from "../adapters/image/Image.ts"
 import { runMain } from "../adapters/RunMain.ts"
 import { leftovers } from "../test/cluster/Leftovers.ts"
 import { SwarmCluster } from "../test/cluster/SwarmCluster.ts"
 import { type Ended, runProgram } from "./demo/Program.ts"
-import { seconds, showCommand, showDone, showEnd, showLine, showOutput, showTitle } from "./demo/Screen.ts"
+import { seconds, showCommand, showEnd, showLine, showOutput, showStep, showTitle } from "./demo/Screen.ts"
 import { deployStack, stack } from "./demo/Stack.ts"
 
-/** A command, and how it is to end. */
+/** A command and its expected end. */
 interface Case {
   readonly command: ReadonlyArray<string>
   /** Seconds. */
   readonly timeout?: number
   /** Exit code of `task-exec`. */
   readonly exitCode: number
-  /** The same in the words of the plugin, whose own exit code is 0 or 2. */
+  /** Output of the plugin, whose own exit code is 0 or 2. */
   readonly plugin: RegExp
   readonly output?: string
 }
 
 const cases = (where: string): ReadonlyArray<Case> => [
-  { command: ["sh", "-c", 'echo "I am $(hostname) on $NODE"'], exitCode: 0, plugin: /"command"/, output: where },
+  { command: ["sh", "-c", 'echo "$(hostname) on $NODE"'], exitCode: 0, plugin: /"command"/, output: where },
   { command: ["true"], exitCode: 0, plugin: /"command"/ },
   { command: ["false"], exitCode: 1, plugin: /^exitcode:1 /m },
   { command: ["foobarnone"], exitCode: 126, plugin: /^exitcode:126 /m },
   { command: ["sleep", "5"], exitCode: 0, plugin: /"command"/ },
-  {
-    command: ["sleep", "60"],
-    timeout: 2,
-    exitCode: 124,
-    plugin: /^timed out waiting for command to complete .*killed/m
-  }
+  { command: ["sleep", "60"], timeout: 2, exitCode: 124, plugin: /^timed out .*killed/m }
 ]
 
-/** A word as one would type it. */
+/** A word as a user types it. */
 const quote = (word: string): string => (/^[\w./:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
-/** What is wrong with an end, if anything. */
-const judge = (ended: Ended, exitCode: number, wanted: RegExp | string | undefined): string | undefined => {
-  const text = `${ended.stdout}\n${ended.stderr}`
-  if (ended.exitCode !== exitCode) return `exit code ${exitCode} was expected`
-  if (wanted === undefined || text.match(wanted) !== null) return undefined
-  return `${wanted} was expected in the output`
+/** The difference from the expected end; undefined if there is none. */
+const judge = (ended: Ended, exitCode: number, expected: RegExp | string | undefined): string | undefined => {
+  if (ended.exitCode !== exitCode) return `expected exit code ${exitCode}`
+  if (expected === undefined || `${ended.stdout}\n${ended.stderr}`.match(expected) !== null) return undefined
+  return `expected ${expected} in the output`
 }
 
-/** Shows a command line, then how it ended; gives whether it ended as it should. */
-const show = Effect.fnUntraced(function* (
-  line: string,
-  running: Fiber.Fiber<Ended, Error>,
-  wrong: (ended: Ended) => string | undefined
-) {
-  showCommand(line)
-  const ended = yield* Fiber.join(running)
-  showOutput("stderr", ended.stderr)
-  showOutput("stdout", ended.stdout)
-  showEnd(ended.exitCode, ended.milliseconds, wrong(ended))
-  return wrong(ended) === undefined
-})
+/** Runs a part of the preparation and shows how long it took. */
+const step = <A, E, R>(text: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const from = performance.now()
+    const result = yield* effect
+    showStep(text, performance.now() - from)
+    return result
+  })
+
+/** The last line of the plugin's stderr, unless it is the line that every run starts with. */
+const lastLine = (text: string): string => {
+  const last = text.trimEnd().split("\n").at(-1) ?? ""
+  return last.startsWith("EXEC: ") ? "" : last
+}
 
 const started = performance.now()
 
 const demo = Effect.gen(function* () {
   const cluster = yield* SwarmCluster
   const { manager, nodes, registry } = cluster
-  showDone(`swarm      ${nodes.map(({ name, role }) => `${name} (${role})`).join(", ")}`, performance.now() - started)
-
-  const [[imageTime, image], [stackTime, { tasks, way }]] = yield* Effect.all(
-    [
-      Effect.timed(
-        buildImage({
-          endpoint: { _tag: "Unix", path: manager.socket },
-          ref: `${registry}/task-exec:demo`,
-          base: "scratch",
-          push: true
-        })
-      ),
-      Effect.timed(deployStack())
-    ],
+  showStep("Start a manager (node-1) and two workers", performance.now() - started)
+  const build = buildImage({
+    endpoint: { _tag: "Unix", path: manager.socket },
+    ref: `${registry}/task-exec:demo`,
+    base: "scratch",
+    push: true
+  })
+  const [image, { tasks }] = yield* Effect.all(
+    [step("Build the helper's image", build), step("Deploy example/stack.yaml", deployStack())],
     { concurrency: 2 }
   )
-  showDone(`image      ${image.ref}, which the helpers are made of`, Duration.toMillis(imageTime))
-  showDone(`services   ${way}`, Duration.toMillis(stackTime))
-
-  const nodeOf = (id: string) => nodes.find(({ nodeId }) => nodeId === id)?.name ?? id
-  showTitle("The tasks")
-  for (const { id, nodeId, target } of tasks) showLine(`${target.padEnd(14)} ${nodeOf(nodeId).padEnd(8)} ${id}`)
   const task = tasks.find(({ nodeId, target }) => nodeId !== manager.nodeId && target.startsWith(`${stack}_back.`))
-  if (task === undefined) return yield* Effect.fail(new Error("no task of the service back runs on a worker"))
-
-  showTitle(`Commands for ${task.target} on ${nodeOf(task.nodeId)}, by the engine of ${manager.name} alone`)
+  if (task === undefined) return yield* Effect.fail(new Error(`no task of ${stack}_back runs on a worker`))
+  const node = nodes.find(({ nodeId }) => nodeId === task.nodeId)?.name ?? task.nodeId
   const env = { DOCKER_HOST: manager.dockerHost, TASK_EXEC_IMAGE: image.ref }
-  const results: Array<boolean> = []
-  const where = `I am ${task.target.replace(".", "-")} on ${nodeOf(task.nodeId)}\n`
-  for (const { command, exitCode, output, plugin, timeout } of cases(where)) {
-    const args = [...(timeout === undefined ? [] : ["--timeout", `${timeout}s`]), task.target, ...command]
+
+  const show = Effect.fnUntraced(function* (args: ReadonlyArray<string>, exitCode: number, output?: string) {
+    showCommand(["task-exec", ...args].map(quote).join(" "))
+    const ended = yield* runProgram("dist/task-exec.cjs", args, { env })
+    const wrong = judge(ended, exitCode, output)
+    showOutput(ended.stdout)
+    showOutput(ended.stderr)
+    showEnd("", ended, wrong)
+    return wrong === undefined
+  })
+
+  showTitle(`The caller talks to node-1 only. ${task.target} runs on ${node}:`)
+  const results = [yield* show(["ls", "--stack", stack], 0, task.target)]
+  const ofPlugin: Array<{ readonly line: string; readonly ended: Ended; readonly wrong: string | undefined }> = []
+  for (const { command, exitCode, output, plugin, timeout } of cases(`${task.target.replace(".", "-")} on ${node}\n`)) {
+    const options = timeout === undefined ? [] : ["--timeout", `${timeout}s`]
+    const line = command.map(quote).join(" ")
     const input = JSON.stringify({
       inst: [{ id: task.id }],
-      command: command.map(quote).join(" "),
+      command: line,
       ...(timeout === undefined ? {} : { timeout })
     })
-    // Both at the same time, to save yours.
-    const byCommand = yield* Effect.forkChild(runProgram("dist/task-exec.cjs", args, { env }))
-    const byPlugin = yield* Effect.forkChild(
-      runProgram("dist/swarm-exec.cjs", ["inst_exec", "--compact"], { env, input })
+    // At the same time, so that the demo is shorter.
+    const [isGood, ended] = yield* Effect.all(
+      [
+        show([...options, task.target, ...command], exitCode, output),
+        runProgram("dist/swarm-exec.cjs", ["inst_exec", "--compact"], { env, input })
+      ],
+      { concurrency: 2 }
     )
-    results.push(
-      yield* show(["task-exec", ...args].map(quote).join(" "), byCommand, (ended) => judge(ended, exitCode, output)),
-      yield* show(`swarm-exec inst_exec --compact <<< ${quote(input)}`, byPlugin, (ended) =>
-        judge(ended, exitCode === 0 ? 0 : 2, plugin)
-      )
-    )
+    const wrong = judge(ended, exitCode === 0 ? 0 : 2, plugin)
+    results.push(isGood, wrong === undefined)
+    ofPlugin.push({ line: timeout === undefined ? line : `${line} (timeout ${timeout} s)`, ended, wrong })
   }
 
-  showTitle("What is left")
-  const left = yield* leftovers(cluster)
-  for (const item of left) showLine(item)
-  if (left.length === 0) showLine("no service, secret, network, container or process of task-exec, on any node")
+  showTitle("The Skopos plugin (swarm-exec inst_exec) ran the same commands. Its exit code is 0 or 2:")
+  const width = Math.max(...ofPlugin.map(({ line }) => line.length))
+  for (const { ended, line, wrong } of ofPlugin)
+    showEnd(`  ${line.padEnd(width)}  `, ended, wrong, lastLine(ended.stderr))
 
-  const good = results.filter((result) => result).length
-  const ok = good === results.length && left.length === 0
+  const left = yield* leftovers(cluster)
   showTitle(
-    `${good} of ${results.length} commands ended as expected, after ${seconds(performance.now() - started)} in all`
+    left.length === 0
+      ? "task-exec left no service, secret, network, container or process on any node."
+      : "task-exec left on the nodes:"
   )
-  for (const line of ok ? farewell : ["Something went wrong: see the lines marked WRONG."]) showLine(line)
-  return ok ? 0 : 1
+  for (const item of left) showLine(item)
+  const good = results.filter((result) => result).length
+  const isGood = good === results.length && left.length === 0
+  showLine(`${good} of ${results.length} commands ended as expected, in ${seconds(performance.now() - started)}.`)
+  showLine(
+    isGood
+      ? "The swarm is being removed. docs/tutorial.md starts one that stays, for commands of your own."
+      : "The swarm is being removed. See the lines marked WRONG."
+  )
+  return isGood ? 0 : 1
 }).pipe(
-  Effect.onInterrupt(() => Effect.sync(() => showTitle("Interrupted: taking the swarm down"))),
+  Effect.onInterrupt(() => Effect.sync(() => showTitle("Interrupted. The swarm is being removed."))),
   Effect.provide(SwarmCluster.layer({ nodes: 3 })),
   Effect.provideService(References.MinimumLogLevel, "Warn")
 )
 
-const farewell =
-  `You saw commands run in a container on another node, started with nothing but the manager's Docker API: with
-their own exit codes and output, killed with all that they had started when their time was up. task-exec is
-for people and scripts, swarm-exec is the plugin for Skopos; both reach the node by a temporary service.
-
-The swarm is going away now. For one that stays, and a command of your own:
-
-  export PATH=$PWD/node_modules/.bin:$PATH
-  npm run swarm -- up && eval "$(npm run --silent swarm -- env)"
-  npm run image -- --base scratch --push $TASK_EXEC_IMAGE
-  IMAGE=\${TASK_EXEC_IMAGE%/*}/busybox:1 docker stack deploy --compose-file example/stack.yaml demo
-  node dist/task-exec.cjs demo_back.2 sh -c 'echo $NODE'     (--help tells more)
-  node example/watch.ts demo_back.2                          (the library)
-  npm run swarm -- down`.split("\n")
-
-showTitle("task-exec: docker service exec, on a real swarm of three nodes on this machine")
+showTitle("task-exec runs commands in Swarm tasks. This demo does it on a real swarm of three nodes on this machine.")
 runMain(
   demo.pipe(
     Effect.catch((error) =>
       Effect.sync(() => {
-        process.stderr.write(`\nthe demo failed: ${error.message}\n`)
+        process.stderr.write(`\ndemo: ${error.message}\n`)
         return 1
       })
     )

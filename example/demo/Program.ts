@@ -1,4 +1,4 @@
-/** Runs a built program the way a user would. */
+/** Runs a built program as a user does. */
 
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -7,24 +7,24 @@ import * as Effect from "effect/Effect"
 
 const root = join(import.meta.dirname, "../..")
 
-/** How a program ended, and what it wrote. */
+/** A program's exit code and output. */
 export interface Ended {
-  /** Null if a signal ended it. */
+  /** Null if a signal ended the program. */
   readonly exitCode: number | null
-  readonly stdout: Buffer
-  readonly stderr: Buffer
+  readonly stdout: string
+  readonly stderr: string
   readonly milliseconds: number
 }
 
-/** How a program is to be run. */
+/** The environment and input of a program. */
 export interface ProgramOptions {
-  /** Added to the environment. */
+  /** Added to this process's environment. */
   readonly env: Readonly<Record<string, string>>
-  /** On standard input. */
+  /** Text for stdin. */
   readonly input?: string
 }
 
-/** Runs one of the project's files with Node to its end. Interruption lets it clean up, and waits for that. */
+/** Runs one of the project's files with Node. On interruption, it sends SIGTERM and waits for the program's end. */
 export const runProgram = (
   file: string,
   args: ReadonlyArray<string>,
@@ -37,7 +37,7 @@ export const runProgram = (
     const stderr: Array<Buffer> = []
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk))
     child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk))
-    // A program need not read its input.
+    // The program may exit without reading its input.
     child.stdin.on("error", () => undefined)
     child.stdin.end(options.input ?? "")
     child.once("error", (error) => resume(Effect.fail(error)))
@@ -45,8 +45,8 @@ export const runProgram = (
       resume(
         Effect.succeed({
           exitCode,
-          stdout: Buffer.concat(stdout),
-          stderr: Buffer.concat(stderr),
+          stdout: Buffer.concat(stdout).toString(),
+          stderr: Buffer.concat(stderr).toString(),
           milliseconds: performance.now() - started
         })
       )

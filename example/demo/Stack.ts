@@ -1,4 +1,4 @@
-/** Brings the services of `stack.yaml` up, on three nodes. */
+/** Deploys `stack.yaml`. */
 
 import { execFile } from "node:child_process"
 import { readFile } from "node:fs/promises"
@@ -9,10 +9,10 @@ import * as Schema from "effect/Schema"
 import { createService, waitRunning } from "../../test/cluster/Services.ts"
 import { SwarmCluster } from "../../test/cluster/SwarmCluster.ts"
 
-/** The services did not come up as they should. */
+/** The stack could not be deployed. */
 export class StackFailed extends Schema.TaggedError<StackFailed>()("StackFailed", { detail: Schema.String }) {
   override get message(): string {
-    return `the stack could not be deployed: ${this.detail}`
+    return `cannot deploy the stack: ${this.detail}`
   }
 }
 
@@ -21,7 +21,7 @@ export const stack = "demo"
 
 const file = join(import.meta.dirname, "../stack.yaml")
 
-/** As much of a compose file as ours has. */
+/** The keys of a compose file that `stack.yaml` uses. */
 const Compose = Schema.Struct({
   services: Schema.Record(
     Schema.String,
@@ -40,7 +40,7 @@ const readStack = Effect.tryPromise(() => readFile(file, "utf8")).pipe(
   Effect.mapError((error) => new StackFailed({ detail: `${file}: ${error.message}` }))
 )
 
-/** Deploys the stack and waits until all of its tasks run; gives the way in which it was done, as a command line. */
+/** Deploys the stack, through the Engine API if this machine has no docker command. Waits until all tasks run. */
 export const deployStack = Effect.fn("demo.deployStack")(function* () {
   const { image, manager } = yield* SwarmCluster
   const { services } = yield* readStack
@@ -62,13 +62,10 @@ export const deployStack = Effect.fn("demo.deployStack")(function* () {
       running.map((task) => ({ ...task, target: `${stack}_${name}.${task.slot}` }))
     )
   )
-  const way = deployed
-    ? `docker stack deploy --compose-file example/stack.yaml ${stack}`
-    : "example/stack.yaml (there is no docker command here, so through the engine's API)"
-  return { way, tasks: tasks.flat() }
+  return { tasks: tasks.flat() }
 })
 
-/** Deploys with the docker command; false where there is none. */
+/** Deploys with the docker command. Returns false if there is none. */
 const stackDeploy = (dockerHost: string, image: string): Effect.Effect<boolean, StackFailed> =>
   Effect.callback((resume, signal) => {
     execFile(
