@@ -113,7 +113,7 @@ export const prepareOriginal = Effect.fn("Original.prepare")(function* (
       argv: [python, join(app, "swarm-exec"), "task-exec", "--image", image, taskId, ...command]
     }),
     image,
-    imageName: "the image of the original plugin, of Debian's Python"
+    imageName: "the original plugin's image, with Debian's Python"
   }
   return original
 })

@@ -49,13 +49,13 @@ export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage
   )
   const about = { measure: "agent", unit: "seconds" } as const
   return [
-    ...compareMeasured({ ...about, title: "A command in a task on another node, by an agent" }, one),
-    ...compareMeasured({ ...about, title: `A fan-out over ${most} tasks, by agents` }, many),
+    ...compareMeasured({ ...about, title: "A command in a task on another node, through an agent" }, one),
+    ...compareMeasured({ ...about, title: `A fan-out over ${most} tasks, through agents` }, many),
     compare(
-      { measure: "agent", unit: "bytes", title: "An agent's memory when it has nothing to do" },
-      { name: "all that it has", samples: idle.map((of) => of("VmRSS")) },
+      { measure: "agent", unit: "bytes", title: "Memory of an idle agent" },
+      { name: "resident", samples: idle.map((of) => of("VmRSS")) },
       [
-        { name: "what it shares with no file", samples: idle.map((of) => of("RssAnon")) },
+        { name: "private", samples: idle.map((of) => of("RssAnon")) },
         { name: bareNode.name, samples: node.slice(0, 1) }
       ]
     )

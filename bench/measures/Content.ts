@@ -56,7 +56,7 @@ export const content = Effect.fn("Measure.content")(function* ({ megabytes, opti
     Effect.gen(function* () {
       yield* put(options, remote, file, make())
       const command = ["cat", file]
-      const what = `${megabytes} MB of ${name} out of a task on another node`
+      const what = `${megabytes} MB of ${name} from a task on another node`
       const contenders: ReadonlyArray<Contender> = [
         taskExec(remote.target, ...command),
         dockerExec("docker -H ssh://… exec", ssh.cold, remote, command),

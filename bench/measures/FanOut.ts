@@ -18,7 +18,7 @@ interface FanOut {
 const alone = Effect.fnUntraced(function* (bench: Bench) {
   const { manager, nodes, web } = bench.stage
   const fan: FanOut = {
-    title: `A fan-out over ${nodes.length} tasks, each alone on its node`,
+    title: `A fan-out over ${nodes.length} tasks, one per node`,
     ours: taskExec("--all", web, "true"),
     docker: yield* execInEach(bench, "alone", yield* waitRunning(manager.socket, web, nodes.length))
   }

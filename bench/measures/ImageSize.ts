@@ -18,15 +18,15 @@ const nodeSize = Effect.promise(async () => {
 export const image = Effect.fn("Measure.image")(function* ({ original, stage }: Bench) {
   yield* Console.error("measuring the image")
   const sized = [
-    { name: "the image of task-exec", size: yield* imageSize(stage.manager.socket, stage.image) },
-    { name: "the Node of this machine, without an image", size: yield* nodeSize },
+    { name: "task-exec's image", size: yield* imageSize(stage.manager.socket, stage.image) },
+    { name: "this machine's Node alone", size: yield* nodeSize },
     ...(original === undefined
       ? []
       : [{ name: original.imageName, size: yield* imageSize(stage.manager.socket, original.image) }])
   ]
   const kinds = [
-    ["Image, compressed, as it is fetched", "compressed"],
-    ["Image, unpacked, as it is kept", "unpacked"]
+    ["Image size, compressed", "compressed"],
+    ["Image size, unpacked", "unpacked"]
   ] as const
   return kinds.flatMap(([title, kind]) => {
     const [ours, ...others] = sized.map(({ name, size }): Entry => ({ name, samples: [size[kind]] }))

@@ -58,9 +58,9 @@ const session = Effect.fnUntraced(function* ({ argv, name }: Contender, env: Rea
 }, Effect.scoped)
 
 const figures: ReadonlyArray<readonly [title: string, of: (session: Session) => number]> = [
-  ["Start of a shell on another node, to its prompt", (one) => one.prompt],
-  ["A key, and what the terminal shows of it: median", ({ trips }) => quantile(trips, 0.5)],
-  ["A key, and what the terminal shows of it: 99 of 100", ({ trips }) => quantile(trips, 0.99)]
+  ["From the command line to the prompt of a shell on another node", (one) => one.prompt],
+  ["From a key to its echo on the terminal: median", ({ trips }) => quantile(trips, 0.5)],
+  ["From a key to its echo on the terminal: 99th percentile", ({ trips }) => quantile(trips, 0.99)]
 ]
 
 /** Opens a shell by each contender in turn. */

@@ -88,9 +88,9 @@ export const killed = Effect.fn("Measure.killed")(function* ({ options, stage }:
   yield* agents(options)
   const command = ["sh", "-c", `echo up; sleep ${mark}`]
   const routes = [
-    { name: "local", place: local, flags: [] },
-    { name: "by a helper", place: remote, flags: ["--via", "helper"] },
-    { name: "by an agent", place: remote, flags: ["--via", "agent"] }
+    { of: "the caller of a task on the connected engine", place: local, flags: [] },
+    { of: "the caller, through a helper", place: remote, flags: ["--via", "helper"] },
+    { of: "the caller, through an agent", place: remote, flags: ["--via", "agent"] }
   ]
   yield* Console.error(`measuring killed callers: ${routes.length} routes, 1 + ${runs} times each`)
   const taken = yield* inTurns(
@@ -99,12 +99,12 @@ export const killed = Effect.fn("Measure.killed")(function* ({ options, stage }:
     ),
     runs
   )
-  return routes.map(({ name }, at) => {
+  return routes.map(({ of }, at) => {
     const samples = taken[at] ?? []
     return compare(
-      { measure: "killed", title: `After kill -9 of the caller, ${name}`, unit: "seconds" },
-      { name: "until nothing of the run is left", samples: samples.map(({ gone }) => gone) },
-      [{ name: "until the command is ended", samples: samples.map(({ ended }) => ended) }]
+      { measure: "killed", title: `After kill -9 of ${of}`, unit: "seconds" },
+      { name: "until every object of the run is gone", samples: samples.map(({ gone }) => gone) },
+      [{ name: "until the command is gone", samples: samples.map(({ ended }) => ended) }]
     )
   })
 }, Effect.scoped)

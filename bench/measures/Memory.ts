@@ -41,15 +41,15 @@ export const memory = Effect.fn("Measure.memory")(function* (bench: Bench) {
   const callersOf = (taken: typeof own) => taken.map(({ caller }) => caller)
   const bare = { name: bareNode.name, samples: callersOf(node) }
   const about = { measure: "memory", unit: "bytes" } as const
-  const what = `${megabytes} MB of output come from another node`
+  const what = `${megabytes} MB of output from another node`
   return [
     compare(
-      { ...about, title: `The caller's peak memory while ${what}` },
+      { ...about, title: `Peak memory of the caller during ${what}` },
       { name: `task-exec ${remote.target} dd`, samples: callersOf(own) },
       [{ name: docker.name, samples: callersOf(client) }, bare]
     ),
     compare(
-      { ...about, title: `The helper's peak memory while ${what}` },
+      { ...about, title: `Peak memory of the helper during ${what}` },
       { name: "task-exec's helper", samples: own.map(({ helper }) => helper) },
       [bare]
     )

@@ -77,8 +77,8 @@ const added = Effect.fnUntraced(function* (contender: Contender, { options, stag
 })
 
 const figures: ReadonlyArray<readonly [title: string, unit: Comparison["unit"], of: (contents: Contents) => number]> = [
-  ["Objects left in the swarm's store by a command", "objects", ({ objects }) => objects],
-  ["Written to the log of the swarm's store by a command", "bytes", ({ written }) => written]
+  ["Objects that a command leaves in the swarm's store", "objects", ({ objects }) => objects],
+  ["Bytes that a command writes to the log of the swarm's store", "bytes", ({ written }) => written]
 ]
 
 /** What each contender leaves behind and writes. */

@@ -40,12 +40,12 @@ interface Contenders {
 
 /** Compares the contenders. */
 const compareWays = Effect.fnUntraced(function* (
-  direction: "out of" | "into",
+  direction: "output from" | "input to",
   moved: number,
   { others, ours, where }: Contenders,
   options: MeasureOptions
 ) {
-  const what = `${moved / 1e6} MB ${direction} a task ${where}`
+  const what = `${moved / 1e6} MB of ${direction} a task ${where}`
   const measured = yield* measure(what, [ours, ...others], options)
   return compareMeasured({ measure: "throughput", title: what, unit: "seconds", moved }, measured)
 })
@@ -76,14 +76,19 @@ export const throughput = Effect.fn("Measure.throughput")(function* (bench: Benc
   const there = "on another node"
   return [
     ...(yield* compareWays(
-      "out of",
+      "output from",
       bytes,
       { where: here, ours: out(local), others: [onNode(local, false)] },
       options
     )),
-    ...(yield* compareWays("into", bytes, { where: here, ours: into(local), others: [onNode(local, true)] }, options)),
     ...(yield* compareWays(
-      "out of",
+      "input to",
+      bytes,
+      { where: here, ours: into(local), others: [onNode(local, true)] },
+      options
+    )),
+    ...(yield* compareWays(
+      "output from",
       bytes,
       {
         where: there,
@@ -93,7 +98,7 @@ export const throughput = Effect.fn("Measure.throughput")(function* (bench: Benc
       options
     )),
     ...(yield* compareWays(
-      "into",
+      "input to",
       bytes,
       { where: there, ours: into(remote), others: [onNode(remote, true), overSsh(true)] },
       options

@@ -25,15 +25,18 @@ export interface Image {
   readonly width: number
   readonly height: number
   readonly pixels: Uint8Array
+  /** The image as a PNG file, to look at. */
+  readonly png: () => Uint8Array
 }
 
 /** Pixels in the image for one in the SVG. */
 const zoom = 2
 
 /** Draws an SVG as a browser does where CSS animation is off. */
-export const draw = (svg: string): Image & { readonly png: Uint8Array } => {
+export const draw = (svg: string): Image => {
   const image = new Resvg(svg, { font, fitTo: { mode: "zoom", value: zoom } }).render()
-  return { width: image.width, height: image.height, pixels: image.pixels, png: image.asPng() }
+  const { height, width } = image
+  return { width, height, pixels: new Uint8Array(image.pixels), png: () => image.asPng() }
 }
 
 /** How strongly each pixel of a character's cell is drawn, from 0 (background) to 1, whatever its color. */
@@ -95,8 +98,8 @@ export const readerOf = (drawTerminal: (text: string, isBold: boolean) => string
 export const colored = ({ pixels }: Image): number => {
   let count = 0
   for (let at = 0; at < pixels.length; at += 4) {
-    const rgb = [...pixels.subarray(at, at + 3)]
-    if (Math.max(...rgb) - Math.min(...rgb) > 60) count++
+    const [red = 0, green = 0, blue = 0] = [pixels[at], pixels[at + 1], pixels[at + 2]]
+    if (Math.max(red, green, blue) - Math.min(red, green, blue) > 60) count++
   }
   return count / (pixels.length / 4)
 }

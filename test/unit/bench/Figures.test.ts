@@ -149,6 +149,14 @@ const agent = compare(
 
 const fiveWays = { ...results, comparisons: [...results.comparisons, agent] }
 
+/** Relative luminance of a color, as WCAG 2 defines it. */
+const luminance = (color: string): number => {
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5]
+    .map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+}
+
 describe("the chart", () => {
   const svg = chartOf(fiveWays)
 
@@ -171,6 +179,22 @@ describe("the chart", () => {
   it("has no script, fetches nothing, and has colors for light and dark pages", () => {
     assert.notMatch(svg, /<script|href|url\(|@import| on\w+=/)
     assert.include(svg, "prefers-color-scheme:dark")
+  })
+
+  it.each(["light", "dark"])("is readable on a %s page (WCAG: text 4.5, bars 3)", (scheme) => {
+    const [, style = ""] = /<style>(.*?)<\/style>/s.exec(svg) ?? []
+    const [light = "", dark = ""] = style.split("@media(prefers-color-scheme:dark)")
+    const colorOf = (selector: string): string => {
+      const found = new RegExp(`${selector}\\{[^}]*fill:(#[0-9a-f]{6})`).exec(scheme === "light" ? light : dark)
+      return found?.[1] ?? assert.fail(`${selector} has no color`)
+    }
+    const contrast = (one: string, other: string): number => {
+      const [darker = 0, lighter = 0] = [luminance(one), luminance(other)].toSorted((a, b) => a - b)
+      return (lighter + 0.05) / (darker + 0.05)
+    }
+    const paper = colorOf("\\.paper")
+    for (const selector of ["text", "\\.note"]) assert.isAtLeast(contrast(colorOf(selector), paper), 4.5, selector)
+    for (const selector of ["\\.ours", "\\.other"]) assert.isAtLeast(contrast(colorOf(selector), paper), 3, selector)
   })
 
   it("fails where one of the five ways was not measured", () => {
