@@ -14,10 +14,7 @@ const root = join(import.meta.dirname, "..", "..")
 /** As much of a lock file as the registry needs: the packages by their folder. */
 const Lock = Schema.fromJsonString(
   Schema.Struct({
-    packages: Schema.Record(
-      Schema.String,
-      Schema.Struct({ version: Schema.String, dev: Schema.optionalKey(Schema.Boolean) })
-    )
+    packages: Schema.Record(Schema.String, Schema.Struct({ version: Schema.String }))
   })
 )
 
@@ -27,11 +24,11 @@ interface Package {
   readonly folder: string
 }
 
-/** What a consumer of this package may install: all packages of the lock file but those for development. */
+/** The packages of the lock file: the dependencies of this package, its peers, and theirs. */
 const installed = (): ReadonlyArray<Package> => {
   const { packages } = Schema.decodeUnknownSync(Lock)(readFileSync(join(root, "package-lock.json"), "utf8"))
-  return Object.entries(packages).flatMap(([folder, { dev, version }]) =>
-    folder === "" || dev === true ? [] : [{ name: folder.replace(/^.*node_modules\//, ""), version, folder }]
+  return Object.entries(packages).flatMap(([folder, { version }]) =>
+    folder === "" ? [] : [{ name: folder.replace(/^.*node_modules\//, ""), version, folder }]
   )
 }
 
