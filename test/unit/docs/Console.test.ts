@@ -28,6 +28,9 @@ describe("the pages", () => {
       assert.match(remark, /: (?:skip, because \S.+|terminal)$/)
     }
   })
+  it("are short where a reader starts: README.md has at most 700 words", () => {
+    assert.isAtMost(textOf("README.md").trim().split(/\s+/).length, 700)
+  })
   it("have no indented block, which no test would see", () => {
     assert.deepStrictEqual(
       pages.filter((page) => /^[ \t]+```/m.test(textOf(page))),
