@@ -1,7 +1,8 @@
 /**
- * `npm run image -- REF [--base IMAGE] [--push]`: builds the image on the engine that DOCKER_HOST names.
+ * `npm run image -- REF [--base IMAGE] [--push]`: builds the image on the engine that DOCKER_HOST names, or with `--platform` on this
+ * machine, for several platforms.
  *
- * The result is on stdout, what happens meanwhile on stderr. Exit codes: 0 built, 1 could not, 2 wrong usage.
+ * Results go to stdout, progress to stderr. Exit codes: 0 built, 1 failed, 2 wrong usage.
  */
 
 import { parseArgs } from "node:util"
@@ -12,14 +13,24 @@ import { fromEnvironment } from "../../src/engine/Environment.ts"
 import { writeText } from "../Output.ts"
 import { runTool } from "../ToolMain.ts"
 import { buildImage } from "./Image.ts"
+import { imageName, parseImageRef } from "./ImageRef.ts"
+import { isPlatform, makeOciImage, writeArchive } from "./OciImage.ts"
+import { pushImage } from "./RegistryPush.ts"
+import { version as nodeVersion } from "./Runtime.ts"
 
 const usage = `Usage: npm run image -- REF [--base IMAGE] [--push]
+       npm run image -- REF --platform PLATFORM[,PLATFORM] [--out FILE] [--push [--insecure]]
 
 Builds the image of task-exec's helper, and names it REF: task-exec:dev, registry.example:5000/task-exec:1.
 
   --base IMAGE  what it is built on: an image with Node, or "scratch" for one assembled from this machine's Node
                 (default: TASK_EXEC_BASE; without that the Dockerfile's base, and scratch where it cannot be had)
   --push        push it to the registry that REF begins with
+  --platform P  build for linux/amd64, linux/arm64, or both (with a comma), without an engine. The base is Node ${nodeVersion} from the
+                npm registry. Libraries for another kind of processor than this machine's come from Debian's packages, with apt-get.
+                Several platforms are one image: each node pulls its own
+  --out FILE    with --platform: write the image to FILE, as an archive in OCI's layout
+  --insecure    with --platform and --push: push over plain HTTP
   --help        this text
 
 Where the engine is: DOCKER_HOST and its kin, as for docker.`
@@ -34,7 +45,45 @@ class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail
   }
 }
 
-const options = { base: { type: "string" }, push: { type: "boolean" }, help: { type: "boolean" } } as const
+const options = {
+  base: { type: "string" },
+  push: { type: "boolean", default: false },
+  platform: { type: "string", multiple: true },
+  out: { type: "string" },
+  insecure: { type: "boolean", default: false },
+  help: { type: "boolean" }
+} as const
+
+/** Builds for these platforms, and returns the lines about the result. */
+const buildForPlatforms = Effect.fnUntraced(function* (
+  name: string,
+  platforms: ReadonlyArray<string>,
+  { insecure, out, push }: { readonly insecure: boolean; readonly out: string | undefined; readonly push: boolean }
+) {
+  const ref = yield* Effect.fromResult(parseImageRef(name))
+  const unknown = platforms.find((one) => !isPlatform(one))
+  if (unknown !== undefined || platforms.length === 0) {
+    const detail = `unknown platform ${JSON.stringify(unknown ?? "")}: expected linux/amd64, linux/arm64, or both with a comma`
+    return yield* new WrongUsage({ detail })
+  }
+  if (!push && out === undefined) {
+    return yield* new WrongUsage({
+      detail: "--platform needs --push or --out: an engine keeps one platform of an image"
+    })
+  }
+  const image = yield* makeOciImage([...new Set(platforms.filter(isPlatform))])
+  if (out !== undefined) yield* writeArchive(image, ref.tag, out)
+  if (push) {
+    yield* Effect.logInfo(`pushing ${imageName(ref)}`)
+    yield* pushImage(image, ref, insecure)
+  }
+  const size = image.blobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  return [
+    `ref ${push ? `${ref.repository}@${image.index.digest}` : imageName(ref)}`,
+    ...(out === undefined ? [] : [`file ${out}`]),
+    `size ${(size / 1e6).toFixed(1)} MB compressed`
+  ]
+})
 
 const main = Effect.gen(function* () {
   const { values, positionals } = yield* Effect.try({
@@ -46,7 +95,14 @@ const main = Effect.gen(function* () {
   if (ref === undefined || more.length > 0) {
     return yield* new WrongUsage({ detail: `one REF is wanted, not ${positionals.length}` })
   }
-  const { base, push = false } = values
+  const { base, insecure, out, platform, push } = values
+  if (platform !== undefined) {
+    if (base !== undefined) return yield* new WrongUsage({ detail: "--platform and --base exclude each other" })
+    const wanted = platform.flatMap((one) => one.split(","))
+    const lines = yield* buildForPlatforms(ref, wanted, { insecure, out, push })
+    return yield* writeText(1, `${lines.join("\n")}\n`)
+  }
+  if (out !== undefined || insecure) return yield* new WrongUsage({ detail: "--out and --insecure need --platform" })
   const [endpoint] = yield* fromEnvironment
   const image = yield* buildImage({ endpoint, ref, push, ...(base ? { base } : {}) })
   const size = `${(image.size / 1e6).toFixed(1)} MB`

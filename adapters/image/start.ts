@@ -8,7 +8,7 @@
  * `image-start.cjs --compile` writes the cache. A node with another kind of CPU, and Node with other options, do without it;
  * `NODE_DEBUG=task-exec` says whether it was taken.
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { debuglog } from "node:util"
@@ -34,8 +34,11 @@ const compile = (): void => {
 }
 
 const serve = (): void => {
-  const script = new Script(source(), { filename: served, cachedData: readFileSync(cache) })
-  debuglog("task-exec")("the compiled program is %s", script.cachedDataRejected === true ? "rejected" : "accepted")
+  // An image that was built on another kind of machine has no cache.
+  const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
+  const script = new Script(source(), { filename: served, ...(cachedData === undefined ? {} : { cachedData }) })
+  const state = cachedData === undefined ? "missing" : script.cachedDataRejected === true ? "rejected" : "accepted"
+  debuglog("task-exec")("the compiled program is %s", state)
   const program: unknown = script.runInThisContext()
   const module = { exports: {} }
   if (typeof program === "function") program(module.exports, createRequire(served), module, served, folder)

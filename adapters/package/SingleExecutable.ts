@@ -5,36 +5,15 @@
  * it (`--build-sea`) is only in versions whose Linux builds want a library that few machines have; see `Runtime.ts`.
  */
 import { execFile } from "node:child_process"
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { readFile, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { rolldown } from "rolldown"
 import { bundled, heapOptions, nodeOptions } from "../../rolldown.config.ts"
 import { withNote } from "../image/Elf.ts"
-
-/** It could not be made. */
-export class NotPackaged extends Schema.TaggedError<NotPackaged>()("NotPackaged", {
-  step: Schema.String,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `could not ${this.step}: ${this.detail}`
-  }
-}
-
-/** Runs one step of it. */
-export const attempt = <A>(step: string, run: () => Promise<A>): Effect.Effect<A, NotPackaged> =>
-  Effect.tryPromise({
-    try: run,
-    catch: (cause) => {
-      const detail = cause instanceof Error ? cause.message : String(cause)
-      return new NotPackaged({ step, detail: detail.trim().replaceAll("\n", "; ") })
-    }
-  })
+import { attempt, inProject, NotPackaged, scratch } from "../image/Step.ts"
 
 /** What goes into the file. */
 export interface ExecutableOptions {
@@ -47,19 +26,6 @@ export interface ExecutableOptions {
 const noteName = "NODE_SEA_BLOB"
 /** Node looks for a note where this text ends with 1. */
 const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:"
-
-/** A file of the project. */
-export const inProject = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url))
-
-/** A folder that goes away with the scope. */
-export const scratch = (parent: string) =>
-  Effect.acquireRelease(
-    attempt("make a folder", async () => {
-      await mkdir(parent, { recursive: true })
-      return await mkdtemp(join(parent, "package-"))
-    }),
-    (path) => Effect.promise(() => rm(path, { recursive: true }))
-  )
 
 const writeBundle = async (file: string) => {
   await using bundle = await rolldown(bundled(inProject("adapters/skopos/main.ts")))

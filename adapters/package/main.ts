@@ -12,10 +12,11 @@ import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { parseElf } from "../image/Elf.ts"
+import { architectures, runtime, version } from "../image/Runtime.ts"
+import { attempt, NotPackaged } from "../image/Step.ts"
 import { writeText } from "../Output.ts"
 import { runTool } from "../ToolMain.ts"
-import { architectures, runtime, version } from "./Runtime.ts"
-import { attempt, NotPackaged, singleExecutable } from "./SingleExecutable.ts"
+import { singleExecutable } from "./SingleExecutable.ts"
 
 const usage = `Usage: npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]
 

@@ -6,12 +6,17 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
+import { parseElf } from "../../adapters/image/Elf.ts"
 import { buildImage, type ImageOptions } from "../../adapters/image/Image.ts"
+import { parseImageRef } from "../../adapters/image/ImageRef.ts"
+import { makeOciImage } from "../../adapters/image/OciImage.ts"
+import { pushImage } from "../../adapters/image/RegistryPush.ts"
 import { Demux } from "../../src/engine/Demux.ts"
 import type { Endpoint } from "../../src/engine/Endpoint.ts"
 import { version } from "../../src/Version.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { pullImage } from "../cluster/Images.ts"
+import { privateRegistry, registryUser } from "../cluster/Registry.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
 /** In place of swarm-exec: tells what it sees, in one line, and ends with 7. */
@@ -49,6 +54,11 @@ const Seen = Schema.fromJsonString(
 )
 const Created = Schema.Struct({ Id: Schema.String })
 const Ended = Schema.Struct({ StatusCode: Schema.Int })
+const Index = Schema.Struct({
+  manifests: Schema.Array(
+    Schema.Struct({ platform: Schema.Struct({ os: Schema.String, architecture: Schema.String }) })
+  )
+})
 const Inspected = Schema.Struct({
   Id: Schema.String,
   Size: Schema.Int,
@@ -215,6 +225,74 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
       assert.deepStrictEqual((yield* Schema.decodeEffect(Seen)(stdout)).argv, ["there"])
       assert.strictEqual(code, 7)
     })
+  )
+
+  it.effect(
+    "for several platforms: the registry has an index, and an engine pulls its own platform or the one it is told",
+    () =>
+      Effect.gen(function* () {
+        const { dir, nodes, registry } = yield* SwarmCluster
+        const worker = nodes.find(({ role }) => role === "worker")
+        assert.isDefined(worker)
+        const closed = yield* privateRegistry(dir, registry, 5002)
+        const made = yield* makeOciImage(["linux/arm64", "linux/amd64"])
+        const ref = `${registry}/platforms:1`
+        const digest = yield* pushImage(made, yield* Effect.fromResult(parseImageRef(ref)), true)
+
+        const headers = { accept: "application/vnd.oci.image.index.v1+json" }
+        const answer = yield* Effect.promise(() => fetch(`http://${registry}/v2/platforms/manifests/1`, { headers }))
+        assert.strictEqual(answer.headers.get("docker-content-digest"), digest)
+        const index = yield* Schema.decodeUnknownEffect(Index)(yield* Effect.promise(() => answer.json()))
+        assert.deepStrictEqual(
+          index.manifests.map(({ platform }) => platform),
+          [
+            { os: "linux", architecture: "arm64" },
+            { os: "linux", architecture: "amd64" }
+          ]
+        )
+
+        yield* pullImage(worker.socket, ref)
+        const { Version } = yield* get(worker.socket, "/version", Schema.Struct({ Version: Schema.String }))
+        const told = yield* run(worker, { Image: ref, Cmd: ["version"], Env: ["NODE_DEBUG=task-exec"] })
+        assert.deepStrictEqual(
+          [told.code, told.stdout],
+          [0, `task-exec ${version}\n`],
+          `engine ${Version}: ${told.stderr}`
+        )
+        const { stderr } = yield* run(worker, { Image: ref, Cmd: ["kill"], Env: ["NODE_DEBUG=task-exec"] })
+        assert.match(stderr, /the compiled program is accepted/)
+
+        /** The kind of processor that the image's Node is for. */
+        const processor = Effect.gen(function* () {
+          const { Id } = yield* Effect.acquireRelease(
+            post(worker.socket, "/containers/create", Created, { body: { Image: ref } }),
+            ({ Id }) => Effect.orDie(remove(worker.socket, `/containers/${Id}?force=1`))
+          )
+          const query = { path: "/usr/local/bin/node" }
+          const archive = yield* request(worker.socket, "GET", `/containers/${Id}/archive`, { query, timeout: 60_000 })
+          return (yield* Effect.fromResult(parseElf(archive.subarray(512)))).machine
+        }).pipe(Effect.scoped)
+        assert.strictEqual(yield* processor, 62)
+        const query = { fromImage: `${registry}/platforms`, tag: "1", platform: "linux/arm64" }
+        yield* request(worker.socket, "POST", "/images/create", { query, timeout: 120_000 })
+        assert.strictEqual(yield* processor, 183)
+
+        // A registry that wants a password, with and without a login.
+        const there = yield* Effect.fromResult(parseImageRef(`${closed}/platforms:1`))
+        const folder = yield* Effect.acquireRelease(
+          Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-login-"))),
+          (path) => Effect.promise(() => rm(path, { recursive: true }))
+        )
+        const variables = ConfigProvider.fromEnvRecord({ DOCKER_CONFIG: folder })
+        const push = pushImage(made, there, true).pipe(Effect.provideService(ConfigProvider.ConfigProvider, variables))
+        const refused = yield* Effect.flip(push)
+        assert.match(refused.message, /^cannot push [\d.:]+\/platforms:1: HEAD .*: 401 Unauthorized/)
+        const auth = Buffer.from(`${registryUser.username}:${registryUser.password}`).toString("base64")
+        yield* Effect.promise(() =>
+          writeFile(join(folder, "config.json"), JSON.stringify({ auths: { [closed]: { auth } } }))
+        )
+        assert.strictEqual(yield* push, digest)
+      }).pipe(Effect.provide(Logger.layer([])), Effect.scoped)
   )
 
   it.effect("is not made of a program that the base cannot run, and what the program said is told", () =>

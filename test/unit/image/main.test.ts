@@ -37,6 +37,10 @@ describe("npm run image", () => {
           [[], /^error: one REF is wanted, not 0 .*\n$/],
           [["a", "b"], /^error: one REF is wanted, not 2 .*\n$/],
           [["a", "--bsae", "b"], /^error: Unknown option '--bsae'.*\n$/],
+          [["a", "--platform", "linux/s390x"], /^error: unknown platform "linux\/s390x": expected linux\/amd64, .*\n$/],
+          [["a", "--platform", "linux/amd64"], /^error: --platform needs --push or --out: .*\n$/],
+          [["a", "--platform", "linux/amd64", "--base", "b"], /^error: --platform and --base exclude each other .*\n$/],
+          [["a", "--insecure"], /^error: --out and --insecure need --platform .*\n$/],
           [["Upper:case"], /^error: cannot name an image "Upper:case": .*\n$/]
         ]
         const results = yield* Effect.forEach(cases, ([argv]) => image(...argv), { concurrency: 2 })

@@ -1,5 +1,5 @@
 /**
- * The Node that goes into the executable: from the npm registry, as the project's own. That one is newer, but from version 25 on
+ * The Node that goes into the executable and into images for several platforms: from the npm registry, as the project's own. That one is newer, but from version 25 on
  * Node's Linux builds want libatomic.so.1, which Debian, Ubuntu and others do not install by themselves; those of the long-term
  * 24 want nothing that is not there wherever glibc and the C++ library are.
  */
@@ -10,7 +10,7 @@ import { mkdir, readFile, rename } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
-import { attempt, inProject, NotPackaged, scratch } from "./SingleExecutable.ts"
+import { attempt, inProject, NotPackaged, scratch } from "./Step.ts"
 
 export const version = "24.21.0"
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { architectures, runtime, version } from "../../../adapters/package/Runtime.ts"
+import { architectures, runtime, version } from "../../../adapters/image/Runtime.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-runtime-"))),
