@@ -56,6 +56,8 @@ describe("workflows", () => {
       jobs.map(([name, job]) => [name, /: write\b/.test(withoutComments(job))]),
       [
         ["build", false],
+        ["image", false],
+        ["push", true],
         ["npm", true],
         ["executables", true]
       ]
