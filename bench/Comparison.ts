@@ -1,52 +1,52 @@
-/** What was measured side by side, and what results.json says of it. */
+/** Comparisons and their form in results.json. */
 import * as Schema from "effect/Schema"
 import type { Measured } from "./Measure.ts"
 import { ratioOf, Summary, summarize } from "./Statistics.ts"
 
-/** Of what a comparison is. */
+/** Unit of a comparison's figures. */
 export const Unit = Schema.Literals(["seconds", "bytes", "objects"])
 
 /** One of those that were compared. */
 export const Row = Schema.Struct({
   name: Schema.String,
-  /** One for each round. */
+  /** One per round. */
   samples: Schema.Array(Schema.Finite),
   summary: Summary,
-  /** CPU seconds, user and system, of the processes that the command started on this machine. */
+  /** CPU seconds (user and system) of the processes that the command started on this machine. */
   cpu: Schema.optionalKey(Summary),
-  /** How many times as much task-exec's row is, round by round. None in that row itself, and where this one is 0. */
+  /** task-exec's figure divided by this row's, round by round. Absent in task-exec's own row and in rows with a 0. */
   ratio: Schema.optionalKey(Summary)
 })
 
 /** One of those that were compared. */
 export type Row = typeof Row.Type
 
-/** When a comparison was measured, and how busy the machine was. */
+/** Date, commit and load of a measure. */
 export const Occasion = Schema.Struct({
-  /** When its measure ended, as in `2026-01-31T12:00:00.000Z`. */
+  /** End of the measure, as in `2026-01-31T12:00:00.000Z`. */
   date: Schema.String,
-  /** The commit that was measured, with a `+` where files differed from it. Null outside of a repository. */
+  /** The measured commit, with a `+` if files differed from it. Null outside of a repository. */
   commit: Schema.NullOr(Schema.String),
   /** The load average of the minute before the measure ended. */
   load: Schema.Finite
 })
 
-/** When a comparison was measured, and how busy the machine was. */
+/** Date, commit and load of a measure. */
 export type Occasion = typeof Occasion.Type
 
-/** Task-exec's way first, then what it is compared with. Less is better in all of them. */
+/** Rows of figures: task-exec's first. Lower is better. */
 export const Comparison = Schema.Struct({
-  /** The measure that it belongs to, as one names it to `npm run bench`. */
+  /** Name of the measure, as on the command line of `npm run bench`. */
   measure: Schema.String,
   title: Schema.String,
   unit: Unit,
-  /** Bytes that each command moved, where that is what its time is about. */
+  /** Bytes that each command moved, in throughput measures. */
   moved: Schema.optionalKey(Schema.Int),
   occasion: Schema.optionalKey(Occasion),
   rows: Schema.Array(Row)
 })
 
-/** Task-exec's way first, then what it is compared with. Less is better in all of them. */
+/** Rows of figures: task-exec's first. Lower is better. */
 export type Comparison = typeof Comparison.Type
 
 /** What a row is made of. */

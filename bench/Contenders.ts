@@ -1,4 +1,4 @@
-/** The commands to measure: task-exec, docker, and Node. */
+/** The commands to measure: task-exec, docker and Node. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -36,7 +36,7 @@ export const quartered = fewer(4)
 /** The command to measure is not built. */
 export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", {}) {
   override get message(): string {
-    return 'there is no dist/task-exec.cjs: run "npm run build" first'
+    return 'cannot find dist/task-exec.cjs: run "npm run build" first'
   }
 }
 
@@ -47,20 +47,20 @@ export const checkBuilt: Effect.Effect<void, NotBuilt> = Effect.suspend(() =>
   existsSync(bundle) ? Effect.void : Effect.fail(new NotBuilt())
 )
 
-/** `task-exec`, started as users start it: by its first shell line, with the Node of the PATH. */
+/** `task-exec`, started as users start it: by its shell line, with the Node of the PATH. */
 export const taskExec = (...args: ReadonlyArray<string>): Contender => ({
   name: `task-exec ${args.join(" ")}`,
   argv: ["sh", bundle, ...args]
 })
 
-/** A command whose input is a line of text that is available when it starts. */
+/** A command whose stdin is one line of text, complete when the command starts. */
 export const piped = ({ argv, name }: Contender, line: string): Contender => ({
   name: `echo ${line} | ${name}`,
   argv: ["sh", "-c", 'line=$1; shift; printf "%s\\n" "$line" | "$@"', "sh", line, ...argv],
   bytes: Buffer.byteLength(line) + 1
 })
 
-/** Docker's own client, at an engine or over SSH (`DOCKER_HOST`). */
+/** docker's client, connected to an engine's socket or over SSH. */
 export const dockerExec = (
   name: string,
   host: string,
@@ -72,11 +72,11 @@ export const dockerExec = (
   argv: ["docker", "-H", host, "exec", ...flags, container, ...command]
 })
 
-/** A command on a node's machine, where it sees the processes of the engine. */
+/** A command inside a node's namespaces, among the engine's processes. */
 export const on = ({ pid }: ClusterNode, { argv, ...contender }: Contender): Contender => ({
   ...contender,
   argv: [...entrance(pid), ...argv]
 })
 
-/** Node without a program: the least that a program on Node can take. */
+/** Node without a program: the lower bound of a program on Node. */
 export const bareNode: Contender = { name: "node -e 0", argv: [process.execPath, "-e", "0"] }

@@ -1,4 +1,4 @@
-/** Figures as they are kept: `bench/results.json`. */
+/** The kept figures: `bench/results.json`. */
 import { readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -7,44 +7,44 @@ import * as Schema from "effect/Schema"
 import { Comparison } from "./Comparison.ts"
 import { Machine } from "./Machine.ts"
 
-/** What a run measured, and how. */
+/** The results of a run of the benchmark. */
 export const Results = Schema.Struct({
-  /** When it was over, as in `2026-01-31T12:00:00.000Z`. */
+  /** End of the run, as in `2026-01-31T12:00:00.000Z`. */
   date: Schema.String,
-  /** What was measured; with a `+` where files differed from it. Null outside of a repository. */
+  /** The measured commit, with a `+` if files differed from it. Null outside of a repository. */
   commit: Schema.NullOr(Schema.String),
   machine: Machine,
-  /** Rounds of each measure; those that take long have fewer. */
+  /** Rounds of each measure. Slow measures have fewer. */
   runs: Schema.Int,
   comparisons: Schema.Array(Comparison)
 })
 
-/** What a run measured, and how. */
+/** The results of a run of the benchmark. */
 export type Results = typeof Results.Type
 
 const Text = Schema.fromJsonString(Results)
 
-/** As text, for people's diffs too. */
+/** Prints results as indented JSON, for readable diffs. */
 export const printResults = (results: Results): string => `${JSON.stringify(results, null, 2)}\n`
 
-/** From text; throws where that is something else. */
+/** Parses results. Throws if the text is invalid. */
 export const parseResults = Schema.decodeUnknownSync(Text)
 
 const root = join(import.meta.dirname, "..")
 
-/** Where they are kept, in the project's folder. */
+/** Path of the kept results in the project's folder. */
 export const resultsFile = "bench/results.json"
 
-/** Those that are kept. */
+/** Reads the kept results. */
 export const keptResults = (): Results => parseResults(readFileSync(join(root, resultsFile), "utf8"))
 
-/** The kept figures with the new ones in place of those of the same measures, in the order of `names`. */
+/** Replaces the kept figures of the measures in `results`. The measures are in the order of `names`. */
 export const merge = (kept: Results, results: Results, names: ReadonlyArray<string>): Results => {
   const measured = new Set(results.comparisons.map(({ measure }) => measure))
   const all = [...kept.comparisons.filter(({ measure }) => !measured.has(measure)), ...results.comparisons]
   return { ...kept, comparisons: names.flatMap((name) => all.filter(({ measure }) => measure === name)) }
 }
 
-/** Writes a file of the project. */
+/** Writes a file in the project's folder. */
 export const writeInProject = (file: string, text: string): Effect.Effect<void> =>
   Effect.promise(() => writeFile(join(root, file), text))

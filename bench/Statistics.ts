@@ -1,4 +1,4 @@
-/** What is said of a list of numbers. */
+/** Summaries of lists of numbers. */
 import * as Schema from "effect/Schema"
 
 /** Median, quartiles, least and greatest. */
@@ -30,7 +30,7 @@ export const quantile = (numbers: ReadonlyArray<number>, part: number): number =
 /** The middle number, or the mean of the two in the middle. */
 export const median = (numbers: ReadonlyArray<number>): number => quantile(numbers, 0.5)
 
-/** Summary of numbers, of which there must be one at least. */
+/** Summarizes at least one number. */
 export const summarize = (numbers: ReadonlyArray<number>): Summary => ({
   median: median(numbers),
   lower: quantile(numbers, 0.25),

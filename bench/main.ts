@@ -34,7 +34,7 @@ const temporaryFolder = Effect.acquireRelease(
   (dir) => Effect.promise(() => rm(dir, { recursive: true }))
 )
 
-/** What is measured with, and against: Debian's packages, with the program of each. */
+/** Debian packages that the measures need, each with a program that it contains. */
 const tools = {
   hyperfine: "hyperfine",
   time: "time",
@@ -43,7 +43,7 @@ const tools = {
   "docker.io": "docker"
 }
 
-/** Measures what is asked for, on the swarm. */
+/** Runs the chosen measures on the swarm. */
 const measureAll = Effect.fnUntraced(function* (options: Options, load: number) {
   const dir = yield* temporaryFolder
   const stage = yield* makeStage()
@@ -53,7 +53,7 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
     options.seed === undefined
       ? undefined
       : yield* prepareOriginal(resolve(options.seed), { dir, registry, socket: manager.socket })
-  // Nothing of the caller's environment has a part in it.
+  // The caller's own environment has no influence.
   const env = {
     PATH: `${ssh.bin}:${searchPath}`,
     HOME: dir,
@@ -71,7 +71,7 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
       const compared = yield* measures[name](bench)
       const occasion: Occasion = { date: yield* now, commit, load: yield* loadNow }
       const dated = compared.map((one): Comparison => ({ ...one, occasion }))
-      // At once: a measure that fails does not take the figures of those before it along.
+      // Printed now: a later measure that fails does not lose these figures.
       yield* Console.error(comparisonTable(dated))
       return dated
     })
@@ -89,17 +89,17 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
 const writePages = (results: Results) =>
   Effect.forEach(pagesOf(results), ([file, text]) => writeInProject(file, text), { discard: true })
 
-/** Figures of another engine can't stand beside those that are kept. */
+/** The figures are of another engine than the kept ones. */
 class OtherEngine extends Schema.TaggedError<OtherEngine>()("OtherEngine", {
   kept: Schema.String,
   now: Schema.String
 }) {
   override get message(): string {
-    return `cannot keep these figures: they are of engine ${this.now}, and those in ${resultsFile} of engine ${this.kept}`
+    return `cannot keep these figures: they are of engine ${this.now}, and ${resultsFile} has figures of engine ${this.kept}`
   }
 }
 
-/** What to keep of the figures: all of them where they are of all measures on a swarm of our own, some with `--keep`. */
+/** The results to keep: those of all measures on a swarm of this run, or with `--keep` the kept ones with the new figures. */
 const toKeep = ({ engine, keep, measures: chosen }: Options, results: Results) => {
   if (keep) {
     const kept = keptResults()
@@ -112,7 +112,7 @@ const toKeep = ({ engine, keep, measures: chosen }: Options, results: Results) =
   return Effect.succeed(isWhole ? results : undefined)
 }
 
-/** Prints the figures, and keeps those that are to be kept. */
+/** Prints the figures, and writes those to keep. */
 const report = Effect.fnUntraced(function* (options: Options, results: Results) {
   const { json } = options
   yield* Console.log(`\n${textTable(results)}`)
@@ -124,20 +124,20 @@ const report = Effect.fnUntraced(function* (options: Options, results: Results) 
   yield* Console.log(`\nEvery sample is in ${resultsFile}.`)
 })
 
-/** The folder of a swarm that is up, if one is to be used. */
+/** The folder of a running swarm, if the environment names one. */
 const sharedCluster = process.env[clusterVariable]
 
-/** Measures on the swarm that the environment names, or on one of its own. */
+/** Measures on the running swarm that the environment names, or on a new one. */
 const measureOnSwarm = Effect.fnUntraced(function* (options: Options, load: number) {
   const { engine } = options
   const measured = measureAll(options, load)
   if (sharedCluster === undefined) {
-    yield* Console.error("bringing up the swarm")
+    yield* Console.error("starting the swarm")
     const newer = engine === undefined ? {} : yield* engineOptions(engine)
     return yield* Effect.provide(measured, SwarmCluster.layer({ nodes: 3, ...newer }))
   }
   if (engine !== undefined)
-    return yield* new WrongUsage({ detail: `--engine is for a swarm of its own: ${clusterVariable} names one` })
+    return yield* new WrongUsage({ detail: `--engine needs a new swarm, but ${clusterVariable} names a running one` })
   yield* Console.error(`using the swarm in ${sharedCluster}`)
   return yield* Effect.provide(measured, SwarmCluster.layerShared)
 })
@@ -160,7 +160,7 @@ const bench = Effect.gen(function* () {
   yield* report(options, results)
   return 0
 }).pipe(
-  Effect.onInterrupt(() => Console.error("interrupted: the swarm was taken down")),
+  Effect.onInterrupt(() => Console.error("interrupted: the swarm was removed")),
   Effect.catch((error) => Effect.as(Console.error(`bench: ${error.message}`), error instanceof WrongUsage ? 2 : 1)),
   Effect.provideService(References.MinimumLogLevel, "Warn")
 )

@@ -1,5 +1,5 @@
 /**
- * A step of a deployment: runs a command in one task of a service, wherever it is, and ends with the command's exit code.
+ * A step of a deployment: runs a command in one task of a service, on any node, and exits with the command's exit code.
  *
  *     node example/deploy-migrate.ts TARGET [COMMAND...]
  *     node example/deploy-migrate.ts demo_back.1
@@ -9,7 +9,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { TaskExec } from "task-exec"
 
-/** Stands for what a real service would do: `["bin/rails", "db:migrate"]`, `["php", "artisan", "migrate"]`, … */
+/** An example. A real service runs `["bin/rails", "db:migrate"]`, `["php", "artisan", "migrate"]`, … */
 const migration = ["sh", "-c", 'echo "migrating on $NODE"; sleep 1; echo "3 tables changed"']
 
 const main = Effect.gen(function* () {
@@ -27,7 +27,7 @@ const main = Effect.gen(function* () {
 
 main.pipe(
   Effect.provide(TaskExec.layer),
-  // No such task, no manager, no helper, timed out, …: every error has a line for people, and much more for programs.
+  // Every error (no such task, no manager, timeout, …) has a message for people and fields for programs.
   Effect.tapError((error) => Console.error(error.message)),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

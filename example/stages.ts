@@ -1,5 +1,5 @@
 /**
- * A run, composed stage by stage: look up the task, create a service on its node, exec, await the exit, clean up.
+ * Composes a run from its stages: look up the task, create a helper on its node, exec, await the exit, clean up.
  *
  *     node example/stages.ts TARGET [COMMAND...]
  *     node example/stages.ts demo_back.1 hostname
@@ -16,9 +16,9 @@ const main = Effect.gen(function* () {
   const task = yield* lookupTask(target)
   yield* Console.error(`${task.name} runs on ${task.node.hostname}`)
 
-  // Removed with its secret, its network and all that it started, when the scope closes.
+  // The scope removes the helper with its secret, its network and all processes that it started.
   const helper = yield* createHelper(task, { command: [program, ...words], timeout: "5 minutes" })
-  yield* Console.error("its node has a helper")
+  yield* Console.error("the helper is ready")
 
   const { events } = exec(helper)
   const code = yield* awaitExit(events, (event) =>
@@ -27,11 +27,11 @@ const main = Effect.gen(function* () {
       if (event._tag === "Stderr") process.stderr.write(event.data)
     })
   )
-  yield* Console.error(`it ended with exit code ${code}`)
+  yield* Console.error(`the command ended with exit code ${code}`)
   process.exitCode = code
 }).pipe(Effect.scoped)
 
-/** Says what is wrong, and ends with this code. */
+/** Prints the error and sets this exit code. */
 const endWith =
   (code: number) =>
   ({ message }: { readonly message: string }) =>

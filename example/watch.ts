@@ -1,6 +1,6 @@
 /**
- * Watches a command while it runs, and ends it after a while: lines come as they are written, and running out of time is
- * an error of its own that tells what became of the command.
+ * Prints a command's lines as they arrive and kills the command after 4 seconds. The error of a timeout tells whether the
+ * command was killed.
  *
  *     node example/watch.ts TARGET [COMMAND...]
  *     node example/watch.ts demo_back.1
@@ -24,7 +24,7 @@ const main = Effect.gen(function* () {
   yield* events.pipe(
     Stream.tap((event) => {
       if (event._tag === "Resolved") return Console.log(`${event.task.name} on ${event.task.node.hostname}:`)
-      if (event._tag === "Exited") return Console.log(`it ended with exit code ${event.code}`)
+      if (event._tag === "Exited") return Console.log(`the command ended with exit code ${event.code}`)
       return Effect.void
     }),
     Stream.filter((event) => event._tag === "Stdout"),
@@ -36,7 +36,7 @@ const main = Effect.gen(function* () {
 }).pipe(
   Effect.catchTag("ExecTimeout", ({ after, ending }) =>
     ending._tag === "Killed"
-      ? Console.log(`enough after ${after / 1000} s: the command and everything that it started is gone`)
+      ? Console.log(`timed out after ${after / 1000} s: the command and everything it started were killed`)
       : Effect.die(`the command may still be running: ${ending._tag}`)
   )
 )

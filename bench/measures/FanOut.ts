@@ -1,4 +1,4 @@
-/** `fan-out` and `large-fan-out`: a command in many tasks, beside the same command in one. */
+/** `fan-out` and `large-fan-out`: a command in many tasks, compared with the same command in one. */
 import * as Effect from "effect/Effect"
 import { waitRunning } from "../../test/cluster/Services.ts"
 import { compare, whole } from "../Comparison.ts"

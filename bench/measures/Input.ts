@@ -1,4 +1,4 @@
-/** `input`: what input that is there when a command starts costs, in a task on another node. */
+/** `input`: the cost of input that is complete when a command starts, in a task on another node. */
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { compare, compareMeasured, whole } from "../Comparison.ts"

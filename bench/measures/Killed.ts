@@ -44,7 +44,7 @@ const start = ({ argv: [file = "", ...args], name }: Contender, env: MeasureOpti
     (kill) => Effect.sync(kill)
   )
 
-/** Seconds from the kill to the end of the command, and to where nothing of the run is left. */
+/** Seconds from the kill to the end of the command, and until every object of the run is gone. */
 const takeOne = Effect.fnUntraced(function* (
   contender: Contender,
   place: Place,

@@ -18,7 +18,7 @@ export const peakOf = Effect.fnUntraced(function* (
   return (yield* numberNoted(file)) * 1024
 })
 
-/** The caller's memory and the helper's, beside that of docker's client, and of a Node that does nothing. */
+/** Peak memory of the caller and the helper, compared with docker's client and an idle Node. */
 export const memory = Effect.fn("Measure.memory")(function* (bench: Bench) {
   const { megabytes, stage } = bench
   const options = halved(bench.options)

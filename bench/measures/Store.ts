@@ -16,7 +16,7 @@ import { bareHelpers } from "./Cold.ts"
 /** The store does not come to rest. */
 export class StoreRestless extends Schema.TaggedError<StoreRestless>()("StoreRestless", {}) {
   override get message(): string {
-    return "the swarm's store changes, and nobody uses it"
+    return "the idle swarm's store keeps changing"
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Every command of README.md and docs/ is run as it stands there, in services with the names that they use: blocks of
- * `sh` must succeed, blocks of `console` must write what they show.
+ * Runs every command of README.md and docs/ as it is written, in services with the names that the pages use. Blocks of `sh`
+ * must succeed. Blocks of `console` must write what they show.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -20,7 +20,7 @@ import { programsIn } from "./Programs.ts"
 
 checkLeftovers()
 
-/** What the containers have, so that the commands find it there. */
+/** Creates the files in the containers that the commands use. */
 const contents = `
   mkdir -p /srv /var/log/app
   echo 'app:x:1000:1000::/:/bin/sh' >> /etc/passwd
@@ -42,7 +42,7 @@ const setUp = `
 const widen = `
   docker service update --detach --replicas 3 --constraint-rm node.hostname==node-1 --constraint-add node.hostname!=node-2 web`
 
-/** What a page made may be there still, if it came to no end. */
+/** Removes the pages' services too, in case a page failed before it removed them. */
 const takeDown = `
   docker stack rm shop || :
   docker service rm web migrate hello || :
@@ -63,7 +63,7 @@ services:
       placement: { constraints: ["node.hostname==node-1"] }
 `
 
-/** A folder with the programs, and the environment of somebody who has installed them. */
+/** A folder with the programs, and the environment of a user who has installed them. */
 const install = Effect.gen(function* () {
   const { manager, registry } = yield* SwarmCluster
   const folder = yield* Effect.acquireRelease(

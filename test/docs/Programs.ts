@@ -4,7 +4,7 @@ import { join } from "node:path"
 
 const dist = join(import.meta.dirname, "..", "..", "dist")
 
-/** Puts them, and the Node that runs this, into a folder `bin` of this one, and gives its name. */
+/** Links the programs and this Node into a new folder `bin` in `folder`. Returns its path. */
 export const programsIn = async (folder: string): Promise<string> => {
   const bin = join(folder, "bin")
   await mkdir(bin)

@@ -114,7 +114,7 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
       const stages = yield* inProject(`"$NODE" stages.ts ${target} sh -c 'echo out; exit 3'`)
       assert.deepStrictEqual(
         [stages.code, stages.stdout.toString(), stages.stderr.trimEnd().split("\n").at(-1)],
-        [3, "out\n", "it ended with exit code 3"]
+        [3, "out\n", "the command ended with exit code 3"]
       )
       assert.strictEqual((yield* inProject(`"$NODE" stages.ts ${target} foobarnone`)).code, 126)
       assert.deepStrictEqual(outcome(yield* inProject(`"$NODE" promise.ts ${target}`)), [0, "3 out\n\n", ""])
