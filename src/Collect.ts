@@ -43,7 +43,7 @@ export const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Strea
         return Effect.void
     }
   })
-  if (resolved === undefined) return yield* new OutcomeUnknown({ detail: "the run ended before it began" })
+  if (resolved === undefined) return yield* new OutcomeUnknown({ detail: "the run ended without an event" })
   const { route, task } = resolved
   return { exitCode, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr), task, route } satisfies ExecResult
 })

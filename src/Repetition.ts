@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { summaryOf } from "./engine/Hints.ts"
 import type { Swarm } from "./engine/Swarm.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { HelperImage } from "./helper/HelperImage.ts"
@@ -66,9 +67,9 @@ export const untilStarted = (
         return Stream.unwrap(
           Effect.gen(function* () {
             if ((yield* Clock.currentTimeMillis) >= deadline) {
-              return yield* new WaitTimedOut({ target, after: wait, detail: error.message })
+              return yield* new WaitTimedOut({ target, after: wait, detail: summaryOf(error) })
             }
-            yield* Effect.logDebug(`waiting on: ${error.message}`)
+            yield* Effect.logDebug(`still waiting: ${summaryOf(error)}`)
             yield* Effect.sleep(pause)
             return round(deadline, Math.min(2 * pause, pauses.most))
           })

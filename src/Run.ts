@@ -46,13 +46,13 @@ export type RunError =
   | OutputTooLarge
   | ExecutorError
 
-/** The output is more than `run` keeps in memory. */
+/** The output exceeds the limit of `run`, which keeps it in memory. */
 export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
   /** Bytes of output that are allowed. */
   limit: Schema.Finite
 }) {
   override get message(): string {
-    return `the command's output is more than ${this.limit} bytes; the command was ended (TaskExec.stream has no such limit)`
+    return `the command's output exceeds ${this.limit} bytes, so the command was killed. Use TaskExec.stream, which has no limit.`
   }
 }
 

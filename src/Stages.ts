@@ -78,7 +78,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
     open: Effect.as(Effect.ignore(line.send(encodeOrder({ _tag: "Begin" }))), line),
     endElsewhere: () =>
       Effect.provideService(ending, Swarm, swarm).pipe(
-        Effect.map(([first]) => first ?? unconfirmed("the helper did not report on it"))
+        Effect.map(([first]) => first ?? unconfirmed("the helper sent no kill result"))
       )
   })
   return { task, command: { events, signal: (signal) => end({ ...endOf(spec), signal }) } }
@@ -96,5 +96,5 @@ export const awaitExit = <E, R, E2 = never, R2 = never>(
   each: (event: ExecEvent) => Effect.Effect<void, E2, R2> = () => Effect.void
 ): Effect.Effect<number, E | E2 | OutcomeUnknown, R | R2> =>
   Effect.flatMap(runToEnd(events, each), (code) =>
-    code === undefined ? Effect.fail(new OutcomeUnknown({ detail: "the command was detached" })) : Effect.succeed(code)
+    code === undefined ? Effect.fail(new OutcomeUnknown({ detail: "the command is detached" })) : Effect.succeed(code)
   )

@@ -106,7 +106,9 @@ const layerOf = ({ host, image, onAudit, onWarning = (text) => process.emitWarni
 
 const recordWith = (onAudit: (record: AuditRecord) => void) => (record: AuditRecord) =>
   Effect.try({ try: () => onAudit(record), catch: (error) => error }).pipe(
-    Effect.catch((error) => Effect.logWarning(`onAudit: ${error instanceof Error ? error.message : String(error)}`))
+    Effect.catch((error) =>
+      Effect.logWarning(`onAudit failed: ${error instanceof Error ? error.message : String(error)}`)
+    )
   )
 
 /** Fails with the signal's reason when it is aborted. */

@@ -133,7 +133,7 @@ export const parseFleet = Effect.fnUntraced(function* (
       detail: `invalid target ${JSON.stringify(target)}: a name between the commas is empty`
     })
   const filters = yield* Effect.forEach(values.filter ?? [], (text) =>
-    Effect.mapError(Effect.fromResult(parseFilter(text)), ({ message }) => new UsageError({ detail: `--${message}` }))
+    Effect.mapError(Effect.fromResult(parseFilter(text)), ({ message }) => new UsageError({ detail: message }))
   )
   const { limit, parallel } = values
   const selection: Selection = {

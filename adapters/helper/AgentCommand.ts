@@ -110,7 +110,7 @@ const ownContainer = Effect.gen(function* () {
     listContainers({ label: [`${swarmTaskLabel}=${task}`] }, { all: false })
   )
   const [own] = found
-  if (own === undefined) return yield* refuse("it does not find its own container")
+  if (own === undefined) return yield* refuse("it cannot find its own container")
   return {
     node: process.env[helperVariables.node] ?? "",
     task,
@@ -127,7 +127,7 @@ const ownContainer = Effect.gen(function* () {
 const serve = (socket: TLSSocket, own: Own, log: RequestLog, told: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const tunnel = yield* makeTunnel(socket, [requestChannel])
-    const ended = Effect.andThen(told, Effect.fail(new TunnelLost({ detail: "this agent takes no new callers" })))
+    const ended = Effect.andThen(told, Effect.fail(new TunnelLost({ detail: "this agent accepts no new callers" })))
     const request = yield* Effect.raceFirst(ended, readRequest(tunnel))
     // The caller may use the channels as soon as it has the greeting.
     if (request.work._tag === "Exec") for (const index of request.work.specs.keys()) tunnel.channel(index + 1)
@@ -143,7 +143,7 @@ const readRequest = Effect.fnUntraced(function* (tunnel: Tunnel) {
   const first = yield* Stream.runHead(channel.incoming).pipe(
     Effect.timeoutOrElse({
       duration: requestPatience,
-      orElse: () => Effect.fail(new TunnelLost({ detail: `no request came within ${requestPatience}` }))
+      orElse: () => Effect.fail(new TunnelLost({ detail: `no request within ${requestPatience}` }))
     })
   )
   yield* channel.close

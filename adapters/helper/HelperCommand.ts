@@ -82,6 +82,6 @@ const carrierFor = Effect.fnUntraced(function* (
 
 const readRequest = Effect.try(() => readFileSync(requestPath, "utf8")).pipe(
   Effect.flatMap(decodeRequest),
-  Effect.mapError((error) => refuse(`its request is not readable: ${error.message}`)),
+  Effect.mapError((error) => refuse(`its request is invalid: ${error.message}`)),
   Effect.result
 )

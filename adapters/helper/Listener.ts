@@ -74,7 +74,7 @@ export const startListener = Effect.fn("Helper.listener")(function* (
   const tellUnreachable = (error: EngineFailure | TunnelLost) =>
     tell({ _tag: "Unreachable", reason: error._tag === "TunnelLost" ? error.detail : error.message })
   const join = (index: number): Effect.Effect<AttachedContainer, EngineFailure | TunnelLost, Scope.Scope> =>
-    within(start(networks[index] ?? networks[0]), "the caller's network did not come").pipe(
+    within(start(networks[index] ?? networks[0]), "the caller's network did not appear").pipe(
       Effect.catchIf(
         (error) => needsOtherNetwork(error.message) && index + 1 < networks.length,
         (error) => Effect.andThen(tellUnreachable(error), join(index + 1))
@@ -88,7 +88,7 @@ export const startListener = Effect.fn("Helper.listener")(function* (
     return yield* Effect.gen(function* () {
       yield* carrier.begin(`${key}\n`)
       yield* tell({ _tag: "Reachable", address: yield* readLine(carrier.duplex, "the listener") })
-      yield* within(readLine(carrier.duplex, "the listener"), "no caller came")
+      yield* within(readLine(carrier.duplex, "the listener"), "no caller connected")
       return yield* makeTunnel(
         carrier.duplex,
         Array.from({ length: commands }, (_, index) => index + 1)

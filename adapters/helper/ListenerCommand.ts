@@ -46,7 +46,7 @@ const ownAddress = (): string =>
 /** Fails when stdin ends. The helper sends nothing before the caller has connected. */
 const helperGone = (stdin: Socket): Effect.Effect<never, TunnelLost> =>
   Effect.callback((resume) => {
-    const onEnd = () => resume(Effect.fail(new TunnelLost({ detail: "the helper went away" })))
+    const onEnd = () => resume(Effect.fail(new TunnelLost({ detail: "the helper disconnected" })))
     const onReadable = () => {
       if (stdin.readableLength === 0) stdin.read()
     }

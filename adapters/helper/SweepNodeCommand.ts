@@ -34,11 +34,10 @@ export const sweepNode: Effect.Effect<number> = Effect.suspend(() => {
 const sweep = Effect.fnUntraced(function* (node: string) {
   const request = yield* Effect.try({
     try: () => readFileSync(requestPath, "utf8"),
-    catch: (error) =>
-      new Error(`its request is not readable: ${error instanceof Error ? error.message : String(error)}`)
+    catch: (error) => new Error(`its request is invalid: ${error instanceof Error ? error.message : String(error)}`)
   }).pipe(Effect.flatMap(decodeRequest))
   if (request.protocol !== protocolVersion) {
-    const detail = `it speaks protocol ${protocolVersion}, the request is in protocol ${request.protocol}`
+    const detail = `it uses protocol ${protocolVersion}, and the request uses protocol ${request.protocol}; use the image of the caller's version`
     return yield* Effect.fail(new Error(detail))
   }
   const { dryRun, nodes, runId, selection, services } = request

@@ -33,7 +33,7 @@ export const dial = (
       const pause = setTimeout(start, between)
       stop = () => clearTimeout(pause)
     }
-    const timer = setTimeout(() => again(new Error(`${address.host} does not answer`)), attempt)
+    const timer = setTimeout(() => again(new Error(`${address.host} does not respond`)), attempt)
     stop = () => {
       clearTimeout(timer)
       socket.off("error", again)

@@ -24,7 +24,7 @@ const serve = (): Effect.Effect<number> => {
     case imageCommands.sweepNode:
       return Effect.promise(() => import("./SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
     default:
-      return Effect.as(say(`nothing of the image is called ${word}\n`), 2)
+      return Effect.as(say(`unknown command of the image: ${word}\n`), 2)
   }
 }
 

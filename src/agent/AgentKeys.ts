@@ -47,7 +47,7 @@ export const readKeyPair = (text: string): Result.Result<KeyPair, KeyUnusable> =
 /** A text is no key, or no key that can be used with the other one. */
 export class KeyUnusable extends Schema.TaggedError<KeyUnusable>()("KeyUnusable", { detail: Schema.String }) {
   override get message(): string {
-    return `unusable key: ${this.detail}`
+    return `invalid key: ${this.detail}`
   }
 }
 

@@ -8,6 +8,7 @@ import { protocolVersion } from "../carrier/Frame.ts"
 import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { prepareHandshake, secureClient } from "../carrier/TunnelTls.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import type { HelperWork } from "../helper/HelperRequest.ts"
 import type { Ownership } from "../Labels.ts"
@@ -53,8 +54,8 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
   node: AgentNode,
   via: keyof typeof patience
 ): Effect.fn.Return<AgentLink, AgentUnavailable, Swarm | Scope.Scope> {
-  const unavailable = ({ message }: { readonly message: string }) =>
-    new AgentUnavailable({ node: node.hostname, detail: message })
+  const unavailable = (error: { readonly message: string; readonly summary?: string }) =>
+    new AgentUnavailable({ node: node.hostname, detail: summaryOf(error) })
   // OpenSSL is loaded while the engine works.
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
   const socket = yield* Effect.all([openAgentEntry(entry, target), keyFor(target, keyPair), prepared], {
@@ -66,7 +67,7 @@ export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
     Effect.mapError(unavailable),
     Effect.timeoutOrElse({
       duration: patience[via],
-      orElse: () => Effect.fail(unavailable({ message: `no answer in ${patience[via]}` }))
+      orElse: () => Effect.fail(unavailable({ message: `no response within ${patience[via]}` }))
     }),
     inStage({ _tag: "Connect", node: node.hostname })
   )
@@ -114,7 +115,7 @@ export const linkTo = Effect.fnUntraced(function* (
     Effect.flatMap((both) => Scope.provide(openAgentLink(both, keyPair, node, "auto"), scope)),
     Effect.catch(({ detail }) =>
       Scope.close(scope, Exit.void).pipe(
-        Effect.andThen(Effect.logDebug(`no agent: ${detail}; a helper does it`)),
+        Effect.andThen(Effect.logDebug(`cannot use an agent: ${detail}; using a helper`)),
         Effect.as(via)
       )
     )

@@ -9,6 +9,7 @@ import { protocolVersion } from "../carrier/Frame.ts"
 import { isInUse, isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Node, Service, ServiceSpec, Task } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
+import { withHint } from "../engine/Hints.ts"
 import { dropNetwork, networkGone } from "../engine/NetworkRemoval.ts"
 import { removeSettled, restartPolicy } from "../engine/ServiceRemoval.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
@@ -53,15 +54,25 @@ export interface AgentState {
   readonly isCurrent: boolean
 }
 
-/** Some nodes have no agent that is as it should be. */
+/** Some nodes have no current agent. */
 export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("AgentsNotRunning", {
   /** Milliseconds waited. */
   after: Schema.Finite,
   nodes: Schema.Array(Schema.Struct({ node: Schema.String, state: Schema.String, reason: Schema.String }))
 }) {
-  override get message(): string {
+  /** What failed, and why. */
+  get summary(): string {
     const nodes = this.nodes.map(({ node, reason, state }) => `${node} (${reason === "" ? state : reason})`)
-    return `no agent after ${Math.round(this.after / 1000)} s on ${nodes.join(", ")}; what takes the helper takes an agent: see "task-exec doctor"`
+    return `cannot start agents on ${nodes.join(", ")}: not ready after ${Math.round(this.after / 1000)} s`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return 'Run "task-exec doctor" to check these nodes.'
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -69,8 +80,18 @@ export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("Ag
 export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot remove the agents' network: agents still serve commands (${this.detail})`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return 'They accept no new callers and end with these commands: then run "task-exec agent down" again.'
+  }
+
   override get message(): string {
-    return `cannot remove the agents' network: agents still serve commands (${this.detail}). They accept no new callers and end with these commands; then run "task-exec agent down" again`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -82,13 +103,23 @@ export interface AgentsUpOptions {
   readonly rotateKey?: boolean
 }
 
-/** Agents that were replaced may still take callers that have the key from before. */
+/** Agents that were replaced may still accept callers with the old key. */
 export class OldKeyInUse extends Schema.TaggedError<OldKeyInUse>()("OldKeyInUse", {
   /** Host names of their nodes. */
   nodes: Schema.Array(Schema.String)
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot confirm that agents refuse the old key on ${this.nodes.join(", ")}: the replaced agent has not reported that it accepts no new callers`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return `Check "docker service logs ${agentService}", or remove the container of that agent.`
+  }
+
   override get message(): string {
-    return `cannot confirm that the old key is refused on ${this.nodes.join(", ")}: an agent from before does not say that it takes no new callers; check its log with "docker service logs ${agentService}", or remove its container`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -387,7 +418,7 @@ const awaitListening = Effect.fnUntraced(function* (start: number) {
     if (silent.length === 0) return
     const now = yield* Clock.currentTimeMillis
     if (now - since > listenPatience) {
-      const reason = "it does not tell its key in its log"
+      const reason = "it has not reported its key in its log"
       return yield* new AgentsNotRunning({
         after: now - start,
         nodes: silent.map(({ hostname }) => ({ node: hostname, state: "running", reason }))

@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { protocolVersion } from "../carrier/Frame.ts"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Task } from "../engine/EngineSchemas.ts"
+import { withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type KeyPair, readKeyPair } from "./AgentKeys.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
@@ -40,7 +41,10 @@ export class CallersKeyMissing extends Schema.TaggedError<CallersKeyMissing>()("
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the callers' key is ${this.detail}; "task-exec agent up --rotate-key" makes a new one`
+    return withHint(
+      `cannot use the callers' key of the agents: ${this.detail}`,
+      'Run "task-exec agent up --rotate-key" to create a new key.'
+    )
   }
 }
 
@@ -50,8 +54,18 @@ export class AgentUnavailable extends Schema.TaggedError<AgentUnavailable>()("Ag
   node: Schema.String,
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot reach node ${this.node} through an agent: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return 'Run "task-exec agent status", or use --via helper.'
+  }
+
   override get message(): string {
-    return `cannot reach node ${this.node} through an agent: ${this.detail}; see "task-exec agent status", or use --via helper`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -84,11 +98,12 @@ export const findKeyPair = Effect.fnUntraced(function* (
 ): Effect.fn.Return<KeyPair, CallersKeyMissing | SwarmFailure, Swarm> {
   const { listConfigs } = yield* Swarm
   const [config] = yield* listConfigs({ label: [`${agentLabels.key}=${publicKey}`] })
-  if (config === undefined) return yield* new CallersKeyMissing({ detail: "in no config" })
+  if (config === undefined) return yield* new CallersKeyMissing({ detail: "no config holds it" })
   const read = readKeyPair(Buffer.from(config.Spec.Data, "base64").toString("utf8"))
-  if (Result.isFailure(read)) return yield* new CallersKeyMissing({ detail: `unreadable (${read.failure.detail})` })
+  if (Result.isFailure(read))
+    return yield* new CallersKeyMissing({ detail: `its config is unreadable (${read.failure.detail})` })
   if (read.success.publicKey === publicKey) return read.success
-  return yield* new CallersKeyMissing({ detail: "not the one that the agents were given" })
+  return yield* new CallersKeyMissing({ detail: "its config holds another key" })
 })
 
 const agentOf = ({ ID, NetworksAttachments, NodeID, Spec, Status }: Task): ReadonlyArray<Agent> => {
@@ -124,13 +139,13 @@ export const agentPair = (
 ): Effect.Effect<AgentPair, AgentUnavailable> => {
   const [entry, target] = [agents.get(from), agents.get(to.id)]
   const unavailable = (detail: string) => Effect.fail(new AgentUnavailable({ node: to.hostname, detail }))
-  if (agents.size === 0) return unavailable('none is deployed ("task-exec agent up" deploys agents)')
-  if (entry === undefined) return unavailable("none runs on the connected engine's node")
-  if (target === undefined) return unavailable("none runs on that node")
+  if (agents.size === 0) return unavailable('no agents are deployed ("task-exec agent up" deploys them)')
+  if (entry === undefined) return unavailable("the connected engine's node has no running agent")
+  if (target === undefined) return unavailable("the node has no running agent")
   const strange = [entry, target].find(({ protocol }) => protocol !== protocolVersion)
   return strange === undefined
     ? Effect.succeed({ entry, target })
     : unavailable(
-        `agents have version ${strange.version} (protocol ${strange.protocol}; this task-exec speaks ${protocolVersion}), which "task-exec agent up" changes`
+        `the agents have version ${strange.version} with protocol ${strange.protocol}, and this task-exec uses protocol ${protocolVersion} ("task-exec agent up" updates them)`
       )
 }

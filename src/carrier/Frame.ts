@@ -175,7 +175,7 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
   if (line.length % 4 !== 0 || !base64.test(line)) return damaged("not base64")
   const bytes = Buffer.from(line, "base64")
   // The last character before padding has bits that mean nothing: set, they show damage that the checksum can't see.
-  if (line.endsWith("=") && bytes.toString("base64") !== line) return damaged("not base64 as we write it")
+  if (line.endsWith("=") && bytes.toString("base64") !== line) return damaged("not canonical base64")
   const end = bytes.length - crcBytes
   if (end < headerBytes) return damaged("too short")
   if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32BE(end)) return damaged("checksum differs")

@@ -25,7 +25,7 @@ import {
 /** The connection broke, or the other side sent something that is not readable. */
 export class TunnelLost extends Schema.TaggedError<TunnelLost>()("TunnelLost", { detail: Schema.String }) {
   override get message(): string {
-    return `the connection was lost: ${this.detail}`
+    return `connection lost: ${this.detail}`
   }
 }
 
@@ -102,7 +102,7 @@ interface ChannelState {
 /** Takes bytes that came in from the credit of their stream. */
 const reserve = (inlet: Inlet, stream: StreamName, bytes: number): void => {
   inlet.credit -= bytes
-  if (inlet.credit < 0) throw new TunnelFrameError(`more of ${stream} than there is room for`)
+  if (inlet.credit < 0) throw new TunnelFrameError(`${stream} exceeds its buffer`)
 }
 
 const documentBytes = (record: Incoming): number => {
@@ -199,7 +199,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
       case "End":
       case "Document":
         hold(state, documentBytes(record))
-        if (documents > documentRoom) throw new TunnelFrameError("more documents than there is room for")
+        if (documents > documentRoom) throw new TunnelFrameError("the messages exceed their buffer")
         Queue.offerUnsafe(queue, record)
     }
   }
@@ -223,7 +223,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
         for (const { queue } of channels.values()) Queue.endUnsafe(queue)
       })
       socket.on("error", (error) => lose(error.message))
-      socket.on("close", () => lose("it was closed before its end"))
+      socket.on("close", () => lose("it was closed unexpectedly"))
     }),
     // The error listener stays: an error after the scope has closed is ignored.
     () => Effect.sync(() => socket.destroy())
@@ -236,7 +236,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
       yield* Effect.sleep(pulse)
       silent = heard ? 0 : silent + 1
       heard = false
-      if (silent >= patience) lose(`nothing was heard for ${(patience * pulse) / 1000} s`)
+      if (silent >= patience) lose(`no data for ${(patience * pulse) / 1000} s`)
     }
   })
   yield* Effect.forkScoped(beat)

@@ -123,7 +123,7 @@ export const listenForAll = Effect.fnUntraced(function* (
     socket.destroy()
   }
   const strangers = new Strangers<Socket>(strangerLimits, (socket) =>
-    refuse(socket, "too many connections are in their handshake")
+    refuse(socket, "too many connections are in the TLS handshake")
   )
   // By address and port: after the handshake the connection is another object.
   const greeting = new Map<string, () => void>()

@@ -19,7 +19,7 @@ export const readLine = (duplex: Duplex, who: string): Effect.Effect<string, Tun
         if (chunk === null) return
         head = Buffer.concat([head, chunk])
         const end = head.indexOf(0x0a)
-        if (end < 0 && head.length > limit) return lost(`${who} said something that is not understood`)
+        if (end < 0 && head.length > limit) return lost(`${who} sent an invalid message`)
         if (end < 0) continue
         stop()
         if (end + 1 < head.length) duplex.unshift(head.subarray(end + 1))

@@ -7,14 +7,14 @@ export class CannotCopyDirectory extends Schema.TaggedError<CannotCopyDirectory>
   to: Schema.String
 }) {
   override get message(): string {
-    return `can't copy a directory to ${this.to}, which is a file`
+    return `cannot copy a directory to ${this.to}: it is a file`
   }
 }
 
 /** The destination names a directory that does not exist. */
 export class NoSuchDirectory extends Schema.TaggedError<NoSuchDirectory>()("NoSuchDirectory", { path: Schema.String }) {
   override get message(): string {
-    return `no such directory: ${this.path}`
+    return `cannot copy to ${this.path}: no such directory`
   }
 }
 
@@ -25,7 +25,7 @@ export class UnfitDestination extends Schema.TaggedError<UnfitDestination>()("Un
   must: Schema.String
 }) {
   override get message(): string {
-    return `destination ${this.path} must be ${this.must}`
+    return `cannot copy to ${this.path}: it must be ${this.must}`
   }
 }
 
@@ -36,19 +36,19 @@ export class PathNotFound extends Schema.TaggedError<PathNotFound>()("PathNotFou
   path: Schema.String
 }) {
   override get message(): string {
-    return `no such file or directory: ${this.path} in the container of ${this.task} on node ${this.node}`
+    return `cannot access ${this.task}:${this.path} on node ${this.node}: no such file or directory`
   }
 }
 
-/** The engine of the task's node could not copy all of it. */
+/** The engine of the task's node could not copy everything. */
 export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
   task: Schema.String,
   node: Schema.String,
   path: Schema.String,
-  /** The engine's own words, or what is wrong with its answer. */
+  /** The engine's text, or what is wrong with its response. */
   reason: Schema.String
 }) {
   override get message(): string {
-    return `could not copy ${this.path} in the container of ${this.task} on node ${this.node}: ${this.reason}`
+    return `cannot copy ${this.task}:${this.path} on node ${this.node}: ${this.reason}`
   }
 }

@@ -8,6 +8,7 @@ import { runningAgents } from "../agent/Agents.ts"
 import { type CopyRecording, recordCopy, targetOf } from "../audit/Recording.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import { openInventory } from "../executor/RunInventory.ts"
@@ -92,7 +93,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   const target = yield* Effect.fromResult(parseTarget(request.target))
   const placementTimeout = Duration.toMillis(Duration.fromInputUnsafe(request.placementTimeout ?? "30 seconds"))
   if (!Number.isFinite(placementTimeout)) {
-    return yield* new InvalidRequest({ detail: "placementTimeout is no length of time" })
+    return yield* new InvalidRequest({ detail: "placementTimeout must be a finite duration" })
   }
   const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
@@ -159,14 +160,14 @@ const described = (
     (path: string) =>
     (error: FilesFailure): TaskFilesError => {
       if (error._tag === "EngineUnreachable" || error._tag === "UnexpectedReply") {
-        return route === "local" ? error : new CopyFailed({ ...where(path), reason: error.message })
+        return route === "local" ? error : new CopyFailed({ ...where(path), reason: summaryOf(error) })
       }
       if (error._tag !== "EngineError") return error
       const isMissing = error.status === 404 && !/no such container/i.test(error.text)
       return isMissing ? new PathNotFound(where(path)) : new CopyFailed({ ...where(path), reason: error.text })
     }
   const cutShort = (path: string) => () =>
-    new CopyFailed({ ...where(path), reason: "the engine broke off before the end of the archive" })
+    new CopyFailed({ ...where(path), reason: "the archive from the engine is incomplete" })
   return {
     stat: (path) => Effect.mapError(files.statPath(path), explain(path)),
     get: (path) =>

@@ -56,7 +56,7 @@ export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveReques
 
   return {
     statPath: (containerId, path) => {
-      const request = { ...engine, ...about(containerId, path, "look at"), method: "HEAD" as const }
+      const request = { ...engine, ...about(containerId, path, "stat"), method: "HEAD" as const }
       return client.head(request).pipe(
         Effect.flatMap((headers) => readStat(request.operation, headers)),
         ofEngine

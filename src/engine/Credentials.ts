@@ -43,7 +43,7 @@ export const credentialsFor = Effect.fn("DockerEngine.credentials")(function* (
       ? writtenDown(config, registry)
       : yield* askHelper(`docker-credential-${program}`, registry).pipe(
           Effect.catch((error) =>
-            Effect.as(Effect.logWarning(`no credentials for ${registry}: ${error.message}`), undefined)
+            Effect.as(Effect.logWarning(`cannot get credentials for ${registry}: ${error.message}`), undefined)
           )
         )
   if (auth === undefined) return undefined
@@ -77,10 +77,10 @@ const decodeAnswer = Schema.decodeUnknownEffect(
 const askHelper = Effect.fnUntraced(function* (program: string, registry: string) {
   const silent = (detail: string) => new HelperSilent({ program, detail })
   const answer = yield* run(program, registry).pipe(
-    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(silent(`no answer after ${patience}`)) })
+    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(silent(`no response within ${patience}`)) })
   )
   if (answer === undefined) return undefined
-  const { Secret, Username } = yield* Effect.mapError(decodeAnswer(answer), () => silent("its answer is not readable"))
+  const { Secret, Username } = yield* Effect.mapError(decodeAnswer(answer), () => silent("its response is invalid"))
   return Username === "<token>"
     ? { identitytoken: Secret, serveraddress: registry }
     : { username: Username, password: Secret, serveraddress: registry }

@@ -58,7 +58,7 @@ export class Demux {
     const view = new DataView(this.header.buffer)
     const channel = channels[view.getUint8(0)]
     if (channel === undefined || view.getUint16(1) !== 0 || view.getUint8(3) !== 0) {
-      throw new DemuxError(`not a record of the engine's stream: ${Buffer.from(this.header).toString("hex")}`)
+      throw new DemuxError(`invalid record in the engine's stream: ${Buffer.from(this.header).toString("hex")}`)
     }
     this.channel = channel
     this.left = view.getUint32(4)

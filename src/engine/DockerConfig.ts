@@ -57,6 +57,6 @@ export const readConfig = Effect.gen(function* () {
   const file = join(yield* configFolder, "config.json")
   return yield* readIfThere(file).pipe(
     Effect.flatMap((content) => decode(content ?? "{}")),
-    Effect.catch((error) => Effect.as(Effect.logWarning(`${file} can't be read: ${error.message}`), nothing))
+    Effect.catch((error) => Effect.as(Effect.logWarning(`cannot read ${file}: ${error.message}`), nothing))
   )
 })

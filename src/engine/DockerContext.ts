@@ -49,15 +49,13 @@ export const endpointOf = Effect.fnUntraced(function* (
   )
   if (content === undefined) {
     const others = yield* namesIn(join(contexts, "meta"))
-    return yield* invalid(`there is no such context (contexts: ${others.join(", ") || "none"})`)
+    return yield* invalid(`the context does not exist (contexts: ${others.join(", ") || "none"})`)
   }
-  const meta = yield* Effect.mapError(decodeMeta(content), ({ message }) =>
-    invalid(`its file is not readable: ${message}`)
-  )
+  const meta = yield* Effect.mapError(decodeMeta(content), ({ message }) => invalid(`its file is invalid: ${message}`))
   const { docker } = meta.Endpoints
-  if (docker === undefined) return yield* invalid("it has no Docker engine")
+  if (docker === undefined) return yield* invalid("the context has no Docker endpoint")
   if (docker.SkipTLSVerify === true) {
-    return yield* invalid("it does not check the engine's certificate, which task-exec always does")
+    return yield* invalid("the context skips TLS verification, which task-exec does not allow")
   }
   const certPath = join(contexts, "tls", id, "docker")
   const verify = (yield* filesIn(certPath)).length > 0

@@ -93,9 +93,9 @@ export const describe = (
 ): EngineDescription => ({
   host: client.host,
   info: client
-    .json(Api.Info)({ ...engine, operation: "describe itself", method: "GET", path: "/info" })
+    .json(Api.Info)({ ...engine, operation: "read the system information", method: "GET", path: "/info" })
     .pipe(ofEngine),
   version: client
-    .json(Api.EngineVersion)({ ...engine, operation: "tell its version", method: "GET", path: "/version" })
+    .json(Api.EngineVersion)({ ...engine, operation: "read the version", method: "GET", path: "/version" })
     .pipe(ofEngine)
 })

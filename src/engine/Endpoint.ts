@@ -54,7 +54,7 @@ const authority = (text: string): Result.Result<{ host?: string; port?: number; 
   const [, v6, name, digits, path = ""] = match
   const host = v6 ?? name
   const port = digits === undefined ? undefined : Number(digits)
-  if (port !== undefined && (port < 1 || port > 65535)) return Result.fail(`there is no port ${digits}`)
+  if (port !== undefined && (port < 1 || port > 65535)) return Result.fail(`port ${digits} is not between 1 and 65535`)
   return Result.succeed({
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
@@ -85,15 +85,15 @@ export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, I
     Result.fail(new InvalidEndpoint({ endpoint: withoutPassword(address), detail: withoutPassword(detail) }))
 
   if (address === "") return Result.succeed(defaultEndpoint)
-  if (address.includes(",")) return invalid("one address only")
+  if (address.includes(",")) return invalid("expected a single address")
   const [, scheme = "tcp", rest = ""] = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/)?(.*)$/s.exec(address) ?? []
-  if (!address.includes("://") && address.startsWith("/")) return invalid(`a socket is written unix://${address}`)
+  if (!address.includes("://") && address.startsWith("/")) return invalid(`write a socket as unix://${address}`)
 
   switch (scheme.toLowerCase()) {
     case "unix": {
       if (rest === "") return Result.succeed(defaultEndpoint)
-      if (!rest.startsWith("/")) return invalid(`the path must be absolute, as in unix:///${rest}`)
-      if (rest.includes("\0")) return invalid("there is a NUL in the path")
+      if (!rest.startsWith("/")) return invalid(`the path must be absolute, such as unix:///${rest}`)
+      if (rest.includes("\0")) return invalid("the path contains a NUL character")
       return Result.succeed({ _tag: "Unix", path: rest })
     }
     case "tcp":
@@ -101,7 +101,7 @@ export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, I
     case "https": {
       const secure = scheme.toLowerCase() === "https" || (scheme.toLowerCase() === "tcp" && tls.verify)
       if (scheme.toLowerCase() === "http" && tls.verify)
-        return invalid("DOCKER_TLS_VERIFY asks for TLS and http:// for none; write tcp:// or https://")
+        return invalid("DOCKER_TLS_VERIFY requires TLS, and http:// has none; use tcp:// or https://")
       const parsed = authority(rest)
       if (Result.isFailure(parsed)) return invalid(parsed.failure)
       const { host = "127.0.0.1", port = secure ? 2376 : 2375, path } = parsed.success
@@ -118,10 +118,11 @@ export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, I
       )
     }
     case "ssh": {
-      if (withPassword.test(rest)) return invalid("an ssh:// address takes no password; use a key or an agent")
+      if (withPassword.test(rest))
+        return invalid("an ssh:// address must not contain a password; use a key or an ssh agent")
       const [, user, machine = ""] = /^(?:([^@/]*)@)?(.*)$/s.exec(rest) ?? []
       if (user !== undefined && !sshUser.test(user)) {
-        return invalid(`"${user}" is not a user name: letters, digits and . _ + - only, and no - in front`)
+        return invalid(`invalid user name "${user}": use letters, digits and . _ + -, and no - at the start`)
       }
       const parsed = authority(machine)
       if (Result.isFailure(parsed)) return invalid(parsed.failure)
@@ -136,11 +137,11 @@ export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, I
       })
     }
     case "npipe":
-      return invalid("named pipes of Windows are not supported; Swarm managers are reached with tcp:// or ssh://")
+      return invalid("Windows named pipes are not supported; use tcp:// or ssh://")
     case "fd":
-      return invalid("fd:// is an address for an engine to listen at, not one to connect to; use its unix:// socket")
+      return invalid("fd:// is an address for an engine to listen on; use its unix:// socket")
     default:
-      return invalid(`"${scheme}" is none of the known kinds: ${schemes}`)
+      return invalid(`unknown scheme "${scheme}"; use ${schemes}`)
   }
 }
 

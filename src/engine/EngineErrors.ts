@@ -1,36 +1,36 @@
 /**
- * What can go wrong between us and a Docker engine.
+ * The errors of requests to a Docker engine.
  *
- * Four errors, by who is to blame: `EngineUnreachable` (no answer at all), `NotSwarmManager` (the wrong engine was asked),
- * `EngineError` (the engine answered "no"), `UnexpectedReply` (the answer is not what a Docker engine says). Before any of
- * them, `InvalidEndpoint`: the address itself is nonsense. Every message is one line that names the host and, where there
- * is one, the next step.
+ * `InvalidEndpoint`: the address is invalid, and no request was sent. `EngineUnreachable`: no complete response. `NotSwarmManager`: the
+ * engine is not a manager. `EngineError`: the engine responded with an error. `UnexpectedReply`: the response is not that of a Docker
+ * engine. Every message is one line that names the host.
  */
 import * as Schema from "effect/Schema"
+import { withHint } from "./Hints.ts"
 
-/** The address of the engine cannot be used: nothing was asked of anybody. */
+/** The address of the engine is invalid. No request was sent. */
 export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("InvalidEndpoint", {
   /** The address as it was given. */
   endpoint: Schema.String,
-  /** What is wrong with it and what would be right, as the end of a sentence. */
+  /** What is wrong with it and what is valid, as the end of a sentence. */
   detail: Schema.String
 }) {
   override get message(): string {
-    return `cannot use "${this.endpoint}" as the address of a Docker engine: ${this.detail}`
+    return `cannot connect to "${this.endpoint}": ${this.detail}`
   }
 }
 
 /**
- * Why there was no answer:
+ * Why there was no complete response:
  * - `NoSocket`: the socket file does not exist;
  * - `Refused`: nothing listens at the address, or the network has no route to it;
- * - `Permission`: we may not open the socket;
+ * - `Permission`: this process must not open the socket;
  * - `Dns`: the host name has no address;
- * - `Tls`: no secure connection, or one end speaks TLS and the other does not;
- * - `Ssh`: `ssh` or the `docker system dial-stdio` behind it failed;
- * - `Timeout`: connected perhaps, but no complete answer in time, or nothing heard of the engine for 15 seconds meanwhile;
- * - `Silent`: nothing was sent, as the engine had fallen silent before and has not come back;
- * - `Lost`: the connection broke before the answer was complete;
+ * - `Tls`: the TLS handshake failed, or only one side uses TLS;
+ * - `Ssh`: `ssh` failed, or `docker system dial-stdio` on the other side;
+ * - `Timeout`: no complete response in time, or no sign of life from the engine for 15 seconds;
+ * - `Silent`: no request was sent, because the engine has not responded since an earlier timeout;
+ * - `Lost`: the connection broke before the response was complete;
  * - `Other`: see `detail`.
  */
 export const UnreachableReason = Schema.Literals([
@@ -47,87 +47,130 @@ export const UnreachableReason = Schema.Literals([
 ])
 export type UnreachableReason = typeof UnreachableReason.Type
 
+const chooseEngine = 'Set DOCKER_HOST, or run "docker context use", to choose another engine.'
+const checkEngine = "Check the network and the log of the engine."
+
+/** The next step, by the reason. */
+const unreachableHints: Readonly<Record<UnreachableReason, string>> = {
+  NoSocket: `Is Docker running? ${chooseEngine}`,
+  Refused: `Is Docker running there? ${chooseEngine}`,
+  Permission: "Use root, or a user in the group that owns the socket (usually docker).",
+  Dns: "Check the host name in DOCKER_HOST or the docker context.",
+  Tls: "Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the docker context.",
+  Ssh: 'Check that "ssh HOST docker system dial-stdio" works.',
+  Timeout: checkEngine,
+  Silent: checkEngine,
+  Lost: checkEngine,
+  Other: checkEngine
+}
+
 /**
- * The engine gave no (complete) answer. Whether it has acted on the request is unknown for `Timeout` and `Lost`, and it has
- * certainly not acted for the others.
+ * The engine gave no complete response. For `Timeout` and `Lost` it is unknown whether the engine acted on the request. For the other
+ * reasons it did not.
  */
 export class EngineUnreachable extends Schema.TaggedError<EngineUnreachable>()("EngineUnreachable", {
   host: Schema.String,
-  /** What we wanted, in words: "list tasks". */
+  /** What the request is for: "list tasks". */
   operation: Schema.String,
   reason: UnreachableReason,
-  /** What happened and what to do, in plain words. */
+  /** The cause, such as "connection refused". */
   detail: Schema.String,
-  /** The error of Node, where there is one. */
+  /** The error of Node, if there is one. */
   cause: Schema.optionalKey(Schema.Defect())
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    const what = notSent.has(this.reason) ? "connect to" : `${this.operation} on`
+    return `cannot ${what} the Docker engine at ${this.host}: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return unreachableHints[this.reason]
+  }
+
   override get message(): string {
-    return `no connection to the Docker engine at ${this.host} (${this.operation}): ${this.detail}`
+    return withHint(this.summary, this.hint)
   }
 }
 
-/** The engine works, but a question about the swarm has to go to a manager, and this is none. */
+/** The request needs a swarm manager, and the engine is not one. */
 export class NotSwarmManager extends Schema.TaggedError<NotSwarmManager>()("NotSwarmManager", {
   host: Schema.String,
   operation: Schema.String,
-  /** `worker`: in a swarm, but no manager. `inactive`: in no swarm. `locked`: a manager whose keys are still encrypted. */
+  /** `worker`: in a swarm, but not a manager. `inactive`: not in a swarm. `locked`: a manager whose keys are still encrypted. */
   state: Schema.Literals(["worker", "inactive", "locked"]),
-  /** The node's own name, if it would tell. */
+  /** Host name of the node, if it is known. */
   node: Schema.optionalKey(Schema.String),
   /** Addresses (host:port of the swarm's control plane, not of the Docker API) of managers that a worker knows. */
   managers: Schema.Array(Schema.String)
 }) {
-  override get message(): string {
-    const who = this.node === undefined ? this.host : `node ${this.node} (${this.host})`
-    if (this.state === "locked") return `the swarm manager ${who} is locked: unlock it with "docker swarm unlock"`
-    if (this.state === "inactive")
-      return `${who} is in no swarm: point DOCKER_HOST at a manager, or make it one with "docker swarm init"`
+  /** What failed, and why. */
+  get summary(): string {
+    const where = this.node === undefined ? this.host : `node ${this.node} (${this.host})`
+    return `cannot ${this.operation} on ${where}: ${managerProblems[this.state]}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    if (this.state === "locked") return 'Run "docker swarm unlock" there.'
+    if (this.state === "inactive") return 'Set DOCKER_HOST to a manager, or create a swarm with "docker swarm init".'
     const known = this.managers.map((address) => address.replace(/:\d+$/, "")).join(", ")
-    return `${who} is a worker: point DOCKER_HOST at a manager${known === "" ? "" : ` (it knows ${known})`}`
+    return `Set DOCKER_HOST to a manager${known === "" ? "" : ` (this worker knows ${known})`}.`
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
   }
 }
 
-/** The engine answered, and its answer is an error. */
+const managerProblems = {
+  worker: "this node is a worker, not a manager",
+  inactive: "this engine is not part of a swarm",
+  locked: "the swarm is locked"
+} as const
+
+/** The engine responded with an error. */
 export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
   host: Schema.String,
   operation: Schema.String,
   /** HTTP status. */
   status: Schema.Int,
-  /** The engine's own text, on one line, without the prefixes of its inner layers ("rpc error: code = …"). */
+  /** The engine's text, on one line, without the prefixes of its inner layers ("rpc error: code = …"). */
   text: Schema.String
 }) {
   override get message(): string {
-    return `the Docker engine at ${this.host} could not ${this.operation}: ${this.text} (HTTP ${this.status})`
+    return `cannot ${this.operation} on the Docker engine at ${this.host}: ${this.text} (HTTP ${this.status})`
   }
 }
 
-/** What came back is not what a Docker engine says: another kind of server, or an engine that we do not understand. */
+/** The response is not that of a known Docker engine: it comes from another server, or from an incompatible version. */
 export class UnexpectedReply extends Schema.TaggedError<UnexpectedReply>()("UnexpectedReply", {
   host: Schema.String,
   operation: Schema.String,
-  /** What was wrong with the reply. */
+  /** What is wrong with the response. */
   detail: Schema.String
 }) {
   override get message(): string {
-    return `unexpected reply from ${this.host} (${this.operation}): ${this.detail}`
+    return `cannot ${this.operation} on the Docker engine at ${this.host}: unexpected response: ${this.detail}`
   }
 }
 
-/** How a question to a single engine can fail. */
+/** The errors of a request to a single engine. */
 export type EngineFailure = EngineUnreachable | EngineError | UnexpectedReply
 
-/** How a question about the swarm can fail. */
+/** The errors of a request about the swarm. */
 export type SwarmFailure = EngineFailure | NotSwarmManager
 
 const hasStatus = (error: unknown, status: number): boolean => error instanceof EngineError && error.status === status
 
-/** There is no such thing: HTTP 404. */
+/** The object does not exist: HTTP 404. */
 export const isNotFound = (error: unknown): error is EngineError => hasStatus(error, 404)
 
-/** It can't be done as things are, such as to remove a network that is in use: HTTP 403. */
+/** The state of an object forbids it, such as the removal of a network in use: HTTP 403. */
 export const isForbidden = (error: unknown): error is EngineError => hasStatus(error, 403)
 
-/** The thing is in the wrong state, or its name is taken: HTTP 409. */
+/** The object is in the wrong state, or its name is taken: HTTP 409. */
 export const isConflict = (error: unknown): error is EngineError => hasStatus(error, 409)
 
 /**
@@ -137,7 +180,7 @@ export const isConflict = (error: unknown): error is EngineError => hasStatus(er
 export const isInUse = (error: unknown): error is EngineError =>
   isForbidden(error) || isConflict(error) || (error instanceof EngineError && / is in use by /.test(error.text))
 
-/** Whether a request got no answer: the engine may have carried it out, or may do so later. */
+/** Whether a request got no response: the engine may have acted on it, or may still do so. */
 export const isUnanswered = (error: SwarmFailure): boolean =>
   error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")
 
@@ -151,10 +194,10 @@ const notSent: ReadonlySet<UnreachableReason> = new Set([
   "Silent"
 ])
 
-/** The engine has certainly not acted: nothing was sent to it. */
+/** Whether no request was sent, so that the engine has not acted. */
 export const isNotSent = (error: SwarmFailure): boolean =>
   error._tag === "EngineUnreachable" && notSent.has(error.reason)
 
-/** The engine has fallen silent, and so have all others that may be asked: to ask again soon is of no use. */
+/** Whether no engine responds any longer, so that retrying soon is useless. */
 export const isSilent = (error: unknown): error is EngineUnreachable =>
   error instanceof EngineUnreachable && error.reason === "Silent"

@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { withHint } from "./Hints.ts"
 
 /** An object on the swarm. The label `task-exec.run` on it holds `runId`. */
 export interface Belonging {
@@ -141,7 +142,7 @@ export class Inventory {
     const left = [...this.#failures.keys()]
     const names = left.map(({ kind, name }) => `${kind} ${name}`).join(", ")
     const command = this.cleanUpCommand(left.map(({ runId }) => runId))
-    return `cannot remove ${names}: ${reason}; remove ${left.length === 1 ? "it" : "them"} with: ${command}`
+    return withHint(`cannot remove ${names}: ${reason}`, `Remove ${left.length === 1 ? "it" : "them"} with: ${command}`)
   }
 }
 

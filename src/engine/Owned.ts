@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { isNotFound, isNotSent, isSilent, isUnanswered, type SwarmFailure } from "./EngineErrors.ts"
+import { summaryOf } from "./Hints.ts"
 import { type Belonging, CurrentInventory, type Inventory, unreachablePatience } from "./Inventory.ts"
 
 /** How long an engine may take to carry out a creation after its caller stopped waiting. */
@@ -64,14 +65,14 @@ const removeFrom = (inventory: Inventory, object: Belonging, removal: Effect.Eff
   Effect.gen(function* () {
     const atMost = yield* inventory.removalPatience
     const began = yield* Clock.currentTimeMillis
-    let reason = `no answer within ${Duration.format(Duration.millis(atMost))}`
+    let reason = `no response within ${Duration.format(Duration.millis(atMost))}`
     let isReachable = true
     let isOver = false
     const isGone = yield* removal.pipe(
       Effect.catchIf(isNotFound, () => Effect.void),
       Effect.tapError((error) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
-          reason = error.message
+          reason = summaryOf(error)
           // One request without an answer: an engine that is silent altogether is known by the next one.
           isReachable = error._tag !== "EngineUnreachable" || error.reason === "Timeout"
           isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))

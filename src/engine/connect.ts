@@ -71,12 +71,12 @@ const certificates = Effect.fnUntraced(function* (
       Effect.mapError((error) => invalid(`cannot read ${folder}/${name}: ${error.message}`))
     )
   const ca = yield* Effect.mapError(read("ca.pem"), (error) =>
-    invalid(`TLS needs ${folder}/ca.pem (DOCKER_CERT_PATH names the folder): ${error.message}`)
+    invalid(`TLS requires ${folder}/ca.pem (set DOCKER_CERT_PATH to its folder): ${error.message}`)
   )
   const cert = yield* optional("cert.pem")
   const key = yield* optional("key.pem")
   if (cert === undefined && key === undefined) return { ca }
   if (cert === undefined || key === undefined)
-    return yield* invalid(`${folder} has only one of cert.pem and key.pem; TLS takes both or none`)
+    return yield* invalid(`${folder} contains only one of cert.pem and key.pem; TLS requires both or none`)
   return { ca, cert, key }
 })

@@ -8,7 +8,7 @@ import {
   type UnreachableReason
 } from "./EngineErrors.ts"
 
-/** What was asked of whom. */
+/** A request, and the engine that it is sent to. */
 export interface Asked {
   readonly endpoint: Endpoint
   readonly operation: string
@@ -29,7 +29,7 @@ const messageOf = (cause: unknown): string =>
 const tlsCode =
   /^(EPROTO$|ERR_TLS_|ERR_SSL_|ERR_OSSL|CERT_|UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_|HOSTNAME_MISMATCH|CRL_)/
 
-/** Node's error, when no (complete) answer came, in words. */
+/** Converts Node's error of a request that got no complete response. */
 export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable | UnexpectedReply => {
   const { endpoint, operation } = asked
   const host = format(endpoint)
@@ -40,37 +40,31 @@ export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable 
   switch (code) {
     case "ENOENT":
     case "ENOTDIR":
-      if (endpoint._tag === "Unix")
-        return failed(
-          "NoSocket",
-          `${endpoint.path} does not exist: is the Docker engine running? DOCKER_HOST can name another`
-        )
+      if (endpoint._tag === "Unix") return failed("NoSocket", `${endpoint.path} does not exist`)
       break
     case "ENGINE_SILENT":
       return failed("Timeout", message)
     case "ENGINE_NOT_ASKED":
       return failed("Silent", message)
     case "ECONNREFUSED":
-      return failed("Refused", "nobody listens there: is the Docker engine running?")
+      return failed("Refused", "connection refused")
     case "EHOSTUNREACH":
     case "ENETUNREACH":
     case "EHOSTDOWN":
     case "ETIMEDOUT":
-      // The connection was there, and a request may have gone over it.
+      // A request may have been sent over the open connection.
       if (/^(read|write)$/.test(textOf(cause, "syscall") ?? ""))
-        return failed("Lost", `the network lost its route to it (${message})`)
-      return failed("Refused", `the network has no route to it (${message})`)
+        return failed("Lost", `the route to the host was lost (${message})`)
+      return failed("Refused", `no route to host (${message})`)
     case "EACCES":
     case "EPERM":
       return failed(
         "Permission",
-        endpoint._tag === "Unix"
-          ? `no permission to open ${endpoint.path}: use root, or a user in the group that owns it (mostly "docker")`
-          : `no permission (${message})`
+        endpoint._tag === "Unix" ? `permission denied on ${endpoint.path}` : `permission denied (${message})`
       )
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return failed("Dns", `the host name has no address (${message}): is it spelled right?`)
+      return failed("Dns", `the host name has no address (${message})`)
     case "SSH_FAILED":
     case "SSH_LOST":
       return failed(code === "SSH_LOST" ? "Lost" : "Ssh", `ssh: ${message.replace(/^ssh: /, "")}`)
@@ -82,46 +76,46 @@ export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable 
       return failed(
         "Lost",
         endpoint._tag === "Tls"
-          ? "the connection was closed before the answer was complete; an engine that does not know our certificate does so, too"
-          : "the connection was closed before the answer was complete"
+          ? "the connection was closed before the response was complete, perhaps because the engine does not accept the client certificate"
+          : "the connection was closed before the response was complete"
       )
   }
   if (code.startsWith("HPE_"))
     return new UnexpectedReply({
       host,
       operation,
-      detail: `what answers there does not speak HTTP, so it is no Docker engine (${message})`
+      detail: `it is not HTTP, so this is not a Docker engine (${message})`
     })
   if (tlsCode.test(code))
     return failed(
       "Tls",
       /wrong version number|packet length too long/i.test(message)
-        ? "the engine does not speak TLS there; unset DOCKER_TLS_VERIFY, or use the engine's TLS port (mostly 2376)"
-        : `no trusted TLS connection: ${oneLine(message)}; do DOCKER_CERT_PATH and its ca.pem, cert.pem, key.pem belong to this engine?`
+        ? "the engine does not use TLS on this port (its TLS port is usually 2376)"
+        : `TLS failed: ${oneLine(message)}`
     )
-  return failed(code === "" && /before its end$/.test(message) ? "Lost" : "Other", oneLine(message))
+  return failed(code === "" && /before the response was complete$/.test(message) ? "Lost" : "Other", oneLine(message))
 }
 
-/** Fit for a message: some of Node's hold a whole certificate. */
+/** Shortens a text to one line of a message: some of Node's hold a whole certificate. */
 const oneLine = (text: string): string => {
   const line = text.replace(/\s+/g, " ").trim()
   return line.length > 300 ? `${line.slice(0, 300)}…` : line
 }
 
-/** The engine's text without what its inner layers put before it. */
+/** Returns the engine's text without the prefixes of its inner layers. */
 const cleaned = (body: string): string => {
   let text = body
   try {
     const json: unknown = JSON.parse(body)
     text = textOf(json, "message") ?? textOf(json, "error") ?? body
   } catch {
-    // Not JSON: a proxy between us and the engine, or an engine before it has understood the request. Text it is.
+    // Not JSON: it comes from a proxy, or from an engine that could not parse the request.
     if (/^\s*</.test(body)) text = /<title>(.*?)<\/title>/is.exec(body)?.[1] ?? "an HTML page"
   }
   return oneLine(text.replace(/rpc error: code = \w+ desc = /g, ""))
 }
 
-/** An answer with an error status, as an error. */
+/** Converts a response with an error status. */
 export const explainStatus = (
   asked: Asked,
   status: number,
@@ -145,7 +139,7 @@ export const explainStatus = (
       host,
       operation,
       reason: "Tls",
-      detail: "the engine speaks only TLS there: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"
+      detail: "the engine accepts only TLS on this port"
     })
   return new EngineError({ host, operation, status, text: text === "" ? `HTTP status ${status}` : text })
 }

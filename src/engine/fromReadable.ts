@@ -59,7 +59,7 @@ class Source {
     }
     const onEnd = () => ended(undefined)
     const onError = (error: unknown) => ended(error)
-    const onClose = () => ended(new Error("the connection was closed before its end"))
+    const onClose = () => ended(new Error("the connection was closed before the response was complete"))
     readable.on("readable", wake).on("end", onEnd).on("error", onError).on("close", onClose)
     // The error listener stays: a later error must not end the process.
     this.#unhear = () => readable.off("readable", wake).off("end", onEnd).off("close", onClose)

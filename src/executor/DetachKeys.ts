@@ -9,7 +9,7 @@ export class InvalidDetachKeys extends Schema.TaggedError<InvalidDetachKeys>()("
   keys: Schema.String
 }) {
   override get message(): string {
-    return `detach keys ${JSON.stringify(this.keys)}: use single characters and ctrl-a … ctrl-z, ctrl-@, ctrl-[, ctrl-], ctrl-\\, ctrl-^, ctrl-_ or DEL, with commas between`
+    return `invalid detach keys ${JSON.stringify(this.keys)}: expected single characters, ctrl-a … ctrl-z, ctrl-@, ctrl-[, ctrl-], ctrl-\\, ctrl-^, ctrl-_ or DEL, separated by commas`
   }
 }
 

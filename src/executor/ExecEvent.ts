@@ -34,6 +34,6 @@ export const runToEnd = Effect.fnUntraced(function* <
     if (event._tag === "Exited" || event._tag === "Detached") end = event
     return each(event)
   })
-  if (end === undefined) return yield* new OutcomeUnknown({ detail: "nothing was reported of its end" })
+  if (end === undefined) return yield* new OutcomeUnknown({ detail: "the command's end was not reported" })
   return end._tag === "Exited" ? end.code : undefined
 })

@@ -169,7 +169,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
     // The code is then that of a command that was ended, though it may be 0.
     if (!(yield* watch.letGo) && !tooLate) {
       return yield* new OutcomeUnknown({
-        detail: "the connection to its guard was cut, and the guard ended the command"
+        detail: "the connection to its guard was lost, so the guard killed the command"
       })
     }
     // Killed after its time, it has an exit code too, but that is not how the run ended.
@@ -219,7 +219,7 @@ const detachKeysOf = ({ command: [command], tty }: ExecSpec): Effect.Effect<Uint
 const resize = (engine: Engine, execId: string, { columns, rows }: TerminalSize) =>
   engine
     .resizeExec(execId, { w: columns, h: rows })
-    .pipe(Effect.catch((error) => Effect.logDebug(`resize: ${error.message}`)))
+    .pipe(Effect.catch((error) => Effect.logDebug(`cannot resize the terminal: ${error.message}`)))
 
 /** Gives the command its input; `true` when the detach keys were pressed. A command that reads no more is no error. */
 const feed = Effect.fnUntraced(
@@ -238,5 +238,5 @@ const feed = Effect.fnUntraced(
     yield* endInput
     return false
   },
-  Effect.catch((error) => Effect.as(Effect.logDebug(`stdin: ${error.message}`), false))
+  Effect.catch((error) => Effect.as(Effect.logDebug(`cannot send input: ${error.message}`), false))
 )

@@ -1,17 +1,29 @@
 /** The errors of a command on its node. They travel between nodes, so they are schemas. */
 import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
+import { withHint } from "../engine/Hints.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
-/** The container has no such program. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126. */
+/** The program does not exist in the container. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126. */
 export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("CommandNotFound", {
   command: Schema.String,
   /** The engine's text. */
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot run ${JSON.stringify(this.command)}: command not found in the container`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    if (/\s/.test(this.command)) return "Pass each argument as a word of its own, or use a shell: sh -c '…'"
+    return this.command === "bash" ? "Try sh." : ""
+  }
+
   override get message(): string {
-    return `${this.command}: command not found in the container`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -22,7 +34,7 @@ export class CommandNotStarted extends Schema.TaggedError<CommandNotStarted>()("
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.command}: could not be started (the engine says: ${this.detail})`
+    return `cannot start ${JSON.stringify(this.command)}: ${this.detail}`
   }
 }
 
@@ -33,7 +45,7 @@ export class ContainerNotRunning extends Schema.TaggedError<ContainerNotRunning>
   detail: Schema.String
 }) {
   override get message(): string {
-    return `container ${this.container.slice(0, 12)} can't run a command: ${this.detail}`
+    return `cannot run a command in container ${this.container.slice(0, 12)}: ${this.detail}`
   }
 }
 
@@ -41,14 +53,24 @@ export class ContainerNotRunning extends Schema.TaggedError<ContainerNotRunning>
 export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("ContainerStopped", {
   container: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `the command did not finish: container ${this.container.slice(0, 12)} stopped`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return 'Swarm may have replaced the task: see "task-exec ls".'
+  }
+
   override get message(): string {
-    return `container ${this.container.slice(0, 12)} stopped while the command ran; the command did not finish`
+    return withHint(this.summary, this.hint)
   }
 }
 
 /** The kill result of a command. */
 export const Ending = Schema.Union([
-  /** No process with the run's mark is alive on the node. */
+  /** No process of the run is alive on the node. */
   Schema.TaggedStruct("Killed", {}),
   /** These processes of the run were still alive after KILL (host PIDs). */
   Schema.TaggedStruct("Alive", { pids: Schema.Array(Schema.Int) }),
@@ -65,17 +87,21 @@ export const killed: Ending = { _tag: "Killed" }
 /** The kill result of a command that may still run. */
 export const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
 
-/** Describes a kill result in a sentence. */
+/** Describes a kill result in a clause. */
 export const describeEnding = (ending: Ending): string => {
   switch (ending._tag) {
     case "Killed":
-      return "the command and everything it started were killed"
+      return "the command and all its child processes were killed"
     case "Alive":
-      return `processes still alive on the node: ${ending.pids.join(", ")}`
+      return `these processes are still alive on the node: ${ending.pids.join(", ")}`
     case "Unconfirmed":
       return `the command may still be running (${ending.detail})`
   }
 }
+
+/** The next step after a kill result; empty if the command was killed. */
+export const endingHint = ({ _tag }: Ending): string =>
+  _tag === "Killed" ? "" : "Check the node before you run the command again."
 
 /** The command did not end within its timeout. `ending` is the kill result. */
 export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout", {
@@ -83,8 +109,18 @@ export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout"
   after: Schema.Finite,
   ending: Ending
 }) {
-  override get message(): string {
+  /** What failed, and why. */
+  get summary(): string {
     return `timed out after ${this.after / 1000} s; ${describeEnding(this.ending)}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return endingHint(this.ending)
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -92,8 +128,18 @@ export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout"
 export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
   detail: Schema.String
 }) {
-  override get message(): string {
+  /** What failed, and why. */
+  get summary(): string {
     return `the outcome of the command is unknown: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return "The command may have run: check its effect before you run it again."
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
   }
 }
 

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineUnreachable } from "../engine/EngineErrors.ts"
+import { summaryOf, withHint } from "../engine/Hints.ts"
 import type { GuardRequest, Watch } from "./GuardProtocol.ts"
 import { reachesProcessesOf } from "./HostView.ts"
 import { watchFromContainer } from "./internal/ContainerGuard.ts"
@@ -54,7 +55,10 @@ export class Guard extends Context.Service<
               Effect.catchIf(isRefusal, (error) =>
                 Effect.as(
                   Effect.logWarning(
-                    `the command has no guard and runs on should this process be killed: ${error.message}`
+                    withHint(
+                      `cannot start a guard: ${summaryOf(error)}`,
+                      "If this process is killed, the command keeps running."
+                    )
                   ),
                   unwatched
                 )

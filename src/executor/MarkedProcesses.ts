@@ -123,10 +123,10 @@ const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
     )
     if (open().length > 0) yield* Effect.sleep(interval)
   }
-  return targets.map((target) => endings.get(target) ?? unconfirmed("it was not looked for"))
+  return targets.map((target) => endings.get(target) ?? unconfirmed("its processes were not checked"))
 })
 
-const cannot = (code: string): Ending => unconfirmed(`can't signal the processes: ${code}`)
+const cannot = (code: string): Ending => unconfirmed(`cannot signal its processes: ${code}`)
 
 /** Signals what was found of one; gives what became of it, once that is known. */
 const stepOf = (
@@ -145,5 +145,5 @@ const stepOf = (
     return cannot(errorCode(error))
   }
   if (pids.length > 0) return elapsed > grace + killPatience ? { _tag: "Alive", pids } : undefined
-  return hidden === 0 ? { _tag: "Killed" } : unconfirmed(`${hidden} processes of the container could not be looked at`)
+  return hidden === 0 ? { _tag: "Killed" } : unconfirmed(`cannot inspect ${hidden} processes of the container`)
 }

@@ -16,6 +16,7 @@ import { openAttached } from "../engine/AttachedContainer.ts"
 import { Demux } from "../engine/Demux.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { freshName, lastingFor, type Ownership, ownershipLabels } from "../Labels.ts"
 import { EndRun } from "./ExecSpec.ts"
@@ -141,11 +142,11 @@ const endNext = (engine: Engine, batches: Batches): Effect.Effect<void> =>
 /** The killer's container, or the engine, took too long. */
 class NoReport extends Schema.TaggedError<NoReport>()("NoReport", { after: Schema.Finite }) {
   override get message(): string {
-    return `the engine did not report on it within ${this.after / 1000} s`
+    return `no kill result from the engine within ${this.after / 1000} s`
   }
 }
 
-const notReported = unconfirmed("there was no report on it")
+const notReported = unconfirmed("no kill result")
 
 /** What a container without a terminal writes to its standard output until it ends. */
 const stdoutOf = <E>(output: Stream.Stream<Uint8Array, E>) =>
@@ -187,5 +188,5 @@ const killFromContainer = (
       duration: grace + overhead,
       orElse: () => Effect.fail(new NoReport({ after: grace + overhead }))
     }),
-    Effect.catch((error) => Effect.succeed(what.runs.map(() => unconfirmed(error.message))))
+    Effect.catch((error) => Effect.succeed(what.runs.map(() => unconfirmed(summaryOf(error)))))
   )

@@ -14,7 +14,7 @@ export class InvalidAmount extends Schema.TaggedError<InvalidAmount>()("InvalidA
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${JSON.stringify(this.text)}: ${this.detail}`
+    return `invalid amount ${JSON.stringify(this.text)}: ${this.detail}`
   }
 }
 
@@ -29,17 +29,15 @@ export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<
   const invalid = (detail: string) => Result.fail(new InvalidAmount({ text, detail }))
   const [, sign, digits = "", percent] = /^([-+]?)(\d+)(%?)$/.exec(text) ?? []
   const number = Number(digits)
-  if (sign === undefined) return invalid("use a whole number, like 3, or a part of all tasks, like 25%")
-  if (sign === "-" && number > 0) return invalid("it can't be negative")
-  if (number === 0 && !zero) return invalid("it must be more than 0")
+  if (sign === undefined) return invalid("expected a number such as 3, or a percentage such as 25%")
+  if (sign === "-" && number > 0) return invalid("expected 0 or more")
+  if (number === 0 && !zero) return invalid("expected more than 0")
   if (percent === "%") {
-    return number > 100
-      ? invalid("more than 100% is more than all")
-      : Result.succeed({ _tag: "Percent", percent: number })
+    return number > 100 ? invalid("expected at most 100%") : Result.succeed({ _tag: "Percent", percent: number })
   }
   return Number.isSafeInteger(number)
     ? Result.succeed({ _tag: "Count", count: number })
-    : invalid("larger than any swarm")
+    : invalid("too large")
 }
 
 /** Returns the number of tasks out of `total`. Rounds a percentage up: only 0% is no task. */

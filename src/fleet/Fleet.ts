@@ -193,7 +193,9 @@ const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: 
   // The node never ran the helper.
   if (!mayHaveBegun()) return "Stopped" as const
   yield* Effect.sleep(lastOutput)
-  return yield* new OutcomeUnknown({ detail: `its node has not reported whether it began; ${describeEnding(ending)}` })
+  return yield* new OutcomeUnknown({
+    detail: `the node has not reported whether it started; ${describeEnding(ending)}`
+  })
 })
 
 const interrupted: TaskResult = { _tag: "Skipped", reason: "interrupted" }
@@ -222,7 +224,7 @@ const toMillis = (input: Duration.Input | undefined): Effect.Effect<number | und
   const millis = input === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(input))
   return millis === undefined || (Number.isFinite(millis) && millis >= 0)
     ? Effect.succeed(millis)
-    : Effect.fail(new InvalidRequest({ detail: "delay and deadline are lengths of time" }))
+    : Effect.fail(new InvalidRequest({ detail: "delay and deadline must be finite durations, and not negative" }))
 }
 
 /** Reads all of the input: each task starts to read it at another time. */
@@ -233,7 +235,7 @@ const keepInput = Effect.fnUntraced(function* (stdin: Stream.Stream<Uint8Array>)
     bytes += chunk.length
     chunks.push(chunk)
     return bytes > inputLimit
-      ? new InvalidRequest({ detail: `the input for many tasks is more than ${inputLimit} bytes` })
+      ? new InvalidRequest({ detail: `the input of a fan-out must not exceed ${inputLimit} bytes` })
       : Effect.void
   })
   return Buffer.concat(chunks)

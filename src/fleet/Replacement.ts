@@ -21,7 +21,7 @@ export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
     Status: { Err, Message, State }
   } = found
   if (State !== "running") return yield* gone(task, State, Err ?? Message)
-  if (!isWanted(found)) return yield* gone(task, State, `Swarm is about to end it (${DesiredState})`)
+  if (!isWanted(found)) return yield* gone(task, State, `Swarm is about to stop it (desired state: ${DesiredState})`)
 })
 
 /** Waits for the replacement of a task: the task in its slot, or on its node for a global service. */
@@ -31,7 +31,7 @@ export const replacementOf = (task: ResolvedTask) => {
   return lookupTask({ _tag: "Service", text: task.name, service: service.id, ...place }).pipe(
     Effect.filterOrFail(
       ({ id }) => id !== task.id,
-      () => gone(task, "running", "its container is gone")
+      () => gone(task, "running", "its container was removed")
     ),
     Effect.retry({ schedule: Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: patience })) })
   )

@@ -4,6 +4,7 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
+import { withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { roleOf } from "../Labels.ts"
@@ -39,8 +40,18 @@ export class NothingSelected extends Schema.TaggedError<NothingSelected>()("Noth
   /** The conditions, and the reason why no task matches. */
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `no task selected: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return 'Run "task-exec ls" to list the tasks.'
+  }
+
   override get message(): string {
-    return `no task is selected: ${this.detail}`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -60,7 +71,9 @@ const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A
     const unread: Array<string> = []
     return list.pipe(
       Effect.provideService(UnreadObserver, ({ message }) => void unread.push(message)),
-      Effect.tap(() => Effect.forEach(unread, (message) => Effect.logWarning(`left out: ${message}`)))
+      Effect.tap(() =>
+        Effect.forEach(unread, (message) => Effect.logWarning(`skipped an object that can't be read: ${message}`))
+      )
     )
   })
 
@@ -136,7 +149,7 @@ export const servicesOf = (
   const ofStack = others.filter(({ Spec }) => stack !== undefined && Spec.Labels[stackLabel] === stack)
   if (stack !== undefined && ofStack.length === 0) {
     const stacks = new Set(others.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))
-    return nothingBecause(`there is no stack ${stack} (stacks: ${listed(stacks)})`)
+    return nothingBecause(`stack ${stack} does not exist (stacks: ${listed(stacks)})`)
   }
   return Effect.map(
     Effect.forEach(words, (word) => serviceNamed(services, word)),
@@ -154,7 +167,7 @@ const serviceNamed = (
     services.find(({ ID, Spec }) => Spec.Name === word || ID === word) ?? (byId.length === 1 ? byId[0] : undefined)
   if (found === undefined) {
     const names = services.flatMap(({ Spec }) => (roleOf(Spec.Labels) === undefined ? Spec.Name : []))
-    return nothingBecause(`there is no service ${word} (services: ${listed(names)})`)
+    return nothingBecause(`service ${word} does not exist (services: ${listed(names)})`)
   }
   const role = roleOf(found.Spec.Labels)
   return role === undefined
@@ -162,18 +175,18 @@ const serviceNamed = (
     : Effect.fail(new ProtectedTarget({ target: `service ${found.Spec.Name}`, role }))
 }
 
-/** The node that goes by this host name, ID, or unique prefix of an ID. */
+/** Finds the node with this host name, ID, or unique prefix of an ID. */
 export const nodeNamed = ({ nodes }: Objects, word: string): Effect.Effect<Node, NothingSelected> => {
   const named = nodes.filter((node) => isNode(node, word))
   const [one, ...more] = named.length > 0 ? named : nodes.filter(({ ID }) => ID.startsWith(word))
   if (one === undefined) {
     return nothingBecause(
-      `there is no node ${word} (nodes: ${listed(nodes.map(({ Description }) => Description.Hostname))})`
+      `node ${word} does not exist (nodes: ${listed(nodes.map(({ Description }) => Description.Hostname))})`
     )
   }
   return more.length === 0
     ? Effect.succeed(one)
-    : nothingBecause(`${more.length + 1} nodes go by ${word}: name it by its node ID`)
+    : nothingBecause(`${more.length + 1} nodes match ${word}; use the node ID`)
 }
 
 const isNode = ({ Description, ID }: Node, word: string): boolean => Description.Hostname === word || ID === word
@@ -213,8 +226,8 @@ const nothing = ({ tasks }: Objects, selection: Selection) => {
   const { filters = [] } = selection
   const where = describeSelection(selection)
   const running = tasks.filter(isRunning).length
-  const fitting = filters.length === 0 ? "" : " that fits the filters"
-  return new NothingSelected({ detail: `no running task of ${where}${fitting} (of ${running} in the swarm)` })
+  const fitting = filters.length === 0 ? "" : " matches the filters"
+  return new NothingSelected({ detail: `no running task of ${where}${fitting} (the swarm has ${running})` })
 }
 
 const nothingBecause = (detail: string) => Effect.fail(new NothingSelected({ detail }))

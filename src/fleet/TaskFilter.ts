@@ -15,7 +15,7 @@ export type TaskFilter =
 /** The text is no valid filter. */
 export class InvalidFilter extends Schema.TaggedError<InvalidFilter>()("InvalidFilter", { text: Schema.String }) {
   override get message(): string {
-    return `filter ${JSON.stringify(this.text)}: use label=KEY[=VALUE], node=HOST, node.label=KEY[=VALUE] or state=STATE`
+    return `invalid filter ${JSON.stringify(this.text)}: expected label=KEY[=VALUE], node=HOST, node.label=KEY[=VALUE] or state=STATE`
   }
 }
 

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type ServiceSpec, type Task } from "../engine/EngineSchemas.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { once } from "../internal/Once.ts"
@@ -213,15 +214,15 @@ const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: Hel
     return ran.includes("Ran") ? ({ _tag: "Ended" } as const) : ({ _tag: "NeverRan" } as const)
   }).pipe(
     // Swarm does not list the tasks of a service that another program removed.
-    Effect.catchIf(isNotFound, () => Effect.succeed(unconfirmedEnd("its helper's service was removed"))),
+    Effect.catchIf(isNotFound, () => Effect.succeed(unconfirmedEnd("the helper's service was removed"))),
     Effect.timeoutOrElse({
       duration: graceOf(request.work) + helperOverhead + swarmOverhead,
-      orElse: () => Effect.succeed(unconfirmedEnd(`the helper on node ${node.hostname} has not ended yet`))
+      orElse: () => Effect.succeed(unconfirmedEnd(`the helper on node ${node.hostname} has not stopped yet`))
     }),
     Effect.withSpan("TaskExec.stop"),
     // The inventory reports what can't be removed.
-    Effect.catch(({ message }) =>
-      Effect.succeed(unconfirmedEnd(`cannot stop the helper on node ${node.hostname}: ${message}`))
+    Effect.catch((error) =>
+      Effect.succeed(unconfirmedEnd(`cannot stop the helper on node ${node.hostname}: ${summaryOf(error)}`))
     )
   )
 

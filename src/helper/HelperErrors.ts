@@ -1,6 +1,7 @@
-/** The errors of helpers. None of them means that the command ran, unless its text says so. */
+/** The errors of helpers, and of the connection to a helper or agent. The command has not run, unless an error says so. */
 import * as Schema from "effect/Schema"
-import { describeEnding, Ending } from "../executor/ExecutorErrors.ts"
+import { withHint } from "../engine/Hints.ts"
+import { describeEnding, Ending, endingHint } from "../executor/ExecutorErrors.ts"
 import { provideImage } from "./DefaultImage.ts"
 
 /** The task's node can't run a helper. Nothing was created. */
@@ -12,13 +13,21 @@ export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("Node
   /** `active`, `pause`, `drain`. */
   availability: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    const why = this.state === "ready" ? `its availability is ${this.availability}` : `the node is ${this.state}`
+    return `cannot start a helper for task ${this.task} on node ${this.node}: ${why}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return this.state === "ready"
+      ? `Run "docker node update --availability active ${this.node}", or run task-exec on that node if it is a manager.`
+      : `Check the engine on ${this.node}.`
+  }
+
   override get message(): string {
-    const what = this.state === "ready" ? `set to ${this.availability}` : this.state
-    const next =
-      this.state === "ready"
-        ? `make it active ("docker node update --availability active ${this.node}") or run task-exec on that node (it needs to be a manager)`
-        : `check the engine on ${this.node}`
-    return `node ${this.node} of task ${this.task} is ${what}, so no helper can run there: ${next}`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -35,7 +44,7 @@ export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavai
   }
 }
 
-/** Whether the reason is that the node has a network of its own with the same addresses. */
+/** Whether the reason is that a network of the node has the same addresses. */
 export const isPoolOverlap = (reason: string): boolean => /pool overlaps with other one/i.test(reason)
 
 /** Whether Swarm did not attach a container within 20 s, for any reason (engines 20.10 to 28.5). */
@@ -51,14 +60,23 @@ export const needsOtherNetwork = (reason: string): boolean => isPoolOverlap(reas
 /** The node refused the helper's container: no such mount, exec format error, … */
 export class HelperRejected extends Schema.TaggedError<HelperRejected>()("HelperRejected", {
   node: Schema.String,
-  /** The engine's own words. */
+  /** The engine's text. */
   reason: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot start a helper on node ${this.node}: ${this.reason}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return isPoolOverlap(this.reason)
+      ? 'Networks of that node use the addresses of every network that was tried: see "docker network ls" there.'
+      : 'Run "task-exec doctor" to check the node.'
+  }
+
   override get message(): string {
-    const hint = isPoolOverlap(this.reason)
-      ? '; networks of that node\'s own have the addresses of each network that was tried: see "docker network ls" there'
-      : ""
-    return `node ${this.node} refused the helper: ${this.reason}${hint}`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -67,43 +85,60 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
   node: Schema.String,
   /** The timeout in milliseconds. */
   after: Schema.Finite,
-  /** Swarm's last state of the helper's task. */
+  /** The last state of the helper's task. */
   state: Schema.String,
   /** Swarm's text. */
   reason: Schema.String
 }) {
-  override get message(): string {
+  /** What failed, and why. */
+  get summary(): string {
     const reason = this.reason === "" ? "" : ` (${this.reason})`
-    return `the helper on node ${this.node} was still ${this.state} after ${this.after / 1000} s${reason}`
+    return `cannot start a helper on node ${this.node}: its task was still ${this.state} after ${this.after / 1000} s${reason}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return 'Run "task-exec doctor" to check the node, or allow more time with --placement-timeout.'
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
   }
 }
 
-const started = { Exec: "ran the command", End: "ended the command", Copy: "copied anything" } as const
+const started = { Exec: "ran the command", End: "killed the command", Copy: "copied anything" } as const
 
 /** The helper ended before it took the request. */
 export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFailed", {
   node: Schema.String,
   image: Schema.String,
-  /** What the helper was asked to do: run commands, end commands of another helper, or copy files. */
+  /** The helper's work: run commands, kill commands of another helper, or copy files. */
   work: Schema.Literals(["Exec", "End", "Copy"]),
-  /** Swarm's words, and the last line that the helper wrote. */
+  /** Swarm's text, and the last line of the helper's log. */
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `the helper on node ${this.node} failed before it ${started[this.work]}: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return `Check that ${this.image} is the image of this version of task-exec.`
+  }
+
   override get message(): string {
-    return (
-      `the helper on node ${this.node} failed before it ${started[this.work]}: ${this.detail} ` +
-      `(is ${this.image} an image of task-exec?)`
-    )
+    return withHint(this.summary, this.hint)
   }
 }
 
-/** The helper refused the request: it is a second helper, on another node, or has another version of the protocol. */
+/** The helper or agent refused the request: it is a second helper, on another node, or has another version of the protocol. */
 export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRefused", {
   node: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the helper on node ${this.node} refused to run the command: ${this.detail}`
+    return `the helper on node ${this.node} refused the request: ${this.detail}`
   }
 }
 
@@ -113,22 +148,38 @@ export class UsernsRemapped extends Schema.TaggedError<UsernsRemapped>()("Userns
   /** The user ID on the node of root in a container. */
   uid: Schema.Int
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot open the engine's socket from a helper on node ${this.node}: the engine remaps user namespaces`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return `Set DOCKER_HOST to ${this.node} if it is a manager, or give the helper access there: setfacl -m u:${this.uid}:rw /var/run/docker.sock`
+  }
+
   override get message(): string {
-    return (
-      `user namespaces are remapped on node ${this.node}, so a helper can't open its engine's socket: ` +
-      `point DOCKER_HOST at ${this.node} if it is a manager, ` +
-      `or let the helper in there ("setfacl -m u:${this.uid}:rw /var/run/docker.sock")`
-    )
+    return withHint(this.summary, this.hint)
   }
 }
 
-/** The requested route does not lead to the task. */
+/** The requested route cannot reach the task. */
 export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
   via: Schema.String,
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot use --via ${this.via}: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return "Use --via auto."
+  }
+
   override get message(): string {
-    return `route ${this.via} is not possible: ${this.detail}`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -137,8 +188,18 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>()("Requ
   bytes: Schema.Int,
   limit: Schema.Int
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot send the request to the node: command and environment take ${this.bytes} bytes, and a Swarm secret holds at most ${this.limit}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return 'Pass large data as input (-i), or copy it with "task-exec cp".'
+  }
+
   override get message(): string {
-    return `command and environment are ${this.bytes} bytes; a Swarm secret holds ${this.limit}`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -149,11 +210,18 @@ export class OverlayBlocked extends Schema.TaggedError<OverlayBlocked>()("Overla
   after: Schema.Finite,
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot reach the helper on node ${this.node} over the overlay network: no connection within ${this.after / 1000} s (${this.detail})`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return "Open UDP 4789 and TCP and UDP 7946 between all nodes."
+  }
+
   override get message(): string {
-    return (
-      `the helper on node ${this.node} runs, but could not be reached over Swarm's overlay network for ` +
-      `${this.after / 1000} s (${this.detail}): between all nodes UDP 4789 and TCP and UDP 7946 must be open`
-    )
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -163,8 +231,18 @@ export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed"
   image: Schema.String,
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot start a relay on the Docker engine at ${this.host}: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return `This engine must have the image ${this.image} and be able to join overlay networks: run "task-exec doctor".`
+  }
+
   override get message(): string {
-    return `cannot start a relay of ${this.image} on the engine at ${this.host}: ${this.detail}`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -174,7 +252,17 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("Connec
   detail: Schema.String,
   ending: Ending
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `lost the connection to node ${this.node}: ${this.detail}; ${describeEnding(this.ending)}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return endingHint(this.ending)
+  }
+
   override get message(): string {
-    return `the connection to node ${this.node} was lost (${this.detail}); ${describeEnding(this.ending)}`
+    return withHint(this.summary, this.hint)
   }
 }

@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { ServiceSpec } from "../engine/EngineSchemas.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type Ownership, ownershipLabels } from "../Labels.ts"
 
@@ -38,10 +39,10 @@ export const keepLease = Effect.fn("TaskExec.keepLease")(function* (spec: Servic
     const now = yield* Clock.currentTimeMillis
     yield* Effect.sleep(Math.max(deadline - ahead - now, 1000))
     deadline = yield* moveTo((yield* Clock.currentTimeMillis) + leaseTerm).pipe(
-      Effect.catch((error) => Effect.succeed(error.message)),
+      Effect.catch((error) => Effect.succeed(summaryOf(error))),
       Effect.timeoutOrElse({
         duration: ahead / 4,
-        orElse: () => Effect.succeed(`no answer within ${ahead / 4000} s`)
+        orElse: () => Effect.succeed(`no response within ${ahead / 4000} s`)
       }),
       Effect.flatMap((moved) =>
         typeof moved === "number"

@@ -8,6 +8,7 @@ import { openAttached } from "../engine/AttachedContainer.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { NetworkAttachment } from "../engine/EngineSchemas.ts"
 import { freeSubnet } from "../engine/FreeSubnet.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import { networkGone } from "../engine/NetworkRemoval.ts"
 import { owned } from "../engine/Owned.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
@@ -65,12 +66,15 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
 })
 
 /** Wraps the reason why the relay did not start. */
-export const relayFailed = (host: string, image: string, { message }: { readonly message: string }) =>
-  new RelayFailed({ host, image, detail: message })
+export const relayFailed = (
+  host: string,
+  image: string,
+  error: { readonly message: string; readonly summary?: string }
+) => new RelayFailed({ host, image, detail: summaryOf(error) })
 
 const asRelay =
   (swarm: SwarmShape, image: string) =>
-  <A, R>(effect: Effect.Effect<A, { readonly message: string }, R>) =>
+  <A, R>(effect: Effect.Effect<A, { readonly message: string; readonly summary?: string }, R>) =>
     effect.pipe(
       Effect.mapError((error) => relayFailed(swarm.host, image, error)),
       inStage({ _tag: "Relay" })

@@ -78,7 +78,7 @@ const awaitHello = Effect.fnUntraced(function* (
   yield* Stream.runForEach(framesOf(tunnel), (frame) =>
     Deferred.into(frame._tag === "Hello" ? checkHello(node, frame) : Effect.fail(unasked(node, frame)), greeted)
   ).pipe(
-    Effect.andThen(new TunnelLost({ detail: "the agent went away" })),
+    Effect.andThen(new TunnelLost({ detail: "the agent disconnected" })),
     Effect.catch((error) => Deferred.fail(greeted, error)),
     Effect.forkScoped
   )

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
 import { type HelperPlace, pullPatience } from "../helper/Helper.ts"
@@ -23,7 +24,7 @@ export const endManyByHelper = (place: HelperPlace, runs: Runs): Effect.Effect<R
       place.placementTimeout + pullPatience + Math.max(...runs.map(({ grace }) => grace))
     )
     return yield* tryToEnd(place, owner, runs)
-  }).pipe(Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(error.message)))))
+  }).pipe(Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(summaryOf(error))))))
 
 /** Kills several runs as {@link endManyByHelper} does, but fails with an error. Calls `greeted` with the helper's version. */
 export const tryToEnd = (
@@ -36,7 +37,7 @@ export const tryToEnd = (
     const work = { _tag: "End", runs } as const
     const link = yield* openHelperLink({ place, owner, work, addition: undefined, greeted })
     const last = yield* Stream.runLast(link.line(0).incoming)
-    const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "no frame came" }))
+    const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "the helper sent no kill result" }))
     return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place.node.hostname, frame)
   }).pipe(
     Effect.scoped,

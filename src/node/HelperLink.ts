@@ -14,6 +14,7 @@ import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
 import { receive } from "../carrier/ServiceLog.ts"
 import { type Channel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import { type Ending, killed, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
 import {
@@ -136,7 +137,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   /** The tunnel is made from when it is needed, or something is to be told by it. */
   const tunnel: Effect.Effect<Tunnel, HelperError> =
     addition === undefined
-      ? Effect.fail(new TunnelLost({ detail: `the helper on node ${node} has no tunnel, only a log` }))
+      ? Effect.fail(new TunnelLost({ detail: `the helper on node ${node} has no tunnel` }))
       : Effect.raceFirst(addition.tunnel, Deferred.await(failed))
   const needed = Deferred.makeUnsafe<void>()
   const needTunnel =
@@ -220,7 +221,9 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
       if (version === undefined && lastWords.startsWith("failed")) {
         return yield* new HelperFailed({ node, image: place.image, work: work._tag, detail })
       }
-      return yield* new OutcomeUnknown({ detail: `the helper on node ${node} went away without a report (${detail})` })
+      return yield* new OutcomeUnknown({
+        detail: `the helper on node ${node} disappeared without a report (${detail})`
+      })
     })
 
   const attempt = Effect.fnUntraced(function* (network: Network) {
@@ -233,7 +236,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   // An unreachable manager proves nothing about the commands, which go on without it.
   const withoutManager = (error: HelperError): HelperError =>
     version !== undefined && managerTrouble.has(error._tag)
-      ? new OutcomeUnknown({ detail: `${error.message}; the command had not ended on node ${node} by then` })
+      ? new OutcomeUnknown({ detail: `${summaryOf(error)}; the command was still running on node ${node}` })
       : error
   yield* attempt(hostNetwork).pipe(
     // A helper that its node rejected has run nothing.
@@ -261,7 +264,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
       open ??= channel === 0 ? { ...made, close: Effect.void } : made.channel(channel)
       return open
     })
-    const ready = Effect.mapError(channelOf, ({ message }) => new TunnelLost({ detail: message }))
+    const ready = Effect.mapError(channelOf, (error) => new TunnelLost({ detail: summaryOf(error) }))
     const later = Stream.unwrap(
       Effect.gen(function* () {
         if (inbox.hasEnded || !Deferred.isDoneUnsafe(moved)) return Stream.empty

@@ -75,7 +75,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
     const [carrier] = yield* Effect.all([network.openRelay, prepared], { concurrency: 2 })
     const host = yield* address
     const blocked = Effect.suspend(() =>
-      Effect.fail(new OverlayBlocked({ node, after: reachPatience, detail: carrier.complaint() || "no answer" }))
+      Effect.fail(new OverlayBlocked({ node, after: reachPatience, detail: carrier.complaint() || "no response" }))
     )
     const socket = yield* carrier.begin(relayAddress(host)).pipe(
       Effect.andThen(secureClient(carrier.duplex, tunnelKey(key))),
@@ -96,7 +96,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
   const connect = (index: number): Effect.Effect<Tunnel, TunnelError, Swarm | Scope.Scope> => {
     const [network, answer] = [networks[index], answers[index]]
     if (network === undefined || answer === undefined)
-      return Effect.fail(new TunnelLost({ detail: "no network is left" }))
+      return Effect.fail(new TunnelLost({ detail: "no network can be used" }))
     return attempt(reach(network, Deferred.await(answer))).pipe(
       Effect.catchIf(
         (error) => error._tag === "HelperRejected" && needsOtherNetwork(error.reason) && index + 1 < networks.length,

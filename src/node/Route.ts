@@ -43,6 +43,6 @@ export const chooseRoute = (
 ): Effect.Effect<"local" | "helper", RouteUnavailable> => {
   if (task.node.id === connected && via !== "helper") return Effect.succeed("local")
   if (via !== "local") return Effect.succeed("helper")
-  const detail = `task ${task.name} runs on node ${task.node.hostname}, which is not the node of this engine`
+  const detail = `task ${task.name} runs on node ${task.node.hostname}, not on the connected engine's node`
   return Effect.fail(new RouteUnavailable({ via, detail }))
 }

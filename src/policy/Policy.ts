@@ -30,7 +30,7 @@ export type Entry =
   | { readonly _tag: "Program"; readonly program: string }
   | { readonly _tag: "CommandLine"; readonly words: ReadonlyArray<string> }
 
-/** The text is no policy. */
+/** The text is not a valid policy. */
 export class InvalidPolicy extends Schema.TaggedError<InvalidPolicy>()("InvalidPolicy", { detail: Schema.String }) {
   override get message(): string {
     return this.detail
@@ -51,7 +51,7 @@ const Json = Schema.fromJsonString(
 )
 const decodeJson = Schema.decodeUnknownResult(Json)
 
-/** Reads the value of the label. */
+/** Parses the value of the label. Fails with `InvalidPolicy`. */
 export const parsePolicy = (text: string): Result.Result<Policy, InvalidPolicy> => {
   const trimmed = text.trim()
   if (trimmed === "true") return Result.succeed({ _tag: "Everything" })
@@ -67,14 +67,14 @@ export const parsePolicy = (text: string): Result.Result<Policy, InvalidPolicy> 
           )
         }),
       onFailure: () =>
-        Result.fail(new InvalidPolicy({ detail: "it is no JSON list of programs (texts) and command lines (lists)" }))
+        Result.fail(
+          new InvalidPolicy({ detail: "expected a JSON list of programs (strings) and command lines (lists)" })
+        )
     })
   }
   const special = /["'\\*]/.exec(trimmed)?.[0]
   if (special !== undefined) {
-    return Result.fail(
-      new InvalidPolicy({ detail: `${special} has no meaning in it; write it as a JSON list if it is to be there` })
-    )
+    return Result.fail(new InvalidPolicy({ detail: `${special} is only allowed in a JSON list` }))
   }
   return Result.succeed({ _tag: "Only", entries: trimmed.split(/[,\n]/).flatMap(entryOf) })
 }
@@ -86,7 +86,7 @@ const entryOf = (text: string): ReadonlyArray<Entry> => {
   return [words.length === 1 ? { _tag: "Program", program } : { _tag: "CommandLine", words }]
 }
 
-/** Whether it may be done. */
+/** Whether a policy allows an action. */
 export const allows = (policy: Policy, wish: Wish): boolean =>
   policy._tag === "Everything" ||
   policy.entries.some((entry) => {

@@ -1,37 +1,51 @@
 import * as Schema from "effect/Schema"
+import { withHint } from "../engine/Hints.ts"
 import { allowLabel, denyDefaultLabel } from "./Policy.ts"
 
-/** Characters of a label that a message shows. */
+/** The most characters of a label that a message shows. */
 const shownText = 200
 
-/** A policy does not let it be done. Nothing was run, and nothing was copied. */
+/** A policy forbids the command or the copy. Nothing was run, and nothing was copied. */
 export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDenied", {
   /** Full ID of the container. */
   container: Schema.String,
-  /** Name of the service, where the container is a task's. */
+  /** Name of the service, if the container belongs to a task. */
   service: Schema.optionalKey(Schema.String),
   /** Name of the task. */
   task: Schema.optionalKey(Schema.String),
   /** Host name of the task's node. */
   node: Schema.optionalKey(Schema.String),
-  /** The command's first word; absent where files were to be copied. */
+  /** The command's first word; absent for a copy. */
   program: Schema.optionalKey(Schema.String),
   /**
-   * Where the policy stands: in the label `task-exec.allow` of the service or of the container; or there is no such label, and
-   * the caller (`TASK_EXEC_DENY_DEFAULT`) or the node (its label `task-exec.deny-default`) wants one.
+   * The origin of the policy: the label `task-exec.allow` of the service or of the container; or, without such a label, the caller's
+   * default (`TASK_EXEC_DENY_DEFAULT`) or the node's (its label `task-exec.deny-default`).
    */
   stands: Schema.Literals(["ServiceLabel", "ContainerLabel", "CallerDefault", "NodeDefault"]),
-  /** The label's value, where there is one. Where a default refuses, it is the label of the container's image, which grants nothing. */
+  /** The label's value, if there is one. With a default, it is the label of the container's image, which can't allow anything. */
   policy: Schema.optionalKey(Schema.String),
-  /** Why the value can't be read, where it can't. */
+  /** Why the value is invalid, if it is. */
   problem: Schema.optionalKey(Schema.String)
 }) {
-  override get message(): string {
+  /** What failed, and why. */
+  get summary(): string {
     const { container, node, program, task } = this
     const place = task === undefined ? `container ${container.slice(0, 12)}` : `${task} on node ${node ?? ""}`
-    const what = program === undefined ? "files may not be copied" : `${quoted(program)} may not be run`
-    const nothing = program === undefined ? "copied" : "run"
-    return `${what} in ${place}: ${this.reason}; nothing was ${nothing}. ${this.nextStep}`
+    const what = program === undefined ? "copy files" : `run ${quoted(program)}`
+    return `cannot ${what} in ${place}: ${this.reason}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    if (this.service === undefined) return `To allow it, create the container with the label ${allowLabel}.`
+    // A service's label changes at once. A container keeps its labels from its start.
+    return this.stands === "ContainerLabel"
+      ? `To change it with new tasks: docker service update --container-label-add ${allowLabel}=… ${this.service}`
+      : `To change it: docker service update --label-add ${allowLabel}=… ${this.service}`
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
   }
 
   private get reason(): string {
@@ -39,25 +53,17 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
     if (stands === "CallerDefault" || stands === "NodeDefault") {
       const missing =
         policy === undefined
-          ? `there is no label ${allowLabel}`
-          : `the label ${allowLabel} is the image's (${quoted(policy)}), which can't allow anything`
+          ? `the label ${allowLabel} is missing`
+          : `the label ${allowLabel} comes from the image (${quoted(policy)}), which can't allow anything`
       const whose =
         stands === "CallerDefault" ? "TASK_EXEC_DENY_DEFAULT" : `the label ${denyDefaultLabel} of node ${node ?? ""}`
-      return `${missing}, and ${whose} asks for one`
+      return `${missing}, and ${whose} requires one`
     }
     const whose = stands === "ServiceLabel" && service !== undefined ? `of service ${service}` : "of the container"
-    const unreadable = problem === undefined ? "" : `, which can't be read (${problem})`
+    const unreadable = problem === undefined ? "" : `, which is invalid (${problem})`
     return `the label ${allowLabel} ${whose} is ${quoted(policy ?? "")}${unreadable}`
-  }
-
-  private get nextStep(): string {
-    if (this.service === undefined) return `To allow it, create the container with the label ${allowLabel}.`
-    // A service's label changes at once; a container's is there from its start, perhaps from its image.
-    return this.stands === "ContainerLabel"
-      ? `To change it, and start new tasks: docker service update --container-label-add ${allowLabel}=… ${this.service}`
-      : `To change it: docker service update --label-add ${allowLabel}=… ${this.service}`
   }
 }
 
-/** On one line, whatever is in it. */
+/** Quotes a text on one line, and shortens it. */
 const quoted = (text: string): string => JSON.stringify(text.length > shownText ? `${text.slice(0, shownText)}…` : text)

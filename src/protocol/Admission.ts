@@ -24,9 +24,13 @@ export type AdmissionError = EngineFailure | HelperRefused | UsernsRemapped
 /** Fails where a request is in another protocol, or for another node. */
 export const checkAddress = ({ node, protocol }: HelperRequest): Effect.Effect<void, HelperRefused> => {
   if (protocol !== protocolVersion) {
-    return Effect.fail(refuse(`it speaks protocol ${protocolVersion}, the request is in protocol ${protocol}`))
+    return Effect.fail(
+      refuse(
+        `it uses protocol ${protocolVersion}, and the request uses protocol ${protocol}; use the image of the caller's version`
+      )
+    )
   }
-  return node === thisNode() ? Effect.void : Effect.fail(refuse(`the target's node is ${node}`))
+  return node === thisNode() ? Effect.void : Effect.fail(refuse(`the request is for node ${node}`))
 }
 
 /** Checks whether this helper may serve the request. Returns the ID of the helper's image, or fails with the reason. */
@@ -67,14 +71,14 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
     { concurrency: 2 }
   )
   const own = helpers.find(({ Labels }) => Labels[swarmTaskLabel] === task)
-  if (own === undefined) return yield* new HelperRefused({ node, detail: "it does not find its own container" })
+  if (own === undefined) return yield* new HelperRefused({ node, detail: "it cannot find its own container" })
   const others = helpers.filter((helper) => helper.Id !== own.Id)
   const [other] = others
   if (other === undefined) {
-    if (isToEnd) return yield* new HelperRefused({ node, detail: "it was told to end before it began" })
+    if (isToEnd) return yield* new HelperRefused({ node, detail: "it was stopped before it started the command" })
     return own.ImageID
   }
-  const before = `another helper of the same run is or was here (container ${other.Id.slice(0, 12)})`
+  const before = `this node already had a helper of this run (container ${other.Id.slice(0, 12)})`
   const specs = work._tag === "Exec" ? work.specs : []
   if (specs.length === 0 || !(yield* wereKilled(engine, others))) {
     return yield* new HelperRefused({ node, detail: before })
@@ -83,7 +87,7 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
     Effect.provide(ProcessKiller.layer({ image: Effect.succeed(own.ImageID), owner }))
   )
   const became = [...new Set(endings.map(describeEnding))].join("; ")
-  return yield* new HelperRefused({ node, detail: `${before} and was killed; ${became}` })
+  return yield* new HelperRefused({ node, detail: `${before}, which was killed; ${became}` })
 })
 
 /** Ends the commands of several runs on this node. Returns the kill result of each, in their order. */

@@ -69,7 +69,7 @@ export const converse = <E, R>({
         : order(live, run).pipe(
             Effect.timeoutOrElse({
               duration: run.grace + answerPatience,
-              orElse: () => Effect.fail(new TunnelLost({ detail: "the helper does not answer" }))
+              orElse: () => Effect.fail(new TunnelLost({ detail: "the helper does not respond" }))
             }),
             Effect.catch(() => endElsewhere(run))
           )
@@ -125,7 +125,7 @@ const order = Effect.fnUntraced(function* ({ asked, line }: Live, { grace, signa
 const giveUp = ({ asked }: Live) =>
   Effect.forEach(
     asked.values(),
-    (answer) => Deferred.fail(answer, new TunnelLost({ detail: "the helper went away without an answer" })),
+    (answer) => Deferred.fail(answer, new TunnelLost({ detail: "the helper disconnected without a response" })),
     { discard: true }
   )
 
@@ -170,7 +170,7 @@ const dispatch = Effect.fnUntraced(function* <E>(
         return checkHello(node, frame)
       case "Signalled":
         return decodeEnding(frame.ending).pipe(
-          Effect.orElseSucceed((): Ending => ({ _tag: "Unconfirmed", detail: "the helper's report is not readable" })),
+          Effect.orElseSucceed((): Ending => ({ _tag: "Unconfirmed", detail: "the helper's report is invalid" })),
           Effect.flatMap((ending) => {
             const asked = current.asked.get(frame.id)
             return asked === undefined ? Effect.void : Deferred.succeed(asked, ending)
@@ -188,14 +188,14 @@ const dispatch = Effect.fnUntraced(function* <E>(
     }
   }
   yield* Stream.runForEach(line.incoming, take)
-  if (!current.isOver) return yield* new TunnelLost({ detail: "the helper went away without a report" })
+  if (!current.isOver) return yield* new TunnelLost({ detail: "the helper disconnected without a report" })
 })
 
 const decodeEnding = Schema.decodeUnknownEffect(Ending)
 
 /** The error for a message that the caller did not ask for. `node`: host name. */
 export const unasked = (node: string, { _tag }: { readonly _tag: string }): HelperRefused =>
-  new HelperRefused({ node, detail: `it answers with ${_tag}, which was not asked` })
+  new HelperRefused({ node, detail: `it sent an unexpected message of type ${_tag}` })
 
 /** Fails if the helper or agent speaks another version of the protocol than the caller. */
 export const checkHello = (
@@ -203,6 +203,6 @@ export const checkHello = (
   { protocol, version }: Frame & { readonly _tag: "Hello" }
 ): Effect.Effect<void, HelperRefused> => {
   if (protocol === protocolVersion) return Effect.void
-  const detail = `it speaks protocol ${protocol} (version ${version}), this task-exec ${protocolVersion}`
+  const detail = `version ${version} uses protocol ${protocol}, and this task-exec uses protocol ${protocolVersion}; use the image of this version`
   return Effect.fail(new HelperRefused({ node, detail }))
 }

@@ -18,7 +18,7 @@ export class CopyLost extends Schema.TaggedError<CopyLost>()("CopyLost", {
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the connection to node ${this.node} was lost (${this.detail}); the copy is not complete`
+    return `lost the connection to node ${this.node}: ${this.detail}; the copy is incomplete`
   }
 }
 

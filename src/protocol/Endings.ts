@@ -25,7 +25,7 @@ export const endTogether = Effect.fnUntraced(function* <R>(
     if (first === undefined) return
     const endings = yield* endAll([first, ...more])
     for (const [index, { answer }] of batch.entries()) {
-      const ending = endings[index] ?? unconfirmed("the helper did not report on it")
+      const ending = endings[index] ?? unconfirmed("the helper sent no kill result")
       Deferred.doneUnsafe(answer, Effect.succeed(ending))
     }
   })

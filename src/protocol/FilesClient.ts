@@ -27,10 +27,10 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
   const next: Effect.Effect<Exclude<Heard, { readonly _tag: "Failed" }>, FilesFailure> = Effect.flatMap(
     Queue.take(heard),
     (said) => (said._tag === "Failed" ? Effect.fail(said.error) : Effect.succeed(said))
-  ).pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(lost({ detail: "the helper went away" }))))
+  ).pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(lost({ detail: "the helper disconnected" }))))
   const ask = (order: FilesOrder) => Effect.mapError(tunnel.send(encodeFilesOrder(order)), lost)
   const all = (there: number, here: number) =>
-    there === here ? Effect.void : Effect.fail(lost({ detail: `${here} bytes arrived of ${there}` }))
+    there === here ? Effect.void : Effect.fail(lost({ detail: `${here} of ${there} bytes arrived` }))
 
   const stat = Effect.flatMap(next, (said) =>
     said._tag === "Stat" ? Effect.succeed(said.stat) : Effect.fail(unasked(node, said))
@@ -92,7 +92,7 @@ const listen = Effect.fnUntraced(function* (
         return Result.match(decodeFilesReply(incoming.text), {
           // Agents greet over the tunnel.
           onSuccess: (reply) => (reply._tag === "Hello" ? checkHello(node, reply) : Queue.offer(heard, reply)),
-          onFailure: () => Effect.fail(lost({ detail: "the helper said something that is not understood" }))
+          onFailure: () => Effect.fail(lost({ detail: "the helper sent an invalid message" }))
         })
     }
   }).pipe(

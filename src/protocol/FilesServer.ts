@@ -114,9 +114,9 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
       case "Document":
         return Result.match(decodeFilesOrder(incoming.text), {
           onSuccess: take,
-          onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent a message that is not readable" }))
+          onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent an invalid message" }))
         })
     }
-  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)
+  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller disconnected" }))), Effect.forkScoped)
   return { gone: Fiber.join(gone), jobs: Stream.fromQueue(jobs) }
 })

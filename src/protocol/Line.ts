@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import { decodeDocument, type Frame } from "../carrier/Frame.ts"
 import { type Channel, type Incoming, TunnelLost } from "../carrier/Tunnel.ts"
 import type { StreamName } from "../carrier/TunnelFrame.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 
 /** The errors of a line, besides those of its carrier. */
@@ -41,7 +42,7 @@ const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, Outcom
     case "Document":
       return Result.match(decodeDocument(incoming.text), {
         onSuccess: (frame) => Effect.succeed([frame]),
-        onFailure: () => Effect.fail(new OutcomeUnknown({ detail: "the node's report is not readable" }))
+        onFailure: () => Effect.fail(new OutcomeUnknown({ detail: "the node's report is invalid" }))
       })
   }
 }
@@ -51,12 +52,12 @@ export const framesOf = ({ incoming }: Pick<Channel, "incoming">): Stream.Stream
   incoming.pipe(Stream.mapEffect(frameOf), Stream.flattenIterable)
 
 /** Returns a line over a channel of a tunnel. It sends nothing before the other side has `greeted` and so opened the channel. */
-export const lineOver = <E extends { readonly message: string }>(
+export const lineOver = <E extends { readonly message: string; readonly summary?: string }>(
   channel: Channel,
   greeted: Deferred.Deferred<void, E>
 ): Line<never> => {
   const isOpen = () => Deferred.isDoneUnsafe(greeted)
-  const open = Effect.mapError(Deferred.await(greeted), ({ message }) => new TunnelLost({ detail: message }))
+  const open = Effect.mapError(Deferred.await(greeted), (error) => new TunnelLost({ detail: summaryOf(error) }))
   return {
     incoming: framesOf(channel),
     taken: channel.taken,

@@ -57,7 +57,7 @@ const limited = <E>({ write }: Log<E>): Log<E | OutcomeUnknown> => {
     write: (channel, frames) => {
       const isOutput = frames.some(({ _tag }) => _tag === "Stdout" || _tag === "Stderr")
       if (bytes > logLimit && isOutput) {
-        const detail = `it wrote more than ${logLimit} bytes to the log of its helper, which takes no more; it was ended`
+        const detail = `its output exceeded ${logLimit / 1024 ** 3} GiB, the limit of the helper's log, so the command was killed`
         return Effect.fail(new OutcomeUnknown({ detail }))
       }
       return Effect.tap(write(channel, frames), (written) =>

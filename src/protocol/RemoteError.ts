@@ -16,5 +16,5 @@ const decode = Schema.decodeUnknownEffect(RemoteError)
 export const decodeRemoteError = (error: unknown): Effect.Effect<RemoteError, OutcomeUnknown> =>
   Effect.mapError(
     decode(error),
-    ({ message }) => new OutcomeUnknown({ detail: `the helper's report is not readable: ${message}` })
+    ({ message }) => new OutcomeUnknown({ detail: `the helper's report is invalid: ${message}` })
   )

@@ -114,7 +114,7 @@ const isRemote = Schema.is(RemoteError)
 const isLost = (error: { readonly _tag: string }): error is TunnelLost => error._tag === "TunnelLost"
 
 const unreachable = (detail: string) =>
-  new OutcomeUnknown({ detail: `the caller cannot reach its helper (${detail}); it was ended` })
+  new OutcomeUnknown({ detail: `the caller cannot reach its helper (${detail}), so the command was killed` })
 
 /** Sorts the messages on a channel by kind. */
 const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<Heard, never, Scope.Scope> {
@@ -135,7 +135,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
             return Queue.offer(signals, order)
         }
       },
-      onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent a message that is not readable" }))
+      onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent an invalid message" }))
     })
   const gone = yield* Stream.runForEach(channel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
     switch (incoming._tag) {
@@ -146,7 +146,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
       case "Document":
         return obey(incoming.text)
     }
-  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller went away" }))), Effect.forkScoped)
+  }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller disconnected" }))), Effect.forkScoped)
   return {
     begin: Deferred.await(begin),
     stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.taken("stdin", chunk.length))),

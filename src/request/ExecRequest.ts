@@ -139,15 +139,15 @@ export const checkCommand = Effect.fnUntraced(function* (
   request: CommandRequest
 ): Effect.fn.Return<CheckedCommand, InvalidRequest> {
   const [program, ...words] = request.command
-  if (program === undefined || program === "") return yield* new InvalidRequest({ detail: "there is no command" })
+  if (program === undefined || program === "") return yield* new InvalidRequest({ detail: "the command is empty" })
   const texts = [...request.command, request.user ?? "", request.workdir ?? "", ...Object.values(request.env ?? {})]
   if (texts.some((text) => text.includes("\0"))) {
-    return yield* new InvalidRequest({ detail: "no argument or variable can hold a NUL character" })
+    return yield* new InvalidRequest({ detail: "arguments and variables must not contain NUL characters" })
   }
   const env: Array<string> = []
   for (const [name, value] of Object.entries(request.env ?? {})) {
     if (name === "" || /[=\0]/.test(name)) {
-      return yield* new InvalidRequest({ detail: `${JSON.stringify(name)} is no name of a variable` })
+      return yield* new InvalidRequest({ detail: `${JSON.stringify(name)} is not a valid variable name` })
     }
     env.push(`${name}=${value}`)
   }
@@ -181,7 +181,7 @@ export const checkCommand = Effect.fnUntraced(function* (
 /** Whether the environment denies commands by default. */
 export const checkDenyDefault: Effect.Effect<boolean, InvalidRequest> = Effect.mapError(
   callerDeniesByDefault,
-  () => new InvalidRequest({ detail: "TASK_EXEC_DENY_DEFAULT is true or false" })
+  () => new InvalidRequest({ detail: "TASK_EXEC_DENY_DEFAULT must be true or false" })
 )
 
 /** Returns the spec of a command in a task's container, for an executor. */
@@ -206,5 +206,5 @@ const millis = (name: string, input: Duration.Input): Effect.Effect<number, Inva
   const value = Duration.toMillis(Duration.fromInputUnsafe(input))
   return Number.isFinite(value) && value >= 0
     ? Effect.succeed(value)
-    : Effect.fail(new InvalidRequest({ detail: `${name} is no length of time` }))
+    : Effect.fail(new InvalidRequest({ detail: `${name} must be a finite duration, and not negative` }))
 }

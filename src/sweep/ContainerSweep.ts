@@ -102,8 +102,8 @@ const endAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { I
       patience
     )
     if (!ended) {
-      const next = `if Swarm does not end it either, use: docker rm -f ${id.slice(0, 12)}`
-      return yield* new NotRemovable({ detail: `it still runs ${patience / 1000} s after TERM; ${next}` })
+      const next = `If Swarm does not stop it either, run: docker rm -f ${id.slice(0, 12)}`
+      return yield* new NotRemovable({ detail: `it is still running ${patience / 1000} s after TERM. ${next}` })
     }
   }
   yield* remove(engine, id)
@@ -117,7 +117,7 @@ const letEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, 
   )
   if (!ended && (yield* stateOf(engine, id)) === "running") {
     return yield* new NotRemovable({
-      detail: `it has been ending its run's command for ${patience / 1000} s: sweep again`
+      detail: `it is still killing the command of its run after ${patience / 1000} s. Run "task-exec gc" again.`
     })
   }
   yield* remove(engine, id)

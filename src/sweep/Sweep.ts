@@ -180,5 +180,5 @@ const nameOf = ({ Description, ID }: Node): SweptNode => ({ id: ID, hostname: De
 
 const whyNot = ({ Spec, Status }: Node): string =>
   Status.State === "ready"
-    ? `it is set to ${Spec.Availability}: run "task-exec gc --local" on it, or make it active`
-    : `it is ${Status.State}: check its engine`
+    ? `its availability is ${Spec.Availability}. Make it active, or run "task-exec gc --local" on it.`
+    : `the node is ${Status.State}. Check its engine.`

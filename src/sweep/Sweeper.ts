@@ -8,6 +8,7 @@ import { protocolVersion } from "../carrier/Frame.ts"
 import { DemuxError } from "../engine/Demux.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { isFinalTaskState, type Task } from "../engine/EngineSchemas.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import type { RequestTooLarge } from "../helper/HelperErrors.ts"
 import { bridgeNetwork, openTemporaryService } from "../helper/TemporaryService.ts"
@@ -123,7 +124,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
       Effect.scoped,
       // A follow may miss what it should have, and never ends by itself.
       Effect.timeoutOption(readingPatience),
-      Effect.catch((error) => Effect.logDebug(`the sweepers' log broke off: ${error.message}`))
+      Effect.catch((error) => Effect.logDebug(`cannot read the log of the sweepers: ${error.message}`))
     )
 
   const look = swarm.listTasks({ service: [service] }).pipe(
@@ -137,7 +138,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
         }
       },
       onFailure: (error) => {
-        trouble = error.message
+        trouble = summaryOf(error)
       }
     })
   )
@@ -151,11 +152,11 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
       for (const { id } of ended) {
         const reads = (readsAfterEnd.get(id) ?? 0) + 1
         readsAfterEnd.set(id, reads)
-        if (reads >= finalReads) refused.set(id, `its sweeper gave no report (${describe(tasks.get(id), options)})`)
+        if (reads >= finalReads) refused.set(id, `its sweeper sent no report (${describe(tasks.get(id), options)})`)
       }
       for (const { id } of open()) {
         const task = tasks.get(id)
-        if (task?.Status.State === "rejected") refused.set(id, `it refused the sweeper (${describe(task, options)})`)
+        if (task?.Status.State === "rejected") refused.set(id, `it cannot start a sweeper (${describe(task, options)})`)
       }
       if (open().length > 0) yield* Effect.sleep(wait)
     }
@@ -168,7 +169,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
     const reason =
       result?.detail ??
       refused.get(node.id) ??
-      `no report after ${patience / 1000} s (${trouble ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
+      `no report within ${patience / 1000} s (${trouble ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
     return { _tag: "Silent", node, reason }
   })
 })

@@ -20,7 +20,7 @@ export const openTidying: Effect.Effect<Effect.Effect<void, never, Swarm>, never
       isBegun = true
       return Effect.sleep(shortWork).pipe(
         Effect.andThen(sweepSwarm()),
-        Effect.catch((error) => Effect.logDebug(`sweep: ${error.message}`)),
+        Effect.catch((error) => Effect.logDebug(`cannot remove leftovers: ${error.message}`)),
         Effect.forkIn(scope),
         Effect.asVoid
       )

@@ -45,13 +45,13 @@ export const judge = (labels: Readonly<Record<string, string>>, selection: Selec
   const deadline = labels[labelKeys.deadline]
   if (runId === undefined) return { _tag: "Foreign" }
   if (selection._tag === "OfRuns" && !selection.runs.includes(runId)) return { _tag: "Foreign" }
-  if (deadline === undefined) return unreadable(`it has no label ${labelKeys.deadline}`)
+  if (deadline === undefined) return unreadable(`label ${labelKeys.deadline} is missing`)
   if (!seconds.test(deadline)) {
-    return unreadable(`its label ${labelKeys.deadline} is no time: ${JSON.stringify(deadline.slice(0, 40))}`)
+    return unreadable(`label ${labelKeys.deadline} is not a time: ${JSON.stringify(deadline.slice(0, 40))}`)
   }
-  if (runId === "") return unreadable(`its label ${labelKeys.run} is empty`)
-  if (role === undefined) return unreadable(`it has no label ${labelKeys.role}`)
-  if (creator === undefined) return unreadable(`it has no label ${labelKeys.creator}`)
+  if (runId === "") return unreadable(`label ${labelKeys.run} is empty`)
+  if (role === undefined) return unreadable(`label ${labelKeys.role} is missing`)
+  if (creator === undefined) return unreadable(`label ${labelKeys.creator} is missing`)
   const owner: Owner = { runId, role, deadline: Number(deadline) * 1000, creator }
   const isLeftover = selection._tag === "OfRuns" || selection.now > owner.deadline
   return { _tag: isLeftover ? "Leftover" : "Alive", owner }

@@ -1,6 +1,4 @@
-/**
- * Finds the task that a target names: the first stage of the pipeline.
- */
+/** Finds the running task that a target names. */
 import * as Effect from "effect/Effect"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
@@ -12,13 +10,13 @@ import { ownRole, resolvedTask, slotOf, taskName } from "./ResolvedTask.ts"
 import { type Target, taskIdIn } from "./Target.ts"
 
 /**
- * The running task that a target names.
+ * Finds the running task that a target names.
  *
- * A service's name means its only running task; an ID may be cut to a unique prefix; a bare word is taken for a
- * service's name first, then for an ID of a service, a task or a container. Nothing is ever picked from several.
+ * **Details**: a service's name matches its only running task. An ID may be a unique prefix. A word is looked up as a service's name
+ * first, then as the ID of a service, a task or a container. Never chooses between several tasks.
  *
- * Fails with `TaskNotFound`, `TaskAmbiguous` (with the candidates), `TaskNotRunning` (with state and reason), and `ProtectedTarget` (a
- * task of task-exec itself), and with the engine's errors, `NotSwarmManager` among them.
+ * Fails with `TaskNotFound`, `TaskAmbiguous` (with the candidates), `TaskNotRunning` (with state and reason), `ProtectedTarget` (a
+ * task of task-exec itself), and with the engine's errors, including `NotSwarmManager`.
  */
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
   const swarm = yield* Swarm
@@ -32,7 +30,7 @@ export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target
   return yield* resolve(swarm, target, service, first, node)
 })
 
-/** What is not found may be an object that can't be read: the error says so. */
+/** Adds the objects that can't be decoded to `TaskNotFound`: one of them may be the target. */
 const namingUnread = <A, R>(
   find: Effect.Effect<A, TaskNotFound | SwarmFailure, R>
 ): Effect.Effect<A, TaskNotFound | SwarmFailure, R> =>
@@ -47,11 +45,11 @@ const namingUnread = <A, R>(
     )
   })
 
-/** What a target was found to mean: a service's tasks, or single tasks that an ID fits (then of any service). */
+/** The tasks that a target matches: those of one service, or those that an ID matches (then of any service). */
 interface Found {
   readonly service: Service | undefined
   readonly tasks: ReadonlyArray<Task>
-  /** Of all of the tasks, if it is known. */
+  /** The node of all these tasks, if it is known. */
   readonly node?: Node
 }
 
@@ -62,7 +60,9 @@ const find = (swarm: SwarmShape, target: Target): Effect.Effect<Found, TaskNotFo
     case "Task":
       return findById(swarm, target.id).pipe(
         Effect.flatMap((tasks) =>
-          tasks.length > 0 ? Effect.succeed({ service: undefined, tasks }) : missing(target, "no task ID begins so")
+          tasks.length > 0
+            ? Effect.succeed({ service: undefined, tasks })
+            : missing(target, `no task ID starts with ${target.id}`)
         )
       )
     case "Container":
@@ -70,7 +70,7 @@ const find = (swarm: SwarmShape, target: Target): Effect.Effect<Found, TaskNotFo
         Effect.flatMap((tasks) =>
           tasks.length > 0
             ? Effect.succeed({ service: undefined, tasks })
-            : missing(target, "no task of the swarm has such a container")
+            : missing(target, "no task of the swarm has this container")
         )
       )
     case "Word":
@@ -94,7 +94,7 @@ const findWord = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target,
   if (byId.length > 0) return { service: undefined, tasks: byId }
   const byContainer = yield* findByContainer(swarm, word)
   if (byContainer.length > 0) return { service: undefined, tasks: byContainer }
-  return yield* missing(target, "it is neither a service's name nor the beginning of a task or container ID")
+  return yield* missing(target, "no service has this name, and no ID of a service, task or container starts with it")
 })
 
 const findInService = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target & { readonly _tag: "Service" }) {
@@ -108,38 +108,49 @@ const findInService = Effect.fnUntraced(function* (swarm: SwarmShape, target: Ta
     ],
     { concurrency: 3 }
   )
-  if (service === undefined) return yield* missing(target, `there is no service ${target.service}`)
+  if (service === undefined) return yield* missing(target, `service ${target.service} does not exist`)
   const name = service.Spec.Name
   const fits = (task: Task) => slot === undefined || slotOf(service, task) === slot
   const all = yield* tasksOf(swarm, service, fits, guessed)
   const inSlot = all.filter(fits)
   if (slot !== undefined && inSlot.length === 0) {
-    return yield* missing(target, `${name} has no slot ${slot} (${yield* placesOf(swarm, service, all)})`, service)
+    return yield* missing(
+      target,
+      `service ${name} has no slot ${slot} (${yield* placesOf(swarm, service, all)})`,
+      service
+    )
   }
   if (word === undefined) return { service, tasks: inSlot }
   if (place !== undefined && !nodes.some((one) => isNode(one, place))) {
     const places = yield* placesOf(swarm, service, all)
-    return yield* missing(target, `${place} is neither a slot of ${name} nor a node (${places})`, service)
+    return yield* missing(target, `${place} is neither a slot of service ${name} nor a node ID (${places})`, service)
   }
   const node = yield* findNode(nodes, target, word)
   const there = inSlot.filter((task) => task.NodeID === node.ID)
-  // Docker names a task by its node where it has no slot: such a task comes before others of the service on that node.
+  // Docker names a task by its node if it has no slot. Such a task has precedence over others of the service on that node.
   const slotless = place === undefined ? [] : there.filter((task) => task.Slot === undefined)
   const tasks = slotless.length > 0 ? slotless : there
   if (tasks.length > 0) return { service, tasks, node }
   const running = yield* describe(swarm, service, newestOfEachPlace(inSlot.filter(isRunning)))
-  const elsewhere = running.length === 0 ? "none runs" : running.map((one) => `${one.name} on ${one.node}`).join(", ")
-  return yield* missing(target, `${name} has no task on ${node.Description.Hostname} (${elsewhere})`, service)
+  const elsewhere =
+    running.length === 0
+      ? "it has no running task"
+      : `it runs as ${shorten(running.map((one) => `${one.name} on ${one.node}`))}`
+  return yield* missing(
+    target,
+    `service ${name} has no task on node ${node.Description.Hostname} (${elsewhere})`,
+    service
+  )
 })
 
-/** In words: the slots of a service's tasks, and the nodes of those that have none. */
+/** Describes the slots of a service's tasks, or the nodes of a global service's tasks. */
 const placesOf = Effect.fnUntraced(function* (swarm: SwarmShape, service: Service, tasks: ReadonlyArray<Task>) {
   if (tasks.length === 0) return "it has no tasks"
   const slots = [...new Set(tasks.flatMap((task) => slotOf(service, task) ?? []))].sort((a, b) => a - b)
   if (slots.length > 0) return `it has slots ${shorten(slots)}`
   const hosting = new Set(tasks.map(({ NodeID }) => NodeID))
   const nodes = (yield* swarm.listNodes()).filter(({ ID }) => hosting.has(ID))
-  return `it has no slots, but a task on each of these nodes: ${shorten(nodes.map((node) => node.Description.Hostname).sort())}`
+  return `it is global, with tasks on ${shorten(nodes.map((node) => node.Description.Hostname).sort())}`
 })
 
 const shorten = (names: ReadonlyArray<string | number>): string =>
@@ -147,7 +158,7 @@ const shorten = (names: ReadonlyArray<string | number>): string =>
     ? `${names.slice(0, maxShown).join(", ")}, and ${names.length - maxShown} more`
     : names.join(", ")
 
-/** By name, by ID, or by the unique beginning of an ID. The filters of the API match beginnings. */
+/** Finds a service by its name, its ID, or a unique prefix of its ID. The filters of the API match prefixes. */
 const findService = Effect.fnUntraced(function* (swarm: SwarmShape, word: string) {
   const [byName, byId] = yield* Effect.all([swarm.listServices({ name: [word] }), swarm.listServices({ id: [word] })], {
     concurrency: 2
@@ -165,22 +176,25 @@ const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>, target
   const [node] = found
   if (node === undefined) {
     const names = nodes.map(({ Description }) => Description.Hostname)
-    return yield* missing(target, `there is no node ${word} (nodes: ${shorten(names)})`)
+    return yield* missing(target, `node ${word} does not exist (nodes: ${shorten(names)})`)
   }
-  if (found.length > 1) return yield* missing(target, `${found.length} nodes go by ${word}: name it by its node ID`)
+  if (found.length > 1) return yield* missing(target, `${found.length} nodes match ${word}; use the node ID`)
   return node
 })
 
-/** By the service's ID; or by a word that the managers look up, which is asked at the same time as what the word means. */
+/**
+ * Lists the tasks that Swarm wants of a service. The managers look the word up themselves, so this request need not wait for the one
+ * that finds the service.
+ */
 const wantedTasksOf = (swarm: SwarmShape, service: string) =>
   swarm.listTasks({ service: [service], ...wantedTasks }).pipe(
-    // To the managers the word means nothing, or several things.
+    // The managers know no such service, or several.
     Effect.catchTag("EngineError", () => Effect.succeed([]))
   )
 
 /**
- * Current tasks when Swarm wants any that fits, otherwise all, with the service's history: in the middle of an
- * update a slot's task is one that Swarm does not want any more, or not yet. `guessed` may be those of another service.
+ * Returns the tasks that Swarm wants if one of them fits, otherwise all tasks of the service with its history: during an update, Swarm
+ * may not want the old task of a slot any longer, and the new one not yet. `guessed` may belong to another service.
  */
 const tasksOf = Effect.fnUntraced(function* (
   swarm: SwarmShape,
@@ -200,7 +214,7 @@ const containerId = /^[0-9a-f]{4,64}$/
 const findById = (swarm: SwarmShape, prefix: string) =>
   taskId.test(prefix) ? swarm.listTasks({ id: [prefix] }) : Effect.succeed([])
 
-/** By the name that Swarm gave it, or by its ID, which only the tasks' status tells. */
+/** Finds tasks by the name that Swarm gave their container, or by the container's ID in the tasks' status. */
 const findByContainer = Effect.fnUntraced(function* (swarm: SwarmShape, container: string) {
   const named = taskIdIn(container)
   if (named !== undefined) return yield* findById(swarm, named)
@@ -209,11 +223,11 @@ const findByContainer = Effect.fnUntraced(function* (swarm: SwarmShape, containe
   return tasks.filter((task) => task.Status.ContainerStatus?.ContainerID.startsWith(container))
 })
 
-/** Whether there is a container to run something in. */
+/** Whether the task has a running container. */
 export const isRunning = (task: Task): boolean =>
   task.Status.State === "running" && (task.Status.ContainerStatus?.ContainerID ?? "") !== ""
 
-/** During an update that starts the new task first, two tasks of one slot run for a moment: the newer one counts. */
+/** Keeps the newer task of each slot: two run for a moment during an update that starts the new task first. */
 export const newestOfEachPlace = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
   const newest = new Map<string, Task>()
   for (const task of tasks) {
@@ -235,12 +249,12 @@ const notRunning = Effect.fnUntraced(function* (
     return yield* missing(target, `service ${service?.Spec.Name ?? ""} has no tasks (is it scaled to 0?)`, service)
   }
   const [task] = yield* describe(swarm, service, [newest])
-  if (task === undefined) return yield* missing(target, "its task went away", service)
+  if (task === undefined) return yield* missing(target, "its task was removed", service)
   const { Err, Message } = newest.Status
   return yield* new TaskNotRunning({ target: target.text, task, reason: Err ?? Message })
 })
 
-/** The tasks in words, with the names of their services and nodes. */
+/** Describes tasks with the names of their services and nodes. */
 const describe = Effect.fnUntraced(function* (
   swarm: SwarmShape,
   service: Service | undefined,
@@ -271,7 +285,7 @@ const resolve = Effect.fnUntraced(function* (
       found === undefined ? nodeOf(swarm, task) : Effect.succeed(found)
     ],
     { concurrency: 2 }
-  ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was removed just now", service)))
+  ).pipe(Effect.catchIf(isNotFound, () => missing(target, "its service or node was just removed", service)))
   const resolved = resolvedTask(owner, node, task)
   const role = ownRole(owner, task)
   if (role !== undefined)

@@ -1,12 +1,13 @@
-/** How no one running task can be found. */
+/** The errors of looking for the running task that a target names. */
 import * as Schema from "effect/Schema"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { withHint } from "../engine/Hints.ts"
 import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
-/** How many tasks or slots a message names. */
+/** The most tasks, slots or nodes that a message lists. */
 export const maxShown = 8
 
-/** One of the tasks that a target could mean. */
+/** A task that a target matches. */
 export const Candidate = Schema.Struct({
   id: Schema.String,
   name: Schema.String,
@@ -14,47 +15,78 @@ export const Candidate = Schema.Struct({
   state: Schema.String
 })
 
-/** One of the tasks that a target could mean. */
+/** A task that a target matches. */
 export type Candidate = typeof Candidate.Type
 
-/** Nothing in the swarm goes by that name. */
+/** No task of the swarm matches the target. */
 export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", {
   target: Schema.String,
-  /** What was looked for and what there is instead. */
+  /** What does not exist, and what exists instead. */
   detail: Schema.String,
-  /** Name of the service that is there, where only such a task of it is not. */
+  /** Name of the target's service, if only the task does not exist. */
   service: Schema.optionalKey(Schema.String)
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `no task matches ${JSON.stringify(this.target)}: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return `Run "task-exec ls${this.service === undefined ? "" : ` ${this.service}`}" to list the tasks.`
+  }
+
   override get message(): string {
-    return `no task for ${JSON.stringify(this.target)}: ${this.detail}`
+    return withHint(this.summary, this.hint)
   }
 }
 
-/** The target means more than one task. */
+/** The target matches more than one running task. */
 export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbiguous", {
   target: Schema.String,
   candidates: Schema.Array(Candidate)
 }) {
-  override get message(): string {
+  /** What failed, and why. */
+  get summary(): string {
     const shown = this.candidates.slice(0, maxShown).map(({ id, name, node }) => `${name} on ${node} (${id})`)
     const more = this.candidates.length > maxShown ? `, and ${this.candidates.length - maxShown} more` : ""
-    return `${JSON.stringify(this.target)} means ${this.candidates.length} tasks, name one: ${shown.join(", ")}${more}`
+    return `${JSON.stringify(this.target)} matches ${this.candidates.length} tasks: ${shown.join(", ")}${more}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return `Name one of them, such as ${this.candidates[0]?.name ?? "web.1"}.`
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
   }
 }
 
-/** The task is there, but does not run. */
+/** The task exists, but does not run. */
 export class TaskNotRunning extends Schema.TaggedError<TaskNotRunning>()("TaskNotRunning", {
   target: Schema.String,
   task: Candidate,
-  /** Swarm's own words for what the task does or why it ended. */
+  /** Swarm's text about the task's state. */
   reason: Schema.String
 }) {
-  override get message(): string {
+  /** What failed, and why. */
+  get summary(): string {
     const { id, name, node, state } = this.task
     const where = node === "" ? "" : ` on ${node}`
     return `task ${name}${where} (${id}) is not running: ${state}${this.reason === "" ? "" : `, ${this.reason}`}`
   }
+
+  /** The next step. */
+  get hint(): string {
+    const service = this.task.name.replace(/[.@].*/, "")
+    return `See "docker service ps --no-trunc ${service}", or use --wait TIME to wait until it runs.`
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
+  }
 }
 
-/** How the lookup can fail. */
+/** The errors of a lookup. */
 export type LookupError = TaskNotFound | TaskAmbiguous | TaskNotRunning | ProtectedTarget | SwarmFailure

@@ -1,51 +1,51 @@
 /**
- * What the user names, as text: the grammar only. Finding it in the swarm is `Lookup.ts`.
+ * The grammar of targets. `Lookup.ts` finds them in the swarm.
  *
- *     web            the service's only running task
+ *     web            the only running task of the service
  *     web.2          the task in slot 2
  *     web.k3x8…      a global service's task, by the name that `docker service ps` shows: its slot is its node's ID
  *     web@node-3     the service's task on that node (host name, node ID, or unique prefix of the ID)
  *     web.2@node-3   both
  *     k3x8…          task ID or container ID, or a unique prefix of one
  *     web.2.k3x8…    a task's container, by its name
- *     service/…  task/…  container/…   one kind only, where a name could mean two things
+ *     service/…  task/…  container/…   one kind only, if a name is ambiguous
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** A target, taken apart. `text` is what the user typed. */
+/** A parsed target. `text` is what the user typed. */
 export type Target =
   | {
       readonly _tag: "Service"
       readonly text: string
       readonly service: string
       readonly slot?: number
-      /** The node's full ID in place of a slot, as docker names the tasks of global services. */
+      /** The node's full ID in the position of the slot, as docker names the tasks of global services. */
       readonly place?: string
       /** Host name, node ID, or unique prefix of the ID. */
       readonly node?: string
     }
   | { readonly _tag: "Task"; readonly text: string; readonly id: string }
   | { readonly _tag: "Container"; readonly text: string; readonly container: string }
-  /** A bare word: a service's name, or the ID of a service, a task or a container, or a unique prefix of such an ID. */
+  /** A service's name, or the ID of a service, a task or a container, or a unique prefix of such an ID. */
   | { readonly _tag: "Word"; readonly text: string; readonly word: string }
 
-/** The text is no target. */
+/** The text is not a valid target. */
 export class InvalidTarget extends Schema.TaggedError<InvalidTarget>()("InvalidTarget", {
   target: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
     return (
-      `invalid target ${JSON.stringify(this.target)}: ${this.detail} ` +
-      "(use SERVICE, SERVICE.SLOT, SERVICE@NODE, a task ID or a container ID)"
+      `invalid target ${JSON.stringify(this.target)}: ${this.detail}. ` +
+      "Use SERVICE, SERVICE.SLOT, SERVICE@NODE, a task ID or a container ID."
     )
   }
 }
 
 /** Swarm's own rule for the names of services (API reference, `ServiceSpec.Name`); stacks add underscores. */
 const serviceName = /^[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?$/
-/** What can stand for a node: a host name or an ID. */
+/** A host name or a node ID. */
 const nodeName = /^[^\s@/.][^\s@/]*$/
 const nodeId = /^[a-z0-9]{25}$/
 const taskId = /^[a-z0-9]{1,25}$/
@@ -57,13 +57,13 @@ const containerName = /^\/?[a-zA-Z0-9][a-zA-Z0-9_-]*\.(?:\d+|[a-z0-9]{25})\.([a-
 /** The ID of a task, or a prefix of it, in the name that Swarm gave to the task's container. */
 export const taskIdIn = (container: string): string | undefined => containerName.exec(container)?.[1]
 
-/** Takes a target apart, or says what is wrong with it. */
+/** Parses a target. Fails with `InvalidTarget`. */
 export const parseTarget = (text: string): Result.Result<Target, InvalidTarget> => {
   const invalid = (detail: string) => Result.fail(new InvalidTarget({ target: text, detail }))
   const slash = text.indexOf("/")
   const kind = slash > 0 ? text.slice(0, slash) : undefined
   const rest = slash > 0 ? text.slice(slash + 1) : text
-  if (rest === "") return invalid("it is empty")
+  if (rest === "") return invalid("the name is empty")
   switch (kind) {
     case undefined:
       break
@@ -72,20 +72,20 @@ export const parseTarget = (text: string): Result.Result<Target, InvalidTarget> 
     case "task":
       return taskId.test(rest)
         ? Result.succeed({ _tag: "Task", text, id: rest })
-        : invalid("a task ID has up to 25 lower-case letters and digits")
+        : invalid("a task ID consists of at most 25 lower-case letters and digits")
     case "container":
       return containerId.test(rest) || containerName.test(rest)
         ? Result.succeed({ _tag: "Container", text, container: rest })
         : invalid(
-            "a container ID has 4 to 64 hexadecimal digits, and the name of a task's container is SERVICE.SLOT.TASK"
+            "expected 4 to 64 hexadecimal digits of a container ID, or the name SERVICE.SLOT.TASK of a task's container"
           )
     default:
-      return invalid(`unknown kind ${JSON.stringify(kind)}: only service/, task/ and container/`)
+      return invalid(`unknown kind ${JSON.stringify(kind)}: expected service/, task/ or container/`)
   }
   if (containerName.test(rest)) return Result.succeed({ _tag: "Container", text, container: rest })
   if (rest.includes("@") || rest.includes(".")) return parseService(text, rest)
   if (serviceName.test(rest)) return Result.succeed({ _tag: "Word", text, word: rest })
-  return invalid("it has characters that no name has")
+  return invalid("it contains characters that are not allowed in names")
 }
 
 const parseService = (text: string, rest: string): Result.Result<Target, InvalidTarget> => {
@@ -97,15 +97,15 @@ const parseService = (text: string, rest: string): Result.Result<Target, Invalid
   const service = dot < 0 ? named : named.slice(0, dot)
   const place = dot < 0 ? undefined : named.slice(dot + 1)
   if (!serviceName.test(service)) return invalid(`${JSON.stringify(service)} is not a service name`)
-  if (place === "") return invalid("there is no slot after the dot")
-  if (node === "") return invalid("there is no node after @")
-  if (node !== undefined && !nodeName.test(node)) return invalid(`${JSON.stringify(node)} is not the name of a node`)
+  if (place === "") return invalid("the slot after the dot is missing")
+  if (node === "") return invalid("the node after @ is missing")
+  if (node !== undefined && !nodeName.test(node)) return invalid(`${JSON.stringify(node)} is not a node name`)
   const isSlot = /^\d+$/.test(place ?? "")
   if (place !== undefined && !isSlot && !nodeId.test(place)) {
-    const hint = node === undefined && nodeName.test(place) ? `; for the task on a node, use ${service}@${place}` : ""
+    const hint = node === undefined && nodeName.test(place) ? ` (for the task on a node, use ${service}@${place})` : ""
     return invalid(`${JSON.stringify(place)} is not a slot number${hint}`)
   }
-  if (place !== undefined && !isSlot && node !== undefined) return invalid(`it names two nodes, ${place} and ${node}`)
+  if (place !== undefined && !isSlot && node !== undefined) return invalid(`it names two nodes: ${place} and ${node}`)
   return Result.succeed({
     _tag: "Service",
     text,

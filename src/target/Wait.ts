@@ -1,6 +1,6 @@
 /**
- * Waits for the task that a target names: deploy, wait, then run. Swarm says that a task runs once its container has
- * started and, where it has a health check, was found healthy.
+ * Waits for the task that a target names. Swarm reports a task as running once its container has started and, if it has a health check,
+ * is healthy.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -8,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Task, TaskDetails } from "../engine/EngineSchemas.ts"
+import { summaryOf, withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { lookupTask } from "./Lookup.ts"
 import type { LookupError } from "./LookupErrors.ts"
@@ -15,64 +16,73 @@ import type { ResolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
 import { isUpToDate } from "./UpToDate.ts"
 
-/** The time was up before the target's task ran. */
+/** The target's task did not run within the time to wait. */
 export class WaitTimedOut extends Schema.TaggedError<WaitTimedOut>()("WaitTimedOut", {
   target: Schema.String,
   /** Milliseconds. */
   after: Schema.Finite,
-  /** How things stood at the end. */
+  /** The last reason why the task was not ready. */
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `timed out after ${this.after / 1000} s waiting for ${JSON.stringify(this.target)}: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return "Allow more time with --wait if the task only starts slowly."
+  }
+
   override get message(): string {
-    return `waited ${this.after / 1000} s for ${JSON.stringify(this.target)}: ${this.detail}`
+    return withHint(this.summary, this.hint)
   }
 }
 
-/** The task runs, but as its service was before its last update. */
+/** The task runs, but with a spec from before the last update of its service. */
 class TaskOutdated extends Schema.TaggedError<TaskOutdated>()("TaskOutdated", {
   task: Schema.String,
   node: Schema.String,
-  /** Swarm's own words for how far the update is. */
+  /** Swarm's text about the state of the update. */
   update: Schema.String
 }) {
   override get message(): string {
     const update = this.update === "" ? "" : ` (${this.update})`
-    return `task ${this.task} on ${this.node} is not updated yet${update}`
+    return `task ${this.task} on ${this.node} does not run the current service spec yet${update}`
   }
 }
 
-/** The task runs, but the one before it in its place ended by itself. */
+/** The task runs, but the previous task of its slot failed. */
 class TaskUnsteady extends Schema.TaggedError<TaskUnsteady>()("TaskUnsteady", {
   task: Schema.String,
   node: Schema.String,
-  /** Swarm's own words for how the one before it ended. */
+  /** Swarm's text about the end of the previous task. */
   failure: Schema.String
 }) {
   override get message(): string {
-    return `task ${this.task} on ${this.node} has not stayed up yet; the one before it: ${this.failure}`
+    return `task ${this.task} on ${this.node} has run for less than ${probation / 1000} s; the previous task: ${this.failure}`
   }
 }
 
 const pause = "250 millis"
 
 /**
- * Milliseconds for which a task must have run if the one before it ended by itself: as long as Swarm watches an updated task (API
- * reference, `UpdateConfig.Monitor`).
+ * Milliseconds for which a task must have run if the previous task failed: Swarm watches an updated task for as long (API reference,
+ * `UpdateConfig.Monitor`).
  */
 const probation = 5000
 
 /**
- * The running task that a target names, as {@link lookupTask} finds it, as soon as there is one that is what its service is
- * to be now: a task that is to be replaced by an update, or was just replaced, is waited out. Where tasks end again and again,
- * one must have stayed up for 5 seconds.
+ * Waits for the running task that a target names, and returns it when it runs the current service spec. Skips tasks that an update is
+ * about to replace. After a failed task, its replacement must have run for 5 seconds.
  *
- * Fails with `WaitTimedOut` after `patience` milliseconds, with Swarm's words for the last failure, and at once with what no waiting changes: `TaskNotFound` where
- * there is no such service, `TaskAmbiguous`, the engine's errors.
+ * Fails with `WaitTimedOut` after `patience` milliseconds, with Swarm's text about the last failure. Fails at once with errors that
+ * waiting does not change: `TaskNotFound` if the service does not exist, `TaskAmbiguous`, the engine's errors.
  */
 export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   target: Target,
   patience: number,
-  /** For the error: what the caller was asked to wait, of which `patience` is left. */
+  /** The time for the error: the whole time to wait, of which `patience` remains. */
   wait = patience
 ): Effect.fn.Return<ResolvedTask, LookupError | WaitTimedOut, Swarm> {
   let detail = "no manager answered"
@@ -83,14 +93,14 @@ export const awaitTask = Effect.fn("TaskExec.wait")(function* (
     Effect.tap((task) => Effect.flatMap(checkUpdated(task), (details) => checkSteady(task, details, seen))),
     Effect.tapError((error) =>
       Effect.sync(() => {
-        detail = error.message
+        detail = summaryOf(error)
         unready = error._tag === "TaskNotRunning" ? error.task.id : undefined
       })
     )
   )
   const timedOut = Effect.gen(function* () {
     const failure = unready === undefined ? undefined : yield* failureBefore(unready)
-    const more = failure === undefined ? "" : `; the one before it: ${failure}`
+    const more = failure === undefined ? "" : `; the previous task: ${failure}`
     return yield* new WaitTimedOut({ target: target.text, after: wait, detail: `${detail}${more}` })
   })
   return yield* look.pipe(
@@ -114,13 +124,13 @@ const checkUpdated = Effect.fnUntraced(function* ({ id, name, node, service }: R
   const outdated = (update: string) => new TaskOutdated({ task: name, node: node.hostname, update })
   const [task, { Spec, UpdateStatus }] = yield* Effect.all([swarm.inspectTask(id), swarm.inspectService(service.id)], {
     concurrency: 2
-  }).pipe(Effect.catchIf(isNotFound, () => Effect.fail(outdated("it is gone"))))
+  }).pipe(Effect.catchIf(isNotFound, () => Effect.fail(outdated("the task was removed"))))
   if (isUpToDate(task.Spec, Spec.TaskTemplate)) return task
   const { State = "", Message = "" } = UpdateStatus ?? {}
   return yield* outdated([State, Message].filter(Boolean).join(": "))
 })
 
-/** Fails where the task before this one ended by itself, until this one has run for a while. */
+/** Fails if the previous task failed, until this one has run for {@link probation}. */
 const checkSteady = Effect.fnUntraced(function* (
   { id, name, node }: ResolvedTask,
   details: TaskDetails,
@@ -129,7 +139,7 @@ const checkSteady = Effect.fnUntraced(function* (
   const now = yield* Clock.currentTimeMillis
   const since = seen.get(id) ?? now
   seen.set(id, since)
-  // The node's clock may be wrong; what this process has seen is right, and takes longer.
+  // The node's clock may be wrong. The time that this process has seen the task run is right, but shorter.
   if (now - Math.min(since, Date.parse(details.Status.Timestamp) || since) >= probation) return
   const failure = yield* lastFailure(details)
   if (failure !== undefined) return yield* new TaskUnsteady({ task: name, node: node.hostname, failure })
@@ -137,7 +147,7 @@ const checkSteady = Effect.fnUntraced(function* (
 
 type Placed = Pick<Task, "ID" | "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
 
-/** Swarm's words for how the last task before this one in its place ended, if that ended by itself: Swarm's wish is "shutdown". */
+/** Returns Swarm's text about the end of the previous task of the same slot, or on the same node, if that task failed. */
 const lastFailure = Effect.fnUntraced(function* (task: Placed) {
   const swarm = yield* Swarm
   const all = yield* swarm.listTasks({ service: [task.ServiceID] })
@@ -152,7 +162,7 @@ const lastFailure = Effect.fnUntraced(function* (task: Placed) {
 const isInPlaceOf = (task: Placed, other: Placed): boolean =>
   task.Slot === undefined ? other.NodeID === task.NodeID : other.Slot === task.Slot
 
-/** The same for a task of this ID, as far as the managers say it. */
+/** Looks up the task and returns its {@link lastFailure}; `undefined` if the managers do not respond in time. */
 const failureBefore = (id: string): Effect.Effect<string | undefined, never, Swarm> =>
   Swarm.use(({ inspectTask }) => inspectTask(id)).pipe(
     Effect.flatMap(lastFailure),

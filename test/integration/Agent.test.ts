@@ -163,7 +163,10 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       }
       const { code, stderr } = yield* taskExec(["agent", "up", "--image", "127.0.0.1:1/none:1"])
       assert.strictEqual(code, 125)
-      assert.match(stderr, /^task-exec agent: no agent after \d+ s on node-\d \(.*none.*\), .*task-exec doctor/)
+      assert.match(
+        stderr,
+        /^task-exec agent: cannot start agents on node-\d \(.*none.*\), .*: not ready after \d+ s\. Run "task-exec doctor"/
+      )
       assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
       // Engine 20.10 may show the network for half a minute more.
       const up = yield* taskExec(["agent", "up"])
@@ -295,7 +298,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
             }
           })
           assert.deepStrictEqual([code, stdout.toString()], [125, "up\n"], stderr)
-          assert.match(stderr, /connection .*was lost/)
+          assert.match(stderr, /lost the connection to node /)
           yield* allUp
           assert.strictEqual(routeOf((yield* run(["--debug", target, "true"])).stderr), "agent")
         })
@@ -463,7 +466,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         assert.match(
           stderr,
           new RegExp(
-            `^task-exec: cannot reach node ${node.name} through an agent: .*(ECONNREFUSED|does not answer|no answer)`
+            `^task-exec: cannot reach node ${node.name} through an agent: .*(ECONNREFUSED|does not respond|no response)`
           )
         )
       }
@@ -482,10 +485,12 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       })
       yield* update("--constraint-add", `node.hostname!=${node.name}`)
       const [debug, error] = yield* viaHelper
-      assert.match(debug, /no agent: none runs on that node; a helper does it/)
+      assert.match(debug, /cannot use an agent: the node has no running agent; using a helper/)
       assert.match(
         error,
-        new RegExp(`^task-exec: cannot reach node ${node.name} through an agent: none runs on that node; see `)
+        new RegExp(
+          `^task-exec: cannot reach node ${node.name} through an agent: the node has no running agent\\. Run "task-exec agent status"`
+        )
       )
       yield* update("--constraint-rm", `node.hostname!=${node.name}`)
       yield* allUp
@@ -495,7 +500,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       yield* allUp
       assert.match(
         (yield* viaHelper)[1],
-        /\(protocol 0; this task-exec speaks \d+\), which "task-exec agent up" changes/
+        / with protocol 0, and this task-exec uses protocol \d+ \("task-exec agent up" updates them\)/
       )
       const up = yield* taskExec(["agent", "up"])
       assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)

@@ -268,7 +268,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
           assert.deepStrictEqual([code, stderr], [0, ""])
         }
         const lines = (yield* logOf(victim.node, victim.container)).split("\n")
-        const refusals = lines.filter((line) => line.includes("too many connections are in their handshake"))
+        const refusals = lines.filter((line) => line.includes("too many connections are in the TLS handshake"))
         assert.isAtLeast(refusals.length, 1)
         assert.isAtMost(refusals.length, 100)
       }).pipe(Effect.scoped)

@@ -80,7 +80,7 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
       )
       const missing = yield* wait("nope")
       assert.strictEqual(missing.code, 125)
-      assert.match(missing.stderr, /there is no service nope/)
+      assert.match(missing.stderr, /service nope does not exist/)
     }).pipe(Effect.scoped)
   )
 })

@@ -202,17 +202,17 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       const web = yield* Web
       const { manager } = yield* SwarmCluster
       const [local, remote] = [web.target(web.local), web.target(web.remote)]
-      const missing = `no such file or directory: /none in the container of ${local} on node ${manager.name}`
-      const elsewhere = `task ${remote} runs on node ${web.nodeOf(web.remote).name}, which is not the node of this engine`
+      const missing = `cannot access ${local}:/none on node ${manager.name}: no such file or directory`
+      const elsewhere = `task ${remote} runs on node ${web.nodeOf(web.remote).name}, not on the connected engine's node`
       const wrong = [
         [[`${local}:/none`, "/tmp/x"], 125, missing],
         [["/etc/hostname", `${local}:/none/x`], 125, missing],
-        [["/etc/hostname", `${local}:/none/`], 125, "no such directory: /none/"],
+        [["/etc/hostname", `${local}:/none/`], 125, "cannot copy to /none/: no such directory"],
         [["/none", `${local}:/tmp`], 125, "/none: no such file or directory"],
         [[`${local}:/etc`, "/none/x"], 125, "/none: no such file or directory"],
-        [[`${local}:/etc`, "/etc/hostname"], 125, "can't copy a directory to /etc/hostname, which is a file"],
-        [["--via", "local", `${remote}:/etc`, "-"], 125, `route local is not possible: ${elsewhere}`],
-        [["nobody:/etc", "-"], 125, 'no task for "nobody": it is neither'],
+        [[`${local}:/etc`, "/etc/hostname"], 125, "cannot copy a directory to /etc/hostname: it is a file"],
+        [["--via", "local", `${remote}:/etc`, "-"], 125, `cannot use --via local: ${elsewhere}`],
+        [["nobody:/etc", "-"], 125, 'no task matches "nobody": no service has this name'],
         [["no body:/etc", "-"], 2, "invalid target"],
         [["/etc/hostname", "/tmp"], 2, "one of the two paths must be TARGET:PATH\nSee 'task-exec cp --help'."]
       ] as const
@@ -236,7 +236,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       yield* Effect.promise(() => truncate(join(here, "huge"), 100 * 1024 ** 3))
       const result = yield* cp([join(here, "huge"), `${name}:/huge`])
       assert.strictEqual(result.code, 125)
-      assert.match(result.stderr, /^task-exec cp: could not copy \/ in the container of .*read-only/)
+      assert.match(result.stderr, /^task-exec cp: cannot copy \S+:\/ on node .*read-only/)
     }).pipe(Effect.scoped)
   )
 
@@ -258,7 +258,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       ]) {
         const { code, stderr, stdout } = yield* cp(paths, { env: { DOCKER_HOST: proxy.dockerHost } })
         assert.deepStrictEqual([code, stdout.toString()], [125, ""], stderr)
-        assert.match(stderr, /^task-exec cp: files may not be copied in copy-denied\.1 on node /)
+        assert.match(stderr, /^task-exec cp: cannot copy files in copy-denied\.1 on node /)
       }
     }).pipe(Effect.scoped)
   )

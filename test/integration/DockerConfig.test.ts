@@ -50,12 +50,12 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         assert.deepStrictEqual([copied.code, copied.stdout.subarray(0, 8).toString()], [0, "hostname"], copied.stderr)
         const refused = yield* taskExec(["--context", "worker", ...command], { env })
         assert.strictEqual(refused.code, 125)
-        assert.match(refused.stderr, /is a worker: point DOCKER_HOST at a manager/)
+        assert.match(refused.stderr, /this node is a worker, not a manager\. Set DOCKER_HOST to a manager/)
         const unknown = yield* taskExec(["--context", "other", ...command], { env })
         assert.strictEqual(unknown.code, 2)
         assert.match(
           unknown.stderr,
-          /there is no such context \(contexts: swarm, worker\)\nSee 'task-exec --help'\.\n$/
+          /the context does not exist \(contexts: swarm, worker\)\nSee 'task-exec --help'\.\n$/
         )
       }).pipe(Effect.scoped)
     )

@@ -787,7 +787,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
           ),
           { DOCKER_HOST: manager.dockerHost }
         )
-        assert.include(output, `no permission to open ${manager.socket}: use root, or a user in the group`)
+        assert.include(output, `permission denied on ${manager.socket}. Use root, or a user in the group`)
       })
     )
 

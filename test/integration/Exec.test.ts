@@ -66,7 +66,10 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
         for (const command of ["foobarnone", "/bin/foobarnone"]) {
           const { code, stderr, stdout } = yield* exec("WEB", command)
           assert.deepStrictEqual([code, stdout.toString()], [126, ""])
-          assert.match(stderr, new RegExp(`^task-exec: ${command}: command not found in the container\\n$`))
+          assert.match(
+            stderr,
+            new RegExp(`^task-exec: cannot run "${command}": command not found in the container\\n$`)
+          )
         }
       })
     )
@@ -81,7 +84,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
         for (const [args, reason] of cases) {
           const { code, stderr, stdout } = yield* exec(...args)
           assert.deepStrictEqual([code, stdout.toString()], [126, ""])
-          assert.match(stderr, /could not be started/)
+          assert.match(stderr, /cannot start "/)
           assert.match(stderr, reason)
         }
       })
@@ -270,7 +273,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
         assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\n"])
         assert.strictEqual(
           result.stderr,
-          "task-exec: timed out after 3 s; the command and everything it started were killed\n"
+          "task-exec: timed out after 3 s; the command and all its child processes were killed\n"
         )
         assert.strictEqual((yield* sh("ps | grep 'sleep 432[1]'")).stdout.toString(), "")
       })

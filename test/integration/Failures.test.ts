@@ -65,7 +65,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       assert.strictEqual(code, 125)
       assert.match(
         stderr,
-        /^task-exec: (node node-\d refused the helper|the helper on node node-\d failed before it ran the command): .*"?helper"?.*\n$/
+        /^task-exec: (cannot start a helper on node node-\d|the helper on node node-\d failed before it ran the command): .*"?helper"?.*\n$/
       )
     })
   )
@@ -79,7 +79,9 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       assert.strictEqual(code, 125)
       assert.match(
         stderr,
-        new RegExp(`^task-exec: node ${node.name} of task ${web.target(web.remote)} is set to pause, .*\\n$`)
+        new RegExp(
+          `^task-exec: cannot start a helper for task ${web.target(web.remote)} on node ${node.name}: its availability is pause\\. .*\\n$`
+        )
       )
     }).pipe(Effect.scoped)
   )
@@ -90,7 +92,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       assert.strictEqual(code, 125)
       assert.match(
         stderr,
-        /^task-exec: route local is not possible: task failures\.\d runs on node node-\d, which is not the node of this engine\n$/
+        /^task-exec: cannot use --via local: task failures\.\d runs on node node-\d, not on the connected engine's node\. Use --via auto\.\n$/
       )
     })
   )
@@ -101,7 +103,10 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       const worker = nodes.find(({ role }) => role === "worker")
       const { code, stderr } = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: worker?.dockerHost } })
       assert.strictEqual(code, 125)
-      assert.match(stderr, /^task-exec: node node-\d \(unix:.*\) is a worker: point DOCKER_HOST at a manager.*\n$/)
+      assert.match(
+        stderr,
+        /^task-exec: cannot list \S+ on node node-\d \(unix:.*\): this node is a worker, not a manager\. Set DOCKER_HOST to a manager.*\n$/
+      )
     })
   )
 
@@ -111,11 +116,11 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       assert.strictEqual(missing.code, 125)
       assert.match(
         missing.stderr,
-        /^task-exec: no connection to the Docker engine at unix:\/\/\/nowhere\/docker\.sock .*\n$/
+        /^task-exec: cannot connect to the Docker engine at unix:\/\/\/nowhere\/docker\.sock: .*\n$/
       )
       const invalid = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: "carrier-pigeon://loft" } })
       assert.strictEqual(invalid.code, 2)
-      assert.match(invalid.stderr, /^task-exec: cannot use "carrier-pigeon:\/\/loft".*\nSee 'task-exec --help'\.\n$/)
+      assert.match(invalid.stderr, /^task-exec: cannot connect to "carrier-pigeon:\/\/loft".*\nSee 'task-exec --help'\.\n$/)
     })
   )
 
@@ -126,7 +131,10 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
         "true"
       )
       assert.strictEqual(code, 125)
-      assert.match(stderr, /^task-exec: command and environment are \d+ bytes; a Swarm secret holds 499999\n$/)
+      assert.match(
+        stderr,
+        /^task-exec: cannot send the request to the node: command and environment take \d+ bytes, and a Swarm secret holds at most 499999\. .*\n$/
+      )
     })
   )
 
@@ -199,7 +207,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
         assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
         assert.match(
           result.stderr,
-          /^task-exec: container [0-9a-f]{12} stopped while the command ran; the command did not finish\n$/
+          /^task-exec: the command did not finish: container [0-9a-f]{12} stopped\. Swarm .*\n$/
         )
       })
     )
@@ -212,7 +220,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
         assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
         assert.match(
           result.stderr,
-          /^task-exec: container [0-9a-f]{12} stopped while the command ran; the command did not finish\n$/
+          /^task-exec: the command did not finish: container [0-9a-f]{12} stopped\. Swarm .*\n$/
         )
       })
     )
@@ -256,7 +264,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
           assert.deepStrictEqual([result.code, result.stdout.toString()], [125, "up\n"])
           assert.match(
             result.stderr,
-            /^task-exec: the outcome of the command is unknown: the helper on node node-\d went away without a report \(its service was removed.*\)\n$/
+            /^task-exec: the outcome of the command is unknown: the helper on node node-\d disappeared without a report \(its service was removed.*\)\. .*\n$/
           )
         }).pipe(Effect.scoped)
     )
@@ -312,7 +320,7 @@ layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "1
         assert.strictEqual(code, 125)
         assert.match(
           stderr,
-          /^task-exec: the command has no guard .*no-such-image.*\ntask-exec: timed out after 1 s; the command may still be running \(.*no-such-image.*\)\n$/
+          /^task-exec: cannot start a guard: .*no-such-image.*\ntask-exec: timed out after 1 s; the command may still be running \(.*no-such-image.*\)\. .*\n$/
         )
       })
     )
@@ -336,7 +344,9 @@ layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "1
         assert.strictEqual(early.code, 125)
         assert.match(
           early.stderr,
-          new RegExp(`^task-exec: the helper on node ${worker.name} was still [a-z]+ after [\\d.]+ s.*\\n$`)
+          new RegExp(
+            `^task-exec: cannot start a helper on node ${worker.name}: its task was still [a-z]+ after [\\d.]+ s.*\\n$`
+          )
         )
 
         const isDown = Effect.map(get(manager.socket, `/nodes/${worker.nodeId}`, NodeState), ({ Status }) =>
@@ -347,7 +357,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "1
         assert.strictEqual(late.code, 125)
         assert.match(
           late.stderr,
-          /^task-exec: (node node-2 of task web\.1 is down, .*check the engine on node-2|.*)\n$/
+          /^task-exec: (cannot start a helper for task web\.1 on node node-2: the node is down\. Check the engine on node-2\.|.*)\n$/
         )
         yield* cluster.startEngine(worker)
       })

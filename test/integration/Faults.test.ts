@@ -282,7 +282,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
         assert.strictEqual(result.code, 125, describe(result))
         assert.match(
           result.stderr,
-          /^task-exec: (the outcome of the command is unknown|no connection to the Docker engine).*\n$/
+          /^task-exec: (the outcome of the command is unknown|cannot .* the Docker engine at).*\n$/
         )
         const alive = yield* execIn(manager.socket, containerId, ["sh", "-c", "ps | grep -c '[e]cho up'"])
         assert.strictEqual(alive.stdout, "0\n")
@@ -351,7 +351,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const { name } = web.nodeOf(web.remote)
       const { networks, result } = yield* blockedAt(Number.POSITIVE_INFINITY)
       assert.strictEqual(result.code, 125, describe(result))
-      const error = `^task-exec: node ${name} refused the helper: .*Pool overlaps.*; networks of that node's own[^\\n]*\\n$`
+      const error = `^task-exec: cannot start a helper on node ${name}: .*Pool overlaps.*\\. Networks of that node [^\\n]*\\n$`
       assert.match(result.stderr, new RegExp(error))
       assert.deepStrictEqual([result.stdout.toString(), networks], ["up\n", 3])
     })

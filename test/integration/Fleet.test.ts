@@ -229,10 +229,10 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         const one = yield* runAll("true", { selection: { services: ["fleet"], any: true } })
         assert.strictEqual(one.size, 1)
         for (const [args, said] of [
-          [["--all", "none"], /no task is selected: there is no service none \(services: .*fleet/],
-          [["--stack", "none"], /there is no stack none \(stacks: none\)/],
-          [["--node", "none"], /there is no node none \(nodes: node-1, node-2, node-3\)/],
-          [["--all", "--filter", "label=a=b", "fleet"], /no running task of service fleet that fits the filters/]
+          [["--all", "none"], /no task selected: service none does not exist \(services: .*fleet/],
+          [["--stack", "none"], /stack none does not exist \(stacks: none\)/],
+          [["--node", "none"], /node none does not exist \(nodes: node-1, node-2, node-3\)/],
+          [["--all", "--filter", "label=a=b", "fleet"], /no running task of service fleet matches the filters/]
         ] as const) {
           const { code, stderr } = yield* taskExec([...args, "true"])
           assert.strictEqual(code, 125, stderr)

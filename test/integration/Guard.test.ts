@@ -158,7 +158,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
       assert.deepStrictEqual([result.code, result.stdout.toString()], [0, "out\n"])
       assert.match(
         result.stderr,
-        /^task-exec: the command has no guard and runs on should this process be killed: .*\n$/
+        /^task-exec: cannot start a guard: .*\. If this process is killed, the command keeps running\.\n$/
       )
     }).pipe(Effect.scoped)
   )

@@ -110,7 +110,7 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
         const late = yield* taskExec(["--timeout", "1", "--grace", "1", name, "/sleep", "4321"])
         assert.deepStrictEqual(
           [late.code, late.stderr],
-          [124, "task-exec: timed out after 1 s; the command and everything it started were killed\n"]
+          [124, "task-exec: timed out after 1 s; the command and all its child processes were killed\n"]
         )
         assert.strictEqual((yield* taskExec([name, "sh", "-c", "true"])).code, 126)
       }

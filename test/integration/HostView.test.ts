@@ -97,7 +97,7 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
       )
       assert.deepStrictEqual(
         [code, stderr],
-        [124, "task-exec: timed out after 1 s; the command and everything it started were killed\n"]
+        [124, "task-exec: timed out after 1 s; the command and all its child processes were killed\n"]
       )
     }).pipe(Effect.scoped)
   )
@@ -112,7 +112,7 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
         env: { TASK_EXEC_IMAGE: `${registry}/task-exec@${noDigest}` }
       })
       assert.deepStrictEqual([code, stdout.toString()], [0, "out\n"], stderr)
-      assert.match(stderr, /^task-exec: the command has no guard .*has no image of task-exec; pull or load .*\n$/)
+      assert.match(stderr, /^task-exec: cannot start a guard: .* does not have the image .*\n$/)
       const made = yield* eventsSince(manager.socket, since, { type: { container: true }, event: { create: true } })
       assert.deepStrictEqual(
         made.map(({ Actor }) => Actor.Attributes.image),

@@ -27,7 +27,7 @@ layer(Web.layer("killing"), { excludeTestServices: true, timeout: "180 seconds" 
         const command = ["sh", "-c", "trap '' TERM; id -u; setsid sleep 4321 & exec sleep 4321"]
         assert.strictEqual(
           yield* manager.exec(["sh", "-c", script, "sh", ...env, ...exec, ...command]),
-          "0\ntask-exec: timed out after 3 s; the command and everything it started were killed\nexit code 124\n"
+          "0\ntask-exec: timed out after 3 s; the command and all its child processes were killed\nexit code 124\n"
         )
       })
     )

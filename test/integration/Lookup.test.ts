@@ -88,7 +88,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
       )
       const { code, stderr } = yield* taskExec(["lookup", "true"])
       assert.strictEqual(code, 125)
-      assert.match(stderr, /^task-exec: "lookup" means 3 tasks, name one: lookup\.1 on node-\d \([a-z0-9]{25}\), .*\n$/)
+      assert.match(stderr, /^task-exec: "lookup" matches 3 tasks: lookup\.1 on node-\d \([a-z0-9]{25}\), .*\n$/)
     })
   )
 
@@ -96,20 +96,21 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     Effect.gen(function* () {
       const { code, stderr } = yield* taskExec(["docter", "true"])
       assert.strictEqual(code, 125)
-      assert.match(stderr, /^task-exec: no task for "docter": .*\nDid you mean 'task-exec doctor'\?\n$/)
+      assert.match(stderr, /^task-exec: no task matches "docter": .*\nDid you mean 'task-exec doctor'\?\n$/)
     })
   )
 
   it.effect("what is not there is named, with what there is instead", () =>
     Effect.gen(function* () {
       const missing = {
-        "no-such-thing": /neither a service's name nor the beginning/,
+        "no-such-thing": /no service has this name/,
         "lookup.9": /no slot 9 \(it has slots 1, 2, 3\)/,
-        "lookup@node-9": /no node node-9 \(nodes: /,
-        "lookup.zzzzzzzzzzzzzzzzzzzzzzzzz": /z is neither a slot of lookup nor a node \(it has slots 1, 2, 3\)/,
-        "nobody.1": /no service nobody/,
-        "task/zzzzzzzz": /no task ID begins so/,
-        "container/0123456789ab": /no task of the swarm has such a container/
+        "lookup@node-9": /node node-9 does not exist \(nodes: /,
+        "lookup.zzzzzzzzzzzzzzzzzzzzzzzzz":
+          /z is neither a slot of service lookup nor a node ID \(it has slots 1, 2, 3\)/,
+        "nobody.1": /service nobody does not exist/,
+        "task/zzzzzzzz": /no task ID starts with zzzzzzzz/,
+        "container/0123456789ab": /no task of the swarm has this container/
       }
       for (const [target, reason] of Object.entries(missing)) {
         const error = yield* Effect.flip(find(target))
@@ -148,13 +149,10 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
         }
         const all = nodes.map((node) => node.name).join(", ")
         const notSlot = yield* Effect.flip(find(`${name}.2`))
-        assert.include(
-          notSlot.message,
-          `${name} has no slot 2 (it has no slots, but a task on each of these nodes: ${all})`
-        )
+        assert.include(notSlot.message, `service ${name} has no slot 2 (it is global, with tasks on ${all})`)
         const other = "x7u2gmggdhj85528r1nre2q2n"
         const notNode = yield* Effect.flip(find(`${name}.${other}`))
-        assert.include(notNode.message, `${other} is neither a slot of ${name} nor a node`)
+        assert.include(notNode.message, `${other} is neither a slot of service ${name} nor a node`)
         assert.include(notNode.message, all)
       }).pipe(Effect.scoped)
   )

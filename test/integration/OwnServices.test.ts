@@ -26,7 +26,9 @@ const labelled = (node: ClusterNode, label: string) =>
   get(node.socket, "/containers/json", Containers, { query: { filters: JSON.stringify({ label: [label] }) } })
 
 const refusal = (role: string) =>
-  new RegExp(`^(?:task-exec|task-exec cp|swarm-exec exec): \\S+(?: on node node-\\d)? is an? ${role} of task-exec: `)
+  new RegExp(
+    `^(?:task-exec|task-exec cp|swarm-exec exec): cannot run a command or copy files in \\S+(?: on node node-\\d)?: it is an? ${role} of task-exec\\. `
+  )
 
 const refuses = Effect.fnUntraced(function* (role: string, target: string) {
   const ways = {
@@ -159,11 +161,16 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
       for (const name of ["task-exec-agent", "by-service"]) {
         const { code, stderr, stdout } = yield* taskExec(["--all", name, "hostname"])
         assert.deepStrictEqual([code, stdout.toString()], [failed, ""])
-        assert.match(stderr, new RegExp(`^task-exec: service ${name} is an agent of task-exec: `))
+        assert.match(
+          stderr,
+          new RegExp(
+            `^task-exec: cannot run a command or copy files in service ${name}: it is an agent of task-exec\\. `
+          )
+        )
       }
       const { code, stderr } = yield* taskExec(["--all", "by-container", "hostname"])
       assert.strictEqual(code, failed)
-      assert.match(stderr, /^task-exec: no task is selected: /)
+      assert.match(stderr, /^task-exec: no task selected: /)
     }).pipe(Effect.scoped)
   )
 })

@@ -76,7 +76,7 @@ const checks = {
     Effect.gen(function* () {
       const result = yield* cutOff("task-exec.cjs", ["--grace", "1s", ...(ways(web)[way] ?? [])])
       assert.strictEqual(result.code, 125, describe(result))
-      assert.match(result.stderr, /no answer for 15 s/)
+      assert.match(result.stderr, /no response for 15 s/)
       assert.isAtMost(lines(result).length, way === "many tasks" ? 6 : 3, result.stderr)
       yield* cleanUp(result)
     }),

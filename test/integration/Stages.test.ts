@@ -223,7 +223,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
       const { code, shown } = yield* late.end
       assert.strictEqual(code, 125, shown)
       assert.match(shown, /\rwaiting for stages\.99/)
-      const error = /^task-exec: waited 2 s for "stages\.99": .*\r\n$/
+      const error = /^task-exec: timed out after 2 s waiting for "stages\.99": .*\r\n$/
       assert.match(withoutStageLine(shown), error)
       assert.match((yield* dumb.end).shown, error)
     }).pipe(Effect.scoped)

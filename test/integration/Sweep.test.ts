@@ -309,8 +309,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         yield* makeContainer(worker, "not-ours", { "task-exec.deadline": String(past) })
         const { code, stdout } = yield* gc()
         assert.strictEqual(code, 1)
-        assert.match(stdout, /secret +odd-secret .*kept: its label task-exec\.deadline is no time: "soon"\n/)
-        assert.match(stdout, /container +odd-there .*kept: it has no label task-exec\.deadline\n/)
+        assert.match(stdout, /secret +odd-secret .*kept: label task-exec\.deadline is not a time: "soon"\n/)
+        assert.match(stdout, /container +odd-there .*kept: label task-exec\.deadline is missing\n/)
         assert.notInclude(stdout, "not-ours")
         assert.match(stdout, /\n0 removed, 2 left, /)
         assert.deepStrictEqual(yield* present, ["container odd-there", "secret odd-secret"])
@@ -516,7 +516,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         assert.deepStrictEqual(report.nodes.toSorted(), [cluster.manager.name, quick.name].sort())
         const [silent, ...more] = report.unanswered
         assert.deepStrictEqual([silent?.hostname, more], [slow.name, []])
-        assert.match(silent?.reason ?? "", new RegExp(`^no report after ${seconds} s \\(its sweeper: [a-z]+: .*\\)$`))
+        assert.match(silent?.reason ?? "", new RegExp(`^no report within ${seconds} s \\(its sweeper: [a-z]+: .*\\)$`))
       }).pipe(Effect.scoped)
     )
 
@@ -528,13 +528,13 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         assert.strictEqual(missing.length, 2)
         assert.match(
           missing[0] ?? "",
-          new RegExp(`^${first.name}: it refused the sweeper \\(rejected: .*no-such-image`)
+          new RegExp(`^${first.name}: it cannot start a sweeper \\(rejected: .*no-such-image`)
         )
         const foreign = yield* unanswered({ image })
         assert.strictEqual(foreign.length, 2)
         assert.match(
           foreign[1] ?? "",
-          new RegExp(`^${second.name}: it(s sweeper gave no report| refused the sweeper) `)
+          new RegExp(`^${second.name}: it(s sweeper sent no report| cannot start a sweeper) `)
         )
       })
     )
@@ -556,7 +556,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           silent.map((line) => line.split(":")[0]),
           [first.name, second.name]
         )
-        for (const line of silent) assert.include(line, "its sweeper gave no report")
+        for (const line of silent) assert.include(line, "its sweeper sent no report")
       })
     )
 
@@ -581,7 +581,9 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         assert.strictEqual(code, 1)
         assert.match(
           stdout,
-          new RegExp(`^node ${worker.name} was not checked: it is set to pause: run "task-exec gc --local" on it,`)
+          new RegExp(
+            `^node ${worker.name} was not checked: its availability is pause\\. Make it active, or run "task-exec gc --local" on it`
+          )
         )
         assert.match(stdout, /; 2 of 3 nodes checked\n$/)
       }).pipe(Effect.scoped)
@@ -592,10 +594,13 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const [worker] = yield* workers
         const asked = yield* gc([], { DOCKER_HOST: worker.dockerHost })
         assert.deepStrictEqual([asked.code, asked.stdout], [125, ""])
-        assert.match(asked.stderr, /^task-exec gc: node node-\d \(unix:.*\) is a worker: point DOCKER_HOST at .*\n$/)
+        assert.match(
+          asked.stderr,
+          /^task-exec gc: cannot .* on node node-\d \(unix:.*\): this node is a worker, not a manager\. Set DOCKER_HOST to .*\n$/
+        )
         const missing = yield* gc([], { DOCKER_HOST: "unix:///nowhere/docker.sock" })
         assert.strictEqual(missing.code, 125)
-        assert.match(missing.stderr, /^task-exec gc: no connection to the Docker engine at unix:.*\n$/)
+        assert.match(missing.stderr, /^task-exec gc: cannot connect to the Docker engine at unix:.*\n$/)
         for (const args of [["--wrong"], ["web"], ["--json=yes"], ["--run"], ["--run", ""]]) {
           const wrong = yield* gc(args)
           assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])

@@ -71,11 +71,11 @@ const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; exec s
 const killed = {
   code: 124,
   stdout: "up\n",
-  stderr: "task-exec: timed out after 3 s; the command and everything it started were killed\n"
+  stderr: "task-exec: timed out after 3 s; the command and all its child processes were killed\n"
 }
 
 const remapping =
-  /user namespaces are remapped on node node-2, so a helper can't open its engine's socket: point DOCKER_HOST at node-2 if it is a manager, or let the helper in there \("setfacl -m u:[1-9]\d+:rw \/var\/run\/docker\.sock"\)\n/
+  /cannot open the engine's socket from a helper on node node-2: the engine remaps user namespaces\. Set DOCKER_HOST to node-2 if it is a manager, or give the helper access there: setfacl -m u:[1-9]\d+:rw \/var\/run\/docker\.sock\n/
 
 layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("remapped user namespaces", (it) => {
   it.effect("a task of the engine that we talk to: runs, and is ended with everything it started", () =>

@@ -110,7 +110,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       yield* untilStarts(2)
       const vain = yield* taskExec(["--wait=8s", name, "sleep", "100"])
       assert.strictEqual(vain.code, 125)
-      assert.match(vain.stderr, /^task-exec: waited 8 s for "crash": .*non-zero exit \(3\)\n$/)
+      assert.match(vain.stderr, /^task-exec: timed out after 8 s waiting for "crash": .*non-zero exit \(3\)\. .*\n$/)
 
       const before = yield* starts
       const mend = Effect.andThen(untilStarts(before + 3), inData("touch /data/ok"))
@@ -155,9 +155,15 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       const name = "vain"
       const id = yield* service(manager.socket, { name, image: `${image}-not-there` })
       for (const [target, said] of [
-        [`${name}.1`, /^task-exec: waited 2 s for "vain\.1": task vain\.1.* is not running: .*not-there.*\n$/],
-        ["wait.7", /^task-exec: waited 2 s for "wait\.7": .*wait has no slot 7 \(it has slots 1, 2, 3\)\n$/],
-        ["nothing.1", /^task-exec: no task for "nothing\.1": there is no service nothing\n$/]
+        [
+          `${name}.1`,
+          /^task-exec: timed out after 2 s waiting for "vain\.1": task vain\.1.* is not running: .*not-there.*\n$/
+        ],
+        [
+          "wait.7",
+          /^task-exec: timed out after 2 s waiting for "wait\.7": .*wait has no slot 7 \(it has slots 1, 2, 3\)\. .*\n$/
+        ],
+        ["nothing.1", /^task-exec: no task matches "nothing\.1": service nothing does not exist\. .*\n$/]
       ] as const) {
         const { code, stderr } = yield* taskExec(["--wait=2s", target, "true"])
         assert.strictEqual(code, 125, stderr)
@@ -171,7 +177,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       assert.strictEqual(code, 125)
       assert.match(
         stderr,
-        /^task-exec: waited 2 s for "vain": task vain\.1 on node-\d is not updated yet \((?:updating|paused): .*\)\n$/
+        /^task-exec: timed out after 2 s waiting for "vain": task vain\.1 on node-\d does not run the current service spec yet \((?:updating|paused): .*\)\. .*\n$/
       )
     }).pipe(Effect.scoped)
   )

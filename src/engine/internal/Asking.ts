@@ -69,7 +69,7 @@ export const list = <A, I>(client: Pick<EngineClient, "host" | "json">, schema: 
 
 const tellUnread = (error: UnexpectedReply) =>
   Effect.andThen(
-    Effect.logDebug(`left out: ${error.message}`),
+    Effect.logDebug(`skipped an object: ${error.message}`),
     Effect.map(UnreadObserver, (tell) => tell(error))
   )
 
@@ -90,5 +90,5 @@ export const ofEngineWith =
   <A, R>(effect: Effect.Effect<A, SwarmFailure | E, R>): Effect.Effect<A, EngineFailure | E, R> =>
     Effect.catchIf(effect, (error) => error instanceof NotSwarmManager, refused)
 
-const refused = ({ host, message, operation }: NotSwarmManager) =>
-  Effect.fail(new EngineError({ host, operation, status: 503, text: message }))
+const refused = ({ host, operation, summary }: NotSwarmManager) =>
+  Effect.fail(new EngineError({ host, operation, status: 503, text: summary }))

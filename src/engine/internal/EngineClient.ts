@@ -195,7 +195,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   const open = (request: Request, body?: Readable): Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope> =>
     Effect.flatMap(dial(request, false, body), (response) => {
       if (!(response instanceof IncomingMessage))
-        return Effect.fail(unexpected(request, "the connection was upgraded, which nobody asked for"))
+        return Effect.fail(unexpected(request, "unexpected upgrade of the connection"))
       const status = response.statusCode ?? 0
       return (status >= 200 && status < 300) || status === 304
         ? Effect.succeed(response)
@@ -220,7 +220,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
       host,
       operation,
       reason: "Timeout",
-      detail: `no answer within ${Duration.format(timeout)}`
+      detail: `no response within ${Duration.format(timeout)}`
     })
 
   const once = (request: Request): Effect.Effect<Buffer, RequestFailure> =>
@@ -257,7 +257,9 @@ export const makeEngineClient = Effect.fnUntraced(function* (
             return Effect.fail(
               unexpected(
                 asked,
-                text === "" ? "nothing where JSON was due" : `no JSON: ${JSON.stringify(text.slice(0, 80))}`
+                text === ""
+                  ? "the response is empty instead of JSON"
+                  : `the response is not JSON: ${JSON.stringify(text.slice(0, 80))}`
               )
             )
           return Effect.mapError(decode(parsed.value), (error) =>
@@ -282,7 +284,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
         yield* Fiber.join(sending).pipe(
           Effect.timeoutOrElse({
             duration: bodyPatience,
-            orElse: () => Effect.fail(unexpected(request, "it did not wait for all of the data"))
+            orElse: () => Effect.fail(unexpected(request, "it responded before it had received all data"))
           })
         )
       }).pipe(bounded(request), Effect.scoped),
@@ -294,10 +296,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
         return status >= 400
           ? failed(request, result, status)
           : Effect.fail(
-              unexpected(
-                request,
-                `HTTP ${status} instead of an upgrade to a two-way connection; is there a proxy between?`
-              )
+              unexpected(request, `HTTP status ${status} instead of an upgraded connection, perhaps from a proxy`)
             )
       }).pipe(bounded(request)),
     broken: (operation) => (cause) => {
@@ -328,7 +327,7 @@ const dockerModem = (agent: EngineAgent): Modem => {
 const hostAndPort = (endpoint: { readonly host: string; readonly port: number }): string =>
   `${endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
 
-const cutOff = () => new Error("the connection was closed before its end")
+const cutOff = () => new Error("the connection was closed before the response was complete")
 
 /** All of a body, or its first `limit` bytes. */
 const collect = (

@@ -28,7 +28,7 @@ export class EngineSilent extends Error {
   /** `ENGINE_SILENT`: the engine may have acted. `ENGINE_NOT_ASKED`: nothing was sent, as the engine had been given up before. */
   readonly code: "ENGINE_SILENT" | "ENGINE_NOT_ASKED"
   constructor(code: EngineSilent["code"]) {
-    super(`no answer for ${(giveUpAfter * tick) / 1000} s`)
+    super(`no response for ${(giveUpAfter * tick) / 1000} s`)
     this.code = code
   }
 }

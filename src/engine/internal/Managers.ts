@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isNotSent } from "../EngineErrors.ts"
+import { summaryOf } from "../Hints.ts"
 import type { EngineClient, Request, RequestFailure } from "./EngineClient.ts"
 
 /** Whether the next manager may be asked: the request has not been sent, or only reads. */
@@ -49,7 +50,7 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
           (error) => left > 1 && mayAskNext(error, request),
           (error) =>
             Effect.andThen(
-              Effect.logDebug(`${error.message}; asking another manager`),
+              Effect.logDebug(`${summaryOf(error)}; trying the next manager`),
               attempt(after(client), left - 1)
             )
         )

@@ -113,7 +113,7 @@ export class SshConnection extends Duplex {
       .split(/\r?\n/)
       .map((line) => line.trim())
       .filter((line) => line !== "")
-    const how = exit.signal === null ? `ssh ended with exit code ${exit.code}` : `ssh was ended by ${exit.signal}`
+    const how = exit.signal === null ? `ssh ended with exit code ${exit.code}` : `ssh was killed by ${exit.signal}`
     const code = this.bytesRead > 0 ? "SSH_LOST" : "SSH_FAILED"
     this.destroy(new SshFailure(said.length === 0 ? how : said.slice(-2).join("; "), { code }))
   }

@@ -28,7 +28,9 @@ export const twoWay = <E>(
     /** Why nothing can be written any more. To write to an ended socket would destroy it. */
     const refused = () =>
       refusal ??
-      (socket.writableEnded || socket.destroyed ? new Error("the connection was closed before its end") : undefined)
+      (socket.writableEnded || socket.destroyed
+        ? new Error("the connection was closed before the response was complete")
+        : undefined)
     return {
       output,
       arrival: arrivalAt(socket),

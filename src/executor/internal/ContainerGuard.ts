@@ -29,7 +29,7 @@ export class NoGuardImage extends Schema.TaggedError<NoGuardImage>()("NoGuardIma
   image: Schema.String
 }) {
   override get message(): string {
-    return `the engine at ${this.host} has no image of task-exec; pull or load ${this.image} there`
+    return `the Docker engine at ${this.host} does not have the image ${this.image}`
   }
 }
 

@@ -40,7 +40,7 @@ export const awaitExit = Effect.fnUntraced(function* (
 ) {
   const { container } = spec
   const stopped = new ContainerStopped({ container })
-  const cut = new OutcomeUnknown({ detail: "the connection to the engine was cut while the command ran" })
+  const cut = new OutcomeUnknown({ detail: "the connection to the engine was lost while the command ran" })
   // The engine forgets the exec with its container.
   const exec =
     seen.ExitCode !== null && !seen.Running
@@ -56,6 +56,6 @@ export const awaitExit = Effect.fnUntraced(function* (
   if (exec.ExitCode === null || exec.ExitCode === 137) {
     if (!(yield* stillRuns(engine, container))) return yield* stopped
   }
-  if (exec.ExitCode === null) return yield* new OutcomeUnknown({ detail: "the engine reports no exit code" })
+  if (exec.ExitCode === null) return yield* new OutcomeUnknown({ detail: "the engine reported no exit code" })
   return exec.ExitCode
 })

@@ -39,7 +39,9 @@ export const pump = (
     Effect.suspend(() => {
       for (const { channel, data } of demux.push(chunk)) {
         if (channel === "system") {
-          return new OutcomeUnknown({ detail: `the engine broke off: ${Buffer.from(data).toString("utf8").trim()}` })
+          return new OutcomeUnknown({
+            detail: `the engine aborted the output: ${Buffer.from(data).toString("utf8").trim()}`
+          })
         }
         brake.held(data.length)
         Queue.offerUnsafe(queue, { _tag: channel === "stderr" ? "Stderr" : "Stdout", data })

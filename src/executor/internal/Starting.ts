@@ -54,7 +54,7 @@ export const awaitStart = (
   }).pipe(
     Effect.timeoutOrElse({
       duration: startPatience,
-      orElse: () => new OutcomeUnknown({ detail: "the engine did not say whether the command started" })
+      orElse: () => new OutcomeUnknown({ detail: "the engine did not report whether the command started" })
     })
   )
 

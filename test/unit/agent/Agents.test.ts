@@ -45,12 +45,15 @@ describe("agents", () => {
       const reasons = [
         [
           agents(),
-          /^cannot reach node node-b through an agent: none is deployed \("task-exec agent up" deploys agents\); see/
+          /^cannot reach node node-b through an agent: no agents are deployed \("task-exec agent up" deploys them\)\. Run/
         ],
-        [agents(b), /: none runs on the connected engine's node; see/],
-        [agents(a), /: none runs on that node; see/],
-        [agents(a, agent("b", 0)), /: agents have version 1\.2\.3 \(protocol 0; this task-exec speaks \d+\), which/],
-        [agents(agent("a", Number.NaN), b), /: agents have version 1\.2\.3 \(protocol NaN;/]
+        [agents(b), /: the connected engine's node has no running agent\. Run/],
+        [agents(a), /: the node has no running agent\. Run/],
+        [
+          agents(a, agent("b", 0)),
+          /: the agents have version 1\.2\.3 with protocol 0, and this task-exec uses protocol \d+ \(/
+        ],
+        [agents(agent("a", Number.NaN), b), /: the agents have version 1\.2\.3 with protocol NaN,/]
       ] as const
       for (const [known, reason] of reasons) {
         const error = yield* Effect.flip(agentPair(known, "a", there))
@@ -81,7 +84,7 @@ describe("agents", () => {
       assert(asked.result._tag === "Failure")
       assert.strictEqual(
         asked.result.failure.message,
-        'cannot reach node node-b through an agent: no answer in 15 seconds; see "task-exec agent status", or use --via helper'
+        'cannot reach node node-b through an agent: no response within 15 seconds. Run "task-exec agent status", or use --via helper.'
       )
     })
   )

@@ -97,7 +97,7 @@ describe("a verb", () => {
   it("takes the docker CLI's own options from before its name", async () => {
     const { code, stderr } = await run("task-exec", ["--context", "nope", "gc", "--dry-run"])
     assert.strictEqual(code, 2)
-    assert.match(stderr, /^task-exec gc: cannot use "context nope"/)
+    assert.match(stderr, /^task-exec gc: cannot connect to "context nope"/)
   })
 
   it("is no verb as a service, a slot, the command of a selection, or after exec and --", async () => {
@@ -112,7 +112,7 @@ describe("a verb", () => {
     ]) {
       const { code, stderr } = await run("task-exec", line.split(" "))
       assert.strictEqual(code, 125, line)
-      assert.match(stderr, /^task-exec: no connection to the Docker engine/, line)
+      assert.match(stderr, /^task-exec: cannot connect to the Docker engine/, line)
     }
   })
 

@@ -19,7 +19,7 @@ const seen = (host?: string, context?: string) =>
   })
 
 describe("the engine that a command line names", () => {
-  const left = "cannot remove service task-exec-abc: no; remove it with: task-exec gc"
+  const left = "cannot remove service task-exec-abc: no. Remove it with: task-exec gc"
 
   it.effect("is the one that is talked to, and the one that suggested commands name", () =>
     Effect.gen(function* () {

@@ -135,9 +135,9 @@ describe("no answer", () => {
         yield* TestClock.adjust("10 seconds")
         const error = yield* Fiber.join(own)
         assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
-        assert.include(error.message, "no answer within 10s")
+        assert.include(error.message, "no response within 10s")
         yield* TestClock.adjust("4 seconds")
-        assert.include((yield* Fiber.join(ofSwarm)).message, "no answer within 14s")
+        assert.include((yield* Fiber.join(ofSwarm)).message, "no response within 14s")
       })
   )
 
@@ -158,11 +158,11 @@ describe("no answer", () => {
       for (const fiber of asked) {
         const error = yield* Fiber.join(fiber)
         assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
-        assert.match(error.message, /no answer for 15 s$/)
+        assert.match(error.message, /no response for 15 s\. Check/)
       }
       const next = yield* Effect.flip(swarm.removeService("s"))
       assert.strictEqual(next._tag === "EngineUnreachable" && next.reason, "Silent")
-      assert.match(next.message, /no answer for 15 s$/)
+      assert.match(next.message, /no response for 15 s\. Check/)
       yield* TestClock.adjust("6 seconds")
       // It is asked whether it is back, and says no more than before.
       const probed = yield* Effect.forkChild(Effect.flip(engine.info))
@@ -294,7 +294,7 @@ describe("answers of others", () => {
     Effect.gen(function* () {
       const error = yield* info(Net.createServer((socket) => socket.end("SSH-2.0-OpenSSH_9.9\r\n")))
       assert.instanceOf(error, UnexpectedReply)
-      assert.include(error.message, "it is no Docker engine")
+      assert.include(error.message, "not a Docker engine")
     })
   )
 
@@ -302,13 +302,13 @@ describe("answers of others", () => {
     Effect.gen(function* () {
       const error = yield* info(answering(200, "<!doctype html>"))
       assert.instanceOf(error, UnexpectedReply)
-      assert.include(error.message, 'no JSON: "<!doctype html>"')
+      assert.include(error.message, 'not JSON: "<!doctype html>"')
     })
   )
 
   it.live("nothing, and other JSON", () =>
     Effect.gen(function* () {
-      assert.include((yield* info(answering(200, ""))).message, "nothing where JSON was due")
+      assert.include((yield* info(answering(200, ""))).message, "empty instead of JSON")
       const error = yield* info(answering(200, '{"Name":5}'))
       assert.instanceOf(error, UnexpectedReply)
       assert.include(error.message, "Name")
@@ -540,7 +540,7 @@ describe("uploads", () => {
       yield* TestClock.adjust("1 second")
       const error = yield* Effect.flip(Fiber.join(fiber))
       assert.instanceOf(error, UnexpectedReply)
-      assert.include(error.message, "it did not wait for all of the data")
+      assert.include(error.message, "it responded before it had received all data")
     })
   )
 
@@ -657,7 +657,7 @@ describe("two-way connections", () => {
         )
       const plain = yield* start(200, "hello")
       assert.instanceOf(plain, UnexpectedReply)
-      assert.include(plain.message, "HTTP 200 instead of an upgrade")
+      assert.include(plain.message, "HTTP status 200 instead of an upgraded connection")
       const conflict = yield* start(409, '{"message":"Container x is paused"}')
       assert.instanceOf(conflict, EngineError)
       assert.strictEqual(conflict.text, "Container x is paused")

@@ -112,7 +112,7 @@ describe("SshConnection", () => {
       yield* ssh("exit 3")
       assert.include((yield* Effect.flip(withEngine((engine) => engine.version))).message, "ended with exit code 3")
       yield* ssh("kill -9 $$")
-      assert.include((yield* Effect.flip(withEngine((engine) => engine.version))).message, "was ended by SIGKILL")
+      assert.include((yield* Effect.flip(withEngine((engine) => engine.version))).message, "was killed by SIGKILL")
       yield* ssh("exit 0")
       const error = yield* Effect.flip(withEngine((engine) => engine.version))
       assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")

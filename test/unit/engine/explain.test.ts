@@ -22,13 +22,13 @@ describe("explainFailure", () => {
   it.each([
     ["ENOENT", unix, "NoSocket", "/s.sock does not exist"],
     ["ENOENT", ssh, "Other", "ENOENT"],
-    ["ECONNREFUSED", unix, "Refused", "is the Docker engine running?"],
-    ["EACCES", unix, "Permission", "use root, or a user in the group"],
-    ["EHOSTUNREACH", tcp, "Refused", "no route to it"],
-    ["ENOTFOUND", tcp, "Dns", "spelled right"],
-    ["EAI_AGAIN", tcp, "Dns", "spelled right"],
+    ["ECONNREFUSED", unix, "Refused", ": connection refused. Is Docker running there?"],
+    ["EACCES", unix, "Permission", ": permission denied on /s.sock. Use root, or a user in the group"],
+    ["EHOSTUNREACH", tcp, "Refused", "no route to host (EHOSTUNREACH)"],
+    ["ENOTFOUND", tcp, "Dns", "the host name has no address"],
+    ["EAI_AGAIN", tcp, "Dns", "the host name has no address"],
     ["ECONNRESET", tcp, "Lost", "was closed"],
-    ["ECONNRESET", tls, "Lost", "our certificate"],
+    ["ECONNRESET", tls, "Lost", "the client certificate"],
     ["EPIPE", unix, "Lost", "was closed"],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", tls, "Tls", "DOCKER_CERT_PATH"],
     ["ERR_TLS_CERT_ALTNAME_INVALID", tls, "Tls", "DOCKER_CERT_PATH"],
@@ -45,7 +45,7 @@ describe("explainFailure", () => {
 
   it("knows a plain server by the words of OpenSSL", () => {
     const error = explainFailure(asked(tls), nodeError("EPROTO", "SSL routines:ssl3_get_record:wrong version number:"))
-    assert.include(error.message, "does not speak TLS")
+    assert.include(error.message, "does not use TLS on this port")
   })
 
   it("keeps the words of ssh", () => {
@@ -55,7 +55,7 @@ describe("explainFailure", () => {
     )
     assert.strictEqual(
       error.message,
-      "no connection to the Docker engine at ssh://h (list tasks): ssh: connect to host h port 22: Connection refused"
+      'cannot connect to the Docker engine at ssh://h: ssh: connect to host h port 22: Connection refused. Check that "ssh HOST docker system dial-stdio" works.'
     )
   })
 
@@ -88,7 +88,7 @@ describe("explainStatus", () => {
 
   it.each([
     [inactive, "inactive", "docker swarm init"],
-    [worker, "worker", "point DOCKER_HOST at a manager"],
+    [worker, "worker", "Set DOCKER_HOST to a manager"],
     [locked, "locked", "docker swarm unlock"]
   ] as const)("%s", (text, state, advice) => {
     const error = explain(503, json(text))
@@ -100,14 +100,14 @@ describe("explainStatus", () => {
   it("names the worker and the managers that it knows", () => {
     const error = new NotSwarmManager({
       host: "tcp://h:1",
-      operation: "x",
+      operation: "list tasks",
       state: "worker",
       node: "node-2",
       managers: ["10.0.0.1:2377", "[fe80::1]:2377"]
     })
     assert.strictEqual(
       error.message,
-      "node node-2 (tcp://h:1) is a worker: point DOCKER_HOST at a manager (it knows 10.0.0.1, [fe80::1])"
+      "cannot list tasks on node node-2 (tcp://h:1): this node is a worker, not a manager. Set DOCKER_HOST to a manager (this worker knows 10.0.0.1, [fe80::1])."
     )
   })
 
@@ -130,7 +130,7 @@ describe("explainStatus", () => {
     assert.strictEqual(error.status, status)
     assert.strictEqual(
       error.message,
-      `the Docker engine at unix:///s.sock could not list tasks: ${text} (HTTP ${status})`
+      `cannot list tasks on the Docker engine at unix:///s.sock: ${text} (HTTP ${status})`
     )
   })
 

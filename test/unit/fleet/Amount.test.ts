@@ -24,11 +24,11 @@ const bad: ReadonlyArray<readonly [string, RegExp]> = [
   ["5 %", /whole number/],
   ["-1", /negative/],
   ["-20%", /negative/],
-  ["0", /more than 0/],
-  ["-0", /more than 0/],
-  ["0%", /more than 0/],
-  ["101%", /more than all/],
-  ["99999999999999999999", /larger than any swarm/]
+  ["0", /greater than 0/],
+  ["-0", /greater than 0/],
+  ["0%", /greater than 0/],
+  ["101%", /at most 100%/],
+  ["99999999999999999999", /too large/]
 ]
 
 describe("Amount", () => {

@@ -59,7 +59,7 @@ describe("differences", () => {
       const { out } = yield* show([down, down, down, { out: "a\n" }, { out: "a\n" }, { out: "b\n" }])
       assert.strictEqual(
         out,
-        "---- web.[1-3] (3 tasks): container c stopped while the command ran; the command did not finish\n" +
+        '---- web.[1-3] (3 tasks): the command did not finish: container c stopped. Swarm may have replaced the task: see "task-exec ls".\n' +
           "---- web.[4-5] (2 tasks): exit code 0\na\n" +
           "---- web.6: exit code 0\n--- web.[4-5] (2 tasks)\n+++ web.6\n@@ -1 +1 @@\n-a\n+b\n"
       )

@@ -98,7 +98,7 @@ describe("task-exec's command line for many tasks", () => {
     ["web.1,,web.2 date", /^invalid target "web.1,,web.2": a name between the commas is empty$/],
     ["--all --parallel 0 web date", /^invalid number of tasks "0": /],
     ["--all --limit x web date", /^invalid limit "x": /],
-    ["--all --filter color=red web date", /^--filter "color=red": use label=/],
+    ["--all --filter color=red web date", /^invalid filter "color=red": expected label=/],
     ["--all --output xml web date", /^invalid output "xml": expected json or summary$/],
     ["--all -b --output json web date", /^--output json cannot be combined with --gather or --diff$/],
     ["--all --delay soon web date", /^invalid delay "soon": expected a duration such as 90s or 5m$/],

@@ -79,7 +79,7 @@ describe("gathering", () => {
     assert.deepStrictEqual(show(groups), {
       out:
         "---- web.[3-5] (3 tasks): not started: too many tasks failed\n" +
-        "---- web.[1-2] (2 tasks): container c1 stopped while the command ran; the command did not finish\n" +
+        '---- web.[1-2] (2 tasks): the command did not finish: container c1 stopped. Swarm may have replaced the task: see "task-exec ls".\n' +
         "---- web.6: started\n",
       err: ""
     })

@@ -34,7 +34,7 @@ describe("a node in a selection", () => {
     Effect.gen(function* () {
       const byFlag = yield* Effect.flip(names({ services: ["web"], node: "twin" }))
       const byFilter = yield* Effect.flip(names({ services: ["web"], filters: [onNode("twin")] }))
-      assert.match(byFlag.message, /2 nodes go by twin: name it by its node ID/)
+      assert.match(byFlag.message, /2 nodes match twin; use the node ID/)
       assert.strictEqual(byFilter.message, byFlag.message)
     })
   )
@@ -55,7 +55,7 @@ describe("a node in a selection", () => {
       }
       const byFlag = yield* Effect.flip(names({ services: ["web"], node: "nowhere" }))
       const byFilter = yield* Effect.flip(names({ services: ["web"], filters: [onNode("nowhere")] }))
-      assert.match(byFlag.message, /there is no node nowhere/)
+      assert.match(byFlag.message, /node nowhere does not exist/)
       assert.strictEqual(byFilter.message, byFlag.message)
     })
   )

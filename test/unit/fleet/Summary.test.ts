@@ -10,7 +10,7 @@ const outcomes = (results: ReadonlyArray<TaskResult>): ReadonlyArray<TaskOutcome
   })
 
 const stopped = (container: string) =>
-  `container ${container} stopped while the command ran; the command did not finish`
+  `the command did not finish: container ${container} stopped. Swarm may have replaced the task: see "task-exec ls".`
 
 describe("the summary", () => {
   it("counts, and names what did not succeed", () => {

@@ -79,9 +79,9 @@ describe("the list of tasks", () => {
   it.effect("fails for a service, a stack or a node that is not there", () =>
     Effect.gen(function* () {
       for (const [which, reason] of [
-        [{ service: "wed" }, /there is no service wed \(services: cache, db, web\)/],
-        [{ stack: "shop" }, /there is no stack shop/],
-        [{ node: "node-9" }, /there is no node node-9/]
+        [{ service: "wed" }, /service wed does not exist \(services: cache, db, web\)/],
+        [{ stack: "shop" }, /stack shop does not exist/],
+        [{ node: "node-9" }, /node node-9 does not exist/]
       ] as const) {
         assert.match((yield* Effect.flip(list(which))).message, reason)
       }

@@ -59,7 +59,7 @@ describe("npm run image", () => {
         const { code, stdout, stderr } = yield* image("task-exec:test", "--base", "scratch")
         assert.match(
           stderr,
-          /^error: (there is no dist\/swarm-exec\.cjs: run "npm run build" first|no connection to .*)\n$/
+          /^error: (there is no dist\/swarm-exec\.cjs: run "npm run build" first|cannot connect to .*)\n$/
         )
         assert.deepStrictEqual([code, stdout], [1, ""])
       }),

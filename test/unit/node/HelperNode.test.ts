@@ -120,7 +120,7 @@ describe("a copy whose helper is killed", () => {
   it.effect("is lost where the helper may have begun it", () =>
     Effect.gen(function* () {
       const text = yield* copyFailure({ State: "shutdown" })
-      assert.match(text, /the connection to node host was lost \(.*\); the copy is not complete/)
+      assert.match(text, /lost the connection to node host: .*; the copy is incomplete/)
     })
   )
 })

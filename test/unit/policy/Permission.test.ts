@@ -90,38 +90,37 @@ describe("whether a command may be run", () => {
 describe("a refusal", () => {
   const said = (facts: TaskPolicy, wish: Wish = run) => denial(container, facts, wish)?.message
 
-  it("says what, where, why, that nothing was run, and what to do", () => {
+  it("says what, where, why, and what to do", () => {
     assert.strictEqual(
       said(known("nginx, sh", undefined)),
-      '"df" may not be run in web.2 on node node-3: the label task-exec.allow of service web is "nginx, sh"; nothing was ' +
-        "run. To change it: docker service update --label-add task-exec.allow=… web"
+      'cannot run "df" in web.2 on node node-3: the label task-exec.allow of service web is "nginx, sh". ' +
+        "To change it: docker service update --label-add task-exec.allow=… web"
     )
     assert.strictEqual(
       said(known(undefined, "it's")),
-      '"df" may not be run in web.2 on node node-3: the label task-exec.allow of the container is "it\'s", which can\'t be ' +
-        "read (' has no meaning in it; write it as a JSON list if it is to be there); nothing was run. To change it, and " +
-        "start new tasks: docker service update --container-label-add task-exec.allow=… web"
+      'cannot run "df" in web.2 on node node-3: the label task-exec.allow of the container is "it\'s", which is ' +
+        "invalid (' is only allowed in a JSON list). To change it with new tasks: docker service update --container-label-add task-exec.allow=… web"
     )
     assert.strictEqual(
       said(known("false", undefined), { _tag: "Copy" }),
-      'files may not be copied in web.2 on node node-3: the label task-exec.allow of service web is "false"; nothing was ' +
-        "copied. To change it: docker service update --label-add task-exec.allow=… web"
+      'cannot copy files in web.2 on node node-3: the label task-exec.allow of service web is "false". ' +
+        "To change it: docker service update --label-add task-exec.allow=… web"
     )
     assert.strictEqual(
       said(known(undefined, undefined, "Caller")),
-      '"df" may not be run in web.2 on node node-3: there is no label task-exec.allow, and TASK_EXEC_DENY_DEFAULT asks for ' +
-        "one; nothing was run. To change it: docker service update --label-add task-exec.allow=… web"
+      'cannot run "df" in web.2 on node node-3: the label task-exec.allow is missing, and TASK_EXEC_DENY_DEFAULT requires ' +
+        "one. To change it: docker service update --label-add task-exec.allow=… web"
     )
     assert.strictEqual(
       said(known(undefined, undefined, "Node")),
-      '"df" may not be run in web.2 on node node-3: there is no label task-exec.allow, and the label ' +
-        "task-exec.deny-default of node node-3 asks for one; nothing was run. To change it: docker service update " +
+      'cannot run "df" in web.2 on node node-3: the label task-exec.allow is missing, and the label ' +
+        "task-exec.deny-default of node node-3 requires one. To change it: docker service update " +
         "--label-add task-exec.allow=… web"
     )
     assert.strictEqual(
       said({ containerAllow: "false" }),
-      '"df" may not be run in container 7485df535278: the label task-exec.allow of the container is "false"; nothing was ' +
-        "run. To allow it, create the container with the label task-exec.allow."
+      'cannot run "df" in container 7485df535278: the label task-exec.allow of the container is "false". ' +
+        "To allow it, create the container with the label task-exec.allow."
     )
   })
 

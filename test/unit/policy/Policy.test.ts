@@ -37,18 +37,18 @@ describe("the label task-exec.allow", () => {
   }
 
   for (const [text, detail] of [
-    ['sh -c "df"', /^" has no meaning in it/],
-    ["nginx, it's", /^' has no meaning/],
-    ["ls \\, df", /^\\ has no meaning/],
-    ["*", /^\* has no meaning/],
-    ["[nginx]", /no JSON list/],
-    ['["nginx"', /no JSON list/],
-    ['["nginx"] df', /no JSON list/],
-    ['[""]', /no JSON list/],
-    ["[[]]", /no JSON list/],
-    ["[1]", /no JSON list/],
-    ['[["df", 1]]', /no JSON list/],
-    ['[{"program": "df"}]', /no JSON list/]
+    ['sh -c "df"', /^" is only allowed in a JSON list/],
+    ["nginx, it's", /^' is only allowed/],
+    ["ls \\, df", /^\\ is only allowed/],
+    ["*", /^\* is only allowed/],
+    ["[nginx]", /expected a JSON list/],
+    ['["nginx"', /expected a JSON list/],
+    ['["nginx"] df', /expected a JSON list/],
+    ['[""]', /expected a JSON list/],
+    ["[[]]", /expected a JSON list/],
+    ["[1]", /expected a JSON list/],
+    ['[["df", 1]]', /expected a JSON list/],
+    ['[{"program": "df"}]', /expected a JSON list/]
   ] as const) {
     it(`${JSON.stringify(text)} is refused`, () => {
       const result = parsePolicy(text)

@@ -237,7 +237,7 @@ describe("sweep", () => {
       assert.deepStrictEqual(stuck.calls, [])
       assert.match(
         stuck.report.leftovers[0]?.error ?? "",
-        /^it has been ending its run's command for 15 s: sweep again$/
+        /^it is still killing the command of its run after 15 s\. Run "task-exec gc" again\.$/
       )
       assert.isFalse(isClean(stuck.report))
     })
@@ -318,8 +318,8 @@ describe("sweep", () => {
       assert.deepStrictEqual(
         report.unreadable.map(({ detail, id }) => [id, detail]),
         [
-          ["s", 'its label task-exec.deadline is no time: "soon"'],
-          ["c", 'its label task-exec.deadline is no time: "soon"']
+          ["s", 'label task-exec.deadline is not a time: "soon"'],
+          ["c", 'label task-exec.deadline is not a time: "soon"']
         ]
       )
       assert.isFalse(isClean(report))
@@ -364,7 +364,7 @@ describe("sweep", () => {
         engine: { killContainer: () => Effect.void, inspectContainer: () => Effect.succeed(running) }
       })
       assert.deepStrictEqual(calls, [])
-      assert.match(report.leftovers[0]?.error ?? "", /^it still runs 15 s after TERM; .*docker rm -f orphan$/)
+      assert.match(report.leftovers[0]?.error ?? "", /^it is still running 15 s after TERM\. .*docker rm -f orphan$/)
       assert.isFalse(isClean(report))
     })
   )
@@ -393,8 +393,8 @@ describe("sweep", () => {
         [
           ["here", unreachable.message],
           ["host-n4", unreachable.message],
-          ["host-n2", "it is down: check its engine"],
-          ["host-n3", 'it is set to drain: run "task-exec gc --local" on it, or make it active']
+          ["host-n2", "the node is down. Check its engine."],
+          ["host-n3", 'its availability is drain. Make it active, or run "task-exec gc --local" on it.']
         ]
       )
       assert.isFalse(isClean(report))

@@ -106,7 +106,7 @@ describe("Sweeper", () => {
       const { calls, result } = yield* swept(tasks, [Stream.make(report("b"))])
       assert(result._tag === "Success")
       assert.deepStrictEqual(told(result.success), [
-        "host-a: it refused the sweeper (rejected: no such image; image image)",
+        "host-a: it cannot start a sweeper (rejected: no such image; image image)",
         "host-b: swept"
       ])
       assert.deepStrictEqual(calls, everything)
@@ -119,8 +119,8 @@ describe("Sweeper", () => {
       const { result } = yield* swept(tasks, [])
       assert(result._tag === "Success")
       assert.deepStrictEqual(told(result.success), [
-        "host-a: its sweeper gave no report (failed: exit 2; image image)",
-        "host-b: no report after 30 s (its sweeper: preparing: pulling; image image)"
+        "host-a: its sweeper sent no report (failed: exit 2; image image)",
+        "host-b: no report within 30 s (its sweeper: preparing: pulling; image image)"
       ])
     })
   )
@@ -130,8 +130,8 @@ describe("Sweeper", () => {
       const { calls, result } = yield* swept([], [], { listTasks: () => Effect.fail(broken) })
       assert(result._tag === "Success")
       assert.deepStrictEqual(told(result.success), [
-        `host-a: no report after 30 s (${broken.message})`,
-        `host-b: no report after 30 s (${broken.message})`
+        `host-a: no report within 30 s (${broken.summary})`,
+        `host-b: no report within 30 s (${broken.summary})`
       ])
       assert.deepStrictEqual(calls, everything)
     })

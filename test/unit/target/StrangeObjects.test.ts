@@ -96,7 +96,9 @@ describe("an object that can't be read", () => {
       assert.strictEqual(error._tag, "TaskNotFound")
       assert.match(
         error.message,
-        new RegExp(`web has no slot 2 \\(it has slots 1\\); unexpected reply from .* \\(list tasks\\): ${id}: .*Slot`)
+        new RegExp(
+          `web has no slot 2 \\(it has slots 1\\); cannot list tasks on .*: unexpected response: ${id}: .*Slot`
+        )
       )
     })
   )
@@ -114,7 +116,10 @@ describe("an object that can't be read", () => {
         tasks.map(({ name }) => name),
         ["web.1"]
       )
-      assert.match(warnings.join("\n"), /^Warn left out: unexpected reply from .* \(list tasks\): /)
+      assert.match(
+        warnings.join("\n"),
+        /^Warn skipped an object that can't be read: cannot list tasks on .*: unexpected response: /
+      )
     })
   )
 })

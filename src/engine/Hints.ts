@@ -1,0 +1,9 @@
+/** The two parts of an error's message: what failed (`summary`), and the next step (`hint`). */
+
+/** Joins the parts: `cannot X on Y: cause. Do Z.` The cause may end with a period of its own. */
+export const withHint = (summary: string, hint: string): string =>
+  hint === "" ? summary : `${summary}${/[.?!]$/.test(summary) ? "" : "."} ${hint}`
+
+/** Returns the message without the next step, for use in another message. */
+export const summaryOf = (error: { readonly message: string; readonly summary?: string }): string =>
+  error.summary ?? error.message
