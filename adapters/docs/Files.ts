@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { api } from "./Api.ts"
 import { commands } from "./Commands.ts"
+import { errorsPage } from "./Errors.ts"
 import { manPage } from "./ManPage.ts"
 import { reference } from "./Reference.ts"
 
@@ -9,6 +10,7 @@ import { reference } from "./Reference.ts"
 export const madeFiles = (): ReadonlyMap<string, string> =>
   new Map([
     ["docs/reference.md", reference()],
+    ["docs/errors.md", errorsPage()],
     ...api(join(import.meta.dirname, "..", "..", "dist", "lib")),
     ...commands.map((command) => [`man/${command.name}.1`, manPage(command)] as const)
   ])

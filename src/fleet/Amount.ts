@@ -35,9 +35,7 @@ export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<
   if (percent === "%") {
     return number > 100 ? invalid("expected at most 100%") : Result.succeed({ _tag: "Percent", percent: number })
   }
-  return Number.isSafeInteger(number)
-    ? Result.succeed({ _tag: "Count", count: number })
-    : invalid("too large")
+  return Number.isSafeInteger(number) ? Result.succeed({ _tag: "Count", count: number }) : invalid("too large")
 }
 
 /** Returns the number of tasks out of `total`. Rounds a percentage up: only 0% is no task. */

@@ -120,7 +120,10 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
       )
       const invalid = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: "carrier-pigeon://loft" } })
       assert.strictEqual(invalid.code, 2)
-      assert.match(invalid.stderr, /^task-exec: cannot connect to "carrier-pigeon:\/\/loft".*\nSee 'task-exec --help'\.\n$/)
+      assert.match(
+        invalid.stderr,
+        /^task-exec: cannot connect to "carrier-pigeon:\/\/loft".*\nSee 'task-exec --help'\.\n$/
+      )
     })
   )
 

@@ -16,17 +16,17 @@ const good: ReadonlyArray<readonly [string, Amount]> = [
 ]
 
 const bad: ReadonlyArray<readonly [string, RegExp]> = [
-  ["", /whole number/],
-  ["%", /whole number/],
-  ["all", /whole number/],
-  ["1.5", /whole number/],
-  ["1e3", /whole number/],
-  ["5 %", /whole number/],
-  ["-1", /negative/],
-  ["-20%", /negative/],
-  ["0", /greater than 0/],
-  ["-0", /greater than 0/],
-  ["0%", /greater than 0/],
+  ["", /expected a number such as/],
+  ["%", /expected a number such as/],
+  ["all", /expected a number such as/],
+  ["1.5", /expected a number such as/],
+  ["1e3", /expected a number such as/],
+  ["5 %", /expected a number such as/],
+  ["-1", /expected 0 or more/],
+  ["-20%", /expected 0 or more/],
+  ["0", /expected more than 0/],
+  ["-0", /expected more than 0/],
+  ["0%", /expected more than 0/],
   ["101%", /at most 100%/],
   ["99999999999999999999", /too large/]
 ]

@@ -1,0 +1,435 @@
+/** `docs/errors.md`: every error of the library with its text, the next step, and whether a retry is safe. */
+import * as Schema from "effect/Schema"
+import { UnreachableReason } from "../../src/engine/EngineErrors.ts"
+import * as library from "../../src/index.ts"
+
+/** An error with its message. Errors with a next step have its two parts, too. */
+type Sample = Error & { readonly _tag: string; readonly summary?: string; readonly hint?: string }
+
+type Library = typeof library
+
+/** The names of the library's error classes. */
+type ErrorName = {
+  [Name in keyof Library]: Library[Name] extends abstract new (
+    ...args: never
+  ) => { readonly _tag: Name & string }
+    ? Name
+    : never
+}[keyof Library]
+
+/** Whether the command can have run, or files can have changed, when the error occurs. */
+type Effects = "no" | "perhaps" | "yes"
+
+interface ErrorDoc {
+  /** The heading under which the page lists it. */
+  readonly group: keyof typeof groups
+  readonly effects: Effects
+  /** Whether a retry is safe, and what it needs. */
+  readonly retry: string
+  /** One for each form of the text. Placeholders are in capitals. */
+  readonly samples: ReadonlyArray<Sample>
+}
+
+const groups = {
+  engine: "Engines",
+  request: "Requests and targets",
+  node: "The connection to the task's node",
+  command: "The command",
+  copy: "Copies",
+  converge: "Waiting for services",
+  agent: "Agents"
+} as const
+
+const safe = "Safe."
+const unchanged = "Safe, but fails again until the cause is removed."
+const check = "Check first: the command may have run."
+
+const decodeReason = Schema.decodeUnknownSync(UnreachableReason)
+
+/** The cause for each reason, as a message has it. */
+const unreachable: Readonly<Record<UnreachableReason, string>> = {
+  NoSocket: "PATH does not exist",
+  Refused: "connection refused",
+  Permission: "permission denied on PATH",
+  Dns: "the host name has no address (REASON)",
+  Tls: "TLS failed: REASON",
+  Ssh: "ssh: REASON",
+  Timeout: "no response within 10s",
+  Silent: "no response for 15 s",
+  Lost: "the connection was closed before the response was complete",
+  Other: "REASON"
+}
+
+const task = { id: "ID", name: "SERVICE.SLOT", node: "NODE", state: "STATE" }
+const engine = { host: "HOST", operation: "OPERATION" }
+const killed = { _tag: "Killed" } as const
+const unconfirmed = { _tag: "Unconfirmed", detail: "REASON" } as const
+const file = { task: "TASK", node: "NODE", path: "PATH" }
+
+/** Every error class of the library. */
+export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
+  InvalidEndpoint: {
+    group: "engine",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.InvalidEndpoint({ endpoint: "ADDRESS", detail: "REASON" })]
+  },
+  EngineUnreachable: {
+    group: "engine",
+    effects: "perhaps",
+    retry:
+      "Safe before `Started`, and for the reasons of `cannot connect`. Otherwise check first: the engine may have acted on the request.",
+    samples: Object.entries(unreachable).map(
+      ([reason, detail]) => new library.EngineUnreachable({ ...engine, reason: decodeReason(reason), detail })
+    )
+  },
+  NotSwarmManager: {
+    group: "engine",
+    effects: "no",
+    retry: unchanged,
+    samples: (["worker", "inactive", "locked"] as const).map(
+      (state) => new library.NotSwarmManager({ ...engine, state, node: "NODE", managers: ["ADDRESS:2377"] })
+    )
+  },
+  EngineError: {
+    group: "engine",
+    effects: "perhaps",
+    retry: "Safe before `Started`. Otherwise check first.",
+    samples: [new library.EngineError({ ...engine, status: 500, text: "REASON" })]
+  },
+  UnexpectedReply: {
+    group: "engine",
+    effects: "perhaps",
+    retry: "Safe before `Started`. Otherwise check first.",
+    samples: [new library.UnexpectedReply({ ...engine, detail: "REASON" })]
+  },
+  InvalidConfigFile: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.InvalidConfigFile({ file: "FILE", position: "line 3, column 5", detail: "REASON" })]
+  },
+  InvalidRequest: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.InvalidRequest({ detail: "REASON" })]
+  },
+  InvalidTarget: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.InvalidTarget({ target: "TARGET", detail: "REASON" })]
+  },
+  InvalidAmount: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.InvalidAmount({ text: "AMOUNT", detail: "REASON" })]
+  },
+  InvalidFilter: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.InvalidFilter({ text: "FILTER" })]
+  },
+  TaskNotFound: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [
+      new library.TaskNotFound({ target: "TARGET", detail: "REASON" }),
+      new library.TaskNotFound({ target: "TARGET", detail: "REASON", service: "SERVICE" })
+    ]
+  },
+  TaskAmbiguous: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.TaskAmbiguous({ target: "TARGET", candidates: [task, task] })]
+  },
+  TaskNotRunning: {
+    group: "request",
+    effects: "no",
+    retry: safe,
+    samples: [new library.TaskNotRunning({ target: "TARGET", task, reason: "REASON" })]
+  },
+  NothingSelected: {
+    group: "request",
+    effects: "no",
+    retry: safe,
+    samples: [new library.NothingSelected({ detail: "REASON" })]
+  },
+  ProtectedTarget: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.ProtectedTarget({ target: "TASK", node: "NODE", role: "helper" })]
+  },
+  WaitTimedOut: {
+    group: "request",
+    effects: "no",
+    retry: safe,
+    samples: [new library.WaitTimedOut({ target: "TARGET", after: 30_000, detail: "REASON" })]
+  },
+  PolicyDenied: {
+    group: "request",
+    effects: "no",
+    retry: unchanged,
+    samples: [
+      ...(["ServiceLabel", "ContainerLabel", "CallerDefault", "NodeDefault"] as const).map(
+        (stands) =>
+          new library.PolicyDenied({
+            container: "CONTAINER",
+            service: "SERVICE",
+            task: "TASK",
+            node: "NODE",
+            program: "PROGRAM",
+            stands,
+            ...(stands.endsWith("Label") ? { policy: "LABEL" } : {})
+          })
+      ),
+      new library.PolicyDenied({ container: "CONTAINER", stands: "ContainerLabel", policy: "LABEL" })
+    ]
+  },
+  RouteUnavailable: {
+    group: "node",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.RouteUnavailable({ via: "local", detail: "REASON" })]
+  },
+  AgentUnavailable: {
+    group: "node",
+    effects: "no",
+    retry: safe,
+    samples: [new library.AgentUnavailable({ node: "NODE", detail: "REASON" })]
+  },
+  RequestTooLarge: {
+    group: "node",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.RequestTooLarge({ bytes: 600_000, limit: 499_999 })]
+  },
+  NodeUnavailable: {
+    group: "node",
+    effects: "no",
+    retry: unchanged,
+    samples: [
+      new library.NodeUnavailable({ task: "TASK", node: "NODE", state: "down", availability: "active" }),
+      new library.NodeUnavailable({ task: "TASK", node: "NODE", state: "ready", availability: "drain" })
+    ]
+  },
+  HelperImageUnavailable: {
+    group: "node",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.HelperImageUnavailable({ image: "IMAGE", node: "NODE", reason: "REASON" })]
+  },
+  HelperRejected: {
+    group: "node",
+    effects: "no",
+    retry: unchanged,
+    samples: [
+      new library.HelperRejected({ node: "NODE", reason: "REASON" }),
+      new library.HelperRejected({ node: "NODE", reason: "Pool overlaps with other one on this address space" })
+    ]
+  },
+  HelperNotPlaced: {
+    group: "node",
+    effects: "no",
+    retry: safe,
+    samples: [new library.HelperNotPlaced({ node: "NODE", after: 30_000, state: "STATE", reason: "REASON" })]
+  },
+  HelperFailed: {
+    group: "node",
+    effects: "no",
+    retry: unchanged,
+    samples: (["Exec", "End", "Copy"] as const).map(
+      (work) => new library.HelperFailed({ node: "NODE", image: "IMAGE", work, detail: "REASON" })
+    )
+  },
+  HelperRefused: {
+    group: "node",
+    effects: "perhaps",
+    retry: "Safe, unless the reason is that an earlier helper of this run was killed: then check first.",
+    samples: [new library.HelperRefused({ node: "NODE", detail: "REASON" })]
+  },
+  UsernsRemapped: {
+    group: "node",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.UsernsRemapped({ node: "NODE", uid: 100_000 })]
+  },
+  OverlayBlocked: {
+    group: "node",
+    effects: "perhaps",
+    retry: "Safe before `Started`. After it, the command was killed: check first.",
+    samples: [new library.OverlayBlocked({ node: "NODE", after: 30_000, detail: "no response" })]
+  },
+  RelayFailed: {
+    group: "node",
+    effects: "perhaps",
+    retry: "Safe before `Started`. After it, the command was killed: check first.",
+    samples: [new library.RelayFailed({ host: "HOST", image: "IMAGE", detail: "REASON" })]
+  },
+  ConnectionLost: {
+    group: "node",
+    effects: "perhaps",
+    retry: check,
+    samples: [
+      new library.ConnectionLost({ node: "NODE", detail: "REASON", ending: killed }),
+      new library.ConnectionLost({ node: "NODE", detail: "REASON", ending: unconfirmed })
+    ]
+  },
+  ContainerNotRunning: {
+    group: "command",
+    effects: "no",
+    retry: safe,
+    samples: [new library.ContainerNotRunning({ container: "CONTAINER", detail: "REASON" })]
+  },
+  CommandNotFound: {
+    group: "command",
+    effects: "no",
+    retry: unchanged,
+    samples: ["PROGRAM", "bash", "PROGRAM ARGUMENT"].map(
+      (command) => new library.CommandNotFound({ command, detail: "REASON" })
+    )
+  },
+  CommandNotStarted: {
+    group: "command",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.CommandNotStarted({ command: "PROGRAM", detail: "REASON" })]
+  },
+  ContainerStopped: {
+    group: "command",
+    effects: "yes",
+    retry: check,
+    samples: [new library.ContainerStopped({ container: "CONTAINER" })]
+  },
+  ExecTimeout: {
+    group: "command",
+    effects: "yes",
+    retry: check,
+    samples: [
+      new library.ExecTimeout({ after: 30_000, ending: killed }),
+      new library.ExecTimeout({ after: 30_000, ending: { _tag: "Alive", pids: [4711] } }),
+      new library.ExecTimeout({ after: 30_000, ending: unconfirmed })
+    ]
+  },
+  OutcomeUnknown: {
+    group: "command",
+    effects: "perhaps",
+    retry: check,
+    samples: [new library.OutcomeUnknown({ detail: "REASON" })]
+  },
+  OutputTooLarge: {
+    group: "command",
+    effects: "yes",
+    retry: check,
+    samples: [new library.OutputTooLarge({ limit: library.collectLimit })]
+  },
+  PathNotFound: { group: "copy", effects: "no", retry: unchanged, samples: [new library.PathNotFound(file)] },
+  NoSuchDirectory: {
+    group: "copy",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.NoSuchDirectory({ path: "PATH" })]
+  },
+  CannotCopyDirectory: {
+    group: "copy",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.CannotCopyDirectory({ to: "PATH" })]
+  },
+  UnfitDestination: {
+    group: "copy",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.UnfitDestination({ path: "PATH", must: "a directory" })]
+  },
+  CopyFailed: {
+    group: "copy",
+    effects: "perhaps",
+    retry: "Safe: it copies all files again. Files that were copied stay until then.",
+    samples: [new library.CopyFailed({ ...file, reason: "REASON" })]
+  },
+  CopyLost: {
+    group: "copy",
+    effects: "perhaps",
+    retry: "Safe: it copies all files again. Files that were copied stay until then.",
+    samples: [new library.CopyLost({ node: "NODE", detail: "REASON" })]
+  },
+  ServiceNotConverged: {
+    group: "converge",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.ServiceNotConverged({ service: "SERVICE", detail: "REASON" })]
+  },
+  ConvergeTimedOut: {
+    group: "converge",
+    effects: "no",
+    retry: safe,
+    samples: [
+      new library.ConvergeTimedOut({
+        after: 30_000,
+        services: [{ service: "SERVICE", wanted: 3, ready: 2, waitingFor: ["TASK on NODE: STATE"] }]
+      }),
+      new library.ConvergeTimedOut({ after: 30_000, services: [] })
+    ]
+  },
+  AgentsNotRunning: {
+    group: "agent",
+    effects: "perhaps",
+    retry: "Safe: `task-exec agent up` goes on with the agents' service.",
+    samples: [
+      new library.AgentsNotRunning({ after: 30_000, nodes: [{ node: "NODE", state: "STATE", reason: "REASON" }] })
+    ]
+  },
+  OldKeyInUse: {
+    group: "agent",
+    effects: "perhaps",
+    retry: "Safe.",
+    samples: [new library.OldKeyInUse({ nodes: ["NODE"] })]
+  },
+  AgentsBusy: {
+    group: "agent",
+    effects: "perhaps",
+    retry: "Safe.",
+    samples: [new library.AgentsBusy({ detail: "REASON" })]
+  }
+}
+
+/** The whole page. */
+export const errorsPage = (): string => {
+  const all = Object.entries<ErrorDoc>(errors)
+  return `${[
+    "# Errors",
+    "<!-- Made by `npm run docs` from the errors of the library. -->",
+    "Every error of the library, with the text that `task-exec` prints. Words in capitals stand for names and reasons. " +
+      "[Troubleshooting](troubleshooting.md) explains the frequent ones.",
+    "*Effects* tells whether the command can have run, or files or agents can have changed, when the error occurs. `Started` is the event " +
+      "that a run emits when its command has started.",
+    ...Object.entries(groups).flatMap(([group, title]) => [
+      `## ${title}`,
+      ...all.filter(([, doc]) => doc.group === group).map(section)
+    ])
+  ].join("\n\n")}\n`
+}
+
+const section = ([name, { effects, retry, samples }]: readonly [string, ErrorDoc]): string =>
+  [
+    `### ${name}`,
+    table([...new Map(samples.map((sample) => [sample.message, sample])).values()]),
+    `Effects: ${effects}. Retry: ${retry.replace(/^./, (first) => first.toLowerCase())}`
+  ].join("\n\n")
+
+const table = (samples: ReadonlyArray<Sample>): string =>
+  [
+    "| text | next step |",
+    "|---|---|",
+    ...samples.map(({ hint = "", message, summary = message }) => `| ${cell(summary)} | ${cell(hint)} |`)
+  ].join("\n")
+
+/** Escapes what Markdown would interpret. A cell has one line. */
+const cell = (text: string): string => text.replace(/[<>*|_]/g, "\\$&").replaceAll("\n", "<br>")
