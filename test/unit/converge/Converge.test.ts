@@ -285,7 +285,7 @@ describe("a wait for services", () => {
   it.effect("fails for a service that is not there, and for one that is removed meanwhile", () =>
     Effect.gen(function* () {
       const present = { services: [service("web")], tasks: [] }
-      assert.match(yield* failureOf([present], { services: ["wed"] }), /^NothingSelected: .*there is no service wed/)
+      assert.match(yield* failureOf([present], { services: ["wed"] }), /^NothingSelected: .*service wed does not exist/)
       assert.match(
         yield* failureOf([present, { services: [], tasks: [] }], { services: ["web"] }),
         /^ServiceNotConverged: service web did not converge: it was removed/
