@@ -3,6 +3,7 @@
 import { write } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { reasonOf } from "../src/engine/Hints.ts"
 import { printableLines } from "./Printable.ts"
 
 /** The reader of the output closed the pipe (`… | head -1`). */
@@ -10,12 +11,6 @@ export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClos
   override get message(): string {
     return "cannot write the output: broken pipe"
   }
-}
-
-/** The system's words for an error. Removes the code and the call from Node's message: `ENOENT: no such file or directory, open '…'`. */
-export const reasonOf = (error: unknown): string => {
-  const text = error instanceof Error ? error.message : String(error)
-  return /^E[A-Z]+: (.*?), \w+/.exec(text)?.[1] ?? text
 }
 
 /** The output cannot be written: disk full, … */

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Audit, type AuditRecord } from "../../src/audit/Audit.ts"
 import { whoAmI } from "../../src/audit/WhoAmI.ts"
-import { reasonOf } from "../Output.ts"
+import { reasonOf } from "../../src/engine/Hints.ts"
 import { toJson } from "../Printable.ts"
 
 /** The audit file cannot be opened, so nothing was run; or it cannot be written, so a record is missing. */

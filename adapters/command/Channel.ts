@@ -4,7 +4,8 @@ import { closeSync, openSync, writeSync } from "node:fs"
 import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type Colour, type OutputClosed, type OutputFailed, reasonOf, sayNow, writeAll, writeText } from "../Output.ts"
+import { reasonOf } from "../../src/engine/Hints.ts"
+import { type Colour, type OutputClosed, type OutputFailed, sayNow, writeAll, writeText } from "../Output.ts"
 import { printableLines } from "../Printable.ts"
 
 /** The file that replaces an output can't be opened for writing. */

@@ -1,7 +1,7 @@
 /** Errors of local files. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { reasonOf } from "../Output.ts"
+import { reasonOf } from "../../src/engine/Hints.ts"
 
 /** A local file can't be read or written. */
 export class LocalFailed extends Schema.TaggedError<LocalFailed>()("LocalFailed", {

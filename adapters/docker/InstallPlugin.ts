@@ -5,11 +5,12 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { configFolder } from "../../src/engine/DockerConfig.ts"
+import { reasonOf } from "../../src/engine/Hints.ts"
 import { helpFlag } from "../command/CommonFlags.ts"
 import type { Flags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
 import { noOperands, runPlain } from "../command/Subcommand.ts"
-import { reasonOf, writeText } from "../Output.ts"
+import { writeText } from "../Output.ts"
 import { pluginFile, pluginName } from "./PluginName.ts"
 
 const flags = { ...helpFlag } as const satisfies Flags

@@ -101,12 +101,12 @@ export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, Swarm>
 export const linkTo = Effect.fnUntraced(function* (
   via: Via,
   agents: FindAgents,
-  here: string,
+  connectedNode: string,
   node: AgentNode
 ): Effect.fn.Return<AgentLink | Exclude<Via, "agent">, AgentUnavailable | SwarmFailure, Swarm | Scope.Scope> {
-  if (via !== "agent" && !wantsAgent(via, here, node.id)) return via
+  if (via !== "agent" && !wantsAgent(via, connectedNode, node.id)) return via
   const { byNode, keyPair } = yield* agents
-  const pair = agentPair(byNode, here, node)
+  const pair = agentPair(byNode, connectedNode, node)
   if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, keyPair, node, "agent"))
   if (byNode.size === 0) return via
   // A connection that fails is closed at once.

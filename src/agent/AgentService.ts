@@ -356,9 +356,9 @@ const specification = (image: string, key: string, network: string): ServiceSpec
 const takesTasks = ({ Spec, Status }: Node): boolean => Status.State === "ready" && Spec.Availability === "active"
 
 const stateOf = ({ Description, ID }: Node, tasks: ReadonlyArray<Task>, service: Service): AgentState => {
-  const here = tasks.filter(({ NodeID }) => NodeID === ID).toSorted(newestFirst)
+  const onNode = tasks.filter(({ NodeID }) => NodeID === ID).toSorted(newestFirst)
   // One that is older goes on where the service is again as it was.
-  const task = here.find((one) => one.Status.State === "running" && isOf(one, service)) ?? here[0]
+  const task = onNode.find((one) => one.Status.State === "running" && isOf(one, service)) ?? onNode[0]
   const state = task?.Status.State ?? "none"
   return {
     node: Description.Hostname,

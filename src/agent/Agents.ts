@@ -41,10 +41,7 @@ export class CallersKeyMissing extends Schema.TaggedError<CallersKeyMissing>()("
   detail: Schema.String
 }) {
   override get message(): string {
-    return withHint(
-      `cannot use the callers' key of the agents: ${this.detail}`,
-      'Run "task-exec agent up --rotate-key" to create a new key.'
-    )
+    return `the callers' key cannot be used: ${this.detail} ("task-exec agent up --rotate-key" creates a new one)`
   }
 }
 

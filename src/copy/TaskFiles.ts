@@ -97,12 +97,12 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   }
   const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
-  const [task, here] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
+  const [task, connectedNode] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })
   const inventory = yield* openInventory
   const inOwnInventory = Effect.provideService(CurrentInventory, inventory)
   const connection = yield* connect({
     tasks: [task],
-    here,
+    connectedNode,
     via: request.via ?? "auto",
     agents: runningAgents,
     image: request.image === undefined ? images.reference : images.pin(request.image),

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { reasonOf } from "./Hints.ts"
 
 /** The name of the context that is no context: what `DOCKER_HOST` says, or the default socket. */
 export const defaultContext = "default"
@@ -57,6 +58,6 @@ export const readConfig = Effect.gen(function* () {
   const file = join(yield* configFolder, "config.json")
   return yield* readIfThere(file).pipe(
     Effect.flatMap((content) => decode(content ?? "{}")),
-    Effect.catch((error) => Effect.as(Effect.logWarning(`cannot read ${file}: ${error.message}`), nothing))
+    Effect.catch((error) => Effect.as(Effect.logWarning(`cannot read ${file}: ${reasonOf(error)}`), nothing))
   )
 })

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import { configFolder, defaultContext, readConfig, readIfThere } from "./DockerConfig.ts"
 import { type Endpoint, parse } from "./Endpoint.ts"
 import { InvalidEndpoint } from "./EngineErrors.ts"
+import { reasonOf } from "./Hints.ts"
 
 const MetaFile = Schema.fromJsonString(
   Schema.Struct({
@@ -44,8 +45,8 @@ export const endpointOf = Effect.fnUntraced(function* (
   const invalid = (detail: string) => new InvalidEndpoint({ endpoint: `context ${name}`, detail })
   const contexts = join(yield* configFolder, "contexts")
   const id = createHash("sha256").update(name).digest("hex")
-  const content = yield* Effect.mapError(readIfThere(join(contexts, "meta", id, "meta.json")), ({ message }) =>
-    invalid(message)
+  const content = yield* Effect.mapError(readIfThere(join(contexts, "meta", id, "meta.json")), (error) =>
+    invalid(reasonOf(error))
   )
   if (content === undefined) {
     const others = yield* namesIn(join(contexts, "meta"))

@@ -50,14 +50,13 @@ export type UnreachableReason = typeof UnreachableReason.Type
 const chooseEngine = 'Set DOCKER_HOST, or run "docker context use", to choose another engine.'
 const checkEngine = "Check the network and the log of the engine."
 
-/** The next step, by the reason. */
-const unreachableHints: Readonly<Record<UnreachableReason, string>> = {
+/** The next step, by the reason. The one for `Ssh` names the host. */
+const unreachableHints: Readonly<Record<Exclude<UnreachableReason, "Ssh">, string>> = {
   NoSocket: `Is Docker running? ${chooseEngine}`,
   Refused: `Is Docker running there? ${chooseEngine}`,
   Permission: "Use root, or a user in the group that owns the socket (usually docker).",
   Dns: "Check the host name in DOCKER_HOST or the docker context.",
   Tls: "Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the docker context.",
-  Ssh: 'Check that "ssh HOST docker system dial-stdio" works.',
   Timeout: checkEngine,
   Silent: checkEngine,
   Lost: checkEngine,
@@ -86,7 +85,9 @@ export class EngineUnreachable extends Schema.TaggedError<EngineUnreachable>()("
 
   /** The next step. */
   get hint(): string {
-    return unreachableHints[this.reason]
+    if (this.reason !== "Ssh") return unreachableHints[this.reason]
+    // ssh takes the address as it is, but for the path of the socket.
+    return `Check that "ssh ${this.host.replace(/^(ssh:\/\/[^/]*).*/, "$1")} docker system dial-stdio" works.`
   }
 
   override get message(): string {

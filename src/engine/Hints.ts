@@ -4,6 +4,12 @@
 export const withHint = (summary: string, hint: string): string =>
   hint === "" ? summary : `${summary}${/[.?!]$/.test(summary) ? "" : "."} ${hint}`
 
+/** The system's words for an error. Removes the code and the call from Node's message: `ENOENT: no such file or directory, open '…'`. */
+export const reasonOf = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error)
+  return /^E[A-Z]+: (.*?), \w+/.exec(text)?.[1] ?? text
+}
+
 /** Returns the message without the next step, for use in another message. */
 export const summaryOf = (error: { readonly message: string; readonly summary?: string }): string =>
   error.summary ?? error.message

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Endpoint, format } from "./Endpoint.ts"
 import { InvalidEndpoint } from "./EngineErrors.ts"
+import { reasonOf } from "./Hints.ts"
 import { EngineAgent } from "./internal/EngineAgent.ts"
 
 /**
@@ -68,10 +69,10 @@ const certificates = Effect.fnUntraced(function* (
         (error) => "code" in error && error.code === "ENOENT",
         () => Effect.succeed(undefined)
       ),
-      Effect.mapError((error) => invalid(`cannot read ${folder}/${name}: ${error.message}`))
+      Effect.mapError((error) => invalid(`cannot read ${folder}/${name}: ${reasonOf(error)}`))
     )
   const ca = yield* Effect.mapError(read("ca.pem"), (error) =>
-    invalid(`TLS requires ${folder}/ca.pem (set DOCKER_CERT_PATH to its folder): ${error.message}`)
+    invalid(`TLS requires ${folder}/ca.pem (set DOCKER_CERT_PATH to its folder): ${reasonOf(error)}`)
   )
   const cert = yield* optional("cert.pem")
   const key = yield* optional("key.pem")

@@ -100,9 +100,9 @@ const endFromContainer = Effect.fnUntraced(function* (
   run: EndRun
 ): Effect.fn.Return<Ending> {
   const image = Effect.gen(function* () {
-    const here = yield* findImage(engine, named)
-    if (here === undefined) yield* Stream.runDrain(engine.pullImage(named))
-    return here ?? named
+    const found = yield* findImage(engine, named)
+    if (found === undefined) yield* Stream.runDrain(engine.pullImage(named))
+    return found ?? named
   })
   const batches = batchesOf.get(engine) ?? { waiting: [], starting: 0 }
   batchesOf.set(engine, batches)

@@ -34,8 +34,8 @@ import type { ResolvedTask } from "../target/ResolvedTask.ts"
 /** How commands reach their tasks. */
 export interface Surroundings {
   readonly connect: Connect
-  /** The node of the connected engine. */
-  readonly here: string
+  /** ID of the connected engine's node. */
+  readonly connectedNode: string
   readonly image: Effect.Effect<string>
   readonly agents: FindAgents
   readonly accompany: Accompany
@@ -56,9 +56,9 @@ export const openSurroundings = Effect.fnUntraced(function* <A, E>(
 > {
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
-  const [found, here] = yield* Effect.all([find, localNode, image], { concurrency: 3 }).pipe(inStage(stage))
+  const [found, connectedNode] = yield* Effect.all([find, localNode, image], { concurrency: 3 }).pipe(inStage(stage))
   const agents = yield* once(runningAgents)
-  return { found, surroundings: { connect, here, image, agents, accompany: yield* openAccompaniment } }
+  return { found, surroundings: { connect, connectedNode, image, agents, accompany: yield* openAccompaniment } }
 })
 
 /** The command in one task. */
@@ -107,7 +107,7 @@ export const planCommands = Effect.fnUntraced(function* (
     (task, index): Planned => ({ task, spec: specOf(makeRunId(), task, checked), isFirst: index < atOnce })
   )
   const nodes = [...Map.groupBy(planned, ({ task }) => task.node.id).values()]
-  const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.here)
+  const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.connectedNode)
   // The network serves all commands, so it has no deadline of its own.
   const network =
     others.length < 2
@@ -127,7 +127,7 @@ export const planCommands = Effect.fnUntraced(function* (
 const ofNode = Effect.fnUntraced(function* (
   all: readonly [Planned, ...ReadonlyArray<Planned>],
   checked: CheckedCommand,
-  { accompany, agents, connect, here, image }: Surroundings,
+  { accompany, agents, connect, connectedNode, image }: Surroundings,
   network: TunnelNetwork | undefined
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -137,7 +137,7 @@ const ofNode = Effect.fnUntraced(function* (
   const owner = all.length === 1 ? ownerOf(checked, spec.runId) : makeOwnership(leaseTerm)
   const options = {
     tasks,
-    here,
+    connectedNode,
     via,
     agents,
     image,

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readIfThere } from "../engine/DockerConfig.ts"
+import { reasonOf } from "../engine/Hints.ts"
 import { nearest } from "../internal/Nearest.ts"
 
 /** The configuration file can't be read, or its content is not what task-exec expects. */
@@ -50,7 +51,7 @@ export const readConfigFile = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ConfigFile, InvalidConfigFile> {
   const content = yield* Effect.mapError(
     readIfThere(file),
-    ({ message }) => new InvalidConfigFile({ file, position: "", detail: message })
+    (error) => new InvalidConfigFile({ file, position: "", detail: reasonOf(error) })
   )
   return yield* Effect.fromResult(content === undefined ? Result.succeed(none) : parseConfigFile(file, content))
 })

@@ -18,8 +18,8 @@ import { chooseRoute } from "./Route.ts"
 export interface ConnectOptions {
   /** The tasks on the node, in the order of their commands. */
   readonly tasks: readonly [ResolvedTask, ...ReadonlyArray<ResolvedTask>]
-  /** The node of the connected engine. */
-  readonly here: string
+  /** ID of the connected engine's node. */
+  readonly connectedNode: string
   readonly via: Via
   readonly agents: FindAgents
   /** Reference of our image, for helpers. */
@@ -40,11 +40,11 @@ export type Connect = (options: ConnectOptions) => Effect.Effect<NodeConnection,
  * through a helper. Fails with `RouteUnavailable` or `AgentUnavailable` if the route that `via` names is not available.
  */
 export const connect: Connect = Effect.fn("TaskExec.connect")(function* (options: ConnectOptions) {
-  const { agents, here, placementTimeout, via } = options
+  const { agents, connectedNode, placementTimeout, via } = options
   const [task] = options.tasks
   const owner = options.owner ?? makeOwnership(undefined)
-  const link = yield* linkTo(via, agents, here, task.node)
-  const route = typeof link === "string" ? yield* chooseRoute(task, link, here) : "agent"
+  const link = yield* linkTo(via, agents, connectedNode, task.node)
+  const route = typeof link === "string" ? yield* chooseRoute(task, link, connectedNode) : "agent"
   if (route === "local") return yield* openLocalNode({ image: options.image, owner: yield* owner })
   const place = { image: yield* options.image, node: task.node, task: task.name, placementTimeout }
   if (typeof link !== "string") return yield* openAgentNode({ link, place, owner })

@@ -41,7 +41,7 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
     // A service's label changes at once. A container keeps its labels from its start.
     return this.stands === "ContainerLabel"
       ? `To change it with new tasks: docker service update --container-label-add ${allowLabel}=… ${this.service}`
-      : `To change it: docker service update --label-add ${allowLabel}=… ${this.service}`
+      : `To ${this.stands === "ServiceLabel" ? "change" : "allow"} it: docker service update --label-add ${allowLabel}=… ${this.service}`
   }
 
   override get message(): string {

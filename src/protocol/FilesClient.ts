@@ -29,8 +29,8 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
     (said) => (said._tag === "Failed" ? Effect.fail(said.error) : Effect.succeed(said))
   ).pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(lost({ detail: "the helper disconnected" }))))
   const ask = (order: FilesOrder) => Effect.mapError(tunnel.send(encodeFilesOrder(order)), lost)
-  const all = (there: number, here: number) =>
-    there === here ? Effect.void : Effect.fail(lost({ detail: `${here} of ${there} bytes arrived` }))
+  const all = (sent: number, received: number) =>
+    sent === received ? Effect.void : Effect.fail(lost({ detail: `${received} of ${sent} bytes arrived` }))
 
   const stat = Effect.flatMap(next, (said) =>
     said._tag === "Stat" ? Effect.succeed(said.stat) : Effect.fail(unasked(node, said))

@@ -89,24 +89,24 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
       : { _tag: "OfRuns", runs: options.runs }
   const mode: SweepMode = { dryRun: options.dryRun ?? false, selection }
   const everywhere = (options.nodes ?? "all") === "all"
-  const here: SweptNode = { id: own.NodeID, hostname }
+  const connected: SweptNode = { id: own.NodeID, hostname }
   const managers =
     everywhere || own.ControlAvailable
       ? yield* sweepManagers(mode)
       : { leftovers: [], unreadable: [], alive: [], services: undefined }
   const nodes = everywhere ? yield* swarm.listNodes() : []
-  const others = nodes.filter(({ Description, ID }) => ID !== here.id && Description.Platform.OS !== "windows")
+  const others = nodes.filter(({ Description, ID }) => ID !== connected.id && Description.Platform.OS !== "windows")
 
   const [local, remote] = yield* Effect.all(
     [
       sweepContainers({ ...mode, node: hostname, services: managers.services }).pipe(
         Effect.provideService(DockerEngine, engine),
         Effect.match({
-          onSuccess: (findings): NodeAnswer => ({ _tag: "Swept", node: here, findings }),
-          onFailure: (error): NodeAnswer => ({ _tag: "Silent", node: here, reason: error.message })
+          onSuccess: (findings): NodeAnswer => ({ _tag: "Swept", node: connected, findings }),
+          onFailure: (error): NodeAnswer => ({ _tag: "Silent", node: connected, reason: error.message })
         })
       ),
-      sweepOthers(mode, options, here, others, managers.services ?? [])
+      sweepOthers(mode, options, connected, others, managers.services ?? [])
     ],
     { concurrency: 2 }
   )
@@ -148,7 +148,7 @@ const earliest = (own: number, engines: string): number => {
 const sweepOthers = Effect.fnUntraced(function* (
   mode: SweepMode,
   { image, placementTimeout = "30 seconds" }: SweepOptions,
-  here: SweptNode,
+  connected: SweptNode,
   others: ReadonlyArray<Node>,
   services: ReadonlyArray<string>
 ): Effect.fn.Return<ReadonlyArray<NodeAnswer>, never, Swarm | HelperImage> {
@@ -162,7 +162,7 @@ const sweepOthers = Effect.fnUntraced(function* (
     ...mode,
     image: yield* image === undefined ? images.reference : images.pin(image),
     nodes: swept,
-    here: here.id,
+    connectedNode: connected.id,
     services,
     patience: Duration.toMillis(Duration.fromInputUnsafe(placementTimeout))
   }).pipe(

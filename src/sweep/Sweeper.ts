@@ -30,7 +30,7 @@ export interface SweeperOptions extends SweepMode {
   /** The nodes to look at. */
   readonly nodes: ReadonlyArray<SweptNode>
   /** ID of the node that is left out, because the connected engine is on it. */
-  readonly here: string
+  readonly connectedNode: string
   /** IDs of the services whose containers are Swarm's to remove. */
   readonly services: ReadonlyArray<string>
   /** Milliseconds until every node must have reported. */
@@ -82,7 +82,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     request,
     mode: "global",
     // Swarm gives a task to every node that is ready and active.
-    constraints: [`node.id!=${options.here}`, "node.platform.os!=windows"],
+    constraints: [`node.id!=${options.connectedNode}`, "node.platform.os!=windows"],
     network: bridgeNetwork,
     stopGrace,
     restarts: "never"

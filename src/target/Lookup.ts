@@ -175,7 +175,7 @@ const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>, target
   const found = exact.length > 0 ? exact : nodes.filter((node) => isNode(node, word))
   const [node] = found
   if (node === undefined) {
-    const names = nodes.map(({ Description }) => Description.Hostname)
+    const names = nodes.map(({ Description }) => Description.Hostname).sort()
     return yield* missing(target, `node ${word} does not exist (nodes: ${shorten(names)})`)
   }
   if (found.length > 1) return yield* missing(target, `${found.length} nodes match ${word}; use the node ID`)

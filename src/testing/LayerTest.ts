@@ -127,8 +127,8 @@ class Recorder {
 /** Connects to nodes whose commands the script plays. An agent is everywhere. */
 const connectTo =
   (script: Script, recorder: Recorder, request: CommandRequest): Connect =>
-  ({ here, tasks, via }) =>
-    Effect.map(via === "agent" ? Effect.succeed(via) : chooseRoute(tasks[0], via, here), (route) => ({
+  ({ connectedNode, tasks, via }) =>
+    Effect.map(via === "agent" ? Effect.succeed(via) : chooseRoute(tasks[0], via, connectedNode), (route) => ({
       route,
       commands: (specs) =>
         Effect.succeed({

@@ -64,7 +64,7 @@ const swept = Effect.fnUntraced(function* (
     dryRun: false,
     selection: { _tag: "PastDeadline", now: 0 },
     image: "image",
-    here: "here",
+    connectedNode: "here",
     nodes: [
       { id: "a", hostname: "host-a" },
       { id: "b", hostname: "host-b" }
