@@ -55,7 +55,7 @@ describe("explainFailure", () => {
     )
     assert.strictEqual(
       error.message,
-      'cannot connect to the Docker engine at ssh://h: ssh: connect to host h port 22: Connection refused. Check that "ssh HOST docker system dial-stdio" works.'
+      'cannot connect to the Docker engine at ssh://h: ssh: connect to host h port 22: Connection refused. Check that "ssh ssh://h docker system dial-stdio" works.'
     )
   })
 

@@ -80,7 +80,7 @@ describe("the configuration file", () => {
         contexts: new Map()
       })
       const error = yield* Effect.flip(readConfigFile("/"))
-      assert.match(error.message, /^cannot use the configuration file \/: EISDIR/)
+      assert.match(error.message, /^cannot use the configuration file \/: illegal operation on a directory/)
     })
   )
 })

@@ -109,12 +109,12 @@ describe("a refusal", () => {
     assert.strictEqual(
       said(known(undefined, undefined, "Caller")),
       'cannot run "df" in web.2 on node node-3: the label task-exec.allow is missing, and TASK_EXEC_DENY_DEFAULT requires ' +
-        "one. To change it: docker service update --label-add task-exec.allow=… web"
+        "one. To allow it: docker service update --label-add task-exec.allow=… web"
     )
     assert.strictEqual(
       said(known(undefined, undefined, "Node")),
       'cannot run "df" in web.2 on node node-3: the label task-exec.allow is missing, and the label ' +
-        "task-exec.deny-default of node node-3 requires one. To change it: docker service update " +
+        "task-exec.deny-default of node node-3 requires one. To allow it: docker service update " +
         "--label-add task-exec.allow=… web"
     )
     assert.strictEqual(
