@@ -1,4 +1,4 @@
-/** The agents' service: deployed, brought up to date, looked at, and removed. */
+/** Deploys, updates, lists and removes the agents' service. */
 
 import { randomBytes } from "node:crypto"
 import * as Clock from "effect/Clock"
@@ -22,41 +22,41 @@ import { awaitNotice, readNotice } from "./AgentLog.ts"
 import { agentFolder, agentLabels, agentService } from "./AgentProtocol.ts"
 import { findKeyPair, runningAgents } from "./Agents.ts"
 
-/** How long agents may take to be everywhere, in milliseconds: their image may have to come first. */
+/** Milliseconds in which every node must have an agent, including the pull of its image. */
 const upPatience = 300_000
-/** How long a node may refuse an agent before that is taken for its last word, in milliseconds. */
+/** Milliseconds after which the refusals of a node count as final. */
 const refusalPatience = 15_000
 const pause = 250
-/** How long an agent that is to end may go on for those that it serves, in milliseconds: a day. */
+/** Milliseconds that a stopped agent may go on serving commands: a day. */
 const drainGrace = 24 * 3600_000
-/** How long an agent that runs may take until it listens, in milliseconds. */
+/** Milliseconds in which a running agent must listen. */
 const listenPatience = 60_000
-/** How long an agent that was replaced may take to refuse new callers, in milliseconds. */
+/** Milliseconds in which a replaced agent must refuse new callers. */
 const retirePatience = 30_000
-/** How many nodes the agents' network has room for: its address range can't grow with the swarm. */
+/** The most nodes that the agents' network has addresses for: its range can't grow. */
 const mostNodes = 4000
-/** How long Swarm may take to let go of the network after the service. */
+/** The time in which Swarm must release the network of the removed service. */
 const networkPatience = "10 seconds"
-/** How long the connected engine may list the removed network: until its own agent has ended, 4 seconds on an idle machine. */
+/** The time in which the connected engine must drop the removed network. Its own agent ends first, after 4 seconds on an idle machine. */
 const listedPatience = "15 seconds"
 
-/** The agent of one node, or what there is in its place. */
+/** The agent of one node, or the reason why it has none. */
 export interface AgentState {
   /** Host name of the node. */
   readonly node: string
-  /** Swarm's word for the state of its task, or `none`. */
+  /** The state of the agent's task, or `none`. */
   readonly state: string
-  /** Why it is not running, where the engine says that. */
+  /** The engine's reason why it does not run, if there is one. */
   readonly reason: string
-  /** Of task-exec; empty where there is no agent. */
+  /** The agent's version of task-exec; empty without an agent. */
   readonly version: string
-  /** It runs, and has the service's version, image and callers' key. */
+  /** Whether it runs with the service's version, image and callers' key. */
   readonly isCurrent: boolean
 }
 
 /** Some nodes have no current agent. */
 export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("AgentsNotRunning", {
-  /** Milliseconds waited. */
+  /** The time waited, in milliseconds. */
   after: Schema.Finite,
   nodes: Schema.Array(Schema.Struct({ node: Schema.String, state: Schema.String, reason: Schema.String }))
 }) {
@@ -95,11 +95,11 @@ export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   }
 }
 
-/** What `up` is to do. */
+/** Options of {@link agentsUp}. */
 export interface AgentsUpOptions {
-  /** Of the agents; default: that of the `HelperImage` layer. */
+  /** Image of the agents; default: that of the `HelperImage` layer. */
   readonly image?: string
-  /** Makes a new key pair for callers. The one before it opens nothing after that. */
+  /** Creates a new key pair for callers. The old one is then refused. */
   readonly rotateKey?: boolean
 }
 
@@ -123,14 +123,15 @@ export class OldKeyInUse extends Schema.TaggedError<OldKeyInUse>()("OldKeyInUse"
   }
 }
 
-/** What `up` did. */
+/** The result of {@link agentsUp}. */
 export type AgentsUpResult = "created" | "updated" | "unchanged"
 
 /**
- * Sees to it that every node that takes tasks has an agent of this version, and waits for that. The service is made, or
- * changed if it is of another version or image, or left alone. Agents that are replaced end when those they serve are done.
- * Fails with `AgentsNotRunning` where a node does not get one, and with `OldKeyInUse` where an agent from before does not say that
- * it takes no new callers.
+ * Deploys an agent of this version on every node that accepts tasks, and waits until all of them listen.
+ *
+ * **Details**: creates the service, or updates it if its version or image differ. Replaced agents end when the commands that they serve
+ * have ended. Fails with `AgentsNotRunning` if a node gets no agent, and with `OldKeyInUse` if a replaced agent does not report that it
+ * accepts no new callers.
  */
 export const agentsUp = Effect.fn("Agents.up")(function* ({
   image,
@@ -157,7 +158,7 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   yield* awaitAgents
   yield* removeKeys(key)
   yield* awaitRetired(key)
-  // Removes what an earlier "down" left because agents still served callers.
+  // An earlier "agent down" may have left networks of agents that served commands.
   yield* Effect.catchIf(
     removeNetworks((name) => name !== network),
     isInUse,
@@ -166,7 +167,7 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   return found === undefined ? "created" : "updated"
 })
 
-/** The agents of all nodes that take tasks, by the nodes' names; none of them where there is no service. */
+/** Returns the agents of all nodes that accept tasks, sorted by the nodes' host names. Empty without the agents' service. */
 export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.Return<
   ReadonlyArray<AgentState>,
   SwarmFailure,
@@ -237,7 +238,7 @@ export const agentRemains = Effect.fn("Agents.remains")(function* (): Effect.fn.
   ]
 })
 
-/** Every node that takes tasks, with what there is of its agent; `undefined` where there is no service. */
+/** Returns the agent of every node that accepts tasks; `undefined` without the agents' service. */
 const look = Effect.gen(function* () {
   const swarm = yield* Swarm
   const [service, nodes] = yield* Effect.all([findService, swarm.listNodes()], { concurrency: 2 })
@@ -262,8 +263,8 @@ const isAsWanted = ({ Spec: { Labels } }: Service, image: string): boolean =>
   Labels[agentLabels.image] === image
 
 /**
- * Each deployment has one of its own: engine 20.10 may show a network for half a minute after its removal (after tasks that it
- * rejected), and gives its name to services that then can't have it.
+ * Creates the network of one deployment, with a name of its own: engine 20.10 may list a removed network for half a minute after it
+ * rejected tasks, and services that ask for that name then fail.
  */
 const makeNetwork = Effect.gen(function* () {
   const swarm = yield* Swarm
@@ -280,7 +281,7 @@ const makeNetwork = Effect.gen(function* () {
   return name
 })
 
-/** Removes networks of agents, and gives their names. */
+/** Removes networks of agents. Returns their names. */
 const removeNetworks = (isToGo: (name: string) => boolean) =>
   Effect.gen(function* () {
     const swarm = yield* Swarm
@@ -290,10 +291,10 @@ const removeNetworks = (isToGo: (name: string) => boolean) =>
     return old.map(({ Name }) => Name)
   })
 
-/** Of what belongs to one deployment. */
+/** Returns a new name for an object of a deployment. */
 const freshName = (): string => `${agentService}-${randomBytes(6).toString("hex")}`
 
-/** Makes a key pair for callers, and gives its public half. No task mounts the config: it reaches no worker. */
+/** Creates a key pair for callers. Returns its public half. No task mounts the config, so it reaches no worker. */
 const makeKey = Effect.gen(function* () {
   const { createConfig } = yield* Swarm
   const pair = makeKeyPair()
@@ -302,7 +303,7 @@ const makeKey = Effect.gen(function* () {
   return pair.publicKey
 })
 
-/** A key pair that is not there or not readable is replaced. */
+/** Keeps the key pair, or creates another one if it is missing or unreadable. */
 const keepKey = (publicKey: string) =>
   findKeyPair(publicKey).pipe(
     Effect.as(publicKey),
@@ -341,7 +342,7 @@ const specification = (image: string, key: string, network: string): ServiceSpec
     Labels: labels,
     Mode: { Global: {} },
     EndpointSpec: { Mode: "dnsrr" },
-    // The new one starts first, so that callers always find one.
+    // The new agent starts first, so that callers always find one.
     UpdateConfig: { Parallelism: 0, Order: "start-first" },
     TaskTemplate: {
       ContainerSpec: { ...container, Mounts: [...(container.Mounts ?? []), folder] },
@@ -352,12 +353,12 @@ const specification = (image: string, key: string, network: string): ServiceSpec
   }
 }
 
-/** Swarm gives a task of a global service to those nodes. */
+/** Whether Swarm starts tasks of a global service on the node. */
 const takesTasks = ({ Spec, Status }: Node): boolean => Status.State === "ready" && Spec.Availability === "active"
 
 const stateOf = ({ Description, ID }: Node, tasks: ReadonlyArray<Task>, service: Service): AgentState => {
   const onNode = tasks.filter(({ NodeID }) => NodeID === ID).toSorted(newestFirst)
-  // One that is older goes on where the service is again as it was.
+  // After a rollback of the service, an older task goes on.
   const task = onNode.find((one) => one.Status.State === "running" && isOf(one, service)) ?? onNode[0]
   const state = task?.Status.State ?? "none"
   return {
@@ -371,15 +372,15 @@ const stateOf = ({ Description, ID }: Node, tasks: ReadonlyArray<Task>, service:
 
 const newestFirst = (a: Task, b: Task): number => (a.CreatedAt < b.CreatedAt ? 1 : -1)
 
-/** Whether a task is as its service is now. */
+/** Whether a task has the current labels of its service. */
 const isOf = ({ Spec: { ContainerSpec } }: Task, { Spec }: Service): boolean =>
   Object.values(agentLabels).every((label) => ContainerSpec?.Labels[label] === Spec.Labels[label])
 
-/** How often a node may fail to start an agent, and for how long, until that is taken for its last word. */
+/** The number of refusals after which a node's refusal can be final. */
 const mostRefusals = 2
 const refusals: ReadonlySet<string> = new Set(["rejected", "failed"])
 
-/** Done when every node has its agent. */
+/** Waits until every node has a current agent that listens. */
 const awaitAgents = Effect.gen(function* () {
   const start = yield* Clock.currentTimeMillis
   while (true) {
@@ -403,13 +404,13 @@ const awaitAgents = Effect.gen(function* () {
   }
 })
 
-/** Done when every agent has told its key in its log, which is when it listens. */
+/** Waits until every agent has reported its key in its log, which it does when it listens. */
 const awaitListening = Effect.fnUntraced(function* (start: number) {
   const { listNodes } = yield* Swarm
   const listening = new Set<string>()
   const since = yield* Clock.currentTimeMillis
   while (true) {
-    // Swarm may have replaced an agent meanwhile: a node that was out of reach gets another one when it is back.
+    // Swarm replaces the agent of a node that was unreachable for a while.
     const [{ byNode }, nodes] = yield* Effect.all([runningAgents, listNodes()], { concurrency: 2 })
     const silent = nodes.filter(takesTasks).flatMap((node) => {
       const agent = byNode.get(node.ID)
@@ -436,7 +437,7 @@ const awaitListening = Effect.fnUntraced(function* (start: number) {
   }
 })
 
-/** Done when no agent with another key takes new callers. A node that is not ready runs what it likes, and is not asked. */
+/** Waits until no agent with another key accepts new callers. Skips nodes that are not ready: they can't be checked. */
 const awaitRetired = Effect.fnUntraced(function* (key: string) {
   const { listNodes, listTasks } = yield* Swarm
   const start = yield* Clock.currentTimeMillis
@@ -451,7 +452,7 @@ const awaitRetired = Effect.fnUntraced(function* (key: string) {
   }
 })
 
-/** Agents of other protocols say nothing of themselves; they close their port when Swarm tells them to end. */
+/** Whether a running agent has another key. Agents of other protocols don't count: they close their port when they are stopped. */
 const isOld =
   (key: string) =>
   ({ Spec, Status }: Task): boolean => {
@@ -463,7 +464,7 @@ const isOld =
 const takesCallers = ({ ID, NodeID = "" }: Task) =>
   Effect.map(readNotice({ node: NodeID, task: ID }), (notice) => notice?.isRetired !== true)
 
-/** The tasks of the service, as it is now, that the node could not start; the newest first. */
+/** Returns the tasks of the current service that the node could not start, newest first. */
 const refusalsOn = ({ ID }: Node, tasks: ReadonlyArray<Task>, service: Service): ReadonlyArray<Task> =>
   tasks
     .filter((task) => task.NodeID === ID && refusals.has(task.Status.State) && isOf(task, service))

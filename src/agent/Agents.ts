@@ -1,4 +1,4 @@
-/** The agents of a swarm, as its managers know them. */
+/** Finds the agents of a swarm, as the managers report them. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"

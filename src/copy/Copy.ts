@@ -1,4 +1,4 @@
-/** `docker cp` for the tasks of a swarm: what comes out of a container, and what goes into it, as tar archives. */
+/** `docker cp` for the tasks of a swarm. Files travel as tar archives. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -8,16 +8,16 @@ import { type CannotCopyDirectory, type NoSuchDirectory, UnfitDestination } from
 import { type CopyDestination, type CopySource, fromRoot, planCopy, splitPath } from "./CopyRules.ts"
 import type { TaskFiles, TaskFilesError } from "./TaskFiles.ts"
 
-/** What is copied out of a container. */
+/** A file or directory that is copied out of a container. */
 export interface CopiedOut extends CopySource {
-  /** What the archive calls it: all that is in the archive is below that. */
+  /** Its name in the archive: every entry of the archive is below this name. */
   readonly archived: string
   readonly stat: PathStat
-  /** The archive. It ends only when all of it came. To be run once. */
+  /** The archive. Fails if it is incomplete. Run it once. */
   readonly archive: Stream.Stream<Uint8Array, TaskFilesError>
 }
 
-/** Copies a file, or a directory with all that is in it, out of a container. `followLink`: what a symbolic link leads to. */
+/** Copies a file, or a directory with its content, out of a container. `followLink`: copy what a symbolic link points to. */
 export const copyFrom = Effect.fn("TaskExec.copyFrom")(function* (
   files: TaskFiles,
   path: string,
@@ -35,13 +35,13 @@ export const copyFrom = Effect.fn("TaskExec.copyFrom")(function* (
   }
 })
 
-/** What is copied into a container. */
+/** A file or directory that is copied into a container. */
 export interface CopiedIn<E> extends CopySource {
-  /** A tar archive with the source under that name, `.` for the content of a directory. */
+  /** Returns a tar archive with the source under this name; `.` for the content of a directory. */
   readonly archive: (name: string) => Stream.Stream<Uint8Array, E>
 }
 
-/** Copies into a container. Done when the engine has said that it unpacked all of it; says where it is now. */
+/** Copies into a container. Completes when the engine has reported that it unpacked the whole archive. */
 export const copyTo = Effect.fn("TaskExec.copyTo")(function* <E>(
   files: TaskFiles,
   path: string,
@@ -56,7 +56,7 @@ export const copyTo = Effect.fn("TaskExec.copyTo")(function* <E>(
   return yield* files.put(directory, source.archive(name), options)
 })
 
-/** Unpacks a tar archive in a directory of a container. */
+/** Unpacks a tar archive in a directory of a container. Fails with `UnfitDestination` if `path` is not a directory. */
 export const extractTo = Effect.fn("TaskExec.extractTo")(function* <E>(
   files: TaskFiles,
   path: string,
@@ -69,8 +69,8 @@ export const extractTo = Effect.fn("TaskExec.extractTo")(function* <E>(
 })
 
 /**
- * What is at a destination; a link is followed. Whatever the engine says against looking at it: there may be a directory to
- * put it in all the same, and if not, that is said then.
+ * Looks at a destination, and follows a link. Ignores errors of the engine: the directory may exist all the same, and if it does not, the
+ * copy fails later.
  */
 const findDestination = Effect.fnUntraced(function* (
   files: TaskFiles,
@@ -89,7 +89,7 @@ const findDestination = Effect.fnUntraced(function* (
   return { path, is: "file" }
 })
 
-/** Go's `os.FileMode`: the kinds of files among its bits. */
+/** The bits of Go's `os.FileMode` for the kinds of files. */
 const kinds = { directory: 2 ** 31, link: 2 ** 27, device: 2 ** 26, irregular: 2 ** 19 } as const
 
 const has = ({ mode }: PathStat, kind: keyof typeof kinds): boolean => Math.floor(mode / kinds[kind]) % 2 === 1
@@ -97,6 +97,6 @@ const has = ({ mode }: PathStat, kind: keyof typeof kinds): boolean => Math.floo
 const isDirectory = (stat: PathStat): boolean => has(stat, "directory")
 const isSpecial = (stat: PathStat): boolean => has(stat, "device") || has(stat, "irregular")
 
-/** Where a symbolic link leads, if it is one. */
+/** The target of a symbolic link; `undefined` for other files. */
 const linkTarget = (stat: PathStat): string | undefined =>
   has(stat, "link") && stat.linkTarget !== "" ? stat.linkTarget : undefined

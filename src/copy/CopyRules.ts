@@ -1,25 +1,21 @@
 /**
- * What `docker cp` makes of the two paths that it is given: which of them is in a container, which directory is unpacked into,
- * and under which name.
+ * The rules of `docker cp` for its two paths: which of them is in a container, in which directory to unpack, and under which name.
  *
- * A source that ends in `/.` is the content of a directory, not the directory. A destination that is a directory takes the source
- * under its own name; one that is not there yet is the source's new name.
+ * A source that ends in `/.` stands for the content of a directory. In a destination that is a directory, the source keeps its name. A
+ * destination that does not exist is the source's new name.
  */
 import * as Posix from "node:path/posix"
 import * as Result from "effect/Result"
 import { CannotCopyDirectory, NoSuchDirectory } from "./CopyErrors.ts"
 
-/** A side of a copy: a path of this machine, or one in the container of a target. */
+/** One side of a copy: a local path, or a path in the container of a target. */
 export interface CopyOperand {
-  /** Undefined for a path of this machine, or `-`. */
+  /** `undefined` for a local path, and for `-`. */
   readonly target: string | undefined
   readonly path: string
 }
 
-/**
- * `TARGET:PATH`, or a path of this machine. One that has a `:` in its name is told from the former by its beginning, `/` or
- * `.`.
- */
+/** Parses `TARGET:PATH`, or a local path. A local path with a colon must start with `/` or `.`. */
 export const parseOperand = (text: string): CopyOperand => {
   const at = text.indexOf(":")
   return at < 0 || text.startsWith("/") || text.startsWith(".")
@@ -27,52 +23,52 @@ export const parseOperand = (text: string): CopyOperand => {
     : { target: text.slice(0, at), path: text.slice(at + 1) }
 }
 
-/** Does the path mean the content of a directory? */
+/** Whether the path stands for the content of a directory. */
 export const meansContent = (path: string): boolean => Posix.basename(path) === "."
 
-/** Does the path say that it is a directory? */
+/** Whether the path names a directory by its end. */
 export const saysDirectory = (path: string): boolean => path.endsWith("/") || meansContent(path)
 
-/** A path from the root of a container, with the `/` or `/.` at its end that mean something. */
+/** Returns the absolute path in a container. Keeps a `/` or `/.` at its end, which have a meaning. */
 export const fromRoot = (path: string): string => keepEnd(Posix.join("/", path), path)
 
-/** What `path`'s end said, at the end of what it became. */
+/** Adds the `/` or `/.` at the end of `path` to its cleaned form. */
 export const keepEnd = (cleaned: string, path: string): string => {
   const said = meansContent(path) ? "/." : path.endsWith("/") ? "/" : ""
   return `${cleaned.replace(/\/+$/, "")}${said}` || "/"
 }
 
-/** The directory that a path is in, and its name there; the name is `.` for a directory's content, and `/` for the root. */
+/** Splits a path into its directory and its name. The name is `.` for a directory's content, and `/` for the root. */
 export const splitPath = (path: string): { readonly directory: string; readonly name: string } => {
   const cleaned = Posix.normalize(path).replace(/(?<=.)\/$/, "")
   if (meansContent(path)) return { directory: cleaned, name: "." }
   return { directory: Posix.dirname(cleaned), name: Posix.basename(cleaned) || "/" }
 }
 
-/** What is to be copied. */
+/** The source of a copy. */
 export interface CopySource {
-  /** What a directory that it is put in is to call it; `.` and `/` for what has no name there, its content. */
+  /** Its name in a destination that is a directory; `.` or `/` if only its content is copied. */
   readonly name: string
   readonly isDirectory: boolean
 }
 
-/** Where it is to be copied. */
+/** The destination of a copy. */
 export interface CopyDestination {
-  /** With all links at its end followed. */
+  /** The path, with a link at its end resolved. */
   readonly path: string
-  /** Undefined where nothing is yet. */
+  /** `undefined` if it does not exist. */
   readonly is: "directory" | "file" | undefined
 }
 
-/** What comes of the two. */
+/** Where to unpack a source, and under which name. */
 export interface CopyPlan {
-  /** Where to unpack: it has to be there. */
+  /** The directory to unpack in. It must exist. */
   readonly directory: string
-  /** What the source is called in there; `.` when its content is to be in the directory. */
+  /** The name of the source in that directory; `.` to unpack its content there. */
   readonly name: string
 }
 
-/** Docker's rules for a source and a destination. */
+/** Applies Docker's rules to a source and a destination. Fails with `CannotCopyDirectory` or `NoSuchDirectory`. */
 export const planCopy = (
   source: CopySource,
   destination: CopyDestination

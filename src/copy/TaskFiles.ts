@@ -1,4 +1,4 @@
-/** The files of a task's container: found, reached, and removed again from the swarm whatever was needed for it. */
+/** Access to the files of a task's container. Everything that is created for it is removed with the scope. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -40,7 +40,7 @@ export interface TaskFilesRequest {
   readonly via?: Via
   /** Image of the helper; default: that of the `HelperImage` layer. */
   readonly image?: string
-  /** How long Swarm may take to give a helper to the node; default 30 seconds. */
+  /** The time in which the node must accept a helper; default 30 seconds. */
   readonly placementTimeout?: Duration.Input
 }
 
@@ -58,13 +58,13 @@ export type TaskFilesError =
 /** The errors of connecting to a task's files. */
 export type OpenTaskFilesError = InvalidRequest | InvalidTarget | LookupError | RunError | FilesError | TaskFilesError
 
-/** The files of a task's container, as long as the scope is open. One thing is asked for after the other. */
+/** The files of a task's container, while the scope is open. Requests run one after the other. */
 export interface TaskFiles {
   readonly task: ResolvedTask
   readonly route: Route
-  /** What is at a path: a symbolic link itself, unless the path ends in `/` or `/.`. */
+  /** Describes the file at a path: a symbolic link itself, unless the path ends in `/` or `/.`. */
   readonly stat: (path: string) => Effect.Effect<PathStat, TaskFilesError>
-  /** A tar archive of what is at a path. Its bytes end only when all of them came: anything less is an error. */
+  /** Returns a tar archive of the file or directory at a path. Its bytes fail with `CopyFailed` if they are incomplete. */
   readonly get: (
     path: string
   ) => Effect.Effect<
@@ -72,12 +72,12 @@ export interface TaskFiles {
     TaskFilesError,
     Scope.Scope
   >
-  /** Unpacks a tar archive in a directory that is there. Done when the engine has said that it unpacked all of it. */
+  /** Unpacks a tar archive in an existing directory. Completes when the engine has reported that it unpacked everything. */
   readonly put: <E>(
     path: string,
     archive: Stream.Stream<Uint8Array, E>,
     options?: {
-      /** Give what is unpacked to the container's user; default `false`: to whom the archive says. */
+      /** Make the container's user the owner of the files; default `false`: the owner in the archive. */
       readonly copyUIDGID?: boolean
     }
   ) => Effect.Effect<void, TaskFilesError | E>

@@ -1,13 +1,13 @@
-/** Whether an archive is all there. */
+/** Checks that an archive is complete. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
-/** A tar archive ends with two blocks of zeros. Bytes. */
+/** Bytes of the two blocks of zeros at the end of a tar archive. */
 const endBytes = 1024
 
 /**
- * The same bytes, and an error where they end without the end of an archive: an engine that can't read on breaks off, and
- * says that this was all.
+ * Passes the bytes on, and fails if they end before the end of the archive: an engine that can't read a file ends the response as if it
+ * were complete.
  */
 export const wholeArchive =
   <E2>(incomplete: () => E2) =>

@@ -1,4 +1,4 @@
-/** What an engine does with the files of its containers. No tool of the container has a part in it. */
+/** The requests about the files of containers. They use no tool of the container. */
 import type { IncomingHttpHeaders } from "node:http"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,29 +10,29 @@ import { PathStat } from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
 import { type EngineAsking, ofEngine, ofEngineWith, segment } from "./internal/Asking.ts"
 
-/** The tar archive of what is at a path. */
+/** The tar archive of a file or folder. */
 export interface PathArchive {
   readonly stat: PathStat
-  /** The archive's bytes. Without a pull the engine waits. Run it once. */
+  /** The archive's bytes, with backpressure. Run it once. */
   readonly content: Stream.Stream<Uint8Array, EngineUnreachable>
 }
 
 /** The methods of `DockerEngine` about the files of containers. A path begins at the container's root, with or without `/`. */
 export interface ArchiveRequests {
-  /** What is at a path; a symbolic link itself unless the path ends in `/` or `/.`. */
+  /** Describes the file at a path: a symbolic link itself, unless the path ends in `/` or `/.`. */
   readonly statPath: (containerId: string, path: string) => Effect.Effect<PathStat, EngineFailure>
   /**
-   * A file, or a folder with all that is in it, under its own name (`.` when the path ends so, `/` for the root). The engine
-   * breaks off without an error when it can't read on: an archive without its end is not all of it.
+   * Returns an archive with a file, or with a folder and its content, under its own name (`.` if the path ends in it, `/` for the root).
+   * If the engine can't read a file, it ends the response without an error: an archive without its end is incomplete.
    */
   readonly getArchive: (containerId: string, path: string) => Effect.Effect<PathArchive, EngineFailure, Scope.Scope>
-  /** Unpacks a tar archive in a folder that is there. Done when the engine has unpacked all of it. */
+  /** Unpacks a tar archive in an existing folder. Completes when the engine has unpacked everything. */
   readonly putArchive: <E>(
     containerId: string,
     path: string,
     content: Stream.Stream<Uint8Array, E>,
     options: {
-      /** Give what is unpacked to the container's user. */
+      /** Make the container's user the owner of the files. */
       readonly copyUIDGID: boolean
     }
   ) => Effect.Effect<void, EngineFailure | E>
@@ -40,7 +40,7 @@ export interface ArchiveRequests {
 
 const decodeStat = Schema.decodeUnknownEffect(Schema.fromJsonString(PathStat))
 
-/** The requests about the files of containers. */
+/** Returns the requests about files by this client. */
 export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveRequests => {
   const about = (containerId: string, path: string, verb: string) => ({
     operation: `${verb} ${path} in container ${containerId}`,
@@ -81,7 +81,7 @@ export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveReques
         .upload(
           {
             ...request,
-            // It takes as long as the content does.
+            // The response comes after the content.
             timeout: Duration.infinity,
             method: "PUT",
             query: { ...query, noOverwriteDirNonDir: true, copyUIDGID: copyUIDGID ? true : undefined }

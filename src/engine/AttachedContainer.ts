@@ -1,4 +1,4 @@
-/** A container that lives as long as its caller is attached to it. */
+/** A container that lives as long as the connection to it. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ContainerConnection } from "./ContainerRequests.ts"
@@ -7,14 +7,14 @@ import { type EngineFailure, isConflict } from "./EngineErrors.ts"
 import type { ContainerCreate } from "./EngineSchemas.ts"
 import { owned } from "./Owned.ts"
 
-/** Its streams, and which one it is. */
+/** A container and the streams of its main process. */
 export interface AttachedContainer extends ContainerConnection {
   readonly id: string
 }
 
 /**
- * Makes it, attaches, starts it. Its stdin ends with the connection, however that ends; the engine removes it when it has
- * ended, and it is removed in any case when the scope closes. What it writes is kept nowhere.
+ * Creates a container, attaches to it and starts it. Its stdin ends with the connection, however that ends. The container is removed when
+ * it ends, and when the scope closes. Its output is not logged.
  */
 export const openAttached = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
@@ -22,7 +22,7 @@ export const openAttached = Effect.fnUntraced(function* (
   runId: string,
   config: ContainerCreate
 ): Effect.fn.Return<AttachedContainer, EngineFailure, Scope.Scope> {
-  // It takes an engine a moment: less than to find out that there will be none.
+  // Uninterruptible: it takes longer to find out afterwards whether the container was created.
   const creation = Effect.uninterruptible(
     engine.createContainer({
       name,
@@ -38,7 +38,7 @@ export const openAttached = Effect.fnUntraced(function* (
     })
   )
   const removal = engine.removeContainer(name, { force: true }).pipe(
-    // It has ended, and the engine removes it.
+    // It has ended, and the engine is removing it.
     Effect.catchIf(isConflict, () => Effect.void)
   )
   const { id } = yield* owned(creation, removal, { kind: "container", name, runId })

@@ -1,4 +1,4 @@
-/** What an engine does with its containers. */
+/** The requests about containers. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -13,15 +13,15 @@ import { awaitLeader } from "./internal/Managers.ts"
 import { type TwoWay, twoWay } from "./internal/twoWay.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
-/** What a container has written so far. */
+/** The log of a container. */
 export interface ContainerLogs {
   readonly stdout: Uint8Array
   readonly stderr: Uint8Array
-  /** Was there more than the limit? Then this is its beginning. */
+  /** Whether the log exceeds the limit. The output is then its start. */
   readonly truncated: boolean
 }
 
-/** An open, two-way connection to a container's main process. It is closed with the Scope in which it was opened. */
+/** A two-way connection to a container's main process. Closed with the scope in which it was opened. */
 export type ContainerConnection = TwoWay<EngineUnreachable>
 
 /** The methods of `DockerEngine` about containers. */
@@ -30,9 +30,9 @@ export interface ContainerRequests {
   readonly listContainers: (
     filters: Filters,
     options: {
-      /** Those that do not run, too. */
+      /** Include containers that do not run. */
       readonly all: boolean
-      /** Only the newest containers, at most this number. Counts those that do not run, too. */
+      /** Only this many of the newest containers, including those that do not run. */
       readonly limit?: number
     }
   ) => Effect.Effect<ReadonlyArray<Api.ContainerSummary>, EngineFailure>
@@ -42,31 +42,31 @@ export interface ContainerRequests {
   }) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, EngineFailure>
   readonly startContainer: (id: string) => Effect.Effect<void, EngineFailure>
   /**
-   * A two-way connection to a container's main process, from now on. `output` is multiplexed, unless the container has a
-   * TTY. With `StdinOnce` the container's stdin ends when the connection does, however it ends.
+   * Connects to a container's main process. `output` is multiplexed, unless the container has a TTY. With `StdinOnce` the container's
+   * stdin ends with the connection, however that ends.
    */
   readonly attachContainer: (id: string) => Effect.Effect<ContainerConnection, EngineFailure, Scope.Scope>
-  /** Waits, for as long as it takes, until the container does not run, and gives its exit code. */
+  /** Waits without a timeout until the container has ended. Returns its exit code. */
   readonly waitContainer: (id: string) => Effect.Effect<number, EngineFailure>
-  /** What a container without TTY has written so far, up to `limit` bytes (1 MiB when not given). */
+  /** Reads the log of a container without a TTY, up to `limit` bytes (default 1 MiB). */
   readonly containerLogs: (
     id: string,
     options?: { readonly limit?: number; readonly tail?: number }
   ) => Effect.Effect<ContainerLogs, EngineFailure>
   readonly removeContainer: (id: string, options: { readonly force: boolean }) => Effect.Effect<void, EngineFailure>
-  /** `signal`: "TERM", "SIGKILL", "9". */
+  /** Sends a signal: "TERM", "SIGKILL", "9". */
   readonly killContainer: (id: string, signal: string) => Effect.Effect<void, EngineFailure>
 
   /**
-   * What the engine still knows of what happened, oldest first: it keeps the last 256 events. `now`, in Unix milliseconds, is
-   * for who is on the engine's machine: its clock is asked for otherwise, which takes some 10 ms.
+   * Returns the events that the engine has kept, oldest first: the last 256. `now` is the engine's time in Unix milliseconds. Without it,
+   * the engine is asked for its time, which takes about 10 ms.
    */
   readonly pastEvents: (filters: Filters, now?: number) => Effect.Effect<ReadonlyArray<Api.Event>, EngineFailure>
 }
 
 const mebibyte = 1024 * 1024
 
-/** A container that joins an overlay network takes a busy engine 20.10 about 15 seconds to start. */
+/** A busy engine 20.10 needs about 15 seconds to start a container on an overlay network. */
 const startTimeout = Duration.seconds(60)
 
 /** Converts the engine's time, RFC 3339 with nanoseconds, to the form that `GET /events` takes: `SECONDS.NANOSECONDS`. */
@@ -77,7 +77,7 @@ const unixTime = (time: string): string => {
 
 const decodeEvents = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Api.Event)))
 
-/** The requests about containers. `info` tells the engine's time. */
+/** Returns the requests about containers by this client. `info` has the engine's time. */
 export const containerRequests = (
   { client, engine }: EngineAsking,
   info: Effect.Effect<Api.Info, EngineFailure>
@@ -209,7 +209,7 @@ export const containerRequests = (
     pastEvents: (filters, now) =>
       Effect.gen(function* () {
         const operation = "list past events"
-        // Up to now by the engine's own clock; to a later time it would wait.
+        // Until now by the engine's clock. With a later time, the engine would wait for it.
         const until = now === undefined ? unixTime((yield* info).SystemTime) : (now / 1000).toFixed(3)
         const query = { since: 1, until, filters }
         const lines = yield* client

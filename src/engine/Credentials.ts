@@ -1,6 +1,6 @@
 /**
- * Credentials for registries, where `docker login` left them: in `config.json`, or with a credential helper (the protocol of
- * docker/docker-credential-helpers). They let the nodes pull the helper's image from a private registry.
+ * The credentials for registries that `docker login` stored: in `config.json`, or in a credential helper (the protocol of
+ * docker/docker-credential-helpers). With them, nodes can pull the helper's image from a private registry.
  */
 import { spawn } from "node:child_process"
 import type * as Config from "effect/Config"
@@ -8,18 +8,18 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type DockerConfig, readConfig } from "./DockerConfig.ts"
 
-/** The key of Docker Hub's credentials, for reasons of history. */
+/** The key of Docker Hub's credentials. */
 const dockerHub = "https://index.docker.io/v1/"
 
-/** How long a credential helper may take: some ask the user. */
+/** The timeout of a credential helper. Some ask the user. */
 const patience = "30 seconds"
 
-/** What an engine is told, as JSON in base64, in the header X-Registry-Auth. */
+/** The content of the header X-Registry-Auth, which is its JSON in base64. */
 type Auth =
   | { readonly username: string; readonly password: string; readonly serveraddress: string }
   | { readonly identitytoken: string; readonly serveraddress: string }
 
-/** The registry of an image, as credentials are filed: the first part of its name, if that can be a host. */
+/** Returns the registry of an image, as the key of its credentials: the first part of its name, if that can be a host. */
 export const registryOf = (image: string): string => {
   const [first = "", ...rest] = image.split("/")
   const isHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost")
@@ -27,13 +27,13 @@ export const registryOf = (image: string): string => {
 }
 
 /**
- * The header X-Registry-Auth for an image; `undefined` without a login to its registry. A credential helper that fails causes a
- * warning only: the nodes may have the image, or need no password.
+ * Returns the header X-Registry-Auth for an image; `undefined` without a login to its registry. If a credential helper fails, logs a
+ * warning: the nodes may have the image, or need no password.
  */
 export const credentialsFor = Effect.fn("DockerEngine.credentials")(function* (
   image: string
 ): Effect.fn.Return<string | undefined, Config.ConfigError> {
-  // By its ID an image is pulled from nowhere.
+  // An image that is named by its ID can't be pulled.
   if (image.startsWith("sha256:")) return undefined
   const registry = registryOf(image)
   const config = yield* readConfig
@@ -60,7 +60,7 @@ const writtenDown = ({ auths = {} }: DockerConfig, registry: string): Auth | und
   return username === undefined || password === undefined ? undefined : { username, password, serveraddress: registry }
 }
 
-/** A credential helper did not answer as it should. */
+/** A credential helper failed. */
 class HelperSilent extends Schema.TaggedError<HelperSilent>()("HelperSilent", {
   program: Schema.String,
   detail: Schema.String
@@ -86,7 +86,7 @@ const askHelper = Effect.fnUntraced(function* (program: string, registry: string
     : { username: Username, password: Secret, serveraddress: registry }
 })
 
-/** `undefined`: it has none for this registry, which it says on stdout. */
+/** Runs a credential helper; `undefined` if it has no credentials for the registry, which it reports on stdout. */
 const run = (program: string, registry: string): Effect.Effect<string | undefined, HelperSilent> =>
   Effect.callback((resume) => {
     const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"] })

@@ -1,14 +1,14 @@
 /**
- * Takes apart the engine's multiplexed stream (API reference, "Attach to a container", stream format): records of an
+ * Splits the engine's multiplexed stream (API reference, "Attach to a container", stream format): records of an
  * 8-byte header (stream number, three zero bytes, length as u32 big-endian) and their payload.
  *
- * Payload is handed on as it comes, never collected: one record may be many megabytes long.
+ * Payload is passed on as it arrives and never collected: a record may be many megabytes long.
  */
 
-/** Which of the streams a piece belongs to. `system` is the engine's own complaint about the stream. */
+/** The stream of a piece. `system` holds the engine's errors about the stream. */
 export type Channel = "stdin" | "stdout" | "stderr" | "system"
 
-/** A piece of one stream, as cut by the carrier. */
+/** A piece of one stream, with the chunk's boundaries. */
 export interface Piece {
   readonly channel: Channel
   readonly data: Uint8Array
@@ -22,7 +22,7 @@ export class DemuxError extends Error {
 const headerBytes = 8
 const channels: ReadonlyArray<Channel> = ["stdin", "stdout", "stderr", "system"]
 
-/** One for each stream; chunks in, pieces out. Throws {@link DemuxError} on bytes that are no such stream. */
+/** Splits the chunks of one stream into pieces. Throws {@link DemuxError} on invalid bytes. */
 export class Demux {
   private readonly header = new Uint8Array(headerBytes)
   private filled = 0
@@ -49,7 +49,7 @@ export class Demux {
     return pieces
   }
 
-  /** To be called at the end of the stream: throws if it ends inside a record. */
+  /** Throws if the stream ends inside a record. Call it at the end of the stream. */
   end(): void {
     if (this.left > 0 || this.filled > 0) throw new DemuxError("the engine's stream ended in the middle of a record")
   }

@@ -7,23 +7,23 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { reasonOf } from "./Hints.ts"
 
-/** The name of the context that is no context: what `DOCKER_HOST` says, or the default socket. */
+/** The name of the context that stands for `DOCKER_HOST` or the default socket. */
 export const defaultContext = "default"
 
 const Named = Schema.Record(Schema.String, Schema.String)
 
-/** What we know of it. */
+/** The parts of the configuration that task-exec reads. */
 const DockerConfig = Schema.Struct({
   /** The context that `docker context use` chose. */
   currentContext: Schema.optionalKey(Schema.String),
-  /** Credentials that `docker login` wrote down, by registry; `auth` is `user:password` in base64. */
+  /** Credentials that `docker login` stored, by registry. `auth` is `user:password` in base64. */
   auths: Schema.optionalKey(
     Schema.Record(
       Schema.String,
       Schema.Struct({ auth: Schema.optionalKey(Schema.String), identitytoken: Schema.optionalKey(Schema.String) })
     )
   ),
-  /** `NAME` of the program `docker-credential-NAME` that knows the credentials, of every registry and of single ones. */
+  /** `NAME` of the program `docker-credential-NAME` with the credentials: for every registry, and for single ones. */
   credsStore: Schema.optionalKey(Schema.String),
   credHelpers: Schema.optionalKey(Named)
 })
@@ -39,8 +39,8 @@ export const configFolder = Effect.gen(function* () {
 })
 
 /**
- * The text of a file; `undefined` if there is none. Every program reads one to start, so this does without `fs/promises`, which
- * loads readline and its history (Node 26).
+ * Reads a file; `undefined` if it does not exist. Every program reads one at its start, so this avoids `fs/promises`, which loads readline
+ * (Node 26).
  */
 export const readIfThere = (file: string): Effect.Effect<string | undefined, Error> =>
   Effect.callback((resume, signal) => {
@@ -53,7 +53,7 @@ export const readIfThere = (file: string): Effect.Effect<string | undefined, Err
 
 const nothing: DockerConfig = {}
 
-/** What it says; nothing where there is none. One that can't be read says nothing, with a warning, as for the docker CLI. */
+/** Reads the configuration; empty without a file. Logs a warning if the file can't be read, as the docker CLI does. */
 export const readConfig = Effect.gen(function* () {
   const file = join(yield* configFolder, "config.json")
   return yield* readIfThere(file).pipe(

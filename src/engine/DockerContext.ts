@@ -28,8 +28,8 @@ const decodeMeta = Schema.decodeUnknownEffect(MetaFile)
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
 /**
- * The context that counts where no address is given: DOCKER_CONTEXT, or the one that `docker context use` chose;
- * `undefined` for none.
+ * Returns the context to use without an address: DOCKER_CONTEXT, or the one that `docker context use` chose; `undefined` for the default
+ * context.
  */
 export const currentContext = Effect.gen(function* () {
   const chosen = yield* text("DOCKER_CONTEXT")
@@ -38,7 +38,7 @@ export const currentContext = Effect.gen(function* () {
 
 const named = (name: string): string | undefined => (name === "" || name === defaultContext ? undefined : name)
 
-/** The address of a context. Fails with `InvalidEndpoint`: no such context, or one that is not for an engine that we can reach. */
+/** Returns the address of a context. Fails with `InvalidEndpoint` if the context does not exist or can't be used. */
 export const endpointOf = Effect.fnUntraced(function* (
   name: string
 ): Effect.fn.Return<Endpoint, InvalidEndpoint | Config.ConfigError> {
@@ -82,5 +82,5 @@ const namesIn = (folder: string) =>
     )
   ).pipe(Effect.map((names) => names.flat().sort()))
 
-/** The names of all contexts that can be read, but for the default one. */
+/** Returns the names of all readable contexts except the default one. */
 export const contextNames = Effect.flatMap(configFolder, (folder) => namesIn(join(folder, "contexts", "meta")))

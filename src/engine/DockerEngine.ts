@@ -14,11 +14,11 @@ import { ofEngine, type RequestOptions } from "./internal/Asking.ts"
 import { type EngineClient, makeEngineClient } from "./internal/EngineClient.ts"
 import { type NetworkRequests, networkRequests } from "./NetworkRequests.ts"
 
-/** What any engine tells about itself, be it one engine or the manager of a swarm that answers. */
+/** The requests with which an engine, or the manager that responds, describes itself. */
 export interface EngineDescription {
   /** The engine's address, for messages: `unix:///var/run/docker.sock`, `ssh://user@host`. Never holds a password. */
   readonly host: string
-  /** Describes the engine that answers. */
+  /** Describes the engine that responds. */
   readonly info: Effect.Effect<Api.Info, EngineFailure>
   readonly version: Effect.Effect<Api.EngineVersion, EngineFailure>
 }

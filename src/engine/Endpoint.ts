@@ -1,17 +1,15 @@
-/**
- * Where the engine is: what `DOCKER_HOST` says, as data.
- */
+/** The addresses of engines, as in `DOCKER_HOST`. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { InvalidEndpoint } from "./EngineErrors.ts"
 
 const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 65535 })))
 
-/** An address at which a Docker engine may answer. Make one with `parse`. */
+/** The address of a Docker engine. Create one with `parse`. */
 export const Endpoint = Schema.TaggedUnion({
   /** A socket in the file system. */
   Unix: { path: Schema.NonEmptyString },
-  /** Plain HTTP: every process that can connect to it is root on that machine. */
+  /** Plain HTTP. Every process that can connect to it is root on that machine. */
   Tcp: { host: Schema.NonEmptyString, port: Port, basePath: Schema.String },
   /** HTTP over TLS. */
   Tls: {
@@ -21,12 +19,12 @@ export const Endpoint = Schema.TaggedUnion({
     /** Folder with ca.pem, cert.pem and key.pem; absent: the system's authorities, and no client certificate. */
     certPath: Schema.optionalKey(Schema.NonEmptyString)
   },
-  /** `ssh … docker system dial-stdio` on that machine, with the user's own ssh set-up. */
+  /** `ssh … docker system dial-stdio` on that machine, with the user's ssh configuration. */
   Ssh: {
     host: Schema.NonEmptyString,
     user: Schema.optionalKey(Schema.NonEmptyString),
     port: Schema.optionalKey(Port),
-    /** The socket on that machine; default: the default one. */
+    /** The socket on that machine; default: the default socket. */
     path: Schema.optionalKey(Schema.NonEmptyString)
   }
 })
@@ -35,9 +33,9 @@ export type Endpoint = typeof Endpoint.Type
 /** The default address of the engine. */
 export const defaultEndpoint: Endpoint = { _tag: "Unix", path: "/var/run/docker.sock" }
 
-/** How `tcp://` and `https://` are to be secured. */
+/** The TLS settings for `tcp://` and `https://`. */
 export interface TlsSettings {
-  /** Does `tcp://` mean TLS? The docker CLI's `DOCKER_TLS_VERIFY`. */
+  /** Whether `tcp://` uses TLS: the docker CLI's `DOCKER_TLS_VERIFY`. */
   readonly verify: boolean
   /** Folder with ca.pem, cert.pem and key.pem. Absent with `verify` off: `https://` uses the system's authorities. */
   readonly certPath?: string
@@ -47,7 +45,7 @@ const schemes = "unix:///path, tcp://host[:port], https://host[:port], ssh://[us
 
 const hostName = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_](?:[A-Za-z0-9._-]*)))?(?::(\d{1,5}))?(\/[^\s?#]*)?$/
 
-/** `host[:port][/path]`, the host possibly an IPv6 address in brackets. Says what is wrong in words. */
+/** Parses `host[:port][/path]`. The host may be an IPv6 address in brackets. Fails with the reason as a text. */
 const authority = (text: string): Result.Result<{ host?: string; port?: number; path: string }, string> => {
   const match = hostName.exec(text)
   if (match === null) return Result.fail(`"${text}" is not host:port`)
@@ -63,8 +61,8 @@ const authority = (text: string): Result.Result<{ host?: string; port?: number; 
 }
 
 /**
- * What starts with "-" would be an option to ssh, and ssh puts the name into command lines for shells (`%r` in `ProxyCommand` and
- * `Match exec`; CVE-2023-51385).
+ * Allowed user names. A leading "-" would be an option to ssh, and ssh puts the name into command lines for shells (`%r` in
+ * `ProxyCommand` and `Match exec`; CVE-2023-51385).
  */
 const sshUser = /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$/
 
@@ -74,10 +72,10 @@ const withPassword = /^[^/@]*:.*@/
 const withoutPassword = (text: string): string => text.replace(/([^\s/@:"]*):(?!\/\/)\S*@/g, "$1:***@")
 
 /**
- * Reads what the docker CLI accepts in `DOCKER_HOST`. Empty text is the default socket; without a scheme it is
- * `host[:port]`. Port 2375, with TLS 2376.
+ * Parses an address as the docker CLI accepts it in `DOCKER_HOST`. An empty text is the default socket. Without a scheme it is
+ * `host[:port]`. The default port is 2375, with TLS 2376.
  *
- * One address; for a list of managers see `fromEnvironment`.
+ * Parses a single address. `fromEnvironment` reads lists of managers.
  */
 export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, InvalidEndpoint> => {
   const address = text.trim()
@@ -145,7 +143,7 @@ export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, I
   }
 }
 
-/** An endpoint as text that `parse` reads back (with the same TLS settings), for messages. */
+/** Formats an endpoint for messages. `parse` reads it back with the same TLS settings. */
 export const format = (endpoint: Endpoint): string => {
   const bracketed = (host: string) => (host.includes(":") ? `[${host}]` : host)
   switch (endpoint._tag) {
@@ -166,5 +164,5 @@ export const format = (endpoint: Endpoint): string => {
   }
 }
 
-/** One address, or several of managers of the same swarm: the next one is asked when one can't be reached. */
+/** One address, or those of several managers of one swarm. If one is unreachable, the next is tried. */
 export type Endpoints = readonly [Endpoint, ...ReadonlyArray<Endpoint>]

@@ -1,11 +1,10 @@
 /**
- * The objects of the Docker Engine API that we read, and only the parts that we read.
+ * The objects of the Docker Engine API, with the parts that task-exec reads.
  *
- * Names are the API's own (https://docs.docker.com/reference/api/engine/), engines 20.10 (API 1.41) up to the newest. Keys
- * that are not listed are dropped, so newer engines may add what they like. Engines write what is zero, false or empty as such,
- * as `null`, or leave it out (Go's `omitempty`), differently from version to version. `null` is read as absent before these
- * schemas see the reply, and what is absent is read as zero, false or empty here. Only what names an object is required, and what
- * proves that a command ended. Times are RFC 3339 text with nanoseconds, as the engine writes them; IDs are full length.
+ * Names are those of the API (https://docs.docker.com/reference/api/engine/), from engine 20.10 (API 1.41) to the newest. Other keys are
+ * dropped. Versions of the engine differ in whether they write a zero, false or empty value as such, as `null`, or omit it (Go's
+ * `omitempty`): `null` is removed before decoding, and an absent value decodes as zero, false or empty. Only names of objects and the
+ * proof that a command ended are required. Times are RFC 3339 texts with nanoseconds; IDs have their full length.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -17,7 +16,7 @@ const Texts = Schema.Array(Schema.String).pipe(Schema.withDecodingDefaultTypeKey
 const Labels = Schema.Record(Schema.String, Schema.String).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({})))
 const Unknown = Schema.Unknown.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({})))
 
-/** Of a part that an engine leaves out: its fields are empty then. */
+/** The default of a part that an engine omits: its fields are empty. */
 const leftOut = Effect.succeed({})
 
 /** Swarm's optimistic lock: an update must name the version that it changes. */
@@ -26,9 +25,9 @@ const ObjectVersion = Version.pipe(Schema.withDecodingDefaultKey(leftOut))
 
 /** `GET /version`. */
 export const EngineVersion = Schema.Struct({
-  /** Of the engine, such as "28.5.2". */
+  /** The engine's version, such as "28.5.2". */
   Version: Schema.String,
-  /** The newest API that it speaks, such as "1.51". */
+  /** The newest API version of the engine, such as "1.51". */
   ApiVersion: Schema.String,
   MinAPIVersion: Schema.optionalKey(Schema.String),
   Os: Text,
@@ -38,7 +37,7 @@ export type EngineVersion = typeof EngineVersion.Type
 
 /** `GET /info`. */
 export const Info = Schema.Struct({
-  /** Of the engine; of no meaning to the swarm, see `Swarm.NodeID`. */
+  /** ID of the engine. The swarm knows the node by `Swarm.NodeID`. */
   ID: Text,
   /** The machine's host name. */
   Name: Schema.String,
@@ -46,17 +45,17 @@ export const Info = Schema.Struct({
   OSType: Text,
   /** The machine's clock. */
   SystemTime: Text,
-  /** As the kernel says it, "x86_64". */
+  /** The kernel's name of the architecture, such as "x86_64". */
   Architecture: Text,
   /** Such as "name=rootless", "name=userns", "name=selinux". */
   SecurityOptions: Texts,
   Swarm: Schema.Struct({
-    /** Empty when in no swarm. */
+    /** Empty outside of a swarm. */
     NodeID: Text,
     NodeAddr: Text,
     /** "inactive", "pending", "active", "error", "locked". */
     LocalNodeState: Text,
-    /** Is it a manager? */
+    /** Whether the node is a manager. */
     ControlAvailable: Flag,
     Error: Text,
     RemoteManagers: Schema.Array(Schema.Struct({ NodeID: Text, Addr: Text })).pipe(
@@ -66,7 +65,7 @@ export const Info = Schema.Struct({
 })
 export type Info = typeof Info.Type
 
-/** Has a task in this state ended for good? A state that we do not know has not. */
+/** Whether a task in this state has ended for good. Unknown states have not. */
 export const isFinalTaskState = (state: string): boolean =>
   state === "complete" ||
   state === "shutdown" ||
@@ -75,10 +74,10 @@ export const isFinalTaskState = (state: string): boolean =>
   state === "remove" ||
   state === "orphaned"
 
-/** The filter for the tasks that Swarm wants: to run or, as a job's, to run to their end. Some of a job's have ended. */
+/** The filter for the tasks that Swarm wants to run, or to complete if they belong to a job. Those of a job may have ended. */
 export const wantedTasks = { "desired-state": ["running", "complete"] } as const
 
-/** Whether Swarm wants a task as it is: it is not about to end it. */
+/** Whether Swarm wants a task: it is not about to stop it. */
 export const isWanted = ({ DesiredState }: { readonly DesiredState: string }): boolean =>
   wantedTasks["desired-state"].some((state) => state === DesiredState)
 
@@ -90,15 +89,15 @@ export const Task = Schema.Struct({
   UpdatedAt: Text,
   Labels,
   Spec: Schema.Struct({
-    /** Absent for tasks that are no containers (plugins, network attachments). */
+    /** Absent for tasks without a container (plugins, network attachments). */
     ContainerSpec: Schema.optionalKey(
       Schema.Struct({
-        /** As in the service, mostly with the digest that the client pinned. */
+        /** As in the service, usually with the digest that the client pinned. */
         Image: Text,
         Labels,
         User: Text,
         TTY: Flag,
-        /** The service's own health check; that of the image is not told. */
+        /** The health check of the service. That of the image is not reported. */
         Healthcheck: Schema.optionalKey(Schema.Struct({ Test: Texts }))
       })
     )
@@ -112,17 +111,17 @@ export const Task = Schema.Struct({
   Status: Schema.Struct({
     Timestamp: Text,
     State: Text,
-    /** What it is doing, "started", "preparing". */
+    /** Such as "started" or "preparing". */
     Message: Text,
-    /** Why it does not get on. */
+    /** The reason why the task fails. */
     Err: Schema.optionalKey(Schema.String),
     ContainerStatus: Schema.optionalKey(
       Schema.Struct({
         /** Empty until the container exists. */
         ContainerID: Text,
-        /** On the node's own count; 0 when not running. */
+        /** In the node's PID namespace; 0 if it does not run. */
         PID: Count,
-        /** Of no meaning before the task has ended. */
+        /** Valid only after the task has ended. */
         ExitCode: Count
       })
     )
@@ -140,13 +139,13 @@ export const Task = Schema.Struct({
 })
 export type Task = typeof Task.Type
 
-/** `GET /tasks/{id}`, with all that the task is to be: the service's `TaskTemplate`, as it was when the task was made. */
+/** `GET /tasks/{id}`, with the spec of the task: the service's `TaskTemplate` at the task's creation. */
 export const TaskDetails = Schema.Struct({ ...Task.fields, Spec: Unknown })
 export type TaskDetails = typeof TaskDetails.Type
 
-/** What we read of a service's `TaskTemplate`. */
+/** A service's `TaskTemplate`. */
 export const TaskTemplate = Schema.Struct({
-  /** Absent for tasks that are no containers. */
+  /** Absent for tasks without a container. */
   ContainerSpec: Schema.optionalKey(Schema.Struct({ Image: Text })),
   /** "none", "on-failure" or "any"; empty means "any". */
   RestartPolicy: Schema.Struct({ Condition: Text }).pipe(Schema.withDecodingDefaultKey(leftOut))
@@ -164,17 +163,17 @@ export const Service = Schema.Struct({
   Spec: Schema.Struct({
     Name: Text,
     Labels,
-    /** Exactly one key is there. */
+    /** Has exactly one key. */
     Mode: Schema.Struct({
       Replicated: Schema.optionalKey(Schema.Struct({ Replicas: Count })),
       Global: Schema.optionalKey(Empty),
       ReplicatedJob: Schema.optionalKey(Schema.Struct({ MaxConcurrent: Count, TotalCompletions: Count })),
       GlobalJob: Schema.optionalKey(Empty)
     }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({}))),
-    /** What new tasks are to be. */
+    /** The spec of new tasks. */
     TaskTemplate: Unknown
   }).pipe(Schema.withDecodingDefaultKey(leftOut)),
-  /** How the last update goes or went. Absent before the first one, and from each change of the spec until its update begins. */
+  /** The state of the last update. Absent before the first one, and from a change of the spec until its update begins. */
   UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Text, Message: Text })),
   /** Present for job services (API 1.41). */
   JobStatus: Schema.optionalKey(Schema.Struct({ JobIteration: ObjectVersion }))
@@ -188,7 +187,7 @@ export const Node = Schema.Struct({
   Spec: Schema.Struct({
     Name: Schema.optionalKey(Schema.String),
     Labels,
-    /** "worker" or "manager": as wished; see `ManagerStatus` for what it is. */
+    /** The desired role, "worker" or "manager". `ManagerStatus` has the actual one. */
     Role: Text,
     /** "active", "pause", "drain". */
     Availability: Text
@@ -202,7 +201,7 @@ export const Node = Schema.Struct({
     /** "unknown", "down", "ready", "disconnected". */
     State: Text,
     Message: Schema.optionalKey(Schema.String),
-    /** As the managers see it: an IP address, "0.0.0.0" for some leaders. */
+    /** The node's IP address as the managers see it; "0.0.0.0" for some leaders. */
     Addr: Text
   }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   /** Only for managers. */
@@ -237,7 +236,7 @@ export const Network = Schema.Struct({
 })
 export type Network = typeof Network.Type
 
-/** `GET /secrets`: never the content, which no engine gives out. */
+/** `GET /secrets`. No engine returns the content of a secret. */
 export const Secret = Schema.Struct({
   ID: Schema.String,
   Version: ObjectVersion,
@@ -261,7 +260,7 @@ export type Config = typeof Config.Type
 /** `GET /containers/{id}/json`. */
 export const Container = Schema.Struct({
   Id: Schema.String,
-  /** With its leading slash, as the engine says it. */
+  /** With a leading slash. */
   Name: Text,
   Created: Text,
   /** The image's ID, "sha256:…". */
@@ -304,9 +303,9 @@ export const Container = Schema.Struct({
 })
 export type Container = typeof Container.Type
 
-/** Swarm's own label of a task's container: the ID of the task. */
+/** Swarm's label of a task's container: the ID of the task. */
 export const swarmTaskLabel = "com.docker.swarm.task.id"
-/** … and the ID of its node. */
+/** Swarm's label of a task's container: the ID of the node. */
 export const swarmNodeLabel = "com.docker.swarm.node.id"
 
 /** `GET /containers/json`. */
@@ -319,7 +318,7 @@ export const ContainerSummary = Schema.Struct({
   /** Seconds since 1970. */
   Created: Count,
   Labels,
-  /** As `Container.State.Status`. */
+  /** See `Container.State.Status`. */
   State: Text,
   /** For people, "Up 3 minutes". */
   Status: Text
@@ -331,7 +330,7 @@ export const Image = Schema.Struct({
   /** "sha256:…". */
   Id: Schema.String,
   RepoTags: Texts,
-  /** "name@sha256:…": what a service can name without asking a registry. */
+  /** "name@sha256:…": references that a service can use without a request to the registry. */
   RepoDigests: Texts,
   Os: Text,
   Architecture: Text,
@@ -356,16 +355,16 @@ export const ExecInspect = Schema.Struct({
   ID: Schema.String,
   ContainerID: Text,
   Running: Flag,
-  /** `null` until it has ended: unknown, never 0. */
+  /** `null` until the command has ended. */
   ExitCode: Schema.NullOr(Schema.Int).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(null))),
-  /** The host's; 0 when the command never started. */
+  /** In the host's PID namespace; 0 if the command never started. */
   Pid: Count
 })
 export type ExecInspect = typeof ExecInspect.Type
 
 /** One line of `GET /events`. */
 export const Event = Schema.Struct({
-  /** "start", "exec_die", …; some carry more behind a colon. */
+  /** "start", "exec_die", …; some have details after a colon. */
   Action: Text,
   Actor: Schema.Struct({ ID: Text, Attributes: Labels }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
@@ -374,7 +373,7 @@ export type Event = typeof Event.Type
 /** `POST /services/create`. */
 export const ServiceCreated = Schema.Struct({
   ID: Schema.String,
-  /** API 1.44 and newer write a list, older ones one text or nothing. */
+  /** A list since API 1.44; before, a text or absent. */
   Warnings: Texts,
   Warning: Text
 })
@@ -396,15 +395,15 @@ export const ExecCreated = Schema.Struct({ Id: Schema.String })
 /** `POST /containers/{id}/wait`. */
 export const ContainerWaited = Schema.Struct({
   StatusCode: Schema.Int,
-  /** Why the engine could not wait. */
+  /** The reason why the engine could not wait. */
   Error: Schema.optionalKey(Schema.Struct({ Message: Text }))
 })
 
 // ---------------------------------------------------------------------------------------------------------------------
-// What we send. Types only: the engine checks what it gets.
+// The bodies of requests. Types only: the engine validates them.
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** A mount of a service's or container's, as `Mounts` has them. */
+/** A mount of a service or container. */
 export interface MountSpec {
   readonly Type: "bind" | "volume" | "tmpfs"
   readonly Source?: string
@@ -415,7 +414,7 @@ export interface MountSpec {
   readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number }
 }
 
-/** A secret of a service's, as a file under /run/secrets (or at `File.Name`, when that is absolute). */
+/** A secret of a service, as a file under /run/secrets, or at `File.Name` if that is absolute. */
 export interface SecretReference {
   readonly SecretID: string
   readonly SecretName: string
@@ -452,12 +451,12 @@ export interface ContainerSpec {
   readonly Healthcheck?: { readonly Test: ReadonlyArray<string> }
 }
 
-/** A network that a service's tasks are on (API reference, `NetworkAttachmentConfig`). */
+/** A network of a service's tasks (API reference, `NetworkAttachmentConfig`). */
 export interface NetworkAttachment {
-  /** Its name or ID. */
+  /** The network's name or ID. */
   readonly Target: string
   readonly Aliases?: ReadonlyArray<string>
-  /** Options of the tasks' endpoints on it. */
+  /** Driver options of the tasks' endpoints. */
   readonly DriverOpts?: Readonly<Record<string, string>>
 }
 
@@ -498,12 +497,12 @@ export interface ServiceSpec {
 export interface NetworkCreate {
   readonly Name: string
   readonly Driver: "overlay" | "bridge"
-  /** Containers that belong to no service may join. */
+  /** Whether containers without a service may join. */
   readonly Attachable?: boolean
-  /** No way out of it. */
+  /** Without a route to other networks. */
   readonly Internal?: boolean
   readonly CheckDuplicate?: boolean
-  /** Its address range; one of the engine's choice where it is left out. */
+  /** The address range; default: the engine chooses one. */
   readonly IPAM?: { readonly Config: ReadonlyArray<{ readonly Subnet: string }> }
   readonly Labels?: Readonly<Record<string, string>>
 }
@@ -565,15 +564,15 @@ export interface ContainerCreate {
 }
 
 /**
- * What is at a path in a container: the header `X-Docker-Container-Path-Stat` of `/containers/{id}/archive`. `mode` is Go's
- * `os.FileMode`, whose upper bits are the kind.
+ * A file in a container: the header `X-Docker-Container-Path-Stat` of `/containers/{id}/archive`. `mode` is Go's `os.FileMode`, whose
+ * upper bits are the kind of the file.
  */
 export const PathStat = Schema.Struct({
   name: Schema.String,
   size: Schema.Finite,
   mode: Schema.Int,
   mtime: Text,
-  /** Of a symbolic link: where it leads in the end, as a path in the container. */
+  /** The final target of a symbolic link, as a path in the container. */
   linkTarget: Text
 })
 export type PathStat = typeof PathStat.Type

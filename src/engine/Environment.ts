@@ -1,4 +1,4 @@
-/** Which engine the environment means. */
+/** Reads the engine's address from the environment. */
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** What an engine does with commands in its containers. */
+/** The requests about commands in containers. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -8,37 +8,37 @@ import { type EngineAsking, ofEngine, segment } from "./internal/Asking.ts"
 import { twoWay } from "./internal/twoWay.ts"
 
 /**
- * How the bytes of an output are laid out: `raw` as the program wrote them (with a TTY), or `multiplexed`, in records of
- * 8 bytes header (stream 1 or 2, 3 for the engine's own errors; length as big-endian 32 bits at offset 4) and data.
+ * The format of an output: `raw` bytes (with a TTY), or `multiplexed` records with a header of 8 bytes (stream 1 or 2, or 3 for errors of
+ * the engine; length as big-endian 32 bits at offset 4).
  */
 export type Framing = "raw" | "multiplexed"
 
-/** An open, two-way connection to a running exec. It is closed with the Scope in which it was opened. */
+/** A two-way connection to a running exec. Closed with the scope in which it was opened. */
 export interface ExecConnection {
-  /** Of `output`. Follows from `tty`: engines before API 1.42 do not say. */
+  /** The format of `output`. It follows from `tty`: engines before API 1.42 do not report it. */
   readonly framing: Framing
   /**
-   * Everything that the command writes. Without a pull the engine waits. Ends when the engine closes its side. Run it once.
+   * The command's output, with backpressure. Ends when the engine closes its side. Run it once.
    */
   readonly output: Stream.Stream<Uint8Array, EngineUnreachable>
-  /** Done as soon as `output` has something to give, its end included. Takes nothing of it. */
+  /** Completes when `output` has data or has ended. Consumes nothing. */
   readonly arrival: Effect.Effect<void>
-  /** Write to the command's stdin; done when the bytes are on their way to the engine. One write at a time. */
+  /** Writes to the command's stdin. Completes when the bytes are sent. One write at a time. */
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, EngineUnreachable>
-  /** End the command's stdin. Its output goes on. */
+  /** Ends the command's stdin. Its output continues. */
   readonly endInput: Effect.Effect<void, EngineUnreachable>
 }
 
 /** The methods of `DockerEngine` about execs. */
 export interface ExecRequests {
-  /** Gives the exec's ID. */
+  /** Creates an exec. Returns its ID. */
   readonly createExec: (containerId: string, exec: Api.ExecCreate) => Effect.Effect<string, EngineFailure>
-  /** Start it and stay connected. `tty` must be what `createExec` was told. */
+  /** Starts an exec and stays connected. `tty` must be the same as for `createExec`. */
   readonly startExec: (
     id: string,
     options: { readonly tty: boolean }
   ) => Effect.Effect<ExecConnection, EngineFailure, Scope.Scope>
-  /** Start it and let it run by itself. */
+  /** Starts an exec without a connection. */
   readonly startExecDetached: (id: string, options: { readonly tty: boolean }) => Effect.Effect<void, EngineFailure>
   readonly inspectExec: (id: string) => Effect.Effect<Api.ExecInspect, EngineFailure>
   readonly resizeExec: (
@@ -47,7 +47,7 @@ export interface ExecRequests {
   ) => Effect.Effect<void, EngineFailure>
 }
 
-/** The requests about execs. */
+/** Returns the requests about execs by this client. */
 export const execRequests = ({ client, engine }: EngineAsking): ExecRequests => {
   const execCreated = client.json(Api.ExecCreated)
   const execInspect = client.json(Api.ExecInspect)

@@ -1,9 +1,9 @@
 /**
- * Address ranges for the overlay networks that we make.
+ * Address ranges for the overlay networks of task-exec.
  *
  * An engine chooses the next free range for a network that names none, and a node needs seconds to let go of the range of a removed
  * network. Engine 28.5 gives a freed range to the next network at once, and a node that still holds it rejects the tasks of that
- * network: "Pool overlaps with other one on this address space". So every network of ours has a random range of its own.
+ * network: "Pool overlaps with other one on this address space". So every network of task-exec has a random range.
  *
  * The ranges are from 240.0.0.0/4 (RFC 1112, "class E"): neither Docker (172.17.0.0/12, 192.168.0.0/16) nor Swarm (10.0.0.0/8) hands it
  * out, no private, shared or public network uses it, and it has room for 7 million networks of 30 addresses. The kernel has taken such
@@ -15,23 +15,23 @@ import type { EngineFailure } from "./EngineErrors.ts"
 import type { Network } from "./EngineSchemas.ts"
 import type { SwarmShape } from "./Swarm.ts"
 
-/** A range of IPv4 addresses: the first one as a number, and how many there are. */
+/** A range of IPv4 addresses: the first address as a number, and the number of addresses. */
 interface Range {
   readonly first: number
   readonly size: number
 }
 
-/** 255.0.0.0/8 is left out: its last address is the limited broadcast. */
+/** Without 255.0.0.0/8, whose last address is the limited broadcast. */
 const lowest = 240 * 2 ** 24
 const highest = 255 * 2 ** 24
 
 /** Networks as small as this hold a tunnel: the gateway, a helper and a relay, the address that Swarm takes on either's node, and spares. */
 const smallest = 32
 
-/** How many ranges are drawn, when others have those drawn before, until the last one is taken. */
+/** The most random ranges to try. The last one is used even if it overlaps. */
 const draws = 100
 
-/** `10.0.1.0/24` as a range; undefined for anything else, IPv6 for one. */
+/** Parses `10.0.1.0/24`; `undefined` for other texts, such as IPv6 ranges. */
 export const parseSubnet = (subnet: string): Range | undefined => {
   const [, address = "", bits = ""] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(subnet) ?? []
   if (address === "") return undefined
@@ -45,7 +45,7 @@ const formatSubnet = ({ first, size }: Range): string =>
 
 const overlap = (a: Range, b: Range): boolean => a.first < b.first + b.size && b.first < a.first + a.size
 
-/** Whether a network has addresses that a network of ours may have. */
+/** Whether a network has addresses from the range of task-exec's networks. */
 export const hasTunnelRange = ({ IPAM }: Network): boolean =>
   IPAM.Config.some(({ Subnet }) => {
     const range = parseSubnet(Subnet)
@@ -66,8 +66,8 @@ export const drawSubnet = (nodes: number, networks: ReadonlyArray<Network>, rand
 }
 
 /**
- * A range that no network overlaps which the engine knows: all of the swarm's, and its own. Networks of another node alone are unknown
- * to it; a task there is then rejected.
+ * Finds a range that overlaps no network that the engine knows: those of the swarm, and its own. It does not know the local networks of
+ * other nodes; such a node then rejects the task.
  */
 export const freeSubnet = (swarm: SwarmShape, nodes: number): Effect.Effect<string, EngineFailure> =>
   Effect.map(swarm.listNetworks({}), (networks) => drawSubnet(nodes, networks, Math.random))

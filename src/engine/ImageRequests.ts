@@ -1,4 +1,4 @@
-/** What an engine does with images. */
+/** The requests about images. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -11,18 +11,18 @@ import type { Filters } from "./SwarmRequests.ts"
 
 /** The methods of `DockerEngine` about images. */
 export interface ImageRequests {
-  /** By tag, digest or ID. */
+  /** Inspects an image by its tag, digest or ID. */
   readonly inspectImage: (ref: string) => Effect.Effect<Api.Image, EngineFailure>
 
   readonly listImages: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.ImageSummary>, EngineFailure>
-  /** Pulls `name:tag` or `name@digest` from its registry: how far it is, until the engine has it. */
+  /** Pulls `name:tag` or `name@digest` from its registry. Emits the progress, and ends when the engine has the image. */
   readonly pullImage: (ref: string) => Stream.Stream<PullAmount, EngineFailure>
 }
 
-/** How long the pull of an image may take. */
+/** The timeout of a pull. */
 const pullTimeout = Duration.minutes(5)
 
-/** The requests about images. */
+/** Returns the requests about images by this client. */
 export const imageRequests = ({ client, credentials, engine }: EngineAsking): ImageRequests => {
   const { host } = client
   const image = client.json(Api.Image)

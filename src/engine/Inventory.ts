@@ -1,7 +1,7 @@
 /**
- * What a caller has on the swarm at this moment: the objects that it made and has not removed yet, and the commands that run for it.
- * From here come the one warning about what could not be removed, what a signal's message says is waited for, and what a guard removes
- * should the caller be killed.
+ * The objects that a caller has created on the swarm and not removed yet, and its running commands. The inventory is the source of the
+ * warning about objects that can't be removed, of the status line after a signal, and of the objects that a guard removes if the caller is
+ * killed.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -15,31 +15,31 @@ export interface Belonging {
   readonly runId: string
 }
 
-/** A command that was started and has not ended. */
+/** A running command. */
 export interface RunningCommand {
   readonly runId: string
   /** `web.2 on node-3`. */
   readonly where: string
-  /** Milliseconds between the signal that ends it and KILL. */
+  /** The grace period in milliseconds. */
   readonly grace: number
-  /** What the guard is told of a command that has no guard on its own node, in one line. */
+  /** The guard's request, in one line, for a command without a guard on its node. */
   readonly guarded?: string
 }
 
 /**
- * How long the removals of a run may take altogether once one was delayed, in milliseconds. Engine 20.10 holds back the removal of a
- * container for up to 20 seconds while it attaches the container to an overlay network, and that of the network until then.
+ * The time for all removals of a run once one is delayed, in milliseconds. Engine 20.10 delays the removal of a container for up to 20
+ * seconds while it attaches the container to an overlay network, and the removal of the network until then.
  */
 const patience = 45_000
-/** How long they may take where the engine can't be reached, in milliseconds. */
+/** The time for all removals if the engine is unreachable, in milliseconds. */
 export const unreachablePatience = 15_000
-/** The least that each removal gets, in milliseconds. */
+/** The least time for each removal, in milliseconds. */
 const leastPatience = 3000
 
-/** A word for a shell. */
+/** Quotes a word for a shell, if necessary. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
-/** The inventory of one run. Its objects and commands are in the inventory of its program, too. */
+/** The inventory of one run. Its objects and commands are also in the inventory of its program. */
 export class Inventory {
   readonly #parent: Inventory | undefined
   readonly #objects = new Set<Belonging>()
@@ -58,19 +58,19 @@ export class Inventory {
     this.#engineFlags = flags
   }
 
-  /** A command line for the engine of this program: `task-exec agent down -H tcp://10.0.0.1:2376`. */
+  /** Returns a command line for the engine of this program: `task-exec agent down -H tcp://10.0.0.1:2376`. */
   taskExec(action: string, flags: ReadonlyArray<string> = []): string {
     if (this.#parent !== undefined) return this.#parent.taskExec(action, flags)
     return ["task-exec", action, ...this.#engineFlags.map(quoted), ...flags].join(" ")
   }
 
-  /** The command that removes what belongs to these runs, or whatever is past its deadline. */
+  /** Returns the command that removes the objects of these runs; without runs, all objects past their deadline. */
   cleanUpCommand(runIds: Iterable<string> = []): string {
     const runs = [...new Set(runIds)].flatMap((runId) => ["--run", runId])
     return this.taskExec("gc", runs)
   }
 
-  /** The objects that are there, or may be. */
+  /** The objects that exist, or may exist. */
   get objects(): ReadonlySet<Belonging> {
     return this.#objects
   }
@@ -85,57 +85,57 @@ export class Inventory {
     return [...new Set([...this.#objects].map(({ runId }) => runId))]
   }
 
-  /** Calls this whenever an object or a command was added, or a command has ended, until the function that it returns is called. */
+  /** Calls a function whenever an object or command is added, or a command ends. Returns a function that stops that. */
   onChanged(see: () => void): () => void {
     this.#watchers.add(see)
     return () => void this.#watchers.delete(see)
   }
 
-  /** To be called before the object is made. */
+  /** Adds an object. Call it before the object is created. */
   add(object: Belonging): void {
     this.#objects.add(object)
     this.#parent?.add(object)
     for (const see of this.#watchers) see()
   }
 
-  /** It is gone, or was never made. */
+  /** Removes an object that no longer exists, or was never created. */
   remove(object: Belonging): void {
     this.#objects.delete(object)
     this.#failures.delete(object)
     this.#parent?.remove(object)
   }
 
-  /** It could not be removed: it stays in the inventory. */
+  /** Records that an object could not be removed. It stays in the inventory. */
   failed(object: Belonging, reason: string): void {
     this.#failures.set(object, reason)
   }
 
-  /** It runs, or may run. */
+  /** Adds a command that runs, or may run. */
   started(command: RunningCommand): void {
     this.#commands.add(command)
     this.#parent?.started(command)
     for (const see of this.#watchers) see()
   }
 
-  /** It has ended, or the caller no longer waits for it. */
+  /** Removes a command that has ended, or that the caller no longer waits for. */
   ended(command: RunningCommand): void {
     this.#commands.delete(command)
     this.#parent?.ended(command)
     for (const see of this.#watchers) see()
   }
 
-  /** Milliseconds that the next removal may take. */
+  /** The time for the next removal, in milliseconds. */
   readonly removalPatience: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, (now) =>
     this.#deadline === undefined ? patience : Math.max(this.#deadline - now, leastPatience)
   )
 
-  /** A removal that began then (Unix milliseconds) did not succeed at once: there is a limit to all of them together. */
+  /** Records that a removal, which began at this Unix time in milliseconds, is delayed. It starts the time for all removals. */
   removalDelayed(since: number, isReachable: boolean): void {
     const limit = since + (isReachable ? patience : unreachablePatience)
     this.#deadline = Math.min(this.#deadline ?? limit, limit)
   }
 
-  /** What could not be removed, why, and what removes it; `undefined` if there is nothing. */
+  /** Describes the objects that could not be removed, with the reason and the command that removes them; `undefined` without any. */
   complaint(): string | undefined {
     const [reason] = this.#failures.values()
     if (reason === undefined) return undefined
@@ -146,7 +146,7 @@ export class Inventory {
   }
 }
 
-/** The inventory that what is made is put into. The program's own unless a run has one. */
+/** The inventory for created objects: that of the run, or that of the program. */
 export class CurrentInventory extends Context.Reference<Inventory>("task-exec/engine/Inventory", {
   defaultValue: () => new Inventory()
 }) {}

@@ -1,41 +1,41 @@
 /**
- * Takes whole records out of a service's log that was read with details (engine API, `details=true`): whose they are, and their text.
+ * Reads whole records, with their origin, from a service's log with details (engine API, `details=true`).
  *
  * The managers name the node that published a record before its text. swarmkit's log broker accepts records from a node only under
  * that node's ID (`manager/logbroker/broker.go`, `PublishLogs`), so a record proves its node; a line within it proves nothing.
  */
 import { DemuxError } from "./Demux.ts"
 
-/** One record. */
+/** A record of a log. */
 export interface LogRecord {
   /** ID of the node that published it. */
   readonly node: string
-  /** ID of the task whose log it is in; undefined where the managers name none. */
+  /** ID of the task that wrote it; `undefined` if the managers report none. */
   readonly task: string | undefined
   readonly isError: boolean
   readonly text: string
 }
 
-/** Whether managers could not read a log to its end: the log itself reports that, in `text`, which is what it has beside stdout. */
+/** Whether the managers could not read a log to its end. The log reports that in `text`, its part outside of stdout. */
 export const isCutShort = (text: string): boolean => /^error grabbing logs/im.test(text)
 
 const headerBytes = 8
 const nodeKey = "com.docker.swarm.node.id"
 const taskKey = "com.docker.swarm.task.id"
 
-/** One for each reading. Not an Effect: it only keeps the state between chunks. */
+/** The state of one reading between chunks. */
 export class LogRecords {
   private readonly longest: number
   private pending: Buffer = Buffer.alloc(0)
-  /** Bytes of a record that is too long, which are still to come. */
+  /** Remaining bytes of a record that is too long. */
   private skipped = 0
 
-  /** Records of more bytes than `longest` are left out. */
+  /** Skips records of more than `longest` bytes. */
   constructor(longest: number) {
     this.longest = longest
   }
 
-  /** The records that became complete with this chunk. Throws `DemuxError` on bytes that are no log. */
+  /** Returns the records that are complete with this chunk. Throws `DemuxError` on invalid bytes. */
   push(chunk: Uint8Array): ReadonlyArray<LogRecord> {
     const records: Array<LogRecord> = []
     const bytes = Buffer.concat([this.pending, chunk])
@@ -60,15 +60,15 @@ export class LogRecords {
       if (node !== undefined) records.push({ node, task, isError: channel !== 1, text: record.slice(blank + 1) })
       at = end
     }
-    // A copy: what is left of a chunk would keep all of it.
+    // A copy: a view would keep the whole chunk in memory.
     this.pending = Buffer.from(bytes.subarray(at))
     return records
   }
 }
 
 /**
- * The details are `key=value` with commas between, both encoded as in a URL (moby, `attrsByteSlice`). Among them are attributes that the
- * node sent along: where one of them poses as the managers' own, there are two, and neither is believed.
+ * Parses details: `key=value`, separated by commas, URL-encoded (moby, `attrsByteSlice`). They include attributes from the node. If one of
+ * them imitates an attribute of the managers, the key occurs twice, and both are ignored.
  */
 const valueOf = (details: ReadonlyArray<string>, key: string): string | undefined => {
   const [one, ...more] = details.filter((detail) => detail.startsWith(`${key}=`))

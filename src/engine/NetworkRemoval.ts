@@ -1,4 +1,4 @@
-/** Networks of the swarm, removed so that none of the name is in the way of the next one. */
+/** Removes networks of the swarm. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -6,8 +6,8 @@ import { isNotFound, type SwarmFailure } from "./EngineErrors.ts"
 import type { SwarmShape } from "./Swarm.ts"
 
 /**
- * Waits until the connected engine has let go of a removed network, for a bounded time. The engine does so a moment after the
- * network's last container. Until then it lists the network, and resolves its name for services, which then fail.
+ * Waits, for a bounded time, until the connected engine has dropped a removed network. The engine does so shortly after the network's last
+ * container. Until then it lists the network and resolves its name for services, which then fail.
  */
 export const networkGone = (
   swarm: SwarmShape,
@@ -22,11 +22,11 @@ export const networkGone = (
     Effect.asVoid
   )
 
-/** What 20.10 says (with 500) where the swarm has none of the name any more, and the engine still shows one. */
+/** The error of engine 20.10 (HTTP 500) if the swarm has removed a network that the engine still lists. */
 const isStale = (error: SwarmFailure): boolean =>
   error._tag === "EngineError" && /^network \S+ not found$/.test(error.text)
 
-/** Removes a network. That there is none is as good. The engine may show it for a while, see {@link networkGone}. */
+/** Removes a network. Succeeds if it does not exist. The engine may list it for a while: see {@link networkGone}. */
 export const dropNetwork = (swarm: SwarmShape, name: string): Effect.Effect<void, SwarmFailure> =>
   Effect.catchIf(
     swarm.removeNetwork(name),
@@ -34,6 +34,6 @@ export const dropNetwork = (swarm: SwarmShape, name: string): Effect.Effect<void
     () => Effect.void
   )
 
-/** Removes a network, and waits until it is gone. That there is none is as good. */
+/** Removes a network, and waits until the engine has dropped it. Succeeds if it does not exist. */
 export const removeNetwork = (swarm: SwarmShape, name: string): Effect.Effect<void, SwarmFailure> =>
   Effect.andThen(dropNetwork(swarm, name), networkGone(swarm, name))

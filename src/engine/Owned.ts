@@ -8,20 +8,18 @@ import { isNotFound, isNotSent, isSilent, isUnanswered, type SwarmFailure } from
 import { summaryOf } from "./Hints.ts"
 import { type Belonging, CurrentInventory, type Inventory, unreachablePatience } from "./Inventory.ts"
 
-/** How long an engine may take to carry out a creation after its caller stopped waiting. */
+/** The time in which an engine may still complete a creation whose caller stopped waiting. */
 const latestCreation = "5 seconds"
-/** Soon at first, every two seconds later. */
+/** Retries soon at first, then every two seconds. */
 const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
 /**
- * Makes an object that is removed when the scope closes; the removal has to be by name, as the answer may get lost. It is
- * tried again and again for a bounded time, which the removals of a run share; what stays is in the inventory, which names it.
+ * Creates an object and removes it when the scope closes. The removal must use the object's name, because the response to the creation may
+ * be lost. It is retried for a bounded time, which all removals of a run share. Objects that can't be removed stay in the inventory.
  *
- * **Details**
- *
- * "Not found" is the end of it once the creation has been answered. Before that it may mean "not yet": engine 20.10 goes on
- * with a creation whose client has left, and then carries it out after the removal. So it is asked again for a while. What was
- * never asked for is not removed.
+ * **Details**: once the creation was answered, "not found" ends the removal. Before, it may mean "not yet": engine 20.10 completes a creation
+ * whose client has disconnected, even after the removal. The removal is then retried for a while. An object whose creation was never
+ * requested is not removed.
  */
 export const owned = <A, E extends SwarmFailure>(
   creation: Effect.Effect<A, E>,
@@ -73,7 +71,7 @@ const removeFrom = (inventory: Inventory, object: Belonging, removal: Effect.Eff
       Effect.tapError((error) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           reason = summaryOf(error)
-          // One request without an answer: an engine that is silent altogether is known by the next one.
+          // A single request without a response. The next request shows whether the engine is silent.
           isReachable = error._tag !== "EngineUnreachable" || error.reason === "Timeout"
           isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))
           inventory.removalDelayed(began, isReachable)

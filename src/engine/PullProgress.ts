@@ -1,17 +1,17 @@
-/** What an engine tells while it pulls an image: `POST /images/create`, a line of JSON for each step. */
+/** The progress of a pull: `POST /images/create` responds with a line of JSON for each step. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
-/** How far an engine is with the layers that it found missing so far, in bytes as the registry sends them. */
+/** The progress of the missing layers found so far, in bytes as the registry sends them. */
 export interface PullAmount {
   readonly done: number
-  /** Grows as layers are begun. */
+  /** Grows when the pull of another layer starts. */
   readonly total: number
 }
 
-/** One line. Engines of 20.10 to 28.5 tell the layers of an image by `id`, and an error as the last line of an answer of 200. */
+/** A line. Engines 20.10 to 28.5 identify the layers by `id`, and report an error in the last line of a response with HTTP 200. */
 const Line = Schema.Struct({
   status: Schema.optionalKey(Schema.String),
   id: Schema.optionalKey(Schema.String),
@@ -22,14 +22,14 @@ const Line = Schema.Struct({
 })
 const decodeLine = Schema.decodeUnknownOption(Schema.fromJsonString(Line))
 
-/** What a layer goes through when all of it has come. Their own amounts are of unpacked bytes, or of seconds. */
+/** The steps of a layer after its download. Their amounts are unpacked bytes, or seconds. */
 const arrived = ["Verifying Checksum", "Download complete", "Extracting", "Pull complete"]
 
 /** The layers of one pull. */
 class Layers {
   private readonly byId = new Map<string, PullAmount>()
 
-  /** Is it news? */
+  /** Returns whether the progress has changed. */
   add({ id = "", progressDetail, status = "" }: typeof Line.Type): boolean {
     const { current, total } = progressDetail ?? {}
     if (status === "Downloading" && current !== undefined && total !== undefined) {
@@ -53,7 +53,7 @@ class Layers {
   }
 }
 
-/** The amounts as they come. Fails where the engine tells of an error (`refused`), or says what no engine says (`strange`). */
+/** Emits the progress. Fails with `refused` if the engine reports an error, and with `strange` on an invalid line. */
 export const pullAmounts = <E, Refused, Strange>(
   answer: Stream.Stream<Uint8Array, E>,
   refused: (text: string) => Refused,

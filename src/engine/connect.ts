@@ -15,7 +15,7 @@ import { EngineAgent } from "./internal/EngineAgent.ts"
  */
 const keepAlive = 5000
 
-/** The agent for this address, with its connections closed at the end of the Scope. */
+/** Returns an agent for this address. Its connections are closed with the scope. */
 export const makeAgent = (endpoint: Endpoint): Effect.Effect<EngineAgent, InvalidEndpoint, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.map(connector(endpoint), (connect) => new EngineAgent(connect, endpoint._tag !== "Unix")),
@@ -52,7 +52,7 @@ const connector = Effect.fnUntraced(function* (endpoint: Endpoint): Effect.fn.Re
   }
 })
 
-/** ca.pem must be there, as for the docker CLI; cert.pem and key.pem together or not at all. */
+/** Reads the certificates. Requires ca.pem, as the docker CLI does, and both or none of cert.pem and key.pem. */
 const certificates = Effect.fnUntraced(function* (
   endpoint: Endpoint,
   folder: string

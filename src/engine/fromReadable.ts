@@ -6,12 +6,11 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
 /**
- * A Node readable as a Stream with back pressure: without a pull, at most the readable's own buffer (its high-water mark) is
- * read ahead, and the sender waits. Data that arrived before an error is emitted before the error.
+ * Converts a Node readable to a stream with backpressure: reads ahead at most the readable's own buffer (its high-water mark). Data that
+ * arrived before an error is emitted before the error.
  *
- * The listeners are added at once, not at the first pull: no data is lost, and no error ends the process for lack of a
- * listener. The readable is destroyed with the Scope, unless it is `borrowed`. A Stream that is not read to its end does not
- * destroy it.
+ * Adds its listeners at once, not at the first pull: otherwise data could be lost, and an error without a listener would end the process.
+ * The readable is destroyed with the scope, unless it is `borrowed`. A stream that is not read to its end does not destroy it.
  */
 export const fromReadable = <E>(
   readable: Readable,
@@ -40,10 +39,10 @@ const pull = <E>(
 
 class Source {
   readonly readable: Readable
-  /** How it ended: `error` is undefined for a proper end. Data may still be there to read. */
+  /** The end of the readable, with its error if it failed. Data may still be in its buffer. */
   end: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
-  /** Has something happened since the last read? A fiber may be held up between its read and its wait. */
+  /** Whether something happened since the last read: a fiber may be delayed between its read and its wait. */
   #news = false
   readonly #unhear: () => void
 
@@ -63,7 +62,7 @@ class Source {
     readable.on("readable", wake).on("end", onEnd).on("error", onError).on("close", onClose)
     // The error listener stays: a later error must not end the process.
     this.#unhear = () => readable.off("readable", wake).off("end", onEnd).off("close", onClose)
-    // All of this may have happened before we came.
+    // All of this may have happened before the listeners were added.
     if (readable.errored) onError(readable.errored)
     else if (readable.readableEnded) onEnd()
     else if (readable.closed) onClose()
@@ -75,7 +74,7 @@ class Source {
     return chunk instanceof Uint8Array ? chunk : null
   }
 
-  /** The next time that reading may give something new. */
+  /** Completes when another read may return data. */
   readonly changed: Effect.Effect<void> = Effect.callback((resume) => {
     if (this.#news) return resume(Effect.void)
     this.#wake = () => {

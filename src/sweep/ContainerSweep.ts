@@ -1,4 +1,4 @@
-/** Sweeps the containers of one node: the connected engine's node. */
+/** Sweeps the containers of the connected engine's node. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
@@ -8,7 +8,7 @@ import { labelKeys, type Role } from "../Labels.ts"
 import { type Findings, type Labelled, NotRemovable, type SweepMode, sweepObjects } from "./Findings.ts"
 import { judge } from "./Verdict.ts"
 
-/** Which containers to sweep. */
+/** Options of {@link sweepContainers}. */
 export interface ContainerSweep extends SweepMode {
   /** Host name of the node, for the findings. */
   readonly node: string
@@ -17,30 +17,30 @@ export interface ContainerSweep extends SweepMode {
    * then it leaves the containers of every service alone.
    */
   readonly services: ReadonlyArray<string> | undefined
-  /** A run whose containers are left alone: the sweeper's own. */
+  /** ID of a run whose containers are kept: the sweeper's own. */
   readonly except?: string
 }
 
-/** How long a service's container may take to end by itself, in milliseconds. */
+/** Milliseconds in which a service's container must end after TERM. */
 const patience = 15_000
-/** How long another program's removal of a container may take, in milliseconds. */
+/** Milliseconds in which another program's removal of a container must end. */
 const removalPatience = 10_000
 
-/** Swarm's own label on the containers of a service. */
+/** Swarm's label on the containers of a service. */
 const serviceLabel = "com.docker.swarm.service.id"
 
 /**
- * Removes the node's containers that are to go.
+ * Removes the leftover containers of the node.
  *
- * A service's containers go with their service. One that outlives it is told to end and removed when it has: a helper
- * ends its command first, and Swarm may be about to do the same, so that must not be cut short.
+ * Swarm removes a service's containers with the service. A container that outlives its service gets TERM and is removed when it has
+ * ended: a helper kills its command first, which must not be cut short.
  */
 export const sweepContainers = Effect.fn("Sweep.containers")(function* (
   options: ContainerSweep
 ): Effect.fn.Return<Findings, EngineFailure, DockerEngine> {
   const engine = yield* DockerEngine
   const containers = yield* engine.listContainers({ label: [labelKeys.run] }, { all: true })
-  /** Swarm's to remove: its service is still there, or it is on its way out with its service. */
+  /** Whether Swarm removes the container: its service exists, or is being removed. */
   const isSwarms = ({ Labels }: ContainerSummary): boolean => {
     const service = Labels[serviceLabel]
     if (service === undefined) return false
@@ -64,9 +64,9 @@ export const sweepContainers = Effect.fn("Sweep.containers")(function* (
   )
 })
 
-/** Of a run that is being ended just now, maybe because this sweep removed its helper. */
+/** Role of a container that kills the processes of a run, perhaps because this sweep removed the run's helper. */
 const killer: Role = "killer"
-/** Ends its run when it is told to end itself. */
+/** Role of a container that kills its run when it gets TERM. */
 const guard: Role = "guard"
 
 const removalOf = (engine: DockerEngineShape, container: ContainerSummary, { selection }: SweepMode) => {
@@ -77,7 +77,7 @@ const removalOf = (engine: DockerEngineShape, container: ContainerSummary, { sel
   return remove(engine, container.Id)
 }
 
-/** Two at once: the second one is told that the removal is under way, and waits for it. */
+/** Removes a container. If another program is removing it, waits for that. */
 const remove = (engine: DockerEngineShape, id: string): Effect.Effect<void, EngineFailure> =>
   engine.removeContainer(id, { force: true }).pipe(
     Effect.catchIf(isConflict, (error) =>
@@ -91,7 +91,7 @@ const remove = (engine: DockerEngineShape, id: string): Effect.Effect<void, Engi
 const endAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id, State }: ContainerSummary) {
   if (State === "running") {
     yield* engine.killContainer(id, "TERM").pipe(
-      // It has ended in the meantime.
+      // It ended meanwhile.
       Effect.catchIf(
         (error) => isConflict(error) || isNotFound(error),
         () => Effect.void
@@ -109,7 +109,7 @@ const endAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { I
   yield* remove(engine, id)
 })
 
-/** A killer that is removed at its work leaves the run's command alive, so it is let finish. */
+/** Waits for a killer before removing it: removed too early, it would leave the command alive. */
 const letEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id }: ContainerSummary) {
   const ended = yield* waitUntil(
     Effect.map(stateOf(engine, id), (state) => state !== "running" && state !== "created"),
@@ -123,7 +123,7 @@ const letEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, 
   yield* remove(engine, id)
 })
 
-/** `undefined` when there is no such container. */
+/** The state of a container; `undefined` if it does not exist. */
 const stateOf = (engine: DockerEngineShape, id: string): Effect.Effect<string | undefined, EngineFailure> =>
   engine.inspectContainer(id).pipe(
     Effect.map(({ State }) => State.Status),

@@ -1,20 +1,20 @@
-/** What a sweep finds at one place, and what becomes of it. */
+/** The objects that a sweep finds on one engine, and their removal. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { judge, type Owner, type Selection } from "./Verdict.ts"
 
-/** What an object is to the engine. */
+/** The kind of an object. */
 export const ObjectKind = Schema.Literals(["service", "secret", "network", "container"])
 
-/** What an object is to the engine. */
+/** The kind of an object. */
 export type ObjectKind = typeof ObjectKind.Type
 
 const place = {
   kind: ObjectKind,
   id: Schema.String,
   name: Schema.String,
-  /** Host name of its node; only containers are somewhere. */
+  /** Host name of a container's node. Other objects have none. */
   node: Schema.optionalKey(Schema.String)
 }
 
@@ -23,60 +23,60 @@ const owner = {
   role: Schema.String,
   /** Unix time in milliseconds. */
   deadline: Schema.Finite,
-  /** `HOST:PID` of the caller that made it. */
+  /** `HOST:PID` of the caller that created it. */
   creator: Schema.String
 }
 
-/** An object of ours that its run may still need. */
+/** An object of task-exec that its run may still need. */
 export const Alive = Schema.Struct({ ...place, ...owner })
 
-/** An object of ours that its run may still need. */
+/** An object of task-exec that its run may still need. */
 export type Alive = typeof Alive.Type
 
-/** An object of ours that is to go. */
+/** An object of task-exec that no run needs: past its deadline, or of a run that is to be removed. */
 export const Leftover = Schema.Struct({
   ...place,
   ...owner,
-  /** Whether it is gone, also if another process removed it. */
+  /** Whether it was removed, by this sweep or by another process. */
   removed: Schema.Boolean,
-  /** Why it is not removed, if it was to be. */
+  /** The reason why the removal failed. */
   error: Schema.optionalKey(Schema.String)
 })
 
-/** An object of ours that is to go. */
+/** An object of task-exec that no run needs: past its deadline, or of a run that is to be removed. */
 export type Leftover = typeof Leftover.Type
 
-/** An object with labels of ours that don't say enough. It is never removed. */
+/** An object with incomplete labels of task-exec. A sweep never removes it. */
 export const Unreadable = Schema.Struct({
   ...place,
   /** What is wrong with its labels. */
   detail: Schema.String
 })
 
-/** An object with labels of ours that don't say enough. It is never removed. */
+/** An object with incomplete labels of task-exec. A sweep never removes it. */
 export type Unreadable = typeof Unreadable.Type
 
-/** What was found at one place. */
+/** The objects of task-exec on one engine. */
 export const Findings = Schema.Struct({
   leftovers: Schema.Array(Leftover),
   unreadable: Schema.Array(Unreadable),
-  /** Empty where only certain runs were asked for. */
+  /** Empty if the sweep is for certain runs. */
   alive: Schema.Array(Alive)
 })
 
-/** What was found at one place. */
+/** The objects of task-exec on one engine. */
 export type Findings = typeof Findings.Type
 
-/** What was found at several places. */
+/** Joins the findings of several engines. */
 export const joinFindings = (all: ReadonlyArray<Findings>): Findings => ({
   leftovers: all.flatMap(({ leftovers }) => leftovers),
   unreadable: all.flatMap(({ unreadable }) => unreadable),
   alive: all.flatMap(({ alive }) => alive)
 })
 
-/** This engine can't remove it. */
+/** This engine can't remove the object. */
 export class NotRemovable extends Schema.TaggedError<NotRemovable>()("NotRemovable", {
-  /** What to do instead. */
+  /** Why, and what to do instead. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -84,7 +84,7 @@ export class NotRemovable extends Schema.TaggedError<NotRemovable>()("NotRemovab
   }
 }
 
-/** An object that carries labels. */
+/** An object with labels, and its removal. */
 export interface Labelled {
   readonly kind: ObjectKind
   readonly id: string
@@ -95,20 +95,17 @@ export interface Labelled {
   readonly remove: Effect.Effect<void, SwarmFailure | NotRemovable>
 }
 
-/** How to sweep. */
+/** Options of a sweep. */
 export interface SweepMode {
-  /** Only look. */
+  /** Remove nothing. */
   readonly dryRun: boolean
   readonly selection: Selection
 }
 
-/** Removals at the same time. */
+/** The most removals at the same time. */
 const concurrency = 8
 
-/**
- * Judges the objects and removes those that are to go. An object that can't be removed does not keep the
- * others from it: why is in the findings.
- */
+/** Judges the objects and removes the leftovers. If a removal fails, the reason is in the findings and the sweep goes on. */
 export const sweepObjects = Effect.fnUntraced(function* (
   objects: ReadonlyArray<Labelled>,
   mode: SweepMode

@@ -1,4 +1,4 @@
-/** Sweeps what the managers keep: services, secrets and networks. */
+/** Sweeps the objects of the managers: services, secrets and networks. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isInUse, type SwarmFailure } from "../engine/EngineErrors.ts"
@@ -6,24 +6,24 @@ import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { labelKeys } from "../Labels.ts"
 import { type Findings, joinFindings, type Labelled, type SweepMode, sweepObjects } from "./Findings.ts"
 
-/** What was found at the managers. */
+/** The objects of the managers. */
 export interface ManagerFindings extends Findings {
-  /** IDs of all services of ours that there were, those among them that are removed now. */
+  /** IDs of all services of task-exec, including those that the sweep removed. */
   readonly services: ReadonlyArray<string>
 }
 
 const ours = { label: [labelKeys.run] }
 
-/** How long the tasks of a service that was just removed may hold its network: a command may take its grace period to end. */
+/** The time to retry the removal of a network: tasks of a removed service use it until their grace period ends. */
 const release = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
-/** A network in use can't be removed. */
+/** Removes a network, and retries while it is in use. */
 const removeNetwork = (swarm: SwarmShape, id: string): Effect.Effect<void, SwarmFailure> =>
   Effect.retry(swarm.removeNetwork(id), { schedule: release, while: isInUse })
 
 /**
- * Sweeps services first, secrets and networks after them: what is in use can't be removed. Looks for all of them at the same
- * time, so a sweep that finds nothing takes as long as one question.
+ * Sweeps services first, then secrets and networks, which can't be removed while services use them. Lists all three at the same time, so
+ * a sweep without findings takes as long as one request.
  */
 export const sweepManagers = Effect.fn("Sweep.managers")(function* (
   mode: SweepMode
@@ -33,7 +33,7 @@ export const sweepManagers = Effect.fn("Sweep.managers")(function* (
     [swarm.listServices(ours), swarm.listSecrets(ours), swarm.listNetworks(ours)],
     { concurrency: "unbounded" }
   )
-  // The labels of a network can't change: as long as its service is there, it is the service's deadline that counts.
+  // The labels of a network can't change, so the deadline of its service counts while that exists.
   const deadlines = new Map(
     services.map(({ Spec: { Labels } }) => [Labels[labelKeys.run], Labels[labelKeys.deadline] ?? ""] as const)
   )

@@ -1,27 +1,27 @@
-/** What the sweeper on a node is asked, and what it answers. */
+/** The request to a sweeper, and its report. */
 import * as Schema from "effect/Schema"
 import { Findings } from "./Findings.ts"
 import { Selection } from "./Verdict.ts"
 
-/** What a sweeper reads from its secret. */
+/** The request to a sweeper, in its secret. */
 export const NodeSweepRequest = Schema.Struct({
   /** Version of the wire protocol that the caller understands. */
   protocol: Schema.Int,
-  /** Only look. */
+  /** Remove nothing. */
   dryRun: Schema.Boolean,
   selection: Selection,
-  /** The sweepers' own run, whose containers are left alone. */
+  /** ID of the sweepers' own run, whose containers are kept. */
   runId: Schema.NonEmptyString,
-  /** IDs of the services whose containers are Swarm's to remove. */
+  /** IDs of the services whose containers Swarm removes. */
   services: Schema.Array(Schema.String),
   /** Host names by node ID. */
   nodes: Schema.Record(Schema.String, Schema.String)
 })
 
-/** What a sweeper reads from its secret. */
+/** The request to a sweeper, in its secret. */
 export type NodeSweepRequest = typeof NodeSweepRequest.Type
 
-/** What a sweeper answers: what it found, or why it could not look. */
+/** The report of a sweeper: its findings, or the reason why it failed. */
 export const NodeReport = Schema.Struct({
   /** ID of the node. */
   node: Schema.String,
@@ -31,5 +31,5 @@ export const NodeReport = Schema.Struct({
   })
 })
 
-/** What a sweeper answers: what it found, or why it could not look. */
+/** The report of a sweeper: its findings, or the reason why it failed. */
 export type NodeReport = typeof NodeReport.Type

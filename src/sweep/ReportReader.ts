@@ -1,6 +1,6 @@
 /**
- * Takes the sweepers' reports from the log of their service. Every sweeper sends one JSON document as `Stdout` frames
- * and an `Exited` after it; the log mixes the lines of all of them, and the frames' origins tell them apart.
+ * Reads the sweepers' reports from the log of their service. Every sweeper sends one JSON document as `Stdout` frames, followed by
+ * `Exited`. The log mixes the lines of all sweepers; the origins of the frames tell them apart.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -9,9 +9,9 @@ import { Unpacker } from "../carrier/Packed.ts"
 import { LogRecords } from "../engine/LogRecords.ts"
 import { NodeReport } from "./NodeSweep.ts"
 
-/** No line of ours is longer; what is longer is not kept. */
+/** The most bytes of a line. Longer lines are dropped: no sweeper writes them. */
 const maxLine = 32 * 1024
-/** What is kept of one node: bytes of a report, and senders. Swarm may start a second sweeper there, seldom a third. */
+/** The most bytes of a node's report, and the most senders on a node: Swarm may start a second sweeper, rarely a third. */
 const maxReport = 8 * 1024 * 1024
 const maxSenders = 4
 
@@ -19,7 +19,7 @@ const Document = Schema.fromJsonString(NodeReport)
 const encodeReport = Schema.encodeSync(Document)
 const decodeReport = Schema.decodeUnknownResult(Document)
 
-/** The lines of a report; `origin` is a random number of its sender's own. */
+/** Writes a report as lines of the log. `origin` is a random number that identifies the sender. */
 export const reportLines = (origin: number, report: NodeReport): string => {
   const writer = new FrameWriter(origin)
   const data = new TextEncoder().encode(encodeReport(report))
@@ -34,16 +34,16 @@ interface Sender {
 }
 
 /**
- * One for each reading of the log from its beginning, with details. Not an Effect: it only keeps the state between chunks.
+ * The state of one reading of the log, from its start and with details.
  *
- * A report counts only where the node that it is about has published all of it.
+ * A report counts only if the node that it is about has published all of it.
  */
 export class ReportReader {
-  /** By node, then by the sender's own number. */
+  /** By node, then by the sender's origin. */
   private readonly nodes = new Map<string, Map<number, Sender>>()
   private readonly records = new LogRecords(maxLine)
 
-  /** The reports that became complete with this chunk. Throws `DemuxError`. */
+  /** Returns the reports that are complete with this chunk. Throws `DemuxError`. */
   push(chunk: Uint8Array): ReadonlyArray<NodeReport> {
     const reports: Array<NodeReport> = []
     for (const { isError, node, text } of this.records.push(chunk)) {
@@ -58,7 +58,7 @@ export class ReportReader {
     if (Result.isFailure(decoded)) return undefined
     const { frame, origin, seq } = decoded.success
     const sender = this.senderOf(node, origin)
-    // After a gap nothing of this sender fits any more: the next reading may have it whole.
+    // After a gap, the rest of this report is useless. The next reading may have all of it.
     if (sender === undefined || seq !== sender.next) return undefined
     const whole = frame._tag === "Packed" ? sender.unpacker.take(frame) : frame
     if (whole === "Damaged") return undefined

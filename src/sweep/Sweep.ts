@@ -1,8 +1,8 @@
 /**
- * The sweep: removes what callers of task-exec left behind that were ended before they could clean up.
+ * The sweep: removes leftovers of callers that were killed before they could clean up.
  *
- * Everything that task-exec makes tells by its labels whose it is and until when it may be needed (see `Labels.ts`). A
- * sweep removes what is past that deadline, or what belongs to the runs that it is told, and nothing else.
+ * Every object of task-exec has labels with its run and its deadline (see `Labels.ts`). A sweep removes objects past their deadline, or
+ * the objects of given runs, and nothing else.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -19,69 +19,64 @@ import { sweepManagers } from "./ManagerSweep.ts"
 import { type NodeAnswer, type SweptNode, sweepNodes } from "./Sweeper.ts"
 import type { Selection } from "./Verdict.ts"
 
-/** How to sweep. All may be left out. */
+/** Options of a sweep. */
 export interface SweepOptions {
-  /** Only look; default `false`. */
+  /** Remove nothing; default `false`. */
   readonly dryRun?: boolean
-  /** Take this Unix time in milliseconds for now. What has its deadline before it is removed, needed or not. */
+  /** The Unix time in milliseconds to compare deadlines with; default: the present. */
   readonly now?: number
   /**
-   * IDs of runs (label `task-exec.run`): what belongs to them is removed, needed or not, whatever its deadline, and
-   * nothing else is. Their commands are ended by that where a helper runs them.
+   * IDs of runs (label `task-exec.run`). Removes their objects whatever the deadline, and nothing else. If a helper runs a command of
+   * such a run, this kills the command.
    */
   readonly runs?: ReadonlyArray<string>
   /**
-   * Whose containers to look at: those of `all` nodes (the default), through a temporary service, or only those of the
-   * connected engine (`local`). Services, secrets and networks are looked at in either case where that engine is a
-   * manager; `all` needs one.
+   * The nodes whose containers to check: `all` nodes (the default), through a temporary service, or only the connected engine's node
+   * (`local`). Services, secrets and networks are checked if that engine is a manager; `all` requires a manager.
    */
   readonly nodes?: "all" | "local"
   /** Image of the temporary service; default: that of the `HelperImage` layer. */
   readonly image?: string
-  /** How long the other nodes may take to report; default 30 seconds. */
+  /** The time in which the other nodes must report; default 30 seconds. */
   readonly placementTimeout?: Duration.Input
 }
 
-/** A node whose containers were not looked at. */
+/** A node whose containers were not checked. */
 export interface UnsweptNode {
-  /** ID of the node; empty for an engine in no swarm. */
+  /** ID of the node; empty for an engine that is not part of a swarm. */
   readonly id: string
   readonly hostname: string
   readonly reason: string
 }
 
-/** What a sweep found and did. */
+/** The result of a sweep. */
 export interface SweepReport extends Findings {
-  /** Host names of the nodes whose containers were looked at. */
+  /** Host names of the nodes whose containers were checked. */
   readonly nodes: ReadonlyArray<string>
-  /** The nodes whose containers should have been looked at and were not. */
+  /** The nodes whose containers could not be checked. */
   readonly unanswered: ReadonlyArray<UnsweptNode>
 }
 
-/** Whether a report says that nothing that was to go is left anywhere that was to be looked at. */
+/** Whether no leftovers remain and every node was checked. */
 export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boolean =>
   leftovers.every(({ removed }) => removed) && unreadable.length === 0 && unanswered.length === 0
 
 /**
- * Removes every service, secret and container of task-exec that is past its deadline; or, with `runs`, those of these runs.
+ * Removes the services, secrets, networks and containers of task-exec that are past their deadline, or those of the runs in `runs`.
  *
- * **Details**
+ * **Details**: the report names the objects that can't be removed and the nodes that don't respond. Fails only if the connected engine
+ * does not respond, or is not a manager and all nodes are to be checked. An object that another program removes meanwhile counts as
+ * removed. Swarm removes a service's containers shortly after the service.
  *
- * The report names what can't be removed and the nodes that don't answer. The effect fails only if the connected engine does
- * not answer or, for all nodes, is no manager. An object that another program removes at the same time counts as removed.
- * Swarm removes a service's containers a little after the service.
- *
- * **Gotchas**
- *
- * Deadlines are compared with the slower one of this machine's clock and the engine's; they leave two minutes for clocks
- * that differ.
+ * **Gotchas**: deadlines are compared with the slower of this machine's clock and the engine's. They have a margin of two minutes for
+ * clocks that differ.
  */
 export const sweep = Effect.fn("TaskExec.sweep")(function* (
   options: SweepOptions = {}
 ): Effect.fn.Return<SweepReport, SwarmFailure, Swarm | HelperImage> {
   const swarm = yield* Swarm
   const { Name: hostname, Swarm: own, SystemTime } = yield* swarm.info
-  // Of several managers only one has these containers: another one would say that they are gone.
+  // Of several managers, only one has these containers.
   const engine = yield* swarm.engine
   const selection: Selection =
     options.runs === undefined
@@ -124,7 +119,7 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 /**
  * Removes services, secrets and networks that are past their deadline: the cheap part of {@link sweep}.
  *
- * It needs three requests to a manager when there is nothing to remove, so every run can do it while it works.
+ * Without leftovers it sends three requests to a manager, so every run can do it while it works.
  */
 export const sweepSwarm = Effect.fn("TaskExec.sweepSwarm")(function* (
   options: { readonly dryRun?: boolean; readonly now?: number } = {}
@@ -138,7 +133,7 @@ export const sweepSwarm = Effect.fn("TaskExec.sweepSwarm")(function* (
   return { leftovers, unreadable, alive, nodes: [], unanswered: [] }
 })
 
-/** A clock that is fast would take live runs for leftovers. */
+/** The earlier of two clocks: a clock that is fast would make leftovers of live runs. */
 const earliest = (own: number, engines: string): number => {
   const theirs = Date.parse(engines)
   return Number.isNaN(theirs) ? own : Math.min(own, theirs)

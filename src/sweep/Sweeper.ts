@@ -18,42 +18,42 @@ import type { Findings, SweepMode } from "./Findings.ts"
 import { type NodeReport, NodeSweepRequest } from "./NodeSweep.ts"
 import { ReportReader } from "./ReportReader.ts"
 
-/** A node, by what the sweep calls it. */
+/** A node that a sweep checks. */
 export interface SweptNode {
   readonly id: string
   readonly hostname: string
 }
 
-/** What the sweepers are made of, and what they are to do. */
+/** Options of {@link sweepNodes}. */
 export interface SweeperOptions extends SweepMode {
   readonly image: string
-  /** The nodes to look at. */
+  /** The nodes to check. */
   readonly nodes: ReadonlyArray<SweptNode>
-  /** ID of the node that is left out, because the connected engine is on it. */
+  /** ID of the connected engine's node, which gets no sweeper. */
   readonly connectedNode: string
-  /** IDs of the services whose containers are Swarm's to remove. */
+  /** IDs of the services whose containers Swarm removes. */
   readonly services: ReadonlyArray<string>
   /** Milliseconds until every node must have reported. */
   readonly patience: number
 }
 
-/** What became of one node. */
+/** The result for one node. */
 export type NodeAnswer =
   | { readonly _tag: "Swept"; readonly node: SweptNode; readonly findings: Findings }
   | { readonly _tag: "Silent"; readonly node: SweptNode; readonly reason: string }
 
-/** How long one reading of the log may take until it is begun again, in milliseconds. */
+/** Milliseconds after which a reading of the log is restarted. */
 const readingPatience = 1500
-/** How often the whole log of a sweeper that ended is read. */
+/** How often the whole log of a sweeper that has ended is read. */
 const finalReads = 3
-/** Time that a sweeper has to end when it is to stop, in milliseconds. */
+/** The grace period of a sweeper, in milliseconds. */
 const stopGrace = 2000
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
 
 /**
- * Sweeps the containers of these nodes and waits for their reports, for a bounded time. A node that does not answer is
- * named, with what Swarm says about it. The service and its secret are gone when the effect is done.
+ * Sweeps the containers of these nodes and waits for their reports, for at most `patience` milliseconds. Returns Swarm's reason for a
+ * node that does not report. Removes the service and its secret.
  */
 export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
   options: SweeperOptions
@@ -61,7 +61,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
   const swarm = yield* Swarm
   const fresh = yield* makeOwnership(options.patience)
   const { dryRun, nodes, selection, services } = options
-  // Also for a sweep that takes another time for now: its own objects are alive then.
+  // A sweep with a later `now` must not remove its own objects.
   const now = yield* Clock.currentTimeMillis
   const ahead = selection._tag === "PastDeadline" ? Math.max(0, selection.now - now) : 0
   const owner = { ...fresh, deadline: fresh.deadline + ahead }
@@ -93,11 +93,11 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
 const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: string, options: SweeperOptions) {
   const { nodes, patience } = options
   const reports = new Map<string, NodeReport>()
-  /** Why a node won't report. */
+  /** The reasons of nodes that won't report. */
   const refused = new Map<string, string>()
   const tasks = new Map<string, Task>()
   const readsAfterEnd = new Map<string, number>()
-  /** What went wrong with the last question about the tasks. */
+  /** The error of the last request for the tasks. */
   let trouble: string | undefined
   const open = () => nodes.filter(({ id }) => !reports.has(id) && !refused.has(id))
 
@@ -112,7 +112,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
     }
   }
 
-  /** Reads the log from its beginning until these nodes have reported. */
+  /** Reads the log from its start until these nodes have reported. */
   const read = (awaited: ReadonlyArray<SweptNode>) =>
     Effect.gen(function* () {
       const log = yield* swarm.serviceLogs(service, { follow: true, details: true })
@@ -122,7 +122,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
       )
     }).pipe(
       Effect.scoped,
-      // A follow may miss what it should have, and never ends by itself.
+      // A followed log may miss lines, and does not end by itself.
       Effect.timeoutOption(readingPatience),
       Effect.catch((error) => Effect.logDebug(`cannot read the log of the sweepers: ${error.message}`))
     )
@@ -133,7 +133,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
         trouble = undefined
         for (const task of found) {
           const { CreatedAt, NodeID: node } = task
-          // The first one's word counts; Swarm may start another.
+          // The first task counts. Swarm may start another one.
           if (node !== undefined && (tasks.get(node)?.CreatedAt ?? CreatedAt) >= CreatedAt) tasks.set(node, task)
         }
       },
@@ -174,7 +174,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
   })
 })
 
-/** What a node found is on that node, whatever its report calls it. */
+/** Sets the node of findings: a node reports about itself only. */
 const foundOn = ({ hostname }: SweptNode, { alive, leftovers, unreadable }: Findings): Findings => ({
   leftovers: leftovers.map((one) => ({ ...one, node: hostname })),
   unreadable: unreadable.map((one) => ({ ...one, node: hostname })),
@@ -186,7 +186,7 @@ const hasStarted = (task: Task | undefined): boolean => {
   return state !== "rejected" && (state === "running" || isFinalTaskState(state))
 }
 
-/** Swarm's words. */
+/** Swarm's text about a sweeper's task. */
 const describe = (task: Task | undefined, { image }: SweeperOptions): string => {
   if (task === undefined) return "no task"
   const { Err, Message, State } = task.Status

@@ -1,16 +1,13 @@
-/** The sweep that every run, fan-out and copy does beside its work. */
+/** The sweep that every run, fan-out and copy does while it works. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Swarm } from "../engine/Swarm.ts"
 import { sweepSwarm } from "./Sweep.ts"
 
-/** How long work takes that leaves no time for anything else, in milliseconds: it is not to wait for a sweep. */
+/** Milliseconds before the sweep begins: short work does not wait for it. */
 const shortWork = 100
 
-/**
- * Gives what begins a {@link sweepSwarm} beside the work of this scope, once, however often it is run. The sweep ends with the
- * scope.
- */
+/** Returns an effect that starts {@link sweepSwarm} in the background. It starts once, however often it is run, and ends with the scope. */
 export const openTidying: Effect.Effect<Effect.Effect<void, never, Swarm>, never, Scope.Scope> = Effect.map(
   Effect.scope,
   (scope) => {

@@ -1,22 +1,22 @@
-/** What the labels of an object say about it: whose it is, and whether it is to go. */
+/** Judges objects by their labels: the run that owns an object, and whether it is a leftover. */
 import * as Schema from "effect/Schema"
 import { labelKeys } from "../Labels.ts"
 
-/** Which objects of ours a sweep is after. */
+/** The objects of task-exec that a sweep removes. */
 export const Selection = Schema.TaggedUnion({
-  /** Those that are past their deadline at this Unix time in milliseconds. */
+  /** Objects past their deadline at this Unix time in milliseconds. */
   PastDeadline: { now: Schema.Finite },
-  /** Those of these runs (by ID), whatever their deadline. Objects of other runs are none of its business. */
+  /** All objects of these runs (by ID), whatever their deadline, and no others. */
   OfRuns: { runs: Schema.Array(Schema.String) }
 })
 
-/** Which objects of ours a sweep is after. */
+/** The objects of task-exec that a sweep removes. */
 export type Selection = typeof Selection.Type
 
-/** What the labels of an object of ours say. */
+/** The owner of an object, from its labels. */
 export interface Owner {
   readonly runId: string
-  /** What it is for. Any text: another version of task-exec may have roles that this one does not know. */
+  /** The object's role. Any text: other versions of task-exec may have other roles. */
   readonly role: string
   /** Unix time in milliseconds. */
   readonly deadline: number
@@ -25,10 +25,10 @@ export interface Owner {
 }
 
 /**
- * - `Foreign`: not ours, or of a run that was not asked for.
- * - `Alive`: ours, and its run may still need it.
- * - `Leftover`: ours, and to go: past its deadline, or of a run that was asked for.
- * - `Unreadable`: its labels of task-exec are incomplete, so it must not be removed because of them.
+ * - `Foreign`: not an object of task-exec, or of a run that is not selected.
+ * - `Alive`: its run may still need it.
+ * - `Leftover`: past its deadline, or of a selected run.
+ * - `Unreadable`: its labels of task-exec are incomplete, so it must not be removed.
  */
 export type Verdict =
   | { readonly _tag: "Foreign" }
@@ -36,10 +36,10 @@ export type Verdict =
   | { readonly _tag: "Leftover"; readonly owner: Owner }
   | { readonly _tag: "Unreadable"; readonly detail: string }
 
-/** Decimal digits and nothing else; eleven of them last until the year 5138. */
+/** Unix time in seconds: up to eleven digits, which last until the year 5138. */
 const seconds = /^\d{1,11}$/
 
-/** Judges an object by its labels. At its deadline it is still alive. */
+/** Judges an object by its labels. At its deadline, an object is still alive. */
 export const judge = (labels: Readonly<Record<string, string>>, selection: Selection): Verdict => {
   const { [labelKeys.run]: runId, [labelKeys.role]: role, [labelKeys.creator]: creator } = labels
   const deadline = labels[labelKeys.deadline]

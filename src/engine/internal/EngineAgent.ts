@@ -65,6 +65,6 @@ export class EngineAgent extends Http.Agent {
   }
 }
 
-/** Sockets count what they read. */
+/** Returns the number of bytes that arrived on a connection. */
 const receivedBy = (connection: Duplex): number =>
   "bytesRead" in connection && typeof connection.bytesRead === "number" ? connection.bytesRead : 0

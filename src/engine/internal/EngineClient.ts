@@ -21,45 +21,45 @@ import type { EngineAgent } from "./EngineAgent.ts"
 import { type EngineSilent, makeHeartbeat } from "./Heartbeat.ts"
 import { makeOutflow } from "./toReadable.ts"
 
-/** One request. */
+/** A request. */
 export interface Request {
-  /** What we want, in words that go on from "could not …". */
+  /** The operation, to follow "cannot" in a message: `list tasks`. */
   readonly operation: string
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE"
   readonly path: string
-  /** Objects go as JSON; absent values not at all. */
+  /** Objects are sent as JSON, without absent values. */
   readonly query?: Readonly<Record<string, unknown>>
   readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
-  /** How long the answer may take; for streams, how long until it begins. May be infinite. */
+  /** The timeout of the response; for streams, of its start. May be infinite. */
   readonly timeout: Duration.Duration
 }
 
-/** How any request can fail; only those about the swarm meet `NotSwarmManager`. */
+/** The errors of requests. Only requests about the swarm fail with `NotSwarmManager`. */
 export type RequestFailure = EngineUnreachable | EngineError | UnexpectedReply | NotSwarmManager
 
 /** Sends requests to one engine. */
 export interface EngineClient {
   readonly host: string
-  /** The whole answer, as bytes. */
+  /** Returns the whole response as bytes. */
   readonly request: (request: Request) => Effect.Effect<Buffer, RequestFailure>
-  /** The whole answer, JSON, decoded; `null` in objects counts as absent. */
+  /** Returns the whole response, decoded from JSON. `null` in objects counts as absent. */
   readonly json: <A, I>(schema: Schema.Codec<A, I>) => (request: Request) => Effect.Effect<A, RequestFailure>
-  /** The head of an answer. */
+  /** Returns the headers of the response. */
   readonly head: (request: Request) => Effect.Effect<IncomingHttpHeaders, RequestFailure>
   /**
-   * Sends a body that comes bit by bit, as fast as the engine takes it. Done when the engine has said that it has all of it, and
-   * the body has come to its end: an engine answers at the end of an archive, and what comes after that is read and dropped, for 30
-   * seconds. A body that fails takes the request with it, and an engine that does not want the rest stops the body.
+   * Sends a streamed body, with backpressure. Completes when the engine has confirmed it and the body has ended: an engine responds at the
+   * end of an archive, and up to 30 seconds of later bytes are read and dropped. If the body fails, so does the request. If the engine
+   * refuses the rest, the body is interrupted.
    */
   readonly upload: <E>(request: Request, body: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, RequestFailure | E>
-  /** An answer that comes bit by bit. */
+  /** Returns a streamed response. */
   readonly stream: (request: Request) => Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope>
-  /** The bare connection, after the engine has agreed to the upgrade. */
+  /** Returns the raw connection after the engine has accepted the upgrade. */
   readonly hijack: (request: Request) => Effect.Effect<Duplex, RequestFailure, Scope.Scope>
-  /** The error for something that broke later on, in a stream. */
+  /** Returns the error for a stream that breaks. */
   readonly broken: (operation: string) => (cause: unknown) => EngineUnreachable
-  /** The error for an answer that took too long. */
+  /** Returns the error for a timeout. */
   readonly noAnswer: (operation: string, timeout: Duration.Duration) => EngineUnreachable
 }
 
