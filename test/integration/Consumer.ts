@@ -23,11 +23,11 @@ const Locked = Schema.StructWithRest(
   Schema.Struct({ dependencies: Names, optionalDependencies: Names, peerDependencies: Names }),
   [Schema.Record(Schema.String, Schema.Unknown)]
 )
-const Lock = Schema.fromJsonString(Schema.Struct({ packages: Schema.Record(Schema.String, Locked) }))
+export const Lock = Schema.fromJsonString(Schema.Struct({ packages: Schema.Record(Schema.String, Locked) }))
 type Packages = (typeof Lock.Type)["packages"]
 
-/** Paths in `node_modules` of these packages, and of what they depend on. */
-const closure = (packages: Packages, names: ReadonlyArray<string>): ReadonlySet<string> => {
+/** Returns the paths in `node_modules` of these packages, and of what they depend on. */
+export const closure = (packages: Packages, names: ReadonlyArray<string>): ReadonlySet<string> => {
   const found = new Set<string>()
   const visit = (name: string, from: string): void => {
     const folders = [...from.matchAll(/\/?node_modules\//g)].map(({ index }) => from.slice(0, index))

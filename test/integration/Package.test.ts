@@ -1,9 +1,6 @@
-import { execFile } from "node:child_process"
-import { mkdtemp, readFile, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { mkdir, readFile, symlink } from "node:fs/promises"
 import { join } from "node:path"
 import { Readable } from "node:stream"
-import { promisify } from "node:util"
 import { assert, layer } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -18,27 +15,23 @@ import { readIfThere } from "../../adapters/image/LocalFile.ts"
 import { findLibraries } from "../../adapters/image/RootFs.ts"
 import { version } from "../../src/Version.ts"
 import { post, remove, request } from "../cluster/EngineApi.ts"
+import { pushImage } from "../cluster/Images.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { poll } from "../cluster/Poll.ts"
 import { type ExecResult, execIn } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, Web } from "./Harness.ts"
+import { blocksOf, textOf } from "../docs/Pages.ts"
+import { checkLeftovers, shell, temporaryFolder, Web } from "./Harness.ts"
+import { buildRelease, serveRelease } from "./Release.ts"
 
 checkLeftovers()
 
-const packageMain = join(import.meta.dirname, "../../adapters/package/main.ts")
 const Created = Schema.Struct({ Id: Schema.String })
 
-/** Made of this Node, so that nothing must be fetched, with the C library and so on from here. */
-const executable = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-package-test-"))),
-    (path) => Effect.promise(() => rm(path, { recursive: true }))
-  )
-  const args = [packageMain, "--node", process.execPath, "--out", folder]
-  yield* Effect.promise(() => promisify(execFile)(process.execPath, args))
-  return yield* Effect.promise(() => readFile(join(folder, `task-exec-linux-${process.arch}`)))
-}).pipe(Effect.scoped)
+/** What a release has, built once. */
+class Release extends Context.Service<Release, Effect.Success<typeof buildRelease>>()("task-exec/test/Release") {
+  static readonly layer = Layer.effect(Release, Effect.map(buildRelease, Release.of))
+}
 
 /** A container on the manager that has busybox, the file, and what is to be on any Linux; it sees its engine and all processes. */
 class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effect.Effect<ExecResult> }>()(
@@ -48,7 +41,8 @@ class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effe
     Bare,
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
-      const program = yield* executable
+      const { executable } = yield* Release
+      const program = yield* Effect.promise(() => readFile(executable))
       const libraries = yield* findLibraries(yield* Effect.fromResult(parseElf(program)), readIfThere)
       const archive = yield* makeArchive([
         Tar.file("usr/bin/task-exec", program, { mode: 0o755 }),
@@ -77,7 +71,7 @@ class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effe
       yield* request(manager.socket, "POST", `/containers/${Id}/start`)
       return Bare.of({ sh: (script) => Effect.orDie(execIn(manager.socket, Id, ["sh", "-c", script])) })
     })
-  ).pipe(Layer.provideMerge(Web.layer("package")))
+  ).pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("web"), Release.layer)))
 }
 
 /** What it did, in the order of the assertions. */
@@ -171,8 +165,86 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("task-e
       const plugin = "/tmp/docker/cli-plugins/docker-taskexec"
       // From a folder where its name alone means nothing.
       const installed = yield* sh("cd /etc && DOCKER_CONFIG=/tmp/docker task-exec install-plugin")
-      assert.deepStrictEqual(ended(installed), [0, `installed ${plugin}; try: docker taskexec --help\n`, ""])
+      assert.deepStrictEqual(ended(installed), [0, `Installed ${plugin}. Try: docker taskexec --help\n`, ""])
       assert.strictEqual((yield* sh(`${plugin} docker-cli-plugin-metadata`)).exitCode, 0)
     })
   )
+
+  it.effect(
+    "docs/install.md: each way installs task-exec, and uninstalls it without a trace",
+    () =>
+      Effect.gen(function* () {
+        const { files } = yield* Release
+        const { manager, registry } = yield* SwarmCluster
+        const shared = yield* Config.String("TASK_EXEC_IMAGE")
+        const image = `${registry}/installed:1`
+        yield* request(manager.socket, "POST", `/images/${shared}/tag`, {
+          query: { repo: `${registry}/installed`, tag: "1" }
+        })
+        yield* pushImage(manager.socket, image)
+        const address = yield* serveRelease(files)
+        const folder = yield* temporaryFolder("install")
+        const home = join(folder, "home")
+        const bin = join(folder, "bin")
+        yield* Effect.promise(async () => {
+          await mkdir(bin)
+          await mkdir(home)
+          await symlink(process.execPath, join(bin, "node"))
+        })
+        const env = {
+          ...Object.fromEntries(
+            ["DOCKER_CONFIG", "TASK_EXEC_IMAGE", "XDG_CACHE_HOME"].map((name) => [name, undefined])
+          ),
+          XDG_CONFIG_HOME: undefined,
+          HOME: home,
+          PATH: `${home}/.local/bin:${folder}/npm/bin:${bin}:${process.env.PATH}`,
+          DOCKER_HOST: manager.dockerHost,
+          RELEASE: `${address}/files`,
+          IMAGE: image,
+          npm_config_registry: address,
+          npm_config_prefix: join(folder, "npm"),
+          npm_config_cache: join(folder, "npm-cache"),
+          npm_config_audit: "false",
+          npm_config_fund: "false",
+          npm_config_update_notifier: "false"
+        }
+        const sh = Effect.fnUntraced(function* (script: string) {
+          const { code, stderr, stdout } = yield* shell(
+            `unset -f task-exec swarm-exec; set -euo pipefail; cd ${folder}; ${script}`,
+            { env }
+          )
+          assert.strictEqual(code, 0, `${script}\n${stdout.toString()}${stderr}`)
+          return stdout.toString()
+        })
+        const sections = sectionsOf("docs/install.md")
+        const both = ["The first command", "The helper's image", "Plugin and completion", "Before you uninstall"]
+        for (const way of ["Download one file", "Install with npm"]) {
+          const blocks = sections.get(way) ?? []
+          assert.isAbove(blocks.length, 1, way)
+          for (const text of blocks.slice(0, -1)) assert.match(yield* sh(text), /(?:^|\n)task-exec \d|added|changed/)
+          const told = yield* Effect.forEach(both, (section) => Effect.forEach(sections.get(section) ?? [], sh))
+          // Nothing names an image but the release.
+          assert.include(told.flat().join(""), "named by: the image of this release")
+          yield* sh(blocks.at(-1) ?? "")
+          assert.strictEqual(
+            yield* sh(
+              "hash -r; command -v task-exec || find . -path ./npm-cache -prune -o -iname '*task*exec*' -print"
+            ),
+            "./task-exec-linux-x64\n"
+          )
+        }
+        for (const text of sections.get("Run the image") ?? []) yield* sh(text)
+        yield* sh('! docker image inspect "$IMAGE" 2>&1')
+      }).pipe(Effect.scoped),
+    300_000
+  )
 })
+
+/** The blocks of a page that need a release, by the section that they are in. */
+const sectionsOf = (page: string): ReadonlyMap<string, ReadonlyArray<string>> => {
+  const lines = textOf(page).split("\n")
+  const blocks = blocksOf(page).filter(({ remark }) => remark === "release")
+  const headings = (line: number) => lines.slice(0, line).filter((one) => /^##? /.test(one))
+  const sections = Map.groupBy(blocks, ({ line }) => headings(line).at(-1)?.slice(3) ?? "")
+  return new Map(Array.from(sections, ([section, found]) => [section, found.map(({ text }) => text)] as const))
+}
