@@ -1,11 +1,11 @@
 /**
- * Text that no terminal obeys. Names, labels, host names and the words of engines may hold anything: sequences that set the clipboard,
- * move the cursor or turn the direction of what follows, and line breaks that make one line look like two.
+ * Escapes text so that it cannot control a terminal. Names, labels, host names and texts of engines may contain sequences that set the
+ * clipboard, move the cursor or change the text direction, and line breaks that make one line look like two.
  */
 
 /**
- * Control characters (C0, DEL, C1), separators of lines and paragraphs, half surrogates, and format characters, which are not seen and
- * change what is (direction, hidden text). The two joiners of scripts and emoji stay.
+ * Control characters (C0, DEL, C1), separators of lines and paragraphs, lone surrogates, and invisible format characters (direction,
+ * hidden text). The two joiners of scripts and emoji are allowed.
  */
 const misleading = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
@@ -19,13 +19,13 @@ const visible = (character: string): string => {
   return code <= 0xffff ? `\\u${hex.padStart(4, "0")}` : `\\u{${hex}}`
 }
 
-/** One line of text, with visible escapes for what a terminal would obey. What it gives stays as it is when it is given again. */
+/** Escapes one line of text. Idempotent. */
 export const printable = (line: string): string => line.replace(misleading, visible)
 
-/** The same for lines of our own, whose ends stay. */
+/** Escapes lines of text. Line feeds stay. */
 export const printableLines = (text: string): string => text.split("\n").map(printable).join("\n")
 
-/** A message that may have several lines: those after the first are indented, so that none looks like a line of its own. */
+/** Escapes a message of one or more lines. Further lines are indented, so that they belong visibly to the first one. */
 export const inOneEntry = (message: string): string =>
   message
     .trimEnd()
@@ -33,10 +33,10 @@ export const inOneEntry = (message: string): string =>
     .map(printable)
     .join("\n    ")
 
-/** JSON text with \u escapes for what a terminal would obey, which `JSON.stringify` has for C0 only. It means the same. */
+/** Escapes JSON text without changing its value. `JSON.stringify` escapes C0 characters only. */
 export const printableJson = (json: string): string =>
   json.replace(misleading, (character) =>
-    // Between the values there are line breaks and blanks only.
+    // Only line breaks and blanks stand between values.
     character === "\n"
       ? character
       : [...Array(character.length).keys()]
@@ -44,5 +44,5 @@ export const printableJson = (json: string): string =>
           .join("")
   )
 
-/** A value as JSON that a terminal can be shown, on one line unless there is an `indent`. */
+/** Formats a value as escaped JSON, on one line unless there is an `indent`. */
 export const toJson = (value: unknown, indent?: number): string => printableJson(JSON.stringify(value, null, indent))

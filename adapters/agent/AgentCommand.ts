@@ -10,7 +10,7 @@ import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
-import type { CommandHelp } from "../command/Help.ts"
+import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { noOperands, runSubcommand } from "../command/Subcommand.ts"
 import { oneOf, UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
@@ -57,7 +57,10 @@ export const help: CommandHelp = {
   ],
   flags: agentFlags,
   after: [
-    "Exit code: 0 done; 1 (status) a node has no agent of the deployed version; 125 the action failed; 2 wrong usage."
+    exitCodeList(["0", "done"], ["1", "status: a node has no agent of the deployed version"], commonCodes.usage, [
+      "125",
+      "the action failed"
+    ])
   ],
   examples: [
     { term: "task-exec agent up", about: "Deploy agents on every node" },

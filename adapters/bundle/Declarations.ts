@@ -1,23 +1,23 @@
 /** The declarations at the top of a module, and the function expressions in them. */
 import { parseAst } from "rolldown/parseAst"
 
-/** Where something is in a module's text. */
+/** A position in a module's text. */
 export interface Span {
   readonly start: number
   readonly end: number
 }
 
-/** A function expression: its text can be put in parentheses, other than that of a method. */
+/** A function expression. Unlike a method, it can be put in parentheses. */
 export interface FunctionText extends Span {
-  /** `block` is in braces, `value` is what the function gives. */
+  /** `block`: the body is in braces. `value`: it is an expression. */
   readonly body: Span & { readonly kind: "block" | "value" }
 }
 
-/** A declaration at the top of a module, or what is assigned there. */
+/** A declaration or an assignment at the top level of a module. */
 export interface Declaration extends Span {
-  /** `collect`, `Modem.prototype.dial`; empty where it has none. */
+  /** `collect`, `Modem.prototype.dial`. Empty without a name. */
   readonly name: string
-  /** Also those within others. */
+  /** Including nested ones. */
   readonly functions: ReadonlyArray<FunctionText>
 }
 
@@ -55,7 +55,7 @@ const nameOf = (node: SyntaxNode, code: string): string => {
   return isNode(left) ? code.slice(left.start, left.end) : ""
 }
 
-/** All of a module's. `id`: its path, which tells its language. */
+/** Returns the declarations of a module. The extension of its path `id` determines the language. */
 export const declarationsOf = (code: string, id: string): ReadonlyArray<Declaration> =>
   parseAst(code, { lang: id.endsWith(".ts") ? "ts" : "js" }).body.flatMap((statement) => {
     const exported = "declaration" in statement && isNode(statement.declaration) ? statement.declaration : statement
@@ -68,7 +68,7 @@ export const declarationsOf = (code: string, id: string): ReadonlyArray<Declarat
     }))
   })
 
-/** The text with others put into it. Those at one place go in in the order in which they come. */
+/** Inserts texts into a text. Insertions at the same position keep their order. */
 export const insert = (code: string, texts: ReadonlyArray<{ readonly at: number; readonly text: string }>): string => {
   let all = ""
   let from = 0

@@ -1,10 +1,9 @@
 /**
- * Has V8 compile functions with the program rather than each when it is first called. Only what is compiled with the program is
- * in the compile cache that Node keeps, and what is in there needs not be compiled at all: a run calls some two thousand functions
- * of the bundle, which took 30 of its 200 ms.
+ * Makes V8 compile functions together with the program, instead of at their first call. Node's compile cache holds only functions that are
+ * compiled with the program. A run calls about 2000 functions of the bundle; compiling them took 30 of 200 ms.
  *
- * V8 does so with a function in parentheses, as it takes it for one that is called at once. For one that is never called it is a
- * waste, so `eager.json` names the declarations whose functions runs have been seen to call; `bench/Eager.ts` makes it.
+ * V8 compiles a function in parentheses at once, because it is likely to be called immediately. For functions that are not called this is
+ * a waste, so `eager.json` lists the declarations whose functions runs call. `bench/Eager.ts` generates it.
  */
 import { relative } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -12,18 +11,18 @@ import type { Plugin } from "rolldown"
 import { declarationsOf, insert } from "./Declarations.ts"
 import eager from "./eager.json" with { type: "json" }
 
-/** Of each module, by {@link moduleName}, the names of declarations at its top. */
+/** Names of top-level declarations by module ({@link moduleName}). */
 export type EagerNames = Readonly<Record<string, ReadonlyArray<string>>>
 
-/** Where they are kept. */
+/** The file that lists them. */
 export const eagerFile = fileURLToPath(new URL("eager.json", import.meta.url))
 
 const project = fileURLToPath(new URL("../..", import.meta.url))
 
-/** A module's path in the project, wherever that is. */
+/** A module's path relative to the project. */
 export const moduleName = (id: string): string => relative(project, id)
 
-/** The module's text, with every function of those declarations in parentheses. */
+/** Puts every function of these declarations in parentheses. */
 export const parenthesize = (code: string, id: string, names: ReadonlyArray<string>): string =>
   insert(
     code,
@@ -36,7 +35,7 @@ export const parenthesize = (code: string, id: string, names: ReadonlyArray<stri
       ])
   )
 
-/** Does that with what `eager.json` names. */
+/** Puts the functions of `eager.json` in parentheses. */
 export const eagerFunctions: Plugin = {
   name: "eager-functions",
   transform: {

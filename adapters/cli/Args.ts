@@ -13,7 +13,7 @@ import type { AuditFlags } from "../audit/Auditing.ts"
 import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import { type Flags, readScanned, scanFlags } from "../command/Flags.ts"
-import type { CommandHelp } from "../command/Help.ts"
+import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { oneOf, parseTime, UsageError } from "../command/Usage.ts"
 import { type FleetInvocation, fleetFlags, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
@@ -146,8 +146,8 @@ export const execFlags = {
   ...fleetFlags,
   ...debugFlag,
   timings: { type: "boolean", group: "Debugging", about: "Print how long each stage took" },
-  ...helpFlag,
-  version: { type: "boolean", short: "V", group: "Debugging", about: "Print the version" },
+  help: { ...helpFlag.help, group: "Output" },
+  version: { type: "boolean", short: "V", group: "Output", about: "Print the version" },
   v: { type: "boolean", short: "v" }
 } as const satisfies Flags
 
@@ -164,7 +164,15 @@ export const help: CommandHelp = {
   flags: execFlags,
   after: [
     "TIME is a number of seconds, or a duration such as 500ms, 90s or 1h30m.",
-    "Exit code: the command's own; 124 the command timed out and was killed; 125 task-exec failed; 126 the command could not be started; 2 wrong usage; 130, 143 or 129 interrupted. With many tasks, the largest of their codes. --output json tells the command's own codes from those of task-exec."
+    exitCodeList(
+      ["0-255", "the command's own code"],
+      commonCodes.usage,
+      ["124", "the command timed out and was killed"],
+      ["125", "task-exec failed"],
+      ["126", "the command could not be started"],
+      commonCodes.interrupted
+    ),
+    "With many tasks, the exit code is the largest of their codes. --output json tells the command's own codes from those of task-exec."
   ],
   examples: [
     { term: "task-exec web.2 nginx -t", about: "Run a command in slot 2 of a service" },

@@ -1,7 +1,7 @@
 /**
- * What may come next on a command line of `task-exec`: its flags, their values, and the tasks that run now. It speaks the
- * protocol of cobra's `__complete`, in which the docker CLI asks its plugins: a candidate for each line, with a description
- * after a tab, and a last line that says what the shell is to do with them.
+ * Completion candidates for a command line: flags, their values, and running tasks. Speaks the protocol of cobra's `__complete`, which
+ * the docker CLI uses for its plugins: one candidate per line, with a description after a tab, and a last line with a directive for the
+ * shell.
  */
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -32,12 +32,12 @@ import { waitFlags } from "../wait/WaitCommand.ts"
 import { execFlags } from "./Args.ts"
 import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 
-/** What the last word is. */
+/** The kind of the last word. */
 export type Wanted =
   | { readonly _tag: "Flag"; readonly verb: VerbName }
-  /** The value of a flag; `before` is what stands before it in the same word. */
+  /** The value of a flag. `before`: the text before the value in the same word. */
   | { readonly _tag: "Value"; readonly flag: string; readonly before: string }
-  /** A target; `before` is what stands before it in the same word: other targets, with commas between. */
+  /** A target. `before`: other targets in the same word, separated by commas. */
   | { readonly _tag: "Target"; readonly before: string }
   /** A target or a verb: the first operand. */
   | { readonly _tag: "First"; readonly before: string }
@@ -49,11 +49,11 @@ export type Wanted =
   /** The command's own words. */
   | { readonly _tag: "Nothing" }
 
-/** What the shell is to do: take these candidates and nothing else, complete file names, or add no space. */
+/** Directives for the shell: use only these candidates, or complete file names. */
 const only = ":4"
 const files = ":0"
 
-/** How long the engine may take: the user waits after a key press. */
+/** How long the engine may take. The user waits for the completion. */
 const patience = "2 seconds"
 
 const flagsOf: Readonly<Record<VerbName, Flags>> = {
@@ -72,7 +72,7 @@ const flagsOf: Readonly<Record<VerbName, Flags>> = {
 
 const nothing: Wanted = { _tag: "Nothing" }
 
-/** What the last of the words is; the others are as they were typed. */
+/** Returns the kind of the last word. */
 export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
   const { next } = scanFlags(words.slice(0, -1), execFlags)
   const verb = next < words.length - 1 && words[next] !== "--" ? words[next] : undefined
@@ -132,7 +132,7 @@ const inVerb = (verb: Exclude<VerbName, "exec">, words: ReadonlyArray<string>, a
   }
 }
 
-/** A word that fits, and what it is. */
+/** A candidate and its description. */
 type Candidate = readonly [word: string, description: string]
 
 /** `web.2` before `web.10`. */
@@ -165,7 +165,7 @@ const services = Swarm.use((swarm) =>
   )
 )
 
-/** Services, and every running task by its slot or its node. */
+/** Services, and running tasks by slot or node. */
 const targets = Swarm.use((swarm) =>
   Effect.gen(function* () {
     const [services, tasks, machines] = yield* Effect.all(
@@ -238,13 +238,13 @@ const candidatesFor = (
   }
 }
 
-/** The value of a flag wherever it stands. */
+/** Returns the value of a flag anywhere on the line. */
 const given = (words: ReadonlyArray<string>, name: string): string | undefined => {
   const found = words.slice(0, -1).flatMap((_, at) => scanFlags(words.slice(0, -1), execFlags, at).flags)
   return found.findLast((flag) => flag.startsWith(`--${name}=`))?.slice(name.length + 3)
 }
 
-/** Answers for these words, of which the last one is not whole yet. Where nothing can be found out, nothing is said. */
+/** Prints the candidates for the last word. Prints none if the engine cannot be asked. */
 export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.gen(function* () {
     const wanted = whatIsWanted(words)
@@ -261,7 +261,7 @@ export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
     const lines = candidates
       .map(([word, description]) => [before + word, description] as const)
       .filter(([word]) => word.startsWith(last))
-      // What a shell would put on the command line as it is, or show; a name with anything else in it can be given by its ID.
+      // Skips names with characters that a shell could misinterpret. Such tasks can be named by ID.
       .filter(([word]) => word === printable(word))
       .map(([word, description]) => [word, ...(description === "" ? [] : [description])].map(printable).join("\t"))
     yield* writeAll(1, Buffer.from(`${[...lines, only].join("\n")}\n`))

@@ -55,6 +55,7 @@ export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): E
     case "help":
       return printHelp(program, words)
     case "version":
+      if (words.length > 0) return printHelp(program, ["version", ...words])
       return Effect.as(Effect.ignore(writeText(stdout, `${program} ${version}\n`)), 0)
     default:
       return runVerb(program, name, words)
@@ -115,9 +116,15 @@ const printHelp = (program: string, words: ReadonlyArray<string>): Effect.Effect
   const [name, ...more] = words.filter((word) => !word.startsWith("-"))
   const print = (verb: string, text: CommandHelp) =>
     Effect.as(Effect.ignore(writeText(stdout, renderHelp(program, verb, text))), 0)
+  // "help agent up" is the help of agent.
+  const [extra] = name === "agent" ? [] : more
+  if (extra !== undefined && isVerb(name)) {
+    const error = new UsageError({ detail: `unexpected argument ${JSON.stringify(extra)}` })
+    return fail({ program, command: program }, error, [])
+  }
   if (name === "exec") return print(name, help)
   if (name === undefined || name === "help" || name === "version") return print("", rootHelp)
-  if (isOwnVerb(name) && more.length === 0) {
+  if (isOwnVerb(name)) {
     return Effect.flatMap(loadVerb(name), (verb) => print(name, verb.help))
   }
   const meant = nearest(name, verbNames)

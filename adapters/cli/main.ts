@@ -6,7 +6,7 @@ import { taskExecCommand } from "./TaskExecCommand.ts"
 
 const [, file = "", ...argv] = process.argv
 const [first, ...rest] = argv
-// The guards of a run are this program again.
+// Guards of a run are this program.
 switch (first) {
   case imageCommands.guard:
     runMain(

@@ -8,7 +8,7 @@ import { reasonOf } from "../../src/engine/Hints.ts"
 import { type Colour, type OutputClosed, type OutputFailed, sayNow, writeAll, writeText } from "../Output.ts"
 import { printableLines } from "../Printable.ts"
 
-/** The file that replaces an output can't be opened for writing. */
+/** The file that replaces an output cannot be opened. */
 export class FileNotOpened extends Schema.TaggedError<FileNotOpened>()("FileNotOpened", {
   option: Schema.String,
   file: Schema.String,

@@ -41,5 +41,5 @@ export const debugFlag = {
 } as const satisfies Flags
 
 export const helpFlag = {
-  help: { type: "boolean", short: "h", group: "Debugging", about: "Print this help" }
+  help: { type: "boolean", short: "h", about: "Print this help" }
 } as const satisfies Flags

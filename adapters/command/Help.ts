@@ -1,5 +1,5 @@
 /** The help of a command, as data. `--help`, the reference and the manual pages are generated from it. */
-import { type Flag, type Flags, groups } from "./Flags.ts"
+import { type Flag, type Flags, type Group, groups } from "./Flags.ts"
 
 /** A word or a flag, and what it means. */
 export interface Item {
@@ -34,11 +34,29 @@ export const partsOf = ({ about, after, examples, flags }: CommandHelp): Readonl
         ? [{ term: termOf(name, flag), about: flag.about }]
         : []
     )
-    return items.length === 0 ? [] : [{ _tag: "Items", title: title === "Options" ? title : `${title} options`, items }]
+    return items.length === 0 ? [] : [{ _tag: "Items", title: titleOf(title), items }]
   }),
   ...after.map(asPart),
   ...(examples.length === 0 ? [] : [{ _tag: "Examples" as const, items: examples }])
 ]
+
+const titleOf = (group: Group): string => {
+  if (group === "Options") return group
+  return group === "Many tasks" ? "Options for many tasks" : `${group} options`
+}
+
+/** The exit codes of a command: each code with its meaning. */
+export const exitCodeList = (...codes: ReadonlyArray<readonly [code: string, about: string]>): Part => ({
+  _tag: "Items",
+  title: "Exit codes",
+  items: codes.map(([term, about]) => ({ term, about }))
+})
+
+/** Exit codes that several commands have. */
+export const commonCodes = {
+  usage: ["2", "wrong usage; nothing was done"],
+  interrupted: ["130, 143, 129", "interrupted by SIGINT, SIGTERM or SIGHUP"]
+} as const
 
 const asPart = (part: string | Part): Part => (typeof part === "string" ? { _tag: "Paragraph", text: part } : part)
 

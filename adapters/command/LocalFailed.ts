@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { reasonOf } from "../../src/engine/Hints.ts"
 
-/** A local file can't be read or written. */
+/** A local file cannot be read or written. */
 export class LocalFailed extends Schema.TaggedError<LocalFailed>()("LocalFailed", {
   path: Schema.String,
   detail: Schema.String

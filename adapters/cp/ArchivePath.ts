@@ -14,15 +14,15 @@ export class UnsafeArchive extends Schema.TaggedError<UnsafeArchive>()("UnsafeAr
 }
 
 /**
- * Returns the names from the archive's top down to an entry: none for the top itself. `top` is what the archive calls its top:
- * `.` for a directory's content, `/` for the root.
+ * Returns the names from the top of the archive down to an entry, none for the top itself. `top` is the name of the top in the archive:
+ * `.` for the content of a directory, `/` for the root.
  */
 export const namesTo = (entry: string, top: string): Result.Result<ReadonlyArray<string>, UnsafeArchive> => {
   const unsafe = (detail: string) => Result.fail(new UnsafeArchive({ entry, detail }))
   const names = entry.split("/").filter((name) => name !== "" && name !== ".")
   if (names.includes("..")) return unsafe("leads outside the destination")
   if (names.some((name) => name.includes("\0"))) return unsafe("is not a valid file name")
-  // Names are bytes to an engine and text to us: two of them could become one.
+  // Engines treat names as bytes: two different names could decode to the same text.
   if (names.some((name) => name.includes("\uFFFD"))) return unsafe("is not UTF-8")
   if (top === "." || top === "/") return Result.succeed(names)
   const [first, ...rest] = names

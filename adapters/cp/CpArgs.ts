@@ -7,7 +7,7 @@ import { Via } from "../../src/request/Via.ts"
 import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
-import type { CommandHelp } from "../command/Help.ts"
+import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { oneOf, parseTime, UsageError } from "../command/Usage.ts"
 
 /** A parsed command line. */
@@ -31,7 +31,7 @@ export const cpFlags = {
     type: "boolean",
     short: "a",
     default: false,
-    about: "Keep owners. Copying from a container needs root for this"
+    about: "Keep file owners. From a container, this needs root"
   },
   "follow-link": {
     type: "boolean",
@@ -55,7 +55,12 @@ export const cpHelp: CommandHelp = {
   ],
   flags: cpFlags,
   after: [
-    "Exit code: 0 all files were copied; 125 the copy failed or is incomplete; 2 wrong usage; 130, 143 or 129 interrupted."
+    exitCodeList(
+      ["0", "all files were copied"],
+      commonCodes.usage,
+      ["125", "the copy failed or is incomplete"],
+      commonCodes.interrupted
+    )
   ],
   examples: [
     { term: "task-exec cp web.2:/var/log/app ./logs", about: "Copy a directory from a task" },

@@ -1,4 +1,4 @@
-/** The paths of this machine that `cp` is given, as the rules of `docker cp` want them. */
+/** Local paths of `cp`, by the rules of `docker cp`. */
 import { lstat, readlink, realpath, stat } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import * as Effect from "effect/Effect"
@@ -6,12 +6,12 @@ import { UnfitDestination } from "../../src/copy/CopyErrors.ts"
 import { type CopyDestination, type CopySource, keepEnd, splitPath } from "../../src/copy/CopyRules.ts"
 import { ifThere, LocalFailed, onPath } from "../command/LocalFailed.ts"
 
-/** What is to be copied from here. */
+/** A local source. */
 export interface LocalSource extends CopySource {
   readonly path: string
 }
 
-/** What is at a path. One that ends in `/` or `/.` must be a directory. `followLink`: what a symbolic link leads to. */
+/** Finds a local source. A path that ends in `/` or `/.` must be a directory. `followLink`: resolve a symbolic link. */
 export const findSource = Effect.fnUntraced(function* (
   text: string,
   followLink: boolean
@@ -22,10 +22,10 @@ export const findSource = Effect.fnUntraced(function* (
   return { path: read, name: splitPath(path).name, isDirectory: found.isDirectory() }
 })
 
-/** As many symbolic links are followed, one to the next. */
+/** The most symbolic links that are followed. */
 const maxLinks = 10
 
-/** What is at a destination, links followed; the directory that it is in must be there. */
+/** Finds a local destination and follows links. Its parent directory must exist. */
 export const findDestination = Effect.fnUntraced(function* (
   text: string
 ): Effect.fn.Return<CopyDestination, LocalFailed | UnfitDestination> {

@@ -1,4 +1,4 @@
-/** Files of this machine as a tar archive. */
+/** Packs local files into a tar archive. */
 import type { Stats } from "node:fs"
 import { constants } from "node:fs"
 import { lstat, open, readdir, readlink } from "node:fs/promises"
@@ -9,14 +9,14 @@ import * as Stream from "effect/Stream"
 import { LocalFailed, localFailed, onPath } from "../command/LocalFailed.ts"
 import type { LocalSource } from "./LocalPath.ts"
 
-/** Bytes of a file that are read at once. */
+/** The bytes of one read. */
 const piece = 256 * 1024
 
 type Entry = Tar.Entry<LocalFailed>
 
 /**
- * The archive of a source, which is called `name` in there. A symbolic link stays one, a second name of a file too. What is
- * neither of these, a file nor a directory is left out, and said so.
+ * Returns the archive of a source, under the name `name`. Symbolic links and hard links stay links. Files of other types (sockets, devices)
+ * are skipped with a warning.
  */
 export const pack = (source: LocalSource, name: string): Stream.Stream<Uint8Array, LocalFailed> => {
   const names = new Map<string, string>()
@@ -30,7 +30,7 @@ export const pack = (source: LocalSource, name: string): Stream.Stream<Uint8Arra
   )
 }
 
-/** Bytes of all the files of a source. */
+/** Returns the total size of the files of a source, in bytes. */
 export const sizeOf = (source: LocalSource): Effect.Effect<number, LocalFailed> =>
   Stream.runFold(
     walk(source.path, "."),
@@ -44,7 +44,7 @@ interface Found {
   readonly stats: Stats
 }
 
-/** What is at the path, then all that is below it. */
+/** Emits a path and everything below it. */
 const walk = (path: string, name: string): Stream.Stream<Found, LocalFailed> =>
   Stream.unwrap(
     Effect.gen(function* () {
@@ -79,7 +79,7 @@ const entryOf = Effect.fnUntraced(function* (
   return [Tar.fileStream(name, stats.size, content(path, stats.size), options)]
 })
 
-/** The first `size` bytes of a file: it may grow meanwhile. */
+/** Reads the first `size` bytes of a file, which may grow in the meantime. */
 const content = (path: string, size: number): Stream.Stream<Uint8Array, LocalFailed> =>
   Stream.unwrap(
     Effect.gen(function* () {

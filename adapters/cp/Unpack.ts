@@ -1,6 +1,5 @@
 /**
- * Unpacks an archive on this machine. The container that it comes from is not trusted: nothing is written outside of the
- * destination, whatever names and links the archive has.
+ * Unpacks an archive locally. The container is not trusted: no name or link in the archive can write outside the destination.
  */
 import { constants, type Stats } from "node:fs"
 import { chmod, type FileHandle, lchown, link, lstat, lutimes, mkdir, open, symlink, unlink } from "node:fs/promises"
@@ -12,24 +11,24 @@ import * as Stream from "effect/Stream"
 import { ifThere, LocalFailed, onPath } from "../command/LocalFailed.ts"
 import { namesTo, UnsafeArchive } from "./ArchivePath.ts"
 
-/** What to unpack, and where. */
+/** Options of {@link unpack}. */
 export interface UnpackOptions {
-  /** What the archive calls its top. */
+  /** The name of the top entry in the archive. */
   readonly top: string
-  /** What its top becomes here; the directory that it is in must be there. */
+  /** The local path of the top entry. Its parent directory must exist. */
   readonly root: string
-  /** The top is a directory that is there, and stays as it is. */
+  /** The top entry is an existing directory, whose mode and times stay. */
   readonly keepRoot: boolean
-  /** Give the files to whom the archive says; only root can. */
+  /** Set the owners in the archive. Needs root. */
   readonly owners: boolean
 }
 
-/** How it can fail, beside the archive's own errors. What was unpacked by then stays, except for a file that is not complete. */
+/** Errors of {@link unpack}, besides those of the archive's stream. Unpacked files stay; an incomplete file is removed. */
 export type UnpackError = LocalFailed | UnsafeArchive | Tar.TarError
 
 /**
- * Files and links take the place of what is there; a directory never takes that of a file, nor a file that of a directory.
- * Modes and times are those of the archive, whatever the umask.
+ * Unpacks an archive. Files and links replace existing files and links. A directory never replaces a file, nor a file a directory. Modes
+ * and times are those of the archive, regardless of the umask.
  */
 export const unpack = Effect.fn("cp.unpack")(function* <E>(
   archive: Stream.Stream<Uint8Array, E>,
@@ -45,9 +44,9 @@ export const unpack = Effect.fn("cp.unpack")(function* <E>(
 
 class Place {
   private readonly options: UnpackOptions
-  /** What is known to be a directory, and no link to one. */
+  /** Paths that are known to be directories, not links. */
   private readonly directories = new Set<string>()
-  /** Directories that were unpacked: what is put in changes their times, and they may forbid it. */
+  /** Unpacked directories. Their modes and times are set last, because files are still added to them. */
   private readonly unfinished: Array<{ readonly path: string; readonly header: Tar.Header }> = []
 
   constructor(options: UnpackOptions) {
@@ -80,7 +79,7 @@ class Place {
     })
   }
 
-  /** The directories get their modes and times, the deepest first. */
+  /** Sets modes and times of directories, the deepest first. */
   readonly finish: Effect.Effect<void, LocalFailed> = Effect.suspend(() =>
     Effect.forEach(
       this.unfinished.toReversed(),
@@ -93,7 +92,7 @@ class Place {
     )
   )
 
-  /** The local path of a name in the archive. Each directory of the path must be a directory and no link. */
+  /** Returns the local path of an entry. Every parent must be a directory, not a link. */
   private pathOf(name: string, entry: string): Effect.Effect<string, LocalFailed | UnsafeArchive> {
     const place = this
     return Effect.gen(function* () {
@@ -134,7 +133,7 @@ class Place {
     })
   }
 
-  /** What is at the path makes place, unless it is a directory. */
+  /** Removes an existing file or link at the path. Fails for a directory. */
   private vacate(path: string): Effect.Effect<void, LocalFailed> {
     return Effect.flatMap(
       ifThere(path, () => lstat(path)),
@@ -147,7 +146,7 @@ class Place {
     )
   }
 
-  /** Owner and times of what is not open. */
+  /** Sets owner and times of a link or directory. */
   private dress(path: string, { gid, mtime, uid }: Tar.Header): Effect.Effect<void, LocalFailed> {
     return onPath(path, async () => {
       if (this.options.owners) await lchown(path, uid, gid)
@@ -156,7 +155,7 @@ class Place {
   }
 }
 
-/** One that is not complete is removed again. */
+/** Writes a file. Removes it if it is incomplete. */
 const writeFile = <E>(
   path: string,
   body: Stream.Stream<Uint8Array, E>,
@@ -172,7 +171,7 @@ const writeFile = <E>(
         Stream.runForEach(body, (chunk) => onPath(path, () => writeChunk(file, chunk))),
         onPath(path, async () => {
           if (owners) await file.chown(uid, gid)
-          // After the owner, which takes the set-user-ID bits away.
+          // After the owner: chown clears the set-user-ID bits.
           await file.chmod(mode)
           await file.utimes(mtime, mtime)
         })

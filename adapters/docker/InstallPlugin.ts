@@ -26,7 +26,7 @@ export const help: CommandHelp = {
   examples: [{ term: "task-exec install-plugin && docker taskexec --help", about: "Install the plugin" }]
 }
 
-/** The plugin can't be written. */
+/** The plugin cannot be written. */
 class NotInstalled extends Schema.TaggedError<NotInstalled>()("NotInstalled", {
   file: Schema.String,
   reason: Schema.String
@@ -54,7 +54,7 @@ export const installPluginCommand = (
 const install = Effect.fnUntraced(function* (program: string) {
   const folder = join(yield* configFolder, "cli-plugins")
   const file = join(folder, pluginFile)
-  // A process that runs the old file goes on with it.
+  // Processes that run the old file keep it.
   const next = join(folder, `.${pluginFile}.${randomBytes(4).toString("hex")}`)
   yield* Effect.tryPromise({
     try: async () => {

@@ -1,4 +1,4 @@
-/** `docs/api/`: what the entries of the package export, from the declarations that the build makes. One page per folder of `src/`. */
+/** `docs/api/`: the exports of the package, from the declarations of the build. One page per folder of `src/`. */
 import { type Declared, type Module, readEntry } from "./Declarations.ts"
 
 /** An entry of the package, the module that declares it, and the page of the exports that are not in a folder of `src/`. */

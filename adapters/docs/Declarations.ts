@@ -1,24 +1,24 @@
-/** Declarations as the compiler writes them (`.d.ts`), taken apart: what an entry of the package exports, and its docs. */
+/** Parses the compiler's declarations (`.d.ts`): the exports of an entry of the package, with their docs. */
 import { readFileSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 
-/** What goes by one name. A type and a value may share it. */
+/** An export. A type and a value may share a name. */
 export interface Declared {
   readonly name: string
-  /** The text of its docs, without the signs of a comment. */
+  /** The text of the doc comment, without comment marks. */
   readonly docs: string
-  /** As the compiler writes it. */
+  /** The declaration, as the compiler writes it. */
   readonly code: string
 }
 
-/** What one module gives to an entry. */
+/** The exports of one module in an entry. */
 export interface Module {
-  /** From the library's folder, without its ending: `target/Lookup`. */
+  /** The path relative to the library, without extension: `target/Lookup`. */
   readonly path: string
   readonly exports: ReadonlyArray<Declared>
 }
 
-/** The modules whose exports an entry passes on, and what it declares itself. */
+/** Returns the modules that an entry re-exports, and its own declarations. */
 export const readEntry = (folder: string, entry: string): ReadonlyArray<Module> => {
   const file = join(folder, `${entry}.d.ts`)
   const text = readFileSync(file, "utf8")
@@ -62,7 +62,7 @@ const declarationsOf = (text: string): ReadonlyArray<Declared> => {
   })
 }
 
-/** A class with what it extends in place of the compiler's name for it; a tagged error as it was written. */
+/** Replaces the compiler's name of a base class by the base class itself. Shows a tagged error as in the source. */
 const withBase = (code: string, name: string, base: string): string => {
   const [, tag, fields] =
     /^Schema\.Class<\w+, Schema\.TaggedStruct<("\w+"), (\{.*\})>, [^>]*YieldableError>$/s.exec(base) ?? []

@@ -1,4 +1,4 @@
-/** What is made of the commands' and the library's own words, by the names of the files in the project's folder. */
+/** The files that `npm run docs` generates from the help of the commands and the docs of the library. */
 import { join } from "node:path"
 import { api } from "./Api.ts"
 import { commands } from "./Commands.ts"
@@ -6,7 +6,7 @@ import { errorsPage } from "./Errors.ts"
 import { manPage } from "./ManPage.ts"
 import { reference } from "./Reference.ts"
 
-/** Each file, and its content. Those of the library are read from what the build made. */
+/** Returns the name and content of each file. Reads the declarations that the build makes. */
 export const madeFiles = (): ReadonlyMap<string, string> =>
   new Map([
     ["docs/reference.md", reference()],

@@ -8,7 +8,7 @@ export const manPage = ({ codes, help, name, subcommands, summary }: Command): s
   const others = commands.filter((one) => one.name !== name)
   return [
     `.TH ${name.toUpperCase()} 1 "" "task\\-exec ${version}" "User Commands"`,
-    // Flags are not to be broken, nor lines to be filled to the margin.
+    // No hyphenation and no justified lines.
     ".nh\n.ad l",
     `.SH NAME\n${text(name)} \\- ${text(summary)}`,
     `.SH SYNOPSIS\n${usage(name, help)}`,
@@ -45,7 +45,7 @@ const describe = (part: Part): string => {
 const list = (items: ReadonlyArray<Item>): string =>
   items.map(({ about, term }) => `.TP\n.B ${text(term)}\n${text(about)}`).join("\n")
 
-/** As it stands: a backslash, a hyphen, and a line that begins like a request have meanings of their own. */
+/** Escapes backslashes, hyphens, and lines that look like requests. */
 const text = (value: string): string =>
   value
     .replaceAll("\\", "\\e")

@@ -36,7 +36,8 @@ const describe = (part: Part): ReadonlyArray<string> => {
     case "Paragraph":
       return [escaped(part.text)]
     case "Items": {
-      const left = part.items.every(({ term }) => term.startsWith("-")) ? "option" : "word"
+      const isOption = part.items.every(({ term }) => term.startsWith("-"))
+      const left = part.title === "Exit codes" ? "code" : isOption ? "option" : "word"
       return [`${escaped(part.title)}:`, table(left, "meaning", part.items)]
     }
     case "Examples":
@@ -54,5 +55,5 @@ const table = (left: string, right: string, items: ReadonlyArray<Item>, show = c
 
 const cell = (text: string): string => escaped(text).replaceAll("|", "\\|")
 
-/** What Markdown would take for its own. */
+/** Escapes Markdown. */
 const escaped = (text: string): string => text.replace(/[<>*]/g, "\\$&")

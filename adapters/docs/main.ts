@@ -1,4 +1,4 @@
-/** `npm run docs`: writes what is made of the commands' and the library's own words. */
+/** `npm run docs`: generates the reference, the manual pages and the API pages. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { madeFiles } from "./Files.ts"

@@ -9,7 +9,7 @@ import { version } from "../../src/Version.ts"
 import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
-import type { CommandHelp } from "../command/Help.ts"
+import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { noOperands, runSubcommand } from "../command/Subcommand.ts"
 import { parseTime, UsageError } from "../command/Usage.ts"
 import { stderrScreen } from "../Output.ts"
@@ -66,14 +66,14 @@ export const help: CommandHelp = {
         },
         {
           term: "overlay",
-          about: "The connected engine reaches the helper over an overlay network, as -i, -t and cp need"
+          about: "The connected engine reaches the helper over an overlay network, which -i, -t and cp need"
         },
         { term: "leftovers", about: "Leftovers of killed runs and of removed agents" }
       ]
     }
   ],
   flags: doctorFlags,
-  after: ["Exit code: 0 no check fails; 1 a check fails; 2 wrong usage; 130, 143 or 129 interrupted."],
+  after: [exitCodeList(["0", "no check fails"], ["1", "a check fails"], commonCodes.usage, commonCodes.interrupted)],
   examples: [
     { term: "task-exec doctor", about: "Check the swarm of the connected engine" },
     { term: "task-exec doctor --context prod -q", about: "Print only what fails in another swarm" }

@@ -1,4 +1,4 @@
-/** Helpers that do nothing but show that they could: one over its log, one over the overlay network. */
+/** Test helpers of doctor: one reports through its log, one over the overlay network. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
@@ -15,30 +15,30 @@ import type { RunError } from "../../src/Run.ts"
 import type { Stamp } from "./ClockOffset.ts"
 import { type TaskWatch, watchTasks } from "./TaskWatch.ts"
 
-/** What came of a helper that was asked over its log. */
+/** The result of a helper that reports through its log. */
 export type Trial = Stamped & (Greeted | Silent)
 
 interface Stamped {
-  /** What its task shows of its node's clock. */
+  /** Stamps of the node's clock in the helper's task. */
   readonly stamps: ReadonlyArray<Stamp>
 }
 
-/** The helper ran and told its version. */
+/** The helper started and sent its version. */
 export interface Greeted {
   readonly _tag: "Greeted"
   readonly version: string
   readonly after: number
-  /** What it then did. */
+  /** The result of its kill request. */
   readonly result: Result.Result<Ending, RunError>
 }
 
-/** It said nothing that is understood. */
+/** The helper sent no valid greeting. */
 export interface Silent {
   readonly _tag: "Silent"
   readonly error: RunError
 }
 
-/** Lets a helper end a run that does not exist. That takes each step of a helper, up to the engine's socket and the kill. */
+/** Runs a helper that kills a run that does not exist. This takes every step of a helper, including the engine's socket and the kill. */
 export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
   place: HelperPlace,
   timeout: number
@@ -51,8 +51,8 @@ export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
     Effect.map(Clock.currentTimeMillis, (now) => {
       greeting = { version, after: now - start }
     })
-  const nobody = { runId: makeRunId(), container: makeRunId(), signal: "SIGTERM", grace: 0 } as const
-  const result = yield* tryToEnd(place, owner, [nobody], greeted).pipe(
+  const none = { runId: makeRunId(), container: makeRunId(), signal: "SIGTERM", grace: 0 } as const
+  const result = yield* tryToEnd(place, owner, [none], greeted).pipe(
     Effect.flatMap(([ending]) =>
       ending === undefined
         ? Effect.fail(new OutcomeUnknown({ detail: "the helper's report is not readable" }))
@@ -69,13 +69,13 @@ export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
   return { _tag: "Silent", error, stamps }
 })
 
-/** What came of a helper that was to be reached over the overlay network. */
+/** The result of connecting to a helper over the overlay network. */
 export interface Reached extends Stamped {
-  /** Milliseconds from its making until it was. */
+  /** Milliseconds until the connection was established. */
   readonly result: Result.Result<number, RunError>
 }
 
-/** Reaches a helper as `-i` and `-t` do, and lets it go. */
+/** Connects to a helper as `-i` and `-t` do, and disconnects. */
 export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   place: HelperPlace,
   timeout: number,
@@ -86,7 +86,7 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   const start = yield* Clock.currentTimeMillis
   const result = yield* Effect.gen(function* () {
     const addition = yield* prepareTunnel({ place, owner, from: "start", commands: 1, shared: network })
-    // Waits for the word of a caller that has nothing to say.
+    // The helper waits for a command, which never comes.
     const work = { _tag: "Exec", specs: [nothingOf(makeRunId())], begin: [] } as const
     const link = yield* openHelperLink({ place, owner, work, addition })
     const tunnel = yield* link.tunnel
@@ -125,7 +125,7 @@ const isUp = (watch: TaskWatch): boolean => watch.task()?.Status.State === "runn
 const blocked = ({ node }: HelperPlace, after: number) =>
   new OverlayBlocked({ node: node.hostname, after, detail: "no answer" })
 
-/** With Swarm's own words. */
+/** The error has Swarm's reason. */
 const tooSlow = ({ node }: HelperPlace, after: number, watch: TaskWatch) => {
   const { Err, Message, State } = watch.task()?.Status ?? { State: "new", Message: "", Err: undefined }
   return new HelperNotPlaced({ node: node.hostname, after, state: State, reason: Err ?? Message })

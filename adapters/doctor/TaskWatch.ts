@@ -1,20 +1,20 @@
-/** What comes to light about a node while a helper is made there, without asking more than is asked anyway. */
+/** Observes the requests for a helper: the stamps of its node's clock and its task, without further requests. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Task } from "../../src/engine/EngineSchemas.ts"
 import type { SwarmShape } from "../../src/engine/Swarm.ts"
 import { type Stamp, stampOf } from "./ClockOffset.ts"
 
-/** A swarm for one helper, and what was seen through it. */
+/** A swarm for one helper, and the observations. */
 export interface TaskWatch {
   readonly swarm: SwarmShape
-  /** Of every state, as it was first seen. */
+  /** The stamp of each state, when it was first seen. */
   readonly stamps: () => ReadonlyArray<Stamp>
-  /** The helper's task, as it was last seen. */
+  /** The latest description of the helper's task. */
   readonly task: () => Task | undefined
 }
 
-/** Watches the requests to a swarm. All requests about tasks must concern the service that is made through it. */
+/** Observes the requests to a swarm. All requests for tasks must be about the service that is created through it. */
 export const watchTasks = (swarm: SwarmShape): TaskWatch => {
   const stamps = new Map<string, Stamp>()
   let made = Number.NEGATIVE_INFINITY

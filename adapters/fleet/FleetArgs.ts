@@ -122,7 +122,10 @@ export const parseFleet = Effect.fnUntraced(function* (
   const only = Object.keys(fleetFlags).find((name) => isGiven(values, name) && !(name === "output" && form === "json"))
   if (!all && !any && words.length < 2 && target !== undefined) {
     if (only === undefined) return undefined
-    return yield* new UsageError({ detail: `--${only} is for many tasks: use it with --all, --any, --stack or --node` })
+    const option = only === "output" ? `output ${form}` : only
+    return yield* new UsageError({
+      detail: `--${option} is for many tasks: use it with --all, --any, --stack or --node`
+    })
   }
   if (all && any) return yield* new UsageError({ detail: "--all and --any cannot be combined" })
   if (stack !== undefined && target !== undefined) {

@@ -1,8 +1,8 @@
-/** Where bytes can be cut without tearing a character. */
+/** Splits UTF-8 between characters. */
 
-/** How many of the bytes come before a character of which only the beginning is there; all of them if there is none such. */
+/** Returns the number of bytes before an incomplete character at the end; all bytes if there is none. */
 export const wholeLength = (bytes: Uint8Array): number => {
-  // A character has four bytes at most: only the last three can begin one that isn't complete.
+  // A character has at most four bytes: an incomplete one starts in the last three bytes.
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back] ?? 0
     if (byte < 0x80) return bytes.length
@@ -11,7 +11,7 @@ export const wholeLength = (bytes: Uint8Array): number => {
   return bytes.length
 }
 
-/** Bytes of the character that begins with this byte; 1 for a byte that begins none. */
+/** Returns the length of the character that starts with this byte; 1 for an invalid first byte. */
 const lengthFrom = (byte: number): number => {
   if (byte >= 0xc2 && byte < 0xe0) return 2
   if (byte >= 0xe0 && byte < 0xf0) return 3

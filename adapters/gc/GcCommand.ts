@@ -12,7 +12,7 @@ import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
-import type { CommandHelp } from "../command/Help.ts"
+import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { noOperands, runSubcommand } from "../command/Subcommand.ts"
 import { UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
@@ -50,7 +50,12 @@ export const help: CommandHelp = {
   ],
   flags: gcFlags,
   after: [
-    "Exit code: 0 no leftovers remain; 1 some remain, or a node could not be checked; 125 the engine cannot be reached; 2 wrong usage."
+    exitCodeList(
+      ["0", "no leftovers remain"],
+      ["1", "leftovers remain, or a node could not be checked"],
+      commonCodes.usage,
+      ["125", "the engine cannot be reached"]
+    )
   ],
   examples: [
     { term: "task-exec gc --dry-run", about: "List live runs and leftovers" },

@@ -7,7 +7,7 @@ import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
-import type { CommandHelp } from "../command/Help.ts"
+import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { noOperands, runSubcommand } from "../command/Subcommand.ts"
 import { UsageError } from "../command/Usage.ts"
 import { layOut } from "../LayOut.ts"
@@ -32,7 +32,10 @@ export const help: CommandHelp = {
   ],
   flags: lsFlags,
   after: [
-    "Exit code: 0 done; 125 the service, stack or node does not exist, or the engine cannot be reached; 2 wrong usage."
+    exitCodeList(["0", "done"], commonCodes.usage, [
+      "125",
+      "the service, stack or node does not exist, or the engine cannot be reached"
+    ])
   ],
   examples: [
     { term: "task-exec ls web", about: "List the tasks of a service" },

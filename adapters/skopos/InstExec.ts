@@ -11,7 +11,7 @@ import { audited } from "../audit/Auditing.ts"
 import type { Channel } from "../command/Channel.ts"
 import { readInstExec } from "./InstExecInput.ts"
 
-/** The command ended with another exit code than 0, or could not be started: 126, as the original plugin said. */
+/** The exit code of the command is not 0, or the command could not be started: 126, like the original plugin. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
   exitCode: Schema.Int,
   detail: Schema.String
@@ -21,10 +21,10 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   }
 }
 
-/** The command did not end in time. */
+/** The command exceeded its timeout. */
 export class CommandTimedOut extends Schema.TaggedError<CommandTimedOut>()("CommandTimedOut", {
   seconds: Schema.Finite,
-  /** What became of it. */
+  /** The kill result, in words. */
   ending: Schema.String
 }) {
   override get message(): string {
@@ -36,8 +36,8 @@ export class CommandTimedOut extends Schema.TaggedError<CommandTimedOut>()("Comm
 const notStarted = 126
 
 /**
- * Succeeds when the command ended with 0; every other end is an error. What the command writes goes to `stderr`, after a
- * line that tells task, node, container and the command's first word: the others may hold secrets.
+ * Runs a command. Succeeds if the command exits with 0, and fails otherwise. Its output goes to `stderr`, after a line with the task, the
+ * node, the container and the first word of the command. The other words may hold secrets.
  */
 export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
   input: Readonly<Record<string, unknown>>,
@@ -80,7 +80,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
   }
 })
 
-/** The original's line, and behind it the names. */
+/** The line of the original plugin, followed by the names. */
 const introduce = (task: ResolvedTask, program: string): string =>
   `EXEC: task ${task.id}, node ${task.node.id}, container ${task.container}, ` +
   `cmd ${JSON.stringify(program)} (arguments stripped); ${task.name} on ${task.node.hostname}`

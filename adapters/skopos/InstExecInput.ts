@@ -18,7 +18,7 @@ export class InvalidArgument extends Schema.TaggedError<InvalidArgument>()("Inva
   }
 }
 
-/** The action serves one instance at a time. */
+/** The action accepts one instance at a time. */
 export class NotOneInstance extends Schema.TaggedError<NotOneInstance>()("NotOneInstance", { count: Schema.Int }) {
   override get message(): string {
     return `this plugin works only with a single instance at a time, got ${this.count}`
@@ -27,7 +27,7 @@ export class NotOneInstance extends Schema.TaggedError<NotOneInstance>()("NotOne
 
 const missing = { messageMissingKey: "missing" }
 
-/** The instances alone, as their number is the first thing to be wrong. */
+/** The instances alone: their number is checked first. */
 const Instances = Schema.Struct({
   inst: Schema.Array(Schema.Unknown)
     .annotate({ message: "expected a list with one object" })
@@ -59,7 +59,7 @@ const Arguments = Schema.Struct({
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** The first thing that is wrong, as a key and a sentence. `where` is the place of the value in the input. */
+/** Decodes a value. Fails with the first invalid key. `where`: the path of the value in the input. */
 const decode = <A, I>(schema: Schema.Codec<A, I>, value: unknown, where: ReadonlyArray<PropertyKey> = []) =>
   Schema.decodeUnknownEffect(schema)(value).pipe(
     Effect.mapError(({ issue }) => {
@@ -83,8 +83,7 @@ const describePath = (path: ReadonlyArray<PropertyKey>): string =>
 const taskId = /^[a-z0-9]{1,25}$/
 
 /**
- * Reads the input. `inst[0].id` is the ID of a task, or the unique beginning of one; anything that can't be an ID is
- * taken for a target as `task-exec` knows them (`web.2`).
+ * Reads the input. `inst[0].id` is the ID of a task, or a unique prefix of one. Any other text is a target of `task-exec` (`web.2`).
  */
 export const readInstExec = Effect.fnUntraced(function* (
   input: Readonly<Record<string, unknown>>
@@ -103,7 +102,7 @@ export const readInstExec = Effect.fnUntraced(function* (
   }
 })
 
-/** A string that begins with `[` is JSON, any other a command line. */
+/** Parses a command: JSON if it begins with `[`, otherwise a command line. */
 const readCommand = (command: string): Effect.Effect<ReadonlyArray<string>, InvalidArgument> => {
   const invalid = (detail: string) => new InvalidArgument({ key: "command", detail })
   if (!command.startsWith("[")) {

@@ -1,4 +1,4 @@
-/** Skopos's way to call a plugin: an action's name and a JSON object in, a JSON object and exit status 0 or 2 out. */
+/** The plugin protocol of Skopos: input is the name of an action and a JSON object, output a JSON object and exit code 0 or 2. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Channel, openChannels } from "../command/Channel.ts"
@@ -9,17 +9,17 @@ import { layOutJson } from "./JsonText.ts"
 import { help, type PluginArgs, parsePluginArgs, pluginHelp } from "./PluginArgs.ts"
 import { ignoreInput, readInput } from "./PluginInput.ts"
 
-/** There is no such action. */
+/** The action does not exist. */
 export class UnknownAction extends Schema.TaggedError<UnknownAction>()("UnknownAction", { action: Schema.String }) {
   override get message(): string {
     return `Plugin swarm-exec does not support action ${this.action}`
   }
 }
 
-/** The exit status for everything that can go wrong. */
+/** The exit code of every error. */
 const failed = 2
 
-/** Runs one action and gives the exit status. */
+/** Runs one action and returns the exit code. */
 export const pluginCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   parsePluginArgs(argv).pipe(
     Effect.flatMap((args) =>
@@ -43,7 +43,7 @@ const inChannels = Effect.fnUntraced(function* (args: PluginArgs) {
   )
 }, Effect.scoped)
 
-/** Gives the JSON text that the action returns. */
+/** Returns the JSON text of the action's result. */
 const perform = Effect.fnUntraced(function* ({ action, debug, json }: PluginArgs, stderr: Channel) {
   switch (action) {
     case "inst_exec": {

@@ -4,24 +4,24 @@ import { isatty } from "node:tty"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** The input can't be used. Its text is never told, as it may hold secrets. */
+/** The input is invalid. The message never has its text, which may hold secrets. */
 export class InvalidInput extends Schema.TaggedError<InvalidInput>()("InvalidInput", { detail: Schema.String }) {
   override get message(): string {
     return `Failed to parse input data for plugin swarm-exec: ${this.detail}`
   }
 }
 
-/** An input: as it was written, and what it says. */
+/** An input: its text and its value. */
 export interface PluginInput {
   readonly text: string
   readonly value: Readonly<Record<string, unknown>>
 }
 
-/** Bytes of input that are read; what Skopos sends is some kilobytes. */
+/** The most bytes of input. Skopos sends some kilobytes. */
 export const inputLimit = 16 * 1024 * 1024
 
 /**
- * The input from the command line or, without any there, from stdin up to its end. Nothing at all is `{}`.
+ * Reads the input from the command line, or from stdin up to its end. An empty input is `{}`.
  *
  * Does not wait for a terminal: a user who types `swarm-exec inst_exec` needs to know what to add.
  */
@@ -43,12 +43,10 @@ export const readInput = Effect.fnUntraced(function* (
 })
 
 /**
- * Takes what is on stdin and forgets it, so that the caller can write it all. An input that has not ended after a while
- * is not waited for.
+ * Reads and drops stdin, so that the caller can write its input. Stops waiting after 2 seconds.
  */
 export const ignoreInput: Effect.Effect<void> = Effect.suspend(() => (isatty(0) ? Effect.void : readStdin)).pipe(
   Effect.timeoutOption("2 seconds"),
-  // Whatever it is, it is of no interest.
   Effect.ignore
 )
 
@@ -67,7 +65,7 @@ export const parseInput = Effect.fnUntraced(function* (text: string): Effect.fn.
   return { text, value }
 })
 
-/** What V8 says of invalid JSON, on one line and without its excerpt of the text. */
+/** Returns V8's message about invalid JSON, on one line and without its excerpt of the text. */
 export const withoutExcerpt = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
   return text.replace(/, (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, "").replace(/\s+/g, " ")
@@ -83,7 +81,7 @@ const readStdin: Effect.Effect<Buffer, InvalidInput> = Effect.callback((resume) 
     chunks.push(chunk)
     size += chunk.length
     if (size > inputLimit) {
-      // The writer is not to wait for a reader that has left.
+      // Closes the pipe, so that the writer does not wait.
       stdin.destroy()
       fail(`larger than ${inputLimit / 1024 / 1024} MiB`)
     }

@@ -5,12 +5,12 @@ import { version } from "../../src/Version.ts"
 import { isOwnVerb, runVerb } from "../cli/Verbs.ts"
 import { writeText } from "../Output.ts"
 
-/** Runs one command line and gives its exit code. Only what a subcommand needs is loaded for it. */
+/** Runs one command line and returns its exit code. Loads only the code of the subcommand. */
 export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.suspend(() => {
     const [first, ...rest] = argv
     if (isOwnVerb(first)) return runVerb("swarm-exec", first, rest)
-    // The original's rule for --help, which knows nothing about the verbs.
+    // The rule of the original plugin for --help.
     if (first === undefined || argv.slice(0, 2).includes("--help")) return plugin(["--help"])
     switch (first) {
       case "--version":

@@ -11,7 +11,7 @@ import type { Channel } from "../command/Channel.ts"
 import { connectionFlags, helpFlag } from "../command/CommonFlags.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
-import type { CommandHelp } from "../command/Help.ts"
+import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { runSubcommand } from "../command/Subcommand.ts"
 import { parseTime, UsageError } from "../command/Usage.ts"
 import { stderrScreen } from "../Output.ts"
@@ -42,7 +42,13 @@ export const help: CommandHelp = {
   ],
   flags: waitFlags,
   after: [
-    "Exit code: 0 all services have converged; 1 a service cannot converge without help; 124 timed out; 125 the service or stack does not exist, or the engine cannot be reached; 2 wrong usage."
+    exitCodeList(
+      ["0", "all services have converged"],
+      ["1", "a service cannot converge without help"],
+      commonCodes.usage,
+      ["124", "timed out"],
+      ["125", "the service or stack does not exist, or the engine cannot be reached"]
+    )
   ],
   examples: [
     { term: "docker stack deploy -c shop.yaml shop && task-exec wait --stack shop", about: "Deploy a stack and wait" },

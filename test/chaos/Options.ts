@@ -6,42 +6,41 @@ import * as Schema from "effect/Schema"
 import { type FaultName, faultNames } from "./Plan.ts"
 import { shortForm, shortSeed } from "./ShortForm.ts"
 
-/** What `--help` prints. */
+/** The output of `--help`. */
 export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT[+FAULT]] [--short] [--minutes M]
 
-Runs commands, fan-outs and copies on a swarm of six nodes on this machine while something breaks, and checks what is promised:
-started at most once, ended in time, nothing left behind, success only with proof. After ten runs without agents come ten with
-an agent on every node: what happens to helpers happens then to the agent of the target's node ("kill") and to that of the
-caller's ("remove"). The swarm is brought up for it, and taken down. Needs what \`npm run build\` makes. Exit code 1 if a
-promise was broken.
+Runs commands, fan-outs and copies on a swarm of six nodes on this machine, breaks something during each run, and checks that
+the command started at most once and ended in time, that nothing is left behind, and that success has proof. Every ten runs
+without agents are followed by ten with agents: faults of helpers then hit the agent on the target's node ("kill") or on the
+caller's node ("remove"). Starts the swarm and removes it. Exit code: 1 if a check fails.
 
   --runs N       number of runs (default 20)
-  --seed S       what all chance comes from (default: another one each time; it is printed)
-  --from N       number of the first run: with --seed and --runs 1 it does one run again
-  --only FAULT   nothing else happens: ${faultNames.slice(0, 7).join(", ")},
-                 ${faultNames.slice(7).join(", ")}; two at once with a + between
-  --short        the fixed runs of \`npm test\`, ${shortForm.length} of them, in place of random ones
-  --minutes M    no new run begins after it
-  --help         this text`
+  --seed S       seed of the random choices (default: a new one, which is printed)
+  --from N       number of the first run; with --seed and --runs 1, repeats a single run
+  --only FAULT   inject this fault only: ${faultNames.slice(0, 7).join(", ")},
+                 ${faultNames.slice(7).join(", ")}; join two faults with +
+  --short        do the ${shortForm.length} fixed runs of \`npm test\` instead of random ones
+  --minutes M    start no run after M minutes
+  --help         print this text`
 
-/** The command line makes no sense. */
+/** The command line is invalid. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
     return `${this.detail}\n\n${usage}`
   }
 }
 
-/** What to do. */
+/** The parsed command line. */
 export interface Options {
   readonly help: boolean
   readonly runs: number
   readonly seed: number | undefined
   /** Number of the first run. */
   readonly from: number
-  /** Empty: whatever is drawn. */
+  /** Empty: random faults. */
   readonly only: ReadonlyArray<FaultName>
   readonly short: boolean
-  /** Milliseconds after which no new run begins. */
+  /** Milliseconds after which no run starts. */
   readonly atMost: number
 }
 
@@ -49,7 +48,9 @@ const whole = (name: string, text: string, most: number): Effect.Effect<number, 
   const value = Number(text)
   return Number.isInteger(value) && value >= 1 && value <= most
     ? Effect.succeed(value)
-    : Effect.fail(new WrongUsage({ detail: `--${name} takes a number from 1 to ${most}, not ${JSON.stringify(text)}` }))
+    : Effect.fail(
+        new WrongUsage({ detail: `invalid --${name} ${JSON.stringify(text)}: expected a number from 1 to ${most}` })
+      )
 }
 
 /** Reads the command line. */
@@ -76,9 +77,11 @@ export const parseOptions = Effect.fnUntraced(function* (
   const words = values.only?.split("+") ?? []
   const only = words.flatMap((word) => faultNames.find((name) => name === word) ?? [])
   if (only.length < words.length || only.length > 2) {
-    return yield* new WrongUsage({ detail: `--only ${values.only}: use one or two of ${faultNames.join(", ")}` })
+    return yield* new WrongUsage({
+      detail: `invalid --only ${JSON.stringify(values.only)}: expected one or two of ${faultNames.join(", ")}`
+    })
   }
-  if (short && only.length > 0) return yield* new WrongUsage({ detail: "--only can't be used with --short" })
+  if (short && only.length > 0) return yield* new WrongUsage({ detail: "--only and --short cannot be combined" })
   const from = yield* whole("from", values.from, short ? shortForm.length : 100_000)
   const most = short ? shortForm.length + 1 - from : 100_000
   return {

@@ -1,4 +1,4 @@
-/** `npm run swarm -- …`: the embedded swarm for people. */
+/** `npm run swarm -- …`: swarms for development. */
 
 import { join } from "node:path"
 import { parseArgs } from "node:util"
@@ -18,11 +18,14 @@ import { attach, bringUpFor, takeDown } from "./SwarmCluster.ts"
 
 const usage = `Usage: npm run swarm -- COMMAND
 
-  up      start a swarm that stays up   [--name dev] [--nodes 3] [--managers 1] [--engine ${engineVersions.join(" | ")}]
-  status  its nodes                     [--name dev]
-  env     shell lines for its use:      eval "$(npm run --silent swarm -- env)"   [--name dev]
-  down    remove it                     [--name dev | --all]
-  sweep   remove what killed runs left  [--after PID/START: once that process has ended]`
+Manages swarms for development on this machine.
+
+Commands:
+  up      Start a swarm:          [--name dev] [--nodes 3] [--managers 1] [--engine ${engineVersions.join(" | ")}]
+  status  List its nodes:         [--name dev]
+  env     Print its environment:  eval "$(npm run --silent swarm -- env)"   [--name dev]
+  down    Remove it:              [--name dev | --all]
+  sweep   Remove swarms that killed tests left: [--after PID/START waits for the end of that process]`
 
 class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
@@ -30,10 +33,10 @@ class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail
   }
 }
 
-/** The process whose clusters are to be removed does not end. */
+/** The process that owns swarms has not ended. */
 class StillAlive extends Schema.TaggedError<StillAlive>()("StillAlive", { pid: Schema.Int }) {
   override get message(): string {
-    return `process ${this.pid} still runs after 60 s: its swarms are left alone`
+    return `process ${this.pid} is still running after 60 s, so its swarms were not removed`
   }
 }
 
@@ -52,7 +55,9 @@ const count = (option: string, text: string): Effect.Effect<number, WrongUsage> 
   const value = Number(text)
   return Number.isInteger(value) && value >= 1 && value <= 20
     ? Effect.succeed(value)
-    : Effect.fail(new WrongUsage({ detail: `--${option} takes a number from 1 to 20, not ${JSON.stringify(text)}` }))
+    : Effect.fail(
+        new WrongUsage({ detail: `invalid --${option} ${JSON.stringify(text)}: expected a number from 1 to 20` })
+      )
 }
 
 const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.fn.Return<Line, WrongUsage> {
@@ -84,16 +89,21 @@ const parse = Effect.fnUntraced(function* (argv: ReadonlyArray<string>): Effect.
       all: false,
       after: undefined
     }
-  if (command === undefined) return yield* new WrongUsage({ detail: "a command is missing" })
-  if (rest.length > 0) return yield* new WrongUsage({ detail: `unexpected: ${rest.join(" ")}` })
+  if (command === undefined) return yield* new WrongUsage({ detail: "COMMAND is missing" })
+  if (rest.length > 0) return yield* new WrongUsage({ detail: `unexpected argument ${JSON.stringify(rest[0])}` })
   if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(values.name))
-    return yield* new WrongUsage({ detail: "--name takes lower case letters, digits and dashes, 31 at most" })
+    return yield* new WrongUsage({
+      detail: `invalid --name ${JSON.stringify(values.name)}: expected up to 31 lower case letters, digits and dashes`
+    })
   const nodes = yield* count("nodes", values.nodes)
   const managers = yield* count("managers", values.managers)
-  if (managers > nodes) return yield* new WrongUsage({ detail: `${nodes} nodes can't have ${managers} managers` })
+  if (managers > nodes)
+    return yield* new WrongUsage({
+      detail: `invalid --managers ${managers}: expected at most the number of nodes, ${nodes}`
+    })
   const [, pid, startTime] = /^(\d+)\/(\d+)$/.exec(values.after ?? "") ?? []
   if (values.after !== undefined && startTime === undefined)
-    return yield* new WrongUsage({ detail: `--after takes PID/START, not ${JSON.stringify(values.after)}` })
+    return yield* new WrongUsage({ detail: `invalid --after ${JSON.stringify(values.after)}: expected PID/START` })
   const after = startTime === undefined ? undefined : { pid: Number(pid), startTime }
   return { command, name: values.name, nodes, managers, engine: values.engine, all: values.all, after }
 })
@@ -105,7 +115,7 @@ const up = Effect.fnUntraced(function* ({ name, nodes, managers, engine }: Line)
   const started = yield* Clock.currentTimeMillis
   const cluster = yield* bringUpFor(null, { name, nodes, managers, ...other })
   const seconds = ((yield* Clock.currentTimeMillis) - started) / 1000
-  yield* Console.log(`swarm ${name} is up after ${seconds.toFixed(1)} s; its registry is ${cluster.registry}\n`)
+  yield* Console.log(`Swarm ${name} started in ${seconds.toFixed(1)} s. Registry: ${cluster.registry}\n`)
   yield* Console.log(yield* statusTable(cluster))
   const named = name === "dev" ? "" : ` --name ${name}`
   yield* Console.log(`\nUse it:    eval "$(npm run --silent swarm -- env${named})"`)
@@ -125,7 +135,7 @@ const down = Effect.fnUntraced(function* ({ name, all }: Line) {
   yield* Console.log(removed.length === 0 ? "nothing to remove" : `removed ${removed.join(", ")}`)
   const left = yield* list
   if (all && left.length > 0)
-    yield* Console.log(`left alone, for their owners run: ${left.map(({ id }) => id).join(", ")}`)
+    yield* Console.log(`kept, because their owners are running: ${left.map(({ id }) => id).join(", ")}`)
 })
 
 const sweep = Effect.fnUntraced(function* ({ after }: Line) {

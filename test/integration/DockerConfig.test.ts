@@ -117,7 +117,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const reason = 'contexts.prod: unknown key "imgae": expected "image". Did you mean "image"?'
         assert.deepStrictEqual(
           [refused.code, refused.stderr],
-          [2, `task-exec: cannot use the configuration file ${file}: ${reason}\n`]
+          [2, `task-exec: cannot use the configuration file ${file}: ${reason}\nSee 'task-exec --help'.\n`]
         )
       }).pipe(Effect.scoped)
     )

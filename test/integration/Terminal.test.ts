@@ -155,13 +155,13 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* atTerminal([web.name, "sh", "-c", "echo it is $((40 + 2)) in $(hostname)"])
-      yield* pty.see(/means 3 tasks:/)
-      yield* pty.see(/q leaves/)
+      yield* pty.see(/terminal has 3 running tasks. Choose one:/)
+      yield* pty.see(/q: quit/)
       pty.type(`/${web.target(web.remote)}\r`)
       yield* pty.see(/it is 42 in [0-9a-f]{12}\r\n/)
       assertEnd(yield* pty.end, 0)
       const left = yield* atTerminal(["-it", web.name])
-      yield* left.see(/q leaves/)
+      yield* left.see(/q: quit/)
       left.type("q")
       assertEnd(yield* left.end, 130)
     }).pipe(Effect.scoped)

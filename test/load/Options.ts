@@ -6,55 +6,57 @@ import * as Schema from "effect/Schema"
 import { engineVersions } from "../cluster/NewerEngine.ts"
 import { type SceneName, sceneNames } from "./Scenes.ts"
 
-/** What `--help` prints. */
+/** The output of `--help`. */
 export const usage = `Usage: npm run load -- MODE [--runs N] [--at-once N] [--engine ${engineVersions.join(" | ")}] [--seed S] [--minutes M]
 
-Runs many commands with task-exec on a real swarm of three nodes on this machine, and reports what that does to the
-engines. Uses the swarm that TASK_EXEC_CLUSTER names, or brings one up and takes it down. Needs what \`npm run build\` makes.
-Exit code 1 if an engine crashed, if a run failed that should succeed, or if anything is left behind.
+Runs many commands on a swarm of three nodes on this machine, and reports the effect on the engines. Starts the swarm and
+removes it, unless TASK_EXEC_CLUSTER names a running one. Exit code: 1 if an engine crashed, if a run failed that should
+succeed, or if anything is left behind.
 
-Modes in which every command is ended at a random moment (SIGINT, SIGTERM, its timeout, or the removal of its helper's
-service by somebody else), and after which no engine may have crashed:
+Modes that end every command at a random moment (SIGINT, SIGTERM, its timeout, or by removing its helper's service), and
+then check that no engine has crashed:
 
   run            commands in tasks on other nodes
   fleet          commands in all tasks of a service
-  copy           copies out of tasks on other nodes
-  agents         agents that come and go, with commands beside them
-  gc             sweeps, with commands beside them
+  copy           copies from tasks on other nodes
+  agents         agent up and agent down while commands run
+  gc             sweeps while commands run
 
 Modes that measure:
 
   tunnels        commands with a tunnel: all at once (--at-once, default 20), then one after the other right after
                  "agent down" (--runs, default 50)
-  soak           short commands, local, remote and with a tunnel: the store's size on disk, the engines' memory and the
+  soak           short commands, local, remote and with a tunnel: size of the store on disk, memory of the engines, and
                  number of objects, before and after (--runs, default 2000)
 
-  --runs N       number of commands (default 400)
-  --at-once N    number of commands at the same time (default 16; of a soak 8)
-  --engine V     version of the engine of a swarm that is brought up (default: this machine's own)
-  --seed S       what all chance comes from (default: another one each time; it is printed)
-  --minutes M    no new command begins after it
-  --help         this text`
+Options:
 
-/** The command line makes no sense. */
+  --runs N       number of commands (default 400)
+  --at-once N    number of simultaneous commands (default 16; soak: 8)
+  --engine V     version of the engine of the started swarm (default: this machine's own)
+  --seed S       seed of the random choices (default: a new one, which is printed)
+  --minutes M    start no command after M minutes
+  --help         print this text`
+
+/** The command line is invalid. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
     return `${this.detail}\n\n${usage}`
   }
 }
 
-/** What to do. */
+/** What to run. */
 export type Mode = SceneName | "tunnels" | "soak"
 
-/** What to do, and how much of it. */
+/** The parsed command line. */
 export interface Options {
   readonly mode: Mode
   readonly runs: number
   readonly atOnce: number
-  /** Of a swarm that is brought up. */
+  /** The engine of the started swarm. */
   readonly engine: string | undefined
   readonly seed: number | undefined
-  /** Milliseconds after which no new command begins. */
+  /** Milliseconds after which no command starts. */
   readonly atMost: number
 }
 
@@ -67,7 +69,9 @@ const whole = (name: string, text: string): Effect.Effect<number, WrongUsage> =>
   const value = Number(text)
   return Number.isInteger(value) && value >= 1
     ? Effect.succeed(value)
-    : Effect.fail(new WrongUsage({ detail: `--${name} takes a number from 1, not ${JSON.stringify(text)}` }))
+    : Effect.fail(
+        new WrongUsage({ detail: `invalid --${name} ${JSON.stringify(text)}: expected a number greater than 0` })
+      )
 }
 
 /** Reads the command line; undefined if it asks for help. */
@@ -93,7 +97,7 @@ export const parseOptions = Effect.fnUntraced(function* (
   if (values.help) return undefined
   const modes: ReadonlyArray<Mode> = [...sceneNames, "tunnels", "soak"]
   const mode = modes.find((name) => positionals.length === 1 && name === positionals[0])
-  if (mode === undefined) return yield* new WrongUsage({ detail: `it takes one mode: ${modes.join(", ")}` })
+  if (mode === undefined) return yield* new WrongUsage({ detail: `expected one MODE: ${modes.join(", ")}` })
   const { atOnce, runs } = defaults(mode)
   return {
     mode,

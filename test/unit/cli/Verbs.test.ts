@@ -79,6 +79,8 @@ describe("a verb", () => {
     "doctor --timeout 2h": ["doctor", 'invalid timeout "2h": expected a duration between 1ms and 1h'],
     "completion tcsh": ["completion", 'unknown shell "tcsh": expected bash, zsh or fish'],
     "install-plugin x": ["install-plugin", 'unexpected argument "x"'],
+    "help ls web": ["", 'unexpected argument "web"'],
+    "version 2": ["", 'unexpected argument "2"'],
     "help docter": ["", 'unknown verb "docter". Did you mean doctor?'],
     "-q cp a web:/b": ["", "cp is a verb: put its options after it (for a service named cp, use service/cp)"],
     "--all gc true": ["", "gc is a verb: put its options after it (for a service named gc, use service/gc)"]

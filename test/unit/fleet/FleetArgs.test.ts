@@ -93,6 +93,7 @@ describe("task-exec's command line for many tasks", () => {
     ["--all web", /^COMMAND is missing/],
     ["--all -t web sh", /^-t needs a single task/],
     ["--parallel 3 web date", /^--parallel is for many tasks: use it with --all/],
+    ["--output summary web date", /^--output summary is for many tasks: use it with --all/],
     ["--all --any web date", /^--all and --any cannot be combined$/],
     ["--all --stack shop web date", /^--stack cannot be combined with --all, --any or TARGET$/],
     ["web.1,,web.2 date", /^invalid target "web.1,,web.2": a name between the commas is empty$/],
