@@ -349,7 +349,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         )
         yield* Deferred.await(isUp)
         const up = yield* taskExec(["agent", "up", "--rotate-key"])
-        assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
+        assert.match(up.stdout.toString(), /^agents updated on /, up.stderr)
         const after = yield* keysOf(cluster)
         assert.lengthOf(after, 1)
         assert.notDeepEqual(after, before)
@@ -503,7 +503,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         / with protocol 0, and this task-exec uses protocol \d+ \("task-exec agent up" updates them\)/
       )
       const up = yield* taskExec(["agent", "up"])
-      assert.match(up.stdout.toString(), /: updated\n$/, up.stderr)
+      assert.match(up.stdout.toString(), /^agents updated on /, up.stderr)
       assert.strictEqual(routeOf((yield* taskExec(["--debug", target, "true"])).stderr), "agent")
     })
   )
