@@ -38,7 +38,7 @@ describe("what is made of the commands' words", () => {
           about === undefined ? [] : [`--${flag}`, ...(short === undefined ? [] : [`-${short}`])]
         )
         const described = partsOf(one.help).flatMap((part) =>
-          part._tag === "Items" && / ?[Oo]ptions$/.test(part.title)
+          part._tag === "Items" && /\b[Oo]ptions\b/.test(part.title)
             ? part.items.flatMap(({ term }) => term.match(/(?<![\w-])--?[a-z][\w-]*/gi) ?? [])
             : []
         )
