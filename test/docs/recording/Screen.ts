@@ -45,6 +45,15 @@ export const shortened = (written: ReadonlyArray<Written>, longest: number): Rea
   })
 }
 
+/** Cuts pauses, the longest ones first, until the recording takes at most `length` milliseconds. */
+export const fitted = (written: ReadonlyArray<Written>, length: number): ReadonlyArray<Written> => {
+  for (let longest = 1000; longest > 10; longest *= 0.95) {
+    const cut = shortened(written, longest)
+    if ((cut.at(-1)?.at ?? 0) <= length) return cut
+  }
+  throw new Error(`the recording is longer than ${length} ms without its pauses`)
+}
+
 /** Plays the bytes on a terminal of this size. */
 export const framesOf = async (written: ReadonlyArray<Written>, size: Size): Promise<ReadonlyArray<Frame>> => {
   const terminal = new xterm.Terminal({ cols: size.columns, rows: size.rows, allowProposedApi: true })

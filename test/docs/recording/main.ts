@@ -16,13 +16,13 @@ import { SwarmCluster } from "../../cluster/SwarmCluster.ts"
 import { openPty } from "../../integration/Pty.ts"
 import { programsIn } from "../Programs.ts"
 import { callerNode, callerPrompt, containerPrompt, type Recording, recordings, service } from "./Recordings.ts"
-import { framesOf, shortened, type Written } from "./Screen.ts"
+import { fitted, framesOf, type Written } from "./Screen.ts"
 import { lengthOf, svgOf } from "./Svg.ts"
 
 const columns = 80
 
-/** Milliseconds: between two keys, before the next command, and the longest pause that the recording keeps. */
-const pace = { key: 40, command: 600, wait: 1000 }
+/** Milliseconds: between two keys, before the next command, and of the whole recording. */
+const pace = { key: 40, command: 600, all: 10_000 }
 
 const folderOfImages = join(import.meta.dirname, "..", "..", "..", "docs", "img")
 
@@ -106,7 +106,7 @@ const record = Effect.fn("record")(function* ({ name, rows, steps, title }: Reco
     yield* pty.see(/\r\n/)
     yield* pty.see(until)
   }
-  const frames = yield* Effect.promise(() => framesOf(shortened(written, pace.wait), size))
+  const frames = yield* Effect.promise(() => framesOf(fitted(written, pace.all), size))
   const svg = svgOf(frames, size, title)
   yield* Effect.promise(() => writeFile(join(folderOfImages, `${name}.svg`), svg))
   yield* Console.error(`${name}.svg: ${(lengthOf(frames) / 1000).toFixed(1)} s, ${svg.length} bytes`)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { framesOf, shortened, type Written } from "../../docs/recording/Screen.ts"
+import { fitted, framesOf, shortened, type Written } from "../../docs/recording/Screen.ts"
 import { svgOf } from "../../docs/recording/Svg.ts"
 
 const size = { columns: 10, rows: 2 }
@@ -15,6 +15,17 @@ describe("recordings", () => {
   it("only pauses are shortened", () => {
     const times = shortened([at(0, "a"), at(50, "b"), at(9050, "c"), at(9100, "d")], 1000).map((one) => one.at)
     assert.deepStrictEqual(times, [0, 50, 1050, 1100])
+  })
+
+  it("a recording that takes too long loses its longest pauses first", () => {
+    const written = [at(0, "a"), at(50, "b"), at(2050, "c"), at(2450, "d")]
+    const times = fitted(written, 900).map((one) => one.at)
+    assert.deepStrictEqual([times[1], (times[3] ?? 0) <= 900, (times[3] ?? 0) > 800], [50, true, true])
+    assert.deepStrictEqual(
+      fitted(written, 5000).map((one) => one.at),
+      [0, 50, 1050, 1450]
+    )
+    assert.throws(() => fitted([at(0, "a"), at(1000, "b")], 5), /longer than 5 ms/)
   })
 
   it("a frame is what a terminal shows, in color; changes that come together are one frame", async () => {
