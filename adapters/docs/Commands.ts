@@ -112,7 +112,7 @@ export const variables: ReadonlyArray<Item> = [
   {
     term: "TASK_EXEC_IMAGE",
     about:
-      "image of the helper (default: the image in the configuration file; then, in a container, that container's own; then the image published with this version)"
+      "image of the helper (default: the image in the configuration file; then, in a container of task-exec's image, that image; then the image published with this version)"
   },
   {
     term: "XDG_CONFIG_HOME",

@@ -1,6 +1,7 @@
 /** The image of helpers. */
 
 import { readFileSync } from "node:fs"
+import { dirname } from "node:path"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,6 +11,7 @@ import { defaultContext } from "../engine/DockerConfig.ts"
 import { currentContext } from "../engine/DockerContext.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { Swarm } from "../engine/Swarm.ts"
+import { ownFile } from "../executor/OwnProgram.ts"
 import { configFilePath, type InvalidConfigFile, imageFor, readConfigFile } from "./ConfigFile.ts"
 import { defaultImage, isUnpublished } from "./DefaultImage.ts"
 
@@ -33,7 +35,7 @@ export class HelperImage extends Context.Service<
 >()("task-exec/HelperImage") {
   /**
    * Takes the image from `TASK_EXEC_IMAGE`; without it, from the configuration file (`task-exec/config.json` in `XDG_CONFIG_HOME` or
-   * `~/.config`): the image of the docker context, then the image for all contexts; without it, in a container, the container's own
+   * `~/.config`): the image of the docker context, then the image for all contexts; without it, in a container of task-exec's image, that
    * image; else {@link defaultImage}.
    */
   static readonly layer: Layer.Layer<HelperImage, Config.ConfigError | InvalidConfigFile, Swarm> = Layer.effect(
@@ -100,8 +102,11 @@ const fallback = (engine: DockerEngineShape): Effect.Effect<NamedImage> =>
     source: isUnpublished(defaultImage) ? "the default of a build from a checkout" : "the image of this release"
   }))
 
+/** Where the image has its programs (Dockerfile). A program elsewhere may run in a container of any image, which is no image of helpers. */
+const imageFolder = "/opt/task-exec"
+
 const ownImage = Effect.fnUntraced(function* (engine: DockerEngineShape): Effect.fn.Return<NamedImage> {
-  const self = yield* ownContainer
+  const self = dirname(ownFile()) === imageFolder ? yield* ownContainer : Option.none<string>()
   if (Option.isNone(self)) return yield* fallback(engine)
   return yield* engine.inspectContainer(self.value).pipe(
     Effect.flatMap((container) =>

@@ -120,6 +120,15 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("task-e
     })
   )
 
+  it.effect("in a container of another image takes the release's image for helpers, not that one", () =>
+    Effect.gen(function* () {
+      const { sh } = yield* Bare
+      const web = yield* Web
+      const result = yield* sh(`env -u TASK_EXEC_IMAGE task-exec ${web.target(web.remote)} hostname`)
+      assert.deepStrictEqual(ended(result), [0, `${web.remote.containerId.slice(0, 12)}\n`, ""])
+    })
+  )
+
   it.effect("ends its command when it is killed: its guard is the same file", () =>
     Effect.gen(function* () {
       const { sh } = yield* Bare
