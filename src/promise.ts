@@ -55,7 +55,7 @@ export interface CallOptions {
 export interface ConnectOptions {
   /** Address of a manager, or of several, separated by commas. Default: from the environment (`DOCKER_HOST`, context). */
   readonly host?: string
-  /** The helper's image; default: `TASK_EXEC_IMAGE`. */
+  /** The helper's image. Default: the one that `HelperImage.layer` finds. */
   readonly image?: string
   /** Receives each warning as a line; default: `process.emitWarning`. */
   readonly onWarning?: (text: string) => void

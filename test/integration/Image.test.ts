@@ -310,7 +310,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const noBase = yield* Effect.flip(build(probe, { ref: "task-exec:x", base: `${registry}/nobody/nothing:1` }))
-      assert.match(noBase.message, /could not pull [\d.:]+\/nobody\/nothing:1: /)
+      assert.match(noBase.message, /cannot pull [\d.:]+\/nobody\/nothing:1 .*: /)
       const nowhere = { ref: "127.0.0.1:1/task-exec:x", base: "scratch", push: true }
       const noRegistry = yield* Effect.flip(build(probe, nowhere))
       assert.match(noRegistry.message, /could not push 127\.0\.0\.1:1\/task-exec:x: .*connection refused/)

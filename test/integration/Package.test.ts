@@ -82,7 +82,7 @@ const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { pat
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
 
-layer(Bare.layer, { excludeTestServices: true, timeout: "180 seconds" })("task-exec as one file", (it) => {
+layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-exec as one file", (it) => {
   it.effect("runs where no Node is, by each of its names, and is no Node itself", () =>
     Effect.gen(function* () {
       const { sh } = yield* Bare
