@@ -1,4 +1,4 @@
-/** The requests that any manager of a swarm answers: tasks, services, nodes, secrets, configs, networks. */
+/** The requests to any manager of a swarm: tasks, services, nodes, secrets, configs, networks. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -7,60 +7,60 @@ import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
 import { list, registryHeaders, type SwarmAsking, segment } from "./internal/Asking.ts"
 
-/** The engine's filters: by key, any of the values. Sent as they are: `{ service: ["web"], "desired-state": ["running"] }`. */
+/** The engine's filters. A key matches any of its values: `{ service: ["web"], "desired-state": ["running"] }`. */
 export type Filters = Readonly<Record<string, ReadonlyArray<string>>>
 
-/** Which part of a service's log to read. */
+/** The part of a log to read. */
 export interface ServiceLogsOptions {
-  /** Go on as new lines come in. Such a stream never ends by itself, not even with the service's last task. */
+  /** Wait for new lines. Such a stream never ends by itself, not even with the service's last task. */
   readonly follow: boolean
-  /** Only lines since then: seconds since 1970, fractions allowed. */
+  /** Only lines since this Unix time in seconds, which may have a fraction. */
   readonly since?: number
-  /** Only that many of the last lines. */
+  /** Only this many of the last lines. */
   readonly tail?: number
-  /** Each record has the managers' details before it, see `LogRecords`. */
+  /** Put the managers' details before each record: see `LogRecords`. */
   readonly details?: boolean
 }
 
 /** The methods of `Swarm` about its objects. */
 export interface SwarmRequests {
   readonly listTasks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Task>, SwarmFailure>
-  /** Like `listTasks`, with everything that the tasks are to be. */
+  /** Lists tasks with their whole spec. */
   readonly listTaskDetails: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.TaskDetails>, SwarmFailure>
   readonly inspectTask: (id: string) => Effect.Effect<Api.TaskDetails, SwarmFailure>
   readonly listServices: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Service>, SwarmFailure>
   readonly inspectService: (id: string) => Effect.Effect<Api.Service, SwarmFailure>
-  /** The nodes get the credentials for the image's registry with it. */
+  /** Creates a service. The nodes get the credentials for the image's registry. */
   readonly createService: (
     spec: Api.ServiceSpec
   ) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, SwarmFailure>
   /**
-   * Gives the service this specification; what it leaves out becomes the engine's default, not what it was. `version` is
-   * the service's `Version.Index` that the change is based on: an `EngineError` if it is not the current one.
+   * Replaces the service's spec. Omitted parts get the engine's default, not their old value. `version` is the current `Version.Index` of
+   * the service; with an old one, this fails with `EngineError`.
    */
   readonly updateService: (id: string, version: number, spec: Api.ServiceSpec) => Effect.Effect<void, SwarmFailure>
   readonly removeService: (id: string) => Effect.Effect<void, SwarmFailure>
-  /** stdout and stderr, multiplexed (unless the service has a TTY). To be run once, in the Scope in which it was opened. */
+  /** Reads stdout and stderr, multiplexed (unless the service has a TTY). Run the stream once, in the scope in which it was opened. */
   readonly serviceLogs: (
     id: string,
     options: ServiceLogsOptions
   ) => Effect.Effect<Stream.Stream<Uint8Array, EngineUnreachable>, SwarmFailure, Scope.Scope>
-  /** The last lines of a task's log, multiplexed, each with the managers' details before it: the node and the task that it is from. */
+  /** Reads the last lines of a task's log, multiplexed. Before each line stand the managers' details: its node and its task. */
   readonly taskLogs: (
     id: string,
     options: { readonly follow: boolean; readonly tail: number }
   ) => Effect.Effect<Stream.Stream<Uint8Array, EngineUnreachable>, SwarmFailure, Scope.Scope>
   readonly listNodes: (filters?: Filters) => Effect.Effect<ReadonlyArray<Api.Node>, SwarmFailure>
   readonly inspectNode: (id: string) => Effect.Effect<Api.Node, SwarmFailure>
-  /** Gives the new secret's ID. */
+  /** Creates a secret. Returns its ID. */
   readonly createSecret: (secret: {
     readonly name: string
     readonly labels: Readonly<Record<string, string>>
-    /** Up to 500 KB. */
+    /** At most 500 KB. */
     readonly data: Uint8Array
   }) => Effect.Effect<string, SwarmFailure>
   readonly inspectSecret: (id: string) => Effect.Effect<Api.Secret, SwarmFailure>
-  /** Gives the secret these labels: nothing else of one can change. `version` is the `Version.Index` it is based on. */
+  /** Replaces the labels of a secret, its only part that can change. `version` is its current `Version.Index`. */
   readonly updateSecret: (
     id: string,
     version: number,
@@ -68,22 +68,22 @@ export interface SwarmRequests {
   ) => Effect.Effect<void, SwarmFailure>
   readonly removeSecret: (id: string) => Effect.Effect<void, SwarmFailure>
   readonly listSecrets: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Secret>, SwarmFailure>
-  /** Gives the new config's ID. */
+  /** Creates a config. Returns its ID. */
   readonly createConfig: (config: {
     readonly name: string
     readonly labels: Readonly<Record<string, string>>
-    /** Up to 1000 KB. */
+    /** At most 1000 KB. */
     readonly data: Uint8Array
   }) => Effect.Effect<string, SwarmFailure>
   readonly listConfigs: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Config>, SwarmFailure>
   readonly removeConfig: (id: string) => Effect.Effect<void, SwarmFailure>
-  /** Gives the new network's ID. */
+  /** Creates a network. Returns its ID. */
   readonly createNetwork: (network: Api.NetworkCreate) => Effect.Effect<string, SwarmFailure>
-  /** By ID or name. An `EngineError` with status 403 while a container or task is connected to it. */
+  /** Removes a network by its ID or name. Fails with `EngineError`, status 403, while a container or task is connected to it. */
   readonly removeNetwork: (id: string) => Effect.Effect<void, SwarmFailure>
 }
 
-/** The requests about the swarm. */
+/** Returns the requests about the swarm by this client. */
 export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAsking): SwarmRequests => {
   const tasks = list(client, Api.Task)
   const taskDetails = list(client, Api.TaskDetails)

@@ -1,10 +1,10 @@
 /**
- * The keys that let go of a command with a terminal and leave it running, as docker has them: `ctrl-p,ctrl-q` unless told.
+ * The keys that detach from a command with a terminal and leave it running, in docker's syntax. Default: `ctrl-p,ctrl-q`.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** The keys are not written as docker writes them. */
+/** The keys are not in docker's syntax. */
 export class InvalidDetachKeys extends Schema.TaggedError<InvalidDetachKeys>()("InvalidDetachKeys", {
   keys: Schema.String
 }) {
@@ -13,7 +13,7 @@ export class InvalidDetachKeys extends Schema.TaggedError<InvalidDetachKeys>()("
   }
 }
 
-/** What docker uses when it is told nothing. */
+/** Docker's default. */
 export const defaultDetachKeys = "ctrl-p,ctrl-q"
 
 /** The bytes of a key (moby/term `ToBytes`). */
@@ -24,7 +24,7 @@ const byteOf = (key: string): number | undefined => {
   return control === undefined ? undefined : control.toUpperCase().charCodeAt(0) & 0x1f
 }
 
-/** Reads keys such as `ctrl-p,ctrl-q`; no keys at all (`""`) are never pressed. */
+/** Parses keys such as `ctrl-p,ctrl-q`. Without keys (`""`), nothing detaches. */
 export const parseDetachKeys = (keys: string): Result.Result<Uint8Array, InvalidDetachKeys> => {
   if (keys === "") return Result.succeed(new Uint8Array())
   const bytes: Array<number> = []
@@ -36,10 +36,10 @@ export const parseDetachKeys = (keys: string): Result.Result<Uint8Array, Invalid
   return Result.succeed(Uint8Array.from(bytes))
 }
 
-/** What of a chunk is for the command. */
+/** The part of a chunk that is for the command. */
 export interface Filtered {
   readonly data: Uint8Array
-  /** All of the keys were pressed: nothing more is for the command. */
+  /** Whether all keys were pressed. No more input is for the command then. */
   readonly detached: boolean
 }
 
@@ -50,8 +50,8 @@ export interface Filtered {
 export const neverPressed = "ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^"
 
 /**
- * Finds the keys in what is typed. What may be their beginning is passed on, as the engine looks for the same keys, and holds
- * it back until it is clear; only the last key must never come to the engine, which would let go by itself and say nothing.
+ * Finds the keys in the input. Passes on all keys but the last one: the engine looks for the same keys, and holds them back until it knows
+ * whether all are pressed. The last key must not reach the engine, which would detach by itself without a report.
  */
 export class DetachFilter {
   private before: Uint8Array = new Uint8Array()
@@ -60,7 +60,7 @@ export class DetachFilter {
     this.keys = keys
   }
 
-  /** One chunk of input. */
+  /** Filters a chunk of input. */
   push(chunk: Uint8Array): Filtered {
     if (this.keys.length === 0) return { data: chunk, detached: false }
     const { length } = this.before

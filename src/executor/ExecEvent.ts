@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { OutcomeUnknown } from "./ExecutorErrors.ts"
 
-/** What a run tells while it goes on, in the order in which it happened. The last one is `Exited` or `Detached`. */
+/** An event of a command, in the order in which they happen. The last one is `Exited` or `Detached`. */
 export type ExecEvent =
   /** The engine accepted the exec. `execId` is its ID on the task's node. */
   | { readonly _tag: "Started"; readonly execId: string }
@@ -10,14 +10,14 @@ export type ExecEvent =
   | { readonly _tag: "Stdout"; readonly data: Uint8Array }
   /** Bytes of the command's standard error, as the command wrote them. */
   | { readonly _tag: "Stderr"; readonly data: Uint8Array }
-  /** The engine reported that the command ended, and all of its output came before. 137 means killed by signal 9. */
+  /** The engine reported that the command ended, after all of its output. 137 means killed by signal 9. */
   | { readonly _tag: "Exited"; readonly code: number }
-  /** The command was started, detached. */
+  /** The command was started, and nothing waits for it. */
   | { readonly _tag: "Detached"; readonly execId: string }
 
 /**
- * Runs the events to their end, passes each of them on, and gives the exit code; `undefined` for a detached command.
- * Events that end without saying how the command ended are an `OutcomeUnknown`.
+ * Runs the events to their end, and calls `each` with every event. Returns the exit code; `undefined` for a detached command. Fails with
+ * `OutcomeUnknown` if the events end without one of the two.
  */
 export const runToEnd = Effect.fnUntraced(function* <
   Event extends ExecEvent | { readonly _tag: "Resolved" },

@@ -1,16 +1,14 @@
-/**
- * What an Executor is asked to do on its own node: plain data, so that it can travel in a Swarm secret.
- */
+/** The request to an executor: plain data, which can travel in a Swarm secret. */
 import * as Schema from "effect/Schema"
 import { TaskPolicy } from "../policy/TaskPolicy.ts"
 
-/** Name of the environment variable that marks every process of one run; its value is the run's ID. */
+/** The environment variable that marks every process of a run. Its value is the run's ID. */
 export const runVariable = "TASK_EXEC_RUN"
 
-/** The signals that a command can be sent. */
+/** The signals that can be sent to a command. */
 export const Signal = Schema.Literals(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL"])
 
-/** A signal that a command can be sent. */
+/** A signal that can be sent to a command. */
 export type Signal = typeof Signal.Type
 
 /** The size of a terminal, in characters. */
@@ -19,7 +17,7 @@ export const TerminalSize = Schema.Struct({ rows: Schema.Int, columns: Schema.In
 /** The size of a terminal, in characters. */
 export type TerminalSize = typeof TerminalSize.Type
 
-/** One command in one container of the connected engine. Names are those of the engine's exec API. */
+/** A command in a container of the connected engine. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
   runId: Schema.NonEmptyString,
@@ -29,53 +27,53 @@ export const ExecSpec = Schema.Struct({
   command: Schema.NonEmptyArray(Schema.String),
   /** `NAME=value`, added to the container's own environment. */
   env: Schema.Array(Schema.String),
-  /** `name|uid[:group|gid]`; the container's own user when absent. */
+  /** `name|uid[:group|gid]`; default: the container's user. */
   user: Schema.optionalKey(Schema.String),
-  /** Working directory inside the container; the container's own when absent. */
+  /** Working directory in the container; default: the container's. */
   workdir: Schema.optionalKey(Schema.String),
-  /** All capabilities for the command. */
+  /** Whether the command gets all capabilities. */
   privileged: Schema.Boolean,
-  /** The command has an input, that of `ExecInput`; otherwise it reads nothing. */
+  /** Whether the command has input: that of `ExecInput`. */
   stdin: Schema.Boolean,
-  /** The command has a terminal: its stdout and stderr are one then. */
+  /** The command's terminal. Its stdout and stderr are then one stream. */
   tty: Schema.optionalKey(
     Schema.Struct({
       size: TerminalSize,
-      /** As docker writes them, `ctrl-p,ctrl-q`; pressed, they let go of the command and leave it running. */
+      /** Keys that detach from the command, in docker's syntax: `ctrl-p,ctrl-q`. */
       detachKeys: Schema.String
     })
   ),
-  /** Start it and don't wait: no input, no output, no exit code, no timeout. */
+  /** Start the command and don't wait: no input, no output, no exit code, no timeout. */
   detach: Schema.Boolean,
-  /** Milliseconds until the command is ended; no limit when absent. */
+  /** Timeout in milliseconds; default: none. */
   timeout: Schema.optionalKey(Schema.Finite),
-  /** What is sent first when the command is to be ended. */
+  /** The first signal when the command is killed. */
   signal: Signal,
-  /** Milliseconds between that signal and KILL. */
+  /** The grace period between that signal and KILL, in milliseconds. */
   grace: Schema.Finite,
-  /** What the caller knows of what may be run there; the container's own label counts too. */
+  /** The policy as the caller knows it. The container's own label counts, too. */
   policy: TaskPolicy
 })
 
-/** One command in one container of the connected engine. */
+/** A command in a container of the connected engine. */
 export type ExecSpec = typeof ExecSpec.Type
 
-/** What is to be ended, and how. */
+/** The processes to kill. */
 export const EndRun = Schema.Struct({
-  /** The run whose processes are meant. */
+  /** ID of the run whose processes to kill. */
   runId: Schema.NonEmptyString,
-  /** Full ID of the container that the run is in. */
+  /** Full ID of the run's container. */
   container: Schema.NonEmptyString,
-  /** Sent first, once to each process. */
+  /** The first signal, sent once to each process. */
   signal: Signal,
-  /** Milliseconds until KILL. */
+  /** The grace period until KILL, in milliseconds. */
   grace: Schema.Finite,
-  /** Spare processes with the run's mark that are not in the container itself: in another one inside it, or outside. */
+  /** Kill only processes in the container itself, not those in a container inside it or outside. */
   inContainer: Schema.optionalKey(Schema.Literal(true))
 })
 
-/** What is to be ended, and how. */
+/** The processes to kill. */
 export type EndRun = typeof EndRun.Type
 
-/** How the run of a command is ended. */
+/** Returns the request to kill a command. */
 export const endOf = ({ container, grace, runId, signal }: ExecSpec): EndRun => ({ runId, container, signal, grace })

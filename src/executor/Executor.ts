@@ -1,9 +1,8 @@
 /**
- * Runs one command in one container of the connected engine: starts it, streams its output, proves its end, and ends it
- * with everything it started when it times out or is interrupted.
+ * Runs a command in a container of the connected engine: starts it, streams its output, proves its end, and kills it with all its child
+ * processes on a timeout or an interruption.
  *
- * The same code runs in a helper on the task's node and, on the `local` route, in the caller. It knows nothing of
- * Swarm.
+ * The same code runs in a helper on the task's node and, on the `local` route, in the caller. It does not know Swarm.
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -38,14 +37,14 @@ import { createPermitted } from "./Permitted.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
 import { refused } from "./Refusal.ts"
 
-/** How long the rest of the output may take after the command was killed. */
+/** The time in which the rest of the output must arrive after the command was killed. */
 const lastOutput = 3000
-/** How long after a command must have been ended its guard ends it, in milliseconds. */
+/** Milliseconds after a command's timeout and grace period at which its guard kills it. */
 const guardSlack = 5000
 
-/** What a command gets while it runs. Where the spec says that it has no stdin, or no terminal, that part is not used. */
+/** The input of a running command. Unused for a command without stdin or a terminal. */
 export interface ExecInput {
-  /** Pulled as fast as the command reads. Its end is the end of the command's stdin, but not of its terminal. */
+  /** The command's stdin, with backpressure. Its end is the end of stdin, except at a terminal. */
   readonly stdin: Stream.Stream<Uint8Array>
   /** New sizes of the terminal. */
   readonly sizes: Stream.Stream<TerminalSize>
@@ -58,14 +57,14 @@ export class Executor extends Context.Service<
   Executor,
   {
     /**
-     * Runs the command when the stream is pulled, unless a policy forbids it (`PolicyDenied`); the last event is `Exited`,
-     * and comes only when the engine reported the exit code and all output came before it.
+     * Runs the command when the stream is pulled. Fails with `PolicyDenied` if a policy forbids it. The last event is `Exited`, which is
+     * emitted after the engine has reported the exit code and all output has arrived.
      *
-     * The engine is always read at full speed at the end of a command, as it cuts what is not read within 2 seconds
-     * (`daemon/monitor.go`); while the command runs, a slow consumer slows the command down after 1 MiB.
+     * While the command runs, a slow consumer slows it down after 1 MiB. At the end of the command, the engine is read at full speed: it
+     * drops output that is not read within 2 seconds (`daemon/monitor.go`).
      *
-     * Interruption, or the end of the stream's scope, before `Exited` ends the command and everything it started; so does
-     * the {@link Guard}, should this process be killed.
+     * An interruption, or the end of the stream's scope, before `Exited` kills the command and all its child processes. If this process is
+     * killed, the {@link Guard} does that.
      */
     readonly exec: (spec: ExecSpec, input?: ExecInput) => Stream.Stream<ExecEvent, ExecutorError>
   }
@@ -103,7 +102,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       Privileged: spec.privileged,
       ...(spec.user === undefined ? {} : { User: spec.user }),
       ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
-      // The engine looks for keys too. It never sees all of them, as they are found here first.
+      // The engine looks for the keys, too. It never sees the last one.
       ...(spec.tty === undefined ? {} : { DetachKeys: keys.length === 0 ? neverPressed : spec.tty.detachKeys }),
       ...(spec.tty === undefined ? {} : { ConsoleSize: [spec.tty.size.rows, spec.tty.size.columns] as const })
     })
@@ -142,7 +141,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       return yield* complaint(engine, spec, connection)
     }
     if (spec.tty !== undefined) {
-      // Engines before API 1.42 know no size at the creation. It is there before the first key is.
+      // Engines before API 1.42 take no size at the creation. It is set before the first key arrives.
       yield* resize(engine, execId, spec.tty.size)
       yield* Effect.forkScoped(Stream.runForEach(input.sizes, (size) => resize(engine, execId, size)))
     }
@@ -166,13 +165,13 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
     }
     const code = yield* awaitExit(engine, execId, spec, seen)
     over = true
-    // The code is then that of a command that was ended, though it may be 0.
+    // The exit code is then that of a killed command, though it may be 0.
     if (!(yield* watch.letGo) && !tooLate) {
       return yield* new OutcomeUnknown({
         detail: "the connection to its guard was lost, so the guard killed the command"
       })
     }
-    // Killed after its time, it has an exit code too, but that is not how the run ended.
+    // A command that is killed on its timeout has an exit code, too, which is not the outcome of the run.
     if (!tooLate) yield* Queue.offer(queue, { _tag: "Exited", code })
   })
 
@@ -208,20 +207,20 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
 const warnUnlessKilled = (ending: Ending) =>
   ending._tag === "Killed" ? Effect.void : Effect.logWarning(describeEnding(ending))
 
-/** The keys of a spec that came from elsewhere. */
+/** Parses the detach keys of a spec from another process. */
 const detachKeysOf = ({ command: [command], tty }: ExecSpec): Effect.Effect<Uint8Array, CommandNotStarted> =>
   Result.match(parseDetachKeys(tty?.detachKeys ?? ""), {
     onSuccess: (keys) => Effect.succeed(keys),
     onFailure: ({ message }) => Effect.fail(new CommandNotStarted({ command, detail: message }))
   })
 
-/** A terminal that can't be resized any more has ended, or is about to. */
+/** Resizes the terminal. Ignores errors: the command has ended, or is about to. */
 const resize = (engine: Engine, execId: string, { columns, rows }: TerminalSize) =>
   engine
     .resizeExec(execId, { w: columns, h: rows })
     .pipe(Effect.catch((error) => Effect.logDebug(`cannot resize the terminal: ${error.message}`)))
 
-/** Gives the command its input; `true` when the detach keys were pressed. A command that reads no more is no error. */
+/** Sends the command its input. Returns `true` when the detach keys are pressed. Ignores errors: the command reads no more. */
 const feed = Effect.fnUntraced(
   function* ({ endInput, write }: ExecConnection, stdin: Stream.Stream<Uint8Array>, filter: DetachFilter) {
     let detached = false

@@ -1,6 +1,6 @@
 /**
- * The processes of an engine's host, and who can reach them: this process itself, where it is root and in the host's PID
- * space, otherwise a container of our own image that has that space.
+ * Access to the processes of an engine's host: from this process, if it is root and in the host's PID namespace, otherwise from a container
+ * of the task-exec image with that namespace.
  */
 
 import { readFileSync } from "node:fs"
@@ -13,13 +13,13 @@ import type { ContainerCreate } from "../engine/EngineSchemas.ts"
 type Engine = DockerEngine["Service"]
 
 /**
- * Whether this process can look at and signal the processes of a container: `/proc` here is that of the engine's host
- * (the container's main process is in it, in the container's cgroup), and we are root.
+ * Whether this process can inspect and signal the processes of a container: it is root, and its `/proc` is that of the engine's host (it
+ * shows the container's main process in the container's cgroup).
  */
 export const reachesProcessesOf = (engine: Engine, container: string): Effect.Effect<boolean> =>
   Effect.map(mainProcessOf(engine, container), (pid) => pid !== undefined)
 
-/** The ID of a container's main process, where this process can look at it: see {@link reachesProcessesOf}. */
+/** The PID of a container's main process; `undefined` if this process can't inspect it: see {@link reachesProcessesOf}. */
 export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<number | undefined> =>
   geteuid?.() === 0
     ? engine.inspectContainer(container).pipe(
@@ -34,10 +34,10 @@ export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<
     : Effect.succeed(undefined)
 
 /**
- * How this engine names the image of a reference: by the reference itself, or by the ID of an image that has the reference's digest
- * and whose repository has the same path in another registry. `undefined` where the engine has no such image.
+ * Finds the image of a reference on the engine: by the reference itself, or by the ID of an image with the same digest and repository path
+ * from another registry. `undefined` if the engine has no such image.
  *
- * No label and no tag stands in for that: a container of the image may see and signal every process of the host.
+ * A label or a tag is not enough: a container of the image can see and signal every process of the host.
  */
 export const findImage = Effect.fnUntraced(function* (
   engine: Engine,
@@ -57,12 +57,12 @@ export const findImage = Effect.fnUntraced(function* (
 /** `team/tool@sha256:…` of `REGISTRY/team/tool[:TAG]@sha256:…`; `undefined` for a reference without a digest. */
 const pathAndDigest = (reference: string): string | undefined => {
   const [, name, digest] = /^([^@]+)@(.+)$/.exec(reference) ?? []
-  // As engines tell a registry's host from a path (`splitDockerDomain` of distribution/reference).
+  // The rule of engines for a registry's host (`splitDockerDomain` of distribution/reference).
   const path = name?.replace(/:[^/:]*$/, "").replace(/^(?:[^/]*[.:][^/]*|localhost)\//, "")
   return path === undefined ? undefined : `${path}@${digest}`
 }
 
-/** A container of our own image that can look at and signal every process of the host, and nothing else. */
+/** A container of the task-exec image that can only inspect and signal the processes of the host. */
 export const hostPidContainer = (
   image: string,
   command: readonly [string, ...ReadonlyArray<string>],
@@ -73,7 +73,7 @@ export const hostPidContainer = (
   Labels: labels,
   HostConfig: {
     PidMode: "host",
-    // Engines that remap user namespaces allow the former only with the latter; to others it says nothing new.
+    // Engines that remap user namespaces allow the host's PID namespace only with the host's user namespace.
     UsernsMode: "host",
     NetworkMode: "none",
     ReadonlyRootfs: true,

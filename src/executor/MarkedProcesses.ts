@@ -1,9 +1,9 @@
 /**
- * Finds and signals the processes of one run by the mark in their environment. Works on any `/proc` that shows the
- * target's processes: the host's own, or that of a container with the host's PID space.
+ * Finds and signals the processes of a run by the mark in their environment. Requires a `/proc` with the target's processes: that of the
+ * host, or of a container with the host's PID namespace.
  *
- * The mark is inherited: it reaches children that left the session (`setsid`) and orphans of a double fork. Nothing
- * without the mark is ever signalled. A process that cleared its environment has lost the mark and is not found.
+ * Processes inherit the mark, including children that left the session (`setsid`) and orphans of a double fork. Processes without the mark
+ * are never signaled. A process that clears its environment loses the mark and is not found.
  */
 
 import { readdirSync, readFileSync } from "node:fs"
@@ -12,34 +12,34 @@ import * as Effect from "effect/Effect"
 import { type EndRun, runVariable, type Signal } from "./ExecSpec.ts"
 import { type Ending, unconfirmed } from "./ExecutorErrors.ts"
 
-/** How long to go on with KILL before saying that something is still alive, in milliseconds. */
+/** Milliseconds after KILL at which processes are reported as alive. */
 const killPatience = 3000
 const interval = 40
 
 const errorCode = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : String(error)
 
-/** Processes that are to be ended. */
+/** Processes to kill. */
 interface Target {
   /** The run's variable, between two NULs. */
   readonly mark: string
-  /** Full ID of the container that they are in. */
+  /** Full ID of their container. */
   readonly container: string
-  /** Only processes in that container itself are meant. */
+  /** Whether to kill only processes in that container itself. */
   readonly inContainer: boolean
   readonly grace: number
   readonly signal: Signal
 }
 
-/** What is left of a target. */
+/** The remaining processes of a target. */
 interface Found {
-  /** Live processes with the mark, as this `/proc` numbers them. */
+  /** PIDs of live processes with the mark, in this `/proc`. */
   readonly pids: Array<number>
-  /** How many of the container's processes could not be looked at. */
+  /** The number of the container's processes that can't be inspected. */
   hidden: number
 }
 
-/** One look for all of them: there may be many, and each process is to be read once. */
+/** Finds the processes of all targets in one pass, which reads each process once. */
 const find = (targets: ReadonlyArray<Target>): ReadonlyArray<readonly [Target, Found]> => {
   const all = targets.map((target) => [target, { pids: [], hidden: 0 } as Found] as const)
   for (const name of readdirSync("/proc")) {
@@ -61,10 +61,10 @@ const find = (targets: ReadonlyArray<Target>): ReadonlyArray<readonly [Target, F
   return all
 }
 
-/** It ended between the listing and the reading. Kernel threads and zombies have no environment either. */
+/** Whether the process ended between the listing and the reading. Kernel threads and zombies have no environment, either. */
 const isGone = (error: unknown): boolean => ["ENOENT", "ESRCH"].includes(errorCode(error))
 
-/** Everybody may read in which cgroup a process is, and the engine names the cgroup after the container. */
+/** Whether a process is in the container, by its cgroup: the file is always readable, and its name contains the container's ID. */
 const belongsTo = (container: string, folder: string): boolean => {
   try {
     return readFileSync(`${folder}/cgroup`, "utf8").includes(container)
@@ -73,7 +73,7 @@ const belongsTo = (container: string, folder: string): boolean => {
   }
 }
 
-/** Whether the innermost container of a cgroup, as `/proc/PID/cgroup` has it, is this one: an engine may run inside a container. */
+/** Whether this is the innermost container in `/proc/PID/cgroup`: an engine may run inside a container. */
 export const isDirectlyIn = (container: string, cgroups: string): boolean =>
   cgroups.split("\n").some((line) => line.match(/[0-9a-f]{64}/g)?.at(-1) === container)
 
@@ -86,8 +86,8 @@ const signalOne = (pid: number, signal: NodeJS.Signals): void => {
 }
 
 /**
- * Ends every process of these runs: the signal, the grace period, KILL; then looks again. Gives what became of each, in their
- * order, when all are done. Never fails: what can't be done is in the {@link Ending}.
+ * Kills every process of these runs: the signal, the grace period, KILL. Then checks again. Returns the kill result of each run, in their
+ * order. Never fails: errors are in the {@link Ending}.
  */
 export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyArray<Ending>> =>
   endAll(
@@ -128,7 +128,7 @@ const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
 
 const cannot = (code: string): Ending => unconfirmed(`cannot signal its processes: ${code}`)
 
-/** Signals what was found of one; gives what became of it, once that is known. */
+/** Signals the processes of a target. Returns its kill result once it is known. */
 const stepOf = (
   { grace, signal }: Target,
   { hidden, pids }: Found,

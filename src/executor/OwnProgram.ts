@@ -1,14 +1,14 @@
-/** The program that this code runs in, to be started once more or copied. */
+/** The running program, to start it again or to copy it. */
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 
-/** The file: a bundle, the executable that a bundle is inside of or, in the library, the bundle beside it. */
+/** The program's file: a bundle, an executable that contains a bundle or, in the library, the bundle in its folder. */
 export const ownFile = (): string =>
   typeof __filename === "string"
     ? __filename
     : join(dirname(createRequire(import.meta.url).resolve("task-exec/package.json")), "dist", "swarm-exec.cjs")
 
-/** What starts it: Node and the file, or the file alone where Node is in it. */
+/** The command that starts the program: Node and the file, or only the file if it contains Node. */
 export const ownCommand = (): readonly [string, ...ReadonlyArray<string>] => {
   const file = ownFile()
   return file === process.execPath ? [file] : [process.execPath, file]

@@ -6,9 +6,8 @@ import type { ExecutorError } from "./ExecutorErrors.ts"
 import { refusal } from "./Refusal.ts"
 
 /**
- * Creates an exec, which by itself runs nothing, and fails where its command may not be run. An exec that is created stays
- * until its container ends: where it is doubtful that it may be run, that is asked first, and otherwise at the same time, which
- * takes no longer.
+ * Creates an exec, which runs nothing by itself, and fails if a policy forbids its command. An exec exists until its container ends. So the
+ * policy is checked before the creation if it may forbid the command, and otherwise at the same time, which takes no longer.
  */
 export const createPermitted = (
   engine: DockerEngineShape,

@@ -1,8 +1,7 @@
 /**
- * Ends the processes of a run on the connected engine's node. The engine itself has no way to end an exec
- * (moby 9098, open since 2014), and the target's image may hold no `kill`, so it is done from outside the target:
- * directly where this process sees the engine's processes, otherwise from a container of our own image with the
- * host's PID space.
+ * Kills the processes of a run on the connected engine's node. The engine can't kill an exec (moby#9098, open since 2014), and the target's
+ * image may have no `kill`. So the processes are killed from outside: by this process, if it can reach them, otherwise from a container of
+ * the task-exec image with the host's PID namespace.
  */
 
 import * as Cause from "effect/Cause"
@@ -24,30 +23,30 @@ import { Ending, unconfirmed } from "./ExecutorErrors.ts"
 import { findImage, hostPidContainer, reachesProcessesOf } from "./HostView.ts"
 import { endMarked } from "./MarkedProcesses.ts"
 
-/** Where the killer's container comes from, and whose it is. */
+/** Options of a killer's container. */
 export interface KillerOptions {
-  /** Our own image; asked for only when it is needed, and pulled if this node has none. */
+  /** The task-exec image. Evaluated only when it is needed, and pulled if the node does not have it. */
   readonly image: Effect.Effect<string>
   readonly owner: Ownership
 }
 
-/** Runs that one container ends. */
+/** Runs that one container kills. */
 const EndRuns = Schema.Struct({ runs: Schema.NonEmptyArray(EndRun) })
 
-/** What a killer reads as its one argument: whose processes to end. */
+/** The only argument of a killer: the runs to kill. */
 export const KillRequest = Schema.fromJsonString(EndRuns)
 
-/** What the killer's container prints: what became of each run, in their order. */
+/** The output of a killer: the kill result of each run, in their order. */
 export const KillReport = Schema.fromJsonString(Schema.Array(Ending))
 
-/** Bound on what goes around the killing itself: making the container, reading its report. */
+/** The time for creating the container and reading its report. */
 const overhead = 15_000
 
-/** Ends runs on one engine's node. */
+/** Kills runs on one engine's node. */
 export class ProcessKiller extends Context.Service<
   ProcessKiller,
   {
-    /** Ends every process that carries the run's mark, and looks again. What could not be done is in the result. */
+    /** Kills every process with the run's mark, and checks again. Errors are in the result. */
     readonly end: (run: EndRun) => Effect.Effect<Ending>
   }
 >()("task-exec/ProcessKiller") {
@@ -60,7 +59,7 @@ export class ProcessKiller extends Context.Service<
         const end = Effect.fn("ProcessKiller.end")(function* (run: EndRun) {
           if (yield* reachesProcessesOf(engine, run.container)) {
             const [ending] = yield* endMarked([run])
-            // A root without the capabilities can't look at everything; a container of ours can.
+            // Root without the capabilities can't inspect every process. A killer's container can.
             if (ending !== undefined && ending._tag !== "Unconfirmed") return ending
           }
           return yield* Effect.uninterruptible(endFromContainer(engine, yield* options.image, options.owner, run))
@@ -72,12 +71,12 @@ export class ProcessKiller extends Context.Service<
 
 type Engine = DockerEngine["Service"]
 
-/** Containers that an engine is asked to start at the same time: 20.10 takes a fifth of a second for each, one after the other. */
+/** The most containers to start at the same time: engine 20.10 takes 0.2 s for each, one after the other. */
 const startingAtOnce = 2
-/** Runs of one container, whose request is one argument: Linux has 128 KiB for that. */
+/** The most runs per container. Their request is one argument, which Linux limits to 128 KiB. */
 const runsAtOnce = 200
 
-/** A run that waits for a container which ends it. */
+/** A run that waits for its killer. */
 interface Waiting {
   readonly run: EndRun
   readonly image: Effect.Effect<string, EngineFailure>
@@ -85,7 +84,7 @@ interface Waiting {
   readonly done: Deferred.Deferred<Ending>
 }
 
-/** Those of one engine. Each container takes all that wait when there is room for it: a fan-out may end hundreds at once. */
+/** The killers of one engine. Each container takes all waiting runs: a fan-out may kill hundreds at once. */
 interface Batches {
   waiting: ReadonlyArray<Waiting>
   starting: number
@@ -148,7 +147,7 @@ class NoReport extends Schema.TaggedError<NoReport>()("NoReport", { after: Schem
 
 const notReported = unconfirmed("no kill result")
 
-/** What a container without a terminal writes to its standard output until it ends. */
+/** Collects the standard output of a container without a terminal. */
 const stdoutOf = <E>(output: Stream.Stream<Uint8Array, E>) =>
   Effect.suspend(() => {
     const demux = new Demux()
@@ -160,13 +159,13 @@ const stdoutOf = <E>(output: Stream.Stream<Uint8Array, E>) =>
     return Effect.map(Stream.runForEach(output, take), () => Buffer.concat(stdout).toString().trim())
   })
 
-/** What one container is to do. */
+/** The work of one container. */
 interface Kill {
   readonly image: Effect.Effect<string, EngineFailure>
   readonly owner: Ownership
   readonly what: typeof EndRuns.Type
   readonly grace: number
-  /** To be run when the engine has started it. */
+  /** Run when the engine has started the container. */
   readonly started: Effect.Effect<void>
 }
 
@@ -178,7 +177,7 @@ const killFromContainer = (
     const request = yield* Schema.encodeEffect(KillRequest)(what)
     const labels = ownershipLabels(yield* lastingFor(owner, grace + overhead), "killer")
     const config = hostPidContainer(yield* image, [imageCommands.kill, request], labels)
-    // The engine removes it, also if this process is killed: a helper is, when its service is removed and its grace period is over.
+    // The engine removes the container even if this process is killed, as a helper is after its grace period.
     const { output } = yield* openAttached(engine, freshName("killer"), owner.runId, config)
     yield* started
     return yield* Schema.decodeUnknownEffect(KillReport)(yield* stdoutOf(output))

@@ -1,4 +1,4 @@
-/** What engines say when a command can't be started, and what it means: only their words tell the reasons apart. */
+/** Converts the engines' texts about commands that can't be started: only the texts tell the reasons apart. */
 import * as Effect from "effect/Effect"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
@@ -6,16 +6,16 @@ import type { ExecSpec } from "./ExecSpec.ts"
 import { CommandNotFound, CommandNotStarted, ContainerNotRunning, type ExecutorError } from "./ExecutorErrors.ts"
 import { stillRuns } from "./internal/stillRuns.ts"
 
-/** The container ended between the lookup, the exec's creation and its start: the words of runc, and of the engine. */
+/** Texts of runc and the engine if the container ended between the lookup and the start of the command. */
 const notRunning =
   /exec in a stopped container|error executing setns process|container (?:[0-9a-f]{64} )?(?:is )?(?:not running|paused|restarting)/i
 
-/** Reasons that lie in the command itself: the container's end has nothing to do with them. */
+/** Texts about the command itself, which say nothing about the container. */
 const commandsOwn = /exec: "|permission denied|exec format error|chdir to cwd|unable to find (?:user|group)/i
 
 const notFound = /executable file not found|exec: "[^"]*": (?:stat [^:]*: )?no such file or directory/
 
-/** The error for a command that was not started, from the engine's or the runtime's own words. */
+/** Converts the text of the engine or the runtime to the error of a command that was not started. */
 export const notStarted = (
   { command: [command], container }: Pick<ExecSpec, "command" | "container">,
   detail: string
@@ -24,22 +24,21 @@ export const notStarted = (
   return notFound.test(detail) ? new CommandNotFound({ command, detail }) : new CommandNotStarted({ command, detail })
 }
 
-/** The error for a request about the exec that the engine refused. */
+/** Converts a refused request about an exec. */
 export const refusal =
   (spec: Pick<ExecSpec, "command" | "container">) =>
   (error: EngineFailure): ExecutorError => {
     if (error._tag !== "EngineError") return error
     const { container } = spec
-    // 404: no such container (or it went away meanwhile); 409: not running, paused or restarting.
+    // 404: no such container, perhaps just removed. 409: not running, paused or restarting.
     if (error.status === 404 || error.status === 409) return new ContainerNotRunning({ container, detail: error.text })
-    // 400 and 500 carry the runtime's words: no such user, no such directory, not found (detached only), …
+    // 400 and 500 have the runtime's text: no such user, no such directory, not found (detached only), …
     return error.status === 400 || error.status === 500 ? notStarted(spec, error.text) : error
   }
 
 /**
- * A container that is killed while the runtime starts a command in it leaves the runtime with a broken pipe, a reset
- * connection, a child that is gone: words without end. Where they name no reason of the command's own, the container is
- * looked at.
+ * Checks whether the container has ended, unless the text is about the command itself. If a container is killed while the runtime starts a
+ * command in it, the runtime reports a broken pipe, a reset connection, a missing child, and many other things.
  */
 const lookAgain = (
   engine: DockerEngine["Service"],
@@ -53,13 +52,13 @@ const lookAgain = (
   )
 }
 
-/** Fails with what a refused request about the exec means, see {@link refusal}. */
+/** Fails with the error of a refused request about an exec: see {@link refusal}. */
 export const refused =
   (engine: DockerEngine["Service"], spec: Pick<ExecSpec, "command" | "container">) =>
   (error: EngineFailure): Effect.Effect<never, ExecutorError> =>
     lookAgain(engine, spec, refusal(spec)(error))
 
-/** Fails with what the engine's complaint in place of a command's output means, see {@link notStarted}. */
+/** Fails with the error that the engine wrote instead of a command's output: see {@link notStarted}. */
 export const complained = (
   engine: DockerEngine["Service"],
   spec: Pick<ExecSpec, "command" | "container">,

@@ -2,14 +2,14 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Arr from "effect/Array"
 import type { ExecEvent } from "./ExecEvent.ts"
 
-/** Bytes of a joined piece at most, unless one of its parts is larger. */
+/** The most bytes of a joined piece, unless one of its parts is larger. */
 export const maxJoined = 256 * 1024
 
 type Output = ExecEvent & { readonly _tag: "Stdout" | "Stderr" }
 
 /**
- * Joins neighbouring pieces of the same output. What an engine or a tunnel gives comes in pieces of 16 or 32 KiB; those
- * that wait for their consumer anyway cost less in one.
+ * Joins adjacent pieces of the same output. Engines and tunnels deliver pieces of 16 or 32 KiB. Pieces that wait for their consumer anyway
+ * cost less as one.
  */
 export const joinPieces = (events: NonEmptyReadonlyArray<ExecEvent>): NonEmptyReadonlyArray<ExecEvent> => {
   if (events.length === 1) return events

@@ -2,7 +2,7 @@ import type * as ChildProcess from "node:child_process"
 import { Socket } from "node:net"
 import { Duplex } from "node:stream"
 
-/** Where `docker system dial-stdio` is to run. */
+/** The machine on which `docker system dial-stdio` runs. */
 export interface SshTarget {
   readonly host: string
   readonly user?: string
@@ -11,8 +11,8 @@ export interface SshTarget {
 }
 
 /**
- * `ssh`, or what it ran on the other side, ended badly. The message is the last of what it said. `SSH_LOST`: bytes had come in by
- * then, so the engine may have acted on what was sent.
+ * `ssh` failed, or its command on the other side. The message is the end of its stderr. `SSH_LOST`: bytes had arrived before, so the engine
+ * may have acted on the request.
  */
 export class SshFailure extends Error {
   readonly code: "SSH_FAILED" | "SSH_LOST"
@@ -23,8 +23,8 @@ export class SshFailure extends Error {
 }
 
 /**
- * The arguments of `ssh`, as the docker CLI gives them (its cli/connhelper/ssh): `dial-stdio` connects its stdin and stdout
- * to the engine's socket over there. `ServerAlive…`: a connection that is dead ends ssh after 15 seconds.
+ * The arguments of `ssh`, as the docker CLI passes them (its cli/connhelper/ssh): `dial-stdio` connects its stdin and stdout to the engine's
+ * socket on that machine. `ServerAlive…` ends ssh after 15 seconds on a dead connection.
  */
 export const sshArguments = (target: SshTarget): ReadonlyArray<string> => [
   "-o",
@@ -44,18 +44,18 @@ export const sshArguments = (target: SshTarget): ReadonlyArray<string> => [
   "dial-stdio"
 ]
 
-/** ssh joins its arguments to one line for the shell over there. */
+/** Quotes a word: ssh joins its arguments to one line for the remote shell. */
 const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
-/** How much of stderr to keep, in characters. */
+/** The most characters of stderr to keep. */
 const kept = 4096
 
-/** How long to wait for the rest of stderr after ssh has ended: a background master of ssh's can hold it open. */
+/** Milliseconds to wait for the rest of stderr after ssh has ended: a background master process of ssh may hold it open. */
 const lastWords = 500
 
 /**
- * One connection to an engine through `ssh`, as a Duplex with a half-close that works: ending it ends dial-stdio's stdin,
- * and what the engine still says arrives.
+ * A connection to an engine through `ssh`, as a Duplex that can be half-closed: ending it ends dial-stdio's stdin, and the engine's output
+ * still arrives.
  *
  * It has the methods of a `net.Socket` that `http.Agent` calls on a connection.
  */
@@ -64,13 +64,13 @@ export class SshConnection extends Duplex {
   #stderr = ""
   #outputEnded = false
   #stderrEnded = false
-  /** As of a `net.Socket`: bytes that came in. */
+  /** The number of bytes that arrived, as in `net.Socket`. */
   bytesRead = 0
   #exit: { readonly code: number | null; readonly signal: string | null } | undefined
 
   constructor(spawn: typeof ChildProcess.spawn, target: SshTarget) {
     super({ allowHalfOpen: true })
-    // A process group of its own: Ctrl-C in a terminal reaches us alone, and we need the connection to clean up.
+    // A process group of its own: Ctrl-C must not end ssh, because the connection is needed to clean up.
     const child = spawn("ssh", sshArguments(target), { stdio: "pipe", detached: true })
     this.#child = child
     child.once("error", (error) => this.destroy(new SshFailure(`cannot run ssh: ${error.message}`, { cause: error })))
@@ -91,7 +91,7 @@ export class SshConnection extends Duplex {
       this.#conclude()
     }
     child.stderr.once("end", stderrEnded)
-    // A broken pipe tells nothing; how ssh ended does.
+    // The exit of ssh explains a broken pipe.
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {})
     child.once("exit", (code, signal) => {
       this.#exit = { code, signal }
@@ -100,7 +100,7 @@ export class SshConnection extends Duplex {
     })
   }
 
-  /** The end of the output is a proper one only when ssh says so: a broken connection also looks like an end. */
+  /** Ends the output when ssh has exited with 0. Otherwise the connection is broken, which looks the same on stdout. */
   #conclude(): void {
     const exit = this.#exit
     if (exit === undefined || !this.#outputEnded) return
@@ -152,7 +152,7 @@ export class SshConnection extends Duplex {
   setTimeout(): this {
     return this
   }
-  /** An idle connection must not keep the process from ending. */
+  /** Lets the process end while the connection is idle. */
   unref(): this {
     this.#child.unref()
     for (const stream of this.#child.stdio) if (stream instanceof Socket) stream.unref()

@@ -4,23 +4,23 @@ import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
-/** A Stream that is read as a Node stream. */
+/** A stream as a Node readable. */
 export interface Outflow {
   readonly readable: Readable
-  /** Done when all of it was handed over, and the end told; a Stream that fails has told no end. */
+  /** Completes when all data and the end were passed on. A stream that fails passes on no end. */
   readonly send: <E>(content: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, E>
-  /** Takes the rest from its reader, and drops it. */
+  /** Reads the rest and drops it. */
   readonly discard: Effect.Effect<void>
 }
 
-/** Takes from the Stream as the reader reads. The readable is destroyed with the scope: no end comes from that. */
+/** Converts a stream to a Node readable, with backpressure. The readable is destroyed with the scope, without an end. */
 export const makeOutflow: Effect.Effect<Outflow, never, Scope.Scope> = Effect.gen(function* () {
   const wanted = Latch.makeUnsafe(false)
   const readable = yield* Effect.acquireRelease(
     Effect.sync(() => new Readable({ read: () => void Latch.openUnsafe(wanted) })),
     (readable) => Effect.sync(() => readable.destroy())
   )
-  // Without a listener an error would end the process.
+  // An error without a listener would end the process.
   readable.on("error", () => undefined)
   const put = (chunk: Uint8Array) =>
     Effect.suspend(() => {

@@ -5,16 +5,16 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { fromReadable } from "../fromReadable.ts"
 
-/** A connection of which each half ends by itself. */
+/** A connection whose two directions end separately. */
 export interface TwoWay<E> {
   readonly output: Stream.Stream<Uint8Array, E>
-  /** Done as soon as `output` has something to give, its end included. Takes nothing of it. */
+  /** Completes when `output` has data or has ended. Consumes nothing. */
   readonly arrival: Effect.Effect<void>
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, E>
   readonly endInput: Effect.Effect<void, E>
 }
 
-/** A hijacked socket, closed with the Scope. */
+/** Converts a hijacked socket, which is closed with the scope. */
 export const twoWay = <E>(
   socket: Duplex,
   broken: (cause: unknown) => E
@@ -25,7 +25,7 @@ export const twoWay = <E>(
       refusal ??= cause
     })
     if (socket instanceof Socket && socket.remoteAddress === undefined) endAtReset(socket)
-    /** Why nothing can be written any more. To write to an ended socket would destroy it. */
+    /** The reason why nothing can be written. A write to an ended socket would destroy it. */
     const refused = () =>
       refusal ??
       (socket.writableEnded || socket.destroyed
@@ -66,9 +66,8 @@ const arrivalAt = (socket: Duplex): Effect.Effect<void> =>
 /**
  * Lets a socket's output outlive its input.
  *
- * A command that ends does not read the rest of its input, and the engine closes the connection on what is on its way. Node
- * stops reading from a socket, and destroys it, on the first write that is refused: what lies in the kernel and has not been
- * read, the end included, is lost. So the socket does not get to know of it.
+ * A command that ends does not read the rest of its input, and the engine closes the connection before it has read all of it. Node destroys
+ * a socket on the first failed write, and the output that is still in the kernel is lost. So failed writes are hidden from the socket.
  */
 const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => {
   type Done = (error?: Error | null) => void
@@ -86,9 +85,8 @@ const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => 
 }
 
 /**
- * Takes a reset of a Unix socket for the end of its output. An engine that closes a connection with input unread resets it, and Linux
- * reports that in place of the end once all that the engine wrote was read. (Over TCP a reset may overtake output.) Whether the
- * command has ended is asked of the engine.
+ * Treats a reset of a Unix socket as the end of its output. If an engine closes a connection with unread input, Linux reports a reset
+ * instead of the end, after all output was read. (Over TCP, a reset may overtake output.) The engine is asked whether the command ended.
  */
 const endAtReset = (socket: Socket): void => {
   const destroy = socket.destroy.bind(socket)

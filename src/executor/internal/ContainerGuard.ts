@@ -1,4 +1,4 @@
-/** A guard in a container of our own image on the engine's host, whose stdin is a connection from the caller. */
+/** A guard in a container of the task-exec image on the engine's host. Its stdin is a connection from the caller. */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -14,16 +14,16 @@ import { GuardRequest, present, question, release, released, type Watch } from "
 import { findImage, hostPidContainer } from "../HostView.ts"
 import type { KillerOptions } from "../ProcessKiller.ts"
 
-/** How long a guard may take to answer. */
+/** The timeout of a guard's response. */
 const answerPatience = "10 seconds"
-/** A run without a limit in time has a guard that is no leftover for a year; it ends with its caller. In milliseconds. */
+/** Milliseconds until the guard of a run without a timeout counts as a leftover: a year. The guard ends with its caller. */
 const unlimited = 365 * 24 * 3600_000
-/** What a guard needs to end a run, beside the grace period, in milliseconds. */
+/** Milliseconds that a guard needs to kill a run, besides the grace period. */
 const overhead = 15_000
-/** How long to wait for an engine that does not answer, in milliseconds. */
+/** Milliseconds to wait for an unreachable engine. */
 const absence = 3000
 
-/** The engine has no image of ours to make a guard of. */
+/** The engine does not have the task-exec image. */
 export class NoGuardImage extends Schema.TaggedError<NoGuardImage>()("NoGuardImage", {
   host: Schema.String,
   image: Schema.String
@@ -35,7 +35,7 @@ export class NoGuardImage extends Schema.TaggedError<NoGuardImage>()("NoGuardIma
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(GuardRequest))
 
-/** Done when the guard's process is there: it finds out that its caller is gone even if it has not come up yet. */
+/** Starts a guard. Completes when its container has started: from then on, the guard notices the end of its caller. */
 export const watchFromContainer = Effect.fnUntraced(function* (
   engine: DockerEngine["Service"],
   { image: reference, owner }: KillerOptions,
@@ -43,13 +43,13 @@ export const watchFromContainer = Effect.fnUntraced(function* (
 ) {
   const named = yield* reference
   const image = yield* findImage(engine, named)
-  // A command must not wait for its guard's image to arrive, maybe from a registry that can't be reached.
+  // A command must not wait for a pull of its guard's image, perhaps from an unreachable registry.
   if (image === undefined) return yield* new NoGuardImage({ host: engine.host, image: named })
   const longestGrace = Math.max(...request.runs.map(({ grace }) => grace))
   const lasting = yield* lastingFor(owner, (request.after ?? unlimited) + longestGrace + overhead)
   const base = hostPidContainer(image, [imageCommands.guard, encodeRequest(request)], ownershipLabels(lasting, "guard"))
   const connection = yield* openAttached(engine, freshName("guard"), owner.runId, base)
-  // Its answers come in the order of the questions; when the connection is gone, all that are open get a no.
+  // Responses arrive in the order of the requests. When the connection is lost, all open requests get `false`.
   const open: Array<Deferred.Deferred<boolean>> = []
   let isGone = false
   const demux = new Demux()
@@ -94,7 +94,7 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   const takeOver = Effect.sync(() => {
     mustAct = true
   })
-  // It is removed afterwards: not before it has done what its caller could not.
+  // The container is removed after it has killed the command.
   const finish = Effect.andThen(
     Effect.ignore(connection.endInput),
     untilEnded(engine, connection.id, longestGrace + overhead)
@@ -111,7 +111,7 @@ export const watchFromContainer = Effect.fnUntraced(function* (
 const untilEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], container: string, atMost: number) {
   const runs = engine.inspectContainer(container).pipe(
     Effect.map(({ State }) => State.Running),
-    // The engine removes it when it has ended.
+    // The engine removes the container when it has ended.
     Effect.catchIf(isNotFound, () => Effect.succeed(false)),
     Effect.catchTag("EngineUnreachable", () => Effect.succeed(undefined)),
     Effect.orElseSucceed(() => false)

@@ -1,4 +1,4 @@
-/** A command's end, as the engine proves it. */
+/** Proves the end of a command. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
@@ -9,10 +9,10 @@ import { isGone, stillRuns } from "./stillRuns.ts"
 
 type Engine = DockerEngine["Service"]
 
-/** The exit code with which engines say that a command did not start, and other things too. */
+/** The exit code of engines for a command that did not start, among others. */
 const notStartedCode = 126
 
-/** The event of an exec's end has the code that the runtime reported. It comes a moment after the stream's end. */
+/** Whether an event proves the exit code 126: the event of an exec's end has the runtime's code. It follows shortly after the stream's end. */
 const isProven = (engine: Engine, container: string, execId: string) =>
   engine.pastEvents({ container: [container], event: ["exec_die"] }).pipe(
     Effect.map((events) =>
@@ -27,10 +27,10 @@ const isProven = (engine: Engine, container: string, execId: string) =>
   )
 
 /**
- * The exit code, once the engine says that the command ended; the stream's end alone proves nothing. The engine marks an
- * exec as ended before it closes its stream, and keeps the stream open as long as the command runs, even if the command
- * closed its outputs (asked of 20.10 and 28.5): a stream that is over while the command runs was cut, and output is lost.
- * `seen`: what it said of the command before the stream's end, which may have been its end.
+ * Returns the exit code after the engine has reported that the command ended. The end of the stream proves nothing. The engine marks an exec
+ * as ended before it closes its stream, and keeps the stream open while the command runs, even if the command has closed its outputs
+ * (engines 20.10 and 28.5). So if a stream ends while the command runs, the connection was lost, and output is missing. `seen`: the
+ * engine's last report before the end of the stream.
  */
 export const awaitExit = Effect.fnUntraced(function* (
   engine: Engine,
@@ -49,10 +49,10 @@ export const awaitExit = Effect.fnUntraced(function* (
           .inspectExec(execId)
           .pipe(Effect.mapError((error): ExecutorError => (isGone(error) ? stopped : error)))
   if (exec.Running) return yield* cut
-  // An engine that can't get rid of a command's output calls it ended with 126, though it goes on.
+  // An engine that can't deliver a command's output reports that it ended with 126, though it still runs.
   if (exec.ExitCode === notStartedCode && !(yield* isProven(engine, container, execId))) return yield* cut
-  // A KILL comes from inside as well as from the container's end, which the engine may report a moment later: only in
-  // the latter case the command was cut off.
+  // KILL may come from inside the container, or from the container's end, which the engine may report later. Only the latter cuts the
+  // command off.
   if (exec.ExitCode === null || exec.ExitCode === 137) {
     if (!(yield* stillRuns(engine, container))) return yield* stopped
   }

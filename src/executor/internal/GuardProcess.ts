@@ -1,4 +1,4 @@
-/** A process of our own program beside the caller, which acts only when the caller is gone. */
+/** A process of this program that acts only when its caller has ended. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { Socket } from "node:net"
@@ -6,22 +6,22 @@ import * as Effect from "effect/Effect"
 import { ownCommand, ownFile } from "../OwnProgram.ts"
 
 /**
- * The shell collects the lines that come in, and becomes the program, with them as its last arguments, when its stdin ends. The line
- * `done` lets it go.
+ * The shell collects the lines of its stdin. When stdin ends, it becomes the program, with the lines as its last arguments. The line `done`
+ * ends it.
  */
 const script = 'while read -r line; do [ "$line" = done ] && exit 0; set -- "$@" "$line"; done; exec "$0" "$@"'
 
-/** One that waits. */
+/** A waiting guard process. */
 export interface GuardProcess {
-  /** Adds an argument to those of the program. */
+  /** Adds an argument of the program. */
   readonly tell: (argument: string) => void
-  /** Ends it; or, with `false`, has it act at once. */
+  /** Ends the process. With `false`, makes it act at once. */
   readonly letGo: (isReleased: boolean) => Effect.Effect<void>
 }
 
 /**
- * Starts it: a shell of 1 MB, in a session of its own, so what a terminal or a process group is sent does not reach it. `undefined`
- * where there is no shell or no program. `env` comes on top of this process's environment.
+ * Starts the process: a shell of 1 MB in a session of its own, which signals to a terminal or a process group do not reach. Returns
+ * `undefined` without a shell or the program. `env` is added to this process's environment.
  */
 export const startGuardProcess = (
   args: ReadonlyArray<string>,

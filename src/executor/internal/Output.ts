@@ -1,4 +1,4 @@
-/** A command's output, from the engine's stream into a queue, at the pace of who reads it. */
+/** Moves a command's output from the engine's stream to a queue, with backpressure. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -13,14 +13,14 @@ import { type ExecutorError, OutcomeUnknown } from "../ExecutorErrors.ts"
 
 type Engine = DockerEngine["Service"]
 
-/** Milliseconds between two looks at a command that is slowed down. */
+/** Milliseconds between two checks of a command that backpressure slows down. */
 const tick = 200
-/** How often a command without output is looked at, in case the engine does not close its stream (moby 45120). */
+/** Milliseconds between two checks of a command without output, in case the engine does not close its stream (moby#45120). */
 const quietInterval = 5000
-/** A stream that says nothing for so long after the command's end has nothing more to say. */
+/** Milliseconds of silence after the command's end at which the output counts as complete. */
 const silence = 3000
 
-/** What takes the engine's stream apart; with a terminal there is but one stream, as it is. */
+/** Splits the engine's stream. With a terminal, all of it is one stream. */
 export const pieces = (framing: Framing): Pick<Demux, "end" | "push"> =>
   framing === "multiplexed"
     ? new Demux()
@@ -65,7 +65,7 @@ export const pump = (
 const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake: Brake) {
   const running = engine.inspectExec(execId).pipe(
     Effect.map((exec) => exec.Running),
-    // Gone, or its container is: not running. What that means is for awaitExit to find out.
+    // The exec or its container does not exist: not running. awaitExit finds the reason.
     Effect.catch(() => Effect.succeed(false)),
     Effect.timeoutOption(tick)
   )

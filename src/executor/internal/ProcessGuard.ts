@@ -1,4 +1,4 @@
-/** A guard in a process of its own on this machine, which survives its caller. */
+/** A guard in a process on this machine, which survives its caller. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { imageCommands } from "../../ImageCommands.ts"
@@ -8,7 +8,7 @@ import { startGuardProcess } from "./GuardProcess.ts"
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(GuardRequest))
 
 /**
- * `undefined` where there is no shell or no program. It knows of no time limit: its caller is on the same machine.
+ * Starts a guard; `undefined` without a shell or the program. It has no timeout: its caller is on the same machine.
  */
 export const watchFromProcess = Effect.fnUntraced(function* ({ runs }: GuardRequest) {
   let mustAct = false

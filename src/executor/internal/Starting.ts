@@ -1,4 +1,4 @@
-/** Whether a command started, and what the engine says where it did not. */
+/** Finds out whether a command started, and the engine's reason if it did not. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
@@ -12,26 +12,26 @@ import { pieces } from "./Output.ts"
 
 type Engine = DockerEngine["Service"]
 
-/** How long the engine may take to start a command. */
+/** The time in which the engine must start a command. */
 const startPatience = "60 seconds"
-/** Bytes of an engine's complaint that are kept. */
+/** The most bytes of the engine's reason. */
 const complaintBytes = 4096
 
 /**
- * Milliseconds until the first look at a command that has written nothing, until the last one at most, and how much longer each takes
- * than the one before. Each costs a connection: many commands that an engine starts at once wait for it longer where they ask often.
+ * Milliseconds until the first check of a command without output, the longest pause, and the growth of the pause. Each check costs a
+ * connection, and frequent checks slow down an engine that starts many commands at once.
  */
 const quietPause = 15
 const longestPause = 250
 const patienter = 1.125
-/** … and at one of which something was heard. */
+/** Milliseconds between two checks of a command with output. */
 const heardPause = 5
 
 /**
- * A command that can't be started gets its complaint written to stdout by the engine, with HTTP 200. Only inspect
- * tells: an exit code without a PID. Until one of the two is known nothing of the stream is taken for output.
+ * Waits until the engine reports that the command started or ended. If a command can't be started, the engine writes the reason to stdout,
+ * with HTTP 200. Only inspect shows it: an exit code without a PID. Until then, nothing of the stream counts as output.
  *
- * Gives what inspect tells. It is asked when something is heard of the command, as one that ends at once has ended by then.
+ * Inspects the command as soon as it has output, because a command that ends at once has ended by then.
  */
 export const awaitStart = (
   engine: Engine,
@@ -61,7 +61,7 @@ export const awaitStart = (
 /** Whether the command ran, or runs. */
 export const hasStarted = ({ Pid }: ExecInspect): boolean => Pid > 0
 
-/** Fails with what the engine wrote in place of the command's output. */
+/** Fails with the reason that the engine wrote instead of the command's output. */
 export const complaint = Effect.fnUntraced(function* (
   engine: Engine,
   spec: ExecSpec,

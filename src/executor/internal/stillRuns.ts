@@ -3,13 +3,13 @@ import * as Schedule from "effect/Schedule"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import { type EngineFailure, isConflict, isNotFound } from "../../engine/EngineErrors.ts"
 
-/** How long after its processes' end the engine may take to call a container stopped. */
+/** The time in which the engine must report the end of a container after its processes ended. */
 const containerEnd = "1 second"
 
-/** The engine does not know the object any more, or its container has ended. */
+/** Whether the object no longer exists, or its container has ended. */
 export const isGone = (error: EngineFailure): boolean => isNotFound(error) || isConflict(error)
 
-/** Whether a container runs on; where it was just ended, the engine is given the time to notice. */
+/** Whether a container still runs. Gives the engine time to notice its end. */
 export const stillRuns = (engine: DockerEngine["Service"], container: string): Effect.Effect<boolean, EngineFailure> =>
   engine.inspectContainer(container).pipe(
     Effect.map((inspected) => inspected.State.Running),
