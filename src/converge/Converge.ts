@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Service, TaskDetails } from "../engine/EngineSchemas.ts"
+import { withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type NothingSelected, servicesOf } from "../fleet/Selection.ts"
 import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
@@ -37,8 +38,18 @@ export class ServiceNotConverged extends Schema.TaggedError<ServiceNotConverged>
   /** Swarm's own words. */
   detail: Schema.String
 }) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `service ${this.service} did not converge: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return `Run "task-exec ls ${this.service}" to list its tasks.`
+  }
+
   override get message(): string {
-    return `service ${this.service} did not converge: ${this.detail}. List its tasks with: task-exec ls ${this.service}`
+    return withHint(this.summary, this.hint)
   }
 }
 
@@ -61,7 +72,7 @@ export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("Co
       ({ ready, service, waitingFor, wanted }) =>
         `service ${service} has ${ready} of ${wanted} tasks ready (${shorten(waitingFor)})`
     )
-    return `timed out after ${this.after / 1000}s: ${what.length === 0 ? "no manager answered" : what.join(", ")}`
+    return `timed out after ${this.after / 1000} s: ${what.length === 0 ? "no manager answered" : what.join(", ")}`
   }
 }
 

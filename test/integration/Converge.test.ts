@@ -54,14 +54,14 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
       assert.strictEqual(failed.code, 1, failed.stderr)
       assert.match(
         failed.stderr,
-        /^task-exec wait: service failing did not converge: update paused due to failure or early termination of task \w+; failing\.1 on node-\d failed: task: non-zero exit \(3\)\. List its tasks with: task-exec ls failing\n$/
+        /^task-exec wait: service failing did not converge: update paused due to failure or early termination of task \w+; failing\.1 on node-\d failed: task: non-zero exit \(3\)\. Run "task-exec ls failing" to list its tasks\.\n$/
       )
       yield* service(manager.socket, { name: "unplaced", image, constraints: ["node.labels.nowhere==1"] })
       const late = yield* taskExec(["wait", "--timeout", "2s", "unplaced"])
       assert.strictEqual(late.code, 124)
       assert.match(
         late.stderr,
-        /timed out after 2s: service unplaced has 0 of 1 tasks ready \(unplaced\.1: pending: no suitable node/
+        /timed out after 2 s: service unplaced has 0 of 1 tasks ready \(unplaced\.1: pending: no suitable node/
       )
     }).pipe(Effect.scoped)
   )

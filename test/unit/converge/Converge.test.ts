@@ -183,7 +183,7 @@ describe("a wait for services", () => {
       const tasks = [task({ slot: 1 }), task({ slot: 2, image: "web:1@sha256:00" })]
       assert.strictEqual(
         yield* failureOf([{ services: [service("web")], tasks }], { services: ["web"], timeout: "30 seconds" }),
-        "ConvergeTimedOut: timed out after 30s: service web has 1 of 2 tasks ready (web.2 on node-1 runs web:1, not web:2)"
+        "ConvergeTimedOut: timed out after 30 s: service web has 1 of 2 tasks ready (web.2 on node-1 runs web:1, not web:2)"
       )
     })
   )
@@ -207,7 +207,7 @@ describe("a wait for services", () => {
         const looks = [{ services: [service("web", { update })], tasks: [...both, failed] }]
         assert.strictEqual(
           yield* failureOf(looks, { services: ["web"] }, 0),
-          `ServiceNotConverged: service web did not converge: update paused due to failure of task x; web.2 on node-1 failed: non-zero exit (1). List its tasks with: task-exec ls web`
+          `ServiceNotConverged: service web did not converge: update paused due to failure of task x; web.2 on node-1 failed: non-zero exit (1). Run "task-exec ls web" to list its tasks.`
         )
       })
     )
@@ -238,7 +238,7 @@ describe("a wait for services", () => {
       assert.strictEqual(yield* within(watch(looks, { services: ["web"] }).run, 4900), "still waits")
       assert.strictEqual(
         yield* failureOf(looks, { services: ["web"] }),
-        "ServiceNotConverged: service web did not converge: web.2 on node-1 failed, and Swarm does not restart it: exit (3). List its tasks with: task-exec ls web"
+        'ServiceNotConverged: service web did not converge: web.2 on node-1 failed, and Swarm does not restart it: exit (3). Run "task-exec ls web" to list its tasks.'
       )
       const smaller = service("web", { mode: { Replicated: { Replicas: 1 } } })
       assert.isUndefined(
