@@ -7,7 +7,7 @@ export class CannotCopyDirectory extends Schema.TaggedError<CannotCopyDirectory>
   to: Schema.String
 }) {
   override get message(): string {
-    return `cannot copy a directory to ${this.to}: it is a file`
+    return `cannot copy a directory to ${this.to}: the destination is a file`
   }
 }
 
@@ -25,7 +25,7 @@ export class UnfitDestination extends Schema.TaggedError<UnfitDestination>()("Un
   must: Schema.String
 }) {
   override get message(): string {
-    return `cannot copy to ${this.path}: it must be ${this.must}`
+    return `cannot copy to ${this.path}: the destination must be ${this.must}`
   }
 }
 

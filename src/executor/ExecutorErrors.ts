@@ -18,7 +18,7 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
 
   /** The next step. */
   get hint(): string {
-    if (/\s/.test(this.command)) return "Pass each argument as a word of its own, or use a shell: sh -c '…'"
+    if (/\s/.test(this.command)) return "Pass each argument as a separate word, or use a shell: sh -c '…'"
     return this.command === "bash" ? "Try sh." : ""
   }
 

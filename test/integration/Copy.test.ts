@@ -192,7 +192,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       const refused = yield* cp(["-", `${from}:/tmp/stream/f`], { input: "" })
       assert.deepStrictEqual(
         [refused.code, refused.stderr],
-        [125, "task-exec cp: destination /tmp/stream/f must be a directory\n"]
+        [125, "task-exec cp: cannot copy to /tmp/stream/f: the destination must be a directory\n"]
       )
     })
   )
@@ -210,7 +210,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
         [["/etc/hostname", `${local}:/none/`], 125, "cannot copy to /none/: no such directory"],
         [["/none", `${local}:/tmp`], 125, "/none: no such file or directory"],
         [[`${local}:/etc`, "/none/x"], 125, "/none: no such file or directory"],
-        [[`${local}:/etc`, "/etc/hostname"], 125, "cannot copy a directory to /etc/hostname: it is a file"],
+        [[`${local}:/etc`, "/etc/hostname"], 125, "cannot copy a directory to /etc/hostname: the destination is a file"],
         [["--via", "local", `${remote}:/etc`, "-"], 125, `cannot use --via local: ${elsewhere}`],
         [["nobody:/etc", "-"], 125, 'no task matches "nobody": no service has this name'],
         [["no body:/etc", "-"], 2, "invalid target"],
