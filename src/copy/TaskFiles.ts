@@ -1,5 +1,5 @@
 /** Access to the files of a task's container. Everything that is created for it is removed with the scope. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -22,7 +22,7 @@ import type { PolicyDenied } from "../policy/PolicyDenied.ts"
 import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { type ContainerFiles, type CopyLost, type FilesFailure, isFilesFailure } from "../protocol/ContainerFiles.ts"
 import type { RunError } from "../Run.ts"
-import { checkDenyDefault, InvalidRequest } from "../request/ExecRequest.ts"
+import { checkDenyDefault, type InvalidRequest, millis } from "../request/ExecRequest.ts"
 import type { Route, Via } from "../request/Via.ts"
 import { openTidying } from "../sweep/Tidying.ts"
 import { lookupTask } from "../target/Lookup.ts"
@@ -91,10 +91,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   request: TaskFilesRequest
 ): Effect.fn.Return<TaskFiles, OpenTaskFilesError, Swarm | HelperImage | Scope.Scope> {
   const target = yield* Effect.fromResult(parseTarget(request.target))
-  const placementTimeout = Duration.toMillis(Duration.fromInputUnsafe(request.placementTimeout ?? "30 seconds"))
-  if (!Number.isFinite(placementTimeout)) {
-    return yield* new InvalidRequest({ detail: "placementTimeout must be a finite duration" })
-  }
+  const placementTimeout = yield* millis("placementTimeout", request.placementTimeout ?? "30 seconds")
   const denyDefault = yield* checkDenyDefault
   const images = yield* HelperImage
   const [task, connectedNode] = yield* Effect.all([lookupTask(target), localNode], { concurrency: "unbounded" })

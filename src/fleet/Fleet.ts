@@ -20,7 +20,7 @@ import { withInventory } from "../executor/RunInventory.ts"
 import type { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
 import type { RunError } from "../Run.ts"
-import { type CommandRequest, checkCommand, InvalidRequest } from "../request/ExecRequest.ts"
+import { type CommandRequest, checkCommand, InvalidRequest, millis } from "../request/ExecRequest.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type Amount, countOf } from "./Amount.ts"
 import { type Command, openSurroundings, passSignals, planCommands, type Underway } from "./Commands.ts"
@@ -208,9 +208,9 @@ const checkFleet = Effect.fnUntraced(function* ({
   followUpdates: __,
   ...request
 }: FleetRequest) {
-  const times = yield* Effect.all([pacing.delay, pacing.deadline].map(toMillis))
+  const delay = yield* millis("delay", pacing.delay ?? 0)
+  const deadline = pacing.deadline === undefined ? undefined : yield* millis("deadline", pacing.deadline)
   const checked = yield* checkCommand(request)
-  const [delay = 0, deadline] = times
   const timeout = deadline === undefined ? checked.timeout : Math.min(checked.timeout ?? deadline, deadline)
   const stdin = checked.stdin ? Stream.make(yield* keepInput(checked.input.stdin)) : Stream.empty
   return {
@@ -219,13 +219,6 @@ const checkFleet = Effect.fnUntraced(function* ({
     deadline
   }
 })
-
-const toMillis = (input: Duration.Input | undefined): Effect.Effect<number | undefined, InvalidRequest> => {
-  const millis = input === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(input))
-  return millis === undefined || (Number.isFinite(millis) && millis >= 0)
-    ? Effect.succeed(millis)
-    : Effect.fail(new InvalidRequest({ detail: "delay and deadline must be finite durations, and not negative" }))
-}
 
 /** Reads all of the input: each task starts to read it at another time. */
 const keepInput = Effect.fnUntraced(function* (stdin: Stream.Stream<Uint8Array>) {

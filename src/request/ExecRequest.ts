@@ -1,6 +1,7 @@
 /** Requests to run a command. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -202,9 +203,11 @@ export const specOf = (runId: string, { container, policy }: ResolvedTask, comma
   ...(command.timeout === undefined ? {} : { timeout: command.timeout })
 })
 
-const millis = (name: string, input: Duration.Input): Effect.Effect<number, InvalidRequest> => {
-  const value = Duration.toMillis(Duration.fromInputUnsafe(input))
-  return Number.isFinite(value) && value >= 0
-    ? Effect.succeed(value)
-    : Effect.fail(new InvalidRequest({ detail: `${name} must be a finite duration, and not negative` }))
+/** Returns a duration in milliseconds. Fails if it is negative, infinite or invalid: callers without types can pass anything. */
+export const millis = (name: string, input: Duration.Input): Effect.Effect<number, InvalidRequest> => {
+  const value = Number.isNaN(input) ? undefined : Option.getOrUndefined(Duration.fromInput(input))
+  const result = value === undefined ? Number.NaN : Duration.toMillis(value)
+  if (Number.isFinite(result) && result >= 0) return Effect.succeed(result)
+  const shown = typeof input === "string" ? JSON.stringify(input) : typeof input === "object" ? "an object" : `${input}`
+  return Effect.fail(new InvalidRequest({ detail: `${name} must be a duration such as "90 seconds", not ${shown}` }))
 }
