@@ -1,4 +1,4 @@
-/** Whether something may be done in a container: what its labels say, and what the caller knows of its task. */
+/** Checks the permission for an action in a container, by its labels and by the caller's knowledge of its task. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -10,16 +10,16 @@ import { PolicyDenied } from "./PolicyDenied.ts"
 import { ProtectedTarget } from "./ProtectedTarget.ts"
 import type { TaskPolicy } from "./TaskPolicy.ts"
 
-/** `TASK_EXEC_DENY_DEFAULT` of the caller's environment. */
+/** `TASK_EXEC_DENY_DEFAULT` in the caller's environment. */
 export const callerDeniesByDefault = Config.Boolean("TASK_EXEC_DENY_DEFAULT").pipe(Config.withDefault(false))
 
-/** The same with what the caller itself wants. */
+/** Adds the caller's default to a policy. */
 export const withCallerDefault = (known: TaskPolicy, denies: boolean): TaskPolicy =>
   denies && known.denyDefault === undefined ? { ...known, denyDefault: "Caller" } : known
 
 /**
- * Why an action is denied; `undefined` if it is allowed. If both labels are there, both must allow it. If neither is there, the default
- * decides. `isOfImage`: the container has its label from its image; such a label can deny, but not grant.
+ * Returns the reason why an action is denied; `undefined` if it is allowed. If both labels exist, both must allow it. Without labels, the
+ * default decides. `isOfImage`: the container's label comes from its image. Such a label can deny an action, but not allow it.
  */
 export const denial = (
   container: string,
@@ -57,8 +57,8 @@ export const denial = (
 }
 
 /**
- * Fails where it may not be done, by what the engine says of the container and what the caller knows. A container of task-exec
- * itself is refused whatever anybody knows of it.
+ * Fails if the action is denied, by the labels that the engine reports and by the caller's knowledge. Always denies actions in containers of
+ * task-exec itself.
  */
 export const checkPermission = Effect.fn("checkPermission")(function* (
   engine: Pick<DockerEngineShape, "inspectContainer" | "inspectImage">,
@@ -73,7 +73,7 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
     return yield* new ProtectedTarget({ target, role, ...(node === undefined ? {} : { node }) })
   }
   const containerAllow = Config.Labels[allowLabel]
-  // The managers know the label that the service gives its containers. Any other one may be the image's: asked only where it decides.
+  // The managers know the label that the service gives its containers. Another label may come from the image, which is checked if it decides.
   const decides = known.serviceAllow === undefined && known.denyDefault !== undefined
   const isOfImage =
     decides &&
@@ -85,7 +85,7 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
   if (denied !== undefined) return yield* denied
 })
 
-/** Whether an image has this label. An image that the engine no longer has counts as labelled: the absence can't be proven. */
+/** Whether an image has this label. An image that the engine no longer has counts as labeled: the absence can't be proved. */
 const hasLabel = (engine: Pick<DockerEngineShape, "inspectImage">, image: string, value: string) =>
   engine.inspectImage(image).pipe(
     Effect.map(({ Config }) => Config.Labels[allowLabel] === value),

@@ -1,31 +1,30 @@
 /**
- * What may be run in a task, as the label `task-exec.allow` of its service or its container says it:
+ * The policy of a task: the commands that its label `task-exec.allow` allows. The label is on the service or the container:
  *
  *     true                             everything
  *     false                            nothing
- *     nginx, df, ls -l /srv            these: with commas or line ends between them
- *     ["nginx", ["sh", "-c", "a, b"]]  the same as JSON, for words with blanks, commas or quotes in them
+ *     nginx, df, ls -l /srv            these, separated by commas or line breaks
+ *     ["nginx", ["sh", "-c", "a, b"]]  JSON, for words with blanks, commas or quotes
  *
- * An entry of one word is a program, with any arguments; one of several words is that command line and no other. A word of
- * the command must be the word of the entry, letter by letter: there are no patterns, and `nginx` does not stand for
- * `/usr/sbin/nginx`. In JSON a text is a program, and a list is a whole command line, of one word too. An entry for the program
- * `cp` lets files be copied, out and in.
+ * An entry of one word is a program with any arguments. An entry of several words is exactly that command line. Words must be equal: there
+ * are no patterns, and `nginx` does not match `/usr/sbin/nginx`. In JSON, a string is a program, and a list is a whole command line. An entry
+ * for the program `cp` allows copies in both directions.
  *
- * An empty list, and a text that is none of these, let nothing be run.
+ * An empty list and an invalid value allow nothing.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** The label that says what may be run. */
+/** The label with the allowed commands. */
 export const allowLabel = "task-exec.allow"
 
-/** The label of a node on which nothing may be run without an {@link allowLabel}; `false` is the same as no such label. */
+/** The label of a node on which tasks need an {@link allowLabel}. `false` means the same as no label. */
 export const denyDefaultLabel = "task-exec.deny-default"
 
-/** What may be run. */
+/** The allowed commands. */
 export type Policy = { readonly _tag: "Everything" } | { readonly _tag: "Only"; readonly entries: ReadonlyArray<Entry> }
 
-/** A program with any arguments, or one command line. */
+/** A program with any arguments, or a command line. */
 export type Entry =
   | { readonly _tag: "Program"; readonly program: string }
   | { readonly _tag: "CommandLine"; readonly words: ReadonlyArray<string> }
@@ -43,7 +42,7 @@ export type Wish =
   /** Copy files, in or out. */
   | { readonly _tag: "Copy" }
 
-/** The program whose entry lets files be copied. */
+/** The program whose entry allows copies. */
 const copyProgram = "cp"
 
 const Json = Schema.fromJsonString(

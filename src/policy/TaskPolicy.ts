@@ -1,22 +1,22 @@
-/** What a caller knows of the permission to run something in a task. */
+/** The caller's knowledge about the policy of a task. */
 import * as Schema from "effect/Schema"
 
 /**
- * What the engine of a task's node can't know, or need not be asked again: a worker can't look at a service. It travels with
- * the request. All of it is absent for a container that is no task's.
+ * The part of a policy that the engine of the task's node does not know: a worker can't inspect services. It travels with the request. Empty
+ * for a container without a task.
  */
 export const TaskPolicy = Schema.Struct({
   /** Names for messages. */
   service: Schema.optionalKey(Schema.String),
   task: Schema.optionalKey(Schema.String),
   node: Schema.optionalKey(Schema.String),
-  /** The service's label. It is none of the container's. */
+  /** The service's label, which its containers do not have. */
   serviceAllow: Schema.optionalKey(Schema.String),
-  /** The container's label as the managers know it: without what it has from its image. */
+  /** The container's label as the managers know it: without the labels of its image. */
   containerAllow: Schema.optionalKey(Schema.String),
-  /** Without any label nothing may be run: who wants it so. */
+  /** Whose default denies tasks without a label. */
   denyDefault: Schema.optionalKey(Schema.Literals(["Caller", "Node"]))
 })
 
-/** What the engine of a task's node can't know, or need not be asked again. */
+/** The part of a policy that the engine of the task's node does not know. */
 export type TaskPolicy = typeof TaskPolicy.Type

@@ -1,4 +1,4 @@
-/** What is known of a task that was found. */
+/** A task that was looked up, with its service and its node. */
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
 import { roleOf } from "../Labels.ts"
 import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
@@ -16,7 +16,7 @@ export interface ResolvedTask {
   readonly node: TaskNode
   /** Full ID of the task's container, on its node. */
   readonly container: string
-  /** What may be run there, as far as the managers know. */
+  /** The task's policy, as the managers know it. */
   readonly policy: TaskPolicy
 }
 
@@ -30,7 +30,7 @@ export interface TaskNode {
   readonly availability: string
 }
 
-/** A task with what is known of its service and its node. */
+/** Combines a task with its service and its node. */
 export const resolvedTask = (service: Service, node: Node, task: Task): ResolvedTask => {
   const hostname = node.Description.Hostname
   const name = taskName(service, task, hostname)
@@ -56,15 +56,15 @@ export const resolvedTask = (service: Service, node: Node, task: Task): Resolved
   }
 }
 
-/** What task-exec uses the task for, where the service or its containers carry a label of ours, see `roleOf`. */
+/** The role of a task of task-exec itself; `undefined` for other tasks: see `roleOf`. */
 export const ownRole = (service: Service, { Spec }: Task): string | undefined =>
   roleOf(service.Spec.Labels) ?? roleOf(Spec.ContainerSpec?.Labels ?? {})
 
-/** The task's slot; `undefined` for a task of a global service. The slots of a replicated job count from 0, which engines leave out. */
+/** The task's slot; `undefined` for a task of a global service. The slots of a replicated job start at 0, which engines omit. */
 export const slotOf = (service: Service | undefined, task: Task): number | undefined =>
   task.Slot ?? (service?.Spec.Mode.ReplicatedJob === undefined ? undefined : 0)
 
-/** `web.2`, or `web@node-3`. `node` is a host name. */
+/** The task's name: `web.2`, or `web@node-3` with the host name of the node. */
 export const taskName = (service: Service | undefined, task: Task, node: string): string => {
   const name = service?.Spec.Name ?? task.ServiceID
   const slot = slotOf(service, task)

@@ -1,4 +1,4 @@
-/** Whether a task is what its service is to be. */
+/** Whether a task runs the current spec of its service. */
 import { isDeepStrictEqual } from "node:util"
 
 /**
