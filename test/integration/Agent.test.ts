@@ -110,7 +110,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("up where a node was out of reach: its agent's key is found all the same", () =>
+  it.effect("up after a node was unreachable: its agent's key is found", () =>
     Effect.gen(function* () {
       const { link, manager, nodes } = yield* SwarmCluster
       const worker = nodes.find(({ role }) => role === "worker") ?? manager
@@ -154,7 +154,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("wrong usage, and an image that nobody has", () =>
+  it.effect("wrong usage, and an image that does not exist", () =>
     Effect.gen(function* () {
       for (const args of [[], ["sideways"], ["up", "down"], ["status", "--image", "x"], ["up", "--json"]]) {
         const { code, stderr } = yield* taskExec(["agent", ...args])

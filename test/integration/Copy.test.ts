@@ -210,7 +210,11 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
         [["/etc/hostname", `${local}:/none/`], 125, "cannot copy to /none/: no such directory"],
         [["/none", `${local}:/tmp`], 125, "/none: no such file or directory"],
         [[`${local}:/etc`, "/none/x"], 125, "/none: no such file or directory"],
-        [[`${local}:/etc`, "/etc/hostname"], 125, "cannot copy a directory to /etc/hostname: the destination is a file"],
+        [
+          [`${local}:/etc`, "/etc/hostname"],
+          125,
+          "cannot copy a directory to /etc/hostname: the destination is a file"
+        ],
         [["--via", "local", `${remote}:/etc`, "-"], 125, `cannot use --via local: ${elsewhere}`],
         [["nobody:/etc", "-"], 125, 'no task matches "nobody": no service has this name'],
         [["no body:/etc", "-"], 2, "invalid target"],
@@ -379,7 +383,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
         }).pipe(Effect.scoped)
       )
 
-      it.effect(`${pick}: whoever leaves half-way leaves nothing at work`, () =>
+      it.effect(`${pick}: an interrupted copy leaves nothing running`, () =>
         Effect.gen(function* () {
           const web = yield* Web
           const begun = yield* Latch.make()

@@ -271,7 +271,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("files of a container: nothing is read ahead of who reads them", () =>
+  it.effect("files of a container: nothing is read ahead of the consumer", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const id = yield* sleeper
@@ -509,7 +509,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: who does not pull makes the command wait", () =>
+  it.effect("exec: a consumer that does not pull makes the command wait", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const container = yield* sleeper
@@ -531,7 +531,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: output that waits is not lost to an input that nobody reads", () =>
+  it.effect("exec: waiting output is not lost through unread input", () =>
     Effect.gen(function* () {
       const container = yield* sleeper
       const size = 500_000

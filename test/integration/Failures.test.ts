@@ -97,7 +97,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("an engine that is no manager", () =>
+  it.effect("an engine that is not a manager", () =>
     Effect.gen(function* () {
       const { nodes } = yield* SwarmCluster
       const worker = nodes.find(({ role }) => role === "worker")

@@ -145,7 +145,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
     }).pipe(Effect.scoped)
   )
 
-  it.effect("no image for a guard: the command runs all the same, and a warning says what is missing", () =>
+  it.effect("without an image for the guard, the command runs, and a warning says what is missing", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster

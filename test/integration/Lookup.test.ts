@@ -92,7 +92,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("a target that nobody has may be a mistyped verb", () =>
+  it.effect("an unknown target may be a mistyped verb", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* taskExec(["docter", "true"])
       assert.strictEqual(code, 125)

@@ -262,7 +262,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a secret in use is kept and told, and goes when nobody uses it", () =>
+    it.effect("keeps and reports a secret in use, and removes it later", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const { ID } = yield* makeSecret("old-secret", labels(past, "request"))
@@ -520,7 +520,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("an image that nobody has, and one that is not ours: every other node is named, with the reason", () =>
+    it.effect("an image that does not exist, and another image: every other node is named, with the reason", () =>
       Effect.gen(function* () {
         const { image, registry } = yield* SwarmCluster
         const [first, second] = yield* workers

@@ -40,7 +40,7 @@ describe("the key of a connection to an agent", () => {
         assert.notDeepEqual(hex(other, side, known), wanted)
   })
 
-  it("is refused where the other half is no key, or one that makes every result the same", () => {
+  it("is refused if the other half is not a key, or a weak one", () => {
     for (const half of ["", "AA", Buffer.alloc(32).toString("base64url"), `${"A".repeat(42)}?`])
       assert.isTrue(Result.isFailure(hex(callers, "caller", half)), half)
     for (const text of ["", "AAAA", Buffer.from("{}").toString("base64")])

@@ -103,7 +103,7 @@ describe("no answer", () => {
     })
   )
 
-  it.live("a file that is no socket", () =>
+  it.live("a file that is not a socket", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "file")
       yield* Effect.promise(() => writeFile(path, ""))
@@ -112,7 +112,7 @@ describe("no answer", () => {
     })
   )
 
-  it.live("nobody at the port", () =>
+  it.live("a port on which nothing listens", () =>
     Effect.gen(function* () {
       const server = Net.createServer()
       const port = yield* Effect.scoped(Effect.map(listening(server, { host: "127.0.0.1", port: 0 }), portOf))
@@ -371,7 +371,7 @@ describe("answers of others", () => {
     })
   )
 
-  it.live("a node that is no manager says who it is, if it can", () =>
+  it.live("a worker is named, if it describes itself", () =>
     Effect.gen(function* () {
       const worker = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state."
       const server = (info: object) =>
@@ -392,7 +392,7 @@ describe("answers of others", () => {
 })
 
 describe("connections", () => {
-  it.live("a wrong DOCKER_HOST does not matter to who gives an address", () =>
+  it.live("an explicit address overrides an invalid DOCKER_HOST", () =>
     Effect.gen(function* () {
       const before = process.env.DOCKER_HOST
       yield* Effect.acquireRelease(
@@ -649,7 +649,7 @@ describe("two-way connections", () => {
     })
   )
 
-  it.live("without an upgrade there is none", () =>
+  it.live("fails without an upgrade", () =>
     Effect.gen(function* () {
       const start = (status: number, body: string) =>
         Effect.flatMap(engineOf(answering(status, body)), (engine) =>

@@ -53,11 +53,11 @@ describe("FreeSubnet", () => {
     }
   )
 
-  it("a range that others have is drawn all the same when there is no other: a node rejects it", () => {
+  it("returns an overlapping range if no other is found: a node rejects it", () => {
     assert.match(drawSubnet(1, [network("240.0.0.0/4")], Math.random), /^2[45]\d\.\d+\.\d+\.\d+\/27$/)
   })
 
-  it("an address range is read, and what is none is nothing", () => {
+  it("parses an address range, and nothing else", () => {
     assert.deepStrictEqual(parseSubnet("10.1.2.3/24"), { first: 10 * 2 ** 24 + 2 ** 16 + 2 * 256, size: 256 })
     assert.deepStrictEqual(
       ["", "10.0.0.0", "fd00::/64"].map((text) => parseSubnet(text)),

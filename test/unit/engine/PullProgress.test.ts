@@ -68,7 +68,7 @@ describe("the progress of a pull", () => {
     })
   )
 
-  it.effect("fails with the engine's error, and with what is no line of an engine's", () =>
+  it.effect("fails with the engine's error, and with an invalid line", () =>
     Effect.gen(function* () {
       const error = '{"errorDetail":{"message":"unauthorized"},"error":"unauthorized: no"}\r\n'
       assert.strictEqual(yield* Effect.flip(readText(...pull.slice(0, 4), error)), "refused: unauthorized: no")

@@ -119,7 +119,7 @@ describe("SshConnection", () => {
     })
   )
 
-  it.live("says so when there is no ssh", () =>
+  it.live("reports that ssh does not exist", () =>
     Effect.gen(function* () {
       const folder = yield* ssh("")
       const path = process.env.PATH

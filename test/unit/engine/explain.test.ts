@@ -59,7 +59,7 @@ describe("explainFailure", () => {
     )
   })
 
-  it("takes what is no HTTP for no engine", () => {
+  it("reports a response that is not HTTP as unexpected", () => {
     const error = explainFailure(asked(tcp), nodeError("HPE_INVALID_CONSTANT", "Parse Error: Expected HTTP/"))
     assert.strictEqual(error._tag, "UnexpectedReply")
   })

@@ -94,7 +94,7 @@ describe("ProcessKiller", () => {
     })
   )
 
-  it.live("who kills at once shares none with who gives a grace period", () =>
+  it.live("kills without a grace period share no container with the others", () =>
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
       yield* endAll(
@@ -106,7 +106,7 @@ describe("ProcessKiller", () => {
     })
   )
 
-  it.effect("who is interrupted waits until the container is gone: this process may end then", () =>
+  it.effect("an interrupted caller waits until the container is removed: this process may end then", () =>
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
       const atWork = yield* Deferred.make<void>()
@@ -139,7 +139,7 @@ describe("ProcessKiller", () => {
     })
   )
 
-  it.effect("the engine removes the container when it has ended, also if nobody is there to do that", () =>
+  it.effect("the engine removes the container when it has ended, even without its caller", () =>
     Effect.gen(function* () {
       const hosts: Array<unknown> = []
       const engine = engineWith([], {

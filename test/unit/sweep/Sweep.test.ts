@@ -369,7 +369,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("somebody else is removing the container: that is waited for", () =>
+  it.effect("waits for another program that is removing the container", () =>
     Effect.gen(function* () {
       const { report } = yield* swept({
         containers: [container("c", expired)],

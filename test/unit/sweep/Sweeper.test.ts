@@ -100,7 +100,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("who won't report is named with Swarm's words, and whoever does counts", () =>
+  it.effect("reports nodes without a report with Swarm's reason, and counts the others", () =>
     Effect.gen(function* () {
       const tasks = [task("a", "rejected", "no such image"), task("b", "running")]
       const { calls, result } = yield* swept(tasks, [Stream.make(report("b"))])
@@ -137,7 +137,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("a creation whose answer got lost is removed all the same", () =>
+  it.effect("removes a service whose creation got no response", () =>
     Effect.gen(function* () {
       const { calls, result } = yield* swept([], [], {
         createService: () => Effect.fail(broken),

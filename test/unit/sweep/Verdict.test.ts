@@ -42,7 +42,7 @@ describe("Verdict", () => {
     assert.strictEqual(judge({ [name]: value, [labelKeys.deadline]: "0" }, at(now))._tag, "Foreign")
   })
 
-  it.prop("a deadline that is no decimal number of seconds is never past", [text, time], ([deadline, now]) => {
+  it.prop("an invalid deadline never passes", [text, time], ([deadline, now]) => {
     const { _tag } = judge({ ...labelsOf(0), [labelKeys.deadline]: deadline }, at(now))
     assert.strictEqual(_tag === "Unreadable", !/^[0-9]{1,11}$/.test(deadline))
   })

@@ -59,7 +59,7 @@ describe("Target", () => {
     for (const [text, target] of good) assert.deepStrictEqual(parseTarget(text), Result.succeed(target), text)
   })
 
-  it("says what is wrong with what is no target", () => {
+  it("explains why a text is not a target", () => {
     for (const [text, reason] of bad) {
       const parsed = parseTarget(text)
       assert.isTrue(Result.isFailure(parsed), text)
