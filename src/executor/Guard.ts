@@ -57,7 +57,7 @@ export class Guard extends Context.Service<
                   Effect.logWarning(
                     withHint(
                       `cannot start a guard: ${summaryOf(error)}`,
-                      "If this process is killed, the command keeps running."
+                      "Without a guard, the command keeps running if this process is killed."
                     )
                   ),
                   unwatched

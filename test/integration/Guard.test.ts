@@ -158,7 +158,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
       assert.deepStrictEqual([result.code, result.stdout.toString()], [0, "out\n"])
       assert.match(
         result.stderr,
-        /^task-exec: cannot start a guard: .*\. If this process is killed, the command keeps running\.\n$/
+        /^task-exec: cannot start a guard: .*\. Without a guard, the command keeps running if this process is killed\.\n$/
       )
     }).pipe(Effect.scoped)
   )
