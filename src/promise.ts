@@ -27,6 +27,7 @@ import type { ExecResult } from "./Collect.ts"
 import { environmentWith } from "./engine/Environment.ts"
 import type { FleetRequest } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
+import { printable } from "./internal/Printable.ts"
 import type { RunEvent } from "./Run.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
 import { TaskExec } from "./TaskExec.ts"
@@ -92,7 +93,10 @@ export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
   }
 }
 
-const layerOf = ({ host, image, onAudit, onWarning = (text) => process.emitWarning(text) }: ConnectOptions) => {
+/** Emits a warning, which Node prints on stderr. Its text may come from an engine. */
+const warn = (text: string) => process.emitWarning(printable(text))
+
+const layerOf = ({ host, image, onAudit, onWarning = warn }: ConnectOptions) => {
   const environment = environmentWith({
     ...(host === undefined ? {} : { DOCKER_HOST: host }),
     ...(image === undefined ? {} : { TASK_EXEC_IMAGE: image })

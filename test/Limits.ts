@@ -87,7 +87,16 @@ export const versionLoads: Loading = {
 /** The same of `swarm-exec`, which looks into nothing but the first word. */
 export const pluginVersionLoads: Loading = {
   node: [...always, "path/posix"],
-  own: ["adapters", "adapters/cli", "adapters/docker", "adapters/skopos", "src", "src/engine", "src/executor"],
+  own: [
+    "adapters",
+    "adapters/cli",
+    "adapters/docker",
+    "adapters/skopos",
+    "src",
+    "src/engine",
+    "src/executor",
+    "src/internal"
+  ],
   ownBytes: 19_000
 }
 

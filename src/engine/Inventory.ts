@@ -1,7 +1,6 @@
 /**
- * The objects that a caller has created on the swarm and not removed yet, and its running commands. The inventory is the source of the
- * warning about objects that can't be removed, of the status line after a signal, and of the objects that a guard removes if the caller is
- * killed.
+ * The objects that a caller has created on the swarm and not removed yet, and its running commands: for the warning about objects that
+ * can't be removed, for the status line after a signal, and for the guard.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -85,7 +84,7 @@ export class Inventory {
     return [...new Set([...this.#objects].map(({ runId }) => runId))]
   }
 
-  /** Calls a function whenever an object or command is added, or a command ends. Returns a function that stops that. */
+  /** Calls a function on each change. Returns a function that stops that. */
   onChanged(see: () => void): () => void {
     this.#watchers.add(see)
     return () => void this.#watchers.delete(see)
@@ -105,7 +104,7 @@ export class Inventory {
     this.#parent?.remove(object)
   }
 
-  /** Records that an object could not be removed. It stays in the inventory. */
+  /** Records that an object could not be removed. */
   failed(object: Belonging, reason: string): void {
     this.#failures.set(object, reason)
   }
@@ -117,7 +116,7 @@ export class Inventory {
     for (const see of this.#watchers) see()
   }
 
-  /** Removes a command that has ended, or that the caller no longer waits for. */
+  /** Removes a command that has ended or is no longer awaited. */
   ended(command: RunningCommand): void {
     this.#commands.delete(command)
     this.#parent?.ended(command)
@@ -129,13 +128,13 @@ export class Inventory {
     this.#deadline === undefined ? patience : Math.max(this.#deadline - now, leastPatience)
   )
 
-  /** Records that a removal, which began at this Unix time in milliseconds, is delayed. It starts the time for all removals. */
+  /** Starts the time for all removals: one that began at this Unix time in milliseconds is delayed. */
   removalDelayed(since: number, isReachable: boolean): void {
     const limit = since + (isReachable ? patience : unreachablePatience)
     this.#deadline = Math.min(this.#deadline ?? limit, limit)
   }
 
-  /** Describes the objects that could not be removed, with the reason and the command that removes them; `undefined` without any. */
+  /** Describes the objects that could not be removed, with the reason and the command that removes them. */
   complaint(): string | undefined {
     const [reason] = this.#failures.values()
     if (reason === undefined) return undefined
