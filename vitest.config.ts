@@ -35,8 +35,8 @@ export default defineConfig({
           setupFiles: ["test/integration/OwnSwarm.ts", "test/watch/Hooks.ts"],
           include: ["integration", "docs", "watch", "chaos"].map((folder) => `test/${folder}/**/*.test.ts`),
           maxWorkers: workers,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 400_000,
+          hookTimeout: 400_000,
           sequence: { groupOrder: 1 }
         }
       },
@@ -47,8 +47,8 @@ export default defineConfig({
           setupFiles: ["test/watch/Hooks.ts"],
           include: ["test/cluster/**/*.test.ts"],
           maxWorkers: 1,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 400_000,
+          hookTimeout: 400_000,
           sequence: { groupOrder: 2 }
         }
       }

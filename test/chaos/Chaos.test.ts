@@ -1,9 +1,10 @@
 /** The short form of the chaos suite, on a swarm of its own. */
 import { assert, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { imageFor } from "../integration/SwarmPool.ts"
 import { faultNames, faultsOf, kinds } from "./Plan.ts"
 import { violationText } from "./Report.ts"
-import { performRun } from "./Run.ts"
+import { performRun, type RunReport } from "./Run.ts"
 import { drawShortPlan, shortForm, shortSeed } from "./ShortForm.ts"
 import { ChaosStage } from "./Stage.ts"
 
@@ -15,25 +16,36 @@ it("the short form has every fault, and every kind of work with and without agen
   }
 })
 
-layer(ChaosStage.layer, { excludeTestServices: true, timeout: "120 seconds" })("chaos, the short form", (it) => {
-  /** Why there is no use in going on. */
-  let unwell: string | undefined
+/** On a busy machine what a fault breaks may be gone before the fault comes. Then the run is done again, as it has shown nothing. */
+const attempts = 5
 
-  for (const at of shortForm.keys()) {
-    const plan = drawShortPlan(shortSeed, at + 1)
-    assert(plan !== undefined)
-    it.effect(
-      `run ${at + 1}: ${faultsOf(plan)}, ${plan.kind}, route ${plan.route}`,
-      () =>
-        Effect.gen(function* () {
-          assert(unwell === undefined, `not tried: ${unwell}`)
-          const report = yield* performRun(yield* ChaosStage, plan)
-          unwell = report.unhealthy
-          const { missed, unhealthy, violations } = report
-          const broken = violations.length > 0 || missed.length > 0 || unhealthy !== undefined
-          if (broken) assert.fail(violationText(report, ["--short"]))
-        }),
-      300_000
-    )
+layer(ChaosStage.layerWith(imageFor), { excludeTestServices: true, timeout: "300 seconds" })(
+  "chaos, the short form",
+  (it) => {
+    /** Why there is no use in going on. */
+    let unwell: string | undefined
+
+    for (const at of shortForm.keys()) {
+      const plan = drawShortPlan(shortSeed, at + 1)
+      assert(plan !== undefined)
+      it.effect(
+        `run ${at + 1}: ${faultsOf(plan)}, ${plan.kind}, route ${plan.route}`,
+        () =>
+          Effect.gen(function* () {
+            assert(unwell === undefined, `not tried: ${unwell}`)
+            const stage = yield* ChaosStage
+            for (let attempt = 1; ; attempt++) {
+              const report: RunReport = yield* performRun(stage, plan)
+              unwell = report.unhealthy
+              const { missed, unhealthy, violations } = report
+              const isBroken = violations.length > 0 || unhealthy !== undefined
+              if (isBroken || (missed.length > 0 && attempt === attempts))
+                assert.fail(violationText(report, ["--short"]))
+              if (missed.length === 0) return
+            }
+          }),
+        900_000
+      )
+    }
   }
-})
+)

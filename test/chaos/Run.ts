@@ -37,7 +37,7 @@ export interface RunReport {
 }
 
 /** How long containers and processes may take to go after the sweep, in milliseconds. */
-const afterSweep = 30_000
+const afterSweep = 90_000
 
 const nodeNamed = Effect.fnUntraced(function* ({ cluster }: Stage, name: string) {
   const node = cluster.nodes.find((one) => one.name === name)

@@ -55,17 +55,21 @@ const copyOfProgram = Effect.gen(function* () {
   return taskExec
 })
 
+/** Builds our image on the first manager, and pushes it to the swarm's registry. */
+const builtImage = Effect.fnUntraced(function* ({ manager, registry }: SwarmClusterShape) {
+  const endpoint = { _tag: "Unix", path: manager.socket } as const
+  return (yield* buildImage({ endpoint, ref: `${registry}/task-exec:chaos`, base: "scratch", push: true })).ref
+})
+
+/** Puts our image into the registry of a swarm; gives its name. */
+export type PublishImage<E> = (cluster: SwarmClusterShape) => Effect.Effect<string, E>
+
 /** Sets everything up in the swarm, with which it goes away. */
-const makeStage = Effect.fn("Stage.make")(function* () {
+const makeStage = Effect.fn("Stage.make")(function* <E>(publish: PublishImage<E>) {
   const cluster = yield* SwarmCluster
-  const { manager, registry } = cluster
+  const { manager } = cluster
   const taskExec = yield* copyOfProgram
-  const { ref } = yield* buildImage({
-    endpoint: { _tag: "Unix", path: manager.socket },
-    ref: `${registry}/task-exec:chaos`,
-    base: "scratch",
-    push: true
-  })
+  const image = yield* publish(cluster)
   yield* createService(manager.socket, {
     name: service,
     image: cluster.image,
@@ -74,16 +78,20 @@ const makeStage = Effect.fn("Stage.make")(function* () {
     constraints: managers.slice(1).map((name) => `node.hostname!=${name}`),
     containerSpec: { Mounts: [{ Type: "volume", Source: recordVolume, Target: recordFolder }] }
   })
-  const stage: Stage = { cluster, service, image: ref, agents: false, taskExec }
+  const stage: Stage = { cluster, service, image, agents: false, taskExec }
   yield* heal(stage)
   return stage
 })
 
 /** The stage, on a swarm of its own, which is brought up and taken down. */
 export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/test/ChaosStage") {
-  static readonly layer = Layer.effect(ChaosStage, makeStage()).pipe(
-    Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
-  )
+  static readonly layerWith = <E>(publish: PublishImage<E>) =>
+    Layer.effect(ChaosStage, makeStage(publish)).pipe(
+      Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
+    )
+
+  /** The same, with the image built in that swarm. */
+  static readonly layer = ChaosStage.layerWith(builtImage)
 }
 
 /** What `task-exec agent` says, where it does not succeed. After `up`, agents that were killed are there again. */
@@ -148,7 +156,7 @@ const untilFine = <E extends { readonly message: string }>(
 
 /** The tasks that the runs have for targets, one on each target's node. */
 export const tasksOf = ({ cluster, service: name }: Stage) =>
-  waitRunning(cluster.manager.socket, name, targets.length, 1000)
+  waitRunning(cluster.manager.socket, name, targets.length, 20_000)
 
 /** A task's node. */
 export const nodeOf = ({ cluster }: Stage, task: RunningTask): ClusterNode =>
@@ -156,7 +164,7 @@ export const nodeOf = ({ cluster }: Stage, task: RunningTask): ClusterNode =>
 
 /**
  * Starts what was ended, plugs in what was pulled, and waits until every manager sees every node ready, and the
- * service's tasks run. Fails after some three minutes.
+ * service's tasks run. Fails after some eight minutes.
  */
 export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.Return<void, Unhealthy> {
   const { cluster } = stage
@@ -170,7 +178,7 @@ export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.
       for (const node of yield* drainedNodes(cluster)) yield* setAvailability(cluster, node, "active")
       return (yield* Effect.forEach(managersOf(cluster), (manager) => complaints(cluster, manager))).flat()
     }),
-    90_000
+    240_000
   )
   yield* untilFine(
     Effect.gen(function* () {
@@ -180,7 +188,7 @@ export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.
       }
       return []
     }),
-    90_000
+    240_000
   )
   if (stage.agents) yield* untilFine(order(stage, "up"), agentsPatience)
 })

@@ -11,7 +11,7 @@ import type { Timeline } from "./Timeline.ts"
 /** A sweep that did not reach a node is done again; so is an operator's. */
 const attempts = 3
 /** How long Swarm may take to remove the containers of services that are gone, in milliseconds. */
-const swarmsPatience = 10_000
+const swarmsPatience = 30_000
 
 /** IDs of the runs to which anything belongs that does not go by itself. */
 const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {

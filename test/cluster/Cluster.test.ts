@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import type { ClusterOptions } from "./Assembly.ts"
 import { clustersDir, load } from "./ClusterState.ts"
 import { CommandFailed, run } from "./Command.ts"
-import { get, post, remove } from "./EngineApi.ts"
+import { get, post, remove, request } from "./EngineApi.ts"
 import { crashFile, crashIn, findNewCrash, knownCrash } from "./EngineCrash.ts"
 import { assertNothingLeft, leftovers } from "./Leftovers.ts"
 import { pollUntil } from "./Poll.ts"
@@ -124,12 +124,12 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
         const fiber = yield* Effect.forkChild(node.exec(["sleep", marker]))
         yield* pollUntil(
           Effect.map(sleeper, (count) => count > 0),
-          within(60_000, "the command's start")
+          within(120_000, "the command's start")
         )
         yield* Fiber.interrupt(fiber)
         yield* pollUntil(
           Effect.map(sleeper, (count) => count === 0),
-          within(60_000, "the command's end")
+          within(120_000, "the command's end")
         )
       })
     )
@@ -140,11 +140,11 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
         const { manager, nodes } = cluster
         const [, , node] = nodes
         assert.isDefined(node)
-        assert.isTrue(yield* reaches(manager, node.address))
+        yield* pollUntil(reaches(manager, node.address), within(120_000, "an answer from node-3"))
         yield* cluster.link(node, "down")
         assert.isFalse(yield* reaches(manager, node.address))
         yield* cluster.link(node, "up")
-        yield* pollUntil(reaches(manager, node.address), within(60_000, "an answer from node-3"))
+        yield* pollUntil(reaches(manager, node.address), within(120_000, "an answer from node-3"))
       })
     )
 
@@ -177,7 +177,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
         for (const pid of yield* node.enginePids) yield* signal(pid, "SIGKILL")
         yield* pollUntil(
           Effect.map(node.enginePids, (pids) => pids.length === 0),
-          within(60_000, "the engine's end")
+          within(120_000, "the engine's end")
         )
         const crash = yield* findNewCrash(cluster)
         assert.match(
@@ -243,6 +243,29 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
         )
         // The helper's container goes some time after its service.
         yield* assertNothingLeft(cluster)
+      })
+    )
+
+    it.effect("is cleared of what was left, and of what comes meanwhile", () =>
+      Effect.gen(function* () {
+        const cluster = yield* SwarmCluster
+        const { image, manager } = cluster
+        const make = (name: string) =>
+          request(manager.socket, "POST", "/containers/create", {
+            query: { name },
+            body: { Image: image, Cmd: ["true"], Labels: { "task-exec.test": "1" } }
+          })
+        yield* make("first")
+        // As a helper does that goes on when its caller was killed.
+        const firstIsGone = pollUntil(
+          Effect.isFailure(request(manager.socket, "GET", "/containers/first/json")),
+          within(120_000, "the end of the first container")
+        )
+        const helper = yield* Effect.forkChild(Effect.andThen(firstIsGone, make("second")))
+        const { message } = yield* Effect.flip(assertNothingLeft(cluster, { patience: 0 }))
+        assert.match(message, /^left behind:\n {2}container \/first \(\w+, created\) on node-1$/)
+        yield* Fiber.join(helper)
+        assert.deepStrictEqual(yield* leftovers(cluster, { patience: 0 }), [])
       })
     )
 
@@ -376,7 +399,7 @@ describe("clusters come and go", () => {
       const dir = join(yield* clustersDir, name)
       const fiber = yield* Effect.forkChild(Effect.scoped(cluster({ nodes: 2, name })))
       const machine = Effect.sync(() => existsSync(join(dir, "node-1/ready")))
-      yield* pollUntil(machine, within(60_000, "the first machine"))
+      yield* pollUntil(machine, within(120_000, "the first machine"))
       const { index } = yield* load(dir)
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(yield* traces(dir, index), nothing)
@@ -415,7 +438,7 @@ describe("clusters come and go", () => {
       assert.isAtLeast(index, 0)
       yield* pollUntil(
         Effect.sync(() => !existsSync(dir)),
-        within(60_000, "the end of the swarm")
+        within(120_000, "the end of the swarm")
       )
       assert.deepStrictEqual(yield* traces(dir, index), nothing)
     })

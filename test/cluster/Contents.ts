@@ -139,7 +139,7 @@ export const contentsOf = Effect.fn("Contents.contentsOf")(function* (cluster: S
 })
 
 /** Milliseconds that containers, volumes and networks have to go away; and all that is taken away. */
-const patience = 30_000
+const patience = 90_000
 
 /** Takes away what the swarm has besides `kept`; gives what stays. Some can't go before others have. */
 export const clearContents = Effect.fn("Contents.clear")(function* (

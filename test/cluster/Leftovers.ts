@@ -5,6 +5,7 @@
  */
 
 import { readFileSync } from "node:fs"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -190,23 +191,46 @@ export const leftovers = Effect.fn("Leftovers.leftovers")(function* (
   return (yield* leftOf(cluster, options)).map(({ text }) => text)
 })
 
-/** Takes things away; gives what stays. Some can't go before others have. */
-const clearAway = Effect.fnUntraced(function* (items: ReadonlyArray<Left>) {
-  let held = items
+/** Milliseconds that clearing away may take, and for which nothing must come before it is done. */
+const clearing = { atMost: 60_000, quiet: 2_000 }
+
+/** Takes away what is found until nothing is found for a while; gives what stays. Some can't go before others have. */
+const clearAway = Effect.fnUntraced(function* (find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>) {
+  let quietSince: number | undefined
   const pass = Effect.gen(function* () {
-    held = yield* Effect.filter(held, ({ clear }) => Effect.isFailure(clear))
-    return held.length === 0 ? Option.some(held) : Option.none()
+    const found = yield* find
+    yield* Effect.forEach(found, ({ clear }) => Effect.ignore(clear), { discard: true })
+    const now = yield* Clock.currentTimeMillis
+    quietSince = found.length > 0 ? undefined : (quietSince ?? now)
+    return quietSince !== undefined && now - quietSince >= clearing.quiet ? Option.some(found) : Option.none()
   })
-  return yield* poll(pass, { every: 200, atMost: 30_000, orElse: Effect.sync(() => held) })
+  return yield* poll(pass, { every: 200, atMost: clearing.atMost, orElse: find })
 })
 
-/** Fails with what is there, if anything, once it is taken away: one test's leftovers are not the next one's. */
-const failIfAny = Effect.fnUntraced(function* (items: ReadonlyArray<Left>) {
+/** Fails with the items, if there are any, once what `find` finds is taken away: the leftovers of a test are not those of the next one. */
+const failIfAny = Effect.fnUntraced(function* (
+  items: ReadonlyArray<Left>,
+  find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>
+) {
   if (items.length === 0) return
-  const stay = yield* clearAway(items)
+  const stay = new Set((yield* clearAway(find)).map(({ id }) => id))
   return yield* new LeftBehind({
-    items: items.map((item) => (stay.includes(item) ? `${item.text}, which can't be removed` : item.text))
+    items: items.map(({ id, text }) => (stay.has(id) ? `${text}, which can't be removed` : text))
   })
+})
+
+const everythingOf = (cluster: SwarmClusterShape, options: LeftoverOptions) =>
+  Effect.map(Effect.all([lastingOf(cluster), fleetingOf(cluster, options)]), (found) => found.flat())
+
+/**
+ * Takes away all that is left in a cluster, until nothing comes any more. For the time after a failed test: a helper whose caller
+ * the test killed may be making a container at that moment, which would be a leftover of the next test.
+ */
+export const clearLeftovers = Effect.fn("Leftovers.clear")(function* (
+  cluster: SwarmClusterShape,
+  options: LeftoverOptions = {}
+) {
+  yield* clearAway(everythingOf(cluster, options))
 })
 
 /**
@@ -217,10 +241,12 @@ export const leftoversOfNow = Effect.fn("Leftovers.leftoversOfNow")(function* (
   cluster: SwarmClusterShape,
   options: LeftoverOptions = {}
 ) {
-  yield* failIfAny(yield* lastingOf(cluster))
+  yield* failIfAny(yield* lastingOf(cluster), everythingOf(cluster, options))
   const ids = new Set((yield* fleetingOf(cluster, options)).map(({ id }) => id))
   const theirs = Effect.map(fleetingOf(cluster, options), (items) => items.filter(({ id }) => ids.has(id)))
-  return Effect.flatMap(ids.size === 0 ? Effect.succeed([]) : awaitGone(theirs, options), failIfAny)
+  const gone = ids.size === 0 ? Effect.succeed([]) : awaitGone(theirs, options)
+  // The next test may be at work by then: its things are not touched.
+  return Effect.flatMap(gone, (left) => failIfAny(left, theirs))
 })
 
 /** Fails with the list of what was left, and takes it away. */
@@ -228,7 +254,7 @@ export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(functi
   cluster: SwarmClusterShape,
   options: LeftoverOptions = {}
 ) {
-  yield* failIfAny(yield* leftOf(cluster, options))
+  yield* failIfAny(yield* leftOf(cluster, options), everythingOf(cluster, options))
 })
 
 /** Services, secrets, configs, networks and containers of agents that the cluster still has. */

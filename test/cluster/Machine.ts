@@ -58,7 +58,7 @@ export const startMachine = Effect.fn("Machine.start")(function* (clusterDir: st
   const failure = Effect.promise(() => readFile(log, "utf8")).pipe(
     Effect.flatMap((detail) => Effect.fail(new MachineNotStarted({ node, detail })))
   )
-  return yield* poll(first, { every: 10, atMost: 60_000, orElse: failure })
+  return yield* poll(first, { every: 10, atMost: 120_000, orElse: failure })
 })
 
 /** What goes before a command that is to run inside a machine. It dies with the one that starts it. */

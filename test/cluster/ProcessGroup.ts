@@ -24,7 +24,7 @@ export interface Finished {
 }
 
 /** How long a group may take to clean up before it is killed. */
-const grace = 20_000
+const grace = 60_000
 
 /** Asks every process of the group to end, and kills those that don't. */
 const endGroup = ({ pid }: ChildProcess): Effect.Effect<void> =>

@@ -122,7 +122,7 @@ export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =
 /** Kills every process that the search finds, until it finds none and those found before are gone. */
 export const killAll = Effect.fnUntraced(function* (
   search: Effect.Effect<ReadonlyArray<number>>,
-  seconds = 10
+  seconds = 60
 ): Effect.fn.Return<void, ProcessesLinger> {
   const killed = new Set<number>()
   const left = Effect.gen(function* () {

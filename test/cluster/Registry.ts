@@ -1,8 +1,8 @@
 /** The cluster's image registry, which all machines and the root namespace reach over the bridge. */
 
-import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises"
 import * as http from "node:http"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { runDetached } from "./Command.ts"
@@ -68,21 +68,36 @@ export const privateRegistry = Effect.fn("Registry.private")(function* (
     }),
     (pid) => Effect.sync(() => process.kill(pid))
   )
-  yield* pollUntil(answers(address, 401), { atMost: 60_000, orElse: Effect.die(`registry ${address}, process ${pid}`) })
+  yield* pollUntil(answers(address, 401), {
+    atMost: 120_000,
+    orElse: Effect.die(`registry ${address}, process ${pid}`)
+  })
   return address
 })
+
+const filesOf = (clusterDir: string): string => join(clusterDir, "registry")
+
+/** Copies a repository with all of its images from the registry of one cluster to that of another. Both may be running. */
+export const copyRepository = (fromDir: string, toDir: string, repository: string): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    for (const part of ["blobs", join("repositories", repository)]) {
+      const [from, to] = [fromDir, toDir].map((dir) => join(filesOf(dir), "docker/registry/v2", part))
+      if (from === undefined || to === undefined) continue
+      await cp(from, to, { recursive: true, filter: (path) => basename(path) !== "_uploads" })
+    }
+  })
 
 /** Starts the registry and waits until it answers. */
 export const startRegistry = Effect.fn("Registry.start")(function* (clusterDir: string, index: number) {
   const registry = registryOf(index)
   const file = join(clusterDir, "registry.yml")
   const log = join(clusterDir, "registry.log")
-  yield* Effect.promise(() => writeFile(file, config(registry, join(clusterDir, "registry"))))
+  yield* Effect.promise(() => writeFile(file, config(registry, filesOf(clusterDir))))
   yield* runDetached("docker-registry", ["serve", file], { log, env: markedEnv(clusterDir) })
   const failure = Effect.promise(() => readFile(log, "utf8")).pipe(
     Effect.flatMap((text) =>
       Effect.fail(new RegistryNotReady({ registry, log: text.trimEnd().split("\n").slice(-5).join("\n") }))
     )
   )
-  yield* pollUntil(answers(registry), { atMost: 60_000, orElse: failure })
+  yield* pollUntil(answers(registry), { atMost: 120_000, orElse: failure })
 })

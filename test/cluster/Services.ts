@@ -189,7 +189,7 @@ export const waitRunning = Effect.fn("Services.waitRunning")(function* (
   manager: string,
   name: string,
   expected: number,
-  atMost = 60_000
+  atMost = 120_000
 ) {
   const tasks = tasksOf(manager, name)
   const failure = Effect.flatMap(tasks, (all) =>

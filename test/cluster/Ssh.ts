@@ -89,9 +89,9 @@ const startDaemon = (dir: string, node: ClusterNode, sshd: string) =>
       yield* pollUntil(
         Effect.map(textOf(join(dir, "sshd.pid")), (pid) => pid !== ""),
         {
-          atMost: 10_000,
+          atMost: 60_000,
           orElse: Effect.flatMap(textOf(join(dir, "sshd.log")), (log) =>
-            Effect.fail(new SshNotReady({ node: node.name, detail: `the daemon is not up after 10 s. ${log}` }))
+            Effect.fail(new SshNotReady({ node: node.name, detail: `the daemon is not up after 60 s. ${log}` }))
           )
         }
       )
@@ -121,7 +121,7 @@ export const openSsh = Effect.fn("Ssh.open")(function* (dir: string, node: Clust
   yield* pollUntil(
     Effect.sync(() => existsSync(join(dir, "master"))),
     {
-      atMost: 10_000,
+      atMost: 60_000,
       orElse: Effect.fail(new SshNotReady({ node: node.name, detail: "the connection to be kept does not open" }))
     }
   )

@@ -64,7 +64,7 @@ const removeCgroups = Effect.fnUntraced(function* (dir: string) {
     Effect.map(busy, (folders) => folders.length === 0),
     {
       every: 10,
-      atMost: 60_000,
+      atMost: 120_000,
       orElse: Effect.flatMap(busy, (folders) => Effect.fail(new CgroupsLinger({ folders })))
     }
   )

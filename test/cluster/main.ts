@@ -142,7 +142,7 @@ const sweep = Effect.fnUntraced(function* ({ after }: Line) {
   if (after !== undefined)
     yield* pollUntil(
       Effect.map(isAlive(after), (alive) => !alive),
-      { atMost: 60_000, orElse: Effect.fail(new StillAlive({ pid: after.pid })) }
+      { atMost: 120_000, orElse: Effect.fail(new StillAlive({ pid: after.pid })) }
     )
   const removed = yield* takeDown(() => false)
   yield* Console.log(removed.length === 0 ? "nothing to remove" : `removed ${removed.join(", ")}`)

@@ -125,7 +125,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 secon
               Effect.andThen(
                 pollUntil(Effect.orDie(network), {
                   every: 100,
-                  atMost: 60_000,
+                  atMost: 120_000,
                   orElse: Effect.die("shop's network is left")
                 })
               )

@@ -105,7 +105,7 @@ const services = Effect.gen(function* () {
     Effect.andThen(
       run("set-up", takeDown),
       Effect.forEach(["services", "networks"] as const, (kind) =>
-        pollUntil(Effect.orDie(gone(kind)), { every: 100, atMost: 30_000, orElse: Effect.die(`${kind} are left`) })
+        pollUntil(Effect.orDie(gone(kind)), { every: 100, atMost: 120_000, orElse: Effect.die(`${kind} are left`) })
       )
     )
   )
@@ -124,14 +124,14 @@ const services = Effect.gen(function* () {
         execIn(socket, containerId, ["test", "-x", "/cleanup"]),
         ({ exitCode }) => exitCode === 0
       )
-      yield* pollUntil(ready, { every: 200, atMost: 60_000, orElse: Effect.die(`${name} is not ready`) })
+      yield* pollUntil(ready, { every: 200, atMost: 120_000, orElse: Effect.die(`${name} is not ready`) })
     }
   }
   return { env, run }
 })
 
 /** How long the commands of a block may take. */
-const patience = "90 seconds"
+const patience = "300 seconds"
 
 type Installed = Effect.Success<typeof services>
 
@@ -196,6 +196,6 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 secon
         assert.deepStrictEqual(wrong.flat(2), [])
       }),
     // On a machine that others keep busy, too.
-    600_000
+    1_200_000
   )
 })

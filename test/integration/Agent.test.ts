@@ -55,7 +55,7 @@ const insideOf = Effect.fnUntraced(function* (node: ClusterNode, id: string, arg
 /** Done when every node has an agent again. */
 const allUp = pollUntil(
   Effect.map(taskExec(["agent", "status"]), ({ code }) => code === 0),
-  { atMost: 60_000, orElse: Effect.die("the agents do not come back") }
+  { atMost: 120_000, orElse: Effect.die("the agents do not come back") }
 )
 
 const Configs = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
@@ -105,7 +105,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       }
       yield* pollUntil(
         Effect.map(agentObjects(cluster), (objects) => objects.length === 0),
-        { atMost: 60_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
+        { atMost: 120_000, orElse: Effect.flatMap(agentObjects(cluster), (left) => Effect.die(left.join(", "))) }
       )
     })
   )
@@ -142,11 +142,11 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const node = nodes.at(-1) ?? manager
       const up = yield* Effect.forkChild(taskExec(["agent", "up", "--image", image]))
       const found = Effect.map(agentsOn(node), ([id]) => Option.fromUndefinedOr(id))
-      const early = yield* poll(found, { every: 1, atMost: 60_000, orElse: Effect.die("no agent came") })
+      const early = yield* poll(found, { every: 20, atMost: 120_000, orElse: Effect.die("no agent came") })
       yield* request(node.socket, "POST", `/containers/${early}/kill`, { query: { signal: "TERM" } })
       yield* pollUntil(
         Effect.map(agentsOn(node), (ids) => !ids.includes(early)),
-        { atMost: 60_000, orElse: Effect.die("the agent goes on") }
+        { atMost: 120_000, orElse: Effect.die("the agent goes on") }
       )
       // Swarm starts another one in its place.
       assert.strictEqual((yield* Fiber.join(up)).code, 0)
@@ -416,7 +416,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         yield* Deferred.await(killed)
         yield* pollUntil(
           Effect.map(sleeping, (left) => !left.includes("43005")),
-          { atMost: 60_000, orElse: Effect.die("the next agent does not end the command") }
+          { atMost: 120_000, orElse: Effect.die("the next agent does not end the command") }
         )
         assert.deepStrictEqual(yield* sleeping, others)
         yield* allUp
@@ -440,7 +440,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
           [
             run(["--via", "agent", target, "true"]),
             Effect.ensuring(
-              pollUntil(isRefusedTwice, { atMost: 60_000, orElse: Effect.die("nobody tried twice") }),
+              pollUntil(isRefusedTwice, { atMost: 120_000, orElse: Effect.die("nobody tried twice") }),
               Effect.orDie(inside("-D", ...rule))
             )
           ],
@@ -484,6 +484,10 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         return [auto.stderr, asked.stderr] as const
       })
       yield* update("--constraint-add", `node.hostname!=${node.name}`)
+      yield* pollUntil(
+        Effect.map(agentsOn(node), ({ length }) => length === 0),
+        { every: 100, atMost: 120_000, orElse: Effect.die("its agent goes on") }
+      )
       const [debug, error] = yield* viaHelper
       assert.match(debug, /cannot use an agent: the node has no running agent; using a helper/)
       assert.match(

@@ -63,7 +63,7 @@ const knock = (at: Where, key: TriedKey, request: string) =>
   new Promise<boolean>((resolve) => {
     const socket = clientOf(at, key)
     // An address that no longer answers lets nobody in either.
-    socket.setTimeout(5000, () => socket.destroy())
+    socket.setTimeout(30_000, () => socket.destroy())
     socket.on("error", () => resolve(false))
     socket.on("close", () => resolve(false))
     // The agent speaks first: that it does shows that the handshake was complete on its side, too.

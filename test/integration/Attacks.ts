@@ -148,4 +148,4 @@ export const callersKeys = Effect.gen(function* () {
 
 /** Done when something is so. */
 export const until = <E, R>(isSo: Effect.Effect<boolean, E, R>, what: string) =>
-  pollUntil(isSo, { every: 100, atMost: 60_000, orElse: Effect.die(`${what}: not within a minute`) })
+  pollUntil(isSo, { every: 100, atMost: 120_000, orElse: Effect.die(`${what}: not within a minute`) })

@@ -1,10 +1,15 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { get } from "../cluster/EngineApi.ts"
+import { pollUntil } from "../cluster/Poll.ts"
 import { service, updateService } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 
 checkLeftoversMeanwhile()
+
+const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ Err: Schema.optionalKey(Schema.String) }) }))
 
 const wait = (...args: ReadonlyArray<string>) => taskExec(["wait", "--timeout", "150s", ...args])
 
@@ -57,6 +62,11 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
         /^task-exec wait: service failing did not converge: update paused due to failure or early termination of task \w+; failing\.1 on node-\d failed: task: non-zero exit \(3\)\. Run "task-exec ls failing" to list its tasks\.\n$/
       )
       yield* service(manager.socket, { name: "unplaced", image, constraints: ["node.labels.nowhere==1"] })
+      const query = { filters: JSON.stringify({ service: { unplaced: true } }) }
+      yield* pollUntil(
+        Effect.map(get(manager.socket, "/tasks", Tasks, { query }), ([task]) => task?.Status.Err !== undefined),
+        { every: 100, atMost: 120_000, orElse: Effect.die("Swarm does not say why the task is pending") }
+      )
       const late = yield* taskExec(["wait", "--timeout", "2s", "unplaced"])
       assert.strictEqual(late.code, 124)
       assert.match(

@@ -306,7 +306,7 @@ const grows = (path: string) => {
     )
   return pollUntil(
     Effect.promise(async () => (await size()) > 0),
-    { atMost: 60_000, orElse: Effect.die(new Error(`nothing came into ${path}`)) }
+    { atMost: 120_000, orElse: Effect.die(new Error(`nothing came into ${path}`)) }
   )
 }
 

@@ -206,7 +206,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
 
         // Docker is told to end, and is killed: so is the command, which the leak check would find.
         for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-          const script = `exec docker taskexec --grace 5 ${target} sh -c 'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done'`
+          const script = `exec docker taskexec --grace 60 ${target} sh -c 'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done'`
           const ended = yield* shell(script, { env, onOutput: (output, kill) => output === "up\n" && kill(signal) })
           assert.strictEqual(ended.stdout.toString(), "up\nbye\n", signal)
           if (signal === "SIGTERM") assert.strictEqual(ended.code, 3, ended.stderr)

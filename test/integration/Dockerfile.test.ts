@@ -31,7 +31,7 @@ const removeImage = Effect.fn("removeImage")(function* (ref: string) {
   const { manager } = yield* SwarmCluster
   const attempt = Effect.result(remove(manager.socket, `/images/${ref}`))
   yield* poll(Effect.map(attempt, Result.getSuccess), {
-    atMost: 60_000,
+    atMost: 120_000,
     orElse: Effect.die(`${ref} is still in use after 60 s`)
   })
 })

@@ -172,7 +172,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const relays = get(manager.socket, "/containers/json", Schema.Array(Schema.Unknown), { query })
       yield* pollUntil(
         Effect.map(relays, ({ length }) => length > 0),
-        { atMost: 60_000, orElse: Effect.die("it made no relay") }
+        { atMost: 120_000, orElse: Effect.die("it made no relay") }
       )
       interrupt()
       const { code, stdout } = yield* Fiber.join(run)

@@ -404,7 +404,7 @@ const engineSuite = (it: Methods) => {
       const name = fresh("box")
       const config = {
         Image: image,
-        Cmd: ["sh", "-c", "printf 'out\\0'; printf err >&2; sleep 0.2; exit 7"],
+        Cmd: ["sh", "-c", "printf 'out\\0'; printf err >&2; until [ -e /tmp/go ]; do sleep 0.05; done; exit 7"],
         Labels: { mine: name },
         HostConfig: { NetworkMode: "none" }
       }
@@ -415,6 +415,7 @@ const engineSuite = (it: Methods) => {
       yield* engine.startContainer(id)
       const [seen] = yield* engine.listContainers({ label: [`mine=${name}`] }, { all: false })
       assert.deepStrictEqual([seen?.Id, seen?.State, seen?.Names], [id, "running", [`/${name}`]])
+      yield* engine.startExecDetached(yield* engine.createExec(id, { Cmd: ["touch", "/tmp/go"] }), { tty: false })
       assert.strictEqual(yield* engine.waitContainer(name), 7)
       const logs = yield* engine.containerLogs(id)
       assert.deepStrictEqual(
@@ -513,7 +514,7 @@ const engineSuite = (it: Methods) => {
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const container = yield* sleeper
-      const size = 100_000_000
+      const size = 60_000_000
       const exec = yield* start(container, { Cmd: ["head", "-c", String(size), "/dev/zero"], ...attached })
       const before = process.memoryUsage().rss
       yield* Effect.sleep("1 second")
@@ -570,7 +571,7 @@ const engineSuite = (it: Methods) => {
       assert.strictEqual(exec.framing, "raw")
       yield* engine.resizeExec(exec.id, { w: 99, h: 33 }).pipe(
         // It takes a moment until there is a terminal to resize.
-        Effect.retry({ schedule: Schedule.spaced("20 millis"), times: 50 })
+        Effect.retry({ schedule: Schedule.spaced("20 millis"), times: 3000 })
       )
       yield* exec.write(Buffer.from("\n"))
       const output = Buffer.concat(yield* Stream.runCollect(exec.output)).toString()
@@ -833,7 +834,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
             const { reason } = unreachable(error)
             return reason === "Refused" || reason === "NoSocket"
           }),
-          { atMost: 60_000, orElse: Effect.die("the socket stays open") }
+          { atMost: 120_000, orElse: Effect.die("the socket stays open") }
         )
       })
     )

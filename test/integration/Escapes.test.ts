@@ -28,6 +28,8 @@ const Hostnames = Schema.Array(
   Schema.Struct({ ID: Schema.String, Description: Schema.Struct({ Hostname: Schema.String }) })
 )
 
+const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
+
 layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" })("text from elsewhere", (it) => {
   it.effect("cp: the name of a FIFO that is left out", () =>
     Effect.gen(function* () {
@@ -52,10 +54,17 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       yield* service(manager.socket, { name: "escapes-task", image, command: [escapes], restart: "none" })
+      const query = { filters: JSON.stringify({ service: { "escapes-task": true } }) }
+      yield* pollUntil(
+        Effect.map(get(manager.socket, "/tasks", Tasks, { query }), (tasks) =>
+          tasks.some(({ Status }) => ["failed", "rejected"].includes(Status.State))
+        ),
+        { atMost: 120_000, orElse: Effect.die("Swarm does not say that it can't be started") }
+      )
       const forms = [[], ["--log-format", "json"], ["--debug"]]
       const runs = yield* Effect.forEach(
         forms,
-        (flags) => Effect.map(taskExec([...flags, "--wait=5s", "escapes-task", "true"]), (run) => ({ flags, run })),
+        (flags) => Effect.map(taskExec([...flags, "--wait=1s", "escapes-task", "true"]), (run) => ({ flags, run })),
         { concurrency: forms.length }
       )
       for (const { flags, run } of runs) {
@@ -82,15 +91,18 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
       const local = web.target(web.local)
       const refused = { env: { DOCKER_HOST: proxy.dockerHost } }
       for (const flags of [[], ["--log-format", "json"], ["--debug"], ["-q"]]) {
-        const runs = {
-          label: yield* taskExec([...flags, "escapes-label", "true"]),
-          command: yield* taskExec([...flags, local, escapes]),
-          refusal: yield* taskExec([...flags, local, "true"], refused),
-          target: yield* taskExec([...flags, escapes, "true"]),
-          flag: yield* taskExec([...flags, `--${escapes}`, local, "true"]),
-          gathered: yield* taskExec([...flags, "--all", "--gather", web.name, escapes]),
-          compared: yield* taskExec([...flags, "--all", "--diff", "escapes-label", "true"])
-        }
+        const runs = yield* Effect.all(
+          {
+            label: taskExec([...flags, "escapes-label", "true"]),
+            command: taskExec([...flags, local, escapes]),
+            refusal: taskExec([...flags, local, "true"], refused),
+            target: taskExec([...flags, escapes, "true"]),
+            flag: taskExec([...flags, `--${escapes}`, local, "true"]),
+            gathered: taskExec([...flags, "--all", "--gather", web.name, escapes]),
+            compared: taskExec([...flags, "--all", "--diff", "escapes-label", "true"])
+          },
+          { concurrency: 3 }
+        )
         for (const [what, run] of Object.entries(runs)) {
           areHarmless(run, `${what} ${flags}`)
           assert.notStrictEqual(run.code, 0, what)
@@ -124,21 +136,24 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
         )
       yield* Effect.acquireRelease(called(hostname), () => Effect.orDie(called(node.name)))
       const at = `${web.name}@${node.nodeId}`
-      const runs = {
-        list: yield* taskExec(["--all", "--list", web.name]),
-        lines: yield* taskExec(["--all", web.name, "echo", "hi"]),
-        gather: yield* taskExec(["--all", "--gather", web.name, "hostname"]),
-        json: yield* taskExec(["--all", "--output", "json", web.name, "echo", "hi"]),
-        debug: yield* taskExec(["--debug", at, "true"]),
-        failed: yield* taskExec([at, "no-such-program"]),
-        "json log": yield* taskExec(["--log-format", "json", "--debug", at, "no-such-program"]),
-        wrong: yield* taskExec(["--all", "--node", "nowhere", web.name, "true"]),
-        complete: yield* taskExec(["__complete", "--node", ""]),
-        targets: yield* taskExec(["__complete", ""]),
-        gc: yield* taskExec(["gc", "--dry-run"]),
-        doctor: yield* taskExec(["doctor", "--no-network"]),
-        "doctor as JSON": yield* taskExec(["doctor", "--no-network", "--json"])
-      }
+      const runs = yield* Effect.all(
+        {
+          list: taskExec(["--all", "--list", web.name]),
+          lines: taskExec(["--all", web.name, "echo", "hi"]),
+          gather: taskExec(["--all", "--gather", web.name, "hostname"]),
+          json: taskExec(["--all", "--output", "json", web.name, "echo", "hi"]),
+          debug: taskExec(["--debug", at, "true"]),
+          failed: taskExec([at, "no-such-program"]),
+          "json log": taskExec(["--log-format", "json", "--debug", at, "no-such-program"]),
+          wrong: taskExec(["--all", "--node", "nowhere", web.name, "true"]),
+          complete: taskExec(["__complete", "--node", ""]),
+          targets: taskExec(["__complete", ""]),
+          gc: taskExec(["gc", "--dry-run"]),
+          doctor: taskExec(["doctor", "--no-network"]),
+          "doctor as JSON": taskExec(["doctor", "--no-network", "--json"])
+        },
+        { concurrency: 3 }
+      )
       for (const [what, run] of Object.entries(runs)) {
         areHarmless({ ...run, stdout: Buffer.from(run.stdout.toString().replaceAll("\t", "")) }, what)
       }

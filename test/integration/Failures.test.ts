@@ -255,7 +255,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
                   const seen = yield* looks
                   yield* pollUntil(
                     Effect.map(looks, (count) => count >= seen + 2),
-                    { atMost: 60_000, orElse: Effect.die("the caller does not look at the helper") }
+                    { atMost: 120_000, orElse: Effect.die("the caller does not look at the helper") }
                   )
                 }
                 yield* removeService(manager.socket, helper.ID)

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import { get, post, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
-import { execIn } from "../cluster/Services.ts"
+import { execIn, type RunningTask } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftovers, lateImage, type ProcessResult, program, taskExec, Web } from "./Harness.ts"
 
@@ -54,7 +54,7 @@ const awaitEndedHelpers = (expected: number) =>
       const over = tasks.filter(({ Status }) => ["complete", "failed", "shutdown", "rejected"].includes(Status.State))
       return over.length >= expected ? Option.some(over.length) : Option.none()
     })
-    yield* poll(ended, { every: 100, atMost: 60_000, orElse: Effect.die("no second helper came and went") })
+    yield* poll(ended, { every: 100, atMost: 120_000, orElse: Effect.die("no second helper came and went") })
   })
 
 const Created = Schema.Struct({ Id: Schema.String })
@@ -135,13 +135,13 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
       const helpers = get(socket, "/containers/json", Containers, { query })
       const found = Effect.map(helpers, ([helper]) => Option.fromUndefinedOr(helper))
-      const { Id } = yield* poll(found, { every: 1, atMost: 60_000, orElse: Effect.die("no helper came") })
+      const { Id } = yield* poll(found, { every: 20, atMost: 120_000, orElse: Effect.die("no helper came") })
       yield* request(socket, "POST", `/containers/${Id}/kill`, { query: { signal: "TERM" } })
       const { Spec } = yield* findHelper
       yield* Fiber.interrupt(caller)
       yield* pollUntil(
         Effect.map(helpers, (running) => running.length === 0),
-        { atMost: 30_000, orElse: Effect.die("the helper goes on") }
+        { atMost: 120_000, orElse: Effect.die("the helper goes on") }
       )
       // The caller has a guard only after a second.
       const gc = yield* taskExec(["gc", "--run", String(Spec.Name).replace("task-exec-", "")])
@@ -178,12 +178,16 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const places = whole.requests.flatMap((line, at, all) =>
         at < 14 || all.findIndex((other) => kind(other) === kind(line)) === at ? [at + 1] : []
       )
-      for (const at of places) {
-        const { result } = yield* interruptedAt(at)
-        // Interrupted before the command ran, ended by the signal, or over already.
-        assert.include([143, 7], result.code, `at request ${at}: ${describe(result)}`)
-      }
-    }).pipe(Effect.timeout("170 seconds"))
+      yield* Effect.forEach(
+        places,
+        (at) =>
+          Effect.map(interruptedAt(at), ({ result }) =>
+            // Interrupted before the command ran, ended by the signal, or over already.
+            assert.include([143, 7], result.code, `at request ${at}: ${describe(result)}`)
+          ),
+        { concurrency: 4, discard: true }
+      )
+    })
   )
 
   it.effect("interrupted at a creation that the engine carries out after its first removal: nothing stays", () =>
@@ -321,12 +325,12 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       })
   )
 
-  /** Talks to a command; the node has the addresses of the first `blocked` networks. */
-  const blockedAt = Effect.fnUntraced(function* (blocked: number) {
+  /** Talks to a command of a task; the task's node has the addresses of the first `blocked` networks. */
+  const blockedAt = Effect.fnUntraced(function* (task: RunningTask, blocked: number) {
     const web = yield* Web
     const { manager } = yield* SwarmCluster
     const blockers = yield* Scope.fork(yield* Effect.scope)
-    yield* Scope.provide(blockAddresses(web.nodeOf(web.remote).socket), blockers)
+    yield* Scope.provide(blockAddresses(web.nodeOf(task).socket), blockers)
     let networks = 0
     const proxy = yield* engineProxy(manager.socket, ({ line }) =>
       line.startsWith("POST /networks/create") && ++networks === blocked + 1 ? "keep" : "pass"
@@ -334,9 +338,9 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     // The next network is made when the node has its addresses again.
     const unblocked = pollUntil(
       Effect.sync(() => networks > blocked),
-      { every: 20, atMost: 150_000, orElse: Effect.die(`no network was made after ${blocked}`) }
+      { every: 20, atMost: 240_000, orElse: Effect.die(`no network was made after ${blocked}`) }
     ).pipe(Effect.andThen(Scope.close(blockers, Exit.void)), Effect.andThen(Effect.sync(() => proxy.release())))
-    const command = ["-i", web.target(web.remote), ...answer]
+    const command = ["-i", web.target(task), ...answer]
     const options = { env: { DOCKER_HOST: proxy.dockerHost }, input: "go\n", keepsInput: true }
     const [result] = yield* Effect.all(
       [program("task-exec.cjs", command, options), Number.isFinite(blocked) ? unblocked : Effect.void],
@@ -345,44 +349,52 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     return { result, networks }
   }, Effect.scoped)
 
-  it.effect("a node that has the addresses of three networks for a tunnel: an error, which says what to look at", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const { name } = web.nodeOf(web.remote)
-      const { networks, result } = yield* blockedAt(Number.POSITIVE_INFINITY)
-      assert.strictEqual(result.code, 125, describe(result))
-      const error = `^task-exec: cannot start a helper on node ${name}: .*Pool overlaps.*\\. Networks of that node [^\\n]*\\n$`
-      assert.match(result.stderr, new RegExp(error))
-      assert.deepStrictEqual([result.stdout.toString(), networks], ["up\n", 3])
-    })
-  )
+  /** A node that has the addresses of three networks for a tunnel: an error, which says what to look at. */
+  const threeBlocked = Effect.fnUntraced(function* (task: RunningTask) {
+    const { name } = (yield* Web).nodeOf(task)
+    const { networks, result } = yield* blockedAt(task, Number.POSITIVE_INFINITY)
+    assert.strictEqual(result.code, 125, describe(result))
+    const error = `^task-exec: cannot start a helper on node ${name}: .*Pool overlaps.*\\. Networks of that node [^\\n]*\\n$`
+    assert.match(result.stderr, new RegExp(error))
+    assert.deepStrictEqual([result.stdout.toString(), networks], ["up\n", 3])
+  })
 
-  it.effect("a node that has the addresses of two networks for a tunnel: the third one is its tunnel's", () =>
-    Effect.gen(function* () {
-      const { networks, result } = yield* blockedAt(2)
-      assert.strictEqual(result.code, 7, describe(result))
-      assert.deepStrictEqual([result.stdout.toString(), result.stderr, networks], ["up\nout\n", "", 3])
-    })
-  )
+  /** A node that has the addresses of two networks: the third one is its tunnel's. */
+  const twoBlocked = Effect.fnUntraced(function* (task: RunningTask) {
+    const { networks, result } = yield* blockedAt(task, 2)
+    assert.strictEqual(result.code, 7, describe(result))
+    assert.deepStrictEqual([result.stdout.toString(), result.stderr, networks], ["up\nout\n", "", 3])
+  })
 
-  it.effect("what can't be removed is named, with the command that removes it", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const { manager } = yield* SwarmCluster
-      const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
-        line.startsWith("DELETE /services") ? { status: 500, message: "the proxy says no" } : "pass"
-      )
-      const args = ["-H", dockerHost, web.target(web.remote), "true"]
-      const result = yield* program("task-exec.cjs", args, { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } })
-      assert.strictEqual(result.code, 0)
-      const left =
-        /^task-exec: cannot remove service task-exec-[a-z0-9]+(?:, secret task-exec-[a-z0-9]+)?: .*the proxy says no.*; remove (?:it|them) with: task-exec gc -H (\S+) --run ([a-z0-9]+)\n$/
-      const [, named, run] = left.exec(result.stderr) ?? []
-      assert(run !== undefined, result.stderr)
-      assert.strictEqual(named, dockerHost)
-      const swept = yield* program("task-exec.cjs", ["gc", "--run", run], { env: { DOCKER_HOST: manager.dockerHost } })
-      assert.strictEqual(swept.code, 0, swept.stdout.toString() + swept.stderr)
-    }).pipe(Effect.scoped)
+  /** What can't be removed is named, with the command that removes it. */
+  const refusedRemoval = Effect.gen(function* () {
+    const web = yield* Web
+    const { manager } = yield* SwarmCluster
+    const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
+      line.startsWith("DELETE /services") ? { status: 500, message: "the proxy says no" } : "pass"
+    )
+    const args = ["-H", dockerHost, web.target(web.remote), "true"]
+    const result = yield* program("task-exec.cjs", args, { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } })
+    assert.strictEqual(result.code, 0)
+    const left =
+      /^task-exec: cannot remove service task-exec-[a-z0-9]+(?:, secret task-exec-[a-z0-9]+)?: .*the proxy says no.*\. Remove (?:it|them) with: task-exec gc -H (\S+) --run ([a-z0-9]+)\n$/
+    const [, named, run] = left.exec(result.stderr) ?? []
+    assert(run !== undefined, result.stderr)
+    assert.strictEqual(named, dockerHost)
+    const swept = yield* program("task-exec.cjs", ["gc", "--run", run], { env: { DOCKER_HOST: manager.dockerHost } })
+    assert.strictEqual(swept.code, 0, swept.stdout.toString() + swept.stderr)
+  }).pipe(Effect.scoped)
+
+  // At once: each of them waits for most of its minute.
+  it.effect(
+    "nodes that have the addresses of two and of three networks for a tunnel; what can't be removed is named",
+    () =>
+      Effect.gen(function* () {
+        const { tasks, local } = yield* Web
+        const [one, other] = tasks.filter(({ id }) => id !== local.id)
+        assert(one !== undefined && other !== undefined)
+        yield* Effect.all([threeBlocked(one), twoBlocked(other), refusedRemoval], { concurrency: 3 })
+      })
   )
 })
 

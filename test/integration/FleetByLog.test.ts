@@ -15,7 +15,7 @@ import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { expected, resultsOf, runIn } from "./Fleets.ts"
-import { checkLeftoversMeanwhile, checksDone, lateImage, shell, taskExec, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, checksDone, lateImage, shell, stretched, taskExec, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
@@ -210,7 +210,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
       const ours = get(socket, "/secrets", Secrets)
       const untilGone = pollUntil(
         Effect.map(ours, (secrets) => secrets.every((secret) => secret.ID !== ID)),
-        { every: 100, atMost: 60_000, orElse: Effect.die("the leftover is still there after 60 s") }
+        { every: 100, atMost: 120_000, orElse: Effect.die("the leftover is still there after 60 s") }
       )
       const web = yield* Web
       const end = Effect.forEach(web.tasks, (task) =>
@@ -241,7 +241,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
           []
         )
         const go = "touch /tmp/go; until [ -e /tmp/detached ]; do sleep 0.1; done; rm /tmp/detached"
-        assert.deepStrictEqual(resultsOf(yield* runInAll(names, go, { timeout: "60 seconds" })), expected(names, "0"))
+        assert.deepStrictEqual(resultsOf(yield* runInAll(names, go, { timeout: "120 seconds" })), expected(names, "0"))
       }
       const paced = yield* runInAll(crowd, "true", { detach: true, stdin, pacing: { parallel: one } })
       assert.deepStrictEqual(resultsOf(paced), expected(crowd, "Detached"))
@@ -291,7 +291,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
       const helpers = Effect.forEach(others, ({ socket }) => get(socket, "/containers/json", Containers, { query }))
       const whenMade = pollUntil(
         Effect.map(helpers, (found) => found.every(({ length }) => length === 1)),
-        { every: 20, atMost: 60_000, orElse: Effect.die("no helper came") }
+        { every: 20, atMost: 120_000, orElse: Effect.die("no helper came") }
       )
       const signals = Stream.fromEffect(Effect.as(Effect.orDie(whenMade), "SIGTERM" as const))
       const outputs = yield* runInAll(crowd, "touch /tmp/begun; sleep 1234", { image, signals })
@@ -330,7 +330,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
       })
       const whenBegun = pollUntil(
         Effect.map(haveBegun, (all) => all.every((one) => one)),
-        { every: 100, atMost: 60_000, orElse: Effect.die("the commands do not begin") }
+        { every: 100, atMost: 120_000, orElse: Effect.die("the commands do not begin") }
       )
       const interrupt = Effect.sync(() => caller.kill?.("SIGTERM"))
       const [{ code, stderr }] = yield* Effect.all([fanOut, Effect.andThen(whenBegun, interrupt)], { concurrency: 2 })
@@ -346,7 +346,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
       const since = Date.now()
       const outputs = yield* runInAll(crowd, "sleep 1234 & sleep 1234", {
         grace: "1 second",
-        pacing: { deadline: "10 seconds" }
+        pacing: { deadline: `${stretched(10)} seconds` }
       })
       assert.deepStrictEqual(resultsOf(outputs), expected(crowd, "ExecTimeout"))
       assert.deepStrictEqual(yield* madeOfOurs(since), { ...byLog, services: 4 })
@@ -357,7 +357,8 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     Effect.gen(function* () {
       const since = Date.now()
       const script = "if [ $((SLOT % 2)) = 0 ]; then sleep 1234 & sleep 1234; else sleep 1; fi; echo end"
-      const outputs = yield* runInAll(crowd, script, { grace: "1 second", timeout: "4 seconds" })
+      const timeout = `${stretched(4)} seconds` as const
+      const outputs = yield* runInAll(crowd, script, { grace: "1 second", timeout })
       assert.deepStrictEqual(
         resultsOf(outputs),
         Object.fromEntries(crowd.map((name, at) => [name, at % 2 === 1 ? "ExecTimeout" : "0"]))

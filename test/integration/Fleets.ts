@@ -5,10 +5,10 @@ import * as Stream from "effect/Stream"
 import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts"
 
 /** Runs a script in many tasks, and gives what each wrote and how it ended, by name. */
-export const runIn = Effect.fnUntraced(function* (
+export const runIn = Effect.fnUntraced(function* <R = never>(
   request: Omit<FleetRequest, "command">,
   script: string,
-  each: (event: FleetEvent) => Effect.Effect<unknown> = () => Effect.void
+  each: (event: FleetEvent) => Effect.Effect<unknown, never, R> = () => Effect.void
 ) {
   const outputs = new Map<string, { stdout: string; hash: ReturnType<typeof createHash>; result: string }>()
   const failures = new Set<string>()

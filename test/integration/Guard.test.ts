@@ -28,7 +28,7 @@ const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { pat
 
 const untilGone = poll(
   Effect.map(alive, (items) => (items.length === 0 ? Option.some(undefined) : Option.none())),
-  { every: 100, atMost: 60_000, orElse: Effect.flatMap(alive, (items) => Effect.die(items.join("\n"))) }
+  { every: 100, atMost: 120_000, orElse: Effect.flatMap(alive, (items) => Effect.die(items.join("\n"))) }
 )
 
 layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })("the caller is killed", (it) => {

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { availableParallelism, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, assert } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
 import { crashIn } from "../cluster/EngineCrash.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
-import { assertNothingLeft, leftoversOfNow } from "../cluster/Leftovers.ts"
+import { assertNothingLeft, clearLeftovers, leftoversOfNow } from "../cluster/Leftovers.ts"
 import { entrance, signalEntered } from "../cluster/Machine.ts"
 import { signalGroup } from "../cluster/Processes.ts"
 import { type RunningTask, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
@@ -192,12 +192,30 @@ const onShared = <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effe
   Effect.runPromise(Effect.flatMap(SwarmCluster, check).pipe(Effect.provide(SwarmCluster.layerShared)))
 
 /** Where an engine crashed, leftovers say nothing about the product: `watch/Hooks.ts` tells of the crash. */
-const nothingLeft = (cluster: SwarmCluster["Service"]) =>
-  Effect.flatMap(crashIn(cluster), (crash) => (crash === undefined ? assertNothingLeft(cluster) : Effect.void))
+const unlessCrashed =
+  <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effect<A, E>) =>
+  (cluster: SwarmCluster["Service"]) =>
+    Effect.flatMap(crashIn(cluster), (crash) => (crash === undefined ? Effect.asVoid(check(cluster)) : Effect.void))
+
+const nothingLeft = unlessCrashed((cluster) => assertNothingLeft(cluster))
+
+/** Clears the swarm of what a failed test left, so that its failure does not cause that of the next test. */
+const clearAfter = async ({ result }: { readonly result?: { readonly state: string } | undefined }): Promise<void> => {
+  if (result?.state === "fail") await onShared(unlessCrashed((cluster) => Effect.ignore(clearLeftovers(cluster))))
+}
+
+/** Milliseconds for the check after a test, which waits for the engines, and clears away what it finds. */
+const checkTimeout = 300_000
 
 /** After each test of the file: no service, secret, container or process of ours is left. */
 export const checkLeftovers = (): void => {
-  afterEach(() => onShared(nothingLeft), 180_000)
+  afterEach(async ({ task }) => {
+    try {
+      await onShared(nothingLeft)
+    } finally {
+      await clearAfter(task)
+    }
+  }, checkTimeout)
 }
 
 /** The checks that are under way in this file: each gives what stayed, with the name of the test that left it. */
@@ -214,12 +232,16 @@ export const checksDone = Effect.promise(() => Promise.all(underWay))
 export const checkLeftoversMeanwhile = (): void => {
   afterEach(async ({ task }) => {
     if ((await onShared(crashIn)) !== undefined) return
-    const wait = Effect.match(await onShared(leftoversOfNow), {
-      onSuccess: () => undefined,
-      onFailure: (error) => `after "${task.name}": ${error.message}`
-    })
-    underWay.push(Effect.runPromise(wait))
-  }, 180_000)
+    try {
+      const wait = Effect.match(await onShared(leftoversOfNow), {
+        onSuccess: () => undefined,
+        onFailure: (error) => `after "${task.name}": ${error.message}`
+      })
+      underWay.push(Effect.runPromise(wait))
+    } finally {
+      await clearAfter(task)
+    }
+  }, checkTimeout)
   afterAll(async () => {
     const found = await Promise.all(underWay)
     if ((await onShared(crashIn)) !== undefined) return
@@ -228,7 +250,7 @@ export const checkLeftoversMeanwhile = (): void => {
       []
     )
     await onShared(assertNothingLeft)
-  }, 180_000)
+  }, checkTimeout)
 }
 
 const UpdatableNode = Schema.Struct({
@@ -249,6 +271,15 @@ export const availability = Effect.fnUntraced(function* (node: ClusterNode, valu
   })
   yield* Effect.acquireRelease(set(value), () => Effect.orDie(set("active")))
 })
+
+/**
+ * Seconds for a limit that a command is to run into after it has said something: as many as told on a quiet machine, and more on a
+ * busy one, where a shell takes that much longer to start.
+ */
+export const stretched = (seconds: number): number => {
+  const [lastMinute = 0] = loadavg()
+  return Math.ceil(seconds * Math.max(1, lastMinute / availableParallelism() / 2))
+}
 
 /** SHA-256 in hexadecimal. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")

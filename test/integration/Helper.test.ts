@@ -5,7 +5,7 @@ import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import { run } from "../cluster/Command.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
-import { service, waitRunning } from "../cluster/Services.ts"
+import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 
@@ -37,16 +37,19 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
       const { manager } = yield* SwarmCluster
       const node = web.nodeOf(web.remote)
       const up = yield* Latch.make()
+      const waits = "until rm /tmp/go 2>/dev/null; do sleep 0.1; done"
       const look = Effect.gen(function* () {
         const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
         const services = yield* get(manager.socket, "/services", Services, { query })
         const [found] = yield* get(node.socket, "/containers/json", Containers, { query })
-        return { services, container: yield* get(node.socket, `/containers/${found?.Id}/json`, Container) }
+        const container = yield* get(node.socket, `/containers/${found?.Id}/json`, Container)
+        yield* execIn(node.socket, web.remote.containerId, ["touch", "/tmp/go"])
+        return { services, container }
       })
       const [result, { container, services }] = yield* Effect.all(
         [
           taskExec(
-            ["-e", "PASSWORD=s3cret-value", web.target(web.remote), "sh", "-c", "echo up; sleep 2; : s3cret-word"],
+            ["-e", "PASSWORD=s3cret-value", web.target(web.remote), "sh", "-c", `echo up; ${waits}; : s3cret-word`],
             {
               onOutput: (output) => output === "up\n" && Latch.openUnsafe(up)
             }

@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, Web } from "./Harness.ts"
+import { checkLeftovers, stretched, Web } from "./Harness.ts"
 
 checkLeftovers()
 
@@ -23,11 +23,12 @@ layer(Web.layer("killing"), { excludeTestServices: true, timeout: "180 seconds" 
         const { manager } = yield* SwarmCluster
         const web = yield* Web
         const env = ["env", "DOCKER_HOST=unix:///run/docker.sock", `TASK_EXEC_IMAGE=${process.env.TASK_EXEC_IMAGE}`]
-        const exec = [process.execPath, bundle, "--timeout", "3", "--grace", "200ms", web.target(web.local)]
+        const seconds = stretched(3)
+        const exec = [process.execPath, bundle, "--timeout", `${seconds}`, "--grace", "200ms", web.target(web.local)]
         const command = ["sh", "-c", "trap '' TERM; id -u; setsid sleep 4321 & exec sleep 4321"]
         assert.strictEqual(
           yield* manager.exec(["sh", "-c", script, "sh", ...env, ...exec, ...command]),
-          "0\ntask-exec: timed out after 3 s; the command and all its child processes were killed\nexit code 124\n"
+          `0\ntask-exec: timed out after ${seconds} s; the command and all its child processes were killed\nexit code 124\n`
         )
       })
     )

@@ -1,4 +1,5 @@
 import { assert, layer } from "@effect/vitest"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
@@ -51,9 +52,9 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
           const web = yield* Web
           const { manager } = yield* SwarmCluster
           const target = yield* Effect.fromResult(parseTarget(web.target(web[place])))
-          const stages = Effect.fnUntraced(function* (command: ReadonlyArray<string>) {
+          const stages = Effect.fnUntraced(function* (command: ReadonlyArray<string>, timeout: Duration.Input) {
             const task = yield* lookupTask(target)
-            const helper = yield* createHelper(task, { command, timeout: "2 seconds", grace: "1 second" })
+            const helper = yield* createHelper(task, { command, timeout, grace: "1 second" })
             let output = ""
             const code = yield* awaitExit(exec(helper).events, (event) =>
               Effect.sync(() => {
@@ -63,11 +64,11 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
             return [code, output]
           }, Effect.scoped)
           const engine = Swarm.layerFor({ _tag: "Unix", path: manager.socket })
-          const run = (command: ReadonlyArray<string>) =>
-            stages(command).pipe(Effect.provide(HelperImage.layer), Effect.provide(engine))
+          const run = (command: ReadonlyArray<string>, timeout: Duration.Input = "2 minutes") =>
+            stages(command, timeout).pipe(Effect.provide(HelperImage.layer), Effect.provide(engine))
           assert.deepStrictEqual(yield* run(["sh", "-c", "echo out; exit 3"]), [3, "out\n"])
           assert.strictEqual((yield* Effect.flip(run(["foobarnone"])))._tag, "CommandNotFound")
-          assert.strictEqual((yield* Effect.flip(run(["sleep", "1000"])))._tag, "ExecTimeout")
+          assert.strictEqual((yield* Effect.flip(run(["sleep", "1000"], "1 second")))._tag, "ExecTimeout")
         })
       )
 

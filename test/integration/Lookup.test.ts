@@ -8,7 +8,7 @@ import { lookupTask } from "../../src/target/Lookup.ts"
 import { parseTarget } from "../../src/target/Target.ts"
 import { get } from "../cluster/EngineApi.ts"
 import { poll } from "../cluster/Poll.ts"
-import { createService, removeService, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
+import { createService, execIn, removeService, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 
@@ -38,7 +38,7 @@ const serviceIn = Effect.fnUntraced(function* (
   )
   return yield* poll(inState, {
     every: 50,
-    atMost: 60_000,
+    atMost: 120_000,
     orElse: Effect.flatMap(get(manager.socket, "/tasks", Tasks, { query: { filters } }), (tasks) =>
       Effect.die(new Error(`never ${state}: ${JSON.stringify(tasks)}`))
     )
@@ -160,8 +160,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("the tasks of jobs while they run, and that they are complete afterwards", () =>
     Effect.gen(function* () {
       const { image, manager, nodes } = yield* SwarmCluster
-      // The command that lets them end has ended by then.
-      const command = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done; sleep 3"]
+      const command = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done"]
       yield* service(manager.socket, { name: "job", image, command, job: true, replicas: 2 })
       yield* service(manager.socket, { name: "each", image, command, job: true, replicas: "global" })
       const tasks = yield* waitRunning(manager.socket, "job", 2)
@@ -179,8 +178,13 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
       // Others of the swarm are found beside them.
       assert.strictEqual((yield* taskExec(["lookup.1", "true"])).code, 0)
       for (const name of ["job", "each"]) {
-        const { code, stderr } = yield* taskExec(["--all", name, "touch", "/tmp/end"])
+        const { code, stderr } = yield* taskExec(["--all", name, "true"])
         assert.strictEqual(code, 0, stderr)
+      }
+      // By their engines: task-exec would be told that their containers end, too.
+      for (const { containerId, nodeId } of [...tasks, ...each]) {
+        const { socket } = nodes.find((node) => node.nodeId === nodeId) ?? manager
+        yield* execIn(socket, containerId, ["touch", "/tmp/end"])
       }
 
       for (const target of ["job.0", "job.1", `each@${manager.name}`]) {
@@ -188,7 +192,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
           Effect.map(Effect.flip(find(target)), (error) => Option.some(error)).pipe(
             Effect.orElseSucceed(() => Option.none())
           ),
-          { every: 100, atMost: 60_000, orElse: Effect.die(`${target} still runs`) }
+          { every: 100, atMost: 120_000, orElse: Effect.die(`${target} still runs`) }
         )
         assert(error._tag === "TaskNotRunning", error.message)
         assert.deepStrictEqual([error.task.name, error.task.state], [target, "complete"])

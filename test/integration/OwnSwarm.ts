@@ -29,5 +29,5 @@ afterAll(
       Effect.flatMap((crash) => (crash === undefined ? assertContents(cluster, before) : Effect.void)),
       Effect.runPromise
     ),
-  120_000
+  300_000
 )

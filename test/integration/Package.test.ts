@@ -147,7 +147,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
       const gone = Effect.map(alive, (items) => (items.length === 0 ? Option.some(undefined) : Option.none()))
       yield* poll(gone, {
         every: 100,
-        atMost: 60_000,
+        atMost: 120_000,
         orElse: Effect.flatMap(alive, (items) => Effect.die(items.join("\n")))
       })
     })

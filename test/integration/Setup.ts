@@ -8,6 +8,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -15,7 +16,7 @@ import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 import { self } from "../cluster/Processes.ts"
 import { attach, clusterVariable, SwarmCluster, takeDown } from "../cluster/SwarmCluster.ts"
-import { assignSwarm, withImage } from "./SwarmPool.ts"
+import { assignSwarm, sourceVariable, withImage } from "./SwarmPool.ts"
 
 const bringUp = (nodes: number) =>
   Effect.map(Layer.build(SwarmCluster.layer({ nodes })), (context) => Context.get(context, SwarmCluster))
@@ -31,10 +32,17 @@ export const setUp =
     const count = given === undefined ? project.config.maxWorkers : 1
     const scope = Scope.makeUnsafe()
     const folder = await mkdtemp(join(tmpdir(), "task-exec-swarms-"))
-    const one = Effect.flatMap(given === undefined ? bringUp(nodes) : attach(given), withImage)
+    const built = Deferred.makeUnsafe<string>()
+    const one = Effect.fnUntraced(function* (worker: number) {
+      const cluster = yield* given === undefined ? bringUp(nodes) : attach(given)
+      // The others have the image from the first one.
+      const swarm = yield* withImage(cluster, worker === 1 ? process.env[sourceVariable] : yield* Deferred.await(built))
+      if (worker === 1) yield* Deferred.succeed(built, swarm.dir)
+      yield* assignSwarm(folder, worker, swarm)
+    })
     const all = Effect.forEach(
       Array.from({ length: count }, (_, at) => at + 1),
-      (worker) => Effect.tap(one, (swarm) => assignSwarm(folder, worker, swarm)),
+      one,
       { concurrency: "unbounded", discard: true }
     ).pipe(
       Scope.provide(scope),

@@ -62,7 +62,7 @@ const instExec = Effect.fnUntraced(function* (
 const awaitEnd = Effect.fnUntraced(function* (command: string) {
   const { container, node } = yield* target
   const ended = Effect.map(execIn(node.socket, container, ["ps"]), ({ stdout }) => !stdout.includes(command))
-  yield* pollUntil(ended, { atMost: 30_000, orElse: Effect.die(`${command} still runs`) })
+  yield* pollUntil(ended, { atMost: 120_000, orElse: Effect.die(`${command} still runs`) })
 })
 
 const runProcess = (file: string, args: ReadonlyArray<string>, options: RunOptions) =>

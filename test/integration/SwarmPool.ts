@@ -1,6 +1,7 @@
 /** Which worker has which swarm: a file for each worker, as a worker is a new process for each file of tests. */
 import { readFile, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
@@ -9,6 +10,7 @@ import { clearContents } from "../cluster/Contents.ts"
 import { knownCrash } from "../cluster/EngineCrash.ts"
 import { pullImage } from "../cluster/Images.ts"
 import type { ProcessRef } from "../cluster/Processes.ts"
+import { copyRepository } from "../cluster/Registry.ts"
 import { attach, bringUpFor, clusterVariable, type SwarmClusterShape, takeDown } from "../cluster/SwarmCluster.ts"
 
 /** A swarm that is up for the tests. */
@@ -35,15 +37,41 @@ declare module "vitest" {
   }
 }
 
+const repository = "task-exec"
+
+/** Environment variable that names the folder of a swarm whose registry has the image of this build. */
+export const sourceVariable = "TASK_EXEC_IMAGE_SOURCE"
+
 /**
- * Builds our image, and puts it into the registry of the swarm and onto every node. A command on a node without the image has no
- * guard, and a warning says so if the command takes long enough: which tests ran before, and how fast, is to make no difference.
+ * Puts our image into the registry of a swarm; gives its name. The swarm in `source` has the image already: to build it takes an
+ * engine several seconds of CPU time.
  */
-export const withImage = Effect.fnUntraced(function* ({ dir, manager, nodes, registry }: SwarmClusterShape) {
-  const image = `${registry}/task-exec:dev`
-  yield* buildImage({ endpoint: { _tag: "Unix", path: manager.socket }, ref: image, base: "scratch", push: true })
-  const others = nodes.filter(({ name }) => name !== manager.name)
-  yield* Effect.forEach(others, ({ socket }) => pullImage(socket, image), { concurrency: "unbounded", discard: true })
+const publishImage = Effect.fnUntraced(function* ({ dir, manager, registry }: SwarmClusterShape, source?: string) {
+  const ref = `${registry}/${repository}:dev`
+  const endpoint = { _tag: "Unix", path: manager.socket } as const
+  if (source === undefined) yield* buildImage({ endpoint, ref, base: "scratch", push: true })
+  else yield* copyRepository(source, dir, repository)
+  return ref
+})
+
+/**
+ * Puts the image of the worker's own swarm into the registry of another one, which a test has brought up, and onto its first manager,
+ * where guards need it; gives its name.
+ */
+export const imageFor = (cluster: SwarmClusterShape) =>
+  Config.String(clusterVariable).pipe(
+    Effect.flatMap((dir) => publishImage(cluster, dir)),
+    Effect.tap((image) => pullImage(cluster.manager.socket, image))
+  )
+
+/**
+ * Puts our image into the registry of a swarm and onto every node. A command on a node without the image has no guard, and a warning
+ * says so if the command takes long enough: which tests ran before, and how fast, is to make no difference.
+ */
+export const withImage = Effect.fnUntraced(function* (cluster: SwarmClusterShape, source?: string) {
+  const { dir, nodes } = cluster
+  const image = yield* publishImage(cluster, source)
+  yield* Effect.forEach(nodes, ({ socket }) => pullImage(socket, image), { concurrency: "unbounded", discard: true })
   return { dir, image } satisfies SharedSwarm
 })
 

@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -336,18 +337,24 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
     it.effect("callers at work are not disturbed", () =>
       Effect.gen(function* () {
         const web = yield* Web
-        const script = "echo up; sleep 4; echo done; exit 5"
-        const call = (task: typeof web.remote) =>
-          Effect.forkChild(taskExec(["--timeout", "170s", web.target(task), "sh", "-c", script]))
+        const script = "rm -f /tmp/go; echo up; until [ -e /tmp/go ]; do sleep 0.1; done; echo done; exit 5"
+        const call = Effect.fnUntraced(function* (task: typeof web.remote) {
+          const up = yield* Latch.make()
+          const args = ["--timeout", "300s", web.target(task), "sh", "-c", script]
+          const caller = yield* Effect.forkChild(
+            taskExec(args, { onOutput: (output) => output === "up\n" && Latch.openUnsafe(up) })
+          )
+          yield* up.await
+          return caller
+        })
         const callers = [yield* call(web.local), yield* call(web.remote)]
-        yield* pollUntil(
-          Effect.map(withRole("helper"), (helpers) => helpers.length > 0),
-          { atMost: 30_000, orElse: Effect.die("the caller made no helper") }
-        )
         const { code, stdout } = yield* gc()
         assert.strictEqual(code, 0)
         // Service and secret; and the guard of the local one, if it is there already.
         assert.match(stdout, /^0 removed, 0 left, [23] not past their deadline; 3 of 3 nodes checked\n$/)
+        for (const task of [web.local, web.remote]) {
+          yield* execIn(web.nodeOf(task).socket, task.containerId, ["touch", "/tmp/go"])
+        }
         for (const caller of callers) {
           const result = yield* Fiber.join(caller)
           assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [5, "up\ndone\n", ""])
@@ -371,7 +378,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const relays = Effect.map(sweep({ dryRun: true }), ({ alive }) =>
           alive.filter(({ role }) => role === "relay").length === 2 ? Option.some(alive) : Option.none()
         )
-        yield* poll(relays, { atMost: 60_000, orElse: Effect.die("the session has no relay and listener") })
+        yield* poll(relays, { atMost: 120_000, orElse: Effect.die("the session has no relay and listener") })
         const late = yield* sweep({ dryRun: true, now: Date.now() + 24 * 60 * minute })
         // The sweeps above have containers too, which Swarm removes a little later than their services.
         const ofSession = late.leftovers.filter(({ kind, role }) => kind === "container" && role !== "sweeper")
@@ -394,16 +401,16 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           const call = Effect.fnUntraced(function* (script: string) {
             const before = yield* withRole("helper")
             const caller = yield* Effect.forkChild(
-              taskExec(["--timeout", "170s", web.target(web.remote), "sh", "-c", script])
+              taskExec(["--timeout", "300s", web.target(web.remote), "sh", "-c", script])
             )
             const found = Effect.map(withRole("helper"), (helpers) =>
               Option.fromUndefinedOr(helpers.find(({ Spec }) => before.every((other) => other.Spec.Name !== Spec.Name)))
             )
-            const { Spec } = yield* poll(found, { atMost: 30_000, orElse: Effect.die("the caller made no helper") })
+            const { Spec } = yield* poll(found, { atMost: 120_000, orElse: Effect.die("the caller made no helper") })
             const run = Spec.Name.replace("task-exec-", "")
             yield* pollUntil(
               Effect.map(withVariable("TASK_EXEC_RUN"), (hits) => hits.some(({ value }) => value === run)),
-              { atMost: 30_000, orElse: Effect.die("the command does not run") }
+              { atMost: 120_000, orElse: Effect.die("the command does not run") }
             )
             return { caller, run }
           })
@@ -471,10 +478,11 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       Effect.gen(function* () {
         const killed = yield* Effect.forkChild(gc())
         const found = Effect.map(withRole("sweeper"), ([one]) => Option.fromNullishOr(one))
-        const { Spec } = yield* poll(found, { atMost: 30_000, orElse: Effect.die("it made no sweeper") })
+        const { Spec } = yield* poll(found, { atMost: 120_000, orElse: Effect.die("it made no sweeper") })
         yield* Fiber.interrupt(killed)
         assert.deepStrictEqual((yield* sweepSwarm()).leftovers, [])
-        const late = yield* sweep({ now: Date.now() + 10 * minute })
+        // Not on the other nodes, where the sweeper's containers may still be going.
+        const late = yield* sweep({ now: Date.now() + 10 * minute, nodes: "local" })
         assert.deepStrictEqual(told(late), [
           ["secret", Spec.Name, undefined, true],
           ["service", Spec.Name, undefined, true]
@@ -487,7 +495,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const fiber = yield* Effect.forkChild(sweep())
         yield* pollUntil(
           Effect.map(withRole("sweeper"), (sweepers) => sweepers.length > 0),
-          { atMost: 30_000, orElse: Effect.die("it made no sweeper") }
+          { atMost: 120_000, orElse: Effect.die("it made no sweeper") }
         )
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual(yield* withRole("sweeper"), [])

@@ -7,7 +7,7 @@ import { pollUntil } from "../cluster/Poll.ts"
 import { childrenOf, signal } from "../cluster/Processes.ts"
 import { execIn, type RunningTask } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftovers, dist, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, dist, stretched, taskExec, Web } from "./Harness.ts"
 import { openPty, type Pty, type PtyEnd, type PtyOptions, withoutStageLine } from "./Pty.ts"
 
 checkLeftovers()
@@ -58,7 +58,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
           execIn(web.nodeOf(task).socket, task.containerId, ["test", "-e", path]),
           (done) => done.exitCode === 0
         ),
-        { atMost: 60_000, orElse: Effect.die(`${path} did not come`) }
+        { atMost: 120_000, orElse: Effect.die(`${path} did not come`) }
       )
     )
 
@@ -232,7 +232,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
   > = {
     "a command that is not there": { command: ["foobarnone"], code: 126 },
     "Ctrl-C": { act: (pty) => Effect.sync(() => pty.type("\x03")), code: 130 },
-    "the timeout": { flags: ["--timeout", "3"], code: 124 },
+    "the timeout": { flags: ["--timeout", `${stretched(3)}`], code: 124 },
     SIGTERM: { act: (_, kill) => kill("SIGTERM"), code: 143 },
     SIGHUP: { act: (_, kill) => kill("SIGHUP"), code: 129 },
     "a crash": {
@@ -266,7 +266,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
       pty.hangUp()
       yield* pollUntil(
         Effect.map(marked, (found) => found.length === 0),
-        { atMost: 60_000, orElse: Effect.flatMap(marked, (found) => Effect.die(found.join("\n"))) }
+        { atMost: 120_000, orElse: Effect.flatMap(marked, (found) => Effect.die(found.join("\n"))) }
       )
     }).pipe(Effect.scoped)
   )

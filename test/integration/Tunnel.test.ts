@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -14,7 +15,7 @@ import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { killCaller } from "./Callers.ts"
-import { checkLeftovers, dist, program, saidOfSignal, shell, taskExec, Web } from "./Harness.ts"
+import { checkLeftovers, dist, program, saidOfSignal, shell, stretched, taskExec, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 import { converse, Library } from "./Sessions.ts"
 
@@ -68,7 +69,7 @@ const commands = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { 
 /** Waits until no command of ours runs, with whatever else still there. */
 const untilEnded = pollUntil(
   Effect.map(commands, (found) => found.length === 0),
-  { every: 200, atMost: 40_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
+  { every: 200, atMost: 120_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
 )
 
 const Nodes = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
@@ -77,7 +78,7 @@ const Nodes = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema
 const untilReady = Effect.flatMap(SwarmCluster, ({ manager }) =>
   pollUntil(
     Effect.map(get(manager.socket, "/nodes", Nodes), (nodes) => nodes.every(({ Status }) => Status.State === "ready")),
-    { every: 200, atMost: 40_000, orElse: Effect.die("a node does not come back") }
+    { every: 200, atMost: 120_000, orElse: Effect.die("a node does not come back") }
   )
 )
 
@@ -95,6 +96,9 @@ const talking = Effect.gen(function* () {
   yield* talk.until("got there\n")
   return { session, talk }
 })
+
+/** Milliseconds for which Swarm's gossip suspects a node of being gone, before it takes the node for gone. */
+const gossipWaits = 4000
 
 /** A way to the manager by which no network is made before `release`: a command runs, and its tunnel does not come. */
 const heldBack = Effect.gen(function* () {
@@ -184,7 +188,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         )
         const refused = yield* poll(
           Effect.map(said, (lines) => (lines.length >= 15 ? Option.some(lines) : Option.none())),
-          { every: 50, atMost: 30_000, orElse: Effect.die("the helper does not tell of them") }
+          { every: 50, atMost: 120_000, orElse: Effect.die("the helper does not tell of them") }
         )
         assert.match(refused.join("\n"), /listener: refused \S+\d: .*decryption failed|bad record mac/i)
 
@@ -240,16 +244,28 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       Effect.gen(function* () {
         const { link } = yield* SwarmCluster
         const { node } = yield* there
-        const { session, talk } = yield* talking
-        yield* Effect.acquireUseRelease(
-          link(node, "down"),
-          () => Effect.andThen(talk.say("in between\n"), Effect.sleep("2 seconds")),
-          () => Effect.orDie(link(node, "up"))
-        )
-        yield* talk.until("got in between\n")
-        yield* talk.end
-        assert.strictEqual(yield* session.outcome, 7)
-      }).pipe(Effect.scoped)
+        /** Gives for how many milliseconds the cable was out, and fails if the session did not go on. */
+        const attempt = Effect.gen(function* () {
+          const { session, talk } = yield* talking
+          const [took] = yield* Effect.timed(
+            Effect.acquireUseRelease(
+              link(node, "down"),
+              () => Effect.andThen(talk.say("in between\n"), Effect.sleep("2 seconds")),
+              () => Effect.orDie(link(node, "up"))
+            )
+          )
+          const goesOn = Effect.gen(function* () {
+            yield* talk.until("got in between\n")
+            yield* talk.end
+            assert.strictEqual(yield* session.outcome, 7)
+          })
+          const outcome = yield* Effect.exit(goesOn)
+          yield* untilReady
+          // On a machine that was too busy to plug the cable in again in time, this shows nothing.
+          return Duration.toMillis(took) < gossipWaits ? Option.some(yield* outcome) : Option.none()
+        }).pipe(Effect.scoped)
+        yield* poll(attempt, { atMost: 120_000, orElse: Effect.die("the cable was never out for so short a time") })
+      })
     )
 
     it.effect("an overlay that lets nothing through: the error says so, and what to open; the command is ended", () =>
@@ -269,31 +285,35 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    for (const [name, flags, signal, expected] of [
-      ["Ctrl-C", [], "SIGINT", 130],
-      ["a timeout", ["--timeout", "5s"], undefined, 124]
-    ] as const) {
-      it.effect(`${name} while its tunnel is being made: the command is ended, and nothing stays`, () =>
-        Effect.gen(function* () {
-          const { target } = yield* there
+    it.effect("Ctrl-C and a timeout while its tunnel is being made: the command is ended, and nothing stays", () =>
+      Effect.gen(function* () {
+        const { target } = yield* there
+        const seconds = stretched(4)
+        const endedBy = Effect.fnUntraced(function* (flags: ReadonlyArray<string>, signal?: NodeJS.Signals) {
           const proxy = yield* heldBack
           const args = [...flags, "--grace", "1s", "-i", target, "sh", "-c", "setsid sleep 1234 & echo up; sleep 1234"]
-          const { code, stderr, stdout } = yield* taskExec(args, {
+          return yield* taskExec(args, {
             env: { DOCKER_HOST: proxy.dockerHost },
             keepsInput: true,
             onOutput: (output, kill) => output === "up\n" && signal !== undefined && kill(signal)
           })
-          assert.deepStrictEqual([code, stdout.toString()], [expected, "up\n"], stderr)
-          if (signal === undefined) {
-            assert.strictEqual(
-              stderr,
-              "task-exec: timed out after 5 s; the command and all its child processes were killed\n"
-            )
-          } else assert.match(stderr, saidOfSignal)
-          assert.deepStrictEqual(yield* commands, [])
-        }).pipe(Effect.scoped)
-      )
-    }
+        }, Effect.scoped)
+        const [interrupted, late] = yield* Effect.all([endedBy([], "SIGINT"), endedBy(["--timeout", `${seconds}s`])], {
+          concurrency: 2
+        })
+        assert.deepStrictEqual([interrupted.code, interrupted.stdout.toString()], [130, "up\n"], interrupted.stderr)
+        assert.match(interrupted.stderr, saidOfSignal)
+        assert.deepStrictEqual(
+          [late.code, late.stdout.toString(), late.stderr],
+          [
+            124,
+            "up\n",
+            `task-exec: timed out after ${seconds} s; the command and all its child processes were killed\n`
+          ]
+        )
+        assert.deepStrictEqual(yield* commands, [])
+      })
+    )
 
     it.effect("keys, a new size and keys again before the tunnel is there: all of it arrives, in order", () =>
       Effect.gen(function* () {
@@ -314,7 +334,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         pty.type("two\rthr")
         yield* pollUntil(
           Effect.sync(() => proxy.requests.some((line) => line.startsWith("POST /networks/create"))),
-          { every: 20, atMost: 60_000, orElse: Effect.die("no network is asked for") }
+          { every: 20, atMost: 120_000, orElse: Effect.die("no network is asked for") }
         )
         proxy.release()
         pty.type("ee\r")
@@ -393,7 +413,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           assert.strictEqual(after, before)
           assert.match(shown, new RegExp(`lost the connection to node ${node.name}: no data for 15 s;`))
           // Swarm keeps a network as long as a node that it does not hear may have a container on it.
-          const [, named, command] = /cannot remove (network \S+): .*; remove it with: (\S.*?)\r\n/.exec(shown) ?? []
+          const [, named, command] = /cannot remove (network \S+): .*\. Remove it with: (\S.*?)\r\n/.exec(shown) ?? []
           if (command === undefined) return
           assert.match(named ?? "", /^network task-exec-network-\w+$/, shown)
           const swept = yield* shell(command, { env: { DOCKER_HOST: manager.dockerHost } })

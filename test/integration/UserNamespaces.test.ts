@@ -2,13 +2,12 @@ import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as Schedule from "effect/Schedule"
-import { buildImage } from "../../adapters/image/Image.ts"
-import { assertNothingLeft } from "../cluster/Leftovers.ts"
+import { leftovers } from "../cluster/Leftovers.ts"
+import { pollUntil } from "../cluster/Poll.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { type ProcessOptions, program } from "./Harness.ts"
+import { type ProcessOptions, program, stretched } from "./Harness.ts"
+import { imageFor } from "./SwarmPool.ts"
 
 /** Two nodes whose engines remap user namespaces, with one service on each, and our image. */
 class Remapped extends Context.Service<
@@ -29,14 +28,11 @@ class Remapped extends Context.Service<
     Remapped,
     Effect.gen(function* () {
       const cluster = yield* SwarmCluster
-      const { image, manager, nodes, registry } = cluster
+      const { image, manager, nodes } = cluster
       const [, worker = manager] = nodes
       yield* service(manager.socket, { name: "near", image, node: manager.name })
       yield* service(manager.socket, { name: "far", image, node: worker.name })
-      const ref = `${registry}/task-exec:dev`
-      yield* buildImage({ endpoint: { _tag: "Unix", path: manager.socket }, ref, base: "scratch", push: true }).pipe(
-        Effect.provide(Logger.layer([]))
-      )
+      const ref = yield* imageFor(cluster)
       for (const name of ["near", "far"]) yield* waitRunning(manager.socket, name, 1)
       const env = { DOCKER_HOST: manager.dockerHost, TASK_EXEC_IMAGE: ref }
       const run = Effect.fnUntraced(function* (
@@ -48,9 +44,10 @@ class Remapped extends Context.Service<
         return { code, stdout: stdout.toString(), stderr }
       })
       // An engine whose relay was on an overlay network may list it for a moment after its removal.
-      const nothingLeft = assertNothingLeft(cluster).pipe(
-        Effect.retry(Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "20 seconds" }))),
-        Effect.orDie
+      const left = Effect.orDie(leftovers(cluster, { patience: 0 }))
+      const nothingLeft = pollUntil(
+        Effect.map(left, ({ length }) => length === 0),
+        { every: 200, atMost: 120_000, orElse: Effect.flatMap(left, (items) => Effect.die(items.join("\n"))) }
       )
       return Remapped.of({ worker, run, nothingLeft })
     })
@@ -68,11 +65,11 @@ const nothingLeft = Remapped.use((remapped) => remapped.nothingLeft)
 const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; exec sleep 4321"]
 
 /** What a timeout looks like that is what it says. */
-const killed = {
+const killed = (seconds: number) => ({
   code: 124,
   stdout: "up\n",
-  stderr: "task-exec: timed out after 3 s; the command and all its child processes were killed\n"
-}
+  stderr: `task-exec: timed out after ${seconds} s; the command and all its child processes were killed\n`
+})
 
 const remapping =
   /cannot open the engine's socket from a helper on node node-2: the engine remaps user namespaces\. Set DOCKER_HOST to node-2 if it is a manager, or give the helper access there: setfacl -m u:[1-9]\d+:rw \/var\/run\/docker\.sock\n/
@@ -84,12 +81,16 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
       assert.strictEqual(map.code, 5)
       // Otherwise these are no tests of remapping.
       assert.match(map.stdout, /^\s*0\s+[1-9]/)
+      const seconds = stretched(3)
       const late = yield* Effect.forEach(
         [[], ["-u", "1234:1234"], ["--privileged"]],
-        (flags) => taskExec("--timeout", "3", "--grace", "200ms", ...flags, "near", ...stubborn),
+        (flags) => taskExec("--timeout", `${seconds}`, "--grace", "200ms", ...flags, "near", ...stubborn),
         { concurrency: 3 }
       )
-      assert.deepStrictEqual(late, [killed, killed, killed])
+      assert.deepStrictEqual(
+        late,
+        late.map(() => killed(seconds))
+      )
       yield* nothingLeft
     })
   )
@@ -140,18 +141,19 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
       const map = yield* taskExec("near", "cat", "/proc/self/uid_map")
       const owner = (uid: string) => Effect.orDie(worker.exec(["chown", uid, "/run/docker.sock"]))
       yield* Effect.acquireRelease(owner(/^\s*0\s+(\d+)/.exec(map.stdout)?.[1] ?? ""), () => owner("0"))
+      const seconds = stretched(3)
       const [ran, fed, late, gc] = yield* Effect.all(
         [
           taskExec("far", "sh", "-c", "ls /tmp; echo err >&2; exit 7"),
           run("task-exec.cjs", ["-i", "far", "head", "-c", "2"], { input: "in", keepsInput: true }),
-          taskExec("--timeout", "3", "--grace", "200ms", "far", ...stubborn),
+          taskExec("--timeout", `${seconds}`, "--grace", "200ms", "far", ...stubborn),
           run("task-exec.cjs", ["gc"])
         ],
         { concurrency: 4 }
       )
       assert.deepStrictEqual(ran, { code: 7, stdout: "", stderr: "err\n" })
       assert.deepStrictEqual(fed, { code: 0, stdout: "in", stderr: "" })
-      assert.deepStrictEqual([late, gc.code], [killed, 0])
+      assert.deepStrictEqual([late, gc.code], [killed(seconds), 0])
       yield* nothingLeft
     }).pipe(Effect.scoped)
   )

@@ -1,10 +1,11 @@
 import { assert, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { get, remove } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { pollUntil } from "../cluster/Poll.ts"
+import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, updateService, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
@@ -16,6 +17,7 @@ const second = 1_000_000_000
 /** Healthy as soon as the file is there. */
 const healthCheck = { Test: ["CMD-SHELL", "test -f /tmp/ok"], Interval: second / 5, Timeout: 5 * second, Retries: 1000 }
 
+const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
 const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
 
 /** Waits until a service has a task in this state. */
@@ -25,21 +27,41 @@ const untilState = Effect.fnUntraced(function* (name: string, state: string) {
   const isThere = Effect.map(get(manager.socket, "/tasks", Tasks, { query }), (tasks) =>
     tasks.some(({ Status }) => Status.State === state)
   )
-  yield* pollUntil(isThere, { every: 50, atMost: 60_000, orElse: Effect.die(`${name} is never ${state}`) })
+  yield* pollUntil(isThere, { every: 50, atMost: 120_000, orElse: Effect.die(`${name} is never ${state}`) })
 })
 
 layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })("--wait", (it) => {
   it.effect("not before the task is healthy", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
-      const command = ["sh", "-c", "sleep 4; touch /tmp/ok; sleep 1000000"]
       const name = "slow"
-      yield* service(manager.socket, { name, image, command, containerSpec: { Healthcheck: healthCheck } })
+      yield* service(manager.socket, { name, image, node: manager.name, containerSpec: { Healthcheck: healthCheck } })
       yield* untilState(name, "starting")
       const now = yield* taskExec([name, "true"])
       assert.strictEqual(now.code, 125)
       assert.match(now.stderr, /^task-exec: task slow\.1 on node-\d \(\S+\) is not running: starting, .*\n$/)
-      const later = yield* taskExec(["--wait", `${name}.1`, "sh", "-c", "test -f /tmp/ok && echo healthy"])
+      const query = { filters: JSON.stringify({ name: { [`${name}.1.`]: true } }) }
+      // The task is starting before its container runs.
+      const container = yield* poll(
+        Effect.map(get(manager.socket, "/containers/json", Containers, { query }), ([found]) =>
+          Option.fromUndefinedOr(found)
+        ),
+        { every: 50, atMost: 120_000, orElse: Effect.die("its container does not run") }
+      )
+      const proxy = yield* engineProxy(manager.socket)
+      const looksTwice = pollUntil(
+        Effect.sync(() => proxy.requests.filter((line) => line.startsWith("GET /tasks")).length >= 2),
+        { every: 50, atMost: 120_000, orElse: Effect.die("task-exec does not wait for the task") }
+      )
+      const [later] = yield* Effect.all(
+        [
+          taskExec(["--wait", `${name}.1`, "sh", "-c", "test -f /tmp/ok && echo healthy"], {
+            env: { DOCKER_HOST: proxy.dockerHost }
+          }),
+          Effect.andThen(looksTwice, execIn(manager.socket, container.Id, ["touch", "/tmp/ok"]))
+        ],
+        { concurrency: 2 }
+      )
       assert.deepStrictEqual([later.code, later.stdout.toString()], [0, "healthy\n"], later.stderr)
     }).pipe(Effect.scoped)
   )
@@ -89,7 +111,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       // It goes when the last container that has it is gone.
       const removed = Effect.isSuccess(remove(manager.socket, "/volumes/task-exec-crash"))
       yield* Effect.addFinalizer(() =>
-        pollUntil(removed, { every: 100, atMost: 60_000, orElse: Effect.die("its volume is still in use") })
+        pollUntil(removed, { every: 100, atMost: 120_000, orElse: Effect.die("its volume is still in use") })
       )
       const keep = { name: "crash-data", image, node, containerSpec: { Mounts } }
       yield* service(manager.socket, keep)
@@ -97,7 +119,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       assert.isDefined(data)
       const inData = (script: string) => execIn(manager.socket, data.containerId, ["sh", "-c", script])
       yield* inData("rm -f /data/*")
-      const command = ["sh", "-c", "echo >> /data/starts; test -e /data/ok && exec sleep 1000000; sleep 1; exit 3"]
+      const command = ["sh", "-c", "echo >> /data/starts; test -e /data/ok && exec sleep 1000000; sleep 0.5; exit 3"]
       const name = "crash"
       yield* service(manager.socket, { name, image, node, command, restartDelay: 0, containerSpec: { Mounts } })
       const starts = Effect.map(inData("cat /data/starts | wc -l"), ({ stdout }) => Number(stdout))
@@ -105,7 +127,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       const untilStarts = (wanted: number) =>
         pollUntil(
           Effect.map(starts, (count) => count >= wanted),
-          { every: 100, atMost: 60_000, orElse: Effect.die("it does not restart") }
+          { every: 100, atMost: 120_000, orElse: Effect.die("it does not restart") }
         )
       yield* untilStarts(2)
       const vain = yield* taskExec(["--wait=8s", name, "sleep", "100"])
@@ -153,7 +175,8 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "vain"
-      const id = yield* service(manager.socket, { name, image: `${image}-not-there` })
+      const id = yield* service(manager.socket, { name, image: `${image}-not-there`, restart: "none" })
+      yield* untilState(name, "rejected")
       for (const [target, said] of [
         [
           `${name}.1`,

@@ -6,6 +6,8 @@ import { delimiter, join } from "node:path"
 import * as Effect from "effect/Effect"
 import { engineVariable } from "../cluster/NewerEngine.ts"
 import { signalGroup } from "../cluster/Processes.ts"
+import { clusterVariable } from "../cluster/SwarmCluster.ts"
+import { sourceVariable } from "../integration/SwarmPool.ts"
 import { watchProgram } from "./Programs.ts"
 
 const root = join(import.meta.dirname, "..", "..")
@@ -34,6 +36,7 @@ const isInherited = (name: string): boolean =>
 const plainEnv = (): Record<string, string | undefined> => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !isInherited(name))),
   PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env.PATH ?? ""}`,
+  [sourceVariable]: process.env[clusterVariable],
   NO_COLOR: "1"
 })
 

@@ -7,7 +7,7 @@ import { pollUntil } from "../cluster/Poll.ts"
 import { processesOf } from "../cluster/Teardown.ts"
 import { nestedRun } from "./Nested.ts"
 
-const timeout = 400_000
+const timeout = 900_000
 
 // At once: they mostly wait.
 describe.concurrent("a run of the tests", () => {
@@ -102,18 +102,18 @@ describe.concurrent("a run of the tests", () => {
           yield* pollUntil(
             Effect.sync(() => wanted.test(nested.output())),
             {
-              atMost: 200_000,
+              atMost: 400_000,
               orElse: Effect.suspend(() => Effect.die(new Error(`it does not hang: ${nested.output()}`)))
             }
           )
           const dir = wanted.exec(nested.output())?.[1] ?? ""
           assert(existsSync(dir))
           yield* Effect.sync(() => process.kill(whom === "group" ? -nested.pid : nested.pid, signal))
-          const { code, signal: by } = yield* Effect.timeout(nested.ended, "90 seconds")
+          const { code, signal: by } = yield* Effect.timeout(nested.ended, "180 seconds")
           assert(code !== 0, `exit code ${code}, ${by}`)
           yield* pollUntil(
             Effect.map(processesOf(dir), (pids) => pids.length === 0 && !existsSync(dir)),
-            { atMost: 90_000, orElse: Effect.die(new Error(`the swarm in ${dir} is still there`)) }
+            { atMost: 180_000, orElse: Effect.die(new Error(`the swarm in ${dir} is still there`)) }
           )
         }).pipe(Effect.scoped),
       timeout
