@@ -107,7 +107,7 @@ export const parseOptions = Effect.fnUntraced(function* (
     })
   if (keep && engine !== undefined)
     return yield* new WrongUsage({
-      detail: "--keep and --engine exclude each other: the kept figures are those of this machine's own engine"
+      detail: "--keep and --engine cannot be combined: the kept figures are those of this machine's own engine"
     })
   const measures = positionals.length === 0 ? measureNames : measureNames.filter((name) => positionals.includes(name))
   return { help, pages, runs, measures, megabytes: full ? 1000 : 100, seed, engine, json, keep }

@@ -21,7 +21,7 @@ export class CannotAssemble extends Schema.TaggedError<CannotAssemble>()("Cannot
   there: Schema.String
 }) {
   override get message(): string {
-    return `a base made of this machine's Node (${this.here}) cannot run on the engine's (${this.there}): give a base image`
+    return `cannot assemble a base image: this machine's Node (${this.here}) does not run on the engine (${this.there}). Name a base image with --base`
   }
 }
 
@@ -59,7 +59,7 @@ const assemble = Effect.fn("BaseImage.assemble")(function* (engine: ImageEngine)
   const archive = yield* rootFs
   const ref = { repository: "task-exec-base", tag: archive.sha256.slice(0, 16) }
   if (yield* engine.has(imageName(ref))) {
-    yield* Effect.logInfo(`base: ${imageName(ref)}, assembled before from the same files`)
+    yield* Effect.logInfo(`base: ${imageName(ref)} (already assembled)`)
   } else {
     yield* Effect.logInfo(`base: assembling ${imageName(ref)} from this machine's Node`)
     yield* engine.importImage(archive, ref, ["ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
@@ -74,7 +74,7 @@ const obtain = Effect.fn("BaseImage.obtain")(function* <E>(
   orElse: (error: Effect.Error<ReturnType<ImageEngine["pull"]>>) => Effect.Effect<string, E>
 ) {
   if (yield* engine.has(name)) {
-    yield* Effect.logInfo(`base: ${name}, which the engine has`)
+    yield* Effect.logInfo(`base: ${name} (already on the engine)`)
     return name
   }
   yield* Effect.logInfo(`base: pulling ${name}`)

@@ -87,9 +87,9 @@ const readNeeded = (file: Buffer, segments: ReadonlyArray<Segment>): ReadonlyArr
 export const parseElf = (bytes: Uint8Array): Result.Result<Elf, NotElf> => {
   const file = bufferOf(bytes)
   if (file.length < headerBytes || file.readUInt32BE(0) !== 0x7f454c46) {
-    return Result.fail(new NotElf({ detail: "it has no ELF header" }))
+    return Result.fail(new NotElf({ detail: "no ELF header" }))
   }
-  if (file[4] !== 2 || file[5] !== 1) return Result.fail(new NotElf({ detail: "32 bits wide, or big-endian" }))
+  if (file[4] !== 2 || file[5] !== 1) return Result.fail(new NotElf({ detail: "32 bits, or big-endian" }))
   return Result.try({
     try: () => {
       const segments = readSegments(file)
@@ -125,7 +125,7 @@ export const withNote = (program: Uint8Array, name: string, content: Uint8Array)
     const last = segments.filter(({ type }) => type === loadable).at(-1)
     const notes = segments.find(({ type }) => type === note)
     if (last === undefined || notes === undefined || last.offset + last.bytes !== elf.loadedBytes) {
-      return Result.fail(new NotElf({ detail: "there is no place for a note" }))
+      return Result.fail(new NotElf({ detail: "no space for a note" }))
     }
     const at = roundUp(last.size)
     const owner = Buffer.alloc(roundUp(name.length + 1))

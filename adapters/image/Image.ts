@@ -19,7 +19,7 @@ import { FileUnreadable, readIfThere } from "./LocalFile.ts"
 /** The program that belongs in the image is not there. */
 export class BundleMissing extends Schema.TaggedError<BundleMissing>()("BundleMissing", { path: Schema.String }) {
   override get message(): string {
-    return `there is no ${this.path}: run "npm run build" first`
+    return `cannot find ${this.path}: run "npm run build" first`
   }
 }
 

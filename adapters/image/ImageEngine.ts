@@ -23,13 +23,13 @@ import { type ImageRef, imageName } from "./ImageRef.ts"
 export class ImageStepFailed extends Schema.TaggedError<ImageStepFailed>()("ImageStepFailed", {
   /** The engine's address. */
   host: Schema.String,
-  /** The step, to follow "could not": "push REF". */
+  /** The step, which follows "cannot": "push REF". */
   operation: Schema.String,
   /** Why, in the engine's words or ours. */
   detail: Schema.String
 }) {
   override get message(): string {
-    return `the Docker engine at ${this.host} could not ${this.operation}: ${this.detail}`
+    return `the Docker engine at ${this.host} cannot ${this.operation}: ${this.detail}`
   }
 }
 

@@ -33,8 +33,8 @@ const longestRepository = 255
 /** Docker's own grammar for a name with an optional tag (`latest` when there is none). */
 export const parseImageRef = (ref: string): Result.Result<ImageRef, InvalidImageRef> => {
   const refuse = (detail: string) => Result.fail(new InvalidImageRef({ ref, detail }))
-  if (ref === "") return refuse("it is empty")
-  if (ref.includes("@")) return refuse("a digest comes from what is in the image; give a tag")
+  if (ref === "") return refuse("empty name")
+  if (ref.includes("@")) return refuse("expected a tag, not a digest")
   const colon = ref.indexOf(":", ref.lastIndexOf("/") + 1)
   const repository = colon === -1 ? ref : ref.slice(0, colon)
   const tag = colon === -1 ? "latest" : ref.slice(colon + 1)
@@ -44,12 +44,12 @@ export const parseImageRef = (ref: string): Result.Result<ImageRef, InvalidImage
   if (wrong === "") return refuse("a part of the name is empty")
   if (wrong !== undefined) {
     return refuse(
-      `${JSON.stringify(wrong)} is not made of lower case letters and digits, with single . _ - between them`
+      `${JSON.stringify(wrong)} must consist of lower case letters and digits, with single . _ - between them`
     )
   }
-  if (repository.length > longestRepository) return refuse(`it is longer than ${longestRepository} characters`)
+  if (repository.length > longestRepository) return refuse(`longer than ${longestRepository} characters`)
   if (!tagPattern.test(tag)) {
-    return refuse(`the tag ${JSON.stringify(tag)} is not made of letters, digits and _ . - (128 at most)`)
+    return refuse(`the tag ${JSON.stringify(tag)} must consist of at most 128 letters, digits and _ . -`)
   }
   return Result.succeed({ repository, tag })
 }

@@ -18,7 +18,7 @@ export class LibraryMissing extends Schema.TaggedError<LibraryMissing>()("Librar
   folders: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `this machine's Node needs ${this.library}, which is in none of ${this.folders.join(", ")}: give a base image`
+    return `cannot assemble a base image: this machine's Node needs ${this.library}, which is not in ${this.folders.join(", ")}. Name a base image with --base`
   }
 }
 

@@ -44,7 +44,7 @@ export const runtime = Effect.fn("Runtime.get")(function* (arch: Architecture, c
   if (hash === pinned[arch]) return node
   return yield* new NotPackaged({
     step: `use ${name}@${version}`,
-    detail: `the SHA-256 of ${node} is ${hash}, and not the pinned ${pinned[arch]}. Find out who changed it, then remove ${folder}`
+    detail: `the SHA-256 of ${node} is ${hash}, but ${pinned[arch]} is pinned. Find out why it differs, then remove ${folder}`
   })
 })
 

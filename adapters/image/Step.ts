@@ -11,7 +11,7 @@ export class NotPackaged extends Schema.TaggedError<NotPackaged>()("NotPackaged"
   detail: Schema.String
 }) {
   override get message(): string {
-    return `could not ${this.step}: ${this.detail}`
+    return `cannot ${this.step}: ${this.detail}`
   }
 }
 

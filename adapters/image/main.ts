@@ -21,24 +21,24 @@ import { version as nodeVersion } from "./Runtime.ts"
 const usage = `Usage: npm run image -- REF [--base IMAGE] [--push]
        npm run image -- REF --platform PLATFORM[,PLATFORM] [--out FILE] [--push [--insecure]]
 
-Builds the image of task-exec's helper, and names it REF: task-exec:dev, registry.example:5000/task-exec:1.
+Builds the image of task-exec's helper and tags it as REF, for example task-exec:dev or registry.example:5000/task-exec:1.
 
-  --base IMAGE  what it is built on: an image with Node, or "scratch" for one assembled from this machine's Node
-                (default: TASK_EXEC_BASE; without that the Dockerfile's base, and scratch where it cannot be had)
-  --push        push it to the registry that REF begins with
-  --platform P  build for linux/amd64, linux/arm64, or both (with a comma), without an engine. The base is Node ${nodeVersion} from the
-                npm registry. Libraries for another kind of processor than this machine's come from Debian's packages, with apt-get.
-                Several platforms are one image: each node pulls its own
-  --out FILE    with --platform: write the image to FILE, as an archive in OCI's layout
+  --base IMAGE  base image: an image with Node, or "scratch" for a base that is assembled from this machine's Node
+                (default: TASK_EXEC_BASE, then the Dockerfile's base, then scratch)
+  --push        push the image to the registry in REF
+  --platform P  build for linux/amd64, linux/arm64, or both, separated by a comma, without an engine. The base is Node ${nodeVersion}
+                from the npm registry. Libraries for another CPU architecture come from Debian's packages, with apt-get. An image
+                for both platforms has one name, and each node pulls its own platform
+  --out FILE    with --platform: write the image to FILE as an OCI archive
   --insecure    with --platform and --push: push over plain HTTP
-  --help        this text
+  --help        print this text
 
-Where the engine is: DOCKER_HOST and its kin, as for docker.`
+DOCKER_HOST and the docker context select the engine, as for docker.`
 
-/** The command line does not make sense. */
+/** The command line is invalid. */
 class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
-    return `${this.detail} (--help tells more)`
+    return `${this.detail}. See 'npm run image -- --help'.`
   }
   override get [Runtime.errorExitCode](): number {
     return 2
@@ -93,11 +93,11 @@ const main = Effect.gen(function* () {
   if (values.help === true) return yield* writeText(1, `${usage}\n`)
   const [ref, ...more] = positionals
   if (ref === undefined || more.length > 0) {
-    return yield* new WrongUsage({ detail: `one REF is wanted, not ${positionals.length}` })
+    return yield* new WrongUsage({ detail: `expected one REF, but got ${positionals.length}` })
   }
   const { base, insecure, out, platform, push } = values
   if (platform !== undefined) {
-    if (base !== undefined) return yield* new WrongUsage({ detail: "--platform and --base exclude each other" })
+    if (base !== undefined) return yield* new WrongUsage({ detail: "--platform and --base cannot be combined" })
     const wanted = platform.flatMap((one) => one.split(","))
     const lines = yield* buildForPlatforms(ref, wanted, { insecure, out, push })
     return yield* writeText(1, `${lines.join("\n")}\n`)

@@ -20,19 +20,19 @@ import { singleExecutable } from "./SingleExecutable.ts"
 
 const usage = `Usage: npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]
 
-Makes task-exec one executable file for Linux, with Node ${version} in it: FOLDER/task-exec-linux-ARCH. Writes SHA256SUMS and
-Node's license to FOLDER, too. The file is task-exec under every name but two: a name that starts with swarm-exec makes it
-the Skopos plugin, and docker-taskexec makes it a plugin of the docker client.
+Packs task-exec and Node ${version} into one executable file for Linux: FOLDER/task-exec-linux-ARCH. Writes SHA256SUMS and Node's
+license to FOLDER, too. The name of the file selects the program: a name that starts with swarm-exec is the Skopos plugin,
+docker-taskexec is a docker CLI plugin, and every other name is task-exec.
 
-  --arch ARCH   x64 or arm64; this machine's unless told
-  --node FILE   this Node in place of that from the npm registry; for this machine only
-  --out FOLDER  where to (default: dist/package)
-  --help        this text`
+  --arch ARCH   x64 or arm64 (default: this machine's)
+  --node FILE   use this Node instead of the one from the npm registry (this machine's architecture only)
+  --out FOLDER  output directory (default: dist/package)
+  --help        print this text`
 
-/** The command line does not make sense. */
+/** The command line is invalid. */
 class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
-    return `${this.detail} (--help tells more)`
+    return `${this.detail}. See 'npm run package -- --help'.`
   }
   override get [Runtime.errorExitCode](): number {
     return 2
@@ -55,10 +55,13 @@ const main = Effect.gen(function* () {
   const here = yield* knownArch(process.arch)
   const wanted = yield* Effect.forEach(values.arch ?? [here], knownArch)
   if (process.platform !== "linux") {
-    return yield* new NotPackaged({ step: "make it here", detail: `Node of ${process.platform} can't prepare it` })
+    return yield* new NotPackaged({
+      step: "package task-exec",
+      detail: `only Linux is supported, not ${process.platform}`
+    })
   }
   if (values.node !== undefined && values.arch !== undefined) {
-    return yield* new WrongUsage({ detail: "--node is for this machine, and goes without --arch" })
+    return yield* new WrongUsage({ detail: "--node and --arch cannot be combined" })
   }
 
   const maker = values.node ?? (yield* runtime(here))
@@ -86,7 +89,12 @@ const main = Effect.gen(function* () {
 
 const knownArch = Effect.fnUntraced(function* (name: string) {
   const arch = architectures.find((one) => one === name)
-  return arch ?? (yield* new WrongUsage({ detail: `there is no Node for ${JSON.stringify(name)}` }))
+  return (
+    arch ??
+    (yield* new WrongUsage({
+      detail: `invalid architecture ${JSON.stringify(name)}: expected ${architectures.join(" or ")}`
+    }))
+  )
 })
 
 runTool(main)

@@ -34,7 +34,7 @@ describe("the command line of the benchmark", () => {
     ["--runs=1.5", /invalid --runs "[\d.]+": expected a number/],
     ["--engine=19", /invalid --engine "19": expected one of 20.10, /],
     ["--fast", /--fast/],
-    ["--keep --engine=28.5", /--keep and --engine exclude each other/]
+    ["--keep --engine=28.5", /--keep and --engine cannot be combined/]
   ] as const)("refuses %s", ([word, message]) =>
     Effect.gen(function* () {
       const { message: text } = yield* Effect.flip(parseOptions(word.split(" ")))

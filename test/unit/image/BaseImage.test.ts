@@ -78,7 +78,10 @@ describe("BaseImage", () => {
       Effect.gen(function* () {
         const { shape } = engine({ Arch: "s390x" })
         const error = yield* Effect.flip(prepareBase(shape, "scratch", usual))
-        assert.match(error.message, /\(linux\/\w+\) cannot run on the engine's \(linux\/s390x\): give a base image$/)
+        assert.match(
+          error.message,
+          /\(linux\/\w+\) does not run on the engine \(linux\/s390x\)\. Name a base image with --base$/
+        )
       })
     )
   })

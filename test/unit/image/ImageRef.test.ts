@@ -16,8 +16,8 @@ const good: ReadonlyArray<readonly [ref: string, repository: string, tag: string
 
 const bad: ReadonlyArray<readonly [ref: string, why: RegExp]> = [
   ["", /empty/],
-  ["Task-Exec", /"Task-Exec" is not made of/],
-  ["Team/task-exec", /"Team" is not made of/],
+  ["Task-Exec", /"Task-Exec" must consist of/],
+  ["Team/task-exec", /"Team" must consist of/],
   ["task-exec:", /the tag ""/],
   ["task-exec:a b", /the tag "a b"/],
   [`task-exec:${"x".repeat(129)}`, /the tag/],
@@ -26,9 +26,9 @@ const bad: ReadonlyArray<readonly [ref: string, why: RegExp]> = [
   ["a//b", /empty/],
   ["/a", /empty/],
   ["a/", /empty/],
-  ["a..b", /not made of/],
-  ["https://registry.example/task-exec", /the tag|not made of/],
-  ["registry.example:port/task-exec", /not made of/]
+  ["a..b", /must consist of/],
+  ["https://registry.example/task-exec", /the tag|must consist of/],
+  ["registry.example:port/task-exec", /must consist of/]
 ]
 
 describe("ImageRef", () => {

@@ -63,7 +63,7 @@ describe("RootFs", () => {
     Effect.gen(function* () {
       const { [`/usr/lib/${triplet}/libm.so.6`]: _, ...less } = files
       const error = yield* Effect.flip(findLibraries(program, machine(less)))
-      assert.match(error.message, /needs libm\.so\.6, which is in none of .*\/usr\/lib.*: give a base image/)
+      assert.match(error.message, /needs libm\.so\.6, which is not in .*\/usr\/lib.*\. Name a base image with --base$/)
     })
   )
 

@@ -27,7 +27,9 @@ describe("the Node in the executable", () => {
         const error = yield* Effect.flip(runtime(arch, cache))
         assert.match(
           error.message,
-          new RegExp(`^could not use node-linux-${arch}@${version}: the SHA-256 of .* is [0-9a-f]{64}, and not`)
+          new RegExp(
+            `^cannot use node-linux-${arch}@${version}: the SHA-256 of .* is [0-9a-f]{64}, but [0-9a-f]{64} is pinned`
+          )
         )
       }).pipe(Effect.scoped)
     )

@@ -34,13 +34,16 @@ describe("npm run image", () => {
     () =>
       Effect.gen(function* () {
         const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
-          [[], /^error: one REF is wanted, not 0 .*\n$/],
-          [["a", "b"], /^error: one REF is wanted, not 2 .*\n$/],
+          [[], /^error: expected one REF, but got 0\. See .*\n$/],
+          [["a", "b"], /^error: expected one REF, but got 2\. See .*\n$/],
           [["a", "--bsae", "b"], /^error: Unknown option '--bsae'.*\n$/],
           [["a", "--platform", "linux/s390x"], /^error: unknown platform "linux\/s390x": expected linux\/amd64, .*\n$/],
           [["a", "--platform", "linux/amd64"], /^error: --platform needs --push or --out: .*\n$/],
-          [["a", "--platform", "linux/amd64", "--base", "b"], /^error: --platform and --base exclude each other .*\n$/],
-          [["a", "--insecure"], /^error: --out and --insecure need --platform .*\n$/],
+          [
+            ["a", "--platform", "linux/amd64", "--base", "b"],
+            /^error: --platform and --base cannot be combined\. See .*\n$/
+          ],
+          [["a", "--insecure"], /^error: --out and --insecure need --platform\. See .*\n$/],
           [["Upper:case"], /^error: cannot name an image "Upper:case": .*\n$/]
         ]
         const results = yield* Effect.forEach(cases, ([argv]) => image(...argv), { concurrency: 2 })
@@ -59,7 +62,7 @@ describe("npm run image", () => {
         const { code, stdout, stderr } = yield* image("task-exec:test", "--base", "scratch")
         assert.match(
           stderr,
-          /^error: (there is no dist\/swarm-exec\.cjs: run "npm run build" first|cannot connect to .*)\n$/
+          /^error: (cannot find dist\/swarm-exec\.cjs: run "npm run build" first|cannot connect to .*)\n$/
         )
         assert.deepStrictEqual([code, stdout], [1, ""])
       }),

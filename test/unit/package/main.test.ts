@@ -18,8 +18,8 @@ const pack = (...argv: ReadonlyArray<string>) =>
 describe("npm run package", () => {
   it("answers wrong usage with one line and 2", async () => {
     const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
-      [["--arch", "mips"], /^error: there is no Node for "mips" .*\n$/],
-      [["--arch", "x64", "--node", process.execPath], /^error: --node is for this machine, .*\n$/]
+      [["--arch", "mips"], /^error: invalid architecture "mips": expected x64 or arm64\. See .*\n$/],
+      [["--arch", "x64", "--node", process.execPath], /^error: --node and --arch cannot be combined\. See .*\n$/]
     ]
     for (const [argv, message] of cases) {
       const { code, stderr } = await pack(...argv)
@@ -33,7 +33,7 @@ describe("npm run package", () => {
     try {
       const out = join(folder, "out")
       const { code, stderr } = await pack("--node", "/bin/sh", "--out", out)
-      assert.match(stderr, /^error: could not prepare task-exec with \/bin\/sh: .*\n$/)
+      assert.match(stderr, /^error: cannot prepare task-exec with \/bin\/sh: .*\n$/)
       assert.strictEqual(code, 1)
       assert.isFalse(existsSync(join(out, "SHA256SUMS")))
     } finally {
