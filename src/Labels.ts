@@ -35,7 +35,7 @@ const leftoverMargin = 120_000
 const withoutDeadline = 3600_000
 
 /** What an object of ours is for. */
-export type Role = "helper" | "request" | "killer" | "guard" | "network" | "relay" | "sweeper"
+export type Role = "helper" | "request" | "killer" | "guard" | "network" | "relay" | "sweeper" | "toolbox"
 
 /** Whose object it is, and until when it may be needed. */
 export interface Ownership {

@@ -28,7 +28,7 @@ export { parseTarget, type Target } from "./target/Target.ts"
 
 export { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 export type { FleetPacing, FleetRequest } from "./fleet/Fleet.ts"
-export type { CommandRequest, ExecRequest, TtyRequest } from "./request/ExecRequest.ts"
+export type { CommandRequest, ExecRequest, ToolboxRequest, TtyRequest } from "./request/ExecRequest.ts"
 export { type Route, Via } from "./request/Via.ts"
 export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 
@@ -61,7 +61,8 @@ export {
   ContainerStopped,
   ExecTimeout,
   ExecutorError,
-  OutcomeUnknown
+  OutcomeUnknown,
+  ToolboxNotStarted
 } from "./executor/ExecutorErrors.ts"
 export { InvalidAmount } from "./fleet/Amount.ts"
 export type { FleetError } from "./fleet/Fleet.ts"

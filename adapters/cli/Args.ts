@@ -17,6 +17,7 @@ import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { oneOf, parseTime, UsageError } from "../command/Usage.ts"
 import { type FleetInvocation, fleetFlags, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
+import { promptFor, toolboxIn } from "./Toolbox.ts"
 import { verbNames } from "./VerbNames.ts"
 
 /** A parsed command line. */
@@ -183,17 +184,21 @@ export const help: CommandHelp = {
   ]
 }
 
-/** Reads a command line. `environment` has the values of variables that are given without one. */
+/**
+ * Reads a command line. `environment` has the values of variables that are given without one. `isDebug`: the command runs in a toolbox.
+ */
 export const parseInvocation = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string | undefined>>
+  environment: Readonly<Record<string, string | undefined>>,
+  isDebug = false
 ): Effect.fn.Return<Invocation, UsageError> {
   const scanned = scanFlags(argv, execFlags)
   const { values } = yield* readScanned(scanned, execFlags)
   if (values.help === true) return { _tag: "Help" }
   if (values.version === true || values.v === true) return { _tag: "Version" }
   const { isExplicit, target, words } = operandsOf(argv.slice(scanned.next), isWithoutTarget(values))
-  if (target !== undefined && !isExplicit) yield* checkMisplaced(argv.slice(0, scanned.next), target, words)
+  if (target !== undefined && !isExplicit)
+    yield* checkMisplaced([...(isDebug ? ["debug"] : []), ...argv.slice(0, scanned.next)], target, words)
   const fleet = yield* parseFleet(values, target)
   if (fleet !== undefined && values.tty === true) {
     return yield* new UsageError({ detail: "-t needs a single task: many tasks cannot share a terminal" })
@@ -205,13 +210,16 @@ export const parseInvocation = Effect.fnUntraced(function* (
   }
   if (target === undefined && fleet === undefined) return yield* missingTarget
   const command = words.length === 0 && values.tty === true ? shell : words
-  if (command.length === 0 && fleet?.list !== true) return yield* missingCommand(target)
+  if (command.length === 0 && fleet?.list !== true) return yield* missingCommand(target, isDebug)
   const env: Record<string, string> = {}
   for (const file of values["env-file"] ?? []) {
     for (const line of yield* readLines(file)) yield* addVariable(env, line, environment, `--env-file ${file}`)
   }
   for (const text of values.env ?? []) yield* addVariable(env, text, environment, "--env")
-  const { grace, signal, timeout, user, workdir, image } = values
+  const { grace, signal, timeout, user, workdir } = values
+  const image = isDebug ? undefined : values.image
+  const toolbox = isDebug ? yield* toolboxIn(values, environment) : undefined
+  if (toolbox !== undefined && target !== undefined) env.PS1 ??= promptFor(target)
   const placementTimeout = values["placement-timeout"]
   const via = values.via ?? "auto"
   if (!isVia(via)) {
@@ -228,6 +236,7 @@ export const parseInvocation = Effect.fnUntraced(function* (
     ...(user === undefined ? {} : { user }),
     ...(workdir === undefined ? {} : { workdir }),
     ...(image === undefined ? {} : { image }),
+    ...(toolbox === undefined ? {} : { toolbox }),
     ...(timeout === undefined ? {} : { timeout: yield* parseTimeout(timeout) }),
     ...(signal === undefined ? {} : { signal: yield* parseSignal(signal) }),
     ...(grace === undefined ? {} : { grace: yield* parseTime("grace period", grace) }),
@@ -288,9 +297,10 @@ const meantVerb = (target: string | undefined): string => {
   return verb === undefined ? "" : `. Did you mean task-exec ${verb}?`
 }
 
-const missingCommand = (target: string | undefined) => {
-  const meant = meantVerb(target)
-  const shellHint = target === undefined ? "" : `. To open a shell: task-exec -it ${target}`
+const missingCommand = (target: string | undefined, isDebug: boolean) => {
+  const meant = isDebug ? "" : meantVerb(target)
+  const line = isDebug ? "task-exec debug -it" : "task-exec -it"
+  const shellHint = target === undefined ? "" : `. To open a shell: ${line} ${target}`
   return Effect.fail(new UsageError({ detail: `COMMAND is missing${meant === "" ? shellHint : meant}` }))
 }
 

@@ -30,6 +30,7 @@ import { writeAll, writeText } from "../Output.ts"
 import { printable } from "../Printable.ts"
 import { waitFlags } from "../wait/WaitCommand.ts"
 import { execFlags } from "./Args.ts"
+import { debugFlags } from "./Debug.ts"
 import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 
 /** The kind of the last word. */
@@ -58,6 +59,7 @@ const patience = "2 seconds"
 
 const flagsOf: Readonly<Record<VerbName, Flags>> = {
   exec: execFlags,
+  debug: debugFlags,
   cp: cpFlags,
   doctor: doctorFlags,
   agent: agentFlags,
@@ -76,7 +78,9 @@ const nothing: Wanted = { _tag: "Nothing" }
 export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
   const { next } = scanFlags(words.slice(0, -1), execFlags)
   const verb = next < words.length - 1 && words[next] !== "--" ? words[next] : undefined
-  return isVerb(verb) && verb !== "exec" ? inVerb(verb, words, next) : inExec(words, verb === "exec" ? next + 1 : 0)
+  return isVerb(verb) && verb !== "exec" && verb !== "debug"
+    ? inVerb(verb, words, next)
+    : inExec(words, verb === undefined || !isVerb(verb) ? 0 : next + 1, verb === "debug" ? verb : "exec")
 }
 
 /** `--via=he`, or the word after `--via`. */
@@ -89,11 +93,11 @@ const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName)
   return last.startsWith("-") ? { _tag: "Flag", verb } : undefined
 }
 
-const inExec = (words: ReadonlyArray<string>, from: number): Wanted => {
+const inExec = (words: ReadonlyArray<string>, from: number, name: "exec" | "debug"): Wanted => {
   const last = words.at(-1) ?? ""
   const { next } = scanFlags(words.slice(0, -1), execFlags, from)
   if (next < words.length - 1) return nothing
-  const flag = flagOrValue(words, from, "exec")
+  const flag = flagOrValue(words, from, name)
   if (flag !== undefined) return flag
   const selects = (one: string) => words.some((word) => word === `--${one}` || word.startsWith(`--${one}=`))
   if ((selects("stack") || selects("node")) && !selects("all") && !selects("any")) return nothing
@@ -101,7 +105,7 @@ const inExec = (words: ReadonlyArray<string>, from: number): Wanted => {
   return { _tag: from === 0 && next === 0 ? "First" : "Target", before }
 }
 
-const inVerb = (verb: Exclude<VerbName, "exec">, words: ReadonlyArray<string>, at: number): Wanted => {
+const inVerb = (verb: Exclude<VerbName, "exec" | "debug">, words: ReadonlyArray<string>, at: number): Wanted => {
   // Its flags may stand before and after its operands.
   let operands = 0
   let from = at + 1

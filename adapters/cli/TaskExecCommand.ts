@@ -12,6 +12,7 @@ import { isWithoutTarget } from "../fleet/FleetArgs.ts"
 import { lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
 import { execFlags, help, type Invocation, logFormatOf, parseInvocation } from "./Args.ts"
+import { help as debugHelp } from "./Debug.ts"
 import type { Caller } from "./ExecCommand.ts"
 import { isVerb, type VerbName, verbNames, verbs } from "./VerbNames.ts"
 import { isOwnVerb, loadVerb, runVerb } from "./Verbs.ts"
@@ -52,6 +53,8 @@ export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): E
   switch (name) {
     case "exec":
       return runExec({ program, command: `${program} exec` }, help, words, "exec")
+    case "debug":
+      return runExec({ program, command: `${program} debug` }, debugHelp, words, name)
     case "help":
       return printHelp(program, words)
     case "version":
@@ -90,7 +93,7 @@ const verbIn = (argv: ReadonlyArray<string>): Found | undefined => {
 }
 
 const runExec = (caller: Caller, about: CommandHelp, argv: ReadonlyArray<string>, name = ""): Effect.Effect<number> =>
-  parseInvocation(argv, process.env).pipe(
+  parseInvocation(argv, process.env, name === "debug").pipe(
     Effect.flatMap((invocation) => perform(caller, renderHelp(caller.program, name, about), invocation)),
     Effect.catch((error) =>
       error._tag === "OutputClosed" ? Effect.succeed(exitCodeOf(error)) : fail(caller, error, argv)
@@ -123,6 +126,7 @@ const printHelp = (program: string, words: ReadonlyArray<string>): Effect.Effect
     return fail({ program, command: program }, error, [])
   }
   if (name === "exec") return print(name, help)
+  if (name === "debug") return print(name, debugHelp)
   if (name === undefined || name === "help" || name === "version") return print("", rootHelp)
   if (isOwnVerb(name)) {
     return Effect.flatMap(loadVerb(name), (verb) => print(name, verb.help))

@@ -3,6 +3,7 @@
 /** Each verb with what it does, in the order of help. */
 export const verbs = [
   ["exec", "Run a command in a task (the default)"],
+  ["debug", "Run a command in a toolbox beside a container without a shell"],
   ["cp", "Copy files between a task and the local machine"],
   ["ls", "List tasks with their nodes and states"],
   ["wait", "Wait until services have converged"],

@@ -5,7 +5,7 @@ import type { CommandHelp } from "../command/Help.ts"
 import type { VerbName } from "./VerbNames.ts"
 
 /** A verb with a module of its own. */
-export type OwnVerb = Exclude<VerbName, "exec" | "help" | "version">
+export type OwnVerb = Exclude<VerbName, "exec" | "debug" | "help" | "version">
 
 /** A loaded verb. */
 export interface Verb {

@@ -1,6 +1,7 @@
 /** The commands of the package with their help, for the reference and the manual pages. */
 import { help as agentHelp } from "../agent/AgentCommand.ts"
 import { help as completionHelp } from "../cli/Completion.ts"
+import { help as debugHelp } from "../cli/Debug.ts"
 import { rootHelp } from "../cli/TaskExecCommand.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { CommandHelp, Item } from "../command/Help.ts"
@@ -53,6 +54,7 @@ export const commands: ReadonlyArray<Command> = [
     summary: "run a command in the container of any Docker Swarm task, on any node",
     help: rootHelp,
     subcommands: [
+      { name: "debug", help: debugHelp },
       { name: "cp", help: cpHelp },
       { name: "ls", help: lsHelp },
       { name: "wait", help: waitHelp },
@@ -123,6 +125,7 @@ export const variables: ReadonlyArray<Item> = [
     term: "TASK_EXEC_DEBUG_FILE",
     about: "append the messages of --debug to this file, with time and process ID"
   },
+  { term: "TASK_EXEC_DEBUG_IMAGE", about: "image of the toolboxes of task-exec debug" },
   { term: "TASK_EXEC_AUDIT_FILE", about: "append one JSON line per run and per copy to this file" },
   { term: "TASK_EXEC_DENY_DEFAULT", about: "true: refuse to run commands in tasks without the label task-exec.allow" },
   { term: "NO_COLOR", about: "not empty: no colors" },

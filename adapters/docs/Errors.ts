@@ -287,11 +287,17 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
     retry: safe,
     samples: [new library.ContainerNotRunning({ container: "CONTAINER", detail: "REASON" })]
   },
+  ToolboxNotStarted: {
+    group: "command",
+    effects: "no",
+    retry: unchanged,
+    samples: [new library.ToolboxNotStarted({ image: "IMAGE", container: "CONTAINER", detail: "REASON" })]
+  },
   CommandNotFound: {
     group: "command",
     effects: "no",
     retry: unchanged,
-    samples: ["PROGRAM", "bash", "PROGRAM ARGUMENT"].map(
+    samples: ["PROGRAM", "bash", "sh", "PROGRAM ARGUMENT"].map(
       (command) => new library.CommandNotFound({ command, detail: "REASON" })
     )
   },

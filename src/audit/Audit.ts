@@ -49,6 +49,8 @@ export interface ExecRecord extends Recorded {
   readonly env: ReadonlyArray<string>
   readonly user?: string
   readonly workdir?: string
+  /** The image of the toolbox in which the command ran beside the container. */
+  readonly toolbox?: string
   readonly privileged: boolean
   readonly tty: boolean
   readonly stdin: boolean
@@ -85,6 +87,7 @@ export const describeSpec = (
   env: spec.env.map((variable) => variable.slice(0, variable.indexOf("="))),
   ...(spec.user === undefined ? {} : { user: spec.user }),
   ...(spec.workdir === undefined ? {} : { workdir: spec.workdir }),
+  ...(spec.toolbox === undefined ? {} : { toolbox: spec.toolbox.image }),
   privileged: spec.privileged,
   tty: spec.tty !== undefined,
   stdin: spec.stdin,

@@ -299,7 +299,20 @@ export const Container = Schema.Struct({
     PidMode: Text,
     NetworkMode: Text,
     Privileged: Flag
-  }).pipe(Schema.withDecodingDefaultKey(leftOut))
+  }).pipe(Schema.withDecodingDefaultKey(leftOut)),
+  Mounts: Schema.Array(
+    Schema.Struct({
+      /** "bind", "volume", "tmpfs", … */
+      Type: Text,
+      /** Of a volume. */
+      Name: Text,
+      /** The path on the host. */
+      Source: Text,
+      /** The path in the container. */
+      Destination: Text,
+      RW: Flag
+    })
+  ).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed([])))
 })
 export type Container = typeof Container.Type
 

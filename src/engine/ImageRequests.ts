@@ -15,8 +15,11 @@ export interface ImageRequests {
   readonly inspectImage: (ref: string) => Effect.Effect<Api.Image, EngineFailure>
 
   readonly listImages: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.ImageSummary>, EngineFailure>
-  /** Pulls `name:tag` or `name@digest` from its registry. Emits the progress, and ends when the engine has the image. */
-  readonly pullImage: (ref: string) => Stream.Stream<PullAmount, EngineFailure>
+  /**
+   * Pulls `name:tag` or `name@digest` from its registry. Emits the progress, and ends when the engine has the image. `auth` is the header
+   * X-Registry-Auth; without it, the caller's own credentials are used.
+   */
+  readonly pullImage: (ref: string, auth?: string) => Stream.Stream<PullAmount, EngineFailure>
 }
 
 /** The timeout of a pull. */
@@ -41,10 +44,10 @@ export const imageRequests = ({ client, credentials, engine }: EngineAsking): Im
       images({ ...engine, operation: "list images", method: "GET", path: "/images/json", query: { filters } }).pipe(
         ofEngine
       ),
-    pullImage: (ref) => {
+    pullImage: (ref, given) => {
       const operation = `pull image ${ref}`
       const answer = Effect.gen(function* () {
-        const auth = yield* credentials(ref)
+        const auth = given ?? (yield* credentials(ref))
         const response = yield* client.stream({
           ...engine,
           operation,

@@ -17,6 +17,17 @@ export const TerminalSize = Schema.Struct({ rows: Schema.Int, columns: Schema.In
 /** The size of a terminal, in characters. */
 export type TerminalSize = typeof TerminalSize.Type
 
+/** The toolbox of a command. */
+export const ToolboxSpec = Schema.Struct({
+  /** Image of the toolbox. It needs the program `cat`. */
+  image: Schema.NonEmptyString,
+  /** The header X-Registry-Auth with which the node pulls the image. */
+  auth: Schema.optionalKey(Schema.String)
+})
+
+/** The toolbox of a command. */
+export type ToolboxSpec = typeof ToolboxSpec.Type
+
 /** A command in a container of the connected engine. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
@@ -43,6 +54,8 @@ export const ExecSpec = Schema.Struct({
       detachKeys: Schema.String
     })
   ),
+  /** Run the command in a toolbox beside the container, with a new one for each command. */
+  toolbox: Schema.optionalKey(ToolboxSpec),
   /** Start the command and don't wait: no input, no output, no exit code, no timeout. */
   detach: Schema.Boolean,
   /** Timeout in milliseconds; default: none. */

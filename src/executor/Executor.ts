@@ -19,9 +19,10 @@ import type { ExecConnection } from "../engine/ExecRequests.ts"
 import { Brake } from "../internal/Brake.ts"
 import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
-import { type EndRun, type ExecSpec, runVariable, type TerminalSize } from "./ExecSpec.ts"
+import { type EndRun, type ExecSpec, runVariable, type TerminalSize, type ToolboxSpec } from "./ExecSpec.ts"
 import {
   CommandNotStarted,
+  ContainerStopped,
   describeEnding,
   type Ending,
   ExecTimeout,
@@ -33,9 +34,10 @@ import { awaitExit } from "./internal/Ending.ts"
 import { pump } from "./internal/Output.ts"
 import { awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
 import { joinPieces } from "./joinPieces.ts"
-import { createPermitted } from "./Permitted.ts"
+import { checkPermitted, createPermitted } from "./Permitted.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
 import { refused } from "./Refusal.ts"
+import { openToolbox } from "./Toolbox.ts"
 
 /** The time in which the rest of the output must arrive after the command was killed. */
 const lastOutput = 3000
@@ -75,7 +77,12 @@ export class Executor extends Context.Service<
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const tools: Tools = { engine, guard: yield* Guard, killer: yield* ProcessKiller }
-      return Executor.of({ exec: (spec, input = noInput) => Stream.unwrap(start(tools, spec, input)) })
+      return Executor.of({
+        exec: (spec, input = noInput) =>
+          spec.toolbox === undefined
+            ? Stream.unwrap(start(tools, spec, input, (create) => createPermitted(engine, spec, create)))
+            : execInToolbox(tools, spec, spec.toolbox, input)
+      })
     })
   )
 }
@@ -88,7 +95,32 @@ interface Tools {
   readonly killer: ProcessKiller["Service"]
 }
 
-const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spec: ExecSpec, input: ExecInput) {
+/** Runs the command in a new container beside the spec's container. */
+const execInToolbox = (
+  tools: Tools,
+  spec: ExecSpec,
+  toolbox: ToolboxSpec,
+  input: ExecInput
+): Stream.Stream<ExecEvent, ExecutorError> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      yield* checkPermitted(tools.engine, spec)
+      const container = yield* openToolbox(tools.engine, toolbox, spec)
+      return yield* start(tools, { ...spec, container }, input, (create) => create)
+    })
+  ).pipe(
+    // The toolbox ends with the task's processes.
+    Stream.mapError((error) =>
+      error._tag === "ContainerStopped" ? new ContainerStopped({ container: spec.container }) : error
+    )
+  )
+
+const start = Effect.fnUntraced(function* (
+  { engine, guard, killer }: Tools,
+  spec: ExecSpec,
+  input: ExecInput,
+  permitted: (create: Effect.Effect<string, ExecutorError>) => Effect.Effect<string, ExecutorError>
+) {
   const keys = yield* detachKeysOf(spec)
   const tty = spec.tty !== undefined
   const create = engine
@@ -107,7 +139,7 @@ const start = Effect.fnUntraced(function* ({ engine, guard, killer }: Tools, spe
       ...(spec.tty === undefined ? {} : { ConsoleSize: [spec.tty.size.rows, spec.tty.size.columns] as const })
     })
     .pipe(Effect.catch(refused(engine, spec)))
-  const creation = createPermitted(engine, spec, create)
+  const creation = permitted(create)
   if (spec.detach) {
     const execId = yield* creation
     yield* engine.startExecDetached(execId, { tty }).pipe(Effect.catch(refused(engine, spec)))

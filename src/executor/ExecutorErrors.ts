@@ -19,6 +19,7 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
   /** The next step. */
   get hint(): string {
     if (/\s/.test(this.command)) return "Pass each argument as a separate word, or use a shell: sh -c '…'"
+    if (this.command === "sh") return "To use a shell beside the container: task-exec debug"
     return this.command === "bash" ? "Try sh." : ""
   }
 
@@ -143,6 +144,29 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
   }
 }
 
+/** The toolbox could not be started. The command was not started. */
+export class ToolboxNotStarted extends Schema.TaggedError<ToolboxNotStarted>()("ToolboxNotStarted", {
+  image: Schema.String,
+  /** Full ID of the task's container. */
+  container: Schema.String,
+  /** The engine's text. */
+  detail: Schema.String
+}) {
+  /** What failed, and why. */
+  get summary(): string {
+    return `cannot start a toolbox from image ${this.image} beside container ${this.container.slice(0, 12)}: ${this.detail}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return "Choose an image that the node can pull with --image or TASK_EXEC_DEBUG_IMAGE."
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
+  }
+}
+
 /** All errors of a command on its node. */
 export const ExecutorError = Schema.Union([
   CommandNotFound,
@@ -153,6 +177,7 @@ export const ExecutorError = Schema.Union([
   OutcomeUnknown,
   PolicyDenied,
   ProtectedTarget,
+  ToolboxNotStarted,
   EngineUnreachable,
   EngineError,
   UnexpectedReply

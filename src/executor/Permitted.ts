@@ -5,6 +5,20 @@ import type { ExecSpec } from "./ExecSpec.ts"
 import type { ExecutorError } from "./ExecutorErrors.ts"
 import { refusal } from "./Refusal.ts"
 
+/** The program whose entry in a policy allows toolboxes. */
+const debugProgram = "debug"
+
+const wishOf = ({ command, toolbox }: ExecSpec) =>
+  ({ _tag: "Run", command: toolbox === undefined ? command : ([debugProgram] as const) }) as const
+
+/** Fails if the policy of the container denies the command, or its toolbox. */
+export const checkPermitted = (engine: DockerEngineShape, spec: ExecSpec): Effect.Effect<void, ExecutorError> =>
+  checkPermission(engine, spec.container, spec.policy, wishOf(spec)).pipe(
+    Effect.mapError((error) =>
+      error._tag === "PolicyDenied" || error._tag === "ProtectedTarget" ? error : refusal(spec)(error)
+    )
+  )
+
 /**
  * Creates an exec, which runs nothing by itself, and fails if a policy forbids its command. An exec exists until its container ends. So the
  * policy is checked before the creation if it may forbid the command, and otherwise at the same time, which takes no longer.
@@ -14,15 +28,8 @@ export const createPermitted = (
   spec: ExecSpec,
   create: Effect.Effect<string, ExecutorError>
 ): Effect.Effect<string, ExecutorError> =>
-  Effect.suspend(() => {
-    const { command, container, policy } = spec
-    const wish = { _tag: "Run", command } as const
-    const permission = checkPermission(engine, container, policy, wish).pipe(
-      Effect.mapError((error) =>
-        error._tag === "PolicyDenied" || error._tag === "ProtectedTarget" ? error : refusal(spec)(error)
-      )
-    )
-    return denial(container, policy, wish) === undefined
-      ? Effect.map(Effect.all([create, permission], { concurrency: 2 }), ([execId]) => execId)
-      : Effect.andThen(permission, create)
-  })
+  Effect.suspend(() =>
+    denial(spec.container, spec.policy, wishOf(spec)) === undefined
+      ? Effect.map(Effect.all([create, checkPermitted(engine, spec)], { concurrency: 2 }), ([execId]) => execId)
+      : Effect.andThen(checkPermitted(engine, spec), create)
+  )

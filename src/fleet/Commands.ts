@@ -9,6 +9,7 @@ import { type Accompany, openAccompaniment } from "../Accompaniment.ts"
 import type { FindAgents } from "../agent/AgentLink.ts"
 import { runningAgents } from "../agent/Agents.ts"
 import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
+import { credentialsFor } from "../engine/Credentials.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
 import type { Swarm } from "../engine/Swarm.ts"
@@ -103,8 +104,9 @@ export const planCommands = Effect.fnUntraced(function* (
   surroundings: Surroundings,
   atOnce = tasks.length
 ): Effect.fn.Return<ReadonlyArray<Command>, never, Swarm | Scope.Scope> {
+  const toolbox = yield* toolboxOf(checked)
   const planned = tasks.map(
-    (task, index): Planned => ({ task, spec: specOf(makeRunId(), task, checked), isFirst: index < atOnce })
+    (task, index): Planned => ({ task, spec: specOf(makeRunId(), task, checked, toolbox), isFirst: index < atOnce })
   )
   const nodes = [...Map.groupBy(planned, ({ task }) => task.node.id).values()]
   const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.connectedNode)
@@ -121,6 +123,18 @@ export const planCommands = Effect.fnUntraced(function* (
     }
   }
   return planned.flatMap((one) => commands.get(one) ?? [])
+})
+
+/** The toolbox of the commands, with the caller's credentials for its image: the nodes have none. */
+const toolboxOf = Effect.fnUntraced(function* ({ toolbox }: CheckedCommand) {
+  if (toolbox === undefined) return undefined
+  const { image } = toolbox
+  const auth = yield* credentialsFor(image).pipe(
+    Effect.catch(({ message }) =>
+      Effect.as(Effect.logWarning(`no credentials for image ${image}: ${message}`), undefined)
+    )
+  )
+  return { image, ...(auth === undefined ? {} : { auth }) }
 })
 
 /** The commands of one node. */

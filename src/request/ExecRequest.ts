@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { defaultDetachKeys, parseDetachKeys } from "../executor/DetachKeys.ts"
-import type { ExecSpec, Signal, TerminalSize } from "../executor/ExecSpec.ts"
+import type { ExecSpec, Signal, TerminalSize, ToolboxSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { callerDeniesByDefault, withCallerDefault } from "../policy/Permission.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
@@ -38,6 +38,12 @@ export interface ExecRequest {
   readonly user?: string
   /** Working directory in the container; default: the container's own. */
   readonly workdir?: string
+  /**
+   * Run the command in a container of its own beside the task's container, for images without a shell. It shares the task's processes,
+   * network and volumes, runs as root unless `user` says otherwise, and has the capability `SYS_PTRACE`; the task's root file system is at
+   * `/proc/1/root`. It is removed when the command has ended. The policy label must allow `debug`. Not for detached commands.
+   */
+  readonly toolbox?: ToolboxRequest
   /** Give the command all capabilities; default `false`. */
   readonly privileged?: boolean
   /**
@@ -71,6 +77,12 @@ export interface ExecRequest {
   readonly placementTimeout?: Duration.Input
 }
 
+/** The container beside the task in which a command runs. */
+export interface ToolboxRequest {
+  /** Any image that the node can pull and that has the program `cat`, such as `busybox`. The caller's `docker login` counts. */
+  readonly image: string
+}
+
 /** The terminal of a command. */
 export interface TtyRequest {
   /** The size at the start. */
@@ -102,6 +114,7 @@ export interface CheckedCommand {
   readonly user: string | undefined
   readonly workdir: string | undefined
   readonly privileged: boolean
+  readonly toolbox: ToolboxRequest | undefined
   readonly detach: boolean
   /** Whether the command has input. A detached command has none. */
   readonly stdin: boolean
@@ -152,8 +165,14 @@ export const checkCommand = Effect.fnUntraced(function* (
     }
     env.push(`${name}=${value}`)
   }
-  const { detach = false, stdin = Stream.empty, timeout = "none", tty } = request
-  const detachKeys = tty?.detachKeys ?? defaultDetachKeys
+  const { detach = false, stdin = Stream.empty, timeout = "none", toolbox, tty } = request
+  if (toolbox !== undefined && detach) {
+    return yield* new InvalidRequest({
+      detail: "a command in a toolbox cannot be detached: the toolbox ends with its caller"
+    })
+  }
+  // Nothing detaches from a command in a toolbox, which ends with its caller.
+  const detachKeys = toolbox === undefined ? (tty?.detachKeys ?? defaultDetachKeys) : ""
   yield* Result.match(parseDetachKeys(detachKeys), {
     onFailure: ({ message }) => Effect.fail(new InvalidRequest({ detail: message })),
     onSuccess: () => Effect.void
@@ -164,6 +183,7 @@ export const checkCommand = Effect.fnUntraced(function* (
     user: request.user,
     workdir: request.workdir,
     privileged: request.privileged ?? false,
+    toolbox,
     detach,
     stdin: request.stdin !== undefined && !detach,
     tty: tty === undefined ? undefined : { size: tty.size, detachKeys },
@@ -186,7 +206,12 @@ export const checkDenyDefault: Effect.Effect<boolean, InvalidRequest> = Effect.m
 )
 
 /** Returns the spec of a command in a task's container, for an executor. */
-export const specOf = (runId: string, { container, policy }: ResolvedTask, command: CheckedCommand): ExecSpec => ({
+export const specOf = (
+  runId: string,
+  { container, policy }: ResolvedTask,
+  command: CheckedCommand,
+  toolbox?: ToolboxSpec
+): ExecSpec => ({
   runId,
   container,
   policy: withCallerDefault(policy, command.denyDefault),
@@ -195,6 +220,7 @@ export const specOf = (runId: string, { container, policy }: ResolvedTask, comma
   privileged: command.privileged,
   detach: command.detach,
   stdin: command.stdin,
+  ...(toolbox === undefined ? {} : { toolbox }),
   ...(command.tty === undefined ? {} : { tty: command.tty }),
   signal: command.signal,
   grace: command.grace,

@@ -34,6 +34,7 @@ export const stages: Readonly<Record<RunError["_tag"], Stage>> = {
   UsernsRemapped: "start",
   ContainerNotRunning: "start",
   PolicyDenied: "start",
+  ToolboxNotStarted: "start",
   CommandNotFound: "start",
   CommandNotStarted: "start",
   ContainerStopped: "running",

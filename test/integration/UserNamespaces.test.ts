@@ -14,6 +14,8 @@ class Remapped extends Context.Service<
   Remapped,
   {
     readonly worker: ClusterNode
+    /** The image of the services. */
+    readonly image: string
     /** A program of ours, against the manager. */
     readonly run: (
       file: string,
@@ -49,7 +51,7 @@ class Remapped extends Context.Service<
         Effect.map(left, ({ length }) => length === 0),
         { every: 200, atMost: 120_000, orElse: Effect.flatMap(left, (items) => Effect.die(items.join("\n"))) }
       )
-      return Remapped.of({ worker, run, nothingLeft })
+      return Remapped.of({ worker, image, run, nothingLeft })
     })
   ).pipe(
     // The engine makes the user itself; every node's /etc is its own.
@@ -91,6 +93,19 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
         late,
         late.map(() => killed(seconds))
       )
+      yield* nothingLeft
+    })
+  )
+
+  it.effect("a toolbox beside a task of the connected engine: sees the task's root file system", () =>
+    Effect.gen(function* () {
+      const { image, run } = yield* Remapped
+      yield* taskExec("near", "sh", "-c", "echo here > /tmp/mark")
+      const { code, stderr, stdout } = yield* run("task-exec.cjs", [
+        ...["debug", "--image", image, "near"],
+        ...["cat", "/proc/1/root/tmp/mark"]
+      ])
+      assert.deepStrictEqual([code, stdout, stderr], [0, "here\n", ""])
       yield* nothingLeft
     })
   )

@@ -289,4 +289,29 @@ describe("task-exec's command line", () => {
       assert.strictEqual(yield* refused("--record a --all web true"), "--record needs a single task")
     })
   )
+
+  it.effect(
+    "debug: the toolbox's image by --image, by the environment, and by default; a prompt that names the target",
+    () =>
+      Effect.gen(function* () {
+        const debug = (line: string, environment: Record<string, string> = {}) =>
+          Effect.map(parseInvocation(line.split(" "), environment, true), (invocation) => {
+            assert(invocation._tag === "Exec")
+            return invocation.request
+          })
+        const request = yield* debug("--image tools:1 web.2 ps")
+        assert.deepStrictEqual([request.toolbox, request.image], [{ image: "tools:1" }, undefined])
+        assert.deepStrictEqual(request.env, { PS1: "debug web.2:\\w\\$ " })
+        assert.deepStrictEqual((yield* debug("web ps", { TASK_EXEC_DEBUG_IMAGE: "team:2" })).toolbox, {
+          image: "team:2"
+        })
+        assert.deepStrictEqual((yield* debug("web ps", { TASK_EXEC_DEBUG_IMAGE: "" })).toolbox, { image: "busybox:1" })
+        assert.deepStrictEqual((yield* debug("-e PS1=> web ps")).env, { PS1: ">" })
+        const wrong = (line: string) =>
+          Effect.map(Effect.flip(parseInvocation(line.split(" "), {}, true)), ({ message }) => message)
+        assert.match(yield* wrong("-d web ps"), /^--detach does not work with debug/)
+        assert.match(yield* wrong("web"), /To open a shell: task-exec debug -it web$/)
+        assert.match(yield* wrong("web -it sh"), /: task-exec debug -it web sh /)
+      })
+  )
 })
