@@ -201,7 +201,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const { manager, worker } = yield* sideBySide
         const dry = yield* gc(["--dry-run"])
         assert.deepStrictEqual([dry.code, dry.stderr], [1, ""])
-        assert.strictEqual(dry.stdout.match(/to be removed/g)?.length, 4)
+        assert.strictEqual(dry.stdout.match(/would be removed/g)?.length, 4)
         assert.strictEqual(dry.stdout.match(/new-.* sweeptest .* not past its deadline\n/g)?.length, 4)
         assert.match(dry.stdout, /\n0 removed, 4 left, \d+ not past their deadline; 3 of 3 nodes checked\n$/)
         assert.deepStrictEqual(yield* present, [...old, ...live].sort())
@@ -427,7 +427,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           }
           const dry = yield* gc(["--dry-run", "--run", named.run])
           assert.strictEqual(dry.code, 1)
-          assert.strictEqual(dry.stdout.match(/to be removed/g)?.length, 2)
+          assert.strictEqual(dry.stdout.match(/would be removed/g)?.length, 2)
           assert.match(dry.stdout, /\n0 removed, 2 left; 3 of 3 nodes checked\n$/)
           assert.notInclude(dry.stdout, spared.run)
 
@@ -460,7 +460,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
           yield* makeContainer(worker, "others-there", { ...labels(past), ...others })
           const unknown = yield* gc(["--run", "nobody", "--run", "sweep"])
           assert.deepStrictEqual([unknown.code, unknown.stderr], [0, ""])
-          const none = (run: string) => `run ${run}: found nothing to remove\n`
+          const none = (run: string) => `run ${run}: nothing to remove\n`
           const nothing = "0 removed, 0 left; 3 of 3 nodes checked\n"
           assert.strictEqual(unknown.stdout, `${none("nobody")}${none("sweep")}${nothing}`)
           assert.deepStrictEqual(yield* present, [...old, ...live].sort())
