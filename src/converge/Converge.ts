@@ -11,6 +11,7 @@ import { withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type NothingSelected, servicesOf } from "../fleet/Selection.ts"
 import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import { type InvalidRequest, millis } from "../request/ExecRequest.ts"
 import { judge, type ServiceProgress, type Verdict } from "./ServiceProgress.ts"
 
 /** What to wait for. */
@@ -77,7 +78,7 @@ export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("Co
 }
 
 /** The errors of a wait for services. */
-export type ConvergeError = ConvergeTimedOut | ServiceNotConverged | NothingSelected | ProtectedTarget | SwarmFailure
+export type ConvergeError = InvalidRequest | ConvergeTimedOut | ServiceNotConverged | NothingSelected | ProtectedTarget | SwarmFailure
 
 /** Milliseconds between two looks at least. */
 const pause = 500
@@ -93,7 +94,7 @@ const pauseFactor = 10
  * `on-failure`) may have completed instead. A service that converged long ago passes at the first look.
  *
  * Fails with `ServiceNotConverged` as soon as a service won't converge by itself, with `ConvergeTimedOut`, with `NothingSelected` where
- * there is no such service or stack, and with the engine's errors.
+ * there is no such service or stack, with `InvalidRequest` for an invalid timeout, and with the engine's errors.
  *
  * **Gotchas**: Swarm keeps the state `rollback completed` until the service is changed the next time, also after a rollback that a user
  * asked for. Such a service fails.
@@ -105,7 +106,7 @@ export const watchConvergence = (
 const watch = Effect.fn("TaskExec.converge")(function* ({ services: words = [], stack, timeout }: ConvergeRequest) {
   const began = yield* Clock.currentTimeMillis
   let last: ReadonlyArray<ServiceProgress> = []
-  const after = timeout === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(timeout)
+  const after = timeout === undefined ? Number.POSITIVE_INFINITY : yield* millis("timeout", timeout)
   const timedOut = Effect.suspend(() =>
     Effect.fail(new ConvergeTimedOut({ after, services: last.filter(({ isConverged }) => !isConverged) }))
   )

@@ -282,6 +282,16 @@ describe("a wait for services", () => {
     })
   )
 
+  it.effect("fails for a timeout that is no duration", () =>
+    Effect.gen(function* () {
+      const looks = [{ services: [service("web")], tasks: both }]
+      assert.match(
+        yield* failureOf(looks, { services: ["web"], timeout: Number.NaN }),
+        /^InvalidRequest: invalid request: timeout must be a duration such as "90 seconds", not NaN/
+      )
+    })
+  )
+
   it.effect("fails for a service that is not there, and for one that is removed meanwhile", () =>
     Effect.gen(function* () {
       const present = { services: [service("web")], tasks: [] }
