@@ -78,7 +78,13 @@ export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("Co
 }
 
 /** The errors of a wait for services. */
-export type ConvergeError = InvalidRequest | ConvergeTimedOut | ServiceNotConverged | NothingSelected | ProtectedTarget | SwarmFailure
+export type ConvergeError =
+  | InvalidRequest
+  | ConvergeTimedOut
+  | ServiceNotConverged
+  | NothingSelected
+  | ProtectedTarget
+  | SwarmFailure
 
 /** Milliseconds between two looks at least. */
 const pause = 500
