@@ -9,10 +9,10 @@ LABEL org.opencontainers.image.title="task-exec" \
 ENV NODE_ENV=production
 # docker run IMAGE VERB and docker run IMAGE task-exec VERB are task-exec; docker run IMAGE swarm-exec is the Skopos plugin.
 # As the programs start themselves: with little room for garbage, and no argument taken for one of Node's.
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--no-concurrent-recompilation", "--", "/opt/task-exec/image-start.cjs"]
 # What changes with each build comes last: a push then sends only that.
 COPY LICENSE /opt/task-exec/
 COPY dist/agent-entry.cjs dist/image-serve.cjs dist/image-start.cjs dist/swarm-exec.cjs /opt/task-exec/
 # Compiles what serves runs, for these options, and shows that the base can run ours. The result is only read afterwards: it works on
 # a read-only root filesystem. A node with another kind of CPU does without it.
-RUN ["node", "--max-semi-space-size=1", "--", "/opt/task-exec/image-start.cjs", "--compile", "version"]
+RUN ["node", "--max-semi-space-size=1", "--no-concurrent-recompilation", "--", "/opt/task-exec/image-start.cjs", "--compile", "version"]

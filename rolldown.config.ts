@@ -2,6 +2,7 @@ import { chmod, writeFile } from "node:fs/promises"
 import * as Result from "effect/Result"
 import { defineConfig, type InputOptions, type OutputOptions, type Plugin } from "rolldown"
 import { eagerFunctions } from "./adapters/bundle/EagerFunctions.ts"
+import { nodeOptions } from "./adapters/bundle/NodeOptions.ts"
 import { parseImageRef } from "./adapters/image/ImageRef.ts"
 import manifest from "./package.json" with { type: "json" }
 
@@ -47,16 +48,6 @@ for (const key of ${JSON.stringify(names)})
     }
   }
 }
-
-/**
- * What Node is started with, here and in the Dockerfile.
- *
- * - Chunks of 64 KiB that have gone through are garbage until the young generation is full, and V8 makes that as large as it
- *   likes: with 1 MiB of it, callers took 97 to 115 MB for 1000 MB where they took 119 and 157, and no longer.
- * - Node takes `--env-file` for its own wherever it stands, behind the program too, unless there is `--` before the program.
- */
-export const heapOptions = ["--max-semi-space-size=1"]
-export const nodeOptions = [...heapOptions, "--"]
 
 /**
  * Where Node keeps the compiled program: that takes 20 of its 60 ms to start. By this variable, as a program that asks for it

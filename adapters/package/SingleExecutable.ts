@@ -11,7 +11,8 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
 import { rolldown } from "rolldown"
-import { bundled, heapOptions, nodeOptions } from "../../rolldown.config.ts"
+import { bundled } from "../../rolldown.config.ts"
+import { nodeOptions, v8Options } from "../bundle/NodeOptions.ts"
 import { withNote } from "../image/Elf.ts"
 import { attempt, inProject, NotPackaged, scratch } from "../image/Step.ts"
 
@@ -51,7 +52,7 @@ export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ 
   const configFile = join(folder, "config.json")
   yield* attempt(`prepare task-exec with ${maker}`, async () => {
     await writeFile(configFile, JSON.stringify(config))
-    await promisify(execFile)(maker, [...heapOptions, "--experimental-sea-config", configFile])
+    await promisify(execFile)(maker, [...v8Options, "--experimental-sea-config", configFile])
   })
   const [program, content] = yield* attempt("read them", () => Promise.all([readFile(node), readFile(config.output)]))
   const at = program.indexOf(`${fuse}0`)

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { nodeOptions } from "../../adapters/bundle/NodeOptions.ts"
 import { get, request } from "../cluster/EngineApi.ts"
 import { crashIn } from "../cluster/EngineCrash.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
@@ -57,11 +58,11 @@ export interface ProcessOptions {
 
 /** Runs a program of the built package and collects what it says. Interruption kills it, and what it has started. */
 export const program = (file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
-  run([process.execPath, "--", join(dist, file), ...args], options)
+  run([process.execPath, ...nodeOptions, join(dist, file), ...args], options)
 
 /** The same on a machine of the swarm, where the program sees its engine's processes. */
 export const programOn = (node: ClusterNode, file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
-  run([...entrance(node.pid), process.execPath, "--", join(dist, file), ...args], options, true)
+  run([...entrance(node.pid), process.execPath, ...nodeOptions, join(dist, file), ...args], options, true)
 
 /** Runs a script with bash; in it `task-exec` and `swarm-exec` are the built commands. */
 export const shell = (script: string, options: ProcessOptions = {}) =>
@@ -71,7 +72,7 @@ export const shell = (script: string, options: ProcessOptions = {}) =>
   })
 
 const functions = ["task-exec", "swarm-exec"]
-  .map((name) => `${name}() { "$NODE" -- "$DIST/${name}.cjs" "$@"; }`)
+  .map((name) => `${name}() { "$NODE" ${nodeOptions.join(" ")} "$DIST/${name}.cjs" "$@"; }`)
   .join("; ")
 
 /** `entered`: what is started is the parent of the program that is meant. */

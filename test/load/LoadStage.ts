@@ -3,6 +3,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { nodeOptions } from "../../adapters/bundle/NodeOptions.ts"
 import { buildImage } from "../../adapters/image/Image.ts"
 import { callerEnv, startCaller } from "../chaos/Caller.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
@@ -54,7 +55,7 @@ export const stageWith = Effect.fnUntraced(function* (image: string) {
     local: targets(true),
     remote: targets(false),
     start: ([, ...args], input) => {
-      const line = [process.execPath, "--", program, ...args] as const
+      const line = [process.execPath, ...nodeOptions, program, ...args] as const
       // A pipe that has an end, as of a command before it.
       return input === undefined
         ? startCaller(line, env)

@@ -8,7 +8,8 @@ import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { type Plugin, rolldown } from "rolldown"
-import { bundled, heapOptions, programs, written } from "../../rolldown.config.ts"
+import { v8Options } from "../../adapters/bundle/NodeOptions.ts"
+import { bundled, programs, written } from "../../rolldown.config.ts"
 import { helperLoads, type Loading, pluginVersionLoads, programSizes, versionLoads } from "../Limits.ts"
 
 type Program = keyof typeof programs
@@ -107,7 +108,7 @@ describe("what is loaded", () => {
     engine: Readonly<Record<string, string>> = { DOCKER_HOST: `unix://${folder}/docker.sock` }
   ) => {
     const argv = [
-      ...heapOptions,
+      ...v8Options,
       "--require",
       join(folder, "observer.cjs"),
       "--",

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { nodeOptions } from "../../../rolldown.config.ts"
+import { nodeOptions } from "../../../adapters/bundle/NodeOptions.ts"
 
 describe("Dockerfile", () => {
   it("starts Node as the programs start themselves", () => {
