@@ -1,9 +1,17 @@
 /** Judges how far a service is from what its spec says, from one look at the managers' objects. */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { isFinalTaskState, type Service, type TaskDetails, TaskTemplate } from "../engine/EngineSchemas.ts"
+import {
+  isFinalTaskState,
+  type Service,
+  type TaskDetails,
+  TaskTemplate,
+  withoutDigest
+} from "../engine/EngineSchemas.ts"
+import { newestOfEachPlace } from "../target/Lookup.ts"
 import { slotOf, taskName } from "../target/ResolvedTask.ts"
 import { isUpToDate } from "../target/UpToDate.ts"
+import { probation } from "../target/Wait.ts"
 
 /** How far a service is. */
 export interface ServiceProgress {
@@ -44,14 +52,8 @@ export interface Look {
   readonly watched: number
 }
 
-/**
- * Milliseconds for which a task must have run, and after which Swarm is taken not to replace a task that has ended: as long as Swarm
- * watches an updated task by default (API reference, `UpdateConfig.Monitor`).
- */
-export const probation = 5000
-
-/** The newest task in a slot or on a node, and what it means for its service. */
-type Place = "ready" | "waiting" | "outdated" | "ended" | "gone"
+/** What the newest task of a slot, or on a node, means for its service. */
+type PlaceState = "ready" | "waiting" | "outdated" | "ended" | "gone"
 
 const decodeTemplate = Schema.decodeUnknownOption(TaskTemplate)
 
@@ -59,8 +61,7 @@ const templateOf = (spec: unknown): TaskTemplate =>
   Option.getOrElse(decodeTemplate(spec), (): TaskTemplate => ({ RestartPolicy: { Condition: "" } }))
 
 /** The image that tasks of this spec run, without the digest. */
-const imageOf = (spec: unknown): string =>
-  (templateOf(spec).ContainerSpec?.Image ?? "").replace(/@sha256:[0-9a-f]+$/, "")
+const imageOf = (spec: unknown): string => withoutDigest(templateOf(spec).ContainerSpec?.Image ?? "")
 
 /** States of an update after which Swarm does nothing more for it (API reference, `UpdateStatus`). */
 const failedUpdates = ["paused", "rollback_paused", "rollback_completed"]
@@ -71,8 +72,11 @@ export const judge = (look: Look): Verdict => {
   const { service, tasks } = look
   const { Mode, Name, TaskTemplate: template } = service.Spec
   const ofJob = tasks.filter((task) => isOfIteration(service, task))
-  const places = newestOfEachPlace(service, ofJob).map((task) => ({ task, place: placeOf(look, task) }))
-  const amount = (...which: ReadonlyArray<Place>) => places.filter(({ place }) => which.includes(place)).length
+  const places = newestOfEachPlace(ofJob, (task) => placeKey(service, task)).map((task) => ({
+    task,
+    state: stateOf(look, task)
+  }))
+  const amount = (...which: ReadonlyArray<PlaceState>) => places.filter(({ state }) => which.includes(state)).length
   const ready = amount("ready")
   const wanted =
     Mode.Replicated?.Replicas ??
@@ -80,18 +84,19 @@ export const judge = (look: Look): Verdict => {
     // Only the managers know which nodes fit: each of them has a task.
     amount("ready", "waiting", "outdated", "ended")
   const { Message = "", State = "" } = service.UpdateStatus ?? {}
+  // A new global service has no tasks for a moment.
+  const mayGetTasks = wanted === 0 && Mode.Replicated === undefined && look.watched < probation
   const waitingFor = [
-    ...places.flatMap(({ place, task }) => (place === "ready" || place === "gone" ? [] : describe(look, task, place))),
+    ...places.flatMap(({ state, task }) => (state === "ready" || state === "gone" ? [] : describe(look, task, state))),
     ...(ongoingUpdates.includes(State) ? [Message] : []),
-    // A new global service has no tasks for a moment.
-    ...(wanted === 0 && Mode.Replicated === undefined && look.watched < probation ? ["no node has a task yet"] : [])
+    ...(mayGetTasks ? ["no node has a task yet"] : [])
   ]
   const isConverged =
     ready >= wanted &&
     amount("outdated") === 0 &&
     !ongoingUpdates.includes(State) &&
     !failedUpdates.includes(State) &&
-    (wanted > 0 || Mode.Replicated !== undefined || look.watched >= probation)
+    !mayGetTasks
   const missing = ready + amount("waiting", "outdated") < wanted ? amount("ended") : 0
   return {
     progress: {
@@ -106,7 +111,7 @@ export const judge = (look: Look): Verdict => {
     failure: failedUpdates.includes(State)
       ? [Message === "" ? State.replaceAll("_", " ") : Message, ...lastFailure(look, tasks)].join("; ")
       : missing > 0
-        ? places.flatMap(({ place, task }) => (place === "ended" ? describe(look, task, place) : [])).join("; ")
+        ? places.flatMap(({ state, task }) => (state === "ended" ? describe(look, task, state) : [])).join("; ")
         : undefined
   }
 }
@@ -117,21 +122,11 @@ const isOfIteration = ({ JobStatus }: Service, { JobIteration }: TaskDetails): b
 
 const isJob = ({ Spec: { Mode } }: Service): boolean => Mode.ReplicatedJob !== undefined || Mode.GlobalJob !== undefined
 
-const newestOfEachPlace = (service: Service, tasks: ReadonlyArray<TaskDetails>): ReadonlyArray<TaskDetails> => {
-  const newest = new Map<number | string, TaskDetails>()
-  for (const task of tasks) {
-    const place = placeKey(service, task)
-    const other = newest.get(place)
-    if (other === undefined || other.CreatedAt < task.CreatedAt) newest.set(place, task)
-  }
-  return [...newest.values()].sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))
-}
-
 /** A slot, or the node of a task without one. */
-const placeKey = (service: Service, task: TaskDetails): number | string =>
-  slotOf(service, { ...task, Spec: {} }) ?? task.NodeID ?? ""
+const placeKey = (service: Service, task: TaskDetails): string =>
+  `${slotOf(service, { ...task, Spec: {} }) ?? task.NodeID}`
 
-const placeOf = ({ age, service }: Look, task: TaskDetails): Place => {
+const stateOf = ({ age, service }: Look, task: TaskDetails): PlaceState => {
   const { DesiredState, Spec, Status } = task
   const template = service.Spec.TaskTemplate
   const isLeaving = DesiredState === "shutdown" || DesiredState === "remove"
@@ -154,7 +149,7 @@ const nameOf = ({ hostname, service }: Look, task: TaskDetails): string => {
 }
 
 /** What a task is doing, in Swarm's words. */
-const describe = (look: Look, task: TaskDetails, place: Place): ReadonlyArray<string> => {
+const describe = (look: Look, task: TaskDetails, place: PlaceState): ReadonlyArray<string> => {
   const name = nameOf(look, task)
   const { Err = "", Message, State } = task.Status
   if (place === "outdated") {

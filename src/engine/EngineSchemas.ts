@@ -81,6 +81,9 @@ export const wantedTasks = { "desired-state": ["running", "complete"] } as const
 export const isWanted = ({ DesiredState }: { readonly DesiredState: string }): boolean =>
   wantedTasks["desired-state"].some((state) => state === DesiredState)
 
+/** The name and tag of an image that a service names with its digest, too. */
+export const withoutDigest = (image: string): string => image.replace(/@sha256:[0-9a-f]+$/, "")
+
 /** `GET /tasks`. */
 export const Task = Schema.Struct({
   ID: Schema.String,
@@ -304,7 +307,7 @@ export const Container = Schema.Struct({
     Schema.Struct({
       /** "bind", "volume", "tmpfs", … */
       Type: Text,
-      /** Of a volume. */
+      /** The name of a volume; empty for other kinds. */
       Name: Text,
       /** The path on the host. */
       Source: Text,

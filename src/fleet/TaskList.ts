@@ -1,7 +1,7 @@
 /** Lists tasks with their states, running or not. */
 import * as Effect from "effect/Effect"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
-import type { Service, Task } from "../engine/EngineSchemas.ts"
+import { type Service, type Task, withoutDigest } from "../engine/EngineSchemas.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { ownRole, slotOf, taskName } from "../target/ResolvedTask.ts"
@@ -77,7 +77,7 @@ const listed = (service: Service, task: Task, node: string): ListedTask => ({
   state: task.Status.State,
   health: healthOf(task),
   created: task.CreatedAt,
-  image: (task.Spec.ContainerSpec?.Image ?? "").replace(/@sha256:[0-9a-f]+$/, ""),
+  image: withoutDigest(task.Spec.ContainerSpec?.Image ?? ""),
   container: task.Status.ContainerStatus?.ContainerID ?? "",
   error: task.Status.Err ?? ""
 })

@@ -227,11 +227,19 @@ const findByContainer = Effect.fnUntraced(function* (swarm: SwarmShape, containe
 export const isRunning = (task: Task): boolean =>
   task.Status.State === "running" && (task.Status.ContainerStatus?.ContainerID ?? "") !== ""
 
-/** Keeps the newer task of each slot: two run for a moment during an update that starts the new task first. */
-export const newestOfEachPlace = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
-  const newest = new Map<string, Task>()
+type Placed = Pick<Task, "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
+
+/**
+ * Keeps the newest task of each place: of a service's slot, or of a node for tasks without a slot. Two run in a slot for a moment during an
+ * update that starts the new task first.
+ */
+export const newestOfEachPlace = <A extends Placed>(
+  tasks: ReadonlyArray<A>,
+  placeOf = (task: A) => `${task.ServiceID} ${task.Slot ?? task.NodeID}`
+): ReadonlyArray<A> => {
+  const newest = new Map<string, A>()
   for (const task of tasks) {
-    const place = `${task.ServiceID} ${task.Slot ?? task.NodeID}`
+    const place = placeOf(task)
     const other = newest.get(place)
     if (other === undefined || other.CreatedAt < task.CreatedAt) newest.set(place, task)
   }

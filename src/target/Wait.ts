@@ -70,7 +70,7 @@ const pause = "250 millis"
  * Milliseconds for which a task must have run if the previous task failed: Swarm watches an updated task for as long (API reference,
  * `UpdateConfig.Monitor`).
  */
-const probation = 5000
+export const probation = 5000
 
 /**
  * Waits for the running task that a target names, and returns it when it runs the current service spec. Skips tasks that an update is
