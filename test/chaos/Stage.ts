@@ -90,7 +90,7 @@ export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/
       Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
     )
 
-  /** The same, with the image built in that swarm. */
+  /** The stage whose helper image is built in its own swarm. */
   static readonly layer = ChaosStage.layerWith(builtImage)
 }
 

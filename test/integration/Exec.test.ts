@@ -265,7 +265,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("timeout: the command may clean up, whoever its user is, after the signal that --signal names", () =>
+    it.effect("timeout: the command, as any user, may clean up after the signal that --signal names", () =>
       Effect.gen(function* () {
         const cleansUp = Effect.fnUntraced(function* (signal: string, ...flags: ReadonlyArray<string>) {
           const script = `trap 'echo bye; exit 3' ${signal}; echo up; while :; do sleep 0.1; done`

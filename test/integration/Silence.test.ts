@@ -165,7 +165,7 @@ layer(Web.layer("silence"), { excludeTestServices: true, timeout: "180 seconds" 
     it.effect("it is noticed, said once, and what is left is named", () => onAllWays("noticed"))
     it.effect("three times Ctrl-C, and it is gone", () => onAllWays("thrice"))
     // At the same time, as the first takes more than a minute, and waits for most of it.
-    it.effect("refused: one cause, and one line for what is left; one SIGTERM ends it in bounded time", () =>
+    it.effect("refused: one cause, one line that names the leftovers; one SIGTERM ends it in bounded time", () =>
       Effect.all([onAllWays("refused"), onAllWays("once")], { concurrency: 2, discard: true })
     )
   }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { textOf } from "../../docs/Pages.ts"
 
-/** The texts of the generated page with all errors, by tag. Of a text with several lines, the first. */
+/** The texts on the generated page of all errors, by tag. A text of several lines is cut to its first line. */
 const texts = new Map(
   [...textOf("docs/errors.md").matchAll(/^### (\w+)\n\n((?:\|.*\n)+)/gm)].map(([, tag = "", table = ""]) => [
     tag,
