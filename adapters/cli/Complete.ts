@@ -29,8 +29,8 @@ import { lsFlags } from "../ls/LsCommand.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { printable } from "../Printable.ts"
 import { waitFlags } from "../wait/WaitCommand.ts"
-import { execFlags } from "./Args.ts"
-import { debugFlags } from "./Debug.ts"
+import { debug } from "./Debug.ts"
+import { execFlags } from "./ExecFlags.ts"
 import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 
 /** The kind of the last word. */
@@ -59,7 +59,7 @@ const patience = "2 seconds"
 
 const flagsOf: Readonly<Record<VerbName, Flags>> = {
   exec: execFlags,
-  debug: debugFlags,
+  debug: debug.flags,
   cp: cpFlags,
   doctor: doctorFlags,
   agent: agentFlags,
@@ -78,9 +78,8 @@ const nothing: Wanted = { _tag: "Nothing" }
 export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
   const { next } = scanFlags(words.slice(0, -1), execFlags)
   const verb = next < words.length - 1 && words[next] !== "--" ? words[next] : undefined
-  return isVerb(verb) && verb !== "exec" && verb !== "debug"
-    ? inVerb(verb, words, next)
-    : inExec(words, verb === undefined || !isVerb(verb) ? 0 : next + 1, verb === "debug" ? verb : "exec")
+  if (!isVerb(verb)) return inExec(words, 0, "exec")
+  return verb === "exec" || verb === "debug" ? inExec(words, next + 1, verb) : inVerb(verb, words, next)
 }
 
 /** `--via=he`, or the word after `--via`. */
@@ -95,7 +94,7 @@ const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName)
 
 const inExec = (words: ReadonlyArray<string>, from: number, name: "exec" | "debug"): Wanted => {
   const last = words.at(-1) ?? ""
-  const { next } = scanFlags(words.slice(0, -1), execFlags, from)
+  const { next } = scanFlags(words.slice(0, -1), flagsOf[name], from)
   if (next < words.length - 1) return nothing
   const flag = flagOrValue(words, from, name)
   if (flag !== undefined) return flag

@@ -1,14 +1,16 @@
-/** What `task-exec debug` says about itself. It is read and run as `exec` is. */
+/** `task-exec debug`: runs a command in a toolbox. It is read and run as `task-exec exec` is. */
+import * as Effect from "effect/Effect"
 import type { Flags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
-import { execFlags } from "./Args.ts"
-import { defaultToolbox, toolboxVariable } from "./Toolbox.ts"
+import { commandOf, execVerb, flagsOf } from "./ExecVerb.ts"
 
-const { detach: _, "detach-keys": __, ...shared } = execFlags
+/** The image of toolboxes without a choice: small, and it has a shell, `ps`, `ip`, `nslookup`, `wget` and `vi`. */
+const defaultToolbox = "busybox:1"
 
-/** The flags. */
-export const debugFlags = {
-  ...shared,
+/** Names the image of a toolbox. */
+export const toolboxVariable = "TASK_EXEC_DEBUG_IMAGE"
+
+const flags = {
   image: {
     type: "string",
     value: "IMAGE",
@@ -17,13 +19,16 @@ export const debugFlags = {
   }
 } as const satisfies Flags
 
-export const help: CommandHelp = {
+const removed = "the toolbox is removed when task-exec ends"
+const lacks = { detach: removed, "detach-keys": removed }
+
+const help: CommandHelp = {
   usage: ["[OPTIONS] TARGET [COMMAND [ARG...]]"],
   about: [
     "Run a command in a toolbox: a new container beside the container of a Swarm task, on any node. The toolbox shares the task's processes, network and volumes, so it works for images without a shell. The task's root file system is at /proc/1/root.",
     "The command runs as root, with the capability SYS_PTRACE. When it has ended, the toolbox is removed. With -t and no COMMAND, task-exec opens the toolbox's shell. The label task-exec.allow must allow debug, where a service has it."
   ],
-  flags: debugFlags,
+  flags: flagsOf(flags, lacks),
   after: ["TARGET, TIME and exit codes are those of task-exec exec."],
   examples: [
     { term: "task-exec debug -it web.2", about: "Open a shell beside a task" },
@@ -32,3 +37,22 @@ export const help: CommandHelp = {
     { term: "task-exec debug --all web netstat -tn", about: "Show the connections of every task" }
   ]
 }
+
+/** The verb. */
+export const debug = execVerb({
+  name: "debug",
+  help,
+  flags,
+  lacks,
+  aim: Effect.fnUntraced(function* (line, { image }) {
+    const { environment, target } = line
+    return {
+      command: yield* commandOf(line),
+      toolbox: { image: image ?? (environment[toolboxVariable] || defaultToolbox) },
+      ...(target === undefined ? {} : { env: { PS1: promptFor(target) } })
+    }
+  })
+})
+
+/** The prompt of a shell in a toolbox: it names the target, so that the shell is not taken for one in the task's own container. */
+const promptFor = (target: string): string => `debug ${target.replace(/[^\w./@-]/g, "?")}:\\w\\$ `

@@ -3,17 +3,14 @@ import * as Effect from "effect/Effect"
 import { nearest } from "../../src/internal/Nearest.ts"
 import { version } from "../../src/Version.ts"
 import { connectionFlags, debugFlag } from "../command/CommonFlags.ts"
-import { errorData } from "../command/ErrorData.ts"
-import { exitCodeOf, usageHint } from "../command/ExitCode.ts"
 import { scanFlags } from "../command/Flags.ts"
 import { type CommandHelp, type Part, renderHelp } from "../command/Help.ts"
 import { UsageError } from "../command/Usage.ts"
 import { isWithoutTarget } from "../fleet/FleetArgs.ts"
-import { lineOf } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
-import { execFlags, help, type Invocation, logFormatOf, parseInvocation } from "./Args.ts"
-import { help as debugHelp } from "./Debug.ts"
-import type { Caller } from "./ExecCommand.ts"
+import { writeText } from "../Output.ts"
+import { exec, help } from "./Exec.ts"
+import { execFlags } from "./ExecFlags.ts"
+import { calledBy, failLine, runLine } from "./ExecLine.ts"
 import { isVerb, type VerbName, verbNames, verbs } from "./VerbNames.ts"
 import { isOwnVerb, loadVerb, runVerb } from "./Verbs.ts"
 
@@ -47,14 +44,12 @@ export const taskExecCommand = (program: string, argv: ReadonlyArray<string>): E
   if (argv.length === 0) return printHelp(program, [])
   const found = verbIn(argv)
   const caller = { program, command: program }
-  if (found === undefined) return runExec(caller, rootHelp, argv)
-  if ("misplaced" in found) return fail(caller, found.misplaced, argv)
+  if (found === undefined) return runLine({ caller, verb: exec, about: ["", rootHelp] }, argv)
+  if ("misplaced" in found) return failLine(caller, found.misplaced, argv)
   const { name, words } = found
   switch (name) {
     case "exec":
-      return runExec({ program, command: `${program} exec` }, help, words, "exec")
-    case "debug":
-      return runExec({ program, command: `${program} debug` }, debugHelp, words, name)
+      return runLine(calledBy(program, exec), words)
     case "help":
       return printHelp(program, words)
     case "version":
@@ -92,28 +87,6 @@ const verbIn = (argv: ReadonlyArray<string>): Found | undefined => {
   }
 }
 
-const runExec = (caller: Caller, about: CommandHelp, argv: ReadonlyArray<string>, name = ""): Effect.Effect<number> =>
-  parseInvocation(argv, process.env, name === "debug").pipe(
-    Effect.flatMap((invocation) => perform(caller, renderHelp(caller.program, name, about), invocation)),
-    Effect.catch((error) =>
-      error._tag === "OutputClosed" ? Effect.succeed(exitCodeOf(error)) : fail(caller, error, argv)
-    )
-  )
-
-/** Writes an error to stderr and returns its exit code. */
-const fail = (
-  { command, program }: Caller,
-  error: UsageError | OutputFailed,
-  argv: ReadonlyArray<string>
-): Effect.Effect<number> => {
-  const line = lineOf(program, logFormatOf(argv))
-  const exitCode = exitCodeOf(error)
-  return Effect.as(
-    say(line("Error", error.message, { exitCode, error: errorData(error) }, usageHint(command, error))),
-    exitCode
-  )
-}
-
 /** `help`, `help VERB`. */
 const printHelp = (program: string, words: ReadonlyArray<string>): Effect.Effect<number> => {
   const [name, ...more] = words.filter((word) => !word.startsWith("-"))
@@ -123,10 +96,9 @@ const printHelp = (program: string, words: ReadonlyArray<string>): Effect.Effect
   const [extra] = name === "agent" ? [] : more
   if (extra !== undefined && isVerb(name)) {
     const error = new UsageError({ detail: `unexpected argument ${JSON.stringify(extra)}` })
-    return fail({ program, command: program }, error, [])
+    return failLine({ program, command: program }, error, [])
   }
   if (name === "exec") return print(name, help)
-  if (name === "debug") return print(name, debugHelp)
   if (name === undefined || name === "help" || name === "version") return print("", rootHelp)
   if (isOwnVerb(name)) {
     return Effect.flatMap(loadVerb(name), (verb) => print(name, verb.help))
@@ -134,27 +106,5 @@ const printHelp = (program: string, words: ReadonlyArray<string>): Effect.Effect
   const meant = nearest(name, verbNames)
   const hint = meant === undefined ? "" : `. Did you mean ${meant}?`
   const error = new UsageError({ detail: `unknown verb ${JSON.stringify(name)}${hint}` })
-  return fail({ program, command: program }, error, [])
-}
-
-/** Loads the code that runs commands only when a command runs. */
-const perform = (
-  caller: Caller,
-  text: string,
-  invocation: Invocation
-): Effect.Effect<number, UsageError | OutputClosed | OutputFailed> => {
-  switch (invocation._tag) {
-    case "Help":
-      return Effect.as(writeText(stdout, text), 0)
-    case "Version":
-      return Effect.as(writeText(stdout, `${caller.program} ${version}\n`), 0)
-    case "Exec":
-      return Effect.promise(() => import("./ExecCommand.ts")).pipe(
-        Effect.flatMap((_) => _.execInOne(caller, invocation))
-      )
-    case "Fleet":
-      return Effect.promise(() => import("./ExecCommand.ts")).pipe(
-        Effect.flatMap((_) => _.execInMany(caller, invocation))
-      )
-  }
+  return failLine({ program, command: program }, error, [])
 }

@@ -2,16 +2,23 @@
 import * as Effect from "effect/Effect"
 import { ownFile } from "../../src/executor/OwnProgram.ts"
 import type { CommandHelp } from "../command/Help.ts"
+import type { ExecVerb } from "./ExecVerb.ts"
 import type { VerbName } from "./VerbNames.ts"
 
 /** A verb with a module of its own. */
-export type OwnVerb = Exclude<VerbName, "exec" | "debug" | "help" | "version">
+export type OwnVerb = Exclude<VerbName, "exec" | "help" | "version">
 
 /** A loaded verb. */
 export interface Verb {
   readonly help: CommandHelp
   /** Runs a command line and returns its exit code. `program` is what the user typed before the verb: `task-exec`. */
   readonly run: (program: string, argv: ReadonlyArray<string>) => Effect.Effect<number>
+}
+
+/** Loads a verb that is read and run as `exec` is. */
+const likeExec = (load: () => Promise<ExecVerb>) => async (): Promise<Verb> => {
+  const [verb, { calledBy, runLine }] = await Promise.all([load(), import("./ExecLine.ts")])
+  return { help: verb.help, run: (program, argv) => runLine(calledBy(program, verb), argv) }
 }
 
 const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
@@ -21,6 +28,7 @@ const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
     const [{ cpHelp }, { cpCommand }] = await Promise.all([import("../cp/CpArgs.ts"), import("../cp/CpCommand.ts")])
     return { help: cpHelp, run: cpCommand }
   },
+  debug: likeExec(() => import("./Debug.ts").then((_) => _.debug)),
   doctor: () => import("../doctor/DoctorCommand.ts").then((_) => ({ help: _.help, run: _.doctorCommand })),
   gc: () => import("../gc/GcCommand.ts").then((_) => ({ help: _.help, run: _.gcCommand })),
   ls: () => import("../ls/LsCommand.ts").then((_) => ({ help: _.help, run: _.lsCommand })),
@@ -37,6 +45,7 @@ export const ownVerbs = [
   "agent",
   "completion",
   "cp",
+  "debug",
   "doctor",
   "gc",
   "install-plugin",

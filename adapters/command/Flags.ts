@@ -164,18 +164,18 @@ export const readScanned = <const Table extends Flags>(
   })
 }
 
-/** Reads a command line whose flags may stand anywhere before `--`. Fails with `UsageError`. */
-export const readFlags = <const Table extends Flags>(
+/** Scans a command line whose flags may stand anywhere before `--`. */
+export const scanLine = (
   argv: ReadonlyArray<string>,
-  table: Table
-): Effect.Effect<ReadFlags<Table>, UsageError> => {
+  table: Flags
+): { readonly scanned: Scanned; readonly operands: ReadonlyArray<string> } => {
   const flags: Array<string> = []
   const operands: Array<string> = []
   let at = 0
   while (at < argv.length) {
     const scanned = scanFlags(argv, table, at)
     flags.push(...scanned.flags)
-    if (scanned.doubtful !== undefined) return readScanned(scanned, table)
+    if (scanned.doubtful !== undefined) return { scanned: { ...scanned, flags }, operands }
     const word = argv[scanned.next]
     if (word === "--") {
       operands.push(...argv.slice(scanned.next + 1))
@@ -184,7 +184,16 @@ export const readFlags = <const Table extends Flags>(
     if (word !== undefined) operands.push(word)
     at = scanned.next + 1
   }
-  return readScanned({ flags, next: at, awaiting: undefined, doubtful: undefined }, table, operands)
+  return { scanned: { flags, next: argv.length, awaiting: undefined, doubtful: undefined }, operands }
+}
+
+/** Reads a command line whose flags may stand anywhere before `--`. Fails with `UsageError`. */
+export const readFlags = <const Table extends Flags>(
+  argv: ReadonlyArray<string>,
+  table: Table
+): Effect.Effect<ReadFlags<Table>, UsageError> => {
+  const { operands, scanned } = scanLine(argv, table)
+  return readScanned(scanned, table, operands)
 }
 
 /** Explains an error that `parseArgs` throws. */

@@ -1,7 +1,7 @@
 /** The commands of the package with their help, for the reference and the manual pages. */
 import { help as agentHelp } from "../agent/AgentCommand.ts"
 import { help as completionHelp } from "../cli/Completion.ts"
-import { help as debugHelp } from "../cli/Debug.ts"
+import { debug } from "../cli/Debug.ts"
 import { rootHelp } from "../cli/TaskExecCommand.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { CommandHelp, Item } from "../command/Help.ts"
@@ -54,7 +54,7 @@ export const commands: ReadonlyArray<Command> = [
     summary: "run a command in the container of any Docker Swarm task, on any node",
     help: rootHelp,
     subcommands: [
-      { name: "debug", help: debugHelp },
+      { name: "debug", help: debug.help },
       { name: "cp", help: cpHelp },
       { name: "ls", help: lsHelp },
       { name: "wait", help: waitHelp },

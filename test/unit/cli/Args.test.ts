@@ -4,10 +4,12 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { logFormatOf, parseInvocation } from "../../../adapters/cli/Args.ts"
+import { debug } from "../../../adapters/cli/Debug.ts"
+import { exec as execVerb } from "../../../adapters/cli/Exec.ts"
+import { logFormatOf } from "../../../adapters/cli/ExecVerb.ts"
 
 const parse = (line: string | ReadonlyArray<string>, environment: Record<string, string> = {}) =>
-  parseInvocation(typeof line === "string" ? line.split(" ") : line, environment)
+  execVerb.parse(typeof line === "string" ? line.split(" ") : line, environment)
 
 const exec = (line: string | ReadonlyArray<string>, environment: Record<string, string> = {}) =>
   Effect.map(parse(line, environment), (invocation) => {
@@ -294,24 +296,26 @@ describe("task-exec's command line", () => {
     "debug: the toolbox's image by --image, by the environment, and by default; a prompt that names the target",
     () =>
       Effect.gen(function* () {
-        const debug = (line: string, environment: Record<string, string> = {}) =>
-          Effect.map(parseInvocation(line.split(" "), environment, true), (invocation) => {
+        const inToolbox = (line: string, environment: Record<string, string> = {}) =>
+          Effect.map(debug.parse(line.split(" "), environment), (invocation) => {
             assert(invocation._tag === "Exec")
             return invocation.request
           })
-        const request = yield* debug("--image tools:1 web.2 ps")
+        const request = yield* inToolbox("--image tools:1 web.2 ps")
         assert.deepStrictEqual([request.toolbox, request.image], [{ image: "tools:1" }, undefined])
         assert.deepStrictEqual(request.env, { PS1: "debug web.2:\\w\\$ " })
-        assert.deepStrictEqual((yield* debug("web ps", { TASK_EXEC_DEBUG_IMAGE: "team:2" })).toolbox, {
+        assert.deepStrictEqual((yield* inToolbox("web ps", { TASK_EXEC_DEBUG_IMAGE: "team:2" })).toolbox, {
           image: "team:2"
         })
-        assert.deepStrictEqual((yield* debug("web ps", { TASK_EXEC_DEBUG_IMAGE: "" })).toolbox, { image: "busybox:1" })
-        assert.deepStrictEqual((yield* debug("-e PS1=> web ps")).env, { PS1: ">" })
+        assert.deepStrictEqual((yield* inToolbox("web ps", { TASK_EXEC_DEBUG_IMAGE: "" })).toolbox, {
+          image: "busybox:1"
+        })
+        assert.deepStrictEqual((yield* inToolbox("-e PS1=> web ps")).env, { PS1: ">" })
         const wrong = (line: string) =>
-          Effect.map(Effect.flip(parseInvocation(line.split(" "), {}, true)), ({ message }) => message)
+          Effect.map(Effect.flip(debug.parse(line.split(" "), {})), ({ message }) => message)
         assert.match(yield* wrong("-d web ps"), /^--detach does not work with debug/)
         assert.match(yield* wrong("web"), /To open a shell: task-exec debug -it web$/)
-        assert.match(yield* wrong("web -it sh"), /: task-exec debug -it web sh /)
+        assert.match(yield* wrong("web -it sh"), /: task-exec debug -it web sh \(.*: task-exec debug web -- -it\)$/)
       })
   )
 })

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { parseInvocation } from "../../../adapters/cli/Args.ts"
+import { exec } from "../../../adapters/cli/Exec.ts"
 
-const parse = (line: string) => parseInvocation(line.split(" "), {})
+const parse = (line: string) => exec.parse(line.split(" "), {})
 
 const fleet = (line: string) =>
   Effect.map(parse(line), (invocation) => {

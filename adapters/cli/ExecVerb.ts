@@ -1,5 +1,4 @@
-/** The command line that runs a command in a task. Flags end at the target, as with `docker exec`. */
-
+/** Verbs whose command lines are read as that of `task-exec exec`: options, TARGET, and the words of a command. */
 import { readFileSync } from "node:fs"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,15 +9,14 @@ import { nearest } from "../../src/internal/Nearest.ts"
 import type { CommandRequest, ExecRequest } from "../../src/request/ExecRequest.ts"
 import { Via } from "../../src/request/Via.ts"
 import type { AuditFlags } from "../audit/Auditing.ts"
-import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
-import { type Flags, readScanned, scanFlags } from "../command/Flags.ts"
-import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
+import { type Flags, type ReadFlags, readScanned, scanFlags, scanLine } from "../command/Flags.ts"
+import type { CommandHelp } from "../command/Help.ts"
 import { oneOf, parseTime, UsageError } from "../command/Usage.ts"
-import { type FleetInvocation, fleetFlags, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
+import { type FleetInvocation, isWithoutTarget, parseFleet } from "../fleet/FleetArgs.ts"
 import { isLogFormat, type LogFormat, logFormats } from "../LineLogger.ts"
-import { promptFor, toolboxIn } from "./Toolbox.ts"
-import { verbNames } from "./VerbNames.ts"
+import { execFlags } from "./ExecFlags.ts"
+import { type VerbName, verbNames } from "./VerbNames.ts"
 
 /** A parsed command line. */
 export type Invocation =
@@ -54,151 +52,127 @@ export type Invocation =
       readonly audit: AuditFlags
     })
 
-/** The flags. */
-export const execFlags = {
-  env: {
-    type: "string",
-    short: "e",
-    multiple: true,
-    value: "NAME[=VALUE]",
-    group: "Command",
-    about: "Set an environment variable. Without =VALUE, use the caller's value"
-  },
-  "env-file": {
-    type: "string",
-    multiple: true,
-    value: "FILE",
-    group: "Command",
-    about: "Read environment variables from a file"
-  },
-  user: {
-    type: "string",
-    short: "u",
-    value: "NAME|UID[:GROUP]",
-    group: "Command",
-    about: "Run the command as this user"
-  },
-  workdir: {
-    type: "string",
-    short: "w",
-    value: "DIR",
-    group: "Command",
-    about: "Working directory in the container"
-  },
-  privileged: { type: "boolean", group: "Command", about: "Give the command extended privileges" },
-  interactive: { type: "boolean", short: "i", group: "Terminal and input", about: "Forward stdin" },
-  tty: { type: "boolean", short: "t", group: "Terminal and input", about: "Allocate a terminal" },
-  "detach-keys": {
-    type: "string",
-    value: "KEYS",
-    group: "Terminal and input",
-    about: "Keys that detach from the command (default ctrl-p,ctrl-q)"
-  },
-  detach: { type: "boolean", short: "d", group: "Lifecycle", about: "Start the command and do not wait for it" },
-  wait: {
-    type: "string",
-    value: "TIME",
-    optional: "60s",
-    group: "Lifecycle",
-    about: "Wait until the task is running, healthy and up to date (default 60s)"
-  },
-  timeout: {
-    type: "string",
-    value: "TIME",
-    group: "Lifecycle",
-    about: "Kill the command after TIME (default: no timeout)"
-  },
-  signal: {
-    type: "string",
-    value: "NAME",
-    group: "Lifecycle",
-    about: "Signal that ends the command (default TERM)"
-  },
-  grace: {
-    type: "string",
-    value: "TIME",
-    group: "Lifecycle",
-    about: "Grace period between that signal and KILL (default 10s)"
-  },
-  ...connectionFlags,
-  ...routeFlags,
-  quiet: { type: "boolean", short: "q", group: "Output", about: "Hide warnings and the status line" },
-  "log-format": {
-    type: "string",
-    value: "FORMAT",
-    group: "Output",
-    about: "Format of messages on stderr: text (default), or json with one object per line"
-  },
-  record: {
-    type: "string",
-    value: "FILE",
-    group: "Output",
-    about: "Record the output, but not the input, in an asciicast v2 file (asciinema play FILE)"
-  },
-  "audit-file": {
-    type: "string",
-    value: "FILE",
-    group: "Output",
-    about: "Append one JSON line per run to a file (default: TASK_EXEC_AUDIT_FILE)"
-  },
-  "audit-user": { type: "string", value: "NAME", group: "Output", about: "User name to write to the audit file" },
-  // Its name in version 0.1.0.
-  as: { type: "string" },
-  ...fleetFlags,
-  ...debugFlag,
-  timings: { type: "boolean", group: "Debugging", about: "Print how long each stage took" },
-  help: { ...helpFlag.help, group: "Output" },
-  version: { type: "boolean", short: "V", group: "Output", about: "Print the version" },
-  v: { type: "boolean", short: "v" }
-} as const satisfies Flags
-
-/** bash where the container has one, otherwise sh. */
-const shell = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
-
-/** The help of the command. */
-export const help: CommandHelp = {
-  usage: ["[OPTIONS] TARGET [COMMAND [ARG...]]"],
-  about: [
-    "Run a command in the container of a Swarm task, on any node. With -t and no COMMAND, task-exec opens the container's shell.",
-    "TARGET is a service with one running task (web), a slot (web.2), a service's task on a node (web@node-3), or a unique prefix of a task ID or container ID. Options go before TARGET. Everything after TARGET belongs to the command."
-  ],
-  flags: execFlags,
-  after: [
-    "TIME is a number of seconds, or a duration such as 500ms, 90s or 1h30m.",
-    exitCodeList(
-      ["0-255", "the command's own code"],
-      commonCodes.usage,
-      ["124", "the command timed out and was killed"],
-      ["125", "task-exec failed"],
-      ["126", "the command could not be started"],
-      commonCodes.interrupted
-    ),
-    "With many tasks, the exit code is the largest of their codes. --output json tells the command's own codes from those of task-exec."
-  ],
-  examples: [
-    { term: "task-exec web.2 nginx -t", about: "Run a command in slot 2 of a service" },
-    { term: "task-exec -it web.2", about: "Open a shell" },
-    { term: "task-exec --all web nginx -s reload", about: "Run a command in every task of a service" },
-    { term: "task-exec -i db.1 psql < dump.sql", about: "Forward stdin" },
-    { term: "task-exec --wait 5m migrate ./migrate up", about: "Wait up to 5 minutes for a healthy task" }
-  ]
+/** A verb. */
+export interface ExecVerb {
+  readonly name: VerbName
+  readonly help: CommandHelp
+  readonly flags: Flags
+  /** Reads a command line. `environment` has the values of variables that are given without one. */
+  readonly parse: (argv: ReadonlyArray<string>, environment: Environment) => Effect.Effect<Invocation, UsageError>
 }
 
-/**
- * Reads a command line. `environment` has the values of variables that are given without one. `isDebug`: the command runs in a toolbox.
- */
-export const parseInvocation = Effect.fnUntraced(function* (
-  argv: ReadonlyArray<string>,
-  environment: Readonly<Record<string, string | undefined>>,
-  isDebug = false
+/** Environment variables. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A command line, without its flags. */
+export interface Operands {
+  readonly verb: VerbName
+  /** `undefined` if flags select the tasks. */
+  readonly target: string | undefined
+  /** The words after TARGET. */
+  readonly words: ReadonlyArray<string>
+  /** Whether the command gets a terminal. */
+  readonly tty: boolean
+  /** Whether the line only lists the selected tasks. */
+  readonly list: boolean
+  readonly environment: Environment
+}
+
+/** What a verb requests. Its variables are those that the command line does not set. */
+export type Aim = Pick<CommandRequest, "command"> & Partial<CommandRequest>
+
+/** The name of a flag of `exec`. */
+export type ExecFlag = keyof typeof execFlags
+
+/** What a verb differs in from `exec`. */
+export interface ExecVerbOptions<Own extends Flags> {
+  readonly name: VerbName
+  readonly help: CommandHelp
+  /** Its own flags. */
+  readonly flags: Own
+  /** The flags of `exec` that it does not have, with the reason. */
+  readonly lacks: Partial<Readonly<Record<ExecFlag, string>>>
+  /**
+   * For a verb whose words are not a command: returns its TARGET and its other words. Flags may then stand anywhere. `isWithout`: flags
+   * select the tasks, so that there is no TARGET.
+   */
+  readonly split?: (operands: ReadonlyArray<string>, isWithout: boolean) => Pick<Operands, "target" | "words">
+  /** Returns the verb's request. */
+  readonly aim: (line: Operands, own: ReadFlags<Own>["values"]) => Effect.Effect<Aim, UsageError>
+}
+
+/** Returns the flags of `exec`, without those that a verb lacks, and with its own. */
+export const flagsOf = <Own extends Flags>(own: Own, lacks: object): Flags => ({
+  ...Object.fromEntries(Object.entries(execFlags).filter(([name]) => !Object.hasOwn(lacks, name))),
+  ...own
+})
+
+/** Makes a verb. */
+export const execVerb = <const Own extends Flags>({
+  aim,
+  flags: own,
+  help,
+  lacks,
+  name,
+  split
+}: ExecVerbOptions<Own>): ExecVerb => {
+  const flags = flagsOf(own, lacks)
+  const commandLine = Effect.fnUntraced(function* (argv: ReadonlyArray<string>, isWithout: boolean, at: number) {
+    const { isExplicit, target, words } = operandsOf(argv.slice(at), isWithout)
+    if (target === undefined || isExplicit) return { target, words }
+    const program = name === "exec" ? ["task-exec"] : ["task-exec", name]
+    yield* checkMisplaced(flags, program, argv.slice(0, at), target, words)
+    return { target, words }
+  })
+  return {
+    name,
+    help,
+    flags,
+    parse: Effect.fnUntraced(function* (argv, environment) {
+      const { operands, scanned } =
+        split === undefined ? { operands: [], scanned: scanFlags(argv, flags) } : scanLine(argv, flags)
+      yield* checkLacking(name, scanned.flags, flags, lacks)
+      const isOwn = (flag: string) => Object.hasOwn(own, nameOf(flag))
+      const common = { ...scanned, flags: scanned.flags.filter((flag) => !isOwn(flag)) }
+      const { values } = yield* readScanned(common, execFlags)
+      const { values: ownValues } = yield* readScanned({ ...scanned, flags: scanned.flags.filter(isOwn) }, own)
+      if (values.help === true) return { _tag: "Help" }
+      if (values.version === true || values.v === true) return { _tag: "Version" }
+      const isWithout = isWithoutTarget(values)
+      const { target, words } =
+        split === undefined ? yield* commandLine(argv, isWithout, scanned.next) : split(operands, isWithout)
+      const line = { verb: name, target, words, tty: values.tty === true, list: values.list === true, environment }
+      return yield* invocationOf(values, line, aim(line, ownValues))
+    })
+  }
+}
+
+/** `--name` of `--name=value`. */
+const nameOf = (flag: string): string => flag.replace(/^--|=.*/gs, "")
+
+/** Fails if a flag is one of `exec` that the verb lacks. */
+const checkLacking = (
+  verb: string,
+  given: ReadonlyArray<string>,
+  flags: Flags,
+  lacks: Readonly<Record<string, string>>
+): Effect.Effect<void, UsageError> => {
+  for (const flag of given) {
+    const { flags: meant } = scanFlags([flag], execFlags)
+    const name = nameOf(meant[0] ?? "")
+    if (Object.hasOwn(flags, nameOf(flag)) || !Object.hasOwn(lacks, name)) continue
+    return Effect.fail(new UsageError({ detail: `--${name} does not work with ${verb}: ${lacks[name]}` }))
+  }
+  return Effect.void
+}
+
+type ExecValues = ReadFlags<typeof execFlags>["values"]
+
+const invocationOf = Effect.fnUntraced(function* (
+  values: ExecValues,
+  { environment, target }: Operands,
+  aim: Effect.Effect<Aim, UsageError>
 ): Effect.fn.Return<Invocation, UsageError> {
-  const scanned = scanFlags(argv, execFlags)
-  const { values } = yield* readScanned(scanned, execFlags)
-  if (values.help === true) return { _tag: "Help" }
-  if (values.version === true || values.v === true) return { _tag: "Version" }
-  const { isExplicit, target, words } = operandsOf(argv.slice(scanned.next), isWithoutTarget(values))
-  if (target !== undefined && !isExplicit)
-    yield* checkMisplaced([...(isDebug ? ["debug"] : []), ...argv.slice(0, scanned.next)], target, words)
   const fleet = yield* parseFleet(values, target)
   if (fleet !== undefined && values.tty === true) {
     return yield* new UsageError({ detail: "-t needs a single task: many tasks cannot share a terminal" })
@@ -209,17 +183,13 @@ export const parseInvocation = Effect.fnUntraced(function* (
     }
   }
   if (target === undefined && fleet === undefined) return yield* missingTarget
-  const command = words.length === 0 && values.tty === true ? shell : words
-  if (command.length === 0 && fleet?.list !== true) return yield* missingCommand(target, isDebug)
+  const aimed = yield* aim
   const env: Record<string, string> = {}
   for (const file of values["env-file"] ?? []) {
     for (const line of yield* readLines(file)) yield* addVariable(env, line, environment, `--env-file ${file}`)
   }
   for (const text of values.env ?? []) yield* addVariable(env, text, environment, "--env")
-  const { grace, signal, timeout, user, workdir } = values
-  const image = isDebug ? undefined : values.image
-  const toolbox = isDebug ? yield* toolboxIn(values, environment) : undefined
-  if (toolbox !== undefined && target !== undefined) env.PS1 ??= promptFor(target)
+  const { grace, image, signal, timeout, user, workdir } = values
   const placementTimeout = values["placement-timeout"]
   const via = values.via ?? "auto"
   if (!isVia(via)) {
@@ -228,21 +198,20 @@ export const parseInvocation = Effect.fnUntraced(function* (
     })
   }
   const request: CommandRequest = {
-    command,
-    env,
     via,
     privileged: values.privileged ?? false,
     detach: values.detach ?? false,
     ...(user === undefined ? {} : { user }),
     ...(workdir === undefined ? {} : { workdir }),
     ...(image === undefined ? {} : { image }),
-    ...(toolbox === undefined ? {} : { toolbox }),
     ...(timeout === undefined ? {} : { timeout: yield* parseTimeout(timeout) }),
     ...(signal === undefined ? {} : { signal: yield* parseSignal(signal) }),
     ...(grace === undefined ? {} : { grace: yield* parseTime("grace period", grace) }),
     ...(placementTimeout === undefined
       ? {}
-      : { placementTimeout: yield* parseTime("placement timeout", placementTimeout) })
+      : { placementTimeout: yield* parseTime("placement timeout", placementTimeout) }),
+    ...aimed,
+    env: { ...aimed.env, ...env }
   }
   const logFormat = values["log-format"] ?? "text"
   if (!isLogFormat(logFormat)) {
@@ -289,19 +258,31 @@ export const logFormatOf = (argv: ReadonlyArray<string>): LogFormat => {
   return isLogFormat(format) ? format : "text"
 }
 
+/** bash where the container has one, otherwise sh. */
+const shell = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"]
+
+/** Returns the command of a line: its words, or a shell if there are none and it has a terminal. Fails if the line has neither. */
+export const commandOf = ({
+  list,
+  target,
+  tty,
+  verb,
+  words
+}: Operands): Effect.Effect<ReadonlyArray<string>, UsageError> => {
+  if (words.length > 0 || (list && !tty)) return Effect.succeed(words)
+  if (tty) return Effect.succeed(shell)
+  const meant = verb === "exec" ? meantVerb(target) : ""
+  const line = verb === "exec" ? "task-exec -it" : `task-exec ${verb} -it`
+  const shellHint = target === undefined ? "" : `. To open a shell: ${line} ${target}`
+  return Effect.fail(new UsageError({ detail: `COMMAND is missing${meant === "" ? shellHint : meant}` }))
+}
+
 const missingTarget = Effect.fail(new UsageError({ detail: "TARGET is missing: name a service or a task" }))
 
 /** A target may be a mistyped verb. */
 const meantVerb = (target: string | undefined): string => {
   const verb = target === undefined ? undefined : nearest(target, verbNames)
   return verb === undefined ? "" : `. Did you mean task-exec ${verb}?`
-}
-
-const missingCommand = (target: string | undefined, isDebug: boolean) => {
-  const meant = isDebug ? "" : meantVerb(target)
-  const line = isDebug ? "task-exec debug -it" : "task-exec -it"
-  const shellHint = target === undefined ? "" : `. To open a shell: ${line} ${target}`
-  return Effect.fail(new UsageError({ detail: `COMMAND is missing${meant === "" ? shellHint : meant}` }))
 }
 
 /** TARGET and the words of the command. `--` before TARGET or after it ends our options: then the words are explicit. */
@@ -315,12 +296,18 @@ const operandsOf = (rest: ReadonlyArray<string>, isWithout: boolean) => {
 }
 
 /** Fails if the first word after TARGET is an option of task-exec: no program has such a name. */
-const checkMisplaced = (before: ReadonlyArray<string>, target: string, words: ReadonlyArray<string>) => {
+const checkMisplaced = (
+  table: Flags,
+  program: ReadonlyArray<string>,
+  before: ReadonlyArray<string>,
+  target: string,
+  words: ReadonlyArray<string>
+): Effect.Effect<void, UsageError> => {
   const [first = ""] = words
-  const { flags, next } = scanFlags(words, execFlags)
-  if (!flags.some((flag) => Object.hasOwn(execFlags, flag.replace(/^--|=.*/gs, "")))) return Effect.void
-  const line = ["task-exec", ...before, ...words.slice(0, next), target, ...words.slice(next)].join(" ")
-  const detail = `${first} is an option of task-exec and must come before TARGET: ${line} (to run a program named ${first}: task-exec ${target} -- ${first})${meantVerb(target)}`
+  const { flags, next } = scanFlags(words, table)
+  if (!flags.some((flag) => Object.hasOwn(table, nameOf(flag)))) return Effect.void
+  const line = [...program, ...before, ...words.slice(0, next), target, ...words.slice(next)].join(" ")
+  const detail = `${first} is an option of task-exec and must come before TARGET: ${line} (to run a program named ${first}: ${[...program, target, "--", first].join(" ")})${meantVerb(target)}`
   return Effect.fail(new UsageError({ detail }))
 }
 
