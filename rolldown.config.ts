@@ -7,10 +7,9 @@ import { parseImageRef } from "./adapters/image/ImageRef.ts"
 import manifest from "./package.json" with { type: "json" }
 
 /**
- * dockerode loads at start what we never use: gRPC sessions and protobuf (BuildKit),
- * tar (build contexts), ssh2 (`ssh://` hosts are reached through the `ssh` command), and docker-modem a stream library
- * for connections that it does not hijack. In the bundles all of these are empty: without the last four kinds alone they
- * are 170 KB smaller and start 8 ms sooner.
+ * Parts of dockerode that task-exec never uses, but that dockerode loads at its start: gRPC and protobuf (BuildKit), tar (build contexts), ssh2
+ * (task-exec reaches `ssh://` hosts through the `ssh` command), and a stream library for connections that are not hijacked. The bundles have
+ * empty modules in their place, which makes them 170 KB smaller and their start 8 ms faster.
  */
 const unused = [
   /dockerode\/lib\/(?:session|buildkit)\.js$/,
@@ -28,8 +27,8 @@ export const withoutUnused: Plugin = {
 const onUse = "\0on-use:"
 
 /**
- * Modules of Node's that take 1 to 6 ms to load, 12 all together, each loaded when something of it is first used: most runs
- * need few of them, and need them while they wait for an engine. Only names that are read when they are used can wait so.
+ * Loads some of Node's modules at their first use. Each takes 1 to 6 ms to load, together 12 ms. Most runs need few of them, and only while
+ * they wait for an engine. Works for names that the program does not read while it is loaded.
  */
 const loadedOnUse: Plugin = {
   name: "loaded-on-use",
@@ -50,15 +49,16 @@ for (const key of ${JSON.stringify(names)})
 }
 
 /**
- * Where Node keeps the compiled program: that takes 20 of its 60 ms to start. By this variable, as a program that asks for it
- * is compiled by then. What is in there is run: not in a folder of somebody else's, which `sudo -E` and `su` may leave us.
+ * Sets the folder of Node's compile cache, which saves 20 of 60 ms of the start. The variable must be set before Node starts: a program that
+ * enables the cache is already compiled. Node runs the code in the cache, so a folder of another user is not used: `sudo -E` and `su` can
+ * leave HOME to that user.
  */
 const cache = `[ -O "\${XDG_CACHE_HOME:-$HOME}" ] && export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-\${XDG_CACHE_HOME:-$HOME/.cache}/task-exec}"`
 
-/** A shell can say that everywhere, `env -S` not. To Node its line is a text and a comment. */
+/** The first lines of a program. Not every system has `env -S`. sh runs the second line; for Node it is a string and a comment. */
 const interpreter = `#!/bin/sh\n':' //; ${cache}; exec node ${nodeOptions.join(" ")} "$0" "$@"`
 
-/** The oldest Node that will do, said before anything that an older one may not understand is run. */
+/** Returns code that reports an older Node than the oldest supported one. It runs before code that such a Node cannot parse or run. */
 const check = (name: string): string => {
   const oldest = manifest.engines.node.replace(">=", "")
   const [major, minor] = oldest.split(".")
@@ -66,7 +66,7 @@ const check = (name: string): string => {
   return `{let[a,b]=process.versions.node.split(".");if(a<${major}||a==${major}&&b<${minor}){process.stderr.write(${message});process.exitCode=125;return}}`
 }
 
-/** Makes a program executable, as its first line names its interpreter: npm does that for an installed package only. */
+/** Makes the programs executable. npm does that only for an installed package. */
 const executable: Plugin = {
   name: "executable",
   writeBundle: async ({ file }) => {
@@ -74,10 +74,7 @@ const executable: Plugin = {
   }
 }
 
-/**
- * The image that is published with this build (`src/PublishedImage.ts`): a release sets the variable. In the bundles it replaces the
- * module, in the library the module's file.
- */
+/** The image that is published with this build. A release sets the variable, which replaces `src/PublishedImage.ts` in bundles and library. */
 const publishedImage = process.env.TASK_EXEC_PUBLISHED_IMAGE ?? ""
 if (publishedImage !== "") Result.getOrThrow(parseImageRef(publishedImage))
 const publishedModule = `export const publishedImage = ${publishedImage === "" ? "undefined" : JSON.stringify(publishedImage)}\n`
@@ -90,32 +87,32 @@ const publishedLibrary: Plugin = {
   writeBundle: () => writeFile("dist/lib/PublishedImage.js", publishedModule)
 }
 
-/** What all bundles are made of. `plugins`: in place of the one that makes them start soon. */
+/** Returns the input options of a bundle. */
 export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFunctions]) =>
   ({
     input,
     platform: "node",
-    // CommonJS has no import.meta; Effect asks for it in a way that does without.
+    // CommonJS has no import.meta. Effect works without its properties.
     transform: { define: { "import.meta": "{}" } },
     plugins: [withoutUnused, loadedOnUse, published, ...plugins],
-    // How long a plugin takes depends on the machine, and a warning about that would be among the errors of `npm run package`.
+    // A warning about slow plugins depends on the machine, and `npm run package` would print it.
     checks: { bundlerTimings: false }
   }) satisfies InputOptions
 
-/** The programs, and where each begins. The last one is in the image only, where `image-start` starts it. */
+/** The programs and their entry modules. Only the image has `image-serve`, which `image-start` starts. */
 export const programs = {
   "task-exec": "adapters/cli/main.ts",
   "swarm-exec": "adapters/skopos/main.ts",
   "image-serve": "adapters/helper/main.ts"
 } as const
 
-/** How a program is written. */
+/** Returns the output options of a program. */
 export const written = (name: keyof typeof programs) =>
   ({
     format: "cjs",
     minify: true,
     codeSplitting: false,
-    // After the minifier, which has no use for comments, and knows of no return here.
+    // The minifier would remove the comment, and rejects the return.
     postBanner: `${interpreter}\n${check(name)}`
   }) satisfies OutputOptions
 
@@ -125,7 +122,7 @@ const program = (name: keyof typeof programs, ...plugins: ReadonlyArray<Plugin>)
     output: { ...written(name), file: `dist/${name}.cjs` }
   })
 
-/** A program of the image only, and so small that a cache would be slower. */
+/** A small program of the image, which starts faster without a compile cache. */
 const small = (input: string, name: string) =>
   defineConfig({
     ...bundled(input),

@@ -1,6 +1,4 @@
-/**
- * Tar archives that are the same, byte for byte, whenever what is in them is the same.
- */
+/** Reproducible tar archives: equal entries give equal bytes. */
 
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -9,9 +7,9 @@ import * as Stream from "effect/Stream"
 
 /** A whole tar archive, in memory. */
 export interface Archive {
-  /** Its bytes, in pieces as they come: the contents of large files are not copied. */
+  /** The bytes, in order. The contents of files are not copied. */
   readonly chunks: ReadonlyArray<Uint8Array>
-  /** In hexadecimal digits. */
+  /** SHA-256 of the bytes, in hexadecimal digits. */
   readonly sha256: string
 }
 
@@ -21,8 +19,8 @@ const parents = (path: string): ReadonlyArray<string> =>
 const byPath = (left: Tar.Entry, right: Tar.Entry): number => (left.header.path < right.header.path ? -1 : 1)
 
 /**
- * Archive of these entries, sorted, with the folders that they are in. What `Tar`'s constructors set by themselves (owner
- * root, date 1970) makes the archive depend on paths, modes and contents only.
+ * Makes an archive of the entries, sorted, and of the folders that contain them. The archive depends only on paths, modes and contents:
+ * every owner is root, and every date is 1970.
  */
 export const makeArchive = Effect.fn("Archive.make")(function* (entries: ReadonlyArray<Tar.Entry>) {
   const given = new Set(entries.map(({ header }) => header.path))
@@ -31,7 +29,7 @@ export const makeArchive = Effect.fn("Archive.make")(function* (entries: Readonl
   const chunks = yield* Stream.fromIterable([...entries, ...missing].toSorted(byPath)).pipe(
     Stream.pipeThroughChannel(Tar.encode()),
     Stream.runCollect,
-    // Only for entries that contradict themselves, which the constructors do not make.
+    // Throws only for contradictory entries, which the constructors do not make.
     Effect.orDie
   )
   const hash = createHash("sha256")

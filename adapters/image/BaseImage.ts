@@ -1,6 +1,6 @@
 /**
- * The image below ours: Node and what Node needs. Either one with a name, or one that is assembled from this machine's own
- * Node, for where no registry can be reached.
+ * The base image: Node and its shared libraries. It is an image from a registry, or it is assembled from this machine's Node, which needs
+ * no registry.
  */
 
 import { fileURLToPath } from "node:url"
@@ -14,9 +14,9 @@ import { imageName } from "./ImageRef.ts"
 import { FileUnreadable, readIfThere } from "./LocalFile.ts"
 import { rootFsEntries } from "./RootFs.ts"
 
-/** This machine's Node would not run on the engine's machine. */
+/** This machine's Node does not run on the engine's machine. */
 export class CannotAssemble extends Schema.TaggedError<CannotAssemble>()("CannotAssemble", {
-  /** Operating system and processor of this machine, and of the engine's. */
+  /** Operating system and processor: `linux/amd64`. */
   here: Schema.String,
   there: Schema.String
 }) {
@@ -25,15 +25,15 @@ export class CannotAssemble extends Schema.TaggedError<CannotAssemble>()("Cannot
   }
 }
 
-/** In place of a base image's name: assemble one. */
+/** The name that stands for an assembled base image. */
 export const assembled = "scratch"
 
-/** A registry that cannot be reached must not take longer than that to give up. */
+/** The time after which a silent registry counts as unreachable. */
 const silence = Duration.seconds(10)
 
 const goArchitectures: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386", ppc64: "ppc64le" }
 
-/** The project's own Node where it is installed, and whichever runs this where not. */
+/** Returns the path of the project's own Node if it is installed, else that of the running Node. */
 const readNode = Effect.gen(function* () {
   const own = fileURLToPath(new URL("../../node_modules/node/bin/node", import.meta.url))
   for (const path of [own, process.execPath]) {
@@ -51,7 +51,7 @@ const rootFs = Effect.gen(function* () {
   return yield* makeArchive(entries)
 })
 
-/** Gives the name of an image on the engine that holds this machine's Node. Its tag says what is in it, so it is made once. */
+/** Assembles a base image on the engine and returns its name. The tag is a hash of the content, so an image is imported once. */
 const assemble = Effect.fn("BaseImage.assemble")(function* (engine: ImageEngine) {
   const { Os, Arch } = yield* engine.platform
   const here = `${process.platform}/${goArchitectures[process.arch] ?? process.arch}`
@@ -67,7 +67,7 @@ const assemble = Effect.fn("BaseImage.assemble")(function* (engine: ImageEngine)
   return imageName(ref)
 })
 
-/** Gives the name of an image that the engine has or can pull; `orElse` says what to do where it cannot. */
+/** Returns the name of an image that the engine has or can pull. Runs `orElse` if the engine cannot pull it. */
 const obtain = Effect.fn("BaseImage.obtain")(function* <E>(
   engine: ImageEngine,
   name: string,
@@ -82,10 +82,10 @@ const obtain = Effect.fn("BaseImage.obtain")(function* <E>(
 })
 
 /**
- * Sees to it that the engine has a base, and gives its name.
+ * Makes the engine have a base image, and returns its name.
  *
- * `wanted` is an image or `scratch`, and then it is that or a failure. Without it, it is `usual` if the engine has that or
- * can pull it, and else an assembled one.
+ * `wanted`: an image or `scratch`; fails if the engine cannot get it. Without `wanted`, uses `usual` if the engine has it or can pull it,
+ * else an assembled image.
  */
 export const prepareBase = (engine: ImageEngine, wanted: string | undefined, usual: string) => {
   if ((wanted ?? usual) === assembled) return assemble(engine)

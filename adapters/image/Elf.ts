@@ -1,26 +1,23 @@
-/**
- * As much of the ELF format as it takes to put a program into an image of its own: which libraries it wants, and where the
- * part of the file that runs ends.
- */
+/** Reads ELF files: the shared libraries of a program, and the part of the file that is loaded. Removes symbols, and adds notes. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** Not a program or library for a 64-bit little-endian machine. */
+/** The file is not a 64-bit little-endian program or library. */
 export class NotElf extends Schema.TaggedError<NotElf>()("NotElf", { detail: Schema.String }) {
   override get message(): string {
     return `not a 64-bit little-endian ELF file: ${this.detail}`
   }
 }
 
-/** What a program or shared library says of itself. */
+/** The headers of a program or shared library. */
 export interface Elf {
-  /** The kind of processor, as a number: 62 is x86-64, 183 arm64. */
+  /** Number of the processor architecture: 62 is x86-64, 183 is arm64. */
   readonly machine: number
-  /** The dynamic loader that the kernel starts it with. A library or a static program has none. */
+  /** Path of the dynamic loader. A library or a static program has none. */
   readonly interpreter: string | undefined
-  /** File names of the shared libraries that it wants, in its own order. */
+  /** File names of the needed shared libraries, in the file's order. */
   readonly needed: ReadonlyArray<string>
-  /** Length of the file's beginning that is ever loaded. Symbol tables and debug information follow. */
+  /** Length in bytes of the part that is loaded. Symbol tables and debug information follow it. */
   readonly loadedBytes: number
 }
 
@@ -31,14 +28,14 @@ const note = 4
 const headerBytes = 64
 
 interface Segment {
-  /** Where it is described. */
+  /** Offset of the segment's header. */
   readonly entry: number
   readonly type: number
   readonly offset: number
   readonly address: number
-  /** In the file. */
+  /** Size in the file. */
   readonly bytes: number
-  /** In memory, where zeros may follow. */
+  /** Size in memory. It can be larger: zeros follow. */
   readonly size: number
 }
 
@@ -63,7 +60,7 @@ const readSegments = (file: Buffer): ReadonlyArray<Segment> => {
 const readText = (file: Buffer, offset: number): string =>
   file.toString("utf8", offset, file.indexOf(0, offset, "latin1"))
 
-/** The libraries' names: offsets into the string table, whose own place is given as an address in memory. */
+/** Returns the names of the libraries. The dynamic section has their offsets in the string table, and the table's address in memory. */
 const readNeeded = (file: Buffer, segments: ReadonlyArray<Segment>): ReadonlyArray<string> => {
   const section = segments.find((segment) => segment.type === dynamic)
   if (section === undefined) return []
@@ -83,7 +80,7 @@ const readNeeded = (file: Buffer, segments: ReadonlyArray<Segment>): ReadonlyArr
   return names.map((name) => readText(file, strings - home.address + home.offset + name))
 }
 
-/** Reads the headers of a program or shared library. */
+/** Reads the headers of a program or shared library. Fails with `NotElf`. */
 export const parseElf = (bytes: Uint8Array): Result.Result<Elf, NotElf> => {
   const file = bufferOf(bytes)
   if (file.length < headerBytes || file.readUInt32BE(0) !== 0x7f454c46) {
@@ -105,10 +102,10 @@ export const parseElf = (bytes: Uint8Array): Result.Result<Elf, NotElf> => {
   })
 }
 
-/** The program without what is never loaded, as `strip` would make it, in two pieces. The original stays as it is. */
+/** Returns the part of the program that is loaded, as `strip` does, in two pieces. Does not change `file`. */
 export const withoutSymbols = (bytes: Uint8Array, elf: Elf): readonly [Uint8Array, Uint8Array] => {
   const header = Buffer.from(bytes.subarray(0, headerBytes))
-  // The table of sections goes with the symbols: say that there is none.
+  // The section table is removed with the symbols: the header must not refer to it.
   header.writeBigUInt64LE(0n, 40)
   header.writeUInt16LE(0, 60)
   header.writeUInt16LE(0, 62)
@@ -116,8 +113,8 @@ export const withoutSymbols = (bytes: Uint8Array, elf: Elf): readonly [Uint8Arra
 }
 
 /**
- * The program without its symbols and with a note that it finds in its memory, under a name. The note goes to the end of the
- * last segment that is loaded, behind what are zeros there, and takes the place of the notes that the compiler left.
+ * Removes the symbols of a program and adds a named note, which the program finds in its memory. The note is at the end of the last loaded
+ * segment, after its zeros. Its header replaces that of the compiler's notes.
  */
 export const withNote = (program: Uint8Array, name: string, content: Uint8Array): Result.Result<Buffer, NotElf> =>
   Result.flatMap(parseElf(program), (elf) => {
@@ -156,5 +153,5 @@ export const withNote = (program: Uint8Array, name: string, content: Uint8Array)
 
 const noteHeaderBytes = 12
 
-/** Everything in a note begins at a multiple of 4. */
+/** Returns the next multiple of 4, at which each part of a note begins. */
 const roundUp = (bytes: number): number => Math.ceil(bytes / 4) * 4

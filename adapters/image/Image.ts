@@ -1,7 +1,4 @@
-/**
- * The image of the helper and of `swarm-exec`, built on an engine over its API: no Docker client, no buildx, and where there
- * is none to be reached no registry.
- */
+/** Builds the image of task-exec on an engine, over the engine's API: without the docker CLI, buildx or a registry. */
 
 import { fileURLToPath } from "node:url"
 import * as Config from "effect/Config"
@@ -16,40 +13,40 @@ import { connect } from "./ImageEngine.ts"
 import { imageName, parseImageRef } from "./ImageRef.ts"
 import { FileUnreadable, readIfThere } from "./LocalFile.ts"
 
-/** The program that belongs in the image is not there. */
+/** A program of the image does not exist. */
 export class BundleMissing extends Schema.TaggedError<BundleMissing>()("BundleMissing", { path: Schema.String }) {
   override get message(): string {
     return `cannot find ${this.path}: run "npm run build" first`
   }
 }
 
-/** What to build, and where. */
+/** Options of a build. */
 export interface ImageOptions {
   readonly endpoint: Endpoint
-  /** What to call it: `task-exec:dev`, `registry.example:5000/task-exec:1`. */
+  /** Name of the image: `task-exec:dev`, `registry.example:5000/task-exec:1`. */
   readonly ref: string
   /**
-   * The image below, or `scratch` for one assembled from this machine's Node. By default TASK_EXEC_BASE; without that the
-   * Dockerfile's own default, and `scratch` where that cannot be had.
+   * The base image; `scratch`: a base image that is assembled from this machine's Node. Default: TASK_EXEC_BASE, then the Dockerfile's
+   * default, then `scratch`.
    */
   readonly base?: string
-  /** Push it to the registry that its name begins with? */
+  /** Whether to push the image to the registry in its name. */
   readonly push?: boolean
-  /** The program in the image, in place of dist/swarm-exec.cjs. */
+  /** Path of the program that replaces dist/swarm-exec.cjs in the image. */
   readonly bundle?: string
 }
 
-/** An image that was built. */
+/** A built image. */
 export interface BuiltImage {
   /** Name and tag. */
   readonly ref: string
-  /** `sha256:…`, as the engine tells images apart. */
+  /** The image ID: `sha256:…`. */
   readonly id: string
-  /** Bytes, with its base: unpacked, or with images in containerd compressed. */
+  /** Size in bytes, with the base image. Compressed if the engine keeps its images in containerd. */
   readonly size: number
-  /** The image that it was built on. */
+  /** Name of the base image. */
   readonly base: string
-  /** Its name by digest in the registry, for services: `registry.example:5000/task-exec@sha256:…`. Only when pushed. */
+  /** The name with the digest, for services: `registry.example:5000/task-exec@sha256:…`. Only for a pushed image. */
   readonly pinned?: string
 }
 
@@ -64,7 +61,7 @@ const read = Effect.fnUntraced(function* (file: string) {
   return Option.isSome(bytes) ? bytes.value.toString() : yield* new FileUnreadable({ path, detail: "no such file" })
 })
 
-/** A file that `npm run build` makes: `shown` is its path, for the message. */
+/** Reads a file that `npm run build` makes. `shown`: its path in the error. */
 const readBuilt = Effect.fnUntraced(function* (shown: string, path = inProject(shown)) {
   const bytes = yield* readIfThere(path)
   return Option.isSome(bytes) ? bytes.value : yield* new BundleMissing({ path: shown })
@@ -77,12 +74,10 @@ const baseFromEnvironment = Config.String("TASK_EXEC_BASE").pipe(
   Effect.map((base) => (base === "" ? undefined : base))
 )
 
-/** The base that a plain `docker build` takes. */
+/** Returns the Dockerfile's default base image. */
 const usualBase = (dockerfile: string): string => /^ARG BASE=(\S+)/m.exec(dockerfile)?.[1] ?? assembled
 
-/**
- * Builds the image, and pushes it if that is wanted. What it does is logged, one line for each step that may take a while.
- */
+/** Builds the image, and pushes it if `push` says so. Logs a line for each slow step. */
 export const buildImage = Effect.fn("Image.build")(function* (options: ImageOptions) {
   const ref = yield* Effect.fromResult(parseImageRef(options.ref))
   const name = imageName(ref)

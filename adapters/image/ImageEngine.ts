@@ -1,6 +1,6 @@
 /**
- * What making an image takes of a Docker engine. The product itself never builds, imports or pushes, so this stands apart
- * from its `DockerEngine`; it finds and reaches the engine in the same way, and has the same errors.
+ * The requests of the Docker API that make an image. task-exec itself never builds, imports or pushes images, so they are not part of
+ * `DockerEngine`. They find and reach the engine as `DockerEngine` does, and have its errors.
  */
 
 import { Readable } from "node:stream"
@@ -19,13 +19,13 @@ import { explainFailure, explainStatus } from "../../src/engine/explain.ts"
 import type { Archive } from "./Archive.ts"
 import { type ImageRef, imageName } from "./ImageRef.ts"
 
-/** The engine began with a step, and it went wrong on the way. */
+/** A step of the engine failed after it had begun. */
 export class ImageStepFailed extends Schema.TaggedError<ImageStepFailed>()("ImageStepFailed", {
   /** The engine's address. */
   host: Schema.String,
-  /** The step, which follows "cannot": "push REF". */
+  /** The step, as it follows "cannot" in the message: "push REF". */
   operation: Schema.String,
-  /** Why, in the engine's words or ours. */
+  /** The reason. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -33,15 +33,15 @@ export class ImageStepFailed extends Schema.TaggedError<ImageStepFailed>()("Imag
   }
 }
 
-/** An image that an engine has. */
+/** An image of an engine. */
 export interface ImageFacts {
-  /** `sha256:…`, as the engine tells images apart. */
+  /** The image ID: `sha256:…`. */
   readonly id: string
-  /** Bytes, with its base: unpacked, or with images in containerd compressed. */
+  /** Size in bytes, with the base image. Compressed if the engine keeps its images in containerd. */
   readonly size: number
 }
 
-/** How an image is built from an archive with a Dockerfile in it. */
+/** Options of a build from an archive that contains a Dockerfile. */
 export interface BuildOptions {
   readonly ref: ImageRef
   /** The Dockerfile's build arguments. */
@@ -49,13 +49,13 @@ export interface BuildOptions {
   readonly labels: Readonly<Record<string, string>>
 }
 
-/** For what an engine does at once. */
+/** The timeout of short requests. */
 const patience = Duration.seconds(20)
 
 const Version = Schema.Struct({ Os: Schema.String, Arch: Schema.String })
 const Facts = Schema.Struct({ Id: Schema.String, Size: Schema.Int })
 
-/** One record of what an engine tells while it pulls, imports, builds or pushes. */
+/** A progress record of a pull, import, build or push. */
 const Progress = Schema.Struct({
   stream: Schema.optionalKey(Schema.String),
   status: Schema.optionalKey(Schema.String),
@@ -65,17 +65,17 @@ const Progress = Schema.Struct({
   )
 })
 
-/** dockerode's error for an answer with an error status: `(HTTP code 404) no such image - No such image: x `. */
+/** dockerode's error for a response with an error status: `(HTTP code 404) no such image - No such image: x `. */
 const isRefusal = Schema.is(Schema.Struct({ statusCode: Schema.Int, message: Schema.String }))
 const refusalPrefix = /^\(HTTP code \d+\) .*? - /s
 
-/** How an engine that keeps its images in containerd tells the digest. The others tell it like this, and as data. */
+/** The progress text with the digest. Engines that keep their images in containerd report it only here; others also report it as data. */
 const pushedDigest = /: digest: (sha256:[0-9a-f]{64}) /
 
-/** What the builder says of itself between the lines of a step. */
+/** Lines of the builder between the output of steps. */
 const bookkeeping = /^(?:---> |Removing intermediate container )/
 
-/** The engine at this address. Its connections end with the Scope. */
+/** Returns the engine at this address. Closes its connections with the scope. */
 export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: Endpoint) {
   const host = format(endpoint)
   const agent = yield* makeAgent(endpoint)
@@ -101,7 +101,7 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
       Effect.flatMap((reply) => Effect.mapError(Schema.decodeUnknownEffect(schema)(reply), misunderstood(operation)))
     )
 
-  /** The records of a request that goes on for a while. One that tells of an error fails. */
+  /** Returns the progress records of a request. Fails at a record with an error. */
   const follow = (operation: string, request: (signal: AbortSignal) => Promise<NodeJS.ReadableStream>) =>
     Stream.unwrap(
       Effect.map(Effect.tryPromise({ try: request, catch: failed(operation) }), (readable) =>
@@ -126,17 +126,17 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
     )
 
   return {
-    /** Kind of machine, in Go's words: `linux`, `amd64`. */
+    /** Operating system and architecture in Go's terms: `linux`, `amd64`. */
     platform: ask("tell its version", Version, () => docker.version()),
 
-    /** Does the engine have an image of that name? */
+    /** Whether the engine has an image of this name. */
     has: (name: string) =>
       inspect(name).pipe(
         Effect.as(true),
         Effect.catchIf(isNotFound, () => Effect.succeed(false))
       ),
 
-    /** Pulls an image, as long as the registry is never silent for longer than that. */
+    /** Pulls an image. Fails if the registry sends nothing for this time. */
     pull: (name: string, silence: Duration.Duration) => {
       const operation = `pull ${name}`
       const detail = `no word from the registry in ${Duration.format(silence)}`
@@ -149,7 +149,7 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
       )
     },
 
-    /** Makes an image of a file system. `changes` are lines of a Dockerfile. */
+    /** Imports a file system as an image. `changes`: lines of a Dockerfile. */
     importImage: (archive: Archive, ref: ImageRef, changes: ReadonlyArray<string>) =>
       follow(`import ${imageName(ref)}`, (abortSignal) =>
         docker.importImage(toReadable(archive), { repo: ref.repository, tag: ref.tag, changes, abortSignal })
@@ -158,7 +158,7 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
     /** Builds with the classic builder, which every engine has. */
     build: Effect.fnUntraced(function* (archive: Archive, { ref, args, labels }: BuildOptions) {
       const operation = `build ${imageName(ref)}`
-      /** Output of the current step: says more than the builder's own message when the step fails. */
+      /** Output of the current step, for the error: it says more than the builder's message. */
       let printed: ReadonlyArray<string> = []
       const listen = (stream: string): void => {
         const line = stripVTControlCharacters(stream).replace(/\s+/g, " ").trim()
@@ -190,11 +190,11 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
       return yield* inspect(id)
     }),
 
-    /** Pushes an image to the registry that its name begins with. Gives its digest there. */
+    /** Pushes an image to the registry in its name. Returns its digest. */
     push: Effect.fnUntraced(function* (ref: ImageRef) {
       const operation = `push ${imageName(ref)}`
       const digest = yield* follow(operation, (abortSignal) =>
-        // An engine wants the header with the credentials also where there are none.
+        // An engine requires the header with the credentials, even if there are none.
         docker.getImage(ref.repository).push({ tag: ref.tag, authconfig: {}, abortSignal })
       ).pipe(
         Stream.runFold(
@@ -208,19 +208,17 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
   }
 })
 
-/** What making an image takes of a Docker engine. */
+/** The requests of the Docker API that make an image. */
 export type ImageEngine = Effect.Success<ReturnType<typeof connect>>
 
-/**
- * The agent makes the connections; docker-modem is to believe in a socket, and in nothing that it found in the environment.
- */
+/** Options for docker-modem. The agent makes the connections; without a socket path, docker-modem reads the environment. */
 const makeDocker = (endpoint: Endpoint, agent: object): Docker => {
   const options = {
     agent,
     socketPath: "/",
     host: undefined,
     protocol: "http" as const,
-    // docker-modem's name for what comes before each path.
+    // docker-modem's name for the prefix of each path.
     version: "basePath" in endpoint ? endpoint.basePath.slice(1) : ""
   }
   return new Docker(options)
@@ -228,7 +226,7 @@ const makeDocker = (endpoint: Endpoint, agent: object): Docker => {
 
 const toReadable = (archive: Archive): Readable => Readable.from(archive.chunks)
 
-/** Apart, as the API wants them; a digest is a kind of tag there. */
+/** Splits a name into the API's two parameters. The API takes a digest as a tag. */
 const nameAndTag = (name: string): { readonly fromImage: string; readonly tag: string } => {
   const at = name.indexOf("@")
   const colon = at === -1 ? name.indexOf(":", name.lastIndexOf("/") + 1) : at

@@ -1,11 +1,9 @@
-/**
- * The name that an image is to get: `task-exec`, `task-exec:1.2`, `registry.example:5000/team/task-exec:1.2`.
- */
+/** Names of images: `task-exec`, `task-exec:1.2`, `registry.example:5000/team/task-exec:1.2`. */
 import * as Result from "effect/Result"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
-/** A name that an image cannot have. */
+/** The text is not a valid image name. */
 export class InvalidImageRef extends Schema.TaggedError<InvalidImageRef>()("InvalidImageRef", {
   ref: Schema.String,
   detail: Schema.String
@@ -18,9 +16,9 @@ export class InvalidImageRef extends Schema.TaggedError<InvalidImageRef>()("Inva
   }
 }
 
-/** Where an image is to be found. Make one with `parseImageRef`; `imageName` writes it down again. */
+/** A parsed image name. `parseImageRef` parses one, and `imageName` formats it. */
 export interface ImageRef {
-  /** With the registry, where one is named: `registry.example:5000/team/task-exec`. */
+  /** With the registry, if the name has one: `registry.example:5000/team/task-exec`. */
   readonly repository: string
   readonly tag: string
 }
@@ -30,7 +28,7 @@ const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const tagPattern = /^\w[\w.-]{0,127}$/
 const longestRepository = 255
 
-/** Docker's own grammar for a name with an optional tag (`latest` when there is none). */
+/** Docker's grammar for a name with an optional tag (default `latest`). */
 export const parseImageRef = (ref: string): Result.Result<ImageRef, InvalidImageRef> => {
   const refuse = (detail: string) => Result.fail(new InvalidImageRef({ ref, detail }))
   if (ref === "") return refuse("empty name")
@@ -54,5 +52,5 @@ export const parseImageRef = (ref: string): Result.Result<ImageRef, InvalidImage
   return Result.succeed({ repository, tag })
 }
 
-/** `repository:tag` */
+/** Returns `repository:tag`. */
 export const imageName = ({ repository, tag }: ImageRef): string => `${repository}:${tag}`

@@ -1,13 +1,11 @@
-/**
- * Files of this machine that go into an image.
- */
+/** Reads files of this machine for an image. */
 
 import { readFile } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
-/** A file of this machine could not be read. */
+/** A file cannot be read. */
 export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", {
   path: Schema.String,
   detail: Schema.String
@@ -19,7 +17,7 @@ export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUn
 
 const hasCode = Schema.is(Schema.Struct({ code: Schema.String }))
 
-/** Contents of a file; nothing, when there is no such file. */
+/** Returns the contents of a file, or `None` if the file does not exist. */
 export const readIfThere = (path: string): Effect.Effect<Option.Option<Buffer>, FileUnreadable> =>
   Effect.tryPromise({ try: () => readFile(path), catch: (cause) => cause }).pipe(
     Effect.map(Option.some),

@@ -1,6 +1,6 @@
 /**
- * The image as an OCI image, for one platform or several, made on this machine without an engine: Node of the npm registry with the
- * libraries that it loads, and our programs. What the Dockerfile says of the image holds here, too.
+ * Builds the image as an OCI image for one or more platforms, on this machine and without an engine. It contains Node from the npm registry,
+ * Node's shared libraries, and the programs of task-exec. Labels and entry point are those of the Dockerfile.
  *
  * Sources: OCI image specification 1.1 (manifest, index, config, layout).
  */
@@ -21,7 +21,7 @@ import { type Architecture, runtime } from "./Runtime.ts"
 import { attempt, inProject, scratch } from "./Step.ts"
 import { sysroot } from "./Sysroot.ts"
 
-/** The platforms that an image can be made for, and Node's names of their processors. */
+/** The supported platforms, with Node's names of their architectures. */
 export const platforms = { "linux/amd64": "x64", "linux/arm64": "arm64" } as const satisfies Record<
   string,
   Architecture
@@ -30,7 +30,7 @@ export type Platform = keyof typeof platforms
 
 export const isPlatform = (name: string): name is Platform => Object.hasOwn(platforms, name)
 
-/** A piece of content by its digest. */
+/** A blob: content that is addressed by its digest. */
 export interface Blob {
   readonly mediaType: string
   /** `sha256:…` */
@@ -66,7 +66,7 @@ const descriptor = ({ bytes, digest, mediaType }: Blob) => ({ mediaType, digest,
 
 interface Layer {
   readonly blob: Blob
-  /** Digest of the archive before it was compressed. */
+  /** Digest of the uncompressed archive. */
   readonly diffId: string
 }
 
@@ -79,7 +79,7 @@ const layerOf = Effect.fnUntraced(function* ({ chunks, sha256 }: Archive) {
 const programs = ["agent-entry.cjs", "image-serve.cjs", "image-start.cjs", "swarm-exec.cjs"] as const
 const folder = "opt/task-exec"
 
-/** The programs, and for this machine's own kind of processor what V8 makes of them ahead of time, which runs them once. */
+/** Returns the programs, and for this machine's architecture also V8's compile cache. Making the cache runs the program once. */
 const programLayer = Effect.fnUntraced(function* (
   arch: Architecture,
   node: string,
@@ -115,7 +115,7 @@ const nodeLayer = Effect.fnUntraced(function* (arch: Architecture, node: string)
 const Words = Schema.fromJsonString(Schema.Array(Schema.String))
 const Manifest = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
 
-/** What the Dockerfile says of the image. */
+/** Returns the labels and the entry point of the Dockerfile. */
 const settings = Effect.gen(function* () {
   const dockerfile = yield* attempt("read the Dockerfile", () => readFile(inProject("Dockerfile"), "utf8"))
   const manifest = yield* attempt("read package.json", () => readFile(inProject("package.json"), "utf8"))
@@ -143,7 +143,7 @@ const imageFor = Effect.fnUntraced(function* (platform: Platform) {
   const node = yield* runtime(arch)
   const layers = [
     yield* nodeLayer(arch, node),
-    // The entry point without the program `node` and the file at its end.
+    // The options of Node: the entry point without `node` and without the program's file.
     yield* programLayer(arch, node, said.Entrypoint.slice(1, -1))
   ]
   const [os = "", architecture = ""] = platform.split("/")
@@ -163,7 +163,7 @@ const imageFor = Effect.fnUntraced(function* (platform: Platform) {
   return { manifest, blobs: [...blobs, config], platform: { os, architecture } }
 })
 
-/** Makes the image for these platforms. */
+/** Builds the image for these platforms. */
 export const makeOciImage = Effect.fn("OciImage.make")(function* (wanted: ReadonlyArray<Platform>) {
   const images = yield* Effect.forEach(wanted, imageFor)
   const image: OciImage = {
@@ -178,7 +178,7 @@ export const makeOciImage = Effect.fn("OciImage.make")(function* (wanted: Readon
   return image
 })
 
-/** Writes the image as an archive in OCI's layout, which other tools push (`skopeo copy --all oci-archive:FILE …`). */
+/** Writes the image as an archive in the OCI layout. Other tools can push it (`skopeo copy --all oci-archive:FILE …`). */
 export const writeArchive = Effect.fn("OciImage.write")(function* (
   { blobs, index, manifests }: OciImage,
   tag: string,

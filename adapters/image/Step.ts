@@ -1,4 +1,4 @@
-/** The steps of a build on this machine: their error, and their folders. */
+/** Steps of a build on this machine: their error and their folders. */
 import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -25,10 +25,10 @@ export const attempt = <A>(step: string, run: () => Promise<A>): Effect.Effect<A
     }
   })
 
-/** A file of the project. */
+/** Returns the path of a file of the project. */
 export const inProject = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url))
 
-/** A folder that goes away with the scope. */
+/** Makes a temporary folder, which is removed with the scope. */
 export const scratch = (parent: string) =>
   Effect.acquireRelease(
     attempt("make a folder", async () => {

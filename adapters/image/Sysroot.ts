@@ -1,6 +1,6 @@
 /**
- * The shared libraries of another kind of processor: those of Debian's packages, of the release that this machine has. They stand in a
- * folder as they would at the root of such a machine. apt gets the packages, with its own checks of their signatures.
+ * The shared libraries of another architecture, from the packages of this machine's Debian release. The folder is laid out like the root of
+ * such a machine. apt downloads the packages and verifies their signatures.
  */
 import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
@@ -11,21 +11,21 @@ import * as Effect from "effect/Effect"
 import type { Architecture } from "./Runtime.ts"
 import { attempt, inProject, scratch } from "./Step.ts"
 
-/** Everything that Node's Linux builds load: the C library with its loader and name services, and the C++ library. */
+/** The packages whose libraries Node's Linux builds load: the C library with its loader and name services, and the C++ library. */
 const packages = ["libc6", "libgcc-s1", "libstdc++6"] as const
 
-/** Debian's names of the processors. */
+/** Debian's names of the architectures. */
 const debianNames: Readonly<Record<Architecture, string>> = { x64: "amd64", arm64: "arm64" }
 
 const run = promisify(execFile)
 
-/** Returns the folder. It is made once, and kept. */
+/** Returns the folder. Makes it if it does not exist. */
 export const sysroot = Effect.fn("Sysroot.get")(function* (arch: Architecture, cache = inProject(".cache")) {
   const folder = join(cache, `sysroot-${arch}`)
   if (existsSync(folder)) return folder
   const debian = debianNames[arch]
   yield* Effect.logInfo(`getting ${packages.join(", ")} for ${debian} from Debian's packages`)
-  // In the same file system, so that the finished folder can be moved.
+  // A draft in the same file system, which a move completes at once.
   const draft = yield* scratch(cache)
   yield* attempt(`get ${packages.join(", ")} for ${debian} with apt-get`, async () => {
     const [root, debs, state] = ["root", "debs", "state"].map((name) => join(draft, name))
@@ -51,7 +51,7 @@ export const sysroot = Effect.fn("Sysroot.get")(function* (arch: Architecture, c
     await apt("update", "--error-on=any")
     await apt("download", ...packages)
     for (const deb of await readdir(debs)) await run("dpkg-deb", ["--extract", join(debs, deb), root])
-    // Newer releases of Debian have everything below /usr, and links to there.
+    // In newer Debian releases, /lib and /lib64 are links into /usr.
     for (const name of ["lib", "lib64"]) {
       if (!existsSync(join(root, name))) await symlink(join("usr", name), join(root, name))
     }

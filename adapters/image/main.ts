@@ -1,8 +1,8 @@
 /**
- * `npm run image -- REF [--base IMAGE] [--push]`: builds the image on the engine that DOCKER_HOST names, or with `--platform` on this
- * machine, for several platforms.
+ * `npm run image -- REF [--base IMAGE] [--push]`: builds the image on the engine of DOCKER_HOST. With `--platform`, builds it for several
+ * platforms on this machine.
  *
- * Results go to stdout, progress to stderr. Exit codes: 0 built, 1 failed, 2 wrong usage.
+ * The result goes to stdout, progress to stderr. Exit codes: 0 built, 1 failed, 2 wrong usage.
  */
 
 import { parseArgs } from "node:util"
@@ -54,7 +54,7 @@ const options = {
   help: { type: "boolean" }
 } as const
 
-/** Builds for these platforms, and returns the lines about the result. */
+/** Builds the image for these platforms. Returns the lines that describe the result. */
 const buildForPlatforms = Effect.fnUntraced(function* (
   name: string,
   platforms: ReadonlyArray<string>,

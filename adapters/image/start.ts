@@ -1,12 +1,12 @@
 /**
- * Starts a program of the image. For a run that is `image-serve`, else `task-exec`, or the program that the first word names:
- * `docker run IMAGE task-exec web.2 true`, `docker run IMAGE swarm-exec inst_exec`.
+ * Starts a program of the image: `image-serve` for a run, else the program that the first word names, or `task-exec`
+ * (`docker run IMAGE task-exec web.2 true`, `docker run IMAGE swarm-exec inst_exec`).
  *
- * `image-serve` is compiled when the image is built. Node's own cache has what is compiled when a program is loaded, without the
- * functions that are compiled when they are first called, which is most of what a helper runs. This cache has all of them.
+ * `image-serve` has a compile cache that is made with the image. Node's own cache holds only functions that are compiled when a program is
+ * loaded. This cache also holds functions that are compiled at their first call, which are most of those that a helper runs.
  *
- * `image-start.cjs --compile` writes the cache. A node with another kind of CPU, and Node with other options, do without it;
- * `NODE_DEBUG=task-exec` says whether it was taken.
+ * `image-start.cjs --compile` writes the cache. V8 rejects it on another type of CPU and with other options; the program then runs without it.
+ * With `NODE_DEBUG=task-exec`, a line on stderr says whether V8 accepted it.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -21,20 +21,20 @@ const served = join(folder, "image-serve.cjs")
 const called = join(folder, "swarm-exec.cjs")
 const cache = join(folder, "image-serve.cache")
 
-/** As Node itself does with a CommonJS module. */
+/** The parameters with which Node wraps a CommonJS module. */
 const names = ["exports", "require", "module", "__filename", "__dirname"]
 const source = () => `(function (${names.join(", ")}) {${readFileSync(served, "utf8").replace(/^#!.*/, "")}\n})`
 
 const compile = (): void => {
   setFlagsFromString("--no-lazy")
   const script = new Script(source(), { filename: served })
-  // The cache is for the options that it is written with.
+  // V8 accepts a cache only with the options with which it was written.
   setFlagsFromString("--lazy")
   writeFileSync(cache, script.createCachedData())
 }
 
 const serve = (): void => {
-  // An image that was built on another kind of machine has no cache.
+  // An image that was built on another architecture has no cache.
   const cachedData = existsSync(cache) ? readFileSync(cache) : undefined
   const script = new Script(source(), { filename: served, ...(cachedData === undefined ? {} : { cachedData }) })
   const state = cachedData === undefined ? "missing" : script.cachedDataRejected === true ? "rejected" : "accepted"
@@ -46,7 +46,7 @@ const serve = (): void => {
 
 if (process.argv[2] === "--compile") {
   compile()
-  // What comes behind it shows that the program runs.
+  // The output of the program shows that it runs.
   process.argv.splice(2, 1)
 }
 const [, , first] = process.argv
@@ -55,7 +55,7 @@ if (isForRun) {
   process.argv[1] = served
   serve()
 } else {
-  // The program goes by its name, as it does outside of the image.
+  // The program sees its own name as the first word, as it does outside of the image.
   const isNamed = first === "task-exec" || first === "swarm-exec"
   process.argv.splice(1, isNamed ? 2 : 1, join(folder, isNamed ? first : "task-exec"))
   createRequire(called)(called)

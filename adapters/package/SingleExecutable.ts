@@ -1,8 +1,9 @@
 /**
- * `task-exec` and `swarm-exec` as one file that runs where no Node is: a Node with the bundle inside (Node's "single executable application").
+ * Makes `task-exec` and `swarm-exec` one executable file that needs no Node: Node with the bundle inside (Node's "single executable
+ * application").
  *
- * Node makes what goes inside, and looks for it as a note in its memory. Putting it there is left to us, as Node's own way to do
- * it (`--build-sea`) is only in versions whose Linux builds want a library that few machines have; see `Runtime.ts`.
+ * Node prepares the content, and at its start looks for it as an ELF note. We add the note: only versions of Node whose Linux builds need
+ * libatomic can do that themselves (`--build-sea`), see `Runtime.ts`.
  */
 import { execFile } from "node:child_process"
 import { readFile, writeFile } from "node:fs/promises"
@@ -16,25 +17,25 @@ import { nodeOptions, v8Options } from "../bundle/NodeOptions.ts"
 import { withNote } from "../image/Elf.ts"
 import { attempt, inProject, NotPackaged, scratch } from "../image/Step.ts"
 
-/** What goes into the file. */
+/** The parts of the file. */
 export interface ExecutableOptions {
-  /** The Node that is in it. */
+  /** Path of the Node in the file. */
   readonly node: string
-  /** One of the same version that this machine can run; the same one where that is so. */
+  /** Path of a Node of the same version that this machine can run. */
   readonly maker: string
 }
 
 const noteName = "NODE_SEA_BLOB"
-/** Node looks for a note where this text ends with 1. */
+/** Node looks for the note if this text ends with 1. */
 const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:"
 
 const writeBundle = async (file: string) => {
   await using bundle = await rolldown(bundled(inProject("adapters/skopos/main.ts")))
-  // The code cache knows nothing of import(), which only built-in modules are left for.
+  // import() does not work with the code cache. The bundle imports only built-in modules.
   await bundle.write({ file, format: "cjs", minify: true, codeSplitting: false, dynamicImportInCjs: false })
 }
 
-/** The executable file's bytes. */
+/** Returns the bytes of the executable file. */
 export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ maker, node }: ExecutableOptions) {
   const folder = yield* scratch(tmpdir())
   const main = join(folder, "task-exec.cjs")
@@ -43,9 +44,9 @@ export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ 
     main,
     output: join(folder, "note"),
     disableExperimentalSEAWarning: true,
-    // Code for another processor would be refused.
+    // V8 rejects compiled code of another architecture.
     useCodeCache: maker === node,
-    // NODE_OPTIONS are not for it.
+    // NODE_OPTIONS must not apply to it.
     execArgvExtension: "none",
     execArgv: nodeOptions
   }

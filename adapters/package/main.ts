@@ -1,7 +1,7 @@
 /**
  * `npm run package [-- --arch ARCH]... [--node FILE] [--out FOLDER]`: makes `task-exec` one file that needs no Node.
  *
- * Results go to stdout, progress to stderr. Exit codes: 0 made, 1 failed, 2 wrong usage.
+ * The result goes to stdout, progress to stderr. Exit codes: 0 made, 1 failed, 2 wrong usage.
  */
 import { createHash } from "node:crypto"
 import { copyFile, mkdir, writeFile } from "node:fs/promises"
