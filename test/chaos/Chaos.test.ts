@@ -8,7 +8,7 @@ import { performRun, type RunReport } from "./Run.ts"
 import { drawShortPlan, shortForm, shortSeed } from "./ShortForm.ts"
 import { ChaosStage } from "./Stage.ts"
 
-it("the short form has every fault, and every kind of work with and without agents", () => {
+it("the short form contains every fault, and every kind of work with and without agents", () => {
   assert.sameMembers([...new Set(shortForm.flatMap(({ faults }) => faults))], [...faultNames])
   for (const agents of [false, true]) {
     const some = shortForm.filter((run) => (run.agents ?? false) === agents)

@@ -50,7 +50,7 @@ const Created = Schema.Struct({ ID: Schema.String })
 layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices: true })(
   "a swarm of three nodes",
   (it) => {
-    it.effect("has three ready nodes, the first of which is the manager", () =>
+    it.effect("has three ready nodes, and the first one is the manager", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const nodes = yield* get(manager.socket, "/nodes", Nodes)
@@ -59,7 +59,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("has engines with names, identities and overlay2 layers of their own", () =>
+    it.effect("has engines with separate names, identities and overlay2 layers", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         const infos = yield* Effect.forEach(nodes, (node) => get(node.socket, "/info", Info))
@@ -88,7 +88,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("takes images of one's own, and carries them to other nodes", () =>
+    it.effect("loads images, and copies them to other nodes", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const { dir, manager, registry } = cluster
@@ -107,7 +107,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("runs commands inside a node, which die with their caller", () =>
+    it.effect("runs commands inside a node, and kills them with their caller", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         const [, node] = nodes
@@ -134,7 +134,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("pulls and plugs a node's cable", () =>
+    it.effect("disconnects and reconnects a node", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const { manager, nodes } = cluster
@@ -168,7 +168,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("finds an engine that is gone although nobody ended it, once", () =>
+    it.effect("reports an engine that ended by itself, once", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const [, , node] = cluster.nodes
@@ -193,7 +193,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("finds what was left behind, and nothing else", () =>
+    it.effect("finds leftovers, and nothing else", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const { image, manager, nodes } = cluster
@@ -246,7 +246,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("is cleared of what was left, and of what comes meanwhile", () =>
+    it.effect("removes leftovers, and those that appear meanwhile", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const { image, manager } = cluster
@@ -269,7 +269,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("can be attached to by others, who leave it be", () =>
+    it.effect("can be attached to, and survives the end of who attached", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const variables = ConfigProvider.fromEnvRecord({ [clusterVariable]: cluster.dir })
@@ -364,7 +364,7 @@ const swarm = (
   })
 
 describe("clusters come and go", () => {
-  it.live("two side by side, and nothing stays of either", () =>
+  it.live("two run at the same time, and leave nothing", () =>
     Effect.gen(function* () {
       const [one, two, processes] = yield* Effect.scoped(
         Effect.gen(function* () {
@@ -393,7 +393,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("interrupted half-way, and nothing stays", () =>
+  it.live("an interrupted start leaves nothing", () =>
     Effect.gen(function* () {
       const name = `cut-${process.pid}`
       const dir = join(yield* clustersDir, name)
@@ -406,7 +406,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("what a killed run left is swept by the next, which spares what has a living owner", () =>
+  it.live("a start removes the swarm of a killed owner, and keeps that of a living owner", () =>
     Effect.gen(function* () {
       const name = `killed-${process.pid}`
       const dir = join(yield* clustersDir, name)
@@ -425,7 +425,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("one whose process is killed goes without anybody doing anything", () =>
+  it.live("a swarm whose owner is killed goes by itself", () =>
     Effect.gen(function* () {
       const name = `alone-${process.pid}`
       const dir = join(yield* clustersDir, name)
@@ -484,7 +484,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("by command: refused in one line where it can't work", () =>
+  it.live("by command: prints one line if it cannot start", () =>
     Effect.gen(function* () {
       const refused = yield* Effect.flip(
         run("unshare", ["--user", "--map-root-user", process.execPath, mainFile, "up"])

@@ -180,7 +180,7 @@ const blocksOfPages = () => {
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 seconds" })("the documentation", (it) => {
   it.effect(
-    "its commands do what it says",
+    "its commands print what it shows",
     () =>
       Effect.gen(function* () {
         const installed = yield* services

@@ -78,7 +78,7 @@ const update = (...flags: ReadonlyArray<string>) =>
   })
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("task-exec agent", (it) => {
-  it.effect("up, once and again, status, down, once and again: nothing is left", () =>
+  it.effect("up twice, status, down twice: nothing is left", () =>
     Effect.gen(function* () {
       const cluster = yield* SwarmCluster
       const none = yield* taskExec(["agent", "status"])
@@ -110,7 +110,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("up after a node was unreachable: its agent's key is found", () =>
+  it.effect("up finds the key of an agent whose node was unreachable", () =>
     Effect.gen(function* () {
       const { link, manager, nodes } = yield* SwarmCluster
       const worker = nodes.find(({ role }) => role === "worker") ?? manager
@@ -135,7 +135,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("an agent that is told to end before it can listen ends, and does not stay for a day", () =>
+  it.effect("an agent that is stopped before it listens ends at once", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const image = yield* lateImage
@@ -180,7 +180,7 @@ layer(Web.layer("served").pipe(Layer.provideMerge(SwarmCluster.layerShared)), {
   excludeTestServices: true,
   timeout: "180 seconds"
 })("task-exec agent down", (it) => {
-  it.effect("fails while an agent serves a command, which goes on, and succeeds after that", () =>
+  it.effect("down fails while an agent serves a command, which continues, and succeeds after it", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const target = web.target(web.remote)
@@ -212,7 +212,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
   const remote = Effect.map(Web, (web) => ({ web, node: web.nodeOf(web.remote), target: web.target(web.remote) }))
   const routeOf = (stderr: string) => /, route (\S+)\n/.exec(stderr)?.[1]
 
-  it.effect("auto takes them for another node, and the connected engine for its own tasks", () =>
+  it.effect("auto uses agents for other nodes, and the connected engine for its own tasks", () =>
     Effect.gen(function* () {
       const { target, web } = yield* remote
       const there = yield* taskExec(["--debug", "-i", target, "sh", "-c", "cat; exit 3"], { input: "a\0b" })
@@ -228,7 +228,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  it.effect("a shell at a terminal: prompt, size, keys, exit code", () =>
+  it.effect("a shell on a terminal: prompt, size, keys, exit code", () =>
     Effect.gen(function* () {
       const { target } = yield* remote
       const { manager } = yield* SwarmCluster
@@ -269,7 +269,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     ["by a process in the entry agent", taskExec, 1],
     ["by the entry agent's socket", onManager, 0]
   ] as const) {
-    it.effect(`${name}: bytes both ways, an exit code`, () =>
+    it.effect(`${name}: bytes in both directions, and the exit code`, () =>
       Effect.gen(function* () {
         const { target } = yield* remote
         const { manager } = yield* SwarmCluster
@@ -286,7 +286,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     )
 
     it.effect(
-      `${name}, the agent is killed: unknown, never a success; the command is ended; the next one is served`,
+      `${name}: after kill -9 of the agent the outcome is unknown, the command is killed, and the next command runs`,
       () =>
         Effect.gen(function* () {
           const { node, target } = yield* remote
@@ -304,7 +304,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         })
     )
 
-    it.effect(`${name}, the caller is killed: the agent ends the command`, () =>
+    it.effect(`${name}: the agent kills the command of a killed caller`, () =>
       Effect.gen(function* () {
         const { target } = yield* remote
         const script = "trap '' TERM; echo up; sleep 4321 & sleep 4321"
@@ -316,7 +316,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       })
     )
 
-    it.effect(`${name}, the caller and its agent are killed: the next agent ends the command`, () =>
+    it.effect(`${name}: the next agent kills the command after kill -9 of caller and agent`, () =>
       Effect.gen(function* () {
         const { node, target } = yield* remote
         const killed = Deferred.makeUnsafe<void>()
@@ -337,7 +337,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       })
     )
 
-    it.effect(`${name}, a new key, a new service: what runs goes on, and the next ones are served`, () =>
+    it.effect(`${name}: commands continue through a new key and a new service, and later commands run`, () =>
       Effect.gen(function* () {
         const { target } = yield* remote
         const cluster = yield* SwarmCluster
@@ -361,72 +361,66 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     )
   }
 
-  it.effect(
-    "an agent that is killed: the next one ends what was under way, and nothing that was let go or is not ours",
-    () =>
-      Effect.gen(function* () {
-        const { node, target, web } = yield* remote
-        const { manager } = yield* SwarmCluster
-        const sleeping = Effect.map(
-          node.exec(["sh", "-c", "pgrep -f -x 'sleep 43[0-9]{3}' -a | sed 's/.* //' | sort"]),
-          (text) => text.trim().split("\n")
-        )
-        const others = ["43001", "43002", "43003", "43004"]
-        yield* Effect.addFinalizer(() => Effect.ignore(node.exec(["pkill", "-KILL", "-f", "-x", "sleep 43[0-9]{3}"])))
-        const detached = yield* taskExec(["--via", "agent", "-d", target, "sleep", "43001"])
-        assert.strictEqual(detached.code, 0, detached.stderr)
-        const pty = yield* openPty(
-          [
-            process.execPath,
-            join(dist, "task-exec.cjs"),
-            "--via",
-            "agent",
-            "-it",
-            target,
-            "sh",
-            "-c",
-            "echo up; sleep 43002"
-          ],
-          { env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" } }
-        )
-        yield* pty.see(/up\r\n/)
-        pty.type("\u0010\u0011")
-        assert.strictEqual((yield* pty.end).code, 0)
-        // An administrator's shell with the marks of another agent, and the same in a container.
-        const marks = `TASK_EXEC_AGENT=0123456789ab TASK_EXEC_RUN=${"x".repeat(26)}`
-        yield* node.exec(["sh", "-c", "TASK_EXEC_AGENT=0123456789ab setsid sleep 43003 < /dev/null > /dev/null 2>&1 &"])
-        yield* execIn(node.socket, web.remote.containerId, [
+  it.effect("the successor of a killed agent kills its running commands, but no detached and no other process", () =>
+    Effect.gen(function* () {
+      const { node, target, web } = yield* remote
+      const { manager } = yield* SwarmCluster
+      const sleeping = Effect.map(
+        node.exec(["sh", "-c", "pgrep -f -x 'sleep 43[0-9]{3}' -a | sed 's/.* //' | sort"]),
+        (text) => text.trim().split("\n")
+      )
+      const others = ["43001", "43002", "43003", "43004"]
+      yield* Effect.addFinalizer(() => Effect.ignore(node.exec(["pkill", "-KILL", "-f", "-x", "sleep 43[0-9]{3}"])))
+      const detached = yield* taskExec(["--via", "agent", "-d", target, "sleep", "43001"])
+      assert.strictEqual(detached.code, 0, detached.stderr)
+      const pty = yield* openPty(
+        [
+          process.execPath,
+          join(dist, "task-exec.cjs"),
+          "--via",
+          "agent",
+          "-it",
+          target,
           "sh",
           "-c",
-          `${marks} setsid sleep 43004 > /dev/null 2>&1 &`
-        ])
+          "echo up; sleep 43002"
+        ],
+        { env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" } }
+      )
+      yield* pty.see(/up\r\n/)
+      pty.type("\u0010\u0011")
+      assert.strictEqual((yield* pty.end).code, 0)
+      // An administrator's shell with the marks of another agent, and the same in a container.
+      const marks = `TASK_EXEC_AGENT=0123456789ab TASK_EXEC_RUN=${"x".repeat(26)}`
+      yield* node.exec(["sh", "-c", "TASK_EXEC_AGENT=0123456789ab setsid sleep 43003 < /dev/null > /dev/null 2>&1 &"])
+      yield* execIn(node.socket, web.remote.containerId, ["sh", "-c", `${marks} setsid sleep 43004 > /dev/null 2>&1 &`])
 
-        const killed = Deferred.makeUnsafe<void>()
-        yield* taskExec(["--via", "agent", target, "sh", "-c", "echo up; sleep 43005"], {
-          onOutput: (_, kill) => {
-            // Neither is to see that the other one is gone, and end the command.
-            kill("SIGSTOP")
-            const both = Effect.andThen(
-              killAgent(node),
-              Effect.sync(() => kill("SIGKILL"))
-            )
-            Effect.runFork(Deferred.into(Effect.orDie(both), killed))
-          }
-        })
-        yield* Deferred.await(killed)
-        yield* pollUntil(
-          Effect.map(sleeping, (left) => !left.includes("43005")),
-          { atMost: 120_000, orElse: Effect.die("the next agent does not end the command") }
-        )
-        assert.deepStrictEqual(yield* sleeping, others)
-        yield* allUp
-      }).pipe(Effect.scoped)
+      const killed = Deferred.makeUnsafe<void>()
+      yield* taskExec(["--via", "agent", target, "sh", "-c", "echo up; sleep 43005"], {
+        onOutput: (_, kill) => {
+          // Neither is to see that the other one is gone, and end the command.
+          kill("SIGSTOP")
+          const both = Effect.andThen(
+            killAgent(node),
+            Effect.sync(() => kill("SIGKILL"))
+          )
+          Effect.runFork(Deferred.into(Effect.orDie(both), killed))
+        }
+      })
+      yield* Deferred.await(killed)
+      yield* pollUntil(
+        Effect.map(sleeping, (left) => !left.includes("43005")),
+        { atMost: 120_000, orElse: Effect.die("the next agent does not end the command") }
+      )
+      assert.deepStrictEqual(yield* sleeping, others)
+      yield* allUp
+    }).pipe(Effect.scoped)
   )
 
   // As the kernel answers for a port where nobody listens.
   const rule = ["INPUT", "-p", "tcp", "--dport", "7788", "-j", "REJECT", "--reject-with", "tcp-reset"]
 
-  it.effect("an agent that does not listen yet: the entry agent's socket waits for it, as its process does", () =>
+  it.effect("the entry agent waits for an agent that does not listen yet", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
       const [agent = ""] = yield* agentsOn(node)
@@ -451,7 +445,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  it.effect("an agent that does not listen: the entry agent's socket says so, as its process does", () =>
+  it.effect("the entry agent reports an agent that does not listen", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
       const [agent = ""] = yield* agentsOn(node)
@@ -473,7 +467,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  it.effect("a node without one, and agents of another protocol: auto takes a helper, and up mends it", () =>
+  it.effect("auto uses a helper where there is no agent of this protocol, and up deploys one", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
       const viaHelper = Effect.gen(function* () {

@@ -113,7 +113,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
       })
     const forget = (name: string) => run(name, "rm", "-f", "/tmp/times")
 
-    it.effect("can't make the agent of another node do anything, with all that it has", () =>
+    it.effect("cannot make the agent of another node run anything, with all secrets and files of its node", () =>
       Effect.gen(function* () {
         const { container, manager, name, own, victim, here } = yield* stage
         yield* forget(name)
@@ -160,7 +160,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
       })
     )
 
-    it.effect("has no secret, no config and no file of the agents, and never the callers' private half", () =>
+    it.effect("finds no secret, config or file of the agents, and never the callers' private key", () =>
       Effect.gen(function* () {
         const { own, manager } = yield* stage
         const Spec = Schema.Struct({
@@ -191,7 +191,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
       })
     )
 
-    it.effect("can't pose as the agent of another node, even where it gets all that is sent there", () =>
+    it.effect("cannot pose as the agent of another node, even if it receives that node's traffic", () =>
       Effect.gen(function* () {
         const { here, name, own, victim } = yield* stage
         const stolen = yield* stolenFrom(own)
@@ -218,7 +218,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gains nothing from what it recorded, nor from what it keeps back", () =>
+    it.effect("gains nothing from recorded or withheld messages", () =>
       Effect.gen(function* () {
         const { here, manager, name, own, victim } = yield* stage
         yield* forget(name)
@@ -258,7 +258,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
       })
     )
 
-    it.effect("can't lock callers out with connections that say nothing", () =>
+    it.effect("cannot block callers with silent connections", () =>
       Effect.gen(function* () {
         const { name, own, victim } = yield* stage
         const holding = yield* attackFrom(own, { _tag: "Hold", at: { host: victim.host, port }, count: 1200 })
@@ -274,51 +274,49 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
       }).pipe(Effect.scoped)
     )
 
-    it.effect(
-      "gets nothing from a key of before --rotate-key: not from new agents, nor from those that still serve",
-      () =>
-        Effect.gen(function* () {
-          const { container, name, own, victim } = yield* stage
-          yield* forget(name)
-          const [text = ""] = yield* callersKeys
-          const old = pairOf(text)
-          const [key] = keyOf(old, "caller", victim.key, victim)
-          assert.isDefined(key)
-          const request = requestFor(victim.node, container, ["sh", "-c", "echo 1 >> /tmp/times"])
-          // From a network that stays: that of an agent with nothing to do goes when it is replaced.
-          const lingering = yield* attackFrom(victim, { _tag: "Linger", at: { host: victim.host, port }, key, request })
-          assert.strictEqual(yield* lingering.next, "in")
-          // It keeps the agent from before on the node.
-          const isUp = Deferred.makeUnsafe<void>()
-          const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"
-          const running = yield* Effect.forkChild(
-            taskExec(["--via", "agent", name, "sh", "-c", script], {
-              onOutput: () => Deferred.doneUnsafe(isUp, Effect.void)
-            })
+    it.effect("cannot use a key from before --rotate-key, with new agents or with those that still serve", () =>
+      Effect.gen(function* () {
+        const { container, name, own, victim } = yield* stage
+        yield* forget(name)
+        const [text = ""] = yield* callersKeys
+        const old = pairOf(text)
+        const [key] = keyOf(old, "caller", victim.key, victim)
+        assert.isDefined(key)
+        const request = requestFor(victim.node, container, ["sh", "-c", "echo 1 >> /tmp/times"])
+        // From a network that stays: that of an agent with nothing to do goes when it is replaced.
+        const lingering = yield* attackFrom(victim, { _tag: "Linger", at: { host: victim.host, port }, key, request })
+        assert.strictEqual(yield* lingering.next, "in")
+        // It keeps the agent from before on the node.
+        const isUp = Deferred.makeUnsafe<void>()
+        const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"
+        const running = yield* Effect.forkChild(
+          taskExec(["--via", "agent", name, "sh", "-c", script], {
+            onOutput: () => Deferred.doneUnsafe(isUp, Effect.void)
+          })
+        )
+        yield* Deferred.await(isUp)
+        const { code, stderr } = yield* taskExec(["agent", "up", "--rotate-key"])
+        assert.deepStrictEqual([code, stderr], [0, ""])
+        yield* lingering.tell
+        assert.strictEqual(yield* lingering.next, "closed")
+        assert.notDeepEqual(yield* callersKeys, [text])
+        const agents = yield* agentsOn(victim.node)
+        assert.lengthOf(agents, 2)
+        const attacker = yield* agentOn(own.node)
+        for (const agent of agents) {
+          const keys = [key, ...keyOf(old, "caller", agent.key, agent)]
+          assert.deepStrictEqual(
+            yield* attackOnce(attacker, { _tag: "Knock", at: { host: agent.host, port }, keys, request }),
+            keys.map(() => false)
           )
-          yield* Deferred.await(isUp)
-          const { code, stderr } = yield* taskExec(["agent", "up", "--rotate-key"])
-          assert.deepStrictEqual([code, stderr], [0, ""])
-          yield* lingering.tell
-          assert.strictEqual(yield* lingering.next, "closed")
-          assert.notDeepEqual(yield* callersKeys, [text])
-          const agents = yield* agentsOn(victim.node)
-          assert.lengthOf(agents, 2)
-          const attacker = yield* agentOn(own.node)
-          for (const agent of agents) {
-            const keys = [key, ...keyOf(old, "caller", agent.key, agent)]
-            assert.deepStrictEqual(
-              yield* attackOnce(attacker, { _tag: "Knock", at: { host: agent.host, port }, keys, request }),
-              keys.map(() => false)
-            )
-          }
-          assert.strictEqual(yield* times(name), 0)
-          yield* run(name, "touch", "/tmp/go")
-          assert.strictEqual((yield* Fiber.join(running)).code, 0)
-        }).pipe(Effect.scoped)
+        }
+        assert.strictEqual(yield* times(name), 0)
+        yield* run(name, "touch", "/tmp/go")
+        assert.strictEqual((yield* Fiber.join(running)).code, 0)
+      }).pipe(Effect.scoped)
     )
 
-    it.effect("is named in the log of the agent that it asked, as are callers: who, what, and how it ended", () =>
+    it.effect("is in the log of the agent, as callers are: address, request and result", () =>
       Effect.gen(function* () {
         const { name, victim: before } = yield* stage
         const victim = yield* agentOn(before.node)

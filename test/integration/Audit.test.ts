@@ -54,7 +54,7 @@ const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>,
 })
 
 layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })("the audit file", (it) => {
-  it.effect("one task, on every way: a line for each run, without the values of variables", () =>
+  it.effect("one task, on every route: one line per run, without values of variables", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const file = join(yield* folder, "audit.jsonl")
@@ -113,7 +113,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
-  it.effect("many tasks, copies, the plugin and swarm-exec exec: a line for each", () =>
+  it.effect("many tasks, copies, the plugin and swarm-exec exec: one line each", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const file = join(yield* folder, "audit.jsonl")
@@ -149,7 +149,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
-  it.effect("what a policy forbids is recorded too", () =>
+  it.effect("denied commands are recorded", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const file = join(yield* folder, "audit.jsonl")
@@ -169,7 +169,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a file that can't be opened lets nothing run; one that can't be written is no success", () =>
+  it.effect("nothing runs if the file cannot be opened, and a failed write is an error", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const exec = (file: string, ...command: ReadonlyArray<string>) =>
@@ -190,7 +190,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
-  it.effect("for programs: onAudit", () =>
+  it.effect("onAudit in the library", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster

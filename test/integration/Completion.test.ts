@@ -19,7 +19,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
   /** Every task, as one line each: name and node. */
   const tasks = Effect.map(Web, (web) => web.tasks.map((task) => `${web.target(task)}\t${web.nodeOf(task).name}\n`))
 
-  it.effect("services, tasks and nodes as they are now; nothing where nobody answers", () =>
+  it.effect("services, tasks and nodes of the swarm; nothing without an engine", () =>
     Effect.gen(function* () {
       const lines = (yield* tasks).join("")
       const verb = "completion\tPrint a completion script for bash, zsh or fish\n"
@@ -68,7 +68,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
     }).pipe(Effect.scoped)
   )
 
-  it.effect("in zsh, at a terminal: what Tab shows, and what it adds", () =>
+  it.effect("in zsh, on a terminal: what Tab shows, and what it inserts", () =>
     Effect.gen(function* () {
       yield* installTools({ zsh: "zsh" })
       const dir = yield* folderOfCommands

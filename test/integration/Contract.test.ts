@@ -8,7 +8,7 @@ import { Library } from "./Sessions.ts"
 checkLeftoversMeanwhile()
 
 layer(Library.pipe(Layer.provideMerge(Web.layer("contract"))), { excludeTestServices: true, timeout: "180 seconds" })(
-  "the service on a real swarm keeps its contract",
+  "the service on a real swarm fulfills its contract",
   (it) => {
     for (const { check, command, name } of contract) {
       it.effect(name, () =>

@@ -14,7 +14,7 @@ const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ Err: Schema.o
 const wait = (...args: ReadonlyArray<string>) => taskExec(["wait", "--timeout", "150s", ...args])
 
 layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds" })("wait", (it) => {
-  it.effect("for a stack: until every service runs what it is to run, replicas, jobs and global services", () =>
+  it.effect("for a stack: until all replicated services, jobs and global services have converged", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const labels = { "com.docker.stack.namespace": "shop" }
@@ -31,7 +31,7 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("after an update: not while tasks of the old spec run", () =>
+  it.effect("after an update: not before all tasks of the old spec have stopped", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "changing"
@@ -48,7 +48,7 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("fails with Swarm's words where the update is paused, and with what it waits for at the timeout", () =>
+  it.effect("fails with Swarm's reason for a paused update, and at the timeout with what is missing", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "failing"
@@ -76,7 +76,7 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("tells of each service as it converges; Ctrl-C ends it; a service that is not there is an error", () =>
+  it.effect("prints each service when it converges; Ctrl-C ends it; an unknown service is an error", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       yield* service(manager.socket, { name: "early", image })

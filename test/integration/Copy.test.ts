@@ -85,7 +85,7 @@ const differences = (one: string, other: string): ReadonlyArray<string> => {
 
 layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })("task-exec cp", (it) => {
   for (const direction of ["to", "from"] as const) {
-    it.effect(`${direction} a container: the same results as docker cp, for every kind of source and destination`, () =>
+    it.effect(`${direction} a container: equals docker cp for every kind of source and destination`, () =>
       Effect.gen(function* () {
         const web = yield* Web
         const { manager } = yield* SwarmCluster
@@ -132,7 +132,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     )
   }
 
-  it.effect("from a container: a local link to a directory is followed, also where docker 28 refuses it", () =>
+  it.effect("from a container: follows a local link to a directory, which docker 28 refuses", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -155,7 +155,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("50 MB to another node and back: the same bytes, modes, times and links", () =>
+  it.effect("50 MB to another node and back keep their bytes, modes, times and links", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const here = yield* folder
@@ -197,7 +197,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     })
   )
 
-  it.effect("what can't be done is said, with the task, its node and the path", () =>
+  it.effect("errors name the task, its node and the path", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -229,7 +229,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     })
   )
 
-  it.effect("a read-only container takes nothing, and says so at once however much there is to come", () =>
+  it.effect("a read-only container refuses a copy before all of it is sent", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const here = yield* folder
@@ -244,7 +244,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("refused by a policy on another node: said also where no tunnel comes about", () =>
+  it.effect("a policy on another node refuses a copy, also if the tunnel fails", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const web = yield* Web
@@ -267,7 +267,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("interrupted half-way: no success, no half file, and nothing of ours is left", () =>
+  it.effect("an interrupted copy fails, and leaves no half file and no objects", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const here = yield* folder
@@ -346,7 +346,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
   "the files of a task, from the library",
   (it) => {
     for (const pick of ["local", "remote"] as const) {
-      it.effect(`${pick}: one thing after the other, refusals between them, in a target without any tool`, () =>
+      it.effect(`${pick}: several requests in a row, with refusals between them, in a container without tools`, () =>
         Effect.gen(function* () {
           const cluster = yield* SwarmCluster
           const { manager, nodes, registry } = cluster
@@ -398,7 +398,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
       )
     }
 
-    it.effect("an archive that fails takes its copy with it", () =>
+    it.effect("a copy fails with its archive", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const failing = Stream.concat(Stream.take(archiveOf(Tar.file("file", "x")), 1), Stream.fail("mine"))
@@ -407,7 +407,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a helper that goes away half-way: the connection is lost, in both directions", () =>
+    it.effect("a killed helper ends copies in both directions with a lost connection", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const { manager } = yield* SwarmCluster

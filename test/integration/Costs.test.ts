@@ -108,21 +108,21 @@ const costs = (
 
 layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })("the cost of a run", (it) => {
   it.effect("local", () => costs(localRun, "local", "inside"))
-  it.effect("local, from elsewhere", () => costs(guardedRun, "local", "outside"))
+  it.effect("local, from a container", () => costs(guardedRun, "local", "outside"))
   it.effect("by a helper", () => costs(logsRun, "remote", "outside"))
   it.effect("by a helper, with input that has ended", () => costs(logsRun, "remote", "outside", { flags: ["-i"] }))
-  it.effect("by a helper, with input that goes on", () =>
+  it.effect("by a helper, with continuing input", () =>
     costs(tunnelRun, "remote", "outside", { input: "a line\n", keepsInput: true, flags: ["-i"] })
   )
 })
 
 layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: true, timeout: "180 seconds" })(
-  "the cost of a run, where there are agents",
+  "the cost of a run with agents",
   (it) => {
     it.effect("local", () => costs(localRun, "local", "inside"))
     it.effect("by an agent", () => costs(agentRun, "remote", "outside"))
-    it.effect("by an agent, from its own machine", () => costs(agentSocketRun, "remote", "inside"))
-    it.effect("by an agent, with a stdin", () => costs(agentRun, "remote", "outside", { flags: ["-i"] }))
+    it.effect("by an agent on the connected engine", () => costs(agentSocketRun, "remote", "inside"))
+    it.effect("by an agent, with stdin", () => costs(agentRun, "remote", "outside", { flags: ["-i"] }))
   }
 )
 
@@ -131,7 +131,7 @@ const History = Schema.Array(Schema.Struct({ CreatedBy: Schema.String, Size: Sch
 
 describe("the image", () => {
   layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
-    it.effect("is as large as it must be", () =>
+    it.effect("has a size within its limit", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const path = `/images/${process.env.TASK_EXEC_IMAGE}`

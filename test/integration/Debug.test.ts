@@ -37,7 +37,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     const target = Effect.map(Web, (web) => web.target(web[pick]))
 
     it.effect(
-      "beside an image without a shell: its processes, root file system, volumes, network; exit code, stdin",
+      "shares processes, root file system, volumes and network of a container without a shell; exit code, stdin",
       () =>
         Effect.gen(function* () {
           const { manager } = yield* SwarmCluster
@@ -96,7 +96,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("an image that is not there: 125, and what to do", () =>
+    it.effect("an unknown image: 125, and a next step", () =>
       Effect.gen(function* () {
         const { registry } = yield* SwarmCluster
         const image = `${registry}/nothing-there:1`
@@ -107,7 +107,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("the task ends meanwhile: an error, and nothing stays", () =>
+    it.effect("an error if the task ends meanwhile, and nothing is left", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const web = yield* Web
@@ -140,7 +140,7 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
   }))
 
   for (const pick of ["local", "remote"] as const) {
-    it.effect(`${pick}: kill -9 of the caller ends the command and removes the toolbox`, () =>
+    it.effect(`${pick}: kill -9 of the caller kills the command and removes the toolbox`, () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const web = yield* Web
@@ -188,7 +188,7 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("needs the word debug in the policy label, and needs nothing else in it", () =>
+  it.effect("needs only the word debug in the policy label", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const env = yield* environment

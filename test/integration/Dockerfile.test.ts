@@ -55,7 +55,7 @@ const baseInRegistry = Effect.gen(function* () {
 })
 
 layer(Web.layer("docker-build"), { timeout: "180 seconds", excludeTestServices: true })("docker build", (it) => {
-  it.effect("makes an image of a checkout that is the program, and the helper", () =>
+  it.effect("builds an image that serves as the program and as the helper", () =>
     Effect.gen(function* () {
       const { manager, push, registry } = yield* SwarmCluster
       const base = yield* baseInRegistry

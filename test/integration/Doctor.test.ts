@@ -64,7 +64,7 @@ const blockOverlay = ({ exec }: ClusterNode) => {
 }
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("task-exec doctor", (it) => {
-  it.effect("all is well: every node is looked at, in all respects", () =>
+  it.effect("a healthy swarm: all checks pass on every node", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const found = yield* diagnosis([])
@@ -83,7 +83,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("a node that is drained, an overlay that lets nothing through, a clock that is wrong, something left", () =>
+  it.effect("a drained node, a blocked overlay network, a wrong clock and a leftover", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const [drained, blocked] = nodes.filter((node) => node !== manager)
@@ -115,7 +115,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("an image that no registry has: -q shows that alone, with what to do", () =>
+  it.effect("an unknown image: -q shows only that, with a next step", () =>
     Effect.gen(function* () {
       const { nodes, registry } = yield* SwarmCluster
       const { code, stderr, stdout } = yield* doctor(["-q", "--image", `${registry}/no-such-image:1`])
@@ -135,7 +135,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("no engine there, or none that is a manager: a check that fails, and all others are skipped", () =>
+  it.effect("no engine, or an engine that is not a manager: one check fails, and the others are skipped", () =>
     Effect.gen(function* () {
       const { nodes } = yield* SwarmCluster
       const nobody = yield* doctor([], { env: { DOCKER_HOST: "tcp://127.0.0.1:1" } })
@@ -153,7 +153,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("Ctrl-C while a helper is to be reached: all that was made is gone when it ends", () =>
+  it.effect("Ctrl-C while it tries a helper removes all objects", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const [blocked] = nodes.filter((node) => node !== manager)

@@ -196,7 +196,7 @@ const archiveOf = (entries: ReadonlyArray<Tar.Entry>) =>
 type Methods = Vitest.MethodsNonLive<SwarmCluster | DockerEngine | Swarm>
 
 const engineSuite = (it: Methods) => {
-  it.effect("files of a container: looked at, written, read", () =>
+  it.effect("files of a container: stat, write, read", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const id = yield* sleeper
@@ -233,7 +233,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("files of a container: what the engine does not want ends the upload, not the other way round", () =>
+  it.effect("files of a container: a refusal by the engine ends the upload", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const id = yield* sleeper
@@ -250,7 +250,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("files of a container: an upload that fails or is left fails over there too", () =>
+  it.effect("files of a container: a failed or interrupted upload fails on the engine, too", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const id = yield* sleeper
@@ -271,7 +271,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("files of a container: nothing is read ahead of the consumer", () =>
+  it.effect("files of a container: a slow consumer holds back the engine", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const id = yield* sleeper
@@ -286,7 +286,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("tells about itself", () =>
+  it.effect("version and info", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const { manager } = yield* SwarmCluster
@@ -465,7 +465,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: two outputs, and the code", () =>
+  it.effect("exec: both outputs and the exit code", () =>
     Effect.gen(function* () {
       const container = yield* sleeper
       const exec = yield* start(container, {
@@ -482,7 +482,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: a command that there is not", () =>
+  it.effect("exec: an unknown command", () =>
     Effect.gen(function* () {
       const container = yield* sleeper
       const exec = yield* start(container, { Cmd: ["/no/such"], ...attached })
@@ -510,7 +510,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: a consumer that does not pull makes the command wait", () =>
+  it.effect("exec: a consumer that does not read holds back the command", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const container = yield* sleeper
@@ -532,7 +532,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: waiting output is not lost through unread input", () =>
+  it.effect("exec: unread input does not lose pending output", () =>
     Effect.gen(function* () {
       const container = yield* sleeper
       const size = 500_000
@@ -551,7 +551,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: closing the connection lets the command run on", () =>
+  it.effect("exec: the command continues after the connection is closed", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const container = yield* sleeper
@@ -579,7 +579,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("exec: by itself, once", () =>
+  it.effect("exec: detached, once", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const container = yield* sleeper
@@ -621,7 +621,7 @@ const engineSuite = (it: Methods) => {
     })
   )
 
-  it.effect("an interrupted request is let go", () =>
+  it.effect("an interrupted request is aborted", () =>
     Effect.gen(function* () {
       const engine = yield* DockerEngine
       const id = yield* sleeper
@@ -691,7 +691,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
   it.layer(overSsh)("over ssh", engineSuite)
 
   describe("failures", () => {
-    it.effect("the engine that the environment names", () =>
+    it.effect("the engine of the environment", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { good } = yield* Certificates
@@ -707,7 +707,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
       })
     )
 
-    it.effect("the engine of a context that the docker CLI made: with TLS, over ssh", () =>
+    it.effect("the engine of a docker context: with TLS, over ssh", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { good } = yield* Certificates
@@ -727,7 +727,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
       }).pipe(Effect.scoped)
     )
 
-    it.effect("TLS that does not match", () =>
+    it.effect("a certificate of another authority", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { good, foreign } = yield* Certificates
@@ -765,7 +765,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
       })
     )
 
-    it.effect("ssh to a host that there is not", () =>
+    it.effect("ssh to an unknown host", () =>
       Effect.gen(function* () {
         const engine = yield* engineAt({ _tag: "Ssh", host: "no-such-host.invalid" })
         const error = unreachable(yield* Effect.flip(engine.info))
@@ -774,7 +774,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a socket that we may not open", () =>
+    it.effect("a socket without permission", () =>
       Effect.gen(function* () {
         if (process.getuid?.() !== 0) return
         const { manager } = yield* SwarmCluster
@@ -792,7 +792,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
       })
     )
 
-    it.effect("an engine that hangs", () =>
+    it.effect("an engine that does not respond", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const [, node] = cluster.nodes
@@ -806,7 +806,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
       })
     )
 
-    it.effect("an engine that dies while we listen, and one that is not there", () =>
+    it.effect("an engine that dies while its events are read, and an address without an engine", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const [, node] = cluster.nodes
@@ -839,7 +839,7 @@ layer(Cluster, { timeout: 180_000, excludeTestServices: true })("DockerEngine", 
       })
     )
 
-    it.effect("a worker, and a node that is in no swarm", () =>
+    it.effect("a worker, and a node outside of a swarm", () =>
       Effect.gen(function* () {
         const { manager, nodes } = yield* SwarmCluster
         const [, node] = nodes

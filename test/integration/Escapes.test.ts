@@ -30,135 +30,138 @@ const Hostnames = Schema.Array(
 
 const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
 
-layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" })("text from elsewhere", (it) => {
-  it.effect("cp: the name of a FIFO that is left out", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const folder = yield* temporaryFolder("escapes")
-      const { local, remote } = web
-      for (const task of [local, remote]) {
-        const made = yield* execIn(web.nodeOf(task).socket, task.containerId, [
-          ...["sh", "-c", 'mkdir -p /tmp/named && mkfifo "/tmp/named/$1"', "sh"],
-          escapes.replace("\n", "")
-        ])
-        assert.strictEqual(made.stdout, "")
-        const copied = yield* taskExec(["cp", `${web.target(task)}:/tmp/named`, `${folder}/${task.slot}`])
-        assert.strictEqual(copied.code, 0, copied.stderr)
-        areHarmless(copied, "cp")
-        assert.include(copied.stderr, `${shown}b is left out`)
-      }
-    }).pipe(Effect.scoped)
-  )
+layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" })(
+  "text from containers, nodes and engines is escaped",
+  (it) => {
+    it.effect("cp: the name of a skipped FIFO", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const folder = yield* temporaryFolder("escapes")
+        const { local, remote } = web
+        for (const task of [local, remote]) {
+          const made = yield* execIn(web.nodeOf(task).socket, task.containerId, [
+            ...["sh", "-c", 'mkdir -p /tmp/named && mkfifo "/tmp/named/$1"', "sh"],
+            escapes.replace("\n", "")
+          ])
+          assert.strictEqual(made.stdout, "")
+          const copied = yield* taskExec(["cp", `${web.target(task)}:/tmp/named`, `${folder}/${task.slot}`])
+          assert.strictEqual(copied.code, 0, copied.stderr)
+          areHarmless(copied, "cp")
+          assert.include(copied.stderr, `${shown}b is left out`)
+        }
+      }).pipe(Effect.scoped)
+    )
 
-  it.effect("a task that Swarm can't start: its error has what its command line has", () =>
-    Effect.gen(function* () {
-      const { image, manager } = yield* SwarmCluster
-      yield* service(manager.socket, { name: "escapes-task", image, command: [escapes], restart: "none" })
-      const query = { filters: JSON.stringify({ service: { "escapes-task": true } }) }
-      yield* pollUntil(
-        Effect.map(get(manager.socket, "/tasks", Tasks, { query }), (tasks) =>
-          tasks.some(({ Status }) => ["failed", "rejected"].includes(Status.State))
-        ),
-        { atMost: 120_000, orElse: Effect.die("Swarm does not say that it can't be started") }
-      )
-      const forms = [[], ["--log-format", "json"], ["--debug"]]
-      const runs = yield* Effect.forEach(
-        forms,
-        (flags) => Effect.map(taskExec([...flags, "--wait=1s", "escapes-task", "true"]), (run) => ({ flags, run })),
-        { concurrency: forms.length }
-      )
-      for (const { flags, run } of runs) {
-        assert.strictEqual(run.code, 125)
-        areHarmless(run, flags.join(" "))
-        assert.match(run.stderr, /a\\{1,2}(?:x1b|u001b)\]52;c;aGk=/)
-      }
-    }).pipe(Effect.scoped)
-  )
+    it.effect("the error of a task that Swarm cannot start, which quotes its command line", () =>
+      Effect.gen(function* () {
+        const { image, manager } = yield* SwarmCluster
+        yield* service(manager.socket, { name: "escapes-task", image, command: [escapes], restart: "none" })
+        const query = { filters: JSON.stringify({ service: { "escapes-task": true } }) }
+        yield* pollUntil(
+          Effect.map(get(manager.socket, "/tasks", Tasks, { query }), (tasks) =>
+            tasks.some(({ Status }) => ["failed", "rejected"].includes(Status.State))
+          ),
+          { atMost: 120_000, orElse: Effect.die("Swarm does not say that it can't be started") }
+        )
+        const forms = [[], ["--log-format", "json"], ["--debug"]]
+        const runs = yield* Effect.forEach(
+          forms,
+          (flags) => Effect.map(taskExec([...flags, "--wait=1s", "escapes-task", "true"]), (run) => ({ flags, run })),
+          { concurrency: forms.length }
+        )
+        for (const { flags, run } of runs) {
+          assert.strictEqual(run.code, 125)
+          areHarmless(run, flags.join(" "))
+          assert.match(run.stderr, /a\\{1,2}(?:x1b|u001b)\]52;c;aGk=/)
+        }
+      }).pipe(Effect.scoped)
+    )
 
-  it.effect("a container's label, a command's name, the engine's refusal, usage errors", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const { image, manager } = yield* SwarmCluster
-      yield* service(manager.socket, {
-        name: "escapes-label",
-        image,
-        containerSpec: { Labels: { "task-exec.allow": escapes } }
-      })
-      yield* waitRunning(manager.socket, "escapes-label", 1)
-      const proxy = yield* engineProxy(manager.socket, ({ line }) =>
-        /^POST \S*\/exec$/.test(line) ? { status: 500, message: escapes } : "pass"
-      )
-      const local = web.target(web.local)
-      const refused = { env: { DOCKER_HOST: proxy.dockerHost } }
-      for (const flags of [[], ["--log-format", "json"], ["--debug"], ["-q"]]) {
+    it.effect("a container's label, a command's name, the engine's refusal, usage errors", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { image, manager } = yield* SwarmCluster
+        yield* service(manager.socket, {
+          name: "escapes-label",
+          image,
+          containerSpec: { Labels: { "task-exec.allow": escapes } }
+        })
+        yield* waitRunning(manager.socket, "escapes-label", 1)
+        const proxy = yield* engineProxy(manager.socket, ({ line }) =>
+          /^POST \S*\/exec$/.test(line) ? { status: 500, message: escapes } : "pass"
+        )
+        const local = web.target(web.local)
+        const refused = { env: { DOCKER_HOST: proxy.dockerHost } }
+        for (const flags of [[], ["--log-format", "json"], ["--debug"], ["-q"]]) {
+          const runs = yield* Effect.all(
+            {
+              label: taskExec([...flags, "escapes-label", "true"]),
+              command: taskExec([...flags, local, escapes]),
+              refusal: taskExec([...flags, local, "true"], refused),
+              target: taskExec([...flags, escapes, "true"]),
+              flag: taskExec([...flags, `--${escapes}`, local, "true"]),
+              gathered: taskExec([...flags, "--all", "--gather", web.name, escapes]),
+              compared: taskExec([...flags, "--all", "--diff", "escapes-label", "true"])
+            },
+            { concurrency: 3 }
+          )
+          for (const [what, run] of Object.entries(runs)) {
+            areHarmless(run, `${what} ${flags}`)
+            assert.notStrictEqual(run.code, 0, what)
+          }
+        }
+        areHarmless(yield* swarmExec(["exec", escapes, "true"]), "swarm-exec exec")
+        areHarmless(yield* swarmExec([escapes]), "swarm-exec")
+        areHarmless(yield* taskExec(["install-plugin", escapes]), "task-exec install-plugin")
+        areHarmless(yield* taskExec(["cp", escapes, escapes]), "task-exec cp")
+        areHarmless(yield* taskExec(["gc", "--run", escapes]), "task-exec gc")
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a node's host name: in lists, labels, headings, reports, errors, JSON", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const node = web.nodeOf(web.remote)
+        const hostname = `n\u001b[31m\u009bm\u202e`
+        /** The node's agent tells the managers every 20 s what it is called. */
+        const called = (name: string) =>
+          Effect.andThen(
+            // The program hostname takes no such names; the kernel does.
+            node.exec(["sh", "-c", 'printf %s "$1" > /proc/sys/kernel/hostname', "sh", name]),
+            pollUntil(
+              Effect.map(get(manager.socket, "/nodes", Hostnames), (nodes) =>
+                nodes.some(({ Description, ID }) => ID === node.nodeId && Description.Hostname === name)
+              ),
+              { atMost: 120_000, orElse: Effect.die("the managers do not hear of the name") }
+            )
+          )
+        yield* Effect.acquireRelease(called(hostname), () => Effect.orDie(called(node.name)))
+        const at = `${web.name}@${node.nodeId}`
         const runs = yield* Effect.all(
           {
-            label: taskExec([...flags, "escapes-label", "true"]),
-            command: taskExec([...flags, local, escapes]),
-            refusal: taskExec([...flags, local, "true"], refused),
-            target: taskExec([...flags, escapes, "true"]),
-            flag: taskExec([...flags, `--${escapes}`, local, "true"]),
-            gathered: taskExec([...flags, "--all", "--gather", web.name, escapes]),
-            compared: taskExec([...flags, "--all", "--diff", "escapes-label", "true"])
+            list: taskExec(["--all", "--list", web.name]),
+            lines: taskExec(["--all", web.name, "echo", "hi"]),
+            gather: taskExec(["--all", "--gather", web.name, "hostname"]),
+            json: taskExec(["--all", "--output", "json", web.name, "echo", "hi"]),
+            debug: taskExec(["--debug", at, "true"]),
+            failed: taskExec([at, "no-such-program"]),
+            "json log": taskExec(["--log-format", "json", "--debug", at, "no-such-program"]),
+            wrong: taskExec(["--all", "--node", "nowhere", web.name, "true"]),
+            complete: taskExec(["__complete", "--node", ""]),
+            targets: taskExec(["__complete", ""]),
+            gc: taskExec(["gc", "--dry-run"]),
+            doctor: taskExec(["doctor", "--no-network"]),
+            "doctor as JSON": taskExec(["doctor", "--no-network", "--json"])
           },
           { concurrency: 3 }
         )
         for (const [what, run] of Object.entries(runs)) {
-          areHarmless(run, `${what} ${flags}`)
-          assert.notStrictEqual(run.code, 0, what)
+          areHarmless({ ...run, stdout: Buffer.from(run.stdout.toString().replaceAll("\t", "")) }, what)
         }
-      }
-      areHarmless(yield* swarmExec(["exec", escapes, "true"]), "swarm-exec exec")
-      areHarmless(yield* swarmExec([escapes]), "swarm-exec")
-      areHarmless(yield* taskExec(["install-plugin", escapes]), "task-exec install-plugin")
-      areHarmless(yield* taskExec(["cp", escapes, escapes]), "task-exec cp")
-      areHarmless(yield* taskExec(["gc", "--run", escapes]), "task-exec gc")
-    }).pipe(Effect.scoped)
-  )
-
-  it.effect("a node's host name: in lists, labels, headings, reports, errors, JSON", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const { manager } = yield* SwarmCluster
-      const node = web.nodeOf(web.remote)
-      const hostname = `n\u001b[31m\u009bm\u202e`
-      /** The node's agent tells the managers every 20 s what it is called. */
-      const called = (name: string) =>
-        Effect.andThen(
-          // The program hostname takes no such names; the kernel does.
-          node.exec(["sh", "-c", 'printf %s "$1" > /proc/sys/kernel/hostname', "sh", name]),
-          pollUntil(
-            Effect.map(get(manager.socket, "/nodes", Hostnames), (nodes) =>
-              nodes.some(({ Description, ID }) => ID === node.nodeId && Description.Hostname === name)
-            ),
-            { atMost: 120_000, orElse: Effect.die("the managers do not hear of the name") }
-          )
-        )
-      yield* Effect.acquireRelease(called(hostname), () => Effect.orDie(called(node.name)))
-      const at = `${web.name}@${node.nodeId}`
-      const runs = yield* Effect.all(
-        {
-          list: taskExec(["--all", "--list", web.name]),
-          lines: taskExec(["--all", web.name, "echo", "hi"]),
-          gather: taskExec(["--all", "--gather", web.name, "hostname"]),
-          json: taskExec(["--all", "--output", "json", web.name, "echo", "hi"]),
-          debug: taskExec(["--debug", at, "true"]),
-          failed: taskExec([at, "no-such-program"]),
-          "json log": taskExec(["--log-format", "json", "--debug", at, "no-such-program"]),
-          wrong: taskExec(["--all", "--node", "nowhere", web.name, "true"]),
-          complete: taskExec(["__complete", "--node", ""]),
-          targets: taskExec(["__complete", ""]),
-          gc: taskExec(["gc", "--dry-run"]),
-          doctor: taskExec(["doctor", "--no-network"]),
-          "doctor as JSON": taskExec(["doctor", "--no-network", "--json"])
-        },
-        { concurrency: 3 }
-      )
-      for (const [what, run] of Object.entries(runs)) {
-        areHarmless({ ...run, stdout: Buffer.from(run.stdout.toString().replaceAll("\t", "")) }, what)
-      }
-      assert.include(runs.list.stdout.toString(), "n\\x1b[31m\\x9bm\\u202e")
-      assert.include(runs.json.stdout.toString(), "n\\u001b[31m\\u009bm\\u202e")
-    }).pipe(Effect.scoped)
-  )
-})
+        assert.include(runs.list.stdout.toString(), "n\\x1b[31m\\x9bm\\u202e")
+        assert.include(runs.json.stdout.toString(), "n\\u001b[31m\\u009bm\\u202e")
+      }).pipe(Effect.scoped)
+    )
+  }
+)

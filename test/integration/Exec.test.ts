@@ -62,7 +62,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("a command that is not there: 126, and the engine's words on stderr only", () =>
+    it.effect("an unknown command: 126, and the engine's reason on stderr only", () =>
       Effect.gen(function* () {
         for (const command of ["foobarnone", "/bin/foobarnone"]) {
           const { code, stderr, stdout } = yield* exec("WEB", command)
@@ -75,7 +75,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("a command that can't be started: 126, and why", () =>
+    it.effect("a command that cannot be started: 126, and the reason", () =>
       Effect.gen(function* () {
         const cases = [
           [["WEB", "/etc"], /permission denied/],
@@ -127,7 +127,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("20 MB of random bytes on stdout and 5 MB on stderr at once, byte for byte and apart", () =>
+    it.effect("20 MB of random bytes on stdout and 5 MB on stderr at once, exact and separate", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const task = web[pick]
@@ -150,7 +150,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("input that has ended, of any length around what a request holds, arrives byte for byte", () =>
+    it.effect("complete input of any length around the size limit of a request arrives exactly", () =>
       Effect.gen(function* () {
         const web = yield* Web
         for (const length of [0, 1, earlyInputLimit, earlyInputLimit + 1]) {
@@ -197,7 +197,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("a child that keeps stdout open does not keep task-exec, and its output so far is there", () =>
+    it.effect("task-exec ends although a child process keeps stdout open, with all output until then", () =>
       Effect.gen(function* () {
         const { code, stdout } = yield* sh(
           "(echo child; touch /tmp/said; exec sleep 600) & echo $! > /tmp/child; until rm /tmp/said 2>&-; do sleep 0.05; done; echo parent; exit 5"
@@ -208,33 +208,31 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("a command that closes its output and goes on: its exit code is waited for", () =>
+    it.effect("waits for the exit code of a command that has closed its output", () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* sh("exec >&- 2>&-; sleep 1; exit 9")).code, 9)
       })
     )
 
-    it.effect(
-      "variables, user and working directory; no shell is involved; NULs, invalid UTF-8, no final newline",
-      () =>
-        Effect.gen(function* () {
-          const words = ["", "a b", "$HOME", "*", "'", '"', "\\", "\n"]
-          const script = [
-            'echo "$A|$B|$C|$(id -u):$(id -g)|$PWD"',
-            'for word; do printf "%s|" "$word"; done',
-            "printf 'a\\000b\\377\\376\\r\\n\\303('"
-          ]
-          const variables = ["A=1 2", "B=", "C=ü=x"].flatMap((variable) => ["-e", variable])
-          const flags = [...variables, "-u", "1000:1000", "-w", "/tmp"]
-          const { code, stderr, stdout } = yield* exec(...flags, "WEB", "sh", "-c", script.join("; "), "sh", ...words)
-          assert.deepStrictEqual([code, stderr], [0, ""])
-          const text = `1 2||ü=x|1000:1000|/tmp\n${words.map((word) => `${word}|`).join("")}`
-          const expected = Buffer.concat([Buffer.from(text), Buffer.from("a\0b\xff\xfe\r\n\xc3(", "latin1")])
-          assert.strictEqual(stdout.toString("hex"), expected.toString("hex"))
-        })
+    it.effect("variables, user, working directory; no shell; NUL characters, invalid UTF-8, no final newline", () =>
+      Effect.gen(function* () {
+        const words = ["", "a b", "$HOME", "*", "'", '"', "\\", "\n"]
+        const script = [
+          'echo "$A|$B|$C|$(id -u):$(id -g)|$PWD"',
+          'for word; do printf "%s|" "$word"; done',
+          "printf 'a\\000b\\377\\376\\r\\n\\303('"
+        ]
+        const variables = ["A=1 2", "B=", "C=ü=x"].flatMap((variable) => ["-e", variable])
+        const flags = [...variables, "-u", "1000:1000", "-w", "/tmp"]
+        const { code, stderr, stdout } = yield* exec(...flags, "WEB", "sh", "-c", script.join("; "), "sh", ...words)
+        assert.deepStrictEqual([code, stderr], [0, ""])
+        const text = `1 2||ü=x|1000:1000|/tmp\n${words.map((word) => `${word}|`).join("")}`
+        const expected = Buffer.concat([Buffer.from(text), Buffer.from("a\0b\xff\xfe\r\n\xc3(", "latin1")])
+        assert.strictEqual(stdout.toString("hex"), expected.toString("hex"))
+      })
     )
 
-    it.effect("detached: done when it was started, and it goes on", () =>
+    it.effect("--detach returns after the start, and the command continues", () =>
       Effect.gen(function* () {
         const { code, stdout } = yield* exec(
           "-d",
@@ -251,7 +249,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("timeout: 124, and the command is gone with everything it started, whatever it does", () =>
+    it.effect("timeout: 124, and the command and all its child processes are killed, whatever they do", () =>
       Effect.gen(function* () {
         const script = "trap '' TERM; setsid sleep 4321 & (sleep 4321 &); echo up; while :; do sleep 0.1; done"
         const seconds = stretched(3)
@@ -265,7 +263,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("timeout: the command, as any user, may clean up after the signal that --signal names", () =>
+    it.effect("timeout: a command of any user can clean up after the signal of --signal", () =>
       Effect.gen(function* () {
         const cleansUp = Effect.fnUntraced(function* (signal: string, ...flags: ReadonlyArray<string>) {
           const script = `trap 'echo bye; exit 3' ${signal}; echo up; while :; do sleep 0.1; done`
@@ -278,7 +276,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("… | head -1 ends quietly, and ends the command", () =>
+    it.effect("… | head -1 ends without a message, and kills the command", () =>
       Effect.gen(function* () {
         const { cluster, web } = yield* both
         const since = Date.now()
@@ -311,7 +309,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       ["SIGTERM", 143],
       ["SIGHUP", 129]
     ] as const) {
-      it.effect(`${signal} goes to the command, and everything is gone at the end`, () =>
+      it.effect(`${signal} goes to the command, and nothing is left at the end`, () =>
         Effect.gen(function* () {
           const { cluster } = yield* both
           const result = yield* interrupted("setsid sleep 7654 & echo up; sleep 7654", signal, ["--grace", "1s"])
@@ -323,7 +321,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       )
     }
 
-    it.effect("a command that handles the signal decides on its exit code, and its last output arrives", () =>
+    it.effect("a command that handles the signal sets its exit code, and its last output arrives", () =>
       Effect.gen(function* () {
         const script = "trap 'sleep 0.5; echo bye; exit 3' INT; echo up; while :; do sleep 0.1; done"
         const { code, stdout } = yield* interrupted(script, "SIGINT")
@@ -340,7 +338,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("--timings: where the time went, on stderr, also of a run that fails", () =>
+    it.effect("--timings prints the stages with their times on stderr, also for a failed run", () =>
       Effect.gen(function* () {
         const names = (text: string) =>
           [...text.matchAll(/^task-exec: (\S.*?\S) +\d+\.\d\d s +\d+\.\d\d s {2} *█+$/gm)].map(([, name]) => name)
@@ -367,7 +365,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
 layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(
   "helper on the manager's own node",
   (it) => {
-    it.effect("exit code, both outputs, timeout", () =>
+    it.effect("exit code, stdout and stderr, timeout", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const flags = ["--via", "helper", "--timeout", "5"]

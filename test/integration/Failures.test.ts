@@ -19,7 +19,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
   const remote = (flags: ReadonlyArray<string>, ...command: ReadonlyArray<string>) =>
     Effect.flatMap(Web, (web) => taskExec([...flags, web.target(web.remote), ...command]))
 
-  it.effect("helper image that no registry has: said at once, with the node and the engine's reason", () =>
+  it.effect("an unknown helper image fails at once, with the node and the engine's reason", () =>
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const web = yield* Web
@@ -37,7 +37,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("without an image: a build from a checkout says how to make one, and the connected engine needs none", () =>
+  it.effect("a checkout without an image says how to build one, and the connected engine needs none", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const env = { TASK_EXEC_IMAGE: undefined, XDG_CONFIG_HOME: "/nonexistent" }
@@ -58,7 +58,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("an image that is not ours", () =>
+  it.effect("an image that is not task-exec's", () =>
     Effect.gen(function* () {
       const { image } = yield* SwarmCluster
       const { code, stderr } = yield* remote(["--image", image], "true")
@@ -70,7 +70,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("a node that is paused: said before anything is made", () =>
+  it.effect("a paused node is an error before anything is created", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const node = web.nodeOf(web.remote)
@@ -110,7 +110,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("no engine there, and no address of one", () =>
+  it.effect("an address without an engine, and an invalid address", () =>
     Effect.gen(function* () {
       const missing = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } })
       assert.strictEqual(missing.code, 125)
@@ -127,7 +127,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("more than a secret holds", () =>
+  it.effect("a request that is larger than a secret", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* remote(
         Array.from({ length: 6 }, (_, at) => ["-e", `V${at}=${"x".repeat(100_000)}`]).flat(),
@@ -141,7 +141,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("wrong usage: 2, one line and where to look", () =>
+  it.effect("wrong usage: 2, one line and the command for help", () =>
     Effect.gen(function* () {
       for (const args of [["web"], ["--wrong", "web", "true"], ["pod/web", "true"], ["web", ""]]) {
         const { code, stderr, stdout } = yield* taskExec(args)
@@ -151,7 +151,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("eight at once do not get in each other's way", () =>
+  it.effect("eight at once do not disturb each other", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const results = yield* Effect.forEach(
@@ -197,13 +197,13 @@ const meanwhile = <E, R>(
     return result
   }).pipe(Effect.scoped)
 
-layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens meanwhile", (it) => {
+layer(SwarmCluster.layerShared, { excludeTestServices: true })("events during a command", (it) => {
   for (const place of ["local", "remote"] as const) {
     const node = Effect.map(SwarmCluster, ({ manager, nodes }) =>
       place === "local" ? manager : (nodes.find(({ nodeId }) => nodeId !== manager.nodeId) ?? manager)
     )
 
-    it.effect(`${place}: the service is scaled to 0: an error, never a 0`, () =>
+    it.effect(`${place}: a service that is scaled to 0 is an error, never a 0`, () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const result = yield* meanwhile(yield* node, ({ name }) => removeService(manager.socket, name))
@@ -215,7 +215,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
       })
     )
 
-    it.effect(`${place}: the target's container dies: an error, never a 0`, () =>
+    it.effect(`${place}: a container that dies is an error, never a 0`, () =>
       Effect.gen(function* () {
         const result = yield* meanwhile(yield* node, (target) =>
           request(target.node.socket, "POST", `/containers/${target.containerId}/kill`)
@@ -231,7 +231,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
 
   for (const isKnown of [true, false]) {
     it.effect(
-      `somebody removes the helper, ${isKnown ? "which runs" : "before the caller knows that it runs"}: the command is ended, its outcome is unknown`,
+      `removing a helper ${isKnown ? "that runs" : "before the caller knows that it runs"} kills the command, and the outcome is unknown`,
       () =>
         Effect.gen(function* () {
           const { manager, nodes } = yield* SwarmCluster
@@ -275,9 +275,9 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("what happens mea
 })
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })(
-  "a container that ends while a command is started in it",
+  "a container that ends while a command starts",
   (it) => {
-    it.effect("whatever the runtime stumbles over then: it is not running", () =>
+    it.effect("every error of the runtime means that the container is not running", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const tagsIn = Effect.fnUntraced(function* (container: string) {
@@ -313,7 +313,7 @@ const NodeState = Schema.Struct({ Status: Schema.Struct({ State: Schema.String }
 layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "180 seconds" })(
   "a node without our image",
   (it) => {
-    it.effect("a command that can't be ended there: said, and never claimed", () =>
+    it.effect("reports that a command could not be killed, if that is not confirmed", () =>
       Effect.gen(function* () {
         const { image, manager, registry } = yield* SwarmCluster
         yield* service(manager.socket, { name: "web", image })
@@ -333,7 +333,7 @@ layer(SwarmCluster.layer({ nodes: 1 }), { excludeTestServices: true, timeout: "1
 layer(SwarmCluster.layer({ nodes: 2 }), { excludeTestServices: true, timeout: "180 seconds" })(
   "a node that does not answer",
   (it) => {
-    it.effect("first not placed in time; then down, said before anything is made", () =>
+    it.effect("fails at the placement timeout, and once the node is down before anything is created", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const { image, manager } = cluster

@@ -94,7 +94,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       return { result, runs }
     })
 
-  it.effect("Swarm starts a second helper beside the first: it does not run the command, and the first goes on", () =>
+  it.effect("a second helper that Swarm starts does not run the command, and the first continues", () =>
     Effect.gen(function* () {
       const two = { Replicated: { Replicas: 2 } }
       const second = updateHelper((spec) => ({ ...spec, Mode: two })).pipe(Effect.andThen(awaitEndedHelpers(1)))
@@ -104,7 +104,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("Swarm replaces the helper: the command does not run again, and its outcome is unknown", () =>
+  it.effect("a helper that replaces a killed one does not run the command again, and the outcome is unknown", () =>
     Effect.gen(function* () {
       const forced = updateHelper((spec) => {
         const template = spec.TaskTemplate
@@ -118,7 +118,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("a helper that is told to end before it can listen does not start the command", () =>
+  it.effect("a helper that is stopped before it listens does not start the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { socket } = web.nodeOf(web.remote)
@@ -150,7 +150,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("interrupted at any request: nothing stays, and the exit code says so", () =>
+  it.effect("an interrupt at any request leaves nothing, and sets the exit code", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -190,7 +190,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("interrupted at a creation that the engine carries out after its first removal: nothing stays", () =>
+  it.effect("an interrupt leaves nothing that the engine creates after the first removal", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -227,7 +227,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("an engine that breaks off any one request: a clear error or the right result, and nothing stays", () =>
+  it.effect("a broken connection at any request gives a clear error or the right result, and leaves nothing", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -261,7 +261,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("the connection of a running command is cut: unknown, never its success, and the command is ended", () =>
+  it.effect("a cut connection makes the outcome of a running command unknown, and kills the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -294,35 +294,33 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect(
-    "an engine that does not attach its relay to the network: twice it gets another one, then it is an error",
-    () =>
-      Effect.gen(function* () {
-        const web = yield* Web
-        const { manager } = yield* SwarmCluster
-        // Word for word what engine 20.10 says when its swarm leaves it waiting.
-        const message =
-          "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded"
-        const failing = Effect.fnUntraced(function* (failures: number) {
-          let starts = 0
-          const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
-            /^POST \/containers\/[^/]+\/start/.test(line) && ++starts <= failures ? { status: 500, message } : "pass"
-          )
-          const options = { env: { DOCKER_HOST: dockerHost }, input: "go\n", keepsInput: true }
-          const command = ["-i", web.target(web.remote), ...answer]
-          return { result: yield* program("task-exec.cjs", command, options), starts }
-        }, Effect.scoped)
+  it.effect("a relay that the engine does not attach to its network gets two other networks, then it is an error", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      // Word for word what engine 20.10 says when its swarm leaves it waiting.
+      const message =
+        "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded"
+      const failing = Effect.fnUntraced(function* (failures: number) {
+        let starts = 0
+        const { dockerHost } = yield* engineProxy(manager.socket, ({ line }) =>
+          /^POST \/containers\/[^/]+\/start/.test(line) && ++starts <= failures ? { status: 500, message } : "pass"
+        )
+        const options = { env: { DOCKER_HOST: dockerHost }, input: "go\n", keepsInput: true }
+        const command = ["-i", web.target(web.remote), ...answer]
+        return { result: yield* program("task-exec.cjs", command, options), starts }
+      }, Effect.scoped)
 
-        const twice = yield* failing(2)
-        assert.strictEqual(twice.result.code, 7, describe(twice.result))
-        assert.deepStrictEqual([twice.result.stdout.toString(), twice.result.stderr], ["up\nout\n", ""])
-        assert.strictEqual(twice.starts, 3)
+      const twice = yield* failing(2)
+      assert.strictEqual(twice.result.code, 7, describe(twice.result))
+      assert.deepStrictEqual([twice.result.stdout.toString(), twice.result.stderr], ["up\nout\n", ""])
+      assert.strictEqual(twice.starts, 3)
 
-        const always = yield* failing(Number.POSITIVE_INFINITY)
-        assert.strictEqual(always.result.code, 125, describe(always.result))
-        assert.include(always.result.stderr, message)
-        assert.strictEqual(always.starts, 3)
-      })
+      const always = yield* failing(Number.POSITIVE_INFINITY)
+      assert.strictEqual(always.result.code, 125, describe(always.result))
+      assert.include(always.result.stderr, message)
+      assert.strictEqual(always.starts, 3)
+    })
   )
 
   /** Talks to a command of a task; the task's node has the addresses of the first `blocked` networks. */
@@ -386,15 +384,13 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
   }).pipe(Effect.scoped)
 
   // At once: each of them waits for most of its minute.
-  it.effect(
-    "nodes that have the addresses of two and of three networks for a tunnel; what can't be removed is named",
-    () =>
-      Effect.gen(function* () {
-        const { tasks, local } = yield* Web
-        const [one, other] = tasks.filter(({ id }) => id !== local.id)
-        assert(one !== undefined && other !== undefined)
-        yield* Effect.all([threeBlocked(one), twoBlocked(other), refusedRemoval], { concurrency: 3 })
-      })
+  it.effect("a tunnel avoids networks whose addresses nodes use; networks that cannot be removed are named", () =>
+    Effect.gen(function* () {
+      const { tasks, local } = yield* Web
+      const [one, other] = tasks.filter(({ id }) => id !== local.id)
+      assert(one !== undefined && other !== undefined)
+      yield* Effect.all([threeBlocked(one), twoBlocked(other), refusedRemoval], { concurrency: 3 })
+    })
   )
 })
 

@@ -109,7 +109,7 @@ const LabelledNetworks = Schema.Array(Schema.Struct({ Labels }))
 layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true, timeout: "180 seconds" })(
   "many tasks",
   (it) => {
-    it.effect("all of them, by one helper on each other node and none here, without a relay", () =>
+    it.effect("all tasks, with one helper per other node, none on the connected engine, and no relay", () =>
       Effect.gen(function* () {
         const { socket } = (yield* SwarmCluster).manager
         const since = Date.now()
@@ -126,7 +126,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("some fail: gathered by output, a summary, and the largest exit code", () =>
+    it.effect("failures: gathered by output, a summary, and the largest exit code", () =>
       Effect.gen(function* () {
         const script = "if [ $((SLOT % 10)) = 0 ]; then echo bad >&2; exit $((SLOT / 10)); fi; echo good"
         const { code, stderr, stdout } = yield* taskExec(["--all", "-b", "fleet", "sh", "-c", script])
@@ -147,7 +147,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("live lines with the task's name, JSON, a file for each, a list", () =>
+    it.effect("lines with the task's name, JSON, one file per task, a list", () =>
       Effect.gen(function* () {
         const lines = yield* taskExec(["--all", "--limit", "2", "fleet", "sh", "-c", "printf 'a\\nb'"])
         assert.strictEqual(lines.code, 0, lines.stderr)
@@ -219,7 +219,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       }).pipe(Effect.scoped)
     )
 
-    it.effect("selected by node, label and filter; nothing selected is an error that says what there is", () =>
+    it.effect("selection by node, label and filter; an empty selection is an error", () =>
       Effect.gen(function* () {
         const { manager, nodes } = yield* SwarmCluster
         const tasks = yield* tasksNow
@@ -251,7 +251,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("the same input for each", () =>
+    it.effect("every task gets the input", () =>
       Effect.gen(function* () {
         const input = Buffer.alloc(300_000, "some input\n")
         const outputs = yield* runAll("sha256sum", { stdin: Stream.make(input) })
@@ -261,7 +261,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("2 MB of random bytes from each, and two fan-outs at once", () =>
+    it.effect("2 MB of random bytes from each task, and two fan-outs at once", () =>
       Effect.gen(function* () {
         const script = "head -c 2000000 /dev/urandom > /tmp/random; cat /tmp/random; sha256sum < /tmp/random >&2"
         const [outputs, others] = yield* Effect.all([runAll(script), runAll("echo $SLOT")], { concurrency: 2 })
@@ -274,7 +274,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("one after the other, with a delay between the starts", () =>
+    it.effect("one task at a time, with a delay between starts", () =>
       Effect.gen(function* () {
         const outputs = yield* runAll("cut -d' ' -f1 /proc/uptime; sleep 0.3; cut -d' ' -f1 /proc/uptime", {
           selection: { services: ["fleet"], limit: { _tag: "Count", count: 4 } },
@@ -289,7 +289,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("no more after the first failure; no more after the deadline, and what runs is ended", () =>
+    it.effect("starts no more after the first failure; at the deadline also kills running commands", () =>
       Effect.gen(function* () {
         const failing = yield* runAll("exit 5", {
           pacing: { parallel: { _tag: "Count", count: 3 }, maxFailures: { _tag: "Count", count: 0 } }
@@ -310,7 +310,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("at a terminal: colours and a status line; Ctrl-C ends it", () =>
+    it.effect("on a terminal: colors and a status line; Ctrl-C ends it", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const script = "trap 'echo bye; exit 3' INT; echo up; while :; do sleep 0.1; done"
@@ -341,7 +341,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       }).pipe(Effect.scoped)
     )
 
-    it.effect("SIGTERM ends what runs, and starts nothing more", () =>
+    it.effect("SIGTERM ends running commands, and starts no more", () =>
       Effect.gen(function* () {
         let up = 0
         const { code, stderr } = yield* taskExec(
@@ -369,7 +369,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("SIGTERM to all of them: a few containers on each node end all of its own", () =>
+    it.effect("SIGTERM ends all commands of a node with a few containers", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         const since = Date.now()
@@ -391,25 +391,23 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect(
-      "the caller is killed with its guard: helpers with a tunnel end their commands, and gc finds the rest",
-      () =>
-        Effect.gen(function* () {
-          // What the commands read comes by the tunnel, which is there then.
-          yield* killCaller("task-exec.cjs", ["-i", "--all", "fleet", "sh", "-c", "wc -c; echo up; sleep 1234"], {
-            name: "fleet",
-            input: muchInput,
-            withGuard: true,
-            isUnderWay: (output) => output.split("up\n").length > replicas
-          })
-          yield* untilEnded
-          const runs = yield* runsLeft
-          assert.lengthOf(runs, 3)
-          yield* collectGarbage(runs)
+    it.effect("kill -9 of caller and guard: helpers with a tunnel kill their commands, and gc removes the rest", () =>
+      Effect.gen(function* () {
+        // What the commands read comes by the tunnel, which is there then.
+        yield* killCaller("task-exec.cjs", ["-i", "--all", "fleet", "sh", "-c", "wc -c; echo up; sleep 1234"], {
+          name: "fleet",
+          input: muchInput,
+          withGuard: true,
+          isUnderWay: (output) => output.split("up\n").length > replicas
         })
+        yield* untilEnded
+        const runs = yield* runsLeft
+        assert.lengthOf(runs, 3)
+        yield* collectGarbage(runs)
+      })
     )
 
-    it.effect("the caller is killed with its guard: gc ends the commands whose helpers have no tunnel", () =>
+    it.effect("kill -9 of caller and guard: gc kills the commands of helpers without a tunnel", () =>
       Effect.gen(function* () {
         yield* killCaller("task-exec.cjs", ["--all", "fleet", "sh", "-c", "echo up; sleep 1234"], {
           name: "fleet",
@@ -423,44 +421,51 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("the relay is killed: the commands on other nodes are lost, and ended; those here go on", () =>
-      Effect.gen(function* () {
-        const { manager } = yield* SwarmCluster
-        const own = (yield* tasksNow).filter(isOn(manager.nodeId))
-        const here = own.map(nameOf)
-        const query = { filters: JSON.stringify({ label: { "task-exec.role=relay": true } }) }
-        const killRelay = get(manager.socket, "/containers/json", Schema.Array(Schema.Struct({ Id: Schema.String })), {
-          query
-        }).pipe(
-          Effect.flatMap((relays) => {
-            assert.lengthOf(relays, 1)
-            return request(manager.socket, "POST", `/containers/${relays[0]?.Id}/kill`)
+    it.effect(
+      "kill -9 of the relay kills the commands on other nodes, and those of the connected engine continue",
+      () =>
+        Effect.gen(function* () {
+          const { manager } = yield* SwarmCluster
+          const own = (yield* tasksNow).filter(isOn(manager.nodeId))
+          const here = own.map(nameOf)
+          const query = { filters: JSON.stringify({ label: { "task-exec.role=relay": true } }) }
+          const killRelay = get(
+            manager.socket,
+            "/containers/json",
+            Schema.Array(Schema.Struct({ Id: Schema.String })),
+            {
+              query
+            }
+          ).pipe(
+            Effect.flatMap((relays) => {
+              assert.lengthOf(relays, 1)
+              return request(manager.socket, "POST", `/containers/${relays[0]?.Id}/kill`)
+            })
+          )
+          // Those on other nodes run until they are ended.
+          const letGo = Effect.forEach(own, ({ containerId }) =>
+            execIn(manager.socket, containerId, ["touch", "/tmp/go"])
+          )
+          let started = 0
+          const outputs = yield* runAll(
+            `${takesInput}; until [ -e /tmp/go ]; do sleep 0.2; done; rm /tmp/go`,
+            { stdin: Stream.make(muchInput) },
+            (event) =>
+              event._tag === "Started" && ++started === replicas
+                ? Effect.orDie(Effect.andThen(killRelay, letGo))
+                : Effect.void
+          )
+          assert.deepStrictEqual(resultsOf(outputs), {
+            ...expected(
+              all.filter((name) => !here.includes(name)),
+              "ConnectionLost"
+            ),
+            ...expected(here, "0")
           })
-        )
-        // Those on other nodes run until they are ended.
-        const letGo = Effect.forEach(own, ({ containerId }) =>
-          execIn(manager.socket, containerId, ["touch", "/tmp/go"])
-        )
-        let started = 0
-        const outputs = yield* runAll(
-          `${takesInput}; until [ -e /tmp/go ]; do sleep 0.2; done; rm /tmp/go`,
-          { stdin: Stream.make(muchInput) },
-          (event) =>
-            event._tag === "Started" && ++started === replicas
-              ? Effect.orDie(Effect.andThen(killRelay, letGo))
-              : Effect.void
-        )
-        assert.deepStrictEqual(resultsOf(outputs), {
-          ...expected(
-            all.filter((name) => !here.includes(name)),
-            "ConnectionLost"
-          ),
-          ...expected(here, "0")
         })
-      })
     )
 
-    it.effect("a task whose container dies: it alone fails", () =>
+    it.effect("only the task whose container dies fails", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         const victim = (yield* tasksNow)[12]
@@ -479,7 +484,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("tasks that are replaced before their turn: told, or followed", () =>
+    it.effect("tasks that are replaced before their turn are reported, or followed", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         for (const followUpdates of [false, true]) {
@@ -517,7 +522,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("an update of the service meanwhile: those that waited run in the replacements", () =>
+    it.effect("commands that waited during an update run in the replacements", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const name = "rolling"
@@ -570,7 +575,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a node whose cable is out: its tasks' outcome is unknown, the others complete", () =>
+    it.effect("the outcome of tasks on a disconnected node is unknown, and the others complete", () =>
       Effect.gen(function* () {
         const { link, manager, nodes } = yield* SwarmCluster
         const tasks = yield* tasksNow

@@ -100,7 +100,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
   excludeTestServices: true,
   timeout: "180 seconds"
 })("a fan-out whose commands begin at once", (it) => {
-  it.effect("needs one helper for each other node, no network and no relay, also with input that has ended", () =>
+  it.effect("needs one helper per other node, no network and no relay, also with complete input", () =>
     Effect.gen(function* () {
       for (const names of fleets) {
         assert.deepStrictEqual(yield* makes(names, {}, ["cat", ""]), byLog)
@@ -110,7 +110,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("shares one network and one relay where the input does not fit into a request", () =>
+  it.effect("shares one network and one relay if the input does not fit into a request", () =>
     Effect.gen(function* () {
       for (const names of fleets) {
         const stdin = Stream.make(Buffer.from("in"), Buffer.alloc(earlyInputLimit))
@@ -119,7 +119,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("shares one network and one relay where pacing holds back some commands of a node", () =>
+  it.effect("shares one network and one relay if pacing delays commands of a node", () =>
     Effect.gen(function* () {
       const stdin = Stream.make(Buffer.from("in"))
       for (const pacing of [{ parallel: { _tag: "Count", count: 5 } }, { delay: "100 millis" }] as const) {
@@ -132,7 +132,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("loses nothing where a task of each node writes 15 MB, others a line, and the reader is slow", () =>
+  it.effect("loses nothing if a task per node writes 15 MB, others write a line, and the reader is slow", () =>
     Effect.gen(function* () {
       const script = [
         'if [ "$SLOT" = 1 ] || [ "$SLOT" = 2 ] || [ "$SLOT" = 3 ]; then',
@@ -162,7 +162,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("loses nothing where a pipe takes its output late", () =>
+  it.effect("loses nothing if a pipe is read late", () =>
     Effect.gen(function* () {
       const command = `task-exec --all crowd sh -c 'seq 1 100000'`
       const { code, stderr, stdout } = yield* shell(
@@ -177,7 +177,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("tell the stages of a single run: what is looked for, and that each command runs", () =>
+  it.effect("reports the stages: the search, and the run of each command", () =>
     Effect.gen(function* () {
       const told: Array<string> = []
       const tell = (change: string) => (stage: Stage) =>
@@ -193,7 +193,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("sweep what killed callers left, while they run", () =>
+  it.effect("removes leftovers of killed callers while it runs", () =>
     Effect.gen(function* () {
       const { socket } = (yield* SwarmCluster).manager
       const Labels = {
@@ -224,7 +224,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     }).pipe(Effect.scoped)
   )
 
-  it.effect("reads no input where it is detached, and its commands go on", () =>
+  it.effect("reads no input with --detach, and its commands continue", () =>
     Effect.gen(function* () {
       const { socket } = (yield* SwarmCluster).manager
       const stdin = Stream.concat(Stream.make(Buffer.from("in")), Stream.never)
@@ -248,7 +248,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("passes on SIGTERM: one more helper for each node ends all of its commands", () =>
+  it.effect("forwards SIGTERM: one more helper per node ends all commands there", () =>
     Effect.gen(function* () {
       for (const names of fleets) {
         const since = Date.now()
@@ -265,7 +265,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("kills at the second Ctrl-C, by one more helper for each node", () =>
+  it.effect("kills at the second Ctrl-C, with one more helper per node", () =>
     Effect.gen(function* () {
       const since = Date.now()
       const script = "trap 'echo bye' INT; echo up; while :; do sleep 0.1; done"
@@ -281,7 +281,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("tells truly what has begun where a signal comes before the helpers listen", () =>
+  it.effect("reports correctly which commands have begun if a signal comes before the helpers listen", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const image = yield* lateImage
@@ -307,7 +307,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("does not say that a command was not started whose report is on its way", () =>
+  it.effect("does not report a command as not started while its report is under way", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const tasks = yield* waitRunning(manager.socket, "crowd", crowd.length)
@@ -341,7 +341,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     }).pipe(Effect.scoped)
   )
 
-  it.effect("ends those that run at the deadline, with everything that they started", () =>
+  it.effect("kills running commands and their child processes at the deadline", () =>
     Effect.gen(function* () {
       const since = Date.now()
       const outputs = yield* runInAll(crowd, "sleep 1234 & sleep 1234", {
@@ -353,7 +353,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("ends those whose time is up, and waits for the others", () =>
+  it.effect("kills commands at their timeout, and waits for the others", () =>
     Effect.gen(function* () {
       const since = Date.now()
       const script = "if [ $((SLOT % 2)) = 0 ]; then sleep 1234 & sleep 1234; else sleep 1; fi; echo end"

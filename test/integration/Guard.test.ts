@@ -48,7 +48,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
   }
 
   for (const [place, call] of Object.entries(places)) {
-    it.effect(`${place}, with -9: its command is ended, whatever it does`, () =>
+    it.effect(`${place}: kill -9 of the caller kills the command, whatever it does`, () =>
       Effect.gen(function* () {
         const web = yield* Web
         const result = yield* call(["--grace", "1s", web.target(web.local), ...stubborn], {
@@ -59,21 +59,23 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
       })
     )
 
-    it.effect(`${place}: a guard does nothing to a command that ends by itself, nor to what that leaves running`, () =>
-      Effect.gen(function* () {
-        const web = yield* Web
-        const args = [web.target(web.local), "sh", "-c", "setsid sleep 6543 >/dev/null 2>&1 & echo $!; exit 5"]
-        const result = yield* call(args, {})
-        assert.deepStrictEqual([result.code, result.stderr], [5, ""])
-        const child = result.stdout.toString().trim()
-        const stop = yield* call([web.target(web.local), "kill", child], {})
-        assert.deepStrictEqual([stop.code, stop.stderr], [0, ""])
-        yield* untilGone
-      })
+    it.effect(
+      `${place}: a guard does not touch a command that ends by itself, or processes that it leaves running`,
+      () =>
+        Effect.gen(function* () {
+          const web = yield* Web
+          const args = [web.target(web.local), "sh", "-c", "setsid sleep 6543 >/dev/null 2>&1 & echo $!; exit 5"]
+          const result = yield* call(args, {})
+          assert.deepStrictEqual([result.code, result.stderr], [5, ""])
+          const child = result.stdout.toString().trim()
+          const stop = yield* call([web.target(web.local), "kill", child], {})
+          assert.deepStrictEqual([stop.code, stop.stderr], [0, ""])
+          yield* untilGone
+        })
     )
   }
 
-  it.effect("the guard is killed: the command goes on", () =>
+  it.effect("the command continues after kill -9 of its guard", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const killed: Array<number> = []
@@ -105,7 +107,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
-  it.effect("elsewhere, and it can't end its command itself: the guard does, before the caller is gone", () =>
+  it.effect("the guard kills the command of a remote caller that cannot do it, before the caller ends", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -128,7 +130,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
     }).pipe(Effect.scoped)
   )
 
-  it.effect("only the guard's connection is cut: the command is ended, and its exit code is not believed", () =>
+  it.effect("a cut connection of the guard kills the command, and its exit code does not count", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -145,7 +147,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
     }).pipe(Effect.scoped)
   )
 
-  it.effect("without an image for the guard, the command runs, and a warning says what is missing", () =>
+  it.effect("without an image for the guard the command runs, with a warning", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -164,7 +166,7 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
   )
 
   it.effect(
-    "its guard and its helper are killed too: Swarm starts another one, which ends the command and never runs it again",
+    "kill -9 of caller, guard and helper: the helper's successor kills the command and never runs it again",
     () =>
       Effect.gen(function* () {
         const web = yield* Web

@@ -31,7 +31,7 @@ const Container = Schema.Struct({
 })
 
 layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" })("the helper", (it) => {
-  it.effect("has the least privileges, and nothing of the request shows in its service", () =>
+  it.effect("has minimal privileges, and its service shows nothing of the request", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -71,7 +71,7 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("docker run IMAGE task-exec: the image is its own helper, found by looking at itself", () =>
+  it.effect("docker run IMAGE task-exec uses its own image for helpers", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -94,7 +94,7 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("a target without a shell or any tool: its command is ended all the same", () =>
+  it.effect("kills a command in a container without a shell or tools", () =>
     Effect.gen(function* () {
       const cluster = yield* SwarmCluster
       const { manager, nodes, registry } = cluster

@@ -34,7 +34,7 @@ const named = process.env.TASK_EXEC_IMAGE ?? ""
 const noDigest = `sha256:${"0".repeat(64)}`
 
 layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds" })("the image of a killer", (it) => {
-  it.effect("is the one that is named, and no other with our label", () =>
+  it.effect("is the named one, and no other image with the label", () =>
     Effect.gen(function* () {
       const { manager, registry } = yield* SwarmCluster
       const { socket } = manager
@@ -70,7 +70,7 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
     }).pipe(Effect.scoped)
   )
 
-  it.effect("is found by its digest on a node that has no name for it", () =>
+  it.effect("is found by its digest on a node without its name", () =>
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const web = yield* Web
@@ -102,22 +102,24 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
     }).pipe(Effect.scoped)
   )
 
-  it.effect("is missing: a command runs without a guard, and nothing is made of an image that only has our label", () =>
-    Effect.gen(function* () {
-      const { manager, registry } = yield* SwarmCluster
-      const web = yield* Web
-      yield* impostor(manager.socket, "impostor:2")
-      const since = Date.now()
-      const { code, stderr, stdout } = yield* taskExec([web.target(web.local), "echo", "out"], {
-        env: { TASK_EXEC_IMAGE: `${registry}/task-exec@${noDigest}` }
-      })
-      assert.deepStrictEqual([code, stdout.toString()], [0, "out\n"], stderr)
-      assert.match(stderr, /^task-exec: cannot start a guard: .* does not have the image .*\n$/)
-      const made = yield* eventsSince(manager.socket, since, { type: { container: true }, event: { create: true } })
-      assert.deepStrictEqual(
-        made.map(({ Actor }) => Actor.Attributes.image),
-        []
-      )
-    }).pipe(Effect.scoped)
+  it.effect(
+    "is missing: a command runs without a guard, and no container is created from another image with the label",
+    () =>
+      Effect.gen(function* () {
+        const { manager, registry } = yield* SwarmCluster
+        const web = yield* Web
+        yield* impostor(manager.socket, "impostor:2")
+        const since = Date.now()
+        const { code, stderr, stdout } = yield* taskExec([web.target(web.local), "echo", "out"], {
+          env: { TASK_EXEC_IMAGE: `${registry}/task-exec@${noDigest}` }
+        })
+        assert.deepStrictEqual([code, stdout.toString()], [0, "out\n"], stderr)
+        assert.match(stderr, /^task-exec: cannot start a guard: .* does not have the image .*\n$/)
+        const made = yield* eventsSince(manager.socket, since, { type: { container: true }, event: { create: true } })
+        assert.deepStrictEqual(
+          made.map(({ Actor }) => Actor.Attributes.image),
+          []
+        )
+      }).pipe(Effect.scoped)
   )
 })

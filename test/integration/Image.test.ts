@@ -112,7 +112,7 @@ const build = Effect.fnUntraced(
 )
 
 layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices: true })("the image", (it) => {
-  it.effect("is built without a registry, small, and labelled", () =>
+  it.effect("is built without a registry, is small, and has labels", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const image = yield* build(probe, { ref: "task-exec:test", base: "scratch" })
@@ -146,27 +146,29 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("runs task-exec with its arguments, read-only, without capabilities and without a shell", () =>
-    Effect.gen(function* () {
-      const { manager } = yield* SwarmCluster
-      const argv = ["x1y2", "sh", "-c", 'echo "$HOME"', "", "--version", "ünï"]
-      const { code, stdout, stderr } = yield* run(manager, { Image: "task-exec:test", Cmd: ["task-exec", ...argv] })
-      assert.strictEqual(stderr, "to stderr\n")
-      assert.deepStrictEqual(yield* Schema.decodeEffect(Seen)(stdout), {
-        program: "task-exec",
-        argv,
-        environment: "production",
-        uid: 0,
-        capabilities: "0000000000000000",
-        noNewPrivileges: "1",
-        write: "EROFS",
-        shell: "ENOENT"
+  it.effect(
+    "runs task-exec with its arguments, on a read-only root file system, without capabilities and a shell",
+    () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const argv = ["x1y2", "sh", "-c", 'echo "$HOME"', "", "--version", "ünï"]
+        const { code, stdout, stderr } = yield* run(manager, { Image: "task-exec:test", Cmd: ["task-exec", ...argv] })
+        assert.strictEqual(stderr, "to stderr\n")
+        assert.deepStrictEqual(yield* Schema.decodeEffect(Seen)(stdout), {
+          program: "task-exec",
+          argv,
+          environment: "production",
+          uid: 0,
+          capabilities: "0000000000000000",
+          noNewPrivileges: "1",
+          write: "EROFS",
+          shell: "ENOENT"
+        })
+        assert.strictEqual(code, 7)
       })
-      assert.strictEqual(code, 7)
-    })
   )
 
-  it.effect("serves runs ready compiled, as it was when it was built", () =>
+  it.effect("runs helpers from its compile cache", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const Env = ["NODE_DEBUG=task-exec"]
@@ -175,7 +177,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("is not built again when nothing has changed", () =>
+  it.effect("is not rebuilt without a change", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const before = yield* inspect(manager, "task-exec:test")
@@ -188,7 +190,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("has only its last layers anew when the program has changed", () =>
+  it.effect("only its last layers change with the program", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const before = yield* inspect(manager, "task-exec:test")
@@ -200,7 +202,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("takes the base that TASK_EXEC_BASE names, unless it is told another", () =>
+  it.effect("uses the base image of TASK_EXEC_BASE, unless an option names another", () =>
     Effect.gen(function* () {
       const { base } = yield* build(probe, { ref: "task-exec:test", base: "scratch" })
       const variables = ConfigProvider.fromEnvRecord({ TASK_EXEC_BASE: base })
@@ -211,7 +213,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("is pushed, and runs elsewhere by its digest", () =>
+  it.effect("is pushed, and runs on another node by its digest", () =>
     Effect.gen(function* () {
       const { registry, nodes } = yield* SwarmCluster
       const worker = nodes.find(({ role }) => role === "worker")
@@ -228,7 +230,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
   )
 
   it.effect(
-    "for several platforms: the registry has an index, and an engine pulls its own platform or the one it is told",
+    "for several platforms: the registry has an index, and an engine pulls its own or the requested platform",
     () =>
       Effect.gen(function* () {
         const { dir, nodes, registry } = yield* SwarmCluster
@@ -295,7 +297,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
       }).pipe(Effect.provide(Logger.layer([])), Effect.scoped)
   )
 
-  it.effect("is not made of a program that the base cannot run, and what the program said is told", () =>
+  it.effect("is not built from a program that the base image cannot run; the error quotes the program", () =>
     Effect.gen(function* () {
       const program = 'console.error("this Node is\\ntoo old"); process.exitCode = 3'
       const error = yield* Effect.flip(build(program, { ref: "task-exec:broken", base: "scratch" }))
@@ -303,7 +305,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("says which base cannot be had, which registry not be pushed to, which engine not be reached", () =>
+  it.effect("errors name the base image, the registry and the engine", () =>
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const noBase = yield* Effect.flip(build(probe, { ref: "task-exec:x", base: `${registry}/nobody/nothing:1` }))

@@ -18,7 +18,7 @@ echo "exit code $?"`
 layer(Web.layer("killing"), { excludeTestServices: true, timeout: "180 seconds" })(
   "on the engine's own machine",
   (it) => {
-    it.effect("a user in the engine's group, who sees the processes and may not signal them: the engine does it", () =>
+    it.effect("the engine kills for a user of the docker group, who cannot signal the processes", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const web = yield* Web

@@ -47,7 +47,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: the stages, composed by hand, do the same`, () =>
+      it.effect(`${place}: the stages, composed by hand, equal run`, () =>
         Effect.gen(function* () {
           const web = yield* Web
           const { manager } = yield* SwarmCluster
@@ -105,7 +105,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: interruption ends the command and removes everything`, () =>
+      it.effect(`${place}: an interruption kills the command and removes everything`, () =>
         Effect.gen(function* () {
           const up = yield* Latch.make()
           const watch = (event: RunEvent) => (event._tag === "Stdout" ? Latch.open(up) : Effect.void)
@@ -116,7 +116,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: so does a consumer that stops early`, () =>
+      it.effect(`${place}: a consumer that stops early does so, too`, () =>
         Effect.gen(function* () {
           const wanted = yield* request("yes")
           const first = yield* TaskExec.stream(wanted).pipe(
@@ -127,7 +127,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: a consumer that is slower than the engine's patience loses nothing`, () =>
+      it.effect(`${place}: a consumer that is slower than the engine's limit loses nothing`, () =>
         Effect.gen(function* () {
           // The engine cuts what is not read within 2 seconds of the command's end.
           let bytes = 0

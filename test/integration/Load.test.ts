@@ -20,7 +20,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "300 secon
     ["gc", 4]
   ]
   for (const [scene, runs] of scenes)
-    it.effect(`${scene}: ended at random moments, no engine crashes, and nothing is left`, () =>
+    it.effect(`${scene}: runs that end at random moments crash no engine and leave nothing`, () =>
       Effect.gen(function* () {
         const { cluster, ...rest } = yield* stage
         const done = yield* runEnded({ cluster, ...rest }, { scene, runs, atOnce: 4, seed: 1, atMost: 300_000 })
@@ -33,7 +33,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "300 secon
       })
     )
 
-  it.effect("tunnels: in turn after agents that came and went, all succeed", () =>
+  it.effect("tunnels: all succeed while agents are deployed and removed between them", () =>
     Effect.gen(function* () {
       const here = yield* stage
       const runs = yield* tunnelsAfterAgents(here, 3)

@@ -100,7 +100,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("what is not there is named, with what there is instead", () =>
+  it.effect("errors name what does not exist, and what does", () =>
     Effect.gen(function* () {
       const missing = {
         "no-such-thing": /no service has this name/,
@@ -120,7 +120,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("a service with one task is that task; a global service's task is named by its node", () =>
+  it.effect("a service with one task means that task; a node names a task of a global service", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const id = yield* serviceIn("running", { name: "single" })
@@ -132,32 +132,30 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect(
-    "a global service's task by the name that docker shows; what is not there, with the nodes that there are",
-    () =>
-      Effect.gen(function* () {
-        const { manager, nodes } = yield* SwarmCluster
-        const name = "on-all"
-        yield* service(manager.socket, { name, image: (yield* SwarmCluster).image, replicas: "global" })
-        const tasks = yield* waitRunning(manager.socket, name, nodes.length)
-        for (const { id, nodeId } of tasks) {
-          const host = nodes.find((node) => node.nodeId === nodeId)?.name ?? ""
-          const task = yield* find(`${name}.${nodeId}`)
-          assert.deepStrictEqual([task.id, task.name], [id, `${name}@${host}`])
-          const { code, stdout } = yield* taskExec([`${name}.${nodeId}`, "echo", "there"])
-          assert.deepStrictEqual([code, stdout.toString()], [0, "there\n"])
-        }
-        const all = nodes.map((node) => node.name).join(", ")
-        const notSlot = yield* Effect.flip(find(`${name}.2`))
-        assert.include(notSlot.message, `service ${name} has no slot 2 (it is global, with tasks on ${all})`)
-        const other = "x7u2gmggdhj85528r1nre2q2n"
-        const notNode = yield* Effect.flip(find(`${name}.${other}`))
-        assert.include(notNode.message, `${other} is neither a slot of service ${name} nor a node`)
-        assert.include(notNode.message, all)
-      }).pipe(Effect.scoped)
+  it.effect("a task of a global service by the name in docker service ps; an unknown one lists the nodes", () =>
+    Effect.gen(function* () {
+      const { manager, nodes } = yield* SwarmCluster
+      const name = "on-all"
+      yield* service(manager.socket, { name, image: (yield* SwarmCluster).image, replicas: "global" })
+      const tasks = yield* waitRunning(manager.socket, name, nodes.length)
+      for (const { id, nodeId } of tasks) {
+        const host = nodes.find((node) => node.nodeId === nodeId)?.name ?? ""
+        const task = yield* find(`${name}.${nodeId}`)
+        assert.deepStrictEqual([task.id, task.name], [id, `${name}@${host}`])
+        const { code, stdout } = yield* taskExec([`${name}.${nodeId}`, "echo", "there"])
+        assert.deepStrictEqual([code, stdout.toString()], [0, "there\n"])
+      }
+      const all = nodes.map((node) => node.name).join(", ")
+      const notSlot = yield* Effect.flip(find(`${name}.2`))
+      assert.include(notSlot.message, `service ${name} has no slot 2 (it is global, with tasks on ${all})`)
+      const other = "x7u2gmggdhj85528r1nre2q2n"
+      const notNode = yield* Effect.flip(find(`${name}.${other}`))
+      assert.include(notNode.message, `${other} is neither a slot of service ${name} nor a node`)
+      assert.include(notNode.message, all)
+    }).pipe(Effect.scoped)
   )
 
-  it.effect("the tasks of jobs while they run, and that they are complete afterwards", () =>
+  it.effect("tasks of jobs while they run, and a clear error after they have completed", () =>
     Effect.gen(function* () {
       const { image, manager, nodes } = yield* SwarmCluster
       const command = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done"]
@@ -200,7 +198,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a service that is named like the beginning of an ID is the service", () =>
+  it.effect("a service whose name is the prefix of an ID is the service", () =>
     Effect.gen(function* () {
       const { remote } = yield* Web
       const name = remote.id.slice(0, 4)
@@ -227,7 +225,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     }
   }
   for (const [state, { options, reason }] of Object.entries(states)) {
-    it.effect(`a task that is ${state} is not running: state and reason are said`, () =>
+    it.effect(`a task that is ${state} is not running: the error has state and reason`, () =>
       Effect.gen(function* () {
         const id = yield* serviceIn(state, { name: `is-${state}`, ...options })
         for (const target of [`is-${state}`, `is-${state}.1`, id]) {

@@ -11,7 +11,7 @@ import { imageFor } from "./SwarmPool.ts"
 layer(SwarmCluster.layer({ nodes: 4, managers: 3 }), { excludeTestServices: true, timeout: "180 seconds" })(
   "three managers",
   (it) => {
-    it.effect("the leader dies while a command runs: its result arrives all the same, and it ran once", () =>
+    it.effect("the result of a command arrives although the leader dies, and the command ran once", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const { image, manager, nodes } = cluster

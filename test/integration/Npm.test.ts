@@ -35,7 +35,7 @@ const inProject = Effect.fnUntraced(function* (script: string) {
 const SourceMap = Schema.fromJsonString(Schema.Struct({ sources: Schema.Array(Schema.String) }))
 
 layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("the npm package, installed", (it) => {
-  it.effect("has its licence, no test, and source maps that point to what is there", () =>
+  it.effect("has its license, no tests, and source maps that point to existing files", () =>
     Effect.gen(function* () {
       const dir = join((yield* Installed).dir, "node_modules/task-exec")
       const files = yield* Effect.promise(() => readdir(dir, { recursive: true, withFileTypes: true }))
@@ -64,7 +64,7 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
     })
   )
 
-  it.effect("brings no second Effect into a project that has a newer one", () =>
+  it.effect("adds no second Effect to a project with a newer one", () =>
     Effect.gen(function* () {
       const { dir } = yield* Installed
       const paths = yield* Effect.promise(() => readdir(join(dir, "node_modules"), { recursive: true }))
@@ -75,7 +75,7 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
     })
   )
 
-  it.effect("its programs are bundles, which need nothing beside them", () =>
+  it.effect("its programs are bundles without dependencies", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const script = `
@@ -88,14 +88,14 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
     })
   )
 
-  it.effect("has types that a strict compiler takes as they are", () =>
+  it.effect("has types that a strict compiler accepts", () =>
     Effect.gen(function* () {
       const { code, stdout } = yield* inProject('"$TSC" -p .')
       assert.deepStrictEqual([stdout.toString(), code], ["", 0])
     })
   )
 
-  it.effect("runs commands: by its programs, as an Effect library, with promises", () =>
+  it.effect("runs commands with its programs, as an Effect library, and with promises", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const target = web.target(web.local)

@@ -42,7 +42,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
     "many tasks": ["--all", web.name, ...endless]
   })
   for (const way of ["a helper's log", "a tunnel that is being made", "a tunnel", "many tasks"] as const) {
-    it.effect(`${way}: the command ends, and service, secret, network and containers go`, () =>
+    it.effect(`${way}: kills the command, and removes service, secret, network and containers`, () =>
       Effect.gen(function* () {
         const web = yield* Web
         yield* orphan("task-exec.cjs", ["--grace", "1s", ...ways(web)[way]], {
@@ -55,7 +55,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
     )
   }
 
-  it.effect("a copy: its helper, network and relay go", () =>
+  it.effect("a copy: removes its helper, network and relay", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -75,7 +75,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a run that ends in time has its guard let go of, which does nothing", () =>
+  it.effect("the guard of a run that ends by itself does nothing", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster

@@ -58,7 +58,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
   excludeTestServices: true,
   timeout: "240 seconds"
 })("task-exec's own services", (it) => {
-  it.effect("an agent is no target by any of its names", () =>
+  it.effect("no name of an agent is a target", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const node = web.nodeOf(web.remote)
@@ -79,7 +79,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
     })
   )
 
-  it.effect("a live helper is no target, and nor are its relays", () =>
+  it.effect("a running helper and its relays are no targets", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -119,7 +119,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
     }).pipe(Effect.scoped)
   )
 
-  it.effect("on a worker, which knows nothing of services, their containers are refused all the same", () =>
+  it.effect("their containers are refused on a worker, which does not know services", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const node = web.nodeOf(web.remote)
@@ -132,7 +132,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
     })
   )
 
-  it.effect("selections leave them out, by the service's label or the container's", () =>
+  it.effect("selections skip them, by the label of the service or the container", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { image, manager } = yield* SwarmCluster

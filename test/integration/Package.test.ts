@@ -83,7 +83,7 @@ const alive = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { pat
 )
 
 layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-exec as one file", (it) => {
-  it.effect("runs where no Node is, by each of its names, and is no Node itself", () =>
+  it.effect("runs without Node, by each of its names, and does not act as Node", () =>
     Effect.gen(function* () {
       const { sh } = yield* Bare
       assert.strictEqual((yield* sh("node --version")).exitCode, 127)
@@ -120,7 +120,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
     })
   )
 
-  it.effect("in a container of another image takes the release's image for helpers, not that one", () =>
+  it.effect("uses the release's image for helpers in a container of another image", () =>
     Effect.gen(function* () {
       const { sh } = yield* Bare
       const web = yield* Web
@@ -129,7 +129,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
     })
   )
 
-  it.effect("ends its command when it is killed: its guard is the same file", () =>
+  it.effect("kills its command after kill -9: the guard is the same file", () =>
     Effect.gen(function* () {
       const { sh } = yield* Bare
       const web = yield* Web
@@ -168,7 +168,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
     })
   )
 
-  it.effect("copies itself to where docker looks for its plugins", () =>
+  it.effect("installs itself as a docker CLI plugin", () =>
     Effect.gen(function* () {
       const { sh } = yield* Bare
       const plugin = "/tmp/docker/cli-plugins/docker-taskexec"

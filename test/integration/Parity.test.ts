@@ -116,10 +116,10 @@ const compareAll = Effect.fnUntraced(function* (place: "local" | "remote", cases
 })
 
 layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestServices: true, timeout: "180 seconds" })(
-  "as docker exec on the node itself",
+  "equals docker exec on the node",
   (it) => {
     it.effect("pipes and files, on another node", () => compareAll("remote", piped), 480_000)
-    it.effect("at a terminal, on another node", () => compareAll("remote", atTerminal), 480_000)
+    it.effect("on a terminal, on another node", () => compareAll("remote", atTerminal), 480_000)
     it.effect(
       "on the connected engine",
       () =>
@@ -131,7 +131,7 @@ layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestSe
     )
 
     it.effect(
-      "60 MB there and back at once, on another node",
+      "60 MB in both directions at once, on another node",
       () =>
         Effect.gen(function* () {
           const script = "head -c 60000000 /dev/urandom > $D/big; x -i $T cat < $D/big | sha256sum; sha256sum < $D/big"

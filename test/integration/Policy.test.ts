@@ -83,7 +83,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
     const exec = (flags: ReadonlyArray<string>, ...command: ReadonlyArray<string>) =>
       Effect.flatMap(Web, (web) => taskExec([...flags, web.target(web[place]), ...command]))
 
-    it.effect(`${place}: these, and no others, on every way`, () =>
+    it.effect(`${place}: allows these commands, and no others, on every route`, () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* exec([], "echo", "hi")).stdout.toString(), "hi\n")
         assert.match((yield* exec([], "sh", "-c", "id")).stdout.toString(), /^uid=/)
@@ -101,7 +101,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
     )
   }
 
-  it.effect("a fan-out tells of each task, and a session of its error", () =>
+  it.effect("a fan-out reports each denied task, and a session fails", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { code, stdout } = yield* taskExec(["--all", "--output", "json", web.name, ...forbidden])
@@ -133,7 +133,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
     })
   )
 
-  it.effect("files are not copied, neither out nor in", () =>
+  it.effect("denies copies in both directions", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const here = yield* folder
@@ -172,7 +172,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
 })
 
 layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" })("a service without a label", (it) => {
-  it.effect("TASK_EXEC_DENY_DEFAULT and a node's label ask for one", () =>
+  it.effect("is denied by TASK_EXEC_DENY_DEFAULT and by a node's label", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const byDefault = { env: { TASK_EXEC_DENY_DEFAULT: "true" } }
@@ -201,7 +201,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("the containers' own label counts where nothing else is known", () =>
+  it.effect("the container's label counts if no service label is known", () =>
     Effect.gen(function* () {
       const { image, manager, nodes } = yield* SwarmCluster
       const labels = { "task-exec.allow": "echo, cp" }
@@ -230,7 +230,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("an image's label is its containers' label", () =>
+  it.effect("a label of the image counts as the container's label", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -260,7 +260,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("an image's label grants nothing where a label is asked for", () =>
+  it.effect("a label of the image does not allow what needs a label", () =>
     Effect.gen(function* () {
       const { image, manager, nodes, registry } = yield* SwarmCluster
       const generous = `${registry}/policy-generous:1`

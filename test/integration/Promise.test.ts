@@ -37,7 +37,7 @@ const rejection = (promise: Promise<unknown>): Promise<unknown> =>
   )
 
 layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" })("task-exec/promise", (it) => {
-  it.effect("a result, with input of every kind", () =>
+  it.effect("run: a result, with input of every kind", () =>
     forEach(async (swarm, target) => {
       const script = "cat; echo err >&2; exit 3"
       async function* pieces() {
@@ -57,7 +57,7 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
     })
   )
 
-  it.effect("events, to the end or until one has seen enough", () =>
+  it.effect("stream: events, to the end or until the consumer stops", () =>
     forEach(async (swarm, target) => {
       const tags: Array<RunEvent["_tag"]> = []
       for await (const event of swarm.stream({ target, command: ["echo", "out"] })) tags.push(event._tag)
@@ -67,7 +67,7 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
     })
   )
 
-  it.effect("an AbortSignal ends the command; the reason is what is thrown", () =>
+  it.effect("an AbortSignal kills the command and throws its reason", () =>
     forEach(async (swarm, target) => {
       const reason = new Error("enough")
       const aborter = new AbortController()
@@ -83,7 +83,7 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
     })
   )
 
-  it.effect("errors are the library's own", () =>
+  it.effect("errors are those of the library", () =>
     Effect.gen(function* () {
       const { swarm } = yield* connected
       const error = yield* Effect.promise(() => rejection(swarm.run({ target: "nothing", command: ["true"] })))

@@ -22,7 +22,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServi
           TaskExec.open({ target: web.target(web[place]), command: ["sh", "-c", script], ...more })
         )
 
-      it.effect(`${place}: talks back and forth, and its input has an end`, () =>
+      it.effect(`${place}: sends input, receives output, and ends its input`, () =>
         Effect.gen(function* () {
           const session = yield* open("while read line; do echo got $line; done; echo end; exit 7")
           const talk = yield* converse(session)
@@ -36,7 +36,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: a signal reaches the command, which decides on its exit code`, () =>
+      it.effect(`${place}: a signal reaches the command, which sets its exit code`, () =>
         Effect.gen(function* () {
           const session = yield* open("trap 'echo bye; exit 3' USR1; echo up; while :; do sleep 0.1; done")
           const output = yield* follow(session)
@@ -47,7 +47,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: a terminal has its size from the start, and every new one`, () =>
+      it.effect(`${place}: a terminal has its size from the start, and every new size`, () =>
         Effect.gen(function* () {
           // Engines that set the first size only after the start send a WINCH for it.
           const script = "read go; trap 'stty size; exit' WINCH; stty size; while :; do sleep 0.1; done"
@@ -61,7 +61,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServi
         })
       )
 
-      it.effect(`${place}: the end of its scope is the end of the command`, () =>
+      it.effect(`${place}: the command is killed with its scope`, () =>
         Effect.gen(function* () {
           const outcome = yield* Effect.gen(function* () {
             const session = yield* open("setsid sleep 7531 & echo up; sleep 7531", { grace: "1 second" })

@@ -160,12 +160,12 @@ const onAllWays = (check: keyof typeof checks) =>
   )
 
 layer(Web.layer("silence"), { excludeTestServices: true, timeout: "180 seconds" })(
-  "the manager falls silent, on every way",
+  "the manager stops responding, on every route",
   (it) => {
-    it.effect("it is noticed, said once, and what is left is named", () => onAllWays("noticed"))
-    it.effect("three times Ctrl-C, and it is gone", () => onAllWays("thrice"))
+    it.effect("one error, which names the leftovers", () => onAllWays("noticed"))
+    it.effect("the third Ctrl-C ends the process", () => onAllWays("thrice"))
     // At the same time, as the first takes more than a minute, and waits for most of it.
-    it.effect("refused: one cause, one line that names the leftovers; one SIGTERM ends it in bounded time", () =>
+    it.effect("connection refused: one cause, one line with the leftovers; SIGTERM ends it in bounded time", () =>
       Effect.all([onAllWays("refused"), onAllWays("once")], { concurrency: 2, discard: true })
     )
   }

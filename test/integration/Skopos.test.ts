@@ -136,7 +136,7 @@ const plainContainer = Effect.fnUntraced(function* ({ socket }: ClusterNode, nam
 checkLeftoversMeanwhile()
 
 layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the Skopos plugin", (it) => {
-  it.effect("takes a JSON object on stdin and prints it back when the command ended with 0", () =>
+  it.effect("reads a JSON object from stdin, and prints it after exit code 0", () =>
     Effect.gen(function* () {
       const { container, id: task, name, node } = yield* target
       const input =
@@ -173,7 +173,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("takes the JSON object as the rest of the command line", () =>
+  it.effect("reads the JSON object from the command line", () =>
     Effect.gen(function* () {
       const { id: task } = yield* target
       const json = `{"inst":[{"id":"${task}"}],"command":"true"}`
@@ -183,7 +183,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("takes options before and after the action", () =>
+  it.effect("accepts options before and after the action", () =>
     Effect.gen(function* () {
       const input = '{"command": "true"}'
       const lines = [
@@ -198,7 +198,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("tells every step on stderr with --debug", () =>
+  it.effect("logs every step to stderr with --debug", () =>
     Effect.gen(function* () {
       const ended = yield* instExec({ command: "true" }, { args: ["--debug"] })
       assert.match(textOf(outputOf(ended)), /^started as exec [0-9a-f]{64}$/m)
@@ -232,7 +232,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("does nothing for preflight and postflight, whatever the input", () =>
+  it.effect("does nothing for preflight and postflight", () =>
     Effect.gen(function* () {
       const env = { DOCKER_HOST: "unix:///nowhere" }
       for (const action of ["preflight", "postflight"]) {
@@ -244,7 +244,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("knows no other action", () =>
+  it.effect("rejects other actions", () =>
     Effect.gen(function* () {
       for (const action of ["inst_describe", "toString", "INST_EXEC"]) {
         const ended = yield* run([action], { input: "{}" })
@@ -254,7 +254,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("tells its usage on stderr", () =>
+  it.effect("prints its usage on stderr", () =>
     Effect.gen(function* () {
       const lines = [
         [],
@@ -273,7 +273,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("tells its version", () =>
+  it.effect("prints its version", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* run(["--version"])
       assert.deepStrictEqual([code, textOf(stderr)], [0, ""])
@@ -281,7 +281,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("says what is wrong with its input", () =>
+  it.effect("explains invalid input", () =>
     Effect.gen(function* () {
       const wrong: ReadonlyArray<readonly [string | Uint8Array, RegExp]> = [
         ["", /^inst_exec: inst: missing$/],
@@ -306,7 +306,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("does not wait for a terminal", () =>
+  it.effect("does not read a terminal", () =>
     Effect.gen(function* () {
       const command = `${process.execPath} ${swarmExec} inst_exec`
       const ended = yield* runProcess("script", ["-qec", command, "/dev/null"], {
@@ -317,7 +317,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("tells the exit code of a command that failed", () =>
+  it.effect("reports the exit code of a failed command", () =>
     Effect.gen(function* () {
       const { name, node } = yield* target
       const ended = yield* instExec({ command: "false" })
@@ -334,7 +334,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("says 126 for a command that does not exist", () =>
+  it.effect("reports 126 for an unknown command", () =>
     Effect.gen(function* () {
       const ended = yield* instExec({ command: "foobarnone" })
       assertFailed(ended, /^exitcode:126 \(cannot run "foobarnone": command not found/)
@@ -342,7 +342,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("ends a command that takes too long, with all that it started", () =>
+  it.effect("kills a command and its child processes at the timeout", () =>
     Effect.gen(function* () {
       const message =
         /^timed out waiting for command to complete \(after 1 s; the command and all its child processes were killed\)$/
@@ -355,7 +355,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("takes the helper's image from the input", () =>
+  it.effect("uses the helper image of the input", () =>
     Effect.gen(function* () {
       const image = yield* helperImage
       const elsewhere = { env: { TASK_EXEC_IMAGE: "task-exec-none:0" } }
@@ -366,7 +366,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("knows a task by the beginning of its ID, and says when there is none", () =>
+  it.effect("finds a task by a prefix of its ID, and reports an unknown one", () =>
     Effect.gen(function* () {
       const { id: task } = yield* target
       const ended = yield* instExec({ inst: [{ id: task.slice(0, 12) }], command: "true" })
@@ -379,7 +379,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("says when the engine can't be reached or is no manager", () =>
+  it.effect("reports an engine that cannot be reached or is no manager", () =>
     Effect.gen(function* () {
       const { node } = yield* target
       const at = (DOCKER_HOST: string) => instExec({ command: "true" }, { env: { DOCKER_HOST } })
@@ -389,7 +389,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("splits a string as a shell does, and takes lists of words", () =>
+  it.effect("splits a string as a shell does, and accepts lists of words", () =>
     Effect.gen(function* () {
       const show = 'for word; do echo "<$word>"; done'
       const commands: ReadonlyArray<readonly [unknown, string]> = [
@@ -404,7 +404,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("tells the command's first word only", () =>
+  it.effect("shows only the first word of the command", () =>
     Effect.gen(function* () {
       const commands = [
         ["sh", "-c", ": hunter2"],
@@ -420,7 +420,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("passes on the command's output on stderr, every byte of it", () =>
+  it.effect("forwards every byte of the command's output to stderr", () =>
     Effect.gen(function* () {
       const said = (command: unknown) => Effect.map(instExec({ command }), outputOf)
       const [bytes, long, mixed, broken, whole] = yield* Effect.all(
@@ -442,7 +442,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("passes on the command's output while it runs", () =>
+  it.effect("forwards output while the command runs", () =>
     Effect.gen(function* () {
       const { container, node } = yield* target
       const spoke = yield* Deferred.make<void>()
@@ -458,7 +458,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("ends the command when it is ended itself", () =>
+  it.effect("kills the command when it is ended", () =>
     Effect.gen(function* () {
       const signals = [
         ["SIGTERM", 143],
@@ -477,7 +477,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("task-exec: passes on output and exit code", () =>
+  it.effect("task-exec: forwards output and exit code", () =>
     Effect.gen(function* () {
       const { id: task } = yield* target
       const image = yield* helperImage
@@ -519,7 +519,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("exec: ends the command when it is ended itself", () =>
+  it.effect("exec: kills the command when it is ended", () =>
     Effect.gen(function* () {
       const { container, node } = yield* target
       const ended = yield* run(["exec", container, "sh", "-c", "echo ready >&2; sleep 4321"], {

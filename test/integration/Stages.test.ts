@@ -74,7 +74,7 @@ const Line = Schema.Struct({ time: Schema.String, level: Schema.String, message:
 const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(Line))
 
 layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" })("the stages of a run", (it) => {
-  it.effect("on another node: spans at a collector, and all that task-exec says as JSON", () =>
+  it.effect("on another node: spans at a collector, and messages as JSON", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { bodies, endpoint } = yield* openCollector
@@ -125,7 +125,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("over the tunnel at a terminal: a line tells them, and nothing of it is left before the first byte", () =>
+  it.effect("by the tunnel on a terminal: a status line, which is erased before the first byte", () =>
     Effect.gen(function* () {
       const web = yield* Web
       // It ends with a key, which needs the tunnel.
@@ -155,7 +155,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("over the tunnel at a terminal: how far the pull is that the relay needs", () =>
+  it.effect("by the tunnel on a terminal: the progress of the relay's pull", () =>
     Effect.gen(function* () {
       const { manager, nodes, registry } = yield* SwarmCluster
       const web = yield* Web
@@ -187,7 +187,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("at a terminal: the line makes place for the log, and comes back until Ctrl-C", () =>
+  it.effect("on a terminal: log lines replace the status line, which returns, until Ctrl-C", () =>
     Effect.gen(function* () {
       const web = yield* Web
       // A helper may be there before there is a line: the engine is slow to answer.
@@ -207,7 +207,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("the line is gone before an error, and after Ctrl-C", () =>
+  it.effect("the status line is erased before an error and after Ctrl-C", () =>
     Effect.gen(function* () {
       const target = "stages.99"
       const waits = yield* atTerminal(["--wait=600s", target, "true"])

@@ -155,7 +155,7 @@ const old = ["container old-here", "container old-there", "secret old-secret", "
 layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the sweep",
   (it) => {
-    it.effect("what a killed caller leaves: nothing before its deadline, all of it after", () =>
+    it.effect("removes the leftovers of a killed caller after their deadline, and not before", () =>
       Effect.gen(function* () {
         const web = yield* Web
         // Its guard would remove all of it.
@@ -184,7 +184,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("sweepSwarm removes services and secrets that are past their deadline", () =>
+    it.effect("sweepSwarm removes services and secrets past their deadline", () =>
       Effect.gen(function* () {
         yield* sideBySide
         const report = yield* sweepSwarm()
@@ -196,7 +196,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gc: a dry run removes nothing, then only what is past its deadline goes, then nothing is left", () =>
+    it.effect("gc: a dry run removes nothing; gc removes what is past its deadline; a second gc finds nothing", () =>
       Effect.gen(function* () {
         const { manager, worker } = yield* sideBySide
         const dry = yield* gc(["--dry-run"])
@@ -229,7 +229,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gc --local --json: no temporary service, one document", () =>
+    it.effect("gc --local --json: no temporary service, one JSON document", () =>
       Effect.gen(function* () {
         const { manager } = yield* sideBySide
         const { code, stderr, stdout } = yield* gc(["--local", "--json", "-H", manager.dockerHost], {
@@ -301,7 +301,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("labels that can't be read: told, never removed, however late it is", () =>
+    it.effect("reports objects with unreadable labels, and never removes them", () =>
       Effect.gen(function* () {
         const [worker] = yield* workers
         yield* makeSecret("odd-secret", labels("soon", "request"))
@@ -319,7 +319,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a container that outlived its service is told to end, then removed", () =>
+    it.effect("stops a container that outlived its service, then removes it", () =>
       Effect.gen(function* () {
         const [worker] = yield* workers
         const swarms = { ...labels(past), "com.docker.swarm.service.id": "nosuchservice" }
@@ -334,7 +334,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("callers at work are not disturbed", () =>
+    it.effect("does not disturb running callers", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const script = "rm -f /tmp/go; echo up; until [ -e /tmp/go ]; do sleep 0.1; done; echo done; exit 5"
@@ -362,7 +362,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("no container of a tunnel is a leftover while its caller lives, however long that is", () =>
+    it.effect("does not remove the containers of a tunnel while the caller runs", () =>
       Effect.gen(function* () {
         const web = yield* Web
         let leave: () => void = () => undefined
@@ -391,90 +391,86 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect(
-      "gc --run: of two runs at work the named one goes, with its command; the other one is not disturbed",
-      () =>
-        Effect.gen(function* () {
-          const web = yield* Web
-          const { socket } = web.nodeOf(web.remote)
-          /** A caller at work, and the ID of its run. */
-          const call = Effect.fnUntraced(function* (script: string) {
-            const before = yield* withRole("helper")
-            const caller = yield* Effect.forkChild(
-              taskExec(["--timeout", "300s", web.target(web.remote), "sh", "-c", script])
-            )
-            const found = Effect.map(withRole("helper"), (helpers) =>
-              Option.fromUndefinedOr(helpers.find(({ Spec }) => before.every((other) => other.Spec.Name !== Spec.Name)))
-            )
-            const { Spec } = yield* poll(found, { atMost: 120_000, orElse: Effect.die("the caller made no helper") })
-            const run = Spec.Name.replace("task-exec-", "")
-            yield* pollUntil(
-              Effect.map(withVariable("TASK_EXEC_RUN"), (hits) => hits.some(({ value }) => value === run)),
-              { atMost: 120_000, orElse: Effect.die("the command does not run") }
-            )
-            return { caller, run }
-          })
-          const spared = yield* call("rm -f /tmp/go; until [ -e /tmp/go ]; do sleep 0.1; done; echo done; exit 5")
-          const named = yield* call("sleep 3456")
-
-          const shown = yield* gc(["--dry-run"])
-          assert.deepStrictEqual([shown.code, shown.stderr], [0, ""])
-          for (const { run } of [spared, named]) {
-            const row = (kind: string, role: string) =>
-              new RegExp(`\n${kind} .* ${run} +${role} .* not past its deadline\n`)
-            assert.match(shown.stdout, row("service", "helper"))
-            assert.match(shown.stdout, row("secret", "request"))
-          }
-          const dry = yield* gc(["--dry-run", "--run", named.run])
-          assert.strictEqual(dry.code, 1)
-          assert.strictEqual(dry.stdout.match(/would be removed/g)?.length, 2)
-          assert.match(dry.stdout, /\n0 removed, 2 left; 3 of 3 nodes checked\n$/)
-          assert.notInclude(dry.stdout, spared.run)
-
-          const wet = yield* gc(["--run", named.run])
-          assert.deepStrictEqual([wet.code, wet.stderr], [0, ""])
-          // Service and secret; and the killer of the helper that was removed, if it is still there.
-          assert.match(wet.stdout, /\n[23] removed, 0 left; 3 of 3 nodes checked\n$/)
-          assert.notInclude(wet.stdout, spared.run)
-          const ended = yield* Fiber.join(named.caller)
-          assert.strictEqual(ended.code, 125)
-          assert.match(ended.stderr, /^task-exec: .*\n$/)
-          assert.notInclude(
-            (yield* withVariable("TASK_EXEC_RUN")).map(({ value }) => value),
-            named.run
+    it.effect("gc --run: removes the named run with its command, and does not disturb another run", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { socket } = web.nodeOf(web.remote)
+        /** A caller at work, and the ID of its run. */
+        const call = Effect.fnUntraced(function* (script: string) {
+          const before = yield* withRole("helper")
+          const caller = yield* Effect.forkChild(
+            taskExec(["--timeout", "300s", web.target(web.remote), "sh", "-c", script])
           )
-
-          yield* execIn(socket, web.remote.containerId, ["touch", "/tmp/go"])
-          const result = yield* Fiber.join(spared.caller)
-          assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [5, "done\n", ""])
+          const found = Effect.map(withRole("helper"), (helpers) =>
+            Option.fromUndefinedOr(helpers.find(({ Spec }) => before.every((other) => other.Spec.Name !== Spec.Name)))
+          )
+          const { Spec } = yield* poll(found, { atMost: 120_000, orElse: Effect.die("the caller made no helper") })
+          const run = Spec.Name.replace("task-exec-", "")
+          yield* pollUntil(
+            Effect.map(withVariable("TASK_EXEC_RUN"), (hits) => hits.some(({ value }) => value === run)),
+            { atMost: 120_000, orElse: Effect.die("the command does not run") }
+          )
+          return { caller, run }
         })
+        const spared = yield* call("rm -f /tmp/go; until [ -e /tmp/go ]; do sleep 0.1; done; echo done; exit 5")
+        const named = yield* call("sleep 3456")
+
+        const shown = yield* gc(["--dry-run"])
+        assert.deepStrictEqual([shown.code, shown.stderr], [0, ""])
+        for (const { run } of [spared, named]) {
+          const row = (kind: string, role: string) =>
+            new RegExp(`\n${kind} .* ${run} +${role} .* not past its deadline\n`)
+          assert.match(shown.stdout, row("service", "helper"))
+          assert.match(shown.stdout, row("secret", "request"))
+        }
+        const dry = yield* gc(["--dry-run", "--run", named.run])
+        assert.strictEqual(dry.code, 1)
+        assert.strictEqual(dry.stdout.match(/would be removed/g)?.length, 2)
+        assert.match(dry.stdout, /\n0 removed, 2 left; 3 of 3 nodes checked\n$/)
+        assert.notInclude(dry.stdout, spared.run)
+
+        const wet = yield* gc(["--run", named.run])
+        assert.deepStrictEqual([wet.code, wet.stderr], [0, ""])
+        // Service and secret; and the killer of the helper that was removed, if it is still there.
+        assert.match(wet.stdout, /\n[23] removed, 0 left; 3 of 3 nodes checked\n$/)
+        assert.notInclude(wet.stdout, spared.run)
+        const ended = yield* Fiber.join(named.caller)
+        assert.strictEqual(ended.code, 125)
+        assert.match(ended.stderr, /^task-exec: .*\n$/)
+        assert.notInclude(
+          (yield* withVariable("TASK_EXEC_RUN")).map(({ value }) => value),
+          named.run
+        )
+
+        yield* execIn(socket, web.remote.containerId, ["touch", "/tmp/go"])
+        const result = yield* Fiber.join(spared.caller)
+        assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [5, "done\n", ""])
+      })
     )
 
-    it.effect(
-      "gc --run: containers of these runs on every node, whatever their deadline; a run that is unknown is told",
-      () =>
-        Effect.gen(function* () {
-          // A killer would be let finish.
-          const { worker } = yield* sideBySideWith("relay")
-          const others = { "task-exec.run": "another", "task-exec.deadline": String(past) }
-          yield* makeContainer(worker, "others-there", { ...labels(past), ...others })
-          const unknown = yield* gc(["--run", "nobody", "--run", "sweep"])
-          assert.deepStrictEqual([unknown.code, unknown.stderr], [0, ""])
-          const none = (run: string) => `run ${run}: nothing to remove\n`
-          const nothing = "0 removed, 0 left; 3 of 3 nodes checked\n"
-          assert.strictEqual(unknown.stdout, `${none("nobody")}${none("sweep")}${nothing}`)
-          assert.deepStrictEqual(yield* present, [...old, ...live].sort())
+    it.effect("gc --run: removes the containers of these runs on every node; an unknown run is reported", () =>
+      Effect.gen(function* () {
+        // A killer would be let finish.
+        const { worker } = yield* sideBySideWith("relay")
+        const others = { "task-exec.run": "another", "task-exec.deadline": String(past) }
+        yield* makeContainer(worker, "others-there", { ...labels(past), ...others })
+        const unknown = yield* gc(["--run", "nobody", "--run", "sweep"])
+        assert.deepStrictEqual([unknown.code, unknown.stderr], [0, ""])
+        const none = (run: string) => `run ${run}: nothing to remove\n`
+        const nothing = "0 removed, 0 left; 3 of 3 nodes checked\n"
+        assert.strictEqual(unknown.stdout, `${none("nobody")}${none("sweep")}${nothing}`)
+        assert.deepStrictEqual(yield* present, [...old, ...live].sort())
 
-          const known = yield* gc(["--run", "nobody", "--run", "sweeptest", "--json"])
-          assert.deepStrictEqual([known.code, known.stderr], [0, ""])
-          assert.deepStrictEqual(yield* present, [])
-          yield* get(worker.socket, "/containers/others-there/json", Schema.Unknown)
-          const last = yield* gc(["--run", "another"])
-          assert.match(last.stdout, /\ncontainer +others-there .*removed\n1 removed, 0 left; 3 of 3 nodes checked\n$/)
-        }).pipe(Effect.scoped)
+        const known = yield* gc(["--run", "nobody", "--run", "sweeptest", "--json"])
+        assert.deepStrictEqual([known.code, known.stderr], [0, ""])
+        assert.deepStrictEqual(yield* present, [])
+        yield* get(worker.socket, "/containers/others-there/json", Schema.Unknown)
+        const last = yield* gc(["--run", "another"])
+        assert.match(last.stdout, /\ncontainer +others-there .*removed\n1 removed, 0 left; 3 of 3 nodes checked\n$/)
+      }).pipe(Effect.scoped)
     )
 
-    it.effect("a gc that is killed leaves a sweeper, which the next one removes past its deadline", () =>
+    it.effect("removes the sweeper of a killed gc past its deadline", () =>
       Effect.gen(function* () {
         const killed = yield* Effect.forkChild(gc())
         const found = Effect.map(withRole("sweeper"), ([one]) => Option.fromNullishOr(one))
@@ -508,7 +504,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         return report.unanswered.map(({ hostname, reason }) => `${hostname}: ${reason}`).sort()
       })
 
-    it.effect("a node that does not answer in time is named, and the others are swept", () =>
+    it.effect("names a node that does not respond in time, and sweeps the others", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const [quick, slow] = yield* workers
@@ -528,7 +524,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("an image that does not exist, and another image: every other node is named, with the reason", () =>
+    it.effect("names every other node with the reason if the image does not exist or is another one", () =>
       Effect.gen(function* () {
         const { image, registry } = yield* SwarmCluster
         const [first, second] = yield* workers
@@ -547,7 +543,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("a node that reports in another one's name is not believed", () =>
+    it.effect("rejects a report in the name of another node", () =>
       Effect.gen(function* () {
         const { image, manager, registry } = yield* SwarmCluster
         const [first, second] = yield* workers
@@ -568,7 +564,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("gc: a node that takes no tasks is named, and the exit code is 1", () =>
+    it.effect("gc: names a node that accepts no tasks, with exit code 1", () =>
       Effect.gen(function* () {
         const [worker] = yield* workers
         const Node = Schema.Struct({
@@ -597,7 +593,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gc: errors are one line", () =>
+    it.effect("gc: prints errors in one line", () =>
       Effect.gen(function* () {
         const [worker] = yield* workers
         const asked = yield* gc([], { DOCKER_HOST: worker.dockerHost })
@@ -621,31 +617,29 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect(
-      "agents whose service somebody removed: gc and doctor name what is left of them, and agent down removes it",
-      () =>
-        Effect.gen(function* () {
-          const { manager } = yield* SwarmCluster
-          yield* Effect.addFinalizer(() => Effect.ignore(taskExec(["agent", "down"])))
-          const none = yield* taskExec(["gc", "--json"])
-          assert.strictEqual(none.code, 0, none.stdout.toString())
-          assert.strictEqual((yield* taskExec(["agent", "up"])).code, 0)
-          assert.strictEqual((yield* taskExec(["gc", "--dry-run"])).code, 0)
-          yield* removeService(manager.socket, "task-exec-agent")
-          const host = ["-H", manager.dockerHost]
-          const gc = yield* taskExec(["gc", ...host], { env: { DOCKER_HOST: undefined } })
-          assert.strictEqual(gc.code, 1)
-          const left = "config task-exec-agent-[0-9a-f]+, network task-exec-agent-[0-9a-f]+"
-          const remedy = `task-exec agent down ${host.join(" ")}`
-          assert.match(gc.stdout.toString(), new RegExp(`\\n${left}: left by removed agents. To remove: ${remedy}\\n$`))
-          const doctor = yield* taskExec(["doctor", "--no-network", ...host])
-          assert.match(
-            doctor.stdout.toString(),
-            new RegExp(`left by removed agents: ${left}\\n[^\\n]*to remove: ${remedy}\\n`)
-          )
-          assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
-          assert.strictEqual((yield* taskExec(["gc"])).code, 0)
-        }).pipe(Effect.scoped)
+    it.effect("gc and doctor name the leftovers of agents whose service was removed, and agent down removes them", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        yield* Effect.addFinalizer(() => Effect.ignore(taskExec(["agent", "down"])))
+        const none = yield* taskExec(["gc", "--json"])
+        assert.strictEqual(none.code, 0, none.stdout.toString())
+        assert.strictEqual((yield* taskExec(["agent", "up"])).code, 0)
+        assert.strictEqual((yield* taskExec(["gc", "--dry-run"])).code, 0)
+        yield* removeService(manager.socket, "task-exec-agent")
+        const host = ["-H", manager.dockerHost]
+        const gc = yield* taskExec(["gc", ...host], { env: { DOCKER_HOST: undefined } })
+        assert.strictEqual(gc.code, 1)
+        const left = "config task-exec-agent-[0-9a-f]+, network task-exec-agent-[0-9a-f]+"
+        const remedy = `task-exec agent down ${host.join(" ")}`
+        assert.match(gc.stdout.toString(), new RegExp(`\\n${left}: left by removed agents. To remove: ${remedy}\\n$`))
+        const doctor = yield* taskExec(["doctor", "--no-network", ...host])
+        assert.match(
+          doctor.stdout.toString(),
+          new RegExp(`left by removed agents: ${left}\\n[^\\n]*to remove: ${remedy}\\n`)
+        )
+        assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
+        assert.strictEqual((yield* taskExec(["gc"])).code, 0)
+      }).pipe(Effect.scoped)
     )
   }
 )

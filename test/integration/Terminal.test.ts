@@ -110,7 +110,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("vi and less on another node: byte for byte what docker exec on that node gives; top", () =>
+  it.effect("vi and less on another node: equal to docker exec on that node, byte for byte; top", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const script = `${sized(24, 80)}; cd /tmp; rm -f note; vi note; seq 100 > list; less list; cat note; rm note list`
@@ -151,7 +151,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a service with several tasks is a list to choose from, and the terminal is as before", () =>
+  it.effect("a list to choose from for a service with several tasks; the terminal is restored", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* atTerminal([web.name, "sh", "-c", "echo it is $((40 + 2)) in $(hostname)"])
@@ -184,14 +184,14 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     yield* execIn(socket, task.containerId, ["rm", "/tmp/done"])
   })
 
-  it.effect("the detach keys on another node: task-exec ends with 0, and the command goes on", () =>
+  it.effect("the detach keys on another node: exit code 0, and the command continues", () =>
     Effect.gen(function* () {
       const web = yield* Web
       yield* letGo(web.remote, yield* atTerminal(["-it", web.target(web.remote), "sh", "-c", goesOn]), "\x10\x11")
     }).pipe(Effect.scoped)
   )
 
-  it.effect("other detach keys: a part of them goes through, as do the default ones", () =>
+  it.effect("other detach keys: an incomplete sequence and the default keys reach the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const args = ["-it", "--detach-keys", "ctrl-a,d", web.target(web.local), "sh", "-c"]
@@ -205,7 +205,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("no detach keys: the default ones go through, and let go of nothing", () =>
+  it.effect("no detach keys: the default keys reach the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const raw = "stty raw -echo; echo raw; head -c 3 | od -An -tx1; exit 3"
@@ -242,7 +242,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }
   }
   for (const [name, { act, code, command = sleep, env = {}, flags = [] }] of Object.entries(ways)) {
-    it.effect(`the terminal is as it was after ${name}`, () =>
+    it.effect(`the terminal is restored after ${name}`, () =>
       Effect.gen(function* () {
         const web = yield* Web
         const pty = yield* onManager([...flags, "-it", web.target(web.local), ...command], { env })
@@ -258,7 +258,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     )
   }
 
-  it.effect("the window is closed: the command is ended", () =>
+  it.effect("closing the window kills the command", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* onManager(["-it", web.target(web.local), ...sleep])
@@ -271,7 +271,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("-i without -t at a terminal: lines, and Ctrl-D ends them", () =>
+  it.effect("-i without -t on a terminal: lines, until Ctrl-D", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* onManager(["-i", web.target(web.local), "sh", "-c", "echo up; sort"])
@@ -285,7 +285,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("-t without -i: the window's size, and nothing is read", () =>
+  it.effect("-t without -i: has the window's size, and reads nothing", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const args = ["-t", web.target(web.local), "sh", "-c", `${sized(30, 90)}; tty; stty size`]
@@ -296,7 +296,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("-it where stdin is no terminal: wrong usage, and it says what to do", () =>
+  it.effect("-it without a terminal on stdin: wrong usage, with a next step", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { code, stderr, stdout } = yield* taskExec(["-it", web.target(web.local), "true"])

@@ -109,7 +109,7 @@ const heldBack = Effect.gen(function* () {
 layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the tunnel",
   (it) => {
-    it.effect("who asks for an address there asks again soon, where the engine can be told so", () =>
+    it.effect("a lookup of an address in its network is repeated quickly, if the engine supports that", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { node } = yield* there
@@ -129,7 +129,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    it.effect("who does not take a command's output can end it all the same, by the helper that runs it", () =>
+    it.effect("a caller that does not read the output can end the command by its helper", () =>
       Effect.gen(function* () {
         const { dockerHost, socket } = (yield* SwarmCluster).manager
         const { target } = yield* there
@@ -142,7 +142,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("strangers on its network are sent away, and told of in the helper's log; the session goes on", () =>
+    it.effect("rejects strangers on its network and logs them; the session continues", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const { node } = yield* there
@@ -203,7 +203,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       ["helper", "helper"],
       ["listener", "relay"]
     ] as const) {
-      it.effect(`the ${name} is killed: the connection is lost, and the command is ended`, () =>
+      it.effect(`kill -9 of the ${name}: the connection is lost, and the command is killed`, () =>
         Effect.gen(function* () {
           const { node } = yield* there
           const { session } = yield* talking
@@ -216,7 +216,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       )
     }
 
-    it.effect("its caller is killed with its guard: the command is ended, and gc finds what they left", () =>
+    it.effect("kill -9 of caller and guard: the command is killed, and gc removes the rest", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { target } = yield* there
@@ -240,7 +240,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
      * removes its addresses from the overlay network. They come back up to 30 s after the cable: then it is the swarm, not the
      * tunnel, that lets nothing through for longer than the tunnel waits.
      */
-    it.effect("the node's cable is out for less than Swarm's gossip waits (2 s): the session goes on", () =>
+    it.effect("the session survives a disconnection that is shorter than Swarm's gossip timeout (2 s)", () =>
       Effect.gen(function* () {
         const { link } = yield* SwarmCluster
         const { node } = yield* there
@@ -268,7 +268,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("an overlay that lets nothing through: the error says so, and what to open; the command is ended", () =>
+    it.effect("a blocked overlay network: the error names the ports, and the command is killed", () =>
       Effect.gen(function* () {
         const { node, target } = yield* there
         const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
@@ -285,7 +285,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("Ctrl-C and a timeout while its tunnel is being made: the command is ended, and nothing stays", () =>
+    it.effect("Ctrl-C and a timeout while the tunnel opens kill the command and leave nothing", () =>
       Effect.gen(function* () {
         const { target } = yield* there
         const seconds = stretched(4)
@@ -315,7 +315,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("keys, a new size and keys again before the tunnel is there: all of it arrives, in order", () =>
+    it.effect("keys, a new size and more keys before the tunnel is open arrive in order", () =>
       Effect.gen(function* () {
         const { target } = yield* there
         const proxy = yield* heldBack
@@ -361,7 +361,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     )
 
     it.effect(
-      "random output that outgrows the log: exact for a quick reader and a slow one, and ended with one that stops",
+      "random output that outgrows the log: exact for a fast and a slow reader, and killed with one that stops",
       () =>
         Effect.gen(function* () {
           const { dockerHost } = (yield* SwarmCluster).manager
@@ -387,38 +387,33 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     )
 
     // Last: Swarm gives the tasks of a node that is gone to others.
-    it.effect(
-      "the node's cable is out for good: both ends give up, the command is ended, the terminal is as it was",
-      () =>
-        Effect.gen(function* () {
-          const { link, manager } = yield* SwarmCluster
-          const { node, target } = yield* there
-          const argv = [process.execPath, join(dist, "task-exec.cjs"), "-it", target]
-          const pty = yield* openPty(
-            [...argv, "sh", "-c", "trap '' HUP; read go; echo up; while :; do sleep 1; done"],
-            {
-              env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" }
-            }
-          )
-          pty.type("go\r")
-          yield* pty.see(/up\r\n/)
-          yield* Effect.acquireUseRelease(
-            link(node, "down"),
-            () => Effect.andThen(untilEnded, pty.end),
-            () => Effect.orDie(link(node, "up"))
-          )
-          yield* untilReady
-          const { after, before, code, shown } = yield* pty.end
-          assert.strictEqual(code, 125, shown)
-          assert.strictEqual(after, before)
-          assert.match(shown, new RegExp(`lost the connection to node ${node.name}: no data for 15 s;`))
-          // Swarm keeps a network as long as a node that it does not hear may have a container on it.
-          const [, named, command] = /cannot remove (network \S+): .*\. Remove it with: (\S.*?)\r\n/.exec(shown) ?? []
-          if (command === undefined) return
-          assert.match(named ?? "", /^network task-exec-network-\w+$/, shown)
-          const swept = yield* shell(command, { env: { DOCKER_HOST: manager.dockerHost } })
-          assert.strictEqual(swept.code, 0, swept.stderr)
-        }).pipe(Effect.scoped)
+    it.effect("a lasting disconnection: both ends give up, the command is killed, the terminal is restored", () =>
+      Effect.gen(function* () {
+        const { link, manager } = yield* SwarmCluster
+        const { node, target } = yield* there
+        const argv = [process.execPath, join(dist, "task-exec.cjs"), "-it", target]
+        const pty = yield* openPty([...argv, "sh", "-c", "trap '' HUP; read go; echo up; while :; do sleep 1; done"], {
+          env: { DOCKER_HOST: manager.dockerHost, TERM: "xterm" }
+        })
+        pty.type("go\r")
+        yield* pty.see(/up\r\n/)
+        yield* Effect.acquireUseRelease(
+          link(node, "down"),
+          () => Effect.andThen(untilEnded, pty.end),
+          () => Effect.orDie(link(node, "up"))
+        )
+        yield* untilReady
+        const { after, before, code, shown } = yield* pty.end
+        assert.strictEqual(code, 125, shown)
+        assert.strictEqual(after, before)
+        assert.match(shown, new RegExp(`lost the connection to node ${node.name}: no data for 15 s;`))
+        // Swarm keeps a network as long as a node that it does not hear may have a container on it.
+        const [, named, command] = /cannot remove (network \S+): .*\. Remove it with: (\S.*?)\r\n/.exec(shown) ?? []
+        if (command === undefined) return
+        assert.match(named ?? "", /^network task-exec-network-\w+$/, shown)
+        const swept = yield* shell(command, { env: { DOCKER_HOST: manager.dockerHost } })
+        assert.strictEqual(swept.code, 0, swept.stderr)
+      }).pipe(Effect.scoped)
     )
   }
 )

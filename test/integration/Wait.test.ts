@@ -31,7 +31,7 @@ const untilState = Effect.fnUntraced(function* (name: string, state: string) {
 })
 
 layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })("--wait", (it) => {
-  it.effect("not before the task is healthy", () =>
+  it.effect("waits until the task is healthy", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "slow"
@@ -67,7 +67,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
   )
 
   for (const order of ["stop-first", "start-first"] as const) {
-    it.effect(`right after an update (${order}): in the new task, never in the old one`, () =>
+    it.effect(`runs in the new task right after an update (${order}), never in the old one`, () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const name = "updated"
@@ -80,7 +80,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
     )
   }
 
-  it.effect("a task that is replaced meanwhile: its replacement", () =>
+  it.effect("runs in the replacement of a task that is replaced meanwhile", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "broken"
@@ -103,7 +103,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a container that restarts again and again: until it has stayed up, and then once", () =>
+  it.effect("waits until a restarting container stays up, and runs once", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const node = manager.name
@@ -147,7 +147,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a container that stops before the command could start: waited for again, unless there is input", () =>
+  it.effect("waits again if the container stops before the command starts, unless the command has input", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -171,7 +171,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("in vain: what Swarm says of the task; no such service: at once", () =>
+  it.effect("at the timeout: Swarm's reason; an unknown service: at once", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "vain"

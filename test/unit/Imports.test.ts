@@ -40,7 +40,7 @@ describe("the rules for imports", () => {
     assert.isAbove(samples.length, 40)
   })
 
-  it("allow only folders whose rules stand above", () => {
+  it("allow only folders that are listed before", () => {
     const upward = rules.flatMap(({ files, imports }, at) =>
       samples
         .filter((file) => ruleOf(file) > at && file.split("/")[0] === /src|adapters/.exec(files.source)?.[0])

@@ -8,15 +8,15 @@ import { lineLogger, lineOf } from "../../adapters/LineLogger.ts"
 import { EngineUnreachable } from "../../src/engine/EngineErrors.ts"
 import { ExecTimeout } from "../../src/executor/ExecutorErrors.ts"
 
-describe("a program's own lines", () => {
-  it("text: the program's name, the message, and a hint for people", () => {
+describe("messages of the program", () => {
+  it("text: the program's name, the message, and a hint", () => {
     const line = lineOf("task-exec", "text")
     assert.strictEqual(line("Warn", "careful", { error: 1 }), "task-exec: careful\n")
     assert.strictEqual(line("Error", "wrong", {}, "; see --help"), "task-exec: wrong; see --help\n")
     assert.strictEqual(line("Warn", "one\r\ntwo\u001b[2J\n"), "task-exec: one\n    two\\x1b[2J\n")
   })
 
-  it("json: one document on one line, whatever the message has in it", () => {
+  it("json: one document on one line, whatever the message contains", () => {
     const text = lineOf("task-exec", "json")("Warn", 'two\nlines, "quoted"', { more: [1] }, "a hint")
     assert.strictEqual(text.indexOf("\n"), text.length - 1)
     const { time, ...rest } = JSON.parse(text)
@@ -24,7 +24,7 @@ describe("a program's own lines", () => {
     assert.strictEqual(new Date(time).toISOString(), time)
   })
 
-  it.effect("the logger passes on the level", () =>
+  it.effect("the logger forwards the level", () =>
     Effect.gen(function* () {
       const seen: Array<readonly [string, string]> = []
       const logger = lineLogger((message, level) => void seen.push([level, message]), "Warn")
@@ -37,7 +37,7 @@ describe("a program's own lines", () => {
     })
   )
 
-  it.effect("TASK_EXEC_DEBUG_FILE has every message, with time and process ID, whatever the level", () =>
+  it.effect("TASK_EXEC_DEBUG_FILE gets messages of every level, with time and process ID", () =>
     Effect.gen(function* () {
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-debug-"))),

@@ -45,8 +45,8 @@ const isHarmless = (shown: string, own: RegExp = /\n/g) => {
 /** To the beginning of the line and over it; colours; ends of lines. */
 const ofTerminals = /\r|\u001b\[K|\u001b\[(?:0;)?\d+m|\n/g
 
-describe("text from elsewhere", () => {
-  it.prop("has nothing that a terminal obeys once it is printable, and stays as it is then", [foreign], ([text]) => {
+describe("text from containers, nodes and engines", () => {
+  it.prop("contains no control sequences once it is printable, and does not change again", [foreign], ([text]) => {
     for (const make of [printable, printableLines, inOneEntry]) {
       isHarmless(make(text))
       // The writer does it to all lines, also to those that were composed of printable parts.
@@ -57,7 +57,7 @@ describe("text from elsewhere", () => {
     for (const line of inOneEntry(text).split("\n").slice(1)) assert.isTrue(line.startsWith("    "))
   })
 
-  it("shows what it was", () => {
+  it("shows the original characters", () => {
     assert.strictEqual(
       printable("a\u001b[31m\u009b\u007f\n\r\t\u202e\u{e0041}\ud800z"),
       "a\\x1b[31m\\x9b\\x7f\\n\\r\\t\\u202e\\u{e0041}\\ud800z"
@@ -65,7 +65,7 @@ describe("text from elsewhere", () => {
     assert.strictEqual(printable("Grüße, 日本 👩‍👧 \\x1b"), "Grüße, 日本 👩‍👧 \\x1b")
   })
 
-  it.prop("as JSON means the same, and is harmless", [foreign], ([text]) => {
+  it.prop("keeps its meaning as JSON, without control sequences", [foreign], ([text]) => {
     const document = { [text]: [text, { text }] }
     for (const json of [toJson(document), toJson(document, 2), printableJson(JSON.stringify(document))]) {
       isHarmless(json)
@@ -73,7 +73,7 @@ describe("text from elsewhere", () => {
     }
   })
 
-  it.effect.prop("is harmless on every file descriptor", [foreign], ([text]) =>
+  it.effect.prop("is escaped on every file descriptor", [foreign], ([text]) =>
     Effect.gen(function* () {
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-printable-"))),
@@ -88,7 +88,7 @@ describe("text from elsewhere", () => {
     })
   )
 
-  it.prop("is harmless in lines, errors, tables, reports", [foreign], ([text]) => {
+  it.prop("is escaped in lines, errors, tables and reports", [foreign], ([text]) => {
     for (const format of ["text", "json"] as const) {
       isHarmless(lineOf("task-exec", format)("Error", text, { text, nested: { [text]: text } }))
     }
@@ -109,7 +109,7 @@ describe("text from elsewhere", () => {
     assert.match(linesOf(check).slice(0, colourOf(check).length), /^fails +$/)
   })
 
-  it.effect.prop("is harmless in every view of a fan-out, whose commands' own bytes stay", [foreign], ([text]) =>
+  it.effect.prop("is escaped in every view of a fan-out, but not in the output of commands", [foreign], ([text]) =>
     Effect.gen(function* () {
       const tasks = [1, 2, 3].map((slot) => ({
         ...task(`web.${slot}@node-${slot}`),
@@ -142,7 +142,7 @@ describe("text from elsewhere", () => {
     })
   )
 
-  it.effect.prop("is harmless on the last line of a terminal", [foreign], ([text]) =>
+  it.effect.prop("is escaped in the status line", [foreign], ([text]) =>
     Effect.gen(function* () {
       let shown = ""
       const write = (more: string) => {
@@ -187,7 +187,7 @@ describe("text from elsewhere", () => {
   )
 })
 
-describe("what reaches a terminal", () => {
+describe("output to a terminal", () => {
   const folder = join(import.meta.dirname, "..", "..", "adapters")
   const sources = globSync("**/*.ts", { cwd: folder }).map((name) => ({
     name,
@@ -195,7 +195,7 @@ describe("what reaches a terminal", () => {
   }))
   const users = (wanted: RegExp) => sources.filter(({ text }) => wanted.test(text)).map(({ name }) => name)
 
-  it("is written by Output.ts only, and in the image by what speaks to our own programs", () => {
+  it("is written only by Output.ts, and in the image by programs that talk to our own programs", () => {
     assert.deepStrictEqual(users(/\b[cC]onsole\.|\bprocess\.std(?:out|err)\.write\b/), ["Output.ts"])
     // Bytes of a tunnel, to a caller that is attached.
     assert.deepStrictEqual(users(/\bfd: [12]\b/), ["helper/ListenerCommand.ts", "helper/PassOn.ts"])
@@ -207,7 +207,7 @@ describe("what reaches a terminal", () => {
     ])
   })
 
-  it("as it is, is what commands and archives consist of, a terminal's last line, or a list whose lines `draw` makes printable", () => {
+  it("is unescaped only for output of commands, archives, status lines, and lists that `draw` escapes", () => {
     assert.deepStrictEqual(users(/\bwriteAll\(/).toSorted(), [
       "Output.ts",
       "cli/Complete.ts",

@@ -78,7 +78,7 @@ describe("the programs' sizes", () => {
   }
 })
 
-describe("what is loaded", () => {
+describe("loaded modules", () => {
   let folder = ""
 
   const sizes = new Map<string, number>()
@@ -131,10 +131,10 @@ describe("what is loaded", () => {
 
   it("swarm-exec --version", () => loads("swarm-exec", ["--version"], pluginVersionLoads))
 
-  it("a helper, to say Hello", () => loads("image-serve", ["helper"], helperLoads, {}))
+  it("a helper until its Hello", () => loads("image-serve", ["helper"], helperLoads, {}))
 })
 
-describe("a program that was started before", () => {
+describe("a program with a compile cache", () => {
   let home = ""
 
   beforeAll(async () => {
@@ -154,7 +154,7 @@ describe("a program that was started before", () => {
     return (await promisify(execFile)(join(home, "task-exec"), ["--version"], { env })).stderr
   }
 
-  it("is not compiled again", async () => {
+  it("is not recompiled", async () => {
     await start({ HOME: home })
     assert.match(await start({ HOME: home }), /task-exec.* was accepted/)
     assert.deepStrictEqual(await readdir(join(home, ".cache")), ["task-exec"])

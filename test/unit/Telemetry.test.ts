@@ -38,8 +38,8 @@ const withEnvironment = (variables: Record<string, string>) =>
 const runTo = <E>(endpoint: string, run: Effect.Effect<number, E>, more: Record<string, string> = {}) =>
   exportSpans(run).pipe(withEnvironment({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more }))
 
-describe("spans to a collector", () => {
-  it.live("whatever the collector is like, the run ends as it does", () =>
+describe("spans for a collector", () => {
+  it.live("the collector does not change the result of a run", () =>
     Effect.gen(function* () {
       const silent = yield* serve(() => undefined)
       const unwilling = yield* serve((_, response) => response.writeHead(503).end())
@@ -56,7 +56,7 @@ describe("spans to a collector", () => {
     })
   )
 
-  it.live("the variables that count: address, headers, names; or none at all", () =>
+  it.live("uses the variables for address, headers and names", () =>
     Effect.gen(function* () {
       const seen: Array<{ readonly url: string | undefined; readonly key: unknown; readonly body: string }> = []
       const address = yield* serve((request, response) => {

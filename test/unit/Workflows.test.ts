@@ -21,13 +21,13 @@ const runsCode =
 
 describe("workflows", () => {
   for (const { name, text } of workflows) {
-    it(`${name}: every action is a commit, with its version beside it`, () => {
+    it(`${name}: pins every action to a commit, and names its version`, () => {
       const uses = text.match(/\buses:.*/g) ?? []
       assert.isNotEmpty(uses)
       for (const use of uses) assert.match(use, /^uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/)
     })
 
-    it(`${name}: the workflow itself gives no right but to read, and no checkout keeps the token`, () => {
+    it(`${name}: grants only read access, and no checkout keeps the token`, () => {
       const [head = ""] = text.split(/^jobs:/m)
       assert.match(head, /^permissions:\n {2}contents: read\n/m)
       assert.notMatch(head, /: write|write-all/)
@@ -36,7 +36,7 @@ describe("workflows", () => {
       }
     })
 
-    it(`${name}: a job that holds a token runs no code of the repository and of packages`, () => {
+    it(`${name}: jobs with a token run no code of the repository or of packages`, () => {
       const jobs = jobsOf(text)
       assert.isNotEmpty(jobs)
       for (const [job, content] of jobs) {
@@ -50,7 +50,7 @@ describe("workflows", () => {
     })
   }
 
-  it("the release has jobs with a token, and one that builds without", () => {
+  it("the release builds in a job without a token", () => {
     const jobs = jobsOf(workflows.find(({ name }) => name === "release.yml")?.text ?? "")
     assert.deepStrictEqual(
       jobs.map(([name, job]) => [name, /: write\b/.test(withoutComments(job))]),

@@ -12,7 +12,7 @@ const timeout = 900_000
 // At once: they mostly wait.
 describe.concurrent("a run of the tests", () => {
   it.live(
-    "an engine that crashes fails one test with its first lines, and the next file has another swarm",
+    "a crashed engine fails one test with the first lines of the crash, and the next file gets another swarm",
     () =>
       Effect.gen(function* () {
         const nested = yield* nestedRun("Crash")
@@ -52,7 +52,7 @@ describe.concurrent("a run of the tests", () => {
   )
 
   it.live(
-    "what a file leaves in the swarm fails that file, with a list, and the next file begins on a clean one",
+    "leftovers fail their file with a list, and the next file gets a clean swarm",
     () =>
       Effect.gen(function* () {
         const nested = yield* nestedRun("Left")

@@ -14,7 +14,7 @@ describe("the key of a connection to an agent", () => {
   const [callers, agent, other] = [makeKeyPair(), makeKeyPair(), makeKeyPair()]
   const wanted = hex(callers, "caller", agent.publicKey)
 
-  it("is the same on both sides, also after the callers' pair was written and read", () => {
+  it("is equal on both sides, also after the caller's key pair was encoded and decoded", () => {
     assert.deepStrictEqual(hex(agent, "agent", callers.publicKey), wanted)
     const read = Result.getOrThrow(readKeyPair(writeKeyPair(callers)))
     assert.strictEqual(read.publicKey, callers.publicKey)
@@ -22,7 +22,7 @@ describe("the key of a connection to an agent", () => {
   })
 
   it.prop(
-    "is another one for another node, task or deployment",
+    "differs for another node, task or deployment",
     [Schema.Struct({ deployment: Schema.String, node: Schema.String, task: Schema.String })],
     ([of]) => {
       const isSame = of.deployment === scope.deployment && of.node === scope.node && of.task === scope.task
@@ -33,21 +33,21 @@ describe("the key of a connection to an agent", () => {
     }
   )
 
-  it("does not follow from anything that another node has", () => {
+  it("cannot be derived from the secrets of another node", () => {
     // Root on a node has the callers' public half, every agent's public half, and its own agent's private half.
     for (const side of ["caller", "agent"] as const)
       for (const known of [callers.publicKey, agent.publicKey, other.publicKey])
         assert.notDeepEqual(hex(other, side, known), wanted)
   })
 
-  it("is refused if the other half is not a key, or a weak one", () => {
+  it("is refused if the other half is no key, or a weak key", () => {
     for (const half of ["", "AA", Buffer.alloc(32).toString("base64url"), `${"A".repeat(42)}?`])
       assert.isTrue(Result.isFailure(hex(callers, "caller", half)), half)
     for (const text of ["", "AAAA", Buffer.from("{}").toString("base64")])
       assert.isTrue(Result.isFailure(readKeyPair(text)), text)
   })
 
-  it.live("opens the agent that has it, and no agent of another node, version or key pair", () =>
+  it.live("opens its own agent, and no agent of another node, version or key pair", () =>
     Effect.gen(function* () {
       const here = Result.getOrThrow(deriveKey(agent, "agent", callers.publicKey, scope))
       const { accepted, dial } = yield* listening(here)

@@ -26,7 +26,7 @@ const line = (isRetired = false, of = key) => noticeLine({ key: of, isRetired })
 const find = (...records: ReadonlyArray<Buffer>) => findNotice(Buffer.concat(records), origin)
 
 describe("the key in an agent's log", () => {
-  it("is found among other lines; the last one says whether the agent takes callers", () => {
+  it("is found among other lines; the last notice says whether the agent accepts callers", () => {
     const own = details("n1", "t1")
     assert.deepStrictEqual(find(record(`${own} hello\n`), record(`${own} ${line()}`), record(`${own} {}\n`)), {
       key,
@@ -37,14 +37,14 @@ describe("the key in an agent's log", () => {
     assert.isUndefined(find())
   })
 
-  it("counts only under the ID of the agent's node, and of its task", () => {
+  it("counts only with the ID of the agent's node and task", () => {
     assert.isUndefined(find(record(`${details("n2", "t1")} ${line(false, forged)}`)))
     assert.isUndefined(find(record(`${details("n1", "t2")} ${line(false, forged)}`)))
     assert.isUndefined(find(record(`${details("n2", "t1", ",com.docker.swarm.node.id=n1")} ${line(false, forged)}`)))
     assert.isUndefined(find(record(`${details("n1", "t1", ",com.docker.swarm.node.id=n2")} ${line(false, forged)}`)))
   })
 
-  it("can't be slipped in by the text of a line, or by a label that goes with it", () => {
+  it("cannot be forged by the text or the label of a line", () => {
     const other = details("n2", "t1")
     const own = `${details("n1", "t1")} ${line(false, forged)}`
     assert.isUndefined(find(record(`${other} x\n${own}`)))
@@ -56,20 +56,14 @@ describe("the key in an agent's log", () => {
     )
   })
 
-  it.prop(
-    "is never taken from a record of another node, whatever its text",
-    [Schema.String, Schema.String],
-    ([before, after]) => {
-      assert.isUndefined(find(record(`${details("n2", "t1")} ${before}${line(false, forged)}${after}`)))
-      assert.isUndefined(
-        find(record(`${details("n2", "t1")} ${before}\n${details("n1", "t1")} ${line(false, forged)}`))
-      )
-    }
-  )
+  it.prop("is never read from a record of another node", [Schema.String, Schema.String], ([before, after]) => {
+    assert.isUndefined(find(record(`${details("n2", "t1")} ${before}${line(false, forged)}${after}`)))
+    assert.isUndefined(find(record(`${details("n2", "t1")} ${before}\n${details("n1", "t1")} ${line(false, forged)}`)))
+  })
 })
 
-describe("waiting for the key", () => {
-  it.effect("goes on where one reading of the log never ends, and where the key is not there yet", () =>
+describe("a wait for the key", () => {
+  it.effect("continues if a read of the log does not end, and if the key is missing", () =>
     Effect.gen(function* () {
       const told = Stream.make(record(`${details("n1", "t1")} ${line()}`))
       const readings = [Stream.never, Stream.empty, Stream.empty, Stream.never, told]
@@ -82,7 +76,7 @@ describe("waiting for the key", () => {
     })
   )
 
-  it.effect("follows a log that the managers can't read to its end", () =>
+  it.effect("follows a log that the managers cannot read to its end", () =>
     Effect.gen(function* () {
       // As engine 20.10 says it of a node that was out of reach for 20 s.
       const reason = "warning: incomplete log stream. some logs could not be retrieved: node n1 is not available\n"

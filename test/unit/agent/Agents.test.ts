@@ -24,11 +24,11 @@ const agents = (...all: ReadonlyArray<Agent>) => new Map(all.map((one) => [one.n
 const there = { id: "b", hostname: "node-b" }
 
 describe("agents", () => {
-  it("are asked over the last channel", () => {
+  it("receive requests over the last channel", () => {
     assert.strictEqual(requestChannel, maxChannel)
   })
 
-  it("are wanted for other nodes, or where they are asked for", () => {
+  it("are used for other nodes, or on request", () => {
     assert.deepStrictEqual(
       (["auto", "agent", "local", "helper"] as const).map((via) => [
         wantsAgent(via, "a", "b"),
@@ -38,7 +38,7 @@ describe("agents", () => {
     )
   })
 
-  it.effect("lead from the connected engine to the task's node, if both are there and speak as we do", () =>
+  it.effect("are used if the connected engine and the task's node have agents of this protocol", () =>
     Effect.gen(function* () {
       const [a, b] = [agent("a"), agent("b")]
       assert.deepStrictEqual(yield* agentPair(agents(a, b), "a", there), { entry: a, target: b })
@@ -62,7 +62,7 @@ describe("agents", () => {
     })
   )
 
-  it.effect("that do not answer: a helper takes over after 3 s, and where none may there is an error after 15 s", () =>
+  it.effect("that do not respond: a helper is used after 3 s, or an error follows after 15 s", () =>
     Effect.gen(function* () {
       const found = Effect.succeed({ byNode: agents(agent("a"), agent("b")), keyPair: () => Effect.never })
       const engine = Layer.mock(Swarm)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })

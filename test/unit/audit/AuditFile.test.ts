@@ -35,7 +35,7 @@ const folder = Effect.acquireRelease(
 )
 
 describe("the audit file", () => {
-  it.live("is made for its owner alone, and each record is a line at its end", () =>
+  it.live("is readable only for its owner, and gets a line per record", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "audit.jsonl")
       assert.strictEqual(yield* withAuditFile({ file, as: "deploy of \u2028 7" })(program(0)), 0)
@@ -54,7 +54,7 @@ describe("the audit file", () => {
     })
   )
 
-  it.live("that can't be opened lets nothing be run", () =>
+  it.live("prevents all runs if it cannot be opened", () =>
     Effect.gen(function* () {
       const here = yield* folder
       const fifo = join(here, "fifo")
@@ -69,7 +69,7 @@ describe("the audit file", () => {
     })
   )
 
-  it.live("that can't be written turns success into failure, and leaves any other end as it is", () =>
+  it.live("makes a successful run fail if it cannot be written, and keeps any other result", () =>
     Effect.gen(function* () {
       const audited = withAuditFile({ file: "/dev/full" })
       const error = yield* Effect.flip(audited(program(0)))

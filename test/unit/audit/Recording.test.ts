@@ -48,7 +48,7 @@ const outcomeOf = <E extends { readonly _tag: string }>(events: Stream.Stream<Ex
   )
 
 describe("the record of a run", () => {
-  it.effect("says what was run where, by which way, when, how it ended, and how much went in and out", () =>
+  it.effect("has command, task, route, times, result, and bytes in and out", () =>
     Effect.gen(function* () {
       const records = yield* recordsOf(
         Effect.gen(function* () {
@@ -90,7 +90,7 @@ describe("the record of a run", () => {
     })
   )
 
-  it.effect("has one outcome, whatever becomes of the run", () =>
+  it.effect("has exactly one outcome", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* outcomeOf(Stream.make<[ExecEvent]>({ _tag: "Detached", execId: "e" })), [
         { detached: true }
@@ -106,7 +106,7 @@ describe("the record of a run", () => {
     })
   )
 
-  it.effect("nobody is told where nobody wants to know", () =>
+  it.effect("costs nothing without an observer", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const recording = yield* Scope.provide(recordRun(target, "local", spec), scope)
@@ -117,7 +117,7 @@ describe("the record of a run", () => {
 
   const name = Arbitrary.schema(Schema.Literals(["A", "PASSWORD", "é", "a.b"]))
   const value = Arbitrary.map(Arbitrary.schema(Schema.String), (text) => `s3cret${text}`)
-  it.prop("never has a variable's value, whatever that is", [name, value, value], ([variable, one, other]) => {
+  it.prop("never contains the value of a variable", [name, value, value], ([variable, one, other]) => {
     const env = [`${variable}=${one}`, `B=${other}=${one}`]
     const record: AuditRecord = {
       ...describeSpec({ ...spec, env }),
@@ -135,7 +135,7 @@ describe("the record of a run", () => {
 })
 
 describe("the record of a copy", () => {
-  it.effect("says which paths, how much, and how it ended", () =>
+  it.effect("has paths, bytes and result", () =>
     Effect.gen(function* () {
       const records = yield* recordsOf(
         Effect.gen(function* () {

@@ -44,7 +44,7 @@ const results: Results = {
 }
 
 describe("a figure", () => {
-  it("has the unit that fits, and three digits that count", () => {
+  it("has a suitable unit and three significant digits", () => {
     const seconds = [0, 0.000_25, 0.0415, 0.999, 1, 12.345, 123.4].map((value) => figure(value, "seconds"))
     assert.deepStrictEqual(seconds, ["0 µs", "250 µs", "41.5 ms", "999 ms", "1.00 s", "12.3 s", "123 s"])
     const bytes = [0, 999, 1000, 52_428_800].map((value) => figure(value, "bytes"))
@@ -52,7 +52,7 @@ describe("a figure", () => {
     assert.strictEqual(figure(0, "objects"), "0")
   })
 
-  it("a ratio has its quartiles, where they look different", () => {
+  it("a ratio shows its quartiles if they differ from it", () => {
     assert.strictEqual(ratio(summarize([1, 2, 3])), "2.0 (1.5 - 2.5)")
     assert.strictEqual(ratio(summarize([0.5])), "0.50")
     assert.strictEqual(ratio(undefined), "")
@@ -60,7 +60,7 @@ describe("a figure", () => {
 })
 
 describe("the table for a terminal", () => {
-  it("says what was compared, with what, and where", () => {
+  it("names measure, peer and machine", () => {
     assert.strictEqual(
       textTable(results),
       [
@@ -80,7 +80,7 @@ describe("the table for a terminal", () => {
     )
   })
 
-  it("says when figures are of another commit, and at which load", () => {
+  it("names another commit and the load", () => {
     const [cold, store] = results.comparisons
     assert.isDefined(cold)
     assert.isDefined(store)
@@ -90,31 +90,27 @@ describe("the table for a terminal", () => {
     assert.isUndefined(lines.find((line) => line.startsWith("cold: ")))
   })
 
-  it("says it when others kept the machine busy", () => {
+  it("warns about a busy machine", () => {
     assert.include(textTable({ ...results, machine: { ...machine, load: 3 } }), "the machine was busy")
     assert.notInclude(textTable(results), "busy")
   })
 
   const cell = Arbitrary.schema(Schema.Literals(["", "a", "bc", "long text", "€"]))
-  it.prop(
-    "columns begin or end at one place",
-    [Arbitrary.array(Arbitrary.array(cell, { maxLength: 4 }))],
-    ([lines]) => {
-      const aligned = align(lines)
-      const padded = align(lines.map((line) => [...line, "|"]).filter((line) => line.length === 5))
-      assert.strictEqual(aligned.length, lines.length)
-      assert.isAtMost(new Set(padded.map((line) => line.length)).size, 1)
-    }
-  )
+  it.prop("aligns its columns", [Arbitrary.array(Arbitrary.array(cell, { maxLength: 4 }))], ([lines]) => {
+    const aligned = align(lines)
+    const padded = align(lines.map((line) => [...line, "|"]).filter((line) => line.length === 5))
+    assert.strictEqual(aligned.length, lines.length)
+    assert.isAtMost(new Set(padded.map((line) => line.length)).size, 1)
+  })
 })
 
 describe("results.json", () => {
-  it.prop("is read as it was written", [Arbitrary.schema(Results)], ([any]) => {
+  it.prop("is decoded as it was encoded", [Arbitrary.schema(Results)], ([any]) => {
     // JSON has one zero only.
     assert.deepStrictEqual(parseResults(printResults(any)), JSON.parse(JSON.stringify(any)))
   })
 
-  it("keeps the figures of other measures beside those of a run of some", () => {
+  it("keeps the figures of measures that did not run again", () => {
     const [cold, store] = results.comparisons
     assert.isDefined(cold)
     assert.isDefined(store)
@@ -128,7 +124,7 @@ describe("results.json", () => {
     assert.strictEqual(date, results.date)
   })
 
-  it("is not read when something is missing", () => {
+  it("is rejected if something is missing", () => {
     const { runs: _, ...rest } = results
     assert.throws(() => parseResults(JSON.stringify(rest)), /runs/)
   })
@@ -160,7 +156,7 @@ const luminance = (color: string): number => {
 describe("the chart", () => {
   const svg = chartOf(fiveWays)
 
-  it("has five bars with their times, as long as these are", () => {
+  it("has five bars whose lengths match their times", () => {
     const words = [...svg.matchAll(/<text x[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
     const labels = ["SSH, new connection", "SSH, connection kept open", "task-exec, helper", "task-exec, agent"]
     assert.deepStrictEqual(words, [
@@ -176,7 +172,7 @@ describe("the chart", () => {
     )
   })
 
-  it("has no script, fetches nothing, and has colors for light and dark pages", () => {
+  it("has no script and no links, and colors for light and dark pages", () => {
     assert.notMatch(svg, /<script|href|url\(|@import| on\w+=/)
     assert.include(svg, "prefers-color-scheme:dark")
   })
@@ -197,13 +193,13 @@ describe("the chart", () => {
     for (const selector of ["\\.ours", "\\.other"]) assert.isAtLeast(contrast(colorOf(selector), paper), 3, selector)
   })
 
-  it("fails where one of the five ways was not measured", () => {
+  it("fails if one of the five figures is missing", () => {
     const four = { ...agent, rows: agent.rows.filter(({ name }) => !name.startsWith("docker exec")) }
     assert.throws(() => chartOf({ ...results, comparisons: [four] }), /no comparison of SSH, new connection;/)
   })
 
   const text = Arbitrary.schema(Schema.String)
-  it.prop("any text is text in it", [text], ([any]) => {
+  it.prop("escapes text", [text], ([any]) => {
     const back = escape(any).replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&")
     assert.strictEqual(back, any)
     assert.notMatch(escape(any), /[<>]|&(?!lt;|gt;|amp;)/)
@@ -211,7 +207,7 @@ describe("the chart", () => {
 })
 
 describe("the page", () => {
-  it.each([pageFile, tableFile])("%s has the figures between its two comments, each time anew", (file) => {
+  it.each([pageFile, tableFile])("%s gets the figures between its two comments, repeatedly", (file) => {
     const page = readFileSync(join(import.meta.dirname, "../../..", file), "utf8")
     const once = withFigures(page, "FIRST")
     const twice = withFigures(once ?? "", "SECOND")
@@ -221,7 +217,7 @@ describe("the page", () => {
     assert.isUndefined(withFigures("no comments", "figures"))
   })
 
-  it("what is Markdown is text in the table", () => {
+  it("the table escapes Markdown", () => {
     const table = markdownTable(results)
     assert.include(
       table,
@@ -230,7 +226,7 @@ describe("the page", () => {
     assert.include(table, "|  | theirs | 5.00 s, 0.600 MB/s | 3.50 s - 6.50 s | 2 |  | 0.38 (0.31 - 0.44) |")
   })
 
-  it("the short page has the chart's figures, as multiples of docker exec", () => {
+  it("the short page has the figures of the chart, as multiples of docker exec", () => {
     const lines = headlineTable(fiveWays).split("\n")
     assert.include(lines, "| task-exec, helper | 400 ms | 4.0 |")
     assert.include(lines, "| docker exec on the node itself | 100 ms | 1.0 |")

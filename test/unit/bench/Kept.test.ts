@@ -6,14 +6,14 @@ import { pagesOf } from "../../../bench/Page.ts"
 import { keptResults } from "../../../bench/Results.ts"
 import { summarize } from "../../../bench/Statistics.ts"
 
-describe("what is kept", () => {
+describe("the kept results", () => {
   const kept = keptResults()
 
-  it("is of all measures", () => {
+  it("contain all measures", () => {
     assert.deepStrictEqual([...new Set(kept.comparisons.map(({ measure }) => measure))], [...measureNames])
   })
 
-  it("its statistics are those of its samples", () => {
+  it("have statistics that match their samples", () => {
     for (const { rows } of kept.comparisons) {
       const [ours] = rows
       assert.isDefined(ours)
@@ -22,7 +22,7 @@ describe("what is kept", () => {
   })
 
   for (const [file, text] of pagesOf(kept)) {
-    it(`${file} is made of it (npm run bench -- --pages)`, () => {
+    it(`${file} is generated from them (npm run bench -- --pages)`, () => {
       assert.strictEqual(readFileSync(join(import.meta.dirname, "../../..", file), "utf8"), text)
     })
   }

@@ -4,7 +4,7 @@ import { measures } from "../../../bench/Measures.ts"
 import { measureNames, parseOptions, usage } from "../../../bench/Options.ts"
 
 describe("the command line of the benchmark", () => {
-  it.effect("is everything unless told", () =>
+  it.effect("runs all measures by default", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* parseOptions([]), {
         help: false,
@@ -20,7 +20,7 @@ describe("the command line of the benchmark", () => {
     })
   )
 
-  it.effect("takes measures in their own order, each once, and flags anywhere", () =>
+  it.effect("runs measures in their own order, each once; flags may stand anywhere", () =>
     Effect.gen(function* () {
       const options = yield* parseOptions(["store", "--runs", "3", "cold", "store", "--full", "--engine=28.5"])
       assert.deepStrictEqual(options.measures, ["cold", "store"])

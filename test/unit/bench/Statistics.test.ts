@@ -12,14 +12,14 @@ const samples = Arbitrary.array(
 )
 
 describe("a summary", () => {
-  it("is that of R's and NumPy's quantiles", () => {
+  it("equals the quantiles of R and NumPy", () => {
     assert.deepStrictEqual(summarize([7, 1, 3, 2]), { median: 2.5, lower: 1.75, upper: 4, min: 1, max: 7 })
     assert.deepStrictEqual(summarize([5]), { median: 5, lower: 5, upper: 5, min: 5, max: 5 })
     assert.strictEqual(quantile([1, 2, 3, 4, 5], 0.99), 4.96)
     assert.isNaN(median([]))
   })
 
-  it.prop("has half of the samples on each side of the median, and its parts in their order", [samples], ([all]) => {
+  it.prop("has half of the samples on each side of the median, and ordered quartiles", [samples], ([all]) => {
     const { lower, max, median: middle, min, upper } = summarize(all)
     const sorted = [min, lower, middle, upper, max]
     assert.deepStrictEqual(
@@ -37,7 +37,7 @@ describe("a summary", () => {
 })
 
 describe("a ratio", () => {
-  it.prop("is taken round by round: what makes a round slow for both does not change it", [samples], ([all]) => {
+  it.prop("is taken per round, so that a slow round does not change it", [samples], ([all]) => {
     // Powers of two lose nothing.
     assert.deepStrictEqual(
       ratioOf(
@@ -48,7 +48,7 @@ describe("a ratio", () => {
     )
   })
 
-  it("is not there where theirs is nothing, or a round is missing", () => {
+  it("is missing if the peer's time is 0 or a round is missing", () => {
     assert.isUndefined(ratioOf([0, 1], [0, 1]))
     assert.isUndefined(ratioOf([1, 1], [1]))
   })
@@ -56,7 +56,7 @@ describe("a ratio", () => {
 
 describe("turns", () => {
   it.prop(
-    "everybody has one in each round, and is first as often as others",
+    "give each contender one turn per round, and the first turn equally often",
     [integer(1, 7), integer(1, 9)],
     (given) => {
       const [size, cycles] = given
@@ -75,9 +75,9 @@ describe("turns", () => {
   )
 })
 
-describe("what is used of a file that is zeros at its end", () => {
+describe("the used length of a file that ends with zeros", () => {
   const byte = integer(0, 2)
-  it.prop("goes to the last byte that is none", [Arbitrary.array(byte), integer(0, 5)], ([written, zeros]) => {
+  it.prop("ends at the last byte that is not zero", [Arbitrary.array(byte), integer(0, 5)], ([written, zeros]) => {
     const used = written.findLastIndex((one) => one !== 0) + 1
     assert.strictEqual(lengthUsed(Buffer.from([...written, ...Array.from({ length: zeros }, () => 0)])), used)
   })

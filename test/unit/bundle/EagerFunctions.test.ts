@@ -8,7 +8,7 @@ import eager from "../../../adapters/bundle/eager.json" with { type: "json" }
 const root = join(import.meta.dirname, "../../..")
 
 describe("functions that are compiled with the program", () => {
-  it("are those of the named declarations, in parentheses; nothing else changes", () => {
+  it("are those of the listed declarations, in parentheses; other code does not change", () => {
     const code = [
       "export const f = (a: number) => (b: number) => ({ a, b })",
       "const g = function* () { yield () => 1 }",
@@ -29,7 +29,7 @@ describe("functions that are compiled with the program", () => {
     assert.strictEqual(parenthesize(code, "some.ts", names), expected)
   })
 
-  it("are there: a name that is not is one that changed (npm run eager)", () => {
+  it("exist: a missing name was renamed or removed (npm run eager)", () => {
     const all: EagerNames = eager
     const gone = Object.entries(all).flatMap(([module, names]) => {
       const found = new Set(declarationsOf(readFileSync(join(root, module), "utf8"), module).map(({ name }) => name))
@@ -39,7 +39,7 @@ describe("functions that are compiled with the program", () => {
     assert.isAbove(Object.keys(all).length, 100)
   })
 
-  it("are named by the module's path in the project", () => {
+  it("are listed by the module's path in the project", () => {
     assert.strictEqual(moduleName(join(root, "src/TaskExec.ts")), "src/TaskExec.ts")
   })
 })

@@ -23,7 +23,7 @@ const documents: ReadonlyArray<Frame> = [
 const decoded = (line: string) => Result.getOrThrow(decodeLine(line.trimEnd()))
 
 describe("Frame", () => {
-  it.prop("output survives its line, whatever the bytes", [bytes, u32, u32], ([data, origin, seq]) => {
+  it.prop("any output is decoded as it was encoded", [bytes, u32, u32], ([data, origin, seq]) => {
     for (const _tag of ["Stdout", "Stderr"] as const) {
       const back = decoded(encodeLine({ origin, seq, channel: 1, frame: { _tag, data } }))
       assert.deepStrictEqual({ origin: back.origin, seq: back.seq, _tag: back.frame._tag }, { origin, seq, _tag })
@@ -31,7 +31,7 @@ describe("Frame", () => {
     }
   })
 
-  it("documents survive their line", () => {
+  it("documents are decoded as they were encoded", () => {
     for (const frame of documents) {
       assert.deepStrictEqual(decoded(encodeLine({ origin: 1, seq: 2, channel: 0xffff, frame })), {
         origin: 1,
@@ -42,7 +42,7 @@ describe("Frame", () => {
     }
   })
 
-  it("a line stays well below the 16 KiB at which log drivers split, and is printable ASCII", () => {
+  it("a line is printable ASCII, and shorter than the 16 KiB at which log drivers split", () => {
     const line = encodeLine({
       origin: 1,
       seq: 2,
@@ -81,7 +81,7 @@ describe("Frame", () => {
     assert.isTrue(Result.isFailure(decodeLine(frame.toString("base64"))))
   })
 
-  it.prop("a writer cuts long output and numbers the pieces", [integer(0, 5), integer(-2, 2)], ([whole, odd]) => {
+  it.prop("a writer splits long output and numbers the pieces", [integer(0, 5), integer(-2, 2)], ([whole, odd]) => {
     const size = Math.max(0, whole * maxPayload + odd)
     const data = randomBytes(size)
     const lines = new FrameWriter(5).lines({ _tag: "Stderr", data }).split("\n").slice(0, -1)

@@ -58,7 +58,7 @@ const sizes = Arbitrary.array(integer(0, 2 * maxPayload), { maxLength: 6 })
 const text = Buffer.from(Array.from({ length: 20_000 }, (_, at) => `${at * 7919} ${at % 13}\n`).join(""))
 
 describe("FrameReader", () => {
-  it.prop("any output in, any cut of the carrier: the same bytes out", [sizes, integer(1, 40_000)], ([all, cut]) => {
+  it.prop("any output, split anywhere, comes out unchanged", [sizes, integer(1, 40_000)], ([all, cut]) => {
     const frames: ReadonlyArray<Frame> = [hello, ...all.map(output), { _tag: "Exited", code: 3 }]
     const carrier = Buffer.concat(linesOf(frames).map((line) => record(line)))
     const reader = new FrameReader()
@@ -67,23 +67,19 @@ describe("FrameReader", () => {
     assert.isFalse(reader.gap)
   })
 
-  it.prop(
-    "a log that breaks off and is read again gives each frame once",
-    [sizes, integer(0, 100_000)],
-    ([all, at]) => {
-      const frames: ReadonlyArray<Frame> = [hello, ...all.map(output), { _tag: "Exited", code: 0 }]
-      const carrier = Buffer.concat(linesOf(frames).map((line) => record(line)))
-      const reader = new FrameReader()
-      const first = feed(reader, carrier.subarray(0, at % carrier.length), 1000)
-      assert.isFalse(reader.complete)
-      reader.reopened()
-      const second = feed(reader, carrier, 1000)
-      assert.deepStrictEqual(joined([...first, ...second]), joined(frames))
-      assert.isTrue(reader.complete)
-    }
-  )
+  it.prop("a log that is read again after a break gives each frame once", [sizes, integer(0, 100_000)], ([all, at]) => {
+    const frames: ReadonlyArray<Frame> = [hello, ...all.map(output), { _tag: "Exited", code: 0 }]
+    const carrier = Buffer.concat(linesOf(frames).map((line) => record(line)))
+    const reader = new FrameReader()
+    const first = feed(reader, carrier.subarray(0, at % carrier.length), 1000)
+    assert.isFalse(reader.complete)
+    reader.reopened()
+    const second = feed(reader, carrier, 1000)
+    assert.deepStrictEqual(joined([...first, ...second]), joined(frames))
+    assert.isTrue(reader.complete)
+  })
 
-  it.prop("a missing line is a gap, and nothing after it is passed on", [integer(1, 6)], ([lost]) => {
+  it.prop("nothing after a missing line is used", [integer(1, 6)], ([lost]) => {
     const frames: ReadonlyArray<Frame> = [
       hello,
       ...[1, 2, 3, 4, 5].map((seed) => output(10, seed)),
@@ -124,7 +120,7 @@ describe("FrameReader", () => {
     }
   })
 
-  it("a packed block that can't be unpacked, or that has no end, counts as missing", () => {
+  it("a packed block that is invalid or incomplete counts as missing", () => {
     const piece = (seq: number, of: "Stdout" | "More", data: Uint8Array) =>
       record(encodeLine({ origin: 1, seq, channel: 0, frame: { _tag: "Packed", of, data } }))
     const [first = ""] = linesOf([hello])
@@ -143,7 +139,7 @@ describe("FrameReader", () => {
     }
   })
 
-  it("frames of a second sender are not mixed in", () => {
+  it("frames of a second sender are ignored", () => {
     const first = linesOf([hello, output(10, 1)], 1)
     const second = linesOf([hello, { _tag: "Failed", error: "refused" }], 2)
     const reader = new FrameReader()
@@ -152,7 +148,7 @@ describe("FrameReader", () => {
     assert.isFalse(reader.complete)
   })
 
-  it("standard error and stray lines are noise, not frames, and bounded", () => {
+  it("stderr and other lines are no frames, and are kept up to a limit", () => {
     const reader = new FrameReader()
     feed(reader, record("a stray line\n"), 3)
     feed(reader, record("node: out of memory\n", 2), 3)

@@ -12,13 +12,13 @@ const text = (bytes: number) =>
   Buffer.from("a line of a log, and another one\n".repeat(bytes / 33 + 1)).subarray(0, bytes)
 
 describe("packed blocks", () => {
-  it.prop("come back as they were", [integer(1024, maxBlock), integer(0, 255)], ([bytes, seed]) => {
+  it.prop("are unpacked as they were packed", [integer(1024, maxBlock), integer(0, 255)], ([bytes, seed]) => {
     const block = Uint8Array.from({ length: bytes }, (_, at) => ((at * at) >> 7) + (at % (seed + 1)))
     const packed = new Packer().pack(block)
     if (packed !== undefined) assert.deepStrictEqual(Buffer.from(unpack(packed) ?? []), Buffer.from(block))
   })
 
-  it("of the longest length, and of the shortest that is packed, come back", () => {
+  it("of the longest and of the shortest length are unpacked as they were packed", () => {
     for (const bytes of [1024, maxBlock]) {
       const packed = new Packer().pack(text(bytes))
       assert.deepStrictEqual(packed && unpack(packed, bytes), text(bytes))
@@ -26,7 +26,7 @@ describe("packed blocks", () => {
     assert.isUndefined(new Packer().pack(text(1023)))
   })
 
-  it("are not made of bytes that do not compress, which are tried less and less often, and of text again soon", () => {
+  it("are not made of bytes that do not compress, which are tried less and less often; text is packed again soon", () => {
     const packer = new Packer()
     for (let round = 0; round < 200; round++) assert.isUndefined(packer.pack(randomBytes(2048)))
     let waited = 0
@@ -39,7 +39,7 @@ describe("packed blocks", () => {
     assert.isDefined(packer.pack(text(2048)))
   })
 
-  it("that are damaged, longer than there is room for, or ask for more memory than a block has give nothing", () => {
+  it("are rejected if they are damaged, longer than the room, or need more memory than a block", () => {
     const packed = zstdCompressSync(text(5000))
     assert.deepStrictEqual(unpack(packed, 5000), text(5000))
     assert.isUndefined(unpack(packed, 4999))

@@ -104,16 +104,16 @@ const reading = Arbitrary.map(
 
 describe("LogsTransport", () => {
   it.effect.prop(
-    "each frame once and in order, whatever the readings of the log do",
+    "gives each frame once and in order, whatever the reads of the log return",
     [Arbitrary.array(reading, { maxLength: 5 }), integer(1, 400), integer(0, 20), integer(0, 1)],
     ([readings, cut, endedAfter, slow]) => Effect.map(received(engine(readings, cut), endedAfter, slow * 400), same)
   )
 
-  it.effect("a follow that missed the start is opened again", () =>
+  it.effect("opens a follow again that missed the start", () =>
     Effect.map(received(engine([{ bytes: 0, lost: [], end: "hangs" }], 1000), 1000, 0), same)
   )
 
-  it.effect("is followed once, where its first lines come in good time, however long there are no others", () =>
+  it.effect("follows a log once if its first lines come in time, however long it is silent after them", () =>
     Effect.gen(function* () {
       const follows: Array<boolean> = []
       const first: Reading = {
@@ -134,7 +134,7 @@ describe("LogsTransport", () => {
     })
   )
 
-  it.effect("a log that the managers can't read to its end is followed once more", () =>
+  it.effect("follows a log once more that the managers cannot read to its end", () =>
     Effect.gen(function* () {
       const text = Buffer.from("Error grabbing logs: rpc error: code = Unknown desc = warning: incomplete log stream\n")
       const header = Buffer.from([3, 0, 0, 0, 0, 0, 0, text.length])
@@ -154,7 +154,7 @@ describe("LogsTransport", () => {
     })
   )
 
-  it.effect("no end record: the frames so far, and not complete", () =>
+  it.effect("without an end record it gives the frames so far, and is not complete", () =>
     Effect.gen(function* () {
       const last: Reading = { bytes: Number.POSITIVE_INFINITY, lost: [14], end: "ends" }
       const { got, complete: isComplete } = yield* received(engine([], 100, last), 1, 0)
@@ -163,7 +163,7 @@ describe("LogsTransport", () => {
     })
   )
 
-  it.effect("a service that somebody removed has no log: over when the sender is", () =>
+  it.effect("ends with its sender if the service was removed", () =>
     Effect.gen(function* () {
       const gone = new EngineError({ host: "h", operation: "read the log", status: 404, text: "not found" })
       const layer = Layer.mock(Swarm)({ host: "h", serviceLogs: () => Effect.fail(gone) })

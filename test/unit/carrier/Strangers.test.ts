@@ -16,15 +16,15 @@ const staying = (coming: ReadonlyArray<string>) => {
 }
 
 describe("connections in their handshake", () => {
-  it("that are too many of one source cost that source its oldest one", () => {
+  it("beyond the limit of a source close its oldest one", () => {
     assert.deepStrictEqual([...staying(["a", "b", "a", "a", "a"]).open], ["b1", "a2", "a3", "a4"])
   })
 
-  it("that are too many in total cost the source that has the most its oldest one", () => {
+  it("beyond the total limit close the oldest one of the source with the most", () => {
     assert.deepStrictEqual([...staying(["a", "a", "a", "b", "b", "c"]).open], ["a1", "a2", "b3", "b4", "c5"])
   })
 
-  it("make room when they are through or closed", () => {
+  it("free their place when they succeed or close", () => {
     const { open, strangers } = staying(["a", "a", "a"])
     strangers.delete("a", "a0")
     strangers.delete("a", "a0")
@@ -33,7 +33,7 @@ describe("connections in their handshake", () => {
   })
 
   it.prop(
-    "never lock out a source that opens one at a time, however many others there are and whatever they open",
+    "never block a source that opens one at a time",
     [Schema.Array(Schema.Literals(["a", "b", "c", "d"]))],
     ([coming]) => {
       const { open, strangers } = staying([...coming, "caller"])

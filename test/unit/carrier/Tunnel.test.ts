@@ -46,7 +46,7 @@ const describeIncoming = (incoming: Incoming) =>
 const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 20 }))
 
 describe("a tunnel", () => {
-  it.effect("documents and streams of bytes come in order, both ways", () =>
+  it.effect("documents and bytes arrive in order, in both directions", () =>
     Effect.gen(function* () {
       const { far, near } = yield* pair
       yield* near.send("hello")
@@ -64,7 +64,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a reader that takes nothing stops its stream after 1 MiB, and nothing else", () =>
+  it.effect("a stream without a reader stops after 1 MiB, and other streams continue", () =>
     Effect.gen(function* () {
       const { far, near } = yield* pair
       const mebibyte = 1024 * 1024
@@ -95,7 +95,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("channels are apart: each with its own streams, room, documents and end", () =>
+  it.effect("channels are independent: streams, room, documents and end", () =>
     Effect.gen(function* () {
       const { far, near } = yield* pair
       const [one, two] = [near.channel(1), near.channel(2)]
@@ -122,7 +122,7 @@ describe("a tunnel", () => {
   )
 
   it.effect.prop(
-    "packed or not, in any order, over any channels, cut anywhere: the same bytes of each stream",
+    "each stream keeps its bytes, packed or not, over any channels, split anywhere",
     [
       Arbitrary.array(
         Arbitrary.schema(
@@ -179,7 +179,7 @@ describe("a tunnel", () => {
     { arbitrary: { runs: 40 } }
   )
 
-  it.effect("text travels packed, and counts as what it is: its sender waits for room for all of it", () =>
+  it.effect("packed text counts with its unpacked size: its sender waits for room for all of it", () =>
     Effect.gen(function* () {
       const { far, near, right } = yield* pair
       const mebibyte = 1024 * 1024
@@ -230,7 +230,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a sender of more than there is room for is cut off", () =>
+  it.effect("a sender that exceeds its room is disconnected", () =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
       right.on("error", () => undefined).resume()
@@ -244,7 +244,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a frame for a channel that is not open is a protocol error, and makes nothing", () =>
+  it.effect("a frame for a channel that is not open is a protocol error, and creates nothing", () =>
     Effect.gen(function* () {
       for (const _tag of ["Document", "Close"] as const) {
         const [left, right] = duplexPair()
@@ -261,7 +261,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("the channels that the other side may use first are open from the start", () =>
+  it.effect("the channels that the other side uses first are open from the start", () =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
       const far = yield* makeTunnel(right)
@@ -274,7 +274,7 @@ describe("a tunnel", () => {
   )
 
   it.effect.prop(
-    "documents and ends that nobody reads are bounded: 4 MiB over all channels, then the connection is lost",
+    "unread documents and ends are limited to 4 MiB over all channels; then the connection is lost",
     [
       Arbitrary.schema(
         Schema.Array(
@@ -312,7 +312,7 @@ describe("a tunnel", () => {
     { arbitrary: { runs: 20 } }
   )
 
-  it.effect("documents that are read make room for others, however many", () =>
+  it.effect("documents that are read free their room", () =>
     Effect.gen(function* () {
       const { far, near } = yield* pair
       const reading = yield* Effect.forkChild(Stream.runCount(near.incoming))
@@ -325,7 +325,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("garbage is an error", () =>
+  it.effect("invalid bytes are an error", () =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
       right.on("error", () => undefined).resume()
@@ -335,7 +335,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("silence for 15 seconds is the end; signs of life are not shown to anybody, and keep it open", () =>
+  it.effect("15 seconds of silence end it; pings keep it open and are not delivered", () =>
     Effect.gen(function* () {
       const { near } = yield* pair
       const alive = yield* Effect.forkChild(Stream.runCollect(near.incoming))
@@ -359,7 +359,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a connection that breaks wakes those who wait for room", () =>
+  it.effect("a lost connection fails writers that wait for room", () =>
     Effect.gen(function* () {
       const { far, right } = yield* pair
       const writing = yield* Effect.forkChild(Effect.flip(far.write("stdout", Buffer.alloc(5 * 1024 * 1024))))
@@ -377,7 +377,7 @@ describe("TLS with a one-time key", () => {
     (socket) => Effect.sync(() => socket.destroy())
   )
 
-  it.live("lets in the one who knows the key, and nobody else: wrong keys, garbage, a second client", () =>
+  it.live("admits only one client with the key: no wrong keys, no invalid bytes, no second client", () =>
     Effect.gen(function* () {
       const key = tunnelKey(makeTunnelKey())
       const refused: Array<string> = []
@@ -406,7 +406,7 @@ describe("TLS with a one-time key", () => {
     })
   )
 
-  it.live("lets in those who know the key while others hold all connections that they get", () =>
+  it.live("admits clients with the key while others hold all connections that they get", () =>
     Effect.gen(function* () {
       const key = tunnelKey(makeTunnelKey())
       const most = 2

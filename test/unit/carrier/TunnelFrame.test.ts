@@ -59,7 +59,7 @@ const Frames = Schema.Array(
 )
 
 describe("frames of a tunnel", () => {
-  it.prop("come back whole and in order, however the bytes are cut", [Frames, Schema.Int], ([frames, seed]) => {
+  it.prop("are read whole and in order, wherever the bytes are split", [Frames, Schema.Int], ([frames, seed]) => {
     // A lone surrogate is no text that could be sent.
     const sent = frames.map((frame) =>
       frame._tag === "Document" ? { ...frame, text: frame.text.toWellFormed() } : frame
@@ -73,7 +73,7 @@ describe("frames of a tunnel", () => {
     assert.deepStrictEqual(joined(got), joined(expected))
   })
 
-  it("hands on bytes before their frame is complete", () => {
+  it("delivers bytes before their frame is complete", () => {
     const [header, payload] = encodeFrame({ _tag: "Data", channel: 258, stream: "stdout", data: Buffer.from("abcdef") })
     const reader = new TunnelFrameReader()
     assert.deepStrictEqual(joined(reader.push(Buffer.concat([header, payload.subarray(0, 3)]))), [
@@ -96,7 +96,7 @@ describe("frames of a tunnel", () => {
     assert.throws(() => new TunnelFrameReader().push(Uint8Array.from(bytes)), TunnelFrameError)
   })
 
-  it("a length beyond the limit is refused before anything is kept", () => {
+  it("rejects a length beyond the limit before it buffers anything", () => {
     const header = Buffer.from([4, 0, 0, 0, 0, 0, 0, 0])
     header.writeUInt32BE(maxFrame + 1, 4)
     assert.throws(() => new TunnelFrameReader().push(header), /a frame of/)

@@ -10,7 +10,7 @@ const rest = (stream: PassThrough): Effect.Effect<string> => {
 }
 
 describe("readLine", () => {
-  it.effect("gives the first line, in whatever pieces it comes, and leaves what is behind it", () =>
+  it.effect("returns the first line, in any pieces, and does not read beyond it", () =>
     Effect.gen(function* () {
       for (const pieces of [
         ["key ü\nmore\n"],
@@ -31,7 +31,7 @@ describe("readLine", () => {
     })
   )
 
-  it.effect("gives an empty line, too", () =>
+  it.effect("returns an empty line", () =>
     Effect.gen(function* () {
       const stream = new PassThrough()
       stream.write("\n")
@@ -40,7 +40,7 @@ describe("readLine", () => {
     })
   )
 
-  it.effect("fails where the connection ends, breaks, or says too much before", () =>
+  it.effect("fails if the connection ends or breaks, or if the line is too long", () =>
     Effect.gen(function* () {
       const failure = (act: (stream: PassThrough) => void) =>
         Effect.suspend(() => {

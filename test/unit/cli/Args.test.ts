@@ -30,7 +30,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("-- is accepted before TARGET and before COMMAND, and kept further on", () =>
+  it.effect("-- is accepted before TARGET and before COMMAND, and belongs to the command after that", () =>
     Effect.gen(function* () {
       for (const line of ["web.1 -- ls -l", "-- web.1 ls -l", "-q -- web.1 ls -l", "web.1 ls -l"]) {
         const { request } = yield* exec(line)
@@ -57,7 +57,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("the audit file, and on whose behalf, for one task and for many", () =>
+  it.effect("--audit-file and --audit-user, for one task and for many", () =>
     Effect.gen(function* () {
       const flags = ["--audit-file", "/var/log/a", "--audit-user", "the night shift"]
       const audit = { file: "/var/log/a", as: "the night shift" }
@@ -69,7 +69,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("--wait alone, with a time, and as a word of the command", () =>
+  it.effect("--wait without a time, with one, and as a word of the command", () =>
     Effect.gen(function* () {
       const waits = (line: string) =>
         Effect.map(
@@ -102,7 +102,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("--log-format: text unless told; known even where something else is wrong", () =>
+  it.effect("--log-format: text by default; known even if the line is invalid", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* exec("web true")).logFormat, "text")
       assert.strictEqual((yield* exec("--log-format json web true")).logFormat, "json")
@@ -113,7 +113,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("an empty argument stays an argument", () =>
+  it.effect("an empty argument is kept", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* exec(["web", "printf", "", "a b", "\n"])).request.command, [
         "printf",
@@ -124,7 +124,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("short flags: glued, with =, in a bundle", () =>
+  it.effect("short flags: with an attached value, with =, combined", () =>
     Effect.gen(function* () {
       for (const line of ["-eA=1 -dq web true", "-dqe A=1 web true", "--env=A=1 -d -q web true"]) {
         const { quiet, request } = yield* exec(line)
@@ -133,7 +133,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("-i, -t and both; with -t and no command it is the container's shell", () =>
+  it.effect("-i, -t and both; -t without a command opens the container's shell", () =>
     Effect.gen(function* () {
       const plain = yield* exec("web true")
       assert.deepStrictEqual([plain.interactive, plain.tty], [false, undefined])
@@ -146,14 +146,14 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("-e NAME takes the caller's value, or none if the caller has none", () =>
+  it.effect("-e NAME uses the caller's value, or sets nothing without one", () =>
     Effect.gen(function* () {
       const { request } = yield* exec("-e HERE -e GONE -e EMPTY= -e X=a=b web true", { HERE: "yes" })
       assert.deepStrictEqual(request.env, { HERE: "yes", EMPTY: "", X: "a=b" })
     })
   )
 
-  it.effect("--env-file: comments and blank lines are left out, -e wins", () =>
+  it.effect("--env-file: skips comments and blank lines; -e overrides it", () =>
     Effect.acquireUseRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-args-"))),
       (folder) =>
@@ -192,7 +192,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("what is wrong is said in one line", () =>
+  it.effect("errors are one line", () =>
     Effect.gen(function* () {
       const lines = {
         "-q": /TARGET is missing/,
@@ -215,7 +215,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("--help and --version need nothing else", () =>
+  it.effect("--help and --version need no TARGET", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* parse("--help"))._tag, "Help")
       for (const flag of ["--version", "-v", "-V"]) assert.strictEqual((yield* parse(flag))._tag, "Version", flag)
@@ -223,7 +223,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("booleans take true and false, as with docker; the last one counts", () =>
+  it.effect("booleans accept true and false, as with docker; the last one counts", () =>
     Effect.gen(function* () {
       const isTty = (line: string) => Effect.map(exec(`${line} web sh`), ({ tty }) => tty !== undefined)
       for (const line of ["--tty=true", "--tty=1", "-t=T", "-it=true", "--tty=false --tty"]) {
@@ -247,7 +247,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("a mistyped option or verb: what it means", () =>
+  it.effect("a mistyped option or verb gets a suggestion", () =>
     Effect.gen(function* () {
       for (const [line, meant] of [
         ["--timout 5 web true", "--timeout"],
@@ -261,7 +261,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("options after the target: where they go", () =>
+  it.effect("options after TARGET get a hint", () =>
     Effect.gen(function* () {
       assert.strictEqual(
         yield* refused("-q web.1 -it sh -c ls"),
@@ -274,7 +274,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("no command: how to get a shell", () =>
+  it.effect("a missing command gets a hint about -it", () =>
     Effect.map(refused("web.2"), (said) =>
       assert.strictEqual(said, "COMMAND is missing. To open a shell: task-exec -it web.2")
     )
@@ -284,7 +284,7 @@ describe("task-exec's command line", () => {
     Effect.map(exec("--as me web true"), ({ audit }) => assert.strictEqual(audit.as, "me"))
   )
 
-  it.effect("--record is for the output of one task", () =>
+  it.effect("--record needs a single task", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* exec("--record a.cast -it web")).record, "a.cast")
       assert.strictEqual(yield* refused("--record a -d web true"), "--record cannot be combined with --detach")

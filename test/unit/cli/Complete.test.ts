@@ -6,7 +6,7 @@ const first: Wanted = { _tag: "First", before: "" }
 const flag: Wanted = { _tag: "Flag", verb: "exec" }
 const value = (flag: string, before = ""): Wanted => ({ _tag: "Value", flag, before })
 
-describe("what the last word of a command line is", () => {
+describe("the kind of the last word of a command line", () => {
   it.each([
     [[""], first],
     [["we"], first],

@@ -16,8 +16,8 @@ const started = (file: string, args: ReadonlyArray<string>, nodeOptions = "") =>
     child.stdin?.end()
   })
 
-describe("the programs, started by their names", () => {
-  it("--env-file is theirs, not Node's", async () => {
+describe("programs that are started by their names", () => {
+  it("--env-file belongs to the program, not to Node", async () => {
     const { code, stderr } = await started("task-exec.cjs", ["--env-file", "/none/file", "web", "true"])
     assert.strictEqual(code, 2)
     assert.match(stderr, /^task-exec: cannot read --env-file \/none\/file: no such file/)
@@ -25,7 +25,7 @@ describe("the programs, started by their names", () => {
     assert.match(other.stderr, /^task-exec cp: /)
   })
 
-  it("an older Node is told so, and runs nothing", async () => {
+  it("an unsupported Node prints an error, and runs nothing", async () => {
     const folder = await mkdtemp(join(tmpdir(), "task-exec-older-node-"))
     try {
       const older = join(folder, "older.cjs")

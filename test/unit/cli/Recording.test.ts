@@ -36,7 +36,7 @@ const options = (file: string, size: RecordingOptions["size"]): RecordingOptions
 })
 
 describe("a recording", () => {
-  it.live("is an asciicast v2 with all of the output, and the terminal's sizes", () =>
+  it.live("is an asciicast v2 file with all output and the terminal's sizes", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "session.cast")
       yield* Effect.scoped(
@@ -89,7 +89,7 @@ describe("a recording", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("fails before anything runs where the file can't be opened", () =>
+  it.live("fails before anything runs if the file cannot be opened", () =>
     Effect.gen(function* () {
       const file = join(yield* folder, "none", "session.cast")
       const error = yield* Effect.flip(openRecording(options(file, undefined)))

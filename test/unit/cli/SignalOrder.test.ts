@@ -34,7 +34,7 @@ const atWork = () => {
 }
 
 describe("SignalOrder", () => {
-  it("asks for the end, kills, leaves; and says each time what is waited for", () => {
+  it("ends, kills, then leaves, and says each time what it waits for", () => {
     const { happened, order, pass, receive } = setUp(atWork())
     assert.isUndefined(order.exitCode)
     receive("SIGINT")
@@ -53,14 +53,14 @@ describe("SignalOrder", () => {
     ])
   })
 
-  it("an end within a moment is told by nothing", () => {
+  it("an end within a moment prints nothing", () => {
     const { happened, pass, receive } = setUp(atWork())
     receive("SIGTERM")
     pass(900)
     assert.deepStrictEqual(happened, ["deliver SIGTERM"])
   })
 
-  it("signals that come at once are told of once", () => {
+  it("signals at the same time print one line", () => {
     const { happened, pass, receive } = setUp(atWork())
     receive("SIGHUP")
     receive("SIGTERM")
@@ -83,7 +83,7 @@ describe("SignalOrder", () => {
     }
   })
 
-  it("a single one has an end: the grace period and a fixed time", () => {
+  it("a single signal ends the process after the grace period and a fixed time", () => {
     const { happened, pass, receive } = setUp(atWork())
     receive("SIGTERM")
     pass(command.grace + endPatience - 1)
@@ -92,7 +92,7 @@ describe("SignalOrder", () => {
     assert.include(happened, "leave 143")
   })
 
-  it("objects alone, and many commands, are told in one line", () => {
+  it("objects and many commands take one line", () => {
     const objects = new Inventory()
     objects.add(service)
     const removing = setUp(objects)

@@ -30,8 +30,8 @@ const makeScreen = () => {
   return { screen, pass }
 }
 
-describe("the line that tells the stage", () => {
-  it("tells what is waited for, and from 2 s on how long", () => {
+describe("the status line", () => {
+  it("shows the stage, and from 2 s on its duration", () => {
     assert.strictEqual(at([]), "")
     assert.strictEqual(at([find]), "finding web.2")
     assert.strictEqual(at([relay, place]), "placing the helper on node-3")
@@ -41,7 +41,7 @@ describe("the line that tells the stage", () => {
     assert.strictEqual(at([run]), "running")
   })
 
-  it("tells how far a pull is, where the engine does", () => {
+  it("shows the progress of a pull, if the engine reports it", () => {
     const pull: Stage = { _tag: "Pull", image: "task-exec:1" }
     const amount = { done: 12_400_000, total: 40_000_000 }
     const told = (now: number) => line(new Map([[pull, { since: 0, amount }]]), now, 80)
@@ -57,7 +57,7 @@ describe("the line that tells the stage", () => {
     }
   })
 
-  it.effect("says nothing in the first 300 ms, and what does not change once", () =>
+  it.effect("shows nothing in the first 300 ms, and does not repeat an unchanged text", () =>
     Effect.gen(function* () {
       const { pass, screen } = makeScreen()
       const stage = yield* makeStageLine(screen, () => 80)
@@ -73,7 +73,7 @@ describe("the line that tells the stage", () => {
     })
   )
 
-  it.effect("makes place for lines, and comes back", () =>
+  it.effect("is erased for other lines, and returns", () =>
     Effect.gen(function* () {
       const { pass, screen } = makeScreen()
       const stage = yield* makeStageLine(screen, () => 80)
@@ -89,7 +89,7 @@ describe("the line that tells the stage", () => {
     })
   )
 
-  it.effect("follows a pull, and forgets what a stage was told after its end", () =>
+  it.effect("follows a pull, and drops the progress of a stage that has ended", () =>
     Effect.gen(function* () {
       const { pass, screen } = makeScreen()
       const stage = yield* makeStageLine(screen, () => 80)
@@ -107,7 +107,7 @@ describe("the line that tells the stage", () => {
     })
   )
 
-  it.effect("is gone where no stage is left", () =>
+  it.effect("is erased when no stage runs", () =>
     Effect.gen(function* () {
       const { pass, screen } = makeScreen()
       const stage = yield* makeStageLine(screen, () => 80)
@@ -119,7 +119,7 @@ describe("the line that tells the stage", () => {
     })
   )
 
-  it.effect("is gone for good when it is closed, or its scope", () =>
+  it.effect("is erased for good when it or its scope is closed", () =>
     Effect.gen(function* () {
       for (const how of ["close", "scope"] as const) {
         const { pass, screen } = makeScreen()

@@ -18,7 +18,7 @@ const run = (program: "task-exec" | "swarm-exec", args: ReadonlyArray<string>) =
   })
 
 describe("help", () => {
-  it("is on stdout with code 0, however a verb is asked for it", async () => {
+  it("is printed on stdout with code 0, in every form of the request", async () => {
     for (const name of verbNames.filter((one) => one !== "help" && one !== "version")) {
       const [own, asked, before] = await Promise.all([
         run("task-exec", [name, "--help"]),
@@ -33,7 +33,7 @@ describe("help", () => {
     }
   })
 
-  it("of task-exec itself lists the verbs, and is what task-exec without arguments prints", async () => {
+  it("of task-exec lists the verbs, and is printed by task-exec without arguments", async () => {
     const [bare, flag, short, verb] = await Promise.all(
       [[], ["--help"], ["-h"], ["help"]].map((args) => run("task-exec", args))
     )
@@ -42,7 +42,7 @@ describe("help", () => {
     assert.deepStrictEqual([bare, short, verb], [flag, flag, flag])
   })
 
-  it("has no line that is wider than a terminal", async () => {
+  it("has no line that is wider than 80 columns", async () => {
     for (const name of ["", ...verbNames]) {
       const { stdout } = await run("task-exec", ["help", ...(name === "" ? [] : [name])])
       assert.deepStrictEqual(
@@ -63,7 +63,7 @@ describe("help", () => {
 })
 
 describe("a verb", () => {
-  it("is told its version in every way", async () => {
+  it("prints the version in every form of the request", async () => {
     for (const word of ["version", "--version", "-v", "-V"]) {
       assert.deepStrictEqual(await run("task-exec", [word]), { code: 0, stdout: `task-exec ${version}\n`, stderr: "" })
     }
@@ -85,7 +85,7 @@ describe("a verb", () => {
     "-q cp a web:/b": ["", "cp is a verb: put its options after it (for a service named cp, use service/cp)"],
     "--all gc true": ["", "gc is a verb: put its options after it (for a service named gc, use service/gc)"]
   } as const
-  it("says what is wrong with its command line, and ends every such message in one way", async () => {
+  it("explains an invalid command line, with a uniform last line", async () => {
     for (const [line, [verb, said]] of Object.entries(refused)) {
       const command = verb === "" ? "task-exec" : `task-exec ${verb}`
       assert.deepStrictEqual(
@@ -96,13 +96,13 @@ describe("a verb", () => {
     }
   })
 
-  it("takes the docker CLI's own options from before its name", async () => {
+  it("accepts the docker CLI's options before its name", async () => {
     const { code, stderr } = await run("task-exec", ["--context", "nope", "gc", "--dry-run"])
     assert.strictEqual(code, 2)
     assert.match(stderr, /^task-exec gc: cannot connect to "context nope"/)
   })
 
-  it("is no verb as a service, a slot, the command of a selection, or after exec and --", async () => {
+  it("is no verb as service/NAME, as a slot, as the command of a selection, or after exec and --", async () => {
     for (const line of [
       "service/cp x",
       "cp.1 x",

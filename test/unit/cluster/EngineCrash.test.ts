@@ -17,7 +17,7 @@ const trace = (first: string) => [
 ]
 
 describe("a crash in an engine's log", () => {
-  it("is none in what engines write every day", () => {
+  it("is not found in usual log lines", () => {
     assert.isUndefined(crashExcerpt(""))
     assert.isUndefined(crashExcerpt(`${usual.join("\n")}\n`))
   })

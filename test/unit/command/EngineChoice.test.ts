@@ -18,10 +18,10 @@ const seen = (host?: string, context?: string) =>
     }).pipe(withEngine(choice), Effect.provideService(CurrentInventory, new Inventory()))
   })
 
-describe("the engine that a command line names", () => {
+describe("the engine of a command line", () => {
   const left = "cannot remove service task-exec-abc: no. Remove it with: task-exec gc"
 
-  it.effect("is the one that is talked to, and the one that suggested commands name", () =>
+  it.effect("is used, and is named in suggested commands", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* seen("tcp://a:2376,tcp://b:2376"), [
         `${left} -H tcp://a:2376,tcp://b:2376 --run abc`,

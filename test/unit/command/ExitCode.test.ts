@@ -49,7 +49,7 @@ const commands = [
 const nowhere = { DOCKER_HOST: "unix:///nonexistent/docker.sock" }
 
 describe("the exit code of an error", () => {
-  it("is 2 for wrong usage, and for nothing else", () => {
+  it("is 2 only for wrong usage", () => {
     const wrong = [
       new UsageError({ detail: "" }),
       new InvalidEndpoint({ endpoint: "x", detail: "" }),
@@ -108,7 +108,7 @@ describe("the exit code of an error", () => {
     "swarm-exec exec",
     "swarm-exec exec --tty web true"
   ]
-  it.effect("every usage error is 2, names nothing on stdout, and ends with the command that prints the help", () =>
+  it.effect("every usage error is 2, prints nothing on stdout, and ends with the command that prints the help", () =>
     Effect.gen(function* () {
       for (const line of wrongLines) {
         const { code, stderr, stdout } = yield* call(nowhere, line.split(" "))
@@ -120,7 +120,7 @@ describe("the exit code of an error", () => {
     })
   )
 
-  it.effect("--output json names an error of task-exec as such", () =>
+  it.effect("--output json marks an error as task-exec's", () =>
     Effect.gen(function* () {
       for (const line of ["task-exec --output json web true", "task-exec --all --output json web true"]) {
         const { code, stdout } = yield* call(nowhere, line.split(" "))
@@ -136,7 +136,7 @@ describe("the exit code of an error", () => {
     })
   )
 
-  it.effect("what runs or copies: 2 for a variable that can't be, before anything is asked", () =>
+  it.effect("commands and copies: 2 for an invalid environment variable, before any request", () =>
     Effect.gen(function* () {
       const env = { ...nowhere, TASK_EXEC_DENY_DEFAULT: "maybe" }
       for (const command of commands.slice(0, 5)) {
@@ -145,7 +145,7 @@ describe("the exit code of an error", () => {
     })
   )
 
-  it.effect("every command: no 2 for an engine that is not there", () =>
+  it.effect("every command: not 2 for an unreachable engine", () =>
     Effect.gen(function* () {
       for (const command of commands) {
         const expected = command.endsWith("doctor") ? 1 : 125

@@ -132,7 +132,7 @@ const failureOf = (looks: ReadonlyArray<Seen>, request: ConvergeRequest, time = 
   Effect.map(Effect.flip(within(watch(looks, request).run, time)), (error) => `${error._tag}: ${error.message}`)
 
 describe("a wait for services", () => {
-  it.effect("ends once the tasks have run for 5 seconds, not before", () =>
+  it.effect("ends when the tasks have run for 5 seconds", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const looks = [{ services: [service("web")], tasks: both.map((one) => ({ ...one, UpdatedAt: at(1_000_000) })) }]
@@ -150,7 +150,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("ends at the first look where the tasks have run for minutes", () =>
+  it.effect("ends at the first check if the tasks have run for minutes", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const { looks, run } = watch([{ services: [service("web")], tasks: both }], { stack: "shop" })
@@ -159,7 +159,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("counts a task that restarts from its restart", () =>
+  it.effect("counts the 5 seconds of a restarted task from its restart", () =>
     Effect.gen(function* () {
       const starting = (made: number) => task({ slot: 1, made, updated: 1_000_000 })
       const failed = task({ slot: 1, state: "failed", desired: "shutdown", error: "non-zero exit (3)" })
@@ -177,7 +177,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("does not count tasks of an older spec, also where no update goes on; the error names both images", () =>
+  it.effect("does not count tasks of an older spec, also without an update; the error names both images", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const tasks = [task({ slot: 1 }), task({ slot: 2, image: "web:1@sha256:00" })]
@@ -188,7 +188,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("goes on while Swarm watches the update", () =>
+  it.effect("continues while Swarm monitors the update", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const update = { State: "updating", Message: "update in progress" }
@@ -199,7 +199,7 @@ describe("a wait for services", () => {
   )
 
   for (const state of ["paused", "rollback_paused", "rollback_completed"]) {
-    it.effect(`fails at once where the update is ${state.replace("_", " ")}, with the task that failed last`, () =>
+    it.effect(`fails at once if the update is ${state.replace("_", " ")}, with the last failed task`, () =>
       Effect.gen(function* () {
         yield* TestClock.setTime(1_000_000)
         const update = { State: state, Message: "update paused due to failure of task x" }
@@ -213,7 +213,7 @@ describe("a wait for services", () => {
     )
   }
 
-  it.effect("takes completed tasks that are not restarted for ready, and those that are restarted for not", () =>
+  it.effect("counts completed tasks as ready, unless Swarm restarts them", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const result = (condition: string) => {
@@ -230,7 +230,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("fails where Swarm has not replaced a failed task for 5 seconds; not where fewer tasks are wanted", () =>
+  it.effect("fails if Swarm has not replaced a failed task for 5 seconds, unless fewer tasks are wanted", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const failed = task({ slot: 2, state: "failed", desired: "shutdown", error: "exit (3)", updated: 1_000_000 })
@@ -250,7 +250,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("wants the completions of the job's current run", () =>
+  it.effect("waits for the completions of the current run of a job", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const mode = { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 2 } }
@@ -268,7 +268,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("wants a task on each node that has one of a global service, and waits 5 seconds for the first", () =>
+  it.effect("waits for all tasks of a global service, and 5 seconds for the first one", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_000_000)
       const mode = { Global: {} }
@@ -282,7 +282,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("fails for a timeout that is no duration", () =>
+  it.effect("fails for an invalid timeout", () =>
     Effect.gen(function* () {
       const looks = [{ services: [service("web")], tasks: both }]
       assert.match(
@@ -292,7 +292,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("fails for a service that is not there, and for one that is removed meanwhile", () =>
+  it.effect("fails for an unknown service, and for one that is removed meanwhile", () =>
     Effect.gen(function* () {
       const present = { services: [service("web")], tasks: [] }
       assert.match(yield* failureOf([present], { services: ["wed"] }), /^NothingSelected: .*service wed does not exist/)
@@ -303,7 +303,7 @@ describe("a wait for services", () => {
     })
   )
 
-  it.effect("looks again after half a second, and later where a look takes long", () =>
+  it.effect("checks again after half a second, and later if a check is slow", () =>
     Effect.gen(function* () {
       const looks = [{ services: [service("web")], tasks: [] }]
       const quick = watch(looks, { services: ["web"] })

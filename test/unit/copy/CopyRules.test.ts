@@ -47,7 +47,7 @@ describe("CopyRules", () => {
     })
   }
 
-  it("which of the two is in a container", () => {
+  it("which of the two paths is in a container", () => {
     const cases = [
       ["web.2:/etc/hosts", "web.2", "/etc/hosts"],
       ["service/web@node-3:etc", "service/web@node-3", "etc"],
@@ -90,7 +90,7 @@ describe("CopyRules", () => {
     for (const [path, directory, name] of cases) assert.deepStrictEqual(splitPath(path), { directory, name }, path)
   })
 
-  it("what a path's end said is kept", () => {
+  it("keeps a trailing slash or dot", () => {
     const cases = [
       ["/x/d", "d", "/x/d"],
       ["/x/d", "d/", "/x/d/"],

@@ -19,7 +19,7 @@ const read = (bytes: Uint8Array, piece: number) => {
 }
 
 describe("wholeArchive", () => {
-  it.effect("an archive with its end passes as it is, however it is cut", () =>
+  it.effect("a complete archive is unchanged, wherever it is split", () =>
     Effect.gen(function* () {
       for (const piece of [1, 3, 511, 512, 1000, 1024, 5000]) {
         const result = yield* read(good, piece)
@@ -28,19 +28,21 @@ describe("wholeArchive", () => {
     })
   )
 
-  it.effect("anything less is an error: cut off, no end at all, one zero block, the engine's words at the end", () =>
-    Effect.gen(function* () {
-      const bad = [
-        Buffer.alloc(0),
-        entry,
-        entry.subarray(0, 700),
-        good.subarray(0, -1),
-        good.subarray(0, -512),
-        Buffer.concat([good, Buffer.from("unexpected EOF\n")])
-      ]
-      for (const bytes of bad) {
-        for (const piece of [1, 512, 4096]) assert.strictEqual((yield* read(bytes, piece))._tag, "Failure")
-      }
-    })
+  it.effect(
+    "an incomplete archive is an error: truncated, without end, with one zero block, with an error text at its end",
+    () =>
+      Effect.gen(function* () {
+        const bad = [
+          Buffer.alloc(0),
+          entry,
+          entry.subarray(0, 700),
+          good.subarray(0, -1),
+          good.subarray(0, -512),
+          Buffer.concat([good, Buffer.from("unexpected EOF\n")])
+        ]
+        for (const bytes of bad) {
+          for (const piece of [1, 512, 4096]) assert.strictEqual((yield* read(bytes, piece))._tag, "Failure")
+        }
+      })
   )
 })

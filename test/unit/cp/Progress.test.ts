@@ -5,7 +5,7 @@ import { line, makeProgress } from "../../../adapters/cp/Progress.ts"
 import { humanSize } from "../../../adapters/LayOut.ts"
 
 describe("progress", () => {
-  it("a bar where the size is known, bytes where it is not", () => {
+  it("a bar for a known size, else bytes", () => {
     const cases = [
       [0, 1000, 0, "t  [>                       ] 0%  0B / 1kB"],
       [500, 1000, 1000, "t  [============>           ] 50%  500B / 1kB  500B/s"],
@@ -15,7 +15,7 @@ describe("progress", () => {
     for (const [bytes, total, millis, expected] of cases) assert.strictEqual(line("t", bytes, total, millis), expected)
   })
 
-  it("sizes as docker writes them", () => {
+  it("sizes as docker formats them", () => {
     const cases = [
       [0, "0B"],
       [999, "999B"],
@@ -26,7 +26,7 @@ describe("progress", () => {
     for (const [bytes, expected] of cases) assert.strictEqual(humanSize(bytes), expected)
   })
 
-  it.effect("ten lines a second at most, and none is left at the end", () =>
+  it.effect("at most ten updates per second, and no line at the end", () =>
     Effect.gen(function* () {
       let time = 0
       let screen = ""
@@ -49,7 +49,7 @@ describe("progress", () => {
     })
   )
 
-  it.effect("what fails leaves no line either", () =>
+  it.effect("no line after a failure", () =>
     Effect.gen(function* () {
       let screen = ""
       const write = (text: string) => {

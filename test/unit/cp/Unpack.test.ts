@@ -92,7 +92,7 @@ describe("a hostile archive", () => {
     )
   }
 
-  it.live("a file in the place of a link replaces the link, not what it leads to", () =>
+  it.live("a file replaces a link of its name, not the link's target", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       yield* unpackIn(dir, top, Tar.symlink("top/l", "../../outside/file"), Tar.file("top/l", "mine"))
@@ -109,7 +109,7 @@ describe("a hostile archive", () => {
     })
   )
 
-  it.live("an archive that breaks off leaves no file that is not complete", () =>
+  it.live("a truncated archive leaves no incomplete file", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       mkdirSync(join(dir, "in"))
@@ -125,7 +125,7 @@ describe("a hostile archive", () => {
 })
 
 describe("files of this machine", () => {
-  it.live("modes, times, links, long and odd names come back as they were; what is there is replaced", () =>
+  it.live("modes, times, links, long and odd names are kept; existing files are replaced", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       const source = join(dir, "source")
@@ -163,7 +163,7 @@ describe("files of this machine", () => {
     })
   )
 
-  it.live("a directory that is there keeps its mode when only content comes in", () =>
+  it.live("an existing directory keeps its mode if only its content is copied", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       chmodSync(dir, 0o711)

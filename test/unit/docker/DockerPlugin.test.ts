@@ -3,14 +3,14 @@ import { readPluginCall } from "../../../adapters/cli/DockerPlugin.ts"
 import { isDockerPlugin } from "../../../adapters/docker/PluginName.ts"
 
 describe("the docker CLI's plugin", () => {
-  it("goes by its file's name", () => {
+  it("is recognized by its file name", () => {
     assert.isTrue(isDockerPlugin("/root/.docker/cli-plugins/docker-taskexec"))
     for (const other of [undefined, "", "/usr/bin/swarm-exec", "docker", "/docker-taskexec/swarm-exec.cjs"]) {
       assert.isFalse(isDockerPlugin(other))
     }
   })
 
-  it("takes docker's flags from before its name, and leaves its own alone", () => {
+  it("moves docker's flags before its name behind it, and keeps its own", () => {
     const read = (line: string) => readPluginCall(line.split(" "))
     const none = { config: undefined, unfit: undefined }
     assert.deepStrictEqual(read("taskexec -it web.1 sh"), { ...none, argv: ["-it", "web.1", "sh"] })

@@ -3,14 +3,14 @@ import { commandsOf, isAsShown } from "../../docs/Console.ts"
 import { blocksOf, pages, textOf } from "../../docs/Pages.ts"
 
 describe("a block that shows commands", () => {
-  it("is taken apart, here-documents too", () => {
+  it("is parsed, with here-documents", () => {
     assert.deepStrictEqual(commandsOf("$ one\na\nb\n$ two <<'END'\n$ in\nEND\nc"), [
       { command: "one", output: ["a", "b"] },
       { command: "two <<'END'\n$ in\nEND", output: ["c"] }
     ])
   })
 
-  it("shows every line, and … for what may be anything", () => {
+  it("shows every line, and … for any text", () => {
     assert.isTrue(isAsShown(["a.…b", "c"], "a.123b  \nc\n"))
     assert.isTrue(isAsShown([], ""))
     assert.isFalse(isAsShown(["a.…b"], "axb\n"))
@@ -20,7 +20,7 @@ describe("a block that shows commands", () => {
 })
 
 describe("the pages", () => {
-  it("say why a block is not run", () => {
+  it("give a reason for a block that is not run", () => {
     const remarks = pages
       .flatMap(blocksOf)
       .flatMap(({ line, page, remark }) => remark && [`${page}:${line}: ${remark}`])
@@ -28,10 +28,10 @@ describe("the pages", () => {
       assert.match(remark, /: (?:skip, because \S.+|terminal|release)$/)
     }
   })
-  it("are short where a reader starts: README.md has at most 700 words", () => {
+  it("start short: README.md has at most 700 words", () => {
     assert.isAtMost(textOf("README.md").trim().split(/\s+/).length, 700)
   })
-  it("have no indented block, which no test would see", () => {
+  it("have no indented blocks, which the tests do not read", () => {
     assert.deepStrictEqual(
       pages.filter((page) => /^[ \t]+```/m.test(textOf(page))),
       []

@@ -3,7 +3,7 @@ import { stages } from "../../../src/testing/Stage.ts"
 import { textOf } from "../../docs/Pages.ts"
 
 describe("docs/library.md", () => {
-  it("its table has every error of a run, and says when it comes", () => {
+  it("has every error of a run in its table, with its cause", () => {
     const rows = [...textOf("docs/library.md").matchAll(/^\| `([A-Z]\w+)` \| (lookup|start|running) \| \S/gm)]
     assert.deepStrictEqual(
       rows.map(([, tag, stage]) => [tag, stage]),

@@ -15,9 +15,9 @@ import * as testing from "../../../src/testing.ts"
 const root = join(import.meta.dirname, "..", "..", "..")
 const made = madeFiles()
 
-describe("what is made of the commands' words", () => {
+describe("generated texts", () => {
   for (const [name, content] of made) {
-    it(`${name} is as the commands are now (npm run docs)`, () => {
+    it(`${name} is up to date (npm run docs)`, () => {
       assert.strictEqual(readFileSync(join(root, name), "utf8"), content)
     })
   }
@@ -31,7 +31,7 @@ describe("what is made of the commands' words", () => {
     assert.includeMembers(files, ["man"])
   })
 
-  it("every listed flag is in its command's reference, as it is written", () => {
+  it("the reference of a command has every listed flag", () => {
     for (const { help, name, subcommands } of commands) {
       for (const one of [{ help, name }, ...subcommands]) {
         const flags = Object.entries<Flags[string]>(one.help.flags).flatMap(([flag, { about, short }]) =>
@@ -47,7 +47,7 @@ describe("what is made of the commands' words", () => {
     }
   })
 
-  it("only an old name is a flag that is not listed", () => {
+  it("only old names are unlisted flags", () => {
     const unlisted = Object.entries<Flags[string]>(execFlags).filter(([, { about }]) => about === undefined)
     assert.deepStrictEqual(
       unlisted.map(([name]) => name),
@@ -55,13 +55,13 @@ describe("what is made of the commands' words", () => {
     )
   })
 
-  it("every verb is there", () => {
+  it("the reference has every verb", () => {
     const described = commands[0]?.subcommands.map(({ name }) => name) ?? []
     // These have no options of their own.
     assert.sameMembers(["exec", "help", "version", ...described], [...verbNames])
   })
 
-  it("every variable that is read is there", () => {
+  it("the reference has every variable that the code reads", () => {
     const read = new Set(
       globSync(["src/**/*.ts", "adapters/**/*.ts"], { cwd: root, exclude: ["adapters/docs/**"] }).flatMap((file) =>
         [
@@ -83,7 +83,7 @@ describe("the API's pages", () => {
   const pages = [...made].filter(([name]) => name.startsWith("docs/api/"))
   const all = pages.map(([, content]) => content).join("\n")
 
-  it("are the only ones in their folder", () => {
+  it("are the only files in their folder", () => {
     assert.sameMembers(
       globSync("docs/api/*", { cwd: root }),
       pages.map(([name]) => name)
@@ -100,7 +100,7 @@ describe("the API's pages", () => {
     }
   })
 
-  it("each say what they are about", () => {
+  it("each have an introduction", () => {
     assert.deepStrictEqual(
       pages.filter(([, content]) => /\n\n\. Import/.test(content) || /\| {2}\|/.test(content)).map(([name]) => name),
       []
@@ -123,7 +123,7 @@ describe("the API's pages", () => {
     assert.deepStrictEqual(missing, [])
   })
 
-  it("say of every export what it is", () => {
+  it("describe every export", () => {
     const bare = [...all.matchAll(/^### (\w+)\n\n```/gm)].map(([, name]) => name)
     assert.deepStrictEqual(bare, [])
   })
@@ -132,7 +132,7 @@ describe("the API's pages", () => {
 describe.skipIf(spawnSync("groff", ["--version"]).status !== 0)("groff", () => {
   for (const [name, content] of made) {
     if (!name.endsWith(".1")) continue
-    it(`has nothing to say of ${name}`, () => {
+    it(`does not describe ${name}`, () => {
       const { status, stderr, stdout } = spawnSync("groff", ["-man", "-ww", "-Tascii", "-P-bcou"], {
         input: content,
         encoding: "utf8"

@@ -34,19 +34,19 @@ const stillOf = (svg: string, seconds: number): string => {
 const read = readerOf(lineOf)
 
 describe("a picture of a terminal, drawn without animation", () => {
-  it("reads as its text, in any color and weight", () => {
+  it("shows its text, in any color and weight", () => {
     const text = "~/.#@\"Il1O0 |`' xyz%"
     for (const isBold of [false, true]) assert.deepStrictEqual(read(draw(lineOf(text, isBold))), [text])
     const red = svgOf([{ at: 0, rows: [[{ column: 1, text: "red", color: 1 }]] }], { columns: 5, rows: 1 }, "")
     assert.deepStrictEqual(read(draw(red)), [" red"])
   })
 
-  it("has the last frame only", () => {
+  it("shows only the last frame", () => {
     const frames = ["first", "second", "third"].map((text, at) => frameOf(at * 1000, text, false))
     assert.deepStrictEqual(read(draw(svgOf(frames, { columns: 10, rows: 1 }, ""))), ["third"])
   })
 
-  it("runs through the frames where animation is on", () => {
+  it("shows the frames one after the other with animation", () => {
     const texts = ["$ ", "$ ls", "file"]
     const svg = svgOf(
       texts.map((text, at) => frameOf(at * 1000, text, false)),
@@ -57,7 +57,7 @@ describe("a picture of a terminal, drawn without animation", () => {
     assert.deepStrictEqual(shown, ["$", "$", "$ ls", "file", "file"])
   })
 
-  it("shows nothing where the SVG leaves it to the animation", () => {
+  it("shows nothing that only the animation shows", () => {
     const svg = lineOf("hidden", false).replace('class="s"', 'class="s" visibility="hidden"')
     assert.deepStrictEqual(read(draw(svg)), [""])
   })
@@ -66,7 +66,7 @@ describe("a picture of a terminal, drawn without animation", () => {
 describe("the recordings in docs/img", () => {
   const files = readdirSync(images).filter((file) => readFileSync(join(images, file), "utf8").includes("@keyframes"))
 
-  it("are those of Recordings.ts", () => {
+  it("are generated from Recordings.ts", () => {
     assert.sameMembers(
       files,
       recordings.map(({ name }) => `${name}.svg`)

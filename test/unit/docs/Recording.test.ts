@@ -17,7 +17,7 @@ describe("recordings", () => {
     assert.deepStrictEqual(times, [0, 50, 1050, 1100])
   })
 
-  it("a recording that takes too long loses its longest pauses first", () => {
+  it("a long recording loses its longest pauses first", () => {
     const written = [at(0, "a"), at(50, "b"), at(2050, "c"), at(2450, "d")]
     const times = fitted(written, 900).map((one) => one.at)
     assert.deepStrictEqual([times[1], (times[3] ?? 0) <= 900, (times[3] ?? 0) > 800], [50, true, true])
@@ -28,7 +28,7 @@ describe("recordings", () => {
     assert.throws(() => fitted([at(0, "a"), at(1000, "b")], 5), /longer than 5 ms/)
   })
 
-  it("a frame is what a terminal shows, in color; changes that come together are one frame", async () => {
+  it("a frame is the screen of a terminal, in color; simultaneous changes are one frame", async () => {
     const frames = await framesOf([at(0, "ab"), at(10, "\r\u001b[KX\u001b[1;31mred"), at(500, "\r\nlast")], size)
     assert.deepStrictEqual(frames, [
       {
@@ -54,7 +54,7 @@ describe("recordings", () => {
     ])
   })
 
-  it("a row that stays is drawn once, and only the last frame is visible without animation", async () => {
+  it("an unchanged row is drawn once, and only the last frame is visible without animation", async () => {
     const svg = svgOf(await framesOf([at(0, "<&>\r\nx"), at(5000, "\ry")], size), size, "A & B")
     assert.strictEqual(wordsOf(svg), "<&>\nx\ny")
     assert.include(svg, "<title>A &amp; B</title>")

@@ -19,7 +19,7 @@ describe("docs/troubleshooting.md", () => {
   const page = textOf("docs/troubleshooting.md")
   const sections = [...page.matchAll(/^### `(.+)`\n\n\*\[(\w+)\]/gm)].map(([, text = "", tag = ""]) => ({ text, tag }))
 
-  it("has headings that are texts of errors, with their tags", () => {
+  it("has texts of errors as headings, with their tags", () => {
     assert.isAbove(sections.length, 25)
     assert.deepStrictEqual(
       sections.filter(({ tag, text }) => texts.get(tag)?.includes(text) !== true),
@@ -27,7 +27,7 @@ describe("docs/troubleshooting.md", () => {
     )
   })
 
-  it("has no other headings than the texts of warnings", () => {
+  it("has no other headings except texts of warnings", () => {
     const others = [...page.matchAll(/^### `(.+)`$/gm)].map(([, text]) => text)
     assert.deepStrictEqual(
       others.filter((text) => !sections.some((section) => section.text === text)),

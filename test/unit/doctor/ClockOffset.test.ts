@@ -17,7 +17,7 @@ const taskIn = (status: Record<string, string>) =>
 
 describe("the difference of two clocks", () => {
   it.prop(
-    "is always within what the stamps say",
+    "is always within the bounds of the timestamps",
     {
       ahead: between(-100_000, 100_000),
       events: Schema.NonEmptyArray(Schema.Tuple([between(0, 5000), between(0, 5000)]))
@@ -42,7 +42,7 @@ describe("the difference of two clocks", () => {
     }
   )
 
-  it("a slow image does not blur it: the states before it say enough", () => {
+  it("does not suffer from a slow image pull", () => {
     const stamps = [
       { theirs: 10_200, after: 0, before: 300 },
       { theirs: 70_200, after: 0, before: 60_300 }
@@ -51,7 +51,7 @@ describe("the difference of two clocks", () => {
     assert.isUndefined(offsetOf([]))
   })
 
-  it("a clock that was set meanwhile was somewhere between", () => {
+  it("has bounds for a clock that was set meanwhile", () => {
     const stamps = [
       { theirs: 0, after: 0, before: 10 },
       { theirs: 9020, after: 0, before: 20 }
@@ -59,7 +59,7 @@ describe("the difference of two clocks", () => {
     assert.deepStrictEqual(offsetOf(stamps), { least: 1, most: 8999 })
   })
 
-  it("is judged by the least that it can be, and told with its uncertainty", () => {
+  it("is judged by its lower bound, and shown with its uncertainty", () => {
     assert.deepStrictEqual(
       [[-300, 200] as const, [4900, 9000] as const, [5100, 5900] as const, [-3_600_400, -3_600_000] as const].map(
         ([least, most]) => [judgeOffset({ least, most }), describeOffset({ least, most }, "node-2").found]
@@ -73,7 +73,7 @@ describe("the difference of two clocks", () => {
     )
   })
 
-  it("only stamps of the node count: what comes before are the leader's", () => {
+  it("uses only timestamps of the node, not those of the leader", () => {
     const stamp = { theirs: Date.parse("2026-01-01T00:00:10.500Z"), after: 1, before: 2 }
     const of = (status: Record<string, string>) => stampOf(taskIn(status), 1, 2)
     assert.deepStrictEqual(of({ State: "preparing" }), stamp)

@@ -40,7 +40,7 @@ const away = { Reachability: "unreachable" }
 
 const said = ({ found, next, verdict }: Check) => [verdict, found, next].filter((text) => text !== undefined)
 
-describe("what doctor says", () => {
+describe("the judgement of doctor", () => {
   it("of managers: how many can be lost", () => {
     const of = (...managers: ReadonlyArray<Like["manager"]>) =>
       said(checkManagers([...managers.map((manager, at) => node(`node-${at + 1}`, manager && { manager })), node("w")]))
@@ -60,7 +60,7 @@ describe("what doctor says", () => {
     assert.strictEqual(of(reachable, away, away)[0], "fails")
   })
 
-  it("of the engine's part in the swarm", () => {
+  it("of the connected engine's role", () => {
     const of = (Swarm: Record<string, unknown>) =>
       said(checkRole(Schema.decodeUnknownSync(Info)({ Name: "host", ServerVersion: "28.5.2", Swarm })))
     assert.deepStrictEqual(of({ LocalNodeState: "active", ControlAvailable: true }), ["ok", "host is a manager"])
@@ -85,7 +85,7 @@ describe("what doctor says", () => {
     assert.strictEqual(of({ os: "windows" })[0], "warning")
   })
 
-  it("of its kind: another one than the image's is no matter where a helper ran", () => {
+  it("of its platform: one that differs from the image's is accepted if a helper ran", () => {
     const amd64 = { Os: "linux", Architecture: "amd64" }
     const of = (like: Like, ran: boolean) => judgePlatform(node("n", like), amd64, ran).verdict
     assert.deepStrictEqual([of({}, false), of({ architecture: "aarch64" }, true)], ["ok", "ok"])
@@ -106,7 +106,7 @@ describe("what doctor says", () => {
     assert.isTrue(isOlder("1.40", "1.41"))
   })
 
-  it("of a helper: what depends on what fails is skipped", () => {
+  it("of a helper: checks that depend on a failed one are skipped", () => {
     const of = (trial: Greeted | Silent) =>
       judgeTrial(node("n"), trial).map(({ check, verdict }) => `${check} ${verdict}`)
     const greeted = (result: Greeted["result"], said = version): Greeted => ({
@@ -142,7 +142,7 @@ describe("what doctor says", () => {
     ])
   })
 
-  it("as lines: what to do below what was found, and no control characters", () => {
+  it("as lines: the next step below each finding, and no control characters", () => {
     const check: Check = {
       check: "node",
       node: { id: "x", hostname: "node-2" },

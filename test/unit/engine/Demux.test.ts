@@ -22,7 +22,7 @@ const records = Arbitrary.array(
 )
 
 describe("Demux", () => {
-  it.prop("the same bytes out on each channel, however the stream is cut", [records, integer(1, 64)], ([all, cut]) => {
+  it.prop("gives the bytes of each stream, wherever the data is split", [records, integer(1, 64)], ([all, cut]) => {
     const carrier = Buffer.concat(all.map(({ channel, size }) => record(channel, size)))
     const demux = new Demux()
     const out = { stdin: "", stdout: "", stderr: "", system: "" }
@@ -37,13 +37,13 @@ describe("Demux", () => {
     assert.deepStrictEqual(out, { stdin: "", stdout: wanted(1).join(""), stderr: wanted(2).join(""), system: "" })
   })
 
-  it("payload is handed on before its record is complete", () => {
+  it("delivers content before its record is complete", () => {
     const demux = new Demux()
     const whole = record(1, 1_000_000)
     assert.strictEqual(demux.push(whole.subarray(0, 8 + 10)).length, 1)
   })
 
-  it("an end inside a record, and bytes that are no record, are errors", () => {
+  it("fails for an end inside a record, and for bytes that are no record", () => {
     const cut = new Demux()
     cut.push(record(2, 5).subarray(0, 10))
     assert.throws(() => cut.end(), DemuxError)

@@ -92,7 +92,7 @@ const until = (condition: () => boolean) =>
     assert.isTrue(condition())
   })
 
-describe("no answer", () => {
+describe("without a response", () => {
   it.live("no socket", () =>
     Effect.gen(function* () {
       const engine = yield* engineAt({ _tag: "Unix", path: join(yield* folder, "none.sock") })
@@ -123,25 +123,23 @@ describe("no answer", () => {
     })
   )
 
-  it.effect(
-    "no answer to one request: what the engine does itself and what it asks of the swarm have times of their own",
-    () =>
-      Effect.gen(function* () {
-        const { server, open } = silent()
-        const { engine, swarm } = yield* managerOf(server, { engineTimeout: "10 seconds", swarmTimeout: "14 seconds" })
-        const own = yield* Effect.forkChild(Effect.flip(engine.info))
-        const ofSwarm = yield* Effect.forkChild(Effect.flip(swarm.listTasks({})))
-        yield* until(() => open.size === 2)
-        yield* TestClock.adjust("10 seconds")
-        const error = yield* Fiber.join(own)
-        assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
-        assert.include(error.message, "no response within 10s")
-        yield* TestClock.adjust("4 seconds")
-        assert.include((yield* Fiber.join(ofSwarm)).message, "no response within 14s")
-      })
+  it.effect("requests have timeouts, and those about the swarm have longer ones", () =>
+    Effect.gen(function* () {
+      const { server, open } = silent()
+      const { engine, swarm } = yield* managerOf(server, { engineTimeout: "10 seconds", swarmTimeout: "14 seconds" })
+      const own = yield* Effect.forkChild(Effect.flip(engine.info))
+      const ofSwarm = yield* Effect.forkChild(Effect.flip(swarm.listTasks({})))
+      yield* until(() => open.size === 2)
+      yield* TestClock.adjust("10 seconds")
+      const error = yield* Fiber.join(own)
+      assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Timeout")
+      assert.include(error.message, "no response within 10s")
+      yield* TestClock.adjust("4 seconds")
+      assert.include((yield* Fiber.join(ofSwarm)).message, "no response within 14s")
+    })
   )
 
-  it.effect("silence: after 15 seconds all requests fail, the next ones at once, until the engine answers a ping", () =>
+  it.effect("after 15 seconds of silence all requests fail, later ones at once, until the engine answers a ping", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const { engine, swarm } = yield* managerOf(server)
@@ -173,7 +171,7 @@ describe("no answer", () => {
     })
   )
 
-  it.effect("silence after the head of an answer", () =>
+  it.effect("silence after the head of a response", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const server = Http.createServer((_, response) => {
@@ -189,7 +187,7 @@ describe("no answer", () => {
     })
   )
 
-  it.live("bounds that are told", () =>
+  it.live("timeouts that are options", () =>
     Effect.gen(function* () {
       const { server } = silent()
       const engine = yield* engineOf(server, { engineTimeout: "30 millis" })
@@ -198,7 +196,7 @@ describe("no answer", () => {
     })
   )
 
-  it.live("bounds hold in finalizers, which cannot be interrupted", () =>
+  it.live("timeouts hold in finalizers, which cannot be interrupted", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const { swarm } = yield* managerOf(server, { swarmTimeout: "30 millis" })
@@ -208,7 +206,7 @@ describe("no answer", () => {
     })
   )
 
-  it.live("interruption ends the request", () =>
+  it.live("an interruption ends the request", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const { engine, swarm } = yield* managerOf(server)
@@ -228,7 +226,7 @@ describe("no answer", () => {
   )
 })
 
-describe("answers that break off", () => {
+describe("incomplete responses", () => {
   const cut = (status: number) =>
     Http.createServer((_, response) => {
       response.writeHead(status, { "Content-Length": "1000" }).write('{"ID":')
@@ -249,7 +247,7 @@ describe("answers that break off", () => {
     })
   )
 
-  it.live("an error without end is cut off", () =>
+  it.live("an endless error is truncated", () =>
     Effect.gen(function* () {
       let closed = false
       const server = Http.createServer((_, response) => {
@@ -287,7 +285,7 @@ describe("answers that break off", () => {
   )
 })
 
-describe("answers of others", () => {
+describe("responses that no engine sends", () => {
   const info = (server: Net.Server) => Effect.flatMap(engineOf(server), (engine) => Effect.flip(engine.info))
 
   it.live("no HTTP", () =>
@@ -316,7 +314,7 @@ describe("answers of others", () => {
     })
   )
 
-  it.live("a redirection is not followed", () =>
+  it.live("a redirect is not followed", () =>
     Effect.gen(function* () {
       let asked = 0
       const elsewhere = Http.createServer((_, response) => {
@@ -334,13 +332,13 @@ describe("answers of others", () => {
     })
   )
 
-  it.live("null for an empty list", () =>
+  it.live("null instead of an empty list", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* (yield* managerOf(answering(200, "null"))).swarm.listTasks({}), [])
     })
   )
 
-  it.live("an unknown state, unknown keys, and null all over", () =>
+  it.live("an unknown state, unknown keys, and null values", () =>
     Effect.gen(function* () {
       const task = {
         ID: "t",
@@ -371,7 +369,7 @@ describe("answers of others", () => {
     })
   )
 
-  it.live("a worker is named, if it describes itself", () =>
+  it.live("a worker is named if it describes itself", () =>
     Effect.gen(function* () {
       const worker = "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state."
       const server = (info: object) =>
@@ -424,7 +422,7 @@ describe("connections", () => {
     return { server, seen }
   }
 
-  it.live("over the network they are used again, and a question is asked again when one has died", () =>
+  it.live("are reused over the network, and a read is repeated if one has died", () =>
     Effect.gen(function* () {
       const { server, seen } = forgetful()
       const port = portOf(yield* listening(server, { host: "127.0.0.1", port: 0 }))
@@ -435,7 +433,7 @@ describe("connections", () => {
     })
   )
 
-  it.live("what changes something is not sent twice", () =>
+  it.live("a request that changes something is not sent twice", () =>
     Effect.gen(function* () {
       const { server, seen } = forgetful()
       const port = portOf(yield* listening(server, { host: "127.0.0.1", port: 0 }))
@@ -447,7 +445,7 @@ describe("connections", () => {
     })
   )
 
-  it.live("what is sent", () =>
+  it.live("requests", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const server = Http.createServer(async (request, response) => {
@@ -520,7 +518,7 @@ describe("uploads", () => {
     return { fiber, rest }
   })
 
-  it.effect("a body that ends after the answer is read to its end, however much comes", () =>
+  it.effect("reads a response to its end after the body has ended", () =>
     Effect.gen(function* () {
       const { fiber, rest } = yield* putting
       yield* TestClock.adjust("10 seconds")
@@ -532,7 +530,7 @@ describe("uploads", () => {
     })
   )
 
-  it.effect("a body that does not end after the answer is an error 30 seconds later", () =>
+  it.effect("fails if the body does not end within 30 seconds after the response", () =>
     Effect.gen(function* () {
       const { fiber } = yield* putting
       yield* TestClock.adjust("29 seconds")
@@ -544,7 +542,7 @@ describe("uploads", () => {
     })
   )
 
-  it.effect("a body that goes on after the answer is an error 30 seconds later", () =>
+  it.effect("fails if the body continues for 30 seconds after the response", () =>
     Effect.gen(function* () {
       const { fiber, rest } = yield* putting
       for (let second = 0; second < 30; second++) {
@@ -555,7 +553,7 @@ describe("uploads", () => {
     })
   )
 
-  it.live("a body that fails after the answer fails the upload", () =>
+  it.live("fails if the body fails after the response", () =>
     Effect.gen(function* () {
       const { fiber, rest } = yield* putting
       yield* Queue.failCause(rest, Cause.die("gone"))
@@ -580,7 +578,7 @@ describe("two-way connections", () => {
     })
   const switching = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
 
-  it.live("bytes that come with the head of the answer are not lost", () =>
+  it.live("keep bytes that arrive with the head of the response", () =>
     Effect.gen(function* () {
       const engine = yield* engineOf(upgrading((socket) => socket.end(`${switching}early`)))
       const { output } = yield* engine.startExec("x", { tty: true })
@@ -588,7 +586,7 @@ describe("two-way connections", () => {
     })
   )
 
-  it.live("ending the input leaves the output open", () =>
+  it.live("keep the output open after the end of the input", () =>
     Effect.gen(function* () {
       const server = upgrading((socket) => {
         socket.write(switching)
@@ -611,7 +609,7 @@ describe("two-way connections", () => {
     })
   )
 
-  it.live("output that has come is not lost when the input is refused", () =>
+  it.live("keep received output when the input is refused", () =>
     Effect.gen(function* () {
       const size = 100_000
       const server = upgrading((socket) => {
@@ -631,7 +629,7 @@ describe("two-way connections", () => {
     })
   )
 
-  it.live("the scope closes them", () =>
+  it.live("are closed by their scope", () =>
     Effect.gen(function* () {
       let closed = false
       const server = upgrading((socket) => {
@@ -649,7 +647,7 @@ describe("two-way connections", () => {
     })
   )
 
-  it.live("fails without an upgrade", () =>
+  it.live("fail without an upgrade", () =>
     Effect.gen(function* () {
       const start = (status: number, body: string) =>
         Effect.flatMap(engineOf(answering(status, body)), (engine) =>
@@ -666,7 +664,7 @@ describe("two-way connections", () => {
 })
 
 describe("several managers", () => {
-  it.live("a request about a container goes to the engine that answered last, and to no other one", () =>
+  it.live("a request about a container goes only to the engine that answered last", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
       const manager = Effect.fnUntraced(function* (name: string) {

@@ -78,11 +78,11 @@ describe("Endpoint.parse", () => {
     if (Result.isFailure(parsed)) assert.include(parsed.failure.message, detail)
   })
 
-  it("refuses http:// when TLS is asked for", () => {
+  it("refuses http:// with TLS", () => {
     assert.isTrue(Result.isFailure(parse("http://h", tls)))
   })
 
-  it("never repeats a password", () => {
+  it("never shows a password", () => {
     for (const text of [
       "ssh://me:secret@h",
       "tcp://me:secret@h",
@@ -96,7 +96,7 @@ describe("Endpoint.parse", () => {
     }
   })
 
-  it.prop("answers to any text, and reads back what it wrote", { text: Schema.String }, ({ text }) => {
+  it.prop("accepts or rejects any text, and parses what it formats", { text: Schema.String }, ({ text }) => {
     const parsed = parse(text, plain)
     if (Result.isSuccess(parsed)) {
       assert.isTrue(Schema.is(Endpoint)(parsed.success))
@@ -104,23 +104,19 @@ describe("Endpoint.parse", () => {
     }
   })
 
-  it.prop(
-    "an SSH address has nothing in it that a shell or ssh would take for more than a name",
-    { text: Schema.String },
-    ({ text }) => {
-      for (const address of [`ssh://${text}@h`, `ssh://me@${text}`, `ssh://${text}`]) {
-        const parsed = parse(address, plain)
-        if (Result.isFailure(parsed) || parsed.success._tag !== "Ssh") continue
-        assert.match(parsed.success.user ?? "u", /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$/)
-        assert.match(parsed.success.host, /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)$/)
-      }
+  it.prop("an SSH address contains nothing that a shell or ssh interprets", { text: Schema.String }, ({ text }) => {
+    for (const address of [`ssh://${text}@h`, `ssh://me@${text}`, `ssh://${text}`]) {
+      const parsed = parse(address, plain)
+      if (Result.isFailure(parsed) || parsed.success._tag !== "Ssh") continue
+      assert.match(parsed.success.user ?? "u", /^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$/)
+      assert.match(parsed.success.host, /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+)$/)
     }
-  )
+  })
 
   const Name = Schema.String.pipe(Schema.check(Schema.isPattern(/^[a-z][a-z0-9-]{0,8}$/)))
   const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 65535 })))
   it.prop(
-    "reads back what it wrote",
+    "is parsed as it was formatted",
     { host: Name, port: Port, user: Name, path: Name },
     ({ host, port, user, path }) => {
       const endpoints: ReadonlyArray<Endpoint> = [

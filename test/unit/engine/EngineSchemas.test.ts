@@ -108,19 +108,19 @@ const read = ({ decode, identity, kind, reply }: Recorded, dropped: ReadonlyArra
   return found
 }
 
-describe("replies of engines", () => {
-  it("are there for every schema, from both engines", () => {
+describe("responses of engines", () => {
+  it("exist for every schema, from both engines", () => {
     for (const engine of ["20.10", "28.5"]) {
       const kinds = new Set(recorded.filter(({ kind }) => kind.endsWith(engine)).map(({ kind }) => kind.split(" ")[0]))
       assert.deepStrictEqual([...kinds].sort(), Object.keys(decoders).sort())
     }
   })
 
-  it("are read without any one of their fields", () => {
+  it("are decoded without any one of their fields", () => {
     for (const one of recorded) for (const path of one.optional) read(one, [path])
   })
 
-  it("mean the same without what is zero, empty or false", () => {
+  it("are decoded equally without values that are zero, empty or false", () => {
     for (const one of recorded) {
       const empty = one.optional.filter((path) => isEmpty(valueAt(one.reply, path)) && !path.some(saysSomething))
       assert.deepStrictEqual(read(one, empty), read(one, []), one.kind)
@@ -134,7 +134,7 @@ describe("replies of engines", () => {
       maxLength: 40
     }
   )
-  it.prop("are read without any number of their fields", [numbers], ([picks]) => {
+  it.prop("are decoded without any number of their fields", [numbers], ([picks]) => {
     for (const one of recorded) {
       const dropped = picks.flatMap((pick) => one.optional.slice(Math.floor(pick * one.optional.length)).slice(0, 1))
       read(one, dropped)

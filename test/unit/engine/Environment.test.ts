@@ -22,7 +22,7 @@ describe("the environment", () => {
       return endpoints[0]
     })
 
-  it.effect("takes a list of managers, and refuses a list with a mistake in it", () =>
+  it.effect("accepts a list of managers, and rejects a list with an invalid one", () =>
     Effect.gen(function* () {
       const DOCKER_HOST = "unix:///a.sock,tcp://h:1, ssh://me@other"
       assert.deepStrictEqual(yield* readAll({ DOCKER_HOST }), [
@@ -35,14 +35,14 @@ describe("the environment", () => {
     })
   )
 
-  it.effect("is the default socket when nothing is set", () =>
+  it.effect("means the default socket if nothing is set", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* read({}), defaultEndpoint)
       assert.deepStrictEqual(yield* read({ DOCKER_HOST: "" }), defaultEndpoint)
     })
   )
 
-  it.effect("takes any text in DOCKER_TLS_VERIFY for yes, as the docker CLI does", () =>
+  it.effect("enables TLS for any text in DOCKER_TLS_VERIFY, as the docker CLI does", () =>
     Effect.gen(function* () {
       for (const yes of ["1", "0", "false"]) {
         const endpoint = yield* read({ DOCKER_HOST: "tcp://h", DOCKER_TLS_VERIFY: yes, DOCKER_CERT_PATH: "/c" })
@@ -53,7 +53,7 @@ describe("the environment", () => {
     })
   )
 
-  it.effect("looks for certificates where the docker CLI does", () =>
+  it.effect("finds certificates as the docker CLI does", () =>
     Effect.gen(function* () {
       const certPath = (env: Record<string, string>) =>
         Effect.map(read({ DOCKER_HOST: "tcp://h", DOCKER_TLS_VERIFY: "1", ...env }), (endpoint) =>
@@ -100,7 +100,7 @@ describe("contexts", () => {
       return error.message
     })
 
-  it.effect("DOCKER_HOST before DOCKER_CONTEXT before currentContext; default is none", () =>
+  it.effect("DOCKER_HOST overrides DOCKER_CONTEXT, which overrides currentContext; default means none", () =>
     Effect.gen(function* () {
       const contexts = { unix, far: { Host: "ssh://me@far" } }
       const { dir: DOCKER_CONFIG } = yield* folder(contexts, JSON.stringify({ auths: {}, currentContext: "far" }))
@@ -113,7 +113,7 @@ describe("contexts", () => {
     })
   )
 
-  it.effect("in HOME, where DOCKER_CONFIG is not set", () =>
+  it.effect("are in HOME without DOCKER_CONFIG", () =>
     Effect.gen(function* () {
       const { dir, write } = yield* folder({})
       yield* write(
@@ -125,7 +125,7 @@ describe("contexts", () => {
     })
   )
 
-  it.effect("TLS where the context has certificates, whatever DOCKER_TLS_VERIFY says", () =>
+  it.effect("use TLS if the context has certificates, whatever DOCKER_TLS_VERIFY says", () =>
     Effect.gen(function* () {
       const { dir, write } = yield* folder({
         safe: { Host: "tcp://h", SkipTLSVerify: false },
@@ -141,7 +141,7 @@ describe("contexts", () => {
     })
   )
 
-  it.effect("what can't be used is said", () =>
+  it.effect("unusable contexts are errors", () =>
     Effect.gen(function* () {
       const contexts = {
         b: unix,
@@ -161,7 +161,7 @@ describe("contexts", () => {
     })
   )
 
-  it.effect("a configuration that can't be read chooses none", () =>
+  it.effect("an unreadable configuration selects no context", () =>
     Effect.gen(function* () {
       const { dir } = yield* folder({}, "{ no JSON")
       assert.deepStrictEqual(yield* readAll({ DOCKER_CONFIG: dir }), [defaultEndpoint])

@@ -26,7 +26,7 @@ const Nodes = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5000 }))
 
 describe("FreeSubnet", () => {
   it.prop(
-    "a range is of 240.0.0.0/4, begins at a multiple of its size, and has room for two containers and Swarm on each node",
+    "a range is in 240.0.0.0/4, aligned, and has room for two containers and Swarm's own address per node",
     { nodes: Nodes, seed: Schema.String },
     ({ nodes, seed }) => {
       const { first, last, size } = rangeOf(drawSubnet(nodes, [], makeDice(seed).next))
@@ -39,7 +39,7 @@ describe("FreeSubnet", () => {
   )
 
   it.prop(
-    "ranges that were drawn one after the other do not overlap, nor those of other networks",
+    "consecutive ranges overlap neither each other nor other networks",
     { seed: Schema.String, size: Schema.Literals([1, 50, 4000]) },
     ({ seed, size }) => {
       const { next } = makeDice(seed)
@@ -53,11 +53,11 @@ describe("FreeSubnet", () => {
     }
   )
 
-  it("returns an overlapping range if no other is found: a node rejects it", () => {
+  it("returns an overlapping range if it finds no other one; a node rejects that", () => {
     assert.match(drawSubnet(1, [network("240.0.0.0/4")], Math.random), /^2[45]\d\.\d+\.\d+\.\d+\/27$/)
   })
 
-  it("parses an address range, and nothing else", () => {
+  it("parses only address ranges", () => {
     assert.deepStrictEqual(parseSubnet("10.1.2.3/24"), { first: 10 * 2 ** 24 + 2 ** 16 + 2 * 256, size: 256 })
     assert.deepStrictEqual(
       ["", "10.0.0.0", "fd00::/64"].map((text) => parseSubnet(text)),

@@ -31,7 +31,7 @@ const setUp = Effect.gen(function* () {
 })
 
 describe("Heartbeat", () => {
-  it.effect("an engine that says something is not pinged", () =>
+  it.effect("does not ping an engine that sends something", () =>
     Effect.gen(function* () {
       const { engine, open, silences } = yield* setUp
       yield* open
@@ -44,7 +44,7 @@ describe("Heartbeat", () => {
     })
   )
 
-  it.effect("a quiet one is pinged once in 5 seconds, and its answer counts", () =>
+  it.effect("pings a quiet engine every 5 seconds, and its answer counts", () =>
     Effect.gen(function* () {
       const { engine, heartbeat, open, silences } = yield* setUp
       engine.answers = true
@@ -57,7 +57,7 @@ describe("Heartbeat", () => {
     })
   )
 
-  it.effect("without an exchange nothing is done", () =>
+  it.effect("does nothing without an exchange", () =>
     Effect.gen(function* () {
       const { engine, open } = yield* setUp
       const scope = yield* open
@@ -67,7 +67,7 @@ describe("Heartbeat", () => {
     })
   )
 
-  it.effect("silence: two pings, all exchanges fail once after 15 seconds, and the next ones are not admitted", () =>
+  it.effect("silence: after two pings and 15 seconds all exchanges fail once, and later ones are not admitted", () =>
     Effect.gen(function* () {
       const { engine, heartbeat, open, silences } = yield* setUp
       yield* open
@@ -86,22 +86,20 @@ describe("Heartbeat", () => {
     })
   )
 
-  it.effect(
-    "an engine that was given up is asked now and then, by one ping for all who want it, and may come back",
-    () =>
-      Effect.gen(function* () {
-        const { engine, heartbeat, open } = yield* setUp
-        yield* open
-        yield* TestClock.adjust("21 seconds")
-        const waiting = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(Effect.exit(heartbeat.admit)))
-        yield* TestClock.adjust("3 seconds")
-        for (const fiber of waiting) assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
-        assert.strictEqual(engine.pings, 3)
-        engine.answers = true
-        yield* TestClock.adjust("6 seconds")
-        yield* heartbeat.admit
-        yield* heartbeat.admit
-        assert.strictEqual(engine.pings, 4)
-      })
+  it.effect("an engine that was given up is pinged from time to time, once for all requests, and can return", () =>
+    Effect.gen(function* () {
+      const { engine, heartbeat, open } = yield* setUp
+      yield* open
+      yield* TestClock.adjust("21 seconds")
+      const waiting = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(Effect.exit(heartbeat.admit)))
+      yield* TestClock.adjust("3 seconds")
+      for (const fiber of waiting) assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+      assert.strictEqual(engine.pings, 3)
+      engine.answers = true
+      yield* TestClock.adjust("6 seconds")
+      yield* heartbeat.admit
+      yield* heartbeat.admit
+      assert.strictEqual(engine.pings, 4)
+    })
   )
 })

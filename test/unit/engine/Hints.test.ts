@@ -10,7 +10,7 @@ describe("the parts of a message", () => {
     assert.strictEqual(withHint("cannot run it: no such file", ""), "cannot run it: no such file")
   })
 
-  it("an error that another one quotes leaves its next step out", () => {
+  it("a quoted error omits its next step", () => {
     const unreachable = new EngineUnreachable({
       host: "tcp://h:1",
       operation: "list tasks",
@@ -25,7 +25,7 @@ describe("the parts of a message", () => {
 })
 
 describe("the reason of an error of Node", () => {
-  it("is the system's text, without the code and the call", () => {
+  it("is the system's text, without code and system call", () => {
     const said = (path: string) => {
       try {
         return readFileSync(path, "utf8")

@@ -35,7 +35,7 @@ const request = (method: "GET" | "POST") => ({ operation: "ask", method, path: "
 const ask = (client: ManagersClient, method: "GET" | "POST") => Effect.map(client.request(request(method)), String)
 
 describe("Managers", () => {
-  it.effect("the next one is asked when one can't be reached, and stays the first to be asked", () =>
+  it.effect("the next manager is used if one cannot be reached, and is then the first one", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
       const client = overManagers([
@@ -49,7 +49,7 @@ describe("Managers", () => {
     })
   )
 
-  it.effect("what may have been acted on is not sent a second time; what only reads is", () =>
+  it.effect("only reads are repeated: another request may have been carried out", () =>
     Effect.gen(function* () {
       for (const reason of ["Timeout", "Lost"] as const) {
         const asked: Array<string> = []
@@ -64,7 +64,7 @@ describe("Managers", () => {
     })
   )
 
-  it.effect("when none can be reached, the last one's error is told, and each was asked once", () =>
+  it.effect("if none can be reached, each was tried once and the last one's error is returned", () =>
     Effect.gen(function* () {
       const asked: Array<string> = []
       const client = overManagers([
@@ -78,7 +78,7 @@ describe("Managers", () => {
     })
   )
 
-  it.effect("a swarm without a leader is waited for, 30 seconds at most", () =>
+  it.effect("waits at most 30 seconds for a swarm without a leader", () =>
     Effect.gen(function* () {
       let left = 10
       const text = "The swarm does not have a leader. It's possible that too few managers are online."

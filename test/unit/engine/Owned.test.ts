@@ -40,14 +40,14 @@ const removing = (removal: Effect.Effect<void, EngineUnreachable | EngineError>)
 const left = "cannot remove network two, service one, secret one: cannot connect to the Docker engine at tcp://m:2375"
 
 describe("owned", () => {
-  it.effect("what is removed is not complained of", () =>
+  it.effect("no warning about removed objects", () =>
     Effect.gen(function* () {
       const { complaint, inventory, tries } = yield* removing(Effect.void)
       assert.deepStrictEqual([complaint, tries, inventory.objects.size], [undefined, 3, 0])
     })
   )
 
-  it.effect("an engine that refuses connections: one bound for all of them, one cause, one command", () =>
+  it.effect("an engine that refuses connections: one time limit for all objects, one cause, one command", () =>
     Effect.gen(function* () {
       const { complaint, took, tries } = yield* removing(Effect.suspend(() => Effect.fail(unreachable("Refused"))))
       assert.isAtLeast(took, 15_000)
@@ -57,7 +57,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("a silent engine is asked once for each", () =>
+  it.effect("a silent engine gets one request per object", () =>
     Effect.gen(function* () {
       const { complaint, took, tries } = yield* removing(Effect.suspend(() => Effect.fail(unreachable("Silent"))))
       assert.deepStrictEqual([took, tries], [0, 3])
@@ -65,7 +65,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("an engine that takes a request and does not answer it: one bound too", () =>
+  it.effect("an engine that does not answer a request: one time limit for all objects", () =>
     Effect.gen(function* () {
       const { complaint, took } = yield* removing(Effect.never)
       assert.strictEqual(took, 51_000)
@@ -73,7 +73,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("an engine that says for 30 seconds that a network is in use: it is removed then", () =>
+  it.effect("a network that is in use for 30 seconds is removed after that", () =>
     Effect.gen(function* () {
       const free = (yield* Clock.currentTimeMillis) + 30_000
       const inUse = new EngineError({ host: "m", operation: "remove it", status: 403, text: "has active endpoints" })
@@ -84,7 +84,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("an engine that answers one request too late: it is asked again", () =>
+  it.effect("an engine that answers too late gets the request again", () =>
     Effect.gen(function* () {
       let asked = 0
       const late = Effect.suspend(() =>
@@ -95,7 +95,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("an engine that comes back in time removes all", () =>
+  it.effect("an engine that returns in time removes all objects", () =>
     Effect.gen(function* () {
       const back = (yield* Clock.currentTimeMillis) + 8000
       const { complaint } = yield* removing(
@@ -105,7 +105,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("what was never asked for is not removed", () =>
+  it.effect("objects that were never requested are not removed", () =>
     Effect.gen(function* () {
       const inventory = new Inventory()
       let removed = 0

@@ -52,7 +52,7 @@ const cuts = Arbitrary.array(
 )
 
 describe("the progress of a pull", () => {
-  it.effect.prop("is the sum over its layers, however its lines are cut", [cuts], ([parts]) =>
+  it.effect.prop("is the sum over the layers, wherever the lines are split", [cuts], ([parts]) =>
     Effect.gen(function* () {
       const bytes = Buffer.from(pull.join(""))
       const places = [0, ...parts.map((part) => Math.floor(part * bytes.length)).sort((a, b) => a - b), bytes.length]
@@ -61,7 +61,7 @@ describe("the progress of a pull", () => {
     })
   )
 
-  it.effect("never says more than all of a layer; nothing where an engine tells no amounts", () =>
+  it.effect("never exceeds the size of a layer; empty if an engine reports no amounts", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* readText(line("a", "Downloading", 7, 5)), [{ done: 5, total: 5 }])
       assert.deepStrictEqual(yield* readText(line("a", "Extracting", 2), line("a", "Downloading", 2), ""), [])

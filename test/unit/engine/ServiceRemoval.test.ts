@@ -57,7 +57,7 @@ describe("ServiceRemoval", () => {
     })
   )
 
-  it("every restart policy has a limit of its own on the tasks that are kept", () => {
+  it("every restart policy limits the number of kept tasks", () => {
     const all: ReadonlyArray<Restarts> = ["never", "on-failure", "always"]
     assert.deepStrictEqual(
       all.map((restarts) => restartPolicy(restarts).MaxAttempts),

@@ -63,7 +63,7 @@ describe("sshArguments", () => {
 })
 
 describe("SshConnection", () => {
-  it.live("carries requests, several through one ssh", () =>
+  it.live("carries several requests through one ssh process", () =>
     Effect.gen(function* () {
       const folder = yield* ssh(
         `${answer} echo "$@" >> "$0.log"; while read_request && [ -n "$line" ]; do json '${version}'; done`
@@ -79,7 +79,7 @@ describe("SshConnection", () => {
     })
   )
 
-  it.live("says what ssh said", () =>
+  it.live("reports the message of ssh", () =>
     Effect.gen(function* () {
       yield* ssh(`echo noise >&2; echo "ssh: connect to host $6 port 2222: Connection refused" >&2; exit 255`)
       const error = yield* Effect.flip(withEngine((engine) => engine.version))
@@ -91,7 +91,7 @@ describe("SshConnection", () => {
     })
   )
 
-  it.live("says what ssh said late, after the end of its output", () =>
+  it.live("reports a message that ssh prints after the end of its output", () =>
     Effect.gen(function* () {
       yield* ssh("exec >&-; sleep 0.1; echo late >&2; exit 127")
       const error = yield* Effect.flip(withEngine((engine) => engine.version))
@@ -99,7 +99,7 @@ describe("SshConnection", () => {
     })
   )
 
-  it.live("does not wait for a background process that holds the standard error", () =>
+  it.live("does not wait for a background process that holds stderr", () =>
     Effect.gen(function* () {
       yield* ssh("echo master stays >&2; sleep 3 >/dev/null & exit 255")
       const error = yield* withEngine((engine) => engine.version).pipe(Effect.flip, Effect.timeout("2 seconds"))
@@ -107,7 +107,7 @@ describe("SshConnection", () => {
     })
   )
 
-  it.live("says so when ssh said nothing", () =>
+  it.live("reports that ssh printed nothing", () =>
     Effect.gen(function* () {
       yield* ssh("exit 3")
       assert.include((yield* Effect.flip(withEngine((engine) => engine.version))).message, "ended with exit code 3")
@@ -138,7 +138,7 @@ describe("SshConnection", () => {
 
   const upgrade = String.raw`printf 'HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n'`
 
-  it.live("ends the input by halves", () =>
+  it.live("can end its input and keep its output open", () =>
     Effect.gen(function* () {
       // The body of the request has no newline: what follows it on the line is the input.
       yield* ssh(`${answer} read_request; ${upgrade}; cat; sleep 0.05; echo " done"`)
@@ -156,7 +156,7 @@ describe("SshConnection", () => {
     })
   )
 
-  it.live("gives all of the output to a slow reader though its input is refused", () =>
+  it.live("gives a slow reader all of the output if the input is refused", () =>
     Effect.gen(function* () {
       const size = 200_000
       yield* ssh(`${answer} read_request; ${upgrade}; exec <&-; head -c ${size} /dev/zero`)
@@ -175,7 +175,7 @@ describe("SshConnection", () => {
     })
   )
 
-  it.live("does not take a broken ssh for the end of the output", () =>
+  it.live("does not treat a failed ssh as the end of the output", () =>
     Effect.gen(function* () {
       const size = 1_000_000
       yield* ssh(`${answer} read_request; ${upgrade}; head -c ${size} /dev/zero; echo "Broken pipe" >&2; exit 255`)

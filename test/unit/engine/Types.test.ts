@@ -27,7 +27,7 @@ const refused = {
 }
 
 describe("a swarm and one engine", () => {
-  it("are two types, neither of which takes the requests of the other", () => {
+  it("are two types, and neither has the requests of the other", () => {
     void refused
   })
 })

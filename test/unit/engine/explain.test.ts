@@ -43,12 +43,12 @@ describe("explainFailure", () => {
     assert.notInclude(error.message, "\n")
   })
 
-  it("knows a plain server by the words of OpenSSL", () => {
+  it("recognizes a server without TLS by the message of OpenSSL", () => {
     const error = explainFailure(asked(tls), nodeError("EPROTO", "SSL routines:ssl3_get_record:wrong version number:"))
     assert.include(error.message, "does not use TLS on this port")
   })
 
-  it("keeps the words of ssh", () => {
+  it("keeps the message of ssh", () => {
     const error = explainFailure(
       asked(ssh),
       nodeError("SSH_FAILED", "ssh: connect to host h port 22: Connection refused")
@@ -64,12 +64,12 @@ describe("explainFailure", () => {
     assert.strictEqual(error._tag, "UnexpectedReply")
   })
 
-  it("looks into errors about several addresses", () => {
+  it("reads the causes of an error about several addresses", () => {
     const several = Object.assign(new AggregateError([new Error("connect EMFILE 127.0.0.1:1")]), { code: "EMFILE" })
     assert.include(explainFailure(asked(tcp), several).message, "connect EMFILE 127.0.0.1:1")
   })
 
-  it.prop("answers to anything that is thrown", { cause: Schema.Unknown }, ({ cause }) => {
+  it.prop("explains any thrown value", { cause: Schema.Unknown }, ({ cause }) => {
     assert.isString(explainFailure(asked(unix), cause).message)
   })
 })
@@ -134,13 +134,13 @@ describe("explainStatus", () => {
     )
   })
 
-  it("sends whom TLS is demanded of to TLS", () => {
+  it("recommends TLS if the engine requires it", () => {
     const error = explain(400, "Client sent an HTTP request to an HTTPS server.\n")
     assert.instanceOf(error, EngineUnreachable)
     assert.strictEqual(error.reason, "Tls")
   })
 
-  it("tells the usual statuses", () => {
+  it("explains the usual statuses", () => {
     assert.isTrue(isNotFound(explain(404, "")))
     assert.isFalse(isNotFound(explain(409, "")))
     assert.isTrue(isConflict(explain(409, "")))

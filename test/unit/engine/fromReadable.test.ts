@@ -39,7 +39,7 @@ const source = (
 }
 
 describe("fromReadable", () => {
-  it.live.prop("gives the bytes that went in", { chunks: Chunks, delays: Delays }, ({ chunks, delays }) =>
+  it.live.prop("gives the written bytes", { chunks: Chunks, delays: Delays }, ({ chunks, delays }) =>
     Effect.scoped(
       Effect.gen(function* () {
         const stream = yield* fromReadable(
@@ -51,23 +51,20 @@ describe("fromReadable", () => {
     )
   )
 
-  it.live.prop(
-    "gives the bytes that went in to a slow reader",
-    { chunks: Chunks, delays: Delays },
-    ({ chunks, delays }) =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const stream = yield* fromReadable(
-            source(chunks, delays, (readable) => readable.push(null)),
-            asIs
-          )
-          const slow = stream.pipe(Stream.tap(() => tick))
-          assert.strictEqual(joined(yield* Stream.runCollect(slow)), joined(chunks))
-        })
-      )
+  it.live.prop("gives the written bytes to a slow reader", { chunks: Chunks, delays: Delays }, ({ chunks, delays }) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const stream = yield* fromReadable(
+          source(chunks, delays, (readable) => readable.push(null)),
+          asIs
+        )
+        const slow = stream.pipe(Stream.tap(() => tick))
+        assert.strictEqual(joined(yield* Stream.runCollect(slow)), joined(chunks))
+      })
+    )
   )
 
-  it.live("gives what came before an error, then the error", () =>
+  it.live("gives the bytes before an error, then the error", () =>
     Effect.gen(function* () {
       const boom = new Error("boom")
       const through = new PassThrough()
@@ -97,7 +94,7 @@ describe("fromReadable", () => {
     })
   )
 
-  it.live("sees the end, the error and the close that were there before it came", () =>
+  it.live("notices an end, an error and a close that came before it", () =>
     Effect.gen(function* () {
       const ended = new PassThrough()
       ended.end()
@@ -147,7 +144,7 @@ describe("fromReadable", () => {
     })
   )
 
-  it.live("does not miss what comes between a read and the wait for more", () =>
+  it.live("does not miss bytes between a read and the wait for more", () =>
     Effect.gen(function* () {
       const scripted = new Readable({ read() {} })
       const stream = yield* fromReadable(scripted, asIs)
@@ -162,7 +159,7 @@ describe("fromReadable", () => {
     })
   )
 
-  it.live("destroys the readable with the scope, and hears what breaks afterwards", () =>
+  it.live("destroys the readable with the scope, and handles later errors", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const through = new PassThrough()
@@ -177,7 +174,7 @@ describe("fromReadable", () => {
     })
   )
 
-  it.live("can be read on after an interrupted reader", () =>
+  it.live("can be read after an interrupted reader", () =>
     Effect.gen(function* () {
       const through = new PassThrough()
       const stream = yield* fromReadable(through, asIs)

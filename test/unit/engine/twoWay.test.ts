@@ -37,7 +37,7 @@ const folder = Effect.acquireRelease(
 )
 
 describe("a two-way connection", () => {
-  it.effect("a Unix socket that is closed with input unread has ended once its output was read", () =>
+  it.effect("a Unix socket that is closed with unread input ends after its output is read", () =>
     Effect.gen(function* () {
       const { client, engine } = yield* pair(join(yield* folder, "engine.sock"))
       const connection = yield* twoWay(client, (cause) => cause)
@@ -51,7 +51,7 @@ describe("a two-way connection", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a reset over TCP, which may have overtaken output, is an error", () =>
+  it.effect("a reset over TCP is an error, as it may have discarded output", () =>
     Effect.gen(function* () {
       const { client, engine } = yield* pair()
       const connection = yield* twoWay(client, (cause) => cause)

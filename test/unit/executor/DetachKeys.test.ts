@@ -32,14 +32,14 @@ describe("detach keys", () => {
     assert.match(Result.getOrThrow(Result.flip(parseDetachKeys(text))).message, /ctrl-a … ctrl-z/)
   })
 
-  it("found in one piece, none of them is passed on; in several, all but the last are, which the engine holds back", () => {
+  it("are not forwarded if they arrive in one piece; in several pieces only the last one is held back", () => {
     const text = "ls\n\x10\x11more"
     assert.deepStrictEqual(isDone(text, defaultDetachKeys, 100), { passed: "ls\n", detached: true })
     assert.deepStrictEqual(isDone(text, defaultDetachKeys, 1), { passed: "ls\n\x10", detached: true })
     assert.deepStrictEqual(isDone("x\x01\x01\x02y", "ctrl-a,ctrl-a,ctrl-b"), { passed: "x\x01\x01", detached: true })
   })
 
-  it("a beginning that does not go on is passed on at once", () => {
+  it("an incomplete sequence is forwarded at once", () => {
     const filter = new DetachFilter(keysOf(defaultDetachKeys))
     const pass = (text: string) => Buffer.from(filter.push(bytes(text)).data).toString("latin1")
     assert.deepStrictEqual(["\x10", "\x10", "x", "\x10"].map(pass), ["\x10", "\x10", "x", "\x10"])
@@ -49,7 +49,7 @@ describe("detach keys", () => {
 
   // Keys that overlap with themselves, too.
   const Text = Schema.Array(Schema.Literals(["b", "\x10", "\x11"]))
-  it.prop("nothing is lost, nothing is added, and the last key never comes through", [Text], ([typed]) => {
+  it.prop("no input is lost or added, and the last key is never forwarded", [Text], ([typed]) => {
     const text = typed.join("")
     for (const [keys, sequence] of [
       ["ctrl-p,ctrl-q", "\x10\x11"],

@@ -27,7 +27,7 @@ const ended = (child: ChildProcess) =>
   })
 
 describe("MarkedProcesses", () => {
-  it.live("ends a whole tree: children, those that called setsid, orphans of a double fork", () =>
+  it.live("ends a process tree: children, processes that called setsid, orphans of a double fork", () =>
     Effect.gen(function* () {
       const child = yield* started(
         "tree",
@@ -40,7 +40,7 @@ describe("MarkedProcesses", () => {
     })
   )
 
-  it.live("KILL after the grace period for what ignores the signal", () =>
+  it.live("sends KILL after the grace period to processes that ignore the signal", () =>
     Effect.gen(function* () {
       const child = yield* started("deaf", "trap '' TERM; echo up; while :; do sleep 0.05; done")
       const before = Date.now()
@@ -52,7 +52,7 @@ describe("MarkedProcesses", () => {
     })
   )
 
-  it.live("what needs some time to end after the signal gets it", () =>
+  it.live("gives processes their time to end after the signal", () =>
     Effect.gen(function* () {
       const child = yield* started("tidy", "trap 'sleep 0.3; exit 7' TERM; echo up; while :; do sleep 0.05; done")
       assert.deepStrictEqual(yield* endMarked([{ runId: "tidy", container: "none", signal: "SIGTERM", grace: 5000 }]), [
@@ -62,7 +62,7 @@ describe("MarkedProcesses", () => {
     })
   )
 
-  it.live("never touches a process without the mark, or with another run's", () =>
+  it.live("never signals a process without the mark, or with the mark of another run", () =>
     Effect.gen(function* () {
       const unmarked = yield* started(undefined, "echo up; sleep 1000")
       const other = yield* started("mine-2", "echo up; sleep 1000")
@@ -94,7 +94,7 @@ describe("the innermost container of a cgroup", () => {
     })
   }
 
-  it.live("is what a process must be in where only that container's processes are meant", () =>
+  it.live("limits the kill to processes of that container", () =>
     Effect.gen(function* () {
       const child = yield* started("elsewhere", "echo up; while :; do sleep 0.05; done")
       const run = { runId: "elsewhere", container: outer, signal: "SIGTERM", grace: 0 } as const

@@ -80,7 +80,7 @@ const endAll = (runs: ReadonlyArray<EndRun>, engine: Layer.Layer<DockerEngine>) 
   ).pipe(Effect.provide(engine))
 
 describe("ProcessKiller", () => {
-  it.live("runs that are to be ended at once share a few containers, and each is told its own end", () =>
+  it.live("kills of several runs at once share a few containers, and each gets its own result", () =>
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
       const runs = Array.from({ length: 500 }, (_, at) => runOf(at, 1000))
@@ -94,7 +94,7 @@ describe("ProcessKiller", () => {
     })
   )
 
-  it.live("kills without a grace period share no container with the others", () =>
+  it.live("kills without a grace period use separate containers", () =>
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
       yield* endAll(
@@ -106,7 +106,7 @@ describe("ProcessKiller", () => {
     })
   )
 
-  it.effect("an interrupted caller waits until the container is removed: this process may end then", () =>
+  it.effect("an interrupted caller waits until the container is removed", () =>
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
       const atWork = yield* Deferred.make<void>()
@@ -139,7 +139,7 @@ describe("ProcessKiller", () => {
     })
   )
 
-  it.effect("the engine removes the container when it has ended, even without its caller", () =>
+  it.effect("the engine removes the container after its end, even without the caller", () =>
     Effect.gen(function* () {
       const hosts: Array<unknown> = []
       const engine = engineWith([], {
@@ -153,7 +153,7 @@ describe("ProcessKiller", () => {
     })
   )
 
-  it.live("a container that does not start: every run says so, and the next ones are tried", () =>
+  it.live("a container that does not start is reported by every run, and later kills are tried", () =>
     Effect.gen(function* () {
       const asked: Array<ReadonlyArray<EndRun>> = []
       const engine = engineWith(asked, { startContainer: () => Effect.fail(refusal) })

@@ -7,7 +7,7 @@ const spec = { command: ["prog", "x"], container } as const
 
 const runc = "OCI runtime exec failed: exec failed: "
 
-describe("what an engine says of a command that did not start", () => {
+describe("an engine's message about a command that did not start", () => {
   for (const [detail, tag] of [
     [
       `${runc}unable to start container process: exec: "prog": executable file not found in $PATH: unknown`,
@@ -39,7 +39,7 @@ describe("what an engine says of a command that did not start", () => {
     })
   }
 
-  it("a refused request is told by its status, and by the words where the status tells nothing", () => {
+  it("a refused request is recognized by its status, or by its message", () => {
     const tagOf = (status: number, text: string) =>
       refusal(spec)(new EngineError({ host: "h", operation: "start the exec", status, text }))._tag
     assert.strictEqual(tagOf(404, "No such container: x"), "ContainerNotRunning")

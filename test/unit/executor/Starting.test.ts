@@ -34,18 +34,20 @@ const startingAfter = Effect.fnUntraced(function* (millis: number) {
   return { asked, waiting, arrive: Deferred.succeed(arrived, undefined) }
 })
 
-describe("a command that is started", () => {
-  it.effect.each([30, 100, 300, 1000, 5000])("is asked for a few times in %d ms, and seen soon after them", (millis) =>
-    Effect.gen(function* () {
-      const { asked, waiting } = yield* startingAfter(millis)
-      yield* TestClock.adjust("10 seconds")
-      const seen = yield* Fiber.join(waiting)
-      assert.isAtMost(seen - millis, Math.min(250, 15 + millis / 8))
-      assert.isAtMost(asked.length, 20 + millis / 250)
-    })
+describe("a starting command", () => {
+  it.effect.each([30, 100, 300, 1000, 5000])(
+    "is inspected a few times in %d ms, and noticed soon after them",
+    (millis) =>
+      Effect.gen(function* () {
+        const { asked, waiting } = yield* startingAfter(millis)
+        yield* TestClock.adjust("10 seconds")
+        const seen = yield* Fiber.join(waiting)
+        assert.isAtMost(seen - millis, Math.min(250, 15 + millis / 8))
+        assert.isAtMost(asked.length, 20 + millis / 250)
+      })
   )
 
-  it.effect("is asked for at once when something is heard of it", () =>
+  it.effect("is inspected at once when output arrives", () =>
     Effect.gen(function* () {
       const { arrive, asked, waiting } = yield* startingAfter(5000)
       yield* TestClock.adjust("5 seconds")

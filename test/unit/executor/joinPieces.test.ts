@@ -30,8 +30,8 @@ const runsOf = (events: ReadonlyArray<ExecEvent>): ReadonlyArray<readonly [tag: 
   return runs.map(([tag, parts]) => [tag, Buffer.concat(parts).toString("base64")])
 }
 
-describe("joining what waits", () => {
-  it("pieces of one output become one, up to the limit", () => {
+describe("joining of waiting output", () => {
+  it("joins pieces of one stream, up to the limit", () => {
     const piece = (_tag: "Stdout" | "Stderr", size: number): ExecEvent => ({ _tag, data: new Uint8Array(size) })
     const joined = joinPieces([
       { _tag: "Started", execId: "e" },
@@ -48,7 +48,7 @@ describe("joining what waits", () => {
     )
   })
 
-  it.prop("nothing is lost, added or moved, and no piece is made too large", [Given], ([given]) => {
+  it.prop("loses, adds and moves nothing, and makes no piece too large", [Given], ([given]) => {
     const events = toEvents(given)
     if (!Arr.isReadonlyArrayNonEmpty(events)) return
     const joined = joinPieces(events)

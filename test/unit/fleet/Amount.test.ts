@@ -32,14 +32,14 @@ const bad: ReadonlyArray<readonly [string, RegExp]> = [
 ]
 
 describe("Amount", () => {
-  it("reads a number or a part", () => {
+  it("parses a number or a percentage", () => {
     for (const [text, amount] of good) {
       for (const zero of [true, false])
         assert.deepStrictEqual(parseAmount(text, { zero }), Result.succeed(amount), text)
     }
   })
 
-  it("says what is wrong with what is none", () => {
+  it("explains an invalid amount", () => {
     for (const [text, reason] of bad) {
       const parsed = parseAmount(text, { zero: false })
       assert.isTrue(Result.isFailure(parsed), text)
@@ -47,12 +47,12 @@ describe("Amount", () => {
     }
   })
 
-  it("none at all where that is allowed", () => {
+  it("accepts 0 where that is allowed", () => {
     assert.deepStrictEqual(parseAmount("0", { zero: true }), Result.succeed({ _tag: "Count", count: 0 }))
     assert.deepStrictEqual(parseAmount("0%", { zero: true }), Result.succeed({ _tag: "Percent", percent: 0 }))
   })
 
-  it("a part is rounded up", () => {
+  it("rounds a percentage up", () => {
     const cases = [
       [25, 30, 8],
       [10, 30, 3],
@@ -69,10 +69,14 @@ describe("Amount", () => {
     assert.strictEqual(countOf({ _tag: "Count", count: 5 }, 3), 5)
   })
 
-  it.prop("a part is the smallest number that is enough", [integer(1, 100), integer(1, 10_000)], ([percent, total]) => {
-    const count = countOf({ _tag: "Percent", percent }, total)
-    assert.isAtLeast(count * 100, total * percent)
-    assert.isBelow((count - 1) * 100, total * percent)
-    assert.isAtMost(count, total)
-  })
+  it.prop(
+    "takes the smallest number that is at least the percentage",
+    [integer(1, 100), integer(1, 10_000)],
+    ([percent, total]) => {
+      const count = countOf({ _tag: "Percent", percent }, total)
+      assert.isAtLeast(count * 100, total * percent)
+      assert.isBelow((count - 1) * 100, total * percent)
+      assert.isAtMost(count, total)
+    }
+  )
 })

@@ -26,7 +26,7 @@ const show = (runs: ReadonlyArray<Run>, limits?: GatherLimits) =>
   Effect.map(pieces(runs, limits), (all) => ({ out: textTo("stdout", all), err: textTo("stderr", all) }))
 
 describe("differences", () => {
-  it.effect("the largest group in full, the others by what differs", () =>
+  it.effect("shows the largest group in full, and the differences of the others", () =>
     Effect.gen(function* () {
       const usual = { out: "a\nb\nc\n" }
       const { err, out } = yield* show([usual, { out: "a\nB\nc\n", err: "odd\n", result: exited(1) }, usual])
@@ -39,7 +39,7 @@ describe("differences", () => {
     })
   )
 
-  it.effect("where only the end or stderr differs, it says so, and shows no stderr twice", () =>
+  it.effect("reports if only the exit code or stderr differs, and shows no stderr twice", () =>
     Effect.gen(function* () {
       const usual = { out: "a\n", err: "e\n" }
       const { err, out } = yield* show([usual, usual, { ...usual, result: exited(3) }, { ...usual, err: "f\n" }])
@@ -53,7 +53,7 @@ describe("differences", () => {
     })
   )
 
-  it.effect("what did not run is held against nothing, however many there are", () =>
+  it.effect("does not compare tasks that did not run", () =>
     Effect.gen(function* () {
       const down = { result: failed("c") }
       const { out } = yield* show([down, down, down, { out: "a\n" }, { out: "a\n" }, { out: "b\n" }])
@@ -68,14 +68,14 @@ describe("differences", () => {
     })
   )
 
-  it.effect("a last line without an end", () =>
+  it.effect("shows a last line without a line feed", () =>
     Effect.gen(function* () {
       const { out } = yield* show([{ out: "a\n" }, { out: "a\n" }, { out: "a" }])
       assert.include(out, "-a\n+a\n\\ No newline at end of file\n")
     })
   )
 
-  it.effect("bytes that are no text are passed on, and what is binary is not shown", () =>
+  it.effect("keeps bytes that are no UTF-8, and does not show binary output", () =>
     Effect.gen(function* () {
       const odd = Buffer.from([0xff, 0xfe, 0x0a])
       const all = yield* pieces([{ out: "é\n" }, { out: "é\n" }, { out: odd }])
@@ -85,7 +85,7 @@ describe("differences", () => {
     })
   )
 
-  it.effect("what was not kept is not compared, and that is said", () =>
+  it.effect("reports that truncated output is not compared", () =>
     Effect.gen(function* () {
       const { out } = yield* show([{ out: "aaaaaaX" }, { out: "aaaaaaX" }, { out: "aaaaaaYY" }], {
         stream: 5,
@@ -97,7 +97,7 @@ describe("differences", () => {
     })
   )
 
-  it.effect("a long output in which everything differs", () =>
+  it.effect("compares long outputs in which everything differs", () =>
     Effect.gen(function* () {
       const long = (word: string) => Array.from({ length: 20_000 }, (_, at) => `${word} ${at}\n`).join("")
       const { out } = yield* show([{ out: long("one") }, { out: long("one") }, { out: long("two") }])

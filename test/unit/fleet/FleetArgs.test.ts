@@ -14,7 +14,7 @@ const fleet = (line: string) =>
 const refused = (line: string) => Effect.map(Effect.flip(parse(line)), (error) => error.message)
 
 describe("task-exec's command line for many tasks", () => {
-  it.effect("what selects them, and where the command begins", () =>
+  it.effect("selections, and the first word of the command", () =>
     Effect.gen(function* () {
       for (const [line, selection] of [
         ["--all web", { services: ["web"] }],

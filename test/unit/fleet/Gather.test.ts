@@ -33,7 +33,7 @@ const show = (groups: ReadonlyArray<Group>) => {
 const six = webs(6)
 
 describe("gathering", () => {
-  it("the same output is shown once, the most frequent first, stderr apart", () => {
+  it("shows each output once, the most frequent first, and stderr separately", () => {
     const events = six.flatMap((of, at) => [
       started(of),
       stdout(of, at === 4 ? "v1\n" : "v2\n"),
@@ -46,7 +46,7 @@ describe("gathering", () => {
     })
   })
 
-  it("how it ended, stdout and stderr make the difference, and not how the bytes were cut", () => {
+  it("distinguishes by result, stdout and stderr, wherever the bytes were split", () => {
     const [a, b, c, d, e, f] = ["a@n", "b@n", "c@n", "d@n", "e@n", "f@n"].map(task)
     if (!a || !b || !c || !d || !e || !f) return assert.fail()
     const groups = gather([
@@ -72,7 +72,7 @@ describe("gathering", () => {
     )
   })
 
-  it("errors and tasks that were not started, by their words", () => {
+  it("groups errors and tasks that were not started by their texts", () => {
     const groups = gather(
       six.map((of, at) => ended(of, at < 2 ? failed("c1") : at < 5 ? skipped("failures") : { _tag: "Detached" }))
     )
@@ -85,7 +85,7 @@ describe("gathering", () => {
     })
   })
 
-  it("in the same order, in whatever order they end", () => {
+  it("orders groups independently of the order of the ends", () => {
     const all = webs(12)
     const end = (at: number) => all.slice(at, at + 1).map((of) => ended(of, exited(at < 9 ? 0 : at)))
     for (const order of [all.keys(), [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]) {
@@ -97,7 +97,7 @@ describe("gathering", () => {
     }
   })
 
-  it("a command that is silent, and one whose last line has no end", () => {
+  it("shows a command without output, and a last line without a line feed", () => {
     const [one, two] = webs(2)
     if (!one || !two) return assert.fail()
     const groups = gather([ended(one), stdout(two, "no end"), stderr(two, "either"), ended(two)])
@@ -107,7 +107,7 @@ describe("gathering", () => {
     })
   })
 
-  it("what is too much is counted but not kept, and still makes the difference", () => {
+  it("counts output beyond the limit without keeping it, and still distinguishes it", () => {
     const [one, two, three] = webs(3)
     if (!one || !two || !three) return assert.fail()
     const long = (last: string) => "x".repeat(99_999) + last
@@ -134,7 +134,7 @@ describe("gathering", () => {
     )
   })
 
-  it("all that is kept is limited too: what is the same makes room again, and there are no gaps", () => {
+  it("limits all kept output: equal output frees its room, and nothing in between is missing", () => {
     const [one, two, three, four] = webs(4)
     if (!one || !two || !three || !four) return assert.fail()
     const groups = gather(
@@ -163,7 +163,7 @@ describe("gathering", () => {
   })
 
   it.prop(
-    "every task is in one group, with its own output",
+    "puts every task into one group, with its own output",
     [Arbitrary.array(output, { maxLength: 6 }), integer(1, 9)],
     ([outputs, size]) => {
       const tasks = [...outputs, ...outputs].map((_, at) => task(`web.${at}@n`))

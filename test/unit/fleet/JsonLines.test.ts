@@ -80,7 +80,7 @@ describe("JSON lines", () => {
     ])
   })
 
-  it("the last line has the exit code and tells whose it is", () => {
+  it("the last line has the exit code and its source", () => {
     const detached = { _tag: "Detached" } as const
     const cases: ReadonlyArray<readonly [exitCode: number, results: ReadonlyArray<TaskResult>, source: string]> = [
       [0, [exited(0), exited(0)], "command"],
@@ -132,21 +132,21 @@ describe("JSON lines", () => {
     assert.lengthOf(split(new JsonRun(undefined).fail(125, stopped)), 1, "no task was found")
   })
 
-  it("what was let go of, and what was not started", () => {
+  it("detached commands, and tasks that were not started", () => {
     assert.deepStrictEqual(linesOf([ended(web, { _tag: "Detached" }), ended(web, skipped("deadline"))]), [
       '{"event":"ended","task":"web.2","node":"node-1","result":"detached","exitCode":0,"source":"task-exec"}',
       '{"event":"ended","task":"web.2","node":"node-1","result":"skipped","exitCode":125,"source":"task-exec","reason":"deadline"}'
     ])
   })
 
-  it("times, where there is a clock", () => {
+  it("times, with a clock", () => {
     assert.deepStrictEqual(
       linesOf([started(web)], () => 0),
       ['{"time":"1970-01-01T00:00:00.000Z","event":"started","task":"web.2","node":"node-1"}']
     )
   })
 
-  it("a character that comes in parts is one, on each stream of each task", () => {
+  it("a split character is joined, on each stream of each task", () => {
     const [first, second] = [Buffer.from([0xe2, 0x82]), Buffer.from([0xac])]
     const events = [web, agent].flatMap((of) => [
       stdout(of, first),
@@ -160,7 +160,7 @@ describe("JSON lines", () => {
     )
   })
 
-  it("what is no text is base64, and so is a character of which the end never comes", () => {
+  it("bytes that are no UTF-8 are base64, as is a character without its end", () => {
     const lines = linesOf([
       stdout(web, Buffer.from([0xff, 0x0a])),
       stdout(web, "\uFEFFtext\0"),
@@ -174,13 +174,17 @@ describe("JSON lines", () => {
     ])
   })
 
-  it.prop("all bytes of both streams, however they were cut", [output, output, integer(1, 9)], ([out, err, size]) => {
-    const lines = linesOf([
-      ...chunksOf(out, size).map((data) => stdout(web, data)),
-      ...chunksOf(err, size).map((data) => stderr(web, data)),
-      ended(web)
-    ])
-    assert.deepStrictEqual(bytesOf("stdout", lines), out)
-    assert.deepStrictEqual(bytesOf("stderr", lines), err)
-  })
+  it.prop(
+    "all bytes of both streams, wherever they were split",
+    [output, output, integer(1, 9)],
+    ([out, err, size]) => {
+      const lines = linesOf([
+        ...chunksOf(out, size).map((data) => stdout(web, data)),
+        ...chunksOf(err, size).map((data) => stderr(web, data)),
+        ended(web)
+      ])
+      assert.deepStrictEqual(bytesOf("stdout", lines), out)
+      assert.deepStrictEqual(bytesOf("stderr", lines), err)
+    }
+  )
 })

@@ -16,7 +16,7 @@ const show = (events: ReadonlyArray<FleetEvent>, options: LinesOptions = plain) 
 }
 
 describe("lines", () => {
-  it("bars stand below each other", () => {
+  it("aligns its bars", () => {
     const pieces = show([stdout(two, "one\n"), stdout(ten, "two\nthree\n"), stdout(agent, "\n")])
     assert.strictEqual(
       textTo("stdout", pieces),
@@ -24,13 +24,13 @@ describe("lines", () => {
     )
   })
 
-  it("stderr goes to stderr, and looks different without colours too", () => {
+  it("writes stderr to stderr, and marks it also without colors", () => {
     const pieces = show([stdout(two, "out\n"), stderr(two, "err\n")])
     assert.strictEqual(textTo("stdout", pieces), "web.2@node-1  │ out\n")
     assert.strictEqual(textTo("stderr", pieces), "web.2@node-1  ┃ err\n")
   })
 
-  it("no line is torn by another task's, nor by the other stream", () => {
+  it("does not mix lines of tasks or of streams", () => {
     const pieces = show([
       stdout(two, "beg"),
       stdout(ten, "other\n"),
@@ -50,13 +50,13 @@ describe("lines", () => {
     )
   })
 
-  it("a line without an end is ended with its task, once", () => {
+  it("ends a line without a line feed with its task, once", () => {
     const pieces = show([stdout(two, "out"), stderr(two, "err"), ended(two), ended(ten), ended(agent)])
     assert.strictEqual(textTo("stdout", pieces), "web.2@node-1  │ out\n")
     assert.strictEqual(textTo("stderr", pieces), "web.2@node-1  ┃ err\n")
   })
 
-  it("each task has a colour, stderr has a red bar, and every prefix resets what a command left", () => {
+  it("gives each task a color and stderr a red bar, and resets the terminal before each prefix", () => {
     const pieces = show([stdout(two, "a\n"), stderr(two, "b\n"), stdout(ten, "c\n")], { colour: true, terminal: true })
     assert.strictEqual(
       textTo("stdout", pieces),
@@ -65,7 +65,7 @@ describe("lines", () => {
     assert.strictEqual(textTo("stderr", pieces), "\u001b[0;36mweb.2@node-1  \u001b[0;31m┃\u001b[0m b\n")
   })
 
-  it("progress does not wipe out the name on a terminal, and stays as it is elsewhere", () => {
+  it("keeps the prefix before a progress line on a terminal, and does not change it elsewhere", () => {
     const events = [stdout(two, "10%\r20%\r\r30%\r\n"), stdout(two, "done\r"), ended(two)]
     assert.strictEqual(
       textTo("stdout", show(events, { colour: false, terminal: true })),
@@ -74,7 +74,7 @@ describe("lines", () => {
     assert.strictEqual(textTo("stdout", show(events)), "web.2@node-1  │ 10%\r20%\r\r30%\r\nweb.2@node-1  │ done\r\n")
   })
 
-  it("a line that just fits is one; a longer one comes in parts, cut between characters", () => {
+  it("keeps a line up to the limit, and splits a longer one between characters", () => {
     const fits = "x".repeat(maxPart)
     assert.strictEqual(textTo("stdout", show([stdout(two, `${fits}\n`)])), `web.2@node-1  │ ${fits}\n`)
     const pieces = show(chunksOf(Buffer.from(`x${"é".repeat(maxPart)}\nend\n`), 1000).map((data) => stdout(two, data)))
@@ -93,7 +93,7 @@ describe("lines", () => {
     assert.notInclude(textTo("stdout", pieces), "\uFFFD")
   })
 
-  it("a line without an end in megabytes is not kept", () => {
+  it("does not keep megabytes of a line without a line feed", () => {
     const lines = new Lines(plain)
     const chunk = Buffer.alloc(32 * 1024, "y")
     let written = 0
@@ -104,7 +104,7 @@ describe("lines", () => {
   })
 
   it.prop(
-    "every byte comes out, of any chunks of any tasks",
+    "writes every byte, of any chunks of any tasks",
     [Arbitrary.array(output, { maxLength: 4 }), integer(1, 20)],
     ([outputs, size]) => {
       const chunks = outputs.map((bytes) => chunksOf(bytes, size))

@@ -32,7 +32,7 @@ const openIn = (path: string) =>
   })
 
 describe("the output directory", () => {
-  it.live("a file for each task and stream, with its bytes; none for what was not started", () =>
+  it.live("writes a file per task and stream, and none for tasks that were not started", () =>
     Effect.gen(function* () {
       const path = join(yield* directory, "not", "there")
       const [one, two, three] = webs(3)
@@ -61,7 +61,7 @@ describe("the output directory", () => {
     })
   )
 
-  it.live("files of an earlier run are replaced", () =>
+  it.live("replaces files of an earlier run", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const [one] = webs(1)
@@ -72,7 +72,7 @@ describe("the output directory", () => {
     })
   )
 
-  it.live("only those of commands that run are open, and none after the end", () =>
+  it.live("keeps only files of running commands open", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const tasks = webs(3)
@@ -90,7 +90,7 @@ describe("the output directory", () => {
     })
   )
 
-  it.live("errors say which file", () =>
+  it.live("names the file in errors", () =>
     Effect.gen(function* () {
       const path = yield* directory
       const [one] = webs(1)
@@ -117,7 +117,7 @@ describe("the output directory", () => {
     })
   )
 
-  it("names stay in the directory, and no two are the same", () => {
+  it("makes unique names inside the directory", () => {
     const labels = [
       "web.2@node-1",
       "web.2@../../etc",

@@ -56,7 +56,7 @@ const runAll = Effect.fnUntraced(function* (all: ReadonlyArray<Job>, pacing: Par
 })
 
 describe("paced", () => {
-  it.effect("one after the other, each with its result", () =>
+  it.effect("one at a time, each with its result", () =>
     Effect.gen(function* () {
       const { most, results, started } = yield* runAll([{ takes: 3 }, { takes: 1, ends: "badly" }, { takes: 2 }], {})
       assert.deepStrictEqual(started, [0, 3, 4])
@@ -65,7 +65,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("results are in the order of the jobs, not in that of their ends", () =>
+  it.effect("results are in the order of the jobs", () =>
     Effect.gen(function* () {
       const all: ReadonlyArray<Job> = [{ takes: 9 }, { takes: 1, ends: "badly" }]
       const { results } = yield* runAll(all, { parallel: count(2) })
@@ -79,7 +79,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("several at once, and the next one as soon as there is room", () =>
+  it.effect("several at once, and the next one when one ends", () =>
     Effect.gen(function* () {
       const all = [5, 1, 1, 1, 2].map((takes) => ({ takes }))
       const { most, started } = yield* runAll(all, { parallel: count(2) })
@@ -88,14 +88,14 @@ describe("paced", () => {
     })
   )
 
-  it.effect("a part of them at once", () =>
+  it.effect("a percentage of them at once", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* runAll(jobs(10, 1), { parallel: percent(25) })).most, 3)
       assert.strictEqual((yield* runAll(jobs(10, 1), { parallel: percent(1) })).most, 1)
     })
   )
 
-  it.effect("the first one starts at once, the others at least the delay after the one before", () =>
+  it.effect("the first one starts at once, each other one at least the delay later", () =>
     Effect.gen(function* () {
       const delay = Duration.seconds(10)
       const free = yield* runAll(jobs(4, 1), { parallel: count(4), delay })
@@ -122,7 +122,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("the first failure is enough; what runs goes on to its end", () =>
+  it.effect("stops at the first failure; running jobs continue", () =>
     Effect.gen(function* () {
       const all: ReadonlyArray<Job> = [{ takes: 2, ends: "badly" }, { takes: 5 }, ...jobs(3, 1)]
       const { interrupted, results, seconds } = yield* runAll(all, { parallel: count(2), maxFailures: count(0) })
@@ -146,7 +146,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("some may fail, by number or by part; without a limit all may", () =>
+  it.effect("a number or percentage of jobs may fail; without a limit all may", () =>
     Effect.gen(function* () {
       const bad: ReadonlyArray<Job> = Array.from({ length: 10 }, () => ({ takes: 1, ends: "badly" }))
       const cases = [
@@ -165,7 +165,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("at the deadline no more is started, and what runs goes on", () =>
+  it.effect("starts no more at the deadline; running jobs continue", () =>
     Effect.gen(function* () {
       const all = [2, 9, 9, 1].map((takes) => ({ takes }))
       const deadline = Duration.seconds(5)
@@ -175,7 +175,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("nobody waits for a turn that comes after the deadline", () =>
+  it.effect("no job waits for a turn after the deadline", () =>
     Effect.gen(function* () {
       const pacing = { parallel: count(4), delay: Duration.seconds(30), deadline: Duration.seconds(60) }
       const { results, seconds, started } = yield* runAll(jobs(4, 1), pacing)
@@ -185,7 +185,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("the delay counts from where a job really begins", () =>
+  it.effect("the delay counts from the real start of a job", () =>
     Effect.gen(function* () {
       const begins: Array<number> = []
       const work: Work<number, string, never> = {
@@ -206,7 +206,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("interrupted, it interrupts what runs and starts nothing more", () =>
+  it.effect("an interruption ends running jobs, and no more are started", () =>
     Effect.gen(function* () {
       const { record, work } = makeRecord()
       const pacing = { parallel: count(3), delay: Duration.seconds(1) }
@@ -226,7 +226,7 @@ describe("paced", () => {
   )
 
   it.effect.prop(
-    "whatever the jobs: in order, never too many, never too fast, none after too many failures or the deadline",
+    "any jobs: in order, never too many, never too fast, none after too many failures or the deadline",
     [Arbitrary.array(anyJob, { maxLength: 12 }), integer(1, 4), integer(0, 3), integer(0, 3), integer(1, 20)],
     ([all, parallel, delay, maxFailures, deadline]) =>
       Effect.gen(function* () {
@@ -252,7 +252,7 @@ describe("paced", () => {
     { arbitrary: { runs: 60 } }
   )
 
-  it.live("ten thousand jobs at once, and one after the other", () =>
+  it.live("ten thousand jobs at once, and one at a time", () =>
     Effect.gen(function* () {
       const all = Array.from({ length: 10_000 }, (_, at) => at)
       const work: Work<number, number, never> = {

@@ -30,7 +30,7 @@ const names = (selection: Selection) =>
 const onNode = (node: string): TaskFilter => ({ _tag: "Node", node })
 
 describe("a node in a selection", () => {
-  it.effect("a host name that two nodes have is refused by --node and by --filter node=, with the same words", () =>
+  it.effect("a host name of two nodes is rejected by --node and by --filter node=, with one text", () =>
     Effect.gen(function* () {
       const byFlag = yield* Effect.flip(names({ services: ["web"], node: "twin" }))
       const byFilter = yield* Effect.flip(names({ services: ["web"], filters: [onNode("twin")] }))
@@ -39,7 +39,7 @@ describe("a node in a selection", () => {
     })
   )
 
-  it.effect("a node that is not there is named by both, and an ID or its unique prefix does for both", () =>
+  it.effect("both report an unknown node, and accept an ID or a unique prefix", () =>
     Effect.gen(function* () {
       const { nodes } = yield* Effect.map(
         Swarm.use(({ listNodes }) => listNodes()),

@@ -23,7 +23,7 @@ const makeScreen = () => {
 }
 
 describe("the status line", () => {
-  it("says what there is of, and who is at it", () => {
+  it("shows counts and running tasks", () => {
     const all = { running: 2, done: 80, failed: 1, skipped: 3, left: 57 }
     assert.strictEqual(
       line(all, ["web.3@node-2", "web.4@node-1"], 80),
@@ -46,7 +46,7 @@ describe("the status line", () => {
     }
   })
 
-  it.effect("counts what happens, ten times a second at most", () =>
+  it.effect("is updated at most ten times per second", () =>
     Effect.gen(function* () {
       const tasks = webs(5)
       const [one, two, three, four, five] = tasks
@@ -72,7 +72,7 @@ describe("the status line", () => {
     })
   )
 
-  it.effect("makes place for lines, and comes back", () =>
+  it.effect("is erased for other lines, and returns", () =>
     Effect.gen(function* () {
       const tasks = webs(1)
       const screen = makeScreen()
@@ -92,7 +92,7 @@ describe("the status line", () => {
     })
   )
 
-  it.effect("is gone at the end, and stays away", () =>
+  it.effect("is erased at the end", () =>
     Effect.gen(function* () {
       const tasks = webs(2)
       const screen = makeScreen()

@@ -13,7 +13,7 @@ const stopped = (container: string) =>
   `the command did not finish: container ${container} stopped. Swarm may have replaced the task: see "task-exec ls".`
 
 describe("the summary", () => {
-  it("counts, and names what did not succeed", () => {
+  it("counts results, and names tasks without success", () => {
     const results = [exited(0), exited(3), exited(0), failed("c")]
     assert.strictEqual(
       summarize(outcomes(results)),
@@ -21,13 +21,13 @@ describe("the summary", () => {
     )
   })
 
-  it("one task, none, and what nobody waits for", () => {
+  it("one task, no tasks, and detached commands", () => {
     assert.strictEqual(summarize(outcomes([exited(0)])), "1 task: 1 succeeded")
     assert.strictEqual(summarize([]), "0 tasks")
     assert.strictEqual(summarize(outcomes([{ _tag: "Detached" }, { _tag: "Detached" }])), "2 tasks: 2 started")
   })
 
-  it("by code and by reason, in order, folded", () => {
+  it("by code and reason, ordered and folded", () => {
     const results = [exited(9), exited(3), exited(3), skipped("failures"), skipped("failures"), skipped("deadline")]
     assert.strictEqual(
       summarize(outcomes(results)),
@@ -36,7 +36,7 @@ describe("the summary", () => {
     )
   })
 
-  it("the most frequent of many messages", () => {
+  it("shows the most frequent of many messages", () => {
     const results = ["a", "b", "b", "c", "d", "d", "e"].map(failed)
     assert.strictEqual(
       summarize(outcomes(results)),
@@ -44,7 +44,7 @@ describe("the summary", () => {
     )
   })
 
-  it("is short, however many tasks there are and whatever they are called", () => {
+  it("is short for any number and names of tasks", () => {
     const odd = (at: number) => ({ task: task(`web.${at * 2}@n`), result: exited(1) })
     const text = summarize(Array.from({ length: 10_000 }, (_, at) => odd(at)))
     assert.isBelow(text.length, 160)

@@ -67,7 +67,7 @@ const list = (which: ListedTasks) => Effect.provide(listTasks(which), swarm)
 const names = (which: ListedTasks) => Effect.map(list(which), (tasks) => tasks.map(({ name }) => name))
 
 describe("the list of tasks", () => {
-  it.effect("has tasks that do not run, in the order of their names", () =>
+  it.effect("includes tasks that do not run, ordered by name", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* names({}), ["cache.1", "db.1", "web.2", "web.10"])
       assert.deepStrictEqual(yield* names({ service: "web" }), ["web.2", "web.10"])
@@ -76,7 +76,7 @@ describe("the list of tasks", () => {
     })
   )
 
-  it.effect("fails for a service, a stack or a node that is not there", () =>
+  it.effect("fails for an unknown service, stack or node", () =>
     Effect.gen(function* () {
       for (const [which, reason] of [
         [{ service: "wed" }, /service wed does not exist \(services: cache, db, web\)/],
@@ -88,7 +88,7 @@ describe("the list of tasks", () => {
     })
   )
 
-  it.effect("as a table: health where the service has a check, no digest, and errors where there are any", () =>
+  it.effect("as a table: health if the service has a check, no digest, and errors if there are any", () =>
     Effect.gen(function* () {
       const now = Date.parse(created) + 3 * 3600_000
       const shown = (lines: ReadonlyArray<string>) => lines.map((line) => line.replace(/ {2,}/g, "|"))
@@ -108,7 +108,7 @@ describe("the list of tasks", () => {
     })
   )
 
-  it("has ages in one unit", () => {
+  it("shows ages in one unit", () => {
     const ages = { 0: "0s", 119: "119s", 120: "2m", 7199: "119m", 7200: "2h", 172799: "47h", 172800: "2d" }
     for (const [seconds, text] of Object.entries(ages)) assert.strictEqual(age(Number(seconds) * 1000), text)
     assert.strictEqual(age(-5000), "0s")

@@ -55,23 +55,23 @@ describe("TaskSet", () => {
     }
   })
 
-  it.prop("a folded text stands for its names, each once", [Arbitrary.array(name, { maxLength: 30 })], ([names]) => {
+  it.prop("a folded text means each of its names once", [Arbitrary.array(name, { maxLength: 30 })], ([names]) => {
     // Of a single empty name nothing can be seen.
     const some = names.filter((text) => text !== "")
     assert.deepStrictEqual([...unfold(foldNames(some))].sort(), [...new Set(some)].sort())
   })
 
-  it.prop("the order is the same from any order", [Arbitrary.array(name, { maxLength: 30 })], ([names]) => {
+  it.prop("the result does not depend on the order", [Arbitrary.array(name, { maxLength: 30 })], ([names]) => {
     assert.deepStrictEqual([...names].reverse().sort(byName), [...names].sort(byName))
     assert.strictEqual(foldNames([...names].reverse()), foldNames(names))
   })
 
-  it("in order as people count", () => {
+  it("numbers are ordered by value", () => {
     const names = ["web", "web1.1", "web2.1", "web10.1", "web.1", "web.2", "web.10", "web.10a"]
     assert.deepStrictEqual([...names].reverse().sort(byName), names)
   })
 
-  it("ten thousand names", () => {
+  it("folds ten thousand names", () => {
     const names = Array.from({ length: 10_000 }, (_, at) => `web.${10_000 - at}`)
     assert.strictEqual(foldNames(names), "web.[1-10000]")
   })

@@ -4,18 +4,18 @@ import { wholeLength } from "../../../adapters/fleet/Utf8.ts"
 import { integer, output } from "./Fixtures.ts"
 
 describe("cutting UTF-8", () => {
-  it("before a character that is not complete", () => {
+  it("is before an incomplete character", () => {
     const text = Buffer.from("aé€😀")
     const expected = [0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10]
     for (const [end, whole] of expected.entries()) assert.strictEqual(wholeLength(text.subarray(0, end)), whole)
   })
 
-  it("what is no character is not waited for", () => {
+  it("does not wait for invalid bytes", () => {
     const cases = [[0x80], [0x80, 0x80, 0x80, 0x80], [0xff], [0xc0], [0xf8, 0x80], [0x61, 0xbf]]
     for (const bytes of cases) assert.strictEqual(wholeLength(Uint8Array.from(bytes)), bytes.length)
   })
 
-  it.prop("of text, the part before the cut is text", [output, integer(0, 100)], ([bytes, end]) => {
+  it.prop("the part before the cut is valid text", [output, integer(0, 100)], ([bytes, end]) => {
     const part = bytes.subarray(0, end)
     const whole = wholeLength(part)
     assert.isAtMost(part.length - whole, 3)

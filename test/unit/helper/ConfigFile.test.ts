@@ -14,7 +14,7 @@ const complaint = (content: string): string =>
   })
 
 describe("the configuration file", () => {
-  it("names images, for a context and for all", () => {
+  it("names images, for one context and for all", () => {
     const content = { image: "all:1", contexts: { prod: { image: "prod:1" }, empty: {} } }
     const config = Result.getOrThrow(parseConfigFile(file, JSON.stringify(content)))
     assert.deepStrictEqual(imageFor(file, config, "prod"), { image: "prod:1", source: `context prod in ${file}` })
@@ -23,7 +23,7 @@ describe("the configuration file", () => {
     assert.isUndefined(imageFor(file, Result.getOrThrow(parseConfigFile(file, "{}")), "prod"))
   })
 
-  it("is no JSON: the error has line and column", () => {
+  it("that is no JSON gives an error with line and column", () => {
     for (const [content, expected] of [
       ['{\n  "image": "x"\n  "contexts": {}\n}', /^line 3, column 3: Expected ',' or '}' after property value$/],
       ['{\n  "image": bare\n}', /^line 2, column 12: Unexpected token 'b'$/],
@@ -36,7 +36,7 @@ describe("the configuration file", () => {
     }
   })
 
-  it("has other content: the error has the key's path, what is expected, and what was meant", () => {
+  it("with invalid content gives an error with the key's path, the expected value and a suggestion", () => {
     for (const [content, expected] of [
       [[], "expected an object, got []"],
       [{ imag: "x" }, 'unknown key "imag": expected "image" or "contexts". Did you mean "image"?'],
@@ -57,7 +57,7 @@ describe("the configuration file", () => {
     }
   })
 
-  it.effect("is where the XDG specification has it; a relative folder counts as none", () =>
+  it.effect("follows the XDG specification; a relative folder is ignored", () =>
     Effect.gen(function* () {
       for (const [variables, expected] of [
         [{ HOME: "/home/me" }, file],
@@ -73,7 +73,7 @@ describe("the configuration file", () => {
     })
   )
 
-  it.effect("that is not there names nothing; one that can't be read is an error", () =>
+  it.effect("that does not exist names nothing; an unreadable one is an error", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* readConfigFile("/nonexistent/config.json"), {
         image: undefined,

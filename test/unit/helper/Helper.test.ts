@@ -100,7 +100,7 @@ const stopped = (tasks: ReadonlyArray<Task>, questions: number) =>
 
 describe("Helper", () => {
   it.effect.each([200, 500, 2000, 10_000])(
-    "a helper that takes %d ms to run is looked at less and less often",
+    "a helper that takes %d ms to run is checked less and less often",
     (millis) =>
       Effect.gen(function* () {
         let looks = 0
@@ -121,14 +121,14 @@ describe("Helper", () => {
       })
   )
 
-  it.effect("a helper is stopped by the removal of its service, which is not scaled down before", () =>
+  it.effect("a helper is stopped by removing its service, which is not scaled down first", () =>
     Effect.gen(function* () {
       const { calls } = yield* stopped([taskOf("t", "running")], 3)
       assert.deepStrictEqual(calls, ["create secret", "create service", "remove service", "remove secret"])
     })
   )
 
-  it.effect("stop waits for every task that is not over", () =>
+  it.effect("stop waits for every task that has not ended", () =>
     Effect.gen(function* () {
       const { calls } = yield* stopped([taskOf("a", "failed"), taskOf("b", "running"), taskOf("c", "running")], 2)
       assert.include(calls, "remove service")

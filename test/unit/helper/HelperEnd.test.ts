@@ -9,7 +9,7 @@ const status = (State: string, ContainerID?: string): Task["Status"] => ({
 })
 
 describe("whether a task ran", () => {
-  it("did not, where Swarm deleted it before its container was started", () => {
+  it("did not, if Swarm deleted it before its container was started", () => {
     assert.isFalse(mayHaveRun([]))
     assert.isFalse(mayHaveRun([status("pending")]))
     assert.isFalse(mayHaveRun([status("assigned"), status("preparing"), status("ready")]))
@@ -18,7 +18,7 @@ describe("whether a task ran", () => {
     assert.isFalse(mayHaveRun([status("preparing"), status("shutdown", "")]))
   })
 
-  it("may have, where any look saw a container that was started, or a state that is not known", () => {
+  it("may have, if any check saw a started container or an unknown state", () => {
     for (const state of ["starting", "running", "complete", "failed", "orphaned", "remove", "dreaming"]) {
       assert.isTrue(mayHaveRun([status("preparing"), status(state)]), state)
     }

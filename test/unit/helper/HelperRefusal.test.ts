@@ -67,7 +67,7 @@ describe("why a node refused a helper", () => {
     })
   })
 
-  describe("something else", () => {
+  describe("another reason", () => {
     it.each([
       ['invalid mount config for type "bind": bind source path does not exist: /var/run/docker.sock'],
       ["invalid pool request: Pool overlaps with other one on this address space"],
@@ -88,7 +88,7 @@ describe("why a node refused a helper", () => {
       assert.strictEqual(tagOf(reason), "HelperRejected")
     })
 
-    it("a node that has made the container has the image, whatever the text says", () => {
+    it("a node that has created the container has the image, whatever the text says", () => {
       const reason = "starting container failed: dial tcp 10.1.2.3:5000: connect: connection refused"
       assert.strictEqual(tagOf(reason, "preparing", "78643199ef51"), "HelperRejected")
       assert.strictEqual(tagOf(reason, "starting"), "HelperRejected")

@@ -24,7 +24,7 @@ const stagesOf = (states: ReadonlyArray<string>) =>
   )
 
 describe("the stages of a helper", () => {
-  it.effect("as Swarm tells of its task", () =>
+  it.effect("follow the states of its task", () =>
     Effect.gen(function* () {
       const states = [
         "new",
@@ -43,7 +43,7 @@ describe("the stages of a helper", () => {
     })
   )
 
-  it.effect("old news changes nothing", () =>
+  it.effect("ignore old states", () =>
     Effect.gen(function* () {
       const late = ["preparing", "starting", "preparing", "end", "starting"]
       const all = ["+Place", "-Place", "+Prepare", "-Prepare", "+Launch", "-Launch"]
@@ -51,7 +51,7 @@ describe("the stages of a helper", () => {
     })
   )
 
-  it.effect("the command's start, from when the helper runs, unless it is known already", () =>
+  it.effect("the command starts when the helper runs, unless it has started before", () =>
     Effect.gen(function* () {
       const program = (isFirst: boolean) =>
         Effect.gen(function* () {

@@ -48,7 +48,7 @@ const running = (deadline: number, time: number, layer: Layer.Layer<Swarm>) =>
   })
 
 describe("Lease", () => {
-  it.effect("a deadline that is far away stays", () =>
+  it.effect("keeps a distant deadline", () =>
     Effect.gen(function* () {
       const moved: Array<readonly [string, number]> = []
       yield* running(10 * minute, 8 * minute, engine(moved))
@@ -56,7 +56,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("a minute before the deadline, secret and service get ten minutes more, and again", () =>
+  it.effect("extends the deadline of secret and service by ten minutes, a minute before it, repeatedly", () =>
     Effect.gen(function* () {
       const moved: Array<readonly [string, number]> = []
       yield* running(10 * minute, 19 * minute, engine(moved))
@@ -71,7 +71,7 @@ describe("Lease", () => {
     })
   )
 
-  it.effect("an engine that refuses is asked again before the deadline", () =>
+  it.effect("tries again before the deadline if the engine refuses", () =>
     Effect.gen(function* () {
       const moved: Array<readonly [string, number]> = []
       yield* running(10 * minute, 9 * minute + 5000, engine(moved, 3))

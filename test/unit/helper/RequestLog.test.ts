@@ -20,7 +20,7 @@ const exec = (of: string, more: object = {}) =>
   ({ action: "exec", run: of, container, detach: false, ...more }) as const
 
 describe("an agent's log", () => {
-  it.effect("begins with the notice of its key, and never goes far without it", () =>
+  it.effect("begins with the notice of its key, and repeats it often enough", () =>
     Effect.gen(function* () {
       const { lines, log } = yield* opened
       for (let at = 0; at < 100; at++) yield* log.say(`line ${at}`)
@@ -34,7 +34,7 @@ describe("an agent's log", () => {
     })
   )
 
-  it.effect("has a line for the beginning of each request, and one for its end, with how long it took", () =>
+  it.effect("has a line for the start and for the end of each request, with its duration", () =>
     Effect.gen(function* () {
       const { lines, log } = yield* opened
       const ended = yield* log.begin({ ...exec(run("a")), who: { user: "ada", host: "ops-1" } })
@@ -63,7 +63,7 @@ describe("an agent's log", () => {
     })
   )
 
-  it.effect("says of connections that were sent away only so much", () =>
+  it.effect("limits the lines about rejected connections", () =>
     Effect.gen(function* () {
       const { lines, log } = yield* opened
       yield* TestClock.adjust("1 hour")
@@ -75,7 +75,7 @@ describe("an agent's log", () => {
     })
   )
 
-  it.effect("a request that can't be logged fails", () =>
+  it.effect("fails a request that cannot be logged", () =>
     Effect.gen(function* () {
       let isFull = false
       const log = makeRequestLog(key, () =>
@@ -87,14 +87,14 @@ describe("an agent's log", () => {
     })
   )
 
-  it.prop("stays one line without control characters, and short, whatever it is about", [Schema.Json], ([value]) => {
+  it.prop("keeps each entry one short line without control characters", [Schema.Json], ([value]) => {
     const line = encodeRecord({ value, text: JSON.stringify(value), list: Array.from({ length: 50 }, () => value) })
     // The joiners of scripts and emoji stay.
     assert.notMatch(line, /(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/u)
     assert.isObject(JSON.parse(line))
   })
 
-  it("escapes what a terminal obeys, and shortens what is long", () => {
+  it("escapes control characters, and shortens long texts", () => {
     const words = ["\u001b]52;c;x\u0007", "\u009b31m", "a\nagent key x", "\u202e", "w".repeat(300), "\u{e0001}"]
     const line = encodeRecord({ command: words })
     assert.deepStrictEqual(JSON.parse(line), { command: [...words.slice(0, 4), `${"w".repeat(200)}…`, words[5]] })
@@ -103,8 +103,8 @@ describe("an agent's log", () => {
   })
 })
 
-describe("what a log leaves under way", () => {
-  it.effect("is what began, and neither ended nor was let go of nor was to go on from the start", () =>
+describe("the requests under way in a log", () => {
+  it.effect("are those that began, and neither ended nor were detached", () =>
     Effect.gen(function* () {
       const { lines, log } = yield* opened
       yield* log.begin(exec(run("a")))

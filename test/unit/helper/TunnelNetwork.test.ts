@@ -67,7 +67,7 @@ const managers = (more: Partial<SwarmShape> = {}) => {
 }
 
 describe("TunnelNetwork", () => {
-  it.effect("the relay of a single tunnel is one engine's, whichever the network was made by", () =>
+  it.effect("a single tunnel has its relay on one engine, whichever manager created the network", () =>
     Effect.gen(function* () {
       const { calls, layer } = managers()
       const owner = yield* makeOwnership(undefined)
@@ -117,7 +117,7 @@ describe("TunnelNetwork", () => {
       "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded"
     ]
   ])("a node that %s a network", (_, reason) => {
-    it.effect("gets another network, and the relay of the first is gone by then", () =>
+    it.effect("gets another network after the relay of the first one is removed", () =>
       Effect.gen(function* () {
         const { calls, layer, networks } = managers()
         const owner = yield* makeOwnership(undefined)

@@ -17,7 +17,7 @@ const connected = async () => {
 }
 
 describe("joinStreams", () => {
-  it("passes all bytes both ways, and both ends", async () => {
+  it("forwards all bytes in both directions, and both ends", async () => {
     const { far, near } = await connected()
     const [input, output] = [new PassThrough(), new PassThrough()]
     input.pause()
@@ -35,7 +35,7 @@ describe("joinStreams", () => {
     assert.strictEqual(Buffer.concat(await output.toArray()).toString(), "answer")
   })
 
-  it("passes the last word on while more comes for who said it", async () => {
+  it("forwards the last bytes of a side that still receives", async () => {
     const { far, near } = await connected()
     const [input, output] = [new PassThrough(), new PassThrough({ highWaterMark: 1 })]
     const errors: Array<Error> = []

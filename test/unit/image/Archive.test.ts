@@ -29,7 +29,7 @@ const contents = (chunks: ReadonlyArray<Uint8Array>) =>
   )
 
 describe("Archive", () => {
-  it.effect("is sorted, of 1970, and complete with folders", () =>
+  it.effect("is sorted, dated 1970, and contains the folders", () =>
     Effect.gen(function* () {
       const { chunks } = yield* makeArchive(entries())
       assert.deepStrictEqual(yield* contents(chunks), [
@@ -44,7 +44,7 @@ describe("Archive", () => {
     })
   )
 
-  it.effect("is the same for the same entries, whatever their order, and its hash is of its bytes", () =>
+  it.effect("does not depend on the order of its entries, and has the hash of its bytes", () =>
     Effect.gen(function* () {
       const one = yield* makeArchive(entries())
       const other = yield* makeArchive(entries().toReversed())
@@ -54,7 +54,7 @@ describe("Archive", () => {
     })
   )
 
-  it.effect("is another one when a byte or a mode differs", () =>
+  it.effect("differs if a byte or a mode differs", () =>
     Effect.gen(function* () {
       const variants = [
         [Tar.file("a", "x")],

@@ -37,7 +37,7 @@ const usual = "node:26-slim"
 const onLinux = describe.skipIf(process.platform !== "linux")
 
 describe("BaseImage", () => {
-  it.effect("takes an image that the engine has, and asks nobody", () =>
+  it.effect("uses an image that the engine has, without a registry", () =>
     Effect.gen(function* () {
       const { shape, done } = engine({ has: [usual, "other:1"] })
       assert.strictEqual(yield* prepareBase(shape, undefined, usual), usual)
@@ -46,7 +46,7 @@ describe("BaseImage", () => {
     })
   )
 
-  it.effect("pulls an image that the engine has not", () =>
+  it.effect("pulls an image that the engine does not have", () =>
     Effect.gen(function* () {
       const { shape, done } = engine({ registry: [usual, "other:1"] })
       assert.strictEqual(yield* prepareBase(shape, undefined, usual), usual)
@@ -55,7 +55,7 @@ describe("BaseImage", () => {
     })
   )
 
-  it.effect("fails when the image that was asked for cannot be had", () =>
+  it.effect("fails if the requested image is unavailable", () =>
     Effect.gen(function* () {
       const { shape, done } = engine({ has: [usual] })
       assert.strictEqual(yield* Effect.flip(prepareBase(shape, "other:1", usual)), noRegistry)
@@ -64,7 +64,7 @@ describe("BaseImage", () => {
   )
 
   onLinux("assembled", () => {
-    it.effect("stands in where the usual image cannot be had, under a name that says what is in it, made once", () =>
+    it.effect("is assembled if the usual image is unavailable, once, and named by its content", () =>
       Effect.gen(function* () {
         const { shape, done } = engine({})
         const first = yield* prepareBase(shape, undefined, usual)
@@ -74,7 +74,7 @@ describe("BaseImage", () => {
       })
     )
 
-    it.effect("is refused for an engine on another kind of processor", () =>
+    it.effect("is refused for an engine of another architecture", () =>
       Effect.gen(function* () {
         const { shape } = engine({ Arch: "s390x" })
         const error = yield* Effect.flip(prepareBase(shape, "scratch", usual))

@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { nodeOptions } from "../../../adapters/bundle/NodeOptions.ts"
 
 describe("Dockerfile", () => {
-  it("starts Node as the programs start themselves", () => {
+  it("starts Node with the options of the programs", () => {
     const text = readFileSync(join(import.meta.dirname, "../../../Dockerfile"), "utf8")
     const lines = [...text.matchAll(/^(?:ENTRYPOINT|RUN) (\[.*\])$/gm)].map(([, words = ""]) => words)
     assert.deepStrictEqual(

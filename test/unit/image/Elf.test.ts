@@ -31,7 +31,7 @@ describe("Elf", () => {
     assert.deepStrictEqual(parseElf(new Uint8Array(inside.buffer, inside.byteOffset, inside.length)), parseElf(file))
   })
 
-  it("leaves out symbols, and the table that leads to them", () => {
+  it("removes symbols and the section table", () => {
     const file = elfFile({ interpreter: loader, needed: ["libc.so.6"], symbols: 500 })
     const before = Buffer.from(file)
     const elf = Result.getOrThrow(parseElf(file))
@@ -45,7 +45,7 @@ describe("Elf", () => {
     assert.isTrue(file.equals(before), "the original is as it was")
   })
 
-  it("puts a note where the program finds it in its memory", () => {
+  it("adds a note that the program finds in its memory", () => {
     const program = elfFile({ interpreter: loader, needed: ["libc.so.6"], notes: true, symbols: 500, zeros: 1001 })
     const content = Buffer.from("what is noted")
     const file = Result.getOrThrow(withNote(program, "SOME_NAME", content))
@@ -67,12 +67,12 @@ describe("Elf", () => {
     assert.isTrue(file.subarray(offset + 24).equals(content))
   })
 
-  it("puts no note where there was none", () => {
+  it("adds no note to a program without notes", () => {
     const result = withNote(elfFile({ interpreter: loader, needed: ["libc.so.6"] }), "SOME_NAME", Buffer.from("x"))
     assert.isTrue(Result.isFailure(result))
   })
 
-  it("refuses what is no 64-bit little-endian ELF file, or only the beginning of one", () => {
+  it("rejects files that are no 64-bit little-endian ELF file, and truncated ones", () => {
     const file = elfFile({ interpreter: loader, needed: ["libc.so.6"] })
     const narrow = Buffer.from(file).fill(1, 4, 5)
     const cases = [Buffer.alloc(0), Buffer.from("#!/bin/sh\n".repeat(20)), narrow, file.subarray(0, 100)]

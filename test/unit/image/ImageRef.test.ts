@@ -32,14 +32,14 @@ const bad: ReadonlyArray<readonly [ref: string, why: RegExp]> = [
 ]
 
 describe("ImageRef", () => {
-  it("takes a name apart, and puts it together again", () => {
+  it("parses and formats a name", () => {
     for (const [ref, repository, tag] of good) {
       assert.deepStrictEqual(parseImageRef(ref), Result.succeed({ repository, tag }), ref)
       assert.deepStrictEqual(parseImageRef(imageName({ repository, tag })), Result.succeed({ repository, tag }))
     }
   })
 
-  it("says what is wrong with a name, in one line", () => {
+  it("explains an invalid name in one line", () => {
     for (const [ref, why] of bad) {
       const result = parseImageRef(ref)
       assert.isTrue(Result.isFailure(result), ref)

@@ -32,13 +32,13 @@ const program = Result.getOrThrow(parseElf(node))
 const paths = (libraries: ReadonlyMap<string, Uint8Array>) => [...libraries.keys()].toSorted()
 
 describe("RootFs", () => {
-  it.effect("finds the loader, the libraries, and what those need, each once", () =>
+  it.effect("finds the loader, the libraries and their libraries, each once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(paths(yield* findLibraries(program, machine(files))), found)
     })
   )
 
-  it.effect("passes by what has the right name but is not for this processor, or no library", () =>
+  it.effect("skips files that are no library or for another architecture", () =>
     Effect.gen(function* () {
       const more = {
         ...files,
@@ -49,7 +49,7 @@ describe("RootFs", () => {
     })
   )
 
-  it.effect("takes along what the C library opens by itself, where there is such a file", () =>
+  it.effect("includes libraries that the C library loads by name", () =>
     Effect.gen(function* () {
       const dns = `/lib/${triplet}/libnss_dns.so.2`
       const resolve = `/lib/${triplet}/libresolv.so.2`
@@ -59,7 +59,7 @@ describe("RootFs", () => {
     })
   )
 
-  it.effect("names the library that is nowhere", () =>
+  it.effect("names a missing library", () =>
     Effect.gen(function* () {
       const { [`/usr/lib/${triplet}/libm.so.6`]: _, ...less } = files
       const error = yield* Effect.flip(findLibraries(program, machine(less)))
@@ -74,7 +74,7 @@ describe("RootFs", () => {
     })
   )
 
-  it.effect("lays out Node without its symbols, the libraries where they were, root, and a /tmp for all", () =>
+  it.effect("contains Node without symbols, the libraries at their paths, the user root, and /tmp", () =>
     Effect.gen(function* () {
       const entries = yield* rootFsEntries(node, machine(files))
       const modes = Object.fromEntries(entries.map(({ header }) => [header.path, header.mode.toString(8)]))
@@ -91,7 +91,7 @@ describe("RootFs", () => {
     })
   )
 
-  it.effect("says so when the given Node is no program", () =>
+  it.effect("rejects a Node that is no program", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(rootFsEntries(Buffer.from("#!/bin/sh"), machine(files)))
       assert.strictEqual(error._tag, "NotElf")

@@ -12,7 +12,7 @@ const folder = Effect.acquireRelease(
 
 describe("the Node in the executable", () => {
   for (const arch of architectures) {
-    it.effect(`${arch}: one that was tampered with is refused, and named, before it is run`, () =>
+    it.effect(`${arch}: a modified file is rejected and named before it runs`, () =>
       Effect.gen(function* () {
         const cache = yield* folder
         const bin = join(cache, `node-linux-${arch}-${version}`, "bin")

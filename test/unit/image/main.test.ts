@@ -19,7 +19,7 @@ const patience = 120_000
 
 describe("npm run image", () => {
   it.live(
-    "helps",
+    "prints its help",
     () =>
       Effect.gen(function* () {
         const { code, stdout, stderr } = yield* image("--help")
@@ -30,7 +30,7 @@ describe("npm run image", () => {
   )
 
   it.live(
-    "answers wrong usage with one line and 2",
+    "exits with 2 and one line for wrong usage",
     () =>
       Effect.gen(function* () {
         const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
@@ -56,7 +56,7 @@ describe("npm run image", () => {
   )
 
   it.live(
-    "answers with one line and 1 when it cannot: no bundle yet, or no engine",
+    "exits with 1 and one line without a bundle or an engine",
     () =>
       Effect.gen(function* () {
         const { code, stdout, stderr } = yield* image("task-exec:test", "--base", "scratch")

@@ -6,7 +6,7 @@ import { Brake } from "../../../src/internal/Brake.ts"
 const mebibyte = 1024 * 1024
 
 describe("Brake", () => {
-  it.effect("holds the producer back above 1 MiB, until the consumer has taken half", () =>
+  it.effect("stops the producer above 1 MiB, until the consumer has taken half", () =>
     Effect.gen(function* () {
       const brake = new Brake()
       brake.held(mebibyte)
@@ -24,7 +24,7 @@ describe("Brake", () => {
     })
   )
 
-  it.effect("released, it holds nobody back any more, however much waits", () =>
+  it.effect("does not stop the producer after it is released", () =>
     Effect.gen(function* () {
       const brake = new Brake()
       brake.held(2 * mebibyte)

@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import { once } from "../../../src/internal/Once.ts"
 
 describe("once", () => {
-  it.effect("runs once, when it is asked for, and for all", () =>
+  it.effect("runs once, at the first use, for all", () =>
     Effect.gen(function* () {
       let runs = 0
       const ask = yield* once(Effect.sync(() => ++runs))
@@ -16,7 +16,7 @@ describe("once", () => {
     })
   )
 
-  it.effect("the first who asked may be interrupted: the others get it all the same", () =>
+  it.effect("continues for the others if the first user is interrupted", () =>
     Effect.gen(function* () {
       const ask = yield* once(Effect.as(Effect.sleep("1 second"), "done"))
       const [first, second] = [yield* Effect.forkChild(ask), yield* Effect.forkChild(ask)]
@@ -27,7 +27,7 @@ describe("once", () => {
     })
   )
 
-  it.effect("its failure is everybody's, and its scope's end is its end", () =>
+  it.effect("fails for all, and ends with its scope", () =>
     Effect.gen(function* () {
       const failing = yield* once(Effect.fail("no"))
       assert.deepStrictEqual([yield* Effect.flip(failing), yield* Effect.flip(failing)], ["no", "no"])

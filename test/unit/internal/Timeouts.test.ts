@@ -11,7 +11,7 @@ const sources = ["src", "adapters"].flatMap((folder) =>
 )
 
 describe("timeouts", () => {
-  it("have an error of their own: Effect's says 'Operation timed out after', and not what was waited for", () => {
+  it("have their own errors: Effect's text 'Operation timed out after' does not name the operation", () => {
     const raw = sources.filter((file) => /\b(Effect|Stream)\.timeout\(/.test(readFileSync(join(root, file), "utf8")))
     assert.isAbove(sources.length, 100)
     assert.deepStrictEqual(raw, [])

@@ -20,7 +20,7 @@ const pieces = Arbitrary.array(
 )
 
 describe("readEarly", () => {
-  it.effect("input that ends at once is whole", () =>
+  it.effect("input that ends at once is complete", () =>
     Effect.gen(function* () {
       for (const text of ["", "hi\n"]) {
         const early = yield* readEarly(Stream.make(bytes(text)))
@@ -31,7 +31,7 @@ describe("readEarly", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("input that ends within 50 ms is whole, and later it is not", () =>
+  it.effect("input that ends within 50 ms is complete", () =>
     Effect.gen(function* () {
       for (const [after, isWhole] of [
         [45, true],
@@ -50,7 +50,7 @@ describe("readEarly", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("input of the limit is whole, and a byte more is not", () =>
+  it.effect("input up to the limit is complete, and with one more byte it is not", () =>
     Effect.gen(function* () {
       const half = new Uint8Array(earlyInputLimit / 2)
       assert.isTrue((yield* readEarly(Stream.make(half, half))).isWhole)
@@ -60,7 +60,7 @@ describe("readEarly", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("input that goes on is held back until it is consumed", () =>
+  it.effect("continuing input is held back until it is consumed", () =>
     Effect.gen(function* () {
       let pulled = 0
       const chunk = new Uint8Array(256 * 1024)

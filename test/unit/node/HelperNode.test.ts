@@ -107,7 +107,7 @@ describe("a helper that is stopped before it has greeted", () => {
 })
 
 describe("a copy whose helper is killed", () => {
-  it.effect("says that nothing was copied", () =>
+  it.effect("reports that nothing was copied", () =>
     Effect.gen(function* () {
       const text = yield* copyFailure({ State: "failed", Err: "task: non-zero exit (137)" })
       assert.include(
@@ -117,7 +117,7 @@ describe("a copy whose helper is killed", () => {
     })
   )
 
-  it.effect("is lost where the helper may have begun it", () =>
+  it.effect("is lost if the helper may have begun it", () =>
     Effect.gen(function* () {
       const text = yield* copyFailure({ State: "shutdown" })
       assert.match(text, /lost the connection to node host: .*; the copy is incomplete/)

@@ -29,7 +29,7 @@ const nodeWhere = (listContainers: DockerEngine["Service"]["listContainers"], to
   })
 
 describe("the connected engine's node", () => {
-  it.effect("is what a task's container says", () =>
+  it.effect("is read from a container of a task", () =>
     Effect.gen(function* () {
       const node = yield* nodeWhere((filters, options) => {
         assert.deepStrictEqual(filters, { label: ["com.docker.swarm.node.id"], status: ["running"] })
@@ -40,13 +40,13 @@ describe("the connected engine's node", () => {
     })
   )
 
-  it.effect("is not what a container of an image says that was made of a task's container", () =>
+  it.effect("is not read from a container whose image was made from a task's container", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* nodeWhere(() => Effect.succeed([container("/brave_volhard")])), "told")
     })
   )
 
-  it.effect("is asked for where there is no task, or where containers may not be listed", () =>
+  it.effect("is requested if there is no task, or if containers cannot be listed", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* nodeWhere(() => Effect.succeed([])), "told")
       const forbidden = new EngineError({ host, operation: "list containers", status: 403, text: "Forbidden" })
@@ -54,7 +54,7 @@ describe("the connected engine's node", () => {
     })
   )
 
-  it.effect("is that of another manager where the engine does not answer, and unknown where none does", () =>
+  it.effect("is that of another manager if the engine does not respond, and unknown if none does", () =>
     Effect.gen(function* () {
       const unreachable = new EngineUnreachable({ host, operation: "list containers", reason: "Refused", detail: "" })
       assert.strictEqual(yield* nodeWhere(() => Effect.fail(unreachable)), "told")

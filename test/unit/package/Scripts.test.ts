@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 const file = join(import.meta.dirname, "..", "..", "..", "package.json")
 const Package = Schema.fromJsonString(Schema.Struct({ scripts: Schema.Record(Schema.String, Schema.String) }))
 
-it("the last program of each script takes the shell's place: npm sends signals to the shell only", () => {
+it("each script ends with exec: npm sends signals only to the shell", () => {
   const { scripts } = Schema.decodeUnknownSync(Package)(readFileSync(file, "utf8"))
   const lasts = Object.values(scripts).flatMap((script) => script.split(" && ").slice(1).slice(-1))
   const left = lasts.filter((last) => /^(?:node|vitest) /.test(last))

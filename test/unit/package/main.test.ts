@@ -16,7 +16,7 @@ const pack = (...argv: ReadonlyArray<string>) =>
   })
 
 describe("npm run package", () => {
-  it("answers wrong usage with one line and 2", async () => {
+  it("exits with 2 and one line for wrong usage", async () => {
     const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
       [["--arch", "mips"], /^error: invalid architecture "mips": expected x64 or arm64\. See .*\n$/],
       [["--arch", "x64", "--node", process.execPath], /^error: --node and --arch cannot be combined\. See .*\n$/]
@@ -28,7 +28,7 @@ describe("npm run package", () => {
     }
   })
 
-  it("answers with one line and 1 when it gets no Node, and writes no sums", async () => {
+  it("exits with 1 and one line without a Node, and writes no checksums", async () => {
     const folder = await mkdtemp(join(tmpdir(), "task-exec-no-package-"))
     try {
       const out = join(folder, "out")

@@ -44,7 +44,7 @@ const known = (
   ...(denyDefault === undefined ? {} : { denyDefault })
 })
 
-describe("whether a command may be run", () => {
+describe("the permission of a command", () => {
   for (const [service, label, byDefault, stands] of table) {
     const facts = `service ${service}, container ${label}, default ${byDefault}`
     it(`${facts}: ${stands ?? "yes"}`, () =>
@@ -55,7 +55,7 @@ describe("whether a command may be run", () => {
     Schema.Union([Schema.Literals(["true", "false", "df", "sh,df", "df -h", "sh", "cp", "*", '["df"]']), Schema.String])
   )
   const wish = Arbitrary.schema(Schema.Literals(["df", "sh", "copy"]))
-  it.prop("of two labels the stricter one counts", [label, label, wish], ([one, other, wanted]) => {
+  it.prop("the stricter of two labels counts", [label, label, wish], ([one, other, wanted]) => {
     const what: Wish = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
     const isDenied = (facts: TaskPolicy) => denial(container, facts, what) !== undefined
     assert.strictEqual(
@@ -64,22 +64,18 @@ describe("whether a command may be run", () => {
     )
   })
 
-  it.prop(
-    "a label of the image forbids what it forbids anyway, and grants nothing",
-    [label, wish],
-    ([text, wanted]) => {
-      const what: Wish = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
-      const ofImage = (facts: TaskPolicy) => denial(container, facts, what, true)?.stands
-      assert.strictEqual(ofImage(known(undefined, text)), denial(container, known(undefined, text), what)?.stands)
-      assert.isDefined(ofImage(known(undefined, text, "Caller")))
-      assert.strictEqual(
-        ofImage(known("true", text, "Node")),
-        denial(container, known("true", text, "Node"), what)?.stands
-      )
-    }
-  )
+  it.prop("a label of the image can deny a command, but not allow it", [label, wish], ([text, wanted]) => {
+    const what: Wish = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
+    const ofImage = (facts: TaskPolicy) => denial(container, facts, what, true)?.stands
+    assert.strictEqual(ofImage(known(undefined, text)), denial(container, known(undefined, text), what)?.stands)
+    assert.isDefined(ofImage(known(undefined, text, "Caller")))
+    assert.strictEqual(
+      ofImage(known("true", text, "Node")),
+      denial(container, known("true", text, "Node"), what)?.stands
+    )
+  })
 
-  it("the caller's default is one more, and takes nothing away", () => {
+  it("the caller's default adds to the node's", () => {
     assert.deepStrictEqual(withCallerDefault(names, false), names)
     assert.deepStrictEqual(withCallerDefault(names, true), { ...names, denyDefault: "Caller" })
     assert.strictEqual(withCallerDefault({ denyDefault: "Node" }, true).denyDefault, "Node")
@@ -90,7 +86,7 @@ describe("whether a command may be run", () => {
 describe("a refusal", () => {
   const said = (facts: TaskPolicy, wish: Wish = run) => denial(container, facts, wish)?.message
 
-  it("says what, where, why, and what to do", () => {
+  it("has command, task, reason and next step", () => {
     assert.strictEqual(
       said(known("nginx, sh", undefined)),
       'cannot run "df" in web.2 on node node-3: the label task-exec.allow of service web is "nginx, sh". ' +
@@ -138,7 +134,7 @@ describe("a refusal", () => {
     }
   )
 
-  it("survives the wire", () => {
+  it("is decoded as it was encoded", () => {
     for (const [service, label, byDefault] of table) {
       const facts = known(service, label, byDefault)
       assert.deepStrictEqual(Schema.decodeUnknownSync(TaskPolicy)(JSON.parse(JSON.stringify(facts))), facts)

@@ -57,7 +57,7 @@ describe("the label task-exec.allow", () => {
   }
 })
 
-describe("what it allows", () => {
+describe("permissions", () => {
   for (const [text, command, expected] of [
     ["true", ["sh"], true],
     ["false", ["false"], false],
@@ -113,12 +113,12 @@ const words = Arbitrary.array(word, { minLength: 1, maxLength: 3 })
 const lists = Arbitrary.array(words, { minLength: 1, maxLength: 4 })
 const anything = Arbitrary.array(Arbitrary.schema(Schema.NonEmptyString), { minLength: 1, maxLength: 4 })
 
-describe("whatever the text", () => {
+describe("any text", () => {
   for (const [name, some] of [
     ["any", text],
     ["nearly right", scrap]
   ] as const) {
-    it.prop(`${name}: but for "true" nothing is allowed that is not in it`, [some, words], ([label, command]) => {
+    it.prop(`${name}: except for "true" only listed commands are allowed`, [some, words], ([label, command]) => {
       const result = parsePolicy(label)
       if (Result.isFailure(result) || label.trim() === "true") return
       const [first = "", ...more] = command
@@ -127,7 +127,7 @@ describe("whatever the text", () => {
     })
   }
 
-  it.prop("a list and the same list as JSON allow the same", [lists, words], ([all, [first = "", ...more]]) => {
+  it.prop("a list and its JSON form allow the same commands", [lists, words], ([all, [first = "", ...more]]) => {
     const asText = all.map((one) => one.join(" ")).join(",")
     if (asText === "true") return
     const asJson = JSON.stringify(all.map((one) => (one.length === 1 ? one[0] : one)))
@@ -140,7 +140,7 @@ describe("whatever the text", () => {
     assert.strictEqual(mayRun(asText, ...command), expected)
   })
 
-  it.prop("JSON takes every word as it is", [anything, text], ([command, other]) => {
+  it.prop("JSON takes every word literally", [anything, text], ([command, other]) => {
     assert.isTrue(mayRun(JSON.stringify([command]), ...command))
     assert.isTrue(mayRun(JSON.stringify([command[0]]), ...command))
     assert.isFalse(mayRun(JSON.stringify([command]), ...command, other))

@@ -62,7 +62,7 @@ describe("the state of the process that unit tests share", () => {
     )
   })
 
-  it("stays the same while nothing changes it", () => {
+  it("is equal without a change", () => {
     assert.deepStrictEqual(changedParts(processState(), processState()), [])
   })
 })

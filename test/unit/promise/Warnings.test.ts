@@ -6,7 +6,7 @@ import { assert, it } from "@effect/vitest"
 
 const entry = join(import.meta.dirname, "..", "..", "..", "src", "promise.ts")
 
-it("a warning that goes to the terminal by default has no control characters", () => {
+it("a warning on a terminal has no control characters", () => {
   const folder = mkdtempSync(join(tmpdir(), "task-exec-warnings-"))
   try {
     // The text of the warning has the name of the file.

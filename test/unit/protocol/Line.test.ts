@@ -6,7 +6,7 @@ import { makeTunnel, TunnelLost } from "../../../src/carrier/Tunnel.ts"
 import { lineOver } from "../../../src/protocol/Line.ts"
 
 describe("a line over a tunnel", () => {
-  it.effect("is open from the greeting on, also if nothing was sent by it", () =>
+  it.effect("is open from the greeting on, also before anything is sent", () =>
     Effect.gen(function* () {
       const [near, far] = duplexPair()
       far.on("error", () => undefined).resume()
@@ -19,7 +19,7 @@ describe("a line over a tunnel", () => {
     })
   )
 
-  it.effect("fails with what was said instead of the greeting", () =>
+  it.effect("fails with the error that arrives instead of the greeting", () =>
     Effect.gen(function* () {
       const [near, far] = duplexPair()
       far.on("error", () => undefined).resume()

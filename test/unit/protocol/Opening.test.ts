@@ -8,7 +8,7 @@ const beginAll = (opening: ReturnType<typeof makeOpening>, indices: ReadonlyArra
   Effect.forEach(indices, (index) => Effect.forkChild(opening.begin(index), { startImmediately: true }))
 
 describe("the commands that begin with a request", () => {
-  it.effect("are the first ones, whatever the order in which they come; later ones are told to begin", () =>
+  it.effect("are the first ones, in any order; later ones need a message", () =>
     Effect.gen(function* () {
       const opening = makeOpening(2)
       const fibers = yield* beginAll(opening, [1, 0])
@@ -18,7 +18,7 @@ describe("the commands that begin with a request", () => {
     })
   )
 
-  it.effect("do not wait for one that will never begin", () =>
+  it.effect("do not wait for a command that never begins", () =>
     Effect.gen(function* () {
       const opening = makeOpening(3)
       yield* beginAll(opening, [0, 2])
@@ -27,7 +27,7 @@ describe("the commands that begin with a request", () => {
     })
   )
 
-  it.effect("are without one that left while it waited for the others", () =>
+  it.effect("exclude a command that left while it waited for the others", () =>
     Effect.gen(function* () {
       const opening = makeOpening(2)
       const [first] = yield* beginAll(opening, [0])
@@ -39,7 +39,7 @@ describe("the commands that begin with a request", () => {
     })
   )
 
-  it.effect("are the next one where all of the first left", () =>
+  it.effect("are the next one if all of the first ones left", () =>
     Effect.gen(function* () {
       const opening = makeOpening(2)
       opening.leave(0)
@@ -49,7 +49,7 @@ describe("the commands that begin with a request", () => {
     })
   )
 
-  it.effect("are the one that comes first where pacing starts none at once", () =>
+  it.effect("are the first one to begin if pacing starts none at once", () =>
     Effect.gen(function* () {
       const opening = makeOpening(0)
       assert.isTrue(yield* opening.begin(3))

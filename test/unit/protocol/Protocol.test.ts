@@ -60,7 +60,7 @@ const whileTimePasses = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds = 60) 
 
 describe("both halves of the protocol", () => {
   it.live.prop(
-    "wherever the output moves from the log to the tunnel: the same bytes, in the same order, for each command",
+    "each command keeps its bytes and their order, wherever the output moves from the log to the tunnel",
     [
       Arbitrary.array(Arbitrary.array(integer(0, 40_000), { maxLength: 8 }), { minLength: 1, maxLength: 4 }),
       integer(0, 20),
@@ -105,7 +105,7 @@ describe("both halves of the protocol", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("output comes by the log before there is a tunnel, and input that was sent before it arrives with it", () =>
+  it.effect("output arrives by the log before the tunnel is open, and earlier input arrives by the tunnel", () =>
     Effect.gen(function* () {
       const arrives = yield* Deferred.make<void>()
       const seen = yield* Deferred.make<void>()
@@ -173,7 +173,7 @@ describe("both halves of the protocol", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("a command that does not begin with the request begins when it is told to, over the tunnel", () =>
+  it.effect("a command that does not begin with the request begins with a message over the tunnel", () =>
     Effect.gen(function* () {
       const begun: Array<number> = []
       const play =
@@ -198,7 +198,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("the request waits for the commands that are said to begin at once, and for none that will not", () =>
+  it.effect("the request waits for the commands that begin at once, and for no other", () =>
     Effect.gen(function* () {
       const halves = yield* openHalves({ commands: [plays(started, exited(1)), plays(started, exited(2))] })
       const run = yield* Effect.forkChild(Effect.flatMap(halves.exec(0), ({ events }) => outcome(events)))
@@ -209,7 +209,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a helper that goes without a report: the outcome is unknown, and its commands are ended together", () =>
+  it.effect("the outcome is unknown if a helper ends without a report, and its commands are killed together", () =>
     Effect.gen(function* () {
       const halves = yield* openHalves({ commands: [hangs(started, out("a")), hangs(started, out("b"))] })
       const up = yield* Deferred.make<void>()
@@ -236,7 +236,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a helper that goes while its tunnel is on the way: unknown, too, and its command is ended", () =>
+  it.effect("the outcome is unknown if a helper ends while its tunnel opens, and its command is killed", () =>
     Effect.gen(function* () {
       const halves = yield* openHalves({
         commands: [hangs(started, out("up"))],
@@ -259,7 +259,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a connection that breaks after the move is lost, and its commands are ended together", () =>
+  it.effect("commands of a connection that breaks after the move are lost, and killed together", () =>
     Effect.gen(function* () {
       const moved = yield* Deferred.make<void>()
       const heard: Play = ({ stdin }) =>
@@ -290,7 +290,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a helper of another version is refused, whatever it says after that", () =>
+  it.effect("a helper of another version is refused, whatever it sends after that", () =>
     Effect.gen(function* () {
       const halves = yield* openHalves({ commands: [plays(started, out("no"), exited(0))], protocol: 1 })
       const { events } = yield* halves.exec(0)
@@ -302,7 +302,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a signal goes by the tunnel once that is there, and by other means before", () =>
+  it.effect("a signal goes by the tunnel if that is open, else by another helper", () =>
     Effect.gen(function* () {
       const arrives = yield* Deferred.make<void>()
       const signals: Array<string> = []
@@ -336,7 +336,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a signal that nobody answers is given by other means after the grace period and 20 s", () =>
+  it.effect("a signal without an answer goes by another helper after the grace period and 20 s", () =>
     Effect.gen(function* () {
       const halves = yield* openHalves({
         commands: [hangs(started)],
@@ -356,7 +356,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a node that falls silent after the move is lost after three pulses without a sign of it", () =>
+  it.effect("a node that is silent after the move is lost after three missing pings", () =>
     Effect.gen(function* () {
       const halves = yield* openHalves({
         commands: [hangs(started, out("up")), hangs(started)],
@@ -382,7 +382,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("what the caller can't understand is no outcome", () =>
+  it.effect("an invalid message is an unknown outcome", () =>
     Effect.gen(function* () {
       const unasked: Frame = { _tag: "Ended", endings: [] }
       const halves = yield* openHalves({ commands: [plays(started, unasked, exited(0))] })
@@ -391,7 +391,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a slow reader holds back the executor, by the log and by the tunnel, and gets every byte", () =>
+  it.effect("a slow reader holds back the executor, by log and by tunnel, and gets every byte", () =>
     Effect.gen(function* () {
       const block = "y".repeat(64 * 1024)
       let written = 0
@@ -427,7 +427,7 @@ describe("both halves of the protocol", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("who leaves before the end has the command ended, and the executor ends it when the line closes", () =>
+  it.effect("a caller that leaves kills the command, as does the executor when the line closes", () =>
     Effect.gen(function* () {
       const over = yield* Deferred.make<void>()
       const halves = yield* openHalves({

@@ -30,14 +30,14 @@ describe("a request", () => {
     ["placementTimeout", true, "true"],
     ["wait", "", '""']
   ] as const) {
-    it.effect(`is refused with ${name} ${shown}`, () =>
+    it.effect(`is rejected with ${name} ${shown}`, () =>
       Effect.map(refused({ [name]: value }), (message) => {
         assert.strictEqual(message, `invalid request: ${name} must be a duration such as "90 seconds", not ${shown}`)
       })
     )
   }
 
-  it.effect("is refused without a command, and with characters that no engine takes", () =>
+  it.effect("is rejected without a command, and with NUL characters", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* refused({ command: [] }), "invalid request: the command is empty")
       assert.match(yield* refused({ command: ["a\0"] }), /must not contain NUL characters$/)

@@ -24,7 +24,7 @@ const Model = Schema.Struct({
 })
 
 describe("the example model", () => {
-  it.effect("calls the plugin with what it takes", () =>
+  it.effect("calls the plugin with valid input", () =>
     Effect.gen(function* () {
       const file = join(import.meta.dirname, "../../../example/skopos/model.yaml")
       const { components } = yield* Schema.decodeUnknownEffect(Model)(Yaml.parse(readFileSync(file, "utf8")))

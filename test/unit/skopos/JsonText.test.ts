@@ -7,7 +7,7 @@ const Branch = Schema.Union([Leaf, Schema.Array(Leaf), Schema.Record(Schema.Stri
 const Value = Schema.Union([Branch, Schema.Array(Branch), Schema.Record(Schema.String, Branch)])
 
 describe("layOutJson", () => {
-  it.prop("is as JSON.stringify has it", [Value], ([value]) => {
+  it.prop("equals JSON.stringify", [Value], ([value]) => {
     const compact = JSON.stringify(value)
     const pretty = JSON.stringify(JSON.parse(compact), null, 2)
     // What JSON.parse puts in another order is for the tests below.
@@ -18,7 +18,7 @@ describe("layOutJson", () => {
     assert.strictEqual(layOutJson(` \r\n${compact}\t`, 0), compact)
   })
 
-  it("keeps what JSON.parse would change", () => {
+  it("keeps numbers and keys that JSON.parse changes", () => {
     const text = '{"b": 1.0, "10": 12345678901234567890, "a": {"__proto__": 1e400, "2": "\\u00fc\\/"}, "b": -0}'
     assert.strictEqual(
       layOutJson(text, 0),
@@ -26,16 +26,16 @@ describe("layOutJson", () => {
     )
   })
 
-  it("leaves strings alone", () => {
+  it("does not change strings", () => {
     const text = '["a, b: [ { \\" } ]", "\\\\", "  "]'
     assert.strictEqual(layOutJson(text, 2), '[\n  "a, b: [ { \\" } ]",\n  "\\\\",\n  "  "\n]')
   })
 
-  it("keeps empty lists and objects together", () => {
+  it("writes empty lists and objects on one line", () => {
     assert.strictEqual(layOutJson('{"a": [ ], "b": {\n}}', 2), '{\n  "a": [],\n  "b": {}\n}')
   })
 
-  it("does not grow without bounds", () => {
+  it("limits the nesting", () => {
     const deep = "[".repeat(20_000) + "]".repeat(20_000)
     const laidOut = layOutJson(deep, 2)
     assert.isBelow(laidOut.length, 30 * deep.length)

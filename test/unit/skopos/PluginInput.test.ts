@@ -7,7 +7,7 @@ describe("parseInput", () => {
     Effect.map(parseInput(text), (input) => assert.deepStrictEqual(input, { text: "{}", value: {} }))
   )
 
-  it.effect("keeps the text as it was written", () =>
+  it.effect("keeps the original text", () =>
     Effect.gen(function* () {
       const text = ' { "b":1.0, "a":{"c":[]} } '
       assert.deepStrictEqual(yield* parseInput(text), { text, value: { b: 1, a: { c: [] } } })

@@ -57,16 +57,16 @@ describe("splitWords", () => {
     assert.deepStrictEqual(Result.getOrThrow(Result.flip(splitWords(text))), new UnclosedQuote({ quote, position }))
   })
 
-  it("does not tell the text", () => {
+  it("does not show the text in errors", () => {
     assert.strictEqual(Result.getOrThrow(Result.flip(splitWords("login 'secret"))).message, "unclosed ' at character 7")
   })
 
-  it.prop("gives back quoted words", [Schema.Array(Schema.String)], ([list]) => {
+  it.prop("returns quoted words", [Schema.Array(Schema.String)], ([list]) => {
     const quoted = list.map((word) => `'${word.replaceAll("'", "'\\''")}'`)
     assert.deepStrictEqual(words(quoted.join(" ")), list)
   })
 
-  it.prop("gives back escaped words", [Schema.Array(Schema.String)], ([list]) => {
+  it.prop("returns escaped words", [Schema.Array(Schema.String)], ([list]) => {
     const escaped = list.map((word) => `"${word.replaceAll(/[$`"\\]/g, "\\$&")}"`)
     assert.deepStrictEqual(words(escaped.join("\t")), list)
   })

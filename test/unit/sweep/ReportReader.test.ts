@@ -75,40 +75,40 @@ const senders = sent.map((one, at) => linesOf(at, one))
 const choices = Arbitrary.array(integer(0, 2), { minLength: 1, maxLength: 20 })
 
 describe("ReportReader", () => {
-  it.prop("reports come whole, however lines and bytes are mixed and cut", [choices, integer(1, 9000)], ([by, cut]) => {
-    const bytes = Buffer.concat(mix(senders, by))
-    assert.deepStrictEqual(byNode(readIn(bytes, cut)), sent)
-  })
-
   it.prop(
-    "a line that is missing costs the report of its sender and no other",
-    [choices, integer(0, 1000)],
-    ([by, at]) => {
-      const mixed = mix(senders, by)
-      const lost = at % mixed.length
-      const whole = senders.map((lines) => !lines.some((line) => line === mixed[lost]))
-      const bytes = Buffer.concat(mixed.filter((_, place) => place !== lost))
-      assert.deepStrictEqual(
-        byNode(readIn(bytes, 4096)),
-        sent.filter((_, place) => whole[place])
-      )
+    "reads whole reports, however lines and bytes are mixed and split",
+    [choices, integer(1, 9000)],
+    ([by, cut]) => {
+      const bytes = Buffer.concat(mix(senders, by))
+      assert.deepStrictEqual(byNode(readIn(bytes, cut)), sent)
     }
   )
 
-  it("what else is in the log is passed over", () => {
+  it.prop("loses only the sender's report if a line is missing", [choices, integer(0, 1000)], ([by, at]) => {
+    const mixed = mix(senders, by)
+    const lost = at % mixed.length
+    const whole = senders.map((lines) => !lines.some((line) => line === mixed[lost]))
+    const bytes = Buffer.concat(mixed.filter((_, place) => place !== lost))
+    assert.deepStrictEqual(
+      byNode(readIn(bytes, 4096)),
+      sent.filter((_, place) => whole[place])
+    )
+  })
+
+  it("ignores other lines", () => {
     const noise = ["node warning\n", "AAAA\n", "\n", "x".repeat(100_000)].map((text) => record("a", text))
     noise.push(record("a", "on stderr\n", 2))
     const lines = linesOf(1, report("a", 3))
     assert.deepStrictEqual(readIn(Buffer.concat(noise.flatMap((one) => [one, ...lines])), 512), [report("a", 3)])
   })
 
-  it("a node that could not look says why", () => {
+  it("reads why a node could not look", () => {
     const failed: NodeReport = { node: "a", result: { _tag: "Failed", detail: "no socket" } }
     assert.deepStrictEqual(readIn(Buffer.concat(linesOf(1, failed)), 100), [failed])
   })
 
   it.prop(
-    "a node's word counts for itself only: under another one's ID, with a second ID, in a line within a record",
+    "accepts a report only for the node that sent it: not with another ID, a second ID, or inside of a record",
     [choices, integer(1, 9000)],
     ([by, cut]) => {
       const about = report("a", 2)

@@ -171,7 +171,7 @@ const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions =
 })
 
 describe("sweep", () => {
-  it.effect("only what is past its deadline goes, services before secrets", () =>
+  it.effect("removes only objects past their deadline, services before secrets", () =>
     Effect.gen(function* () {
       const { calls, report } = yield* swept({
         services: [service("old", expired), service("new", alive)],
@@ -192,7 +192,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("of certain runs everything goes, alive or not, and nothing else does", () =>
+  it.effect("of named runs: removes everything, alive or not, and nothing else", () =>
     Effect.gen(function* () {
       const { calls, report } = yield* swept(
         {
@@ -215,7 +215,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("of certain runs: a killer at work is let finish, also one that is about to begin", () =>
+  it.effect("of named runs: lets a killer finish that works or is about to begin", () =>
     Effect.gen(function* () {
       const killing = of("b", "killer")
       let looks = 0
@@ -267,7 +267,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("what is gone already counts as removed", () =>
+  it.effect("counts objects that do not exist any longer as removed", () =>
     Effect.gen(function* () {
       const gone = refusal(404, "no such thing")
       const { report } = yield* swept({
@@ -287,7 +287,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("what can't be removed is told, and keeps nothing else from it", () =>
+  it.effect("reports objects that cannot be removed, and removes the others", () =>
     Effect.gen(function* () {
       const { calls, report } = yield* swept({
         services: [service("s", expired), service("s2", expired)],
@@ -308,7 +308,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("unreadable labels: told, not removed", () =>
+  it.effect("reports unreadable labels, and does not remove their objects", () =>
     Effect.gen(function* () {
       const broken = { ...expired, [labelKeys.deadline]: "soon" }
       const { calls, report } = yield* swept({
@@ -327,7 +327,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("a service's containers are Swarm's; one that outlived its service is told to end first", () =>
+  it.effect("leaves containers of a service to Swarm; stops one that outlived its service first", () =>
     Effect.gen(function* () {
       const of = (id: string) => ({ ...expired, "com.docker.swarm.service.id": id })
       const signals: Array<string> = []
@@ -358,7 +358,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("one that outlived its service and does not end is kept and told", () =>
+  it.effect("keeps and reports a container that outlived its service and does not stop", () =>
     Effect.gen(function* () {
       const { calls, report } = yield* swept({
         containers: [container("orphan", { ...expired, "com.docker.swarm.service.id": "gone" })],
@@ -370,7 +370,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("waits for another program that is removing the container", () =>
+  it.effect("waits for another program that removes the container", () =>
     Effect.gen(function* () {
       const { report } = yield* swept({
         containers: [container("c", expired)],
@@ -381,7 +381,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("nodes that can't be looked at are named", () =>
+  it.effect("names nodes that cannot be looked at", () =>
     Effect.gen(function* () {
       const { report } = yield* swept({
         nodes: [node("n1"), node("n2", "down"), node("n3", "ready", "drain"), node("n4")],
@@ -402,7 +402,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("a worker's own containers can be swept there; a service's are left to Swarm", () =>
+  it.effect("sweeps containers on a worker; leaves those of services to Swarm", () =>
     Effect.gen(function* () {
       const { calls, report } = yield* swept(
         {
@@ -418,7 +418,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("sweepSwarm asks for services, secrets and networks, and nothing else", () =>
+  it.effect("sweepSwarm lists only services, secrets and networks", () =>
     Effect.gen(function* () {
       const removed: Array<string> = []
       const swarm = Layer.mock(Swarm)({
@@ -436,7 +436,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("a network lives as long as its run's service: its own labels can't be changed", () =>
+  it.effect("keeps a network as long as the service of its run: labels of a network cannot be changed", () =>
     Effect.gen(function* () {
       const removed: Array<string> = []
       const ofRun = (labels: Readonly<Record<string, string>>, run: string) => ({ ...labels, "task-exec.run": run })
@@ -455,7 +455,7 @@ describe("sweep", () => {
   )
 
   for (const status of [400, 403, 500]) {
-    it.effect(`a network that the last tasks still hold (HTTP ${status}) is tried again, for a bounded time`, () =>
+    it.effect(`tries again for a bounded time if the last tasks still use a network (HTTP ${status})`, () =>
       Effect.gen(function* () {
         let refusals = 0
         const text = status === 403 ? "it has active endpoints" : "network n is in use by task t"

@@ -125,7 +125,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("an engine that can't be asked meanwhile costs the answers, not the removal", () =>
+  it.effect("an engine that cannot be reached meanwhile loses the answers, not the removal", () =>
     Effect.gen(function* () {
       const { calls, result } = yield* swept([], [], { listTasks: () => Effect.fail(broken) })
       assert(result._tag === "Success")

@@ -16,7 +16,7 @@ const at = (now: number): Selection => ({ _tag: "PastDeadline", now })
 const ofRuns = (...runs: ReadonlyArray<string>): Selection => ({ _tag: "OfRuns", runs })
 
 describe("Verdict", () => {
-  it.prop("what we label is past its deadline exactly when the time is over", [time, time], ([deadline, now]) => {
+  it.prop("an object is past its deadline exactly after it", [time, time], ([deadline, now]) => {
     const verdict = judge(labelsOf(deadline), at(now))
     assert(verdict._tag === "Alive" || verdict._tag === "Leftover")
     // Labels know whole seconds, and round up.
@@ -26,12 +26,12 @@ describe("Verdict", () => {
     if (now <= deadline) assert.strictEqual(verdict._tag, "Alive")
   })
 
-  it("at its deadline an object is still alive", () => {
+  it("an object is alive at its deadline", () => {
     assert.strictEqual(judge(labelsOf(5000), at(5000))._tag, "Alive")
     assert.strictEqual(judge(labelsOf(5000), at(5001))._tag, "Leftover")
   })
 
-  it.prop("the owner is read as it was written", [text, text], ([runId, creator]) => {
+  it.prop("the owner is decoded as it was encoded", [text, text], ([runId, creator]) => {
     const verdict = judge(ownershipLabels({ runId, deadline: 7000, creator }, "request"), at(0))
     assert.deepStrictEqual(verdict, { _tag: "Alive", owner: { runId, role: "request", deadline: 7000, creator } })
   })
@@ -53,14 +53,14 @@ describe("Verdict", () => {
     assert.strictEqual(judge({ ...labelsOf(0), [labelKeys.deadline]: deadline }, at(late))._tag, "Unreadable")
   })
 
-  it.each([labelKeys.deadline, labelKeys.role, labelKeys.creator])("without %s it is unreadable", (key) => {
+  it.each([labelKeys.deadline, labelKeys.role, labelKeys.creator])("labels without %s are unreadable", (key) => {
     const { [key]: _, ...labels } = labelsOf(0)
     const verdict = judge(labels, at(late))
     assert(verdict._tag === "Unreadable")
     assert.include(verdict.detail, key)
   })
 
-  it("without a run it is not ours, with an empty one it is unreadable", () => {
+  it("an object without a run is not ours, with an empty run it is unreadable", () => {
     const { [labelKeys.run]: _, ...labels } = labelsOf(0)
     assert.strictEqual(judge(labels, at(late))._tag, "Foreign")
     assert.strictEqual(judge({}, at(late))._tag, "Foreign")
@@ -68,7 +68,7 @@ describe("Verdict", () => {
   })
 
   it.prop(
-    "of certain runs everything goes, of others nothing, whatever the deadline",
+    "named runs: removes everything, and nothing of others, whatever the deadline",
     [text, text, time],
     ([a, b, deadline]) => {
       const labels = ownershipLabels({ runId: a, deadline, creator: "host:1" }, "helper")
@@ -83,7 +83,7 @@ describe("Verdict", () => {
     }
   )
 
-  it("labels that don't say enough are told where their run is asked for, and only there", () => {
+  it("named runs: reports incomplete labels only of these runs", () => {
     const labels = { ...labelsOf(0), [labelKeys.deadline]: "soon" }
     assert.strictEqual(judge(labels, ofRuns("r"))._tag, "Unreadable")
     assert.strictEqual(judge(labels, ofRuns("other"))._tag, "Foreign")

@@ -67,7 +67,7 @@ const engineWith = Effect.fnUntraced(function* (change: (object: (typeof Objects
 const idOf = (name: string) => recorded.Service.find((object) => nameOf(object) === name)?.ID
 const web = recorded.Task.filter(({ ServiceID }) => ServiceID === idOf("web"))
 
-describe("an object that can't be read", () => {
+describe("an unreadable object", () => {
   const kinds = {
     "a task": (object: object) => ("Slot" in object && object.Slot === 2 ? { ...object, Slot: "two" } : object),
     "a service": (object: object) =>
@@ -76,7 +76,7 @@ describe("an object that can't be read", () => {
       "Slot" in object && object.Slot === 2 ? { ...object, ID: null } : object
   }
   for (const [kind, change] of Object.entries(kinds)) {
-    it.live(`${kind}: the others are found`, () =>
+    it.live(`${kind}: does not hide the others`, () =>
       Effect.gen(function* () {
         const engine = yield* engineWith(change)
         const find = (text: string) =>
@@ -87,7 +87,7 @@ describe("an object that can't be read", () => {
     )
   }
 
-  it.live("is named where it is what was looked for", () =>
+  it.live("is an error if it is the target", () =>
     Effect.gen(function* () {
       const engine = yield* engineWith(kinds["a task"])
       const target = Result.getOrThrow(parseTarget("web.2"))
@@ -103,7 +103,7 @@ describe("an object that can't be read", () => {
     })
   )
 
-  it.live("is told when a fan-out leaves it out", () =>
+  it.live("is reported when a fan-out skips it", () =>
     Effect.gen(function* () {
       const engine = yield* engineWith(kinds["a task"])
       const warnings: Array<string> = []

@@ -55,7 +55,7 @@ const bad: ReadonlyArray<readonly [string, RegExp]> = [
 ]
 
 describe("Target", () => {
-  it("takes each form apart", () => {
+  it("parses each form", () => {
     for (const [text, target] of good) assert.deepStrictEqual(parseTarget(text), Result.succeed(target), text)
   })
 

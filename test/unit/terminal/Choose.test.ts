@@ -25,7 +25,7 @@ describe("a list to choose from", () => {
     assert.strictEqual(typed("jjk\n"), "id2")
   })
 
-  it("/ filters, whatever the case, and Esc ends that", () => {
+  it("/ filters, ignoring case, and Esc ends the filter", () => {
     assert.strictEqual(typed("/NODE-3\r"), "id3")
     assert.strictEqual(typed("/node-3\u001b[B\r"), "id6")
     assert.strictEqual(typed("/web.122\u007f\r"), "id12")
@@ -37,7 +37,7 @@ describe("a list to choose from", () => {
     for (const key of ["q", "\u0003", "\u0004", "/x\u0003"]) assert.isUndefined(typed(key))
   })
 
-  it("shows ten lines, the chosen one among them, and none wider than the terminal", () => {
+  it("shows ten lines with the chosen one, none wider than the terminal", () => {
     const at = typed("\u001b[A")
     assert(typeof at === "object")
     assert.deepStrictEqual(draw("choose:", choices, at, 80).slice(0, 11), [

@@ -13,7 +13,7 @@ import { contract } from "../../contract/TaskExecContract.ts"
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
-describe("the layer for tests keeps the service's contract", () => {
+describe("the layer for tests fulfills the contract of the service", () => {
   const script: Script = Object.fromEntries(contract.map(({ answer, command }) => [command.join(" "), answer]))
   for (const { check, command, name } of contract) {
     it.live(name, () =>
@@ -37,7 +37,7 @@ const withScript =
     )
 
 describe("the layer for tests", () => {
-  it.effect("records what was run: task, request, input, signals", () =>
+  it.effect("records task, request, input and signals of each run", () =>
     Effect.gen(function* () {
       const stdin = Stream.make("3", "4").pipe(Stream.encodeText)
       yield* TaskExec.run({ target: "web.2", command: ["tar", "x"], user: "app", stdin })
@@ -55,7 +55,7 @@ describe("the layer for tests", () => {
     }).pipe(withScript(({ request }) => (request.signals === undefined ? {} : Stream.never)))
   )
 
-  it.effect("takes other nodes' tasks for such", () =>
+  it.effect("uses a helper for tasks of other nodes", () =>
     Effect.gen(function* () {
       const route = (target: string, stdin = {}) =>
         Effect.map(TaskExec.run({ target, command: ["true"], ...stdin }), (result) => result.route)
@@ -89,7 +89,7 @@ describe("the layer for tests", () => {
     )
   )
 
-  it.effect("goes by the test's clock", () =>
+  it.effect("uses the test's clock", () =>
     Effect.gen(function* () {
       const started = yield* Latch.make()
       const late = yield* TaskExec.stream({ target: "web.1", command: ["sleep"], timeout: "300 seconds" }).pipe(
@@ -105,7 +105,7 @@ describe("the layer for tests", () => {
     }).pipe(withScript({ sleep: Stream.never }))
   )
 
-  it.effect("a command without a timeout takes as long as it needs", () =>
+  it.effect("runs a command without a timeout to its end", () =>
     Effect.gen(function* () {
       const started = yield* Latch.make()
       const long = yield* TaskExec.stream({ target: "web.1", command: ["migrate"] }).pipe(
@@ -122,7 +122,7 @@ describe("the layer for tests", () => {
     }).pipe(withScript({ migrate: Stream.concat(Stream.drain(Stream.fromEffect(Effect.sleep("1 hour"))), reply({})) }))
   )
 
-  it.effect("waits for a task as the real one does", () =>
+  it.effect("waits for a task as the real service does", () =>
     Effect.gen(function* () {
       const layer = layerTest({ tasks: [{ name: "web.1", state: "starting" }], script: {} })
       const wait = TaskExec.run({ target: "web.1", command: ["true"], wait: "10 seconds" })
@@ -136,7 +136,7 @@ describe("the layer for tests", () => {
     ["before anything runs", notRunning(), []],
     ["while the command runs", new OutcomeUnknown({ detail: "lost" }), ["Resolved", "Started"]]
   ] as const satisfies ReadonlyArray<readonly [string, Answer, ReadonlyArray<string>]>) {
-    it.effect(`an error comes where a real one does: ${when}`, () =>
+    it.effect(`fails where the real service fails: ${when}`, () =>
       Effect.gen(function* () {
         const seen: Array<string> = []
         const error = yield* TaskExec.stream({ target: "web.1", command: ["true"] }).pipe(
@@ -163,7 +163,7 @@ describe("the layer for tests", () => {
     }).pipe(withScript({ toString: {} }))
   )
 
-  it.effect("runs in many tasks: what fails in one is in its result", () =>
+  it.effect("runs in many tasks, with a failure in the result of its task", () =>
     Effect.gen(function* () {
       const events = yield* Stream.runCollect(
         TaskExec.runAll({ selection: { services: ["web", "agent"] }, command: ["true"] })
@@ -183,7 +183,7 @@ describe("the layer for tests", () => {
     }).pipe(withScript(({ task }) => (task.name === "web.1" ? notRunning() : { exitCode: 0 })))
   )
 
-  it.effect("paces many tasks: no more are started after a failure", () =>
+  it.effect("paces many tasks: starts no more after a failure", () =>
     Effect.gen(function* () {
       const pacing = {
         parallel: { _tag: "Count", count: 1 },
