@@ -5,6 +5,7 @@ import { type Declared, type Module, readEntry } from "./Declarations.ts"
 const entries = [
   { name: "task-exec", module: "index", root: "task-exec" },
   { name: "task-exec/promise", module: "promise", root: "promise" },
+  { name: "task-exec/process", module: "process", root: "process" },
   { name: "task-exec/testing", module: "testing", root: "testing" }
 ] as const
 
@@ -20,6 +21,7 @@ const summaries: Readonly<Record<string, string>> = {
   fleet: "One command in many tasks: selection, pacing, events",
   helper: "The helper's image, and the errors of helpers",
   policy: "What may run in a task",
+  process: "Effect's `ChildProcess` in the tasks of a swarm",
   promise: "The library without Effect: promises and async iterators",
   protocol: "Errors of the connection to a helper or an agent",
   request: "What a caller can ask for",

@@ -50,3 +50,35 @@ describe("the rules for imports", () => {
     assert.deepStrictEqual(upward, [])
   })
 })
+
+/** The modules of Effect that a file imports, as Effect's own sources. */
+const effectModulesOf = (file: string): ReadonlyArray<string> =>
+  [...readFileSync(join(root, "src", file), "utf8").matchAll(/from "effect\/([\w/]+)"/g)].map(([, name = ""]) => name)
+
+/** Whether the comment at the head of a module says that its API may change in any release. */
+const isUnstable = (name: string): boolean => {
+  const text = readFileSync(join(root, "node_modules/effect/src", `${name}.ts`), "utf8")
+  return text.slice(0, text.indexOf("*/")).includes("@stability unstable")
+}
+
+describe("the library", () => {
+  it("rests on stable modules of Effect, but for the entries that are made for an unstable one", () => {
+    const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((name) =>
+      name.endsWith(".ts")
+    )
+    const ofTheirOwn = /^process(?:\.ts|\/)/
+    const unstable = files.flatMap((file) =>
+      effectModulesOf(file)
+        .filter(isUnstable)
+        .map((name) => ({ file, name }))
+    )
+    assert.deepStrictEqual(
+      unstable.filter(({ file }) => !ofTheirOwn.test(file)),
+      []
+    )
+    assert.includeMembers(
+      unstable.map(({ name }) => name),
+      ["process/ChildProcess", "process/ChildProcessSpawner"]
+    )
+  })
+})

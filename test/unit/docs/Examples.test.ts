@@ -19,7 +19,12 @@ it("the examples of the documentation compile", () => {
       writeFileSync(join(folder, `${page.replace(/\W/g, "_")}_${line}.ts`), `${text}\nexport {}\n`)
     }
     writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }))
-    const entries = { "task-exec": "index", "task-exec/promise": "promise", "task-exec/testing": "testing" }
+    const entries = {
+      "task-exec": "index",
+      "task-exec/process": "process",
+      "task-exec/promise": "promise",
+      "task-exec/testing": "testing"
+    }
     writeFileSync(
       join(folder, "tsconfig.json"),
       JSON.stringify({

@@ -1,0 +1,296 @@
+/** Effect's `ChildProcessSpawner` over a task: commands of `ChildProcess` run in the task's container, on any node. */
+import { constants } from "node:os"
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as PlatformError from "effect/PlatformError"
+import type { Command, KillOptions, PipedCommand, PipeOptions, StandardCommand } from "effect/process/ChildProcess"
+import * as ChildProcess from "effect/process/ChildProcess"
+import {
+  type ChildProcessHandle,
+  ChildProcessSpawner,
+  ExitCode,
+  makeHandle,
+  make as makeSpawner,
+  ProcessId
+} from "effect/process/ChildProcessSpawner"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { Signal } from "../executor/ExecSpec.ts"
+import type { Session } from "../Session.ts"
+import { TaskExec } from "../TaskExec.ts"
+import { type CommandParts, type OutputPart, partsOf, signalOf, type TaskProcessOptions } from "./CommandParts.ts"
+import { failure, fromRun, type Method, unusable } from "./ProcessErrors.ts"
+import { type Channel, ProcessOutput } from "./ProcessOutput.ts"
+
+type Spawned = Effect.Effect<ChildProcessHandle, PlatformError.PlatformError, Scope.Scope>
+
+/**
+ * Provides a `ChildProcessSpawner` whose commands run in the container of a task.
+ *
+ * **When to use**: to run a program that uses `ChildProcess` in a container of the swarm without a change.
+ *
+ * **Details**: a command starts with `TaskExec.open`, and ends with its scope as a session does: task-exec kills the command and all its
+ * child processes, and removes everything that it created. Bytes between piped commands go through the caller. Every command finds its task
+ * anew.
+ *
+ * **Gotchas**: the environment is that of the container, with `env` added. `pid` is `NaN`. Additional file descriptors, `stdin: "inherit"`,
+ * `unref` and signals that task-exec cannot send fail with a `PlatformError`. See `docs/effect.md`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import * as ChildProcess from "effect/process/ChildProcess"
+ * import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+ * import { TaskExec } from "task-exec"
+ * import * as TaskProcess from "task-exec/process"
+ *
+ * const errors = ChildProcess.make`cat /var/log/app`.pipe(ChildProcess.pipeTo(ChildProcess.make`grep -c ERROR`))
+ * const program = ChildProcessSpawner.use((spawner) => spawner.string(errors))
+ *
+ * const Web = TaskProcess.layer({ target: "web.2" }).pipe(Layer.provide(TaskExec.layer))
+ * Effect.runPromise(program.pipe(Effect.provide(Web)))
+ * ```
+ */
+export const layer = (options: TaskProcessOptions): Layer.Layer<ChildProcessSpawner, never, TaskExec> =>
+  Layer.effect(ChildProcessSpawner, make(options))
+
+/** Returns the spawner of {@link layer}, to use several tasks in one program. */
+export const make = (options: TaskProcessOptions): Effect.Effect<ChildProcessSpawner["Service"], never, TaskExec> =>
+  TaskExec.useSync((taskExec) => {
+    const one = (command: StandardCommand) => spawnOne(taskExec, options, command)
+    const spawn = (command: Command) =>
+      inOwnScope(command._tag === "PipedCommand" ? spawnPipeline(command, one) : one(command))
+    // Nobody can write to the stdin of a command of `string`, `lines` or `exitCode`. Input that may come costs a helper its tunnel.
+    return { ...makeSpawner((command) => spawn(withoutInput(command))), spawn }
+  })
+
+/** Ends the input of the first command, unless it has its own. */
+const withoutInput = (command: Command): Command => {
+  if (command._tag === "PipedCommand") {
+    return ChildProcess.pipeTo(withoutInput(command.left), command.right, command.options)
+  }
+  const { args, options } = command
+  return options.stdin === undefined
+    ? ChildProcess.make(command.command, args, { ...options, stdin: "ignore" })
+    : command
+}
+
+/** A command that does not start leaves nothing behind, even if its scope stays open. */
+const inOwnScope = (spawn: Spawned): Spawned =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      return yield* restore(Scope.provide(spawn, scope)).pipe(
+        Effect.onExit((exit) => (exit._tag === "Success" ? Effect.void : Scope.close(scope, exit)))
+      )
+    })
+  )
+
+const spawnOne = Effect.fnUntraced(function* (
+  taskExec: TaskExec["Service"],
+  options: TaskProcessOptions,
+  command: StandardCommand
+): Effect.fn.Return<ChildProcessHandle, PlatformError.PlatformError, Scope.Scope> {
+  const parts = yield* partsOf(command, options)
+  const exit = yield* Deferred.make<number, PlatformError.PlatformError>()
+  const output = new ProcessOutput<PlatformError.PlatformError>()
+  // Runs after the session has closed, so that a command is running until it is killed.
+  yield* Effect.addFinalizer(() => {
+    const error = failure("exitCode", command, "the command was killed because its scope closed")
+    output.close(Exit.fail(error))
+    return Deferred.fail(exit, error)
+  })
+  const session = yield* taskExec.open(parts.request)
+  yield* follow(session, parts, output, command, exit)
+  const stdin = yield* openInput(session, parts, command, exit)
+  const sent: Array<Signal> = []
+
+  const awaitEnd = Effect.exit(Deferred.await(exit))
+  const send = (signal: Signal) =>
+    Effect.suspend(() => {
+      sent.push(signal)
+      output.killed()
+      return session.signal(signal)
+    })
+  const kill = Effect.fnUntraced(function* ({ forceKillAfter, killSignal = "SIGTERM" }: KillOptions = {}) {
+    const signal = yield* signalOf("kill", killSignal)
+    if (yield* Deferred.isDone(exit)) return yield* failure("kill", command, "the command has ended")
+    yield* send(signal)
+    const force = forceKillAfter === undefined ? Effect.never : Effect.delay(send("SIGKILL"), forceKillAfter)
+    yield* Effect.raceFirst(awaitEnd, Effect.andThen(force, Effect.never))
+  })
+  const exitCode = Effect.flatMap(Effect.raceFirst(Deferred.await(exit), stdin.failed), (code) => {
+    const signal = endingSignal(code, sent)
+    return signal === undefined
+      ? Effect.succeed(ExitCode(code))
+      : Effect.fail(failure("exitCode", command, `the command was ended by ${signal}`))
+  })
+  const read = (part: OutputPart, ...channels: ReadonlyArray<Channel>) => {
+    const raw = output.read(...channels)
+    return Sink.isSink(part) ? Stream.transduce(raw, part) : raw
+  }
+  const stdout = read(parts.stdout, "stdout")
+  const stderr = read(parts.stderr, "stderr")
+  const all =
+    Sink.isSink(parts.stdout) || Sink.isSink(parts.stderr)
+      ? Stream.merge(stdout, stderr)
+      : read("pipe", "stdout", "stderr")
+  return makeHandle({
+    // A process on another machine has no ID here. Node's process.kill refuses this one, which no number does.
+    pid: ProcessId(Number.NaN),
+    exitCode,
+    isRunning: Effect.map(Deferred.isDone(exit), (isDone) => !isDone),
+    kill,
+    stdin: stdin.sink,
+    stdout,
+    stderr,
+    all,
+    getInputFd: () => Sink.drain,
+    getOutputFd: () => Stream.empty,
+    unref: Effect.fail(
+      unusable("spawn", "a command in a task ends with its caller: use TaskExec.run with detach for one that does not")
+    )
+  })
+})
+
+/** Reads the session's events in the background. Completes when the command has started. */
+const follow = Effect.fnUntraced(function* (
+  session: Session,
+  parts: CommandParts,
+  output: ProcessOutput<PlatformError.PlatformError>,
+  command: StandardCommand,
+  exit: Deferred.Deferred<number, PlatformError.PlatformError>
+) {
+  const started = yield* Deferred.make<void, PlatformError.PlatformError>()
+  const take = (channel: Channel, data: Uint8Array) => {
+    const part = parts[channel]
+    if (part === "ignore") return Effect.void
+    return part === "inherit" ? writeTo(process[channel], data) : output.add(channel, data)
+  }
+  yield* Stream.runForEach(session.events, (event) => {
+    if (event._tag === "Stdout") return take("stdout", event.data)
+    if (event._tag === "Stderr") return take("stderr", event.data)
+    return event._tag === "Started" ? Deferred.succeed(started, undefined) : Effect.void
+  }).pipe(
+    Effect.andThen(session.outcome),
+    Effect.onExit((ended) => {
+      // The finalizer of the command has its reason.
+      if (Exit.hasInterrupts(ended)) return Effect.void
+      const as = (method: Method) => Exit.mapError(ended, (error) => fromRun(method, command, error))
+      output.close(as("fromReadable"))
+      return Effect.all([
+        // A session is never detached, so its end has a code.
+        Deferred.done(
+          exit,
+          Exit.map(as("exitCode"), (code) => code ?? 0)
+        ),
+        Deferred.done(started, Exit.asVoid(as("spawn")))
+      ])
+    }),
+    Effect.ignoreCause,
+    Effect.forkScoped
+  )
+  yield* Deferred.await(started)
+})
+
+/** Connects the command's stdin to its source. */
+const openInput = Effect.fnUntraced(function* (
+  session: Session,
+  { stdin: { endOnDone, from } }: CommandParts,
+  command: StandardCommand,
+  exit: Deferred.Deferred<number, PlatformError.PlatformError>
+) {
+  const input = yield* Queue.bounded<Uint8Array, Cause.Done>(1)
+  const failed = yield* Deferred.make<never, PlatformError.PlatformError>()
+  yield* Effect.forkScoped(Stream.run(Stream.fromQueue(input), session.stdin))
+  const ended = Effect.andThen(
+    Effect.exit(Deferred.await(exit)),
+    Effect.fail(failure("fromWritable(stdin)", command, "the command has ended"))
+  )
+  const sink = Sink.forEachArray((chunks: ReadonlyArray<Uint8Array>) =>
+    Effect.raceFirst(Queue.offerAll(input, chunks), ended)
+  ).pipe(Sink.mapEffect(() => (endOnDone ? Effect.asVoid(Queue.end(input)) : Effect.void)))
+  if (from === "ignore") yield* Queue.end(input)
+  else if (from !== "pipe") {
+    // Input that is cut short must not pass for the whole: the command's stdin stays open, and its exit code is the error.
+    const source = Stream.tapError(from, (error) => Deferred.fail(failed, error))
+    yield* Effect.forkScoped(Effect.ignore(Stream.run(source, sink)))
+  }
+  return { sink, failed: Deferred.await(failed) }
+})
+
+const writeTo = (stream: NodeJS.WriteStream, data: Uint8Array): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    stream.write(data, () => resume(Effect.void))
+  })
+
+/** Returns the signal that ended a command: an engine reports it as an exit code. A command that nobody signaled has an exit code. */
+const endingSignal = (code: number, sent: ReadonlyArray<Signal>): Signal | undefined =>
+  sent.length === 0
+    ? undefined
+    : [...sent, "SIGKILL" as const].find((signal) => code === 128 + constants.signals[signal])
+
+/** Starts all commands of a pipeline at the same time. */
+const spawnPipeline = Effect.fnUntraced(function* (
+  pipeline: PipedCommand,
+  spawn: (command: StandardCommand) => Spawned
+): Effect.fn.Return<ChildProcessHandle, PlatformError.PlatformError, Scope.Scope> {
+  const { commands, pipes } = flatten(pipeline)
+  const sources = yield* Effect.forEach(commands, () => Deferred.make<ChildProcessHandle>())
+  const handles = yield* Effect.forEach(
+    commands,
+    Effect.fnUntraced(function* (command, at) {
+      const before = sources[at - 1]
+      const { from = "stdout", to = "stdin" } = pipes[at - 1] ?? {}
+      if (to !== "stdin") return yield* unusable("spawn", `cannot pipe to ${to} of a command in a task`)
+      const stream =
+        before === undefined
+          ? undefined
+          : Stream.unwrap(Effect.map(Deferred.await(before), (handle) => sourceOf(handle, from)))
+      const handle = yield* spawn(stream === undefined ? command : withInput(command, stream))
+      const own = sources[at]
+      if (own !== undefined) yield* Deferred.succeed(own, handle)
+      return handle
+    }),
+    { concurrency: "unbounded" }
+  )
+  const [first] = handles
+  const last = handles.at(-1)
+  if (first === undefined || last === undefined) return yield* Effect.die(new Error("a pipeline has commands"))
+  return makeHandle({
+    ...last,
+    stdin: first.stdin,
+    kill: (options) =>
+      Effect.forEach(handles.toReversed(), (handle) => Effect.ignore(handle.kill(options)), { discard: true })
+  })
+})
+
+const flatten = (command: Command): { commands: Array<StandardCommand>; pipes: Array<PipeOptions> } => {
+  if (command._tag === "StandardCommand") return { commands: [command], pipes: [] }
+  const left = flatten(command.left)
+  const right = flatten(command.right)
+  return {
+    commands: [...left.commands, ...right.commands],
+    pipes: [...left.pipes, command.options, ...right.pipes]
+  }
+}
+
+const withInput = (
+  { args, command, options }: StandardCommand,
+  stream: Stream.Stream<Uint8Array, PlatformError.PlatformError>
+): StandardCommand => {
+  const { stdin } = options
+  const config = typeof stdin === "object" && !Stream.isStream(stdin) ? stdin : {}
+  return ChildProcess.make(command, args, { ...options, stdin: { ...config, stream } })
+}
+
+const sourceOf = (handle: ChildProcessHandle, from: NonNullable<PipeOptions["from"]>) => {
+  if (from === "stdout" || from === "stderr" || from === "all") return handle[from]
+  return Stream.empty
+}

@@ -1,0 +1,63 @@
+import { assert, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as ChildProcess from "effect/process/ChildProcess"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import * as TaskProcess from "../../src/process.ts"
+import { assertNothingLeft } from "../cluster/Leftovers.ts"
+import { SwarmCluster } from "../cluster/SwarmCluster.ts"
+import { processContract } from "../contract/ProcessContract.ts"
+import { Agents, Web } from "./Harness.ts"
+import { Library } from "./Sessions.ts"
+
+// Cases run at the same time, so that nothing is left can be seen only after the last one.
+const leavesNothing = Layer.effectDiscard(
+  Effect.flatMap(SwarmCluster, (cluster) => Effect.addFinalizer(() => Effect.orDie(assertNothingLeft(cluster))))
+)
+
+/** Every case runs over an agent. These are the cases in which the routes differ. */
+const ofEveryRoute = processContract.filter(({ name }) =>
+  [
+    "stdout and stderr come apart",
+    "a program that does not exist is not found",
+    "string, lines and exitCode of the service",
+    "several megabytes of output arrive whole",
+    "a Stream is the input",
+    "without endOnDone the input goes on",
+    "endless input ends with the command",
+    "kill sends the signal of its options",
+    "kill ends a command whose output nobody reads",
+    "the end of the scope is the end of the command",
+    "three stages, with options of each"
+  ].includes(name)
+)
+
+const swarm = Library.pipe(
+  Layer.provideMerge(leavesNothing),
+  Layer.provideMerge(Web.layer("process")),
+  Layer.provideMerge(Agents)
+)
+
+layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the spawner over a task", (it) => {
+  for (const [route, task, cases] of [
+    ["agent", "remote", processContract],
+    ["helper", "remote", ofEveryRoute],
+    ["local", "local", ofEveryRoute]
+  ] as const) {
+    const spawner = Layer.effect(
+      ChildProcessSpawner,
+      Effect.flatMap(Web, (web) => TaskProcess.make({ target: web.target(web[task]), via: route }))
+    )
+    it.layer(spawner, { concurrent: true })(`keeps the contract by the route ${route}`, (it) => {
+      for (const { check, name } of cases) it.effect(name, () => check)
+
+      it.effect("env is added to the container's own, also without extendEnv", () =>
+        Effect.gen(function* () {
+          const spawner = yield* ChildProcessSpawner
+          const command = ChildProcess.make("sh", ["-c", 'test -n "$PATH" && echo "$A"'], { env: { A: "1" } })
+          assert.strictEqual(yield* spawner.string(command), "1\n")
+        })
+      )
+    })
+  }
+})
