@@ -126,17 +126,9 @@ export type { PathStat } from "./engine/EngineSchemas.ts"
 
 // Agents
 
-export {
-  type AgentState,
-  AgentsBusy,
-  AgentsNotRunning,
-  type AgentsUpOptions,
-  type AgentsUpResult,
-  agentsDown,
-  agentsStatus,
-  agentsUp,
-  OldKeyInUse
-} from "./agent/AgentService.ts"
+export { AgentsBusy, AgentsNotRunning, OldKeyInUse } from "./agent/AgentErrors.ts"
+export { type AgentsUpOptions, type AgentsUpResult, agentsDown, agentsStatus, agentsUp } from "./agent/AgentService.ts"
+export type { AgentState } from "./agent/AgentState.ts"
 
 // Convergence
 

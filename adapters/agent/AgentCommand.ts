@@ -1,7 +1,8 @@
 /** `task-exec agent up|status|down`: resident agents, through which commands reach other nodes without a helper. */
 
 import * as Effect from "effect/Effect"
-import { type AgentState, agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
+import { agentsDown, agentsStatus, agentsUp } from "../../src/agent/AgentService.ts"
+import type { AgentState } from "../../src/agent/AgentState.ts"
 import { Swarm } from "../../src/engine/Swarm.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
 import { nearest } from "../../src/internal/Nearest.ts"

@@ -1,0 +1,107 @@
+/** Waits until agents listen, and until replaced agents refuse new callers. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { protocolVersion } from "../carrier/Frame.ts"
+import type { Task } from "../engine/EngineSchemas.ts"
+import { Swarm } from "../engine/Swarm.ts"
+import { AgentsNotRunning, OldKeyInUse } from "./AgentErrors.ts"
+import { awaitNotice, readNotice } from "./AgentLog.ts"
+import { agentLabels, agentService } from "./AgentProtocol.ts"
+import { look, takesTasks } from "./AgentState.ts"
+import { runningAgents } from "./Agents.ts"
+
+/** Milliseconds in which every node must have an agent, including the pull of its image. */
+const upPatience = 300_000
+/** Milliseconds after which the refusals of a node count as final. */
+const refusalPatience = 15_000
+const pause = 250
+/** Milliseconds in which a running agent must listen. */
+const listenPatience = 60_000
+/** Milliseconds in which a replaced agent must refuse new callers. */
+const retirePatience = 30_000
+/** The number of refusals after which a node's refusal can be final. */
+const mostRefusals = 2
+
+/** Waits until every node has a current agent that listens. */
+export const awaitAgents = Effect.gen(function* () {
+  const start = yield* Clock.currentTimeMillis
+  while (true) {
+    const seen = yield* look
+    if (seen === undefined) return yield* new AgentsNotRunning({ after: 0, nodes: [] })
+    const missing = seen.nodes.filter(({ state }) => !state.isCurrent)
+    if (missing.length === 0) return yield* awaitListening(start)
+    const after = (yield* Clock.currentTimeMillis) - start
+    const isLost = after > refusalPatience && missing.every(({ refused }) => refused.length >= mostRefusals)
+    if (isLost || after > upPatience) {
+      return yield* new AgentsNotRunning({
+        after,
+        nodes: missing.map(({ refused, state: { node, reason, state } }) => ({
+          node,
+          state: refused[0]?.Status.State ?? state,
+          reason: refused[0]?.Status.Err ?? reason
+        }))
+      })
+    }
+    yield* Effect.sleep(pause)
+  }
+})
+
+/** Waits until every agent has reported its key in its log, which it does when it listens. */
+const awaitListening = Effect.fnUntraced(function* (start: number) {
+  const { listNodes } = yield* Swarm
+  const listening = new Set<string>()
+  const since = yield* Clock.currentTimeMillis
+  while (true) {
+    // Swarm replaces the agent of a node that was unreachable for a while.
+    const [{ byNode }, nodes] = yield* Effect.all([runningAgents, listNodes()], { concurrency: 2 })
+    const silent = nodes.filter(takesTasks).flatMap((node) => {
+      const agent = byNode.get(node.ID)
+      return agent === undefined || listening.has(agent.task) ? [] : [{ agent, hostname: node.Description.Hostname }]
+    })
+    if (silent.length === 0) return
+    const now = yield* Clock.currentTimeMillis
+    if (now - since > listenPatience) {
+      const reason = "it has not reported its key in its log"
+      return yield* new AgentsNotRunning({
+        after: now - start,
+        nodes: silent.map(({ hostname }) => ({ node: hostname, state: "running", reason }))
+      })
+    }
+    yield* Effect.forEach(
+      silent,
+      ({ agent }) =>
+        awaitNotice(agent).pipe(
+          Effect.andThen(Effect.sync(() => listening.add(agent.task))),
+          Effect.timeoutOption("20 seconds")
+        ),
+      { concurrency: 8, discard: true }
+    )
+  }
+})
+
+/** Waits until no agent with another key accepts new callers. Skips nodes that are not ready: they can't be checked. */
+export const awaitRetired = Effect.fnUntraced(function* (key: string) {
+  const { listNodes, listTasks } = yield* Swarm
+  const start = yield* Clock.currentTimeMillis
+  while (true) {
+    const [tasks, nodes] = yield* Effect.all([listTasks({ service: [agentService] }), listNodes()], { concurrency: 2 })
+    const ready = new Map(nodes.filter(takesTasks).map(({ Description, ID }) => [ID, Description.Hostname]))
+    const listening = yield* Effect.filter(tasks.filter(isOld(key)), takesCallers, { concurrency: 8 })
+    const left = listening.flatMap(({ NodeID = "" }) => ready.get(NodeID) ?? [])
+    if (left.length === 0) return
+    if ((yield* Clock.currentTimeMillis) - start > retirePatience) return yield* new OldKeyInUse({ nodes: left })
+    yield* Effect.sleep(pause)
+  }
+})
+
+/** Whether a running agent has another key. Agents of other protocols don't count: they close their port when they are stopped. */
+const isOld =
+  (key: string) =>
+  ({ Spec, Status }: Task): boolean => {
+    const labels = Spec.ContainerSpec?.Labels ?? {}
+    const speaks = labels[agentLabels.protocol] === String(protocolVersion)
+    return Status.State === "running" && speaks && labels[agentLabels.key] !== key
+  }
+
+const takesCallers = ({ ID, NodeID = "" }: Task) =>
+  Effect.map(readNotice({ node: NodeID, task: ID }), (notice) => notice?.isRetired !== true)
