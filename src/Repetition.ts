@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { aftermathOf } from "./Aftermath.ts"
 import { summaryOf } from "./engine/Hints.ts"
 import type { Swarm } from "./engine/Swarm.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
@@ -33,8 +34,8 @@ const pauses = { first: 250, most: 5000 }
 /** Milliseconds for the last look at the task, which says how things stand. */
 const lastLook = 1000
 
-/** The engine says that the container does not run: nothing was started. A paused container is for its owner to resume. */
-const isGone = (error: RunError): boolean => error._tag === "ContainerNotRunning" && !/paused/i.test(error.detail)
+/** Whether the container was gone before the command was started, so that another task may take its place. */
+const isGone = (error: RunError): boolean => error._tag === "ContainerNotRunning" && aftermathOf(error).retry === "safe"
 
 /**
  * The events of the first attempt whose command starts, or the error of the last one. `attempt` gets the milliseconds that are

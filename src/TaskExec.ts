@@ -16,6 +16,7 @@ import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import type { InvalidConfigFile } from "./helper/ConfigFile.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
+import { isNothingRun, isRetryable } from "./NothingRun.ts"
 import { type Connect, connect } from "./node/Connect.ts"
 import { untilStarted } from "./Repetition.ts"
 import type { RunError, RunEvent } from "./Run.ts"
@@ -76,6 +77,32 @@ export class TaskExec extends Context.Service<
    */
   static readonly layer: Layer.Layer<TaskExec, InvalidEndpoint | InvalidConfigFile | Config.ConfigError> =
     this.layerNoDeps.pipe(Layer.provide(HelperImage.layer), Layer.provide(Swarm.layer))
+
+  /**
+   * Whether it is certain that the command has not run. False for values that are not errors of the library.
+   *
+   * **Details**: `docs/errors.md` has the answer for each error. `aftermathOf` returns it as data.
+   */
+  static readonly isNothingRun: (error: unknown) => boolean = isNothingRun
+
+  /**
+   * Whether a failed request may simply be repeated: that does no harm, and may succeed. For `Effect.retry` and `Schedule.while`.
+   *
+   * **Gotchas**: input that an attempt has read from `stdin` is missing in the next one. `Stream.retry` of `stream` counts from zero after
+   * each event, and `Resolved` comes before most errors: repeat `run`. To wait for a task that is being deployed, use `wait` in the request.
+   *
+   * @example
+   * ```ts
+   * import * as Effect from "effect/Effect"
+   * import * as Schedule from "effect/Schedule"
+   * import { TaskExec } from "task-exec"
+   *
+   * const migrate = TaskExec.run({ target: "web.1", command: ["./migrate"] }).pipe(
+   *   Effect.retry({ while: TaskExec.isRetryable, schedule: Schedule.exponential("1 second"), times: 5 })
+   * )
+   * ```
+   */
+  static readonly isRetryable: (error: unknown) => boolean = isRetryable
 
   /** `stream` of the service in the context. */
   static readonly stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError, TaskExec> =>

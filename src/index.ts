@@ -44,6 +44,7 @@ export { type Stage, StageObserver } from "./Stage.ts"
 
 // Errors
 
+export { type Aftermath, aftermathOf } from "./Aftermath.ts"
 export { AgentUnavailable } from "./agent/Agents.ts"
 export {
   EngineError,
@@ -83,10 +84,12 @@ export {
   RouteUnavailable,
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
+export { isNothingRun, isRetryable } from "./NothingRun.ts"
 export { PolicyDenied } from "./policy/PolicyDenied.ts"
 export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
 export { OutputTooLarge, type RunError } from "./Run.ts"
 export { InvalidRequest } from "./request/ExecRequest.ts"
+export { isTaskExecError, TaskExecError } from "./TaskExecError.ts"
 export { Candidate, type LookupError, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 export { InvalidTarget } from "./target/Target.ts"
 export { WaitTimedOut } from "./target/Wait.ts"
@@ -132,13 +135,8 @@ export type { AgentState } from "./agent/AgentState.ts"
 
 // Convergence
 
-export {
-  type ConvergeError,
-  type ConvergeRequest,
-  ConvergeTimedOut,
-  ServiceNotConverged,
-  watchConvergence
-} from "./converge/Converge.ts"
+export { type ConvergeError, type ConvergeRequest, watchConvergence } from "./converge/Converge.ts"
+export { ConvergeTimedOut, ServiceNotConverged } from "./converge/ConvergeErrors.ts"
 export type { ServiceProgress } from "./converge/ServiceProgress.ts"
 
 // Leftovers

@@ -32,6 +32,9 @@ import type { RunEvent } from "./Run.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
 import { TaskExec } from "./TaskExec.ts"
 
+export { type Aftermath, aftermathOf } from "./Aftermath.ts"
+export { isNothingRun, isRetryable } from "./NothingRun.ts"
+export { isTaskExecError, type TaskExecError } from "./TaskExecError.ts"
 export type { AuditRecord, ExecResult, FleetEvent, RunEvent }
 
 /** The input of a command: a text, bytes, or chunks of bytes (a Node stream, an async generator). */

@@ -1,10 +1,11 @@
 /** `docs/errors.md`: every error of the library with its text, the next step, and whether a retry is safe. */
 import * as Schema from "effect/Schema"
+import { type Aftermath, aftermathOf } from "../../src/Aftermath.ts"
 import { UnreachableReason } from "../../src/engine/EngineErrors.ts"
 import * as library from "../../src/index.ts"
 
 /** An error with its message. Errors with a next step have its two parts, too. */
-type Sample = Error & { readonly _tag: string; readonly summary?: string; readonly hint?: string }
+type Sample = library.TaskExecError & { readonly summary?: string; readonly hint?: string }
 
 type Library = typeof library
 
@@ -17,15 +18,11 @@ type ErrorName = {
     : never
 }[keyof Library]
 
-/** Whether the command can have run, or files can have changed, when the error occurs. */
-type Effects = "no" | "perhaps" | "yes"
-
 interface ErrorDoc {
   /** The heading under which the page lists it. */
   readonly group: keyof typeof groups
-  readonly effects: Effects
-  /** Whether a retry is safe, and what it needs. */
-  readonly retry: string
+  /** What else there is to say about a retry. */
+  readonly note?: string
   /** One for each form of the text. Placeholders are in capitals. */
   readonly samples: ReadonlyArray<Sample>
 }
@@ -39,10 +36,6 @@ const groups = {
   converge: "Waiting for services",
   agent: "Agents"
 } as const
-
-const safe = "Safe."
-const unchanged = "Safe, but fails again until the cause is removed."
-const check = "Check first: the command may have run."
 
 const decodeReason = Schema.decodeUnknownSync(UnreachableReason)
 
@@ -70,73 +63,51 @@ const file = { task: "TASK", node: "NODE", path: "PATH" }
 export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   InvalidEndpoint: {
     group: "engine",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.InvalidEndpoint({ endpoint: "ADDRESS", detail: "REASON" })]
   },
   EngineUnreachable: {
     group: "engine",
-    effects: "perhaps",
-    retry:
-      "Safe before `Started`, and for the reasons of `cannot connect`. Otherwise check first: the engine may have acted on the request.",
+    note: "If a request of `Swarm` or `DockerEngine` fails with a text other than `cannot connect`, the engine may have acted on it.",
     samples: Object.entries(unreachable).map(
       ([reason, detail]) => new library.EngineUnreachable({ ...engine, reason: decodeReason(reason), detail })
     )
   },
   NotSwarmManager: {
     group: "engine",
-    effects: "no",
-    retry: unchanged,
     samples: (["worker", "inactive", "locked"] as const).map(
       (state) => new library.NotSwarmManager({ ...engine, state, node: "NODE", managers: ["ADDRESS:2377"] })
     )
   },
   EngineError: {
     group: "engine",
-    effects: "perhaps",
-    retry: "Safe before `Started`. Otherwise check first.",
-    samples: [new library.EngineError({ ...engine, status: 500, text: "REASON" })]
+    samples: [500, 404].map((status) => new library.EngineError({ ...engine, status, text: "REASON" }))
   },
   UnexpectedReply: {
     group: "engine",
-    effects: "perhaps",
-    retry: "Safe before `Started`. Otherwise check first.",
     samples: [new library.UnexpectedReply({ ...engine, detail: "REASON" })]
   },
   InvalidConfigFile: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.InvalidConfigFile({ file: "FILE", position: "line 3, column 5", detail: "REASON" })]
   },
   InvalidRequest: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.InvalidRequest({ detail: "REASON" })]
   },
   InvalidTarget: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.InvalidTarget({ target: "TARGET", detail: "REASON" })]
   },
   InvalidAmount: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.InvalidAmount({ text: "AMOUNT", detail: "REASON" })]
   },
   InvalidFilter: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.InvalidFilter({ text: "FILTER" })]
   },
   TaskNotFound: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [
       new library.TaskNotFound({ target: "TARGET", detail: "REASON" }),
       new library.TaskNotFound({ target: "TARGET", detail: "REASON", service: "SERVICE" })
@@ -144,38 +115,26 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   TaskAmbiguous: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.TaskAmbiguous({ target: "TARGET", candidates: [task, task] })]
   },
   TaskNotRunning: {
     group: "request",
-    effects: "no",
-    retry: safe,
     samples: [new library.TaskNotRunning({ target: "TARGET", task, reason: "REASON" })]
   },
   NothingSelected: {
     group: "request",
-    effects: "no",
-    retry: safe,
     samples: [new library.NothingSelected({ detail: "REASON" })]
   },
   ProtectedTarget: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.ProtectedTarget({ target: "TASK", node: "NODE", role: "helper" })]
   },
   WaitTimedOut: {
     group: "request",
-    effects: "no",
-    retry: safe,
     samples: [new library.WaitTimedOut({ target: "TARGET", after: 30_000, detail: "REASON" })]
   },
   PolicyDenied: {
     group: "request",
-    effects: "no",
-    retry: unchanged,
     samples: [
       ...(["ServiceLabel", "ContainerLabel", "CallerDefault", "NodeDefault"] as const).map(
         (stands) =>
@@ -194,26 +153,18 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   RouteUnavailable: {
     group: "node",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.RouteUnavailable({ via: "local", detail: "REASON" })]
   },
   AgentUnavailable: {
     group: "node",
-    effects: "no",
-    retry: safe,
     samples: [new library.AgentUnavailable({ node: "NODE", detail: "REASON" })]
   },
   RequestTooLarge: {
     group: "node",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.RequestTooLarge({ bytes: 600_000, limit: 499_999 })]
   },
   NodeUnavailable: {
     group: "node",
-    effects: "no",
-    retry: unchanged,
     samples: [
       new library.NodeUnavailable({ task: "TASK", node: "NODE", state: "down", availability: "active" }),
       new library.NodeUnavailable({ task: "TASK", node: "NODE", state: "ready", availability: "drain" })
@@ -221,14 +172,10 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   HelperImageUnavailable: {
     group: "node",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.HelperImageUnavailable({ image: "IMAGE", node: "NODE", reason: "REASON" })]
   },
   HelperRejected: {
     group: "node",
-    effects: "no",
-    retry: unchanged,
     samples: [
       new library.HelperRejected({ node: "NODE", reason: "REASON" }),
       new library.HelperRejected({ node: "NODE", reason: "Pool overlaps with other one on this address space" })
@@ -236,46 +183,37 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   HelperNotPlaced: {
     group: "node",
-    effects: "no",
-    retry: safe,
-    samples: [new library.HelperNotPlaced({ node: "NODE", after: 30_000, state: "STATE", reason: "REASON" })]
+    samples: [{}, { mayRun: true } as const].map(
+      (more) => new library.HelperNotPlaced({ node: "NODE", after: 30_000, state: "STATE", reason: "REASON", ...more })
+    )
   },
   HelperFailed: {
     group: "node",
-    effects: "no",
-    retry: unchanged,
     samples: (["Exec", "End", "Copy"] as const).map(
       (work) => new library.HelperFailed({ node: "NODE", image: "IMAGE", work, detail: "REASON" })
     )
   },
   HelperRefused: {
     group: "node",
-    effects: "perhaps",
-    retry: "Safe, unless the reason is that an earlier helper of this run was killed: then check first.",
+    note: "The command may have run if an earlier helper of the run was killed.",
     samples: [new library.HelperRefused({ node: "NODE", detail: "REASON" })]
   },
   UsernsRemapped: {
     group: "node",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.UsernsRemapped({ node: "NODE", uid: 100_000 })]
   },
   OverlayBlocked: {
     group: "node",
-    effects: "perhaps",
-    retry: "Safe before `Started`. After it, the command was killed: check first.",
+    note: "Nothing has run before `Started`. After it, the command was killed.",
     samples: [new library.OverlayBlocked({ node: "NODE", after: 30_000, detail: "no response" })]
   },
   RelayFailed: {
     group: "node",
-    effects: "perhaps",
-    retry: "Safe before `Started`. After it, the command was killed: check first.",
+    note: "Nothing has run before `Started`. After it, the command was killed.",
     samples: [new library.RelayFailed({ host: "HOST", image: "IMAGE", detail: "REASON" })]
   },
   ConnectionLost: {
     group: "node",
-    effects: "perhaps",
-    retry: check,
     samples: [
       new library.ConnectionLost({ node: "NODE", detail: "REASON", ending: killed }),
       new library.ConnectionLost({ node: "NODE", detail: "REASON", ending: unconfirmed })
@@ -283,40 +221,30 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   ContainerNotRunning: {
     group: "command",
-    effects: "no",
-    retry: safe,
-    samples: [new library.ContainerNotRunning({ container: "CONTAINER", detail: "REASON" })]
+    samples: ["REASON", "container CONTAINER is paused"].map(
+      (detail) => new library.ContainerNotRunning({ container: "CONTAINER", detail })
+    )
   },
   ToolboxNotStarted: {
     group: "command",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.ToolboxNotStarted({ image: "IMAGE", container: "CONTAINER", detail: "REASON" })]
   },
   CommandNotFound: {
     group: "command",
-    effects: "no",
-    retry: unchanged,
     samples: ["PROGRAM", "bash", "sh", "PROGRAM ARGUMENT"].map(
       (command) => new library.CommandNotFound({ command, detail: "REASON" })
     )
   },
   CommandNotStarted: {
     group: "command",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.CommandNotStarted({ command: "PROGRAM", detail: "REASON" })]
   },
   ContainerStopped: {
     group: "command",
-    effects: "yes",
-    retry: check,
     samples: [new library.ContainerStopped({ container: "CONTAINER" })]
   },
   ExecTimeout: {
     group: "command",
-    effects: "yes",
-    retry: check,
     samples: [
       new library.ExecTimeout({ after: 30_000, ending: killed }),
       new library.ExecTimeout({ after: 30_000, ending: { _tag: "Alive", pids: [4711] } }),
@@ -325,57 +253,41 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   OutcomeUnknown: {
     group: "command",
-    effects: "perhaps",
-    retry: check,
     samples: [new library.OutcomeUnknown({ detail: "REASON" })]
   },
   OutputTooLarge: {
     group: "command",
-    effects: "yes",
-    retry: check,
     samples: [new library.OutputTooLarge({ limit: library.collectLimit })]
   },
-  PathNotFound: { group: "copy", effects: "no", retry: unchanged, samples: [new library.PathNotFound(file)] },
+  PathNotFound: { group: "copy", samples: [new library.PathNotFound(file)] },
   NoSuchDirectory: {
     group: "copy",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.NoSuchDirectory({ path: "PATH" })]
   },
   CannotCopyDirectory: {
     group: "copy",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.CannotCopyDirectory({ to: "PATH" })]
   },
   UnfitDestination: {
     group: "copy",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.UnfitDestination({ path: "PATH", must: "a directory" })]
   },
   CopyFailed: {
     group: "copy",
-    effects: "perhaps",
-    retry: "Safe: it copies all files again. Files that were copied stay until then.",
+    note: "A retry copies all files again. Files that were copied stay until then.",
     samples: [new library.CopyFailed({ ...file, reason: "REASON" })]
   },
   CopyLost: {
     group: "copy",
-    effects: "perhaps",
-    retry: "Safe: it copies all files again. Files that were copied stay until then.",
+    note: "A retry copies all files again. Files that were copied stay until then.",
     samples: [new library.CopyLost({ node: "NODE", detail: "REASON" })]
   },
   ServiceNotConverged: {
     group: "converge",
-    effects: "no",
-    retry: unchanged,
     samples: [new library.ServiceNotConverged({ service: "SERVICE", detail: "REASON" })]
   },
   ConvergeTimedOut: {
     group: "converge",
-    effects: "no",
-    retry: safe,
     samples: [
       new library.ConvergeTimedOut({
         after: 30_000,
@@ -386,22 +298,17 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   AgentsNotRunning: {
     group: "agent",
-    effects: "perhaps",
-    retry: "Safe: `task-exec agent up` goes on with the agents' service.",
+    note: "`task-exec agent up` goes on with the agents' service.",
     samples: [
       new library.AgentsNotRunning({ after: 30_000, nodes: [{ node: "NODE", state: "STATE", reason: "REASON" }] })
     ]
   },
   OldKeyInUse: {
     group: "agent",
-    effects: "perhaps",
-    retry: "Safe.",
     samples: [new library.OldKeyInUse({ nodes: ["NODE"] })]
   },
   AgentsBusy: {
     group: "agent",
-    effects: "perhaps",
-    retry: "Safe.",
     samples: [new library.AgentsBusy({ detail: "REASON" })]
   }
 }
@@ -414,8 +321,13 @@ export const errorsPage = (): string => {
     "<!-- Made by `npm run docs` from the errors of the library. -->",
     "Every error of the library, with the text that `task-exec` prints. Words in capitals stand for names and reasons. " +
       "[Troubleshooting](troubleshooting.md) explains the frequent ones.",
-    "*Effects* tells whether the command can have run, or files or agents can have changed, when the error occurs. `Started` is the event " +
-      "that a run emits when its command has started.",
+    "## Did anything run?",
+    "*Did anything run?* tells whether the command can have run, or files or agents can have changed. *No* is certain: " +
+      "`TaskExec.isNothingRun(error)` is then true. *Retry?* tells whether to try again: " +
+      "`TaskExec.isRetryable(error)` is true for *safe*. The other answers are *after the cause is removed* (a retry does no harm, but fails " +
+      "again) and *check first* (look at what the command has done). Where an error has two answers, they depend on its data. " +
+      "From the moment at which a command may have begun, a run does not fail with the engine's errors, but with `OutcomeUnknown`.",
+    overview(all),
     ...Object.entries(groups).flatMap(([group, title]) => [
       `## ${title}`,
       ...all.filter(([, doc]) => doc.group === group).map(section)
@@ -423,11 +335,30 @@ export const errorsPage = (): string => {
   ].join("\n\n")}\n`
 }
 
-const section = ([name, { effects, retry, samples }]: readonly [string, ErrorDoc]): string =>
+const retries: Readonly<Record<Aftermath["retry"], string>> = {
+  safe: "safe",
+  unchanged: "after the cause is removed",
+  check: "check first"
+}
+
+/** Each error with what it tells about a retry. */
+const overview = (all: ReadonlyArray<readonly [string, ErrorDoc]>): string =>
+  [
+    "| error | did anything run? | retry? |",
+    "|---|---|---|",
+    ...all.map(([name, { samples }]) => {
+      const aftermaths = samples.map((sample) => aftermathOf(sample))
+      const answers = (texts: ReadonlyArray<string>) => [...new Set(texts)].join(", or ")
+      const ran = answers(aftermaths.map(({ ran }) => ran))
+      return `| [${name}](#${name.toLowerCase()}) | ${ran} | ${answers(aftermaths.map(({ retry }) => retries[retry]))} |`
+    })
+  ].join("\n")
+
+const section = ([name, { note, samples }]: readonly [string, ErrorDoc]): string =>
   [
     `### ${name}`,
     table([...new Map(samples.map((sample) => [sample.message, sample])).values()]),
-    `Effects: ${effects}. Retry: ${retry.replace(/^./, (first) => first.toLowerCase())}`
+    ...(note === undefined ? [] : [note])
   ].join("\n\n")
 
 const table = (samples: ReadonlyArray<Sample>): string =>

@@ -3,15 +3,14 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Service, TaskDetails } from "../engine/EngineSchemas.ts"
-import { withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type NothingSelected, servicesOf } from "../fleet/Selection.ts"
 import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import { type InvalidRequest, millis } from "../request/ExecRequest.ts"
+import { ConvergeTimedOut, ServiceNotConverged } from "./ConvergeErrors.ts"
 import { judge, type ServiceProgress, type Verdict } from "./ServiceProgress.ts"
 
 /** What to wait for. */
@@ -22,59 +21,6 @@ export interface ConvergeRequest {
   readonly stack?: string
   /** Time after which to fail with {@link ConvergeTimedOut}. Without it the wait is not bounded. */
   readonly timeout?: Duration.Input
-}
-
-/** The most details that a message has for a service. */
-const maxShown = 3
-
-const shorten = (texts: ReadonlyArray<string>): string =>
-  texts.length > maxShown
-    ? `${texts.slice(0, maxShown).join("; ")}; and ${texts.length - maxShown} more`
-    : texts.join("; ")
-
-/** A service that won't converge by itself: its update was paused or rolled back, or Swarm has given up its tasks. */
-export class ServiceNotConverged extends Schema.TaggedError<ServiceNotConverged>()("ServiceNotConverged", {
-  /** The service's name. */
-  service: Schema.String,
-  /** Swarm's own words. */
-  detail: Schema.String
-}) {
-  /** What failed, and why. */
-  get summary(): string {
-    return `service ${this.service} did not converge: ${this.detail}`
-  }
-
-  /** The next step. */
-  get hint(): string {
-    return `Run "task-exec ls ${this.service}" to list its tasks.`
-  }
-
-  override get message(): string {
-    return withHint(this.summary, this.hint)
-  }
-}
-
-/** The timeout was reached before all services had converged. */
-export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("ConvergeTimedOut", {
-  /** Milliseconds. */
-  after: Schema.Finite,
-  /** The services that have not converged. Empty if no manager answered. */
-  services: Schema.Array(
-    Schema.Struct({
-      service: Schema.String,
-      wanted: Schema.Int,
-      ready: Schema.Int,
-      waitingFor: Schema.Array(Schema.String)
-    })
-  )
-}) {
-  override get message(): string {
-    const what = this.services.map(
-      ({ ready, service, waitingFor, wanted }) =>
-        `service ${service} has ${ready} of ${wanted} tasks ready (${shorten(waitingFor)})`
-    )
-    return `timed out after ${this.after / 1000} s: ${what.length === 0 ? "no manager answered" : what.join(", ")}`
-  }
 }
 
 /** The errors of a wait for services. */

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { runningAgents } from "../agent/Agents.ts"
 import { type CopyRecording, recordCopy, targetOf } from "../audit/Recording.ts"
-import type { EngineFailure } from "../engine/EngineErrors.ts"
+import { type EngineFailure, isNotSent } from "../engine/EngineErrors.ts"
 import type { PathStat } from "../engine/EngineSchemas.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
@@ -153,11 +153,14 @@ const described = (
   files: ContainerFiles
 ): Pick<TaskFiles, "stat" | "get" | "put"> => {
   const where = (path: string) => ({ task: task.name, node: task.node.hostname, path })
+  // The engine's errors mean that no file has changed.
   const explain =
-    (path: string) =>
+    (path: string, changes = false) =>
     (error: FilesFailure): TaskFilesError => {
       if (error._tag === "EngineUnreachable" || error._tag === "UnexpectedReply") {
-        return route === "local" ? error : new CopyFailed({ ...where(path), reason: summaryOf(error) })
+        return route === "local" && (!changes || isNotSent(error))
+          ? error
+          : new CopyFailed({ ...where(path), reason: summaryOf(error) })
       }
       if (error._tag !== "EngineError") return error
       const isMissing = error.status === 404 && !/no such container/i.test(error.text)
@@ -177,7 +180,7 @@ const described = (
       ),
     put: (path, archive, { copyUIDGID = false } = {}) =>
       Effect.catchIf(files.putArchive(path, archive, { copyUIDGID }), isFilesFailure, (error) =>
-        Effect.fail(explain(path)(error))
+        Effect.fail(explain(path, true)(error))
       )
   }
 }

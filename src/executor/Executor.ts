@@ -27,7 +27,8 @@ import {
   type Ending,
   ExecTimeout,
   type ExecutorError,
-  OutcomeUnknown
+  OutcomeUnknown,
+  outcomeUnknown
 } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
 import { awaitExit } from "./internal/Ending.ts"
@@ -36,7 +37,7 @@ import { awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
 import { joinPieces } from "./joinPieces.ts"
 import { checkPermitted, createPermitted } from "./Permitted.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
-import { refused } from "./Refusal.ts"
+import { refused, refusedStart } from "./Refusal.ts"
 import { openToolbox } from "./Toolbox.ts"
 
 /** The time in which the rest of the output must arrive after the command was killed. */
@@ -142,7 +143,7 @@ const start = Effect.fnUntraced(function* (
   const creation = permitted(create)
   if (spec.detach) {
     const execId = yield* creation
-    yield* engine.startExecDetached(execId, { tty }).pipe(Effect.catch(refused(engine, spec)))
+    yield* engine.startExecDetached(execId, { tty }).pipe(Effect.catch(refusedStart(engine, spec)))
     return Stream.make<[ExecEvent]>({ _tag: "Detached", execId })
   }
 
@@ -162,7 +163,7 @@ const start = Effect.fnUntraced(function* (
   const end = killer.end(ending).pipe(Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver)))
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
 
-  const connection = yield* engine.startExec(execId, { tty }).pipe(Effect.catch(refused(engine, spec)))
+  const connection = yield* engine.startExec(execId, { tty }).pipe(Effect.catch(refusedStart(engine, spec)))
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
   const brake = new Brake()
 
@@ -205,7 +206,12 @@ const start = Effect.fnUntraced(function* (
     }
     // A command that is killed on its timeout has an exit code, too, which is not the outcome of the run.
     if (!tooLate) yield* Queue.offer(queue, { _tag: "Exited", code })
-  })
+  }).pipe(
+    // The engine's errors mean that nothing has run.
+    Effect.catchTag(["EngineUnreachable", "EngineError", "UnexpectedReply"], (error) =>
+      Effect.fail(outcomeUnknown(error))
+    )
+  )
 
   const bounded =
     timeout === undefined

@@ -1,7 +1,7 @@
 /** The errors of a command on its node. They travel between nodes, so they are schemas. */
 import * as Schema from "effect/Schema"
-import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
-import { withHint } from "../engine/Hints.ts"
+import { EngineError, EngineUnreachable, type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
+import { summaryOf, withHint } from "../engine/Hints.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
@@ -143,6 +143,9 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
     return withHint(this.summary, this.hint)
   }
 }
+
+/** The error of a request to the engine that failed after the command may have begun. */
+export const outcomeUnknown = (error: SwarmFailure): OutcomeUnknown => new OutcomeUnknown({ detail: summaryOf(error) })
 
 /** The toolbox could not be started. The command was not started. */
 export class ToolboxNotStarted extends Schema.TaggedError<ToolboxNotStarted>()("ToolboxNotStarted", {

@@ -1,9 +1,15 @@
 /** Converts the engines' texts about commands that can't be started: only the texts tell the reasons apart. */
 import * as Effect from "effect/Effect"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
-import type { EngineFailure } from "../engine/EngineErrors.ts"
+import { type EngineFailure, isNotSent } from "../engine/EngineErrors.ts"
 import type { ExecSpec } from "./ExecSpec.ts"
-import { CommandNotFound, CommandNotStarted, ContainerNotRunning, type ExecutorError } from "./ExecutorErrors.ts"
+import {
+  CommandNotFound,
+  CommandNotStarted,
+  ContainerNotRunning,
+  type ExecutorError,
+  outcomeUnknown
+} from "./ExecutorErrors.ts"
 import { stillRuns } from "./internal/stillRuns.ts"
 
 /** Texts of runc and the engine if the container ended between the lookup and the start of the command. */
@@ -57,6 +63,12 @@ export const refused =
   (engine: DockerEngine["Service"], spec: Pick<ExecSpec, "command" | "container">) =>
   (error: EngineFailure): Effect.Effect<never, ExecutorError> =>
     lookAgain(engine, spec, refusal(spec)(error))
+
+/** Fails with the error of a refused start: see {@link refused}. Without the engine's answer, the command may have begun. */
+export const refusedStart =
+  (engine: DockerEngine["Service"], spec: Pick<ExecSpec, "command" | "container">) =>
+  (error: EngineFailure): Effect.Effect<never, ExecutorError> =>
+    error._tag === "EngineError" || isNotSent(error) ? refused(engine, spec)(error) : Effect.fail(outcomeUnknown(error))
 
 /** Fails with the error that the engine wrote instead of a command's output: see {@link notStarted}. */
 export const complained = (

@@ -52,6 +52,8 @@ export interface HelperPlace {
 export interface HelperOptions extends HelperPlace {
   readonly network: Network
   readonly request: HelperRequest
+  /** Runs when the manager is about to be asked for the helper's service. Default: nothing. */
+  readonly creating?: Effect.Effect<void>
 }
 
 /** A helper that was created. It is removed, with its secret, when the scope closes. */
@@ -87,7 +89,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   options: HelperOptions
 ): Effect.fn.Return<Helper, RequestTooLarge | SwarmFailure, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
-  const { image, network, node, request } = options
+  const { creating = Effect.void, image, network, node, request } = options
   const stages = yield* openHelperStages(node.hostname, image)
   const spec = yield* openTemporaryService({
     owner: request.owner,
@@ -98,6 +100,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     mode: "single",
     constraints: [`node.id==${node.id}`],
     network,
+    creating,
     stopGrace: graceOf(request.work) + helperOverhead,
     // A helper that is killed, by itself or with its engine, has a successor. The successor kills the commands that its predecessor left
     // running, and runs none.

@@ -88,7 +88,9 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
   /** The last state of the helper's task. */
   state: Schema.String,
   /** Swarm's text. */
-  reason: Schema.String
+  reason: Schema.String,
+  /** Set if the node has not confirmed that the helper was removed: it may run the helper, and so the command, nevertheless. */
+  mayRun: Schema.optionalKey(Schema.Literal(true))
 }) {
   /** What failed, and why. */
   get summary(): string {
@@ -98,7 +100,10 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
 
   /** The next step. */
   get hint(): string {
-    return 'Run "task-exec doctor" to check the node, or allow more time with --placement-timeout.'
+    const check = 'Run "task-exec doctor" to check the node, or allow more time with --placement-timeout.'
+    return this.mayRun === true
+      ? `The node may run the command nevertheless: check its effect before you run it again. ${check}`
+      : check
   }
 
   override get message(): string {

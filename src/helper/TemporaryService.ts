@@ -42,6 +42,8 @@ export interface TemporaryServiceOptions {
   /** Milliseconds between the signal to stop and KILL. */
   readonly stopGrace: number
   readonly network: Network
+  /** Runs when the engine is about to be asked for the service. Default: nothing. */
+  readonly creating?: Effect.Effect<void>
   /** Swarm may start a second task even with "never", so a helper checks whether it is the first. */
   readonly restarts: Exclude<Restarts, "always">
 }
@@ -65,6 +67,7 @@ export const openTemporaryService = Effect.fnUntraced(function* (
     { concurrency: 2 }
   )
   const spec = serviceSpec(name, secretId, network, options)
+  yield* options.creating ?? Effect.void
   yield* owned(swarm.createService(spec), swarm.removeService(name), { kind: "service", name, runId })
   return spec
 })

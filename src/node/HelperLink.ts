@@ -13,10 +13,10 @@ import * as Stream from "effect/Stream"
 import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
 import { receive } from "../carrier/ServiceLog.ts"
 import { type Channel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
-import type { SwarmFailure } from "../engine/EngineErrors.ts"
+import { isNotSent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { type Ending, killed, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
+import { type Ending, killed, OutcomeUnknown, outcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
 import {
   checkNode,
   type Helper,
@@ -26,7 +26,13 @@ import {
   openHelper
 } from "../helper/Helper.ts"
 import type { HelperEnd } from "../helper/HelperEnd.ts"
-import { HelperFailed, type HelperRefused, type NodeUnavailable, type RequestTooLarge } from "../helper/HelperErrors.ts"
+import {
+  HelperFailed,
+  HelperNotPlaced,
+  type HelperRefused,
+  type NodeUnavailable,
+  type RequestTooLarge
+} from "../helper/HelperErrors.ts"
 import type { HelperWork } from "../helper/HelperRequest.ts"
 import { bridgeNetwork, hostNetwork, type Network } from "../helper/TemporaryService.ts"
 import { Brake } from "../internal/Brake.ts"
@@ -75,12 +81,23 @@ interface Inbox {
   hasEnded: boolean
 }
 
-const managerTrouble: ReadonlySet<string> = new Set([
-  "EngineUnreachable",
-  "EngineError",
-  "UnexpectedReply",
-  "NotSwarmManager"
-])
+const isManagerTrouble = (error: HelperError): error is SwarmFailure =>
+  error._tag === "EngineUnreachable" ||
+  error._tag === "EngineError" ||
+  error._tag === "UnexpectedReply" ||
+  error._tag === "NotSwarmManager"
+
+const isStartError = (error: HelperError): error is HelperStartError =>
+  error._tag === "HelperImageUnavailable" ||
+  error._tag === "HelperRejected" ||
+  error._tag === "HelperNotPlaced" ||
+  error._tag === "NodeUnavailable"
+
+/** The error of a helper that did not start in time, although it may have run before its service was removed. */
+const mayHaveRun = (error: HelperStartError, ending: Ending): HelperError =>
+  error._tag === "HelperNotPlaced" && ending._tag !== "Killed"
+    ? new HelperNotPlaced({ ...error, mayRun: true })
+    : new OutcomeUnknown({ detail: summaryOf(error) })
 
 /** Options of {@link openHelperLink}. */
 export interface HelperLinkOptions {
@@ -114,8 +131,11 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   const helper = yield* Deferred.make<Helper>()
   let version: string | undefined
   let hasNeverRun = false
+  let isCreated = false
+  /** Whether the helper begins a command: at once, or because it was told to. */
+  let isTold = work._tag === "Exec" && work.begin.length > 0
   const endingOf = (end: HelperEnd): Ending => {
-    hasNeverRun = end._tag === "NeverRan"
+    hasNeverRun ||= end._tag === "NeverRan"
     return end._tag === "Unconfirmed" ? unconfirmed(end.detail) : killed
   }
 
@@ -134,11 +154,41 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   }
   for (let channel = 0; channel <= commands; channel++) inboxOf(channel)
 
+  // An unreachable manager proves nothing about the commands, which go on without it. A response that refuses the service does.
+  const withoutManager = (error: HelperError): HelperError => {
+    if (!isManagerTrouble(error) || !isTold) return error
+    if (version !== undefined) {
+      return new OutcomeUnknown({ detail: `${summaryOf(error)}; the command was still running on node ${node}` })
+    }
+    const isUnclear = error._tag === "UnexpectedReply" || (error._tag === "EngineUnreachable" && !isNotSent(error))
+    return Deferred.isDoneUnsafe(helper) || (isCreated && isUnclear) ? outcomeUnknown(error) : error
+  }
+  let hasStopped = false
+  const stop = Effect.suspend(() =>
+    hasStopped
+      ? Effect.succeed(killed)
+      : Effect.raceFirst(
+          Effect.flatMap(Deferred.await(helper), ({ stop }) => Effect.map(stop, endingOf)),
+          Effect.as(Effect.ignore(Deferred.await(failed)), killed)
+        )
+  ).pipe(
+    Effect.tap(({ _tag }) =>
+      Effect.sync(() => {
+        hasStopped ||= _tag === "Killed"
+      })
+    )
+  )
+  // Swarm may run a helper that was late, or was rejected before, until its service is removed.
+  const proven = (error: HelperError): Effect.Effect<never, HelperError> =>
+    isTold && isStartError(error)
+      ? Effect.flatMap(stop, (ending) => Effect.fail(hasNeverRun ? error : mayHaveRun(error, ending)))
+      : Effect.fail(withoutManager(error))
+
   /** The tunnel is made from when it is needed, or something is to be told by it. */
   const tunnel: Effect.Effect<Tunnel, HelperError> =
     addition === undefined
       ? Effect.fail(new TunnelLost({ detail: `the helper on node ${node} has no tunnel` }))
-      : Effect.raceFirst(addition.tunnel, Deferred.await(failed))
+      : Effect.raceFirst(Effect.mapError(addition.tunnel, withoutManager), Deferred.await(failed))
   const needed = Deferred.makeUnsafe<void>()
   const needTunnel =
     addition === undefined
@@ -187,7 +237,10 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
         work,
         ...(addition === undefined ? {} : { tunnel: addition.request })
       }
-      const made = yield* Scope.provide(openHelper({ ...place, network, request }), scope)
+      const creating = Effect.sync(() => {
+        isCreated = true
+      })
+      const made = yield* Scope.provide(openHelper({ ...place, network, request, creating }), scope)
       Deferred.doneUnsafe(helper, Effect.succeed(made))
       let lastWords = ""
       const ended = made.running.pipe(
@@ -233,15 +286,10 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
       isHostNetworkRefused(error) ? Scope.close(scope, Exit.void) : Effect.void
     )
   })
-  // An unreachable manager proves nothing about the commands, which go on without it.
-  const withoutManager = (error: HelperError): HelperError =>
-    version !== undefined && managerTrouble.has(error._tag)
-      ? new OutcomeUnknown({ detail: `${summaryOf(error)}; the command was still running on node ${node}` })
-      : error
   yield* attempt(hostNetwork).pipe(
     // A helper that its node rejected has run nothing.
     Effect.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)),
-    Effect.mapError(withoutManager),
+    Effect.catch(proven),
     Effect.matchCauseEffect({
       onFailure: (cause) =>
         Effect.sync(() => {
@@ -288,7 +336,11 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
         }),
       running: Deferred.await(running),
       isOpen: () => open !== undefined && Deferred.isDoneUnsafe(moved),
-      send: (text) => Effect.flatMap(ready, (made) => made.send(text)),
+      send: (text) =>
+        Effect.flatMap(ready, (made) => {
+          isTold ||= work._tag === "Exec"
+          return made.send(text)
+        }),
       write: (stream, data) => Effect.flatMap(ready, (made) => made.write(stream, data)),
       end: (stream) => Effect.flatMap(ready, (made) => made.end(stream)),
       close: Effect.suspend(() => {
@@ -305,9 +357,6 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
     isAtWork: () => version !== undefined,
     mayHaveBegun: () => Deferred.isDoneUnsafe(helper) && !hasNeverRun,
     hasMoved: () => Deferred.isDoneUnsafe(moved),
-    stop: Effect.raceFirst(
-      Effect.flatMap(Deferred.await(helper), ({ stop }) => Effect.map(stop, endingOf)),
-      Effect.as(Effect.ignore(Deferred.await(failed)), killed)
-    )
+    stop
   }
 })

@@ -3,8 +3,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { protocolVersion } from "../carrier/Frame.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import type { EngineFailure } from "../engine/EngineErrors.ts"
+import { type EngineFailure, isNotSent } from "../engine/EngineErrors.ts"
 import { type ContainerSummary, swarmTaskLabel } from "../engine/EngineSchemas.ts"
+import { summaryOf } from "../engine/Hints.ts"
 import type { EndRun } from "../executor/ExecSpec.ts"
 import { describeEnding } from "../executor/ExecutorErrors.ts"
 import { ProcessKiller } from "../executor/ProcessKiller.ts"
@@ -33,12 +34,19 @@ export const checkAddress = ({ node, protocol }: HelperRequest): Effect.Effect<v
   return node === thisNode() ? Effect.void : Effect.fail(refuse(`the request is for node ${node}`))
 }
 
+/** The engine's answer is missing, so an earlier helper of the run may have begun its commands. */
+const unproven = (error: AdmissionError): AdmissionError =>
+  isEngineFailure(error) && !isNotSent(error) ? refuse(summaryOf(error)) : error
+
+const isEngineFailure = (error: AdmissionError): error is EngineFailure =>
+  error._tag !== "HelperRefused" && error._tag !== "UsernsRemapped"
+
 /** Checks whether this helper may serve the request. Returns the ID of the helper's image, or fails with the reason. */
 export const admit = Effect.fn("Helper.admit")(function* (
   request: HelperRequest
 ): Effect.fn.Return<string, AdmissionError, DockerEngine> {
   yield* checkAddress(request)
-  return yield* onlyHelper(request).pipe(Effect.mapError(nameRemapping))
+  return yield* onlyHelper(request).pipe(Effect.mapError((error) => unproven(nameRemapping(error))))
 })
 
 /**

@@ -284,10 +284,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
           }
         })
         assert.strictEqual(result.code, 125, describe(result))
-        assert.match(
-          result.stderr,
-          /^task-exec: (the outcome of the command is unknown|cannot .* the Docker engine at).*\n$/
-        )
+        assert.match(result.stderr, /^task-exec: the outcome of the command is unknown: .*\n$/)
         const alive = yield* execIn(manager.socket, containerId, ["sh", "-c", "ps | grep -c '[e]cho up'"])
         assert.strictEqual(alive.stdout, "0\n")
       }

@@ -105,6 +105,24 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
         })
       )
 
+      it.effect(`${place}: an error tells whether anything has run`, () =>
+        Effect.gen(function* () {
+          const web = yield* Web
+          const target = web.target(web[place])
+          const told = (wanted: ExecRequest) =>
+            Effect.map(Effect.flip(TaskExec.run(wanted)), (error) => [error._tag, TaskExec.isNothingRun(error)])
+          assert.deepStrictEqual(yield* told({ target: "nowhere", command: ["true"] }), ["TaskNotFound", true])
+          assert.deepStrictEqual(yield* told({ target, command: ["foobarnone"] }), ["CommandNotFound", true])
+          const late = { target, command: ["sleep", "100"], timeout: "500 millis" } as const
+          assert.deepStrictEqual(yield* told(late), ["ExecTimeout", false])
+          if (place === "local") return
+          const image = { target, command: ["true"], image: "registry.invalid/nothing:1" }
+          assert.deepStrictEqual(yield* told(image), ["HelperImageUnavailable", true])
+          const elsewhere = { target, command: ["true"], via: "local" } as const
+          assert.deepStrictEqual(yield* told(elsewhere), ["RouteUnavailable", true])
+        })
+      )
+
       it.effect(`${place}: an interruption kills the command and removes everything`, () =>
         Effect.gen(function* () {
           const up = yield* Latch.make()

@@ -211,6 +211,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           const error = yield* Effect.flip(session.outcome)
           assert(error._tag === "ConnectionLost")
           assert.deepStrictEqual([error.node, error.ending], [node.name, { _tag: "Killed" }])
+          assert.isFalse(TaskExec.isNothingRun(error))
           assert.deepStrictEqual(yield* commands, [])
         }).pipe(Effect.scoped)
       )

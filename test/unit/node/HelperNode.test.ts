@@ -5,10 +5,11 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { EngineError } from "../../../src/engine/EngineErrors.ts"
+import { EngineError, EngineUnreachable, NotSwarmManager } from "../../../src/engine/EngineErrors.ts"
 import { Node, type Task } from "../../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
 import { endOf } from "../../../src/executor/ExecSpec.ts"
+import { isNothingRun } from "../../../src/index.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
 import { openHelperNode } from "../../../src/node/HelperNode.ts"
 import { taskOn } from "../engine/Tasks.ts"
@@ -31,7 +32,7 @@ const spec = {
 const readNode = Schema.decodeUnknownEffect(Node)
 
 /** A swarm whose helper's task is in this state and says nothing; Swarm deletes the task with its service. */
-const swarmWith = (status: Partial<Task["Status"]>) => {
+const swarmWith = (status: Partial<Task["Status"]>, other: Partial<Swarm["Service"]> = {}) => {
   const task = taskOn(node.id, "t", "")
   const seen = { ...task, Status: { ...task.Status, ...status } }
   const notFound = new EngineError({ host: "h", operation: "inspect task t", status: 404, text: "not found" })
@@ -48,7 +49,8 @@ const swarmWith = (status: Partial<Task["Status"]>) => {
     listTasks: () => Effect.succeed([seen]),
     inspectTask: () => Effect.fail(notFound),
     inspectNode: () => Effect.orDie(readNode({ ID: node.id, Version: { Index: 1 }, Status: { State: "ready" } })),
-    serviceLogs: (_, { follow }) => Effect.succeed(follow ? Stream.never : Stream.empty)
+    serviceLogs: (_, { follow }) => Effect.succeed(follow ? Stream.never : Stream.empty),
+    ...other
   })
 }
 
@@ -121,6 +123,105 @@ describe("a copy whose helper is killed", () => {
     Effect.gen(function* () {
       const text = yield* copyFailure({ State: "shutdown" })
       assert.match(text, /lost the connection to node host: .*; the copy is incomplete/)
+    })
+  )
+})
+
+/** The error of a command whose helper gets no further on this swarm. */
+const commandError = (status: Partial<Task["Status"]>, other: Partial<Swarm["Service"]> = {}) =>
+  Effect.gen(function* () {
+    const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
+    const { exec } = yield* commands([spec], 1)
+    const { events } = yield* exec(0, { stdin: Stream.empty, sizes: Stream.empty })
+    return yield* Effect.flip(Stream.runDrain(events))
+  }).pipe(Effect.scoped, Effect.provide(swarmWith(status, other)), inTime)
+
+describe("a helper that does not start", () => {
+  it.effect("is late, and nothing has run: Swarm never ran its task", () =>
+    Effect.gen(function* () {
+      const error = yield* commandError({ State: "pending" })
+      assert.strictEqual(error._tag, "HelperNotPlaced")
+      assert.isTrue(isNothingRun(error))
+    })
+  )
+
+  it.effect("is late, and may run the command, if its node does not confirm that it is removed", () =>
+    Effect.gen(function* () {
+      const task = taskOn(node.id, "t", "")
+      const assigned = { ...task, Status: { ...task.Status, State: "assigned" } }
+      let isRemoved = false
+      const error = yield* commandError(assigned.Status, {
+        removeService: () =>
+          Effect.sync(() => {
+            isRemoved = true
+          }),
+        inspectTask: () => Effect.succeed(assigned),
+        inspectNode: () => {
+          const State = isRemoved ? "down" : "ready"
+          return Effect.orDie(readNode({ ID: node.id, Version: { Index: 1 }, Status: { State } }))
+        }
+      })
+      assert.deepInclude(error, { _tag: "HelperNotPlaced", mayRun: true })
+      assert.isFalse(isNothingRun(error))
+    })
+  )
+
+  it.effect("leaves the outcome unknown if Swarm runs its task before the service is removed", () =>
+    Effect.gen(function* () {
+      const task = taskOn(node.id, "t", "")
+      let isRemoved = false
+      const error = yield* commandError(
+        {},
+        {
+          listTasks: () => Effect.succeed([{ ...task, Status: { ...task.Status, State: "pending" } }]),
+          removeService: () =>
+            Effect.sync(() => {
+              isRemoved = true
+            }),
+          inspectTask: () =>
+            Effect.sync(() => ({ ...task, Status: { ...task.Status, State: isRemoved ? "failed" : "running" } }))
+        }
+      )
+      assert.deepInclude(error, { _tag: "OutcomeUnknown" })
+      assert.include(error.message, "cannot start a helper on node host: its task was still pending after 60")
+      assert.isFalse(isNothingRun(error))
+    })
+  )
+})
+
+describe("a manager that fails", () => {
+  const asked = { host: "h", operation: "create a service" }
+  const lost = new EngineUnreachable({ ...asked, reason: "Lost", detail: "the connection was closed" })
+  const refused = new EngineUnreachable({ ...asked, reason: "Refused", detail: "connection refused" })
+  const denied = new EngineError({ ...asked, status: 500, text: "no" })
+  const worker = new NotSwarmManager({ ...asked, state: "worker", managers: [] })
+
+  it.effect("before it has the helper's service: its error, and nothing has run", () =>
+    Effect.gen(function* () {
+      for (const failed of [lost, refused, denied, worker]) {
+        const error = yield* commandError({}, { createSecret: () => Effect.fail(failed) })
+        assert.strictEqual(error, failed)
+        assert.isTrue(isNothingRun(error))
+      }
+      for (const failed of [refused, denied, worker]) {
+        assert.strictEqual(yield* commandError({}, { createService: () => Effect.fail(failed) }), failed)
+      }
+    })
+  )
+
+  it.effect("without an answer about the helper's service, or after it: the outcome is unknown", () =>
+    Effect.gen(function* () {
+      const errors = [
+        yield* commandError({}, { createService: () => Effect.fail(lost) }),
+        ...(yield* Effect.forEach([lost, refused, denied, worker], (failed) =>
+          commandError({ State: "pending" }, { listTasks: () => Effect.fail(failed) })
+        ))
+      ]
+      for (const error of errors) {
+        assert.strictEqual(error._tag, "OutcomeUnknown")
+        assert.include(error.message, "the outcome of the command is unknown: cannot ")
+        assert.isFalse(isNothingRun(error))
+      }
     })
   )
 })

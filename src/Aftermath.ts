@@ -1,0 +1,90 @@
+/** Whether a command can have run when an error occurs, and whether to try again: data for each error of the library. */
+import { needsOtherNetwork } from "./helper/HelperErrors.ts"
+import type { TaskExecError } from "./TaskExecError.ts"
+
+/** What an error tells about the request that failed. */
+export interface Aftermath {
+  /** Whether the command can have run, or files or agents can have changed. `no` is certain. */
+  readonly ran: "no" | "perhaps" | "yes"
+  /**
+   * Whether to try again. `safe`: doing so does no harm, and may succeed. `unchanged`: it does no harm, but fails again until the cause is
+   * removed. `check`: look first at what the command has done.
+   */
+  readonly retry: "safe" | "unchanged" | "check"
+}
+
+const safe: Aftermath = { ran: "no", retry: "safe" }
+const unchanged: Aftermath = { ran: "no", retry: "unchanged" }
+const perhaps: Aftermath = { ran: "perhaps", retry: "check" }
+const ran: Aftermath = { ran: "yes", retry: "check" }
+/** What was done stays, and trying again completes it. */
+const again: Aftermath = { ran: "perhaps", retry: "safe" }
+
+type ErrorOf<Tag> = Extract<TaskExecError, { readonly _tag: Tag }>
+
+/** Every error of the library. Some depend on the data of the error. */
+const aftermaths: {
+  readonly [Tag in TaskExecError["_tag"]]: Aftermath | ((error: ErrorOf<Tag>) => Aftermath)
+} = {
+  InvalidEndpoint: unchanged,
+  // From the moment at which a command may have begun, a run fails with OutcomeUnknown instead of the engine's errors.
+  EngineUnreachable: ({ reason }) => (reason === "Permission" || reason === "Tls" ? unchanged : safe),
+  EngineError: ({ status }) => (status >= 500 ? safe : unchanged),
+  UnexpectedReply: unchanged,
+  NotSwarmManager: unchanged,
+  InvalidConfigFile: unchanged,
+  InvalidRequest: unchanged,
+  InvalidTarget: unchanged,
+  InvalidAmount: unchanged,
+  InvalidFilter: unchanged,
+  TaskNotFound: unchanged,
+  TaskAmbiguous: unchanged,
+  TaskNotRunning: safe,
+  NothingSelected: safe,
+  ProtectedTarget: unchanged,
+  WaitTimedOut: safe,
+  PolicyDenied: unchanged,
+  RouteUnavailable: unchanged,
+  AgentUnavailable: safe,
+  RequestTooLarge: unchanged,
+  NodeUnavailable: unchanged,
+  HelperImageUnavailable: unchanged,
+  // A helper that could not join the network of its tunnel may have begun its command.
+  HelperRejected: ({ reason }) => (needsOtherNetwork(reason) ? perhaps : unchanged),
+  HelperNotPlaced: ({ mayRun }) => (mayRun === true ? perhaps : safe),
+  HelperFailed: unchanged,
+  HelperRefused: perhaps,
+  UsernsRemapped: unchanged,
+  OverlayBlocked: perhaps,
+  RelayFailed: perhaps,
+  ConnectionLost: perhaps,
+  // A paused container is for its owner to resume.
+  ContainerNotRunning: ({ detail }) => (/paused/i.test(detail) ? unchanged : safe),
+  ToolboxNotStarted: unchanged,
+  CommandNotFound: unchanged,
+  CommandNotStarted: unchanged,
+  ContainerStopped: ran,
+  // The deadline of a fan-out can pass while a command is about to start.
+  ExecTimeout: perhaps,
+  OutcomeUnknown: perhaps,
+  OutputTooLarge: ran,
+  PathNotFound: unchanged,
+  NoSuchDirectory: unchanged,
+  CannotCopyDirectory: unchanged,
+  UnfitDestination: unchanged,
+  CopyFailed: again,
+  CopyLost: again,
+  ServiceNotConverged: unchanged,
+  ConvergeTimedOut: safe,
+  AgentsNotRunning: again,
+  OldKeyInUse: again,
+  AgentsBusy: again
+}
+
+/** Returns whether the command can have run, and whether to try again. */
+export const aftermathOf = <Tag extends TaskExecError["_tag"]>(
+  error: ErrorOf<Tag> & { readonly _tag: Tag }
+): Aftermath => {
+  const aftermath: Aftermath | ((error: ErrorOf<Tag>) => Aftermath) = aftermaths[error._tag]
+  return typeof aftermath === "function" ? aftermath(error) : aftermath
+}

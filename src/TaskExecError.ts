@@ -1,0 +1,107 @@
+/** The union of all errors of the library. */
+import * as Schema from "effect/Schema"
+import { AgentsBusy, AgentsNotRunning, OldKeyInUse } from "./agent/AgentErrors.ts"
+import { AgentUnavailable } from "./agent/Agents.ts"
+import { ConvergeTimedOut, ServiceNotConverged } from "./converge/ConvergeErrors.ts"
+import { CannotCopyDirectory, CopyFailed, NoSuchDirectory, PathNotFound, UnfitDestination } from "./copy/CopyErrors.ts"
+import {
+  EngineError,
+  EngineUnreachable,
+  InvalidEndpoint,
+  NotSwarmManager,
+  UnexpectedReply
+} from "./engine/EngineErrors.ts"
+import {
+  CommandNotFound,
+  CommandNotStarted,
+  ContainerNotRunning,
+  ContainerStopped,
+  ExecTimeout,
+  OutcomeUnknown,
+  ToolboxNotStarted
+} from "./executor/ExecutorErrors.ts"
+import { InvalidAmount } from "./fleet/Amount.ts"
+import { NothingSelected } from "./fleet/Selection.ts"
+import { InvalidFilter } from "./fleet/TaskFilter.ts"
+import { InvalidConfigFile } from "./helper/ConfigFile.ts"
+import {
+  ConnectionLost,
+  HelperFailed,
+  HelperImageUnavailable,
+  HelperNotPlaced,
+  HelperRefused,
+  HelperRejected,
+  NodeUnavailable,
+  OverlayBlocked,
+  RelayFailed,
+  RequestTooLarge,
+  RouteUnavailable,
+  UsernsRemapped
+} from "./helper/HelperErrors.ts"
+import { PolicyDenied } from "./policy/PolicyDenied.ts"
+import { ProtectedTarget } from "./policy/ProtectedTarget.ts"
+import { CopyLost } from "./protocol/ContainerFiles.ts"
+import { OutputTooLarge } from "./Run.ts"
+import { InvalidRequest } from "./request/ExecRequest.ts"
+import { TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
+import { InvalidTarget } from "./target/Target.ts"
+import { WaitTimedOut } from "./target/Wait.ts"
+
+/** Every error of the library. */
+export const TaskExecError = Schema.Union([
+  InvalidEndpoint,
+  EngineUnreachable,
+  EngineError,
+  UnexpectedReply,
+  NotSwarmManager,
+  InvalidConfigFile,
+  InvalidRequest,
+  InvalidTarget,
+  InvalidAmount,
+  InvalidFilter,
+  TaskNotFound,
+  TaskAmbiguous,
+  TaskNotRunning,
+  NothingSelected,
+  ProtectedTarget,
+  WaitTimedOut,
+  PolicyDenied,
+  RouteUnavailable,
+  AgentUnavailable,
+  RequestTooLarge,
+  NodeUnavailable,
+  HelperImageUnavailable,
+  HelperRejected,
+  HelperNotPlaced,
+  HelperFailed,
+  HelperRefused,
+  UsernsRemapped,
+  OverlayBlocked,
+  RelayFailed,
+  ConnectionLost,
+  ContainerNotRunning,
+  ToolboxNotStarted,
+  CommandNotFound,
+  CommandNotStarted,
+  ContainerStopped,
+  ExecTimeout,
+  OutcomeUnknown,
+  OutputTooLarge,
+  PathNotFound,
+  NoSuchDirectory,
+  CannotCopyDirectory,
+  UnfitDestination,
+  CopyFailed,
+  CopyLost,
+  ServiceNotConverged,
+  ConvergeTimedOut,
+  AgentsNotRunning,
+  OldKeyInUse,
+  AgentsBusy
+])
+
+/** Every error of the library. */
+export type TaskExecError = typeof TaskExecError.Type
+
+/** Whether a value is an error of the library. */
+export const isTaskExecError: (error: unknown) => error is TaskExecError = Schema.is(TaskExecError)
