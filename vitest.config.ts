@@ -1,12 +1,18 @@
-import { availableParallelism } from "node:os"
+import { availableParallelism, totalmem } from "node:os"
 import { defineConfig } from "vitest/config"
 import { LongestFirst } from "./test/LongestFirst.ts"
 
+/** Bytes that a worker needs, with its swarm of three engines. */
+const memoryOfWorker = 1.2 * 1024 ** 3
+
 /**
- * How many files of tests run at the same time, each of those with a real swarm on one of its own. Such a test waits for half of its
- * time (20.10): with four of them, two cores are busy.
+ * How many files of tests run at the same time, each of those with a real swarm on one of its own. Such a test waits for more than half
+ * of its time (20.10): four workers use 1.6 of two cores.
  */
-const workers = process.env.TASK_EXEC_CLUSTER === undefined ? Math.min(availableParallelism() + 2, 4) : 1
+const workers =
+  process.env.TASK_EXEC_CLUSTER === undefined
+    ? Math.max(1, Math.min(availableParallelism() + 4, 6, Math.floor(totalmem() / memoryOfWorker)))
+    : 1
 
 export default defineConfig({
   test: {
@@ -22,9 +28,9 @@ export default defineConfig({
           // Loading the modules once for each file takes half of the time. `setupFiles` sees to it that no file changes the process for the next.
           isolate: false,
           maxWorkers: workers,
-          // Property tests, and the bundles that hooks build, take a while on a busy machine.
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          // Property tests, programs that are started, and the bundles that hooks build take a while on a busy machine.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 1 }
         }
       },

@@ -202,7 +202,10 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
         })
         const env = {
           ...Object.fromEntries(
-            ["DOCKER_CONFIG", "TASK_EXEC_IMAGE", "XDG_CACHE_HOME"].map((name) => [name, undefined])
+            ["DOCKER_CONFIG", "NODE_COMPILE_CACHE", "TASK_EXEC_IMAGE", "XDG_CACHE_HOME"].map((name) => [
+              name,
+              undefined
+            ])
           ),
           XDG_CONFIG_HOME: undefined,
           HOME: home,

@@ -16,10 +16,10 @@ import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 import { self } from "../cluster/Processes.ts"
 import { attach, clusterVariable, SwarmCluster, takeDown } from "../cluster/SwarmCluster.ts"
-import { assignSwarm, sourceVariable, withImage } from "./SwarmPool.ts"
+import { assignSwarm, forTests, sourceVariable, withImage } from "./SwarmPool.ts"
 
 const bringUp = (nodes: number) =>
-  Effect.map(Layer.build(SwarmCluster.layer({ nodes })), (context) => Context.get(context, SwarmCluster))
+  Effect.map(Layer.build(SwarmCluster.layer(forTests(nodes))), (context) => Context.get(context, SwarmCluster))
 
 /** Takes down the swarms that workers brought up in place of those whose engines crashed. */
 const takeDownReplacements = Effect.flatMap(self, ({ pid }) => takeDown(({ owner }) => owner?.pid === pid))
@@ -32,6 +32,8 @@ export const setUp =
     const count = given === undefined ? project.config.maxWorkers : 1
     const scope = Scope.makeUnsafe()
     const folder = await mkdtemp(join(tmpdir(), "task-exec-swarms-"))
+    // For the workers and the programs that they start, as for programs that are started by their names. The next build removes it.
+    process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "../../dist/compiled")
     const built = Deferred.makeUnsafe<string>()
     const one = Effect.fnUntraced(function* (worker: number) {
       const cluster = yield* given === undefined ? bringUp(nodes) : attach(given)

@@ -29,4 +29,4 @@ it("a warning on a terminal has no control characters", () => {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}, 60_000)
+})

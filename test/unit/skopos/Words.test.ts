@@ -78,6 +78,6 @@ describe("splitWords", () => {
       assert.deepStrictEqual(Result.getOrUndefined(splitWords(text)), shellWords(text))
     },
     // A shell is started for each of them.
-    { arbitrary: { runs: 300 }, timeout: 60_000 }
+    { arbitrary: { runs: 300 } }
   )
 })
