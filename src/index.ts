@@ -17,29 +17,28 @@ export { version } from "./Version.ts"
 
 // Targets
 
-export { type Amount, type AmountRules, parseAmount } from "./fleet/Amount.ts"
-export { type Selection, selectTasks } from "./fleet/Selection.ts"
-export { parseFilter, type TaskFilter } from "./fleet/TaskFilter.ts"
+export { type AmountRules, parseAmount } from "./fleet/Amount.ts"
+export { selectTasks } from "./fleet/Selection.ts"
+export { parseFilter } from "./fleet/TaskFilter.ts"
 export { TaskPolicy } from "./policy/TaskPolicy.ts"
-export type { ResolvedTask, TaskNode } from "./target/ResolvedTask.ts"
-export { parseTarget, type Target } from "./target/Target.ts"
+export { Amount, ResolvedTask, Selection, Target, TaskFilter, TaskNode } from "./Schemas.ts"
+export { parseTarget } from "./target/Target.ts"
 
 // Requests
 
 export { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 export type { FleetPacing, FleetRequest } from "./fleet/Fleet.ts"
 export type { CommandRequest, ExecRequest, ToolboxRequest, TtyRequest } from "./request/ExecRequest.ts"
-export { type Route, Via } from "./request/Via.ts"
+export { Via } from "./request/Via.ts"
+export { DurationData, ExecRequestData, FleetRequestData, Route } from "./Schemas.ts"
 export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 
 // Events and results
 
-export type { ExecResult } from "./Collect.ts"
 export type { PullAmount } from "./engine/PullProgress.ts"
-export type { ExecEvent } from "./executor/ExecEvent.ts"
 export { Ending } from "./executor/ExecutorErrors.ts"
-export type { FleetEvent, TaskOutcome, TaskResult } from "./fleet/FleetEvent.ts"
-export { collectLimit, type RunEvent } from "./Run.ts"
+export { collectLimit } from "./Run.ts"
+export { ExecEvent, ExecResult, FleetEvent, RunEvent, TaskOutcome, TaskResult } from "./Schemas.ts"
 export { type Stage, StageObserver } from "./Stage.ts"
 
 // Errors
@@ -87,8 +86,9 @@ export {
 export { isNothingRun, isRetryable } from "./NothingRun.ts"
 export { PolicyDenied } from "./policy/PolicyDenied.ts"
 export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
-export { OutputTooLarge, type RunError } from "./Run.ts"
+export { OutputTooLarge } from "./Run.ts"
 export { InvalidRequest } from "./request/ExecRequest.ts"
+export { RunError } from "./Schemas.ts"
 export { isTaskExecError, TaskExecError } from "./TaskExecError.ts"
 export { Candidate, type LookupError, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 export { InvalidTarget } from "./target/Target.ts"

@@ -26,7 +26,7 @@ export const readEntry = (folder: string, entry: string): ReadonlyArray<Module> 
     ([, names = "", from = ""]) => {
       const path = join(dirname(file), from.replace(/\.ts$/, ".d.ts"))
       const wanted = names.split(",").map((name) => name.trim().replace(/^type /, ""))
-      const all = declarationsOf(readFileSync(path, "utf8"))
+      const all = declarationsIn(path)
       return {
         path: relative(folder, path).replace(/\.d\.ts$/, ""),
         exports: wanted.flatMap((name) => all.filter((one) => one.name === name))
@@ -40,6 +40,27 @@ export const readEntry = (folder: string, entry: string): ReadonlyArray<Module> 
   }))
   const own = declarationsOf(text)
   return own.length === 0 ? modules : [{ path: entry, exports: own }, ...modules]
+}
+
+/** The exported declarations of a file, in their order. The alias of a type of another module is shown as that module declares the type. */
+const declarationsIn = (path: string): ReadonlyArray<Declared> => {
+  const text = readFileSync(path, "utf8")
+  const modules = new Map(
+    [...text.matchAll(/^import (?:type )?\* as (\w+) from "(\.[^"]+)";$/gm)].map(([, name = "", from = ""]) => [
+      name,
+      from
+    ])
+  )
+  const qualified = new RegExp(`\\b(?:${[...modules.keys()].join("|")})\\.(?=\\w)`, "g")
+  return declarationsOf(text).map((declared) => {
+    const [, module = "", name] = /^type \w+ = (\w+)\.(\w+);$/.exec(declared.code) ?? []
+    const from = modules.get(module)
+    if (from === undefined) {
+      return modules.size === 0 ? declared : { ...declared, code: declared.code.replace(qualified, "") }
+    }
+    const all = declarationsOf(readFileSync(join(dirname(path), from.replace(/\.ts$/, ".d.ts")), "utf8"))
+    return all.find((one) => one.name === name) ?? declared
+  })
 }
 
 /** The exported declarations of a module, in their order. */
