@@ -5,6 +5,7 @@ import { type Declared, type Module, readEntry } from "./Declarations.ts"
 const entries = [
   { name: "task-exec", module: "index", root: "task-exec" },
   { name: "task-exec/promise", module: "promise", root: "promise" },
+  { name: "task-exec/filesystem", module: "filesystem", root: "filesystem" },
   { name: "task-exec/process", module: "process", root: "process" },
   { name: "task-exec/testing", module: "testing", root: "testing" }
 ] as const
@@ -18,6 +19,7 @@ const summaries: Readonly<Record<string, string>> = {
   copy: "Copying files between a task and the caller",
   engine: "The Docker API: engines, swarms, addresses and their errors",
   executor: "Commands on a node: events, signals, terminal sizes and errors",
+  filesystem: "Effect's `FileSystem` over the files of a task",
   fleet: "One command in many tasks: selection, pacing, events",
   helper: "The helper's image, and the errors of helpers",
   policy: "What may run in a task",

@@ -66,7 +66,7 @@ describe("the library", () => {
     const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((name) =>
       name.endsWith(".ts")
     )
-    const ofTheirOwn = /^process(?:\.ts|\/)/
+    const ofTheirOwn = /^(?:filesystem|process)(?:\.ts|\/)/
     const unstable = files.flatMap((file) =>
       effectModulesOf(file)
         .filter(isUnstable)
@@ -78,7 +78,7 @@ describe("the library", () => {
     )
     assert.includeMembers(
       unstable.map(({ name }) => name),
-      ["process/ChildProcess", "process/ChildProcessSpawner"]
+      ["FileSystem", "process/ChildProcess", "process/ChildProcessSpawner"]
     )
   })
 })

@@ -21,6 +21,7 @@ it("the examples of the documentation compile", () => {
     writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }))
     const entries = {
       "task-exec": "index",
+      "task-exec/filesystem": "filesystem",
       "task-exec/process": "process",
       "task-exec/promise": "promise",
       "task-exec/testing": "testing"
