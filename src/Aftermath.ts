@@ -60,6 +60,8 @@ const aftermaths: {
   ConnectionLost: perhaps,
   // A paused container is for its owner to resume.
   ContainerNotRunning: ({ detail }) => (/paused/i.test(detail) ? unchanged : safe),
+  OneOffNotStarted: unchanged,
+  OneOffNotPlaced: safe,
   ToolboxNotStarted: unchanged,
   CommandNotFound: unchanged,
   CommandNotStarted: unchanged,

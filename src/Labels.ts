@@ -35,7 +35,19 @@ const leftoverMargin = 120_000
 const withoutDeadline = 3600_000
 
 /** What an object of ours is for. */
-export type Role = "helper" | "request" | "killer" | "guard" | "network" | "relay" | "sweeper" | "toolbox"
+export type Role =
+  | "helper"
+  | "request"
+  | "killer"
+  | "guard"
+  | "network"
+  | "relay"
+  | "sweeper"
+  | "toolbox"
+  | typeof oneOffRole
+
+/** The role of a one-off task, its service and its secret: the only role whose containers run commands of users. */
+export const oneOffRole = "one-off"
 
 /** Whose object it is, and until when it may be needed. */
 export interface Ownership {

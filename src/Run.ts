@@ -14,6 +14,7 @@ import type {
   RouteUnavailable,
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
+import type { OneOffError } from "./oneoff/OneOffErrors.ts"
 import type { InvalidRequest } from "./request/ExecRequest.ts"
 import type { Route } from "./request/Via.ts"
 import type { LookupError } from "./target/LookupErrors.ts"
@@ -43,6 +44,7 @@ export type RunError =
   | RelayFailed
   | ConnectionLost
   | UsernsRemapped
+  | OneOffError
   | OutputTooLarge
   | ExecutorError
 

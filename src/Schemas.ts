@@ -30,9 +30,11 @@ import {
   RouteUnavailable,
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
+import { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"
 import { TaskPolicy } from "./policy/TaskPolicy.ts"
 import * as Runs from "./Run.ts"
-import { type ExecRequest, InvalidRequest, type TtyRequest } from "./request/ExecRequest.ts"
+import { type CommandRequest, type ExecRequest, InvalidRequest, type TtyRequest } from "./request/ExecRequest.ts"
+import type { OneOffRequest } from "./request/OneOffRequest.ts"
 import * as Vias from "./request/Via.ts"
 import { TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 import type * as Tasks from "./target/ResolvedTask.ts"
@@ -90,7 +92,9 @@ const commandFields = {
   via: Schema.optionalKey(Vias.Via),
   image: Schema.optionalKey(Schema.String),
   placementTimeout: Schema.optionalKey(DurationData)
-} satisfies Fields<Omit<ExecRequest, "target" | "wait" | "tty">>
+} satisfies Fields<Omit<CommandRequest, "tty">>
+
+const resources = { memory: Schema.optionalKey(Schema.Finite), cpus: Schema.optionalKey(Schema.Finite) }
 
 /** A field for each part of a request that is data. A part without one does not compile. */
 type Fields<Request> = { readonly [Key in Exclude<keyof Request, "stdin" | "signals" | "sizes">]-?: Schema.Top }
@@ -114,6 +118,16 @@ export const ExecRequestData = Schema.Struct({
   target: Schema.String,
   wait: Schema.optionalKey(DurationData),
   ...commandFields,
+  oneOff: Schema.optionalKey(
+    Schema.Struct({
+      image: Schema.optionalKey(Schema.String),
+      entrypoint: Schema.optionalKey(Schema.Array(Schema.String)),
+      labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+      constraints: Schema.optionalKey(Schema.Array(Schema.String)),
+      limits: Schema.optionalKey(Schema.Struct({ ...resources, pids: Schema.optionalKey(Schema.Finite) })),
+      reservations: Schema.optionalKey(Schema.Struct(resources))
+    } satisfies Fields<OneOffRequest>)
+  ),
   tty: Schema.optionalKey(
     Schema.Struct({
       size: TerminalSize,
@@ -296,6 +310,8 @@ export const RunError = dataOf<Runs.RunError>()(
     RelayFailed,
     ConnectionLost,
     UsernsRemapped,
+    OneOffNotStarted,
+    OneOffNotPlaced,
     Runs.OutputTooLarge,
     ...ExecutorError.members
   ])

@@ -16,6 +16,8 @@ export type Stage =
   | { readonly _tag: "Find"; readonly target: string }
   /** The wait for the target's task: see `ExecRequest.wait`. */
   | { readonly _tag: "Wait"; readonly target: string }
+  /** A one-off task starts: Swarm finds a node, which pulls the image if it does not have it. */
+  | { readonly _tag: "OneOff"; readonly target: string }
   /** Tunnel only: the network is created. */
   | { readonly _tag: "Network" }
   /** Tunnel only: the relay starts on the connected engine. */

@@ -21,7 +21,7 @@ import { openTunneledHelper } from "./node/HelperNode.ts"
 import { converse } from "./protocol/Client.ts"
 import { encodeOrder } from "./protocol/Order.ts"
 import type { RunError } from "./Run.ts"
-import { type CommandRequest, checkCommand, specOf } from "./request/ExecRequest.ts"
+import { type CommandRequest, checkCommand, checkNoOneOff, specOf } from "./request/ExecRequest.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
 /** The command of a helper. */
@@ -51,6 +51,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
   request: CommandRequest
 ): Effect.fn.Return<WaitingHelper, RunError, Swarm | HelperImage | Scope.Scope> {
   const checked = yield* checkCommand(request)
+  yield* checkNoOneOff(checked)
   const swarm = yield* Swarm
   const images = yield* HelperImage
   const image = yield* checked.image === undefined ? images.reference : images.pin(checked.image)

@@ -15,14 +15,21 @@ import { openSurroundings, passSignals, planCommands } from "./fleet/Commands.ts
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import type { InvalidConfigFile } from "./helper/ConfigFile.ts"
+import { pullPatience } from "./helper/Helper.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
 import { isNothingRun, isRetryable } from "./NothingRun.ts"
 import { type Connect, connect } from "./node/Connect.ts"
+import { localNode } from "./node/Route.ts"
+import { commandOfOneOff } from "./oneoff/OneOffSpec.ts"
+import { checkOriginal, findOriginal, nodesFor, openOneOffTask } from "./oneoff/OneOffTask.ts"
 import { untilStarted } from "./Repetition.ts"
 import type { RunError, RunEvent } from "./Run.ts"
-import { type CheckedRequest, checkRequest, type ExecRequest } from "./request/ExecRequest.ts"
+import { type CheckedCommand, type CheckedRequest, checkRequest, type ExecRequest } from "./request/ExecRequest.ts"
+import type { CheckedOneOff } from "./request/OneOffRequest.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
+import { inStage, type Stage } from "./Stage.ts"
 import { lookupTask } from "./target/Lookup.ts"
+import type { ResolvedTask } from "./target/ResolvedTask.ts"
 import { awaitTask } from "./target/Wait.ts"
 
 /**
@@ -143,25 +150,47 @@ export const makeTaskExec = Effect.fnUntraced(function* (
 
 const open = Effect.fn("TaskExec.open")(function* (connect: Connect, request: ExecRequest) {
   const checked = yield* checkRequest(request)
-  const { target, wait } = checked
+  const { oneOff, target, wait } = checked
+  if (oneOff !== undefined) return yield* openOneOff(connect, checked, oneOff)
+  const stage = { _tag: wait === undefined ? "Find" : "Wait", target: target.text } as const
   if (wait === undefined) {
-    const { events, resolved } = yield* attempt(connect, checked, lookupTask(target))
+    const { events, resolved } = yield* attempt(connect, checked, lookupTask(target), stage)
     return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
   }
-  return untilStarted((patience) => attempt(connect, checked, awaitTask(target, patience, wait)), {
+  return untilStarted((patience) => attempt(connect, checked, awaitTask(target, patience, wait), stage), {
     target: target.text,
     wait,
     isRepeatable: !checked.stdin
   })
 })
 
+/** Starts a one-off task of the target's service, and makes its command ready to run. */
+const openOneOff = Effect.fn("TaskExec.openOneOff")(function* (
+  connect: Connect,
+  checked: CheckedRequest,
+  request: CheckedOneOff
+) {
+  const { placementTimeout, target, wait: patience = pullPatience } = checked
+  const found = yield* findOriginal(target).pipe(inStage({ _tag: "Find", target: target.text }))
+  const { original } = found
+  yield* checkOriginal(original, checked)
+  const start = Effect.gen(function* () {
+    const nodes = yield* nodesFor(found, yield* localNode)
+    return yield* openOneOffTask({ original, request, nodes, placementTimeout, patience })
+  })
+  const oneOffCommand = commandOfOneOff(original, request)
+  const stage = { _tag: "OneOff", target: target.text } as const
+  const { events, resolved } = yield* attempt(connect, { ...checked, oneOffCommand }, start, stage)
+  return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
+})
+
 /** Finds the task, and makes its command ready to run. */
 const attempt = Effect.fn("TaskExec.attempt")(function* (
   connect: Connect,
-  checked: CheckedRequest,
-  find: ReturnType<typeof awaitTask> | ReturnType<typeof lookupTask>
+  checked: CheckedCommand,
+  find: Effect.Effect<ResolvedTask, RunError, Swarm | Scope.Scope>,
+  stage: Stage
 ) {
-  const stage = { _tag: checked.wait === undefined ? "Find" : "Wait", target: checked.target.text } as const
   const { found: task, surroundings } = yield* openSurroundings(connect, checked, find, stage)
   const [command] = yield* planCommands([task], checked, surroundings)
   if (command === undefined) return yield* Effect.die("a task has one command")

@@ -38,6 +38,7 @@ import {
   RouteUnavailable,
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
+import { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"
 import { PolicyDenied } from "./policy/PolicyDenied.ts"
 import { ProtectedTarget } from "./policy/ProtectedTarget.ts"
 import { CopyLost } from "./protocol/ContainerFiles.ts"
@@ -57,6 +58,8 @@ export const TaskExecError = Schema.Union([
   InvalidConfigFile,
   InvalidRequest,
   InvalidTarget,
+  OneOffNotStarted,
+  OneOffNotPlaced,
   InvalidAmount,
   InvalidFilter,
   TaskNotFound,

@@ -31,6 +31,7 @@ import { printable } from "../Printable.ts"
 import { waitFlags } from "../wait/WaitCommand.ts"
 import { debug } from "./Debug.ts"
 import { execFlags } from "./ExecFlags.ts"
+import { run } from "./Run.ts"
 import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 
 /** The kind of the last word. */
@@ -60,6 +61,7 @@ const patience = "2 seconds"
 const flagsOf: Readonly<Record<VerbName, Flags>> = {
   exec: execFlags,
   debug: debug.flags,
+  run: run.flags,
   cp: cpFlags,
   doctor: doctorFlags,
   agent: agentFlags,
@@ -79,8 +81,13 @@ export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
   const { next } = scanFlags(words.slice(0, -1), execFlags)
   const verb = next < words.length - 1 && words[next] !== "--" ? words[next] : undefined
   if (!isVerb(verb)) return inExec(words, 0, "exec")
-  return verb === "exec" || verb === "debug" ? inExec(words, next + 1, verb) : inVerb(verb, words, next)
+  return isLikeExec(verb) ? inExec(words, next + 1, verb) : inVerb(verb, words, next)
 }
+
+/** The verbs whose options end at TARGET. */
+type LikeExec = "exec" | "debug" | "run"
+
+const isLikeExec = (verb: VerbName): verb is LikeExec => verb === "exec" || verb === "debug" || verb === "run"
 
 /** `--via=he`, or the word after `--via`. */
 const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName): Wanted | undefined => {
@@ -92,7 +99,7 @@ const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName)
   return last.startsWith("-") ? { _tag: "Flag", verb } : undefined
 }
 
-const inExec = (words: ReadonlyArray<string>, from: number, name: "exec" | "debug"): Wanted => {
+const inExec = (words: ReadonlyArray<string>, from: number, name: LikeExec): Wanted => {
   const last = words.at(-1) ?? ""
   const { next } = scanFlags(words.slice(0, -1), flagsOf[name], from)
   if (next < words.length - 1) return nothing
@@ -100,11 +107,12 @@ const inExec = (words: ReadonlyArray<string>, from: number, name: "exec" | "debu
   if (flag !== undefined) return flag
   const selects = (one: string) => words.some((word) => word === `--${one}` || word.startsWith(`--${one}=`))
   if ((selects("stack") || selects("node")) && !selects("all") && !selects("any")) return nothing
+  if (name === "run") return { _tag: "Service" }
   const before = last.slice(0, last.lastIndexOf(",") + 1)
   return { _tag: from === 0 && next === 0 ? "First" : "Target", before }
 }
 
-const inVerb = (verb: Exclude<VerbName, "exec" | "debug">, words: ReadonlyArray<string>, at: number): Wanted => {
+const inVerb = (verb: Exclude<VerbName, LikeExec>, words: ReadonlyArray<string>, at: number): Wanted => {
   // Its flags may stand before and after its operands.
   let operands = 0
   let from = at + 1

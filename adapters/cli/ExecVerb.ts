@@ -79,7 +79,7 @@ export interface Operands {
 }
 
 /** What a verb requests. Its variables are those that the command line does not set. */
-export type Aim = Pick<CommandRequest, "command"> & Partial<CommandRequest>
+export type Aim = Pick<CommandRequest, "command"> & Partial<CommandRequest> & Pick<ExecRequest, "oneOff" | "wait">
 
 /** The name of a flag of `exec`. */
 export type ExecFlag = keyof typeof execFlags
@@ -183,7 +183,7 @@ const invocationOf = Effect.fnUntraced(function* (
     }
   }
   if (target === undefined && fleet === undefined) return yield* missingTarget
-  const aimed = yield* aim
+  const { oneOff, wait: ownWait, ...aimed } = yield* aim
   const env: Record<string, string> = {}
   for (const file of values["env-file"] ?? []) {
     for (const line of yield* readLines(file)) yield* addVariable(env, line, environment, `--env-file ${file}`)
@@ -230,7 +230,8 @@ const invocationOf = Effect.fnUntraced(function* (
   if (target === undefined || fleet !== undefined) {
     return fleet === undefined ? yield* missingTarget : { _tag: "Fleet", ...common, request, fleet }
   }
-  const wait = values.wait === undefined ? {} : { wait: yield* parseTime("wait time", values.wait) }
+  const time = values.wait === undefined ? ownWait : yield* parseTime("wait time", values.wait)
+  const wait = time === undefined ? {} : { wait: time }
   const tty = values.tty === true ? { detachKeys: values["detach-keys"] } : undefined
   const { output, record } = values
   const json = output === "json"
@@ -247,7 +248,7 @@ const invocationOf = Effect.fnUntraced(function* (
     record,
     timings: values.timings ?? false,
     tty,
-    request: { ...request, target, ...wait }
+    request: { ...request, target, ...wait, ...(oneOff === undefined ? {} : { oneOff }) }
   }
 })
 

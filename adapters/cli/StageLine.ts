@@ -89,6 +89,7 @@ const order: ReadonlyArray<Stage["_tag"]> = [
   "Connect",
   "Relay",
   "Network",
+  "OneOff",
   "Wait",
   "Find"
 ]
@@ -113,6 +114,8 @@ const textOf = (stage: Stage, isLong: boolean): string => {
       return `finding ${stage.target}`
     case "Wait":
       return `waiting for ${stage.target}`
+    case "OneOff":
+      return `starting a task of ${stage.target}${isLong ? " (pulls the image if it is missing)" : ""}`
     case "Network":
       return "creating the tunnel's network"
     case "Relay":

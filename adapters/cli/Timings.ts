@@ -6,6 +6,7 @@ const names = {
   Boot: "start task-exec",
   Find: "find the task",
   Wait: "wait for the task",
+  OneOff: "start the one-off task",
   Network: "create the network",
   Relay: "start the relay",
   Pull: "pull the image",

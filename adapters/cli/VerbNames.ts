@@ -4,6 +4,7 @@
 export const verbs = [
   ["exec", "Run a command in a task (the default)"],
   ["debug", "Run a command in a toolbox beside a container without a shell"],
+  ["run", "Run a command in a new task of a service"],
   ["cp", "Copy files between a task and the local machine"],
   ["ls", "List tasks with their nodes and states"],
   ["wait", "Wait until services have converged"],

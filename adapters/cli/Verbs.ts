@@ -37,6 +37,7 @@ const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
       help: _.help,
       run: (program, argv) => _.installPluginCommand(program, ownFile(), argv)
     })),
+  run: likeExec(() => import("./Run.ts").then((_) => _.run)),
   wait: () => import("../wait/WaitCommand.ts").then((_) => ({ help: _.help, run: _.waitCommand }))
 }
 
@@ -50,6 +51,7 @@ export const ownVerbs = [
   "gc",
   "install-plugin",
   "ls",
+  "run",
   "wait"
 ] as const satisfies ReadonlyArray<OwnVerb>
 

@@ -22,6 +22,7 @@ const summaries: Readonly<Record<string, string>> = {
   filesystem: "Effect's `FileSystem` over the files of a task",
   fleet: "One command in many tasks: selection, pacing, events",
   helper: "The helper's image, and the errors of helpers",
+  oneoff: "Errors of one-off tasks",
   policy: "What may run in a task",
   process: "Effect's `ChildProcess` in the tasks of a swarm",
   promise: "The library without Effect: promises and async iterators",

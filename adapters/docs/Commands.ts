@@ -2,6 +2,7 @@
 import { help as agentHelp } from "../agent/AgentCommand.ts"
 import { help as completionHelp } from "../cli/Completion.ts"
 import { debug } from "../cli/Debug.ts"
+import { run } from "../cli/Run.ts"
 import { rootHelp } from "../cli/TaskExecCommand.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { CommandHelp, Item } from "../command/Help.ts"
@@ -55,6 +56,7 @@ export const commands: ReadonlyArray<Command> = [
     help: rootHelp,
     subcommands: [
       { name: "debug", help: debug.help },
+      { name: "run", help: run.help },
       { name: "cp", help: cpHelp },
       { name: "ls", help: lsHelp },
       { name: "wait", help: waitHelp },

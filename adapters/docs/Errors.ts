@@ -225,6 +225,20 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
       (detail) => new library.ContainerNotRunning({ container: "CONTAINER", detail })
     )
   },
+  OneOffNotStarted: {
+    group: "request",
+    samples: ["REASON", "No such image: IMAGE"].map(
+      (reason) =>
+        new library.OneOffNotStarted({ service: "SERVICE", image: "IMAGE", node: "NODE", state: "rejected", reason })
+    )
+  },
+  OneOffNotPlaced: {
+    group: "request",
+    samples: ["no suitable node (REASON)", "REASON"].map(
+      (reason) =>
+        new library.OneOffNotPlaced({ service: "SERVICE", image: "IMAGE", after: 30_000, state: "STATE", reason })
+    )
+  },
   ToolboxNotStarted: {
     group: "command",
     samples: [new library.ToolboxNotStarted({ image: "IMAGE", container: "CONTAINER", detail: "REASON" })]

@@ -97,9 +97,9 @@ export interface ChannelFrame {
 /**
  * The version of the wire protocol. A caller refuses a sender of another version and names both versions: version 1 has no policies and
  * would run what they forbid; agents of version 2 share one key; helpers of version 3 are on their tunnel's network from the start; version 4 has no toolboxes and would run their commands in the task's
- * own container.
+ * own container; version 5 has no one-off tasks.
  */
-export const protocolVersion = 5
+export const protocolVersion = 6
 
 /** A line that is no complete frame: cut off, altered, or text of another program. */
 export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {

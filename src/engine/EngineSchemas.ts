@@ -174,7 +174,9 @@ export const Service = Schema.Struct({
       GlobalJob: Schema.optionalKey(Empty)
     }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({}))),
     /** The spec of new tasks. */
-    TaskTemplate: Unknown
+    TaskTemplate: Unknown,
+    /** Networks of services from clients before API 1.25, which have none in `TaskTemplate`. */
+    Networks: Schema.optionalKey(Schema.Unknown)
   }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   /** The state of the last update. Absent before the first one, and from a change of the spec until its update begins. */
   UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Text, Message: Text })),
@@ -350,7 +352,9 @@ export const Image = Schema.Struct({
   RepoDigests: Texts,
   Os: Text,
   Architecture: Text,
-  Config: Schema.Struct({ Env: Texts, Labels, User: Text }).pipe(Schema.withDecodingDefaultKey(leftOut))
+  Config: Schema.Struct({ Env: Texts, Labels, User: Text, Entrypoint: Texts, Cmd: Texts }).pipe(
+    Schema.withDecodingDefaultKey(leftOut)
+  )
 })
 export type Image = typeof Image.Type
 
@@ -474,6 +478,13 @@ export interface NetworkAttachment {
   readonly Aliases?: ReadonlyArray<string>
   /** Driver options of the tasks' endpoints. */
   readonly DriverOpts?: Readonly<Record<string, string>>
+}
+
+/** What every body of `POST /services/create` has. */
+export interface AnyServiceSpec {
+  readonly Name: string
+  readonly Labels?: Readonly<Record<string, string>>
+  readonly TaskTemplate: { readonly ContainerSpec: { readonly Image: string } }
 }
 
 /** The body of `POST /services/create`. Durations are nanoseconds. */

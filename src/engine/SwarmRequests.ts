@@ -32,13 +32,13 @@ export interface SwarmRequests {
   readonly inspectService: (id: string) => Effect.Effect<Api.Service, SwarmFailure>
   /** Creates a service. The nodes get the credentials for the image's registry. */
   readonly createService: (
-    spec: Api.ServiceSpec
+    spec: Api.AnyServiceSpec
   ) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, SwarmFailure>
   /**
    * Replaces the service's spec. Omitted parts get the engine's default, not their old value. `version` is the current `Version.Index` of
    * the service; with an old one, this fails with `EngineError`.
    */
-  readonly updateService: (id: string, version: number, spec: Api.ServiceSpec) => Effect.Effect<void, SwarmFailure>
+  readonly updateService: (id: string, version: number, spec: Api.AnyServiceSpec) => Effect.Effect<void, SwarmFailure>
   readonly removeService: (id: string) => Effect.Effect<void, SwarmFailure>
   /** Reads stdout and stderr, multiplexed (unless the service has a TTY). Run the stream once, in the scope in which it was opened. */
   readonly serviceLogs: (
@@ -58,6 +58,8 @@ export interface SwarmRequests {
     readonly labels: Readonly<Record<string, string>>
     /** At most 500 KB. */
     readonly data: Uint8Array
+    /** Whether the data is a template of Go, which each node expands for its tasks (API 1.37). Default `false`. */
+    readonly isTemplate?: boolean
   }) => Effect.Effect<string, SwarmFailure>
   readonly inspectSecret: (id: string) => Effect.Effect<Api.Secret, SwarmFailure>
   /** Replaces the labels of a secret, its only part that can change. `version` is its current `Version.Index`. */
@@ -180,13 +182,18 @@ export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAski
     inspectNode: (id) =>
       node({ ...swarm, operation: `inspect node ${id}`, method: "GET", path: `/nodes/${segment(id)}` }).pipe(ofSwarm),
 
-    createSecret: ({ name, labels, data }) =>
+    createSecret: ({ name, labels, data, isTemplate = false }) =>
       secretCreated({
         ...swarm,
         operation: `create secret ${name}`,
         method: "POST",
         path: "/secrets/create",
-        body: { Name: name, Labels: labels, Data: Buffer.from(data).toString("base64") }
+        body: {
+          Name: name,
+          Labels: labels,
+          Data: Buffer.from(data).toString("base64"),
+          ...(isTemplate ? { Templating: { Name: "golang" } } : {})
+        }
       }).pipe(
         Effect.map(({ ID }) => ID),
         ofSwarm

@@ -28,6 +28,17 @@ export const ToolboxSpec = Schema.Struct({
 /** The toolbox of a command. */
 export type ToolboxSpec = typeof ToolboxSpec.Type
 
+/** The command of a one-off task. The parts that are not given come from the container's image. */
+export const OneOffSpec = Schema.Struct({
+  /** Replaces the image's entrypoint, and with it the image's arguments. */
+  entrypoint: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Replaces the image's arguments (`CMD`). */
+  args: Schema.optionalKey(Schema.Array(Schema.String))
+})
+
+/** The command of a one-off task. */
+export type OneOffSpec = typeof OneOffSpec.Type
+
 /** A command in a container of the connected engine. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
@@ -56,6 +67,8 @@ export const ExecSpec = Schema.Struct({
   ),
   /** Run the command in a toolbox beside the container, with a new one for each command. */
   toolbox: Schema.optionalKey(ToolboxSpec),
+  /** Run this command instead of `command`, which then says it in words for policies and records. The container must be a one-off task's. */
+  oneOff: Schema.optionalKey(OneOffSpec),
   /** Start the command and don't wait: no input, no output, no exit code, no timeout. */
   detach: Schema.Boolean,
   /** Timeout in milliseconds; default: none. */

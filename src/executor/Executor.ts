@@ -35,6 +35,7 @@ import { awaitExit } from "./internal/Ending.ts"
 import { pump } from "./internal/Output.ts"
 import { awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
 import { joinPieces } from "./joinPieces.ts"
+import { withCommandOf } from "./OneOff.ts"
 import { checkPermitted, createPermitted } from "./Permitted.ts"
 import { ProcessKiller } from "./ProcessKiller.ts"
 import { refused, refusedStart } from "./Refusal.ts"
@@ -81,7 +82,7 @@ export class Executor extends Context.Service<
       return Executor.of({
         exec: (spec, input = noInput) =>
           spec.toolbox === undefined
-            ? Stream.unwrap(start(tools, spec, input, (create) => createPermitted(engine, spec, create)))
+            ? execInContainer(tools, spec, input)
             : execInToolbox(tools, spec, spec.toolbox, input)
       })
     })
@@ -95,6 +96,16 @@ interface Tools {
   readonly guard: Guard["Service"]
   readonly killer: ProcessKiller["Service"]
 }
+
+/** Runs the command in the spec's container. */
+const execInContainer = (tools: Tools, spec: ExecSpec, input: ExecInput): Stream.Stream<ExecEvent, ExecutorError> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const { engine } = tools
+      const { command } = spec.oneOff === undefined ? spec : yield* withCommandOf(engine, spec, spec.oneOff)
+      return yield* start(tools, { ...spec, command }, input, (create) => createPermitted(engine, spec, create))
+    })
+  )
 
 /** Runs the command in a new container beside the spec's container. */
 const execInToolbox = (

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import { oneOffRole } from "../Labels.ts"
 import { checkPermission, denial } from "../policy/Permission.ts"
 import type { ExecSpec } from "./ExecSpec.ts"
 import type { ExecutorError } from "./ExecutorErrors.ts"
@@ -13,7 +14,13 @@ const wishOf = ({ command, toolbox }: ExecSpec) =>
 
 /** Fails if the policy of the container denies the command, or its toolbox. */
 export const checkPermitted = (engine: DockerEngineShape, spec: ExecSpec): Effect.Effect<void, ExecutorError> =>
-  checkPermission(engine, spec.container, spec.policy, wishOf(spec)).pipe(
+  checkPermission(
+    engine,
+    spec.container,
+    spec.policy,
+    wishOf(spec),
+    spec.oneOff === undefined ? undefined : oneOffRole
+  ).pipe(
     Effect.mapError((error) =>
       error._tag === "PolicyDenied" || error._tag === "ProtectedTarget" ? error : refusal(spec)(error)
     )

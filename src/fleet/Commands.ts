@@ -45,15 +45,15 @@ export interface Surroundings {
 /**
  * Looks up tasks, and in parallel the connected engine's node and the image: each answer takes some milliseconds. Reports `stage`.
  */
-export const openSurroundings = Effect.fnUntraced(function* <A, E>(
+export const openSurroundings = Effect.fnUntraced(function* <A, E, R>(
   connect: Connect,
   checked: CheckedCommand,
-  find: Effect.Effect<A, E, Swarm>,
+  find: Effect.Effect<A, E, R>,
   stage: Stage
 ): Effect.fn.Return<
   { readonly found: A; readonly surroundings: Surroundings },
   E | SwarmFailure,
-  Swarm | HelperImage | Scope.Scope
+  R | Swarm | HelperImage | Scope.Scope
 > {
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))

@@ -20,7 +20,7 @@ import { withInventory } from "../executor/RunInventory.ts"
 import type { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
 import type { RunError } from "../Run.ts"
-import { type CommandRequest, checkCommand, InvalidRequest, millis } from "../request/ExecRequest.ts"
+import { type CommandRequest, checkCommand, checkNoOneOff, InvalidRequest, millis } from "../request/ExecRequest.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type Amount, countOf } from "./Amount.ts"
 import { type Command, openSurroundings, passSignals, planCommands, type Underway } from "./Commands.ts"
@@ -211,6 +211,7 @@ const checkFleet = Effect.fnUntraced(function* ({
   const delay = yield* millis("delay", pacing.delay ?? 0)
   const deadline = pacing.deadline === undefined ? undefined : yield* millis("deadline", pacing.deadline)
   const checked = yield* checkCommand(request)
+  yield* checkNoOneOff(checked)
   const timeout = deadline === undefined ? checked.timeout : Math.min(checked.timeout ?? deadline, deadline)
   const stdin = checked.stdin ? Stream.make(yield* keepInput(checked.input.stdin)) : Stream.empty
   return {

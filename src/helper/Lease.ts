@@ -4,33 +4,43 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { ServiceSpec } from "../engine/EngineSchemas.ts"
+import type { AnyServiceSpec } from "../engine/EngineSchemas.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
-import { type Ownership, ownershipLabels } from "../Labels.ts"
+import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 
 /** Milliseconds before the deadline at which it is moved. */
 const ahead = 60_000
 /** Milliseconds by which the deadline is moved. */
 export const leaseTerm = 600_000
 
+/** The roles of a service and of the secret that has its name. */
+export interface LeaseRoles {
+  readonly service: Role
+  readonly secret: Role
+}
+
 /**
- * Moves the deadline of a helper and its secret repeatedly, until interrupted. Only labels change, so Swarm does not touch the task. After
+ * Moves the deadline of a service and its secret repeatedly, until interrupted. Only labels change, so Swarm does not touch the task. After
  * a failure it tries again: the deadline is still a minute away.
  */
-export const keepLease = Effect.fn("TaskExec.keepLease")(function* (spec: ServiceSpec, owner: Ownership) {
+export const keepLease = Effect.fn("TaskExec.keepLease")(function* (
+  spec: AnyServiceSpec,
+  owner: Ownership,
+  roles: LeaseRoles = { service: "helper", secret: "request" }
+) {
   const swarm = yield* Swarm
   const moveTo = Effect.fnUntraced(function* (deadline: number) {
     const moved = { ...owner, deadline }
     const secret = yield* swarm.inspectSecret(spec.Name)
     yield* swarm.updateSecret(secret.ID, secret.Version.Index, {
       name: spec.Name,
-      labels: ownershipLabels(moved, "request")
+      labels: ownershipLabels(moved, roles.secret)
     })
     const service = yield* swarm.inspectService(spec.Name)
     yield* swarm.updateService(service.ID, service.Version.Index, {
       ...spec,
-      Labels: ownershipLabels(moved, "helper")
+      Labels: { ...spec.Labels, ...ownershipLabels(moved, roles.service) }
     })
     return deadline
   })

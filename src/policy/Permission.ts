@@ -64,11 +64,13 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
   engine: Pick<DockerEngineShape, "inspectContainer" | "inspectImage">,
   container: string,
   { containerAllow: own, ...known }: TaskPolicy,
-  wish: Wish
+  wish: Wish,
+  /** The role of task-exec's containers in which the action may happen all the same. */
+  except?: string
 ): Effect.fn.Return<void, PolicyDenied | ProtectedTarget | EngineFailure> {
   const { Config, Image } = yield* engine.inspectContainer(container)
   const role = roleOf(Config.Labels)
-  if (role !== undefined) {
+  if (role !== undefined && role !== except) {
     const { node, task: target = container.slice(0, 12) } = known
     return yield* new ProtectedTarget({ target, role, ...(node === undefined ? {} : { node }) })
   }

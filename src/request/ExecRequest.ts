@@ -6,11 +6,12 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { defaultDetachKeys, parseDetachKeys } from "../executor/DetachKeys.ts"
-import type { ExecSpec, Signal, TerminalSize, ToolboxSpec } from "../executor/ExecSpec.ts"
+import type { ExecSpec, OneOffSpec, Signal, TerminalSize, ToolboxSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { callerDeniesByDefault, withCallerDefault } from "../policy/Permission.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget, type Target } from "../target/Target.ts"
+import { type CheckedOneOff, checkedOneOff, invalidOneOff, type OneOffRequest, runProgram } from "./OneOffRequest.ts"
 import type { Via } from "./Via.ts"
 
 /**
@@ -27,10 +28,14 @@ export interface ExecRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
   readonly target: string
   /**
-   * Wait for the task at most this long, until it is healthy and runs the current service spec. Default: the task must run already.
+   * Wait for the task at most this long, until it is healthy and runs the current service spec. Default: the task must run already. For a
+   * one-off task: the time in which it must run, with the pull of its image; default 5 minutes.
    */
   readonly wait?: Duration.Input
-  /** Program and arguments. No shell is involved: for one, run `["sh", "-c", "…"]`. */
+  /**
+   * Program and arguments. No shell is involved: for one, run `["sh", "-c", "…"]`. In a one-off task, the words are the arguments of the
+   * image's entrypoint, and `[]` stands for the service's own arguments.
+   */
   readonly command: ReadonlyArray<string>
   /** Variables to add to the container's environment. */
   readonly env?: Readonly<Record<string, string>>
@@ -44,6 +49,12 @@ export interface ExecRequest {
    * `/proc/1/root`. It is removed when the command has ended. The policy label must allow `debug`. Not for detached commands.
    */
   readonly toolbox?: ToolboxRequest
+  /**
+   * Run the command in a new task of the target's service, `web` or `web@node-3`, instead of one that runs already. The task has the
+   * service's image, environment, secrets, configs, networks, mounts, user, placement and resources, but not its ports, aliases, labels and
+   * health check. It is removed when the command has ended. The policy label must allow `run`. Not for detached or privileged commands.
+   */
+  readonly oneOff?: OneOffRequest
   /** Give the command all capabilities; default `false`. */
   readonly privileged?: boolean
   /**
@@ -104,8 +115,8 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
   }
 }
 
-/** A command without a target. */
-export type CommandRequest = Omit<ExecRequest, "target" | "wait">
+/** A command without a target. A one-off task needs one. */
+export type CommandRequest = Omit<ExecRequest, "target" | "wait" | "oneOff">
 
 /** A validated {@link CommandRequest} with defaults; times in milliseconds. */
 export interface CheckedCommand {
@@ -115,6 +126,9 @@ export interface CheckedCommand {
   readonly workdir: string | undefined
   readonly privileged: boolean
   readonly toolbox: ToolboxRequest | undefined
+  readonly oneOff: CheckedOneOff | undefined
+  /** The command of a one-off task, once its service is known. */
+  readonly oneOffCommand?: OneOffSpec
   readonly detach: boolean
   /** Whether the command has input. A detached command has none. */
   readonly stdin: boolean
@@ -150,9 +164,10 @@ export const checkRequest = Effect.fnUntraced(function* ({
 
 /** Validates a command without a target. */
 export const checkCommand = Effect.fnUntraced(function* (
-  request: CommandRequest
+  request: CommandRequest & Pick<ExecRequest, "oneOff">
 ): Effect.fn.Return<CheckedCommand, InvalidRequest> {
-  const [program, ...words] = request.command
+  const { oneOff } = request
+  const [program, ...words] = oneOff === undefined ? request.command : [runProgram, ...request.command]
   if (program === undefined || program === "") return yield* new InvalidRequest({ detail: "the command is empty" })
   const texts = [...request.command, request.user ?? "", request.workdir ?? "", ...Object.values(request.env ?? {})]
   if (texts.some((text) => text.includes("\0"))) {
@@ -171,8 +186,15 @@ export const checkCommand = Effect.fnUntraced(function* (
       detail: "a command in a toolbox cannot be detached: the toolbox ends with its caller"
     })
   }
-  // Nothing detaches from a command in a toolbox, which ends with its caller.
-  const detachKeys = toolbox === undefined ? (tty?.detachKeys ?? defaultDetachKeys) : ""
+  if (oneOff !== undefined) {
+    const problem =
+      detach || toolbox !== undefined || request.privileged === true
+        ? "a command in a one-off task cannot be detached or privileged, and has no toolbox"
+        : invalidOneOff(oneOff)
+    if (problem !== undefined) return yield* new InvalidRequest({ detail: problem })
+  }
+  // Nothing detaches from a command in a toolbox or a one-off task, which end with their caller.
+  const detachKeys = toolbox === undefined && oneOff === undefined ? (tty?.detachKeys ?? defaultDetachKeys) : ""
   yield* Result.match(parseDetachKeys(detachKeys), {
     onFailure: ({ message }) => Effect.fail(new InvalidRequest({ detail: message })),
     onSuccess: () => Effect.void
@@ -184,6 +206,7 @@ export const checkCommand = Effect.fnUntraced(function* (
     workdir: request.workdir,
     privileged: request.privileged ?? false,
     toolbox,
+    oneOff: oneOff === undefined ? undefined : checkedOneOff(oneOff, request.command),
     detach,
     stdin: request.stdin !== undefined && !detach,
     tty: tty === undefined ? undefined : { size: tty.size, detachKeys },
@@ -198,6 +221,12 @@ export const checkCommand = Effect.fnUntraced(function* (
     denyDefault: yield* checkDenyDefault
   }
 })
+
+/** Fails for a one-off task: only a command with a target of its own runs in one. */
+export const checkNoOneOff = ({ oneOff }: CheckedCommand): Effect.Effect<void, InvalidRequest> =>
+  oneOff === undefined
+    ? Effect.void
+    : Effect.fail(new InvalidRequest({ detail: "a one-off task needs the service as its only target" }))
 
 /** Whether the environment denies commands by default. */
 export const checkDenyDefault: Effect.Effect<boolean, InvalidRequest> = Effect.mapError(
@@ -221,6 +250,7 @@ export const specOf = (
   detach: command.detach,
   stdin: command.stdin,
   ...(toolbox === undefined ? {} : { toolbox }),
+  ...(command.oneOffCommand === undefined ? {} : { oneOff: command.oneOffCommand }),
   ...(command.tty === undefined ? {} : { tty: command.tty }),
   signal: command.signal,
   grace: command.grace,

@@ -78,7 +78,8 @@ const find = (swarm: SwarmShape, target: Target): Effect.Effect<Found, TaskNotFo
   }
 }
 
-const missing = (target: Target, detail: string, service?: Service) =>
+/** Fails with `TaskNotFound`. */
+export const missing = (target: Target, detail: string, service?: Service) =>
   Effect.fail(
     new TaskNotFound({ target: target.text, detail, ...(service === undefined ? {} : { service: service.Spec.Name }) })
   )
@@ -159,7 +160,7 @@ const shorten = (names: ReadonlyArray<string | number>): string =>
     : names.join(", ")
 
 /** Finds a service by its name, its ID, or a unique prefix of its ID. The filters of the API match prefixes. */
-const findService = Effect.fnUntraced(function* (swarm: SwarmShape, word: string) {
+export const findService = Effect.fnUntraced(function* (swarm: SwarmShape, word: string) {
   const [byName, byId] = yield* Effect.all([swarm.listServices({ name: [word] }), swarm.listServices({ id: [word] })], {
     concurrency: 2
   })
@@ -170,7 +171,8 @@ const findService = Effect.fnUntraced(function* (swarm: SwarmShape, word: string
 const isNode = ({ Description, ID }: Node, word: string): boolean =>
   Description.Hostname === word || ID.startsWith(word)
 
-const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>, target: Target, word: string) {
+/** Finds the node that a target names. */
+export const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>, target: Target, word: string) {
   const exact = nodes.filter((node) => node.Description.Hostname === word || node.ID === word)
   const found = exact.length > 0 ? exact : nodes.filter((node) => isNode(node, word))
   const [node] = found

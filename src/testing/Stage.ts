@@ -21,6 +21,8 @@ export const stages: Readonly<Record<RunError["_tag"], Stage>> = {
   EngineUnreachable: "lookup",
   EngineError: "lookup",
   UnexpectedReply: "lookup",
+  OneOffNotStarted: "lookup",
+  OneOffNotPlaced: "lookup",
   AgentUnavailable: "start",
   RequestTooLarge: "start",
   NodeUnavailable: "start",

@@ -37,7 +37,9 @@ const setUp = `
   create() { docker service create --detach --endpoint-mode dnsrr --stop-signal KILL "$@" "$BUSYBOX" sh -c "$CONTENTS"; }
   create --name web --replicas 2 --constraint node.hostname==node-1
   create --name migrate --constraint node.hostname==node-1
-  docker stack deploy -c shop.yaml shop`
+  docker stack deploy -c shop.yaml shop
+  docker create --name next "$BUSYBOX" && printf '#!/bin/sh\necho "$0 $*"\n' > next && chmod 755 next
+  docker cp next next:/migrate && docker commit next shop:v2 && docker rm next`
 
 const widen = `
   docker service update --detach --replicas 3 --constraint-rm node.hostname==node-1 --constraint-add node.hostname!=node-2 web`
@@ -46,6 +48,7 @@ const widen = `
 const takeDown = `
   docker stack rm shop || :
   docker service rm web migrate hello || :
+  docker rm -f next; docker rmi -f shop:v2 || :
   docker node update --label-rm zone node-1`
 
 /** Deployed by the commands themselves, too, so it tells when it is ready. */

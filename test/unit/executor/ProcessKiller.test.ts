@@ -20,7 +20,7 @@ const image = {
   RepoDigests: [],
   Architecture: "amd64",
   Os: "linux",
-  Config: { Env: [], Labels: {}, User: "" }
+  Config: { Env: [], Labels: {}, User: "", Entrypoint: [], Cmd: [] }
 }
 
 /** The report on these runs, as the engine sends it to those who are attached. */

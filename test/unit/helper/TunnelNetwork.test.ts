@@ -19,7 +19,7 @@ const image = {
   RepoDigests: [],
   Os: "linux",
   Architecture: "amd64",
-  Config: { Env: [], Labels: {}, User: "" }
+  Config: { Env: [], Labels: {}, User: "", Entrypoint: [], Cmd: [] }
 }
 
 /** A swarm with two managers, of which the one that answered last does what only one engine can do; notes who is asked for what. */

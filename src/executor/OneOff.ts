@@ -1,0 +1,46 @@
+/** The command of a one-off task, which the task's image completes. */
+import * as Effect from "effect/Effect"
+import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { ExecSpec, OneOffSpec } from "./ExecSpec.ts"
+import { CommandNotStarted, type ExecutorError } from "./ExecutorErrors.ts"
+import { refusal } from "./Refusal.ts"
+
+/** What an image runs without a choice. */
+export interface ImageCommand {
+  readonly Entrypoint: ReadonlyArray<string>
+  readonly Cmd: ReadonlyArray<string>
+}
+
+/**
+ * Returns the words that a container of the image runs: the engine's own rule (moby, `daemon/commit.go`, `merge`). An entrypoint that
+ * is given drops the image's arguments.
+ */
+export const wordsOf = ({ args, entrypoint }: OneOffSpec, { Cmd, Entrypoint }: ImageCommand): ReadonlyArray<string> => [
+  ...(entrypoint ?? Entrypoint),
+  ...(args ?? (entrypoint === undefined ? Cmd : []))
+]
+
+/** Returns the spec with the command of the one-off task. */
+export const withCommandOf = Effect.fn("TaskExec.imageCommand")(function* (
+  engine: DockerEngineShape,
+  spec: ExecSpec,
+  oneOff: OneOffSpec
+): Effect.fn.Return<Pick<ExecSpec, "command">, ExecutorError> {
+  // Only an image that decides is asked.
+  const image =
+    oneOff.entrypoint === undefined
+      ? yield* engine.inspectContainer(spec.container).pipe(
+          Effect.flatMap(({ Image }) => engine.inspectImage(Image)),
+          Effect.mapError(refusal(spec)),
+          Effect.map(({ Config }) => Config)
+        )
+      : { Entrypoint: [], Cmd: [] }
+  const [program, ...words] = wordsOf(oneOff, image)
+  if (program === undefined || program === "") {
+    return yield* new CommandNotStarted({
+      command: spec.command[0],
+      detail: "neither the image nor the service names a command, so COMMAND is required"
+    })
+  }
+  return { command: [program, ...words] }
+})
