@@ -78,6 +78,11 @@ const aftermaths: {
   CopyLost: again,
   ServiceNotConverged: unchanged,
   ConvergeTimedOut: safe,
+  CannotListen: unchanged,
+  // Forwarding runs nothing. Each open connection has an error of its own.
+  ForwardingEnded: safe,
+  PortUnreachable: safe,
+  ConnectionReset: perhaps,
   AgentsNotRunning: again,
   OldKeyInUse: again,
   AgentsBusy: again

@@ -6,6 +6,8 @@ export const imageCommands = {
   relay: "relay",
   /** Waits on a run's network for the one caller of a helper, and passes bytes between the two. */
   listener: "listener",
+  /** Connects to ports in a task's network for its caller: `port-forward PORT…`. */
+  forward: "port-forward",
   /** Serves callers until it is told to end: an agent. */
   agent: "agent-serve",
   /** Ends a run: `kill REQUEST`. */

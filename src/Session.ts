@@ -101,6 +101,9 @@ export const toDuplex = Effect.fnUntraced(function* (
   const duplex = new Duplex({
     read: () => wake?.(),
     write: (chunk: Uint8Array, _encoding, callback) => finish(Queue.offer(input, chunk), () => callback()),
+    // Small writes that wait for the command cost less as one.
+    writev: (chunks: ReadonlyArray<{ readonly chunk: Uint8Array }>, callback) =>
+      finish(Queue.offer(input, Buffer.concat(chunks.map(({ chunk }) => chunk))), () => callback()),
     final: (callback) => finish(Queue.end(input), () => callback())
   })
   yield* Effect.addFinalizer(() => Effect.sync(() => duplex.destroy()))

@@ -14,6 +14,7 @@ import { withInventory } from "./executor/RunInventory.ts"
 import { openSurroundings, passSignals, planCommands } from "./fleet/Commands.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
+import { type ForwardError, type Forwarding, type ForwardRequest, forwardPorts } from "./forward/Forward.ts"
 import type { InvalidConfigFile } from "./helper/ConfigFile.ts"
 import { pullPatience } from "./helper/Helper.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
@@ -70,6 +71,11 @@ export class TaskExec extends Context.Service<
      * stream fails only before anything runs. The commands are ended as those of `stream` are.
      */
     readonly runAll: (request: FleetRequest) => Stream.Stream<FleetEvent, FleetError>
+    /**
+     * Forwards local ports to a task until the scope closes. Completes when the ports are open and the task's network is reached. Fails
+     * with `CannotListen` if a local port is in use, before it creates anything. What happens later is in the events of the result.
+     */
+    readonly forward: (request: ForwardRequest) => Effect.Effect<Forwarding, ForwardError, Scope.Scope>
   }
 >()("task-exec/TaskExec") {
   /** On the engine in the context, with the helper image in the context. */
@@ -126,6 +132,12 @@ export class TaskExec extends Context.Service<
   /** `runAll` of the service in the context. */
   static readonly runAll = (request: FleetRequest): Stream.Stream<FleetEvent, FleetError, TaskExec> =>
     Stream.unwrap(this.use((taskExec) => Effect.succeed(taskExec.runAll(request))))
+
+  /** `forward` of the service in the context. */
+  static readonly forward = (
+    request: ForwardRequest
+  ): Effect.Effect<Forwarding, ForwardError, TaskExec | Scope.Scope> =>
+    this.use((taskExec) => taskExec.forward(request))
 }
 
 /** The service, which reaches nodes by `connect`. */
@@ -134,22 +146,23 @@ export const makeTaskExec = Effect.fnUntraced(function* (
 ): Effect.fn.Return<TaskExec["Service"], never, Swarm | HelperImage> {
   // A run's spans belong to the program that runs it, not to the one that built the layer.
   const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<Swarm | HelperImage>())
-  const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
-    Stream.unwrap(open(connect, request)).pipe(
+  const streamChecked = (checked: Effect.Effect<CheckedRequest, RunError>): Stream.Stream<RunEvent, RunError> =>
+    Stream.unwrap(Effect.flatMap(checked, (request) => open(connect, request))).pipe(
       withInventory,
       Stream.withSpan("TaskExec.stream"),
       Stream.provideContext(context)
     )
+  const stream = (request: ExecRequest) => streamChecked(checkRequest(request))
   return TaskExec.of({
     stream,
     run: (request) => collect(stream(request)),
     open: (request) => openSession(request, stream),
-    runAll: (request) => Stream.provideContext(runFleet(request, connect), context)
+    runAll: (request) => Stream.provideContext(runFleet(request, connect), context),
+    forward: (request) => forwardPorts(request, (checked) => streamChecked(Effect.succeed(checked)))
   })
 })
 
-const open = Effect.fn("TaskExec.open")(function* (connect: Connect, request: ExecRequest) {
-  const checked = yield* checkRequest(request)
+const open = Effect.fn("TaskExec.open")(function* (connect: Connect, checked: CheckedRequest) {
   const { oneOff, target, wait } = checked
   if (oneOff !== undefined) return yield* openOneOff(connect, checked, oneOff)
   const stage = { _tag: wait === undefined ? "Find" : "Wait", target: target.text } as const

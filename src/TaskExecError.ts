@@ -23,6 +23,7 @@ import {
 import { InvalidAmount } from "./fleet/Amount.ts"
 import { NothingSelected } from "./fleet/Selection.ts"
 import { InvalidFilter } from "./fleet/TaskFilter.ts"
+import { CannotListen, ConnectionReset, ForwardingEnded, PortUnreachable } from "./forward/ForwardErrors.ts"
 import { InvalidConfigFile } from "./helper/ConfigFile.ts"
 import {
   ConnectionLost,
@@ -98,6 +99,10 @@ export const TaskExecError = Schema.Union([
   CopyLost,
   ServiceNotConverged,
   ConvergeTimedOut,
+  CannotListen,
+  ForwardingEnded,
+  PortUnreachable,
+  ConnectionReset,
   AgentsNotRunning,
   OldKeyInUse,
   AgentsBusy

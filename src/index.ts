@@ -129,6 +129,19 @@ export {
 } from "./copy/TaskFiles.ts"
 export type { PathStat } from "./engine/EngineSchemas.ts"
 
+// Forwarded ports
+
+export type {
+  BoundPort,
+  ForwardError,
+  ForwardEvent,
+  Forwarding,
+  ForwardPort,
+  ForwardRequest,
+  TaskConnection
+} from "./forward/Forward.ts"
+export { CannotListen, ConnectionReset, ForwardingEnded, PortUnreachable } from "./forward/ForwardErrors.ts"
+
 // Agents
 
 export { AgentsBusy, AgentsNotRunning, OldKeyInUse } from "./agent/AgentErrors.ts"

@@ -18,15 +18,18 @@
  * ```
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Audit, type AuditRecord } from "./audit/Audit.ts"
 import type { ExecResult } from "./Collect.ts"
 import { environmentWith } from "./engine/Environment.ts"
 import type { FleetRequest } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
+import type { ForwardEvent, Forwarding, ForwardRequest } from "./forward/Forward.ts"
 import { printable } from "./internal/Printable.ts"
 import type { RunEvent } from "./Run.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
@@ -35,7 +38,7 @@ import { TaskExec } from "./TaskExec.ts"
 export { type Aftermath, aftermathOf } from "./Aftermath.ts"
 export { isNothingRun, isRetryable } from "./NothingRun.ts"
 export { isTaskExecError, type TaskExecError } from "./TaskExecError.ts"
-export type { AuditRecord, ExecResult, FleetEvent, RunEvent }
+export type { AuditRecord, ExecResult, FleetEvent, ForwardEvent, ForwardRequest, RunEvent }
 
 /** The input of a command: a text, bytes, or chunks of bytes (a Node stream, an async generator). */
 export type Input = string | Uint8Array | AsyncIterable<Uint8Array>
@@ -75,7 +78,20 @@ export interface Swarm {
   readonly stream: (request: RunRequest, options?: CallOptions) => AsyncIterable<RunEvent>
   /** Runs a command in many tasks. The result of each is in its `Ended` event. */
   readonly runAll: (request: RunAllRequest, options?: CallOptions) => AsyncIterable<FleetEvent>
+  /**
+   * Forwards local ports to a task until `close` of the result is called, or the signal is aborted. Resolves when the ports are open and
+   * the task's network is reached.
+   */
+  readonly forward: (request: ForwardRequest, options?: CallOptions) => Promise<PortForward>
   /** Closes the connections. */
+  readonly close: () => Promise<void>
+}
+
+/** Ports that are forwarded. */
+export interface PortForward extends Pick<Forwarding, "ports" | "route" | "task"> {
+  /** What happens. The iterator throws when forwarding ends by itself. Iterate it once. */
+  readonly events: AsyncIterable<ForwardEvent>
+  /** Ends forwarding, and resolves when everything that was created for it is removed. */
   readonly close: () => Promise<void>
 }
 
@@ -92,6 +108,20 @@ export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
     },
     stream: ({ stdin, ...request }, call) => iterate(TaskExec.stream({ ...request, ...inputOf(stdin) }), call),
     runAll: ({ stdin, ...request }, call) => iterate(TaskExec.runAll({ ...request, ...inputOf(stdin) }), call),
+    forward: async (request, { signal } = {}) => {
+      const scope = Scope.makeUnsafe()
+      const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
+      const opened = Scope.provide(TaskExec.forward(request), scope)
+      const forwarding = await runtime
+        .runPromise(signal === undefined ? opened : Effect.raceFirst(opened, aborted(signal)))
+        .catch(async (error: unknown) => {
+          await close()
+          throw error
+        })
+      signal?.addEventListener("abort", () => void close(), { once: true })
+      const { events, ports, route, task } = forwarding
+      return { task, route, ports, events: iterate(events, { ...(signal === undefined ? {} : { signal }) }), close }
+    },
     close: () => runtime.dispose()
   }
 }

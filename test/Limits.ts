@@ -32,23 +32,23 @@ const bundleSizes = (
 
 /** The programs. */
 export const programSizes: ReadonlyArray<SizeLimit> = [
-  ...bundleSizes("task-exec.cjs", 664_000, "all of it is read, and the first time compiled, at every start", {
+  ...bundleSizes("task-exec.cjs", 695_000, "all of it is read, and the first time compiled, at every start", {
     effect: 662_500,
     dockerode: 147_500,
-    src: 456_000,
+    src: 485_000,
     adapters: 225_000
   }),
   ...bundleSizes(
     "swarm-exec.cjs",
-    678_000,
+    710_000,
     "it is in the image, too, where it is in the layer that each version sends to every node",
-    { effect: 667_000, dockerode: 147_500, src: 456_000, adapters: 249_000 }
+    { effect: 667_000, dockerode: 147_500, src: 485_000, adapters: 249_000 }
   ),
   ...bundleSizes(
     "image-serve.cjs",
     375_000,
     "every container of a run reads it to start, and the cache of it, which is five times as large",
-    { effect: 517_500, dockerode: 147_500, src: 240_000, adapters: 50_000 }
+    { effect: 517_500, dockerode: 147_500, src: 254_000, adapters: 50_000 }
   )
 ]
 
@@ -117,7 +117,7 @@ export const helperLoads: Loading = {
     "src/policy",
     "src/protocol"
   ],
-  ownBytes: 210_000
+  ownBytes: 221_000
 }
 
 /** What one run asks of the engine that its caller talks to, and what it makes in the whole swarm. */

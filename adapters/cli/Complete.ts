@@ -23,6 +23,7 @@ import { chooseEngine } from "../command/EngineChoice.ts"
 import { type Flag, type Flags, scanFlags } from "../command/Flags.ts"
 import { cpFlags } from "../cp/CpArgs.ts"
 import { doctorFlags } from "../doctor/DoctorCommand.ts"
+import { forwardFlags } from "../forward/ForwardArgs.ts"
 import { gcFlags } from "../gc/GcCommand.ts"
 import { logFormats } from "../LineLogger.ts"
 import { lsFlags } from "../ls/LsCommand.ts"
@@ -67,6 +68,7 @@ const flagsOf: Readonly<Record<VerbName, Flags>> = {
   agent: agentFlags,
   gc: gcFlags,
   ls: lsFlags,
+  "port-forward": forwardFlags,
   wait: waitFlags,
   completion: helpFlag,
   "install-plugin": helpFlag,
@@ -130,6 +132,8 @@ const inVerb = (verb: Exclude<VerbName, LikeExec>, words: ReadonlyArray<string>,
       return operands < 2 ? { _tag: "Path" } : nothing
     case "ls":
       return operands === 0 ? { _tag: "Service" } : nothing
+    case "port-forward":
+      return operands === 0 ? { _tag: "Target", before: "" } : nothing
     case "wait":
       return { _tag: "Service" }
     case "agent":

@@ -6,6 +6,7 @@ export const verbs = [
   ["debug", "Run a command in a toolbox beside a container without a shell"],
   ["run", "Run a command in a new task of a service"],
   ["cp", "Copy files between a task and the local machine"],
+  ["port-forward", "Forward local ports to a task"],
   ["ls", "List tasks with their nodes and states"],
   ["wait", "Wait until services have converged"],
   ["doctor", "Check whether task-exec works on this swarm"],

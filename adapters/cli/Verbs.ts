@@ -37,6 +37,13 @@ const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
       help: _.help,
       run: (program, argv) => _.installPluginCommand(program, ownFile(), argv)
     })),
+  "port-forward": async () => {
+    const [{ forwardHelp }, { forwardCommand }] = await Promise.all([
+      import("../forward/ForwardArgs.ts"),
+      import("../forward/ForwardCommand.ts")
+    ])
+    return { help: forwardHelp, run: forwardCommand }
+  },
   run: likeExec(() => import("./Run.ts").then((_) => _.run)),
   wait: () => import("../wait/WaitCommand.ts").then((_) => ({ help: _.help, run: _.waitCommand }))
 }
@@ -51,6 +58,7 @@ export const ownVerbs = [
   "gc",
   "install-plugin",
   "ls",
+  "port-forward",
   "run",
   "wait"
 ] as const satisfies ReadonlyArray<OwnVerb>

@@ -16,6 +16,7 @@ const summaries: Readonly<Record<string, string>> = {
   agent: "Deploying, listing and removing agents",
   audit: "Audit records of runs and copies",
   converge: "Waiting until services have converged",
+  forward: "Forwarded ports",
   copy: "Copying files between a task and the caller",
   engine: "The Docker API: engines, swarms, addresses and their errors",
   executor: "Commands on a node: events, signals, terminal sizes and errors",

@@ -9,6 +9,7 @@ import type { CommandHelp, Item } from "../command/Help.ts"
 import { cpHelp } from "../cp/CpArgs.ts"
 import { help as installPluginHelp } from "../docker/InstallPlugin.ts"
 import { help as doctorHelp } from "../doctor/DoctorCommand.ts"
+import { forwardHelp } from "../forward/ForwardArgs.ts"
 import { help as gcHelp } from "../gc/GcCommand.ts"
 import { help as lsHelp } from "../ls/LsCommand.ts"
 import { pluginHelp } from "../skopos/PluginArgs.ts"
@@ -58,6 +59,7 @@ export const commands: ReadonlyArray<Command> = [
       { name: "debug", help: debug.help },
       { name: "run", help: run.help },
       { name: "cp", help: cpHelp },
+      { name: "port-forward", help: forwardHelp },
       { name: "ls", help: lsHelp },
       { name: "wait", help: waitHelp },
       { name: "doctor", help: doctorHelp },

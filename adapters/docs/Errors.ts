@@ -34,6 +34,7 @@ const groups = {
   command: "The command",
   copy: "Copies",
   converge: "Waiting for services",
+  forward: "Forwarded ports",
   agent: "Agents"
 } as const
 
@@ -295,6 +296,22 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
     group: "copy",
     note: "A retry copies all files again. Files that were copied stay until then.",
     samples: [new library.CopyLost({ node: "NODE", detail: "REASON" })]
+  },
+  CannotListen: {
+    group: "forward",
+    samples: [new library.CannotListen({ address: "ADDRESS", detail: "REASON" })]
+  },
+  ForwardingEnded: {
+    group: "forward",
+    samples: [new library.ForwardingEnded({ task: "TASK", node: "NODE", detail: "REASON" })]
+  },
+  PortUnreachable: {
+    group: "forward",
+    samples: [new library.PortUnreachable({ port: 80, reason: "REASON" })]
+  },
+  ConnectionReset: {
+    group: "forward",
+    samples: [new library.ConnectionReset({ detail: "REASON" })]
   },
   ServiceNotConverged: {
     group: "converge",

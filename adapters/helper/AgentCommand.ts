@@ -126,7 +126,7 @@ const ownContainer = Effect.gen(function* () {
  */
 const serve = (socket: TLSSocket, own: Own, log: RequestLog, told: Effect.Effect<void>) =>
   Effect.gen(function* () {
-    const tunnel = yield* makeTunnel(socket, [requestChannel])
+    const tunnel = yield* makeTunnel(socket, { channels: [requestChannel] })
     const ended = Effect.andThen(told, Effect.fail(new TunnelLost({ detail: "this agent accepts no new callers" })))
     const request = yield* Effect.raceFirst(ended, readRequest(tunnel))
     // The caller may use the channels as soon as it has the greeting.

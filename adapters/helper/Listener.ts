@@ -89,10 +89,9 @@ export const startListener = Effect.fn("Helper.listener")(function* (
       yield* carrier.begin(`${key}\n`)
       yield* tell({ _tag: "Reachable", address: yield* readLine(carrier.duplex, "the listener") })
       yield* within(readLine(carrier.duplex, "the listener"), "no caller connected")
-      return yield* makeTunnel(
-        carrier.duplex,
-        Array.from({ length: commands }, (_, index) => index + 1)
-      )
+      return yield* makeTunnel(carrier.duplex, {
+        channels: Array.from({ length: commands }, (_, index) => index + 1)
+      })
     }).pipe(Effect.mapError(explain))
   })
 })

@@ -4,7 +4,8 @@ import { imageCommands } from "../../src/ImageCommands.ts"
 import { say } from "../Output.ts"
 import { runMain } from "../RunMain.ts"
 
-const [, , word = "", request = ""] = process.argv
+const [, , word = "", ...operands] = process.argv
+const [request = ""] = operands
 
 /** Only what a word needs is loaded for it. */
 const serve = (): Effect.Effect<number> => {
@@ -15,6 +16,8 @@ const serve = (): Effect.Effect<number> => {
       return Effect.promise(() => import("./RelayCommand.ts")).pipe(Effect.flatMap((_) => _.relayCommand))
     case imageCommands.listener:
       return Effect.promise(() => import("./ListenerCommand.ts")).pipe(Effect.flatMap((_) => _.listenerCommand))
+    case imageCommands.forward:
+      return Effect.promise(() => import("./ForwardCommand.ts")).pipe(Effect.flatMap((_) => _.forwardCommand(operands)))
     case imageCommands.agent:
       return Effect.promise(() => import("./AgentCommand.ts")).pipe(Effect.flatMap((_) => _.agentServeCommand))
     case imageCommands.kill:

@@ -87,7 +87,7 @@ export const describeSpec = (
   env: spec.env.map((variable) => variable.slice(0, variable.indexOf("="))),
   ...(spec.user === undefined ? {} : { user: spec.user }),
   ...(spec.workdir === undefined ? {} : { workdir: spec.workdir }),
-  ...(spec.toolbox === undefined ? {} : { toolbox: spec.toolbox.image }),
+  ...(spec.toolbox?._tag === "Debug" ? { toolbox: spec.toolbox.image } : {}),
   privileged: spec.privileged,
   tty: spec.tty !== undefined,
   stdin: spec.stdin,

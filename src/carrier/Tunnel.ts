@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import { maxBlock, Packer, unpack } from "./Packed.ts"
 import {
   encodeFrame,
+  maxChannel,
   type StreamName,
   type TunnelFrame,
   TunnelFrameError,
@@ -52,8 +53,28 @@ export interface Channel {
 export interface Tunnel extends Omit<Channel, "close"> {
   /** Closes this side of the connection after everything was sent. The other side may still send. */
   readonly close: Effect.Effect<void>
-  /** Returns the channel of this number, from 1 to {@link maxChannel}. Both sides use the same number for a command, and use it once. */
+  /**
+   * Returns the channel of this number, from 1 to {@link maxChannel}. Both sides use the same number for a command. A number is free again
+   * when both sides have closed the channel.
+   */
   readonly channel: (id: number) => Channel
+  /**
+   * Returns a channel with a free number, which the other side accepts when it receives a document on it. Only one of the two sides may
+   * open channels so. Fails if no number is free.
+   */
+  readonly open: Effect.Effect<Channel, TunnelLost>
+}
+
+/** Options of {@link makeTunnel}. */
+export interface TunnelOptions {
+  /** The channels that are open from the start. */
+  readonly channels?: ReadonlyArray<number>
+  /** Receives each channel that the other side opens, once, with its first document. Default: such a document ends the connection. */
+  readonly accept?: (channel: Channel) => void
+  /** The most bytes of each stream that a side buffers. Both sides must pass the same number. */
+  readonly room?: number
+  /** Whether blocks that compress well are sent packed. `false` if the connection below packs them. */
+  readonly packs?: boolean
 }
 
 /** Milliseconds between two pings. */
@@ -63,7 +84,7 @@ const patience = 3
 /**
  * The most bytes of each stream that a side buffers: of the tunnel itself, and of each channel. Counts unpacked bytes.
  */
-const room = 1024 * 1024
+const defaultRoom = 1024 * 1024
 /**
  * The most bytes of documents and ends of streams that a side buffers, over all channels. They need no credit: each is a small message.
  */
@@ -73,15 +94,23 @@ const recordBytes = 128
 
 /** The sender's state of a stream. */
 class Outlet {
-  credit = room
+  credit: number
   readonly latch = Latch.makeUnsafe(true)
   readonly packer = new Packer()
+
+  constructor(room: number) {
+    this.credit = room
+  }
 }
 
 /** The receiver's state of a stream. */
 class Inlet {
-  credit = room
+  credit: number
   used = 0
+
+  constructor(room: number) {
+    this.credit = room
+  }
 }
 
 const perStream = <A>(make: () => A): Readonly<Record<StreamName, A>> => ({
@@ -97,6 +126,10 @@ interface ChannelState {
   readonly queue: Queue.Queue<Incoming, TunnelLost | Cause.Done>
   /** Bytes of the {@link documentRoom} that the channel takes. */
   documents: number
+  /** This side has closed the channel. */
+  isClosed: boolean
+  /** The other side has closed the channel. */
+  isEnded: boolean
 }
 
 /** Takes bytes that came in from the credit of their stream. */
@@ -113,15 +146,16 @@ const documentBytes = (record: Incoming): number => {
 /**
  * Makes a tunnel over a connection, which is destroyed with the scope. Both sides call this.
  *
- * The channels of `open` are open from the start, any other one from the first call of `channel`. A frame for a channel that is not open
- * ends the connection.
+ * A channel is open from the start if the options say so, otherwise from the first call of `channel` or `open`. A frame for a channel that
+ * is not open ends the connection, unless the options have `accept`.
  */
 export const makeTunnel = Effect.fnUntraced(function* (
   socket: Duplex,
-  open: ReadonlyArray<number> = []
+  { accept, channels: initial = [], packs = true, room = defaultRoom }: TunnelOptions = {}
 ): Effect.fn.Return<Tunnel, never, Scope.Scope> {
   const channels = new Map<number, ChannelState>()
-  const closed = new Set<number>()
+  /** The channels that this side has closed, and the other side has not. */
+  const closing = new Set<number>()
   const drained = Latch.makeUnsafe(true)
   const reader = new TunnelFrameReader()
   let lost: TunnelLost | undefined
@@ -132,11 +166,13 @@ export const makeTunnel = Effect.fnUntraced(function* (
   const stateOf = (id: number): ChannelState => {
     const known = channels.get(id)
     if (known !== undefined) return known
-    const state = {
-      outlets: perStream(() => new Outlet()),
-      inlets: perStream(() => new Inlet()),
+    const state: ChannelState = {
+      outlets: perStream(() => new Outlet(room)),
+      inlets: perStream(() => new Inlet(room)),
       queue: Effect.runSync(Queue.unbounded<Incoming, TunnelLost | Cause.Done>()),
-      documents: 0
+      documents: 0,
+      isClosed: false,
+      isEnded: false
     }
     if (lost !== undefined) Queue.failCauseUnsafe(state.queue, Cause.fail(lost))
     else if (over) Queue.endUnsafe(state.queue)
@@ -169,10 +205,19 @@ export const makeTunnel = Effect.fnUntraced(function* (
   }
 
   const take = ({ channel, ...record }: TunnelFrame) => {
-    if (record._tag === "Ping" || closed.has(channel)) return
-    const state = channels.get(channel)
-    if (state === undefined) throw new TunnelFrameError(`a frame for channel ${channel}, which is not open`)
+    if (record._tag === "Ping") return
+    if (closing.has(channel)) {
+      if (record._tag === "Close") closing.delete(channel)
+      return
+    }
+    const known = channels.get(channel)
+    const isNew = known === undefined && accept !== undefined && record._tag === "Document"
+    if (known === undefined && !isNew) {
+      throw new TunnelFrameError(`a frame for channel ${channel}, which is not open`)
+    }
+    const state = known ?? stateOf(channel)
     const { inlets, outlets, queue } = state
+    if (isNew) accept(wholeChannel(channel))
     switch (record._tag) {
       case "Credit": {
         const outlet = outlets[record.stream]
@@ -194,6 +239,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
         return
       }
       case "Close":
+        state.isEnded = true
         Queue.endUnsafe(queue)
         return
       case "End":
@@ -204,7 +250,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
     }
   }
 
-  for (const id of [0, ...open]) stateOf(id)
+  for (const id of [0, ...initial]) stateOf(id)
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       socket.on("data", (chunk: Uint8Array) => {
@@ -243,15 +289,16 @@ export const makeTunnel = Effect.fnUntraced(function* (
 
   const orLost = <A>(value: A): Effect.Effect<A, TunnelLost> =>
     Effect.suspend(() => (lost === undefined ? Effect.succeed(value) : Effect.fail(lost)))
-  const sent = (frame: TunnelFrame) =>
-    Effect.suspend(() => {
-      put(frame)
-      return Effect.andThen(drained.await, orLost(undefined))
-    })
 
   const channelOf = (channel: number): Omit<Channel, "close"> => {
     const state = stateOf(channel)
     const { inlets, outlets, queue } = state
+    const sent = (frame: TunnelFrame) =>
+      Effect.suspend(() => {
+        // After its close, the channel's number may be that of another one.
+        if (!state.isClosed) put(frame)
+        return Effect.andThen(drained.await, orLost(undefined))
+      })
     const write = Effect.fnUntraced(function* (stream: StreamName, data: Uint8Array) {
       const outlet = outlets[stream]
       for (let at = 0; at < data.length; ) {
@@ -261,7 +308,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
         at += block.length
         outlet.credit -= block.length
         if (outlet.credit === 0) Latch.closeUnsafe(outlet.latch)
-        const packed = outlet.packer.pack(block)
+        const packed = packs ? outlet.packer.pack(block) : undefined
         yield* sent(
           packed === undefined
             ? { _tag: "Data", channel, stream, data: block }
@@ -281,7 +328,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
         Effect.sync(() => {
           const inlet = inlets[stream]
           inlet.used += bytes
-          if (inlet.used < room / 4) return
+          if (inlet.used < room / 4 || state.isClosed) return
           inlet.credit += inlet.used
           put({ _tag: "Credit", channel, stream, bytes: inlet.used })
           inlet.used = 0
@@ -292,16 +339,30 @@ export const makeTunnel = Effect.fnUntraced(function* (
     }
   }
 
-  return {
-    ...channelOf(0),
-    channel: (id) => ({
+  const wholeChannel = (id: number): Channel => {
+    const state = stateOf(id)
+    return {
       ...channelOf(id),
       close: Effect.sync(() => {
+        if (state.isClosed) return
         put({ _tag: "Close", channel: id })
-        documents -= channels.get(id)?.documents ?? 0
+        state.isClosed = true
+        documents -= state.documents
         channels.delete(id)
-        closed.add(id)
+        if (!state.isEnded) closing.add(id)
       })
+    }
+  }
+
+  return {
+    ...channelOf(0),
+    channel: wholeChannel,
+    open: Effect.suspend(() => {
+      let id = 1
+      while (id <= maxChannel && (channels.has(id) || closing.has(id))) id++
+      return id <= maxChannel
+        ? orLost(wholeChannel(id))
+        : Effect.fail(new TunnelLost({ detail: `more than ${maxChannel} channels` }))
     }),
     close: Effect.callback((resume) => {
       if (socket.destroyed || socket.writableEnded) return resume(Effect.void)

@@ -17,12 +17,17 @@ export const TerminalSize = Schema.Struct({ rows: Schema.Int, columns: Schema.In
 /** The size of a terminal, in characters. */
 export type TerminalSize = typeof TerminalSize.Type
 
-/** The toolbox of a command. */
-export const ToolboxSpec = Schema.Struct({
-  /** Image of the toolbox. It needs the program `cat`. */
-  image: Schema.NonEmptyString,
-  /** The header X-Registry-Auth with which the node pulls the image. */
-  auth: Schema.optionalKey(Schema.String)
+/** The toolbox of a command: a container beside the task's container. */
+export const ToolboxSpec = Schema.TaggedUnion({
+  /** A container in which the command runs. */
+  Debug: {
+    /** Image of the toolbox. It needs the program `cat`. */
+    image: Schema.NonEmptyString,
+    /** The header X-Registry-Auth with which the node pulls the image. */
+    auth: Schema.optionalKey(Schema.String)
+  },
+  /** A container of the task-exec image. The command is `port-forward PORT…`; stdin and stdout carry the connections. */
+  Forward: {}
 })
 
 /** The toolbox of a command. */
@@ -65,7 +70,7 @@ export const ExecSpec = Schema.Struct({
       detachKeys: Schema.String
     })
   ),
-  /** Run the command in a toolbox beside the container, with a new one for each command. */
+  /** Run the command in a toolbox beside the container. Each command has a toolbox of its own. */
   toolbox: Schema.optionalKey(ToolboxSpec),
   /** Run this command instead of `command`, which then says it in words for policies and records. The container must be a one-off task's. */
   oneOff: Schema.optionalKey(OneOffSpec),

@@ -32,12 +32,13 @@ import {
 } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
 import { awaitExit } from "./internal/Ending.ts"
+import { followMain } from "./internal/MainProcess.ts"
 import { pump } from "./internal/Output.ts"
 import { awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
 import { joinPieces } from "./joinPieces.ts"
 import { withCommandOf } from "./OneOff.ts"
 import { checkPermitted, createPermitted } from "./Permitted.ts"
-import { ProcessKiller } from "./ProcessKiller.ts"
+import { type KillerOptions, ProcessKiller } from "./ProcessKiller.ts"
 import { refused, refusedStart } from "./Refusal.ts"
 import { openToolbox } from "./Toolbox.ts"
 
@@ -73,20 +74,23 @@ export class Executor extends Context.Service<
     readonly exec: (spec: ExecSpec, input?: ExecInput) => Stream.Stream<ExecEvent, ExecutorError>
   }
 >()("task-exec/Executor") {
-  /** On the engine in the context. */
-  static readonly layer: Layer.Layer<Executor, never, DockerEngine | Guard | ProcessKiller> = Layer.effect(
-    Executor,
-    Effect.gen(function* () {
-      const engine = yield* DockerEngine
-      const tools: Tools = { engine, guard: yield* Guard, killer: yield* ProcessKiller }
-      return Executor.of({
-        exec: (spec, input = noInput) =>
-          spec.toolbox === undefined
-            ? execInContainer(tools, spec, input)
-            : execInToolbox(tools, spec, spec.toolbox, input)
+  /** On the engine in the context. `image`: the task-exec image. */
+  static readonly layer = ({
+    image
+  }: Pick<KillerOptions, "image">): Layer.Layer<Executor, never, DockerEngine | Guard | ProcessKiller> =>
+    Layer.effect(
+      Executor,
+      Effect.gen(function* () {
+        const engine = yield* DockerEngine
+        const tools: Tools = { engine, guard: yield* Guard, killer: yield* ProcessKiller, image }
+        return Executor.of({
+          exec: (spec, input = noInput) =>
+            spec.toolbox === undefined
+              ? execInContainer(tools, spec, input)
+              : execInToolbox(tools, spec, spec.toolbox, input)
+        })
       })
-    })
-  )
+    )
 }
 
 type Engine = DockerEngine["Service"]
@@ -95,6 +99,7 @@ interface Tools {
   readonly engine: Engine
   readonly guard: Guard["Service"]
   readonly killer: ProcessKiller["Service"]
+  readonly image: Effect.Effect<string>
 }
 
 /** Runs the command in the spec's container. */
@@ -107,7 +112,7 @@ const execInContainer = (tools: Tools, spec: ExecSpec, input: ExecInput): Stream
     })
   )
 
-/** Runs the command in a new container beside the spec's container. */
+/** Runs the command in a new container beside the spec's container, or as its main process. */
 const execInToolbox = (
   tools: Tools,
   spec: ExecSpec,
@@ -117,8 +122,10 @@ const execInToolbox = (
   Stream.unwrap(
     Effect.gen(function* () {
       yield* checkPermitted(tools.engine, spec)
-      const container = yield* openToolbox(tools.engine, toolbox, spec)
-      return yield* start(tools, { ...spec, container }, input, (create) => create)
+      const opened = yield* openToolbox(tools.engine, toolbox, spec, tools.image)
+      return toolbox._tag === "Debug"
+        ? yield* start(tools, { ...spec, container: opened.id }, input, (create) => create)
+        : yield* followMain(tools.engine, opened, spec, input.stdin)
     })
   ).pipe(
     // The toolbox ends with the task's processes.

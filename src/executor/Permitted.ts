@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { oneOffRole } from "../Labels.ts"
 import { checkPermission, denial } from "../policy/Permission.ts"
+import type { Wish } from "../policy/Policy.ts"
 import type { ExecSpec } from "./ExecSpec.ts"
 import type { ExecutorError } from "./ExecutorErrors.ts"
 import { refusal } from "./Refusal.ts"
@@ -9,10 +10,14 @@ import { refusal } from "./Refusal.ts"
 /** The program whose entry in a policy allows toolboxes. */
 const debugProgram = "debug"
 
-const wishOf = ({ command, toolbox }: ExecSpec) =>
-  ({ _tag: "Run", command: toolbox === undefined ? command : ([debugProgram] as const) }) as const
+const wishOf = ({ command, toolbox }: ExecSpec): Wish => {
+  if (toolbox === undefined) return { _tag: "Run", command }
+  return toolbox._tag === "Debug"
+    ? { _tag: "Run", command: [debugProgram] }
+    : { _tag: "Forward", ports: command.slice(1) }
+}
 
-/** Fails if the policy of the container denies the command, or its toolbox. */
+/** Fails if the policy of the container denies the command, its toolbox, or one of the ports to forward. */
 export const checkPermitted = (engine: DockerEngineShape, spec: ExecSpec): Effect.Effect<void, ExecutorError> =>
   checkPermission(
     engine,

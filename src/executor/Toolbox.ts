@@ -5,13 +5,15 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { openAttached } from "../engine/AttachedContainer.ts"
+import { type AttachedContainer, openAttached } from "../engine/AttachedContainer.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
-import { type EngineFailure, isNotFound } from "../engine/EngineErrors.ts"
+import type { EngineFailure } from "../engine/EngineErrors.ts"
 import type { Container, MountSpec } from "../engine/EngineSchemas.ts"
+import { imageCommands } from "../ImageCommands.ts"
 import { freshName, makeOwnership, ownershipLabels } from "../Labels.ts"
-import type { ToolboxSpec } from "./ExecSpec.ts"
+import { type ExecSpec, runVariable, type ToolboxSpec } from "./ExecSpec.ts"
 import { ToolboxNotStarted } from "./ExecutorErrors.ts"
+import { findImage } from "./HostView.ts"
 
 /** The toolbox ends with this process, so its deadline never matters while it is in use, in milliseconds. */
 const unlimited = 365 * 24 * 3600_000
@@ -25,41 +27,59 @@ const mountOf = ({ Destination, Name, RW, Source, Type }: Container["Mounts"][nu
     ? [{ Type, Source: Type === "volume" ? Name : Source, Target: Destination, ReadOnly: !RW }]
     : []
 
+/** A user who owns nothing in the task-exec image. */
+const nobody = "65534:65534"
+
 /**
- * Starts a toolbox, and returns the ID of its container. Pulls the image if the engine does not have it. The engine kills all processes in
- * the toolbox and removes it when the scope closes, and when this process ends in whatever way: its main process reads a stdin that is a
- * connection to this process.
+ * Starts a toolbox, and returns its container with the streams of its main process. Pulls the image if the engine does not have it. The
+ * engine kills all processes in the toolbox and removes it when the scope closes, and when this process ends in whatever way: its main
+ * process reads a stdin that is a connection to this process. `ownImage`: the task-exec image.
  *
- * The container has the capability `SYS_PTRACE`, without which `/proc/1/root` is closed.
+ * A toolbox for commands has the capability `SYS_PTRACE`, without which `/proc/1/root` is closed. One that forwards ports has none.
  */
 export const openToolbox = Effect.fn("TaskExec.toolbox")(function* (
   engine: DockerEngineShape,
-  { auth, image }: ToolboxSpec,
-  { container, runId }: { readonly container: string; readonly runId: string }
-): Effect.fn.Return<string, ToolboxNotStarted | EngineFailure, Scope.Scope> {
-  const isThere = engine.inspectImage(image).pipe(
-    Effect.as(true),
-    Effect.catchIf(isNotFound, () => Effect.succeed(false))
-  )
+  toolbox: ToolboxSpec,
+  { command, container, runId }: Pick<ExecSpec, "command" | "container" | "runId">,
+  ownImage: Effect.Effect<string>
+): Effect.fn.Return<AttachedContainer, ToolboxNotStarted | EngineFailure, Scope.Scope> {
+  const named = toolbox._tag === "Debug" ? toolbox.image : yield* ownImage
+  const auth = toolbox._tag === "Debug" ? toolbox.auth : undefined
+  const shared = { PidMode: `container:${container}`, NetworkMode: `container:${container}` }
   const labels = ownershipLabels(yield* makeOwnership(unlimited, runId), "toolbox")
   return yield* Effect.gen(function* () {
     const { Mounts } = yield* engine.inspectContainer(container)
-    if (!(yield* isThere)) yield* Stream.runDrain(engine.pullImage(image, auth))
-    const { id } = yield* openAttached(engine, freshName("toolbox"), runId, {
-      Image: image,
-      Entrypoint: ["cat"],
-      Labels: labels,
-      // What root may do in a container, and look at the task's processes.
-      User: "0",
-      HostConfig: {
-        PidMode: `container:${container}`,
-        NetworkMode: `container:${container}`,
-        Mounts: Mounts.flatMap(mountOf),
-        CapAdd: ["SYS_PTRACE"]
-      }
-    })
-    return id
+    const image = yield* findImage(engine, named)
+    if (image === undefined) yield* Stream.runDrain(engine.pullImage(named, auth))
+    const base = { Image: image ?? named, Labels: labels }
+    return yield* openAttached(
+      engine,
+      freshName("toolbox"),
+      runId,
+      toolbox._tag === "Debug"
+        ? {
+            ...base,
+            Entrypoint: ["cat"],
+            // What root may do in a container, and look at the task's processes.
+            User: "0",
+            HostConfig: { ...shared, Mounts: Mounts.flatMap(mountOf), CapAdd: ["SYS_PTRACE"] }
+          }
+        : {
+            ...base,
+            Cmd: [imageCommands.forward, ...command.slice(1)],
+            Env: [`${runVariable}=${runId}`],
+            User: nobody,
+            HostConfig: {
+              ...shared,
+              ReadonlyRootfs: true,
+              CapDrop: ["ALL"],
+              SecurityOpt: ["no-new-privileges"]
+            }
+          }
+    )
   }).pipe(
-    Effect.catchTag("EngineError", ({ text }) => Effect.fail(new ToolboxNotStarted({ image, container, detail: text })))
+    Effect.catchTag("EngineError", ({ text }) =>
+      Effect.fail(new ToolboxNotStarted({ image: named, container, detail: text }))
+    )
   )
 })

@@ -127,14 +127,14 @@ export const planCommands = Effect.fnUntraced(function* (
 
 /** The toolbox of the commands, with the caller's credentials for its image: the nodes have none. */
 const toolboxOf = Effect.fnUntraced(function* ({ toolbox }: CheckedCommand) {
-  if (toolbox === undefined) return undefined
+  if (toolbox?._tag !== "Debug") return toolbox
   const { image } = toolbox
   const auth = yield* credentialsFor(image).pipe(
     Effect.catch(({ message }) =>
       Effect.as(Effect.logWarning(`no credentials for image ${image}: ${message}`), undefined)
     )
   )
-  return { image, ...(auth === undefined ? {} : { auth }) }
+  return { ...toolbox, ...(auth === undefined ? {} : { auth }) }
 })
 
 /** The commands of one node. */

@@ -88,10 +88,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
       inStage({ _tag: "Connect", node })
     )
     // A helper that has moved uses the channels at once, while the caller may still read the log.
-    return yield* makeTunnel(
-      socket,
-      Array.from({ length: commands }, (_, index) => index + 1)
-    )
+    return yield* makeTunnel(socket, { channels: Array.from({ length: commands }, (_, index) => index + 1) })
   })
   const connect = (index: number): Effect.Effect<Tunnel, TunnelError, Swarm | Scope.Scope> => {
     const [network, answer] = [networks[index], answers[index]]

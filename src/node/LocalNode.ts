@@ -36,7 +36,7 @@ export const openLocalNode = Effect.fnUntraced(function* (
           const guard = more.length === 0 || spec.detach ? guards : yield* shared
           return {
             events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
-              Stream.provide(Executor.layer.pipe(Layer.provide(guard), Layer.provide(killer)))
+              Stream.provide(Executor.layer(options).pipe(Layer.provide(guard), Layer.provide(killer)))
             ),
             // Events arrive without delay: a command that has begun has reported it.
             mayHaveBegun: () => false,

@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isNotFound } from "../engine/EngineErrors.ts"
 import { roleOf } from "../Labels.ts"
-import { allowLabel, allows, parsePolicy, type Wish } from "./Policy.ts"
+import { allowLabel, allows, forwardProgram, parsePolicy, type Wish } from "./Policy.ts"
 import { PolicyDenied } from "./PolicyDenied.ts"
 import { ProtectedTarget } from "./ProtectedTarget.ts"
 import type { TaskPolicy } from "./TaskPolicy.ts"
@@ -33,7 +33,7 @@ export const denial = (
     ...(service === undefined ? {} : { service }),
     ...(task === undefined ? {} : { task }),
     ...(node === undefined ? {} : { node }),
-    ...(wish._tag === "Copy" ? {} : { program: wish.command[0] })
+    ...programOf(wish)
   }
   const labels = [
     { stands: "ServiceLabel", policy: serviceAllow },
@@ -54,6 +54,17 @@ export const denial = (
     stands: denyDefault === "Node" ? "NodeDefault" : "CallerDefault",
     ...(containerAllow === undefined ? {} : { policy: containerAllow })
   })
+}
+
+const programOf = (wish: Wish): { readonly program?: string } => {
+  switch (wish._tag) {
+    case "Copy":
+      return {}
+    case "Run":
+      return { program: wish.command[0] }
+    case "Forward":
+      return { program: [forwardProgram, ...wish.ports].join(" ") }
+  }
 }
 
 /**

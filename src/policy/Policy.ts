@@ -8,7 +8,8 @@
  *
  * An entry of one word is a program with any arguments. An entry of several words is exactly that command line. Words must be equal: there
  * are no patterns, and `nginx` does not match `/usr/sbin/nginx`. In JSON, a string is a program, and a list is a whole command line. An entry
- * for the program `cp` allows copies in both directions.
+ * for the program `cp` allows copies in both directions, and one for the program `port-forward` allows connections to all ports. The command
+ * line `port-forward 5432` allows connections to this port.
  *
  * An empty list and an invalid value allow nothing.
  */
@@ -41,9 +42,14 @@ export type Wish =
   | { readonly _tag: "Run"; readonly command: readonly [string, ...ReadonlyArray<string>] }
   /** Copy files, in or out. */
   | { readonly _tag: "Copy" }
+  /** Connect to these ports. */
+  | { readonly _tag: "Forward"; readonly ports: ReadonlyArray<string> }
 
 /** The program whose entry allows copies. */
 const copyProgram = "cp"
+
+/** The program whose entry allows to forward ports. The command line `port-forward 5432` allows one port. */
+export const forwardProgram = "port-forward"
 
 const Json = Schema.fromJsonString(
   Schema.Array(Schema.Union([Schema.NonEmptyString, Schema.NonEmptyArray(Schema.String)]))
@@ -86,10 +92,17 @@ const entryOf = (text: string): ReadonlyArray<Entry> => {
 }
 
 /** Whether a policy allows an action. */
-export const allows = (policy: Policy, wish: Wish): boolean =>
-  policy._tag === "Everything" ||
-  policy.entries.some((entry) => {
-    if (wish._tag === "Copy") return entry._tag === "Program" && entry.program === copyProgram
-    if (entry._tag === "Program") return entry.program === wish.command[0]
-    return entry.words.length === wish.command.length && entry.words.every((word, at) => word === wish.command[at])
-  })
+export const allows = (policy: Policy, wish: Wish): boolean => {
+  if (policy._tag === "Everything") return true
+  if (wish._tag === "Run") return policy.entries.some(isFor(wish.command))
+  if (wish._tag === "Forward") return wish.ports.every((port) => policy.entries.some(isFor([forwardProgram, port])))
+  return policy.entries.some((entry) => entry._tag === "Program" && entry.program === copyProgram)
+}
+
+/** Whether an entry allows a command line. */
+const isFor =
+  (command: ReadonlyArray<string>) =>
+  (entry: Entry): boolean =>
+    entry._tag === "Program"
+      ? entry.program === command[0]
+      : entry.words.length === command.length && entry.words.every((word, at) => word === command[at])

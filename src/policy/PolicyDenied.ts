@@ -15,7 +15,7 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
   task: Schema.optionalKey(Schema.String),
   /** Host name of the task's node. */
   node: Schema.optionalKey(Schema.String),
-  /** The command's first word; absent for a copy. */
+  /** The command's first word, or `port-forward` with the ports; absent for a copy. */
   program: Schema.optionalKey(Schema.String),
   /**
    * The origin of the policy: the label `task-exec.allow` of the service or of the container; or, without such a label, the caller's

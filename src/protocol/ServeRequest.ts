@@ -104,7 +104,9 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
     Stream.provide(killer)
   )
   return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(spec, input)))).pipe(
-    Stream.provide(Executor.layer.pipe(Layer.provide(Guard.none), Layer.provide(killer))),
+    Stream.provide(
+      Executor.layer({ image: Effect.succeed(image) }).pipe(Layer.provide(Guard.none), Layer.provide(killer))
+    ),
     Stream.ensuring(Deferred.succeed(over, undefined)),
     // A signal is carried out after the command has ended, too: its child processes may still run.
     Stream.merge(answers)

@@ -118,6 +118,9 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("Invali
 /** A command without a target. A one-off task needs one. */
 export type CommandRequest = Omit<ExecRequest, "target" | "wait" | "oneOff">
 
+/** The toolbox of a validated command. `Forward`: the process that connects to the task's ports. */
+export type CheckedToolbox = { readonly _tag: "Debug"; readonly image: string } | { readonly _tag: "Forward" }
+
 /** A validated {@link CommandRequest} with defaults; times in milliseconds. */
 export interface CheckedCommand {
   readonly command: readonly [string, ...ReadonlyArray<string>]
@@ -125,7 +128,7 @@ export interface CheckedCommand {
   readonly user: string | undefined
   readonly workdir: string | undefined
   readonly privileged: boolean
-  readonly toolbox: ToolboxRequest | undefined
+  readonly toolbox: CheckedToolbox | undefined
   readonly oneOff: CheckedOneOff | undefined
   /** The command of a one-off task, once its service is known. */
   readonly oneOffCommand?: OneOffSpec
@@ -205,7 +208,7 @@ export const checkCommand = Effect.fnUntraced(function* (
     user: request.user,
     workdir: request.workdir,
     privileged: request.privileged ?? false,
-    toolbox,
+    toolbox: toolbox === undefined ? undefined : { _tag: "Debug", image: toolbox.image },
     oneOff: oneOff === undefined ? undefined : checkedOneOff(oneOff, request.command),
     detach,
     stdin: request.stdin !== undefined && !detach,

@@ -7,6 +7,7 @@ import { collect } from "../Collect.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
 import { killed } from "../executor/ExecutorErrors.ts"
+import { forwardCommand } from "../forward/Forward.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
 import { chooseRoute } from "../node/Route.ts"
@@ -91,7 +92,12 @@ export const layerTest = ({ script, tasks }: TestOptions): Layer.Layer<TaskExec 
         run: (request) => collect(stream(request)),
         open: (request) => openSession(request, stream),
         runAll: (request) =>
-          Stream.unwrap(Effect.map(on(request), (one) => one.runAll(request))).pipe(Stream.provideContext(context))
+          Stream.unwrap(Effect.map(on(request), (one) => one.runAll(request))).pipe(Stream.provideContext(context)),
+        forward: (request) =>
+          on({ command: forwardCommand(request) }).pipe(
+            Effect.provideContext(context),
+            Effect.flatMap((one) => one.forward(request))
+          )
       })
       return Context.make(TaskExec, taskExec).pipe(Context.add(Calls, { all: recorder.all }))
     })

@@ -25,6 +25,7 @@ const contents = `
   mkdir -p /srv /var/log/app
   echo 'app:x:1000:1000::/:/bin/sh' >> /etc/passwd
   echo started > /var/log/app/app.log
+  httpd -p 8080 -h /var/log/app
   echo 'release 7' > /etc/release
   printf '#!/bin/sh\\necho "$0 $*"\\n' > /migrate
   chmod 755 /migrate
@@ -147,6 +148,13 @@ const tryBlock = Effect.fnUntraced(function* ({ env, run }: Installed, { languag
     const pty = yield* openPty(["bash", "-c", text], { env })
     yield* pty.see(/# /)
     pty.type("exit\r")
+    const { code, shown } = yield* pty.end
+    return code === 0 ? [] : [`${where}: exit code ${code}: ${shown}`]
+  }
+  if (remark === "Ctrl-C") {
+    const pty = yield* openPty(["bash", "-c", `exec ${text}`], { env })
+    yield* pty.see(/Forwarding from /)
+    pty.type("\u0003")
     const { code, shown } = yield* pty.end
     return code === 0 ? [] : [`${where}: exit code ${code}: ${shown}`]
   }

@@ -198,7 +198,11 @@ describe("output to a terminal", () => {
   it("is written only by Output.ts, and in the image by programs that talk to our own programs", () => {
     assert.deepStrictEqual(users(/\b[cC]onsole\.|\bprocess\.std(?:out|err)\.write\b/), ["Output.ts"])
     // Bytes of a tunnel, to a caller that is attached.
-    assert.deepStrictEqual(users(/\bfd: [12]\b/), ["helper/ListenerCommand.ts", "helper/PassOn.ts"])
+    assert.deepStrictEqual(users(/\bfd: [12]\b/), [
+      "helper/ForwardCommand.ts",
+      "helper/ListenerCommand.ts",
+      "helper/PassOn.ts"
+    ])
     // To the audit file, and files in place of the plugin's outputs, by way of `printable`; the entry of an agent is attached to a caller.
     assert.deepStrictEqual(users(/\bwriteSync\(/).toSorted(), [
       "audit/AuditFile.ts",

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { connect } from "node:net"
-import { type Duplex, duplexPair } from "node:stream"
+import { duplexPair } from "node:stream"
 import { zstdCompressSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
@@ -10,30 +10,15 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { type Incoming, makeTunnel, type Tunnel } from "../../../src/carrier/Tunnel.ts"
-import { encodeFrame, type TunnelFrame } from "../../../src/carrier/TunnelFrame.ts"
+import { type Channel, type Incoming, makeTunnel, type Tunnel } from "../../../src/carrier/Tunnel.ts"
+import { encodeFrame, type TunnelFrame, TunnelFrameReader } from "../../../src/carrier/TunnelFrame.ts"
 import { listenForAll, listenSecurely, makeTunnelKey, secureClient, tunnelKey } from "../../../src/carrier/TunnelTls.ts"
+import { cutEvery, settle } from "./Connections.ts"
 
 const pair = Effect.gen(function* () {
   const [left, right] = duplexPair()
   return { left, right, near: yield* makeTunnel(left), far: yield* makeTunnel(right) }
 })
-
-/** The ends of a connection whose bytes arrive in chunks of that length at most. */
-const cutEvery = (bytes: number): readonly [Duplex, Duplex] => {
-  const [left, right] = duplexPair()
-  const end = (duplex: Duplex) => {
-    const push = duplex.push.bind(duplex)
-    duplex.push = (chunk: Uint8Array | null) => {
-      if (chunk === null) return push(null)
-      let more = true
-      for (let at = 0; at < chunk.length; at += bytes) more = push(chunk.subarray(at, at + bytes))
-      return more
-    }
-    return duplex
-  }
-  return [end(left), end(right)]
-}
 
 const describeIncoming = (incoming: Incoming) =>
   incoming._tag === "Data"
@@ -41,9 +26,6 @@ const describeIncoming = (incoming: Incoming) =>
     : incoming._tag === "End"
       ? `end of ${incoming.stream}`
       : incoming.text
-
-/** Lets Node's streams pass on what they hold. */
-const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 20 }))
 
 describe("a tunnel", () => {
   it.effect("documents and bytes arrive in order, in both directions", () =>
@@ -121,6 +103,39 @@ describe("a tunnel", () => {
     })
   )
 
+  it.effect("a number is free again when both sides have closed its channel", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      const accepted: Array<Channel> = []
+      const numbers: Array<number> = []
+      const near = yield* makeTunnel(left)
+      yield* makeTunnel(right, { accept: (channel) => accepted.push(channel) })
+      const reader = new TunnelFrameReader()
+      right.prependListener("data", (chunk: Uint8Array) => {
+        for (const { _tag, channel } of reader.push(chunk)) if (_tag === "Document") numbers.push(channel)
+      })
+      const opened = Effect.tap(near.open, ({ send }) => send("hello"))
+      const first = yield* opened
+      yield* first.close
+      // The other side may still send on channel 1.
+      yield* opened
+      yield* settle
+      assert.deepStrictEqual(numbers, [1, 2])
+      yield* accepted[0]?.close ?? Effect.die("no channel")
+      yield* settle
+      const third = yield* opened
+      yield* settle
+      assert.deepStrictEqual(numbers, [1, 2, 1])
+      // What the first channel of that number still does is not for the third one.
+      yield* first.send("late")
+      yield* accepted[0]?.write("stdout", Buffer.from("late")) ?? Effect.void
+      yield* accepted[2]?.write("stdout", Buffer.from("third")) ?? Effect.die("no channel")
+      yield* accepted[2]?.close ?? Effect.void
+      assert.deepStrictEqual((yield* Stream.runCollect(third.incoming)).map(describeIncoming), ["stdout third"])
+      assert.strictEqual(accepted.length, 3)
+    })
+  )
+
   it.effect.prop(
     "each stream keeps its bytes, packed or not, over any channels, split anywhere",
     [
@@ -140,7 +155,10 @@ describe("a tunnel", () => {
     ([writes, cut]) =>
       Effect.gen(function* () {
         const [left, right] = cutEvery(cut)
-        const [near, far] = [yield* makeTunnel(left, [1, 2]), yield* makeTunnel(right, [1, 2])]
+        const [near, far] = [
+          yield* makeTunnel(left, { channels: [1, 2] }),
+          yield* makeTunnel(right, { channels: [1, 2] })
+        ]
         const ends = (tunnel: Tunnel) => [tunnel, tunnel.channel(1), tunnel.channel(2)] as const
         const sent = new Map<string, Array<Uint8Array>>()
         const got = new Map<string, Array<Uint8Array>>()
@@ -266,7 +284,7 @@ describe("a tunnel", () => {
       const [left, right] = duplexPair()
       const far = yield* makeTunnel(right)
       yield* far.channel(7).send("early")
-      const near = yield* makeTunnel(left, [7])
+      const near = yield* makeTunnel(left, { channels: [7] })
       yield* settle
       const first = yield* Stream.runHead(near.channel(7).incoming)
       assert.strictEqual(Option.isSome(first) && describeIncoming(first.value), "early")
@@ -289,7 +307,7 @@ describe("a tunnel", () => {
       Effect.gen(function* () {
         const [left, right] = duplexPair()
         right.on("error", () => undefined).resume()
-        const near = yield* makeTunnel(left, [1, 2])
+        const near = yield* makeTunnel(left, { channels: [1, 2] })
         // Often enough that all of it together is too much.
         const frames = [...sent, { channel: 0, size: 0 }].map(
           ({ channel, size }): TunnelFrame =>

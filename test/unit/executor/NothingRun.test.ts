@@ -52,7 +52,7 @@ const errorOf = (engine: Partial<DockerEngine["Service"]>, detach = false) =>
   Executor.use(({ exec }) => Stream.runDrain(exec({ ...spec, detach }))).pipe(
     Effect.flip,
     Effect.provide(
-      Executor.layer.pipe(
+      Executor.layer({ image: Effect.succeed("task-exec:test") }).pipe(
         Layer.provide(
           Layer.mock(DockerEngine)({
             host,

@@ -7,6 +7,7 @@ const mirrored = {
   run: "run",
   stream: "stream",
   runAll: "runAll",
+  forward: "forward",
   open: { without: "a session is Sinks, Streams and a Scope" }
 } satisfies Readonly<Record<keyof TaskExec["Service"], keyof Swarm | { readonly without: string }>>
 

@@ -144,7 +144,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
         ? byLog(target)
         : yield* byLogThenTunnel(target, {
             from: tunnel.from,
-            open: () => Effect.andThen(tunnel.arrives, makeTunnel(far, channels))
+            open: () => Effect.andThen(tunnel.arrives, makeTunnel(far, { channels }))
           })
     yield* serveCommands(
       carrier,
@@ -159,7 +159,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
       ? undefined
       : ({
           request: { key: "key", networks: ["network"], from: options.tunnel.from },
-          tunnel: yield* once(Effect.andThen(options.tunnel.arrives, makeTunnel(near, channels))),
+          tunnel: yield* once(Effect.andThen(options.tunnel.arrives, makeTunnel(near, { channels }))),
           reachable: () => undefined,
           unreachable: () => undefined
         } satisfies HelperTunnel)

@@ -1,0 +1,46 @@
+/**
+ * The conversation between a caller and the process that connects to a task's ports. It is a tunnel over the process' stdin and stdout. Each
+ * connection is a channel, which the caller opens with a `Connect`; the caller's bytes are its stdin, and the task's bytes its stdout. The end
+ * of a stream is the end of that direction. A channel that a side closes before both streams have ended is reset.
+ */
+import * as Schema from "effect/Schema"
+import type { TunnelOptions } from "../carrier/Tunnel.ts"
+
+/** The message of a caller that opens a connection. */
+export const ConnectMessage = Schema.fromJsonString(Schema.TaggedStruct("Connect", { port: Schema.Int }))
+
+/** The answer to a `Connect`. */
+export const ConnectReply = Schema.fromJsonString(
+  Schema.TaggedUnion({
+    Connected: {},
+    /** The port can't be reached, or is not one of those that the process may connect to. */
+    Refused: { reason: Schema.String }
+  })
+)
+
+/** Encodes a `Connect`. */
+export const connectTo = (port: number): string => encodeConnect({ _tag: "Connect", port })
+const encodeConnect = Schema.encodeSync(ConnectMessage)
+
+/** The most connections of one session at the same time. Each takes up to twice {@link connectionRoom} on either side. */
+export const mostConnections = 512
+
+/** The most bytes of each direction of a connection that a side holds for a slow reader. */
+export const connectionRoom = 256 * 1024
+
+/** The options of the tunnel, for both sides. The connection between two nodes packs what compresses well. */
+export const forwardTunnel: TunnelOptions = { room: connectionRoom, packs: false }
+
+/** The streams of a channel, as one of its sides sees them. */
+export interface Sides {
+  /** The stream that this side writes. */
+  readonly writes: "stdin" | "stdout"
+  /** The stream that this side reads. */
+  readonly reads: "stdin" | "stdout"
+}
+
+/** The side of the caller. */
+export const callersSide: Sides = { writes: "stdin", reads: "stdout" }
+
+/** The side of the process in the task's network. */
+export const tasksSide: Sides = { writes: "stdout", reads: "stdin" }

@@ -1,0 +1,36 @@
+/** Connections in memory. */
+import { type Duplex, duplexPair } from "node:stream"
+import * as Effect from "effect/Effect"
+
+/** The ends of a connection. If one end breaks, so does the other one, as with sockets. */
+export const socketPair = (): readonly [Duplex, Duplex] => {
+  const [one, other] = duplexPair()
+  const breaks = (end: Duplex, far: Duplex) =>
+    end
+      .on("error", () => undefined)
+      .on("close", () => {
+        if (!end.readableEnded || !end.writableFinished) far.destroy(new Error("connection reset by peer"))
+      })
+  breaks(one, other)
+  breaks(other, one)
+  return [one, other]
+}
+
+/** The ends of a connection whose bytes arrive in chunks of that length at most. */
+export const cutEvery = (bytes: number): readonly [Duplex, Duplex] => {
+  const [left, right] = socketPair()
+  const end = (duplex: Duplex) => {
+    const push = duplex.push.bind(duplex)
+    duplex.push = (chunk: Uint8Array | null) => {
+      if (chunk === null) return push(null)
+      let more = true
+      for (let at = 0; at < chunk.length; at += bytes) more = push(chunk.subarray(at, at + bytes))
+      return more
+    }
+    return duplex
+  }
+  return [end(left), end(right)]
+}
+
+/** Lets Node's streams pass on what they hold. */
+export const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 20 }))
