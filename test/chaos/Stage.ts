@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../../adapters/image/Image.ts"
+import type { ClusterOptions } from "../cluster/Assembly.ts"
 import { agentObjects } from "../cluster/Leftovers.ts"
 import { poll } from "../cluster/Poll.ts"
 import { createService, execIn, type RunningTask, waitRunning } from "../cluster/Services.ts"
@@ -85,9 +86,11 @@ const makeStage = Effect.fn("Stage.make")(function* <E>(publish: PublishImage<E>
 
 /** The stage, on a swarm of its own, which is brought up and taken down. */
 export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/test/ChaosStage") {
-  static readonly layerWith = <E>(publish: PublishImage<E>) =>
+  static readonly layerWith = <E>(publish: PublishImage<E>, options: ClusterOptions = {}) =>
     Layer.effect(ChaosStage, makeStage(publish)).pipe(
-      Layer.provide(SwarmCluster.layer({ nodes: managers.length + workers.length, managers: managers.length }))
+      Layer.provide(
+        SwarmCluster.layer({ ...options, nodes: managers.length + workers.length, managers: managers.length })
+      )
     )
 
   /** The stage whose helper image is built in its own swarm. */

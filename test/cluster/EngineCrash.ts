@@ -31,9 +31,9 @@ export class EngineCrashed extends Schema.TaggedError<EngineCrashed>()("EngineCr
 
 /**
  * How a crash begins in an engine's log. Go's runtime: `panic: …` and `fatal error: …` exit, `SIGABRT: abort` ends by a signal.
- * net/http: `http: panic serving …` ends one request only. Raft: `level=panic` comes before its own panic.
+ * net/http: `http: panic serving …` and `http2: panic serving …` end one request only. Raft: `level=panic` comes before its own panic.
  */
-const crashStart = /^(?:panic: |fatal error: |SIG[A-Z]+: )|http: panic serving|level=panic /
+const crashStart = /^(?:panic: |fatal error: |SIG[A-Z]+: )|http2?: panic serving|level=panic /
 
 const excerptLines = 12
 

@@ -8,7 +8,7 @@ import { pollUntil } from "../cluster/Poll.ts"
 import { removeService, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { killCaller } from "./Callers.ts"
-import { Agents, checkLeftoversMeanwhile, type ProcessOptions, program, programOn, Web } from "./Harness.ts"
+import { Agents, checkLeftoversMeanwhile, type ProcessOptions, program, programOn, stretched, Web } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
 
 checkLeftoversMeanwhile()
@@ -77,7 +77,14 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     it.effect("kills the command and its child processes at the timeout, and removes the toolbox", () =>
       Effect.gen(function* () {
         const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; exec sleep 4321"]
-        const { code, stdout } = yield* call(["--timeout", "3s", "--grace", "1s", yield* target, ...stubborn])
+        const { code, stdout } = yield* call([
+          "--timeout",
+          `${stretched(3)}`,
+          "--grace",
+          "1s",
+          yield* target,
+          ...stubborn
+        ])
         assert.deepStrictEqual([code, stdout.toString()], [124, "up\n"])
         assert.deepStrictEqual(yield* leftovers(yield* SwarmCluster), [])
       })
@@ -117,7 +124,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
         const ended = yield* Effect.forkChild(
           pollUntil(
             Effect.sync(() => ends),
-            { every: 50, atMost: 60_000, orElse: Effect.die("the command did not start") }
+            { every: 50, atMost: 120_000, orElse: Effect.die("the command did not start") }
           ).pipe(Effect.andThen(removeService(manager.socket, id)))
         )
         const { code, stderr } = yield* call(["dying", "sh", "-c", "echo up; sleep 4321"], {

@@ -368,7 +368,7 @@ layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(
     it.effect("exit code, stdout and stderr, timeout", () =>
       Effect.gen(function* () {
         const web = yield* Web
-        const flags = ["--via", "helper", "--timeout", "5"]
+        const flags = ["--via", "helper", "--timeout", "60"]
         const good = yield* taskExec([...flags, web.target(web.local), "sh", "-c", "echo out; echo err >&2; exit 3"])
         assert.deepStrictEqual([good.code, good.stdout.toString(), good.stderr], [3, "out\n", "err\n"])
         const late = yield* taskExec([...flags, "--timeout", "1", web.target(web.local), "sleep", "1000"])

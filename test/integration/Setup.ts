@@ -19,7 +19,7 @@ import { attach, clusterVariable, SwarmCluster, takeDown } from "../cluster/Swar
 import { assignSwarm, forTests, sourceVariable, withImage } from "./SwarmPool.ts"
 
 const bringUp = (nodes: number) =>
-  Effect.map(Layer.build(SwarmCluster.layer(forTests(nodes))), (context) => Context.get(context, SwarmCluster))
+  Effect.map(Layer.build(SwarmCluster.layer(forTests({ nodes }))), (context) => Context.get(context, SwarmCluster))
 
 /** Takes down the swarms that workers brought up in place of those whose engines crashed. */
 const takeDownReplacements = Effect.flatMap(self, ({ pid }) => takeDown(({ owner }) => owner?.pid === pid))

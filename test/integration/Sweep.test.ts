@@ -508,9 +508,9 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const [quick, slow] = yield* workers
-        // How long nodes may take that answer: several times what they take on this machine, as busy as it is.
+        // How long nodes may take that answer: several times what they take on this machine, as busy as it is, or becomes.
         const [usual] = yield* Effect.timed(sweep())
-        const seconds = Math.ceil(Duration.toSeconds(usual) * 4)
+        const seconds = Math.max(20, Math.ceil(Duration.toSeconds(usual) * 4))
         yield* makeContainer(quick, "old-there", labels(past, "killer"))
         yield* Effect.acquireRelease(cluster.killEngine(slow, "SIGSTOP"), () =>
           Effect.orDie(cluster.killEngine(slow, "SIGCONT"))

@@ -28,7 +28,8 @@ describe("a crash in an engine's log", () => {
     "fatal error: concurrent map writes",
     "SIGABRT: abort",
     line('panic msg="tocommit(12) is out of range [lastIndex(9)]" module=raft'),
-    line('error msg="http: panic serving @: runtime error: index out of range [0] with length 0"')
+    line('error msg="http: panic serving @: runtime error: index out of range [0] with length 0"'),
+    "2026/11/30 00:10:52 http2: panic serving @: runtime error: invalid memory address or nil pointer dereference"
   ])
     it(`is shown from its first line: ${first.slice(0, 60)}`, () => {
       const excerpt = crashExcerpt([...usual, ...trace(first), ...usual, ...trace("panic: another")].join("\n"))
