@@ -64,6 +64,13 @@ const strangerLimits = { perSource: 64, inTotal: 512 }
 /** Loads OpenSSL. Call it while the program waits for something else. */
 export const prepareHandshake: Effect.Effect<void> = Effect.sync(() => void Tls.createSecureContext(settings))
 
+/** Adds the reason if this is not Node: the TLS of Bun 1.4 and Deno 2.9 takes no `pskCallback`. */
+const explained = (detail: string): string => {
+  const { bun, deno } = process.versions
+  if (bun === undefined && deno === undefined) return detail
+  return `${bun === undefined ? "Deno" : "Bun"} has no TLS with pre-shared keys, which a tunnel needs; use Node.js (${detail})`
+}
+
 /** Opens the caller's side over a carrier. Completes after the handshake. The connection is destroyed with the scope. */
 export const secureClient = (
   carrier: Duplex,
@@ -82,7 +89,7 @@ export const secureClient = (
   ).pipe(
     Effect.tap((socket) =>
       Effect.callback<void, TunnelLost>((resume) => {
-        const lost = (detail: string) => resume(Effect.fail(new TunnelLost({ detail })))
+        const lost = (detail: string) => resume(Effect.fail(new TunnelLost({ detail: explained(detail) })))
         socket.once("secureConnect", () => resume(Effect.void))
         socket.once("error", (error) => lost(error.message))
         socket.once("close", () => lost("the connection was closed during the handshake"))

@@ -19,6 +19,7 @@ export interface Block {
 /** Names of all pages, from the project's folder. */
 export const pages: ReadonlyArray<string> = [
   "README.md",
+  "AGENTS.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
   ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })

@@ -49,6 +49,7 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
       assert.includeMembers(paths, [
         "LICENSE",
         "README.md",
+        "AGENTS.md",
         "CHANGELOG.md",
         "dist/lib/index.d.ts",
         "dist/lib/promise.d.ts"
