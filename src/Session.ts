@@ -13,7 +13,16 @@ import type { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 import type { RunError, RunEvent } from "./Run.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
 
-/** A running command. When its scope closes, the command is killed and everything that was created for it is removed. */
+/**
+ * A running command. When its scope closes, the command is killed and everything that was created for it is removed.
+ *
+ * **When to use**: for a conversation with a command, and for terminals. For output alone, `TaskExec.stream` is simpler.
+ *
+ * **Gotchas**: run `events` even if you only want `outcome`: a command whose output nobody reads blocks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Session {
   /**
    * The command's stdin, with backpressure. The end of the input is the end of the command's stdin. Run it once. Without it the command
@@ -63,13 +72,8 @@ export const openSession = Effect.fn("TaskExec.openSession")(function* (
   })
   const pass = (event: RunEvent) => (event._tag === "Resolved" ? Effect.void : Queue.offer(output, event))
   yield* runToEnd(events, pass).pipe(
-    Effect.onExit((exit) =>
-      Effect.andThen(
-        Deferred.done(outcome, exit),
-        exit._tag === "Success" ? Queue.end(output) : Queue.failCause(output, exit.cause)
-      )
-    ),
-    Effect.ignoreCause,
+    Effect.onExit((exit) => Deferred.done(outcome, exit)),
+    Queue.into(output),
     Effect.forkScoped
   )
   return {

@@ -111,11 +111,12 @@ const section = (
   return [`### ${name}`, ...docs, `\`\`\`\n${all.map(({ code }) => code).join("\n")}\n\`\`\``]
 }
 
-/** Links to another export lead to its section. An example is a block of its own. */
+/** Links to another export lead to its section. An example is a block of its own. Categories and versions are for editors. */
 const prose = (docs: string, links: ReadonlyMap<string, string>): string =>
   docs
     .replace(/\{@link (\w+)\}/g, (_, name: string) => links.get(name) ?? `\`${name}\``)
     .replace(/^@example\n/gm, "")
+    .replace(/^@(?:category|since) .*$/gm, "")
     .trim()
 
 const text = (parts: ReadonlyArray<string>): string => `${parts.join("\n\n")}\n`

@@ -81,14 +81,13 @@ export const makeNetwork = Effect.gen(function* () {
 })
 
 /** Removes networks of agents. Returns their names. */
-export const removeNetworks = (isToGo: (name: string) => boolean) =>
-  Effect.gen(function* () {
-    const swarm = yield* Swarm
-    const networks = yield* swarm.listNetworks({ label: [agentLabels.version] })
-    const old = networks.filter(({ Name }) => isToGo(Name))
-    yield* Effect.forEach(old, ({ Name }) => dropNetwork(swarm, Name), { discard: true })
-    return old.map(({ Name }) => Name)
-  })
+export const removeNetworks = Effect.fnUntraced(function* (isToGo: (name: string) => boolean) {
+  const swarm = yield* Swarm
+  const networks = yield* swarm.listNetworks({ label: [agentLabels.version] })
+  const old = networks.filter(({ Name }) => isToGo(Name))
+  yield* Effect.forEach(old, ({ Name }) => dropNetwork(swarm, Name), { discard: true })
+  return old.map(({ Name }) => Name)
+})
 
 /**
  * Waits until the connected engine no longer lists a removed network. Fails if an agent on that engine still uses the network. An engine that

@@ -97,16 +97,16 @@ export const receive = Effect.fnUntraced(function* <E>(
     } while (chunks !== before || brake.isOn)
   })
 
-  const read = (follow: boolean) =>
-    Effect.gen(function* () {
+  const read = Effect.fnUntraced(
+    function* (follow: boolean) {
       const log = yield* swarm.serviceLogs(sender.service, { follow })
       reader.reopened()
       yield* Stream.runForEachWhile(log, take)
-    }).pipe(
-      Effect.scoped,
-      // Another program removed the service and its log.
-      Effect.catchIf(isNotFound, () => Effect.void)
-    )
+    },
+    Effect.scoped,
+    // Another program removed the service and its log.
+    Effect.catchIf(isNotFound, () => Effect.void)
+  )
 
   const silent = sender.running.pipe(
     Effect.andThen(Effect.sleep(missedStart)),
@@ -145,13 +145,7 @@ export const receive = Effect.fnUntraced(function* <E>(
     }
   })
 
-  yield* everything.pipe(
-    Effect.matchCauseEffect({
-      onFailure: (cause) => Queue.failCause(queue, cause),
-      onSuccess: () => Queue.end(queue)
-    }),
-    Effect.forkScoped
-  )
+  yield* everything.pipe(Queue.into(queue), Effect.forkScoped)
   return {
     frames: Stream.fromQueue(queue).pipe(
       Stream.mapArray((frames) => {

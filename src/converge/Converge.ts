@@ -50,6 +50,21 @@ const pauseFactor = 10
  *
  * **Gotchas**: Swarm keeps the state `rollback completed` until the service is changed the next time, also after a rollback that a user
  * asked for. Such a service fails.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import { Swarm, watchConvergence } from "task-exec"
+ *
+ * const deployed = watchConvergence({ stack: "shop", timeout: "10 minutes" }).pipe(
+ *   Stream.runDrain,
+ *   Effect.provide(Swarm.layer)
+ * )
+ * ```
+ *
+ * @category convergence
+ * @since 0.2.0
  */
 export const watchConvergence = (
   request: ConvergeRequest

@@ -17,7 +17,30 @@ export interface CopiedOut extends CopySource {
   readonly archive: Stream.Stream<Uint8Array, TaskFilesError>
 }
 
-/** Copies a file, or a directory with its content, out of a container. `followLink`: copy what a symbolic link points to. */
+/**
+ * Copies a file, or a directory with its content, out of a container.
+ *
+ * **Details**: the copy is a tar archive. Nothing is read before the archive is run. `followLink`: copy what a symbolic link points to.
+ *
+ * **Gotchas**: the archive fails if it is incomplete, so wait for its end before you use what you unpacked.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import { copyFrom, openTaskFiles } from "task-exec"
+ *
+ * const archiveOf = (target: string, path: string) =>
+ *   openTaskFiles({ target }).pipe(
+ *     Effect.flatMap((files) => copyFrom(files, path)),
+ *     Effect.flatMap(({ archive }) => Stream.mkUint8Array(archive)),
+ *     Effect.scoped
+ *   )
+ * ```
+ *
+ * @category copying
+ * @since 0.1.0
+ */
 export const copyFrom = Effect.fn("TaskExec.copyFrom")(function* (
   files: TaskFiles,
   path: string,
@@ -41,7 +64,17 @@ export interface CopiedIn<E> extends CopySource {
   readonly archive: (name: string) => Stream.Stream<Uint8Array, E>
 }
 
-/** Copies into a container. Completes when the engine has reported that it unpacked the whole archive. */
+/**
+ * Copies into a container. Completes when the engine has reported that it unpacked the whole archive.
+ *
+ * **When to use**: to copy as `docker cp` does, which decides by the destination whether the source is renamed or put in a directory. To
+ * unpack an archive in a directory, use {@link extractTo}.
+ *
+ * **Gotchas**: if the copy fails, the files that were copied stay. A retry copies all files again.
+ *
+ * @category copying
+ * @since 0.1.0
+ */
 export const copyTo = Effect.fn("TaskExec.copyTo")(function* <E>(
   files: TaskFiles,
   path: string,
@@ -56,7 +89,14 @@ export const copyTo = Effect.fn("TaskExec.copyTo")(function* <E>(
   return yield* files.put(directory, source.archive(name), options)
 })
 
-/** Unpacks a tar archive in a directory of a container. Fails with `UnfitDestination` if `path` is not a directory. */
+/**
+ * Unpacks a tar archive in a directory of a container. Fails with `UnfitDestination` if `path` is not a directory.
+ *
+ * **Gotchas**: if it fails, the files that were unpacked stay. A retry unpacks all files again.
+ *
+ * @category copying
+ * @since 0.1.0
+ */
 export const extractTo = Effect.fn("TaskExec.extractTo")(function* <E>(
   files: TaskFiles,
   path: string,

@@ -86,6 +86,26 @@ export interface TaskFiles {
 /**
  * Finds the task and connects to its node: the connected engine if that runs the task, otherwise an agent or a helper on the task's node.
  * Removes everything it created when the scope closes. Uses no tool of the container.
+ *
+ * **When to use**: for several copies from or to one task, which then share a connection.
+ *
+ * **Details**: requests run one after the other. A policy label must allow copies.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { openTaskFiles } from "task-exec"
+ *
+ * const sizeOf = (target: string, path: string) =>
+ *   openTaskFiles({ target }).pipe(
+ *     Effect.flatMap(({ stat }) => stat(path)),
+ *     Effect.map(({ size }) => size),
+ *     Effect.scoped
+ *   )
+ * ```
+ *
+ * @category copying
+ * @since 0.1.0
  */
 export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   request: TaskFilesRequest

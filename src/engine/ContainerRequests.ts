@@ -206,22 +206,21 @@ export const containerRequests = (
         })
         .pipe(Effect.asVoid, ofEngine),
 
-    pastEvents: (filters, now) =>
-      Effect.gen(function* () {
-        const operation = "list past events"
-        // Until now by the engine's clock. With a later time, the engine would wait for it.
-        const until = now === undefined ? unixTime((yield* info).SystemTime) : (now / 1000).toFixed(3)
-        const query = { since: 1, until, filters }
-        const lines = yield* client
-          .request({ ...engine, operation, method: "GET", path: "/events", query })
-          .pipe(ofEngine)
-        return yield* decodeEvents(
-          lines
-            .toString("utf8")
-            .split("\n")
-            .filter((line) => line !== "")
-        ).pipe(Effect.mapError(({ message }) => new UnexpectedReply({ host, operation, detail: message })))
-      })
+    pastEvents: Effect.fnUntraced(function* (filters, now) {
+      const operation = "list past events"
+      // Until now by the engine's clock. With a later time, the engine would wait for it.
+      const until = now === undefined ? unixTime((yield* info).SystemTime) : (now / 1000).toFixed(3)
+      const query = { since: 1, until, filters }
+      const lines = yield* client
+        .request({ ...engine, operation, method: "GET", path: "/events", query })
+        .pipe(ofEngine)
+      return yield* decodeEvents(
+        lines
+          .toString("utf8")
+          .split("\n")
+          .filter((line) => line !== "")
+      ).pipe(Effect.mapError(({ message }) => new UnexpectedReply({ host, operation, detail: message })))
+    })
   }
 }
 

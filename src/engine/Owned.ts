@@ -21,71 +21,71 @@ const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced(
  * whose client has disconnected, even after the removal. The removal is then retried for a while. An object whose creation was never
  * requested is not removed.
  */
-export const owned = <A, E extends SwarmFailure>(
+export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
   creation: Effect.Effect<A, E>,
   removal: Effect.Effect<void, SwarmFailure>,
   object: Belonging
-): Effect.Effect<A, E, Scope.Scope> =>
-  Effect.gen(function* () {
-    const inventory = yield* CurrentInventory
-    let isAnswered = false
-    let isAsked = true
-    const gone = Effect.suspend(() =>
-      isAnswered
-        ? removal
-        : Effect.retry(removal, {
-            while: isNotFound,
-            schedule: often.pipe(Schedule.upTo({ duration: latestCreation }))
-          })
-    )
-    yield* Effect.addFinalizer(() =>
-      Effect.suspend(() =>
-        isAsked ? removeFrom(inventory, object, gone) : Effect.sync(() => inventory.remove(object))
-      )
-    )
-    inventory.add(object)
-    return yield* creation.pipe(
-      Effect.tap(() =>
-        Effect.sync(() => {
-          isAnswered = true
+): Effect.fn.Return<A, E, Scope.Scope> {
+  const inventory = yield* CurrentInventory
+  let isAnswered = false
+  let isAsked = true
+  const gone = Effect.suspend(() =>
+    isAnswered
+      ? removal
+      : Effect.retry(removal, {
+          while: isNotFound,
+          schedule: often.pipe(Schedule.upTo({ duration: latestCreation }))
         })
-      ),
-      Effect.tapError((error) =>
-        Effect.sync(() => {
-          isAnswered = !isUnanswered(error)
-          isAsked = !isNotSent(error)
-        })
-      )
+  )
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => (isAsked ? removeFrom(inventory, object, gone) : Effect.sync(() => inventory.remove(object))))
+  )
+  inventory.add(object)
+  return yield* creation.pipe(
+    Effect.tap(() =>
+      Effect.sync(() => {
+        isAnswered = true
+      })
+    ),
+    Effect.tapError((error) =>
+      Effect.sync(() => {
+        isAnswered = !isUnanswered(error)
+        isAsked = !isNotSent(error)
+      })
     )
-  })
+  )
+})
 
-const removeFrom = (inventory: Inventory, object: Belonging, removal: Effect.Effect<void, SwarmFailure>) =>
-  Effect.gen(function* () {
-    const atMost = yield* inventory.removalPatience
-    const began = yield* Clock.currentTimeMillis
-    let reason = `no response within ${Duration.format(Duration.millis(atMost))}`
-    let isReachable = true
-    let isOver = false
-    const isGone = yield* removal.pipe(
-      Effect.catchIf(isNotFound, () => Effect.void),
-      Effect.tapError((error) =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
-          reason = summaryOf(error)
-          // A single request without a response. The next request shows whether the engine is silent.
-          isReachable = error._tag !== "EngineUnreachable" || error.reason === "Timeout"
-          isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))
-          inventory.removalDelayed(began, isReachable)
-        })
-      ),
-      Effect.retry({ schedule: often, while: () => !isOver }),
-      Effect.as(true),
-      Effect.timeoutOrElse({ duration: atMost, orElse: () => Effect.succeed(false) }),
-      Effect.orElseSucceed(() => false),
-      Effect.withSpan("TaskExec.remove", { attributes: { kind: object.kind, name: object.name } })
-    )
-    if (isGone) inventory.remove(object)
-    else {
-      inventory.removalDelayed(began, isReachable)
-      inventory.failed(object, reason)
-    }
-  })
+const removeFrom = Effect.fnUntraced(function* (
+  inventory: Inventory,
+  object: Belonging,
+  removal: Effect.Effect<void, SwarmFailure>
+) {
+  const atMost = yield* inventory.removalPatience
+  const began = yield* Clock.currentTimeMillis
+  let reason = `no response within ${Duration.format(Duration.millis(atMost))}`
+  let isReachable = true
+  let isOver = false
+  const isGone = yield* removal.pipe(
+    Effect.catchIf(isNotFound, () => Effect.void),
+    Effect.tapError((error) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        reason = summaryOf(error)
+        // A single request without a response. The next request shows whether the engine is silent.
+        isReachable = error._tag !== "EngineUnreachable" || error.reason === "Timeout"
+        isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))
+        inventory.removalDelayed(began, isReachable)
+      })
+    ),
+    Effect.retry({ schedule: often, while: () => !isOver }),
+    Effect.as(true),
+    Effect.timeoutOrElse({ duration: atMost, orElse: () => Effect.succeed(false) }),
+    Effect.orElseSucceed(() => false),
+    Effect.withSpan("TaskExec.remove", { attributes: { kind: object.kind, name: object.name } })
+  )
+  if (isGone) inventory.remove(object)
+  else {
+    inventory.removalDelayed(began, isReachable)
+    inventory.failed(object, reason)
+  }
+})

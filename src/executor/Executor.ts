@@ -245,13 +245,7 @@ const start = Effect.fnUntraced(function* (
           over = true
           return yield* new ExecTimeout({ after: timeout, ending: became })
         })
-  yield* bounded.pipe(
-    Effect.matchCauseEffect({
-      onFailure: (cause) => Queue.failCause(queue, cause),
-      onSuccess: () => Queue.end(queue)
-    }),
-    Effect.forkScoped
-  )
+  yield* bounded.pipe(Queue.into(queue), Effect.forkScoped)
   return Stream.fromQueue(queue).pipe(
     Stream.mapArray((events) => {
       for (const event of events) if (event._tag === "Stdout" || event._tag === "Stderr") brake.taken(event.data.length)

@@ -132,13 +132,12 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
         Effect.catch((error): Effect.Effect<TaskResult> => Effect.succeed({ _tag: "Failed", error }))
       )
 
-      const finished = (job: Command, result: TaskResult): Effect.Effect<TaskOutcome> =>
-        Effect.gen(function* () {
-          const { task } = job
-          yield* tell({ _tag: "Ended", task, result })
-          yield* job.leave
-          return { task, result }
-        })
+      const finished = Effect.fnUntraced(function* (job: Command, result: TaskResult): Effect.fn.Return<TaskOutcome> {
+        const { task } = job
+        yield* tell({ _tag: "Ended", task, result })
+        yield* job.leave
+        return { task, result }
+      })
       yield* paced(
         commands,
         {
@@ -154,7 +153,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
         }
       ).pipe(
         Effect.flatMap((results) => tell({ _tag: "Finished", results })),
-        Effect.ensuring(Queue.end(queue)),
+        Queue.into(queue),
         Effect.forkScoped
       )
       return Stream.fromQueue(queue)

@@ -92,6 +92,24 @@ export const readObjects: Effect.Effect<Objects, SwarmFailure, Swarm> = Swarm.us
 /**
  * Selects tasks, in the natural order of their names. Fails with `NothingSelected`, with `InvalidTarget` and the lookup's errors for
  * single targets, and with the engine's errors.
+ *
+ * **When to use**: to show or check the tasks of a fan-out before it runs. `TaskExec.runAll` selects them by itself.
+ *
+ * **Gotchas**: Swarm may replace a task at any time. A fan-out checks again before it starts a command.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { selectTasks, Swarm } from "task-exec"
+ *
+ * const names = selectTasks({ services: ["web"], node: "node-3" }).pipe(
+ *   Effect.map((tasks) => tasks.map(({ name }) => name)),
+ *   Effect.provide(Swarm.layer)
+ * )
+ * ```
+ *
+ * @category targets
+ * @since 0.1.0
  */
 export const selectTasks = Effect.fn("TaskExec.select")(function* (
   selection: Selection

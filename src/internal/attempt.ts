@@ -3,12 +3,9 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 
 /** Runs an effect whose resources are released at once when it fails, and with the scope otherwise: so that it can be tried again. */
-export const attempt = <A, E, R>(
+export const attempt = Effect.fnUntraced(function* <A, E, R>(
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
-  Effect.gen(function* () {
-    const scope = yield* Scope.fork(yield* Effect.scope)
-    return yield* Scope.provide(effect, scope).pipe(
-      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-    )
-  })
+): Effect.fn.Return<A, E, Exclude<R, Scope.Scope> | Scope.Scope> {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  return yield* Scope.provide(effect, scope).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
+})

@@ -1,6 +1,7 @@
 /** Kills commands on their node through a helper that does nothing else. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
@@ -27,23 +28,21 @@ export const endManyByHelper = (place: HelperPlace, runs: Runs): Effect.Effect<R
   }).pipe(Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(summaryOf(error))))))
 
 /** Kills several runs as {@link endManyByHelper} does, but fails with an error. Calls `greeted` with the helper's version. */
-export const tryToEnd = (
-  place: HelperPlace,
-  owner: Ownership,
-  runs: Runs,
-  greeted: (version: string) => Effect.Effect<void> = () => Effect.void
-): Effect.Effect<ReadonlyArray<Ending>, Exclude<HelperError, { readonly _tag: "TunnelLost" }>, Swarm> =>
-  Effect.gen(function* () {
+export const tryToEnd = Effect.fnUntraced(
+  function* (
+    place: HelperPlace,
+    owner: Ownership,
+    runs: Runs,
+    greeted: (version: string) => Effect.Effect<void> = () => Effect.void
+  ): Effect.fn.Return<ReadonlyArray<Ending>, HelperError | Schema.SchemaError, Swarm | Scope.Scope> {
     const work = { _tag: "End", runs } as const
     const link = yield* openHelperLink({ place, owner, work, addition: undefined, greeted })
     const last = yield* Stream.runLast(link.line(0).incoming)
     const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "the helper sent no kill result" }))
     return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place.node.hostname, frame)
-  }).pipe(
-    Effect.scoped,
-    Effect.catchTag(["SchemaError", "TunnelLost"], ({ message }) =>
-      Effect.fail(new OutcomeUnknown({ detail: message }))
-    )
-  )
+  },
+  Effect.scoped,
+  Effect.catchTag(["SchemaError", "TunnelLost"], ({ message }) => Effect.fail(new OutcomeUnknown({ detail: message })))
+)
 
 const decodeEndings = Schema.decodeUnknownEffect(Schema.Array(Ending))

@@ -228,56 +228,51 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   }
 
   /** Creates a helper on this network and handles its frames, until the last one. */
-  const hear = (network: Network, scope: Scope.Scope) =>
-    Effect.gen(function* () {
-      const request = {
-        protocol: protocolVersion,
-        node: place.node.id,
-        owner,
-        work,
-        ...(addition === undefined ? {} : { tunnel: addition.request })
-      }
-      const creating = Effect.sync(() => {
-        isCreated = true
-      })
-      const made = yield* Scope.provide(openHelper({ ...place, network, request, creating }), scope)
-      Deferred.doneUnsafe(helper, Effect.succeed(made))
-      let lastWords = ""
-      const ended = made.running.pipe(
-        Effect.andThen(made.ended),
-        Effect.flatMap((words) =>
-          Effect.sync(() => {
-            lastWords = words
-          })
-        )
-      )
-      const received = yield* Scope.provide(
-        receive({ service: made.service, commands, running: made.running, ended }),
-        scope
-      )
-      yield* made.running.pipe(
-        Effect.ignore,
-        Effect.andThen(Deferred.succeed(running, undefined)),
-        Effect.forkIn(scope)
-      )
-      const look = (frames: ReadonlyArray<Frame>) =>
-        addition !== undefined && isTunnelNeeded(addition.request.from, frames, received.bytes())
-          ? Effect.asVoid(needTunnel)
-          : Effect.void
-      yield* look([])
-      yield* Stream.runForEach(received.frames, ({ channel, frame }) =>
-        Effect.andThen(Deferred.isDoneUnsafe(needed) ? Effect.void : look([frame]), take(channel, frame))
-      )
-      if (received.isComplete()) return
-      // Only a helper that failed without a greeting is known to have run nothing.
-      const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
-      if (version === undefined && lastWords.startsWith("failed")) {
-        return yield* new HelperFailed({ node, image: place.image, work: work._tag, detail })
-      }
-      return yield* new OutcomeUnknown({
-        detail: `the helper on node ${node} disappeared without a report (${detail})`
-      })
+  const hear = Effect.fnUntraced(function* (network: Network, scope: Scope.Scope) {
+    const request = {
+      protocol: protocolVersion,
+      node: place.node.id,
+      owner,
+      work,
+      ...(addition === undefined ? {} : { tunnel: addition.request })
+    }
+    const creating = Effect.sync(() => {
+      isCreated = true
     })
+    const made = yield* Scope.provide(openHelper({ ...place, network, request, creating }), scope)
+    Deferred.doneUnsafe(helper, Effect.succeed(made))
+    let lastWords = ""
+    const ended = made.running.pipe(
+      Effect.andThen(made.ended),
+      Effect.flatMap((words) =>
+        Effect.sync(() => {
+          lastWords = words
+        })
+      )
+    )
+    const received = yield* Scope.provide(
+      receive({ service: made.service, commands, running: made.running, ended }),
+      scope
+    )
+    yield* made.running.pipe(Effect.ignore, Effect.andThen(Deferred.succeed(running, undefined)), Effect.forkIn(scope))
+    const look = (frames: ReadonlyArray<Frame>) =>
+      addition !== undefined && isTunnelNeeded(addition.request.from, frames, received.bytes())
+        ? Effect.asVoid(needTunnel)
+        : Effect.void
+    yield* look([])
+    yield* Stream.runForEach(received.frames, ({ channel, frame }) =>
+      Effect.andThen(Deferred.isDoneUnsafe(needed) ? Effect.void : look([frame]), take(channel, frame))
+    )
+    if (received.isComplete()) return
+    // Only a helper that failed without a greeting is known to have run nothing.
+    const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
+    if (version === undefined && lastWords.startsWith("failed")) {
+      return yield* new HelperFailed({ node, image: place.image, work: work._tag, detail })
+    }
+    return yield* new OutcomeUnknown({
+      detail: `the helper on node ${node} disappeared without a report (${detail})`
+    })
+  })
 
   const attempt = Effect.fnUntraced(function* (network: Network) {
     // The helper outlives the reading of its log: it may have moved to the tunnel.

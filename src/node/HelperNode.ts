@@ -66,18 +66,17 @@ export const openHelperNode = Effect.fnUntraced(function* ({
       const rest = (index: number) => (index === early ? input.stdin : (inputs.get(index)?.stdin ?? Stream.empty))
       return { line: link.line, stdin: input.whole === undefined ? rest : undefined }
     }, onSwarm)
-    const endElsewhere = (runs: Runs): Effect.Effect<ReadonlyArray<Ending>> =>
-      Effect.gen(function* () {
-        if (link === undefined) return runs.map(() => killed)
-        // A helper that has not greeted is removed. It ends the commands that it begins until it stops.
-        const stopped = link.isAtWork() ? undefined : yield* link.stop
-        if (stopped !== undefined && !link.isAtWork()) return runs.map(() => stopped)
-        // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
-        const patience = link.hasMoved() ? secondHelperPatience : place.placementTimeout
-        const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: patience }, runs))
-        if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* link.stop
-        return endings
-      })
+    const endElsewhere = Effect.fnUntraced(function* (runs: Runs): Effect.fn.Return<ReadonlyArray<Ending>> {
+      if (link === undefined) return runs.map(() => killed)
+      // A helper that has not greeted is removed. It ends the commands that it begins until it stops.
+      const stopped = link.isAtWork() ? undefined : yield* link.stop
+      if (stopped !== undefined && !link.isAtWork()) return runs.map(() => stopped)
+      // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
+      const patience = link.hasMoved() ? secondHelperPatience : place.placementTimeout
+      const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: patience }, runs))
+      if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* link.stop
+      return endings
+    })
     return yield* prepareCommands(node, specs, first, {
       open,
       isAtWork: () => link?.mayHaveBegun() ?? false,

@@ -85,10 +85,7 @@ export const converse = <E, R>({
       yield* dispatch(node, line, current, queue).pipe(
         Effect.ensuring(giveUp(current)),
         Effect.catchIf(isLost, ({ detail }) => lost(node, spec, current, detail, endElsewhere)),
-        Effect.matchCauseEffect({
-          onFailure: (cause) => Queue.failCause(queue, cause),
-          onSuccess: () => Queue.end(queue)
-        }),
+        Queue.into(queue),
         Effect.forkScoped
       )
       yield* Effect.addFinalizer(() => Effect.andThen(leave(current, spec, end), line.close))
@@ -134,14 +131,17 @@ const feed = (line: Line<unknown>, stdin: Stream.Stream<Uint8Array>) =>
   Stream.runForEach(stdin, (chunk) => line.write("stdin", chunk)).pipe(Effect.andThen(line.end("stdin")), Effect.ignore)
 
 /** Ends the command if the caller leaves before it has ended. */
-const leave = <R>(current: Live, spec: ExecSpec, end: (run: EndRun) => Effect.Effect<Ending, never, R>) =>
-  Effect.gen(function* () {
-    if (current.isOver) return
-    const { container, grace, runId, signal } = spec
-    const ending = yield* end({ runId, container, signal, grace })
-    current.isOver = true
-    if (ending._tag !== "Killed") yield* Effect.logWarning(describeEnding(ending))
-  })
+const leave = Effect.fnUntraced(function* <R>(
+  current: Live,
+  spec: ExecSpec,
+  end: (run: EndRun) => Effect.Effect<Ending, never, R>
+) {
+  if (current.isOver) return
+  const { container, grace, runId, signal } = spec
+  const ending = yield* end({ runId, container, signal, grace })
+  current.isOver = true
+  if (ending._tag !== "Killed") yield* Effect.logWarning(describeEnding(ending))
+})
 
 /** Ends the command by another helper after the connection is lost: the first helper may have been killed. */
 const lost = Effect.fnUntraced(function* <R>(

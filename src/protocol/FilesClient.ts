@@ -60,18 +60,17 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
         Effect.andThen(stat),
         Effect.map((stat) => ({ stat, content }))
       ),
-    putArchive: (path, archive, { copyUIDGID }) =>
-      Effect.gen(function* () {
-        yield* ask({ _tag: "PutArchive", path, copyUIDGID })
-        let bytes = 0
-        const send = Stream.runForEach(archive, (chunk) => {
-          bytes += chunk.length
-          return Effect.mapError(tunnel.write("stdin", chunk), lost)
-        }).pipe(Effect.andThen(Effect.mapError(tunnel.end("stdin"), lost)))
-        // A helper that can't continue reports that before all bytes are sent.
-        const said = yield* Effect.raceFirst(next, Effect.andThen(send, Effect.never))
-        return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unasked(node, said)
-      })
+    putArchive: Effect.fnUntraced(function* (path, archive, { copyUIDGID }) {
+      yield* ask({ _tag: "PutArchive", path, copyUIDGID })
+      let bytes = 0
+      const send = Stream.runForEach(archive, (chunk) => {
+        bytes += chunk.length
+        return Effect.mapError(tunnel.write("stdin", chunk), lost)
+      }).pipe(Effect.andThen(Effect.mapError(tunnel.end("stdin"), lost)))
+      // A helper that can't continue reports that before all bytes are sent.
+      const said = yield* Effect.raceFirst(next, Effect.andThen(send, Effect.never))
+      return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unasked(node, said)
+    })
   }
 })
 
@@ -97,10 +96,7 @@ const listen = Effect.fnUntraced(function* (
     }
   }).pipe(
     Effect.catchTag("TunnelLost", (error) => Effect.fail(lost(error))),
-    Effect.matchCauseEffect({
-      onFailure: (cause) => Queue.failCause(heard, cause),
-      onSuccess: () => Queue.end(heard)
-    }),
+    Queue.into(heard),
     Effect.forkScoped
   )
   return heard

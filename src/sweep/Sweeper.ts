@@ -113,19 +113,19 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
   }
 
   /** Reads the log from its start until these nodes have reported. */
-  const read = (awaited: ReadonlyArray<SweptNode>) =>
-    Effect.gen(function* () {
+  const read = Effect.fnUntraced(
+    function* (awaited: ReadonlyArray<SweptNode>) {
       const log = yield* swarm.serviceLogs(service, { follow: true, details: true })
       const reader = new ReportReader()
       yield* Stream.runForEachWhile(log, (chunk) =>
         Effect.sync(() => push(reader, chunk) && awaited.some(({ id }) => !reports.has(id)))
       )
-    }).pipe(
-      Effect.scoped,
-      // A followed log may miss lines, and does not end by itself.
-      Effect.timeoutOption(readingPatience),
-      Effect.catch((error) => Effect.logDebug(`cannot read the log of the sweepers: ${error.message}`))
-    )
+    },
+    Effect.scoped,
+    // A followed log may miss lines, and does not end by itself.
+    Effect.timeoutOption(readingPatience),
+    Effect.catch((error) => Effect.logDebug(`cannot read the log of the sweepers: ${error.message}`))
+  )
 
   const look = swarm.listTasks({ service: [service] }).pipe(
     Effect.match({

@@ -57,7 +57,22 @@ const containerName = /^\/?[a-zA-Z0-9][a-zA-Z0-9_-]*\.(?:\d+|[a-z0-9]{25})\.([a-
 /** The ID of a task, or a prefix of it, in the name that Swarm gave to the task's container. */
 export const taskIdIn = (container: string): string | undefined => containerName.exec(container)?.[1]
 
-/** Parses a target. Fails with `InvalidTarget`. */
+/**
+ * Parses a target. Fails with `InvalidTarget`.
+ *
+ * **When to use**: to check what a user typed before you ask the swarm, and for `lookupTask`. Requests take targets as texts.
+ *
+ * @example
+ * ```ts
+ * import * as Result from "effect/Result"
+ * import { parseTarget } from "task-exec"
+ *
+ * const target = Result.getOrThrow(parseTarget("web.2@node-3"))
+ * ```
+ *
+ * @category targets
+ * @since 0.1.0
+ */
 export const parseTarget = (text: string): Result.Result<Target, InvalidTarget> => {
   const invalid = (detail: string) => Result.fail(new InvalidTarget({ target: text, detail }))
   const slash = text.indexOf("/")

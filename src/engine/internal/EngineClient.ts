@@ -114,54 +114,53 @@ export const makeEngineClient = Effect.fnUntraced(function* (
     "port" in endpoint && endpoint._tag !== "Ssh" ? { Host: hostAndPort(endpoint) } : { Host: "docker" }
 
   /** Sends, and gives back what comes with the head of the answer: whatever happens, the Scope closes it. */
-  const send = (
+  const send = Effect.fnUntraced(function* (
     request: Request,
     hijack: boolean,
     body: Readable | undefined,
     watch: (giveUp: (silence: EngineSilent) => void) => Effect.Effect<void, never, Scope.Scope>
-  ): Effect.Effect<IncomingMessage | Duplex, RequestFailure, Scope.Scope> =>
-    Effect.gen(function* () {
-      const asked: Asked = { endpoint, operation: request.operation }
-      const abort = new AbortController()
-      const opened: { current: Readable | undefined } = { current: undefined }
-      let refuse: ((error: RequestFailure) => void) | undefined
-      yield* Effect.addFinalizer(() => Effect.sync(() => opened.current?.destroy()))
-      yield* watch((error) => {
-        refuse?.(explainFailure(asked, error))
-        // The reader of the answer gets the error, too.
-        opened.current?.destroy(error)
-        abort.abort()
-      })
-      return yield* Effect.callback<IncomingMessage | Duplex, RequestFailure>((resume, interrupted) => {
-        interrupted.addEventListener("abort", () => abort.abort())
-        const { signal } = abort
-        refuse = (error) => resume(Effect.fail(error))
-        const query = Object.entries(request.query ?? {}).filter(([, value]) => value !== undefined)
-        modem.dial(
-          {
-            // With a "?" docker-modem adds `_query`, without it leaves the path alone.
-            path: `${basePath}${request.path}${query.length === 0 ? "" : "?"}`,
-            method: request.method,
-            headers: { ...hostHeader, ...request.headers },
-            options: { _query: Object.fromEntries(query), _body: request.body ?? {} },
-            ...(body === undefined ? {} : { file: body }),
-            isStream: true,
-            hijack,
-            statusCodes: everyStatus,
-            abortSignal: signal
-          },
-          (error, result) => {
-            if (result instanceof IncomingMessage || result instanceof Duplex) {
-              // A reader has a listener of its own. Before and after it, an error without a listener would end the process.
-              result.on("error", () => {})
-              if (signal.aborted) result.destroy()
-              opened.current = result
-              resume(Effect.succeed(result))
-            } else resume(Effect.fail(explainFailure(asked, error)))
-          }
-        )
-      })
+  ): Effect.fn.Return<IncomingMessage | Duplex, RequestFailure, Scope.Scope> {
+    const asked: Asked = { endpoint, operation: request.operation }
+    const abort = new AbortController()
+    const opened: { current: Readable | undefined } = { current: undefined }
+    let refuse: ((error: RequestFailure) => void) | undefined
+    yield* Effect.addFinalizer(() => Effect.sync(() => opened.current?.destroy()))
+    yield* watch((error) => {
+      refuse?.(explainFailure(asked, error))
+      // The reader of the answer gets the error, too.
+      opened.current?.destroy(error)
+      abort.abort()
     })
+    return yield* Effect.callback<IncomingMessage | Duplex, RequestFailure>((resume, interrupted) => {
+      interrupted.addEventListener("abort", () => abort.abort())
+      const { signal } = abort
+      refuse = (error) => resume(Effect.fail(error))
+      const query = Object.entries(request.query ?? {}).filter(([, value]) => value !== undefined)
+      modem.dial(
+        {
+          // With a "?" docker-modem adds `_query`, without it leaves the path alone.
+          path: `${basePath}${request.path}${query.length === 0 ? "" : "?"}`,
+          method: request.method,
+          headers: { ...hostHeader, ...request.headers },
+          options: { _query: Object.fromEntries(query), _body: request.body ?? {} },
+          ...(body === undefined ? {} : { file: body }),
+          isStream: true,
+          hijack,
+          statusCodes: everyStatus,
+          abortSignal: signal
+        },
+        (error, result) => {
+          if (result instanceof IncomingMessage || result instanceof Duplex) {
+            // A reader has a listener of its own. Before and after it, an error without a listener would end the process.
+            result.on("error", () => {})
+            if (signal.aborted) result.destroy()
+            opened.current = result
+            resume(Effect.succeed(result))
+          } else resume(Effect.fail(explainFailure(asked, error)))
+        }
+      )
+    })
+  })
 
   const ping = send(
     { operation: "answer", method: "GET", path: "/_ping", timeout: Duration.infinity },

@@ -79,17 +79,17 @@ export const watchFromContainer = Effect.fnUntraced(function* (
     ),
     Effect.forkScoped
   )
-  const ask = (words: string) =>
-    Effect.gen(function* () {
+  const ask = Effect.fnUntraced(
+    function* (words: string) {
       if (isGone) return false
       const answer = yield* Deferred.make<boolean>()
       open.push(answer)
       yield* connection.write(new TextEncoder().encode(words))
       return yield* Deferred.await(answer)
-    }).pipe(
-      Effect.orElseSucceed(() => false),
-      Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(false) })
-    )
+    },
+    Effect.orElseSucceed(() => false),
+    Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(false) })
+  )
   let mustAct = false
   const takeOver = Effect.sync(() => {
     mustAct = true
