@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: "unit",
           setupFiles: ["test/unit/process/Setup.ts"],
-          include: ["test/unit/**/*.test.ts"],
+          include: ["test/unit/**/*.test.ts", "example/*.test.ts"],
           // Loading the modules once for each file takes half of the time. `setupFiles` sees to it that no file changes the process for the next.
           isolate: false,
           maxWorkers: workers,

@@ -1,6 +1,6 @@
 /** A project that has installed the npm package, as `npm pack` makes it. */
 import { execFile } from "node:child_process"
-import { copyFile, cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { copyFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -96,13 +96,17 @@ export const consumer = Effect.gen(function* () {
     // What `npm test` has built is what is packed.
     await npm("npm", ["pack", "--ignore-scripts", "--pack-destination", dir], { cwd: root })
     await npm("npm", ["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: dir })
-    for (const name of ["deploy-migrate.ts", "stages.ts", "watch.ts"])
+    const examples = (await readdir(join(root, "example"))).filter((name) => /\.ts$/.test(name))
+    for (const name of examples.filter((name) => !ofTheCheckout.has(name)))
       await copyFile(join(root, "example", name), join(dir, name))
     await writeFile(join(dir, "promise.ts"), promiseProgram)
     await writeFile(join(dir, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
   })
   return dir
 })
+
+/** Examples that use more than the package and Effect's platform for Node. */
+const ofTheCheckout = new Set(["demo.ts", "deploy.test.ts"])
 
 const promiseProgram = `
 import { connect } from "task-exec/promise"

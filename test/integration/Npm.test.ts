@@ -51,7 +51,9 @@ layer(Installed.layer, { excludeTestServices: true, timeout: "180 seconds" })("t
         "README.md",
         "AGENTS.md",
         "CHANGELOG.md",
+        "dist/lib/filesystem.d.ts",
         "dist/lib/index.d.ts",
+        "dist/lib/process.d.ts",
         "dist/lib/promise.d.ts"
       ])
       const maps = paths.filter((path) => path.endsWith(".map"))

@@ -18,13 +18,10 @@ const leavesNothing = Layer.effectDiscard(
 /** Every case runs over an agent. These are the cases in which the routes differ. */
 const ofEveryRoute = processContract.filter(({ name }) =>
   [
-    "stdout and stderr come apart",
     "a program that does not exist is not found",
-    "string, lines and exitCode of the service",
     "several megabytes of output arrive whole",
     "a Stream is the input",
     "without endOnDone the input goes on",
-    "endless input ends with the command",
     "kill sends the signal of its options",
     "kill ends a command whose output nobody reads",
     "the end of the scope is the end of the command",
@@ -50,14 +47,15 @@ layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the spawner
     )
     it.layer(spawner, { concurrent: true })(`keeps the contract by the route ${route}`, (it) => {
       for (const { check, name } of cases) it.effect(name, () => check)
-
-      it.effect("env is added to the container's own, also without extendEnv", () =>
-        Effect.gen(function* () {
-          const spawner = yield* ChildProcessSpawner
-          const command = ChildProcess.make("sh", ["-c", 'test -n "$PATH" && echo "$A"'], { env: { A: "1" } })
-          assert.strictEqual(yield* spawner.string(command), "1\n")
-        })
-      )
     })
   }
+
+  it.effect("adds env to the container's own, also without extendEnv", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const spawner = yield* TaskProcess.make({ target: web.target(web.remote), via: "agent" })
+      const command = ChildProcess.make("sh", ["-c", 'test -n "$PATH" && echo "$A"'], { env: { A: "1" } })
+      assert.strictEqual(yield* spawner.string(command), "1\n")
+    })
+  )
 })
