@@ -63,7 +63,9 @@ const entryOf = Effect.fnUntraced(function* (
   { name, path, stats }: Found,
   names: Map<string, string>
 ): Effect.fn.Return<ReadonlyArray<Entry>, LocalFailed> {
-  const options = { mode: stats.mode, uid: stats.uid, gid: stats.gid, mtime: stats.mtime }
+  // `stats.mtime` is rounded, which can be the next second.
+  const mtime = new Date(Math.floor(stats.mtimeMs))
+  const options = { mode: stats.mode, uid: stats.uid, gid: stats.gid, mtime }
   if (stats.isDirectory()) return [Tar.directory(name, options)]
   if (stats.isSymbolicLink()) return [Tar.symlink(name, yield* onPath(path, () => readlink(path)), options)]
   if (!stats.isFile()) {

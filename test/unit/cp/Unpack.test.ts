@@ -141,6 +141,8 @@ describe("files of this machine", () => {
       writeFileSync(join(source, "read-only", "file"), "in")
       chmodSync(join(source, "read-only"), 0o555)
       for (const name of ["empty", "read-only", "."]) utimesSync(join(source, name), 1e9, 1e9)
+      // Node rounds this time to the next second in `Stats.mtime`.
+      utimesSync(join(source, "set-user-ID"), 1e9, 1e9 + 0.9997)
       const found = yield* findSource(source, false)
       mkdirSync(join(dir, "copy"))
       writeFileSync(join(dir, "copy", "empty"), "not empty")
