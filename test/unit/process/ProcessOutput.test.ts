@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ProcessOutput } from "../../../src/process/ProcessOutput.ts"
 
@@ -83,5 +85,36 @@ describe("the output of a command", () => {
       yield* Fiber.interrupt(reader)
       yield* Fiber.join(adding)
     })
+  )
+
+  const pieces = Arbitrary.array(
+    Arbitrary.schema(Schema.Struct({ channel: Schema.Literals(["stdout", "stderr"]), text: Schema.String }))
+  )
+
+  it.effect.prop(
+    "arrives once and in order, whoever reads it",
+    [pieces, Arbitrary.schema(Schema.Boolean)],
+    ([pieces, apart]) =>
+      Effect.gen(function* () {
+        const output = new ProcessOutput<string>()
+        const textsOf = (...channels: ReadonlyArray<string>) =>
+          pieces
+            .filter(({ channel }) => channels.includes(channel))
+            .map(({ text }) => text.toWellFormed())
+            .join("")
+        const wanted = apart ? ([["stdout"], ["stderr"]] as const) : ([["stdout", "stderr"]] as const)
+        const reading = yield* Effect.forEach(wanted, (channels) => text(output.read(...channels)), {
+          concurrency: "unbounded"
+        }).pipe(Effect.forkChild)
+        for (const { channel, text } of pieces) {
+          yield* output.add(channel, bytes(text))
+          if (text.length % 2 === 0) yield* Effect.yieldNow
+        }
+        output.close(Exit.void)
+        assert.deepStrictEqual(
+          yield* Fiber.join(reading),
+          wanted.map((channels) => textsOf(...channels))
+        )
+      })
   )
 })
