@@ -107,8 +107,9 @@ const spawnOne = Effect.fnUntraced(function* (
     return Deferred.fail(exit, error)
   })
   const session = yield* taskExec.open(parts.request)
-  yield* follow(session, parts, output, command, exit)
+  // Input that ends at once travels with the request.
   const stdin = yield* openInput(session, parts, command, exit)
+  yield* follow(session, parts, output, command, exit)
   const sent: Array<Signal> = []
 
   const awaitEnd = Effect.exit(Deferred.await(exit))

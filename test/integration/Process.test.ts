@@ -1,8 +1,12 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { PlatformError } from "effect/PlatformError"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Stage, StageObserver } from "../../src/index.ts"
 import * as TaskProcess from "../../src/process.ts"
 import { assertNothingLeft } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -49,6 +53,35 @@ layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the spawner
       for (const { check, name } of cases) it.effect(name, () => check)
     })
   }
+
+  it.effect("needs no tunnel for a command whose input is complete when it starts", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const spawner = yield* TaskProcess.make({ target: web.target(web.remote), via: "helper" })
+      const { exitCode } = spawner
+      const hasTunnel = Effect.fnUntraced(function* (command: Effect.Effect<unknown, PlatformError, Scope.Scope>) {
+        const stages = new Set<string>()
+        const observer = { began: ({ _tag }: Stage) => void stages.add(_tag), ended: () => undefined }
+        yield* Effect.scoped(command).pipe(Effect.provideService(StageObserver, observer))
+        assert.include([...stages], "Launch")
+        return stages.has("Relay")
+      })
+      const ended = (stdin?: ChildProcess.CommandInput) =>
+        Effect.flatMap(
+          spawner.spawn(ChildProcess.make("true", [], stdin === undefined ? {} : { stdin })),
+          ({ exitCode }) => exitCode
+        )
+      const commands = [
+        exitCode(ChildProcess.make("true")),
+        ended("ignore"),
+        ended(Stream.make(new Uint8Array(1000))),
+        // Input may come as long as the handle is there.
+        ended()
+      ]
+      const tunnels = yield* Effect.forEach(commands, hasTunnel, { concurrency: 4 })
+      assert.deepStrictEqual(tunnels, [false, false, false, true])
+    })
+  )
 
   it.effect("adds env to the container's own, also without extendEnv", () =>
     Effect.gen(function* () {
