@@ -12,6 +12,7 @@ import { interactive } from "./measures/Interactive.ts"
 import { killed } from "./measures/Killed.ts"
 import { local } from "./measures/Local.ts"
 import { memory } from "./measures/Memory.ts"
+import { oneOff } from "./measures/OneOff.ts"
 import { start } from "./measures/Start.ts"
 import { store } from "./measures/Store.ts"
 import { throughput } from "./measures/Throughput.ts"
@@ -23,6 +24,7 @@ export const measures: Readonly<
 > = {
   start,
   local,
+  "one-off": oneOff,
   cold,
   input,
   agent,

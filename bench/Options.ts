@@ -9,6 +9,7 @@ import { engineVersions } from "../test/cluster/NewerEngine.ts"
 export const measureNames = [
   "start",
   "local",
+  "one-off",
   "cold",
   "input",
   "agent",
@@ -35,8 +36,8 @@ Compares task-exec with other ways to do the same, on a swarm of three nodes on 
 it, unless TASK_EXEC_CLUSTER names a running one. Prints a table. A run of all measures on this machine's own engine also
 writes bench/results.json and, from it, docs/performance.md, docs/performance-table.md and docs/img/bench.svg.
 
-MEASURE is ${measureNames.slice(0, 8).join(", ")},
-${measureNames.slice(8).join(", ")} (default: all).
+MEASURE is ${measureNames.slice(0, 9).join(", ")},
+${measureNames.slice(9).join(", ")} (default: all).
 
   --runs N          number of rounds, after one that does not count (default 10); slow measures have fewer
   --full            move 1000 MB instead of 100 MB in the throughput measures

@@ -35,7 +35,7 @@ interface Tables {
   readonly tasks: ReadonlyArray<Api.Task>
 }
 
-/** A swarm that has these tasks. It answers the requests of lookups and sweeps only. */
+/** A swarm that has these tasks. It answers the requests of lookups, sweeps and one-off tasks only. */
 export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<Swarm> => {
   const tables = tablesOf(tasks.map((task) => (typeof task === "string" ? { name: task } : task)))
   const inspect = <A extends { readonly ID: string }>(all: ReadonlyArray<A>, kind: string, id: string) => {
@@ -44,6 +44,8 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
       ? Effect.fail(new EngineError({ host, operation: `inspect ${kind}`, status: 404, text: `no ${kind} ${id}` }))
       : Effect.succeed(found)
   }
+  /** The tasks of created services, by the service's name. */
+  const created = new Map<string, Api.Task>()
   const info = Effect.succeed(
     decodeInfo({ Name: localNode, ServerVersion: "test", Swarm: { NodeID: idOf(localNode) } })
   )
@@ -58,10 +60,23 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
       listServices: ({ id, name }) =>
         Effect.succeed(tables.services.filter(({ ID, Spec }) => begins(ID, id) && begins(Spec.Name, name))),
       inspectService: (id) => inspect(tables.services, "service", id),
-      listTasks: (filters) => Effect.succeed(tables.tasks.filter((task) => fits(task, filters))),
+      listTasks: (filters) =>
+        Effect.sync(() => {
+          const own = filters.service?.flatMap((name) => created.get(name) ?? []) ?? []
+          return own.length > 0 ? own : tables.tasks.filter((task) => fits(task, filters))
+        }),
       inspectTask: (id) => inspect(tables.tasks, "task", id),
       listSecrets: () => Effect.succeed([]),
-      listNetworks: () => Effect.succeed([])
+      listNetworks: () => Effect.succeed([]),
+      createSecret: ({ name }) => Effect.succeed(idOf(name)),
+      inspectSecret: (id) => inspect([], "secret", id),
+      removeSecret: () => Effect.void,
+      createService: (spec) =>
+        Effect.sync(() => {
+          created.set(spec.Name, createdTask(spec, tables.nodes))
+          return { id: idOf(spec.Name), warnings: [] }
+        }),
+      removeService: (name) => Effect.sync(() => void created.delete(name))
     })
   return Layer.unwrap(Effect.map(DockerEngine, mock)).pipe(Layer.provide(engine))
 }
@@ -110,8 +125,21 @@ const tablesOf = (all: ReadonlyArray<TestTask>): Tables => {
   }
 }
 
-/** Of services and of their tasks: none of these is about to be updated. */
-const template = {}
+/** Returns the running task of a created service: on the node that a constraint names by its ID, or on the connected engine's. */
+const createdTask = ({ Name, TaskTemplate }: Api.AnyServiceSpec, nodes: ReadonlyArray<Api.Node>): Api.Task => {
+  const constraints = JSON.stringify(TaskTemplate)
+  const node = nodes.find(({ ID }) => constraints.includes(`node.id==${ID}`))
+  return decodeTask({
+    ID: idOf(Name),
+    Version: { Index: 1 },
+    Spec: template,
+    ServiceID: idOf(Name),
+    Slot: 1,
+    NodeID: node?.ID ?? idOf(localNode),
+    Status: { State: "running", Message: "started", ContainerStatus: { ContainerID: hexOf(Name) } },
+    DesiredState: "running"
+  })
+}
 
 const taskOf = ({ labels = {}, name, node = localNode, state = "running" }: TestTask) => {
   const target: Partial<Target & { readonly _tag: "Service" }> = Result.match(parseTarget(name), {
@@ -138,3 +166,6 @@ const decodeInfo = Schema.decodeSync(Api.Info)
 const decodeNode = Schema.decodeSync(Api.Node)
 const decodeService = Schema.decodeSync(Api.Service)
 const decodeTask = Schema.decodeSync(Api.Task)
+
+/** Of services and of their tasks: none of these is about to be updated. */
+const template = decodeTask({ ID: "template", Spec: { ContainerSpec: { Image: "test" } } }).Spec

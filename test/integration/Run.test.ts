@@ -125,6 +125,7 @@ const Spec = Schema.Struct({
   })
 })
 const Services = Schema.Array(Schema.Struct({ Spec }))
+const Listed = Schema.Array(Id)
 const oneOffs = { query: { filters: JSON.stringify({ label: ["task-exec.role=one-off"] }) } }
 
 const call = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
@@ -179,7 +180,6 @@ const onRoute = (name: keyof typeof routes, it: Methods) => {
       const stubborn = "trap '' TERM; setsid sleep 4321 & echo up; exec sleep 4321"
       const { code, stdout } = yield* runOn(["--timeout", "3s", "--grace", "1s", "SHOP", stubborn])
       assert.deepStrictEqual([code, stdout.toString()], [124, "up\n"])
-      assert.deepStrictEqual(yield* leftovers(yield* SwarmCluster), [])
     })
   )
 
@@ -395,6 +395,27 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
   )
 
   for (const node of ["node-1", "node-2"]) {
+    it.effect(`${node}: the task ends meanwhile: an error, and the command does not run again`, () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        let isUp = false
+        const removed = pollUntil(
+          Effect.sync(() => isUp),
+          { every: 50, atMost: 120_000, orElse: Effect.die("the command did not start") }
+        ).pipe(
+          Effect.andThen(get(manager.socket, "/services", Listed, oneOffs)),
+          Effect.flatMap((all) => Effect.forEach(all, ({ ID }) => remove(manager.socket, `/services/${ID}`)))
+        )
+        const onOutput: ProcessOptions["onOutput"] = (output) => {
+          isUp ||= output.includes("up")
+        }
+        const line = [`shop@${node}`, "echo up; sleep 4321"]
+        const [{ code, stderr, stdout }] = yield* Effect.all([call(line, { onOutput }), removed], { concurrency: 2 })
+        assert.deepStrictEqual([code, stdout.toString()], [125, "up\n"], stderr)
+        assert.match(stderr, /^task-exec: the command did not finish: container [0-9a-f]{12} stopped/)
+      })
+    )
+
     it.effect(`${node}: kill -9 of the caller kills the command and removes the task`, () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster

@@ -110,6 +110,17 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
     })
   )
 
+  it.effect("a one-off task on the connected engine", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Remapped
+      const line = ["run", "--entrypoint", "sh", "near", "-c", "cat /proc/self/uid_map; exit 5"]
+      const { code, stderr, stdout } = yield* run("task-exec.cjs", line)
+      assert.deepStrictEqual([code, stderr], [5, ""])
+      assert.match(stdout, /^\s*0\s+[1-9]/)
+      yield* nothingLeft
+    })
+  )
+
   it.effect("the guard kills the command of a killed caller", () =>
     Effect.gen(function* () {
       const { run } = yield* Remapped

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { debug } from "../../../adapters/cli/Debug.ts"
 import { exec as execVerb } from "../../../adapters/cli/Exec.ts"
 import { logFormatOf } from "../../../adapters/cli/ExecVerb.ts"
+import { run } from "../../../adapters/cli/Run.ts"
 
 const parse = (line: string | ReadonlyArray<string>, environment: Record<string, string> = {}) =>
   execVerb.parse(typeof line === "string" ? line.split(" ") : line, environment)
@@ -317,5 +318,39 @@ describe("task-exec's command line", () => {
         assert.match(yield* wrong("web"), /To open a shell: task-exec debug -it web$/)
         assert.match(yield* wrong("web -it sh"), /: task-exec debug -it web sh \(.*: task-exec debug web -- -it\)$/)
       })
+  )
+
+  it.effect("run: the options of the one-off task, and COMMAND with all that begins with a hyphen", () =>
+    Effect.gen(function* () {
+      const oneOff = (line: string) =>
+        Effect.map(run.parse(line.split(" "), {}), (invocation) => {
+          assert(invocation._tag === "Exec")
+          return invocation.request
+        })
+      const line = "--image shop:2 --entrypoint sh --label a=b=c --label d --constraint node.role==worker"
+      const more = "--limit-memory 1.5g --limit-cpu .5 --limit-pids 9 --reserve-memory 512mb --reserve-cpu 2 --wait 1m"
+      const request = yield* oneOff(`${line} ${more} -e A=1 -u www shop_web -c ls -e`)
+      assert.deepStrictEqual(request.oneOff, {
+        image: "shop:2",
+        entrypoint: ["sh"],
+        labels: { a: "b=c", d: "" },
+        constraints: ["node.role==worker"],
+        limits: { memory: 1.5 * 1024 ** 3, cpus: 0.5, pids: 9 },
+        reservations: { memory: 512 * 1024 ** 2, cpus: 2 }
+      })
+      assert.deepStrictEqual([request.target, ...request.command], ["shop_web", "-c", "ls", "-e"])
+      assert.deepStrictEqual([request.wait, request.image, request.user], [Duration.minutes(1), undefined, "www"])
+      assert.deepStrictEqual((yield* oneOff("web")).command, [])
+      const wrong = (text: string) => Effect.map(Effect.flip(run.parse(text.split(" "), {})), ({ message }) => message)
+      assert.match(
+        yield* wrong("--privileged web"),
+        /^--privileged does not work with run: the task has the privileges/
+      )
+      assert.match(yield* wrong("--stack shop"), /^--stack does not work with run: the command runs in one new task/)
+      assert.match(yield* wrong("--limit-cpu 0 web"), /^invalid number of CPUs "0": expected a positive number$/)
+      assert.match(yield* wrong("--limit-memory 5x web"), /^invalid amount of memory "5x"/)
+      assert.match(yield* wrong("--wait soon web"), /^invalid wait time "soon"/)
+      assert.match(yield* wrong("--image i"), /^TARGET is missing/)
+    })
   )
 })

@@ -69,6 +69,24 @@ describe("the layer for tests", () => {
     }).pipe(withScript({ true: {} }))
   )
 
+  it.effect("runs a command in a one-off task", () =>
+    Effect.gen(function* () {
+      const one = (target: string) => TaskExec.run({ target, oneOff: { image: "web:2" }, command: ["./migrate", "up"] })
+      const { exitCode, route, task } = yield* one("web@node-2")
+      assert.deepStrictEqual([exitCode, task.name, task.node.hostname, route], [3, "web.run", "node-2", "helper"])
+      // A node that runs a task of the service; the connected engine's before others.
+      assert.strictEqual((yield* one("web")).task.node.hostname, "node-1")
+      assert.strictEqual((yield* one("agent")).task.node.hostname, "node-3")
+      const errors = yield* Effect.forEach(["web.1", "nosuch", "web@nowhere"], (target) => Effect.flip(one(target)))
+      assert.deepStrictEqual(
+        errors.map(({ _tag }) => _tag),
+        ["TaskNotFound", "TaskNotFound", "TaskNotFound"]
+      )
+      const [call] = yield* Calls.all
+      assert.deepStrictEqual(call?.request.command, ["./migrate", "up"])
+    }).pipe(withScript({ "./migrate up": { exitCode: 3 } }))
+  )
+
   it.effect("plays a conversation", () =>
     Effect.gen(function* () {
       const session = yield* TaskExec.open({ target: "web.1", command: ["cat"] })

@@ -1,0 +1,46 @@
+/** `one-off`: a command in one more task of a service. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { compareMeasured } from "../Comparison.ts"
+import { type Bench, halved, on, taskExec } from "../Contenders.ts"
+import { type Contender, measure } from "../Measure.ts"
+import type { Place } from "../Stage.ts"
+
+/**
+ * What Swarm itself has for that: a service in job mode, whose output is its log. The client waits for the job's end, and its exit code is
+ * not the job's.
+ */
+const job = (host: string, image: string, { node }: Place): Contender => {
+  const docker = `docker -H ${host}`
+  const flags = `--quiet --mode replicated-job --restart-condition none --constraint node.id==${node.nodeId}`
+  const script = `id=$(${docker} service create ${flags} ${image} true) && ${docker} service logs "$id" && ${docker} service rm "$id" > /dev/null`
+  return { name: "docker service create --mode replicated-job … true, with its log", argv: ["sh", "-c", script] }
+}
+
+/** On the connected engine's node, and on another one. */
+export const oneOff = Effect.fn("Measure.oneOff")(function* ({ options, stage }: Bench) {
+  const { busybox, local, manager, remote, web } = stage
+  const places = [
+    { place: local, where: "on the connected engine" },
+    { place: remote, where: "on another node" }
+  ]
+  const compared = yield* Effect.forEach(places, ({ place, where }) =>
+    Effect.gen(function* () {
+      yield* Console.error(`measuring one-off tasks ${where}`)
+      const measured = yield* measure(
+        `one-off tasks ${where}`,
+        [
+          // The service is made over the API, with a command that counts as its entrypoint.
+          on(manager, taskExec("run", "--entrypoint", "true", `${web}@${place.node.name}`)),
+          on(manager, job(manager.dockerHost, busybox, place))
+        ],
+        halved(options)
+      )
+      return compareMeasured(
+        { measure: "one-off", title: `One more task of a service ${where}`, unit: "seconds" },
+        measured
+      )
+    })
+  )
+  return compared.flat()
+})
