@@ -65,6 +65,9 @@ const aftermaths: {
   ToolboxNotStarted: unchanged,
   CommandNotFound: unchanged,
   CommandNotStarted: unchanged,
+  // A reading changes nothing.
+  LogUnreadable: ({ reason }) => (reason === "Incomplete" ? safe : unchanged),
+  SignalNotSent: safe,
   ContainerStopped: ran,
   // The deadline of a fan-out can pass while a command is about to start.
   ExecTimeout: perhaps,

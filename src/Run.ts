@@ -15,7 +15,7 @@ import type {
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
 import type { OneOffError } from "./oneoff/OneOffErrors.ts"
-import type { InvalidRequest } from "./request/ExecRequest.ts"
+import type { InvalidRequest } from "./request/InvalidRequest.ts"
 import type { Route } from "./request/Via.ts"
 import type { LookupError } from "./target/LookupErrors.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"

@@ -33,7 +33,9 @@ import {
 import { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"
 import { TaskPolicy } from "./policy/TaskPolicy.ts"
 import * as Runs from "./Run.ts"
-import { type CommandRequest, type ExecRequest, InvalidRequest, type TtyRequest } from "./request/ExecRequest.ts"
+import type { ActionRequest, LogOptions, SignalOptions } from "./request/ActionRequest.ts"
+import type { CommandRequest, ExecRequest, TtyRequest } from "./request/ExecRequest.ts"
+import { InvalidRequest } from "./request/InvalidRequest.ts"
 import type { OneOffRequest } from "./request/OneOffRequest.ts"
 import * as Vias from "./request/Via.ts"
 import { TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
@@ -77,9 +79,24 @@ export const DurationData = dataOf<DurationData>()(
   ])
 )
 
+/** An action of a request. */
+const action = dataOf<ActionRequest>()(
+  Schema.TaggedUnion({
+    Logs: {
+      follow: Schema.optionalKey(Schema.Boolean),
+      tail: Schema.optionalKey(Schema.Finite),
+      since: Schema.optionalKey(Schema.String),
+      until: Schema.optionalKey(Schema.String),
+      timestamps: Schema.optionalKey(Schema.Boolean)
+    } satisfies Fields<LogOptions>,
+    Signal: { signal: Schema.String } satisfies Fields<SignalOptions>
+  })
+)
+
 /** The parts of a command's request that are data, without the task. */
 const commandFields = {
   command: Schema.Array(Schema.String),
+  action: Schema.optionalKey(action),
   env: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   user: Schema.optionalKey(Schema.String),
   workdir: Schema.optionalKey(Schema.String),
@@ -351,6 +368,7 @@ export const FleetEvent = dataOf<FleetEvents.FleetEvent>()(
     Started: { task: ResolvedTask },
     Stdout: { task: ResolvedTask, data: bytes },
     Stderr: { task: ResolvedTask, data: bytes },
+    Replaced: { task: ResolvedTask, by: ResolvedTask },
     Ended: { task: ResolvedTask, result: TaskResult },
     Finished: { results: Schema.Array(TaskOutcome) }
   })

@@ -14,6 +14,14 @@ import { withInventory } from "./executor/RunInventory.ts"
 import { openSurroundings, passSignals, planCommands } from "./fleet/Commands.ts"
 import { type FleetError, type FleetRequest, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
+import {
+  type FleetLogsRequest,
+  type FleetSignalRequest,
+  type LogsRequest,
+  logsRequest,
+  type SignalRequest,
+  signalRequest
+} from "./fleet/TaskActions.ts"
 import { type ForwardError, type Forwarding, type ForwardRequest, forwardPorts } from "./forward/Forward.ts"
 import type { InvalidConfigFile } from "./helper/ConfigFile.ts"
 import { pullPatience } from "./helper/Helper.ts"
@@ -29,7 +37,7 @@ import { type CheckedCommand, type CheckedRequest, checkRequest, type ExecReques
 import type { CheckedOneOff } from "./request/OneOffRequest.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
 import { inStage, type Stage } from "./Stage.ts"
-import { lookupTask } from "./target/Lookup.ts"
+import { lookupLog, lookupTask } from "./target/Lookup.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 import { awaitTask } from "./target/Wait.ts"
 
@@ -125,6 +133,54 @@ export class TaskExec extends Context.Service<
   static readonly run = (request: ExecRequest): Effect.Effect<ExecResult, RunError, TaskExec> =>
     this.use((taskExec) => taskExec.run(request))
 
+  /**
+   * Reads the log of a task from its node's engine: `Stdout` and `Stderr` have the bytes that the container wrote, in order. Of a target
+   * without a running task, reads the log of the newest task there that had a container; an ID also names a task that has ended.
+   *
+   * **Details**: `Exited` is the last event, after the whole log. With `follow` it comes when the container ends. A slow consumer slows down
+   * the reading. The policy label must allow `logs`.
+   *
+   * @example
+   * ```ts
+   * import * as Effect from "effect/Effect"
+   * import * as Stream from "effect/Stream"
+   * import { TaskExec } from "task-exec"
+   *
+   * const errors = TaskExec.logs({ target: "web.2", since: "10m" }).pipe(
+   *   Stream.runForEach((event) => Effect.sync(() => event._tag === "Stderr" && process.stderr.write(event.data)))
+   * )
+   * ```
+   */
+  static readonly logs = (request: LogsRequest): Stream.Stream<RunEvent, RunError, TaskExec> =>
+    this.stream(logsRequest(request))
+
+  /**
+   * Reads the logs of many tasks: see `logs` and `runAll`. Of a slot without a running task, reads the log of the newest task there. With
+   * `follow` and `followUpdates`, goes on with the next task of a slot when a container ends.
+   */
+  static readonly logsAll = (request: FleetLogsRequest): Stream.Stream<FleetEvent, FleetError, TaskExec> =>
+    this.runAll(logsRequest(request))
+
+  /**
+   * Sends a signal to the main process of a task's container. Succeeds when the engine has sent it.
+   *
+   * **Gotchas**: a signal that ends the process ends the task, and Swarm replaces it by the service's restart policy. Child processes get no
+   * signal. The policy label must allow `signal`.
+   *
+   * @example
+   * ```ts
+   * import { TaskExec } from "task-exec"
+   *
+   * const reload = TaskExec.signal({ target: "web.2", signal: "SIGHUP" })
+   * ```
+   */
+  static readonly signal = (request: SignalRequest): Effect.Effect<void, RunError, TaskExec> =>
+    Effect.asVoid(this.run(signalRequest(request)))
+
+  /** Sends a signal to the main processes of many tasks: see `signal` and `runAll`. */
+  static readonly signalAll = (request: FleetSignalRequest): Stream.Stream<FleetEvent, FleetError, TaskExec> =>
+    this.runAll(signalRequest(request))
+
   /** `open` of the service in the context. */
   static readonly open = (request: SessionRequest): Effect.Effect<Session, never, TaskExec | Scope.Scope> =>
     this.use((taskExec) => taskExec.open(request))
@@ -167,7 +223,8 @@ const open = Effect.fn("TaskExec.open")(function* (connect: Connect, checked: Ch
   if (oneOff !== undefined) return yield* openOneOff(connect, checked, oneOff)
   const stage = { _tag: wait === undefined ? "Find" : "Wait", target: target.text } as const
   if (wait === undefined) {
-    const { events, resolved } = yield* attempt(connect, checked, lookupTask(target), stage)
+    const find = checked.action?._tag === "Logs" ? lookupLog(target) : lookupTask(target)
+    const { events, resolved } = yield* attempt(connect, checked, find, stage)
     return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
   }
   return untilStarted((patience) => attempt(connect, checked, awaitTask(target, patience, wait), stage), {

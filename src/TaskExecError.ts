@@ -17,7 +17,9 @@ import {
   ContainerNotRunning,
   ContainerStopped,
   ExecTimeout,
+  LogUnreadable,
   OutcomeUnknown,
+  SignalNotSent,
   ToolboxNotStarted
 } from "./executor/ExecutorErrors.ts"
 import { InvalidAmount } from "./fleet/Amount.ts"
@@ -44,7 +46,7 @@ import { PolicyDenied } from "./policy/PolicyDenied.ts"
 import { ProtectedTarget } from "./policy/ProtectedTarget.ts"
 import { CopyLost } from "./protocol/ContainerFiles.ts"
 import { OutputTooLarge } from "./Run.ts"
-import { InvalidRequest } from "./request/ExecRequest.ts"
+import { InvalidRequest } from "./request/InvalidRequest.ts"
 import { TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 import { InvalidTarget } from "./target/Target.ts"
 import { WaitTimedOut } from "./target/Wait.ts"
@@ -89,7 +91,9 @@ export const TaskExecError = Schema.Union([
   CommandNotStarted,
   ContainerStopped,
   ExecTimeout,
+  LogUnreadable,
   OutcomeUnknown,
+  SignalNotSent,
   OutputTooLarge,
   PathNotFound,
   NoSuchDirectory,

@@ -28,6 +28,8 @@ export { parseTarget } from "./target/Target.ts"
 
 export { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 export type { FleetPacing, FleetRequest } from "./fleet/Fleet.ts"
+export type { FleetLogsRequest, FleetSignalRequest, LogsRequest, SignalRequest } from "./fleet/TaskActions.ts"
+export type { ActionRequest, LogOptions, SignalOptions } from "./request/ActionRequest.ts"
 export type { CommandRequest, ExecRequest, ToolboxRequest, TtyRequest } from "./request/ExecRequest.ts"
 export type { OneOffRequest, OneOffResources } from "./request/OneOffRequest.ts"
 export { Via } from "./request/Via.ts"
@@ -62,7 +64,9 @@ export {
   ContainerStopped,
   ExecTimeout,
   ExecutorError,
+  LogUnreadable,
   OutcomeUnknown,
+  SignalNotSent,
   ToolboxNotStarted
 } from "./executor/ExecutorErrors.ts"
 export { InvalidAmount } from "./fleet/Amount.ts"
@@ -89,7 +93,7 @@ export { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"
 export { PolicyDenied } from "./policy/PolicyDenied.ts"
 export { ProtectedTarget } from "./policy/ProtectedTarget.ts"
 export { OutputTooLarge } from "./Run.ts"
-export { InvalidRequest } from "./request/ExecRequest.ts"
+export { InvalidRequest } from "./request/InvalidRequest.ts"
 export { RunError } from "./Schemas.ts"
 export { isTaskExecError, TaskExecError } from "./TaskExecError.ts"
 export { Candidate, type LookupError, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"

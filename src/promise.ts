@@ -29,6 +29,7 @@ import type { ExecResult } from "./Collect.ts"
 import { environmentWith } from "./engine/Environment.ts"
 import type { FleetRequest } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
+import type { FleetLogsRequest, FleetSignalRequest, LogsRequest, SignalRequest } from "./fleet/TaskActions.ts"
 import type { ForwardEvent, Forwarding, ForwardRequest } from "./forward/Forward.ts"
 import { printable } from "./internal/Printable.ts"
 import type { RunEvent } from "./Run.ts"
@@ -38,7 +39,18 @@ import { TaskExec } from "./TaskExec.ts"
 export { type Aftermath, aftermathOf } from "./Aftermath.ts"
 export { isNothingRun, isRetryable } from "./NothingRun.ts"
 export { isTaskExecError, type TaskExecError } from "./TaskExecError.ts"
-export type { AuditRecord, ExecResult, FleetEvent, ForwardEvent, ForwardRequest, RunEvent }
+export type {
+  AuditRecord,
+  ExecResult,
+  FleetEvent,
+  FleetLogsRequest,
+  FleetSignalRequest,
+  ForwardEvent,
+  ForwardRequest,
+  LogsRequest,
+  RunEvent,
+  SignalRequest
+}
 
 /** The input of a command: a text, bytes, or chunks of bytes (a Node stream, an async generator). */
 export type Input = string | Uint8Array | AsyncIterable<Uint8Array>
@@ -83,6 +95,14 @@ export interface Swarm {
    * the task's network is reached.
    */
   readonly forward: (request: ForwardRequest, options?: CallOptions) => Promise<PortForward>
+  /** Returns the log of a task: see `TaskExec.logs`. Leaving the loop early ends the reading. */
+  readonly logs: (request: LogsRequest, options?: CallOptions) => AsyncIterable<RunEvent>
+  /** Returns the logs of many tasks: see `TaskExec.logsAll`. */
+  readonly logsAll: (request: FleetLogsRequest, options?: CallOptions) => AsyncIterable<FleetEvent>
+  /** Sends a signal to the main process of a task: see `TaskExec.signal`. */
+  readonly signal: (request: SignalRequest, options?: CallOptions) => Promise<void>
+  /** Sends a signal to the main processes of many tasks: see `TaskExec.signalAll`. */
+  readonly signalAll: (request: FleetSignalRequest, options?: CallOptions) => AsyncIterable<FleetEvent>
   /** Closes the connections. */
   readonly close: () => Promise<void>
 }
@@ -101,11 +121,10 @@ export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
   const context = await runtime.context()
   const iterate = <A, E>(stream: Stream.Stream<A, E, TaskExec>, { signal }: CallOptions = {}): AsyncIterable<A> =>
     Stream.toAsyncIterableWith(signal === undefined ? stream : Stream.interruptWhen(stream, aborted(signal)), context)
+  const settle = <A, E>(result: Effect.Effect<A, E, TaskExec>, { signal }: CallOptions = {}): Promise<A> =>
+    runtime.runPromise(signal === undefined ? result : Effect.raceFirst(result, aborted(signal)))
   return {
-    run: ({ stdin, ...request }, { signal } = {}) => {
-      const result = TaskExec.run({ ...request, ...inputOf(stdin) })
-      return runtime.runPromise(signal === undefined ? result : Effect.raceFirst(result, aborted(signal)))
-    },
+    run: ({ stdin, ...request }, call) => settle(TaskExec.run({ ...request, ...inputOf(stdin) }), call),
     stream: ({ stdin, ...request }, call) => iterate(TaskExec.stream({ ...request, ...inputOf(stdin) }), call),
     runAll: ({ stdin, ...request }, call) => iterate(TaskExec.runAll({ ...request, ...inputOf(stdin) }), call),
     forward: async (request, { signal } = {}) => {
@@ -122,6 +141,10 @@ export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
       const { events, ports, route, task } = forwarding
       return { task, route, ports, events: iterate(events, { ...(signal === undefined ? {} : { signal }) }), close }
     },
+    logs: (request, call) => iterate(TaskExec.logs(request), call),
+    logsAll: (request, call) => iterate(TaskExec.logsAll(request), call),
+    signal: (request, call) => settle(TaskExec.signal(request), call),
+    signalAll: (request, call) => iterate(TaskExec.signalAll(request), call),
     close: () => runtime.dispose()
   }
 }

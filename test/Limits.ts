@@ -32,17 +32,17 @@ const bundleSizes = (
 
 /** The programs. */
 export const programSizes: ReadonlyArray<SizeLimit> = [
-  ...bundleSizes("task-exec.cjs", 695_000, "all of it is read, and the first time compiled, at every start", {
+  ...bundleSizes("task-exec.cjs", 710_000, "all of it is read, and the first time compiled, at every start", {
     effect: 662_500,
     dockerode: 147_500,
-    src: 485_000,
-    adapters: 225_000
+    src: 500_000,
+    adapters: 240_000
   }),
   ...bundleSizes(
     "swarm-exec.cjs",
-    710_000,
+    725_000,
     "it is in the image, too, where it is in the layer that each version sends to every node",
-    { effect: 667_000, dockerode: 147_500, src: 485_000, adapters: 249_000 }
+    { effect: 667_000, dockerode: 147_500, src: 500_000, adapters: 249_000 }
   ),
   ...bundleSizes(
     "image-serve.cjs",
@@ -81,7 +81,7 @@ export const versionLoads: Loading = {
     "src/policy",
     "src/request"
   ],
-  ownBytes: 73_500
+  ownBytes: 77_000
 }
 
 /** The same of `swarm-exec`, which looks into nothing but the first word. */
@@ -117,7 +117,7 @@ export const helperLoads: Loading = {
     "src/policy",
     "src/protocol"
   ],
-  ownBytes: 221_000
+  ownBytes: 232_000
 }
 
 /** What one run asks of the engine that its caller talks to, and what it makes in the whole swarm. */

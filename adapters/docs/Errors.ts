@@ -244,6 +244,18 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
     group: "command",
     samples: [new library.ToolboxNotStarted({ image: "IMAGE", container: "CONTAINER", detail: "REASON" })]
   },
+  LogUnreadable: {
+    group: "command",
+    samples: [
+      new library.LogUnreadable({ container: "CONTAINER", reason: "Driver", driver: "DRIVER", detail: "REASON" }),
+      new library.LogUnreadable({ container: "CONTAINER", reason: "Removed", detail: "REASON" }),
+      new library.LogUnreadable({ container: "CONTAINER", reason: "Incomplete", detail: "REASON" })
+    ]
+  },
+  SignalNotSent: {
+    group: "command",
+    samples: [new library.SignalNotSent({ container: "CONTAINER", signal: "SIGHUP", detail: "REASON" })]
+  },
   CommandNotFound: {
     group: "command",
     samples: ["PROGRAM", "bash", "sh", "PROGRAM ARGUMENT"].map(

@@ -30,7 +30,7 @@ export interface Failure {
 export class JsonLines {
   private readonly now: (() => number) | undefined
   /** The beginnings of characters that came last on the streams of the tasks that run. */
-  private readonly open = new Map<string, Tails>()
+  private readonly open = new Map<string, Tails & { readonly task: ResolvedTask }>()
   private tasks = 0
   private readonly results: Array<TaskResult> = []
 
@@ -51,11 +51,16 @@ export class JsonLines {
         return this.output("stdout", event.task, event.data)
       case "Stderr":
         return this.output("stderr", event.task, event.data)
+      case "Replaced":
+        return (
+          this.flush(event.task) + this.line({ event: "replaced", ...placeOf(event.task), by: describeTask(event.by) })
+        )
       case "Ended":
         this.results.push(event.result)
         return this.ended(event.task, describeEnd(event.result))
       case "Finished":
-        return ""
+        // A followed log ends under the name of its first task.
+        return [...this.open.values()].map(({ task }) => this.flush(task)).join("")
     }
   }
 
@@ -72,17 +77,18 @@ export class JsonLines {
   }
 
   private ended(task: ResolvedTask, end: Readonly<Record<string, unknown>>): string {
+    return this.flush(task) + this.line({ event: "ended", ...placeOf(task), ...end })
+  }
+
+  /** Returns the beginnings of characters that came last. */
+  private flush(task: ResolvedTask): string {
     const tails = this.open.get(task.id)
     this.open.delete(task.id)
-    return (
-      this.data("stdout", task, tails?.stdout ?? nothing) +
-      this.data("stderr", task, tails?.stderr ?? nothing) +
-      this.line({ event: "ended", ...placeOf(task), ...end })
-    )
+    return this.data("stdout", task, tails?.stdout ?? nothing) + this.data("stderr", task, tails?.stderr ?? nothing)
   }
 
   private output(stream: keyof Tails, task: ResolvedTask, data: Uint8Array): string {
-    const tails = this.open.get(task.id) ?? { stdout: nothing, stderr: nothing }
+    const tails = this.open.get(task.id) ?? { task, stdout: nothing, stderr: nothing }
     const bytes = tails[stream].length === 0 ? data : Buffer.concat([tails[stream], data])
     const whole = wholeLength(bytes)
     // A copy: a part of a chunk would keep all of it.

@@ -10,7 +10,7 @@
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { labelOf } from "./Label.ts"
-import type { Piece } from "./Piece.ts"
+import { ownLine, type Piece } from "./Piece.ts"
 import { wholeLength } from "./Utf8.ts"
 
 /** The most bytes of a line that are held back. Longer lines are written in parts. */
@@ -48,17 +48,33 @@ export class Lines {
         return piece("stdout", this.openOf(event.task).stdout.push(event.data))
       case "Stderr":
         return piece("stderr", this.openOf(event.task).stderr.push(event.data))
-      case "Ended": {
-        const open = this.open.get(event.task.id)
-        this.open.delete(event.task.id)
-        return open === undefined
-          ? []
-          : [...piece("stdout", open.stdout.finish()), ...piece("stderr", open.stderr.finish())]
+      case "Replaced": {
+        this.places.set(event.by.id, this.places.get(event.task.id) ?? 0)
+        return [
+          ...this.finish(event.task.id),
+          ownLine(
+            "stderr",
+            `${labelOf(event.task)} ended; its log continues with ${labelOf(event.by)} (${event.by.id})`
+          )
+        ]
       }
-      case "Started":
+      case "Ended":
+        return this.finish(event.task.id)
       case "Finished":
+        // A followed log ends under the name of its first task.
+        return [...this.open.keys()].flatMap((id) => this.finish(id))
+      case "Started":
         return []
     }
+  }
+
+  /** Ends the last lines of a task. */
+  private finish(id: string): ReadonlyArray<Piece> {
+    const open = this.open.get(id)
+    this.open.delete(id)
+    return open === undefined
+      ? []
+      : [...piece("stdout", open.stdout.finish()), ...piece("stderr", open.stderr.finish())]
   }
 
   private openOf(task: ResolvedTask): Open {

@@ -61,6 +61,7 @@ export const makeOutDir = Effect.fnUntraced(function* (
             const { file, path } = event._tag === "Stdout" ? out : err
             return onPath(path, () => file.writeFile(event.data))
           })
+        case "Replaced":
         case "Ended":
           return end(event.task.id)
         case "Finished":

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
+import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { LastLine, type Screen } from "../terminal/LastLine.ts"
 import { labelOf } from "./Label.ts"
 import { exitCodeOfResult } from "./Outcome.ts"
@@ -35,6 +36,9 @@ export const makeStatusLine = Effect.fnUntraced(function* (
   columns: () => number
 ): Effect.fn.Return<StatusLine, never, Scope.Scope> {
   const running = new Map<string, string>()
+  /** The first task of a followed log, by each task after it. */
+  const firsts = new Map<string, string>()
+  const firstOf = ({ id }: ResolvedTask) => firsts.get(id) ?? id
   const counts = { done: 0, failed: 0, skipped: 0, left: 0 }
   const last = new LastLine(screen.write)
   const draw = () => last.show(line({ ...counts, running: running.size }, running.values(), columns()))
@@ -45,8 +49,11 @@ export const makeStatusLine = Effect.fnUntraced(function* (
         counts.left = event.tasks.length
         return
       case "Started":
-        running.set(event.task.id, labelOf(event.task))
-        counts.left--
+        if (!running.has(firstOf(event.task))) counts.left--
+        running.set(firstOf(event.task), labelOf(event.task))
+        return
+      case "Replaced":
+        firsts.set(event.by.id, firstOf(event.task))
         return
       case "Ended":
         if (!running.delete(event.task.id)) counts.left--

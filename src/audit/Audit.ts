@@ -1,7 +1,7 @@
 /** What was done in which container, and how it ended: a record for each run in a task, and for each copy. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { ExecSpec } from "../executor/ExecSpec.ts"
+import { commandOf, type ExecSpec } from "../executor/ExecSpec.ts"
 import type { Route } from "../request/Via.ts"
 
 /** Where it was done. All but the container is absent for one that is looked at as no task's. */
@@ -83,7 +83,7 @@ export const describeSpec = (
 ): Omit<ExecRecord, "target" | "route" | "start" | "end" | "outcome" | "bytes"> => ({
   action: "exec",
   run: spec.runId,
-  command: spec.command,
+  command: commandOf(spec),
   env: spec.env.map((variable) => variable.slice(0, variable.indexOf("="))),
   ...(spec.user === undefined ? {} : { user: spec.user }),
   ...(spec.workdir === undefined ? {} : { workdir: spec.workdir }),

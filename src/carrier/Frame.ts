@@ -97,7 +97,7 @@ export interface ChannelFrame {
 /**
  * The version of the wire protocol. A caller refuses a sender of another version and names both versions: version 1 has no policies and
  * would run what they forbid; agents of version 2 share one key; helpers of version 3 are on their tunnel's network from the start; version 4 has no toolboxes and would run their commands in the task's
- * own container; version 5 has no one-off tasks and no forwarded ports.
+ * own container; version 5 has no actions and would run their words as commands, and has no one-off tasks and no forwarded ports.
  */
 export const protocolVersion = 6
 

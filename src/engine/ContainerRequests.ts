@@ -21,6 +21,19 @@ export interface ContainerLogs {
   readonly truncated: boolean
 }
 
+/** The lines of a container's log to read. */
+export interface ContainerLogOptions {
+  /** Go on with what the container writes until it ends. */
+  readonly follow: boolean
+  /** The most lines from the end of the log. */
+  readonly tail?: number | undefined
+  /** `SECONDS.NANOSECONDS` since 1970. */
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+  /** Put a time and a space before each line. */
+  readonly timestamps: boolean
+}
+
 /** A two-way connection to a container's main process. Closed with the scope in which it was opened. */
 export type ContainerConnection = TwoWay<EngineUnreachable>
 
@@ -53,6 +66,14 @@ export interface ContainerRequests {
     id: string,
     options?: { readonly limit?: number; readonly tail?: number }
   ) => Effect.Effect<ContainerLogs, EngineFailure>
+  /**
+   * Reads the log of a container, which may have ended, with backpressure. The stream is multiplexed, unless the container has a TTY. Fails
+   * with `EngineError`, status 501, if the engine can't read the container's log. Run the stream once, in the scope in which it was opened.
+   */
+  readonly readContainerLog: (
+    id: string,
+    options: ContainerLogOptions
+  ) => Effect.Effect<Stream.Stream<Uint8Array, EngineUnreachable>, EngineFailure, Scope.Scope>
   readonly removeContainer: (id: string, options: { readonly force: boolean }) => Effect.Effect<void, EngineFailure>
   /** Sends a signal: "TERM", "SIGKILL", "9". */
   readonly killContainer: (id: string, signal: string) => Effect.Effect<void, EngineFailure>
@@ -87,6 +108,18 @@ export const containerRequests = (
   const container = client.json(Api.Container)
   const containerCreated = client.json(Api.ContainerCreated)
   const containerWaited = client.json(Api.ContainerWaited)
+
+  const openLog = Effect.fnUntraced(function* (id: string, lines: Partial<ContainerLogOptions>) {
+    const operation = `read the log of container ${id}`
+    const response = yield* client.stream({
+      ...engine,
+      operation,
+      method: "GET",
+      path: `/containers/${segment(id)}/logs`,
+      query: { stdout: true, stderr: true, ...lines }
+    })
+    return yield* fromReadable(response, client.broken(operation))
+  })
 
   return {
     inspectContainer: (id) =>
@@ -161,30 +194,22 @@ export const containerRequests = (
     },
     containerLogs: (id, { limit = mebibyte, tail } = {}) => {
       const operation = `read the log of container ${id}`
-      return client
-        .stream({
-          ...engine,
-          operation,
-          method: "GET",
-          path: `/containers/${segment(id)}/logs`,
-          query: { stdout: true, stderr: true, tail }
-        })
-        .pipe(
-          Effect.flatMap((response) => fromReadable(response, client.broken(operation))),
-          Effect.flatMap((output) => gather(output, limit)),
-          Effect.timeoutOrElse({
-            duration: engine.timeout,
-            orElse: () => Effect.fail(client.noAnswer(operation, engine.timeout))
-          }),
-          Effect.catchDefect((defect) =>
-            defect instanceof DemuxError
-              ? Effect.fail(new UnexpectedReply({ host, operation, detail: defect.message }))
-              : Effect.die(defect)
-          ),
-          Effect.scoped,
-          ofEngine
-        )
+      return openLog(id, { tail }).pipe(
+        Effect.flatMap((output) => gather(output, limit)),
+        Effect.timeoutOrElse({
+          duration: engine.timeout,
+          orElse: () => Effect.fail(client.noAnswer(operation, engine.timeout))
+        }),
+        Effect.catchDefect((defect) =>
+          defect instanceof DemuxError
+            ? Effect.fail(new UnexpectedReply({ host, operation, detail: defect.message }))
+            : Effect.die(defect)
+        ),
+        Effect.scoped,
+        ofEngine
+      )
     },
+    readContainerLog: (id, lines) => ofEngine(openLog(id, lines)),
     removeContainer: (id, { force }) =>
       client
         .request({

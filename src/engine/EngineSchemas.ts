@@ -303,7 +303,9 @@ export const Container = Schema.Struct({
     /** "" for its own, "host", "container:…". */
     PidMode: Text,
     NetworkMode: Text,
-    Privileged: Flag
+    Privileged: Flag,
+    /** `Type`: the log driver. */
+    LogConfig: Schema.Struct({ Type: Text }).pipe(Schema.withDecodingDefaultKey(leftOut))
   }).pipe(Schema.withDecodingDefaultKey(leftOut)),
   Mounts: Schema.Array(
     Schema.Struct({

@@ -1,6 +1,7 @@
 /** The request to an executor: plain data, which can travel in a Swarm secret. */
 import * as Schema from "effect/Schema"
 import { TaskPolicy } from "../policy/TaskPolicy.ts"
+import { Action, wordsOfAction } from "./Action.ts"
 
 /** The environment variable that marks every process of a run. Its value is the run's ID. */
 export const runVariable = "TASK_EXEC_RUN"
@@ -44,7 +45,7 @@ export const OneOffSpec = Schema.Struct({
 /** The command of a one-off task. */
 export type OneOffSpec = typeof OneOffSpec.Type
 
-/** A command in a container of the connected engine. Names are those of the engine's exec API. */
+/** A command in a container of the connected engine, or an action there. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
   runId: Schema.NonEmptyString,
@@ -52,6 +53,8 @@ export const ExecSpec = Schema.Struct({
   container: Schema.NonEmptyString,
   /** Program and arguments; no shell is involved. */
   command: Schema.NonEmptyArray(Schema.String),
+  /** Performed by the executor instead of the command. */
+  action: Schema.optionalKey(Action),
   /** `NAME=value`, added to the container's own environment. */
   env: Schema.Array(Schema.String),
   /** `name|uid[:group|gid]`; default: the container's user. */
@@ -86,8 +89,12 @@ export const ExecSpec = Schema.Struct({
   policy: TaskPolicy
 })
 
-/** A command in a container of the connected engine. */
+/** A command in a container of the connected engine, or an action there. */
 export type ExecSpec = typeof ExecSpec.Type
+
+/** The command of a spec; for an action, its words. An executor must not believe the command of an action: policies go by the words. */
+export const commandOf = ({ action, command }: Pick<ExecSpec, "action" | "command">): ExecSpec["command"] =>
+  action === undefined ? command : wordsOfAction(action)
 
 /** The processes to kill. */
 export const EndRun = Schema.Struct({

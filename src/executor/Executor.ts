@@ -33,10 +33,10 @@ import {
 import { Guard } from "./Guard.ts"
 import { awaitExit } from "./internal/Ending.ts"
 import { followMain } from "./internal/MainProcess.ts"
-import { pump } from "./internal/Output.ts"
+import { drain, pump } from "./internal/Output.ts"
 import { awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
-import { joinPieces } from "./joinPieces.ts"
 import { withCommandOf } from "./OneOff.ts"
+import { performAction } from "./PerformAction.ts"
 import { checkPermitted, createPermitted } from "./Permitted.ts"
 import { type KillerOptions, ProcessKiller } from "./ProcessKiller.ts"
 import { refused, refusedStart } from "./Refusal.ts"
@@ -70,6 +70,8 @@ export class Executor extends Context.Service<
      *
      * An interruption, or the end of the stream's scope, before `Exited` kills the command and all its child processes. If this process is
      * killed, the {@link Guard} does that.
+     *
+     * An action has no process. Its events are those of a command that succeeds, and its output has no other limit than its consumer.
      */
     readonly exec: (spec: ExecSpec, input?: ExecInput) => Stream.Stream<ExecEvent, ExecutorError>
   }
@@ -84,10 +86,12 @@ export class Executor extends Context.Service<
         const engine = yield* DockerEngine
         const tools: Tools = { engine, guard: yield* Guard, killer: yield* ProcessKiller, image }
         return Executor.of({
-          exec: (spec, input = noInput) =>
-            spec.toolbox === undefined
+          exec: (spec, input = noInput) => {
+            if (spec.action !== undefined) return performAction(engine, spec, spec.action)
+            return spec.toolbox === undefined
               ? execInContainer(tools, spec, input)
               : execInToolbox(tools, spec, spec.toolbox, input)
+          }
         })
       })
     )
@@ -246,12 +250,7 @@ const start = Effect.fnUntraced(function* (
           return yield* new ExecTimeout({ after: timeout, ending: became })
         })
   yield* bounded.pipe(Queue.into(queue), Effect.forkScoped)
-  return Stream.fromQueue(queue).pipe(
-    Stream.mapArray((events) => {
-      for (const event of events) if (event._tag === "Stdout" || event._tag === "Stderr") brake.taken(event.data.length)
-      return joinPieces(events)
-    })
-  )
+  return drain(queue, brake)
 })
 
 const warnUnlessKilled = (ending: Ending) =>

@@ -170,6 +170,57 @@ export class ToolboxNotStarted extends Schema.TaggedError<ToolboxNotStarted>()("
   }
 }
 
+const logHints = {
+  Driver: "Read the log where its driver sends it, or update the service with --log-driver json-file or local.",
+  Removed: "Swarm keeps the containers of the last tasks of each slot (docker swarm update --task-history-limit).",
+  Incomplete: "Read the log again: --since continues from a time."
+} as const
+
+/** The log of a container could not be read, or not to its end. */
+export class LogUnreadable extends Schema.TaggedError<LogUnreadable>()("LogUnreadable", {
+  /** Full ID of the container. */
+  container: Schema.String,
+  /**
+   * `Driver`: the engine can't read logs of the container's log driver. `Removed`: the engine no longer has the container. `Incomplete`: the
+   * engine stopped in the middle of the log.
+   */
+  reason: Schema.Literals(["Driver", "Removed", "Incomplete"]),
+  /** Name of the log driver, if the engine can't read its logs. */
+  driver: Schema.optionalKey(Schema.String),
+  /** The engine's text. */
+  detail: Schema.String
+}) {
+  /** What failed, and why. */
+  get summary(): string {
+    const whole = this.reason === "Incomplete" ? "the whole log" : "the log"
+    const driver = this.driver === undefined ? "" : ` (log driver ${this.driver})`
+    return `cannot read ${whole} of container ${this.container.slice(0, 12)}: ${this.detail}${driver}`
+  }
+
+  /** The next step. */
+  get hint(): string {
+    return logHints[this.reason]
+  }
+
+  override get message(): string {
+    return withHint(this.summary, this.hint)
+  }
+}
+
+/** A signal could not be sent to a container's main process. */
+export class SignalNotSent extends Schema.TaggedError<SignalNotSent>()("SignalNotSent", {
+  /** Full ID of the container. */
+  container: Schema.String,
+  /** Name of the signal: `SIGHUP`. */
+  signal: Schema.String,
+  /** The engine's text. */
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `cannot send ${this.signal} to container ${this.container.slice(0, 12)}: ${this.detail}`
+  }
+}
+
 /** All errors of a command on its node. */
 export const ExecutorError = Schema.Union([
   CommandNotFound,
@@ -177,9 +228,11 @@ export const ExecutorError = Schema.Union([
   ContainerNotRunning,
   ContainerStopped,
   ExecTimeout,
+  LogUnreadable,
   OutcomeUnknown,
   PolicyDenied,
   ProtectedTarget,
+  SignalNotSent,
   ToolboxNotStarted,
   EngineUnreachable,
   EngineError,

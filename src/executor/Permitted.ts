@@ -3,18 +3,19 @@ import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { oneOffRole } from "../Labels.ts"
 import { checkPermission, denial } from "../policy/Permission.ts"
 import type { Wish } from "../policy/Policy.ts"
-import type { ExecSpec } from "./ExecSpec.ts"
+import { commandOf, type ExecSpec } from "./ExecSpec.ts"
 import type { ExecutorError } from "./ExecutorErrors.ts"
 import { refusal } from "./Refusal.ts"
 
 /** The program whose entry in a policy allows toolboxes. */
 const debugProgram = "debug"
 
-const wishOf = ({ command, toolbox }: ExecSpec): Wish => {
-  if (toolbox === undefined) return { _tag: "Run", command }
-  return toolbox._tag === "Debug"
+/** Returns what a policy must allow for a spec. */
+export const wishOf = (spec: ExecSpec): Wish => {
+  if (spec.toolbox === undefined) return { _tag: "Run", command: commandOf(spec) }
+  return spec.toolbox._tag === "Debug"
     ? { _tag: "Run", command: [debugProgram] }
-    : { _tag: "Forward", ports: command.slice(1) }
+    : { _tag: "Forward", ports: spec.command.slice(1) }
 }
 
 /** Fails if the policy of the container denies the command, its toolbox, or one of the ports to forward. */

@@ -15,7 +15,7 @@ import { CurrentInventory } from "../engine/Inventory.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import { type EndRun, type ExecSpec, endOf, type Signal } from "../executor/ExecSpec.ts"
-import { describeEnding, type Ending } from "../executor/ExecutorErrors.ts"
+import { describeEnding, type Ending, killed } from "../executor/ExecutorErrors.ts"
 import { GuardedCommand } from "../executor/RunInventory.ts"
 import { pullPatience } from "../helper/Helper.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
@@ -183,10 +183,17 @@ const ofNode = Effect.fnUntraced(function* (
         const recording = yield* recordRun(targetOf(one.task), route, one.spec)
         const made = yield* Effect.tapError(commands.exec(index, recording.input(checked.input)), recording.failed)
         const seen = yield* accompany(route, recording.events(made.events))
+        const { spec, task } = one
+        // An action has no process to kill, and a reading changes nothing.
+        if (spec.action !== undefined) {
+          const mayHaveBegun = spec.action._tag === "Logs" ? () => false : made.mayHaveBegun
+          const end = () => Effect.succeed(killed)
+          return { task, route, spec, events: seen, isLive: () => false, mayHaveBegun, end, recording }
+        }
         // An agent kills the commands of a caller that disconnects. A helper needs a guard.
         const { events, isLive } = yield* followed(one, seen, route === "helper" ? yield* image : undefined)
         const { end, mayHaveBegun } = made
-        return { task: one.task, route, spec: one.spec, events, isLive, mayHaveBegun, end, recording }
+        return { task, route, spec, events, isLive, mayHaveBegun, end, recording }
       }),
       leave: Effect.suspend(() => {
         gone.add(index)

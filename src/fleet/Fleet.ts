@@ -20,20 +20,31 @@ import { withInventory } from "../executor/RunInventory.ts"
 import type { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
 import type { RunError } from "../Run.ts"
-import { type CommandRequest, checkCommand, checkNoOneOff, InvalidRequest, millis } from "../request/ExecRequest.ts"
+import {
+  type CheckedCommand,
+  type CommandRequest,
+  checkCommand,
+  checkNoOneOff,
+  millis
+} from "../request/ExecRequest.ts"
+import { InvalidRequest } from "../request/InvalidRequest.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type Amount, countOf } from "./Amount.ts"
 import { type Command, openSurroundings, passSignals, planCommands, type Underway } from "./Commands.ts"
 import type { FleetEvent, TaskOutcome, TaskResult } from "./FleetEvent.ts"
+import { follow } from "./Following.ts"
 import { paced } from "./Pacing.ts"
 import { checkStillRuns, replacementOf } from "./Replacement.ts"
-import { describeSelection, type Selection, type SelectionError, selectTasks } from "./Selection.ts"
+import { describeSelection, type Selection, type SelectionError, selectLogs, selectTasks } from "./Selection.ts"
 
 /** The request of a fan-out: one command in many tasks. */
 export interface FleetRequest extends Omit<CommandRequest, "tty"> {
   readonly selection: Selection
   readonly pacing?: FleetPacing
-  /** If a task is replaced before its command starts, run the command in the replacement. Default `false`. */
+  /**
+   * If a task is replaced before its command starts, run the command in the replacement. A followed log goes on with the log of the next
+   * task in the place of one whose container ends. Default `false`.
+   */
   readonly followUpdates?: boolean
 }
 
@@ -82,9 +93,12 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const { checked, deadline, delay } = yield* checkFleet(request)
-      const { maxFailures, parallel = defaultParallel } = request.pacing ?? {}
+      // A followed log that waited for the end of others would be missing.
+      const isFollowed = checked.action?._tag === "Logs" && checked.action.follow
+      const { maxFailures, parallel = isFollowed ? everyTask : defaultParallel } = request.pacing ?? {}
       const stage = { _tag: "Find", target: describeSelection(request.selection) } as const
-      const find = selectTasks(request.selection)
+      const isReading = checked.action?._tag === "Logs"
+      const find = isReading ? selectLogs(request.selection) : selectTasks(request.selection)
       const { found: tasks, surroundings } = yield* openSurroundings(connect, checked, find, stage)
       const chosenAt = yield* Clock.currentTimeMillis
       const atOnce = Duration.isZero(delay) ? Math.max(1, countOf(parallel, tasks.length)) : 1
@@ -110,16 +124,32 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
         const [command] = yield* planCommands([yield* replacementOf(task)], checked, surroundings)
         return command === undefined ? interrupted : yield* perform(run, yield* command.open, begun)
       })
+      /** Reads the log of a task, and of each task in its place after it. */
+      const followLogs = (first: Command, begun: Effect.Effect<void>) =>
+        follow(first.task, {
+          read: Effect.fnUntraced(function* (task, reading) {
+            const [command] =
+              task === first.task ? [first] : yield* planCommands([task], wholeLog(checked), surroundings)
+            if (command === undefined) return interrupted
+            const whole = Effect.flatMap(command.open, (underway) =>
+              perform(run, underway, Effect.andThen(begun, reading))
+            )
+            return yield* Effect.ensuring(Effect.scoped(whole), command.leave)
+          }),
+          replaced: (task, by) => tell({ _tag: "Replaced", task, by })
+        })
       const runOne = Effect.fnUntraced(
         function* (command: Command, begun: Effect.Effect<void>): Effect.fn.Return<TaskResult, RunError, R> {
           const { task } = command
           if (Deferred.isDoneUnsafe(stopped)) return interrupted
-          const stale = (yield* Clock.currentTimeMillis) - chosenAt > fresh
+          // The log of a task that has ended can still be read.
+          const stale = !isReading && (yield* Clock.currentTimeMillis) - chosenAt > fresh
           const planned = Effect.andThen(
             stale ? checkStillRuns(task) : Effect.void,
             Effect.flatMap(command.open, (underway) => perform(run, underway, begun))
           )
           if (request.followUpdates !== true) return yield* planned
+          if (isReading) return yield* isFollowed ? followLogs(command, begun) : planned
           return yield* planned.pipe(
             // In both cases the command has not run.
             Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () =>
@@ -197,9 +227,17 @@ const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: 
   })
 })
 
+/** The command for a task whose log has not been read: `tail` counts from the end of the log before it. */
+const wholeLog = (checked: CheckedCommand): CheckedCommand => {
+  if (checked.action?._tag !== "Logs") return checked
+  const { tail: _, ...action } = checked.action
+  return { ...checked, action }
+}
+
 const interrupted: TaskResult = { _tag: "Skipped", reason: "interrupted" }
 
 const defaultParallel: Amount = { _tag: "Count", count: 32 }
+const everyTask: Amount = { _tag: "Percent", percent: 100 }
 
 const checkFleet = Effect.fnUntraced(function* ({
   pacing = {},

@@ -21,6 +21,8 @@ export type FleetEvent =
   | { readonly _tag: "Started"; readonly task: ResolvedTask }
   /** Bytes of the command's output, unchanged. */
   | { readonly _tag: "Stdout" | "Stderr"; readonly task: ResolvedTask; readonly data: Uint8Array }
+  /** The container of a followed log has ended, and the reading goes on with the next task in its place. */
+  | { readonly _tag: "Replaced"; readonly task: ResolvedTask; readonly by: ResolvedTask }
   /** The last event of this task. */
   | { readonly _tag: "Ended"; readonly task: ResolvedTask; readonly result: TaskResult }
   /** The result of each task, in the order of `Chosen`. */

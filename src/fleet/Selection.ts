@@ -6,10 +6,11 @@ import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
 import { withHint } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
+import type { Filters } from "../engine/SwarmRequests.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { roleOf } from "../Labels.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
-import { isRunning, lookupTask, newestOfEachPlace } from "../target/Lookup.ts"
+import { isRunning, lookupLog, lookupTask, newestOfEachPlace, newestWithContainer } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
 import { ownRole, type ResolvedTask, resolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget } from "../target/Target.ts"
@@ -77,17 +78,18 @@ const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A
     )
   })
 
-/** Lists the services, the nodes and the tasks that Swarm wants. Warns about objects that can't be read. */
-export const readObjects: Effect.Effect<Objects, SwarmFailure, Swarm> = Swarm.use((swarm) =>
-  Effect.all(
-    {
-      services: swarm.listServices({}),
-      nodes: swarm.listNodes(),
-      tasks: swarm.listTasks(wantedTasks)
-    },
-    { concurrency: 3 }
-  ).pipe(warningOfUnread)
-)
+/** Lists the services, the nodes and the tasks, by default those that Swarm wants. Warns about objects that can't be read. */
+export const readObjects = (filters: Filters = wantedTasks): Effect.Effect<Objects, SwarmFailure, Swarm> =>
+  Swarm.use((swarm) =>
+    Effect.all(
+      {
+        services: swarm.listServices({}),
+        nodes: swarm.listNodes(),
+        tasks: swarm.listTasks(filters)
+      },
+      { concurrency: 3 }
+    ).pipe(warningOfUnread)
+  )
 
 /**
  * Selects tasks, in the natural order of their names. Fails with `NothingSelected`, with `InvalidTarget` and the lookup's errors for
@@ -111,14 +113,25 @@ export const readObjects: Effect.Effect<Objects, SwarmFailure, Swarm> = Swarm.us
  * @category targets
  * @since 0.1.0
  */
-export const selectTasks = Effect.fn("TaskExec.select")(function* (
-  selection: Selection
+export const selectTasks = (selection: Selection): Effect.Effect<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> =>
+  select(selection, false)
+
+/**
+ * Selects tasks whose logs to read: those of {@link selectTasks}, and of each place without a running task the newest one that had a
+ * container. A filter by state selects among the newest tasks with that state.
+ */
+export const selectLogs = (selection: Selection): Effect.Effect<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> =>
+  select(selection, true)
+
+const select = Effect.fn("TaskExec.select")(function* (
+  selection: Selection,
+  forLogs: boolean
 ): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> {
   // An invalid target fails before the engine is asked.
   const targets = yield* Effect.forEach(selection.targets ?? [], (text) => Effect.fromResult(parseTarget(text)))
-  const objects = yield* readObjects
-  const named = yield* Effect.forEach(targets, lookupTask)
-  const wide = yield* candidates(objects, selection)
+  const objects = yield* readObjects(forLogs ? {} : wantedTasks)
+  const named = yield* Effect.forEach(targets, forLogs ? lookupLog : lookupTask)
+  const wide = yield* candidates(objects, selection, forLogs)
   const chosen = new Map(wide.map((task) => [task.id, task]))
   for (const task of named) chosen.set(task.id, task)
   const sorted = [...chosen.values()].sort((a, b) => byName(a.name, b.name))
@@ -133,7 +146,8 @@ export const selectTasks = Effect.fn("TaskExec.select")(function* (
 /** Returns the tasks of services, a stack or a node that match the filters. */
 const candidates = Effect.fnUntraced(function* (
   objects: Objects,
-  { filters = [], node, services: words = [], stack, targets = [] }: Selection
+  { filters = [], node, services: words = [], stack, targets = [] }: Selection,
+  forLogs: boolean
 ) {
   if (targets.length > 0 && words.length === 0 && stack === undefined) return []
   const services = yield* servicesOf(objects, words, stack)
@@ -153,7 +167,10 @@ const candidates = Effect.fnUntraced(function* (
     if (ownRole(service, task) !== undefined) return []
     return wanted.every((filter) => matches(filter, service, place, task)) ? [resolvedTask(service, place, task)] : []
   }
-  return newestOfEachPlace(objects.tasks.filter(isRunning)).flatMap(fits)
+  if (!forLogs) return newestOfEachPlace(objects.tasks.filter(isRunning)).flatMap(fits)
+  const states = wanted.filter((filter) => filter._tag === "State")
+  const inState = objects.tasks.filter((task) => states.every(({ state }) => task.Status.State === state))
+  return newestWithContainer(inState).flatMap(fits)
 })
 
 /** The services of these names and of this stack; all services of users without either. Fails where there is none. */

@@ -53,7 +53,7 @@ export const listTasks = Effect.fn("TaskExec.listTasks")(function* ({
   service,
   stack
 }: ListedTasks): Effect.fn.Return<ReadonlyArray<ListedTask>, NothingSelected | ProtectedTarget | SwarmFailure, Swarm> {
-  const objects = yield* readObjects
+  const objects = yield* readObjects()
   const services = yield* servicesOf(objects, service === undefined ? [] : [service], stack)
   const place = node === undefined ? undefined : yield* nodeNamed(objects, node)
   const byId = new Map(services.map((one) => [one.ID, one]))

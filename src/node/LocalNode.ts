@@ -33,7 +33,9 @@ export const openLocalNode = Effect.fnUntraced(function* (
       return {
         exec: Effect.fnUntraced(function* (index, input) {
           const spec = [first, ...more][index] ?? first
-          const guard = more.length === 0 || spec.detach ? guards : yield* shared
+          // An action has no process.
+          const needsNone = spec.detach || spec.action !== undefined
+          const guard = more.length === 0 || needsNone ? guards : yield* shared
           return {
             events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
               Stream.provide(Executor.layer(options).pipe(Layer.provide(guard), Layer.provide(killer)))

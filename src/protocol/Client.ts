@@ -11,7 +11,7 @@ import { TunnelLost } from "../carrier/Tunnel.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
-import { describeEnding, Ending } from "../executor/ExecutorErrors.ts"
+import { describeEnding, Ending, killed } from "../executor/ExecutorErrors.ts"
 import { joinPieces } from "../executor/joinPieces.ts"
 import { ConnectionLost, HelperRefused } from "../helper/HelperErrors.ts"
 import { startWith } from "../helper/HelperStages.ts"
@@ -62,7 +62,10 @@ export const converse = <E, R>({
   spec
 }: ConversationOptions<E, R>): Conversation<E, R> => {
   let live: Live | undefined
-  const end = (run: EndRun) =>
+  const end = (run: EndRun): Effect.Effect<Ending, never, R> =>
+    // The node stops an action when its line closes.
+    Effect.suspend(() => (spec.action !== undefined ? Effect.succeed(killed) : endCommand(run)))
+  const endCommand = (run: EndRun) =>
     Effect.suspend(() =>
       live === undefined || live.isOver || !live.line.isOpen()
         ? endElsewhere(run)
@@ -84,7 +87,9 @@ export const converse = <E, R>({
       const queue = yield* Queue.unbounded<ExecEvent, E | ConversationError | Cause.Done>()
       yield* dispatch(node, line, current, queue).pipe(
         Effect.ensuring(giveUp(current)),
-        Effect.catchIf(isLost, ({ detail }) => lost(node, spec, current, detail, endElsewhere)),
+        Effect.catchIf(isLost, ({ detail }) =>
+          lost(node, spec, current, detail, spec.action === undefined ? endElsewhere : end)
+        ),
         Queue.into(queue),
         Effect.forkScoped
       )

@@ -3,14 +3,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { type Action, wordsOfAction } from "../executor/Action.ts"
 import { defaultDetachKeys, parseDetachKeys } from "../executor/DetachKeys.ts"
 import type { ExecSpec, OneOffSpec, Signal, TerminalSize, ToolboxSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { callerDeniesByDefault, withCallerDefault } from "../policy/Permission.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget, type Target } from "../target/Target.ts"
+import { type ActionRequest, checkAction } from "./ActionRequest.ts"
+import { InvalidRequest } from "./InvalidRequest.ts"
 import { type CheckedOneOff, checkedOneOff, invalidOneOff, type OneOffRequest, runProgram } from "./OneOffRequest.ts"
 import type { Via } from "./Via.ts"
 
@@ -37,6 +39,11 @@ export interface ExecRequest {
    * image's entrypoint, and `[]` stands for the service's own arguments.
    */
   readonly command: ReadonlyArray<string>
+  /**
+   * Perform this action instead of running a command: see `TaskExec.logs` and `TaskExec.signal`. Without `command` (`[]`), and without
+   * anything that concerns a command.
+   */
+  readonly action?: ActionRequest
   /** Variables to add to the container's environment. */
   readonly env?: Readonly<Record<string, string>>
   /** `name|uid[:group|gid]`; default: the container's own user. */
@@ -106,15 +113,6 @@ export interface TtyRequest {
   readonly detachKeys?: string
 }
 
-/** A part of the request is invalid. */
-export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `invalid request: ${this.detail}`
-  }
-}
-
 /** A command without a target. A one-off task needs one. */
 export type CommandRequest = Omit<ExecRequest, "target" | "wait" | "oneOff">
 
@@ -124,6 +122,7 @@ export type CheckedToolbox = { readonly _tag: "Debug"; readonly image: string } 
 /** A validated {@link CommandRequest} with defaults; times in milliseconds. */
 export interface CheckedCommand {
   readonly command: readonly [string, ...ReadonlyArray<string>]
+  readonly action: Action | undefined
   readonly env: ReadonlyArray<string>
   readonly user: string | undefined
   readonly workdir: string | undefined
@@ -170,7 +169,9 @@ export const checkCommand = Effect.fnUntraced(function* (
   request: CommandRequest & Pick<ExecRequest, "oneOff">
 ): Effect.fn.Return<CheckedCommand, InvalidRequest> {
   const { oneOff } = request
-  const [program, ...words] = oneOff === undefined ? request.command : [runProgram, ...request.command]
+  const action = request.action === undefined ? undefined : yield* checkAction(request.action)
+  const given = oneOff === undefined ? request.command : ([runProgram, ...request.command] as const)
+  const [program, ...words] = action === undefined ? given : wordsOfAction(action)
   if (program === undefined || program === "") return yield* new InvalidRequest({ detail: "the command is empty" })
   const texts = [...request.command, request.user ?? "", request.workdir ?? "", ...Object.values(request.env ?? {})]
   if (texts.some((text) => text.includes("\0"))) {
@@ -189,6 +190,14 @@ export const checkCommand = Effect.fnUntraced(function* (
       detail: "a command in a toolbox cannot be detached: the toolbox ends with its caller"
     })
   }
+  if (
+    action !== undefined &&
+    (detach || request.stdin !== undefined || toolbox !== undefined || oneOff !== undefined || tty !== undefined)
+  ) {
+    return yield* new InvalidRequest({
+      detail: "an action has no input, terminal, toolbox or one-off task, and cannot be detached"
+    })
+  }
   if (oneOff !== undefined) {
     const problem =
       detach || toolbox !== undefined || request.privileged === true
@@ -204,6 +213,7 @@ export const checkCommand = Effect.fnUntraced(function* (
   })
   return {
     command: [program, ...words],
+    action,
     env,
     user: request.user,
     workdir: request.workdir,
@@ -248,6 +258,7 @@ export const specOf = (
   container,
   policy: withCallerDefault(policy, command.denyDefault),
   command: command.command,
+  ...(command.action === undefined ? {} : { action: command.action }),
   env: command.env,
   privileged: command.privileged,
   detach: command.detach,

@@ -20,12 +20,33 @@ import { type Target, taskIdIn } from "./Target.ts"
  */
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
   const swarm = yield* Swarm
-  const { node, service, tasks } = yield* namingUnread(find(swarm, target))
-  const running = newestOfEachPlace(tasks.filter(isRunning))
-  const [first] = running
+  const found = yield* namingUnread(find(swarm, target))
+  return yield* only(swarm, target, found, newestOfEachPlace(found.tasks.filter(isRunning)))
+})
+
+/**
+ * Finds the task whose log a target names: the running one that {@link lookupTask} finds; without a running one, the newest task that had
+ * a container. An ID also names a task that another one has replaced.
+ */
+export const lookupLog = Effect.fn("TaskExec.lookupLog")(function* (target: Target) {
+  const swarm = yield* Swarm
+  const found = yield* namingUnread(find(swarm, target, "all"))
+  const all = newestWithContainer(found.tasks)
+  const running = all.filter(isRunning)
+  return yield* only(swarm, target, found, running.length === 0 ? all : running)
+})
+
+/** Resolves the only task of those that match. */
+const only = Effect.fnUntraced(function* (
+  swarm: SwarmShape,
+  target: Target,
+  { node, service, tasks }: Found,
+  matching: ReadonlyArray<Task>
+) {
+  const [first] = matching
   if (first === undefined) return yield* notRunning(swarm, target, service, tasks)
-  if (running.length > 1) {
-    return yield* new TaskAmbiguous({ target: target.text, candidates: yield* describe(swarm, service, running) })
+  if (matching.length > 1) {
+    return yield* new TaskAmbiguous({ target: target.text, candidates: yield* describe(swarm, service, matching) })
   }
   return yield* resolve(swarm, target, service, first, node)
 })
@@ -53,10 +74,17 @@ interface Found {
   readonly node?: Node
 }
 
-const find = (swarm: SwarmShape, target: Target): Effect.Effect<Found, TaskNotFound | SwarmFailure> => {
+/** The tasks of a service to list: those that {@link tasksOf} needs, or all of them, with those that Swarm no longer wants. */
+type Extent = "wanted" | "all"
+
+const find = (
+  swarm: SwarmShape,
+  target: Target,
+  extent: Extent = "wanted"
+): Effect.Effect<Found, TaskNotFound | SwarmFailure> => {
   switch (target._tag) {
     case "Service":
-      return findInService(swarm, target)
+      return findInService(swarm, target, extent)
     case "Task":
       return findById(swarm, target.id).pipe(
         Effect.flatMap((tasks) =>
@@ -74,7 +102,7 @@ const find = (swarm: SwarmShape, target: Target): Effect.Effect<Found, TaskNotFo
         )
       )
     case "Word":
-      return findWord(swarm, target, target.word)
+      return findWord(swarm, target, target.word, extent)
   }
 }
 
@@ -84,13 +112,13 @@ export const missing = (target: Target, detail: string, service?: Service) =>
     new TaskNotFound({ target: target.text, detail, ...(service === undefined ? {} : { service: service.Spec.Name }) })
   )
 
-const findWord = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target, word: string) {
+const findWord = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target, word: string, extent: Extent) {
   const [service, byId, guessed] = yield* Effect.all(
     [findService(swarm, word), findById(swarm, word), wantedTasksOf(swarm, word)],
     { concurrency: 3 }
   )
   if (service !== undefined && (service.Spec.Name === word || byId.length === 0)) {
-    return { service, tasks: yield* tasksOf(swarm, service, undefined, guessed) }
+    return { service, tasks: yield* tasksOf(swarm, service, extent, undefined, guessed) }
   }
   if (byId.length > 0) return { service: undefined, tasks: byId }
   const byContainer = yield* findByContainer(swarm, word)
@@ -98,7 +126,11 @@ const findWord = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target,
   return yield* missing(target, "no service has this name, and no ID of a service, task or container starts with it")
 })
 
-const findInService = Effect.fnUntraced(function* (swarm: SwarmShape, target: Target & { readonly _tag: "Service" }) {
+const findInService = Effect.fnUntraced(function* (
+  swarm: SwarmShape,
+  target: Target & { readonly _tag: "Service" },
+  extent: Extent
+) {
   const { place, slot } = target
   const word = target.node ?? place
   const [service, guessed, nodes] = yield* Effect.all(
@@ -112,7 +144,7 @@ const findInService = Effect.fnUntraced(function* (swarm: SwarmShape, target: Ta
   if (service === undefined) return yield* missing(target, `service ${target.service} does not exist`)
   const name = service.Spec.Name
   const fits = (task: Task) => slot === undefined || slotOf(service, task) === slot
-  const all = yield* tasksOf(swarm, service, fits, guessed)
+  const all = yield* tasksOf(swarm, service, extent, fits, guessed)
   const inSlot = all.filter(fits)
   if (slot !== undefined && inSlot.length === 0) {
     return yield* missing(
@@ -201,9 +233,11 @@ const wantedTasksOf = (swarm: SwarmShape, service: string) =>
 const tasksOf = Effect.fnUntraced(function* (
   swarm: SwarmShape,
   service: Service,
+  extent: Extent,
   fits: (task: Task) => boolean = () => true,
   guessed: ReadonlyArray<Task> = []
 ) {
+  if (extent === "all") return yield* swarm.listTasks({ service: [service.ID] })
   const ofService = guessed.filter(({ ServiceID }) => ServiceID === service.ID)
   if (ofService.some(fits)) return ofService
   const wanted = yield* swarm.listTasks({ service: [service.ID], ...wantedTasks })
@@ -229,7 +263,12 @@ const findByContainer = Effect.fnUntraced(function* (swarm: SwarmShape, containe
 export const isRunning = (task: Task): boolean =>
   task.Status.State === "running" && (task.Status.ContainerStatus?.ContainerID ?? "") !== ""
 
+/** Whether the task has, or had, a container. */
+export const hasContainer = (task: Task): boolean => (task.Status.ContainerStatus?.ContainerID ?? "") !== ""
+
 type Placed = Pick<Task, "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
+
+const placeOf = ({ NodeID, ServiceID, Slot }: Placed): string => `${ServiceID} ${Slot ?? NodeID}`
 
 /**
  * Keeps the newest task of each place: of a service's slot, or of a node for tasks without a slot. Two run in a slot for a moment during an
@@ -237,15 +276,23 @@ type Placed = Pick<Task, "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
  */
 export const newestOfEachPlace = <A extends Placed>(
   tasks: ReadonlyArray<A>,
-  placeOf = (task: A) => `${task.ServiceID} ${task.Slot ?? task.NodeID}`
+  place: (task: A) => string = placeOf
 ): ReadonlyArray<A> => {
   const newest = new Map<string, A>()
   for (const task of tasks) {
-    const place = placeOf(task)
-    const other = newest.get(place)
-    if (other === undefined || other.CreatedAt < task.CreatedAt) newest.set(place, task)
+    const key = place(task)
+    const other = newest.get(key)
+    if (other === undefined || other.CreatedAt < task.CreatedAt) newest.set(key, task)
   }
   return [...newest.values()].sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))
+}
+
+/** Keeps one task of each place: the running one, otherwise the newest one that had a container. */
+export const newestWithContainer = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
+  const running = newestOfEachPlace(tasks.filter(isRunning))
+  const taken = new Set(running.map(placeOf))
+  const others = newestOfEachPlace(tasks.filter((task) => hasContainer(task) && !taken.has(placeOf(task))))
+  return [...running, ...others]
 }
 
 const notRunning = Effect.fnUntraced(function* (

@@ -37,6 +37,8 @@ export const stages: Readonly<Record<RunError["_tag"], Stage>> = {
   ContainerNotRunning: "start",
   PolicyDenied: "start",
   ToolboxNotStarted: "start",
+  LogUnreadable: "start",
+  SignalNotSent: "start",
   CommandNotFound: "start",
   CommandNotStarted: "start",
   ContainerStopped: "running",

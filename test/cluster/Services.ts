@@ -42,6 +42,8 @@ export interface ServiceOptions {
   readonly stopSignal?: string
   /** Seconds between the stop signal and KILL: 1 unless told. */
   readonly stopGrace?: number
+  /** The containers' log driver: the engine's own unless told. */
+  readonly logDriver?: string
   /** Fields of the container's part of the specification, in the API's own words, which win. */
   readonly containerSpec?: Readonly<Record<string, unknown>>
 }
@@ -79,6 +81,7 @@ const specification = (options: ServiceOptions) => ({
         ...(options.node === undefined ? [] : [`node.hostname==${options.node}`])
       ]
     },
+    ...(options.logDriver === undefined ? {} : { LogDriver: { Name: options.logDriver } }),
     Networks: (options.networks ?? []).map((Target) => ({ Target }))
   },
   Mode: modeOf(options),

@@ -10,6 +10,7 @@ import type { ExecConnection, Framing } from "../../engine/ExecRequests.ts"
 import type { Brake } from "../../internal/Brake.ts"
 import type { ExecEvent } from "../ExecEvent.ts"
 import { type ExecutorError, OutcomeUnknown } from "../ExecutorErrors.ts"
+import { joinPieces } from "../joinPieces.ts"
 
 type Engine = DockerEngine["Service"]
 
@@ -56,6 +57,18 @@ export const pump = (
     )
   )
 }
+
+/** Takes the events out of the queue. Adjacent pieces of output that wait for the consumer become one. */
+export const drain = (
+  queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
+  brake: Brake
+): Stream.Stream<ExecEvent, ExecutorError> =>
+  Stream.fromQueue(queue).pipe(
+    Stream.mapArray((events) => {
+      for (const event of events) if (event._tag === "Stdout" || event._tag === "Stderr") brake.taken(event.data.length)
+      return joinPieces(events)
+    })
+  )
 
 /**
  * Ends when the command ended and its stream has been silent: some engines never close it (moby 45120). While the

@@ -8,7 +8,7 @@ import { UsageError } from "../../../adapters/command/Usage.ts"
 import { OutputClosed } from "../../../adapters/Output.ts"
 import { EngineUnreachable, InvalidEndpoint } from "../../../src/engine/EngineErrors.ts"
 import { CommandNotFound, ExecTimeout } from "../../../src/executor/ExecutorErrors.ts"
-import { InvalidRequest } from "../../../src/request/ExecRequest.ts"
+import { InvalidRequest } from "../../../src/request/InvalidRequest.ts"
 import { InvalidTarget } from "../../../src/target/Target.ts"
 
 const dist = join(import.meta.dirname, "../../../dist")

@@ -71,7 +71,7 @@ const running: Container = {
     FinishedAt: ""
   },
   Config: { Image: "", Hostname: "", User: "", WorkingDir: "", Tty: false, Labels: {}, Env: [] },
-  HostConfig: { UsernsMode: "", PidMode: "", NetworkMode: "", Privileged: false },
+  HostConfig: { UsernsMode: "", PidMode: "", NetworkMode: "", Privileged: false, LogConfig: { Type: "" } },
   Mounts: []
 }
 const network = (id: string, Labels: Record<string, string>): Network => ({

@@ -1,0 +1,150 @@
+/** Performs the actions of an executor: reads a container's log, sends a signal to its main process. */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { DemuxError, type Piece } from "../engine/Demux.ts"
+import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { EngineFailure, EngineUnreachable } from "../engine/EngineErrors.ts"
+import { Brake } from "../internal/Brake.ts"
+import { checkPermission } from "../policy/Permission.ts"
+import type { PolicyDenied } from "../policy/PolicyDenied.ts"
+import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import type { Action, Logs, SendSignal } from "./Action.ts"
+import type { ExecEvent } from "./ExecEvent.ts"
+import type { ExecSpec } from "./ExecSpec.ts"
+import { ExecTimeout, type ExecutorError, killed, LogUnreadable, SignalNotSent } from "./ExecutorErrors.ts"
+import { drain, pieces } from "./internal/Output.ts"
+import { wishOf } from "./Permitted.ts"
+
+/** Milliseconds without a line after which a followed log has ended, once its `until` has passed: engines do not end it by themselves. */
+const quietEnd = 1000
+
+/** Status of an engine that can't read the logs of a container's driver. */
+const notReadable = 501
+
+/**
+ * Performs an action, and reports on it with the events of a command that succeeds. Reads at most 1 MiB ahead
+ * of its consumer. An interruption stops a reading at once; nothing stays on the node.
+ */
+export const performAction = (
+  engine: DockerEngineShape,
+  spec: ExecSpec,
+  action: Action
+): Stream.Stream<ExecEvent, ExecutorError> => {
+  const events = Stream.unwrap(
+    action._tag === "Logs" ? readLog(engine, spec, action) : sendSignal(engine, spec, action)
+  )
+  const { timeout } = spec
+  if (timeout === undefined) return events
+  const timeUp = Effect.andThen(Effect.sleep(timeout), new ExecTimeout({ after: timeout, ending: killed }))
+  return Stream.interruptWhen(events, timeUp)
+}
+
+const started = ({ runId }: ExecSpec): ExecEvent => ({ _tag: "Started", execId: runId })
+const succeeded: ExecEvent = { _tag: "Exited", code: 0 }
+
+const permitted = (engine: DockerEngineShape, spec: ExecSpec) =>
+  checkPermission(engine, spec.container, spec.policy, wishOf(spec))
+
+const sendSignal = Effect.fnUntraced(
+  function* (engine: DockerEngineShape, spec: ExecSpec, { signal }: SendSignal) {
+    yield* permitted(engine, spec)
+    yield* engine.killContainer(spec.container, signal)
+    return Stream.make<[ExecEvent, ExecEvent]>(started(spec), succeeded)
+  },
+  (effect, _, { container }, { signal }) =>
+    Effect.catchTag(effect, "EngineError", ({ text }) =>
+      Effect.fail(new SignalNotSent({ container, signal, detail: text }))
+    )
+)
+
+const readLog = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  spec: ExecSpec,
+  { _tag, until, ...lines }: Logs
+): Effect.fn.Return<Stream.Stream<ExecEvent, ExecutorError>, ExecutorError, Scope.Scope> {
+  const { container } = spec
+  const [{ Config, HostConfig }] = yield* Effect.all([engine.inspectContainer(container), permitted(engine, spec)], {
+    concurrency: 2
+  }).pipe(Effect.mapError(unreadable(container)))
+  const log = yield* engine
+    .readContainerLog(container, { ...lines, until })
+    .pipe(Effect.mapError(unreadable(container, HostConfig.LogConfig.Type)))
+  const bounded = lines.follow && until !== undefined ? yield* endingQuietly(log, Number(until) * 1000) : log
+  // Each line of a log comes by itself. Reading ahead joins those that wait for the consumer, each of which would cost a message.
+  const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
+  const brake = new Brake()
+  Queue.offerUnsafe(queue, started(spec))
+  yield* move(spec, Config.Tty, bounded, queue, brake).pipe(
+    Effect.andThen(Effect.sync(() => Queue.offerUnsafe(queue, succeeded))),
+    Queue.into(queue),
+    Effect.forkScoped
+  )
+  return drain(queue, brake)
+})
+
+/** Converts the engine's refusal to show a log. `driver`: the container's log driver, if it is known. */
+const unreadable =
+  (container: string, driver?: string) =>
+  (error: EngineFailure | PolicyDenied | ProtectedTarget): ExecutorError => {
+    if (error._tag !== "EngineError") return error
+    const why = { container, detail: error.text }
+    // 409: the engine is removing the container.
+    if (error.status === 404 || error.status === 409) return new LogUnreadable({ ...why, reason: "Removed" })
+    return error.status === notReadable
+      ? new LogUnreadable({ ...why, reason: "Driver", ...(driver === undefined ? {} : { driver }) })
+      : error
+  }
+
+/** Moves the engine's stream into the queue until it ends, with backpressure. */
+const move = (
+  { container }: ExecSpec,
+  isRaw: boolean,
+  log: Stream.Stream<Uint8Array, EngineUnreachable>,
+  queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
+  brake: Brake
+): Effect.Effect<void, EngineUnreachable | LogUnreadable> => {
+  const demux = pieces(isRaw ? "raw" : "multiplexed")
+  const cut = (detail: string) => new LogUnreadable({ container, reason: "Incomplete", detail })
+  return Stream.runForEach(log, (chunk) =>
+    Effect.suspend(() => {
+      for (const piece of joinChannels(demux.push(chunk))) {
+        if (piece.channel === "system") return cut(Buffer.from(piece.data).toString("utf8").trim())
+        brake.held(piece.data.length)
+        Queue.offerUnsafe(queue, eventOf(piece))
+      }
+      return brake.wait
+    })
+  ).pipe(
+    Effect.andThen(Effect.sync(() => demux.end())),
+    Effect.catchDefect((defect) => (defect instanceof DemuxError ? cut(defect.message) : Effect.die(defect)))
+  )
+}
+
+const eventOf = ({ channel, data }: Piece): ExecEvent => ({ _tag: channel === "stderr" ? "Stderr" : "Stdout", data })
+
+/** Joins adjacent pieces of one channel: each line of a log is a piece. */
+const joinChannels = (all: ReadonlyArray<Piece>): ReadonlyArray<Piece> => {
+  const joined: Array<Piece> = []
+  for (let from = 0, to = 0; from < all.length; from = to) {
+    const first = all[from]
+    if (first === undefined) break
+    for (to = from + 1; all[to]?.channel === first.channel; ) to++
+    const data = to === from + 1 ? first.data : Buffer.concat(all.slice(from, to).map((piece) => piece.data))
+    joined.push({ channel: first.channel, data })
+  }
+  return joined
+}
+
+/** Ends a log at this time, in milliseconds since 1970, when nothing has come for {@link quietEnd}. */
+const endingQuietly = Effect.fnUntraced(function* <E>(
+  log: Stream.Stream<Uint8Array, E>,
+  at: number
+): Effect.fn.Return<Stream.Stream<Uint8Array, E>, never, Scope.Scope> {
+  const pull = yield* Stream.toPull(log)
+  const quiet = Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sleep(Math.max(0, at - now) + quietEnd))
+  return Stream.fromPull(Effect.succeed(Effect.raceFirst(pull, Effect.andThen(quiet, Cause.done()))))
+})
