@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { assert, layer, type Vitest } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { run } from "../cluster/Command.ts"
@@ -22,6 +23,7 @@ import {
   type ProcessOptions,
   program,
   programOn,
+  saidOfSignal,
   temporaryFolder
 } from "./Harness.ts"
 import { openPty } from "./Pty.ts"
@@ -49,7 +51,7 @@ const networkOf = (socket: string, name: string) =>
     (id) =>
       pollUntil(
         Effect.map(Effect.exit(remove(socket, `/networks/${id}`)), ({ _tag }) => _tag === "Success"),
-        { every: 250, atMost: 60_000, orElse: Effect.die("the network stays in use") }
+        { every: 250, atMost: 120_000, orElse: Effect.die("the network stays in use") }
       )
   )
 
@@ -57,7 +59,7 @@ const networkOf = (socket: string, name: string) =>
 const volumeGone = (socket: string, name: string) =>
   pollUntil(
     Effect.map(Effect.exit(remove(socket, `/volumes/${name}`)), ({ _tag }) => _tag === "Success"),
-    { every: 250, atMost: 60_000, orElse: Effect.die(`volume ${name} stays in use`) }
+    { every: 250, atMost: 120_000, orElse: Effect.die(`volume ${name} stays in use`) }
   )
 
 /** A service with all that a one-off task takes over, and all that it must not take over. One task on every node but the last. */
@@ -208,29 +210,29 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const before = yield* waitRunning(manager.socket, "shop", 2)
-      let seen: typeof Services.Type = []
-      let resolved = ""
-      let goOn: (() => void) | undefined
-      const looked = yield* Effect.forkChild(
-        Effect.gen(function* () {
-          yield* Effect.callback<void>((resume) => {
-            goOn = () => resume(Effect.void)
-          })
-          seen = yield* get(manager.socket, "/services", Services, oneOffs)
-        })
+      const up = yield* Latch.make()
+      let end: ((signal: NodeJS.Signals) => void) | undefined
+      // A shell says of its children that the signal ended them.
+      const script =
+        "trap 'exit 0' TERM; nslookup storefront; nslookup shop; exec 2>/dev/null; echo up; while :; do sleep 0.1; done"
+      const [{ code, stderr, stdout }, [one]] = yield* Effect.all(
+        [
+          call(["--label", "mine=1", "-e", "X", "shop", script], {
+            onOutput: (output, kill) => {
+              end = kill
+              if (/^up$/m.test(output)) Latch.openUnsafe(up)
+            }
+          }),
+          up.await.pipe(
+            Effect.andThen(get(manager.socket, "/services", Services, oneOffs)),
+            Effect.tap(Effect.sync(() => end?.("SIGTERM")))
+          )
+        ],
+        { concurrency: 2 }
       )
-      const { code, stderr } = yield* call(
-        ["--label", "mine=1", "-e", "X", "shop", "nslookup storefront; nslookup shop; echo up; sleep 3"],
-        {
-          onOutput: (output) => {
-            resolved = output
-            if (output.includes("up")) goOn?.()
-          }
-        }
-      )
-      assert.deepStrictEqual([code, stderr], [0, ""])
-      yield* Effect.exit(Effect.asVoid(Effect.sync(() => looked)))
-      const [one] = seen
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stderr, saidOfSignal)
+      const resolved = stdout.toString()
       if (one === undefined) return yield* Effect.die("no service of a one-off task was seen")
       const { ContainerSpec, Networks } = one.Spec.TaskTemplate
       const foreign = (labels: Readonly<Record<string, string>>) =>
@@ -329,12 +331,12 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
           /cannot start a one-off task of service shop from image .*nothing-there:1 on node node-\d: rejected: .*\. Check that the node can pull the image: docker pull /
         ],
         [
-          ["--placement-timeout", "3s", "--constraint", "node.labels.none==1", "shop", "true"],
+          ["--placement-timeout", "10s", "--constraint", "node.labels.none==1", "shop", "true"],
           125,
           /still pending after [\d.]+ s \(no suitable node \(scheduling constraints/
         ],
         [
-          ["--placement-timeout", "3s", "--reserve-memory", "100t", "shop", "true"],
+          ["--placement-timeout", "10s", "--reserve-memory", "100t", "shop", "true"],
           125,
           /no suitable node \(.*insufficient resources/
         ],
