@@ -1,7 +1,7 @@
 /** What was done in which container, and how it ended: a record for each run in a task, and for each copy. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import { commandOf, type ExecSpec } from "../executor/ExecSpec.ts"
+import { commandOf, type ExecSpec, type OneOffSpec } from "../executor/ExecSpec.ts"
 import type { Route } from "../request/Via.ts"
 
 /** Where it was done. All but the container is absent for one that is looked at as no task's. */
@@ -51,6 +51,8 @@ export interface ExecRecord extends Recorded {
   readonly workdir?: string
   /** The image of the toolbox in which the command ran beside the container. */
   readonly toolbox?: string
+  /** The one-off task in which the command ran. `command` is then `run` with the caller's words. */
+  readonly oneOff?: { readonly image: string; readonly entrypoint?: ReadonlyArray<string> }
   readonly privileged: boolean
   readonly tty: boolean
   readonly stdin: boolean
@@ -77,6 +79,8 @@ export class Audit extends Context.Reference<
   { readonly record: (record: AuditRecord) => Effect.Effect<void> } | undefined
 >("task-exec/Audit", { defaultValue: () => undefined }) {}
 
+const oneOffOf = ({ entrypoint, image }: OneOffSpec) => ({ image, ...(entrypoint === undefined ? {} : { entrypoint }) })
+
 /** What a record says of a command before it is run. */
 export const describeSpec = (
   spec: ExecSpec
@@ -88,6 +92,7 @@ export const describeSpec = (
   ...(spec.user === undefined ? {} : { user: spec.user }),
   ...(spec.workdir === undefined ? {} : { workdir: spec.workdir }),
   ...(spec.toolbox?._tag === "Debug" ? { toolbox: spec.toolbox.image } : {}),
+  ...(spec.oneOff === undefined ? {} : { oneOff: oneOffOf(spec.oneOff) }),
   privileged: spec.privileged,
   tty: spec.tty !== undefined,
   stdin: spec.stdin,

@@ -36,6 +36,8 @@ export type ToolboxSpec = typeof ToolboxSpec.Type
 
 /** The command of a one-off task. The parts that are not given come from the container's image. */
 export const OneOffSpec = Schema.Struct({
+  /** Reference of the task's image, for the record. */
+  image: Schema.String,
   /** Replaces the image's entrypoint, and with it the image's arguments. */
   entrypoint: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Replaces the image's arguments (`CMD`). */

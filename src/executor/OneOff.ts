@@ -15,10 +15,10 @@ export interface ImageCommand {
  * Returns the words that a container of the image runs: the engine's own rule (moby, `daemon/commit.go`, `merge`). An entrypoint that
  * is given drops the image's arguments.
  */
-export const wordsOf = ({ args, entrypoint }: OneOffSpec, { Cmd, Entrypoint }: ImageCommand): ReadonlyArray<string> => [
-  ...(entrypoint ?? Entrypoint),
-  ...(args ?? (entrypoint === undefined ? Cmd : []))
-]
+export const wordsOf = (
+  { args, entrypoint }: Pick<OneOffSpec, "args" | "entrypoint">,
+  { Cmd, Entrypoint }: ImageCommand
+): ReadonlyArray<string> => [...(entrypoint ?? Entrypoint), ...(args ?? (entrypoint === undefined ? Cmd : []))]
 
 /** Returns the spec with the command of the one-off task. */
 export const withCommandOf = Effect.fn("TaskExec.imageCommand")(function* (

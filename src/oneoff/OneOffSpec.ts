@@ -75,12 +75,12 @@ const given = (words: ReadonlyArray<string> | undefined) =>
  */
 export const commandOfOneOff = (
   { template: { ContainerSpec } }: Original,
-  { args, entrypoint }: Pick<CheckedOneOff, "args" | "entrypoint">
+  { args, entrypoint, image = ContainerSpec.Image }: Pick<CheckedOneOff, "args" | "entrypoint" | "image">
 ): OneOffSpec => {
-  if (entrypoint !== undefined) return { entrypoint, args: args ?? [] }
+  if (entrypoint !== undefined) return { image, entrypoint, args: args ?? [] }
   const own = given(ContainerSpec.Command)
   const words = args ?? given(ContainerSpec.Args)
-  return { ...(own === undefined ? {} : { entrypoint: own }), ...(words === undefined ? {} : { args: words }) }
+  return { image, ...(own === undefined ? {} : { entrypoint: own }), ...(words === undefined ? {} : { args: words }) }
 }
 
 /** The parts of a one-off task's service that the original does not determine. */

@@ -1,6 +1,6 @@
 /** `task-exec run`: one more task of a service, for one command, on every route. */
 import { randomBytes } from "node:crypto"
-import { mkdirSync } from "node:fs"
+import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer, type Vitest } from "@effect/vitest"
 import * as Context from "effect/Context"
@@ -127,6 +127,12 @@ const Spec = Schema.Struct({
   })
 })
 const Services = Schema.Array(Schema.Struct({ Spec }))
+const Audited = Schema.Struct({
+  command: Schema.Array(Schema.String),
+  oneOff: Schema.Struct({ image: Schema.String, entrypoint: Schema.Array(Schema.String) }),
+  target: Schema.Struct({ task: Schema.String, node: Schema.String })
+})
+const decodeAudited = Schema.decodeUnknownEffect(Schema.fromJsonString(Audited))
 const Listed = Schema.Array(Id)
 const oneOffs = { query: { filters: JSON.stringify({ label: ["task-exec.role=one-off"] }) } }
 
@@ -452,7 +458,13 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
       pty.type("tty; exit 5\r")
       yield* pty.see(/\/dev\/pts\/\d/)
       assert.strictEqual((yield* pty.end).code, 5)
-      const json = yield* call(["--output", "json", "shop@node-2", "echo said; exit 4"])
+      const file = join(yield* temporaryFolder("audit"), "audit.jsonl")
+      const json = yield* call(["--output", "json", "--audit-file", file, "shop@node-2", "echo said; exit 4"])
+      const { image } = yield* SwarmCluster
+      const { command, oneOff, target } = yield* decodeAudited(readFileSync(file, "utf8"))
+      assert.deepStrictEqual(command, ["run", "echo said; exit 4"])
+      assert.deepStrictEqual([oneOff.image, oneOff.entrypoint], [image, ["sh", "-c"]])
+      assert.deepStrictEqual([target.task, target.node], ["shop.run", "node-2"])
       assert.strictEqual(json.code, 4, json.stderr)
       assert.include(json.stdout.toString(), '"shop.run"')
     }).pipe(Effect.scoped)

@@ -169,7 +169,7 @@ describe("the command of a one-off task", () => {
   it.effect.prop("is that of docker compose run", [Case], ([{ args = [], command = [], entrypoint, image, words }]) =>
     Effect.gen(function* () {
       const from = yield* original({ Image: "i", Command: command, Args: args })
-      const spec = commandOfOneOff(from, { args: words, entrypoint })
+      const spec = commandOfOneOff(from, { args: words, entrypoint, image: undefined })
       const ownArgs = args.length > 0 || command.length > 0 ? args : image.Cmd
       const expected =
         entrypoint !== undefined
