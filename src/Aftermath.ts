@@ -1,5 +1,4 @@
 /** Whether a command can have run when an error occurs, and whether to try again: data for each error of the library. */
-import { needsOtherNetwork } from "./helper/HelperErrors.ts"
 import type { TaskExecError } from "./TaskExecError.ts"
 
 /** What an error tells about the request that failed. */
@@ -49,8 +48,7 @@ const aftermaths: {
   RequestTooLarge: unchanged,
   NodeUnavailable: unchanged,
   HelperImageUnavailable: unchanged,
-  // A helper that could not join the network of its tunnel may have begun its command.
-  HelperRejected: ({ reason }) => (needsOtherNetwork(reason) ? perhaps : unchanged),
+  HelperRejected: ({ mayRun }) => (mayRun === true ? perhaps : unchanged),
   HelperNotPlaced: ({ mayRun }) => (mayRun === true ? perhaps : safe),
   HelperFailed: unchanged,
   HelperRefused: perhaps,

@@ -179,6 +179,7 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
     group: "node",
     samples: [
       new library.HelperRejected({ node: "NODE", reason: "REASON" }),
+      new library.HelperRejected({ node: "NODE", reason: "REASON", mayRun: true }),
       new library.HelperRejected({ node: "NODE", reason: "Pool overlaps with other one on this address space" })
     ]
   },

@@ -61,7 +61,9 @@ export const needsOtherNetwork = (reason: string): boolean => isPoolOverlap(reas
 export class HelperRejected extends Schema.TaggedError<HelperRejected>()("HelperRejected", {
   node: Schema.String,
   /** The engine's text. */
-  reason: Schema.String
+  reason: Schema.String,
+  /** Set if the helper ran, and could not join the network of its tunnel: it may have begun the command, which was killed then. */
+  mayRun: Schema.optionalKey(Schema.Literal(true))
 }) {
   /** What failed, and why. */
   get summary(): string {

@@ -30,6 +30,7 @@ import {
   HelperFailed,
   HelperNotPlaced,
   type HelperRefused,
+  HelperRejected,
   type NodeUnavailable,
   type RequestTooLarge
 } from "../helper/HelperErrors.ts"
@@ -178,6 +179,8 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
       })
     )
   )
+  const withoutTunnel = (error: HelperError): HelperError =>
+    error._tag === "HelperRejected" && isTold ? new HelperRejected({ ...error, mayRun: true }) : withoutManager(error)
   // Swarm may run a helper that was late, or was rejected before, until its service is removed.
   const proven = (error: HelperError): Effect.Effect<never, HelperError> =>
     isTold && isStartError(error)
@@ -188,7 +191,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   const tunnel: Effect.Effect<Tunnel, HelperError> =
     addition === undefined
       ? Effect.fail(new TunnelLost({ detail: `the helper on node ${node} has no tunnel` }))
-      : Effect.raceFirst(Effect.mapError(addition.tunnel, withoutManager), Deferred.await(failed))
+      : Effect.raceFirst(Effect.mapError(addition.tunnel, withoutTunnel), Deferred.await(failed))
   const needed = Deferred.makeUnsafe<void>()
   const needTunnel =
     addition === undefined

@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Rpc from "effect/rpc/Rpc"
+import * as RpcGroup from "effect/rpc/RpcGroup"
+import * as RpcTest from "effect/rpc/RpcTest"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { errors } from "../../adapters/docs/Errors.ts"
@@ -10,7 +13,7 @@ import {
   ExecResult,
   FleetEvent,
   FleetRequestData,
-  type RunError,
+  RunError,
   RunEvent,
   Target,
   TaskExec,
@@ -63,6 +66,41 @@ describe("as JSON text, with nothing lost, goes", () => {
     assert.deepStrictEqual(plain(arrived), plain(error))
     assert.strictEqual(arrived.message, error.message)
     assert.strictEqual(TaskExec.isNothingRun(arrived), TaskExec.isNothingRun(error))
+  })
+})
+
+/** The service for other processes. */
+const Commands = RpcGroup.make(
+  Rpc.make("run", { payload: ExecRequestData, success: ExecResult, error: RunError }),
+  Rpc.make("stream", { payload: ExecRequestData, success: RunEvent, error: RunError, stream: true })
+)
+
+describe("a group of Rpcs", () => {
+  const served = RpcTest.makeClient(Commands).pipe(
+    Effect.provide(Commands.toLayer({ run: TaskExec.run, stream: TaskExec.stream })),
+    Effect.provide(layerTest({ tasks: ["web.1"], script: { hello: { stdout: "out", exitCode: 3 } } }))
+  )
+
+  it.effect("has TaskExec's functions as they are as handlers", () =>
+    Effect.gen(function* () {
+      const { run, stream } = yield* served
+      const { exitCode, stdout } = yield* run({ target: "web.1", command: ["hello"] })
+      assert.deepStrictEqual([exitCode, new TextDecoder().decode(stdout)], [3, "out"])
+      const events = yield* Stream.runCollect(stream({ target: "web.1", command: ["hello"] }))
+      assert.deepStrictEqual(
+        events.map(({ _tag }) => _tag),
+        ["Resolved", "Started", "Stdout", "Exited"]
+      )
+      const error = yield* Effect.flip(run({ target: "web.2", command: ["hello"] }))
+      assert.isTrue(TaskExec.isNothingRun(error))
+    })
+  )
+
+  // The codecs that Rpc derives for its serializations.
+  it.prop("sends its values with nothing lost", [RunEvent, ExecResult, RunError], ([event, result, error]) => {
+    assert.deepStrictEqual(plain(sent(Schema.toCodecJson(RunEvent), event)), plain(event))
+    assert.deepStrictEqual(plain(sent(Schema.toCodecJson(ExecResult), result)), plain(result))
+    assert.deepStrictEqual(plain(sent(Schema.toCodecJson(RunError), error)), plain(error))
   })
 })
 

@@ -9,9 +9,12 @@ import { EngineError, EngineUnreachable, NotSwarmManager } from "../../../src/en
 import { Node, type Task } from "../../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
 import { endOf } from "../../../src/executor/ExecSpec.ts"
+import { HelperRejected } from "../../../src/helper/HelperErrors.ts"
 import { isNothingRun } from "../../../src/index.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
+import { openHelperLink } from "../../../src/node/HelperLink.ts"
 import { openHelperNode } from "../../../src/node/HelperNode.ts"
+import type { HelperTunnel } from "../../../src/node/HelperTunnel.ts"
 import { taskOn } from "../engine/Tasks.ts"
 
 const node = { id: "n", hostname: "host", state: "ready", availability: "active" }
@@ -222,6 +225,39 @@ describe("a manager that fails", () => {
         assert.include(error.message, "the outcome of the command is unknown: cannot ")
         assert.isFalse(isNothingRun(error))
       }
+    })
+  )
+})
+
+describe("a tunnel that the helper's node can't join", () => {
+  const rejected = new HelperRejected({ node: "host", reason: "no such device" })
+  const addition: HelperTunnel = {
+    request: { key: "key", networks: ["network"], from: "start" },
+    tunnel: Effect.fail(rejected),
+    reachable: () => undefined,
+    unreachable: () => undefined
+  }
+  /** The error of the tunnel to a helper that begins these of its commands at once. */
+  const tunnelError = Effect.fnUntraced(
+    function* (begin: ReadonlyArray<number>) {
+      const work = { _tag: "Exec", specs: [spec], begin } as const
+      const owner = yield* makeOwnership(undefined)
+      const { tunnel } = yield* openHelperLink({ place, owner, work, addition })
+      yield* Effect.sleep("1 second")
+      return yield* Effect.flip(tunnel)
+    },
+    Effect.scoped,
+    Effect.provide(swarmWith({ State: "running" })),
+    inTime
+  )
+
+  it.effect("leaves open whether a command has run that begins without it", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* tunnelError([]), rejected)
+      assert.isTrue(isNothingRun(rejected))
+      const error = yield* tunnelError([0])
+      assert.deepInclude(error, { _tag: "HelperRejected", reason: "no such device" })
+      assert.isFalse(isNothingRun(error))
     })
   )
 })
