@@ -7,14 +7,8 @@ import * as Layer from "effect/Layer"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Stream from "effect/Stream"
-import { assertNothingLeft } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { Web } from "./Harness.ts"
-
-// The examples run at the same time, so that nothing is left can be seen only after the last one.
-const leavesNothing = Layer.effectDiscard(
-  Effect.flatMap(SwarmCluster, (cluster) => Effect.addFinalizer(() => Effect.orDie(assertNothingLeft(cluster))))
-)
+import { leavesNothing, Web } from "./Harness.ts"
 
 /** An example as a command, with the swarm's first manager. */
 const example = (name: string, ...args: ReadonlyArray<string>) =>

@@ -5,15 +5,9 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TaskFileSystem from "../../src/filesystem.ts"
 import { HelperImage, Swarm } from "../../src/index.ts"
-import { assertNothingLeft } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { Directory, fileSystemContract } from "../contract/FileSystemContract.ts"
-import { Agents, Web } from "./Harness.ts"
-
-// Cases run at the same time, so that nothing is left can be seen only after the last one.
-const leavesNothing = Layer.effectDiscard(
-  Effect.flatMap(SwarmCluster, (cluster) => Effect.addFinalizer(() => Effect.orDie(assertNothingLeft(cluster))))
-)
+import { Agents, leavesNothing, Web } from "./Harness.ts"
 
 const Manager = Layer.unwrap(
   Effect.map(SwarmCluster, ({ manager }) => Swarm.layerFor({ _tag: "Unix", path: manager.socket }))

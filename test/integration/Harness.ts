@@ -254,6 +254,14 @@ export const checkLeftoversMeanwhile = (): void => {
   }, checkTimeout)
 }
 
+/**
+ * For files whose tests run at the same time, so that no test can tell its own leftovers from what another one needs: checks after the last
+ * test that nothing is left.
+ */
+export const leavesNothing = Layer.effectDiscard(
+  Effect.flatMap(SwarmCluster, (cluster) => Effect.addFinalizer(() => Effect.orDie(nothingLeft(cluster))))
+)
+
 const UpdatableNode = Schema.Struct({
   Version: Schema.Struct({ Index: Schema.Int }),
   Spec: Schema.Record(Schema.String, Schema.Unknown)

@@ -8,16 +8,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Stage, StageObserver } from "../../src/index.ts"
 import * as TaskProcess from "../../src/process.ts"
-import { assertNothingLeft } from "../cluster/Leftovers.ts"
-import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { processContract } from "../contract/ProcessContract.ts"
-import { Agents, Web } from "./Harness.ts"
+import { Agents, leavesNothing, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
-
-// Cases run at the same time, so that nothing is left can be seen only after the last one.
-const leavesNothing = Layer.effectDiscard(
-  Effect.flatMap(SwarmCluster, (cluster) => Effect.addFinalizer(() => Effect.orDie(assertNothingLeft(cluster))))
-)
 
 /** Every case runs over an agent. These are the cases in which the routes differ. */
 const ofEveryRoute = processContract.filter(({ name }) =>
@@ -43,7 +36,8 @@ layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the spawner
   for (const [route, task, cases] of [
     ["agent", "remote", processContract],
     ["helper", "remote", ofEveryRoute],
-    ["local", "local", ofEveryRoute]
+    // The executor is that of the other routes.
+    ["local", "local", ofEveryRoute.slice(0, 5)]
   ] as const) {
     const spawner = Layer.effect(
       ChildProcessSpawner,
