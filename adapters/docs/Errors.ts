@@ -243,7 +243,10 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   ToolboxNotStarted: {
     group: "command",
-    samples: [new library.ToolboxNotStarted({ image: "IMAGE", container: "CONTAINER", detail: "REASON" })]
+    samples: [
+      new library.ToolboxNotStarted({ image: "IMAGE", container: "CONTAINER", detail: "REASON" }),
+      new library.ToolboxNotStarted({ image: "IMAGE", container: "CONTAINER", detail: "REASON", isOwn: true })
+    ]
   },
   LogUnreadable: {
     group: "command",
@@ -259,9 +262,12 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   CommandNotFound: {
     group: "command",
-    samples: ["PROGRAM", "bash", "sh", "PROGRAM ARGUMENT"].map(
-      (command) => new library.CommandNotFound({ command, detail: "REASON" })
-    )
+    samples: [
+      ...["PROGRAM", "bash", "sh", "PROGRAM ARGUMENT"].map(
+        (command) => new library.CommandNotFound({ command, detail: "REASON" })
+      ),
+      new library.CommandNotFound({ command: "PROGRAM", detail: "REASON", toolbox: "IMAGE" })
+    ]
   },
   CommandNotStarted: {
     group: "command",

@@ -21,7 +21,9 @@ import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import { type EndRun, type ExecSpec, runVariable, type TerminalSize, type ToolboxSpec } from "./ExecSpec.ts"
 import {
+  CommandNotFound,
   CommandNotStarted,
+  ContainerNotRunning,
   ContainerStopped,
   describeEnding,
   type Ending,
@@ -131,12 +133,23 @@ const execInToolbox = (
         ? yield* start(tools, { ...spec, container: opened.id }, input, (create) => create)
         : yield* followMain(tools.engine, opened, spec, input.stdin)
     })
-  ).pipe(
-    // The toolbox ends with the task's processes.
-    Stream.mapError((error) =>
-      error._tag === "ContainerStopped" ? new ContainerStopped({ container: spec.container }) : error
-    )
-  )
+  ).pipe(Stream.mapError((error) => ofToolbox(error, spec.container, toolbox)))
+
+/** Returns the error of a command in a toolbox. The toolbox ends with the task's processes, and users do not know its container. */
+const ofToolbox = (error: ExecutorError, container: string, toolbox: ToolboxSpec): ExecutorError => {
+  switch (error._tag) {
+    case "ContainerStopped":
+      return new ContainerStopped({ container })
+    case "ContainerNotRunning":
+      return error.container === container
+        ? error
+        : new ContainerNotRunning({ container, detail: "its toolbox has ended" })
+    case "CommandNotFound":
+      return toolbox._tag === "Debug" ? new CommandNotFound({ ...error, toolbox: toolbox.image }) : error
+    default:
+      return error
+  }
+}
 
 const start = Effect.fnUntraced(function* (
   { engine, guard, killer }: Tools,

@@ -9,15 +9,19 @@ import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("CommandNotFound", {
   command: Schema.String,
   /** The engine's text. */
-  detail: Schema.String
+  detail: Schema.String,
+  /** The image of the toolbox, if the command was to run in one. */
+  toolbox: Schema.optionalKey(Schema.String)
 }) {
   /** What failed, and why. */
   get summary(): string {
-    return `cannot run ${JSON.stringify(this.command)}: command not found in the container`
+    const place = this.toolbox === undefined ? "in the container" : `in the toolbox's image ${this.toolbox}`
+    return `cannot run ${JSON.stringify(this.command)}: command not found ${place}`
   }
 
   /** The next step. */
   get hint(): string {
+    if (this.toolbox !== undefined) return "Choose an image that has it with --image or TASK_EXEC_DEBUG_IMAGE."
     if (/\s/.test(this.command)) return "Pass each argument as a separate word, or use a shell: sh -c '…'"
     if (this.command === "sh") return "To use a shell beside the container: task-exec debug"
     return this.command === "bash" ? "Try sh." : ""
@@ -153,7 +157,9 @@ export class ToolboxNotStarted extends Schema.TaggedError<ToolboxNotStarted>()("
   /** Full ID of the task's container. */
   container: Schema.String,
   /** The engine's text. */
-  detail: Schema.String
+  detail: Schema.String,
+  /** The image is that of task-exec: the toolbox was to forward ports. */
+  isOwn: Schema.optionalKey(Schema.Literal(true))
 }) {
   /** What failed, and why. */
   get summary(): string {
@@ -162,7 +168,9 @@ export class ToolboxNotStarted extends Schema.TaggedError<ToolboxNotStarted>()("
 
   /** The next step. */
   get hint(): string {
-    return "Choose an image that the node can pull with --image or TASK_EXEC_DEBUG_IMAGE."
+    return this.isOwn === true
+      ? 'Run "task-exec doctor" to check the node.'
+      : "Choose an image that the node can pull with --image or TASK_EXEC_DEBUG_IMAGE."
   }
 
   override get message(): string {

@@ -12,8 +12,9 @@ import type { Container, MountSpec } from "../engine/EngineSchemas.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { freshName, makeOwnership, ownershipLabels } from "../Labels.ts"
 import { type ExecSpec, runVariable, type ToolboxSpec } from "./ExecSpec.ts"
-import { ToolboxNotStarted } from "./ExecutorErrors.ts"
+import { ContainerNotRunning, ToolboxNotStarted } from "./ExecutorErrors.ts"
 import { findImage } from "./HostView.ts"
+import { stillRuns } from "./internal/stillRuns.ts"
 
 /** The toolbox ends with this process, so its deadline never matters while it is in use, in milliseconds. */
 const unlimited = 365 * 24 * 3600_000
@@ -42,7 +43,7 @@ export const openToolbox = Effect.fn("TaskExec.toolbox")(function* (
   toolbox: ToolboxSpec,
   { command, container, runId }: Pick<ExecSpec, "command" | "container" | "runId">,
   ownImage: Effect.Effect<string>
-): Effect.fn.Return<AttachedContainer, ToolboxNotStarted | EngineFailure, Scope.Scope> {
+): Effect.fn.Return<AttachedContainer, ContainerNotRunning | ToolboxNotStarted | EngineFailure, Scope.Scope> {
   const named = toolbox._tag === "Debug" ? toolbox.image : yield* ownImage
   const auth = toolbox._tag === "Debug" ? toolbox.auth : undefined
   const shared = { PidMode: `container:${container}`, NetworkMode: `container:${container}` }
@@ -78,8 +79,14 @@ export const openToolbox = Effect.fn("TaskExec.toolbox")(function* (
           }
     )
   }).pipe(
-    Effect.catchTag("EngineError", ({ text }) =>
-      Effect.fail(new ToolboxNotStarted({ image: named, container, detail: text }))
+    Effect.catchTag("EngineError", (error) =>
+      Effect.gen(function* () {
+        const { text: detail } = error
+        // Nothing can join a container that has ended.
+        if (!(yield* stillRuns(engine, container))) return yield* new ContainerNotRunning({ container, detail })
+        const isOwn = toolbox._tag === "Forward" ? { isOwn: true as const } : {}
+        return yield* new ToolboxNotStarted({ image: named, container, detail, ...isOwn })
+      })
     )
   )
 })

@@ -1,13 +1,23 @@
 /** `task-exec port-forward` and `TaskExec.forward`: ports of tasks, on every route. */
+import { createHash, randomBytes } from "node:crypto"
 import { createServer } from "node:net"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { ForwardingEnded, PortUnreachable, TaskExec } from "../../src/index.ts"
+import { connect } from "../../src/promise.ts"
+import { request } from "../cluster/EngineApi.ts"
+import { engineProxy } from "../cluster/EngineProxy.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
+import { waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { killCaller } from "./Callers.ts"
 import { type Broken, dial, exchange, http, interrupt, portForward, readToEnd } from "./Forwards.ts"
-import { Agents, checkLeftoversMeanwhile, program, sha256, taskExec } from "./Harness.ts"
+import { Agents, checkLeftoversMeanwhile, program, saidOfSignal, sha256, taskExec } from "./Harness.ts"
+import { postgres, psql } from "./Postgres.ts"
+import { Library } from "./Sessions.ts"
 import { ports, taskServer } from "./TaskServer.ts"
 
 checkLeftoversMeanwhile()
@@ -23,6 +33,16 @@ const server = Effect.fnUntraced(function* (name: string, options: { readonly is
 
 /** Two bytes that no text has. */
 const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, at) => (at * 7 + (at >> 9)) & 0xff))
+
+/** A line for each number: its MD5. */
+const hashes = (count: number): string =>
+  Array.from(
+    { length: count },
+    (_, at) =>
+      `${createHash("md5")
+        .update(String(at + 1))
+        .digest("hex")}\n`
+  ).join("")
 
 const routes = {
   "local route": { isLocal: true, flags: [] },
@@ -167,4 +187,182 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       yield* pollUntil(isClean, { every: 250, atMost: 90_000, orElse: Effect.die("something of the run stays") })
     }).pipe(Effect.scoped)
   )
+
+  it.effect("a database and its own client, which are idle between two queries", () =>
+    Effect.gen(function* () {
+      const { manager, nodes } = yield* SwarmCluster
+      const node = nodes.find((one) => one.nodeId !== manager.nodeId) ?? manager
+      yield* postgres("database", node)
+      const forwarded = yield* portForward(["database", "0:5432"])
+      const query = (statement: string) => psql(forwarded.ports[0] ?? 0, statement)
+      // The server starts after its container.
+      const isUp = Effect.map(query("select 1"), (text) => text === "1\n")
+      yield* pollUntil(isUp, {
+        every: 200,
+        atMost: 120_000,
+        orElse: query("select 1").pipe(Effect.flatMap(Effect.die))
+      })
+      yield* query("create table numbers as select n, md5(n::text) as hash from generate_series(1, 20000) as n")
+      const rows = yield* query("select hash from numbers order by n")
+      assert.strictEqual(rows.split("\n").length, 20_001)
+      assert.strictEqual(sha256(Buffer.from(rows)), sha256(Buffer.from(hashes(20_000))))
+      yield* interrupt(forwarded)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("megabytes in both directions, with every byte", () =>
+    Effect.gen(function* () {
+      yield* server("large")
+      const forwarded = yield* portForward(["large", `0:${ports.http}`])
+      const [port = 0] = forwarded.ports
+      const size = 16 * 1024 * 1024
+      const got = yield* http(port, `/bytes/${size}`)
+      const block = Buffer.from(Array.from({ length: 65_536 }, (_, n) => (n * 31 + (n >> 8)) & 255))
+      const whole = Buffer.concat(Array.from({ length: size / block.length }, () => block))
+      assert.isTrue(got.equals(whole))
+      assert.strictEqual(`${yield* http(port, "/hash", randomBytes(size))}`.length, 64)
+      assert.strictEqual(`${yield* http(port, "/hash", whole)}`, sha256(whole))
+      yield* interrupt(forwarded)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("thousands of connections, one after the other", () =>
+    Effect.gen(function* () {
+      yield* server("often", { isLocal: true })
+      const forwarded = yield* portForward(["often", `0:${ports.http}`])
+      const some = Effect.forEach(Array.from({ length: 250 }), () => http(forwarded.ports[0] ?? 0, "/x"))
+      const answers = yield* Effect.all([some, some, some, some, some, some, some, some], { concurrency: 8 })
+      assert.isTrue(answers.flat().every((answer) => `${answer}` === "/x"))
+      yield* interrupt(forwarded)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("--follow: goes on with the task's replacement, with the same local port", () =>
+    Effect.gen(function* () {
+      const { manager } = yield* SwarmCluster
+      const { node } = yield* server("followed")
+      const forwarded = yield* portForward(["--follow", "followed", `0:${ports.http}`])
+      const [port = 0] = forwarded.ports
+      assert.strictEqual(`${yield* http(port, "/one")}`, "/one")
+      const [task] = yield* waitRunning(manager.socket, "followed", 1)
+      yield* request(node.socket, "POST", `/containers/${task?.containerId}/kill`, { query: { signal: "KILL" } })
+      const hasBegunToWait = Effect.sync(() => forwarded.said().includes("waiting for its replacement"))
+      yield* pollUntil(hasBegunToWait, { every: 50, atMost: 60_000, orElse: Effect.die("it noticed nothing") })
+      // The connection waits for the replacement.
+      assert.strictEqual(`${yield* http(port, "/two")}`, "/two")
+      assert.strictEqual(
+        forwarded.said(),
+        `task-exec port-forward: port forwarding to followed.1 on ${node.name} ended: the task has stopped; waiting for its replacement\ntask-exec port-forward: forwarding to followed.1 on ${node.name}\n`
+      )
+      yield* interrupt(forwarded)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("eight at once to the same task", () =>
+    Effect.gen(function* () {
+      yield* server("shared")
+      const one = Effect.gen(function* () {
+        const forwarded = yield* portForward(["shared", `0:${ports.http}`])
+        const answer = yield* http(forwarded.ports[0] ?? 0, "/mine")
+        yield* interrupt(forwarded)
+        return `${answer}`
+      })
+      const answers = yield* Effect.all(
+        Array.from({ length: 8 }, () => one),
+        { concurrency: 8 }
+      )
+      assert.deepStrictEqual(
+        answers,
+        Array.from({ length: 8 }, () => "/mine")
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  for (const step of ["GET /tasks", "POST /services/create", "POST /networks/create", "POST /containers/create"]) {
+    it.effect(`Ctrl-C at ${step}: ends with 130, and nothing stays`, () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        yield* server("interrupted")
+        const proxy = yield* engineProxy(manager.socket)
+        let kill: (signal: NodeJS.Signals) => void = () => undefined
+        const reached = pollUntil(
+          Effect.sync(() => proxy.requests.some((line) => line.startsWith(step))),
+          { every: 5, atMost: 120_000, orElse: Effect.die(`no ${step}`) }
+        ).pipe(Effect.andThen(Effect.sync(() => kill("SIGINT"))))
+        const run = program("task-exec.cjs", ["port-forward", "interrupted", `0:${ports.http}`], {
+          env: { DOCKER_HOST: proxy.dockerHost },
+          onStart: (how) => {
+            kill = how
+          }
+        })
+        const [{ code, stderr, stdout }] = yield* Effect.all([run, reached], { concurrency: 2 })
+        assert.deepStrictEqual([code, stdout.toString()], [130, ""], stderr)
+        assert.match(stderr, saidOfSignal)
+      }).pipe(Effect.scoped)
+    )
+  }
 })
+
+layer(Layer.provideMerge(Library, SwarmCluster.layerShared), { excludeTestServices: true, timeout: "180 seconds" })(
+  "TaskExec.forward",
+  (it) => {
+    it.effect("single connections without a listener, typed errors, and the end of the task as an error", () =>
+      Effect.gen(function* () {
+        const { node, remove } = yield* server("library")
+        const forwarding = yield* TaskExec.forward({
+          target: "library",
+          ports: [{ remote: ports.late }, { remote: ports.nobody }],
+          addresses: []
+        })
+        assert.deepStrictEqual([forwarding.task.name, forwarding.route, forwarding.ports], ["library.1", "helper", []])
+        yield* Effect.gen(function* () {
+          const { readable, writable } = yield* forwarding.connect(ports.late)
+          yield* Stream.run(Stream.make(Buffer.from("a "), Buffer.from("question")), writable)
+          assert.strictEqual(Buffer.concat(yield* Stream.runCollect(readable)).toString(), "a question")
+        }).pipe(Effect.scoped)
+        const refused = yield* Effect.scoped(Effect.flip(forwarding.connect(ports.nobody)))
+        assert.deepStrictEqual(refused, new PortUnreachable({ port: ports.nobody, reason: "connection refused" }))
+        const other = yield* Effect.scoped(Effect.flip(forwarding.connect(22)))
+        assert.strictEqual(other.message, "cannot connect to port 22: port 22 is not one of the ports to forward")
+        yield* remove
+        const ended = yield* Effect.flip(Stream.runDrain(forwarding.events))
+        assert.deepStrictEqual(
+          ended,
+          new ForwardingEnded({ task: "library.1", node: node.name, detail: "the task has stopped" })
+        )
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("a request that is invalid, or a task that does not exist", () =>
+      Effect.gen(function* () {
+        const invalid = yield* Effect.flip(TaskExec.forward({ target: "web", ports: [] }))
+        assert.strictEqual(invalid.message, "invalid request: there are no ports to forward")
+        const port = yield* Effect.flip(TaskExec.forward({ target: "web", ports: [{ remote: 0 }] }))
+        assert.strictEqual(port.message, "invalid request: 0 is not a port: expected 1 to 65535")
+        const missing = yield* Effect.flip(
+          TaskExec.forward({ target: "nothing-there", ports: [{ local: 0, remote: 80 }] })
+        )
+        assert.strictEqual(missing._tag, "TaskNotFound")
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("with promises", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        yield* server("promised", { isLocal: true })
+        const swarm = yield* Effect.acquireRelease(
+          Effect.promise(() => connect({ host: manager.dockerHost })),
+          ({ close }) => Effect.promise(close)
+        )
+        const forwarding = yield* Effect.promise(() =>
+          swarm.forward({ target: "promised", ports: [{ local: 0, remote: ports.http }] })
+        )
+        const [bound] = forwarding.ports
+        assert.strictEqual(`${yield* http(bound?.local ?? 0, "/promised")}`, "/promised")
+        yield* Effect.promise(forwarding.close)
+        const closed = yield* Effect.flip(http(bound?.local ?? 0, "/closed"))
+        assert.match(closed.message, /ECONNREFUSED/)
+      }).pipe(Effect.scoped)
+    )
+  }
+)
