@@ -6,6 +6,7 @@ import { agent } from "./measures/Agent.ts"
 import { cold } from "./measures/Cold.ts"
 import { content } from "./measures/Content.ts"
 import { fanOut, largeFanOut } from "./measures/FanOut.ts"
+import { forward } from "./measures/Forward.ts"
 import { image } from "./measures/ImageSize.ts"
 import { input } from "./measures/Input.ts"
 import { interactive } from "./measures/Interactive.ts"
@@ -30,6 +31,7 @@ export const measures: Readonly<
   agent,
   interactive,
   throughput,
+  forward,
   content,
   memory,
   image,

@@ -15,6 +15,7 @@ export const measureNames = [
   "agent",
   "interactive",
   "throughput",
+  "forward",
   "content",
   "memory",
   "image",
