@@ -13,6 +13,7 @@ import { Swarm } from "../../src/engine/Swarm.ts"
 import { Signal } from "../../src/executor/ExecSpec.ts"
 import { stackLabel } from "../../src/fleet/Selection.ts"
 import { roleOf } from "../../src/Labels.ts"
+import { containerSignals } from "../../src/request/ContainerSignal.ts"
 import { Via } from "../../src/request/Via.ts"
 import { isRunning } from "../../src/target/Lookup.ts"
 import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
@@ -32,7 +33,9 @@ import { printable } from "../Printable.ts"
 import { waitFlags } from "../wait/WaitCommand.ts"
 import { debug } from "./Debug.ts"
 import { execFlags } from "./ExecFlags.ts"
+import { logs } from "./Logs.ts"
 import { run } from "./Run.ts"
+import { signal } from "./Signal.ts"
 import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 
 /** The kind of the last word. */
@@ -63,6 +66,8 @@ const flagsOf: Readonly<Record<VerbName, Flags>> = {
   exec: execFlags,
   debug: debug.flags,
   run: run.flags,
+  logs: logs.flags,
+  signal: signal.flags,
   cp: cpFlags,
   doctor: doctorFlags,
   agent: agentFlags,
@@ -102,16 +107,25 @@ const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName)
 }
 
 const inExec = (words: ReadonlyArray<string>, from: number, name: LikeExec): Wanted => {
-  const last = words.at(-1) ?? ""
   const { next } = scanFlags(words.slice(0, -1), flagsOf[name], from)
   if (next < words.length - 1) return nothing
   const flag = flagOrValue(words, from, name)
   if (flag !== undefined) return flag
-  const selects = (one: string) => words.some((word) => word === `--${one}` || word.startsWith(`--${one}=`))
-  if ((selects("stack") || selects("node")) && !selects("all") && !selects("any")) return nothing
+  if (isWithout(words)) return nothing
   if (name === "run") return { _tag: "Service" }
-  const before = last.slice(0, last.lastIndexOf(",") + 1)
-  return { _tag: from === 0 && next === 0 ? "First" : "Target", before }
+  return { _tag: from === 0 && next === 0 ? "First" : "Target", before: beforeLast(words) }
+}
+
+/** Whether flags select the tasks, so that the line has no target. */
+const isWithout = (words: ReadonlyArray<string>): boolean => {
+  const selects = (one: string) => words.some((word) => word === `--${one}` || word.startsWith(`--${one}=`))
+  return (selects("stack") || selects("node")) && !selects("all") && !selects("any")
+}
+
+/** The targets before the last comma of the last word. */
+const beforeLast = (words: ReadonlyArray<string>): string => {
+  const last = words.at(-1) ?? ""
+  return last.slice(0, last.lastIndexOf(",") + 1)
 }
 
 const inVerb = (verb: Exclude<VerbName, LikeExec>, words: ReadonlyArray<string>, at: number): Wanted => {
@@ -132,6 +146,11 @@ const inVerb = (verb: Exclude<VerbName, LikeExec>, words: ReadonlyArray<string>,
       return operands < 2 ? { _tag: "Path" } : nothing
     case "ls":
       return operands === 0 ? { _tag: "Service" } : nothing
+    case "logs":
+      return operands === 0 && !isWithout(words) ? { _tag: "Target", before: beforeLast(words) } : nothing
+    case "signal":
+      if (operands === 0) return { _tag: "Words", words: plain(containerSignals) }
+      return operands === 1 && !isWithout(words) ? { _tag: "Target", before: beforeLast(words) } : nothing
     case "port-forward":
       return operands === 0 ? { _tag: "Target", before: "" } : nothing
     case "wait":

@@ -11,6 +11,7 @@ import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import { nearest } from "../../src/internal/Nearest.ts"
 import type { RunEvent } from "../../src/Run.ts"
+import type { CommandRequest } from "../../src/request/ExecRequest.ts"
 import { type Stage, StageObserver } from "../../src/Stage.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { TaskAmbiguous } from "../../src/target/LookupErrors.ts"
@@ -20,7 +21,7 @@ import { errorData } from "../command/ErrorData.ts"
 import { type CommandError, exitCodeOf, usageHint } from "../command/ExitCode.ts"
 import type { UsageError } from "../command/Usage.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
-import { JsonLines } from "../fleet/JsonLines.ts"
+import { type Content, JsonLines } from "../fleet/JsonLines.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
 import { layOut } from "../LayOut.ts"
 import { type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
@@ -94,7 +95,7 @@ export const execInOne = Effect.fnUntraced(function* (
   }
   const { program } = caller
   const line = lineOf(program, logFormat)
-  const json = invocation.json ? new JsonRun(Date.now) : undefined
+  const json = invocation.json ? new JsonRun(Date.now, contentOf(request)) : undefined
   // A raw terminal takes a line feed literally.
   const lineEnd = tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n"
   const log = (message: string, level: LogLevel.LogLevel) => {
@@ -179,7 +180,7 @@ export const execInMany = Effect.fnUntraced(function* (
 ): Effect.fn.Return<number, UsageError | OutputClosed | OutputFailed, Scope.Scope> {
   const { fleet, logFormat } = invocation
   const line = lineOf(caller.program, logFormat)
-  const json = new JsonLines(Date.now)
+  const json = new JsonLines(Date.now, contentOf(invocation.request))
   const finish = (text: string) => (fleet.form === "json" && !fleet.list ? writeText(stdout, text) : Effect.void)
   const status = yield* statusLineFor(invocation)
   const log = (message: string, level: LogLevel.LogLevel) => {
@@ -205,8 +206,11 @@ export const execInMany = Effect.fnUntraced(function* (
   )
 }, Effect.scoped)
 
-const statusLineFor = ({ fleet, quiet }: Invocation & { readonly _tag: "Fleet" }) =>
-  isatty(stderr) && !quiet && fleet.form !== "json"
+/** What the output of a request is, for its JSON lines. */
+const contentOf = ({ action }: CommandRequest): Content => (action?._tag === "Logs" ? "log" : "bytes")
+
+const statusLineFor = ({ fleet, quiet, request }: Invocation & { readonly _tag: "Fleet" }) =>
+  isatty(stderr) && !quiet && fleet.form !== "json" && request.action?._tag !== "Logs"
     ? makeStatusLine(stderrScreen, () => process.stderr.columns)
     : Effect.succeed(noStatusLine)
 
@@ -243,7 +247,8 @@ const attached = Effect.fnUntraced(function* (
         recording.output(event._tag === "Stdout" ? "stdout" : "stderr", event.data)
         return write(event)
       case "Started":
-        signals.start()
+        // An action has no process: a signal ends it at once.
+        if (request.action === undefined) signals.start()
         return Effect.andThen(write(event), Effect.logDebug(describe(event)))
       case "Resolved":
       case "Detached":

@@ -75,6 +75,8 @@ export interface Operands {
   readonly tty: boolean
   /** Whether the line only lists the selected tasks. */
   readonly list: boolean
+  /** The values of the flags of `exec`. */
+  readonly common: ExecValues
   readonly environment: Environment
 }
 
@@ -97,6 +99,8 @@ export interface ExecVerbOptions<Own extends Flags> {
    * select the tasks, so that there is no TARGET.
    */
   readonly split?: (operands: ReadonlyArray<string>, isWithout: boolean) => Pick<Operands, "target" | "words">
+  /** Flags for many tasks that make a fan-out of a single TARGET. */
+  readonly single?: ReadonlyArray<ExecFlag>
   /** Returns the verb's request. */
   readonly aim: (line: Operands, own: ReadFlags<Own>["values"]) => Effect.Effect<Aim, UsageError>
 }
@@ -114,6 +118,7 @@ export const execVerb = <const Own extends Flags>({
   help,
   lacks,
   name,
+  single,
   split
 }: ExecVerbOptions<Own>): ExecVerb => {
   const flags = flagsOf(own, lacks)
@@ -141,8 +146,16 @@ export const execVerb = <const Own extends Flags>({
       const isWithout = isWithoutTarget(values)
       const { target, words } =
         split === undefined ? yield* commandLine(argv, isWithout, scanned.next) : split(operands, isWithout)
-      const line = { verb: name, target, words, tty: values.tty === true, list: values.list === true, environment }
-      return yield* invocationOf(values, line, aim(line, ownValues))
+      const line = {
+        verb: name,
+        target,
+        words,
+        tty: values.tty === true,
+        list: values.list === true,
+        environment,
+        common: values
+      }
+      return yield* invocationOf(values, line, aim(line, ownValues), single)
     })
   }
 }
@@ -171,9 +184,10 @@ type ExecValues = ReadFlags<typeof execFlags>["values"]
 const invocationOf = Effect.fnUntraced(function* (
   values: ExecValues,
   { environment, target }: Operands,
-  aim: Effect.Effect<Aim, UsageError>
+  aim: Effect.Effect<Aim, UsageError>,
+  single?: ReadonlyArray<ExecFlag>
 ): Effect.fn.Return<Invocation, UsageError> {
-  const fleet = yield* parseFleet(values, target)
+  const fleet = yield* parseFleet(values, target, single)
   if (fleet !== undefined && values.tty === true) {
     return yield* new UsageError({ detail: "-t needs a single task: many tasks cannot share a terminal" })
   }

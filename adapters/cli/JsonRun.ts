@@ -2,7 +2,7 @@
 import type { TaskResult } from "../../src/fleet/FleetEvent.ts"
 import type { RunEvent } from "../../src/Run.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
-import { type Failure, JsonLines } from "../fleet/JsonLines.ts"
+import { type Content, type Failure, JsonLines } from "../fleet/JsonLines.ts"
 
 /** Formats the events of one run. Not an Effect: it only keeps the state between events. */
 export class JsonRun {
@@ -11,8 +11,8 @@ export class JsonRun {
   private task: ResolvedTask | undefined
 
   /** `now`: milliseconds since 1970. Lines have a `time` unless it is `undefined`. */
-  constructor(now: (() => number) | undefined) {
-    this.json = new JsonLines(now)
+  constructor(now: (() => number) | undefined, content: Content = "bytes") {
+    this.json = new JsonLines(now, content)
   }
 
   /** Returns the lines for an event. */

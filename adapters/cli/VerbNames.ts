@@ -5,6 +5,8 @@ export const verbs = [
   ["exec", "Run a command in a task (the default)"],
   ["debug", "Run a command in a toolbox beside a container without a shell"],
   ["run", "Run a command in a new task of a service"],
+  ["logs", "Print the logs of tasks, also of ones that have ended"],
+  ["signal", "Send a signal to the main processes of tasks"],
   ["cp", "Copy files between a task and the local machine"],
   ["port-forward", "Forward local ports to a task"],
   ["ls", "List tasks with their nodes and states"],

@@ -44,7 +44,9 @@ const loaders: Readonly<Record<OwnVerb, () => Promise<Verb>>> = {
     ])
     return { help: forwardHelp, run: forwardCommand }
   },
+  logs: likeExec(() => import("./Logs.ts").then((_) => _.logs)),
   run: likeExec(() => import("./Run.ts").then((_) => _.run)),
+  signal: likeExec(() => import("./Signal.ts").then((_) => _.signal)),
   wait: () => import("../wait/WaitCommand.ts").then((_) => ({ help: _.help, run: _.waitCommand }))
 }
 
@@ -57,9 +59,11 @@ export const ownVerbs = [
   "doctor",
   "gc",
   "install-plugin",
+  "logs",
   "ls",
   "port-forward",
   "run",
+  "signal",
   "wait"
 ] as const satisfies ReadonlyArray<OwnVerb>
 

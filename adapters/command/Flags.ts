@@ -27,6 +27,7 @@ export type Flags = Readonly<Record<string, Flag>>
 export const groups = [
   "Options",
   "Command",
+  "Log",
   "One-off task",
   "Terminal and input",
   "Lifecycle",

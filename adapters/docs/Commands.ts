@@ -2,7 +2,9 @@
 import { help as agentHelp } from "../agent/AgentCommand.ts"
 import { help as completionHelp } from "../cli/Completion.ts"
 import { debug } from "../cli/Debug.ts"
+import { logs } from "../cli/Logs.ts"
 import { run } from "../cli/Run.ts"
+import { signal } from "../cli/Signal.ts"
 import { rootHelp } from "../cli/TaskExecCommand.ts"
 import { exitCodes } from "../command/ExitCode.ts"
 import type { CommandHelp, Item } from "../command/Help.ts"
@@ -58,6 +60,8 @@ export const commands: ReadonlyArray<Command> = [
     subcommands: [
       { name: "debug", help: debug.help },
       { name: "run", help: run.help },
+      { name: "logs", help: logs.help },
+      { name: "signal", help: signal.help },
       { name: "cp", help: cpHelp },
       { name: "port-forward", help: forwardHelp },
       { name: "ls", help: lsHelp },

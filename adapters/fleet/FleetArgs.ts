@@ -110,17 +110,22 @@ export interface FleetInvocation {
 export const isWithoutTarget = ({ all, any, node, stack }: FleetValues): boolean =>
   all !== true && any !== true && (stack !== undefined || node !== undefined)
 
-/** Reads the flags. Returns `undefined` for a single task. `target` is `undefined` if {@link isWithoutTarget}. */
+/**
+ * Reads the flags. Returns `undefined` for a single task. `target` is `undefined` if {@link isWithoutTarget}. `single`: flags that make a
+ * fan-out of a single target.
+ */
 export const parseFleet = Effect.fnUntraced(function* (
   values: FleetValues,
-  target: string | undefined
+  target: string | undefined,
+  single: ReadonlyArray<string> = []
 ): Effect.fn.Return<FleetFlags | undefined, UsageError> {
   const { all = false, any = false, node, stack } = values
   if (target === undefined && !isWithoutTarget(values)) return undefined
   const words = target?.split(",") ?? []
   const form = yield* formOf(values)
   const only = Object.keys(fleetFlags).find((name) => isGiven(values, name) && !(name === "output" && form === "json"))
-  if (!all && !any && words.length < 2 && target !== undefined) {
+  const isFanOut = single.some((name) => isGiven(values, name))
+  if (!all && !any && words.length < 2 && target !== undefined && !isFanOut) {
     if (only === undefined) return undefined
     const option = only === "output" ? `output ${form}` : only
     return yield* new UsageError({

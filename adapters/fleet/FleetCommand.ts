@@ -7,17 +7,18 @@ import * as Stream from "effect/Stream"
 import { Swarm } from "../../src/engine/Swarm.ts"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import type { FleetEvent, TaskOutcome } from "../../src/fleet/FleetEvent.ts"
-import { type Selection, selectTasks } from "../../src/fleet/Selection.ts"
+import { selectLogs, selectTasks } from "../../src/fleet/Selection.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { layOut } from "../LayOut.ts"
 import type { LineOf } from "../LineLogger.ts"
 import { writeAll, writeText } from "../Output.ts"
+import { toJson } from "../Printable.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import { standardInput } from "../terminal/Terminal.ts"
-import type { FleetInvocation } from "./FleetArgs.ts"
+import type { FleetForm, FleetInvocation } from "./FleetArgs.ts"
 import { makeView } from "./FleetView.ts"
-import type { JsonLines } from "./JsonLines.ts"
+import { describeTask, type JsonLines } from "./JsonLines.ts"
 import { labelOf } from "./Label.ts"
 import { makeOutDir } from "./OutDir.ts"
 import type { StatusLine } from "./StatusLine.ts"
@@ -33,7 +34,8 @@ export const fleetCommand = Effect.fnUntraced(function* (
   { fleet, interactive, quiet, request }: FleetInvocation
 ) {
   const { followUpdates, form, list, pacing, selection } = fleet
-  if (list) return yield* listTasks(selection)
+  const isReading = request.action?._tag === "Logs"
+  if (list) return yield* listTasks(isReading ? selectLogs(selection) : selectTasks(selection), form)
   const say = (text: string) => writeText(descriptors.stderr, lineOf("Info", text))
   const isSeen = isatty(descriptors.stdout)
   const colour = isSeen && (process.env.NO_COLOR ?? "") === ""
@@ -42,7 +44,8 @@ export const fleetCommand = Effect.fnUntraced(function* (
   const signals = yield* stopSignals()
   let outcomes: ReadonlyArray<TaskOutcome> = []
   const show = Effect.fnUntraced(function* (event: FleetEvent) {
-    if (event._tag === "Chosen") signals.start()
+    // An action has no process: a signal ends it at once.
+    if (event._tag === "Chosen" && request.action === undefined) signals.start()
     if (event._tag === "Finished") outcomes = event.results
     if (outDir !== undefined) yield* outDir.see(event)
     yield* status.see(event)
@@ -60,15 +63,20 @@ export const fleetCommand = Effect.fnUntraced(function* (
   })
   yield* Stream.runForEach(events, show).pipe(Effect.provide(TaskExec.layer))
   status.clear()
-  if (!quiet) yield* say(summarize(outcomes))
-  return signals.exitCode() ?? exitCodeOfAll(outcomes)
+  const exitCode = signals.exitCode() ?? exitCodeOfAll(outcomes)
+  // A log that was printed needs no summary.
+  if (!quiet && (!isReading || exitCode !== 0)) yield* say(summarize(outcomes))
+  return exitCode
 }, Effect.scoped)
 
-const listTasks = Effect.fnUntraced(function* (selection: Selection) {
-  const tasks = yield* Effect.provide(selectTasks(selection), Swarm.layer)
-  yield* writeText(descriptors.stdout, table(tasks))
+const listTasks = Effect.fnUntraced(function* (select: ReturnType<typeof selectTasks>, form: FleetForm) {
+  const tasks = yield* Effect.provide(select, Swarm.layer)
+  yield* writeText(descriptors.stdout, form === "json" ? jsonLines(tasks) : table(tasks))
   return 0
 })
+
+const jsonLines = (tasks: ReadonlyArray<ResolvedTask>): string =>
+  tasks.map((task) => `${toJson(describeTask(task))}\n`).join("")
 
 const table = (tasks: ReadonlyArray<ResolvedTask>): string => {
   const rows = tasks.map((task) => [labelOf(task), task.node.hostname, task.id, task.container.slice(0, 12)])

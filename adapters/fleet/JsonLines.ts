@@ -10,6 +10,8 @@
  * `source` tells whose an exit code is: the command's own, or one that task-exec set. Other results are `"detached"`, `"failed"` with
  * `error` (its tag), `message` and `data` (its fields), and `"skipped"` with a `reason`. Output is `data` if it is UTF-8, and
  * `dataBase64` otherwise. Concatenated in order, they are all bytes of the stream.
+ *
+ * Of a log, each line is an object, with the time at which the engine received it, and without its line feed.
  */
 import { isUtf8 } from "node:buffer"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
@@ -26,17 +28,31 @@ export interface Failure {
   readonly message: string
 }
 
+/** What a stream is: bytes, or the lines of a log with their times. */
+export type Content = "bytes" | "log"
+
+/** The most bytes of a line of a log. The parts of a longer one are objects of their own. */
+const maxLine = 1024 * 1024
+
+/** A time before a line of a log, with nanoseconds (moby, `RFC3339NanoFixed`). */
+const stamp = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z $/
+const stampLength = 31
+
+const lineFeed = 10
+
 /** Formats the events of one fan-out. Not an Effect: it only keeps the state between events. */
 export class JsonLines {
   private readonly now: (() => number) | undefined
+  private readonly content: Content
   /** The beginnings of characters that came last on the streams of the tasks that run. */
   private readonly open = new Map<string, Tails & { readonly task: ResolvedTask }>()
   private tasks = 0
   private readonly results: Array<TaskResult> = []
 
   /** `now`: milliseconds since 1970. With it, every line has a `time`. */
-  constructor(now?: () => number) {
+  constructor(now?: () => number, content: Content = "bytes") {
     this.now = now
+    this.content = content
   }
 
   /** Returns the lines for an event. A part of a character waits for its rest. The last line is {@link finish}. */
@@ -90,26 +106,54 @@ export class JsonLines {
   private output(stream: keyof Tails, task: ResolvedTask, data: Uint8Array): string {
     const tails = this.open.get(task.id) ?? { task, stdout: nothing, stderr: nothing }
     const bytes = tails[stream].length === 0 ? data : Buffer.concat([tails[stream], data])
-    const whole = wholeLength(bytes)
+    const whole = this.content === "log" ? wholeLines(bytes) : wholeLength(bytes)
     // A copy: a part of a chunk would keep all of it.
     this.open.set(task.id, { ...tails, [stream]: new Uint8Array(bytes.subarray(whole)) })
     return this.data(stream, task, bytes.subarray(0, whole))
   }
 
   private data(stream: keyof Tails, task: ResolvedTask, bytes: Uint8Array): string {
-    if (bytes.length === 0) return ""
+    if (this.content === "bytes") return this.piece(stream, task, bytes)
+    let lines = ""
+    for (let from = 0; from < bytes.length; ) {
+      const end = bytes.indexOf(lineFeed, from)
+      const to = end < 0 ? bytes.length : end
+      lines += this.logLine(stream, task, bytes.subarray(from, to))
+      from = to + 1
+    }
+    return lines
+  }
+
+  private logLine(stream: keyof Tails, task: ResolvedTask, line: Uint8Array): string {
+    const start = Buffer.from(line.subarray(0, stampLength)).toString("latin1")
+    if (!stamp.test(start)) return this.piece(stream, task, line, {})
+    return this.piece(stream, task, line.subarray(stampLength), { time: start.trimEnd() })
+  }
+
+  private piece(stream: keyof Tails, task: ResolvedTask, bytes: Uint8Array, time?: { readonly time?: string }): string {
+    if (bytes.length === 0 && time === undefined) return ""
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    return this.line({
+    const document = {
       event: stream,
       ...placeOf(task),
       ...(isUtf8(buffer) ? { data: buffer.toString() } : { dataBase64: buffer.toString("base64") })
-    })
+    }
+    return time === undefined ? this.line(document) : this.line(document, time)
   }
 
-  private line(document: Readonly<Record<string, unknown>>): string {
-    const time = this.now === undefined ? {} : { time: new Date(this.now()).toISOString() }
+  private line(document: Readonly<Record<string, unknown>>, time: { readonly time?: string } = this.time()): string {
     return `${toJson({ ...time, ...document })}\n`
   }
+
+  private time(): { readonly time?: string } {
+    return this.now === undefined ? {} : { time: new Date(this.now()).toISOString() }
+  }
+}
+
+/** Returns the number of bytes up to the last line feed; all bytes if they are too many for a line. */
+const wholeLines = (bytes: Uint8Array): number => {
+  const whole = bytes.lastIndexOf(lineFeed) + 1
+  return bytes.length - whole > maxLine ? bytes.length : whole
 }
 
 interface Tails {
@@ -121,7 +165,8 @@ const nothing = new Uint8Array(0)
 
 const placeOf = ({ name, node }: ResolvedTask) => ({ task: name, node: node.hostname })
 
-const describeTask = (task: ResolvedTask) => ({
+/** Describes a task. */
+export const describeTask = (task: ResolvedTask) => ({
   ...placeOf(task),
   id: task.id,
   service: task.service.name,

@@ -30,6 +30,7 @@ const contents = `
   printf '#!/bin/sh\\necho "$0 $*"\\n' > /migrate
   chmod 755 /migrate
   for name in /bin/nginx /migrate-cache /cleanup; do cp /migrate $name; done
+  echo ready
   exec sleep 1000000`
 
 /** Tasks are where most commands need no helper: slots 1 and 2 of web on the connected engine, slot 3 on node-3. */
@@ -151,12 +152,13 @@ const tryBlock = Effect.fnUntraced(function* ({ env, run }: Installed, { languag
     const { code, shown } = yield* pty.end
     return code === 0 ? [] : [`${where}: exit code ${code}: ${shown}`]
   }
-  if (remark === "Ctrl-C") {
+  if (remark === "Ctrl-C" || remark === "follow") {
+    const [sign, expected] = remark === "follow" ? ([/ready/, 130] as const) : ([/Forwarding from /, 0] as const)
     const pty = yield* openPty(["bash", "-c", `exec ${text}`], { env })
-    yield* pty.see(/Forwarding from /)
+    yield* pty.see(sign)
     pty.type("\u0003")
     const { code, shown } = yield* pty.end
-    return code === 0 ? [] : [`${where}: exit code ${code}: ${shown}`]
+    return code === expected ? [] : [`${where}: exit code ${code}: ${shown}`]
   }
   if (language === "sh") {
     const { code, stdout } = yield* run(page, `set -e\n${text}`)

@@ -9,10 +9,12 @@ import * as Stream from "effect/Stream"
 import { type FleetEvent, type LogsRequest, type RunEvent, TaskExec } from "../../src/index.ts"
 import { type ContainerLog, containerLog, logOf } from "../cluster/ContainerLog.ts"
 import { request as ask, get } from "../cluster/EngineApi.ts"
+import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { Agents, checkLeftoversMeanwhile } from "./Harness.ts"
+import { killCaller } from "./Callers.ts"
+import { Agents, checkLeftoversMeanwhile, saidOfSignal, taskExec, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
@@ -87,6 +89,19 @@ const moveTo = Effect.fnUntraced(function* (manager: ClusterNode, name: string, 
     body: { ...Spec, TaskTemplate: { ...Spec.TaskTemplate, Placement } }
   })
 })
+
+const decodeLine = Schema.decodeSync(
+  Schema.fromJsonString(
+    Schema.Struct({
+      event: Schema.optionalKey(Schema.String),
+      time: Schema.optionalKey(Schema.String),
+      task: Schema.optionalKey(Schema.String),
+      node: Schema.optionalKey(Schema.String),
+      id: Schema.optionalKey(Schema.String),
+      data: Schema.optionalKey(Schema.String)
+    })
+  )
+)
 
 const options = { excludeTestServices: true, timeout: "180 seconds" } as const
 
@@ -338,5 +353,113 @@ layer(Library.pipe(Layer.provideMerge(SwarmCluster.layerShared)), options)("the 
         [{ _tag: "Exited", code: 0 }]
       )
     }).pipe(Effect.scoped)
+  )
+})
+
+layer(
+  Web.layer("printed", {
+    command: ["sh", "-c", "echo out; echo err >&2; i=0; while sleep 0.2; do i=$((i+1)); echo tick $i; done"]
+  }),
+  options
+)("task-exec logs", (it) => {
+  it.effect("prints what the engine has, stdout and stderr apart, and as JSON each line with its time", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { socket } = web.nodeOf(web.remote)
+      yield* pollUntil(
+        Effect.map(containerLog(socket, web.remote.containerId), ({ stdout }) => stdout.includes("tick 5\n")),
+        { every: 100, atMost: 60_000, orElse: Effect.die("no output") }
+      )
+      const stamped = yield* containerLog(socket, web.remote.containerId, { timestamps: "1" })
+      const lines = stamped.all.toString().split("\n")
+      const times = ["err", "tick 5"].map(
+        (text) => lines.find((line) => line.endsWith(` ${text}`))?.split(" ")[0] ?? ""
+      )
+      const range = ["--since", times[0] ?? "", "--until", times[1] ?? ""]
+      const target = web.target(web.remote)
+      const plain = yield* taskExec(["logs", ...range, "-t", target])
+      const isIn = (line: string) =>
+        line !== "" && line.slice(0, 30) >= (times[0] ?? "") && line.slice(0, 30) <= (times[1] ?? "")
+      const textOf = (bytes: Buffer) =>
+        bytes
+          .toString()
+          .split("\n")
+          .filter(isIn)
+          .map((line) => `${line}\n`)
+          .join("")
+      assert.deepStrictEqual(
+        [plain.code, plain.stdout.toString(), plain.stderr],
+        [0, textOf(stamped.stdout), textOf(stamped.stderr)]
+      )
+      const json = yield* taskExec(["logs", ...range, "--output", "json", target])
+      const objects = json.stdout
+        .toString()
+        .trim()
+        .split("\n")
+        .map((line) => decodeLine(line))
+      const written = objects.filter(({ event }) => event === "stdout" || event === "stderr")
+      assert.deepStrictEqual(
+        written.map(({ data, time }) => `${time} ${data}\n`).sort(),
+        `${plain.stdout}${plain.stderr}`
+          .split("\n")
+          .filter((line) => line !== "")
+          .map((line) => `${line}\n`)
+          .sort()
+      )
+      assert.deepStrictEqual(
+        new Set(written.map(({ node, task }) => `${task} ${node}`)),
+        new Set([`${target} ${web.nodeOf(web.remote).name}`])
+      )
+      assert.deepStrictEqual(objects.at(-1)?.event, "finished")
+    })
+  )
+
+  it.effect("puts the task before each line of many tasks, and lists them as JSON", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { code, stderr, stdout } = yield* taskExec(["logs", "--all", web.name, "--tail", "3"])
+      assert.deepStrictEqual([code, stderr.split("\n").filter((line) => !/┃ err$/.test(line))], [0, [""]])
+      for (const task of web.tasks) {
+        const { slot } = task
+        const node = web.nodeOf(task).name
+        assert.match(stdout.toString(), new RegExp(`^${web.name}.${slot}@${node} │ tick \\d+$`, "m"))
+      }
+      const list = yield* taskExec(["logs", "--all", "--list", "--output", "json", web.name])
+      assert.deepStrictEqual(
+        list.stdout
+          .toString()
+          .trim()
+          .split("\n")
+          .map((line) => decodeLine(line).id),
+        web.tasks.map(({ id }) => id)
+      )
+    })
+  )
+
+  for (const pick of ["local", "remote"] as const) {
+    it.effect(`${pick}: Ctrl-C ends a followed log with 130 and without a complaint`, () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        let kills = 0
+        const { code, stderr } = yield* taskExec(["logs", "-f", "-n", "0", web.target(web[pick])], {
+          onOutput: (output, kill) => {
+            if (output.includes("tick") && kills++ === 0) kill("SIGINT")
+          }
+        })
+        assert.strictEqual(code, 130)
+        assert.match(stderr, saidOfSignal)
+      })
+    )
+  }
+
+  it.effect("kill -9 of a caller that follows leaves nothing", () =>
+    Effect.gen(function* () {
+      const cluster = yield* SwarmCluster
+      const web = yield* Web
+      const isUnderWay = (output: string) => output.includes("tick")
+      yield* killCaller("task-exec.cjs", ["logs", "-f", web.target(web.remote)], { name: "logs", isUnderWay })
+      const left = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
+      yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the helper stays") })
+    })
   )
 })

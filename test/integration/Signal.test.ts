@@ -8,7 +8,7 @@ import { containerLog } from "../cluster/ContainerLog.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { Agents, checkLeftoversMeanwhile, Web } from "./Harness.ts"
+import { Agents, checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
@@ -81,6 +81,22 @@ layer(
       )
       yield* untilLines("local", before[0].length + 1)
       yield* untilLines("remote", before[1].length + 1)
+    })
+  )
+
+  it.effect("task-exec signal prints nothing for one task, and a summary for many", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const before = (yield* linesOf("remote")).length
+      const one = yield* taskExec(["signal", "hup", web.target(web.remote)])
+      assert.deepStrictEqual([one.code, one.stdout.toString(), one.stderr], [0, "", ""])
+      yield* untilLines("remote", before + 1)
+      const all = yield* taskExec(["signal", "HUP", "--all", web.name])
+      assert.deepStrictEqual(
+        [all.code, all.stdout.toString(), all.stderr],
+        [0, "", "task-exec: 3 tasks: 3 succeeded\n"]
+      )
+      yield* untilLines("remote", before + 2)
     })
   )
 
