@@ -11,7 +11,7 @@ export const ports = {
   late: 8081,
   /** Listens at the container's own address only. */
   outside: 8082,
-  /** Listens at ::1 only. */
+  /** Listens at ::1 only, where the container has that address: those of engine 20.10 have not. `/six` tells. */
   six: 8083,
   /** Ends its own side at once, and then counts what it reads until the other side ends: see `/counted`. */
   early: 8084,
@@ -22,7 +22,7 @@ export const ports = {
 const program = `
 const { createServer } = require("node:http"), net = require("node:net"), { createHash } = require("node:crypto")
 const { networkInterfaces } = require("node:os")
-let counted = 0
+let counted = 0, six = false
 createServer((request, response) => {
   const [, bytes] = /^\\/bytes\\/(\\d+)$/.exec(request.url) ?? []
   if (bytes !== undefined) {
@@ -40,7 +40,7 @@ createServer((request, response) => {
   } else if (request.url === "/hash") {
     const hash = createHash("sha256")
     request.on("data", (data) => hash.update(data)).on("end", () => response.end(hash.digest("hex")))
-  } else response.end(request.url === "/counted" ? String(counted) : request.url)
+  } else response.end(request.url === "/counted" ? String(counted) : request.url === "/six" ? String(six) : request.url)
 }).listen(${ports.http})
 const serve = (port, host, take) => net.createServer({ allowHalfOpen: true }, (socket) => {
   socket.on("error", () => {})
@@ -53,7 +53,7 @@ serve(${ports.late}, "127.0.0.1", (socket) => {
 })
 const own = Object.values(networkInterfaces()).flat().find(({ family, internal }) => family === "IPv4" && !internal)
 serve(${ports.outside}, own.address, name)
-serve(${ports.six}, "::1", name)
+serve(${ports.six}, "::1", name).on("listening", () => (six = true)).on("error", () => {})
 serve(${ports.early}, "127.0.0.1", (socket) => {
   socket.end("that is all")
   socket.on("data", (data) => (counted += data.length))
