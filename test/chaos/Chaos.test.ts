@@ -1,7 +1,7 @@
 /** The short form of the chaos suite, on a swarm of its own. */
 import { assert, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { forTests, imageFor } from "../integration/SwarmPool.ts"
+import { imageFor } from "../integration/SwarmPool.ts"
 import { faultNames, faultsOf, kinds } from "./Plan.ts"
 import { violationText } from "./Report.ts"
 import { performRun, type RunReport } from "./Run.ts"
@@ -19,7 +19,7 @@ it("the short form contains every fault, and every kind of work with and without
 /** On a busy machine what a fault breaks may be gone before the fault comes. Then the run is done again, as it has shown nothing. */
 const attempts = 5
 
-layer(ChaosStage.layerWith(imageFor, forTests({})), { excludeTestServices: true, timeout: "300 seconds" })(
+layer(ChaosStage.layerWith(imageFor, {}), { excludeTestServices: true, timeout: "300 seconds" })(
   "chaos, the short form",
   (it) => {
     /** Why there is no use in going on. */

@@ -41,8 +41,6 @@ export interface ClusterOptions {
   readonly enginePath?: string
   /** More arguments for every dockerd. */
   readonly dockerdArgs?: ReadonlyArray<string>
-  /** Added to the environment of every engine, and so of what it starts: containerd, the shims, runc. */
-  readonly engineEnv?: Readonly<Record<string, string>>
   /** Its name: one that contains this process's ID unless told. */
   readonly name?: string
 }
@@ -72,7 +70,6 @@ export const claim = Effect.fn("Assembly.claim")(function* (options: ClusterOpti
     bootId: yield* bootId,
     enginePath: options.enginePath ?? null,
     dockerdArgs: options.dockerdArgs ?? [],
-    engineEnv: options.engineEnv ?? {},
     image: "",
     nodes: []
   }
@@ -90,8 +87,7 @@ export const engineSpec = ({ dir, state }: Omit<Claim, "id">, node: string, mach
   machinePid,
   registry: registryOf(state.index),
   enginePath: state.enginePath,
-  dockerdArgs: state.dockerdArgs,
-  engineEnv: state.engineEnv
+  dockerdArgs: state.dockerdArgs
 })
 
 /** Namespaces, cable and engine of node `n`. */

@@ -36,8 +36,6 @@ export const ClusterState = Schema.Struct({
   bootId: Schema.String,
   enginePath: Schema.NullOr(Schema.String),
   dockerdArgs: Schema.Array(Schema.String),
-  /** Swarms of earlier versions of this file have none: a state that can't be read is that of a swarm to be swept. */
-  engineEnv: Schema.Record(Schema.String, Schema.String).pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
   /** The test image; empty until the cluster is up. */
   image: Schema.String,
   /** Empty until the cluster is up. */

@@ -34,8 +34,6 @@ export interface EngineSpec {
   readonly enginePath: string | null
   /** More arguments for dockerd. */
   readonly dockerdArgs: ReadonlyArray<string>
-  /** Added to its environment. */
-  readonly engineEnv: Readonly<Record<string, string>>
 }
 
 /** The engine's socket as the root namespace sees it. */
@@ -82,7 +80,7 @@ const launch = Effect.fnUntraced(function* ({ clusterDir, node, machinePid, ...s
   // The shell ends at once, and the engine becomes a child of the machine's first process.
   const background = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 &'
   yield* runInside(machinePid, ["sh", "-c", background, "sh", logFileOf(clusterDir, node), ...dockerd], {
-    env: { ...spec.engineEnv, ...markedEnv(clusterDir, spec.enginePath ?? undefined) }
+    env: markedEnv(clusterDir, spec.enginePath ?? undefined)
   })
 })
 

@@ -6,9 +6,9 @@ import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { program } from "./Harness.ts"
-import { forTests, imageFor } from "./SwarmPool.ts"
+import { imageFor } from "./SwarmPool.ts"
 
-layer(SwarmCluster.layer(forTests({ nodes: 4, managers: 3 })), { excludeTestServices: true, timeout: "180 seconds" })(
+layer(SwarmCluster.layer({ nodes: 4, managers: 3 }), { excludeTestServices: true, timeout: "180 seconds" })(
   "three managers",
   (it) => {
     it.effect("the result of a command arrives although the leader dies, and the command ran once", () =>

@@ -16,10 +16,10 @@ import * as Scope from "effect/Scope"
 import type { TestProject } from "vitest/node"
 import { self } from "../cluster/Processes.ts"
 import { attach, clusterVariable, SwarmCluster, takeDown } from "../cluster/SwarmCluster.ts"
-import { assignSwarm, forTests, sourceVariable, withImage } from "./SwarmPool.ts"
+import { assignSwarm, sourceVariable, withImage } from "./SwarmPool.ts"
 
 const bringUp = (nodes: number) =>
-  Effect.map(Layer.build(SwarmCluster.layer(forTests({ nodes }))), (context) => Context.get(context, SwarmCluster))
+  Effect.map(Layer.build(SwarmCluster.layer({ nodes })), (context) => Context.get(context, SwarmCluster))
 
 /** Takes down the swarms that workers brought up in place of those whose engines crashed. */
 const takeDownReplacements = Effect.flatMap(self, ({ pid }) => takeDown(({ owner }) => owner?.pid === pid))

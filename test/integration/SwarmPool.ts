@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import { buildImage } from "../../adapters/image/Image.ts"
-import type { ClusterOptions } from "../cluster/Assembly.ts"
 import { clearContents } from "../cluster/Contents.ts"
 import { knownCrash } from "../cluster/EngineCrash.ts"
 import { pullImage } from "../cluster/Images.ts"
@@ -37,15 +36,6 @@ declare module "vitest" {
     readonly swarms: SwarmPool
   }
 }
-
-/**
- * The options of a swarm for tests. Its engines collect garbage later: for a container, engine 20.10 starts its own program up to four
- * times, which collects several times while it starts (14 % of the engines' CPU time).
- */
-export const forTests = (options: ClusterOptions): ClusterOptions => ({
-  ...options,
-  engineEnv: { GOGC: "400", GOMEMLIMIT: "160MiB" }
-})
 
 const repository = "task-exec"
 
@@ -127,7 +117,7 @@ const replace = Effect.fnUntraced(function* (
 ) {
   if (owner === null) return yield* new SwarmOfNoUse({ dir, reason })
   yield* takeDown(({ id }) => id === basename(dir))
-  const swarm = yield* Effect.flatMap(bringUpFor(owner, forTests({ nodes })), withImage)
+  const swarm = yield* Effect.flatMap(bringUpFor(owner, { nodes }), withImage)
   yield* assignSwarm(folder, worker, swarm)
   return swarm
 })

@@ -289,7 +289,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     it.effect("Ctrl-C and a timeout while the tunnel opens kill the command and leave nothing", () =>
       Effect.gen(function* () {
         const { target } = yield* there
-        const seconds = stretched(4)
+        // The caller gives up the request that the proxy keeps after 30 seconds.
+        const seconds = Math.min(12, stretched(4))
         const endedBy = Effect.fnUntraced(function* (flags: ReadonlyArray<string>, signal?: NodeJS.Signals) {
           const proxy = yield* heldBack
           const args = [...flags, "--grace", "1s", "-i", target, "sh", "-c", "setsid sleep 1234 & echo up; sleep 1234"]

@@ -7,7 +7,7 @@ import { pollUntil } from "../cluster/Poll.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { type ProcessOptions, program, stretched } from "./Harness.ts"
-import { forTests, imageFor } from "./SwarmPool.ts"
+import { imageFor } from "./SwarmPool.ts"
 
 /** Two nodes whose engines remap user namespaces, with one service on each, and our image. */
 class Remapped extends Context.Service<
@@ -55,7 +55,7 @@ class Remapped extends Context.Service<
     })
   ).pipe(
     // The engine makes the user itself; every node's /etc is its own.
-    Layer.provide(SwarmCluster.layer(forTests({ nodes: 2, dockerdArgs: ["--userns-remap=default"] })))
+    Layer.provide(SwarmCluster.layer({ nodes: 2, dockerdArgs: ["--userns-remap=default"] }))
   )
 }
 
