@@ -1,7 +1,12 @@
 /** Whether a command can have run when an error occurs, and whether to try again: data for each error of the library. */
 import type { TaskExecError } from "./TaskExecError.ts"
 
-/** What an error tells about the request that failed. */
+/**
+ * What an error tells about the request that failed.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export interface Aftermath {
   /** Whether the command can have run, or files or agents can have changed. `no` is certain. */
   readonly ran: "no" | "perhaps" | "yes"
@@ -89,7 +94,14 @@ const aftermaths: {
   AgentsBusy: again
 }
 
-/** Returns whether the command can have run, and whether to try again. */
+/**
+ * Returns whether the command can have run when an error occurred, and whether to try again.
+ *
+ * **When to use**: to decide by data, such as in a queue. For `Effect.retry`, use {@link isRetryable}; `docs/errors.md` lists all answers.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export const aftermathOf = <Tag extends TaskExecError["_tag"]>(
   error: ErrorOf<Tag> & { readonly _tag: Tag }
 ): Aftermath => {

@@ -7,7 +7,12 @@ import { collectLimit, OutputTooLarge, type RunError, type RunEvent } from "./Ru
 import type { Route } from "./request/Via.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
-/** The end of a run, with its output. */
+/**
+ * The exit code of a run, and its output.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ExecResult {
   /** The command's own exit code, 0 to 255; `undefined` for a detached command. */
   readonly exitCode: number | undefined

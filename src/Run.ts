@@ -25,10 +25,16 @@ import type { WaitTimedOut } from "./target/Wait.ts"
 /**
  * One event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached
  * command has `Resolved` and `Detached`.
+ *
+ * @category models
  */
 export type RunEvent = { readonly _tag: "Resolved"; readonly task: ResolvedTask; readonly route: Route } | ExecEvent
 
-/** Every error with which a run can fail. An exit code other than 0 is not an error. */
+/**
+ * Every error with which a run can fail. An exit code other than 0 is not an error.
+ *
+ * @category errors
+ */
 export type RunError =
   | InvalidRequest
   | InvalidTarget
@@ -48,7 +54,12 @@ export type RunError =
   | OutputTooLarge
   | ExecutorError
 
-/** The output exceeds the limit of `run`, which keeps it in memory. */
+/**
+ * The output exceeds the limit of `TaskExec.run`, which keeps it in memory. The command was killed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
   /** Bytes of output that are allowed. */
   limit: Schema.Finite
@@ -58,5 +69,10 @@ export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("Output
   }
 }
 
-/** Bytes of output that `TaskExec` collects for one `run`. */
+/**
+ * The most bytes of output that `TaskExec.run` keeps: 64 MiB, for stdout and stderr together.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const collectLimit = 64 * 1024 * 1024

@@ -64,13 +64,23 @@ const bytes = Schema.Uint8ArrayFromBase64
 
 const hasMillis = (duration: Duration.Duration): boolean => Number.isFinite(Duration.toMillis(duration))
 
-/** A duration as data: milliseconds, a text such as `"90 seconds"`, or a `Duration`, which is encoded as milliseconds. */
+/**
+ * A duration as data: milliseconds, a text such as `"90 seconds"`, or a `Duration`, which is encoded as milliseconds.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export type DurationData = number | `${number} ${Duration.Unit}` | Duration.Duration
 
 const units = ["nano", "micro", "milli", "second", "minute", "hour", "day", "week"] as const
 const unit = Schema.Literals([...units, "nanos", "micros", "millis", "seconds", "minutes", "hours", "days", "weeks"])
 
-/** A duration as data. */
+/**
+ * A duration as data.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export const DurationData = dataOf<DurationData>()(
   Schema.Union([
     Schema.Finite,
@@ -130,6 +140,9 @@ type Fields<Request> = { readonly [Key in Exclude<keyof Request, "stdin" | "sign
  * const work = (message: string) =>
  *   Schema.decodeUnknownEffect(Schema.fromJsonString(ExecRequestData))(message).pipe(Effect.flatMap(TaskExec.run))
  * ```
+ *
+ * @category schemas
+ * @since 0.2.0
  */
 export const ExecRequestData = Schema.Struct({
   target: Schema.String,
@@ -153,10 +166,20 @@ export const ExecRequestData = Schema.Struct({
   )
 } satisfies Fields<ExecRequest>)
 
-/** The data of an `ExecRequest`. */
+/**
+ * The data of an `ExecRequest`.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export type ExecRequestData = typeof ExecRequestData.Type
 
-/** A number of tasks, or a percentage of all tasks. */
+/**
+ * A number of tasks, or a percentage of all tasks.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const Amount = dataOf<Amounts.Amount>()(
   Schema.TaggedUnion({
     Count: { count: Schema.Finite },
@@ -164,10 +187,20 @@ export const Amount = dataOf<Amounts.Amount>()(
   })
 )
 
-/** A number of tasks, or a percentage of all tasks. */
+/**
+ * A number of tasks, or a percentage of all tasks.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type Amount = Amounts.Amount
 
-/** A condition that a task must meet. */
+/**
+ * A condition that a task must meet.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const TaskFilter = dataOf<TaskFilters.TaskFilter>()(
   Schema.TaggedUnion({
     Label: { key: Schema.String, value: orUndefined(Schema.String) },
@@ -177,10 +210,20 @@ export const TaskFilter = dataOf<TaskFilters.TaskFilter>()(
   })
 )
 
-/** A condition that a task must meet. */
+/**
+ * A condition that a task must meet.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type TaskFilter = TaskFilters.TaskFilter
 
-/** Conditions for the tasks of a fan-out. */
+/**
+ * Conditions for the tasks of a fan-out. At least one of `services`, `targets`, `stack` and `node` is required.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const Selection = dataOf<Selections.Selection>()(
   Schema.Struct({
     services: Schema.optionalKey(Schema.Array(Schema.String)),
@@ -193,10 +236,20 @@ export const Selection = dataOf<Selections.Selection>()(
   } satisfies Fields<Selections.Selection>)
 )
 
-/** Conditions for the tasks of a fan-out. */
+/**
+ * Conditions for the tasks of a fan-out. At least one of `services`, `targets`, `stack` and `node` is required.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type Selection = Selections.Selection
 
-/** The data of a `FleetRequest`: everything but `stdin` and `signals`, which are streams. */
+/**
+ * The data of a `FleetRequest`: everything but `stdin` and `signals`, which are streams.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export const FleetRequestData = Schema.Struct({
   selection: Selection,
   ...commandFields,
@@ -211,10 +264,20 @@ export const FleetRequestData = Schema.Struct({
   followUpdates: Schema.optionalKey(Schema.Boolean)
 } satisfies Fields<Fleets.FleetRequest>)
 
-/** The data of a `FleetRequest`. */
+/**
+ * The data of a `FleetRequest`: everything but `stdin` and `signals`, which are streams.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export type FleetRequestData = typeof FleetRequestData.Type
 
-/** A parsed target. */
+/**
+ * A parsed target. `text` is what the user typed.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const Target = dataOf<Targets.Target>()(
   Schema.TaggedUnion({
     Service: {
@@ -230,10 +293,20 @@ export const Target = dataOf<Targets.Target>()(
   })
 )
 
-/** A parsed target. */
+/**
+ * A parsed target. `text` is what the user typed.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type Target = Targets.Target
 
-/** The node of a task, as the managers see it. */
+/**
+ * The node of a task, as the managers see it.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const TaskNode = dataOf<Tasks.TaskNode>()(
   Schema.Struct({
     id: Schema.String,
@@ -243,10 +316,20 @@ export const TaskNode = dataOf<Tasks.TaskNode>()(
   })
 )
 
-/** The node of a task, as the managers see it. */
+/**
+ * The node of a task, as the managers see it.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type TaskNode = Tasks.TaskNode
 
-/** A running task, with all that is needed to reach its container. */
+/**
+ * A running task, with its service, its node, its container and its policy.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const ResolvedTask = dataOf<Tasks.ResolvedTask>()(
   Schema.Struct({
     id: Schema.String,
@@ -259,16 +342,36 @@ export const ResolvedTask = dataOf<Tasks.ResolvedTask>()(
   })
 )
 
-/** A running task, with all that is needed to reach its container. */
+/**
+ * A running task, with its service, its node, its container and its policy.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type ResolvedTask = Tasks.ResolvedTask
 
-/** The route that is taken. */
+/**
+ * The route that is taken: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const Route = dataOf<Vias.Route>()(Schema.Literals(["local", "agent", "helper"]))
 
-/** The route that is taken. */
+/**
+ * The route that is taken: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type Route = Vias.Route
 
-/** An event of a command. */
+/**
+ * An event of a command, in the order in which they happen. The last one is `Exited` or `Detached`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const ExecEvent = dataOf<ExecEvents.ExecEvent>()(
   Schema.TaggedUnion({
     Started: { execId: Schema.String },
@@ -279,18 +382,40 @@ export const ExecEvent = dataOf<ExecEvents.ExecEvent>()(
   })
 )
 
-/** An event of a command. */
+/**
+ * An event of a command, in the order in which they happen. The last one is `Exited` or `Detached`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type ExecEvent = ExecEvents.ExecEvent
 
-/** An event of a run. */
+/**
+ * One event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached command has `Resolved`
+ * and `Detached`.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export const RunEvent = dataOf<Runs.RunEvent>()(
   Schema.Union([Schema.TaggedStruct("Resolved", { task: ResolvedTask, route: Route }), ExecEvent])
 )
 
-/** An event of a run. */
+/**
+ * One event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached command has `Resolved`
+ * and `Detached`.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export type RunEvent = Runs.RunEvent
 
-/** The end of a run, with its output. */
+/**
+ * The exit code of a run, and its output.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const ExecResult = dataOf<Results.ExecResult>()(
   Schema.Struct({
     exitCode: orUndefined(Schema.Finite),
@@ -301,10 +426,20 @@ export const ExecResult = dataOf<Results.ExecResult>()(
   })
 )
 
-/** The end of a run, with its output. */
+/**
+ * The exit code of a run, and its output.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type ExecResult = Results.ExecResult
 
-/** Every error with which a run can fail. */
+/**
+ * Every error with which a run can fail. An exit code other than 0 is not an error.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export const RunError = dataOf<Runs.RunError>()(
   Schema.Union([
     InvalidRequest,
@@ -334,10 +469,20 @@ export const RunError = dataOf<Runs.RunError>()(
   ])
 )
 
-/** Every error with which a run can fail. */
+/**
+ * Every error with which a run can fail. An exit code other than 0 is not an error.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
 export type RunError = Runs.RunError
 
-/** The result in one task of a fan-out. */
+/**
+ * The result in one task of a fan-out.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const TaskResult = dataOf<FleetEvents.TaskResult>()(
   Schema.TaggedUnion({
     Exited: { code: Schema.Finite },
@@ -347,10 +492,20 @@ export const TaskResult = dataOf<FleetEvents.TaskResult>()(
   })
 )
 
-/** The result in one task of a fan-out. */
+/**
+ * The result in one task of a fan-out.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type TaskResult = FleetEvents.TaskResult
 
-/** A task and its result. */
+/**
+ * A task of a fan-out, and its result.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const TaskOutcome = dataOf<FleetEvents.TaskOutcome>()(
   Schema.Struct({
     task: ResolvedTask,
@@ -358,10 +513,20 @@ export const TaskOutcome = dataOf<FleetEvents.TaskOutcome>()(
   })
 )
 
-/** A task and its result. */
+/**
+ * A task of a fan-out, and its result.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type TaskOutcome = FleetEvents.TaskOutcome
 
-/** An event of a fan-out. */
+/**
+ * An event of a fan-out. `Chosen` is the first one, `Finished` the last one.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export const FleetEvent = dataOf<FleetEvents.FleetEvent>()(
   Schema.TaggedUnion({
     Chosen: { tasks: Schema.Array(ResolvedTask) },
@@ -374,5 +539,10 @@ export const FleetEvent = dataOf<FleetEvents.FleetEvent>()(
   })
 )
 
-/** An event of a fan-out. */
+/**
+ * An event of a fan-out. `Chosen` is the first one, `Finished` the last one.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
 export type FleetEvent = FleetEvents.FleetEvent

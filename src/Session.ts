@@ -44,7 +44,12 @@ export interface Session {
   readonly outcome: Effect.Effect<number | undefined, RunError>
 }
 
-/** The request of a session. The session itself takes input, terminal sizes and signals. */
+/**
+ * The request of a session. The session itself takes input, terminal sizes and signals.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export type SessionRequest = Omit<ExecRequest, "detach" | "signals" | "stdin" | "tty"> & {
   /** Give the command a terminal of this size. */
   readonly tty?: { readonly size: TerminalSize; readonly detachKeys?: string }
@@ -88,9 +93,15 @@ export const openSession = Effect.fn("TaskExec.openSession")(function* (
 })
 
 /**
- * Converts a session to a Node stream. Writes go to the command's stdin, reads come from its stdout; `onStderr` receives its stderr. The
- * stream ends when the command ends, and is destroyed with the error if the outcome is unknown. An exit code other than 0 is no error.
- * The stream lasts as long as the session's scope.
+ * Converts a session to a Node stream. Writes go to the command's stdin, and reads come from its stdout.
+ *
+ * **When to use**: for libraries that speak a protocol over a Node stream, such as a database client or an SSH library.
+ *
+ * **Details**: `onStderr` receives the command's stderr. The stream ends when the command ends, and is destroyed with the error if the
+ * outcome is unknown. An exit code other than 0 is not an error. The stream lasts as long as the session's scope.
+ *
+ * @category running
+ * @since 0.1.0
  */
 export const toDuplex = Effect.fnUntraced(function* (
   session: Session,

@@ -10,7 +10,12 @@ import * as Scope from "effect/Scope"
 import type { PullAmount } from "./engine/PullProgress.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 
-/** A stage of a run. Nodes are host names. A stage holds nothing of the command or its environment. */
+/**
+ * A stage of a run. Nodes are host names. A stage holds nothing of the command or its environment.
+ *
+ * @category stages
+ * @since 0.1.0
+ */
 export type Stage =
   /** The lookup of the target's task. */
   | { readonly _tag: "Find"; readonly target: string }
@@ -41,9 +46,12 @@ export type Stage =
   | { readonly _tag: "Run" }
 
 /**
- * Observes the stages of the runs in its context. Default: no observer. Each stage that began also ends, whatever the result of the run;
- * both calls get the same object. The calls are synchronous: they must neither block nor throw. A run that kills its command through a
- * second helper reports the stages of that helper, too. After the last stage the run cleans up.
+ * Observes the stages of the runs in its context: for progress displays and timings. Default: no observer.
+ *
+ * **Details**: each stage that began also ends, whatever the result of the run. Both calls get the same object. A run that kills its
+ * command through a second helper reports the stages of that helper, too. After the last stage the run cleans up.
+ *
+ * **Gotchas**: the calls are synchronous. They must neither block nor throw.
  *
  * @example
  * ```ts
@@ -54,6 +62,9 @@ export type Stage =
  *   Effect.provideService(StageObserver, { began: ({ _tag }) => console.error(_tag), ended: () => undefined })
  * )
  * ```
+ *
+ * @category stages
+ * @since 0.1.0
  */
 export class StageObserver extends Context.Reference<{
   readonly began: (stage: Stage) => void

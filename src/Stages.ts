@@ -24,7 +24,12 @@ import type { RunError } from "./Run.ts"
 import { type CommandRequest, checkCommand, checkNoOneOff, specOf } from "./request/ExecRequest.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
-/** The command of a helper. */
+/**
+ * The command of a helper that {@link createHelper} has created.
+ *
+ * @category stages
+ * @since 0.2.0
+ */
 export interface StagedExec {
   /** Running the events begins the command. If their scope closes before its end, the command and all its child processes are killed. */
   readonly events: Stream.Stream<ExecEvent, RunError>
@@ -32,7 +37,12 @@ export interface StagedExec {
   readonly signal: (signal: Signal) => Effect.Effect<Ending>
 }
 
-/** A helper that waits to begin its command. It is removed with everything that belongs to it when its scope closes. */
+/**
+ * A helper that waits to begin its command. When its scope closes, the helper and everything that belongs to it are removed.
+ *
+ * @category stages
+ * @since 0.2.0
+ */
 export interface WaitingHelper {
   readonly task: ResolvedTask
   /** See {@link exec}. */
@@ -40,11 +50,29 @@ export interface WaitingHelper {
 }
 
 /**
- * Creates the service with the request, constrained to the task's node, and waits until its helper can be reached. The command has not
- * begun then.
+ * Creates a helper on a task's node, and waits until the helper can be reached. The command has not begun then.
  *
- * Fails with `InvalidRequest`, `NodeUnavailable`, `HelperImageUnavailable`, `HelperNotPlaced`, `HelperRejected`, `HelperFailed`,
- * `HelperRefused`, `OverlayBlocked`, `RelayFailed` and the engine's errors.
+ * **When to use**: to compose a run by hand, with {@link lookupTask}, {@link exec} and {@link awaitExit}. `TaskExec.stream` does all of it,
+ * and needs no helper if the connected engine runs the task or an agent serves the node.
+ *
+ * **Details**: the helper is a Swarm service that is constrained to the node. Fails with `InvalidRequest`, `NodeUnavailable`,
+ * `HelperImageUnavailable`, `HelperNotPlaced`, `HelperRejected`, `HelperFailed`, `HelperRefused`, `OverlayBlocked`, `RelayFailed` and the
+ * engine's errors.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { awaitExit, createHelper, exec, lookupTask, parseTarget } from "task-exec"
+ *
+ * const exitCode = Effect.gen(function* () {
+ *   const target = yield* Effect.fromResult(parseTarget("web.2"))
+ *   const helper = yield* createHelper(yield* lookupTask(target), { command: ["./migrate"] })
+ *   return yield* awaitExit(exec(helper).events)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category stages
+ * @since 0.2.0
  */
 export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
   task: ResolvedTask,
@@ -85,12 +113,23 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
   return { task, command: { events, signal: (signal) => end({ ...endOf(spec), signal }) } }
 })
 
-/** The exec in the task's container. Its events fail with `CommandNotFound`, `PolicyDenied`, `ContainerNotRunning`, `ExecTimeout`, … */
+/**
+ * Returns the command of a helper, whose events start it in the task's container.
+ *
+ * **Details**: the events fail with `CommandNotFound`, `PolicyDenied`, `ContainerNotRunning`, `ExecTimeout` and the other errors of a run.
+ *
+ * @category stages
+ * @since 0.2.0
+ */
 export const exec = ({ command }: WaitingHelper): StagedExec => command
 
 /**
- * Runs the events, and returns the exit code after the engine has reported it and all output has arrived. Calls `each` with every event.
- * Fails as the events do, and with `OutcomeUnknown` if they end without an exit code.
+ * Runs the events of a command to their end, and returns the exit code. Calls `each` with every event.
+ *
+ * **Details**: fails as the events do, and with `OutcomeUnknown` if they end without an exit code, as those of a detached command do.
+ *
+ * @category stages
+ * @since 0.2.0
  */
 export const awaitExit = <E, R, E2 = never, R2 = never>(
   events: Stream.Stream<ExecEvent, E, R>,

@@ -42,7 +42,12 @@ import type { ResolvedTask } from "./target/ResolvedTask.ts"
 import { awaitTask } from "./target/Wait.ts"
 
 /**
- * Runs commands in the swarm's tasks.
+ * Runs commands in the tasks of a swarm, on any node.
+ *
+ * **When to use**: `run` for an exit code and its output, `stream` for output as it arrives, `open` for a conversation or a terminal,
+ * `runAll` for many tasks, `forward` for ports, `logs` and `signal` for a task's main process.
+ *
+ * **Details**: each request looks up its task anew. An exit code other than 0 is not an error.
  *
  * @example
  * ```ts
@@ -55,46 +60,45 @@ import { awaitTask } from "./target/Wait.ts"
  * })
  * Effect.runPromise(program.pipe(Effect.provide(TaskExec.layer)))
  * ```
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class TaskExec extends Context.Service<
   TaskExec,
   {
-    /**
-     * The events of one command as they happen, byte-exact, stdout and stderr apart. `Exited` is the last one and comes
-     * only when the engine reported the exit code and all output came before it; whatever else happens is an error.
-     *
-     * The command is ended, with everything it started, and every object on the swarm is removed when the stream's
-     * consumer stops early, fails or is interrupted.
-     */
+    /** Runs a command in one task and streams its output: see `TaskExec.stream`. */
     readonly stream: (request: ExecRequest) => Stream.Stream<RunEvent, RunError>
-    /** Like `stream`, with the output collected: at most `collectLimit` bytes, otherwise `OutputTooLarge`. */
+    /** Runs a command in one task, and returns its exit code and its output: see `TaskExec.run`. */
     readonly run: (request: ExecRequest) => Effect.Effect<ExecResult, RunError>
-    /**
-     * Starts a command to talk to: its stdin as a Sink, its events as a Stream, its terminal, signals and end. It runs until
-     * its end or until the scope closes, which ends it as `stream` does. Failures are those of the session's events.
-     */
+    /** Opens a session with a command in one task: see `TaskExec.open`. */
     readonly open: (request: SessionRequest) => Effect.Effect<Session, never, Scope.Scope>
-    /**
-     * Runs one command in many tasks. The tasks of a node share a helper. The result of each task is in its `Ended` event; the
-     * stream fails only before anything runs. The commands are ended as those of `stream` are.
-     */
+    /** Runs one command in many tasks: see `TaskExec.runAll`. */
     readonly runAll: (request: FleetRequest) => Stream.Stream<FleetEvent, FleetError>
-    /**
-     * Forwards local ports to a task until the scope closes. Completes when the ports are open and the task's network is reached. Fails
-     * with `CannotListen` if a local port is in use, before it creates anything. What happens later is in the events of the result.
-     */
+    /** Forwards local ports to a task: see `TaskExec.forward`. */
     readonly forward: (request: ForwardRequest) => Effect.Effect<Forwarding, ForwardError, Scope.Scope>
   }
 >()("task-exec/TaskExec") {
-  /** On the engine in the context, with the helper image in the context. */
+  /**
+   * Provides `TaskExec` over the `Swarm` and the `HelperImage` in the context.
+   *
+   * **When to use**: to choose the managers or the helper's image in code. Otherwise, use `layer`.
+   *
+   * @category layers
+   * @since 0.1.0
+   */
   static readonly layerNoDeps: Layer.Layer<TaskExec, never, Swarm | HelperImage> = Layer.effect(
     TaskExec,
     Effect.suspend(() => makeTaskExec(connect))
   )
 
   /**
-   * On the engine that the environment names (`DOCKER_HOST`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`), with the helper
-   * image that `HelperImage.layer` finds.
+   * Provides `TaskExec` over the swarm that the environment names, as the docker CLI finds it: see `Swarm.layer` and `HelperImage.layer`.
+   *
+   * **Details**: connects on first use. Fails with `InvalidEndpoint` or `InvalidConfigFile` if the configuration is invalid.
+   *
+   * @category layers
+   * @since 0.1.0
    */
   static readonly layer: Layer.Layer<TaskExec, InvalidEndpoint | InvalidConfigFile | Config.ConfigError> =
     this.layerNoDeps.pipe(Layer.provide(HelperImage.layer), Layer.provide(Swarm.layer))
@@ -103,14 +107,20 @@ export class TaskExec extends Context.Service<
    * Whether it is certain that the command has not run. False for values that are not errors of the library.
    *
    * **Details**: `docs/errors.md` has the answer for each error. `aftermathOf` returns it as data.
+   *
+   * @category errors
+   * @since 0.2.0
    */
   static readonly isNothingRun: (error: unknown) => boolean = isNothingRun
 
   /**
-   * Whether a failed request may simply be repeated: that does no harm, and may succeed. For `Effect.retry` and `Schedule.while`.
+   * Whether a failed request can be repeated without harm, and may then succeed.
+   *
+   * **When to use**: as the condition of `Effect.retry`, or in `Schedule.while`. To wait for a task that is being deployed, use `wait` in
+   * the request instead.
    *
    * **Gotchas**: input that an attempt has read from `stdin` is missing in the next one. `Stream.retry` of `stream` counts from zero after
-   * each event, and `Resolved` comes before most errors: repeat `run`. To wait for a task that is being deployed, use `wait` in the request.
+   * each event, and `Resolved` comes before most errors: repeat `run`.
    *
    * @example
    * ```ts
@@ -122,23 +132,66 @@ export class TaskExec extends Context.Service<
    *   Effect.retry({ while: TaskExec.isRetryable, schedule: Schedule.exponential("1 second"), times: 5 })
    * )
    * ```
+   *
+   * @category errors
+   * @since 0.2.0
    */
   static readonly isRetryable: (error: unknown) => boolean = isRetryable
 
-  /** `stream` of the service in the context. */
+  /**
+   * Runs a command in one task and streams its output.
+   *
+   * **Details**: stdout and stderr arrive separately and byte for byte. `Exited` is the last event (`Detached` for a detached command).
+   * `Exited` is emitted only after the engine has reported the exit code and all output has arrived. Every other end is an error.
+   *
+   * **Gotchas**: if the consumer stops early, fails or is interrupted, the command and all its child processes are killed. Everything that
+   * was created for the run is then removed.
+   *
+   * @example
+   * ```ts
+   * import * as Effect from "effect/Effect"
+   * import * as Stream from "effect/Stream"
+   * import { TaskExec } from "task-exec"
+   *
+   * const backup = TaskExec.stream({ target: "db", command: ["pg_dump", "shop"] }).pipe(
+   *   Stream.runForEach((event) => Effect.sync(() => event._tag === "Stdout" && process.stdout.write(event.data)))
+   * )
+   * ```
+   *
+   * @category running
+   * @since 0.1.0
+   */
   static readonly stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError, TaskExec> =>
     Stream.unwrap(this.use((taskExec) => Effect.succeed(taskExec.stream(request))))
 
-  /** `run` of the service in the context. */
+  /**
+   * Runs a command in one task, and returns its exit code and its output.
+   *
+   * **Details**: keeps at most `collectLimit` bytes (64 MiB) of stdout and stderr together. If there is more, the command is killed, and
+   * the run fails with `OutputTooLarge`. `stream` has no limit.
+   *
+   * @example
+   * ```ts
+   * import * as Effect from "effect/Effect"
+   * import { TaskExec } from "task-exec"
+   *
+   * const hostname = TaskExec.run({ target: "web.2", command: ["hostname"], timeout: "10 seconds" }).pipe(
+   *   Effect.map(({ stdout }) => new TextDecoder().decode(stdout).trim())
+   * )
+   * ```
+   *
+   * @category running
+   * @since 0.1.0
+   */
   static readonly run = (request: ExecRequest): Effect.Effect<ExecResult, RunError, TaskExec> =>
     this.use((taskExec) => taskExec.run(request))
 
   /**
-   * Reads the log of a task from its node's engine: `Stdout` and `Stderr` have the bytes that the container wrote, in order. Of a target
-   * without a running task, reads the log of the newest task there that had a container; an ID also names a task that has ended.
+   * Reads the log of a task from its node's engine. `Stdout` and `Stderr` have the bytes that the container wrote, in order.
    *
-   * **Details**: `Exited` is the last event, after the whole log. With `follow` it comes when the container ends. A slow consumer slows down
-   * the reading. The policy label must allow `logs`.
+   * **Details**: if the target has no running task, reads the log of the newest task there that had a container. An ID also names a task
+   * that has ended. `Exited` is the last event, after the whole log; with `follow`, it comes when the container ends. A slow consumer slows
+   * down the reading. The policy label must allow `logs`.
    *
    * @example
    * ```ts
@@ -150,13 +203,21 @@ export class TaskExec extends Context.Service<
    *   Stream.runForEach((event) => Effect.sync(() => event._tag === "Stderr" && process.stderr.write(event.data)))
    * )
    * ```
+   *
+   * @category running
+   * @since 0.2.0
    */
   static readonly logs = (request: LogsRequest): Stream.Stream<RunEvent, RunError, TaskExec> =>
     this.stream(logsRequest(request))
 
   /**
-   * Reads the logs of many tasks: see `logs` and `runAll`. Of a slot without a running task, reads the log of the newest task there. With
-   * `follow` and `followUpdates`, goes on with the next task of a slot when a container ends.
+   * Reads the logs of many tasks: see `logs` and `runAll`.
+   *
+   * **Details**: for a slot without a running task, reads the log of the newest task there. With `follow` and `followUpdates`, reading
+   * continues with the next task of a slot when a container ends.
+   *
+   * @category running
+   * @since 0.2.0
    */
   static readonly logsAll = (request: FleetLogsRequest): Stream.Stream<FleetEvent, FleetError, TaskExec> =>
     this.runAll(logsRequest(request))
@@ -164,8 +225,8 @@ export class TaskExec extends Context.Service<
   /**
    * Sends a signal to the main process of a task's container. Succeeds when the engine has sent it.
    *
-   * **Gotchas**: a signal that ends the process ends the task, and Swarm replaces it by the service's restart policy. Child processes get no
-   * signal. The policy label must allow `signal`.
+   * **Gotchas**: a signal that ends the process ends the task, and Swarm replaces the task by the service's restart policy. Child processes
+   * get no signal. The policy label must allow `signal`.
    *
    * @example
    * ```ts
@@ -173,23 +234,83 @@ export class TaskExec extends Context.Service<
    *
    * const reload = TaskExec.signal({ target: "web.2", signal: "SIGHUP" })
    * ```
+   *
+   * @category running
+   * @since 0.2.0
    */
   static readonly signal = (request: SignalRequest): Effect.Effect<void, RunError, TaskExec> =>
     Effect.asVoid(this.run(signalRequest(request)))
 
-  /** Sends a signal to the main processes of many tasks: see `signal` and `runAll`. */
+  /**
+   * Sends a signal to the main processes of many tasks: see `signal` and `runAll`.
+   *
+   * @category running
+   * @since 0.2.0
+   */
   static readonly signalAll = (request: FleetSignalRequest): Stream.Stream<FleetEvent, FleetError, TaskExec> =>
     this.runAll(signalRequest(request))
 
-  /** `open` of the service in the context. */
+  /**
+   * Opens a session: a running command with stdin, events, terminal, signals and exit code as separate parts.
+   *
+   * **When to use**: for a conversation with a command, and for terminals. For output alone, `stream` is simpler.
+   *
+   * **Details**: when the scope closes, the command is killed as that of `stream` is. Errors are in the session's `events` and `outcome`.
+   *
+   * @category running
+   * @since 0.1.0
+   */
   static readonly open = (request: SessionRequest): Effect.Effect<Session, never, TaskExec | Scope.Scope> =>
     this.use((taskExec) => taskExec.open(request))
 
-  /** `runAll` of the service in the context. */
+  /**
+   * Runs one command in many tasks.
+   *
+   * **Details**: the result of each task is in its `Ended` event. The stream fails only before any command runs. The tasks of one node
+   * share a helper.
+   *
+   * **Gotchas**: if the consumer stops early, fails or is interrupted, all running commands are killed as that of `stream` is.
+   *
+   * @example
+   * ```ts
+   * import * as Effect from "effect/Effect"
+   * import * as Stream from "effect/Stream"
+   * import { TaskExec } from "task-exec"
+   *
+   * const reload = TaskExec.runAll({ selection: { services: ["web"] }, command: ["nginx", "-s", "reload"] }).pipe(
+   *   Stream.runForEach((event) =>
+   *     event._tag === "Ended" ? Effect.log(`${event.task.name}: ${event.result._tag}`) : Effect.void
+   *   )
+   * )
+   * ```
+   *
+   * @category running
+   * @since 0.1.0
+   */
   static readonly runAll = (request: FleetRequest): Stream.Stream<FleetEvent, FleetError, TaskExec> =>
     Stream.unwrap(this.use((taskExec) => Effect.succeed(taskExec.runAll(request))))
 
-  /** `forward` of the service in the context. */
+  /**
+   * Forwards local ports to a task until the scope closes. Completes when the ports are open and the task's network is reached.
+   *
+   * **Details**: fails with `CannotListen` if a local port is in use, before anything is created on the swarm. Later errors are in the
+   * `events` of the result.
+   *
+   * @example
+   * ```ts
+   * import * as Effect from "effect/Effect"
+   * import * as Stream from "effect/Stream"
+   * import { TaskExec } from "task-exec"
+   *
+   * const program = TaskExec.forward({ target: "db", ports: [{ local: 5432, remote: 5432 }] }).pipe(
+   *   Effect.flatMap(({ events }) => Stream.runDrain(events)),
+   *   Effect.scoped
+   * )
+   * ```
+   *
+   * @category running
+   * @since 0.2.0
+   */
   static readonly forward = (
     request: ForwardRequest
   ): Effect.Effect<Forwarding, ForwardError, TaskExec | Scope.Scope> =>

@@ -51,7 +51,14 @@ import { TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErro
 import { InvalidTarget } from "./target/Target.ts"
 import { WaitTimedOut } from "./target/Wait.ts"
 
-/** Every error of the library. */
+/**
+ * Every error of the library, as a union of its schemas.
+ *
+ * **When to use**: to encode errors as JSON for logs, queues and `Rpc`, and to decode them.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export const TaskExecError = Schema.Union([
   InvalidEndpoint,
   EngineUnreachable,
@@ -112,8 +119,18 @@ export const TaskExecError = Schema.Union([
   AgentsBusy
 ])
 
-/** Every error of the library. */
+/**
+ * Any error of the library.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export type TaskExecError = typeof TaskExecError.Type
 
-/** Whether a value is an error of the library. */
+/**
+ * Whether a value is an error of the library.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export const isTaskExecError: (error: unknown) => error is TaskExecError = Schema.is(TaskExecError)

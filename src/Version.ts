@@ -1,2 +1,7 @@
-/** The package's version, as in `package.json` (a test compares them). */
+/**
+ * The package's version, as in `package.json` (a test compares them).
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const version = "0.1.0"

@@ -52,16 +52,36 @@ export type {
   SignalRequest
 }
 
-/** The input of a command: a text, bytes, or chunks of bytes (a Node stream, an async generator). */
+/**
+ * The input of a command: a text, bytes, or chunks of bytes (a Node stream, an async generator).
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export type Input = string | Uint8Array | AsyncIterable<Uint8Array>
 
-/** An `ExecRequest` without the parts that need Effect. For a terminal, use `TaskExec.open`. */
+/**
+ * An `ExecRequest` without the parts that need Effect. For a terminal, use `TaskExec.open`.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export type RunRequest = Omit<ExecRequest, "signals" | "stdin" | "tty"> & { readonly stdin?: Input }
 
-/** A `FleetRequest` without the parts that need Effect. */
+/**
+ * A `FleetRequest` without the parts that need Effect.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export type RunAllRequest = Omit<FleetRequest, "signals" | "stdin"> & { readonly stdin?: Input }
 
-/** Options of every call. */
+/**
+ * Options of every call.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export interface CallOptions {
   /**
    * Kills the command and all its child processes. The promise then rejects, and the iterator throws, with the signal's reason, after
@@ -70,7 +90,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-/** Options of {@link connect}. */
+/**
+ * Options of {@link connect}.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export interface ConnectOptions {
   /** Address of a manager, or of several, separated by commas. Default: from the environment (`DOCKER_HOST`, context). */
   readonly host?: string
@@ -82,7 +107,14 @@ export interface ConnectOptions {
   readonly onAudit?: (record: AuditRecord) => void
 }
 
-/** A swarm to run commands in. */
+/**
+ * A swarm to run commands in. {@link connect} returns it.
+ *
+ * **Details**: promises reject with, and iterators throw, the errors of the library.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export interface Swarm {
   /** Runs a command to its end. Returns its exit code and its output (at most 64 MiB). */
   readonly run: (request: RunRequest, options?: CallOptions) => Promise<ExecResult>
@@ -107,15 +139,40 @@ export interface Swarm {
   readonly close: () => Promise<void>
 }
 
-/** Ports that are forwarded. */
+/**
+ * Ports that are forwarded.
+ *
+ * @category forwarding
+ * @since 0.2.0
+ */
 export interface PortForward extends Pick<Forwarding, "ports" | "route" | "task"> {
-  /** What happens. The iterator throws when forwarding ends by itself. Iterate it once. */
+  /** The events. The iterator throws when forwarding ends by itself. Iterate it once. */
   readonly events: AsyncIterable<ForwardEvent>
   /** Ends forwarding, and resolves when everything that was created for it is removed. */
   readonly close: () => Promise<void>
 }
 
-/** Returns a swarm, and connects to it on first use. Rejects with `InvalidEndpoint` if the address is invalid. */
+/**
+ * Returns a swarm, and connects to it on first use. Rejects with `InvalidEndpoint` if the address is invalid.
+ *
+ * **Gotchas**: call `close` of the swarm when you are done.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "task-exec/promise"
+ *
+ * const swarm = await connect({ host: "ssh://manager-1" })
+ * try {
+ *   const { exitCode } = await swarm.run({ target: "web.2", command: ["true"] }, { signal: AbortSignal.timeout(60_000) })
+ *   console.log(exitCode)
+ * } finally {
+ *   await swarm.close()
+ * }
+ * ```
+ *
+ * @category running
+ * @since 0.1.0
+ */
 export const connect = async (options: ConnectOptions = {}): Promise<Swarm> => {
   const runtime = ManagedRuntime.make(layerOf(options))
   const context = await runtime.context()

@@ -3,7 +3,12 @@ import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 import { agentService } from "./AgentProtocol.ts"
 
-/** Some nodes have no current agent. */
+/**
+ * Some nodes have no agent of the current service that runs and listens.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("AgentsNotRunning", {
   /** The time waited, in milliseconds. */
   after: Schema.Finite,
@@ -25,7 +30,12 @@ export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("Ag
   }
 }
 
-/** Agents still serve commands, so their network cannot be removed. */
+/**
+ * Agents still serve commands, so their network cannot be removed yet. The agents end with these commands.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   detail: Schema.String
 }) {
@@ -44,7 +54,12 @@ export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
   }
 }
 
-/** Agents that were replaced may still accept callers with the old key. */
+/**
+ * Agents that were replaced may still accept callers with the old key.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class OldKeyInUse extends Schema.TaggedError<OldKeyInUse>()("OldKeyInUse", {
   /** Host names of their nodes. */
   nodes: Schema.Array(Schema.String)

@@ -23,7 +23,12 @@ import { awaitAgents, awaitRetired } from "./AgentsReady.ts"
 /** The time in which Swarm must release the network of the removed service. */
 const networkPatience = "10 seconds"
 
-/** Options of {@link agentsUp}. */
+/**
+ * Options of {@link agentsUp}.
+ *
+ * @category agents
+ * @since 0.1.0
+ */
 export interface AgentsUpOptions {
   /** Image of the agents; default: that of the `HelperImage` layer. */
   readonly image?: string
@@ -31,15 +36,34 @@ export interface AgentsUpOptions {
   readonly rotateKey?: boolean
 }
 
-/** The result of {@link agentsUp}. */
+/**
+ * What {@link agentsUp} did with the agents' service.
+ *
+ * @category agents
+ * @since 0.1.0
+ */
 export type AgentsUpResult = "created" | "updated" | "unchanged"
 
 /**
  * Deploys an agent of this version on every node that accepts tasks, and waits until all of them listen.
  *
+ * **When to use**: if you run commands often enough to justify one container per node. Runs on other nodes then start no helper.
+ *
  * **Details**: creates the service, or updates it if its version or image differ. Replaced agents end when the commands that they serve
- * have ended. Fails with `AgentsNotRunning` if a node gets no agent, and with `OldKeyInUse` if a replaced agent does not report that it
- * accepts no new callers.
+ * have ended. Fails with `AgentsNotRunning` if a node has no agent within 5 minutes, if it refuses the agent, or if the agent does not
+ * listen. Fails with `OldKeyInUse` if a replaced agent does not report that it accepts no new callers.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import { agentsUp, HelperImage, Swarm } from "task-exec"
+ *
+ * const deployed = agentsUp().pipe(Effect.provide(HelperImage.layer.pipe(Layer.provideMerge(Swarm.layer))))
+ * ```
+ *
+ * @category agents
+ * @since 0.1.0
  */
 export const agentsUp = Effect.fn("Agents.up")(function* ({
   image,
@@ -75,7 +99,14 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   return found === undefined ? "created" : "updated"
 })
 
-/** Returns the agents of all nodes that accept tasks, sorted by the nodes' host names. Empty without the agents' service. */
+/**
+ * Returns the agents of all nodes that accept tasks, sorted by the nodes' host names.
+ *
+ * **Details**: empty if no agents are deployed. A node without an agent has the state `none`.
+ *
+ * @category agents
+ * @since 0.1.0
+ */
 export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.Return<
   ReadonlyArray<AgentState>,
   SwarmFailure,
@@ -89,7 +120,12 @@ export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.R
  * Removes the agents, their network and the callers' keys. Succeeds if there are none.
  *
  * **Details**: agents that serve commands end with these commands, and only their network stays until then. Waits up to 15 seconds for the
- * connected engine to drop the network, and fails with `AgentsBusy` if the engine's own agent still serves a command.
+ * connected engine to drop the network.
+ *
+ * **Gotchas**: fails with `AgentsBusy` if the network is still in use. Call it again when the commands have ended.
+ *
+ * @category agents
+ * @since 0.1.0
  */
 export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Return<
   void,

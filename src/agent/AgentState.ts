@@ -4,7 +4,12 @@ import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
 
-/** The agent of one node, or the reason why it has none. */
+/**
+ * The agent of one node, or the reason why it has none.
+ *
+ * @category agents
+ * @since 0.1.0
+ */
 export interface AgentState {
   /** Host name of the node. */
   readonly node: string

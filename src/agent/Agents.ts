@@ -45,7 +45,12 @@ export class CallersKeyMissing extends Schema.TaggedError<CallersKeyMissing>()("
   }
 }
 
-/** No agent can reach the target's node. No request has been sent. */
+/**
+ * No agent can reach the target's node. No request has been sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class AgentUnavailable extends Schema.TaggedError<AgentUnavailable>()("AgentUnavailable", {
   /** Host name of the target's node. */
   node: Schema.String,

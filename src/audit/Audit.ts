@@ -4,45 +4,60 @@ import type * as Effect from "effect/Effect"
 import { commandOf, type ExecSpec, type OneOffSpec } from "../executor/ExecSpec.ts"
 import type { Route } from "../request/Via.ts"
 
-/** Where it was done. All but the container is absent for one that is looked at as no task's. */
+/**
+ * The container that was used, and its task. Service, task and node are absent if the container was not looked up as a task's.
+ *
+ * @category audit
+ * @since 0.1.0
+ */
 export interface AuditTarget {
   readonly service?: string
-  /** `web.2`, `web@node-3`. */
+  /** Name of the task: `web.2`, `web@node-3`. */
   readonly task?: string
   readonly taskId?: string
-  /** Host name. */
+  /** Host name of the node. */
   readonly node?: string
-  /** Full ID. */
+  /** Full ID of the container. */
   readonly container: string
 }
 
-/** How it ended. */
+/**
+ * How a run or a copy ended.
+ *
+ * @category audit
+ * @since 0.1.0
+ */
 export type AuditOutcome =
   /** The command's own exit code. */
   | { readonly exitCode: number }
-  /** It was started and let go of. */
+  /** The command was started, and the run did not wait for its end. */
   | { readonly detached: true }
-  /** All was copied. */
+  /** Everything was copied. */
   | { readonly copied: true }
   /** The tag of the error: `PolicyDenied`, `ExecTimeout`, … */
   | { readonly error: string }
-  /** The caller stopped early, and task-exec ended it. */
+  /** The caller stopped early, and task-exec killed the command or stopped the copy. */
   | { readonly interrupted: true }
 
-/** What every record has. */
+/** The fields of every record. */
 interface Recorded {
   readonly target: AuditTarget
   readonly route: Route
-  /** When it set out for the node, and when its end was known: RFC 3339, in UTC. */
+  /** The time before the start, and the time at which the end was known: RFC 3339, in UTC. */
   readonly start: string
   readonly end: string
   readonly outcome: AuditOutcome
 }
 
-/** A command. */
+/**
+ * The audit record of a command.
+ *
+ * @category audit
+ * @since 0.1.0
+ */
 export interface ExecRecord extends Recorded {
   readonly action: "exec"
-  /** The run's ID, which its processes have in their environment. */
+  /** ID of the run, which its processes have in their environment (`TASK_EXEC_RUN`). */
   readonly run: string
   readonly command: ReadonlyArray<string>
   /** Names of the variables that were set for the command, without their values, which may be secret. */
@@ -57,24 +72,54 @@ export interface ExecRecord extends Recorded {
   readonly tty: boolean
   readonly stdin: boolean
   readonly detach: boolean
-  /** That went in and came out. */
+  /** Bytes of input, and of output. */
   readonly bytes: { readonly stdin: number; readonly stdout: number; readonly stderr: number }
 }
 
-/** Files. */
+/**
+ * The audit record of a copy.
+ *
+ * @category audit
+ * @since 0.1.0
+ */
 export interface CopyRecord extends Recorded {
   readonly action: "copy"
-  /** Paths in the container that were read, and those that were written to. */
+  /** Paths in the container that were read. */
   readonly read: ReadonlyArray<string>
+  /** Paths in the container that were written to. */
   readonly written: ReadonlyArray<string>
-  /** Of archives, out of the container and into it. */
+  /** Bytes of the archives, out of the container and into it. */
   readonly bytes: { readonly out: number; readonly in: number }
 }
 
-/** What was done. */
+/**
+ * The audit record of a command or a copy. Holds neither input, output nor the values of variables.
+ *
+ * @category audit
+ * @since 0.1.0
+ */
 export type AuditRecord = ExecRecord | CopyRecord
 
-/** Keeps the records. Default: none is kept. */
+/**
+ * Receives an audit record of each command and each copy. Default: no records are kept.
+ *
+ * **Details**: `record` is called when the command or the copy has ended, for each task of a fan-out separately. The run waits for it.
+ *
+ * **Gotchas**: a run has no record if it fails before it is certain by which route its task is reached, such as with `TaskNotFound`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Audit, TaskExec } from "task-exec"
+ *
+ * const audited = TaskExec.run({ target: "web.2", command: ["true"] }).pipe(
+ *   Effect.provideService(Audit, { record: (record) => Effect.log(JSON.stringify(record)) })
+ * )
+ * ```
+ *
+ * @category audit
+ * @since 0.1.0
+ */
 export class Audit extends Context.Reference<
   { readonly record: (record: AuditRecord) => Effect.Effect<void> } | undefined
 >("task-exec/Audit", { defaultValue: () => undefined }) {}

@@ -14,7 +14,12 @@ import type { InvalidRequest } from "../request/InvalidRequest.ts"
 import { ConvergeTimedOut, ServiceNotConverged } from "./ConvergeErrors.ts"
 import { judge, type ServiceProgress, type Verdict } from "./ServiceProgress.ts"
 
-/** What to wait for. */
+/**
+ * What to wait for.
+ *
+ * @category convergence
+ * @since 0.2.0
+ */
 export interface ConvergeRequest {
   /** Names, IDs, or unique prefixes of IDs. */
   readonly services?: ReadonlyArray<string>
@@ -24,7 +29,12 @@ export interface ConvergeRequest {
   readonly timeout?: Duration.Input
 }
 
-/** The errors of a wait for services. */
+/**
+ * The errors of a wait for services.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export type ConvergeError =
   | InvalidRequest
   | ConvergeTimedOut

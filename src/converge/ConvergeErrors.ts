@@ -10,7 +10,12 @@ const shorten = (texts: ReadonlyArray<string>): string =>
     ? `${texts.slice(0, maxShown).join("; ")}; and ${texts.length - maxShown} more`
     : texts.join("; ")
 
-/** A service that won't converge by itself: its update was paused or rolled back, or Swarm has given up its tasks. */
+/**
+ * A service that won't converge by itself: its update was paused or rolled back, or Swarm has given up its tasks.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class ServiceNotConverged extends Schema.TaggedError<ServiceNotConverged>()("ServiceNotConverged", {
   /** The service's name. */
   service: Schema.String,
@@ -32,7 +37,12 @@ export class ServiceNotConverged extends Schema.TaggedError<ServiceNotConverged>
   }
 }
 
-/** The timeout was reached before all services had converged. */
+/**
+ * The timeout was reached before all services had converged.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("ConvergeTimedOut", {
   /** Milliseconds. */
   after: Schema.Finite,

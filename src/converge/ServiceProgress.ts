@@ -13,7 +13,12 @@ import { slotOf, taskName } from "../target/ResolvedTask.ts"
 import { isUpToDate } from "../target/UpToDate.ts"
 import { probation } from "../target/Wait.ts"
 
-/** How far a service is. */
+/**
+ * How far a service is.
+ *
+ * @category convergence
+ * @since 0.2.0
+ */
 export interface ServiceProgress {
   readonly id: string
   /** The service's name. */

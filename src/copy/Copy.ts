@@ -8,7 +8,12 @@ import { type CannotCopyDirectory, type NoSuchDirectory, UnfitDestination } from
 import { type CopyDestination, type CopySource, fromRoot, planCopy, splitPath } from "./CopyRules.ts"
 import type { TaskFiles, TaskFilesError } from "./TaskFiles.ts"
 
-/** A file or directory that is copied out of a container. */
+/**
+ * A file or directory that is copied out of a container.
+ *
+ * @category copying
+ * @since 0.1.0
+ */
 export interface CopiedOut extends CopySource {
   /** Its name in the archive: every entry of the archive is below this name. */
   readonly archived: string
@@ -58,7 +63,12 @@ export const copyFrom = Effect.fn("TaskExec.copyFrom")(function* (
   }
 })
 
-/** A file or directory that is copied into a container. */
+/**
+ * A file or directory that is copied into a container.
+ *
+ * @category copying
+ * @since 0.1.0
+ */
 export interface CopiedIn<E> extends CopySource {
   /** Returns a tar archive with the source under this name; `.` for the content of a directory. */
   readonly archive: (name: string) => Stream.Stream<Uint8Array, E>

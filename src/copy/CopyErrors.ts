@@ -1,7 +1,12 @@
 /** The errors of a copy. With each of them the copy is incomplete. */
 import * as Schema from "effect/Schema"
 
-/** A directory can't replace a file. */
+/**
+ * A directory can't replace a file.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CannotCopyDirectory extends Schema.TaggedError<CannotCopyDirectory>()("CannotCopyDirectory", {
   /** The path of the file. */
   to: Schema.String
@@ -11,14 +16,24 @@ export class CannotCopyDirectory extends Schema.TaggedError<CannotCopyDirectory>
   }
 }
 
-/** The destination names a directory that does not exist. */
+/**
+ * The destination names a directory that does not exist.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NoSuchDirectory extends Schema.TaggedError<NoSuchDirectory>()("NoSuchDirectory", { path: Schema.String }) {
   override get message(): string {
     return `cannot copy to ${this.path}: no such directory`
   }
 }
 
-/** The destination exists, and is neither a file nor a directory. */
+/**
+ * The destination exists, and is neither a file nor a directory.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class UnfitDestination extends Schema.TaggedError<UnfitDestination>()("UnfitDestination", {
   path: Schema.String,
   /** What it must be. */
@@ -29,7 +44,12 @@ export class UnfitDestination extends Schema.TaggedError<UnfitDestination>()("Un
   }
 }
 
-/** The path does not exist in the task's container. */
+/**
+ * The path does not exist in the task's container.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class PathNotFound extends Schema.TaggedError<PathNotFound>()("PathNotFound", {
   task: Schema.String,
   node: Schema.String,
@@ -40,7 +60,12 @@ export class PathNotFound extends Schema.TaggedError<PathNotFound>()("PathNotFou
   }
 }
 
-/** The engine of the task's node could not copy everything. */
+/**
+ * The engine of the task's node could not copy everything.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
   task: Schema.String,
   node: Schema.String,

@@ -45,7 +45,12 @@ export const splitPath = (path: string): { readonly directory: string; readonly 
   return { directory: Posix.dirname(cleaned), name: Posix.basename(cleaned) || "/" }
 }
 
-/** The source of a copy. */
+/**
+ * The source of a copy.
+ *
+ * @category copying
+ * @since 0.2.0
+ */
 export interface CopySource {
   /** Its name in a destination that is a directory; `.` or `/` if only its content is copied. */
   readonly name: string

@@ -33,7 +33,12 @@ import { type InvalidTarget, parseTarget } from "../target/Target.ts"
 import { CopyFailed, PathNotFound } from "./CopyErrors.ts"
 import { wholeArchive } from "./WholeArchive.ts"
 
-/** The task and the route to its node. */
+/**
+ * The task and the route to its node.
+ *
+ * @category copying
+ * @since 0.1.0
+ */
 export interface TaskFilesRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
   readonly target: string
@@ -45,7 +50,12 @@ export interface TaskFilesRequest {
   readonly placementTimeout?: Duration.Input
 }
 
-/** The errors of access to a task's files, once its node is connected. */
+/**
+ * The errors of access to a task's files, once its node is connected.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type TaskFilesError =
   | PathNotFound
   | CopyFailed
@@ -56,10 +66,20 @@ export type TaskFilesError =
   | ProtectedTarget
   | EngineFailure
 
-/** The errors of connecting to a task's files. */
+/**
+ * The errors of connecting to a task's files.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type OpenTaskFilesError = InvalidRequest | InvalidTarget | LookupError | RunError | FilesError | TaskFilesError
 
-/** The files of a task's container, while the scope is open. Requests run one after the other. */
+/**
+ * The files of a task's container, while the scope is open. Requests run one after the other.
+ *
+ * @category copying
+ * @since 0.1.0
+ */
 export interface TaskFiles {
   readonly task: ResolvedTask
   readonly route: Route

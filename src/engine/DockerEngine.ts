@@ -24,8 +24,12 @@ export interface EngineDescription {
 }
 
 /**
- * The methods of `DockerEngine`: the requests that concern one engine. A request goes to this engine only, and fails if it can't be
- * reached. `Swarm` has the requests that concern the swarm.
+ * The methods of {@link DockerEngine}: the requests that concern one engine.
+ *
+ * **Details**: a request goes to this engine only, and fails if it can't be reached. {@link Swarm} has the requests that concern the swarm.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export interface DockerEngineShape
   extends EngineDescription,
@@ -35,7 +39,12 @@ export interface DockerEngineShape
     ExecRequests,
     ArchiveRequests {}
 
-/** Time limits and credentials of the requests to one engine. */
+/**
+ * Time limits and credentials of the requests to one engine.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
 export interface DockerEngineOptions {
   /** Timeout of a request that the engine answers by itself. Default: 20 seconds. */
   readonly engineTimeout?: Duration.Input
@@ -49,10 +58,18 @@ export interface DockerEngineOptions {
 /**
  * One Docker engine: its containers, execs, files and images.
  *
- * **Details**: for an engine that is a manager of the swarm in the context, take `Swarm.engine`.
+ * **When to use**: for requests about one engine. For an engine that is a manager of the swarm in the context, use `Swarm.engine`.
+ *
+ * @category services
+ * @since 0.1.0
  */
 export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShape>()("task-exec/DockerEngine") {
-  /** Connects to the engine at this address, on first use. The connections are closed with the layer. */
+  /**
+   * Connects to the engine at this address, on first use. The connections are closed with the layer.
+   *
+   * @category layers
+   * @since 0.1.0
+   */
   static readonly layerFor = (
     endpoint: Endpoint,
     options: DockerEngineOptions = {}
@@ -62,7 +79,12 @@ export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShap
       Effect.map(makeEngineClient(endpoint), (client) => engineOf(client, options))
     )
 
-  /** The engine of the machine or container that this process is in, at the default socket. */
+  /**
+   * Connects to the engine at the default socket, `/var/run/docker.sock`.
+   *
+   * @category layers
+   * @since 0.2.0
+   */
   static readonly layerLocal: Layer.Layer<DockerEngine, InvalidEndpoint> = DockerEngine.layerFor(defaultEndpoint)
 }
 

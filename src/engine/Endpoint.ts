@@ -5,7 +5,12 @@ import { InvalidEndpoint } from "./EngineErrors.ts"
 
 const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 65535 })))
 
-/** The address of a Docker engine. Create one with `parse`. */
+/**
+ * The address of a Docker engine.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Endpoint = Schema.TaggedUnion({
   /** A socket in the file system. */
   Unix: { path: Schema.NonEmptyString },
@@ -28,6 +33,12 @@ export const Endpoint = Schema.TaggedUnion({
     path: Schema.optionalKey(Schema.NonEmptyString)
   }
 })
+/**
+ * The address of a Docker engine.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Endpoint = typeof Endpoint.Type
 
 /** The default address of the engine. */
@@ -164,5 +175,10 @@ export const format = (endpoint: Endpoint): string => {
   }
 }
 
-/** One address, or those of several managers of one swarm. If one is unreachable, the next is tried. */
+/**
+ * One address, or those of several managers of one swarm. If one is unreachable, the next is tried.
+ *
+ * @category models
+ * @since 0.2.0
+ */
 export type Endpoints = readonly [Endpoint, ...ReadonlyArray<Endpoint>]

@@ -8,7 +8,12 @@
 import * as Schema from "effect/Schema"
 import { withHint } from "./Hints.ts"
 
-/** The address of the engine is invalid. No request was sent. */
+/**
+ * The address of the engine is invalid. No request was sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("InvalidEndpoint", {
   /** The address as it was given. */
   endpoint: Schema.String,
@@ -66,6 +71,9 @@ const unreachableHints: Readonly<Record<Exclude<UnreachableReason, "Ssh">, strin
 /**
  * The engine gave no complete response. For `Timeout` and `Lost` it is unknown whether the engine acted on the request. For the other
  * reasons it did not.
+ *
+ * @category errors
+ * @since 0.1.0
  */
 export class EngineUnreachable extends Schema.TaggedError<EngineUnreachable>()("EngineUnreachable", {
   host: Schema.String,
@@ -95,7 +103,12 @@ export class EngineUnreachable extends Schema.TaggedError<EngineUnreachable>()("
   }
 }
 
-/** The request needs a swarm manager, and the engine is not one. */
+/**
+ * The request needs a swarm manager, and the engine is not one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NotSwarmManager extends Schema.TaggedError<NotSwarmManager>()("NotSwarmManager", {
   host: Schema.String,
   operation: Schema.String,
@@ -131,7 +144,12 @@ const managerProblems = {
   locked: "the swarm is locked"
 } as const
 
-/** The engine responded with an error. */
+/**
+ * The engine responded with an error.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class EngineError extends Schema.TaggedError<EngineError>()("EngineError", {
   host: Schema.String,
   operation: Schema.String,
@@ -145,7 +163,12 @@ export class EngineError extends Schema.TaggedError<EngineError>()("EngineError"
   }
 }
 
-/** The response is not that of a known Docker engine: it comes from another server, or from an incompatible version. */
+/**
+ * The response is not that of a known Docker engine: it comes from another server, or from an incompatible version.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class UnexpectedReply extends Schema.TaggedError<UnexpectedReply>()("UnexpectedReply", {
   host: Schema.String,
   operation: Schema.String,
@@ -157,10 +180,20 @@ export class UnexpectedReply extends Schema.TaggedError<UnexpectedReply>()("Unex
   }
 }
 
-/** The errors of a request to a single engine. */
+/**
+ * The errors of a request to a single engine.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type EngineFailure = EngineUnreachable | EngineError | UnexpectedReply
 
-/** The errors of a request about the swarm. */
+/**
+ * The errors of a request about the swarm.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type SwarmFailure = EngineFailure | NotSwarmManager
 
 const hasStatus = (error: unknown, status: number): boolean => error instanceof EngineError && error.status === status

@@ -595,6 +595,9 @@ export interface ContainerCreate {
 /**
  * A file in a container: the header `X-Docker-Container-Path-Stat` of `/containers/{id}/archive`. `mode` is Go's `os.FileMode`, whose
  * upper bits are the kind of the file.
+ *
+ * @category models
+ * @since 0.2.0
  */
 export const PathStat = Schema.Struct({
   name: Schema.String,
@@ -604,4 +607,11 @@ export const PathStat = Schema.Struct({
   /** The final target of a symbolic link, as a path in the container. */
   linkTarget: Text
 })
+/**
+ * A file in a container: the header `X-Docker-Container-Path-Stat` of `/containers/{id}/archive`. `mode` is Go's `os.FileMode`, whose
+ * upper bits are the kind of the file.
+ *
+ * @category models
+ * @since 0.2.0
+ */
 export type PathStat = typeof PathStat.Type

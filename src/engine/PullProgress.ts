@@ -4,7 +4,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
-/** The progress of the missing layers found so far, in bytes as the registry sends them. */
+/**
+ * The progress of a pull: bytes of the missing layers found so far, as the registry sends them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface PullAmount {
   readonly done: number
   /** Grows when the pull of another layer starts. */

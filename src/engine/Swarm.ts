@@ -25,8 +25,13 @@ import { type NetworkRequests, networkRequests } from "./NetworkRequests.ts"
 import { type SwarmRequests, swarmRequests } from "./SwarmRequests.ts"
 
 /**
- * The methods of `Swarm`: the requests that any manager can answer. If a manager can't be reached, the next one is asked. Requests
- * about containers, execs, files and images concern one engine; `engine` has these.
+ * The methods of {@link Swarm}: the requests that any manager can answer.
+ *
+ * **Details**: if a manager can't be reached, the next one is tried. Requests about containers, execs, files and images concern one engine;
+ * `engine` has these.
+ *
+ * @category services
+ * @since 0.2.0
  */
 export interface SwarmShape extends EngineDescription, NetworkRequests, SwarmRequests {
   /** The managers' addresses, separated by commas, for messages. Never holds a password. */
@@ -37,7 +42,12 @@ export interface SwarmShape extends EngineDescription, NetworkRequests, SwarmReq
   readonly engine: Effect.Effect<DockerEngineShape>
 }
 
-/** Time limits and credentials of the requests to a swarm. */
+/**
+ * Time limits and credentials of the requests to a swarm.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
 export interface SwarmOptions extends DockerEngineOptions {
   /** Timeout of a request that the manager answers with the swarm's help. Default: 30 seconds. */
   readonly swarmTimeout?: Duration.Input
@@ -46,24 +56,52 @@ export interface SwarmOptions extends DockerEngineOptions {
 /**
  * A swarm: its services, tasks, nodes, secrets, configs and overlay networks, through any of its managers.
  *
- * **Details**: a request that may have taken effect is not sent a second time. Code that needs one engine provides `DockerEngine` with
- * `Swarm.engine`.
+ * **Details**: if a manager can't be reached, the next one is tried. A request that may have taken effect is not sent a second time. Code
+ * that needs one engine provides `DockerEngine` with `Swarm.engine`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Swarm } from "task-exec"
+ *
+ * const nodes = Swarm.use(({ listNodes }) => listNodes()).pipe(
+ *   Effect.map((all) => all.map(({ Description }) => Description.Hostname)),
+ *   Effect.provide(Swarm.layerForAny([{ _tag: "Ssh", host: "manager-1" }, { _tag: "Ssh", host: "manager-2" }]))
+ * )
+ * ```
+ *
+ * @category services
+ * @since 0.2.0
  */
 export class Swarm extends Context.Service<Swarm, SwarmShape>()("task-exec/Swarm") {
-  /** Connects to the manager at this address, on first use. The connections are closed with the layer. */
+  /**
+   * Connects to the manager at this address, on first use. The connections are closed with the layer.
+   *
+   * @category layers
+   * @since 0.2.0
+   */
   static readonly layerFor = (endpoint: Endpoint, options: SwarmOptions = {}): Layer.Layer<Swarm, InvalidEndpoint> =>
     Swarm.layerForAny([endpoint], options)
 
-  /** Connects to any of these managers of one swarm: if one can't be reached, the next one is asked. */
+  /**
+   * Connects to any of these managers of one swarm. If one can't be reached, the next one is tried.
+   *
+   * @category layers
+   * @since 0.2.0
+   */
   static readonly layerForAny = (
     endpoints: Endpoints,
     options: SwarmOptions = {}
   ): Layer.Layer<Swarm, InvalidEndpoint> => Layer.effect(Swarm, make(endpoints, options))
 
   /**
-   * Connects to what the environment names: DOCKER_HOST (or several managers, separated by commas) with DOCKER_TLS_VERIFY and
-   * DOCKER_CERT_PATH, or the docker CLI's context (DOCKER_CONTEXT, `docker context use`). Uses the registry credentials that
-   * `docker login` stored.
+   * Connects to the swarm that the environment names, as the docker CLI does.
+   *
+   * **Details**: `DOCKER_HOST` (or several managers, separated by commas) with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`, or the docker
+   * CLI's context (`DOCKER_CONTEXT`, `docker context use`). Uses the registry credentials that `docker login` stored.
+   *
+   * @category layers
+   * @since 0.2.0
    */
   static readonly layer: Layer.Layer<Swarm, InvalidEndpoint | Config.ConfigError> = Layer.unwrap(
     Effect.map(fromEnvironment, (endpoints) =>

@@ -2,7 +2,12 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { OutcomeUnknown } from "./ExecutorErrors.ts"
 
-/** An event of a command, in the order in which they happen. The last one is `Exited` or `Detached`. */
+/**
+ * An event of a command, in the order in which they happen. The last one is `Exited` or `Detached`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type ExecEvent =
   /** The engine accepted the exec. `execId` is its ID on the task's node. */
   | { readonly _tag: "Started"; readonly execId: string }

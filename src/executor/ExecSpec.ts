@@ -6,16 +6,36 @@ import { Action, wordsOfAction } from "./Action.ts"
 /** The environment variable that marks every process of a run. Its value is the run's ID. */
 export const runVariable = "TASK_EXEC_RUN"
 
-/** The signals that can be sent to a command. */
+/**
+ * A signal that can be sent to a command.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export const Signal = Schema.Literals(["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL"])
 
-/** A signal that can be sent to a command. */
+/**
+ * A signal that can be sent to a command.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export type Signal = typeof Signal.Type
 
-/** The size of a terminal, in characters. */
+/**
+ * The size of a terminal, in characters.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export const TerminalSize = Schema.Struct({ rows: Schema.Int, columns: Schema.Int })
 
-/** The size of a terminal, in characters. */
+/**
+ * The size of a terminal, in characters.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export type TerminalSize = typeof TerminalSize.Type
 
 /** The toolbox of a command: a container beside the task's container. */

@@ -5,7 +5,12 @@ import { summaryOf, withHint } from "../engine/Hints.ts"
 import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 
-/** The program does not exist in the container. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126. */
+/**
+ * The program does not exist in the container. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("CommandNotFound", {
   command: Schema.String,
   /** The engine's text. */
@@ -32,7 +37,12 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
   }
 }
 
-/** The command could not be started for another reason: not executable, no such working directory, … */
+/**
+ * The command could not be started for another reason: not executable, no such working directory, …
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CommandNotStarted extends Schema.TaggedError<CommandNotStarted>()("CommandNotStarted", {
   command: Schema.String,
   /** The engine's text. */
@@ -43,7 +53,12 @@ export class CommandNotStarted extends Schema.TaggedError<CommandNotStarted>()("
   }
 }
 
-/** The container does not exist, does not run, or is paused. The command was not started. */
+/**
+ * The container does not exist, does not run, or is paused. The command was not started.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ContainerNotRunning extends Schema.TaggedError<ContainerNotRunning>()("ContainerNotRunning", {
   container: Schema.String,
   /** The engine's text. */
@@ -54,7 +69,12 @@ export class ContainerNotRunning extends Schema.TaggedError<ContainerNotRunning>
   }
 }
 
-/** The container stopped while the command ran, which killed the command. */
+/**
+ * The container stopped while the command ran, which killed the command.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("ContainerStopped", {
   container: Schema.String
 }) {
@@ -73,7 +93,12 @@ export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("Co
   }
 }
 
-/** The kill result of a command. */
+/**
+ * The kill result of a command.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const Ending = Schema.Union([
   /** No process of the run is alive on the node. */
   Schema.TaggedStruct("Killed", {}),
@@ -83,7 +108,12 @@ export const Ending = Schema.Union([
   Schema.TaggedStruct("Unconfirmed", { detail: Schema.String })
 ])
 
-/** The kill result of a command. */
+/**
+ * The kill result of a command.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type Ending = typeof Ending.Type
 
 /** The kill result of a command of which no process is alive. */
@@ -108,7 +138,12 @@ export const describeEnding = (ending: Ending): string => {
 export const endingHint = ({ _tag }: Ending): string =>
   _tag === "Killed" ? "" : "Check the node before you run the command again."
 
-/** The command did not end within its timeout. `ending` is the kill result. */
+/**
+ * The command did not end within its timeout. `ending` is the kill result.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout", {
   /** The timeout in milliseconds. */
   after: Schema.Finite,
@@ -129,7 +164,12 @@ export class ExecTimeout extends Schema.TaggedError<ExecTimeout>()("ExecTimeout"
   }
 }
 
-/** The command was started, or may have been, and its outcome is unknown. */
+/**
+ * The command was started, or may have been, and its outcome is unknown.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", {
   detail: Schema.String
 }) {
@@ -151,7 +191,12 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
 /** The error of a request to the engine that failed after the command may have begun. */
 export const outcomeUnknown = (error: SwarmFailure): OutcomeUnknown => new OutcomeUnknown({ detail: summaryOf(error) })
 
-/** The toolbox could not be started. The command was not started. */
+/**
+ * The toolbox could not be started. The command was not started.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class ToolboxNotStarted extends Schema.TaggedError<ToolboxNotStarted>()("ToolboxNotStarted", {
   image: Schema.String,
   /** Full ID of the task's container. */
@@ -184,7 +229,12 @@ const logHints = {
   Incomplete: "Read the log again: --since continues from a time."
 } as const
 
-/** The log of a container could not be read, or not to its end. */
+/**
+ * The log of a container could not be read, or not to its end.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class LogUnreadable extends Schema.TaggedError<LogUnreadable>()("LogUnreadable", {
   /** Full ID of the container. */
   container: Schema.String,
@@ -215,7 +265,12 @@ export class LogUnreadable extends Schema.TaggedError<LogUnreadable>()("LogUnrea
   }
 }
 
-/** A signal could not be sent to a container's main process. */
+/**
+ * A signal could not be sent to a container's main process.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class SignalNotSent extends Schema.TaggedError<SignalNotSent>()("SignalNotSent", {
   /** Full ID of the container. */
   container: Schema.String,
@@ -229,7 +284,12 @@ export class SignalNotSent extends Schema.TaggedError<SignalNotSent>()("SignalNo
   }
 }
 
-/** All errors of a command on its node. */
+/**
+ * All errors of a command on its node.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export const ExecutorError = Schema.Union([
   CommandNotFound,
   CommandNotStarted,
@@ -247,5 +307,10 @@ export const ExecutorError = Schema.Union([
   UnexpectedReply
 ])
 
-/** All errors of a command on its node. */
+/**
+ * All errors of a command on its node.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type ExecutorError = typeof ExecutorError.Type

@@ -41,11 +41,21 @@ import { sinkOver, streamOver } from "./Streams.ts"
  * const Web = TaskFileSystem.layer({ target: "web.2" }).pipe(Layer.provide(HelperImage.layer), Layer.provide(Swarm.layer))
  * Effect.runPromise(program.pipe(Effect.provide(Web)))
  * ```
+ *
+ * @category layers
+ * @since 0.2.0
  */
 export const layer = (request: TaskFilesRequest): Layer.Layer<FileSystem.FileSystem, never, Swarm | HelperImage> =>
   Layer.effect(FileSystem.FileSystem, make(request))
 
-/** Returns the file system of {@link layer}, to use several tasks in one program. */
+/**
+ * Returns the file system of {@link layer}.
+ *
+ * **When to use**: to use the files of several tasks in one program.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
 export const make = (
   request: TaskFilesRequest
 ): Effect.Effect<FileSystem.FileSystem, never, Swarm | HelperImage | Scope.Scope> =>

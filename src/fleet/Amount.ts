@@ -2,13 +2,23 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** A number of tasks, or a percentage of all tasks. */
+/**
+ * A number of tasks, or a percentage of all tasks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Amount =
   | { readonly _tag: "Count"; readonly count: number }
   /** 0 to 100. */
   | { readonly _tag: "Percent"; readonly percent: number }
 
-/** The text is no valid amount. */
+/**
+ * The text is no valid amount.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InvalidAmount extends Schema.TaggedError<InvalidAmount>()("InvalidAmount", {
   text: Schema.String,
   detail: Schema.String
@@ -18,13 +28,31 @@ export class InvalidAmount extends Schema.TaggedError<InvalidAmount>()("InvalidA
   }
 }
 
-/** Rules for an amount. */
+/**
+ * Rules for {@link parseAmount}.
+ *
+ * @category targets
+ * @since 0.2.0
+ */
 export interface AmountRules {
   /** Whether zero is allowed. */
   readonly zero: boolean
 }
 
-/** Parses `3` or `25%`. Fails with `InvalidAmount`. */
+/**
+ * Parses a number of tasks, such as `3`, or a percentage, such as `25%`. Fails with `InvalidAmount`.
+ *
+ * @example
+ * ```ts
+ * import * as Result from "effect/Result"
+ * import { parseAmount } from "task-exec"
+ *
+ * const parallel = Result.getOrThrow(parseAmount("25%", { zero: false }))
+ * ```
+ *
+ * @category targets
+ * @since 0.1.0
+ */
 export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<Amount, InvalidAmount> => {
   const invalid = (detail: string) => Result.fail(new InvalidAmount({ text, detail }))
   const [, sign, digits = "", percent] = /^([-+]?)(\d+)(%?)$/.exec(text) ?? []

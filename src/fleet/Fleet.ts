@@ -37,7 +37,26 @@ import { paced } from "./Pacing.ts"
 import { checkStillRuns, replacementOf } from "./Replacement.ts"
 import { describeSelection, type Selection, type SelectionError, selectLogs, selectTasks } from "./Selection.ts"
 
-/** The request of a fan-out: one command in many tasks. */
+/**
+ * The request of a fan-out: one command in many tasks.
+ *
+ * **Gotchas**: the whole `stdin` is read into memory before the first command starts, because each command gets all of it. More than 16 MiB
+ * fails with `InvalidRequest`.
+ *
+ * @example
+ * ```ts
+ * import type { FleetRequest } from "task-exec"
+ *
+ * const request: FleetRequest = {
+ *   selection: { services: ["web"] },
+ *   command: ["nginx", "-s", "reload"],
+ *   pacing: { parallel: { _tag: "Count", count: 1 }, delay: "5 seconds" }
+ * }
+ * ```
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export interface FleetRequest extends Omit<CommandRequest, "tty"> {
   readonly selection: Selection
   readonly pacing?: FleetPacing
@@ -48,7 +67,12 @@ export interface FleetRequest extends Omit<CommandRequest, "tty"> {
   readonly followUpdates?: boolean
 }
 
-/** The pace of a fan-out. */
+/**
+ * The pace of a fan-out: how many commands run at the same time, and when no more are started.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export interface FleetPacing {
   /** The most commands at the same time; default 32. */
   readonly parallel?: Amount
@@ -60,7 +84,12 @@ export interface FleetPacing {
   readonly deadline?: Duration.Input
 }
 
-/** The errors of a fan-out before any command runs. The error of a single task is in its result. */
+/**
+ * The errors of a fan-out before any command runs. The error of a single task is in its result.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type FleetError = InvalidRequest | SelectionError | SwarmFailure
 
 /** The most input for all tasks, in bytes. */

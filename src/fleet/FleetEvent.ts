@@ -2,7 +2,12 @@
 import type { RunError } from "../Run.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
-/** The result in one task. */
+/**
+ * The result in one task of a fan-out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type TaskResult =
   /** The command ended with this code. */
   | { readonly _tag: "Exited"; readonly code: number }
@@ -13,7 +18,12 @@ export type TaskResult =
   /** The command was not started: too many others had failed, the deadline had passed, or the fan-out was interrupted. */
   | { readonly _tag: "Skipped"; readonly reason: "failures" | "deadline" | "interrupted" }
 
-/** An event of a fan-out. `Chosen` is the first one, `Finished` the last one. */
+/**
+ * An event of a fan-out. `Chosen` is the first one, `Finished` the last one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type FleetEvent =
   /** The selected tasks, in the order in which their commands start. */
   | { readonly _tag: "Chosen"; readonly tasks: ReadonlyArray<ResolvedTask> }
@@ -28,7 +38,12 @@ export type FleetEvent =
   /** The result of each task, in the order of `Chosen`. */
   | { readonly _tag: "Finished"; readonly results: ReadonlyArray<TaskOutcome> }
 
-/** A task and its result. */
+/**
+ * A task of a fan-out, and its result.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TaskOutcome {
   readonly task: ResolvedTask
   readonly result: TaskResult

@@ -18,7 +18,12 @@ import { type Amount, countOf } from "./Amount.ts"
 import type { TaskFilter } from "./TaskFilter.ts"
 import { byName } from "./TaskSet.ts"
 
-/** Conditions for the tasks of a fan-out. At least one of `services`, `targets`, `stack` and `node` is required. */
+/**
+ * Conditions for the tasks of a fan-out. At least one of `services`, `targets`, `stack` and `node` is required.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export interface Selection {
   /** Every running task of these services (name, ID, or unique prefix of an ID). */
   readonly services?: ReadonlyArray<string>
@@ -36,7 +41,12 @@ export interface Selection {
   readonly limit?: Amount
 }
 
-/** No task matches. */
+/**
+ * No task matches.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NothingSelected extends Schema.TaggedError<NothingSelected>()("NothingSelected", {
   /** The conditions, and the reason why no task matches. */
   detail: Schema.String
@@ -56,7 +66,12 @@ export class NothingSelected extends Schema.TaggedError<NothingSelected>()("Noth
   }
 }
 
-/** The errors of a selection. */
+/**
+ * The errors of a selection.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type SelectionError = NothingSelected | InvalidTarget | LookupError
 
 /** The objects of the swarm from which tasks are selected. */

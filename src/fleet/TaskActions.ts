@@ -7,19 +7,39 @@ import type { FleetRequest } from "./Fleet.ts"
 /** The route of a request. */
 type Routing = Pick<ExecRequest, "image" | "placementTimeout" | "via">
 
-/** The log of a task. */
+/**
+ * The request of `TaskExec.logs`: a task, and the lines of its log.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface LogsRequest extends Routing, LogOptions, Pick<ExecRequest, "target"> {}
 
-/** The logs of many tasks. */
+/**
+ * The request of `TaskExec.logsAll`: a selection of tasks, and the lines of their logs.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface FleetLogsRequest
   extends Routing,
     LogOptions,
     Pick<FleetRequest, "followUpdates" | "pacing" | "selection"> {}
 
-/** A signal to the main process of a task. */
+/**
+ * The request of `TaskExec.signal`: a task, and the signal for its main process.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface SignalRequest extends Routing, SignalOptions, Pick<ExecRequest, "target"> {}
 
-/** A signal to the main processes of many tasks. */
+/**
+ * The request of `TaskExec.signalAll`: a selection of tasks, and the signal for their main processes.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface FleetSignalRequest extends Routing, SignalOptions, Pick<FleetRequest, "pacing" | "selection"> {}
 
 /** Returns the request of a reading for `stream` or `runAll`. */

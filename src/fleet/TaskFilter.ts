@@ -2,7 +2,12 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** A condition that a task must meet. */
+/**
+ * A condition that a task must meet.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type TaskFilter =
   /** The task's service or container has this label, with this value if one is given. */
   | { readonly _tag: "Label"; readonly key: string; readonly value: string | undefined }
@@ -12,14 +17,32 @@ export type TaskFilter =
   /** The task has this state. Default: `running`, because other tasks have no running container. */
   | { readonly _tag: "State"; readonly state: string }
 
-/** The text is no valid filter. */
+/**
+ * The text is no valid filter.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InvalidFilter extends Schema.TaggedError<InvalidFilter>()("InvalidFilter", { text: Schema.String }) {
   override get message(): string {
     return `invalid filter ${JSON.stringify(this.text)}: expected label=KEY[=VALUE], node=HOST, node.label=KEY[=VALUE] or state=STATE`
   }
 }
 
-/** Parses `label=k=v`, `node=HOST`, `node.label=k=v`, `state=running`. */
+/**
+ * Parses a filter for tasks: `label=KEY[=VALUE]`, `node=HOST`, `node.label=KEY[=VALUE]` or `state=STATE`. Fails with `InvalidFilter`.
+ *
+ * @example
+ * ```ts
+ * import * as Result from "effect/Result"
+ * import { parseFilter } from "task-exec"
+ *
+ * const filters = [Result.getOrThrow(parseFilter("label=tier=front")), Result.getOrThrow(parseFilter("node.label=disk=ssd"))]
+ * ```
+ *
+ * @category targets
+ * @since 0.1.0
+ */
 export const parseFilter = (text: string): Result.Result<TaskFilter, InvalidFilter> => {
   const [, kind, rest = ""] = /^(label|node\.label|node|state)=(.+)$/.exec(text) ?? []
   const at = rest.indexOf("=")

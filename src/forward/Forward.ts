@@ -26,7 +26,12 @@ import { callersSide, mostConnections } from "./ForwardProtocol.ts"
 import { joinSocket, reset } from "./joinSocket.ts"
 import { listen } from "./Listen.ts"
 
-/** The ports to forward to one task. */
+/**
+ * The ports to forward to one task.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface ForwardRequest extends Pick<ExecRequest, "target" | "wait" | "via" | "image" | "placementTimeout"> {
   /** The ports. At least one. */
   readonly ports: ReadonlyArray<ForwardPort>
@@ -39,7 +44,12 @@ export interface ForwardRequest extends Pick<ExecRequest, "target" | "wait" | "v
   readonly follow?: boolean
 }
 
-/** A port of the task, and the local port that leads to it. */
+/**
+ * A port of the task, and the local port that leads to it.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface ForwardPort {
   /** Local port; 0 picks a free one. Default: the number of the task's port. */
   readonly local?: number
@@ -47,14 +57,24 @@ export interface ForwardPort {
   readonly remote: number
 }
 
-/** A local port that is open. */
+/**
+ * A local port that is open.
+ *
+ * @category forwarding
+ * @since 0.2.0
+ */
 export interface BoundPort {
   readonly address: string
   readonly local: number
   readonly remote: number
 }
 
-/** What happens while ports are forwarded. */
+/**
+ * An event of forwarded ports.
+ *
+ * @category forwarding
+ * @since 0.2.0
+ */
 export type ForwardEvent =
   /** The session with the task is open. With `follow`, once for each task. */
   | { readonly _tag: "Opened"; readonly task: ResolvedTask; readonly route: Route }
@@ -65,7 +85,12 @@ export type ForwardEvent =
   /** The session has ended, its connections are reset, and forwarding waits for the task's replacement. Only with `follow`. */
   | { readonly _tag: "Lost"; readonly task: ResolvedTask; readonly error: ForwardError }
 
-/** A connection to a port of a task. */
+/**
+ * A connection to a port of a task.
+ *
+ * @category forwarding
+ * @since 0.2.0
+ */
 export interface TaskConnection {
   /** What the task sends. Run it once. Fails if the connection is reset. */
   readonly readable: Stream.Stream<Uint8Array, ConnectionReset>
@@ -73,7 +98,12 @@ export interface TaskConnection {
   readonly writable: Sink.Sink<void, Uint8Array, never, ConnectionReset>
 }
 
-/** Ports that are forwarded until the scope closes. */
+/**
+ * Ports that are forwarded until the scope closes: see `TaskExec.forward`.
+ *
+ * @category forwarding
+ * @since 0.2.0
+ */
 export interface Forwarding {
   /** The task at the start. */
   readonly task: ResolvedTask
@@ -88,7 +118,12 @@ export interface Forwarding {
   readonly connect: (remote: number) => Effect.Effect<TaskConnection, ForwardError | PortUnreachable, Scope.Scope>
 }
 
-/** Every error with which forwarding can fail. */
+/**
+ * Every error with which forwarding can fail.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export type ForwardError = RunError | CannotListen | ForwardingEnded
 
 /** Runs a validated command. */

@@ -2,7 +2,12 @@
 import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 
-/** A local port cannot be bound. Nothing was created on the swarm. */
+/**
+ * A local port cannot be bound. Nothing was created on the swarm.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
   /** Address and port, such as `127.0.0.1:8080`. */
   address: Schema.String,
@@ -24,7 +29,12 @@ export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotList
   }
 }
 
-/** The session with the task has ended: the task has stopped, or the connection to its node was lost. */
+/**
+ * The session with the task has ended: the task has stopped, or the connection to its node was lost.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class ForwardingEnded extends Schema.TaggedError<ForwardingEnded>()("ForwardingEnded", {
   /** Name of the task. */
   task: Schema.String,
@@ -47,7 +57,12 @@ export class ForwardingEnded extends Schema.TaggedError<ForwardingEnded>()("Forw
   }
 }
 
-/** No address of this network accepts connections to the port. */
+/**
+ * No address of this network accepts connections to the port.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class PortUnreachable extends Schema.TaggedError<PortUnreachable>()("PortUnreachable", {
   port: Schema.Int,
   reason: Schema.String
@@ -57,7 +72,12 @@ export class PortUnreachable extends Schema.TaggedError<PortUnreachable>()("Port
   }
 }
 
-/** One side of a connection closed it before both directions had ended. */
+/**
+ * One side of a connection closed it before both directions had ended.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class ConnectionReset extends Schema.TaggedError<ConnectionReset>()("ConnectionReset", {
   detail: Schema.String
 }) {

@@ -16,7 +16,12 @@ import { readIfThere } from "../engine/DockerConfig.ts"
 import { reasonOf } from "../engine/Hints.ts"
 import { nearest } from "../internal/Nearest.ts"
 
-/** The configuration file can't be read, or its content is not what task-exec expects. */
+/**
+ * The configuration file can't be read, or its content is not what task-exec expects.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class InvalidConfigFile extends Schema.TaggedError<InvalidConfigFile>()("InvalidConfigFile", {
   file: Schema.String,
   /** `line 3, column 5`, or the path of a key: `contexts.prod`. Empty if the file as a whole can't be read. */

@@ -4,7 +4,11 @@ import { version } from "../Version.ts"
 
 /**
  * The image for requests where neither the environment nor the configuration file names one: the image that was published with this build.
- * A build from a checkout has none, and the name stands for an image that the nodes have already.
+ *
+ * **Gotchas**: a build from a checkout has no published image. The name then stands for an image that the nodes have already.
+ *
+ * @category constants
+ * @since 0.1.0
  */
 export const defaultImage: string = publishedImage ?? `task-exec:${version}`
 

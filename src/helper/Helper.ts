@@ -71,7 +71,12 @@ export interface Helper {
   readonly stop: Effect.Effect<HelperEnd>
 }
 
-/** The reasons why a helper does not start. */
+/**
+ * The errors of a helper that does not start.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type HelperStartError = HelperImageUnavailable | HelperRejected | HelperNotPlaced | NodeUnavailable
 
 /** Fails if the node can't run a helper. Creates nothing. */

@@ -4,7 +4,12 @@ import { withHint } from "../engine/Hints.ts"
 import { describeEnding, Ending, endingHint } from "../executor/ExecutorErrors.ts"
 import { provideImage } from "./DefaultImage.ts"
 
-/** The task's node can't run a helper. Nothing was created. */
+/**
+ * The task's node can't run a helper. Nothing was created.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("NodeUnavailable", {
   task: Schema.String,
   node: Schema.String,
@@ -31,7 +36,12 @@ export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("Node
   }
 }
 
-/** The node could not get the helper's image. The message has two more lines: how to provide the image. */
+/**
+ * The node could not get the helper's image. The message has two more lines: how to provide the image.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavailable>()("HelperImageUnavailable", {
   image: Schema.String,
   node: Schema.String,
@@ -57,7 +67,12 @@ export const isNotAttached = (reason: string): boolean => /attaching to network 
  */
 export const needsOtherNetwork = (reason: string): boolean => isPoolOverlap(reason) || isNotAttached(reason)
 
-/** The node refused the helper's container: no such mount, exec format error, … */
+/**
+ * The node refused the helper's container: no such mount, exec format error, … `mayRun` tells that the command may have begun.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HelperRejected extends Schema.TaggedError<HelperRejected>()("HelperRejected", {
   node: Schema.String,
   /** The engine's text. */
@@ -82,7 +97,12 @@ export class HelperRejected extends Schema.TaggedError<HelperRejected>()("Helper
   }
 }
 
-/** The helper did not run within the timeout. */
+/**
+ * The helper did not run within the placement timeout. `mayRun` tells that the command may run nevertheless.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("HelperNotPlaced", {
   node: Schema.String,
   /** The timeout in milliseconds. */
@@ -115,7 +135,12 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
 
 const started = { Exec: "ran the command", End: "killed the command", Copy: "copied anything" } as const
 
-/** The helper ended before it took the request. */
+/**
+ * The helper ended before it took the request.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFailed", {
   node: Schema.String,
   image: Schema.String,
@@ -139,7 +164,12 @@ export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFail
   }
 }
 
-/** The helper or agent refused the request: it is a second helper, on another node, or has another version of the protocol. */
+/**
+ * The helper or agent refused the request: it is a second helper, on another node, or has another version of the protocol.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRefused", {
   node: Schema.String,
   detail: Schema.String
@@ -149,7 +179,12 @@ export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRe
   }
 }
 
-/** The node's engine remaps user namespaces, so root in a container has no access to the engine's socket. */
+/**
+ * The node's engine remaps user namespaces, so root in a container has no access to the engine's socket.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class UsernsRemapped extends Schema.TaggedError<UsernsRemapped>()("UsernsRemapped", {
   node: Schema.String,
   /** The user ID on the node of root in a container. */
@@ -170,7 +205,12 @@ export class UsernsRemapped extends Schema.TaggedError<UsernsRemapped>()("Userns
   }
 }
 
-/** The requested route cannot reach the task. */
+/**
+ * The requested route cannot reach the task.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("RouteUnavailable", {
   via: Schema.String,
   detail: Schema.String
@@ -190,7 +230,12 @@ export class RouteUnavailable extends Schema.TaggedError<RouteUnavailable>()("Ro
   }
 }
 
-/** The request does not fit into a Swarm secret. */
+/**
+ * The request does not fit into a Swarm secret.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>()("RequestTooLarge", {
   bytes: Schema.Int,
   limit: Schema.Int
@@ -210,7 +255,12 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>()("Requ
   }
 }
 
-/** The helper runs, but the caller can't reach it over the overlay network. */
+/**
+ * The helper runs, but the caller can't reach it over the overlay network.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class OverlayBlocked extends Schema.TaggedError<OverlayBlocked>()("OverlayBlocked", {
   node: Schema.String,
   /** The timeout in milliseconds. */
@@ -232,7 +282,12 @@ export class OverlayBlocked extends Schema.TaggedError<OverlayBlocked>()("Overla
   }
 }
 
-/** The relay on the connected engine did not start. */
+/**
+ * The relay on the connected engine did not start.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed", {
   host: Schema.String,
   image: Schema.String,
@@ -253,7 +308,12 @@ export class RelayFailed extends Schema.TaggedError<RelayFailed>()("RelayFailed"
   }
 }
 
-/** The connection to the helper or agent broke while the command ran. `ending` is the kill result of the command. */
+/**
+ * The connection to the helper or agent broke while the command ran. `ending` is the kill result of the command.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
   node: Schema.String,
   detail: Schema.String,

@@ -21,7 +21,12 @@ interface NamedImage {
   readonly source: string
 }
 
-/** Finds the image for helpers. */
+/**
+ * Finds the image of helpers, agents and relays.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class HelperImage extends Context.Service<
   HelperImage,
   {
@@ -34,9 +39,19 @@ export class HelperImage extends Context.Service<
   }
 >()("task-exec/HelperImage") {
   /**
-   * Takes the image from `TASK_EXEC_IMAGE`; without it, from the configuration file (`task-exec/config.json` in `XDG_CONFIG_HOME` or
-   * `~/.config`): the image of the docker context, then the image for all contexts; without it, in a container of task-exec's image, that
-   * image; else {@link defaultImage}.
+   * Finds the image in the environment, in the configuration file, or by default.
+   *
+   * **Details**: the first of these that names an image counts:
+   * - the variable `TASK_EXEC_IMAGE`
+   * - the docker context in the configuration file (`task-exec/config.json` in `XDG_CONFIG_HOME` or `~/.config`)
+   * - all contexts in that file
+   * - in a container of task-exec's image: that image
+   * - {@link defaultImage}
+   *
+   * Fails with `InvalidConfigFile` if the file can't be read or is invalid.
+   *
+   * @category layers
+   * @since 0.1.0
    */
   static readonly layer: Layer.Layer<HelperImage, Config.ConfigError | InvalidConfigFile, Swarm> = Layer.effect(
     HelperImage,
@@ -57,7 +72,12 @@ export class HelperImage extends Context.Service<
     })
   )
 
-  /** Uses this reference, and those of requests, unchanged. */
+  /**
+   * Uses this reference as the default image. Images are not replaced by their digests.
+   *
+   * @category layers
+   * @since 0.1.0
+   */
   static readonly layerOf = (reference: string): Layer.Layer<HelperImage> =>
     Layer.succeed(HelperImage, {
       reference: Effect.succeed(reference),

@@ -2,7 +2,12 @@
 import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 
-/** Swarm started the one-off task's service, and the task failed before it ran: no such image, a missing mount, … */
+/**
+ * The one-off task failed before it ran: no such image, a missing mount, … The command has not run.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class OneOffNotStarted extends Schema.TaggedError<OneOffNotStarted>()("OneOffNotStarted", {
   /** Name of the service that the task is of. */
   service: Schema.String,
@@ -32,7 +37,12 @@ export class OneOffNotStarted extends Schema.TaggedError<OneOffNotStarted>()("On
   }
 }
 
-/** The one-off task did not run in time: no node fits, or the node still prepares it. */
+/**
+ * The one-off task did not run in time: no node fits, or the node still prepares it.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
 export class OneOffNotPlaced extends Schema.TaggedError<OneOffNotPlaced>()("OneOffNotPlaced", {
   service: Schema.String,
   image: Schema.String,

@@ -5,7 +5,12 @@ import { allowLabel, denyDefaultLabel } from "./Policy.ts"
 /** The most characters of a label that a message shows. */
 const shownText = 200
 
-/** A policy forbids the command or the copy. Nothing was run, and nothing was copied. */
+/**
+ * A policy forbids the command or the copy. Nothing was run, and nothing was copied.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDenied", {
   /** Full ID of the container. */
   container: Schema.String,

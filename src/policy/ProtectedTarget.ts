@@ -4,6 +4,9 @@ import { withHint } from "../engine/Hints.ts"
 /**
  * The target is a container of task-exec itself: an agent or a helper holds the engine's socket and its requests, which only the
  * Docker API may hand out. No command ran there, and no file was copied.
+ *
+ * @category errors
+ * @since 0.2.0
  */
 export class ProtectedTarget extends Schema.TaggedError<ProtectedTarget>()("ProtectedTarget", {
   /** Name of the task, or a prefix of the container's ID. */

@@ -4,6 +4,9 @@ import * as Schema from "effect/Schema"
 /**
  * The part of a policy that the engine of the task's node does not know: a worker can't inspect services. It travels with the request. Empty
  * for a container without a task.
+ *
+ * @category models
+ * @since 0.1.0
  */
 export const TaskPolicy = Schema.Struct({
   /** Names for messages. */
@@ -18,5 +21,10 @@ export const TaskPolicy = Schema.Struct({
   denyDefault: Schema.optionalKey(Schema.Literals(["Caller", "Node"]))
 })
 
-/** The part of a policy that the engine of the task's node does not know. */
+/**
+ * The part of a policy that the engine of the task's node does not know.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type TaskPolicy = typeof TaskPolicy.Type

@@ -12,10 +12,13 @@ import type { SessionRequest } from "../Session.ts"
 import { type Method, unusable } from "./ProcessErrors.ts"
 
 /**
- * Where commands run, and how. `command` comes from the `ChildProcess`, which has no terminal.
+ * The task in which commands run, and their defaults. `command` comes from the `ChildProcess`, which has no terminal.
  *
- * `env` and `workdir` are the defaults of all commands. `grace` is the time between a command's `killSignal` and KILL for commands without
- * `forceKillAfter`; default 10 seconds.
+ * **Details**: `env` and `workdir` are the defaults of all commands. `grace` is the time between a command's `killSignal` and KILL for
+ * commands without `forceKillAfter`; default 10 seconds.
+ *
+ * @category requests
+ * @since 0.2.0
  */
 export type TaskProcessOptions = Omit<SessionRequest, "command" | "signal" | "tty">
 

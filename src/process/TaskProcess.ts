@@ -56,11 +56,21 @@ type Spawned = Effect.Effect<ChildProcessHandle, PlatformError.PlatformError, Sc
  * const Web = TaskProcess.layer({ target: "web.2" }).pipe(Layer.provide(TaskExec.layer))
  * Effect.runPromise(program.pipe(Effect.provide(Web)))
  * ```
+ *
+ * @category layers
+ * @since 0.2.0
  */
 export const layer = (options: TaskProcessOptions): Layer.Layer<ChildProcessSpawner, never, TaskExec> =>
   Layer.effect(ChildProcessSpawner, make(options))
 
-/** Returns the spawner of {@link layer}, to use several tasks in one program. */
+/**
+ * Returns the spawner of {@link layer}.
+ *
+ * **When to use**: to run commands in several tasks in one program.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
 export const make = (options: TaskProcessOptions): Effect.Effect<ChildProcessSpawner["Service"], never, TaskExec> =>
   TaskExec.useSync((taskExec) => {
     const one = (command: StandardCommand) => spawnOne(taskExec, options, command)

@@ -12,7 +12,12 @@ import { PolicyDenied } from "../policy/PolicyDenied.ts"
 import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 
-/** The connection to the helper or agent broke. The copy is incomplete; the files that arrived stay. */
+/**
+ * The connection to the helper or agent broke. The copy is incomplete; the files that arrived stay.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class CopyLost extends Schema.TaggedError<CopyLost>()("CopyLost", {
   node: Schema.String,
   detail: Schema.String

@@ -7,7 +7,12 @@ import { containerSignal } from "./ContainerSignal.ts"
 import { InvalidRequest } from "./InvalidRequest.ts"
 import { parseLogTime } from "./LogTime.ts"
 
-/** The lines of a log to read. Default: all lines that the engine has kept. */
+/**
+ * The lines of a log to read. Default: all lines that the engine has kept.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface LogOptions {
   /** Go on with what the container writes, until it ends. Default `false`. */
   readonly follow?: boolean
@@ -24,12 +29,24 @@ export interface LogOptions {
   readonly timestamps?: boolean
 }
 
-/** A signal: its name with or without `SIG`, or its number on Linux. */
+/**
+ * The signal to send: its name with or without `SIG`, or its number on Linux (1 to 64).
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface SignalOptions {
   readonly signal: string
 }
 
-/** An action of a request. */
+/**
+ * An action that runs instead of a command: read a log, or send a signal.
+ *
+ * **When to use**: `TaskExec.logs` and `TaskExec.signal` make these requests.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export type ActionRequest = ({ readonly _tag: "Logs" } & LogOptions) | ({ readonly _tag: "Signal" } & SignalOptions)
 
 /** Validates an action. Times become absolute by the clock of this process. */

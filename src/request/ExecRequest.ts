@@ -25,6 +25,9 @@ import type { Via } from "./Via.ts"
  *
  * const request: ExecRequest = { target: "web.2", command: ["nginx", "-s", "reload"], timeout: "30 seconds" }
  * ```
+ *
+ * @category requests
+ * @since 0.1.0
  */
 export interface ExecRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
@@ -95,13 +98,23 @@ export interface ExecRequest {
   readonly placementTimeout?: Duration.Input
 }
 
-/** The container beside the task in which a command runs. */
+/**
+ * The container beside the task in which a command runs.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface ToolboxRequest {
   /** Any image that the node can pull and that has the program `cat`, such as `busybox`. The caller's `docker login` counts. */
   readonly image: string
 }
 
-/** The terminal of a command. */
+/**
+ * The terminal of a command.
+ *
+ * @category requests
+ * @since 0.1.0
+ */
 export interface TtyRequest {
   /** The size at the start. */
   readonly size: TerminalSize
@@ -113,7 +126,14 @@ export interface TtyRequest {
   readonly detachKeys?: string
 }
 
-/** A command without a target. A one-off task needs one. */
+/**
+ * A command without a target: the part of an {@link ExecRequest} that one task and many tasks share.
+ *
+ * **Details**: one-off tasks need a target, so a fan-out has none.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export type CommandRequest = Omit<ExecRequest, "target" | "wait" | "oneOff">
 
 /** The toolbox of a validated command. `Forward`: the process that connects to the task's ports. */

@@ -1,6 +1,11 @@
 import * as Schema from "effect/Schema"
 
-/** A part of the request is invalid. */
+/**
+ * A part of the request is invalid. `detail` tells which one. Nothing has run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
   detail: Schema.String
 }) {

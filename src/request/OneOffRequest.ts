@@ -1,6 +1,13 @@
 /** Requests for one-off tasks. */
 
-/** One more task of the target's service, for one command. All fields are optional. */
+/**
+ * One more task of the target's service, for one command. All fields are optional.
+ *
+ * **When to use**: for migrations before a rollout, with the next image in `image`.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface OneOffRequest {
   /** Image of the task; default: the service's. The caller's `docker login` counts. */
   readonly image?: string
@@ -16,7 +23,12 @@ export interface OneOffRequest {
   readonly reservations?: Omit<OneOffResources, "pids">
 }
 
-/** Resources of a one-off task. */
+/**
+ * Resources of a one-off task.
+ *
+ * @category requests
+ * @since 0.2.0
+ */
 export interface OneOffResources {
   /** Bytes. */
   readonly memory?: number

@@ -4,10 +4,20 @@ import * as Schema from "effect/Schema"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { judge, type Owner, type Selection } from "./Verdict.ts"
 
-/** The kind of an object. */
+/**
+ * The kind of an object that task-exec creates.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export const ObjectKind = Schema.Literals(["service", "secret", "network", "container"])
 
-/** The kind of an object. */
+/**
+ * The kind of an object that task-exec creates.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export type ObjectKind = typeof ObjectKind.Type
 
 const place = {
@@ -27,13 +37,28 @@ const owner = {
   creator: Schema.String
 }
 
-/** An object of task-exec that its run may still need. */
+/**
+ * An object of task-exec that its run may still need.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export const Alive = Schema.Struct({ ...place, ...owner })
 
-/** An object of task-exec that its run may still need. */
+/**
+ * An object of task-exec that its run may still need.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export type Alive = typeof Alive.Type
 
-/** An object of task-exec that no run needs: past its deadline, or of a run that is to be removed. */
+/**
+ * An object of task-exec that no run needs: past its deadline, or of a run that is to be removed.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export const Leftover = Schema.Struct({
   ...place,
   ...owner,
@@ -43,20 +68,40 @@ export const Leftover = Schema.Struct({
   error: Schema.optionalKey(Schema.String)
 })
 
-/** An object of task-exec that no run needs: past its deadline, or of a run that is to be removed. */
+/**
+ * An object of task-exec that no run needs: past its deadline, or of a run that is to be removed.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export type Leftover = typeof Leftover.Type
 
-/** An object with incomplete labels of task-exec. A sweep never removes it. */
+/**
+ * An object with incomplete labels of task-exec. A sweep never removes it.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export const Unreadable = Schema.Struct({
   ...place,
   /** What is wrong with its labels. */
   detail: Schema.String
 })
 
-/** An object with incomplete labels of task-exec. A sweep never removes it. */
+/**
+ * An object with incomplete labels of task-exec. A sweep never removes it.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export type Unreadable = typeof Unreadable.Type
 
-/** The objects of task-exec on one engine. */
+/**
+ * The objects of task-exec that a sweep found.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export const Findings = Schema.Struct({
   leftovers: Schema.Array(Leftover),
   unreadable: Schema.Array(Unreadable),
@@ -64,7 +109,12 @@ export const Findings = Schema.Struct({
   alive: Schema.Array(Alive)
 })
 
-/** The objects of task-exec on one engine. */
+/**
+ * The objects of task-exec that a sweep found.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export type Findings = typeof Findings.Type
 
 /** Joins the findings of several engines. */

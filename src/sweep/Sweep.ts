@@ -19,7 +19,12 @@ import { sweepManagers } from "./ManagerSweep.ts"
 import { type NodeAnswer, type SweptNode, sweepNodes } from "./Sweeper.ts"
 import type { Selection } from "./Verdict.ts"
 
-/** Options of a sweep. */
+/**
+ * Options of {@link sweep}.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export interface SweepOptions {
   /** Remove nothing; default `false`. */
   readonly dryRun?: boolean
@@ -41,7 +46,12 @@ export interface SweepOptions {
   readonly placementTimeout?: Duration.Input
 }
 
-/** A node whose containers were not checked. */
+/**
+ * A node whose containers were not checked.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export interface UnsweptNode {
   /** ID of the node; empty for an engine that is not part of a swarm. */
   readonly id: string
@@ -49,7 +59,12 @@ export interface UnsweptNode {
   readonly reason: string
 }
 
-/** The result of a sweep. */
+/**
+ * The result of {@link sweep}.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export interface SweepReport extends Findings {
   /** Host names of the nodes whose containers were checked. */
   readonly nodes: ReadonlyArray<string>
@@ -57,19 +72,41 @@ export interface SweepReport extends Findings {
   readonly unanswered: ReadonlyArray<UnsweptNode>
 }
 
-/** Whether no leftovers remain and every node was checked. */
+/**
+ * Whether a sweep left nothing behind: every leftover was removed, every object could be read, and every node was checked.
+ *
+ * @category leftovers
+ * @since 0.1.0
+ */
 export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boolean =>
   leftovers.every(({ removed }) => removed) && unreadable.length === 0 && unanswered.length === 0
 
 /**
  * Removes the services, secrets, networks and containers of task-exec that are past their deadline, or those of the runs in `runs`.
  *
- * **Details**: the report names the objects that can't be removed and the nodes that don't respond. Fails only if the connected engine
- * does not respond, or is not a manager and all nodes are to be checked. An object that another program removes meanwhile counts as
- * removed. Swarm removes a service's containers shortly after the service.
+ * **When to use**: to clean up after callers that were killed before they could. Each run also removes leftovers with {@link sweepSwarm}.
+ *
+ * **Details**: the report names the objects that can't be removed and the nodes that don't respond. Fails only if the connected engine does
+ * not respond, or is not a manager and all nodes are to be checked. An object that another program removes meanwhile counts as removed.
+ * Swarm removes a service's containers shortly after the service.
  *
  * **Gotchas**: deadlines are compared with the slower of this machine's clock and the engine's. They have a margin of two minutes for
  * clocks that differ.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Layer from "effect/Layer"
+ * import { HelperImage, isClean, Swarm, sweep } from "task-exec"
+ *
+ * const clean = sweep({ dryRun: true }).pipe(
+ *   Effect.map(isClean),
+ *   Effect.provide(HelperImage.layer.pipe(Layer.provideMerge(Swarm.layer)))
+ * )
+ * ```
+ *
+ * @category leftovers
+ * @since 0.1.0
  */
 export const sweep = Effect.fn("TaskExec.sweep")(function* (
   options: SweepOptions = {}
@@ -117,9 +154,12 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 })
 
 /**
- * Removes services, secrets and networks that are past their deadline: the cheap part of {@link sweep}.
+ * Removes services, secrets and networks that are past their deadline: the part of {@link sweep} that starts nothing on other nodes.
  *
- * Without leftovers it sends three requests to a manager, so every run can do it while it works.
+ * **Details**: without leftovers it sends few requests, to a manager only. The report has no nodes, because no containers are checked.
+ *
+ * @category leftovers
+ * @since 0.2.0
  */
 export const sweepSwarm = Effect.fn("TaskExec.sweepSwarm")(function* (
   options: { readonly dryRun?: boolean; readonly now?: number } = {}

@@ -12,11 +12,28 @@ import { type Target, taskIdIn } from "./Target.ts"
 /**
  * Finds the running task that a target names.
  *
- * **Details**: a service's name matches its only running task. An ID may be a unique prefix. A word is looked up as a service's name
- * first, then as the ID of a service, a task or a container. Never chooses between several tasks.
+ * **When to use**: to compose the stages of a run by hand. Requests take targets as texts.
  *
- * Fails with `TaskNotFound`, `TaskAmbiguous` (with the candidates), `TaskNotRunning` (with state and reason), `ProtectedTarget` (a
- * task of task-exec itself), and with the engine's errors, including `NotSwarmManager`.
+ * **Details**: a service's name matches its only running task. An ID may be a unique prefix. A word is looked up as a service's name first,
+ * then as the ID of a service, a task or a container. Never chooses between several tasks.
+ *
+ * Fails with `TaskNotFound`, `TaskAmbiguous` (with the candidates), `TaskNotRunning` (with state and reason), `ProtectedTarget` (a task of
+ * task-exec itself), and with the engine's errors, including `NotSwarmManager`.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { lookupTask, parseTarget, Swarm } from "task-exec"
+ *
+ * const node = Effect.fromResult(parseTarget("web.2")).pipe(
+ *   Effect.flatMap(lookupTask),
+ *   Effect.map(({ node }) => node.hostname),
+ *   Effect.provide(Swarm.layer)
+ * )
+ * ```
+ *
+ * @category targets
+ * @since 0.1.0
  */
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
   const swarm = yield* Swarm

@@ -7,7 +7,12 @@ import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
 /** The most tasks, slots or nodes that a message lists. */
 export const maxShown = 8
 
-/** A task that a target matches. */
+/**
+ * A task that a target matches.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export const Candidate = Schema.Struct({
   id: Schema.String,
   name: Schema.String,
@@ -15,10 +20,20 @@ export const Candidate = Schema.Struct({
   state: Schema.String
 })
 
-/** A task that a target matches. */
+/**
+ * A task that a target matches.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Candidate = typeof Candidate.Type
 
-/** No task of the swarm matches the target. */
+/**
+ * No task of the swarm matches the target.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", {
   target: Schema.String,
   /** What does not exist, and what exists instead. */
@@ -41,7 +56,12 @@ export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFou
   }
 }
 
-/** The target matches more than one running task. */
+/**
+ * The target matches more than one running task.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbiguous", {
   target: Schema.String,
   candidates: Schema.Array(Candidate)
@@ -63,7 +83,12 @@ export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbi
   }
 }
 
-/** The task exists, but does not run. */
+/**
+ * The task exists, but does not run.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class TaskNotRunning extends Schema.TaggedError<TaskNotRunning>()("TaskNotRunning", {
   target: Schema.String,
   task: Candidate,
@@ -88,5 +113,10 @@ export class TaskNotRunning extends Schema.TaggedError<TaskNotRunning>()("TaskNo
   }
 }
 
-/** The errors of a lookup. */
+/**
+ * The errors of a lookup.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export type LookupError = TaskNotFound | TaskAmbiguous | TaskNotRunning | ProtectedTarget | SwarmFailure

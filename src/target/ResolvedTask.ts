@@ -4,7 +4,12 @@ import { roleOf } from "../Labels.ts"
 import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
 import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 
-/** A running task, with all that is needed to reach its container. */
+/**
+ * A running task, with its service, its node, its container and its policy.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface ResolvedTask {
   /** The task's ID. */
   readonly id: string
@@ -20,7 +25,12 @@ export interface ResolvedTask {
   readonly policy: TaskPolicy
 }
 
-/** The node of a task, as the managers see it. */
+/**
+ * The node of a task, as the managers see it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TaskNode {
   readonly id: string
   readonly hostname: string

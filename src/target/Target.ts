@@ -13,7 +13,12 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** A parsed target. `text` is what the user typed. */
+/**
+ * A parsed target. `text` is what the user typed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Target =
   | {
       readonly _tag: "Service"
@@ -30,7 +35,12 @@ export type Target =
   /** A service's name, or the ID of a service, a task or a container, or a unique prefix of such an ID. */
   | { readonly _tag: "Word"; readonly text: string; readonly word: string }
 
-/** The text is not a valid target. */
+/**
+ * The text is not a valid target.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InvalidTarget extends Schema.TaggedError<InvalidTarget>()("InvalidTarget", {
   target: Schema.String,
   detail: Schema.String

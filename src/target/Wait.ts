@@ -16,7 +16,12 @@ import type { ResolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
 import { isUpToDate } from "./UpToDate.ts"
 
-/** The target's task did not run within the time to wait. */
+/**
+ * The target's task did not run within the time to wait.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class WaitTimedOut extends Schema.TaggedError<WaitTimedOut>()("WaitTimedOut", {
   target: Schema.String,
   /** Milliseconds. */
@@ -73,11 +78,17 @@ const pause = "250 millis"
 export const probation = 5000
 
 /**
- * Waits for the running task that a target names, and returns it when it runs the current service spec. Skips tasks that an update is
- * about to replace. After a failed task, its replacement must have run for 5 seconds.
+ * Waits for the running task that a target names, and returns it when it runs the current service spec.
  *
- * Fails with `WaitTimedOut` after `patience` milliseconds, with Swarm's text about the last failure. Fails at once with errors that
- * waiting does not change: `TaskNotFound` if the service does not exist, `TaskAmbiguous`, the engine's errors.
+ * **When to use**: to compose the stages of a run by hand. Requests have `wait`.
+ *
+ * **Details**: skips tasks that an update is about to replace. After a failed task, its replacement must have run for 5 seconds.
+ *
+ * Fails with `WaitTimedOut` after `patience` milliseconds, with Swarm's text about the last failure. Fails at once with errors that waiting
+ * does not change: `TaskNotFound` if the service does not exist, `TaskAmbiguous`, the engine's errors.
+ *
+ * @category targets
+ * @since 0.1.0
  */
 export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   target: Target,

@@ -20,30 +20,45 @@ import { answerTo, isError, play, type Script } from "./Script.ts"
 import { stageOf } from "./Stage.ts"
 import { type TestTask, testSwarm } from "./TestSwarm.ts"
 
-/** What a test makes up. */
+/**
+ * The tasks of the test's swarm, and what commands do in them.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export interface TestOptions {
-  /** Every task of the swarm: `web.2`, or more of it than its name. */
+  /** Every task of the swarm: its name, such as `web.2`, or a {@link TestTask}. */
   readonly tasks: ReadonlyArray<string | TestTask>
   /** What commands do. */
   readonly script: Script
 }
 
-/** A command that was run in a task. */
+/**
+ * A command that has reached its task.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export interface RecordedCall {
   readonly task: ResolvedTask
-  /** As it was asked for. */
+  /** The request as the code under test made it. */
   readonly request: CommandRequest
-  /** What it has read of its input, {@link collectLimit} bytes at most. */
+  /** The input that the command has read: at most {@link collectLimit} bytes. */
   readonly stdin: Uint8Array
-  /** The signals that it was sent. */
+  /** The signals that were sent to the command, in order. */
   readonly signals: ReadonlyArray<Signal>
 }
 
-/** What was run in the test's swarm. */
+/**
+ * The commands that have run in the test's swarm.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export class Calls extends Context.Service<
   Calls,
   {
-    /** Every command that got to its task, in the order in which they did, as far as it went until now. */
+    /** Every command that has reached its task, in that order, with its input and signals up to the present. */
     readonly all: Effect.Effect<ReadonlyArray<RecordedCall>>
   }
 >()("task-exec/testing/Calls") {
@@ -52,13 +67,12 @@ export class Calls extends Context.Service<
 }
 
 /**
- * The service `TaskExec`, and the {@link Calls} that were made of it.
+ * Provides `TaskExec` without a swarm, and the {@link Calls} that were made to it: for tests of your own code.
  *
- * Requests are checked, targets and selections found among the test's tasks, output collected, sessions held, and many
- * tasks paced, by the library's own code; timeouts and waits go by the clock in the context, so a `TestClock` moves them.
- * What is made up is the swarm and what the commands do.
+ * **Details**: requests are validated, tasks are looked up and selected, output is collected and fan-outs are paced by the library's own
+ * code. Only the swarm and the commands are simulated. Timeouts and waits use the clock in the context, so a `TestClock` moves them.
  *
- * A test's task with a name that is none, and a command that the script has no answer to, are defects.
+ * **Gotchas**: an invalid name of a task, and a command for which the script has no answer, are defects. Tasks have no files.
  *
  * @example
  * ```ts
@@ -78,6 +92,9 @@ export class Calls extends Context.Service<
  *   }).pipe(Effect.provide(swarm))
  * )
  * ```
+ *
+ * @category testing
+ * @since 0.1.0
  */
 export const layerTest = ({ script, tasks }: TestOptions): Layer.Layer<TaskExec | Calls> =>
   Layer.effectContext(

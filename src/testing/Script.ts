@@ -12,16 +12,26 @@ import type { CommandRequest } from "../request/ExecRequest.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { stageOf } from "./Stage.ts"
 
-/** A command that a test is asked to play. */
+/**
+ * A command that a script answers.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export interface Call {
   readonly task: ResolvedTask
-  /** As it was asked for. */
+  /** The request as the code under test made it. */
   readonly request: CommandRequest
-  /** What the command reads; to be run once. Empty when it has no input. */
+  /** The command's input. Empty if the request has none. Run it once. */
   readonly stdin: Stream.Stream<Uint8Array>
 }
 
-/** What a command does: it reads its input to the end (not that of a terminal), writes this, and ends. */
+/**
+ * The output and the exit code of a command that reads all of its input first (that of a terminal is not read).
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export interface Reply {
   readonly stdout?: string | Uint8Array
   readonly stderr?: string | Uint8Array
@@ -29,22 +39,52 @@ export interface Reply {
   readonly exitCode?: number
 }
 
-/** What a command does, step by step. `Exited` is the last one; without it the run's outcome is unknown. */
+/**
+ * One step of a command. `Exited` is the last one: without it, the run fails with `OutcomeUnknown`.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export type ScriptEvent = ExecEvent & { readonly _tag: "Stdout" | "Stderr" | "Exited" }
 
 /**
- * What becomes of a run:
- * - a {@link Reply}: the whole of it;
- * - an error of the run, which comes where it does in a real one: `TaskNotFound` before `Resolved`, `CommandNotFound`
- *   before `Started`, `OutcomeUnknown` after it;
- * - a stream: what the command does once it was `Started`. It is interrupted when the command is ended, by whatever.
+ * What happens to a run:
+ * - a {@link Reply}: the command's output and its exit code;
+ * - an error of the run, which comes where it does in a real run: `TaskNotFound` before `Resolved`, `CommandNotFound` before `Started`,
+ * `OutcomeUnknown` after it;
+ * - a stream: the steps of the command after `Started`. It is interrupted when the command is killed.
+ *
+ * @category testing
+ * @since 0.1.0
  */
 export type Answer = Reply | RunError | Stream.Stream<ScriptEvent, RunError>
 
-/** Every command, or those that have an answer, by their words with blanks between: `"nginx -s reload"`. */
+/**
+ * The answers to commands: a function, or a record whose keys are the words of the command with spaces between: `"nginx -s reload"`.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export type Script = ((call: Call) => Answer) | Readonly<Record<string, Answer>>
 
-/** What a {@link Reply} stands for, step by step: for a script's stream. */
+/**
+ * Returns a {@link Reply} as steps, for the stream of a script.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ * import { layerTest, reply } from "task-exec/testing"
+ *
+ * const slow = layerTest({
+ *   tasks: ["web.1"],
+ *   script: () => Stream.concat(Stream.drain(Stream.fromEffect(Effect.sleep("1 second"))), reply({ stdout: "done\n" }))
+ * })
+ * ```
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export const reply = ({ exitCode = 0, stderr = "", stdout = "" }: Reply): Stream.Stream<ScriptEvent> => {
   const output = (_tag: "Stdout" | "Stderr", data: string | Uint8Array): ReadonlyArray<ScriptEvent> =>
     data.length === 0 ? [] : [{ _tag, data: typeof data === "string" ? new TextEncoder().encode(data) : data }]

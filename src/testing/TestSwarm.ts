@@ -11,7 +11,12 @@ import { Swarm } from "../engine/Swarm.ts"
 import type { Filters } from "../engine/SwarmRequests.ts"
 import { parseTarget, type Target } from "../target/Target.ts"
 
-/** A task of an in-memory swarm. */
+/**
+ * A task of the test's swarm.
+ *
+ * @category testing
+ * @since 0.1.0
+ */
 export interface TestTask {
   /** `web.2`; `agent@node-3` for a task of a global service. */
   readonly name: string
