@@ -5,6 +5,7 @@ import type { Bench } from "./Contenders.ts"
 import { agent } from "./measures/Agent.ts"
 import { cold } from "./measures/Cold.ts"
 import { content } from "./measures/Content.ts"
+import { debug } from "./measures/Debug.ts"
 import { fanOut, largeFanOut } from "./measures/FanOut.ts"
 import { forward } from "./measures/Forward.ts"
 import { image } from "./measures/ImageSize.ts"
@@ -12,6 +13,7 @@ import { input } from "./measures/Input.ts"
 import { interactive } from "./measures/Interactive.ts"
 import { killed } from "./measures/Killed.ts"
 import { local } from "./measures/Local.ts"
+import { logs } from "./measures/Logs.ts"
 import { memory } from "./measures/Memory.ts"
 import { oneOff } from "./measures/OneOff.ts"
 import { start } from "./measures/Start.ts"
@@ -30,9 +32,11 @@ export const measures: Readonly<
   input,
   agent,
   interactive,
+  debug,
   throughput,
   forward,
   content,
+  logs,
   memory,
   image,
   store,

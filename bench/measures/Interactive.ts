@@ -30,15 +30,24 @@ const only = (env: Readonly<Record<string, string>>): Readonly<Record<string, st
   ...env
 })
 
-/** One session, from the start of the program to its end. */
-const session = Effect.fnUntraced(function* ({ argv, name }: Contender, env: Readonly<Record<string, string>>) {
+/** Starts a program at a terminal, and measures the time to the prompt of its shell. */
+export const toPrompt = Effect.fnUntraced(function* (
+  { argv }: Contender,
+  env: Readonly<Record<string, string>>,
+  prompt: RegExp
+) {
   const waiting = ["sh", "-c", 'echo ready; read -r go; exec "$@"', "sh", ...argv]
   const pty = yield* openPty(waiting, { env: { ...only(env), TERM: "xterm" } })
   yield* pty.see(/ready\r\n/)
   const begun = now()
   pty.type("\r")
   yield* pty.see(prompt)
-  const first = now() - begun
+  return { pty, first: now() - begun }
+})
+
+/** One session, from the start of the program to its end. */
+const session = Effect.fnUntraced(function* (contender: Contender, env: Readonly<Record<string, string>>) {
+  const { first, pty } = yield* toPrompt(contender, env, prompt)
   pty.type("echo now; cat\r")
   yield* pty.see(/\r\nnow\r\n/)
   const trips: Array<number> = []
@@ -52,7 +61,7 @@ const session = Effect.fnUntraced(function* ({ argv, name }: Contender, env: Rea
   yield* pty.see(prompt)
   pty.type("exit 0\r")
   const { code } = yield* pty.end
-  if (code !== 0) return yield* new WrongResult({ command: name, detail: `exit code ${code}` })
+  if (code !== 0) return yield* new WrongResult({ command: contender.name, detail: `exit code ${code}` })
   const taken: Session = { prompt: first, trips }
   return taken
 }, Effect.scoped)
