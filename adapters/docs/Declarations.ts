@@ -79,9 +79,13 @@ const declarationsOf = (text: string): ReadonlyArray<Declared> => {
     const plain = code.replace(/^export (?:declare )?/, "")
     const whole = base === undefined ? plain : withBase(plain, name, base)
     // Where the compiler found no name, it says where it would find one.
-    return [{ name, docs, code: whole.replace(/import\("[^"]+"\)\./g, "") }]
+    return [{ name, docs, code: withoutTags(whole.replace(/import\("[^"]+"\)\./g, "")) }]
   })
 }
+
+/** Removes the tags of members, which the pages do not show, and the empty line before them. */
+const withoutTags = (code: string): string =>
+  code.replace(/(?:\n\s*\* *)?(?:\n\s*\* @(?:category|since) [^\n]*)+/g, "")
 
 /** Replaces the compiler's name of a base class by the base class itself. Shows a tagged error as in the source. */
 const withBase = (code: string, name: string, base: string): string => {
