@@ -325,7 +325,7 @@ const openForwardSession = Effect.fnUntraced(function* (
   const onStderr = (data: Uint8Array) => {
     complaint = `${complaint}${Buffer.from(data).toString()}`.slice(-1000)
   }
-  const forwarder = yield* openForwarder(yield* toDuplex(session, { onStderr }))
+  const process = yield* toDuplex(session, { onStderr })
   const ended = session.outcome.pipe(
     Effect.mapError((error) => endOf(error, resolved?.task)),
     Effect.flatMap((code) =>
@@ -340,6 +340,8 @@ const openForwardSession = Effect.fnUntraced(function* (
     )
   )
   const { route, task } = yield* Effect.raceFirst(Deferred.await(started), ended)
+  // The forwarder gives up a process that is silent for 15 seconds. The start of the process may take longer.
+  const forwarder = yield* openForwarder(process)
   yield* Effect.addFinalizer(() =>
     Effect.andThen(forwarder.close, session.outcome).pipe(Effect.timeoutOption(goodbye), Effect.ignore)
   )
