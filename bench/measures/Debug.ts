@@ -21,7 +21,10 @@ export const debug = Effect.fn("Measure.debug")(function* ({ options, ssh, stage
   const { env, runs } = halved(options)
   const beside = [`--pid=container:${remote.container}`, `--network=container:${remote.container}`]
   const contenders = [
-    taskExec("debug", "--image", busybox, "-it", remote.target, "sh"),
+    {
+      ...taskExec("debug", "--image", busybox, "-it", remote.target, "sh"),
+      name: `task-exec debug -it ${remote.target} sh`
+    },
     {
       name: "docker -H ssh://… run -it --pid=container:… --network=container:…",
       argv: [
