@@ -84,8 +84,7 @@ const declarationsOf = (text: string): ReadonlyArray<Declared> => {
 }
 
 /** Removes the tags of members, which the pages do not show, and the empty line before them. */
-const withoutTags = (code: string): string =>
-  code.replace(/(?:\n\s*\* *)?(?:\n\s*\* @(?:category|since) [^\n]*)+/g, "")
+const withoutTags = (code: string): string => code.replace(/(?:\n\s*\* *)?(?:\n\s*\* @(?:category|since) [^\n]*)+/g, "")
 
 /** Replaces the compiler's name of a base class by the base class itself. Shows a tagged error as in the source. */
 const withBase = (code: string, name: string, base: string): string => {
