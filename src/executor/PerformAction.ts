@@ -5,9 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { DemuxError, type Piece } from "../engine/Demux.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
-import type { EngineFailure, EngineUnreachable } from "../engine/EngineErrors.ts"
+import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { Brake } from "../internal/Brake.ts"
 import { checkPermission } from "../policy/Permission.ts"
 import type { PolicyDenied } from "../policy/PolicyDenied.ts"
@@ -16,7 +15,7 @@ import type { Action, Logs, SendSignal } from "./Action.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import type { ExecSpec } from "./ExecSpec.ts"
 import { ExecTimeout, type ExecutorError, killed, LogUnreadable, SignalNotSent } from "./ExecutorErrors.ts"
-import { drain, pieces } from "./internal/Output.ts"
+import { drain, move } from "./internal/Output.ts"
 import { wishOf } from "./Permitted.ts"
 
 /** Milliseconds without a line after which a followed log has ended, once its `until` has passed: engines do not end it by themselves. */
@@ -78,7 +77,9 @@ const readLog = Effect.fnUntraced(function* (
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
   const brake = new Brake()
   Queue.offerUnsafe(queue, started(spec))
-  yield* move(spec, Config.Tty, bounded, queue, brake).pipe(
+  const cut = (detail: string) => new LogUnreadable({ container, reason: "Incomplete", detail })
+  const framing = Config.Tty ? "raw" : "multiplexed"
+  yield* move({ framing, output: bounded, aborted: cut, invalid: cut }, queue, brake).pipe(
     Effect.andThen(Effect.sync(() => Queue.offerUnsafe(queue, succeeded))),
     Queue.into(queue),
     Effect.forkScoped
@@ -98,46 +99,6 @@ const unreadable =
       ? new LogUnreadable({ ...why, reason: "Driver", ...(driver === undefined ? {} : { driver }) })
       : error
   }
-
-/** Moves the engine's stream into the queue until it ends, with backpressure. */
-const move = (
-  { container }: ExecSpec,
-  isRaw: boolean,
-  log: Stream.Stream<Uint8Array, EngineUnreachable>,
-  queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
-  brake: Brake
-): Effect.Effect<void, EngineUnreachable | LogUnreadable> => {
-  const demux = pieces(isRaw ? "raw" : "multiplexed")
-  const cut = (detail: string) => new LogUnreadable({ container, reason: "Incomplete", detail })
-  return Stream.runForEach(log, (chunk) =>
-    Effect.suspend(() => {
-      for (const piece of joinChannels(demux.push(chunk))) {
-        if (piece.channel === "system") return cut(Buffer.from(piece.data).toString("utf8").trim())
-        brake.held(piece.data.length)
-        Queue.offerUnsafe(queue, eventOf(piece))
-      }
-      return brake.wait
-    })
-  ).pipe(
-    Effect.andThen(Effect.sync(() => demux.end())),
-    Effect.catchDefect((defect) => (defect instanceof DemuxError ? cut(defect.message) : Effect.die(defect)))
-  )
-}
-
-const eventOf = ({ channel, data }: Piece): ExecEvent => ({ _tag: channel === "stderr" ? "Stderr" : "Stdout", data })
-
-/** Joins adjacent pieces of one channel: each line of a log is a piece. */
-const joinChannels = (all: ReadonlyArray<Piece>): ReadonlyArray<Piece> => {
-  const joined: Array<Piece> = []
-  for (let from = 0, to = 0; from < all.length; from = to) {
-    const first = all[from]
-    if (first === undefined) break
-    for (to = from + 1; all[to]?.channel === first.channel; ) to++
-    const data = to === from + 1 ? first.data : Buffer.concat(all.slice(from, to).map((piece) => piece.data))
-    joined.push({ channel: first.channel, data })
-  }
-  return joined
-}
 
 /** Ends a log at this time, in milliseconds since 1970, when nothing has come for {@link quietEnd}. */
 const endingQuietly = Effect.fnUntraced(function* <E>(

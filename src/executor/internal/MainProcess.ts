@@ -1,14 +1,17 @@
 /** The events of a command that is the main process of a container. */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AttachedContainer } from "../../engine/AttachedContainer.ts"
-import { Demux, DemuxError } from "../../engine/Demux.ts"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
+import { Brake } from "../../internal/Brake.ts"
 import type { ExecEvent } from "../ExecEvent.ts"
 import type { ExecSpec } from "../ExecSpec.ts"
 import { ContainerStopped, type ExecutorError, OutcomeUnknown } from "../ExecutorErrors.ts"
+import { drain, move, ofCommand } from "./Output.ts"
 import { isGone, stillRuns } from "./stillRuns.ts"
 
 /**
@@ -31,28 +34,20 @@ export const followMain = Effect.fnUntraced(function* (
     Effect.catch((error) => Effect.logDebug(`cannot send input: ${error.message}`)),
     Effect.forkScoped
   )
-  const demux = new Demux()
-  const pieces = output.pipe(
-    Stream.mapEffect((chunk) =>
-      Effect.try({
-        try: () =>
-          demux
-            .push(chunk)
-            .map(({ channel, data }): ExecEvent => ({ _tag: channel === "stderr" ? "Stderr" : "Stdout", data })),
-        catch: (error): ExecutorError =>
-          new OutcomeUnknown({ detail: error instanceof DemuxError ? error.message : String(error) })
-      })
-    ),
-    Stream.flattenIterable
-  )
   const end = Effect.gen(function* () {
     const code = yield* Fiber.join(exit)
     if (code !== 0 && !(yield* stillRuns(engine, container))) return yield* new ContainerStopped({ container })
     if (code === undefined) return yield* new OutcomeUnknown({ detail: "the engine reported no exit code" })
     return { _tag: "Exited", code } as const
   })
-  return Stream.make<[ExecEvent]>({ _tag: "Started", execId: id }).pipe(
-    Stream.concat(pieces),
-    Stream.concat(Stream.fromEffect(end))
+  const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
+  const brake = new Brake()
+  Queue.offerUnsafe(queue, { _tag: "Started", execId: id })
+  yield* move(ofCommand({ framing: "multiplexed", output }), queue, brake).pipe(
+    Effect.andThen(end),
+    Effect.tap((exited) => Queue.offer(queue, exited)),
+    Queue.into(queue),
+    Effect.forkScoped
   )
+  return drain(queue, brake)
 })

@@ -21,29 +21,41 @@ const quietInterval = 5000
 /** Milliseconds of silence after the command's end at which the output counts as complete. */
 const silence = 3000
 
-/** Splits the engine's stream. With a terminal, all of it is one stream. */
+/** Returns a splitter of the engine's stream. With a terminal, all of it is one stream. */
 export const pieces = (framing: Framing): Pick<Demux, "end" | "push"> =>
   framing === "multiplexed"
     ? new Demux()
     : { push: (data): ReadonlyArray<Piece> => [{ channel: "stdout", data }], end: () => undefined }
 
-/** Moves the engine's stream into the queue until it ends. */
-export const pump = (
-  engine: Engine,
-  execId: string,
-  { framing, output }: ExecConnection,
+/** The output of an engine, and the errors of an output that is not whole. */
+export interface EngineOutput<E, Broken> {
+  readonly framing: Framing
+  readonly output: Stream.Stream<Uint8Array, E>
+  /** Returns the error of an output that the engine aborts. `text`: the engine's reason. */
+  readonly aborted: (text: string) => Broken
+  /** Returns the error of bytes that are not the engine's format. */
+  readonly invalid: (detail: string) => Broken
+}
+
+/** The output of a command. Its errors leave the outcome unknown. */
+export const ofCommand = <E>({ framing, output }: Pick<EngineOutput<E, never>, "framing" | "output">) => ({
+  framing,
+  output,
+  aborted: (text: string) => new OutcomeUnknown({ detail: `the engine aborted the output: ${text}` }),
+  invalid: (detail: string) => new OutcomeUnknown({ detail })
+})
+
+/** Moves the engine's stream into the queue until it ends, with backpressure. */
+export const move = <E, Broken>(
+  { aborted, framing, invalid, output }: EngineOutput<E, Broken>,
   queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
   brake: Brake
-) => {
+): Effect.Effect<void, E | Broken> => {
   const demux = pieces(framing)
-  const take = (chunk: Uint8Array) =>
+  const take = (chunk: Uint8Array): Effect.Effect<void, Broken> =>
     Effect.suspend(() => {
       for (const { channel, data } of demux.push(chunk)) {
-        if (channel === "system") {
-          return new OutcomeUnknown({
-            detail: `the engine aborted the output: ${Buffer.from(data).toString("utf8").trim()}`
-          })
-        }
+        if (channel === "system") return Effect.fail(aborted(Buffer.from(data).toString("utf8").trim()))
         brake.held(data.length)
         Queue.offerUnsafe(queue, { _tag: channel === "stderr" ? "Stderr" : "Stdout", data })
       }
@@ -51,12 +63,20 @@ export const pump = (
     })
   return Stream.runForEach(output, take).pipe(
     Effect.andThen(Effect.sync(() => demux.end())),
-    Effect.raceFirst(watch(engine, execId, brake)),
     Effect.catchDefect((defect) =>
-      defect instanceof DemuxError ? new OutcomeUnknown({ detail: defect.message }) : Effect.die(defect)
+      defect instanceof DemuxError ? Effect.fail(invalid(defect.message)) : Effect.die(defect)
     )
   )
 }
+
+/** Moves the output of a command into the queue. Ends also when the command has ended and the engine does not close its stream. */
+export const pump = (
+  engine: Engine,
+  execId: string,
+  connection: ExecConnection,
+  queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
+  brake: Brake
+) => Effect.raceFirst(move(ofCommand(connection), queue, brake), watch(engine, execId, brake))
 
 /** Takes the events out of the queue. Adjacent pieces of output that wait for the consumer become one. */
 export const drain = (
