@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
@@ -326,22 +327,28 @@ const openForwardSession = Effect.fnUntraced(function* (
     complaint = `${complaint}${Buffer.from(data).toString()}`.slice(-1000)
   }
   const process = yield* toDuplex(session, { onStderr })
-  const ended = session.outcome.pipe(
+  const endedWith = (detail: string) =>
+    new ForwardingEnded({
+      task: resolved?.task.name ?? checked.target.text,
+      node: resolved?.task.node.hostname ?? "",
+      detail
+    })
+  const outcome = session.outcome.pipe(
     Effect.mapError((error) => endOf(error, resolved?.task)),
-    Effect.flatMap((code) =>
-      Effect.fail(
-        new ForwardingEnded({
-          task: resolved?.task.name ?? checked.target.text,
-          node: resolved?.task.node.hostname ?? "",
-          detail:
-            complaint.trim().split("\n").at(-1) || `the process in the task's network ended with exit code ${code}`
-        })
-      )
-    )
+    Effect.flatMap((code) => {
+      const [last] = complaint.trim().split("\n").slice(-1)
+      return Effect.fail(endedWith(last || `the process in the task's network ended with exit code ${code}`))
+    })
   )
-  const { route, task } = yield* Effect.raceFirst(Deferred.await(started), ended)
+  const { route, task } = yield* Effect.raceFirst(Deferred.await(started), outcome)
   // The forwarder gives up a process that is silent for 15 seconds. The start of the process may take longer.
   const forwarder = yield* openForwarder(process)
+  // The outcome says more about a process that has ended.
+  const lost = yield* forwarder.lost.pipe(
+    Effect.catch(({ detail }) => Effect.delay(Effect.fail(endedWith(detail)), goodbye)),
+    Effect.forkScoped
+  )
+  const ended = Effect.raceFirst(outcome, Fiber.join(lost))
   yield* Effect.addFinalizer(() =>
     Effect.andThen(forwarder.close, session.outcome).pipe(Effect.timeoutOption(goodbye), Effect.ignore)
   )

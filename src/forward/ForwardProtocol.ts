@@ -3,8 +3,11 @@
  * connection is a channel, which the caller opens with a `Connect`; the caller's bytes are its stdin, and the task's bytes its stdout. The end
  * of a stream is the end of that direction. A channel that a side closes before both streams have ended is reset.
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { TunnelOptions } from "../carrier/Tunnel.ts"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { Channel, TunnelOptions } from "../carrier/Tunnel.ts"
 
 /** The message of a caller that opens a connection. */
 export const ConnectMessage = Schema.fromJsonString(Schema.TaggedStruct("Connect", { port: Schema.Int }))
@@ -21,6 +24,12 @@ export const ConnectReply = Schema.fromJsonString(
 /** Encodes a `Connect`. */
 export const connectTo = (port: number): string => encodeConnect({ _tag: "Connect", port })
 const encodeConnect = Schema.encodeSync(ConnectMessage)
+
+/** Takes the first document of a channel, which opens the connection or answers. Returns its text, and what follows it. */
+export const firstDocument = Effect.fnUntraced(function* ({ incoming }: Pick<Channel, "incoming">) {
+  const [[first], rest] = yield* Stream.peel(incoming, Sink.take(1))
+  return { text: first?._tag === "Document" ? first.text : undefined, rest }
+})
 
 /** The most connections of one session at the same time. Each takes up to twice {@link connectionRoom} on either side. */
 export const mostConnections = 512

@@ -5,11 +5,17 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { type Channel, makeTunnel } from "../carrier/Tunnel.ts"
 import type { PortUnreachable } from "./ForwardErrors.ts"
-import { ConnectMessage, ConnectReply, forwardTunnel, mostConnections, tasksSide } from "./ForwardProtocol.ts"
+import {
+  ConnectMessage,
+  ConnectReply,
+  firstDocument,
+  forwardTunnel,
+  mostConnections,
+  tasksSide
+} from "./ForwardProtocol.ts"
 import { joinSocket, reset } from "./joinSocket.ts"
 
 /** Options of {@link serveForward}. */
@@ -42,9 +48,9 @@ export const serveForward = Effect.fnUntraced(function* (caller: Duplex, { dial,
   }
   const serveOne = Effect.fnUntraced(
     function* (channel: Channel, isOneTooMany: boolean) {
-      const [[first], rest] = yield* Stream.peel(channel.incoming, Sink.take(1))
+      const { rest, text } = yield* firstDocument(channel)
       const refuse = (reason: string) => channel.send(encodeReply({ _tag: "Refused", reason }))
-      const message = decodeConnect(first?._tag === "Document" ? first.text : undefined)
+      const message = decodeConnect(text)
       if (Option.isNone(message)) return yield* refuse("the message is invalid")
       const { port } = message.value
       if (!ports.includes(port)) return yield* refuse(`port ${port} is not one of the ports to forward`)

@@ -4,11 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { type Channel, type Incoming, makeTunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { PortUnreachable } from "./ForwardErrors.ts"
-import { ConnectReply, connectTo, forwardTunnel } from "./ForwardProtocol.ts"
+import { ConnectReply, connectTo, firstDocument, forwardTunnel } from "./ForwardProtocol.ts"
 
 /** A connection to a port of the task. */
 export interface OpenConnection {
@@ -21,8 +20,8 @@ export interface OpenConnection {
 export interface Forwarder {
   /** Connects to a port. The connection is closed with the scope. */
   readonly connect: (port: number) => Effect.Effect<OpenConnection, PortUnreachable | TunnelLost, Scope.Scope>
-  /** Completes when the session is lost. */
-  readonly lost: Effect.Effect<void>
+  /** Fails when the session is lost. Run it once. */
+  readonly lost: Effect.Effect<never, TunnelLost>
   /** Ends the session: the process resets its connections and ends. */
   readonly close: Effect.Effect<void>
 }
@@ -38,13 +37,16 @@ export const openForwarder = Effect.fnUntraced(function* (
     connect: Effect.fnUntraced(function* (port) {
       const channel = yield* Effect.acquireRelease(tunnel.open, ({ close }) => close)
       yield* channel.send(connectTo(port))
-      const [[first], incoming] = yield* Stream.peel(channel.incoming, Sink.take(1))
-      const reply = decodeReply(first?._tag === "Document" ? first.text : undefined)
+      const { rest: incoming, text } = yield* firstDocument(channel)
+      const reply = decodeReply(text)
       if (Option.isNone(reply)) return yield* new TunnelLost({ detail: "the process did not answer" })
       if (reply.value._tag === "Refused") return yield* new PortUnreachable({ port, reason: reply.value.reason })
       return { channel, incoming }
     }),
-    lost: Effect.ignore(Stream.runDrain(tunnel.incoming)),
+    lost: Effect.andThen(
+      Stream.runDrain(tunnel.incoming),
+      Effect.fail(new TunnelLost({ detail: "the process in the task's network ended the session" }))
+    ),
     close: tunnel.close
   }
 })

@@ -10,8 +10,8 @@ import type { Sides } from "./ForwardProtocol.ts"
 import { systemText } from "./systemText.ts"
 
 /**
- * Forwards bytes between a channel and a socket until both directions have ended, with backpressure. Then, or when it fails, closes both;
- * the socket is reset if it fails. `incoming` is that of the channel, or what is left of it.
+ * Forwards bytes between a channel and a socket, with backpressure, until both directions have ended. Then closes both. If it fails, it
+ * resets the socket. `incoming`: what the channel receives, without documents that were read before.
  */
 export const joinSocket = <E>(
   channel: Channel,

@@ -2,17 +2,21 @@
 import type { Duplex } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
 import { fromReadable } from "../../../src/engine/fromReadable.ts"
+import { forwardPorts, type RunChecked } from "../../../src/forward/Forward.ts"
 import { PortUnreachable } from "../../../src/forward/ForwardErrors.ts"
 import { type Forwarder, openForwarder } from "../../../src/forward/Forwarder.ts"
 import { callersSide, connectionRoom, mostConnections } from "../../../src/forward/ForwardProtocol.ts"
 import { serveForward } from "../../../src/forward/ForwardServer.ts"
 import { joinSocket } from "../../../src/forward/joinSocket.ts"
 import { cutEvery, settle, socketPair } from "../carrier/Connections.ts"
+import { task } from "../fleet/Fixtures.ts"
 
 /** A session, and the task's ends of its connections in the order in which they were dialed. */
 const session = Effect.fnUntraced(function* (cut = 100_000) {
@@ -173,6 +177,76 @@ describe("a forwarding session", () => {
       yield* settle
       assert.isTrue(task.destroyed)
       assert.isFalse(task.readableEnded)
+    })
+  )
+})
+
+describe("forwarded ports", () => {
+  /**
+   * A task's process that starts after a time, serves the end of a connection, and ends with its input. Returns what the caller gets, and
+   * completes `begun` when the start has begun.
+   */
+  const forwardTo = Effect.fnUntraced(function* (
+    start: "0 seconds" | "40 seconds",
+    serve: (far: Duplex) => Effect.Effect<void>
+  ) {
+    const begun = yield* Deferred.make<void>()
+    const run: RunChecked = ({ input }) => {
+      const [near, far] = cutEvery(100_000)
+      const started = Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep(start))
+      const output = Effect.gen(function* () {
+        yield* Effect.forkScoped(serve(far))
+        yield* Stream.runForEach(input.stdin, (data) => Effect.sync(() => near.write(data))).pipe(
+          Effect.andThen(Effect.sync(() => near.end())),
+          Effect.forkScoped
+        )
+        const bytes = yield* fromReadable(near, String, { borrowed: true })
+        return Stream.map(bytes, (data) => ({ _tag: "Stdout" as const, data }))
+      })
+      return Stream.make({ _tag: "Resolved" as const, task: task("web.1@node-1"), route: "local" as const }).pipe(
+        Stream.concat(Stream.fromEffect(Effect.as(started, { _tag: "Started" as const, execId: "" }))),
+        Stream.concat(Stream.orDie(Stream.unwrap(output))),
+        Stream.concat(Stream.make({ _tag: "Exited" as const, code: 0 }))
+      )
+    }
+    const opening = yield* Effect.forkScoped(
+      forwardPorts({ target: "web", ports: [{ remote: 80 }], addresses: [] }, run)
+    )
+    yield* Deferred.await(begun)
+    yield* settle
+    yield* TestClock.adjust(start)
+    return yield* Fiber.join(opening)
+  })
+
+  it.effect("wait for a process that takes longer to start than a silent one may be silent", () =>
+    Effect.gen(function* () {
+      let dialed = 0
+      const dial = () =>
+        Effect.sync(() => {
+          dialed++
+          return socketPair()[0]
+        })
+      const { connect } = yield* forwardTo("40 seconds", (far) => serveForward(far, { ports: [80], dial }))
+      yield* Effect.scoped(connect(80))
+      assert.strictEqual(dialed, 1)
+    })
+  )
+
+  it.effect("end if the process in the task's network is silent for 15 seconds", () =>
+    Effect.gen(function* () {
+      const { events } = yield* forwardTo("0 seconds", (far) =>
+        Effect.sync(() => void far.resume().on("end", () => far.end()))
+      )
+      const ended = yield* Effect.forkScoped(Effect.flip(Stream.runDrain(events)))
+      yield* settle
+      yield* TestClock.adjust("20 seconds")
+      // A process that has ended gets 3 seconds to report its outcome, and 3 seconds to end.
+      for (let n = 0; n < 2; n++) {
+        yield* settle
+        yield* TestClock.adjust("3 seconds")
+      }
+      const { message } = yield* Fiber.join(ended)
+      assert.match(message, /^port forwarding to web\.1 on node-1 ended: no data for 15 s/)
     })
   )
 })
