@@ -5,43 +5,23 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
-import { AgentUnavailable } from "./agent/Agents.ts"
 import type * as Results from "./Collect.ts"
-import { NotSwarmManager } from "./engine/EngineErrors.ts"
 import type * as ExecEvents from "./executor/ExecEvent.ts"
 import { Signal, TerminalSize } from "./executor/ExecSpec.ts"
-import { ExecutorError } from "./executor/ExecutorErrors.ts"
 import type * as Amounts from "./fleet/Amount.ts"
 import type * as Fleets from "./fleet/Fleet.ts"
 import type * as FleetEvents from "./fleet/FleetEvent.ts"
 import type * as Selections from "./fleet/Selection.ts"
 import type * as TaskFilters from "./fleet/TaskFilter.ts"
-import {
-  ConnectionLost,
-  HelperFailed,
-  HelperImageUnavailable,
-  HelperNotPlaced,
-  HelperRefused,
-  HelperRejected,
-  NodeUnavailable,
-  OverlayBlocked,
-  RelayFailed,
-  RequestTooLarge,
-  RouteUnavailable,
-  UsernsRemapped
-} from "./helper/HelperErrors.ts"
-import { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"
 import { TaskPolicy } from "./policy/TaskPolicy.ts"
-import * as Runs from "./Run.ts"
+import type * as Runs from "./Run.ts"
 import type { ActionRequest, LogOptions, SignalOptions } from "./request/ActionRequest.ts"
 import type { CommandRequest, ExecRequest, TtyRequest } from "./request/ExecRequest.ts"
-import { InvalidRequest } from "./request/InvalidRequest.ts"
 import type { OneOffRequest } from "./request/OneOffRequest.ts"
 import * as Vias from "./request/Via.ts"
-import { TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
+import { runErrors } from "./TaskExecError.ts"
 import type * as Tasks from "./target/ResolvedTask.ts"
-import * as Targets from "./target/Target.ts"
-import { WaitTimedOut } from "./target/Wait.ts"
+import type * as Targets from "./target/Target.ts"
 
 /** Names a schema by its type. Does not compile if the schema does not encode each value of the type, or decodes others. */
 const dataOf =
@@ -440,34 +420,7 @@ export type ExecResult = Results.ExecResult
  * @category schemas
  * @since 0.2.0
  */
-export const RunError = dataOf<Runs.RunError>()(
-  Schema.Union([
-    InvalidRequest,
-    Targets.InvalidTarget,
-    TaskNotFound,
-    TaskAmbiguous,
-    TaskNotRunning,
-    NotSwarmManager,
-    WaitTimedOut,
-    RouteUnavailable,
-    AgentUnavailable,
-    RequestTooLarge,
-    NodeUnavailable,
-    HelperImageUnavailable,
-    HelperRejected,
-    HelperNotPlaced,
-    HelperFailed,
-    HelperRefused,
-    OverlayBlocked,
-    RelayFailed,
-    ConnectionLost,
-    UsernsRemapped,
-    OneOffNotStarted,
-    OneOffNotPlaced,
-    Runs.OutputTooLarge,
-    ...ExecutorError.members
-  ])
-)
+export const RunError = dataOf<Runs.RunError>()(runErrors)
 
 /**
  * Every error with which a run can fail. An exit code other than 0 is not an error.

@@ -4,24 +4,8 @@ import { AgentsBusy, AgentsNotRunning, OldKeyInUse } from "./agent/AgentErrors.t
 import { AgentUnavailable } from "./agent/Agents.ts"
 import { ConvergeTimedOut, ServiceNotConverged } from "./converge/ConvergeErrors.ts"
 import { CannotCopyDirectory, CopyFailed, NoSuchDirectory, PathNotFound, UnfitDestination } from "./copy/CopyErrors.ts"
-import {
-  EngineError,
-  EngineUnreachable,
-  InvalidEndpoint,
-  NotSwarmManager,
-  UnexpectedReply
-} from "./engine/EngineErrors.ts"
-import {
-  CommandNotFound,
-  CommandNotStarted,
-  ContainerNotRunning,
-  ContainerStopped,
-  ExecTimeout,
-  LogUnreadable,
-  OutcomeUnknown,
-  SignalNotSent,
-  ToolboxNotStarted
-} from "./executor/ExecutorErrors.ts"
+import { InvalidEndpoint, NotSwarmManager } from "./engine/EngineErrors.ts"
+import { ExecutorError } from "./executor/ExecutorErrors.ts"
 import { InvalidAmount } from "./fleet/Amount.ts"
 import { NothingSelected } from "./fleet/Selection.ts"
 import { InvalidFilter } from "./fleet/TaskFilter.ts"
@@ -42,14 +26,40 @@ import {
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
 import { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"
-import { PolicyDenied } from "./policy/PolicyDenied.ts"
-import { ProtectedTarget } from "./policy/ProtectedTarget.ts"
 import { CopyLost } from "./protocol/ContainerFiles.ts"
 import { OutputTooLarge } from "./Run.ts"
 import { InvalidRequest } from "./request/InvalidRequest.ts"
 import { TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 import { InvalidTarget } from "./target/Target.ts"
 import { WaitTimedOut } from "./target/Wait.ts"
+
+/** Every error with which a run can fail: see `RunError`. */
+export const runErrors = Schema.Union([
+  InvalidRequest,
+  InvalidTarget,
+  TaskNotFound,
+  TaskAmbiguous,
+  TaskNotRunning,
+  NotSwarmManager,
+  WaitTimedOut,
+  RouteUnavailable,
+  AgentUnavailable,
+  RequestTooLarge,
+  NodeUnavailable,
+  HelperImageUnavailable,
+  HelperRejected,
+  HelperNotPlaced,
+  HelperFailed,
+  HelperRefused,
+  OverlayBlocked,
+  RelayFailed,
+  ConnectionLost,
+  UsernsRemapped,
+  OneOffNotStarted,
+  OneOffNotPlaced,
+  OutputTooLarge,
+  ...ExecutorError.members
+])
 
 /**
  * Every error of the library, as a union of its schemas.
@@ -60,48 +70,12 @@ import { WaitTimedOut } from "./target/Wait.ts"
  * @since 0.2.0
  */
 export const TaskExecError = Schema.Union([
+  ...runErrors.members,
   InvalidEndpoint,
-  EngineUnreachable,
-  EngineError,
-  UnexpectedReply,
-  NotSwarmManager,
   InvalidConfigFile,
-  InvalidRequest,
-  InvalidTarget,
-  OneOffNotStarted,
-  OneOffNotPlaced,
   InvalidAmount,
   InvalidFilter,
-  TaskNotFound,
-  TaskAmbiguous,
-  TaskNotRunning,
   NothingSelected,
-  ProtectedTarget,
-  WaitTimedOut,
-  PolicyDenied,
-  RouteUnavailable,
-  AgentUnavailable,
-  RequestTooLarge,
-  NodeUnavailable,
-  HelperImageUnavailable,
-  HelperRejected,
-  HelperNotPlaced,
-  HelperFailed,
-  HelperRefused,
-  UsernsRemapped,
-  OverlayBlocked,
-  RelayFailed,
-  ConnectionLost,
-  ContainerNotRunning,
-  ToolboxNotStarted,
-  CommandNotFound,
-  CommandNotStarted,
-  ContainerStopped,
-  ExecTimeout,
-  LogUnreadable,
-  OutcomeUnknown,
-  SignalNotSent,
-  OutputTooLarge,
   PathNotFound,
   NoSuchDirectory,
   CannotCopyDirectory,
