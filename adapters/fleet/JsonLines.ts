@@ -11,7 +11,7 @@
  * `error` (its tag), `message` and `data` (its fields), and `"skipped"` with a `reason`. Output is `data` if it is UTF-8, and
  * `dataBase64` otherwise. Concatenated in order, they are all bytes of the stream.
  *
- * Of a log, each line is an object, with the time at which the engine received it, and without its line feed.
+ * For a log, there is one object per line. It has the time at which the engine received the line, and the line without its line feed.
  */
 import { isUtf8 } from "node:buffer"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"

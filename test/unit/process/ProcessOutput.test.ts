@@ -92,7 +92,7 @@ describe("the output of a command", () => {
   )
 
   it.effect.prop(
-    "arrives once and in order, whoever reads it",
+    "arrives once and in order, read as one stream or as two",
     [pieces, Arbitrary.schema(Schema.Boolean)],
     ([pieces, apart]) =>
       Effect.gen(function* () {
