@@ -13,19 +13,7 @@ import { Executor } from "../../../src/executor/Executor.ts"
 import { Guard } from "../../../src/executor/Guard.ts"
 import { ProcessKiller } from "../../../src/executor/ProcessKiller.ts"
 import { isNothingRun } from "../../../src/index.ts"
-
-const spec = {
-  runId: "run",
-  container: "c",
-  command: ["true"] as const,
-  env: [],
-  privileged: false,
-  stdin: false,
-  detach: false,
-  signal: "SIGTERM" as const,
-  grace: 1000,
-  policy: {}
-}
+import { plainSpec } from "./Specs.ts"
 
 const host = "h"
 const operation = "ask"
@@ -49,7 +37,7 @@ const connection: ExecConnection = {
 
 /** The error of a command on an engine that answers so. */
 const errorOf = (engine: Partial<DockerEngine["Service"]>, detach = false) =>
-  Executor.use(({ exec }) => Stream.runDrain(exec({ ...spec, detach }))).pipe(
+  Executor.use(({ exec }) => Stream.runDrain(exec({ ...plainSpec, detach }))).pipe(
     Effect.flip,
     Effect.provide(
       Executor.layer({ image: Effect.succeed("task-exec:test") }).pipe(

@@ -13,6 +13,7 @@ import type { ToolboxSpec } from "../../../src/executor/ExecSpec.ts"
 import { Executor } from "../../../src/executor/Executor.ts"
 import { Guard } from "../../../src/executor/Guard.ts"
 import { ProcessKiller } from "../../../src/executor/ProcessKiller.ts"
+import { plainSpec } from "./Specs.ts"
 
 const target = "a1b2c3d4e5f6a7b8"
 const own = "0f0f0f0f0f0f0f0f"
@@ -50,16 +51,9 @@ const errorOf = Effect.fnUntraced(function* (
     ...engine
   })
   const spec = {
-    runId: "run",
+    ...plainSpec,
     container: target,
     command: toolbox._tag === "Debug" ? (["sh"] as const) : (["port-forward", "80"] as const),
-    env: [],
-    privileged: false,
-    stdin: false,
-    detach: false,
-    signal: "SIGTERM" as const,
-    grace: 1000,
-    policy: {},
     toolbox
   }
   const exec = Executor.use(({ exec }) => Stream.runDrain(exec(spec))).pipe(

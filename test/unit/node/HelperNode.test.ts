@@ -16,22 +16,10 @@ import { openHelperLink } from "../../../src/node/HelperLink.ts"
 import { openHelperNode } from "../../../src/node/HelperNode.ts"
 import type { HelperTunnel } from "../../../src/node/HelperTunnel.ts"
 import { taskOn } from "../engine/Tasks.ts"
+import { plainSpec } from "../executor/Specs.ts"
 
 const node = { id: "n", hostname: "host", state: "ready", availability: "active" }
 const place = { image: "image", node, task: "web.1", placementTimeout: 60_000 }
-const spec = {
-  runId: "run",
-  container: "c",
-  command: ["true"] as const,
-  env: [],
-  privileged: false,
-  stdin: false,
-  detach: false,
-  signal: "SIGTERM" as const,
-  grace: 1000,
-  policy: {}
-}
-
 const readNode = Schema.decodeUnknownEffect(Node)
 
 /** A swarm whose helper's task is in this state and says nothing; Swarm deletes the task with its service. */
@@ -69,13 +57,13 @@ const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const endedEarly = (status: Partial<Task["Status"]>) =>
   Effect.gen(function* () {
     const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
-    const { exec } = yield* commands([spec], 1)
+    const { exec } = yield* commands([plainSpec], 1)
     return yield* Effect.gen(function* () {
       const { end, events, mayHaveBegun } = yield* exec(0, { stdin: Stream.empty, sizes: Stream.empty })
       yield* Effect.forkScoped(Stream.runDrain(events))
       yield* Effect.sleep("1 second")
       const before = mayHaveBegun()
-      const ending = yield* end(endOf(spec))
+      const ending = yield* end(endOf(plainSpec))
       return { before, ending, after: mayHaveBegun() }
     }).pipe(Effect.scoped)
   }).pipe(Effect.scoped, Effect.provide(swarmWith(status)), inTime)
@@ -134,7 +122,7 @@ describe("a copy whose helper is killed", () => {
 const commandError = (status: Partial<Task["Status"]>, other: Partial<Swarm["Service"]> = {}) =>
   Effect.gen(function* () {
     const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
-    const { exec } = yield* commands([spec], 1)
+    const { exec } = yield* commands([plainSpec], 1)
     const { events } = yield* exec(0, { stdin: Stream.empty, sizes: Stream.empty })
     return yield* Effect.flip(Stream.runDrain(events))
   }).pipe(Effect.scoped, Effect.provide(swarmWith(status, other)), inTime)
@@ -240,7 +228,7 @@ describe("a tunnel that the helper's node can't join", () => {
   /** The error of the tunnel to a helper that begins these of its commands at once. */
   const tunnelError = Effect.fnUntraced(
     function* (begin: ReadonlyArray<number>) {
-      const work = { _tag: "Exec", specs: [spec], begin } as const
+      const work = { _tag: "Exec", specs: [plainSpec], begin } as const
       const owner = yield* makeOwnership(undefined)
       const { tunnel } = yield* openHelperLink({ place, owner, work, addition })
       yield* Effect.sleep("1 second")
