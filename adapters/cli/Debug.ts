@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import type { Flags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
-import { commandOf, execVerb, flagsOf } from "./ExecVerb.ts"
+import { execVerb, flagsOf } from "./ExecVerb.ts"
+import { commandOf } from "./Operands.ts"
 
 /** The image of toolboxes without a choice: small, and it has a shell, `ps`, `ip`, `nslookup`, `wget` and `vi`. */
 const defaultToolbox = "busybox:1"
@@ -44,7 +45,8 @@ export const debug = execVerb({
   help,
   flags,
   lacks,
-  aim: Effect.fnUntraced(function* (line, { image }) {
+  operands: ["TARGET", "COMMAND"],
+  requestOf: Effect.fnUntraced(function* (line, { image }) {
     const { environment, target } = line
     return {
       command: yield* commandOf(line),

@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { execFlags } from "./ExecFlags.ts"
-import { commandOf, execVerb } from "./ExecVerb.ts"
+import { execVerb } from "./ExecVerb.ts"
+import { commandOf } from "./Operands.ts"
 
 /** The help of the command. */
 export const help: CommandHelp = {
@@ -39,5 +40,6 @@ export const exec = execVerb({
   help,
   flags: {},
   lacks: {},
-  aim: (line) => Effect.map(commandOf(line), (command) => ({ command }))
+  operands: ["TARGET", "COMMAND"],
+  requestOf: (line) => Effect.map(commandOf(line), (command) => ({ command }))
 })

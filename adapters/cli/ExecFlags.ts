@@ -1,6 +1,6 @@
 /** The flags of `task-exec exec`, from which verbs like it take theirs. */
 import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
-import type { Flags } from "../command/Flags.ts"
+import type { Flags, ReadFlags } from "../command/Flags.ts"
 import { fleetFlags } from "../fleet/FleetArgs.ts"
 
 /** The flags. */
@@ -100,3 +100,9 @@ export const execFlags = {
   version: { type: "boolean", short: "V", group: "Output", about: "Print the version" },
   v: { type: "boolean", short: "v" }
 } as const satisfies Flags
+
+/** The name of a flag of `exec`. */
+export type ExecFlag = keyof typeof execFlags
+
+/** The values of the flags of `exec`. */
+export type ExecValues = ReadFlags<typeof execFlags>["values"]

@@ -8,7 +8,8 @@ import type { UsageError } from "../command/Usage.ts"
 import { lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
 import type { Caller } from "./ExecCommand.ts"
-import { type ExecVerb, type Invocation, logFormatOf } from "./ExecVerb.ts"
+import type { ExecVerb } from "./ExecVerb.ts"
+import { type Invocation, logFormatOf } from "./Invocation.ts"
 
 const stdout = 1
 

@@ -69,14 +69,13 @@ export const logs = execVerb({
   help,
   flags,
   lacks,
+  operands: ["TARGET"],
   single: ["follow-updates"],
-  split: (operands, isWithout) =>
-    isWithout ? { target: undefined, words: operands } : { target: operands[0], words: operands.slice(1) },
-  aim: Effect.fnUntraced(function* ({ common, words }, { since, tail, timestamps = false, until, ...own }) {
+  requestOf: Effect.fnUntraced(function* ({ values, words }, { since, tail, timestamps = false, until, ...own }) {
     const [extra] = words
     if (extra !== undefined) return yield* new UsageError({ detail: `unexpected argument ${JSON.stringify(extra)}` })
-    const follow = own.follow === true || common["follow-updates"] === true
-    const form = (["gather", "diff"] as const).find((name) => common[name] === true)
+    const follow = own.follow === true || values["follow-updates"] === true
+    const form = (["gather", "diff"] as const).find((name) => values[name] === true)
     if (follow && form !== undefined) {
       return yield* new UsageError({ detail: `--${form} cannot be combined with --follow: it prints at the end` })
     }
@@ -87,7 +86,7 @@ export const logs = execVerb({
         _tag: "Logs",
         follow,
         // Each JSON object has the time of its line.
-        timestamps: timestamps || common.output === "json",
+        timestamps: timestamps || values.output === "json",
         ...(lines === undefined ? {} : { tail: lines }),
         ...(since === undefined ? {} : { since: yield* timeOf("since", since) }),
         ...(until === undefined ? {} : { until: yield* timeOf("until", until) })

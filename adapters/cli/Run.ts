@@ -70,7 +70,8 @@ export const run = execVerb({
   help,
   flags,
   lacks,
-  aim: Effect.fnUntraced(function* ({ words }, own) {
+  operands: ["SERVICE", "COMMAND"],
+  requestOf: Effect.fnUntraced(function* ({ words }, own) {
     const { constraint: constraints, entrypoint, image, label = [], wait } = own
     const limits = yield* resourcesOf(own["limit-memory"], own["limit-cpu"], own["limit-pids"])
     const reservations = yield* resourcesOf(own["reserve-memory"], own["reserve-cpu"])

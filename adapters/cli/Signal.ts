@@ -4,6 +4,7 @@ import { containerSignal } from "../../src/request/ContainerSignal.ts"
 import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { UsageError } from "../command/Usage.ts"
 import { execVerb, flagsOf } from "./ExecVerb.ts"
+import { missing } from "./Operands.ts"
 import { withoutCommand } from "./WithoutCommand.ts"
 
 const atOnce = "the signal is sent at once"
@@ -43,19 +44,15 @@ export const signal = execVerb({
   help,
   flags: {},
   lacks,
-  split: ([first, ...others], isWithout) =>
-    isWithout
-      ? { target: undefined, words: first === undefined ? [] : [first, ...others] }
-      : { target: others[0], words: [...(first === undefined ? [] : [first]), ...others.slice(1)] },
-  aim: Effect.fnUntraced(function* ({ list, words: [name, extra] }) {
+  operands: ["SIGNAL", "TARGET"],
+  requestOf: Effect.fnUntraced(function* ({ list, words: [name, extra] }) {
     if (extra !== undefined) return yield* new UsageError({ detail: `unexpected argument ${JSON.stringify(extra)}` })
     if (name === undefined && list) return { command: ["signal"] }
     const found = name === undefined ? undefined : containerSignal(name)
     if (found !== undefined) return { command: [], action: { _tag: "Signal", signal: found } }
-    const detail =
-      name === undefined
-        ? "SIGNAL is missing: name it before TARGET, as in task-exec signal HUP web.2"
-        : `invalid signal ${JSON.stringify(name)}: expected a name such as HUP, or a number from 1 to 64`
-    return yield* new UsageError({ detail })
+    if (name === undefined) return yield* missing("SIGNAL")
+    return yield* new UsageError({
+      detail: `invalid signal ${JSON.stringify(name)}: expected a name such as HUP, or a number from 1 to 64`
+    })
   })
 })

@@ -65,6 +65,9 @@ const truths: Readonly<Record<string, boolean>> = {
 /** A shorter number is no prefix of an ID that is likely to be unique. */
 const shortNumber = /^\d{1,5}(?:\.\d+)?$/
 
+/** Returns `name` of `--name=value`. */
+export const flagName = (flag: string): string => flag.replace(/^--|=.*/gs, "")
+
 /**
  * Reads flags up to the first word that is none. Booleans take `=true` and `=false`, and a value may begin with a hyphen, as the docker CLI
  * has it (spf13/pflag).

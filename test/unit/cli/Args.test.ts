@@ -6,8 +6,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { debug } from "../../../adapters/cli/Debug.ts"
 import { exec as execVerb } from "../../../adapters/cli/Exec.ts"
-import { logFormatOf } from "../../../adapters/cli/ExecVerb.ts"
+import { logFormatOf } from "../../../adapters/cli/Invocation.ts"
+import { logs } from "../../../adapters/cli/Logs.ts"
 import { run } from "../../../adapters/cli/Run.ts"
+import { signal } from "../../../adapters/cli/Signal.ts"
 
 const parse = (line: string | ReadonlyArray<string>, environment: Record<string, string> = {}) =>
   execVerb.parse(typeof line === "string" ? line.split(" ") : line, environment)
@@ -350,7 +352,35 @@ describe("task-exec's command line", () => {
       assert.match(yield* wrong("--limit-cpu 0 web"), /^invalid number of CPUs "0": expected a positive number$/)
       assert.match(yield* wrong("--limit-memory 5x web"), /^invalid amount of memory "5x"/)
       assert.match(yield* wrong("--wait soon web"), /^invalid wait time "soon"/)
-      assert.match(yield* wrong("--image i"), /^TARGET is missing/)
+    })
+  )
+
+  it.effect("names the missing operand as the usage of its verb does", () =>
+    Effect.gen(function* () {
+      const missingTarget = "TARGET is missing: name a service or a task"
+      const missingSignal = "SIGNAL is missing: name it before TARGET, as in task-exec signal HUP web.2"
+      const lines = [
+        [execVerb, [], missingTarget],
+        [debug, ["--image", "i"], missingTarget],
+        [logs, ["-f"], missingTarget],
+        [logs, ["--all"], missingTarget],
+        [run, [], "SERVICE is missing: name a service"],
+        [run, ["--image", "i"], "SERVICE is missing: name a service"],
+        [signal, [], missingSignal],
+        [signal, ["--all"], missingSignal],
+        [signal, ["--stack", "shop"], missingSignal],
+        [signal, ["HUP"], missingTarget],
+        [signal, ["HUP", "--all"], missingTarget]
+      ] as const
+      for (const [verb, argv, said] of lines) {
+        const { message } = yield* Effect.flip(verb.parse(argv, {}))
+        assert.strictEqual(message, said, [verb.name, ...argv].join(" "))
+      }
+      const { message } = yield* Effect.flip(run.parse(["web", "--image", "i"], {}))
+      assert.match(
+        message,
+        /^--image is an option of task-exec and must come before SERVICE: task-exec run --image i web /
+      )
     })
   )
 })

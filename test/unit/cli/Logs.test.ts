@@ -90,7 +90,7 @@ describe("the command line of signal", () => {
   )
 
   it.effect.each([
-    ["", "TARGET is missing: name a service or a task"],
+    ["", "SIGNAL is missing: name it before TARGET, as in task-exec signal HUP web.2"],
     ["web", "TARGET is missing: name a service or a task"],
     ["HUPP web", 'invalid signal "HUPP": expected a name such as HUP, or a number from 1 to 64'],
     ["HUP web extra", 'unexpected argument "extra"'],
