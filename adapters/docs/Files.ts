@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { api } from "./Api.ts"
 import { commands } from "./Commands.ts"
-import { errorsPage } from "./Errors.ts"
+import { errorsPage } from "./ErrorsPage.ts"
 import { manPage } from "./ManPage.ts"
 import { reference } from "./Reference.ts"
 
