@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { whatIsWanted } from "../../../adapters/cli/Complete.ts"
 import { logs } from "../../../adapters/cli/Logs.ts"
 import { signal } from "../../../adapters/cli/Signal.ts"
+import { whatIsWanted } from "../../../adapters/cli/Wanted.ts"
 
 const words = (line: string) => (line === "" ? [] : line.split(" "))
 const refused = (verb: typeof logs, line: string) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Wanted, whatIsWanted } from "../../../adapters/cli/Complete.ts"
+import { type Wanted, whatIsWanted } from "../../../adapters/cli/Wanted.ts"
 
 const target: Wanted = { _tag: "Target", before: "" }
 const first: Wanted = { _tag: "First", before: "" }
