@@ -7,7 +7,7 @@ import { type CommandHelp, renderHelp } from "../command/Help.ts"
 import type { UsageError } from "../command/Usage.ts"
 import { lineOf } from "../LineLogger.ts"
 import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
-import type { Caller } from "./ExecCommand.ts"
+import type { Caller } from "./Caller.ts"
 import type { ExecVerb } from "./ExecVerb.ts"
 import { type Invocation, logFormatOf } from "./Invocation.ts"
 
@@ -63,11 +63,9 @@ const perform = (
     case "Version":
       return Effect.as(writeText(stdout, `${caller.program} ${version}\n`), 0)
     case "Exec":
-      return Effect.promise(() => import("./ExecCommand.ts")).pipe(
-        Effect.flatMap((_) => _.execInOne(caller, invocation))
-      )
+      return Effect.promise(() => import("./ExecInOne.ts")).pipe(Effect.flatMap((_) => _.execInOne(caller, invocation)))
     case "Fleet":
-      return Effect.promise(() => import("./ExecCommand.ts")).pipe(
+      return Effect.promise(() => import("./ExecInMany.ts")).pipe(
         Effect.flatMap((_) => _.execInMany(caller, invocation))
       )
   }

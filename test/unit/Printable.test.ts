@@ -215,7 +215,7 @@ describe("output to a terminal", () => {
     assert.deepStrictEqual(users(/\bwriteAll\(/).toSorted(), [
       "Output.ts",
       "cli/Complete.ts",
-      "cli/ExecCommand.ts",
+      "cli/ExecInOne.ts",
       "command/Channel.ts",
       "cp/CpCommand.ts",
       "fleet/FleetCommand.ts",
