@@ -40,18 +40,39 @@ export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", {}) {
   }
 }
 
-const bundle = join(import.meta.dirname, "../dist/task-exec.cjs")
+/** A build of task-exec. */
+export interface Build {
+  /** What tables call it. */
+  readonly name: string
+  /** The project's folder with `dist`. */
+  readonly folder: string
+  /** Its image, by tag. */
+  readonly image: string
+}
+
+const project = join(import.meta.dirname, "..")
+
+const programOf = (folder: string): string => join(folder, "dist/task-exec.cjs")
 
 /** Fails unless the command to measure is built. */
 export const checkBuilt: Effect.Effect<void, NotBuilt> = Effect.suspend(() =>
-  existsSync(bundle) ? Effect.void : Effect.fail(new NotBuilt())
+  existsSync(programOf(project)) ? Effect.void : Effect.fail(new NotBuilt())
 )
 
 /** `task-exec`, started as users start it: by its shell line, with the Node of the PATH. */
 export const taskExec = (...args: ReadonlyArray<string>): Contender => ({
   name: `task-exec ${args.join(" ")}`,
-  argv: ["sh", bundle, ...args]
+  argv: ["sh", programOf(project), ...args]
 })
+
+/** `task-exec` of a build, with the image of that build. */
+export const taskExecOf = ({ folder, image, name }: Build, ...args: ReadonlyArray<string>): Contender => ({
+  name: `task-exec of ${name}: ${args.join(" ")}`,
+  argv: ["env", `TASK_EXEC_IMAGE=${image}`, "sh", programOf(folder), ...args]
+})
+
+/** This build. */
+export const thisBuild = ({ image }: Pick<Stage, "image">): Build => ({ name: "this build", folder: project, image })
 
 /** A command whose stdin is one line of text, complete when the command starts. */
 export const piped = ({ argv, name }: Contender, line: string): Contender => ({

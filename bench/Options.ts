@@ -4,6 +4,7 @@ import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { engineVersions } from "../test/cluster/NewerEngine.ts"
+import { fewestForInterval } from "./Statistics.ts"
 
 /** Names of the measures, in the order in which they run. */
 export const measureNames = [
@@ -30,7 +31,24 @@ export const measureNames = [
 /** The name of a measure. */
 export type MeasureName = (typeof measureNames)[number]
 
-const isMeasure = (text: string): text is MeasureName => measureNames.some((name) => name === text)
+/** Names of the measures that compare two commits. */
+export const againstNames = [
+  "start",
+  "local",
+  "cold",
+  "input",
+  "agent",
+  "throughput"
+] as const satisfies ReadonlyArray<MeasureName>
+
+/** The name of a measure that compares two commits. */
+export type AgainstName = (typeof againstNames)[number]
+
+/** A ratio of the times of two commits above this one is a regression. */
+export const regressionBound = 1.05
+
+const isOneOf = (names: ReadonlyArray<MeasureName>, text: string): text is MeasureName =>
+  names.some((name) => name === text)
 
 /** The output of `--help`. */
 export const usage = `Usage: npm run bench -- [OPTIONS] [MEASURE...]
@@ -44,6 +62,10 @@ ${measureNames.slice(9).join(", ")} (default: all).
 
   --runs N          number of rounds, after one that does not count (default 10); slow measures have fewer
   --full            move 1000 MB instead of 100 MB in the throughput measures
+  --against REV     compare this build with the build of another commit instead, in turn on the same swarm. MEASURE is
+                    ${againstNames.join(", ")} (default: all of these). Exits 1 on a regression: if
+                    the 95 % interval of the median ratio of the times, or of the CPU times, is above ${regressionBound}. At least
+                    ${fewestForInterval} rounds; 30 or more on a busy machine
   --seed DIR        also compare with the original plugin in DIR (a checkout of skopos-plugin-swarm-exec); installs
                     Debian's python3-docker
   --engine VERSION  engine of the nodes (default: this machine's own): ${engineVersions.join(", ")}
@@ -68,6 +90,8 @@ export interface Options {
   readonly measures: ReadonlyArray<MeasureName>
   /** Amount of data of the throughput measures, in 10^6 bytes. */
   readonly megabytes: number
+  /** The other commit of a comparison of two commits. */
+  readonly against: string | undefined
   /** Folder of the original plugin's checkout. */
   readonly seed: string | undefined
   /** Version of the nodes' engine; undefined for this machine's own. */
@@ -80,6 +104,7 @@ export interface Options {
 
 const options = {
   runs: { type: "string", default: "10" },
+  against: { type: "string" },
   full: { type: "boolean", default: false },
   seed: { type: "string" },
   engine: { type: "string" },
@@ -97,13 +122,13 @@ export const parseOptions = Effect.fnUntraced(function* (
     try: () => parseArgs({ args: [...argv], allowPositionals: true, options }),
     catch: (error) => new WrongUsage({ detail: error instanceof Error ? error.message : String(error) })
   })
-  const { engine, full, help, json, keep, pages, seed } = values
+  const { against, engine, full, help, json, keep, pages, seed } = values
   const runs = Number(values.runs)
   if (!Number.isInteger(runs) || runs < 1 || runs > 1000)
     return yield* new WrongUsage({
       detail: `invalid --runs ${JSON.stringify(values.runs)}: expected a number from 1 to 1000`
     })
-  const unknown = positionals.find((name) => !isMeasure(name))
+  const unknown = positionals.find((name) => !isOneOf(measureNames, name))
   if (unknown !== undefined) return yield* new WrongUsage({ detail: `unknown measure ${JSON.stringify(unknown)}` })
   if (engine !== undefined && !engineVersions.includes(engine))
     return yield* new WrongUsage({
@@ -113,6 +138,22 @@ export const parseOptions = Effect.fnUntraced(function* (
     return yield* new WrongUsage({
       detail: "--keep and --engine cannot be combined: the kept figures are those of this machine's own engine"
     })
-  const measures = positionals.length === 0 ? measureNames : measureNames.filter((name) => positionals.includes(name))
-  return { help, pages, runs, measures, megabytes: full ? 1000 : 100, seed, engine, json, keep }
+  if (against !== undefined) {
+    const other = Object.entries({ "--json": json, "--seed": seed, "--keep": keep, "--pages": pages }).find(
+      ([, value]) => value !== undefined && value !== false
+    )
+    if (other !== undefined) return yield* new WrongUsage({ detail: `--against and ${other[0]} cannot be combined` })
+    if (runs < fewestForInterval)
+      return yield* new WrongUsage({
+        detail: `--against needs at least ${fewestForInterval} rounds, but --runs is ${runs}`
+      })
+    const missing = positionals.find((name) => !isOneOf(againstNames, name))
+    if (missing !== undefined)
+      return yield* new WrongUsage({
+        detail: `cannot compare two commits by the measure ${missing}: expected ${againstNames.join(", ")}`
+      })
+  }
+  const all = against === undefined ? measureNames : againstNames
+  const measures = positionals.length === 0 ? all : all.filter((name) => positionals.includes(name))
+  return { against, help, pages, runs, measures, megabytes: full ? 1000 : 100, seed, engine, json, keep }
 })

@@ -39,11 +39,37 @@ export const summarize = (numbers: ReadonlyArray<number>): Summary => ({
   max: Math.max(...numbers)
 })
 
+/** Ours divided by theirs, round by round. */
+export const ratiosOf = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): ReadonlyArray<number> =>
+  ours.map((one, round) => one / (theirs[round] ?? Number.NaN))
+
 /**
  * How many times as much ours are as theirs, round by round: what disturbs a round disturbs both. Nothing where one of
  * theirs is 0.
  */
 export const ratioOf = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): Summary | undefined => {
-  const ratios = ours.map((one, round) => one / (theirs[round] ?? Number.NaN))
+  const ratios = ratiosOf(ours, theirs)
   return ratios.every(Number.isFinite) ? summarize(ratios) : undefined
+}
+
+/** The fewest numbers for which {@link medianInterval} has finite ends. */
+export const fewestForInterval = 6
+
+/**
+ * The interval that contains the median of what the numbers are drawn from, with at least 95 % confidence. It is the interval of the sign
+ * test, which assumes no distribution: both ends are numbers of the list. The ends are infinite for fewer than 6 numbers.
+ */
+export const medianInterval = (numbers: ReadonlyArray<number>): { readonly lower: number; readonly upper: number } => {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const { length } = sorted
+  // The probability that exactly `below` numbers are less than the median.
+  let probability = 0.5 ** length
+  let tail = probability
+  let below = 0
+  while (tail <= 0.025) {
+    below++
+    probability *= (length - below + 1) / below
+    tail += probability
+  }
+  return { lower: sorted[below - 1] ?? -Infinity, upper: sorted[length - below] ?? Infinity }
 }

@@ -18,6 +18,7 @@ import { searchPath } from "../test/cluster/Packages.ts"
 import { openSsh } from "../test/cluster/Ssh.ts"
 import { clusterVariable, SwarmCluster } from "../test/cluster/SwarmCluster.ts"
 import { installTools } from "../test/cluster/Tools.ts"
+import { compareBuilds } from "./Against.ts"
 import type { Comparison, Occasion } from "./Comparison.ts"
 import { type Bench, checkBuilt } from "./Contenders.ts"
 import { commitOfNow, describeMachine, loadNow } from "./Machine.ts"
@@ -43,8 +44,8 @@ const tools = {
   "docker.io": "docker"
 }
 
-/** Runs the chosen measures on the swarm. */
-const measureAll = Effect.fnUntraced(function* (options: Options, load: number) {
+/** Prepares the swarm for the measures. */
+const makeBench = Effect.fnUntraced(function* (options: Options) {
   const dir = yield* temporaryFolder
   const stage = yield* makeStage()
   const { image, manager, registry, remote } = stage
@@ -63,6 +64,13 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
   }
   const { megabytes, runs } = options
   const bench: Bench = { stage, ssh, original, options: { runs, env, dir }, megabytes }
+  return bench
+})
+
+/** Runs the chosen measures on the swarm. */
+const measureAll = Effect.fnUntraced(function* (options: Options, load: number) {
+  const bench = yield* makeBench(options)
+  const { manager } = bench.stage
   const machine = yield* describeMachine(manager.socket, load)
   const commit = yield* commitOfNow
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
@@ -80,7 +88,7 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
     date: yield* now,
     commit,
     machine,
-    runs,
+    runs: options.runs,
     comparisons: comparisons.flat()
   }
   return results
@@ -127,10 +135,14 @@ const report = Effect.fnUntraced(function* (options: Options, results: Results) 
 /** The folder of a running swarm, if the environment names one. */
 const sharedCluster = process.env[clusterVariable]
 
+/** Compares this build with that of another commit. Returns the exit code. */
+const compareOnSwarm = Effect.fnUntraced(function* (options: Options, revision: string) {
+  const bench = yield* makeBench(options)
+  return (yield* compareBuilds(bench, revision, options.measures)) ? 0 : 1
+}, Effect.scoped)
+
 /** Measures on the running swarm that the environment names, or on a new one. */
-const measureOnSwarm = Effect.fnUntraced(function* (options: Options, load: number) {
-  const { engine } = options
-  const measured = measureAll(options, load)
+const onSwarm = Effect.fnUntraced(function* <A, E>({ engine }: Options, measured: Effect.Effect<A, E, SwarmCluster>) {
   if (sharedCluster === undefined) {
     yield* Console.error("starting the swarm")
     const newer = engine === undefined ? {} : yield* engineOptions(engine)
@@ -156,7 +168,8 @@ const bench = Effect.gen(function* () {
   yield* checkBuilt
   yield* checkMachine()
   yield* installTools(tools)
-  const results = yield* measureOnSwarm(options, load)
+  if (options.against !== undefined) return yield* onSwarm(options, compareOnSwarm(options, options.against))
+  const results = yield* onSwarm(options, measureAll(options, load))
   yield* report(options, results)
   return 0
 }).pipe(

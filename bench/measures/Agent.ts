@@ -10,10 +10,11 @@ import { inTurns, type MeasureOptions, measure, patience } from "../Measure.ts"
 import { memoryIn } from "./HelperMemory.ts"
 import { peakOf } from "./Memory.ts"
 
-const program = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
+const project = join(import.meta.dirname, "../..")
 
-/** Agents on every node, as long as the scope. */
-export const agents = ({ env }: Pick<MeasureOptions, "env">) => {
+/** Agents on every node, as long as the scope. `folder` is the project's folder of their build. */
+export const agents = ({ env }: Pick<MeasureOptions, "env">, folder = project) => {
+  const program = join(folder, "dist/swarm-exec.cjs")
   const swarmExec = (action: string) =>
     runGroup([process.execPath, program, "agent", action], { env, timeout: patience })
   return Effect.acquireRelease(swarmExec("up"), () => Effect.orDie(swarmExec("down")))

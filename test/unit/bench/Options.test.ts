@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { measures } from "../../../bench/Measures.ts"
-import { measureNames, parseOptions, usage } from "../../../bench/Options.ts"
+import { againstNames, measureNames, parseOptions, usage } from "../../../bench/Options.ts"
 
 describe("the command line of the benchmark", () => {
   it.effect("runs all measures by default", () =>
@@ -12,6 +12,7 @@ describe("the command line of the benchmark", () => {
         runs: 10,
         measures: measureNames,
         megabytes: 100,
+        against: undefined,
         seed: undefined,
         engine: undefined,
         json: undefined,
@@ -28,13 +29,26 @@ describe("the command line of the benchmark", () => {
     })
   )
 
+  it.effect("compares two commits by the measures that can, all of them by default", () =>
+    Effect.gen(function* () {
+      const options = yield* parseOptions(["--against", "HEAD~1", "--runs=6"])
+      assert.deepStrictEqual([options.against, options.measures], ["HEAD~1", againstNames])
+      const chosen = yield* parseOptions(["cold", "start", "--against=v1"])
+      assert.deepStrictEqual(chosen.measures, ["start", "cold"])
+    })
+  )
+
   it.effect.each([
     ["hot", /unknown measure "hot"/],
     ["--runs=0", /invalid --runs "[\d.]+": expected a number/],
     ["--runs=1.5", /invalid --runs "[\d.]+": expected a number/],
     ["--engine=19", /invalid --engine "19": expected one of 20.10, /],
     ["--fast", /--fast/],
-    ["--keep --engine=28.5", /--keep and --engine cannot be combined/]
+    ["--keep --engine=28.5", /--keep and --engine cannot be combined/],
+    ["--against HEAD --keep", /--against and --keep cannot be combined/],
+    ["--against HEAD --json=out", /--against and --json cannot be combined/],
+    ["--against HEAD --runs=5", /--against needs at least 6 rounds/],
+    ["--against HEAD memory", /cannot compare two commits by the measure memory: expected start, /]
   ] as const)("refuses %s", ([word, message]) =>
     Effect.gen(function* () {
       const { message: text } = yield* Effect.flip(parseOptions(word.split(" ")))
