@@ -269,7 +269,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
       })
     )
 
-    it.effect("can be attached to, and survives the end of who attached", () =>
+    it.effect("can be attached to, and survives the end of the attached program", () =>
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const variables = ConfigProvider.fromEnvRecord({ [clusterVariable]: cluster.dir })
@@ -363,8 +363,8 @@ const swarm = (
     return Effect.sync(() => void child.kill("SIGTERM"))
   })
 
-describe("clusters come and go", () => {
-  it.live("two run at the same time, and leave nothing", () =>
+describe("clusters", () => {
+  it.live("run side by side, and leave nothing", () =>
     Effect.gen(function* () {
       const [one, two, processes] = yield* Effect.scoped(
         Effect.gen(function* () {
@@ -393,7 +393,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("an interrupted start leaves nothing", () =>
+  it.live("leave nothing if their start is interrupted", () =>
     Effect.gen(function* () {
       const name = `cut-${process.pid}`
       const dir = join(yield* clustersDir, name)
@@ -406,7 +406,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("a start removes the swarm of a killed owner, and keeps that of a living owner", () =>
+  it.live("remove the swarm of a killed owner at their start, and keep that of a living owner", () =>
     Effect.gen(function* () {
       const name = `killed-${process.pid}`
       const dir = join(yield* clustersDir, name)
@@ -425,7 +425,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("a swarm whose owner is killed goes by itself", () =>
+  it.live("remove themselves when their owner is killed", () =>
     Effect.gen(function* () {
       const name = `alone-${process.pid}`
       const dir = join(yield* clustersDir, name)
@@ -444,7 +444,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("by command: up, status, env, down", () =>
+  it.live("are started, listed, described and removed by npm run swarm", () =>
     Effect.gen(function* () {
       const name = `cli-${process.pid}`
       const dir = join(yield* clustersDir, name)
@@ -484,7 +484,7 @@ describe("clusters come and go", () => {
     })
   )
 
-  it.live("by command: prints one line if it cannot start", () =>
+  it.live("are reported in one line if npm run swarm cannot start them", () =>
     Effect.gen(function* () {
       const refused = yield* Effect.flip(
         run("unshare", ["--user", "--map-root-user", process.execPath, mainFile, "up"])

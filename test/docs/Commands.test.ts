@@ -193,7 +193,7 @@ const blocksOfPages = () => {
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 seconds" })("the documentation", (it) => {
   it.effect(
-    "its commands print what it shows",
+    "shows what its commands print",
     () =>
       Effect.gen(function* () {
         const installed = yield* services

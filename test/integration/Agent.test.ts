@@ -78,7 +78,7 @@ const update = (...flags: ReadonlyArray<string>) =>
   })
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("task-exec agent", (it) => {
-  it.effect("up twice, status, down twice: nothing is left", () =>
+  it.effect("up and down can be repeated, status lists the agents, and nothing is left", () =>
     Effect.gen(function* () {
       const cluster = yield* SwarmCluster
       const none = yield* taskExec(["agent", "status"])
@@ -154,7 +154,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("wrong usage, and an image that does not exist", () =>
+  it.effect("explains wrong usage, and an image that does not exist", () =>
     Effect.gen(function* () {
       for (const args of [[], ["sideways"], ["up", "down"], ["status", "--image", "x"], ["up", "--json"]]) {
         const { code, stderr } = yield* taskExec(["agent", ...args])
@@ -208,11 +208,11 @@ layer(Web.layer("served").pipe(Layer.provideMerge(SwarmCluster.layerShared)), {
 layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(Agents)), {
   excludeTestServices: true,
   timeout: "180 seconds"
-})("by agents", (it) => {
+})("a run by agents", (it) => {
   const remote = Effect.map(Web, (web) => ({ web, node: web.nodeOf(web.remote), target: web.target(web.remote) }))
   const routeOf = (stderr: string) => /, route (\S+)\n/.exec(stderr)?.[1]
 
-  it.effect("auto uses agents for other nodes, and the connected engine for its own tasks", () =>
+  it.effect("is the default for other nodes, but not for tasks of the connected engine", () =>
     Effect.gen(function* () {
       const { target, web } = yield* remote
       const there = yield* taskExec(["--debug", "-i", target, "sh", "-c", "cat; exit 3"], { input: "a\0b" })
@@ -228,7 +228,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  it.effect("a shell on a terminal: prompt, size, keys, exit code", () =>
+  it.effect("gives a shell its terminal: prompt, size, keys, exit code", () =>
     Effect.gen(function* () {
       const { target } = yield* remote
       const { manager } = yield* SwarmCluster
@@ -246,7 +246,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     }).pipe(Effect.scoped)
   )
 
-  it.effect("50 MB out and in at once, a fan-out, a copy", () =>
+  it.effect("carries 50 MB in both directions at once, a fan-out and a copy", () =>
     Effect.gen(function* () {
       const { target, web } = yield* remote
       const { manager } = yield* SwarmCluster
@@ -467,7 +467,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     })
   )
 
-  it.effect("auto uses a helper where there is no agent of this protocol, and up deploys one", () =>
+  it.effect("becomes one by a helper where no agent speaks this protocol, until up deploys one", () =>
     Effect.gen(function* () {
       const { node, target } = yield* remote
       const viaHelper = Effect.gen(function* () {

@@ -54,7 +54,7 @@ const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>,
 })
 
 layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })("the audit file", (it) => {
-  it.effect("one task, on every route: one line per run, without values of variables", () =>
+  it.effect("has one line per run in a task, on every route, without values of variables", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const file = join(yield* folder, "audit.jsonl")
@@ -113,7 +113,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
-  it.effect("many tasks, copies, the plugin and swarm-exec exec: one line each", () =>
+  it.effect("has one line per task of a fan-out, per copy, and per run of the plugin and swarm-exec exec", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const file = join(yield* folder, "audit.jsonl")
@@ -149,7 +149,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
-  it.effect("denied commands are recorded", () =>
+  it.effect("records denied commands", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const file = join(yield* folder, "audit.jsonl")
@@ -169,7 +169,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     }).pipe(Effect.scoped)
   )
 
-  it.effect("nothing runs if the file cannot be opened, and a failed write is an error", () =>
+  it.effect("stops a run if it cannot be opened, and fails it if it cannot be written", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const exec = (file: string, ...command: ReadonlyArray<string>) =>
@@ -190,7 +190,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
     })
   )
 
-  it.effect("onAudit in the library", () =>
+  it.effect("has the records that the library passes to onAudit", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster

@@ -19,7 +19,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
   /** Every task, as one line each: name and node. */
   const tasks = Effect.map(Web, (web) => web.tasks.map((task) => `${web.target(task)}\t${web.nodeOf(task).name}\n`))
 
-  it.effect("services, tasks and nodes of the swarm; nothing without an engine", () =>
+  it.effect("offers services, tasks and nodes of the swarm, and nothing without an engine", () =>
     Effect.gen(function* () {
       const lines = (yield* tasks).join("")
       const verb = "completion\tPrint a completion script for bash, zsh or fish\n"
@@ -38,7 +38,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
     })
   )
 
-  it.effect("in bash, and through the docker CLI", () =>
+  it.effect("works in bash, and through the docker CLI", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const dir = yield* temporaryFolder("completion")
@@ -68,7 +68,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
     }).pipe(Effect.scoped)
   )
 
-  it.effect("in zsh, on a terminal: what Tab shows, and what it inserts", () =>
+  it.effect("shows and inserts candidates in zsh on a terminal", () =>
     Effect.gen(function* () {
       yield* installTools({ zsh: "zsh" })
       const dir = yield* folderOfCommands
@@ -92,7 +92,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
     }).pipe(Effect.scoped)
   )
 
-  it.effect("in fish", () =>
+  it.effect("works in fish", () =>
     Effect.gen(function* () {
       yield* installTools({ fish: "fish" })
       const dir = yield* folderOfCommands

@@ -14,7 +14,7 @@ const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ Err: Schema.o
 const wait = (...args: ReadonlyArray<string>) => taskExec(["wait", "--timeout", "150s", ...args])
 
 layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds" })("wait", (it) => {
-  it.effect("for a stack: until all replicated services, jobs and global services have converged", () =>
+  it.effect("returns when all replicated services, jobs and global services of a stack have converged", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const labels = { "com.docker.stack.namespace": "shop" }
@@ -31,7 +31,7 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("after an update: not before all tasks of the old spec have stopped", () =>
+  it.effect("does not return after an update before all tasks of the old spec have stopped", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "changing"
@@ -76,7 +76,7 @@ layer(Web.layer("converge"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("prints each service when it converges; Ctrl-C ends it; an unknown service is an error", () =>
+  it.effect("prints each service when it converges, ends at Ctrl-C, and fails for an unknown service", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       yield* service(manager.socket, { name: "early", image })

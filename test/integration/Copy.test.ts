@@ -132,7 +132,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     )
   }
 
-  it.effect("from a container: follows a local link to a directory, which docker 28 refuses", () =>
+  it.effect("follows a local link to a directory, which docker 28 refuses, when it copies from a container", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -155,7 +155,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("50 MB to another node and back keep their bytes, modes, times and links", () =>
+  it.effect("keeps bytes, modes, times and links of 50 MB to another node and back", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const here = yield* folder
@@ -174,7 +174,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("- is a tar archive: out of one task and into another", () =>
+  it.effect("copies a tar archive out of one task and into another with -", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -197,7 +197,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     })
   )
 
-  it.effect("errors name the task, its node and the path", () =>
+  it.effect("names the task, its node and the path in errors", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -229,7 +229,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     })
   )
 
-  it.effect("a read-only container refuses a copy before all of it is sent", () =>
+  it.effect("ends when a read-only container refuses, before all data is sent", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const here = yield* folder
@@ -244,7 +244,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a policy on another node refuses a copy, also if the tunnel fails", () =>
+  it.effect("is refused by a policy on another node, also if the tunnel fails", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const web = yield* Web
@@ -267,7 +267,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("an interrupted copy fails, and leaves no half file and no objects", () =>
+  it.effect("leaves no half file and no objects if it is interrupted", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const here = yield* folder

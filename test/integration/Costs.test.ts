@@ -106,15 +106,18 @@ const costs = (
     assert.deepStrictEqual({ requests, created }, expected, `${hint} All:\n${all}`)
   })
 
-layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })("the cost of a run", (it) => {
-  it.effect("local", () => costs(localRun, "local", "inside"))
-  it.effect("local, from a container", () => costs(guardedRun, "local", "outside"))
-  it.effect("by a helper", () => costs(logsRun, "remote", "outside"))
-  it.effect("by a helper, with input that has ended", () => costs(logsRun, "remote", "outside", { flags: ["-i"] }))
-  it.effect("by a helper, with continuing input", () =>
-    costs(tunnelRun, "remote", "outside", { input: "a line\n", keepsInput: true, flags: ["-i"] })
-  )
-})
+layer(Web.layer("costs"), { excludeTestServices: true, timeout: "180 seconds" })(
+  "the number of requests and objects",
+  (it) => {
+    it.effect("local", () => costs(localRun, "local", "inside"))
+    it.effect("local, from a container", () => costs(guardedRun, "local", "outside"))
+    it.effect("by a helper", () => costs(logsRun, "remote", "outside"))
+    it.effect("by a helper, with input that has ended", () => costs(logsRun, "remote", "outside", { flags: ["-i"] }))
+    it.effect("by a helper, with continuing input", () =>
+      costs(tunnelRun, "remote", "outside", { input: "a line\n", keepsInput: true, flags: ["-i"] })
+    )
+  }
+)
 
 layer(Layer.provideMerge(Web.layer("costs"), Agents), { excludeTestServices: true, timeout: "180 seconds" })(
   "the cost of a run with agents",

@@ -37,7 +37,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
     const target = Effect.map(Web, (web) => web.target(web[pick]))
 
     it.effect(
-      "shares processes, root file system, volumes and network of a container without a shell; exit code, stdin",
+      "runs in the processes, volumes and network of a container without a shell, with stdin and exit code",
       () =>
         Effect.gen(function* () {
           const { manager } = yield* SwarmCluster
@@ -90,7 +90,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("several at once, each with its own toolbox", () =>
+    it.effect("gives each of several runs its own toolbox", () =>
       Effect.gen(function* () {
         const web = yield* target
         const results = yield* Effect.forEach([1, 2, 3], (code) => call([web, "sh", "-c", `exit ${code}`]), {
@@ -103,7 +103,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("an unknown image: 125, and a next step", () =>
+    it.effect("exits with 125 and a next step for an unknown image", () =>
       Effect.gen(function* () {
         const { registry } = yield* SwarmCluster
         const image = `${registry}/nothing-there:1`
@@ -114,7 +114,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("an error if the task ends meanwhile, and nothing is left", () =>
+    it.effect("fails if the task ends meanwhile, and leaves nothing", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const web = yield* Web
@@ -169,7 +169,7 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
     )
   }
 
-  it.effect("a shell whose prompt names the target", () =>
+  it.effect("opens a shell whose prompt names the target", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const name = web.target(web.remote)
@@ -182,7 +182,7 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("in every task of a service", () =>
+  it.effect("runs in every task of a service", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { code, stdout } = yield* program(

@@ -20,7 +20,7 @@ const folder = temporaryFolder("docker")
 layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" })(
   "the docker CLI's configuration",
   (it) => {
-    it.effect("contexts: the current one, and a named one", () =>
+    it.effect("selects the current context, or a named one", () =>
       Effect.gen(function* () {
         const { manager, nodes } = yield* SwarmCluster
         const web = yield* Web
@@ -60,71 +60,69 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
       }).pipe(Effect.scoped)
     )
 
-    it.effect(
-      "the configuration file names the helper image of a context: every verb uses it, and doctor shows where it is set",
-      () =>
-        Effect.gen(function* () {
-          const { manager, registry } = yield* SwarmCluster
-          const web = yield* Web
-          const dir = yield* folder
-          yield* run("docker", ["context", "create", "prod", "--docker", `host=${manager.dockerHost}`], {
-            env: { PATH: process.env.PATH ?? "", HOME: dir, DOCKER_CONFIG: dir }
-          })
-          const file = join(dir, "task-exec", "config.json")
-          yield* Effect.promise(() => mkdir(join(dir, "task-exec")))
-          const write = (content: unknown) => Effect.promise(() => writeFile(file, JSON.stringify(content)))
-          const image = process.env.TASK_EXEC_IMAGE ?? ""
-          const ofAll = `${registry}/of-all:1`
-          const ofVariable = `${registry}/of-variable:1`
-          const env = { DOCKER_CONFIG: dir, XDG_CONFIG_HOME: dir, DOCKER_HOST: undefined, TASK_EXEC_IMAGE: undefined }
-          const inProd = { ...env, DOCKER_CONTEXT: "prod" }
-          const remote = web.target(web.remote)
-          const must = Effect.fnUntraced(function* (args: ReadonlyArray<string>, more = inProd) {
-            const { code, stderr, stdout } = yield* program("task-exec.cjs", args, { env: more })
-            assert.deepStrictEqual([code, stderr], [0, ""], args.join(" "))
-            return stdout.toString()
-          })
-          yield* write({ image: ofAll, contexts: { prod: { image } } })
-          const hostname = `${web.remote.containerId.slice(0, 12)}\n`
-          assert.strictEqual(yield* must([remote, "hostname"]), hostname)
-          assert.strictEqual(yield* must(["--context", "prod", remote, "hostname"], env), hostname)
-          assert.include(yield* must(["cp", `${remote}:/etc/hostname`, "-"]), hostname)
-          assert.match(yield* must(["gc"]), /3 of 3 nodes checked/)
-          const found = `named by: context prod in ${file}`
-          assert.include(yield* must(["doctor", "--no-network"]), found)
+    it.effect("selects a context, whose helper image task-exec's own file names for every verb", () =>
+      Effect.gen(function* () {
+        const { manager, registry } = yield* SwarmCluster
+        const web = yield* Web
+        const dir = yield* folder
+        yield* run("docker", ["context", "create", "prod", "--docker", `host=${manager.dockerHost}`], {
+          env: { PATH: process.env.PATH ?? "", HOME: dir, DOCKER_CONFIG: dir }
+        })
+        const file = join(dir, "task-exec", "config.json")
+        yield* Effect.promise(() => mkdir(join(dir, "task-exec")))
+        const write = (content: unknown) => Effect.promise(() => writeFile(file, JSON.stringify(content)))
+        const image = process.env.TASK_EXEC_IMAGE ?? ""
+        const ofAll = `${registry}/of-all:1`
+        const ofVariable = `${registry}/of-variable:1`
+        const env = { DOCKER_CONFIG: dir, XDG_CONFIG_HOME: dir, DOCKER_HOST: undefined, TASK_EXEC_IMAGE: undefined }
+        const inProd = { ...env, DOCKER_CONTEXT: "prod" }
+        const remote = web.target(web.remote)
+        const must = Effect.fnUntraced(function* (args: ReadonlyArray<string>, more = inProd) {
+          const { code, stderr, stdout } = yield* program("task-exec.cjs", args, { env: more })
+          assert.deepStrictEqual([code, stderr], [0, ""], args.join(" "))
+          return stdout.toString()
+        })
+        yield* write({ image: ofAll, contexts: { prod: { image } } })
+        const hostname = `${web.remote.containerId.slice(0, 12)}\n`
+        assert.strictEqual(yield* must([remote, "hostname"]), hostname)
+        assert.strictEqual(yield* must(["--context", "prod", remote, "hostname"], env), hostname)
+        assert.include(yield* must(["cp", `${remote}:/etc/hostname`, "-"]), hostname)
+        assert.match(yield* must(["gc"]), /3 of 3 nodes checked/)
+        const found = `named by: context prod in ${file}`
+        assert.include(yield* must(["doctor", "--no-network"]), found)
 
-          /** The image that a run tried, which no registry has. */
-          const tried = Effect.fnUntraced(function* (
-            more: Readonly<Record<string, string | undefined>>,
-            ...flags: ReadonlyArray<string>
-          ) {
-            const { code, stderr } = yield* taskExec([...flags, remote, "true"], { env: { ...env, ...more } })
-            assert.strictEqual(code, 125)
-            return /cannot get the image (\S+): /.exec(stderr)?.[1] ?? stderr
-          })
-          const ofFlag = `${registry}/of-flag:1`
-          const address = { DOCKER_HOST: manager.dockerHost }
-          assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }, "--image", ofFlag), ofFlag)
-          assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }), ofVariable)
-          // DOCKER_HOST names no context.
-          assert.strictEqual(yield* tried({ ...address, DOCKER_CONTEXT: "prod" }), ofAll)
-          yield* write({ image: ofAll, contexts: { default: { image: ofVariable } } })
-          assert.strictEqual(yield* tried(address), ofVariable)
-          assert.strictEqual(yield* tried(inProd), ofAll)
-          yield* write({})
-          assert.strictEqual(yield* tried(inProd), `task-exec:${version}`)
+        /** The image that a run tried, which no registry has. */
+        const tried = Effect.fnUntraced(function* (
+          more: Readonly<Record<string, string | undefined>>,
+          ...flags: ReadonlyArray<string>
+        ) {
+          const { code, stderr } = yield* taskExec([...flags, remote, "true"], { env: { ...env, ...more } })
+          assert.strictEqual(code, 125)
+          return /cannot get the image (\S+): /.exec(stderr)?.[1] ?? stderr
+        })
+        const ofFlag = `${registry}/of-flag:1`
+        const address = { DOCKER_HOST: manager.dockerHost }
+        assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }, "--image", ofFlag), ofFlag)
+        assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }), ofVariable)
+        // DOCKER_HOST names no context.
+        assert.strictEqual(yield* tried({ ...address, DOCKER_CONTEXT: "prod" }), ofAll)
+        yield* write({ image: ofAll, contexts: { default: { image: ofVariable } } })
+        assert.strictEqual(yield* tried(address), ofVariable)
+        assert.strictEqual(yield* tried(inProd), ofAll)
+        yield* write({})
+        assert.strictEqual(yield* tried(inProd), `task-exec:${version}`)
 
-          yield* write({ contexts: { prod: { imgae: image } } })
-          const refused = yield* taskExec([web.target(web.local), "true"], { env: inProd })
-          const reason = 'contexts.prod: unknown key "imgae": expected "image". Did you mean "image"?'
-          assert.deepStrictEqual(
-            [refused.code, refused.stderr],
-            [2, `task-exec: cannot use the configuration file ${file}: ${reason}\nSee 'task-exec --help'.\n`]
-          )
-        }).pipe(Effect.scoped)
+        yield* write({ contexts: { prod: { imgae: image } } })
+        const refused = yield* taskExec([web.target(web.local), "true"], { env: inProd })
+        const reason = 'contexts.prod: unknown key "imgae": expected "image". Did you mean "image"?'
+        assert.deepStrictEqual(
+          [refused.code, refused.stderr],
+          [2, `task-exec: cannot use the configuration file ${file}: ${reason}\nSee 'task-exec --help'.\n`]
+        )
+      }).pipe(Effect.scoped)
     )
 
-    it.effect("contexts: a manager over ssh", () =>
+    it.effect("selects a manager over ssh", () =>
       Effect.gen(function* () {
         yield* installTools({ "openssh-client": "ssh-keygen", "openssh-server": "sshd" })
         const { manager } = yield* SwarmCluster
@@ -152,7 +150,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
       }).pipe(Effect.scoped)
     )
 
-    it.effect("plugins: docker taskexec -it, on a terminal", () =>
+    it.effect("runs the plugin on a terminal: docker taskexec -it", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const web = yield* Web
@@ -187,7 +185,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
       }).pipe(Effect.scoped)
     )
 
-    it.effect("plugins: docker taskexec", () =>
+    it.effect("runs the plugin: docker taskexec", () =>
       Effect.gen(function* () {
         const { manager, nodes } = yield* SwarmCluster
         const web = yield* Web
@@ -216,7 +214,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
       }).pipe(Effect.scoped)
     )
 
-    it.effect("logins: a worker pulls the helper image from a private registry", () =>
+    it.effect("has the login with which a worker pulls the helper image from a private registry", () =>
       Effect.gen(function* () {
         const { dir: clusterDir, manager, registry } = yield* SwarmCluster
         const web = yield* Web

@@ -64,7 +64,7 @@ const blockOverlay = ({ exec }: ClusterNode) => {
 }
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("task-exec doctor", (it) => {
-  it.effect("a healthy swarm: all checks pass on every node", () =>
+  it.effect("passes all checks on every node of a healthy swarm", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const found = yield* diagnosis([])
@@ -83,7 +83,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("a drained node, a blocked overlay network, a wrong clock and a leftover", () =>
+  it.effect("finds a drained node, a blocked overlay network, a wrong clock and a leftover", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const [drained, blocked] = nodes.filter((node) => node !== manager)
@@ -115,7 +115,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("an unknown image: -q shows only that, with a next step", () =>
+  it.effect("shows only an unknown image with -q, with a next step", () =>
     Effect.gen(function* () {
       const { nodes, registry } = yield* SwarmCluster
       const { code, stderr, stdout } = yield* doctor(["-q", "--image", `${registry}/no-such-image:1`])
@@ -135,7 +135,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("no engine, or an engine that is not a manager: one check fails, and the others are skipped", () =>
+  it.effect("fails one check without an engine or a manager, and skips the others", () =>
     Effect.gen(function* () {
       const { nodes } = yield* SwarmCluster
       const nobody = yield* doctor([], { env: { DOCKER_HOST: "tcp://127.0.0.1:1" } })
@@ -153,7 +153,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("Ctrl-C while it tries a helper removes all objects", () =>
+  it.effect("removes all objects at Ctrl-C while it tries a helper", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const [blocked] = nodes.filter((node) => node !== manager)

@@ -31,9 +31,9 @@ const Hostnames = Schema.Array(
 const Tasks = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
 
 layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" })(
-  "text from containers, nodes and engines is escaped",
+  "no control characters reach the terminal from",
   (it) => {
-    it.effect("cp: the name of a skipped FIFO", () =>
+    it.effect("the name of a FIFO that cp skips", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const folder = yield* temporaryFolder("escapes")
@@ -118,7 +118,7 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a node's host name: in lists, labels, headings, reports, errors, JSON", () =>
+    it.effect("a node's host name, in lists, labels, headings, reports, errors, JSON", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const { manager } = yield* SwarmCluster

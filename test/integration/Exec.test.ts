@@ -50,7 +50,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       )
     const sh = (script: string) => exec("WEB", "sh", "-c", script)
 
-    it.effect("the command's own exit code", () =>
+    it.effect("exits with the command's own code", () =>
       Effect.gen(function* () {
         // Elsewhere a code is a number in a frame: the largest one, and those that the engines give a meaning, do for all.
         for (const code of pick === "local" ? [0, 1, 2, 42, 126, 127, 255] : [0, 126, 127, 255]) {
@@ -62,7 +62,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("an unknown command: 126, and the engine's reason on stderr only", () =>
+    it.effect("exits with 126 for an unknown command, with the engine's reason on stderr only", () =>
       Effect.gen(function* () {
         for (const command of ["foobarnone", "/bin/foobarnone"]) {
           const { code, stderr, stdout } = yield* exec("WEB", command)
@@ -75,7 +75,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("a command that cannot be started: 126, and the reason", () =>
+    it.effect("exits with 126 and the reason for a command that cannot be started", () =>
       Effect.gen(function* () {
         const cases = [
           [["WEB", "/etc"], /permission denied/],
@@ -127,7 +127,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("20 MB of random bytes on stdout and 5 MB on stderr at once, exact and separate", () =>
+    it.effect("keeps 20 MB of random bytes on stdout and 5 MB on stderr at once exact and separate", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const task = web[pick]
@@ -150,7 +150,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("complete input of any length around the size limit of a request arrives exactly", () =>
+    it.effect("delivers every byte of complete input around the size limit of a request", () =>
       Effect.gen(function* () {
         const web = yield* Web
         for (const length of [0, 1, earlyInputLimit, earlyInputLimit + 1]) {
@@ -162,7 +162,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("one line of 10 MB", () =>
+    it.effect("delivers one line of 10 MB", () =>
       Effect.gen(function* () {
         const { stdout } = yield* sh("head -c 10000000 /dev/zero | tr '\\000' x")
         assert.strictEqual(stdout.length, 10_000_000)
@@ -170,7 +170,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("output is live", () =>
+    it.effect("delivers output while the command runs", () =>
       Effect.gen(function* () {
         const { cluster, web } = yield* both
         const target = web.target(web[pick])
@@ -197,7 +197,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("task-exec ends although a child process keeps stdout open, with all output until then", () =>
+    it.effect("ends although a child process keeps stdout open, with all output until then", () =>
       Effect.gen(function* () {
         const { code, stdout } = yield* sh(
           "(echo child; touch /tmp/said; exec sleep 600) & echo $! > /tmp/child; until rm /tmp/said 2>&-; do sleep 0.05; done; echo parent; exit 5"
@@ -214,22 +214,24 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("variables, user, working directory; no shell; NUL characters, invalid UTF-8, no final newline", () =>
-      Effect.gen(function* () {
-        const words = ["", "a b", "$HOME", "*", "'", '"', "\\", "\n"]
-        const script = [
-          'echo "$A|$B|$C|$(id -u):$(id -g)|$PWD"',
-          'for word; do printf "%s|" "$word"; done',
-          "printf 'a\\000b\\377\\376\\r\\n\\303('"
-        ]
-        const variables = ["A=1 2", "B=", "C=ü=x"].flatMap((variable) => ["-e", variable])
-        const flags = [...variables, "-u", "1000:1000", "-w", "/tmp"]
-        const { code, stderr, stdout } = yield* exec(...flags, "WEB", "sh", "-c", script.join("; "), "sh", ...words)
-        assert.deepStrictEqual([code, stderr], [0, ""])
-        const text = `1 2||ü=x|1000:1000|/tmp\n${words.map((word) => `${word}|`).join("")}`
-        const expected = Buffer.concat([Buffer.from(text), Buffer.from("a\0b\xff\xfe\r\n\xc3(", "latin1")])
-        assert.strictEqual(stdout.toString("hex"), expected.toString("hex"))
-      })
+    it.effect(
+      "sets variables, user and working directory without a shell, and keeps NUL characters and invalid UTF-8",
+      () =>
+        Effect.gen(function* () {
+          const words = ["", "a b", "$HOME", "*", "'", '"', "\\", "\n"]
+          const script = [
+            'echo "$A|$B|$C|$(id -u):$(id -g)|$PWD"',
+            'for word; do printf "%s|" "$word"; done',
+            "printf 'a\\000b\\377\\376\\r\\n\\303('"
+          ]
+          const variables = ["A=1 2", "B=", "C=ü=x"].flatMap((variable) => ["-e", variable])
+          const flags = [...variables, "-u", "1000:1000", "-w", "/tmp"]
+          const { code, stderr, stdout } = yield* exec(...flags, "WEB", "sh", "-c", script.join("; "), "sh", ...words)
+          assert.deepStrictEqual([code, stderr], [0, ""])
+          const text = `1 2||ü=x|1000:1000|/tmp\n${words.map((word) => `${word}|`).join("")}`
+          const expected = Buffer.concat([Buffer.from(text), Buffer.from("a\0b\xff\xfe\r\n\xc3(", "latin1")])
+          assert.strictEqual(stdout.toString("hex"), expected.toString("hex"))
+        })
     )
 
     it.effect("--detach returns after the start, and the command continues", () =>
@@ -249,21 +251,23 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("timeout: 124, and the command and all its child processes are killed, whatever they do", () =>
-      Effect.gen(function* () {
-        const script = "trap '' TERM; setsid sleep 4321 & (sleep 4321 &); echo up; while :; do sleep 0.1; done"
-        const seconds = stretched(3)
-        const result = yield* exec("--timeout", `${seconds}`, "--grace", "500ms", "WEB", "sh", "-c", script)
-        assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\n"])
-        assert.strictEqual(
-          result.stderr,
-          `task-exec: timed out after ${seconds} s; the command and all its child processes were killed\n`
-        )
-        assert.strictEqual((yield* sh("ps | grep 'sleep 432[1]'")).stdout.toString(), "")
-      })
+    it.effect(
+      "kills the command and all its child processes at the timeout, whatever they do, and exits with 124",
+      () =>
+        Effect.gen(function* () {
+          const script = "trap '' TERM; setsid sleep 4321 & (sleep 4321 &); echo up; while :; do sleep 0.1; done"
+          const seconds = stretched(3)
+          const result = yield* exec("--timeout", `${seconds}`, "--grace", "500ms", "WEB", "sh", "-c", script)
+          assert.deepStrictEqual([result.code, result.stdout.toString()], [124, "up\n"])
+          assert.strictEqual(
+            result.stderr,
+            `task-exec: timed out after ${seconds} s; the command and all its child processes were killed\n`
+          )
+          assert.strictEqual((yield* sh("ps | grep 'sleep 432[1]'")).stdout.toString(), "")
+        })
     )
 
-    it.effect("timeout: a command of any user can clean up after the signal of --signal", () =>
+    it.effect("lets a command of any user clean up at the timeout, after the signal of --signal", () =>
       Effect.gen(function* () {
         const cleansUp = Effect.fnUntraced(function* (signal: string, ...flags: ReadonlyArray<string>) {
           const script = `trap 'echo bye; exit 3' ${signal}; echo up; while :; do sleep 0.1; done`
@@ -321,7 +325,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       )
     }
 
-    it.effect("a command that handles the signal sets its exit code, and its last output arrives", () =>
+    it.effect("exits with the code of a command that handles the signal, after its last output", () =>
       Effect.gen(function* () {
         const script = "trap 'sleep 0.5; echo bye; exit 3' INT; echo up; while :; do sleep 0.1; done"
         const { code, stdout } = yield* interrupted(script, "SIGINT")
@@ -329,7 +333,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       })
     )
 
-    it.effect("a command that ignores the signal is killed after the grace period, or with the second signal", () =>
+    it.effect("kills a command that ignores the signal after the grace period, or at the second signal", () =>
       Effect.gen(function* () {
         const deaf = "trap '' INT; echo up; while :; do sleep 0.1; done"
         assert.strictEqual((yield* interrupted(deaf, "SIGINT", ["--grace", "1s"])).code, 137)
@@ -365,7 +369,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
 layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(
   "helper on the manager's own node",
   (it) => {
-    it.effect("exit code, stdout and stderr, timeout", () =>
+    it.effect("returns exit code, stdout and stderr, and kills at the timeout", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const flags = ["--via", "helper", "--timeout", "60"]

@@ -15,11 +15,11 @@ import { availability, checkLeftoversMeanwhile, type ProcessOptions, programOn, 
 
 checkLeftoversMeanwhile()
 
-layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds" })("failures", (it) => {
+layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds" })("an error", (it) => {
   const remote = (flags: ReadonlyArray<string>, ...command: ReadonlyArray<string>) =>
     Effect.flatMap(Web, (web) => taskExec([...flags, web.target(web.remote), ...command]))
 
-  it.effect("an unknown helper image fails at once, with the node and the engine's reason", () =>
+  it.effect("comes at once for an unknown helper image, with the node and the engine's reason", () =>
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const web = yield* Web
@@ -37,7 +37,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("a checkout without an image says how to build one, and the connected engine needs none", () =>
+  it.effect("says how to build the image in a checkout, and the connected engine needs none", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const env = { TASK_EXEC_IMAGE: undefined, XDG_CONFIG_HOME: "/nonexistent" }
@@ -58,7 +58,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("an image that is not task-exec's", () =>
+  it.effect("names an image that is not task-exec's", () =>
     Effect.gen(function* () {
       const { image } = yield* SwarmCluster
       const { code, stderr } = yield* remote(["--image", image], "true")
@@ -70,7 +70,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("a paused node is an error before anything is created", () =>
+  it.effect("names a paused node before anything is created", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const node = web.nodeOf(web.remote)
@@ -86,7 +86,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("--via local for a task on another node", () =>
+  it.effect("refuses --via local for a task on another node", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* remote(["--via", "local"], "true")
       assert.strictEqual(code, 125)
@@ -97,7 +97,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("an engine that is not a manager", () =>
+  it.effect("names the managers that a worker knows", () =>
     Effect.gen(function* () {
       const { nodes } = yield* SwarmCluster
       const worker = nodes.find(({ role }) => role === "worker")
@@ -110,7 +110,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("an address without an engine, and an invalid address", () =>
+  it.effect("names an address without an engine, and an invalid address", () =>
     Effect.gen(function* () {
       const missing = yield* taskExec(["failures.1", "true"], { env: { DOCKER_HOST: "unix:///nowhere/docker.sock" } })
       assert.strictEqual(missing.code, 125)
@@ -127,7 +127,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("a request that is larger than a secret", () =>
+  it.effect("has the limit for a request that is larger than a secret", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* remote(
         Array.from({ length: 6 }, (_, at) => ["-e", `V${at}=${"x".repeat(100_000)}`]).flat(),
@@ -141,7 +141,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("wrong usage: 2, one line and the command for help", () =>
+  it.effect("for wrong usage is 2, one line and the command for help", () =>
     Effect.gen(function* () {
       for (const args of [["web"], ["--wrong", "web", "true"], ["pod/web", "true"], ["web", ""]]) {
         const { code, stderr, stdout } = yield* taskExec(args)
@@ -151,7 +151,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
     })
   )
 
-  it.effect("eight at once do not disturb each other", () =>
+  it.effect("does not come from eight runs at once", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const results = yield* Effect.forEach(
@@ -277,7 +277,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("events during a 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })(
   "a container that ends while a command starts",
   (it) => {
-    it.effect("every error of the runtime means that the container is not running", () =>
+    it.effect("is reported as not running, whatever the runtime's error is", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const tagsIn = Effect.fnUntraced(function* (container: string) {

@@ -78,7 +78,7 @@ layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the file sy
     })
   )
 
-  it.effect("says in the cause what task-exec says", () =>
+  it.effect("has task-exec's error as the cause of its own", () =>
     Effect.gen(function* () {
       const fs = yield* TaskFileSystem.make({ target: "no-such-service" })
       const { reason } = yield* Effect.flip(fs.readFile("/etc/hosts"))

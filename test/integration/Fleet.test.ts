@@ -109,7 +109,7 @@ const LabelledNetworks = Schema.Array(Schema.Struct({ Labels }))
 layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true, timeout: "180 seconds" })(
   "many tasks",
   (it) => {
-    it.effect("all tasks, with one helper per other node, none on the connected engine, and no relay", () =>
+    it.effect("take one helper per other node, none on the connected engine, and no relay", () =>
       Effect.gen(function* () {
         const { socket } = (yield* SwarmCluster).manager
         const since = Date.now()
@@ -126,7 +126,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("failures: gathered by output, a summary, and the largest exit code", () =>
+    it.effect("are gathered by their output, with a summary of failures and the largest exit code", () =>
       Effect.gen(function* () {
         const script = "if [ $((SLOT % 10)) = 0 ]; then echo bad >&2; exit $((SLOT / 10)); fi; echo good"
         const { code, stderr, stdout } = yield* taskExec(["--all", "-b", "fleet", "sh", "-c", script])
@@ -147,7 +147,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("lines with the task's name, JSON, one file per task, a list", () =>
+    it.effect("are shown as lines with the task's name, as JSON, as one file per task, or as a list", () =>
       Effect.gen(function* () {
         const lines = yield* taskExec(["--all", "--limit", "2", "fleet", "sh", "-c", "printf 'a\\nb'"])
         assert.strictEqual(lines.code, 0, lines.stderr)
@@ -219,7 +219,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       }).pipe(Effect.scoped)
     )
 
-    it.effect("selection by node, label and filter; an empty selection is an error", () =>
+    it.effect("are selected by node, label and filter, and an empty selection is an error", () =>
       Effect.gen(function* () {
         const { manager, nodes } = yield* SwarmCluster
         const tasks = yield* tasksNow
@@ -251,7 +251,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("every task gets the input", () =>
+    it.effect("all get the input", () =>
       Effect.gen(function* () {
         const input = Buffer.alloc(300_000, "some input\n")
         const outputs = yield* runAll("sha256sum", { stdin: Stream.make(input) })
@@ -261,7 +261,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("2 MB of random bytes from each task, and two fan-outs at once", () =>
+    it.effect("keep 2 MB of random bytes each, with two fan-outs at once", () =>
       Effect.gen(function* () {
         const script = "head -c 2000000 /dev/urandom > /tmp/random; cat /tmp/random; sha256sum < /tmp/random >&2"
         const [outputs, others] = yield* Effect.all([runAll(script), runAll("echo $SLOT")], { concurrency: 2 })
@@ -274,7 +274,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("one task at a time, with a delay between starts", () =>
+    it.effect("run one at a time, with a delay between starts", () =>
       Effect.gen(function* () {
         const outputs = yield* runAll("cut -d' ' -f1 /proc/uptime; sleep 0.3; cut -d' ' -f1 /proc/uptime", {
           selection: { services: ["fleet"], limit: { _tag: "Count", count: 4 } },
@@ -289,7 +289,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("starts no more after the first failure; at the deadline also kills running commands", () =>
+    it.effect("are not started after the first failure; the deadline also kills running commands", () =>
       Effect.gen(function* () {
         const failing = yield* runAll("exit 5", {
           pacing: { parallel: { _tag: "Count", count: 3 }, maxFailures: { _tag: "Count", count: 0 } }
@@ -310,7 +310,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("on a terminal: colors and a status line; Ctrl-C ends it", () =>
+    it.effect("have colors and a status line on a terminal, until Ctrl-C", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const script = "trap 'echo bye; exit 3' INT; echo up; while :; do sleep 0.1; done"
@@ -341,7 +341,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       }).pipe(Effect.scoped)
     )
 
-    it.effect("SIGTERM ends running commands, and starts no more", () =>
+    it.effect("are ended by SIGTERM, which starts no more", () =>
       Effect.gen(function* () {
         let up = 0
         const { code, stderr } = yield* taskExec(
@@ -369,7 +369,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("SIGTERM ends all commands of a node with a few containers", () =>
+    it.effect("of a node are ended by SIGTERM with a few containers", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         const since = Date.now()
@@ -391,7 +391,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("kill -9 of caller and guard: helpers with a tunnel kill their commands, and gc removes the rest", () =>
+    it.effect("end by their tunnels after kill -9 of caller and guard, and gc removes the rest", () =>
       Effect.gen(function* () {
         // What the commands read comes by the tunnel, which is there then.
         yield* killCaller("task-exec.cjs", ["-i", "--all", "fleet", "sh", "-c", "wc -c; echo up; sleep 1234"], {
@@ -407,7 +407,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("kill -9 of caller and guard: gc kills the commands of helpers without a tunnel", () =>
+    it.effect("without a tunnel are killed by gc after kill -9 of caller and guard", () =>
       Effect.gen(function* () {
         yield* killCaller("task-exec.cjs", ["--all", "fleet", "sh", "-c", "echo up; sleep 1234"], {
           name: "fleet",
@@ -421,51 +421,44 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect(
-      "kill -9 of the relay kills the commands on other nodes, and those of the connected engine continue",
-      () =>
-        Effect.gen(function* () {
-          const { manager } = yield* SwarmCluster
-          const own = (yield* tasksNow).filter(isOn(manager.nodeId))
-          const here = own.map(nameOf)
-          const query = { filters: JSON.stringify({ label: { "task-exec.role=relay": true } }) }
-          const killRelay = get(
-            manager.socket,
-            "/containers/json",
-            Schema.Array(Schema.Struct({ Id: Schema.String })),
-            {
-              query
-            }
-          ).pipe(
-            Effect.flatMap((relays) => {
-              assert.lengthOf(relays, 1)
-              return request(manager.socket, "POST", `/containers/${relays[0]?.Id}/kill`)
-            })
-          )
-          // Those on other nodes run until they are ended.
-          const letGo = Effect.forEach(own, ({ containerId }) =>
-            execIn(manager.socket, containerId, ["touch", "/tmp/go"])
-          )
-          let started = 0
-          const outputs = yield* runAll(
-            `${takesInput}; until [ -e /tmp/go ]; do sleep 0.2; done; rm /tmp/go`,
-            { stdin: Stream.make(muchInput) },
-            (event) =>
-              event._tag === "Started" && ++started === replicas
-                ? Effect.orDie(Effect.andThen(killRelay, letGo))
-                : Effect.void
-          )
-          assert.deepStrictEqual(resultsOf(outputs), {
-            ...expected(
-              all.filter((name) => !here.includes(name)),
-              "ConnectionLost"
-            ),
-            ...expected(here, "0")
+    it.effect("on other nodes are killed after kill -9 of the relay, and those of the connected engine continue", () =>
+      Effect.gen(function* () {
+        const { manager } = yield* SwarmCluster
+        const own = (yield* tasksNow).filter(isOn(manager.nodeId))
+        const here = own.map(nameOf)
+        const query = { filters: JSON.stringify({ label: { "task-exec.role=relay": true } }) }
+        const killRelay = get(manager.socket, "/containers/json", Schema.Array(Schema.Struct({ Id: Schema.String })), {
+          query
+        }).pipe(
+          Effect.flatMap((relays) => {
+            assert.lengthOf(relays, 1)
+            return request(manager.socket, "POST", `/containers/${relays[0]?.Id}/kill`)
           })
+        )
+        // Those on other nodes run until they are ended.
+        const letGo = Effect.forEach(own, ({ containerId }) =>
+          execIn(manager.socket, containerId, ["touch", "/tmp/go"])
+        )
+        let started = 0
+        const outputs = yield* runAll(
+          `${takesInput}; until [ -e /tmp/go ]; do sleep 0.2; done; rm /tmp/go`,
+          { stdin: Stream.make(muchInput) },
+          (event) =>
+            event._tag === "Started" && ++started === replicas
+              ? Effect.orDie(Effect.andThen(killRelay, letGo))
+              : Effect.void
+        )
+        assert.deepStrictEqual(resultsOf(outputs), {
+          ...expected(
+            all.filter((name) => !here.includes(name)),
+            "ConnectionLost"
+          ),
+          ...expected(here, "0")
         })
+      })
     )
 
-    it.effect("only the task whose container dies fails", () =>
+    it.effect("do not fail if the container of another one dies", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         const victim = (yield* tasksNow)[12]
@@ -484,7 +477,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("tasks that are replaced before their turn are reported, or followed", () =>
+    it.effect("are reported or followed if they are replaced before their turn", () =>
       Effect.gen(function* () {
         const { nodes } = yield* SwarmCluster
         for (const followUpdates of [false, true]) {
@@ -522,7 +515,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       })
     )
 
-    it.effect("commands that waited during an update run in the replacements", () =>
+    it.effect("are replaced by an update while their commands wait, which then run in the replacements", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const name = "rolling"
@@ -575,7 +568,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
       }).pipe(Effect.scoped)
     )
 
-    it.effect("the outcome of tasks on a disconnected node is unknown, and the others complete", () =>
+    it.effect("on a disconnected node have an unknown outcome, and the others complete", () =>
       Effect.gen(function* () {
         const { link, manager, nodes } = yield* SwarmCluster
         const tasks = yield* tasksNow

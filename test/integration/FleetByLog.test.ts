@@ -367,7 +367,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
     })
   )
 
-  it.effect("starts no more after a failure", () =>
+  it.effect("starts no more commands after a failure", () =>
     Effect.gen(function* () {
       const outputs = yield* run("exit 5", { pacing: { parallel: one, maxFailures: none } })
       assert.deepStrictEqual(Object.values(resultsOf(outputs)).sort(), ["5", "Skipped", "Skipped"])

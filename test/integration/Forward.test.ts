@@ -53,61 +53,63 @@ const routes = {
 for (const [name, { flags, isLocal }] of Object.entries(routes)) {
   const swarm = flags.length === 0 ? SwarmCluster.layerShared : Agents
   layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })(`port-forward: ${name}`, (it) => {
-    it.effect("an HTTP server, half-closed connections, refused ports and every address; Ctrl-C ends it with 0", () =>
-      Effect.gen(function* () {
-        const { node } = yield* server("served", { isLocal })
-        const wanted = [ports.http, ports.late, ports.early, ports.outside, ports.six, ports.nobody]
-        const words = [...flags, "served", ...wanted.map((port) => `0:${port}`)]
-        const forwarded = yield* portForward(words)
-        const [web = 0, late = 0, early = 0, outside = 0, six = 0, nobody = 0] = forwarded.ports
-        assert.deepStrictEqual(
-          forwarded.lines,
-          wanted.map(
-            (port, at) => `Forwarding from 127.0.0.1:${forwarded.ports[at]} -> ${port} (served.1 on ${node.name})`
+    it.effect(
+      "serves HTTP, half-closed connections and every address, reports refused ports, and ends with 0 at Ctrl-C",
+      () =>
+        Effect.gen(function* () {
+          const { node } = yield* server("served", { isLocal })
+          const wanted = [ports.http, ports.late, ports.early, ports.outside, ports.six, ports.nobody]
+          const words = [...flags, "served", ...wanted.map((port) => `0:${port}`)]
+          const forwarded = yield* portForward(words)
+          const [web = 0, late = 0, early = 0, outside = 0, six = 0, nobody = 0] = forwarded.ports
+          assert.deepStrictEqual(
+            forwarded.lines,
+            wanted.map(
+              (port, at) => `Forwarding from 127.0.0.1:${forwarded.ports[at]} -> ${port} (served.1 on ${node.name})`
+            )
           )
-        )
-        assert.strictEqual(`${yield* http(web, "/a/path")}`, "/a/path")
+          assert.strictEqual(`${yield* http(web, "/a/path")}`, "/a/path")
 
-        // A hundred at once, with bodies of their own.
-        const hashes = yield* Effect.forEach(
-          Array.from({ length: 100 }, (_, at) => bytes(1000 + 977 * at)),
-          (body) => Effect.map(http(web, "/hash", body), (hash) => `${hash}` === sha256(body)),
-          { concurrency: "unbounded" }
-        )
-        assert.deepStrictEqual(hashes.filter(Boolean).length, 100)
+          // A hundred at once, with bodies of their own.
+          const hashes = yield* Effect.forEach(
+            Array.from({ length: 100 }, (_, at) => bytes(1000 + 977 * at)),
+            (body) => Effect.map(http(web, "/hash", body), (hash) => `${hash}` === sha256(body)),
+            { concurrency: "unbounded" }
+          )
+          assert.deepStrictEqual(hashes.filter(Boolean).length, 100)
 
-        const question = bytes(300_000)
-        assert.isTrue((yield* exchange(late, question)).equals(question))
-        // The task ends first, and then reads on.
-        const open = yield* dial(early)
-        assert.strictEqual(`${yield* readToEnd(open)}`, "that is all")
-        open.end(bytes(12_345))
-        const counted = Effect.map(http(web, "/counted"), (text) => `${text}` === "12345")
-        yield* pollUntil(counted, { every: 50, atMost: 60_000, orElse: Effect.die("bytes are missing") })
+          const question = bytes(300_000)
+          assert.isTrue((yield* exchange(late, question)).equals(question))
+          // The task ends first, and then reads on.
+          const open = yield* dial(early)
+          assert.strictEqual(`${yield* readToEnd(open)}`, "that is all")
+          open.end(bytes(12_345))
+          const counted = Effect.map(http(web, "/counted"), (text) => `${text}` === "12345")
+          yield* pollUntil(counted, { every: 50, atMost: 60_000, orElse: Effect.die("bytes are missing") })
 
-        assert.strictEqual(`${yield* exchange(outside, "")}`, `port ${ports.outside}`)
-        if (`${yield* http(web, "/six")}` === "true") {
-          assert.strictEqual(`${yield* exchange(six, "")}`, `port ${ports.six}`)
-        }
+          assert.strictEqual(`${yield* exchange(outside, "")}`, `port ${ports.outside}`)
+          if (`${yield* http(web, "/six")}` === "true") {
+            assert.strictEqual(`${yield* exchange(six, "")}`, `port ${ports.six}`)
+          }
 
-        assert.strictEqual(forwarded.said(), "")
-        const broken: Broken = yield* Effect.flip(exchange(nobody, "hello"))
-        assert.match(broken.message, /closed before its end|ECONNRESET/)
-        yield* pollUntil(
-          Effect.sync(() => forwarded.said() !== ""),
-          { every: 50, atMost: 60_000, orElse: Effect.die("nothing was said of the refused port") }
-        )
-        assert.strictEqual(
-          forwarded.said(),
-          `task-exec port-forward: cannot connect to port ${ports.nobody} of served.1: connection refused\n`
-        )
-        // Forwarding goes on.
-        assert.strictEqual(`${yield* http(web, "/again")}`, "/again")
-        yield* interrupt(forwarded)
-      }).pipe(Effect.scoped)
+          assert.strictEqual(forwarded.said(), "")
+          const broken: Broken = yield* Effect.flip(exchange(nobody, "hello"))
+          assert.match(broken.message, /closed before its end|ECONNRESET/)
+          yield* pollUntil(
+            Effect.sync(() => forwarded.said() !== ""),
+            { every: 50, atMost: 60_000, orElse: Effect.die("nothing was said of the refused port") }
+          )
+          assert.strictEqual(
+            forwarded.said(),
+            `task-exec port-forward: cannot connect to port ${ports.nobody} of served.1: connection refused\n`
+          )
+          // Forwarding goes on.
+          assert.strictEqual(`${yield* http(web, "/again")}`, "/again")
+          yield* interrupt(forwarded)
+        }).pipe(Effect.scoped)
     )
 
-    it.effect("the task ends: its connections end, and an error says so", () =>
+    it.effect("ends with an error when the task ends, with its connections", () =>
       Effect.gen(function* () {
         const { node, remove } = yield* server("dying", { isLocal })
         const forwarded = yield* portForward([...flags, "dying", `0:${ports.late}`])
@@ -127,7 +129,7 @@ for (const [name, { flags, isLocal }] of Object.entries(routes)) {
 }
 
 layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 seconds" })("port-forward", (it) => {
-  it.effect("a local port in use: an error before anything is created", () =>
+  it.effect("fails for a local port in use before anything is created", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const taken = yield* Effect.acquireRelease(
@@ -152,7 +154,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("the label task-exec.allow must allow port-forward, or each of the ports", () =>
+  it.effect("is refused unless the label task-exec.allow allows port-forward or each of the ports", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       for (const [allow, allowed] of [
@@ -178,7 +180,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     })
   )
 
-  it.effect("kill -9 of the caller: the container in the task's network is removed", () =>
+  it.effect("leaves no container in the task's network after kill -9 of the caller", () =>
     Effect.gen(function* () {
       const cluster = yield* SwarmCluster
       yield* server("orphan")
@@ -190,7 +192,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a database and its own client, which are idle between two queries", () =>
+  it.effect("connects a database's own client, which is idle between two queries", () =>
     Effect.gen(function* () {
       const { manager, nodes } = yield* SwarmCluster
       const node = nodes.find((one) => one.nodeId !== manager.nodeId) ?? manager
@@ -212,7 +214,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("megabytes in both directions, with every byte", () =>
+  it.effect("keeps every byte of megabytes in both directions", () =>
     Effect.gen(function* () {
       yield* server("large")
       const forwarded = yield* portForward(["large", `0:${ports.http}`])
@@ -228,7 +230,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("thousands of connections, one after the other", () =>
+  it.effect("serves thousands of connections in turn", () =>
     Effect.gen(function* () {
       yield* server("often", { isLocal: true })
       const forwarded = yield* portForward(["often", `0:${ports.http}`])
@@ -239,7 +241,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("--follow: goes on with the task's replacement, with the same local port", () =>
+  it.effect("continues with the task's replacement on the same local port with --follow", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const { node } = yield* server("followed")
@@ -260,7 +262,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
     }).pipe(Effect.scoped)
   )
 
-  it.effect("eight at once to the same task", () =>
+  it.effect("runs eight times at once to one task", () =>
     Effect.gen(function* () {
       yield* server("shared")
       const one = Effect.gen(function* () {
@@ -308,7 +310,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
 layer(Layer.provideMerge(Library, SwarmCluster.layerShared), { excludeTestServices: true, timeout: "180 seconds" })(
   "TaskExec.forward",
   (it) => {
-    it.effect("single connections without a listener, typed errors, and the end of the task as an error", () =>
+    it.effect("opens single connections without a listener, with typed errors, also for the end of the task", () =>
       Effect.gen(function* () {
         const { node, remove } = yield* server("library")
         const forwarding = yield* TaskExec.forward({
@@ -335,7 +337,7 @@ layer(Layer.provideMerge(Library, SwarmCluster.layerShared), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a request that is invalid, or a task that does not exist", () =>
+    it.effect("fails for an invalid request, and for a task that does not exist", () =>
       Effect.gen(function* () {
         const invalid = yield* Effect.flip(TaskExec.forward({ target: "web", ports: [] }))
         assert.strictEqual(invalid.message, "invalid request: there are no ports to forward")
@@ -348,7 +350,7 @@ layer(Layer.provideMerge(Library, SwarmCluster.layerShared), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    it.effect("with promises", () =>
+    it.effect("is available with promises", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         yield* server("promised", { isLocal: true })

@@ -230,7 +230,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
   )
 
   it.effect(
-    "for several platforms: the registry has an index, and an engine pulls its own or the requested platform",
+    "has an index in the registry for several platforms, and an engine pulls its own or the requested one",
     () =>
       Effect.gen(function* () {
         const { dir, nodes, registry } = yield* SwarmCluster
@@ -305,7 +305,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
     })
   )
 
-  it.effect("errors name the base image, the registry and the engine", () =>
+  it.effect("fails with errors that name the base image, the registry and the engine", () =>
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const noBase = yield* Effect.flip(build(probe, { ref: "task-exec:x", base: `${registry}/nobody/nothing:1` }))

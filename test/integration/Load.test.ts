@@ -33,7 +33,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "300 secon
       })
     )
 
-  it.effect("tunnels: all succeed while agents are deployed and removed between them", () =>
+  it.effect("succeed by tunnels while agents are deployed and removed between them", () =>
     Effect.gen(function* () {
       const here = yield* stage
       const runs = yield* tunnelsAfterAgents(here, 3)

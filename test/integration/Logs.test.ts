@@ -189,7 +189,7 @@ layer(Library.pipe(Layer.provideMerge(Agents)), options)("the log of one task", 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("is followed as it is written, and ends with the container; up to a time, it ends then", () =>
+  it.effect("is followed as it is written until the container or the given time ends", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const other = yield* otherNode
@@ -236,7 +236,7 @@ layer(Library.pipe(Layer.provideMerge(Agents)), options)("the log of one task", 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("needs the word logs in the policy label, by an agent too", () =>
+  it.effect("needs the word logs in the policy label, also by an agent", () =>
     Effect.gen(function* () {
       const other = yield* otherNode
       for (const [name, allow, expected] of [
@@ -264,7 +264,7 @@ layer(Library.pipe(Layer.provideMerge(SwarmCluster.layerShared)), options)("the 
       )
       .join("")
 
-  it.effect("come from each node, and those of tasks that have ended as well", () =>
+  it.effect("come from each node, also those of tasks that have ended", () =>
     Effect.gen(function* () {
       const { manager, registry } = yield* SwarmCluster
       const image = `${registry}/busybox:1`
@@ -340,7 +340,7 @@ layer(Library.pipe(Layer.provideMerge(SwarmCluster.layerShared)), options)("the 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("that are followed end when Swarm wants no other task in the place", () =>
+  it.effect("that are followed end when Swarm starts no replacement", () =>
     Effect.gen(function* () {
       yield* placed(yield* otherNode, { name: "once", restart: "none", command: ["sh", "-c", "echo once; sleep 2"] })
       const selection = { targets: ["once.1"] }
@@ -362,7 +362,7 @@ layer(
   }),
   options
 )("task-exec logs", (it) => {
-  it.effect("prints what the engine has, stdout and stderr apart, and as JSON each line with its time", () =>
+  it.effect("prints the engine's log with stdout and stderr apart, or as JSON lines with times", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { socket } = web.nodeOf(web.remote)

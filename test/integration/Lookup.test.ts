@@ -46,7 +46,7 @@ const serviceIn = Effect.fnUntraced(function* (
 })
 
 layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" })("lookup", (it) => {
-  it.effect("every form of a target leads to the same task", () =>
+  it.effect("finds one task by every form of its target", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { containerId, id, slot } = web.remote
@@ -77,7 +77,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("a service with several tasks is ambiguous, and the candidates are named", () =>
+  it.effect("names the candidates if a service has several tasks", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const error = yield* Effect.flip(find("lookup"))
@@ -92,7 +92,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("an unknown target may be a mistyped verb", () =>
+  it.effect("suggests a verb for an unknown target that is like one", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* taskExec(["docter", "true"])
       assert.strictEqual(code, 125)
@@ -100,7 +100,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("errors name what does not exist, and what does", () =>
+  it.effect("names what does not exist, and what does", () =>
     Effect.gen(function* () {
       const missing = {
         "no-such-thing": /no service has this name/,
@@ -120,7 +120,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("a service with one task means that task; a node names a task of a global service", () =>
+  it.effect("finds the only task of a service, and the task of a global service by its node", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const id = yield* serviceIn("running", { name: "single" })
@@ -132,30 +132,32 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("a task of a global service by the name in docker service ps; an unknown one lists the nodes", () =>
-    Effect.gen(function* () {
-      const { manager, nodes } = yield* SwarmCluster
-      const name = "on-all"
-      yield* service(manager.socket, { name, image: (yield* SwarmCluster).image, replicas: "global" })
-      const tasks = yield* waitRunning(manager.socket, name, nodes.length)
-      for (const { id, nodeId } of tasks) {
-        const host = nodes.find((node) => node.nodeId === nodeId)?.name ?? ""
-        const task = yield* find(`${name}.${nodeId}`)
-        assert.deepStrictEqual([task.id, task.name], [id, `${name}@${host}`])
-        const { code, stdout } = yield* taskExec([`${name}.${nodeId}`, "echo", "there"])
-        assert.deepStrictEqual([code, stdout.toString()], [0, "there\n"])
-      }
-      const all = nodes.map((node) => node.name).join(", ")
-      const notSlot = yield* Effect.flip(find(`${name}.2`))
-      assert.include(notSlot.message, `service ${name} has no slot 2 (it is global, with tasks on ${all})`)
-      const other = "x7u2gmggdhj85528r1nre2q2n"
-      const notNode = yield* Effect.flip(find(`${name}.${other}`))
-      assert.include(notNode.message, `${other} is neither a slot of service ${name} nor a node`)
-      assert.include(notNode.message, all)
-    }).pipe(Effect.scoped)
+  it.effect(
+    "finds a task of a global service by its name in docker service ps, and lists the nodes for an unknown one",
+    () =>
+      Effect.gen(function* () {
+        const { manager, nodes } = yield* SwarmCluster
+        const name = "on-all"
+        yield* service(manager.socket, { name, image: (yield* SwarmCluster).image, replicas: "global" })
+        const tasks = yield* waitRunning(manager.socket, name, nodes.length)
+        for (const { id, nodeId } of tasks) {
+          const host = nodes.find((node) => node.nodeId === nodeId)?.name ?? ""
+          const task = yield* find(`${name}.${nodeId}`)
+          assert.deepStrictEqual([task.id, task.name], [id, `${name}@${host}`])
+          const { code, stdout } = yield* taskExec([`${name}.${nodeId}`, "echo", "there"])
+          assert.deepStrictEqual([code, stdout.toString()], [0, "there\n"])
+        }
+        const all = nodes.map((node) => node.name).join(", ")
+        const notSlot = yield* Effect.flip(find(`${name}.2`))
+        assert.include(notSlot.message, `service ${name} has no slot 2 (it is global, with tasks on ${all})`)
+        const other = "x7u2gmggdhj85528r1nre2q2n"
+        const notNode = yield* Effect.flip(find(`${name}.${other}`))
+        assert.include(notNode.message, `${other} is neither a slot of service ${name} nor a node`)
+        assert.include(notNode.message, all)
+      }).pipe(Effect.scoped)
   )
 
-  it.effect("tasks of jobs while they run, and a clear error after they have completed", () =>
+  it.effect("finds tasks of jobs while they run, and says so after they have completed", () =>
     Effect.gen(function* () {
       const { image, manager, nodes } = yield* SwarmCluster
       const command = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done"]
@@ -198,7 +200,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a service whose name is the prefix of an ID is the service", () =>
+  it.effect("prefers a service to an ID that begins with its name", () =>
     Effect.gen(function* () {
       const { remote } = yield* Web
       const name = remote.id.slice(0, 4)
@@ -241,7 +243,7 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
     )
   }
 
-  it.effect("a service that is scaled to 0", () =>
+  it.effect("says that a service is scaled to 0", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       yield* Effect.acquireRelease(createService(manager.socket, { name: "none", image, replicas: 0 }), (id) =>

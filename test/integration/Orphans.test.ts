@@ -34,59 +34,62 @@ const orphan = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<st
 
 const isUp = (output: string) => /(^|\n)(.*│ )?up\n/.test(output)
 
-layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" })("the caller is killed", (it) => {
-  const ways = (web: Web["Service"]) => ({
-    "a helper's log": [web.target(web.remote), ...endless],
-    "a tunnel that is being made": ["-i", web.target(web.remote), ...endless],
-    "a tunnel": ["-i", web.target(web.remote), ...endlessOnceTold],
-    "many tasks": ["--all", web.name, ...endless]
-  })
-  for (const way of ["a helper's log", "a tunnel that is being made", "a tunnel", "many tasks"] as const) {
-    it.effect(`${way}: kills the command, and removes service, secret, network and containers`, () =>
+layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" })(
+  "after kill -9 of the caller, the guard",
+  (it) => {
+    const ways = (web: Web["Service"]) => ({
+      "a helper's log": [web.target(web.remote), ...endless],
+      "a tunnel that is being made": ["-i", web.target(web.remote), ...endless],
+      "a tunnel": ["-i", web.target(web.remote), ...endlessOnceTold],
+      "many tasks": ["--all", web.name, ...endless]
+    })
+    for (const way of ["a helper's log", "a tunnel that is being made", "a tunnel", "many tasks"] as const) {
+      it.effect(`${way}: kills the command, and removes service, secret, network and containers`, () =>
+        Effect.gen(function* () {
+          const web = yield* Web
+          yield* orphan("task-exec.cjs", ["--grace", "1s", ...ways(web)[way]], {
+            name: way,
+            input: "go\n",
+            keepsInput: true,
+            isUnderWay: isUp
+          })
+        })
+      )
+    }
+
+    it.effect("removes helper, network and relay of a copy", () =>
       Effect.gen(function* () {
         const web = yield* Web
-        yield* orphan("task-exec.cjs", ["--grace", "1s", ...ways(web)[way]], {
-          name: way,
-          input: "go\n",
-          keepsInput: true,
-          isUnderWay: isUp
+        const { manager } = yield* SwarmCluster
+        const { socket } = web.nodeOf(web.remote)
+        yield* execIn(socket, web.remote.containerId, ["dd", "if=/dev/zero", "of=/tmp/large", "bs=1M", "count=64"])
+        const proxy = yield* engineProxy(manager.socket)
+        yield* orphan("task-exec.cjs", ["cp", `${web.target(web.remote)}:/tmp/large`, "-"], {
+          name: "cp",
+          isUnderWay: (output) => {
+            // So slow that it is under way for minutes.
+            if (output.length > 0) proxy.slowDown(500)
+            return output.length > 0
+          },
+          env: { DOCKER_HOST: proxy.dockerHost }
         })
+        yield* execIn(socket, web.remote.containerId, ["rm", "/tmp/large"])
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("does nothing for a run that has ended by itself", () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        const result = yield* program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "sleep 2; exit 3"], {
+          env: { DOCKER_HOST: manager.dockerHost, [callerVariable]: "in time" }
+        })
+        assert.deepStrictEqual([result.code, result.stderr], [3, ""])
+        yield* pollUntil(
+          Effect.map(guardsOf("in time"), (guards) => guards.length === 0),
+          { every: 50, atMost: 120_000, orElse: Effect.die("the guard stays") }
+        )
       })
     )
   }
-
-  it.effect("a copy: removes its helper, network and relay", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const { manager } = yield* SwarmCluster
-      const { socket } = web.nodeOf(web.remote)
-      yield* execIn(socket, web.remote.containerId, ["dd", "if=/dev/zero", "of=/tmp/large", "bs=1M", "count=64"])
-      const proxy = yield* engineProxy(manager.socket)
-      yield* orphan("task-exec.cjs", ["cp", `${web.target(web.remote)}:/tmp/large`, "-"], {
-        name: "cp",
-        isUnderWay: (output) => {
-          // So slow that it is under way for minutes.
-          if (output.length > 0) proxy.slowDown(500)
-          return output.length > 0
-        },
-        env: { DOCKER_HOST: proxy.dockerHost }
-      })
-      yield* execIn(socket, web.remote.containerId, ["rm", "/tmp/large"])
-    }).pipe(Effect.scoped)
-  )
-
-  it.effect("the guard of a run that ends by itself does nothing", () =>
-    Effect.gen(function* () {
-      const web = yield* Web
-      const { manager } = yield* SwarmCluster
-      const result = yield* program("task-exec.cjs", [web.target(web.remote), "sh", "-c", "sleep 2; exit 3"], {
-        env: { DOCKER_HOST: manager.dockerHost, [callerVariable]: "in time" }
-      })
-      assert.deepStrictEqual([result.code, result.stderr], [3, ""])
-      yield* pollUntil(
-        Effect.map(guardsOf("in time"), (guards) => guards.length === 0),
-        { every: 50, atMost: 120_000, orElse: Effect.die("the guard stays") }
-      )
-    })
-  )
-})
+)

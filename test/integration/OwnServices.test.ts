@@ -58,7 +58,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
   excludeTestServices: true,
   timeout: "240 seconds"
 })("task-exec's own services", (it) => {
-  it.effect("no name of an agent is a target", () =>
+  it.effect("are no targets as agents, by any name", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const node = web.nodeOf(web.remote)
@@ -79,7 +79,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
     })
   )
 
-  it.effect("a running helper and its relays are no targets", () =>
+  it.effect("are no targets as running helpers and relays", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
@@ -119,7 +119,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
     }).pipe(Effect.scoped)
   )
 
-  it.effect("their containers are refused on a worker, which does not know services", () =>
+  it.effect("are no targets on a worker either, which does not know services", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const node = web.nodeOf(web.remote)
@@ -132,7 +132,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
     })
   )
 
-  it.effect("selections skip them, by the label of the service or the container", () =>
+  it.effect("are skipped by selections, by the label of the service or the container", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { image, manager } = yield* SwarmCluster

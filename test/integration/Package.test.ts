@@ -180,7 +180,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
   )
 
   it.effect(
-    "docs/install.md: each way installs task-exec, and uninstalls it without a trace",
+    "is installed and uninstalled without a trace by each way of docs/install.md",
     () =>
       Effect.gen(function* () {
         const { files } = yield* Release

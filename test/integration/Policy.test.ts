@@ -101,7 +101,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
     )
   }
 
-  it.effect("a fan-out reports each denied task, and a session fails", () =>
+  it.effect("is reported by a fan-out for each denied task, and fails a session", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { code, stdout } = yield* taskExec(["--all", "--output", "json", web.name, ...forbidden])
@@ -154,7 +154,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
     })
   )
 
-  it.effect("the plugin's action, and swarm-exec exec on a manager", () =>
+  it.effect("denies the plugin's action, and swarm-exec exec on a manager", () =>
     Effect.gen(function* () {
       const { local, remote } = yield* Web
       const input = JSON.stringify({ inst: [{ id: remote.id }], command: forbidden })

@@ -37,7 +37,7 @@ const rejection = (promise: Promise<unknown>): Promise<unknown> =>
   )
 
 layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" })("task-exec/promise", (it) => {
-  it.effect("run: a result, with input of every kind", () =>
+  it.effect("run returns a result, with input of every kind", () =>
     forEach(async (swarm, target) => {
       const script = "cat; echo err >&2; exit 3"
       async function* pieces() {
@@ -57,7 +57,7 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
     })
   )
 
-  it.effect("stream: events, to the end or until the consumer stops", () =>
+  it.effect("stream returns events, to the end or until the consumer stops", () =>
     forEach(async (swarm, target) => {
       const tags: Array<RunEvent["_tag"]> = []
       for await (const event of swarm.stream({ target, command: ["echo", "out"] })) tags.push(event._tag)
@@ -83,7 +83,7 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
     })
   )
 
-  it.effect("errors are those of the library", () =>
+  it.effect("fails with the errors of the library", () =>
     Effect.gen(function* () {
       const { swarm } = yield* connected
       const error = yield* Effect.promise(() => rejection(swarm.run({ target: "nothing", command: ["true"] })))
@@ -93,7 +93,7 @@ layer(Web.layer("promise"), { excludeTestServices: true, timeout: "180 seconds" 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("many tasks", () =>
+  it.effect("runs commands in many tasks", () =>
     Effect.gen(function* () {
       const { swarm } = yield* connected
       const outputs = yield* Effect.promise(async () => {

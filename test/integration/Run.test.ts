@@ -262,7 +262,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     })
   )
 
-  it.effect("the entrypoint of the image gets the words; --entrypoint and --image replace", () =>
+  it.effect("passes the words to the image's entrypoint, which --entrypoint and --image replace", () =>
     Effect.gen(function* () {
       const { image, manager, registry } = yield* SwarmCluster
       const { socket } = manager
@@ -303,7 +303,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("an image with nothing but one program, read-only and without root", () =>
+  it.effect("runs an image that has only one program, read-only and without root", () =>
     Effect.gen(function* () {
       const { manager, registry } = yield* SwarmCluster
       const folder = yield* temporaryFolder("scratch")
@@ -324,7 +324,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("errors say in Swarm's words what is wrong", () =>
+  it.effect("quotes Swarm's words in errors", () =>
     Effect.gen(function* () {
       const { registry } = yield* SwarmCluster
       const missing = `${registry}/nothing-there:1`
@@ -361,7 +361,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     })
   )
 
-  it.effect("needs the word run in the policy label, and needs nothing else in it", () =>
+  it.effect("needs the word run in the policy label, and no other", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       for (const [name, allow, code] of [
@@ -385,7 +385,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a signal before the command starts interrupts, and nothing stays", () =>
+  it.effect("ends at a signal before the command starts, and leaves nothing", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       let interrupt: ((signal: NodeJS.Signals) => void) | undefined
@@ -435,7 +435,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     )
   }
 
-  it.effect("eight at once", () =>
+  it.effect("runs eight times at once", () =>
     Effect.gen(function* () {
       const codes = [1, 2, 3, 4, 5, 6, 7, 8]
       const results = yield* Effect.forEach(codes, (code) => call(["shop", `exit ${code}`]), { concurrency: 8 })
@@ -446,7 +446,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
     })
   )
 
-  it.effect("a terminal, and what the events of --output json say", () =>
+  it.effect("has a terminal, and events for --output json", () =>
     Effect.gen(function* () {
       const { manager } = yield* SwarmCluster
       const env = { DOCKER_HOST: manager.dockerHost }

@@ -44,7 +44,7 @@ layer(
     timeout: "180 seconds"
   }
 )("a signal", (it) => {
-  it.effect("reaches the main process of a task, and no other one, on every route", () =>
+  it.effect("reaches only the main process of a task, on every route", () =>
     Effect.gen(function* () {
       const web = yield* Web
       for (const [pick, via] of [
@@ -84,7 +84,7 @@ layer(
     })
   )
 
-  it.effect("task-exec signal prints nothing for one task, and a summary for many", () =>
+  it.effect("is sent by task-exec signal without a message for one task, and with a summary for many", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const before = (yield* linesOf("remote")).length
@@ -100,7 +100,7 @@ layer(
     })
   )
 
-  it.effect("that does not exist is refused before anything is asked", () =>
+  it.effect("that does not exist is refused before any request", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(TaskExec.signal({ target: "web", signal: "HUPP" }))
       assert.strictEqual(
@@ -110,7 +110,7 @@ layer(
     })
   )
 
-  it.effect("needs its word in the policy label, by an agent too", () =>
+  it.effect("needs its word in the policy label, also by an agent", () =>
     Effect.gen(function* () {
       const { manager, nodes, registry } = yield* SwarmCluster
       const node = nodes.find((one) => one !== manager)?.name ?? ""

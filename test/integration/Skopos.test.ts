@@ -477,7 +477,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("task-exec: forwards output and exit code", () =>
+  it.effect("forwards output and exit code as swarm-exec task-exec", () =>
     Effect.gen(function* () {
       const { id: task } = yield* target
       const image = yield* helperImage
@@ -490,7 +490,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("exec: runs a command in any container of the connected engine", () =>
+  it.effect("runs a command in any container of the connected engine as swarm-exec exec", () =>
     Effect.gen(function* () {
       const { container, node } = yield* target
       const exec = (...args: ReadonlyArray<string>) => run(["exec", ...args], { env: { DOCKER_HOST: node.dockerHost } })
@@ -519,7 +519,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
     })
   )
 
-  it.effect("exec: kills the command when it is ended", () =>
+  it.effect("kills the command when it is ended as swarm-exec exec", () =>
     Effect.gen(function* () {
       const { container, node } = yield* target
       const ended = yield* run(["exec", container, "sh", "-c", "echo ready >&2; sleep 4321"], {

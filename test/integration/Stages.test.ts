@@ -74,7 +74,7 @@ const Line = Schema.Struct({ time: Schema.String, level: Schema.String, message:
 const decodeLine = Schema.decodeUnknownSync(Schema.fromJsonString(Line))
 
 layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" })("the stages of a run", (it) => {
-  it.effect("on another node: spans at a collector, and messages as JSON", () =>
+  it.effect("are spans at a collector and messages as JSON, on another node", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { bodies, endpoint } = yield* openCollector
@@ -125,7 +125,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("by the tunnel on a terminal: a status line, which is erased before the first byte", () =>
+  it.effect("are a status line on a terminal, which is erased before the first byte by the tunnel", () =>
     Effect.gen(function* () {
       const web = yield* Web
       // It ends with a key, which needs the tunnel.
@@ -155,7 +155,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("by the tunnel on a terminal: the progress of the relay's pull", () =>
+  it.effect("include the progress of the relay's pull", () =>
     Effect.gen(function* () {
       const { manager, nodes, registry } = yield* SwarmCluster
       const web = yield* Web
@@ -187,7 +187,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("on a terminal: log lines replace the status line, which returns, until Ctrl-C", () =>
+  it.effect("give way to log lines on a terminal, and return until Ctrl-C", () =>
     Effect.gen(function* () {
       const web = yield* Web
       // A helper may be there before there is a line: the engine is slow to answer.
@@ -207,7 +207,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
     }).pipe(Effect.scoped)
   )
 
-  it.effect("the status line is erased before an error and after Ctrl-C", () =>
+  it.effect("are erased before an error and after Ctrl-C", () =>
     Effect.gen(function* () {
       const target = "stages.99"
       const waits = yield* atTerminal(["--wait=600s", target, "true"])

@@ -196,7 +196,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gc: a dry run removes nothing; gc removes what is past its deadline; a second gc finds nothing", () =>
+    it.effect("by gc removes what is past its deadline, once, and nothing in a dry run", () =>
       Effect.gen(function* () {
         const { manager, worker } = yield* sideBySide
         const dry = yield* gc(["--dry-run"])
@@ -229,7 +229,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gc --local --json: no temporary service, one JSON document", () =>
+    it.effect("by gc --local --json creates no service, and prints one JSON document", () =>
       Effect.gen(function* () {
         const { manager } = yield* sideBySide
         const { code, stderr, stdout } = yield* gc(["--local", "--json", "-H", manager.dockerHost], {
@@ -282,7 +282,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("two sweeps at once: both succeed", () =>
+    it.effect("succeeds twice at once", () =>
       Effect.gen(function* () {
         const nodes = yield* Effect.map(SwarmCluster, (cluster) => cluster.nodes)
         yield* sideBySide
@@ -391,7 +391,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("gc --run: removes the named run with its command, and does not disturb another run", () =>
+    it.effect("by gc --run removes the named run with its command, and does not disturb another run", () =>
       Effect.gen(function* () {
         const web = yield* Web
         const { socket } = web.nodeOf(web.remote)
@@ -448,7 +448,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("gc --run: removes the containers of these runs on every node; an unknown run is reported", () =>
+    it.effect("by gc --run removes the containers of these runs on every node, and reports an unknown run", () =>
       Effect.gen(function* () {
         // A killer would be let finish.
         const { worker } = yield* sideBySideWith("relay")
@@ -486,7 +486,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("an interrupted sweep leaves nothing", () =>
+    it.effect("leaves nothing if it is interrupted", () =>
       Effect.gen(function* () {
         const fiber = yield* Effect.forkChild(sweep())
         yield* pollUntil(
@@ -524,7 +524,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("names every other node with the reason if the image does not exist or is another one", () =>
+    it.effect("names every other node with the reason if the image does not exist or is not task-exec's", () =>
       Effect.gen(function* () {
         const { image, registry } = yield* SwarmCluster
         const [first, second] = yield* workers
@@ -564,7 +564,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       })
     )
 
-    it.effect("gc: names a node that accepts no tasks, with exit code 1", () =>
+    it.effect("by gc names a node that accepts no tasks, with exit code 1", () =>
       Effect.gen(function* () {
         const [worker] = yield* workers
         const Node = Schema.Struct({
@@ -593,7 +593,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gc: prints errors in one line", () =>
+    it.effect("by gc prints errors in one line", () =>
       Effect.gen(function* () {
         const [worker] = yield* workers
         const asked = yield* gc([], { DOCKER_HOST: worker.dockerHost })
@@ -617,7 +617,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       }).pipe(Effect.scoped)
     )
 
-    it.effect("gc and doctor name the leftovers of agents whose service was removed, and agent down removes them", () =>
+    it.effect("finds leftovers of agents whose service was removed, as does doctor, and agent down removes them", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         yield* Effect.addFinalizer(() => Effect.ignore(taskExec(["agent", "down"])))

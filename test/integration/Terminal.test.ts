@@ -62,7 +62,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
       )
     )
 
-  it.effect("a shell on another node: prompt, size, keys, signals, bytes, exit code", () =>
+  it.effect("gives a shell on another node prompt, size, keys, signals, bytes and exit code", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* atTerminal(["-it", web.target(web.remote)], {
@@ -110,7 +110,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("vi and less on another node: equal to docker exec on that node, byte for byte; top", () =>
+  it.effect("shows vi, less and top on another node as docker exec does on that node, byte for byte", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const script = `${sized(24, 80)}; cd /tmp; rm -f note; vi note; seq 100 > list; less list; cat note; rm note list`
@@ -151,7 +151,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a list to choose from for a service with several tasks; the terminal is restored", () =>
+  it.effect("offers a list to choose from for a service with several tasks, and is restored", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* atTerminal([web.name, "sh", "-c", "echo it is $((40 + 2)) in $(hostname)"])
@@ -184,14 +184,14 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     yield* execIn(socket, task.containerId, ["rm", "/tmp/done"])
   })
 
-  it.effect("the detach keys on another node: exit code 0, and the command continues", () =>
+  it.effect("detaches with exit code 0 at the detach keys, while the command on another node continues", () =>
     Effect.gen(function* () {
       const web = yield* Web
       yield* letGo(web.remote, yield* atTerminal(["-it", web.target(web.remote), "sh", "-c", goesOn]), "\x10\x11")
     }).pipe(Effect.scoped)
   )
 
-  it.effect("other detach keys: an incomplete sequence and the default keys reach the command", () =>
+  it.effect("passes an incomplete sequence and the default keys to the command if other detach keys are set", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const args = ["-it", "--detach-keys", "ctrl-a,d", web.target(web.local), "sh", "-c"]
@@ -205,7 +205,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("no detach keys: the default keys reach the command", () =>
+  it.effect("passes the default keys to the command if there are no detach keys", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const raw = "stty raw -echo; echo raw; head -c 3 | od -An -tx1; exit 3"
@@ -258,7 +258,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     )
   }
 
-  it.effect("closing the window kills the command", () =>
+  it.effect("kills the command when its window is closed", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* onManager(["-it", web.target(web.local), ...sleep])
@@ -271,7 +271,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("-i without -t on a terminal: lines, until Ctrl-D", () =>
+  it.effect("sends lines until Ctrl-D with -i only", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const pty = yield* onManager(["-i", web.target(web.local), "sh", "-c", "echo up; sort"])
@@ -285,7 +285,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("-t without -i: has the window's size, and reads nothing", () =>
+  it.effect("has the window's size and reads nothing with -t only", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const args = ["-t", web.target(web.local), "sh", "-c", `${sized(30, 90)}; tty; stty size`]
@@ -296,7 +296,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
     }).pipe(Effect.scoped)
   )
 
-  it.effect("-it without a terminal on stdin: wrong usage, with a next step", () =>
+  it.effect("is needed on stdin by -it: otherwise wrong usage, with a next step", () =>
     Effect.gen(function* () {
       const web = yield* Web
       const { code, stderr, stdout } = yield* taskExec(["-it", web.target(web.local), "true"])

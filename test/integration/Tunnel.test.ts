@@ -109,7 +109,7 @@ const heldBack = Effect.gen(function* () {
 layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServices: true, timeout: "180 seconds" })(
   "the tunnel",
   (it) => {
-    it.effect("a lookup of an address in its network is repeated quickly, if the engine supports that", () =>
+    it.effect("repeats a lookup of an address in its network quickly, if the engine supports that", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { node } = yield* there
@@ -129,7 +129,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    it.effect("a caller that does not read the output can end the command by its helper", () =>
+    it.effect("lets a caller that does not read the output end the command by its helper", () =>
       Effect.gen(function* () {
         const { dockerHost, socket } = (yield* SwarmCluster).manager
         const { target } = yield* there
@@ -142,7 +142,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("rejects strangers on its network and logs them; the session continues", () =>
+    it.effect("rejects and logs strangers on its network, and continues", () =>
       Effect.gen(function* () {
         const { image, manager } = yield* SwarmCluster
         const { node } = yield* there
@@ -217,7 +217,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       )
     }
 
-    it.effect("kill -9 of caller and guard: the command is killed, and gc removes the rest", () =>
+    it.effect("kills its command after kill -9 of caller and guard, and gc removes the rest", () =>
       Effect.gen(function* () {
         const { manager } = yield* SwarmCluster
         const { target } = yield* there
@@ -241,7 +241,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
      * removes its addresses from the overlay network. They come back up to 30 s after the cable: then it is the swarm, not the
      * tunnel, that lets nothing through for longer than the tunnel waits.
      */
-    it.effect("the session survives a disconnection that is shorter than Swarm's gossip timeout (2 s)", () =>
+    it.effect("survives a disconnection of 2 s, which is shorter than Swarm's gossip timeout", () =>
       Effect.gen(function* () {
         const { link } = yield* SwarmCluster
         const { node } = yield* there
@@ -269,7 +269,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("a blocked overlay network: the error names the ports, and the command is killed", () =>
+    it.effect("names the ports if the overlay network is blocked, and kills the command", () =>
       Effect.gen(function* () {
         const { node, target } = yield* there
         const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
@@ -286,7 +286,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("Ctrl-C and a timeout while the tunnel opens kill the command and leave nothing", () =>
+    it.effect("leaves nothing if Ctrl-C or a timeout kills the command while the tunnel opens", () =>
       Effect.gen(function* () {
         const { target } = yield* there
         // The caller gives up the request that the proxy keeps after 30 seconds.
@@ -317,7 +317,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       })
     )
 
-    it.effect("keys, a new size and more keys before the tunnel is open arrive in order", () =>
+    it.effect("delivers keys, a new size and more keys from before it was open in order", () =>
       Effect.gen(function* () {
         const { target } = yield* there
         const proxy = yield* heldBack
@@ -346,7 +346,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
       }).pipe(Effect.scoped)
     )
 
-    it.effect("eight at once", () =>
+    it.effect("opens eight times at once", () =>
       Effect.gen(function* () {
         const { target } = yield* there
         const script = "echo up; read line; echo got $line; exit 7"
@@ -363,7 +363,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     )
 
     it.effect(
-      "random output that outgrows the log: exact for a fast and a slow reader, and killed with one that stops",
+      "carries output that outgrows the log exactly for a fast and a slow reader, and ends with one that stops",
       () =>
         Effect.gen(function* () {
           const { dockerHost } = (yield* SwarmCluster).manager
@@ -389,7 +389,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     )
 
     // Last: Swarm gives the tasks of a node that is gone to others.
-    it.effect("a lasting disconnection: both ends give up, the command is killed, the terminal is restored", () =>
+    it.effect("ends on both sides at a lasting disconnection, kills the command and restores the terminal", () =>
       Effect.gen(function* () {
         const { link, manager } = yield* SwarmCluster
         const { node, target } = yield* there

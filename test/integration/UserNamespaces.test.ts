@@ -77,7 +77,7 @@ const remapping =
   /cannot open the engine's socket from a helper on node node-2: the engine remaps user namespaces\. Set DOCKER_HOST to node-2 if it is a manager, or give the helper access there: setfacl -m u:[1-9]\d+:rw \/var\/run\/docker\.sock\n/
 
 layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("remapped user namespaces", (it) => {
-  it.effect("a task of the connected engine: runs the command, and kills it with its child processes", () =>
+  it.effect("allow a task of the connected engine to run a command, which is killed with its child processes", () =>
     Effect.gen(function* () {
       const map = yield* taskExec("near", "sh", "-c", "cat /proc/self/uid_map; exit 5")
       assert.strictEqual(map.code, 5)
@@ -97,7 +97,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
     })
   )
 
-  it.effect("a toolbox on the connected engine sees the task's root file system", () =>
+  it.effect("let a toolbox on the connected engine see the task's root file system", () =>
     Effect.gen(function* () {
       const { image, run } = yield* Remapped
       yield* taskExec("near", "sh", "-c", "echo here > /tmp/mark")
@@ -110,7 +110,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
     })
   )
 
-  it.effect("a one-off task on the connected engine", () =>
+  it.effect("allow a one-off task on the connected engine", () =>
     Effect.gen(function* () {
       const { run } = yield* Remapped
       const line = ["run", "--entrypoint", "sh", "near", "-c", "cat /proc/self/uid_map; exit 5"]
@@ -121,7 +121,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
     })
   )
 
-  it.effect("the guard kills the command of a killed caller", () =>
+  it.effect("let the guard kill the command of a killed caller", () =>
     Effect.gen(function* () {
       const { run } = yield* Remapped
       const { code, stderr } = yield* run("task-exec.cjs", ["--grace", "200ms", "near", ...stubborn], {
@@ -132,37 +132,35 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
     })
   )
 
-  it.effect(
-    "a task of another engine: one line says that the helper cannot open the engine's socket, with a next step",
-    () =>
-      Effect.gen(function* () {
-        const { run } = yield* Remapped
-        const [output, input, gc, doctor] = yield* Effect.all(
-          [
-            taskExec("far", "touch", "/tmp/ran"),
-            run("task-exec.cjs", ["-i", "far", "touch", "/tmp/ran"], { keepsInput: true }),
-            run("task-exec.cjs", ["gc"]),
-            run("task-exec.cjs", ["doctor", "-q", "--no-network"])
-          ],
-          { concurrency: 4 }
-        )
-        for (const { code, stderr, stdout } of [output, input]) {
-          assert.deepStrictEqual([code, stdout], [125, ""])
-          assert.match(stderr, new RegExp(`^task-exec: ${remapping.source}$`))
-        }
-        assert.strictEqual(gc.code, 1)
-        assert.strictEqual(doctor.code, 1)
-        assert.match(
-          doctor.stdout,
-          /^fails +socket +node-2: user namespaces are remapped: .*\n +run setfacl -m u:[1-9]\d+:rw .* on node-2/m
-        )
-        // Sweepers are helpers too.
-        assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not checked: ${remapping.source}`))
-        yield* nothingLeft
-      })
+  it.effect("keep a helper from its engine's socket, as one line says with a next step", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Remapped
+      const [output, input, gc, doctor] = yield* Effect.all(
+        [
+          taskExec("far", "touch", "/tmp/ran"),
+          run("task-exec.cjs", ["-i", "far", "touch", "/tmp/ran"], { keepsInput: true }),
+          run("task-exec.cjs", ["gc"]),
+          run("task-exec.cjs", ["doctor", "-q", "--no-network"])
+        ],
+        { concurrency: 4 }
+      )
+      for (const { code, stderr, stdout } of [output, input]) {
+        assert.deepStrictEqual([code, stdout], [125, ""])
+        assert.match(stderr, new RegExp(`^task-exec: ${remapping.source}$`))
+      }
+      assert.strictEqual(gc.code, 1)
+      assert.strictEqual(doctor.code, 1)
+      assert.match(
+        doctor.stdout,
+        /^fails +socket +node-2: user namespaces are remapped: .*\n +run setfacl -m u:[1-9]\d+:rw .* on node-2/m
+      )
+      // Sweepers are helpers too.
+      assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not checked: ${remapping.source}`))
+      yield* nothingLeft
+    })
   )
 
-  it.effect("a node that permits helpers works as any other", () =>
+  it.effect("do not matter on a node that permits helpers", () =>
     Effect.gen(function* () {
       const { run, worker } = yield* Remapped
       // Every engine has the same range, as each has an /etc of its own.

@@ -171,7 +171,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
     }).pipe(Effect.scoped)
   )
 
-  it.effect("at the timeout: Swarm's reason; an unknown service: at once", () =>
+  it.effect("fails at the timeout with Swarm's reason, and at once for an unknown service", () =>
     Effect.gen(function* () {
       const { image, manager } = yield* SwarmCluster
       const name = "vain"

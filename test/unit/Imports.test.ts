@@ -62,7 +62,7 @@ const isUnstable = (name: string): boolean => {
 }
 
 describe("the library", () => {
-  it("rests on stable modules of Effect, but for the entries that are made for an unstable one", () => {
+  it("imports only stable modules of Effect, except in the entries that adapt an unstable one", () => {
     const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).filter((name) =>
       name.endsWith(".ts")
     )

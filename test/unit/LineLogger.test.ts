@@ -9,14 +9,14 @@ import { EngineUnreachable } from "../../src/engine/EngineErrors.ts"
 import { ExecTimeout } from "../../src/executor/ExecutorErrors.ts"
 
 describe("messages of the program", () => {
-  it("text: the program's name, the message, and a hint", () => {
+  it("begin with the program's name and end with a hint", () => {
     const line = lineOf("task-exec", "text")
     assert.strictEqual(line("Warn", "careful", { error: 1 }), "task-exec: careful\n")
     assert.strictEqual(line("Error", "wrong", {}, "; see --help"), "task-exec: wrong; see --help\n")
     assert.strictEqual(line("Warn", "one\r\ntwo\u001b[2J\n"), "task-exec: one\n    two\\x1b[2J\n")
   })
 
-  it("json: one document on one line, whatever the message contains", () => {
+  it("are one JSON document on one line, whatever the message contains", () => {
     const text = lineOf("task-exec", "json")("Warn", 'two\nlines, "quoted"', { more: [1] }, "a hint")
     assert.strictEqual(text.indexOf("\n"), text.length - 1)
     const { time, ...rest } = JSON.parse(text)
@@ -24,7 +24,7 @@ describe("messages of the program", () => {
     assert.strictEqual(new Date(time).toISOString(), time)
   })
 
-  it.effect("the logger forwards the level", () =>
+  it.effect("keep their level through Effect's logger", () =>
     Effect.gen(function* () {
       const seen: Array<readonly [string, string]> = []
       const logger = lineLogger((message, level) => void seen.push([level, message]), "Warn")
@@ -37,7 +37,7 @@ describe("messages of the program", () => {
     })
   )
 
-  it.effect("TASK_EXEC_DEBUG_FILE gets messages of every level, with time and process ID", () =>
+  it.effect("of every level are appended to TASK_EXEC_DEBUG_FILE, with time and process ID", () =>
     Effect.gen(function* () {
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-debug-"))),
@@ -74,7 +74,7 @@ describe("messages of the program", () => {
     }).pipe(Effect.scoped)
   )
 
-  it("an error as data: its tag and its fields, without the cause", () => {
+  it("have an error's tag and fields, but not its cause", () => {
     const lost = new EngineUnreachable({
       host: "unix:///x",
       operation: "list tasks",

@@ -35,7 +35,7 @@ const plain = (value: unknown): unknown => {
   return Object.fromEntries(Object.entries(fields).map(([key, item]) => [key, plain(item)]))
 }
 
-describe("as JSON text, with nothing lost, goes", () => {
+describe("the JSON encoding loses nothing of", () => {
   it.prop("a request", [ExecRequestData], ([request]) => {
     assert.deepStrictEqual(plain(sent(ExecRequestData, request)), plain(request))
   })
@@ -81,7 +81,7 @@ describe("a group of Rpcs", () => {
     Effect.provide(layerTest({ tasks: ["web.1"], script: { hello: { stdout: "out", exitCode: 3 } } }))
   )
 
-  it.effect("has TaskExec's functions as they are as handlers", () =>
+  it.effect("takes the functions of TaskExec as its handlers", () =>
     Effect.gen(function* () {
       const { run, stream } = yield* served
       const { exitCode, stdout } = yield* run({ target: "web.1", command: ["hello"] })
@@ -97,7 +97,7 @@ describe("a group of Rpcs", () => {
   )
 
   // The codecs that Rpc derives for its serializations.
-  it.prop("sends its values with nothing lost", [RunEvent, ExecResult, RunError], ([event, result, error]) => {
+  it.prop("sends every value without loss", [RunEvent, ExecResult, RunError], ([event, result, error]) => {
     assert.deepStrictEqual(plain(sent(Schema.toCodecJson(RunEvent), event)), plain(event))
     assert.deepStrictEqual(plain(sent(Schema.toCodecJson(ExecResult), result)), plain(result))
     assert.deepStrictEqual(plain(sent(Schema.toCodecJson(RunError), error)), plain(error))
@@ -111,7 +111,7 @@ describe("the schemas", () => {
     }
   })
 
-  it("have bytes as base64, and durations as milliseconds or texts", () => {
+  it("encode bytes as base64, and durations as milliseconds or text", () => {
     const event: RunEvent = { _tag: "Stdout", data: new Uint8Array([0, 255]) }
     assert.deepStrictEqual(Schema.encodeSync(RunEvent)(event), { _tag: "Stdout", data: "AP8=" })
     const durations: ReadonlyArray<DurationData> = [Duration.seconds(90), 90_000, "90 seconds"]
@@ -121,7 +121,7 @@ describe("the schemas", () => {
     )
   })
 
-  it.effect("decode a request that TaskExec runs, and whose errors it knows", () =>
+  it.effect("decode a request that TaskExec runs or refuses with its own errors", () =>
     Effect.gen(function* () {
       const run = (message: string) =>
         Schema.decodeUnknownEffect(Schema.fromJsonString(ExecRequestData))(message).pipe(

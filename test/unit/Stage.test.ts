@@ -34,7 +34,7 @@ const observe = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
 const find: Stage = { _tag: "Find", target: "web" }
 
 describe("stages", () => {
-  it.effect("an effect as a stage is reported, and is the parent of its spans", () =>
+  it.effect("report an effect that runs as a stage, and are the parents of its spans", () =>
     Effect.gen(function* () {
       const { spans, told } = yield* observe(Effect.void.pipe(Effect.withSpan("inner"), inStage(find)))
       assert.deepStrictEqual(told, ["+Find", "-Find"])
@@ -42,7 +42,7 @@ describe("stages", () => {
     })
   )
 
-  it.effect("a stage ends with its effect, whatever the result", () =>
+  it.effect("end with their effect, whatever its result", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* observe(inStage(find)(Effect.fail("no")))).told, ["+Find", "-Find"])
       const isIn = yield* Deferred.make<void>()
@@ -58,7 +58,7 @@ describe("stages", () => {
     })
   )
 
-  it.effect("a stage that is ended by hand and with its scope ends once", () =>
+  it.effect("end once, even if ended by hand and by their scope", () =>
     Effect.gen(function* () {
       const program = Effect.gen(function* () {
         const end = yield* beginStage(find)
@@ -72,7 +72,7 @@ describe("stages", () => {
     })
   )
 
-  it.effect("the events of a command are the stages Start, for local commands, and Run", () =>
+  it.effect("of a command are Run, and before it Start if it starts on the connected engine", () =>
     Effect.gen(function* () {
       const program = (startsNow: boolean) =>
         Effect.gen(function* () {

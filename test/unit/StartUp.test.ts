@@ -78,7 +78,7 @@ describe("the programs' sizes", () => {
   }
 })
 
-describe("loaded modules", () => {
+describe("the modules that are loaded", () => {
   let folder = ""
 
   const sizes = new Map<string, number>()
@@ -127,11 +127,11 @@ describe("loaded modules", () => {
     assert.isAtMost(bytes, ownBytes, hint)
   }
 
-  it("task-exec --version", () => loads("task-exec", ["--version"], versionLoads))
+  it("by task-exec --version are those of the list", () => loads("task-exec", ["--version"], versionLoads))
 
-  it("swarm-exec --version", () => loads("swarm-exec", ["--version"], pluginVersionLoads))
+  it("by swarm-exec --version are those of the list", () => loads("swarm-exec", ["--version"], pluginVersionLoads))
 
-  it("a helper until its Hello", () => loads("image-serve", ["helper"], helperLoads, {}))
+  it("by a helper until its Hello are those of the list", () => loads("image-serve", ["helper"], helperLoads, {}))
 })
 
 describe("a program with a compile cache", () => {
@@ -154,13 +154,13 @@ describe("a program with a compile cache", () => {
     return (await promisify(execFile)(join(home, "task-exec"), ["--version"], { env })).stderr
   }
 
-  it("is not recompiled", async () => {
+  it("is compiled once", async () => {
     await start({ HOME: home })
     assert.match(await start({ HOME: home }), /task-exec.* was accepted/)
     assert.deepStrictEqual(await readdir(join(home, ".cache")), ["task-exec"])
   })
 
-  it.runIf(geteuid?.() === 0)("is, where somebody else could have put anything", async () => {
+  it.runIf(geteuid?.() === 0)("uses no cache in a folder of another user", async () => {
     const theirs = join(home, "theirs")
     await mkdir(theirs)
     await chown(theirs, 1, 1)

@@ -39,7 +39,7 @@ const runTo = <E>(endpoint: string, run: Effect.Effect<number, E>, more: Record<
   exportSpans(run).pipe(withEnvironment({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more }))
 
 describe("spans for a collector", () => {
-  it.live("the collector does not change the result of a run", () =>
+  it.live("do not change the result of a run, whatever the collector does", () =>
     Effect.gen(function* () {
       const silent = yield* serve(() => undefined)
       const unwilling = yield* serve((_, response) => response.writeHead(503).end())
@@ -56,7 +56,7 @@ describe("spans for a collector", () => {
     })
   )
 
-  it.live("uses the variables for address, headers and names", () =>
+  it.live("are sent to the address, with the headers and names, that the environment sets", () =>
     Effect.gen(function* () {
       const seen: Array<{ readonly url: string | undefined; readonly key: unknown; readonly body: string }> = []
       const address = yield* serve((request, response) => {

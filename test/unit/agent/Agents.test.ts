@@ -62,7 +62,7 @@ describe("agents", () => {
     })
   )
 
-  it.effect("that do not respond: a helper is used after 3 s, or an error follows after 15 s", () =>
+  it.effect("that do not respond are replaced by a helper after 3 s, or with --via agent fail after 15 s", () =>
     Effect.gen(function* () {
       const found = Effect.succeed({ byNode: agents(agent("a"), agent("b")), keyPair: () => Effect.never })
       const engine = Layer.mock(Swarm)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })

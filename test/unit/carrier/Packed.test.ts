@@ -26,7 +26,7 @@ describe("packed blocks", () => {
     assert.isUndefined(new Packer().pack(text(1023)))
   })
 
-  it("are not made of bytes that do not compress, which are tried less and less often; text is packed again soon", () => {
+  it("are not made of incompressible bytes, which are tried less and less often, until text follows", () => {
     const packer = new Packer()
     for (let round = 0; round < 200; round++) assert.isUndefined(packer.pack(randomBytes(2048)))
     let waited = 0

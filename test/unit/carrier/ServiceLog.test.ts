@@ -102,18 +102,18 @@ const reading = Arbitrary.map(
   ([bytes, lost, end]): Reading => ({ bytes, lost, end: (["hangs", "ends", "breaks"] as const)[end] ?? "ends" })
 )
 
-describe("LogsTransport", () => {
+describe("the frames of a service log", () => {
   it.effect.prop(
-    "gives each frame once and in order, whatever the reads of the log return",
+    "arrive once and in order, whatever the reads of the log return",
     [Arbitrary.array(reading, { maxLength: 5 }), integer(1, 400), integer(0, 20), integer(0, 1)],
     ([readings, cut, endedAfter, slow]) => Effect.map(received(engine(readings, cut), endedAfter, slow * 400), same)
   )
 
-  it.effect("opens a follow again that missed the start", () =>
+  it.effect("are followed again if the first follow missed the start", () =>
     Effect.map(received(engine([{ bytes: 0, lost: [], end: "hangs" }], 1000), 1000, 0), same)
   )
 
-  it.effect("follows a log once if its first lines come in time, however long it is silent after them", () =>
+  it.effect("are followed once if the first lines come in time, however long the log is silent after them", () =>
     Effect.gen(function* () {
       const follows: Array<boolean> = []
       const first: Reading = {
@@ -134,7 +134,7 @@ describe("LogsTransport", () => {
     })
   )
 
-  it.effect("follows a log once more that the managers cannot read to its end", () =>
+  it.effect("are followed once more if the managers cannot read the log to its end", () =>
     Effect.gen(function* () {
       const text = Buffer.from("Error grabbing logs: rpc error: code = Unknown desc = warning: incomplete log stream\n")
       const header = Buffer.from([3, 0, 0, 0, 0, 0, 0, text.length])
@@ -154,7 +154,7 @@ describe("LogsTransport", () => {
     })
   )
 
-  it.effect("without an end record it gives the frames so far, and is not complete", () =>
+  it.effect("are incomplete without an end record", () =>
     Effect.gen(function* () {
       const last: Reading = { bytes: Number.POSITIVE_INFINITY, lost: [14], end: "ends" }
       const { got, complete: isComplete } = yield* received(engine([], 100, last), 1, 0)
@@ -163,7 +163,7 @@ describe("LogsTransport", () => {
     })
   )
 
-  it.effect("ends with its sender if the service was removed", () =>
+  it.effect("end with their sender if the service was removed", () =>
     Effect.gen(function* () {
       const gone = new EngineError({ host: "h", operation: "read the log", status: 404, text: "not found" })
       const layer = Layer.mock(Swarm)({ host: "h", serviceLogs: () => Effect.fail(gone) })

@@ -103,7 +103,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a number is free again when both sides have closed its channel", () =>
+  it.effect("a channel's number is free again when both sides have closed the channel", () =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
       const accepted: Array<Channel> = []
@@ -353,7 +353,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("15 seconds of silence end it; pings keep it open and are not delivered", () =>
+  it.effect("ends after 15 seconds of silence; pings keep it open and are not delivered", () =>
     Effect.gen(function* () {
       const { near } = yield* pair
       const alive = yield* Effect.forkChild(Stream.runCollect(near.incoming))

@@ -44,7 +44,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("the engine: -H or --context, not both", () =>
+  it.effect("--host or --context chooses the engine, but not both", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* exec("web true")).engine, {})
       assert.deepStrictEqual((yield* exec("-H tcp://a,tcp://b web true")).engine, { DOCKER_HOST: "tcp://a,tcp://b" })
@@ -60,7 +60,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("--audit-file and --audit-user, for one task and for many", () =>
+  it.effect("--audit-file and --audit-user apply to one task and to many", () =>
     Effect.gen(function* () {
       const flags = ["--audit-file", "/var/log/a", "--audit-user", "the night shift"]
       const audit = { file: "/var/log/a", as: "the night shift" }
@@ -72,7 +72,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("--wait without a time, with one, and as a word of the command", () =>
+  it.effect("--wait takes an optional time, and belongs to the command after TARGET", () =>
     Effect.gen(function* () {
       const waits = (line: string) =>
         Effect.map(
@@ -105,7 +105,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("--log-format: text by default; known even if the line is invalid", () =>
+  it.effect("--log-format is text by default, and is known even if the line is invalid", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* exec("web true")).logFormat, "text")
       assert.strictEqual((yield* exec("--log-format json web true")).logFormat, "json")
@@ -127,7 +127,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("short flags: with an attached value, with =, combined", () =>
+  it.effect("short flags can be combined, and take an attached value", () =>
     Effect.gen(function* () {
       for (const line of ["-eA=1 -dq web true", "-dqe A=1 web true", "--env=A=1 -d -q web true"]) {
         const { quiet, request } = yield* exec(line)
@@ -136,7 +136,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("-i, -t and both; -t without a command opens the container's shell", () =>
+  it.effect("-i forwards stdin and -t allocates a terminal; -t without a command opens the container's shell", () =>
     Effect.gen(function* () {
       const plain = yield* exec("web true")
       assert.deepStrictEqual([plain.interactive, plain.tty], [false, undefined])
@@ -156,7 +156,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("--env-file: skips comments and blank lines; -e overrides it", () =>
+  it.effect("--env-file skips comments and blank lines, and -e overrides it", () =>
     Effect.acquireUseRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "task-exec-args-"))),
       (folder) =>
@@ -175,7 +175,7 @@ describe("task-exec's command line", () => {
     )
   )
 
-  it.effect("times", () =>
+  it.effect("times are seconds or have units, and other texts are refused", () =>
     Effect.gen(function* () {
       const times = { "90": 90_000, "1.5": 1500, "90s": 90_000, "500ms": 500, "5m": 300_000, "1h30m": 5_400_000 }
       for (const [text, millis] of Object.entries(times)) {
@@ -195,7 +195,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("errors are one line", () =>
+  it.effect("an invalid line is explained on one line", () =>
     Effect.gen(function* () {
       const lines = {
         "-q": /TARGET is missing/,
@@ -226,7 +226,7 @@ describe("task-exec's command line", () => {
     })
   )
 
-  it.effect("booleans accept true and false, as with docker; the last one counts", () =>
+  it.effect("booleans accept true and false, as with docker, and the last one counts", () =>
     Effect.gen(function* () {
       const isTty = (line: string) => Effect.map(exec(`${line} web sh`), ({ tty }) => tty !== undefined)
       for (const line of ["--tty=true", "--tty=1", "-t=T", "-it=true", "--tty=false --tty"]) {
@@ -296,7 +296,7 @@ describe("task-exec's command line", () => {
   )
 
   it.effect(
-    "debug: the toolbox's image by --image, by the environment, and by default; a prompt that names the target",
+    "debug takes the toolbox's image from --image, the environment or a default, and sets a prompt that names the target",
     () =>
       Effect.gen(function* () {
         const inToolbox = (line: string, environment: Record<string, string> = {}) =>
@@ -322,37 +322,41 @@ describe("task-exec's command line", () => {
       })
   )
 
-  it.effect("run: the options of the one-off task, and COMMAND with all that begins with a hyphen", () =>
-    Effect.gen(function* () {
-      const oneOff = (line: string) =>
-        Effect.map(run.parse(line.split(" "), {}), (invocation) => {
-          assert(invocation._tag === "Exec")
-          return invocation.request
+  it.effect(
+    "run reads the options of the one-off task, and leaves words with a hyphen after SERVICE to the command",
+    () =>
+      Effect.gen(function* () {
+        const oneOff = (line: string) =>
+          Effect.map(run.parse(line.split(" "), {}), (invocation) => {
+            assert(invocation._tag === "Exec")
+            return invocation.request
+          })
+        const line = "--image shop:2 --entrypoint sh --label a=b=c --label d --constraint node.role==worker"
+        const more =
+          "--limit-memory 1.5g --limit-cpu .5 --limit-pids 9 --reserve-memory 512mb --reserve-cpu 2 --wait 1m"
+        const request = yield* oneOff(`${line} ${more} -e A=1 -u www shop_web -c ls -e`)
+        assert.deepStrictEqual(request.oneOff, {
+          image: "shop:2",
+          entrypoint: ["sh"],
+          labels: { a: "b=c", d: "" },
+          constraints: ["node.role==worker"],
+          limits: { memory: 1.5 * 1024 ** 3, cpus: 0.5, pids: 9 },
+          reservations: { memory: 512 * 1024 ** 2, cpus: 2 }
         })
-      const line = "--image shop:2 --entrypoint sh --label a=b=c --label d --constraint node.role==worker"
-      const more = "--limit-memory 1.5g --limit-cpu .5 --limit-pids 9 --reserve-memory 512mb --reserve-cpu 2 --wait 1m"
-      const request = yield* oneOff(`${line} ${more} -e A=1 -u www shop_web -c ls -e`)
-      assert.deepStrictEqual(request.oneOff, {
-        image: "shop:2",
-        entrypoint: ["sh"],
-        labels: { a: "b=c", d: "" },
-        constraints: ["node.role==worker"],
-        limits: { memory: 1.5 * 1024 ** 3, cpus: 0.5, pids: 9 },
-        reservations: { memory: 512 * 1024 ** 2, cpus: 2 }
+        assert.deepStrictEqual([request.target, ...request.command], ["shop_web", "-c", "ls", "-e"])
+        assert.deepStrictEqual([request.wait, request.image, request.user], [Duration.minutes(1), undefined, "www"])
+        assert.deepStrictEqual((yield* oneOff("web")).command, [])
+        const wrong = (text: string) =>
+          Effect.map(Effect.flip(run.parse(text.split(" "), {})), ({ message }) => message)
+        assert.match(
+          yield* wrong("--privileged web"),
+          /^--privileged does not work with run: the task has the privileges/
+        )
+        assert.match(yield* wrong("--stack shop"), /^--stack does not work with run: the command runs in one new task/)
+        assert.match(yield* wrong("--limit-cpu 0 web"), /^invalid number of CPUs "0": expected a positive number$/)
+        assert.match(yield* wrong("--limit-memory 5x web"), /^invalid amount of memory "5x"/)
+        assert.match(yield* wrong("--wait soon web"), /^invalid wait time "soon"/)
       })
-      assert.deepStrictEqual([request.target, ...request.command], ["shop_web", "-c", "ls", "-e"])
-      assert.deepStrictEqual([request.wait, request.image, request.user], [Duration.minutes(1), undefined, "www"])
-      assert.deepStrictEqual((yield* oneOff("web")).command, [])
-      const wrong = (text: string) => Effect.map(Effect.flip(run.parse(text.split(" "), {})), ({ message }) => message)
-      assert.match(
-        yield* wrong("--privileged web"),
-        /^--privileged does not work with run: the task has the privileges/
-      )
-      assert.match(yield* wrong("--stack shop"), /^--stack does not work with run: the command runs in one new task/)
-      assert.match(yield* wrong("--limit-cpu 0 web"), /^invalid number of CPUs "0": expected a positive number$/)
-      assert.match(yield* wrong("--limit-memory 5x web"), /^invalid amount of memory "5x"/)
-      assert.match(yield* wrong("--wait soon web"), /^invalid wait time "soon"/)
-    })
   )
 
   it.effect("names the missing operand as the usage of its verb does", () =>

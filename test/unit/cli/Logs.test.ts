@@ -102,7 +102,7 @@ describe("the command line of signal", () => {
 })
 
 describe("completion", () => {
-  it("of logs and signal knows targets, signals and their options", () => {
+  it("offers targets, signals and options for logs and signal", () => {
     const wanted = (line: string) => whatIsWanted(line.split(" "))
     assert.deepStrictEqual(wanted("logs -f w"), { _tag: "Target", before: "" })
     assert.deepStrictEqual(wanted("logs web.1,w"), { _tag: "Target", before: "web.1," })

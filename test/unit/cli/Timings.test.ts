@@ -20,7 +20,7 @@ const timed = (script: ReadonlyArray<readonly [at: number, what: "began" | "ende
 }
 
 describe("--timings", () => {
-  it("parallel stages, in the order of their starts; the rest is cleanup", () => {
+  it("lists parallel stages in the order of their starts, and the rest as cleanup", () => {
     const laps = timed(
       [
         [110, "began", find],
@@ -44,7 +44,7 @@ describe("--timings", () => {
     ])
   })
 
-  it("no cleanup if nothing was created", () => {
+  it("lists no cleanup if nothing was created", () => {
     const laps = timed(
       [
         [110, "began", find],
@@ -58,7 +58,7 @@ describe("--timings", () => {
     )
   })
 
-  it("lines with a bar that shows start and duration", () => {
+  it("draws a bar for the start and duration of each stage", () => {
     const lines = waterfall([
       { stage: "Boot", from: 0, to: 100 },
       { stage: "Find", from: 100, to: 101 },
@@ -71,7 +71,7 @@ describe("--timings", () => {
     ])
   })
 
-  it("stages as data", () => {
+  it("returns the stages as data", () => {
     assert.deepStrictEqual(timingsData([{ stage: "Find", from: 100.4, to: 1200.6 }]), [
       { stage: "find the task", start: 0.1, seconds: 1.1 }
     ])

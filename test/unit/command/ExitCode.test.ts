@@ -108,7 +108,7 @@ describe("the exit code of an error", () => {
     "swarm-exec exec",
     "swarm-exec exec --tty web true"
   ]
-  it.effect("every usage error is 2, prints nothing on stdout, and ends with the command that prints the help", () =>
+  it.effect("is 2 for every usage error, which prints nothing on stdout and ends with the command for help", () =>
     Effect.gen(function* () {
       for (const line of wrongLines) {
         const { code, stderr, stdout } = yield* call(nowhere, line.split(" "))
@@ -120,7 +120,7 @@ describe("the exit code of an error", () => {
     })
   )
 
-  it.effect("--output json marks an error as task-exec's", () =>
+  it.effect("is marked as task-exec's own by --output json", () =>
     Effect.gen(function* () {
       for (const line of ["task-exec --output json web true", "task-exec --all --output json web true"]) {
         const { code, stdout } = yield* call(nowhere, line.split(" "))
@@ -136,7 +136,7 @@ describe("the exit code of an error", () => {
     })
   )
 
-  it.effect("commands and copies: 2 for an invalid environment variable, before any request", () =>
+  it.effect("is 2 for an invalid environment variable, before any request, from commands and copies", () =>
     Effect.gen(function* () {
       const env = { ...nowhere, TASK_EXEC_DENY_DEFAULT: "maybe" }
       for (const command of commands.slice(0, 5)) {
@@ -145,7 +145,7 @@ describe("the exit code of an error", () => {
     })
   )
 
-  it.effect("every command: not 2 for an unreachable engine", () =>
+  it.effect("is not 2 for an unreachable engine, except from the plugin", () =>
     Effect.gen(function* () {
       for (const command of commands) {
         const expected = command.endsWith("doctor") ? 1 : 125

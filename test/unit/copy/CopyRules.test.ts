@@ -35,7 +35,7 @@ const plans: ReadonlyArray<readonly [string, CopySource, CopyDestination, string
   ["to the root", file("a"), at("/", "directory"), "/ a"]
 ]
 
-describe("CopyRules", () => {
+describe("the paths of a copy", () => {
   for (const [what, source, destination, expected] of plans) {
     it(what, () => {
       const plan = planCopy(source, destination)
@@ -47,7 +47,7 @@ describe("CopyRules", () => {
     })
   }
 
-  it("which of the two paths is in a container", () => {
+  it("are in a container if a colon follows a target", () => {
     const cases = [
       ["web.2:/etc/hosts", "web.2", "/etc/hosts"],
       ["service/web@node-3:etc", "service/web@node-3", "etc"],
@@ -63,7 +63,7 @@ describe("CopyRules", () => {
     for (const [text, target, path] of cases) assert.deepStrictEqual(parseOperand(text), { target, path })
   })
 
-  it("paths in a container begin at its root", () => {
+  it("begin at the container's root", () => {
     const cases = [
       ["etc", "/etc"],
       ["/etc/", "/etc/"],
@@ -78,7 +78,7 @@ describe("CopyRules", () => {
     for (const [path, expected] of cases) assert.strictEqual(fromRoot(path), expected, path)
   })
 
-  it("directory and name of a path", () => {
+  it("are split into directory and name", () => {
     const cases = [
       ["/a/b", "/a", "b"],
       ["/a/b/", "/a", "b"],
@@ -90,7 +90,7 @@ describe("CopyRules", () => {
     for (const [path, directory, name] of cases) assert.deepStrictEqual(splitPath(path), { directory, name }, path)
   })
 
-  it("keeps a trailing slash or dot", () => {
+  it("keep a trailing slash or dot", () => {
     const cases = [
       ["/x/d", "d", "/x/d"],
       ["/x/d", "d/", "/x/d/"],

@@ -7,7 +7,7 @@ import { cpFlags, parseCp } from "../../../adapters/cp/CpArgs.ts"
 const parse = (argv: ReadonlyArray<string>) => Effect.flatMap(readFlags(argv, cpFlags), parseCp)
 
 describe("the command line of cp", () => {
-  it.effect("both directions, and flags anywhere", () =>
+  it.effect("accepts both directions, and flags anywhere", () =>
     Effect.gen(function* () {
       const from = yield* parse(["web.2:/etc", "-La", ".", "--placement-timeout", "5s", "--image", "i:1", "-H", "h"])
       assert.deepStrictEqual(from, {
@@ -36,7 +36,7 @@ describe("the command line of cp", () => {
     })
   )
 
-  it.effect("errors", () =>
+  it.effect("is explained if it is invalid", () =>
     Effect.gen(function* () {
       const cases = [
         [[], /two paths/],

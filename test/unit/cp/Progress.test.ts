@@ -4,8 +4,8 @@ import * as Stream from "effect/Stream"
 import { line, makeProgress } from "../../../adapters/cp/Progress.ts"
 import { humanSize } from "../../../adapters/LayOut.ts"
 
-describe("progress", () => {
-  it("a bar for a known size, else bytes", () => {
+describe("the progress of a copy", () => {
+  it("is a bar if the size is known, and a number of bytes otherwise", () => {
     const cases = [
       [0, 1000, 0, "t  [>                       ] 0%  0B / 1kB"],
       [500, 1000, 1000, "t  [============>           ] 50%  500B / 1kB  500B/s"],
@@ -15,7 +15,7 @@ describe("progress", () => {
     for (const [bytes, total, millis, expected] of cases) assert.strictEqual(line("t", bytes, total, millis), expected)
   })
 
-  it("sizes as docker formats them", () => {
+  it("has sizes as docker formats them", () => {
     const cases = [
       [0, "0B"],
       [999, "999B"],
@@ -26,7 +26,7 @@ describe("progress", () => {
     for (const [bytes, expected] of cases) assert.strictEqual(humanSize(bytes), expected)
   })
 
-  it.effect("at most ten updates per second, and no line at the end", () =>
+  it.effect("is updated at most ten times per second, and leaves no line", () =>
     Effect.gen(function* () {
       let time = 0
       let screen = ""
@@ -49,7 +49,7 @@ describe("progress", () => {
     })
   )
 
-  it.effect("no line after a failure", () =>
+  it.effect("leaves no line after a failure", () =>
     Effect.gen(function* () {
       let screen = ""
       const write = (text: string) => {

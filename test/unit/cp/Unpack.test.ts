@@ -176,7 +176,7 @@ describe("files of this machine", () => {
     })
   )
 
-  it.live("sources", () =>
+  it.live("a source is a file, a directory, or the target of a link that is followed or has a slash", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       mkdirSync(join(dir, "d"))
@@ -209,7 +209,7 @@ describe("files of this machine", () => {
     })
   )
 
-  it.live("destinations", () =>
+  it.live("a destination may be a link, and may be missing in an existing directory", () =>
     Effect.gen(function* () {
       const dir = yield* folder
       mkdirSync(join(dir, "d"))

@@ -10,7 +10,7 @@ describe("a block that shows commands", () => {
     ])
   })
 
-  it("shows every line, and … for any text", () => {
+  it("matches every line, and … matches any text", () => {
     assert.isTrue(isAsShown(["a.…b", "c"], "a.123b  \nc\n"))
     assert.isTrue(isAsShown([], ""))
     assert.isFalse(isAsShown(["a.…b"], "axb\n"))

@@ -12,7 +12,7 @@ const wordsOf = (svg: string): string =>
     .join("\n")
 
 describe("recordings", () => {
-  it("only pauses are shortened", () => {
+  it("have shorter pauses than the session, and no other change", () => {
     const times = shortened([at(0, "a"), at(50, "b"), at(9050, "c"), at(9100, "d")], 1000).map((one) => one.at)
     assert.deepStrictEqual(times, [0, 50, 1050, 1100])
   })

@@ -42,7 +42,7 @@ describe("the difference of two clocks", () => {
     }
   )
 
-  it("does not suffer from a slow image pull", () => {
+  it("does not grow with a slow image pull", () => {
     const stamps = [
       { theirs: 10_200, after: 0, before: 300 },
       { theirs: 70_200, after: 0, before: 60_300 }

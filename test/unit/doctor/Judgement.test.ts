@@ -41,7 +41,7 @@ const away = { Reachability: "unreachable" }
 const said = ({ found, next, verdict }: Check) => [verdict, found, next].filter((text) => text !== undefined)
 
 describe("the judgement of doctor", () => {
-  it("of managers: how many can be lost", () => {
+  it("of managers says how many can fail", () => {
     const of = (...managers: ReadonlyArray<Like["manager"]>) =>
       said(checkManagers([...managers.map((manager, at) => node(`node-${at + 1}`, manager && { manager })), node("w")]))
     assert.deepStrictEqual(of(leader), ["ok", "1 of 1 reachable, leader node-1"])
@@ -60,7 +60,7 @@ describe("the judgement of doctor", () => {
     assert.strictEqual(of(reachable, away, away)[0], "fails")
   })
 
-  it("of the connected engine's role", () => {
+  it("of the connected engine fails unless it is a manager, and says what to do", () => {
     const of = (Swarm: Record<string, unknown>) =>
       said(checkRole(Schema.decodeUnknownSync(Info)({ Name: "host", ServerVersion: "28.5.2", Swarm })))
     assert.deepStrictEqual(of({ LocalNodeState: "active", ControlAvailable: true }), ["ok", "host is a manager"])
@@ -75,7 +75,7 @@ describe("the judgement of doctor", () => {
     )
   })
 
-  it("of a node: whether Swarm gives it a helper", () => {
+  it("of a node says whether Swarm starts a helper there", () => {
     const of = (like: Like) => said(judgeStanding(node("n", like))).slice(0, 2)
     assert.deepStrictEqual(of({}), ["ok", "ready, active, worker"])
     assert.deepStrictEqual(of({ state: "down" }), ["fails", "down, active, worker"])
@@ -85,7 +85,7 @@ describe("the judgement of doctor", () => {
     assert.strictEqual(of({ os: "windows" })[0], "warning")
   })
 
-  it("of its platform: one that differs from the image's is accepted if a helper ran", () => {
+  it("of a node's platform accepts another one than the image's if a helper ran", () => {
     const amd64 = { Os: "linux", Architecture: "amd64" }
     const of = (like: Like, ran: boolean) => judgePlatform(node("n", like), amd64, ran).verdict
     assert.deepStrictEqual([of({}, false), of({ architecture: "aarch64" }, true)], ["ok", "ok"])
@@ -93,7 +93,7 @@ describe("the judgement of doctor", () => {
     assert.strictEqual(of({ engine: "19.03.15" }, true), "fails")
   })
 
-  it("of versions", () => {
+  it("of versions compares them number by number", () => {
     const than = "20.10"
     assert.deepStrictEqual(
       ["20.10.24", "20.10.24+dfsg1", "28.5.2", "26.1.5-ce", "dev", ""].map((text) => isOlder(text, than)),
@@ -106,7 +106,7 @@ describe("the judgement of doctor", () => {
     assert.isTrue(isOlder("1.40", "1.41"))
   })
 
-  it("of a helper: checks that depend on a failed one are skipped", () => {
+  it("of a helper skips checks that depend on a failed one", () => {
     const of = (trial: Greeted | Silent) =>
       judgeTrial(node("n"), trial).map(({ check, verdict }) => `${check} ${verdict}`)
     const greeted = (result: Greeted["result"], said = version): Greeted => ({
@@ -142,7 +142,7 @@ describe("the judgement of doctor", () => {
     ])
   })
 
-  it("as lines: the next step below each finding, and no control characters", () => {
+  it("is printed with the next step below each finding, and without control characters", () => {
     const check: Check = {
       check: "node",
       node: { id: "x", hostname: "node-2" },

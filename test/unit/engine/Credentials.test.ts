@@ -46,7 +46,7 @@ const basic = (text: string) => ({ auth: Buffer.from(text).toString("base64") })
 const hub = "https://index.docker.io/v1/"
 
 describe("credentials for an image's registry", () => {
-  it("the registry is the first part of the name, if that can be a host", () => {
+  it("are those of the host that the image's name begins with, if any", () => {
     for (const [image, registry] of [
       ["task-exec", hub],
       ["task-exec:0.1.0", hub],
@@ -61,7 +61,7 @@ describe("credentials for an image's registry", () => {
     }
   })
 
-  it.effect("from config.json: by host, by the address of an older client, with a token", () =>
+  it.effect("are read from config.json, by host or by an older client's address, with a token", () =>
     Effect.gen(function* () {
       const { dir } = yield* folder
       const auths = {
@@ -85,7 +85,7 @@ describe("credentials for an image's registry", () => {
     })
   )
 
-  it.effect("from a credential helper, for all registries or for this one", () =>
+  it.effect("are read from a credential helper, for all registries or for this one", () =>
     Effect.gen(function* () {
       const { dir } = yield* folder
       yield* helper(dir, "one", `printf '{"ServerURL":"%s","Username":"one","Secret":"of %s"}' "$server" "$server"`)
@@ -98,7 +98,7 @@ describe("credentials for an image's registry", () => {
     })
   )
 
-  it.effect("none if the credential helper has none, fails, prints invalid text, or does not exist", () =>
+  it.effect("are missing if the credential helper has none, fails, prints invalid text, or does not exist", () =>
     Effect.gen(function* () {
       const { dir } = yield* folder
       yield* helper(dir, "none", "echo credentials not found in native keychain; exit 1")

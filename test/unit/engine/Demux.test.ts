@@ -22,7 +22,7 @@ const records = Arbitrary.array(
 )
 
 describe("Demux", () => {
-  it.prop("gives the bytes of each stream, wherever the data is split", [records, integer(1, 64)], ([all, cut]) => {
+  it.prop("returns the bytes of each stream, wherever the data is split", [records, integer(1, 64)], ([all, cut]) => {
     const carrier = Buffer.concat(all.map(({ channel, size }) => record(channel, size)))
     const demux = new Demux()
     const out = { stdin: "", stdout: "", stderr: "", system: "" }
@@ -43,7 +43,7 @@ describe("Demux", () => {
     assert.strictEqual(demux.push(whole.subarray(0, 8 + 10)).length, 1)
   })
 
-  it("fails for an end inside a record, and for bytes that are no record", () => {
+  it("fails for an end inside a record, and for bytes that are not a record", () => {
     const cut = new Demux()
     cut.push(record(2, 5).subarray(0, 10))
     assert.throws(() => cut.end(), DemuxError)

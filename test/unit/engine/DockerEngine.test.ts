@@ -92,8 +92,8 @@ const until = (condition: () => boolean) =>
     assert.isTrue(condition())
   })
 
-describe("without a response", () => {
-  it.live("no socket", () =>
+describe("an engine that does not respond", () => {
+  it.live("is reported with its socket, if that does not exist", () =>
     Effect.gen(function* () {
       const engine = yield* engineAt({ _tag: "Unix", path: join(yield* folder, "none.sock") })
       const error = yield* Effect.flip(engine.info)
@@ -103,7 +103,7 @@ describe("without a response", () => {
     })
   )
 
-  it.live("a file that is not a socket", () =>
+  it.live("is reported as refusing, if its socket is a plain file", () =>
     Effect.gen(function* () {
       const path = join(yield* folder, "file")
       yield* Effect.promise(() => writeFile(path, ""))
@@ -112,7 +112,7 @@ describe("without a response", () => {
     })
   )
 
-  it.live("a port on which nothing listens", () =>
+  it.live("is reported as refusing, if nothing listens on its port", () =>
     Effect.gen(function* () {
       const server = Net.createServer()
       const port = yield* Effect.scoped(Effect.map(listening(server, { host: "127.0.0.1", port: 0 }), portOf))
@@ -123,7 +123,7 @@ describe("without a response", () => {
     })
   )
 
-  it.effect("requests have timeouts, and those about the swarm have longer ones", () =>
+  it.effect("ends requests at their timeouts, which are longer for requests about the swarm", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const { engine, swarm } = yield* managerOf(server, { engineTimeout: "10 seconds", swarmTimeout: "14 seconds" })
@@ -139,7 +139,7 @@ describe("without a response", () => {
     })
   )
 
-  it.effect("after 15 seconds of silence all requests fail, later ones at once, until the engine answers a ping", () =>
+  it.effect("fails all requests after 15 seconds of silence, and later ones at once, until it answers a ping", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const { engine, swarm } = yield* managerOf(server)
@@ -171,7 +171,7 @@ describe("without a response", () => {
     })
   )
 
-  it.effect("silence after the head of a response", () =>
+  it.effect("fails a request if it is silent after the head of the response", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const server = Http.createServer((_, response) => {
@@ -187,7 +187,7 @@ describe("without a response", () => {
     })
   )
 
-  it.live("timeouts that are options", () =>
+  it.live("ends requests at the timeouts of the options", () =>
     Effect.gen(function* () {
       const { server } = silent()
       const engine = yield* engineOf(server, { engineTimeout: "30 millis" })
@@ -196,7 +196,7 @@ describe("without a response", () => {
     })
   )
 
-  it.live("timeouts hold in finalizers, which cannot be interrupted", () =>
+  it.live("ends requests in finalizers, too, which cannot be interrupted", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const { swarm } = yield* managerOf(server, { swarmTimeout: "30 millis" })
@@ -206,7 +206,7 @@ describe("without a response", () => {
     })
   )
 
-  it.live("an interruption ends the request", () =>
+  it.live("is not waited for after an interruption", () =>
     Effect.gen(function* () {
       const { server, open } = silent()
       const { engine, swarm } = yield* managerOf(server)
@@ -226,28 +226,28 @@ describe("without a response", () => {
   )
 })
 
-describe("incomplete responses", () => {
+describe("an incomplete response", () => {
   const cut = (status: number) =>
     Http.createServer((_, response) => {
       response.writeHead(status, { "Content-Length": "1000" }).write('{"ID":')
       setTimeout(() => response.destroy(), 5)
     })
 
-  it.live("in a reply", () =>
+  it.live("is a lost connection, not a result", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip((yield* engineOf(cut(200))).info)
       assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
     })
   )
 
-  it.live("in an error", () =>
+  it.live("is a lost connection, not the engine's error", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip((yield* engineOf(cut(500))).info)
       assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
     })
   )
 
-  it.live("an endless error is truncated", () =>
+  it.live("is the engine's error if its text is endless", () =>
     Effect.gen(function* () {
       let closed = false
       const server = Http.createServer((_, response) => {
@@ -262,7 +262,7 @@ describe("incomplete responses", () => {
     })
   )
 
-  it.live("in a log", () =>
+  it.live("ends a log with a lost connection, after what arrived", () =>
     Effect.gen(function* () {
       const { swarm } = yield* managerOf(cut(200))
       const log = yield* swarm.serviceLogs("x", { follow: true })
@@ -277,7 +277,7 @@ describe("incomplete responses", () => {
     })
   )
 
-  it.live("before the head", () =>
+  it.live("is a lost connection if it has no head", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip((yield* engineOf(Net.createServer((socket) => socket.end()))).info)
       assert.strictEqual(error._tag === "EngineUnreachable" && error.reason, "Lost")
@@ -285,10 +285,10 @@ describe("incomplete responses", () => {
   )
 })
 
-describe("responses that no engine sends", () => {
+describe("a response that no engine sends", () => {
   const info = (server: Net.Server) => Effect.flatMap(engineOf(server), (engine) => Effect.flip(engine.info))
 
-  it.live("no HTTP", () =>
+  it.live("is named if it is not HTTP", () =>
     Effect.gen(function* () {
       const error = yield* info(Net.createServer((socket) => socket.end("SSH-2.0-OpenSSH_9.9\r\n")))
       assert.instanceOf(error, UnexpectedReply)
@@ -296,7 +296,7 @@ describe("responses that no engine sends", () => {
     })
   )
 
-  it.live("a web site", () =>
+  it.live("is quoted if it is not JSON", () =>
     Effect.gen(function* () {
       const error = yield* info(answering(200, "<!doctype html>"))
       assert.instanceOf(error, UnexpectedReply)
@@ -304,7 +304,7 @@ describe("responses that no engine sends", () => {
     })
   )
 
-  it.live("nothing, and other JSON", () =>
+  it.live("is refused if it is empty or other JSON", () =>
     Effect.gen(function* () {
       assert.include((yield* info(answering(200, ""))).message, "empty instead of JSON")
       const error = yield* info(answering(200, '{"Name":5}'))
@@ -314,7 +314,7 @@ describe("responses that no engine sends", () => {
     })
   )
 
-  it.live("a redirect is not followed", () =>
+  it.live("is an error if it is a redirect, which is not followed", () =>
     Effect.gen(function* () {
       let asked = 0
       const elsewhere = Http.createServer((_, response) => {

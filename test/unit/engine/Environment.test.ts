@@ -35,7 +35,7 @@ describe("the environment", () => {
     })
   )
 
-  it.effect("means the default socket if nothing is set", () =>
+  it.effect("selects the default socket if nothing is set", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* read({}), defaultEndpoint)
       assert.deepStrictEqual(yield* read({ DOCKER_HOST: "" }), defaultEndpoint)

@@ -67,7 +67,7 @@ describe("Heartbeat", () => {
     })
   )
 
-  it.effect("silence: after two pings and 15 seconds all exchanges fail once, and later ones are not admitted", () =>
+  it.effect("fails all exchanges once after two pings and 15 seconds of silence, and admits no later ones", () =>
     Effect.gen(function* () {
       const { engine, heartbeat, open, silences } = yield* setUp
       yield* open
@@ -86,7 +86,7 @@ describe("Heartbeat", () => {
     })
   )
 
-  it.effect("an engine that was given up is pinged from time to time, once for all requests, and can return", () =>
+  it.effect("pings a lost engine from time to time, once for all requests, until it returns", () =>
     Effect.gen(function* () {
       const { engine, heartbeat, open } = yield* setUp
       yield* open

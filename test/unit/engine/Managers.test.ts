@@ -49,7 +49,7 @@ describe("Managers", () => {
     })
   )
 
-  it.effect("only reads are repeated: another request may have been carried out", () =>
+  it.effect("only reads are repeated, because another request may have been carried out", () =>
     Effect.gen(function* () {
       for (const reason of ["Timeout", "Lost"] as const) {
         const asked: Array<string> = []

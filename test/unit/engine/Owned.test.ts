@@ -39,15 +39,15 @@ const removing = (removal: Effect.Effect<void, EngineUnreachable | EngineError>)
 
 const left = "cannot remove network two, service one, secret one: cannot connect to the Docker engine at tcp://m:2375"
 
-describe("owned", () => {
-  it.effect("no warning about removed objects", () =>
+describe("the removal of a run's objects", () => {
+  it.effect("warns about none of the objects that are removed", () =>
     Effect.gen(function* () {
       const { complaint, inventory, tries } = yield* removing(Effect.void)
       assert.deepStrictEqual([complaint, tries, inventory.objects.size], [undefined, 3, 0])
     })
   )
 
-  it.effect("an engine that refuses connections: one time limit for all objects, one cause, one command", () =>
+  it.effect("gives a refusing engine one time limit for all objects, and warns with one cause and one command", () =>
     Effect.gen(function* () {
       const { complaint, took, tries } = yield* removing(Effect.suspend(() => Effect.fail(unreachable("Refused"))))
       assert.isAtLeast(took, 15_000)
@@ -57,7 +57,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("a silent engine gets one request per object", () =>
+  it.effect("sends a silent engine one request per object", () =>
     Effect.gen(function* () {
       const { complaint, took, tries } = yield* removing(Effect.suspend(() => Effect.fail(unreachable("Silent"))))
       assert.deepStrictEqual([took, tries], [0, 3])
@@ -65,7 +65,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("an engine that does not answer a request: one time limit for all objects", () =>
+  it.effect("gives an engine that does not answer one time limit for all objects", () =>
     Effect.gen(function* () {
       const { complaint, took } = yield* removing(Effect.never)
       assert.strictEqual(took, 51_000)
@@ -73,7 +73,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("a network that is in use for 30 seconds is removed after that", () =>
+  it.effect("removes a network that is in use for 30 seconds", () =>
     Effect.gen(function* () {
       const free = (yield* Clock.currentTimeMillis) + 30_000
       const inUse = new EngineError({ host: "m", operation: "remove it", status: 403, text: "has active endpoints" })
@@ -84,7 +84,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("an engine that answers too late gets the request again", () =>
+  it.effect("repeats a request that the engine answers too late", () =>
     Effect.gen(function* () {
       let asked = 0
       const late = Effect.suspend(() =>
@@ -95,7 +95,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("an engine that returns in time removes all objects", () =>
+  it.effect("is complete if the engine returns in time", () =>
     Effect.gen(function* () {
       const back = (yield* Clock.currentTimeMillis) + 8000
       const { complaint } = yield* removing(
@@ -105,7 +105,7 @@ describe("owned", () => {
     })
   )
 
-  it.effect("objects that were never requested are not removed", () =>
+  it.effect("skips objects that were never requested", () =>
     Effect.gen(function* () {
       const inventory = new Inventory()
       let removed = 0

@@ -14,7 +14,7 @@ const fleet = (line: string) =>
 const refused = (line: string) => Effect.map(Effect.flip(parse(line)), (error) => error.message)
 
 describe("task-exec's command line for many tasks", () => {
-  it.effect("selections, and the first word of the command", () =>
+  it.effect("selects tasks, and leaves the words after the selection to the command", () =>
     Effect.gen(function* () {
       for (const [line, selection] of [
         ["--all web", { services: ["web"] }],
@@ -38,11 +38,11 @@ describe("task-exec's command line for many tasks", () => {
     })
   )
 
-  it.effect("a single target is no fan-out", () =>
+  it.effect("is no fan-out with a single target", () =>
     Effect.map(parse("web.1 date -a,b"), (invocation) => assert.strictEqual(invocation._tag, "Exec"))
   )
 
-  it.effect("filters and amounts", () =>
+  it.effect("reads filters, and amounts as numbers or percentages", () =>
     Effect.gen(function* () {
       const filters =
         "--filter label=a.b=c=d --filter label=x --filter node.label=zone=1 --filter node=n --filter state=running"
@@ -58,7 +58,7 @@ describe("task-exec's command line for many tasks", () => {
     })
   )
 
-  it.effect("pacing and form", () =>
+  it.effect("reads the pacing and the form of the output", () =>
     Effect.gen(function* () {
       const { followUpdates, form, outDir, pacing } = yield* fleet(
         "--all --parallel 25% --delay 5s --max-failures 3 --deadline 10m --follow-updates -b --diff --out-dir out web date"
@@ -84,7 +84,7 @@ describe("task-exec's command line for many tasks", () => {
     })
   )
 
-  it.effect("--list needs no command", () =>
+  it.effect("needs no command with --list", () =>
     Effect.map(fleet("--list --all web"), ({ command, list }) => assert.deepStrictEqual([list, command], [true, []]))
   )
 

@@ -58,7 +58,7 @@ const bytesOf = (event: string, lines: ReadonlyArray<string>): Buffer =>
   )
 
 describe("JSON lines", () => {
-  it("one document per event", () => {
+  it("are one document per event", () => {
     const events: ReadonlyArray<FleetEvent> = [
       chosen([web, agent]),
       started(web),
@@ -80,7 +80,7 @@ describe("JSON lines", () => {
     ])
   })
 
-  it("the last line has the exit code and its source", () => {
+  it("end with the exit code and its source", () => {
     const detached = { _tag: "Detached" } as const
     const cases: ReadonlyArray<readonly [exitCode: number, results: ReadonlyArray<TaskResult>, source: string]> = [
       [0, [exited(0), exited(0)], "command"],
@@ -100,7 +100,7 @@ describe("JSON lines", () => {
     }
   })
 
-  it("the last line has the error if the fan-out itself failed", () => {
+  it("end with the error if the fan-out itself failed", () => {
     assert.strictEqual(
       new JsonLines().finish(125, stopped),
       '{"event":"finished","tasks":0,"exitCode":125,"source":"task-exec",' +
@@ -108,7 +108,7 @@ describe("JSON lines", () => {
     )
   })
 
-  it("one run has the lines of a fan-out with one task", () => {
+  it("of a single run are those of a fan-out with one task", () => {
     const resolved: RunEvent = { _tag: "Resolved", task: web, route: "local" }
     const run = new JsonRun(undefined)
     const events: ReadonlyArray<RunEvent> = [
@@ -132,21 +132,21 @@ describe("JSON lines", () => {
     assert.lengthOf(split(new JsonRun(undefined).fail(125, stopped)), 1, "no task was found")
   })
 
-  it("detached commands, and tasks that were not started", () => {
+  it("name detached commands, and tasks that were not started", () => {
     assert.deepStrictEqual(linesOf([ended(web, { _tag: "Detached" }), ended(web, skipped("deadline"))]), [
       '{"event":"ended","task":"web.2","node":"node-1","result":"detached","exitCode":0,"source":"task-exec"}',
       '{"event":"ended","task":"web.2","node":"node-1","result":"skipped","exitCode":125,"source":"task-exec","reason":"deadline"}'
     ])
   })
 
-  it("times, with a clock", () => {
+  it("have times if there is a clock", () => {
     assert.deepStrictEqual(
       linesOf([started(web)], () => 0),
       ['{"time":"1970-01-01T00:00:00.000Z","event":"started","task":"web.2","node":"node-1"}']
     )
   })
 
-  it("a split character is joined, on each stream of each task", () => {
+  it("join a split character, on each stream of each task", () => {
     const [first, second] = [Buffer.from([0xe2, 0x82]), Buffer.from([0xac])]
     const events = [web, agent].flatMap((of) => [
       stdout(of, first),
@@ -160,7 +160,7 @@ describe("JSON lines", () => {
     )
   })
 
-  it("bytes that are no UTF-8 are base64, as is a character without its end", () => {
+  it("have bytes that are not UTF-8, or end within a character, as base64", () => {
     const lines = linesOf([
       stdout(web, Buffer.from([0xff, 0x0a])),
       stdout(web, "\uFEFFtext\0"),
@@ -175,7 +175,7 @@ describe("JSON lines", () => {
   })
 
   it.prop(
-    "all bytes of both streams, wherever they were split",
+    "have all bytes of both streams, wherever they were split",
     [output, output, integer(1, 9)],
     ([out, err, size]) => {
       const lines = linesOf([

@@ -15,7 +15,7 @@ const show = (events: ReadonlyArray<FleetEvent>, options: LinesOptions = plain) 
   return [chosen([two, ten, agent]), ...events].flatMap((event) => lines.push(event))
 }
 
-describe("lines", () => {
+describe("output by lines", () => {
   it("aligns its bars", () => {
     const pieces = show([stdout(two, "one\n"), stdout(ten, "two\nthree\n"), stdout(agent, "\n")])
     assert.strictEqual(

@@ -55,8 +55,8 @@ const runAll = Effect.fnUntraced(function* (all: ReadonlyArray<Job>, pacing: Par
   return { ...record, started: record.started.map((at) => at - begin / 1000), results, seconds }
 })
 
-describe("paced", () => {
-  it.effect("one at a time, each with its result", () =>
+describe("paced jobs", () => {
+  it.effect("run one at a time by default, each with its result", () =>
     Effect.gen(function* () {
       const { most, results, started } = yield* runAll([{ takes: 3 }, { takes: 1, ends: "badly" }, { takes: 2 }], {})
       assert.deepStrictEqual(started, [0, 3, 4])
@@ -65,7 +65,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("results are in the order of the jobs", () =>
+  it.effect("have their results in the order of the jobs", () =>
     Effect.gen(function* () {
       const all: ReadonlyArray<Job> = [{ takes: 9 }, { takes: 1, ends: "badly" }]
       const { results } = yield* runAll(all, { parallel: count(2) })
@@ -73,13 +73,13 @@ describe("paced", () => {
     })
   )
 
-  it.effect("no jobs", () =>
+  it.effect("have no results if there are none", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual((yield* runAll([], { parallel: percent(50), maxFailures: percent(10) })).results, [])
     })
   )
 
-  it.effect("several at once, and the next one when one ends", () =>
+  it.effect("run several at once, and the next one when one ends", () =>
     Effect.gen(function* () {
       const all = [5, 1, 1, 1, 2].map((takes) => ({ takes }))
       const { most, started } = yield* runAll(all, { parallel: count(2) })
@@ -88,14 +88,14 @@ describe("paced", () => {
     })
   )
 
-  it.effect("a percentage of them at once", () =>
+  it.effect("run a percentage of them at once", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* runAll(jobs(10, 1), { parallel: percent(25) })).most, 3)
       assert.strictEqual((yield* runAll(jobs(10, 1), { parallel: percent(1) })).most, 1)
     })
   )
 
-  it.effect("the first one starts at once, each other one at least the delay later", () =>
+  it.effect("start with the first one at once, and each other one at least the delay later", () =>
     Effect.gen(function* () {
       const delay = Duration.seconds(10)
       const free = yield* runAll(jobs(4, 1), { parallel: count(4), delay })
@@ -106,7 +106,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("the delay is exact to the millisecond", () =>
+  it.effect("keep the delay to the millisecond", () =>
     Effect.gen(function* () {
       const { record, work } = makeRecord()
       const pacing = { parallel: count(9), delay: Duration.millis(1500) }
@@ -122,7 +122,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("stops at the first failure; running jobs continue", () =>
+  it.effect("stop at the first failure, while running jobs continue", () =>
     Effect.gen(function* () {
       const all: ReadonlyArray<Job> = [{ takes: 2, ends: "badly" }, { takes: 5 }, ...jobs(3, 1)]
       const { interrupted, results, seconds } = yield* runAll(all, { parallel: count(2), maxFailures: count(0) })
@@ -133,7 +133,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("a failure ends the wait for the next start", () =>
+  it.effect("end the wait for the next start at a failure", () =>
     Effect.gen(function* () {
       const all: ReadonlyArray<Job> = [{ takes: 2, ends: "badly" }, ...jobs(3, 1)]
       const pacing = { parallel: count(4), delay: Duration.hours(1), maxFailures: count(0) }
@@ -146,7 +146,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("a number or percentage of jobs may fail; without a limit all may", () =>
+  it.effect("may fail up to a number or percentage, or all without a limit", () =>
     Effect.gen(function* () {
       const bad: ReadonlyArray<Job> = Array.from({ length: 10 }, () => ({ takes: 1, ends: "badly" }))
       const cases = [
@@ -165,7 +165,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("starts no more at the deadline; running jobs continue", () =>
+  it.effect("start no more at the deadline, while running jobs continue", () =>
     Effect.gen(function* () {
       const all = [2, 9, 9, 1].map((takes) => ({ takes }))
       const deadline = Duration.seconds(5)
@@ -175,7 +175,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("no job waits for a turn after the deadline", () =>
+  it.effect("wait for no turn after the deadline", () =>
     Effect.gen(function* () {
       const pacing = { parallel: count(4), delay: Duration.seconds(30), deadline: Duration.seconds(60) }
       const { results, seconds, started } = yield* runAll(jobs(4, 1), pacing)
@@ -185,7 +185,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("the delay counts from the real start of a job", () =>
+  it.effect("count the delay from the real start of a job", () =>
     Effect.gen(function* () {
       const begins: Array<number> = []
       const work: Work<number, string, never> = {
@@ -206,7 +206,7 @@ describe("paced", () => {
     })
   )
 
-  it.effect("an interruption ends running jobs, and no more are started", () =>
+  it.effect("end at an interruption, which starts no more", () =>
     Effect.gen(function* () {
       const { record, work } = makeRecord()
       const pacing = { parallel: count(3), delay: Duration.seconds(1) }
@@ -226,7 +226,7 @@ describe("paced", () => {
   )
 
   it.effect.prop(
-    "any jobs: in order, never too many, never too fast, none after too many failures or the deadline",
+    "keep order, number, delay, failures and deadline, whatever the jobs are",
     [Arbitrary.array(anyJob, { maxLength: 12 }), integer(1, 4), integer(0, 3), integer(0, 3), integer(1, 20)],
     ([all, parallel, delay, maxFailures, deadline]) =>
       Effect.gen(function* () {
@@ -252,7 +252,7 @@ describe("paced", () => {
     { arbitrary: { runs: 60 } }
   )
 
-  it.live("ten thousand jobs at once, and one at a time", () =>
+  it.live("may be ten thousand, at once or one at a time", () =>
     Effect.gen(function* () {
       const all = Array.from({ length: 10_000 }, (_, at) => at)
       const work: Work<number, number, never> = {

@@ -30,7 +30,7 @@ const names = (selection: Selection) =>
 const onNode = (node: string): TaskFilter => ({ _tag: "Node", node })
 
 describe("a node in a selection", () => {
-  it.effect("a host name of two nodes is rejected by --node and by --filter node=, with one text", () =>
+  it.effect("is rejected by --node and --filter node= with one text, if two nodes have this host name", () =>
     Effect.gen(function* () {
       const byFlag = yield* Effect.flip(names({ services: ["web"], node: "twin" }))
       const byFilter = yield* Effect.flip(names({ services: ["web"], filters: [onNode("twin")] }))
@@ -39,7 +39,7 @@ describe("a node in a selection", () => {
     })
   )
 
-  it.effect("both report an unknown node, and accept an ID or a unique prefix", () =>
+  it.effect("may be an ID or a unique prefix, and is reported if it is unknown", () =>
     Effect.gen(function* () {
       const { nodes } = yield* Effect.map(
         Swarm.use(({ listNodes }) => listNodes()),

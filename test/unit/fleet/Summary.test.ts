@@ -21,13 +21,13 @@ describe("the summary", () => {
     )
   })
 
-  it("one task, no tasks, and detached commands", () => {
+  it("has its own words for one task, no tasks and detached commands", () => {
     assert.strictEqual(summarize(outcomes([exited(0)])), "1 task: 1 succeeded")
     assert.strictEqual(summarize([]), "0 tasks")
     assert.strictEqual(summarize(outcomes([{ _tag: "Detached" }, { _tag: "Detached" }])), "2 tasks: 2 started")
   })
 
-  it("by code and reason, ordered and folded", () => {
+  it("groups tasks by code and reason, ordered and folded", () => {
     const results = [exited(9), exited(3), exited(3), skipped("failures"), skipped("failures"), skipped("deadline")]
     assert.strictEqual(
       summarize(outcomes(results)),
@@ -54,7 +54,7 @@ describe("the summary", () => {
     assert.strictEqual(summarize(Array.from({ length: 10_000 }, () => even)), "10000 tasks: 10000 succeeded")
   })
 
-  it("the exit code is the largest", () => {
+  it("has the largest exit code", () => {
     const cases: ReadonlyArray<readonly [ReadonlyArray<TaskResult>, number]> = [
       [[], 0],
       [[exited(0), { _tag: "Detached" }], 0],

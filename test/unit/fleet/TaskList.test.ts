@@ -88,7 +88,7 @@ describe("the list of tasks", () => {
     })
   )
 
-  it.effect("as a table: health if the service has a check, no digest, and errors if there are any", () =>
+  it.effect("as a table has health if a service has a check, no digests, and errors if there are any", () =>
     Effect.gen(function* () {
       const now = Date.parse(created) + 3 * 3600_000
       const shown = (lines: ReadonlyArray<string>) => lines.map((line) => line.replace(/ {2,}/g, "|"))

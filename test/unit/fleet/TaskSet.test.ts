@@ -61,12 +61,12 @@ describe("TaskSet", () => {
     assert.deepStrictEqual([...unfold(foldNames(some))].sort(), [...new Set(some)].sort())
   })
 
-  it.prop("the result does not depend on the order", [Arbitrary.array(name, { maxLength: 30 })], ([names]) => {
+  it.prop("does not depend on the order", [Arbitrary.array(name, { maxLength: 30 })], ([names]) => {
     assert.deepStrictEqual([...names].reverse().sort(byName), [...names].sort(byName))
     assert.strictEqual(foldNames([...names].reverse()), foldNames(names))
   })
 
-  it("numbers are ordered by value", () => {
+  it("orders numbers by value", () => {
     const names = ["web", "web1.1", "web2.1", "web10.1", "web.1", "web.2", "web.10", "web.10a"]
     assert.deepStrictEqual([...names].reverse().sort(byName), names)
   })

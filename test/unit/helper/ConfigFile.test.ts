@@ -57,7 +57,7 @@ describe("the configuration file", () => {
     }
   })
 
-  it.effect("follows the XDG specification; a relative folder is ignored", () =>
+  it.effect("is found by the XDG specification, which ignores a relative folder", () =>
     Effect.gen(function* () {
       for (const [variables, expected] of [
         [{ HOME: "/home/me" }, file],

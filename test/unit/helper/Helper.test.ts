@@ -128,7 +128,7 @@ describe("Helper", () => {
     })
   )
 
-  it.effect("stop waits for every task that has not ended", () =>
+  it.effect("a stop waits for every task that has not ended", () =>
     Effect.gen(function* () {
       const { calls } = yield* stopped([taskOf("a", "failed"), taskOf("b", "running"), taskOf("c", "running")], 2)
       assert.include(calls, "remove service")

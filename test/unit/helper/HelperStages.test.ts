@@ -51,7 +51,7 @@ describe("the stages of a helper", () => {
     })
   )
 
-  it.effect("the command starts when the helper runs, unless it has started before", () =>
+  it.effect("begin Start when the helper runs, unless the command has started before", () =>
     Effect.gen(function* () {
       const program = (isFirst: boolean) =>
         Effect.gen(function* () {

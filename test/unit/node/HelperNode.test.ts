@@ -128,7 +128,7 @@ const commandError = (status: Partial<Task["Status"]>, other: Partial<Swarm["Ser
   }).pipe(Effect.scoped, Effect.provide(swarmWith(status, other)), inTime)
 
 describe("a helper that does not start", () => {
-  it.effect("is late, and nothing has run: Swarm never ran its task", () =>
+  it.effect("is late, and has run nothing if Swarm never ran its task", () =>
     Effect.gen(function* () {
       const error = yield* commandError({ State: "pending" })
       assert.strictEqual(error._tag, "HelperNotPlaced")
@@ -136,7 +136,7 @@ describe("a helper that does not start", () => {
     })
   )
 
-  it.effect("is late, and may run the command, if its node does not confirm that it is removed", () =>
+  it.effect("is late, and may have run the command if its node does not confirm the removal", () =>
     Effect.gen(function* () {
       const task = taskOn(node.id, "t", "")
       const assigned = { ...task, Status: { ...task.Status, State: "assigned" } }
@@ -187,7 +187,7 @@ describe("a manager that fails", () => {
   const denied = new EngineError({ ...asked, status: 500, text: "no" })
   const worker = new NotSwarmManager({ ...asked, state: "worker", managers: [] })
 
-  it.effect("before it has the helper's service: its error, and nothing has run", () =>
+  it.effect("before it has the helper's service fails the run with its error, and nothing has run", () =>
     Effect.gen(function* () {
       for (const failed of [lost, refused, denied, worker]) {
         const error = yield* commandError({}, { createSecret: () => Effect.fail(failed) })
@@ -200,7 +200,7 @@ describe("a manager that fails", () => {
     })
   )
 
-  it.effect("without an answer about the helper's service, or after it: the outcome is unknown", () =>
+  it.effect("while it creates the helper's service, or later, leaves the outcome unknown", () =>
     Effect.gen(function* () {
       const errors = [
         yield* commandError({}, { createService: () => Effect.fail(lost) }),
@@ -239,7 +239,7 @@ describe("a tunnel that the helper's node can't join", () => {
     inTime
   )
 
-  it.effect("leaves open whether a command has run that begins without it", () =>
+  it.effect("does not tell whether a command has run that begins without it", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* tunnelError([]), rejected)
       assert.isTrue(isNothingRun(rejected))

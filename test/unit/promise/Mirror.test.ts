@@ -16,7 +16,7 @@ const derived = ["logs", "logsAll", "signal", "signalAll"] as const satisfies Re
   keyof typeof TaskExec & keyof Swarm
 >
 
-it("task-exec/promise has every function of the service, but for those that need Effect", async () => {
+it("task-exec/promise has every function of the service, except for those that need Effect", async () => {
   const swarm = await connect({ host: "tcp://127.0.0.1:1" })
   try {
     const names = Object.values(mirrored).filter((name) => typeof name === "string")

@@ -8,7 +8,7 @@ const beginAll = (opening: ReturnType<typeof makeOpening>, indices: ReadonlyArra
   Effect.forEach(indices, (index) => Effect.forkChild(opening.begin(index), { startImmediately: true }))
 
 describe("the commands that begin with a request", () => {
-  it.effect("are the first ones, in any order; later ones need a message", () =>
+  it.effect("are the first ones, in any order, while later ones need a message", () =>
     Effect.gen(function* () {
       const opening = makeOpening(2)
       const fibers = yield* beginAll(opening, [1, 0])

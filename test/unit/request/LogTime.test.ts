@@ -25,7 +25,7 @@ describe("the times of logs", () => {
     ["1136073845", "1136073845.000000000"],
     ["1136073845.000000001", "1136073845.000000001"],
     ["0", "0.000000000"]
-  ])("%s", (text, expected) => {
+  ])("reads %s", (text, expected) => {
     assert.strictEqual(parse(text), expected)
   })
 
@@ -54,7 +54,7 @@ describe("the times of logs", () => {
   })
 
   it.prop(
-    "a zone moves a time by its offset",
+    "moves a time by the offset of its zone",
     [instant, Schema.Literals(["+", "-"]), between(0, 14), between(0, 59)],
     ([at, sign, hours, minutes]) => {
       const moved = at - (sign === "+" ? 1 : -1) * (hours * 3600 + minutes * 60)
@@ -63,13 +63,13 @@ describe("the times of logs", () => {
     }
   )
 
-  it.prop("a duration is the time before now, to the millisecond", [between(0, 10 ** 10)], ([millis]) => {
+  it.prop("takes a duration as the time before now, to the millisecond", [between(0, 10 ** 10)], ([millis]) => {
     assert.strictEqual(parse(`${millis}ms`), logTimeOf(now - millis))
     assert.strictEqual(Number(logTimeOf(now - millis)).toFixed(3), ((now - millis) / 1000).toFixed(3))
   })
 
   const letters = Schema.Array(Schema.Literals([..."0123456789-:.TZ+hms"]))
-  it.prop("of no other text it makes a time before 1970, and none makes it throw", [letters], ([some]) => {
+  it.prop("returns no time before 1970 and does not throw, whatever the text is", [letters], ([some]) => {
     const found = parse(some.join(""))
     if (found !== undefined) assert.match(found, /^\d+\.\d{9}$/)
   })

@@ -192,7 +192,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("of named runs: removes everything, alive or not, and nothing else", () =>
+  it.effect("of named runs removes everything of them, alive or not, and nothing else", () =>
     Effect.gen(function* () {
       const { calls, report } = yield* swept(
         {
@@ -215,7 +215,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("of named runs: lets a killer finish that works or is about to begin", () =>
+  it.effect("of named runs lets a killer finish that works or is about to begin", () =>
     Effect.gen(function* () {
       const killing = of("b", "killer")
       let looks = 0
@@ -327,35 +327,38 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("leaves containers of a service to Swarm; stops one that outlived its service first", () =>
-    Effect.gen(function* () {
-      const of = (id: string) => ({ ...expired, "com.docker.swarm.service.id": id })
-      const signals: Array<string> = []
-      let looks = 0
-      const { calls, report } = yield* swept({
-        services: [service("s", expired)],
-        containers: [
-          container("its", of("s")),
-          container("orphan", of("gone")),
-          container("ended", of("gone"), "exited")
-        ],
-        engine: {
-          killContainer: (id, signal) => Effect.sync(() => void signals.push(`${signal} ${id}`)),
-          inspectContainer: () => (looks++ < 3 ? Effect.fail(refusal(500, "busy")) : Effect.fail(refusal(404, "gone")))
-        }
+  it.effect(
+    "leaves containers of a service to Swarm, and stops one that outlived its service before it removes it",
+    () =>
+      Effect.gen(function* () {
+        const of = (id: string) => ({ ...expired, "com.docker.swarm.service.id": id })
+        const signals: Array<string> = []
+        let looks = 0
+        const { calls, report } = yield* swept({
+          services: [service("s", expired)],
+          containers: [
+            container("its", of("s")),
+            container("orphan", of("gone")),
+            container("ended", of("gone"), "exited")
+          ],
+          engine: {
+            killContainer: (id, signal) => Effect.sync(() => void signals.push(`${signal} ${id}`)),
+            inspectContainer: () =>
+              looks++ < 3 ? Effect.fail(refusal(500, "busy")) : Effect.fail(refusal(404, "gone"))
+          }
+        })
+        assert.deepStrictEqual(signals, ["TERM orphan"])
+        assert.deepStrictEqual(calls, ["service s", "container ended"])
+        // The engine would not say what became of it.
+        assert.deepStrictEqual(
+          report.leftovers.map(({ error, id, removed }) => [id, removed, error]),
+          [
+            ["s", true, undefined],
+            ["orphan", false, "busy"],
+            ["ended", true, undefined]
+          ]
+        )
       })
-      assert.deepStrictEqual(signals, ["TERM orphan"])
-      assert.deepStrictEqual(calls, ["service s", "container ended"])
-      // The engine would not say what became of it.
-      assert.deepStrictEqual(
-        report.leftovers.map(({ error, id, removed }) => [id, removed, error]),
-        [
-          ["s", true, undefined],
-          ["orphan", false, "busy"],
-          ["ended", true, undefined]
-        ]
-      )
-    })
   )
 
   it.effect("keeps and reports a container that outlived its service and does not stop", () =>
@@ -402,7 +405,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("sweeps containers on a worker; leaves those of services to Swarm", () =>
+  it.effect("removes containers on a worker, but leaves those of services to Swarm", () =>
     Effect.gen(function* () {
       const { calls, report } = yield* swept(
         {
@@ -418,7 +421,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("sweepSwarm lists only services, secrets and networks", () =>
+  it.effect("of the swarm lists only services, secrets and networks", () =>
     Effect.gen(function* () {
       const removed: Array<string> = []
       const swarm = Layer.mock(Swarm)({
@@ -436,7 +439,7 @@ describe("sweep", () => {
     })
   )
 
-  it.effect("keeps a network as long as the service of its run: labels of a network cannot be changed", () =>
+  it.effect("keeps a network as long as the service of its run, because a network's labels cannot change", () =>
     Effect.gen(function* () {
       const removed: Array<string> = []
       const ofRun = (labels: Readonly<Record<string, string>>, run: string) => ({ ...labels, "task-exec.run": run })

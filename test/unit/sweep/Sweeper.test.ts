@@ -83,7 +83,7 @@ const everything = ["create secret", "create service", "remove service", "remove
 const both = [task("a", "complete"), task("b", "running")]
 
 describe("Sweeper", () => {
-  it.effect("the log is read again until every node has reported", () =>
+  it.effect("reads the log again until every node has reported", () =>
     Effect.gen(function* () {
       const { calls, result, specs } = yield* swept(both, [
         Stream.concat(Stream.make(report("a").subarray(0, 50)), Stream.fail(broken)),
@@ -113,7 +113,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("a sweeper that ended without a report is not waited for", () =>
+  it.effect("does not wait for a sweeper that ended without a report", () =>
     Effect.gen(function* () {
       const tasks = [task("a", "failed", "exit 2"), task("b", "preparing", "pulling")]
       const { result } = yield* swept(tasks, [])
@@ -125,7 +125,7 @@ describe("Sweeper", () => {
     })
   )
 
-  it.effect("an engine that cannot be reached meanwhile loses the answers, not the removal", () =>
+  it.effect("removes its service even if the engine was unreachable and the answers are lost", () =>
     Effect.gen(function* () {
       const { calls, result } = yield* swept([], [], { listTasks: () => Effect.fail(broken) })
       assert(result._tag === "Success")

@@ -15,7 +15,7 @@ const labelsOf = (deadline: number) => ownershipLabels({ runId: "r", deadline, c
 const at = (now: number): Selection => ({ _tag: "PastDeadline", now })
 const ofRuns = (...runs: ReadonlyArray<string>): Selection => ({ _tag: "OfRuns", runs })
 
-describe("Verdict", () => {
+describe("the verdict of a sweep", () => {
   it.prop("an object is past its deadline exactly after it", [time, time], ([deadline, now]) => {
     const verdict = judge(labelsOf(deadline), at(now))
     assert(verdict._tag === "Alive" || verdict._tag === "Leftover")
@@ -49,9 +49,12 @@ describe("Verdict", () => {
 
   const late = Number.MAX_SAFE_INTEGER
   const unreadable: ReadonlyArray<string> = ["", " ", "soon", "-1", "+1", "1.5", "1e3", "0x10", " 1", "1 ", "1\n", "١٢"]
-  it.each([...unreadable, "NaN", "Infinity", "-Infinity", "123456789012", "1_000"])("deadline %j", (deadline) => {
-    assert.strictEqual(judge({ ...labelsOf(0), [labelKeys.deadline]: deadline }, at(late))._tag, "Unreadable")
-  })
+  it.each([...unreadable, "NaN", "Infinity", "-Infinity", "123456789012", "1_000"])(
+    "an object with the deadline %j is unreadable",
+    (deadline) => {
+      assert.strictEqual(judge({ ...labelsOf(0), [labelKeys.deadline]: deadline }, at(late))._tag, "Unreadable")
+    }
+  )
 
   it.each([labelKeys.deadline, labelKeys.role, labelKeys.creator])("labels without %s are unreadable", (key) => {
     const { [key]: _, ...labels } = labelsOf(0)

@@ -18,14 +18,14 @@ const typed = (keys: string): ChoiceState | string | undefined => {
 }
 
 describe("a list to choose from", () => {
-  it("arrow keys move around, and Enter chooses", () => {
+  it("moves with the arrow keys, and Enter chooses", () => {
     assert.strictEqual(typed("\r"), "id1")
     assert.strictEqual(typed("\u001b[B\u001bOB\r"), "id3")
     assert.strictEqual(typed("\u001b[A\r"), "id12")
     assert.strictEqual(typed("jjk\n"), "id2")
   })
 
-  it("/ filters, ignoring case, and Esc ends the filter", () => {
+  it("filters after /, ignoring case, until Esc", () => {
     assert.strictEqual(typed("/NODE-3\r"), "id3")
     assert.strictEqual(typed("/node-3\u001b[B\r"), "id6")
     assert.strictEqual(typed("/web.122\u007f\r"), "id12")
@@ -33,7 +33,7 @@ describe("a list to choose from", () => {
     assert.strictEqual(typed("/none\u001b\r"), "id1")
   })
 
-  it("q, Ctrl-C and Ctrl-D leave it", () => {
+  it("ends without a choice at q, Ctrl-C and Ctrl-D", () => {
     for (const key of ["q", "\u0003", "\u0004", "/x\u0003"]) assert.isUndefined(typed(key))
   })
 
