@@ -1,9 +1,9 @@
 /**
- * The smallest temporary service that runs a command: no Effect and no secret. It makes the service, waits for the first
- * line of its log and removes it.
+ * The smallest temporary service that runs a command: no Effect and no secret. It creates the service, waits for the first line of its log
+ * and removes it.
  *
- * Arguments: the manager's socket, an image by digest, the node's ID, a file to which it appends the milliseconds that
- * passed, by the process's own clock, until the first line was there, and the command that prints the line.
+ * Arguments: the manager's socket, an image by digest, the node's ID, a file, and the command that prints the line. The program appends to
+ * the file the milliseconds from its own start to the first line.
  */
 import { appendFileSync } from "node:fs"
 import * as http from "node:http"
@@ -42,7 +42,7 @@ const text = async (response: http.IncomingMessage): Promise<string> => {
   return all
 }
 
-/** Follows the log until something comes; false if nothing did for a second: a follow can miss a task that just starts. */
+/** Follows the log until data arrives. Returns false after a second without any: a follow can miss a task that has just started. */
 const firstLine = async (service: string): Promise<boolean> => {
   const log = await call("GET", `/services/${service}/logs?stdout=1&stderr=1&follow=1`)
   return new Promise((resolve, reject) => {

@@ -27,7 +27,7 @@ text{fill:#f0f6fc}
 }
 `
 
-/** The title of the chart, for those who do not see it. */
+/** The title of the chart, for screen readers. */
 const described = (all: ReadonlyArray<Bar>): string =>
   `Time of one command on another node: ${all.map(({ label, row }) => `${label} ${figure(row.summary.median, "seconds")}`).join(", ")}`
 

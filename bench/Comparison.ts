@@ -6,7 +6,7 @@ import { ratioOf, Summary, summarize } from "./Statistics.ts"
 /** Unit of a comparison's figures. */
 export const Unit = Schema.Literals(["seconds", "bytes", "objects"])
 
-/** One of those that were compared. */
+/** One of the compared contenders. */
 export const Row = Schema.Struct({
   name: Schema.String,
   /** One per round. */
@@ -18,7 +18,7 @@ export const Row = Schema.Struct({
   ratio: Schema.optionalKey(Summary)
 })
 
-/** One of those that were compared. */
+/** One of the compared contenders. */
 export type Row = typeof Row.Type
 
 /** Date, commit and load of a measure. */

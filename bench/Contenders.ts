@@ -93,7 +93,7 @@ export const dockerExec = (
   argv: ["docker", "-H", host, "exec", ...flags, container, ...command]
 })
 
-/** A command inside a node's namespaces, among the engine's processes. */
+/** A command inside a node's namespaces, where the engine's processes run. */
 export const on = ({ pid }: ClusterNode, { argv, ...contender }: Contender): Contender => ({
   ...contender,
   argv: [...entrance(pid), ...argv]

@@ -1,6 +1,6 @@
 /**
- * `npm run eager`: which functions runs call, for `adapters/bundle/eager.json`. To be made anew when there is a new Effect, or a
- * run goes another way: what is not named there is compiled later, and that is all.
+ * `npm run eager`: finds the functions that runs call, for `adapters/bundle/eager.json`. Run it after an update of Effect, or after a
+ * change of what a run calls. A function that is missing in the list is compiled at its first call.
  */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -22,7 +22,7 @@ const temporaryFolder = Effect.acquireRelease(
   (dir) => Effect.promise(() => rm(dir, { recursive: true }))
 )
 
-/** The runs that are to be quick: each way. */
+/** The runs that must start fast: one for each route. */
 const runsOf = ({ local, remote }: Stage): ReadonlyArray<ReadonlyArray<string>> => [
   ["--version"],
   [local.target, "true"],
@@ -31,14 +31,14 @@ const runsOf = ({ local, remote }: Stage): ReadonlyArray<ReadonlyArray<string>> 
   ["--via", "agent", remote.target, "echo", "out"]
 ]
 
-/** What a function is called by, in the file of those that were: the module and the declaration. */
+/** Separates the module and the declaration in the name of a function. */
 const separator = "\t"
 
-/** Every function tells when it is called. */
+/** Makes every function report its first call. */
 const telling: Plugin = {
   name: "telling",
   transform: {
-    // Those of the bundler's own begin with a NUL.
+    // The bundler's own modules begin with a NUL.
     filter: { id: /^[^\0].*\.[jt]s$/ },
     handler: (code, id) => {
       const texts = declarationsOf(code, id).flatMap(({ functions, name }) => {
@@ -58,7 +58,7 @@ const telling: Plugin = {
   }
 }
 
-/** Run before the program; `TOLD` is the file. */
+/** Runs before the program. `TOLD` names the file for the reports. */
 const listener = `
 globalThis.called = new Set()
 process.on("exit", () => require("node:fs").appendFileSync(process.env.TOLD, [...called, ""].join("\\n")))`

@@ -29,7 +29,7 @@ const bytes = [
 export const figure = (value: number, unit: Comparison["unit"]): string =>
   unit === "seconds" ? scaled(value, seconds) : unit === "bytes" ? scaled(value, bytes) : digits(value, 3)
 
-/** A range; one number where both ends look the same. */
+/** A range, or one number if both ends look the same. */
 const span = (from: string, to: string): string => (from === to ? from : `${from} - ${to}`)
 
 /** The range of the middle half of the samples. */
@@ -51,7 +51,7 @@ export const ratio = (of: Summary | undefined): string => {
 /** CPU time of a row's command. */
 export const cpu = ({ cpu: of }: Row): string => (of === undefined ? "" : figure(of.median, "seconds"))
 
-/** One line for each measure of another commit: its date, commit and load. */
+/** One line for each measure from another commit: its date, commit and load. */
 const otherOccasions = ({ commit, comparisons }: Results): ReadonlyArray<string> => {
   const others = comparisons.flatMap(({ measure, occasion }) =>
     occasion === undefined || occasion.commit === commit ? [] : [{ measure, occasion }]

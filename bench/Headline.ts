@@ -1,4 +1,4 @@
-/** The five figures of the chart: one command on another node, five ways, all measured in turn by the measure `agent`. */
+/** The five figures of the chart: one command on another node by five ways, which the measure `agent` measures in turn. */
 import type { Comparison, Row } from "./Comparison.ts"
 import type { Results } from "./Results.ts"
 
@@ -17,7 +17,7 @@ const ways: ReadonlyArray<Omit<Bar, "row"> & { readonly name: RegExp }> = [
   { label: "docker exec on the node itself", isOurs: false, name: /^docker exec, on the node itself$/ }
 ]
 
-/** The rows of a comparison as the chart's bars; undefined unless it has each of the five ways once. */
+/** The rows of a comparison as the chart's bars. `undefined` unless it has each of the five ways once. */
 const barsIn = ({ rows }: Comparison): ReadonlyArray<Bar> | undefined => {
   const bars = ways.flatMap(({ isOurs, label, name }) =>
     rows.filter((row) => name.test(row.name)).map((row) => ({ label, isOurs, row }))
@@ -25,7 +25,7 @@ const barsIn = ({ rows }: Comparison): ReadonlyArray<Bar> | undefined => {
   return bars.length === ways.length && new Set(bars.map(({ label }) => label)).size === ways.length ? bars : undefined
 }
 
-/** The chart's bars. Throws where the results lack one of the five ways. */
+/** The chart's bars. Throws if the results lack one of the five ways. */
 export const barsOf = ({ comparisons }: Results): ReadonlyArray<Bar> => {
   const [bars] = comparisons.flatMap((comparison) => {
     const found = barsIn(comparison)

@@ -1,4 +1,4 @@
-/** What the figures were measured with. */
+/** The machine and the versions that figures depend on. */
 import * as os from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -7,35 +7,35 @@ import * as Schema from "effect/Schema"
 import { run } from "../test/cluster/Command.ts"
 import { get } from "../test/cluster/EngineApi.ts"
 
-/** What the figures were measured with. */
+/** The machine and the versions that figures depend on. */
 export const Machine = Schema.Struct({
   processor: Schema.String,
   cores: Schema.Int,
   memoryGB: Schema.Int,
   kernel: Schema.String,
-  /** Processes that wanted to run, on average of the minute before. */
+  /** The load average of the minute before the measure. */
   load: Schema.Finite,
-  /** Of the nodes. */
+  /** The version of the nodes' engine. */
   engine: Schema.String,
   dockerClient: Schema.String,
   node: Schema.String,
   hyperfine: Schema.String
 })
 
-/** What the figures were measured with. */
+/** The machine and the versions that figures depend on. */
 export type Machine = typeof Machine.Type
 
 const Version = Schema.Struct({ Version: Schema.String })
 
 const versionIn = (text: string): string => /\d+(?:\.\d+)+/.exec(text)?.[0] ?? text.trim()
 
-/** Processes that wanted to run, on average of the last minute. */
+/** The load average of the last minute. */
 export const loadNow: Effect.Effect<number> = Effect.sync(() => os.loadavg()[0] ?? 0)
 
-/** Whether others kept so much of the machine busy that times are not to be trusted. */
+/** Whether other processes load the machine so much that times cannot be trusted. */
 export const isBusy = ({ cores, load }: Pick<Machine, "cores" | "load">): boolean => load > cores / 4
 
-/** Describes this machine, and the engine at `socket`; `load` is that of before the swarm came up. */
+/** Describes this machine and the engine at `socket`. `load` is the load average before the swarm was started. */
 export const describeMachine = Effect.fn("Machine.describe")(function* (socket: string, load: number) {
   const [{ Version: engine }, docker, hyperfine] = yield* Effect.all([
     get(socket, "/version", Version),
@@ -56,7 +56,7 @@ export const describeMachine = Effect.fn("Machine.describe")(function* (socket: 
   return machine
 })
 
-/** The commit that is checked out, with a `+` where files differ from it; none outside of a repository. */
+/** The commit that is checked out, with a `+` if files differ from it. Null outside of a repository. */
 export const commitOfNow = Effect.gen(function* () {
   const git = (...args: ReadonlyArray<string>) => run("git", ["-C", join(import.meta.dirname, ".."), ...args])
   const commit = yield* git("rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-/** A service with many tasks on all nodes, and docker's own client in each of them. */
+/** A service with many tasks on all nodes, and `docker exec` in each of them. */
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Console from "effect/Console"
@@ -7,12 +7,15 @@ import { type RunningTask, service, waitRunning } from "../test/cluster/Services
 import type { Bench } from "./Contenders.ts"
 import type { Contender } from "./Measure.ts"
 
-/** How many tasks a large fan-out has. */
+/** The number of tasks of a large fan-out. */
 export const most = 150
-/** Commands at the same time, as task-exec has them unless told. */
+/** Commands at the same time: the default of task-exec. */
 const atOnce = 32
 
-/** Starts `size` of them, until the scope closes; gives `docker exec` in as many of them as are asked for, each at its own node. */
+/**
+ * Starts `size` tasks until the scope closes. Returns contenders that run `docker exec` in some of these tasks, each through the engine of
+ * its node.
+ */
 export const startMany = Effect.fn("Many.start")(function* (bench: Pick<Bench, "options" | "stage">, size: number) {
   const { busybox, manager } = bench.stage
   yield* Console.error(`starting ${size} tasks`)
@@ -21,7 +24,7 @@ export const startMany = Effect.fn("Many.start")(function* (bench: Pick<Bench, "
   return (count: number) => execInEach(bench, `many-${count}`, tasks.slice(0, count))
 })
 
-/** `docker exec` in each of these tasks, at its own node; `name` is that of a file for it. */
+/** Runs `docker exec` in each of these tasks through the engine of its node. `name` is the name of a file for it. */
 export const execInEach = Effect.fnUntraced(function* (
   { options, stage }: Pick<Bench, "options" | "stage">,
   name: string,

@@ -1,6 +1,6 @@
 /**
- * Measures whole commands side by side: hyperfine runs them in turn, round by round, so that what disturbs the machine for
- * a while disturbs all of them. Each round begins with another one.
+ * Measures whole commands side by side. hyperfine runs them in turn, round by round, so that a temporary disturbance of the machine affects
+ * all of them. Each round begins with another command.
  */
 
 import { existsSync } from "node:fs"
@@ -14,37 +14,37 @@ import { type Turn, turnsOf } from "./Turns.ts"
 
 /** A command to measure. */
 export interface Contender {
-  /** What tables call it. */
+  /** The name in tables. */
   readonly name: string
   readonly argv: ReadonlyArray<string>
-  /** Bytes that it must write to standard output, if they are to be counted. */
+  /** Bytes that the command must write to stdout. Not counted if undefined. */
   readonly bytes?: number
-  /** A file to which every run of it appends one number. */
+  /** A file to which every run appends one number. */
   readonly notes?: string
 }
 
-/** What was measured of a command, run by run. */
+/** The measurements of a command, one per run. */
 export interface Measured {
   readonly contender: Contender
   /** From start to end of the whole command. */
   readonly seconds: ReadonlyArray<number>
   /** CPU time, user and system, of the processes that the command started on this machine. */
   readonly cpuSeconds: ReadonlyArray<number>
-  /** What the runs wrote down. */
+  /** The numbers from the file `notes`. */
   readonly notes: ReadonlyArray<number>
 }
 
-/** How the commands are run. */
+/** How commands are run. */
 export interface MeasureOptions {
-  /** Rounds that count. */
+  /** The number of counted rounds. */
   readonly runs: number
-  /** All of the commands' environment. */
+  /** The whole environment of the commands. */
   readonly env: Readonly<Record<string, string>>
-  /** A folder for files that are not needed afterwards. */
+  /** A folder for temporary files. */
   readonly dir: string
 }
 
-/** A command did not do its work. */
+/** A command failed, or wrote the wrong output. */
 export class WrongResult extends Schema.TaggedError<WrongResult>()("WrongResult", {
   command: Schema.String,
   detail: Schema.String
@@ -54,10 +54,10 @@ export class WrongResult extends Schema.TaggedError<WrongResult>()("WrongResult"
   }
 }
 
-/** How long a single run may take, in milliseconds. */
+/** The timeout of a single run, in milliseconds. */
 export const patience = 300_000
 
-/** Time for the engines to put away what the command before left to them: in seconds, before every run. */
+/** Seconds before every run in which the engines can clean up after the run before. */
 const pause = 0.5
 
 const Export = Schema.fromJsonString(
@@ -68,10 +68,10 @@ const Export = Schema.fromJsonString(
   })
 )
 
-/** A word for hyperfine, which splits command lines as a shell does. */
+/** Quotes a word for hyperfine, which splits command lines as a shell does. */
 const quote = (word: string): string => (/^[\w./:=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
-/** Runs the command once; fails if it does not succeed or writes less or more than it should. */
+/** Runs the command once. Fails if the command fails or writes another number of bytes than it must. */
 export const warmUp = Effect.fnUntraced(function* (
   { argv, bytes, name }: Contender,
   { env }: Pick<MeasureOptions, "env">
@@ -81,18 +81,18 @@ export const warmUp = Effect.fnUntraced(function* (
     return yield* new WrongResult({ command: name, detail: `${finished.bytes} bytes of output instead of ${bytes}` })
 })
 
-/** The number that a command's only run wrote down. */
+/** The number that the only run of a command appended. */
 export const numberNoted = (file: string): Effect.Effect<number> =>
   Effect.map(readNotes(file), ([only]) => only ?? Number.NaN)
 
-/** The numbers that a command's runs wrote down. */
+/** The numbers that the runs of a command appended. */
 const readNotes = (file: string) =>
   Effect.promise(async () => {
     const lines = (await readFile(file, "utf8")).split("\n")
     return lines.filter((line) => line !== "").map(Number)
   })
 
-/** Seconds and CPU seconds of every turn. */
+/** Seconds and CPU seconds of every run. */
 const timeOf = Effect.fnUntraced(function* (
   turns: ReadonlyArray<Turn>,
   contenders: ReadonlyArray<Contender>,
@@ -114,7 +114,7 @@ const timeOf = Effect.fnUntraced(function* (
   })
 })
 
-/** Measures commands against each other. All of them must succeed every time. */
+/** Measures commands against each other. Fails if a run of any of them fails. */
 export const measure = Effect.fn("Measure.measure")(function* (
   what: string,
   contenders: ReadonlyArray<Contender>,
@@ -142,7 +142,7 @@ export const measure = Effect.fn("Measure.measure")(function* (
   )
 })
 
-/** Takes a number of each, in turns as commands take theirs; the first round does not count. */
+/** Runs effects that return a number, in turns as commands are run. The first round does not count. */
 export const inTurns = Effect.fnUntraced(function* <A, E, R>(
   takers: ReadonlyArray<Effect.Effect<A, E, R>>,
   runs: number

@@ -1,4 +1,4 @@
-/** All measures, by the names that they are asked for with. */
+/** All measures, by their names on the command line. */
 import type * as Effect from "effect/Effect"
 import type { Comparison } from "./Comparison.ts"
 import type { Bench } from "./Contenders.ts"
@@ -21,7 +21,7 @@ import { store } from "./measures/Store.ts"
 import { throughput } from "./measures/Throughput.ts"
 import type { MeasureName } from "./Options.ts"
 
-/** Each gives what it compared. */
+/** Each returns its comparisons. */
 export const measures: Readonly<
   Record<MeasureName, (bench: Bench) => Effect.Effect<ReadonlyArray<Comparison>, { readonly message: string }>>
 > = {

@@ -85,7 +85,7 @@ export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", {
 export interface Options {
   readonly help: boolean
   readonly pages: boolean
-  /** Number of rounds, without the first one that does not count. */
+  /** Number of rounds, not counting the first one. */
   readonly runs: number
   readonly measures: ReadonlyArray<MeasureName>
   /** Amount of data of the throughput measures, in 10^6 bytes. */
@@ -94,7 +94,7 @@ export interface Options {
   readonly against: string | undefined
   /** Folder of the original plugin's checkout. */
   readonly seed: string | undefined
-  /** Version of the nodes' engine; undefined for this machine's own. */
+  /** Version of the nodes' engine. `undefined`: the machine's own engine. */
   readonly engine: string | undefined
   /** File for the figures. */
   readonly json: string | undefined

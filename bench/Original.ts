@@ -1,6 +1,6 @@
 /**
- * The original plugin (skopos-plugin-swarm-exec) from its checkout, run by this machine's Python, and an image of it for its
- * helper: what its own Dockerfile makes, of Debian's packages on this machine.
+ * The original plugin (skopos-plugin-swarm-exec) from its checkout, run by this machine's Python, with an image for its helper. The image
+ * has the content of its Dockerfile, from the Debian packages of this machine.
  */
 import { existsSync, lstatSync, readdirSync, realpathSync } from "node:fs"
 import { copyFile, mkdir, writeFile } from "node:fs/promises"
@@ -23,11 +23,11 @@ export class NotTheOriginal extends Schema.TaggedError<NotTheOriginal>()("NotThe
   }
 }
 
-/** The original plugin, ready to be run. */
+/** The original plugin, ready to run. */
 export interface Original {
   /** Its command `task-exec`. */
   readonly taskExec: (taskId: string, ...command: ReadonlyArray<string>) => Contender
-  /** The image of its helper, by tag, and what tables call it. */
+  /** The image of its helper by tag, and the name in tables. */
   readonly image: string
   readonly imageName: string
 }
@@ -35,10 +35,10 @@ export interface Original {
 const program = "plugin/swarm-exec"
 const library = "lib/skpp.py"
 const packageName = "python3-docker"
-/** Debian's; another one on the PATH has not Debian's packages. */
+/** Debian's Python. Another one on the PATH lacks Debian's packages. */
 const python = "/usr/bin/python3"
 
-/** Copies the files as the original's Dockerfile does, so that Python writes nothing into the checkout. */
+/** Copies the files that the original's Dockerfile copies, so that Python writes nothing into the checkout. */
 const copyTo = Effect.fnUntraced(function* (app: string, dir: string) {
   for (const file of [program, library])
     if (!existsSync(join(dir, file))) return yield* new NotTheOriginal({ dir, missing: file })
@@ -57,13 +57,13 @@ const install = Effect.fnUntraced(function* () {
 
 const lines = (text: string): ReadonlyArray<string> => text.split("\n").filter((line) => line !== "")
 
-/** Python's modules: with what it compiled of them when they were installed, which no package lists. */
+/** The folders of Python's modules, with their compiled files, which no package lists. */
 const moduleTrees = (): ReadonlyArray<string> =>
   readdirSync("/usr/lib")
     .filter((name) => name.startsWith("python3"))
     .map((name) => `usr/lib/${name}`)
 
-/** All other files of some packages and of those that they depend on, from the root folder. */
+/** The other files of these packages and of their dependencies, relative to the root folder. */
 const filesOf = Effect.fnUntraced(function* (trees: ReadonlyArray<string>, packages: ReadonlyArray<string>) {
   const kinds = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"]
   const flags = ["--recurse", "--installed", ...kinds.map((kind) => `--no-${kind}`)]
@@ -72,7 +72,7 @@ const filesOf = Effect.fnUntraced(function* (trees: ReadonlyArray<string>, packa
   const listed = lines(yield* run("dpkg-query", ["--listfiles", ...names])).filter(
     (path) => existsSync(path) && !lstatSync(path).isDirectory() && !path.startsWith("/usr/share/")
   )
-  // Where /lib is a link, files lie in what it leads to.
+  // If /lib is a link, the files are in its target.
   const links = ["/bin", "/sbin", "/lib", "/lib64"].filter(
     (path) => existsSync(path) && lstatSync(path).isSymbolicLink()
   )
@@ -81,12 +81,12 @@ const filesOf = Effect.fnUntraced(function* (trees: ReadonlyArray<string>, packa
   return [...new Set([...links, ...others])].map((path) => path.slice(1))
 })
 
-/** Makes the image, in the folder that has the original's files in `app`. */
+/** Builds the image. The folder has the original's files in `app`. */
 const makeImage = Effect.fnUntraced(function* (socket: string, ref: string, dir: string) {
   const list = join(dir, "original.files")
   const tar = join(dir, "original.tar")
   const trees = moduleTrees()
-  // Of the second one Debian says only that some Python is needed.
+  // The second package depends on any Python, so python3 is named, too.
   const files = yield* filesOf(trees, ["python3", packageName])
   yield* Effect.promise(() => writeFile(list, `${files.join("\n")}\n`))
   yield* run("tar", ["-cf", tar, "-C", "/", "--no-recursion", "-T", list, "--recursion", ...trees], {
@@ -97,7 +97,7 @@ const makeImage = Effect.fnUntraced(function* (socket: string, ref: string, dir:
   yield* pushImage(socket, ref)
 })
 
-/** Gets the original ready: `checkout` is its folder, `dir` one for files that are not needed afterwards. */
+/** Prepares the original. `checkout` is its folder, and `dir` a folder for temporary files. */
 export const prepareOriginal = Effect.fn("Original.prepare")(function* (
   checkout: string,
   { dir, registry, socket }: { readonly dir: string; readonly registry: string; readonly socket: string }

@@ -1,4 +1,4 @@
-/** The pages of the documentation with figures: what is between two comments in them is generated. */
+/** The pages of the documentation that have figures: the text between two comments is generated. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { chartOf } from "./Chart.ts"
@@ -8,7 +8,7 @@ import { barsOf } from "./Headline.ts"
 import type { Results } from "./Results.ts"
 import { ratioOf } from "./Statistics.ts"
 
-/** The short page, with the chart's figures. In the project's folder, as the others. */
+/** The short page, with the chart's figures. Paths are relative to the project's folder. */
 export const pageFile = "docs/performance.md"
 
 /** The page with every figure. */
@@ -66,7 +66,7 @@ export const headlineTable = (results: Results): string => {
   ].join("\n")
 }
 
-/** The page with this text between its two comments; undefined unless it has both. */
+/** Returns the page with this text between its two comments. `undefined` unless the page has both. */
 export const withFigures = (page: string, figures: string): string | undefined => {
   const from = page.indexOf(begin)
   const to = page.indexOf(end)
@@ -74,7 +74,7 @@ export const withFigures = (page: string, figures: string): string | undefined =
   return `${page.slice(0, from + begin.length)}\n\n${figures}\n\n${page.slice(to)}`
 }
 
-/** The files that are generated from the results, with their text. Throws where a page lacks the two comments. */
+/** The files that are generated from the results, with their text. Throws if a page lacks the two comments. */
 export const pagesOf = (results: Results): ReadonlyMap<string, string> => {
   const withTable = (file: string, figures: string): [string, string] => {
     const page = withFigures(readFileSync(join(import.meta.dirname, "..", file), "utf8"), figures)

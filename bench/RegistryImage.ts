@@ -1,9 +1,9 @@
-/** How large an image is: in its registry, and on an engine. */
+/** The size of an image, in its registry and on an engine. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { get } from "../test/cluster/EngineApi.ts"
 
-/** The registry did not say what an image is made of. */
+/** The registry did not return the image's manifest. */
 export class ManifestUnreadable extends Schema.TaggedError<ManifestUnreadable>()("ManifestUnreadable", {
   image: Schema.String,
   detail: Schema.String
@@ -15,9 +15,9 @@ export class ManifestUnreadable extends Schema.TaggedError<ManifestUnreadable>()
 
 /** Bytes. */
 export interface ImageSize {
-  /** All layers, as an engine fetches them. */
+  /** All layers, as an engine downloads them. */
   readonly compressed: number
-  /** All layers, as an engine keeps them. */
+  /** All layers, as an engine stores them. */
   readonly unpacked: number
 }
 
@@ -29,7 +29,7 @@ const accept = [
   "application/vnd.oci.image.manifest.v1+json"
 ].join(", ")
 
-/** Size of `REGISTRY/NAME:TAG`, which the engine at `socket` has, too. The registry speaks plain HTTP. */
+/** The size of `REGISTRY/NAME:TAG`, which the engine at `socket` has pulled. The registry speaks plain HTTP. */
 export const imageSize = Effect.fn("RegistryImage.size")(function* (socket: string, image: string) {
   const [, registry = "", name = "", tag = ""] = /^([^/]+)\/(.+):([^:/]+)$/.exec(image) ?? []
   const answer = yield* Effect.tryPromise({

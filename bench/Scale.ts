@@ -1,6 +1,6 @@
 /**
- * `npm run bench:scale`: choosing the tasks, pacing their commands and gathering their output for 1,250 to 10,000 tasks on 125
- * to 1,000 nodes, each size in a process of its own. See `ScaleModel.ts`.
+ * `npm run bench:scale`: selects tasks, paces their commands and gathers their output, for 1,250 to 10,000 tasks on 125 to 1,000 nodes.
+ * Each size has a process of its own. See `ScaleModel.ts`.
  */
 import { execFile, fork } from "node:child_process"
 import { once } from "node:events"
@@ -15,7 +15,7 @@ const sizes = [1250, 2500, 5000, 10_000]
 
 const dir = await mkdtemp(join(tmpdir(), "task-exec-scale-"))
 try {
-  // Built, as the command is: what Node needs to strip types is not what is measured.
+  // A bundle, as the command is one, because stripping types takes Node some time.
   const program = join(dir, "scale.mjs")
   const input = join(import.meta.dirname, "ScaleModel.ts")
   await using bundle = await rolldown({ input, platform: "node", plugins: [withoutUnused] })

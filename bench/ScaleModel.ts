@@ -1,6 +1,6 @@
 /**
- * What `Scale.ts` measures: a fan-out over a swarm that no machine holds, told by a simulated engine. `serve SOCKET TASKS` is
- * that engine, `measure SOCKET` the fan-out. Commands are not run: each gives some lines at once.
+ * What `Scale.ts` measures: a fan-out over a swarm that is too large for this machine, so that a simulated engine describes it. `serve
+ * SOCKET TASKS` is that engine, and `measure SOCKET` the fan-out. No command is run: each returns some lines at once.
  */
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
@@ -18,7 +18,7 @@ const servicesCount = 50
 
 const id = (kind: string, number: number): string => `${kind}${String(number).padStart(25 - kind.length, "0")}`
 
-/** What a manager of such a swarm answers, with as much around it as engines write. */
+/** The responses of a manager of such a swarm, as large as those of real engines. */
 const answers = (tasks: number): Readonly<Record<string, unknown>> => {
   const nodes = Array.from({ length: tasks / tasksPerNode }, (_, n) => ({
     ID: id("n", n),
@@ -75,7 +75,7 @@ const answers = (tasks: number): Readonly<Record<string, unknown>> => {
   return { tasks: all, services, nodes, version }
 }
 
-/** Serves them, and tells the parent process when it listens. */
+/** Serves the responses. Reports to the parent process when it listens. */
 const serve = (socket: string, tasks: number): void => {
   const bodies = Object.entries(answers(tasks)).map(([name, value]) => [name, JSON.stringify(value)] as const)
   const server = createServer((request, response) => {
@@ -86,7 +86,7 @@ const serve = (socket: string, tasks: number): void => {
   server.listen(socket, () => process.send?.("ready"))
 }
 
-/** One fan-out: every hundredth command fails, every tenth says something of its own. */
+/** One fan-out: every hundredth command fails, and every tenth has another output. */
 const fanOut = Effect.gen(function* () {
   const began = performance.now()
   const tasks = yield* selectTasks({ stack: "big" })
@@ -119,7 +119,7 @@ if (role === "serve") serve(socket, Number(size))
 else {
   const engine = Swarm.layerFor({ _tag: "Unix", path: socket })
   const { groups, seconds, tasks } = await Effect.runPromise(Effect.provide(fanOut, engine))
-  // What getrusage says is also that of the process which started this one.
+  // getrusage includes the peak of the process that started this one.
   const peak = (Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024) / 1e6
   console.log(`${tasks} tasks, ${groups} groups: ${seconds.toFixed(2)} s, peak memory ${peak.toFixed(0)} MB`)
 }

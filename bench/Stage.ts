@@ -1,4 +1,4 @@
-/** What the measurements are made on: the swarm, our image in its registry, a service with one task on each node. */
+/** The stage of all measures: the swarm, our image in its registry, and a service with one task on each node. */
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -7,7 +7,7 @@ import { get } from "../test/cluster/EngineApi.ts"
 import { type RunningTask, service as serviceOf, waitRunning } from "../test/cluster/Services.ts"
 import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../test/cluster/SwarmCluster.ts"
 
-/** The service's tasks are not where they should be. */
+/** The tasks of the service are not on the expected nodes. */
 export class NotSpread extends Schema.TaggedError<NotSpread>()("NotSpread", { service: Schema.String }) {
   override get message(): string {
     return `the tasks of the service ${this.service} are not one on each node`
@@ -23,15 +23,15 @@ export interface Place {
   readonly node: ClusterNode
 }
 
-/** What the measurements are made on. */
+/** The stage of the measures. */
 export interface Stage {
   readonly cluster: SwarmClusterShape
   readonly manager: ClusterNode
-  /** All of them. */
+  /** All nodes. */
   readonly nodes: ReadonlyArray<ClusterNode>
   /** The swarm's image registry, `HOST:PORT`. */
   readonly registry: string
-  /** Folder of the log of the manager's store. */
+  /** Folder with the write-ahead log of the manager's store. */
   readonly log: string
   /** Our image, by tag. */
   readonly image: string
@@ -41,7 +41,7 @@ export interface Stage {
   readonly busybox: string
   /** The name of the service. */
   readonly web: string
-  /** A task on the manager, whose engine is the one that is talked to. */
+  /** A task on the manager, whose engine is the connected engine. */
   readonly local: Place
   /** A task on another node. */
   readonly remote: Place
@@ -51,7 +51,7 @@ const Image = Schema.Struct({ RepoDigests: Schema.Array(Schema.String) })
 
 const service = "web"
 
-/** Sets everything up in the swarm. The service goes away with the scope, the image with the swarm. */
+/** Creates the stage in the swarm. The service is removed with the scope, and the image with the swarm. */
 export const makeStage = Effect.fn("Stage.make")(function* () {
   const cluster = yield* SwarmCluster
   const { dir, image: busybox, manager, nodes, registry } = cluster

@@ -1,24 +1,21 @@
 /** Summaries of lists of numbers. */
 import * as Schema from "effect/Schema"
 
-/** Median, quartiles, least and greatest. */
+/** Median, quartiles, minimum and maximum. */
 export const Summary = Schema.Struct({
   median: Schema.Finite,
-  /** A quarter of the numbers is not greater. */
+  /** A quarter of the numbers are at most this one. */
   lower: Schema.Finite,
-  /** A quarter of the numbers is not less. */
+  /** A quarter of the numbers are at least this one. */
   upper: Schema.Finite,
   min: Schema.Finite,
   max: Schema.Finite
 })
 
-/** Median, quartiles, least and greatest. */
+/** Median, quartiles, minimum and maximum. */
 export type Summary = typeof Summary.Type
 
-/**
- * The number below which that part of the sorted numbers lies: between two of them in proportion (the seventh way of
- * Hyndman and Fan, that of R and NumPy). NaN if there are none.
- */
+/** The quantile of sorted numbers, interpolated as R and NumPy do (the seventh definition of Hyndman and Fan). NaN if there are none. */
 export const quantile = (numbers: ReadonlyArray<number>, part: number): number => {
   const sorted = numbers.toSorted((a, b) => a - b)
   const at = (sorted.length - 1) * part
@@ -43,10 +40,7 @@ export const summarize = (numbers: ReadonlyArray<number>): Summary => ({
 export const ratiosOf = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): ReadonlyArray<number> =>
   ours.map((one, round) => one / (theirs[round] ?? Number.NaN))
 
-/**
- * How many times as much ours are as theirs, round by round: what disturbs a round disturbs both. Nothing where one of
- * theirs is 0.
- */
+/** Our numbers divided by theirs, round by round, so that a disturbance of one round affects both. Empty if one of theirs is 0. */
 export const ratioOf = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): Summary | undefined => {
   const ratios = ratiosOf(ours, theirs)
   return ratios.every(Number.isFinite) ? summarize(ratios) : undefined

@@ -24,7 +24,7 @@ const cells = ({ moved, occasion, rows, title, unit }: Comparison): ReadonlyArra
   ])
 ]
 
-/** Columns of one width: the first to the left, all others to the right. */
+/** Aligns columns: the first one to the left, all others to the right. */
 export const align = (lines: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
   const columns = Math.max(0, ...lines.map((line) => line.length))
   const widths = Array.from({ length: columns }, (_, at) => Math.max(0, ...lines.map((line) => line[at]?.length ?? 0)))
@@ -36,10 +36,10 @@ export const align = (lines: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArra
   )
 }
 
-/** Comparisons, an empty line before each. */
+/** Comparisons, each after an empty line. */
 export const comparisonTable = (comparisons: ReadonlyArray<Comparison>): string =>
   align(comparisons.flatMap((one) => [[""], ...cells(one)])).join("\n")
 
-/** All of them. */
+/** The whole table. */
 export const textTable = (results: Results): string =>
   [...circumstances(results), comparisonTable(results.comparisons)].join("\n")

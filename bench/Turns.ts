@@ -1,14 +1,14 @@
-/** Whose turn it is. */
+/** The order in which contenders run. */
 
-/** One run of one of those that are compared. */
+/** One run of one contender. */
 export interface Turn {
-  /** Its number among them, from 0. */
+  /** The index of the contender. */
   readonly who: number
-  /** Whether it is one of those that are looked at. */
+  /** Whether the run is counted. */
   readonly counts: boolean
 }
 
-/** Every one of them once in each round. Another one is first in every round, so that none always follows the same one's start. */
+/** Gives each contender one turn per round. Each round begins with another contender, so that none always follows the same one. */
 export const turnsOf = (size: number, rounds: number, counts = true): ReadonlyArray<Turn> =>
   Array.from({ length: rounds }, (_, round) =>
     Array.from({ length: size }, (_, place) => ({ who: (place + round) % size, counts }))

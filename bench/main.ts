@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: compares task-exec with other ways to do the same, on a real swarm on this machine. The figures depend on
- * the machine and its load: no test asserts them.
+ * `npm run bench`: compares task-exec with other tools for the same purpose, on a real swarm on this machine. The figures depend on the
+ * machine and its load: no test asserts them.
  */
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
@@ -97,7 +97,7 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
 const writePages = (results: Results) =>
   Effect.forEach(pagesOf(results), ([file, text]) => writeInProject(file, text), { discard: true })
 
-/** The figures are of another engine than the kept ones. */
+/** The figures are for another engine than the kept ones. */
 class OtherEngine extends Schema.TaggedError<OtherEngine>()("OtherEngine", {
   kept: Schema.String,
   now: Schema.String

@@ -12,7 +12,7 @@ import { type Ended, runProgram } from "./demo/Program.ts"
 import { seconds, showCommand, showEnd, showLine, showOutput, showStep, showTitle } from "./demo/Screen.ts"
 import { deployStack, stack } from "./demo/Stack.ts"
 
-/** A command and its expected end. */
+/** A command and its expected result. */
 interface Case {
   readonly command: ReadonlyArray<string>
   /** Seconds. */

@@ -1,18 +1,18 @@
 /**
- * How large the programs and the image are, what they load to start, and what a run asks of the engines: the figures of today, so
- * that a change that makes one of them grow is seen. What has grown because it was meant to gets its new figure here.
+ * The size of the programs and of the image, the modules that they load to start, and the requests of a run: today's figures, so that a
+ * change that increases one of them is noticed. If the increase is intended, set the new figure here.
  *
- * Sizes, in bytes, are upper limits 5 % above what was measured. Lists and counts are exact.
+ * Sizes in bytes are upper limits, 5 % above the measured ones. Lists and counts are exact.
  */
 
-/** The most that something may take. */
+/** An upper limit in bytes. */
 export interface SizeLimit {
   readonly of: string
   readonly atMost: number
   readonly why: string
 }
 
-/** Limits of a bundle as it is, and of its parts before it is minified; `why` it should be no larger. */
+/** Limits of a bundle, and of its parts before it is minified. `why`: the reason for the limit. */
 const bundleSizes = (
   bundle: string,
   atMost: number,
@@ -52,19 +52,19 @@ export const programSizes: ReadonlyArray<SizeLimit> = [
   )
 ]
 
-/** What a program loads. */
+/** The modules that a program loads. */
 export interface Loading {
-  /** Modules of Node's, with those that they load themselves, that an empty program does without. */
+  /** Modules of Node and their own dependencies, without those that an empty program loads. */
   readonly node: ReadonlyArray<string>
   /** The folders of our modules. */
   readonly own: ReadonlyArray<string>
-  /** All of our modules. */
+  /** The total size of our modules. */
   readonly ownBytes: number
 }
 
 const always = ["module", "net", "os", "process", "stream", "stream/promises", "string_decoder", "tty"]
 
-/** To say its version, `task-exec` needs no engine: neither HTTP nor OpenSSL, which alone takes 5 ms, and none of the pipeline. */
+/** `task-exec --version` needs no engine: neither HTTP nor OpenSSL, which alone takes 5 ms, nor the pipeline. */
 export const versionLoads: Loading = {
   node: [...always, "path/posix"],
   own: [
@@ -84,7 +84,7 @@ export const versionLoads: Loading = {
   ownBytes: 77_000
 }
 
-/** The same of `swarm-exec`, which looks into nothing but the first word. */
+/** `swarm-exec --version` looks only at its first word. */
 export const pluginVersionLoads: Loading = {
   node: [...always, "path/posix"],
   own: [
@@ -100,7 +100,7 @@ export const pluginVersionLoads: Loading = {
   ownBytes: 21_000
 }
 
-/** A helper that has said Hello and looked for its request: TLS and OpenSSL are for tunnels alone. */
+/** A helper that has said Hello and looked for its request: only tunnels need TLS and OpenSSL. */
 export const helperLoads: Loading = {
   node: [...always, "http", "zlib"],
   own: [
@@ -120,15 +120,15 @@ export const helperLoads: Loading = {
   ownBytes: 232_000
 }
 
-/** What one run asks of the engine that its caller talks to, and what it makes in the whole swarm. */
+/** The requests of one run to the connected engine, and the objects that it creates in the whole swarm. */
 export interface RunCost {
-  /** By method and path. What is asked until something is so, however often that is: `polled`. */
+  /** By method and path. `polled`: a request that is repeated until a condition holds. */
   readonly requests: Readonly<Record<string, number | "polled">>
   /** By kind. */
   readonly created: Readonly<Record<string, number>>
 }
 
-/** To find the task, and to look for what callers left that were killed: one of three lists of services is the latter's. */
+/** Finds the task, and the leftovers of killed callers. One of the three lists of services is for leftovers. */
 const everyRun = {
   "GET /services": 3,
   "GET /info": 1,
@@ -137,7 +137,7 @@ const everyRun = {
   "GET /networks": 1
 }
 
-/** From the task's own node: the guard is a process there, and makes nothing. */
+/** On the task's own node. The guard is a process there, so the run creates nothing. */
 export const localRun: RunCost = {
   requests: {
     ...everyRun,
@@ -165,7 +165,7 @@ export const guardedRun: RunCost = {
   created: { container: 1 }
 }
 
-/** On another node, with the output in the helper's log, and the input, if there is any, in its request. */
+/** On another node. The output is in the helper's log, and the input, if any, in its request. */
 export const logsRun: RunCost = {
   requests: {
     ...everyRun,
@@ -174,7 +174,7 @@ export const logsRun: RunCost = {
     "GET /nodes/ID": "polled",
     "POST /secrets/create": 1,
     "POST /services/create": 1,
-    // Again each time that a helper which runs is silent for too long: how often a log is read is for LogsTransport's tests.
+    // Repeated whenever a running helper is silent for too long. The tests of ServiceLog bound the number of reads.
     "GET /services/ID/logs": "polled",
     "DELETE /services/ID": 1,
     "DELETE /secrets/ID": 1
@@ -182,7 +182,7 @@ export const logsRun: RunCost = {
   created: { secret: 1, service: 1, container: 1 }
 }
 
-/** On another node, with input that goes on: there are a network, too, and on it the relay here and the listener there. */
+/** On another node, with continuing input: a network, a relay on the connected engine, and a listener on the helper's node are added. */
 export const tunnelRun: RunCost = {
   requests: {
     ...everyRun,
@@ -200,7 +200,7 @@ export const tunnelRun: RunCost = {
     "DELETE /containers/ID": 1,
     "DELETE /services/ID": 1,
     "DELETE /secrets/ID": 1,
-    // Refused until Swarm has let go of the listener, whose helper is removed at the same time.
+    // Fails until Swarm has released the listener, whose helper is removed at the same time.
     "DELETE /networks/ID": "polled"
   },
   created: { secret: 1, network: 1, service: 1, container: 3 }
@@ -216,13 +216,16 @@ const byAgent = {
   "GET /tasks/ID/logs": 1
 }
 
-/** By an agent on another node: nothing is made, but a process in the agent here, whose files are looked for first (by root). */
+/**
+ * Through an agent on another node. The run creates only an exec in the agent on the connected engine, and looks for its files first (as
+ * root).
+ */
 export const agentRun: RunCost = {
   requests: { ...byAgent, "GET /containers/ID/json": 1, "POST /containers/ID/exec": 1, "POST /exec/ID/start": 1 },
   created: {}
 }
 
-/** … or, from the engine's own machine, nothing at all. */
+/** The same run from the engine's own machine, where it creates nothing. */
 export const agentSocketRun: RunCost = {
   requests: { ...byAgent, "GET /containers/ID/json": 1 },
   created: {}

@@ -1,7 +1,7 @@
-/** Starts the files of tests that take longest first: none of them is to be at work alone at the end. */
+/** Runs the slowest test files first, so that none of them runs alone at the end. */
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
-/** Seconds that files take on two cores while others run (20.10). They give an order, no limit. */
+/** Seconds that files take on two cores with other files running (20.10). They determine the order and limit nothing. */
 const seconds: Readonly<Record<string, number>> = {
   "integration/Tunnel": 259,
   "integration/Exec": 248,
@@ -53,7 +53,7 @@ const seconds: Readonly<Record<string, number>> = {
   "integration/HostView": 7
 }
 
-/** What a file on a swarm that is not in the list is taken to need. */
+/** The assumed seconds of a file that is not in the list. */
 const unknown = 60
 
 const secondsOf = ({ moduleId, project }: TestSpecification): number =>

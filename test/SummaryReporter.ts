@@ -14,12 +14,12 @@ export default class SummaryReporter implements Reporter {
   }
 
   onTestSuiteResult(suite: TestSuite): void {
-    // What is set up for several tests, or taken down after them.
+    // Errors in the setup or teardown of several tests.
     this.failed += suite.errors().length
   }
 
   onTestModuleEnd(module: TestModule): void {
-    // A file that can't be loaded, or whose set-up fails, has no test that says so.
+    // A file that cannot be loaded, or whose setup fails, has no test that reports it.
     this.failed += module.errors().length
   }
 

@@ -1,4 +1,4 @@
-/** `agent`: commands in tasks on other nodes by resident agents, which nothing has to be made for. */
+/** `agent`: commands in tasks on other nodes through resident agents, which create no object for a run. */
 import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { peakOf } from "./Memory.ts"
 
 const project = join(import.meta.dirname, "../..")
 
-/** Agents on every node, as long as the scope. `folder` is the project's folder of their build. */
+/** Deploys agents on every node until the scope closes. `folder`: the project's folder with their build. */
 export const agents = ({ env }: Pick<MeasureOptions, "env">, folder = project) => {
   const program = join(folder, "dist/swarm-exec.cjs")
   const swarmExec = (action: string) =>
@@ -20,7 +20,7 @@ export const agents = ({ env }: Pick<MeasureOptions, "env">, folder = project) =
   return Effect.acquireRelease(swarmExec("up"), () => Effect.orDie(swarmExec("down")))
 }
 
-/** One command, many at once, and what it costs to have the agents. */
+/** Measures one command, many commands at once, and the memory of agents. */
 export const agent = Effect.fn("Measure.agent")(function* ({ options, ssh, stage }: Bench) {
   const { manager, remote } = stage
   yield* Console.error("deploying agents")

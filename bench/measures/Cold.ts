@@ -1,4 +1,4 @@
-/** `cold`: a command in a task on another node, with nothing kept between two commands. */
+/** `cold`: a command in a task on another node, with no connection or agent that a run could reuse. */
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { rolldown } from "rolldown"
@@ -7,7 +7,7 @@ import { type Bench, dockerExec, taskExec } from "../Contenders.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
 import type { Stage } from "../Stage.ts"
 
-/** The least that a temporary service takes, of busybox and of our image; built, because Node needs some time to strip types. */
+/** The smallest temporary service, with busybox and with our image. A bundle, because stripping types takes Node some time. */
 export const bareHelpers = Effect.fnUntraced(function* (
   { dir }: Pick<MeasureOptions, "dir">,
   { busybox, manager, pinned, remote }: Stage
@@ -28,7 +28,7 @@ export const bareHelpers = Effect.fnUntraced(function* (
   }
 })
 
-/** The routes to another node. */
+/** Compares the routes to another node. */
 export const cold = Effect.fn("Measure.cold")(function* ({ options, original, ssh, stage }: Bench) {
   const { remote } = stage
   const { node } = remote

@@ -1,4 +1,4 @@
-/** `content`: much output of a task on another node, of text that compresses and of bytes that do not. */
+/** `content`: much output of a task on another node, as compressible text and as random bytes. */
 import { randomBytes } from "node:crypto"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -13,8 +13,8 @@ const paths = ["/", "/health", "/api/v1/orders", "/api/v1/orders/{id}/items", "/
 const statuses = [200, 200, 200, 200, 201, 204, 304, 404, 500]
 
 /**
- * Lines as a web server logs them: the time, an ID, an address, a request and how it went. They are the same each time: a generator
- * of Lehmer's gives the numbers. zstd at its quickest makes them 3.4 times smaller.
+ * Lines as in the log of a web server: time, ID, address, request and result. A Lehmer generator makes the same lines each time. zstd at
+ * its fastest level makes them 3.4 times smaller.
  */
 export const logLines = (bytes: number): Buffer => {
   let state = 1
@@ -36,7 +36,7 @@ export const logLines = (bytes: number): Buffer => {
   return text
 }
 
-/** Puts a file into the task's container, where a command can read it as often as it is measured. */
+/** Creates a file in the task's container, for a command that is measured repeatedly. */
 const put = Effect.fnUntraced(function* ({ env, dir }: MeasureOptions, place: Place, file: string, bytes: Buffer) {
   const input = join(dir, "content")
   yield* Effect.promise(() => writeFile(input, bytes))
@@ -44,7 +44,7 @@ const put = Effect.fnUntraced(function* ({ env, dir }: MeasureOptions, place: Pl
   yield* runGroup(["sh", "-c", 'exec "$@" <"$0"', input, ...argv], { env, timeout: patience })
 })
 
-/** Each kind of output by the default route, and by docker's own client. */
+/** Measures each kind of output by the default route and by `docker exec`. */
 export const content = Effect.fn("Measure.content")(function* ({ megabytes, options, ssh, stage }: Bench) {
   const { remote } = stage
   const bytes = megabytes * 1_000_000

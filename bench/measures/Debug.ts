@@ -6,7 +6,7 @@ import { type Bench, halved, taskExec } from "../Contenders.ts"
 import { type Contender, inTurns, WrongResult } from "../Measure.ts"
 import { toPrompt } from "./Interactive.ts"
 
-/** Opens the shell, and leaves it. Returns the seconds until its prompt. */
+/** Opens the shell and leaves it. Returns the seconds until its prompt. */
 const session = Effect.fnUntraced(function* (contender: Contender, env: Readonly<Record<string, string>>) {
   const { first, pty } = yield* toPrompt(contender, env, /# /)
   pty.type("exit 0\r")

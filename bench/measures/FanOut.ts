@@ -7,7 +7,7 @@ import { execInEach, most, startMany } from "../Many.ts"
 import { type Contender, measure } from "../Measure.ts"
 import type { MeasureName } from "../Options.ts"
 
-/** A fan-out, and docker's own client in the same tasks. */
+/** A fan-out, and `docker exec` in the same tasks. */
 interface FanOut {
   readonly title: string
   readonly ours: Contender
@@ -25,12 +25,12 @@ const alone = Effect.fnUntraced(function* (bench: Bench) {
   return fan
 })
 
-/** Some of the tasks of a service that has many of them, on all nodes. */
+/** Some tasks of a service that has many, on all nodes. */
 const some = (bench: Bench, sizes: ReadonlyArray<number>) =>
   Effect.flatMap(startMany(bench, Math.max(...sizes)), (dockerExecs) =>
     Effect.forEach(sizes, (size) =>
       Effect.map(dockerExecs(size), (docker): FanOut => {
-        // The only task is on another node, as that of the command in one task is.
+        // The only task is on another node, as is that of the single command.
         const there = size === 1 ? ["--node", bench.stage.remote.node.name] : []
         return {
           title: `A fan-out over ${size === 1 ? "one task" : `${size} tasks`}`,
@@ -41,7 +41,7 @@ const some = (bench: Bench, sizes: ReadonlyArray<number>) =>
     )
   )
 
-/** Measures all of them and one command in one task in turn. */
+/** Measures the fan-outs and one command in one task in turn. */
 const compareFanOuts = Effect.fnUntraced(function* (name: MeasureName, bench: Bench, all: ReadonlyArray<FanOut>) {
   const [one, ...measured] = (yield* measure(
     "commands in many tasks",
@@ -57,12 +57,12 @@ const compareFanOuts = Effect.fnUntraced(function* (name: MeasureName, bench: Be
   })
 })
 
-/** Up to 30 tasks. */
+/** Fan-outs of up to 30 tasks. */
 export const fanOut = Effect.fn("Measure.fan-out")(function* (bench: Bench) {
   return yield* compareFanOuts("fan-out", bench, [yield* alone(bench), ...(yield* some(bench, [1, 10, 30]))])
 }, Effect.scoped)
 
-/** As many tasks as three nodes with two cores take. */
+/** A fan-out of as many tasks as three nodes with two cores can run. */
 export const largeFanOut = Effect.fn("Measure.large-fan-out")(function* (bench: Bench) {
   return yield* compareFanOuts("large-fan-out", bench, yield* some(bench, [most]))
 }, Effect.scoped)

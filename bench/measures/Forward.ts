@@ -14,11 +14,11 @@ import { type Bench, dockerExec, halved, taskExec } from "../Contenders.ts"
 import { inTurns, patience, WrongResult } from "../Measure.ts"
 import { quantile } from "../Statistics.ts"
 
-/** The ports in the task: one answers with what it reads, one serves a file over HTTP. */
+/** The ports in the task: an echo server, and a file over HTTP. */
 const echoPort = 7001
 const filePort = 7002
 
-/** Round trips that are made before those that count, and those that count. */
+/** Round trips that do not count, and those that count after them. */
 const warmUpTrips = 20
 const trips = 200
 
@@ -28,7 +28,7 @@ interface Session {
   readonly ready: number
   /** Round trips of one byte over an open connection. */
   readonly trips: ReadonlyArray<number>
-  /** The whole file. */
+  /** The transfer of the whole file. */
   readonly transfer: number
 }
 
@@ -41,7 +41,7 @@ interface Forwarder {
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e9
 
-/** Returns a port that nobody listens on. */
+/** Returns a free port. */
 const freePort = Effect.callback<number>((resume) => {
   const server = createServer().listen(0, "127.0.0.1", () => {
     const address = server.address()

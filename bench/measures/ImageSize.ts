@@ -1,4 +1,4 @@
-/** `image`: what a node has to fetch and to keep. */
+/** `image`: the bytes that a node downloads and stores. */
 import { readFile } from "node:fs/promises"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
@@ -8,7 +8,7 @@ import { compare, type Entry } from "../Comparison.ts"
 import type { Bench } from "../Contenders.ts"
 import { imageSize } from "../RegistryImage.ts"
 
-/** This Node's program, as it lies on the disk: what is in the image is that without its symbols, and its libraries. */
+/** The size of this Node's program file. The image has this program without symbols, with its libraries. */
 const nodeSize = Effect.promise(async () => {
   const program = await readFile(process.execPath)
   return { unpacked: program.length, compressed: (await promisify(gzip)(program)).length }

@@ -8,10 +8,10 @@ import { type Contender, measure } from "../Measure.ts"
 /** Commands at the same time. */
 const atOnce = 8
 
-/** The line that each command is given, and is to give back. */
+/** The line that each command reads and must print. */
 const line = "hi"
 
-/** Runs the command `$2…` eight times at once; appends to the file `$1` how many failed or gave back something else. */
+/** Runs the command `$2…` eight times at once. Appends to the file `$1` how many failed or printed something else. */
 const script = `notes=$1 line=$2; shift 2
 failed=$(
   n=0
@@ -23,14 +23,14 @@ failed=$(
 )
 printf '%s' "$failed" | grep -c failed >>"$notes" || true`
 
-/** The command many times at once, each with an input of its own. */
+/** Many runs of the command at once, each with its own input. */
 const atTheSameTime = ({ argv, name }: Contender, notes: string): Contender => ({
   name: `${atOnce} at once: echo ${line} | ${name}`,
   argv: ["sh", "-c", script, "sh", notes, line, ...argv],
   notes
 })
 
-/** The same command with input and without, and many with input at once. */
+/** Measures the same command with input and without, and many with input at once. */
 export const input = Effect.fn("Measure.input")(function* ({ options, stage }: Bench) {
   const { target } = stage.remote
   const withInput = taskExec("-i", target, "cat")

@@ -1,4 +1,4 @@
-/** `interactive`: a shell in a task on another node, at a terminal. */
+/** `interactive`: a shell in a task on another node, on a terminal. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { openPty } from "../../test/integration/Pty.ts"
@@ -7,30 +7,30 @@ import { type Bench, dockerExec, halved, taskExec } from "../Contenders.ts"
 import { type Contender, inTurns, WrongResult } from "../Measure.ts"
 import { quantile } from "../Statistics.ts"
 
-/** Keys that are pressed before those that count, and those that count. */
+/** Keys that do not count, and those that count after them. */
 const warmUpKeys = 20
 const keys = 200
 
-/** What was measured of one session. Seconds. */
+/** The measurements of one session, in seconds. */
 interface Session {
   /** From the start of the program to the shell's prompt. */
   readonly prompt: number
-  /** From each key to what the terminal shows of it. */
+  /** From each key to its echo on the terminal. */
   readonly trips: ReadonlyArray<number>
 }
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e9
 
-/** busybox' own, for root in `/`. */
+/** busybox's prompt for root in `/`. */
 const prompt = /\/ # /
 
-/** Nothing of this process's environment but what is said. */
+/** Exactly these variables, and nothing from this process's environment. */
 const only = (env: Readonly<Record<string, string>>): Readonly<Record<string, string | undefined>> => ({
   ...Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined])),
   ...env
 })
 
-/** Starts a program at a terminal, and measures the time to the prompt of its shell. */
+/** Starts a program on a terminal. Measures the time to the prompt of its shell. */
 export const toPrompt = Effect.fnUntraced(function* (
   { argv }: Contender,
   env: Readonly<Record<string, string>>,
@@ -45,7 +45,7 @@ export const toPrompt = Effect.fnUntraced(function* (
   return { pty, first: now() - begun }
 })
 
-/** One session, from the start of the program to its end. */
+/** Runs one session, from the start of the program to its end. */
 const session = Effect.fnUntraced(function* (contender: Contender, env: Readonly<Record<string, string>>) {
   const { first, pty } = yield* toPrompt(contender, env, prompt)
   pty.type("echo now; cat\r")
@@ -72,7 +72,7 @@ const figures: ReadonlyArray<readonly [title: string, of: (session: Session) => 
   ["From a key to its echo on the terminal: 99th percentile", ({ trips }) => quantile(trips, 0.99)]
 ]
 
-/** Opens a shell by each contender in turn. */
+/** Opens a shell with each contender in turn. */
 export const interactive = Effect.fn("Measure.interactive")(function* ({ options, ssh, stage }: Bench) {
   const { remote } = stage
   const { env, runs } = halved(options)

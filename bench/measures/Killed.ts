@@ -1,4 +1,4 @@
-/** `killed`: how long after `kill -9` of the caller a run's command is ended and nothing of the run is left. */
+/** `killed`: the time from `kill -9` of the caller until the command has ended and every object of the run is removed. */
 import { spawn } from "node:child_process"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -14,10 +14,10 @@ import { type Contender, inTurns, type MeasureOptions, patience, WrongResult } f
 import type { Place, Stage } from "../Stage.ts"
 import { agents } from "./Agent.ts"
 
-/** How long a run lasts before its caller is killed, in milliseconds: short runs have no guard. */
+/** How long a run lasts before its caller is killed, in milliseconds. Short runs have no guard. */
 const before = 5000
 
-/** What the command is seen by among the container's processes. */
+/** Identifies the command among the container's processes. */
 const mark = "98765"
 
 const Top = Schema.Struct({ Processes: Schema.Array(Schema.Array(Schema.String)) })
@@ -80,7 +80,7 @@ const takeOne = Effect.fnUntraced(function* (
   return { ended, gone }
 }, Effect.scoped)
 
-/** A caller on each route, killed. */
+/** Kills a caller on each route. */
 export const killed = Effect.fn("Measure.killed")(function* ({ options, stage }: Bench) {
   const { local, manager, remote } = stage
   const { runs } = quartered(options)

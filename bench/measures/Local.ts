@@ -1,10 +1,10 @@
-/** `local`: a command in a task on the engine that is talked to. */
+/** `local`: a command in a task of the connected engine. */
 import * as Effect from "effect/Effect"
 import { compareMeasured } from "../Comparison.ts"
 import { type Bench, dockerExec, on, taskExec } from "../Contenders.ts"
 import { measure } from "../Measure.ts"
 
-/** The callers are on the engine's machine, as people are. */
+/** The contenders run on the engine's machine. */
 export const local = Effect.fn("Measure.local")(function* ({ options, stage }: Bench) {
   const { local: place, manager } = stage
   const measured = yield* measure(

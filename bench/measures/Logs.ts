@@ -1,4 +1,4 @@
-/** `logs`: the whole log of a task on another node, and how many of its lines arrive. */
+/** `logs`: the whole log of a task on another node, and the number of lines that arrive. */
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { containerLog } from "../../test/cluster/ContainerLog.ts"
@@ -15,13 +15,13 @@ const last = "the last line"
 /** Writes lines of about 75 bytes, and waits. */
 const writer = `awk 'BEGIN { for (i = 1; i < ${lines}; i++) print "line " i " of a log that looks as if a server wrote it, GET /health 200 3ms" }'; echo ${last}; exec sleep 1000000`
 
-/** A command whose lines are counted in each run. */
+/** A command whose lines each run counts. */
 const counted = (dir: string, at: number, { argv, name }: Contender): Contender => {
   const notes = join(dir, `lines-${at}.note`)
   return { name, notes, argv: ["bash", "-o", "pipefail", "-c", '"$@" | wc -l >>"$0"', notes, ...argv] }
 }
 
-/** By task-exec's default route, by the managers, and by the engine of the node itself. */
+/** Reads the log by task-exec's default route, from the managers, and from the node's own engine. */
 export const logs = Effect.fn("Measure.logs")(function* ({ options, stage }: Bench) {
   const { busybox, manager, remote } = stage
   const { socket } = remote.node

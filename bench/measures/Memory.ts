@@ -1,4 +1,4 @@
-/** `memory`: the most memory that a caller and a helper have while a command on another node writes much. */
+/** `memory`: the peak memory of caller and helper while a command on another node writes much output. */
 import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import { type Contender, inTurns, type MeasureOptions, numberNoted, warmUp } fro
 import { watchHelper } from "./HelperMemory.ts"
 import { writer } from "./Throughput.ts"
 
-/** Runs it; the most memory that its process had at any time, in bytes. */
+/** Runs a contender. Returns the peak memory of its process in bytes. */
 export const peakOf = Effect.fnUntraced(function* (
   contender: Contender,
   { dir, env }: Pick<MeasureOptions, "dir" | "env">
@@ -18,7 +18,7 @@ export const peakOf = Effect.fnUntraced(function* (
   return (yield* numberNoted(file)) * 1024
 })
 
-/** Peak memory of the caller and the helper, compared with docker's client and an idle Node. */
+/** Compares the peak memory of caller and helper with docker's client and an idle Node. */
 export const memory = Effect.fn("Measure.memory")(function* (bench: Bench) {
   const { megabytes, stage } = bench
   const options = halved(bench.options)

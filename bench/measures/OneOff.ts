@@ -1,4 +1,4 @@
-/** `one-off`: a command in one more task of a service. */
+/** `one-off`: a command in a new task of a service. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { compareMeasured } from "../Comparison.ts"
@@ -7,8 +7,7 @@ import { type Contender, measure } from "../Measure.ts"
 import type { Place } from "../Stage.ts"
 
 /**
- * What Swarm itself has for that: a service in job mode, whose output is its log. The client waits for the job's end, and its exit code is
- * not the job's.
+ * Swarm's own way: a service in job mode, whose output is its log. The client waits for the job's end, but does not return its exit code.
  */
 const job = (host: string, image: string, { node }: Place): Contender => {
   const docker = `docker -H ${host}`
@@ -17,7 +16,7 @@ const job = (host: string, image: string, { node }: Place): Contender => {
   return { name: "docker service create --mode replicated-job … true, with its log", argv: ["sh", "-c", script] }
 }
 
-/** On the connected engine's node, and on another one. */
+/** Measures a one-off task on the connected engine's node and on another one. */
 export const oneOff = Effect.fn("Measure.oneOff")(function* ({ options, stage }: Bench) {
   const { busybox, local, manager, remote, web } = stage
   const places = [
@@ -30,7 +29,7 @@ export const oneOff = Effect.fn("Measure.oneOff")(function* ({ options, stage }:
       const measured = yield* measure(
         `one-off tasks ${where}`,
         [
-          // The service is made over the API, with a command that counts as its entrypoint.
+          // The API calls the command of a service its entrypoint.
           on(manager, taskExec("run", "--entrypoint", "true", `${web}@${place.node.name}`)),
           on(manager, job(manager.dockerHost, busybox, place))
         ],

@@ -1,4 +1,4 @@
-/** `store`: what a command on another node leaves in the swarm's own store. */
+/** `store`: what a command on another node leaves in the managers' Raft store. */
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Console from "effect/Console"
@@ -13,31 +13,31 @@ import { type Contender, inTurns, warmUp } from "../Measure.ts"
 import type { Stage } from "../Stage.ts"
 import { bareHelpers } from "./Cold.ts"
 
-/** The store does not come to rest. */
+/** The store keeps changing. */
 export class StoreRestless extends Schema.TaggedError<StoreRestless>()("StoreRestless", {}) {
   override get message(): string {
     return "the idle swarm's store keeps changing"
   }
 }
 
-/** What is in the store. */
+/** The objects in the store, and the size of its log. */
 interface Contents {
   readonly objects: number
-  /** Bytes that were written to its log, ever. */
+  /** Bytes written to its log in total. */
   readonly written: number
 }
 
 const kinds = ["services", "tasks", "secrets", "configs", "networks", "nodes"]
 const Objects = Schema.Array(Schema.Unknown)
 
-/** Length of the part of a file that is not zeros at its end. */
+/** The length of a file without the zeros at its end. */
 export const lengthUsed = (bytes: Buffer): number => {
   let length = bytes.length
   while (length > 0 && bytes[length - 1] === 0) length--
   return length
 }
 
-/** Each file of the log is as long as it will ever be from its beginning, and filled from the front. */
+/** Log files are allocated at their full length and filled from the start. */
 const writtenTo = (folder: string) =>
   Effect.promise(async () => {
     const files = (await readdir(folder)).filter((name) => name.endsWith(".wal")).sort()
@@ -54,7 +54,7 @@ const look = Effect.fnUntraced(function* ({ log, manager }: Stage) {
   return contents
 })
 
-/** What is in the store when it has been at rest for a while: tasks go some time after their service. */
+/** The content of the store once it has stopped changing: tasks are deleted some time after their service. */
 const atRest = Effect.fnUntraced(function* (stage: Stage) {
   let since = 0
   let before: Contents = { objects: -1, written: -1 }
@@ -67,7 +67,7 @@ const atRest = Effect.fnUntraced(function* (stage: Stage) {
   return yield* poll(calm, { every: 500, atMost: 60_000, orElse: Effect.fail(new StoreRestless()) })
 })
 
-/** What a run adds. */
+/** What a run adds to the store. */
 const added = Effect.fnUntraced(function* (contender: Contender, { options, stage }: Bench) {
   const before = yield* atRest(stage)
   yield* warmUp(contender, options)
@@ -81,7 +81,7 @@ const figures: ReadonlyArray<readonly [title: string, unit: Comparison["unit"], 
   ["Bytes that a command writes to the log of the swarm's store", "bytes", ({ written }) => written]
 ]
 
-/** What each contender leaves behind and writes. */
+/** Measures what each contender leaves in the store and writes to its log. */
 export const store = Effect.fn("Measure.store")(function* (bench: Bench) {
   const { options, original, stage } = bench
   const { runs } = halved(options)

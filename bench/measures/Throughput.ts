@@ -7,7 +7,7 @@ import { type Bench, dockerExec, quartered, taskExec } from "../Contenders.ts"
 import { type Contender, type MeasureOptions, measure } from "../Measure.ts"
 import type { Place } from "../Stage.ts"
 
-/** Blocks a little smaller than a pipe, so that the same program writes on every route. */
+/** Blocks a little smaller than a pipe, so that the program writes in the same way on every route. */
 const block = 50_000
 
 /** A command that writes this many bytes. */
@@ -19,10 +19,10 @@ export const writer = (bytes: number): ReadonlyArray<string> => [
   "status=none"
 ]
 
-/** A command that says how many bytes it read; the last one of a pipe would be `wc` itself. */
+/** A command that prints how many bytes it has read. */
 const reader: ReadonlyArray<string> = ["sh", "-c", "wc -c"]
 
-/** A file of zeros, which take no room on the disk. */
+/** A file of zeros. It takes no space on the disk. */
 const fileOf = (dir: string, bytes: number) =>
   Effect.promise(async () => {
     const file = join(dir, "input")
@@ -50,7 +50,7 @@ const compareWays = Effect.fnUntraced(function* (
   return compareMeasured({ measure: "throughput", title: what, unit: "seconds", moved }, measured)
 })
 
-/** Output and input, of a task on the connected engine and of one on another node. */
+/** Measures output and input of a task on the connected engine and of one on another node. */
 export const throughput = Effect.fn("Measure.throughput")(function* (bench: Bench) {
   const { megabytes, ssh, stage } = bench
   const options = quartered(bench.options)

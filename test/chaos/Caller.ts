@@ -1,4 +1,4 @@
-/** A built program, started as a process that is watched, and that ends with its scope. */
+/** A built program that runs as a watched process until its scope closes. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Deferred from "effect/Deferred"
@@ -15,20 +15,20 @@ export interface CallerEnd {
 
 /** A caller. */
 export interface Caller {
-  /** Of the process that was started; undefined if none was. */
+  /** Process ID of the started program. `undefined` if it did not start. */
   readonly pid: number | undefined
   readonly send: (signal: NodeJS.Signals) => void
-  /** Done when it has ended and all that it said was read. */
+  /** Completes when the caller has ended and all its output was read. */
   readonly ended: Effect.Effect<CallerEnd>
-  /** What it said so far. */
+  /** Its output so far. */
   readonly stdout: () => Buffer
-  /** What it said so far. */
+  /** Its stderr so far. */
   readonly stderr: () => string
 }
 
 /**
- * Starts a caller in a process group of its own, so that Ctrl-C is not for it; killed when the scope closes. `on`: a machine of the
- * swarm on which it is to run.
+ * Starts a caller in its own process group, so that Ctrl-C in the terminal does not reach it. It is killed when the scope closes. `on`: the
+ * node's machine to run it on.
  */
 export const startCaller = Effect.fnUntraced(function* (
   argv: readonly [string, ...ReadonlyArray<string>],
@@ -69,7 +69,7 @@ export const startCaller = Effect.fnUntraced(function* (
   return caller
 })
 
-/** `on`: it is the program on that machine that is meant. */
+/** With `on`, the signal is for the program on that machine. */
 const signalTo =
   (started: ChildProcess, on: ClusterNode | undefined) =>
   (signal: NodeJS.Signals): void => {
@@ -77,7 +77,7 @@ const signalTo =
     else signalEntered(started, signal)
   }
 
-/** All of a caller's environment: an engine, and our image. */
+/** The whole environment of a caller: an engine and our image. */
 export const callerEnv = (dockerHost: string, image: string): Readonly<Record<string, string>> => ({
   PATH: process.env.PATH ?? "",
   HOME: "/",

@@ -16,13 +16,13 @@ it("the short form contains every fault, and every kind of work with and without
   }
 })
 
-/** On a busy machine what a fault breaks may be gone before the fault comes. Then the run is done again, as it has shown nothing. */
+/** On a busy machine, the target of a fault may have ended before the fault. Such a run proves nothing and is repeated. */
 const attempts = 5
 
 layer(ChaosStage.layerWith(imageFor, {}), { excludeTestServices: true, timeout: "300 seconds" })(
   "chaos, the short form",
   (it) => {
-    /** Why there is no use in going on. */
+    /** The reason why the remaining runs are skipped. */
     let unwell: string | undefined
 
     for (const at of shortForm.keys()) {

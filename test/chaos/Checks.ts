@@ -1,4 +1,4 @@
-/** What must be true after a run, whatever happened in it. */
+/** Checks every promise after a run, whatever the faults were. */
 import type { CallerEnd } from "./Caller.ts"
 import { digest, type FaultName, forever, outputOf, type Plan } from "./Plan.ts"
 import { killed, type TaskSeen, type WorkSeen } from "./Work.ts"
@@ -8,29 +8,29 @@ export const processSlack = 20_000
 /** How long the caller may outlive its timeout and grace period, in milliseconds. */
 export const callerSlack = 120_000
 
-/** What was seen of a run. Times are in milliseconds. */
+/** The observations of a run. Times are in milliseconds. */
 export interface Observation extends WorkSeen {
   readonly plan: Plan
-  /** How the caller ended; undefined if it did not in time. */
+  /** How the caller ended. `undefined` if it did not end in time. */
   readonly end: CallerEnd | undefined
-  /** From the caller's start to its end. */
+  /** The time from the caller's start to its end. */
   readonly took: number
   readonly stderr: string
-  /** From the first sight of a process of the run to the last one. */
+  /** The time from the first to the last observation of a process of the run. */
   readonly processesLived: number
-  /** Processes that were still there when their time was up, in words. */
+  /** Descriptions of processes that outlived their limit. */
   readonly lingering: ReadonlyArray<string>
-  /** Processes that were there when the caller had just ended, in words. */
+  /** Descriptions of processes that ran right after the caller's end. */
   readonly atCallersEnd: ReadonlyArray<string>
-  /** Services, secrets and networks that were there after the caller's end. */
+  /** Services, secrets and networks that existed after the caller's end. */
   readonly leftByCaller: ReadonlyArray<{ readonly kind: string; readonly name: string }>
-  /** What the sweep did not remove, in words; empty also where the swarm did not get well again. */
+  /** Descriptions of objects that the sweep did not remove. Empty if the swarm did not recover. */
   readonly leftBySweep: ReadonlyArray<string>
-  /** What the log of an engine that crashed says. */
+  /** The crash in an engine's log. */
   readonly crash: string | undefined
 }
 
-/** A promise that was broken. */
+/** A broken promise. */
 export interface Violation {
   readonly check: "at most once" | "ended" | "nothing left" | "proof" | "clear end" | "engines"
   readonly detail: string
@@ -45,7 +45,7 @@ const isCopy = ({ kind }: Plan): boolean => kind === "copy-in" || kind === "copy
 const allowedCodes = (plan: Plan): ReadonlyArray<number> => [
   ...(isCopy(plan) ? [0] : [plan.exitCode, 124]),
   125,
-  // The command's own, when the signal that was passed on ended it, or KILL after the grace period.
+  // The command's own exit code, if the forwarded signal or, after the grace period, KILL ended it.
   ...(happened(plan, "caller-int") ? [130, 137] : []),
   ...(happened(plan, "caller-term") ? [143, 137] : [])
 ]
@@ -105,21 +105,21 @@ const checkProof = ({ copied, end, plan, tasks }: Observation): ReadonlyArray<st
   ]
 }
 
-/** The signal that the plan has for a caller, or none. */
+/** The signal that the plan sends to the caller, if any. */
 const sentSignal = (plan: Plan): NodeJS.Signals | undefined => {
   if (happened(plan, "caller-kill")) return "SIGKILL"
   if (happened(plan, "caller-int")) return "SIGINT"
   return happened(plan, "caller-term") ? "SIGTERM" : undefined
 }
 
-/** Node itself ends by a signal that comes before the program has begun: then nothing was made or started. */
+/** Node's default action ends a process that gets a signal before the program starts. Nothing was created then. */
 const hadNotBegun = ({ copied, leftByCaller, stderr, tasks }: Observation): boolean =>
   tasks.every(({ record, stdout }) => record.length === 0 && stdout.length === 0) &&
   leftByCaller.length === 0 &&
   stderr === "" &&
   copied !== "part"
 
-/** What a fan-out says at its end, in any case. */
+/** The last line of every fan-out. */
 const summary = /^task-exec: \d+ tasks?: [^\n]*\n/m
 
 const checkClearEnd = (seen: Observation): ReadonlyArray<string> => {
@@ -145,7 +145,7 @@ const checkClearEnd = (seen: Observation): ReadonlyArray<string> => {
 /** Milliseconds that a command may take besides its sleep. */
 const commandSlack = 3000
 
-/** Where nothing happens, nothing but the command's own end or its timeout will do. */
+/** Without a fault, only the command's own end or its timeout is correct. */
 const checkUndisturbed = ({ end, plan }: Observation): ReadonlyArray<string> => {
   if (!plan.faults.every(({ name }) => name === "none")) return []
   if (isCopy(plan)) return end?.code === 0 ? [] : [`exit code ${end?.code} of a copy, although nothing happened`]

@@ -1,6 +1,6 @@
-/** Random numbers that are the same again for the same seed. */
+/** A seeded generator of random numbers. */
 
-/** Gives random choices; every call takes one number of the sequence. */
+/** Random choices. Each call takes one number of the sequence. */
 export interface Dice {
   /** From 0 up to, but not including, 1. */
   readonly next: () => number
@@ -10,18 +10,18 @@ export interface Dice {
   readonly whole: (low: number, high: number) => number
   /** True with this probability. */
   readonly chance: (probability: number) => boolean
-  /** One of them. */
+  /** One of these values. */
   readonly pick: <A>(from: readonly [A, ...ReadonlyArray<A>]) => A
 }
 
-/** A number of 32 bits that depends on every character. */
+/** A 32-bit hash of all characters. */
 const hash = (text: string): number => {
   let value = 0x811c9dc5
   for (const character of text) value = Math.imul(value ^ (character.codePointAt(0) ?? 0), 0x01000193)
   return value >>> 0
 }
 
-/** The dice of a seed (Mulberry32). */
+/** The generator for a seed (Mulberry32). */
 export const makeDice = (seed: string): Dice => {
   let state = hash(seed)
   const next = () => {

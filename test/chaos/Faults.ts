@@ -1,4 +1,4 @@
-/** Doing to a run what its plan says. */
+/** Injects the faults of a plan. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -12,15 +12,15 @@ import type { ProcessWatch } from "./ProcessWatch.ts"
 import { agentContainers, helperContainers, helperServices, leaderOf, setAvailability } from "./SwarmView.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** What there is to break. */
+/** The targets of faults. */
 export interface Scene {
   readonly cluster: SwarmClusterShape
-  /** The one whose engine the caller talks to. */
+  /** The manager whose engine is the connected engine. */
   readonly manager: ClusterNode
   readonly target: ClusterNode
-  /** There are agents, which do what helpers would do. */
+  /** Whether agents do the work of helpers. */
   readonly agents: boolean
-  /** The container in which the command is to run. */
+  /** The container of the command. */
   readonly container: string
   readonly caller: Caller
   readonly proxy: EngineProxy
@@ -28,20 +28,20 @@ export interface Scene {
   readonly timeline: Timeline
 }
 
-/** It can't be done, as what is to be broken is not there. */
+/** The fault is impossible because its target does not exist. */
 export class NothingToBreak extends Schema.TaggedError<NothingToBreak>()("NothingToBreak", { detail: Schema.String }) {
   override get message(): string {
     return this.detail
   }
 }
 
-/** How long what is to be broken may take to come, in milliseconds: others may keep the machine busy. */
+/** How long the target of a fault may take to appear on a busy machine, in milliseconds. */
 const startPatience = 60_000
 
-/** Milliseconds for which what a caller made may come after its end: its helper goes on for a while. */
+/** How long objects of a caller may still appear after its end, in milliseconds: its helper continues for a while. */
 const afterwards = 3000
 
-/** Waits for what is to be broken until a while after the caller's end. */
+/** Polls for the target of a fault until shortly after the caller's end. */
 const whileCalled = <A, E, R>({ caller }: Scene, wait: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(
     wait,
@@ -51,7 +51,7 @@ const whileCalled = <A, E, R>({ caller }: Scene, wait: Effect.Effect<A, E, R>) =
     )
   )
 
-/** Waits for the first of those, which may just be on their way. */
+/** Waits for the first target, which may just be starting. */
 const first = <A, E>(scene: Scene, look: Effect.Effect<ReadonlyArray<A>, E>, what: string) =>
   whileCalled(
     scene,
@@ -107,7 +107,7 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
       return
     }
     case "helper-remove": {
-      // The agent that leads the caller to the other one.
+      // The caller's connection passes through the agent on the connected engine's node.
       if (scene.agents) return yield* killAgent(scene, scene.manager)
       const helper = yield* first(scene, helperServices(cluster), "helper's service")
       yield* timeline.note(`removing the service ${helper.Spec.Name}`)
@@ -167,7 +167,7 @@ const moment = (scene: Scene, { after, at }: Fault) => {
   return Effect.andThen(after === "command" ? running : Effect.void, Effect.sleep(at))
 }
 
-/** Does it at its time, and gives whether it was done. What can't be done is written down: the run goes on without. */
+/** Injects a fault at its time. Returns whether it happened. An impossible fault is recorded, and the run continues without it. */
 export const inject = (scene: Scene, fault: Fault): Effect.Effect<boolean> =>
   moment(scene, fault).pipe(
     Effect.andThen(perform(scene, fault)),

@@ -1,9 +1,9 @@
-/** What one run does, drawn from the seed and its number alone, so that it can be done again. */
+/** The plan of a run, from its seed and number only, so that it can be repeated. */
 
 import { createHash } from "node:crypto"
 import { type Dice, makeDice } from "./Dice.ts"
 
-/** What can happen to a run. */
+/** The faults that a run can have. */
 export const faultNames = [
   "none",
   "caller-kill",
@@ -20,41 +20,41 @@ export const faultNames = [
   "socket-slow"
 ] as const
 
-/** What can happen to a run. */
+/** A fault that a run can have. */
 export type FaultName = (typeof faultNames)[number]
 
-/** One thing that happens. */
+/** A fault of a plan. */
 export interface Fault {
   readonly name: FaultName
-  /** Milliseconds after the start of the caller, or after the command is first seen to run. */
+  /** Milliseconds after the start of the caller, or after the command was first observed. */
   readonly at: number
   readonly after: "caller" | "command"
-  /** Milliseconds until it is over, where it lasts. */
+  /** Duration in milliseconds, for a temporary fault. */
   readonly lasting: number
-  /** The engine is killed, not asked to end. */
+  /** Whether the engine is killed instead of stopped. */
   readonly hard: boolean
 }
 
-/** What the caller is for: one command, the same command in all tasks, or one file into a task or out of it. */
+/** The caller's work: one command, the same command in all tasks, or a copy of one file into or out of a task. */
 export const kinds = ["command", "fan-out", "copy-in", "copy-out"] as const
 
-/** What the caller is for. */
+/** The caller's work. */
 export type Kind = (typeof kinds)[number]
 
-/** What one run does. */
+/** The plan of a run. */
 export interface Plan {
   readonly seed: number
   readonly number: number
   readonly kind: Kind
-  /** For a fan-out that of the tasks on other nodes. */
+  /** The route of the command. For a fan-out, the route to tasks on other nodes. */
   readonly route: "local" | "helper" | "agent"
-  /** There is an agent on every node. */
+  /** Whether every node has an agent. */
   readonly agents: boolean
   /** Name of the node whose task is the target. */
   readonly target: string
   /** Name of the manager whose engine the caller talks to. */
   readonly manager: string
-  /** The caller is on that manager's machine, and sees its engine's processes. */
+  /** Whether the caller runs on that manager's machine, where it sees the engine's processes. */
   readonly inside: boolean
   /** Milliseconds. */
   readonly timeout: number
@@ -62,24 +62,24 @@ export interface Plan {
   readonly grace: number
   /** Seconds that the command sleeps. */
   readonly length: number
-  /** Bytes of output before and after that. */
+  /** Bytes of output before and after the sleep. */
   readonly output: readonly [before: number, after: number]
   /** Bytes of the file that is copied. */
   readonly size: number
   readonly ignoresTerm: boolean
-  /** It starts a process in a session of its own, which ends only when the command came to its end. */
+  /** Whether the command starts a process in its own session, which ends only if the command ends by itself. */
   readonly setsid: boolean
-  /** What the command ends with when nothing happens to it. */
+  /** The exit code of the command without a fault. */
   readonly exitCode: number
   readonly faults: ReadonlyArray<Fault>
 }
 
-/** The managers, of which the first has a target too. */
+/** The managers. The first one has a target, too. */
 export const managers = ["node-1", "node-2", "node-3"] as const
 /** The other nodes with a target. */
 export const workers = ["node-4", "node-5", "node-6"] as const
 
-/** Longest duration of a fault, in milliseconds. */
+/** The longest duration of a fault, in milliseconds. */
 const longest = (name: FaultName): number => (name === "link-down" ? 20_000 : 10_000)
 
 const drawFault = (dice: Dice, length: number, chosen: FaultName | undefined): Fault => {
@@ -94,20 +94,20 @@ const drawFault = (dice: Dice, length: number, chosen: FaultName | undefined): F
   }
 }
 
-/** So many runs have no agents, and so many after them have: to deploy agents takes longer than a run. */
+/** How many runs in a row have agents, or have none: deploying agents takes longer than a run. */
 const block = 10
 
 /** Whether a run has agents on all nodes. */
 const hasAgents = (number: number): boolean => Math.floor((number - 1) / block) % 2 === 1
 
-/** Every second run is of a command. */
+/** Every second run is a command. */
 const drawKind = (dice: Dice): Kind =>
   dice.chance(0.5) ? "command" : dice.pick(["fan-out", "fan-out", "copy-in", "copy-out"])
 
-/** Seconds that a command sleeps which is not to come to its end. */
+/** Seconds that a command sleeps if it must not end by itself. */
 export const forever = 1000
 
-/** Draws the run. `only`, one or two faults, replaces what would happen and leaves the rest as it is. */
+/** Draws the plan of a run. `only`, one or two faults, replaces the drawn faults, and leaves the rest of the plan unchanged. */
 export const drawPlan = (seed: number, number: number, only: ReadonlyArray<FaultName> = []): Plan => {
   const dice = makeDice(`${seed}/${number}`)
   const local = dice.chance(0.3)
@@ -132,7 +132,7 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
   const inside = dice.chance(0.5)
   const kind = drawKind(dice)
   const size = dice.chance(0.3) ? dice.whole(0, 1000) : dice.whole(0, 32 * 1024 * 1024)
-  // There is no helper on the local route; a fan-out takes every route.
+  // The local route has no helper. A fan-out uses every route.
   const needsHelper = kind === "fan-out" || faults.some(({ name }) => name.startsWith("helper-"))
   const agents = hasAgents(number)
   const route = local && !needsHelper ? "local" : agents ? "agent" : "helper"
@@ -160,13 +160,13 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
 /** The faults of a run as one word. */
 export const faultsOf = ({ faults }: Plan): string => faults.map(({ name }) => name).join("+")
 
-/** Folder, kept by a volume of each node, in which commands write down that they ran. */
+/** Folder in a volume of each node to which commands record that they ran. */
 export const recordFolder = "/chaos"
 
-/** The line of which a command's output consists. */
+/** The line that a command's output repeats. */
 const line = ({ seed, number }: Plan) => `run ${number} of seed ${seed}, and some more text to have a longer line`
 
-/** What the shell in the target is told. `record` is the file in which it writes that it started and ended. */
+/** The shell script of the command. It records its start and its end in the file `record`. */
 export const scriptOf = (plan: Plan, record: string): string => {
   const write = (bytes: number) => (bytes === 0 ? "" : `yes '${line(plan)}' | head -c ${bytes}`)
   const child = `until grep -q end ${record}; do sleep 0.3; done`
@@ -184,12 +184,12 @@ export const scriptOf = (plan: Plan, record: string): string => {
     .join("; ")
 }
 
-/** All of the command's output, when nothing happens to it. */
+/** The whole output of the command, without a fault. */
 export const outputOf = (plan: Plan): Buffer =>
   Buffer.concat(plan.output.map((bytes) => Buffer.alloc(bytes, `${line(plan)}\n`)))
 
 /** The file that is copied. */
 export const contentOf = (plan: Plan): Buffer => Buffer.alloc(plan.size, `${line(plan)}\n`)
 
-/** SHA-256, the beginning of it. */
+/** The first characters of the SHA-256. */
 export const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex").slice(0, 16)

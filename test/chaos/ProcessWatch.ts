@@ -1,24 +1,24 @@
-/** Sees, in this machine's /proc, when processes of a run are alive. */
+/** Observes in this machine's /proc when processes of a run are alive. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { signal, withVariable } from "../cluster/Processes.ts"
 
-/** Environment variable that a run's command gets, and its children inherit, beside the product's own mark. */
+/** Environment variable of a run's command, which its child processes inherit. It is independent of task-exec's own mark. */
 export const runVariable = "CHAOS_RUN"
 
-/** What was seen so far. Times are Unix times in milliseconds. */
+/** The observations so far. Times are Unix times in milliseconds. */
 export interface ProcessWatch {
-  /** When the first process was seen. */
+  /** When a process was first observed. */
   readonly firstSeen: () => number | undefined
-  /** When a process was last seen. */
+  /** When a process was last observed. */
   readonly lastSeen: () => number | undefined
-  /** Looks, and gives the processes that are alive, in words. */
+  /** Looks for processes. Returns descriptions of those that are alive. */
   readonly look: Effect.Effect<ReadonlyArray<string>>
-  /** Ends those that are alive. */
+  /** Kills the processes that are alive. */
   readonly kill: Effect.Effect<void>
 }
 
-/** Looks three times a second until the scope closes. */
+/** Looks three times per second until the scope closes. */
 export const watchProcesses = Effect.fnUntraced(function* (token: string) {
   let first: number | undefined
   let last: number | undefined

@@ -1,4 +1,4 @@
-/** What commands write down: read from the node's disk, so that no container, engine or network is needed for it. */
+/** The records of commands, read from the node's disk, so that no container, engine or network is needed. */
 import { readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -7,11 +7,11 @@ import type { ClusterNode, SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 /** Name of the volume, one on each node, that the targets have mounted. */
 export const recordVolume = "chaos"
 
-/** A file in that volume of a node, as this process sees it. */
+/** The path of a file in that volume of a node, as this process sees it. */
 export const recordFile = ({ dir }: SwarmClusterShape, node: ClusterNode, name: string): string =>
   join(dir, node.name, "docker", "volumes", recordVolume, "_data", name)
 
-/** The lines of a record, none if nothing was written; removes it. */
+/** Reads and removes a record. Returns its lines, or none if there is no record. */
 export const readRecord = (cluster: SwarmClusterShape, node: ClusterNode, name: string) =>
   Effect.promise(async () => {
     const file = recordFile(cluster, node, name)

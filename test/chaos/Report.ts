@@ -1,4 +1,4 @@
-/** What is printed. */
+/** Formats the report of the chaos suite. */
 import { faultNames, faultsOf, kinds, type Plan } from "./Plan.ts"
 import type { RunReport } from "./Run.ts"
 
@@ -19,7 +19,7 @@ const describe = (plan: Plan): string => {
   return `${what.join(", ")}; ${faults.join("; ")}`
 }
 
-/** One line for a run. */
+/** One line per run. */
 export const runLine = ({ exit, plan, took, unhealthy, violations }: RunReport): string => {
   const verdict = violations.length === 0 ? "ok" : `VIOLATED: ${violations.map(({ check }) => check).join(", ")}`
   const place = `${plan.kind} ${plan.route} ${plan.inside ? "on" : "at"} ${plan.manager} to ${plan.target}`
@@ -27,7 +27,7 @@ export const runLine = ({ exit, plan, took, unhealthy, violations }: RunReport):
   return `run ${plan.number}: ${faultsOf(plan)}, ${place}: ${exit} after ${(took / 1000).toFixed(1)} s, ${verdict}${state}`
 }
 
-/** All that is known of a run that broke a promise. `form` is what the command line says besides seed and number. */
+/** Everything about a run that broke a promise. `form`: the flags of the command line besides seed and number. */
 export const violationText = (report: RunReport, form: ReadonlyArray<string>): string => {
   const { command, missed, plan, stderr, timeline, unhealthy, violations } = report
   const again = ["--seed", plan.seed, "--from", plan.number, "--runs", 1, ...form].join(" ")
@@ -59,7 +59,7 @@ const counted = (all: ReadonlyArray<string>): string => {
     .join(", ")
 }
 
-/** A table: per fault and per kind the runs, the exit codes, the violations. Runs with two faults count for both. */
+/** A table of runs, exit codes and violations, per fault and per kind. A run with two faults counts for both. */
 export const table = (reports: ReadonlyArray<RunReport>): string => {
   const row = (name: string, isMeant: (plan: Plan) => boolean) => {
     const mine = reports.filter(({ plan }) => isMeant(plan))

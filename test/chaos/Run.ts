@@ -1,4 +1,4 @@
-/** One run: a command, what happens to it, and what is seen of it afterwards. */
+/** One run: a command, its faults, and the observations after it. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -19,24 +19,24 @@ import { sweepRuns } from "./SweepRuns.ts"
 import { makeTimeline } from "./Timeline.ts"
 import { makeWork } from "./Work.ts"
 
-/** What became of a run. */
+/** The result of a run. */
 export interface RunReport {
   readonly plan: Plan
-  /** `0`, `SIGKILL`, or `none` when it did not end. */
+  /** `0`, `SIGKILL`, or `none` if the caller did not end. */
   readonly exit: string
   /** Milliseconds until the caller's end. */
   readonly took: number
   readonly violations: ReadonlyArray<Violation>
-  /** Faults that could not be done: what they break was not there. */
+  /** Faults that were impossible because their target did not exist. */
   readonly missed: ReadonlyArray<FaultName>
   readonly timeline: ReadonlyArray<string>
   readonly command: string
   readonly stderr: string
-  /** Why the swarm can't be used any more, nor the run be judged as a whole. */
+  /** Why the swarm cannot be used again, and the run cannot be judged completely. */
   readonly unhealthy: string | undefined
 }
 
-/** How long containers and processes may take to go after the sweep, in milliseconds. */
+/** How long containers and processes may outlive the sweep, in milliseconds. */
 const afterSweep = 90_000
 
 const nodeNamed = Effect.fnUntraced(function* ({ cluster }: Stage, name: string) {
@@ -52,7 +52,7 @@ const taskOn = Effect.fnUntraced(function* (stage: Stage, node: ClusterNode) {
 const asUnhealthy = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.mapError(effect, (error) => new Unhealthy({ detail: error.message }))
 
-/** Does one run and gives what became of it. The swarm is well again then, or the report says that it is not. */
+/** Performs one run. Returns its result, after the swarm has recovered. If it has not, the result says so. */
 export const performRun = Effect.fn("Chaos.run")(function* (
   stage: Stage,
   plan: Plan
@@ -98,7 +98,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     yield* timeline.note(`left then: ${leftByCaller.map(({ kind, name }) => `${kind} ${name}`).join(", ")}`)
 
   const bound = plan.timeout + plan.grace + processSlack
-  /** A helper whose caller is gone may start the command yet. An engine that does not answer may have one. */
+  /** A helper may start the command after its caller's end. An engine that does not respond may have a helper. */
   const helperWorks = Effect.match(
     Effect.forEach(plan.kind === "fan-out" ? nodes : [target], helperContainers, { concurrency: "unbounded" }),
     { onSuccess: (found) => found.flat().length > 0, onFailure: () => true }
@@ -120,12 +120,12 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     yield* timeline.note(`the command on ${node} wrote: ${record.join(", ") || "nothing"}; told: ${exit ?? "nothing"}`)
   if (copied !== undefined) yield* timeline.note(`at the copy's destination: ${copied}`)
 
-  // Before the swarm is healed, which starts every engine that is gone.
+  // Before the swarm is healed, because that starts crashed engines again.
   const crashed = yield* findNewCrash(cluster)
   const look = Effect.gen(function* () {
     yield* heal(stage)
     yield* timeline.note("the swarm is well")
-    // A manager that restarts tells for a while of what was long removed. What was left is there until it is swept.
+    // A restarted manager lists removed objects for a while. A real leftover exists until it is swept.
     const names = new Set((yield* swarmObjects(cluster)).map(({ name }) => name))
     const reallyLeft = leftByCaller.filter(({ name }) => names.has(name))
     if (reallyLeft.length < leftByCaller.length)
@@ -134,7 +134,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     return { reallyLeft, leftBySweep: yield* leftovers(cluster, { patience: afterSweep }) }
   })
   const looked = yield* Effect.result(asUnhealthy(look))
-  // Whatever is alive now was seen: it must not be found in the next run.
+  // These processes are already reported, and must not appear in the next run.
   yield* watch.kill
   const crash = crashed ?? (yield* findNewCrash(cluster))
   const wellAgain = looked._tag === "Success"

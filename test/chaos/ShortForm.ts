@@ -1,28 +1,28 @@
 /**
- * The short form, for `npm test`: a fixed list of runs in which every fault happens at least once, while the command runs,
- * with nothing that takes long but what the swarm needs to get well again.
+ * The short form, for `npm test`: a fixed list of runs in which every fault happens at least once while the command runs. Only the recovery
+ * of the swarm takes long.
  */
 import { drawPlan, type FaultName, forever, type Kind, type Plan } from "./Plan.ts"
 
 /** One run of the short form. */
 interface ShortRun {
   readonly faults: readonly [FaultName, ...ReadonlyArray<FaultName>]
-  /** A command, unless told. */
+  /** Default: a command. */
   readonly kind?: Kind
-  /** There are agents: there are none, unless told. */
+  /** Whether there are agents. Default: none. */
   readonly agents?: true
-  /** The helper's, unless told. */
+  /** Default: `helper`. */
   readonly route?: "local"
-  /** Whether the caller sees its engine's processes: it does not, unless told. */
+  /** Whether the caller sees its engine's processes. Default: no. */
   readonly inside?: true
-  /** Seconds that the command sleeps; for ever, unless told. */
+  /** Seconds that the command sleeps. Default: forever. */
   readonly length?: number
 }
 
 /** The seed of `npm test`. */
 export const shortSeed = 1
 
-/** The runs, of which the first has number 1. */
+/** The runs. The first one has number 1. */
 export const shortForm: ReadonlyArray<ShortRun> = [
   { faults: ["none"], length: 0.5 },
   { faults: ["caller-int"] },
@@ -50,7 +50,10 @@ export const shortForm: ReadonlyArray<ShortRun> = [
   { faults: ["none"], kind: "copy-out", agents: true }
 ]
 
-/** The run with this number. What its list leaves open is drawn from the seed. Nothing for a number that is not in it. */
+/**
+ * The plan of the run with this number. Fields that the list does not set are drawn from the seed. `undefined` for a number outside of the
+ * list.
+ */
 export const drawShortPlan = (seed: number, number: number): Plan | undefined => {
   const run = shortForm[number - 1]
   if (run === undefined) return undefined
@@ -65,7 +68,7 @@ export const drawShortPlan = (seed: number, number: number): Plan | undefined =>
     route,
     ...(route === "local" ? { target: "node-1", manager: "node-1" } : { target: "node-5", manager: "node-2" }),
     inside: run.inside ?? false,
-    // Those that come to their end have the time for that on any machine.
+    // Commands that end by themselves have enough time for that on any machine.
     timeout: run.length === undefined ? 2000 : 60_000,
     grace: 1000,
     length: run.length ?? forever,

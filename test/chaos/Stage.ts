@@ -1,4 +1,4 @@
-/** The swarm that the runs take place on: what is set up in it, and how it gets well again after each run. */
+/** The swarm of the runs: its setup, and its recovery after each run. */
 import { copyFile, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -18,23 +18,23 @@ import { managers, recordFolder, workers } from "./Plan.ts"
 import { recordVolume } from "./Record.ts"
 import { drainedNodes, managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
 
-/** The swarm did not get well again. */
+/** The swarm did not recover. */
 export class Unhealthy extends Schema.TaggedError<Unhealthy>()("Unhealthy", { detail: Schema.String }) {
   override get message(): string {
     return `the swarm does not get well again: ${this.detail}`
   }
 }
 
-/** What the runs need. */
+/** The stage of the runs. */
 export interface Stage {
   readonly cluster: SwarmClusterShape
   /** Name of the service with a task on each target's node. */
   readonly service: string
   /** Reference of our image. */
   readonly image: string
-  /** A copy of the built `task-exec`, so that building it again does no harm. */
+  /** A copy of the built `task-exec`, so that a new build does not affect the runs. */
   readonly taskExec: string
-  /** There is an agent on every node: what the last run needed. */
+  /** Whether every node has an agent, as the last run required. */
   agents: boolean
 }
 
@@ -62,10 +62,10 @@ const builtImage = Effect.fnUntraced(function* ({ manager, registry }: SwarmClus
   return (yield* buildImage({ endpoint, ref: `${registry}/task-exec:chaos`, base: "scratch", push: true })).ref
 })
 
-/** Puts our image into the registry of a swarm; gives its name. */
+/** Publishes our image in the registry of a swarm. Returns its name. */
 export type PublishImage<E> = (cluster: SwarmClusterShape) => Effect.Effect<string, E>
 
-/** Sets everything up in the swarm, with which it goes away. */
+/** Sets up the swarm. Everything is removed with it. */
 const makeStage = Effect.fn("Stage.make")(function* <E>(publish: PublishImage<E>) {
   const cluster = yield* SwarmCluster
   const { manager } = cluster
@@ -84,7 +84,7 @@ const makeStage = Effect.fn("Stage.make")(function* <E>(publish: PublishImage<E>
   return stage
 })
 
-/** The stage, on a swarm of its own, which is brought up and taken down. */
+/** The stage on its own swarm, which is started and stopped with it. */
 export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/test/ChaosStage") {
   static readonly layerWith = <E>(publish: PublishImage<E>, options: ClusterOptions = {}) =>
     Layer.effect(ChaosStage, makeStage(publish)).pipe(
@@ -93,11 +93,11 @@ export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/
       )
     )
 
-  /** The stage whose helper image is built in its own swarm. */
+  /** The stage whose swarm builds the helper image. */
   static readonly layer = ChaosStage.layerWith(builtImage)
 }
 
-/** What `task-exec agent` says, where it does not succeed. After `up`, agents that were killed are there again. */
+/** Runs `task-exec agent` until it succeeds. `up` also replaces killed agents. */
 const order = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, word: "up" | "down") {
   const caller = yield* startCaller(
     [process.execPath, taskExec, "agent", word],
@@ -107,7 +107,7 @@ const order = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, 
   return code === 0 ? [] : [caller.stderr().trim()]
 }, Effect.scoped)
 
-/** Deploys agents or removes them, if that is not so. */
+/** Deploys or removes agents unless the stage is in that state. */
 export const setAgents = Effect.fn("Stage.setAgents")(function* (stage: Stage, wanted: boolean) {
   if (stage.agents === wanted) return
   yield* untilFine(order(stage, wanted ? "up" : "down"), agentsPatience)
@@ -115,12 +115,12 @@ export const setAgents = Effect.fn("Stage.setAgents")(function* (stage: Stage, w
   if (!wanted) yield* untilFine(agentObjects(stage.cluster), agentsPatience)
 })
 
-/** How long agents may take to come or to go, in milliseconds. */
+/** How long the deployment or removal of agents may take, in milliseconds. */
 const agentsPatience = 120_000
 
 const words = (all: ReadonlyArray<string>) => all.join(", ")
 
-/** What is wrong with the swarm, as this manager sees it. */
+/** The problems of the swarm, as this manager sees it. */
 const complaints = Effect.fnUntraced(function* (cluster: SwarmClusterShape, manager: ClusterNode) {
   const seen = yield* nodesSeenBy(manager)
   const nameOf = (id: string) => cluster.nodes.find(({ nodeId }) => nodeId === id)?.name ?? id
@@ -137,7 +137,7 @@ const complaints = Effect.fnUntraced(function* (cluster: SwarmClusterShape, mana
   return leaders === 1 ? bad : [...bad, `${manager.name} sees ${leaders} leaders`]
 })
 
-/** Waits until the look finds nothing wrong; an error is something wrong. */
+/** Polls until there is no problem. An error counts as a problem. */
 const untilFine = <E extends { readonly message: string }>(
   look: Effect.Effect<ReadonlyArray<string>, E>,
   atMost: number
@@ -157,17 +157,17 @@ const untilFine = <E extends { readonly message: string }>(
   return poll(fine, { every: 250, atMost, orElse })
 }
 
-/** The tasks that the runs have for targets, one on each target's node. */
+/** The tasks that are targets of the runs, one per target node. */
 export const tasksOf = ({ cluster, service: name }: Stage) =>
   waitRunning(cluster.manager.socket, name, targets.length, 20_000)
 
-/** A task's node. */
+/** The node of a task. */
 export const nodeOf = ({ cluster }: Stage, task: RunningTask): ClusterNode =>
   cluster.nodes.find(({ nodeId }) => nodeId === task.nodeId) ?? cluster.manager
 
 /**
- * Starts what was ended, plugs in what was pulled, and waits until every manager sees every node ready, and the
- * service's tasks run. Fails after some eight minutes.
+ * Starts stopped processes, connects disconnected nodes, and waits until every manager sees every node ready and the tasks of the service
+ * run. Fails after about eight minutes.
  */
 export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.Return<void, Unhealthy> {
   const { cluster } = stage

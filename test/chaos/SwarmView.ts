@@ -1,4 +1,4 @@
-/** The swarm as its managers and engines tell it, asked over the plain API with short patience. */
+/** The swarm as its managers and engines describe it, over the plain API with short timeouts. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EngineApiError, get, request } from "../cluster/EngineApi.ts"
@@ -19,7 +19,7 @@ const Nodes = Schema.Array(
 /** A node as a manager sees it. */
 export type SeenNode = (typeof Nodes.Type)[number]
 
-/** Milliseconds that an engine may be silent. */
+/** How long an engine may be silent, in milliseconds. */
 const patience = 5000
 
 /** The swarm's nodes as this manager sees them. */
@@ -30,20 +30,20 @@ export const nodesSeenBy = (manager: ClusterNode): Effect.Effect<ReadonlyArray<S
 export const managersOf = (cluster: SwarmClusterShape): ReadonlyArray<ClusterNode> =>
   cluster.nodes.filter(({ role }) => role === "manager")
 
-/** Does it at the first manager with which it succeeds. */
+/** Performs a request at the first manager at which it succeeds. */
 export const atAnyManager = <A>(
   cluster: SwarmClusterShape,
   use: (manager: ClusterNode) => Effect.Effect<A, EngineApiError>
 ): Effect.Effect<A, EngineApiError> => Effect.firstSuccessOf(managersOf(cluster).map(use))
 
-/** The manager that leads. */
+/** The leader of the managers. */
 export const leaderOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   const seen = yield* atAnyManager(cluster, nodesSeenBy)
   const id = seen.find(({ ManagerStatus }) => ManagerStatus?.Leader === true)?.ID
   return cluster.nodes.find(({ nodeId }) => nodeId === id)
 })
 
-/** The nodes that take no tasks. */
+/** The nodes that accept no tasks. */
 export const drainedNodes = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   const seen = yield* atAnyManager(cluster, nodesSeenBy)
   return cluster.nodes.filter(({ nodeId }) =>
@@ -84,7 +84,7 @@ const ours = { filters: JSON.stringify({ label: { [runLabel]: true } }) }
 export const helperServices = (cluster: SwarmClusterShape) =>
   atAnyManager(cluster, ({ socket }) => get(socket, "/services", Services, { query: helpers, timeout: patience }))
 
-/** Names of the product's services, secrets and networks. */
+/** Names of our services, secrets and networks. */
 export const swarmObjects = (cluster: SwarmClusterShape) =>
   atAnyManager(cluster, ({ socket }) =>
     Effect.gen(function* () {
@@ -99,7 +99,7 @@ export const swarmObjects = (cluster: SwarmClusterShape) =>
     })
   )
 
-/** IDs of the runs to which anything belongs: services, secrets, networks, and every node's containers. */
+/** IDs of the runs that own any service, secret or network, or any container of a node. */
 export const runIds = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   const query = { ...ours, all: "true" }
   const specs = yield* atAnyManager(cluster, ({ socket }) =>

@@ -1,4 +1,4 @@
-/** The sweep after a run: by the built `task-exec gc`, as an operator would do it. */
+/** The sweep after a run, by the built `task-exec gc`, as an operator would run it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { poll } from "../cluster/Poll.ts"
@@ -8,12 +8,12 @@ import type { Stage } from "./Stage.ts"
 import { runIds, swarmObjects } from "./SwarmView.ts"
 import type { Timeline } from "./Timeline.ts"
 
-/** A sweep that did not reach a node is done again; so is an operator's. */
+/** A sweep that did not reach a node is repeated, as an operator would do. */
 const attempts = 3
-/** How long Swarm may take to remove the containers of services that are gone, in milliseconds. */
+/** How long Swarm may take to remove the containers of removed services, in milliseconds. */
 const swarmsPatience = 30_000
 
-/** IDs of the runs to which anything belongs that does not go by itself. */
+/** IDs of the runs that own objects which are not removed without a sweep. */
 const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   const look = Effect.gen(function* () {
     const [objects, runs] = yield* Effect.all([swarmObjects(cluster), runIds(cluster)], { concurrency: 2 })
@@ -22,7 +22,7 @@ const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   return yield* poll(look, { every: 400, atMost: swarmsPatience, orElse: runIds(cluster) })
 })
 
-/** Removes what belongs to any run, whatever its deadline. Whether that is done is for others to say. */
+/** Removes the objects of all runs, whatever their deadline. The checks decide whether it succeeded. */
 export const sweepRuns = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, timeline: Timeline) {
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const runs = yield* runsLeft(cluster)

@@ -1,18 +1,18 @@
-/** What happened in a run, and when. */
+/** The events of a run with their times. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 
-/** What happened in a run, and when. */
+/** The events of a run with their times. */
 export interface Timeline {
-  /** Writes something down. */
+  /** Records an event. */
   readonly note: (text: string) => Effect.Effect<void>
-  /** Milliseconds since its beginning. */
+  /** Milliseconds since the start of the timeline. */
   readonly elapsed: Effect.Effect<number>
   /** One line for each entry. */
   readonly lines: () => ReadonlyArray<string>
 }
 
-/** A timeline that begins now. */
+/** Starts a timeline. */
 export const makeTimeline: Effect.Effect<Timeline> = Effect.map(Clock.currentTimeMillis, (start) => {
   const entries: Array<string> = []
   const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - start)

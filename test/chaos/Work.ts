@@ -1,4 +1,4 @@
-/** What the caller of a run is told to do, and what other eyes see of it afterwards: the nodes' disks, and the files here. */
+/** The work of a caller, and its observed effects: the nodes' disks, and local files. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -12,35 +12,35 @@ import { runVariable } from "./ProcessWatch.ts"
 import { readRecord, recordFile } from "./Record.ts"
 import type { Stage } from "./Stage.ts"
 
-/** What was seen of the command in one task. */
+/** The observations of the command in one task. */
 export interface TaskSeen {
   readonly node: string
-  /** What the command wrote down. */
+  /** The lines that the command recorded. */
   readonly record: ReadonlyArray<string>
-  /** Its output, as the caller gave it. */
+  /** The output that the caller received. */
   readonly stdout: Buffer
-  /** The exit code that the caller tells of it; undefined where it tells none. */
+  /** The exit code that the caller reports. `undefined` if it reports none. */
   readonly exit: number | undefined
-  /** The caller says that nothing of it runs any more. */
+  /** Whether the caller reports that nothing of the command runs. */
   readonly isOver: boolean
 }
 
-/** What was seen of a run's work. */
+/** The observed effects of a run's work. */
 export interface WorkSeen {
   /** One for a command, none for a copy. */
   readonly tasks: ReadonlyArray<TaskSeen>
-  /** What is at the copy's destination: nothing, a part of the file or another one, or all of it. */
+  /** The destination of the copy: missing, incomplete or wrong, or complete. */
   readonly copied: "nothing" | "part" | "whole" | undefined
 }
 
-/** What the caller is told to do. */
+/** The work of a caller. */
 export interface Work {
   readonly args: ReadonlyArray<string>
-  /** Looks at what came of it, and removes that. */
+  /** Observes the effects and removes them. */
   readonly look: (end: CallerEnd | undefined, stdout: Buffer) => Effect.Effect<WorkSeen>
 }
 
-/** Exit codes that say that the command was killed, with everything that it started. */
+/** Exit codes that mean that the command and its child processes were killed. */
 export const killed: ReadonlyArray<number | null | undefined> = [124, 130, 137, 143]
 
 const Document = Schema.fromJsonString(
@@ -56,7 +56,7 @@ const Document = Schema.fromJsonString(
 type Document = typeof Document.Type
 const decode = Schema.decodeUnknownOption(Document)
 
-/** The documents of a fan-out; a line that a killed caller cut off is none. */
+/** The JSON documents of a fan-out. Skips a line that a killed caller did not finish. */
 const documentsIn = (stdout: Buffer): ReadonlyArray<Document> =>
   stdout
     .toString()
@@ -67,7 +67,7 @@ const commandFlags = (plan: Plan, token: string): ReadonlyArray<string> => [
   ...["--timeout", `${plan.timeout}ms`, "--grace", `${plan.grace}ms`, "-e", `${runVariable}=${token}`]
 ]
 
-/** Makes what a run needs, as long as the scope. `nodes`: those with a target. */
+/** Creates the objects of a run's work, for the scope. `nodes`: the nodes with targets. */
 export const makeWork = Effect.fnUntraced(function* (
   { cluster, service }: Stage,
   plan: Plan,

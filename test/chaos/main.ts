@@ -1,7 +1,4 @@
-/**
- * `npm run chaos`: runs commands with task-exec on a real swarm while something breaks, and checks by other means that
- * every promise was kept.
- */
+/** `npm run chaos`: runs commands with task-exec on a real swarm while faults happen. Checks every promise, independently of task-exec. */
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -15,7 +12,7 @@ import { performRun, type RunReport } from "./Run.ts"
 import { drawShortPlan } from "./ShortForm.ts"
 import { ChaosStage } from "./Stage.ts"
 
-/** Runs on one swarm until all is done, the time is up, or the swarm is no good any more. */
+/** Performs runs on one swarm until all are done, the time is up, or the swarm does not recover. */
 const runsOnOneSwarm = Effect.fnUntraced(function* (
   options: Options,
   seed: number,

@@ -1,4 +1,4 @@
-/** Putting a cluster together: claiming its name and subnet, then starting everything, in parallel as far as it goes. */
+/** Creates a cluster: claims a name and a subnet, then starts everything, in parallel where possible. */
 
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
@@ -17,31 +17,31 @@ import { type ProcessRef, refOf } from "./Processes.ts"
 import { registryOf, startRegistry } from "./Registry.ts"
 import { sweep } from "./Teardown.ts"
 
-/** A cluster of this name is there already. */
+/** A cluster of this name exists. */
 export class ClusterExists extends Schema.TaggedError<ClusterExists>()("ClusterExists", { id: Schema.String }) {
   override get message(): string {
     return `the swarm ${this.id} is up already: \`npm run swarm -- down --name ${this.id}\` takes it down`
   }
 }
 
-/** A node's machine ended while the cluster was put together. */
+/** The machine of a node ended while the cluster was created. */
 export class MachineDied extends Schema.TaggedError<MachineDied>()("MachineDied", { node: Schema.String }) {
   override get message(): string {
     return `the machine of ${this.node} ended while the swarm came up: was the swarm taken down meanwhile?`
   }
 }
 
-/** What a cluster consists of. */
+/** The parts of a cluster. */
 export interface ClusterOptions {
-  /** Number of nodes: 3 unless told. */
+  /** Number of nodes. Default: 3. */
   readonly nodes?: number
-  /** How many of them, from the first on, are managers: 1 unless told. */
+  /** Number of managers, which are the first nodes. Default: 1. */
   readonly managers?: number
-  /** Folder that comes first on the engines' PATH: where a newer engine lies. */
+  /** Folder of another engine version. It is first on the engines' PATH. */
   readonly enginePath?: string
   /** More arguments for every dockerd. */
   readonly dockerdArgs?: ReadonlyArray<string>
-  /** Its name: one that contains this process's ID unless told. */
+  /** Name. The default contains the ID of this process. */
   readonly name?: string
 }
 
@@ -49,14 +49,14 @@ const nextName = (taken: ReadonlyArray<string>): string => {
   for (let n = 1; ; n++) if (!taken.includes(`test-${process.pid}-${n}`)) return `test-${process.pid}-${n}`
 }
 
-/** A claimed cluster: nothing of it runs yet. */
+/** A claimed cluster. Nothing runs yet. */
 export interface Claim {
   readonly id: string
   readonly dir: string
   readonly state: ClusterState
 }
 
-/** Claims a name and a subnet, after sweeping what killed runs left. Under the lock only. */
+/** Claims a name and a subnet, after it has removed clusters of killed runs. The caller must hold the lock. */
 export const claim = Effect.fn("Assembly.claim")(function* (options: ClusterOptions, owner: ProcessRef) {
   const swept = yield* sweep()
   if (swept.length > 0) yield* Console.error(`removed what killed runs left: ${swept.join(", ")}`)
@@ -80,7 +80,7 @@ export const claim = Effect.fn("Assembly.claim")(function* (options: ClusterOpti
   return claimed
 })
 
-/** How the engine of a node is started. */
+/** The settings of a node's engine. */
 export const engineSpec = ({ dir, state }: Omit<Claim, "id">, node: string, machinePid: number): EngineSpec => ({
   clusterDir: dir,
   node,
@@ -90,7 +90,7 @@ export const engineSpec = ({ dir, state }: Omit<Claim, "id">, node: string, mach
   dockerdArgs: state.dockerdArgs
 })
 
-/** Namespaces, cable and engine of node `n`. */
+/** Starts the namespaces, the cable and the engine of node `n`. */
 const bootNode = Effect.fnUntraced(function* (claimed: Claim, n: number) {
   const { dir, state } = claimed
   const name = `node-${n}`
@@ -102,7 +102,7 @@ const bootNode = Effect.fnUntraced(function* (claimed: Claim, n: number) {
   return { name, machine, socket: socketOf(dir, name), address: addressOf(state.index, n) }
 })
 
-/** Starts everything that the options ask for; gives the state of the cluster, which is up. */
+/** Starts a cluster with these options. Returns its state when it is up. */
 export const assemble = Effect.fn("Assembly.assemble")(function* (claimed: Claim, options: ClusterOptions) {
   const { dir, state } = claimed
   const { nodes: size = 3, managers = 1 } = options
@@ -115,7 +115,7 @@ export const assemble = Effect.fn("Assembly.assemble")(function* (claimed: Claim
     const role: Role = n <= managers ? "manager" : "worker"
     const join = Effect.flatMap(Deferred.await(invitation), (to) => joinSwarm(socket, address, role, to))
     if (n === 1) yield* Deferred.succeed(invitation, yield* initSwarm(socket, address))
-    // Every new manager changes what a quorum is.
+    // Each new manager changes the quorum.
     else yield* role === "manager" ? oneAtATime.withPermits(1)(join) : join
     return { name, role, nodeId: yield* nodeIdOf(socket), address, machine }
   })

@@ -13,7 +13,7 @@ const files: Readonly<Record<string, string>> = {
 
 const changes = ["ENV PATH=/bin:/sbin:/usr/bin:/usr/sbin", "WORKDIR /", 'CMD ["sh"]']
 
-/** Lays the root file system out below a folder. */
+/** Writes the root file system to a folder. */
 const layOut = Effect.fnUntraced(function* (root: string) {
   const applets = (yield* run("busybox", ["--list-full"])).split("\n").filter((path) => path !== "")
   yield* Effect.promise(async () => {
@@ -28,7 +28,7 @@ const layOut = Effect.fnUntraced(function* (root: string) {
   })
 })
 
-/** Makes the root file system, as a tar file in the cluster's folder. */
+/** Writes the root file system as a tar file to the cluster's folder. */
 export const makeBusyboxTar = Effect.fn("Busybox.makeTar")(function* (clusterDir: string) {
   const root = join(clusterDir, "busybox")
   const tar = join(clusterDir, "busybox.tar")
@@ -38,7 +38,7 @@ export const makeBusyboxTar = Effect.fn("Busybox.makeTar")(function* (clusterDir
   return tar
 })
 
-/** Puts the test image into an engine and from there into the registry; gives its name. */
+/** Imports the test image into an engine and pushes it to the registry. Returns its name. */
 export const publishBusybox = Effect.fn("Busybox.publish")(function* (socket: string, registry: string, tar: string) {
   const ref = `${registry}/busybox:1`
   yield* importImage(socket, ref, tar, changes)

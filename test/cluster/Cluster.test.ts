@@ -30,7 +30,7 @@ class TimeUp extends Schema.TaggedError<TimeUp>()("TimeUp", { what: Schema.Strin
 
 const within = (atMost: number, what: string) => ({ every: 20, atMost, orElse: Effect.fail(new TimeUp({ what })) })
 
-/** Pings once from inside a node; whether an answer came. */
+/** Pings once from inside a node. Returns whether a response arrived. */
 const reaches = (node: ClusterNode, address: string) =>
   Effect.match(node.exec(["busybox", "ping", "-c", "1", "-W", "1", address]), {
     onFailure: () => false,
@@ -187,7 +187,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
         assert.isUndefined(yield* findNewCrash(cluster))
         assert.deepStrictEqual(yield* knownCrash(cluster.dir), crash)
         yield* cluster.startEngine(node)
-        // The other tests have this swarm, too.
+        // The other tests use this swarm, too.
         yield* Effect.promise(() => rm(crashFile(cluster.dir)))
         assert.isUndefined(yield* crashIn(cluster))
       })
@@ -241,7 +241,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
             ])
           })
         )
-        // The helper's container goes some time after its service.
+        // Swarm removes the helper's container some time after its service.
         yield* assertNothingLeft(cluster)
       })
     )
@@ -256,7 +256,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
             body: { Image: image, Cmd: ["true"], Labels: { "task-exec.test": "1" } }
           })
         yield* make("first")
-        // As a helper does that goes on when its caller was killed.
+        // Like a helper that continues after its caller was killed.
         const firstIsGone = pollUntil(
           Effect.isFailure(request(manager.socket, "GET", "/containers/first/json")),
           within(120_000, "the end of the first container")
@@ -287,7 +287,7 @@ layer(SwarmCluster.layer({ nodes: 3 }), { timeout: 180_000, excludeTestServices:
   }
 )
 
-/** The text of a file in /proc, whose process may be gone by now. */
+/** The text of a file in /proc. Empty if the process has ended. */
 const procFile = (pid: string, file: string): string => {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8")
@@ -296,10 +296,10 @@ const procFile = (pid: string, file: string): string => {
   }
 }
 
-/** All processes but this one. */
+/** All processes except this one. */
 const otherProcesses = () => readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
 
-/** Everything on this machine that bears a cluster's name or number. */
+/** Everything on this machine that has a cluster's name or number. */
 const traces = Effect.fnUntraced(function* (dir: string, index: number) {
   const links = (yield* run("ip", ["-oneline", "link"])).split("\n")
   const rules = (yield* run("iptables", ["-S"])).split("\n")
@@ -328,7 +328,7 @@ const nothing = { links: [], rules: [], mounts: [], processes: [], cgroups: [], 
 /** Number of a cluster's subnet. */
 const indexOf = (cluster: SwarmClusterShape) => Number(cluster.registry.split(".")[2])
 
-/** A cluster that lives as long as the scope. */
+/** A cluster that is removed with the scope. */
 const cluster = (options: ClusterOptions) =>
   Effect.map(Layer.build(SwarmCluster.layer(options)), (context) => Context.get(context, SwarmCluster))
 
@@ -338,10 +338,10 @@ interface Ended {
   readonly stderr: string
 }
 
-/** The shell that takes a process's clusters down (`Ward.ts`). */
+/** The shell that removes a process's clusters (`Ward.ts`). */
 const wardOf = (pid: number) => otherProcesses().filter((other) => procFile(other, "cmdline").includes(`\0${pid}/`))
 
-/** Runs `npm run swarm -- …`; with `killWhen`, it is killed as soon as that is so, and what `andKill` gives before. */
+/** Runs `npm run swarm -- …`. With `killWhen`, it is killed as soon as that holds, after the result of `andKill`. */
 const swarm = (
   args: ReadonlyArray<string>,
   killWhen?: () => boolean,

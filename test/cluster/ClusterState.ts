@@ -1,4 +1,4 @@
-/** What is known of a cluster outside of the process that made it: one JSON file in the cluster's folder. */
+/** The state of a cluster for other processes: one JSON file in the cluster's folder. */
 
 import { existsSync, mkdirSync, readFileSync, statfsSync } from "node:fs"
 import { readdir, readFile, rename, writeFile } from "node:fs/promises"
@@ -8,31 +8,31 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { isAlive, ProcessRef } from "./Processes.ts"
 
-/** A node's part in the swarm. */
+/** The role of a node in the swarm. */
 export const Role = Schema.Literals(["manager", "worker"])
-/** A node's part in the swarm. */
+/** The role of a node in the swarm. */
 export type Role = typeof Role.Type
 
-/** What is known of a node. */
+/** The state of a node. */
 export const NodeState = Schema.Struct({
-  /** `node-1`, `node-2`, …: its host name too. */
+  /** `node-1`, `node-2`, …: also its host name. */
   name: Schema.String,
   role: Role,
-  /** The ID that the swarm gave it. */
+  /** The node ID in the swarm. */
   nodeId: Schema.String,
   address: Schema.String,
   /** The first process of its machine. */
   machine: ProcessRef
 })
 
-/** What is known of a cluster. */
+/** The state of a cluster. */
 export const ClusterState = Schema.Struct({
   id: Schema.String,
   /** Number of its bridge and subnet. */
   index: Schema.Int,
-  /** The process that will take it down, or null if it is to outlive the process that made it. */
+  /** The process that will remove the cluster. Null if it must outlive the process that created it. */
   owner: Schema.NullOr(ProcessRef),
-  /** Since a reboot nothing of it is left but files. */
+  /** After a reboot, only files of a cluster exist. */
   bootId: Schema.String,
   enginePath: Schema.NullOr(Schema.String),
   dockerdArgs: Schema.Array(Schema.String),
@@ -41,10 +41,10 @@ export const ClusterState = Schema.Struct({
   /** Empty until the cluster is up. */
   nodes: Schema.Array(NodeState)
 })
-/** What is known of a cluster. */
+/** The state of a cluster. */
 export type ClusterState = typeof ClusterState.Type
 
-/** There is no cluster there, or its state can't be read. */
+/** There is no cluster in this folder, or its state is unreadable. */
 export class NoSuchCluster extends Schema.TaggedError<NoSuchCluster>()("NoSuchCluster", {
   dir: Schema.String,
   detail: Schema.String
@@ -54,7 +54,7 @@ export class NoSuchCluster extends Schema.TaggedError<NoSuchCluster>()("NoSuchCl
   }
 }
 
-/** No place for the engines' layers. */
+/** No folder can hold the engines' layers. */
 export class NoPlaceForLayers extends Schema.TaggedError<NoPlaceForLayers>()("NoPlaceForLayers", {
   tried: Schema.Array(Schema.String)
 }) {
@@ -63,10 +63,10 @@ export class NoPlaceForLayers extends Schema.TaggedError<NoPlaceForLayers>()("No
   }
 }
 
-/** File system magic number of overlayfs, which can't be the upper layer of another one. */
+/** File system magic number of overlayfs, which cannot be the upper layer of another overlayfs. */
 const overlayfs = 0x794c7630
 
-/** The folder of all clusters of this machine, made when it isn't there. */
+/** The folder of all clusters of this machine. Creates it if it is missing. */
 export const clustersDir: Effect.Effect<string, NoPlaceForLayers> = Effect.suspend(() => {
   const tried = ["/var/lib", tmpdir(), "/dev/shm"]
   const place = tried.find((dir) => existsSync(dir) && statfsSync(dir).type !== overlayfs)
@@ -76,7 +76,7 @@ export const clustersDir: Effect.Effect<string, NoPlaceForLayers> = Effect.suspe
   return Effect.succeed(dir)
 })
 
-/** This boot of the machine. */
+/** The ID of the current boot. */
 export const bootId: Effect.Effect<string> = Effect.sync(() =>
   readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
 )
@@ -84,7 +84,7 @@ export const bootId: Effect.Effect<string> = Effect.sync(() =>
 const stateFile = (dir: string) => join(dir, "state.json")
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ClusterState))
 
-/** Reads the state of the cluster in a folder. */
+/** Reads the state of a cluster from its folder. */
 export const load = (dir: string): Effect.Effect<ClusterState, NoSuchCluster> =>
   Effect.tryPromise({
     try: () => readFile(stateFile(dir), "utf8"),
@@ -95,7 +95,7 @@ export const load = (dir: string): Effect.Effect<ClusterState, NoSuchCluster> =>
     )
   )
 
-/** Writes the state, wholly or not at all. */
+/** Replaces the state atomically. */
 export const save = (dir: string, state: ClusterState): Effect.Effect<void> =>
   Effect.promise(async () => {
     const draft = `${stateFile(dir)}.new`
@@ -103,14 +103,14 @@ export const save = (dir: string, state: ClusterState): Effect.Effect<void> =>
     await rename(draft, stateFile(dir))
   })
 
-/** A cluster's folder, with its state unless that can't be read. */
+/** A cluster's folder, and its state if that is readable. */
 export interface Found {
   readonly id: string
   readonly dir: string
   readonly state: ClusterState | undefined
 }
 
-/** All clusters of this machine, whole or not. */
+/** All clusters of this machine, also incomplete ones. */
 export const list: Effect.Effect<ReadonlyArray<Found>, NoPlaceForLayers> = Effect.gen(function* () {
   const root = yield* clustersDir
   const entries = yield* Effect.promise(() => readdir(root, { withFileTypes: true }))
@@ -125,7 +125,7 @@ export const list: Effect.Effect<ReadonlyArray<Found>, NoPlaceForLayers> = Effec
   )
 })
 
-/** Whether nobody will ever take this cluster down: left by a run that was killed, or from before a reboot. */
+/** Whether no process will remove this cluster: its owner was killed, or the machine was rebooted. */
 export const isStale = Effect.fnUntraced(function* ({ state }: Found) {
   if (state === undefined || state.bootId !== (yield* bootId)) return true
   return state.owner !== null && !(yield* isAlive(state.owner))

@@ -1,17 +1,17 @@
-/** Running the machine's own tools (`ip`, `mount`, `apt-get`, …). */
+/** Runs tools of the machine (`ip`, `mount`, `apt-get`, …). */
 
 import { execFile, spawn } from "node:child_process"
 import { closeSync, openSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** A tool could not be run, or ended with another code than 0. */
+/** A tool did not start, or did not exit with 0. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
   /** The command line, as one would type it. */
   command: Schema.String,
-  /** Exit code, or null when it never started, was killed, or ran out of time. */
+  /** Exit code. Null if the tool did not start, was killed, or timed out. */
   exitCode: Schema.NullOr(Schema.Int),
-  /** What it said, or why it did not run. */
+  /** Its error output, or the reason why it did not start. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -20,27 +20,25 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   }
 }
 
-/** How a tool is run. */
+/** Options of a tool's run. */
 export interface CommandOptions {
-  /** Written to its standard input. */
+  /** Its stdin. */
   readonly input?: string
-  /** Instead of this process's own environment. */
+  /** Replaces this process's environment. */
   readonly env?: Readonly<Record<string, string>>
-  /** Its working directory: the root unless told. */
+  /** Its working directory. Default: the root. */
   readonly cwd?: string
-  /** Milliseconds until it is killed: 30,000 unless told. */
+  /** Timeout in milliseconds. Default: 30,000. */
   readonly timeout?: number
 }
 
-/** The folders where system tools live, which the PATH of a plain user may lack. */
+/** The folders of system tools, which the PATH of a plain user may lack. */
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /**
- * Runs a tool to its end and gives its standard output.
+ * Runs a tool to its end. Returns its stdout.
  *
- * **Details**
- *
- * It is killed when its time is up and when the calling fiber is interrupted.
+ * **Details**: the tool is killed at its timeout, and when the calling fiber is interrupted.
  */
 export const run = (
   file: string,
@@ -63,12 +61,12 @@ export const run = (
         resume(Effect.fail(new CommandFailed({ command, exitCode, detail })))
       }
     )
-    // A tool that doesn't read its input to the end closes it: how it did shows in its exit code.
+    // A tool may close its input early. Its exit code tells whether it failed.
     child.stdin?.on("error", () => undefined)
     child.stdin?.end(options.input ?? "")
   })
 
-/** Starts a tool that outlives this process, with its output appended to a file; gives its process ID. */
+/** Starts a tool that outlives this process. Appends its output to a file. Returns its process ID. */
 export const runDetached = (
   file: string,
   args: ReadonlyArray<string>,

@@ -1,8 +1,8 @@
-/** The log of a container as its engine has it, without the product's code. */
+/** The log of a container, read from its engine without task-exec. */
 import * as Effect from "effect/Effect"
 import { request } from "./EngineApi.ts"
 
-/** The bytes of a log, in order, and those of each stream. */
+/** All bytes of a log in order, and those of each stream. */
 export interface ContainerLog {
   readonly all: Buffer
   readonly stdout: Buffer
@@ -15,14 +15,14 @@ export interface LogPiece {
   readonly data: Uint8Array
 }
 
-/** Puts a log together. */
+/** Joins the pieces of a log. */
 export const logOf = (pieces: ReadonlyArray<LogPiece>): ContainerLog => ({
   all: Buffer.concat(pieces.map(({ data }) => data)),
   stdout: Buffer.concat(pieces.flatMap(({ data, isError }) => (isError ? [] : [data]))),
   stderr: Buffer.concat(pieces.flatMap(({ data, isError }) => (isError ? [data] : [])))
 })
 
-/** Asks an engine for the log of a container without a TTY, as `docker logs` does. */
+/** Reads the log of a container without a TTY, as `docker logs` does. */
 export const containerLog = Effect.fnUntraced(function* (
   socket: string,
   container: string,

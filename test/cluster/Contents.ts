@@ -1,6 +1,6 @@
 /**
- * Everything in a swarm that a new one does not have, whoever made it. A file of tests is to leave none: the next file has the same
- * swarm.
+ * Everything in a swarm that a new swarm does not have, whoever created it. A test file must leave none of it, because the next file uses
+ * the same swarm.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,17 +11,17 @@ import { LeftBehind } from "./Leftovers.ts"
 import { poll } from "./Poll.ts"
 import type { ClusterNode, SwarmClusterShape } from "./SwarmCluster.ts"
 
-/** One thing in a swarm. */
+/** An object in a swarm. */
 export interface Content {
-  /** Stays the same as long as the thing is there. */
+  /** Does not change while the object exists. */
   readonly id: string
-  /** For messages. */
+  /** Its description in messages. */
   readonly text: string
-  /** Takes it away. */
+  /** Removes it. */
   readonly clear: Effect.Effect<unknown, { readonly message: string }>
 }
 
-/** The networks that engines make for themselves. */
+/** The networks that engines create for themselves. */
 const builtIn: ReadonlySet<string> = new Set(["bridge", "docker_gwbridge", "host", "ingress", "none"])
 
 const Labels = Schema.NullOr(Schema.Record(Schema.String, Schema.String)).pipe(
@@ -55,7 +55,7 @@ const objects = (cluster: SwarmClusterShape) =>
     )
   )
 
-/** Networks of the swarm: engine 20.10 may show one for half a minute after its removal. */
+/** Networks of the swarm. Engine 20.10 may list one for half a minute after its removal. */
 const networks = (cluster: SwarmClusterShape) =>
   Effect.map(get(cluster.manager.socket, "/networks", Networks), (all) =>
     all
@@ -63,7 +63,7 @@ const networks = (cluster: SwarmClusterShape) =>
       .map(({ Id, Name }) => inSwarm(cluster, "network", Id, Name))
   )
 
-/** Labels, the availability and the state of the nodes. */
+/** Labels, availability and state of the nodes. */
 const ofNodes = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   const { manager } = cluster
   const nodes = yield* get(manager.socket, "/nodes", Schema.Array(NodeState))
@@ -91,15 +91,15 @@ const resetNode = Effect.fnUntraced(function* ({ manager }: SwarmClusterShape, {
   yield* request(manager.socket, "POST", `/nodes/${nodeId}/update`, { query, body })
 })
 
-/** Plugs in the cable of a node and starts its engine. */
+/** Connects a node and starts its engine. */
 const revive = Effect.fnUntraced(function* ({ link, startEngine }: SwarmClusterShape, node: ClusterNode) {
   yield* link(node, "up")
   if ((yield* enginePids(node.pid)).length === 0) yield* startEngine(node)
 })
 
 /**
- * Containers, volumes and local networks of a node. A service's containers are the service's, and go a little after it; an agent may
- * take a day for that, so agents' containers count.
+ * Containers, volumes and local networks of a node. Containers of services are not counted, because Swarm removes them shortly after their
+ * services. Those of agents are, because an agent may run for up to a day longer.
  */
 const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
   const content = (kind: string, id: string, text: string, path: string): Content => ({
@@ -123,25 +123,25 @@ const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
   ]
 })
 
-/** What is gone as soon as its removal returns. */
+/** Objects that are gone as soon as their removal returns. */
 const lasting = (cluster: SwarmClusterShape) =>
   Effect.map(Effect.all([objects(cluster), ofNodes(cluster)]), ([all, nodes]) => [...all.flat(), ...nodes])
 
-/** What may be on its way out. */
+/** Objects that may still be in removal. */
 const fleeting = (cluster: SwarmClusterShape) =>
   Effect.map(Effect.all([networks(cluster), ...cluster.nodes.map(onNode)], { concurrency: "unbounded" }), (all) =>
     all.flat()
   )
 
-/** Everything in a swarm that a new one does not have. Empty where the swarm is as it was made. */
+/** Everything in a swarm that a new swarm does not have. Empty if the swarm is as it was created. */
 export const contentsOf = Effect.fn("Contents.contentsOf")(function* (cluster: SwarmClusterShape) {
   return [...(yield* lasting(cluster)), ...(yield* fleeting(cluster))]
 })
 
-/** Milliseconds that containers, volumes and networks have to go away; and all that is taken away. */
+/** How long containers, volumes and networks may take to be removed, in milliseconds. Also the limit for removing everything. */
 const patience = 90_000
 
-/** Takes away what the swarm has besides `kept`; gives what stays. Some can't go before others have. */
+/** Removes everything except `kept`. Returns what remains. Some objects can be removed only after others. */
 export const clearContents = Effect.fn("Contents.clear")(function* (
   cluster: SwarmClusterShape,
   kept: ReadonlyArray<Content> = []
@@ -158,7 +158,7 @@ export const clearContents = Effect.fn("Contents.clear")(function* (
 const besides = (all: ReadonlyArray<Content>, kept: ReadonlyArray<Content>): ReadonlyArray<Content> =>
   all.filter(({ id }) => !kept.some((one) => one.id === id))
 
-/** Fails with the list of what the swarm has besides `kept`, once that is taken away. */
+/** Removes everything except `kept`, and fails with the list of what it found. */
 export const assertContents = Effect.fn("Contents.assert")(function* (
   cluster: SwarmClusterShape,
   kept: ReadonlyArray<Content>
@@ -166,7 +166,7 @@ export const assertContents = Effect.fn("Contents.assert")(function* (
   const left = besides(yield* lasting(cluster), kept)
   const rest = Effect.map(fleeting(cluster), (all) => besides(all, kept))
   const gone = Effect.map(rest, (all) => (all.length === 0 ? Option.some(all) : Option.none()))
-  // What lasts may be what holds the rest: then there is nothing to wait for.
+  // Objects that last may use the others. Waiting is useless then.
   const stayed = yield* poll(gone, { every: 250, atMost: left.length > 0 ? 0 : patience, orElse: rest })
   const all = [...left, ...stayed]
   if (all.length === 0) return

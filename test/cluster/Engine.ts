@@ -1,4 +1,4 @@
-/** The Docker engine of a machine: starting it, waiting for it, killing it. */
+/** The Docker engine of a machine: starts it, waits for it, kills it. */
 
 import { existsSync } from "node:fs"
 import { readFile, rm, writeFile } from "node:fs/promises"
@@ -10,7 +10,7 @@ import { markedEnv, runInside } from "./Machine.ts"
 import { pollUntil } from "./Poll.ts"
 import { neighbours, signal } from "./Processes.ts"
 
-/** The engine does not answer on its socket, or does not end. */
+/** The engine does not respond on its socket, or does not end. */
 export class EngineNotReady extends Schema.TaggedError<EngineNotReady>()("EngineNotReady", {
   node: Schema.String,
   problem: Schema.String,
@@ -22,15 +22,15 @@ export class EngineNotReady extends Schema.TaggedError<EngineNotReady>()("Engine
   }
 }
 
-/** What an engine needs to be started. */
+/** The settings of an engine. */
 export interface EngineSpec {
   readonly clusterDir: string
   readonly node: string
   /** Process ID of the machine's first process. */
   readonly machinePid: number
-  /** Registry that is spoken to without TLS. */
+  /** A registry without TLS. */
   readonly registry: string
-  /** Folder that comes first on its PATH: where another engine version lies. */
+  /** Folder of another engine version. It is first on the PATH. */
   readonly enginePath: string | null
   /** More arguments for dockerd. */
   readonly dockerdArgs: ReadonlyArray<string>
@@ -39,16 +39,16 @@ export interface EngineSpec {
 /** The engine's socket as the root namespace sees it. */
 export const socketOf = (clusterDir: string, node: string): string => join(clusterDir, node, "run", "docker.sock")
 
-/** Folder, below every cgroup hierarchy, of a cluster's containers. */
+/** The folder of a cluster's containers in every cgroup hierarchy. */
 export const cgroupOf = (clusterDir: string): string => join("task-exec", basename(clusterDir))
 
-/** The engine's log, which goes on over restarts. */
+/** The engine's log. A restart appends to it. */
 export const logFileOf = (clusterDir: string, node: string): string => join(clusterDir, node, "dockerd.log")
 
-/** Exists from the moment when somebody ends the engine on purpose until it is started again. */
+/** Exists while the engine is down on purpose. */
 const endedFile = (clusterDir: string, node: string): string => join(clusterDir, node, "ended-on-purpose")
 
-/** Whether somebody ended the engine on purpose and has not started it again. */
+/** Whether the engine is down on purpose. */
 export const isMeantToBeDown = (clusterDir: string, node: string): boolean => existsSync(endedFile(clusterDir, node))
 
 const logTail = (clusterDir: string, node: string) =>
@@ -59,7 +59,7 @@ const logTail = (clusterDir: string, node: string) =>
 const notReady = (clusterDir: string, node: string, problem: string) =>
   Effect.flatMap(logTail(clusterDir, node), (log) => Effect.fail(new EngineNotReady({ node, problem, log })))
 
-/** How long an engine may take to start or to end, in milliseconds: several may do so at once on a machine that others keep busy. */
+/** How long an engine may take to start or to end, in milliseconds. Several may do so at once on a busy machine. */
 const patience = 120_000
 
 /** Starts the engine in the background. */
@@ -73,22 +73,22 @@ const launch = Effect.fnUntraced(function* ({ clusterDir, node, machinePid, ...s
     "--exec-opt=native.cgroupdriver=cgroupfs",
     `--cgroup-parent=/${cgroupOf(clusterDir)}/${node}`,
     "--userland-proxy=false",
-    // Any registry on the host: tests have some of their own.
+    // Any registry on the host: tests start registries of their own.
     `--insecure-registry=${spec.registry.replace(/:\d+$/, "")}/32`,
     ...spec.dockerdArgs
   ]
-  // The shell ends at once, and the engine becomes a child of the machine's first process.
+  // The shell ends at once, so that the engine becomes a child of the machine's first process.
   const background = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 &'
   yield* runInside(machinePid, ["sh", "-c", background, "sh", logFileOf(clusterDir, node), ...dockerd], {
     env: markedEnv(clusterDir, spec.enginePath ?? undefined)
   })
 })
 
-/** The process of the engine that runs on a machine, if any (outside's process IDs). */
+/** The processes of the engine on a machine, by their IDs outside of it. */
 export const enginePids = (machinePid: number): Effect.Effect<ReadonlyArray<number>> =>
   neighbours(machinePid, "dockerd")
 
-/** Starts the engine and waits until it answers. One that runs already is left alone, or continued after SIGSTOP. */
+/** Starts the engine and waits until it responds. Does nothing if it runs. Continues it after SIGSTOP. */
 export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec) {
   const { clusterDir, node, machinePid } = spec
   const running = yield* enginePids(machinePid)
@@ -104,7 +104,7 @@ export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec
 /** The signals that end an engine. */
 const deadly: ReadonlyArray<NodeJS.Signals> = ["SIGKILL", "SIGTERM", "SIGINT"]
 
-/** Sends the engine a signal, and waits for its end if it is one that ends it. Its containers run on after KILL. */
+/** Sends the engine a signal, and waits for its end if the signal ends it. After KILL, its containers continue. */
 export const killEngine = Effect.fn("Engine.kill")(function* (spec: EngineSpec, name: NodeJS.Signals) {
   const { clusterDir, node } = spec
   if (deadly.includes(name)) yield* Effect.promise(() => writeFile(endedFile(clusterDir, node), name))

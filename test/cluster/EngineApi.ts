@@ -1,6 +1,6 @@
 /**
- * A few calls of the Docker Engine API over an engine's unix socket, with nothing between but `node:http`: the tests set
- * up services and look for leftovers with this, not with the product's code.
+ * Requests to the Docker Engine API over an engine's Unix socket, with `node:http` only. Tests create services and look for leftovers with
+ * this, and not with the code of task-exec.
  */
 
 import * as http from "node:http"
@@ -8,11 +8,11 @@ import type { Readable } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** The engine could not be reached, said no, or answered with something else than was expected. */
+/** The engine was unreachable, refused the request, or sent an unexpected response. */
 export class EngineApiError extends Schema.TaggedError<EngineApiError>()("EngineApiError", {
   socket: Schema.String,
   request: Schema.String,
-  /** HTTP status, or null when there was no answer. */
+  /** HTTP status. Null without a response. */
   status: Schema.NullOr(Schema.Int),
   detail: Schema.String
 }) {
@@ -22,15 +22,15 @@ export class EngineApiError extends Schema.TaggedError<EngineApiError>()("Engine
   }
 }
 
-/** What to send besides method and path. */
+/** The optional parts of a request. */
 export interface RequestOptions {
   readonly query?: Readonly<Record<string, string | ReadonlyArray<string>>>
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as JSON. */
   readonly body?: unknown
-  /** Sent as it is. */
+  /** Sent unchanged. */
   readonly stream?: Readable
-  /** Milliseconds of silence until the call is given up: 30,000 unless told. */
+  /** Milliseconds of silence after which the request fails. Default: 30,000. */
   readonly timeout?: number
 }
 
@@ -54,7 +54,7 @@ const safeJson = (text: string): { readonly success: boolean; readonly data: unk
   }
 }
 
-/** One call; gives the whole body of the answer. */
+/** Sends a request. Returns the whole body of the response. */
 export const request = (
   socket: string,
   method: "GET" | "POST" | "DELETE" | "PUT",
@@ -95,7 +95,7 @@ export const request = (
     return Effect.sync(() => req.destroy())
   })
 
-/** One call whose answer is a JSON document of a known shape. */
+/** Sends a request whose response is JSON with a known schema. */
 export const requestJson = <A>(
   socket: string,
   method: "GET" | "POST" | "DELETE",
@@ -116,11 +116,11 @@ export const requestJson = <A>(
 export const get = <A>(socket: string, path: string, schema: Schema.Codec<A, unknown>, options?: RequestOptions) =>
   requestJson(socket, "GET", path, schema, options)
 
-/** POST, and read the JSON document that comes back. */
+/** POST, with a JSON response. */
 export const post = <A>(socket: string, path: string, schema: Schema.Codec<A, unknown>, options?: RequestOptions) =>
   requestJson(socket, "POST", path, schema, options)
 
-/** DELETE; that there is no such thing any more is as good. */
+/** DELETE. Succeeds if the object does not exist. */
 export const remove = (socket: string, path: string): Effect.Effect<void, EngineApiError> =>
   request(socket, "DELETE", path).pipe(
     Effect.asVoid,
@@ -130,6 +130,6 @@ export const remove = (socket: string, path: string): Effect.Effect<void, Engine
     )
   )
 
-/** Whether an engine answers there. */
+/** Whether an engine responds on this socket. */
 export const answers = (socket: string): Effect.Effect<boolean> =>
   Effect.match(request(socket, "GET", "/_ping", { timeout: 2_000 }), { onFailure: () => false, onSuccess: () => true })

@@ -1,7 +1,7 @@
 /**
- * Finds engines that crashed: Go wrote a panic into the engine's log, or the engine's process is gone although nobody ended it.
+ * Finds crashed engines: Go wrote a panic to the engine's log, or the engine's process has ended although no test stopped it.
  *
- * A crash is written down once, in a file in the cluster's folder. A cluster with that file is of no use to further tests.
+ * A crash is reported once, in a file in the cluster's folder. A cluster with that file must not be used for further tests.
  */
 
 import { existsSync } from "node:fs"
@@ -11,17 +11,17 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { enginePids, isMeantToBeDown, logFileOf } from "./Engine.ts"
 
-/** A node, as far as a crash of its engine is concerned. */
+/** The parts of a node that matter for a crash. */
 interface EngineNode {
   readonly name: string
   /** The first process of its machine, as this process sees it. */
   readonly pid: number
 }
 
-/** The engine of a node crashed. */
+/** The engine of a node has crashed. */
 export class EngineCrashed extends Schema.TaggedError<EngineCrashed>()("EngineCrashed", {
   node: Schema.String,
-  /** The first lines of the panic, or the last lines of the log where there is no panic. */
+  /** The first lines of the panic. Without a panic, the last lines of the log. */
   excerpt: Schema.String
 }) {
   override get message(): string {
@@ -30,14 +30,14 @@ export class EngineCrashed extends Schema.TaggedError<EngineCrashed>()("EngineCr
 }
 
 /**
- * How a crash begins in an engine's log. Go's runtime: `panic: …` and `fatal error: …` exit, `SIGABRT: abort` ends by a signal.
- * net/http: `http: panic serving …` and `http2: panic serving …` end one request only. Raft: `level=panic` comes before its own panic.
+ * The first line of a crash in an engine's log. Go's runtime: `panic: …` and `fatal error: …` exit, `SIGABRT: abort` ends by a signal.
+ * net/http: `http: panic serving …` and `http2: panic serving …` end one request only. Raft: `level=panic` precedes its own panic.
  */
 const crashStart = /^(?:panic: |fatal error: |SIG[A-Z]+: )|http2?: panic serving|level=panic /
 
 const excerptLines = 12
 
-/** The first lines of the first crash in an engine's log, or undefined. */
+/** The first lines of the first crash in an engine's log. `undefined` without a crash. */
 export const crashExcerpt = (log: string): string | undefined => {
   const lines = log.split("\n")
   const start = lines.findIndex((line) => crashStart.test(line))
@@ -49,29 +49,29 @@ export const crashExcerpt = (log: string): string | undefined => {
         .trimEnd()
 }
 
-/** The file that has the crash of a cluster. */
+/** The file that reports the crash of a cluster. */
 export const crashFile = (clusterDir: string): string => join(clusterDir, "crash.json")
 
 const CrashText = Schema.fromJsonString(EngineCrashed)
 const decodeCrash = Schema.decodeEffect(CrashText)
 const encodeCrash = Schema.encodeEffect(CrashText)
 
-/** The crash that was found in a cluster, if any. */
+/** The reported crash of a cluster, if any. */
 export const knownCrash = (clusterDir: string): Effect.Effect<EngineCrashed | undefined> =>
   existsSync(crashFile(clusterDir))
     ? Effect.promise(() => readFile(crashFile(clusterDir), "utf8")).pipe(Effect.flatMap(decodeCrash), Effect.orDie)
     : Effect.succeed(undefined)
 
-/** What is needed of a cluster. */
+/** The parts of a cluster that matter for a crash. */
 export interface CrashScene {
   readonly dir: string
   readonly nodes: ReadonlyArray<EngineNode>
 }
 
-/** How many bytes of each log were read without a crash. */
+/** How many bytes of each log were searched without finding a crash. */
 const searched = new Map<string, number>()
 
-/** Searches what an engine's log has since the last look. A line that is not complete is looked at again. */
+/** Searches the part of an engine's log since the last search. An incomplete line is searched again. */
 const crashInLog = async (file: string): Promise<string | undefined> => {
   if (!existsSync(file)) return undefined
   const start = searched.get(file) ?? 0
@@ -93,7 +93,7 @@ const lastLines = async (file: string): Promise<string> =>
 
 const crashOf = Effect.fnUntraced(function* (dir: string, { name, pid }: EngineNode) {
   const log = logFileOf(dir, name)
-  // In this order: an engine that writes its panic now is found by the next look at the log.
+  // In this order: the next search of the log finds a panic that the engine is writing.
   const isGone = (yield* enginePids(pid)).length === 0 && !isMeantToBeDown(dir, name)
   const excerpt = yield* Effect.promise(() => crashInLog(log))
   if (excerpt !== undefined) return new EngineCrashed({ node: name, excerpt })
@@ -105,16 +105,16 @@ const crashOf = Effect.fnUntraced(function* (dir: string, { name, pid }: EngineN
   })
 })
 
-/** The first crash in a cluster, whether or not it was found before. */
+/** The first crash in a cluster, reported or not. */
 export const crashIn = Effect.fn("EngineCrash.crashIn")(function* ({ dir, nodes }: CrashScene) {
   const known = yield* knownCrash(dir)
-  // A cluster that was taken down has no engines to look at.
+  // A removed cluster has no engines.
   if (known !== undefined || !existsSync(dir)) return known
   const crashes = yield* Effect.forEach(nodes, (node) => crashOf(dir, node))
   return crashes.find((one) => one !== undefined)
 })
 
-/** The first crash in a cluster that nobody has found yet. Writes it down: each crash is given once. */
+/** The first crash in a cluster that was not reported. Reports it, so that each crash is returned once. */
 export const findNewCrash = Effect.fn("EngineCrash.findNew")(function* (scene: CrashScene) {
   if ((yield* knownCrash(scene.dir)) !== undefined) return undefined
   const crash = yield* crashIn(scene)

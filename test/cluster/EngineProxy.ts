@@ -1,7 +1,7 @@
 /**
- * A proxy between a client and an engine's socket, for faults that a real engine won't produce on cue: it sees every
- * request go by, and can cut the connection, answer with an error instead, hold everything up, or let the engine have a
- * request only when its client is gone, or let nothing pass any more.
+ * A proxy between a client and an engine's socket, for faults that a real engine does not have on demand. It sees every request. It can
+ * break connections, answer in the engine's place, delay data, keep a request until its client has disconnected, or stop all traffic
+ * without closing anything.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { connect, createServer, type Socket } from "node:net"
@@ -9,53 +9,56 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 
-/** An answer instead of the engine's. */
+/** A response in place of the engine's. */
 export interface ProxyAnswer {
-  /** Of HTTP. */
+  /** HTTP status. */
   readonly status: number
   readonly message: string
 }
 
-/** What to do with a request: pass it on, break the connection, keep it until `release`, or answer it. */
+/**
+ * What the proxy does with a request: `pass` forwards it, `cut` breaks the connection, `keep` holds it until `release`, and an answer
+ * replaces the engine's.
+ */
 export type Verdict = "pass" | "cut" | "keep" | ProxyAnswer
 
-/** A request that goes by. */
+/** A request that arrives at the proxy. */
 export interface ProxiedRequest {
-  /** Counts from 1. */
+  /** The number of the request, from 1. */
   readonly count: number
   /** `GET /tasks?filters=…`. */
   readonly line: string
 }
 
-/** The proxy, as long as its scope is open. */
+/** The proxy. It ends with its scope. */
 export interface EngineProxy {
-  /** As a `DOCKER_HOST`. */
+  /** Its address as a `DOCKER_HOST`. */
   readonly dockerHost: string
-  /** Every request that came, in order. */
+  /** The request lines so far, in order. */
   readonly requests: ReadonlyArray<string>
-  /** Breaks every connection that is open now. */
+  /** Breaks all open connections. */
   readonly cutAll: () => void
-  /** Breaks every connection that is open now and whose last request is such a one. */
+  /** Breaks the open connections whose last request matches. */
   readonly cut: (wanted: RegExp) => void
-  /** From now on every chunk of bytes, either way, is held for so many milliseconds. */
+  /** Delays every chunk of bytes, in both directions, by this time. */
   readonly slowDown: (millis: number) => void
-  /** Passes on what was kept, whose clients may be gone by now. */
+  /** Forwards the kept requests, even if their clients have disconnected. */
   readonly release: () => void
   /**
-   * From now on nothing passes in either direction, and nothing is closed: connections stay open, new ones are accepted, as when a
-   * VPN drops. Neither side learns that the other one has gone.
+   * Stops all traffic without closing anything, as when a VPN fails: open connections stay open, new ones are accepted, and neither side
+   * notices.
    */
   readonly silence: () => void
-  /** Breaks every connection, and refuses new ones. */
+  /** Breaks all connections and refuses new ones. */
   readonly refuse: () => void
 }
 
-/** Where a proxy listens: at a socket file, or at a port of this machine, where connections can be refused. */
+/** The proxy's address: a socket file, or a local port, where connections can be refused. */
 export type ProxyAddress = "unix" | "tcp"
 
 const requestLine = /^((?:GET|POST|PUT|DELETE|HEAD) \S+) HTTP\/1\.1\r\n/
 
-/** Listens at an address of its own in front of the engine's socket. */
+/** Starts a proxy in front of the engine's socket. */
 export const engineProxy = (
   upstream: string,
   judge: (request: ProxiedRequest) => Verdict = () => "pass",
@@ -68,14 +71,14 @@ export const engineProxy = (
       const requests: Array<string> = []
       const open = new Set<Socket>()
       const lastLine = new Map<Socket, string>()
-      /** Bytes for engines that have not got them yet. */
+      /** Requests that the engine has not received. */
       const kept = new Map<Socket, Array<Buffer>>()
       let delay = 0
       let silent = false
       const continueReading = (socket: Socket) => {
         if (!silent) socket.resume()
       }
-      /** Passes on what `admit` lets by, one chunk after another. */
+      /** Forwards the chunks that `admit` accepts, one after the other. */
       const pass = (from: Socket, to: Socket, admit: (chunk: Buffer) => boolean) => {
         const deliver = (chunk: Buffer) => {
           if (silent) return

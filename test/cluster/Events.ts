@@ -1,4 +1,4 @@
-/** What an engine remembers of what happened on its node: an account of a run that nobody of ours keeps. */
+/** The events that an engine recorded on its node: a report about a run that does not depend on task-exec. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { request } from "./EngineApi.ts"
@@ -12,7 +12,7 @@ const EngineEvent = Schema.fromJsonString(
   })
 )
 
-/** The events since then, in Unix milliseconds; `filters` as the API has them: `{ event: { create: true } }`. */
+/** The events since a Unix time in milliseconds. `filters` as the API takes them: `{ event: { create: true } }`. */
 export const eventsSince = Effect.fnUntraced(function* (
   socket: string,
   since: number,
@@ -32,8 +32,8 @@ export const eventsSince = Effect.fnUntraced(function* (
 })
 
 /**
- * Names of what of ours was made since then, in Unix milliseconds. Each once: a network of the swarm is made for the swarm, and on
- * each node that needs it.
+ * Names of our objects of a type that were created since a Unix time in milliseconds, each once: a network of the swarm is also created on
+ * each node that uses it.
  */
 export const madeSince = (socket: string, type: "service" | "container" | "network", since: number) =>
   Effect.map(eventsSince(socket, since, { type: { [type]: true }, event: { create: true } }), (events) => {

@@ -1,11 +1,11 @@
-/** Forming a swarm out of engines. */
+/** Forms a swarm of engines. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Role } from "./ClusterState.ts"
 import { get, post, request } from "./EngineApi.ts"
 import { pollUntil } from "./Poll.ts"
 
-/** Not all nodes became ready. */
+/** Some nodes did not become ready. */
 export class SwarmNotReady extends Schema.TaggedError<SwarmNotReady>()("SwarmNotReady", {
   expected: Schema.Int,
   nodes: Schema.Array(Schema.String)
@@ -15,7 +15,7 @@ export class SwarmNotReady extends Schema.TaggedError<SwarmNotReady>()("SwarmNot
   }
 }
 
-/** What a node needs to join. */
+/** The address and token for joining. */
 export interface Invitation {
   readonly address: string
   readonly tokens: Readonly<Record<Role, string>>
@@ -32,7 +32,7 @@ const Nodes = Schema.Array(
 
 const listen = (address: string) => ({ ListenAddr: `${address}:2377`, AdvertiseAddr: `${address}:2377` })
 
-/** Makes the engine the first manager of a new swarm. */
+/** Initializes a swarm. The engine becomes its first manager. */
 export const initSwarm = Effect.fn("Formation.init")(function* (socket: string, address: string) {
   yield* post(socket, "/swarm/init", Schema.String, { body: listen(address) })
   const { JoinTokens } = yield* get(socket, "/swarm", SwarmInfo)
@@ -40,7 +40,7 @@ export const initSwarm = Effect.fn("Formation.init")(function* (socket: string, 
   return invitation
 })
 
-/** Makes the engine a node of the swarm. */
+/** Joins the engine to the swarm. */
 export const joinSwarm = Effect.fn("Formation.join")(function* (
   socket: string,
   address: string,
@@ -52,10 +52,10 @@ export const joinSwarm = Effect.fn("Formation.join")(function* (
   })
 })
 
-/** The engine's own node ID. */
+/** The node ID of an engine. */
 export const nodeIdOf = (socket: string) => Effect.map(get(socket, "/info", Info), (info) => info.Swarm.NodeID)
 
-/** Waits until the manager sees that many ready nodes. */
+/** Waits until the manager sees this number of ready nodes. */
 export const awaitReady = Effect.fn("Formation.awaitReady")(function* (socket: string, expected: number) {
   const nodes = get(socket, "/nodes", Nodes)
   const ready = Effect.map(nodes, (all) => all.filter((node) => node.Status.State === "ready").length === expected)

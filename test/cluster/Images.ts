@@ -1,4 +1,4 @@
-/** Images into an engine and from there into the registry, over the Engine API. */
+/** Loads images into an engine and pushes them to the registry, over the Engine API. */
 
 import { createReadStream } from "node:fs"
 import { Readable } from "node:stream"
@@ -6,17 +6,17 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EngineApiError, post, remove, request } from "./EngineApi.ts"
 
-/** Where an image's files come from: the path of a tar file, or its bytes. */
+/** The root file system of an image: the path of a tar file, or its bytes. */
 export type RootFs = string | Readable | Uint8Array
 
-/** One line of the progress that an engine reports while it imports, pulls or pushes. */
+/** One line of the progress of an import, a pull or a push. */
 const Progress = Schema.Struct({
   error: Schema.optionalKey(Schema.String),
   status: Schema.optionalKey(Schema.String)
 })
 const decodeProgress = Schema.decodeUnknownEffect(Schema.fromJsonString(Progress))
 
-/** An engine reports failure inside of a successful answer. */
+/** Fails if the progress reports an error, which an engine does with HTTP status 200. */
 const readProgress = Effect.fnUntraced(function* (socket: string, call: string, body: Buffer) {
   const lines = body.toString().split("\n")
   const progress = yield* Effect.forEach(
@@ -28,7 +28,7 @@ const readProgress = Effect.fnUntraced(function* (socket: string, call: string, 
   return progress
 })
 
-/** `repo[:tag]` or `repo@digest` apart, as the API has them; a registry's port is no tag. */
+/** Splits `repo[:tag]` or `repo@digest` as the API does. The port of a registry is not a tag. */
 const splitRef = (ref: string): readonly [repo: string, tag: string] => {
   const at = ref.indexOf("@")
   if (at >= 0) return [ref.slice(0, at), ref.slice(at + 1)]
@@ -36,7 +36,7 @@ const splitRef = (ref: string): readonly [repo: string, tag: string] => {
   return colon > ref.lastIndexOf("/") ? [ref.slice(0, colon), ref.slice(colon + 1)] : [ref, "latest"]
 }
 
-/** Makes an image of a root file system, as `docker import` does; `changes` are Dockerfile instructions. */
+/** Creates an image from a root file system, as `docker import` does. `changes` are Dockerfile instructions. */
 export const importImage = Effect.fn("Images.import")(function* (
   socket: string,
   ref: string,
@@ -58,7 +58,7 @@ const oneChunk = (bytes: Uint8Array) => Readable.from([bytes], { objectMode: fal
 
 const Created = Schema.Struct({ Id: Schema.String })
 
-/** Makes an image of another one that this engine has; `changes` are Dockerfile instructions, `files` a tar file to add. */
+/** Creates an image from another image of this engine. `changes` are Dockerfile instructions, and `files` a tar file to add. */
 export const deriveImage = Effect.fn("Images.derive")(function* (
   socket: string,
   from: string,
@@ -83,20 +83,20 @@ export const deriveImage = Effect.fn("Images.derive")(function* (
   )
 })
 
-/** Pushes an image of this engine to the registry that its name begins with; gives its digest, `sha256:…`. */
+/** Pushes an image of this engine to the registry of its name. Returns its digest, `sha256:…`. */
 export const pushImage = Effect.fn("Images.push")(function* (socket: string, ref: string, auth: object = {}) {
   const [repo, tag] = splitRef(ref)
   const call = `push of ${ref}`
   const body = yield* request(socket, "POST", `/images/${repo}/push`, {
     query: { tag },
-    // Engines read it with its padding only.
+    // Engines accept this base64 only with its padding.
     headers: {
       "X-Registry-Auth": Buffer.from(JSON.stringify(auth)).toString("base64").replaceAll("+", "-").replaceAll("/", "_")
     },
     timeout: 120_000
   })
   const progress = yield* readProgress(socket, call, body)
-  // Engines with the containerd image store say it in words only.
+  // Engines with the containerd image store report the digest only as text.
   const digest = progress
     .map(({ status = "" }) => /: digest: (sha256:[0-9a-f]{64}) size: /.exec(status)?.[1])
     .find((found) => found !== undefined)

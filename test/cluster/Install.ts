@@ -1,4 +1,4 @@
-/** What the machine must bring, and installing what Debian has of it. */
+/** The requirements of the machine, and the installation of those that Debian has. */
 
 import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -7,7 +7,7 @@ import { run } from "./Command.ts"
 import { namespaces } from "./Machine.ts"
 import { findProgram, installPackages } from "./Packages.ts"
 
-/** This machine can't carry a swarm. */
+/** This machine cannot run a swarm. */
 export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported", { why: Schema.String }) {
   override get message(): string {
     return `the embedded swarm can't run here: ${this.why}`
@@ -16,7 +16,7 @@ export class Unsupported extends Schema.TaggedError<Unsupported>()("Unsupported"
 
 const missing = (file: string): boolean => findProgram(file) === undefined
 
-/** A busybox that needs no library runs in an image of its own. */
+/** Whether there is no static busybox, which needs no libraries in its image. */
 const noStaticBusybox = (): boolean => {
   if (!existsSync("/bin/busybox")) return true
   const head = Buffer.alloc(4096)
@@ -26,7 +26,7 @@ const noStaticBusybox = (): boolean => {
   return head.includes("/ld-")
 }
 
-/** Debian's packages, with the sign that one is missing. */
+/** Debian's packages, each with a check whether it is missing. */
 const packages: Readonly<Record<string, () => boolean>> = {
   "docker.io": () => missing("dockerd") || missing("containerd") || missing("runc"),
   "docker-registry": () => missing("docker-registry"),
@@ -36,7 +36,7 @@ const packages: Readonly<Record<string, () => boolean>> = {
   "util-linux": () => missing("nsenter") || missing("unshare") || missing("flock") || missing("setpriv")
 }
 
-/** Fails unless this is Linux, we are root, and namespaces can be made. */
+/** Fails unless this is Linux, the user is root, and namespaces can be created. */
 export const checkMachine = Effect.fn("Install.checkMachine")(function* () {
   if (process.platform !== "linux")
     return yield* new Unsupported({ why: `it needs Linux, this is ${process.platform}` })
@@ -49,7 +49,7 @@ export const checkMachine = Effect.fn("Install.checkMachine")(function* () {
   )
 })
 
-/** Installs the packages that are missing, after saying which. */
+/** Installs the missing packages, and prints their names before. */
 export const installMissing = Effect.fn("Install.installMissing")(function* () {
   const names = Object.entries(packages).flatMap(([name, isMissing]) => (isMissing() ? [name] : []))
   if (names.length === 0) return

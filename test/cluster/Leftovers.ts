@@ -1,7 +1,7 @@
 /**
- * The leak check: what the product left in a cluster and on this machine.
+ * The leak check: everything that task-exec left in a cluster and on this machine.
  *
- * It looks with eyes of its own, the plain Engine API and /proc, so that the product can't hide anything from it.
+ * It uses the plain Engine API and /proc, and not the code of task-exec, so that a fault of task-exec cannot hide a leftover.
  */
 
 import { readFileSync } from "node:fs"
@@ -15,20 +15,20 @@ import { poll } from "./Poll.ts"
 import { ancestorsOf, withVariable } from "./Processes.ts"
 import type { ClusterNode, SwarmClusterShape } from "./SwarmCluster.ts"
 
-/** Something was left behind. */
+/** There are leftovers. */
 export class LeftBehind extends Schema.TaggedError<LeftBehind>()("LeftBehind", { items: Schema.Array(Schema.String) }) {
   override get message(): string {
     return `left behind:\n${this.items.map((item) => `  ${item}`).join("\n")}`
   }
 }
 
-/** Labels of everything that the product makes begin with this. */
+/** Prefix of the labels on everything that task-exec creates. */
 const ours = "task-exec."
 
-/** The label that others put on theirs, to say what the product may run there. */
+/** The label by which users say what task-exec may run. */
 const theirs = "task-exec.allow"
 
-/** The product marks the processes that it starts with this environment variable. */
+/** Environment variable of the processes that task-exec starts. */
 const mark = "TASK_EXEC_RUN"
 
 const Labels = Schema.NullOr(Schema.Record(Schema.String, Schema.String)).pipe(
@@ -43,7 +43,7 @@ const Containers = Schema.Array(
 )
 const Volumes = Schema.Struct({ Volumes: Schema.NullOr(Schema.Array(Schema.Struct({ Name: Schema.String, Labels }))) })
 
-/** Agents are there because somebody wants them: those who deploy them look for what is left of them, see `agentObjects`. */
+/** Label of agents, which stay on purpose. Tests that deploy agents check `agentObjects`. */
 const resident = "task-exec.agent"
 
 const isOurs = (labels: typeof Labels.Type): boolean => {
@@ -51,15 +51,15 @@ const isOurs = (labels: typeof Labels.Type): boolean => {
   return !keys.includes(resident) && keys.some((key) => key.startsWith(ours) && key !== theirs)
 }
 
-/** Something of ours: its ID does not change while it goes away. */
+/** A leftover. Its ID does not change while it is being removed. */
 interface Left {
   readonly id: string
   readonly text: string
-  /** Takes it away. */
+  /** Removes it. */
   readonly clear: Effect.Effect<void, EngineApiError>
 }
 
-/** Services, secrets, configs and networks, as a manager sees them: they are gone as soon as their removal returns. */
+/** Services, secrets, configs and networks, as a manager sees them. They are gone as soon as their removal returns. */
 const inSwarm = Effect.fnUntraced(function* (manager: string) {
   const left = (kind: string, id: string, name: string): Left => ({
     id,
@@ -79,7 +79,7 @@ const inSwarm = Effect.fnUntraced(function* (manager: string) {
   ]
 })
 
-/** Containers and volumes of a node: engines remove a service's containers some time after the service. */
+/** Containers and volumes of a node. Engines remove a service's containers some time after the service. */
 const onNode = Effect.fnUntraced(function* ({ name, socket }: ClusterNode) {
   const containers = yield* get(socket, "/containers/json", Containers, { query: { all: "true" } })
   const { Volumes: volumes } = yield* get(socket, "/volumes", Volumes)
@@ -110,7 +110,7 @@ const isInside = (pid: number, cluster: SwarmClusterShape): boolean => {
   try {
     return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`/${cgroupOf(cluster.dir)}/`)
   } catch {
-    // It ended just now.
+    // The process has just ended.
     return false
   }
 }
@@ -119,11 +119,11 @@ const kill = (pid: number): void => {
   try {
     process.kill(pid, "SIGKILL")
   } catch {
-    // It ended just now.
+    // The process has just ended.
   }
 }
 
-/** Marked processes in the cluster, and those that this process started: what others on this machine do is theirs. */
+/** Marked processes in the cluster, and those that this process started. Other processes on this machine belong to others. */
 const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclude: ReadonlySet<number>) {
   const marked = (yield* withVariable(mark)).filter(({ pid, value }) => value !== "" && !exclude.has(pid))
   const inherited = process.env[mark]
@@ -143,23 +143,23 @@ const processes = Effect.fnUntraced(function* (cluster: SwarmClusterShape, exclu
 
 /** Exceptions from the check. */
 export interface LeftoverOptions {
-  /** Processes that are meant to be there. */
+  /** Processes that may exist. */
   readonly exclude?: ReadonlySet<number>
-  /** Milliseconds that containers and processes have to go away: 90,000 unless told, as others may keep the machine busy. */
+  /** How long containers and processes may take to end, in milliseconds. The default of 90,000 is for a busy machine. */
   readonly patience?: number
 }
 
-/** Services, secrets, configs and networks of ours, as the first manager that answers sees them. */
+/** Our services, secrets, configs and networks, as the first responding manager sees them. */
 const lastingOf = ({ nodes }: SwarmClusterShape) =>
   Effect.firstSuccessOf(nodes.filter((node) => node.role === "manager").map((node) => inSwarm(node.socket)))
 
-/** Containers, volumes and processes of ours. */
+/** Our containers, volumes and processes. */
 const fleetingOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, { exclude }: LeftoverOptions) {
   const nodes = yield* Effect.forEach(cluster.nodes, onNode, { concurrency: "unbounded" })
   return [...nodes.flat(), ...(yield* processes(cluster, exclude ?? new Set()))]
 })
 
-/** Waits until those are gone; gives those that are still there when the patience ends. */
+/** Waits until these leftovers are gone. Returns those that remain at the timeout. */
 const awaitGone = Effect.fnUntraced(function* (
   find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>,
   { patience = 90_000 }: LeftoverOptions
@@ -168,21 +168,18 @@ const awaitGone = Effect.fnUntraced(function* (
   return yield* poll(gone, { every: 250, atMost: patience, orElse: find })
 })
 
-/** What lasts, and what does not go away in time. */
+/** The objects that last, and those that do not go away in time. */
 const leftOf = Effect.fnUntraced(function* (cluster: SwarmClusterShape, options: LeftoverOptions) {
   const lasting = yield* lastingOf(cluster)
-  // What lasts may be what holds the rest: then there is nothing to wait for.
+  // Objects that last may use the others. Waiting is useless then.
   const patience = lasting.length > 0 ? { patience: 0 } : {}
   return [...lasting, ...(yield* awaitGone(fleetingOf(cluster, options), { ...options, ...patience }))]
 })
 
 /**
- * Everything that bears the product's labels or marks; empty when all is well.
+ * Everything with the labels or marks of task-exec. Empty if there is no leftover.
  *
- * **Details**
- *
- * Services, secrets, configs and networks must be gone at once. Containers and processes go a little later, so those
- * are waited for.
+ * **Details**: services, secrets, configs and networks must be gone at once. Containers and processes may take a little longer.
  */
 export const leftovers = Effect.fn("Leftovers.leftovers")(function* (
   cluster: SwarmClusterShape,
@@ -191,10 +188,10 @@ export const leftovers = Effect.fn("Leftovers.leftovers")(function* (
   return (yield* leftOf(cluster, options)).map(({ text }) => text)
 })
 
-/** Milliseconds that clearing away may take, and for which nothing must come before it is done. */
+/** The limit for clearing, and the time without a new leftover after which it is complete, in milliseconds. */
 const clearing = { atMost: 60_000, quiet: 2_000 }
 
-/** Takes away what is found until nothing is found for a while; gives what stays. Some can't go before others have. */
+/** Removes leftovers until none is found for a while. Returns those that remain. Some can be removed only after others. */
 const clearAway = Effect.fnUntraced(function* (find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>) {
   let quietSince: number | undefined
   const pass = Effect.gen(function* () {
@@ -207,7 +204,10 @@ const clearAway = Effect.fnUntraced(function* (find: Effect.Effect<ReadonlyArray
   return yield* poll(pass, { every: 200, atMost: clearing.atMost, orElse: find })
 })
 
-/** Fails with the items, if there are any, once what `find` finds is taken away: the leftovers of a test are not those of the next one. */
+/**
+ * Fails with these leftovers, if there are any, after it has cleared everything that `find` finds, so that the next test does not fail
+ * because of them.
+ */
 const failIfAny = Effect.fnUntraced(function* (
   items: ReadonlyArray<Left>,
   find: Effect.Effect<ReadonlyArray<Left>, EngineApiError>
@@ -223,8 +223,8 @@ const everythingOf = (cluster: SwarmClusterShape, options: LeftoverOptions) =>
   Effect.map(Effect.all([lastingOf(cluster), fleetingOf(cluster, options)]), (found) => found.flat())
 
 /**
- * Takes away all that is left in a cluster, until nothing comes any more. For the time after a failed test: a helper whose caller
- * the test killed may be making a container at that moment, which would be a leftover of the next test.
+ * Removes all leftovers of a cluster until no new ones appear. For the time after a failed test: a helper whose caller was killed may still
+ * create a container.
  */
 export const clearLeftovers = Effect.fn("Leftovers.clear")(function* (
   cluster: SwarmClusterShape,
@@ -234,8 +234,8 @@ export const clearLeftovers = Effect.fn("Leftovers.clear")(function* (
 })
 
 /**
- * The same in two steps, so that the next test need not wait for the engines: at once what must be gone by now, and an
- * effect for the containers and processes that are there at this moment. Of what comes later it knows nothing.
+ * The leak check in two steps, so that the next test need not wait for the engines: checks at once what must be gone, and returns an effect
+ * for the containers and processes that exist at this moment. It does not cover those that appear later.
  */
 export const leftoversOfNow = Effect.fn("Leftovers.leftoversOfNow")(function* (
   cluster: SwarmClusterShape,
@@ -245,11 +245,11 @@ export const leftoversOfNow = Effect.fn("Leftovers.leftoversOfNow")(function* (
   const ids = new Set((yield* fleetingOf(cluster, options)).map(({ id }) => id))
   const theirs = Effect.map(fleetingOf(cluster, options), (items) => items.filter(({ id }) => ids.has(id)))
   const gone = ids.size === 0 ? Effect.succeed([]) : awaitGone(theirs, options)
-  // The next test may be at work by then: its things are not touched.
+  // The next test may run by then. Its objects are not touched.
   return Effect.flatMap(gone, (left) => failIfAny(left, theirs))
 })
 
-/** Fails with the list of what was left, and takes it away. */
+/** Fails with the list of leftovers, and removes them. */
 export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(function* (
   cluster: SwarmClusterShape,
   options: LeftoverOptions = {}
@@ -257,7 +257,7 @@ export const assertNothingLeft = Effect.fn("Leftovers.assertNothingLeft")(functi
   yield* failIfAny(yield* leftOf(cluster, options), everythingOf(cluster, options))
 })
 
-/** Services, secrets, configs, networks and containers of agents that the cluster still has. */
+/** Services, secrets, configs, networks and containers of agents in the cluster. */
 export const agentObjects = Effect.fnUntraced(function* ({ manager, nodes }: SwarmClusterShape) {
   const query = { filters: JSON.stringify({ label: [resident] }) }
   const named = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))

@@ -1,4 +1,4 @@
-/** A lock between the processes of this machine that make or remove clusters. The kernel frees it when its holder dies. */
+/** A lock for the processes of this machine that create or remove clusters. The kernel releases it when its holder ends. */
 
 import { spawn } from "node:child_process"
 import { join } from "node:path"
@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { clustersDir } from "./ClusterState.ts"
 
-/** Another process has held the lock for too long. */
+/** Another process has held the lock too long. */
 export class LockBusy extends Schema.TaggedError<LockBusy>()("LockBusy", {
   file: Schema.String,
   detail: Schema.String
@@ -16,10 +16,10 @@ export class LockBusy extends Schema.TaggedError<LockBusy>()("LockBusy", {
   }
 }
 
-/** Seconds to wait for another holder. */
+/** How long to wait for the lock, in seconds. */
 const patience = 60
 
-/** Holds the lock while the scope lives: `flock` keeps it until its standard input ends, as ours does with us. */
+/** Holds the lock until the scope closes. `flock` releases it when its stdin ends, which happens when this process ends. */
 const held = (file: string) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly free: () => void }, LockBusy>((resume) => {

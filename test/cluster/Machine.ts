@@ -1,8 +1,8 @@
 /**
- * A node's machine: a process tree in network, mount, UTS, IPC and process namespaces of its own.
+ * A node's machine: a process tree in its own network, mount, UTS, IPC and process namespaces.
  *
- * It lives as long as its first process. Killing that one ends everything inside (engine, shims, containers), and the
- * kernel takes back the mounts and links.
+ * It lives as long as its first process. Killing this process ends everything inside (engine, shims, containers), and the kernel removes
+ * the mounts and links.
  */
 
 import type { ChildProcess } from "node:child_process"
@@ -16,7 +16,7 @@ import { type CommandFailed, run, runDetached, systemPath } from "./Command.ts"
 import { poll } from "./Poll.ts"
 import { childrenOf } from "./Processes.ts"
 
-/** The machine did not come up. */
+/** The machine did not start. */
 export class MachineNotStarted extends Schema.TaggedError<MachineNotStarted>()("MachineNotStarted", {
   node: Schema.String,
   detail: Schema.String
@@ -26,10 +26,10 @@ export class MachineNotStarted extends Schema.TaggedError<MachineNotStarted>()("
   }
 }
 
-/** Environment variable that everything started for a cluster carries, with the cluster's folder as its value. */
+/** Environment variable of everything that is started for a cluster. Its value is the cluster's folder. */
 export const marker = "TASK_EXEC_SWARM"
 
-/** Environment of the processes that are started for a cluster: the marker, and nothing of the caller's. */
+/** Environment of the processes that are started for a cluster: the marker, and nothing from the caller. */
 export const markedEnv = (clusterDir: string, firstOnPath?: string): Record<string, string> => ({
   PATH: firstOnPath === undefined ? systemPath : `${firstOnPath}:${systemPath}`,
   HOME: "/root",
@@ -37,10 +37,10 @@ export const markedEnv = (clusterDir: string, firstOnPath?: string): Record<stri
   [marker]: clusterDir
 })
 
-/** The namespaces that a machine has for itself. */
+/** The namespaces of a machine. */
 export const namespaces = ["--net", "--mount", "--uts", "--ipc", "--pid"] as const
 
-/** Starts the machine `node` of the cluster in `clusterDir`; gives the process ID (here outside) of its first process. */
+/** Starts the machine `node` of the cluster in `clusterDir`. Returns the ID of its first process, outside of the machine. */
 export const startMachine = Effect.fn("Machine.start")(function* (clusterDir: string, node: string) {
   const dir = join(clusterDir, node)
   const log = join(dir, "machine.log")
@@ -61,7 +61,7 @@ export const startMachine = Effect.fn("Machine.start")(function* (clusterDir: st
   return yield* poll(first, { every: 10, atMost: 120_000, orElse: failure })
 })
 
-/** What goes before a command that is to run inside a machine. It dies with the one that starts it. */
+/** The words before a command that runs inside a machine. The command is killed when its parent ends. */
 export const entrance = (machinePid: number): ReadonlyArray<string> => [
   "nsenter",
   `--target=${machinePid}`,
@@ -73,7 +73,7 @@ export const entrance = (machinePid: number): ReadonlyArray<string> => [
   "--"
 ]
 
-/** Runs a command inside a machine and gives its standard output; it dies with the calling fiber. */
+/** Runs a command inside a machine. Returns its stdout. It is killed with the calling fiber. */
 export const runInside = (
   machinePid: number,
   argv: ReadonlyArray<string>,
@@ -83,13 +83,13 @@ export const runInside = (
   return run(program, args, options)
 }
 
-/** Sends a signal to the program to which {@link entrance} leads: what was started is its parent, and ends as it does. */
+/** Sends a signal to the program behind {@link entrance}: the started process is its parent, and ends with it. */
 export const signalEntered = (started: ChildProcess, signal: NodeJS.Signals): void => {
   const [inner] = started.pid === undefined ? [] : Effect.runSync(childrenOf(started.pid))
   if (inner === undefined) started.kill(signal)
   else {
     process.kill(inner, signal)
-    // nsenter stops when what it started does, and would not see its end.
+    // nsenter stops when its child stops, and would not notice the child's end.
     if (signal === "SIGKILL") started.kill("SIGCONT")
   }
 }

@@ -1,28 +1,28 @@
-/** The network that joins a cluster's machines: one bridge in the root namespace, one veth pair for each machine. */
+/** The network of a cluster's machines: one bridge in the root namespace, and one veth pair per machine. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type CommandFailed, run } from "./Command.ts"
 
-/** All 256 subnets are taken. */
+/** All 256 subnets are in use. */
 export class NoFreeSubnet extends Schema.TaggedError<NoFreeSubnet>()("NoFreeSubnet", {}) {
   override get message(): string {
     return "no free subnet in 10.213.0.0/16: take down a swarm (`npm run swarm -- down --all`)"
   }
 }
 
-/** The bridge of cluster number `index`; the kernel allows 15 characters. */
+/** The bridge of cluster number `index`. The kernel allows 15 characters. */
 export const bridgeName = (index: number): string => `taskexec${index}`
 
-/** The end of node `n`'s cable that is plugged into the bridge. */
+/** The end of node `n`'s cable that is attached to the bridge. */
 export const plugName = (index: number, n: number): string => `${bridgeName(index)}n${n}`
 
-/** Where the root namespace, and the registry with it, is reached from the machines. */
+/** Address of the root namespace, and so of the registry, for the machines. */
 export const gateway = (index: number): string => `10.213.${index}.1`
 
 /** Address of node `n` (1, 2, …). */
 export const addressOf = (index: number, n: number): string => `10.213.${index}.${10 + n}`
 
-// Some versions of `ip` print empty objects for what they leave out.
+// Some versions of `ip` print empty objects for omitted links.
 const Link = Schema.Struct({ ifname: Schema.optionalKey(Schema.String) })
 const Route = Schema.Struct({ dst: Schema.optionalKey(Schema.String) })
 const decodeLinks = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Link)))
@@ -33,14 +33,14 @@ const linkNames = Effect.flatMap(run("ip", ["-json", "link"]), decodeLinks).pipe
   Effect.catchTag("SchemaError", Effect.die)
 )
 
-/** Numbers of all bridges, and of those that nothing is plugged into. */
+/** Numbers of all bridges, and of those without attached links. */
 export const bridges = Effect.map(linkNames, (names) => {
   const indexes = names.flatMap((name) => /^taskexec(\d+)$/.exec(name)?.[1] ?? []).map(Number)
   const isIdle = (index: number) => !names.some((name) => name.startsWith(plugName(index, 0).slice(0, -1)))
   return { all: new Set(indexes), idle: indexes.filter(isIdle) }
 })
 
-/** A number whose bridge and subnet nobody uses. Ask for it under the lock only. */
+/** A number whose bridge and subnet are free. The caller must hold the lock. */
 export const freeIndex = Effect.fnUntraced(function* (taken: ReadonlySet<number>) {
   const routes = yield* Effect.flatMap(run("ip", ["-4", "-json", "route", "show", "table", "all"]), decodeRoutes).pipe(
     Effect.catchTag("SchemaError", Effect.die)
@@ -53,7 +53,7 @@ export const freeIndex = Effect.fnUntraced(function* (taken: ReadonlySet<number>
   return yield* new NoFreeSubnet()
 })
 
-/** The firewall rules that a default policy of DROP makes necessary: between machines, and from them to the registry. */
+/** The firewall rules that a default policy of DROP requires: between machines, and from them to the registry. */
 const rules = (index: number): ReadonlyArray<ReadonlyArray<string>> => {
   const bridge = bridgeName(index)
   return [
@@ -74,7 +74,7 @@ const hasRule = (rule: ReadonlyArray<string>) =>
     )
   )
 
-/** Makes the bridge. */
+/** Creates the bridge. */
 export const createBridge = Effect.fnUntraced(function* (index: number) {
   const bridge = bridgeName(index)
   yield* run("ip", ["-batch", "-"], {
@@ -83,7 +83,7 @@ export const createBridge = Effect.fnUntraced(function* (index: number) {
   yield* Effect.forEach(rules(index), (rule) => iptables("-I", rule), { discard: true })
 })
 
-/** Runs a cable from the bridge into the network namespace of process `pid`, as its `eth0`. */
+/** Connects the bridge with the network namespace of process `pid`, as its `eth0`. */
 export const plugIn = Effect.fnUntraced(function* (index: number, n: number, pid: number) {
   const plug = plugName(index, n)
   yield* run("ip", ["-batch", "-"], {
@@ -98,22 +98,22 @@ export const plugIn = Effect.fnUntraced(function* (index: number, n: number, pid
   })
 })
 
-/** Cuts a machine off the others, or joins it again. */
+/** Disconnects a machine from the others, or connects it again. */
 export const setPlug = (index: number, n: number, state: "up" | "down"): Effect.Effect<void, CommandFailed> =>
   Effect.asVoid(run("ip", ["link", "set", plugName(index, n), state]))
 
-/** Removes the bridge, what is plugged into it, and the firewall rules. Nothing there is as good. */
+/** Removes the bridge, the links attached to it, and the firewall rules. Succeeds if there are none. */
 export const removeNetwork = Effect.fnUntraced(function* (index: number) {
   const bridge = bridgeName(index)
   const names = yield* linkNames
   const ours = names.filter((name) => name === bridge || new RegExp(`^${bridge}n\\d+$`).test(name))
-  // A veth also goes away with its other end's namespace, maybe at this very moment.
+  // A veth is also removed with the namespace of its other end, possibly at this moment.
   yield* Effect.forEach(
     ours,
     (name) =>
       run("ip", ["link", "delete", name]).pipe(
         Effect.catchIf(
-          // As `ip` or, a moment later, the kernel says it.
+          // The message of `ip`, or of the kernel a moment later.
           (error) => /Cannot find device|No such device/.test(error.detail),
           () => Effect.succeed("")
         )

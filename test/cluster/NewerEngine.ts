@@ -1,7 +1,7 @@
 /**
- * Engines other than this machine's own: those of Debian's releases, unpacked into a cache folder and never installed.
+ * Other engine versions than this machine's own, from Debian's releases, unpacked into a cache folder and never installed.
  *
- * They come from where this machine gets its own Debian packages, by way of an apt state of their own.
+ * They come from the mirror of this machine's own Debian packages, with a separate apt state.
  */
 
 import { existsSync } from "node:fs"
@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import { type CommandFailed, run, systemPath } from "./Command.ts"
 
-/** The engine can't be had. */
+/** The engine is unavailable. */
 export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
   version: Schema.String,
   why: Schema.String
@@ -27,13 +27,13 @@ export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("
 
 interface Engine {
   readonly version: string
-  /** The Debian release that has it. */
+  /** The Debian release with this engine. */
   readonly release: string
   /** More arguments for every dockerd. */
   readonly dockerdArgs?: ReadonlyArray<string>
 }
 
-/** The containerd image store, which engine 29 has from the start: image IDs are digests of manifests there. */
+/** The containerd image store, the default of engine 29: image IDs are digests of manifests. */
 const containerdStore = ["--feature=containerd-snapshotter", "--storage-driver=overlayfs"]
 
 const engines: Readonly<Record<string, Engine>> = {
@@ -43,13 +43,13 @@ const engines: Readonly<Record<string, Engine>> = {
   "28.5+containerd": { version: "28.5", release: "sid", dockerdArgs: containerdStore }
 }
 
-/** The engines that there are. */
+/** The available engine versions. */
 export const engineVersions = Object.keys(engines)
 
 const cacheDir = "/var/cache/task-exec-swarm"
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-/** Where this machine gets Debian from. */
+/** The Debian mirror of this machine. */
 const archive = Effect.fnUntraced(function* (version: string) {
   const format = "$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)"
   const targets = yield* run("apt-get", ["indextargets", "--format", format, "Identifier: Packages"])
@@ -81,7 +81,7 @@ const download = Effect.fnUntraced(function* (dir: string, uri: string, release:
   yield* apt("download", "docker.io", "containerd")
 })
 
-/** Unpacks the packages, and puts links to all programs into one folder. */
+/** Unpacks the packages, and links all programs into one folder. */
 const unpack = Effect.fnUntraced(function* (dir: string, target: string) {
   const packages = (yield* Effect.promise(() => readdir(dir))).filter((name) => name.endsWith(".deb"))
   for (const name of packages) {
@@ -118,10 +118,10 @@ const fetchEngine = Effect.fnUntraced(function* (version: string, release: strin
   })
 }, Effect.scoped)
 
-/** Swarms that come up at the same time want the same one. */
+/** Swarms that start at the same time use the same engine. */
 const oneAtATime = Semaphore.makeUnsafe(1)
 
-/** The folder of an engine's programs, fetched when it is not in the cache. */
+/** The folder of an engine's programs. Downloads them if they are not in the cache. */
 const fetched = Effect.fnUntraced(function* (version: string, release: string) {
   const target = join(cacheDir, release)
   const path = join(target, "bin")
@@ -133,14 +133,14 @@ const fetched = Effect.fnUntraced(function* (version: string, release: string) {
 
 const isOf = (version: string, found: string): boolean => found.startsWith(`${version}.`)
 
-/** What makes the nodes of a cluster run an engine. */
+/** The options by which the nodes of a cluster run an engine. */
 export interface EngineOptions {
-  /** Folder of its programs; none where it is this machine's own. */
+  /** Folder of its programs. `undefined` for the machine's own engine. */
   readonly enginePath?: string
   readonly dockerdArgs: ReadonlyArray<string>
 }
 
-/** What makes a cluster's nodes run this one of {@link engineVersions}. */
+/** The options by which the nodes of a cluster run this one of {@link engineVersions}. */
 export const engineOptions = Effect.fn("NewerEngine.options")(function* (
   name: string
 ): Effect.fn.Return<EngineOptions, EngineUnavailable> {
@@ -156,10 +156,10 @@ export const engineOptions = Effect.fn("NewerEngine.options")(function* (
   return { enginePath, dockerdArgs }
 })
 
-/** Environment variable that names the engine of every cluster for which none is asked: tests, on one of the versions. */
+/** Environment variable with the default engine of clusters, for running tests on another version. */
 export const engineVariable = "TASK_EXEC_TEST_ENGINE"
 
-/** What that variable asks for. */
+/** The engine options of that variable. */
 export const engineOfEnvironment = Effect.flatMap(
   Effect.orDie(Config.String(engineVariable).pipe(Config.withDefault(""))),
   (name): Effect.Effect<EngineOptions, EngineUnavailable> =>

@@ -1,4 +1,4 @@
-/** Programs of this machine, and Debian's packages that bring them. */
+/** Programs of this machine, and the Debian packages that have them. */
 import { accessSync, chmodSync, constants, existsSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Console from "effect/Console"
@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { run, systemPath } from "./Command.ts"
 
-/** Packages are missing, and there is nothing to install them with. */
+/** Packages are missing and cannot be installed. */
 export class PackagesMissing extends Schema.TaggedError<PackagesMissing>()("PackagesMissing", {
   packages: Schema.Array(Schema.String)
 }) {
@@ -15,10 +15,10 @@ export class PackagesMissing extends Schema.TaggedError<PackagesMissing>()("Pack
   }
 }
 
-/** The folders in which programs are looked for. */
+/** The folders that are searched for programs. */
 export const searchPath = `${process.env.PATH ?? ""}:${systemPath}`
 
-/** Path of a program, or undefined if there is none of this name. */
+/** Path of a program. `undefined` if it does not exist. */
 export const findProgram = (name: string): string | undefined =>
   searchPath
     .split(":")
@@ -36,7 +36,7 @@ export const findProgram = (name: string): string | undefined =>
 const policyFile = "/usr/sbin/policy-rc.d"
 const savedPolicy = `${policyFile}.before-task-exec`
 
-/** While the scope lives, packages do not start their services: no engine of the machine's own starts. */
+/** Until the scope closes, installed packages do not start their services, so that no engine of the machine starts. */
 const servicesStayDown = Effect.acquireRelease(
   Effect.sync(() => {
     if (existsSync(policyFile) && !existsSync(savedPolicy)) renameSync(policyFile, savedPolicy)
@@ -57,8 +57,7 @@ const apt = (args: ReadonlyArray<string>) =>
   })
 
 /**
- * Installs packages, after saying which; their services are not started. To be run by one process at a time (see
- * `Lock.ts`).
+ * Installs packages without starting their services, and prints their names before. Only one process at a time may do this (see `Lock.ts`).
  */
 export const installPackages = Effect.fn("Packages.install")(function* (names: ReadonlyArray<string>) {
   if (findProgram("apt-get") === undefined) return yield* new PackagesMissing({ packages: names })

@@ -1,24 +1,22 @@
-/** Waiting for the machine to get somewhere, with a bound. */
+/** Polls with a time limit. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 
-/** How often to look, for how long, and what to do when the time is up. */
+/** How often to poll, for how long, and what to do at the end of that time. */
 export interface PollOptions<B, E, R> {
-  /** Milliseconds between two looks: 20 unless told. */
+  /** Milliseconds between two polls. Default: 20. */
   readonly every?: number
-  /** Milliseconds until the wait ends. */
+  /** Milliseconds until polling ends. */
   readonly atMost: number
   readonly orElse: Effect.Effect<B, E, R>
 }
 
 /**
- * Looks again and again until there is something to give.
+ * Polls until there is a value.
  *
- * **Gotchas**
- *
- * The bound is looked at between two looks (so that it holds where fibers can't be interrupted, as in the release of a
- * resource): a single look must have a bound of its own.
+ * **Gotchas**: the limit is checked between two polls, so that it also holds where fibers cannot be interrupted, as in finalizers. A single
+ * poll must have its own limit.
  */
 export const poll = Effect.fnUntraced(function* <A, E, R, B, E2, R2>(
   look: Effect.Effect<Option.Option<A>, E, R>,
@@ -33,7 +31,7 @@ export const poll = Effect.fnUntraced(function* <A, E, R, B, E2, R2>(
   }
 })
 
-/** Looks again and again until it is so. */
+/** Polls until the condition holds. */
 export const pollUntil = <E, R, E2, R2>(
   isSo: Effect.Effect<boolean, E, R>,
   options: PollOptions<never, E2, R2>

@@ -1,4 +1,4 @@
-/** Programs in process groups of their own, so that nothing of them outlives the calling fiber, whatever they started. */
+/** Runs programs in process groups of their own, so that none of their processes outlives the calling fiber. */
 
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import * as Effect from "effect/Effect"
@@ -7,26 +7,26 @@ import { CommandFailed } from "./Command.ts"
 import { pollUntil } from "./Poll.ts"
 import { signalGroup } from "./Processes.ts"
 
-/** How a program is run. */
+/** Options of a program. */
 export interface GroupOptions {
-  /** All of its environment. */
+  /** Its whole environment. */
   readonly env: Readonly<Record<string, string>>
-  /** Milliseconds until it is ended. */
+  /** Timeout in milliseconds. */
   readonly timeout: number
 }
 
-/** What a program did that ended with 0. */
+/** The result of a program that exited with 0. */
 export interface Finished {
-  /** Number of bytes on standard output. */
+  /** Number of bytes on stdout. */
   readonly bytes: number
-  /** Standard error. */
+  /** Its stderr. */
   readonly stderr: string
 }
 
-/** How long a group may take to clean up before it is killed. */
+/** How long a group may take to clean up before it is killed, in milliseconds. */
 const grace = 60_000
 
-/** Asks every process of the group to end, and kills those that don't. */
+/** Sends SIGTERM to every process of the group. Kills those that do not end. */
 const endGroup = ({ pid }: ChildProcess): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (pid === undefined || !signalGroup(pid, "SIGTERM")) return Effect.void
@@ -39,7 +39,7 @@ const endGroup = ({ pid }: ChildProcess): Effect.Effect<void> =>
 const spawnGroup = ([file = "", ...args]: ReadonlyArray<string>, options: SpawnOptions) =>
   spawn(file, args, { ...options, cwd: "/", detached: true })
 
-/** Runs a program to its end; fails unless that is 0. Its whole group ends with the calling fiber. */
+/** Runs a program. Fails unless it exits with 0. Its whole group ends with the calling fiber. */
 export const runGroup = (argv: ReadonlyArray<string>, options: GroupOptions): Effect.Effect<Finished, CommandFailed> =>
   Effect.callback<Finished, CommandFailed>((resume) => {
     const command = argv.join(" ")
@@ -77,7 +77,7 @@ export const runGroup = (argv: ReadonlyArray<string>, options: GroupOptions): Ef
     })
   )
 
-/** Starts a program that runs as long as the scope. */
+/** Starts a program that runs until the scope closes. */
 export const startGroup = (
   argv: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>

@@ -5,16 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { pollUntil } from "./Poll.ts"
 
-/** A process that can't be mistaken for a later one with the same number. */
+/** A process, identified so that it is not confused with a later one of the same number. */
 export const ProcessRef = Schema.Struct({
   pid: Schema.Int,
-  /** Clock ticks between the machine's boot and the start of the process. */
+  /** Clock ticks from the machine's boot to the start of the process. */
   startTime: Schema.String
 })
-/** A process that can't be mistaken for a later one with the same number. */
+/** A process, identified so that it is not confused with a later one of the same number. */
 export type ProcessRef = typeof ProcessRef.Type
 
-/** Killed processes are still there. */
+/** Killed processes have not ended. */
 export class ProcessesLinger extends Schema.TaggedError<ProcessesLinger>()("ProcessesLinger", {
   pids: Schema.Array(Schema.Int),
   seconds: Schema.Finite
@@ -24,7 +24,7 @@ export class ProcessesLinger extends Schema.TaggedError<ProcessesLinger>()("Proc
   }
 }
 
-/** Reads of a process which may end at any moment: undefined when it is gone. */
+/** Reads a file of a process. `undefined` if the process has ended. */
 const readOf = <A>(read: () => A): A | undefined => {
   try {
     return read()
@@ -59,7 +59,7 @@ const runs = (pid: number): boolean => {
   return state !== undefined && state !== "Z" && state !== "X"
 }
 
-/** The process with this number, if there is one that runs. */
+/** The running process with this number, if any. */
 export const refOf = (pid: number): Effect.Effect<ProcessRef | undefined> =>
   Effect.sync(() => {
     const found = stat(pid)
@@ -72,18 +72,18 @@ export const self: Effect.Effect<ProcessRef> = Effect.sync(() => ({
   startTime: stat(process.pid)?.startTime ?? ""
 }))
 
-/** Whether the very process still runs. */
+/** Whether exactly this process runs. */
 export const isAlive = (ref: ProcessRef): Effect.Effect<boolean> =>
   Effect.sync(() => runs(ref.pid) && stat(ref.pid)?.startTime === ref.startTime)
 
-/** An environment variable of a process. */
+/** A process with an environment variable. */
 export interface EnvironmentHit {
   readonly pid: number
   readonly name: string
   readonly value: string
 }
 
-/** All processes that have the variable in the environment they were started with. */
+/** All processes that were started with this variable in their environment. */
 export const withVariable = (variable: string): Effect.Effect<ReadonlyArray<EnvironmentHit>> =>
   Effect.sync(() => {
     const prefix = `${variable}=`
@@ -94,7 +94,7 @@ export const withVariable = (variable: string): Effect.Effect<ReadonlyArray<Envi
     })
   })
 
-/** The processes of this name that live in the same process namespace as `pid`. */
+/** The processes of this name in the process namespace of `pid`. */
 export const neighbours = (pid: number, name: string): Effect.Effect<ReadonlyArray<number>> =>
   Effect.sync(() => {
     const namespaceOf = (other: number) => readOf(() => readlinkSync(`/proc/${other}/ns/pid`))
@@ -107,7 +107,7 @@ export const neighbours = (pid: number, name: string): Effect.Effect<ReadonlyArr
 export const childrenOf = (pid: number): Effect.Effect<ReadonlyArray<number>> =>
   Effect.sync(() => pids().filter((other) => stat(other)?.parent === pid))
 
-/** The processes above a process, nearest first, up to the machine's first. */
+/** The ancestors of a process, nearest first. */
 export const ancestorsOf = (pid: number): Effect.Effect<ReadonlyArray<number>> =>
   Effect.sync(() => {
     const above: Array<number> = []
@@ -115,11 +115,11 @@ export const ancestorsOf = (pid: number): Effect.Effect<ReadonlyArray<number>> =
     return above
   })
 
-/** Sends a signal; that the process is already gone is as good. */
+/** Sends a signal. Succeeds if the process has ended. */
 export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =>
   Effect.sync(() => void readOf(() => process.kill(pid, name)))
 
-/** Kills every process that the search finds, until it finds none and those found before are gone. */
+/** Kills the processes that the search finds, until it finds none and all found ones have ended. */
 export const killAll = Effect.fnUntraced(function* (
   search: Effect.Effect<ReadonlyArray<number>>,
   seconds = 60
@@ -142,7 +142,7 @@ export const killAll = Effect.fnUntraced(function* (
   )
 })
 
-/** Sends every process of a group the signal (0: none). False when none of them is left. */
+/** Sends the signal (0: none) to every process of a group. Returns false if the group is empty. */
 export const signalGroup = (pid: number, signal: NodeJS.Signals | 0): boolean => {
   try {
     return process.kill(-pid, signal)

@@ -1,4 +1,4 @@
-/** The cluster's image registry, which all machines and the root namespace reach over the bridge. */
+/** The cluster's image registry, reachable over the bridge from all machines and from the root namespace. */
 
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises"
 import * as http from "node:http"
@@ -10,7 +10,7 @@ import { markedEnv } from "./Machine.ts"
 import { gateway } from "./Network.ts"
 import { pollUntil } from "./Poll.ts"
 
-/** The registry does not answer. */
+/** The registry does not respond. */
 export class RegistryNotReady extends Schema.TaggedError<RegistryNotReady>()("RegistryNotReady", {
   registry: Schema.String,
   log: Schema.String
@@ -20,7 +20,7 @@ export class RegistryNotReady extends Schema.TaggedError<RegistryNotReady>()("Re
   }
 }
 
-/** The registry of cluster number `index`, as image names begin. */
+/** The registry of cluster number `index`, as the first part of image names. */
 export const registryOf = (index: number): string => `${gateway(index)}:5000`
 
 const config = (address: string, folder: string): string => `version: 0.1
@@ -42,13 +42,13 @@ const answers = (registry: string, status = 200): Effect.Effect<boolean> =>
     return Effect.sync(() => req.destroy())
   })
 
-/** Who may use a private registry. */
+/** The user of a private registry. */
 export const registryUser = { username: "me", password: "secret" }
 
 /** bcrypt of that password. */
 const passwordFile = "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
 
-/** Another registry for the same machines, which wants a password; gives its address. It lives as long as the scope. */
+/** Starts a registry with a password, for the same machines. Returns its address. It ends with the scope. */
 export const privateRegistry = Effect.fn("Registry.private")(function* (
   clusterDir: string,
   registry: string,
@@ -77,7 +77,7 @@ export const privateRegistry = Effect.fn("Registry.private")(function* (
 
 const filesOf = (clusterDir: string): string => join(clusterDir, "registry")
 
-/** Copies a repository with all of its images from the registry of one cluster to that of another. Both may be running. */
+/** Copies a repository with all its images from the registry of one cluster to that of another. Both may be running. */
 export const copyRepository = (fromDir: string, toDir: string, repository: string): Effect.Effect<void> =>
   Effect.promise(async () => {
     for (const part of ["blobs", join("repositories", repository)]) {
@@ -87,7 +87,7 @@ export const copyRepository = (fromDir: string, toDir: string, repository: strin
     }
   })
 
-/** Starts the registry and waits until it answers. */
+/** Starts the registry and waits until it responds. */
 export const startRegistry = Effect.fn("Registry.start")(function* (clusterDir: string, index: number) {
   const registry = registryOf(index)
   const file = join(clusterDir, "registry.yml")

@@ -1,11 +1,11 @@
-/** Services for tests to run against, set up through the Engine API alone. */
+/** Services for tests, created through the plain Engine API. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type EngineApiError, get, post, remove, request } from "./EngineApi.ts"
 import { poll } from "./Poll.ts"
 
-/** The service has not as many running tasks as it should. */
+/** A service has fewer running tasks than expected. */
 export class ServiceNotRunning extends Schema.TaggedError<ServiceNotRunning>()("ServiceNotRunning", {
   service: Schema.String,
   expected: Schema.Int,
@@ -16,19 +16,19 @@ export class ServiceNotRunning extends Schema.TaggedError<ServiceNotRunning>()("
   }
 }
 
-/** What a test says of a service; all else is fit for tests (no virtual IP, killed at once when it is to stop). */
+/** The settings of a service. The others are defaults for tests: no virtual IP, and containers are killed at once. */
 export interface ServiceOptions {
   readonly name: string
   readonly image: string
-  /** What its containers run: `sleep 1000000` unless told. */
+  /** The command of its containers. Default: `sleep 1000000`. */
   readonly command?: ReadonlyArray<string>
   readonly env?: ReadonlyArray<string>
   readonly labels?: Readonly<Record<string, string>>
-  /** Number of tasks (1 unless told), or one on every node. */
+  /** Number of tasks (default 1), or one per node. */
   readonly replicas?: number | "global"
-  /** A job: as many tasks run to their end, all at once. */
+  /** Whether the service is a job: its tasks run to completion, all at once. */
   readonly job?: boolean
-  /** Host name of the only node it may run on. */
+  /** Host name of the node for all tasks. */
   readonly node?: string
   readonly constraints?: ReadonlyArray<string>
   /** Names or IDs of networks. */
@@ -36,15 +36,15 @@ export interface ServiceOptions {
   readonly user?: string
   readonly tty?: boolean
   readonly restart?: "none" | "on-failure" | "any"
-  /** Milliseconds until a task that ended is replaced: Swarm's five seconds unless told. */
+  /** Milliseconds until Swarm replaces an ended task. Default: Swarm's five seconds. */
   readonly restartDelay?: number
-  /** What ends its containers: SIGKILL unless told, because most commands ignore SIGTERM as process 1. */
+  /** The stop signal of its containers. Default: SIGKILL, because most commands ignore SIGTERM as process 1. */
   readonly stopSignal?: string
-  /** Seconds between the stop signal and KILL: 1 unless told. */
+  /** Seconds between the stop signal and KILL. Default: 1. */
   readonly stopGrace?: number
-  /** The containers' log driver: the engine's own unless told. */
+  /** The log driver of its containers. Default: the engine's own. */
   readonly logDriver?: string
-  /** Fields of the container's part of the specification, in the API's own words, which win. */
+  /** Fields of the container spec, with the API's names. They override the others. */
   readonly containerSpec?: Readonly<Record<string, unknown>>
 }
 
@@ -88,7 +88,7 @@ const specification = (options: ServiceOptions) => ({
   EndpointSpec: { Mode: "dnsrr" }
 })
 
-/** Creates a service at a manager; gives its ID. */
+/** Creates a service through a manager. Returns its ID. */
 export const createService = (manager: string, options: ServiceOptions): Effect.Effect<string, EngineApiError> =>
   Effect.map(post(manager, "/services/create", Created, { body: specification(options) }), ({ ID }) => ID)
 
@@ -104,12 +104,12 @@ const Inspected = Schema.Struct({
   UpdateStatus: Schema.optionalKey(Schema.Struct({ State: Schema.String }))
 })
 
-/** How a service's tasks are replaced. */
+/** How the tasks of a service are replaced. */
 export interface UpdateOptions {
-  /** Tasks at the same time: 1 unless told. */
+  /** Tasks to replace at the same time. Default: 1. */
   readonly parallelism?: number
   readonly order?: "start-first" | "stop-first"
-  /** What is different in the new ones. */
+  /** The changed fields of the container spec. */
   readonly containerSpec?: Readonly<Record<string, unknown>>
 }
 
@@ -131,23 +131,23 @@ export const updateService = Effect.fn("Services.updateService")(function* (
   })
 })
 
-/** Whether the last update of a service is over. */
+/** Whether the last update of a service has completed. */
 export const isUpdated = (manager: string, service: string): Effect.Effect<boolean, EngineApiError> =>
   Effect.map(get(manager, `/services/${service}`, Inspected), ({ UpdateStatus }) => UpdateStatus?.State === "completed")
 
-/** Removes a service, by name or ID. Its containers end a little later. */
+/** Removes a service by name or ID. Its containers end a little later. */
 export const removeService = (manager: string, service: string): Effect.Effect<void, EngineApiError> =>
   remove(manager, `/services/${service}`)
 
-/** A service that lives as long as the scope; gives its ID. */
+/** Creates a service until the scope closes. Returns its ID. */
 export const service = (manager: string, options: ServiceOptions) =>
   Effect.acquireRelease(createService(manager, options), (id) => Effect.orDie(removeService(manager, id)))
 
-/** A task that runs. */
+/** A running task. */
 export interface RunningTask {
   readonly id: string
   readonly nodeId: string
-  /** Undefined for a global service's tasks. */
+  /** `undefined` for a task of a global service. */
   readonly slot: number | undefined
   readonly containerId: string
 }
@@ -172,7 +172,7 @@ const tasksOf = (manager: string, name: string) =>
 const runningOf = (tasks: typeof Tasks.Type): ReadonlyArray<RunningTask> =>
   tasks.flatMap((task) => {
     const containerId = task.Status.ContainerStatus?.ContainerID
-    // Swarm wants a job's task to complete.
+    // The desired state of a job's task is "complete".
     return (task.DesiredState === "running" || task.DesiredState === "complete") &&
       task.Status.State === "running" &&
       task.NodeID &&
@@ -182,11 +182,9 @@ const runningOf = (tasks: typeof Tasks.Type): ReadonlyArray<RunningTask> =>
   })
 
 /**
- * Waits until a service has that many running tasks; gives them, in the order of their slots.
+ * Waits until a service has this number of running tasks. Returns them in the order of their slots.
  *
- * **Gotchas**
- *
- * This is what the manager knows: for some seconds after an engine was killed, its tasks still count as running.
+ * **Gotchas**: this is the manager's view. For some seconds after an engine was killed, its tasks still count as running.
  */
 export const waitRunning = Effect.fn("Services.waitRunning")(function* (
   manager: string,
@@ -212,14 +210,14 @@ export const waitRunning = Effect.fn("Services.waitRunning")(function* (
   return running.toSorted((a, b) => (a.slot ?? 0) - (b.slot ?? 0))
 })
 
-/** What a command in a container did. */
+/** The result of a command in a container. */
 export interface ExecResult {
   readonly exitCode: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Takes the engine's frames apart: 1 byte stream number, 3 bytes nothing, 4 bytes length. */
+/** Splits the engine's frames: 1 byte for the stream, 3 empty bytes, 4 bytes for the length. */
 const demultiplex = (body: Buffer): { readonly stdout: string; readonly stderr: string } => {
   const parts: Record<number, Array<Buffer>> = { 1: [], 2: [] }
   for (let at = 0; at + 8 <= body.length; ) {
@@ -233,7 +231,7 @@ const demultiplex = (body: Buffer): { readonly stdout: string; readonly stderr: 
 const Id = Schema.Struct({ Id: Schema.String })
 const ExecState = Schema.Struct({ ExitCode: Schema.NullOr(Schema.Int) })
 
-/** Runs a command in a container of the engine at `socket` itself, for tests to look around with. */
+/** Runs a command in a container through its own engine, so that tests can inspect it. */
 export const execIn = Effect.fn("Services.execIn")(function* (
   socket: string,
   containerId: string,

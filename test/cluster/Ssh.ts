@@ -1,4 +1,4 @@
-/** A way to a node by SSH: a real sshd in the node's namespaces, and a client that knows nothing but this run's keys. */
+/** SSH to a node: a real sshd in the node's namespaces, and a client with keys for this run only. */
 
 import { existsSync } from "node:fs"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
@@ -12,7 +12,7 @@ import { pollUntil } from "./Poll.ts"
 import { startGroup } from "./ProcessGroup.ts"
 import type { ClusterNode } from "./SwarmCluster.ts"
 
-/** The SSH daemon does not take connections. */
+/** The SSH daemon does not accept connections. */
 export class SshNotReady extends Schema.TaggedError<SshNotReady>()("SshNotReady", {
   node: Schema.String,
   detail: Schema.String
@@ -22,9 +22,9 @@ export class SshNotReady extends Schema.TaggedError<SshNotReady>()("SshNotReady"
   }
 }
 
-/** How a node is reached. */
+/** The client of a node's SSH server. */
 export interface Ssh {
-  /** Folder with a program `ssh` that reads this run's configuration; belongs first on the PATH. */
+  /** Folder with a program `ssh` that uses this run's configuration. It must be first on the PATH. */
   readonly bin: string
   /** `ssh://…` with a new connection each time. */
   readonly cold: string
@@ -69,17 +69,17 @@ const prepare = Effect.fnUntraced(function* (dir: string, node: ClusterNode, ssh
     await writeFile(join(dir, "sshd_config"), daemonConfig(dir, node))
     await writeFile(join(dir, "config"), clientConfig(dir, node))
     await writeFile(join(dir, "known_hosts"), `${node.address} ${hostKey}`)
-    // OpenSSH takes the home folder from the user database, whatever HOME says.
+    // OpenSSH takes the home folder from the user database, not from HOME.
     await writeFile(join(dir, "bin", "ssh"), `#!/bin/sh\nexec "${ssh}" -F "${dir}/config" "$@"\n`, { mode: 0o755 })
   })
 })
 
-/** Starts the daemon, which is a process of the node's; it ends with the scope. */
+/** Starts the daemon in the node's namespaces. It ends with the scope. */
 const startDaemon = (dir: string, node: ClusterNode, sshd: string) =>
   Effect.acquireRelease(
     Effect.gen(function* () {
       yield* node.exec(["mkdir", "-p", "-m", "0755", "/run/sshd"])
-      // Where the package was installed after the node had come up, the user that the daemon wants is unknown there.
+      // If the package was installed after the node's start, the node's /etc lacks the daemon's user.
       yield* node.exec([
         "sh",
         "-c",
@@ -96,14 +96,14 @@ const startDaemon = (dir: string, node: ClusterNode, sshd: string) =>
         }
       )
     }),
-    // The number is one of the node's process namespace.
+    // The process ID is one of the node's namespace.
     () =>
       Effect.flatMap(textOf(join(dir, "sshd.pid")), (pid) => node.exec(["kill", pid.trim()])).pipe(
         Effect.catch((error) => Console.error(`the SSH daemon will end with its node only: ${error.message}`))
       )
   )
 
-/** Opens the way; it is closed with the scope. `dir` is for its files. */
+/** Starts the daemon and writes the client's files to `dir`. Both end with the scope. */
 export const openSsh = Effect.fn("Ssh.open")(function* (dir: string, node: ClusterNode) {
   const [ssh, sshd] = [findProgram("ssh"), findProgram("sshd")]
   if (ssh === undefined || sshd === undefined) return yield* new PackagesMissing({ packages: ["ssh and sshd"] })

@@ -1,4 +1,4 @@
-/** How a cluster is doing, for people. */
+/** The status of a cluster, as text. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -15,7 +15,7 @@ const Nodes = Schema.Array(
   })
 )
 
-/** The swarm's view, from the first manager that answers. */
+/** The nodes of the swarm, as the first responding manager sees them. */
 const swarmView = (nodes: ReadonlyArray<ClusterNode>) =>
   Effect.firstSuccessOf(
     nodes.filter((node) => node.role === "manager").map((node) => get(node.socket, "/nodes", Nodes, { timeout: 5_000 }))
@@ -56,7 +56,7 @@ export const statusTable = Effect.fn("Status.table")(function* (cluster: SwarmCl
     .join("\n")
 })
 
-/** Shell lines that point Docker clients and the project's own tools at the cluster. */
+/** Shell lines that select the cluster for Docker clients and for this project's tools. */
 export const exportLines = (cluster: SwarmClusterShape): string =>
   [
     `export DOCKER_HOST=${cluster.manager.dockerHost}`,

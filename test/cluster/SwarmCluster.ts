@@ -1,8 +1,8 @@
 /**
  * The embedded swarm: a real Docker Swarm of several nodes on one Linux machine, with an image registry.
  *
- * `SwarmCluster.layer({ nodes: 3 })` brings one up and takes it down with its scope; `SwarmCluster.layerShared` attaches
- * to one that somebody else brought up (`npm run swarm -- up`, or vitest's global set-up).
+ * `SwarmCluster.layer({ nodes: 3 })` starts one and removes it with its scope. `SwarmCluster.layerShared` attaches to one that was started
+ * by `npm run swarm -- up` or by vitest's global setup.
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -29,28 +29,28 @@ import { ward } from "./Ward.ts"
 
 /** A node of the cluster. */
 export interface ClusterNode {
-  /** `node-1`, `node-2`, …: its host name too. */
+  /** `node-1`, `node-2`, …: also its host name. */
   readonly name: string
   readonly role: Role
-  /** The ID that the swarm gave it. */
+  /** The node ID in the swarm. */
   readonly nodeId: string
   readonly address: string
   /** Path of the engine's socket, as this process sees it. */
   readonly socket: string
-  /** The same as a `DOCKER_HOST`. */
+  /** The socket as a `DOCKER_HOST`. */
   readonly dockerHost: string
   /** The first process of its machine, as this process sees it. */
   readonly pid: number
-  /** The engine's process, as this process sees it; none while it is killed. */
+  /** The engine's processes, as this process sees them. None while the engine is down. */
   readonly enginePids: Effect.Effect<ReadonlyArray<number>>
-  /** Runs a command inside the node's namespaces and gives its standard output. */
+  /** Runs a command inside the node's namespaces. Returns its stdout. */
   readonly exec: (argv: ReadonlyArray<string>) => Effect.Effect<string, CommandFailed>
 }
 
-/** What can be done with a cluster. */
+/** The operations on a cluster. */
 export interface SwarmClusterShape {
   readonly id: string
-  /** Its folder; the value of `TASK_EXEC_CLUSTER` for those who attach to it. */
+  /** Its folder: the value of `TASK_EXEC_CLUSTER` for processes that attach to it. */
   readonly dir: string
   readonly nodes: ReadonlyArray<ClusterNode>
   /** The first manager. */
@@ -59,19 +59,19 @@ export interface SwarmClusterShape {
   readonly registry: string
   /** The test image, in the registry: busybox with all its applets. */
   readonly image: string
-  /** Makes an image on a node (the first manager unless told), as `docker import` does. */
+  /** Creates an image on a node (default: the first manager), as `docker import` does. */
   readonly importImage: (
     ref: string,
     rootfs: RootFs,
     options?: { readonly changes?: ReadonlyArray<string>; readonly node?: ClusterNode }
   ) => Effect.Effect<void, EngineApiError>
-  /** Pushes an image from a node to the registry; gives its digest, `sha256:…`. */
+  /** Pushes an image from a node to the registry. Returns its digest, `sha256:…`. */
   readonly push: (node: ClusterNode, ref: string) => Effect.Effect<string, EngineApiError>
-  /** Sends a node's engine a signal, and waits for its end if it is one that ends it. */
+  /** Sends a node's engine a signal, and waits for its end if the signal ends it. */
   readonly killEngine: (node: ClusterNode, signal: NodeJS.Signals) => Effect.Effect<void, EngineNotReady>
-  /** Starts a node's engine again, and waits until it answers. */
+  /** Starts a node's engine again and waits until it responds. */
   readonly startEngine: (node: ClusterNode) => Effect.Effect<void, EngineNotReady | CommandFailed>
-  /** Pulls or plugs a node's network cable. */
+  /** Disconnects or connects a node's network cable. */
   readonly link: (node: ClusterNode, state: "up" | "down") => Effect.Effect<void, CommandFailed>
 }
 
@@ -81,21 +81,17 @@ export const clusterVariable = "TASK_EXEC_CLUSTER"
 /** The embedded swarm. */
 export class SwarmCluster extends Context.Service<SwarmCluster, SwarmClusterShape>()("task-exec/test/SwarmCluster") {
   /**
-   * Brings a cluster up, and takes all of it down when the scope closes, or when this process ends otherwise.
+   * Starts a cluster. Removes it when the scope closes, or when this process ends in another way.
    *
-   * **Details**
+   * **Details**: the engine is this machine's own, unless the options or TASK_EXEC_TEST_ENGINE (`NewerEngine.ts`) select another.
    *
-   * Its engine is this machine's own, unless the options or TASK_EXEC_TEST_ENGINE (`NewerEngine.ts`) ask for another.
-   *
-   * **Gotchas**
-   *
-   * It waits in real time: `layer(SwarmCluster.layer(), { excludeTestServices: true })`, or `it.live`.
-   * The scope closes with `EngineCrashed` as a defect if an engine crashed and nobody has found that yet.
+   * **Gotchas**: it waits in real time, so use `layer(SwarmCluster.layer(), { excludeTestServices: true })` or `it.live`. Closing the scope
+   * dies with `EngineCrashed` if an engine has crashed and no test has reported it.
    */
   static readonly layer = (options: ClusterOptions = {}) =>
     Layer.effect(SwarmCluster, ward.pipe(Effect.andThen(bringUp(options)), Effect.tap(inUse)))
 
-  /** Attaches to the cluster whose folder `TASK_EXEC_CLUSTER` names, and leaves it be. */
+  /** Attaches to the cluster in the folder of `TASK_EXEC_CLUSTER`, without removing it. */
   static readonly layerShared = Layer.effect(
     SwarmCluster,
     Config.String(clusterVariable).pipe(
@@ -105,10 +101,10 @@ export class SwarmCluster extends Context.Service<SwarmCluster, SwarmClusterShap
   )
 }
 
-/** The clusters that this process uses, by their folder: those that it brought up and those that it attached to. */
+/** The clusters that this process started or attached to, by their folders. */
 export const clustersInUse = new Map<string, SwarmClusterShape>()
 
-/** Counts a cluster among those in use as long as the scope is open, and looks for a crash at the end. */
+/** Lists a cluster as in use until the scope closes. Looks for a crash at the end. */
 const inUse = (cluster: SwarmClusterShape) =>
   Effect.acquireRelease(
     Effect.sync(() => clustersInUse.set(cluster.dir, cluster)),
@@ -119,7 +115,7 @@ const inUse = (cluster: SwarmClusterShape) =>
       )
   )
 
-/** The service of a cluster that is up. */
+/** The service of a running cluster. */
 const serviceOf = (dir: string, state: ClusterState): Effect.Effect<SwarmClusterShape, NoSuchCluster> => {
   const nodes = state.nodes.map(({ name, role, nodeId, address, machine: { pid } }): ClusterNode => {
     const socket = socketOf(dir, name)
@@ -159,7 +155,7 @@ const withEngine = (engine: EngineOptions, asked: ClusterOptions): ClusterOption
   dockerdArgs: [...engine.dockerdArgs, ...(asked.dockerdArgs ?? [])]
 })
 
-/** Brings a cluster up; it goes away with the scope. */
+/** Starts a cluster until the scope closes. */
 const bringUp = Effect.fn("SwarmCluster.bringUp")(function* (asked: ClusterOptions) {
   yield* checkMachine()
   yield* installMissing()
@@ -171,7 +167,7 @@ const bringUp = Effect.fn("SwarmCluster.bringUp")(function* (asked: ClusterOptio
   return yield* serviceOf(claimed.dir, yield* assemble(claimed, options))
 })
 
-/** The cluster in a folder, which somebody else brought up. */
+/** Attaches to the running cluster in a folder. */
 export const attach = Effect.fn("SwarmCluster.attach")(function* (dir: string) {
   const state = yield* load(dir)
   for (const { name, machine } of state.nodes)
@@ -179,10 +175,7 @@ export const attach = Effect.fn("SwarmCluster.attach")(function* (dir: string) {
   return yield* serviceOf(dir, state)
 })
 
-/**
- * Brings a cluster up for another process, which takes it down, or for none: it outlives this process. When that fails, nothing
- * stays.
- */
+/** Starts a cluster that another process removes, or none. Removes everything if it fails. */
 export const bringUpFor = Effect.fn("SwarmCluster.bringUpFor")(function* (
   owner: ProcessRef | null,
   options: ClusterOptions = {}
@@ -196,7 +189,7 @@ export const bringUpFor = Effect.fn("SwarmCluster.bringUpFor")(function* (
   )
 }, Effect.scoped)
 
-/** Takes down the clusters that the choice accepts, and what killed runs left; gives the names. */
+/** Removes the clusters that `choose` accepts, and those of killed runs. Returns their names. */
 export const takeDown = (choose: (state: ClusterState) => boolean) =>
   exclusively(
     Effect.gen(function* () {

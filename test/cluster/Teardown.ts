@@ -1,4 +1,4 @@
-/** Taking a cluster down, whole, half-built or crashed, from nothing but its folder's name and its number. */
+/** Removes a cluster, complete or not, running or crashed, by its folder's name and its number. */
 
 import { readdirSync, readFileSync, rmdirSync } from "node:fs"
 import { basename, join } from "node:path"
@@ -12,7 +12,7 @@ import { bridges, removeNetwork } from "./Network.ts"
 import { pollUntil } from "./Poll.ts"
 import { killAll, withVariable } from "./Processes.ts"
 
-/** Control groups of ended containers can't be removed. */
+/** The control groups of ended containers cannot be removed. */
 export class CgroupsLinger extends Schema.TaggedError<CgroupsLinger>()("CgroupsLinger", {
   folders: Schema.Array(Schema.String)
 }) {
@@ -21,11 +21,11 @@ export class CgroupsLinger extends Schema.TaggedError<CgroupsLinger>()("CgroupsL
   }
 }
 
-/** Process IDs of everything that was started for the cluster in this folder, but for what runs in its containers. */
+/** IDs of the processes that were started for the cluster in this folder, except those in its containers. */
 export const processesOf = (dir: string): Effect.Effect<ReadonlyArray<number>> =>
   Effect.map(withVariable(marker), (hits) => hits.filter((hit) => hit.value === dir).map((hit) => hit.pid))
 
-/** Mount points of the machine's control group hierarchies: one with version 2, many with version 1. */
+/** Mount points of the control group hierarchies: one with version 2, several with version 1. */
 const hierarchies = (): ReadonlyArray<string> =>
   readFileSync("/proc/self/mounts", "utf8")
     .split("\n")
@@ -34,7 +34,7 @@ const hierarchies = (): ReadonlyArray<string> =>
 
 const code = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : undefined)
 
-/** Removes a control group with those inside it; gives those that are busy. */
+/** Removes a control group with its children. Returns those that are in use. */
 const removeCgroup = (folder: string): ReadonlyArray<string> => {
   try {
     const inside = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory())
@@ -49,7 +49,7 @@ const removeCgroup = (folder: string): ReadonlyArray<string> => {
   }
 }
 
-/** Removes the folder that all clusters share in a hierarchy, unless another cluster has something in it. */
+/** Removes the folder that all clusters share in a hierarchy, unless another cluster uses it. */
 const removeSharedCgroup = (folder: string): void => {
   try {
     rmdirSync(folder)
@@ -73,7 +73,7 @@ const removeCgroups = Effect.fnUntraced(function* (dir: string) {
   })
 })
 
-/** Takes a cluster down. Under the lock only. What is gone already is as good. */
+/** Removes a cluster. Succeeds for parts that do not exist. The caller must hold the lock. */
 export const teardown = Effect.fn("Teardown.teardown")(function* (found: Found) {
   yield* killAll(processesOf(found.dir))
   if (found.state !== undefined) yield* removeNetwork(found.state.index)
@@ -81,12 +81,12 @@ export const teardown = Effect.fn("Teardown.teardown")(function* (found: Found) 
   yield* run("rm", ["-rf", "--one-file-system", "--", found.dir], { timeout: 60_000 })
 })
 
-/** Takes down what killed runs left, and only that. Under the lock only. Gives the names. */
+/** Removes the clusters of killed runs, and no others. Returns their names. The caller must hold the lock. */
 export const sweep = Effect.fn("Teardown.sweep")(function* () {
   const stale = yield* Effect.filter(yield* list, isStale)
   yield* Effect.forEach(stale, teardown, { discard: true })
   const known = new Set((yield* list).map((found) => found.state?.index))
-  // The bridge of a cluster whose folder somebody deleted by hand.
+  // The bridge of a cluster whose folder was deleted by hand.
   for (const index of (yield* bridges).idle) if (!known.has(index)) yield* removeNetwork(index)
   return stale.map((found) => basename(found.dir))
 })

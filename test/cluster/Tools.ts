@@ -1,4 +1,4 @@
-/** Programs that only some tests or the benchmark need, and installing those that are missing. */
+/** Installs programs that only some tests or the benchmark need. */
 import * as Effect from "effect/Effect"
 import { run } from "./Command.ts"
 import { exclusively } from "./Lock.ts"
@@ -6,12 +6,12 @@ import { findProgram, installPackages } from "./Packages.ts"
 
 const install = Effect.fn("Tools.install")(function* (names: ReadonlyArray<string>) {
   yield* installPackages(names)
-  // What must not start now must not start with the machine's next boot either.
+  // A service that must not start now must not start at the next boot either.
   if (names.includes("openssh-server") && findProgram("systemctl") !== undefined)
     yield* run("systemctl", ["disable", "ssh.service"])
 })
 
-/** Installs the packages whose program is missing, after saying which. `packages`: Debian's name, and the program of it. */
+/** Installs the packages whose program is missing, and prints their names before. `packages`: the program of each Debian package. */
 export const installTools = Effect.fn("Tools.installTools")(function* (packages: Readonly<Record<string, string>>) {
   const missing = Object.entries(packages).flatMap(([name, program]) =>
     findProgram(program) === undefined ? [name] : []

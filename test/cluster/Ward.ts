@@ -1,7 +1,7 @@
 /**
- * Takes this process's clusters down when it ends without having done so: by process.exit, a signal, a crash, SIGKILL.
+ * Removes this process's clusters if it ends without having removed them: by process.exit, a signal, a crash or SIGKILL.
  *
- * A shell waits until the kernel closes its standard input, which it does when this process ends, and then runs the sweep.
+ * A shell waits until the kernel closes its stdin, which happens when this process ends, and then sweeps.
  */
 
 import { spawn } from "node:child_process"
@@ -11,18 +11,18 @@ import { self, signalGroup } from "./Processes.ts"
 
 const script = 'cat >/dev/null; exec "$@"'
 
-/** Watches over this process as long as the scope is open. */
+/** Guards this process until the scope closes. */
 export const ward = Effect.acquireRelease(
   Effect.map(self, ({ pid, startTime }) => {
     const sweep = [process.execPath, join(import.meta.dirname, "main.ts"), "sweep", "--after", `${pid}/${startTime}`]
-    // In a session of its own, which Ctrl-C does not reach.
+    // In a session of its own, so that Ctrl-C does not reach it.
     const shell = spawn("sh", ["-c", script, "sh", ...sweep], {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
       cwd: "/"
     })
     shell.unref()
-    // A machine without processes to spare has no cluster either: that error is the one to tell.
+    // On a machine that is out of processes, the error of the cluster itself is the one to report.
     shell.on("error", () => undefined)
     return shell
   }),

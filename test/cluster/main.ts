@@ -33,7 +33,7 @@ class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail
   }
 }
 
-/** The process that owns swarms has not ended. */
+/** The process that owns swarms is still running. */
 class StillAlive extends Schema.TaggedError<StillAlive>()("StillAlive", { pid: Schema.Int }) {
   override get message(): string {
     return `process ${this.pid} is still running after 60 s, so its swarms were not removed`
@@ -47,7 +47,7 @@ interface Line {
   readonly managers: number
   readonly engine: string | undefined
   readonly all: boolean
-  /** The process whose end to wait for. */
+  /** The process to wait for. */
   readonly after: ProcessRef | undefined
 }
 

@@ -69,7 +69,7 @@ const install = Effect.fnUntraced(function* (dir: string, tarball: string, effec
     await copyFile(join(import.meta.dirname, "program.ts"), join(folder, "program.ts"))
   })
   yield* exec("npm install", folder, ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"])
-  // They put the program for this platform in its place.
+  // They put the binary of this platform in its place.
   for (const script of ["bun/install.js", "deno/install.cjs"]) {
     yield* exec(script, folder, [process.execPath, join("node_modules", script)])
   }

@@ -1,6 +1,6 @@
 /**
- * Uses the package as a project does that has installed it, in Node, Bun or Deno. Prints each check that fails, and ends with code 1 then.
- * Arguments: tasks of the swarm in `DOCKER_HOST`, if there is one.
+ * Uses the package in Node, Bun or Deno, as a project does that has installed it. Prints each failed check, and then exits with 1.
+ * Arguments: tasks of the swarm in `DOCKER_HOST`, if any.
  */
 import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
@@ -65,7 +65,7 @@ const withoutSwarm = Effect.gen(function* () {
   yield* check("an error as data", Effect.succeed(sent.message), "invalid request: the command is empty")
 }).pipe(Effect.provide(layerTest({ tasks: ["web.1"], script: () => left.shift() ?? { stdout: "out\n", exitCode: 3 } })))
 
-/** What a run needs a tunnel for on another node, which only Node has. */
+/** What needs a tunnel on another node, which only Node supports. */
 const tunneled = (route: string, expected: unknown) =>
   route === "helper" && runtime !== "Node" ? /has no TLS with pre-shared keys/ : expected
 

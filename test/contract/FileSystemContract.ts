@@ -1,4 +1,4 @@
-/** What a program may count on that uses Effect's `FileSystem`: with the one of Effect for Node, and with that over a task. */
+/** The contract of Effect's `FileSystem`, for the one of Effect for Node and for the one over a task. */
 import { assert } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -40,7 +40,7 @@ const inDirectory = (
 /** Permissions of a file. */
 const permissions = (mode: number): string => (mode & 0o7777).toString(8)
 
-/** Each is run on its own. */
+/** The cases. Each runs by itself. */
 export const fileSystemContract = [
   inDirectory("a file is written, read and written again", (fs, dir) =>
     Effect.gen(function* () {

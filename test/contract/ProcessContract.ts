@@ -1,4 +1,4 @@
-/** What a program may count on that uses Effect's `ChildProcess`: with the spawner of Effect for Node, and with that over a task. */
+/** The contract of Effect's `ChildProcess`, for the spawner of Effect for Node and for the one over a task. */
 import { assert } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 const textOf = (stream: Bytes) => Stream.mkString(Stream.decodeText(stream))
 const sh = (script: string, options?: ChildProcess.CommandOptions) => ChildProcess.make("sh", ["-c", script], options)
 
-/** What a command wrote, and its exit code. */
+/** The output of a command and its exit code. */
 const resultOf = Effect.fnUntraced(function* (command: ChildProcess.Command) {
   const handle = yield* command
   const [stdout, stderr] = yield* Effect.all([textOf(handle.stdout), textOf(handle.stderr)], { concurrency: 2 })
@@ -47,7 +47,7 @@ const refuses = (name: string, command: ChildProcess.Command, tag: string): Case
   })
 })
 
-/** Reads stdout in the background until it has this text. Completes with what reads on. */
+/** Reads stdout in the background until it has this text. Then completes with an effect that reads on. */
 const until = Effect.fnUntraced(function* (handle: ChildProcessHandle, wanted: string) {
   let text = ""
   const found = yield* Deferred.make<void, PlatformError.PlatformError>()
@@ -63,7 +63,7 @@ const until = Effect.fnUntraced(function* (handle: ChildProcessHandle, wanted: s
   return () => text
 })
 
-/** Whether a process of the same machine or container runs. A zombie does not: the first process of a container may leave it. */
+/** Whether a process of the same machine or container runs. A zombie does not count: the first process of a container may not reap it. */
 const isAlive = (pid: string) =>
   Effect.map(resultOf(sh(`grep -q '^State:.[^Z]' /proc/${pid}/status 2>/dev/null`)), ([, , code]) => code === 0)
 
@@ -71,7 +71,7 @@ const failsWith = Effect.fnUntraced(function* <A>(effect: Effect.Effect<A, Platf
   return (yield* Effect.flip(effect)).reason
 })
 
-/** Each is run in a scope of its own. */
+/** The cases. Each runs in its own scope. */
 export const processContract: ReadonlyArray<Case> = [
   gives("arguments arrive as they are", ChildProcess.make("printf", ["%s|", "a b", "", "*", "$HOME", "é"]), [
     "a b||*|$HOME|é|"

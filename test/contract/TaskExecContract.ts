@@ -1,4 +1,4 @@
-/** What whoever uses the service `TaskExec` may count on, of the real one and of the one for tests. */
+/** The contract of the service `TaskExec`, for the real one and for the one for tests. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -23,7 +23,7 @@ export interface Place {
 interface Case {
   readonly name: string
   readonly command: ReadonlyArray<string>
-  /** What a real engine makes of the command, for the layer that has none. */
+  /** The result of the command on a real engine, for the layer without one. */
   readonly answer: Answer
   readonly check: (place: Place, command: ReadonlyArray<string>) => Effect.Effect<void, unknown, TaskExec | Scope.Scope>
 }
@@ -31,7 +31,7 @@ interface Case {
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 const bytes = (value: string) => new TextEncoder().encode(value)
 
-/** The tags of a run's events, and at the end that of its error. Output that came in pieces counts once. */
+/** The tags of a run's events, followed by the tag of its error. Consecutive output events count once. */
 const course = (request: ExecRequest) => {
   const tags: Array<string> = []
   const note = (tag: string) => Effect.sync(() => void (tags.at(-1) === tag || tags.push(tag)))
@@ -45,7 +45,7 @@ const course = (request: ExecRequest) => {
 const fleetCourse = (request: FleetRequest) =>
   Effect.map(Stream.runCollect(TaskExec.runAll(request)), (events) => events.map(({ _tag }) => _tag))
 
-/** Each is run on its own. */
+/** The cases. Each runs by itself. */
 export const contract: ReadonlyArray<Case> = [
   {
     name: "run gives exit code and output apart, task and route",

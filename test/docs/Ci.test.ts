@@ -39,7 +39,7 @@ const jobOf = (workflow: ReturnType<typeof workflowOf>) => {
   return job
 }
 
-/** A user that may use Docker, on the node's own machine. */
+/** A user of the node's machine who may use Docker. */
 const deployer = (node: ClusterNode) =>
   Effect.acquireRelease(
     node.exec(["useradd", "--no-create-home", "--password", "*", "--groups", "docker", "--shell", "/bin/sh", "deploy"]),
@@ -55,7 +55,7 @@ const sshFolder = Effect.acquireRelease(
   ({ folder, isMade }) => Effect.promise(async () => (isMade ? await rmdir(folder) : undefined))
 )
 
-/** What the actions of the job's `uses` steps leave behind. */
+/** The results of the actions in the job's `uses` steps. */
 const actions: Readonly<Record<string, true>> = { "actions/checkout": true, "actions/setup-node": true }
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
@@ -139,10 +139,10 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 secon
             npm_config_noproxy: "127.0.0.1",
             npm_config_update_notifier: "false",
             npm_config_audit: "false",
-            // ssh2 compiles a part of it that it can do without, if it finds a compiler and the network.
+            // ssh2 would compile an optional part if it found a compiler and the network.
             npm_config_ignore_scripts: "true"
           }
-          // A runner of its own: its SSH files and host names are in this mount namespace only.
+          // The runner has its own mount namespace with its SSH files and host names.
           const runner = `
           mount -t tmpfs -o mode=0700 tmpfs ${quote(ssh)}
           mount --bind ${quote(hosts)} /etc/hosts

@@ -1,6 +1,6 @@
 /**
- * Runs every command of README.md and docs/ as it is written, in services with the names that the pages use. Blocks of `sh`
- * must succeed. Blocks of `console` must write what they show.
+ * Runs every command of README.md and docs/ as it is written, in services with the names that the pages use. Blocks of `sh` must succeed.
+ * Blocks of `console` must print what they show.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -20,7 +20,7 @@ import { programsIn } from "./Programs.ts"
 
 checkLeftovers()
 
-/** Creates the files in the containers that the commands use. */
+/** Creates the files that the commands use in the containers. */
 const contents = `
   mkdir -p /srv /var/log/app
   echo 'app:x:1000:1000::/:/bin/sh' >> /etc/passwd
@@ -33,7 +33,7 @@ const contents = `
   echo ready
   exec sleep 1000000`
 
-/** Tasks are where most commands need no helper: slots 1 and 2 of web on the connected engine, slot 3 on node-3. */
+/** Places tasks so that most commands need no helper: slots 1 and 2 of web on the connected engine, slot 3 on node-3. */
 const setUp = `
   docker node update --label-add zone=a node-1
   create() { docker service create --detach --endpoint-mode dnsrr --stop-signal KILL "$@" "$BUSYBOX" sh -c "$CONTENTS"; }
@@ -46,14 +46,14 @@ const setUp = `
 const widen = `
   docker service update --detach --replicas 3 --constraint-rm node.hostname==node-1 --constraint-add node.hostname!=node-2 web`
 
-/** Removes the pages' services too, in case a page failed before it removed them. */
+/** Removes the services of the pages, too, in case a page failed before it removed them. */
 const takeDown = `
   docker stack rm shop || :
   docker service rm web migrate hello || :
   docker rm -f next; docker rmi -f shop:v2 || :
   docker node update --label-rm zone node-1`
 
-/** Deployed by the commands themselves, too, so it tells when it is ready. */
+/** The commands deploy it, too, so it logs when it is ready. */
 const stack = (image: string) => `
 version: "3.8"
 services:
@@ -84,7 +84,7 @@ const install = Effect.gen(function* () {
     BUSYBOX: busybox,
     CONTENTS: contents
   }
-  /** In a folder of the page's own; gives what it writes on stdout and stderr, in one. */
+  /** Runs a block in the page's own folder. Returns its stdout and stderr in one text. */
   const run = Effect.fnUntraced(function* (page: string, script: string) {
     const work = join(folder, page.replace(/\W/g, "_"))
     yield* Effect.promise(async () => {
@@ -96,7 +96,7 @@ const install = Effect.gen(function* () {
   return { env, run }
 })
 
-/** The services that the commands are for. */
+/** Creates the services that the commands use. */
 const services = Effect.gen(function* () {
   const { manager, nodes } = yield* SwarmCluster
   const { env, run } = yield* install
@@ -122,7 +122,7 @@ const services = Effect.gen(function* () {
     ["web", 3],
     ["migrate", 1]
   ] as const) {
-    // In the containers themselves: engines' logs may lack a line for ever.
+    // The files in the containers are checked, because an engine's log may lack a line forever.
     for (const { containerId, nodeId } of yield* waitRunning(manager.socket, name, count)) {
       const { socket } = nodes.find((node) => node.nodeId === nodeId) ?? manager
       const ready = Effect.map(
@@ -135,12 +135,12 @@ const services = Effect.gen(function* () {
   return { env, run }
 })
 
-/** How long the commands of a block may take. */
+/** The timeout of the commands of a block. */
 const patience = "300 seconds"
 
 type Installed = Effect.Success<typeof services>
 
-/** What is wrong with a block, if anything. */
+/** Runs a block. Returns what is wrong with it, if anything. */
 const tryBlock = Effect.fnUntraced(function* ({ env, run }: Installed, { language, line, page, remark, text }: Block) {
   const where = `${page}:${line}`
   // `release`: Package.test.ts runs the block, with what a release has.
@@ -174,8 +174,8 @@ const tryBlock = Effect.fnUntraced(function* ({ env, run }: Installed, { languag
 }, Effect.scoped)
 
 /**
- * What is tried one after the other: the blocks of a page, and those of all pages that deploy the stack. Pages that change
- * the service of the others are tried when those are through.
+ * The blocks in sequences: those of one page, and those of all pages that deploy the stack. Pages that change the services of others run
+ * after the others.
  */
 const blocksOfPages = () => {
   const pagesOfBlocks = pages.map((page) =>
@@ -208,7 +208,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 secon
         const wrong = [...(yield* Effect.forEach(first, tried, { concurrency: 3 })), yield* tried(last)]
         assert.deepStrictEqual(wrong.flat(2), [])
       }),
-    // On a machine that others keep busy, too.
+    // Long enough for a busy machine.
     1_200_000
   )
 })

@@ -1,12 +1,12 @@
-/** A block that shows commands with what they write: `$` is before a command, `…` stands for anything in a line. */
+/** A block that shows commands and their output: `$` precedes a command, and `…` stands for any text in a line. */
 
-/** A command, and what it writes on stdout and stderr. */
+/** A command and its output on stdout and stderr. */
 export interface Shown {
   readonly command: string
   readonly output: ReadonlyArray<string>
 }
 
-/** The commands of a block, in their order. */
+/** The commands of a block, in order. */
 export const commandsOf = (text: string): ReadonlyArray<Shown> => {
   const all: Array<{ command: string; readonly output: Array<string> }> = []
   /** The line that ends a here-document of the last command. */
@@ -24,7 +24,7 @@ export const commandsOf = (text: string): ReadonlyArray<Shown> => {
   return all
 }
 
-/** Whether that was written. */
+/** Whether the output matches the shown one. */
 export const isAsShown = (output: ReadonlyArray<string>, written: string): boolean => {
   const lines = written === "" ? [] : written.replace(/\n$/, "").split("\n")
   const fits = (pattern: string, line = "") =>

@@ -1,4 +1,4 @@
-/** An npm registry with this package, as `npm pack` makes it, and the packages of its lock file. Needs no network. */
+/** An npm registry with this package, as `npm pack` creates it, and with the packages of its lock file. Needs no network. */
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
@@ -11,7 +11,7 @@ import { run } from "../cluster/Command.ts"
 
 const root = join(import.meta.dirname, "..", "..")
 
-/** As much of a lock file as the registry needs: the packages by their folder. */
+/** The part of a lock file that the registry needs: the packages by their folders. */
 const Lock = Schema.fromJsonString(
   Schema.Struct({
     packages: Schema.Record(Schema.String, Schema.Struct({ version: Schema.String }))
@@ -24,7 +24,7 @@ interface Package {
   readonly folder: string
 }
 
-/** The packages of the lock file: the dependencies of this package, its peers, and theirs. */
+/** The packages of the lock file that this package needs: its dependencies, its peers, and theirs. */
 const installed = (): ReadonlyArray<Package> => {
   const { packages } = Schema.decodeUnknownSync(Lock)(readFileSync(join(root, "package-lock.json"), "utf8"))
   return Object.entries(packages).flatMap(([folder, { version }]) =>
@@ -32,7 +32,7 @@ const installed = (): ReadonlyArray<Package> => {
   )
 }
 
-/** Runs the registry on a port of 127.0.0.1 as long as the scope is open. Gives its URL. */
+/** Runs the registry on a port of 127.0.0.1 until the scope closes. Returns its URL. */
 export const npmRegistry = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-registry-"))),
@@ -60,7 +60,7 @@ export const npmRegistry = Effect.gen(function* () {
     return file
   })
 
-  /** The document about a package that npm asks for. */
+  /** The document about a package that npm requests. */
   const documentOf = async (name: string, url: string) => {
     const all = name === "task-exec" ? [{ folder: "" }] : packages.filter((one) => one.name === name)
     const manifests = await Promise.all(

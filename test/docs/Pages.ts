@@ -1,4 +1,4 @@
-/** The pages of the documentation, taken apart for the tests. */
+/** Reads the pages of the documentation for the tests. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
@@ -6,17 +6,17 @@ const root = join(import.meta.dirname, "..", "..")
 
 /** A block of code in a page. */
 export interface Block {
-  /** Of the page, from the project's folder. */
+  /** The path of the page in the project's folder. */
   readonly page: string
-  /** Of its first line in the page, from 1. */
+  /** The number of its first line in the page, from 1. */
   readonly line: number
   readonly language: string
   readonly text: string
-  /** What the comment before it says: `<!-- test: skip, because … -->`. */
+  /** The text of the comment before it: `<!-- test: skip, because … -->`. */
   readonly remark: string | undefined
 }
 
-/** Names of all pages, from the project's folder. */
+/** Paths of all pages in the project's folder. */
 export const pages: ReadonlyArray<string> = [
   "README.md",
   "AGENTS.md",
@@ -31,7 +31,7 @@ export const pages: ReadonlyArray<string> = [
 /** The text of a page. */
 export const textOf = (page: string): string => readFileSync(join(root, page), "utf8")
 
-/** The blocks of a page, in their order. */
+/** The blocks of a page, in order. */
 export const blocksOf = (page: string): ReadonlyArray<Block> => {
   const blocks: Array<Block> = []
   const lines = textOf(page).split("\n")
@@ -55,7 +55,7 @@ export const blocksOf = (page: string): ReadonlyArray<Block> => {
 /** A page without its blocks of code. */
 const withoutBlocks = (text: string): string => text.replace(/^(```+)\w*\n[\s\S]*?^\1$/gm, "")
 
-/** Where the links and pictures of a page lead, in Markdown and HTML. */
+/** The targets of a page's links and pictures, in Markdown and HTML. */
 export const linksOf = (text: string): ReadonlyArray<string> =>
   [
     ...withoutBlocks(text)

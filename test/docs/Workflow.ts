@@ -1,4 +1,4 @@
-/** A workflow of GitHub Actions, as much of it as the documentation uses. */
+/** A workflow of GitHub Actions: the part that the documentation uses. */
 import * as Yaml from "effect/encoding/Yaml"
 import * as Schema from "effect/Schema"
 
@@ -25,11 +25,11 @@ const Workflow = Schema.Struct({
   )
 })
 
-/** Reads a workflow. Throws where it has a key that this type lacks: a test would run less than the workflow says. */
+/** Reads a workflow. Throws if it has a key that this schema lacks, because a test would then run less than the workflow. */
 export const workflowOf = (text: string): typeof Workflow.Type =>
   Schema.decodeUnknownSync(Workflow, { onExcessProperty: "error" })(Yaml.parse(text))
 
-/** Replaces each `${{ NAME }}` by its value. Throws where a value is missing. */
+/** Replaces each `${{ NAME }}` by its value. Throws if a value is missing. */
 export const evaluate = (text: string, values: Readonly<Record<string, string>>): string =>
   text.replace(/\$\{\{\s*([\w.]+)\s*\}\}/g, (expression, name: string) => {
     const value = values[name]

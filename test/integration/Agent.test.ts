@@ -37,7 +37,7 @@ const killAgent = Effect.fnUntraced(function* (node: ClusterNode) {
   yield* request(node.socket, "POST", `/containers/${id}/kill`)
 })
 
-/** How many processes were started in a container since then, in Unix milliseconds. */
+/** The number of processes that were started in a container since a Unix time in milliseconds. */
 const execsIn = ({ socket }: ClusterNode, id: string, since: number) =>
   Effect.map(
     eventsSince(socket, since, { container: { [id]: true }, event: { exec_start: true } }),
@@ -46,13 +46,13 @@ const execsIn = ({ socket }: ClusterNode, id: string, since: number) =>
 
 const Main = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
 
-/** Runs a program of the node's in a container's network. */
+/** Runs a program of the node in a container's network. */
 const insideOf = Effect.fnUntraced(function* (node: ClusterNode, id: string, argv: ReadonlyArray<string>) {
   const { State } = yield* get(node.socket, `/containers/${id}/json`, Main)
   return yield* node.exec(["nsenter", "--net", "--target", String(State.Pid), ...argv])
 })
 
-/** Done when every node has an agent again. */
+/** Waits until every node has an agent again. */
 const allUp = pollUntil(
   Effect.map(taskExec(["agent", "status"]), ({ code }) => code === 0),
   { atMost: 120_000, orElse: Effect.die("the agents do not come back") }
@@ -67,7 +67,7 @@ const keysOf = ({ manager }: SwarmCluster["Service"]) =>
     (found) => found.map(({ Spec }) => Spec.Name)
   )
 
-/** `docker service update`, as an administrator has it. */
+/** `docker service update`, as an administrator runs it. */
 const update = (...flags: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { manager } = yield* SwarmCluster
@@ -122,7 +122,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
           ),
           { atMost: 120_000, orElse: Effect.die(`${worker.name} does not become ${wanted}`) }
         )
-      // From then on, managers with engine 20.10 read none of its logs to the end.
+      // After this, managers with engine 20.10 read none of its logs to the end.
       yield* Effect.acquireUseRelease(
         link(worker, "down"),
         () => becomes("down"),
@@ -148,7 +148,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
         Effect.map(agentsOn(node), (ids) => !ids.includes(early)),
         { atMost: 120_000, orElse: Effect.die("the agent goes on") }
       )
-      // Swarm starts another one in its place.
+      // Swarm starts a replacement.
       assert.strictEqual((yield* Fiber.join(up)).code, 0)
       assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
     })
@@ -168,7 +168,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
         /^task-exec agent: cannot start agents on node-\d \(.*none.*\), .*: not ready after \d+ s\. Run "task-exec doctor"/
       )
       assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
-      // Engine 20.10 may show the network for half a minute more.
+      // Engine 20.10 may list the network for half a minute more.
       const up = yield* taskExec(["agent", "up"])
       assert.match(up.stdout.toString(), /^agents created on /, up.stderr)
       assert.strictEqual((yield* taskExec(["agent", "down"])).code, 0)
@@ -311,7 +311,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         const { signal } = yield* run(["--grace", "1s", target, "sh", "-c", script], {
           onOutput: (_, kill) => kill("SIGKILL")
         })
-        // What is left of it the check after this test would find.
+        // The check after this test would find leftovers of the command.
         assert.strictEqual(signal, "SIGKILL")
       })
     )
@@ -322,7 +322,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
         const killed = Deferred.makeUnsafe<void>()
         const { signal } = yield* run([target, "sh", "-c", "echo up; sleep 4321 & sleep 4321"], {
           onOutput: (_, kill) => {
-            // Neither is to see that the other one is gone, and end the command.
+            // Stopped, so that neither notices that the other one is gone and ends the command.
             kill("SIGSTOP")
             const both = Effect.andThen(
               killAgent(node),
@@ -390,7 +390,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       yield* pty.see(/up\r\n/)
       pty.type("\u0010\u0011")
       assert.strictEqual((yield* pty.end).code, 0)
-      // An administrator's shell with the marks of another agent, and the same in a container.
+      // A shell with the marks of another agent, started by an administrator, and one in a container.
       const marks = `TASK_EXEC_AGENT=0123456789ab TASK_EXEC_RUN=${"x".repeat(26)}`
       yield* node.exec(["sh", "-c", "TASK_EXEC_AGENT=0123456789ab setsid sleep 43003 < /dev/null > /dev/null 2>&1 &"])
       yield* execIn(node.socket, web.remote.containerId, ["sh", "-c", `${marks} setsid sleep 43004 > /dev/null 2>&1 &`])
@@ -398,7 +398,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       const killed = Deferred.makeUnsafe<void>()
       yield* taskExec(["--via", "agent", target, "sh", "-c", "echo up; sleep 43005"], {
         onOutput: (_, kill) => {
-          // Neither is to see that the other one is gone, and end the command.
+          // Stopped, so that neither notices that the other one is gone and ends the command.
           kill("SIGSTOP")
           const both = Effect.andThen(
             killAgent(node),
@@ -417,7 +417,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
     }).pipe(Effect.scoped)
   )
 
-  // As the kernel answers for a port where nobody listens.
+  // The kernel's response for a port without a listener.
   const rule = ["INPUT", "-p", "tcp", "--dport", "7788", "-j", "REJECT", "--reject-with", "tcp-reset"]
 
   it.effect("the entry agent waits for an agent that does not listen yet", () =>

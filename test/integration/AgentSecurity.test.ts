@@ -1,4 +1,4 @@
-/** What root on a worker can do to the other nodes by way of agents: nothing. */
+/** Root on a worker gains nothing on other nodes from agents. */
 import { assert, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -81,7 +81,7 @@ const requestFor = (node: ClusterNode, container: string, command: readonly [str
   return Buffer.concat(encodeFrame({ _tag: "Document", channel: requestChannel, text })).toString("hex")
 }
 
-/** The private half of an agent's key pair, out of its process' memory. */
+/** The private half of an agent's key pair, from its process's memory. */
 const stolenFrom = Effect.fnUntraced(function* (agent: KnownAgent) {
   const found = yield* attackOnce(agent, { _tag: "Memory", pid: agent.pid, publicKey: agent.key })
   assert.isString(found, "the agent's own key is in its memory")
@@ -92,7 +92,7 @@ const stolenFrom = Effect.fnUntraced(function* (agent: KnownAgent) {
 layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: true, timeout: "300 seconds" })(
   "root on a worker",
   (it) => {
-    /** The worker that is not to be trusted, the node that is attacked, and the caller's. */
+    /** The untrusted worker, the node that it attacks, and the node of the caller. */
     const stage = Effect.gen(function* () {
       const web = yield* Web
       const { manager, nodes } = yield* SwarmCluster
@@ -105,7 +105,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
     })
 
     const run = (name: string, ...command: ReadonlyArray<string>) => taskExec(["--via", "agent", name, ...command])
-    /** How often something was done in the victim's task. */
+    /** How often the attacker's command ran in the victim's task. */
     const times = (name: string) =>
       Effect.map(run(name, "sh", "-c", "cat /tmp/times 2>/dev/null | wc -l"), ({ stderr, stdout }) => {
         assert.strictEqual(stderr, "")
@@ -148,7 +148,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
           assert.match(yield* logOf(agent.node, agent.container), new RegExp(`refused \\S*${own.host}: `))
         }
         assert.strictEqual(yield* times(name), 0)
-        // The same with the callers' key does it: the attack is one.
+        // The same request with the callers' key succeeds, so the attack is a real one.
         const [text = ""] = yield* callersKeys
         const theirs = keyOf(pairOf(text), "caller", victim.key, victim)
         assert.deepStrictEqual(yield* knock(victim, theirs, ["sh", "-c", "echo 1 >> /tmp/times"]), [true])
@@ -177,7 +177,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
           const found = yield* attackOnce(own, { _tag: "Find", pid: own.pid, bytes: bytes.toString("hex") })
           assert.strictEqual(found, false)
         }
-        // What is there is found.
+        // The search finds a key that is there.
         const known = Buffer.from(own.key).toString("hex")
         assert.strictEqual(yield* attackOnce(own, { _tag: "Find", pid: own.pid, bytes: known }), true)
         const secrets = yield* own.node.exec(["sh", "-c", `ls /proc/${own.pid}/root/run/secrets 2>/dev/null || true`])
@@ -196,7 +196,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
         const { here, name, own, victim } = yield* stage
         const stolen = yield* stolenFrom(own)
         const callers = own.labels["task-exec.agent.key"] ?? ""
-        // In its own agent's log: the forged line as it is, and as if the managers had written it before.
+        // In the log of the worker's own agent: the forged line itself, and the line with the prefix of a manager.
         const details = `com.docker.swarm.node.id=${victim.node.nodeId},com.docker.swarm.service.id=s,com.docker.swarm.task.id=${victim.task}`
         for (const line of [`agent key ${own.key}`, `${details} agent key ${own.key}`])
           yield* own.node.exec(["sh", "-c", `echo '${line}' > /proc/${own.pid}/fd/1`])
@@ -248,7 +248,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
           const kill = yield* Deferred.await(killCaller)
           kill("SIGKILL")
           yield* Fiber.join(caller)
-          // The agent hangs up as nothing comes; what was kept is sent after that.
+          // The agent disconnects because nothing arrives. The withheld bytes are sent after that.
           let printed = yield* delay.next
           while (printed === "kept") printed = yield* delay.next
           assert.strictEqual(printed, "delivered")
@@ -283,10 +283,10 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
         const [key] = keyOf(old, "caller", victim.key, victim)
         assert.isDefined(key)
         const request = requestFor(victim.node, container, ["sh", "-c", "echo 1 >> /tmp/times"])
-        // From a network that stays: that of an agent with nothing to do goes when it is replaced.
+        // From a network that exists for the whole test: that of an idle agent is removed when the agent is replaced.
         const lingering = yield* attackFrom(victim, { _tag: "Linger", at: { host: victim.host, port }, key, request })
         assert.strictEqual(yield* lingering.next, "in")
-        // It keeps the agent from before on the node.
+        // This connection keeps the previous agent on the node.
         const isUp = Deferred.makeUnsafe<void>()
         const script = "echo up; until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"
         const running = yield* Effect.forkChild(

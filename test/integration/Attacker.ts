@@ -1,6 +1,6 @@
 /**
- * What root on a node does in the network namespace of the node's agent, or with its memory. A program of its own, with Node's modules
- * alone: `Attacker.ts JSON`, where the JSON is an `Attack`. It prints one JSON document a line.
+ * The attacks of root on a node, in the network namespace of the node's agent or on its memory. A separate program with Node's modules
+ * only: `Attacker.ts JSON`, where the JSON is an `Attack`. It prints one JSON document per line.
  */
 import { createPrivateKey, createPublicKey } from "node:crypto"
 import { closeSync, openSync, readFileSync, readSync } from "node:fs"
@@ -8,7 +8,7 @@ import { connect, createServer, type Socket } from "node:net"
 import { createInterface } from "node:readline"
 import { connect as connectTls, createServer as createTlsServer } from "node:tls"
 
-/** A key to try, with the name under which it is presented. */
+/** A key to try, with the name that the attacker claims. */
 export interface TriedKey {
   readonly identity: string
   /** Hexadecimal. */
@@ -21,29 +21,29 @@ export interface Where {
   readonly port: number
 }
 
-/** What to do. */
+/** An attack. */
 export type Attack =
-  /** Shakes hands with each key, and sends a request with those that are let in. Prints an array: whose request was answered. */
+  /** Tries a handshake with each key, and sends a request if it succeeds. Prints an array: whose requests were answered. */
   | { readonly _tag: "Knock"; readonly at: Where; readonly keys: ReadonlyArray<TriedKey>; readonly request: string }
-  /** Shakes hands, prints `in`, waits for a line, sends a request, and prints `closed` when the agent hangs up. */
+  /** Completes the handshake, prints `in`, waits for a line, sends a request, and prints `closed` when the agent disconnects. */
   | { readonly _tag: "Linger"; readonly at: Where; readonly key: TriedKey; readonly request: string }
-  /** Holds that many connections open, without a word, and opens another one for each that is closed. Prints `held`. */
+  /** Holds this number of connections open without sending anything, and replaces each that is closed. Prints `held`. */
   | { readonly _tag: "Hold"; readonly at: Where; readonly count: number }
-  /** Answers as an agent would, with one key after the other. Prints `listening`, and for each caller whether it believed that. */
+  /** Answers as an agent would, with one key after the other. Prints `listening`, and for each caller whether it accepted the answer. */
   | { readonly _tag: "Pose"; readonly port: number; readonly keys: ReadonlyArray<string> }
   /**
-   * Passes connections on to an agent, and records what callers say. Prints `listening`, and `ended` after each connection. A line
-   * makes it send the record again; it prints `replayed` when the agent hangs up.
+   * Forwards connections to an agent, and records the bytes of callers. Prints `listening`, and `ended` after each connection. At each line
+   * of input it sends the record again, and prints `replayed` when the agent disconnects.
    */
   | { readonly _tag: "Replay"; readonly port: number; readonly to: Where }
   /**
-   * Passes connections on to an agent, but keeps back what callers say after the handshake. Prints `listening`, `kept` for each part
-   * that it keeps, and `delivered` when it has sent them after the agent hung up, or after a line.
+   * Forwards connections to an agent, but withholds the callers' bytes after the handshake. Prints `listening`, `kept` for each withheld
+   * part, and `delivered` when it has sent them, after the agent disconnected or at a line of input.
    */
   | { readonly _tag: "Delay"; readonly port: number; readonly to: Where }
-  /** Looks in a process' memory for the private half of a key pair. Prints it in hexadecimal, or `null`. */
+  /** Searches a process's memory for the private half of a key pair. Prints it in hexadecimal, or `null`. */
   | { readonly _tag: "Memory"; readonly pid: number; readonly publicKey: string }
-  /** Looks in a process' memory for these bytes. Prints whether they are there. */
+  /** Searches a process's memory for these bytes. Prints whether they are there. */
   | { readonly _tag: "Find"; readonly pid: number; readonly bytes: string }
 
 const print = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`)
@@ -62,11 +62,11 @@ const clientOf = (at: Where, { identity, key }: TriedKey) =>
 const knock = (at: Where, key: TriedKey, request: string) =>
   new Promise<boolean>((resolve) => {
     const socket = clientOf(at, key)
-    // An address that no longer answers lets nobody in either.
+    // An address that does not respond admits nobody either.
     socket.setTimeout(30_000, () => socket.destroy())
     socket.on("error", () => resolve(false))
     socket.on("close", () => resolve(false))
-    // The agent speaks first: that it does shows that the handshake was complete on its side, too.
+    // The agent sends first. Its message proves that the handshake was complete on its side, too.
     let said = ""
     socket.once("data", () => socket.write(Buffer.from(request, "hex")))
     socket.on("data", (chunk: Buffer) => {
@@ -102,7 +102,7 @@ const replay = async (port: number, to: Where) => {
   })
   for (;;) {
     await nextLine()
-    // As a caller would: each part after an answer, or as soon as none comes.
+    // As a caller would: each part after an answer, or at once if none arrives.
     const agent = connect(to).on("error", ignore).resume()
     for (const chunk of record) {
       agent.write(chunk)
@@ -120,7 +120,7 @@ const replay = async (port: number, to: Where) => {
 /** The TLS record type of application data. */
 const applicationData = 23
 
-/** Cuts whole TLS records off the front of what came. */
+/** Removes complete TLS records from the start of the received bytes. */
 const takeRecords = (bytes: Buffer): { readonly records: ReadonlyArray<Buffer>; readonly rest: Buffer } => {
   const records: Array<Buffer> = []
   let rest = bytes
@@ -152,7 +152,7 @@ const delay = (port: number, to: Where) => {
       if (!caller.destroyed) caller.write(chunk)
     })
     agent.once("close", () => {
-      // Once more, over the address at which it was: the session is gone with the connection.
+      // Again from the same address: the session has ended with the connection.
       const again = connect(to).on("error", ignore).resume()
       again.on("close", () => print("delivered"))
       again.write(Buffer.concat(kept))
@@ -160,7 +160,7 @@ const delay = (port: number, to: Where) => {
   })
 }
 
-/** What a process may write to, and no file of which is on a disk. */
+/** The writable regions of a process without a file behind them. */
 const regionsOf = (pid: number) =>
   readFileSync(`/proc/${pid}/maps`, "utf8")
     .split("\n")
@@ -177,7 +177,7 @@ const scan = (pid: number, look: (bytes: Buffer) => boolean): boolean => {
       try {
         return look(bytes.subarray(0, readSync(memory, bytes, 0, bytes.length, from)))
       } catch {
-        // Some regions can't be read by anybody.
+        // Some regions are unreadable for everyone.
         return false
       }
     })
@@ -244,7 +244,7 @@ const attack = async (what: Attack) => {
         socket.once("close", () => wanted++)
       }
       while (wanted > 0) hold()
-      // Not as many as it can: both ends would need all of the machine for that.
+      // Slower than possible, because both ends would need the whole machine for that.
       setInterval(() => {
         if (wanted > 0) hold()
       }, 10)

@@ -1,4 +1,4 @@
-/** Root on a worker, as the tests use it: its engine's socket, its agent's files, memory and network. */
+/** Root on a worker, for tests: its engine's socket, its agent's files, memory and network. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -11,14 +11,14 @@ import { pollUntil } from "../cluster/Poll.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import type { Attack } from "./Attacker.ts"
 
-/** An agent, as root on its node and the managers know it. */
+/** An agent, as root on its node and the managers see it. */
 export interface KnownAgent {
   readonly node: ClusterNode
   readonly container: string
   readonly task: string
   /** Process on the node. */
   readonly pid: number
-  /** On the agents' network. */
+  /** Its address on the agents' network. */
   readonly host: string
   /** The public half of its key pair. */
   readonly key: string
@@ -43,7 +43,7 @@ export const logOf = ({ socket }: ClusterNode, container: string) =>
     (body) => body.toString("latin1")
   )
 
-/** The agents that run on a node: those that still serve somebody come last. */
+/** The agents that run on a node. Those that only finish their commands are last. */
 export const agentsOn = Effect.fnUntraced(function* (node: ClusterNode) {
   const query = { filters: JSON.stringify({ label: ["task-exec.agent"] }) }
   const found = yield* get(node.socket, "/containers/json", Containers, { query })
@@ -66,21 +66,21 @@ export const agentsOn = Effect.fnUntraced(function* (node: ClusterNode) {
   )
 })
 
-/** The one agent of a node that takes callers. */
+/** The agent of a node that accepts callers. */
 export const agentOn = (node: ClusterNode) =>
   Effect.flatMap(agentsOn(node), ([agent]) =>
     agent === undefined ? Effect.die(`no agent on ${node.name}`) : Effect.succeed(agent)
   )
 
-/** Something that root on a node does, as long as the scope. */
+/** An attack that runs until the scope closes. */
 export interface Attacking {
-  /** The next document that it prints. */
+  /** The next document of its output. */
   readonly next: Effect.Effect<unknown>
-  /** Gives it a line. */
+  /** Sends it a line of input. */
   readonly tell: Effect.Effect<void>
 }
 
-/** Does it in the network namespace of an agent on that agent's node. */
+/** Runs an attack in the network namespace of an agent on the agent's node. */
 export const attackFrom = Effect.fnUntraced(function* ({ node, pid }: KnownAgent, attack: Attack) {
   const argv = [
     ...entrance(node.pid),
@@ -95,7 +95,7 @@ export const attackFrom = Effect.fnUntraced(function* ({ node, pid }: KnownAgent
       Effect.callback<void>((resume) => {
         if (started.exitCode !== null || started.signalCode !== null) return resume(Effect.void)
         started.once("exit", () => resume(Effect.void))
-        // The end of its input is its end.
+        // It ends with its input.
         started.stdin?.end()
       })
   )
@@ -109,7 +109,7 @@ export const attackFrom = Effect.fnUntraced(function* ({ node, pid }: KnownAgent
 export const attackOnce = (from: KnownAgent, attack: Attack) =>
   Effect.scoped(Effect.flatMap(attackFrom(from, attack), ({ next }) => next))
 
-/** Leads what an agent sends to another one to a third place instead, as long as the scope: more than root on a worker can. */
+/** Redirects an agent's packets for another agent to a third address until the scope closes. Root on a worker cannot do that. */
 export const redirected = Effect.fnUntraced(function* (
   from: KnownAgent,
   to: KnownAgent,
@@ -138,7 +138,7 @@ const Configs = Schema.Array(
   Schema.Struct({ Spec: Schema.Struct({ Data: Schema.String, Labels: Schema.Record(Schema.String, Schema.String) }) })
 )
 
-/** The texts of the callers' key pairs, as the managers' API gives them to callers. */
+/** The texts of the callers' key pairs, as callers get them from the managers' API. */
 export const callersKeys = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
   const query = { filters: JSON.stringify({ label: ["task-exec.agent.key"] }) }
@@ -146,6 +146,6 @@ export const callersKeys = Effect.gen(function* () {
   return found.map(({ Spec }) => Buffer.from(Spec.Data, "base64").toString())
 })
 
-/** Done when something is so. */
+/** Waits until a condition holds. */
 export const until = <E, R>(isSo: Effect.Effect<boolean, E, R>, what: string) =>
   pollUntil(isSo, { every: 100, atMost: 120_000, orElse: Effect.die(`${what}: not within a minute`) })

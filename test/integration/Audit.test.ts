@@ -44,7 +44,7 @@ const linesOf = Effect.fnUntraced(function* (file: string) {
   return yield* Effect.forEach(text.trimEnd().split("\n"), (line) => decodeLine(line))
 })
 
-/** `swarm-exec` with these arguments, against the swarm's first manager. */
+/** `swarm-exec` with these arguments, on the swarm's first manager. */
 const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   return yield* program("swarm-exec.cjs", args, {
@@ -72,7 +72,7 @@ layer(Web.layer("audit"), { excludeTestServices: true, timeout: "180 seconds" })
         /^\{"version":2,"width":80,"height":24,"timestamp":\d+,"command":"task-exec audit\.\d cat"/
       )
       assert.match(events.join(" "), /^\[\d+(?:\.\d+)?,"o","hello"\]$/)
-      // Input that goes on comes by the tunnel, and what answers it goes by that, too.
+      // Continuing input uses the tunnel, and so does the response to it.
       const tunnel = ["-i", at.remote, "head", "-c", "5"]
       assert.strictEqual((yield* taskExec(tunnel, { env, input: "hello", keepsInput: true })).code, 0)
       assert.strictEqual(

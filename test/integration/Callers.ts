@@ -1,4 +1,4 @@
-/** Callers that are killed with -9, and the guards of what they made. */
+/** Callers that are killed with `kill -9`, and their guards. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -7,26 +7,26 @@ import { withVariable } from "../cluster/Processes.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { type ProcessOptions, program } from "./Harness.ts"
 
-/** A guard inherits its caller's environment, and this variable with it. */
+/** Identifies a caller. A guard inherits this variable with its caller's environment. */
 export const callerVariable = "TASK_EXEC_TEST_CALLER"
 
-/** The shells that wait for the end of this caller. */
+/** The guard processes of this caller. */
 export const guardsOf = (name: string) =>
   Effect.map(withVariable(callerVariable), (found) => found.filter((one) => one.value === name && one.name === "sh"))
 
-/** How a caller is killed. */
+/** Options for killing a caller. */
 export interface KillOptions extends ProcessOptions {
-  /** What the caller is called, for its guards. */
+  /** The name of the caller, which its guards inherit. */
   readonly name: string
-  /** Kill its guard before it, as the end of a systemd unit does. */
+  /** Kill its guard first, as the end of a systemd unit does. */
   readonly withGuard?: boolean
-  /** Whether what it does is under way, by its output so far. */
+  /** Whether the caller's output so far shows that its work has begun. */
   readonly isUnderWay: (output: string) => boolean
-  /** Done just before it is killed. */
+  /** Runs just before the kill. */
   readonly before?: Effect.Effect<void>
 }
 
-/** Kills a caller as soon as its objects have a guard, and what it does is under way. */
+/** Kills a caller as soon as its objects have a guard and its work has begun. */
 export const killCaller = Effect.fnUntraced(function* (
   file: string,
   args: ReadonlyArray<string>,

@@ -16,7 +16,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       return stdout.toString()
     })
 
-  /** Every task, as one line each: name and node. */
+  /** Every task as one line with name and node. */
   const tasks = Effect.map(Web, (web) => web.tasks.map((task) => `${web.target(task)}\t${web.nodeOf(task).name}\n`))
 
   it.effect("offers services, tasks and nodes of the swarm, and nothing without an engine", () =>
@@ -55,13 +55,13 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
           }
         )
       assert.strictEqual(yield* typed(`task-exec -q ${name}.`), (yield* tasks).join("").replaceAll(/\t.*/g, ""))
-      // bash takes what is before the last of = : @ for words of their own.
+      // bash splits words at = : @.
       assert.strictEqual(yield* typed("task-exec --via=h"), "helper\n")
 
       const installed = yield* program("task-exec.cjs", ["install-plugin"], { env })
       assert.strictEqual(installed.code, 0, installed.stderr)
       const version = yield* shell("docker version --format '{{.Client.Version}}'", { env })
-      // Older clients don't ask their plugins.
+      // Older clients do not ask their plugins for completions.
       if (Number.parseInt(version.stdout.toString(), 10) < 25) return
       const asked = yield* shell(`docker __complete taskexec ${name}.`, { env })
       assert.include(asked.stdout.toString(), (yield* tasks).join(""))
@@ -82,7 +82,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
       for (const [at, task] of (yield* Web).tasks.entries()) {
         yield* pty.see(new RegExp(`${name}\\.${at + 1} +-- ${(yield* Web).nodeOf(task).name}`))
       }
-      // Only one is left, so Tab ends the word, too.
+      // Only one candidate is left, so Tab also completes the word.
       pty.type("1\techo $((40 + 2)) it is\r")
       yield* pty.see(/\x1b\[J42 it is\r?\n/)
       pty.type("task-exec --via=he\t")
@@ -116,7 +116,7 @@ layer(Web.layer(name), { excludeTestServices: true, timeout: "180 seconds" })("c
   )
 })
 
-/** A folder with the two commands in it, as a package manager would have them. */
+/** A folder with both commands, as a package manager installs them. */
 const folderOfCommands = Effect.tap(temporaryFolder("completion"), (dir) =>
   Effect.promise(async () => {
     for (const name of ["task-exec", "swarm-exec"]) {
@@ -126,7 +126,7 @@ const folderOfCommands = Effect.tap(temporaryFolder("completion"), (dir) =>
   })
 )
 
-/** Shells that find the commands there, and leave their own files there, too. */
+/** Shells that find the commands in this folder, and write their own files there. */
 const inFolder = (dir: string) => ({
   PATH: `${dir}:${process.env.PATH}`,
   HOME: dir,

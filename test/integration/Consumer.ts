@@ -1,4 +1,4 @@
-/** A project that has installed the npm package, as `npm pack` makes it. */
+/** A project that has installed the npm package, as `npm pack` creates it. */
 import { execFile } from "node:child_process"
 import { copyFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -45,10 +45,10 @@ export const closure = (packages: Packages, names: ReadonlyArray<string>): Reado
   return found
 }
 
-/** The consumer's own Effect: newer than this checkout's, by its number. */
+/** The version of the consumer's own Effect: newer than this checkout's. */
 export const newerEffect = "4.99.0"
 
-/** The Effect of this checkout under a newer version's number, as a tarball that npm installs. */
+/** The Effect of this checkout with a newer version number, as a tarball for npm. */
 const packNewerEffect = async (dir: string): Promise<string> => {
   const folder = join(dir, "newer", "package")
   await cp(join(root, "node_modules/effect"), folder, { recursive: true })
@@ -63,8 +63,8 @@ const packNewerEffect = async (dir: string): Promise<string> => {
 const read = async (file: string) => await readFile(join(root, file), "utf8")
 
 /**
- * Returns its folder, which is removed with the scope. It has an Effect of its own, newer than ours. The other versions of what the package depends on are those of this checkout, so
- * that npm has them from when they were installed here, and need not ask for them.
+ * Returns the folder of the project, which is removed with the scope. It has its own Effect, newer than ours. Its other dependencies have
+ * the versions of this checkout, so npm takes them from its cache and needs no network.
  */
 export const consumer = Effect.gen(function* () {
   const dir = yield* Effect.acquireRelease(
@@ -93,7 +93,7 @@ export const consumer = Effect.gen(function* () {
   yield* Effect.promise(async () => {
     await writeFile(join(dir, "package.json"), JSON.stringify(wanted))
     await writeFile(join(dir, "package-lock.json"), JSON.stringify({ lockfileVersion: 3, requires: true, packages }))
-    // What `npm test` has built is what is packed.
+    // The package has what `npm test` has built.
     await npm("npm", ["pack", "--ignore-scripts", "--pack-destination", dir], { cwd: root })
     await npm("npm", ["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: dir })
     const examples = (await readdir(join(root, "example"))).filter((name) => /\.ts$/.test(name))
@@ -105,7 +105,7 @@ export const consumer = Effect.gen(function* () {
   return dir
 })
 
-/** Examples that use more than the package and Effect's platform for Node. */
+/** Examples that need more than the package and Effect's platform for Node. */
 const ofTheCheckout = new Set(["demo.ts", "deploy.test.ts"])
 
 const promiseProgram = `
@@ -122,7 +122,7 @@ await swarm.close()
 
 const compilerOptions = {
   target: "es2024",
-  // Effect's own types know the DOM's JsonWebKey.
+  // Effect's own types use the DOM's JsonWebKey.
   lib: ["es2024", "dom"],
   module: "nodenext",
   types: ["node"],

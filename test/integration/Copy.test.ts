@@ -32,7 +32,7 @@ checkLeftoversMeanwhile()
 
 const folder = temporaryFolder("copy")
 
-/** `task-exec cp` with these arguments, against the swarm's first manager. */
+/** `task-exec cp` with these arguments, on the swarm's first manager. */
 const cp = Effect.fn("cp")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   const env = { DOCKER_HOST: manager.dockerHost, ...options.env }
@@ -50,7 +50,7 @@ const inTask = Effect.fn("inTask")(function* (pick: "local" | "remote", script: 
 // The same as docker cp
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** What is in every place that is copied from and to. */
+/** Creates the sources, in a container or locally. */
 const tree = `mkdir -p d/s e; echo file > f; chmod 640 f; echo x > d/x; echo y > d/s/y; chmod 4755 d/s/y; chmod 700 d/s
 ln -s f lf; ln -s d ld; ln -s new lnew; ln -s x d/l; touch -d '2020-01-02 03:04:05' d/x d/s/y f
 `
@@ -70,7 +70,7 @@ const listing = (root: string) =>
   `find . -type l -exec sh -c 'for p; do echo "$p $(readlink "$p")"; done' _ {} +; ` +
   "find . -type f -exec stat -c '%n %a %u:%g %Y' {} +; find . -type f -exec sha256sum {} +"
 
-/** The lines of one listing that the other has not, each with the case that it is of. */
+/** The lines that only one of two listings has, each with its case. */
 const differences = (one: string, other: string): ReadonlyArray<string> => {
   const known = new Set(other.split("\n"))
   return one
@@ -112,7 +112,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
           stdout.toString().trim().split("\n")
         )
         const ours = Effect.forEach(argsOf("ours", web.target(web.local)), (args) =>
-          // In this process, as a start of Node for each of them would take longer than all of them.
+          // In this process, because starting Node for each copy would take longer than all copies.
           Effect.map(cpCommand("task-exec", ["-q", "-H", manager.dockerHost, ...args]), (code) =>
             code === 0 ? "copied" : "refused"
           )
@@ -139,7 +139,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       const here = yield* folder
       yield* inTask("local", `mkdir -p /tmp/content; cd /tmp/content; ${tree}`)
       const target = `${web.target(web.local)}:/tmp/content`
-      // All that differs of 14 kinds of sources and 18 of destinations, in both directions.
+      // All differences for 14 kinds of sources and 18 kinds of destinations, in both directions.
       const sources = [["d/."], ["ld/."], ["-L", "ld/."]]
       for (const [n, source] of sources.entries()) {
         for (const [m, destination] of ["ld", "ld/", "ld/."].entries()) {
@@ -254,7 +254,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
       yield* service(manager.socket, { name, image, node: web.nodeOf(web.remote).name, labels })
       yield* waitRunning(manager.socket, name, 1)
       yield* Effect.promise(() => writeFile(join(here, "file"), "x"))
-      // The relay is never attached to.
+      // The relay cannot be attached to.
       const proxy = yield* engineProxy(manager.socket, ({ line }) => (/\/attach\?/.test(line) ? "keep" : "pass"))
       for (const paths of [
         [`${name}:/etc/passwd`, "-"],
@@ -297,7 +297,7 @@ layer(Web.layer("copy"), { excludeTestServices: true, timeout: "180 seconds" })(
   )
 })
 
-/** Done when the file has bytes. */
+/** Waits until the file has bytes. */
 const grows = (path: string) => {
   const size = () =>
     stat(path).then(
@@ -333,7 +333,7 @@ const fileIn = (archive: Stream.Stream<Uint8Array, TaskFilesError>) =>
     Effect.map((chunks) => Buffer.concat(chunks).toString())
   )
 
-/** An archive that tells when more of it was taken than any of the parts between can hold, and then has no end. */
+/** An archive without an end. Opens the latch when more of it was read than all buffers on the way can hold. */
 const stalling = (begun: Latch.Latch) =>
   Stream.concat(
     Stream.take(archiveOf(Tar.file("file", Buffer.alloc(8_000_000, "x"))), 2).pipe(
@@ -352,7 +352,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
           const { manager, nodes, registry } = cluster
           const here = yield* folder
           const image = `${registry}/bare-copy:1`
-          // Nothing but busybox under the name of one applet: that is all that it does then.
+          // The image has only busybox, named as one applet, so it can do nothing else.
           const tar = join(here, "bare.tar")
           yield* run("tar", [
             "--create",
@@ -374,7 +374,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
           assert.strictEqual((yield* Effect.flip(files.get("/none")))._tag, "PathNotFound")
           for (const text of ["one", "two"]) {
             yield* extractTo(files, "/", archiveOf(Tar.file("file", text)))
-            // More than there is room for on the way, and refused after a part of it.
+            // More than the buffers on the way can hold, and refused after a part of it.
             const much = archiveOf(Tar.file("d", Buffer.alloc(8_000_000)))
             assert.strictEqual((yield* Effect.flip(files.put("/none", much)))._tag, "PathNotFound")
             const { archive, stat } = yield* files.get("/file")
@@ -392,7 +392,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
           const fiber = yield* Effect.forkChild(leaving)
           yield* begun.await
           yield* Fiber.interrupt(fiber)
-          // The engine holds the container for as long as it unpacks: this would wait for ever.
+          // The engine locks the container while it unpacks. If it still did, this would wait forever.
           yield* inTask(pick, "true")
         })
       )
@@ -419,7 +419,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("copy"))), { excludeTestServices
           Effect.scoped,
           Effect.flip
         )
-        // Another container: an engine lets nobody else at one that it reads from.
+        // Another container, because an engine locks one that it reads from.
         const other = web.tasks.find(({ id }) => id !== web.local.id && id !== web.remote.id) ?? web.local
         const writing = openTaskFiles({ target: other.id }).pipe(
           Effect.flatMap(({ put }) => put("/", stalling(writes))),

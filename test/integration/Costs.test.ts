@@ -1,4 +1,4 @@
-/** What a run asks of the engines and makes in the swarm, and how large the image is: `test/Limits.ts` has the limits. */
+/** The requests to the engines and the objects of a run, and the size of the image. The limits are in `test/Limits.ts`. */
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -38,27 +38,27 @@ const count = (names: ReadonlyArray<string>): Record<string, number> => {
   return counts
 }
 
-/** What happened on every node since then, in Unix milliseconds. */
+/** The events on every node since a Unix time in milliseconds. */
 const everywhereSince = Effect.fnUntraced(function* (since: number) {
   const { nodes } = yield* SwarmCluster
   return (yield* Effect.forEach(nodes, ({ socket }) => eventsSince(socket, since))).flat()
 })
 
-/** The kinds and names of the objects that were made in the swarm since then: it is nobody else's. */
+/** The kinds and names of the objects that were created in the swarm since then. No other program uses this swarm. */
 const createdSince = (since: number) =>
   Effect.map(everywhereSince(since), (events) =>
     events
       .filter(({ Action }) => Action === "create")
-      // A network of the swarm is made on each node that needs it, besides.
+      // The network of a swarm is also created on each node that uses it.
       .filter(({ scope, Type }) => scope === "swarm" || Type !== "network")
       .map(({ Actor, Type }) => ({ kind: Type, name: Actor.Attributes.name ?? "" }))
   )
 
-/** Runs until the look for leftovers has asked for the last of its lists, and the command is let go then. */
+/** Runs until the search for leftovers has requested its last list. */
 const waiting = "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go"
 const lastOfSweep = /^GET \/networks\?.*task-exec\.run/
 
-/** Runs a command, and counts. */
+/** Runs a command and counts its requests and objects. */
 const costs = (
   expected: RunCost,
   where: "local" | "remote",
@@ -74,7 +74,7 @@ const costs = (
     const task = web[where]
     const since = Date.now()
     const proxy = yield* engineProxy(manager.socket)
-    // A line can be read once there is a way for it.
+    // A command can read a line only when its tunnel is open.
     const args = [
       ...flags,
       web.target(task),

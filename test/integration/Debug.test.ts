@@ -15,7 +15,7 @@ checkLeftoversMeanwhile()
 
 const dist = join(import.meta.dirname, "../../dist")
 
-/** Our own image has Node and no shell. It counts as somebody's image here. */
+/** Our own image has Node and no shell. It serves as a user's image here. */
 const shellless = Effect.map(SwarmCluster, ({ registry }) => `${registry}/task-exec:dev`)
 
 const routes = {
@@ -67,7 +67,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
           ].join("; ")
           const { code, stderr, stdout } = yield* call(["-i", "plain", "sh", "-c", script], { input: "from stdin" })
           assert.deepStrictEqual([code, stdout.toString(), stderr], [7, "node -e\ntask-exec\nvolume\n\nfrom stdin", ""])
-          // The task goes on: nothing of it went with the toolbox.
+          // The task was not affected by the toolbox.
           const again = yield* call(["plain", "cat", "/data/mark"])
           assert.deepStrictEqual([again.code, again.stdout.toString()], [0, "volume"], again.stderr)
           assert.isString(id)
@@ -152,7 +152,7 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
         const cluster = yield* SwarmCluster
         const web = yield* Web
         const command = ["debug", web.target(web[pick]), "sh", "-c", "echo up; sleep 4321"]
-        // A toolbox on the connected engine needs no guard: it ends with the connection.
+        // A toolbox on the connected engine needs no guard, because it ends with the connection.
         if (pick === "remote") {
           const isUnderWay = (output: string) => output.includes("up")
           yield* killCaller("task-exec.cjs", command, { name: "debug", env: yield* environment, isUnderWay })

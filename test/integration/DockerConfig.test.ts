@@ -91,7 +91,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const found = `named by: context prod in ${file}`
         assert.include(yield* must(["doctor", "--no-network"]), found)
 
-        /** The image that a run tried, which no registry has. */
+        /** The helper image that a run used, which no registry has. */
         const tried = Effect.fnUntraced(function* (
           more: Readonly<Record<string, string | undefined>>,
           ...flags: ReadonlyArray<string>
@@ -104,7 +104,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const address = { DOCKER_HOST: manager.dockerHost }
         assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }, "--image", ofFlag), ofFlag)
         assert.strictEqual(yield* tried({ ...inProd, TASK_EXEC_IMAGE: ofVariable }), ofVariable)
-        // DOCKER_HOST names no context.
+        // DOCKER_HOST selects no context.
         assert.strictEqual(yield* tried({ ...address, DOCKER_CONTEXT: "prod" }), ofAll)
         yield* write({ image: ofAll, contexts: { default: { image: ofVariable } } })
         assert.strictEqual(yield* tried(address), ofVariable)
@@ -168,10 +168,10 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
           pty.type("stty size\r")
           yield* pty.see(/\n30 90\r?\n/)
           yield* pty.resize(20, 70)
-          // It takes a moment, as in any terminal: rows and columns come one after the other.
+          // Rows and columns arrive one after the other, as on any terminal.
           pty.type("until stty size | grep -x '20 70'; do sleep 0.1; done\r")
           yield* pty.see(/\n20 70\r?\n/)
-          // The keys are the shell's over there: it goes on.
+          // The keys go to the shell in the container, which continues.
           pty.type("sh -c 'echo begun; sleep 1000'\r")
           yield* pty.see(/\nbegun\r?\n/)
           pty.type("\x03")
@@ -204,7 +204,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         assert.strictEqual(there.code, 125)
         assert.match(there.stderr, /^docker taskexec: .*is a worker/)
 
-        // Docker is told to end, and is killed: so is the command, which the leak check would find.
+        // Docker is ended, and then killed. The leak check would find the command.
         for (const signal of ["SIGTERM", "SIGKILL"] as const) {
           const script = `exec docker taskexec --grace 60 ${target} sh -c 'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done'`
           const ended = yield* shell(script, { env, onOutput: (output, kill) => output === "up\n" && kill(signal) })
@@ -221,7 +221,7 @@ layer(Web.layer("config"), { excludeTestServices: true, timeout: "180 seconds" }
         const dir = yield* folder
         const address = yield* privateRegistry(clusterDir, registry, 5001)
         const image = `${address}/task-exec:private`
-        // Layers that nobody has under this name.
+        // An image with layers that no registry has.
         yield* deriveImage(manager.socket, process.env.TASK_EXEC_IMAGE ?? "", image, ["LABEL private=yes"])
         yield* pushImage(manager.socket, image, { ...registryUser, serveraddress: address })
         const env = { DOCKER_CONFIG: dir, TASK_EXEC_IMAGE: image }

@@ -1,4 +1,4 @@
-/** `docker build` of a checkout: the Dockerfile together with `.dockerignore`, as a user builds the image. */
+/** `docker build` of a checkout, with the Dockerfile and `.dockerignore`, as a user builds the image. */
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -26,7 +26,7 @@ const docker = Effect.fn("docker")(function* (args: ReadonlyArray<string>) {
   })
 })
 
-/** Removes an image from the manager once no container of it is left. */
+/** Removes an image from the manager when no container uses it. */
 const removeImage = Effect.fn("removeImage")(function* (ref: string) {
   const { manager } = yield* SwarmCluster
   const attempt = Effect.result(remove(manager.socket, `/images/${ref}`))

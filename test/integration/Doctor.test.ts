@@ -18,7 +18,7 @@ const doctor = Effect.fn("doctor")(function* (args: ReadonlyArray<string>, optio
   return { ...result, stdout: result.stdout.toString() }
 })
 
-/** The document of a run, whose exit code must fit to it. */
+/** Parses the JSON document of a run. Asserts that its exit code matches. */
 const diagnosis = Effect.fn("diagnosis")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { code, stderr, stdout } = yield* doctor(["--json", ...args], options)
   assert.strictEqual(stderr, "")
@@ -31,7 +31,7 @@ const diagnosis = Effect.fn("diagnosis")(function* (args: ReadonlyArray<string>,
 const short = ({ check, node, verdict }: Check): string =>
   [check, ...(node === undefined ? [] : [node.hostname]), verdict].join(" ")
 
-/** Those that are not as they should be, and those that say what to do. */
+/** The checks that failed or suggest something. */
 const remarkable = (checks: ReadonlyArray<Check>) =>
   checks.filter(({ next, verdict }) => verdict !== "ok" || next !== undefined)
 
@@ -42,7 +42,7 @@ const anHourAhead = {
 
 const Created = Schema.Struct({ ID: Schema.String })
 
-/** Something that a killed run left. */
+/** A leftover of a killed run. */
 const leftover = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
   const Labels = {
@@ -57,7 +57,7 @@ const leftover = Effect.gen(function* () {
   )
 })
 
-/** Lets no overlay network through to this node until the scope closes. */
+/** Blocks overlay networks on this node until the scope closes. */
 const blockOverlay = ({ exec }: ClusterNode) => {
   const rule = ["INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
   return Effect.acquireRelease(exec(["iptables", "-I", ...rule]), () => Effect.orDie(exec(["iptables", "-D", ...rule])))
@@ -74,7 +74,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       assert.deepStrictEqual(found.checks.map(short), [
         ...["engine", "swarm", "managers", "image"].map((check) => `${check} ok`),
         ...nodes.flatMap(({ name }) =>
-          // The engine that we talk to needs no network to itself.
+          // The connected engine needs no network to itself.
           [...ofNode, ...(name === manager.name ? [] : ["overlay"])].map((check) => `${check} ${name} ok`)
         ),
         "leftovers ok"
@@ -158,7 +158,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const { manager, nodes } = yield* SwarmCluster
       const [blocked] = nodes.filter((node) => node !== manager)
       assert(blocked !== undefined)
-      // It waits for that node for 20 seconds.
+      // The check waits for this node for 20 seconds.
       yield* blockOverlay(blocked)
       let interrupt: () => void = () => assert.fail("it was not started")
       const run = yield* Effect.forkScoped(

@@ -1,6 +1,6 @@
 /**
- * `npm run test:engines -- [ENGINE...] [FILE...]`: the tests on a real swarm, on each of the engines (`NewerEngine.ts`) one
- * after the other; of all of them unless some are named, and all files unless some are. It ends with 1 if any test fails.
+ * `npm run test:engines -- [ENGINE...] [FILE...]`: runs the tests on a real swarm on several engines (`NewerEngine.ts`), one after the
+ * other. Default: all engines, all files. Exits with 1 if a test fails.
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -12,10 +12,10 @@ const words = process.argv.slice(2)
 const named = engineVersions.filter((version) => words.includes(version))
 const files = words.filter((word) => !engineVersions.includes(word))
 
-/** A swarm that is up has an engine already. */
+/** A running swarm has its own engine, so it is not used. */
 const { [clusterVariable]: _, ...env } = process.env
 
-/** The signal that ends this, which is passed on: it may be for this process only. */
+/** The signal that ends this program. It is forwarded, as it may have been sent to this process only. */
 let ending: "SIGINT" | "SIGTERM" | undefined
 let pass: ((signal: NodeJS.Signals) => void) | undefined
 for (const signal of ["SIGINT", "SIGTERM"] as const)

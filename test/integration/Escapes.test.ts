@@ -1,4 +1,4 @@
-/** What comes from elsewhere is shown, and no terminal obeys it: names of files, labels, host names, the words of engines. */
+/** No terminal interprets text from other machines: file names, labels, host names, messages of engines. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -11,14 +11,14 @@ import { checkLeftoversMeanwhile, type ProcessResult, swarmExec, taskExec, tempo
 
 checkLeftoversMeanwhile()
 
-/** Sets the clipboard, turns to red by a C1 control, writes from right to left, and begins a line of its own. */
+/** Sets the clipboard, switches to red with a C1 control, reverses the direction of text, and starts a new line. */
 const escapes = "a\u001b]52;c;aGk=\u0007\u009b31m\u202e\nb"
 const shown = "a\\x1b]52;c;aGk=\\x07\\x9b31m\\u202e"
 
 const isHarmless = (text: string, what: string) =>
   assert.notMatch(text.replaceAll("\n", ""), /[\p{Cc}\p{Bidi_Control}]/u, `${what}: ${JSON.stringify(text)}`)
 
-/** No terminal obeys what a program said, whose stdout has nothing of a command's. */
+/** Asserts that the output of a program, without output of a command, has no control characters. */
 const areHarmless = ({ stderr, stdout }: ProcessResult, what: string) => {
   isHarmless(stderr, `stderr of ${what}`)
   isHarmless(stdout.toString(), `stdout of ${what}`)
@@ -124,10 +124,10 @@ layer(Web.layer("escapes"), { excludeTestServices: true, timeout: "240 seconds" 
         const { manager } = yield* SwarmCluster
         const node = web.nodeOf(web.remote)
         const hostname = `n\u001b[31m\u009bm\u202e`
-        /** The node's agent tells the managers every 20 s what it is called. */
+        /** Waits until the managers know this host name, which nodes report every 20 s. */
         const called = (name: string) =>
           Effect.andThen(
-            // The program hostname takes no such names; the kernel does.
+            // The program `hostname` refuses such names, but the kernel accepts them.
             node.exec(["sh", "-c", 'printf %s "$1" > /proc/sys/kernel/hostname', "sh", name]),
             pollUntil(
               Effect.map(get(manager.socket, "/nodes", Hostnames), (nodes) =>

@@ -27,7 +27,7 @@ const outputOf = Effect.fnUntraced(function* (name: string, ...args: ReadonlyArr
   return yield* spawner.string(command, { includeStderr: true })
 })
 
-/** Starts an example that goes on, and waits for an output. Returns the match. */
+/** Starts an example that runs until it is ended, and waits for an output. Returns the match. */
 const started = Effect.fnUntraced(function* (command: ChildProcess.Command, wanted: RegExp) {
   const handle = yield* command
   let text = ""
@@ -71,7 +71,7 @@ layer(swarm, { concurrent: true, excludeTestServices: true, timeout: "180 second
       const { match } = yield* started(yield* example("http-stream.ts", "0"), /http:\/\/\S*?:(\d+)/)
       const url = `http://localhost:${match[1]}/tasks/${web.target(web.remote)}/log`
       assert.strictEqual(yield* fetchText(url), "line 1\nline 2\nline 3\n")
-      // A client that leaves ends the command: the check at the end finds a process that is left.
+      // A client that disconnects ends the command: the check at the end would find its process.
       yield* Effect.promise(async () => {
         const response = await fetch(url)
         const reader = response.body?.getReader()

@@ -23,15 +23,15 @@ import {
 
 checkLeftoversMeanwhile()
 
-/** The same cases on every way to a task. The caller of a local one is where people are: on the engine's own machine. */
+/** Every case runs on every route. A local caller runs on the engine's own machine, as users do. */
 const routes = {
   "local route": { pick: "local", flags: [], services: 0 },
-  // The second one ends the command: a log goes one way.
+  // Without this, the caller would have to open a tunnel to end the command, because a log has one direction only.
   "helper on another node": { pick: "remote", flags: [], services: 2 },
   "agent on another node": { pick: "remote", flags: ["--via", "agent"], services: 0 }
 } as const
 
-/** `task-exec`, on the manager's machine for a task of its own. */
+/** `task-exec`, which runs on the manager's machine for the manager's tasks. */
 const callOn = (pick: "local" | "remote", args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
   Effect.flatMap(SwarmCluster, ({ manager }) => {
     const withHost = { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } }
@@ -52,7 +52,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
 
     it.effect("exits with the command's own code", () =>
       Effect.gen(function* () {
-        // Elsewhere a code is a number in a frame: the largest one, and those that the engines give a meaning, do for all.
+        // On other routes a code is a number in a frame. The largest one, and those with a meaning for engines, are enough.
         for (const code of pick === "local" ? [0, 1, 2, 42, 126, 127, 255] : [0, 126, 127, 255]) {
           const result = yield* sh(`exit ${code}`)
           assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [code, "", ""])
@@ -174,7 +174,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
       Effect.gen(function* () {
         const { cluster, web } = yield* both
         const target = web.target(web[pick])
-        // The command goes on only when its first line was seen here.
+        // The command continues only when the test has seen its first line.
         const go = yield* Latch.make()
         const waiting = program(
           "task-exec.cjs",
@@ -203,7 +203,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
           "(echo child; touch /tmp/said; exec sleep 600) & echo $! > /tmp/child; until rm /tmp/said 2>&-; do sleep 0.05; done; echo parent; exit 5"
         )
         assert.deepStrictEqual([code, stdout.toString()], [5, "child\nparent\n"])
-        // It is an orphan of a command that ended by itself, as with docker exec: the test has to end it.
+        // The child process outlives a command that ended by itself, as with docker exec. The test ends it.
         assert.strictEqual((yield* sh("kill $(cat /tmp/child)")).code, 0)
       })
     )
@@ -289,12 +289,12 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
           { env: { DOCKER_HOST: cluster.manager.dockerHost } }
         )
         assert.deepStrictEqual([pipe.stdout.toString(), pipe.stderr], ["y\n141\n", ""])
-        // Whoever runs the command can be told to end it, however much of its output nobody takes.
+        // A caller can end its command even if its output is not read.
         assert.lengthOf(yield* madeSince(cluster.manager.socket, "service", since), services)
       })
     )
 
-    /** Runs a script that says `up`, and sends `task-exec` a signal then, and again when it says `got it`. */
+    /** Runs a script that prints `up` and then gets a signal, and another one when it prints `got it`. */
     const interrupted = (script: string, signal: NodeJS.Signals, more: ReadonlyArray<string> = []) =>
       Effect.gen(function* () {
         const web = yield* Web
@@ -317,7 +317,8 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
         Effect.gen(function* () {
           const { cluster } = yield* both
           const result = yield* interrupted("setsid sleep 7654 & echo up; sleep 7654", signal, ["--grace", "1s"])
-          // A shell has its background jobs ignore SIGINT: they are killed after the grace period. Independent eyes, and at once: the caller ends after the command, not before.
+          // Background jobs of a shell ignore SIGINT and are killed after the grace period. The leak check runs at once, because the caller
+          // must end after the command.
           assert.deepStrictEqual(yield* leftovers(cluster, { patience: 0 }).pipe(Effect.map(processesOnly)), [])
           assert.deepStrictEqual([result.code, result.signal, result.stdout.toString()], [code, null, "up\n"])
           assert.match(result.stderr, saidOfSignal)
@@ -350,7 +351,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
         assert.deepStrictEqual([whole.code, whole.stdout.toString()], [0, "out\n"])
         const first = ["start task-exec", "find the task"]
         const reach = pick === "local" ? ["start the command"] : flags.length === 0 ? ["place the helper"] : ["connect"]
-        // Swarm may be done with them between two looks.
+        // These stages may end between two updates of the line.
         const passing = ["prepare the helper", "start the helper", ...(pick === "local" ? [] : ["start the command"])]
         assert.deepStrictEqual(
           names(whole.stderr).filter((stage) => !passing.includes(stage ?? "")),
@@ -365,7 +366,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
   })
 }
 
-/** The service's route `helper` on the manager's own node needs no more than to be seen to work. */
+/** The route `helper` on the manager's own node needs only one test. */
 layer(Web.layer("exec"), { excludeTestServices: true, timeout: "180 seconds" })(
   "helper on the manager's own node",
   (it) => {

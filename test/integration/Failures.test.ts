@@ -167,7 +167,7 @@ layer(Web.layer("failures"), { excludeTestServices: true, timeout: "180 seconds"
   )
 })
 
-/** Runs a command in a service of its own and does something to it as soon as the command has said `up`. */
+/** Runs a command in its own service. Applies an effect as soon as the command has printed `up`. */
 const meanwhile = <E, R>(
   node: ClusterNode,
   act: (target: {
@@ -251,7 +251,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true })("events during a 
                 assert.isDefined(helper)
                 if (isKnown) {
                   yield* waitRunning(manager.socket, helper.ID, 1)
-                  // The answer to the first one tells the caller that it runs.
+                  // The answer to the first request tells the caller that the helper runs.
                   const seen = yield* looks
                   yield* pollUntil(
                     Effect.map(looks, (count) => count >= seen + 2),

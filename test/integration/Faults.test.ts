@@ -23,7 +23,7 @@ const Services = Schema.Array(
   })
 )
 
-/** The helper that is there now. */
+/** The current helper. */
 const findHelper = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
   const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
@@ -32,7 +32,7 @@ const findHelper = Effect.gen(function* () {
   return helper
 })
 
-/** Changes the specification of the helper that is there now. */
+/** Changes the spec of the current helper's service. */
 const updateHelper = (change: (spec: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>) =>
   Effect.gen(function* () {
     const { manager } = yield* SwarmCluster
@@ -58,7 +58,7 @@ const awaitEndedHelpers = (expected: number) =>
   })
 
 const Created = Schema.Struct({ Id: Schema.String })
-/** A network of a node's own, until the scope closes, with all addresses that a network of ours can have. */
+/** Creates a network of the node that has all addresses of a tunnel's possible networks, until the scope closes. */
 const blockAddresses = (socket: string) =>
   Effect.acquireRelease(
     post(socket, "/networks/create", Created, {
@@ -67,11 +67,11 @@ const blockAddresses = (socket: string) =>
     ({ Id }) => Effect.orDie(request(socket, "DELETE", `/networks/${Id}`))
   )
 
-/** A command that answers what it is told, for which its tunnel must be there. */
+/** A command that answers its input, for which it needs its tunnel. */
 const answer = ["sh", "-c", "echo up; read go; echo out; exit 7"]
 
 layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" })("faults", (it) => {
-  /** A run on another node that says `up`, waits for `/tmp/go`, and leaves a line in `/tmp/runs` when it starts and ends. */
+  /** A run on another node that prints `up`, waits for `/tmp/go`, and writes a line to `/tmp/runs` when it starts and when it ends. */
   const recorded = <A, E, R>(meanwhile: Effect.Effect<A, E, R>) =>
     Effect.gen(function* () {
       const web = yield* Web
@@ -125,7 +125,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const runs = execIn(socket, web.remote.containerId, ["cat", "/tmp/runs"])
       yield* execIn(socket, web.remote.containerId, ["sh", "-c", ": > /tmp/runs"])
       const image = yield* lateImage
-      // A caller that lives would end the command.
+      // A living caller would end the command.
       const caller = yield* Effect.forkChild(
         taskExec([
           ...["--image", image, "--timeout", "50s", web.target(web.remote)],
@@ -143,7 +143,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
         Effect.map(helpers, (running) => running.length === 0),
         { atMost: 120_000, orElse: Effect.die("the helper goes on") }
       )
-      // The caller has a guard only after a second.
+      // The caller gets a guard only after a second.
       const gc = yield* taskExec(["gc", "--run", String(Spec.Name).replace("task-exec-", "")])
       assert.strictEqual(gc.code, 0, gc.stderr)
       assert.strictEqual((yield* runs).stdout, "")
@@ -173,7 +173,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
         }).pipe(Effect.scoped)
       const whole = yield* interruptedAt(Number.POSITIVE_INFINITY)
       assert.strictEqual(whole.result.code, 7)
-      // The polls in between are many, and alike: every request of another kind, and the first polls.
+      // The many polls are all alike: this tests every request of another kind, and the first polls.
       const kind = (line: string) => line.replace(/task-exec-[a-z0-9]+/, "").replace(/\?.*/, "")
       const places = whole.requests.flatMap((line, at, all) =>
         at < 14 || all.findIndex((other) => kind(other) === kind(line)) === at ? [at + 1] : []
@@ -182,7 +182,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
         places,
         (at) =>
           Effect.map(interruptedAt(at), ({ result }) =>
-            // Interrupted before the command ran, ended by the signal, or over already.
+            // Interrupted before the command ran, ended by the signal, or already complete.
             assert.include([143, 7], result.code, `at request ${at}: ${describe(result)}`)
           ),
         { concurrency: 4, discard: true }
@@ -202,7 +202,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
             interrupt?.()
             return "keep"
           }
-          // The first one was answered with "not found".
+          // The response to the first request was "not found".
           if (line.startsWith(`DELETE /${object}/`) && ++removals === 2) proxy.release()
           return "pass"
         })
@@ -216,10 +216,10 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
         })
         assert.isAtLeast(removals, 2, object)
         assert.strictEqual(result.code, 143, `${object}: ${describe(result)}`)
-        // The removals take longer than a moment, which is said.
+        // The removals take longer than a second, so a message says so.
         assert.match(result.stderr, /^(task-exec: SIGTERM: waiting for .*\n)?$/, object)
       }, Effect.scoped)
-      // Each of them waits for most of its time.
+      // Each run waits for most of its time.
       yield* Effect.all(
         [interruptedAt("secrets", []), interruptedAt("services", []), interruptedAt("networks", ["-i"])],
         { concurrency: "unbounded" }
@@ -266,7 +266,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       const web = yield* Web
       const { manager } = yield* SwarmCluster
       const { containerId } = web.local
-      // Silent at the cut, and writing at the cut: the engine takes notice of it at different times.
+      // One is silent at the cut and one is writing, because the engine notices the cut at different times.
       const scripts = [
         "echo up; sleep 1; echo lost; sleep 1",
         "echo up; i=0; while [ $i -lt 100 ]; do echo line; sleep 0.02; i=$((i+1)); done"
@@ -295,7 +295,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     Effect.gen(function* () {
       const web = yield* Web
       const { manager } = yield* SwarmCluster
-      // Word for word what engine 20.10 says when its swarm leaves it waiting.
+      // The exact message of engine 20.10 when Swarm does not attach the network in time.
       const message =
         "attaching to network failed, make sure your network options are correct and check manager logs: context deadline exceeded"
       const failing = Effect.fnUntraced(function* (failures: number) {
@@ -320,7 +320,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  /** Talks to a command of a task; the task's node has the addresses of the first `blocked` networks. */
+  /** Talks to a command of a task whose node has the addresses of the first `blocked` networks. */
   const blockedAt = Effect.fnUntraced(function* (task: RunningTask, blocked: number) {
     const web = yield* Web
     const { manager } = yield* SwarmCluster
@@ -330,7 +330,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     const proxy = yield* engineProxy(manager.socket, ({ line }) =>
       line.startsWith("POST /networks/create") && ++networks === blocked + 1 ? "keep" : "pass"
     )
-    // The next network is made when the node has its addresses again.
+    // The next network is created when the node's addresses are free again.
     const unblocked = pollUntil(
       Effect.sync(() => networks > blocked),
       { every: 20, atMost: 240_000, orElse: Effect.die(`no network was made after ${blocked}`) }
@@ -344,7 +344,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     return { result, networks }
   }, Effect.scoped)
 
-  /** A node that has the addresses of three networks for a tunnel: an error, which says what to look at. */
+  /** On a node with the addresses of three networks for a tunnel, the run fails and names the next step. */
   const threeBlocked = Effect.fnUntraced(function* (task: RunningTask) {
     const { name } = (yield* Web).nodeOf(task)
     const { networks, result } = yield* blockedAt(task, Number.POSITIVE_INFINITY)
@@ -354,14 +354,14 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     assert.deepStrictEqual([result.stdout.toString(), networks], ["up\n", 3])
   })
 
-  /** A node that has the addresses of two networks: the third one is its tunnel's. */
+  /** On a node with the addresses of two networks, the tunnel gets the third one. */
   const twoBlocked = Effect.fnUntraced(function* (task: RunningTask) {
     const { networks, result } = yield* blockedAt(task, 2)
     assert.strictEqual(result.code, 7, describe(result))
     assert.deepStrictEqual([result.stdout.toString(), result.stderr, networks], ["up\nout\n", "", 3])
   })
 
-  /** What can't be removed is named, with the command that removes it. */
+  /** A warning names what could not be removed, with the command that removes it. */
   const refusedRemoval = Effect.gen(function* () {
     const web = yield* Web
     const { manager } = yield* SwarmCluster
@@ -380,7 +380,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
     assert.strictEqual(swept.code, 0, swept.stdout.toString() + swept.stderr)
   }).pipe(Effect.scoped)
 
-  // At once: each of them waits for most of its minute.
+  // At once, because each waits for most of its minute.
   it.effect("a tunnel avoids networks whose addresses nodes use; networks that cannot be removed are named", () =>
     Effect.gen(function* () {
       const { tasks, local } = yield* Web

@@ -13,7 +13,7 @@ const Manager = Layer.unwrap(
   Effect.map(SwarmCluster, ({ manager }) => Swarm.layerFor({ _tag: "Unix", path: manager.socket }))
 )
 
-/** Every case runs on the connected engine. These show the connection to another node. */
+/** Every case runs on the connected engine. These cases cover the connection to another node. */
 const ofEveryRoute = fileSystemContract.filter(({ name }) =>
   [
     "a file is written, read and written again",

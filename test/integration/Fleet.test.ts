@@ -25,7 +25,7 @@ checkLeftoversMeanwhile()
 
 const replicas = 20
 
-/** A service with twenty tasks, six or seven on each node; each knows its slot. */
+/** A service with twenty tasks, six or seven per node. Each task has its slot in a variable. */
 class Fleet extends Context.Service<Fleet, { readonly name: string; readonly id: string }>()("task-exec/test/Fleet") {
   static readonly layer = Layer.effect(
     Fleet,
@@ -57,12 +57,15 @@ const runAll = <R = never>(
 
 const all = Array.from({ length: replicas }, (_, at) => `fleet.${at + 1}`)
 
-/** Too much for a request: the fan-out needs tunnels. */
+/** Too long for a request, so the fan-out needs tunnels. */
 const muchInput = Buffer.alloc(300_000)
-/** An engine resets the connection to a command that ends with input unread, and may do so before its end was read. */
+/**
+ * Reads the input, because an engine resets the connection to a command that ends with unread input, possibly before its exit code was
+ * read.
+ */
 const takesInput = "cat > /dev/null"
 
-/** The runs of the services and networks that a killed caller left. */
+/** The runs that own the services and networks of a killed caller. */
 const runsLeft = Effect.gen(function* () {
   const { socket } = (yield* SwarmCluster).manager
   const query = { filters: JSON.stringify({ label: { "task-exec.run": true } }) }
@@ -75,7 +78,7 @@ const runsLeft = Effect.gen(function* () {
 /** The command of fleet.1 waits for its file. */
 const untilToldTo = "until rm /tmp/go 2>/dev/null; do sleep 0.1; done"
 
-/** Lets the command of fleet.1 go on. */
+/** Lets the command of fleet.1 continue. */
 const goOn = Effect.gen(function* () {
   const { manager, nodes } = yield* SwarmCluster
   const [first] = yield* tasksNow
@@ -83,7 +86,7 @@ const goOn = Effect.gen(function* () {
   yield* execIn(node.socket, first?.containerId ?? "", ["touch", "/tmp/go"])
 })
 
-/** Waits until no command's process is left. */
+/** Waits until no process of a command is left. */
 const untilEnded = Effect.gen(function* () {
   const cluster = yield* SwarmCluster
   const commands = Effect.map(leftovers(cluster, { patience: 0 }), (items) =>
@@ -284,7 +287,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         assert.lengthOf(times, 4)
         const starts = times.map(([start = 0]) => start)
         for (const [at, start] of starts.slice(1).entries()) assert.isAbove(start, times[at]?.[1] ?? 0)
-        // A shell may take its time to say when it started. Pacing.test.ts looks at each delay.
+        // A shell may be slow to report its start. Pacing.test.ts checks each delay.
         assert.isAbove((starts.at(-1) ?? 0) - (starts[0] ?? 0), 3)
       })
     )
@@ -302,7 +305,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         )
         const late = yield* runAll("sleep 1234", {
           selection: { services: ["fleet"], limit: { _tag: "Count", count: 6 } },
-          // All four must have begun by then, by a tunnel.
+          // All four must have started by then, through a tunnel.
           pacing: { parallel: { _tag: "Count", count: 4 }, deadline: `${stretched(8)} seconds` }
         })
         const ends = Object.values(resultsOf(late)).sort()
@@ -336,7 +339,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         assert.strictEqual(code, 130, text)
         assert.match(text, /\x1b\[0;36mfleet\.1@node-\d \x1b\[0;36m│\x1b\[0m up\r\n/)
         assert.match(text, /\x1b\[0;33mfleet\.2@node-\d \x1b\[0;33m│\x1b\[0m bye\r\n/)
-        // At the line's beginning, whether the status line stood there or not any more.
+        // The message starts a line, whether or not the status line was there.
         assert.match(text, /(\x1b\[K|\r\n)task-exec: 3 tasks: 3 exited with 3 \(fleet\.\[1-3\].*\)\r\n$/)
       }).pipe(Effect.scoped)
     )
@@ -393,7 +396,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
 
     it.effect("end by their tunnels after kill -9 of caller and guard, and gc removes the rest", () =>
       Effect.gen(function* () {
-        // What the commands read comes by the tunnel, which is there then.
+        // The commands read through the tunnel, so it is open.
         yield* killCaller("task-exec.cjs", ["-i", "--all", "fleet", "sh", "-c", "wc -c; echo up; sleep 1234"], {
           name: "fleet",
           input: muchInput,
@@ -435,7 +438,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
             return request(manager.socket, "POST", `/containers/${relays[0]?.Id}/kill`)
           })
         )
-        // Those on other nodes run until they are ended.
+        // The commands on other nodes run until they are ended.
         const letGo = Effect.forEach(own, ({ containerId }) =>
           execIn(manager.socket, containerId, ["touch", "/tmp/go"])
         )
@@ -484,7 +487,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
           const victim = (yield* tasksNow).at(-1)
           const place = nodes.find(({ nodeId }) => nodeId === victim?.nodeId)
           assert(victim !== undefined && place !== undefined)
-          /** Its turn comes when it has been replaced. */
+          /** Replaces the task whose turn comes later. */
           const replace = Effect.gen(function* () {
             const query = { signal: "KILL" }
             yield* request(place.socket, "POST", `/containers/${victim.containerId}/kill`, { query })
@@ -523,7 +526,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         const before = new Set(
           (yield* waitRunning(manager.socket, name, 6)).map(({ containerId }) => containerId.slice(0, 12))
         )
-        /** The others' turns come in the midst of the update. */
+        /** Starts an update during which the other tasks have their turns. */
         const beginUpdate = Effect.gen(function* () {
           yield* updateService(manager.socket, id, { parallelism: 3 })
           const replaced = Effect.map(waitRunning(manager.socket, name, 6), (tasks) =>
@@ -557,7 +560,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
           .filter(([task]) => task !== "fleet.1")
           .map(([task, { result, stdout }]) => ({ task, result, hostname: stdout.trim() }))
         assert.lengthOf(results, 6)
-        // Those that the update comes to later may run in their old containers, and one may be cut off there.
+        // Tasks that the update replaces later may run in their old containers, and the update may end one of them.
         const cut = results.filter(({ result }) => result !== "0")
         assert.deepStrictEqual(
           [...new Set(cut.map(({ result }) => result))].filter((tag) => tag !== "ContainerStopped"),
@@ -582,12 +585,12 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
             up.add(event.task.id)
             return up.size === lost.length ? Effect.orDie(link(node, "down")) : Effect.void
           }
-          // Swarm keeps a network as long as a node that it does not hear may have a container on it.
+          // Swarm keeps a network while an unreachable node may have a container on it.
           const isLost = event._tag === "Ended" && event.task.node.id === node.nodeId
           return isLost ? Effect.orDie(link(node, "up")) : Effect.void
         }
         const outputs = yield* Effect.ensuring(
-          // Those of the node that is cut off are not to end by themselves before that.
+          // The commands of the disconnected node must not end by themselves before that.
           runAll(
             `echo up; case " ${slots} " in *" $SLOT "*) exec sleep 1234;; esac; sleep 6`,
             { grace: "2 seconds" },

@@ -24,7 +24,7 @@ const Created = Schema.Struct({ ID: Schema.String })
 const Secrets = Schema.Array(Created)
 const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
 
-/** A service with four tasks on each of three nodes; each knows its slot. */
+/** A service with four tasks on each of three nodes. Each task has its slot in a variable. */
 class Crowd extends Context.Service<Crowd, { readonly name: string }>()("task-exec/test/Crowd") {
   static readonly layer = Layer.effect(
     Crowd,
@@ -49,7 +49,7 @@ const runInAll = (names: ReadonlyArray<string>, script: string, more: Partial<Fl
   runIn({ selection: { services: [serviceOf(names)] }, ...more }, script)
 const run = (script: string, more: Partial<FleetRequest> = {}) => runInAll(alone, script, more)
 
-/** Gives the numbers of services, networks and relays that were made since then. */
+/** The numbers of our services, networks and relays that were created since a Unix time in milliseconds. */
 const madeOfOurs = Effect.fnUntraced(function* (since: number) {
   const { socket } = (yield* SwarmCluster).manager
   const containers = yield* madeSince(socket, "container", since)
@@ -60,7 +60,7 @@ const madeOfOurs = Effect.fnUntraced(function* (since: number) {
   }
 })
 
-/** Runs a script that writes `out`, and gives what was made for it. */
+/** Runs a script that writes `out`. Returns the numbers of objects that were created for it. */
 const makes = Effect.fnUntraced(function* (
   names: ReadonlyArray<string>,
   more: Partial<FleetRequest>,
@@ -72,20 +72,20 @@ const makes = Effect.fnUntraced(function* (
   for (const name of names) {
     const both = outputs.get(name)?.stdout ?? ""
     assert.include(both, "err\n")
-    // Which of the two streams comes first is not the fan-out's to say.
+    // The order of the two streams is not defined.
     assert.strictEqual(both.replace("err\n", ""), `${out}out\n`)
   }
   return yield* madeOfOurs(since)
 })
 
-/** One helper for each node but the caller's. */
+/** One helper per node, except the caller's. */
 const byLog = { services: 2, networks: 0, relays: 0 }
 const byTunnel = { services: 2, networks: 1, relays: 1 }
 
 const one = { _tag: "Count", count: 1 } as const
 const none = { _tag: "Count", count: 0 } as const
 
-/** Sends a signal to a fan-out each time when all of its tasks have written a line that ends with this word. */
+/** Sends the next signal each time all tasks of a fan-out have written a line that ends with this word. */
 const signalWhen = (count: number, signals: ReadonlyArray<readonly [word: string, signal: NodeJS.Signals]>) => {
   let sent = 0
   return (output: string, kill: (signal: NodeJS.Signals) => void) => {
@@ -125,7 +125,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
       for (const pacing of [{ parallel: { _tag: "Count", count: 5 } }, { delay: "100 millis" }] as const) {
         assert.deepStrictEqual(yield* makes(crowd, { pacing, stdin }, ["cat", "in"]), byTunnel)
       }
-      // The only command of a node begins with its helper's request, whenever that is made.
+      // The only command of a node starts with its helper's request, at any time.
       for (const pacing of [{ parallel: one }, { delay: "100 millis" }] as const) {
         assert.deepStrictEqual(yield* makes(alone, { pacing, stdin }, ["cat", "in"]), byLog)
       }
@@ -187,7 +187,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
       assert.deepStrictEqual(told.slice(0, 2), ["+Find service alone", "-Find service alone"])
       const count = (change: string) => told.filter((one) => one === change).length
       assert.deepStrictEqual([count("+Run"), count("-Run")], [alone.length, alone.length], told.join(" "))
-      // A helper's word that its command runs may come before Swarm's that the helper runs: then nothing is being started any more.
+      // The helper's report of a command's start may precede Swarm's report that the helper runs. That stage is then skipped.
       assert.isAtMost(count("+Start"), alone.length)
       assert.strictEqual(count("+Start"), count("-Start"), told.join(" "))
     })
@@ -234,7 +234,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
         const outputs = yield* runInAll(names, script, { detach: true, stdin })
         assert.deepStrictEqual(resultsOf(outputs), expected(names, "Detached"))
         assert.deepStrictEqual(yield* madeOfOurs(since), byLog)
-        // A guard ends what it watches when its caller goes.
+        // A guard would end the commands with the caller, so there is none.
         const containers = yield* madeSince(socket, "container", since)
         assert.deepStrictEqual(
           containers.filter((name) => name.startsWith("task-exec-guard-")),
@@ -298,9 +298,9 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
       for (const { containerId, nodeId, slot } of tasks) {
         const node = nodes.find((one) => one.nodeId === nodeId) ?? manager
         const { exitCode } = yield* execIn(node.socket, containerId, ["rm", "/tmp/begun"])
-        // Those of this node may have begun by then.
+        // Commands on this node may have started.
         if (node === manager) continue
-        // A helper that runs may have begun its commands, as far as its caller knows; what has begun is never called "not started".
+        // The caller must assume that a running helper has started its commands. A started command is never reported as "not started".
         const possible = exitCode === 0 ? ["OutcomeUnknown", "143", "137"] : ["Skipped", "OutcomeUnknown"]
         assert.include(possible, outputs.get(`crowd.${slot}`)?.result)
       }

@@ -1,10 +1,10 @@
-/** Fan-outs by the library: what each task wrote, and how it ended. */
+/** Runs fan-outs with the library. Returns each task's output and result. */
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type FleetEvent, type FleetRequest, TaskExec } from "../../src/index.ts"
 
-/** Runs a script in many tasks, and gives what each wrote and how it ended, by name. */
+/** Runs a script in many tasks. Returns each task's output and result, by name. */
 export const runIn = Effect.fnUntraced(function* <R = never>(
   request: Omit<FleetRequest, "command">,
   script: string,
@@ -32,7 +32,7 @@ export const runIn = Effect.fnUntraced(function* <R = never>(
     }
     return each(event)
   })
-  // An assertion that fails shows only tags.
+  // A failing assertion would show only the tags.
   if (failures.size > 0) yield* Effect.logInfo([...failures].join("; "))
   return outputs
 })

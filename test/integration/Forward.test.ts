@@ -22,7 +22,7 @@ import { ports, taskServer } from "./TaskServer.ts"
 
 checkLeftoversMeanwhile()
 
-/** Sets the server up on another node than the manager, or on the manager. */
+/** Creates the server on another node than the manager, or on the manager. */
 const server = Effect.fnUntraced(function* (name: string, options: { readonly isLocal?: boolean } = {}) {
   const { manager, nodes } = yield* SwarmCluster
   const other = nodes.find((node) => node.nodeId !== manager.nodeId)
@@ -31,10 +31,10 @@ const server = Effect.fnUntraced(function* (name: string, options: { readonly is
   return { ...(yield* taskServer({ name, node: node.name })), node }
 })
 
-/** Two bytes that no text has. */
+/** Bytes that are not text. */
 const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, (_, at) => (at * 7 + (at >> 9)) & 0xff))
 
-/** A line for each number: its MD5. */
+/** One line per number: its MD5. */
 const hashes = (count: number): string =>
   Array.from(
     { length: count },
@@ -70,7 +70,7 @@ for (const [name, { flags, isLocal }] of Object.entries(routes)) {
           )
           assert.strictEqual(`${yield* http(web, "/a/path")}`, "/a/path")
 
-          // A hundred at once, with bodies of their own.
+          // A hundred at once, each with its own body.
           const hashes = yield* Effect.forEach(
             Array.from({ length: 100 }, (_, at) => bytes(1000 + 977 * at)),
             (body) => Effect.map(http(web, "/hash", body), (hash) => `${hash}` === sha256(body)),
@@ -80,7 +80,7 @@ for (const [name, { flags, isLocal }] of Object.entries(routes)) {
 
           const question = bytes(300_000)
           assert.isTrue((yield* exchange(late, question)).equals(question))
-          // The task ends first, and then reads on.
+          // The task ends its side first and then reads on.
           const open = yield* dial(early)
           assert.strictEqual(`${yield* readToEnd(open)}`, "that is all")
           open.end(bytes(12_345))
@@ -103,7 +103,7 @@ for (const [name, { flags, isLocal }] of Object.entries(routes)) {
             forwarded.said(),
             `task-exec port-forward: cannot connect to port ${ports.nobody} of served.1: connection refused\n`
           )
-          // Forwarding goes on.
+          // Forwarding continues.
           assert.strictEqual(`${yield* http(web, "/again")}`, "/again")
           yield* interrupt(forwarded)
         }).pipe(Effect.scoped)
@@ -116,7 +116,7 @@ for (const [name, { flags, isLocal }] of Object.entries(routes)) {
         const open = yield* dial(forwarded.ports[0] ?? 0)
         open.write("hello")
         yield* remove
-        // The end of the task's process may still arrive as the end of the connection.
+        // The end of the task's process may arrive as the end of the connection.
         const [{ code, stderr }] = yield* Effect.all([forwarded.end, Effect.exit(readToEnd(open))], { concurrency: 2 })
         assert.strictEqual(code, 125, stderr)
         assert.strictEqual(
@@ -140,7 +140,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       )
       const address = taken.address()
       const port = typeof address === "object" ? address?.port : undefined
-      // No such service: the swarm is not asked.
+      // The service does not exist: the swarm gets no request.
       const { code, stderr } = yield* program("task-exec.cjs", ["port-forward", "nothing-there", `${port}:80`], {
         env: { DOCKER_HOST: manager.dockerHost }
       })
@@ -199,7 +199,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       yield* postgres("database", node)
       const forwarded = yield* portForward(["database", "0:5432"])
       const query = (statement: string) => psql(forwarded.ports[0] ?? 0, statement)
-      // The server starts after its container.
+      // The server starts some time after its container.
       const isUp = Effect.map(query("select 1"), (text) => text === "1\n")
       yield* pollUntil(isUp, {
         every: 200,

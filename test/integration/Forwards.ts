@@ -1,4 +1,4 @@
-/** `task-exec port-forward` as a process that tests talk through. */
+/** `task-exec port-forward` as a process for tests. */
 import { Agent, request } from "node:http"
 import { connect, type Socket } from "node:net"
 import { assert } from "@effect/vitest"
@@ -8,20 +8,20 @@ import * as Fiber from "effect/Fiber"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { type ProcessOptions, type ProcessResult, program } from "./Harness.ts"
 
-/** Ports that a process forwards. */
+/** The ports of a process. */
 export interface Forwarded {
   /** The local ports, in the order of the command line. */
   readonly ports: ReadonlyArray<number>
-  /** Its first lines, one for each port. */
+  /** Its first lines, one per port. */
   readonly lines: ReadonlyArray<string>
   /** Everything on stderr so far. */
   readonly said: () => string
   readonly kill: (signal: NodeJS.Signals) => void
-  /** Its end. */
+  /** The end of the process. */
   readonly end: Effect.Effect<ProcessResult>
 }
 
-/** Starts `task-exec port-forward`, and waits until it forwards. It is killed with the scope. */
+/** Starts `task-exec port-forward` and waits until it forwards. It is killed with the scope. */
 export const portForward = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   const ready = yield* Deferred.make<string>()
@@ -88,14 +88,14 @@ export const readToEnd = (socket: Socket): Effect.Effect<Buffer, Broken> =>
     socket.on("close", () => resume(Effect.fail(new Broken("closed before its end"))))
   })
 
-/** Sends bytes to a local port, ends, and reads the answer to its end. */
+/** Sends bytes to a local port, ends its side, and reads the answer to its end. */
 export const exchange = Effect.fnUntraced(function* (port: number, data: string | Uint8Array) {
   const socket = yield* dial(port)
   socket.end(data)
   return yield* readToEnd(socket)
 })
 
-/** An HTTP request, with a connection of its own. */
+/** An HTTP request on its own connection. */
 export const http = (port: number, path: string, body?: Uint8Array): Effect.Effect<Buffer, Broken> =>
   Effect.callback((resume) => {
     const asked = request(

@@ -1,4 +1,4 @@
-/** What the tests on a real swarm share: the swarm, a service to run commands in, the command itself, the leak check. */
+/** Shared parts of the tests on a real swarm: the swarm, a service with tasks, the built programs, the leak check. */
 import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
@@ -23,14 +23,14 @@ import { watchProgram } from "../watch/Programs.ts"
 /** The folder of the built programs. */
 export const dist = join(import.meta.dirname, "..", "..", "dist")
 
-/** A folder for files of tests, as long as the scope. */
+/** A folder for files of tests. It is removed with the scope. */
 export const temporaryFolder = (name: string) =>
   Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), `task-exec-${name}-`))),
     (path) => Effect.promise(() => rm(path, { recursive: true }))
   )
 
-/** What a process did. */
+/** The result of a process. */
 export interface ProcessResult {
   /** Null if a signal ended it. */
   readonly code: number | null
@@ -41,30 +41,30 @@ export interface ProcessResult {
   readonly stderr: string
 }
 
-/** How a process is to be run. */
+/** Options of a process. */
 export interface ProcessOptions {
-  /** Added to, or with `undefined` taken from, the environment. */
+  /** Added to the environment, or with `undefined` removed from it. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly input?: string | Uint8Array
-  /** Leaves standard input open after `input`, as a pipe whose writer goes on: `-i` to another node needs a tunnel then. */
+  /** Leaves stdin open after `input`, as a pipe whose writer continues. `-i` to another node then needs a tunnel. */
   readonly keepsInput?: boolean
-  /** Called at once, with what sends the process a signal. */
+  /** Called at the start with a function that sends signals to the process. */
   readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void
-  /** Called with everything that came on standard output so far. */
+  /** Called with all of stdout so far. */
   readonly onOutput?: (output: string, kill: (signal: NodeJS.Signals) => void) => void
-  /** Called with everything that came on standard error so far. */
+  /** Called with all of stderr so far. */
   readonly onError?: (text: string, kill: (signal: NodeJS.Signals) => void) => void
 }
 
-/** Runs a program of the built package and collects what it says. Interruption kills it, and what it has started. */
+/** Runs a built program and collects its output. An interruption kills it and its child processes. */
 export const program = (file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
   run([process.execPath, ...nodeOptions, join(dist, file), ...args], options)
 
-/** The same on a machine of the swarm, where the program sees its engine's processes. */
+/** Runs a built program on a machine of the swarm, where it sees its engine's processes. */
 export const programOn = (node: ClusterNode, file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
   run([...entrance(node.pid), process.execPath, ...nodeOptions, join(dist, file), ...args], options, true)
 
-/** Runs a script with bash; in it `task-exec` and `swarm-exec` are the built commands. */
+/** Runs a script with bash. `task-exec` and `swarm-exec` in it are the built programs. */
 export const shell = (script: string, options: ProcessOptions = {}) =>
   run(["bash", "-c", `${functions}; ${script}`], {
     ...options,
@@ -75,10 +75,10 @@ const functions = ["task-exec", "swarm-exec"]
   .map((name) => `${name}() { "$NODE" ${nodeOptions.join(" ")} "$DIST/${name}.cjs" "$@"; }`)
   .join("; ")
 
-/** `entered`: what is started is the parent of the program that is meant. */
+/** `entered`: the started process is the parent of the actual program. */
 const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOptions, entered = false) =>
   Effect.callback<ProcessResult>((resume) => {
-    // A group of its own: what a script has started would outlive it.
+    // In its own process group, because child processes of a script may outlive the script.
     const child = spawn(command, args, {
       env: { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
@@ -116,7 +116,7 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
     })
   })
 
-/** A service with one task on each of three nodes, whose manager is the engine that we talk to. */
+/** A service with one task on each of three nodes. Its manager is the connected engine. */
 export class Web extends Context.Service<
   Web,
   {
@@ -131,7 +131,7 @@ export class Web extends Context.Service<
     readonly nodeOf: (task: RunningTask) => ClusterNode
   }
 >()("task-exec/test/Web") {
-  /** Under this name, on the shared swarm. */
+  /** The layer with a service of this name on the shared swarm. */
   static readonly layer = (name: string, options: Partial<ServiceOptions> = {}) =>
     Layer.effect(
       Web,
@@ -155,19 +155,19 @@ export class Web extends Context.Service<
     ).pipe(Layer.provideMerge(SwarmCluster.layerShared))
 }
 
-/** `task-exec` with these arguments, against the swarm's first manager. */
+/** `task-exec` with these arguments, on the swarm's first manager. */
 export const taskExec = Effect.fn("taskExec")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   return yield* program("task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost, ...options.env } })
 })
 
-/** `task-exec` as root on the manager, who reaches the files of the containers there. */
+/** `task-exec` as root on the manager's machine, where it has access to the containers' files. */
 export const onManager = Effect.fn("onManager")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   return yield* programOn(manager, "task-exec.cjs", args, { ...options, env: { DOCKER_HOST: manager.dockerHost } })
 })
 
-/** `swarm-exec` with these arguments, against the swarm's first manager. */
+/** `swarm-exec` with these arguments, on the swarm's first manager. */
 export const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   return yield* program("swarm-exec.cjs", args, {
@@ -181,7 +181,7 @@ const agents = Effect.fnUntraced(function* (order: "up" | "down") {
   assert.deepStrictEqual([code, stderr], [0, ""], stderr)
 })
 
-/** Agents on every node of the shared swarm, as long as the layer is there. Those of an `agent up` that fails go as well. */
+/** Agents on every node of the shared swarm, until the layer's scope closes. If `agent up` fails, its agents are removed, too. */
 export const Agents = Layer.effectDiscard(
   Effect.andThen(
     Effect.addFinalizer(() => agents("down")),
@@ -192,7 +192,7 @@ export const Agents = Layer.effectDiscard(
 const onShared = <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effect<A, E>): Promise<A> =>
   Effect.runPromise(Effect.flatMap(SwarmCluster, check).pipe(Effect.provide(SwarmCluster.layerShared)))
 
-/** Where an engine crashed, leftovers say nothing about the product: `watch/Hooks.ts` tells of the crash. */
+/** After a crash of an engine, leftovers prove nothing about task-exec. `watch/Hooks.ts` reports the crash. */
 const unlessCrashed =
   <A, E>(check: (cluster: SwarmCluster["Service"]) => Effect.Effect<A, E>) =>
   (cluster: SwarmCluster["Service"]) =>
@@ -200,15 +200,15 @@ const unlessCrashed =
 
 const nothingLeft = unlessCrashed((cluster) => assertNothingLeft(cluster))
 
-/** Clears the swarm of what a failed test left, so that its failure does not cause that of the next test. */
+/** Clears the swarm after a failed test, so that its leftovers do not fail the next test. */
 const clearAfter = async ({ result }: { readonly result?: { readonly state: string } | undefined }): Promise<void> => {
   if (result?.state === "fail") await onShared(unlessCrashed((cluster) => Effect.ignore(clearLeftovers(cluster))))
 }
 
-/** Milliseconds for the check after a test, which waits for the engines, and clears away what it finds. */
+/** The timeout of the check after a test, in milliseconds. The check waits for the engines, and removes what it finds. */
 const checkTimeout = 300_000
 
-/** After each test of the file: no service, secret, container or process of ours is left. */
+/** Checks after each test of the file that there is no service, secret, container or process of ours. */
 export const checkLeftovers = (): void => {
   afterEach(async ({ task }) => {
     try {
@@ -219,16 +219,16 @@ export const checkLeftovers = (): void => {
   }, checkTimeout)
 }
 
-/** The checks that are under way in this file: each gives what stayed, with the name of the test that left it. */
+/** The running checks of this file. Each returns what remains, with the name of the test that left it. */
 const underWay: Array<Promise<string | undefined>> = []
 
-/** Waits for those that are under way. */
+/** Waits for the running checks. */
 export const checksDone = Effect.promise(() => Promise.all(underWay))
 
 /**
- * The same for files whose tests don't look at what others left: an engine takes seconds to remove a helper's container,
- * which the next test need not wait for. Layers like `Web` wait for all of them before they take their service away, as a
- * process that was left in a task would be gone with it.
+ * Checks after each test, while the next test runs: an engine takes seconds to remove a helper's container. For files whose tests ignore
+ * leftovers of others. Layers like `Web` wait for all checks before they remove their service, because that would also remove a leftover
+ * process in a task.
  */
 export const checkLeftoversMeanwhile = (): void => {
   afterEach(async ({ task }) => {
@@ -255,8 +255,8 @@ export const checkLeftoversMeanwhile = (): void => {
 }
 
 /**
- * For files whose tests run at the same time, so that no test can tell its own leftovers from what another one needs: checks after the last
- * test that nothing is left.
+ * Checks after the last test that nothing is left. For files whose tests run at the same time and cannot tell their leftovers from another
+ * test's objects.
  */
 export const leavesNothing = Layer.effectDiscard(
   Effect.flatMap(SwarmCluster, (cluster) => Effect.addFinalizer(() => Effect.orDie(nothingLeft(cluster))))
@@ -282,8 +282,8 @@ export const availability = Effect.fnUntraced(function* (node: ClusterNode, valu
 })
 
 /**
- * Seconds for a limit that a command is to run into after it has said something: as many as told on a quiet machine, and more on a
- * busy one, where a shell takes that much longer to start.
+ * Seconds for a timeout that a command must exceed after its first output. On a busy machine the result is larger, because a shell takes
+ * longer to start there.
  */
 export const stretched = (seconds: number): number => {
   const [lastMinute = 0] = loadavg()
@@ -293,7 +293,7 @@ export const stretched = (seconds: number): number => {
 /** SHA-256 in hexadecimal. */
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
-/** Our image, whose programs listen for signals three seconds after their container has started, in the swarm's registry. */
+/** Our image, with programs that listen for signals only three seconds after their container's start, in the swarm's registry. */
 export const lateImage = Effect.gen(function* () {
   const { manager, registry } = yield* SwarmCluster
   const image = `${registry}/task-exec-late:dev`
@@ -305,6 +305,6 @@ export const lateImage = Effect.gen(function* () {
   return image
 })
 
-/** What a program says of the only signal that it got: nothing, or what it waits for where that takes longer than a second. */
+/** The message of a program about its only signal: none, or what it waits for if that takes longer than a second. */
 export const saidOfSignal =
   /^([\w-]+: SIG[A-Z]+: waiting for [^\n]* \(a second signal kills, a third one exits at once\)\n)?$/

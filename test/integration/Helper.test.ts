@@ -99,7 +99,7 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
       const cluster = yield* SwarmCluster
       const { manager, nodes, registry } = cluster
       const bare = `${registry}/bare:1`
-      // Nothing but busybox under the name of one applet: that is all that it does then.
+      // The image has only busybox, named as one applet, so it can do nothing else.
       const tar = join(cluster.dir, "bare.tar")
       yield* run("tar", ["--create", `--file=${tar}`, "--directory=/bin", "--transform=s/busybox/sleep/", "busybox"])
       yield* cluster.importImage(bare, tar)

@@ -1,4 +1,4 @@
-/** Which image containers of ours are made of that see the processes of a whole host. */
+/** The image of our containers that see the processes of a whole host. */
 import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ checkLeftovers()
 
 const Image = Schema.Struct({ Id: Schema.String, RepoDigests: Schema.Array(Schema.String) })
 
-/** An image that says of itself that it is ours, and is newer than ours is. */
+/** An image with our label and a newer version than ours. */
 const impostor = Effect.fnUntraced(function* (socket: string, ref: string) {
   const { image } = yield* SwarmCluster
   yield* Effect.acquireRelease(
@@ -57,7 +57,7 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
       ]) {
         assert.strictEqual(yield* found(reference), undefined, reference)
       }
-      // Of another registry, under the same path: the digest says that it is the same.
+      // From another registry with the same path: the digest proves that it is the same image.
       const same = [
         named,
         Id,
@@ -88,7 +88,7 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
         const image = yield* findImage(engine, reference)
         assert.strictEqual(image === undefined ? undefined : (yield* engine.inspectImage(image)).Id, Id, reference)
       }
-      // By a killer on that node, which its helper makes of its own image.
+      // By a killer on that node, which its helper creates from its own image.
       const { code, stderr } = yield* taskExec(
         ["--timeout", "1s", "--grace", "1s", web.target(web.remote), "sleep", "60"],
         {

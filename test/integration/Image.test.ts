@@ -19,7 +19,7 @@ import { pullImage } from "../cluster/Images.ts"
 import { privateRegistry, registryUser } from "../cluster/Registry.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 
-/** In place of swarm-exec: tells what it sees, in one line, and ends with 7. */
+/** Replaces swarm-exec: prints its environment in one line and exits with 7. */
 const probe = `
 const fs = require("node:fs")
 if (process.argv[2] === "version") return console.log("1")
@@ -68,7 +68,7 @@ const Inspected = Schema.Struct({
 
 const inspect = (node: ClusterNode, ref: string) => get(node.socket, `/images/${ref}/json`, Inspected)
 
-/** Runs a container under the tightest conditions, to its end. */
+/** Runs a container to its end, with as few permissions as possible. */
 const run = Effect.fnUntraced(function* (
   node: ClusterNode,
   config: { readonly Image: string; readonly Cmd: ReadonlyArray<string>; readonly Env?: ReadonlyArray<string> }
@@ -96,7 +96,7 @@ const run = Effect.fnUntraced(function* (
 
 const endpoint = (node: ClusterNode): Endpoint => ({ _tag: "Unix", path: node.socket })
 
-/** Builds on the manager, with a program of our own in it. */
+/** Builds the image on the manager, with a program of the test in it. */
 const build = Effect.fnUntraced(
   function* (program: string, options: Omit<ImageOptions, "endpoint" | "bundle">) {
     const { manager } = yield* SwarmCluster
@@ -264,7 +264,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
         const { stderr } = yield* run(worker, { Image: ref, Cmd: ["kill"], Env: ["NODE_DEBUG=task-exec"] })
         assert.match(stderr, /the compiled program is accepted/)
 
-        /** The kind of processor that the image's Node is for. */
+        /** The processor architecture of the image's Node. */
         const processor = Effect.gen(function* () {
           const { Id } = yield* Effect.acquireRelease(
             post(worker.socket, "/containers/create", Created, { body: { Image: ref } }),
@@ -279,7 +279,7 @@ layer(SwarmCluster.layer({ nodes: 2 }), { timeout: 180_000, excludeTestServices:
         yield* request(worker.socket, "POST", "/images/create", { query, timeout: 120_000 })
         assert.strictEqual(yield* processor, 183)
 
-        // A registry that wants a password, with and without a login.
+        // A registry with a password, with and without a login.
         const there = yield* Effect.fromResult(parseImageRef(`${closed}/platforms:1`))
         const folder = yield* Effect.acquireRelease(
           Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-login-"))),

@@ -147,7 +147,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("library"))), { excludeTestServi
 
       it.effect(`${place}: a consumer that is slower than the engine's limit loses nothing`, () =>
         Effect.gen(function* () {
-          // The engine cuts what is not read within 2 seconds of the command's end.
+          // The engine drops output that is not read within 2 seconds of the command's end.
           let bytes = 0
           const slowly = (event: RunEvent) => {
             if (event._tag !== "Stdout") return Effect.void

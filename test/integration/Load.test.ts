@@ -1,4 +1,4 @@
-/** The small form of `npm run load`. */
+/** The short form of `npm run load`. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"

@@ -21,10 +21,10 @@ checkLeftoversMeanwhile()
 
 const eachStream = 100_000
 
-/** Writes as many lines to stdout as to stderr, in turns, and then waits. */
+/** Writes the same number of lines to stdout and stderr, alternating, and then waits. */
 const loud = `i=0; while [ $i -lt ${eachStream} ]; do i=$((i+1)); echo "out $i of a line"; echo "err $i" >&2; done; echo done; echo done >&2; exec sleep 1000000`
 
-/** Reads a log to its end by the library. */
+/** Reads a log to its end with the library. */
 const read = (request: LogsRequest) =>
   Effect.map(Stream.runCollect(TaskExec.logs(request)), (events: ReadonlyArray<RunEvent>) => {
     const pieces = events.flatMap((event) =>
@@ -50,10 +50,10 @@ const placed = Effect.fnUntraced(function* (node: ClusterNode, options: Omit<Ser
 
 const otherNode = Effect.map(SwarmCluster, ({ manager, nodes }) => nodes.find((node) => node !== manager) ?? manager)
 
-/** More lines than the engine reads from one pipe while the last ones of another one wait: a pipe holds 64 KiB. */
+/** More lines than the engine reads from one pipe while the last lines of another one wait: a pipe holds 64 KiB. */
 const lastLines = "20000"
 
-/** Waits until the engine has the last lines of both streams, which it reads independently. */
+/** Waits until the engine has the last lines of both streams, which it reads independently of each other. */
 const untilDone = (node: ClusterNode, container: string) =>
   pollUntil(
     Effect.map(containerLog(node.socket, container, { tail: lastLines }), ({ stderr, stdout }) =>
@@ -146,7 +146,7 @@ layer(Library.pipe(Layer.provideMerge(Agents)), options)("the log of one task", 
       )
       assert.strictEqual(bytes, wanted[1].all.length)
 
-      // By time: the lines around one in the middle.
+      // By time: the lines around one from the middle.
       const stamped = yield* containerLog(other.socket, tasks[1].containerId, { timestamps: "1" })
       const lines = stamped.all.toString().split("\n")
       const [since = "", until = ""] = [eachStream, eachStream + 500].map((at) => lines[at]?.split(" ")[0] ?? "")
@@ -211,7 +211,7 @@ layer(Library.pipe(Layer.provideMerge(Agents)), options)("the log of one task", 
       )
       assert.deepStrictEqual(said, ["Resolved", "Started", "ready\n", "last words\n", "Exited"])
 
-      // Its log can still be read: by the service, the slot, the task and the container.
+      // Its log is still readable, by the service, the slot, the task and the container.
       const [ended] = yield* tasksOf(manager, "ending")
       yield* pollUntil(
         Effect.map(tasksOf(manager, "ending"), ([task]) => task?.Status.State === "failed"),
@@ -327,7 +327,7 @@ layer(Library.pipe(Layer.provideMerge(SwarmCluster.layerShared)), options)("the 
       yield* moveTo(manager, "moving", third)
       yield* crashed.await
       yield* Fiber.interrupt(following)
-      // Every task that crashed is read.
+      // The logs of all crashed tasks are read.
       assert.deepStrictEqual(seen.slice(0, 7), [
         `on ${other.name}`,
         `${other.name} -> ${third.name}`,

@@ -23,7 +23,7 @@ const find = (text: string) =>
 
 const Tasks = Schema.Array(Schema.Struct({ ID: Schema.String, Status: Schema.Struct({ State: Schema.String }) }))
 
-/** A service whose only task gets into this state and stays in it. */
+/** A service whose only task reaches this state and stays in it. */
 const serviceIn = Effect.fnUntraced(function* (
   state: string,
   options: Omit<ServiceOptions, "image"> & { image?: string }
@@ -170,18 +170,18 @@ layer(Web.layer("lookup"), { excludeTestServices: true, timeout: "180 seconds" }
           [(yield* find(`job.${slot}`)).id, (yield* find(id)).name, (yield* find(id)).slot],
           [id, `job.${slot}`, slot]
         )
-        // Docker shows the one in slot 0 by its node.
+        // Docker names the task in slot 0 by its node.
         if (slot === 0) assert.strictEqual((yield* find(`job.${nodeId}`)).id, id)
       }
       for (const { id, nodeId } of each) assert.strictEqual((yield* find(`each.${nodeId}`)).id, id)
       assert.include((yield* Effect.flip(find("job.7"))).message, "job has no slot 7 (it has slots 0, 1)")
-      // Others of the swarm are found beside them.
+      // Other tasks of the swarm are found, too.
       assert.strictEqual((yield* taskExec(["lookup.1", "true"])).code, 0)
       for (const name of ["job", "each"]) {
         const { code, stderr } = yield* taskExec(["--all", name, "true"])
         assert.strictEqual(code, 0, stderr)
       }
-      // By their engines: task-exec would be told that their containers end, too.
+      // Killed by their engines. With task-exec, the end of the container would also end the command.
       for (const { containerId, nodeId } of [...tasks, ...each]) {
         const { socket } = nodes.find((node) => node.nodeId === nodeId) ?? manager
         yield* execIn(socket, containerId, ["touch", "/tmp/end"])

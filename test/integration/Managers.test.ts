@@ -38,7 +38,7 @@ layer(SwarmCluster.layer({ nodes: 4, managers: 3 }), { excludeTestServices: true
         assert.strictEqual(runs.stdout, "start\nend\n")
         assert.deepStrictEqual([result.code, result.stdout.toString()], [7, "up\ndone\n"], result.stderr)
         yield* cluster.startEngine(manager)
-        // A manager that starts again tells for a while of what was removed before.
+        // A restarted manager lists removed objects for a while.
         yield* pollUntil(
           Effect.map(leftovers(cluster, { patience: 0 }), ({ length }) => length === 0),
           {

@@ -1,4 +1,4 @@
-/** A caller of commands on other nodes is killed with -9: the commands end, and everything that it made goes away. */
+/** A caller with commands on other nodes is killed with `kill -9`: the commands end, and everything that it created is removed. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { engineProxy } from "../cluster/EngineProxy.ts"
@@ -11,13 +11,13 @@ import { checkLeftovers, program, Web } from "./Harness.ts"
 
 checkLeftovers()
 
-/** A command with a child of its own session. It says `up`. */
+/** Prints `up`. Has a child process in a session of its own. */
 const endless = ["sh", "-c", "setsid sleep 5432 & echo up; sleep 5432"]
 
-/** It says `up` when it has got a line, by which its tunnel is there. */
+/** Prints `up` when it has read a line, which proves that its tunnel is open. */
 const endlessOnceTold = ["sh", "-c", "read go; setsid sleep 5432 & echo up; sleep 5432"]
 
-/** Kills a caller with -9; done when nothing of it is left. */
+/** Kills a caller with `kill -9`. Completes when nothing of it is left. */
 const orphan = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>, options: KillOptions) {
   const cluster = yield* SwarmCluster
   yield* killCaller(file, args, options)
@@ -67,7 +67,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
         yield* orphan("task-exec.cjs", ["cp", `${web.target(web.remote)}:/tmp/large`, "-"], {
           name: "cp",
           isUnderWay: (output) => {
-            // So slow that it is under way for minutes.
+            // Slow enough to take minutes.
             if (output.length > 0) proxy.slowDown(500)
             return output.length > 0
           },

@@ -1,4 +1,4 @@
-/** What task-exec has on the nodes for itself is no target: an agent and a helper hold the engine's socket, a helper its request. */
+/** Containers of task-exec itself are no targets, because agents and helpers have the engine's socket, and a helper has its request. */
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -21,7 +21,7 @@ const Containers = Schema.Array(
   })
 )
 
-/** The containers on a node that have a label. */
+/** The containers of a node with this label. */
 const labelled = (node: ClusterNode, label: string) =>
   get(node.socket, "/containers/json", Containers, { query: { filters: JSON.stringify({ label: [label] }) } })
 
@@ -44,7 +44,7 @@ const refuses = Effect.fnUntraced(function* (role: string, target: string) {
   }
 })
 
-/** The tasks of a fan-out, and what became of them. */
+/** The tasks of a fan-out and their results. */
 const tasksOf = Effect.fnUntraced(function* (flags: ReadonlyArray<string>) {
   const { code, stdout } = yield* taskExec([...flags, "--output", "json", "true"])
   const lines = stdout.toString().split("\n")
@@ -87,7 +87,7 @@ layer(Agents.pipe(Layer.provideMerge(Web.layer("own", { labels: { "com.docker.st
       let end: ((name: NodeJS.Signals) => void) | undefined
       const running = yield* Effect.forkScoped(
         taskExec(["-i", "--via", "helper", web.target(web.remote), "sh", "-c", "read go; echo up; sleep 1000"], {
-          // The answer comes by the tunnel, whose relays are there by then.
+          // The answer arrives through the tunnel, so the relays exist.
           input: "go\n",
           keepsInput: true,
           onStart: (kill) => {

@@ -1,6 +1,6 @@
 /**
- * Before each file of tests: its worker's own swarm is the one that `SwarmCluster.layerShared` attaches to. After the file the swarm
- * has nothing that it did not have before: what is there is taken away, and the file fails.
+ * Before each test file, selects the swarm of its worker for `SwarmCluster.layerShared`. After the file, the swarm must be as it was
+ * before: other objects are removed, and the file fails.
  */
 import { afterAll, inject } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -11,7 +11,7 @@ import { attach, clusterVariable } from "../cluster/SwarmCluster.ts"
 import { swarmOf } from "./SwarmPool.ts"
 
 const swarm = await swarmOf(inject("swarms"), Number(process.env.VITEST_POOL_ID)).pipe(
-  // Effect's own provider keeps the environment of its first use, which is to have what is set below.
+  // Effect's own provider keeps the environment of its first use, which must include the variables that are set below.
   Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv()),
   Effect.runPromise
 )
@@ -25,7 +25,7 @@ const before = await Effect.runPromise(contentsOf(cluster))
 afterAll(
   () =>
     crashIn(cluster).pipe(
-      // The next file gets another swarm.
+      // The next file uses another swarm.
       Effect.flatMap((crash) => (crash === undefined ? assertContents(cluster, before) : Effect.void)),
       Effect.runPromise
     ),

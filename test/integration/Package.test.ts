@@ -28,12 +28,12 @@ checkLeftovers()
 
 const Created = Schema.Struct({ Id: Schema.String })
 
-/** What a release has, built once. */
+/** The files of a release, built once. */
 class Release extends Context.Service<Release, Effect.Success<typeof buildRelease>>()("task-exec/test/Release") {
   static readonly layer = Layer.effect(Release, Effect.map(buildRelease, Release.of))
 }
 
-/** A container on the manager that has busybox, the file, and what is to be on any Linux; it sees its engine and all processes. */
+/** A container on the manager with busybox, the single file, and the usual content of any Linux. It sees the engine and all processes. */
 class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effect.Effect<ExecResult> }>()(
   "task-exec/test/Bare"
 ) {
@@ -74,7 +74,7 @@ class Bare extends Context.Service<Bare, { readonly sh: (script: string) => Effe
   ).pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("web"), Release.layer)))
 }
 
-/** What it did, in the order of the assertions. */
+/** The result of a program, in the order of the assertions. */
 const ended = ({ exitCode, stderr, stdout }: ExecResult) => [exitCode, stdout, stderr]
 
 /** Marked processes that are alive. */
@@ -96,7 +96,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
       const asked = yield* sh("docker-taskexec docker-cli-plugin-metadata")
       assert.deepStrictEqual([asked.exitCode, asked.stderr], [0, ""])
       assert.include(asked.stdout, `"Version":"${version}"`)
-      // Neither the environment nor the arguments say something to Node.
+      // Neither the environment nor the arguments affect Node.
       const ours = yield* sh("NODE_OPTIONS=--none task-exec --env-file /none/file web true")
       assert.strictEqual(ours.exitCode, 2)
       assert.match(ours.stderr, /^task-exec: cannot read --env-file \/none\/file: no such file/)
@@ -172,7 +172,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
     Effect.gen(function* () {
       const { sh } = yield* Bare
       const plugin = "/tmp/docker/cli-plugins/docker-taskexec"
-      // From a folder where its name alone means nothing.
+      // From a folder where its name alone cannot be resolved.
       const installed = yield* sh("cd /etc && DOCKER_CONFIG=/tmp/docker task-exec install-plugin")
       assert.deepStrictEqual(ended(installed), [0, `Installed ${plugin}. Try: docker taskexec --help\n`, ""])
       assert.strictEqual((yield* sh(`${plugin} docker-cli-plugin-metadata`)).exitCode, 0)
@@ -235,7 +235,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
           assert.isAbove(blocks.length, 1, way)
           for (const text of blocks.slice(0, -1)) assert.match(yield* sh(text), /(?:^|\n)task-exec \d|added|changed/)
           const told = yield* Effect.forEach(both, (section) => Effect.forEach(sections.get(section) ?? [], sh))
-          // Nothing names an image but the release.
+          // Only the release names an image.
           assert.include(told.flat().join(""), "named by: the image of this release")
           yield* sh(blocks.at(-1) ?? "")
           assert.strictEqual(
@@ -252,7 +252,7 @@ layer(Bare.layer, { excludeTestServices: true, timeout: "600 seconds" })("task-e
   )
 })
 
-/** The blocks of a page that need a release, by the section that they are in. */
+/** The blocks of a page that need a release, by their section. */
 const sectionsOf = (page: string): ReadonlyMap<string, ReadonlyArray<string>> => {
   const lines = textOf(page).split("\n")
   const blocks = blocksOf(page).filter(({ remark }) => remark === "release")

@@ -16,10 +16,10 @@ import { Library } from "./Sessions.ts"
 checkLeftoversMeanwhile()
 
 const failed = 125
-/** What is forbidden everywhere here: it would leave a trace. */
+/** A command that is denied in all these tests. It would leave a file. */
 const forbidden = ["touch", "/tmp/ran"]
 
-/** `swarm-exec` with these arguments, against the swarm's first manager. */
+/** `swarm-exec` with these arguments, on the swarm's first manager. */
 const swarmExec = Effect.fn("swarmExec")(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
   const { manager } = yield* SwarmCluster
   return yield* program("swarm-exec.cjs", args, {
@@ -32,13 +32,13 @@ const folder = temporaryFolder("policy")
 
 const WithExecs = Schema.Struct({ ExecIDs: Schema.NullOr(Schema.Array(Schema.String)) })
 
-/** In none of the service's containers the forbidden command ran, nor is an exec there that could still run it. */
+/** Asserts that the denied command has not run in any container of the service, and that no exec can still run it. */
 const nothingWasRun = Effect.gen(function* () {
   const web = yield* Web
   yield* Effect.forEach(web.tasks, (task) =>
     Effect.gen(function* () {
       const { socket } = web.nodeOf(task)
-      // An engine forgets an exec a moment after its end; one that was not started stays.
+      // An engine forgets an exec shortly after its end. One that was not started remains.
       yield* pollUntil(
         Effect.map(get(socket, `/containers/${task.containerId}/json`, WithExecs), ({ ExecIDs }) => !ExecIDs?.length),
         { atMost: 120_000, orElse: Effect.die("an exec is there that could still run it") }
@@ -54,7 +54,7 @@ const Node = Schema.Struct({
   Spec: Schema.Record(Schema.String, Schema.Unknown)
 })
 
-/** Gives a node these labels until the scope closes. */
+/** Sets labels on a node until the scope closes. */
 const labelled = Effect.fnUntraced(function* (nodeId: string, labels: Readonly<Record<string, string>>) {
   const { manager } = yield* SwarmCluster
   const set = Effect.fnUntraced(function* (Labels: unknown) {
@@ -92,7 +92,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("policy", listed))), {
           assert.deepStrictEqual([code, stdout.toString()], [failed, ""])
           assert.match(stderr, byService)
         }
-        // Without a command it is a shell that is asked for.
+        // Without a command, this requests a shell.
         const { code, stderr } = yield* exec(["-t"])
         assert.strictEqual(code, failed)
         assert.match(stderr, /cannot run "sh" in/)
@@ -207,7 +207,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
       const labels = { "task-exec.allow": "echo, cp" }
       const [worker = manager] = nodes.filter(({ role }) => role === "worker")
       const name = "policy-container"
-      // The service allows more than its containers do: the stricter one counts.
+      // The service allows more than its containers do. The stricter label applies.
       yield* service(manager.socket, {
         name,
         image,
@@ -221,7 +221,7 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
       assert.match(denied.stderr, /: the label task-exec\.allow of the container is "echo, cp"\. .*tasks: /)
       assert.strictEqual((yield* taskExec([name, "echo", "hi"], { env: { TASK_EXEC_DENY_DEFAULT: "true" } })).code, 0)
       assert.strictEqual((yield* taskExec(["cp", `${name}:/etc/passwd`, "-"])).code, 0)
-      // The engine of a worker knows of no service.
+      // The engine of a worker does not know services.
       const there = { env: { DOCKER_HOST: worker.dockerHost } }
       const direct = yield* swarmExec(["exec", task?.containerId ?? "", ...forbidden], there)
       assert.strictEqual(direct.code, failed)
@@ -292,10 +292,10 @@ layer(Web.layer("policy"), { excludeTestServices: true, timeout: "180 seconds" }
         assert.strictEqual((yield* taskExec(["cp", `${name}:/etc/passwd`, "-"], asked)).code, failed)
         const { stdout } = yield* execIn(node.socket, id, ["ls", "/tmp"])
         assert.notInclude(stdout, "ran")
-        // Where nobody asks for a label, the image's is one more gate, and it is open.
+        // If no label is required, the image's label can only restrict, and here it does not.
         assert.strictEqual((yield* taskExec([name, "echo", "hi"])).code, 0)
       }
-      // The service's own label for its containers says the same, and grants it.
+      // The service's own label for its containers has the same text, and allows the command.
       const own = { name: "policy-own", image: generous, containerSpec: { Labels: { "task-exec.allow": "true" } } }
       yield* service(manager.socket, { ...own, node: worker.name })
       yield* waitRunning(manager.socket, "policy-own", 1)

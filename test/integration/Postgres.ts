@@ -14,11 +14,11 @@ const installed = Effect.suspend(() =>
   findProgram("psql") === undefined ? installPackages(["postgresql"]) : Effect.void
 )
 
-/** Creates the service. Its containers have this machine's programs, which are Debian's. It listens at 127.0.0.1 only. */
+/** Creates the service. Its containers have this machine's programs, from Debian's packages. It listens on 127.0.0.1 only. */
 export const postgres = Effect.fnUntraced(function* (name: string, node: ClusterNode) {
   yield* installed
   const { image, manager } = yield* SwarmCluster
-  // An engine looks names up in the image, before it mounts.
+  // An engine looks up user names in the image, before it mounts anything.
   const user = (yield* run("id", ["-u", "postgres"])).trim()
   const [version = ""] = readdirSync(folder)
   const programs = `${folder}/${version}/bin`
@@ -51,7 +51,7 @@ export const postgres = Effect.fnUntraced(function* (name: string, node: Cluster
   yield* waitRunning(manager.socket, name, 1)
 })
 
-/** What the client printed, or what it complained about. */
+/** The output of the client, or its error message. */
 export const psql = (port: number, statement: string): Effect.Effect<string> =>
   Effect.callback((resume) => {
     const args = ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-X", "-A", "-t", "-c", statement]

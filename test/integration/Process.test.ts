@@ -12,7 +12,7 @@ import { processContract } from "../contract/ProcessContract.ts"
 import { Agents, leavesNothing, Web } from "./Harness.ts"
 import { Library } from "./Sessions.ts"
 
-/** Every case runs over an agent. These are the cases in which the routes differ. */
+/** Every case runs over an agent. In these cases the routes differ. */
 const ofEveryRoute = processContract.filter(({ name }) =>
   [
     "a program that does not exist is not found",
@@ -36,7 +36,7 @@ layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the spawner
   for (const [route, task, cases] of [
     ["agent", "remote", processContract],
     ["helper", "remote", ofEveryRoute],
-    // The executor is that of the other routes.
+    // The executor is the same on all routes.
     ["local", "local", ofEveryRoute.slice(0, 5)]
   ] as const) {
     const spawner = Layer.effect(
@@ -69,7 +69,7 @@ layer(swarm, { excludeTestServices: true, timeout: "180 seconds" })("the spawner
         exitCode(ChildProcess.make("true")),
         ended("ignore"),
         ended(Stream.make(new Uint8Array(1000))),
-        // Input may come as long as the handle is there.
+        // Input may arrive as long as the handle exists.
         ended()
       ]
       const tunnels = yield* Effect.forEach(commands, hasTunnel, { concurrency: 4 })

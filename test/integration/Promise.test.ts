@@ -11,7 +11,7 @@ const text = (bytes: Uint8Array) => Buffer.from(bytes).toString()
 /** Runs forever. */
 const endless = ["sh", "-c", "echo up; while :; do sleep 0.1; done"]
 
-/** A swarm for the test, and the names of a task here and one there. */
+/** A swarm for the test, and the names of a task on the connected engine and one on another node. */
 const connected = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
   const web = yield* Web
@@ -22,14 +22,14 @@ const connected = Effect.gen(function* () {
   return { swarm, targets: [web.target(web.local), web.target(web.remote)] }
 })
 
-/** The same for each of the two tasks. */
+/** Runs the check for each of the two tasks. */
 const forEach = (check: (swarm: Swarm, target: string) => Promise<void>) =>
   Effect.gen(function* () {
     const { swarm, targets } = yield* connected
     for (const target of targets) yield* Effect.promise(() => check(swarm, target))
   }).pipe(Effect.scoped)
 
-/** What a promise is rejected with. */
+/** The reason of a rejected promise. */
 const rejection = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => assert.fail("it was not rejected"),

@@ -1,7 +1,4 @@
-/**
- * A program at a terminal: that of util-linux' `script`, on which a test types and looks as a person does. It goes away
- * with the scope.
- */
+/** A program on a terminal of util-linux's `script`, for tests that type keys and read the screen. It ends with the scope. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { Readable, Writable } from "node:stream"
@@ -10,59 +7,56 @@ import type * as Scope from "effect/Scope"
 import { run } from "../cluster/Command.ts"
 import { watchProgram } from "../watch/Programs.ts"
 
-/** How a program ended, and how it left the terminal. */
+/** The end of a program, and the terminal's settings. */
 export interface PtyEnd {
-  /** The exit code; 128 and more: the number of the signal that ended it. */
+  /** The exit code. From 128 on: 128 + the number of the signal that ended it. */
   readonly code: number
-  /** `stty -g`, before and after. */
+  /** `stty -g`, before and after the program. */
   readonly before: string
   readonly after: string
-  /** All that the terminal was given to show. */
+  /** All output to the terminal. */
   readonly shown: string
 }
 
-/** A terminal with a program on it. */
+/** A terminal with a program. */
 export interface Pty {
-  /** What was started. */
+  /** The process ID of the program. */
   readonly pid: number
-  /** All that the terminal was given to show so far, a character for each byte. */
+  /** All output to the terminal so far, one character per byte. */
   readonly shown: () => string
-  /** Presses keys: a character for each byte. */
+  /** Presses keys, one per character. */
   readonly type: (keys: string) => void
-  /** Waits until it shows that, and gives the match; looks at what came after the last match only. */
+  /** Waits for a match in the output after the last match. Returns it. */
   readonly see: (wanted: RegExp) => Effect.Effect<RegExpExecArray>
   /** Changes the window's size. */
   readonly resize: (rows: number, columns: number) => Effect.Effect<void>
-  /** `stty -g` at this moment. */
+  /** The current `stty -g`. */
   readonly settings: Effect.Effect<string>
   /** Waits for the program's end. */
   readonly end: Effect.Effect<PtyEnd>
-  /** The terminal goes away, as when a window is closed. */
+  /** Closes the terminal, as closing a window does. */
   readonly hangUp: () => void
 }
 
-/** How a terminal is to be. */
+/** Options of a terminal. */
 export interface PtyOptions {
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** 24 and 80 unless told. */
+  /** Default: 24 rows, 80 columns. */
   readonly rows?: number
   readonly columns?: number
-  /** Called with what the terminal is given to show, as it comes. */
+  /** Called with each chunk of output. */
   readonly onShown?: (chunk: Buffer) => void
 }
 
-/**
- * What was shown but for task-exec's line that tells the stage. That has to be all cleared before anything else is shown:
- * where it is not, it is still in here.
- */
+/** The output without task-exec's status line. Updates of the line that were not completely erased before other output remain. */
 export const withoutStageLine = (shown: string): string =>
   shown.replace(/^(?:(?:\r[^\r\n\u001b]+\u001b\[K)+\r\u001b\[K)+/, "")
 
-/** How long something may take to be seen, in milliseconds: others may keep the machine busy. */
+/** How long an output may take on a busy machine, in milliseconds. */
 const patience = 90_000
 
-/** Text that grows, and those who wait for something in it. */
+/** Text that grows, and waits for matches in it. */
 class Growing {
   text = ""
   private from = 0
@@ -102,7 +96,7 @@ class Growing {
 
 const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 
-/** Tells on file 3 how the terminal is, which process the program is, and how it ended. */
+/** Reports on file 3 the terminal's settings, the program's process ID, and its end. */
 const session = (argv: ReadonlyArray<string>, rows: number, columns: number): string => `
   trap : INT QUIT TERM HUP
   stty rows ${rows} cols ${columns}
@@ -110,7 +104,7 @@ const session = (argv: ReadonlyArray<string>, rows: number, columns: number): st
   sh -c 'echo $$ >&3; exec "$@" 3>&-' sh ${argv.map(quote).join(" ")}
   echo "$? $(stty -g)" >&3`
 
-/** Starts a program at a terminal. */
+/** Starts a program on a terminal. */
 export const openPty = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>,
   { columns = 80, env = {}, onShown = () => undefined, rows = 24 }: PtyOptions = {}
@@ -129,7 +123,7 @@ export const openPty = Effect.fnUntraced(function* (
         throw new Error("script was not given its files")
       }
       stdin.on("error", () => undefined)
-      // First: what waits for the text may look at what onShown has got.
+      // Before the other listeners, so that a waiting test can use what onShown has received.
       stdout.on("data", onShown)
       for (const [file, text] of [
         [stdout, shown],
@@ -144,7 +138,7 @@ export const openPty = Effect.fnUntraced(function* (
       Effect.promise(async () => {
         if (script.exitCode !== null || script.signalCode !== null) return
         script.kill("SIGKILL")
-        // Not "close": what runs in it may go on for a while, and what the test has to say is not to wait for that.
+        // Not "close": a background process may keep the terminal open, and the test need not wait for it.
         await once(script, "exit")
       })
   )
@@ -153,7 +147,7 @@ export const openPty = Effect.fnUntraced(function* (
   const stty = (...args: ReadonlyArray<string>) => Effect.orDie(run("stty", ["-F", device, ...args]))
   const end = Effect.gen(function* () {
     const [, code, after = ""] = yield* reports.await(/^(\d+) (\S+)\n/)
-    // What was on its way is shown then.
+    // Then the output in transit is shown.
     if (script.exitCode === null && script.signalCode === null) yield* Effect.promise(() => once(script, "close"))
     return { code: Number(code), before, after, shown: shown.text }
   })

@@ -1,6 +1,6 @@
 /**
- * What a release has: the npm package, the single file and its sums, built with the swarm's image as the one that is published with them.
- * A server on this machine has the files, and is the npm registry for the package and for what it depends on.
+ * The files of a release: the npm package, the single file and its checksums, built with the swarm's image as the published one. A server
+ * on this machine has the files, and is the npm registry for the package and its dependencies.
  */
 import { execFile } from "node:child_process"
 import { cp, mkdir, readFile, symlink } from "node:fs/promises"
@@ -23,7 +23,7 @@ const Manifest = Schema.fromJsonString(
 const readManifest = async (folder: string) =>
   Schema.decodeSync(Manifest)(await readFile(join(folder, "package.json"), "utf8"))
 
-/** The folder of the files, with the single file's path. It is removed with the scope. */
+/** The folder of the files, with the path of the single file. It is removed with the scope. */
 export const buildRelease = Effect.gen(function* () {
   const image = yield* Config.String("TASK_EXEC_IMAGE")
   const folder = yield* temporaryFolder("release")
@@ -41,7 +41,7 @@ export const buildRelease = Effect.gen(function* () {
     const options = { cwd: checkout, env }
     await run("npm", ["run", "build"], options)
     await run("npm", ["pack", "--ignore-scripts", "--pack-destination", files], options)
-    // Of this Node, so that nothing must be fetched.
+    // From this Node, so that nothing is downloaded.
     await run(
       process.execPath,
       [join(checkout, "adapters/package/main.ts"), "--node", process.execPath, "--out", files],
@@ -77,7 +77,7 @@ export const serveRelease = Effect.fn("Release.serve")(function* (files: string)
   const tarball = async (name: string, version: string) => {
     if (name === "task-exec") return await readFile(join(files, `task-exec-${version}.tgz`))
     const folder = folders.get(name)?.get(version) ?? ""
-    // Effect without its thousands of files: the commands do not need them, and the library is tested elsewhere (Npm.test.ts).
+    // Effect without its thousands of files: the commands do not need them, and Npm.test.ts tests the library.
     const content = name === "effect" ? "./package.json" : "."
     const args = ["-c", "--exclude=node_modules", "--transform=s,^\\.,package,", "-C", folder, content]
     return (await run("tar", args, { encoding: "buffer", maxBuffer: 2 ** 28 })).stdout

@@ -1,4 +1,4 @@
-/** `task-exec run`: one more task of a service, for one command, on every route. */
+/** `task-exec run`: a command in a new task of a service, on every route. */
 import { randomBytes } from "node:crypto"
 import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -35,7 +35,7 @@ const Id = Schema.Struct({ ID: Schema.String })
 const Network = Schema.Struct({ Id: Schema.String })
 const base64 = (text: string) => Buffer.from(text).toString("base64")
 
-/** Creates an object of the swarm that lives as long as the scope; returns its ID. */
+/** Creates an object of the swarm that is removed with the scope. Returns its ID. */
 const made = (socket: string, kind: "secrets" | "configs" | "services", body: object) =>
   Effect.acquireRelease(
     Effect.map(post(socket, `/${kind}/create`, Id, { body }), ({ ID }) => ID),
@@ -55,14 +55,16 @@ const networkOf = (socket: string, name: string) =>
       )
   )
 
-/** Removes a volume when the containers that use it are gone. */
+/** Removes a volume when its containers are gone. */
 const volumeGone = (socket: string, name: string) =>
   pollUntil(
     Effect.map(Effect.exit(remove(socket, `/volumes/${name}`)), ({ _tag }) => _tag === "Success"),
     { every: 250, atMost: 120_000, orElse: Effect.die(`volume ${name} stays in use`) }
   )
 
-/** A service with all that a one-off task takes over, and all that it must not take over. One task on every node but the last. */
+/**
+ * A service with everything that a one-off task takes over, and everything that it must not take over. One task on every node but the last.
+ */
 class Shop extends Context.Service<Shop, { readonly id: string; readonly network: string }>()("task-exec/test/Shop") {
   static readonly layer = Layer.effect(
     Shop,
@@ -150,7 +152,7 @@ const routes = {
 
 type Methods = Vitest.MethodsNonLive<SwarmCluster | Shop>
 
-/** What holds on every route. */
+/** The tests for every route. */
 const onRoute = (name: keyof typeof routes, it: Methods) => {
   const { flags, node } = routes[name]
   const runOn = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: ProcessOptions = {}) {
@@ -218,7 +220,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
       const before = yield* waitRunning(manager.socket, "shop", 2)
       const up = yield* Latch.make()
       let end: ((signal: NodeJS.Signals) => void) | undefined
-      // A shell says of its children that the signal ended them.
+      // A shell reports that the signal ended its child process.
       const script =
         "trap 'exit 0' TERM; nslookup storefront; nslookup shop; exec 2>/dev/null; echo up; while :; do sleep 0.1; done"
       const [{ code, stderr, stdout }, [one]] = yield* Effect.all(

@@ -68,7 +68,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("session"))), { excludeTestServi
             yield* (yield* follow(session)).until("up\n")
             return session.outcome
           }).pipe(Effect.scoped)
-          // That no process is left is for the check after each test.
+          // The check after each test verifies that no process is left.
           assert.strictEqual((yield* Effect.exit(outcome))._tag, "Failure")
         })
       )

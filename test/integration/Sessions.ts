@@ -1,4 +1,4 @@
-/** The library on the swarm's first manager, and conversations with commands through it. */
+/** The library on the swarm's first manager, and sessions with commands through it. */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import { HelperImage, type Session, Swarm, TaskExec } from "../../src/index.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 
-/** As a program of its own would put it together. */
+/** The layer, composed as in a user's program. */
 export const Library = Layer.unwrap(
   Effect.map(SwarmCluster, ({ manager }) =>
     TaskExec.layerNoDeps.pipe(
@@ -19,8 +19,8 @@ export const Library = Layer.unwrap(
 )
 
 /**
- * Takes the events in the background; gives what waits for a text in the output, and all of the output at the end. Who waits
- * for a text that can't come any more is told so.
+ * Reads the events in the background. Returns a wait for a text in the output, and the whole output at the end. A wait fails when its text
+ * can no longer arrive.
  */
 export const follow = Effect.fnUntraced(function* (session: Session) {
   let text = ""
@@ -44,7 +44,7 @@ export const follow = Effect.fnUntraced(function* (session: Session) {
     waiting.set(wanted, latch)
     if (text.includes(wanted)) return
     const cut = Effect.flatMap(Deferred.await(outcome), (how) =>
-      // The text may have come with the end.
+      // The text may arrive with the end.
       text.includes(wanted)
         ? Effect.void
         : Effect.die(`no ${JSON.stringify(wanted)} in ${JSON.stringify(text)}: ${how}`)
@@ -54,7 +54,7 @@ export const follow = Effect.fnUntraced(function* (session: Session) {
   return { until, all: Deferred.await(ended) }
 })
 
-/** The same, and lines for the command's input. */
+/** A session of {@link follow} that also sends lines to the command. */
 export const converse = Effect.fnUntraced(function* (session: Session) {
   const output = yield* follow(session)
   const input = yield* Queue.unbounded<Uint8Array, Cause.Done>()

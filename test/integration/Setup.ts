@@ -1,8 +1,8 @@
 /**
- * vitest's global set-up for the tests on a real swarm: a swarm for each worker, with our image in its registry, as
- * tests look at all that is ours on theirs. `OwnSwarm.ts` gives each worker its own.
+ * vitest's global setup for the tests on a real swarm: a swarm per worker, with our image in its registry. Each worker has its own swarm
+ * because tests check all our objects in it (`OwnSwarm.ts`).
  *
- * With `TASK_EXEC_CLUSTER` set (as `npm run swarm -- env` says), the tests use that swarm, and leave it up.
+ * With `TASK_EXEC_CLUSTER` set (as by `npm run swarm -- env`), the tests use that swarm and do not remove it.
  */
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -21,10 +21,10 @@ import { assignSwarm, sourceVariable, withImage } from "./SwarmPool.ts"
 const bringUp = (nodes: number) =>
   Effect.map(Layer.build(SwarmCluster.layer({ nodes })), (context) => Context.get(context, SwarmCluster))
 
-/** Takes down the swarms that workers brought up in place of those whose engines crashed. */
+/** Removes the swarms that workers started after a crash of an engine. */
 const takeDownReplacements = Effect.flatMap(self, ({ pid }) => takeDown(({ owner }) => owner?.pid === pid))
 
-/** Brings up swarms of that many nodes, and gives what takes them down. */
+/** Starts swarms of this number of nodes. Returns an effect that removes them. */
 export const setUp =
   (nodes: number) =>
   async (project: TestProject): Promise<() => Promise<void>> => {
@@ -32,12 +32,12 @@ export const setUp =
     const count = given === undefined ? project.config.maxWorkers : 1
     const scope = Scope.makeUnsafe()
     const folder = await mkdtemp(join(tmpdir(), "task-exec-swarms-"))
-    // For the workers and the programs that they start, as for programs that are started by their names. The next build removes it.
+    // For the workers and all programs. The next build removes the folder.
     process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "../../dist/compiled")
     const built = Deferred.makeUnsafe<string>()
     const one = Effect.fnUntraced(function* (worker: number) {
       const cluster = yield* given === undefined ? bringUp(nodes) : attach(given)
-      // The others have the image from the first one.
+      // The other swarms copy the image from the first one.
       const swarm = yield* withImage(cluster, worker === 1 ? process.env[sourceVariable] : yield* Deferred.await(built))
       if (worker === 1) yield* Deferred.succeed(built, swarm.dir)
       yield* assignSwarm(folder, worker, swarm)

@@ -13,7 +13,7 @@ import { Library } from "./Sessions.ts"
 
 checkLeftoversMeanwhile()
 
-/** Says which signals its main process gets, and which ones a child process gets. */
+/** Prints which signals its main process gets, and which ones a child process gets. */
 const script = [
   "sh -c 'trap \"echo child got HUP\" HUP; while :; do sleep 0.1; done' &",
   'for s in HUP USR1 WINCH; do trap "echo got $s" $s; done',

@@ -16,7 +16,7 @@ import { checkLeftoversMeanwhile, temporaryFolder, Web } from "./Harness.ts"
 
 const swarmExec = join(import.meta.dirname, "../../dist/swarm-exec.cjs")
 
-/** How a process ended, and what it wrote. */
+/** The result of a process. */
 interface Ended {
   readonly code: number | null
   readonly stdout: Buffer
@@ -24,7 +24,7 @@ interface Ended {
 }
 
 interface RunOptions {
-  /** On stdin; without it stdin is empty. */
+  /** Its stdin. Default: empty. */
   readonly input?: string | Uint8Array
   readonly env?: Readonly<Record<string, string>>
   /** Sent once, as soon as stderr has this text. */
@@ -32,7 +32,7 @@ interface RunOptions {
   readonly onStderr?: (text: string) => void
 }
 
-/** Runs `swarm-exec` with the manager's engine. */
+/** Runs `swarm-exec` on the manager's engine. */
 const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: RunOptions = {}) {
   const { manager } = yield* SwarmCluster
   const env = { PATH: process.env.PATH ?? "", DOCKER_HOST: manager.dockerHost, TASK_EXEC_IMAGE: yield* helperImage }
@@ -58,7 +58,7 @@ const instExec = Effect.fnUntraced(function* (
   return yield* run(["inst_exec", ...args], { input: JSON.stringify({ inst: [{ id }], ...input }), ...options })
 })
 
-/** Waits until nothing of that name runs in the task's container. */
+/** Waits until no process of that name runs in the task's container. */
 const awaitEnd = Effect.fnUntraced(function* (command: string) {
   const { container, node } = yield* target
   const ended = Effect.map(execIn(node.socket, container, ["ps"]), ({ stdout }) => !stdout.includes(command))
@@ -81,7 +81,7 @@ const runProcess = (file: string, args: ReadonlyArray<string>, options: RunOptio
       isSent = true
       child.kill(options.signal.name)
     })
-    // A plugin that fails early does not read its input to the end.
+    // A plugin that fails early does not read all its input.
     child.stdin.on("error", () => undefined)
     child.stdin.end(options.input ?? "")
     child.once("error", (error) => resume(Effect.die(error)))
@@ -94,7 +94,7 @@ const runProcess = (file: string, args: ReadonlyArray<string>, options: RunOptio
 const nothing = Buffer.alloc(0)
 const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString()
 
-/** Nothing on stdout, exit status 2, and on stderr one line (after the introduction where the command was reached). */
+/** Asserts that stdout is empty, the exit code is 2, and stderr has one line, after the introduction if the command was started. */
 const assertFailed = (ended: Ended, message: RegExp) => {
   const lines = textOf(ended.stderr).trimEnd().split("\n")
   assert.match(lines.at(-1) ?? "", message)
@@ -105,21 +105,21 @@ const assertFailed = (ended: Ended, message: RegExp) => {
 const introduction =
   /^EXEC: task [a-z0-9]{25}, node [a-z0-9]{25}, container [0-9a-f]{64}, cmd "[^\n]*" \(arguments stripped\);[^\n]*\n/
 
-/** What the command wrote: stderr without the introduction. */
+/** The command's output: stderr without the introduction. */
 const outputOf = (ended: Ended): Buffer => {
   const [line = ""] = introduction.exec(ended.stderr.toString("latin1")) ?? []
   assert.notStrictEqual(line, "", `no introduction in ${textOf(ended.stderr)}`)
   return ended.stderr.subarray(line.length)
 }
 
-/** Goes through the cases of a test at the same time. */
+/** Runs the cases of a test at the same time. */
 const forEach = <A, B, E, R>(cases: ReadonlyArray<A>, check: (one: A) => Effect.Effect<B, E, R>) =>
   Effect.forEach(cases, check, { concurrency: "unbounded" })
 
 /** A folder for the files of one test. */
 const folder = temporaryFolder("skopos")
 
-/** A container that Swarm knows nothing of; gives its name. */
+/** A container outside of Swarm. Returns its name. */
 const plainContainer = Effect.fnUntraced(function* ({ socket }: ClusterNode, name: string) {
   const { image } = yield* SwarmCluster
   yield* Effect.acquireRelease(
@@ -436,7 +436,7 @@ layer(Web.layer("skopos"), { timeout: 180_000, excludeTestServices: true })("the
       assert.deepStrictEqual(bytes, Buffer.from([0, 255, 13, 10, 27, 91, 49, 109, 195]))
       assert.deepStrictEqual(long, Buffer.alloc(5_000_000))
       assert.sameMembers(textOf(mixed).trimEnd().split("\n"), ["out", "err"])
-      // The message begins a line of its own, and only then.
+      // The message starts a new line only if the output does not end with one.
       assert.match(textOf(broken), /^abc\nexitcode:3 \([^\n]*\)\n$/)
       assert.match(textOf(whole), /^abc\nexitcode:3 \([^\n]*\)\n$/)
     })

@@ -17,7 +17,7 @@ checkLeftoversMeanwhile()
 
 const wipe = "\r\x1b[K"
 
-/** `task-exec` at a terminal. */
+/** `task-exec` on a terminal. */
 const atTerminal = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: PtyOptions["env"] = {}) {
   const { manager } = yield* SwarmCluster
   return yield* openPty([process.execPath, join(dist, "task-exec.cjs"), ...args], {
@@ -39,7 +39,7 @@ const Traces = Schema.Struct({
 })
 const decodeTraces = Schema.decodeUnknownSync(Schema.fromJsonString(Traces))
 
-/** A collector: its address, and the bodies that came to it. */
+/** A collector: its address, and the bodies that it received. */
 const openCollector = Effect.gen(function* () {
   const bodies: Array<string> = []
   const server = yield* Effect.acquireRelease(
@@ -64,7 +64,7 @@ const openCollector = Effect.gen(function* () {
   return { endpoint: `http://127.0.0.1:${address.port}`, bodies }
 })
 
-/** The names of a span's ancestors, the nearest first. */
+/** The names of a span's ancestors, nearest first. */
 const ancestors = (spans: ReadonlyArray<Span>, span: Span): ReadonlyArray<string> => {
   const parent = spans.find(({ spanId }) => spanId === span.parentSpanId)
   return parent === undefined ? [] : [parent.name, ...ancestors(spans, parent)]
@@ -128,7 +128,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("are a status line on a terminal, which is erased before the first byte by the tunnel", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      // It ends with a key, which needs the tunnel.
+      // The command ends at a key, which needs the tunnel.
       const command = [web.target(web.remote), "sh", "-c", "stty -echo; printf 'first\\r\\n'; read -r key"]
       const [told, quiet] = yield* Effect.all(
         [atTerminal(["--timings", "-it", ...command]), atTerminal(["-q", "-it", ...command])],
@@ -146,7 +146,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
       assert.isTrue(line.endsWith(wipe), JSON.stringify(shown))
       assert.strictEqual(withoutStageLine(shown), after)
       assert.match(after, /^first\r\r?\ntask-exec: start task-exec .*\r\n/)
-      // That the helper is there and that the command has started may come in one piece: then no time lies between.
+      // The helper's start and the command's start may be reported at once, with no time between.
       for (const stage of ["create the network", "start the relay", "place the helper", "connect", "run the command"]) {
         assert.match(after, new RegExp(`\\ntask-exec: ${stage} +\\d`), after)
       }
@@ -160,7 +160,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
       const { manager, nodes, registry } = yield* SwarmCluster
       const web = yield* Web
       const dir = yield* temporaryFolder("pull")
-      // A layer that the manager has not seen: 60 MB that can't be made smaller.
+      // A layer that the manager does not have: 60 MB of incompressible data.
       yield* Effect.promise(() => writeFile(join(dir, "layer"), randomBytes(60_000_000)))
       yield* run("tar", ["-C", dir, "-cf", join(dir, "files.tar"), "layer"])
       const worker = nodes.find(({ nodeId }) => nodeId === web.remote.nodeId) ?? manager
@@ -172,7 +172,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
           yield* deriveImage(worker.socket, named, image, [], join(dir, "files.tar"))
           yield* pushImage(worker.socket, image)
         }),
-        // By force: the engine may not have removed the helper's container yet.
+        // Forced, because the engine may not have removed the helper's container yet.
         () =>
           Effect.forEach([manager, worker], ({ socket }) => Effect.orDie(remove(socket, `/images/${image}?force=true`)))
       )
@@ -180,7 +180,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
       const [, done = "", total = ""] = yield* pty.see(
         /\rpulling the helper image {2}([\d.]+[kM]?B) \/ ([\d.]+[kM]?B)(?: {2}\d+ s)?\x1b\[K/
       )
-      // That layer, and what little of the image is not shared with others.
+      // That layer, and the few bytes of the image that are not shared with others.
       assert.match(total, /^60(?:\.\d)?MB$/, `${done} of ${total}`)
       const { code, shown } = yield* pty.end
       assert.deepStrictEqual([code, withoutStageLine(shown)], [0, "there\r\n"], shown)
@@ -190,7 +190,7 @@ layer(Web.layer("stages"), { excludeTestServices: true, timeout: "180 seconds" }
   it.effect("give way to log lines on a terminal, and return until Ctrl-C", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      // A helper may be there before there is a line: the engine is slow to answer.
+      // With a slow engine, the helper may run before the status line appears.
       const { manager } = yield* SwarmCluster
       const proxy = yield* engineProxy(manager.socket)
       proxy.slowDown(100)

@@ -1,4 +1,4 @@
-/** Which worker has which swarm: a file for each worker, as a worker is a new process for each file of tests. */
+/** The swarm of each worker, in a file per worker, because a worker is a new process for each test file. */
 import { readFile, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import * as Config from "effect/Config"
@@ -13,21 +13,21 @@ import type { ProcessRef } from "../cluster/Processes.ts"
 import { copyRepository } from "../cluster/Registry.ts"
 import { attach, bringUpFor, clusterVariable, type SwarmClusterShape, takeDown } from "../cluster/SwarmCluster.ts"
 
-/** A swarm that is up for the tests. */
+/** A running swarm for tests. */
 const SharedSwarm = Schema.Struct({
   dir: Schema.String,
-  /** Our image, in its registry. */
+  /** Our image in its registry. */
   image: Schema.String
 })
 type SharedSwarm = typeof SharedSwarm.Type
 
-/** What the workers know of the swarms. */
+/** The data about the swarms that workers share. */
 export interface SwarmPool {
-  /** Has a file for each worker. */
+  /** The folder with a file per worker. */
   readonly folder: string
-  /** The process that takes the swarms down; null where somebody else brought the swarm up. */
+  /** The process that removes the swarms. Null if another program started the swarm. */
   readonly owner: ProcessRef | null
-  /** Of each swarm. */
+  /** The number of nodes per swarm. */
   readonly nodes: number
 }
 
@@ -39,11 +39,11 @@ declare module "vitest" {
 
 const repository = "task-exec"
 
-/** Environment variable that names the folder of a swarm whose registry has the image of this build. */
+/** Environment variable with the folder of a swarm whose registry has the image of this build. */
 export const sourceVariable = "TASK_EXEC_IMAGE_SOURCE"
 
 /**
- * Puts our image into the registry of a swarm; gives its name. The swarm in `source` has the image already: to build it takes an
+ * Publishes our image in the registry of a swarm. Returns its name. The swarm in `source` has the image already: building it takes an
  * engine several seconds of CPU time.
  */
 const publishImage = Effect.fnUntraced(function* ({ dir, manager, registry }: SwarmClusterShape, source?: string) {
@@ -55,8 +55,8 @@ const publishImage = Effect.fnUntraced(function* ({ dir, manager, registry }: Sw
 })
 
 /**
- * Puts the image of the worker's own swarm into the registry of another one, which a test has brought up, and onto its first manager,
- * where guards need it; gives its name.
+ * Publishes the image of the worker's own swarm in the registry of another swarm, which a test has started, and pulls it on its first
+ * manager, where guards need it. Returns its name.
  */
 export const imageFor = (cluster: SwarmClusterShape) =>
   Config.String(clusterVariable).pipe(
@@ -65,8 +65,8 @@ export const imageFor = (cluster: SwarmClusterShape) =>
   )
 
 /**
- * Puts our image into the registry of a swarm and onto every node. A command on a node without the image has no guard, and a warning
- * says so if the command takes long enough: which tests ran before, and how fast, is to make no difference.
+ * Publishes our image in the registry of a swarm and pulls it on every node. A command on a node without the image has no guard, and a
+ * warning says so if the command takes long enough. Tests must not depend on whether an earlier test pulled it.
  */
 export const withImage = Effect.fnUntraced(function* (cluster: SwarmClusterShape, source?: string) {
   const { dir, nodes } = cluster
@@ -81,13 +81,13 @@ const encode = Schema.encodeEffect(SharedSwarmText)
 
 const fileOf = (folder: string, worker: number) => join(folder, `${worker}.json`)
 
-/** Makes a swarm that of a worker (1, 2, …). */
+/** Sets the swarm of a worker (1, 2, …). */
 export const assignSwarm = Effect.fnUntraced(function* (folder: string, worker: number, swarm: SharedSwarm) {
   const text = yield* encode(swarm)
   yield* Effect.promise(() => writeFile(fileOf(folder, worker), text))
 })
 
-/** The swarm is of no use, and belongs to somebody else. */
+/** The swarm cannot be used, and this process does not own it. */
 class SwarmOfNoUse extends Schema.TaggedError<SwarmOfNoUse>()("SwarmOfNoUse", {
   dir: Schema.String,
   reason: Schema.String
@@ -97,7 +97,7 @@ class SwarmOfNoUse extends Schema.TaggedError<SwarmOfNoUse>()("SwarmOfNoUse", {
   }
 }
 
-/** Why a swarm is of no use to the next file; undefined where it is. What an earlier file left in a swarm of ours is taken away. */
+/** Why the next file cannot use a swarm. `undefined` if it can. Objects of an earlier file in our swarm are removed. */
 const flawOf = Effect.fnUntraced(function* (dir: string, isOurs: boolean) {
   const crash = yield* knownCrash(dir)
   if (crash !== undefined || !isOurs) return crash?.message
@@ -108,7 +108,7 @@ const flawOf = Effect.fnUntraced(function* (dir: string, isOurs: boolean) {
   })
 })
 
-/** Brings up a swarm in place of one that is of no use. */
+/** Starts a replacement for a swarm that cannot be used. */
 const replace = Effect.fnUntraced(function* (
   { folder, nodes, owner }: SwarmPool,
   worker: number,
@@ -123,8 +123,8 @@ const replace = Effect.fnUntraced(function* (
 })
 
 /**
- * The swarm of a worker, with nothing in it that an earlier file left: another one if an engine of the last one crashed, or if it can't
- * be cleared.
+ * The swarm of a worker, without objects of earlier files. It is a new one if an engine of the last one crashed or if that cannot be
+ * cleared.
  */
 export const swarmOf = Effect.fn("SwarmPool.swarmOf")(
   function* (pool: SwarmPool, worker: number) {

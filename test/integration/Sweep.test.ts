@@ -31,7 +31,7 @@ const minute = 60_000
 const past = 1_700_000_000
 const future = Math.ceil((Date.now() + 60 * minute) / 1000)
 
-/** Labels as task-exec writes them. */
+/** Labels as task-exec sets them. */
 const labels = (deadline: number | string, role = "helper") => ({
   "task-exec.run": "sweeptest",
   "task-exec.role": role,
@@ -57,7 +57,7 @@ const makeSecret = (name: string, Labels: Record<string, string>) =>
     ({ ID }) => onManager((socket) => Effect.orDie(remove(socket, `/secrets/${ID}`)))
   )
 
-/** A container on a node; it runs if it has a command. */
+/** A container on a node. It is started if it has a command. */
 const makeContainer = (
   node: ClusterNode,
   name: string,
@@ -80,7 +80,7 @@ const makeContainer = (
 const Named = Schema.Array(Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) }))
 const Containers = Schema.Array(Schema.Struct({ Names: Schema.Array(Schema.String) }))
 
-/** Names of all services, secrets and containers of ours there are; sweepers' own containers may still be going. */
+/** Names of all our services, secrets and containers. Containers of sweepers may still be in removal. */
 const present = Effect.gen(function* () {
   const { manager, nodes } = yield* SwarmCluster
   const query = { all: "true", filters: JSON.stringify({ label: { "task-exec.run=sweeptest": true } }) }
@@ -95,7 +95,7 @@ const present = Effect.gen(function* () {
     ...containers
       .flat()
       .flatMap(({ Names }) => Names)
-      // Those of services have Swarm's names, with dots.
+      // Containers of services have Swarm's names, with dots.
       .filter((name) => !name.includes("."))
       .map((name) => `container ${name.slice(1)}`)
   ].sort()
@@ -107,11 +107,11 @@ const gc = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], env: R
   return { code: result.code, stdout: result.stdout.toString(), stderr: result.stderr }
 })
 
-/** What a report says of objects of ours: kind, name, node, removed. */
+/** A report about our objects: kind, name, node, removed. */
 const told = ({ leftovers }: SweepReport) =>
   leftovers.map(({ kind, name, node, removed }) => [kind, name, node, removed]).sort()
 
-/** Those of this swarm's services that have the role. */
+/** The services of this swarm with this role. */
 const withRole = (role: string) =>
   onManager((socket) =>
     get(socket, "/services", Named, {
@@ -125,7 +125,7 @@ const workers = Effect.map(SwarmCluster, ({ manager, nodes }) => {
   return [first, second] as const
 })
 
-/** Something past its deadline and something alive of every kind, on the manager and on a worker. */
+/** An expired and a live object of every kind, on the manager and on a worker. */
 const sideBySideWith = Effect.fnUntraced(function* (role: string) {
   const { manager } = yield* SwarmCluster
   const [worker] = yield* workers
@@ -158,7 +158,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
     it.effect("removes the leftovers of a killed caller after their deadline, and not before", () =>
       Effect.gen(function* () {
         const web = yield* Web
-        // Its guard would remove all of it.
+        // The guard would remove everything.
         yield* killCaller(
           "task-exec.cjs",
           ["--timeout", "1m", web.target(web.remote), "sh", "-c", "echo up; sleep 3456"],
@@ -169,7 +169,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
 
         const early = yield* sweepSwarm()
         assert.deepStrictEqual([early.leftovers, early.alive.length], [[], 2])
-        // Not on the other nodes: on one of them the helper ends its command now, in a container that is late by this clock.
+        // Only on this node: on another one, the helper ends its command in a container that counts as expired by this clock.
         const late = yield* sweep({ now: Date.now() + 20 * minute, nodes: "local" })
         assert.deepStrictEqual(told(late), [
           ["secret", name, undefined, true],
@@ -223,7 +223,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
 
         const again = yield* gc()
         assert.strictEqual(again.code, 0)
-        // The old service's container may still be on its way out.
+        // The container of the first gc's service may still be in removal.
         assert.match(again.stdout, /(^|\n)[01] removed, 0 left, \d+ not past their deadline; 3 of 3 nodes checked\n$/)
         assert.deepStrictEqual(yield* present, live)
       }).pipe(Effect.scoped)
@@ -350,7 +350,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const callers = [yield* call(web.local), yield* call(web.remote)]
         const { code, stdout } = yield* gc()
         assert.strictEqual(code, 0)
-        // Service and secret; and the guard of the local one, if it is there already.
+        // Service and secret, and possibly the guard of the local command.
         assert.match(stdout, /^0 removed, 0 left, [23] not past their deadline; 3 of 3 nodes checked\n$/)
         for (const task of [web.local, web.remote]) {
           yield* execIn(web.nodeOf(task).socket, task.containerId, ["touch", "/tmp/go"])
@@ -380,7 +380,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         )
         yield* poll(relays, { atMost: 120_000, orElse: Effect.die("the session has no relay and listener") })
         const late = yield* sweep({ dryRun: true, now: Date.now() + 24 * 60 * minute })
-        // The sweeps above have containers too, which Swarm removes a little later than their services.
+        // The containers of the earlier sweeps are removed shortly after their services.
         const ofSession = late.leftovers.filter(({ kind, role }) => kind === "container" && role !== "sweeper")
         assert.deepStrictEqual(
           ofSession.map(({ name, node }) => [name, node]),
@@ -395,7 +395,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       Effect.gen(function* () {
         const web = yield* Web
         const { socket } = web.nodeOf(web.remote)
-        /** A caller at work, and the ID of its run. */
+        /** A caller with a running command, and the ID of its run. */
         const call = Effect.fnUntraced(function* (script: string) {
           const before = yield* withRole("helper")
           const caller = yield* Effect.forkChild(
@@ -431,7 +431,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
 
         const wet = yield* gc(["--run", named.run])
         assert.deepStrictEqual([wet.code, wet.stderr], [0, ""])
-        // Service and secret; and the killer of the helper that was removed, if it is still there.
+        // Service and secret, and possibly the killer of the removed helper.
         assert.match(wet.stdout, /\n[23] removed, 0 left; 3 of 3 nodes checked\n$/)
         assert.notInclude(wet.stdout, spared.run)
         const ended = yield* Fiber.join(named.caller)
@@ -450,7 +450,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
 
     it.effect("by gc --run removes the containers of these runs on every node, and reports an unknown run", () =>
       Effect.gen(function* () {
-        // A killer would be let finish.
+        // A killer would be allowed to finish.
         const { worker } = yield* sideBySideWith("relay")
         const others = { "task-exec.run": "another", "task-exec.deadline": String(past) }
         yield* makeContainer(worker, "others-there", { ...labels(past), ...others })
@@ -477,7 +477,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const { Spec } = yield* poll(found, { atMost: 120_000, orElse: Effect.die("it made no sweeper") })
         yield* Fiber.interrupt(killed)
         assert.deepStrictEqual((yield* sweepSwarm()).leftovers, [])
-        // Not on the other nodes, where the sweeper's containers may still be going.
+        // Not on the other nodes, where containers of the sweeper may still be in removal.
         const late = yield* sweep({ now: Date.now() + 10 * minute, nodes: "local" })
         assert.deepStrictEqual(told(late), [
           ["secret", Spec.Name, undefined, true],
@@ -508,7 +508,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
       Effect.gen(function* () {
         const cluster = yield* SwarmCluster
         const [quick, slow] = yield* workers
-        // How long nodes may take that answer: several times what they take on this machine, as busy as it is, or becomes.
+        // The time limit for the nodes: several times what a sweep takes on this machine.
         const [usual] = yield* Effect.timed(sweep())
         const seconds = Math.max(20, Math.ceil(Duration.toSeconds(usual) * 4))
         yield* makeContainer(quick, "old-there", labels(past, "killer"))
@@ -550,7 +550,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("sweep"))), { excludeTestService
         const findings = { leftovers: [], unreadable: [], alive: [] }
         const about = ({ nodeId }: { readonly nodeId: string }, origin: number) =>
           reportLines(origin, { node: nodeId, result: { _tag: "Swept", findings } }).trimEnd()
-        // Each of the two says what the other one would.
+        // Each of the two sends the other one's report.
         const script = `if [ "$TASK_EXEC_HELPER_NODE" = ${first.nodeId} ]; then echo "${about(second, 1)}"; else echo "${about(first, 2)}"; fi`
         const liar = `${registry}/liar:1`
         yield* deriveImage(manager.socket, image, liar, [`ENTRYPOINT ["sh", "-c", ${JSON.stringify(script)}]`])

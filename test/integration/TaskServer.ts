@@ -1,4 +1,4 @@
-/** A service whose tasks serve connections: a program for Node in our own image, which counts as somebody's image here. */
+/** A service whose tasks accept connections: a program for Node in our own image, which serves as a user's image here. */
 import * as Effect from "effect/Effect"
 import { removeService, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -7,15 +7,15 @@ import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 export const ports = {
   /** HTTP: `/hash` answers with the SHA-256 of the body, `/bytes/N` with N bytes, everything else with the path. */
   http: 8080,
-  /** Answers with all that it has read, but only after the other side has ended. */
+  /** Answers with everything that it has read, after the other side has ended. */
   late: 8081,
-  /** Listens at the container's own address only. */
+  /** Listens on the container's own address only. */
   outside: 8082,
-  /** Listens at ::1 only, where the container has that address: those of engine 20.10 have not. `/six` tells. */
+  /** Listens on ::1 only, if the container has that address. Containers of engine 20.10 do not. `/six` returns whether it does. */
   six: 8083,
-  /** Ends its own side at once, and then counts what it reads until the other side ends: see `/counted`. */
+  /** Ends its own side at once, then counts the bytes from the other side until that ends. See `/counted`. */
   early: 8084,
-  /** Nobody listens. */
+  /** A port without a listener. */
   nobody: 9
 } as const
 

@@ -14,7 +14,7 @@ checkLeftovers()
 
 const bundle = join(dist, "task-exec.cjs")
 
-/** `task-exec` at a terminal. */
+/** `task-exec` on a terminal. */
 const atTerminal = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: PtyOptions = {}) {
   const { manager } = yield* SwarmCluster
   return yield* openPty([process.execPath, bundle, ...args], {
@@ -23,7 +23,7 @@ const atTerminal = Effect.fnUntraced(function* (args: ReadonlyArray<string>, opt
   })
 })
 
-/** The same on the manager's machine; gives the process that is meant too. */
+/** `task-exec` on a terminal of the manager's machine, with its process ID. */
 const onManager = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: PtyOptions = {}) {
   const { manager } = yield* SwarmCluster
   const pty = yield* openPty([...entrance(manager.pid), process.execPath, bundle, ...args], {
@@ -34,7 +34,7 @@ const onManager = Effect.fnUntraced(function* (args: ReadonlyArray<string>, opti
   return { ...pty, kill: (name: NodeJS.Signals) => Effect.flatMap(pid, (id) => signal(id, name)) }
 })
 
-/** Shell words that wait until the terminal has this size: older engines set it when the command has started. */
+/** Shell words that wait for this terminal size: older engines set it after the command's start. */
 const sized = (rows: number, columns: number) => `until [ "$(stty size 2>&-)" = "${rows} ${columns}" ]; do :; done`
 
 const assertEnd = ({ after, before, code, shown }: PtyEnd, expected: number) => {
@@ -42,7 +42,7 @@ const assertEnd = ({ after, before, code, shown }: PtyEnd, expected: number) => 
   assert.strictEqual(after, before)
 }
 
-/** Processes of commands that run. */
+/** Processes of running commands. */
 const marked = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
@@ -50,7 +50,7 @@ const marked = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { pa
 const typeLine = (pty: Pty, line: string) => pty.type(`${line}\r`)
 
 layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds" })("a terminal", (it) => {
-  /** Waits until a file is in a task's container. */
+  /** Waits until a file exists in a task's container. */
   const untilFile = (task: RunningTask, path: string) =>
     Effect.flatMap(Web, (web) =>
       pollUntil(
@@ -78,7 +78,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
       yield* pty.see(/\nready/)
       yield* pty.resize(40, 120)
       yield* pty.see(/40 120/)
-      // Ctrl-C is the remote terminal's, and ends what runs there only.
+      // Ctrl-C goes to the remote terminal, and ends only the program there.
       pty.type("\x03")
       yield* pty.see(/# /)
       typeLine(pty, "echo after-$?")
@@ -91,7 +91,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
       typeLine(pty, "kill -KILL %1; wait; echo contin''ued")
       yield* pty.see(/\ncontinued/)
 
-      // Every byte but the detach keys' sequence, and what a pasting terminal puts around it.
+      // All bytes except the detach keys' sequence and the brackets of a pasting terminal.
       const bytes = String.fromCharCode(...Array.from({ length: 256 }, (_, at) => 255 - at))
       const typed = `${bytes}\x1b[200~pasted\x10 \x1b[201~`
       typeLine(pty, `stty raw -echo; echo "ra"w; head -c ${typed.length} | od -An -v -tx1; stty sane`)
@@ -169,7 +169,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
 
   const goesOn = "echo up; until [ -e /tmp/go ]; do sleep 0.05; done; rm /tmp/go; echo done > /tmp/done"
 
-  /** Lets a command go, sees that it goes on by itself, and has it end. */
+  /** Lets a command continue, checks that it runs on, and then ends it. */
   const letGo = Effect.fnUntraced(function* (task: RunningTask, pty: Pty, keys: string) {
     const web = yield* Web
     const { socket } = web.nodeOf(task)
@@ -219,7 +219,7 @@ layer(Web.layer("terminal"), { excludeTestServices: true, timeout: "180 seconds"
 
   const sleep = ["sh", "-c", "echo up; exec sleep 1000"]
 
-  /** The ways in which it ends: the command line's flags, what ends it, and the exit code. */
+  /** The ways to end: flags, the action that ends the run, and the exit code. */
   const ways: Record<
     string,
     {

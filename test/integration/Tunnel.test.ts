@@ -33,7 +33,7 @@ const State = Schema.Struct({ State: Schema.Struct({ Pid: Schema.Int }) })
 const Created = Schema.Struct({ Id: Schema.String })
 const Engine = Schema.Struct({ Version: Schema.String })
 
-/** The one container on a node that is there for this. */
+/** The only container of a node with this role. */
 const withRole = Effect.fnUntraced(function* ({ socket }: ClusterNode, role: "helper" | "relay") {
   const query = { filters: JSON.stringify({ label: { [`task-exec.role=${role}`]: true } }) }
   const [container, ...more] = yield* get(socket, "/containers/json", Containers, { query })
@@ -45,7 +45,7 @@ const Services = Schema.Array(
   Schema.Struct({ Spec: Schema.Struct({ Labels: Schema.Record(Schema.String, Schema.String) }) })
 )
 
-/** The run whose helper is there. */
+/** The run of the current helper. */
 const runThere = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
   const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
@@ -61,12 +61,12 @@ const kill = (node: ClusterNode, role: "helper" | "relay") =>
     yield* request(node.socket, "POST", `/containers/${Id}/kill`, { query: { signal: "KILL" } })
   })
 
-/** Commands of ours that run, anywhere on the swarm. */
+/** Our running commands, on all nodes. */
 const commands = Effect.flatMap(SwarmCluster, (cluster) => leftovers(cluster, { patience: 0 })).pipe(
   Effect.map((items) => items.filter((item) => item.startsWith("process ")))
 )
 
-/** Waits until no command of ours runs, with whatever else still there. */
+/** Waits until none of our commands runs. Other objects may still exist. */
 const untilEnded = pollUntil(
   Effect.map(commands, (found) => found.length === 0),
   { every: 200, atMost: 120_000, orElse: Effect.flatMap(commands, (found) => Effect.die(found.join("\n"))) }
@@ -74,7 +74,7 @@ const untilEnded = pollUntil(
 
 const Nodes = Schema.Array(Schema.Struct({ Status: Schema.Struct({ State: Schema.String }) }))
 
-/** Waits until the manager hears all nodes again. */
+/** Waits until the manager sees all nodes ready again. */
 const untilReady = Effect.flatMap(SwarmCluster, ({ manager }) =>
   pollUntil(
     Effect.map(get(manager.socket, "/nodes", Nodes), (nodes) => nodes.every(({ Status }) => Status.State === "ready")),
@@ -82,12 +82,12 @@ const untilReady = Effect.flatMap(SwarmCluster, ({ manager }) =>
   )
 )
 
-/** A task on another node, and that node. */
+/** A task on another node, with its node. */
 const there = Effect.map(Web, (web) => ({ target: web.target(web.remote), node: web.nodeOf(web.remote) }))
 
 const echo = ["sh", "-c", "echo up; while read line; do echo got $line; done; exit 7"] as const
 
-/** A session with {@link echo} that has come to its tunnel. */
+/** A session with {@link echo} whose tunnel is open. */
 const talking = Effect.gen(function* () {
   const { target } = yield* there
   const session = yield* TaskExec.open({ target, command: echo })
@@ -97,10 +97,10 @@ const talking = Effect.gen(function* () {
   return { session, talk }
 })
 
-/** Milliseconds for which Swarm's gossip suspects a node of being gone, before it takes the node for gone. */
+/** How long Swarm's gossip suspects a node before it declares the node failed, in milliseconds. */
 const gossipWaits = 4000
 
-/** A way to the manager by which no network is made before `release`: a command runs, and its tunnel does not come. */
+/** A proxy to the manager that creates no network before `release`: a command runs, and its tunnel does not open. */
 const heldBack = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
   return yield* engineProxy(manager.socket, ({ line }) => (line.startsWith("POST /networks/create") ? "keep" : "pass"))
@@ -123,7 +123,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
             return Number(yield* on.exec(["nsenter", "--target", `${Pid}`, "--net", "cat", file]))
           })
         )
-        // In whole ticks of the kernel's clock, of up to 10 ms.
+        // The kernel rounds to its clock ticks of up to 10 ms.
         const [atLeast, atMost] = Number.parseInt(Version, 10) >= 27 ? [50, 60] : [1000, 1000]
         for (const time of times) assert.isTrue(time >= atLeast && time <= atMost, `${time} ms`)
       }).pipe(Effect.scoped)
@@ -166,7 +166,8 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
             await Promise.all(Array.from({ length: 5 }, knock))
             console.log(knock.name, "sent away")
           }`
-        // A container on the network; it must be gone before the session is, whose network could not be removed otherwise.
+        // A container on the network. It must be removed before the session ends, because the session's network could not be removed
+        // otherwise.
         const knocked = yield* Effect.acquireUseRelease(
           post(manager.socket, "/containers/create", Created, {
             body: { Image: image, Cmd: ["sleep", "1000"], HostConfig: { NetworkMode: network } }
@@ -237,15 +238,15 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     )
 
     /**
-     * After 4 s of suspicion, which begins up to 2 s after the cable is out, Swarm's gossip (memberlist) takes the node for failed and
-     * removes its addresses from the overlay network. They come back up to 30 s after the cable: then it is the swarm, not the
-     * tunnel, that lets nothing through for longer than the tunnel waits.
+     * Swarm's gossip (memberlist) suspects a node up to 2 s after the disconnection, and declares it failed 4 s later. It then removes the
+     * node's addresses from the overlay network, and adds them up to 30 s after the reconnection. Until then, Swarm blocks traffic for
+     * longer than a tunnel waits.
      */
     it.effect("survives a disconnection of 2 s, which is shorter than Swarm's gossip timeout", () =>
       Effect.gen(function* () {
         const { link } = yield* SwarmCluster
         const { node } = yield* there
-        /** Gives for how many milliseconds the cable was out, and fails if the session did not go on. */
+        /** Returns how long the cable was disconnected, in milliseconds. Fails if the session did not continue. */
         const attempt = Effect.gen(function* () {
           const { session, talk } = yield* talking
           const [took] = yield* Effect.timed(
@@ -262,7 +263,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           })
           const outcome = yield* Effect.exit(goesOn)
           yield* untilReady
-          // On a machine that was too busy to plug the cable in again in time, this shows nothing.
+          // If a busy machine did not reconnect the cable in time, this attempt proves nothing.
           return Duration.toMillis(took) < gossipWaits ? Option.some(yield* outcome) : Option.none()
         }).pipe(Effect.scoped)
         yield* poll(attempt, { atMost: 120_000, orElse: Effect.die("the cable was never out for so short a time") })
@@ -280,7 +281,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         )
         assert.strictEqual(code, 125)
         assert.match(stderr, new RegExp(`^task-exec: .*${node.name}.*4789.*7946.*\\n$`))
-        // Output needs no overlay.
+        // Output needs no overlay network.
         assert.strictEqual(stdout.toString(), "up\n")
         assert.deepStrictEqual(yield* commands, [])
       })
@@ -289,7 +290,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
     it.effect("leaves nothing if Ctrl-C or a timeout kills the command while the tunnel opens", () =>
       Effect.gen(function* () {
         const { target } = yield* there
-        // The caller gives up the request that the proxy keeps after 30 seconds.
+        // The caller abandons the request that the proxy keeps after 30 seconds.
         const seconds = Math.min(12, stretched(4))
         const endedBy = Effect.fnUntraced(function* (flags: ReadonlyArray<string>, signal?: NodeJS.Signals) {
           const proxy = yield* heldBack
@@ -329,7 +330,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
             env: { DOCKER_HOST: proxy.dockerHost, TERM: "xterm" }
           }
         )
-        // Engines before 25 give a terminal its size a moment after its command's start.
+        // Engines before 25 set a terminal's size shortly after the command's start.
         yield* pty.see(/up\r\n/)
         pty.type("one ")
         yield* pty.resize(30, 90)
@@ -388,7 +389,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         })
     )
 
-    // Last: Swarm gives the tasks of a node that is gone to others.
+    // The last test, because Swarm moves the tasks of an unreachable node.
     it.effect("ends on both sides at a lasting disconnection, kills the command and restores the terminal", () =>
       Effect.gen(function* () {
         const { link, manager } = yield* SwarmCluster
@@ -409,7 +410,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         assert.strictEqual(code, 125, shown)
         assert.strictEqual(after, before)
         assert.match(shown, new RegExp(`lost the connection to node ${node.name}: no data for 15 s;`))
-        // Swarm keeps a network as long as a node that it does not hear may have a container on it.
+        // Swarm keeps a network while an unreachable node may have a container on it.
         const [, named, command] = /cannot remove (network \S+): .*\. Remove it with: (\S.*?)\r\n/.exec(shown) ?? []
         if (command === undefined) return
         assert.match(named ?? "", /^network task-exec-network-\w+$/, shown)

@@ -16,13 +16,13 @@ class Remapped extends Context.Service<
     readonly worker: ClusterNode
     /** The image of the services. */
     readonly image: string
-    /** A program of ours, against the manager. */
+    /** Runs a built program on the manager. */
     readonly run: (
       file: string,
       args: ReadonlyArray<string>,
       options?: ProcessOptions
     ) => Effect.Effect<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
-    /** Dies if anything of ours is left. */
+    /** Dies if there are leftovers. */
     readonly nothingLeft: Effect.Effect<void>
   }
 >()("task-exec/test/Remapped") {
@@ -45,7 +45,7 @@ class Remapped extends Context.Service<
         const { code, stderr, stdout } = yield* program(file, args, { ...options, env })
         return { code, stdout: stdout.toString(), stderr }
       })
-      // An engine whose relay was on an overlay network may list it for a moment after its removal.
+      // An engine may list a relay's overlay network for a moment after its removal.
       const left = Effect.orDie(leftovers(cluster, { patience: 0 }))
       const nothingLeft = pollUntil(
         Effect.map(left, ({ length }) => length === 0),
@@ -54,7 +54,7 @@ class Remapped extends Context.Service<
       return Remapped.of({ worker, image, run, nothingLeft })
     })
   ).pipe(
-    // The engine makes the user itself; every node's /etc is its own.
+    // The engine creates the user. Every node has its own /etc.
     Layer.provide(SwarmCluster.layer({ nodes: 2, dockerdArgs: ["--userns-remap=default"] }))
   )
 }
@@ -63,10 +63,10 @@ const taskExec = (...args: ReadonlyArray<string>) => Remapped.use(({ run }) => r
 
 const nothingLeft = Remapped.use((remapped) => remapped.nothingLeft)
 
-/** A script that wants to live on, with a child that left its session. */
+/** A script that ignores signals, with a child process in its own session. */
 const stubborn = ["sh", "-c", "trap '' TERM; setsid sleep 4321 & echo up; exec sleep 4321"]
 
-/** What a timeout looks like that is what it says. */
+/** The message of a timeout that killed everything. */
 const killed = (seconds: number) => ({
   code: 124,
   stdout: "up\n",
@@ -81,7 +81,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
     Effect.gen(function* () {
       const map = yield* taskExec("near", "sh", "-c", "cat /proc/self/uid_map; exit 5")
       assert.strictEqual(map.code, 5)
-      // Otherwise these are no tests of remapping.
+      // Otherwise these tests would not cover remapping.
       assert.match(map.stdout, /^\s*0\s+[1-9]/)
       const seconds = stretched(3)
       const late = yield* Effect.forEach(
@@ -154,7 +154,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
         doctor.stdout,
         /^fails +socket +node-2: user namespaces are remapped: .*\n +run setfacl -m u:[1-9]\d+:rw .* on node-2/m
       )
-      // Sweepers are helpers too.
+      // Sweepers are helpers, too.
       assert.match(gc.stdout + gc.stderr, new RegExp(`node node-2 was not checked: ${remapping.source}`))
       yield* nothingLeft
     })
@@ -163,7 +163,7 @@ layer(Remapped.layer, { excludeTestServices: true, timeout: "180 seconds" })("re
   it.effect("do not matter on a node that permits helpers", () =>
     Effect.gen(function* () {
       const { run, worker } = yield* Remapped
-      // Every engine has the same range, as each has an /etc of its own.
+      // Every engine uses the same range, because each has its own /etc.
       const map = yield* taskExec("near", "cat", "/proc/self/uid_map")
       const owner = (uid: string) => Effect.orDie(worker.exec(["chown", uid, "/run/docker.sock"]))
       yield* Effect.acquireRelease(owner(/^\s*0\s+(\d+)/.exec(map.stdout)?.[1] ?? ""), () => owner("0"))

@@ -14,7 +14,7 @@ checkLeftoversMeanwhile()
 
 const second = 1_000_000_000
 
-/** Healthy as soon as the file is there. */
+/** Healthy as soon as the file exists. */
 const healthCheck = { Test: ["CMD-SHELL", "test -f /tmp/ok"], Interval: second / 5, Timeout: 5 * second, Retries: 1000 }
 
 const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
@@ -41,7 +41,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       assert.strictEqual(now.code, 125)
       assert.match(now.stderr, /^task-exec: task slow\.1 on node-\d \(\S+\) is not running: starting, .*\n$/)
       const query = { filters: JSON.stringify({ name: { [`${name}.1.`]: true } }) }
-      // The task is starting before its container runs.
+      // The task is starting until its container runs.
       const container = yield* poll(
         Effect.map(get(manager.socket, "/containers/json", Containers, { query }), ([found]) =>
           Option.fromUndefinedOr(found)
@@ -108,7 +108,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
       const { image, manager } = yield* SwarmCluster
       const node = manager.name
       const Mounts = [{ Type: "volume", Source: "task-exec-crash", Target: "/data" }]
-      // It goes when the last container that has it is gone.
+      // The image can be removed when its last container is gone.
       const removed = Effect.isSuccess(remove(manager.socket, "/volumes/task-exec-crash"))
       yield* Effect.addFinalizer(() =>
         pollUntil(removed, { every: 100, atMost: 120_000, orElse: Effect.die("its volume is still in use") })
@@ -192,7 +192,7 @@ layer(Web.layer("wait"), { excludeTestServices: true, timeout: "180 seconds" })(
         assert.strictEqual(code, 125, stderr)
         assert.match(stderr, said)
       }
-      // An update that does not get on.
+      // An update that makes no progress.
       yield* updateService(manager.socket, id, { containerSpec: { Image: image } })
       yield* waitRunning(manager.socket, name, 1)
       yield* updateService(manager.socket, id, { containerSpec: { Image: `${image}-not-there` }, order: "start-first" })

@@ -1,4 +1,4 @@
-/** Commands that are ended at random moments, many at a time, and what becomes of the engines. */
+/** Ends many commands at random moments, and checks the engines. */
 import { hostname } from "node:os"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -11,44 +11,44 @@ import { get, remove } from "../cluster/EngineApi.ts"
 import type { LoadStage } from "./LoadStage.ts"
 import { beside, commandOf, type SceneName } from "./Scenes.ts"
 
-/** How a command is ended. */
+/** The ways to end a command. */
 export const endings = ["SIGINT", "SIGTERM", "timeout", "removed"] as const
 
 type Ending = (typeof endings)[number]
 
-/** What became of one command. */
+/** The result of one command. */
 export interface Ended {
-  /** What ended it: `SIGINT`, …; of what goes on beside the commands, the command line. */
+  /** The way it was ended: `SIGINT`, …. For commands that run beside the others, the command line. */
   readonly by: string
-  /** `0`, `SIGKILL`, or `stuck` when it did not end in time. */
+  /** `0`, `SIGKILL`, or `stuck` if it did not end in time. */
   readonly exit: string
-  /** What it said on its standard error. */
+  /** Its stderr. */
   readonly said: string
 }
 
-/** What is to be done. */
+/** Options of the load. */
 export interface EndedOptions {
   readonly scene: SceneName
   readonly runs: number
   readonly atOnce: number
   readonly seed: number
-  /** Milliseconds after which no new command begins. */
+  /** Milliseconds after which no new command starts. */
   readonly atMost: number
 }
 
-/** The latest moment at which a command is ended, in milliseconds after its start: a command is up after one to three seconds. */
+/** The latest time to end a command, in milliseconds after its start. A command starts within one to three seconds. */
 const latest = 4000
 /** How long a command may take to end, in milliseconds. */
 const patience = 180_000
 
 const Services = Schema.Array(Schema.Struct({ ID: Schema.String }))
 
-/** Removes the services that this caller has at the moment, as `docker service rm` does. */
+/** Removes the current services of this caller, as `docker service rm` does. */
 const removeServices = ({ cluster: { manager } }: LoadStage, { pid }: Caller) =>
   Effect.gen(function* () {
     const filters = JSON.stringify({ label: [`task-exec.creator=${hostname()}:${pid}`] })
     const services = yield* get(manager.socket, "/services", Services, { query: { filters } })
-    // The caller may be quicker.
+    // The caller may have removed it already.
     yield* Effect.forEach(services, ({ ID }) => Effect.ignore(remove(manager.socket, `/services/${ID}`)))
     return services.length > 0
   })
@@ -65,7 +65,7 @@ const endOne = Effect.fnUntraced(function* (stage: LoadStage, scene: SceneName, 
   const flags = ["--grace", "1s", ...(chosen === "timeout" ? ["--timeout", `${Math.max(1, moment)}ms`] : [])]
   const caller = yield* stage.start(commandOf[scene](stage, dice, flags))
   if (chosen !== "timeout") yield* Effect.sleep(moment)
-  // A run that has no service yet, or none at all, is ended otherwise.
+  // A run that has no service, or not yet, is ended in another way.
   const isRemoved = chosen === "removed" && (yield* removeServices(stage, caller))
   if (chosen === "removed" && !isRemoved) caller.send("SIGTERM")
   if (chosen === "SIGINT" || chosen === "SIGTERM") caller.send(chosen)
@@ -73,7 +73,7 @@ const endOne = Effect.fnUntraced(function* (stage: LoadStage, scene: SceneName, 
   return ended
 }, Effect.scoped)
 
-/** Starts one after the other until it is time to stop; the last one comes to its end. */
+/** Starts commands one after the other until the time is up. The last one runs to its end. */
 const goOn = Effect.fnUntraced(function* (
   stage: LoadStage,
   scene: SceneName,
@@ -89,7 +89,7 @@ const goOn = Effect.fnUntraced(function* (
   }
 })
 
-/** Runs the commands; gives what became of each. */
+/** Runs the commands. Returns the result of each. */
 export const runEnded = Effect.fnUntraced(function* (stage: LoadStage, options: EndedOptions) {
   const { atMost, atOnce, runs, scene, seed } = options
   const deadline = (yield* Clock.currentTimeMillis) + atMost
@@ -113,11 +113,11 @@ export const runEnded = Effect.fnUntraced(function* (stage: LoadStage, options: 
   return done
 })
 
-/** What is the same in the words of many runs, and differs from run to run. */
+/** Removes the parts of an error text that differ from run to run. */
 const without = (said: string): string =>
   said.replaceAll(/\b[a-z0-9]{25,64}\b/g, "ID").replaceAll(/\d+(?:\.\d+)?/g, "N")
 
-/** How many ended how, `SIGINT: 130 × 98, 125 × 2`, and what they said when it was not the same as the others. */
+/** Counts the results, such as `SIGINT: 130 × 98, 125 × 2`, and lists the error texts that differ. */
 export const summary = (done: ReadonlyArray<Ended>): ReadonlyArray<string> =>
   [...Map.groupBy(done, ({ by }) => by)].toSorted().flatMap(([by, all]) => {
     const exits = [...Map.groupBy(all, ({ exit }) => exit)].map(([exit, { length }]) => `${exit} × ${length}`)

@@ -1,4 +1,4 @@
-/** What the commands of the load script run on: the swarm, our image in its registry, and a service with two tasks on each node. */
+/** The stage of the load script: the swarm, our image in its registry, and a service with two tasks on each node. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,7 @@ export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", { progr
 /** `task-exec` and its arguments. */
 export type Argv = readonly ["task-exec", ...ReadonlyArray<string>]
 
-/** What the commands run on. */
+/** The stage of the commands. */
 export interface LoadStage {
   readonly cluster: SwarmClusterShape
   /** Name of the service. */
@@ -28,7 +28,7 @@ export interface LoadStage {
   readonly local: ReadonlyArray<string>
   /** Its tasks on other nodes. */
   readonly remote: ReadonlyArray<string>
-  /** Starts a program of ours; it is killed when the scope closes. With `input` as its standard input: a line, repeated. */
+  /** Starts a built program. It is killed when the scope closes. `input`: its stdin, as a repeated line. */
   readonly start: (
     argv: Argv,
     input?: { readonly line: string; readonly times: number }
@@ -56,7 +56,7 @@ export const stageWith = Effect.fnUntraced(function* (image: string) {
     remote: targets(false),
     start: ([, ...args], input) => {
       const line = [process.execPath, ...nodeOptions, program, ...args] as const
-      // A pipe that has an end, as of a command before it.
+      // A pipe that ends, as after a command in a pipeline.
       return input === undefined
         ? startCaller(line, env)
         : startCaller(
@@ -75,7 +75,7 @@ export const stageWith = Effect.fnUntraced(function* (image: string) {
   return stage
 })
 
-/** The stage, with our image of this build in the swarm's registry. */
+/** The stage, with the image of this build in the swarm's registry. */
 export const makeStage = Effect.gen(function* () {
   const { manager, registry } = yield* SwarmCluster
   const { ref } = yield* buildImage({
@@ -87,6 +87,6 @@ export const makeStage = Effect.gen(function* () {
   return yield* stageWith(ref)
 })
 
-/** One of them; the stage has one at least. */
+/** One of these. The stage has at least one. */
 export const pick = (from: ReadonlyArray<string>, random: () => number): string =>
   from[Math.floor(random() * from.length)] ?? ""

@@ -45,7 +45,7 @@ export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", {
   }
 }
 
-/** What to run. */
+/** A mode of the load script. */
 export type Mode = SceneName | "tunnels" | "soak"
 
 /** The parsed command line. */

@@ -1,4 +1,4 @@
-/** What is run, and ended at a random moment, in the modes that look for crashes. */
+/** The commands of the modes that look for crashes. */
 import type { Dice } from "../chaos/Dice.ts"
 import { type Argv, type LoadStage, pick } from "./LoadStage.ts"
 
@@ -25,7 +25,7 @@ const fleet = ({ web }: LoadStage, _: Dice, flags: ReadonlyArray<string>): Argv 
   "60"
 ]
 
-/** Without a timeout: a copy has none. */
+/** Without a timeout, which a copy does not have. */
 const copy = ({ remote }: LoadStage, dice: Dice): Argv => [
   "task-exec",
   "cp",
@@ -33,12 +33,12 @@ const copy = ({ remote }: LoadStage, dice: Dice): Argv => [
   "-"
 ]
 
-/** A command line for each mode; `flags` are for commands that have a timeout. */
+/** A command line for each mode. `flags` are for commands with a timeout. */
 export const commandOf: Readonly<
   Record<SceneName, (stage: LoadStage, dice: Dice, flags: ReadonlyArray<string>) => Argv>
 > = { run, fleet, copy, agents: run, gc: run }
 
-/** What goes on beside the commands, over and over. Nobody ends it. */
+/** The commands that run repeatedly beside the others, and are not ended. */
 export const beside: Partial<Readonly<Record<SceneName, ReadonlyArray<Argv>>>> = {
   agents: [
     ["task-exec", "agent", "up"],

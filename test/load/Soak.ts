@@ -1,4 +1,4 @@
-/** Many short commands, and what is more afterwards than before. */
+/** Runs many short commands, and compares what the swarm uses before and after them. */
 import { readdir, readFile, stat } from "node:fs/promises"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
@@ -10,7 +10,7 @@ import type { SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 import { type LoadStage, pick } from "./LoadStage.ts"
 import { runTunnel } from "./Tunnels.ts"
 
-/** Bytes of all files below a folder. A file that goes away meanwhile counts nothing. */
+/** Bytes of all files below a folder. A file that is deleted meanwhile counts as 0. */
 const sizeOf = async (dir: string): Promise<number> => {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true })
   const sizes = await Promise.all(
@@ -26,16 +26,16 @@ const sizeOf = async (dir: string): Promise<number> => {
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/** KiB of memory that a process has. */
+/** Resident memory of a process in KiB. */
 const residentOf = async (pid: number): Promise<number> =>
   Number(/^VmRSS:\s*(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? Number.NaN)
 
 const Things = Schema.Array(Schema.Unknown)
 
-/** What the swarm has and takes, by what it is. */
+/** Numbers of objects, and used memory and disk space, by name. */
 export type Footprint = Readonly<Record<string, number>>
 
-/** What the swarm has and takes now. */
+/** The current footprint of the swarm. */
 export const footprint = Effect.fnUntraced(function* ({ dir, manager, nodes }: SwarmClusterShape) {
   const count = (socket: string, path: string) => Effect.map(get(socket, path, Things), ({ length }) => length)
   const kinds = ["networks", "secrets", "configs", "services", "tasks"]
@@ -59,22 +59,22 @@ export const footprint = Effect.fnUntraced(function* ({ dir, manager, nodes }: S
   return found
 })
 
-/** What is to be done. */
+/** Options of the soak. */
 export interface SoakOptions {
   readonly runs: number
   readonly atOnce: number
   readonly seed: number
-  /** Milliseconds after which no new command begins. */
+  /** Milliseconds after which no new command starts. */
   readonly atMost: number
 }
 
-/** What became of the commands. */
+/** The results of the commands. */
 export interface Soaked {
   readonly runs: number
   readonly failures: ReadonlyArray<string>
 }
 
-/** Of eight commands four are remote, two local, and two with a tunnel. */
+/** Of eight commands, four are remote, two are local, and two have a tunnel. */
 const soakOne = Effect.fnUntraced(function* (stage: LoadStage, seed: string) {
   const dice = makeDice(seed)
   const kind = dice.whole(1, 8)

@@ -1,4 +1,4 @@
-/** Commands with a tunnel: many at once, and one after the other right after the agents' network is gone. */
+/** Commands with a tunnel: many at once, and one after the other right after the agents' network was removed. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { summarize } from "../../bench/Statistics.ts"
@@ -8,14 +8,14 @@ import { type LoadStage, pick } from "./LoadStage.ts"
 /** One command with a tunnel. */
 export interface TunnelRun {
   readonly millis: number
-  /** Empty if it did what it should. */
+  /** Empty if it succeeded. */
   readonly failure: string
 }
 
-/** More than a request holds: it needs a tunnel. */
+/** More than a request can hold, so it needs a tunnel. */
 const input = { line: "hi", times: earlyInputLimit / 2 }
 
-/** Sends some input to `cat` on another node, over a tunnel. */
+/** Sends input to `cat` on another node through a tunnel. */
 export const runTunnel = Effect.fnUntraced(function* (stage: LoadStage, target: string) {
   const start = yield* Clock.currentTimeMillis
   const caller = yield* stage.start(["task-exec", "--via", "helper", "-i", target, "cat"], input)
@@ -33,10 +33,10 @@ const many = (stage: LoadStage, runs: number, atOnce: number) =>
     { concurrency: atOnce }
   )
 
-/** So many at the same time. */
+/** Runs this number at the same time. */
 export const tunnelsAtOnce = (stage: LoadStage, count: number) => many(stage, count, count)
 
-/** So many one after the other, after agents that came and went. */
+/** Runs this number in turn, each after agents were deployed and removed. */
 export const tunnelsAfterAgents = Effect.fnUntraced(function* (stage: LoadStage, count: number) {
   for (const verb of ["up", "down"] as const) {
     const { code } = yield* Effect.scoped(

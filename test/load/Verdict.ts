@@ -1,4 +1,4 @@
-/** What must be true of a swarm after any load: no engine has crashed, and nothing is left. */
+/** Checks a swarm after any load: no engine has crashed, and nothing is left. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { crashIn } from "../cluster/EngineCrash.ts"
@@ -6,7 +6,7 @@ import { agentObjects, leftovers } from "../cluster/Leftovers.ts"
 import { poll } from "../cluster/Poll.ts"
 import type { SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 
-/** How long containers and processes may take to go, in milliseconds. */
+/** How long containers and processes may take to end, in milliseconds. */
 const patience = 120_000
 
 const left = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
@@ -15,7 +15,7 @@ const left = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   return [...ours, ...agents.map((name) => `of the agents: ${name}`)].map((text) => `left behind: ${text}`)
 })
 
-/** What is wrong with the swarm; empty when all is well. */
+/** The problems of the swarm. Empty if there is none. */
 export const complaints = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   const crash = yield* crashIn(cluster)
   if (crash !== undefined) return [crash.message]

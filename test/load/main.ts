@@ -1,4 +1,4 @@
-/** `npm run load`: what many commands do to the engines of a real swarm. */
+/** `npm run load`: the effect of many commands on the engines of a real swarm. */
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ import { complaints } from "./Verdict.ts"
 
 const say = (lines: ReadonlyArray<string>) => Console.log(lines.join("\n"))
 
-/** Does what is asked for; gives the number of failures. */
+/** Runs the requested load. Returns the number of failures. */
 const perform = Effect.fnUntraced(function* (stage: LoadStage, options: Options, seed: number) {
   if (options.mode === "tunnels") {
     const atOnce = yield* tunnelsAtOnce(stage, options.atOnce)

@@ -26,7 +26,7 @@ describe("what an error tells about a retry", () => {
     assert.isTrue(isTaskExecError(error))
     assert.strictEqual(TaskExec.isNothingRun(error), ran === "no")
     assert.strictEqual(TaskExec.isRetryable(error), retry === "safe")
-    // Where something may have run, a retry is safe only if it completes what was begun.
+    // If the command may have run, a retry is safe only if it completes the earlier attempt's work.
     if (ran !== "no" && retry !== "check") assert.match(error._tag, /^(?:Copy|Agents|OldKey)/)
     if (ran === "no") assert.notStrictEqual(retry, "check")
   })
@@ -57,7 +57,7 @@ describe("what an error tells about a retry", () => {
 })
 
 describe("Effect.retry with TaskExec.isRetryable", () => {
-  /** Runs a command whose first answers are these errors. Returns how it ended, and the number of its attempts. */
+  /** Runs a command that fails with these errors first. Returns its result and the number of attempts. */
   const attempts = (failures: ReadonlyArray<RunError>) => {
     const left = [...failures]
     return TaskExec.run({ target: "web.1", command: ["./migrate"] }).pipe(

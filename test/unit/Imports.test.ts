@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 
 const root = join(import.meta.dirname, "../..")
 
-/** The rules of `imports.grit`, in their order: the files that a rule is for, and the imports that it allows. */
+/** The rules of `imports.grit`, in order: the files of a rule, and the imports that it allows. */
 const rules = (() => {
   const text = readFileSync(join(root, "imports.grit"), "utf8")
   const list = text.slice(text.indexOf("// The library."))
@@ -25,7 +25,7 @@ const samples = ["src", "adapters"].flatMap((top) =>
 
 const ruleOf = (file: string): number => rules.findIndex(({ files }) => files.test(`/project/${file}`))
 
-/** How a file of `src` or `adapters`, or of a folder in it, names another one. */
+/** The ways in which a file names another one of `src` or `adapters`. */
 const namesOf = (file: string): ReadonlyArray<string> => {
   const below = file.slice(file.indexOf("/") + 1)
   return [`"./${below}"`, `"../${below}"`, `"../../${below}"`]
@@ -51,7 +51,7 @@ describe("the rules for imports", () => {
   })
 })
 
-/** The modules of Effect that a file imports, as Effect's own sources. */
+/** The modules of Effect that a file imports, as paths in Effect's sources. */
 const effectModulesOf = (file: string): ReadonlyArray<string> =>
   [...readFileSync(join(root, "src", file), "utf8").matchAll(/from "effect\/([\w/]+)"/g)].map(([, name = ""]) => name)
 

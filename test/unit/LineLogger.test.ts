@@ -64,7 +64,7 @@ describe("messages of the program", () => {
         lines.map((line) => line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, "")),
         [`${process.pid} debug a step`, `${process.pid} warn careful`, ""]
       )
-      // A file that can't be written is no reason to fail.
+      // A file that cannot be written must not fail the program.
       process.env.TASK_EXEC_DEBUG_FILE = folder
       yield* Effect.provide(
         Effect.logWarning("again"),

@@ -1,4 +1,4 @@
-/** No control character of a text from elsewhere reaches a terminal. */
+/** Control characters in text from other machines never reach a terminal. */
 import { closeSync, globSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -22,12 +22,12 @@ import { inOneEntry, printable, printableJson, printableLines, toJson } from "..
 import type { Stage } from "../../src/Stage.ts"
 import { chosen, ended, exited, failed, started, stdout, task } from "./fleet/Fixtures.ts"
 
-/** What a terminal obeys, or what misleads those who look at it. */
+/** Control sequences, and characters that mislead readers. */
 const special = [
   ...["\u001b]52;c;aGk=\u0007", "\u001b[2J", "\u009b31m", "\u007f", "\u0000", "\b", "\r", "\n", "\t", "\u0085"],
   ...["\u2028", "\u2029", "\u202e", "\u2066", "\u200b", "\u200e", "\ufeff", "\u{e0041}", "\ud800"]
 ]
-/** Texts with some of that in them. */
+/** Texts with some of them. */
 const foreign = Arbitrary.schema(
   Schema.Array(
     Schema.Union([Schema.Literals(special), Schema.Literals(["a", "é", "│", "👩‍👧", '"', "\\"]), Schema.String])
@@ -36,24 +36,24 @@ const foreign = Arbitrary.schema(
 
 const misleading = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
-/** Nothing of it is left once the sequences that the program makes itself are taken out. */
+/** Whether the text has none of them, except the sequences that the program itself writes. */
 const isHarmless = (shown: string, own: RegExp = /\n/g) => {
   const rest = shown.replace(own, "")
   assert.notMatch(rest, misleading, JSON.stringify(shown))
 }
 
-/** To the beginning of the line and over it; colours; ends of lines. */
+/** Carriage returns and erasing, colors, and line ends. */
 const ofTerminals = /\r|\u001b\[K|\u001b\[(?:0;)?\d+m|\n/g
 
 describe("text from containers, nodes and engines", () => {
   it.prop("contains no control sequences once it is printable, and does not change again", [foreign], ([text]) => {
     for (const make of [printable, printableLines, inOneEntry]) {
       isHarmless(make(text))
-      // The writer does it to all lines, also to those that were composed of printable parts.
+      // The writer escapes every line, so escaping a second time must not change printable parts.
       assert.strictEqual(printableLines(make(text)), make(text))
     }
     assert.notInclude(printable(text), "\n")
-    // What is added to a message can't look like a line of its own.
+    // Further lines of a message cannot look like messages of their own.
     for (const line of inOneEntry(text).split("\n").slice(1)) assert.isTrue(line.startsWith("    "))
   })
 
@@ -197,13 +197,13 @@ describe("output to a terminal", () => {
 
   it("is written only by Output.ts, and in the image by programs that talk to our own programs", () => {
     assert.deepStrictEqual(users(/\b[cC]onsole\.|\bprocess\.std(?:out|err)\.write\b/), ["Output.ts"])
-    // Bytes of a tunnel, to a caller that is attached.
+    // Bytes of a tunnel, for an attached caller.
     assert.deepStrictEqual(users(/\bfd: [12]\b/), [
       "helper/ForwardCommand.ts",
       "helper/ListenerCommand.ts",
       "helper/PassOn.ts"
     ])
-    // To the audit file, and files in place of the plugin's outputs, by way of `printable`; the entry of an agent is attached to a caller.
+    // The audit file and the plugin's output files, through `printable`. The entry of an agent writes to an attached caller.
     assert.deepStrictEqual(users(/\bwriteSync\(/).toSorted(), [
       "audit/AuditFile.ts",
       "command/Channel.ts",

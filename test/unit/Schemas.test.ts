@@ -21,11 +21,11 @@ import {
 } from "../../src/index.ts"
 import { layerTest, reply } from "../../src/testing.ts"
 
-/** Sends a value as JSON text to another process. */
+/** Encodes a value as JSON text and decodes it. */
 const sent = <A, I>(schema: Schema.Codec<A, I>, value: A): A =>
   Schema.decodeUnknownSync(schema)(JSON.parse(JSON.stringify(Schema.encodeSync(schema)(value))))
 
-/** What must arrive: a `Duration` becomes milliseconds, and JSON has no -0. The cause of an error may be any value. */
+/** The expected value after decoding: a `Duration` becomes milliseconds, and JSON has no -0. The cause of an error may be any value. */
 const plain = (value: unknown): unknown => {
   if (value === 0) return 0
   if (Duration.isDuration(value)) return plain(Duration.toMillis(value))
@@ -69,7 +69,7 @@ describe("the JSON encoding loses nothing of", () => {
   })
 })
 
-/** The service for other processes. */
+/** The service as Rpcs for other processes. */
 const Commands = RpcGroup.make(
   Rpc.make("run", { payload: ExecRequestData, success: ExecResult, error: RunError }),
   Rpc.make("stream", { payload: ExecRequestData, success: RunEvent, error: RunError, stream: true })

@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Tracer from "effect/Tracer"
 import { beginStage, commandStages, inStage, type Stage, StageObserver } from "../../src/Stage.ts"
 
-/** What an observer is told, and the spans that ended, with their parents. */
+/** The notifications of an observer, and the ended spans with their parents. */
 const observe = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
   const told: Array<string> = []
   const spans: Array<string> = []

@@ -1,4 +1,4 @@
-/** What the programs load to start, and how large they are: `test/Limits.ts` has the limits. */
+/** The modules that the programs load to start, and the programs' sizes. The limits are in `test/Limits.ts`. */
 import { execFile } from "node:child_process"
 import { chmod, chown, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -16,7 +16,7 @@ type Program = keyof typeof programs
 
 const root = join(import.meta.dirname, "..", "..")
 
-/** Each module of ours tells when it is evaluated. */
+/** Makes each of our modules report its evaluation. */
 const telling: Plugin = {
   name: "telling",
   transform: {
@@ -25,7 +25,7 @@ const telling: Plugin = {
   }
 }
 
-/** Run before a program, and told as the last line of stderr what it has loaded. */
+/** Runs before a program, and prints the loaded modules as the last line of stderr. */
 const observer = `
 const { writeSync } = require("node:fs")
 const before = new Set(process.moduleLoadList)
@@ -43,7 +43,7 @@ const Loaded = Schema.fromJsonString(
 const partOf = (file: string): string => {
   const name = relative(root, file)
   const [, from] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name) ?? []
-  // What else there is comes with dockerode.
+  // All other packages are dependencies of dockerode.
   return from === undefined
     ? (/^(?:src|adapters)/.exec(name)?.[0] ?? "bundler")
     : from === "effect"
@@ -100,7 +100,7 @@ describe("the modules that are loaded", () => {
   })
   afterAll(() => rm(folder, { recursive: true }))
 
-  /** `engine`: what `DOCKER_HOST` says; a helper has none and asks the socket that is there by default. */
+  /** `engine`: the variables that select the engine. A helper has none and uses the default socket. */
   const loads = async (
     program: Program,
     args: ReadonlyArray<string>,

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { exportSpans } from "../../adapters/Telemetry.ts"
 
-/** A server here; gives its address. */
+/** Starts a local server. Returns its address. */
 const serve = (listener: RequestListener) =>
   Effect.acquireRelease(
     Effect.promise(
@@ -34,7 +34,7 @@ const serve = (listener: RequestListener) =>
 const withEnvironment = (variables: Record<string, string>) =>
   Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnvRecord(variables))
 
-/** A run whose spans go there. */
+/** A run whose spans are sent to this collector. */
 const runTo = <E>(endpoint: string, run: Effect.Effect<number, E>, more: Record<string, string> = {}) =>
   exportSpans(run).pipe(withEnvironment({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more }))
 

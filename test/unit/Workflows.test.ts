@@ -1,4 +1,4 @@
-/** The rules for what runs where others could get hold of a token. */
+/** The rules for workflow jobs that could leak a token. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 const folder = join(import.meta.dirname, "..", "..", ".github", "workflows")
 const workflows = readdirSync(folder).map((name) => ({ name, text: readFileSync(join(folder, name), "utf8") }))
 
-/** The text of each job: what is indented below its name. */
+/** The text of each job: the indented lines below its name. */
 const jobsOf = (text: string): ReadonlyArray<readonly [name: string, job: string]> => {
   const [, jobs = ""] = text.split(/^jobs:\n/m)
   const parts = jobs.split(/^ {2}([\w-]+):\n/m)
@@ -15,7 +15,7 @@ const jobsOf = (text: string): ReadonlyArray<readonly [name: string, job: string
 
 const withoutComments = (text: string): string => text.replace(/^\s*#.*$/gm, "")
 
-/** What runs the code of this repository, or of the packages that it depends on. */
+/** Commands that run code of this repository or of its dependencies. */
 const runsCode =
   /actions\/checkout@|\bnpm (?:ci|install|i|run|test|exec|pack|rebuild)\b|\bnpx\b|\bnode (?!-version)|\byarn\b|\bpnpm\b|\bcurl\b/
 

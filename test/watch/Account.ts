@@ -1,6 +1,6 @@
 /**
- * The account of a test that failed: why it failed, what its programs did, their debug output, the engines' logs and the swarm's objects. All
- * of it is kept in a folder; its ends are printed.
+ * The account of a failed test: its errors, its programs, their debug output, the engines' logs and the swarm's objects. The account is
+ * kept in a folder, and the ends of its parts are printed.
  */
 import { existsSync } from "node:fs"
 import { mkdir, open, readdir, rm, stat, writeFile } from "node:fs/promises"
@@ -15,19 +15,19 @@ import { describeProgram, programsSoFar } from "./Programs.ts"
 /** The folder of all accounts. */
 const accountsFolder = join(tmpdir(), "task-exec-failed-tests")
 
-/** How many runs of the test suite keep their accounts: the last ones. */
+/** The number of test runs whose accounts are kept. */
 const keptRuns = 20
 
-/** Lines of each kind that are printed, and characters of a line. */
+/** Limits of the printed part: lines of each kind, and characters of a line. */
 const printed = { errors: 20, programs: 60, debug: 40, engine: 12, width: 300 }
 
-/** Bytes of an engine's log, or of debug output, that are kept: the last ones since the test's start. */
+/** The most recent bytes of an engine's log or of debug output that are kept, since the test's start. */
 const keptBytes = 8 * 1024 * 1024
 
-/** Environment variable of the product: where its programs append their debug output. */
+/** The variable with which programs append their debug output to a file. */
 const debugVariable = "TASK_EXEC_DEBUG_FILE"
 
-/** Lengths of the engines' logs when the test began, by file. */
+/** Lengths of the engines' logs at the test's start, by file. */
 const starts = new Map<string, number>()
 
 const sizeOf = (file: string): Promise<number> =>
@@ -39,14 +39,14 @@ const sizeOf = (file: string): Promise<number> =>
 const logsOf = ({ dir, id, nodes }: SwarmClusterShape) =>
   nodes.map(({ name }) => ({ name: `${id}-${name}.dockerd.log`, file: logFileOf(dir, name) }))
 
-/** A folder for one run of the suite, which all of its workers share: they are children of one process. */
+/** The folder of one run of the tests. All its workers share it, because they are child processes of one process. */
 const runFolder = async (): Promise<string> => {
   const folder = join(accountsFolder, String(process.ppid))
   await mkdir(folder, { recursive: true })
   return folder
 }
 
-/** Removes the accounts of all runs but the last ones. */
+/** Removes the accounts of older runs. */
 const prune = async (): Promise<void> => {
   const folders = (await readdir(accountsFolder)).map((name) => join(accountsFolder, name))
   const dated = await Promise.all(folders.map(async (folder) => ({ folder, at: await modifiedAt(folder) })))
@@ -60,7 +60,7 @@ const modifiedAt = (path: string): Promise<number> =>
     () => 0
   )
 
-/** Begins the account of a test: from here on its logs count. */
+/** Starts the account of a test: later log lines belong to it. */
 export const beginAccount = async (): Promise<void> => {
   const debugFile = join(tmpdir(), `task-exec-debug-${process.pid}`)
   process.env[debugVariable] = debugFile
@@ -69,7 +69,7 @@ export const beginAccount = async (): Promise<void> => {
     for (const { file } of logsOf(cluster)) starts.set(file, await sizeOf(file))
 }
 
-/** What a file has since the test's start. */
+/** The content of a file since the test's start. */
 const since = async (file: string, start: number): Promise<string> => {
   if (!existsSync(file)) return ""
   const handle = await open(file)
@@ -92,14 +92,14 @@ const lastLines = (text: string, count: number): string =>
     .map((line) => `  ${line.slice(0, printed.width)}`)
     .join("\n")
 
-/** Lines of an engine's log that are worth printing: those of level info tell of every network and container. */
+/** The lines of an engine's log to print: lines of level info report every network and container. */
 const notable = (log: string): string =>
   log
     .split("\n")
     .filter((line) => !/level=(?:info|debug)/.test(line))
     .join("\n")
 
-/** What the swarm has at this moment, as the manager's API tells it. */
+/** The swarm's current objects, by the manager's API. */
 const objectsOf = ({ manager }: SwarmClusterShape) =>
   Effect.forEach(["services", "tasks", "networks", "secrets", "nodes"], (kind) =>
     request(manager.socket, "GET", `/${kind}`, { timeout: 5_000 }).pipe(
@@ -108,10 +108,10 @@ const objectsOf = ({ manager }: SwarmClusterShape) =>
     )
   ).pipe(Effect.map((kinds) => `{${kinds.join(",\n")}}\n`))
 
-/** What a test failed with, as vitest tells it. */
+/** The errors of a test, as vitest reports them. */
 export type Errors = ReadonlyArray<{ readonly message: string }> | undefined
 
-/** Keeps the account of the test that has just failed; gives what is to be printed of it. */
+/** Keeps the account of a failed test. Returns the part to print. */
 export const keepAccount = async (test: string, errors: Errors): Promise<string> => {
   const folder = join(await runFolder(), test.replace(/[^\w.-]+/g, "-").slice(0, 150))
   await mkdir(folder, { recursive: true })
@@ -139,7 +139,7 @@ export const keepAccount = async (test: string, errors: Errors): Promise<string>
   return parts.join("\n\n")
 }
 
-/** Removes what belongs to no account. */
+/** Removes files that belong to no account. */
 export const endAccounts = async (): Promise<void> => {
   const debugFile = process.env[debugVariable]
   if (debugFile !== undefined) await rm(debugFile, { force: true })

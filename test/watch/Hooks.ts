@@ -1,8 +1,8 @@
 /**
- * vitest's set-up file for all tests with real engines.
+ * vitest's setup file for all tests with real engines.
  *
- * After each test, every engine is looked at. A crash fails that test. The other tests of its file are skipped, and the next file
- * gets another swarm (`OwnSwarm.ts`). A test that fails leaves an account (`Account.ts`), and so does the set-up of several tests.
+ * After each test, every engine is checked. A crash fails that test, skips the other tests of its file, and gives the next file another
+ * swarm (`OwnSwarm.ts`). A failed test, or a failed setup of several tests, leaves an account (`Account.ts`).
  */
 import { afterAll, beforeEach } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { clustersInUse, type SwarmClusterShape } from "../cluster/SwarmCluster.t
 import { beginAccount, type Errors, endAccounts, keepAccount } from "./Account.ts"
 import { forgetPrograms } from "./Programs.ts"
 
-/** An engine that does not start again is no other fault than its crash. */
+/** If the engine does not start again, its crash is still the error to report. */
 const startAgain = ({ nodes, startEngine }: SwarmClusterShape, crash: EngineCrashed) =>
   Effect.forEach(
     nodes.filter(({ name }) => name === crash.node),
@@ -19,8 +19,7 @@ const startAgain = ({ nodes, startEngine }: SwarmClusterShape, crash: EngineCras
   )
 
 /**
- * Throws the first new crash in any cluster in use, after `tell`. The engine is started again, so that what the file has set up can
- * be removed.
+ * Throws the first unreported crash in any used cluster, after `tell`. Starts the engine again, so that the file's objects can be removed.
  */
 const throwNewCrash = async (tell: () => Promise<void>): Promise<void> => {
   for (const cluster of clustersInUse.values()) {
@@ -55,18 +54,18 @@ beforeEach(async ({ onTestFailed, onTestFinished, skip, task }) => {
     process.stderr.write(`\n${await keepAccount(`${task.file.name} > ${nameOf(task)}`, task.result?.errors)}\n`)
   }
   onTestFailed(tell, 60_000)
-  // Runs whatever the test and the hooks of its file do.
+  // Runs after the test and the hooks of its file, whatever they do.
   onTestFinished(() => throwNewCrash(tell), 90_000)
 })
 
-/** A part of a file: of several tests, or one. */
+/** A test, or a suite of tests. */
 interface Part {
   readonly name: string
   readonly result?: { readonly errors?: Errors } | undefined
   readonly tasks?: ReadonlyArray<Part>
 }
 
-/** The suites that were not set up or taken down as they should be. */
+/** The suites whose setup or teardown failed. */
 const failedSuites = (part: Part): ReadonlyArray<Part> =>
   part.tasks === undefined
     ? []

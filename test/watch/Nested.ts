@@ -1,4 +1,4 @@
-/** Runs of `npm run` on the files in `fixture/`, on swarms of their own. */
+/** Runs tests of `fixture/` with `npm run`, on swarms of their own. */
 import { spawn } from "node:child_process"
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -13,23 +13,23 @@ import { watchProgram } from "./Programs.ts"
 const root = join(import.meta.dirname, "..", "..")
 const config = join(import.meta.dirname, "fixture", "vitest.config.ts")
 
-/** How a run ended. */
+/** The result of a run. */
 export interface NestedEnd {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
-  /** Without colors. */
+  /** The output without colors. */
   readonly output: string
 }
 
 /** A run of `npm run`, in a process group of its own. */
 export interface Nested {
   readonly pid: number
-  /** All that it has written so far. */
+  /** All output so far. */
   readonly output: () => string
   readonly ended: Effect.Effect<NestedEnd>
 }
 
-/** What this worker has from vitest, and from the swarm that it uses. */
+/** Variables that this worker has from vitest and from its swarm. */
 const isInherited = (name: string): boolean =>
   name !== engineVariable && /^(?:VITEST|TASK_EXEC_|npm_|NODE_ENV$|FORCE_COLOR$)/.test(name)
 
@@ -41,8 +41,8 @@ const plainEnv = (): Record<string, string | undefined> => ({
 })
 
 /**
- * Starts `npm run` with a script of the shape that those of package.json have: `… && exec vitest run`. `files` is a part of the
- * names of the fixtures. Killed when the scope closes.
+ * Starts `npm run` with a script like those of package.json: `… && exec vitest run`. `files` is a part of the fixtures' names. The run is
+ * killed when the scope closes.
  */
 export const nestedRun = Effect.fnUntraced(function* (files: string) {
   const folder = yield* Effect.acquireRelease(
@@ -69,7 +69,7 @@ export const nestedRun = Effect.fnUntraced(function* (files: string) {
     })
   const ended = new Promise<NestedEnd>((resolve) =>
     child.on("exit", (code, signal) => {
-      // What it left running may keep its pipes open.
+      // A process that it left may keep its pipes open.
       setImmediate(() => resolve({ code, signal, output }))
     })
   )

@@ -1,4 +1,4 @@
-/** The programs that the current test has run, for the account of a test that fails. */
+/** The programs that the current test has run, for the account of a failed test. */
 import type { ChildProcess } from "node:child_process"
 import type { Readable } from "node:stream"
 
@@ -7,13 +7,13 @@ export interface ProgramRun {
   readonly argv: ReadonlyArray<string>
   /** Unix milliseconds. */
   readonly started: number
-  /** How it ended; undefined while it runs. */
+  /** Its end. `undefined` while it runs. */
   end: { readonly how: string; readonly milliseconds: number } | undefined
   readonly stdout: Excerpt
   readonly stderr: Excerpt
 }
 
-/** The beginning and the end of a text that may be of any length. */
+/** The start and the end of a text of any length. */
 class Excerpt {
   private head = ""
   private tail = ""
@@ -32,20 +32,20 @@ class Excerpt {
     return omitted > 0 ? `${this.head}\n[${omitted} characters left out]\n${this.tail}` : this.head + this.tail
   }
 
-  /** Characters that are kept. */
+  /** The number of kept characters. */
   private static readonly headLength = 2_000
   private static readonly tailLength = 8_000
 }
 
-/** At most this many runs are kept: the last ones. */
+/** The number of kept programs, the last ones. */
 const limit = 200
 
 const runs: Array<ProgramRun> = []
 
-/** Forgets all programs: a test begins. */
+/** Forgets all programs at the start of a test. */
 export const forgetPrograms = (): void => void runs.splice(0)
 
-/** The programs since then, in the order of their start. */
+/** The programs of the current test, in the order of their start. */
 export const programsSoFar = (): ReadonlyArray<ProgramRun> => runs
 
 const collect = (from: Readable | null): Excerpt => {
@@ -54,7 +54,7 @@ const collect = (from: Readable | null): Excerpt => {
   return excerpt
 }
 
-/** Remembers a program, with what it writes to the pipes that it has. */
+/** Records a program and the output on its pipes. */
 export const watchProgram = (argv: ReadonlyArray<string>, child: ChildProcess): void => {
   const started = Date.now()
   const run: ProgramRun = {
@@ -85,7 +85,7 @@ const indented = (name: string, text: string): ReadonlyArray<string> =>
           .map((line) => `    ${line}`)
       ]
 
-/** All that is known of a program. */
+/** Describes a program for the account. */
 export const describeProgram = ({ argv, end, started, stderr, stdout }: ProgramRun): string => {
   const how = end === undefined ? "still runs" : `${end.how} after ${end.milliseconds} ms`
   return [

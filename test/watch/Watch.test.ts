@@ -1,4 +1,4 @@
-/** The harness itself: what it does when an engine crashes, when a test fails, and when the run is interrupted. */
+/** Tests of the test harness: a crashed engine, a failed test, an interrupted run. */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -9,7 +9,7 @@ import { nestedRun } from "./Nested.ts"
 
 const timeout = 900_000
 
-// At once: they mostly wait.
+// At the same time, because they mostly wait.
 describe.concurrent("a run of the tests", () => {
   it.live(
     "a crashed engine fails one test with the first lines of the crash, and the next file gets another swarm",
@@ -28,7 +28,7 @@ describe.concurrent("a run of the tests", () => {
         assert.match(output, /✓ has a swarm that works/)
         assert.lengthOf((output.match(/\/\S+\/task-exec-swarm\/[\w-]+/g) ?? []).filter(existsSync), 0)
 
-        // Of each test that failed: what its program did, its debug output, and the engine's log.
+        // For each failed test: its program, the debug output and the engine's log.
         const folders = [...output.matchAll(/^what is known of ".*" is in (.*)$/gm)].map(([, folder = ""]) => folder)
         assert.lengthOf(folders, 2)
         const kept = folders.flatMap((folder) =>
@@ -76,14 +76,14 @@ describe.concurrent("a run of the tests", () => {
         assert.match(list, /config task-exec-agent-[0-9a-f]+ /)
         assert.match(list, /container \/\w+ on node-1\n/)
         assert.notMatch(list, /can't be removed/)
-        // The account of a set-up that fails has its programs.
+        // The account of a failed setup has its programs.
         assert.match(
           output,
           /what is known of ".*Left1\.fixture\.ts > later in the first file" is in .*\n\nwhy it failed:\n(?:.*\n)*?its programs:\n(?:.*\n)*?.* ps\n/
         )
-        // The process of the second file is killed: nothing looks at what it leaves.
+        // The process of the second file is killed, so no check reports its leftovers.
         assert.match(output, /✓ begins on a clean swarm, too, and leaves nothing/)
-        // Other text of vitest may come after it: what is on stderr has no order with it.
+        // vitest may print other text after this line: stdout and stderr have no common order.
         assert.match(output, /\n2 passed, 3 failed, 1 skipped\n/)
       }).pipe(Effect.scoped),
     timeout

@@ -1,6 +1,6 @@
 /**
- * Reads the text that a picture of a terminal shows: draws the SVG with a renderer that knows no CSS animation, then
- * compares each character's pixels with those of every character of the same font.
+ * Reads the text of a picture of a terminal: renders the SVG without CSS animation, then compares each character's pixels with those of
+ * every character of the same font.
  */
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
@@ -32,19 +32,19 @@ export interface Image {
 /** Pixels in the image for one in the SVG. */
 const zoom = 2
 
-/** Draws an SVG as a browser does where CSS animation is off. */
+/** Renders an SVG as a browser does without CSS animation. */
 export const draw = (svg: string): Image => {
   const image = new Resvg(svg, { font, fitTo: { mode: "zoom", value: zoom } }).render()
   const { height, width } = image
   return { width, height, pixels: new Uint8Array(image.pixels), png: () => image.asPng() }
 }
 
-/** How strongly each pixel of a character's cell is drawn, from 0 (background) to 1, whatever its color. */
+/** The intensity of each pixel in a character's cell, from 0 (background) to 1, whatever its color. */
 type Cell = ReadonlyArray<number>
 
 const cell = { width: character.width * zoom, height: character.height * zoom }
 
-/** The cell of a character; undefined where it has only the background. */
+/** The cell of a character. `undefined` if it has only the background. */
 const cellAt = ({ pixels, width }: Image, row: number, column: number): Cell | undefined => {
   const left = (margin + column * character.width) * zoom
   const top = (margin + row * character.height) * zoom
@@ -63,8 +63,8 @@ const difference = (one: Cell, other: Cell): number =>
   one.reduce((sum, value, at) => sum + Math.abs(value - (other[at] ?? 0)), 0) / one.length
 
 /**
- * Gives a reader for terminals drawn by `drawTerminal`: the rows that an image shows, without spaces at their ends. A
- * character that resembles none reads as `\ufffd`.
+ * Returns a reader of terminals that `drawTerminal` draws: the rows of an image, without trailing spaces. An unknown character reads as
+ * `\ufffd`.
  */
 export const readerOf = (drawTerminal: (text: string, isBold: boolean) => string) => {
   const known = [false, true].flatMap((isBold) => {
@@ -94,7 +94,7 @@ export const readerOf = (drawTerminal: (text: string, isBold: boolean) => string
   }
 }
 
-/** The share of an image's pixels with a color of their own: neither gray nor the bluish tint of the terminal. */
+/** The share of an image's pixels in color: neither gray nor the terminal's bluish tint. */
 export const colored = ({ pixels }: Image): number => {
   let count = 0
   for (let at = 0; at < pixels.length; at += 4) {

@@ -1,6 +1,6 @@
 /** The terminal recordings on the pages. */
 
-/** Keys to press, and what the terminal shows when the command is done. */
+/** Keys to press, and the terminal's text when the command is done. */
 export interface Step {
   readonly keys: string
   readonly until: RegExp
@@ -15,17 +15,17 @@ export interface Recording {
   /** Size of the terminal. */
   readonly rows: number
   readonly steps: ReadonlyArray<Step>
-  /** What the last frame shows: each pattern fits one line. */
+  /** The content of the last frame: each pattern matches one line. */
   readonly shows: ReadonlyArray<RegExp>
 }
 
-/** The node whose shell the commands are typed into: a manager. */
+/** The node whose shell runs the commands: a manager. */
 export const callerNode = "node-1"
 
-/** The service that the commands are for: three tasks on three nodes. Its containers are `web-1`, `web-2`, `web-3`. */
+/** The service of the commands: three tasks on three nodes. Its containers are `web-1`, `web-2`, `web-3`. */
 export const service = "web"
 
-/** A prompt with the user, the host name and the folder, in two colors, as Debian has it. */
+/** A prompt with user, host name and folder in two colors, as in Debian. */
 const prompt = (userColor: number, folderColor: number) =>
   `\\[\\e[1;${userColor}m\\]\\u@\\h\\[\\e[0m\\]:\\[\\e[1;${folderColor}m\\]\\w\\[\\e[0m\\]\\$ `
 

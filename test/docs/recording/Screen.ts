@@ -1,4 +1,4 @@
-/** Turns what a program wrote to its terminal into frames. */
+/** Turns the output of a program on a terminal into frames. */
 import xterm, { type IBufferCell } from "@xterm/headless"
 
 /** Bytes that a program wrote to its terminal. */
@@ -19,7 +19,7 @@ export interface Span {
   readonly inverse?: true
 }
 
-/** What the screen shows from `at` (milliseconds) on: its rows, from the top. */
+/** The content of the screen from `at` (milliseconds) on: its rows, from the top. */
 export interface Frame {
   readonly at: number
   readonly rows: ReadonlyArray<ReadonlyArray<Span>>

@@ -1,13 +1,13 @@
 /**
- * A recording as one SVG, animated by CSS: without scripts, fonts or links, so that it moves inside an `<img>`. Where CSS
- * animation is off or unknown, it shows the last frame.
+ * A recording as one SVG, animated by CSS, without scripts, fonts or links, so that it also moves inside an `<img>`. Without CSS animation,
+ * it shows the last frame.
  */
 import type { Frame, Size, Span } from "./Screen.ts"
 
 /** Size of a character, in pixels. */
 export const character = { width: 8, height: 18 }
 
-/** Around the terminal, in pixels. */
+/** The margin around the terminal, in pixels. */
 export const margin = 14
 
 /** The font's size in pixels, for fonts whose characters are 0.602 em wide (Menlo, DejaVu Sans Mono). */
@@ -28,12 +28,12 @@ const background = "#0d1117"
 
 const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 
-/** A row's content from one frame to another. */
+/** The content of a row from one frame to another. */
 interface Stay {
   readonly row: number
   readonly spans: ReadonlyArray<Span>
   readonly from: number
-  /** Undefined: to the end. */
+  /** `undefined`: until the end. */
   readonly to: number | undefined
 }
 
@@ -62,7 +62,7 @@ const drawn = (spans: ReadonlyArray<Span>, row: number): string =>
         ...(dim === true ? ['opacity="0.6"'] : [])
       ].map((look) => ` ${look}`)
       const y = margin + (row + 0.75) * character.height
-      // The reader's font may be wider or narrower: the length is given.
+      // The reader's font may be wider or narrower, so the length is set.
       return `${inverse === true ? back : ""}<text x="${x}" y="${number(y)}" textLength="${width}"${looks.join("")}>${escape(text)}</text>`
     })
     .join("")
@@ -81,7 +81,7 @@ export const svgOf = (frames: ReadonlyArray<Frame>, size: Size, title: string): 
   })
   const width = size.columns * character.width + 2 * margin
   const height = size.rows * character.height + 2 * margin
-  // The attribute holds where no animation overrides it.
+  // This attribute applies unless an animation overrides it.
   const groups = stays.map(
     ({ row, spans, to }, at) =>
       `<g id="s${at}" class="s"${to === undefined ? "" : ' visibility="hidden"'}>${drawn(spans, row)}</g>`

@@ -1,7 +1,6 @@
 /**
- * `npm run recordings`: types the commands of `Recordings.ts` at a real terminal on the manager of a swarm that is up
- * (TASK_EXEC_CLUSTER), and writes what the terminal showed to `docs/img`. It creates the service that the commands are
- * for, and removes it.
+ * `npm run recordings`: types the commands of `Recordings.ts` on a real terminal on the manager of a running swarm (TASK_EXEC_CLUSTER), and
+ * writes recordings of the terminal to `docs/img`. It creates and removes the service of the commands.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -21,12 +20,12 @@ import { lengthOf, svgOf } from "./Svg.ts"
 
 const columns = 80
 
-/** Milliseconds: between two keys, before the next command, and of the whole recording. */
+/** In milliseconds: between two keys, before the next command, and of the whole recording. */
 const pace = { key: 40, command: 600, all: 10_000 }
 
 const folderOfImages = join(import.meta.dirname, "..", "..", "..", "docs", "img")
 
-/** What the containers run: the second one has an older release than the others. */
+/** The command of the containers: the second one has an older release than the others. */
 const script =
   '[ "$SLOT" = 2 ] && echo "release 6" > /etc/release || echo "release 7" > /etc/release; exec sleep 100000'
 

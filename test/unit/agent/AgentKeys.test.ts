@@ -34,7 +34,7 @@ describe("the key of a connection to an agent", () => {
   )
 
   it("cannot be derived from the secrets of another node", () => {
-    // Root on a node has the callers' public half, every agent's public half, and its own agent's private half.
+    // Root on a node has the public half of the callers' key, all agents' public halves, and the private half of its own agent.
     for (const side of ["caller", "agent"] as const)
       for (const known of [callers.publicKey, agent.publicKey, other.publicKey])
         assert.notDeepEqual(hex(other, side, known), wanted)

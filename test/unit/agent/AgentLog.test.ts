@@ -78,7 +78,7 @@ describe("a wait for the key", () => {
 
   it.effect("follows a log that the managers cannot read to its end", () =>
     Effect.gen(function* () {
-      // As engine 20.10 says it of a node that was out of reach for 20 s.
+      // The message of engine 20.10 about a node that was unreachable for 20 s.
       const reason = "warning: incomplete log stream. some logs could not be retrieved: node n1 is not available\n"
       const cutShort = Stream.make(record(`Error grabbing logs: rpc error: code = Unknown desc = ${reason}`, 3))
       const own = details("n1", "t1")

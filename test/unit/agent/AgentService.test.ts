@@ -37,7 +37,7 @@ const agent: ContainerSummary = {
 
 /**
  * Removes agents whose network the engine lists for `listedFor` milliseconds after its removal. `agents`: the containers of agents that
- * still run on the engine. Returns the result, and how long that took.
+ * still run on the engine. Returns the result and its duration.
  */
 const downWith = Effect.fnUntraced(function* (listedFor: number, agents: ReadonlyArray<ContainerSummary> = []) {
   let removed = Number.POSITIVE_INFINITY

@@ -66,7 +66,7 @@ describe("agents", () => {
     Effect.gen(function* () {
       const found = Effect.succeed({ byNode: agents(agent("a"), agent("b")), keyPair: () => Effect.never })
       const engine = Layer.mock(Swarm)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })
-      /** How long it takes, in seconds, and what comes of it. */
+      /** Connects with this route. Returns the seconds that it takes, and the result. */
       const linked = Effect.fnUntraced(function* (via: "auto" | "agent") {
         const link = Effect.result(linkTo(via, found, "a", there)).pipe(Effect.scoped, Effect.provide(engine))
         const fiber = yield* Effect.forkChild(link)

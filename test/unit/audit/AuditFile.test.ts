@@ -20,7 +20,7 @@ const record: AuditRecord = {
   bytes: { out: 1, in: 0 }
 }
 
-/** A program that does something, and ends with this code. */
+/** A program that runs a command and exits with this code. */
 const program = (code: number) =>
   Effect.gen(function* () {
     const audit = yield* Audit

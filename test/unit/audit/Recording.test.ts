@@ -29,7 +29,7 @@ const spec: ExecSpec = {
 }
 const bytes = (text: string) => Buffer.from(text)
 
-/** The records that are handed over while this is done. */
+/** The records that observers receive during an effect. */
 const recordsOf = Effect.fnUntraced(function* <E>(work: Effect.Effect<unknown, E, Scope.Scope>) {
   const records: Array<AuditRecord> = []
   yield* Effect.scoped(work).pipe(
@@ -64,7 +64,7 @@ describe("the record of a run", () => {
             { _tag: "Exited", code: 3 }
           )
           yield* Stream.runDrain(recording.events(events))
-          // What comes after its end does not count.
+          // The time after its end does not count.
           yield* TestClock.adjust("7 seconds")
         })
       )
@@ -98,7 +98,7 @@ describe("the record of a run", () => {
       const output: ExecEvent = { _tag: "Stdout", data: bytes("x") }
       const stopped = Stream.concat(Stream.make(output), Stream.fail(new ContainerStopped({ container: "c" })))
       assert.deepStrictEqual(yield* outcomeOf(stopped), [{ error: "ContainerStopped" }])
-      // Who wanted it went away.
+      // The consumer has interrupted it.
       assert.deepStrictEqual(
         yield* outcomeOf(Stream.concat(Stream.make(output), Stream.fromEffect(Effect.interrupt))),
         [{ interrupted: true }]

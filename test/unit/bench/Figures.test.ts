@@ -106,7 +106,7 @@ describe("the table for a terminal", () => {
 
 describe("results.json", () => {
   it.prop("is decoded as it was encoded", [Arbitrary.schema(Results)], ([any]) => {
-    // JSON has one zero only.
+    // JSON has no negative zero.
     assert.deepStrictEqual(parseResults(printResults(any)), JSON.parse(JSON.stringify(any)))
   })
 
@@ -130,7 +130,7 @@ describe("results.json", () => {
   })
 })
 
-/** The measure of the chart: five ways, and one more that the chart leaves out. */
+/** The measure of the chart: its five ways, and one that it omits. */
 const agent = compare(
   { measure: "agent", title: "A command", unit: "seconds" },
   { name: "task-exec --via agent web.1 true", samples: [0.2, 0.2] },

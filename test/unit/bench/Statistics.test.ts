@@ -39,7 +39,7 @@ describe("a summary", () => {
 
 describe("a ratio", () => {
   it.prop("is taken per round, so that a slow round does not change it", [samples], ([all]) => {
-    // Powers of two lose nothing.
+    // Multiplying by powers of two is exact.
     assert.deepStrictEqual(
       ratioOf(
         all.map((one) => one * 4),

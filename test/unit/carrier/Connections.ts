@@ -2,7 +2,7 @@
 import { type Duplex, duplexPair } from "node:stream"
 import * as Effect from "effect/Effect"
 
-/** The ends of a connection. If one end breaks, so does the other one, as with sockets. */
+/** The two ends of a connection. If one end breaks, the other one does, too, as with sockets. */
 export const socketPair = (): readonly [Duplex, Duplex] => {
   const [one, other] = duplexPair()
   const breaks = (end: Duplex, far: Duplex) =>
@@ -16,7 +16,7 @@ export const socketPair = (): readonly [Duplex, Duplex] => {
   return [one, other]
 }
 
-/** The ends of a connection whose bytes arrive in chunks of that length at most. */
+/** The two ends of a connection that delivers bytes in chunks of at most this length. */
 export const cutEvery = (bytes: number): readonly [Duplex, Duplex] => {
   const [left, right] = socketPair()
   const end = (duplex: Duplex) => {
@@ -32,5 +32,5 @@ export const cutEvery = (bytes: number): readonly [Duplex, Duplex] => {
   return [end(left), end(right)]
 }
 
-/** Lets Node's streams pass on what they hold. */
+/** Lets Node's streams deliver the bytes that they hold. */
 export const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 20 }))

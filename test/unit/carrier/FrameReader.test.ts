@@ -21,7 +21,7 @@ const record = (text: string, channel = 1): Buffer => {
 }
 
 const hello: Frame = { _tag: "Hello", protocol: 1, version: "0" }
-/** Output that can't be packed, where `seed` leaves a remainder of 1 by 3, and otherwise output that packs well. */
+/** Output that does not compress if `seed` modulo 3 is 1, and otherwise compresses well. */
 const output = (size: number, seed: number): Frame => ({
   _tag: seed % 2 === 0 ? "Stdout" : "Stderr",
   data: seed % 3 === 1 ? randomBytes(size) : Uint8Array.from({ length: size }, (_, at) => (at * 31 + seed) % 256)
@@ -33,7 +33,7 @@ const linesOf = (frames: ReadonlyArray<Frame>, origin = 1): ReadonlyArray<string
   return frames.flatMap((frame) => writer.lines(frame).split(/(?<=\n)/))
 }
 
-/** What came out, with the output joined: how it is cut into frames does not matter. */
+/** The received frames, with consecutive output joined: the sizes of frames do not matter. */
 const joined = (frames: ReadonlyArray<Frame>) => {
   const parts = { Stdout: [] as Array<Uint8Array>, Stderr: [] as Array<Uint8Array> }
   for (const frame of frames) if (frame._tag === "Stdout" || frame._tag === "Stderr") parts[frame._tag].push(frame.data)

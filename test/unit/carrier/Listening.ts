@@ -1,9 +1,9 @@
-/** A listening end on this machine, for tests. */
+/** A listener on this machine, for tests. */
 import { connect, createServer } from "node:net"
 import * as Effect from "effect/Effect"
 import { listenForAll, type PresharedKey } from "../../../src/carrier/TunnelTls.ts"
 
-/** A port that nobody listens on. */
+/** Returns a free port. */
 const freePort = Effect.callback<number>((resume) => {
   const server = createServer().listen(0, "127.0.0.1", () => {
     const address = server.address()
@@ -12,7 +12,7 @@ const freePort = Effect.callback<number>((resume) => {
   })
 })
 
-/** Listens for those who have the key; gives how many came in, and what connects to it. */
+/** Listens for clients with the key. Returns the number of admitted clients, and a function that connects. */
 export const listening = Effect.fnUntraced(function* (key: PresharedKey) {
   let accepted = 0
   const port = yield* freePort

@@ -32,7 +32,7 @@ const sent: ReadonlyArray<Frame> = [
 const writer = new FrameWriter(1)
 const log = sent.map((frame) => record(writer.lines(frame)))
 
-/** What one reading of the log does: gives the bytes up to some place, without some lines, and then ends so. */
+/** One read of the log: the bytes up to an offset, without some lines, and then its end. */
 interface Reading {
   readonly bytes: number
   readonly lost: ReadonlyArray<number>
@@ -52,7 +52,7 @@ const carrier = (reading: Reading, cut: number): Stream.Stream<Uint8Array, Engin
 
 const complete: Reading = { bytes: Number.POSITIVE_INFINITY, lost: [], end: "ends" }
 
-/** An engine whose logs of a service do what was laid down; when that is used up, they are complete. */
+/** An engine whose service logs follow this script. Further reads are complete. */
 const engine = (readings: ReadonlyArray<Reading>, cut: number, last: Reading = complete) => {
   const left = [...readings]
   return Layer.mock(Swarm)({
@@ -62,7 +62,7 @@ const engine = (readings: ReadonlyArray<Reading>, cut: number, last: Reading = c
   })
 }
 
-/** Receives everything, with the sender's end after so many seconds and a consumer that takes so long for each frame. */
+/** Receives all frames. The sender ends after this number of seconds, and the consumer takes this time per frame. */
 const received = (layer: Layer.Layer<Swarm>, endedAfter: number, slowness: number) =>
   Effect.gen(function* () {
     const ended = yield* Deferred.make<void>()
@@ -144,7 +144,7 @@ describe("the frames of a service log", () => {
         serviceLogs: (_, { follow }) =>
           Effect.sync(() => {
             readings.push(follow)
-            // What the first one misses is there for the second one.
+            // The second read has what the first one lacks.
             const bytes = readings.length === 1 ? 0 : Number.POSITIVE_INFINITY
             return follow ? carrier({ bytes, lost: [], end: "hangs" }, 100) : Stream.make(Buffer.concat([header, text]))
           })

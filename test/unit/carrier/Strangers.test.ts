@@ -4,7 +4,7 @@ import { Strangers } from "../../../src/carrier/Strangers.ts"
 
 const limits = { perSource: 3, inTotal: 5 }
 
-/** Who stays of connections that come one after the other, each named by its source and a number. */
+/** The connections that remain after these have arrived in turn, each named by its source and a number. */
 const staying = (coming: ReadonlyArray<string>) => {
   const open = new Set<string>()
   const strangers = new Strangers<string>(limits, (connection) => open.delete(connection))

@@ -91,7 +91,7 @@ describe("a tunnel", () => {
         "stdout two",
         "a document"
       ])
-      // Whoever takes nothing more is sent nothing more that matters, and others go on.
+      // A side that accepts nothing more receives nothing more, and the other channels continue.
       yield* one.close
       yield* Fiber.interrupt(blocked)
       yield* farOne.write("stderr", Buffer.from("to nobody"))
@@ -126,7 +126,7 @@ describe("a tunnel", () => {
       const third = yield* opened
       yield* settle
       assert.deepStrictEqual(numbers, [1, 2, 1])
-      // What the first channel of that number still does is not for the third one.
+      // Late data of the first channel with this number does not reach the third one.
       yield* first.send("late")
       yield* accepted[0]?.write("stdout", Buffer.from("late")) ?? Effect.void
       yield* accepted[2]?.write("stdout", Buffer.from("third")) ?? Effect.die("no channel")
@@ -308,7 +308,7 @@ describe("a tunnel", () => {
         const [left, right] = duplexPair()
         right.on("error", () => undefined).resume()
         const near = yield* makeTunnel(left, { channels: [1, 2] })
-        // Often enough that all of it together is too much.
+        // Often enough that the total exceeds the limit.
         const frames = [...sent, { channel: 0, size: 0 }].map(
           ({ channel, size }): TunnelFrame =>
             size === 0
@@ -367,7 +367,7 @@ describe("a tunnel", () => {
       right.on("error", () => undefined).resume()
       const lonely = yield* makeTunnel(left)
       const lost = yield* Effect.forkChild(Effect.flip(Stream.runDrain(lonely.incoming)))
-      // One beat counts as heard: the connection is new.
+      // The new connection counts as one heartbeat.
       yield* TestClock.adjust("19 seconds")
       yield* settle
       assert.isUndefined(lost.pollUnsafe())
@@ -409,7 +409,7 @@ describe("TLS with a one-time key", () => {
       })
       const mine = yield* makeTunnel(yield* secureClient(yield* dial, key))
       const theirs = yield* makeTunnel(yield* client)
-      // It is sent away at once, or as soon as it has shown that it knows the key.
+      // It is rejected at once, or after it has proved that it has the key.
       const second = yield* secureClient(yield* dial, key).pipe(
         Effect.flatMap(makeTunnel),
         Effect.flatMap(({ incoming }) => Stream.runCollect(incoming)),

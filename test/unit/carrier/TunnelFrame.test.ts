@@ -12,7 +12,7 @@ import {
 
 const encode = (frames: ReadonlyArray<TunnelFrame>) => Buffer.concat(frames.flatMap((frame) => [...encodeFrame(frame)]))
 
-/** Bytes of the same stream that follow each other are one run of bytes, however they are cut. */
+/** Joins consecutive bytes of a stream: their division into frames does not matter. */
 const joined = (frames: ReadonlyArray<TunnelFrame>) => {
   const all: Array<unknown> = []
   let run: { readonly channel: number; readonly stream: string; data: string } | undefined
@@ -30,7 +30,7 @@ const joined = (frames: ReadonlyArray<TunnelFrame>) => {
   return all
 }
 
-/** Payloads are compared as bytes, whatever class holds them. */
+/** Compares payloads as bytes, whatever their class. */
 const plain = (frame: TunnelFrame) =>
   frame._tag === "Packed" ? { ...frame, data: Buffer.from(frame.data).toString("hex") } : frame
 
@@ -60,7 +60,7 @@ const Frames = Schema.Array(
 
 describe("frames of a tunnel", () => {
   it.prop("are read whole and in order, wherever the bytes are split", [Frames, Schema.Int], ([frames, seed]) => {
-    // A lone surrogate is no text that could be sent.
+    // A lone surrogate cannot be sent as text.
     const sent = frames.map((frame) =>
       frame._tag === "Document" ? { ...frame, text: frame.text.toWellFormed() } : frame
     )

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readLine } from "../../../src/carrier/readLine.ts"
 
-/** All that is left to read. */
+/** The unread rest of a stream. */
 const rest = (stream: PassThrough): Effect.Effect<string> => {
   stream.end()
   return Effect.promise(async () => Buffer.concat(await stream.toArray()).toString())

@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 
 const dist = join(import.meta.dirname, "..", "..", "..", "dist")
 
-/** Runs a program of the package as a file that is started by its name. */
+/** Runs a program of the package as an executable file. */
 const started = (file: string, args: ReadonlyArray<string>, nodeOptions = "") =>
   new Promise<{ code: unknown; stderr: string }>((resolve) => {
     const env = { ...process.env, NODE_OPTIONS: nodeOptions }

@@ -5,7 +5,7 @@ import { type Belonging, Inventory } from "../../../src/engine/Inventory.ts"
 const service: Belonging = { kind: "service", name: "task-exec-abc", runId: "abc" }
 const command = { runId: "abc", where: "web.2 on node-2", grace: 10_000 }
 
-/** A program that has this, with a clock that the test moves. */
+/** A program with this inventory, and a clock that the test moves. */
 const setUp = (inventory: Inventory) => {
   const happened: Array<string> = []
   const timers: Array<{ readonly at: number; readonly act: () => void }> = []

@@ -7,7 +7,7 @@ const relay: Stage = { _tag: "Relay" }
 const place: Stage = { _tag: "Place", node: "node-2" }
 const run: Stage = { _tag: "Run" }
 
-/** Takes the times of what happens when. */
+/** Measures a script of events with their times. */
 const timed = (script: ReadonlyArray<readonly [at: number, what: "began" | "ended", stage: Stage]>, end: number) => {
   let now = 100
   const timings = new Timings(() => now)

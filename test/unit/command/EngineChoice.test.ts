@@ -5,7 +5,7 @@ import { withEngine } from "../../../adapters/command/ChosenEngine.ts"
 import { chooseEngine } from "../../../adapters/command/EngineChoice.ts"
 import { CurrentInventory, Inventory } from "../../../src/engine/Inventory.ts"
 
-/** What a run inside says that removes what it left, and the DOCKER_HOST that it has. */
+/** The clean-up command that a run suggests, and its DOCKER_HOST. */
 const seen = (host?: string, context?: string) =>
   Effect.gen(function* () {
     const choice = yield* chooseEngine(host, context)

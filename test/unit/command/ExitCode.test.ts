@@ -1,4 +1,4 @@
-/** The one rule for exit codes, and that every command keeps it: none of these needs an engine. */
+/** All commands follow one rule for exit codes. None of these tests needs an engine. */
 import { execFile } from "node:child_process"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -28,14 +28,14 @@ const call = (env: Readonly<Record<string, string>>, [file = "", ...args]: Reado
 const exitCode = (env: Readonly<Record<string, string>>, line: ReadonlyArray<string>) =>
   Effect.map(call(env, line), ({ code }) => code)
 
-/** The command whose help the end of a usage error names. */
+/** The command for help in the last line of a usage error. */
 const helpOf = (line: string): string => {
   if (line.startsWith("task-exec exec")) return "task-exec exec"
   if (line.startsWith("swarm-exec task-exec")) return "swarm-exec task-exec"
   return /^task-exec (?:cp|gc|doctor|agent|ls|completion|install-plugin)\b/.exec(line)?.[0] ?? line.split(" ")[0] ?? ""
 }
 
-/** Every command that talks to an engine, on one that is not there. */
+/** Every command that connects to an engine, which does not exist. */
 const commands = [
   "task-exec web true",
   "task-exec --all web true",

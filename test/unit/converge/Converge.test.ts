@@ -1,4 +1,4 @@
-/** The wait for services, over looks at a swarm that change with time. */
+/** Waits for services, over a scripted swarm that changes with time. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -48,9 +48,9 @@ interface TaskParts {
   readonly image?: string
   readonly template?: object
   readonly job?: number
-  /** The order in which tasks of one place were made. */
+  /** Orders the tasks of one slot or node by their creation. */
   readonly made?: number
-  /** Milliseconds of the test's clock at which the managers noted its state; the swarm's clock may be ahead of it. */
+  /** When the managers recorded its state, in milliseconds of the test's clock. The swarm's clock may be ahead of it. */
   readonly updated?: number
 }
 
@@ -85,7 +85,7 @@ interface Seen {
   readonly tasks: ReadonlyArray<Api.TaskDetails>
 }
 
-/** A swarm in which the nth look sees the nth state, and all later ones the last. */
+/** A swarm that returns the nth state at the nth check, and the last one from then on. */
 const watch = (looks: ReadonlyArray<Seen>, request: ConvergeRequest, latency = 0) => {
   let nth = 0
   let counted = 0
@@ -115,7 +115,7 @@ const watch = (looks: ReadonlyArray<Seen>, request: ConvergeRequest, latency = 0
 
 const both = [task({ slot: 1 }), task({ slot: 2, node: "node-2" })]
 
-/** Runs it for a time of the test's clock. Fails if it does not end. */
+/** Runs an effect for this time of the test's clock. Fails if it does not end. */
 const within = <A, E, R>(effect: Effect.Effect<A, E, R>, time: number) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect)
@@ -257,7 +257,7 @@ describe("a wait for services", () => {
       const job = service("web", { mode, job: 7 })
       const done = (parts: TaskParts) => task({ state: "complete", desired: "complete", job: 7, ...parts })
       const old = done({ slot: 1, job: 6 })
-      // The first slot has no number, wherever its tasks are.
+      // The first slot has no number, on any node.
       const elsewhere = done({ node: "node-2", state: "failed", desired: "shutdown", made: 0 })
       const looks = (tasks: ReadonlyArray<Api.TaskDetails>) => [{ services: [job], tasks }]
       const running = done({ slot: 1, state: "running", made: 2 })
@@ -310,7 +310,7 @@ describe("a wait for services", () => {
       yield* within(quick.run, 9900)
       assert.strictEqual(quick.looks(), 20)
       const slow = watch(looks, { services: ["web"] }, 2000)
-      // A look at 0, which ends at 2 s, and the next one after 20 s.
+      // The first check starts at 0 s and ends at 2 s. The next one is after 20 s.
       yield* within(slow.run, 21_900)
       assert.strictEqual(slow.looks(), 1)
       const longer = watch(looks, { services: ["web"] }, 2000)

@@ -30,7 +30,7 @@ const folder = Effect.acquireRelease(
 const archiveOf = (...entries: ReadonlyArray<Tar.Entry>) =>
   Stream.fromIterable(entries).pipe(Stream.pipeThroughChannel(Tar.encode()))
 
-/** Unpacks an archive of `top` as DIR/in/top, with a file beside the destination that nobody must touch. */
+/** Unpacks an archive of `top` as DIR/in/top. A file beside the destination must not change. */
 const unpackIn = (dir: string, ...entries: ReadonlyArray<Tar.Entry>) => {
   mkdirSync(join(dir, "in"), { recursive: true })
   mkdirSync(join(dir, "outside"), { recursive: true })
@@ -97,7 +97,7 @@ describe("a hostile archive", () => {
       const dir = yield* folder
       yield* unpackIn(dir, top, Tar.symlink("top/l", "../../outside/file"), Tar.file("top/l", "mine"))
       assert.strictEqual(readFileSync(join(dir, "in/top/l"), "utf8"), "mine")
-      // The same through a hard link to the link.
+      // The same attack through a hard link to the link.
       yield* unpackIn(
         dir,
         top,

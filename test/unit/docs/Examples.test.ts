@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, "..", "..", "..")
 
 const examples = pages.flatMap(blocksOf).filter(({ language }) => language === "ts")
 
-// Against what the build made, as example/ is.
+// Compiles against the build, as example/ does.
 it("the examples of the documentation compile", () => {
   assert.isAbove(examples.length, 5)
   const folder = mkdtempSync(join(tmpdir(), "task-exec-examples-"))

@@ -24,7 +24,7 @@ const shownIn = (cell: string): ReadonlyArray<number> =>
     return [number, number * (factors[unit] ?? 1)]
   })
 
-/** The numbers that a constant or a default is made of: products, and durations such as "20 seconds". */
+/** The numbers in the value of a constant or a default: products, and durations such as "20 seconds". */
 const valuesIn = (source: string, name: string): ReadonlyArray<number> => {
   const line = new RegExp(`\\b${name}(?:: \\w+)? (?:=|\\?\\?) (.*)`).exec(source)?.[1] ?? ""
   const durations = [...line.matchAll(/"(\d+) (second|minute|hour)s?"/g)].map(

@@ -1,4 +1,4 @@
-/** The pictures of the pages, drawn by a renderer that knows no CSS animation, and read. */
+/** The pictures of the pages, rendered without CSS animation, and read. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -10,7 +10,7 @@ import { svgOf } from "../../docs/recording/Svg.ts"
 
 const images = join(import.meta.dirname, "../../../docs/img")
 
-/** A terminal with one line of text, from the start. */
+/** A terminal with one line of text from the start. */
 const lineOf = (text: string, isBold: boolean): string =>
   svgOf([frameOf(0, text, isBold)], { columns: text.length, rows: 1 }, "")
 
@@ -19,7 +19,7 @@ const frameOf = (at: number, text: string, isBold: boolean): Frame => ({
   rows: [[{ column: 0, text, ...(isBold ? { bold: true } : {}) }]]
 })
 
-/** The SVG as its CSS animation shows it after this time. */
+/** The SVG at this time of its CSS animation. */
 const stillOf = (svg: string, seconds: number): string => {
   const length = Number(/animation:([\d.]+)s/.exec(svg)?.[1])
   const percent = (seconds / length) * 100
@@ -86,7 +86,7 @@ describe("the recordings in docs/img", () => {
       const missing = shows.filter((pattern) => !rows.some((row) => pattern.test(row)))
       assert.deepStrictEqual(missing, [], `the picture shows:\n${rows.join("\n")}`)
       assert.isEmpty(rows.filter((row) => row.includes("\ufffd")))
-      // It starts with an empty prompt, and ends as it stands still.
+      // It starts with an empty prompt, and its end is also its still picture.
       const [first = "", ...below] = read(draw(stillOf(svg, 0.1)))
       assert.match(first, /^root@node-1:~#$/)
       assert.isTrue(below.every((row) => row === ""))
@@ -100,11 +100,11 @@ describe("the recordings in docs/img", () => {
   )
 })
 
-/** The SVG as a browser with a dark color scheme draws it. */
+/** The SVG with a dark color scheme. */
 const darkOf = (svg: string): string =>
   svg.replace(/@media\s*\(prefers-color-scheme:\s*dark\)\s*\{((?:[^{}]*\{[^{}]*\})*)\s*\}/g, "$1")
 
-/** How many pixels differ clearly. */
+/** The number of pixels that differ clearly. */
 const differences = ({ pixels }: Image, other: Image): number => {
   let count = 0
   for (let at = 0; at < pixels.length; at += 4) {

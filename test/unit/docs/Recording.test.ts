@@ -5,7 +5,7 @@ import { svgOf } from "../../docs/recording/Svg.ts"
 const size = { columns: 10, rows: 2 }
 const at = (millis: number, text: string): Written => ({ at: millis, bytes: new TextEncoder().encode(text) })
 
-/** The text elements of an SVG. */
+/** The content of an SVG's text elements. */
 const wordsOf = (svg: string): string =>
   [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)]
     .map(([, text = ""]) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&"))

@@ -33,7 +33,7 @@ describe("the difference of two clocks", () => {
       assert(offset !== undefined)
       assert.isAtMost(offset.least, ahead)
       assert.isAtLeast(offset.most, ahead)
-      // No stamp alone says more.
+      // No single timestamp gives narrower bounds.
       for (const stamp of stamps) {
         const alone = offsetOf([stamp])
         assert(alone !== undefined)

@@ -6,7 +6,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import { credentialsFor, registryOf } from "../../../src/engine/Credentials.ts"
 
-/** A folder that is on PATH, as long as the scope. */
+/** A folder on the PATH, until the scope closes. */
 const folder = Effect.acquireRelease(
   Effect.promise(async () => {
     const dir = await mkdtemp(join(tmpdir(), "task-exec-credentials-"))
@@ -21,7 +21,7 @@ const folder = Effect.acquireRelease(
     })
 )
 
-/** What is sent for an image with this configuration. */
+/** The credentials that are sent for an image with this configuration. */
 const sent = Effect.fnUntraced(function* (dir: string, config: object, image: string) {
   yield* Effect.promise(() => writeFile(join(dir, "config.json"), JSON.stringify(config)))
   const header = yield* Effect.provideService(
@@ -34,7 +34,7 @@ const sent = Effect.fnUntraced(function* (dir: string, config: object, image: st
   return JSON.parse(Buffer.from(header, "base64url").toString()) as unknown
 })
 
-/** A credential helper that does this. */
+/** A credential helper with this script. */
 const helper = (dir: string, name: string, script: string) =>
   Effect.promise(async () => {
     const file = join(dir, `docker-credential-${name}`)

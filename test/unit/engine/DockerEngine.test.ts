@@ -1,5 +1,5 @@
-// What a real engine does not do on cue: answers that break off, lies and silence. What it does do is in
-// test/integration/Engine.test.ts.
+// Faults that a real engine does not have on demand: incomplete responses, false responses, silence. test/integration/Engine.test.ts covers
+// the behavior of real engines.
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import * as Http from "node:http"
 import * as Net from "node:net"
@@ -27,7 +27,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true }))
 )
 
-/** A server that ends with the scope, with the connections it has. */
+/** A server. It and its connections end with the scope. */
 const listening = <S extends Net.Server>(server: S, at: Net.ListenOptions) =>
   Effect.suspend(() => {
     const open = new Set<Net.Socket>()
@@ -53,14 +53,14 @@ const portOf = (server: Net.Server) => {
   return address === null || typeof address === "string" ? 0 : address.port
 }
 
-/** An engine that is a server of ours, on a socket file. */
+/** An engine that is a local server on a socket file. */
 const engineOf = Effect.fnUntraced(function* (server: Net.Server, options?: DockerEngineOptions) {
   const path = join(yield* folder, "docker.sock")
   yield* listening(server, { path })
   return yield* engineAt({ _tag: "Unix", path }, options)
 })
 
-/** A swarm whose manager is a server of ours, and that manager as one engine. */
+/** A swarm whose manager is a local server, and that manager as an engine. */
 const managerOf = Effect.fnUntraced(function* (server: Net.Server, options: SwarmOptions = {}) {
   const path = join(yield* folder, "docker.sock")
   yield* listening(server, { path })
@@ -69,14 +69,14 @@ const managerOf = Effect.fnUntraced(function* (server: Net.Server, options: Swar
   return { swarm, engine: yield* swarm.engine }
 })
 
-/** It lives as long as the test: the connections of a layer end with it. */
+/** Lives until the end of the test, because the layer's connections end with it. */
 const engineAt = (endpoint: Endpoint, options?: DockerEngineOptions) =>
   Effect.map(Layer.build(DockerEngine.layerFor(endpoint, options)), (context) => Context.get(context, DockerEngine))
 
 const answering = (status: number, body: string, headers: Http.OutgoingHttpHeaders = {}) =>
   Http.createServer((_, response) => response.writeHead(status, headers).end(body))
 
-/** Takes connections and says nothing; counts those that are open. */
+/** Accepts connections and sends nothing. Returns the open connections. */
 const silent = () => {
   const open = new Set<Net.Socket>()
   const server = Net.createServer((socket) => {
@@ -162,7 +162,7 @@ describe("an engine that does not respond", () => {
       assert.strictEqual(next._tag === "EngineUnreachable" && next.reason, "Silent")
       assert.match(next.message, /no response for 15 s\. Check/)
       yield* TestClock.adjust("6 seconds")
-      // It is asked whether it is back, and says no more than before.
+      // The engine gets a ping, and remains silent.
       const probed = yield* Effect.forkChild(Effect.flip(engine.info))
       yield* TestClock.adjust("3 seconds")
       const still = yield* Fiber.join(probed)
@@ -325,7 +325,7 @@ describe("a response that no engine sends", () => {
       const error = yield* info(answering(307, "", { Location: `http://127.0.0.1:${port}/` }))
       assert.instanceOf(error, EngineError)
       assert.strictEqual(error.status, 307)
-      // This one has nobody at all.
+      // Nothing listens on this address.
       yield* info(answering(301, "", { Location: "http://127.0.0.1:1/" }))
       yield* Effect.sleep("20 millis")
       assert.strictEqual(asked, 0)
@@ -409,7 +409,7 @@ describe("connections", () => {
     })
   )
 
-  /** Serves one request per connection and then hangs up on the next, as after a restart of the engine. */
+  /** Serves one request per connection, then breaks the connection at the next one, as after a restart of the engine. */
   const forgetful = () => {
     const seen: Array<string> = []
     const served = new WeakSet<Net.Socket>()
@@ -496,7 +496,7 @@ describe("connections", () => {
 })
 
 describe("uploads", () => {
-  /** Answers at the first bytes of a body, as an engine does at the end of an archive, and reads no more of it. */
+  /** Responds to the first bytes of a body, as an engine does at the end of an archive, and reads no more of it. */
   const hasty = () =>
     Http.createServer((request, response) => {
       request.once("data", () => {
@@ -505,7 +505,7 @@ describe("uploads", () => {
       })
     })
 
-  /** Puts a body that comes from a queue, after its first bytes; done when the answer has come and the connection is given up. */
+  /** Uploads a body from a queue, after its first bytes. Completes when the response has arrived and the connection is closed. */
   const putting = Effect.gen(function* () {
     const answered = yield* Deferred.make<void>()
     const server = hasty()
@@ -563,7 +563,7 @@ describe("uploads", () => {
 })
 
 describe("two-way connections", () => {
-  /** Agrees to an upgrade, and does with the connection what it is told. */
+  /** Accepts an upgrade and runs this function with the connection. */
   const upgrading = (then: (socket: Net.Socket, request: string) => void) =>
     Net.createServer({ allowHalfOpen: true }, (socket) => {
       socket.on("error", () => {})

@@ -1,4 +1,4 @@
-/** What engines leave out: in replies recorded from real engines, any field but those that name the object. */
+/** Responses recorded from real engines are decoded even without any one of their fields, except those that name the object. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Api from "../../../src/engine/EngineSchemas.ts"
 
-/** The fields of each reply that are never left out. */
+/** The required fields of each response. */
 const names: Readonly<Record<string, ReadonlyArray<string>>> = {
   EngineVersion: ["Version", "ApiVersion"],
   Info: ["Name", "ServerVersion"],
@@ -35,7 +35,7 @@ type Path = ReadonlyArray<string>
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** A reply as the engine client hands it to a schema: without the keys that are `null`. */
+/** A response as the engine client passes it to a schema: without `null` values. */
 const withoutNulls = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutNulls)
   if (!isObject(value)) return value
@@ -50,7 +50,7 @@ const pathsOf = (value: unknown, at: Path = []): ReadonlyArray<Path> => {
   return Object.entries(value).flatMap(([key, item]) => [[...at, key], ...pathsOf(item, [...at, key])])
 }
 
-/** The reply without what these paths lead to. */
+/** The response without the values at these paths. */
 const without = (value: unknown, dropped: ReadonlySet<string>, at: Path = []): unknown => {
   if (Array.isArray(value)) return value.map((item, index) => without(item, dropped, [...at, String(index)]))
   if (!isObject(value)) return value
@@ -62,7 +62,7 @@ const without = (value: unknown, dropped: ReadonlySet<string>, at: Path = []): u
   )
 }
 
-/** What Go's `omitempty` leaves out: no pointer to an empty struct, which says something by being there. */
+/** Whether Go's `omitempty` omits a value. It never omits a pointer to an empty struct, whose presence has a meaning. */
 const isEmpty = (value: unknown): boolean =>
   value === 0 || value === "" || value === false || (Array.isArray(value) && value.length === 0)
 
@@ -77,7 +77,7 @@ interface Recorded {
   readonly reply: unknown
   readonly decode: (reply: unknown) => Result.Result<object, Schema.SchemaError>
   readonly identity: ReadonlyArray<string>
-  /** All that may be left out. */
+  /** The optional fields. */
   readonly optional: ReadonlyArray<Path>
 }
 
@@ -97,7 +97,7 @@ const recorded = ["20.10", "28.5"].flatMap((engine): ReadonlyArray<Recorded> => 
   )
 })
 
-/** Fields that say something by being there: an exec's code, labels, and a service's template, which is taken as it is. */
+/** Fields whose presence has a meaning: an exec's code, labels, and a service's template, which is used as it is. */
 const saysSomething = (key: string): boolean => ["ExitCode", "Labels", "Attributes", "TaskTemplate"].includes(key)
 
 const read = ({ decode, identity, kind, reply }: Recorded, dropped: ReadonlyArray<Path>) => {

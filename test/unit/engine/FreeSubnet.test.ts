@@ -33,7 +33,7 @@ describe("FreeSubnet", () => {
       assert.isAtLeast(first, 240 * 2 ** 24)
       assert.isBelow(last, 255 * 2 ** 24)
       assert.strictEqual(first % size, 0)
-      // The network's own address, the gateway's and the broadcast's.
+      // The addresses of the network, the gateway and the broadcast.
       assert.isAtLeast(size - 3, 3 * nodes)
     }
   )

@@ -6,7 +6,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { type EngineSilent, makeHeartbeat } from "../../../src/engine/internal/Heartbeat.ts"
 
-/** An engine of which bytes come in when the test says so. */
+/** An engine from which bytes arrive when the test says so. */
 const setUp = Effect.gen(function* () {
   const engine = { received: 0, pings: 0, answers: false }
   const heartbeat = yield* makeHeartbeat({

@@ -10,7 +10,7 @@ import { type ManagersClient, overManagers } from "../../../src/engine/internal/
 const unreachable = (host: string, reason: UnreachableReason) =>
   new EngineUnreachable({ host, operation: "ask", reason, detail: "gone" })
 
-/** A manager that notes that it was asked, and answers with its name or fails. */
+/** A manager that records a request, and answers with its name or fails. */
 const manager = (host: string, asked: Array<string>, failure: () => RequestFailure | undefined): EngineClient => {
   const answer = Effect.suspend(() => {
     asked.push(host)

@@ -16,7 +16,7 @@ const objects: ReadonlyArray<Belonging> = [
   { kind: "network", name: "two", runId: "b" }
 ]
 
-/** Makes all of them and removes them again, with this removal; tells how long the removals took, and how often each was tried. */
+/** Creates these objects and removes them with this effect. Returns the duration of the removals, and the number of attempts for each. */
 const removing = (removal: Effect.Effect<void, EngineUnreachable | EngineError>) =>
   Effect.gen(function* () {
     const inventory = new Inventory(new Inventory())

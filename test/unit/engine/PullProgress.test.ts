@@ -8,7 +8,7 @@ import { type PullAmount, pullAmounts } from "../../../src/engine/PullProgress.t
 const line = (id: string, status: string, current?: number, total?: number) =>
   `${JSON.stringify({ status, progressDetail: { current, total }, id })}\r\n`
 
-/** As 20.10 writes it for an image of which one layer is there. */
+/** The progress of engine 20.10 for an image with one layer that it has. */
 const pull = [
   '{"status":"Pulling from task-exec","id":"1"}\r\n',
   line("a", "Already exists"),
@@ -45,7 +45,7 @@ const read = (chunks: ReadonlyArray<Uint8Array>) =>
 
 const readText = (...lines: ReadonlyArray<string>) => read([Buffer.from(lines.join(""))])
 
-/** Places to cut at, as parts of the whole. */
+/** Positions to cut at, as fractions of the length. */
 const cuts = Arbitrary.array(
   Arbitrary.schema(Schema.Finite.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1 })))),
   { maxLength: 10 }

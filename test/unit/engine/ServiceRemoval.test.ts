@@ -14,7 +14,7 @@ const tasks = (nodes: Readonly<Record<string, number>>): ReadonlyArray<Task> =>
     Array.from({ length: count }, (_, at) => taskOn(node, `${node}-${at}`, "failed"))
   )
 
-/** Removes a global service for which each look shows the next of these numbers of tasks on two nodes; gives what was asked. */
+/** Removes a global service. Each check returns the next of these numbers of tasks on two nodes. Returns the requests. */
 const removal = Effect.fnUntraced(function* (looks: ReadonlyArray<Readonly<Record<string, number>>>) {
   const calls: Array<string> = []
   const layer = Layer.mock(Swarm)({

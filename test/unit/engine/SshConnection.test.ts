@@ -12,7 +12,7 @@ import { sshArguments } from "../../../src/engine/internal/SshConnection.ts"
 
 const endpoint: Endpoint = { _tag: "Ssh", host: "manager.example", user: "me", port: 2222 }
 
-/** Puts a shell script in the place of ssh; gives its folder. */
+/** Replaces ssh by a shell script. Returns its folder. */
 const ssh = (script: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -140,7 +140,7 @@ describe("SshConnection", () => {
 
   it.live("can end its input and keep its output open", () =>
     Effect.gen(function* () {
-      // The body of the request has no newline: what follows it on the line is the input.
+      // The body of the request has no newline: the rest of the line is the input.
       yield* ssh(`${answer} read_request; ${upgrade}; cat; sleep 0.05; echo " done"`)
       const output = yield* withEngine((engine) =>
         Effect.scoped(
@@ -193,7 +193,7 @@ describe("SshConnection", () => {
               ),
               Effect.flip
             )
-            // The engine had answered by then, so it may have acted.
+            // The engine had responded, so it may have acted.
             assert.strictEqual(error.reason, "Lost")
             assert.include(error.message, "Broken pipe")
             assert.strictEqual(seen, size)

@@ -1,4 +1,4 @@
-/** Tasks as an engine describes them. */
+/** Tasks as engines describe them. */
 import type { Task } from "../../../src/engine/EngineSchemas.ts"
 
 /** A task on a node, of a global service. */

@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { fromReadable } from "../../../src/engine/fromReadable.ts"
 
-// Empty chunks are none: two of them in a row stall a Node readable, and no socket gives any.
+// No empty chunks: two in a row stall a Node readable, and sockets never emit them.
 const Chunks = Schema.Array(Schema.Uint8Array.pipe(Schema.check(Schema.isMinLength(1))))
 const Delays = Schema.Array(Schema.Boolean)
 
@@ -17,7 +17,7 @@ const joined = (chunks: ReadonlyArray<Uint8Array>) => Buffer.concat(chunks).toSt
 const asIs = (cause: unknown) => cause
 const tick = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
-/** Gives its chunks one by one, some of them a moment later. */
+/** Emits its chunks one by one, some of them a moment later. */
 const source = (
   chunks: ReadonlyArray<Uint8Array>,
   delays: ReadonlyArray<boolean>,
@@ -151,7 +151,7 @@ describe("fromReadable", () => {
       const script = [null, Buffer.from("late"), null]
       scripted.read = () => {
         const chunk = script.shift() ?? null
-        // All that there is to hear, it hears before it waits.
+        // The test emits the end once the reader waits.
         if (chunk === null) scripted.emit(script.length === 0 ? "end" : "readable")
         return chunk
       }

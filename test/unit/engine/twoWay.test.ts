@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { twoWay } from "../../../src/engine/internal/twoWay.ts"
 
-/** Both ends of a connection, closed with the scope. `path`: of a Unix socket; without it, TCP. */
+/** Both ends of a connection, closed with the scope. `path`: a Unix socket's path. Without it, TCP. */
 const pair = Effect.fnUntraced(function* (path?: string) {
   const server = yield* Effect.acquireRelease(
     Effect.sync(() => createServer({ allowHalfOpen: true })),
@@ -43,7 +43,7 @@ describe("a two-way connection", () => {
       const connection = yield* twoWay(client, (cause) => cause)
       yield* connection.write(new Uint8Array(10_000))
       const output = Buffer.alloc(150_000, "output")
-      // All of it lies in the kernel, and so do the end and the reset, before the client reads.
+      // The output, the end and the reset are all in the kernel before the client reads.
       engine.write(output)
       engine.destroy()
       const read = yield* Stream.runCollect(connection.output)

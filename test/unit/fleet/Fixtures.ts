@@ -1,4 +1,4 @@
-/** Tasks and events, for the tests of what a fan-out shows. */
+/** Tasks and events for the tests of fan-out output. */
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import type { Piece } from "../../../adapters/fleet/Piece.ts"
@@ -21,7 +21,7 @@ export const task = (label: string): ResolvedTask => {
   }
 }
 
-/** `count` tasks of `web`, on as many nodes. */
+/** `count` tasks of `web`, each on its own node. */
 export const webs = (count: number): ReadonlyArray<ResolvedTask> =>
   Array.from({ length: count }, (_, at) => task(`web.${at + 1}@node-${at + 1}`))
 
@@ -59,24 +59,24 @@ export const ended = (of: ResolvedTask, result: TaskResult = exited(0)): FleetEv
   result
 })
 
-/** Everything that goes to one of the streams. */
+/** All bytes of one of the streams. */
 export const bytesTo = (stream: Piece["stream"], pieces: ReadonlyArray<Piece>): Buffer =>
   Buffer.concat(pieces.filter((piece) => piece.stream === stream).map(({ bytes }) => bytes))
 
-/** The same as text. */
+/** All text of one of the streams. */
 export const textTo = (stream: Piece["stream"], pieces: ReadonlyArray<Piece>): string =>
   bytesTo(stream, pieces).toString()
 
 export const integer = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
 
-/** Bytes of a command: lines, progress, characters of several bytes, and what is no text. */
+/** Output of a command: lines, progress, multi-byte characters, and invalid UTF-8. */
 export const output: Arbitrary.Arbitrary<Buffer> = Arbitrary.map(
   Arbitrary.array(
     Arbitrary.schema(Schema.Literals(["a", "bc", " ", "\n", "\n", "\r", "\r\n", "é", "€", "😀", "\uFEFF", "\0", "!"])),
     { maxLength: 40 }
   ),
-  // One of these is no character at all.
+  // Each part is a character, except for one.
   (parts) => Buffer.concat(parts.map((part) => (part === "!" ? Buffer.of(0xe2, 0x82) : Buffer.from(part))))
 )
 

@@ -142,7 +142,7 @@ describe("gathering", () => {
         stdout(one, "12345"),
         ended(one),
         stdout(two, "12345"),
-        // No room for it now, and not when there is again.
+        // There is no room for it, and it is not kept later either.
         stdout(three, "abc"),
         ended(two),
         stdout(three, "def"),

@@ -48,7 +48,7 @@ const Data = Schema.fromJsonString(
   })
 )
 
-/** The bytes that a reader of the documents has of a stream. */
+/** The bytes of a stream, from the documents. */
 const bytesOf = (event: string, lines: ReadonlyArray<string>): Buffer =>
   Buffer.concat(
     lines

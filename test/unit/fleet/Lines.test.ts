@@ -82,7 +82,7 @@ describe("output by lines", () => {
     assert.deepStrictEqual(
       lines.map((line) => [line.slice(0, 17), Buffer.byteLength(line.slice(16))]),
       [
-        // Of an even number of bytes, one is left for the next part.
+        // One byte of an even number remains for the next part.
         ["web.2@node-1  │ x", maxPart - 1],
         ["web.2@node-1  ↳ é", maxPart],
         ["web.2@node-1  ↳ é", 2],

@@ -19,12 +19,12 @@ const read = (...path: ReadonlyArray<string>) => Effect.promise(() => readFile(j
 
 const list = (path: string) => Effect.promise(async () => (await readdir(path)).sort())
 
-/** Files below the directory that this process has open. */
+/** This process's open files below the directory. */
 const openIn = (path: string) =>
   Effect.promise(async () => {
     const found: Array<string> = []
     for (const fd of await readdir("/proc/self/fd")) {
-      // The one that reads the directory is gone by now.
+      // The descriptor that reads the directory is closed by then.
       const target = await readlink(`/proc/self/fd/${fd}`).catch(() => "")
       if (target.startsWith(`${path}/`)) found.push(target.slice(path.length + 1))
     }

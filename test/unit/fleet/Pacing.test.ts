@@ -15,7 +15,7 @@ const integer = (minimum: number, maximum: number) =>
 const count = (number: number): Amount => ({ _tag: "Count", count: number })
 const percent = (number: number): Amount => ({ _tag: "Percent", percent: number })
 
-/** Seconds that it takes, and how it ends. */
+/** A job: its duration in seconds, and its end. */
 interface Job {
   readonly takes: number
   readonly ends?: "well" | "badly"
@@ -23,7 +23,7 @@ interface Job {
 
 const jobs = (number: number, takes: number): ReadonlyArray<Job> => Array.from({ length: number }, () => ({ takes }))
 
-/** Keeps what happened, in seconds since the epoch of the test's clock. */
+/** Records events, in seconds of the test's clock. */
 const makeRecord = () => {
   const record = { started: [] as Array<number>, interrupted: 0, running: 0, most: 0 }
   const work: Work<Job, string, never> = {
@@ -44,7 +44,7 @@ const makeRecord = () => {
   return { record, work }
 }
 
-/** Runs the jobs to their end, and tells how long that took. */
+/** Runs the jobs to their end. Returns the duration, too. */
 const runAll = Effect.fnUntraced(function* (all: ReadonlyArray<Job>, pacing: Partial<Pacing>) {
   const { record, work } = makeRecord()
   const fiber = yield* Effect.forkChild(paced(all, { parallel: count(1), delay: Duration.zero, ...pacing }, work))
@@ -100,7 +100,7 @@ describe("paced jobs", () => {
       const delay = Duration.seconds(10)
       const free = yield* runAll(jobs(4, 1), { parallel: count(4), delay })
       assert.deepStrictEqual(free.started, [0, 10, 20, 30])
-      // It is no pause after an end: what takes longer than the delay is followed at once.
+      // The delay is no pause after an end: the next job follows a slow one at once.
       const slow = yield* runAll([{ takes: 15 }, { takes: 1 }, { takes: 1 }], { delay })
       assert.deepStrictEqual(slow.started, [0, 15, 25])
     })

@@ -8,7 +8,7 @@ import { chosen, ended, exited, failed, skipped, started, stdout, webs } from ".
 const counts = { running: 0, done: 0, failed: 0, skipped: 0, left: 0 }
 const wipe = "\r\u001b[K"
 
-/** What a terminal would show of it, and how often it was written to. */
+/** A screen that shows what a terminal would show, and counts writes. */
 const makeScreen = () => {
   const screen = {
     text: "",
@@ -41,7 +41,7 @@ describe("the status line", () => {
     for (let columns = 0; columns < 250; columns++) {
       const text = line(full, running, columns)
       assert.isAtMost(text.length, Math.max(0, columns - 1))
-      // Either all of them, or it shows that there are more, as far as there is room.
+      // All running tasks, or a sign that there are more, if there is room.
       if (columns > 23 && !text.includes("web.11")) assert.match(text, / …$/)
     }
   })
@@ -67,7 +67,7 @@ describe("the status line", () => {
       yield* happens([started(four), ended(four, failed("c")), ended(five, skipped("failures"))])
       yield* TestClock.adjust("1 second")
       assert.strictEqual(screen.last(), "1 running, 1 done, 2 failed, 1 skipped  web.2@node-2")
-      // What does not change is not written again.
+      // Unchanged text is not written again.
       assert.strictEqual(screen.writes, 3)
     })
   )

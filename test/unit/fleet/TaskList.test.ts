@@ -10,7 +10,7 @@ import { testSwarm } from "../../../src/testing/TestSwarm.ts"
 const created = "2026-01-01T00:00:00Z"
 const digest = `@sha256:${"0".repeat(64)}`
 
-/** What the swarm says about a task besides its name. */
+/** The properties of each task in the swarm. */
 const details: Readonly<Record<string, (task: Task) => Task>> = {
   web: (task) => ({
     ...task,

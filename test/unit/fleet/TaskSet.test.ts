@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { byName, foldNames } from "../../../src/fleet/TaskSet.ts"
 
-/** The names that a folded text stands for. */
+/** The names that a folded text means. */
 const unfold = (text: string): ReadonlyArray<string> =>
   text === ""
     ? []
@@ -28,12 +28,12 @@ const cases: ReadonlyArray<readonly [string, string]> = [
   ["web.1 api.1 web.2 db.1", "api.1,db.1,web.[1-2]"],
   ["agent@node-1 agent@node-2", "agent@node-[1-2]"],
   ["agent@node-1 agent@node-2 agent@manager", "agent@manager,agent@node-[1-2]"],
-  // Zeros in front are part of the name.
+  // Leading zeros are part of the name.
   ["db@node-08 db@node-09 db@node-10 db@node-11", "db@node-[08-11]"],
   ["db@node-1 db@node-01", "db@node-01,db@node-1"],
   ["db@n0 db@n1 db@n2", "db@n[0-2]"],
   ["db@n00 db@n99 db@n100 db@n101", "db@n[00,99],db@n[100-101]"],
-  // Only the last number is counted.
+  // Only the last number is folded.
   ["web1.1 web2.1", "web1.1,web2.1"],
   ["a@ip-10-0-0-1 a@ip-10-0-0-2 a@ip-10-0-1-1", "a@ip-10-0-0-[1-2],a@ip-10-0-1-1"],
   ["x1234567890123456 x1234567890123457", "x1234567890123456,x1234567890123457"]
@@ -56,7 +56,7 @@ describe("TaskSet", () => {
   })
 
   it.prop("a folded text means each of its names once", [Arbitrary.array(name, { maxLength: 30 })], ([names]) => {
-    // Of a single empty name nothing can be seen.
+    // A single empty name is invisible.
     const some = names.filter((text) => text !== "")
     assert.deepStrictEqual([...unfold(foldNames(some))].sort(), [...new Set(some)].sort())
   })

@@ -6,7 +6,7 @@ import { configFilePath, imageFor, parseConfigFile, readConfigFile } from "../..
 
 const file = "/home/me/.config/task-exec/config.json"
 
-/** The error's text after the file's name; empty where there is no error. */
+/** The error's text after the file's name. Empty without an error. */
 const complaint = (content: string): string =>
   Result.match(parseConfigFile(file, content), {
     onSuccess: () => "",

@@ -16,7 +16,7 @@ const node = { id: "n", hostname: "host", state: "ready", availability: "active"
 
 const taskOf = (id: string, state: string): Task => taskOn(node.id, id, state)
 
-/** A swarm that lets go of a removed service's tasks after some questions; notes what it is asked to do, in order. */
+/** A swarm that deletes the tasks of a removed service after some requests. Records the requests in order. */
 const swarm = (tasks: ReadonlyArray<Task>, questions: number, list = Effect.succeed(tasks)) => {
   const calls: Array<string> = []
   const specs: Array<ServiceSpec> = []
@@ -68,7 +68,7 @@ const swarm = (tasks: ReadonlyArray<Task>, questions: number, list = Effect.succ
   return { layer, calls, specs, ended }
 }
 
-/** What is opened in these tests. */
+/** The options of the helpers in these tests. */
 const optionsOf = Effect.fnUntraced(function* () {
   const run = { runId: "run", container: "c", signal: "SIGTERM", grace: 1000 } as const
   const owner = yield* makeOwnership(undefined)
@@ -138,7 +138,7 @@ describe("Helper", () => {
   it.effect("Swarm's task reaper keeps every task that a helper can have", () =>
     Effect.gen(function* () {
       const { specs } = yield* stopped([taskOf("t", "complete")], 0)
-      // The reaper keeps MaxAttempts + 1 tasks; Swarm makes no more than that.
+      // The reaper keeps MaxAttempts + 1 tasks, and Swarm creates no more than that.
       assert.isAbove(specs[0]?.TaskTemplate.RestartPolicy?.MaxAttempts ?? 0, 0)
       assert.deepStrictEqual(specs[0]?.Mode, { Replicated: { Replicas: 1 } })
     })

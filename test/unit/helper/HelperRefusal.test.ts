@@ -17,11 +17,11 @@ const tagOf = (reason: string, ...more: ReadonlyArray<string>) =>
 describe("why a node refused a helper", () => {
   describe("the image is missing", () => {
     it.each([
-      // Engines up to 29.5, measured on 20.10 and 28.5: whatever the reason.
+      // Engines up to 29.5 (measured on 20.10 and 28.5), whatever the reason.
       ["No such image: registry.example:5000/tools/task-exec:1"],
       ["No such image: task-exec@sha256:1111111111111111111111111111111111111111111111111111111111111111"],
       ["Error: No such image: localhost:5000/redis"],
-      // From 29.6 on: what the registry said (moby#52570, moby#52698, moby#53212).
+      // From 29.6 on: the registry's message (moby#52570, moby#52698, moby#53212).
       ["unauthorized: authentication required"],
       ["error from registry: unauthorized"],
       ["errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required\n"],
@@ -40,7 +40,7 @@ describe("why a node refused a helper", () => {
       ['Error: Status 403 trying to pull repository tools/task-exec: "{\\"error\\": \\"Permission Denied\\"}"'],
       ['image operating system "windows" cannot be used on this platform: operating system is not supported'],
       ["failed to register layer: write /usr/bin/node: no space left on device"],
-      // … and what became of the way to it.
+      // … and the failed connection to the registry.
       ['Get "https://registry.example:5000/v2/": http: server gave HTTP response to HTTPS client'],
       ['Get "https://registry.example:5000/v2/": dial tcp 10.1.2.3:5000: connect: connection refused'],
       ['Get "https://registry.example:5000/v2/": dial tcp: lookup registry.example on 127.0.0.53:53: no such host'],

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { openHelperStages, startWith } from "../../../src/helper/HelperStages.ts"
 import { StageObserver } from "../../../src/Stage.ts"
 
-/** What is told of it. */
+/** The stages that observers see during an effect. */
 const toldOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
   const told: Array<string> = []
   return Effect.as(effect, told).pipe(

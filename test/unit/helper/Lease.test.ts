@@ -14,7 +14,7 @@ const spec: ServiceSpec = { Name: "task-exec-x", TaskTemplate: { ContainerSpec: 
 const object = { ID: "id", Version: { Index: 7 }, CreatedAt: "", UpdatedAt: "" }
 const deadlineOf = (labels: Readonly<Record<string, string>> = {}) => Number(labels[labelKeys.deadline]) * 1000
 
-/** An engine that notes to which deadlines the service and the secret are moved; the first `failures` times it refuses. */
+/** An engine that records the new deadlines of service and secret. It refuses the first `failures` requests. */
 const engine = (moved: Array<readonly [string, number]>, failures = 0) => {
   let left = failures
   return Layer.mock(Swarm)({

@@ -9,7 +9,7 @@ const key = "k".repeat(43)
 const run = (letter: string) => letter.repeat(26)
 const container = "c".repeat(64)
 
-/** A log, and what was written to it. */
+/** A log and its written lines. */
 const opened = Effect.gen(function* () {
   const written: Array<string> = []
   const log = makeRequestLog(key, (text) => Effect.sync(() => void written.push(text)))
@@ -89,7 +89,7 @@ describe("an agent's log", () => {
 
   it.prop("keeps each entry one short line without control characters", [Schema.Json], ([value]) => {
     const line = encodeRecord({ value, text: JSON.stringify(value), list: Array.from({ length: 50 }, () => value) })
-    // The joiners of scripts and emoji stay.
+    // Joiners of scripts and emoji stay.
     assert.notMatch(line, /(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/u)
     assert.isObject(JSON.parse(line))
   })

@@ -22,7 +22,7 @@ const image = {
   Config: { Env: [], Labels: {}, User: "", Entrypoint: [], Cmd: [] }
 }
 
-/** A swarm with two managers, of which the one that answered last does what only one engine can do; notes who is asked for what. */
+/** A swarm with two managers. Requests about one engine go to the manager that answered last. Records each request with its manager. */
 const managers = (more: Partial<SwarmShape> = {}) => {
   const calls: Array<string> = []
   const networks: Array<NetworkCreate> = []
@@ -125,7 +125,7 @@ describe("TunnelNetwork", () => {
         const error = yield* Effect.gen(function* () {
           const { request, tunnel, unreachable } = yield* prepareTunnel({ place, owner, from: "start", commands: 1 })
           const fiber = yield* Effect.forkScoped(tunnel)
-          // As a helper says it of one network after the other.
+          // As a helper reports it for one network after the other.
           for (const _ of request.networks) unreachable(reason)
           return yield* Effect.flip(Fiber.join(fiber))
         }).pipe(Effect.scoped, Effect.provide(layer))

@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import { joinStreams } from "../../../adapters/helper/joinStreams.ts"
 
-/** Both ends of a connection. `near` closes its own side when the other one does, as Node's sockets do unless told. */
+/** Both ends of a connection. `near` closes its own side when the other one closes, as Node's sockets do by default. */
 const connected = async () => {
   const server = createServer({ allowHalfOpen: true })
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
@@ -53,7 +53,7 @@ describe("joinStreams", () => {
     await ended
     for (let times = 0; times < 10; times++) input.write("and more")
     await passedOn
-    // Errors of a stream are told later than the rest.
+    // Streams emit errors after everything else.
     await new Promise((done) => setImmediate(done))
     assert.strictEqual(Buffer.concat(arrived).length, 1_000_000)
     assert.deepStrictEqual(errors, [])

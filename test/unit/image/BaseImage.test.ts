@@ -8,7 +8,7 @@ const here = { Os: process.platform, Arch: architectures[process.arch] ?? proces
 
 const noRegistry = new ImageStepFailed({ host: "unix:///test", operation: "pull x", detail: "no word from it" })
 
-/** An engine that writes down what it is asked to do; it has what it was given, imported or could pull. */
+/** An engine that records its requests. It has the given, imported and pulled images. */
 const engine = (options: { has?: ReadonlyArray<string>; registry?: ReadonlyArray<string>; Arch?: string }) => {
   const images = new Set(options.has)
   const done: Array<string> = []

@@ -53,15 +53,15 @@ describe("Elf", () => {
     assert.deepStrictEqual(parseElf(file), Result.succeed({ ...before, loadedBytes: file.length }))
     const field = (segment: number, at: number) => Number(file.readBigUInt64LE(64 + segment * 56 + at))
     const [loaded, note] = [1, 3]
-    // All of the file is loaded, at the addresses that it had.
+    // The whole file is loaded, at its original addresses.
     assert.deepStrictEqual([field(loaded, 8), field(loaded, 16), field(loaded, 32)], [0, 0x40_0000, file.length])
     assert.strictEqual(field(loaded, 40), file.length)
     const [offset, address, size] = [field(note, 8), field(note, 16), field(note, 32)]
     assert.deepStrictEqual([address - 0x40_0000, offset + size], [offset, file.length])
-    // What was behind the program in memory is zeros as before.
+    // The memory after the program is still zero.
     const gap = file.subarray(before.loadedBytes, offset)
     assert.isTrue(gap.length >= 1001 && gap.every((byte) => byte === 0))
-    // The lengths of name and content, a kind, the name up to a multiple of 4, the content.
+    // The lengths of name and content, a type, the name padded to a multiple of 4, the content.
     assert.deepStrictEqual([file.readUInt32LE(offset), file.readUInt32LE(offset + 4)], [10, content.length])
     assert.strictEqual(file.toString("latin1", offset + 12, offset + 24), "SOME_NAME\0\0\0")
     assert.isTrue(file.subarray(offset + 24).equals(content))

@@ -18,7 +18,7 @@ describe("the Node in the executable", () => {
         const bin = join(cache, `node-linux-${arch}-${version}`, "bin")
         yield* Effect.promise(async () => {
           await mkdir(bin, { recursive: true })
-          // It would run, and do more than Node does.
+          // A working Node with other bytes at its end.
           await copyFile(process.execPath, join(bin, "node"))
           const file = await open(join(bin, "node"), "r+")
           await file.write("tampered", (await file.stat()).size - 8)

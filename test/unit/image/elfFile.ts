@@ -1,23 +1,23 @@
-/** What a made-up program or library is to say of itself. */
+/** The properties of a generated program or library. */
 export interface ElfFile {
   readonly machine?: number
   readonly interpreter?: string
   readonly needed?: ReadonlyArray<string>
-  /** Bytes of symbols behind what is loaded. */
+  /** Bytes of symbols after the loaded part. */
   readonly symbols?: number
-  /** Bytes of zeros that are in memory only. */
+  /** Bytes of zeros that exist in memory only. */
   readonly zeros?: number
-  /** A place where notes are described; there are none. */
+  /** Whether it has a note segment, without notes. */
   readonly notes?: boolean
 }
 
-/** As much of an ELF file as a reader of its headers looks at: the header, up to four segments, symbols. */
+/** The parts of an ELF file that a reader of its headers uses: the header, up to four segments, and symbols. */
 export const elfFile = (options: ElfFile): Buffer => {
   const { machine = 62, interpreter, needed = [], notes = false, symbols = 0, zeros = 0 } = options
   const loader = Buffer.from(interpreter === undefined ? "" : `${interpreter}\0`)
   const strings = Buffer.from(`\0${needed.map((name) => `${name}\0`).join("")}`)
   const headers = 64 + 4 * 56
-  // Where in memory the file is to be: reading it as if addresses were offsets must not work by chance.
+  // The address of the file in memory. It is not 0, so that a reader that confuses addresses with offsets fails.
   const base = 0x40_0000n
   const dynamicAt = headers + loader.length + strings.length
   const dynamic = Buffer.alloc((needed.length + 2) * 16)

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 
 const mainFile = fileURLToPath(new URL("../../../adapters/image/main.ts", import.meta.url))
 
-/** Runs `npm run image --` with these arguments, on a machine without an engine. */
+/** Runs `npm run image --` with these arguments on a machine without an engine. */
 const image = (...argv: ReadonlyArray<string>) =>
   Effect.callback<{ readonly code: unknown; readonly stdout: string; readonly stderr: string }>((resume) => {
     const env = { ...process.env, DOCKER_HOST: "unix:///nonexistent/docker.sock" }

@@ -22,7 +22,7 @@ const node = { id: "n", hostname: "host", state: "ready", availability: "active"
 const place = { image: "image", node, task: "web.1", placementTimeout: 60_000 }
 const readNode = Schema.decodeUnknownEffect(Node)
 
-/** A swarm whose helper's task is in this state and says nothing; Swarm deletes the task with its service. */
+/** A swarm whose helper's task has this status and no output. Swarm deletes the task with its service. */
 const swarmWith = (status: Partial<Task["Status"]>, other: Partial<Swarm["Service"]> = {}) => {
   const task = taskOn(node.id, "t", "")
   const seen = { ...task, Status: { ...task.Status, ...status } }
@@ -45,7 +45,7 @@ const swarmWith = (status: Partial<Task["Status"]>, other: Partial<Swarm["Servic
   })
 }
 
-/** Runs an effect while the clock goes on. */
+/** Runs an effect while the test's clock advances. */
 const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect)
@@ -53,7 +53,7 @@ const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return yield* Fiber.join(fiber)
   })
 
-/** Begins a command and ends it before the helper has greeted; gives what is known of it before and after. */
+/** Starts a command and ends it before the helper's Hello. Returns the known outcome before and after. */
 const endedEarly = (status: Partial<Task["Status"]>) =>
   Effect.gen(function* () {
     const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
@@ -68,7 +68,7 @@ const endedEarly = (status: Partial<Task["Status"]>) =>
     }).pipe(Effect.scoped)
   }).pipe(Effect.scoped, Effect.provide(swarmWith(status)), inTime)
 
-/** How a copy fails whose helper ends in this state before it has greeted. */
+/** The error of a copy whose helper ends with this status before its Hello. */
 const copyFailure = (status: Partial<Task["Status"]>) =>
   openHelperNode({ place, owner: makeOwnership(undefined) }).pipe(
     Effect.flatMap(({ files }) => files("c", {})),
@@ -118,7 +118,7 @@ describe("a copy whose helper is killed", () => {
   )
 })
 
-/** The error of a command whose helper gets no further on this swarm. */
+/** The error of a command whose helper keeps this status. */
 const commandError = (status: Partial<Task["Status"]>, other: Partial<Swarm["Service"]> = {}) =>
   Effect.gen(function* () {
     const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
@@ -225,7 +225,7 @@ describe("a tunnel that the helper's node can't join", () => {
     reachable: () => undefined,
     unreachable: () => undefined
   }
-  /** The error of the tunnel to a helper that begins these of its commands at once. */
+  /** The error of the tunnel to a helper that starts these commands at once. */
   const tunnelError = Effect.fnUntraced(
     function* (begin: ReadonlyArray<number>) {
       const work = { _tag: "Exec", specs: [plainSpec], begin } as const

@@ -126,7 +126,7 @@ describe("the service of a one-off task", () => {
       assert.deepStrictEqual(Labels, { mine: "1", "task-exec.run": "x" })
       assert.strictEqual(ContainerSpec.Image, "shop:2")
       assert.include(ContainerSpec.Labels, { mine: "1" })
-      // Another image may be for other platforms.
+      // Another image may support other platforms.
       assert.deepStrictEqual(Placement, {
         Constraints: ["node.role==worker", "node.labels.ssd==1", "node.id==n1"]
       })

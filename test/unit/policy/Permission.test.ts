@@ -10,7 +10,7 @@ const container = "7485df53527871bc61dcae0c42d1db6b2daa55db7f14eb8cbdcb2e33f527b
 const names = { service: "web", task: "web.2", node: "node-3" }
 const run: Wish = { _tag: "Run", command: ["df", "-h"] }
 
-/** Service label, container label, who wants no for a default; and where the refusal stands. */
+/** Service label, container label, the defaults that deny, and the reason of the refusal. */
 const table: ReadonlyArray<
   readonly [string | undefined, string | undefined, "Caller" | "Node" | undefined, PolicyDenied["stands"] | undefined]
 > = [

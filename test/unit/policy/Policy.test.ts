@@ -23,7 +23,7 @@ describe("the label task-exec.allow", () => {
     ["nginx, df", only(program("nginx"), program("df"))],
     ["nginx\ndf\r\n/usr/bin/id,", only(program("nginx"), program("df"), program("/usr/bin/id"))],
     ["ls  -l\t/srv,df", only(line("ls", "-l", "/srv"), program("df"))],
-    // Words are all or nothing only alone; among others they are programs, and so they are in JSON.
+    // Alone, these words mean all or nothing. In a list and in JSON, they are programs.
     ["true,df", only(program("true"), program("df"))],
     ['["false"]', only(program("false"))],
     ["True", only(program("True"))],
@@ -98,7 +98,7 @@ describe("permissions", () => {
 })
 
 const text = Arbitrary.schema(Schema.String)
-/** What a list is written with. */
+/** The characters of lists. */
 const scrap = Arbitrary.map(
   Arbitrary.array(
     Arbitrary.schema(

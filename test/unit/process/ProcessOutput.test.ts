@@ -11,7 +11,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 const megabyte = new Uint8Array(1024 * 1024)
 const text = (stream: Stream.Stream<Uint8Array, string>) => Stream.mkString(Stream.decodeText(stream))
 
-/** Whether a fiber still waits, after everything that could run has run. */
+/** Whether a fiber still waits after everything else that could run has run. */
 const waits = <A, E>(fiber: Fiber.Fiber<A, E>) =>
   Effect.map(Effect.repeat(Effect.yieldNow, { times: 20 }), () => fiber.pollUnsafe() === undefined)
 
@@ -48,7 +48,7 @@ describe("the output of a command", () => {
       const output = new ProcessOutput<string>()
       const adding = yield* Effect.forkChild(output.add("stdout", megabyte))
       assert.isTrue(yield* waits(adding))
-      // What another channel's reader takes makes no room.
+      // Reading another channel frees no room.
       yield* Effect.forkChild(text(output.read("stderr")))
       assert.isTrue(yield* waits(adding))
       yield* Stream.runDrain(Stream.take(output.read("stdout"), 1))

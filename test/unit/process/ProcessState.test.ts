@@ -1,7 +1,7 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { changedParts, processState } from "./ProcessState.ts"
 
-/** Names the parts that a change affects, and undoes the change. */
+/** Makes and undoes a change. Returns the names of the affected parts. */
 const changedBy = (change: () => void, undo: () => void): ReadonlyArray<string> => {
   const before = processState()
   change()

@@ -1,7 +1,7 @@
-/** What the files of unit tests share: they run one after the other in the same process. */
+/** The process state that unit test files share, because they run one after the other in the same process. */
 import process from "node:process"
 
-/** The parts of a process that a file of tests can change for the files after it. */
+/** The parts of a process that a test file can change for later files. */
 export type ProcessState = ReadonlyMap<string, unknown>
 
 const events = [
@@ -32,6 +32,6 @@ export const processState = (): ProcessState =>
     ["timers", setTimeout]
   ])
 
-/** Names the parts that differ. */
+/** Returns the names of the parts that differ. */
 export const changedParts = (before: ProcessState, after: ProcessState): ReadonlyArray<string> =>
   [...new Set([...before.keys(), ...after.keys()])].filter((part) => before.get(part) !== after.get(part))

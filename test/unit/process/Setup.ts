@@ -1,4 +1,4 @@
-/** Before each file of unit tests: the file fails if it leaves the process in another state than it found it. */
+/** Fails a unit test file that leaves the process in another state than it found. */
 import { afterAll, assert } from "@effect/vitest"
 import { changedParts, processState } from "./ProcessState.ts"
 

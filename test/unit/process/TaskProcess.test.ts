@@ -15,7 +15,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 const layerOf = (script: Script, options: Partial<TaskProcess.TaskProcessOptions> = {}) =>
   TaskProcess.layer({ target: "web.1", ...options }).pipe(Layer.provideMerge(layerTest({ tasks: ["web.1"], script })))
 
-/** Shows what was asked of a command: its module, method and reason. */
+/** The module, method and reason of an error. */
 const reasonOf = ({ reason }: PlatformError) => [reason._tag, reason.module, reason.method]
 
 describe("a command of ChildProcess", () => {
@@ -49,7 +49,7 @@ describe("a command of ChildProcess", () => {
   it.effect("has no input in string, lines and exitCode, so that no tunnel is needed for it", () =>
     Effect.gen(function* () {
       const spawner = yield* ChildProcessSpawner
-      // An answer comes after the end of the input.
+      // The answer follows the end of the input.
       assert.strictEqual(yield* spawner.string(ChildProcess.make("cat")), "out")
       const piped = ChildProcess.make("cat").pipe(ChildProcess.pipeTo(ChildProcess.make("cat")))
       assert.deepStrictEqual(yield* spawner.lines(piped), ["out"])
@@ -79,7 +79,7 @@ describe("a command of ChildProcess", () => {
   it.effect("has no process ID, and ends with its caller", () =>
     Effect.gen(function* () {
       const handle = yield* ChildProcess.make("sleep")
-      // `process.kill` takes 0 and -1 for whole groups of the caller's processes.
+      // For `process.kill`, 0 and -1 are groups of the caller's processes.
       assert.isNaN(handle.pid)
       assert.throws(() => process.kill(handle.pid, 0))
       assert.strictEqual((yield* Effect.flip(handle.unref)).reason._tag, "BadArgument")

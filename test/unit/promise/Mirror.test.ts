@@ -11,7 +11,7 @@ const mirrored = {
   open: { without: "a session is Sinks, Streams and a Scope" }
 } satisfies Readonly<Record<keyof TaskExec["Service"], keyof Swarm | { readonly without: string }>>
 
-/** The functions of the class that `stream`, `run` and `runAll` of the service serve. */
+/** Functions of the class that `stream`, `run` and `runAll` of the service implement. */
 const derived = ["logs", "logsAll", "signal", "signalAll"] as const satisfies ReadonlyArray<
   keyof typeof TaskExec & keyof Swarm
 >

@@ -9,7 +9,7 @@ const entry = join(import.meta.dirname, "..", "..", "..", "src", "promise.ts")
 it("a warning on a terminal has no control characters", () => {
   const folder = mkdtempSync(join(tmpdir(), "task-exec-warnings-"))
   try {
-    // The text of the warning has the name of the file.
+    // The warning contains the file's name.
     const config = join(folder, "evil\u001b[31m")
     mkdirSync(config)
     writeFileSync(join(config, "config.json"), "no JSON")

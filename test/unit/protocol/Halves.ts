@@ -1,4 +1,4 @@
-/** Both halves of the protocol in memory: the caller's over a service log and a tunnel, and the executor's with commands that are played. */
+/** Both halves of the protocol in memory: the caller's, over a service log and a tunnel, and the executor's, with scripted commands. */
 import { Buffer } from "node:buffer"
 import { duplexPair } from "node:stream"
 import * as Deferred from "effect/Deferred"
@@ -28,10 +28,10 @@ import { byLog, byLogThenTunnel } from "../../../src/protocol/NodeCarrier.ts"
 import type { RemoteError } from "../../../src/protocol/RemoteError.ts"
 import { type CallerInput, serveCommands } from "../../../src/protocol/Server.ts"
 
-/** A command as the executor runs it. */
+/** A scripted command of the executor. */
 export type Play = (input: CallerInput) => Stream.Stream<Frame, RemoteError>
 
-/** A service log: what was written, in records, for each reader from its beginning. */
+/** A service log: the written records, which each reader gets from the first one. */
 class MemoryLog {
   private readonly records: Array<Uint8Array> = []
   private changed = Latch.makeUnsafe(false)
@@ -61,18 +61,18 @@ class MemoryLog {
   }
 }
 
-/** How the halves are joined. */
+/** Options of the two halves. */
 export interface HalvesOptions {
   readonly commands: readonly [Play, ...ReadonlyArray<Play>]
-  /** How many begin at the same time; default: all. */
+  /** How many commands start at the same time. Default: all. */
   readonly first?: number
-  /** When a tunnel comes; without it there is only the log. */
+  /** When the tunnel opens. Without it there is only the log. */
   readonly tunnel?: { readonly from: TunnelNeed; readonly arrives: Effect.Effect<void> }
-  /** Of the executor; default: the caller's. */
+  /** The executor's protocol version. Default: the caller's. */
   readonly protocol?: number
-  /** What becomes of commands that are ended by other means. */
+  /** The kill result of commands that another helper ends. */
   readonly ending?: Ending
-  /** Input that all commands have. */
+  /** The input of all commands. */
   readonly stdin?: Stream.Stream<Uint8Array>
 }
 
@@ -91,7 +91,7 @@ const specOf = (index: number, stdin: boolean): ExecSpec => ({
   policy: {}
 })
 
-/** The halves, until the scope closes. */
+/** Both halves, until the scope closes. */
 export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
   const { commands, ending = { _tag: "Killed" }, first = commands.length, protocol = protocolVersion, stdin } = options
   const log = new MemoryLog()
@@ -126,7 +126,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
     serviceLogs: (_, { follow }) => Effect.succeed(log.read(follow))
   })
 
-  /** The executor. It is gone with its scope. */
+  /** The executor. It ends with its scope. */
   const serve = Effect.fnUntraced(function* (begin: ReadonlyArray<number>) {
     const writer = new FrameWriter(1)
     const target = {
@@ -192,23 +192,23 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
 
   const input: ExecInput = { stdin: stdin ?? Stream.empty, sizes: Stream.empty }
   return {
-    /** The command of this index. */
+    /** Runs the command with this index. */
     exec: (index: number) =>
       Effect.map(nodeCommands.exec(index, input), (made) => ({ ...made, run: endOf(specs[index] ?? specs[0]) })),
     leave: nodeCommands.leave,
-    /** Runs that were ended by other means than their lines, together. */
+    /** The runs that another helper has ended, in groups. */
     ended,
-    /** Ends the executor as `kill -9` does: the log says no more, the tunnel breaks, Swarm sees it. */
+    /** Ends the executor as `kill -9` does: the log ends, the tunnel breaks, and Swarm sees the task's end. */
     kill: Effect.gen(function* () {
       yield* Scope.close(yield* Deferred.await(server), Exit.void)
       far.destroy()
       state = "failed"
     }),
-    /** Nothing more comes from the executor. */
+    /** Stops all data from the executor. */
     silence: Effect.sync(() => {
       far.cork()
     }),
-    /** The connection breaks, and the executor goes on. */
+    /** Breaks the connection, while the executor continues. */
     cut: Effect.sync(() => {
       near.destroy()
       far.destroy()
@@ -216,7 +216,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
   }
 })
 
-/** The events of a command: what came on each stream, and how it ended. */
+/** The events of a command: its output by stream, and its end. */
 export const outcome = <E extends { readonly _tag: string }, R>(events: Stream.Stream<ExecEvent, E, R>) =>
   Effect.gen(function* () {
     const bytes = { Stdout: [] as Array<Uint8Array>, Stderr: [] as Array<Uint8Array> }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { makeOpening } from "../../../src/protocol/Opening.ts"
 
-/** Tells that commands are to begin; each tells later whether the request says so. */
+/** Requests the start of commands. Each result says later whether the request starts it. */
 const beginAll = (opening: ReturnType<typeof makeOpening>, indices: ReadonlyArray<number>) =>
   Effect.forEach(indices, (index) => Effect.forkChild(opening.begin(index), { startImmediately: true }))
 

@@ -17,7 +17,7 @@ import { openHalves, outcome, type Play } from "./Halves.ts"
 const integer = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
 
-/** Text that is packed, and text that is not, as it compresses by less than an eighth. */
+/** Text that is packed, and text that is not, because it compresses by less than an eighth. */
 const same = (size: number) => "x".repeat(size)
 const noise = (size: number) => Buffer.from(randomBytes(size).map((byte) => byte % 128)).toString("latin1")
 
@@ -29,7 +29,7 @@ const plays =
   (...frames: ReadonlyArray<Frame>): Play =>
   () =>
     Stream.fromIterable(frames)
-/** These frames, and then nothing any more. */
+/** These frames, and no end. */
 const hangs =
   (...frames: ReadonlyArray<Frame>): Play =>
   () =>
@@ -44,10 +44,10 @@ const echo: Play = ({ stdin }) =>
     )
   )
 
-/** Lets Node's streams pass on what they hold. */
+/** Lets Node's streams deliver the bytes that they hold. */
 const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 30 }))
 
-/** Runs the effect while the clock goes on. */
+/** Runs an effect while the test's clock advances. */
 const whileTimePasses = <A, E, R>(effect: Effect.Effect<A, E, R>, seconds = 60) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(effect)
@@ -147,7 +147,7 @@ describe("both halves of the protocol", () => {
         const { events } = yield* halves.exec(0)
         const fiber = yield* Effect.forkChild(outcome(events))
         yield* settle
-        // Both ends of it.
+        // Both ends of the tunnel.
         assert.strictEqual(made, from === "start" ? 2 : 0)
         yield* Queue.offer(keys, Buffer.from("a key"))
         yield* settle
@@ -399,7 +399,7 @@ describe("both halves of the protocol", () => {
         Stream.concat(
           Stream.make(started),
           Stream.concat(
-            // Not before the caller is there.
+            // Waits for the caller.
             Stream.concat(
               Stream.fromEffectDrain(Stream.runHead(stdin)),
               Stream.fromIterable(Array.from({ length: 100 }, () => out(block))).pipe(

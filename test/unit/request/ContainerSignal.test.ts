@@ -5,7 +5,7 @@ import { containerSignal, containerSignals } from "../../../src/request/Containe
 describe("the signals of containers", () => {
   it("knows every signal of this machine by its name and its number", () => {
     for (const [name, number] of Object.entries(constants.signals)) {
-      // UNUSED and the like are other names of a number.
+      // UNUSED and similar names are aliases of a number.
       const known = containerSignal(`${number}`)
       assert.isDefined(known, name)
       if (Object.values(constants.signals).filter((one) => one === number).length > 1) continue

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { checkRequest, type ExecRequest } from "../../../src/request/ExecRequest.ts"
 
-/** A request as a program without types may make it. */
+/** A request from a program without types. */
 const untyped = (part: object): ExecRequest => ({ target: "web", command: ["true"], ...part })
 
 const refused = (part: object) => Effect.map(Effect.flip(checkRequest(untyped(part))), ({ message }) => message)

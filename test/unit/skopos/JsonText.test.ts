@@ -10,7 +10,7 @@ describe("layOutJson", () => {
   it.prop("equals JSON.stringify", [Value], ([value]) => {
     const compact = JSON.stringify(value)
     const pretty = JSON.stringify(JSON.parse(compact), null, 2)
-    // What JSON.parse puts in another order is for the tests below.
+    // The tests below cover objects that JSON.parse reorders.
     if (JSON.stringify(JSON.parse(compact)) !== compact) return
     assert.strictEqual(layOutJson(compact, 2), pretty)
     assert.strictEqual(layOutJson(pretty, 2), pretty)

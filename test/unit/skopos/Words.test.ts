@@ -7,14 +7,14 @@ import { splitWords, UnclosedQuote } from "../../../adapters/skopos/Words.ts"
 
 const words = (text: string) => Result.getOrThrow(splitWords(text))
 
-/** The words that the machine's own shell makes of a text; undefined where it finds a syntax error. */
+/** The words into which the machine's own shell splits a text. `undefined` after a syntax error. */
 const shellWords = (text: string): ReadonlyArray<string> | undefined => {
   const script = 'eval "set -- $1"; for word; do printf "%s\\0" "$word"; done'
   const { status, stdout } = spawnSync("sh", ["-c", script, "sh", text], { encoding: "utf8" })
   return status === 0 ? stdout.split("\0").slice(0, -1) : undefined
 }
 
-/** Texts of the characters that splitting is about. */
+/** Texts of characters that matter for splitting. */
 const Tricky = Arbitrary.map(
   Arbitrary.array(Arbitrary.schema(Schema.Literals(["a", "b", " ", "\t", "\r", "'", '"', "\\"])), { maxLength: 12 }),
   (chars) => chars.join("")
@@ -77,7 +77,7 @@ describe("splitWords", () => {
     ([text]) => {
       assert.deepStrictEqual(Result.getOrUndefined(splitWords(text)), shellWords(text))
     },
-    // A shell is started for each of them.
+    // Each run starts a shell.
     { arbitrary: { runs: 300 } }
   )
 })

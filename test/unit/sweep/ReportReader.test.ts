@@ -8,7 +8,7 @@ import { ReportReader, reportLines } from "../../../src/sweep/ReportReader.ts"
 const integer = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum }))))
 
-/** A report that takes several lines when it has many containers. */
+/** A report that needs several lines if it has many containers. */
 const report = (node: string, containers: number): NodeReport => ({
   node,
   result: {
@@ -32,7 +32,7 @@ const report = (node: string, containers: number): NodeReport => ({
   }
 })
 
-/** A record of the log, with what the managers put before its text. */
+/** A record of the log, with the managers' prefix. */
 const record = (node: string, text: string, channel = 1): Uint8Array => {
   const ids = [`com.docker.swarm.node.id=${node}`, "com.docker.swarm.service.id=s", "com.docker.swarm.task.id=t"]
   const data = Buffer.from(`${ids.join(",")} ${text}`)
@@ -42,14 +42,14 @@ const record = (node: string, text: string, channel = 1): Uint8Array => {
   return Buffer.concat([header, data])
 }
 
-/** The records of a report that a node publishes. */
+/** The log records of a node's report. */
 const linesOf = (origin: number, sent: NodeReport, publisher = sent.node): ReadonlyArray<Uint8Array> =>
   reportLines(origin, sent)
     .split("\n")
     .slice(0, -1)
     .map((line) => record(publisher, `${line}\n`))
 
-/** Lines of several senders, each sender's in order, mixed by the choices. */
+/** The lines of several senders, interleaved by the choices. Each sender's lines stay in order. */
 const mix = (senders: ReadonlyArray<ReadonlyArray<Uint8Array>>, choices: ReadonlyArray<number>) => {
   const left = senders.map((lines) => [...lines])
   const mixed: Array<Uint8Array> = []

@@ -24,7 +24,7 @@ const labels = (deadline: number) => ownershipLabels({ runId: "r", deadline, cre
 const expired = labels(now - 1000)
 const alive = labels(now + 1000)
 
-/** Labels of an object of this run that is not past its deadline. */
+/** Labels of an object of this run before its deadline. */
 const of = (runId: string, role: Role = "helper") =>
   ownershipLabels({ runId, deadline: now + 1000, creator: "host:1" }, role)
 const swarms = (serviceId: string) => ({ "com.docker.swarm.service.id": serviceId })
@@ -112,19 +112,19 @@ const refusal = (status: number, text: string) => new EngineError({ host: "h", o
 const unreachable = new EngineUnreachable({ host: "h", operation: "ask", reason: "Timeout", detail: "no answer" })
 
 interface Scene {
-  /** Answers of the engine. */
+  /** Responses of the engine. */
   readonly engine?: Partial<DockerEngineShape>
-  /** Answers of the swarm. */
+  /** Responses of the swarm. */
   readonly swarm?: Partial<SwarmShape>
   readonly services?: ReadonlyArray<Service>
   readonly secrets?: ReadonlyArray<Secret>
   readonly containers?: ReadonlyArray<ContainerSummary>
   readonly nodes?: ReadonlyArray<Node>
-  /** Why the object with this ID can't be removed. */
+  /** The error that a removal of the object with this ID returns. */
   readonly refuses?: Readonly<Record<string, SwarmFailure>>
 }
 
-/** Sweeps an engine that has these objects; gives the report and what was asked of the engine, in order. */
+/** Sweeps an engine with these objects. Returns the report, and the requests in order. */
 const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions = {}) {
   const { services = [], secrets = [], containers = [], nodes = [node("n1")], refuses = {} } = scene
   const calls: Array<string> = []
@@ -134,7 +134,7 @@ const swept = Effect.fnUntraced(function* (scene: Scene, options: SweepOptions =
       const refused = refuses[id]
       return refused === undefined ? Effect.void : Effect.fail(refused)
     })
-  // The engine that answered last, of several managers: nobody else is asked about containers.
+  // The engine that answered last, of several managers. No other one gets requests about containers.
   const alone = yield* Effect.provide(
     DockerEngine,
     Layer.mock(DockerEngine)({
@@ -349,7 +349,7 @@ describe("sweep", () => {
         })
         assert.deepStrictEqual(signals, ["TERM orphan"])
         assert.deepStrictEqual(calls, ["service s", "container ended"])
-        // The engine would not say what became of it.
+        // The engine does not report whether it removed the object.
         assert.deepStrictEqual(
           report.leftovers.map(({ error, id, removed }) => [id, removed, error]),
           [

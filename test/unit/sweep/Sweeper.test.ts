@@ -33,7 +33,7 @@ const task = (node: string, state: string, Message = ""): Task => taskOn(node, `
 const broken = new EngineUnreachable({ host: "h", operation: "read the log", reason: "Lost", detail: "it broke" })
 const notFound = new EngineError({ host: "h", operation: "remove it", status: 404, text: "no such thing" })
 
-/** Sweeps the nodes `a` and `b`, whose service's log is read so often; gives their answers and what was asked, in order. */
+/** Sweeps the nodes `a` and `b`, with this number of reads of the service's log. Returns the answers and the requests in order. */
 const swept = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<Task>,
   logs: ReadonlyArray<Stream.Stream<Uint8Array, EngineUnreachable>>,

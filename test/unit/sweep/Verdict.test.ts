@@ -19,7 +19,7 @@ describe("the verdict of a sweep", () => {
   it.prop("an object is past its deadline exactly after it", [time, time], ([deadline, now]) => {
     const verdict = judge(labelsOf(deadline), at(now))
     assert(verdict._tag === "Alive" || verdict._tag === "Leftover")
-    // Labels know whole seconds, and round up.
+    // Labels have whole seconds, rounded up.
     assert.isAtLeast(verdict.owner.deadline, deadline)
     assert.isBelow(verdict.owner.deadline, deadline + 1000)
     assert.strictEqual(verdict._tag, now > verdict.owner.deadline ? "Leftover" : "Alive")
@@ -78,7 +78,7 @@ describe("the verdict of a sweep", () => {
       assert.strictEqual(judge(labels, ofRuns("other", a))._tag, "Leftover")
       assert.strictEqual(judge(labels, ofRuns(b))._tag, a === b ? "Leftover" : "Foreign")
       assert.strictEqual(judge(labels, ofRuns())._tag, "Foreign")
-      // No beginning of an ID, no pattern.
+      // Neither a prefix of an ID nor a pattern.
       assert.strictEqual(
         judge(labels, ofRuns(`${a}.`, `.${a}`, a.slice(1), ".*"))._tag,
         a === ".*" ? "Leftover" : "Foreign"

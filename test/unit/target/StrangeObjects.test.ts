@@ -1,4 +1,4 @@
-/** A swarm in which the engine describes one object in a way that can't be read. Its replies were recorded from a real one. */
+/** A swarm in which the engine's description of one object is unreadable. The other responses are recorded from a real engine. */
 import { readFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { createServer } from "node:http"
@@ -26,7 +26,7 @@ const Spec = Schema.Struct({ Spec: Schema.Struct({ Name: Schema.String }) })
 const nameOf = (object: unknown): string => Schema.decodeUnknownSync(Spec)(object).Spec.Name
 const Filters = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Array(Schema.String)))
 
-/** What an engine answers, its filters included. `change` makes objects strange. */
+/** The response of an engine, with filters applied. `change` makes objects unreadable. */
 const answer = (url: string, change: (object: (typeof Objects.Type)[number]) => object): unknown => {
   const { pathname, searchParams } = new URL(url, "http://engine")
   const filters = Schema.decodeSync(Filters)(searchParams.get("filters") ?? "{}")

@@ -6,7 +6,7 @@ const choices = Array.from({ length: 12 }, (_, at) => ({
   text: `web.${at + 1} on node-${(at % 3) + 1}`
 }))
 
-/** What these keys lead to. */
+/** The state after these keys, or the choice. */
 const typed = (keys: string): ChoiceState | string | undefined => {
   let state = initial
   for (const key of keysIn(keys)) {

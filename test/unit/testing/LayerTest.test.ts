@@ -24,7 +24,7 @@ describe("the layer for tests fulfills the contract of the service", () => {
   }
 })
 
-/** Runs with a layer of three tasks, on three nodes, and this script. */
+/** Runs an effect with a layer that has three tasks on three nodes, and this script. */
 const withScript =
   (script: Script) =>
   <A, E>(test: Effect.Effect<A, E, TaskExec | Calls | Scope.Scope>) =>
@@ -74,7 +74,7 @@ describe("the layer for tests", () => {
       const one = (target: string) => TaskExec.run({ target, oneOff: { image: "web:2" }, command: ["./migrate", "up"] })
       const { exitCode, route, task } = yield* one("web@node-2")
       assert.deepStrictEqual([exitCode, task.name, task.node.hostname, route], [3, "web.run", "node-2", "helper"])
-      // A node that runs a task of the service; the connected engine's before others.
+      // A node with a task of the service, the connected engine's first.
       assert.strictEqual((yield* one("web")).task.node.hostname, "node-1")
       assert.strictEqual((yield* one("agent")).task.node.hostname, "node-3")
       const errors = yield* Effect.forEach(["web.1", "nosuch", "web@nowhere"], (target) => Effect.flip(one(target)))
@@ -196,7 +196,7 @@ describe("the layer for tests", () => {
           ["web.2", "Exited"]
         ]
       )
-      // The other one did not get to its task.
+      // The command of web.1 did not reach its task.
       assert.lengthOf(yield* Calls.all, 2)
     }).pipe(withScript(({ task }) => (task.name === "web.1" ? notRunning() : { exitCode: 0 })))
   )
