@@ -11,7 +11,7 @@ export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
 /** How long the program may take to end before a message appears, in milliseconds. */
 const quietly = 1000
 /** How long a program takes at most to end after its first signal, in milliseconds, besides its commands' grace period. */
-export const endPatience = 60_000
+export const endTimeout = 60_000
 /** The most names in a message. */
 const namesShown = 5
 
@@ -54,7 +54,7 @@ export class SignalOrder {
     if (this.#first === undefined) {
       this.#first = signal
       const grace = Math.max(0, ...[...inventory.commands].map((command) => command.grace))
-      after(grace + endPatience, () => this.#leave(signal))
+      after(grace + endTimeout, () => this.#leave(signal))
     }
     deliver(signal)
     after(quietly, () => {

@@ -3,7 +3,7 @@
  * OpenTelemetry has, these count: `OTEL_EXPORTER_OTLP_ENDPOINT` (to which `/v1/traces` is added), `OTEL_EXPORTER_OTLP_HEADERS`,
  * `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SDK_DISABLED`.
  *
- * Sending spans changes neither the output nor the exit code of a run. It can delay the end of a run by {@link patience}.
+ * Sending spans changes neither the output nor the exit code of a run. It can delay the end of a run by {@link flushTimeout}.
  */
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
@@ -22,11 +22,11 @@ import * as Schema from "effect/Schema"
 import { version } from "../src/Version.ts"
 
 /** How long sending the last spans may take. */
-const patience = "1 second"
+const flushTimeout = "1 second"
 /** How long a collector may take to answer during the run. */
-const answerPatience = "10 seconds"
+const responseTimeout = "10 seconds"
 /** How long other requests to the collector may take at the end. */
-const shutdownPatience = "100 millis"
+const endTimeout = "100 millis"
 
 const program = "task-exec"
 
@@ -41,13 +41,13 @@ const settings = Config.all({
 })
 
 /** An HTTP client with a timeout. Without it, a silent collector blocks the exporter, and spans pile up. */
-const impatient = Layer.effect(
+const clientWithTimeout = Layer.effect(
   HttpClient.HttpClient,
   HttpClient.HttpClient.use((client) =>
     Effect.succeed(
       HttpClient.transform(client, (response, request) =>
         Effect.timeoutOrElse(response, {
-          duration: answerPatience,
+          duration: responseTimeout,
           orElse: () => {
             const reason = new HttpClientError.TransportError({ request, description: "no answer" })
             return Effect.fail(new HttpClientError.HttpClientError({ reason }))
@@ -69,10 +69,10 @@ const exporter = Layer.unwrap(
       url: url.href,
       headers,
       resource: { serviceVersion: version, ...(isNamed ? {} : { serviceName: program }) },
-      shutdownTimeout: shutdownPatience
+      shutdownTimeout: endTimeout
     })
   })
-).pipe(Layer.provide(OtlpSerialization.layerJson), Layer.provide(impatient))
+).pipe(Layer.provide(OtlpSerialization.layerJson), Layer.provide(clientWithTimeout))
 
 /** Runs a program as a span, with its stages as child spans, and sends them when it has ended. */
 export const exportSpans = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, E> =>
@@ -89,7 +89,7 @@ export const exportSpans = <E>(run: Effect.Effect<number, E>): Effect.Effect<num
       Effect.onExit(() =>
         flush.pipe(
           Effect.interruptible,
-          Effect.timeoutOption(patience),
+          Effect.timeoutOption(flushTimeout),
           Effect.tap((done) =>
             Option.isSome(done) ? Effect.void : Effect.logDebug("the collector did not accept the last spans in time")
           )

@@ -55,7 +55,7 @@ export class WrongResult extends Schema.TaggedError<WrongResult>()("WrongResult"
 }
 
 /** The timeout of a single run, in milliseconds. */
-export const patience = 300_000
+export const runTimeout = 300_000
 
 /** Seconds before every run in which the engines can clean up after the run before. */
 const pause = 0.5
@@ -76,7 +76,7 @@ export const warmUp = Effect.fnUntraced(function* (
   { argv, bytes, name }: Contender,
   { env }: Pick<MeasureOptions, "env">
 ) {
-  const finished = yield* runGroup(argv, { env, timeout: patience })
+  const finished = yield* runGroup(argv, { env, timeout: runTimeout })
   if (bytes !== undefined && finished.bytes !== bytes)
     return yield* new WrongResult({ command: name, detail: `${finished.bytes} bytes of output instead of ${bytes}` })
 })
@@ -103,7 +103,7 @@ const timeOf = Effect.fnUntraced(function* (
   const flags = ["-N", "--style=none", "--output=pipe", "--runs=1", `--prepare=sleep ${pause}`]
   yield* runGroup(["hyperfine", ...flags, `--export-json=${file}`, "--", ...commands], {
     env,
-    timeout: turns.length * patience
+    timeout: turns.length * runTimeout
   })
   const { results } = yield* Effect.orDie(
     Schema.decodeUnknownEffect(Export)(yield* Effect.promise(() => readFile(file, "utf8")))

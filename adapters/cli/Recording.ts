@@ -27,7 +27,7 @@ export interface RecordingOptions {
 /** The most bytes that may wait to be written. A recording that exceeds this stops, with a warning. */
 const mostWaiting = 64 * 1024 * 1024
 /** How long closing the file may take. */
-const patience = "10 seconds"
+const closeTimeout = "10 seconds"
 
 /** Opens a recording; it is complete when the scope has closed. Replaces an existing file. Fails if the file can't be opened. */
 export const openRecording = Effect.fnUntraced(function* ({
@@ -39,7 +39,7 @@ export const openRecording = Effect.fnUntraced(function* ({
   let broken: string | undefined
   const stream = yield* Effect.acquireRelease(open(file), (opened) =>
     close(opened).pipe(
-      Effect.timeoutOption(patience),
+      Effect.timeoutOption(closeTimeout),
       Effect.andThen(
         Effect.suspend(() =>
           broken === undefined ? Effect.void : Effect.logWarning(`the recording ${file} is incomplete: ${broken}`)

@@ -8,7 +8,7 @@ import { printable } from "../Printable.ts"
 import { LastLine, type Screen } from "../terminal/LastLine.ts"
 
 /** How long a run takes before the status line appears. */
-const patience = "300 millis"
+const appearsAfter = "300 millis"
 /** Time between two updates. */
 const pause = "100 millis"
 /** How long a stage takes before its duration is shown, in milliseconds. */
@@ -56,7 +56,7 @@ export const makeStageLine = Effect.fnUntraced(function* (
   yield* Effect.sleep(pause).pipe(
     Effect.andThen(Effect.sync(draw)),
     Effect.forever,
-    Effect.delay(patience),
+    Effect.delay(appearsAfter),
     Effect.forkScoped
   )
   return {

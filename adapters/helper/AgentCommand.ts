@@ -33,7 +33,7 @@ import { watched } from "./Watch.ts"
 /** The most callers at the same time. */
 const mostCallers = 1000
 /** The time in which a caller must send its request. */
-const requestPatience = "10 seconds"
+const requestTimeout = "10 seconds"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(AgentRequest))
 
@@ -142,8 +142,8 @@ const readRequest = Effect.fnUntraced(function* (tunnel: Tunnel) {
   const channel = tunnel.channel(requestChannel)
   const first = yield* Stream.runHead(channel.incoming).pipe(
     Effect.timeoutOrElse({
-      duration: requestPatience,
-      orElse: () => Effect.fail(new TunnelLost({ detail: `no request within ${requestPatience}` }))
+      duration: requestTimeout,
+      orElse: () => Effect.fail(new TunnelLost({ detail: `no request within ${requestTimeout}` }))
     })
   )
   yield* channel.close

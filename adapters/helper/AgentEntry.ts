@@ -7,9 +7,9 @@ import { writeSync } from "node:fs"
 import { passOn } from "./PassOn.ts"
 
 /** Time to connect in milliseconds: the other agent may have just started. */
-const patience = 2000
+const retryFor = 2000
 
-passOn({ patience }, (error) => {
+passOn({ retryFor }, (error) => {
   if (error === undefined) return
   writeSync(2, `agent: ${error.message}\n`)
   process.exitCode = 1

@@ -16,7 +16,7 @@ import { joinStreams } from "./joinStreams.ts"
 /** Callers at the same time. */
 const mostCallers = 1000
 /** Milliseconds until the other agent must be reached: it may have just started. */
-const patience = 2000
+const retryFor = 2000
 
 /** Listens until the scope closes. `callers` keeps the connections that are open by then. */
 export const listenOnSocket = Effect.fnUntraced(function* (
@@ -69,7 +69,7 @@ const reach = Effect.fnUntraced(function* (socket: Socket): Effect.fn.Return<Soc
   if (address === undefined) return yield* new TunnelLost({ detail: "no address" })
   return yield* Effect.acquireRelease(
     Effect.callback<Socket, TunnelLost>((resume) => {
-      const stop = dial(address, patience, {
+      const stop = dial(address, retryFor, {
         connected: (other) => resume(Effect.succeed(other)),
         failed: ({ message }) => resume(Effect.fail(new TunnelLost({ detail: message })))
       })

@@ -19,7 +19,7 @@ import { freshName, type Ownership } from "../../src/Labels.ts"
 import { say } from "../Output.ts"
 
 /** The time in which the caller must create each network, and then connect. */
-const patience = "60 seconds"
+const connectTimeout = "60 seconds"
 /** The pause between two attempts to join a network that does not exist yet. */
 const between = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
@@ -68,8 +68,8 @@ export const startListener = Effect.fn("Helper.listener")(function* (
     from === "output"
       ? effect
       : Effect.timeoutOrElse(effect, {
-          duration: patience,
-          orElse: () => Effect.fail(new TunnelLost({ detail: `${late} within ${patience}` }))
+          duration: connectTimeout,
+          orElse: () => Effect.fail(new TunnelLost({ detail: `${late} within ${connectTimeout}` }))
         })
   const tellUnreachable = (error: EngineFailure | TunnelLost) =>
     tell({ _tag: "Unreachable", reason: error._tag === "TunnelLost" ? error.detail : error.message })

@@ -10,14 +10,14 @@ import { joinStreams } from "./joinStreams.ts"
 /** Options of {@link passOn}. */
 export interface PassOnOptions {
   /** Milliseconds until the connection must be established. */
-  readonly patience: number
+  readonly retryFor: number
 }
 
 /**
  * Connects, and forwards until both directions or the other side have ended. Then calls `done`, with the error if there is one. Nothing
  * keeps the process alive after that.
  */
-export const passOn = ({ patience }: PassOnOptions, done: (error?: Error) => void): void => {
+export const passOn = ({ retryFor }: PassOnOptions, done: (error?: Error) => void): void => {
   const stdin = new Socket({ fd: 0, readable: true, writable: false })
   const stdout = new Socket({ fd: 1, readable: false, writable: true })
   const end = (error?: Error) => {
@@ -42,7 +42,7 @@ export const passOn = ({ patience }: PassOnOptions, done: (error?: Error) => voi
         end()
       })
     }
-    dial(address, patience, { connected, failed: end })
+    dial(address, retryFor, { connected, failed: end })
   }
   stdin.on("data", onHead)
   // The caller closed stdin before it sent an address.

@@ -7,9 +7,9 @@ import { say } from "../Output.ts"
 import { passOn } from "./PassOn.ts"
 
 /** Milliseconds until the listener must be reached. */
-const patience = 120_000
+const retryFor = 120_000
 
 /** Forwards for one caller. */
 export const relayCommand: Effect.Effect<number> = Effect.callback<number, Error>((resume) =>
-  passOn({ patience }, (error) => resume(error === undefined ? Effect.succeed(0) : Effect.fail(error)))
+  passOn({ retryFor }, (error) => resume(error === undefined ? Effect.succeed(0) : Effect.fail(error)))
 ).pipe(Effect.catch((error) => Effect.as(say(`relay: ${error.message}\n`), 1)))

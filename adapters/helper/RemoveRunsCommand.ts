@@ -12,7 +12,7 @@ import { endManyByHelper, secondHelperPatience } from "../../src/node/EndByHelpe
 import { sweep } from "../../src/sweep/Sweep.ts"
 
 /** How often a request to an unreachable engine is repeated. */
-const patience = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "5 minutes" }))
+const retries = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "5 minutes" }))
 
 const engine = Layer.unwrap(
   Effect.map(Schema.decodeUnknownEffect(GuardEndpoints)(process.env[endpointsVariable]), ([first, ...others]) =>
@@ -36,7 +36,7 @@ export const removeRunsCommand = (told: ReadonlyArray<string>): Effect.Effect<nu
     else if (text.startsWith(endedPrefix)) commands.delete(text.slice(endedPrefix.length))
     else runs.push(text)
   }
-  const removal = Effect.retry(sweep({ runs, nodes: "local" }), patience)
+  const removal = Effect.retry(sweep({ runs, nodes: "local" }), retries)
   return Effect.all([removal, endAll([...commands.values()])], { concurrency: 2 }).pipe(
     Effect.andThen(Effect.sleep("2 seconds")),
     Effect.andThen(removal),

@@ -12,17 +12,17 @@ export interface Dialed {
 }
 
 /**
- * Connects to an address, and tries again for `patience` milliseconds: the other side may start to listen at about the same time. Returns
+ * Connects to an address, and tries again for `retryFor` milliseconds: the other side may start to listen at about the same time. Returns
  * a function that stops the attempts.
  *
  * **Details**: plain Node, because programs that must start quickly load it.
  */
 export const dial = (
   address: { readonly host: string; readonly port: number },
-  patience: number,
+  retryFor: number,
   { connected, failed }: Dialed
 ): (() => void) => {
-  const until = Date.now() + patience
+  const until = Date.now() + retryFor
   let stop = () => {}
   const start = () => {
     const socket = connect({ host: address.host, port: address.port, noDelay: true })

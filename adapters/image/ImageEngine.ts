@@ -50,7 +50,7 @@ export interface BuildOptions {
 }
 
 /** The timeout of short requests. */
-const patience = Duration.seconds(20)
+const responseTimeout = Duration.seconds(20)
 
 const Version = Schema.Struct({ Os: Schema.String, Arch: Schema.String })
 const Facts = Schema.Struct({ Id: Schema.String, Size: Schema.Int })
@@ -95,8 +95,9 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
   const ask = <A>(operation: string, schema: Schema.ConstraintDecoder<A>, request: () => Promise<unknown>) =>
     Effect.tryPromise({ try: request, catch: failed(operation) }).pipe(
       Effect.timeoutOrElse({
-        duration: patience,
-        orElse: () => new ImageStepFailed({ host, operation, detail: `no answer in ${Duration.format(patience)}` })
+        duration: responseTimeout,
+        orElse: () =>
+          new ImageStepFailed({ host, operation, detail: `no answer in ${Duration.format(responseTimeout)}` })
       }),
       Effect.flatMap((reply) => Effect.mapError(Schema.decodeUnknownEffect(schema)(reply), misunderstood(operation)))
     )

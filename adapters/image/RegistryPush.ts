@@ -20,7 +20,7 @@ export class NotPushed extends Schema.TaggedError<NotPushed>()("NotPushed", {
 }
 
 /** Timeout of a request and its content, in milliseconds. */
-const patience = 300_000
+const requestTimeout = 300_000
 
 const Login = Schema.Struct({ username: Schema.String, password: Schema.String })
 const isLogin = Schema.is(Login)
@@ -81,7 +81,7 @@ const sender = (login: typeof Login.Type | undefined): Send => {
     fetch(url, {
       ...init,
       headers: { ...init.headers, ...(authorization === undefined ? {} : { authorization }) },
-      signal: AbortSignal.timeout(patience)
+      signal: AbortSignal.timeout(requestTimeout)
     })
   return async (url, init, expected) => {
     let response = await once(url, init)
@@ -106,7 +106,7 @@ const authorizationFor = async (challenge: string, basic: string | undefined): P
   for (const key of ["service", "scope"]) if (fields[key] !== undefined) url.searchParams.set(key, fields[key])
   const response = await fetch(url, {
     headers: basic === undefined ? {} : { authorization: basic },
-    signal: AbortSignal.timeout(patience)
+    signal: AbortSignal.timeout(requestTimeout)
   })
   const answer: unknown = await response.json()
   const token = isToken(answer) ? (answer.token ?? answer.access_token) : undefined

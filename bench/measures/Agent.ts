@@ -6,7 +6,7 @@ import { runGroup } from "../../test/cluster/ProcessGroup.ts"
 import { compare, compareMeasured } from "../Comparison.ts"
 import { type Bench, bareNode, dockerExec, halved, on, quartered, taskExec } from "../Contenders.ts"
 import { most, startMany } from "../Many.ts"
-import { inTurns, type MeasureOptions, measure, patience } from "../Measure.ts"
+import { inTurns, type MeasureOptions, measure, runTimeout } from "../Measure.ts"
 import { memoryIn } from "./HelperMemory.ts"
 import { peakOf } from "./Memory.ts"
 
@@ -16,7 +16,7 @@ const project = join(import.meta.dirname, "../..")
 export const agents = ({ env }: Pick<MeasureOptions, "env">, folder = project) => {
   const program = join(folder, "dist/swarm-exec.cjs")
   const swarmExec = (action: string) =>
-    runGroup([process.execPath, program, "agent", action], { env, timeout: patience })
+    runGroup([process.execPath, program, "agent", action], { env, timeout: runTimeout })
   return Effect.acquireRelease(swarmExec("up"), () => Effect.orDie(swarmExec("down")))
 }
 

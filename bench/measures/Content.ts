@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { runGroup } from "../../test/cluster/ProcessGroup.ts"
 import { compareMeasured } from "../Comparison.ts"
 import { type Bench, dockerExec, quartered, taskExec } from "../Contenders.ts"
-import { type Contender, type MeasureOptions, measure, patience } from "../Measure.ts"
+import { type Contender, type MeasureOptions, measure, runTimeout } from "../Measure.ts"
 import type { Place } from "../Stage.ts"
 
 const paths = ["/", "/health", "/api/v1/orders", "/api/v1/orders/{id}/items", "/login", "/assets/app.js"]
@@ -41,7 +41,7 @@ const put = Effect.fnUntraced(function* ({ env, dir }: MeasureOptions, place: Pl
   const input = join(dir, "content")
   yield* Effect.promise(() => writeFile(input, bytes))
   const { argv } = dockerExec("", place.node.dockerHost, place, ["sh", "-c", `cat >${file}`], ["-i"])
-  yield* runGroup(["sh", "-c", 'exec "$@" <"$0"', input, ...argv], { env, timeout: patience })
+  yield* runGroup(["sh", "-c", 'exec "$@" <"$0"', input, ...argv], { env, timeout: runTimeout })
 })
 
 /** Measures each kind of output by the default route and by `docker exec`. */

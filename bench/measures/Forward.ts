@@ -11,7 +11,7 @@ import { get } from "../../test/cluster/EngineApi.ts"
 import { runGroup } from "../../test/cluster/ProcessGroup.ts"
 import { type Comparison, compare } from "../Comparison.ts"
 import { type Bench, dockerExec, halved, taskExec } from "../Contenders.ts"
-import { inTurns, patience, WrongResult } from "../Measure.ts"
+import { inTurns, runTimeout, WrongResult } from "../Measure.ts"
 import { quantile } from "../Statistics.ts"
 
 /** The ports in the task: an echo server, and a file over HTTP. */
@@ -142,10 +142,10 @@ const serve = Effect.fnUntraced(function* ({ options, stage }: Bench, bytes: num
   const input = join(dir, "random")
   yield* Effect.promise(() => writeFile(input, randomBytes(bytes)))
   const put = dockerExec("", remote.node.dockerHost, remote, ["sh", "-c", "mkdir -p /srv; cat >/srv/random"], ["-i"])
-  yield* runGroup(["sh", "-c", 'exec "$@" <"$0"', input, ...put.argv], { env, timeout: patience })
+  yield* runGroup(["sh", "-c", 'exec "$@" <"$0"', input, ...put.argv], { env, timeout: runTimeout })
   const start = `httpd -p ${filePort} -h /srv; exec nc -ll -p ${echoPort} -e cat`
   const started = dockerExec("", remote.node.dockerHost, remote, ["sh", "-c", start], ["-d"])
-  yield* runGroup(started.argv, { env, timeout: patience })
+  yield* runGroup(started.argv, { env, timeout: runTimeout })
   const { NetworkSettings } = yield* get(remote.node.socket, `/containers/${remote.container}/json`, Inspected)
   return Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? ""
 })

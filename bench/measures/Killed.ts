@@ -10,7 +10,7 @@ import { signalEntered } from "../../test/cluster/Machine.ts"
 import { poll } from "../../test/cluster/Poll.ts"
 import { compare } from "../Comparison.ts"
 import { type Bench, on, quartered, taskExec } from "../Contenders.ts"
-import { type Contender, inTurns, type MeasureOptions, patience, WrongResult } from "../Measure.ts"
+import { type Contender, inTurns, type MeasureOptions, runTimeout, WrongResult } from "../Measure.ts"
 import type { Place, Stage } from "../Stage.ts"
 import { agents } from "./Agent.ts"
 
@@ -60,8 +60,10 @@ const takeOne = Effect.fnUntraced(function* (
       Effect.map(isSo, (so) => (so ? Option.some((performance.now() - begun) / 1000) : Option.none())),
       {
         every: 100,
-        atMost: patience,
-        orElse: Effect.fail(new WrongResult({ command: contender.name, detail: `${what} after ${patience / 1000} s` }))
+        atMost: runTimeout,
+        orElse: Effect.fail(
+          new WrongResult({ command: contender.name, detail: `${what} after ${runTimeout / 1000} s` })
+        )
       }
     )
   const [ended, gone] = yield* Effect.all(

@@ -36,7 +36,7 @@ export class NothingToBreak extends Schema.TaggedError<NothingToBreak>()("Nothin
 }
 
 /** How long the target of a fault may take to appear on a busy machine, in milliseconds. */
-const startPatience = 60_000
+const startTimeout = 60_000
 
 /** How long objects of a caller may still appear after its end, in milliseconds: its helper continues for a while. */
 const afterwards = 3000
@@ -59,7 +59,7 @@ const first = <A, E>(scene: Scene, look: Effect.Effect<ReadonlyArray<A>, E>, wha
       Effect.map(look, (found) => Option.fromUndefinedOr(found[0])),
       {
         every: 50,
-        atMost: startPatience,
+        atMost: startTimeout,
         orElse: Effect.suspend(() => new NothingToBreak({ detail: `there is no ${what}` }))
       }
     )
@@ -159,7 +159,7 @@ const moment = (scene: Scene, { after, at }: Fault) => {
     pollUntil(
       Effect.sync(() => scene.watch.firstSeen() !== undefined),
       {
-        atMost: startPatience,
+        atMost: startTimeout,
         orElse: Effect.suspend(() => new NothingToBreak({ detail: "the command does not run" }))
       }
     )

@@ -110,13 +110,13 @@ const order = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, 
 /** Deploys or removes agents unless the stage is in that state. */
 export const setAgents = Effect.fn("Stage.setAgents")(function* (stage: Stage, wanted: boolean) {
   if (stage.agents === wanted) return
-  yield* untilFine(order(stage, wanted ? "up" : "down"), agentsPatience)
+  yield* untilFine(order(stage, wanted ? "up" : "down"), agentsTimeout)
   stage.agents = wanted
-  if (!wanted) yield* untilFine(agentObjects(stage.cluster), agentsPatience)
+  if (!wanted) yield* untilFine(agentObjects(stage.cluster), agentsTimeout)
 })
 
 /** How long the deployment or removal of agents may take, in milliseconds. */
-const agentsPatience = 120_000
+const agentsTimeout = 120_000
 
 const words = (all: ReadonlyArray<string>) => all.join(", ")
 
@@ -193,5 +193,5 @@ export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.
     }),
     240_000
   )
-  if (stage.agents) yield* untilFine(order(stage, "up"), agentsPatience)
+  if (stage.agents) yield* untilFine(order(stage, "up"), agentsTimeout)
 })

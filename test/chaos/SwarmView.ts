@@ -20,11 +20,11 @@ const Nodes = Schema.Array(
 export type SeenNode = (typeof Nodes.Type)[number]
 
 /** How long an engine may be silent, in milliseconds. */
-const patience = 5000
+const requestTimeout = 5000
 
 /** The swarm's nodes as this manager sees them. */
 export const nodesSeenBy = (manager: ClusterNode): Effect.Effect<ReadonlyArray<SeenNode>, EngineApiError> =>
-  get(manager.socket, "/nodes", Nodes, { timeout: patience })
+  get(manager.socket, "/nodes", Nodes, { timeout: requestTimeout })
 
 /** The managers. */
 export const managersOf = (cluster: SwarmClusterShape): ReadonlyArray<ClusterNode> =>
@@ -64,7 +64,7 @@ export const setAvailability = (cluster: SwarmClusterShape, node: ClusterNode, a
       yield* request(manager.socket, "POST", `/nodes/${node.nodeId}/update`, {
         query: { version: String(seen.Version.Index) },
         body: { ...seen.Spec, Availability: availability },
-        timeout: patience
+        timeout: requestTimeout
       })
     })
   )
@@ -82,15 +82,15 @@ const ours = { filters: JSON.stringify({ label: { [runLabel]: true } }) }
 
 /** Services of helpers. */
 export const helperServices = (cluster: SwarmClusterShape) =>
-  atAnyManager(cluster, ({ socket }) => get(socket, "/services", Services, { query: helpers, timeout: patience }))
+  atAnyManager(cluster, ({ socket }) => get(socket, "/services", Services, { query: helpers, timeout: requestTimeout }))
 
 /** Names of our services, secrets and networks. */
 export const swarmObjects = (cluster: SwarmClusterShape) =>
   atAnyManager(cluster, ({ socket }) =>
     Effect.gen(function* () {
-      const services = yield* get(socket, "/services", Services, { query: ours, timeout: patience })
-      const secrets = yield* get(socket, "/secrets", Services, { query: ours, timeout: patience })
-      const networks = yield* get(socket, "/networks", Named, { query: ours, timeout: patience })
+      const services = yield* get(socket, "/services", Services, { query: ours, timeout: requestTimeout })
+      const secrets = yield* get(socket, "/secrets", Services, { query: ours, timeout: requestTimeout })
+      const networks = yield* get(socket, "/networks", Named, { query: ours, timeout: requestTimeout })
       return [
         ...networks.map(({ Name }) => ({ kind: "network", name: Name })),
         ...services.map(({ Spec }) => ({ kind: "service", name: Spec.Name })),
@@ -122,9 +122,9 @@ export const runIds = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
 export const agentContainers = ({ socket }: ClusterNode) =>
   get(socket, "/containers/json", Containers, {
     query: { filters: JSON.stringify({ label: { "task-exec.agent": true } }) },
-    timeout: patience
+    timeout: requestTimeout
   })
 
 /** Containers of helpers that run on this node. */
 export const helperContainers = ({ socket }: ClusterNode) =>
-  get(socket, "/containers/json", Containers, { query: helpers, timeout: patience })
+  get(socket, "/containers/json", Containers, { query: helpers, timeout: requestTimeout })

@@ -11,7 +11,7 @@ import type { Timeline } from "./Timeline.ts"
 /** A sweep that did not reach a node is repeated, as an operator would do. */
 const attempts = 3
 /** How long Swarm may take to remove the containers of removed services, in milliseconds. */
-const swarmsPatience = 30_000
+const removalTimeout = 30_000
 
 /** IDs of the runs that own objects which are not removed without a sweep. */
 const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
@@ -19,7 +19,7 @@ const runsLeft = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
     const [objects, runs] = yield* Effect.all([swarmObjects(cluster), runIds(cluster)], { concurrency: 2 })
     return runs.length === 0 || objects.length > 0 ? Option.some(runs) : Option.none()
   })
-  return yield* poll(look, { every: 400, atMost: swarmsPatience, orElse: runIds(cluster) })
+  return yield* poll(look, { every: 400, atMost: removalTimeout, orElse: runIds(cluster) })
 })
 
 /** Removes the objects of all runs, whatever their deadline. The checks decide whether it succeeded. */

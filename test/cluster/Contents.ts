@@ -139,7 +139,7 @@ export const contentsOf = Effect.fn("Contents.contentsOf")(function* (cluster: S
 })
 
 /** How long containers, volumes and networks may take to be removed, in milliseconds. Also the limit for removing everything. */
-const patience = 90_000
+const removalTimeout = 90_000
 
 /** Removes everything except `kept`. Returns what remains. Some objects can be removed only after others. */
 export const clearContents = Effect.fn("Contents.clear")(function* (
@@ -152,7 +152,7 @@ export const clearContents = Effect.fn("Contents.clear")(function* (
     yield* Effect.forEach(left, ({ clear }) => Effect.ignore(clear), { discard: true })
     return left.length === 0 ? Option.some(left) : Option.none()
   })
-  return yield* poll(pass, { every: 200, atMost: patience, orElse: rest })
+  return yield* poll(pass, { every: 200, atMost: removalTimeout, orElse: rest })
 })
 
 const besides = (all: ReadonlyArray<Content>, kept: ReadonlyArray<Content>): ReadonlyArray<Content> =>
@@ -167,7 +167,7 @@ export const assertContents = Effect.fn("Contents.assert")(function* (
   const rest = Effect.map(fleeting(cluster), (all) => besides(all, kept))
   const gone = Effect.map(rest, (all) => (all.length === 0 ? Option.some(all) : Option.none()))
   // Objects that last may use the others. Waiting is useless then.
-  const stayed = yield* poll(gone, { every: 250, atMost: left.length > 0 ? 0 : patience, orElse: rest })
+  const stayed = yield* poll(gone, { every: 250, atMost: left.length > 0 ? 0 : removalTimeout, orElse: rest })
   const all = [...left, ...stayed]
   if (all.length === 0) return
   const held = yield* clearContents(cluster, kept)

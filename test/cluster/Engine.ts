@@ -60,7 +60,7 @@ const notReady = (clusterDir: string, node: string, problem: string) =>
   Effect.flatMap(logTail(clusterDir, node), (log) => Effect.fail(new EngineNotReady({ node, problem, log })))
 
 /** How long an engine may take to start or to end, in milliseconds. Several may do so at once on a busy machine. */
-const patience = 120_000
+const engineTimeout = 120_000
 
 /** Starts the engine in the background. */
 const launch = Effect.fnUntraced(function* ({ clusterDir, node, machinePid, ...spec }: EngineSpec) {
@@ -95,8 +95,8 @@ export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec
   if (running.length === 0) yield* launch(spec)
   for (const pid of running) yield* signal(pid, "SIGCONT")
   yield* pollUntil(answers(socketOf(clusterDir, node)), {
-    atMost: patience,
-    orElse: notReady(clusterDir, node, `does not answer after ${patience / 1000} s`)
+    atMost: engineTimeout,
+    orElse: notReady(clusterDir, node, `does not answer after ${engineTimeout / 1000} s`)
   })
   yield* Effect.promise(() => rm(endedFile(clusterDir, node), { force: true }))
 })
@@ -112,6 +112,6 @@ export const killEngine = Effect.fn("Engine.kill")(function* (spec: EngineSpec, 
   if (!deadly.includes(name)) return
   yield* pollUntil(
     Effect.map(enginePids(spec.machinePid), (pids) => pids.length === 0),
-    { atMost: patience, orElse: notReady(clusterDir, node, `runs on ${patience / 1000} s after ${name}`) }
+    { atMost: engineTimeout, orElse: notReady(clusterDir, node, `runs on ${engineTimeout / 1000} s after ${name}`) }
   )
 })

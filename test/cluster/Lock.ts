@@ -17,7 +17,7 @@ export class LockBusy extends Schema.TaggedError<LockBusy>()("LockBusy", {
 }
 
 /** How long to wait for the lock, in seconds. */
-const patience = 60
+const lockTimeout = 60
 
 /** Holds the lock until the scope closes. `flock` releases it when its stdin ends, which happens when this process ends. */
 const held = (file: string) =>
@@ -25,12 +25,12 @@ const held = (file: string) =>
     Effect.callback<{ readonly free: () => void }, LockBusy>((resume) => {
       const child = spawn(
         "flock",
-        ["--no-fork", "--exclusive", "--wait", String(patience), file, "sh", "-c", "echo held; exec cat >/dev/null"],
+        ["--no-fork", "--exclusive", "--wait", String(lockTimeout), file, "sh", "-c", "echo held; exec cat >/dev/null"],
         { stdio: ["pipe", "pipe", "ignore"], cwd: "/" }
       )
       const fail = (detail: string) => resume(Effect.fail(new LockBusy({ file, detail })))
       child.once("error", (error) => fail(error.message))
-      child.once("exit", (code) => fail(`flock ended with ${code ?? "a signal"} (waited up to ${patience} s)`))
+      child.once("exit", (code) => fail(`flock ended with ${code ?? "a signal"} (waited up to ${lockTimeout} s)`))
       child.stdout.once("data", () => resume(Effect.succeed({ free: () => void child.stdin.end() })))
       return Effect.sync(() => void child.kill("SIGKILL"))
     }),

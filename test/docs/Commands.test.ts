@@ -136,7 +136,7 @@ const services = Effect.gen(function* () {
 })
 
 /** The timeout of the commands of a block. */
-const patience = "300 seconds"
+const blockTimeout = "300 seconds"
 
 type Installed = Effect.Success<typeof services>
 
@@ -200,8 +200,8 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "600 secon
         const tried = (blocks: ReadonlyArray<Block>) =>
           Effect.forEach(blocks, (block) =>
             tryBlock(installed, block).pipe(
-              Effect.timeoutOption(patience),
-              Effect.map(Option.getOrElse(() => [`${block.page}:${block.line}: took longer than ${patience}`]))
+              Effect.timeoutOption(blockTimeout),
+              Effect.map(Option.getOrElse(() => [`${block.page}:${block.line}: took longer than ${blockTimeout}`]))
             )
           )
         const { first, last } = blocksOfPages()

@@ -54,7 +54,7 @@ export const withoutStageLine = (shown: string): string =>
   shown.replace(/^(?:(?:\r[^\r\n\u001b]+\u001b\[K)+\r\u001b\[K)+/, "")
 
 /** How long an output may take on a busy machine, in milliseconds. */
-const patience = 90_000
+const outputTimeout = 90_000
 
 /** Text that grows, and waits for matches in it. */
 class Growing {
@@ -90,7 +90,9 @@ class Growing {
       this.waiting.add(look)
       look()
       return Effect.sync(() => this.waiting.delete(look))
-    }).pipe(Effect.timeoutOrElse({ duration: patience, orElse: () => fail(`${patience / 1000} s passed before`) }))
+    }).pipe(
+      Effect.timeoutOrElse({ duration: outputTimeout, orElse: () => fail(`${outputTimeout / 1000} s passed before`) })
+    )
   }
 }
 

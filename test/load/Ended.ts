@@ -39,7 +39,7 @@ export interface EndedOptions {
 /** The latest time to end a command, in milliseconds after its start. A command starts within one to three seconds. */
 const latest = 4000
 /** How long a command may take to end, in milliseconds. */
-const patience = 180_000
+const endTimeout = 180_000
 
 const Services = Schema.Array(Schema.Struct({ ID: Schema.String }))
 
@@ -54,7 +54,7 @@ const removeServices = ({ cluster: { manager } }: LoadStage, { pid }: Caller) =>
   })
 
 const exitOf = Effect.fnUntraced(function* (caller: Caller) {
-  const end = Option.getOrUndefined(yield* Effect.timeoutOption(caller.ended, patience))
+  const end = Option.getOrUndefined(yield* Effect.timeoutOption(caller.ended, endTimeout))
   const exit = end === undefined ? "stuck" : String(end.code ?? end.signal)
   return { exit, said: caller.stderr().trim() }
 })

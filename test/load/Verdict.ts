@@ -7,7 +7,7 @@ import { poll } from "../cluster/Poll.ts"
 import type { SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 
 /** How long containers and processes may take to end, in milliseconds. */
-const patience = 120_000
+const cleanUpTimeout = 120_000
 
 const left = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   const ours = yield* leftovers(cluster, { patience: 0 })
@@ -20,5 +20,5 @@ export const complaints = Effect.fnUntraced(function* (cluster: SwarmClusterShap
   const crash = yield* crashIn(cluster)
   if (crash !== undefined) return [crash.message]
   const gone = Effect.map(left(cluster), (items) => (items.length === 0 ? Option.some(items) : Option.none()))
-  return yield* poll(gone, { every: 1000, atMost: patience, orElse: left(cluster) })
+  return yield* poll(gone, { every: 1000, atMost: cleanUpTimeout, orElse: left(cluster) })
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type EndSignal, endPatience, SignalOrder } from "../../../adapters/SignalOrder.ts"
+import { type EndSignal, endTimeout, SignalOrder } from "../../../adapters/SignalOrder.ts"
 import { type Belonging, Inventory } from "../../../src/engine/Inventory.ts"
 
 const service: Belonging = { kind: "service", name: "task-exec-abc", runId: "abc" }
@@ -86,7 +86,7 @@ describe("SignalOrder", () => {
   it("a single signal ends the process after the grace period and a fixed time", () => {
     const { happened, pass, receive } = setUp(atWork())
     receive("SIGTERM")
-    pass(command.grace + endPatience - 1)
+    pass(command.grace + endTimeout - 1)
     assert.notInclude(happened, "leave 143")
     pass(1)
     assert.include(happened, "leave 143")

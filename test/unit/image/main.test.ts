@@ -15,7 +15,7 @@ const image = (...argv: ReadonlyArray<string>) =>
   })
 
 /** Each run of Node takes seconds on a busy machine. */
-const patience = 120_000
+const testTimeout = 120_000
 
 describe("npm run image", () => {
   it.live(
@@ -26,7 +26,7 @@ describe("npm run image", () => {
         assert.match(stdout, /^Usage: npm run image -- REF/)
         assert.deepStrictEqual([code, stderr], [0, ""])
       }),
-    patience
+    testTimeout
   )
 
   it.live(
@@ -52,7 +52,7 @@ describe("npm run image", () => {
           assert.deepStrictEqual([code, stdout], [2, ""])
         })
       }),
-    patience
+    testTimeout
   )
 
   it.live(
@@ -66,6 +66,6 @@ describe("npm run image", () => {
         )
         assert.deepStrictEqual([code, stdout], [1, ""])
       }),
-    patience
+    testTimeout
   )
 })
