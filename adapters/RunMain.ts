@@ -27,12 +27,12 @@ export class SignalHandlers extends Context.Reference<SignalHandling>("task-exec
 }) {}
 
 /**
- * The effect's value is the exit code. SIGINT, SIGTERM and SIGHUP go to its {@link SignalHandlers}, or interrupt it; its
- * finalizers run to their end, and the process then ends with 128 + the signal's number. (Effect's own `runMain` leaves
- * SIGHUP to Node, which ends the process at once, and says 130 for SIGTERM.)
+ * Runs a program whose effect returns the exit code. SIGINT, SIGTERM and SIGHUP go to its {@link SignalHandlers}, or interrupt it. Its
+ * finalizers run to their end, and the process then exits with 128 + the signal's number. (Effect's own `runMain` leaves SIGHUP to Node,
+ * which ends the process at once, and exits with 130 for SIGTERM.)
  *
- * With a `name`, messages about signals begin with it, and {@link SignalOrder} bounds the time to the end. Without a name, the effect
- * may take any time, as in a container of a run.
+ * With a `name`, messages about signals begin with it, and {@link SignalOrder} limits the time to the end. Without a name, the effect may
+ * take any time, as in a container of a run.
  */
 export const runMain = (program: Effect.Effect<number>, name?: string): void => {
   const handlers: SignalHandling = { current: undefined, tell: undefined }

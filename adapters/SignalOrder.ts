@@ -10,7 +10,7 @@ export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
 
 /** How long the program may take to end before a message appears, in milliseconds. */
 const quietly = 1000
-/** How long a program takes at most to end after its first signal, in milliseconds, besides its commands' grace period. */
+/** How long a program may take to end after its first signal, in milliseconds, in addition to its commands' grace period. */
 export const endTimeout = 60_000
 /** The most names in a message. */
 const namesShown = 5

@@ -1,7 +1,7 @@
 /**
- * Sends the spans of a run to an OpenTelemetry collector: OTLP over HTTP, as JSON. Of the variables that the specification of
- * OpenTelemetry has, these count: `OTEL_EXPORTER_OTLP_ENDPOINT` (to which `/v1/traces` is added), `OTEL_EXPORTER_OTLP_HEADERS`,
- * `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SDK_DISABLED`.
+ * Sends the spans of a run to an OpenTelemetry collector: OTLP over HTTP, as JSON. It reads these variables of the OpenTelemetry
+ * specification: `OTEL_EXPORTER_OTLP_ENDPOINT` (to which `/v1/traces` is added), `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`,
+ * `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SDK_DISABLED`.
  *
  * Sending spans changes neither the output nor the exit code of a run. It can delay the end of a run by {@link flushTimeout}.
  */

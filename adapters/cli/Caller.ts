@@ -1,4 +1,4 @@
-/** What is common to runs in one task and in many: who calls, errors on stderr, and spans. */
+/** Common parts of runs in one task and in many: the caller, errors on stderr, and spans. */
 import * as Effect from "effect/Effect"
 import { nearest } from "../../src/internal/Nearest.ts"
 import type { CommandRequest } from "../../src/request/ExecRequest.ts"
@@ -41,5 +41,5 @@ export const traced = <E>(run: Effect.Effect<number, E>): Effect.Effect<number, 
     ? run
     : Effect.promise(() => import("../Telemetry.ts")).pipe(Effect.flatMap((_) => _.exportSpans(run)))
 
-/** What the output of a request is, for its JSON lines. */
+/** Returns the kind of a request's output, for JSON lines. */
 export const contentOf = ({ action }: CommandRequest): Content => (action?._tag === "Logs" ? "log" : "bytes")

@@ -88,7 +88,7 @@ const valuesOf = (flag: string): Effect.Effect<ReadonlyArray<Candidate>, SwarmFa
   }
 }
 
-/** Returns the candidates for the last word. They may begin otherwise than the word. */
+/** Returns the candidates for the last word, including those that do not begin with it. */
 export const candidatesFor = (
   wanted: Wanted
 ): Effect.Effect<ReadonlyArray<Candidate>, SwarmFailure | Config.ConfigError, Swarm> => {

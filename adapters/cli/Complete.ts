@@ -26,7 +26,7 @@ const given = (words: ReadonlyArray<string>, name: string): string | undefined =
   return found.findLast((flag) => flag.startsWith(`--${name}=`))?.slice(name.length + 3)
 }
 
-/** Prints the candidates for the last word. Prints none if the engine cannot be asked. */
+/** Prints the candidates for the last word. Prints none if the engine does not respond. */
 export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.gen(function* () {
     const wanted = whatIsWanted(words)

@@ -7,7 +7,7 @@ import { noOperands, runPlain } from "../command/Subcommand.ts"
 import { oneOf, UsageError } from "../command/Usage.ts"
 import { writeText } from "../Output.ts"
 
-/** bash takes `=`, `:` and `@` for ends of words, and wants what comes after the last one only. */
+/** bash splits words at `=`, `:` and `@`, and expects candidates for the part after the last one. */
 const bash = `# bash completion for task-exec:  source <(task-exec completion bash)
 _task_exec() {
   local line=\${COMP_LINE:0:COMP_POINT} last kept one

@@ -1,14 +1,14 @@
-/** `task-exec debug`: runs a command in a toolbox. It is read and run as `task-exec exec` is. */
+/** `task-exec debug`: runs a command in a toolbox. */
 import * as Effect from "effect/Effect"
 import type { Flags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
 import { execVerb, flagsOf } from "./ExecVerb.ts"
 import { commandOf } from "./Operands.ts"
 
-/** The image of toolboxes without a choice: small, and it has a shell, `ps`, `ip`, `nslookup`, `wget` and `vi`. */
+/** The default image of toolboxes. It is small, and has a shell, `ps`, `ip`, `nslookup`, `wget` and `vi`. */
 const defaultToolbox = "busybox:1"
 
-/** Names the image of a toolbox. */
+/** Environment variable with the image of toolboxes. */
 export const toolboxVariable = "TASK_EXEC_DEBUG_IMAGE"
 
 const flags = {
@@ -56,5 +56,5 @@ export const debug = execVerb({
   })
 })
 
-/** The prompt of a shell in a toolbox: it names the target, so that the shell is not taken for one in the task's own container. */
+/** The prompt of a shell in a toolbox. It names the target, so that the shell is not mistaken for one in the task's own container. */
 const promptFor = (target: string): string => `debug ${target.replace(/[^\w./@-]/g, "?")}:\\w\\$ `

@@ -1,6 +1,6 @@
 /**
- * `docker taskexec`: the same as `task-exec`, as a plugin of the docker CLI. Docker finds it by its file's name, asks it for
- * `docker-cli-plugin-metadata`, and passes on all of its command line, its own flags first (docker/cli, `cli-plugins`).
+ * `docker taskexec`: `task-exec` as a plugin of the docker CLI. Docker finds it by its file's name, calls it with
+ * `docker-cli-plugin-metadata`, and passes its whole command line, with docker's own flags first (docker/cli, `cli-plugins`).
  */
 import { connect } from "node:net"
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
@@ -31,7 +31,7 @@ const options = {
   tlsverify: { type: "boolean" }
 } satisfies ParseArgsOptionsConfig
 
-/** The command line of docker, as one of `task-exec`. */
+/** A command line of docker, as a command line of `task-exec`. */
 export interface PluginCall {
   /** The command line of `task-exec`. */
   readonly argv: ReadonlyArray<string>
@@ -89,8 +89,8 @@ export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number>
 const grace = 200
 
 /**
- * Docker closes this socket (from 25.0 on) when it is told to end, or is killed: for us that is a SIGTERM, unless we got the
- * same signal as docker, from a terminal.
+ * Docker closes this socket (from 25.0 on) when it gets a signal or is killed. That counts as SIGTERM, unless this process gets the same
+ * signal from the terminal.
  */
 const endWithDocker = (address: string | undefined): void => {
   if (address === undefined || address === "") return
@@ -108,7 +108,7 @@ const endWithDocker = (address: string | undefined): void => {
     timer.unref()
   }
   socket.on("connect", () => socket.on("close", onEnd))
-  // An older docker, or one that has ended, sends nothing.
+  // An older docker sends nothing, and neither does one that has ended.
   socket.on("error", () => undefined)
   socket.resume().unref()
 }

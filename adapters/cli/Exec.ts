@@ -1,4 +1,4 @@
-/** What `task-exec exec` says about itself. */
+/** `task-exec exec`: its help, and its request. */
 import * as Effect from "effect/Effect"
 import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { execFlags } from "./ExecFlags.ts"

@@ -1,4 +1,4 @@
-/** The flags of `task-exec exec`, from which verbs like it take theirs. */
+/** The flags of `task-exec exec`. Other verbs use a part of them. */
 import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
 import type { Flags, ReadFlags } from "../command/Flags.ts"
 import { fleetFlags } from "../fleet/FleetArgs.ts"

@@ -1,4 +1,4 @@
-/** Runs one command line of `task-exec exec`, or of a verb like it. */
+/** Runs a command line of `task-exec exec`, or of a verb with its flags. */
 import * as Effect from "effect/Effect"
 import { version } from "../../src/Version.ts"
 import { errorData } from "../command/ErrorData.ts"
@@ -51,7 +51,7 @@ export const failLine = (
   )
 }
 
-/** Loads the code that runs commands only when a command runs. */
+/** Runs an invocation. Loads the code for it only here. */
 const perform = (
   caller: Caller,
   text: string,

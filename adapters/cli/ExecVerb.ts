@@ -15,11 +15,11 @@ export interface ExecVerb {
   readonly name: VerbName
   readonly help: CommandHelp
   readonly flags: Flags
-  /** Reads a command line. `environment` has the values of variables that are given without one. */
+  /** Parses a command line. `environment` has the values of `--env NAME`. */
   readonly parse: (argv: ReadonlyArray<string>, environment: Environment) => Effect.Effect<Invocation, UsageError>
 }
 
-/** What a verb differs in from `exec`. */
+/** A verb, described by its differences from `exec`. */
 export interface ExecVerbOptions<Own extends Flags> {
   readonly name: VerbName
   readonly help: CommandHelp

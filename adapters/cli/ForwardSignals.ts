@@ -1,4 +1,4 @@
-/** Forwards the signals of the user to the command. */
+/** Forwards this process's signals to the command. */
 import { constants } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -10,7 +10,7 @@ import type { EndSignal } from "../SignalOrder.ts"
 /** Signals on their way to the command. */
 export interface SignalForwarding {
   readonly stream: Stream.Stream<Signal>
-  /** To be called when the command runs. */
+  /** Call it when the command runs. */
   readonly start: () => void
   /** The exit code of the first signal, for a command whose own exit code is unknown. */
   readonly exitCode: () => number | undefined

@@ -1,4 +1,4 @@
-/** `task-exec logs`: prints the logs of tasks. It is read and run as `task-exec exec` is. */
+/** `task-exec logs`: prints the logs of tasks. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -102,7 +102,7 @@ const linesOf = (text: string): Effect.Effect<number, UsageError> =>
         new UsageError({ detail: `invalid --tail ${JSON.stringify(text)}: expected a number of lines, or all` })
       )
 
-/** Checks a time here, so that an error names the option. */
+/** Parses a time here, so that the error names the option. */
 const timeOf = Effect.fnUntraced(function* (name: string, text: string): Effect.fn.Return<string, UsageError> {
   const parsed = parseLogTime(text, yield* Clock.currentTimeMillis)
   if (Result.isSuccess(parsed)) return parsed.success

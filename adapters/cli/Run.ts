@@ -1,4 +1,4 @@
-/** `task-exec run`: runs a command in a new task of a service. It is read and run as `task-exec exec` is. */
+/** `task-exec run`: runs a command in a new task of a service. */
 import * as Effect from "effect/Effect"
 import type { OneOffResources } from "../../src/request/OneOffRequest.ts"
 import type { Flags } from "../command/Flags.ts"

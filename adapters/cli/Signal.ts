@@ -1,4 +1,4 @@
-/** `task-exec signal`: sends a signal to the main processes of tasks. It is read and run as `task-exec exec` is. */
+/** `task-exec signal`: sends a signal to the main processes of tasks. */
 import * as Effect from "effect/Effect"
 import { containerSignal } from "../../src/request/ContainerSignal.ts"
 import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"

@@ -1,6 +1,6 @@
-/** The verbs of `task-exec`. A service that has such a name is `service/NAME`. */
+/** The names of the verbs of `task-exec`. A service with such a name is `service/NAME`. */
 
-/** Each verb with what it does, in the order of help. */
+/** Each verb with its description, in the order of help. */
 export const verbs = [
   ["exec", "Run a command in a task (the default)"],
   ["debug", "Run a command in a toolbox beside a container without a shell"],

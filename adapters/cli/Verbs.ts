@@ -1,4 +1,4 @@
-/** The verbs of `task-exec`: how each is run, and what it says about itself. */
+/** The verbs of `task-exec`: loads a verb's module and runs it. */
 import * as Effect from "effect/Effect"
 import { ownFile } from "../../src/executor/OwnProgram.ts"
 import type { CommandHelp } from "../command/Help.ts"
@@ -15,7 +15,7 @@ export interface Verb {
   readonly run: (program: string, argv: ReadonlyArray<string>) => Effect.Effect<number>
 }
 
-/** Loads a verb that is read and run as `exec` is. */
+/** Loads a verb that has the flags of `exec`. */
 const likeExec = (load: () => Promise<ExecVerb>) => async (): Promise<Verb> => {
   const [verb, { calledBy, runLine }] = await Promise.all([load(), import("./ExecLine.ts")])
   return { help: verb.help, run: (program, argv) => runLine(calledBy(program, verb), argv) }
@@ -69,7 +69,7 @@ export const ownVerbs = [
 
 export const isOwnVerb = (word: string | undefined): word is OwnVerb => ownVerbs.some((name) => name === word)
 
-/** Loads a verb: only what it needs. */
+/** Loads a verb's module only. */
 export const loadVerb = (name: OwnVerb): Effect.Effect<Verb> => Effect.promise(loaders[name])
 
 /** Runs a verb's command line and returns its exit code. */

@@ -1,4 +1,4 @@
-/** The flags of `exec` that a verb without a command lacks, with the reason. */
+/** The flags of `exec` that verbs without a command lack, with the reason. */
 
 const noCommand = "it runs no command"
 

@@ -6,7 +6,7 @@ import { taskExecCommand } from "./TaskExecCommand.ts"
 
 const [, file = "", ...argv] = process.argv
 const [first, ...rest] = argv
-// Guards of a run are this program.
+// The guards of runs are this program, too.
 switch (first) {
   case imageCommands.guard:
     runMain(

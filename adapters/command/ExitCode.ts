@@ -46,7 +46,7 @@ interface Failure {
   readonly ending?: { readonly _tag: string }
 }
 
-/** What follows the message of an error of `command` (`task-exec cp`): where to look after wrong usage, otherwise nothing. */
+/** Returns the second line of an error of `command` (`task-exec cp`): the command for help after wrong usage, otherwise nothing. */
 export const usageHint = (command: string, { _tag }: Failure): string =>
   usageErrors.some((tag) => tag === _tag) ? `\nSee '${command} --help'.` : ""
 

@@ -1,4 +1,4 @@
-/** What the verbs of `task-exec` have in common: reading flags, help, the engine, errors and exit codes. */
+/** Common parts of the verbs of `task-exec`: flags, help, the engine, errors and exit codes. */
 import * as Effect from "effect/Effect"
 import { type OutputClosed, type OutputFailed, writeText } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
@@ -26,7 +26,7 @@ export interface VerbLine<Table extends Flags> {
 export const printHelp = ({ help, name, program }: Omit<VerbLine<Flags>, "argv" | "flags">) =>
   writeText(1, renderHelp(program, name, help))
 
-/** Reads the command line. Returns `undefined` when it has asked for help and got it. */
+/** Reads the command line. Returns `undefined` after it has printed the requested help. */
 export const readLine = <const Table extends Flags>(
   line: VerbLine<Table>
 ): Effect.Effect<ReadFlags<Table> | undefined, UsageError | OutputClosed | OutputFailed> =>

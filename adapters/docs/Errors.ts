@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { UnreachableReason } from "../../src/engine/EngineErrors.ts"
 import * as library from "../../src/index.ts"
 
-/** An error with its message. Errors with a next step have its two parts, too. */
+/** An error with its message, and its summary and next step if it has them. */
 export type ErrorSample = library.TaskExecError & { readonly summary?: string; readonly hint?: string }
 
 type Library = typeof library
@@ -17,11 +17,11 @@ type ErrorName = {
     : never
 }[keyof Library]
 
-/** What the docs tell about an error. */
+/** The documentation of an error. */
 export interface ErrorDoc {
   /** The heading under which the page lists it. */
   readonly group: keyof typeof groups
-  /** What else there is to say about a retry. */
+  /** An addition to the answer about a retry. */
   readonly note?: string
   /** One for each form of the text. Placeholders are in capitals. */
   readonly samples: ReadonlyArray<ErrorSample>

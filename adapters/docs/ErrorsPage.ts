@@ -30,7 +30,7 @@ const retries: Readonly<Record<Aftermath["retry"], string>> = {
   check: "check first"
 }
 
-/** Each error with what it tells about a retry. */
+/** The table of all errors, with the answers about a retry. */
 const overview = (all: ReadonlyArray<readonly [string, ErrorDoc]>): string =>
   [
     "| error | did anything run? | retry? |",
@@ -57,5 +57,5 @@ const table = (samples: ReadonlyArray<ErrorSample>): string =>
     ...samples.map(({ hint = "", message, summary = message }) => `| ${cell(summary)} | ${cell(hint)} |`)
   ].join("\n")
 
-/** Escapes what Markdown would interpret. A cell has one line. */
+/** Escapes Markdown, in one line. */
 const cell = (text: string): string => text.replace(/[<>*|_]/g, "\\$&").replaceAll("\n", "<br>")

@@ -80,7 +80,7 @@ export class JsonLines {
     }
   }
 
-  /** Returns the last line: the exit code of the program, and whose it is. `error`: the program failed apart from its tasks. */
+  /** Returns the last line: the program's exit code and its source. `error`: the program failed apart from its tasks. */
   finish(exitCode: number, error?: Failure): string {
     const source = error === undefined ? sourceOf(exitCode, this.results) : "task-exec"
     const why = error === undefined ? {} : describeError(error)

@@ -1,7 +1,7 @@
 /**
- * The entry to the agents' network: a process in an agent's container that connects to the address which the caller sends, and forwards
- * bytes. It holds no key: TLS ends at the caller and at the other agent. It is a program of its own because each command through an
- * agent waits for its start.
+ * The entry to the agents' network: a process in an agent's container that connects to the address from the caller and forwards bytes. It
+ * has no key: TLS ends at the caller and at the other agent. It is a separate program because each command through an agent waits for its
+ * start.
  */
 import { writeSync } from "node:fs"
 import { passOn } from "./PassOn.ts"

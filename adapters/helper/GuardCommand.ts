@@ -1,4 +1,7 @@
-/** What a guard does: waits for its caller's word on stdin, and ends the runs if the caller goes away without, or if it is told to end. */
+/**
+ * The guard: waits for its caller's message on stdin, and kills the runs if the caller ends without one, or if the guard itself is told to
+ * end.
+ */
 
 import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -10,12 +13,12 @@ import { SignalHandlers } from "../RunMain.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(GuardRequest))
 
-/** Serves one guard request. Its stdin is read whatever it is, and whatever became of it. */
+/** Serves one guard request. Reads stdin to its end even if the request fails. */
 export const guardRunCommand = (text: string): Effect.Effect<number> =>
   Effect.gen(function* () {
     const { after, runs } = yield* decodeRequest(text)
     const isReleased = yield* Effect.raceAllFirst([
-      callersWord,
+      isDismissed,
       Effect.as(after === undefined ? Effect.never : Effect.sleep(after), false),
       Effect.as(toldToEnd, false)
     ])
@@ -24,7 +27,7 @@ export const guardRunCommand = (text: string): Effect.Effect<number> =>
     return 0
   }).pipe(Effect.catch((error) => Effect.as(say(`guard: ${error.message}\n`), 1)))
 
-/** `gc --run` removes a guard in order to end its run. */
+/** `gc --run` removes a guard to end its run. */
 const toldToEnd = Effect.flatMap(SignalHandlers, (handlers) =>
   Effect.callback<void>((resume) => {
     handlers.current = () => {
@@ -34,8 +37,8 @@ const toldToEnd = Effect.flatMap(SignalHandlers, (handlers) =>
   })
 )
 
-/** Whether the caller let the guard go, or went away. Answers its questions meanwhile. */
-const callersWord = Effect.callback<boolean>((resume) => {
+/** Returns true when the caller dismisses the guard, and false when it ends without that. Answers the caller's questions meanwhile. */
+const isDismissed = Effect.callback<boolean>((resume) => {
   let text = ""
   const stdin = createReadStream("", { fd: 0, autoClose: false })
   stdin.on("data", (chunk) => {

@@ -21,11 +21,11 @@ const engine = Layer.unwrap(
 )
 
 /**
- * Carries out what the caller has told the guard: IDs of runs, commands, and which of these commands have ended.
+ * Carries out the caller's messages to the guard: IDs of runs, commands, and which of these commands have ended.
  *
- * **Details**: The removal of a helper's service tells the helper to end its command. Swarm takes over two seconds for that, and the
- * helper may be killed meanwhile; so another helper on its node kills the command at the same time. The objects are removed twice, as the
- * engine may still carry out the caller's last requests.
+ * **Details**: removing a helper's service also makes the helper end its command. Swarm takes over two seconds for that, and may kill the
+ * helper first, so another helper on its node kills the command at the same time. The objects are removed twice, because the engine may
+ * still carry out the caller's last requests.
  */
 export const removeRunsCommand = (told: ReadonlyArray<string>): Effect.Effect<number> => {
   const runs: Array<string> = []

@@ -19,7 +19,7 @@ export interface Begun {
   readonly [detail: string]: unknown
 }
 
-/** How a request ended. `reported`: the caller received the kill results. */
+/** The result of a request. `reported`: the caller received the kill results. */
 export type RequestOutcome = AuditOutcome | { readonly reported: true }
 
 /** Writes the log. */

@@ -1,4 +1,4 @@
-/** What containers of our image do for a run. A program of its own: to start, a helper reads half as much as of all of ours. */
+/** The entry point of containers that serve a run. It is a separate program, so that a helper loads only half of our code to start. */
 import * as Effect from "effect/Effect"
 import { imageCommands } from "../../src/ImageCommands.ts"
 import { say } from "../Output.ts"
@@ -7,7 +7,7 @@ import { runMain } from "../RunMain.ts"
 const [, , word = "", ...operands] = process.argv
 const [request = ""] = operands
 
-/** Only what a word needs is loaded for it. */
+/** Loads only the code for the first word. */
 const serve = (): Effect.Effect<number> => {
   switch (word) {
     case imageCommands.helper:

@@ -48,8 +48,8 @@ export const containerExecCommand = (argv: ReadonlyArray<string>): Effect.Effect
 }
 
 /**
- * The task of a container, where the connected engine is a manager, which knows what may be run there. Otherwise the
- * container's own label is all there is.
+ * The task of a container, if the connected engine is a manager. Its policy then applies. On other engines, only the container's own label
+ * does.
  */
 const taskOf = ({ Config: { Labels }, Id }: Container): Effect.Effect<ResolvedTask | undefined, LookupError, Swarm> => {
   const id = Labels[swarmTaskLabel]
@@ -63,7 +63,7 @@ const taskOf = ({ Config: { Labels }, Id }: Container): Effect.Effect<ResolvedTa
 
 const run = Effect.fn("swarm-exec.exec")(
   function* (name: string, command: readonly [string, ...ReadonlyArray<string>], stderr: Channel) {
-    // What is wrong in the environment is said before anything is asked.
+    // An invalid environment is reported before any request.
     const deniesByDefault = yield* callerDeniesByDefault
     const engine = yield* Swarm.use((swarm) => swarm.engine)
     const { reference } = yield* HelperImage
@@ -107,7 +107,7 @@ const run = Effect.fn("swarm-exec.exec")(
           return Effect.void
       }
     }
-    // It is never detached, so its end has a code.
+    // The command is never detached, so it has an exit code.
     return (yield* runToEnd(Stream.provideService(events, CurrentInventory, inventory), show)) ?? 0
   },
   Effect.scoped,

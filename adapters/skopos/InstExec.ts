@@ -62,7 +62,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
     }
   }
   const exitCode = yield* runToEnd(TaskExec.stream(request), show).pipe(
-    // It is never detached, so its end has a code.
+    // The command is never detached, so it has an exit code.
     Effect.map((code) => code ?? 0),
     Effect.provide(TaskExec.layer),
     audited(),

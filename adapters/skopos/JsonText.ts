@@ -1,13 +1,13 @@
-/** Lays out a JSON text anew without touching what it says. */
+/** Formats a JSON text without changing its values. */
 
-/** Nothing is moved further to the right than that many levels: a text of brackets alone stays of sensible size. */
+/** The deepest indentation in levels, so that a text of brackets alone keeps a reasonable size. */
 const deepest = 12
 
 /**
- * The same JSON with other white space: `indent` blanks for each level, or everything on one line with 0.
+ * Returns the same JSON with other white space: `indent` blanks per level, or one line with 0.
  *
- * `JSON.stringify(JSON.parse(text))` would change it: keys like `"10"` move to the front, long numbers lose digits. Here
- * every key, string and number stays as it was written, in its place. The text must be valid JSON.
+ * `JSON.stringify(JSON.parse(text))` would change it: keys like `"10"` move to the front, and long numbers lose digits. This function keeps
+ * every key, string and number as it is. The text must be valid JSON.
  */
 export const layOutJson = (text: string, indent: number): string => {
   const pieces: Array<string> = []
@@ -55,7 +55,7 @@ export const layOutJson = (text: string, indent: number): string => {
 const isOpening = (piece: string | undefined): boolean => piece === "{" || piece === "["
 const isClosing = (char: string): boolean => char === "}" || char === "]"
 
-/** JSON's own idea of white space. */
+/** The white space of JSON. */
 const blanks = " \t\n\r"
 const marks = "{}[],:"
 

@@ -5,7 +5,7 @@ import { version } from "../../src/Version.ts"
 import { type Flags, readFlags } from "../command/Flags.ts"
 import type { CommandHelp } from "../command/Help.ts"
 
-/** The command line is wrong. */
+/** The command line is invalid. */
 export class WrongUsage extends Schema.TaggedError<WrongUsage>()("WrongUsage", { detail: Schema.String }) {
   override get message(): string {
     return `${this.detail}. See 'swarm-exec --help'.`
@@ -34,7 +34,7 @@ const flags = {
   help: { type: "boolean", short: "h" }
 } as const satisfies Flags
 
-/** The help. The plugin protocol wants it on stderr. */
+/** The help. The plugin protocol requires it on stderr. */
 export const pluginHelp: CommandHelp = {
   usage: [
     "[OPTIONS] ACTION [JSON]",

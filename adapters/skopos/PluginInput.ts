@@ -23,7 +23,7 @@ export const inputLimit = 16 * 1024 * 1024
 /**
  * Reads the input from the command line, or from stdin up to its end. An empty input is `{}`.
  *
- * Does not wait for a terminal: a user who types `swarm-exec inst_exec` needs to know what to add.
+ * Fails at once if stdin is a terminal: a user who types `swarm-exec inst_exec` needs to know what is missing.
  */
 export const readInput = Effect.fnUntraced(function* (
   json: string | undefined

@@ -1,11 +1,11 @@
-/** Splits a command line into words as a POSIX shell does, and does nothing else that a shell does. */
+/** Splits a command line into words as a POSIX shell does, without any other function of a shell. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** A quote was opened and not closed. The text itself is not told: it may hold a secret. */
+/** A quote is not closed. The error does not contain the text, which may hold a secret. */
 export class UnclosedQuote extends Schema.TaggedError<UnclosedQuote>()("UnclosedQuote", {
   quote: Schema.Literals(["'", '"']),
-  /** Where it was opened: 1 is the text's first character. */
+  /** The position of the quote: 1 is the text's first character. */
   position: Schema.Int
 }) {
   override get message(): string {
@@ -13,22 +13,22 @@ export class UnclosedQuote extends Schema.TaggedError<UnclosedQuote>()("Unclosed
   }
 }
 
-/** What separates words. A newline does too: nothing here ends a command. */
+/** The separators of words. A newline is one, because it does not end a command here. */
 const blank = " \t\n"
 
-/** What a backslash takes its meaning from, inside double quotes. */
+/** The characters that a backslash escapes inside double quotes. */
 const escapable = '$`"\\'
 
 /**
- * The words of a command line: blanks separate, `'…'` is literal, in `"…"` a backslash escapes `$`, `` ` ``, `"` and `\`,
- * elsewhere it escapes anything, and before a newline it removes both (POSIX.1, Shell Command Language, 2.2 and 2.3).
+ * Returns the words of a command line. Blanks separate words, and `'…'` is literal. Inside `"…"`, a backslash escapes `$`, `` ` ``, `"` and
+ * `\`. Elsewhere it escapes any character, and before a newline it removes both (POSIX.1, Shell Command Language, 2.2 and 2.3).
  *
- * Nothing is expanded, and nothing is an operator or a comment: `$HOME`, `*`, `;`, `|`, `>` and `#` are characters like
- * others. For a shell, run one: `sh -c '…'`.
+ * There are no expansions, operators or comments: `$HOME`, `*`, `;`, `|`, `>` and `#` are plain characters. For a shell, run one: `sh -c
+ * '…'`.
  */
 export const splitWords = (text: string): Result.Result<ReadonlyArray<string>, UnclosedQuote> => {
   const words: Array<string> = []
-  /** `undefined` between words: an empty pair of quotes makes a word too. */
+  /** `undefined` between words. An empty pair of quotes is a word, too. */
   let word: string | undefined
   let at = 0
   while (at < text.length) {
@@ -49,7 +49,7 @@ export const splitWords = (text: string): Result.Result<ReadonlyArray<string>, U
       at = quoted.end + 1
     } else if (char === "\\") {
       const next = text.charAt(at + 1)
-      // At the very end there is nothing to escape: shells keep it.
+      // At the end of the text there is nothing to escape, so shells keep the backslash.
       if (next !== "\n") word = (word ?? "") + (next === "" ? "\\" : next)
       at += 2
     } else {
@@ -61,7 +61,7 @@ export const splitWords = (text: string): Result.Result<ReadonlyArray<string>, U
   return Result.succeed(words)
 }
 
-/** From behind the opening quote; `end` is the place of the closing one. */
+/** Reads from after the opening quote. `end` is the index of the closing one. */
 const readDoubleQuoted = (
   text: string,
   start: number

@@ -9,12 +9,12 @@ const [, program = "", ...argv] = process.argv
 
 const isGuard = argv[0] === imageCommands.guard || argv[0] === imageCommands.removeRuns
 
-/** Only a file whose name starts with this is the Skopos plugin: `swarm-exec`, `swarm-exec.cjs`. Every other name is `task-exec`. */
+/** Only a file whose name starts with this is the Skopos plugin: `swarm-exec`, `swarm-exec.cjs`. With any other name it is `task-exec`. */
 const pluginPrefix = "swarm-exec"
 const isPlugin = basename(program).startsWith(pluginPrefix)
 
 const chosen = (): Effect.Effect<number> => {
-  // A run's guards are this file again, under any name.
+  // The guards of runs are this file, too, under any name.
   if (isGuard || isPlugin) return swarmExecCommand(argv)
   if (isDockerPlugin(program)) {
     return Effect.promise(() => import("../cli/DockerPlugin.ts")).pipe(Effect.flatMap((_) => _.dockerPlugin(argv)))

@@ -1,4 +1,4 @@
-/** The terminal of this process. It is raw while a command uses it, and restored afterwards. */
+/** The terminal of this process. It is in raw mode while a command uses it, and is restored afterwards. */
 
 import { spawnSync } from "node:child_process"
 import { closeSync, openSync } from "node:fs"
@@ -11,12 +11,12 @@ import { fromReadable } from "../../src/engine/fromReadable.ts"
 import type { TerminalSize } from "../../src/executor/ExecSpec.ts"
 import { UsageError } from "../command/Usage.ts"
 
-/** The properties of this process's terminal that a command's terminal gets. */
+/** The properties of this process's terminal for a command's terminal. */
 export interface Terminal {
   readonly size: TerminalSize
   /** The size whenever it changes. */
   readonly sizes: Stream.Stream<TerminalSize>
-  /** The variables that say what kind of terminal it is. */
+  /** Variables with the terminal's type. */
   readonly env: Readonly<Record<string, string>>
 }
 
@@ -53,7 +53,7 @@ export const openTerminal = Effect.fnUntraced(function* (options: {
 
 /** Returns the size of the terminal on stdin, stdout or stderr. */
 const measure = (): TerminalSize => {
-  // A file of its own: to close it leaves stdout alone. A stream keeps the size that it found when it was made.
+  // A separate file, so that closing it leaves stdout open. A stream would keep the size from its creation.
   const fd = [0, 1, 2].some((own) => isatty(own)) ? openTty() : undefined
   if (fd === undefined) return defaultSize
   const screen = new WriteStream(fd)
@@ -75,9 +75,9 @@ const openTty = (): number | undefined => {
 }
 
 /**
- * Node's raw mode leaves one thing on: that a line feed becomes a carriage return and a line feed. The command's own terminal
- * does that already, and a full-screen program means it literally, so `stty` turns it off. Node keeps how the terminal was
- * before, and puts it back at every end of the process, also at one by a signal.
+ * Sets raw mode. Node's raw mode leaves one setting on, which turns a line feed into a carriage return and a line feed. The command's own
+ * terminal does that already, and full-screen programs need plain line feeds, so `stty` turns the setting off. Node restores the original
+ * settings at every end of the process, also by a signal.
  */
 const rawMode: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => {
