@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { type CommandFailed, run } from "../test/cluster/Command.ts"
 import { runGroup } from "../test/cluster/ProcessGroup.ts"
 import type { Build } from "./Contenders.ts"
-import { patience } from "./Measure.ts"
+import { runTimeout } from "./Measure.ts"
 import type { Stage } from "./Stage.ts"
 
 /** The other commit cannot be built. */
@@ -34,7 +34,7 @@ const installPackages = Effect.fnUntraced(function* (folder: string, env: Readon
     ours === theirs
       ? ["cp", "-a", "--reflink=auto", join(project, "node_modules"), folder]
       : ["npm", "ci", "--prefix", folder, "--ignore-scripts"]
-  yield* runGroup(install, { env, timeout: patience })
+  yield* runGroup(install, { env, timeout: runTimeout })
 })
 
 /** Builds the commit and its image in `dir`, and pushes the image to the swarm's registry. */
@@ -52,7 +52,7 @@ export const buildOther = Effect.fn("OtherBuild.build")(
       HOME: process.env.HOME ?? dir,
       DOCKER_HOST: manager.dockerHost
     }
-    const options = { env, timeout: patience }
+    const options = { env, timeout: runTimeout }
     yield* installPackages(folder, env)
     yield* runGroup(["npm", "--prefix", folder, "run", "build"], options)
     const image = `${registry}/task-exec:other`
