@@ -88,7 +88,7 @@ const publishedLibrary: Plugin = {
 }
 
 /** Returns the input options of a bundle. */
-export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = [eagerFunctions]) =>
+export const bundled = (input: string, plugins: ReadonlyArray<Plugin> = []) =>
   ({
     input,
     platform: "node",
@@ -118,7 +118,7 @@ export const written = (name: keyof typeof programs) =>
 
 const program = (name: keyof typeof programs, ...plugins: ReadonlyArray<Plugin>) =>
   defineConfig({
-    ...bundled(programs[name], [eagerFunctions, executable, ...plugins]),
+    ...bundled(programs[name], [executable, ...plugins]),
     output: { ...written(name), file: `dist/${name}.cjs` }
   })
 
@@ -130,8 +130,8 @@ const small = (input: string, name: string) =>
   })
 
 export default [
-  program("task-exec", publishedLibrary),
-  program("swarm-exec"),
+  program("task-exec", eagerFunctions, publishedLibrary),
+  program("swarm-exec", eagerFunctions),
   program("image-serve"),
   small("adapters/helper/AgentEntry.ts", "agent-entry"),
   small("adapters/image/start.ts", "image-start")

@@ -13,6 +13,7 @@ import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
 import { rolldown } from "rolldown"
 import { bundled } from "../../rolldown.config.ts"
+import { eagerFunctions } from "../bundle/EagerFunctions.ts"
 import { nodeOptions, v8Options } from "../bundle/NodeOptions.ts"
 import { withNote } from "../image/Elf.ts"
 import { attempt, inProject, NotPackaged, scratch } from "../image/Step.ts"
@@ -30,7 +31,7 @@ const noteName = "NODE_SEA_BLOB"
 const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:"
 
 const writeBundle = async (file: string) => {
-  await using bundle = await rolldown(bundled(inProject("adapters/skopos/main.ts")))
+  await using bundle = await rolldown(bundled(inProject("adapters/skopos/main.ts"), [eagerFunctions]))
   // import() does not work with the code cache. The bundle imports only built-in modules.
   await bundle.write({ file, format: "cjs", minify: true, codeSplitting: false, dynamicImportInCjs: false })
 }

@@ -1,45 +1,63 @@
-import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { declarationsOf } from "../../../adapters/bundle/Declarations.ts"
-import { type EagerNames, moduleName, parenthesize } from "../../../adapters/bundle/EagerFunctions.ts"
-import eager from "../../../adapters/bundle/eager.json" with { type: "json" }
+import { rolldown } from "rolldown"
+import { calledIn } from "../../../adapters/bundle/CalledFunctions.ts"
+import { parenthesize } from "../../../adapters/bundle/EagerFunctions.ts"
+import { bundled, programs, written } from "../../../rolldown.config.ts"
 
 const root = join(import.meta.dirname, "../../..")
 
 describe("functions that are compiled with the program", () => {
-  it("are those of the listed declarations, in parentheses; other code does not change", () => {
+  it("are function expressions at the given positions, in parentheses; other code does not change", () => {
     const code = [
-      "export const f = (a: number) => (b: number) => ({ a, b })",
+      "const f = (a) => (b) => ({ a, b })",
       "const g = function* () { yield () => 1 }",
       "const other = () => 2",
       "class C { static x = async () => 3; m() { return () => 4 } get p() { return 5 } }",
-      "M.prototype.dial = function (x) { return x }",
-      "export default { m() { return 6 }, f: () => 7 }"
+      "function declared() { return 6 }",
+      "const o = { m() { return 7 }, f: () => 8 }",
+      "if (o.f()) return"
     ].join("\n")
-    const names = ["f", "g", "C", "M.prototype.dial"]
     const expected = [
-      "export const f = ((a: number) => ((b: number) => ({ a, b })))",
+      "const f = ((a) => ((b) => ({ a, b })))",
       "const g = (function* () { yield (() => 1) })",
       "const other = () => 2",
       "class C { static x = (async () => 3); m() { return (() => 4) } get p() { return 5 } }",
-      "M.prototype.dial = (function (x) { return x })",
-      "export default { m() { return 6 }, f: () => 7 }"
+      "function declared() { return 6 }",
+      "const o = { m() { return 7 }, f: (() => 8) }",
+      "if (o.f()) return"
     ].join("\n")
-    assert.strictEqual(parenthesize(code, "some.ts", names), expected)
+    const everywhere = new Set(Array.from(code, (_, at) => at))
+    everywhere.delete(code.indexOf("() => 2"))
+    assert.strictEqual(parenthesize(code, everywhere), expected)
+    assert.strictEqual(parenthesize(code, new Set()), code)
   })
 
-  it("exist: a missing name was renamed or removed (npm run eager)", () => {
-    const all: EagerNames = eager
-    const gone = Object.entries(all).flatMap(([module, names]) => {
-      const found = new Set(declarationsOf(readFileSync(join(root, module), "utf8"), module).map(({ name }) => name))
-      return names.filter((name) => !found.has(name)).map((name) => `${module}: ${name}`)
-    })
-    assert.deepStrictEqual(gone, [])
-    assert.isAbove(Object.keys(all).length, 100)
+  it("are those that a command in a task calls, and the same ones in every build", async () => {
+    await using bundle = await rolldown({ ...bundled(programs["task-exec"]), cwd: root })
+    const [{ code }] = (await bundle.generate(written("task-exec"))).output
+    const [first, second] = [await calledIn(code), await calledIn(code)]
+    assert.deepStrictEqual(second, first)
+    // A run calls about 2000 functions.
+    assert.isAbove(first.size, 1000)
+    assert.isAbove(parenthesize(code, first).length - code.length, 2000)
   })
 
-  it("are listed by the module's path in the project", () => {
-    assert.strictEqual(moduleName(join(root, "src/TaskExec.ts")), "src/TaskExec.ts")
+  it("are not guessed if the program fails or prints something else", async () => {
+    const reject = (code: string) =>
+      calledIn(code).then(
+        () => "it succeeded",
+        ({ message }: Error) => message
+      )
+    assert.match(await reject("console.log('other')"), /printed "other\\n"/)
+    assert.match(await reject("throw new Error('broken')"), /broken/)
+  })
+
+  it("begin where Node reports a call, also behind characters of more than one byte", async () => {
+    const code = `const text = "é→😀"; const called = () => process.stdout.write("done\\n"); const other = () => text; called()`
+    const starts = await calledIn(code)
+    assert.isTrue(starts.has(code.indexOf("() => process")))
+    assert.isFalse(starts.has(code.indexOf("() => text")))
+    assert.include(parenthesize(code, starts), `called = (() => process.stdout.write("done\\n"));`)
   })
 })
