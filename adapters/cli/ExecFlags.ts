@@ -41,7 +41,7 @@ export const execFlags = {
     type: "string",
     value: "KEYS",
     group: "Terminal and input",
-    about: "Keys that detach from the command (default ctrl-p,ctrl-q)"
+    about: "Keys that detach from the command (default: detachKeys of docker's config.json, then ctrl-p,ctrl-q)"
   },
   detach: { type: "boolean", short: "d", group: "Lifecycle", about: "Start the command and do not wait for it" },
   wait: {

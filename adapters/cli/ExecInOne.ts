@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { readConfig } from "../../src/engine/DockerConfig.ts"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
 import type { RunEvent } from "../../src/Run.ts"
 import { type Stage, StageObserver } from "../../src/Stage.ts"
@@ -140,7 +141,9 @@ const attached = Effect.fnUntraced(function* (
   stage: StageLine,
   json: JsonRun | undefined
 ) {
-  const terminal = tty === undefined ? undefined : yield* openTerminal({ input: interactive })
+  const detachKeys = tty === undefined ? undefined : (tty.detachKeys ?? (yield* readConfig).detachKeys)
+  const hasInput = interactive && request.detach !== true
+  const terminal = tty === undefined ? undefined : yield* openTerminal({ input: hasInput })
   const recording =
     record === undefined
       ? noRecording
@@ -179,7 +182,7 @@ const attached = Effect.fnUntraced(function* (
   const events = TaskExec.stream({
     ...request,
     signals: signals.stream,
-    ...(interactive && request.detach !== true ? { stdin: standardInput } : {}),
+    ...(hasInput ? { stdin: standardInput } : {}),
     ...(terminal === undefined
       ? {}
       : {
@@ -187,7 +190,7 @@ const attached = Effect.fnUntraced(function* (
           tty: {
             size: terminal.size,
             sizes: Stream.tap(terminal.sizes, (size) => Effect.sync(() => recording.resized(size))),
-            ...(tty?.detachKeys === undefined ? {} : { detachKeys: tty.detachKeys })
+            ...(detachKeys === undefined ? {} : { detachKeys })
           }
         })
   })

@@ -79,7 +79,8 @@ export const logs = execVerb({
     if (follow && form !== undefined) {
       return yield* new UsageError({ detail: `--${form} cannot be combined with --follow: it prints at the end` })
     }
-    const lines = tail === undefined || tail === "all" ? undefined : yield* linesOf(tail)
+    // `-1` is docker's and kubectl's default: all lines.
+    const lines = tail === undefined || tail === "all" || tail === "-1" ? undefined : yield* linesOf(tail)
     return {
       command: [],
       action: {

@@ -26,6 +26,8 @@ const readLines = (file: string): Effect.Effect<ReadonlyArray<string>, UsageErro
     try: () =>
       readFileSync(file, "utf8")
         .split(/\r?\n/)
+        // trimStart also removes a byte order mark. White space at the end belongs to the value.
+        .map((line) => line.trimStart())
         .filter((line) => line !== "" && !line.startsWith("#")),
     catch: (error) =>
       new UsageError({

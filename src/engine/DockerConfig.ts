@@ -25,7 +25,9 @@ const DockerConfig = Schema.Struct({
   ),
   /** `NAME` of the program `docker-credential-NAME` with the credentials: for every registry, and for single ones. */
   credsStore: Schema.optionalKey(Schema.String),
-  credHelpers: Schema.optionalKey(Named)
+  credHelpers: Schema.optionalKey(Named),
+  /** The keys that detach from a terminal, unless the command line has `--detach-keys`. */
+  detachKeys: Schema.optionalKey(Schema.String)
 })
 export type DockerConfig = typeof DockerConfig.Type
 

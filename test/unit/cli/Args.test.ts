@@ -165,6 +165,9 @@ describe("task-exec's command line", () => {
           writeFileSync(file, "# a comment\nA=1\r\n\nB=two words\nHERE\nGONE\n")
           const { request } = yield* exec(["--env-file", file, "-e", "A=2", "web", "true"], { HERE: "yes" })
           assert.deepStrictEqual(request.env, { A: "2", B: "two words", HERE: "yes" })
+          // As docker/cli's parser of such files: a byte order mark and white space before a name are not part of it.
+          writeFileSync(file, "\ufeff A=1\n\tB= b \n  # a comment\n \t\n")
+          assert.deepStrictEqual((yield* exec(["--env-file", file, "web", "true"])).request.env, { A: "1", B: " b " })
           writeFileSync(file, "two words=1\n")
           assert.match(
             yield* refused(["--env-file", file, "web", "true"]),

@@ -23,10 +23,12 @@ describe("the command line of logs", () => {
       for (const line of ["-ft -n 5 web.2", "web.2 -f -t -n5", "--follow web.2 --tail=5 --timestamps"]) {
         assert.deepStrictEqual(yield* read(logs, line), { action, on: "web.2" })
       }
-      assert.deepStrictEqual(yield* read(logs, "web --tail all"), {
-        action: { _tag: "Logs", follow: false, timestamps: false },
-        on: "web"
-      })
+      for (const line of ["web --tail all", "web --tail -1"]) {
+        assert.deepStrictEqual(yield* read(logs, line), {
+          action: { _tag: "Logs", follow: false, timestamps: false },
+          on: "web"
+        })
+      }
     })
   )
 
@@ -58,7 +60,7 @@ describe("the command line of logs", () => {
     ["", "TARGET is missing: name a service or a task"],
     ["web extra", 'unexpected argument "extra"'],
     ["web --tail five", 'invalid --tail "five": expected a number of lines, or all'],
-    ["web --tail -1", 'invalid --tail "-1": expected a number of lines, or all'],
+    ["web --tail -5", 'invalid --tail "-5": expected a number of lines, or all'],
     [
       "web --since soon",
       '--since: invalid time "soon": expected a duration such as 10m, a date such as 2026-01-31 or 2026-01-31T08:30:00Z, or Unix seconds'
