@@ -19,6 +19,7 @@ const seconds: Readonly<Record<string, number>> = {
   "integration/Package": 84,
   "integration/AgentSecurity": 80,
   "integration/Parity": 79,
+  "integration/Upstream": 75,
   "integration/Load": 72,
   "integration/Engine": 68,
   "integration/Escapes": 60,

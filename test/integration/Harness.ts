@@ -66,10 +66,11 @@ export const programOn = (node: ClusterNode, file: string, args: ReadonlyArray<s
 
 /** Runs a script with bash. `task-exec` and `swarm-exec` in it are the built programs. */
 export const shell = (script: string, options: ProcessOptions = {}) =>
-  run(["bash", "-c", `${functions}; ${script}`], {
-    ...options,
-    env: { ...options.env, NODE: process.execPath, DIST: dist }
-  })
+  run(["bash", "-c", inShell(script)], { ...options, env: { ...options.env, ...shellVariables } })
+
+/** A script in which `task-exec` and `swarm-exec` are the built commands, given these variables. */
+export const inShell = (script: string): string => `${functions}; ${script}`
+export const shellVariables = { NODE: process.execPath, DIST: dist }
 
 const functions = ["task-exec", "swarm-exec"]
   .map((name) => `${name}() { "$NODE" ${nodeOptions.join(" ")} "$DIST/${name}.cjs" "$@"; }`)

@@ -6,11 +6,11 @@ import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { run, systemPath } from "../cluster/Command.ts"
+import { run } from "../cluster/Command.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { checkLeftoversMeanwhile, dist, shell, Web } from "./Harness.ts"
+import { checkLeftoversMeanwhile, Web } from "./Harness.ts"
+import { outcomeOf, outcomeOfDocker, type Program, shorten } from "./Parity.ts"
 import { atTerminal, type ParityCase, piped } from "./ParityCases.ts"
-import { openPty, withoutStageLine } from "./Pty.ts"
 
 checkLeftoversMeanwhile()
 
@@ -37,67 +37,36 @@ class Files extends Context.Service<Files, { readonly folder: string; readonly f
   )
 }
 
-/** The ways to run a command in a container. */
-const programs = {
-  docker: 'x() { docker exec "$@"; }',
-  "task-exec": 'x() { "$NODE" "$BUNDLE" "$@"; }'
-} as const
-
-const outcomeOf = Effect.fnUntraced(function* (
-  program: keyof typeof programs,
-  place: "local" | "remote",
-  { script, typed }: ParityCase
-) {
+/** The script's variables, and a folder of its own. */
+const envOf = Effect.fnUntraced(function* (program: Program, place: "local" | "remote") {
   const web = yield* Web
   const { manager } = yield* SwarmCluster
   const files = yield* Files
   const task = web[place]
-  const own = mkdtempSync(join(files.folder, "case-"))
-  const env = {
+  return {
     DOCKER_HOST: program === "docker" ? web.nodeOf(task).dockerHost : manager.dockerHost,
     T: program === "docker" ? task.containerId : web.target(task),
     F: files.file,
-    D: own,
-    NODE: process.execPath,
-    BUNDLE: join(dist, "task-exec.cjs"),
-    TERM: "xterm",
-    // What stands before a command on a person's own search path may have something to say.
-    PATH: systemPath
-  }
-  const whole = `set -o pipefail; ${programs[program]}; ${script}`
-  if (typed === undefined) {
-    const { code, signal, stderr, stdout } = yield* shell(whole, { env })
-    return { end: signal ?? code, stdout: stdout.toString("latin1"), stderr }
-  }
-  const pty = yield* openPty(["bash", "-c", whole], { env })
-  for (const [seen, keys] of typed) {
-    yield* pty.see(seen)
-    pty.type(keys)
-  }
-  const { after, before, code, shown } = yield* pty.end
-  return { end: code, shown: program === "docker" ? shown : withoutStageLine(shown), restored: after === before }
-}, Effect.scoped)
-
-const isRefusal = (stderr: string) => /^task-exec: .*\n$/.test(stderr.replaceAll("\r", ""))
-
-/** Asks docker again where its client lost the end of the output to a command that left input unread (20.10). */
-const outcomeOfDocker = Effect.fnUntraced(function* (place: "local" | "remote", one: ParityCase) {
-  for (let attempt = 1; ; attempt++) {
-    const outcome = yield* outcomeOf("docker", place, one)
-    const isCut = "stderr" in outcome && outcome.stderr.includes("connection reset by peer")
-    if (!isCut || attempt === 10) return outcome
+    D: mkdtempSync(join(files.folder, "case-"))
   }
 })
+
+const outcomeHere = Effect.fnUntraced(function* (program: Program, place: "local" | "remote", one: ParityCase) {
+  const env = yield* envOf(program, place)
+  return yield* program === "docker" ? outcomeOfDocker(env, one) : outcomeOf(program, env, one)
+})
+
+const isRefusal = (stderr: string) => /^task-exec: .*\n$/.test(stderr.replaceAll("\r", ""))
 
 /** What is not alike, if anything. */
 const compare = Effect.fnUntraced(function* (place: "local" | "remote", one: ParityCase) {
   if (one.expected !== undefined) {
-    const ours = yield* outcomeOf("task-exec", place, one)
+    const ours = yield* outcomeHere("task-exec", place, one)
     return JSON.stringify(ours) === JSON.stringify(one.expected)
       ? []
       : [{ case: one.name, expected: one.expected, ours }]
   }
-  const [theirs, ours] = yield* Effect.all([outcomeOfDocker(place, one), outcomeOf("task-exec", place, one)])
+  const [theirs, ours] = yield* Effect.all([outcomeHere("docker", place, one), outcomeHere("task-exec", place, one)])
   if (one.refused === true) {
     const said = "stderr" in ours ? ours.stdout + ours.stderr : ours.shown
     assert.include([126, 127], theirs.end, one.name)
@@ -105,9 +74,6 @@ const compare = Effect.fnUntraced(function* (place: "local" | "remote", one: Par
   }
   return JSON.stringify(ours) === JSON.stringify(theirs) ? [] : [{ case: one.name, theirs, ours }]
 })
-
-const shorten = (_key: string, value: unknown) =>
-  typeof value === "string" && value.length > 1000 ? `${value.slice(0, 1000)}… (${value.length})` : value
 
 /** A few at the same time: most of a run is waiting for Swarm. */
 const compareAll = Effect.fnUntraced(function* (place: "local" | "remote", cases: ReadonlyArray<ParityCase>) {
@@ -135,7 +101,7 @@ layer(Files.layer.pipe(Layer.provideMerge(Web.layer("parity"))), { excludeTestSe
       () =>
         Effect.gen(function* () {
           const script = "head -c 60000000 /dev/urandom > $D/big; x -i $T cat < $D/big | sha256sum; sha256sum < $D/big"
-          const { end, ...more } = yield* outcomeOf("task-exec", "remote", { name: "60 MB", script })
+          const { end, ...more } = yield* outcomeHere("task-exec", "remote", { name: "60 MB", script })
           assert.strictEqual(end, 0)
           assert("stdout" in more)
           const [back, sent] = more.stdout.split("\n")

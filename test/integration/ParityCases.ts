@@ -4,12 +4,11 @@
  * folder of the script's own. A pipe fails with its last command that does.
  */
 
+import type { Script } from "./Parity.ts"
+
 /** One script. */
-export interface ParityCase {
+export interface ParityCase extends Script {
   readonly name: string
-  readonly script: string
-  /** It runs at a terminal; what is typed there, and what is waited for before. */
-  readonly typed?: ReadonlyArray<readonly [seen: RegExp, keys: string]>
   /** The command does not start, which is worded otherwise: its code alone is compared, and is 126 with us. */
   readonly refused?: true
   /** What must come out where `docker exec` itself is not to be relied on, and why it is not. */
