@@ -10,9 +10,7 @@ const [first, ...rest] = argv
 switch (first) {
   case imageCommands.guard:
     runMain(
-      Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
-        Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))
-      )
+      Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(Effect.flatMap((_) => _.guardRunCommand(rest)))
     )
     break
   case imageCommands.removeRuns:

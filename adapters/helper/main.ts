@@ -23,7 +23,7 @@ const serve = (): Effect.Effect<number> => {
     case imageCommands.kill:
       return Effect.promise(() => import("./KillCommand.ts")).pipe(Effect.flatMap((_) => _.killRunCommand(request)))
     case imageCommands.guard:
-      return Effect.promise(() => import("./GuardCommand.ts")).pipe(Effect.flatMap((_) => _.guardRunCommand(request)))
+      return Effect.promise(() => import("./GuardCommand.ts")).pipe(Effect.flatMap((_) => _.guardRunCommand(operands)))
     case imageCommands.sweepNode:
       return Effect.promise(() => import("./SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
     default:

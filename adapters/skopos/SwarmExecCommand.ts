@@ -17,7 +17,7 @@ export const swarmExecCommand = (argv: ReadonlyArray<string>): Effect.Effect<num
         return Effect.as(Effect.ignore(writeText(1, `swarm-exec ${version}\n`)), 0)
       case imageCommands.guard:
         return Effect.promise(() => import("../helper/GuardCommand.ts")).pipe(
-          Effect.flatMap((_) => _.guardRunCommand(rest[0] ?? ""))
+          Effect.flatMap((_) => _.guardRunCommand(rest))
         )
       case imageCommands.removeRuns:
         return Effect.promise(() => import("../helper/RemoveRunsCommand.ts")).pipe(

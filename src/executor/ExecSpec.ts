@@ -129,7 +129,9 @@ export const EndRun = Schema.Struct({
   /** The grace period until KILL, in milliseconds. */
   grace: Schema.Finite,
   /** Kill only processes in the container itself, not those in a container inside it or outside. */
-  inContainer: Schema.optionalKey(Schema.Literal(true))
+  inContainer: Schema.optionalKey(Schema.Literal(true)),
+  /** The engine may be about to start the command: a kill that finds no process waits up to 10 s for the first one. */
+  mayStart: Schema.optionalKey(Schema.Literal(true))
 })
 
 /** The processes to kill. */

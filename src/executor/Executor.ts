@@ -36,7 +36,7 @@ import { Guard } from "./Guard.ts"
 import { awaitExit } from "./internal/Ending.ts"
 import { followMain } from "./internal/MainProcess.ts"
 import { drain, pump } from "./internal/Output.ts"
-import { awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
+import { awaitStart, complaint, hasStarted, isSettled } from "./internal/Starting.ts"
 import { withCommandOf } from "./OneOff.ts"
 import { performAction } from "./PerformAction.ts"
 import { checkPermitted, createPermitted } from "./Permitted.ts"
@@ -195,15 +195,30 @@ const start = Effect.fnUntraced(function* (
   // A process may exist from this line on. A caller that stops early must end it.
   let over = false
   let tooLate = false
-  const end = killer.end(ending).pipe(Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver)))
+  // Whether the engine may be starting the command.
+  let mayStart = true
+  const started = Effect.sync(() => {
+    mayStart = false
+  })
+  const settle = Effect.suspend(() => (mayStart ? isSettled(engine, execId) : Effect.succeed(true)))
+  const end = settle.pipe(
+    Effect.flatMap((isKnown) => killer.end(isKnown ? ending : { ...ending, mayStart: true })),
+    Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver))
+  )
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
 
-  const connection = yield* engine.startExec(execId, { tty }).pipe(Effect.catch(refusedStart(engine, spec)))
+  // Uninterruptible: once the engine has the request, it starts the command, even if the connection is closed.
+  const connection = yield* engine.startExec(execId, { tty }).pipe(
+    Effect.uninterruptible,
+    Effect.tapErrorTag("EngineError", () => started),
+    Effect.catch(refusedStart(engine, spec))
+  )
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
   const brake = new Brake()
 
   const run = Effect.gen(function* () {
     const seen = yield* awaitStart(engine, execId, connection)
+    yield* started
     if (!hasStarted(seen)) {
       over = true
       return yield* complaint(engine, spec, connection)
@@ -213,6 +228,7 @@ const start = Effect.fnUntraced(function* (
       yield* resize(engine, execId, spec.tty.size)
       yield* Effect.forkScoped(Stream.runForEach(input.sizes, (size) => resize(engine, execId, size)))
     }
+    yield* watch.begun(runId)
     yield* Queue.offer(queue, { _tag: "Started", execId })
     const letGo = yield* Deferred.make<void>()
     if (spec.stdin) {

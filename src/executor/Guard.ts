@@ -23,7 +23,12 @@ const isRefusal = <E extends { readonly _tag: string }>(error: E | EngineUnreach
   error._tag !== "EngineUnreachable"
 
 /** The guard of commands without a guard. */
-const unwatched: Watch = { confirm: Effect.succeed(true), takeOver: Effect.void, letGo: Effect.succeed(true) }
+const unwatched: Watch = {
+  begun: () => Effect.void,
+  confirm: Effect.succeed(true),
+  takeOver: Effect.void,
+  letGo: Effect.succeed(true)
+}
 
 /** Makes guards. */
 export class Guard extends Context.Service<

@@ -25,8 +25,22 @@ export const question = "there?\n"
 /** The guard's answer to {@link question}: it has not killed the runs. */
 export const present = "yes\n"
 
+/** The prefix of a line that says that a command has started. The ID of its run follows. */
+export const begunPrefix = "begun:"
+
+/**
+ * Returns the runs that a guard kills. A command that has not been reported as started may be about to: the caller may have ended while the
+ * engine started it.
+ */
+export const runsToKill = ({ runs }: GuardRequest, lines: Iterable<string>): ReadonlyArray<EndRun> => {
+  const begun = new Set(lines)
+  return runs.map((run) => (begun.has(`${begunPrefix}${run.runId}`) ? run : { ...run, mayStart: true }))
+}
+
 /** A running guard. */
 export interface Watch {
+  /** Reports to the guard that the command of a run has started. */
+  readonly begun: (runId: string) => Effect.Effect<void>
   /** Whether the guard has not killed the runs so far. `false` if it found that the caller is gone. */
   readonly confirm: Effect.Effect<boolean>
   /** Makes the guard kill the runs when the scope closes: the caller could not kill a command. */

@@ -14,7 +14,12 @@ import { type Ending, unconfirmed } from "./ExecutorErrors.ts"
 
 /** Milliseconds after KILL at which processes are reported as alive. */
 const killPatience = 3000
+/** Milliseconds in which the first process of a command must appear that may be about to start. */
+const startPatience = 10_000
+/** Milliseconds between two passes over the processes. */
 const interval = 40
+/** The most listings of the processes per pass. Two are enough, unless processes start and end all the time. */
+const listings = 20
 
 const errorCode = (error: unknown): string =>
   typeof error === "object" && error !== null && "code" in error ? String(error.code) : String(error)
@@ -27,41 +32,98 @@ interface Target {
   readonly container: string
   /** Whether to kill only processes in that container itself. */
   readonly inContainer: boolean
+  /** Whether the first process may be about to start. */
+  readonly isStarting: boolean
   readonly grace: number
   readonly signal: Signal
+  /** PIDs that got a signal. */
+  readonly signalled: Set<number>
 }
 
-/** The remaining processes of a target. */
+/** What one pass finds of a target. */
 interface Found {
   /** PIDs of live processes with the mark, in this `/proc`. */
   readonly pids: Array<number>
   /** The number of the container's processes that can't be inspected. */
   hidden: number
+  /** The error of a signal. */
+  error?: string
 }
 
-/** Finds the processes of all targets in one pass, which reads each process once. */
-const find = (targets: ReadonlyArray<Target>): ReadonlyArray<readonly [Target, Found]> => {
-  const all = targets.map((target) => [target, { pids: [], hidden: 0 } as Found] as const)
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name)
-    if (!Number.isInteger(pid) || pid === process.pid) continue
-    try {
-      const environment = `\0${readFileSync(`/proc/${name}/environ`, "latin1")}\0`
-      for (const [{ container, inContainer, mark }, { pids }] of all) {
-        if (!environment.includes(mark)) continue
-        if (!inContainer || isDirectlyIn(container, readFileSync(`/proc/${name}/cgroup`, "utf8"))) pids.push(pid)
-      }
-    } catch (error) {
-      if (isGone(error)) continue
-      for (const [{ container }, found] of all) {
-        if (belongsTo(container, `/proc/${name}`)) found.hidden++
-      }
+/** The result of one pass. */
+interface Pass {
+  readonly found: ReadonlyArray<readonly [Target, Found]>
+  /**
+   * Whether every process that existed at one point of the pass was read. Otherwise a process with the mark may have been missed: it ended
+   * after it had started another one, or it was in the middle of an `execve`, which leaves it without an environment for a moment.
+   */
+  readonly isComplete: boolean
+}
+
+/**
+ * Reads the processes once, for all targets, and signals those with the mark as soon as they are found. `lifeless`: the names of processes
+ * that will have no mark, kept from pass to pass.
+ */
+const pass = (targets: ReadonlyArray<Target>, elapsed: number, lifeless: Set<string>): Pass => {
+  const found = targets.map((target) => [target, { pids: [], hidden: 0 } as Found] as const)
+  const read = new Set<string>()
+  for (let listing = 0; listing < listings; listing++) {
+    let missed = false
+    for (const name of readdirSync("/proc")) {
+      if (!/^\d+$/.test(name) || read.has(name) || lifeless.has(name)) continue
+      const result = readOne(name, found, elapsed)
+      if (result === "Read") read.add(name)
+      else missed = true
+      if (result === "Lifeless") lifeless.add(name)
+    }
+    if (!missed) return { found, isComplete: true }
+  }
+  return { found, isComplete: false }
+}
+
+/** Reads a process and signals it if it has a mark. `Missed`: it ended meanwhile, or has no environment yet. */
+const readOne = (name: string, found: Pass["found"], elapsed: number): "Read" | "Lifeless" | "Missed" => {
+  const folder = `/proc/${name}`
+  try {
+    const environment = readFileSync(`${folder}/environ`, "latin1")
+    if (environment === "") return withoutEnvironment(folder)
+    for (const [target, of] of found) {
+      if (!`\0${environment}\0`.includes(target.mark)) continue
+      if (target.inContainer && !isDirectlyIn(target.container, readFileSync(`${folder}/cgroup`, "utf8"))) continue
+      of.pids.push(Number(name))
+      signalTarget(target, of, Number(name), elapsed)
+    }
+  } catch (error) {
+    if (isGone(error)) return withoutEnvironment(folder)
+    for (const [{ container }, of] of found) {
+      if (belongsTo(container, folder)) of.hidden++
     }
   }
-  return all
+  return "Read"
 }
 
-/** Whether the process ended between the listing and the reading. Kernel threads and zombies have no environment, either. */
+/** Finds out why a process has no environment. Linux 6.18 fails with ESRCH for those without memory, older kernels return nothing. */
+const withoutEnvironment = (folder: string) => {
+  try {
+    return environmentBy(readFileSync(`${folder}/stat`, "latin1"))
+  } catch {
+    return "Missed"
+  }
+}
+
+/**
+ * Tells by `/proc/PID/stat` (proc(5)) why a process had no environment when it was read. Kernel threads and zombies have no memory (field
+ * 23). If the environment is empty, it ends where it begins (fields 50 and 51). Otherwise the process was in the middle of an `execve`.
+ */
+export const environmentBy = (stat: string): "Read" | "Lifeless" | "Missed" => {
+  // The second field is the program's name in parentheses, which may contain anything.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  const [memory, start, end] = [fields[23 - 3], fields[50 - 3], fields[51 - 3]]
+  if (memory === "0") return "Lifeless"
+  return start !== "0" && start === end ? "Read" : "Missed"
+}
+
+/** Whether the process ended between the listing and the reading, or has no memory. */
 const isGone = (error: unknown): boolean => ["ENOENT", "ESRCH"].includes(errorCode(error))
 
 /** Whether a process is in the container, by its cgroup: the file is always readable, and its name contains the container's ID. */
@@ -77,11 +139,14 @@ const belongsTo = (container: string, folder: string): boolean => {
 export const isDirectlyIn = (container: string, cgroups: string): boolean =>
   cgroups.split("\n").some((line) => line.match(/[0-9a-f]{64}/g)?.at(-1) === container)
 
-const signalOne = (pid: number, signal: NodeJS.Signals): void => {
+const signalTarget = ({ grace, signal, signalled }: Target, found: Found, pid: number, elapsed: number): void => {
+  const isFirst = !signalled.has(pid)
+  signalled.add(pid)
+  if (elapsed < grace && !isFirst) return
   try {
-    process.kill(pid, signal)
+    process.kill(pid, elapsed < grace ? signal : "SIGKILL")
   } catch (error) {
-    if (errorCode(error) !== "ESRCH") throw error
+    if (errorCode(error) !== "ESRCH") found.error ??= errorCode(error)
   }
 }
 
@@ -91,24 +156,27 @@ const signalOne = (pid: number, signal: NodeJS.Signals): void => {
  */
 export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyArray<Ending>> =>
   endAll(
-    runs.map(({ container, grace, inContainer = false, runId, signal }) => ({
+    runs.map(({ container, grace, inContainer = false, mayStart = false, runId, signal }) => ({
       mark: `\0${runVariable}=${runId}\0`,
       container,
       inContainer,
+      isStarting: mayStart,
       grace,
-      signal
+      signal,
+      signalled: new Set()
     }))
   )
 
 const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
   const start = yield* Clock.currentTimeMillis
-  const signalled = new Set<number>()
   const endings = new Map<Target, Ending>()
+  const lifeless = new Set([String(process.pid)])
   const open = () => targets.filter((target) => !endings.has(target))
 
   const step = (elapsed: number) => {
-    for (const [target, found] of find(open())) {
-      const ending = stepOf(target, found, elapsed, signalled)
+    const { found, isComplete } = pass(open(), elapsed, lifeless)
+    for (const [target, one] of found) {
+      const ending = endingOf(target, one, isComplete, elapsed)
       if (ending !== undefined) endings.set(target, ending)
     }
   }
@@ -128,22 +196,15 @@ const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
 
 const cannot = (code: string): Ending => unconfirmed(`cannot signal its processes: ${code}`)
 
-/** Signals the processes of a target. Returns its kill result once it is known. */
-const stepOf = (
-  { grace, signal }: Target,
-  { hidden, pids }: Found,
-  elapsed: number,
-  signalled: Set<number>
-): Ending | undefined => {
-  try {
-    for (const pid of pids) {
-      if (elapsed >= grace) signalOne(pid, "SIGKILL")
-      else if (!signalled.has(pid)) signalOne(pid, signal)
-      signalled.add(pid)
-    }
-  } catch (error) {
-    return cannot(errorCode(error))
-  }
-  if (pids.length > 0) return elapsed > grace + killPatience ? { _tag: "Alive", pids } : undefined
-  return hidden === 0 ? { _tag: "Killed" } : unconfirmed(`cannot inspect ${hidden} processes of the container`)
+/** Returns the kill result of a target once it is known. */
+const endingOf = (target: Target, found: Found, isComplete: boolean, elapsed: number): Ending | undefined => {
+  const { error, hidden, pids } = found
+  if (error !== undefined) return cannot(error)
+  if (pids.length > 0) return elapsed > target.grace + killPatience ? { _tag: "Alive", pids } : undefined
+  if (target.isStarting && target.signalled.size === 0 && elapsed < startPatience) return undefined
+  if (hidden > 0) return unconfirmed(`cannot inspect ${hidden} processes of the container`)
+  if (isComplete) return { _tag: "Killed" }
+  return elapsed > target.grace + killPatience
+    ? unconfirmed("the node's processes start and end faster than they can be inspected")
+    : undefined
 }

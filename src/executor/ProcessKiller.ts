@@ -117,8 +117,10 @@ const endNext = (engine: Engine, batches: Batches): Effect.Effect<void> =>
     const [first] = batches.waiting
     if (first === undefined || batches.starting >= startingAtOnce) return Effect.void
     const { image, owner, run } = first
-    // The report comes when all runs have ended. A kill without a grace period must not wait for one with a grace period.
-    const all = batches.waiting.filter((one) => one.run.grace === run.grace).slice(0, runsAtOnce)
+    // The report comes when all runs have ended. A kill must not wait for one that takes longer.
+    const all = batches.waiting
+      .filter((one) => one.run.grace === run.grace && one.run.mayStart === run.mayStart)
+      .slice(0, runsAtOnce)
     batches.waiting = batches.waiting.filter((one) => !all.includes(one))
     batches.starting++
     let isStarting = true

@@ -96,7 +96,12 @@ export const engineProxy = (
             setTimeout(deliver, delay, chunk)
           }
         })
-        from.on("end", () => (delay === 0 ? to.end() : setTimeout(() => to.end(), delay)))
+        from.on("end", () => {
+          // The end of what is kept follows it.
+          if (kept.has(to)) return
+          if (delay === 0) to.end()
+          else setTimeout(() => to.end(), delay)
+        })
       }
       const server = createServer({ allowHalfOpen: true }, (client) => {
         if (silent) {

@@ -16,6 +16,7 @@ checkLeftovers()
 
 const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
 const Objects = Schema.Array(Schema.Struct({ ID: Schema.String }))
+const Exec = Schema.Struct({ Pid: Schema.Int, ExitCode: Schema.NullOr(Schema.Int) })
 const ours = (role: string) => ({ filters: JSON.stringify({ label: { [`task-exec.role=${role}`]: true } }) })
 
 /** A command with a child of its own session, both deaf to TERM. It says `up`. */
@@ -106,6 +107,40 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
       assert.deepStrictEqual([result.code, result.stdout.toString(), result.stderr], [4, "up\ndone\n", ""])
     })
   )
+
+  for (const [place, call] of Object.entries(places)) {
+    it.effect(`${place}: the guard kills a command that the engine starts after the caller was killed`, () =>
+      Effect.gen(function* () {
+        const web = yield* Web
+        const { manager } = yield* SwarmCluster
+        let kill: (signal: NodeJS.Signals) => void = () => undefined
+        let exec = ""
+        // The engine gets the request, but only when its caller is gone.
+        const proxy = yield* engineProxy(manager.socket, ({ line }) => {
+          const [, id] = /^POST \/\S*exec\/([^/]+)\/start/.exec(line) ?? []
+          if (id === undefined) return "pass"
+          exec = id
+          kill("SIGKILL")
+          return "keep"
+        })
+        const result = yield* call(["--grace", "1s", web.target(web.local), ...stubborn], {
+          env: { DOCKER_HOST: proxy.dockerHost },
+          onStart: (send) => {
+            kill = send
+          }
+        })
+        assert.strictEqual(result.signal, "SIGKILL", describe(result))
+        // The engine takes its time.
+        yield* Effect.sleep("2 seconds")
+        proxy.release()
+        const begun = Effect.map(get(manager.socket, `/exec/${exec}/json`, Exec), ({ ExitCode, Pid }) =>
+          Pid > 0 || ExitCode !== null ? Option.some(undefined) : Option.none()
+        )
+        yield* poll(begun, { every: 50, atMost: 60_000, orElse: Effect.die("the engine did not start the command") })
+        yield* untilGone
+      }).pipe(Effect.scoped)
+    )
+  }
 
   it.effect("the guard kills the command of a remote caller that cannot do it, before the caller ends", () =>
     Effect.gen(function* () {

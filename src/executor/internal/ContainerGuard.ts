@@ -10,7 +10,7 @@ import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import { isNotFound } from "../../engine/EngineErrors.ts"
 import { imageCommands } from "../../ImageCommands.ts"
 import { freshName, lastingFor, ownershipLabels } from "../../Labels.ts"
-import { GuardRequest, present, question, release, released, type Watch } from "../GuardProtocol.ts"
+import { begunPrefix, GuardRequest, present, question, release, released, type Watch } from "../GuardProtocol.ts"
 import { findImage, hostPidContainer } from "../HostView.ts"
 import type { KillerOptions } from "../ProcessKiller.ts"
 
@@ -79,12 +79,13 @@ export const watchFromContainer = Effect.fnUntraced(function* (
     ),
     Effect.forkScoped
   )
+  const say = (words: string) => connection.write(new TextEncoder().encode(words))
   const ask = Effect.fnUntraced(
     function* (words: string) {
       if (isGone) return false
       const answer = yield* Deferred.make<boolean>()
       open.push(answer)
-      yield* connection.write(new TextEncoder().encode(words))
+      yield* say(words)
       return yield* Deferred.await(answer)
     },
     Effect.orElseSucceed(() => false),
@@ -100,7 +101,9 @@ export const watchFromContainer = Effect.fnUntraced(function* (
     untilEnded(engine, connection.id, longestGrace + overhead)
   )
   yield* Effect.addFinalizer(() => (mustAct ? finish : Effect.void))
-  const watch: Watch = { confirm: ask(question), takeOver, letGo: ask(release) }
+  // Without these words, a guard only waits longer for the first process.
+  const begun = (runId: string) => Effect.ignore(say(`${begunPrefix}${runId}\n`))
+  const watch: Watch = { begun, confirm: ask(question), takeOver, letGo: ask(release) }
   return watch
 })
 

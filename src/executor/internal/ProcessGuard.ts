@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { imageCommands } from "../../ImageCommands.ts"
-import { GuardRequest, type Watch } from "../GuardProtocol.ts"
+import { begunPrefix, GuardRequest, type Watch } from "../GuardProtocol.ts"
 import { startGuardProcess } from "./GuardProcess.ts"
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(GuardRequest))
@@ -22,6 +22,7 @@ export const watchFromProcess = Effect.fnUntraced(function* ({ runs }: GuardRequ
     mustAct = true
   })
   return {
+    begun: (runId) => Effect.sync(() => guard.tell(`${begunPrefix}${runId}`)),
     confirm: Effect.succeed(true),
     takeOver,
     letGo: Effect.as(guard.letGo(true), true)

@@ -1,5 +1,6 @@
 /** Finds out whether a command started, and the engine's reason if it did not. */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import type { EngineFailure } from "../../engine/EngineErrors.ts"
@@ -9,11 +10,14 @@ import type { ExecSpec } from "../ExecSpec.ts"
 import { OutcomeUnknown } from "../ExecutorErrors.ts"
 import { complained } from "../Refusal.ts"
 import { pieces } from "./Output.ts"
+import { isGone } from "./stillRuns.ts"
 
 type Engine = DockerEngine["Service"]
 
 /** The time in which the engine must start a command. */
 const startPatience = "60 seconds"
+/** The time in which the engine must start a command whose caller was interrupted. */
+const interruptedPatience = "10 seconds"
 /** The most bytes of the engine's reason. */
 const complaintBytes = 4096
 
@@ -56,6 +60,22 @@ export const awaitStart = (
       duration: startPatience,
       orElse: () => new OutcomeUnknown({ detail: "the engine did not report whether the command started" })
     })
+  )
+
+/**
+ * Whether the engine has started the command or reports that it won't run. Waits for that, but not for an engine that can't be reached: then
+ * `false`.
+ */
+export const isSettled = (engine: Engine, execId: string): Effect.Effect<boolean> =>
+  engine.inspectExec(execId).pipe(
+    // The engine forgets the exec with its container.
+    Effect.map((exec) => hasStarted(exec) || exec.ExitCode !== null),
+    Effect.catchIf(isGone, () => Effect.succeed(true)),
+    Effect.repeat({
+      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: interruptedPatience })),
+      until: (settled) => settled
+    }),
+    Effect.orElseSucceed(() => false)
   )
 
 /** Whether the command ran, or runs. */

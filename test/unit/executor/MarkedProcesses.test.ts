@@ -1,9 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
 import { runVariable } from "../../../src/executor/ExecSpec.ts"
-import { endMarked, isDirectlyIn } from "../../../src/executor/MarkedProcesses.ts"
+import { endMarked, environmentBy, isDirectlyIn } from "../../../src/executor/MarkedProcesses.ts"
 
 /** A shell with the mark that has printed a line, so its traps are set and its children are there. */
 const started = (runId: string | undefined, script: string) =>
@@ -73,6 +78,110 @@ describe("MarkedProcesses", () => {
       assert.isNull(other.exitCode ?? other.signalCode)
     })
   )
+})
+
+/** Starts a script that can call itself by `$0`, with the mark. It has ended with the scope. */
+const startedScript = (runId: string, script: string, ...args: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const folder = mkdtempSync(join(tmpdir(), "task-exec-marked-"))
+      const file = join(folder, "again")
+      writeFileSync(file, `#!/bin/sh\n${script}\n`)
+      chmodSync(file, 0o755)
+      const child = spawn(file, args, {
+        env: { PATH: process.env.PATH, [runVariable]: runId },
+        stdio: "ignore",
+        detached: true
+      })
+      await once(child, "spawn")
+      return { child, folder }
+    }),
+    ({ folder }) =>
+      Effect.sync(() => {
+        for (const pid of marked(runId)) process.kill(pid, "SIGKILL")
+        rmSync(folder, { recursive: true })
+      })
+  )
+
+/** PIDs of the processes with the mark. */
+const marked = (runId: string): ReadonlyArray<number> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return `\0${readFileSync(`/proc/${name}/environ`, "latin1")}`.includes(`\0${runVariable}=${runId}\0`)
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+
+describe("processes that change while they are looked for", () => {
+  // Each attempt meets the process at another point of its loop.
+  const attempts = 15
+
+  it.live("kills a process that replaces itself all the time", () =>
+    Effect.gen(function* () {
+      const runId = "replaced"
+      for (let attempt = 0; attempt < attempts; attempt++) {
+        const { child } = yield* startedScript(runId, 'exec "$0"')
+        const run = { runId, container: "none", signal: "SIGKILL", grace: 0 } as const
+        assert.deepStrictEqual(yield* endMarked([run]), [{ _tag: "Killed" }])
+        assert.strictEqual((yield* ended(child)).signal, "SIGKILL")
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("kills a chain of processes, each of which starts the next and ends", () =>
+    Effect.gen(function* () {
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const runId = `chain-${attempt}`
+        const chain = '[ "$1" -gt 0 ] || exec sleep 1000\n"$0" $(($1 - 1)) &'
+        yield* startedScript(runId, chain, "60")
+        const run = { runId, container: "none", signal: "SIGKILL", grace: 0 } as const
+        assert.deepStrictEqual(yield* endMarked([run]), [{ _tag: "Killed" }])
+        assert.deepStrictEqual(marked(runId), [])
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("waits for the first process of a command that may be about to start", () =>
+    Effect.gen(function* () {
+      const run = { runId: "late", container: "none", signal: "SIGTERM", grace: 5000, mayStart: true } as const
+      const ending = yield* Effect.forkChild(endMarked([run]))
+      yield* TestClock.adjust("3 seconds")
+      const child = yield* started("late", "echo up; sleep 1000")
+      yield* TestClock.adjust("40 millis")
+      assert.strictEqual((yield* ended(child)).signal, "SIGTERM")
+      yield* TestClock.adjust("40 millis")
+      assert.deepStrictEqual(yield* Fiber.join(ending), [{ _tag: "Killed" }])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("waits 10 s for a command that does not start", () =>
+    Effect.gen(function* () {
+      const run = { runId: "never", container: "none", signal: "SIGTERM", grace: 0, mayStart: true } as const
+      const ending = yield* Effect.forkChild(endMarked([run]))
+      yield* TestClock.adjust("9900 millis")
+      assert.isUndefined(ending.pollUnsafe())
+      yield* TestClock.adjust("200 millis")
+      assert.deepStrictEqual(yield* Fiber.join(ending), [{ _tag: "Killed" }])
+    })
+  )
+})
+
+describe("why a process has no environment", () => {
+  const stat = (memory: string, start: string, end: string) =>
+    `7 (a) b) S ${Array.from({ length: 49 }, (_, at) => ({ 19: memory, 46: start, 47: end })[at] ?? "9").join(" ")}`
+  const cases: ReadonlyArray<readonly [string, string, ReturnType<typeof environmentBy>]> = [
+    ["it is a kernel thread or a zombie", stat("0", "0", "0"), "Lifeless"],
+    ["it is in the middle of an execve", stat("4096", "0", "0"), "Missed"],
+    ["it was in the middle of an execve", stat("4096", "100", "200"), "Missed"],
+    ["its environment is empty", stat("4096", "100", "100"), "Read"]
+  ]
+  for (const [reason, text, expected] of cases) {
+    it(reason, () => assert.strictEqual(environmentBy(text), expected))
+  }
 })
 
 describe("the innermost container of a cgroup", () => {
