@@ -1,4 +1,4 @@
-/** What a guard does: waits for its caller's word on stdin, and ends the runs if the caller goes away without, or if it is told to end. */
+/** A guard: reads its caller's lines from stdin, and kills the runs if stdin ends before the caller has released it. */
 
 import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,6 @@ import * as Schema from "effect/Schema"
 import { GuardRequest, present, question, release, released, runsToKill } from "../../src/executor/GuardProtocol.ts"
 import { endMarked } from "../../src/executor/MarkedProcesses.ts"
 import { say, writeText } from "../Output.ts"
-import { SignalHandlers } from "../RunMain.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(GuardRequest))
 
@@ -21,23 +20,12 @@ export const guardRunCommand = ([text = "", ...before]: ReadonlyArray<string>): 
     const lines = [...before]
     const isReleased = yield* Effect.raceAllFirst([
       callersWord((line) => lines.push(line)),
-      Effect.as(after === undefined ? Effect.never : Effect.sleep(after), false),
-      Effect.as(toldToEnd, false)
+      Effect.as(after === undefined ? Effect.never : Effect.sleep(after), false)
     ])
     if (isReleased) yield* writeText(1, released)
     else yield* endMarked(runsToKill(request, lines))
     return 0
   }).pipe(Effect.catch((error) => Effect.as(say(`guard: ${error.message}\n`), 1)))
-
-/** `gc --run` removes a guard in order to end its run. */
-const toldToEnd = Effect.flatMap(SignalHandlers, (handlers) =>
-  Effect.callback<void>((resume) => {
-    handlers.current = () => {
-      resume(Effect.void)
-      return true
-    }
-  })
-)
 
 /** Whether the caller released the guard, or is gone. Answers its questions meanwhile, and passes its other lines on. */
 const callersWord = (onLine: (line: string) => void) =>

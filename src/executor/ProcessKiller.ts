@@ -39,8 +39,11 @@ export const KillRequest = Schema.fromJsonString(EndRuns)
 /** The output of a killer: the kill result of each run, in their order. */
 export const KillReport = Schema.fromJsonString(Schema.Array(Ending))
 
-/** The time for creating the container and reading its report. */
-const overhead = 15_000
+/**
+ * Milliseconds for creating the container and reading its report. An engine that starts dozens of containers on two busy cores takes 20 s
+ * for one (28.5).
+ */
+const overhead = 40_000
 
 /** Kills runs on one engine's node. */
 export class ProcessKiller extends Context.Service<

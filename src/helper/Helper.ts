@@ -30,10 +30,10 @@ import { type Network, openTemporaryService } from "./TemporaryService.ts"
 /** Milliseconds that the node may take to pull the image. */
 export const pullPatience = 300_000
 /**
- * Milliseconds that a helper may take to end, in addition to the command's grace period: more than the 15 seconds that it gives the
+ * Milliseconds that a helper may take to end, in addition to the command's grace period: more than the 40 seconds that it gives the
  * container which kills the command's processes.
  */
-const helperOverhead = 20_000
+const helperOverhead = 45_000
 /** Milliseconds that Swarm may take to inform the node, and the node to report. */
 const swarmOverhead = 10_000
 
@@ -66,7 +66,7 @@ export interface Helper {
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
    * Removes the service, which makes the helper end its commands and itself, and waits until it has: at most the longest grace period
-   * and 30 seconds. The service's log is removed with it.
+   * and 55 seconds. The service's log is removed with it.
    */
   readonly stop: Effect.Effect<HelperEnd>
 }

@@ -21,7 +21,7 @@ export interface ContainerSweep extends SweepMode {
   readonly except?: string
 }
 
-/** Milliseconds in which a service's container must end after TERM. */
+/** Milliseconds in which a container must end that was told to. */
 const patience = 15_000
 /** Milliseconds in which another program's removal of a container must end. */
 const removalPatience = 10_000
@@ -66,12 +66,14 @@ export const sweepContainers = Effect.fn("Sweep.containers")(function* (
 
 /** Role of a container that kills the processes of a run, perhaps because this sweep removed the run's helper. */
 const killer: Role = "killer"
-/** Role of a container that kills its run when it gets TERM. */
+/** Role of a container that kills its run when its stdin ends. */
 const guard: Role = "guard"
 
 const removalOf = (engine: DockerEngineShape, container: ContainerSummary, { selection }: SweepMode) => {
-  const isGuardOfRun = selection._tag === "OfRuns" && container.Labels[labelKeys.role] === guard
-  if (container.Labels[serviceLabel] !== undefined || isGuardOfRun) return endAndRemove(engine, container)
+  if (container.Labels[serviceLabel] !== undefined) return endAndRemove(engine, container, terminate)
+  if (selection._tag === "OfRuns" && container.Labels[labelKeys.role] === guard) {
+    return endAndRemove(engine, container, endInput)
+  }
   if (selection._tag === "OfRuns" && container.Labels[labelKeys.role] === killer)
     return letEndAndRemove(engine, container)
   return remove(engine, container.Id)
@@ -88,9 +90,25 @@ const remove = (engine: DockerEngineShape, id: string): Effect.Effect<void, Engi
     )
   )
 
-const endAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id, State }: ContainerSummary) {
+/** Makes a container end. */
+type End = (engine: DockerEngineShape, id: string) => Effect.Effect<void, EngineFailure>
+
+const terminate: End = (engine, id) => engine.killContainer(id, "TERM")
+
+/**
+ * Ends the stdin of a container, although its caller is still attached (engines 20.10 and 28.5). A program that is just starting notices
+ * that, too; TERM would end it.
+ */
+const endInput: End = (engine, id) =>
+  Effect.scoped(Effect.flatMap(engine.attachContainer(id), ({ endInput: ended }) => ended))
+
+const endAndRemove = Effect.fnUntraced(function* (
+  engine: DockerEngineShape,
+  { Id: id, State }: ContainerSummary,
+  end: End
+) {
   if (State === "running") {
-    yield* engine.killContainer(id, "TERM").pipe(
+    yield* end(engine, id).pipe(
       // It ended meanwhile.
       Effect.catchIf(
         (error) => isConflict(error) || isNotFound(error),
@@ -103,7 +121,7 @@ const endAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { I
     )
     if (!ended) {
       const next = `If Swarm does not stop it either, run: docker rm -f ${id.slice(0, 12)}`
-      return yield* new NotRemovable({ detail: `it is still running ${patience / 1000} s after TERM. ${next}` })
+      return yield* new NotRemovable({ detail: `it is still running after ${patience / 1000} s. ${next}` })
     }
   }
   yield* remove(engine, id)

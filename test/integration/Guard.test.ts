@@ -14,7 +14,9 @@ import { checkLeftovers, type ProcessOptions, type ProcessResult, program, progr
 
 checkLeftovers()
 
-const Containers = Schema.Array(Schema.Struct({ Id: Schema.String }))
+const Containers = Schema.Array(
+  Schema.Struct({ Id: Schema.String, Labels: Schema.Record(Schema.String, Schema.String) })
+)
 const Objects = Schema.Array(Schema.Struct({ ID: Schema.String }))
 const Exec = Schema.Struct({ Pid: Schema.Int, ExitCode: Schema.NullOr(Schema.Int) })
 const ours = (role: string) => ({ filters: JSON.stringify({ label: { [`task-exec.role=${role}`]: true } }) })
@@ -141,6 +143,55 @@ layer(Web.layer("guard"), { excludeTestServices: true, timeout: "180 seconds" })
       }).pipe(Effect.scoped)
     )
   }
+
+  it.effect("gc --run makes a guard kill its command, even a guard that is just starting", () =>
+    Effect.gen(function* () {
+      const web = yield* Web
+      const { manager } = yield* SwarmCluster
+      const send = (id: string, name: string) =>
+        request(manager.socket, "POST", `/containers/${id}/kill`, { query: { signal: name } })
+      const started = Effect.map(
+        get(manager.socket, "/containers/json", Containers, { query: ours("guard") }),
+        ([first]) => Option.fromUndefinedOr(first?.Id)
+      )
+      const stopped = poll(started, { every: 5, atMost: 60_000, orElse: Effect.die("no guard") }).pipe(
+        Effect.tap((id) => send(id, "STOP"))
+      )
+      const proxy = yield* engineProxy(manager.socket)
+      const [guard] = yield* Effect.all(
+        [
+          stopped,
+          places.elsewhere(["--grace", "1s", web.target(web.local), ...stubborn], {
+            env: { DOCKER_HOST: proxy.dockerHost },
+            onOutput: (output, kill) => {
+              if (output !== "up\n") return
+              // The guard does not learn that its caller is gone.
+              proxy.silence()
+              kill("SIGKILL")
+            }
+          })
+        ],
+        { concurrency: 2 }
+      )
+      const [run] = yield* get(manager.socket, "/containers/json", Containers, { query: ours("guard") })
+      const told = yield* Latch.make()
+      const watched = yield* engineProxy(manager.socket, ({ line }) => {
+        if (new RegExp(`^POST /containers/${guard}/`).test(line)) Latch.openUnsafe(told)
+        return "pass"
+      })
+      const [gc] = yield* Effect.all(
+        [
+          program("task-exec.cjs", ["gc", "--run", run?.Labels["task-exec.run"] ?? ""], {
+            env: { DOCKER_HOST: watched.dockerHost }
+          }),
+          Effect.andThen(told.await, send(guard, "CONT"))
+        ],
+        { concurrency: 2 }
+      )
+      assert.strictEqual(gc.code, 0, describe(gc))
+      assert.deepStrictEqual(yield* alive, [])
+    }).pipe(Effect.scoped)
+  )
 
   it.effect("the guard kills the command of a remote caller that cannot do it, before the caller ends", () =>
     Effect.gen(function* () {

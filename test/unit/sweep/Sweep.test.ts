@@ -368,7 +368,7 @@ describe("sweep", () => {
         engine: { killContainer: () => Effect.void, inspectContainer: () => Effect.succeed(running) }
       })
       assert.deepStrictEqual(calls, [])
-      assert.match(report.leftovers[0]?.error ?? "", /^it is still running 15 s after TERM\. .*docker rm -f orphan$/)
+      assert.match(report.leftovers[0]?.error ?? "", /^it is still running after 15 s\. .*docker rm -f orphan$/)
       assert.isFalse(isClean(report))
     })
   )
