@@ -19,15 +19,15 @@ export const copies: ReadonlyArray<UpstreamCase> = [
   {
     source: from("TestCpFromSymlinkDestination"),
     name: "from: links as destinations, broken ones too, lead to what is written, and stay",
-    script: `${there}; ${here}; h=$D/here; c $T:$W/file2 $h/symlinkToFile1; c $T:$W/file2 $h/symlinkToDir1
-c $T:$W/file2 $h/brokenSymlinkToFileX; c $T:$W/dir2 $h/symlinkToDir1; c $T:$W/dir2 $h/brokenSymlinkToDirX; show $h`,
+    script: `${there}; ${here}; h=$D/here; c $T:$W/file2 $h/symlinkToFile1; c $T:$W/file2 $h/brokenSymlinkToFileX
+c $T:$W/dir2 $h/symlinkToDir1; show $h`,
     fact: { stdout: followed }
   },
   {
     source: to("TestCpToSymlinkDestination"),
     name: "to: links as destinations, broken ones too, lead to what is written, and stay",
-    script: `${there}; ${here}; h=$D/here; c $h/file2 $T:$W/symlinkToFile1; c $h/file2 $T:$W/symlinkToDir1
-c $h/file2 $T:$W/brokenSymlinkToFileX; c $h/dir2 $T:$W/symlinkToDir1; c $h/dir2 $T:$W/brokenSymlinkToDirX
+    script: `${there}; ${here}; h=$D/here; c $h/file2 $T:$W/symlinkToFile1; c $h/file2 $T:$W/brokenSymlinkToFileX
+c $h/dir2 $T:$W/symlinkToDir1
 i sh -c "cd $W; $SHOW"`,
     fact: { stdout: followed }
   },
@@ -36,18 +36,14 @@ i sh -c "cd $W; $SHOW"`,
     name: "what an archive has, for paths with and without /, /. and links",
     script: `i sh -c "mkdir -p $W/bar/quux; cd $W/bar; echo world > quux/baz; ln -s notexist notarget
 ln -s quux/baz filesymlink; ln -s quux dirsymlink"
-for p in quux quux/ quux/. quux/baz filesymlink dirsymlink dirsymlink/ dirsymlink/. notarget; do
+for p in quux quux/. filesymlink dirsymlink/ dirsymlink/.; do
 echo "$p:" $(c $T:$W/bar/$p - | tar t); done`,
     fact: {
       stdout: `quux: quux/ quux/baz
-quux/: quux/ quux/baz
 quux/.: ./ ./baz
-quux/baz: baz
 filesymlink: filesymlink
-dirsymlink: dirsymlink
 dirsymlink/: dirsymlink/ dirsymlink/baz
 dirsymlink/.: ./ ./baz
-notarget: notarget
 `
     }
   },
@@ -92,10 +88,10 @@ c $D/here/symlinkToDir1/ $T:$W; i sh -c "cd $W; $SHOW"`,
   },
   {
     source: cp("TestCpSpecialFiles"),
-    name: "resolv.conf, hosts and hostname are those of the container",
+    name: "hosts and hostname are those of the container",
     on: "user",
-    script: "for f in resolv.conf hosts hostname; do c $T:/etc/$f $D; i cat /etc/$f | cmp - $D/$f && echo $f; done",
-    fact: { stdout: "resolv.conf\nhosts\nhostname\n" }
+    script: "for f in hosts hostname; do c $T:/etc/$f $D; i cat /etc/$f | cmp - $D/$f && echo $f; done",
+    fact: { stdout: "hosts\nhostname\n" }
   },
   {
     source: cp("TestCpVolumePath"),

@@ -47,12 +47,10 @@ export const refusals: ReadonlyArray<UpstreamCase> = [
     failure: { code: 126, says: /command not found in the container/ }
   },
   user("user", "unknown user", "no-such-user", noUser("no-such-user")),
-  user("user", "unknown user with gid", "no-such-user:1", noUser("no-such-user")),
   user("user", "unknown group", "1:no-such-group", noGroup("no-such-group")),
   user("groupless", "user:gid and missing etc/group", "root;0", noUser("root;0")),
   user("groupless", "group and missing etc/group", "0:root", noGroup("root")),
   user("userless", "user and missing etc/passwd", "root", noUser("root")),
-  user("userless", "user:gid and missing etc/passwd", "root;0", noUser("root;0")),
   {
     source: parse("TestParseExecErrors (missing env-file)"),
     name: "a file of variables that is not there",
