@@ -11,6 +11,7 @@ const texts = new Map(
 
 /** The other messages of the page: warnings, with the file that has them. */
 const warnings = [
+  ["cannot connect to port PORT of TASK: REASON", "adapters/forward/ForwardCommand.ts"],
   ["cannot remove NAMES: REASON", "src/engine/Inventory.ts"],
   ["cannot start a guard: REASON", "src/executor/Guard.ts"]
 ] as const
@@ -24,6 +25,23 @@ describe("docs/troubleshooting.md", () => {
     assert.deepStrictEqual(
       sections.filter(({ tag, text }) => texts.get(tag)?.includes(text) !== true),
       []
+    )
+  })
+
+  it("explains the errors of every verb", () => {
+    assert.includeMembers(
+      sections.map(({ tag }) => tag),
+      [
+        ...["ToolboxNotStarted", "OneOffNotStarted", "OneOffNotPlaced", "LogUnreadable", "SignalNotSent"],
+        ...[
+          "CannotListen",
+          "ForwardingEnded",
+          "ServiceNotConverged",
+          "ConvergeTimedOut",
+          "PathNotFound",
+          "AgentsNotRunning"
+        ]
+      ]
     )
   })
 
