@@ -104,3 +104,21 @@ const checkLacking = (
   }
   return Effect.void
 }
+
+const noCommand = "it runs no command"
+
+/** The flags of `exec` that a verb without a command lacks, with the reason. */
+export const withoutCommand = {
+  env: noCommand,
+  "env-file": noCommand,
+  user: noCommand,
+  workdir: noCommand,
+  privileged: noCommand,
+  interactive: noCommand,
+  tty: noCommand,
+  "detach-keys": noCommand,
+  detach: noCommand,
+  signal: noCommand,
+  grace: noCommand,
+  record: noCommand
+}

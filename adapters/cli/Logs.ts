@@ -7,8 +7,7 @@ import type { Flags } from "../command/Flags.ts"
 import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { UsageError } from "../command/Usage.ts"
 import { execFlags } from "./ExecFlags.ts"
-import { execVerb, flagsOf } from "./ExecVerb.ts"
-import { withoutCommand } from "./WithoutCommand.ts"
+import { execVerb, flagsOf, withoutCommand } from "./ExecVerb.ts"
 
 const group = "Log"
 

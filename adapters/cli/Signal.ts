@@ -3,9 +3,8 @@ import * as Effect from "effect/Effect"
 import { containerSignal } from "../../src/request/ContainerSignal.ts"
 import { type CommandHelp, commonCodes, exitCodeList } from "../command/Help.ts"
 import { UsageError } from "../command/Usage.ts"
-import { execVerb, flagsOf } from "./ExecVerb.ts"
+import { execVerb, flagsOf, withoutCommand } from "./ExecVerb.ts"
 import { missing } from "./Operands.ts"
-import { withoutCommand } from "./WithoutCommand.ts"
 
 const atOnce = "the signal is sent at once"
 const lacks = {

@@ -9,8 +9,7 @@
  */
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
-import { labelOf } from "./Label.ts"
-import { ownLine, type Piece } from "./Piece.ts"
+import { labelOf, ownLine, type Piece } from "./Piece.ts"
 import { wholeLength } from "./Utf8.ts"
 
 /** The most bytes of a line that are held back. Longer lines are written in parts. */

@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import type { FleetEvent } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { type LocalFailed, onPath } from "../command/LocalFailed.ts"
-import { labelOf } from "./Label.ts"
+import { labelOf } from "./Piece.ts"
 
 /** Writes the output of tasks to files. */
 export interface OutDir {

@@ -4,8 +4,8 @@ import type * as Scope from "effect/Scope"
 import type { FleetEvent, TaskResult } from "../../src/fleet/FleetEvent.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { LastLine, type Screen } from "../terminal/LastLine.ts"
-import { labelOf } from "./Label.ts"
 import { exitCodeOfResult } from "./Outcome.ts"
+import { labelOf } from "./Piece.ts"
 
 /** Time between two updates. */
 const pause = "100 millis"

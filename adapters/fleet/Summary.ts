@@ -5,8 +5,8 @@
  */
 import type { TaskOutcome } from "../../src/fleet/FleetEvent.ts"
 import { foldNames } from "../../src/fleet/TaskSet.ts"
-import { labelOf } from "./Label.ts"
 import { describeResult, exitCodeOfResult } from "./Outcome.ts"
+import { labelOf } from "./Piece.ts"
 
 /** The most characters of a list of tasks, and of a message. */
 const maxList = 100
