@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { entrance } from "../test/cluster/Machine.ts"
+import { nsenterArgs } from "../test/cluster/Machine.ts"
 import type { Ssh } from "../test/cluster/Ssh.ts"
 import type { ClusterNode } from "../test/cluster/SwarmCluster.ts"
 import type { Contender, MeasureOptions } from "./Measure.ts"
@@ -96,7 +96,7 @@ export const dockerExec = (
 /** A command inside a node's namespaces, where the engine's processes run. */
 export const on = ({ pid }: ClusterNode, { argv, ...contender }: Contender): Contender => ({
   ...contender,
-  argv: [...entrance(pid), ...argv]
+  argv: [...nsenterArgs(pid), ...argv]
 })
 
 /** Node without a program: the lower bound of a program on Node. */

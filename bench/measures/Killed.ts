@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { get } from "../../test/cluster/EngineApi.ts"
 import { leftovers } from "../../test/cluster/Leftovers.ts"
-import { signalEntered } from "../../test/cluster/Machine.ts"
+import { signalInside } from "../../test/cluster/Machine.ts"
 import { poll } from "../../test/cluster/Poll.ts"
 import { compare } from "../Comparison.ts"
 import { type Bench, on, quartered, taskExec } from "../Contenders.ts"
@@ -37,7 +37,7 @@ const start = ({ argv: [file = "", ...args], name }: Contender, env: MeasureOpti
       child.stderr.on("data", (chunk: Buffer) => {
         errors += chunk.toString()
       })
-      const kill = () => signalEntered(child, "SIGKILL")
+      const kill = () => signalInside(child, "SIGKILL")
       child.stdout.once("data", () => resume(Effect.succeed(kill)))
       child.once("close", () => resume(Effect.fail(new WrongResult({ command: name, detail: `it ended: ${errors}` }))))
     }),

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { entrance, signalEntered } from "../cluster/Machine.ts"
+import { nsenterArgs, signalInside } from "../cluster/Machine.ts"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
 
 /** How the caller ended. */
@@ -40,7 +40,7 @@ export const startCaller = Effect.fnUntraced(function* (
   const stderr: Array<Buffer> = []
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const [file = "", ...args] = on === undefined ? argv : [...entrance(on.pid), ...argv]
+      const [file = "", ...args] = on === undefined ? argv : [...nsenterArgs(on.pid), ...argv]
       const started = spawn(file, args, {
         env: { ...env },
         stdio: ["ignore", "pipe", "pipe"],
@@ -74,7 +74,7 @@ const signalTo =
   (started: ChildProcess, on: ClusterNode | undefined) =>
   (signal: NodeJS.Signals): void => {
     if (on === undefined) started.kill(signal)
-    else signalEntered(started, signal)
+    else signalInside(started, signal)
   }
 
 /** The whole environment of a caller: an engine and our image. */

@@ -1,6 +1,6 @@
 /** Checks every promise after a run, whatever the faults were. */
 import type { CallerEnd } from "./Caller.ts"
-import { digest, type FaultName, forever, outputOf, type Plan } from "./Plan.ts"
+import { digest, endlessSleep, type FaultName, outputOf, type Plan } from "./Plan.ts"
 import { killed, type TaskSeen, type WorkSeen } from "./Work.ts"
 
 /** How long a run's processes may outlive its timeout and grace period, in milliseconds. */
@@ -113,7 +113,7 @@ const sentSignal = (plan: Plan): NodeJS.Signals | undefined => {
 }
 
 /** Node's default action ends a process that gets a signal before the program starts. Nothing was created then. */
-const hadNotBegun = ({ copied, leftByCaller, stderr, tasks }: Observation): boolean =>
+const hadNotStarted = ({ copied, leftByCaller, stderr, tasks }: Observation): boolean =>
   tasks.every(({ record, stdout }) => record.length === 0 && stdout.length === 0) &&
   leftByCaller.length === 0 &&
   stderr === "" &&
@@ -127,7 +127,7 @@ const checkClearEnd = (seen: Observation): ReadonlyArray<string> => {
   if (end === undefined) return [`the caller had not ended after ${took} ms`]
   const { code, signal } = end
   if (signal !== null) {
-    const expected = signal === sentSignal(plan) && (signal === "SIGKILL" || hadNotBegun(seen))
+    const expected = signal === sentSignal(plan) && (signal === "SIGKILL" || hadNotStarted(seen))
     return expected ? [] : [`the caller was ended by ${signal}`]
   }
   const problems: Array<string> = []
@@ -150,7 +150,7 @@ const checkUndisturbed = ({ end, plan }: Observation): ReadonlyArray<string> => 
   if (!plan.faults.every(({ name }) => name === "none")) return []
   if (isCopy(plan)) return end?.code === 0 ? [] : [`exit code ${end?.code} of a copy, although nothing happened`]
   const alwaysEnds = plan.length * 1000 + commandSlack < plan.timeout
-  const allowed = [...(plan.length === forever ? [] : [plan.exitCode]), ...(alwaysEnds ? [] : [124])]
+  const allowed = [...(plan.length === endlessSleep ? [] : [plan.exitCode]), ...(alwaysEnds ? [] : [124])]
   return allowed.includes(end?.code ?? -1)
     ? []
     : [`exit code ${end?.code}, not ${allowed.join(" or ")}, although nothing happened`]

@@ -42,7 +42,7 @@ const startTimeout = 60_000
 const afterwards = 3000
 
 /** Polls for the target of a fault until shortly after the caller's end. */
-const whileCalled = <A, E, R>({ caller }: Scene, wait: Effect.Effect<A, E, R>) =>
+const whileCallerRuns = <A, E, R>({ caller }: Scene, wait: Effect.Effect<A, E, R>) =>
   Effect.raceFirst(
     wait,
     caller.ended.pipe(
@@ -53,7 +53,7 @@ const whileCalled = <A, E, R>({ caller }: Scene, wait: Effect.Effect<A, E, R>) =
 
 /** Waits for the first target, which may just be starting. */
 const first = <A, E>(scene: Scene, look: Effect.Effect<ReadonlyArray<A>, E>, what: string) =>
-  whileCalled(
+  whileCallerRuns(
     scene,
     poll(
       Effect.map(look, (found) => Option.fromUndefinedOr(found[0])),
@@ -154,7 +154,7 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
 })
 
 const moment = (scene: Scene, { after, at }: Fault) => {
-  const running = whileCalled(
+  const running = whileCallerRuns(
     scene,
     pollUntil(
       Effect.sync(() => scene.watch.firstSeen() !== undefined),

@@ -105,7 +105,7 @@ const drawKind = (dice: Dice): Kind =>
   dice.chance(0.5) ? "command" : dice.pick(["fan-out", "fan-out", "copy-in", "copy-out"])
 
 /** Seconds that a command sleeps if it must not end by itself. */
-export const forever = 1000
+export const endlessSleep = 1000
 
 /** Draws the plan of a run. `only`, one or two faults, replaces the drawn faults, and leaves the rest of the plan unchanged. */
 export const drawPlan = (seed: number, number: number, only: ReadonlyArray<FaultName> = []): Plan => {
@@ -147,7 +147,7 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
     inside,
     timeout: Math.round(timeout),
     grace: Math.round(grace),
-    length: hangs ? forever : Math.round(usual * 10) / 10,
+    length: hangs ? endlessSleep : Math.round(usual * 10) / 10,
     output: [before, output - before],
     size,
     ignoresTerm,

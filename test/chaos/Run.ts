@@ -13,7 +13,7 @@ import { callerSlack, type Observation, processSlack, type Violation, violations
 import { inject, type Scene } from "./Faults.ts"
 import type { FaultName, Plan } from "./Plan.ts"
 import { watchProcesses } from "./ProcessWatch.ts"
-import { heal, type Stage, setAgents, targets, tasksOf, Unhealthy } from "./Stage.ts"
+import { recover, type Stage, setAgents, targets, tasksOf, Unhealthy } from "./Stage.ts"
 import { helperContainers, swarmObjects } from "./SwarmView.ts"
 import { sweepRuns } from "./SweepRuns.ts"
 import { makeTimeline } from "./Timeline.ts"
@@ -123,7 +123,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   // Before the swarm is healed, because that starts crashed engines again.
   const crashed = yield* findNewCrash(cluster)
   const look = Effect.gen(function* () {
-    yield* heal(stage)
+    yield* recover(stage)
     yield* timeline.note("the swarm is well")
     // A restarted manager lists removed objects for a while. A real leftover exists until it is swept.
     const names = new Set((yield* swarmObjects(cluster)).map(({ name }) => name))

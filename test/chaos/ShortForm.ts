@@ -2,7 +2,7 @@
  * The short form, for `npm test`: a fixed list of runs in which every fault happens at least once while the command runs. Only the recovery
  * of the swarm takes long.
  */
-import { drawPlan, type FaultName, forever, type Kind, type Plan } from "./Plan.ts"
+import { drawPlan, endlessSleep, type FaultName, type Kind, type Plan } from "./Plan.ts"
 
 /** One run of the short form. */
 interface ShortRun {
@@ -71,7 +71,7 @@ export const drawShortPlan = (seed: number, number: number): Plan | undefined =>
     // Commands that end by themselves have enough time for that on any machine.
     timeout: run.length === undefined ? 2000 : 60_000,
     grace: 1000,
-    length: run.length ?? forever,
+    length: run.length ?? endlessSleep,
     output: [drawn.output[0] >> 3, drawn.output[1] >> 3],
     size: 64 * 1024 * 1024,
     faults: drawn.faults.map((fault, at) => ({

@@ -80,7 +80,7 @@ const makeStage = Effect.fn("Stage.make")(function* <E>(publish: PublishImage<E>
     containerSpec: { Mounts: [{ Type: "volume", Source: recordVolume, Target: recordFolder }] }
   })
   const stage: Stage = { cluster, service, image, agents: false, taskExec }
-  yield* heal(stage)
+  yield* recover(stage)
   return stage
 })
 
@@ -110,9 +110,9 @@ const order = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, 
 /** Deploys or removes agents unless the stage is in that state. */
 export const setAgents = Effect.fn("Stage.setAgents")(function* (stage: Stage, wanted: boolean) {
   if (stage.agents === wanted) return
-  yield* untilFine(order(stage, wanted ? "up" : "down"), agentsTimeout)
+  yield* untilHealthy(order(stage, wanted ? "up" : "down"), agentsTimeout)
   stage.agents = wanted
-  if (!wanted) yield* untilFine(agentObjects(stage.cluster), agentsTimeout)
+  if (!wanted) yield* untilHealthy(agentObjects(stage.cluster), agentsTimeout)
 })
 
 /** How long the deployment or removal of agents may take, in milliseconds. */
@@ -138,7 +138,7 @@ const complaints = Effect.fnUntraced(function* (cluster: SwarmClusterShape, mana
 })
 
 /** Polls until there is no problem. An error counts as a problem. */
-const untilFine = <E extends { readonly message: string }>(
+const untilHealthy = <E extends { readonly message: string }>(
   look: Effect.Effect<ReadonlyArray<string>, E>,
   atMost: number
 ): Effect.Effect<void, Unhealthy> => {
@@ -169,21 +169,21 @@ export const nodeOf = ({ cluster }: Stage, task: RunningTask): ClusterNode =>
  * Starts stopped processes, connects disconnected nodes, and waits until every manager sees every node ready and the tasks of the service
  * run. Fails after about eight minutes.
  */
-export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.Return<void, Unhealthy> {
+export const recover = Effect.fn("Stage.recover")(function* (stage: Stage): Effect.fn.Return<void, Unhealthy> {
   const { cluster } = stage
   const unhealthy = (error: { readonly message: string }) => new Unhealthy({ detail: error.message })
   yield* Effect.forEach(cluster.nodes, (node) => Effect.andThen(cluster.link(node, "up"), cluster.startEngine(node)), {
     concurrency: "unbounded",
     discard: true
   }).pipe(Effect.mapError(unhealthy))
-  yield* untilFine(
+  yield* untilHealthy(
     Effect.gen(function* () {
       for (const node of yield* drainedNodes(cluster)) yield* setAvailability(cluster, node, "active")
       return (yield* Effect.forEach(managersOf(cluster), (manager) => complaints(cluster, manager))).flat()
     }),
     240_000
   )
-  yield* untilFine(
+  yield* untilHealthy(
     Effect.gen(function* () {
       for (const task of yield* tasksOf(stage)) {
         const { exitCode } = yield* execIn(nodeOf(stage, task).socket, task.containerId, ["true"])
@@ -193,5 +193,5 @@ export const heal = Effect.fn("Stage.heal")(function* (stage: Stage): Effect.fn.
     }),
     240_000
   )
-  if (stage.agents) yield* untilFine(order(stage, "up"), agentsTimeout)
+  if (stage.agents) yield* untilHealthy(order(stage, "up"), agentsTimeout)
 })

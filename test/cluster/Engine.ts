@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { answers } from "./EngineApi.ts"
 import { markedEnv, runInside } from "./Machine.ts"
 import { pollUntil } from "./Poll.ts"
-import { neighbours, signal } from "./Processes.ts"
+import { inProcessNamespace, signal } from "./Processes.ts"
 
 /** The engine does not respond on its socket, or does not end. */
 export class EngineNotReady extends Schema.TaggedError<EngineNotReady>()("EngineNotReady", {
@@ -86,7 +86,7 @@ const launch = Effect.fnUntraced(function* ({ clusterDir, node, machinePid, ...s
 
 /** The processes of the engine on a machine, by their IDs outside of it. */
 export const enginePids = (machinePid: number): Effect.Effect<ReadonlyArray<number>> =>
-  neighbours(machinePid, "dockerd")
+  inProcessNamespace(machinePid, "dockerd")
 
 /** Starts the engine and waits until it responds. Does nothing if it runs. Continues it after SIGSTOP. */
 export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec) {
@@ -102,14 +102,14 @@ export const startEngine = Effect.fn("Engine.start")(function* (spec: EngineSpec
 })
 
 /** The signals that end an engine. */
-const deadly: ReadonlyArray<NodeJS.Signals> = ["SIGKILL", "SIGTERM", "SIGINT"]
+const endingSignals: ReadonlyArray<NodeJS.Signals> = ["SIGKILL", "SIGTERM", "SIGINT"]
 
 /** Sends the engine a signal, and waits for its end if the signal ends it. After KILL, its containers continue. */
 export const killEngine = Effect.fn("Engine.kill")(function* (spec: EngineSpec, name: NodeJS.Signals) {
   const { clusterDir, node } = spec
-  if (deadly.includes(name)) yield* Effect.promise(() => writeFile(endedFile(clusterDir, node), name))
+  if (endingSignals.includes(name)) yield* Effect.promise(() => writeFile(endedFile(clusterDir, node), name))
   for (const pid of yield* enginePids(spec.machinePid)) yield* signal(pid, name)
-  if (!deadly.includes(name)) return
+  if (!endingSignals.includes(name)) return
   yield* pollUntil(
     Effect.map(enginePids(spec.machinePid), (pids) => pids.length === 0),
     { atMost: engineTimeout, orElse: notReady(clusterDir, node, `runs on ${engineTimeout / 1000} s after ${name}`) }

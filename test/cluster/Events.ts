@@ -35,7 +35,7 @@ export const eventsSince = Effect.fnUntraced(function* (
  * Names of our objects of a type that were created since a Unix time in milliseconds, each once: a network of the swarm is also created on
  * each node that uses it.
  */
-export const madeSince = (socket: string, type: "service" | "container" | "network", since: number) =>
+export const objectsCreatedSince = (socket: string, type: "service" | "container" | "network", since: number) =>
   Effect.map(eventsSince(socket, since, { type: { [type]: true }, event: { create: true } }), (events) => {
     const names = events.map(({ Actor }) => Actor.Attributes.name ?? "")
     return [...new Set(names)].filter((name) => name.startsWith("task-exec-"))

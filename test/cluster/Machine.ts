@@ -62,7 +62,7 @@ export const startMachine = Effect.fn("Machine.start")(function* (clusterDir: st
 })
 
 /** The words before a command that runs inside a machine. The command is killed when its parent ends. */
-export const entrance = (machinePid: number): ReadonlyArray<string> => [
+export const nsenterArgs = (machinePid: number): ReadonlyArray<string> => [
   "nsenter",
   `--target=${machinePid}`,
   ...namespaces,
@@ -79,12 +79,12 @@ export const runInside = (
   argv: ReadonlyArray<string>,
   options: { readonly timeout?: number; readonly env?: Readonly<Record<string, string>> } = {}
 ): Effect.Effect<string, CommandFailed> => {
-  const [program = "", ...args] = [...entrance(machinePid), ...argv]
+  const [program = "", ...args] = [...nsenterArgs(machinePid), ...argv]
   return run(program, args, options)
 }
 
-/** Sends a signal to the program behind {@link entrance}: the started process is its parent, and ends with it. */
-export const signalEntered = (started: ChildProcess, signal: NodeJS.Signals): void => {
+/** Sends a signal to the program behind {@link nsenterArgs}: the started process is its parent, and ends with it. */
+export const signalInside = (started: ChildProcess, signal: NodeJS.Signals): void => {
   const [inner] = started.pid === undefined ? [] : Effect.runSync(childrenOf(started.pid))
   if (inner === undefined) started.kill(signal)
   else {

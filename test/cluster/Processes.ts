@@ -95,7 +95,7 @@ export const withVariable = (variable: string): Effect.Effect<ReadonlyArray<Envi
   })
 
 /** The processes of this name in the process namespace of `pid`. */
-export const neighbours = (pid: number, name: string): Effect.Effect<ReadonlyArray<number>> =>
+export const inProcessNamespace = (pid: number, name: string): Effect.Effect<ReadonlyArray<number>> =>
   Effect.sync(() => {
     const namespaceOf = (other: number) => readOf(() => readlinkSync(`/proc/${other}/ns/pid`))
     const namespace = namespaceOf(pid)

@@ -82,7 +82,7 @@ const requestFor = (node: ClusterNode, container: string, command: readonly [str
 }
 
 /** The private half of an agent's key pair, from its process's memory. */
-const stolenFrom = Effect.fnUntraced(function* (agent: KnownAgent) {
+const stealKey = Effect.fnUntraced(function* (agent: KnownAgent) {
   const found = yield* attackOnce(agent, { _tag: "Memory", pid: agent.pid, publicKey: agent.key })
   assert.isString(found, "the agent's own key is in its memory")
   const header = Buffer.from("302e020100300506032b656e04220420", "hex")
@@ -117,7 +117,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
       Effect.gen(function* () {
         const { container, manager, name, own, victim, here } = yield* stage
         yield* forget(name)
-        const stolen = yield* stolenFrom(own)
+        const stolen = yield* stealKey(own)
         const callers = own.labels["task-exec.agent.key"] ?? ""
         const knock = (
           agent: KnownAgent,
@@ -194,7 +194,7 @@ layer(Layer.provideMerge(Web.layer("secure"), Agents), { excludeTestServices: tr
     it.effect("cannot pose as the agent of another node, even if it receives that node's traffic", () =>
       Effect.gen(function* () {
         const { here, name, own, victim } = yield* stage
-        const stolen = yield* stolenFrom(own)
+        const stolen = yield* stealKey(own)
         const callers = own.labels["task-exec.agent.key"] ?? ""
         // In the log of the worker's own agent: the forged line itself, and the line with the prefix of a manager.
         const details = `com.docker.swarm.node.id=${victim.node.nodeId},com.docker.swarm.service.id=s,com.docker.swarm.task.id=${victim.task}`

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import { get, request } from "../cluster/EngineApi.ts"
-import { entrance } from "../cluster/Machine.ts"
+import { nsenterArgs } from "../cluster/Machine.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import type { Attack } from "./Attacker.ts"
@@ -83,7 +83,7 @@ export interface Attacking {
 /** Runs an attack in the network namespace of an agent on the agent's node. */
 export const attackFrom = Effect.fnUntraced(function* ({ node, pid }: KnownAgent, attack: Attack) {
   const argv = [
-    ...entrance(node.pid),
+    ...nsenterArgs(node.pid),
     ...["nsenter", "--net", "--target", String(pid), process.execPath, "--"],
     ...[join(import.meta.dirname, "Attacker.ts"), JSON.stringify(attack)]
   ]

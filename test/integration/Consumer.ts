@@ -97,7 +97,7 @@ export const consumer = Effect.gen(function* () {
     await npm("npm", ["pack", "--ignore-scripts", "--pack-destination", dir], { cwd: root })
     await npm("npm", ["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: dir })
     const examples = (await readdir(join(root, "example"))).filter((name) => /\.ts$/.test(name))
-    for (const name of examples.filter((name) => !ofTheCheckout.has(name)))
+    for (const name of examples.filter((name) => !checkoutOnly.has(name)))
       await copyFile(join(root, "example", name), join(dir, name))
     await writeFile(join(dir, "promise.ts"), promiseProgram)
     await writeFile(join(dir, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }))
@@ -106,7 +106,7 @@ export const consumer = Effect.gen(function* () {
 })
 
 /** Examples that need more than the package and Effect's platform for Node. */
-const ofTheCheckout = new Set(["demo.ts", "deploy.test.ts"])
+const checkoutOnly = new Set(["demo.ts", "deploy.test.ts"])
 
 const promiseProgram = `
 import { connect } from "task-exec/promise"

@@ -16,7 +16,7 @@ checkLeftoversMeanwhile()
 const dist = join(import.meta.dirname, "../../dist")
 
 /** Our own image has Node and no shell. It serves as a user's image here. */
-const shellless = Effect.map(SwarmCluster, ({ registry }) => `${registry}/task-exec:dev`)
+const imageWithoutShell = Effect.map(SwarmCluster, ({ registry }) => `${registry}/task-exec:dev`)
 
 const routes = {
   "local route": { pick: "local", flags: [] },
@@ -45,7 +45,7 @@ for (const [name, { flags, pick }] of Object.entries(routes)) {
           const node = web.nodeOf(web[pick])
           const id = yield* service(manager.socket, {
             name: "plain",
-            image: yield* shellless,
+            image: yield* imageWithoutShell,
             node: node.name,
             command: ["node", "-e", "require('fs').writeFileSync('/data/mark', 'volume'); setInterval(() => {}, 1e9)"],
             containerSpec: {

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import { earlyInputLimit } from "../../src/node/EarlyInput.ts"
-import { madeSince } from "../cluster/Events.ts"
+import { objectsCreatedSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import {
@@ -290,7 +290,7 @@ for (const [name, { flags, pick, services }] of Object.entries(routes)) {
         )
         assert.deepStrictEqual([pipe.stdout.toString(), pipe.stderr], ["y\n141\n", ""])
         // A caller can end its command even if its output is not read.
-        assert.lengthOf(yield* madeSince(cluster.manager.socket, "service", since), services)
+        assert.lengthOf(yield* objectsCreatedSince(cluster.manager.socket, "service", since), services)
       })
     )
 

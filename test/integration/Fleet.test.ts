@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { FleetEvent, FleetRequest } from "../../src/index.ts"
 import { get, request } from "../cluster/EngineApi.ts"
-import { madeSince } from "../cluster/Events.ts"
+import { objectsCreatedSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, isUpdated, type RunningTask, service, updateService, waitRunning } from "../cluster/Services.ts"
@@ -76,7 +76,7 @@ const runsLeft = Effect.gen(function* () {
 })
 
 /** The command of fleet.1 waits for its file. */
-const untilToldTo = "until rm /tmp/go 2>/dev/null; do sleep 0.1; done"
+const untilFileExists = "until rm /tmp/go 2>/dev/null; do sleep 0.1; done"
 
 /** Lets the command of fleet.1 continue. */
 const goOn = Effect.gen(function* () {
@@ -120,8 +120,8 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         assert.deepStrictEqual(resultsOf(outputs), expected(all, "0"))
         for (const name of all)
           assert.match(outputs.get(name)?.stdout ?? "", new RegExp(`^(err\n)?${name.slice(6)}\n(err\n)?$`))
-        assert.lengthOf(yield* madeSince(socket, "service", since), 2)
-        const containers = yield* madeSince(socket, "container", since)
+        assert.lengthOf(yield* objectsCreatedSince(socket, "service", since), 2)
+        const containers = yield* objectsCreatedSince(socket, "container", since)
         assert.deepStrictEqual(
           containers.filter((name) => name.startsWith("task-exec-relay-")),
           []
@@ -388,7 +388,9 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
         assert.strictEqual(code, 143, stderr)
         assert.match(stderr, /task-exec: 20 tasks: 20 exited with 143 \(fleet\.\[1-20\]\)\n$/)
         for (const { socket } of nodes) {
-          const killers = (yield* madeSince(socket, "container", since)).filter((name) => name.includes("-killer-"))
+          const killers = (yield* objectsCreatedSince(socket, "container", since)).filter((name) =>
+            name.includes("-killer-")
+          )
           assert.isTrue(killers.length >= 1 && killers.length < 6, `${killers.length} of them`)
         }
       })
@@ -498,7 +500,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
             yield* goOn
           })
           const outputs = yield* runAll(
-            `[ "$SLOT" != 1 ] || ${untilToldTo}; echo $HOSTNAME`,
+            `[ "$SLOT" != 1 ] || ${untilFileExists}; echo $HOSTNAME`,
             {
               selection: { targets: ["fleet.1", nameOf(victim)] },
               pacing: { parallel: { _tag: "Count", count: 1 } },
@@ -539,7 +541,7 @@ layer(Library.pipe(Layer.provideMerge(Fleet.layer)), { excludeTestServices: true
           yield* goOn
         })
         const outputs = yield* runAll(
-          `[ "$SERVICE" = ${name} ] || ${untilToldTo}; echo $HOSTNAME`,
+          `[ "$SERVICE" = ${name} ] || ${untilFileExists}; echo $HOSTNAME`,
           {
             selection: { targets: ["fleet.1", ...Array.from({ length: 6 }, (_, at) => `${name}.${at + 1}`)] },
             pacing: { parallel: { _tag: "Count", count: 1 } },

@@ -10,7 +10,7 @@ import { type FleetRequest, type Stage, StageObserver } from "../../src/index.ts
 import { earlyInputLimit } from "../../src/node/EarlyInput.ts"
 import { get, post, remove } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { madeSince } from "../cluster/Events.ts"
+import { objectsCreatedSince } from "../cluster/Events.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -52,10 +52,10 @@ const run = (script: string, more: Partial<FleetRequest> = {}) => runInAll(alone
 /** The numbers of our services, networks and relays that were created since a Unix time in milliseconds. */
 const madeOfOurs = Effect.fnUntraced(function* (since: number) {
   const { socket } = (yield* SwarmCluster).manager
-  const containers = yield* madeSince(socket, "container", since)
+  const containers = yield* objectsCreatedSince(socket, "container", since)
   return {
-    services: (yield* madeSince(socket, "service", since)).length,
-    networks: (yield* madeSince(socket, "network", since)).length,
+    services: (yield* objectsCreatedSince(socket, "service", since)).length,
+    networks: (yield* objectsCreatedSince(socket, "network", since)).length,
     relays: containers.filter((name) => name.startsWith("task-exec-relay-")).length
   }
 })
@@ -235,7 +235,7 @@ layer(Library.pipe(Layer.provideMerge(Layer.mergeAll(Web.layer("alone"), Crowd.l
         assert.deepStrictEqual(resultsOf(outputs), expected(names, "Detached"))
         assert.deepStrictEqual(yield* madeOfOurs(since), byLog)
         // A guard would end the commands with the caller, so there is none.
-        const containers = yield* madeSince(socket, "container", since)
+        const containers = yield* objectsCreatedSince(socket, "container", since)
         assert.deepStrictEqual(
           containers.filter((name) => name.startsWith("task-exec-guard-")),
           []

@@ -14,7 +14,7 @@ import { get, request } from "../cluster/EngineApi.ts"
 import { crashIn } from "../cluster/EngineCrash.ts"
 import { deriveImage, pushImage } from "../cluster/Images.ts"
 import { assertNothingLeft, clearLeftovers, leftoversOfNow } from "../cluster/Leftovers.ts"
-import { entrance, signalEntered } from "../cluster/Machine.ts"
+import { nsenterArgs, signalInside } from "../cluster/Machine.ts"
 import { signalGroup } from "../cluster/Processes.ts"
 import { type RunningTask, type ServiceOptions, service, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster } from "../cluster/SwarmCluster.ts"
@@ -62,7 +62,7 @@ export const program = (file: string, args: ReadonlyArray<string>, options: Proc
 
 /** Runs a built program on a machine of the swarm, where it sees its engine's processes. */
 export const programOn = (node: ClusterNode, file: string, args: ReadonlyArray<string>, options: ProcessOptions = {}) =>
-  run([...entrance(node.pid), process.execPath, ...nodeOptions, join(dist, file), ...args], options, true)
+  run([...nsenterArgs(node.pid), process.execPath, ...nodeOptions, join(dist, file), ...args], options, true)
 
 /** Runs a script with bash. `task-exec` and `swarm-exec` in it are the built programs. */
 export const shell = (script: string, options: ProcessOptions = {}) =>
@@ -86,7 +86,7 @@ const run = ([command = "", ...args]: ReadonlyArray<string>, options: ProcessOpt
       detached: true
     })
     const kill = (signal: NodeJS.Signals) => {
-      if (entered) signalEntered(child, signal)
+      if (entered) signalInside(child, signal)
       else child.kill(signal)
     }
     watchProgram([command, ...args], child)

@@ -15,7 +15,7 @@ checkLeftovers()
 const endless = ["sh", "-c", "setsid sleep 5432 & echo up; sleep 5432"]
 
 /** Prints `up` when it has read a line, which proves that its tunnel is open. */
-const endlessOnceTold = ["sh", "-c", "read go; setsid sleep 5432 & echo up; sleep 5432"]
+const endlessAfterInput = ["sh", "-c", "read go; setsid sleep 5432 & echo up; sleep 5432"]
 
 /** Kills a caller with `kill -9`. Completes when nothing of it is left. */
 const orphan = Effect.fnUntraced(function* (file: string, args: ReadonlyArray<string>, options: KillOptions) {
@@ -40,7 +40,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
     const ways = (web: Web["Service"]) => ({
       "a helper's log": [web.target(web.remote), ...endless],
       "a tunnel that is being made": ["-i", web.target(web.remote), ...endless],
-      "a tunnel": ["-i", web.target(web.remote), ...endlessOnceTold],
+      "a tunnel": ["-i", web.target(web.remote), ...endlessAfterInput],
       "many tasks": ["--all", web.name, ...endless]
     })
     for (const way of ["a helper's log", "a tunnel that is being made", "a tunnel", "many tasks"] as const) {

@@ -88,7 +88,7 @@ export const assignSwarm = Effect.fnUntraced(function* (folder: string, worker: 
 })
 
 /** The swarm cannot be used, and this process does not own it. */
-class SwarmOfNoUse extends Schema.TaggedError<SwarmOfNoUse>()("SwarmOfNoUse", {
+class UnusableSwarm extends Schema.TaggedError<UnusableSwarm>()("UnusableSwarm", {
   dir: Schema.String,
   reason: Schema.String
 }) {
@@ -98,7 +98,7 @@ class SwarmOfNoUse extends Schema.TaggedError<SwarmOfNoUse>()("SwarmOfNoUse", {
 }
 
 /** Why the next file cannot use a swarm. `undefined` if it can. Objects of an earlier file in our swarm are removed. */
-const flawOf = Effect.fnUntraced(function* (dir: string, isOurs: boolean) {
+const whyUnusable = Effect.fnUntraced(function* (dir: string, isOurs: boolean) {
   const crash = yield* knownCrash(dir)
   if (crash !== undefined || !isOurs) return crash?.message
   return yield* Effect.match(Effect.flatMap(attach(dir), clearContents), {
@@ -115,7 +115,7 @@ const replace = Effect.fnUntraced(function* (
   dir: string,
   reason: string
 ) {
-  if (owner === null) return yield* new SwarmOfNoUse({ dir, reason })
+  if (owner === null) return yield* new UnusableSwarm({ dir, reason })
   yield* takeDown(({ id }) => id === basename(dir))
   const swarm = yield* Effect.flatMap(bringUpFor(owner, { nodes }), withImage)
   yield* assignSwarm(folder, worker, swarm)
@@ -130,7 +130,7 @@ export const swarmOf = Effect.fn("SwarmPool.swarmOf")(
   function* (pool: SwarmPool, worker: number) {
     const text = yield* Effect.promise(() => readFile(fileOf(pool.folder, worker), "utf8"))
     const swarm = yield* decode(text)
-    const flaw = yield* flawOf(swarm.dir, pool.owner !== null)
+    const flaw = yield* whyUnusable(swarm.dir, pool.owner !== null)
     return flaw === undefined ? swarm : yield* replace(pool, worker, swarm.dir, flaw)
   },
   Effect.provide(Logger.layer([]))

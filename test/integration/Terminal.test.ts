@@ -2,7 +2,7 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { leftovers } from "../cluster/Leftovers.ts"
-import { entrance } from "../cluster/Machine.ts"
+import { nsenterArgs } from "../cluster/Machine.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { childrenOf, signal } from "../cluster/Processes.ts"
 import { execIn, type RunningTask } from "../cluster/Services.ts"
@@ -26,7 +26,7 @@ const atTerminal = Effect.fnUntraced(function* (args: ReadonlyArray<string>, opt
 /** `task-exec` on a terminal of the manager's machine, with its process ID. */
 const onManager = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: PtyOptions = {}) {
   const { manager } = yield* SwarmCluster
-  const pty = yield* openPty([...entrance(manager.pid), process.execPath, bundle, ...args], {
+  const pty = yield* openPty([...nsenterArgs(manager.pid), process.execPath, bundle, ...args], {
     ...options,
     env: { DOCKER_HOST: manager.dockerHost, ...options.env }
   })

@@ -9,7 +9,7 @@ import { makeTunnelKey } from "../../src/carrier/TunnelTls.ts"
 import { TaskExec } from "../../src/index.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
-import { madeSince } from "../cluster/Events.ts"
+import { objectsCreatedSince } from "../cluster/Events.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import { execIn } from "../cluster/Services.ts"
@@ -46,7 +46,7 @@ const Services = Schema.Array(
 )
 
 /** The run of the current helper. */
-const runThere = Effect.gen(function* () {
+const currentRun = Effect.gen(function* () {
   const { manager } = yield* SwarmCluster
   const query = { filters: JSON.stringify({ label: { "task-exec.role=helper": true } }) }
   const [service] = yield* get(manager.socket, "/services", Services, { query })
@@ -138,7 +138,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
         const options = { env: { DOCKER_HOST: dockerHost }, input: "go\n", keepsInput: true }
         const pipe = yield* shell(script, options)
         assert.deepStrictEqual([pipe.stdout.toString(), pipe.stderr], ["y\n141\n", ""])
-        assert.lengthOf(yield* madeSince(socket, "service", since), 1)
+        assert.lengthOf(yield* objectsCreatedSince(socket, "service", since), 1)
       })
     )
 
@@ -230,7 +230,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("tunnel"))), { excludeTestServic
           isUnderWay: (output) => output === "up\n"
         })
         yield* untilEnded
-        const gc = yield* program("task-exec.cjs", ["gc", "--run", yield* runThere], {
+        const gc = yield* program("task-exec.cjs", ["gc", "--run", yield* currentRun], {
           env: { DOCKER_HOST: manager.dockerHost }
         })
         assert.strictEqual(gc.code, 0, gc.stderr)

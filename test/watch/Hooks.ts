@@ -12,7 +12,7 @@ import { beginAccount, type Errors, endAccounts, keepAccount } from "./Account.t
 import { forgetPrograms } from "./Programs.ts"
 
 /** If the engine does not start again, its crash is still the error to report. */
-const startAgain = ({ nodes, startEngine }: SwarmClusterShape, crash: EngineCrashed) =>
+const restartEngine = ({ nodes, startEngine }: SwarmClusterShape, crash: EngineCrashed) =>
   Effect.forEach(
     nodes.filter(({ name }) => name === crash.node),
     (node) => Effect.ignore(startEngine(node))
@@ -26,7 +26,7 @@ const throwNewCrash = async (tell: () => Promise<void>): Promise<void> => {
     const crash = await Effect.runPromise(findNewCrash(cluster))
     if (crash === undefined) continue
     await tell()
-    await Effect.runPromise(startAgain(cluster, crash))
+    await Effect.runPromise(restartEngine(cluster, crash))
     throw crash
   }
 }
