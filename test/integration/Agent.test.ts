@@ -146,7 +146,7 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       yield* request(node.socket, "POST", `/containers/${early}/kill`, { query: { signal: "TERM" } })
       yield* pollUntil(
         Effect.map(agentsOn(node), (ids) => !ids.includes(early)),
-        { atMost: 120_000, orElse: Effect.die("the agent goes on") }
+        { atMost: 120_000, orElse: Effect.die("the agent continues to run") }
       )
       // Swarm starts a replacement.
       assert.strictEqual((yield* Fiber.join(up)).code, 0)
@@ -434,7 +434,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
           [
             run(["--via", "agent", target, "true"]),
             Effect.ensuring(
-              pollUntil(isRefusedTwice, { atMost: 120_000, orElse: Effect.die("nobody tried twice") }),
+              pollUntil(isRefusedTwice, { atMost: 120_000, orElse: Effect.die("no agent was tried twice") }),
               Effect.orDie(inside("-D", ...rule))
             )
           ],
@@ -480,7 +480,7 @@ layer(Library.pipe(Layer.provideMerge(Web.layer("agents")), Layer.provideMerge(A
       yield* update("--constraint-add", `node.hostname!=${node.name}`)
       yield* pollUntil(
         Effect.map(agentsOn(node), ({ length }) => length === 0),
-        { every: 100, atMost: 120_000, orElse: Effect.die("its agent goes on") }
+        { every: 100, atMost: 120_000, orElse: Effect.die("its agent continues to run") }
       )
       const [debug, error] = yield* viaHelper
       assert.match(debug, /cannot use an agent: the node has no running agent; using a helper/)

@@ -39,7 +39,7 @@ export const killCaller = Effect.fnUntraced(function* (
     yield* underWay.await
     yield* pollUntil(
       Effect.map(guardsOf(name), (guards) => guards.length > 0),
-      { every: 50, atMost: 120_000, orElse: Effect.die("nobody guards its objects") }
+      { every: 50, atMost: 120_000, orElse: Effect.die("its objects have no guard") }
     )
     yield* before
     if (withGuard) for (const { pid } of yield* guardsOf(name)) process.kill(pid, "SIGKILL")

@@ -89,7 +89,7 @@ const costs = (
         from === "inside"
           ? programOn(manager, "task-exec.cjs", args, options)
           : program("task-exec.cjs", args, options),
-        pollUntil(swept, { atMost: 120_000, orElse: Effect.die("nobody looked for leftovers") }).pipe(
+        pollUntil(swept, { atMost: 120_000, orElse: Effect.die("no sweep was requested") }).pipe(
           Effect.andThen(execIn(web.nodeOf(task).socket, task.containerId, ["touch", "/tmp/go"]))
         )
       ],

@@ -164,7 +164,11 @@ layer(Web.layer("debugged"), { excludeTestServices: true, timeout: "180 seconds"
           )
         }
         const left = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
-        yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the toolbox or its run stays") })
+        yield* pollUntil(left, {
+          every: 250,
+          atMost: 90_000,
+          orElse: Effect.die("the toolbox or an object of its run remains")
+        })
       })
     )
   }

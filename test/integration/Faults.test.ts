@@ -141,7 +141,7 @@ layer(Web.layer("faults"), { excludeTestServices: true, timeout: "180 seconds" }
       yield* Fiber.interrupt(caller)
       yield* pollUntil(
         Effect.map(helpers, (running) => running.length === 0),
-        { atMost: 120_000, orElse: Effect.die("the helper goes on") }
+        { atMost: 120_000, orElse: Effect.die("the helper continues to run") }
       )
       // The caller gets a guard only after a second.
       const gc = yield* taskExec(["gc", "--run", String(Spec.Name).replace("task-exec-", "")])

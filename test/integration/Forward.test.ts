@@ -188,7 +188,11 @@ layer(SwarmCluster.layerShared, { excludeTestServices: true, timeout: "180 secon
       const words = ["port-forward", "orphan", `0:${ports.http}`]
       yield* killCaller("task-exec.cjs", words, { name: "forward", isUnderWay })
       const isClean = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
-      yield* pollUntil(isClean, { every: 250, atMost: 90_000, orElse: Effect.die("something of the run stays") })
+      yield* pollUntil(isClean, {
+        every: 250,
+        atMost: 90_000,
+        orElse: Effect.die("objects or processes of the run remain")
+      })
     }).pipe(Effect.scoped)
   )
 

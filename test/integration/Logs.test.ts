@@ -459,7 +459,7 @@ layer(
       const isUnderWay = (output: string) => output.includes("tick")
       yield* killCaller("task-exec.cjs", ["logs", "-f", web.target(web.remote)], { name: "logs", isUnderWay })
       const left = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
-      yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the helper stays") })
+      yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the helper remains") })
     })
   )
 })

@@ -87,7 +87,7 @@ layer(Web.layer("orphans"), { excludeTestServices: true, timeout: "180 seconds" 
         assert.deepStrictEqual([result.code, result.stderr], [3, ""])
         yield* pollUntil(
           Effect.map(guardsOf("in time"), (guards) => guards.length === 0),
-          { every: 50, atMost: 120_000, orElse: Effect.die("the guard stays") }
+          { every: 50, atMost: 120_000, orElse: Effect.die("the guard continues to run") }
         )
       })
     )

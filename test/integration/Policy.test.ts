@@ -41,7 +41,7 @@ const nothingWasRun = Effect.gen(function* () {
       // An engine forgets an exec shortly after its end. One that was not started remains.
       yield* pollUntil(
         Effect.map(get(socket, `/containers/${task.containerId}/json`, WithExecs), ({ ExecIDs }) => !ExecIDs?.length),
-        { atMost: 120_000, orElse: Effect.die("an exec is there that could still run it") }
+        { atMost: 120_000, orElse: Effect.die("an exec could still run it") }
       )
       const { stdout } = yield* execIn(socket, task.containerId, ["ls", "/tmp"])
       assert.notInclude(stdout, "ran")

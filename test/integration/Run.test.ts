@@ -51,7 +51,7 @@ const networkOf = (socket: string, name: string) =>
     (id) =>
       pollUntil(
         Effect.map(Effect.exit(remove(socket, `/networks/${id}`)), ({ _tag }) => _tag === "Success"),
-        { every: 250, atMost: 120_000, orElse: Effect.die("the network stays in use") }
+        { every: 250, atMost: 120_000, orElse: Effect.die("the network remains in use") }
       )
   )
 
@@ -432,7 +432,7 @@ layer(Shop.layer, { excludeTestServices: true, timeout: "240 seconds" })("run", 
         const line = ["run", "--grace", "1s", `shop@${node}`, "echo up; sleep 4321"]
         yield* killCaller("task-exec.cjs", line, { name: `run-${node}`, isUnderWay: (said) => said.includes("up") })
         const left = Effect.map(leftovers(cluster, { patience: 0 }), (items) => items.length === 0)
-        yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the one-off task stays") })
+        yield* pollUntil(left, { every: 250, atMost: 90_000, orElse: Effect.die("the one-off task remains") })
       })
     )
   }
