@@ -26,7 +26,10 @@ const Coverage = Schema.fromJsonString(
 /** Milliseconds until the run is killed. */
 const timeout = 120_000
 
-/** The positions in the program at which the called functions begin. Fails if the run does not give the command's output. */
+/**
+ * The positions in the program at which the called functions begin. Fails if the run does not give the command's output. A slow run calls a
+ * few functions more, which wait for something, so two builds can differ in a few parentheses.
+ */
 export const calledIn = async (code: string): Promise<ReadonlySet<number>> => {
   // V8 reports real paths.
   const folder = await realpath(await mkdtemp(join(tmpdir(), "task-exec-build-")))
