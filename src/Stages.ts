@@ -19,7 +19,7 @@ import { makeOwnership, makeRunId } from "./Labels.ts"
 import { endManyByHelper, secondHelperPatience } from "./node/EndByHelper.ts"
 import { openTunneledHelper } from "./node/HelperNode.ts"
 import { converse } from "./protocol/Client.ts"
-import { encodeOrder } from "./protocol/Order.ts"
+import { encodeCallerMessage } from "./protocol/CommandMessages.ts"
 import type { RunError } from "./Run.ts"
 import { type CommandRequest, checkCommand, checkNoOneOff, specOf } from "./request/ExecRequest.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
@@ -104,7 +104,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
     spec,
     input: checked.input,
     // If the message can't be sent, the line fails, too.
-    open: Effect.as(Effect.ignore(line.send(encodeOrder({ _tag: "Begin" }))), line),
+    open: Effect.as(Effect.ignore(line.send(encodeCallerMessage({ _tag: "Begin" }))), line),
     endElsewhere: () =>
       Effect.provideService(ending, Swarm, swarm).pipe(
         Effect.map(([first]) => first ?? unconfirmed("the helper sent no kill result"))

@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
 import { Swarm } from "../../src/engine/Swarm.ts"
 import { type Ending, OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
-import type { HelperPlace } from "../../src/helper/Helper.ts"
+import type { HelperPlacement } from "../../src/helper/Helper.ts"
 import { HelperNotPlaced, OverlayBlocked } from "../../src/helper/HelperErrors.ts"
 import type { TunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { makeOwnership, makeRunId } from "../../src/Labels.ts"
 import { tryToEnd } from "../../src/node/EndByHelper.ts"
-import { openHelperLink } from "../../src/node/HelperLink.ts"
+import { openHelperConnection } from "../../src/node/HelperConnection.ts"
 import { prepareTunnel } from "../../src/node/HelperTunnel.ts"
 import type { RunError } from "../../src/Run.ts"
 import type { Stamp } from "./ClockOffset.ts"
@@ -40,7 +40,7 @@ export interface Silent {
 
 /** Runs a helper that kills a run that does not exist. This takes every step of a helper, including the engine's socket and the kill. */
 export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
-  place: HelperPlace,
+  place: HelperPlacement,
   timeout: number
 ): Effect.fn.Return<Trial, never, Swarm> {
   const watch = watchTasks(yield* Swarm)
@@ -77,7 +77,7 @@ export interface Reached extends Stamped {
 
 /** Connects to a helper as `-i` and `-t` do, and disconnects. */
 export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
-  place: HelperPlace,
+  place: HelperPlacement,
   timeout: number,
   network: TunnelNetwork
 ): Effect.fn.Return<Reached, never, Swarm> {
@@ -88,7 +88,7 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
     const addition = yield* prepareTunnel({ place, owner, from: "start", commands: 1, shared: network })
     // The helper waits for a command, which never comes.
     const work = { _tag: "Exec", specs: [nothingOf(makeRunId())], begin: [] } as const
-    const link = yield* openHelperLink({ place, owner, work, addition })
+    const link = yield* openHelperConnection({ place, owner, work, addition })
     const tunnel = yield* link.tunnel
     const now = yield* Clock.currentTimeMillis
     yield* tunnel.close
@@ -122,11 +122,11 @@ const nothingOf = (runId: string) =>
 
 const isUp = (watch: TaskWatch): boolean => watch.task()?.Status.State === "running"
 
-const blocked = ({ node }: HelperPlace, after: number) =>
+const blocked = ({ node }: HelperPlacement, after: number) =>
   new OverlayBlocked({ node: node.hostname, after, detail: "no answer" })
 
 /** The error has Swarm's reason. */
-const tooSlow = ({ node }: HelperPlace, after: number, watch: TaskWatch) => {
+const tooSlow = ({ node }: HelperPlacement, after: number, watch: TaskWatch) => {
   const { Err, Message, State } = watch.task()?.Status ?? { State: "new", Message: "", Err: undefined }
   return new HelperNotPlaced({ node: node.hostname, after, state: State, reason: Err ?? Message })
 }

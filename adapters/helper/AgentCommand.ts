@@ -18,7 +18,7 @@ import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import { swarmTaskLabel } from "../../src/engine/EngineSchemas.ts"
 import { helperVariables } from "../../src/helper/HelperRequest.ts"
 import { helperPort } from "../../src/helper/RelayProtocol.ts"
-import { checkAddress, refuse, wasSignalled } from "../../src/protocol/Admission.ts"
+import { checkAddress, refuse, wasSignaled } from "../../src/protocol/Admission.ts"
 import { byTunnel } from "../../src/protocol/NodeCarrier.ts"
 import { serveRequest } from "../../src/protocol/ServeRequest.ts"
 import { version } from "../../src/Version.ts"
@@ -50,7 +50,7 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
     Deferred.doneUnsafe(told, Effect.void)
     return true
   }
-  if (yield* wasSignalled) Deferred.doneUnsafe(told, Effect.void)
+  if (yield* wasSignaled) Deferred.doneUnsafe(told, Effect.void)
   const callers = yield* FiberSet.make()
   const led = yield* FiberSet.make()
   const runCaller = yield* FiberSet.runtime(callers)<DockerEngine>()

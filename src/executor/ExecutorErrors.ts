@@ -2,8 +2,7 @@
 import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { summaryOf, withHint } from "../engine/Hints.ts"
-import { PolicyDenied } from "../policy/PolicyDenied.ts"
-import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
 
 /**
  * The program does not exist in the container. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126.

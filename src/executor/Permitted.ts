@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { oneOffRole } from "../Labels.ts"
 import { checkPermission, denial } from "../policy/Permission.ts"
-import type { Wish } from "../policy/Policy.ts"
+import type { Access } from "../policy/Policy.ts"
 import { commandOf, type ExecSpec } from "./ExecSpec.ts"
 import type { ExecutorError } from "./ExecutorErrors.ts"
 import { refusal } from "./Refusal.ts"
@@ -11,7 +11,7 @@ import { refusal } from "./Refusal.ts"
 const debugProgram = "debug"
 
 /** Returns what a policy must allow for a spec. */
-export const wishOf = (spec: ExecSpec): Wish => {
+export const wishOf = (spec: ExecSpec): Access => {
   if (spec.toolbox === undefined) return { _tag: "Run", command: commandOf(spec) }
   return spec.toolbox._tag === "Debug"
     ? { _tag: "Run", command: [debugProgram] }

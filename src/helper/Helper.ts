@@ -38,7 +38,7 @@ const helperOverhead = 45_000
 const swarmOverhead = 10_000
 
 /** The node and image of a run's helpers. */
-export interface HelperPlace {
+export interface HelperPlacement {
   /** Reference of the image, as the node's engine resolves it. */
   readonly image: string
   readonly node: TaskNode
@@ -49,7 +49,7 @@ export interface HelperPlace {
 }
 
 /** Options of {@link openHelper}. */
-export interface HelperOptions extends HelperPlace {
+export interface HelperOptions extends HelperPlacement {
   readonly network: Network
   readonly request: HelperRequest
   /** Runs when the manager is about to be asked for the helper's service. Default: nothing. */

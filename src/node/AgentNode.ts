@@ -3,13 +3,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { AgentLink } from "../agent/AgentLink.ts"
+import type { AgentConnection } from "../agent/AgentConnection.ts"
 import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { Swarm } from "../engine/Swarm.ts"
-import type { HelperPlace } from "../helper/Helper.ts"
+import type { HelperPlacement } from "../helper/Helper.ts"
 import type { HelperRefused } from "../helper/HelperErrors.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
-import { checkHello, unasked } from "../protocol/Client.ts"
+import { checkHello, unexpectedMessage } from "../protocol/Client.ts"
 import { filesOver } from "../protocol/FilesClient.ts"
 import { framesOf, type LineError, lineOver } from "../protocol/Line.ts"
 import { endManyByHelper, secondHelperPatience } from "./EndByHelper.ts"
@@ -18,9 +18,9 @@ import { prepareCommands } from "./RemoteCommands.ts"
 
 /** Options of {@link openAgentNode}. */
 export interface AgentNodeOptions {
-  readonly link: AgentLink
+  readonly link: AgentConnection
   /** Where the helper runs that ends commands if the agent can't. */
-  readonly place: HelperPlace
+  readonly place: HelperPlacement
   readonly owner: Effect.Effect<Ownership>
 }
 
@@ -32,14 +32,14 @@ export const openAgentNode = Effect.fnUntraced(function* ({
 }: AgentNodeOptions): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
   const node = place.node.hostname
-  let isAsked = false
+  let isRequested = false
   return {
     route: "agent",
     commands: (specs, first) =>
       prepareCommands(node, specs, first, {
-        isAtWork: () => isAsked,
+        mayBeServing: () => isRequested,
         open: Effect.fnUntraced(function* (begin, inputs) {
-          isAsked = true
+          isRequested = true
           const tunnel = yield* link.ask(yield* owner, {
             _tag: "Exec",
             specs,
@@ -76,7 +76,10 @@ const awaitHello = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Deferred.Deferred<void, HelperRefused | LineError>, never, Scope.Scope> {
   const greeted = yield* Deferred.make<void, HelperRefused | LineError>()
   yield* Stream.runForEach(framesOf(tunnel), (frame) =>
-    Deferred.into(frame._tag === "Hello" ? checkHello(node, frame) : Effect.fail(unasked(node, frame)), greeted)
+    Deferred.into(
+      frame._tag === "Hello" ? checkHello(node, frame) : Effect.fail(unexpectedMessage(node, frame)),
+      greeted
+    )
   ).pipe(
     Effect.andThen(new TunnelLost({ detail: "the agent disconnected" })),
     Effect.catch((error) => Deferred.fail(greeted, error)),

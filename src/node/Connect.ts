@@ -1,7 +1,7 @@
 /** Chooses the route to a node, and opens the node connection. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type FindAgents, linkTo } from "../agent/AgentLink.ts"
+import { connectAgent, type FindAgents } from "../agent/AgentConnection.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import type { TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
@@ -43,7 +43,7 @@ export const connect: Connect = Effect.fn("TaskExec.connect")(function* (options
   const { agents, connectedNode, placementTimeout, via } = options
   const [task] = options.tasks
   const owner = options.owner ?? makeOwnership(undefined)
-  const link = yield* linkTo(via, agents, connectedNode, task.node)
+  const link = yield* connectAgent(via, agents, connectedNode, task.node)
   const route = typeof link === "string" ? yield* chooseRoute(task, link, connectedNode) : "agent"
   if (route === "local") return yield* openLocalNode({ image: options.image, owner: yield* owner })
   const place = { image: yield* options.image, node: task.node, task: task.name, placementTimeout }

@@ -6,11 +6,11 @@ import * as Stream from "effect/Stream"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
-import { type HelperPlace, pullPatience } from "../helper/Helper.ts"
+import { type HelperPlacement, pullPatience } from "../helper/Helper.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
-import { unasked } from "../protocol/Client.ts"
+import { unexpectedMessage } from "../protocol/Client.ts"
 import type { Runs } from "../protocol/Endings.ts"
-import { type HelperError, openHelperLink } from "./HelperLink.ts"
+import { type HelperError, openHelperConnection } from "./HelperConnection.ts"
 
 /** Milliseconds until a second helper must be placed after a connection broke: the node may be gone. */
 export const secondHelperPatience = 8000
@@ -19,7 +19,10 @@ export const secondHelperPatience = 8000
  * Kills several runs on one node through a helper: sends the signal, waits for the grace period, sends KILL. Returns the kill result of
  * each run, in their order. Never fails: a failure is part of the results.
  */
-export const endManyByHelper = (place: HelperPlace, runs: Runs): Effect.Effect<ReadonlyArray<Ending>, never, Swarm> =>
+export const endManyByHelper = (
+  place: HelperPlacement,
+  runs: Runs
+): Effect.Effect<ReadonlyArray<Ending>, never, Swarm> =>
   Effect.gen(function* () {
     const owner = yield* makeOwnership(
       place.placementTimeout + pullPatience + Math.max(...runs.map(({ grace }) => grace))
@@ -30,16 +33,18 @@ export const endManyByHelper = (place: HelperPlace, runs: Runs): Effect.Effect<R
 /** Kills several runs as {@link endManyByHelper} does, but fails with an error. Calls `greeted` with the helper's version. */
 export const tryToEnd = Effect.fnUntraced(
   function* (
-    place: HelperPlace,
+    place: HelperPlacement,
     owner: Ownership,
     runs: Runs,
     greeted: (version: string) => Effect.Effect<void> = () => Effect.void
   ): Effect.fn.Return<ReadonlyArray<Ending>, HelperError | Schema.SchemaError, Swarm | Scope.Scope> {
     const work = { _tag: "End", runs } as const
-    const link = yield* openHelperLink({ place, owner, work, addition: undefined, greeted })
+    const link = yield* openHelperConnection({ place, owner, work, addition: undefined, greeted })
     const last = yield* Stream.runLast(link.line(0).incoming)
     const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "the helper sent no kill result" }))
-    return frame._tag === "Ended" ? yield* decodeEndings(frame.endings) : yield* unasked(place.node.hostname, frame)
+    return frame._tag === "Ended"
+      ? yield* decodeEndings(frame.endings)
+      : yield* unexpectedMessage(place.node.hostname, frame)
   },
   Effect.scoped,
   Effect.catchTag(["SchemaError", "TunnelLost"], ({ message }) => Effect.fail(new OutcomeUnknown({ detail: message })))

@@ -6,7 +6,7 @@ import { Swarm } from "../engine/Swarm.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, killed } from "../executor/ExecutorErrors.ts"
-import type { HelperPlace } from "../helper/Helper.ts"
+import type { HelperPlacement } from "../helper/Helper.ts"
 import type { HelperWork, TunnelNeed } from "../helper/HelperRequest.ts"
 import type { TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
@@ -15,14 +15,14 @@ import type { Runs } from "../protocol/Endings.ts"
 import { filesOver } from "../protocol/FilesClient.ts"
 import { readEarly } from "./EarlyInput.ts"
 import { endManyByHelper, secondHelperPatience } from "./EndByHelper.ts"
-import { type HelperLink, openHelperLink } from "./HelperLink.ts"
+import { type HelperConnection, openHelperConnection } from "./HelperConnection.ts"
 import { prepareTunnel } from "./HelperTunnel.ts"
 import type { NodeConnection, Specs } from "./NodeConnection.ts"
 import { prepareCommands } from "./RemoteCommands.ts"
 
 /** Options of {@link openHelperNode}. */
 export interface HelperNodeOptions {
-  readonly place: HelperPlace
+  readonly place: HelperPlacement
   /** Ownership of the objects that the commands need. */
   readonly owner: Effect.Effect<Ownership>
   /** The network of tunnels to several nodes. */
@@ -40,7 +40,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
   const node = place.node.hostname
 
   const commands = Effect.fnUntraced(function* (specs: Specs, first: number) {
-    let link: HelperLink | undefined
+    let link: HelperConnection | undefined
     const open = Effect.fnUntraced(function* (begin: ReadonlyArray<number>, inputs: ReadonlyMap<number, ExecInput>) {
       const [early = 0] = begin
       const input = yield* earlyInput(specs, inputs.get(early))
@@ -55,7 +55,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         ...(input.whole === undefined ? {} : { input: input.whole })
       }
       link = yield* isSilent && !waits
-        ? openHelperLink({ place, owner: made, work, addition: undefined })
+        ? openHelperConnection({ place, owner: made, work, addition: undefined })
         : openTunneledHelper({
             place,
             owner: made,
@@ -69,8 +69,8 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     const endElsewhere = Effect.fnUntraced(function* (runs: Runs): Effect.fn.Return<ReadonlyArray<Ending>> {
       if (link === undefined) return runs.map(() => killed)
       // A helper that has not greeted is removed. It ends the commands that it begins until it stops.
-      const stopped = link.isAtWork() ? undefined : yield* link.stop
-      if (stopped !== undefined && !link.isAtWork()) return runs.map(() => stopped)
+      const stopped = link.hasGreeted() ? undefined : yield* link.stop
+      if (stopped !== undefined && !link.hasGreeted()) return runs.map(() => stopped)
       // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
       const patience = link.hasMoved() ? secondHelperPatience : place.placementTimeout
       const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: patience }, runs))
@@ -79,7 +79,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     })
     return yield* prepareCommands(node, specs, first, {
       open,
-      isAtWork: () => link?.mayHaveBegun() ?? false,
+      mayBeServing: () => link?.mayHaveBegun() ?? false,
       endElsewhere
     })
   })
@@ -101,7 +101,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
 
 /** Options of {@link openTunneledHelper}. */
 export interface TunneledHelperOptions {
-  readonly place: HelperPlace
+  readonly place: HelperPlacement
   readonly owner: Ownership
   readonly work: HelperWork
   /** From when the tunnel is needed: see `HelperRequest`. */
@@ -120,7 +120,7 @@ export const openTunneledHelper = Effect.fnUntraced(function* ({
 }: TunneledHelperOptions) {
   const commands = work._tag === "Exec" ? work.specs.length : 0
   const addition = yield* prepareTunnel({ place, owner, from, commands, shared })
-  return yield* openHelperLink({ place, owner, work, addition })
+  return yield* openHelperConnection({ place, owner, work, addition })
 })
 
 const hasTerminal = ({ detach, tty }: ExecSpec): boolean => tty !== undefined && !detach

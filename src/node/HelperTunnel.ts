@@ -6,7 +6,7 @@ import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../carrier/TunnelTls.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm } from "../engine/Swarm.ts"
-import type { HelperPlace } from "../helper/Helper.ts"
+import type { HelperPlacement } from "../helper/Helper.ts"
 import { HelperRejected, needsOtherNetwork, OverlayBlocked, type RelayFailed } from "../helper/HelperErrors.ts"
 import type { HelperRequest, TunnelNeed } from "../helper/HelperRequest.ts"
 import { relayAddress } from "../helper/RelayProtocol.ts"
@@ -36,7 +36,7 @@ export interface HelperTunnel {
 
 /** Options of {@link prepareTunnel}. */
 export interface HelperTunnelOptions {
-  readonly place: HelperPlace
+  readonly place: HelperPlacement
   readonly owner: Ownership
   readonly from: TunnelNeed
   /** The number of commands, each with a channel. */

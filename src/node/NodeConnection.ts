@@ -11,7 +11,7 @@ import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 import type { ContainerFiles, FilesFailure } from "../protocol/ContainerFiles.ts"
 import type { RunError } from "../Run.ts"
 import type { Route } from "../request/Via.ts"
-import type { HelperError } from "./HelperLink.ts"
+import type { HelperError } from "./HelperConnection.ts"
 
 /** At least one command. */
 export type Specs = readonly [ExecSpec, ...ReadonlyArray<ExecSpec>]

@@ -9,10 +9,10 @@ import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, killed } from "../executor/ExecutorErrors.ts"
 import { once } from "../internal/Once.ts"
 import { converse } from "../protocol/Client.ts"
+import { encodeCallerMessage } from "../protocol/CommandMessages.ts"
 import { endTogether, type Runs } from "../protocol/Endings.ts"
 import type { Line } from "../protocol/Line.ts"
 import { makeOpening } from "../protocol/Opening.ts"
-import { encodeOrder } from "../protocol/Order.ts"
 import type { RunError } from "../Run.ts"
 import type { NodeCommands, Specs } from "./NodeConnection.ts"
 
@@ -32,7 +32,7 @@ export interface Reach {
     inputs: ReadonlyMap<number, ExecInput>
   ) => Effect.Effect<Reached, RunError, Scope.Scope>
   /** Whether the node may have begun to serve the request. */
-  readonly isAtWork: () => boolean
+  readonly mayBeServing: () => boolean
   /** Kills commands that have begun, without their lines. Returns the kill result of each, in their order. */
   readonly endElsewhere: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>>
 }
@@ -68,7 +68,7 @@ export const prepareCommands = Effect.fnUntraced(function* (
         const left = rest?.(index) ?? Stream.concat(Stream.drain(input.stdin), Stream.never)
         yield* Deferred.succeed(stdin, left)
         // If the message can't be sent, the line fails, too.
-        if (!isTold) yield* Effect.ignore(line.send(encodeOrder({ _tag: "Begin" })))
+        if (!isTold) yield* Effect.ignore(line.send(encodeCallerMessage({ _tag: "Begin" })))
         return line
       })
       const conversation = converse({
@@ -78,7 +78,7 @@ export const prepareCommands = Effect.fnUntraced(function* (
         open,
         endElsewhere
       })
-      return { ...conversation, mayHaveBegun: () => begun.has(spec.runId) && reach.isAtWork() }
+      return { ...conversation, mayHaveBegun: () => begun.has(spec.runId) && reach.mayBeServing() }
     })
   }
 })

@@ -5,9 +5,8 @@ import * as Result from "effect/Result"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isNotFound } from "../engine/EngineErrors.ts"
 import { roleOf } from "../Labels.ts"
-import { allowLabel, allows, forwardProgram, parsePolicy, type Wish } from "./Policy.ts"
-import { PolicyDenied } from "./PolicyDenied.ts"
-import { ProtectedTarget } from "./ProtectedTarget.ts"
+import { type Access, allowLabel, allows, forwardProgram, parsePolicy } from "./Policy.ts"
+import { PolicyDenied, ProtectedTarget } from "./PolicyErrors.ts"
 import type { TaskPolicy } from "./TaskPolicy.ts"
 
 /** `TASK_EXEC_DENY_DEFAULT` in the caller's environment. */
@@ -24,7 +23,7 @@ export const withCallerDefault = (known: TaskPolicy, denies: boolean): TaskPolic
 export const denial = (
   container: string,
   known: TaskPolicy,
-  wish: Wish,
+  access: Access,
   isOfImage = false
 ): PolicyDenied | undefined => {
   const { containerAllow, denyDefault, node, service, serviceAllow, task } = known
@@ -33,7 +32,7 @@ export const denial = (
     ...(service === undefined ? {} : { service }),
     ...(task === undefined ? {} : { task }),
     ...(node === undefined ? {} : { node }),
-    ...programOf(wish)
+    ...programOf(access)
   }
   const labels = [
     { stands: "ServiceLabel", policy: serviceAllow },
@@ -45,7 +44,7 @@ export const denial = (
     if (Result.isFailure(parsed)) {
       return new PolicyDenied({ ...what, stands, policy, problem: parsed.failure.message })
     }
-    if (!allows(parsed.success, wish)) return new PolicyDenied({ ...what, stands, policy })
+    if (!allows(parsed.success, access)) return new PolicyDenied({ ...what, stands, policy })
   }
   const granted = serviceAllow ?? (isOfImage ? undefined : containerAllow)
   if (granted !== undefined || denyDefault === undefined) return undefined
@@ -56,14 +55,14 @@ export const denial = (
   })
 }
 
-const programOf = (wish: Wish): { readonly program?: string } => {
-  switch (wish._tag) {
+const programOf = (access: Access): { readonly program?: string } => {
+  switch (access._tag) {
     case "Copy":
       return {}
     case "Run":
-      return { program: wish.command[0] }
+      return { program: access.command[0] }
     case "Forward":
-      return { program: [forwardProgram, ...wish.ports].join(" ") }
+      return { program: [forwardProgram, ...access.ports].join(" ") }
   }
 }
 
@@ -75,7 +74,7 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
   engine: Pick<DockerEngineShape, "inspectContainer" | "inspectImage">,
   container: string,
   { containerAllow: own, ...known }: TaskPolicy,
-  wish: Wish,
+  access: Access,
   /** The role of task-exec's containers in which the action may happen all the same. */
   except?: string
 ): Effect.fn.Return<void, PolicyDenied | ProtectedTarget | EngineFailure> {
@@ -94,7 +93,7 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
     containerAllow !== own &&
     (yield* hasLabel(engine, Image, containerAllow))
   const facts = { ...known, ...(containerAllow === undefined ? {} : { containerAllow }) }
-  const denied = denial(container, facts, wish, isOfImage)
+  const denied = denial(container, facts, access, isOfImage)
   if (denied !== undefined) return yield* denied
 })
 

@@ -38,7 +38,7 @@ export class InvalidPolicy extends Schema.TaggedError<InvalidPolicy>()("InvalidP
 }
 
 /** An action in a task. */
-export type Wish =
+export type Access =
   | { readonly _tag: "Run"; readonly command: readonly [string, ...ReadonlyArray<string>] }
   /** Copy files, in or out. */
   | { readonly _tag: "Copy" }
@@ -92,10 +92,10 @@ const entryOf = (text: string): ReadonlyArray<Entry> => {
 }
 
 /** Whether a policy allows an action. */
-export const allows = (policy: Policy, wish: Wish): boolean => {
+export const allows = (policy: Policy, access: Access): boolean => {
   if (policy._tag === "Everything") return true
-  if (wish._tag === "Run") return policy.entries.some(isFor(wish.command))
-  if (wish._tag === "Forward") return wish.ports.every((port) => policy.entries.some(isFor([forwardProgram, port])))
+  if (access._tag === "Run") return policy.entries.some(isFor(access.command))
+  if (access._tag === "Forward") return access.ports.every((port) => policy.entries.some(isFor([forwardProgram, port])))
   return policy.entries.some((entry) => entry._tag === "Program" && entry.program === copyProgram)
 }
 

@@ -53,7 +53,7 @@ export const admit = Effect.fn("Helper.admit")(function* (
  * Whether the engine sent this container a signal. Process 1 of a container misses a signal that comes before it has a handler, but the
  * engine keeps its last 256 events. Run this after the handler is installed.
  */
-export const wasSignalled: Effect.Effect<boolean, EngineFailure, DockerEngine> = Effect.gen(function* () {
+export const wasSignaled: Effect.Effect<boolean, EngineFailure, DockerEngine> = Effect.gen(function* () {
   const { pastEvents } = yield* DockerEngine
   // The engine is on this machine, so its clock is this process' clock.
   const now = yield* Clock.currentTimeMillis
@@ -74,7 +74,7 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   const [helpers, isToEnd] = yield* Effect.all(
     [
       engine.listContainers({ label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] }, { all: true }),
-      wasSignalled
+      wasSignaled
     ],
     { concurrency: 2 }
   )

@@ -15,9 +15,8 @@ import { describeEnding, Ending, killed } from "../executor/ExecutorErrors.ts"
 import { joinPieces } from "../executor/joinPieces.ts"
 import { ConnectionLost, HelperRefused } from "../helper/HelperErrors.ts"
 import { startWith } from "../helper/HelperStages.ts"
+import { decodeRemoteError, encodeCallerMessage, type RemoteError } from "./CommandMessages.ts"
 import type { Line } from "./Line.ts"
-import { encodeOrder } from "./Order.ts"
-import { decodeRemoteError, type RemoteError } from "./RemoteError.ts"
 
 /** The errors of the conversation about a command. */
 export type ConversationError = ConnectionLost | HelperRefused | RemoteError
@@ -96,7 +95,7 @@ export const converse = <E, R>({
       yield* Effect.addFinalizer(() => Effect.andThen(leave(current, spec, end), line.close))
       if (spec.stdin) yield* Effect.forkScoped(feed(line, input.stdin))
       if (spec.tty !== undefined) {
-        const resize = (size: typeof spec.tty.size) => line.send(encodeOrder({ _tag: "Resize", size }))
+        const resize = (size: typeof spec.tty.size) => line.send(encodeCallerMessage({ _tag: "Resize", size }))
         yield* Effect.forkScoped(Effect.ignore(Stream.runForEach(input.sizes, resize)))
       }
       return Stream.fromQueue(queue).pipe(
@@ -119,7 +118,7 @@ const order = Effect.fnUntraced(function* ({ asked, line }: Live, { grace, signa
   const answer = yield* Deferred.make<Ending, TunnelLost>()
   const id = asked.size
   asked.set(id, answer)
-  yield* line.send(encodeOrder({ _tag: "SendSignal", id, signal, grace }))
+  yield* line.send(encodeCallerMessage({ _tag: "SendSignal", id, signal, grace }))
   return yield* Deferred.await(answer)
 })
 
@@ -187,7 +186,7 @@ const dispatch = Effect.fnUntraced(function* <E>(
       case "Reachable":
       case "Unreachable":
       case "Moved":
-        return Effect.fail(unasked(node, frame))
+        return Effect.fail(unexpectedMessage(node, frame))
       default:
         return Effect.asVoid(Queue.offer(queue, frame))
     }
@@ -199,7 +198,7 @@ const dispatch = Effect.fnUntraced(function* <E>(
 const decodeEnding = Schema.decodeUnknownEffect(Ending)
 
 /** The error for a message that the caller did not ask for. `node`: host name. */
-export const unasked = (node: string, { _tag }: { readonly _tag: string }): HelperRefused =>
+export const unexpectedMessage = (node: string, { _tag }: { readonly _tag: string }): HelperRefused =>
   new HelperRefused({ node, detail: `it sent an unexpected message of type ${_tag}` })
 
 /** Fails if the helper or agent speaks another version of the protocol than the caller. */

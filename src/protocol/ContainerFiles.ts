@@ -8,8 +8,7 @@ import { EngineError, type EngineFailure, EngineUnreachable, UnexpectedReply } f
 import type { PathStat } from "../engine/EngineSchemas.ts"
 import { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
 import { checkPermission } from "../policy/Permission.ts"
-import { PolicyDenied } from "../policy/PolicyDenied.ts"
-import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
 import type { TaskPolicy } from "../policy/TaskPolicy.ts"
 
 /**

@@ -7,13 +7,13 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Tunnel } from "../carrier/Tunnel.ts"
 import type { HelperRefused } from "../helper/HelperErrors.ts"
-import { checkHello, unasked } from "./Client.ts"
+import { checkHello, unexpectedMessage } from "./Client.ts"
 import type { ContainerFiles, FilesFailure } from "./ContainerFiles.ts"
 import { CopyLost } from "./ContainerFiles.ts"
-import { decodeFilesReply, encodeFilesOrder, type FilesOrder, type FilesReply } from "./FilesMessages.ts"
+import { decodeFilesResponse, encodeFilesRequest, type FilesRequest, type FilesResponse } from "./FilesMessages.ts"
 
 /** A helper's response, or bytes of an archive. */
-type Heard = Exclude<FilesReply, { readonly _tag: "Hello" }> | { readonly _tag: "Bytes"; readonly data: Uint8Array }
+type Heard = Exclude<FilesResponse, { readonly _tag: "Hello" }> | { readonly _tag: "Bytes"; readonly data: Uint8Array }
 
 /** Returns the files to which a helper or agent gives access over its tunnel. `node`: host name, for messages. */
 export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
@@ -28,12 +28,12 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
     Queue.take(heard),
     (said) => (said._tag === "Failed" ? Effect.fail(said.error) : Effect.succeed(said))
   ).pipe(Effect.catchIf(Cause.isDone, () => Effect.fail(lost({ detail: "the helper disconnected" }))))
-  const ask = (order: FilesOrder) => Effect.mapError(tunnel.send(encodeFilesOrder(order)), lost)
+  const ask = (order: FilesRequest) => Effect.mapError(tunnel.send(encodeFilesRequest(order)), lost)
   const all = (sent: number, received: number) =>
     sent === received ? Effect.void : Effect.fail(lost({ detail: `${received} of ${sent} bytes arrived` }))
 
   const stat = Effect.flatMap(next, (said) =>
-    said._tag === "Stat" ? Effect.succeed(said.stat) : Effect.fail(unasked(node, said))
+    said._tag === "Stat" ? Effect.succeed(said.stat) : Effect.fail(unexpectedMessage(node, said))
   )
 
   /** The bytes of an archive, until the helper has proved that these are all. */
@@ -45,7 +45,7 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
         yield* all(said.bytes, bytes)
         return yield* Cause.done()
       }
-      if (said._tag !== "Bytes") return yield* unasked(node, said)
+      if (said._tag !== "Bytes") return yield* unexpectedMessage(node, said)
       bytes += said.data.length
       yield* tunnel.taken("stdout", said.data.length)
       return [said.data] as const
@@ -69,7 +69,7 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
       }).pipe(Effect.andThen(Effect.mapError(tunnel.end("stdin"), lost)))
       // A helper that can't continue reports that before all bytes are sent.
       const said = yield* Effect.raceFirst(next, Effect.andThen(send, Effect.never))
-      return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unasked(node, said)
+      return yield* said._tag === "Copied" ? all(bytes, said.bytes) : unexpectedMessage(node, said)
     })
   }
 })
@@ -88,7 +88,7 @@ const listen = Effect.fnUntraced(function* (
       case "End":
         return Effect.void
       case "Document":
-        return Result.match(decodeFilesReply(incoming.text), {
+        return Result.match(decodeFilesResponse(incoming.text), {
           // Agents greet over the tunnel.
           onSuccess: (reply) => (reply._tag === "Hello" ? checkHello(node, reply) : Queue.offer(heard, reply)),
           onFailure: () => Effect.fail(lost({ detail: "the helper sent an invalid message" }))

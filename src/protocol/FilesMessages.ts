@@ -7,11 +7,10 @@ import { Hello } from "../carrier/Frame.ts"
 import { EngineError, EngineUnreachable, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { PathStat } from "../engine/EngineSchemas.ts"
 import { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
-import { PolicyDenied } from "../policy/PolicyDenied.ts"
-import { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
 
 /** A request of the caller. */
-export const FilesOrder = Schema.TaggedUnion({
+export const FilesRequest = Schema.TaggedUnion({
   /** Answered by `Stat`. */
   StatPath: { path: Schema.String },
   /** Answered by `Stat`, the archive's bytes and `Copied`. */
@@ -21,7 +20,7 @@ export const FilesOrder = Schema.TaggedUnion({
 })
 
 /** A request of the caller. */
-export type FilesOrder = typeof FilesOrder.Type
+export type FilesRequest = typeof FilesRequest.Type
 
 /** The reason why a helper did not serve a request. */
 export const FilesRefusal = Schema.Union([
@@ -45,16 +44,16 @@ const Copied = Schema.TaggedStruct("Copied", { bytes: Schema.Int })
 const Failed = Schema.TaggedStruct("Failed", { error: FilesRefusal })
 
 /** A response of the helper. */
-export const FilesReply = Schema.Union([Hello, Stat, Copied, Failed])
+export const FilesResponse = Schema.Union([Hello, Stat, Copied, Failed])
 
 /** A response of the helper. */
-export type FilesReply = typeof FilesReply.Type
+export type FilesResponse = typeof FilesResponse.Type
 
 /** Encodes a request as JSON. */
-export const encodeFilesOrder = Schema.encodeSync(Schema.fromJsonString(FilesOrder))
+export const encodeFilesRequest = Schema.encodeSync(Schema.fromJsonString(FilesRequest))
 /** Decodes a request. */
-export const decodeFilesOrder = Schema.decodeUnknownResult(Schema.fromJsonString(FilesOrder))
+export const decodeFilesRequest = Schema.decodeUnknownResult(Schema.fromJsonString(FilesRequest))
 /** Encodes a response as JSON. */
-export const encodeFilesReply = Schema.encodeSync(Schema.fromJsonString(FilesReply))
+export const encodeFilesResponse = Schema.encodeSync(Schema.fromJsonString(FilesResponse))
 /** Decodes a response. */
-export const decodeFilesReply = Schema.decodeUnknownResult(Schema.fromJsonString(FilesReply))
+export const decodeFilesResponse = Schema.decodeUnknownResult(Schema.fromJsonString(FilesResponse))

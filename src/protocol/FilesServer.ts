@@ -9,11 +9,11 @@ import * as Stream from "effect/Stream"
 import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import type { ContainerFiles } from "./ContainerFiles.ts"
 import {
-  decodeFilesOrder,
-  encodeFilesReply,
-  type FilesOrder,
+  decodeFilesRequest,
+  encodeFilesResponse,
   type FilesRefusal,
-  type FilesReply
+  type FilesRequest,
+  type FilesResponse
 } from "./FilesMessages.ts"
 import type { NodeCarrier } from "./NodeCarrier.ts"
 import { failedFrame } from "./Server.ts"
@@ -38,7 +38,7 @@ export const serveFiles = Effect.fn("Helper.copy")(function* <E, R>(
 
 const serveOver = Effect.fnUntraced(function* (tunnel: Tunnel, files: ContainerFiles<FilesRefusal>) {
   const { gone, jobs } = yield* listen(tunnel)
-  const say = (reply: FilesReply) => tunnel.send(encodeFilesReply(reply))
+  const say = (reply: FilesResponse) => tunnel.send(encodeFilesResponse(reply))
 
   const obey = Effect.fnUntraced(function* (
     files: ContainerFiles<FilesRefusal>,
@@ -81,7 +81,7 @@ const isRefusal = (error: FilesRefusal | TunnelLost): error is FilesRefusal => e
 
 /** A request, and the bytes that follow it. */
 interface Job {
-  readonly order: FilesOrder
+  readonly order: FilesRequest
   readonly inflow: Inflow
 }
 
@@ -98,7 +98,7 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
   // A caller sends one request after the other. More requests wait in the tunnel, whose buffer is limited.
   const jobs = yield* Queue.bounded<Job>(4)
   let current = yield* makeInflow
-  const take = Effect.fnUntraced(function* (order: FilesOrder) {
+  const take = Effect.fnUntraced(function* (order: FilesRequest) {
     // No one consumes the bytes that an engine refused, so the caller may send as many others.
     yield* tunnel.taken("stdin", current.open)
     current = yield* makeInflow
@@ -112,7 +112,7 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
       case "End":
         return Queue.end(current.queue)
       case "Document":
-        return Result.match(decodeFilesOrder(incoming.text), {
+        return Result.match(decodeFilesRequest(incoming.text), {
           onSuccess: take,
           onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent an invalid message" }))
         })

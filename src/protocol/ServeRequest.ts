@@ -14,11 +14,11 @@ import { ProcessKiller } from "../executor/ProcessKiller.ts"
 import type { HelperRequest } from "../helper/HelperRequest.ts"
 import type { Ownership } from "../Labels.ts"
 import { type AdmissionError, endAll } from "./Admission.ts"
+import type { RemoteError } from "./CommandMessages.ts"
 import { type ContainerFiles, engineFiles } from "./ContainerFiles.ts"
 import type { FilesRefusal } from "./FilesMessages.ts"
 import { serveFiles } from "./FilesServer.ts"
 import type { NodeCarrier } from "./NodeCarrier.ts"
-import type { RemoteError } from "./RemoteError.ts"
 import { type CallerInput, failedFrame, serveCommands } from "./Server.ts"
 
 /** The frames that answer a request, or a part of it. */

@@ -13,16 +13,15 @@ import { type Channel, TunnelLost } from "../carrier/Tunnel.ts"
 import type { TerminalSize } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { type CallerMessage, decodeCallerMessage, RemoteError } from "./CommandMessages.ts"
 import type { NodeCarrier } from "./NodeCarrier.ts"
-import { decodeOrder, type Order } from "./Order.ts"
-import { RemoteError } from "./RemoteError.ts"
 
-/** A message with a signal for the command, see `Order`. */
-export type SignalOrder = Order & { readonly _tag: "SendSignal" }
+/** A message with a signal for the command, see `CallerMessage`. */
+export type SignalMessage = CallerMessage & { readonly _tag: "SendSignal" }
 
 /** The caller's input and messages while a command runs. */
 export interface CallerInput extends ExecInput {
-  readonly signals: Stream.Stream<SignalOrder>
+  readonly signals: Stream.Stream<SignalMessage>
   /** Answers a signal. The answer does not wait behind output that the caller does not read. */
   readonly answer: (signalled: typeof Signalled.Type) => Effect.Effect<void>
 }
@@ -122,9 +121,9 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
   const stdin = yield* Queue.unbounded<Uint8Array, Cause.Done>()
   const sizes = yield* Queue.sliding<TerminalSize>(1)
   // More signals wait in the tunnel, whose buffer is limited.
-  const signals = yield* Queue.bounded<SignalOrder>(16)
+  const signals = yield* Queue.bounded<SignalMessage>(16)
   const obey = (text: string): Effect.Effect<unknown, TunnelLost> =>
-    Result.match(decodeOrder(text), {
+    Result.match(decodeCallerMessage(text), {
       onSuccess: (order) => {
         switch (order._tag) {
           case "Begin":

@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { withHint } from "../engine/Hints.ts"
-import type { ProtectedTarget } from "../policy/ProtectedTarget.ts"
+import type { ProtectedTarget } from "../policy/PolicyErrors.ts"
 
 /** The most tasks, slots or nodes that a message lists. */
 export const maxShown = 8

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { linkTo, wantsAgent } from "../../../src/agent/AgentLink.ts"
+import { connectAgent, wantsAgent } from "../../../src/agent/AgentConnection.ts"
 import { requestChannel } from "../../../src/agent/AgentProtocol.ts"
 import { type Agent, agentPair } from "../../../src/agent/Agents.ts"
 import { protocolVersion } from "../../../src/carrier/Frame.ts"
@@ -68,7 +68,7 @@ describe("agents", () => {
       const engine = Layer.mock(Swarm)({ host: "h", engine: Effect.never, taskLogs: () => Effect.never })
       /** Connects with this route. Returns the seconds that it takes, and the result. */
       const linked = Effect.fnUntraced(function* (via: "auto" | "agent") {
-        const link = Effect.result(linkTo(via, found, "a", there)).pipe(Effect.scoped, Effect.provide(engine))
+        const link = Effect.result(connectAgent(via, found, "a", there)).pipe(Effect.scoped, Effect.provide(engine))
         const fiber = yield* Effect.forkChild(link)
         let seconds = 0
         while (fiber.pollUnsafe() === undefined && seconds < 60) {

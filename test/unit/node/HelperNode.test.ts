@@ -12,7 +12,7 @@ import { endOf } from "../../../src/executor/ExecSpec.ts"
 import { HelperRejected } from "../../../src/helper/HelperErrors.ts"
 import { isNothingRun } from "../../../src/index.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
-import { openHelperLink } from "../../../src/node/HelperLink.ts"
+import { openHelperConnection } from "../../../src/node/HelperConnection.ts"
 import { openHelperNode } from "../../../src/node/HelperNode.ts"
 import type { HelperTunnel } from "../../../src/node/HelperTunnel.ts"
 import { taskOn } from "../engine/Tasks.ts"
@@ -230,7 +230,7 @@ describe("a tunnel that the helper's node can't join", () => {
     function* (begin: ReadonlyArray<number>) {
       const work = { _tag: "Exec", specs: [plainSpec], begin } as const
       const owner = yield* makeOwnership(undefined)
-      const { tunnel } = yield* openHelperLink({ place, owner, work, addition })
+      const { tunnel } = yield* openHelperConnection({ place, owner, work, addition })
       yield* Effect.sleep("1 second")
       return yield* Effect.flip(tunnel)
     },

@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { denial, withCallerDefault } from "../../../src/policy/Permission.ts"
-import type { Wish } from "../../../src/policy/Policy.ts"
-import { PolicyDenied } from "../../../src/policy/PolicyDenied.ts"
+import type { Access } from "../../../src/policy/Policy.ts"
+import { PolicyDenied } from "../../../src/policy/PolicyErrors.ts"
 import { TaskPolicy } from "../../../src/policy/TaskPolicy.ts"
 
 const container = "7485df53527871bc61dcae0c42d1db6b2daa55db7f14eb8cbdcb2e33f527b6df"
 const names = { service: "web", task: "web.2", node: "node-3" }
-const run: Wish = { _tag: "Run", command: ["df", "-h"] }
+const run: Access = { _tag: "Run", command: ["df", "-h"] }
 
 /** Service label, container label, the defaults that deny, and the reason of the refusal. */
 const table: ReadonlyArray<
@@ -56,7 +56,7 @@ describe("the permission of a command", () => {
   )
   const wish = Arbitrary.schema(Schema.Literals(["df", "sh", "copy"]))
   it.prop("the stricter of two labels counts", [label, label, wish], ([one, other, wanted]) => {
-    const what: Wish = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
+    const what: Access = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
     const isDenied = (facts: TaskPolicy) => denial(container, facts, what) !== undefined
     assert.strictEqual(
       isDenied(known(one, other)),
@@ -65,7 +65,7 @@ describe("the permission of a command", () => {
   })
 
   it.prop("a label of the image can deny a command, but not allow it", [label, wish], ([text, wanted]) => {
-    const what: Wish = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
+    const what: Access = wanted === "copy" ? { _tag: "Copy" } : { _tag: "Run", command: [wanted] }
     const ofImage = (facts: TaskPolicy) => denial(container, facts, what, true)?.stands
     assert.strictEqual(ofImage(known(undefined, text)), denial(container, known(undefined, text), what)?.stands)
     assert.isDefined(ofImage(known(undefined, text, "Caller")))
@@ -84,7 +84,7 @@ describe("the permission of a command", () => {
 })
 
 describe("a refusal", () => {
-  const said = (facts: TaskPolicy, wish: Wish = run) => denial(container, facts, wish)?.message
+  const said = (facts: TaskPolicy, wish: Access = run) => denial(container, facts, wish)?.message
 
   it("has command, task, reason and next step", () => {
     assert.strictEqual(

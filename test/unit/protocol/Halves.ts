@@ -20,12 +20,12 @@ import type { Ending } from "../../../src/executor/ExecutorErrors.ts"
 import type { TunnelNeed } from "../../../src/helper/HelperRequest.ts"
 import { once } from "../../../src/internal/Once.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
-import { openHelperLink } from "../../../src/node/HelperLink.ts"
+import { openHelperConnection } from "../../../src/node/HelperConnection.ts"
 import type { HelperTunnel } from "../../../src/node/HelperTunnel.ts"
 import type { Specs } from "../../../src/node/NodeConnection.ts"
 import { prepareCommands } from "../../../src/node/RemoteCommands.ts"
+import type { RemoteError } from "../../../src/protocol/CommandMessages.ts"
 import { byLog, byLogThenTunnel } from "../../../src/protocol/NodeCarrier.ts"
-import type { RemoteError } from "../../../src/protocol/RemoteError.ts"
 import { type CallerInput, serveCommands } from "../../../src/protocol/Server.ts"
 
 /** A scripted command of the executor. */
@@ -179,10 +179,10 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
       yield* Effect.forkIn(Effect.ignore(Scope.provide(serve(begin), serving)), serving)
       yield* Deferred.succeed(server, serving)
       const owner = yield* makeOwnership(undefined)
-      const link = yield* openHelperLink({ place, owner, work: { _tag: "Exec", specs, begin }, addition })
+      const link = yield* openHelperConnection({ place, owner, work: { _tag: "Exec", specs, begin }, addition })
       return { line: link.line, stdin: (index: number) => inputs.get(index)?.stdin ?? Stream.empty }
     }, Effect.provide(engine)),
-    isAtWork: () => true,
+    mayBeServing: () => true,
     endElsewhere: (runs) =>
       Effect.sync(() => {
         ended.push(runs.map(({ runId }) => runId))

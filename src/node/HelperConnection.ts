@@ -20,7 +20,7 @@ import { type Ending, killed, OutcomeUnknown, outcomeUnknown, unconfirmed } from
 import {
   checkNode,
   type Helper,
-  type HelperPlace,
+  type HelperPlacement,
   type HelperStartError,
   isHostNetworkRefused,
   openHelper
@@ -39,9 +39,9 @@ import { bridgeNetwork, hostNetwork, type Network } from "../helper/TemporarySer
 import { Brake } from "../internal/Brake.ts"
 import type { Ownership } from "../Labels.ts"
 import { checkHello } from "../protocol/Client.ts"
+import { decodeRemoteError, type RemoteError } from "../protocol/CommandMessages.ts"
 import { framesOf, type Line, type LineError } from "../protocol/Line.ts"
 import { isTunnelNeeded } from "../protocol/NodeCarrier.ts"
-import { decodeRemoteError, type RemoteError } from "../protocol/RemoteError.ts"
 import type { HelperTunnel, TunnelError } from "./HelperTunnel.ts"
 
 /** The errors of a helper. */
@@ -55,13 +55,13 @@ export type HelperError =
   | TunnelError
 
 /** A helper that was created. */
-export interface HelperLink {
+export interface HelperConnection {
   /** The line to a command (1, 2, …), or to the helper itself (0). */
   readonly line: (channel: number) => Line<HelperError>
   /** The tunnel to the helper. Fails with the helper's error, too. */
   readonly tunnel: Effect.Effect<Tunnel, HelperError>
   /** Whether the helper has greeted. */
-  readonly isAtWork: () => boolean
+  readonly hasGreeted: () => boolean
   /** Whether the helper may have begun commands: true once its service is created, false once {@link stop} has found that it never ran. */
   readonly mayHaveBegun: () => boolean
   /** Whether the helper has moved to its tunnel. */
@@ -100,9 +100,9 @@ const mayHaveRun = (error: HelperStartError, ending: Ending): HelperError =>
     ? new HelperNotPlaced({ ...error, mayRun: true })
     : new OutcomeUnknown({ detail: summaryOf(error) })
 
-/** Options of {@link openHelperLink}. */
-export interface HelperLinkOptions {
-  readonly place: HelperPlace
+/** Options of {@link openHelperConnection}. */
+export interface HelperConnectionOptions {
+  readonly place: HelperPlacement
   readonly owner: Ownership
   readonly work: HelperWork
   /** The tunnel that is added to the helper. */
@@ -112,13 +112,13 @@ export interface HelperLinkOptions {
 }
 
 /** Creates a helper, and removes it with everything that belongs to it when the scope closes. Its errors are those of its lines. */
-export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
+export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* ({
   addition,
   greeted = () => Effect.void,
   owner,
   place,
   work
-}: HelperLinkOptions): Effect.fn.Return<HelperLink, NodeUnavailable, Swarm | Scope.Scope> {
+}: HelperConnectionOptions): Effect.fn.Return<HelperConnection, NodeUnavailable, Swarm | Scope.Scope> {
   yield* checkNode(place.task, place.node)
   const node = place.node.hostname
   const commands = work._tag === "Exec" ? work.specs.length : 1
@@ -352,7 +352,7 @@ export const openHelperLink = Effect.fn("TaskExec.helperLink")(function* ({
   return {
     line,
     tunnel,
-    isAtWork: () => version !== undefined,
+    hasGreeted: () => version !== undefined,
     mayHaveBegun: () => Deferred.isDoneUnsafe(helper) && !hasNeverRun,
     hasMoved: () => Deferred.isDoneUnsafe(moved),
     stop

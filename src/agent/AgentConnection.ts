@@ -28,7 +28,7 @@ import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAg
 const patience = { auto: "3 seconds", agent: "15 seconds" } as const
 
 /** A connection to an agent, before the request is sent. */
-export interface AgentLink {
+export interface AgentConnection {
   /** Sends the request, once. The agent answers as a helper does. */
   readonly ask: (owner: Ownership, work: HelperWork) => Effect.Effect<Tunnel>
 }
@@ -48,12 +48,12 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
  * half, which the agent's log proves to be that of this node and task. Nothing is sent before the agent has proved that it has the
  * private half.
  */
-export const openAgentLink = Effect.fn("TaskExec.agentLink")(function* (
+export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
   { entry, target }: AgentPair,
   keyPair: RunningAgents["keyPair"],
   node: AgentNode,
   via: keyof typeof patience
-): Effect.fn.Return<AgentLink, AgentUnavailable, Swarm | Scope.Scope> {
+): Effect.fn.Return<AgentConnection, AgentUnavailable, Swarm | Scope.Scope> {
   const unavailable = (error: { readonly message: string; readonly summary?: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: summaryOf(error) })
   // OpenSSL is loaded while the engine works.
@@ -98,21 +98,21 @@ export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, Swarm>
  * Connects to the agent of a node if `via` asks for agents or allows them. Returns the connection, or `via` if only the other routes are
  * possible: with `auto`, a missing or silent agent is logged and not used. Runs `agents` only if an agent may be used.
  */
-export const linkTo = Effect.fnUntraced(function* (
+export const connectAgent = Effect.fnUntraced(function* (
   via: Via,
   agents: FindAgents,
   connectedNode: string,
   node: AgentNode
-): Effect.fn.Return<AgentLink | Exclude<Via, "agent">, AgentUnavailable | SwarmFailure, Swarm | Scope.Scope> {
+): Effect.fn.Return<AgentConnection | Exclude<Via, "agent">, AgentUnavailable | SwarmFailure, Swarm | Scope.Scope> {
   if (via !== "agent" && !wantsAgent(via, connectedNode, node.id)) return via
   const { byNode, keyPair } = yield* agents
   const pair = agentPair(byNode, connectedNode, node)
-  if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentLink(both, keyPair, node, "agent"))
+  if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentConnection(both, keyPair, node, "agent"))
   if (byNode.size === 0) return via
   // A connection that fails is closed at once.
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* pair.pipe(
-    Effect.flatMap((both) => Scope.provide(openAgentLink(both, keyPair, node, "auto"), scope)),
+    Effect.flatMap((both) => Scope.provide(openAgentConnection(both, keyPair, node, "auto"), scope)),
     Effect.catch(({ detail }) =>
       Scope.close(scope, Exit.void).pipe(
         Effect.andThen(Effect.logDebug(`cannot use an agent: ${detail}; using a helper`)),
