@@ -8,13 +8,13 @@ import type { Route } from "./request/Via.ts"
 import { commandStages } from "./Stage.ts"
 import { openTidying } from "./sweep/Tidying.ts"
 
-/** Gives the events of a command with what goes along with them. */
+/** Adds stages and the sweep to the events of a command. */
 export type Accompany = <E, R>(
   route: Route,
   events: Stream.Stream<ExecEvent, E, R>
 ) => Effect.Effect<Stream.Stream<ExecEvent, E, R | Swarm>, never, Scope.Scope>
 
-/** For the commands of one scope: the first one that starts begins the sweep. */
+/** Returns the function for the commands of one scope. The first command that starts begins the sweep. */
 export const openAccompaniment = Effect.gen(function* (): Effect.fn.Return<Accompany, never, Scope.Scope> {
   const tidy = yield* openTidying
   return (route, events) =>

@@ -1,8 +1,8 @@
-/** Whether a command can have run when an error occurs, and whether to try again: data for each error of the library. */
+/** A table of all errors of the library: whether the command can have run when the error occurs, and whether to try again. */
 import type { TaskExecError } from "./TaskExecError.ts"
 
 /**
- * What an error tells about the request that failed.
+ * What an error means for the request that failed.
  *
  * @category errors
  * @since 0.2.0
@@ -11,8 +11,8 @@ export interface Aftermath {
   /** Whether the command can have run, or files or agents can have changed. `no` is certain. */
   readonly ran: "no" | "perhaps" | "yes"
   /**
-   * Whether to try again. `safe`: doing so does no harm, and may succeed. `unchanged`: it does no harm, but fails again until the cause is
-   * removed. `check`: look first at what the command has done.
+   * Whether to try again. `safe`: trying again does no harm and may succeed. `unchanged`: trying again does no harm, but fails until the cause
+   * is removed. `check`: check first what the command has done.
    */
   readonly retry: "safe" | "unchanged" | "check"
 }
@@ -21,17 +21,17 @@ const safe: Aftermath = { ran: "no", retry: "safe" }
 const unchanged: Aftermath = { ran: "no", retry: "unchanged" }
 const perhaps: Aftermath = { ran: "perhaps", retry: "check" }
 const ran: Aftermath = { ran: "yes", retry: "check" }
-/** What was done stays, and trying again completes it. */
+/** The work that was done stays, and trying again completes it. */
 const again: Aftermath = { ran: "perhaps", retry: "safe" }
 
 type ErrorOf<Tag> = Extract<TaskExecError, { readonly _tag: Tag }>
 
-/** Every error of the library. Some depend on the data of the error. */
+/** An entry for every error of the library. Some entries depend on the data of the error. */
 const aftermaths: {
   readonly [Tag in TaskExecError["_tag"]]: Aftermath | ((error: ErrorOf<Tag>) => Aftermath)
 } = {
   InvalidEndpoint: unchanged,
-  // From the moment at which a command may have begun, a run fails with OutcomeUnknown instead of the engine's errors.
+  // Once a command may have begun, a run fails with OutcomeUnknown instead of the engine's errors.
   EngineUnreachable: ({ reason }) => (reason === "Permission" || reason === "Tls" ? unchanged : safe),
   EngineError: ({ status }) => (status >= 500 ? safe : unchanged),
   UnexpectedReply: unchanged,
@@ -61,14 +61,14 @@ const aftermaths: {
   OverlayBlocked: perhaps,
   RelayFailed: perhaps,
   ConnectionLost: perhaps,
-  // A paused container is for its owner to resume.
+  // Only the owner of a paused container can resume it.
   ContainerNotRunning: ({ detail }) => (/paused/i.test(detail) ? unchanged : safe),
   OneOffNotStarted: unchanged,
   OneOffNotPlaced: safe,
   ToolboxNotStarted: unchanged,
   CommandNotFound: unchanged,
   CommandNotStarted: unchanged,
-  // A reading changes nothing.
+  // Reading a log changes nothing.
   LogUnreadable: ({ reason }) => (reason === "Incomplete" ? safe : unchanged),
   SignalNotSent: safe,
   ContainerStopped: ran,
@@ -97,7 +97,7 @@ const aftermaths: {
 /**
  * Returns whether the command can have run when an error occurred, and whether to try again.
  *
- * **When to use**: to decide by data, such as in a queue. For `Effect.retry`, use {@link isRetryable}; `docs/errors.md` lists all answers.
+ * **When to use**: to decide by data, such as in a queue. For `Effect.retry`, use {@link isRetryable}. `docs/errors.md` lists all results.
  *
  * @category errors
  * @since 0.2.0

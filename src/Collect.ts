@@ -1,4 +1,4 @@
-/** A run whose output is kept in memory, to its end. */
+/** Collects the output of a run in memory. */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { runToEnd } from "./executor/ExecEvent.ts"
@@ -22,7 +22,7 @@ export interface ExecResult {
   readonly route: Route
 }
 
-/** Runs the events to their end, and keeps their output. */
+/** Runs the events to their end, and returns the exit code with all output. */
 export const collect = Effect.fn("TaskExec.run")(function* (events: Stream.Stream<RunEvent, RunError>) {
   const stdout: Array<Uint8Array> = []
   const stderr: Array<Uint8Array> = []

@@ -1,21 +1,21 @@
 /** The subcommands of the helper's image. Users do not type them. */
 export const imageCommands = {
-  /** Serves the request in its secret: a command, several, or files to copy. */
+  /** Serves the request in its secret: runs commands, kills commands, or copies files. */
   helper: "helper",
-  /** Passes bytes between its caller and a helper. */
+  /** Forwards bytes between its caller and a helper's listener. */
   relay: "relay",
-  /** Waits on a run's network for the one caller of a helper, and passes bytes between the two. */
+  /** Waits for one relay on the tunnel's network, and forwards bytes between the relay and a helper. */
   listener: "listener",
   /** Connects to ports in a task's network for its caller: `port-forward PORT…`. */
   forward: "port-forward",
-  /** Serves callers until it is told to end: an agent. */
+  /** Serves callers as an agent, until it is stopped. */
   agent: "agent-serve",
-  /** Ends a run: `kill REQUEST`. */
+  /** Kills the processes of a run: `kill REQUEST`. */
   kill: "kill",
-  /** Watches over runs: `--guard REQUEST`. Our programs understand it, too. */
+  /** Guards runs: `--guard REQUEST`. The programs `task-exec` and `swarm-exec` have this subcommand, too. */
   guard: "--guard",
-  /** Removes what belongs to runs: `--remove-runs ID…`. Only our programs understand it. */
+  /** Removes the objects of runs: `--remove-runs ID…`. Only the programs `task-exec` and `swarm-exec` have this subcommand. */
   removeRuns: "--remove-runs",
-  /** Sweeps the node that it is on. */
+  /** Removes leftovers on its own node. */
   sweepNode: "sweep-node"
 } as const

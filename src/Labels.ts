@@ -1,6 +1,6 @@
 /**
- * The labels on every object that task-exec makes (services, secrets, containers), so that a leftover tells whose it
- * is and when it may be removed.
+ * The labels on every object that task-exec creates (services, secrets, networks, containers). They say to which run an object belongs, and
+ * when it is a leftover that may be removed.
  */
 
 import { hostname } from "node:os"
@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 
 /** Keys of the labels. */
 export const labelKeys = {
-  /** The run's ID. Whatever carries this label is ours. */
+  /** The run's ID. Every object with this label belongs to task-exec. */
   run: "task-exec.run",
-  /** What the object is for, a {@link Role}. */
+  /** The purpose of the object: a {@link Role}. */
   role: "task-exec.role",
   /** Unix time in seconds after which the object is a leftover. */
   deadline: "task-exec.deadline",
@@ -19,22 +19,22 @@ export const labelKeys = {
   creator: "task-exec.creator"
 } as const
 
-/** The label of everything that belongs to agents; its value is the version of task-exec that they are of. */
+/** The label of every object of the agents. Its value is the agents' version of task-exec. */
 export const agentLabel = "task-exec.agent"
 
-/** What task-exec uses an object with these labels for: a {@link Role} or `agent`. `undefined` for objects of others. */
+/** Returns the purpose of an object with these labels: a {@link Role} or `agent`; `undefined` if the object is not of task-exec. */
 export const roleOf = (labels: Readonly<Record<string, string>>): string | undefined => {
   const { [agentLabel]: agent, [labelKeys.role]: role, [labelKeys.run]: run } = labels
   if (role !== undefined || run !== undefined) return role ?? "container"
   return agent === undefined ? undefined : "agent"
 }
 
-/** How long after its deadline an object is surely a leftover, in milliseconds: room for start, grace and removal. */
+/** Milliseconds that a deadline adds to the time for which an object is needed: time to start, to kill and to remove. */
 const leftoverMargin = 120_000
-/** The deadline of a run that has none itself, in milliseconds: it is moved as long as the caller lives. */
-const withoutDeadline = 3600_000
+/** Milliseconds until the deadline of a run without a timeout. The caller moves that deadline while it lives. */
+const withoutTimeout = 3600_000
 
-/** What an object of ours is for. */
+/** The purpose of an object of task-exec. */
 export type Role =
   | "helper"
   | "request"
@@ -46,10 +46,10 @@ export type Role =
   | "toolbox"
   | typeof oneOffRole
 
-/** The role of a one-off task, its service and its secret: the only role whose containers run commands of users. */
+/** The role of a one-off task, its service and its secret. It is the only role whose containers run users' commands. */
 export const oneOffRole = "one-off"
 
-/** Whose object it is, and until when it may be needed. */
+/** The run to which an object belongs, and the time until which the object may be needed. */
 export interface Ownership {
   readonly runId: string
   /** Unix time in milliseconds. */
@@ -58,31 +58,31 @@ export interface Ownership {
   readonly creator: string
 }
 
-/** Labels of the same run for an object that is needed for `millis` milliseconds from now. */
+/** Returns the ownership of an object of the same run that is needed for `millis` milliseconds from now. */
 export const lastingFor = (owner: Ownership, millis: number): Effect.Effect<Ownership> =>
   Effect.map(Clock.currentTimeMillis, (now) => ({ ...owner, deadline: now + millis + leftoverMargin }))
 
-/** Labels of a new run that may take the given milliseconds; no limit if `undefined`. */
-export const makeOwnership = (mayTake: number | undefined, runId = makeRunId()): Effect.Effect<Ownership> =>
+/** Returns the ownership of a new run with a timeout in milliseconds; `undefined`: without a timeout. */
+export const makeOwnership = (timeout: number | undefined, runId = makeRunId()): Effect.Effect<Ownership> =>
   Effect.map(Clock.currentTimeMillis, (now) => ({
     runId,
-    deadline: now + (mayTake ?? withoutDeadline) + leftoverMargin,
+    deadline: now + (timeout ?? withoutTimeout) + leftoverMargin,
     creator: `${hostname()}:${process.pid}`
   }))
 
 const runIdLength = 26
 
 /**
- * 26 lower-case letters and digits: valid in every name that the engine knows. It is no secret: the
- * processes and the swarm's objects show it. It must only be unique, and V8's random numbers suffice: loading OpenSSL takes 5 to 10 ms.
+ * Returns 26 random lower-case letters and digits, which are valid in every name of the engine. A run ID must be unique but is not secret:
+ * processes and the swarm's objects show it. V8's random numbers suffice, and loading OpenSSL takes 5 to 10 ms.
  */
 export const makeRunId = (): string =>
   Array.from({ length: runIdLength }, () => Math.floor(Math.random() * 36).toString(36)).join("")
 
-/** A unique name, by which an object can be removed even if the engine's answer to its creation got lost. */
+/** Returns a unique name. By its name, an object can be removed even if the engine's response to its creation was lost. */
 export const freshName = (role: Role): string => `task-exec-${role}-${makeRunId()}`
 
-/** The labels of one object. */
+/** Returns the labels of an object. */
 export const ownershipLabels = (owner: Ownership, role: Role): Record<string, string> => ({
   [labelKeys.run]: owner.runId,
   [labelKeys.role]: role,

@@ -1,22 +1,23 @@
-/** Predicates for retries. */
+/** Predicates on errors, for retries. */
 import { type Aftermath, aftermathOf } from "./Aftermath.ts"
 import { isTaskExecError } from "./TaskExecError.ts"
 
-const tells = (error: unknown, what: (aftermath: Aftermath) => boolean): boolean =>
-  isTaskExecError(error) && what(aftermathOf(error))
+const hasAftermath = (error: unknown, matches: (aftermath: Aftermath) => boolean): boolean =>
+  isTaskExecError(error) && matches(aftermathOf(error))
 
 /**
- * Whether an error is one of the library with which it is certain that the command has not run.
+ * Whether an error proves that the command has not run.
  *
- * **Details**: `false` for every other value, as nothing is known about it. {@link aftermathOf} returns the answer as data.
+ * **Details**: `false` for values that are not errors of the library, because nothing is known about them. {@link aftermathOf} returns the
+ * result as data.
  *
  * @category errors
  * @since 0.2.0
  */
-export const isNothingRun = (error: unknown): boolean => tells(error, ({ ran }) => ran === "no")
+export const isNothingRun = (error: unknown): boolean => hasAftermath(error, ({ ran }) => ran === "no")
 
 /**
- * Whether an error is one of the library after which trying again does no harm, and may succeed.
+ * Whether trying again after this error does no harm and may succeed. `false` for values that are not errors of the library.
  *
  * **When to use**: as the condition of `Effect.retry`, or in `Schedule.while`.
  *
@@ -25,4 +26,4 @@ export const isNothingRun = (error: unknown): boolean => tells(error, ({ ran }) 
  * @category errors
  * @since 0.2.0
  */
-export const isRetryable = (error: unknown): boolean => tells(error, ({ retry }) => retry === "safe")
+export const isRetryable = (error: unknown): boolean => hasAftermath(error, ({ retry }) => retry === "safe")

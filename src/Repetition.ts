@@ -1,4 +1,4 @@
-/** Repeats a run that waits for its task, until its command has started or the time is up. */
+/** Repeats a run that waits for its task, until its command has started or the time to wait is over. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -19,27 +19,27 @@ export interface Attempt {
   readonly events: Stream.Stream<ExecEvent, RunError, Needed>
 }
 
-/** What there is to wait for. */
+/** The wait of a request. */
 export interface Waiting {
   /** The target as the user typed it. */
   readonly target: string
-  /** Milliseconds. */
+  /** The time to wait, in milliseconds. */
   readonly wait: number
-  /** Whether nothing that an attempt has used up is missing in the next one: input that was read is gone. */
+  /** Whether a second attempt can succeed. A command with input is not repeatable, because the first attempt may have read the input. */
   readonly isRepeatable: boolean
 }
 
-/** Milliseconds between two attempts, at first and at most. */
+/** The pause between two attempts, in milliseconds. It doubles from `first` up to `most`. */
 const pauses = { first: 250, most: 5000 }
-/** Milliseconds for the last look at the task, which says how things stand. */
-const lastLook = 1000
+/** Milliseconds for a last lookup after the time to wait, so that the error says what the task is waiting for. */
+const lastLookup = 1000
 
-/** Whether the container was gone before the command was started, so that another task may take its place. */
+/** Whether the container had ended before the command was started. Swarm may replace its task. */
 const isGone = (error: RunError): boolean => error._tag === "ContainerNotRunning" && aftermathOf(error).retry === "safe"
 
 /**
- * The events of the first attempt whose command starts, or the error of the last one. `attempt` gets the milliseconds that are
- * left. Everything of an attempt is gone before the next one begins.
+ * Returns the events of the first attempt whose command starts; fails with the error of the last attempt. `attempt` receives the remaining
+ * milliseconds. Everything that an attempt created is removed before the next one begins.
  */
 export const untilStarted = (
   attempt: (patience: number) => Effect.Effect<Attempt, RunError, Needed | Scope.Scope>,
@@ -47,23 +47,23 @@ export const untilStarted = (
 ): Stream.Stream<RunEvent, RunError, Needed> => {
   const round = (deadline: number, pause: number): Stream.Stream<RunEvent, RunError, Needed> => {
     let resolved: Attempt["resolved"] | undefined
-    let isTold = false
-    const one = Effect.gen(function* () {
+    let isEmitted = false
+    const events = Effect.gen(function* () {
       const left = deadline - (yield* Clock.currentTimeMillis)
-      const made = yield* attempt(Math.max(left, lastLook))
+      const made = yield* attempt(Math.max(left, lastLookup))
       resolved = made.resolved
       return made.events.pipe(
         Stream.map((event): ReadonlyArray<RunEvent> => {
-          const all = isTold ? [event] : [made.resolved, event]
-          isTold = true
+          const all = isEmitted ? [event] : [made.resolved, event]
+          isEmitted = true
           return all
         }),
         Stream.flattenIterable
       )
     })
-    return Stream.unwrap(one).pipe(
+    return Stream.unwrap(events).pipe(
       Stream.catch((error: RunError) => {
-        if (resolved === undefined || isTold) return Stream.fail(error)
+        if (resolved === undefined || isEmitted) return Stream.fail(error)
         if (!isRepeatable || !isGone(error)) return Stream.concat(Stream.make(resolved), Stream.fail(error))
         return Stream.unwrap(
           Effect.gen(function* () {

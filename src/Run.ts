@@ -23,8 +23,8 @@ import type { InvalidTarget } from "./target/Target.ts"
 import type { WaitTimedOut } from "./target/Wait.ts"
 
 /**
- * One event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached
- * command has `Resolved` and `Detached`.
+ * An event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached command has only
+ * `Resolved` and `Detached`.
  *
  * @category models
  */
@@ -61,7 +61,7 @@ export type RunError =
  * @since 0.1.0
  */
 export class OutputTooLarge extends Schema.TaggedError<OutputTooLarge>()("OutputTooLarge", {
-  /** Bytes of output that are allowed. */
+  /** The most bytes of output. */
   limit: Schema.Finite
 }) {
   override get message(): string {

@@ -23,7 +23,7 @@ import { runErrors } from "./TaskExecError.ts"
 import type * as Tasks from "./target/ResolvedTask.ts"
 import type * as Targets from "./target/Target.ts"
 
-/** Names a schema by its type. Does not compile if the schema does not encode each value of the type, or decodes others. */
+/** Gives a schema the name of its type. Does not compile unless the schema encodes and decodes exactly the values of the type. */
 const dataOf =
   <A>() =>
   <S extends Schema.Codec<A, Schema.Json>>(
@@ -31,7 +31,7 @@ const dataOf =
   ): Schema.Codec<A, Schema.Json> =>
     schema
 
-/** A value that may be `undefined`, which is `null` in JSON. */
+/** A value that may be `undefined`, which is encoded as `null`. */
 const orUndefined = <A, I>(schema: Schema.Codec<A, I>) =>
   Schema.NullOr(schema).pipe(
     Schema.decodeTo(Schema.UndefinedOr(Schema.toType(schema)), {
@@ -83,7 +83,7 @@ const action = dataOf<ActionRequest>()(
   })
 )
 
-/** The parts of a command's request that are data, without the task. */
+/** The data that the requests for one task and for many tasks share. */
 const commandFields = {
   command: Schema.Array(Schema.String),
   action: Schema.optionalKey(action),
@@ -103,13 +103,13 @@ const commandFields = {
 
 const resources = { memory: Schema.optionalKey(Schema.Finite), cpus: Schema.optionalKey(Schema.Finite) }
 
-/** A field for each part of a request that is data. A part without one does not compile. */
+/** A field for each part of a request that is data. Does not compile if a field is missing. */
 type Fields<Request> = { readonly [Key in Exclude<keyof Request, "stdin" | "signals" | "sizes">]-?: Schema.Top }
 
 /**
  * The data of an `ExecRequest`: everything but `stdin`, `signals` and the new sizes of the terminal, which are streams.
  *
- * **Details**: the data is a request itself, and its streams are added to it. `TaskExec` checks the request, so decoding it does not.
+ * **Details**: the data is a valid request. Add the streams to it if you need them. Decoding does not validate the request; `TaskExec` does.
  *
  * @example
  * ```ts
@@ -331,7 +331,7 @@ export const ResolvedTask = dataOf<Tasks.ResolvedTask>()(
 export type ResolvedTask = Tasks.ResolvedTask
 
 /**
- * The route that is taken: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
+ * The route that a run takes: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
  *
  * @category schemas
  * @since 0.1.0
@@ -339,7 +339,7 @@ export type ResolvedTask = Tasks.ResolvedTask
 export const Route = dataOf<Vias.Route>()(Schema.Literals(["local", "agent", "helper"]))
 
 /**
- * The route that is taken: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
+ * The route that a run takes: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
  *
  * @category schemas
  * @since 0.1.0
@@ -371,8 +371,8 @@ export const ExecEvent = dataOf<ExecEvents.ExecEvent>()(
 export type ExecEvent = ExecEvents.ExecEvent
 
 /**
- * One event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached command has `Resolved`
- * and `Detached`.
+ * An event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached command has only
+ * `Resolved` and `Detached`.
  *
  * @category schemas
  * @since 0.2.0
@@ -382,8 +382,8 @@ export const RunEvent = dataOf<Runs.RunEvent>()(
 )
 
 /**
- * One event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached command has `Resolved`
- * and `Detached`.
+ * An event of a run. The order is `Resolved`, `Started`, any number of `Stdout` and `Stderr`, `Exited`. A detached command has only
+ * `Resolved` and `Detached`.
  *
  * @category schemas
  * @since 0.2.0

@@ -14,7 +14,7 @@ import type { RunError, RunEvent } from "./Run.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
 
 /**
- * A running command. When its scope closes, the command is killed and everything that was created for it is removed.
+ * A running command. When its scope closes, task-exec kills the command and removes everything that it created.
  *
  * **When to use**: for a conversation with a command, and for terminals. For output alone, `TaskExec.stream` is simpler.
  *
@@ -25,8 +25,8 @@ import type { ExecRequest } from "./request/ExecRequest.ts"
  */
 export interface Session {
   /**
-   * The command's stdin, with backpressure. The end of the input is the end of the command's stdin. Run it once. Without it the command
-   * waits for input until the session ends.
+   * The command's stdin, with backpressure. When the input ends, the command's stdin ends. Run it once. If it is not run, the command's stdin
+   * stays open until the session ends.
    */
   readonly stdin: Sink.Sink<void, Uint8Array>
   /**
@@ -55,7 +55,7 @@ export type SessionRequest = Omit<ExecRequest, "detach" | "signals" | "stdin" | 
   readonly tty?: { readonly size: TerminalSize; readonly detachKeys?: string }
 }
 
-/** The most chunks of input that wait. */
+/** The most chunks of input that are buffered. */
 const inputRoom = 16
 
 /** Opens a session, which runs the events of a request. */
@@ -67,7 +67,7 @@ export const openSession = Effect.fn("TaskExec.openSession")(function* (
   const sizes = yield* Queue.sliding<TerminalSize>(1)
   const signals = yield* Queue.unbounded<Signal>()
   const outcome = yield* Deferred.make<number | undefined, RunError>()
-  // One place keeps the backpressure: an event is pulled only after the one before was taken.
+  // One place keeps the backpressure: the next event is pulled only after the previous one was taken.
   const output = yield* Queue.bounded<ExecEvent, RunError | Cause.Done>(1)
   const events = run({
     ...request,
@@ -116,7 +116,7 @@ export const toDuplex = Effect.fnUntraced(function* (
   const duplex = new Duplex({
     read: () => wake?.(),
     write: (chunk: Uint8Array, _encoding, callback) => finish(Queue.offer(input, chunk), () => callback()),
-    // Small writes that wait for the command cost less as one.
+    // Combines small writes that wait for the command.
     writev: (chunks: ReadonlyArray<{ readonly chunk: Uint8Array }>, callback) =>
       finish(Queue.offer(input, Buffer.concat(chunks.map(({ chunk }) => chunk))), () => callback()),
     final: (callback) => finish(Queue.end(input), () => callback())

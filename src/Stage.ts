@@ -21,19 +21,19 @@ export type Stage =
   | { readonly _tag: "Find"; readonly target: string }
   /** The wait for the target's task: see `ExecRequest.wait`. */
   | { readonly _tag: "Wait"; readonly target: string }
-  /** A one-off task starts: Swarm finds a node, which pulls the image if it does not have it. */
+  /** A one-off task starts: Swarm finds a node, and the node pulls the image if it is missing. */
   | { readonly _tag: "OneOff"; readonly target: string }
   /** Tunnel only: the network is created. */
   | { readonly _tag: "Network" }
   /** Tunnel only: the relay starts on the connected engine. */
   | { readonly _tag: "Relay" }
-  /** A part of `Relay`: the connected engine pulls the image, because it does not have it. */
+  /** A part of `Relay`: the connected engine pulls the missing image. */
   | { readonly _tag: "Pull"; readonly image: string }
   /** The helper's service is created, and Swarm assigns its task to the node. */
   | { readonly _tag: "Place"; readonly node: string }
   /**
-   * The node prepares the helper: it pulls the image if it does not have it, and creates the container. Swarm reports neither which of
-   * them it does nor its progress.
+   * The node prepares the helper: it pulls the image if it is missing, and creates the container. Swarm reports no details and no progress
+   * of this stage.
    */
   | { readonly _tag: "Prepare"; readonly node: string; readonly image: string }
   /** The node starts the helper. */
@@ -48,8 +48,8 @@ export type Stage =
 /**
  * Observes the stages of the runs in its context: for progress displays and timings. Default: no observer.
  *
- * **Details**: each stage that began also ends, whatever the result of the run. Both calls get the same object. A run that kills its
- * command through a second helper reports the stages of that helper, too. After the last stage the run cleans up.
+ * **Details**: each stage that began also ends, whatever the result of the run. Both calls receive the same object. A run that kills its
+ * command through a second helper also reports the stages of that helper. After the last stage, the run removes what it created.
  *
  * **Gotchas**: the calls are synchronous. They must neither block nor throw.
  *
@@ -87,7 +87,7 @@ export const inStage =
       )
     ).pipe(Effect.withSpan(...spanOf(stage)))
 
-/** Begins a stage. The stage ends when the returned function is called, or with the scope. */
+/** Begins a stage. The stage ends when the returned function is called or the scope closes. */
 export const beginStage = Effect.fnUntraced(function* (stage: Stage): Effect.fn.Return<() => void, never, Scope.Scope> {
   const observer = yield* StageObserver
   const clock = yield* Clock.Clock
@@ -105,8 +105,8 @@ export const beginStage = Effect.fnUntraced(function* (stage: Stage): Effect.fn.
 }, Effect.uninterruptible)
 
 /**
- * Reports the stage `Run` from a command's events, and `Start` before it on routes that don't report `Start` themselves. `end` is for
- * events that fail: it runs before the run's objects are removed.
+ * Reports the stage `Run` from a command's events and, with `startsNow`, the stage `Start` before it: helpers and agents report `Start`
+ * themselves. Run `end` if the events fail, before the run's objects are removed.
  */
 export const commandStages = Effect.fnUntraced(function* (startsNow: boolean) {
   const scope = yield* Effect.scope

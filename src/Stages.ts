@@ -31,14 +31,17 @@ import type { ResolvedTask } from "./target/ResolvedTask.ts"
  * @since 0.2.0
  */
 export interface StagedExec {
-  /** Running the events begins the command. If their scope closes before its end, the command and all its child processes are killed. */
+  /**
+   * The command begins when this stream is run. If the scope of the stream closes before the command has ended, the command and all its child
+   * processes are killed.
+   */
   readonly events: Stream.Stream<ExecEvent, RunError>
-  /** Sends its processes a signal and, after the request's grace period, KILL. */
+  /** Sends the command's processes a signal and, after the request's grace period, KILL. */
   readonly signal: (signal: Signal) => Effect.Effect<Ending>
 }
 
 /**
- * A helper that waits to begin its command. When its scope closes, the helper and everything that belongs to it are removed.
+ * A helper that is ready to begin its command. When its scope closes, the helper and everything that belongs to it are removed.
  *
  * @category stages
  * @since 0.2.0
@@ -50,7 +53,7 @@ export interface WaitingHelper {
 }
 
 /**
- * Creates a helper on a task's node, and waits until the helper can be reached. The command has not begun then.
+ * Creates a helper on a task's node, and waits until the helper can be reached. Does not begin the command.
  *
  * **When to use**: to compose a run by hand, with {@link lookupTask}, {@link exec} and {@link awaitExit}. `TaskExec.stream` does all of it,
  * and needs no helper if the connected engine runs the task or an agent serves the node.
@@ -114,7 +117,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
 })
 
 /**
- * Returns the command of a helper, whose events start it in the task's container.
+ * Returns the command of a helper. Run its events to begin the command in the task's container.
  *
  * **Details**: the events fail with `CommandNotFound`, `PolicyDenied`, `ContainerNotRunning`, `ExecTimeout` and the other errors of a run.
  *

@@ -104,7 +104,7 @@ export class TaskExec extends Context.Service<
     this.layerNoDeps.pipe(Layer.provide(HelperImage.layer), Layer.provide(Swarm.layer))
 
   /**
-   * Whether it is certain that the command has not run. False for values that are not errors of the library.
+   * Whether an error proves that the command has not run. `false` for values that are not errors of the library.
    *
    * **Details**: `docs/errors.md` has the answer for each error. `aftermathOf` returns it as data.
    *
@@ -187,11 +187,11 @@ export class TaskExec extends Context.Service<
     this.use((taskExec) => taskExec.run(request))
 
   /**
-   * Reads the log of a task from its node's engine. `Stdout` and `Stderr` have the bytes that the container wrote, in order.
+   * Reads the log of a task from its node's engine. `Stdout` and `Stderr` hold the bytes that the container wrote, in order.
    *
-   * **Details**: if the target has no running task, reads the log of the newest task there that had a container. An ID also names a task
-   * that has ended. `Exited` is the last event, after the whole log; with `follow`, it comes when the container ends. A slow consumer slows
-   * down the reading. The policy label must allow `logs`.
+   * **Details**: if the target has no running task, reads the log of its newest task that had a container. An ID also matches a task that has
+   * ended. `Exited` is the last event, after the whole log; with `follow`, it arrives when the container ends. Reading is as fast as the
+   * consumer. The policy label must allow `logs`.
    *
    * @example
    * ```ts
@@ -213,8 +213,8 @@ export class TaskExec extends Context.Service<
   /**
    * Reads the logs of many tasks: see `logs` and `runAll`.
    *
-   * **Details**: for a slot without a running task, reads the log of the newest task there. With `follow` and `followUpdates`, reading
-   * continues with the next task of a slot when a container ends.
+   * **Details**: for a slot without a running task, reads the log of the slot's newest task. With `follow` and `followUpdates`, reading
+   * continues with the next task of the slot when a container ends.
    *
    * @category running
    * @since 0.2.0
@@ -225,8 +225,8 @@ export class TaskExec extends Context.Service<
   /**
    * Sends a signal to the main process of a task's container. Succeeds when the engine has sent it.
    *
-   * **Gotchas**: a signal that ends the process ends the task, and Swarm replaces the task by the service's restart policy. Child processes
-   * get no signal. The policy label must allow `signal`.
+   * **Gotchas**: a signal that ends the process ends the task, which Swarm then replaces according to the service's restart policy. Child
+   * processes receive no signal. The policy label must allow `signal`.
    *
    * @example
    * ```ts
@@ -255,7 +255,8 @@ export class TaskExec extends Context.Service<
    *
    * **When to use**: for a conversation with a command, and for terminals. For output alone, `stream` is simpler.
    *
-   * **Details**: when the scope closes, the command is killed as that of `stream` is. Errors are in the session's `events` and `outcome`.
+   * **Details**: when the scope closes, task-exec kills the command and removes everything that it created. Errors are in the session's
+   * `events` and `outcome`.
    *
    * @category running
    * @since 0.1.0
@@ -269,7 +270,7 @@ export class TaskExec extends Context.Service<
    * **Details**: the result of each task is in its `Ended` event. The stream fails only before any command runs. The tasks of one node
    * share a helper.
    *
-   * **Gotchas**: if the consumer stops early, fails or is interrupted, all running commands are killed as that of `stream` is.
+   * **Gotchas**: if the consumer stops early, fails or is interrupted, all running commands and their child processes are killed.
    *
    * @example
    * ```ts
@@ -291,7 +292,8 @@ export class TaskExec extends Context.Service<
     Stream.unwrap(this.use((taskExec) => Effect.succeed(taskExec.runAll(request))))
 
   /**
-   * Forwards local ports to a task until the scope closes. Completes when the ports are open and the task's network is reached.
+   * Forwards local ports to a task until the scope closes. Completes when the ports are open and the connection to the task's network is
+   * established.
    *
    * **Details**: fails with `CannotListen` if a local port is in use, before anything is created on the swarm. Later errors are in the
    * `events` of the result.
@@ -317,11 +319,11 @@ export class TaskExec extends Context.Service<
     this.use((taskExec) => taskExec.forward(request))
 }
 
-/** The service, which reaches nodes by `connect`. */
+/** Makes the service. It opens node connections with `connect`. */
 export const makeTaskExec = Effect.fnUntraced(function* (
   connect: Connect
 ): Effect.fn.Return<TaskExec["Service"], never, Swarm | HelperImage> {
-  // A run's spans belong to the program that runs it, not to the one that built the layer.
+  // A run's spans belong to the caller of the run, not to the code that built the layer.
   const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<Swarm | HelperImage>())
   const streamChecked = (checked: Effect.Effect<CheckedRequest, RunError>): Stream.Stream<RunEvent, RunError> =>
     Stream.unwrap(Effect.flatMap(checked, (request) => open(connect, request))).pipe(
@@ -355,7 +357,7 @@ const open = Effect.fn("TaskExec.open")(function* (connect: Connect, checked: Ch
   })
 })
 
-/** Starts a one-off task of the target's service, and makes its command ready to run. */
+/** Starts a one-off task of the target's service, and returns the events of the command in it. */
 const openOneOff = Effect.fn("TaskExec.openOneOff")(function* (
   connect: Connect,
   checked: CheckedRequest,
@@ -375,7 +377,7 @@ const openOneOff = Effect.fn("TaskExec.openOneOff")(function* (
   return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
 })
 
-/** Finds the task, and makes its command ready to run. */
+/** Finds the task, and returns the events of the command in it. */
 const attempt = Effect.fn("TaskExec.attempt")(function* (
   connect: Connect,
   checked: CheckedCommand,

@@ -84,8 +84,8 @@ export type RunAllRequest = Omit<FleetRequest, "signals" | "stdin"> & { readonly
  */
 export interface CallOptions {
   /**
-   * Kills the command and all its child processes. The promise then rejects, and the iterator throws, with the signal's reason, after
-   * everything that was created for the command is removed.
+   * Aborting this signal kills the command and all its child processes. After everything that was created for the command is removed, the
+   * promise rejects, or the iterator throws, with the signal's reason.
    */
   readonly signal?: AbortSignal
 }
@@ -116,18 +116,18 @@ export interface ConnectOptions {
  * @since 0.1.0
  */
 export interface Swarm {
-  /** Runs a command to its end. Returns its exit code and its output (at most 64 MiB). */
+  /** Runs a command, and returns its exit code and its output (at most 64 MiB). */
   readonly run: (request: RunRequest, options?: CallOptions) => Promise<ExecResult>
   /** Returns the events of a command. Leaving the loop early kills the command. */
   readonly stream: (request: RunRequest, options?: CallOptions) => AsyncIterable<RunEvent>
   /** Runs a command in many tasks. The result of each is in its `Ended` event. */
   readonly runAll: (request: RunAllRequest, options?: CallOptions) => AsyncIterable<FleetEvent>
   /**
-   * Forwards local ports to a task until `close` of the result is called, or the signal is aborted. Resolves when the ports are open and
-   * the task's network is reached.
+   * Forwards local ports to a task until `close` of the result is called or the signal is aborted. Resolves when the ports are open and the
+   * connection to the task's network is established.
    */
   readonly forward: (request: ForwardRequest, options?: CallOptions) => Promise<PortForward>
-  /** Returns the log of a task: see `TaskExec.logs`. Leaving the loop early ends the reading. */
+  /** Returns the log of a task: see `TaskExec.logs`. Leaving the loop early stops reading. */
   readonly logs: (request: LogsRequest, options?: CallOptions) => AsyncIterable<RunEvent>
   /** Returns the logs of many tasks: see `TaskExec.logsAll`. */
   readonly logsAll: (request: FleetLogsRequest, options?: CallOptions) => AsyncIterable<FleetEvent>
@@ -237,7 +237,7 @@ const aborted = (signal: AbortSignal): Effect.Effect<never, unknown> =>
     return Effect.sync(() => signal.removeEventListener("abort", onAbort))
   })
 
-/** What an iterator throws is thrown on. */
+/** Converts the input. If its iterator throws, the run dies with that exception. */
 const inputOf = (input: Input | undefined): { readonly stdin?: Stream.Stream<Uint8Array> } => {
   if (input === undefined) return {}
   if (typeof input === "string") return { stdin: Stream.make(new TextEncoder().encode(input)) }

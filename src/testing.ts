@@ -1,5 +1,5 @@
 /**
- * `task-exec/testing`: for tests of one's own code that uses `TaskExec`, without a swarm.
+ * `task-exec/testing`: a `TaskExec` for tests of code that uses it, without a swarm.
  *
  * Start with {@link layerTest}.
  */

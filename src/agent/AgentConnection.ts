@@ -22,14 +22,14 @@ import { AgentRequest } from "./AgentRequest.ts"
 import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAgents } from "./Agents.ts"
 
 /**
- * How long an agent may take to be reached. With `auto` a helper takes over after that, which needs less than a second on an idle
- * machine; with `agent` nothing does, and a busy machine may need several seconds.
+ * The timeout of the connection to an agent. With `auto`, a helper is used instead after the timeout, which takes less than a second on an
+ * idle machine. With `agent`, the run fails after the timeout, and a busy machine may need several seconds.
  */
 const patience = { auto: "3 seconds", agent: "15 seconds" } as const
 
 /** A connection to an agent, before the request is sent. */
 export interface AgentConnection {
-  /** Sends the request, once. The agent answers as a helper does. */
+  /** Sends the request. Call it once. The agent responds as a helper does. */
   readonly ask: (owner: Ownership, work: HelperWork) => Effect.Effect<Tunnel>
 }
 
@@ -42,11 +42,10 @@ export interface AgentNode {
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
 
 /**
- * Connects to the agent of a node. The connection is closed with the scope, which ends what the agent is doing for it.
+ * Connects to the agent of a node. The connection closes with the scope, and the agent then ends its work for this connection.
  *
- * **Details**: the caller has a TLS connection with that agent. Its key is derived from the callers' private half and the agent's public
- * half, which the agent's log proves to be that of this node and task. Nothing is sent before the agent has proved that it has the
- * private half.
+ * **Details**: the connection uses TLS. Its key is derived from the callers' private half and the agent's public half. The agent's log proves
+ * that the public half belongs to this node and task. Nothing is sent before the agent has proved that it has the private half.
  */
 export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
   { entry, target }: AgentPair,
@@ -56,7 +55,7 @@ export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
 ): Effect.fn.Return<AgentConnection, AgentUnavailable, Swarm | Scope.Scope> {
   const unavailable = (error: { readonly message: string; readonly summary?: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: summaryOf(error) })
-  // OpenSSL is loaded while the engine works.
+  // Loads OpenSSL while the engine works.
   const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
   const socket = yield* Effect.all([openAgentEntry(entry, target), keyFor(target, keyPair), prepared], {
     concurrency: 3
@@ -75,28 +74,28 @@ export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
   return {
     ask: (owner, work) => {
       const request = encodeRequest({ protocol: protocolVersion, node: node.id, owner, work, who: whoAmI() })
-      // Where it can't be sent, nothing comes back either.
+      // Ignores errors: if the request can't be sent, the tunnel's incoming frames fail.
       return Effect.as(Effect.ignore(tunnel.channel(requestChannel).send(request)), tunnel)
     }
   }
 })
 
-/** Derives the key of a connection to an agent. */
+/** Derives the TLS key of the connections to an agent. */
 const keyFor = Effect.fnUntraced(function* (target: Agent, keyPair: RunningAgents["keyPair"]) {
   const [own, { key }] = yield* Effect.all([keyPair(target.callersKey), awaitNotice(target)], { concurrency: 2 })
   return yield* Effect.fromResult(deriveKey(own, "caller", key, target))
 })
 
-/** Whether to look for agents. `connected`: ID of the connected engine's node; `node`: ID of the task's node. */
+/** Whether a run looks for agents. `connected`: ID of the connected engine's node. `node`: ID of the task's node. */
 export const wantsAgent = (via: Via, connected: string, node: string): boolean =>
   via === "agent" || (via === "auto" && connected !== node)
 
-/** How to find the agents of the swarm. */
+/** Finds the agents of the swarm. */
 export type FindAgents = Effect.Effect<RunningAgents, SwarmFailure, Swarm>
 
 /**
- * Connects to the agent of a node if `via` asks for agents or allows them. Returns the connection, or `via` if only the other routes are
- * possible: with `auto`, a missing or silent agent is logged and not used. Runs `agents` only if an agent may be used.
+ * Connects to the agent of a node if `via` is `agent`, or if `auto` may use an agent. Returns the connection, or `via` if no agent is used.
+ * With `auto`, an agent that is missing or does not respond is logged and not used. Runs `agents` only if an agent may be used.
  */
 export const connectAgent = Effect.fnUntraced(function* (
   via: Via,
@@ -109,7 +108,7 @@ export const connectAgent = Effect.fnUntraced(function* (
   const pair = agentPair(byNode, connectedNode, node)
   if (via === "agent") return yield* Effect.flatMap(pair, (both) => openAgentConnection(both, keyPair, node, "agent"))
   if (byNode.size === 0) return via
-  // A connection that fails is closed at once.
+  // A scope of its own, so that a connection that fails closes at once.
   const scope = yield* Scope.fork(yield* Effect.scope)
   return yield* pair.pipe(
     Effect.flatMap((both) => Scope.provide(openAgentConnection(both, keyPair, node, "auto"), scope)),

@@ -1,8 +1,8 @@
 /**
- * The entry to the agents' network. The agent on the connected engine's node forwards bytes between a caller and the agent of the
- * target's node. It publishes no port and holds no key.
+ * The entry to the agents' network: the agent on the connected engine's node, which forwards bytes between a caller and the agent on the
+ * target's node. It publishes no port and holds no key of callers.
  *
- * A caller that can open the entry agent's files (root on the engine's machine) connects to a socket among them, which takes one or
+ * A caller that can open the entry agent's files (root on the engine's machine) connects to a socket in its container, which takes one or
  * two milliseconds. Any other caller starts a process in the entry agent's container, which takes an exec and the start of Node.
  */
 import { connect, type Socket } from "node:net"
@@ -26,23 +26,23 @@ const self = "the agent on the connected engine's node"
 /** A connection to an agent. */
 export interface AgentEntry {
   readonly duplex: Duplex
-  /** Why the connection ended, as the entry agent says; empty if it does not. */
+  /** The entry agent's reason why the connection ended; empty if it gave none. */
   readonly complaint: () => string
 }
 
-/** Connects to the agent `target` through the agent `entry`. The connection is closed with the scope. */
+/** Connects to the agent `target` through the agent `entry`. The connection closes with the scope. */
 export const openAgentEntry = Effect.fn("TaskExec.agentEntry")(function* (
   entry: Agent,
   target: Agent
 ): Effect.fn.Return<AgentEntry, TunnelLost | EngineFailure, Swarm | Scope.Scope> {
-  // Of several managers only the one that answered has that container.
+  // Only the engine of the manager that answered last has the entry agent's container.
   const engine = yield* Swarm.use(({ engine }) => engine)
-  const socket = yield* reachSocket(engine, entry.container)
+  const socket = yield* connectSocket(engine, entry.container)
   return socket === undefined ? yield* byProcess(engine, entry, target) : yield* bySocket(socket, target)
 })
 
 /** Connects to the entry agent's socket; `undefined` if this process can't open it. */
-const reachSocket = Effect.fnUntraced(function* (engine: DockerEngineShape, container: string) {
+const connectSocket = Effect.fnUntraced(function* (engine: DockerEngineShape, container: string) {
   const pid = yield* mainProcessOf(engine, container)
   if (pid === undefined) return undefined
   return yield* Effect.acquireRelease(
@@ -52,7 +52,7 @@ const reachSocket = Effect.fnUntraced(function* (engine: DockerEngineShape, cont
       socket.once("error", fail)
       socket.once("connect", () => {
         socket.off("error", fail)
-        // An error without a listener ends the process. A reader sees that the socket is closed.
+        // An error event without a listener would end the process. Readers notice that the socket is closed.
         socket.on("error", () => undefined)
         resume(Effect.succeed(socket))
       })

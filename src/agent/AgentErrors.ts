@@ -1,16 +1,16 @@
-/** Errors of the deployment of agents. */
+/** The errors of the deployment of agents. */
 import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 import { agentService } from "./AgentProtocol.ts"
 
 /**
- * Some nodes have no agent of the current service that runs and listens.
+ * On some nodes, no agent of the current service runs and listens.
  *
  * @category errors
  * @since 0.1.0
  */
 export class AgentsNotRunning extends Schema.TaggedError<AgentsNotRunning>()("AgentsNotRunning", {
-  /** The time waited, in milliseconds. */
+  /** Milliseconds until the wait was given up. */
   after: Schema.Finite,
   nodes: Schema.Array(Schema.Struct({ node: Schema.String, state: Schema.String, reason: Schema.String }))
 }) {
@@ -61,7 +61,7 @@ export class AgentsBusy extends Schema.TaggedError<AgentsBusy>()("AgentsBusy", {
  * @since 0.2.0
  */
 export class OldKeyInUse extends Schema.TaggedError<OldKeyInUse>()("OldKeyInUse", {
-  /** Host names of their nodes. */
+  /** Host names of the replaced agents' nodes. */
   nodes: Schema.Array(Schema.String)
 }) {
   /** What failed, and why. */

@@ -1,9 +1,9 @@
 /**
- * The keys by which callers and agents know each other, and the key of one connection that both derive from them.
+ * The keys with which callers and agents authenticate each other, and the TLS key that both sides derive from them.
  *
- * Callers have one X25519 key pair for a deployment, each agent has one of its own. Either side derives the TLS key from its own
- * private half and the other's public half, so a process with neither private half can't: an agent's private half opens nothing on
- * another node, and the callers' public half opens nothing at all.
+ * All callers share one X25519 key pair per deployment. Each agent has a key pair of its own. Both sides derive the TLS key from their own
+ * private half and the other side's public half, so a process with neither private half can't. An agent's private half gives no access to
+ * another node, and the callers' public half gives no access at all.
  */
 import {
   createPrivateKey,
@@ -18,7 +18,7 @@ import * as Schema from "effect/Schema"
 import { protocolVersion } from "../carrier/Frame.ts"
 import type { PresharedKey } from "../carrier/TunnelTls.ts"
 
-/** An X25519 key pair whose private half can be used. */
+/** An X25519 key pair. */
 export interface KeyPair {
   readonly privateKey: KeyObject
   /** 32 bytes in base64url. */
@@ -33,18 +33,18 @@ export const makeKeyPair = (): KeyPair => {
   return { privateKey, publicKey: publicHalf(publicKey) }
 }
 
-/** Writes a key pair as text, with its private half. */
+/** Encodes a key pair, including its private half, as text. */
 export const writeKeyPair = ({ privateKey }: KeyPair): string =>
   privateKey.export({ format: "der", type: "pkcs8" }).toString("base64")
 
-/** Reads a key pair from its text. */
+/** Decodes a key pair from its text. */
 export const readKeyPair = (text: string): Result.Result<KeyPair, KeyUnusable> =>
   usable(() => {
     const privateKey = createPrivateKey({ key: Buffer.from(text, "base64"), format: "der", type: "pkcs8" })
     return { privateKey, publicKey: publicHalf(createPublicKey(privateKey)) }
   })
 
-/** A text is no key, or no key that can be used with the other one. */
+/** The text is not a key, or the key can't be combined with the other side's key. */
 export class KeyUnusable extends Schema.TaggedError<KeyUnusable>()("KeyUnusable", { detail: Schema.String }) {
   override get message(): string {
     return `invalid key: ${this.detail}`
@@ -57,9 +57,9 @@ const usable = <A>(make: () => A): Result.Result<A, KeyUnusable> =>
     catch: (error) => new KeyUnusable({ detail: error instanceof Error ? error.message : String(error) })
   })
 
-/** What a connection's key holds for, besides the two key pairs: with any other value it is another key. */
+/** The values, in addition to the two key pairs, from which a TLS key is derived. Another value gives another key. */
 export interface KeyScope {
-  /** Name of the deployment: that of its network. */
+  /** Name of the deployment, which is the name of its network. */
   readonly deployment: string
   /** ID of the agent's node. */
   readonly node: string
@@ -67,7 +67,7 @@ export interface KeyScope {
   readonly task: string
 }
 
-/** Derives the key of the connections between callers and one agent, on either side. */
+/** Derives the TLS key of the connections between callers and one agent. `other`: the other side's public half. */
 export const deriveKey = (
   own: KeyPair,
   side: "caller" | "agent",

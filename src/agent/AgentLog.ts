@@ -1,9 +1,9 @@
 /**
- * The log of an agent as the proof of its key.
+ * Reads an agent's public key from its log, which proves that the key belongs to the agent.
  *
- * Swarm's log broker accepts log lines from a node only under that node's ID (swarmkit, `manager/logbroker/broker.go`,
- * `PublishLogs`), and the managers write that ID before each line when they are asked for details. So a key that stands in the
- * log of a task, under the ID of the node that the task was given to, was published by that node.
+ * Swarm's log broker accepts log lines from a node only under that node's ID (swarmkit, `manager/logbroker/broker.go`, `PublishLogs`). With
+ * `details`, the managers write that ID before each line. So a key in the log of a task, under the ID of the task's node, was published by
+ * that node.
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -12,52 +12,52 @@ import { type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { isCutShort, LogRecords } from "../engine/LogRecords.ts"
 import { Swarm } from "../engine/Swarm.ts"
 
-/** What an agent repeats in its log. */
+/** The notice that an agent repeats in its log. */
 export interface AgentNotice {
   /** The public half of its key pair. */
   readonly key: string
-  /** It takes no new callers. */
+  /** Whether the agent no longer accepts new callers. */
   readonly isRetired: boolean
 }
 
-/** How many other lines stand between two notices. */
+/** The number of other lines between two notices. */
 export const noticeInterval = 8
-/** How many of the last lines are read: a notice is among them, also where the engine or Node wrote lines between ours. */
+/** The number of last lines to read. They include a notice even if the engine or Node wrote some of the lines. */
 const tail = 5 * noticeInterval
-/** Bytes that are read of them. A line has at most 16 KiB. */
+/** The most bytes of these lines. A line has at most 16 KiB. */
 const limit = 1024 * 1024
-/** Bytes of the longest record that is looked at: a notice and the managers' details are far shorter. */
+/** The most bytes of a record. A notice with the managers' details is far shorter, so longer records are skipped. */
 const maxRecord = 4096
 
-/** Milliseconds between two looks for the notice of an agent that has just started: twice as many each time, up to a second. */
+/** The pause between two looks for the notice of an agent that has just started, in milliseconds. It doubles up to `longestPause`. */
 const firstPause = 50
 const longestPause = 1000
 /**
- * Milliseconds that one reading may take. One that begins while the task starts may never end: its node does not hear of it. While the
- * notice is waited for, each may take twice as long as the last, up to the longest: a node that was out of reach answers late.
+ * The timeout of one look, in milliseconds. A look that begins while the task starts may never end, because the request does not reach the
+ * node. In a wait for the notice, the timeout doubles up to `longestPatience`, because a node that was unreachable responds late.
  */
 const readPatience = 2000
 const longestPatience = 16_000
-/** Milliseconds without a line after which all that a followed log had is there. */
+/** Milliseconds without a new line after which a followed log is taken as complete. */
 const quietTime = 200
 
-/** The line of a notice. */
+/** Returns the log line of a notice. */
 export const noticeLine = ({ isRetired, key }: AgentNotice): string =>
   `agent key ${key}${isRetired ? " retired" : ""}\n`
 
 const noticePattern = /^agent key ([A-Za-z0-9_-]{43})( retired)?\n?$/
 
-/** Whose log it is. */
+/** The task whose log is read. */
 export interface LogOrigin {
-  /** ID of the node. */
+  /** ID of the task's node. */
   readonly node: string
   /** ID of the task. */
   readonly task: string
 }
 
 /**
- * Finds the last notice in a log that was read with details. A line counts only as a whole record of its own: a line break
- * inside a record begins no other one. Throws `DemuxError` on bytes that are no such log.
+ * Finds the last notice in a log that was read with details. A notice must be a whole record: text after a line break inside a record does
+ * not count. Throws `DemuxError` if the bytes are not a multiplexed log.
  */
 export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | undefined => {
   let found: AgentNotice | undefined
@@ -69,7 +69,7 @@ export const findNotice = (log: Uint8Array, origin: LogOrigin): AgentNotice | un
   return found
 }
 
-/** Reads the last lines of an agent's log. A followed log has no end: reading stops {@link quietTime} ms after its last line. */
+/** Reads the last lines of an agent's log. A followed log has no end, so reading stops {@link quietTime} ms after its last line. */
 const readLog = Effect.fnUntraced(function* ({ task }: LogOrigin, follow: boolean) {
   const { taskLogs } = yield* Swarm
   const log = yield* taskLogs(task, { follow, tail })
@@ -114,19 +114,19 @@ const look = Effect.fnUntraced(function* (origin: LogOrigin, follow: boolean) {
 
 const lastNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
   const whole = yield* look(origin, false)
-  // Once a node was out of reach for 20 s, managers with engine 20.10 read none of its logs to the end until an engine restarts. They
-  // still follow them.
+  // After a node was unreachable for 20 s, managers with engine 20.10 can't read its logs to the end until an engine restarts. They can still
+  // follow them.
   return (whole.isCutShort ? yield* look(origin, true) : whole).notice
 })
 
-/** Reads the last notice of an agent; `undefined` if it has none yet, or if its log can't be read within `patience` milliseconds. */
+/** Returns the last notice of an agent; `undefined` if there is none yet, or if the log can't be read within `patience` milliseconds. */
 export const readNotice = (
   origin: LogOrigin,
   patience = readPatience
 ): Effect.Effect<AgentNotice | undefined, SwarmFailure, Swarm> =>
   Effect.timeoutOrElse(lastNotice(origin), { duration: patience, orElse: () => Effect.succeed(undefined) })
 
-/** Waits for the first notice of an agent, for as long as it takes. */
+/** Waits for the first notice of an agent, without a timeout. */
 export const awaitNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
   let [pause, patience] = [firstPause, readPatience]
   while (true) {

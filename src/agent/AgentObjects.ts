@@ -18,9 +18,12 @@ import { findKeyPair } from "./Agents.ts"
 
 /** Milliseconds that a stopped agent may continue to serve commands: a day. */
 const drainGrace = 24 * 3600_000
-/** The most nodes that the agents' network has addresses for: its range can't grow. */
+/** The number of nodes for which the agents' network has addresses. A network's range can't grow. */
 const mostNodes = 4000
-/** The time in which the connected engine must drop the removed network. Its own agent ends first, after 4 seconds on an idle machine. */
+/**
+ * The time within which the connected engine must drop the removed network. The agent on that engine must end first, which takes 4 seconds on
+ * an idle machine.
+ */
 const listedPatience = "15 seconds"
 
 /** Returns the spec of the agents' service. */
@@ -44,7 +47,7 @@ export const specification = (image: string, key: string, network: string): Serv
     Labels: labels,
     Mode: { Global: {} },
     EndpointSpec: { Mode: "dnsrr" },
-    // The new agent starts first, so that callers always find one.
+    // The new agent starts before the old one stops, so that callers always find an agent.
     UpdateConfig: { Parallelism: 0, Order: "start-first" },
     TaskTemplate: {
       ContainerSpec: { ...container, Mounts: [...(container.Mounts ?? []), folder] },
@@ -62,8 +65,8 @@ export const isAsWanted = ({ Spec: { Labels } }: Service, image: string): boolea
   Labels[agentLabels.image] === image
 
 /**
- * Creates the network of one deployment, with a name of its own: engine 20.10 may list a removed network for half a minute after it
- * rejected tasks, and services that ask for that name then fail.
+ * Creates the network of one deployment, under a new name. Engine 20.10 may list a removed network for half a minute after it rejected tasks,
+ * and services that use the name of that network then fail.
  */
 export const makeNetwork = Effect.gen(function* () {
   const swarm = yield* Swarm
@@ -80,18 +83,18 @@ export const makeNetwork = Effect.gen(function* () {
   return name
 })
 
-/** Removes networks of agents. Returns their names. */
-export const removeNetworks = Effect.fnUntraced(function* (isToGo: (name: string) => boolean) {
+/** Removes the networks of agents whose name matches. Returns their names. */
+export const removeNetworks = Effect.fnUntraced(function* (matches: (name: string) => boolean) {
   const swarm = yield* Swarm
   const networks = yield* swarm.listNetworks({ label: [agentLabels.version] })
-  const old = networks.filter(({ Name }) => isToGo(Name))
+  const old = networks.filter(({ Name }) => matches(Name))
   yield* Effect.forEach(old, ({ Name }) => dropNetwork(swarm, Name), { discard: true })
   return old.map(({ Name }) => Name)
 })
 
 /**
- * Waits until the connected engine no longer lists a removed network. Fails if an agent on that engine still uses the network. An engine that
- * lists the network for another reason forgets it by itself.
+ * Waits until the connected engine no longer lists a removed network. Fails if an agent on that engine still uses the network. If the engine
+ * lists the network for another reason, it drops it later by itself.
  */
 export const networkDropped = Effect.fnUntraced(function* (swarm: SwarmShape, name: string) {
   yield* networkGone(swarm, name, listedPatience)
@@ -103,7 +106,7 @@ export const networkDropped = Effect.fnUntraced(function* (swarm: SwarmShape, na
   if (agents.length > 0) return yield* new AgentsBusy({ detail: `network ${name} is in use` })
 })
 
-/** Creates a key pair for callers. Returns its public half. No task mounts the config, so it reaches no worker. */
+/** Creates a key pair for callers in a config, and returns its public half. No task mounts the config, so no worker receives it. */
 export const makeKey = Effect.gen(function* () {
   const { createConfig } = yield* Swarm
   const pair = makeKeyPair()
@@ -112,14 +115,14 @@ export const makeKey = Effect.gen(function* () {
   return pair.publicKey
 })
 
-/** Keeps the key pair, or creates another one if it is missing or unreadable. */
+/** Keeps the key pair with this public half, or creates a new one if that pair is missing or unreadable. Returns the public half. */
 export const keepKey = (publicKey: string) =>
   findKeyPair(publicKey).pipe(
     Effect.as(publicKey),
     Effect.catchTag("CallersKeyMissing", () => makeKey)
   )
 
-/** Removes all key pairs but one, and the secrets with which agents of version 0.1.0 shared their key. */
+/** Removes all key pairs except the one with this public half, and the secrets with which agents of version 0.1.0 shared their key. */
 export const removeKeys = Effect.fnUntraced(function* (but?: string) {
   const { listConfigs, listSecrets, removeConfig, removeSecret } = yield* Swarm
   const ours = { label: [agentLabels.key] }

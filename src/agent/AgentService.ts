@@ -17,10 +17,10 @@ import {
   specification
 } from "./AgentObjects.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
-import { type AgentState, findService, look } from "./AgentState.ts"
+import { type AgentState, findService, listAgents } from "./AgentState.ts"
 import { awaitAgents, awaitRetired } from "./AgentsReady.ts"
 
-/** The time in which Swarm must release the network of the removed service. */
+/** The time within which Swarm must release the network of the removed service. */
 const networkPatience = "10 seconds"
 
 /**
@@ -32,12 +32,12 @@ const networkPatience = "10 seconds"
 export interface AgentsUpOptions {
   /** Image of the agents; default: that of the `HelperImage` layer. */
   readonly image?: string
-  /** Creates a new key pair for callers. The old one is then refused. */
+  /** Create a new key pair for callers. Agents then refuse the old one. Default `false`. */
   readonly rotateKey?: boolean
 }
 
 /**
- * What {@link agentsUp} did with the agents' service.
+ * What {@link agentsUp} did to the agents' service.
  *
  * @category agents
  * @since 0.1.0
@@ -47,11 +47,11 @@ export type AgentsUpResult = "created" | "updated" | "unchanged"
 /**
  * Deploys an agent of this version on every node that accepts tasks, and waits until all of them listen.
  *
- * **When to use**: if you run commands often enough to justify one container per node. Runs on other nodes then start no helper.
+ * **When to use**: if you run commands often enough to justify one container per node. Runs on other nodes then need no helper.
  *
- * **Details**: creates the service, or updates it if its version or image differ. Replaced agents end when the commands that they serve
- * have ended. Fails with `AgentsNotRunning` if a node has no agent within 5 minutes, if it refuses the agent, or if the agent does not
- * listen. Fails with `OldKeyInUse` if a replaced agent does not report that it accepts no new callers.
+ * **Details**: creates the service, or updates it if its version or image differs. Replaced agents end when the commands that they serve have
+ * ended. Fails with `AgentsNotRunning` if a node has no agent within 5 minutes, if the node rejects the agent, or if the agent does not listen.
+ * Fails with `OldKeyInUse` if a replaced agent does not report that it accepts no new callers.
  *
  * @example
  * ```ts
@@ -90,7 +90,7 @@ export const agentsUp = Effect.fn("Agents.up")(function* ({
   yield* awaitAgents
   yield* removeKeys(key)
   yield* awaitRetired(key)
-  // An earlier "agent down" may have left networks of agents that served commands.
+  // An earlier "agent down" may have kept the networks of agents that still served commands.
   yield* Effect.catchIf(
     removeNetworks((name) => name !== network),
     isInUse,
@@ -112,14 +112,14 @@ export const agentsStatus = Effect.fn("Agents.status")(function* (): Effect.fn.R
   SwarmFailure,
   Swarm
 > {
-  const seen = yield* look
-  return (seen?.nodes ?? []).map(({ state }) => state).toSorted((a, b) => (a.node < b.node ? -1 : 1))
+  const deployment = yield* listAgents
+  return (deployment?.nodes ?? []).map(({ state }) => state).toSorted((a, b) => (a.node < b.node ? -1 : 1))
 })
 
 /**
  * Removes the agents, their network and the callers' keys. Succeeds if there are none.
  *
- * **Details**: agents that serve commands end with these commands, and only their network stays until then. Waits up to 15 seconds for the
+ * **Details**: agents that serve commands end with these commands. Until then, only their network stays. Waits up to 15 seconds for the
  * connected engine to drop the network.
  *
  * **Gotchas**: fails with `AgentsBusy` if the network is still in use. Call it again when the commands have ended.
@@ -146,8 +146,8 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
 })
 
 /**
- * Names the networks, configs and secrets of agents that are left without the agents' service: `config task-exec-agent-7f…`. Another
- * program removed the service, or an "agent up" was killed. {@link agentsDown} removes them.
+ * Returns the names of the agents' networks, configs and secrets if the agents' service does not exist: `config task-exec-agent-7f…`. They
+ * remain if another program removed the service or an "agent up" was killed. {@link agentsDown} removes them.
  */
 export const agentRemains = Effect.fn("Agents.remains")(function* (): Effect.fn.Return<
   ReadonlyArray<string>,

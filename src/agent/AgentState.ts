@@ -15,15 +15,15 @@ export interface AgentState {
   readonly node: string
   /** The state of the agent's task, or `none`. */
   readonly state: string
-  /** The engine's reason why it does not run, if there is one. */
+  /** The engine's reason why the agent does not run; empty without one. */
   readonly reason: string
   /** The agent's version of task-exec; empty without an agent. */
   readonly version: string
-  /** Whether it runs with the service's version, image and callers' key. */
+  /** Whether the agent runs with the service's version, image and callers' key. */
   readonly isCurrent: boolean
 }
 
-/** Returns the agents' service, if there is one. */
+/** Returns the agents' service; `undefined` if it does not exist. */
 export const findService = Swarm.use(({ listServices }) =>
   Effect.map(listServices({ name: [agentService] }), (services) =>
     services.find(({ Spec }) => Spec.Name === agentService)
@@ -31,7 +31,7 @@ export const findService = Swarm.use(({ listServices }) =>
 )
 
 /** Returns the agent of every node that accepts tasks; `undefined` without the agents' service. */
-export const look = Effect.gen(function* () {
+export const listAgents = Effect.gen(function* () {
   const swarm = yield* Swarm
   const [service, nodes] = yield* Effect.all([findService, swarm.listNodes()], { concurrency: 2 })
   if (service === undefined) return undefined
@@ -49,8 +49,8 @@ export const takesTasks = ({ Spec, Status }: Node): boolean =>
 
 const stateOf = ({ Description, ID }: Node, tasks: ReadonlyArray<Task>, service: Service): AgentState => {
   const onNode = tasks.filter(({ NodeID }) => NodeID === ID).toSorted(newestFirst)
-  // After a rollback of the service, an older task goes on.
-  const task = onNode.find((one) => one.Status.State === "running" && isOf(one, service)) ?? onNode[0]
+  // After a rollback of the service, the current task may not be the newest one.
+  const task = onNode.find((task) => task.Status.State === "running" && isOf(task, service)) ?? onNode[0]
   const state = task?.Status.State ?? "none"
   return {
     node: Description.Hostname,

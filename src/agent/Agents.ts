@@ -10,21 +10,23 @@ import { Swarm } from "../engine/Swarm.ts"
 import { type KeyPair, readKeyPair } from "./AgentKeys.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
 
-/** The agent of a node, as the managers describe it. Nothing in it comes from the node. */
+/** The agent of a node, as the managers describe it. No value comes from the node itself. */
 export interface Agent {
-  /** The node's ID. */
+  /** ID of the node. */
   readonly node: string
+  /** ID of the agent's task. */
   readonly task: string
+  /** ID of the agent's container. */
   readonly container: string
-  /** Its address on the agents' network. */
+  /** The agent's address on the agents' network. */
   readonly address: string
-  /** Its version of task-exec. */
+  /** The agent's version of task-exec. */
   readonly version: string
-  /** The version of the wire protocol that it speaks. */
+  /** The agent's version of the wire protocol. */
   readonly protocol: number
-  /** The name of its deployment, which is that of the agents' network. */
+  /** Name of the deployment, which is the name of the agents' network. */
   readonly deployment: string
-  /** The public half of the callers' key pair for which it was deployed. */
+  /** The public half of the callers' key pair that the agent accepts. */
   readonly callersKey: string
 }
 
@@ -32,7 +34,7 @@ export interface Agent {
 export interface RunningAgents {
   /** Agents by node ID. Empty if none is deployed. */
   readonly byNode: ReadonlyMap<string, Agent>
-  /** Reads the key pair of a public half from a config, which only the managers' API can read. */
+  /** Reads the key pair with this public half from a config. Only the managers' API can read configs. */
   readonly keyPair: (publicKey: string) => Effect.Effect<KeyPair, CallersKeyMissing | SwarmFailure, Swarm>
 }
 
@@ -71,7 +73,7 @@ export class AgentUnavailable extends Schema.TaggedError<AgentUnavailable>()("Ag
   }
 }
 
-/** Finds the agents that run. */
+/** Finds the running agents. */
 export const runningAgents: Effect.Effect<RunningAgents, SwarmFailure, Swarm> = Swarm.use(({ listTasks }) =>
   listTasks({ service: [agentService], "desired-state": ["running"] }).pipe(
     Effect.catchIf(isNotFound, () => Effect.succeed([])),
@@ -94,7 +96,7 @@ const remembered = <A, E, R>(find: (key: string) => Effect.Effect<A, E, R>) => {
     })
 }
 
-/** Finds the callers' key pair of a public half. */
+/** Finds the callers' key pair with this public half. */
 export const findKeyPair = Effect.fnUntraced(function* (
   publicKey: string
 ): Effect.fn.Return<KeyPair, CallersKeyMissing | SwarmFailure, Swarm> {
@@ -127,13 +129,13 @@ const agentOf = ({ ID, NetworksAttachments, NodeID, Spec, Status }: Task): Reado
   ]
 }
 
-/** The agents of a connection: `entry` is on the connected engine's node, `target` is on the target's node. */
+/** The two agents of a connection: `entry` runs on the connected engine's node, `target` on the target's node. */
 export interface AgentPair {
   readonly entry: Agent
   readonly target: Agent
 }
 
-/** Finds the agents that connect two nodes. Fails with `AgentUnavailable`. */
+/** Returns the two agents of a connection. Fails with `AgentUnavailable` if one is missing or uses another version of the protocol. */
 export const agentPair = (
   agents: ReadonlyMap<string, Agent>,
   from: string,
@@ -144,10 +146,10 @@ export const agentPair = (
   if (agents.size === 0) return unavailable('no agents are deployed ("task-exec agent up" deploys them)')
   if (entry === undefined) return unavailable("the connected engine's node has no running agent")
   if (target === undefined) return unavailable("the node has no running agent")
-  const strange = [entry, target].find(({ protocol }) => protocol !== protocolVersion)
-  return strange === undefined
+  const incompatible = [entry, target].find(({ protocol }) => protocol !== protocolVersion)
+  return incompatible === undefined
     ? Effect.succeed({ entry, target })
     : unavailable(
-        `the agents have version ${strange.version} with protocol ${strange.protocol}, and this task-exec uses protocol ${protocolVersion} ("task-exec agent up" updates them)`
+        `the agents have version ${incompatible.version} with protocol ${incompatible.protocol}, and this task-exec uses protocol ${protocolVersion} ("task-exec agent up" updates them)`
       )
 }

@@ -7,28 +7,29 @@ import { Swarm } from "../engine/Swarm.ts"
 import { AgentsNotRunning, OldKeyInUse } from "./AgentErrors.ts"
 import { awaitNotice, readNotice } from "./AgentLog.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
-import { look, takesTasks } from "./AgentState.ts"
+import { listAgents, takesTasks } from "./AgentState.ts"
 import { runningAgents } from "./Agents.ts"
 
-/** Milliseconds in which every node must have an agent, including the pull of its image. */
+/** Milliseconds within which every node must have an agent, including the pull of its image. */
 const upPatience = 300_000
-/** Milliseconds after which the refusals of a node count as final. */
+/** Milliseconds after which the rejections of a node count as final. */
 const refusalPatience = 15_000
+/** Milliseconds between two looks. */
 const pause = 250
-/** Milliseconds in which a running agent must listen. */
+/** Milliseconds within which a running agent must listen. */
 const listenPatience = 60_000
-/** Milliseconds in which a replaced agent must refuse new callers. */
+/** Milliseconds within which a replaced agent must refuse new callers. */
 const retirePatience = 30_000
-/** The number of refusals after which a node's refusal can be final. */
+/** The number of rejected tasks after which a node's rejections can count as final. */
 const mostRefusals = 2
 
 /** Waits until every node has a current agent that listens. */
 export const awaitAgents = Effect.gen(function* () {
   const start = yield* Clock.currentTimeMillis
   while (true) {
-    const seen = yield* look
-    if (seen === undefined) return yield* new AgentsNotRunning({ after: 0, nodes: [] })
-    const missing = seen.nodes.filter(({ state }) => !state.isCurrent)
+    const deployment = yield* listAgents
+    if (deployment === undefined) return yield* new AgentsNotRunning({ after: 0, nodes: [] })
+    const missing = deployment.nodes.filter(({ state }) => !state.isCurrent)
     if (missing.length === 0) return yield* awaitListening(start)
     const after = (yield* Clock.currentTimeMillis) - start
     const isLost = after > refusalPatience && missing.every(({ refused }) => refused.length >= mostRefusals)
@@ -46,13 +47,13 @@ export const awaitAgents = Effect.gen(function* () {
   }
 })
 
-/** Waits until every agent has reported its key in its log, which it does when it listens. */
+/** Waits until every agent has reported its key in its log. An agent does so when it listens. */
 const awaitListening = Effect.fnUntraced(function* (start: number) {
   const { listNodes } = yield* Swarm
   const listening = new Set<string>()
   const since = yield* Clock.currentTimeMillis
   while (true) {
-    // Swarm replaces the agent of a node that was unreachable for a while.
+    // Lists the agents anew each time, because Swarm replaces the agent of a node that was unreachable for a while.
     const [{ byNode }, nodes] = yield* Effect.all([runningAgents, listNodes()], { concurrency: 2 })
     const silent = nodes.filter(takesTasks).flatMap((node) => {
       const agent = byNode.get(node.ID)
@@ -79,7 +80,7 @@ const awaitListening = Effect.fnUntraced(function* (start: number) {
   }
 })
 
-/** Waits until no agent with another key accepts new callers. Skips nodes that are not ready: they can't be checked. */
+/** Waits until no agent with another key accepts new callers. Skips nodes that are not ready, because they can't be checked. */
 export const awaitRetired = Effect.fnUntraced(function* (key: string) {
   const { listNodes, listTasks } = yield* Swarm
   const start = yield* Clock.currentTimeMillis
@@ -94,13 +95,13 @@ export const awaitRetired = Effect.fnUntraced(function* (key: string) {
   }
 })
 
-/** Whether a running agent has another key. Agents of other protocols don't count: they close their port when they are stopped. */
+/** Whether a running agent has another key. Agents of other protocol versions don't count, because they close their port when stopped. */
 const isOld =
   (key: string) =>
   ({ Spec, Status }: Task): boolean => {
     const labels = Spec.ContainerSpec?.Labels ?? {}
-    const speaks = labels[agentLabels.protocol] === String(protocolVersion)
-    return Status.State === "running" && speaks && labels[agentLabels.key] !== key
+    const hasThisProtocol = labels[agentLabels.protocol] === String(protocolVersion)
+    return Status.State === "running" && hasThisProtocol && labels[agentLabels.key] !== key
   }
 
 const takesCallers = ({ ID, NodeID = "" }: Task) =>

@@ -1,11 +1,11 @@
-/** What was done in which container, and how it ended: a record for each run in a task, and for each copy. */
+/** Audit records: one for each run in a task and for each copy, with its container and its result. */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import { commandOf, type ExecSpec, type OneOffSpec } from "../executor/ExecSpec.ts"
 import type { Route } from "../request/Via.ts"
 
 /**
- * The container that was used, and its task. Service, task and node are absent if the container was not looked up as a task's.
+ * The container of a run or copy, and its task. Service, task and node are absent if the request named a container, not a task.
  *
  * @category audit
  * @since 0.1.0
@@ -43,7 +43,7 @@ export type AuditOutcome =
 interface Recorded {
   readonly target: AuditTarget
   readonly route: Route
-  /** The time before the start, and the time at which the end was known: RFC 3339, in UTC. */
+  /** The time before the start, and the time at which the result was known: RFC 3339, in UTC. */
   readonly start: string
   readonly end: string
   readonly outcome: AuditOutcome
@@ -57,14 +57,14 @@ interface Recorded {
  */
 export interface ExecRecord extends Recorded {
   readonly action: "exec"
-  /** ID of the run, which its processes have in their environment (`TASK_EXEC_RUN`). */
+  /** ID of the run. The command's processes have it in their environment (`TASK_EXEC_RUN`). */
   readonly run: string
   readonly command: ReadonlyArray<string>
-  /** Names of the variables that were set for the command, without their values, which may be secret. */
+  /** Names of the variables that were set for the command. Values are left out, because they may be secret. */
   readonly env: ReadonlyArray<string>
   readonly user?: string
   readonly workdir?: string
-  /** The image of the toolbox in which the command ran beside the container. */
+  /** The image of the toolbox in which the command ran. */
   readonly toolbox?: string
   /** The one-off task in which the command ran. `command` is then `run` with the caller's words. */
   readonly oneOff?: { readonly image: string; readonly entrypoint?: ReadonlyArray<string> }
@@ -93,7 +93,7 @@ export interface CopyRecord extends Recorded {
 }
 
 /**
- * The audit record of a command or a copy. Holds neither input, output nor the values of variables.
+ * The audit record of a command or a copy. Holds no input, no output and no values of variables.
  *
  * @category audit
  * @since 0.1.0
@@ -103,9 +103,9 @@ export type AuditRecord = ExecRecord | CopyRecord
 /**
  * Receives an audit record of each command and each copy. Default: no records are kept.
  *
- * **Details**: `record` is called when the command or the copy has ended, for each task of a fan-out separately. The run waits for it.
+ * **Details**: `record` is called when the command or the copy has ended, separately for each task of a fan-out. The run waits for it.
  *
- * **Gotchas**: a run has no record if it fails before it is certain by which route its task is reached, such as with `TaskNotFound`.
+ * **Gotchas**: a run that fails before its route is chosen, such as with `TaskNotFound`, has no record.
  *
  * @example
  * ```ts
@@ -126,7 +126,7 @@ export class Audit extends Context.Reference<
 
 const oneOffOf = ({ entrypoint, image }: OneOffSpec) => ({ image, ...(entrypoint === undefined ? {} : { entrypoint }) })
 
-/** What a record says of a command before it is run. */
+/** Returns the fields of a command's record that are known before the command runs. */
 export const describeSpec = (
   spec: ExecSpec
 ): Omit<ExecRecord, "target" | "route" | "start" | "end" | "outcome" | "bytes"> => ({

@@ -1,4 +1,4 @@
-/** Keeps the record of one run or one copy while it lasts. */
+/** Collects the data of an audit record while a run or a copy lasts. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -10,19 +10,19 @@ import type { Route } from "../request/Via.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { Audit, type AuditOutcome, type AuditRecord, type AuditTarget, describeSpec } from "./Audit.ts"
 
-/** The record of a running command. */
+/** The recording of a running command. */
 export interface RunRecording {
-  /** Counts what goes in. */
+  /** Counts the bytes of the input. */
   readonly input: (input: ExecInput) => ExecInput
-  /** Counts what comes out, and sees how it ends. */
+  /** Counts the bytes of the output, and records how the command ends. */
   readonly events: <E extends { readonly _tag: string }, R>(
     events: Stream.Stream<ExecEvent, E, R>
   ) => Stream.Stream<ExecEvent, E, R>
-  /** Ended by an error that the events do not have. */
+  /** Records an error that does not arrive with the events. */
   readonly failed: (error: { readonly _tag: string }) => Effect.Effect<void>
 }
 
-/** The task as a record has it. */
+/** Returns the target of a record. */
 export const targetOf = ({ container, id, name, node, service }: ResolvedTask): AuditTarget => ({
   service: service.name,
   task: name,
@@ -31,14 +31,17 @@ export const targetOf = ({ container, id, name, node, service }: ResolvedTask): 
   container
 })
 
-/** Begins the record of a command. It is handed over when the scope closes: to be called before what ends the command. */
+/**
+ * Begins the record of a command. The record is passed to `Audit` when the scope closes. Call this before adding the finalizer that kills the
+ * command, so that the record is complete.
+ */
 export const recordRun = Effect.fnUntraced(function* (
   target: AuditTarget,
   route: Route,
   spec: ExecSpec
 ): Effect.fn.Return<RunRecording, never, Scope.Scope> {
   const bytes = { stdin: 0, stdout: 0, stderr: 0 }
-  const ended = yield* begin(({ end, outcome, start }) => ({
+  const ended = yield* beginRecord(({ end, outcome, start }) => ({
     ...describeSpec(spec),
     target,
     route,
@@ -47,7 +50,7 @@ export const recordRun = Effect.fnUntraced(function* (
     outcome,
     bytes
   }))
-  const see = (event: ExecEvent) => {
+  const observe = (event: ExecEvent) => {
     switch (event._tag) {
       case "Stdout":
       case "Stderr":
@@ -73,30 +76,31 @@ export const recordRun = Effect.fnUntraced(function* (
     }),
     events: <E extends { readonly _tag: string }, R>(events: Stream.Stream<ExecEvent, E, R>) =>
       events.pipe(
-        Stream.tap(see),
+        Stream.tap(observe),
         Stream.tapError((error: E) => failed(error))
       ),
     failed
   }
 })
 
-/** The record of a running copy. */
+/** The recording of a running copy. */
 export interface CopyRecording {
-  /** Files of this path are read, or written to. */
+  /** Records that files of this path are read or written. */
   readonly touched: (access: "read" | "written", path: string) => Effect.Effect<void>
   /** Counts bytes of an archive. */
   readonly count: (direction: "out" | "in") => (chunk: Uint8Array) => Effect.Effect<void>
+  /** Records how the copy ended. */
   readonly ended: (outcome: AuditOutcome) => Effect.Effect<void>
 }
 
-/** The same for a copy. */
+/** Begins the record of a copy. The record is passed to `Audit` when the scope closes. */
 export const recordCopy = Effect.fnUntraced(function* (
   target: AuditTarget,
   route: Route
 ): Effect.fn.Return<CopyRecording, never, Scope.Scope> {
   const bytes = { out: 0, in: 0 }
   const paths = { read: [] as string[], written: [] as string[] }
-  const ended = yield* begin(({ end, outcome, start }) => ({
+  const ended = yield* beginRecord(({ end, outcome, start }) => ({
     action: "copy",
     ...paths,
     target,
@@ -116,8 +120,8 @@ export const recordCopy = Effect.fnUntraced(function* (
   }
 })
 
-/** Hands a record over when the scope closes; gives what tells how it ended. What is told last counts. */
-const begin = Effect.fnUntraced(function* (
+/** Passes a record to `Audit` when the scope closes. Returns the function that sets the outcome; the last call counts. */
+const beginRecord = Effect.fnUntraced(function* (
   make: (known: { readonly start: string; readonly end: string; readonly outcome: AuditOutcome }) => AuditRecord
 ) {
   const audit = yield* Audit

@@ -1,22 +1,22 @@
-/** Who the caller is, as its own system knows it. */
+/** The identity of a caller, as its own system reports it. */
 import { hostname, userInfo } from "node:os"
 import * as Schema from "effect/Schema"
 
-/** What a caller says of itself. A reader has no proof of it. */
+/** The identity that a caller claims. It is not verified. */
 export const Who = Schema.Struct({
-  /** Name of the user; absent for one without an entry in `/etc/passwd`, as in many containers. */
+  /** Name of the user; absent if the user has no entry in `/etc/passwd`, as in many containers. */
   user: Schema.optionalKey(Schema.String),
   uid: Schema.optionalKey(Schema.Int),
-  /** The user who called `sudo`, as it says. */
+  /** The user who called `sudo`, from the variable `SUDO_USER`. */
   sudo: Schema.optionalKey(Schema.String),
   /** Name of the caller's machine. */
   host: Schema.String
 })
 
-/** A caller, in its own words. */
+/** The identity that a caller claims. It is not verified. */
 export type Who = typeof Who.Type
 
-/** This process. */
+/** Returns the identity of this process. */
 export const whoAmI = (): Who => {
   const { SUDO_USER: sudo } = process.env
   return { ...osUser(), ...(sudo === undefined ? {} : { sudo }), host: hostname() }

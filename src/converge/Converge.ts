@@ -43,21 +43,21 @@ export type ConvergeError =
   | ProtectedTarget
   | SwarmFailure
 
-/** Milliseconds between two looks at least. */
+/** The least pause between two looks at the managers, in milliseconds. */
 const pause = 500
-/** A look that takes long loads the managers: the pause is at least this many times as long. */
+/** The pause is at least this many times as long as the last look took, so that looks do not load the managers. */
 const pauseFactor = 10
 
 /**
  * Watches services until all of them have converged. Emits the progress of every service after each look at the managers; the last
  * element is the one in which all have converged.
  *
- * **Details**: a service has converged when its update is over, and as many tasks as it is to have run the current spec, are healthy where
- * there is a health check, and have run for 5 seconds. A task that is not restarted (a job's, or one with the restart condition `none` or
- * `on-failure`) may have completed instead. A service that converged long ago passes at the first look.
+ * **Details**: a service has converged when its update is over and its wanted number of tasks are up: they run the current spec, have run for
+ * 5 seconds, and are healthy if there is a health check. A task that Swarm does not restart (a job's, or one with the restart condition
+ * `none` or `on-failure`) may have completed instead. A service that converged long ago passes at the first look.
  *
- * Fails with `ServiceNotConverged` as soon as a service won't converge by itself, with `ConvergeTimedOut`, with `NothingSelected` where
- * there is no such service or stack, with `InvalidRequest` for an invalid timeout, and with the engine's errors.
+ * Fails with `ServiceNotConverged` as soon as a service won't converge by itself, with `ConvergeTimedOut`, with `NothingSelected` if the
+ * service or stack does not exist, with `InvalidRequest` for an invalid timeout, and with the engine's errors.
  *
  * **Gotchas**: Swarm keeps the state `rollback completed` until the service is changed the next time, also after a rollback that a user
  * asked for. Such a service fails.
@@ -111,13 +111,14 @@ const watch = Effect.fn("TaskExec.converge")(function* ({ services: words = [], 
 })
 
 /**
- * How far the clocks of a manager and of this machine may differ, in milliseconds. Below this age, a task is as old as it has been watched.
+ * The most milliseconds by which the clocks of a manager and of this machine may differ. Only an age above it is taken from the clocks.
+ * Otherwise, the time since the task was first seen in its state counts.
  */
 const clockTolerance = 60_000
 
-/** Makes the effect that looks at these services. It remembers since when it has seen each task in its state. */
+/** Returns the effect that looks at these services once. It remembers when it first saw each task in its state. */
 const makeLook = (chosen: ReadonlyArray<Service>, began: number) => {
-  const seen = new Map<string, { readonly state: string; readonly since: number }>()
+  const firstSeen = new Map<string, { readonly state: string; readonly since: number }>()
   const hostnames = new Map<string, string>()
   return Effect.gen(function* () {
     const swarm = yield* Swarm
@@ -132,19 +133,19 @@ const makeLook = (chosen: ReadonlyArray<Service>, began: number) => {
     }
     const now = yield* Clock.currentTimeMillis
     for (const { ID, Status } of tasks) {
-      if (seen.get(ID)?.state !== Status.State) seen.set(ID, { state: Status.State, since: now })
+      if (firstSeen.get(ID)?.state !== Status.State) firstSeen.set(ID, { state: Status.State, since: now })
     }
     const age = ({ ID, UpdatedAt }: TaskDetails) => {
       const byClock = now - Date.parse(UpdatedAt)
-      return byClock > clockTolerance ? byClock : now - (seen.get(ID)?.since ?? now)
+      return byClock > clockTolerance ? byClock : now - (firstSeen.get(ID)?.since ?? now)
     }
     const hostname = (id: string) => hostnames.get(id) ?? id
-    return yield* Effect.forEach(chosen, (one): Effect.Effect<Verdict, ServiceNotConverged> => {
-      const service = services.find(({ ID }) => ID === one.ID)
+    return yield* Effect.forEach(chosen, ({ ID: id, Spec }): Effect.Effect<Verdict, ServiceNotConverged> => {
+      const service = services.find(({ ID }) => ID === id)
       if (service === undefined) {
-        return Effect.fail(new ServiceNotConverged({ service: one.Spec.Name, detail: "it was removed" }))
+        return Effect.fail(new ServiceNotConverged({ service: Spec.Name, detail: "it was removed" }))
       }
-      const own = tasks.filter(({ ServiceID }) => ServiceID === one.ID)
+      const own = tasks.filter(({ ServiceID }) => ServiceID === id)
       return Effect.succeed(judge({ service, tasks: own, hostname, age, watched: now - began }))
     })
   })

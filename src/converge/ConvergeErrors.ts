@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 
-/** The most details that a message has for a service. */
+/** The most details of one service in a message. */
 const maxShown = 3
 
 const shorten = (texts: ReadonlyArray<string>): string =>
@@ -19,7 +19,7 @@ const shorten = (texts: ReadonlyArray<string>): string =>
 export class ServiceNotConverged extends Schema.TaggedError<ServiceNotConverged>()("ServiceNotConverged", {
   /** The service's name. */
   service: Schema.String,
-  /** Swarm's own words. */
+  /** The reason, in Swarm's words. */
   detail: Schema.String
 }) {
   /** What failed, and why. */
@@ -57,10 +57,10 @@ export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("Co
   )
 }) {
   override get message(): string {
-    const what = this.services.map(
+    const states = this.services.map(
       ({ ready, service, waitingFor, wanted }) =>
         `service ${service} has ${ready} of ${wanted} tasks ready (${shorten(waitingFor)})`
     )
-    return `timed out after ${this.after / 1000} s: ${what.length === 0 ? "no manager answered" : what.join(", ")}`
+    return `timed out after ${this.after / 1000} s: ${states.length === 0 ? "no manager answered" : states.join(", ")}`
   }
 }

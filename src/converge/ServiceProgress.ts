@@ -1,4 +1,4 @@
-/** Judges how far a service is from what its spec says, from one look at the managers' objects. */
+/** Decides how far a service has converged, from one look at the managers' objects. */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import {
@@ -14,7 +14,7 @@ import { isUpToDate } from "../target/UpToDate.ts"
 import { probation } from "../target/Wait.ts"
 
 /**
- * How far a service is.
+ * How far a service has converged.
  *
  * @category convergence
  * @since 0.2.0
@@ -23,12 +23,12 @@ export interface ServiceProgress {
   readonly id: string
   /** The service's name. */
   readonly service: string
-  /** The image that its tasks are to run, without the digest. */
+  /** The image of the current spec, without the digest. */
   readonly image: string
-  /** The number of tasks that are to run or, for a job, to complete. */
+  /** The number of tasks that must run or, for a job, complete. */
   readonly wanted: number
   /**
-   * The number of tasks that run the current spec and have run for 5 seconds, or have completed where they are not to be restarted. At most
+   * The number of tasks that run the current spec and have run for 5 seconds, or have completed if Swarm does not restart them. At most
    * `wanted`.
    */
   readonly ready: number
@@ -37,7 +37,7 @@ export interface ServiceProgress {
   readonly waitingFor: ReadonlyArray<string>
 }
 
-/** What one look says about a service. */
+/** The result of one look at a service. */
 export interface Verdict {
   readonly progress: ServiceProgress
   /** Why the service won't converge by itself, in Swarm's words. */
@@ -57,7 +57,7 @@ export interface Look {
   readonly watched: number
 }
 
-/** What the newest task of a slot, or on a node, means for its service. */
+/** What the newest task of a place means for its service. A place is a slot or, for tasks without slots, a node. */
 type PlaceState = "ready" | "waiting" | "outdated" | "ended" | "gone"
 
 const decodeTemplate = Schema.decodeUnknownOption(TaskTemplate)
@@ -86,7 +86,7 @@ export const judge = (look: Look): Verdict => {
   const wanted =
     Mode.Replicated?.Replicas ??
     Mode.ReplicatedJob?.TotalCompletions ??
-    // Only the managers know which nodes fit: each of them has a task.
+    // Only the managers know which nodes fit. Each of these nodes has a task.
     amount("ready", "waiting", "outdated", "ended")
   const { Message = "", State = "" } = service.UpdateStatus ?? {}
   // A new global service has no tasks for a moment.
@@ -121,13 +121,13 @@ export const judge = (look: Look): Verdict => {
   }
 }
 
-/** Whether a task belongs to the current run of a job. Engines leave out the index of the first one. */
+/** Whether a task belongs to the current iteration of its job. Engines omit the index of the first iteration. */
 const isOfIteration = ({ JobStatus }: Service, { JobIteration }: TaskDetails): boolean =>
   JobStatus === undefined || (JobIteration?.Index ?? 0) === JobStatus.JobIteration.Index
 
 const isJob = ({ Spec: { Mode } }: Service): boolean => Mode.ReplicatedJob !== undefined || Mode.GlobalJob !== undefined
 
-/** A slot, or the node of a task without one. */
+/** Identifies the place of a task. */
 const placeKey = (service: Service, task: TaskDetails): string =>
   `${slotOf(service, { ...task, Spec: {} }) ?? task.NodeID}`
 
@@ -167,7 +167,7 @@ const describe = (look: Look, task: TaskDetails, place: PlaceState): ReadonlyArr
   return [[`${name}: ${state}${Err === "" ? "" : `: ${Err}`}`, ...before].join("; ")]
 }
 
-/** How the task before this one in its place ended, if it ended by itself. */
+/** Describes how the previous task of the same place ended, if it ended by itself. */
 const failureBefore = ({ service, tasks }: Look, task: TaskDetails): ReadonlyArray<string> => {
   const [last] = tasks
     .filter((other) => placeKey(service, other) === placeKey(service, task) && other.CreatedAt < task.CreatedAt)

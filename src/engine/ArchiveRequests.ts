@@ -1,4 +1,4 @@
-/** The requests about the files of containers. They use no tool of the container. */
+/** The requests about the files of containers. They need no program in the container. */
 import type { IncomingHttpHeaders } from "node:http"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,11 +19,12 @@ export interface PathArchive {
 
 /** The methods of `DockerEngine` about the files of containers. A path begins at the container's root, with or without `/`. */
 export interface ArchiveRequests {
-  /** Describes the file at a path: a symbolic link itself, unless the path ends in `/` or `/.`. */
+  /** Describes the file at a path. Describes a symbolic link itself, unless the path ends in `/` or `/.`. */
   readonly statPath: (containerId: string, path: string) => Effect.Effect<PathStat, EngineFailure>
   /**
-   * Returns an archive with a file, or with a folder and its content, under its own name (`.` if the path ends in it, `/` for the root).
-   * If the engine can't read a file, it ends the response without an error: an archive without its end is incomplete.
+   * Returns an archive of a file, or of a folder with its content. The first entry has the name of the file or folder (`.` if the path ends in
+   * `.`, `/` for the root). If the engine can't read a file, it ends the response without an error, so an archive without its end marker is
+   * incomplete.
    */
   readonly getArchive: (containerId: string, path: string) => Effect.Effect<PathArchive, EngineFailure, Scope.Scope>
   /** Unpacks a tar archive in an existing folder. Completes when the engine has unpacked everything. */
@@ -42,7 +43,7 @@ const decodeStat = Schema.decodeUnknownEffect(Schema.fromJsonString(PathStat))
 
 /** Returns the requests about files by this client. */
 export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveRequests => {
-  const about = (containerId: string, path: string, verb: string) => ({
+  const requestFor = (containerId: string, path: string, verb: string) => ({
     operation: `${verb} ${path} in container ${containerId}`,
     path: `/containers/${segment(containerId)}/archive`,
     query: { path }
@@ -56,14 +57,14 @@ export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveReques
 
   return {
     statPath: (containerId, path) => {
-      const request = { ...engine, ...about(containerId, path, "stat"), method: "HEAD" as const }
+      const request = { ...engine, ...requestFor(containerId, path, "stat"), method: "HEAD" as const }
       return client.head(request).pipe(
         Effect.flatMap((headers) => readStat(request.operation, headers)),
         ofEngine
       )
     },
     getArchive: (containerId, path) => {
-      const request = { ...engine, ...about(containerId, path, "read"), method: "GET" as const }
+      const request = { ...engine, ...requestFor(containerId, path, "read"), method: "GET" as const }
       return Effect.gen(function* () {
         const response = yield* client.stream(request)
         const content = yield* fromReadable(response, client.broken(request.operation))
@@ -76,12 +77,12 @@ export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveReques
       content: Stream.Stream<Uint8Array, E>,
       { copyUIDGID }: { readonly copyUIDGID: boolean }
     ) => {
-      const { query, ...request } = about(containerId, path, "write to")
+      const { query, ...request } = requestFor(containerId, path, "write to")
       return client
         .upload(
           {
             ...request,
-            // The response comes after the content.
+            // The engine responds only after the content.
             timeout: Duration.infinity,
             method: "PUT",
             query: { ...query, noOverwriteDirNonDir: true, copyUIDGID: copyUIDGID ? true : undefined }

@@ -1,4 +1,4 @@
-/** A container that lives as long as the connection to it. */
+/** Creates containers that live as long as the connection to them. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ContainerConnection } from "./ContainerRequests.ts"
@@ -13,8 +13,8 @@ export interface AttachedContainer extends ContainerConnection {
 }
 
 /**
- * Creates a container, attaches to it and starts it. Its stdin ends with the connection, however that ends. The container is removed when
- * it ends, and when the scope closes. Its output is not logged.
+ * Creates a container, attaches to it and starts it. The container's stdin ends when the connection ends, even if the connection breaks. The
+ * container is removed when it ends or the scope closes. Its output is not logged.
  */
 export const openAttached = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
@@ -22,7 +22,7 @@ export const openAttached = Effect.fnUntraced(function* (
   runId: string,
   config: ContainerCreate
 ): Effect.fn.Return<AttachedContainer, EngineFailure, Scope.Scope> {
-  // Uninterruptible: it takes longer to find out afterwards whether the container was created.
+  // Uninterruptible, because it takes longer to find out later whether the container was created.
   const creation = Effect.uninterruptible(
     engine.createContainer({
       name,
@@ -38,7 +38,7 @@ export const openAttached = Effect.fnUntraced(function* (
     })
   )
   const removal = engine.removeContainer(name, { force: true }).pipe(
-    // It has ended, and the engine is removing it.
+    // The container has ended, and the engine is removing it.
     Effect.catchIf(isConflict, () => Effect.void)
   )
   const { id } = yield* owned(creation, removal, { kind: "container", name, runId })

@@ -17,13 +17,13 @@ import type { Filters } from "./SwarmRequests.ts"
 export interface ContainerLogs {
   readonly stdout: Uint8Array
   readonly stderr: Uint8Array
-  /** Whether the log exceeds the limit. The output is then its start. */
+  /** Whether the log exceeds the limit. `stdout` and `stderr` then hold its start. */
   readonly truncated: boolean
 }
 
 /** The lines of a container's log to read. */
 export interface ContainerLogOptions {
-  /** Go on with what the container writes until it ends. */
+  /** Continue with new lines until the container ends. */
   readonly follow: boolean
   /** The most lines from the end of the log. */
   readonly tail?: number | undefined
@@ -34,7 +34,7 @@ export interface ContainerLogOptions {
   readonly timestamps: boolean
 }
 
-/** A two-way connection to a container's main process. Closed with the scope in which it was opened. */
+/** A two-way connection to a container's main process. It closes with the scope in which it was opened. */
 export type ContainerConnection = TwoWay<EngineUnreachable>
 
 /** The methods of `DockerEngine` about containers. */
@@ -55,8 +55,8 @@ export interface ContainerRequests {
   }) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, EngineFailure>
   readonly startContainer: (id: string) => Effect.Effect<void, EngineFailure>
   /**
-   * Connects to a container's main process. `output` is multiplexed, unless the container has a TTY. With `StdinOnce` the container's
-   * stdin ends with the connection, however that ends.
+   * Connects to a container's main process. `output` is multiplexed, unless the container has a TTY. With `StdinOnce`, the container's stdin
+   * ends when the connection ends, even if the connection breaks.
    */
   readonly attachContainer: (id: string) => Effect.Effect<ContainerConnection, EngineFailure, Scope.Scope>
   /** Waits without a timeout until the container has ended. Returns its exit code. */
@@ -67,8 +67,9 @@ export interface ContainerRequests {
     options?: { readonly limit?: number; readonly tail?: number }
   ) => Effect.Effect<ContainerLogs, EngineFailure>
   /**
-   * Reads the log of a container, which may have ended, with backpressure. The stream is multiplexed, unless the container has a TTY. Fails
-   * with `EngineError`, status 501, if the engine can't read the container's log. Run the stream once, in the scope in which it was opened.
+   * Reads the log of a container with backpressure. The container may have ended. The stream is multiplexed, unless the container has a TTY.
+   * Fails with `EngineError`, status 501, if the engine can't read the container's log. Run the stream once, in the scope in which it was
+   * opened.
    */
   readonly readContainerLog: (
     id: string,
@@ -79,8 +80,8 @@ export interface ContainerRequests {
   readonly killContainer: (id: string, signal: string) => Effect.Effect<void, EngineFailure>
 
   /**
-   * Returns the events that the engine has kept, oldest first: the last 256. `now` is the engine's time in Unix milliseconds. Without it,
-   * the engine is asked for its time, which takes about 10 ms.
+   * Returns the last 256 events, which the engine keeps, oldest first. `now`: the engine's time in Unix milliseconds. Without it, this requests
+   * the engine's time, which takes about 10 ms.
    */
   readonly pastEvents: (filters: Filters, now?: number) => Effect.Effect<ReadonlyArray<Api.Event>, EngineFailure>
 }
@@ -233,7 +234,7 @@ export const containerRequests = (
 
     pastEvents: Effect.fnUntraced(function* (filters, now) {
       const operation = "list past events"
-      // Until now by the engine's clock. With a later time, the engine would wait for it.
+      // The present by the engine's clock. With a later time, the engine would wait until then.
       const until = now === undefined ? unixTime((yield* info).SystemTime) : (now / 1000).toFixed(3)
       const query = { since: 1, until, filters }
       const lines = yield* client

@@ -11,10 +11,10 @@ import { type DockerConfig, readConfig } from "./DockerConfig.ts"
 /** The key of Docker Hub's credentials. */
 const dockerHub = "https://index.docker.io/v1/"
 
-/** The timeout of a credential helper. Some ask the user. */
+/** The timeout of a credential helper. Some helpers ask the user. */
 const patience = "30 seconds"
 
-/** The content of the header X-Registry-Auth, which is its JSON in base64. */
+/** The content of the header X-Registry-Auth, which is encoded as JSON in base64. */
 type Auth =
   | { readonly username: string; readonly password: string; readonly serveraddress: string }
   | { readonly identitytoken: string; readonly serveraddress: string }
@@ -27,8 +27,8 @@ export const registryOf = (image: string): string => {
 }
 
 /**
- * Returns the header X-Registry-Auth for an image; `undefined` without a login to its registry. If a credential helper fails, logs a
- * warning: the nodes may have the image, or need no password.
+ * Returns the header X-Registry-Auth for an image; `undefined` without a login to its registry. If a credential helper fails, only logs a
+ * warning, because the nodes may have the image or need no password.
  */
 export const credentialsFor = Effect.fn("DockerEngine.credentials")(function* (
   image: string
@@ -40,8 +40,8 @@ export const credentialsFor = Effect.fn("DockerEngine.credentials")(function* (
   const program = config.credHelpers?.[registry] ?? (config.credsStore || undefined)
   const auth =
     program === undefined
-      ? writtenDown(config, registry)
-      : yield* askHelper(`docker-credential-${program}`, registry).pipe(
+      ? storedIn(config, registry)
+      : yield* queryHelper(`docker-credential-${program}`, registry).pipe(
           Effect.catch((error) =>
             Effect.as(Effect.logWarning(`cannot get credentials for ${registry}: ${error.message}`), undefined)
           )
@@ -50,8 +50,8 @@ export const credentialsFor = Effect.fn("DockerEngine.credentials")(function* (
   return Buffer.from(JSON.stringify(auth)).toString("base64").replaceAll("+", "-").replaceAll("/", "_")
 })
 
-/** Keys are host names, or addresses that older clients wrote. */
-const writtenDown = ({ auths = {} }: DockerConfig, registry: string): Auth | undefined => {
+/** Returns the credentials in `config.json`. Its keys are host names, or addresses that older clients wrote. */
+const storedIn = ({ auths = {} }: DockerConfig, registry: string): Auth | undefined => {
   const hostOf = (key: string) => key.replace(/^https?:\/\//, "").replace(/\/.*$/, "")
   const key = registry in auths ? registry : Object.keys(auths).find((other) => hostOf(other) === registry)
   const found = key === undefined ? undefined : auths[key]
@@ -61,7 +61,7 @@ const writtenDown = ({ auths = {} }: DockerConfig, registry: string): Auth | und
 }
 
 /** A credential helper failed. */
-class HelperSilent extends Schema.TaggedError<HelperSilent>()("HelperSilent", {
+class HelperFailure extends Schema.TaggedError<HelperFailure>()("HelperFailure", {
   program: Schema.String,
   detail: Schema.String
 }) {
@@ -74,34 +74,34 @@ const decodeAnswer = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ Username: Schema.String, Secret: Schema.String }))
 )
 
-const askHelper = Effect.fnUntraced(function* (program: string, registry: string) {
-  const silent = (detail: string) => new HelperSilent({ program, detail })
+const queryHelper = Effect.fnUntraced(function* (program: string, registry: string) {
+  const failed = (detail: string) => new HelperFailure({ program, detail })
   const answer = yield* run(program, registry).pipe(
-    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(silent(`no response within ${patience}`)) })
+    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(failed(`no response within ${patience}`)) })
   )
   if (answer === undefined) return undefined
-  const { Secret, Username } = yield* Effect.mapError(decodeAnswer(answer), () => silent("its response is invalid"))
+  const { Secret, Username } = yield* Effect.mapError(decodeAnswer(answer), () => failed("its response is invalid"))
   return Username === "<token>"
     ? { identitytoken: Secret, serveraddress: registry }
     : { username: Username, password: Secret, serveraddress: registry }
 })
 
-/** Runs a credential helper; `undefined` if it has no credentials for the registry, which it reports on stdout. */
-const run = (program: string, registry: string): Effect.Effect<string | undefined, HelperSilent> =>
+/** Runs a credential helper, and returns its response; `undefined` if it reports on stdout that it has no credentials for the registry. */
+const run = (program: string, registry: string): Effect.Effect<string | undefined, HelperFailure> =>
   Effect.callback((resume) => {
     const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"] })
-    const fail = (detail: string) => resume(Effect.fail(new HelperSilent({ program, detail })))
-    let said = ""
+    const fail = (detail: string) => resume(Effect.fail(new HelperFailure({ program, detail })))
+    let stdout = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      said += text
+      stdout += text
     })
     child.on("error", (error) => fail(error.message))
     child.stdin.on("error", () => undefined)
     child.stdin.end(registry)
     child.on("close", (code) => {
-      if (code === 0) resume(Effect.succeed(said))
-      else if (/credentials not found/i.test(said)) resume(Effect.succeed(undefined))
-      else fail(said.trim() || `exit code ${code}`)
+      if (code === 0) resume(Effect.succeed(stdout))
+      else if (/credentials not found/i.test(stdout)) resume(Effect.succeed(undefined))
+      else fail(stdout.trim() || `exit code ${code}`)
     })
     return Effect.sync(() => child.kill("SIGKILL"))
   })

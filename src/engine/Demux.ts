@@ -1,14 +1,14 @@
 /**
- * Splits the engine's multiplexed stream (API reference, "Attach to a container", stream format): records of an
- * 8-byte header (stream number, three zero bytes, length as u32 big-endian) and their payload.
+ * Splits the engine's multiplexed stream (API reference, "Attach to a container", stream format). A record is an 8-byte header (stream number,
+ * three zero bytes, length as u32 big-endian) and its payload.
  *
- * Payload is passed on as it arrives and never collected: a record may be many megabytes long.
+ * Payload is emitted as it arrives and never collected, because a record may be many megabytes long.
  */
 
-/** The stream of a piece. `system` holds the engine's errors about the stream. */
+/** The stream of a piece. `system` carries the engine's errors about the stream. */
 export type Channel = "stdin" | "stdout" | "stderr" | "system"
 
-/** A piece of one stream, with the chunk's boundaries. */
+/** A piece of one stream: the part of a record that a chunk holds. */
 export interface Piece {
   readonly channel: Channel
   readonly data: Uint8Array

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { reasonOf } from "./Hints.ts"
 
-/** The name of the context that stands for `DOCKER_HOST` or the default socket. */
+/** The name of the context that means `DOCKER_HOST` or the default socket. */
 export const defaultContext = "default"
 
 const Named = Schema.Record(Schema.String, Schema.String)
@@ -23,7 +23,7 @@ const DockerConfig = Schema.Struct({
       Schema.Struct({ auth: Schema.optionalKey(Schema.String), identitytoken: Schema.optionalKey(Schema.String) })
     )
   ),
-  /** `NAME` of the program `docker-credential-NAME` with the credentials: for every registry, and for single ones. */
+  /** `NAME` of the credential helper `docker-credential-NAME`: for all registries, and for single ones. */
   credsStore: Schema.optionalKey(Schema.String),
   credHelpers: Schema.optionalKey(Named),
   /** The keys that detach from a terminal, unless the command line has `--detach-keys`. */
@@ -41,8 +41,8 @@ export const configFolder = Effect.gen(function* () {
 })
 
 /**
- * Reads a file; `undefined` if it does not exist. Every program reads one at its start, so this avoids `fs/promises`, which loads readline
- * (Node 26).
+ * Reads a file; `undefined` if it does not exist. Avoids `fs/promises`, which loads readline (Node 26), because every program reads a file at
+ * its start.
  */
 export const readIfThere = (file: string): Effect.Effect<string | undefined, Error> =>
   Effect.callback((resume, signal) => {
@@ -55,7 +55,7 @@ export const readIfThere = (file: string): Effect.Effect<string | undefined, Err
 
 const nothing: DockerConfig = {}
 
-/** Reads the configuration; empty without a file. Logs a warning if the file can't be read, as the docker CLI does. */
+/** Reads the configuration. It is empty if the file does not exist. Logs a warning if the file can't be read, as the docker CLI does. */
 export const readConfig = Effect.gen(function* () {
   const file = join(yield* configFolder, "config.json")
   return yield* readIfThere(file).pipe(

@@ -1,6 +1,6 @@
 /**
- * The docker CLI's contexts: named addresses of engines, with their certificates, in files below `~/.docker` that
- * `docker context create` writes (docker/cli, `cli/context/store`).
+ * The docker CLI's contexts: named addresses of engines with their certificates. `docker context create` stores them in files below
+ * `~/.docker` (docker/cli, `cli/context/store`).
  */
 import { createHash } from "node:crypto"
 import * as Fs from "node:fs/promises"
@@ -28,8 +28,8 @@ const decodeMeta = Schema.decodeUnknownEffect(MetaFile)
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
 /**
- * Returns the context to use without an address: DOCKER_CONTEXT, or the one that `docker context use` chose; `undefined` for the default
- * context.
+ * Returns the context to use if no address is given: DOCKER_CONTEXT, or the context that `docker context use` chose; `undefined` for the
+ * default context.
  */
 export const currentContext = Effect.gen(function* () {
   const chosen = yield* text("DOCKER_CONTEXT")

@@ -26,7 +26,8 @@ export interface EngineDescription {
 /**
  * The methods of {@link DockerEngine}: the requests that concern one engine.
  *
- * **Details**: a request goes to this engine only, and fails if it can't be reached. {@link Swarm} has the requests that concern the swarm.
+ * **Details**: a request goes to this engine only, and fails if the engine can't be reached. {@link Swarm} has the requests that concern the
+ * swarm.
  *
  * @category services
  * @since 0.1.0
@@ -46,7 +47,7 @@ export interface DockerEngineShape
  * @since 0.1.0
  */
 export interface DockerEngineOptions {
-  /** Timeout of a request that the engine answers by itself. Default: 20 seconds. */
+  /** Timeout of a request that the engine answers without the swarm. Default: 20 seconds. */
   readonly engineTimeout?: Duration.Input
   /**
    * Returns the registry credentials for an image, which the engine needs to pull it: the header X-Registry-Auth (a JSON object in

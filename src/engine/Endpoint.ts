@@ -14,7 +14,7 @@ const Port = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum
 export const Endpoint = Schema.TaggedUnion({
   /** A socket in the file system. */
   Unix: { path: Schema.NonEmptyString },
-  /** Plain HTTP. Every process that can connect to it is root on that machine. */
+  /** Plain HTTP. Every process that can connect to it can become root on that machine. */
   Tcp: { host: Schema.NonEmptyString, port: Port, basePath: Schema.String },
   /** HTTP over TLS. */
   Tls: {
@@ -24,7 +24,7 @@ export const Endpoint = Schema.TaggedUnion({
     /** Folder with ca.pem, cert.pem and key.pem; absent: the system's authorities, and no client certificate. */
     certPath: Schema.optionalKey(Schema.NonEmptyString)
   },
-  /** `ssh … docker system dial-stdio` on that machine, with the user's ssh configuration. */
+  /** `docker system dial-stdio` on that machine through `ssh`, with the user's ssh configuration. */
   Ssh: {
     host: Schema.NonEmptyString,
     user: Schema.optionalKey(Schema.NonEmptyString),
@@ -48,7 +48,7 @@ export const defaultEndpoint: Endpoint = { _tag: "Unix", path: "/var/run/docker.
 export interface TlsSettings {
   /** Whether `tcp://` uses TLS: the docker CLI's `DOCKER_TLS_VERIFY`. */
   readonly verify: boolean
-  /** Folder with ca.pem, cert.pem and key.pem. Absent with `verify` off: `https://` uses the system's authorities. */
+  /** Folder with ca.pem, cert.pem and key.pem. Absent: `https://` uses the system's authorities. */
   readonly certPath?: string
 }
 
@@ -83,10 +83,8 @@ const withPassword = /^[^/@]*:.*@/
 const withoutPassword = (text: string): string => text.replace(/([^\s/@:"]*):(?!\/\/)\S*@/g, "$1:***@")
 
 /**
- * Parses an address as the docker CLI accepts it in `DOCKER_HOST`. An empty text is the default socket. Without a scheme it is
- * `host[:port]`. The default port is 2375, with TLS 2376.
- *
- * Parses a single address. `fromEnvironment` reads lists of managers.
+ * Parses a single address, as the docker CLI accepts it in `DOCKER_HOST`. An empty text means the default socket. An address without a scheme
+ * is `host[:port]`. The default port is 2375, and 2376 with TLS. `fromEnvironment` parses lists of managers.
  */
 export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, InvalidEndpoint> => {
   const address = text.trim()
@@ -176,7 +174,7 @@ export const format = (endpoint: Endpoint): string => {
 }
 
 /**
- * One address, or those of several managers of one swarm. If one is unreachable, the next is tried.
+ * The address of one manager, or the addresses of several managers of one swarm. If one is unreachable, the next is tried.
  *
  * @category models
  * @since 0.2.0

@@ -17,7 +17,7 @@ import { withHint } from "./Hints.ts"
 export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("InvalidEndpoint", {
   /** The address as it was given. */
   endpoint: Schema.String,
-  /** What is wrong with it and what is valid, as the end of a sentence. */
+  /** What is wrong with the address, and what is valid, as the end of a sentence. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -29,7 +29,7 @@ export class InvalidEndpoint extends Schema.TaggedError<InvalidEndpoint>()("Inva
  * Why there was no complete response:
  * - `NoSocket`: the socket file does not exist;
  * - `Refused`: nothing listens at the address, or the network has no route to it;
- * - `Permission`: this process must not open the socket;
+ * - `Permission`: this process is not allowed to open the socket;
  * - `Dns`: the host name has no address;
  * - `Tls`: the TLS handshake failed, or only one side uses TLS;
  * - `Ssh`: `ssh` failed, or `docker system dial-stdio` on the other side;
@@ -55,7 +55,7 @@ export type UnreachableReason = typeof UnreachableReason.Type
 const chooseEngine = 'Set DOCKER_HOST, or run "docker context use", to choose another engine.'
 const checkEngine = "Check the network and the log of the engine."
 
-/** The next step, by the reason. The one for `Ssh` names the host. */
+/** The next step for each reason. The step for `Ssh` names the host. */
 const unreachableHints: Readonly<Record<Exclude<UnreachableReason, "Ssh">, string>> = {
   NoSocket: `Is Docker running? ${chooseEngine}`,
   Refused: `Is Docker running there? ${chooseEngine}`,
@@ -69,15 +69,15 @@ const unreachableHints: Readonly<Record<Exclude<UnreachableReason, "Ssh">, strin
 }
 
 /**
- * The engine gave no complete response. For `Timeout` and `Lost` it is unknown whether the engine acted on the request. For the other
- * reasons it did not.
+ * The engine gave no complete response. For `Timeout` and `Lost`, it is unknown whether the engine acted on the request. For the other
+ * reasons, the engine did not act.
  *
  * @category errors
  * @since 0.1.0
  */
 export class EngineUnreachable extends Schema.TaggedError<EngineUnreachable>()("EngineUnreachable", {
   host: Schema.String,
-  /** What the request is for: "list tasks". */
+  /** The purpose of the request: "list tasks". */
   operation: Schema.String,
   reason: UnreachableReason,
   /** The cause, such as "connection refused". */
@@ -87,14 +87,14 @@ export class EngineUnreachable extends Schema.TaggedError<EngineUnreachable>()("
 }) {
   /** What failed, and why. */
   get summary(): string {
-    const what = notSent.has(this.reason) ? "connect to" : `${this.operation} on`
-    return `cannot ${what} the Docker engine at ${this.host}: ${this.detail}`
+    const action = notSent.has(this.reason) ? "connect to" : `${this.operation} on`
+    return `cannot ${action} the Docker engine at ${this.host}: ${this.detail}`
   }
 
   /** The next step. */
   get hint(): string {
     if (this.reason !== "Ssh") return unreachableHints[this.reason]
-    // ssh takes the address as it is, but for the path of the socket.
+    // ssh accepts the address without the path of the socket.
     return `Check that "ssh ${this.host.replace(/^(ssh:\/\/[^/]*).*/, "$1")} docker system dial-stdio" works.`
   }
 
@@ -214,7 +214,7 @@ export const isConflict = (error: unknown): error is EngineError => hasStatus(er
 export const isInUse = (error: unknown): error is EngineError =>
   isForbidden(error) || isConflict(error) || (error instanceof EngineError && / is in use by /.test(error.text))
 
-/** Whether a request got no response: the engine may have acted on it, or may still do so. */
+/** Whether a request got no response, so that the engine may have acted on it or may still do so. */
 export const isUnanswered = (error: SwarmFailure): boolean =>
   error._tag === "EngineUnreachable" && (error.reason === "Timeout" || error.reason === "Lost")
 
@@ -232,6 +232,6 @@ const notSent: ReadonlySet<UnreachableReason> = new Set([
 export const isNotSent = (error: SwarmFailure): boolean =>
   error._tag === "EngineUnreachable" && notSent.has(error.reason)
 
-/** Whether no engine responds any longer, so that retrying soon is useless. */
+/** Whether the engine no longer responds, so that retrying soon is useless. */
 export const isSilent = (error: unknown): error is EngineUnreachable =>
   error instanceof EngineUnreachable && error.reason === "Silent"

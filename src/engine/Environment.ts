@@ -11,10 +11,11 @@ import type { InvalidEndpoint } from "./EngineErrors.ts"
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
 /**
- * What the environment names, as the docker CLI reads it, but DOCKER_HOST may be a list of managers with commas between:
- * DOCKER_HOST; without, the context that DOCKER_CONTEXT or `docker context use` chose; without, the default socket.
- * For DOCKER_HOST there are DOCKER_TLS_VERIFY, on with any text ("0" too), and DOCKER_CERT_PATH, when TLS is on and it is
- * unset DOCKER_CONFIG or ~/.docker.
+ * Returns the addresses that the environment names, as the docker CLI does: DOCKER_HOST or, if it is not set, the context that DOCKER_CONTEXT
+ * or `docker context use` chose or, without a context, the default socket.
+ *
+ * DOCKER_HOST may also hold several managers, separated by commas. DOCKER_TLS_VERIFY turns TLS on with any text (also "0").
+ * DOCKER_CERT_PATH defaults to DOCKER_CONFIG, or to ~/.docker, if TLS is on.
  */
 export const fromEnvironment = Effect.gen(function* (): Effect.fn.Return<
   Endpoints,
@@ -27,11 +28,11 @@ export const fromEnvironment = Effect.gen(function* (): Effect.fn.Return<
   const certPath = (yield* text("DOCKER_CERT_PATH")) || (verify ? yield* configFolder : "")
   const tls = { verify, ...(certPath === "" ? {} : { certPath }) }
   const [first = "", ...others] = address.split(",")
-  const read = (one: string) => Effect.fromResult(parse(one, tls))
+  const read = (single: string) => Effect.fromResult(parse(single, tls))
   return [yield* read(first), ...(yield* Effect.forEach(others, read))]
 })
 
-/** The environment of this process with these variables in place of its own; without those that are undefined. */
+/** Provides the environment of this process with these changes. A variable with the value `undefined` is removed. */
 export const environmentWith = (changes: Readonly<Record<string, string | undefined>>): Layer.Layer<never> => {
   const variables = Object.entries({ ...process.env, ...changes })
   return ConfigProvider.layer(

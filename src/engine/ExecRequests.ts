@@ -8,12 +8,11 @@ import { type EngineAsking, ofEngine, segment } from "./internal/Asking.ts"
 import { twoWay } from "./internal/twoWay.ts"
 
 /**
- * The format of an output: `raw` bytes (with a TTY), or `multiplexed` records with a header of 8 bytes (stream 1 or 2, or 3 for errors of
- * the engine; length as big-endian 32 bits at offset 4).
+ * The format of an output: `raw` bytes (with a TTY), or `multiplexed` records, see `Demux`.
  */
 export type Framing = "raw" | "multiplexed"
 
-/** A two-way connection to a running exec. Closed with the scope in which it was opened. */
+/** A two-way connection to a running exec. It closes with the scope in which it was opened. */
 export interface ExecConnection {
   /** The format of `output`. It follows from `tty`: engines before API 1.42 do not report it. */
   readonly framing: Framing
@@ -33,7 +32,7 @@ export interface ExecConnection {
 export interface ExecRequests {
   /** Creates an exec. Returns its ID. */
   readonly createExec: (containerId: string, exec: Api.ExecCreate) => Effect.Effect<string, EngineFailure>
-  /** Starts an exec and stays connected. `tty` must be the same as for `createExec`. */
+  /** Starts an exec and stays connected. `tty` must equal the `Tty` of `createExec`. */
   readonly startExec: (
     id: string,
     options: { readonly tty: boolean }

@@ -1,14 +1,14 @@
 /**
  * Address ranges for the overlay networks of task-exec.
  *
- * An engine chooses the next free range for a network that names none, and a node needs seconds to let go of the range of a removed
- * network. Engine 28.5 gives a freed range to the next network at once, and a node that still holds it rejects the tasks of that
- * network: "Pool overlaps with other one on this address space". So every network of task-exec has a random range.
+ * For a network without a range, an engine chooses the next free one. A node needs seconds to release the range of a removed network, but
+ * engine 28.5 gives that range to the next network at once. A node that still holds the range then rejects the tasks of that network: "Pool
+ * overlaps with other one on this address space". So every network of task-exec has a random range.
  *
- * The ranges are from 240.0.0.0/4 (RFC 1112, "class E"): neither Docker (172.17.0.0/12, 192.168.0.0/16) nor Swarm (10.0.0.0/8) hands it
- * out, no private, shared or public network uses it, and it has room for 7 million networks of 30 addresses. The kernel has taken such
- * addresses since Linux 2.6.25. They exist only in the network namespaces of our own containers: an overlay network that is internal
- * adds no route and no address to a node, and its packets cross the nodes' network inside UDP, with the nodes' addresses.
+ * The ranges are from 240.0.0.0/4 (RFC 1112, "class E"). Neither Docker (172.17.0.0/12, 192.168.0.0/16) nor Swarm (10.0.0.0/8) assigns them,
+ * no private, shared or public network uses them, and there is room for 7 million networks of 30 addresses. Linux accepts such addresses
+ * since 2.6.25. They exist only in the network namespaces of task-exec's own containers: an internal overlay network adds no route and no
+ * address to a node, and its packets cross the nodes' network inside UDP, with the nodes' addresses.
  */
 import * as Effect from "effect/Effect"
 import type { EngineFailure } from "./EngineErrors.ts"
@@ -25,7 +25,10 @@ interface Range {
 const lowest = 240 * 2 ** 24
 const highest = 255 * 2 ** 24
 
-/** Networks as small as this hold a tunnel: the gateway, a helper and a relay, the address that Swarm takes on either's node, and spares. */
+/**
+ * The number of addresses of the smallest network. It suffices for a tunnel: the gateway, the listener and the relay, the address that Swarm
+ * takes on each of their nodes, and spares.
+ */
 const smallest = 32
 
 /** The most random ranges to try. The last one is used even if it overlaps. */
@@ -53,8 +56,8 @@ export const hasTunnelRange = ({ IPAM }: Network): boolean =>
   })
 
 /**
- * Returns a range for a network on which the given number of nodes have a container each. Swarm takes an address on each node besides, a node may have
- * an old and a new container for a while, and as much again is spare.
+ * Returns a range for a network on which the given number of nodes have a container each. Swarm takes one more address on each node, a node may
+ * have an old and a new container for a while, and a quarter of the addresses is spare.
  */
 export const drawSubnet = (nodes: number, networks: ReadonlyArray<Network>, random: () => number): string => {
   const size = Math.max(smallest, 2 ** Math.ceil(Math.log2(4 * nodes + 16)))
@@ -66,8 +69,8 @@ export const drawSubnet = (nodes: number, networks: ReadonlyArray<Network>, rand
 }
 
 /**
- * Finds a range that overlaps no network that the engine knows: those of the swarm, and its own. It does not know the local networks of
- * other nodes; such a node then rejects the task.
+ * Finds a range that overlaps none of the networks that the engine knows: those of the swarm, and the engine's own. If the range overlaps a
+ * local network of another node, that node rejects the task.
  */
 export const freeSubnet = (swarm: SwarmShape, nodes: number): Effect.Effect<string, EngineFailure> =>
   Effect.map(swarm.listNetworks({}), (networks) => drawSubnet(nodes, networks, Math.random))

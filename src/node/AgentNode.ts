@@ -19,12 +19,12 @@ import { prepareCommands } from "./RemoteCommands.ts"
 /** Options of {@link openAgentNode}. */
 export interface AgentNodeOptions {
   readonly link: AgentConnection
-  /** Where the helper runs that ends commands if the agent can't. */
+  /** The node and image of the helper that kills commands if the agent can't. */
   readonly place: HelperPlacement
   readonly owner: Effect.Effect<Ownership>
 }
 
-/** Opens the node connection. It serves one request. */
+/** Opens the node connection. It sends one request to the agent. */
 export const openAgentNode = Effect.fnUntraced(function* ({
   link,
   owner,
@@ -69,7 +69,7 @@ export const openAgentNode = Effect.fnUntraced(function* ({
   }
 })
 
-/** Reads the agent's greeting. Once the agent has greeted, the channels of its commands are open. */
+/** Waits in the background for the agent's greeting. Completes the returned deferred when the channels of the commands are open. */
 const awaitHello = Effect.fnUntraced(function* (
   node: string,
   tunnel: Tunnel

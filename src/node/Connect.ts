@@ -24,11 +24,11 @@ export interface ConnectOptions {
   readonly agents: FindAgents
   /** Reference of our image, for helpers. */
   readonly image: Effect.Effect<string>
-  /** Milliseconds until a node must have taken a helper. */
+  /** Milliseconds within which Swarm must place a helper on the node. */
   readonly placementTimeout: number
-  /** Ownership of the objects that are created; default: a run without a deadline. */
+  /** Ownership of the objects to create; default: that of a new run without a deadline. */
   readonly owner?: Effect.Effect<Ownership>
-  /** The network of tunnels to several nodes. */
+  /** The network that tunnels to several nodes share. */
   readonly network?: TunnelNetwork
 }
 

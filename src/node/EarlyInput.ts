@@ -11,21 +11,21 @@ import * as Stream from "effect/Stream"
 import { Brake } from "../internal/Brake.ts"
 
 /**
- * The time in which the input may end: 50 ms, in steps. The event loop reads between two steps, so input that has arrived is read on a
- * busy machine, too.
+ * The time to wait for the end of the input: 50 ms, in steps. The event loop reads between two steps, so input that has arrived is read
+ * even on a busy machine.
  */
 const step = "5 millis"
 const steps = 10
 
 /**
- * The most input in a request, in bytes. A Swarm secret holds 500 KB (API reference, `SecretSpec.Data`): base64 takes a third, and the
- * command and its environment need space.
+ * The most input in a request, in bytes. A Swarm secret holds 500 KB (API reference, `SecretSpec.Data`). Base64 makes the input a third
+ * larger, and the command and its environment need space, too.
  */
 export const earlyInputLimit = 256 * 1024
 
 /** The start of an input. */
 export interface EarlyInput {
-  /** All of the input from its first byte. Run it once. At most one megabyte is read ahead. */
+  /** All of the input, from its first byte. Run it once. Reads at most one megabyte ahead. */
   readonly stdin: Stream.Stream<Uint8Array>
   /** The input has ended, and is at most {@link earlyInputLimit} bytes long. */
   readonly isWhole: boolean
@@ -41,8 +41,8 @@ export const readEarly = Effect.fnUntraced(function* (
     brake.held(chunk.length)
     return Effect.andThen(Queue.offer(queue, chunk), brake.wait)
   }).pipe(Effect.ensuring(Queue.end(queue)), Effect.forkScoped)
-  const patience = Effect.repeat(Effect.sleep(step), { times: steps - 1 })
-  const hasEnded = yield* Effect.raceFirst(Effect.as(Fiber.await(reading), true), Effect.as(patience, false))
+  const timeout = Effect.repeat(Effect.sleep(step), { times: steps - 1 })
+  const hasEnded = yield* Effect.raceFirst(Effect.as(Fiber.await(reading), true), Effect.as(timeout, false))
   return {
     stdin: Stream.tap(Stream.fromQueue(queue), (chunk) => Effect.sync(() => brake.taken(chunk.length))),
     isWhole: hasEnded && brake.total <= earlyInputLimit

@@ -12,7 +12,7 @@ import { unexpectedMessage } from "../protocol/Client.ts"
 import type { Runs } from "../protocol/Endings.ts"
 import { type HelperError, openHelperConnection } from "./HelperConnection.ts"
 
-/** Milliseconds until a second helper must be placed after a connection broke: the node may be gone. */
+/** Milliseconds within which Swarm must place a second helper after a connection broke. The node may be down. */
 export const secondHelperPatience = 8000
 
 /**

@@ -1,7 +1,7 @@
 /**
- * A helper and its frames: output first. The helper starts on the host network at once, and reports by its service log. A tunnel, which
- * takes about as long as the helper, is added if the caller must send something to the node or the output outgrows the log. The helper
- * then moves to the tunnel: the last frame of its log is `Moved`.
+ * A helper, and the lines to its commands. Output comes first: the helper starts on the host network at once, and reports by its service
+ * log. A tunnel, which takes about as long as the helper, is added if the caller must send something to the node or the output outgrows
+ * the log. The helper then moves to the tunnel: the last frame of its log is `Moved`.
  */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -54,11 +54,11 @@ export type HelperError =
   | RemoteError
   | TunnelError
 
-/** A helper that was created. */
+/** A connection to a helper. */
 export interface HelperConnection {
   /** The line to a command (1, 2, …), or to the helper itself (0). */
   readonly line: (channel: number) => Line<HelperError>
-  /** The tunnel to the helper. Fails with the helper's error, too. */
+  /** The tunnel to the helper. Fails if the tunnel or the helper fails. */
   readonly tunnel: Effect.Effect<Tunnel, HelperError>
   /** Whether the helper has greeted. */
   readonly hasGreeted: () => boolean
@@ -66,7 +66,10 @@ export interface HelperConnection {
   readonly mayHaveBegun: () => boolean
   /** Whether the helper has moved to its tunnel. */
   readonly hasMoved: () => boolean
-  /** Removes the helper, which then ends its commands and itself, and waits until it has. A helper that is being made is awaited first. */
+  /**
+   * Removes the helper, which then kills its commands, and waits until the helper has ended. If the helper is still being created, waits for
+   * that first.
+   */
   readonly stop: Effect.Effect<Ending>
 }
 
@@ -74,7 +77,7 @@ export interface HelperConnection {
 interface Inbox {
   readonly queue: Queue.Queue<Frame, HelperError | LineError | Cause.Done>
   readonly brake: Brake
-  /** Bytes of output that are not consumed. */
+  /** Bytes of output that are not consumed yet. */
   waiting: number
   /** Whether the consumer has left: more frames are dropped. */
   isOver: boolean
@@ -82,7 +85,7 @@ interface Inbox {
   hasEnded: boolean
 }
 
-const isManagerTrouble = (error: HelperError): error is SwarmFailure =>
+const isManagerError = (error: HelperError): error is SwarmFailure =>
   error._tag === "EngineUnreachable" ||
   error._tag === "EngineError" ||
   error._tag === "UnexpectedReply" ||
@@ -94,7 +97,7 @@ const isStartError = (error: HelperError): error is HelperStartError =>
   error._tag === "HelperNotPlaced" ||
   error._tag === "NodeUnavailable"
 
-/** The error of a helper that did not start in time, although it may have run before its service was removed. */
+/** Returns the error for a helper that failed to start, but may have run before its service was removed. */
 const mayHaveRun = (error: HelperStartError, ending: Ending): HelperError =>
   error._tag === "HelperNotPlaced" && ending._tag !== "Killed"
     ? new HelperNotPlaced({ ...error, mayRun: true })
@@ -105,7 +108,7 @@ export interface HelperConnectionOptions {
   readonly place: HelperPlacement
   readonly owner: Ownership
   readonly work: HelperWork
-  /** The tunnel that is added to the helper. */
+  /** The tunnel that can be added to the helper. */
   readonly addition: HelperTunnel | undefined
   /** Called with the helper's version when it greets. */
   readonly greeted?: (version: string) => Effect.Effect<void>
@@ -133,8 +136,8 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
   let version: string | undefined
   let hasNeverRun = false
   let isCreated = false
-  /** Whether the helper begins a command: at once, or because it was told to. */
-  let isTold = work._tag === "Exec" && work.begin.length > 0
+  /** Whether the helper was asked to begin a command: by its request, or by a message. */
+  let mayBegin = work._tag === "Exec" && work.begin.length > 0
   const endingOf = (end: HelperEnd): Ending => {
     hasNeverRun ||= end._tag === "NeverRan"
     return end._tag === "Unconfirmed" ? unconfirmed(end.detail) : killed
@@ -155,9 +158,9 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
   }
   for (let channel = 0; channel <= commands; channel++) inboxOf(channel)
 
-  // An unreachable manager proves nothing about the commands, which go on without it. A response that refuses the service does.
-  const withoutManager = (error: HelperError): HelperError => {
-    if (!isManagerTrouble(error) || !isTold) return error
+  // If no manager can be reached, the commands may still run. If a manager refused the service, they do not.
+  const afterManagerError = (error: HelperError): HelperError => {
+    if (!isManagerError(error) || !mayBegin) return error
     if (version !== undefined) {
       return new OutcomeUnknown({ detail: `${summaryOf(error)}; the command was still running on node ${node}` })
     }
@@ -179,19 +182,21 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
       })
     )
   )
-  const withoutTunnel = (error: HelperError): HelperError =>
-    error._tag === "HelperRejected" && isTold ? new HelperRejected({ ...error, mayRun: true }) : withoutManager(error)
-  // Swarm may run a helper that was late, or was rejected before, until its service is removed.
-  const proven = (error: HelperError): Effect.Effect<never, HelperError> =>
-    isTold && isStartError(error)
+  const afterTunnelError = (error: HelperError): HelperError =>
+    error._tag === "HelperRejected" && mayBegin
+      ? new HelperRejected({ ...error, mayRun: true })
+      : afterManagerError(error)
+  // Swarm may still run a helper that was late or rejected, until its service is removed. Only then is the error certain.
+  const failForCertain = (error: HelperError): Effect.Effect<never, HelperError> =>
+    mayBegin && isStartError(error)
       ? Effect.flatMap(stop, (ending) => Effect.fail(hasNeverRun ? error : mayHaveRun(error, ending)))
-      : Effect.fail(withoutManager(error))
+      : Effect.fail(afterManagerError(error))
 
-  /** The tunnel is made from when it is needed, or something is to be told by it. */
+  /** Created when the commands need it, or when a message must be sent over it. */
   const tunnel: Effect.Effect<Tunnel, HelperError> =
     addition === undefined
       ? Effect.fail(new TunnelLost({ detail: `the helper on node ${node} has no tunnel` }))
-      : Effect.raceFirst(Effect.mapError(addition.tunnel, withoutTunnel), Deferred.await(failed))
+      : Effect.raceFirst(Effect.mapError(addition.tunnel, afterTunnelError), Deferred.await(failed))
   const needed = Deferred.makeUnsafe<void>()
   const needTunnel =
     addition === undefined
@@ -201,7 +206,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
           Deferred.succeed(needed, undefined)
         )
 
-  const take = (channel: number, frame: Frame): Effect.Effect<void, HelperError> => {
+  const handle = (channel: number, frame: Frame): Effect.Effect<void, HelperError> => {
     switch (frame._tag) {
       case "Hello":
         version = frame.version
@@ -230,8 +235,8 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     return inbox.brake.wait
   }
 
-  /** Creates a helper on this network and handles its frames, until the last one. */
-  const hear = Effect.fnUntraced(function* (network: Network, scope: Scope.Scope) {
+  /** Creates a helper on this network, and handles the frames of its log until the last one. */
+  const runHelper = Effect.fnUntraced(function* (network: Network, scope: Scope.Scope) {
     const request = {
       protocol: protocolVersion,
       node: place.node.id,
@@ -258,13 +263,13 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
       scope
     )
     yield* made.running.pipe(Effect.ignore, Effect.andThen(Deferred.succeed(running, undefined)), Effect.forkIn(scope))
-    const look = (frames: ReadonlyArray<Frame>) =>
+    const addTunnelIfNeeded = (frames: ReadonlyArray<Frame>) =>
       addition !== undefined && isTunnelNeeded(addition.request.from, frames, received.bytes())
         ? Effect.asVoid(needTunnel)
         : Effect.void
-    yield* look([])
+    yield* addTunnelIfNeeded([])
     yield* Stream.runForEach(received.frames, ({ channel, frame }) =>
-      Effect.andThen(Deferred.isDoneUnsafe(needed) ? Effect.void : look([frame]), take(channel, frame))
+      Effect.andThen(Deferred.isDoneUnsafe(needed) ? Effect.void : addTunnelIfNeeded([frame]), handle(channel, frame))
     )
     if (received.isComplete()) return
     // Only a helper that failed without a greeting is known to have run nothing.
@@ -278,16 +283,16 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
   })
 
   const attempt = Effect.fnUntraced(function* (network: Network) {
-    // The helper outlives the reading of its log: it may have moved to the tunnel.
+    // The helper lives on after its log has ended, because it may have moved to the tunnel.
     const scope = yield* Scope.fork(outer)
-    yield* Effect.tapError(hear(network, scope), (error) =>
+    yield* Effect.tapError(runHelper(network, scope), (error) =>
       isHostNetworkRefused(error) ? Scope.close(scope, Exit.void) : Effect.void
     )
   })
   yield* attempt(hostNetwork).pipe(
     // A helper that its node rejected has run nothing.
     Effect.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)),
-    Effect.catch(proven),
+    Effect.catch(failForCertain),
     Effect.matchCauseEffect({
       onFailure: (cause) =>
         Effect.sync(() => {
@@ -321,7 +326,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     const broken = Effect.andThen(Deferred.await(needed), Effect.andThen(channelOf, Effect.never))
     return {
       incoming: Stream.concat(
-        // A command that needs the tunnel fails without it. Output that can't move goes on by the log.
+        // A command that needs the tunnel fails without it. Output that can't move to the tunnel stays in the log.
         addition?.request.from === "output" ? log : Stream.interruptWhen(log, broken),
         later
       ),
@@ -336,7 +341,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
       isOpen: () => open !== undefined && Deferred.isDoneUnsafe(moved),
       send: (text) =>
         Effect.flatMap(ready, (made) => {
-          isTold ||= work._tag === "Exec"
+          mayBegin ||= work._tag === "Exec"
           return made.send(text)
         }),
       write: (stream, data) => Effect.flatMap(ready, (made) => made.write(stream, data)),

@@ -25,11 +25,11 @@ export interface HelperNodeOptions {
   readonly place: HelperPlacement
   /** Ownership of the objects that the commands need. */
   readonly owner: Effect.Effect<Ownership>
-  /** The network of tunnels to several nodes. */
+  /** The network that tunnels to several nodes share. */
   readonly network?: TunnelNetwork
 }
 
-/** Opens the node connection. Creates nothing before a command begins or files are wanted. */
+/** Opens the node connection. Creates nothing until a command begins or files are requested. */
 export const openHelperNode = Effect.fnUntraced(function* ({
   network,
   owner,
@@ -68,7 +68,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     }, onSwarm)
     const endElsewhere = Effect.fnUntraced(function* (runs: Runs): Effect.fn.Return<ReadonlyArray<Ending>> {
       if (link === undefined) return runs.map(() => killed)
-      // A helper that has not greeted is removed. It ends the commands that it begins until it stops.
+      // Remove a helper that has not greeted. It kills the commands that it may begin until then.
       const stopped = link.hasGreeted() ? undefined : yield* link.stop
       if (stopped !== undefined && !link.hasGreeted()) return runs.map(() => stopped)
       // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
@@ -104,9 +104,9 @@ export interface TunneledHelperOptions {
   readonly place: HelperPlacement
   readonly owner: Ownership
   readonly work: HelperWork
-  /** From when the tunnel is needed: see `HelperRequest`. */
+  /** When the tunnel is needed first: see `HelperRequest`. */
   readonly from: TunnelNeed
-  /** The network of tunnels to several nodes. */
+  /** The network that tunnels to several nodes share. */
   readonly shared?: TunnelNetwork | undefined
 }
 
@@ -125,7 +125,7 @@ export const openTunneledHelper = Effect.fnUntraced(function* ({
 
 const hasTerminal = ({ detach, tty }: ExecSpec): boolean => tty !== undefined && !detach
 
-/** Returns the input for the request: all of it, or nothing if it goes on or is too long. */
+/** Reads the start of the input. `whole` is all of the input, for the request; `undefined` if the input goes on or is too long. */
 const earlyInput = Effect.fnUntraced(function* (specs: Specs, input: ExecInput | undefined) {
   const hasInput = input !== undefined && specs.some(({ detach, stdin }) => stdin && !detach)
   if (!hasInput || specs.some(hasTerminal)) {

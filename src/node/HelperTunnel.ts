@@ -16,7 +16,7 @@ import { once } from "../internal/Once.ts"
 import type { Ownership } from "../Labels.ts"
 import { inStage } from "../Stage.ts"
 
-/** Milliseconds until the listener must be reached: by then every node knows of the network. */
+/** Milliseconds within which the relay must reach the listener. By then, every node knows the network. */
 const reachPatience = 20_000
 
 /** The errors of a tunnel. */
@@ -41,7 +41,7 @@ export interface HelperTunnelOptions {
   readonly from: TunnelNeed
   /** The number of commands, each with a channel. */
   readonly commands: number
-  /** The network of tunnels to several nodes. */
+  /** The network that tunnels to several nodes share. */
   readonly shared?: TunnelNetwork | undefined
 }
 
@@ -65,12 +65,16 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
     yield* openTunnelNetwork(owner, place.image),
     yield* openTunnelNetwork(owner, place.image)
   ] as const
-  // The command starts meanwhile.
+  // Fetches the image while the command starts.
   if (from === "command") yield* Effect.forkScoped(first.fetchImage)
-  const answers = networks.map(() => Deferred.makeUnsafe<string, HelperRejected>())
+  /** The address of the helper's listener on each network. */
+  const addresses = networks.map(() => Deferred.makeUnsafe<string, HelperRejected>())
   let next = 0
 
-  const reach = Effect.fnUntraced(function* (network: TunnelNetwork, address: Effect.Effect<string, HelperRejected>) {
+  const connectOver = Effect.fnUntraced(function* (
+    network: TunnelNetwork,
+    address: Effect.Effect<string, HelperRejected>
+  ) {
     const prepared = Effect.andThen(Effect.yieldNow, prepareHandshake)
     const [carrier] = yield* Effect.all([network.openRelay, prepared], { concurrency: 2 })
     const host = yield* address
@@ -87,14 +91,14 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
       Effect.timeoutOrElse({ duration: reachPatience, orElse: () => blocked }),
       inStage({ _tag: "Connect", node })
     )
-    // A helper that has moved uses the channels at once, while the caller may still read the log.
+    // Opens all channels now: a helper that has moved uses them at once, while the caller may still read the log.
     return yield* makeTunnel(socket, { channels: Array.from({ length: commands }, (_, index) => index + 1) })
   })
   const connect = (index: number): Effect.Effect<Tunnel, TunnelError, Swarm | Scope.Scope> => {
-    const [network, answer] = [networks[index], answers[index]]
-    if (network === undefined || answer === undefined)
+    const [network, address] = [networks[index], addresses[index]]
+    if (network === undefined || address === undefined)
       return Effect.fail(new TunnelLost({ detail: "no network can be used" }))
-    return attempt(reach(network, Deferred.await(answer))).pipe(
+    return attempt(connectOver(network, Deferred.await(address))).pipe(
       Effect.catchIf(
         (error) => error._tag === "HelperRejected" && needsOtherNetwork(error.reason) && index + 1 < networks.length,
         () => connect(index + 1)
@@ -104,13 +108,13 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
   return {
     request: { key, networks: [networks[0].name, networks[1].name, networks[2].name], from },
     tunnel: yield* once(Effect.provideService(connect(0), Swarm, swarm)),
-    reachable: (address) => {
-      const answer = answers[next]
-      if (answer !== undefined) Deferred.doneUnsafe(answer, Effect.succeed(address))
+    reachable: (found) => {
+      const address = addresses[next]
+      if (address !== undefined) Deferred.doneUnsafe(address, Effect.succeed(found))
     },
     unreachable: (reason) => {
-      const answer = answers[next++]
-      if (answer !== undefined) Deferred.doneUnsafe(answer, Effect.fail(new HelperRejected({ node, reason })))
+      const address = addresses[next++]
+      if (address !== undefined) Deferred.doneUnsafe(address, Effect.fail(new HelperRejected({ node, reason })))
     }
   }
 })

@@ -13,7 +13,7 @@ import { once } from "../internal/Once.ts"
 import { engineFiles } from "../protocol/ContainerFiles.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 
-/** Opens the node connection. Of several managers, uses the engine that answered last: only that one has the containers. */
+/** Opens the node connection. Uses the engine of the manager that answered last, because only that engine has the containers. */
 export const openLocalNode = Effect.fnUntraced(function* (
   options: KillerOptions
 ): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
@@ -25,8 +25,8 @@ export const openLocalNode = Effect.fnUntraced(function* (
     route: "local",
     commands: Effect.fnUntraced(function* ([first, ...more]) {
       const runs = [endOf(first), ...more.map(endOf)] as const
-      // Several commands share one guard. A single one starts its own beside its exec, and a detached one needs none: it outlives its
-      // caller, whose guard would end it.
+      // Several commands share one guard. A single command starts its own together with its exec. A detached command has none: the guard
+      // would kill the command when the caller ends.
       const shared = yield* once(
         Effect.map(Guard.use(({ watch }) => watch({ runs })).pipe(Effect.provide(guards)), Guard.shared)
       )
@@ -34,13 +34,13 @@ export const openLocalNode = Effect.fnUntraced(function* (
         exec: Effect.fnUntraced(function* (index, input) {
           const spec = [first, ...more][index] ?? first
           // An action has no process.
-          const needsNone = spec.detach || spec.action !== undefined
-          const guard = more.length === 0 || needsNone ? guards : yield* shared
+          const needsNoGuard = spec.detach || spec.action !== undefined
+          const guard = more.length === 0 || needsNoGuard ? guards : yield* shared
           return {
             events: Stream.unwrap(Executor.use((executor) => Effect.succeed(executor.exec(spec, input)))).pipe(
               Stream.provide(Executor.layer(options).pipe(Layer.provide(guard), Layer.provide(killer)))
             ),
-            // Events arrive without delay: a command that has begun has reported it.
+            // Events arrive without delay, so a command that has begun has also reported `Started`.
             mayHaveBegun: () => false,
             end: (run) => ProcessKiller.use((killing) => killing.end(run)).pipe(Effect.provide(killer))
           }

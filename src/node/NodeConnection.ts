@@ -18,17 +18,17 @@ export type Specs = readonly [ExecSpec, ...ReadonlyArray<ExecSpec>]
 
 /** A command of a node connection. */
 export interface NodeExec {
-  /** Running the events begins the command. When their scope has closed, the command has ended or is detached. */
+  /** The command begins when this stream is run. When its scope has closed, the command has ended or is detached. */
   readonly events: Stream.Stream<ExecEvent, RunError>
-  /** Sends its processes a signal and, after the grace period, KILL. */
+  /** Sends the command's processes a signal and, after the grace period, KILL. */
   readonly end: (run: EndRun) => Effect.Effect<Ending>
   /** Whether the command may have begun although `Started` has not arrived: the node was asked to begin it. */
   readonly mayHaveBegun: () => boolean
 }
 
-/** Commands on one node, which share a helper, an agent's connection or a guard. */
+/** Commands on one node. They share a helper, a connection to an agent, or a guard. */
 export interface NodeCommands {
-  /** Returns the command of this index. Call it once for each index. */
+  /** Returns the command with this index. Call it once for each index. */
   readonly exec: (index: number, input: ExecInput) => Effect.Effect<NodeExec, RunError, Scope.Scope>
   /** Reports that a command has ended, or will never begin. */
   readonly leave: (index: number) => void

@@ -16,24 +16,24 @@ import { makeOpening } from "../protocol/Opening.ts"
 import type { RunError } from "../Run.ts"
 import type { NodeCommands, Specs } from "./NodeConnection.ts"
 
-/** The lines to the commands of a node, once their request is sent. */
+/** The lines to the commands on a node, after their request was sent. */
 export interface Reached {
-  /** The line to the command of a channel. The command of index 0 has channel 1. */
+  /** Returns the line to the command of a channel. The command with index 0 has channel 1. */
   readonly line: (channel: number) => Line<RunError | TunnelLost>
-  /** The input of each command that is not in the request, by index. `undefined`: all of it is in the request. */
+  /** Returns the input that is not in the request, by the command's index. `undefined` if the request holds all input. */
   readonly stdin: ((index: number) => Stream.Stream<Uint8Array>) | undefined
 }
 
 /** How commands reach their node. */
 export interface Reach {
-  /** Sends the request. `begin`: indices of the commands that begin with it. `inputs`: their inputs by index, which are all the same. */
+  /** Sends the request. `begin`: indices of the commands that begin with it. `inputs`: the commands' inputs by index, with equal content. */
   readonly open: (
     begin: ReadonlyArray<number>,
     inputs: ReadonlyMap<number, ExecInput>
   ) => Effect.Effect<Reached, RunError, Scope.Scope>
-  /** Whether the node may have begun to serve the request. */
+  /** Whether the node may already serve the request. */
   readonly mayBeServing: () => boolean
-  /** Kills commands that have begun, without their lines. Returns the kill result of each, in their order. */
+  /** Kills commands that have begun, without using their lines. Returns their kill results, in order. */
   readonly endElsewhere: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>>
 }
 
@@ -50,7 +50,7 @@ export const prepareCommands = Effect.fnUntraced(function* (
   const reached = yield* once(Effect.flatMap(opening.ready, (begin) => reach.open(begin, inputs)))
   const endTogetherElsewhere = yield* endTogether(reach.endElsewhere)
   const endElsewhere = (run: EndRun): Effect.Effect<Ending> =>
-    // A command that was not told to begin has no processes.
+    // A command that was not asked to begin has no processes.
     Effect.suspend(() => (begun.has(run.runId) ? endTogetherElsewhere(run) : Effect.succeed(killed)))
 
   return {
@@ -61,14 +61,14 @@ export const prepareCommands = Effect.fnUntraced(function* (
       inputs.set(index, input)
       const open = Effect.gen(function* () {
         begun.add(spec.runId)
-        const isTold = yield* opening.begin(index)
+        const isInRequest = yield* opening.begin(index)
         const { line: lineOf, stdin: rest } = yield* reached
         const line = lineOf(index + 1)
-        // Input in the request is read to its end, too: the recording counts its bytes.
-        const left = rest?.(index) ?? Stream.concat(Stream.drain(input.stdin), Stream.never)
-        yield* Deferred.succeed(stdin, left)
-        // If the message can't be sent, the line fails, too.
-        if (!isTold) yield* Effect.ignore(line.send(encodeCallerMessage({ _tag: "Begin" })))
+        // Reads also the input that travels in the request to its end, because the audit record counts its bytes.
+        const remaining = rest?.(index) ?? Stream.concat(Stream.drain(input.stdin), Stream.never)
+        yield* Deferred.succeed(stdin, remaining)
+        // If the message can't be sent, the line fails as well.
+        if (!isInRequest) yield* Effect.ignore(line.send(encodeCallerMessage({ _tag: "Begin" })))
         return line
       })
       const conversation = converse({

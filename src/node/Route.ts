@@ -10,8 +10,8 @@ import type { ResolvedTask } from "../target/ResolvedTask.ts"
 /**
  * Returns the ID of the connected engine's node; empty if the engine is in no swarm.
  *
- * The label of a task's container has the ID. If there is none, `GET /info` has it: that takes engine 20.10 ten times as long, as it
- * runs three programs for the answer.
+ * A label of each task's container holds the ID. Without such a container, `GET /info` returns it: that takes engine 20.10 ten times as
+ * long, because it runs three programs to answer.
  */
 export const localNode: Effect.Effect<string, SwarmFailure, Swarm> = Swarm.use(({ engine, info }) =>
   Effect.flatMap(engine, ({ listContainers }) =>
@@ -26,7 +26,7 @@ export const localNode: Effect.Effect<string, SwarmFailure, Swarm> = Swarm.use((
   )
 )
 
-/** An image that was committed from a task's container has the labels, too. Only a task's container has the name that Swarm gives. */
+/** Returns the node ID of a task's container. Checks the name, too: an image that was committed from a task's container has its labels. */
 const nodeOfTask = ({ Labels, Names }: ContainerSummary): string | undefined => {
   const task = Labels[swarmTaskLabel]
   return task !== undefined && Names.some((name) => name.endsWith(`.${task}`)) ? Labels[swarmNodeLabel] : undefined

@@ -1,11 +1,12 @@
 /**
- * The hold program: the main process of a one-off task. It waits for a signal, so that the task runs and a command can be executed in it.
+ * The hold program: the main process of a one-off task. It waits for a signal, so that the task keeps running and a command can be executed
+ * in it.
  *
- * It needs nothing of the image, which may be empty. The task gets it as a file in a Swarm secret. Engines create the file system of secrets
- * with `noexec` and remount it read-only without that flag (moby, `remountSecretDir`; measured: engines 20.10 and 28.5), so a secret's
- * file can be executed.
+ * It needs no file of the image. The task receives it as a file in a Swarm secret. Engines create the file system of secrets with `noexec`
+ * and then remount it read-only without that flag (moby, `remountSecretDir`; measured: engines 20.10 and 28.5), so a file of a secret can be
+ * executed.
  *
- * As PID 1 it ignores SIGCHLD, so that the kernel removes processes that lost their parent. It ends on every signal whose default action
+ * As PID 1, it ignores SIGCHLD, so that the kernel removes orphaned processes when they end. It ends on every signal whose default action
  * ends a process. Its stop signal is SIGTERM.
  */
 
@@ -19,7 +20,7 @@ const littleEndian = (value: number, bytes: number): string =>
     .reverse()
     .toString("hex")
 
-/** The signals to wait for: all but CHLD, CONT, STOP's relatives TSTP, TTIN and TTOU, URG and WINCH. Bit 0 is signal 1. */
+/** The signals to wait for: all except CHLD, CONT, TSTP, TTIN, TTOU, URG and WINCH. Bit 0 is signal 1. */
 const signalSet = "ffff84f7ffffffff"
 /** `struct sigaction` of the kernel with SIG_IGN and no flags. */
 const ignore = u64(1) + u64(0) + u64(0) + u64(0)
@@ -125,8 +126,8 @@ export const holdPrograms = {
 export const holdPath = "/.task-exec/hold"
 
 /**
- * The content of the secret: a template that each node expands to the program of its own architecture. The programs contain nothing that a
- * template takes for its own.
+ * The content of the secret: a template that each node expands to the program for its own architecture. The programs contain no template
+ * delimiters.
  */
 export const holdTemplate: Uint8Array = Buffer.concat([
   Buffer.from('{{if eq .Node.Platform.Architecture "aarch64" "arm64"}}'),

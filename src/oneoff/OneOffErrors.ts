@@ -3,20 +3,20 @@ import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 
 /**
- * The one-off task failed before it ran: no such image, a missing mount, … The command has not run.
+ * The one-off task failed before it ran, such as for a missing image or mount. The command has not run.
  *
  * @category errors
  * @since 0.2.0
  */
 export class OneOffNotStarted extends Schema.TaggedError<OneOffNotStarted>()("OneOffNotStarted", {
-  /** Name of the service that the task is of. */
+  /** Name of the task's service. */
   service: Schema.String,
   image: Schema.String,
-  /** Host name. */
+  /** Host name of the task's node. */
   node: Schema.optionalKey(Schema.String),
-  /** Swarm's state of the task. */
+  /** The state of the task. */
   state: Schema.String,
-  /** Swarm's text. */
+  /** Swarm's reason. */
   reason: Schema.String
 }) {
   /** What failed, and why. */
@@ -38,7 +38,7 @@ export class OneOffNotStarted extends Schema.TaggedError<OneOffNotStarted>()("On
 }
 
 /**
- * The one-off task did not run in time: no node fits, or the node still prepares it.
+ * The one-off task did not run in time: no node fits, or the node still prepares the task. The command has not run.
  *
  * @category errors
  * @since 0.2.0
@@ -50,7 +50,7 @@ export class OneOffNotPlaced extends Schema.TaggedError<OneOffNotPlaced>()("OneO
   after: Schema.Finite,
   /** The last state of the task. */
   state: Schema.String,
-  /** Swarm's text. */
+  /** Swarm's reason. */
   reason: Schema.String
 }) {
   /** What failed, and why. */
@@ -71,5 +71,5 @@ export class OneOffNotPlaced extends Schema.TaggedError<OneOffNotPlaced>()("OneO
   }
 }
 
-/** Why a one-off task does not run. */
+/** The errors of one-off tasks. */
 export type OneOffError = OneOffNotStarted | OneOffNotPlaced

@@ -9,12 +9,12 @@ import { allowLabel } from "../policy/Policy.ts"
 import type { CheckedOneOff } from "../request/OneOffRequest.ts"
 import { holdPath } from "./Hold.ts"
 
-/** A part of a spec that is passed on: engines have fields that task-exec does not know. */
+/** A part of a spec with all its fields, including those that task-exec does not know. */
 const Parts = Schema.Record(Schema.String, Schema.Unknown)
 const Texts = Schema.Array(Schema.String)
 const open = [Parts] as const
 
-/** A service's `TaskTemplate`, with its fields that a one-off task changes. All others are kept. */
+/** A service's `TaskTemplate`. Names the fields that a one-off task changes. All other fields are kept. */
 const Template = Schema.StructWithRest(
   Schema.Struct({
     ContainerSpec: Schema.StructWithRest(
@@ -47,7 +47,7 @@ type Template = typeof Template.Type
 const decodeTemplate = Schema.decodeUnknownEffect(Template)
 const decodeNetworks = Schema.decodeUnknownEffect(Schema.Array(Parts))
 
-/** The service that a one-off task is of, as its manager describes it. */
+/** The service of a one-off task, as a manager describes it. */
 export interface Original {
   readonly service: Service
   readonly template: Template
@@ -70,8 +70,8 @@ const given = (words: ReadonlyArray<string> | undefined) =>
   words === undefined || words.length === 0 ? undefined : words
 
 /**
- * Returns the command of the one-off task: as of `docker compose run`, the request's words replace the service's arguments, and an entrypoint
- * of the request replaces both.
+ * Returns the command of the one-off task, as `docker compose run` does: the request's words replace the service's arguments. An entrypoint
+ * in the request replaces both the entrypoint and the arguments of the service.
  */
 export const commandOfOneOff = (
   { template: { ContainerSpec } }: Original,
@@ -83,18 +83,18 @@ export const commandOfOneOff = (
   return { image, ...(own === undefined ? {} : { entrypoint: own }), ...(words === undefined ? {} : { args: words }) }
 }
 
-/** The parts of a one-off task's service that the original does not determine. */
+/** The parts of a one-off task's service that do not come from the original service. */
 export interface OneOffService {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
-  /** ID of the secret with the hold program, whose name is that of the service. */
+  /** ID of the secret with the hold program. The secret has the service's name. */
   readonly secretId: string
   readonly request: CheckedOneOff
-  /** Constraints of placement, besides those of the service and the request. */
+  /** Placement constraints in addition to those of the service and the request. */
   readonly constraints: ReadonlyArray<string>
 }
 
-/** Fields that are passed on. */
+/** Fields that are copied without change. */
 type Passed = Readonly<Record<string, unknown>>
 
 /** The spec of the service whose only task is a one-off task. */
@@ -113,9 +113,9 @@ export interface OneOffServiceSpec {
 /**
  * Returns the spec of the service whose only task is the one-off task.
  *
- * **Details**: it has what the original's tasks have: image, environment, secrets, configs, mounts, networks, user, placement, resources,
- * logging, and every field that this version does not know. It has nothing by which others act on it or reach it: no ports, no aliases, no
- * labels but the policy's, no health check, no update settings. Its main process is the hold program, and Swarm does not restart it.
+ * **Details**: copies from the original: image, environment, secrets, configs, mounts, networks, user, placement, resources, logging, and
+ * every field that this version does not know. Leaves out everything by which other programs find or change the task: ports, aliases, labels
+ * (except the policy's), health check, update settings. The main process is the hold program, and Swarm does not restart the task.
  */
 export const oneOffServiceSpec = (
   { template }: Original,
@@ -153,7 +153,7 @@ export const oneOffServiceSpec = (
       RestartPolicy: restartPolicy("never"),
       Placement: {
         Constraints: [...(Placement?.Constraints ?? []), ...request.constraints, ...constraints],
-        // Another image may be for other platforms.
+        // A different image may be for different platforms.
         ...(Placement?.Platforms === undefined || image !== undefined ? {} : { Platforms: Placement.Platforms })
       },
       Networks: (Networks ?? []).map(({ Aliases, ...network }) => network),

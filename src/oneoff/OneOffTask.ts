@@ -1,4 +1,4 @@
-/** Starts a one-off task: one more task of a service, which holds still until a command is executed in it. */
+/** Starts a one-off task: a new task of a service, which only waits until a command is executed in it. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,27 +27,27 @@ import { type Original, oneOffServiceSpec, readOriginal } from "./OneOffSpec.ts"
 export interface OneOffOptions {
   readonly original: Original
   readonly request: CheckedOneOff
-  /** The nodes of which one must run the task: see {@link nodesFor}. `undefined`: Swarm chooses. */
+  /** The nodes to try in turn: see {@link nodesFor}. `undefined`: Swarm chooses the node. */
   readonly nodes: ReadonlyArray<Node | undefined>
-  /** Milliseconds until Swarm must have found a node. */
+  /** Milliseconds within which Swarm must find a node. */
   readonly placementTimeout: number
-  /** Milliseconds until the task must run, with the pull of its image. */
+  /** Milliseconds within which the task must run, including the pull of its image. */
   readonly patience: number
 }
 
-/** A service and the node that the target names. */
+/** The service and, if the target names one, the node of a one-off task. */
 export interface OneOffTarget {
   readonly original: Original
   readonly node: Node | undefined
 }
 
-/** The most nodes that are tried one by one. */
+/** The most nodes to try before Swarm chooses. */
 const triedNodes = 3
 
-/** Milliseconds between the first two looks at the task, between two at most, and how much longer each pause is. */
+/** The pause between two looks at the task, in milliseconds. Each pause is `pauseGrowth` times as long as the previous one. */
 const firstPause = 50
 const longestPause = 250
-const patienter = 1.25
+const pauseGrowth = 1.25
 
 /**
  * Finds the service that a target names: `web`, or `web@node-3` for a task on that node. Fails with `TaskNotFound` and `ProtectedTarget`.
@@ -71,7 +71,7 @@ export const findOriginal = Effect.fn("TaskExec.findService")(function* (
   return { original, node: node === undefined ? undefined : yield* findNode(yield* swarm.listNodes(), target, node) }
 })
 
-/** Fails with `PolicyDenied` if the labels of the service deny the command. Creates nothing. The node checks again. */
+/** Fails with `PolicyDenied` if the labels of the service deny the command, before anything is created. The node checks again. */
 export const checkOriginal = (
   original: Original,
   { command, denyDefault }: Pick<CheckedCommand, "command" | "denyDefault">
@@ -97,8 +97,8 @@ const policyOf = ({ service, template }: Original) => {
 }
 
 /**
- * Returns the nodes to try in turn. A node that runs a task of the service has its image, and the volumes that belong to the node. The
- * connected engine's node is the first of them, as commands there need no helper. Swarm chooses last.
+ * Returns the nodes to try in turn: nodes that run a task of the service, because they have its image and its local volumes. The connected
+ * engine's node comes first, because commands there need no helper. Last, `undefined` lets Swarm choose.
  */
 export const nodesFor = Effect.fnUntraced(function* (
   { node, original }: OneOffTarget,
@@ -119,8 +119,8 @@ export const nodesFor = Effect.fnUntraced(function* (
 })
 
 /**
- * Starts a one-off task and returns it when it runs. Its service and its secret are removed when the scope closes. `PolicyDenied` is left
- * to the executor on the node.
+ * Starts a one-off task, and returns it when it runs. Its service and its secret are removed when the scope closes. Does not check the policy:
+ * see {@link checkOriginal}.
  */
 export const openOneOffTask = Effect.fn("TaskExec.oneOff")(function* (
   options: OneOffOptions
@@ -148,7 +148,7 @@ export const openOneOffTask = Effect.fn("TaskExec.oneOff")(function* (
 
 interface StartOptions extends OneOffOptions {
   readonly node: Node | undefined
-  /** Whether no other node is tried. */
+  /** Whether this is the last node to try. */
   readonly isLast: boolean
   readonly name: string
   readonly owner: Ownership
@@ -156,7 +156,7 @@ interface StartOptions extends OneOffOptions {
   readonly secretId: string
 }
 
-/** Starts the task on a node; `undefined` if the node does not fit and another one can be tried. The service is then removed. */
+/** Starts the task on a node. If the node does not fit and another one can be tried, removes the service and returns `undefined`. */
 const startOn = Effect.fnUntraced(function* (swarm: SwarmShape, options: StartOptions) {
   const { labels, name, node, original, owner, request, secretId } = options
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -202,7 +202,7 @@ const awaitRunning = Effect.fnUntraced(function* (
       const reason = "another program removed its service"
       return yield* new OneOffNotStarted({ service, image, state: "removed", reason })
     }
-    // Swarm may add a task after a change of leaders. The first one is the one-off task.
+    // Swarm may add a task after a leader change. The first task is the one-off task.
     const task = tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1)).at(0)
     if (task !== undefined && isRunning(task)) return task
     const { Err, Message, State: state } = task?.Status ?? { Err: undefined, Message: "", State: "new" }
@@ -218,7 +218,7 @@ const awaitRunning = Effect.fnUntraced(function* (
       return yield* new OneOffNotPlaced({ service, image, after, state, reason })
     }
     yield* Effect.sleep(pause)
-    pause = Math.min(pause * patienter, longestPause)
+    pause = Math.min(pause * pauseGrowth, longestPause)
   }
 })
 

@@ -1,4 +1,4 @@
-/** Checks the permission for an action in a container, by its labels and by the caller's knowledge of its task. */
+/** Checks whether an action in a container is permitted, by the container's labels and by what the caller knows about its task. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -9,7 +9,7 @@ import { type Access, allowLabel, allows, forwardProgram, parsePolicy } from "./
 import { PolicyDenied, ProtectedTarget } from "./PolicyErrors.ts"
 import type { TaskPolicy } from "./TaskPolicy.ts"
 
-/** `TASK_EXEC_DENY_DEFAULT` in the caller's environment. */
+/** The variable `TASK_EXEC_DENY_DEFAULT` in the caller's environment. */
 export const callerDeniesByDefault = Config.Boolean("TASK_EXEC_DENY_DEFAULT").pipe(Config.withDefault(false))
 
 /** Adds the caller's default to a policy. */
@@ -17,8 +17,9 @@ export const withCallerDefault = (known: TaskPolicy, denies: boolean): TaskPolic
   denies && known.denyDefault === undefined ? { ...known, denyDefault: "Caller" } : known
 
 /**
- * Returns the reason why an action is denied; `undefined` if it is allowed. If both labels exist, both must allow it. Without labels, the
- * default decides. `isOfImage`: the container's label comes from its image. Such a label can deny an action, but not allow it.
+ * Returns the error if an action is denied; `undefined` if it is allowed. If both the service and the container have the label, both must
+ * allow the action. Without a label, the default decides. `isOfImage`: the container's label comes from its image. Such a label can deny an
+ * action, but not allow it.
  */
 export const denial = (
   container: string,
@@ -67,15 +68,15 @@ const programOf = (access: Access): { readonly program?: string } => {
 }
 
 /**
- * Fails if the action is denied, by the labels that the engine reports and by the caller's knowledge. Always denies actions in containers of
- * task-exec itself.
+ * Fails if the labels that the engine reports, or what the caller knows, deny the action. Always denies actions in containers of task-exec
+ * itself.
  */
 export const checkPermission = Effect.fn("checkPermission")(function* (
   engine: Pick<DockerEngineShape, "inspectContainer" | "inspectImage">,
   container: string,
   { containerAllow: own, ...known }: TaskPolicy,
   access: Access,
-  /** The role of task-exec's containers in which the action may happen all the same. */
+  /** A role of task-exec's own containers in which the action is allowed nevertheless. */
   except?: string
 ): Effect.fn.Return<void, PolicyDenied | ProtectedTarget | EngineFailure> {
   const { Config, Image } = yield* engine.inspectContainer(container)
@@ -85,7 +86,8 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
     return yield* new ProtectedTarget({ target, role, ...(node === undefined ? {} : { node }) })
   }
   const containerAllow = Config.Labels[allowLabel]
-  // The managers know the label that the service gives its containers. Another label may come from the image, which is checked if it decides.
+  // The managers know the label that the service gives its containers. A different label may come from the image. Inspect the image only if
+  // that label decides.
   const decides = known.serviceAllow === undefined && known.denyDefault !== undefined
   const isOfImage =
     decides &&
@@ -97,7 +99,7 @@ export const checkPermission = Effect.fn("checkPermission")(function* (
   if (denied !== undefined) return yield* denied
 })
 
-/** Whether an image has this label. An image that the engine no longer has counts as labeled: the absence can't be proved. */
+/** Whether an image has this label. An image that the engine no longer has counts as labeled, because the opposite can't be proved. */
 const hasLabel = (engine: Pick<DockerEngineShape, "inspectImage">, image: string, value: string) =>
   engine.inspectImage(image).pipe(
     Effect.map(({ Config }) => Config.Labels[allowLabel] === value),

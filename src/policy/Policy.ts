@@ -19,10 +19,10 @@ import * as Schema from "effect/Schema"
 /** The label with the allowed commands. */
 export const allowLabel = "task-exec.allow"
 
-/** The label of a node on which tasks need an {@link allowLabel}. `false` means the same as no label. */
+/** The label of a node on which actions in tasks without {@link allowLabel} are denied. `false` means the same as no label. */
 export const denyDefaultLabel = "task-exec.deny-default"
 
-/** The allowed commands. */
+/** The allowed actions. */
 export type Policy = { readonly _tag: "Everything" } | { readonly _tag: "Only"; readonly entries: ReadonlyArray<Entry> }
 
 /** A program with any arguments, or a command line. */
@@ -37,7 +37,7 @@ export class InvalidPolicy extends Schema.TaggedError<InvalidPolicy>()("InvalidP
   }
 }
 
-/** An action in a task. */
+/** An action for which a policy is checked. */
 export type Access =
   | { readonly _tag: "Run"; readonly command: readonly [string, ...ReadonlyArray<string>] }
   /** Copy files, in or out. */
@@ -48,7 +48,7 @@ export type Access =
 /** The program whose entry allows copies. */
 const copyProgram = "cp"
 
-/** The program whose entry allows to forward ports. The command line `port-forward 5432` allows one port. */
+/** The program whose entry allows forwarding of all ports. The command line `port-forward 5432` allows one port. */
 export const forwardProgram = "port-forward"
 
 const Json = Schema.fromJsonString(

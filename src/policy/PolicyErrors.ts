@@ -24,11 +24,11 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
   /** The command's first word, or `port-forward` with the ports; absent for a copy. */
   program: Schema.optionalKey(Schema.String),
   /**
-   * The origin of the policy: the label `task-exec.allow` of the service or of the container; or, without such a label, the caller's
-   * default (`TASK_EXEC_DENY_DEFAULT`) or the node's (its label `task-exec.deny-default`).
+   * The origin of the policy: the label `task-exec.allow` of the service or of the container or, without such a label, the default of the
+   * caller (`TASK_EXEC_DENY_DEFAULT`) or of the node (its label `task-exec.deny-default`).
    */
   stands: Schema.Literals(["ServiceLabel", "ContainerLabel", "CallerDefault", "NodeDefault"]),
-  /** The label's value, if there is one. With a default, it is the label of the container's image, which can't allow anything. */
+  /** The label's value, if the label exists. With a default, this is the label of the container's image, which can't allow anything. */
   policy: Schema.optionalKey(Schema.String),
   /** Why the value is invalid, if it is. */
   problem: Schema.optionalKey(Schema.String)
@@ -44,7 +44,7 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
   /** The next step. */
   get hint(): string {
     if (this.service === undefined) return `To allow it, create the container with the label ${allowLabel}.`
-    // A service's label changes at once. A container keeps its labels from its start.
+    // A service's label can change at any time. A container keeps the labels that it was created with.
     return this.stands === "ContainerLabel"
       ? `To change it with new tasks: docker service update --container-label-add ${allowLabel}=… ${this.service}`
       : `To ${this.stands === "ServiceLabel" ? "change" : "allow"} it: docker service update --label-add ${allowLabel}=… ${this.service}`
@@ -71,12 +71,12 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
   }
 }
 
-/** Quotes a text on one line, and shortens it. */
+/** Quotes a text on one line, and shortens it to {@link shownText} characters. */
 const quoted = (text: string): string => JSON.stringify(text.length > shownText ? `${text.slice(0, shownText)}…` : text)
 
 /**
- * The target is a container of task-exec itself: an agent or a helper holds the engine's socket and its requests, which only the
- * Docker API may hand out. No command ran there, and no file was copied.
+ * The target is a container of task-exec itself. Agents and helpers hold the engine's socket and requests, to which only users of the Docker
+ * API may have access. No command ran, and no file was copied.
  *
  * @category errors
  * @since 0.2.0
@@ -86,7 +86,7 @@ export class ProtectedTarget extends Schema.TaggedError<ProtectedTarget>()("Prot
   target: Schema.String,
   /** Host name of the node, where it is known. */
   node: Schema.optionalKey(Schema.String),
-  /** What task-exec uses it for: `agent`, `helper`, `relay`, … */
+  /** What task-exec uses the container for: `agent`, `helper`, `relay`, … */
   role: Schema.String
 }) {
   /** What failed, and why. */

@@ -1,4 +1,4 @@
-/** Translates a `ChildProcess` command: to a request, and to what becomes of its input and output. */
+/** Translates a `ChildProcess` command to a request, and to the handling of its input and output. */
 import * as Posix from "node:path/posix"
 import * as Effect from "effect/Effect"
 import type * as PlatformError from "effect/PlatformError"
@@ -22,14 +22,14 @@ import { type Method, unusable } from "./ProcessErrors.ts"
  */
 export type TaskProcessOptions = Omit<SessionRequest, "command" | "signal" | "tty">
 
-/** What becomes of one output of a command. */
+/** The handling of one output stream of a command. */
 export type OutputPart =
   | "pipe"
   | "inherit"
   | "ignore"
   | Sink.Sink<Uint8Array, Uint8Array, never, PlatformError.PlatformError>
 
-/** The parts of a command. */
+/** A `ChildProcess` command in the terms of a run. */
 export interface CommandParts {
   readonly request: SessionRequest
   readonly stdin: {
@@ -90,7 +90,7 @@ const wordsOf = ({ args, command, options: { shell = false } }: StandardCommand)
 const valueOf = (value: string | Redacted.Redacted<string>): string =>
   Redacted.isRedacted(value) ? Redacted.value(value) : value
 
-/** The engine adds variables to those of the container. It keeps the container's own. */
+/** Returns the variables to set. An engine can't remove variables of the container's environment. */
 const envOf = ({ env = {} }: CommandOptions) => {
   const values: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) {
@@ -104,7 +104,7 @@ const envOf = ({ env = {} }: CommandOptions) => {
 
 const isSignal = Schema.is(Signal)
 
-/** Returns the signal if task-exec can send it. */
+/** Returns the signal, or fails if task-exec can't send it. */
 export const signalOf = (method: Method, signal: NonNullable<KillOptions["killSignal"]>) =>
   isSignal(signal)
     ? Effect.succeed(signal)

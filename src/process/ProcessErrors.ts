@@ -1,10 +1,10 @@
-/** The errors of a command in a task as Effect's `PlatformError`. The error of task-exec is the `cause`. */
+/** Converts the errors of a command in a task to Effect's `PlatformError`. The error of task-exec is the `cause`. */
 import * as PlatformError from "effect/PlatformError"
 import type { StandardCommand } from "effect/process/ChildProcess"
 import * as CommandLine from "effect/process/CommandLine"
 import type { RunError } from "../Run.ts"
 
-/** The part of a spawner that fails, in the words of Effect's spawner for Node. */
+/** The method of the spawner that fails, as Effect's spawner for Node names it. */
 export type Method = "spawn" | "kill" | "exitCode" | "fromWritable(stdin)" | "fromReadable"
 
 const module = "ChildProcess"
@@ -45,7 +45,7 @@ const tagOf = (error: RunError): PlatformError.SystemErrorTag => {
     case "TaskNotFound":
       return "NotFound"
     case "CommandNotStarted":
-      // The runtime's text is the only source of the reason.
+      // Only the container runtime's text has the reason.
       if (/no such file or directory/i.test(error.detail)) return "NotFound"
       return /permission denied/i.test(error.detail) ? "PermissionDenied" : "Unknown"
     case "PolicyDenied":

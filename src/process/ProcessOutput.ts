@@ -1,4 +1,4 @@
-/** The output of a command that waits for its readers. */
+/** Buffers the output of a command until it is read. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -6,10 +6,10 @@ import * as Latch from "effect/Latch"
 import type * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
 
-/** A part of the output. */
+/** An output stream. */
 export type Channel = "stdout" | "stderr"
 
-/** The most bytes that wait for their readers. Above it, the command blocks when it writes. */
+/** The most bytes that are buffered. Above this limit, the command blocks when it writes. */
 const limit = 1024 * 1024
 
 interface Piece {
@@ -18,8 +18,8 @@ interface Piece {
 }
 
 /**
- * Keeps the output of both channels in the order of its arrival, so that a reader of both receives it in this order. A piece goes to one
- * reader.
+ * Buffers the output of both channels in the order of its arrival, so that a reader of both channels receives it in this order. Each piece
+ * goes to one reader only.
  */
 export class ProcessOutput<E> {
   private pieces: Array<Piece> = []
@@ -30,7 +30,7 @@ export class ProcessOutput<E> {
   private readonly room = Latch.makeUnsafe(true)
   private readonly waiting = new Set<() => void>()
 
-  /** Adds a piece, and waits until its readers have taken enough. */
+  /** Adds a piece, and waits until the buffer has room for more. */
   readonly add = (channel: Channel, data: Uint8Array): Effect.Effect<void> =>
     Effect.suspend(() => {
       if (this.isKilled && this.readers === 0 && this.bytes >= limit) return Effect.void
@@ -41,14 +41,15 @@ export class ProcessOutput<E> {
       return this.isKilled && this.readers === 0 ? Effect.void : this.room.await
     })
 
-  /** Ends the output. Readers receive what waits for them before the end. */
+  /** Ends the output. Readers first receive what is buffered. */
   readonly close = (end: Exit.Exit<unknown, E>): void => {
     this.end ??= end
     this.wake()
   }
 
   /**
-   * Reports that the command was sent a signal. Output that nobody reads must not delay the command's end, so it is dropped above the limit.
+   * Reports that the command was sent a signal. From then on, output without a reader is dropped above the limit, so that it does not delay
+   * the command's end.
    */
   readonly killed = (): void => {
     this.isKilled = true
@@ -80,7 +81,7 @@ export class ProcessOutput<E> {
     return taken
   }
 
-  /** Completes when there may be something to take. A fiber may be delayed between its look and its wait, so it looks again. */
+  /** Completes when there may be output to take. Checks again before waiting, because output may have arrived since the caller's check. */
   private changed(channels: ReadonlyArray<Channel>): Effect.Effect<void> {
     return Effect.callback((resume) => {
       const done = () => resume(Effect.void)

@@ -32,11 +32,11 @@ type Spawned = Effect.Effect<ChildProcessHandle, PlatformError.PlatformError, Sc
 /**
  * Provides a `ChildProcessSpawner` whose commands run in the container of a task.
  *
- * **When to use**: to run a program that uses `ChildProcess` in a container of the swarm without a change.
+ * **When to use**: to run the commands of a program that uses `ChildProcess` in a container of the swarm, without changes to the program.
  *
  * **Details**: a command starts with `TaskExec.open`, and ends with its scope as a session does: task-exec kills the command and all its
- * child processes, and removes everything that it created. Bytes between piped commands go through the caller. Every command finds its task
- * anew.
+ * child processes, and removes everything that it created. Bytes between piped commands go through the caller. Every command looks up its
+ * task anew.
  *
  * **Gotchas**: the environment is that of the container, with `env` added. `pid` is `NaN`. Additional file descriptors, `stdin: "inherit"`,
  * `unref` and signals that task-exec cannot send fail with a `PlatformError`. See `docs/effect.md`.
@@ -73,14 +73,14 @@ export const layer = (options: TaskProcessOptions): Layer.Layer<ChildProcessSpaw
  */
 export const make = (options: TaskProcessOptions): Effect.Effect<ChildProcessSpawner["Service"], never, TaskExec> =>
   TaskExec.useSync((taskExec) => {
-    const one = (command: StandardCommand) => spawnOne(taskExec, options, command)
+    const spawnStandard = (command: StandardCommand) => spawnCommand(taskExec, options, command)
     const spawn = (command: Command) =>
-      inOwnScope(command._tag === "PipedCommand" ? spawnPipeline(command, one) : one(command))
-    // Nobody can write to the stdin of a command of `string`, `lines` or `exitCode`. Input that may come costs a helper its tunnel.
+      inOwnScope(command._tag === "PipedCommand" ? spawnPipeline(command, spawnStandard) : spawnStandard(command))
+    // `string`, `lines` and `exitCode` return no handle, so nothing can write to stdin. An open stdin would make a helper add a tunnel.
     return { ...makeSpawner((command) => spawn(withoutInput(command))), spawn }
   })
 
-/** Ends the input of the first command, unless it has its own. */
+/** Gives the first command an empty stdin, unless the command has a stdin of its own. */
 const withoutInput = (command: Command): Command => {
   if (command._tag === "PipedCommand") {
     return ChildProcess.pipeTo(withoutInput(command.left), command.right, command.options)
@@ -91,7 +91,7 @@ const withoutInput = (command: Command): Command => {
     : command
 }
 
-/** A command that does not start leaves nothing behind, even if its scope stays open. */
+/** Runs in a scope of its own, which closes at once if the command does not start. */
 const inOwnScope = (spawn: Spawned): Spawned =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
@@ -102,7 +102,7 @@ const inOwnScope = (spawn: Spawned): Spawned =>
     })
   )
 
-const spawnOne = Effect.fnUntraced(function* (
+const spawnCommand = Effect.fnUntraced(function* (
   taskExec: TaskExec["Service"],
   options: TaskProcessOptions,
   command: StandardCommand
@@ -110,14 +110,14 @@ const spawnOne = Effect.fnUntraced(function* (
   const parts = yield* partsOf(command, options)
   const exit = yield* Deferred.make<number, PlatformError.PlatformError>()
   const output = new ProcessOutput<PlatformError.PlatformError>()
-  // Runs after the session has closed, so that a command is running until it is killed.
+  // Runs after the session has closed, so that `isRunning` is true until the command is killed.
   yield* Effect.addFinalizer(() => {
     const error = failure("exitCode", command, "the command was killed because its scope closed")
     output.close(Exit.fail(error))
     return Deferred.fail(exit, error)
   })
   const session = yield* taskExec.open(parts.request)
-  // Input that ends at once travels with the request.
+  // Opened first, because input that ends at once travels with the request.
   const stdin = yield* openInput(session, parts, command, exit)
   yield* follow(session, parts, output, command, exit)
   const sent: Array<Signal> = []
@@ -153,7 +153,7 @@ const spawnOne = Effect.fnUntraced(function* (
       ? Stream.merge(stdout, stderr)
       : read("pipe", "stdout", "stderr")
   return makeHandle({
-    // A process on another machine has no ID here. Node's process.kill refuses this one, which no number does.
+    // A process on another node has no ID on this machine. `process.kill` refuses NaN, but with a number it could hit a local process.
     pid: ProcessId(Number.NaN),
     exitCode,
     isRunning: Effect.map(Deferred.isDone(exit), (isDone) => !isDone),
@@ -191,7 +191,7 @@ const follow = Effect.fnUntraced(function* (
   }).pipe(
     Effect.andThen(session.outcome),
     Effect.onExit((ended) => {
-      // The finalizer of the command has its reason.
+      // The command's finalizer reports the interruption.
       if (Exit.hasInterrupts(ended)) return Effect.void
       const as = (method: Method) => Exit.mapError(ended, (error) => fromRun(method, command, error))
       output.close(as("fromReadable"))
@@ -229,7 +229,7 @@ const openInput = Effect.fnUntraced(function* (
   ).pipe(Sink.mapEffect(() => (endOnDone ? Effect.asVoid(Queue.end(input)) : Effect.void)))
   if (from === "ignore") yield* Queue.end(input)
   else if (from !== "pipe") {
-    // Input that is cut short must not pass for the whole: the command's stdin stays open, and its exit code is the error.
+    // Input that failed must not look complete: the command's stdin stays open, and `exitCode` fails with the error.
     const source = Stream.tapError(from, (error) => Deferred.fail(failed, error))
     yield* Effect.forkScoped(Effect.ignore(Stream.run(source, sink)))
   }
@@ -241,7 +241,7 @@ const writeTo = (stream: NodeJS.WriteStream, data: Uint8Array): Effect.Effect<vo
     stream.write(data, () => resume(Effect.void))
   })
 
-/** Returns the signal that ended a command: an engine reports it as an exit code. A command that nobody signaled has an exit code. */
+/** Returns the signal that ended a command, which engines report as the exit code 128 + signal. Only signals that were sent count. */
 const endingSignal = (code: number, sent: ReadonlyArray<Signal>): Signal | undefined =>
   sent.length === 0
     ? undefined

@@ -22,7 +22,7 @@ export const refuse = (detail: string) => new HelperRefused({ node: thisNode(), 
 /** Why a request is not served. */
 export type AdmissionError = EngineFailure | HelperRefused | UsernsRemapped
 
-/** Fails where a request is in another protocol, or for another node. */
+/** Fails if a request uses another version of the protocol, or is for another node. */
 export const checkAddress = ({ node, protocol }: HelperRequest): Effect.Effect<void, HelperRefused> => {
   if (protocol !== protocolVersion) {
     return Effect.fail(
@@ -34,8 +34,8 @@ export const checkAddress = ({ node, protocol }: HelperRequest): Effect.Effect<v
   return node === thisNode() ? Effect.void : Effect.fail(refuse(`the request is for node ${node}`))
 }
 
-/** The engine's answer is missing, so an earlier helper of the run may have begun its commands. */
-const unproven = (error: AdmissionError): AdmissionError =>
+/** Turns a missing response of the engine into a refusal: an earlier helper of the run may have begun the commands. */
+const refusedIfUnanswered = (error: AdmissionError): AdmissionError =>
   isEngineFailure(error) && !isNotSent(error) ? refuse(summaryOf(error)) : error
 
 const isEngineFailure = (error: AdmissionError): error is EngineFailure =>
@@ -46,32 +46,31 @@ export const admit = Effect.fn("Helper.admit")(function* (
   request: HelperRequest
 ): Effect.fn.Return<string, AdmissionError, DockerEngine> {
   yield* checkAddress(request)
-  return yield* onlyHelper(request).pipe(Effect.mapError((error) => unproven(nameRemapping(error))))
+  return yield* onlyHelper(request).pipe(Effect.mapError((error) => refusedIfUnanswered(nameRemapping(error))))
 })
 
 /**
- * Whether the engine sent this container a signal. Process 1 of a container misses a signal that comes before it has a handler, but the
- * engine keeps its last 256 events. Run this after the handler is installed.
+ * Whether the engine sent this container a signal. Process 1 of a container misses signals that arrive before it has a handler. The engine
+ * still has them among its last 256 events. Run this after the handler is installed.
  */
 export const wasSignaled: Effect.Effect<boolean, EngineFailure, DockerEngine> = Effect.gen(function* () {
   const { pastEvents } = yield* DockerEngine
-  // The engine is on this machine, so its clock is this process' clock.
+  // The engine runs on this machine, so it uses the same clock as this process.
   const now = yield* Clock.currentTimeMillis
   const label = [`${swarmTaskLabel}=${process.env[helperVariables.task]}`]
   return (yield* pastEvents({ type: ["container"], label, event: ["kill"] }, now)).length > 0
 })
 
 /**
- * Refuses unless this is the first helper of its run, and it was not told to end before it could listen. Returns the ID of its image.
+ * Fails unless this is the first helper of its run and nothing has stopped it yet. Returns the ID of its image.
  *
- * Swarm starts a successor for a helper that was killed; the successor ends the commands that its predecessor left running. Swarm may
- * also start a second helper beside the first (swarmkit 2327). The containers of all helpers stay on the node until the service is
- * removed.
+ * Swarm replaces a helper that was killed. The new helper kills the commands that the first one left running. Swarm may also start a second
+ * helper while the first one runs (swarmkit#2327). The containers of all helpers stay on the node until the service is removed.
  */
 const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperRequest) {
   const engine = yield* DockerEngine
   const task = process.env[helperVariables.task]
-  const [helpers, isToEnd] = yield* Effect.all(
+  const [helpers, isStopped] = yield* Effect.all(
     [
       engine.listContainers({ label: [`${labelKeys.run}=${owner.runId}`, `${labelKeys.role}=helper`] }, { all: true }),
       wasSignaled
@@ -83,7 +82,7 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   const others = helpers.filter((helper) => helper.Id !== own.Id)
   const [other] = others
   if (other === undefined) {
-    if (isToEnd) return yield* new HelperRefused({ node, detail: "it was stopped before it started the command" })
+    if (isStopped) return yield* new HelperRefused({ node, detail: "it was stopped before it started the command" })
     return own.ImageID
   }
   const before = `this node already had a helper of this run (container ${other.Id.slice(0, 12)})`
@@ -94,11 +93,11 @@ const onlyHelper = Effect.fnUntraced(function* ({ node, owner, work }: HelperReq
   const endings = yield* endAll(specs).pipe(
     Effect.provide(ProcessKiller.layer({ image: Effect.succeed(own.ImageID), owner }))
   )
-  const became = [...new Set(endings.map(describeEnding))].join("; ")
-  return yield* new HelperRefused({ node, detail: `${before}, which was killed; ${became}` })
+  const results = [...new Set(endings.map(describeEnding))].join("; ")
+  return yield* new HelperRefused({ node, detail: `${before}, which was killed; ${results}` })
 })
 
-/** Ends the commands of several runs on this node. Returns the kill result of each, in their order. */
+/** Kills the commands of several runs on this node. Returns their kill results, in order. */
 export const endAll = (runs: ReadonlyArray<EndRun>) =>
   Effect.forEach(
     runs,
@@ -106,7 +105,7 @@ export const endAll = (runs: ReadonlyArray<EndRun>) =>
     { concurrency: "unbounded" }
   )
 
-/** Whether all helpers have ended and at least one of them was killed: a helper that ends by itself exits with 0. */
+/** Whether all helpers have ended and at least one of them was killed. A helper that ends by itself exits with 0. */
 const wereKilled = Effect.fnUntraced(function* (
   engine: DockerEngine["Service"],
   helpers: ReadonlyArray<ContainerSummary>

@@ -18,12 +18,12 @@ import { startWith } from "../helper/HelperStages.ts"
 import { decodeRemoteError, encodeCallerMessage, type RemoteError } from "./CommandMessages.ts"
 import type { Line } from "./Line.ts"
 
-/** The errors of the conversation about a command. */
+/** The errors of a conversation about a command. */
 export type ConversationError = ConnectionLost | HelperRefused | RemoteError
 
 /** The conversation about one command. */
 export interface Conversation<E, R> {
-  /** The events of the command. When their scope has closed, the command has ended or is detached. */
+  /** The events of the command. When the scope of the stream has closed, the command has ended or is detached. */
   readonly events: Stream.Stream<ExecEvent, E | ConversationError, R>
   /** Sends the command's processes a signal and, after the grace period, KILL. */
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, R>
@@ -35,24 +35,25 @@ export interface ConversationOptions<E, R> {
   readonly node: string
   readonly spec: ExecSpec
   readonly input: ExecInput
-  /** Opens the line to the command, and begins the command if the request does not. */
+  /** Opens the line to the command. Sends `Begin` if the request does not begin the command. */
   readonly open: Effect.Effect<Line<E | TunnelLost>, E, R | Scope.Scope>
-  /** Ends the run without the line, which is not open yet or is lost. */
+  /** Kills the command without the line, which is not open yet or is lost. */
   readonly endElsewhere: (run: EndRun) => Effect.Effect<Ending, never, R>
 }
 
 /** Milliseconds that a helper may take to answer a signal, in addition to the grace period. */
 const answerPatience = 20_000
 
-/** A line to a command that may have been started. */
+/** An open line to a command. */
 interface Live {
   readonly line: Line<unknown>
-  /** The signals that wait for `Signalled`, by their ID. */
-  readonly asked: Map<number, Deferred.Deferred<Ending, TunnelLost>>
+  /** The signals that wait for a `Signalled` response, by their ID. */
+  readonly pendingSignals: Map<number, Deferred.Deferred<Ending, TunnelLost>>
+  /** Whether the end record has arrived, or the connection is lost. */
   isOver: boolean
 }
 
-/** Starts the conversation about one command. Opens the line when the events are run. */
+/** Returns the conversation about one command. Opens the line when the events are run. */
 export const converse = <E, R>({
   endElsewhere,
   input,
@@ -68,7 +69,7 @@ export const converse = <E, R>({
     Effect.suspend(() =>
       live === undefined || live.isOver || !live.line.isOpen()
         ? endElsewhere(run)
-        : order(live, run).pipe(
+        : sendSignal(live, run).pipe(
             Effect.timeoutOrElse({
               duration: run.grace + answerPatience,
               orElse: () => Effect.fail(new TunnelLost({ detail: "the helper does not respond" }))
@@ -81,18 +82,18 @@ export const converse = <E, R>({
     Effect.gen(function* () {
       const line = yield* open
       const started = yield* startWith(line.running)
-      const current: Live = { line, asked: new Map(), isOver: false }
+      const current: Live = { line, pendingSignals: new Map(), isOver: false }
       live = current
       const queue = yield* Queue.unbounded<ExecEvent, E | ConversationError | Cause.Done>()
       yield* dispatch(node, line, current, queue).pipe(
-        Effect.ensuring(giveUp(current)),
+        Effect.ensuring(failPendingSignals(current)),
         Effect.catchIf(isLost, ({ detail }) =>
-          lost(node, spec, current, detail, spec.action === undefined ? endElsewhere : end)
+          endAfterLoss(node, spec, current, detail, spec.action === undefined ? endElsewhere : end)
         ),
         Queue.into(queue),
         Effect.forkScoped
       )
-      yield* Effect.addFinalizer(() => Effect.andThen(leave(current, spec, end), line.close))
+      yield* Effect.addFinalizer(() => Effect.andThen(endUnlessOver(current, spec, end), line.close))
       if (spec.stdin) yield* Effect.forkScoped(feed(line, input.stdin))
       if (spec.tty !== undefined) {
         const resize = (size: typeof spec.tty.size) => line.send(encodeCallerMessage({ _tag: "Resize", size }))
@@ -114,28 +115,28 @@ export const converse = <E, R>({
 
 const isLost = (error: unknown): error is TunnelLost => error instanceof TunnelLost
 
-const order = Effect.fnUntraced(function* ({ asked, line }: Live, { grace, signal }: EndRun) {
+const sendSignal = Effect.fnUntraced(function* ({ line, pendingSignals }: Live, { grace, signal }: EndRun) {
   const answer = yield* Deferred.make<Ending, TunnelLost>()
-  const id = asked.size
-  asked.set(id, answer)
+  const id = pendingSignals.size
+  pendingSignals.set(id, answer)
   yield* line.send(encodeCallerMessage({ _tag: "SendSignal", id, signal, grace }))
   return yield* Deferred.await(answer)
 })
 
-/** Fails the signals that wait for an answer. */
-const giveUp = ({ asked }: Live) =>
+/** Fails the signals that wait for a response. */
+const failPendingSignals = ({ pendingSignals }: Live) =>
   Effect.forEach(
-    asked.values(),
+    pendingSignals.values(),
     (answer) => Deferred.fail(answer, new TunnelLost({ detail: "the helper disconnected without a response" })),
     { discard: true }
   )
 
-/** Sends the input. Ignores errors: the command has ended, or its events report the failure. */
+/** Sends the input. Ignores errors, because then the command has ended or its events report the failure. */
 const feed = (line: Line<unknown>, stdin: Stream.Stream<Uint8Array>) =>
   Stream.runForEach(stdin, (chunk) => line.write("stdin", chunk)).pipe(Effect.andThen(line.end("stdin")), Effect.ignore)
 
-/** Ends the command if the caller leaves before it has ended. */
-const leave = Effect.fnUntraced(function* <R>(
+/** Kills the command if the caller leaves before the command has ended. */
+const endUnlessOver = Effect.fnUntraced(function* <R>(
   current: Live,
   spec: ExecSpec,
   end: (run: EndRun) => Effect.Effect<Ending, never, R>
@@ -147,8 +148,8 @@ const leave = Effect.fnUntraced(function* <R>(
   if (ending._tag !== "Killed") yield* Effect.logWarning(describeEnding(ending))
 })
 
-/** Ends the command by another helper after the connection is lost: the first helper may have been killed. */
-const lost = Effect.fnUntraced(function* <R>(
+/** Kills the command through another helper after the connection is lost, because the first helper may have been killed. */
+const endAfterLoss = Effect.fnUntraced(function* <R>(
   node: string,
   { container, grace, runId, signal }: ExecSpec,
   current: Live,
@@ -160,14 +161,14 @@ const lost = Effect.fnUntraced(function* <R>(
   return yield* new ConnectionLost({ node, detail, ending })
 })
 
-/** Handles the node's frames, until the end record. */
+/** Handles the frames from the node until the end record. */
 const dispatch = Effect.fnUntraced(function* <E>(
   node: string,
   line: Line<E | TunnelLost>,
   current: Live,
   queue: Queue.Queue<ExecEvent, E | ConversationError | Cause.Done>
 ) {
-  const take = (frame: Frame): Effect.Effect<void, HelperRefused | RemoteError> => {
+  const handle = (frame: Frame): Effect.Effect<void, HelperRefused | RemoteError> => {
     current.isOver ||= isEnd(frame)
     switch (frame._tag) {
       case "Hello":
@@ -176,8 +177,8 @@ const dispatch = Effect.fnUntraced(function* <E>(
         return decodeEnding(frame.ending).pipe(
           Effect.orElseSucceed((): Ending => ({ _tag: "Unconfirmed", detail: "the helper's report is invalid" })),
           Effect.flatMap((ending) => {
-            const asked = current.asked.get(frame.id)
-            return asked === undefined ? Effect.void : Deferred.succeed(asked, ending)
+            const answer = current.pendingSignals.get(frame.id)
+            return answer === undefined ? Effect.void : Deferred.succeed(answer, ending)
           })
         )
       case "Failed":
@@ -191,17 +192,17 @@ const dispatch = Effect.fnUntraced(function* <E>(
         return Effect.asVoid(Queue.offer(queue, frame))
     }
   }
-  yield* Stream.runForEach(line.incoming, take)
+  yield* Stream.runForEach(line.incoming, handle)
   if (!current.isOver) return yield* new TunnelLost({ detail: "the helper disconnected without a report" })
 })
 
 const decodeEnding = Schema.decodeUnknownEffect(Ending)
 
-/** The error for a message that the caller did not ask for. `node`: host name. */
+/** Returns the error for a message that the caller does not expect. `node`: host name. */
 export const unexpectedMessage = (node: string, { _tag }: { readonly _tag: string }): HelperRefused =>
   new HelperRefused({ node, detail: `it sent an unexpected message of type ${_tag}` })
 
-/** Fails if the helper or agent speaks another version of the protocol than the caller. */
+/** Fails if the helper or agent uses another version of the protocol than the caller. */
 export const checkHello = (
   node: string,
   { protocol, version }: Frame & { readonly _tag: "Hello" }

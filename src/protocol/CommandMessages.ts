@@ -8,9 +8,9 @@ import { Signal, TerminalSize } from "../executor/ExecSpec.ts"
 import { ExecutorError, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import { HelperRefused, UsernsRemapped } from "../helper/HelperErrors.ts"
 
-/** A message of the caller. */
+/** A message of the caller while a command runs. */
 export const CallerMessage = Schema.TaggedUnion({
-  /** Start the command of this channel. Its spec is in the request. */
+  /** Begin the command of this channel. Its spec is in the request. */
   Begin: {},
   /** The size of the terminal has changed. */
   Resize: { size: TerminalSize },
@@ -21,7 +21,7 @@ export const CallerMessage = Schema.TaggedUnion({
   SendSignal: { id: Schema.Int, signal: Signal, grace: Schema.Finite }
 })
 
-/** A message of the caller. */
+/** A message of the caller while a command runs. */
 export type CallerMessage = typeof CallerMessage.Type
 
 /** Encodes a message as JSON. */

@@ -26,7 +26,7 @@ export class CopyLost extends Schema.TaggedError<CopyLost>()("CopyLost", {
   }
 }
 
-/** Errors of access to files: those of the engine, and those of the route to it. */
+/** The errors of access to files: those of the engine, and those of the route to it. */
 export type FilesFailure =
   | EngineUnreachable
   | EngineError
@@ -48,10 +48,10 @@ export const isFilesFailure = (error: unknown): error is FilesFailure =>
   error instanceof PolicyDenied ||
   error instanceof ProtectedTarget
 
-/** The files of one container, see `ArchiveRequests`. Requests run one after the other. */
+/** Access to the files of one container: see `ArchiveRequests`. Requests run one after the other. */
 export interface ContainerFiles<F = FilesFailure> {
   readonly statPath: (path: string) => Effect.Effect<PathStat, F>
-  /** The content ends only after all of it has arrived. Read it to its end before the next request. */
+  /** `content` ends only after all of it has arrived. Read it to its end before the next request. */
   readonly getArchive: (
     path: string
   ) => Effect.Effect<{ readonly stat: PathStat; readonly content: Stream.Stream<Uint8Array, F> }, F, Scope.Scope>
@@ -63,7 +63,7 @@ export interface ContainerFiles<F = FilesFailure> {
   ) => Effect.Effect<void, F | E>
 }
 
-/** Returns the files of a container of this engine. Fails if a policy forbids the copy. */
+/** Returns access to the files of a container of this engine. Fails if a policy forbids the copy. */
 export const engineFiles = (
   engine: DockerEngineShape,
   container: string,

@@ -1,4 +1,4 @@
-/** Ends runs of one node together: kills that are wanted at the same time become one request. */
+/** Kills runs on one node together: kills that are requested at the same time become one request. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -8,16 +8,16 @@ import { type Ending, unconfirmed } from "../executor/ExecutorErrors.ts"
 /** At least one run. */
 export type Runs = readonly [EndRun, ...ReadonlyArray<EndRun>]
 
-/** Milliseconds that a kill waits for others: a signal to all commands of a node arrives once for each command. */
+/** Milliseconds for which a kill waits for others. A signal to all commands of a node arrives once for each command. */
 const gathering = 10
 
-/** Returns a function that ends one run. `endAll` ends several runs and returns their kill results, in their order. */
+/** Returns a function that kills one run. `endAll` kills several runs and returns their kill results, in order. */
 export const endTogether = Effect.fnUntraced(function* <R>(
   endAll: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>, never, R>
 ): Effect.fn.Return<(run: EndRun) => Effect.Effect<Ending, never, R>, never, Scope.Scope> {
   const scope = yield* Effect.scope
   let waiting: Array<{ readonly run: EndRun; readonly answer: Deferred.Deferred<Ending> }> = []
-  const carryOut = Effect.gen(function* () {
+  const endBatch = Effect.gen(function* () {
     yield* Effect.sleep(gathering)
     const batch = waiting
     waiting = []
@@ -33,7 +33,7 @@ export const endTogether = Effect.fnUntraced(function* <R>(
     Effect.suspend(() => {
       const answer = Deferred.makeUnsafe<Ending>()
       waiting.push({ run, answer })
-      const begin = waiting.length === 1 ? Effect.forkIn(Effect.uninterruptible(carryOut), scope) : Effect.void
+      const begin = waiting.length === 1 ? Effect.forkIn(Effect.uninterruptible(endBatch), scope) : Effect.void
       return Effect.andThen(begin, Deferred.await(answer))
     })
 })

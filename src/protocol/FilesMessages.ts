@@ -11,18 +11,18 @@ import { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
 
 /** A request of the caller. */
 export const FilesRequest = Schema.TaggedUnion({
-  /** Answered by `Stat`. */
+  /** The response is `Stat`. */
   StatPath: { path: Schema.String },
-  /** Answered by `Stat`, the archive's bytes and `Copied`. */
+  /** The response is `Stat`, the archive's bytes and `Copied`. */
   GetArchive: { path: Schema.String },
-  /** The archive's bytes and their end come after it; answered by `Copied`. */
+  /** The archive's bytes and their end follow the request. The response is `Copied`. */
   PutArchive: { path: Schema.String, copyUIDGID: Schema.Boolean }
 })
 
 /** A request of the caller. */
 export type FilesRequest = typeof FilesRequest.Type
 
-/** The reason why a helper did not serve a request. */
+/** The error with which a helper refuses a request. */
 export const FilesRefusal = Schema.Union([
   EngineUnreachable,
   EngineError,
@@ -33,7 +33,7 @@ export const FilesRefusal = Schema.Union([
   ProtectedTarget
 ])
 
-/** The reason why a helper did not serve a request. */
+/** The error with which a helper refuses a request. */
 export type FilesRefusal = typeof FilesRefusal.Type
 
 /** The file or folder at the path. */

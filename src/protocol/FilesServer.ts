@@ -1,4 +1,4 @@
-/** The helper's side of a copy: serves the caller's requests with the archive API of its node's engine. */
+/** The helper's half of the protocol for files: serves the caller's requests with the archive API of its node's engine. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -38,27 +38,27 @@ export const serveFiles = Effect.fn("Helper.copy")(function* <E, R>(
 
 const serveOver = Effect.fnUntraced(function* (tunnel: Tunnel, files: ContainerFiles<FilesRefusal>) {
   const { gone, jobs } = yield* listen(tunnel)
-  const say = (reply: FilesResponse) => tunnel.send(encodeFilesResponse(reply))
+  const respond = (response: FilesResponse) => tunnel.send(encodeFilesResponse(response))
 
-  const obey = Effect.fnUntraced(function* (
+  const serve = Effect.fnUntraced(function* (
     files: ContainerFiles<FilesRefusal>,
-    { inflow, order }: Job
+    { inflow, request }: Job
   ): Effect.fn.Return<void, FilesRefusal | TunnelLost, Scope.Scope> {
     let bytes = 0
     const count = (chunk: Uint8Array) => {
       bytes += chunk.length
     }
-    switch (order._tag) {
+    switch (request._tag) {
       case "StatPath":
-        return yield* say({ _tag: "Stat", stat: yield* files.statPath(order.path) })
+        return yield* respond({ _tag: "Stat", stat: yield* files.statPath(request.path) })
       case "GetArchive": {
-        const { content, stat } = yield* files.getArchive(order.path)
-        yield* say({ _tag: "Stat", stat })
+        const { content, stat } = yield* files.getArchive(request.path)
+        yield* respond({ _tag: "Stat", stat })
         yield* Stream.runForEach(content, (chunk) => {
           count(chunk)
           return tunnel.write("stdout", chunk)
         })
-        return yield* say({ _tag: "Copied", bytes })
+        return yield* respond({ _tag: "Copied", bytes })
       }
       case "PutArchive": {
         const content = Stream.tap(Stream.fromQueue(inflow.queue), (chunk) => {
@@ -66,14 +66,14 @@ const serveOver = Effect.fnUntraced(function* (tunnel: Tunnel, files: ContainerF
           inflow.open -= chunk.length
           return tunnel.taken("stdin", chunk.length)
         })
-        yield* files.putArchive(order.path, content, { copyUIDGID: order.copyUIDGID })
-        return yield* say({ _tag: "Copied", bytes })
+        yield* files.putArchive(request.path, content, { copyUIDGID: request.copyUIDGID })
+        return yield* respond({ _tag: "Copied", bytes })
       }
     }
   }, Effect.scoped)
 
-  const fail = (error: FilesRefusal) => say({ _tag: "Failed", error })
-  const work = Stream.runForEach(jobs, (job) => Effect.catchIf(obey(files, job), isRefusal, fail))
+  const fail = (error: FilesRefusal) => respond({ _tag: "Failed", error })
+  const work = Stream.runForEach(jobs, (job) => Effect.catchIf(serve(files, job), isRefusal, fail))
   yield* Effect.andThen(work, gone).pipe(Effect.raceFirst(gone))
 })
 
@@ -81,28 +81,28 @@ const isRefusal = (error: FilesRefusal | TunnelLost): error is FilesRefusal => e
 
 /** A request, and the bytes that follow it. */
 interface Job {
-  readonly order: FilesRequest
+  readonly request: FilesRequest
   readonly inflow: Inflow
 }
 
 interface Inflow {
   readonly queue: Queue.Queue<Uint8Array, Cause.Done>
-  /** Bytes that have arrived and are not consumed. */
+  /** Bytes that have arrived and are not consumed yet. */
   open: number
 }
 
 const makeInflow = Effect.map(Queue.unbounded<Uint8Array, Cause.Done>(), (queue): Inflow => ({ queue, open: 0 }))
 
-/** Queues the requests. `gone` fails when the caller disconnects; the bytes of an archive then have no end. */
+/** Returns the caller's requests. `gone` fails when the caller disconnects; the bytes of an unfinished archive then have no end. */
 const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
   // A caller sends one request after the other. More requests wait in the tunnel, whose buffer is limited.
   const jobs = yield* Queue.bounded<Job>(4)
   let current = yield* makeInflow
-  const take = Effect.fnUntraced(function* (order: FilesRequest) {
-    // No one consumes the bytes that an engine refused, so the caller may send as many others.
+  const take = Effect.fnUntraced(function* (request: FilesRequest) {
+    // If the engine refused an archive, the rest of its bytes is not consumed. The caller may send this number of other bytes.
     yield* tunnel.taken("stdin", current.open)
     current = yield* makeInflow
-    yield* Queue.offer(jobs, { order, inflow: current })
+    yield* Queue.offer(jobs, { request, inflow: current })
   })
   const gone = yield* Stream.runForEach(tunnel.incoming, (incoming): Effect.Effect<unknown, TunnelLost> => {
     switch (incoming._tag) {

@@ -1,4 +1,4 @@
-/** The caller's side of the messages about one command. */
+/** The line between a caller and one command on another node: frames in one direction, messages and input in the other. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -9,16 +9,16 @@ import type { StreamName } from "../carrier/TunnelFrame.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 
-/** The errors of a line, besides those of its carrier. */
+/** The errors of a line, in addition to those of its carrier. */
 export type LineError = TunnelLost | OutcomeUnknown
 
 /** Carries the frames of one command to the caller, and the caller's messages to the node, over any carrier. */
 export interface Line<E> {
-  /** The node's frames, in order. Ends when no other one can arrive. Run it once. */
+  /** The node's frames, in order. Ends when no other frame can arrive. Run it once. */
   readonly incoming: Stream.Stream<Frame, E | LineError>
-  /** Reports that bytes of output were consumed: the node may send as many more. */
+  /** Reports that bytes of output were consumed, so that the node may send this number of further bytes. */
   readonly taken: (stream: StreamName, bytes: number) => Effect.Effect<void>
-  /** Completes when the helper or agent runs, or when it is certain that it won't. */
+  /** Completes when the helper or agent runs, or when it is certain that it will not run. */
   readonly running: Effect.Effect<void>
   /** Whether a message can be sent to the node without waiting. */
   readonly isOpen: () => boolean
@@ -32,7 +32,7 @@ export interface Line<E> {
   readonly close: Effect.Effect<void>
 }
 
-/** Converts a record of a channel to frames. The end of a stream becomes none: an end record follows it. */
+/** Converts a record of a channel to frames. The end of a stream becomes no frame, because an end record follows. */
 const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, OutcomeUnknown> => {
   switch (incoming._tag) {
     case "Data":
@@ -51,7 +51,7 @@ const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, Outcom
 export const framesOf = ({ incoming }: Pick<Channel, "incoming">): Stream.Stream<Frame, LineError> =>
   incoming.pipe(Stream.mapEffect(frameOf), Stream.flattenIterable)
 
-/** Returns a line over a channel of a tunnel. It sends nothing before the other side has `greeted` and so opened the channel. */
+/** Returns a line over a channel of a tunnel. It sends nothing until the other side has `greeted`, which opens the channel. */
 export const lineOver = <E extends { readonly message: string; readonly summary?: string }>(
   channel: Channel,
   greeted: Deferred.Deferred<void, E>

@@ -1,4 +1,4 @@
-/** The executor's side of a carrier: a tunnel, or a log that a tunnel may follow. */
+/** The executor's half of a carrier: a tunnel, or a log that a tunnel may follow. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,14 +13,14 @@ import { once } from "../internal/Once.ts"
 export interface NodeCarrier<E> {
   /** Sends frames about a command (1, 2, …), or about all commands (0). Completes when there is room for more. */
   readonly send: (channel: number, frames: ReadonlyArray<Frame>) => Effect.Effect<void, E | TunnelLost>
-  /** The tunnel to the caller. Waits until the caller has connected; waits for ever if the request has no tunnel. */
+  /** The tunnel to the caller. Waits until the caller has connected, and forever if the request has no tunnel. */
   readonly tunnel: Effect.Effect<Tunnel, TunnelLost>
-  /** The tunnel, once frames are sent over it. */
+  /** Returns the tunnel if frames are sent over it. */
   readonly current: () => Tunnel | undefined
 }
 
 /** Sends a frame over a channel. */
-const tellOver =
+const sendOver =
   (channel: Omit<Channel, "close">) =>
   (frame: Frame): Effect.Effect<void, TunnelLost> => {
     switch (frame._tag) {
@@ -36,21 +36,21 @@ const tellOver =
 /** Returns the carrier of a caller that has connected. */
 export const byTunnel = (tunnel: Tunnel): NodeCarrier<never> => ({
   send: (channel, frames) =>
-    Effect.forEach(frames, tellOver(channel === 0 ? tunnel : tunnel.channel(channel)), { discard: true }),
+    Effect.forEach(frames, sendOver(channel === 0 ? tunnel : tunnel.channel(channel)), { discard: true }),
   tunnel: Effect.succeed(tunnel),
   current: () => tunnel
 })
 
 /** The log of a helper. */
 export interface Log<E> {
-  /** Writes frames, in order. Returns the number of bytes that they take. */
+  /** Writes frames, in order. Returns their number of bytes in the log. */
   readonly write: (channel: number, frames: ReadonlyArray<Frame>) => Effect.Effect<number, E>
 }
 
-/** The most bytes of log that a helper may write: they take disk space on its node until the helper is removed. */
+/** The most bytes that a helper may write to its log, which takes disk space on its node until the helper is removed. */
 const logLimit = 6 * 1024 ** 3
 
-/** Limits a log: fails on output after {@link logLimit} bytes. Other frames are still written. */
+/** Limits a log: output after {@link logLimit} bytes fails. Other frames are still written. */
 const limited = <E>({ write }: Log<E>): Log<E | OutcomeUnknown> => {
   let bytes = 0
   return {
@@ -82,18 +82,21 @@ export const byLog = <E>(log: Log<E>): NodeCarrier<E | OutcomeUnknown> => {
 /** Bytes of log after which output moves to the tunnel. */
 export const logRoom = 1024 * 1024
 
-/** Whether a run needs its tunnel, by the frames that are next in its log, and by the bytes of the log so far. */
+/** Whether a run needs its tunnel. `frames`: the next frames of its log. `bytes`: the size of the log so far. */
 export const isTunnelNeeded = (from: TunnelNeed, frames: ReadonlyArray<Frame>, bytes: number): boolean =>
   from === "start" || bytes >= logRoom || (from === "command" && frames.some(({ _tag }) => _tag === "Started"))
 
-/** Bytes per millisecond that a helper writes to its log after that: an engine forwards 10 MB/s of each task's log (`controller.go`). */
+/**
+ * Bytes per millisecond that a helper writes to its log after {@link logRoom}. An engine forwards 10 MB/s of each task's log (moby,
+ * `daemon/cluster/executor/container/controller.go`).
+ */
 const logRate = 8 * 1024
 
 /** A tunnel that may follow a log. */
 export interface LaterTunnel {
   readonly from: TunnelNeed
-  /** Opens the tunnel. Completes when the caller has connected. `tell` sends the caller the address of the listener. */
-  readonly open: (tell: (frame: Frame) => Effect.Effect<void>) => Effect.Effect<Tunnel, TunnelLost, Scope.Scope>
+  /** Opens the tunnel. Completes when the caller has connected. `report` sends the caller the address of the listener. */
+  readonly open: (report: (frame: Frame) => Effect.Effect<void>) => Effect.Effect<Tunnel, TunnelLost, Scope.Scope>
 }
 
 /**
@@ -118,16 +121,18 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
   const send = (channel: number, frames: ReadonlyArray<Frame>): Effect.Effect<void, E | OutcomeUnknown | TunnelLost> =>
     Effect.suspend(() => {
       if (moved !== undefined) return moved.send(channel, frames)
-      const inTurn = Effect.suspend(() => (moved === undefined ? Effect.as(write(channel, frames), true) : no))
+      const inTurn = Effect.suspend(() =>
+        moved === undefined ? Effect.as(write(channel, frames), true) : Effect.succeed(false)
+      )
       return Effect.flatMap(order.withPermits(1)(inTurn), (isDone) =>
         isDone || moved === undefined ? Effect.void : moved.send(channel, frames)
       )
     })
-  // If the log can't be written, the next frame fails.
-  const tell = (frame: Frame) => Effect.ignore(send(0, [frame]))
+  // Ignores errors: if the log can't be written, the next frame fails, too.
+  const report = (frame: Frame) => Effect.ignore(send(0, [frame]))
   const move = Effect.gen(function* () {
     if (from !== "start") yield* Deferred.await(needed)
-    const tunnel = yield* open(tell)
+    const tunnel = yield* open(report)
     const change = Effect.andThen(
       Effect.ignore(write(0, [{ _tag: "Moved" }])),
       Effect.sync(() => {
@@ -137,10 +142,8 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
     yield* order.withPermits(1)(Effect.uninterruptible(change))
     return tunnel
   })
-  // Without a tunnel, output stays in the log.
+  // If the tunnel fails, output stays in the log.
   const tunnel = yield* once(from === "output" ? Effect.catch(move, () => Effect.never) : move)
   yield* Effect.forkScoped(Effect.ignore(tunnel))
   return { send, tunnel, current: () => moved?.current() }
 })
-
-const no = Effect.succeed(false)

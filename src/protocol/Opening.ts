@@ -1,26 +1,26 @@
-/** Decides which commands of a node begin with the request itself, and which begin by a later message. */
+/** Decides which commands begin with the request to their node, and which begin by a later message. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
-/** The commands of one request, by their index. */
+/** The commands of one request, by index. */
 export interface Opening {
-  /** Begins a command. Returns whether the request says so; otherwise send the command a `Begin`. */
+  /** Begins a command. Returns whether the request begins it. If not, send `Begin` to the command. */
   readonly begin: (index: number) => Effect.Effect<boolean>
   /** Reports that a command has ended, or will never begin. */
   readonly leave: (index: number) => void
-  /** Completes when the request can be made. Returns the indices of the commands that begin with it, in order. */
+  /** Completes when the request can be sent. Returns the indices of the commands that begin with it, in order. */
   readonly ready: Effect.Effect<ReadonlyArray<number>>
 }
 
 /**
- * Waits with the request until each of the `first` commands begins, or never will. The caller begins them at the same time: so the
- * request of a fan-out holds every command that its pacing starts at once.
+ * Delays the request until it is known for each of the `first` commands whether it begins. The caller begins these commands at the same
+ * time, so the request of a fan-out begins every command that its pacing starts at once.
  */
 export const makeOpening = (first: number): Opening => {
   const begun = new Set<number>()
   const waiting = new Set(Array.from({ length: first }, (_, index) => index))
   const ready = Deferred.makeUnsafe<ReadonlyArray<number>>()
-  const look = () => {
+  const completeIfKnown = () => {
     if (waiting.size === 0 && begun.size > 0) {
       Deferred.doneUnsafe(ready, Effect.succeed([...begun].toSorted((a, b) => a - b)))
     }
@@ -30,13 +30,13 @@ export const makeOpening = (first: number): Opening => {
       Effect.suspend(() => {
         begun.add(index)
         waiting.delete(index)
-        look()
+        completeIfKnown()
         return Effect.map(Deferred.await(ready), (indices) => indices.includes(index))
       }),
     leave: (index) => {
       waiting.delete(index)
       begun.delete(index)
-      look()
+      completeIfKnown()
     },
     ready: Deferred.await(ready)
   }

@@ -21,24 +21,24 @@ import { serveFiles } from "./FilesServer.ts"
 import type { NodeCarrier } from "./NodeCarrier.ts"
 import { type CallerInput, failedFrame, serveCommands } from "./Server.ts"
 
-/** The frames that answer a request, or a part of it. */
+/** The frames of the response to a request, or to a part of it. */
 export type Frames = Stream.Stream<Frame, RemoteError, DockerEngine>
 
-/** Observes what is done for a request. */
+/** Observes the work for a request. */
 export interface Watch {
   readonly run: (spec: ExecSpec, frames: Frames) => Frames
   readonly end: (runs: ReadonlyArray<EndRun>, frames: Frames) => Frames
   readonly files: (container: string, files: ContainerFiles<FilesRefusal>) => ContainerFiles<FilesRefusal>
 }
 
-/** Observes nothing. Helpers keep no record: their log carries the output, and is removed with them. */
+/** Observes nothing. Helpers keep no records: their log holds the output, and is removed with them. */
 export const unwatched: Watch = {
   run: (_, frames) => frames,
   end: (_, frames) => frames,
   files: (_, files) => files
 }
 
-/** The most signals of one command that are carried out at the same time. */
+/** The most signals of one command that are sent at the same time. */
 const signalsAtOnce = 8
 
 /**
@@ -51,7 +51,7 @@ export const serveRequest = <E extends { readonly _tag: string }>(
   admitted: Effect.Effect<string, AdmissionError, DockerEngine>,
   watch: Watch
 ): Effect.Effect<void, E | TunnelLost, DockerEngine | Scope.Scope> => {
-  const onceAdmitted = (what: (image: string) => Frames): Frames => Stream.unwrap(Effect.map(admitted, what))
+  const onceAdmitted = (serve: (image: string) => Frames): Frames => Stream.unwrap(Effect.map(admitted, serve))
   switch (work._tag) {
     case "Exec":
       return serveCommands(
@@ -92,7 +92,7 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
   const over = Deferred.makeUnsafe<void>()
   const answers = input.signals.pipe(
     Stream.interruptWhen(Deferred.await(over)),
-    // A signal does not wait for the result of the one before.
+    // A signal does not wait for the result of the previous one.
     Stream.mapEffect(
       ({ grace, id, signal }) =>
         ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
@@ -108,7 +108,7 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
       Executor.layer({ image: Effect.succeed(image) }).pipe(Layer.provide(Guard.none), Layer.provide(killer))
     ),
     Stream.ensuring(Deferred.succeed(over, undefined)),
-    // A signal is carried out after the command has ended, too: its child processes may still run.
+    // A signal is still sent after the command has ended, because its child processes may still run.
     Stream.merge(answers)
   )
 }

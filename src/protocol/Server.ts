@@ -1,4 +1,4 @@
-/** The executor's half of the protocol: serves a request, and then the caller's messages. */
+/** The executor's half of the protocol for commands: runs the commands of a request, and handles the caller's messages. */
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ export type SignalMessage = CallerMessage & { readonly _tag: "SendSignal" }
 /** The caller's input and messages while a command runs. */
 export interface CallerInput extends ExecInput {
   readonly signals: Stream.Stream<SignalMessage>
-  /** Answers a signal. The answer does not wait behind output that the caller does not read. */
+  /** Responds to a signal. The response does not wait behind output that the caller has not read. */
   readonly answer: (signalled: typeof Signalled.Type) => Effect.Effect<void>
 }
 
@@ -42,8 +42,8 @@ const encodeError = Schema.encodeSync(RemoteError)
 export const failedFrame = (error: RemoteError): Frame => ({ _tag: "Failed", error: encodeError(error) })
 
 /**
- * Serves the commands. The command of index 0 has channel 1. Completes when the end record of each command is sent and the caller has
- * closed its tunnel, if there is one. Kills a command if its caller leaves it or disconnects.
+ * Serves the commands. The command with index 0 has channel 1. Completes when the end record of each command is sent and the caller has
+ * closed the tunnel, if there is one. Kills a command if the caller leaves it or disconnects.
  */
 export const serveCommands = Effect.fn("TaskExec.serve")(function* <E extends { readonly _tag: string }, R>(
   carrier: NodeCarrier<E>,
@@ -59,8 +59,8 @@ export const serveCommands = Effect.fn("TaskExec.serve")(function* <E extends { 
   if (tunnel !== undefined) yield* Effect.ignore(Stream.runDrain(tunnel.incoming))
 })
 
-/** The messages on a channel of the tunnel, once the caller has connected. */
-interface Heard extends CallerInput {
+/** The caller's messages on a channel of the tunnel. */
+interface ChannelInput extends CallerInput {
   readonly begin: Effect.Effect<void>
   /** Fails when the caller leaves the command or disconnects. */
   readonly gone: Effect.Effect<never, TunnelLost>
@@ -72,40 +72,40 @@ const serveCommand = Effect.fnUntraced(function* <E extends { readonly _tag: str
   channel: number,
   { begins, input, run }: ServedCommand<R>
 ): Effect.fn.Return<void, E, R | Scope.Scope> {
-  const heard = yield* Deferred.make<Heard, TunnelLost>()
+  const connected = yield* Deferred.make<ChannelInput, TunnelLost>()
   yield* carrier.tunnel.pipe(
     Effect.flatMap((tunnel) => listen(tunnel.channel(channel))),
-    Deferred.into(heard),
+    Deferred.into(connected),
     Effect.forkScoped
   )
-  const hear = Deferred.await(heard)
-  const later = <A>(of: (heard: Heard) => Stream.Stream<A>): Stream.Stream<A> =>
-    Stream.unwrap(Effect.catch(Effect.map(hear, of), () => Effect.never))
+  const fromTunnel = Deferred.await(connected)
+  const later = <A>(of: (input: ChannelInput) => Stream.Stream<A>): Stream.Stream<A> =>
+    Stream.unwrap(Effect.catch(Effect.map(fromTunnel, of), () => Effect.never))
   const fromCaller: CallerInput = {
     stdin: input === undefined ? later(({ stdin }) => stdin) : Stream.make(input),
     sizes: later(({ sizes }) => sizes),
     signals: later(({ signals }) => signals),
-    answer: (signalled) => Effect.ignore(Effect.flatMap(hear, ({ answer }) => answer(signalled)))
+    answer: (signalled) => Effect.ignore(Effect.flatMap(fromTunnel, ({ answer }) => answer(signalled)))
   }
   const send = (frames: ReadonlyArray<Frame>) => carrier.send(channel, frames)
-  const begun = begins ? Effect.void : Effect.flatMap(hear, ({ begin }) => begin)
-  const gone = Effect.flatMap(hear, ({ gone }) => gone)
-  let told = false
+  const begun = begins ? Effect.void : Effect.flatMap(fromTunnel, ({ begin }) => begin)
+  const gone = Effect.flatMap(fromTunnel, ({ gone }) => gone)
+  let isReported = false
   yield* Effect.andThen(begun, Stream.runForEachArray(run(fromCaller), send)).pipe(
     Effect.catchIf(isRemote, (error) => send([failedFrame(error)])),
     Effect.tap(() =>
       Effect.sync(() => {
-        told = true
+        isReported = true
       })
     ),
     Effect.raceFirst(gone),
     // A caller that can't connect still reads the log.
     Effect.catchIf(isLost, ({ detail }) =>
-      told ? Effect.void : Effect.catchIf(send([failedFrame(unreachable(detail))]), isLost, () => Effect.void)
+      isReported ? Effect.void : Effect.catchIf(send([failedFrame(unreachable(detail))]), isLost, () => Effect.void)
     )
   )
-  const known = Deferred.isDoneUnsafe(heard) ? yield* Effect.option(hear) : undefined
-  if (known?._tag === "Some") yield* known.value.close
+  const open = Deferred.isDoneUnsafe(connected) ? yield* Effect.option(fromTunnel) : undefined
+  if (open?._tag === "Some") yield* open.value.close
 })
 
 const isRemote = Schema.is(RemoteError)
@@ -116,22 +116,22 @@ const unreachable = (detail: string) =>
   new OutcomeUnknown({ detail: `the caller cannot reach its helper (${detail}), so the command was killed` })
 
 /** Sorts the messages on a channel by kind. */
-const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<Heard, never, Scope.Scope> {
+const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<ChannelInput, never, Scope.Scope> {
   const begin = yield* Deferred.make<void>()
   const stdin = yield* Queue.unbounded<Uint8Array, Cause.Done>()
   const sizes = yield* Queue.sliding<TerminalSize>(1)
   // More signals wait in the tunnel, whose buffer is limited.
   const signals = yield* Queue.bounded<SignalMessage>(16)
-  const obey = (text: string): Effect.Effect<unknown, TunnelLost> =>
+  const handle = (text: string): Effect.Effect<unknown, TunnelLost> =>
     Result.match(decodeCallerMessage(text), {
-      onSuccess: (order) => {
-        switch (order._tag) {
+      onSuccess: (message) => {
+        switch (message._tag) {
           case "Begin":
             return Deferred.succeed(begin, undefined)
           case "Resize":
-            return Queue.offer(sizes, order.size)
+            return Queue.offer(sizes, message.size)
           case "SendSignal":
-            return Queue.offer(signals, order)
+            return Queue.offer(signals, message)
         }
       },
       onFailure: () => Effect.fail(new TunnelLost({ detail: "the caller sent an invalid message" }))
@@ -143,7 +143,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
       case "End":
         return Queue.end(stdin)
       case "Document":
-        return obey(incoming.text)
+        return handle(incoming.text)
     }
   }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller disconnected" }))), Effect.forkScoped)
   return {
@@ -151,7 +151,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
     stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.taken("stdin", chunk.length))),
     sizes: Stream.fromQueue(sizes),
     signals: Stream.fromQueue(signals),
-    // `gone` reports that the caller has disconnected.
+    // Ignores errors: `gone` reports that the caller has disconnected.
     answer: (signalled) => Effect.ignore(channel.send(encodeDocument(signalled))),
     gone: Fiber.join(gone),
     close: channel.close

@@ -1,11 +1,11 @@
-/** Recognizes a helper that may not open its engine's socket because user namespaces are remapped. */
+/** Recognizes a helper that can't open its engine's socket because the engine remaps user namespaces. */
 
 import { readFileSync } from "node:fs"
 import { EngineUnreachable } from "../engine/EngineErrors.ts"
 import { UsernsRemapped } from "../helper/HelperErrors.ts"
 import { helperVariables } from "../helper/HelperRequest.ts"
 
-/** Returns the user ID on the node of root in the container, from a `uid_map` (lines of: first ID inside, first ID outside, count). */
+/** Returns the user ID that root in the container has on the node. Lines of `uid_map`: first ID inside, first ID outside, count. */
 export const rootOutside = (uidMap: string): number | undefined => {
   const outside = /^\s*0\s+(\d+)\s/m.exec(uidMap)?.[1]
   return outside === undefined ? undefined : Number(outside)

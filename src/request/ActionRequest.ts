@@ -1,4 +1,4 @@
-/** Actions that a task's executor performs itself: it reads the log of a container, or sends a signal to its main process. */
+/** Actions that an executor performs instead of running a command: read a container's log, or send a signal to its main process. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -14,7 +14,7 @@ import { parseLogTime } from "./LogTime.ts"
  * @since 0.2.0
  */
 export interface LogOptions {
-  /** Go on with what the container writes, until it ends. Default `false`. */
+  /** Continue with new lines until the container ends. Default `false`. */
   readonly follow?: boolean
   /** The most lines from the end of the log. */
   readonly tail?: number
@@ -23,9 +23,9 @@ export interface LogOptions {
    * in the zone of this process.
    */
   readonly since?: string
-  /** Only lines up to this time. With `follow`, the reading ends then. */
+  /** Only lines up to this time. With `follow`, reading stops at this time. */
   readonly until?: string
-  /** Put the time of each line before it: RFC 3339 in UTC with nanoseconds, and a space. Default `false`. */
+  /** Put the line's time (RFC 3339 in UTC, with nanoseconds) and a space before each line. Default `false`. */
   readonly timestamps?: boolean
 }
 
@@ -49,7 +49,7 @@ export interface SignalOptions {
  */
 export type ActionRequest = ({ readonly _tag: "Logs" } & LogOptions) | ({ readonly _tag: "Signal" } & SignalOptions)
 
-/** Validates an action. Times become absolute by the clock of this process. */
+/** Validates an action. Converts relative times to absolute times by the clock of this process. */
 export const checkAction = Effect.fnUntraced(function* (
   request: ActionRequest
 ): Effect.fn.Return<Action, InvalidRequest> {

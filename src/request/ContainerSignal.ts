@@ -1,6 +1,6 @@
 /** The signals that an engine sends to a container's main process. */
 
-/** Linux' names by their numbers, on the architectures of Docker (moby, `signal.SignalMap`). */
+/** The names of Linux signals, in the order of their numbers from 1, on the architectures of Docker (moby, `signal.SignalMap`). */
 const names = [
   ...[
     "HUP",
@@ -25,13 +25,13 @@ const names = [
 
 const aliases: Readonly<Record<string, string>> = { IOT: "ABRT", CLD: "CHLD", POLL: "IO" }
 
-/** The first and the last real-time signal. glibc keeps two before the first one for itself. */
+/** The numbers of the first and the last real-time signal. glibc reserves the two signals before the first one. */
 const realTime = { first: 34, last: 64 } as const
 
-/** Every name, without `SIG`. */
+/** All signal names, without `SIG`. */
 export const containerSignals: ReadonlyArray<string> = names
 
-/** Finds the signal of a name with or without `SIG`, in any case, or of a number. Returns its name, `SIGHUP`; `undefined` without one. */
+/** Parses the name of a signal, with or without `SIG` and in any case, or its number. Returns its full name, such as `SIGHUP`. */
 export const containerSignal = (text: string): string | undefined => {
   if (/^\d{1,2}$/.test(text)) return nameOf(Number(text))
   const word = text.toUpperCase().replace(/^SIG/, "")
@@ -44,7 +44,7 @@ export const containerSignal = (text: string): string | undefined => {
   return names.some((known) => known === name) ? `SIG${name}` : undefined
 }
 
-/** The name of a number from `least` on: for a real-time signal by its distance from the nearer end, as the kernel's tools name it. */
+/** Returns the name of a number from `least` on. Names a real-time signal by its distance from the nearer end of the range, as `kill -l`. */
 const nameOf = (number: number, least = 1): string | undefined => {
   if (number < least) return undefined
   if (number < realTime.first) return names[number - 1] === undefined ? undefined : `SIG${names[number - 1]}`

@@ -33,18 +33,18 @@ export interface ExecRequest {
   /** `web`, `web.2`, `web@node-3`, a task ID or a container ID; see `Target`. */
   readonly target: string
   /**
-   * Wait for the task at most this long, until it is healthy and runs the current service spec. Default: the task must run already. For a
-   * one-off task: the time in which it must run, with the pull of its image; default 5 minutes.
+   * Wait at most this long until the task is healthy and runs the current service spec. Default: the task must run already. For a one-off
+   * task: the time within which it must run, including the pull of its image; default 5 minutes.
    */
   readonly wait?: Duration.Input
   /**
-   * Program and arguments. No shell is involved: for one, run `["sh", "-c", "…"]`. In a one-off task, the words are the arguments of the
-   * image's entrypoint, and `[]` stands for the service's own arguments.
+   * Program and arguments. No shell is involved; to use one, run `["sh", "-c", "…"]`. In a one-off task, these are the arguments of the
+   * image's entrypoint, and `[]` means the service's own arguments.
    */
   readonly command: ReadonlyArray<string>
   /**
-   * Perform this action instead of running a command: see `TaskExec.logs` and `TaskExec.signal`. Without `command` (`[]`), and without
-   * anything that concerns a command.
+   * Perform this action instead of running a command: see `TaskExec.logs` and `TaskExec.signal`. `command` is then `[]`, and the options of a
+   * command are not allowed.
    */
   readonly action?: ActionRequest
   /** Variables to add to the container's environment. */
@@ -54,15 +54,15 @@ export interface ExecRequest {
   /** Working directory in the container; default: the container's own. */
   readonly workdir?: string
   /**
-   * Run the command in a container of its own beside the task's container, for images without a shell. It shares the task's processes,
-   * network and volumes, runs as root unless `user` says otherwise, and has the capability `SYS_PTRACE`; the task's root file system is at
-   * `/proc/1/root`. It is removed when the command has ended. The policy label must allow `debug`. Not for detached commands.
+   * Run the command in a second container, for images without a shell. That container shares the task's processes, network and volumes, runs
+   * as root unless `user` says otherwise, and has the capability `SYS_PTRACE`. The task's root file system is at `/proc/1/root`. The container
+   * is removed when the command has ended. The policy label must allow `debug`. Not for detached commands.
    */
   readonly toolbox?: ToolboxRequest
   /**
-   * Run the command in a new task of the target's service, `web` or `web@node-3`, instead of one that runs already. The task has the
-   * service's image, environment, secrets, configs, networks, mounts, user, placement and resources, but not its ports, aliases, labels and
-   * health check. It is removed when the command has ended. The policy label must allow `run`. Not for detached or privileged commands.
+   * Run the command in a new task of the target's service (`web` or `web@node-3`) instead of a running task. The new task has the service's
+   * image, environment, secrets, configs, networks, mounts, user, placement and resources, but not its ports, aliases, labels and health
+   * check. It is removed when the command has ended. The policy label must allow `run`. Not for detached or privileged commands.
    */
   readonly oneOff?: OneOffRequest
   /** Give the command all capabilities; default `false`. */
@@ -81,20 +81,20 @@ export interface ExecRequest {
    * which is possible 12 minutes after the caller's last sign of life.
    */
   readonly timeout?: Duration.Input | "none"
-  /** The first signal when the command is killed; default `SIGTERM`. */
+  /** The signal that is sent first when the command is killed; default `SIGTERM`. */
   readonly signal?: Signal
   /** The grace period between that signal and KILL; default 10 seconds. */
   readonly grace?: Duration.Input
   /**
-   * Signals for the command and all its child processes, once it runs. Processes that are still alive a grace period after a signal are
-   * killed. The run continues until the command has ended.
+   * Signals to send to the command and all its child processes while it runs. Processes that are still alive a grace period after a signal
+   * are killed. The run continues until the command has ended.
    */
   readonly signals?: Stream.Stream<Signal>
   /** The route to the node; default `auto`. */
   readonly via?: Via
   /** Image of the helper; default: that of the `TaskExec` layer. */
   readonly image?: string
-  /** The time in which the node must accept a helper; default 30 seconds. */
+  /** The time within which the node must accept a helper; default 30 seconds. */
   readonly placementTimeout?: Duration.Input
 }
 
@@ -105,7 +105,7 @@ export interface ExecRequest {
  * @since 0.2.0
  */
 export interface ToolboxRequest {
-  /** Any image that the node can pull and that has the program `cat`, such as `busybox`. The caller's `docker login` counts. */
+  /** Any image that has the program `cat`, such as `busybox`. The node pulls it with the credentials of the caller's `docker login`. */
   readonly image: string
 }
 
@@ -127,9 +127,9 @@ export interface TtyRequest {
 }
 
 /**
- * A command without a target: the part of an {@link ExecRequest} that one task and many tasks share.
+ * A command without a target: the part that requests for one task and for many tasks share.
  *
- * **Details**: one-off tasks need a target, so a fan-out has none.
+ * **Details**: has no `oneOff`, because a one-off task needs a target.
  *
  * @category requests
  * @since 0.2.0
@@ -139,7 +139,7 @@ export type CommandRequest = Omit<ExecRequest, "target" | "wait" | "oneOff">
 /** The toolbox of a validated command. `Forward`: the process that connects to the task's ports. */
 export type CheckedToolbox = { readonly _tag: "Debug"; readonly image: string } | { readonly _tag: "Forward" }
 
-/** A validated {@link CommandRequest} with defaults; times in milliseconds. */
+/** A validated {@link CommandRequest} with its defaults. Times are in milliseconds. */
 export interface CheckedCommand {
   readonly command: readonly [string, ...ReadonlyArray<string>]
   readonly action: Action | undefined
@@ -180,8 +180,8 @@ export const checkRequest = Effect.fnUntraced(function* ({
   ...request
 }: ExecRequest): Effect.fn.Return<CheckedRequest, InvalidRequest | InvalidTarget> {
   const parsed = yield* Effect.fromResult(parseTarget(target))
-  const patience = wait === undefined ? undefined : yield* millis("wait", wait)
-  return { ...(yield* checkCommand(request)), target: parsed, wait: patience }
+  const waitMillis = wait === undefined ? undefined : yield* millis("wait", wait)
+  return { ...(yield* checkCommand(request)), target: parsed, wait: waitMillis }
 })
 
 /** Validates a command without a target. */
@@ -225,7 +225,7 @@ export const checkCommand = Effect.fnUntraced(function* (
         : invalidOneOff(oneOff)
     if (problem !== undefined) return yield* new InvalidRequest({ detail: problem })
   }
-  // Nothing detaches from a command in a toolbox or a one-off task, which end with their caller.
+  // A user can't detach from a command in a toolbox or a one-off task, because these end with their caller.
   const detachKeys = toolbox === undefined && oneOff === undefined ? (tty?.detachKeys ?? defaultDetachKeys) : ""
   yield* Result.match(parseDetachKeys(detachKeys), {
     onFailure: ({ message }) => Effect.fail(new InvalidRequest({ detail: message })),
@@ -255,13 +255,13 @@ export const checkCommand = Effect.fnUntraced(function* (
   }
 })
 
-/** Fails for a one-off task: only a command with a target of its own runs in one. */
+/** Fails if the request wants a one-off task: only requests with a single target can have one. */
 export const checkNoOneOff = ({ oneOff }: CheckedCommand): Effect.Effect<void, InvalidRequest> =>
   oneOff === undefined
     ? Effect.void
     : Effect.fail(new InvalidRequest({ detail: "a one-off task needs the service as its only target" }))
 
-/** Whether the environment denies commands by default. */
+/** Whether the caller's environment denies commands by default. */
 export const checkDenyDefault: Effect.Effect<boolean, InvalidRequest> = Effect.mapError(
   callerDeniesByDefault,
   () => new InvalidRequest({ detail: "TASK_EXEC_DENY_DEFAULT must be true or false" })
@@ -293,7 +293,7 @@ export const specOf = (
   ...(command.timeout === undefined ? {} : { timeout: command.timeout })
 })
 
-/** Returns a duration in milliseconds. Fails if it is negative, infinite or invalid: callers without types can pass anything. */
+/** Converts a duration to milliseconds. Fails if it is negative, infinite or invalid: callers without type checks can pass anything. */
 export const millis = (name: string, input: Duration.Input): Effect.Effect<number, InvalidRequest> => {
   const value = Number.isNaN(input) ? undefined : Option.getOrUndefined(Duration.fromInput(input))
   const result = value === undefined ? Number.NaN : Duration.toMillis(value)

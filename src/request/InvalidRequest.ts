@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * A part of the request is invalid. `detail` tells which one. Nothing has run.
+ * A part of the request is invalid. `detail` says which part and why. Nothing has run.
  *
  * @category errors
  * @since 0.1.0

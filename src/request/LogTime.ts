@@ -1,15 +1,15 @@
-/** The times of a log, in the forms of `docker logs`. */
+/** Parses the times of log options, in the forms of `docker logs`. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** The text is no time. */
+/** The text is not a valid time. */
 export class InvalidLogTime extends Schema.TaggedError<InvalidLogTime>()("InvalidLogTime", { text: Schema.String }) {
   override get message(): string {
     return `invalid time ${JSON.stringify(this.text)}: expected a duration such as 10m, a date such as 2026-01-31 or 2026-01-31T08:30:00Z, or Unix seconds`
   }
 }
 
-/** Milliseconds. */
+/** The units of durations, in milliseconds. */
 const units: Readonly<Record<string, number>> = {
   ns: 1e-6,
   us: 1e-3,
@@ -25,20 +25,20 @@ const date =
   /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?)?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?$/
 const unix = /^(\d{1,11})(?:\.(\d{1,9}))?$/
 
-/** `SECONDS.NANOSECONDS`, as the engine takes it (moby, `timestamp.GetTimestamp`). */
+/** Returns `SECONDS.NANOSECONDS`, the form that engines accept (moby, `timestamp.GetTimestamp`). */
 const format = (seconds: number, nanoseconds: string | number = ""): string =>
   `${seconds}.${typeof nanoseconds === "number" ? `${nanoseconds}`.padStart(9, "0") : nanoseconds.padEnd(9, "0")}`
 
-/** Converts milliseconds since 1970. */
+/** Converts Unix milliseconds to `SECONDS.NANOSECONDS`. */
 export const logTimeOf = (millis: number): string => {
   const seconds = Math.floor(millis / 1000)
   return format(seconds, Math.floor((millis - seconds * 1000) * 1e6))
 }
 
 /**
- * Parses a time, and returns it as `SECONDS.NANOSECONDS` since 1970. The forms are those of `docker logs`: the duration before `now`
- * (milliseconds since 1970), such as `1h30m`; RFC 3339, also without seconds, minutes or time of day; Unix seconds. A time without a zone is
- * in the zone of this process.
+ * Parses a time, and returns it as `SECONDS.NANOSECONDS` since 1970. Accepts the forms of `docker logs`: a duration such as `1h30m`, which is
+ * subtracted from `now` (Unix milliseconds); RFC 3339, also without seconds, minutes or time of day; Unix seconds. A time without a zone
+ * is in the time zone of this process.
  */
 export const parseLogTime = (text: string, now: number): Result.Result<string, InvalidLogTime> => {
   const invalid = Result.fail(new InvalidLogTime({ text }))
@@ -47,7 +47,7 @@ export const parseLogTime = (text: string, now: number): Result.Result<string, I
     for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) {
       millis += Number(amount) * (units[unit ?? ""] ?? 0)
     }
-    // An engine knows no time before 1970.
+    // Engines accept no time before 1970.
     return Result.succeed(logTimeOf(Math.max(0, now - millis)))
   }
   const seconds = unix.exec(text)
@@ -63,7 +63,7 @@ export const parseLogTime = (text: string, now: number): Result.Result<string, I
     Number(minute ?? 0),
     Number(second ?? 0)
   )
-  // `Date` takes the 31st of February for the 3rd of March.
+  // `Date` reads February 31 as March 3.
   const shown = new Date(at).toISOString()
   const wanted = `${year}-${month}-${day}T${hour ?? "00"}:${minute ?? "00"}:${second ?? "00"}.000Z`
   if (shown !== wanted || Number(year) < 1970) return invalid
@@ -71,14 +71,14 @@ export const parseLogTime = (text: string, now: number): Result.Result<string, I
   return millis < 0 ? invalid : Result.succeed(format(millis / 1000, fraction))
 }
 
-/** Milliseconds of a zone such as `+02:00`. */
+/** Returns the offset of a time zone such as `+02:00`, in milliseconds. */
 const offsetOf = (zone: string): number => {
   if (zone === "Z") return 0
   const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4))
   return (zone.startsWith("-") ? -minutes : minutes) * 60_000
 }
 
-/** The time at which a clock of this zone shows what a clock of UTC shows at `date`. */
+/** Returns the Unix milliseconds at which a local clock shows what a UTC clock shows at `date`. */
 const inThisZone = (date: Date): number =>
   new Date(
     date.getUTCFullYear(),

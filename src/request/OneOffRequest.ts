@@ -1,7 +1,7 @@
 /** Requests for one-off tasks. */
 
 /**
- * One more task of the target's service, for one command. All fields are optional.
+ * A new task of the target's service, for one command. All fields are optional.
  *
  * **When to use**: for migrations before a rollout, with the next image in `image`.
  *
@@ -9,13 +9,13 @@
  * @since 0.2.0
  */
 export interface OneOffRequest {
-  /** Image of the task; default: the service's. The caller's `docker login` counts. */
+  /** Image of the task; default: the service's. The node pulls it with the credentials of the caller's `docker login`. */
   readonly image?: string
-  /** Replaces the entrypoint of the service and the image, and with it the arguments that they name. */
+  /** Replaces the entrypoint and the arguments of the service and of the image. */
   readonly entrypoint?: ReadonlyArray<string>
   /** Labels for the task and its temporary service. The service's own labels are not copied. */
   readonly labels?: Readonly<Record<string, string>>
-  /** Constraints of placement in addition to the service's, such as `node.labels.disk==ssd`. */
+  /** Placement constraints in addition to the service's, such as `node.labels.disk==ssd`. */
   readonly constraints?: ReadonlyArray<string>
   /** Limits that replace those of the service. */
   readonly limits?: OneOffResources
@@ -42,19 +42,19 @@ export interface OneOffResources {
 export interface CheckedOneOff {
   readonly image: string | undefined
   readonly entrypoint: ReadonlyArray<string> | undefined
-  /** The words of the command; `undefined`: those of the service, or of the image. */
+  /** The arguments of the command; `undefined`: those of the service or of the image. */
   readonly args: ReadonlyArray<string> | undefined
   readonly labels: Readonly<Record<string, string>>
   readonly constraints: ReadonlyArray<string>
-  /** As a service's spec has them. */
+  /** In the form of a service's spec. */
   readonly limits: Readonly<Record<string, number>>
   readonly reservations: Readonly<Record<string, number>>
 }
 
-/** Names the action in policies and records, as the program of the command. */
+/** The program that stands for a one-off task in policies and audit records. */
 export const runProgram = "run"
 
-/** The prefix of the labels of task-exec itself. */
+/** The prefix of task-exec's own labels. */
 const ownLabels = "task-exec."
 
 const resources = ({ cpus, memory, pids }: OneOffResources): Record<string, number> => ({
@@ -63,7 +63,7 @@ const resources = ({ cpus, memory, pids }: OneOffResources): Record<string, numb
   ...(pids === undefined ? {} : { Pids: pids })
 })
 
-/** Why a request is invalid; `undefined` if it is valid. */
+/** Returns the reason why a request is invalid; `undefined` if it is valid. */
 export const invalidOneOff = ({
   constraints = [],
   entrypoint,

@@ -1,9 +1,9 @@
-/** The routes to a task's node: the one that a caller asks for, and the one that is taken. */
+/** The routes to a task's node: the route that a caller requests, and the route that a run takes. */
 import * as Schema from "effect/Schema"
 
 /**
- * The route that a caller asks for. `auto` is `local` if the connected engine runs the task, otherwise `agent` if agents are deployed
- * (`task-exec agent`), and else `helper`.
+ * The route that a caller requests. `auto` means `local` if the connected engine runs the task, else `agent` if agents are deployed
+ * (`task-exec agent`), else `helper`.
  *
  * @category requests
  * @since 0.1.0
@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 export const Via = Schema.Literals(["auto", "local", "agent", "helper"])
 
 /**
- * The route that a caller asks for.
+ * The route that a caller requests.
  *
  * @category requests
  * @since 0.1.0
@@ -19,7 +19,7 @@ export const Via = Schema.Literals(["auto", "local", "agent", "helper"])
 export type Via = typeof Via.Type
 
 /**
- * The route that is taken: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
+ * The route that a run takes: `local` (the connected engine runs the task), or the `agent` or a `helper` on the task's node.
  *
  * @category models
  * @since 0.1.0

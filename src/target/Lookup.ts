@@ -42,8 +42,8 @@ export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target
 })
 
 /**
- * Finds the task whose log a target names: the running one that {@link lookupTask} finds; without a running one, the newest task that had
- * a container. An ID also names a task that another one has replaced.
+ * Finds the task whose log to read: the running task that {@link lookupTask} finds or, if none runs, the newest task that had a container.
+ * An ID also matches a task that was replaced.
  */
 export const lookupLog = Effect.fn("TaskExec.lookupLog")(function* (target: Target) {
   const swarm = yield* Swarm
@@ -53,7 +53,7 @@ export const lookupLog = Effect.fn("TaskExec.lookupLog")(function* (target: Targ
   return yield* only(swarm, target, found, running.length === 0 ? all : running)
 })
 
-/** Resolves the only task of those that match. */
+/** Resolves the task that matches. Fails if no task or several tasks match. */
 const only = Effect.fnUntraced(function* (
   swarm: SwarmShape,
   target: Target,
@@ -91,7 +91,7 @@ interface Found {
   readonly node?: Node
 }
 
-/** The tasks of a service to list: those that {@link tasksOf} needs, or all of them, with those that Swarm no longer wants. */
+/** Which tasks of a service to list: those that Swarm wants if that suffices (see {@link tasksOf}), or all in the service's history. */
 type Extent = "wanted" | "all"
 
 const find = (
@@ -177,7 +177,7 @@ const findInService = Effect.fnUntraced(function* (
   }
   const node = yield* findNode(nodes, target, word)
   const there = inSlot.filter((task) => task.NodeID === node.ID)
-  // Docker names a task by its node if it has no slot. Such a task has precedence over others of the service on that node.
+  // Docker names a task by its node if it has no slot. Such a task takes precedence over other tasks of the service on that node.
   const slotless = place === undefined ? [] : there.filter((task) => task.Slot === undefined)
   const tasks = slotless.length > 0 ? slotless : there
   if (tasks.length > 0) return { service, tasks, node }
@@ -234,18 +234,18 @@ export const findNode = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>,
 })
 
 /**
- * Lists the tasks that Swarm wants of a service. The managers look the word up themselves, so this request need not wait for the one
+ * Lists the tasks that Swarm wants to run for a service. The managers resolve the word, so this request runs at the same time as the one
  * that finds the service.
  */
 const wantedTasksOf = (swarm: SwarmShape, service: string) =>
   swarm.listTasks({ service: [service], ...wantedTasks }).pipe(
-    // The managers know no such service, or several.
+    // The managers know no service, or several services, for this word.
     Effect.catchTag("EngineError", () => Effect.succeed([]))
   )
 
 /**
- * Returns the tasks that Swarm wants if one of them fits, otherwise all tasks of the service with its history: during an update, Swarm
- * may not want the old task of a slot any longer, and the new one not yet. `guessed` may belong to another service.
+ * Returns the tasks that Swarm wants to run if one of them fits; otherwise all tasks in the service's history, because during an update
+ * there are moments at which Swarm wants neither the old task of a slot nor the new one. `guessed` may belong to another service.
  */
 const tasksOf = Effect.fnUntraced(function* (
   swarm: SwarmShape,
@@ -288,8 +288,8 @@ type Placed = Pick<Task, "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
 const placeOf = ({ NodeID, ServiceID, Slot }: Placed): string => `${ServiceID} ${Slot ?? NodeID}`
 
 /**
- * Keeps the newest task of each place: of a service's slot, or of a node for tasks without a slot. Two run in a slot for a moment during an
- * update that starts the new task first.
+ * Keeps the newest task of each place. A place is a service's slot or, for tasks without slots, a node. During an update that starts the
+ * new task first, two tasks run in a slot for a moment.
  */
 export const newestOfEachPlace = <A extends Placed>(
   tasks: ReadonlyArray<A>,
@@ -304,7 +304,7 @@ export const newestOfEachPlace = <A extends Placed>(
   return [...newest.values()].sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))
 }
 
-/** Keeps one task of each place: the running one, otherwise the newest one that had a container. */
+/** Keeps one task of each place: the running task or, if none runs, the newest task that had a container. */
 export const newestWithContainer = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
   const running = newestOfEachPlace(tasks.filter(isRunning))
   const taken = new Set(running.map(placeOf))

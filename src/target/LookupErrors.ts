@@ -1,4 +1,4 @@
-/** The errors of looking for the running task that a target names. */
+/** The errors of a lookup of the task that a target names. */
 import * as Schema from "effect/Schema"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { withHint } from "../engine/Hints.ts"

@@ -1,4 +1,4 @@
-/** A task that was looked up, with its service and its node. */
+/** A task that a lookup has found, with its service and its node. */
 import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
 import { roleOf } from "../Labels.ts"
 import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
@@ -66,15 +66,15 @@ export const resolvedTask = (service: Service, node: Node, task: Task): Resolved
   }
 }
 
-/** The role of a task of task-exec itself; `undefined` for other tasks: see `roleOf`. */
+/** Returns the role of a task of task-exec itself; `undefined` for all other tasks. See `roleOf`. */
 export const ownRole = (service: Service, { Spec }: Task): string | undefined =>
   roleOf(service.Spec.Labels) ?? roleOf(Spec.ContainerSpec?.Labels ?? {})
 
-/** The task's slot; `undefined` for a task of a global service. The slots of a replicated job start at 0, which engines omit. */
+/** Returns the task's slot; `undefined` for a task of a global service. The slots of a replicated job start at 0, which engines omit. */
 export const slotOf = (service: Service | undefined, task: Task): number | undefined =>
   task.Slot ?? (service?.Spec.Mode.ReplicatedJob === undefined ? undefined : 0)
 
-/** The task's name: `web.2`, or `web@node-3` with the host name of the node. */
+/** Returns the task's name: `web.2`, or `web@node-3` for a task without a slot. `node`: host name. */
 export const taskName = (service: Service | undefined, task: Task, node: string): string => {
   const name = service?.Spec.Name ?? task.ServiceID
   const slot = slotOf(service, task)

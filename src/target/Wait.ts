@@ -72,8 +72,8 @@ class TaskUnsteady extends Schema.TaggedError<TaskUnsteady>()("TaskUnsteady", {
 const pause = "250 millis"
 
 /**
- * Milliseconds for which a task must have run if the previous task failed: Swarm watches an updated task for as long (API reference,
- * `UpdateConfig.Monitor`).
+ * Milliseconds for which a task must have run if the previous task failed. Swarm monitors an updated task for the same time (API
+ * reference, `UpdateConfig.Monitor`).
  */
 export const probation = 5000
 
@@ -93,15 +93,15 @@ export const probation = 5000
 export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   target: Target,
   patience: number,
-  /** The time for the error: the whole time to wait, of which `patience` remains. */
+  /** Milliseconds for the error's message: the whole time to wait, of which `patience` remains. */
   wait = patience
 ): Effect.fn.Return<ResolvedTask, LookupError | WaitTimedOut, Swarm> {
   let detail = "no manager answered"
   let unready: string | undefined
-  /** When each task was first seen to run. */
-  const seen = new Map<string, number>()
+  /** The time at which each task was first seen to run. */
+  const firstSeen = new Map<string, number>()
   const look = lookupTask(target).pipe(
-    Effect.tap((task) => Effect.flatMap(checkUpdated(task), (details) => checkSteady(task, details, seen))),
+    Effect.tap((task) => Effect.flatMap(checkUpdated(task), (details) => checkSteady(task, details, firstSeen))),
     Effect.tapError((error) =>
       Effect.sync(() => {
         detail = summaryOf(error)
@@ -145,12 +145,12 @@ const checkUpdated = Effect.fnUntraced(function* ({ id, name, node, service }: R
 const checkSteady = Effect.fnUntraced(function* (
   { id, name, node }: ResolvedTask,
   details: TaskDetails,
-  seen: Map<string, number>
+  firstSeen: Map<string, number>
 ): Effect.fn.Return<void, TaskUnsteady | SwarmFailure, Swarm> {
   const now = yield* Clock.currentTimeMillis
-  const since = seen.get(id) ?? now
-  seen.set(id, since)
-  // The node's clock may be wrong. The time that this process has seen the task run is right, but shorter.
+  const since = firstSeen.get(id) ?? now
+  firstSeen.set(id, since)
+  // The node's clock may be wrong. The time for which this process has seen the task run is certain, but shorter.
   if (now - Math.min(since, Date.parse(details.Status.Timestamp) || since) >= probation) return
   const failure = yield* lastFailure(details)
   if (failure !== undefined) return yield* new TaskUnsteady({ task: name, node: node.hostname, failure })
@@ -158,7 +158,7 @@ const checkSteady = Effect.fnUntraced(function* (
 
 type Placed = Pick<Task, "ID" | "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
 
-/** Returns Swarm's text about the end of the previous task of the same slot, or on the same node, if that task failed. */
+/** Returns Swarm's text about the end of the previous task in the same slot, or on the same node, if that task failed. */
 const lastFailure = Effect.fnUntraced(function* (task: Placed) {
   const swarm = yield* Swarm
   const all = yield* swarm.listTasks({ service: [task.ServiceID] })
