@@ -16,8 +16,8 @@ export interface ImageRequests {
 
   readonly listImages: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.ImageSummary>, EngineFailure>
   /**
-   * Pulls `name:tag` or `name@digest` from its registry. Emits the progress, and ends when the engine has the image. `auth` is the header
-   * X-Registry-Auth; without it, the caller's own credentials are used.
+   * Pulls `name:tag` or `name@digest` from its registry. Emits the progress, and ends when the engine has the image. `auth`: the header
+   * X-Registry-Auth; default: the caller's credentials.
    */
   readonly pullImage: (ref: string, auth?: string) => Stream.Stream<PullAmount, EngineFailure>
 }
@@ -37,7 +37,7 @@ export const imageRequests = ({ client, credentials, engine }: EngineAsking): Im
         ...engine,
         operation: `inspect image ${ref}`,
         method: "GET",
-        // The slashes of a repository are slashes of the path.
+        // The slashes of a repository name stay slashes in the path.
         path: `/images/${ref.split("/").map(segment).join("/")}/json`
       }).pipe(ofEngine),
     listImages: (filters) =>
@@ -53,7 +53,7 @@ export const imageRequests = ({ client, credentials, engine }: EngineAsking): Im
           operation,
           method: "POST",
           path: "/images/create",
-          // Without a tag the engine would pull all of them.
+          // Without a tag, the engine would pull all tags.
           query: { fromImage: /@|:[^/]*$/.test(ref) ? ref : `${ref}:latest` },
           ...registryHeaders(auth)
         })

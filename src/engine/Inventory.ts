@@ -1,13 +1,13 @@
 /**
- * The objects that a caller has created on the swarm and not removed yet, and its running commands: for the warning about objects that
- * can't be removed, for the status line after a signal, and for the guard.
+ * The objects that a caller has created on the swarm and not removed yet, and its running commands. The warning about objects that can't be
+ * removed, the status line after a signal, and the guard use it.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { withHint } from "./Hints.ts"
 
-/** An object on the swarm. The label `task-exec.run` on it holds `runId`. */
+/** An object on the swarm. Its label `task-exec.run` holds `runId`. */
 export interface Belonging {
   readonly kind: "service" | "secret" | "network" | "container"
   readonly name: string
@@ -17,17 +17,17 @@ export interface Belonging {
 /** A running command. */
 export interface RunningCommand {
   readonly runId: string
-  /** `web.2 on node-3`. */
+  /** The task and its node: `web.2 on node-3`. */
   readonly where: string
   /** The grace period in milliseconds. */
   readonly grace: number
-  /** The guard's request, in one line, for a command without a guard on its node. */
+  /** The guard's request on one line, for a command that has no guard on its node. */
   readonly guarded?: string
 }
 
 /**
- * The time for all removals of a run once one is delayed, in milliseconds. Engine 20.10 delays the removal of a container for up to 20
- * seconds while it attaches the container to an overlay network, and the removal of the network until then.
+ * The time for all removals of a run after one of them is delayed, in milliseconds. Engine 20.10 delays the removal of a container for up to
+ * 20 seconds while it attaches the container to an overlay network. The removal of the network waits for that.
  */
 const patience = 45_000
 /** The time for all removals if the engine is unreachable, in milliseconds. */
@@ -38,7 +38,7 @@ const leastPatience = 3000
 /** Quotes a word for a shell, if necessary. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
 
-/** The inventory of one run. Its objects and commands are also in the inventory of its program. */
+/** The inventory of one run. Its objects and commands are also in `parent`, the inventory of the program. */
 export class Inventory {
   readonly #parent: Inventory | undefined
   readonly #objects = new Set<Belonging>()
@@ -52,7 +52,7 @@ export class Inventory {
     this.#parent = parent
   }
 
-  /** The flags with which the command line names its engine, for the commands that messages suggest: `-H tcp://10.0.0.1:2376`. */
+  /** Sets the flags that name the engine, such as `-H tcp://10.0.0.1:2376`, for the command lines that messages suggest. */
   nameEngine(flags: ReadonlyArray<string>): void {
     this.#engineFlags = flags
   }
@@ -63,7 +63,7 @@ export class Inventory {
     return ["task-exec", action, ...this.#engineFlags.map(quoted), ...flags].join(" ")
   }
 
-  /** Returns the command that removes the objects of these runs; without runs, all objects past their deadline. */
+  /** Returns the command line that removes the objects of these runs or, without runs, all objects past their deadline. */
   cleanUpCommand(runIds: Iterable<string> = []): string {
     const runs = [...new Set(runIds)].flatMap((runId) => ["--run", runId])
     return this.taskExec("gc", runs)
@@ -84,17 +84,17 @@ export class Inventory {
     return [...new Set([...this.#objects].map(({ runId }) => runId))]
   }
 
-  /** Calls a function on each change. Returns a function that stops that. */
-  onChanged(see: () => void): () => void {
-    this.#watchers.add(see)
-    return () => void this.#watchers.delete(see)
+  /** Calls a function on each change. Returns a function that ends the calls. */
+  onChanged(watcher: () => void): () => void {
+    this.#watchers.add(watcher)
+    return () => void this.#watchers.delete(watcher)
   }
 
   /** Adds an object. Call it before the object is created. */
   add(object: Belonging): void {
     this.#objects.add(object)
     this.#parent?.add(object)
-    for (const see of this.#watchers) see()
+    for (const watcher of this.#watchers) watcher()
   }
 
   /** Removes an object that no longer exists, or was never created. */
@@ -113,14 +113,14 @@ export class Inventory {
   started(command: RunningCommand): void {
     this.#commands.add(command)
     this.#parent?.started(command)
-    for (const see of this.#watchers) see()
+    for (const watcher of this.#watchers) watcher()
   }
 
   /** Removes a command that has ended or is no longer awaited. */
   ended(command: RunningCommand): void {
     this.#commands.delete(command)
     this.#parent?.ended(command)
-    for (const see of this.#watchers) see()
+    for (const watcher of this.#watchers) watcher()
   }
 
   /** The time for the next removal, in milliseconds. */
@@ -128,7 +128,7 @@ export class Inventory {
     this.#deadline === undefined ? patience : Math.max(this.#deadline - now, leastPatience)
   )
 
-  /** Starts the time for all removals: one that began at this Unix time in milliseconds is delayed. */
+  /** Reports that a removal is delayed, which limits the time for all removals. `since`: the start of the removal in Unix milliseconds. */
   removalDelayed(since: number, isReachable: boolean): void {
     const limit = since + (isReachable ? patience : unreachablePatience)
     this.#deadline = Math.min(this.#deadline ?? limit, limit)
@@ -145,7 +145,7 @@ export class Inventory {
   }
 }
 
-/** The inventory for created objects: that of the run, or that of the program. */
+/** The inventory to which created objects are added: that of the run or, outside of runs, that of the program. */
 export class CurrentInventory extends Context.Reference<Inventory>("task-exec/engine/Inventory", {
   defaultValue: () => new Inventory()
 }) {}

@@ -1,29 +1,30 @@
 /**
  * Reads whole records, with their origin, from a service's log with details (engine API, `details=true`).
  *
- * The managers name the node that published a record before its text. swarmkit's log broker accepts records from a node only under
- * that node's ID (`manager/logbroker/broker.go`, `PublishLogs`), so a record proves its node; a line within it proves nothing.
+ * Before the text of a record, the managers write the ID of the node that published it. swarmkit's log broker accepts records from a node only
+ * under that node's ID (`manager/logbroker/broker.go`, `PublishLogs`). So the origin of a whole record is certain; that of a line within a
+ * record is not.
  */
 import { DemuxError } from "./Demux.ts"
 
 /** A record of a log. */
 export interface LogRecord {
-  /** ID of the node that published it. */
+  /** ID of the node that published the record. */
   readonly node: string
-  /** ID of the task that wrote it; `undefined` if the managers report none. */
+  /** ID of the task that wrote the record; `undefined` if the managers report none. */
   readonly task: string | undefined
   readonly isError: boolean
   readonly text: string
 }
 
-/** Whether the managers could not read a log to its end. The log reports that in `text`, its part outside of stdout. */
+/** Whether the managers could not read a log to its end. `text`: the log without its stdout, where the managers report that. */
 export const isCutShort = (text: string): boolean => /^error grabbing logs/im.test(text)
 
 const headerBytes = 8
 const nodeKey = "com.docker.swarm.node.id"
 const taskKey = "com.docker.swarm.task.id"
 
-/** The state of one reading between chunks. */
+/** Reads the records of one log, chunk by chunk. */
 export class LogRecords {
   private readonly longest: number
   private pending: Buffer = Buffer.alloc(0)
@@ -67,10 +68,10 @@ export class LogRecords {
 }
 
 /**
- * Parses details: `key=value`, separated by commas, URL-encoded (moby, `attrsByteSlice`). They include attributes from the node. If one of
- * them imitates an attribute of the managers, the key occurs twice, and both are ignored.
+ * Returns the value of a detail. Details are `key=value`, separated by commas, URL-encoded (moby, `attrsByteSlice`). They include attributes
+ * from the node. If one of these imitates an attribute of the managers, the key occurs twice, and both are ignored.
  */
 const valueOf = (details: ReadonlyArray<string>, key: string): string | undefined => {
-  const [one, ...more] = details.filter((detail) => detail.startsWith(`${key}=`))
-  return more.length === 0 ? one?.slice(key.length + 1) : undefined
+  const [first, ...others] = details.filter((detail) => detail.startsWith(`${key}=`))
+  return others.length === 0 ? first?.slice(key.length + 1) : undefined
 }

@@ -1,4 +1,4 @@
-/** Removes networks of the swarm. */
+/** Removes overlay networks. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -7,7 +7,7 @@ import type { SwarmShape } from "./Swarm.ts"
 
 /**
  * Waits, for a bounded time, until the connected engine has dropped a removed network. The engine does so shortly after the network's last
- * container. Until then it lists the network and resolves its name for services, which then fail.
+ * container has ended. Until then, the engine lists the network, and new services that use its name fail.
  */
 export const networkGone = (
   swarm: SwarmShape,
@@ -22,11 +22,11 @@ export const networkGone = (
     Effect.asVoid
   )
 
-/** The error of engine 20.10 (HTTP 500) if the swarm has removed a network that the engine still lists. */
+/** Whether this is the error of engine 20.10 (HTTP 500) for a network that the swarm has removed and the engine still lists. */
 const isStale = (error: SwarmFailure): boolean =>
   error._tag === "EngineError" && /^network \S+ not found$/.test(error.text)
 
-/** Removes a network. Succeeds if it does not exist. The engine may list it for a while: see {@link networkGone}. */
+/** Removes a network. Succeeds if it does not exist. The engine may still list it for a while: see {@link networkGone}. */
 export const dropNetwork = (swarm: SwarmShape, name: string): Effect.Effect<void, SwarmFailure> =>
   Effect.catchIf(
     swarm.removeNetwork(name),

@@ -1,4 +1,4 @@
-/** The requests about networks that every engine answers: a manager for the swarm's networks and its own, a worker for its own. */
+/** The requests about networks that every engine can answer. A manager lists the swarm's networks and its own, a worker only its own. */
 import type * as Effect from "effect/Effect"
 import type { EngineFailure } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
@@ -6,7 +6,7 @@ import { list, ofEngine } from "./internal/Asking.ts"
 import type { EngineClient, Request } from "./internal/EngineClient.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
-/** The methods of `DockerEngine` and of `Swarm` about networks. `SwarmRequests` has those that change overlay networks. */
+/** The methods about networks that `DockerEngine` and `Swarm` share. `SwarmRequests` has those that change overlay networks. */
 export interface NetworkRequests {
   readonly listNetworks: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Network>, EngineFailure>
 }

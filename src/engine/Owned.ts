@@ -1,4 +1,4 @@
-/** Objects of an engine or a swarm that live as long as a scope. */
+/** Creates objects of an engine or a swarm that are removed with a scope. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,18 +8,18 @@ import { isNotFound, isNotSent, isSilent, isUnanswered, type SwarmFailure } from
 import { summaryOf } from "./Hints.ts"
 import { type Belonging, CurrentInventory, type Inventory, unreachablePatience } from "./Inventory.ts"
 
-/** The time in which an engine may still complete a creation whose caller stopped waiting. */
+/** The time within which an engine may still complete a creation whose caller has stopped waiting. */
 const latestCreation = "5 seconds"
-/** Retries soon at first, then every two seconds. */
+/** Retries quickly at first, then every two seconds. */
 const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
 /**
- * Creates an object and removes it when the scope closes. The removal must use the object's name, because the response to the creation may
- * be lost. It is retried for a bounded time, which all removals of a run share. Objects that can't be removed stay in the inventory.
+ * Creates an object, and removes it when the scope closes. The removal must use the object's name, because the response to the creation may be
+ * lost. It is retried for a bounded time, which all removals of a run share. Objects that can't be removed stay in the inventory.
  *
- * **Details**: once the creation was answered, "not found" ends the removal. Before, it may mean "not yet": engine 20.10 completes a creation
- * whose client has disconnected, even after the removal. The removal is then retried for a while. An object whose creation was never
- * requested is not removed.
+ * **Details**: if the engine has responded to the creation, "not found" ends the removal. Otherwise "not found" may mean "not yet", and the
+ * removal is retried for a while: engine 20.10 completes a creation whose client has disconnected, even after the removal. An object whose
+ * creation was never requested is not removed.
  */
 export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
   creation: Effect.Effect<A, E>,
@@ -28,7 +28,7 @@ export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
 ): Effect.fn.Return<A, E, Scope.Scope> {
   const inventory = yield* CurrentInventory
   let isAnswered = false
-  let isAsked = true
+  let isRequested = true
   const gone = Effect.suspend(() =>
     isAnswered
       ? removal
@@ -38,7 +38,9 @@ export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
         })
   )
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => (isAsked ? removeFrom(inventory, object, gone) : Effect.sync(() => inventory.remove(object))))
+    Effect.suspend(() =>
+      isRequested ? removeFrom(inventory, object, gone) : Effect.sync(() => inventory.remove(object))
+    )
   )
   inventory.add(object)
   return yield* creation.pipe(
@@ -50,7 +52,7 @@ export const owned = Effect.fnUntraced(function* <A, E extends SwarmFailure>(
     Effect.tapError((error) =>
       Effect.sync(() => {
         isAnswered = !isUnanswered(error)
-        isAsked = !isNotSent(error)
+        isRequested = !isNotSent(error)
       })
     )
   )
@@ -71,7 +73,7 @@ const removeFrom = Effect.fnUntraced(function* (
     Effect.tapError((error) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         reason = summaryOf(error)
-        // A single request without a response. The next request shows whether the engine is silent.
+        // A single timeout proves nothing. The next request shows whether the engine is silent.
         isReachable = error._tag !== "EngineUnreachable" || error.reason === "Timeout"
         isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))
         inventory.removalDelayed(began, isReachable)

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 
 /**
- * The progress of a pull: bytes of the missing layers found so far, as the registry sends them.
+ * The progress of a pull, in compressed bytes of the missing layers that are known so far.
  *
  * @category models
  * @since 0.1.0
@@ -16,7 +16,7 @@ export interface PullAmount {
   readonly total: number
 }
 
-/** A line. Engines 20.10 to 28.5 identify the layers by `id`, and report an error in the last line of a response with HTTP 200. */
+/** A line of the response. Engines 20.10 to 28.5 identify layers by `id`. They report an error in the last line, with HTTP status 200. */
 const Line = Schema.Struct({
   status: Schema.optionalKey(Schema.String),
   id: Schema.optionalKey(Schema.String),
@@ -27,14 +27,14 @@ const Line = Schema.Struct({
 })
 const decodeLine = Schema.decodeUnknownOption(Schema.fromJsonString(Line))
 
-/** The steps of a layer after its download. Their amounts are unpacked bytes, or seconds. */
+/** The steps of a layer after its download. Their amounts are uncompressed bytes or seconds, so they are ignored. */
 const arrived = ["Verifying Checksum", "Download complete", "Extracting", "Pull complete"]
 
 /** The layers of one pull. */
 class Layers {
   private readonly byId = new Map<string, PullAmount>()
 
-  /** Returns whether the progress has changed. */
+  /** Adds a line. Returns whether the progress has changed. */
   add({ id = "", progressDetail, status = "" }: typeof Line.Type): boolean {
     const { current, total } = progressDetail ?? {}
     if (status === "Downloading" && current !== undefined && total !== undefined) {
@@ -58,18 +58,18 @@ class Layers {
   }
 }
 
-/** Emits the progress. Fails with `refused` if the engine reports an error, and with `strange` on an invalid line. */
-export const pullAmounts = <E, Refused, Strange>(
+/** Emits the progress. Fails with `refused` if the engine reports an error, and with `invalid` on an invalid line. */
+export const pullAmounts = <E, Refused, Invalid>(
   answer: Stream.Stream<Uint8Array, E>,
   refused: (text: string) => Refused,
-  strange: (line: string) => Strange
-): Stream.Stream<PullAmount, E | Refused | Strange> =>
+  invalid: (line: string) => Invalid
+): Stream.Stream<PullAmount, E | Refused | Invalid> =>
   Stream.suspend(() => {
     const layers = new Layers()
-    const read = (text: string): Effect.Effect<ReadonlyArray<PullAmount>, Refused | Strange> => {
+    const read = (text: string): Effect.Effect<ReadonlyArray<PullAmount>, Refused | Invalid> => {
       if (text.trim() === "") return Effect.succeed([])
       const line = decodeLine(text)
-      if (Option.isNone(line)) return Effect.fail(strange(text))
+      if (Option.isNone(line)) return Effect.fail(invalid(text))
       if (line.value.error !== undefined) return Effect.fail(refused(line.value.error))
       return Effect.succeed(layers.add(line.value) ? [layers.amount] : [])
     }

@@ -1,16 +1,16 @@
 /**
  * Removes a service without crashing a manager.
  *
- * Engines before 29.1 panic in `SetServiceTasksRemove` (swarmkit) if a service is removed at the moment when Swarm's task reaper
- * deletes one of its tasks. The reaper deletes (swarmkit, `task_reaper.go`):
+ * Engines before 29.1 panic in `SetServiceTasksRemove` (swarmkit) if a service is removed at the moment at which Swarm's task reaper deletes
+ * one of its tasks. The reaper deletes (swarmkit, `task_reaper.go`):
  *
  * - tasks that have ended after a service was scaled down, so task-exec never scales a service down;
- * - the oldest tasks of a slot (in a global service: of a node) that has more of them than the task history limit. The limit is
- *   `MaxAttempts + 1` where the restart policy has `MaxAttempts`, whatever the swarm's own limit is.
+ * - the oldest tasks of a slot (in a global service: of a node) that has more tasks than the task history limit. If the restart policy has
+ *   `MaxAttempts`, the limit is `MaxAttempts + 1`, whatever the swarm's limit is.
  *
  * So every service of task-exec has a {@link restartPolicy} with `MaxAttempts`, and is removed only while no slot has more tasks than the
- * reaper keeps. A helper and a sweeper can never have more: Swarm replaces a task `MaxAttempts` times. An agent is replaced any number
- * of times, so its service is removed with {@link removeSettled}.
+ * reaper keeps. The services of helpers and sweepers never have more, because Swarm replaces their tasks at most `MaxAttempts` times. Agents
+ * are replaced any number of times, so their service is removed with {@link removeSettled}.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -28,7 +28,7 @@ const second = 1_000_000_000
 
 /** When Swarm replaces a task that has ended. */
 export type Restarts =
-  /** Never, except perhaps after a change of leaders (swarmkit#2327). */
+  /** Never, except perhaps after a leader change (swarmkit#2327). */
   | "never"
   /** If the task was killed or failed, up to five times. */
   | "on-failure"
@@ -43,12 +43,12 @@ export const restartPolicy = (restarts: Restarts): NonNullable<ServiceSpec["Task
     case "on-failure":
       return { Condition: "on-failure", MaxAttempts: attempts, Delay: second / 2 }
     case "always":
-      // Swarm counts the restarts within the window, in which the delay allows for no more than two.
+      // Swarm counts the restarts within the window. The delay allows at most two in a window, so the limit is never reached.
       return { Condition: "any", MaxAttempts: attempts, Delay: second, Window: second }
   }
 }
 
-/** The time in which the reaper works: it starts 250 ms after the creation of a task. */
+/** The time to wait for the reaper, which starts 250 ms after the creation of a task. */
 const settling = Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
 
 /**

@@ -34,11 +34,11 @@ import { type SwarmRequests, swarmRequests } from "./SwarmRequests.ts"
  * @since 0.2.0
  */
 export interface SwarmShape extends EngineDescription, NetworkRequests, SwarmRequests {
-  /** The managers' addresses, separated by commas, for messages. Never holds a password. */
+  /** The managers' addresses, separated by commas, for messages. Never includes a password. */
   readonly host: string
   /** The managers' addresses. */
   readonly endpoints: Effect.Effect<Endpoints>
-  /** The manager that answered last, as one engine. Returns the same object each time for the same manager. */
+  /** The engine of the manager that answered last. Returns the same object each time for the same manager. */
   readonly engine: Effect.Effect<DockerEngineShape>
 }
 
@@ -49,7 +49,7 @@ export interface SwarmShape extends EngineDescription, NetworkRequests, SwarmReq
  * @since 0.2.0
  */
 export interface SwarmOptions extends DockerEngineOptions {
-  /** Timeout of a request that the manager answers with the swarm's help. Default: 30 seconds. */
+  /** Timeout of a request about the swarm, which may need other managers. Default: 30 seconds. */
   readonly swarmTimeout?: Duration.Input
 }
 
@@ -122,15 +122,14 @@ const make = Effect.fnUntraced(function* (
   const asking = requestOptions(options)
   const description = describe(client, asking.engine)
 
-  /** Asks a node that is no manager which node it is and which managers it knows, for the message. */
+  /** Adds to `NotSwarmManager` the name of the node and the managers that it knows. */
   const ofSwarm = <A, R>(effect: Effect.Effect<A, SwarmFailure, R>): Effect.Effect<A, SwarmFailure, R> =>
     Effect.catchTag(effect, "NotSwarmManager", (error) =>
       description.info.pipe(
         Effect.timeoutOption("2 seconds"),
-
-        // The refusal is the error to report, also if the node does not describe itself.
+        // If the node does not describe itself, the original error is reported.
         Effect.catch(() => Effect.succeedNone),
-        Effect.flatMap((info) => Effect.fail(Option.isSome(info) ? introduced(error, info.value) : error))
+        Effect.flatMap((info) => Effect.fail(Option.isSome(info) ? withNode(error, info.value) : error))
       )
     )
 
@@ -150,7 +149,7 @@ const make = Effect.fnUntraced(function* (
   }
 })
 
-const introduced = ({ host, operation, state }: NotSwarmManager, info: Api.Info): NotSwarmManager =>
+const withNode = ({ host, operation, state }: NotSwarmManager, info: Api.Info): NotSwarmManager =>
   new NotSwarmManager({
     host,
     operation,

@@ -12,13 +12,13 @@ export type Filters = Readonly<Record<string, ReadonlyArray<string>>>
 
 /** The part of a log to read. */
 export interface ServiceLogsOptions {
-  /** Wait for new lines. Such a stream never ends by itself, not even with the service's last task. */
+  /** Continue with new lines. The stream then never ends by itself, not even when the service is removed. */
   readonly follow: boolean
   /** Only lines since this Unix time in seconds, which may have a fraction. */
   readonly since?: number
   /** Only this many of the last lines. */
   readonly tail?: number
-  /** Put the managers' details before each record: see `LogRecords`. */
+  /** Put the managers' details (node and task) before each record: see `LogRecords`. */
   readonly details?: boolean
 }
 
@@ -45,7 +45,7 @@ export interface SwarmRequests {
     id: string,
     options: ServiceLogsOptions
   ) => Effect.Effect<Stream.Stream<Uint8Array, EngineUnreachable>, SwarmFailure, Scope.Scope>
-  /** Reads the last lines of a task's log, multiplexed. Before each line stand the managers' details: its node and its task. */
+  /** Reads the last lines of a task's log, multiplexed, with the managers' details before each record: see `LogRecords`. */
   readonly taskLogs: (
     id: string,
     options: { readonly follow: boolean; readonly tail: number }
@@ -58,7 +58,7 @@ export interface SwarmRequests {
     readonly labels: Readonly<Record<string, string>>
     /** At most 500 KB. */
     readonly data: Uint8Array
-    /** Whether the data is a template of Go, which each node expands for its tasks (API 1.37). Default `false`. */
+    /** Whether the data is a Go template, which each node expands for its tasks (API 1.37). Default `false`. */
     readonly isTemplate?: boolean
   }) => Effect.Effect<string, SwarmFailure>
   readonly inspectSecret: (id: string) => Effect.Effect<Api.Secret, SwarmFailure>

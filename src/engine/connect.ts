@@ -9,13 +9,12 @@ import { reasonOf } from "./Hints.ts"
 import { EngineAgent } from "./internal/EngineAgent.ts"
 
 /**
- * Idle milliseconds after which the kernel probes a connection, ten times, a second apart (libuv, `uv__tcp_keepalive`): one that
- * is dead breaks after 15 seconds, and no router forgets one that is idle. An engine that is silent but for its kernel is for the
- * `Heartbeat` to notice.
+ * Idle milliseconds after which the kernel probes a connection, ten times, a second apart (libuv, `uv__tcp_keepalive`). So a dead connection
+ * breaks after 15 seconds, and routers do not drop an idle one. `Heartbeat` notices an engine that hangs while its kernel still responds.
  */
 const keepAlive = 5000
 
-/** Returns an agent for this address. Its connections are closed with the scope. */
+/** Returns the HTTP agent for this address. Its connections close with the scope. */
 export const makeAgent = (endpoint: Endpoint): Effect.Effect<EngineAgent, InvalidEndpoint, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.map(connector(endpoint), (connect) => new EngineAgent(connect, endpoint._tag !== "Unix")),

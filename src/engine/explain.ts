@@ -8,8 +8,8 @@ import {
   type UnreachableReason
 } from "./EngineErrors.ts"
 
-/** A request, and the engine that it is sent to. */
-export interface Asked {
+/** A request and its engine, for messages. */
+export interface RequestOrigin {
   readonly endpoint: Endpoint
   readonly operation: string
 }
@@ -20,7 +20,7 @@ const textOf = (value: unknown, key: string): string | undefined => {
   return typeof found === "string" && found !== "" ? found : undefined
 }
 
-/** The message of an error; that of the first inner one where the outer has none (several addresses were tried). */
+/** Returns the message of an error. If it has none, returns that of its first inner error: Node has tried several addresses. */
 const messageOf = (cause: unknown): string =>
   textOf(cause, "message") ??
   (cause instanceof AggregateError ? textOf(cause.errors[0], "message") : undefined) ??
@@ -30,8 +30,8 @@ const tlsCode =
   /^(EPROTO$|ERR_TLS_|ERR_SSL_|ERR_OSSL|CERT_|UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_|HOSTNAME_MISMATCH|CRL_)/
 
 /** Converts Node's error of a request that got no complete response. */
-export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable | UnexpectedReply => {
-  const { endpoint, operation } = asked
+export const explainFailure = (origin: RequestOrigin, cause: unknown): EngineUnreachable | UnexpectedReply => {
+  const { endpoint, operation } = origin
   const host = format(endpoint)
   const failed = (reason: UnreachableReason, detail: string) =>
     new EngineUnreachable({ host, operation, reason, detail, cause })
@@ -52,7 +52,7 @@ export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable 
     case "ENETUNREACH":
     case "EHOSTDOWN":
     case "ETIMEDOUT":
-      // A request may have been sent over the open connection.
+      // The connection was open, so the request may have been sent.
       if (/^(read|write)$/.test(textOf(cause, "syscall") ?? ""))
         return failed("Lost", `the route to the host was lost (${message})`)
       return failed("Refused", `no route to host (${message})`)
@@ -96,7 +96,7 @@ export const explainFailure = (asked: Asked, cause: unknown): EngineUnreachable 
   return failed(code === "" && /before the response was complete$/.test(message) ? "Lost" : "Other", oneLine(message))
 }
 
-/** Shortens a text to one line of a message: some of Node's hold a whole certificate. */
+/** Shortens a text to one line, because some messages of Node include a whole certificate. */
 const oneLine = (text: string): string => {
   const line = text.replace(/\s+/g, " ").trim()
   return line.length > 300 ? `${line.slice(0, 300)}…` : line
@@ -109,7 +109,7 @@ const cleaned = (body: string): string => {
     const json: unknown = JSON.parse(body)
     text = textOf(json, "message") ?? textOf(json, "error") ?? body
   } catch {
-    // Not JSON: it comes from a proxy, or from an engine that could not parse the request.
+    // Not JSON: the response comes from a proxy, or from an engine that could not parse the request.
     if (/^\s*</.test(body)) text = /<title>(.*?)<\/title>/is.exec(body)?.[1] ?? "an HTML page"
   }
   return oneLine(text.replace(/rpc error: code = \w+ desc = /g, ""))
@@ -117,14 +117,14 @@ const cleaned = (body: string): string => {
 
 /** Converts a response with an error status. */
 export const explainStatus = (
-  asked: Asked,
+  origin: RequestOrigin,
   status: number,
   body: string
 ): EngineError | NotSwarmManager | EngineUnreachable => {
-  const { endpoint, operation } = asked
+  const { endpoint, operation } = origin
   const host = format(endpoint)
   const text = cleaned(body)
-  // moby's daemon/cluster/errors.go has the texts; the status is 503, in old engines 406.
+  // The texts are in moby, `daemon/cluster/errors.go`. The status is 503, and 406 in old engines.
   if (/This node is not a swarm manager/.test(text))
     return new NotSwarmManager({
       host,

@@ -6,11 +6,11 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
 /**
- * Converts a Node readable to a stream with backpressure: reads ahead at most the readable's own buffer (its high-water mark). Data that
+ * Converts a Node readable to a stream with backpressure. Reads ahead at most the readable's own buffer (its high-water mark). Data that
  * arrived before an error is emitted before the error.
  *
- * Adds its listeners at once, not at the first pull: otherwise data could be lost, and an error without a listener would end the process.
- * The readable is destroyed with the scope, unless it is `borrowed`. A stream that is not read to its end does not destroy it.
+ * Adds its listeners at once, not at the first pull: otherwise data could be lost, and an error event without a listener would end the
+ * process. The readable is destroyed when the scope closes, unless it is `borrowed`, and not when the stream ends early.
  */
 export const fromReadable = <E>(
   readable: Readable,
@@ -42,14 +42,14 @@ class Source {
   /** The end of the readable, with its error if it failed. Data may still be in its buffer. */
   end: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
-  /** Whether something happened since the last read: a fiber may be delayed between its read and its wait. */
-  #news = false
-  readonly #unhear: () => void
+  /** Whether an event arrived since the last read: the fiber may be delayed between its read and its wait. */
+  #hasNews = false
+  readonly #removeListeners: () => void
 
   constructor(readable: Readable) {
     this.readable = readable
     const wake = () => {
-      this.#news = true
+      this.#hasNews = true
       this.#wake?.()
     }
     const ended = (error: unknown) => {
@@ -61,22 +61,22 @@ class Source {
     const onClose = () => ended(new Error("the connection was closed before the response was complete"))
     readable.on("readable", wake).on("end", onEnd).on("error", onError).on("close", onClose)
     // The error listener stays: a later error must not end the process.
-    this.#unhear = () => readable.off("readable", wake).off("end", onEnd).off("close", onClose)
-    // All of this may have happened before the listeners were added.
+    this.#removeListeners = () => readable.off("readable", wake).off("end", onEnd).off("close", onClose)
+    // The readable may have ended before the listeners were added.
     if (readable.errored) onError(readable.errored)
     else if (readable.readableEnded) onEnd()
     else if (readable.closed) onClose()
   }
 
   read(): Uint8Array | null {
-    this.#news = false
+    this.#hasNews = false
     const chunk: unknown = this.readable.read()
     return chunk instanceof Uint8Array ? chunk : null
   }
 
   /** Completes when another read may return data. */
   readonly changed: Effect.Effect<void> = Effect.callback((resume) => {
-    if (this.#news) return resume(Effect.void)
+    if (this.#hasNews) return resume(Effect.void)
     this.#wake = () => {
       this.#wake = undefined
       resume(Effect.void)
@@ -87,7 +87,7 @@ class Source {
   })
 
   close(borrowed: boolean): void {
-    this.#unhear()
+    this.#removeListeners()
     if (borrowed) this.readable.pause()
     else this.readable.destroy()
   }

@@ -1,4 +1,4 @@
-/** The parts that the requests about all kinds of objects share. */
+/** The code that the requests about all kinds of objects share. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -16,9 +16,9 @@ import type { ManagersClient } from "./Managers.ts"
 
 /** Options of the requests to an engine. */
 export interface RequestOptions {
-  /** Timeout of a request that the engine answers by itself. */
+  /** Timeout of a request that the engine answers without the swarm. */
   readonly engine: { readonly timeout: Duration.Duration }
-  /** Returns the header X-Registry-Auth for an image, if its registry needs one. */
+  /** Returns the header X-Registry-Auth for an image; `undefined` without a login to its registry. */
   readonly credentials: (image: string) => Effect.Effect<string | undefined>
 }
 
@@ -30,9 +30,9 @@ export interface EngineAsking extends RequestOptions {
 /** A client of a swarm's managers, with the options of its requests. */
 export interface SwarmAsking extends RequestOptions {
   readonly client: ManagersClient
-  /** Timeout of a request that the manager answers with the swarm's help. */
+  /** Timeout of a request about the swarm, which may need other managers. */
   readonly swarm: { readonly timeout: Duration.Duration }
-  /** Adds to `NotSwarmManager` which node refused and which managers it knows. */
+  /** Adds to `NotSwarmManager` the name of the node and the managers that it knows. */
   readonly ofSwarm: <A, R>(effect: Effect.Effect<A, SwarmFailure, R>) => Effect.Effect<A, SwarmFailure, R>
 }
 
@@ -44,8 +44,8 @@ export const registryHeaders = (auth: string | undefined) =>
 export const segment = encodeURIComponent
 
 /**
- * Requests a list of objects. Leaves out an object that can't be decoded, so that the others stay usable, and reports it to the
- * {@link UnreadObserver} and in a debug line.
+ * Requests a list of objects. Skips objects that can't be decoded, so that the others stay usable, and reports them to the
+ * {@link UnreadObserver} and in the debug log.
  */
 export const list = <A, I>(client: Pick<EngineClient, "host" | "json">, schema: Schema.Codec<A, I>) => {
   // Go encodes a list that was never created as `null`.
@@ -63,14 +63,14 @@ export const list = <A, I>(client: Pick<EngineClient, "host" | "json">, schema: 
           unread.push(new UnexpectedReply({ host: client.host, operation: request.operation, detail }))
         }
       }
-      return Effect.as(Effect.forEach(unread, tellUnread, { discard: true }), read)
+      return Effect.as(Effect.forEach(unread, reportUnread, { discard: true }), read)
     })
 }
 
-const tellUnread = (error: UnexpectedReply) =>
+const reportUnread = (error: UnexpectedReply) =>
   Effect.andThen(
     Effect.logDebug(`skipped an object: ${error.message}`),
-    Effect.map(UnreadObserver, (tell) => tell(error))
+    Effect.map(UnreadObserver, (observe) => observe(error))
   )
 
 const hasId = Schema.is(Schema.Union([Schema.Struct({ ID: Schema.String }), Schema.Struct({ Id: Schema.String })]))
@@ -80,11 +80,11 @@ const describeUnread = (object: unknown, { message }: Schema.SchemaError): strin
   return `${id}${message}`.replace(/\s+/g, " ").slice(0, 300)
 }
 
-/** Turns a refusal for want of a swarm into an `EngineError`: a request that concerns one engine does not expect it. */
+/** Converts `NotSwarmManager` to `EngineError`, because a request that concerns one engine does not expect it. */
 export const ofEngine = <A, R>(effect: Effect.Effect<A, SwarmFailure, R>): Effect.Effect<A, EngineFailure, R> =>
   Effect.catchTag(effect, "NotSwarmManager", refused)
 
-/** Does what {@link ofEngine} does, for a request whose body fails with errors of its own. */
+/** {@link ofEngine} for a request whose body can fail with errors of its own. */
 export const ofEngineWith =
   <E>() =>
   <A, R>(effect: Effect.Effect<A, SwarmFailure | E, R>): Effect.Effect<A, EngineFailure | E, R> =>

@@ -4,21 +4,21 @@ import type { Duplex } from "node:stream"
 import { inspect } from "node:util"
 
 /**
- * Makes every connection to the engine, whatever kind of address it has. docker-modem believes that it talks to a socket
- * file: so it neither reads ~/.docker, nor goes into its own ssh (which does not work on Node 26), nor calls the deprecated
- * `url.parse`, and one piece of code serves all four kinds.
+ * The HTTP agent that makes all connections to an engine, for each kind of address. docker-modem is configured as if the engine had a socket
+ * file. So it does not read ~/.docker, does not use its own ssh (which does not work on Node 26), and does not call the deprecated
+ * `url.parse`.
  */
 export class EngineAgent extends Http.Agent {
   readonly #connect: () => Duplex
   readonly #open = new Set<Duplex>()
   #receivedBefore = 0
 
-  /** `reuse`: keep connections for the next request. Costs a look at whether they still live, so only where making one is slow. */
+  /** `reuse`: keep connections for later requests. A kept connection may be dead, so only connections that are slow to open are kept. */
   constructor(connect: () => Duplex, reuse: boolean) {
-    // After 10 idle seconds a router may have forgotten the connection without telling.
+    // After 10 idle seconds, a router may have dropped the connection silently.
     const kept = reuse ? { keepAlive: true, timeout: 10_000 } : { keepAlive: false }
-    // Otherwise Node makes one of the header Host, for TLS, which is none of its business here: looking whether that is an
-    // address takes it 5 ms the first time.
+    // The connections set the TLS server name themselves. Without this option, Node derives it from the header Host, which takes 5 ms the first
+    // time.
     const options: Http.AgentOptions & { readonly servername: string } = { ...kept, servername: "" }
     super(options)
     this.#connect = connect
@@ -35,22 +35,22 @@ export class EngineAgent extends Http.Agent {
     return connection
   }
 
-  /** Bytes that came in on all connections so far, upgraded ones included. */
+  /** Returns the number of bytes that all connections have received so far, including upgraded ones. */
   received(): number {
     let sum = this.#receivedBefore
     for (const connection of this.#open) sum += receivedBy(connection)
     return sum
   }
 
-  /** Closes all connections but those that were upgraded, which their owners close. */
+  /** Closes all connections except upgraded ones, which their owners close. */
   override destroy(): void {
     DiagnosticsChannel.unsubscribe("http.client.response.finish", this.#dropRedirect)
     super.destroy()
   }
 
   /**
-   * No engine redirects. docker-modem would follow a redirect to any host, and an error of that request, which has no listener,
-   * would end the process. Without a Location header docker-modem returns the answer as it is.
+   * Engines never redirect. docker-modem would follow a redirect of another server to any host, and an error of that request, which has no
+   * listener, would end the process. Without the header Location, docker-modem returns the response as it is.
    */
   readonly #dropRedirect = (message: unknown): void => {
     if (typeof message !== "object" || message === null || !("request" in message) || !("response" in message)) return
@@ -59,7 +59,7 @@ export class EngineAgent extends Http.Agent {
     if ("agent" in request && request.agent === this) delete response.headers.location
   };
 
-  /** docker-modem inspects its options, and us in them, to all depths on every request. */
+  /** docker-modem inspects its options, including this agent, to all depths on every request. */
   [inspect.custom](): string {
     return "EngineAgent"
   }

@@ -16,7 +16,7 @@ import {
   type NotSwarmManager,
   UnexpectedReply
 } from "../EngineErrors.ts"
-import { type Asked, explainFailure, explainStatus } from "../explain.ts"
+import { explainFailure, explainStatus, type RequestOrigin } from "../explain.ts"
 import type { EngineAgent } from "./EngineAgent.ts"
 import { type EngineSilent, makeHeartbeat } from "./Heartbeat.ts"
 import { makeOutflow } from "./toReadable.ts"
@@ -48,9 +48,9 @@ export interface EngineClient {
   /** Returns the headers of the response. */
   readonly head: (request: Request) => Effect.Effect<IncomingHttpHeaders, RequestFailure>
   /**
-   * Sends a streamed body, with backpressure. Completes when the engine has confirmed it and the body has ended: an engine responds at the
-   * end of an archive, and up to 30 seconds of later bytes are read and dropped. If the body fails, so does the request. If the engine
-   * refuses the rest, the body is interrupted.
+   * Sends a streamed body, with backpressure. Completes when the engine has responded and the body has ended. An engine responds at the end of
+   * an archive. Bytes that come later are dropped, for at most 30 seconds. If the body fails, the request fails. If the engine refuses the
+   * body, the body is interrupted.
    */
   readonly upload: <E>(request: Request, body: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, RequestFailure | E>
   /** Returns a streamed response. */
@@ -64,8 +64,8 @@ export interface EngineClient {
 }
 
 /**
- * The one method of docker-modem that we call. @types/dockerode has `modem: any`, and the types of docker-modem promise
- * things of the result that do not hold: it is looked at before use.
+ * The only method of docker-modem that task-exec calls. @types/dockerode declares `modem: any`, and the declared type of the result is wrong,
+ * so the result is checked before use.
  */
 interface Modem {
   readonly dial: (
@@ -74,7 +74,7 @@ interface Modem {
       readonly method: string
       readonly headers: Record<string, string>
       readonly options: { readonly _query: object; readonly _body: object }
-      /** A body that is no JSON. */
+      /** A body that is not JSON. */
       readonly file?: Readable
       readonly isStream: true
       readonly hijack: boolean
@@ -86,23 +86,23 @@ interface Modem {
 }
 
 /**
- * docker-modem takes every status for a success. Its own reading of error bodies never answers when the connection breaks in
- * the middle, and gives back a text that is hard to take apart again.
+ * Makes docker-modem treat every status as a success. Its own code for error responses never calls back if the connection breaks in the
+ * middle of the body, and returns a text that is hard to parse.
  */
 const everyStatus: Readonly<Record<number, true>> = Object.fromEntries(
   Array.from({ length: 500 }, (_, index) => [100 + index, true])
 )
 
 /**
- * How long a body may go on after an answer of success. A process that writes an archive pads it to the size of its blocks, and closes
- * its pipe when it ends: a "task-exec cp" after it has removed its helper.
+ * The time within which a body must end after the engine has confirmed it. Programs pad an archive to the size of their blocks, and may close
+ * their pipe late: "task-exec cp" does so after it has removed its helper.
  */
 const bodyPatience = "30 seconds"
 
-/** Error bodies are short; what is longer is no engine's. Bytes. */
+/** The most bytes of an error response. Those of engines are shorter. */
 const errorBodyLimit = 64 * 1024
 
-/** Connects to nothing yet; the connections live as long as the Scope. */
+/** Makes the client of one engine. It connects on first use, and its connections close with the scope. */
 export const makeEngineClient = Effect.fnUntraced(function* (
   endpoint: Endpoint
 ): Effect.fn.Return<EngineClient, InvalidEndpoint, Scope.Scope> {
@@ -113,21 +113,21 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   const hostHeader =
     "port" in endpoint && endpoint._tag !== "Ssh" ? { Host: hostAndPort(endpoint) } : { Host: "docker" }
 
-  /** Sends, and gives back what comes with the head of the answer: whatever happens, the Scope closes it. */
+  /** Sends a request. Completes with the head of the response. The response or the upgraded connection is closed with the scope. */
   const send = Effect.fnUntraced(function* (
     request: Request,
     hijack: boolean,
     body: Readable | undefined,
     watch: (giveUp: (silence: EngineSilent) => void) => Effect.Effect<void, never, Scope.Scope>
   ): Effect.fn.Return<IncomingMessage | Duplex, RequestFailure, Scope.Scope> {
-    const asked: Asked = { endpoint, operation: request.operation }
+    const origin: RequestOrigin = { endpoint, operation: request.operation }
     const abort = new AbortController()
     const opened: { current: Readable | undefined } = { current: undefined }
     let refuse: ((error: RequestFailure) => void) | undefined
     yield* Effect.addFinalizer(() => Effect.sync(() => opened.current?.destroy()))
     yield* watch((error) => {
-      refuse?.(explainFailure(asked, error))
-      // The reader of the answer gets the error, too.
+      refuse?.(explainFailure(origin, error))
+      // The reader of the response receives the error, too.
       opened.current?.destroy(error)
       abort.abort()
     })
@@ -138,7 +138,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
       const query = Object.entries(request.query ?? {}).filter(([, value]) => value !== undefined)
       modem.dial(
         {
-          // With a "?" docker-modem adds `_query`, without it leaves the path alone.
+          // docker-modem appends `_query` only to a path that ends with "?".
           path: `${basePath}${request.path}${query.length === 0 ? "" : "?"}`,
           method: request.method,
           headers: { ...hostHeader, ...request.headers },
@@ -151,12 +151,12 @@ export const makeEngineClient = Effect.fnUntraced(function* (
         },
         (error, result) => {
           if (result instanceof IncomingMessage || result instanceof Duplex) {
-            // A reader has a listener of its own. Before and after it, an error without a listener would end the process.
+            // Readers have listeners of their own. Before and after that, an error event without a listener would end the process.
             result.on("error", () => {})
             if (signal.aborted) result.destroy()
             opened.current = result
             resume(Effect.succeed(result))
-          } else resume(Effect.fail(explainFailure(asked, error)))
+          } else resume(Effect.fail(explainFailure(origin, error)))
         }
       )
     })
@@ -170,11 +170,11 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   )
   const heartbeat = yield* makeHeartbeat({
     received: () => agent.received(),
-    // Each answer ends the silence, also a refused connection.
+    // Every result ends the silence, even a refused connection.
     ping: ping.pipe(Effect.scoped, Effect.ignore)
   })
 
-  /** Sends a request unless the engine is known to be silent. The exchange fails when the engine falls silent. */
+  /** Sends a request unless the engine is known to be silent. The request fails when the engine falls silent. */
   const dial = (
     request: Request,
     hijack: boolean,
@@ -190,7 +190,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
       Effect.fail(explainStatus({ endpoint, operation: request.operation }, status, body.toString("utf8")))
     )
 
-  /** Opens an answer of success; an answer of failure becomes an error. */
+  /** Sends a request, and returns the response if its status is a success. Other responses become errors. */
   const open = (request: Request, body?: Readable): Effect.Effect<IncomingMessage, RequestFailure, Scope.Scope> =>
     Effect.flatMap(dial(request, false, body), (response) => {
       if (!(response instanceof IncomingMessage))
@@ -222,19 +222,19 @@ export const makeEngineClient = Effect.fnUntraced(function* (
       detail: `no response within ${Duration.format(timeout)}`
     })
 
-  const once = (request: Request): Effect.Effect<Buffer, RequestFailure> =>
+  const requestOnce = (request: Request): Effect.Effect<Buffer, RequestFailure> =>
     Effect.scoped(
       Effect.flatMap(open(request), (response) => collect({ endpoint, operation: request.operation }, response))
     )
 
   const request = (request: Request): Effect.Effect<Buffer, RequestFailure> =>
     (request.method === "GET" && endpoint._tag !== "Unix"
-      ? // A connection kept from an earlier request may have died meanwhile. A GET changes nothing, so it may be sent again.
-        Effect.retry(once(request), {
+      ? // A connection that was kept from an earlier request may be dead. A GET changes nothing, so it can be sent again.
+        Effect.retry(requestOnce(request), {
           times: 1,
           while: (error) => error._tag === "EngineUnreachable" && error.reason === "Lost"
         })
-      : once(request)
+      : requestOnce(request)
     ).pipe(
       bounded(request),
       Effect.withSpan("DockerEngine.request", {
@@ -248,21 +248,21 @@ export const makeEngineClient = Effect.fnUntraced(function* (
     request,
     json: (schema) => {
       const decode = Schema.decodeUnknownEffect(schema)
-      return (asked) =>
-        Effect.flatMap(request(asked), (body) => {
+      return (options) =>
+        Effect.flatMap(request(options), (body) => {
           const text = body.toString("utf8")
           const parsed = parseJson(text)
           if (parsed === undefined)
             return Effect.fail(
               unexpected(
-                asked,
+                options,
                 text === ""
                   ? "the response is empty instead of JSON"
                   : `the response is not JSON: ${JSON.stringify(text.slice(0, 80))}`
               )
             )
           return Effect.mapError(decode(parsed.value), (error) =>
-            unexpected(asked, error.message.replace(/\s+/g, " ").slice(0, 300))
+            unexpected(options, error.message.replace(/\s+/g, " ").slice(0, 300))
           )
         })
     },
@@ -278,7 +278,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
         )
         if (sending.pollUnsafe() !== undefined) return
         yield* outflow.discard
-        // Its request never ends, so the agent would keep it without a use.
+        // The request over this connection never ends, so the agent would keep the connection without using it again.
         answered.socket.destroy()
         yield* Fiber.join(sending).pipe(
           Effect.timeoutOrElse({
@@ -308,14 +308,14 @@ export const makeEngineClient = Effect.fnUntraced(function* (
 })
 
 /**
- * dockerode's connection, told to use our agent. Its constructor reads DOCKER_HOST and, with it, certificates even when it
- * is told everything, and throws where they are wrong; we have read them already, or the caller wants none of them.
+ * Returns dockerode's connection, with our agent. Its constructor reads DOCKER_HOST and certificates even if all options are given, and throws
+ * if they are invalid. task-exec reads them itself, so the variable is hidden from the constructor.
  */
 const dockerModem = (agent: EngineAgent): Modem => {
   const kept = process.env.DOCKER_HOST
   try {
     delete process.env.DOCKER_HOST
-    // By a name, because @types/dockerode does not know `agent`.
+    // A variable, because @types/dockerode does not declare `agent`, and an object literal would not compile.
     const options = { socketPath: "/", agent }
     return new Docker(options).modem
   } finally {
@@ -328,9 +328,9 @@ const hostAndPort = (endpoint: { readonly host: string; readonly port: number })
 
 const cutOff = () => new Error("the connection was closed before the response was complete")
 
-/** All of a body, or its first `limit` bytes. */
+/** Reads a whole body, or its first `limit` bytes. */
 const collect = (
-  asked: Asked,
+  origin: RequestOrigin,
   response: IncomingMessage,
   limit = Number.POSITIVE_INFINITY
 ): Effect.Effect<Buffer, EngineUnreachable | UnexpectedReply> =>
@@ -338,8 +338,8 @@ const collect = (
     const chunks: Array<Buffer> = []
     let size = 0
     const done = () => resume(Effect.succeed(Buffer.concat(chunks)))
-    const lost = (cause: unknown) => resume(Effect.fail(explainFailure(asked, cause)))
-    // It may have broken before we came to listen.
+    const lost = (cause: unknown) => resume(Effect.fail(explainFailure(origin, cause)))
+    // The connection may have broken before the listeners are added.
     if (response.destroyed) return lost(response.errored ?? cutOff())
     response.on("data", (chunk: Buffer) => {
       chunks.push(chunk)
@@ -355,12 +355,12 @@ const parseJson = (text: string): { readonly value: unknown } | undefined => {
   try {
     return { value: withoutNulls(JSON.parse(text)) }
   } catch {
-    // The caller says what came instead.
+    // The caller reports the text.
     return undefined
   }
 }
 
-/** Removes the keys that are `null`: engines differ, from version to version, in whether they write or omit what is empty. */
+/** Removes the keys whose value is `null`: versions of the engine differ in whether they write or omit empty values. */
 const withoutNulls = (value: unknown): unknown => {
   if (Array.isArray(value)) for (const item of value) withoutNulls(item)
   else if (typeof value === "object" && value !== null)

@@ -1,31 +1,31 @@
 /**
- * Notices that an engine has fallen silent: the connection stays open and nothing comes back (a dropped VPN, a dead NAT entry).
+ * Notices that an engine has fallen silent: its connections stay open, but no byte arrives (a dropped VPN, a dead NAT entry).
  *
- * While an exchange with the engine is open and no byte arrives on any connection to it, the engine is pinged on another connection
- * after 5 seconds, and again after 10. After 15 seconds of silence every open exchange fails. An engine that works is never pinged as
- * long as it says something, and at most every 5 seconds otherwise: `/_ping` takes no lock and every engine answers it.
+ * An exchange is a request with its response. While an exchange is open and no byte arrives on any connection to the engine, the engine is
+ * pinged on another connection, after 5 and after 10 seconds. After 15 seconds of silence, every open exchange fails. An engine that sends
+ * bytes is never pinged, and others at most every 5 seconds: `/_ping` takes no lock, and every engine answers it.
  *
- * Seconds are counted by looking, not by the clock: a process that was suspended, or that had no time, has not been silent to.
+ * Silence is counted in ticks, not by the clock. So a process that was suspended, or had no CPU time, does not take the engine for silent.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 
-/** Milliseconds between two looks. */
+/** Milliseconds of a tick. */
 const tick = 1000
-/** Looks without a byte after which the engine is pinged for the first time. The second ping follows after twice as many. */
+/** Silent ticks after which the engine is pinged for the first time. The second ping follows after twice this number. */
 const pingAfter = 5
-/** Looks without a byte after which the engine is given up. */
+/** Silent ticks after which the engine is given up. */
 const giveUpAfter = 15
-/** How long an engine that was given up may take to answer a ping, in milliseconds. */
+/** Milliseconds within which an engine that was given up must answer a ping. */
 const probePatience = 3000
-/** How long after such a ping it is not pinged again, in milliseconds. */
+/** The least pause between two pings of an engine that was given up, in milliseconds. */
 const probePause = 5000
 
-/** Why an exchange ended: nothing was heard of the engine. */
+/** The error of an exchange with a silent engine. */
 export class EngineSilent extends Error {
-  /** `ENGINE_SILENT`: the engine may have acted. `ENGINE_NOT_ASKED`: nothing was sent, as the engine had been given up before. */
+  /** `ENGINE_SILENT`: the engine may have acted. `ENGINE_NOT_ASKED`: no request was sent, because the engine was given up before. */
   readonly code: "ENGINE_SILENT" | "ENGINE_NOT_ASKED"
   constructor(code: EngineSilent["code"]) {
     super(`no response for ${(giveUpAfter * tick) / 1000} s`)
@@ -33,23 +33,23 @@ export class EngineSilent extends Error {
   }
 }
 
-/** Watches over the exchanges with one engine. */
+/** Watches the exchanges with one engine. */
 export interface Heartbeat {
-  /** Fails, before anything is sent, while the engine is given up. It is pinged now and then to find out whether it is back. */
+  /** Run it before a request is sent. Fails while the engine is given up. Pings the engine at times to find out whether it responds again. */
   readonly admit: Effect.Effect<void, EngineSilent>
-  /** An exchange that is open as long as the scope. `giveUp` is called once, if the engine falls silent meanwhile. */
+  /** Opens an exchange, which ends with the scope. Calls `giveUp` once if the engine falls silent during the exchange. */
   readonly exchange: (giveUp: (silence: EngineSilent) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
-/** What a heartbeat needs to know of its engine. */
+/** Options of {@link makeHeartbeat}. */
 export interface HeartbeatOptions {
-  /** All bytes that came in so far, on whatever connection. */
+  /** Returns the number of bytes received so far on all connections to the engine. */
   readonly received: () => number
-  /** Done when the engine has answered, or has said by an error that it won't. */
+  /** Completes when the engine has answered or refused the ping. */
   readonly ping: Effect.Effect<void>
 }
 
-/** Looks only while an exchange is open; the scope ends it. */
+/** Makes the heartbeat of one engine. It counts ticks only while an exchange is open. */
 export const makeHeartbeat = Effect.fnUntraced(function* ({
   ping,
   received
@@ -61,7 +61,7 @@ export const makeHeartbeat = Effect.fnUntraced(function* ({
   let isSilent = false
   let probedAt = 0
 
-  // One that is not answered would keep its connection open.
+  // A timeout, because an unanswered ping would keep its connection open.
   const pingOnce = Effect.timeoutOption(ping, (giveUpAfter - pingAfter) * tick)
   const beat = Effect.gen(function* () {
     let before = received()

@@ -1,15 +1,15 @@
-/** One client for several managers: if one can't be reached, it asks the next one. While the swarm has no leader, it waits for one. */
+/** One client for several managers. If a manager can't be reached, it tries the next one. While the swarm has no leader, it waits. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isNotSent } from "../EngineErrors.ts"
 import { summaryOf } from "../Hints.ts"
 import type { EngineClient, Request, RequestFailure } from "./EngineClient.ts"
 
-/** Whether the next manager may be asked: the request has not been sent, or only reads. */
-const mayAskNext = (error: RequestFailure, { method }: Request): boolean =>
+/** Whether the request may be sent to the next manager: it was not sent to this one, or it only reads. */
+const mayTryNext = (error: RequestFailure, { method }: Request): boolean =>
   error._tag === "EngineUnreachable" && (method === "GET" || method === "HEAD" || isNotSent(error))
 
-/** A swarm elects a new leader about 10 seconds after it lost the old one. Until then its managers refuse what needs a leader. */
+/** The wait for a leader. A swarm elects one about 10 seconds after it lost the old one. Until then, managers refuse most requests. */
 const leaderPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** Whether a manager refused a request because there is no leader (moby `daemon/cluster`, swarmkit `manager/state/raft`). */
@@ -21,21 +21,21 @@ export const awaitLeader = <A, E extends RequestFailure, R>(request: Effect.Effe
   Effect.retry(request, { schedule: leaderPatience, while: isLeaderless })
 
 /**
- * Sends requests to the managers of a swarm. It has neither uploads nor hijacked connections: these belong to requests about
- * containers, which only the container's engine can answer.
+ * Sends requests to the managers of a swarm. Has no uploads and no hijacked connections, which belong to requests about containers: only the
+ * container's engine can answer these.
  */
 export interface ManagersClient extends Omit<EngineClient, "head" | "hijack" | "upload"> {
   /** The client of the manager that answered last. */
   readonly current: () => EngineClient
 }
 
-/** Returns a client for these managers. It asks the one that answered last first. */
+/** Returns a client for these managers. It first tries the manager that answered last. */
 export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<EngineClient>]): ManagersClient => {
   let current = clients[0]
   const after = (client: EngineClient): EngineClient =>
     clients[(clients.indexOf(client) + 1) % clients.length] ?? clients[0]
 
-  const ask = <A, R>(
+  const send = <A, R>(
     request: Request,
     by: (client: EngineClient) => Effect.Effect<A, RequestFailure, R>
   ): Effect.Effect<A, RequestFailure, R> => {
@@ -47,7 +47,7 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
           })
         ),
         Effect.catchIf(
-          (error) => left > 1 && mayAskNext(error, request),
+          (error) => left > 1 && mayTryNext(error, request),
           (error) =>
             Effect.andThen(
               Effect.logDebug(`${summaryOf(error)}; trying the next manager`),
@@ -61,12 +61,12 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
   return {
     current: () => current,
     host: clients.map(({ host }) => host).join(","),
-    request: (request) => ask(request, (client) => client.request(request)),
+    request: (request) => send(request, (client) => client.request(request)),
     json: (schema) => {
       const decoders = new Map(clients.map((client) => [client, client.json(schema)]))
-      return (request) => ask(request, (client) => (decoders.get(client) ?? client.json(schema))(request))
+      return (request) => send(request, (client) => (decoders.get(client) ?? client.json(schema))(request))
     },
-    stream: (request) => ask(request, (client) => client.stream(request)),
+    stream: (request) => send(request, (client) => client.stream(request)),
     broken: (operation) => current.broken(operation),
     noAnswer: (operation, timeout) => current.noAnswer(operation, timeout)
   }

@@ -11,8 +11,8 @@ export interface SshTarget {
 }
 
 /**
- * `ssh` failed, or its command on the other side. The message is the end of its stderr. `SSH_LOST`: bytes had arrived before, so the engine
- * may have acted on the request.
+ * `ssh` failed, or its command on the other machine. The message is the end of its stderr. `SSH_LOST`: bytes had arrived before, so the
+ * engine may have acted on the request.
  */
 export class SshFailure extends Error {
   readonly code: "SSH_FAILED" | "SSH_LOST"
@@ -23,8 +23,8 @@ export class SshFailure extends Error {
 }
 
 /**
- * The arguments of `ssh`, as the docker CLI passes them (its cli/connhelper/ssh): `dial-stdio` connects its stdin and stdout to the engine's
- * socket on that machine. `ServerAlive…` ends ssh after 15 seconds on a dead connection.
+ * The arguments of `ssh`, as the docker CLI passes them (docker/cli, `cli/connhelper/ssh`). `dial-stdio` connects its stdin and stdout to the
+ * engine's socket on the other machine. `ServerAlive…` ends ssh after 15 seconds if the connection is dead.
  */
 export const sshArguments = (target: SshTarget): ReadonlyArray<string> => [
   "-o",
@@ -44,18 +44,18 @@ export const sshArguments = (target: SshTarget): ReadonlyArray<string> => [
   "dial-stdio"
 ]
 
-/** Quotes a word: ssh joins its arguments to one line for the remote shell. */
+/** Quotes a word, because ssh joins its arguments to one line for the remote shell. */
 const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
 /** The most characters of stderr to keep. */
 const kept = 4096
 
-/** Milliseconds to wait for the rest of stderr after ssh has ended: a background master process of ssh may hold it open. */
+/** Milliseconds to wait for the rest of stderr after ssh has ended. A background master process of ssh may hold it open forever. */
 const lastWords = 500
 
 /**
- * A connection to an engine through `ssh`, as a Duplex that can be half-closed: ending it ends dial-stdio's stdin, and the engine's output
- * still arrives.
+ * A connection to an engine through `ssh`, as a Duplex that can be half-closed: after its end, dial-stdio's stdin ends, and the engine's
+ * output still arrives.
  *
  * It has the methods of a `net.Socket` that `http.Agent` calls on a connection.
  */
@@ -64,7 +64,7 @@ export class SshConnection extends Duplex {
   #stderr = ""
   #outputEnded = false
   #stderrEnded = false
-  /** The number of bytes that arrived, as in `net.Socket`. */
+  /** The number of received bytes, as in `net.Socket`. */
   bytesRead = 0
   #exit: { readonly code: number | null; readonly signal: string | null } | undefined
 
@@ -100,7 +100,7 @@ export class SshConnection extends Duplex {
     })
   }
 
-  /** Ends the output when ssh has exited with 0. Otherwise the connection is broken, which looks the same on stdout. */
+  /** Ends the output if ssh has exited with 0. Otherwise the connection is broken, which stdout alone does not show. */
   #conclude(): void {
     const exit = this.#exit
     if (exit === undefined || !this.#outputEnded) return
@@ -109,13 +109,13 @@ export class SshConnection extends Duplex {
       return
     }
     if (!this.#stderrEnded) return
-    const said = this.#stderr
+    const lines = this.#stderr
       .split(/\r?\n/)
       .map((line) => line.trim())
       .filter((line) => line !== "")
     const how = exit.signal === null ? `ssh ended with exit code ${exit.code}` : `ssh was killed by ${exit.signal}`
     const code = this.bytesRead > 0 ? "SSH_LOST" : "SSH_FAILED"
-    this.destroy(new SshFailure(said.length === 0 ? how : said.slice(-2).join("; "), { code }))
+    this.destroy(new SshFailure(lines.length === 0 ? how : lines.slice(-2).join("; "), { code }))
   }
 
   override _read(): void {
@@ -125,8 +125,8 @@ export class SshConnection extends Duplex {
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#child.stdin.write(chunk, (error) => {
       if (error == null || this.readableEnded) return done(error)
-      // Reporting it destroys us, with the output that has not been read yet: that comes first. When ssh has broken
-      // down, its exit destroys us with the reason.
+      // Reporting the error destroys this stream with its unread output, so the output is read first. If ssh has failed, its exit destroys the
+      // stream with the reason.
       this.once("end", () => done(error))
     })
   }

@@ -7,20 +7,20 @@ import * as Stream from "effect/Stream"
 /** A stream as a Node readable. */
 export interface Outflow {
   readonly readable: Readable
-  /** Completes when all data and the end were passed on. A stream that fails passes on no end. */
+  /** Completes when the readable has taken all data and the end. If the stream fails, the readable has no end. */
   readonly send: <E>(content: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, E>
-  /** Reads the rest and drops it. */
+  /** Reads the remaining data and drops it. */
   readonly discard: Effect.Effect<void>
 }
 
-/** Converts a stream to a Node readable, with backpressure. The readable is destroyed with the scope, without an end. */
+/** Converts a stream to a Node readable, with backpressure. The readable is destroyed when the scope closes. */
 export const makeOutflow: Effect.Effect<Outflow, never, Scope.Scope> = Effect.gen(function* () {
   const wanted = Latch.makeUnsafe(false)
   const readable = yield* Effect.acquireRelease(
     Effect.sync(() => new Readable({ read: () => void Latch.openUnsafe(wanted) })),
     (readable) => Effect.sync(() => readable.destroy())
   )
-  // An error without a listener would end the process.
+  // An error event without a listener would end the process.
   readable.on("error", () => undefined)
   const put = (chunk: Uint8Array) =>
     Effect.suspend(() => {

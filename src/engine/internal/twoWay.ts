@@ -14,7 +14,7 @@ export interface TwoWay<E> {
   readonly endInput: Effect.Effect<void, E>
 }
 
-/** Converts a hijacked socket, which is closed with the scope. */
+/** Converts a hijacked socket. The socket closes with the scope. */
 export const twoWay = <E>(
   socket: Duplex,
   broken: (cause: unknown) => E
@@ -50,7 +50,7 @@ export const twoWay = <E>(
     }
   })
 
-/** Who reads the socket has it read ahead. */
+/** Completes when the socket has data or has ended. The socket must have a reader, so that it reads ahead. */
 const arrivalAt = (socket: Duplex): Effect.Effect<void> =>
   Effect.callback((resume) => {
     if (socket.readableLength > 0 || socket.readableEnded || socket.destroyed) return resume(Effect.void)
@@ -64,10 +64,10 @@ const arrivalAt = (socket: Duplex): Effect.Effect<void> =>
   })
 
 /**
- * Lets a socket's output outlive its input.
+ * Keeps a socket's output readable after a write has failed.
  *
- * A command that ends does not read the rest of its input, and the engine closes the connection before it has read all of it. Node destroys
- * a socket on the first failed write, and the output that is still in the kernel is lost. So failed writes are hidden from the socket.
+ * A command may end before it has read all its input. The engine then closes the connection, and later writes fail. Node destroys a socket on
+ * the first failed write, and output that is still in the kernel would be lost. So failed writes are hidden from the socket.
  */
 const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => {
   type Done = (error?: Error | null) => void
@@ -85,8 +85,8 @@ const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => 
 }
 
 /**
- * Treats a reset of a Unix socket as the end of its output. If an engine closes a connection with unread input, Linux reports a reset
- * instead of the end, after all output was read. (Over TCP, a reset may overtake output.) The engine is asked whether the command ended.
+ * Treats a reset of a Unix socket as the end of its output. If an engine closes a connection with unread input, Linux reports a reset instead
+ * of the end, after all output was read. (Over TCP, a reset may overtake output.) Whether the command has ended is requested separately.
  */
 const endAtReset = (socket: Socket): void => {
   const destroy = socket.destroy.bind(socket)
