@@ -1,11 +1,11 @@
-/** What an executor does in a container by itself, instead of running a command there. */
+/** The actions that an executor performs in a container instead of running a command. */
 import * as Schema from "effect/Schema"
 
 /** Read the container's log. */
 export const Logs = Schema.TaggedStruct("Logs", {
-  /** Whether to go on with what the container writes until it ends. */
+  /** Whether to continue with new lines until the container ends. */
   follow: Schema.Boolean,
-  /** The most lines from the end of the log; default: all of them. */
+  /** The most lines from the end of the log; default: all lines. */
   tail: Schema.optionalKey(Schema.Int),
   /** Lines from this time on: `SECONDS.NANOSECONDS` since 1970. */
   since: Schema.optionalKey(Schema.String),
@@ -30,6 +30,6 @@ export const Action = Schema.Union([Logs, SendSignal])
 /** An action. */
 export type Action = typeof Action.Type
 
-/** The words for an action in policies and audit records: `logs`, `signal SIGHUP`. */
+/** Returns the command line that stands for an action in policies and audit records: `logs`, `signal SIGHUP`. */
 export const wordsOfAction = (action: Action): readonly [string, ...ReadonlyArray<string>] =>
   action._tag === "Logs" ? ["logs"] : ["signal", action.signal]

@@ -1,5 +1,5 @@
 /**
- * The keys that detach from a command with a terminal and leave it running, in docker's syntax. Default: `ctrl-p,ctrl-q`.
+ * The keys that detach from a command with a terminal, which keeps running. They are in docker's syntax; default `ctrl-p,ctrl-q`.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -24,7 +24,7 @@ const byteOf = (key: string): number | undefined => {
   return control === undefined ? undefined : control.toUpperCase().charCodeAt(0) & 0x1f
 }
 
-/** Parses keys such as `ctrl-p,ctrl-q`. Without keys (`""`), nothing detaches. */
+/** Parses keys such as `ctrl-p,ctrl-q`. An empty text means no keys. */
 export const parseDetachKeys = (keys: string): Result.Result<Uint8Array, InvalidDetachKeys> => {
   if (keys === "") return Result.succeed(new Uint8Array())
   const bytes: Array<number> = []
@@ -39,19 +39,19 @@ export const parseDetachKeys = (keys: string): Result.Result<Uint8Array, Invalid
 /** The part of a chunk that is for the command. */
 export interface Filtered {
   readonly data: Uint8Array
-  /** Whether all keys were pressed. No more input is for the command then. */
+  /** Whether all keys were pressed. Then no further input is for the command. */
   readonly detached: boolean
 }
 
 /**
- * Detach keys for the engine if the user wants none: without any, the engine uses its default. Users do not press all of these in
- * a row, and rarely the first one, which the engine holds back until the next key.
+ * The detach keys for the engine if the user wants none, because without keys the engine uses its default. No user presses these keys in a
+ * row. The engine holds back the first one until the next key is pressed, but users rarely press it.
  */
 export const neverPressed = "ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^"
 
 /**
- * Finds the keys in the input. Passes on all keys but the last one: the engine looks for the same keys, and holds them back until it knows
- * whether all are pressed. The last key must not reach the engine, which would detach by itself without a report.
+ * Finds the keys in the input. Removes only the last key: the engine looks for the same keys, and holds them back until it knows whether all
+ * are pressed. With the last key, the engine would detach by itself and not report it.
  */
 export class DetachFilter {
   private before: Uint8Array = new Uint8Array()

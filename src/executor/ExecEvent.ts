@@ -3,7 +3,7 @@ import * as Stream from "effect/Stream"
 import { OutcomeUnknown } from "./ExecutorErrors.ts"
 
 /**
- * An event of a command, in the order in which they happen. The last one is `Exited` or `Detached`.
+ * An event of a command. Events arrive in the order in which they happen. The last one is `Exited` or `Detached`.
  *
  * @category models
  * @since 0.1.0
@@ -17,12 +17,12 @@ export type ExecEvent =
   | { readonly _tag: "Stderr"; readonly data: Uint8Array }
   /** The engine reported that the command ended, after all of its output. 137 means killed by signal 9. */
   | { readonly _tag: "Exited"; readonly code: number }
-  /** The command was started, and nothing waits for it. */
+  /** The command was started, and the run does not wait for its end. */
   | { readonly _tag: "Detached"; readonly execId: string }
 
 /**
  * Runs the events to their end, and calls `each` with every event. Returns the exit code; `undefined` for a detached command. Fails with
- * `OutcomeUnknown` if the events end without one of the two.
+ * `OutcomeUnknown` if the last event is neither `Exited` nor `Detached`.
  */
 export const runToEnd = Effect.fnUntraced(function* <
   Event extends ExecEvent | { readonly _tag: "Resolved" },

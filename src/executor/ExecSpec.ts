@@ -1,4 +1,4 @@
-/** The request to an executor: plain data, which can travel in a Swarm secret. */
+/** The request to an executor. It is plain data, so that it can travel in a Swarm secret. */
 import * as Schema from "effect/Schema"
 import { TaskPolicy } from "../policy/TaskPolicy.ts"
 import { Action, wordsOfAction } from "./Action.ts"
@@ -54,11 +54,11 @@ export const ToolboxSpec = Schema.TaggedUnion({
 /** The toolbox of a command. */
 export type ToolboxSpec = typeof ToolboxSpec.Type
 
-/** The command of a one-off task. The parts that are not given come from the container's image. */
+/** The command of a one-off task. Absent parts come from the container's image. */
 export const OneOffSpec = Schema.Struct({
-  /** Reference of the task's image, for the record. */
+  /** Reference of the task's image, for the audit record. */
   image: Schema.String,
-  /** Replaces the image's entrypoint, and with it the image's arguments. */
+  /** Replaces the image's entrypoint and arguments. */
   entrypoint: Schema.optionalKey(Schema.Array(Schema.String)),
   /** Replaces the image's arguments (`CMD`). */
   args: Schema.optionalKey(Schema.Array(Schema.String))
@@ -67,7 +67,7 @@ export const OneOffSpec = Schema.Struct({
 /** The command of a one-off task. */
 export type OneOffSpec = typeof OneOffSpec.Type
 
-/** A command in a container of the connected engine, or an action there. Names are those of the engine's exec API. */
+/** A command or an action in a container of the executor's engine. Names are those of the engine's exec API. */
 export const ExecSpec = Schema.Struct({
   /** Identifies the run: 26 characters of lower-case letters and digits. */
   runId: Schema.NonEmptyString,
@@ -75,7 +75,7 @@ export const ExecSpec = Schema.Struct({
   container: Schema.NonEmptyString,
   /** Program and arguments; no shell is involved. */
   command: Schema.NonEmptyArray(Schema.String),
-  /** Performed by the executor instead of the command. */
+  /** Perform this action instead of running `command`. */
   action: Schema.optionalKey(Action),
   /** `NAME=value`, added to the container's own environment. */
   env: Schema.Array(Schema.String),
@@ -85,7 +85,7 @@ export const ExecSpec = Schema.Struct({
   workdir: Schema.optionalKey(Schema.String),
   /** Whether the command gets all capabilities. */
   privileged: Schema.Boolean,
-  /** Whether the command has input: that of `ExecInput`. */
+  /** Whether the command has input. The input itself is in `ExecInput`. */
   stdin: Schema.Boolean,
   /** The command's terminal. Its stdout and stderr are then one stream. */
   tty: Schema.optionalKey(
@@ -95,15 +95,15 @@ export const ExecSpec = Schema.Struct({
       detachKeys: Schema.String
     })
   ),
-  /** Run the command in a toolbox beside the container. Each command has a toolbox of its own. */
+  /** Run the command in a toolbox of its own: see `Toolbox.ts`. */
   toolbox: Schema.optionalKey(ToolboxSpec),
-  /** Run this command instead of `command`, which then says it in words for policies and records. The container must be a one-off task's. */
+  /** Run this command instead of `command`, which then only names it for policies and audit records. Only for containers of one-off tasks. */
   oneOff: Schema.optionalKey(OneOffSpec),
-  /** Start the command and don't wait: no input, no output, no exit code, no timeout. */
+  /** Start the command and don't wait for it: no input, no output, no exit code, no timeout. */
   detach: Schema.Boolean,
   /** Timeout in milliseconds; default: none. */
   timeout: Schema.optionalKey(Schema.Finite),
-  /** The first signal when the command is killed. */
+  /** The signal that is sent first when the command is killed. */
   signal: Signal,
   /** The grace period between that signal and KILL, in milliseconds. */
   grace: Schema.Finite,
@@ -111,26 +111,29 @@ export const ExecSpec = Schema.Struct({
   policy: TaskPolicy
 })
 
-/** A command in a container of the connected engine, or an action there. */
+/** A command or an action in a container of the executor's engine. */
 export type ExecSpec = typeof ExecSpec.Type
 
-/** The command of a spec; for an action, its words. An executor must not believe the command of an action: policies go by the words. */
+/**
+ * Returns the command of a spec; for an action, the command line that stands for it. Policies are checked against this command line, so an
+ * executor must not trust the `command` of an action.
+ */
 export const commandOf = ({ action, command }: Pick<ExecSpec, "action" | "command">): ExecSpec["command"] =>
   action === undefined ? command : wordsOfAction(action)
 
 /** The processes to kill. */
 export const EndRun = Schema.Struct({
-  /** ID of the run whose processes to kill. */
+  /** ID of the run. */
   runId: Schema.NonEmptyString,
   /** Full ID of the run's container. */
   container: Schema.NonEmptyString,
-  /** The first signal, sent once to each process. */
+  /** The signal that each process receives once, before KILL. */
   signal: Signal,
   /** The grace period until KILL, in milliseconds. */
   grace: Schema.Finite,
-  /** Kill only processes in the container itself, not those in a container inside it or outside. */
+  /** Kill only processes in the container itself, not those outside of it or in containers inside it. */
   inContainer: Schema.optionalKey(Schema.Literal(true)),
-  /** The engine may be about to start the command: a kill that finds no process waits up to 10 s for the first one. */
+  /** The engine may be about to start the command. A kill that finds no process waits up to 10 s for the first one. */
   mayStart: Schema.optionalKey(Schema.Literal(true))
 })
 

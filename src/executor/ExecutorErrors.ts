@@ -1,4 +1,4 @@
-/** The errors of a command on its node. They travel between nodes, so they are schemas. */
+/** The errors of a command on its node. They are schemas, because they travel between nodes. */
 import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { summaryOf, withHint } from "../engine/Hints.ts"
@@ -14,7 +14,7 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
   command: Schema.String,
   /** The engine's text. */
   detail: Schema.String,
-  /** The image of the toolbox, if the command was to run in one. */
+  /** The image of the toolbox, if the request has one. */
   toolbox: Schema.optionalKey(Schema.String)
 }) {
   /** What failed, and why. */
@@ -37,7 +37,7 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
 }
 
 /**
- * The command could not be started for another reason: not executable, no such working directory, …
+ * The command could not be started for a reason other than a missing program, such as a missing working directory.
  *
  * @category errors
  * @since 0.1.0
@@ -115,13 +115,13 @@ export const Ending = Schema.Union([
  */
 export type Ending = typeof Ending.Type
 
-/** The kill result of a command of which no process is alive. */
+/** The kill result if no process of the command is alive. */
 export const killed: Ending = { _tag: "Killed" }
 
-/** The kill result of a command that may still run. */
+/** The kill result if the command may still run. */
 export const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
 
-/** Describes a kill result in a clause. */
+/** Describes a kill result as a clause of a message. */
 export const describeEnding = (ending: Ending): string => {
   switch (ending._tag) {
     case "Killed":
@@ -133,7 +133,7 @@ export const describeEnding = (ending: Ending): string => {
   }
 }
 
-/** The next step after a kill result; empty if the command was killed. */
+/** Returns the next step after a kill result; empty if the command was killed. */
 export const endingHint = ({ _tag }: Ending): string =>
   _tag === "Killed" ? "" : "Check the node before you run the command again."
 
@@ -187,7 +187,7 @@ export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("Outcom
   }
 }
 
-/** The error of a request to the engine that failed after the command may have begun. */
+/** Converts the error of a request to the engine that failed when the command may already have begun. */
 export const outcomeUnknown = (error: SwarmFailure): OutcomeUnknown => new OutcomeUnknown({ detail: summaryOf(error) })
 
 /**
@@ -202,7 +202,7 @@ export class ToolboxNotStarted extends Schema.TaggedError<ToolboxNotStarted>()("
   container: Schema.String,
   /** The engine's text. */
   detail: Schema.String,
-  /** The image is that of task-exec: the toolbox was to forward ports. */
+  /** Set if the image is that of task-exec, for a toolbox that forwards ports. */
   isOwn: Schema.optionalKey(Schema.Literal(true))
 }) {
   /** What failed, and why. */

@@ -1,6 +1,6 @@
 /**
- * Access to the processes of an engine's host: from this process, if it is root and in the host's PID namespace, otherwise from a container
- * of the task-exec image with that namespace.
+ * Access to the processes of an engine's host. This process has access if it is root in the host's PID namespace. Otherwise, a container of
+ * the task-exec image with the host's PID namespace is needed.
  */
 
 import { readFileSync } from "node:fs"
@@ -13,20 +13,20 @@ import type { ContainerCreate } from "../engine/EngineSchemas.ts"
 type Engine = DockerEngine["Service"]
 
 /**
- * Whether this process can inspect and signal the processes of a container: it is root, and its `/proc` is that of the engine's host (it
- * shows the container's main process in the container's cgroup).
+ * Whether this process can inspect and signal the processes of a container. It must be root, and its `/proc` must be that of the engine's
+ * host: there, the container's main process is in the container's cgroup.
  */
 export const reachesProcessesOf = (engine: Engine, container: string): Effect.Effect<boolean> =>
   Effect.map(mainProcessOf(engine, container), (pid) => pid !== undefined)
 
-/** The PID of a container's main process; `undefined` if this process can't inspect it: see {@link reachesProcessesOf}. */
+/** Returns the PID of a container's main process; `undefined` if this process can't inspect it: see {@link reachesProcessesOf}. */
 export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<number | undefined> =>
   geteuid?.() === 0
     ? engine.inspectContainer(container).pipe(
         Effect.flatMap(({ State }) =>
           Effect.try(() => {
-            const isThat = readFileSync(`/proc/${State.Pid}/cgroup`, "utf8").includes(container)
-            return isThat ? State.Pid : undefined
+            const isInContainer = readFileSync(`/proc/${State.Pid}/cgroup`, "utf8").includes(container)
+            return isInContainer ? State.Pid : undefined
           })
         ),
         Effect.orElseSucceed(() => undefined)
@@ -34,10 +34,10 @@ export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<
     : Effect.succeed(undefined)
 
 /**
- * Finds the image of a reference on the engine: by the reference itself, or by the ID of an image with the same digest and repository path
- * from another registry. `undefined` if the engine has no such image.
+ * Finds an image on the engine. Returns the reference itself, or the ID of an image from another registry with the same digest and repository
+ * path; `undefined` if the engine has no such image.
  *
- * A label or a tag is not enough: a container of the image can see and signal every process of the host.
+ * An equal label or tag is not enough, because a container of the image can see and signal every process of the host.
  */
 export const findImage = Effect.fnUntraced(function* (
   engine: Engine,
@@ -51,18 +51,18 @@ export const findImage = Effect.fnUntraced(function* (
   const wanted = pathAndDigest(reference)
   if (wanted === undefined) return undefined
   const images = yield* engine.listImages({})
-  return images.find(({ RepoDigests }) => RepoDigests.some((one) => pathAndDigest(one) === wanted))?.Id
+  return images.find(({ RepoDigests }) => RepoDigests.some((digest) => pathAndDigest(digest) === wanted))?.Id
 })
 
-/** `team/tool@sha256:…` of `REGISTRY/team/tool[:TAG]@sha256:…`; `undefined` for a reference without a digest. */
+/** Returns `team/tool@sha256:…` for `REGISTRY/team/tool[:TAG]@sha256:…`; `undefined` for a reference without a digest. */
 const pathAndDigest = (reference: string): string | undefined => {
   const [, name, digest] = /^([^@]+)@(.+)$/.exec(reference) ?? []
-  // The rule of engines for a registry's host (`splitDockerDomain` of distribution/reference).
+  // The rule by which engines recognize a registry's host (distribution/reference, `splitDockerDomain`).
   const path = name?.replace(/:[^/:]*$/, "").replace(/^(?:[^/]*[.:][^/]*|localhost)\//, "")
   return path === undefined ? undefined : `${path}@${digest}`
 }
 
-/** A container of the task-exec image that can only inspect and signal the processes of the host. */
+/** Returns the spec of a container of the task-exec image that can inspect and signal the processes of the host, and nothing else. */
 export const hostPidContainer = (
   image: string,
   command: readonly [string, ...ReadonlyArray<string>],

@@ -1,19 +1,19 @@
-/** The command of a one-off task, which the task's image completes. */
+/** Combines the command of a one-off task with the command of its image. */
 import * as Effect from "effect/Effect"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { ExecSpec, OneOffSpec } from "./ExecSpec.ts"
 import { CommandNotStarted, type ExecutorError } from "./ExecutorErrors.ts"
 import { refusal } from "./Refusal.ts"
 
-/** What an image runs without a choice. */
+/** The command of an image. */
 export interface ImageCommand {
   readonly Entrypoint: ReadonlyArray<string>
   readonly Cmd: ReadonlyArray<string>
 }
 
 /**
- * Returns the words that a container of the image runs: the engine's own rule (moby, `daemon/commit.go`, `merge`). An entrypoint that
- * is given drops the image's arguments.
+ * Returns the words that a container of the image runs, by the engine's rule (moby, `daemon/commit.go`, `merge`): an entrypoint in the request
+ * replaces the image's entrypoint and arguments.
  */
 export const wordsOf = (
   { args, entrypoint }: Pick<OneOffSpec, "args" | "entrypoint">,
@@ -26,7 +26,7 @@ export const withCommandOf = Effect.fn("TaskExec.imageCommand")(function* (
   spec: ExecSpec,
   oneOff: OneOffSpec
 ): Effect.fn.Return<Pick<ExecSpec, "command">, ExecutorError> {
-  // Only an image that decides is asked.
+  // The image is inspected only if its command matters.
   const image =
     oneOff.entrypoint === undefined
       ? yield* engine.inspectContainer(spec.container).pipe(

@@ -1,4 +1,4 @@
-/** Performs the actions of an executor: reads a container's log, sends a signal to its main process. */
+/** Performs the actions of an executor: reads a container's log, or sends a signal to its main process. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,17 +15,17 @@ import type { ExecEvent } from "./ExecEvent.ts"
 import type { ExecSpec } from "./ExecSpec.ts"
 import { ExecTimeout, type ExecutorError, killed, LogUnreadable, SignalNotSent } from "./ExecutorErrors.ts"
 import { drain, move } from "./internal/Output.ts"
-import { wishOf } from "./Permitted.ts"
+import { accessOf } from "./Permitted.ts"
 
-/** Milliseconds without a line after which a followed log has ended, once its `until` has passed: engines do not end it by themselves. */
+/** Milliseconds without a new line after which a followed log is ended, once its `until` has passed. Engines do not end it themselves. */
 const quietEnd = 1000
 
-/** Status of an engine that can't read the logs of a container's driver. */
+/** The HTTP status of an engine that can't read the logs of a container's log driver. */
 const notReadable = 501
 
 /**
- * Performs an action, and reports on it with the events of a command that succeeds. Reads at most 1 MiB ahead
- * of its consumer. An interruption stops a reading at once; nothing stays on the node.
+ * Performs an action, and reports on it with the events of a command. Reads at most 1 MiB ahead of the consumer. Stops reading at once when it
+ * is interrupted. Creates nothing on the node.
  */
 export const performAction = (
   engine: DockerEngineShape,
@@ -45,7 +45,7 @@ const started = ({ runId }: ExecSpec): ExecEvent => ({ _tag: "Started", execId: 
 const succeeded: ExecEvent = { _tag: "Exited", code: 0 }
 
 const permitted = (engine: DockerEngineShape, spec: ExecSpec) =>
-  checkPermission(engine, spec.container, spec.policy, wishOf(spec))
+  checkPermission(engine, spec.container, spec.policy, accessOf(spec))
 
 const sendSignal = Effect.fnUntraced(
   function* (engine: DockerEngineShape, spec: ExecSpec, { signal }: SendSignal) {
@@ -72,13 +72,13 @@ const readLog = Effect.fnUntraced(function* (
     .readContainerLog(container, { ...lines, until })
     .pipe(Effect.mapError(unreadable(container, HostConfig.LogConfig.Type)))
   const bounded = lines.follow && until !== undefined ? yield* endingQuietly(log, Number(until) * 1000) : log
-  // Each line of a log comes by itself. Reading ahead joins those that wait for the consumer, each of which would cost a message.
+  // Each line of a log arrives as a piece of its own. Reading ahead joins the pieces that wait for the consumer, so they need fewer messages.
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
   const brake = new Brake()
   Queue.offerUnsafe(queue, started(spec))
-  const cut = (detail: string) => new LogUnreadable({ container, reason: "Incomplete", detail })
+  const incomplete = (detail: string) => new LogUnreadable({ container, reason: "Incomplete", detail })
   const framing = Config.Tty ? "raw" : "multiplexed"
-  yield* move({ framing, output: bounded, aborted: cut, invalid: cut }, queue, brake).pipe(
+  yield* move({ framing, output: bounded, aborted: incomplete, invalid: incomplete }, queue, brake).pipe(
     Effect.andThen(Effect.sync(() => Queue.offerUnsafe(queue, succeeded))),
     Queue.into(queue),
     Effect.forkScoped
@@ -86,20 +86,20 @@ const readLog = Effect.fnUntraced(function* (
   return drain(queue, brake)
 })
 
-/** Converts the engine's refusal to show a log. `driver`: the container's log driver, if it is known. */
+/** Converts the engine's error for a log. `driver`: the container's log driver, if it is known. */
 const unreadable =
   (container: string, driver?: string) =>
   (error: EngineFailure | PolicyDenied | ProtectedTarget): ExecutorError => {
     if (error._tag !== "EngineError") return error
-    const why = { container, detail: error.text }
+    const fields = { container, detail: error.text }
     // 409: the engine is removing the container.
-    if (error.status === 404 || error.status === 409) return new LogUnreadable({ ...why, reason: "Removed" })
+    if (error.status === 404 || error.status === 409) return new LogUnreadable({ ...fields, reason: "Removed" })
     return error.status === notReadable
-      ? new LogUnreadable({ ...why, reason: "Driver", ...(driver === undefined ? {} : { driver }) })
+      ? new LogUnreadable({ ...fields, reason: "Driver", ...(driver === undefined ? {} : { driver }) })
       : error
   }
 
-/** Ends a log at this time, in milliseconds since 1970, when nothing has come for {@link quietEnd}. */
+/** Ends a log after this time (Unix milliseconds), when no line has arrived for {@link quietEnd}. */
 const endingQuietly = Effect.fnUntraced(function* <E>(
   log: Stream.Stream<Uint8Array, E>,
   at: number

@@ -10,8 +10,8 @@ import { refusal } from "./Refusal.ts"
 /** The program whose entry in a policy allows toolboxes. */
 const debugProgram = "debug"
 
-/** Returns what a policy must allow for a spec. */
-export const wishOf = (spec: ExecSpec): Access => {
+/** Returns the access that a policy must allow for a spec. */
+export const accessOf = (spec: ExecSpec): Access => {
   if (spec.toolbox === undefined) return { _tag: "Run", command: commandOf(spec) }
   return spec.toolbox._tag === "Debug"
     ? { _tag: "Run", command: [debugProgram] }
@@ -24,7 +24,7 @@ export const checkPermitted = (engine: DockerEngineShape, spec: ExecSpec): Effec
     engine,
     spec.container,
     spec.policy,
-    wishOf(spec),
+    accessOf(spec),
     spec.oneOff === undefined ? undefined : oneOffRole
   ).pipe(
     Effect.mapError((error) =>
@@ -33,8 +33,8 @@ export const checkPermitted = (engine: DockerEngineShape, spec: ExecSpec): Effec
   )
 
 /**
- * Creates an exec, which runs nothing by itself, and fails if a policy forbids its command. An exec exists until its container ends. So the
- * policy is checked before the creation if it may forbid the command, and otherwise at the same time, which takes no longer.
+ * Creates an exec, which does not start its command yet, and fails if a policy forbids the command. An exec exists until its container ends.
+ * So the policy is checked first if the caller knows that it may forbid the command. Otherwise it is checked at the same time, which is faster.
  */
 export const createPermitted = (
   engine: DockerEngineShape,
@@ -42,7 +42,7 @@ export const createPermitted = (
   create: Effect.Effect<string, ExecutorError>
 ): Effect.Effect<string, ExecutorError> =>
   Effect.suspend(() =>
-    denial(spec.container, spec.policy, wishOf(spec)) === undefined
+    denial(spec.container, spec.policy, accessOf(spec)) === undefined
       ? Effect.map(Effect.all([create, checkPermitted(engine, spec)], { concurrency: 2 }), ([execId]) => execId)
       : Effect.andThen(checkPermitted(engine, spec), create)
   )

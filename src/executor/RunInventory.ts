@@ -1,9 +1,9 @@
 /**
- * The inventory of a run lasts as long as the run's scope. When the scope closes, a warning names the objects that could not be removed.
- * If the caller is killed (`kill -9`), a guard process removes the objects in the inventory.
+ * Opens the inventory of a run, which closes with the run's scope. A warning then names the objects that could not be removed. If the caller
+ * is killed (`kill -9`), a guard process removes the objects in the inventory.
  *
- * A run that is shorter than a second, or has no objects that outlive their caller, has no guard process. If the guard is killed together
- * with the caller (their container or systemd unit ends, or the machine fails), the objects keep their deadline.
+ * A run that is shorter than a second, or has no objects that outlive their caller, has no guard process. If the guard is killed together with
+ * the caller (their container or systemd unit ends, or the machine fails), a later sweep removes the objects after their deadline.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -16,10 +16,10 @@ import { imageCommands } from "../ImageCommands.ts"
 import { EndRun } from "./ExecSpec.ts"
 import { type GuardProcess, startGuardProcess } from "./internal/GuardProcess.ts"
 
-/** Milliseconds after which a run gets a guard for its objects. */
+/** Milliseconds after which a guard process is started for a run. */
 const unguarded = 1000
 
-/** The variable with the endpoints of the caller's managers, for the guard. It holds no secret: it names the folder of certificates. */
+/** The variable with the addresses of the caller's managers, for the guard. It names the folder of certificates, but holds no secret. */
 export const endpointsVariable = "TASK_EXEC_GUARD_ENDPOINTS"
 
 /** The content of {@link endpointsVariable}. */
@@ -40,7 +40,7 @@ export const GuardedCommand = Schema.fromJsonString(
   })
 )
 
-/** The prefix of a message that a command has ended. The ID of its run follows. */
+/** The prefix of the message to the guard that a command has ended. The ID of its run follows. */
 export const endedPrefix = "ended:"
 
 const encodeEndpoints = Schema.encodeSync(GuardEndpoints)
@@ -71,22 +71,24 @@ export const inInventory = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Eff
 export const withInventory = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R | Swarm> =>
   Stream.unwrap(Effect.map(openInventory, (inventory) => Stream.provideService(stream, CurrentInventory, inventory)))
 
-/** Returns the runs with objects that outlive their caller. Containers end by themselves when their caller is gone. */
+/** Returns the runs with objects that outlive their caller. Containers are left out, because they end with their caller. */
 const lastingRuns = ({ objects }: Inventory): ReadonlyArray<string> => [
   ...new Set([...objects].filter(({ kind }) => kind !== "container").map(({ runId }) => runId))
 ]
 
-/** Starts the guard when the run needs one. Releases it with the scope, after the removals. */
+/** Starts the guard process when the run needs one. Releases the guard when the scope closes, after the removals. */
 const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   const swarm = yield* Swarm
-  const told = new Set<string>()
+  /** The runs that the guard knows. */
+  const sentRuns = new Set<string>()
   let guard: GuardProcess | undefined
-  const live = new Map<string, string>()
-  const tell = () => {
+  /** The commands that the guard must kill, by run ID. */
+  const sentCommands = new Map<string, string>()
+  const informGuard = () => {
     if (guard === undefined) return
     for (const runId of lastingRuns(inventory)) {
-      if (told.has(runId)) continue
-      told.add(runId)
+      if (sentRuns.has(runId)) continue
+      sentRuns.add(runId)
       guard.tell(runId)
     }
     const now = new Map(
@@ -94,10 +96,10 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
         guarded === undefined ? [] : [[runId, guarded] as const]
       )
     )
-    for (const [runId, text] of now) if (!live.has(runId)) guard.tell(text)
-    for (const runId of live.keys()) if (!now.has(runId)) guard.tell(`${endedPrefix}${runId}`)
-    live.clear()
-    for (const [runId, text] of now) live.set(runId, text)
+    for (const [runId, text] of now) if (!sentCommands.has(runId)) guard.tell(text)
+    for (const runId of sentCommands.keys()) if (!now.has(runId)) guard.tell(`${endedPrefix}${runId}`)
+    sentCommands.clear()
+    for (const [runId, text] of now) sentCommands.set(runId, text)
   }
   let isStarting = false
   const start = Effect.suspend(() => {
@@ -109,7 +111,7 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
       Effect.tap((started) =>
         Effect.sync(() => {
           guard = started
-          tell()
+          informGuard()
         })
       ),
       Effect.uninterruptible
@@ -120,7 +122,7 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   yield* Effect.acquireRelease(
     Effect.sync(() =>
       inventory.onChanged(() => {
-        if (guard !== undefined) tell()
+        if (guard !== undefined) informGuard()
         else if (isDue) Effect.runFork(start)
       })
     ),

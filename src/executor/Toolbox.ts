@@ -1,6 +1,6 @@
 /**
- * A container beside a task's container, for commands that the task's image does not have. It shares the task's processes, network and
- * volumes; the task's root file system is at `/proc/1/root`.
+ * Starts toolboxes: containers that share the processes, network and volumes of a task's container, for programs that the task's image does not
+ * have. The task's root file system is at `/proc/1/root`.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -16,27 +16,28 @@ import { ContainerNotRunning, ToolboxNotStarted } from "./ExecutorErrors.ts"
 import { findImage } from "./HostView.ts"
 import { stillRuns } from "./internal/stillRuns.ts"
 
-/** The toolbox ends with this process, so its deadline never matters while it is in use, in milliseconds. */
+/** The time until a toolbox's deadline, in milliseconds. It is a year, because a toolbox ends with this process anyway. */
 const unlimited = 365 * 24 * 3600_000
 
 /**
- * Mounts a volume or a bind mount of the task in its toolbox. `VolumesFrom` fails where the task has a tmpfs ("get: no such volume",
- * engine 28.5); what is in that is at `/proc/1/root`.
+ * Returns the toolbox's mount for a volume or a bind mount of the task. `VolumesFrom` fails if the task has a tmpfs ("get: no such volume",
+ * engine 28.5). Files of a tmpfs are at `/proc/1/root`.
  */
 const mountOf = ({ Destination, Name, RW, Source, Type }: Container["Mounts"][number]): ReadonlyArray<MountSpec> =>
   Type === "volume" || Type === "bind"
     ? [{ Type, Source: Type === "volume" ? Name : Source, Target: Destination, ReadOnly: !RW }]
     : []
 
-/** A user who owns nothing in the task-exec image. */
+/** A user that owns no file in the task-exec image. */
 const nobody = "65534:65534"
 
 /**
- * Starts a toolbox, and returns its container with the streams of its main process. Pulls the image if the engine does not have it. The
- * engine kills all processes in the toolbox and removes it when the scope closes, and when this process ends in whatever way: its main
- * process reads a stdin that is a connection to this process. `ownImage`: the task-exec image.
+ * Starts a toolbox, and returns its container with the streams of its main process. Pulls the image if it is missing. The engine kills all
+ * processes in the toolbox and removes it when the scope closes. It does so even if this process is killed, because the toolbox's main process
+ * reads a stdin that ends with this process. `ownImage`: the task-exec image.
  *
- * A toolbox for commands has the capability `SYS_PTRACE`, without which `/proc/1/root` is closed. One that forwards ports has none.
+ * A toolbox for commands has the capability `SYS_PTRACE`, which access to `/proc/1/root` needs. A toolbox that forwards ports has no
+ * capabilities.
  */
 export const openToolbox = Effect.fn("TaskExec.toolbox")(function* (
   engine: DockerEngineShape,
@@ -61,7 +62,7 @@ export const openToolbox = Effect.fn("TaskExec.toolbox")(function* (
         ? {
             ...base,
             Entrypoint: ["cat"],
-            // What root may do in a container, and look at the task's processes.
+            // Root with the default capabilities of a container, and access to the task's processes.
             User: "0",
             HostConfig: { ...shared, Mounts: Mounts.flatMap(mountOf), CapAdd: ["SYS_PTRACE"] }
           }
@@ -82,7 +83,7 @@ export const openToolbox = Effect.fn("TaskExec.toolbox")(function* (
     Effect.catchTag("EngineError", (error) =>
       Effect.gen(function* () {
         const { text: detail } = error
-        // Nothing can join a container that has ended.
+        // A toolbox can't join a container that has ended.
         if (!(yield* stillRuns(engine, container))) return yield* new ContainerNotRunning({ container, detail })
         const isOwn = toolbox._tag === "Forward" ? { isOwn: true as const } : {}
         return yield* new ToolboxNotStarted({ image: named, container, detail, ...isOwn })

@@ -1,4 +1,4 @@
-/** Files as entries of tar archives. */
+/** Reads and writes files as entries of tar archives. */
 import * as Posix from "node:path/posix"
 import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
@@ -9,11 +9,11 @@ import { type Operation, refusal } from "./FileErrors.ts"
 import { typeOf, typeOfEntry } from "./FileInfo.ts"
 import { find } from "./Look.ts"
 
-/** The entries of the archive of a path. */
+/** Returns the entries of the archive of a path. */
 export const entriesOf = (files: TaskFiles, path: string) =>
   Effect.map(files.get(path), ({ archive }) => Stream.pipeThroughChannel(archive, Tar.decode<StepError>()))
 
-/** The bytes of a regular file. */
+/** Returns the bytes of a regular file. */
 export const bytesOf = (files: TaskFiles, path: string) =>
   Effect.map(entriesOf(files, path), (entries) =>
     Stream.flatMap(entries, ({ body, header }) => (header.type === "File" ? body : Stream.empty))
@@ -23,7 +23,7 @@ export const bytesOf = (files: TaskFiles, path: string) =>
 export const put = <E>(files: TaskFiles, directory: string, entries: Stream.Stream<Tar.Entry<E>, E>) =>
   files.put(directory, Stream.pipeThroughChannel(entries, Tar.encode<E, unknown, Tar.Entry<E>>()), { copyUIDGID: true })
 
-/** Names and types of everything in a directory, relative to it. */
+/** Returns the names, relative to a directory, and the types of all files in the directory and below it. */
 export const listing = Effect.fnUntraced(function* (files: TaskFiles, operation: Operation) {
   const { path, stat } = yield* find(files, operation)
   if (typeOf(stat) !== "Directory") return yield* refusal(operation, "BadResource", "not a directory")

@@ -1,4 +1,4 @@
-/** The connections of a file system to its task. Each serves one operation at a time. */
+/** The connections of a file system to its task. A connection serves one operation at a time. */
 import * as Effect from "effect/Effect"
 import type { TarError } from "effect/encoding/Tar"
 import type { PlatformError } from "effect/PlatformError"
@@ -18,7 +18,7 @@ import { fromFiles, type Operation } from "./FileErrors.ts"
 
 /** The most connections at the same time. */
 const limit = 64
-/** The time after which an unused connection is closed, with the helper that it may have. */
+/** The time after which an unused connection closes and its helper, if any, is removed. */
 const idle = "30 seconds"
 
 /** The errors of the steps of an operation. */
@@ -31,21 +31,21 @@ export interface Connections {
     operation: Operation,
     step: (files: TaskFiles) => Effect.Effect<A, StepError, Scope.Scope>
   ) => Effect.Effect<A, PlatformError>
-  /** Reads a stream over a connection. A stream that is not read to its end costs the connection. */
+  /** Reads a stream over a connection. If the stream is not read to its end, the connection closes. */
   readonly read: <A>(
     operation: Operation,
     step: (files: TaskFiles) => Effect.Effect<Stream.Stream<A, StepError>, StepError, Scope.Scope>
   ) => Stream.Stream<A, PlatformError>
 }
 
-/** Makes connections when they are needed. They close with the scope. */
+/** Makes connections on demand. They close with the scope. */
 export const makeConnections = Effect.fnUntraced(function* (
   request: TaskFilesRequest
 ): Effect.fn.Return<Connections, never, Swarm | HelperImage | Scope.Scope> {
   const pool = yield* Pool.makeWithTTL({ acquire: openTaskFiles(request), min: 0, max: limit, timeToLive: idle })
   const explain = (operation: Operation) => (error: StepError | OpenTaskFilesError) =>
     error._tag === "PlatformError" ? error : fromFiles(operation, error)
-  /** Takes a connection until the scope closes. One with an unfinished request is not used again. */
+  /** Takes a connection until the scope closes. A connection with an unfinished request is not used again. */
   const take = Effect.gen(function* () {
     const files = yield* Pool.get(pool)
     const { isIdle, watched } = watch(files)
@@ -69,17 +69,17 @@ const watch = (files: TaskFiles) => {
     isIdle = value
   }
   const finished = Effect.sync(set(true))
-  /** The connection has answered that there is no such path. */
-  const answered = <A, E extends { readonly _tag: string }, R>(request: Effect.Effect<A, E, R>) =>
+  /** Marks the connection as busy during a request. It is idle again if the response is that the path does not exist. */
+  const tracked = <A, E extends { readonly _tag: string }, R>(request: Effect.Effect<A, E, R>) =>
     Effect.sync(set(false)).pipe(
       Effect.andThen(request),
       Effect.tapError(({ _tag }) => (_tag === "PathNotFound" ? finished : Effect.void))
     )
   const watched: TaskFiles = {
     ...files,
-    stat: (path) => Effect.tap(answered(files.stat(path)), finished),
+    stat: (path) => Effect.tap(tracked(files.stat(path)), finished),
     get: (path) =>
-      Effect.map(answered(files.get(path)), ({ archive, stat }) => ({
+      Effect.map(tracked(files.get(path)), ({ archive, stat }) => ({
         stat,
         archive: Stream.onEnd(archive, finished)
       })),

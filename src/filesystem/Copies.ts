@@ -1,4 +1,4 @@
-/** Copies in one container: an archive goes to the caller and back. */
+/** Copies files within one container: an archive travels to the caller and back. */
 import * as Posix from "node:path/posix"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import { permissionsOf, typeOf } from "./FileInfo.ts"
 import { findFile, follow, fromRoot, look } from "./Look.ts"
 import { makeDirectoryIn, writeTo } from "./Write.ts"
 
-/** Copies a file. Reading and writing have a connection each. */
+/** Copies a file. Reading and writing use a connection each. */
 export const copyFileOver =
   ({ use }: Connections): FileSystem["copyFile"] =>
   (fromPath, toPath) => {
@@ -24,7 +24,7 @@ export const copyFileOver =
       source,
       Effect.fnUntraced(function* (files) {
         const { path, stat } = yield* findFile(files, source)
-        // A regular file has one entry.
+        // The archive of a regular file has one entry.
         yield* Stream.runForEach(yield* entriesOf(files, path), ({ body, header }) =>
           use(target, (files) =>
             writeTo(files, target, { flag: "w", mode: permissionsOf(stat), keepsMode: true }, (name, options) =>
@@ -74,10 +74,10 @@ export const copyOver =
     )
   }
 
-/** The path of an entry below the copied file or directory; empty for that itself. */
+/** Returns the path of an entry relative to the copied file or directory; empty for the file or directory itself. */
 const below = (from: string, path: string): string => path.slice(Posix.basename(from).length).replace(/^\/|\/$/g, "")
 
-/** Makes the directories above a destination. Returns the paths in it that must stay as they are; the empty one is the destination itself. */
+/** Makes the directories above a destination. Returns the paths, relative to the destination, that must not be overwritten. */
 const prepare = Effect.fnUntraced(function* (
   files: TaskFiles,
   target: Operation,

@@ -1,9 +1,9 @@
-/** The errors of files in a task's container as Effect's `PlatformError`. The error of task-exec is the `cause`. */
+/** Converts the errors of files in a task's container to Effect's `PlatformError`. The error of task-exec is the `cause`. */
 import type { TarError } from "effect/encoding/Tar"
 import * as PlatformError from "effect/PlatformError"
 import type { OpenTaskFilesError, TaskFilesError } from "../copy/TaskFiles.ts"
 
-/** An operation of `FileSystem` and the path that it is about. */
+/** An operation of `FileSystem`, and its path. */
 export interface Operation {
   readonly method: string
   readonly path: string
@@ -11,7 +11,7 @@ export interface Operation {
 
 const module = "FileSystem"
 
-/** Returns the error of an operation that found something else than it needs. */
+/** Returns the error of an operation for which the file is of the wrong type or in the wrong state. */
 export const refusal = (
   { method, path }: Operation,
   _tag: PlatformError.SystemErrorTag,
@@ -27,7 +27,7 @@ export const notFound = (operation: Operation): PlatformError.PlatformError =>
 export const invalid = (method: string, description: string): PlatformError.PlatformError =>
   PlatformError.badArgument({ module, method, description })
 
-/** Returns the error of an operation, or an option of it, that the archive API does not have. */
+/** Returns the error of an operation, or of an option, that the archive API does not support. */
 export const unsupported = (method: string, what = method): PlatformError.PlatformError =>
   invalid(method, `${what} is not supported over the archive API of Docker engines`)
 
@@ -56,7 +56,7 @@ const tagOf = (error: OpenTaskFilesError | TaskFilesError | TarError): PlatformE
     case "ProtectedTarget":
       return "PermissionDenied"
     case "CopyFailed":
-      // The engine's text is the only source of the reason.
+      // Only the engine's text has the reason.
       if (/no such file or directory/i.test(error.reason)) return "NotFound"
       if (/not a directory/i.test(error.reason)) return "BadResource"
       return /permission denied|read-only/i.test(error.reason) ? "PermissionDenied" : "Unknown"

@@ -1,23 +1,23 @@
-/** What an engine tells of a file, in the terms of Effect's `FileSystem`. */
+/** Converts an engine's description of a file to that of Effect's `FileSystem`. */
 import * as ByteSize from "effect/ByteSize"
 import type { EntryType } from "effect/encoding/Tar"
 import type { File } from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PathStat } from "../engine/EngineSchemas.ts"
 
-/** The bits of Go's `os.FileMode` for the types of files, and those of POSIX's `st_mode`. */
+/** The types of files: the bit of Go's `os.FileMode`, and the bits of POSIX's `st_mode`. */
 const types: ReadonlyArray<readonly [bit: number, type: File.Type, posix: number]> = [
   [31, "Directory", 0o040000],
   [27, "SymbolicLink", 0o120000],
   [25, "FIFO", 0o010000],
   [24, "Socket", 0o140000],
-  // A character device has the bit of devices, too.
+  // A character device also has the bit of block devices, so it comes first.
   [21, "CharacterDevice", 0o020000],
   [26, "BlockDevice", 0o060000]
 ]
 const regular = ["", "File", 0o100000] as const
 
-/** The bits of Go's `os.FileMode` for setuid, setgid and sticky, and those of POSIX. */
+/** Setuid, setgid and sticky: the bit of Go's `os.FileMode`, and the bits of POSIX's `st_mode`. */
 const specials = [
   [23, 0o4000],
   [22, 0o2000],
@@ -33,7 +33,7 @@ export const typeOf = ({ mode }: PathStat): File.Type => (types.find(([bit]) => 
 export const permissionsOf = ({ mode }: PathStat): number =>
   specials.reduce((sum, [bit, posix]) => sum + (has(mode, bit) ? posix : 0), mode % 0o1000)
 
-/** Returns the information about a file. Engines tell neither its owner nor its device. */
+/** Returns the information about a file. Engines report neither its owner nor its device. */
 export const infoOf = (stat: PathStat): File.Info => {
   const [, type, posix] = types.find(([bit]) => has(stat.mode, bit)) ?? regular
   const mtime = new Date(stat.mtime)

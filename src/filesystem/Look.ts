@@ -1,4 +1,4 @@
-/** Looks at the files of a container: what is at a path, through symbolic links. */
+/** Finds the file at a path in a container, and follows symbolic links. */
 import * as Posix from "node:path/posix"
 import * as Effect from "effect/Effect"
 import type { TaskFiles } from "../copy/TaskFiles.ts"
@@ -7,16 +7,16 @@ import type { StepError } from "./Connections.ts"
 import { notFound, type Operation, refusal } from "./FileErrors.ts"
 import { typeOf } from "./FileInfo.ts"
 
-/** A file, and where it is if the path leads to a symbolic link. */
+/** A file. If the requested path is a symbolic link, `path` is the link's target. */
 export interface Found {
   readonly path: string
   readonly stat: PathStat
 }
 
-/** Returns a path as one from the container's root, without a slash at its end. */
+/** Returns the absolute path in the container, without a slash at its end. */
 export const fromRoot = (path: string): string => Posix.join("/", path).replace(/(?<=.)\/$/, "")
 
-/** Describes the file at a path: a symbolic link itself. `undefined` if there is none. */
+/** Describes the file at a path; `undefined` if it does not exist. Does not follow a symbolic link. */
 export const look = Effect.fnUntraced(function* (
   files: TaskFiles,
   operation: Operation,
@@ -24,7 +24,7 @@ export const look = Effect.fnUntraced(function* (
 ): Effect.fn.Return<PathStat | undefined, StepError> {
   return yield* files.stat(path).pipe(
     Effect.catchTag("PathNotFound", () => Effect.succeed(undefined)),
-    // An engine reports a file in the place of a directory with status 500 and no text.
+    // If a parent of the path is not a directory, engines respond with status 500 and no text.
     Effect.catchTag("CopyFailed", (error) =>
       Effect.gen(function* () {
         if (path !== "/") yield* checkDirectory(files, operation, Posix.dirname(path))
@@ -34,7 +34,7 @@ export const look = Effect.fnUntraced(function* (
   )
 })
 
-/** Finds the file at a path, through a symbolic link. `at`: where it is, or where it would be. */
+/** Finds the file at a path, and follows a symbolic link. `at`: the path of the file, even if the file does not exist. */
 export const follow = Effect.fnUntraced(function* (
   files: TaskFiles,
   operation: Operation,
@@ -44,12 +44,12 @@ export const follow = Effect.fnUntraced(function* (
   if (stat === undefined || typeOf(stat) !== "SymbolicLink") return { at: path, found: stat && { path, stat } }
   const at = fromRoot(stat.linkTarget)
   const target = yield* look(files, operation, at)
-  // The engine gives the final target, except for links in a circle.
+  // The engine returns the final target, except for links that form a circle.
   const found = target === undefined || typeOf(target) === "SymbolicLink" ? undefined : { path: at, stat: target }
   return { at, found }
 })
 
-/** Fails if there is something else than a directory at a path. Returns whether there is a directory. */
+/** Returns whether a directory exists at a path. Fails if the path exists, but is not a directory. */
 export const checkDirectory = Effect.fnUntraced(function* (
   files: TaskFiles,
   operation: Operation,
@@ -60,7 +60,7 @@ export const checkDirectory = Effect.fnUntraced(function* (
   return typeOf(found.stat) === "Directory" || (yield* refusal(operation, "BadResource", `${path} is not a directory`))
 })
 
-/** Finds a file. */
+/** Finds a file. Fails if it does not exist. */
 export const find = Effect.fnUntraced(function* (
   files: TaskFiles,
   operation: Operation
@@ -69,7 +69,7 @@ export const find = Effect.fnUntraced(function* (
   return found ?? (yield* notFound(operation))
 })
 
-/** Finds a regular file. */
+/** Finds a regular file. Fails if it does not exist, or has another type. */
 export const findFile = Effect.fnUntraced(function* (
   files: TaskFiles,
   operation: Operation
@@ -79,12 +79,12 @@ export const findFile = Effect.fnUntraced(function* (
   return type === "File" ? found : yield* refusal(operation, "BadResource", `not a file, but a ${type}`)
 })
 
-/** Checks that a new file can be put at a path. Returns its directory, which exists, and its name. */
-export const placeFor = Effect.fnUntraced(function* (
+/** Splits the path of a new file into its directory and its name. Fails if the directory does not exist. */
+export const splitPath = Effect.fnUntraced(function* (
   files: TaskFiles,
   operation: Operation,
   path: string
 ): Effect.fn.Return<{ readonly directory: string; readonly name: string }, StepError> {
-  const place = { directory: Posix.dirname(path), name: Posix.basename(path) }
-  return (yield* checkDirectory(files, operation, place.directory)) ? place : yield* notFound(operation)
+  const parts = { directory: Posix.dirname(path), name: Posix.basename(path) }
+  return (yield* checkDirectory(files, operation, parts.directory)) ? parts : yield* notFound(operation)
 })

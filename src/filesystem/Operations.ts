@@ -1,4 +1,4 @@
-/** The operations of `FileSystem` that the archive API has, but for copies and streams. */
+/** The operations of `FileSystem` that the archive API supports, except copies and streams. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Tar from "effect/encoding/Tar"
@@ -8,12 +8,13 @@ import { bytesOf, entriesOf, listing, put } from "./Archive.ts"
 import type { Connections } from "./Connections.ts"
 import { notFound, refusal, unsupported } from "./FileErrors.ts"
 import { infoOf, typeOf } from "./FileInfo.ts"
-import { find, findFile, fromRoot, look, placeFor } from "./Look.ts"
+import { find, findFile, fromRoot, look, splitPath } from "./Look.ts"
 import { makeDirectoryIn, writeTo } from "./Write.ts"
 
-const isHere = ({ name }: { readonly name: string }): boolean => !name.includes("/")
+/** Whether a file is directly in its directory. */
+const isDirectChild = ({ name }: { readonly name: string }): boolean => !name.includes("/")
 
-/** The operations that the archive API has. */
+/** Returns the operations over these connections. */
 export const operationsOver = ({ use }: Connections) => {
   const makeDirectory: FileSystem["makeDirectory"] = (path, { mode = 0o777, recursive = false } = {}) =>
     use({ method: "makeDirectory", path }, (files) => makeDirectoryIn(files, path, mode, recursive))
@@ -64,12 +65,12 @@ export const operationsOver = ({ use }: Connections) => {
     readDirectory: (path, { recursive = false } = {}) =>
       use({ method: "readDirectory", path }, (files) =>
         Effect.map(listing(files, { method: "readDirectory", path }), (all) =>
-          all.filter((entry) => recursive || isHere(entry)).map(({ name }) => name)
+          all.filter((entry) => recursive || isDirectChild(entry)).map(({ name }) => name)
         )
       ),
     readDirectoryEntries: (path) =>
       use({ method: "readDirectoryEntries", path }, (files) =>
-        Effect.map(listing(files, { method: "readDirectoryEntries", path }), (all) => all.filter(isHere))
+        Effect.map(listing(files, { method: "readDirectoryEntries", path }), (all) => all.filter(isDirectChild))
       ),
     makeDirectory,
     writeFile,
@@ -79,7 +80,7 @@ export const operationsOver = ({ use }: Connections) => {
           const operation = { method: "symlink", path: toPath }
           if ((yield* look(files, operation)) !== undefined)
             return yield* refusal(operation, "AlreadyExists", "file exists")
-          const { directory, name } = yield* placeFor(files, operation, fromRoot(toPath))
+          const { directory, name } = yield* splitPath(files, operation, fromRoot(toPath))
           const mtime = new Date(yield* Clock.currentTimeMillis)
           yield* put(files, directory, Stream.make(Tar.symlink(name, fromPath, { mtime })))
         })

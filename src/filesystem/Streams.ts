@@ -1,4 +1,4 @@
-/** Files as streams and sinks. */
+/** Reads and writes files as streams and sinks. */
 import * as ByteSize from "effect/ByteSize"
 import * as Effect from "effect/Effect"
 import type { FileSystem } from "effect/FileSystem"
@@ -25,7 +25,7 @@ export const streamOver =
     ).pipe(part(Number(start), length === undefined ? undefined : Number(length), chunkSize))
   }
 
-/** Passes on `length` bytes from `start`, in chunks of at most `size` bytes. */
+/** Emits `length` bytes from `start` on, in chunks of at most `size` bytes. */
 const part =
   (start: number, length: number | undefined, size: number) =>
   <E>(bytes: Stream.Stream<Uint8Array, E>): Stream.Stream<Uint8Array, E> => {
@@ -50,7 +50,7 @@ const part =
     })
   }
 
-/** Collects a file before it writes it: an archive has the size of a file before its bytes. */
+/** Collects all bytes before it writes the file, because an archive needs the size of a file before its bytes. */
 export const sinkOver =
   (writeFile: FileSystem["writeFile"]): FileSystem["sink"] =>
   (path, options) =>

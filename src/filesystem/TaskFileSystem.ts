@@ -1,4 +1,4 @@
-/** Effect's `FileSystem` over the files of a task's container, with the archive API of Docker engines: no tool of the container is used. */
+/** Effect's `FileSystem` over the files of a task's container. It uses the archive API of Docker engines, and no program in the container. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -16,13 +16,13 @@ import { sinkOver, streamOver } from "./Streams.ts"
 /**
  * Provides a `FileSystem` whose files are those of a task's container.
  *
- * **When to use**: to run a program that uses `FileSystem` on the files of a container of the swarm, which needs no shell and no tool.
+ * **When to use**: to run a program that uses `FileSystem` on the files of a container of the swarm. The container needs no shell and no tools.
  *
- * **Details**: files travel as tar archives, as those of `docker cp` do. The first operation opens a connection, which is closed after 30
- * seconds without one. Relative paths start at the container's root. Written files belong to the container's user.
+ * **Details**: files travel as tar archives, as with `docker cp`. The first operation opens a connection, which closes after 30 seconds without
+ * an operation. Relative paths start at the container's root. Written files belong to the container's user.
  *
- * **Gotchas**: operations that the archive API does not have, such as `remove`, `rename` and `watch`, fail with `BadArgument`. To list a
- * directory, its whole content is read. See `docs/effect.md`.
+ * **Gotchas**: operations that the archive API does not support, such as `remove`, `rename` and `watch`, fail with `BadArgument`. Listing a
+ * directory reads its whole content. See `docs/effect.md`.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export const make = (
     }
   })
 
-/** The operations that the archive API does not have. */
+/** The operations that the archive API does not support. */
 const notSupported = {
   chmod: () => Effect.fail(unsupported("chmod")),
   chown: () => Effect.fail(unsupported("chown")),

@@ -10,12 +10,12 @@ import { put } from "./Archive.ts"
 import type { StepError } from "./Connections.ts"
 import { type Operation, refusal, unsupported } from "./FileErrors.ts"
 import { permissionsOf, typeOf } from "./FileInfo.ts"
-import { checkDirectory, follow, fromRoot, placeFor } from "./Look.ts"
+import { checkDirectory, follow, fromRoot, splitPath } from "./Look.ts"
 
-/** The permissions that a umask of 022 takes away. */
+/** Applies a umask of 022. */
 const masked = (mode: number): number => mode & 0o7755
 
-/** Writes a file, through a symbolic link. An existing file keeps its permissions. */
+/** Writes a file, and follows a symbolic link. An existing file keeps its permissions. */
 export const writeTo = Effect.fnUntraced(function* <E extends StepError>(
   files: TaskFiles,
   operation: Operation,
@@ -28,13 +28,13 @@ export const writeTo = Effect.fnUntraced(function* <E extends StepError>(
   if (found !== undefined && typeOf(found.stat) === "Directory") {
     return yield* refusal(operation, "BadResource", "illegal operation on a directory")
   }
-  const { directory, name } = yield* placeFor(files, operation, at)
+  const { directory, name } = yield* splitPath(files, operation, at)
   const permissions = keepsMode ? mode : found === undefined ? masked(mode) : permissionsOf(found.stat)
   const mtime = new Date(yield* Clock.currentTimeMillis)
   yield* put(files, directory, entries(name, { mode: permissions, mtime }))
 })
 
-/** Makes a directory, and with `recursive` those above it. */
+/** Makes a directory and, with `recursive`, the missing directories above it. */
 export const makeDirectoryIn = Effect.fnUntraced(function* (
   files: TaskFiles,
   text: string,
@@ -48,7 +48,7 @@ export const makeDirectoryIn = Effect.fnUntraced(function* (
     if (recursive && typeOf(found.stat) === "Directory") return
     return yield* refusal(operation, "AlreadyExists", "file exists")
   }
-  if (!recursive) yield* placeFor(files, operation, path)
+  if (!recursive) yield* splitPath(files, operation, path)
   const names = [Posix.basename(path)]
   let directory = Posix.dirname(path)
   while (recursive && !(yield* checkDirectory(files, operation, directory))) {
@@ -60,6 +60,6 @@ export const makeDirectoryIn = Effect.fnUntraced(function* (
   yield* put(
     files,
     directory,
-    Stream.fromIterable(paths.map((one) => Tar.directory(one, { mode: masked(mode), mtime })))
+    Stream.fromIterable(paths.map((name) => Tar.directory(name, { mode: masked(mode), mtime })))
   )
 })

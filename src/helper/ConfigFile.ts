@@ -1,6 +1,6 @@
 /**
- * task-exec's configuration file: `task-exec/config.json` in `XDG_CONFIG_HOME`, or in `~/.config`. It names the helper's image, for every
- * docker context and for single ones.
+ * task-exec's configuration file: `task-exec/config.json` in `XDG_CONFIG_HOME`, or in `~/.config`. It names the helper's image, for all docker
+ * contexts and for single ones.
  *
  * ```json
  * { "image": "registry.example:5000/task-exec:1", "contexts": { "prod": { "image": "registry.prod:5000/task-exec:1" } } }
@@ -36,13 +36,13 @@ export class InvalidConfigFile extends Schema.TaggedError<InvalidConfigFile>()("
 
 /** The content of the configuration file. */
 export interface ConfigFile {
-  /** Image for contexts that name none. */
+  /** Image for contexts without an image of their own. */
   readonly image: string | undefined
-  /** Images by docker context. `default` is the context without a name: `DOCKER_HOST`, or the default socket. */
+  /** Images by docker context. `default` means `DOCKER_HOST` or the default socket. */
   readonly contexts: ReadonlyMap<string, string>
 }
 
-/** The path of the configuration file, whether or not it exists. The XDG specification ignores a relative `XDG_CONFIG_HOME`. */
+/** Returns the path of the configuration file, which may not exist. Ignores a relative `XDG_CONFIG_HOME`, as the XDG specification says. */
 export const configFilePath = Effect.gen(function* () {
   const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
   const xdg = yield* text("XDG_CONFIG_HOME")
@@ -50,7 +50,7 @@ export const configFilePath = Effect.gen(function* () {
   return join(home, "task-exec", "config.json")
 })
 
-/** Reads the configuration file. Without one, it names no image. */
+/** Reads the configuration file. If it does not exist, the result has no images. */
 export const readConfigFile = Effect.fnUntraced(function* (
   file: string
 ): Effect.fn.Return<ConfigFile, InvalidConfigFile> {
@@ -86,7 +86,7 @@ type Refuse = (position: string, detail: string) => Result.Result<never, Invalid
 
 const isObject = Schema.is(Schema.Record(Schema.String, Schema.Unknown))
 
-/** An object at a path. `keys`: those that it may have, if not any. */
+/** Returns the object at a path. `keys`: the allowed keys; default: any. */
 const objectWith = (
   refuse: Refuse,
   path: string,
@@ -96,8 +96,8 @@ const objectWith = (
   if (!isObject(value) || Array.isArray(value)) return refuse(path, `expected an object, got ${shown(value)}`)
   const unknown = keys && Object.keys(value).find((key) => !keys.includes(key))
   if (unknown === undefined) return Result.succeed(value)
-  const meant = nearest(unknown, keys ?? [])
-  const hint = meant === undefined ? "" : `. Did you mean ${JSON.stringify(meant)}?`
+  const similar = nearest(unknown, keys ?? [])
+  const hint = similar === undefined ? "" : `. Did you mean ${JSON.stringify(similar)}?`
   const expected = (keys ?? []).map((key) => JSON.stringify(key)).join(" or ")
   return refuse(path, `unknown key ${JSON.stringify(unknown)}: expected ${expected}${hint}`)
 }
@@ -115,10 +115,10 @@ const imageOf = (
 
 const shown = (value: unknown): string => JSON.stringify(value).slice(0, 60)
 
-/** A token of JSON, with the blanks before it. */
+/** Matches a token of JSON, with the blanks before it. */
 const token = /\s*(?:[{}[\],:]|"(?:[^"\\\p{Cc}]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|$)/uy
 
-/** Where V8 stopped. It names the position of some errors only; the others are about a token. */
+/** Returns the line and column of a syntax error. V8 names the position of some errors only. The others are about the first unknown token. */
 const positionOf = (content: string, message: string): string => {
   const named = /at position (\d+)/.exec(message)?.[1]
   const before = content.slice(0, named === undefined ? firstUnknownToken(content) : Number(named))
@@ -138,7 +138,7 @@ const withoutPosition = (message: string): string =>
     .replace(/ in JSON at position \d+(?: \(.*\))?$/, "")
     .replace(/, .* is not valid JSON$/s, "")
 
-/** The image that the file names for a docker context, and where it names it. */
+/** Returns the image that the file names for a docker context, and its place in the file, for messages. */
 export const imageFor = (
   file: string,
   { contexts, image }: ConfigFile,

@@ -1,24 +1,24 @@
-/** The default image of helpers, and what to do where a node cannot get its image. */
+/** The default image of helpers, and the next step if a node can't get an image. */
 import { publishedImage } from "../PublishedImage.ts"
 import { version } from "../Version.ts"
 
 /**
- * The image for requests where neither the environment nor the configuration file names one: the image that was published with this build.
+ * The image if neither the request, the environment nor the configuration file names one: the image that was published with this build.
  *
- * **Gotchas**: a build from a checkout has no published image. The name then stands for an image that the nodes have already.
+ * **Gotchas**: a build from a checkout has no published image. Its default image must already be on the nodes.
  *
  * @category constants
  * @since 0.1.0
  */
 export const defaultImage: string = publishedImage ?? `task-exec:${version}`
 
-/** Whether the default image is a mere name, which no registry is known to have: in a build from a checkout. */
+/** Whether this is the default image of a build from a checkout, which is in no known registry. */
 export const isUnpublished = (image: string): boolean => publishedImage === undefined && image === defaultImage
 
-/** The places that name the helper's image. */
+/** The settings that name the helper's image, for messages. */
 export const imageSettings = '--image, TASK_EXEC_IMAGE, or "image" in ~/.config/task-exec/config.json'
 
-/** Two lines: how to make the image available to the node, and how to name it. */
+/** Returns two lines of a message: how to make the image available to the node, and how to name another image. */
 export const provideImage = (image: string, node: string): readonly [provide: string, name: string] =>
   isUnpublished(image)
     ? [

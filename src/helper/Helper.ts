@@ -1,5 +1,6 @@
 /**
- * A helper: the temporary service that brings a request to the target's node, with its secret. This module creates, watches and removes it.
+ * Creates, watches and removes a helper: the temporary service that serves a request on the target's node, with the secret that holds the
+ * request.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -27,14 +28,14 @@ import { openHelperStages } from "./HelperStages.ts"
 import { keepLease } from "./Lease.ts"
 import { type Network, openTemporaryService } from "./TemporaryService.ts"
 
-/** Milliseconds that the node may take to pull the image. */
+/** Milliseconds within which the node must pull the image. */
 export const pullPatience = 300_000
 /**
- * Milliseconds that a helper may take to end, in addition to the command's grace period: more than the 40 seconds that it gives the
- * container which kills the command's processes.
+ * Milliseconds within which a helper must end, in addition to the command's grace period. They exceed the 40 seconds within which the
+ * container that kills the command's processes must end.
  */
 const helperOverhead = 45_000
-/** Milliseconds that Swarm may take to inform the node, and the node to report. */
+/** Milliseconds within which Swarm must inform the node, and the node must report. */
 const swarmOverhead = 10_000
 
 /** The node and image of a run's helpers. */
@@ -44,7 +45,7 @@ export interface HelperPlacement {
   readonly node: TaskNode
   /** The target task's name, for messages. */
   readonly task: string
-  /** Milliseconds until the node must have accepted the helper. */
+  /** Milliseconds within which the node must accept the helper. */
   readonly placementTimeout: number
 }
 
@@ -52,21 +53,21 @@ export interface HelperPlacement {
 export interface HelperOptions extends HelperPlacement {
   readonly network: Network
   readonly request: HelperRequest
-  /** Runs when the manager is about to be asked for the helper's service. Default: nothing. */
+  /** Runs just before the request to create the helper's service. Default: nothing. */
   readonly creating?: Effect.Effect<void>
 }
 
-/** A helper that was created. It is removed, with its secret, when the scope closes. */
+/** A helper. It is removed, with its secret, when the scope closes. */
 export interface Helper {
   /** Name of the service. */
   readonly service: string
-  /** Completes when the helper's task runs or has run, or its service was removed. Fails as soon as it is certain that it won't run. */
+  /** Completes when the helper's task runs or has run, or when its service was removed. Fails as soon as it is certain that it won't run. */
   readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
-  /** Completes when the helper's task has ended or its node is down. Returns Swarm's text about that. */
+  /** Completes when the helper's task has ended or its node is down. Returns Swarm's text about the end. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
-   * Removes the service, which makes the helper end its commands and itself, and waits until it has: at most the longest grace period
-   * and 55 seconds. The service's log is removed with it.
+   * Removes the service with its log, and waits until the helper has killed its commands and ended: at most for the longest grace period and
+   * 55 seconds.
    */
   readonly stop: Effect.Effect<HelperEnd>
 }
@@ -107,12 +108,12 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     network,
     creating,
     stopGrace: graceOf(request.work) + helperOverhead,
-    // A helper that is killed, by itself or with its engine, has a successor. The successor kills the commands that its predecessor left
-    // running, and runs none.
+    // Swarm replaces a helper that was killed, alone or with its engine. The new helper kills the commands that the old one left running, and
+    // begins none.
     restarts: "on-failure"
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
-  const start = watchStart(swarm, spec.Name, options, stages.see)
+  const start = awaitStart(swarm, spec.Name, options, stages.report)
   return {
     service: spec.Name,
     running: yield* once(Effect.ensuring(start, stages.end)),
@@ -121,13 +122,13 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   }
 })
 
-/** The first task of the service. Swarm may add tasks, which run no command. */
+/** Returns the first task of the service. Swarm may add tasks, but these run no command. */
 const helperTask = (swarm: SwarmShape, service: string) =>
   Effect.map(swarm.listTasks({ service: [service] }), (tasks): Task | undefined =>
     tasks.toSorted((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1)).at(0)
   )
 
-/** The helper's task, unless another program removed the service. */
+/** Returns the helper's task, or `Removed` if another program has removed the service. */
 const taskUnlessRemoved = (swarm: SwarmShape, service: string) =>
   helperTask(swarm, service).pipe(
     Effect.map((task) => ({ task })),
@@ -136,22 +137,22 @@ const taskUnlessRemoved = (swarm: SwarmShape, service: string) =>
 
 const isUp = (task: Task): boolean => ["running", "complete", "failed", "shutdown"].includes(task.Status.State)
 
-/** Milliseconds between the first two looks at a helper's task, between two at most, and how much longer each pause is. */
+/** The pause between two looks at a helper's task, in milliseconds. Each pause is `pauseGrowth` times as long as the previous one. */
 const firstPause = 50
 const longestPause = 250
-const patienter = 1.25
-/** Looks at the task for each look at its node. */
+const pauseGrowth = 1.25
+/** The number of looks at the task for each look at its node. */
 const nodeLooks = 10
 
 /**
- * Polls until the helper's task runs or has run; fails as soon as it is clear that it won't. `see`: each state. Where many runs start at
- * once, each takes longer, and looks less often. Its output does not wait for this.
+ * Polls until the helper's task runs or has run. Fails as soon as it is certain that it won't run. Calls `report` with each state. If many
+ * runs start at once, each takes longer and polls less often. The command's output does not wait for this.
  */
-const watchStart = Effect.fnUntraced(function* (
+const awaitStart = Effect.fnUntraced(function* (
   swarm: SwarmShape,
   service: string,
   options: HelperOptions,
-  see: (state: string) => Effect.Effect<void>
+  report: (state: string) => Effect.Effect<void>
 ) {
   const { node, placementTimeout } = options
   const start = yield* Clock.currentTimeMillis
@@ -162,12 +163,12 @@ const watchStart = Effect.fnUntraced(function* (
     const { task } = found
     const { State: state, Message, Err } = task?.Status ?? { State: "new", Message: "", Err: undefined }
     const reason = Err ?? Message
-    yield* see(state)
+    yield* report(state)
     if (task !== undefined && isUp(task)) return
     const after = (yield* Clock.currentTimeMillis) - start
     if (task?.Status.State === "rejected") return yield* refusalOf(options.image, node.hostname, task.Status)
-    const taken = state === "preparing" || state === "ready" || state === "starting"
-    if (after > (taken ? pullPatience : placementTimeout)) {
+    const isAccepted = state === "preparing" || state === "ready" || state === "starting"
+    if (after > (isAccepted ? pullPatience : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
     }
     if (polls % nodeLooks === 0 && (yield* isDown(swarm, node))) {
@@ -175,23 +176,23 @@ const watchStart = Effect.fnUntraced(function* (
       return yield* new NodeUnavailable({ task: options.task, node: hostname, state: "down", availability })
     }
     yield* Effect.sleep(pause)
-    pause = Math.min(pause * patienter, longestPause)
+    pause = Math.min(pause * pauseGrowth, longestPause)
   }
 })
 
-/** Whether the engine remaps user namespaces and so refuses containers on the host network. */
+/** Whether the error says that the engine remaps user namespaces and so refuses containers on the host network. */
 export const isHostNetworkRefused = (error: { readonly _tag: string }): boolean =>
   error instanceof HelperRejected && /host's network namespace when user namespaces are enabled/.test(error.reason)
 
 const isDown = (swarm: SwarmShape, node: TaskNode) =>
   swarm.inspectNode(node.id).pipe(
     Effect.map((now) => now.Status.State === "down"),
-    // The node was removed from the swarm.
+    // Not found: the node was removed from the swarm.
     Effect.catchIf(isNotFound, () => Effect.succeed(true))
   )
 
-/** Retries while the managers are unreachable: a new leader is elected after about 10 s, and the helper goes on meanwhile. */
-const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
+/** Retries while the managers are unreachable. The swarm elects a new leader after about 10 s, and the helper continues meanwhile. */
+const retrying = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, {
     schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "60 seconds" })),
     while: (error) => (error._tag === "EngineUnreachable" || error._tag === "EngineError") && !isSilent(error)
@@ -199,18 +200,18 @@ const patiently = <A, E extends { readonly _tag: string }, R>(effect: Effect.Eff
 
 const awaitEnded = Effect.fnUntraced(function* (swarm: SwarmShape, service: string, node: TaskNode) {
   while (true) {
-    const found = yield* patiently(taskUnlessRemoved(swarm, service))
+    const found = yield* retrying(taskUnlessRemoved(swarm, service))
     if (found === "Removed" || found.task === undefined) return "its service was removed"
     const { State, Message, Err } = found.task.Status
     if (isFinalTaskState(State)) return `${State}: ${Err ?? Message}`
-    if (yield* patiently(isDown(swarm, node))) return `node ${node.hostname} is down`
+    if (yield* retrying(isDown(swarm, node))) return `node ${node.hostname} is down`
     yield* Effect.sleep("1 second")
   }
 })
 
 /**
- * Removes the service, which sends the helper the stop signal and, after the grace period, KILL, and waits until its tasks have ended.
- * Swarm then deletes the tasks.
+ * Removes the service, and waits until its tasks have ended. Swarm sends the helper the stop signal and, after the grace period, KILL. It then
+ * deletes the tasks.
  */
 const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: HelperOptions): Effect.Effect<HelperEnd> =>
   Effect.gen(function* () {
@@ -228,7 +229,7 @@ const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: Hel
       orElse: () => Effect.succeed(unconfirmedEnd(`the helper on node ${node.hostname} has not stopped yet`))
     }),
     Effect.withSpan("TaskExec.stop"),
-    // The inventory reports what can't be removed.
+    // The inventory also reports the service that can't be removed.
     Effect.catch((error) =>
       Effect.succeed(unconfirmedEnd(`cannot stop the helper on node ${node.hostname}: ${summaryOf(error)}`))
     )
@@ -238,13 +239,13 @@ const unconfirmedEnd = (detail: string): HelperEnd => ({ _tag: "Unconfirmed", de
 
 /** Polls until a task of a removed service has ended, or its node is down. Returns whether the task ran. */
 const awaitTaskEnded = Effect.fnUntraced(function* (swarm: SwarmShape, { ID, Status }: Task, node: TaskNode) {
-  const seen = [Status]
-  const ran = () => (mayHaveRun(seen) ? ("Ran" as const) : ("NeverRan" as const))
+  const statuses = [Status]
+  const ran = () => (mayHaveRun(statuses) ? ("Ran" as const) : ("NeverRan" as const))
   if (isFinalTaskState(Status.State)) return ran()
   for (let wait = 50; ; wait = Math.min(wait * 1.5, 250)) {
     const task = yield* Effect.catchIf(swarm.inspectTask(ID), isNotFound, () => Effect.succeed(undefined))
     if (task === undefined) return ran()
-    seen.push(task.Status)
+    statuses.push(task.Status)
     if (isFinalTaskState(task.Status.State)) return ran()
     if (yield* isDown(swarm, node)) return "NodeDown" as const
     yield* Effect.sleep(wait)

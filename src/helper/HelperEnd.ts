@@ -1,13 +1,13 @@
-/** What Swarm's states of a helper's tasks tell about the helper's commands, once its service was removed. */
+/** Decides by Swarm's states of a helper's tasks whether the helper ran before its service was removed. */
 import type { Task } from "../engine/EngineSchemas.ts"
 
-/** How a helper ended whose service was removed. */
+/** The end of a helper whose service was removed. */
 export type HelperEnd =
-  /** It never ran, so it began no command. */
+  /** The helper never ran, so it began no command. */
   | { readonly _tag: "NeverRan" }
-  /** It ran, or may have: it ended its commands before it ended itself. */
+  /** The helper ran, or may have run. It killed its commands before it ended. */
   | { readonly _tag: "Ended" }
-  /** It may still run. */
+  /** The helper may still run. */
   | { readonly _tag: "Unconfirmed"; readonly detail: string }
 
 /** The states before a task's container is started (API reference, `TaskState`). */
@@ -23,13 +23,13 @@ const beforeStart: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Whether a task ran, given each status in which it was seen until Swarm deleted it.
+ * Whether a task ran. `statuses`: all statuses in which the task was seen until Swarm deleted it.
  *
- * **Details**: a task that is stopped before it ran ends as `shutdown`, as one that ran does; only the latter has a container. Swarm needs
- * over two seconds to stop a container that runs, so several looks see it.
+ * **Details**: a task that is stopped before it runs ends as `shutdown`, like a task that ran, but it has no container. Swarm needs over two
+ * seconds to stop a running container, so several polls see its container.
  */
-export const mayHaveRun = (seen: ReadonlyArray<Task["Status"]>): boolean =>
-  seen.some(({ ContainerStatus, State }) => {
+export const mayHaveRun = (statuses: ReadonlyArray<Task["Status"]>): boolean =>
+  statuses.some(({ ContainerStatus, State }) => {
     if (beforeStart.has(State)) return false
     return State !== "shutdown" || (ContainerStatus?.ContainerID ?? "") !== ""
   })

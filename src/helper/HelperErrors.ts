@@ -1,4 +1,4 @@
-/** The errors of helpers, and of the connection to a helper or agent. The command has not run, unless an error says so. */
+/** The errors of helpers, and of connections to helpers and agents. Unless an error says otherwise, the command has not run. */
 import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 import { describeEnding, Ending, endingHint } from "../executor/ExecutorErrors.ts"
@@ -37,7 +37,7 @@ export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("Node
 }
 
 /**
- * The node could not get the helper's image. The message has two more lines: how to provide the image.
+ * The node could not get the helper's image. Two more lines of the message say how to provide the image.
  *
  * @category errors
  * @since 0.1.0
@@ -45,7 +45,7 @@ export class NodeUnavailable extends Schema.TaggedError<NodeUnavailable>()("Node
 export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavailable>()("HelperImageUnavailable", {
   image: Schema.String,
   node: Schema.String,
-  /** The engine's own words. */
+  /** The engine's text. */
   reason: Schema.String
 }) {
   override get message(): string {
@@ -54,21 +54,21 @@ export class HelperImageUnavailable extends Schema.TaggedError<HelperImageUnavai
   }
 }
 
-/** Whether the reason is that a network of the node has the same addresses. */
+/** Whether the reason is that a network on the node uses the same addresses. */
 export const isPoolOverlap = (reason: string): boolean => /pool overlaps with other one/i.test(reason)
 
 /** Whether Swarm did not attach a container within 20 s, for any reason (engines 20.10 to 28.5). */
 export const isNotAttached = (reason: string): boolean => /attaching to network failed/i.test(reason)
 
 /**
- * Whether the node can't join this network, but may join another one. The same network is not tried again: engine 20.10 may remove its
- * copy of the network, because of the failed attachment, while the next container joins. That container fails with "network … not
- * found", and Swarm counts it as attached until the engine restarts, so that the network can't be removed.
+ * Whether the node can't join this network, but may join another one. The same network is not tried again: after a failed attachment, engine
+ * 20.10 may remove its copy of the network while the next container joins. That container then fails with "network … not found", and Swarm
+ * counts it as attached until the engine restarts, so that the network can't be removed.
  */
 export const needsOtherNetwork = (reason: string): boolean => isPoolOverlap(reason) || isNotAttached(reason)
 
 /**
- * The node refused the helper's container: no such mount, exec format error, … `mayRun` tells that the command may have begun.
+ * The node rejected the helper's container, such as for a missing mount or an exec format error. With `mayRun`, the command may have begun.
  *
  * @category errors
  * @since 0.1.0
@@ -77,7 +77,7 @@ export class HelperRejected extends Schema.TaggedError<HelperRejected>()("Helper
   node: Schema.String,
   /** The engine's text. */
   reason: Schema.String,
-  /** Set if the helper ran, and could not join the network of its tunnel: it may have begun the command, which was killed then. */
+  /** Set if the helper ran but could not join the network of its tunnel. It may have begun the command, which it then killed. */
   mayRun: Schema.optionalKey(Schema.Literal(true))
 }) {
   /** What failed, and why. */
@@ -98,7 +98,7 @@ export class HelperRejected extends Schema.TaggedError<HelperRejected>()("Helper
 }
 
 /**
- * The helper did not run within the placement timeout. `mayRun` tells that the command may run nevertheless.
+ * The helper did not run within the placement timeout. With `mayRun`, the command may still run.
  *
  * @category errors
  * @since 0.1.0
@@ -111,7 +111,7 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
   state: Schema.String,
   /** Swarm's text. */
   reason: Schema.String,
-  /** Set if the node has not confirmed that the helper was removed: it may run the helper, and so the command, nevertheless. */
+  /** Set if the node has not confirmed the removal of the helper. It may still run the helper and its command. */
   mayRun: Schema.optionalKey(Schema.Literal(true))
 }) {
   /** What failed, and why. */
@@ -136,7 +136,7 @@ export class HelperNotPlaced extends Schema.TaggedError<HelperNotPlaced>()("Help
 const started = { Exec: "ran the command", End: "killed the command", Copy: "copied anything" } as const
 
 /**
- * The helper ended before it took the request.
+ * The helper ended before it served the request.
  *
  * @category errors
  * @since 0.1.0
@@ -165,7 +165,7 @@ export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFail
 }
 
 /**
- * The helper or agent refused the request: it is a second helper, on another node, or has another version of the protocol.
+ * The helper or agent refused the request. The helper is a second helper of its run or on the wrong node, or the versions of the protocol differ.
  *
  * @category errors
  * @since 0.1.0
@@ -187,7 +187,7 @@ export class HelperRefused extends Schema.TaggedError<HelperRefused>()("HelperRe
  */
 export class UsernsRemapped extends Schema.TaggedError<UsernsRemapped>()("UsernsRemapped", {
   node: Schema.String,
-  /** The user ID on the node of root in a container. */
+  /** The user ID that root in a container has on the node. */
   uid: Schema.Int
 }) {
   /** What failed, and why. */

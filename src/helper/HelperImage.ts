@@ -1,4 +1,4 @@
-/** The image of helpers. */
+/** Finds the image of helpers. */
 
 import { readFileSync } from "node:fs"
 import { dirname } from "node:path"
@@ -15,7 +15,7 @@ import { ownFile } from "../executor/OwnProgram.ts"
 import { configFilePath, type InvalidConfigFile, imageFor, readConfigFile } from "./ConfigFile.ts"
 import { defaultImage, isUnpublished } from "./DefaultImage.ts"
 
-/** An image, and what named it: `TASK_EXEC_IMAGE`, `context prod in /root/.config/task-exec/config.json`. */
+/** An image, and the setting that names it: `TASK_EXEC_IMAGE`, `context prod in /root/.config/task-exec/config.json`. */
 interface NamedImage {
   readonly image: string
   readonly source: string
@@ -30,18 +30,18 @@ interface NamedImage {
 export class HelperImage extends Context.Service<
   HelperImage,
   {
-    /** Reference of the image for requests that name none. Cached. */
+    /** Reference of the image for requests without one. Cached. */
     readonly reference: Effect.Effect<string>
-    /** What named that image, for people: `TASK_EXEC_IMAGE`, `context prod in /root/.config/task-exec/config.json`. */
+    /** The setting that names that image, for messages: `TASK_EXEC_IMAGE`, `context prod in /root/.config/task-exec/config.json`. */
     readonly source: Effect.Effect<string>
-    /** Returns the reference of this image by its digest, if the connected engine knows one. */
+    /** Replaces a tag by the image's digest, if the connected engine knows the digest. */
     readonly pin: (reference: string) => Effect.Effect<string>
   }
 >()("task-exec/HelperImage") {
   /**
-   * Finds the image in the environment, in the configuration file, or by default.
+   * Finds the image in the environment or the configuration file, or uses the default.
    *
-   * **Details**: the first of these that names an image counts:
+   * **Details**: the first of these settings that names an image counts:
    * - the variable `TASK_EXEC_IMAGE`
    * - the docker context in the configuration file (`task-exec/config.json` in `XDG_CONFIG_HOME` or `~/.config`)
    * - all contexts in that file
@@ -58,7 +58,7 @@ export class HelperImage extends Context.Service<
     Effect.gen(function* () {
       const { engine } = yield* Swarm
       const named = yield* namedImage
-      const pin = (image: string) => Effect.flatMap(engine, (one) => pinned(one, image))
+      const pin = (image: string) => Effect.flatMap(engine, (connected) => pinned(connected, image))
       const found = yield* Effect.cached(
         named === undefined
           ? Effect.flatMap(engine, ownImage)
@@ -86,7 +86,7 @@ export class HelperImage extends Context.Service<
     })
 }
 
-/** The image that the environment or the configuration file names. */
+/** Returns the image that the environment or the configuration file names; `undefined` without one. */
 const namedImage = Effect.gen(function* (): Effect.fn.Return<
   NamedImage | undefined,
   Config.ConfigError | InvalidConfigFile
@@ -95,7 +95,7 @@ const namedImage = Effect.gen(function* (): Effect.fn.Return<
   if (variable !== "") return { image: variable, source: "TASK_EXEC_IMAGE" }
   const file = yield* configFilePath
   const config = yield* readConfigFile(file)
-  // As the docker CLI: an address from DOCKER_HOST is the default context.
+  // For the docker CLI, an address in DOCKER_HOST is the default context, too.
   const context = (yield* text("DOCKER_HOST")) === "" ? yield* currentContext : undefined
   return imageFor(file, config, context ?? defaultContext)
 })
@@ -103,15 +103,15 @@ const namedImage = Effect.gen(function* (): Effect.fn.Return<
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
 /**
- * Replaces a tag by the digest that the connected engine knows from a pull or push. A node asks the registry for a tag at every start
- * (measured: 0.04 s with a registry nearby), but not for a digest that it has.
+ * Replaces a tag by the digest that the connected engine knows from a pull or push. At every start of a helper, a node looks up a tag in the
+ * registry (measured: 0.04 s with a registry nearby), but not a digest that it has.
  */
 const pinned = (engine: DockerEngineShape, reference: string): Effect.Effect<string> => {
   if (reference.includes("@") || reference.startsWith("sha256:")) return Effect.succeed(reference)
   const repository = reference.replace(/:[^/:]*$/, "")
   return engine.inspectImage(reference).pipe(
     Effect.map(({ RepoDigests }) => RepoDigests.find((digest) => digest.startsWith(`${repository}@`)) ?? reference),
-    // The engine does not have the image, or can't be asked: the nodes find it by its tag.
+    // The engine does not have the image or does not respond. The nodes then find the image by its tag.
     Effect.orElseSucceed(() => reference)
   )
 }
@@ -122,7 +122,7 @@ const fallback = (engine: DockerEngineShape): Effect.Effect<NamedImage> =>
     source: isUnpublished(defaultImage) ? "the default of a build from a checkout" : "the image of this release"
   }))
 
-/** Where the image has its programs (Dockerfile). A program elsewhere may run in a container of any image, which is no image of helpers. */
+/** The folder of the programs in the task-exec image (Dockerfile). A program in another folder may run in a container of another image. */
 const imageFolder = "/opt/task-exec"
 
 const ownImage = Effect.fnUntraced(function* (engine: DockerEngineShape): Effect.fn.Return<NamedImage> {
@@ -131,23 +131,23 @@ const ownImage = Effect.fnUntraced(function* (engine: DockerEngineShape): Effect
   return yield* engine.inspectContainer(self.value).pipe(
     Effect.flatMap((container) =>
       engine.inspectImage(container.Image).pipe(
-        // Every node can pull an image by its digest; by its ID only nodes that have the image can use it.
+        // Every node can pull an image by its digest. Its ID works only on nodes that have the image.
         Effect.map(({ Id, RepoDigests }) => ({ image: RepoDigests[0] ?? Id, source: "the image of this container" }))
       )
     ),
-    // The process is in a container of another engine.
+    // The process runs in a container of another engine.
     Effect.catch(() => fallback(engine))
   )
 })
 
-/** The ID of the container that this process is in: the engine's own mounts (`/etc/hosts`, …) come from its folder. */
+/** Returns the ID of the container in which this process runs, from the source of the engine's mounts (`/etc/hosts`, …). */
 const ownContainer = Effect.sync(() => {
   try {
     return Option.fromNullishOr(
       /\/containers\/([0-9a-f]{64})\//.exec(readFileSync("/proc/self/mountinfo", "utf8"))?.[1]
     )
   } catch {
-    // No /proc: not Linux, so not in a container.
+    // Without /proc, the system is not Linux, so this process is not in a container.
     return Option.none<string>()
   }
 })

@@ -1,4 +1,4 @@
-/** The stages of a helper, from the states of its task. */
+/** Reports the stages of a helper, from the states of its task. */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { beginStage, type Stage } from "../Stage.ts"
@@ -6,12 +6,12 @@ import { beginStage, type Stage } from "../Stage.ts"
 /** Reports the stages of one helper. */
 export interface HelperStages {
   /** Reports the state of the helper's task. */
-  readonly see: (state: string) => Effect.Effect<void>
-  /** Ends the stages: the helper runs, or never will. */
+  readonly report: (state: string) => Effect.Effect<void>
+  /** Ends the stages, because the helper runs or will not run. */
   readonly end: Effect.Effect<void>
 }
 
-/** The order of the stages. A state that arrives late does not lead back. */
+/** The order of the stages. A state that arrives late does not return to an earlier stage. */
 const order: ReadonlyArray<Stage["_tag"]> = ["Place", "Prepare", "Launch"]
 
 /** Begins the first stage, before the helper is created. */
@@ -33,7 +33,7 @@ export const openHelperStages = Effect.fnUntraced(function* (
       })
     })
   return {
-    see: (state) => {
+    report: (state) => {
       if (state === "preparing") return enter({ _tag: "Prepare", node, image })
       return state === "ready" || state === "starting" ? enter({ _tag: "Launch", node }) : Effect.void
     },
@@ -51,7 +51,7 @@ export const startWith = Effect.fnUntraced(function* (
   let isStarted = false
   let end = () => {}
   yield* running.pipe(
-    // The helper's report of the start may arrive before Swarm reports that the helper runs.
+    // The helper may report that the command has started before Swarm reports that the helper runs.
     Effect.andThen(Effect.suspend(() => (isStarted ? Effect.succeed(end) : beginStage({ _tag: "Start" })))),
     Effect.tap((endOfStart) =>
       Effect.sync(() => {

@@ -1,6 +1,6 @@
 /**
- * Extends the deadline of a run's objects while their caller lives, so that they are not taken for leftovers: a command without a timeout,
- * or a slow reader, may take longer than the first deadline.
+ * Extends the deadline of a run's objects while their caller lives, so that a sweep does not remove them. A command without a timeout, or with
+ * a slow reader, may take longer than the first deadline.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -9,9 +9,9 @@ import { summaryOf } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 
-/** Milliseconds before the deadline at which it is moved. */
+/** Milliseconds before the deadline at which the deadline is moved. */
 const ahead = 60_000
-/** Milliseconds by which the deadline is moved. */
+/** Milliseconds from the present to the new deadline. */
 export const leaseTerm = 600_000
 
 /** The roles of a service and of the secret that has its name. */
@@ -21,8 +21,8 @@ export interface LeaseRoles {
 }
 
 /**
- * Moves the deadline of a service and its secret repeatedly, until interrupted. Only labels change, so Swarm does not touch the task. After
- * a failure it tries again: the deadline is still a minute away.
+ * Moves the deadline of a service and its secret repeatedly, until it is interrupted. Only labels change, so Swarm does not replace the task.
+ * Tries again after a failure, for which there is time because the deadline is a minute away.
  */
 export const keepLease = Effect.fn("TaskExec.keepLease")(function* (
   spec: AnyServiceSpec,

@@ -2,22 +2,22 @@
 import type { ContainerSpec } from "../engine/EngineSchemas.ts"
 import { helperVariables } from "./HelperRequest.ts"
 
-/** The parts of the spec that differ. */
+/** The parts of the spec that differ between helpers, sweepers and agents. */
 export interface NodeServiceOptions {
   /** Reference of the helper's image, as the nodes' engines resolve it. */
   readonly image: string
   /** The subcommand of the image. */
   readonly command: string
   readonly labels: Readonly<Record<string, string>>
-  /** A secret in `/run/secrets` that only root in the container can read. Agents have none: each node would have the same one. */
+  /** A secret in `/run/secrets` that only root in the container can read. Agents have none, because all nodes would hold the same one. */
   readonly secret?: { readonly id: string; readonly name: string; readonly file: string }
-  /** Milliseconds between the signal to stop and KILL. */
+  /** Milliseconds between the stop signal and KILL. */
   readonly stopGrace: number
 }
 
 /**
- * Returns the spec of a container with the node's engine socket and the IDs of its task and node. It runs as root, without capabilities,
- * on a read-only file system.
+ * Returns the spec of a container with the socket of the node's engine and the IDs of its task and node. It runs as root, without
+ * capabilities, on a read-only file system.
  */
 export const nodeContainer = ({ command, image, labels, secret, stopGrace }: NodeServiceOptions): ContainerSpec => ({
   Image: image,

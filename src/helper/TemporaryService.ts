@@ -1,6 +1,6 @@
 /**
- * A service of the helper's image that lasts as long as its scope and reads its request from a secret. Helpers and sweepers are such
- * services.
+ * Creates temporary services: services of the helper's image that last as long as a scope and read a request from a secret. Helpers and
+ * sweepers are temporary services.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -20,10 +20,10 @@ const secretLimit = 500_000 - 1
 /** The network of a service's tasks. The effect runs while the secret is created. */
 export type Network = Effect.Effect<NetworkAttachment, SwarmFailure>
 
-/** The host network. A service must have a network, and this one exists already, which saves 0.2 s (engine 20.10). */
+/** The host network. A service must have a network. This one already exists, which saves 0.2 s (engine 20.10). */
 export const hostNetwork: Network = Effect.succeed({ Target: "host" })
 
-/** The engine's bridge network. It takes containers of engines with remapped user namespaces, which the host network does not. */
+/** The engine's bridge network, for engines that remap user namespaces: they refuse containers on the host network. */
 export const bridgeNetwork: Network = Effect.succeed({ Target: "bridge" })
 
 /** Options of {@link openTemporaryService}. */
@@ -36,21 +36,21 @@ export interface TemporaryServiceOptions {
   readonly command: string
   /** The content of the secret. */
   readonly request: string
-  /** `global`: one task on every node that the constraints allow; `single`: one task on one of these nodes. */
+  /** `global`: one task on every node that the constraints allow. `single`: one task on one of these nodes. */
   readonly mode: "global" | "single"
   readonly constraints: ReadonlyArray<string>
-  /** Milliseconds between the signal to stop and KILL. */
+  /** Milliseconds between the stop signal and KILL. */
   readonly stopGrace: number
   readonly network: Network
-  /** Runs when the engine is about to be asked for the service. Default: nothing. */
+  /** Runs just before the request to create the service. Default: nothing. */
   readonly creating?: Effect.Effect<void>
-  /** Swarm may start a second task even with "never", so a helper checks whether it is the first. */
+  /** When Swarm replaces the task. It may start a second task even with `never`, so a helper checks that it is the first. */
   readonly restarts: Exclude<Restarts, "always">
 }
 
 /**
- * Creates the secret and the service. Returns the service's specification. Both are removed when the scope closes, also if the engine's
- * answer was lost. The inventory reports what can't be removed.
+ * Creates the secret and the service, and returns the service's spec. Both are removed when the scope closes, even if the response to their
+ * creation was lost. The inventory reports objects that can't be removed.
  */
 export const openTemporaryService = Effect.fnUntraced(function* (
   options: TemporaryServiceOptions
@@ -72,7 +72,7 @@ export const openTemporaryService = Effect.fnUntraced(function* (
   return spec
 })
 
-/** The name of a run's secret, service and network. */
+/** Returns the name of a run's secret and service. */
 export const nameOf = ({ runId }: Ownership): string => `task-exec-${runId}`
 
 const serviceSpec = (
@@ -92,7 +92,7 @@ const serviceSpec = (
       RestartPolicy: restartPolicy(options.restarts),
       Placement: { Constraints: options.constraints },
       Networks: [network],
-      // Every option that the engine's own defaults could set, as it merges those in: none of them may lose a line.
+      // Engines merge their default options into these, so every option that could lose lines is set here.
       LogDriver: {
         Name: "json-file",
         Options: { "max-size": "8g", "max-file": "1", compress: "false", mode: "blocking" }

@@ -22,22 +22,22 @@ import { isNotAttached, RelayFailed } from "./HelperErrors.ts"
 import { overlayEndpoint, relayCommandLine, relayLabels } from "./RelayProtocol.ts"
 import type { Network } from "./TemporaryService.ts"
 
-/** An overlay network for tunnels. It is removed with its scope; every helper on it must be gone by then. */
+/** An overlay network for tunnels. It is removed when its scope closes. Every helper on it must have ended by then. */
 export interface TunnelNetwork {
-  /** The name by which helpers join the network. */
+  /** The network's name, by which helpers join it. */
   readonly name: string
   /** Creates the network on first use. */
   readonly attachment: Network
-  /** Pulls the relay's image if the caller's engine lacks it. */
+  /** Pulls the relay's image if the connected engine does not have it. */
   readonly fetchImage: Effect.Effect<void>
-  /** Opens a connection onto the network for one tunnel. It is closed with its scope. */
+  /** Opens a connection to the network for one tunnel. It closes with its scope. */
   readonly openRelay: Effect.Effect<RelayCarrier, RelayFailed, Scope.Scope>
 }
 
 /**
- * Prepares a network for tunnels, each to another node. The relay of a single tunnel is a container to which the caller is attached.
- * Several tunnels share one relay container, in which each has a process: engine 20.10 takes one second for each container that it
- * starts on an overlay network.
+ * Prepares a network for tunnels, each to another node. The relay of a single tunnel is a container to which the caller is attached. Several
+ * tunnels share one relay container with a process for each, because engine 20.10 takes one second to start a container on an overlay
+ * network.
  */
 export const openTunnelNetwork = Effect.fnUntraced(function* (
   owner: Ownership,
@@ -45,11 +45,11 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   tunnels = 1
 ): Effect.fn.Return<TunnelNetwork, never, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
-  // These scopes are closed after the scopes of the containers on the network, whenever the containers are created.
-  // Engine 20.10 may keep a removed network for half a minute, and reserves its name until then.
+  // A new name, because engine 20.10 may keep a removed network for half a minute, and reserves its name until then.
   const name = freshName("network")
+  // The network's scope closes after the scopes of the containers on it, whenever they are created.
   const network = yield* inOuterScope(openNetwork(swarm, name, owner, tunnels).pipe(inStage({ _tag: "Network" })))
-  // Of several managers only one has the relay container: the manager that answered last.
+  // The relay container is on the engine of the manager that answered last.
   const made = Effect.gen(function* () {
     const attachment = yield* network
     const engine = yield* swarm.engine
@@ -57,10 +57,10 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   })
   const relay = tunnels === 1 ? made : yield* inOuterScope(made)
   const openRelay = Effect.flatMap(relay, ({ container, engine }) =>
-    // A shared relay container gets no address. It runs as long as the caller is attached.
+    // A shared relay container receives no address line. It runs as long as the caller is attached.
     tunnels === 1 ? carryOver(container) : carryOverExec(engine, container.id, relayCommandLine)
   )
-  // The relay asks for the image again, and fails with the reason if there is none.
+  // Ignores errors: the relay looks for the image again, and fails with the reason.
   const fetchImage = Effect.ignore(Effect.flatMap(swarm.engine, (engine) => imageOn(engine, image)))
   return { name, attachment: network, fetchImage, openRelay: asRelay(swarm, image)(openRelay) }
 })
@@ -86,7 +86,7 @@ const inOuterScope = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect
   return yield* Scope.provide(once(effect), scope)
 })
 
-/** Creates an internal overlay network: it has no route to other networks. */
+/** Creates an internal overlay network, which has no route to other networks. */
 const openNetwork = Effect.fnUntraced(function* (swarm: SwarmShape, name: string, owner: Ownership, tunnels: number) {
   const creation = swarm.createNetwork({
     Name: name,
@@ -94,7 +94,7 @@ const openNetwork = Effect.fnUntraced(function* (swarm: SwarmShape, name: string
     Attachable: true,
     Internal: true,
     CheckDuplicate: true,
-    // One address for each helper's node, and one for the relay's.
+    // The nodes of the helpers, and that of the relay.
     IPAM: { Config: [{ Subnet: yield* freeSubnet(swarm, tunnels + 1) }] },
     Labels: ownershipLabels(owner, "network")
   })
@@ -127,12 +127,12 @@ const startRelay = Effect.fnUntraced(function* (
 })
 
 /**
- * Swarm sometimes does not answer an attachment, and answers the next one. The pause lets the engine undo the first one: see
- * `needsOtherNetwork`.
+ * The retries of a relay. Swarm sometimes does not respond to an attachment, but responds to the next one. During the pause, the engine undoes
+ * the first attachment: see `needsOtherNetwork`.
  */
 const nextRelay = Schedule.max([Schedule.spaced("2 seconds"), Schedule.recurs(2)])
 
-/** The image by which the engine knows it; it is pulled if the engine lacks it. */
+/** Returns the reference by which the engine knows the image. Pulls the image if the engine does not have it. */
 const imageOn = Effect.fnUntraced(function* (engine: DockerEngineShape, image: string) {
   const known = yield* findImage(engine, image)
   if (known === undefined) yield* pullTo(engine, image)

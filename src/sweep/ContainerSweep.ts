@@ -1,4 +1,4 @@
-/** Sweeps the containers of the connected engine's node. */
+/** Removes leftover containers of one engine. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
@@ -13,17 +13,17 @@ export interface ContainerSweep extends SweepMode {
   /** Host name of the node, for the findings. */
   readonly node: string
   /**
-   * IDs of the services whose containers Swarm removes: the sweep leaves them alone. `undefined` if the services are unknown:
-   * then it leaves the containers of every service alone.
+   * IDs of task-exec's services. The sweep skips their containers, because Swarm removes them. `undefined` if the services are unknown: then
+   * the sweep skips the containers of every service.
    */
   readonly services: ReadonlyArray<string> | undefined
-  /** ID of a run whose containers are kept: the sweeper's own. */
+  /** ID of the sweeper's own run, whose containers are kept. */
   readonly except?: string
 }
 
-/** Milliseconds in which a container must end that was told to. */
+/** Milliseconds within which a container must end after it was asked to. */
 const patience = 15_000
-/** Milliseconds in which another program's removal of a container must end. */
+/** Milliseconds within which another program must finish the removal of a container. */
 const removalPatience = 10_000
 
 /** Swarm's label on the containers of a service. */
@@ -32,23 +32,23 @@ const serviceLabel = "com.docker.swarm.service.id"
 /**
  * Removes the leftover containers of the node.
  *
- * Swarm removes a service's containers with the service. A container that outlives its service gets TERM and is removed when it has
- * ended: a helper kills its command first, which must not be cut short.
+ * Swarm removes a service's containers with the service. A container that outlives its service receives TERM and is removed when it has ended,
+ * because a helper first kills its command.
  */
 export const sweepContainers = Effect.fn("Sweep.containers")(function* (
   options: ContainerSweep
 ): Effect.fn.Return<Findings, EngineFailure, DockerEngine> {
   const engine = yield* DockerEngine
   const containers = yield* engine.listContainers({ label: [labelKeys.run] }, { all: true })
-  /** Whether Swarm removes the container: its service exists, or is being removed. */
-  const isSwarms = ({ Labels }: ContainerSummary): boolean => {
+  /** Whether Swarm removes the container, because its service exists or is being removed. */
+  const isRemovedBySwarm = ({ Labels }: ContainerSummary): boolean => {
     const service = Labels[serviceLabel]
     if (service === undefined) return false
     return (options.services?.includes(service) ?? true) || judge(Labels, options.selection)._tag === "Alive"
   }
   return yield* sweepObjects(
     containers
-      .filter((container) => !isSwarms(container) && container.Labels[labelKeys.run] !== options.except)
+      .filter((container) => !isRemovedBySwarm(container) && container.Labels[labelKeys.run] !== options.except)
       .map((container): Labelled => {
         const { Id: id, Labels: labels, Names } = container
         return {
@@ -64,9 +64,9 @@ export const sweepContainers = Effect.fn("Sweep.containers")(function* (
   )
 })
 
-/** Role of a container that kills the processes of a run, perhaps because this sweep removed the run's helper. */
+/** The role of a container that kills the processes of a run, perhaps because this sweep has removed the run's helper. */
 const killer: Role = "killer"
-/** Role of a container that kills its run when its stdin ends. */
+/** The role of a container that kills the processes of its run when its stdin ends. */
 const guard: Role = "guard"
 
 const removalOf = (engine: DockerEngineShape, container: ContainerSummary, { selection }: SweepMode) => {
@@ -75,7 +75,7 @@ const removalOf = (engine: DockerEngineShape, container: ContainerSummary, { sel
     return endAndRemove(engine, container, endInput)
   }
   if (selection._tag === "OfRuns" && container.Labels[labelKeys.role] === killer)
-    return letEndAndRemove(engine, container)
+    return awaitEndAndRemove(engine, container)
   return remove(engine, container.Id)
 }
 
@@ -86,22 +86,23 @@ const remove = (engine: DockerEngineShape, id: string): Effect.Effect<void, Engi
       waitUntil(
         Effect.map(stateOf(engine, id), (state) => state === undefined),
         removalPatience
-      ).pipe(Effect.flatMap((gone) => (gone ? Effect.void : Effect.fail(error))))
+      ).pipe(Effect.flatMap((isRemoved) => (isRemoved ? Effect.void : Effect.fail(error))))
     )
   )
 
-/** Makes a container end. */
+/** Asks a container to end. */
 type End = (engine: DockerEngineShape, id: string) => Effect.Effect<void, EngineFailure>
 
 const terminate: End = (engine, id) => engine.killContainer(id, "TERM")
 
 /**
- * Ends the stdin of a container, although its caller is still attached (engines 20.10 and 28.5). A program that is just starting notices
- * that, too; TERM would end it.
+ * Ends the stdin of a container, even while its caller is attached (engines 20.10 and 28.5). A program that is just starting notices this,
+ * while TERM would end it before it can act.
  */
 const endInput: End = (engine, id) =>
   Effect.scoped(Effect.flatMap(engine.attachContainer(id), ({ endInput: ended }) => ended))
 
+/** Asks a container to end, and removes it when it has ended. */
 const endAndRemove = Effect.fnUntraced(function* (
   engine: DockerEngineShape,
   { Id: id, State }: ContainerSummary,
@@ -109,7 +110,7 @@ const endAndRemove = Effect.fnUntraced(function* (
 ) {
   if (State === "running") {
     yield* end(engine, id).pipe(
-      // It ended meanwhile.
+      // The container has ended meanwhile.
       Effect.catchIf(
         (error) => isConflict(error) || isNotFound(error),
         () => Effect.void
@@ -127,8 +128,8 @@ const endAndRemove = Effect.fnUntraced(function* (
   yield* remove(engine, id)
 })
 
-/** Waits for a killer before removing it: removed too early, it would leave the command alive. */
-const letEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id }: ContainerSummary) {
+/** Removes a killer when it has ended. If it were removed earlier, the command could stay alive. */
+const awaitEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id }: ContainerSummary) {
   const ended = yield* waitUntil(
     Effect.map(stateOf(engine, id), (state) => state !== "running" && state !== "created"),
     patience
@@ -141,16 +142,17 @@ const letEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, 
   yield* remove(engine, id)
 })
 
-/** The state of a container; `undefined` if it does not exist. */
+/** Returns the state of a container; `undefined` if it does not exist. */
 const stateOf = (engine: DockerEngineShape, id: string): Effect.Effect<string | undefined, EngineFailure> =>
   engine.inspectContainer(id).pipe(
     Effect.map(({ State }) => State.Status),
     Effect.catchIf(isNotFound, () => Effect.succeed(undefined))
   )
 
-const waitUntil = Effect.fnUntraced(function* <E>(isSo: Effect.Effect<boolean, E>, atMost: number) {
+/** Polls a condition for at most this many milliseconds. Returns whether it was met. */
+const waitUntil = Effect.fnUntraced(function* <E>(condition: Effect.Effect<boolean, E>, atMost: number) {
   const end = (yield* Clock.currentTimeMillis) + atMost
-  while (!(yield* isSo)) {
+  while (!(yield* condition)) {
     if ((yield* Clock.currentTimeMillis) >= end) return false
     yield* Effect.sleep("200 millis")
   }

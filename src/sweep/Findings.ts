@@ -54,7 +54,7 @@ export const Alive = Schema.Struct({ ...place, ...owner })
 export type Alive = typeof Alive.Type
 
 /**
- * An object of task-exec that no run needs: past its deadline, or of a run that is to be removed.
+ * An object of task-exec that no run needs: it is past its deadline, or belongs to a run that the sweep was asked to remove.
  *
  * @category leftovers
  * @since 0.1.0
@@ -62,14 +62,14 @@ export type Alive = typeof Alive.Type
 export const Leftover = Schema.Struct({
   ...place,
   ...owner,
-  /** Whether it was removed, by this sweep or by another process. */
+  /** Whether the object was removed, by this sweep or by another process. */
   removed: Schema.Boolean,
   /** The reason why the removal failed. */
   error: Schema.optionalKey(Schema.String)
 })
 
 /**
- * An object of task-exec that no run needs: past its deadline, or of a run that is to be removed.
+ * An object of task-exec that no run needs: it is past its deadline, or belongs to a run that the sweep was asked to remove.
  *
  * @category leftovers
  * @since 0.1.0
@@ -84,7 +84,7 @@ export type Leftover = typeof Leftover.Type
  */
 export const Unreadable = Schema.Struct({
   ...place,
-  /** What is wrong with its labels. */
+  /** What is wrong with the labels. */
   detail: Schema.String
 })
 
@@ -124,9 +124,9 @@ export const joinFindings = (all: ReadonlyArray<Findings>): Findings => ({
   alive: all.flatMap(({ alive }) => alive)
 })
 
-/** This engine can't remove the object. */
+/** A sweep can't remove the object. */
 export class NotRemovable extends Schema.TaggedError<NotRemovable>()("NotRemovable", {
-  /** Why, and what to do instead. */
+  /** The reason, and the next step. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -141,7 +141,7 @@ export interface Labelled {
   readonly name: string
   readonly node?: string
   readonly labels: Readonly<Record<string, string>>
-  /** Removes it. */
+  /** Removes the object. */
   readonly remove: Effect.Effect<void, SwarmFailure | NotRemovable>
 }
 
@@ -155,7 +155,7 @@ export interface SweepMode {
 /** The most removals at the same time. */
 const concurrency = 8
 
-/** Judges the objects and removes the leftovers. If a removal fails, the reason is in the findings and the sweep goes on. */
+/** Removes the leftovers among the objects. If a removal fails, the reason is in the findings, and the sweep continues. */
 export const sweepObjects = Effect.fnUntraced(function* (
   objects: ReadonlyArray<Labelled>,
   mode: SweepMode

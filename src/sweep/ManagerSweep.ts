@@ -1,4 +1,4 @@
-/** Sweeps the objects of the managers: services, secrets and networks. */
+/** Removes the leftovers that managers hold: services, secrets and networks. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isInUse, type SwarmFailure } from "../engine/EngineErrors.ts"
@@ -6,15 +6,15 @@ import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { labelKeys } from "../Labels.ts"
 import { type Findings, joinFindings, type Labelled, type SweepMode, sweepObjects } from "./Findings.ts"
 
-/** The objects of the managers. */
+/** The services, secrets and networks that a sweep found. */
 export interface ManagerFindings extends Findings {
   /** IDs of all services of task-exec, including those that the sweep removed. */
   readonly services: ReadonlyArray<string>
 }
 
-const ours = { label: [labelKeys.run] }
+const ownObjects = { label: [labelKeys.run] }
 
-/** The time to retry the removal of a network: tasks of a removed service use it until their grace period ends. */
+/** The retries of a network's removal. Tasks of a removed service use the network until their grace period ends. */
 const release = Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** Removes a network, and retries while it is in use. */
@@ -22,18 +22,18 @@ const removeNetwork = (swarm: SwarmShape, id: string): Effect.Effect<void, Swarm
   Effect.retry(swarm.removeNetwork(id), { schedule: release, while: isInUse })
 
 /**
- * Sweeps services first, then secrets and networks, which can't be removed while services use them. Lists all three at the same time, so
- * a sweep without findings takes as long as one request.
+ * Removes leftover services first, then secrets and networks, which can't be removed while services use them. Lists all three at the same
+ * time, so a sweep without findings takes as long as one request.
  */
 export const sweepManagers = Effect.fn("Sweep.managers")(function* (
   mode: SweepMode
 ): Effect.fn.Return<ManagerFindings, SwarmFailure, Swarm> {
   const swarm = yield* Swarm
   const [services, secrets, networks] = yield* Effect.all(
-    [swarm.listServices(ours), swarm.listSecrets(ours), swarm.listNetworks(ours)],
+    [swarm.listServices(ownObjects), swarm.listSecrets(ownObjects), swarm.listNetworks(ownObjects)],
     { concurrency: "unbounded" }
   )
-  // The labels of a network can't change, so the deadline of its service counts while that exists.
+  // The labels of a network can't change. So the deadline of the network's service counts while that service exists.
   const deadlines = new Map(
     services.map(({ Spec: { Labels } }) => [Labels[labelKeys.run], Labels[labelKeys.deadline] ?? ""] as const)
   )

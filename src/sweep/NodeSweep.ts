@@ -5,14 +5,14 @@ import { Selection } from "./Verdict.ts"
 
 /** The request to a sweeper, in its secret. */
 export const NodeSweepRequest = Schema.Struct({
-  /** Version of the wire protocol that the caller understands. */
+  /** The caller's version of the wire protocol. */
   protocol: Schema.Int,
   /** Remove nothing. */
   dryRun: Schema.Boolean,
   selection: Selection,
   /** ID of the sweepers' own run, whose containers are kept. */
   runId: Schema.NonEmptyString,
-  /** IDs of the services whose containers Swarm removes. */
+  /** IDs of task-exec's services, whose containers Swarm removes. */
   services: Schema.Array(Schema.String),
   /** Host names by node ID. */
   nodes: Schema.Record(Schema.String, Schema.String)

@@ -1,6 +1,6 @@
 /**
- * Reads the sweepers' reports from the log of their service. Every sweeper sends one JSON document as `Stdout` frames, followed by
- * `Exited`. The log mixes the lines of all sweepers; the origins of the frames tell them apart.
+ * Reads the sweepers' reports from the log of their service. Every sweeper sends one JSON document as `Stdout` frames, followed by `Exited`.
+ * The log mixes the lines of all sweepers. The origins of the frames distinguish them.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -9,24 +9,27 @@ import { Unpacker } from "../carrier/Packed.ts"
 import { LogRecords } from "../engine/LogRecords.ts"
 import { NodeReport } from "./NodeSweep.ts"
 
-/** The most bytes of a line. Longer lines are dropped: no sweeper writes them. */
+/** The most bytes of a line. Longer lines are dropped, because sweepers do not write them. */
 const maxLine = 32 * 1024
-/** The most bytes of a node's report, and the most senders on a node: Swarm may start a second sweeper, rarely a third. */
+/** The most bytes of a report. */
 const maxReport = 8 * 1024 * 1024
+/** The most senders on a node. Swarm may start a second sweeper, rarely a third. */
 const maxSenders = 4
 
 const Document = Schema.fromJsonString(NodeReport)
 const encodeReport = Schema.encodeSync(Document)
 const decodeReport = Schema.decodeUnknownResult(Document)
 
-/** Writes a report as lines of the log. `origin` is a random number that identifies the sender. */
+/** Encodes a report as lines of the log. `origin`: a random number that identifies the sender. */
 export const reportLines = (origin: number, report: NodeReport): string => {
   const writer = new FrameWriter(origin)
   const data = new TextEncoder().encode(encodeReport(report))
   return writer.lines({ _tag: "Stdout", data }) + writer.lines({ _tag: "Exited", code: 0 })
 }
 
+/** The frames of one sender so far. */
 interface Sender {
+  /** The number of the next frame. */
   next: number
   bytes: number
   readonly pieces: Array<Uint8Array>
@@ -34,12 +37,10 @@ interface Sender {
 }
 
 /**
- * The state of one reading of the log, from its start and with details.
- *
- * A report counts only if the node that it is about has published all of it.
+ * Reads the log from its start, with details. A report counts only if all of it was published by the node that it describes.
  */
 export class ReportReader {
-  /** By node, then by the sender's origin. */
+  /** The senders by node ID, then by origin. */
   private readonly nodes = new Map<string, Map<number, Sender>>()
   private readonly records = new LogRecords(maxLine)
 
@@ -58,7 +59,7 @@ export class ReportReader {
     if (Result.isFailure(decoded)) return undefined
     const { frame, origin, seq } = decoded.success
     const sender = this.senderOf(node, origin)
-    // After a gap, the rest of this report is useless. The next reading may have all of it.
+    // A report with a gap is useless. When the log is read again, it may have no gap.
     if (sender === undefined || seq !== sender.next) return undefined
     const whole = frame._tag === "Packed" ? sender.unpacker.take(frame) : frame
     if (whole === "Damaged") return undefined

@@ -1,5 +1,5 @@
 /**
- * The sweep: removes leftovers of callers that were killed before they could clean up.
+ * The sweep removes leftovers: the objects of callers that were killed before they could remove them.
  *
  * Every object of task-exec has labels with its run and its deadline (see `Labels.ts`). A sweep removes objects past their deadline, or
  * the objects of given runs, and nothing else.
@@ -16,7 +16,7 @@ import { HelperImage } from "../helper/HelperImage.ts"
 import { sweepContainers } from "./ContainerSweep.ts"
 import { type Findings, joinFindings, type SweepMode } from "./Findings.ts"
 import { sweepManagers } from "./ManagerSweep.ts"
-import { type NodeAnswer, type SweptNode, sweepNodes } from "./Sweeper.ts"
+import { type NodeResult, type SweptNode, sweepNodes } from "./Sweeper.ts"
 import type { Selection } from "./Verdict.ts"
 
 /**
@@ -28,21 +28,21 @@ import type { Selection } from "./Verdict.ts"
 export interface SweepOptions {
   /** Remove nothing; default `false`. */
   readonly dryRun?: boolean
-  /** The Unix time in milliseconds to compare deadlines with; default: the present. */
+  /** The time to compare deadlines with, in Unix milliseconds; default: the present. */
   readonly now?: number
   /**
-   * IDs of runs (label `task-exec.run`). Removes their objects whatever the deadline, and nothing else. If a helper runs a command of
-   * such a run, this kills the command.
+   * IDs of runs (label `task-exec.run`). Removes the objects of these runs whatever their deadline, and nothing else. Commands of these runs
+   * that still run are killed.
    */
   readonly runs?: ReadonlyArray<string>
   /**
    * The nodes whose containers to check: `all` nodes (the default), through a temporary service, or only the connected engine's node
-   * (`local`). Services, secrets and networks are checked if that engine is a manager; `all` requires a manager.
+   * (`local`). Services, secrets and networks are checked if the connected engine is a manager. `all` requires a manager.
    */
   readonly nodes?: "all" | "local"
   /** Image of the temporary service; default: that of the `HelperImage` layer. */
   readonly image?: string
-  /** The time in which the other nodes must report; default 30 seconds. */
+  /** The time within which the other nodes must report; default 30 seconds. */
   readonly placementTimeout?: Duration.Input
 }
 
@@ -73,7 +73,7 @@ export interface SweepReport extends Findings {
 }
 
 /**
- * Whether a sweep left nothing behind: every leftover was removed, every object could be read, and every node was checked.
+ * Whether no leftovers remain: every leftover was removed, every object could be read, and every node was checked.
  *
  * @category leftovers
  * @since 0.1.0
@@ -84,13 +84,13 @@ export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boo
 /**
  * Removes the services, secrets, networks and containers of task-exec that are past their deadline, or those of the runs in `runs`.
  *
- * **When to use**: to clean up after callers that were killed before they could. Each run also removes leftovers with {@link sweepSwarm}.
+ * **When to use**: to remove the objects of callers that were killed. Each run also removes leftovers with {@link sweepSwarm}.
  *
  * **Details**: the report names the objects that can't be removed and the nodes that don't respond. Fails only if the connected engine does
- * not respond, or is not a manager and all nodes are to be checked. An object that another program removes meanwhile counts as removed.
- * Swarm removes a service's containers shortly after the service.
+ * not respond, or if it is not a manager and `nodes` is `all`. An object that another program removes meanwhile counts as removed. Swarm
+ * removes a service's containers shortly after the service.
  *
- * **Gotchas**: deadlines are compared with the slower of this machine's clock and the engine's. They have a margin of two minutes for
+ * **Gotchas**: deadlines are compared with the earlier of this machine's time and the engine's time. They include a margin of two minutes for
  * clocks that differ.
  *
  * @example
@@ -113,7 +113,7 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 ): Effect.fn.Return<SweepReport, SwarmFailure, Swarm | HelperImage> {
   const swarm = yield* Swarm
   const { Name: hostname, Swarm: own, SystemTime } = yield* swarm.info
-  // Of several managers, only one has these containers.
+  // The engine of the manager that answered `info`.
   const engine = yield* swarm.engine
   const selection: Selection =
     options.runs === undefined
@@ -134,29 +134,29 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
       sweepContainers({ ...mode, node: hostname, services: managers.services }).pipe(
         Effect.provideService(DockerEngine, engine),
         Effect.match({
-          onSuccess: (findings): NodeAnswer => ({ _tag: "Swept", node: connected, findings }),
-          onFailure: (error): NodeAnswer => ({ _tag: "Silent", node: connected, reason: error.message })
+          onSuccess: (findings): NodeResult => ({ _tag: "Swept", node: connected, findings }),
+          onFailure: (error): NodeResult => ({ _tag: "Unswept", node: connected, reason: error.message })
         })
       ),
       sweepOthers(mode, options, connected, others, managers.services ?? [])
     ],
     { concurrency: 2 }
   )
-  const answers = [local, ...remote]
-  const found = answers.flatMap((answer) => (answer._tag === "Swept" ? [answer.findings] : []))
+  const results = [local, ...remote]
+  const found = results.flatMap((result) => (result._tag === "Swept" ? [result.findings] : []))
   return {
     ...joinFindings([managers, ...found]),
-    nodes: answers.flatMap(({ _tag, node }) => (_tag === "Swept" ? [node.hostname] : [])),
-    unanswered: answers.flatMap((answer) =>
-      answer._tag === "Silent" ? [{ ...answer.node, reason: answer.reason }] : []
+    nodes: results.flatMap(({ _tag, node }) => (_tag === "Swept" ? [node.hostname] : [])),
+    unanswered: results.flatMap((result) =>
+      result._tag === "Unswept" ? [{ ...result.node, reason: result.reason }] : []
     )
   }
 })
 
 /**
- * Removes services, secrets and networks that are past their deadline: the part of {@link sweep} that starts nothing on other nodes.
+ * Removes services, secrets and networks that are past their deadline. This is the part of {@link sweep} that starts nothing on other nodes.
  *
- * **Details**: without leftovers it sends few requests, to a manager only. The report has no nodes, because no containers are checked.
+ * **Details**: sends only four requests, to a manager, if there are no leftovers. The report has no nodes, because no containers are checked.
  *
  * @category leftovers
  * @since 0.2.0
@@ -173,27 +173,27 @@ export const sweepSwarm = Effect.fn("TaskExec.sweepSwarm")(function* (
   return { leftovers, unreadable, alive, nodes: [], unanswered: [] }
 })
 
-/** The earlier of two clocks: a clock that is fast would make leftovers of live runs. */
-const earliest = (own: number, engines: string): number => {
-  const theirs = Date.parse(engines)
-  return Number.isNaN(theirs) ? own : Math.min(own, theirs)
+/** Returns the earlier of two times, because a fast clock would turn the objects of live runs into leftovers. `other`: RFC 3339. */
+const earliest = (own: number, other: string): number => {
+  const millis = Date.parse(other)
+  return Number.isNaN(millis) ? own : Math.min(own, millis)
 }
 
-/** Sweeps other nodes, each through a sweeper, if the node can run one. */
+/** Sweeps the containers of the other nodes that can run a sweeper. Returns the reason for nodes that can't. */
 const sweepOthers = Effect.fnUntraced(function* (
   mode: SweepMode,
   { image, placementTimeout = "30 seconds" }: SweepOptions,
   connected: SweptNode,
   others: ReadonlyArray<Node>,
   services: ReadonlyArray<string>
-): Effect.fn.Return<ReadonlyArray<NodeAnswer>, never, Swarm | HelperImage> {
+): Effect.fn.Return<ReadonlyArray<NodeResult>, never, Swarm | HelperImage> {
   const swept = others.filter(isReady).map(nameOf)
-  const silent = others
+  const unswept = others
     .filter((node) => !isReady(node))
-    .map((node): NodeAnswer => ({ _tag: "Silent", node: nameOf(node), reason: whyNot(node) }))
-  if (swept.length === 0) return silent
+    .map((node): NodeResult => ({ _tag: "Unswept", node: nameOf(node), reason: whyNotReady(node) }))
+  if (swept.length === 0) return unswept
   const images = yield* HelperImage
-  const answers = yield* sweepNodes({
+  const results = yield* sweepNodes({
     ...mode,
     image: yield* image === undefined ? images.reference : images.pin(image),
     nodes: swept,
@@ -202,18 +202,18 @@ const sweepOthers = Effect.fnUntraced(function* (
     patience: Duration.toMillis(Duration.fromInputUnsafe(placementTimeout))
   }).pipe(
     Effect.catch((error) =>
-      Effect.succeed(swept.map((node): NodeAnswer => ({ _tag: "Silent", node, reason: error.message })))
+      Effect.succeed(swept.map((node): NodeResult => ({ _tag: "Unswept", node, reason: error.message })))
     ),
     inInventory
   )
-  return [...answers, ...silent]
+  return [...results, ...unswept]
 })
 
 const isReady = ({ Spec, Status }: Node): boolean => Status.State === "ready" && Spec.Availability === "active"
 
 const nameOf = ({ Description, ID }: Node): SweptNode => ({ id: ID, hostname: Description.Hostname })
 
-const whyNot = ({ Spec, Status }: Node): string =>
+const whyNotReady = ({ Spec, Status }: Node): string =>
   Status.State === "ready"
     ? `its availability is ${Spec.Availability}. Make it active, or run "task-exec gc --local" on it.`
     : `the node is ${Status.State}. Check its engine.`

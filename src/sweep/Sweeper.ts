@@ -1,4 +1,4 @@
-/** The temporary service that sweeps the containers of the other nodes: one task on each, one report from each. */
+/** The temporary service that sweeps the containers of the other nodes. It runs one task, a sweeper, on each node, which sends one report. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -29,22 +29,22 @@ export interface SweeperOptions extends SweepMode {
   readonly image: string
   /** The nodes to check. */
   readonly nodes: ReadonlyArray<SweptNode>
-  /** ID of the connected engine's node, which gets no sweeper. */
+  /** ID of the connected engine's node, which needs no sweeper. */
   readonly connectedNode: string
-  /** IDs of the services whose containers Swarm removes. */
+  /** IDs of task-exec's services, whose containers Swarm removes. */
   readonly services: ReadonlyArray<string>
-  /** Milliseconds until every node must have reported. */
+  /** Milliseconds within which every node must report. */
   readonly patience: number
 }
 
 /** The result for one node. */
-export type NodeAnswer =
+export type NodeResult =
   | { readonly _tag: "Swept"; readonly node: SweptNode; readonly findings: Findings }
-  | { readonly _tag: "Silent"; readonly node: SweptNode; readonly reason: string }
+  | { readonly _tag: "Unswept"; readonly node: SweptNode; readonly reason: string }
 
-/** Milliseconds after which a reading of the log is restarted. */
+/** Milliseconds after which the log is read again from its start. */
 const readingPatience = 1500
-/** How often the whole log of a sweeper that has ended is read. */
+/** The number of times that the log is read after a sweeper has ended. */
 const finalReads = 3
 /** The grace period of a sweeper, in milliseconds. */
 const stopGrace = 2000
@@ -52,12 +52,12 @@ const stopGrace = 2000
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
 
 /**
- * Sweeps the containers of these nodes and waits for their reports, for at most `patience` milliseconds. Returns Swarm's reason for a
- * node that does not report. Removes the service and its secret.
+ * Sweeps the containers of these nodes, and waits for their reports for at most `patience` milliseconds. Returns Swarm's reason for a node that
+ * does not report. Removes the service and its secret.
  */
 export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
   options: SweeperOptions
-): Effect.fn.Return<ReadonlyArray<NodeAnswer>, SwarmFailure | RequestTooLarge, Swarm | Scope.Scope> {
+): Effect.fn.Return<ReadonlyArray<NodeResult>, SwarmFailure | RequestTooLarge, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
   const fresh = yield* makeOwnership(options.patience)
   const { dryRun, nodes, selection, services } = options
@@ -81,7 +81,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
     command: imageCommands.sweepNode,
     request,
     mode: "global",
-    // Swarm gives a task to every node that is ready and active.
+    // Swarm starts a task on every node that is ready and active.
     constraints: [`node.id!=${options.connectedNode}`, "node.platform.os!=windows"],
     network: bridgeNetwork,
     stopGrace,
@@ -93,12 +93,12 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
 const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: string, options: SweeperOptions) {
   const { nodes, patience } = options
   const reports = new Map<string, NodeReport>()
-  /** The reasons of nodes that won't report. */
+  /** The reasons of nodes that will not report. */
   const refused = new Map<string, string>()
   const tasks = new Map<string, Task>()
   const readsAfterEnd = new Map<string, number>()
-  /** The error of the last request for the tasks. */
-  let trouble: string | undefined
+  /** The error of the last request for the tasks, if it failed. */
+  let listError: string | undefined
   const open = () => nodes.filter(({ id }) => !reports.has(id) && !refused.has(id))
 
   const push = (reader: ReportReader, chunk: Uint8Array) => {
@@ -106,7 +106,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
       for (const report of reader.push(chunk)) if (!reports.has(report.node)) reports.set(report.node, report)
       return true
     } catch (error) {
-      // A stream that is cut in the middle of a record is a broken connection: the log is read again.
+      // A stream that ends in the middle of a record means a broken connection. The log is read again.
       if (error instanceof DemuxError) return false
       throw error
     }
@@ -122,30 +122,30 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
       )
     },
     Effect.scoped,
-    // A followed log may miss lines, and does not end by itself.
+    // A timeout, because a followed log may miss lines and does not end by itself.
     Effect.timeoutOption(readingPatience),
     Effect.catch((error) => Effect.logDebug(`cannot read the log of the sweepers: ${error.message}`))
   )
 
-  const look = swarm.listTasks({ service: [service] }).pipe(
+  const updateTasks = swarm.listTasks({ service: [service] }).pipe(
     Effect.match({
       onSuccess: (found) => {
-        trouble = undefined
+        listError = undefined
         for (const task of found) {
           const { CreatedAt, NodeID: node } = task
-          // The first task counts. Swarm may start another one.
+          // The first task of a node counts. Swarm may start another one.
           if (node !== undefined && (tasks.get(node)?.CreatedAt ?? CreatedAt) >= CreatedAt) tasks.set(node, task)
         }
       },
       onFailure: (error) => {
-        trouble = summaryOf(error)
+        listError = summaryOf(error)
       }
     })
   )
 
-  const everything = Effect.gen(function* () {
+  const gatherAll = Effect.gen(function* () {
     for (let wait = 50; open().length > 0; wait = Math.min(wait * 1.5, 500)) {
-      yield* look
+      yield* updateTasks
       const started = open().filter(({ id }) => hasStarted(tasks.get(id)))
       const ended = started.filter(({ id }) => isFinalTaskState(tasks.get(id)?.Status.State ?? ""))
       if (started.length > 0) yield* read(started)
@@ -162,23 +162,23 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
     }
   })
 
-  yield* Effect.raceFirst(everything, Effect.sleep(patience))
-  return nodes.map((node): NodeAnswer => {
+  yield* Effect.raceFirst(gatherAll, Effect.sleep(patience))
+  return nodes.map((node): NodeResult => {
     const result = reports.get(node.id)?.result
     if (result?._tag === "Swept") return { _tag: "Swept", node, findings: foundOn(node, result.findings) }
     const reason =
       result?.detail ??
       refused.get(node.id) ??
-      `no report within ${patience / 1000} s (${trouble ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
-    return { _tag: "Silent", node, reason }
+      `no report within ${patience / 1000} s (${listError ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
+    return { _tag: "Unswept", node, reason }
   })
 })
 
-/** Sets the node of findings: a node reports about itself only. */
+/** Sets the node of all findings, because a node must report about itself only. */
 const foundOn = ({ hostname }: SweptNode, { alive, leftovers, unreadable }: Findings): Findings => ({
-  leftovers: leftovers.map((one) => ({ ...one, node: hostname })),
-  unreadable: unreadable.map((one) => ({ ...one, node: hostname })),
-  alive: alive.map((one) => ({ ...one, node: hostname }))
+  leftovers: leftovers.map((object) => ({ ...object, node: hostname })),
+  unreadable: unreadable.map((object) => ({ ...object, node: hostname })),
+  alive: alive.map((object) => ({ ...object, node: hostname }))
 })
 
 const hasStarted = (task: Task | undefined): boolean => {
@@ -186,7 +186,7 @@ const hasStarted = (task: Task | undefined): boolean => {
   return state !== "rejected" && (state === "running" || isFinalTaskState(state))
 }
 
-/** Swarm's text about a sweeper's task. */
+/** Describes the state of a sweeper's task, with Swarm's text. */
 const describe = (task: Task | undefined, { image }: SweeperOptions): string => {
   if (task === undefined) return "no task"
   const { Err, Message, State } = task.Status

@@ -1,13 +1,13 @@
-/** The sweep that every run, fan-out and copy does while it works. */
+/** The sweep in the background of every run, fan-out and copy. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Swarm } from "../engine/Swarm.ts"
 import { sweepSwarm } from "./Sweep.ts"
 
-/** Milliseconds before the sweep begins: short work does not wait for it. */
+/** Milliseconds before the sweep begins. Shorter work needs no sweep. */
 const shortWork = 100
 
-/** Returns an effect that starts {@link sweepSwarm} in the background. It starts once, however often it is run, and ends with the scope. */
+/** Returns an effect that starts {@link sweepSwarm} in the background. Only its first run has an effect. The sweep ends with the scope. */
 export const openTidying: Effect.Effect<Effect.Effect<void, never, Swarm>, never, Scope.Scope> = Effect.map(
   Effect.scope,
   (scope) => {

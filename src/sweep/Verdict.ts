@@ -1,4 +1,4 @@
-/** Judges objects by their labels: the run that owns an object, and whether it is a leftover. */
+/** Decides by an object's labels which run owns it, and whether it is a leftover. */
 import * as Schema from "effect/Schema"
 import { labelKeys } from "../Labels.ts"
 
@@ -13,10 +13,10 @@ export const Selection = Schema.TaggedUnion({
 /** The objects of task-exec that a sweep removes. */
 export type Selection = typeof Selection.Type
 
-/** The owner of an object, from its labels. */
+/** The owner of an object, as its labels name it. */
 export interface Owner {
   readonly runId: string
-  /** The object's role. Any text: other versions of task-exec may have other roles. */
+  /** The object's role. Can be any text, because other versions of task-exec may have other roles. */
   readonly role: string
   /** Unix time in milliseconds. */
   readonly deadline: number
@@ -25,10 +25,11 @@ export interface Owner {
 }
 
 /**
+ * The verdict about an object:
  * - `Foreign`: not an object of task-exec, or of a run that is not selected.
  * - `Alive`: its run may still need it.
  * - `Leftover`: past its deadline, or of a selected run.
- * - `Unreadable`: its labels of task-exec are incomplete, so it must not be removed.
+ * - `Unreadable`: its labels are incomplete, so it must not be removed.
  */
 export type Verdict =
   | { readonly _tag: "Foreign" }
@@ -39,7 +40,7 @@ export type Verdict =
 /** Unix time in seconds: up to eleven digits, which last until the year 5138. */
 const seconds = /^\d{1,11}$/
 
-/** Judges an object by its labels. At its deadline, an object is still alive. */
+/** Returns the verdict about an object with these labels. An object becomes a leftover after its deadline, not at it. */
 export const judge = (labels: Readonly<Record<string, string>>, selection: Selection): Verdict => {
   const { [labelKeys.run]: runId, [labelKeys.role]: role, [labelKeys.creator]: creator } = labels
   const deadline = labels[labelKeys.deadline]

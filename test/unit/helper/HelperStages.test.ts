@@ -18,7 +18,7 @@ const toldOf = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
 const stagesOf = (states: ReadonlyArray<string>) =>
   toldOf(
     Effect.gen(function* () {
-      const { end, see } = yield* openHelperStages("node-2", "task-exec:1")
+      const { end, report: see } = yield* openHelperStages("node-2", "task-exec:1")
       for (const state of states) yield* state === "end" ? end : see(state)
     }).pipe(Effect.scoped)
   )

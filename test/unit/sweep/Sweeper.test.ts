@@ -9,7 +9,7 @@ import { EngineError, EngineUnreachable } from "../../../src/engine/EngineErrors
 import type { ServiceSpec, Task } from "../../../src/engine/EngineSchemas.ts"
 import { Swarm, type SwarmShape } from "../../../src/engine/Swarm.ts"
 import { reportLines } from "../../../src/sweep/ReportReader.ts"
-import { type NodeAnswer, sweepNodes } from "../../../src/sweep/Sweeper.ts"
+import { type NodeResult, sweepNodes } from "../../../src/sweep/Sweeper.ts"
 import { taskOn } from "../engine/Tasks.ts"
 
 const record = (node: string, line: string): Uint8Array => {
@@ -76,7 +76,7 @@ const swept = Effect.fnUntraced(function* (
   return { result: yield* Fiber.join(fiber), calls, specs }
 })
 
-const told = (answers: ReadonlyArray<NodeAnswer>) =>
+const told = (answers: ReadonlyArray<NodeResult>) =>
   answers.map((answer) => `${answer.node.hostname}: ${answer._tag === "Swept" ? "swept" : answer.reason}`)
 
 const everything = ["create secret", "create service", "remove service", "remove secret"]
