@@ -11,8 +11,8 @@ export interface Aftermath {
   /** Whether the command can have run, or files or agents can have changed. `no` is certain. */
   readonly ran: "no" | "perhaps" | "yes"
   /**
-   * Whether to try again. `safe`: trying again does no harm and may succeed. `unchanged`: trying again does no harm, but fails until the cause
-   * is removed. `check`: check first what the command has done.
+   * Whether to try again. `safe`: trying again does no harm and may succeed. `unchanged`: trying again does no harm, but fails until the
+   * cause is removed. `check`: check first what the command has done.
    */
   readonly retry: "safe" | "unchanged" | "check"
 }

@@ -109,7 +109,8 @@ type Fields<Request> = { readonly [Key in Exclude<keyof Request, "stdin" | "sign
 /**
  * The data of an `ExecRequest`: everything but `stdin`, `signals` and the new sizes of the terminal, which are streams.
  *
- * **Details**: the data is a valid request. Add the streams to it if you need them. Decoding does not validate the request; `TaskExec` does.
+ * **Details**: the data is a valid request. Add the streams to it if you need them. Decoding does not validate the request; `TaskExec`
+ * does.
  *
  * @example
  * ```ts

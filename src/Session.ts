@@ -25,8 +25,8 @@ import type { ExecRequest } from "./request/ExecRequest.ts"
  */
 export interface Session {
   /**
-   * The command's stdin, with backpressure. When the input ends, the command's stdin ends. Run it once. If it is not run, the command's stdin
-   * stays open until the session ends.
+   * The command's stdin, with backpressure. When the input ends, the command's stdin ends. Run it once. If it is not run, the command's
+   * stdin stays open until the session ends.
    */
   readonly stdin: Sink.Sink<void, Uint8Array>
   /**

@@ -32,8 +32,8 @@ import type { ResolvedTask } from "./target/ResolvedTask.ts"
  */
 export interface StagedExec {
   /**
-   * The command begins when this stream is run. If the scope of the stream closes before the command has ended, the command and all its child
-   * processes are killed.
+   * The command begins when this stream is run. If the scope of the stream closes before the command has ended, the command and all its
+   * child processes are killed.
    */
   readonly events: Stream.Stream<ExecEvent, RunError>
   /** Sends the command's processes a signal and, after the request's grace period, KILL. */

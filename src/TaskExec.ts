@@ -189,9 +189,9 @@ export class TaskExec extends Context.Service<
   /**
    * Reads the log of a task from its node's engine. `Stdout` and `Stderr` hold the bytes that the container wrote, in order.
    *
-   * **Details**: if the target has no running task, reads the log of its newest task that had a container. An ID also matches a task that has
-   * ended. `Exited` is the last event, after the whole log; with `follow`, it arrives when the container ends. Reading is as fast as the
-   * consumer. The policy label must allow `logs`.
+   * **Details**: if the target has no running task, reads the log of its newest task that had a container. An ID also matches a task that
+   * has ended. `Exited` is the last event, after the whole log; with `follow`, it arrives when the container ends. Reading is as fast as
+   * the consumer. The policy label must allow `logs`.
    *
    * @example
    * ```ts

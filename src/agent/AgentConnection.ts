@@ -44,8 +44,8 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
 /**
  * Connects to the agent of a node. The connection closes with the scope, and the agent then ends its work for this connection.
  *
- * **Details**: the connection uses TLS. Its key is derived from the callers' private half and the agent's public half. The agent's log proves
- * that the public half belongs to this node and task. Nothing is sent before the agent has proved that it has the private half.
+ * **Details**: the connection uses TLS. Its key is derived from the callers' private half and the agent's public half. The agent's log
+ * proves that the public half belongs to this node and task. Nothing is sent before the agent has proved that it has the private half.
  */
 export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
   { entry, target }: AgentPair,

@@ -114,8 +114,8 @@ const look = Effect.fnUntraced(function* (origin: LogOrigin, follow: boolean) {
 
 const lastNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
   const whole = yield* look(origin, false)
-  // After a node was unreachable for 20 s, managers with engine 20.10 can't read its logs to the end until an engine restarts. They can still
-  // follow them.
+  // After a node was unreachable for 20 s, managers with engine 20.10 can't read its logs to the end until an engine restarts. They can
+  // still follow them.
   return (whole.isCutShort ? yield* look(origin, true) : whole).notice
 })
 

@@ -21,8 +21,8 @@ const drainGrace = 24 * 3600_000
 /** The number of nodes for which the agents' network has addresses. A network's range can't grow. */
 const mostNodes = 4000
 /**
- * The time within which the connected engine must drop the removed network. The agent on that engine must end first, which takes 4 seconds on
- * an idle machine.
+ * The time within which the connected engine must drop the removed network. The agent on that engine must end first, which takes 4 seconds
+ * on an idle machine.
  */
 const listedPatience = "15 seconds"
 
@@ -65,8 +65,8 @@ export const isAsWanted = ({ Spec: { Labels } }: Service, image: string): boolea
   Labels[agentLabels.image] === image
 
 /**
- * Creates the network of one deployment, under a new name. Engine 20.10 may list a removed network for half a minute after it rejected tasks,
- * and services that use the name of that network then fail.
+ * Creates the network of one deployment, under a new name. Engine 20.10 may list a removed network for half a minute after it rejected
+ * tasks, and services that use the name of that network then fail.
  */
 export const makeNetwork = Effect.gen(function* () {
   const swarm = yield* Swarm
@@ -93,8 +93,8 @@ export const removeNetworks = Effect.fnUntraced(function* (matches: (name: strin
 })
 
 /**
- * Waits until the connected engine no longer lists a removed network. Fails if an agent on that engine still uses the network. If the engine
- * lists the network for another reason, it drops it later by itself.
+ * Waits until the connected engine no longer lists a removed network. Fails if an agent on that engine still uses the network. If the
+ * engine lists the network for another reason, it drops it later by itself.
  */
 export const networkDropped = Effect.fnUntraced(function* (swarm: SwarmShape, name: string) {
   yield* networkGone(swarm, name, listedPatience)

@@ -25,8 +25,8 @@ export const agentLabels = {
 export const agentFolder = "/run/task-exec"
 
 /**
- * The socket of an entry agent, for callers that can open its files. A caller first sends the address of the target agent as a line, as to a
- * relay. The entry agent responds with an empty line when it is connected, or with a line that says why it is not.
+ * The socket of an entry agent, for callers that can open its files. A caller first sends the address of the target agent as a line, as to
+ * a relay. The entry agent responds with an empty line when it is connected, or with a line that says why it is not.
  */
 export const agentSocket = `${agentFolder}/entry`
 

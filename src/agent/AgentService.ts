@@ -49,9 +49,9 @@ export type AgentsUpResult = "created" | "updated" | "unchanged"
  *
  * **When to use**: if you run commands often enough to justify one container per node. Runs on other nodes then need no helper.
  *
- * **Details**: creates the service, or updates it if its version or image differs. Replaced agents end when the commands that they serve have
- * ended. Fails with `AgentsNotRunning` if a node has no agent within 5 minutes, if the node rejects the agent, or if the agent does not listen.
- * Fails with `OldKeyInUse` if a replaced agent does not report that it accepts no new callers.
+ * **Details**: creates the service, or updates it if its version or image differs. Replaced agents end when the commands that they serve
+ * have ended. Fails with `AgentsNotRunning` if a node has no agent within 5 minutes, if the node rejects the agent, or if the agent does
+ * not listen. Fails with `OldKeyInUse` if a replaced agent does not report that it accepts no new callers.
  *
  * @example
  * ```ts

@@ -32,8 +32,8 @@ export const targetOf = ({ container, id, name, node, service }: ResolvedTask): 
 })
 
 /**
- * Begins the record of a command. The record is passed to `Audit` when the scope closes. Call this before adding the finalizer that kills the
- * command, so that the record is complete.
+ * Begins the record of a command. The record is passed to `Audit` when the scope closes. Call this before adding the finalizer that kills
+ * the command, so that the record is complete.
  */
 export const recordRun = Effect.fnUntraced(function* (
   target: AuditTarget,

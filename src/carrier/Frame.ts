@@ -1,11 +1,11 @@
 /**
- * The frames that an executor on another node sends to its caller, and their encoding.
+ * The frames that an executor on another node sends to its caller, and their encoding as lines of a log.
  *
- * A frame is one line of ASCII, which every log driver keeps unchanged: `json-file` replaces invalid UTF-8, and every driver splits
- * lines at 16 KiB, so a line is base64 and shorter than that. Inside the base64:
+ * A line is base64 and shorter than 16 KiB, because every log driver keeps such lines unchanged: `json-file` replaces invalid UTF-8, and
+ * engines split lines at 16 KiB. The base64 encodes:
  *
- *     origin  u32  a random number for each sender, so that frames of two senders are never mixed
- *     seq     u32  0, 1, 2, … for each sender: shows missing and repeated frames
+ *     origin  u32  a random number that identifies the sender, so that frames of two senders are never mixed
+ *     seq     u32  0, 1, 2, … for each sender, to find missing and repeated frames
  *     channel u16  the number of the command: 1, 2, …; 0: all commands
  *     kind    u8
  *     payload      bytes of output, packed bytes of output, or a JSON document
@@ -20,11 +20,11 @@ import { maxBlock, type Packed, Packer } from "./Packed.ts"
 /** The most output in one frame, in bytes: 9 KiB become a line of 12,308 characters. */
 export const maxPayload = 9 * 1024
 
-/** The sender runs and has read its request. The first frame of every sender. */
+/** The first frame of every sender: the sender runs, and has read its request. */
 export const Hello = Schema.TaggedStruct("Hello", {
-  /** Version of the wire protocol that the sender speaks. */
+  /** The sender's version of the wire protocol. */
   protocol: Schema.Int,
-  /** Version of the package that the sender was built from. */
+  /** The sender's version of task-exec. */
   version: Schema.String
 })
 
@@ -43,22 +43,22 @@ export const Exited = Schema.TaggedStruct("Exited", { code: Schema.Int })
 /** End record: the command has started, and the caller does not wait for its end. */
 export const Detached = Schema.TaggedStruct("Detached", { execId: Schema.String })
 
-/** The kill result of a `SendSignal`; `ending` is an encoded `Ending`. */
+/** The response to a `SendSignal`, with the kill result. `ending`: an encoded `Ending`. */
 export const Signalled = Schema.TaggedStruct("Signalled", { id: Schema.Int, ending: Schema.Unknown })
 
-/** End record: the kill results of commands, in the order of the request; each is an encoded `Ending`. */
+/** End record: the kill results of commands, in the order of the request. `endings`: encoded `Ending`s. */
 export const Ended = Schema.TaggedStruct("Ended", { endings: Schema.Array(Schema.Unknown) })
 
-/** End record: the command could not be run, or its outcome is unknown; `error` is an encoded `ExecutorError`. */
+/** End record: the command could not be run, or its outcome is unknown. `error`: an encoded `RemoteError`. */
 export const Failed = Schema.TaggedStruct("Failed", { error: Schema.Unknown })
 
-/** The listener of the sender waits for the caller at this address of the overlay network. */
+/** The sender's listener waits for the caller at this address on the overlay network. */
 export const Reachable = Schema.TaggedStruct("Reachable", { address: Schema.String })
 
-/** The sender's node can't join a network of the request; the sender tries the next one. */
+/** The sender's node can't join one of the request's networks. The sender tries the next one. */
 export const Unreachable = Schema.TaggedStruct("Unreachable", { reason: Schema.String })
 
-/** The last frame of a log: the following frames come over the tunnel. */
+/** The last frame of a log: all later frames travel over the tunnel. */
 export const Moved = Schema.TaggedStruct("Moved", {})
 
 /** One message of the wire protocol. */
@@ -80,7 +80,7 @@ export type Frame =
 export const isEnd = (frame: Frame): boolean =>
   frame._tag === "Exited" || frame._tag === "Detached" || frame._tag === "Ended" || frame._tag === "Failed"
 
-/** The content of a line, with its position in its sender's sequence. */
+/** A frame with its sender, its number in the sender's sequence, and its channel. */
 export interface NumberedFrame {
   readonly origin: number
   readonly seq: number
@@ -95,13 +95,17 @@ export interface ChannelFrame {
 }
 
 /**
- * The version of the wire protocol. A caller refuses a sender of another version and names both versions: version 1 has no policies and
- * would run what they forbid; agents of version 2 share one key; helpers of version 3 are on their tunnel's network from the start; version 4 has no toolboxes and would run their commands in the task's
- * own container; version 5 has no actions and would run their words as commands, and has no one-off tasks and no forwarded ports.
+ * The version of the wire protocol. A caller refuses a sender of another version, and names both versions. Older versions are not safe to
+ * use:
+ * - 1 has no policies, and would run commands that a policy forbids;
+ * - 2: all agents share one key;
+ * - 3: helpers join their tunnel's network from the start;
+ * - 4 has no toolboxes, and would run their commands in the task's own container;
+ * - 5 has no actions, and would run their words as commands. It has no one-off tasks and no forwarded ports.
  */
 export const protocolVersion = 6
 
-/** A line that is no complete frame: cut off, altered, or text of another program. */
+/** The line is not a complete frame: it is cut off, altered, or the text of another program. */
 export class FrameDamaged extends Schema.TaggedError<FrameDamaged>()("FrameDamaged", {
   /** The defect. */
   detail: Schema.String,
@@ -175,7 +179,7 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
   const damaged = (detail: string) => Result.fail(new FrameDamaged({ detail, line: line.slice(0, 60) }))
   if (line.length % 4 !== 0 || !base64.test(line)) return damaged("not base64")
   const bytes = Buffer.from(line, "base64")
-  // The last character before padding has bits that mean nothing: set, they show damage that the checksum can't see.
+  // The last character before the padding has unused bits. If they are set, the line is damaged, which the checksum does not show.
   if (line.endsWith("=") && bytes.toString("base64") !== line) return damaged("not canonical base64")
   const end = bytes.length - crcBytes
   if (end < headerBytes) return damaged("too short")
@@ -196,19 +200,19 @@ export const decodeLine = (line: string): Result.Result<NumberedFrame, FrameDama
 }
 
 /**
- * Numbers frames and encodes them as lines. Splits output into pieces of {@link maxPayload}, and compresses it if that takes fewer
- * bytes. Each sender has its own writer, with its own `origin`.
+ * Numbers frames and encodes them as lines. Compresses output if that saves bytes, and splits it into pieces of {@link maxPayload}. Each
+ * sender has a writer of its own, with its own `origin`.
  */
 export class FrameWriter {
   private seq = 0
   private readonly origin: number
-  /** Of each command's streams. */
+  /** The packer of each stream of each command. */
   private readonly packers = new Map<string, Packer>()
   constructor(origin: number) {
     this.origin = origin
   }
 
-  /** Returns the lines of one frame: several if it has more output than fits into one line. `channel`: see {@link ChannelFrame}. */
+  /** Returns the lines of one frame: several if its output does not fit into one line. `channel`: see {@link ChannelFrame}. */
   lines(frame: Frame, channel = 0): string {
     if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return this.line(frame, channel)
     let text = ""

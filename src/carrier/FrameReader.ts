@@ -1,6 +1,6 @@
 /**
- * Reads a sender's frames from a log. The log may split the bytes anywhere, repeat lines after it is opened again, lose lines, and hold
- * lines that are no frames.
+ * Reads a sender's frames from a log. The log may split the bytes anywhere, repeat lines when it is opened again, lose lines, and contain
+ * other text.
  */
 import * as Result from "effect/Result"
 import { Demux } from "../engine/Demux.ts"
@@ -8,23 +8,24 @@ import { isCutShort } from "../engine/LogRecords.ts"
 import { type ChannelFrame, decodeLine, isEnd, maxPayload } from "./Frame.ts"
 import { Unpacker } from "./Packed.ts"
 
-/** The most characters of a line that are kept. No line of a sender is longer. */
+/** The most characters of a line that are kept. Lines of senders are shorter. */
 const maxLine = maxPayload * 2
+/** The most characters of other text that are kept. */
 const maxNoise = 4096
 
-/** The state of reading one sender's frames, between the chunks of the log. */
+/** Reads the frames of one sender, chunk by chunk. */
 export class FrameReader {
-  /** Whether the last frame has arrived: no other one follows. */
+  /** Whether the last frame has arrived. */
   complete = false
-  /** Bytes of log that the accepted frames take. */
+  /** The number of bytes of the accepted frames in the log. */
   bytes = 0
-  /** Frames accepted so far. */
+  /** The number of frames accepted so far. */
   accepted = 0
-  /** Whether a frame was missing since the last {@link reopened}: the log must be read again. */
+  /** Whether a frame was missing since the last {@link reopened}. Then the log must be read again. */
   gap = false
   /**
-   * The last 4 KiB of other text in the log since the last {@link reopened}: the sender's standard error, the manager's errors, and
-   * lines that are no frames.
+   * The last 4 KiB of other text in the log since the last {@link reopened}: the sender's stderr, errors of the managers, and lines that
+   * are not frames.
    */
   noise = ""
 
@@ -33,7 +34,7 @@ export class FrameReader {
   private origin: number | undefined
   private demux = new Demux()
   private rest = ""
-  /** Keeps its pieces when the log is opened again: no frame is accepted twice. */
+  /** Keeps its pieces when the log is opened again, because no frame is accepted twice. */
   private readonly unpacker = new Unpacker()
   private decoder = new TextDecoder()
 
@@ -56,7 +57,7 @@ export class FrameReader {
     return isCutShort(this.noise)
   }
 
-  /** The last line of {@link noise}, without frames. */
+  /** The last line of {@link noise}. */
   get lastWords(): string {
     const lines = this.noise.split("\n").map((line) => line.trim())
     return (lines.findLast((line) => line !== "") ?? "").slice(0, 300)
@@ -79,14 +80,14 @@ export class FrameReader {
 
   private take(line: string, frames: Array<ChannelFrame>): void {
     const decoded = decodeLine(line)
-    // The sender numbered the damaged line: the number of the next good line shows the gap.
+    // A damaged line also had a number, so the number of the next valid line shows the gap.
     if (Result.isFailure(decoded)) {
       this.addNoise(`${line}\n`)
       return
     }
     const { channel, frame, origin, seq } = decoded.success
     this.origin ??= origin
-    // Another sender is a second helper that Swarm started. It runs no command; the frames of the first one count.
+    // Another sender is a second helper that Swarm has started. It runs no command, so its frames are ignored.
     if (origin !== this.origin || this.complete || seq < this.accepted) return
     if (seq > this.accepted) {
       this.gap = true

@@ -1,39 +1,39 @@
 /**
  * Packs the blocks of a stream that compresses well, with zstd. A service log carries 10 MB/s for each task (moby,
- * `daemon/cluster/executor/container/controller.go`), and every byte of a tunnel is copied by two engines, a relay and a listener. A
- * tunnel sends a packed block in one record; a log sends it in pieces, one for each line.
+ * `daemon/cluster/executor/container/controller.go`), and two engines, a relay and a listener copy every byte of a tunnel. A tunnel sends a
+ * packed block in one record. A log sends it in pieces, one in each line.
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib"
 
-/** A piece of a packed block in a log. The last piece says which output the block is of. */
+/** A piece of a packed block in a log. `of`: the output of the block in its last piece; `More` in the others. */
 export interface Packed {
   readonly _tag: "Packed"
   readonly data: Uint8Array
   readonly of: "Stdout" | "Stderr" | "More"
 }
 
-/** Bytes of one block at most, before it is packed: a power of two, which is as far back as a packed block refers. */
+/** The most bytes of a block before it is packed, as a power of two. It is also the window of zstd. */
 const maxBlockLog = 18
 export const maxBlock = 2 ** maxBlockLog
 
-/** Bytes that are worth packing at least. */
+/** The least bytes of a block that is packed. */
 const minBlock = 1024
 
-/** Blocks that are sent as they are before one is tried again, at most. */
+/** The most blocks that are sent unpacked before packing is tried again. */
 const longestPause = 31
 
-/** zstd's quickest level. A function, as most runs pack nothing, and Node takes milliseconds to load zlib. */
+/** The options of zstd's fastest level. A function, because most runs pack nothing, and Node takes milliseconds to load zlib. */
 const quickest = () => ({ params: { [constants.ZSTD_c_compressionLevel]: 1 } })
 
-/** Decides for each block of one stream whether it is packed. One for each stream. */
+/** Packs the blocks of one stream that compress well. */
 export class Packer {
-  /** Blocks that are not tried after the next one that does not pay. */
+  /** The number of blocks to send unpacked after the next block that does not compress well. */
   private pause = 1
   private untried = 0
 
   /**
-   * The block compressed, or `undefined` where that saves less than an eighth. A stream of such blocks is tried less and less
-   * often: what is compressed already costs next to nothing.
+   * Returns the packed block; `undefined` if packing saves less than an eighth. Blocks of a stream that does not compress well are tried
+   * less and less often, so such a stream costs almost no CPU time.
    */
   pack(block: Uint8Array): Uint8Array | undefined {
     if (block.length < minBlock) return undefined
@@ -52,11 +52,11 @@ export class Packer {
   }
 }
 
-/** A block as it was, or `undefined` where it is damaged or longer than `most` or {@link maxBlock} bytes. */
+/** Unpacks a block; `undefined` if it is damaged, or longer than `most` or {@link maxBlock} bytes. */
 export const unpack = (packed: Uint8Array, most = maxBlock): Uint8Array | undefined => {
   const maxOutputLength = Math.min(most, maxBlock)
   try {
-    // With a byte to spare, all of it is in one piece, which is not copied. A block that asks for more memory is damaged.
+    // With a spare byte, zlib returns its output buffer without a copy. A block that needs a larger window is damaged.
     return zstdDecompressSync(packed, {
       chunkSize: Math.max(maxOutputLength + 1, constants.Z_MIN_CHUNK),
       maxOutputLength,
@@ -67,14 +67,14 @@ export const unpack = (packed: Uint8Array, most = maxBlock): Uint8Array | undefi
   }
 }
 
-/** Puts the blocks of one sender together from their pieces. */
+/** Joins the pieces of one sender's blocks and unpacks them. */
 export class Unpacker {
   private pieces: ReadonlyArray<Uint8Array> = []
   private bytes = 0
 
   /**
-   * Takes the next piece; gives the output with the last piece of its block, and nothing before. `"Damaged"`: the piece leads to no
-   * block, and was not taken.
+   * Takes the next piece. Returns the output with the last piece of its block, and `undefined` before. `"Damaged"`: no block results, and
+   * the piece was not taken.
    */
   take({
     data,

@@ -1,4 +1,4 @@
-/** The stdin and stdout of a relay container, to which the caller is attached, as one Node stream. */
+/** Converts a connection to a relay's stdin and stdout to a Node stream. */
 import { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -14,13 +14,14 @@ export interface RelayCarrier {
   readonly duplex: Duplex
   /** Writes the first bytes. Completes when they are sent, or the connection is closed. */
   readonly begin: (text: string) => Effect.Effect<void>
-  /** The last line that the relay wrote to stderr; empty if there is none. */
+  /** Returns the last line that the relay wrote to stderr; empty without one. */
   readonly complaint: () => string
 }
 
 /**
- * Turns a connection to a container into a stream, which fails as the connection does and is destroyed with the scope. Calls `hear` with
- * the text of stderr.
+ * Converts a connection to a container to a Node stream. The stream fails if the connection fails, and is destroyed when the scope closes.
+ * Calls
+ * `hear` with the text of stderr.
  */
 export const carryOver = Effect.fnUntraced(function* (
   connection: ContainerConnection,

@@ -1,8 +1,9 @@
 /**
- * Receives a helper's frames from Swarm's service log, which needs no network and goes one way.
+ * Receives a helper's frames from Swarm's service log. The log needs no network, and carries frames in one direction only.
  *
- * A log that is followed while the task starts may miss the task, never ends by itself, breaks when the leader changes, and starts from
- * its first line when it is read again. So the reader opens the log again whenever frames are missing, and drops frames that it has seen.
+ * A log that is followed while the task starts may miss the task. A followed log never ends by itself, and breaks when the leader changes.
+ * A log that is opened again starts from its first line. So the log is opened again whenever frames are missing, and repeated frames are
+ * dropped.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -16,26 +17,26 @@ import { Brake } from "../internal/Brake.ts"
 import type { ChannelFrame } from "./Frame.ts"
 import { FrameReader } from "./FrameReader.ts"
 
-/** Milliseconds without a frame from a running sender until the log is opened again. */
+/** Milliseconds without a frame from a running sender after which the log is opened again. */
 const missedStart = 400
-/** Milliseconds that the log's last lines may take after the sender has ended. */
+/** Milliseconds within which the log's last lines must arrive after the sender has ended. */
 const lastLines = 300
-/** How many times the whole log is read after the sender has ended. */
+/** The number of times that the whole log is read after the sender has ended. */
 const finalReads = 3
-/** The most readings in a row without a new frame. */
+/** The most reads in a row without a new frame. */
 const maxFruitless = 60
-/** The most readings of a log that the managers can't read at the moment, one second apart. */
+/** The most reads, one second apart, of a log that the managers can't read at the moment. */
 const interruptedReads = 20
-/** Milliseconds without a chunk after which the reading of a whole log is given up. */
+/** Milliseconds without a chunk after which a read of the whole log is given up. */
 const silence = 10_000
-/** The same for a log that is followed, which has no end. */
+/** Milliseconds without a chunk after which a read of a followed log, which has no end, is given up. */
 const followedSilence = 2000
 
 /** The sender of the frames. */
 export interface Sender<E> {
   /** The service whose log carries the frames. */
   readonly service: string
-  /** The number of commands that it reports on. */
+  /** The number of commands on which the sender reports. */
   readonly commands: number
   /** Completes when the sender runs or has run. */
   readonly running: Effect.Effect<void, E>
@@ -45,13 +46,13 @@ export interface Sender<E> {
 
 /** The frames of a sender. Read `isComplete` and `lastWords` after `frames` has ended. */
 export interface Received<E> {
-  /** Each frame once, in order. Ends after the last frame, or when no other one can arrive. */
+  /** Each frame once, in order. Ends after the last frame, or when no other frame can arrive. */
   readonly frames: Stream.Stream<ChannelFrame, E>
   /** Whether the last frame has arrived. */
   readonly isComplete: () => boolean
-  /** Bytes of log that were read. */
+  /** The number of bytes of the received frames in the log. */
   readonly bytes: () => number
-  /** The last line of the log that is no frame. */
+  /** The last line of the log that is not a frame. */
   readonly lastWords: () => string
 }
 
@@ -68,7 +69,7 @@ export const receive = Effect.fnUntraced(function* <E>(
   const brake = new Brake()
   let chunks = 0
 
-  // A stream that ends within a record is a broken connection: the log is read again.
+  // Returns `undefined` if the stream ends within a record: the connection is broken, and the log is read again.
   const push = (chunk: Uint8Array) => {
     try {
       return reader.push(chunk)
@@ -77,7 +78,7 @@ export const receive = Effect.fnUntraced(function* <E>(
       throw error
     }
   }
-  // Accepted frames enter the queue before an interrupt can come between. Only then does the effect wait for the consumer.
+  // Accepted frames enter the queue at once, so that no interruption can lose them. Only then does this wait for the consumer.
   const take = (chunk: Uint8Array) =>
     Effect.suspend(() => {
       chunks++
@@ -88,7 +89,7 @@ export const receive = Effect.fnUntraced(function* <E>(
       return Effect.as(brake.wait, !reader.complete && !reader.gap)
     })
 
-  /** Completes after this time without a chunk. Time in which the consumer is slow does not count. */
+  /** Completes after this time without a chunk. Time in which the reader waits for the consumer does not count. */
   const idle = Effect.fnUntraced(function* (millis: number) {
     let before: number
     do {
@@ -104,7 +105,7 @@ export const receive = Effect.fnUntraced(function* <E>(
       yield* Stream.runForEachWhile(log, take)
     },
     Effect.scoped,
-    // Another program removed the service and its log.
+    // Not found: another program has removed the service and its log.
     Effect.catchIf(isNotFound, () => Effect.void)
   )
 
@@ -136,8 +137,8 @@ export const receive = Effect.fnUntraced(function* <E>(
 
   const everything = Effect.gen(function* () {
     yield* Effect.raceFirst(live, afterEnd)
-    // Managers can't read a log without a leader, and not to its end if a node was out of reach for a while: they report that in the
-    // log. But they follow the log of that node.
+    // Managers can't read a log while there is no leader. They can't read it to its end if a node was unreachable for a while, but they can
+    // follow it. They report both in the log.
     for (let tries = 0; !reader.complete && tries < (reader.interrupted ? interruptedReads : finalReads); tries++) {
       const follow = reader.interrupted
       yield* read(follow).pipe(Effect.raceFirst(idle(follow ? followedSilence : silence)))

@@ -1,4 +1,4 @@
-/** Limits the connections that have not yet proved that they know the key. */
+/** Limits the connections of a listener that have not yet proved that they know the key. */
 
 /** The most connections that may be in their handshake at the same time. */
 export interface StrangerLimits {
@@ -10,16 +10,14 @@ export interface StrangerLimits {
 /**
  * The connections of a listener whose handshake is not complete.
  *
- * **Details**
- *
- * A connection over a limit replaces the oldest one of its own source, or of the source that has the most. A handshake takes
- * milliseconds, so a client that knows the key completes it before its connection is the oldest one. A source that opens many
- * connections loses only its own.
+ * **Details**: a connection above a limit replaces the oldest one of its own source, or of the source with the most connections. A
+ * handshake takes milliseconds, so a client that knows the key completes it before its connection is the oldest one. A source that opens
+ * many connections loses only its own.
  */
 export class Strangers<Connection> {
   private readonly limits: StrangerLimits
   private readonly turnAway: (connection: Connection) => void
-  /** By source, oldest first. */
+  /** The connections by source, oldest first. */
   private readonly sources = new Map<string, Set<Connection>>()
   private total = 0
 
@@ -43,7 +41,7 @@ export class Strangers<Connection> {
     if (this.total > this.limits.inTotal) this.dropOldest(...this.largest(source, own))
   }
 
-  /** Forgets a connection that is closed or has completed its handshake. Ignores a connection that is not counted. */
+  /** Removes a connection that is closed or has completed its handshake. Ignores a connection that is not counted. */
   delete(source: string, connection: Connection): void {
     const own = this.sources.get(source)
     if (own === undefined || !own.delete(connection)) return

@@ -1,10 +1,9 @@
 /**
- * The records of a two-way connection between a caller and an executor on another node. The connection (TLS) keeps them complete and in
- * order.
+ * The frames of a tunnel, and their encoding. The connection below (TLS) keeps them complete and in order.
  *
- *     kind     u8   what the payload is
- *     stream   u8   whose data or credit it is: 0 none, 1 stdin, 2 stdout, 3 stderr
- *     channel  u16  which command it is about, of several over one connection
+ *     kind     u8   the type of the payload
+ *     stream   u8   the stream of the data or credit: 0 none, 1 stdin, 2 stdout, 3 stderr
+ *     channel  u16  the number of the command, because several commands share a tunnel
  *     length   u32  bytes of payload, at most {@link maxFrame}
  *     payload
  */
@@ -14,7 +13,7 @@ import { maxBlock } from "./Packed.ts"
 /** The streams of bytes of one command. */
 export type StreamName = "stdin" | "stdout" | "stderr"
 
-/** One record. */
+/** A frame: a record with its channel. */
 export type TunnelFrame = {
   /** 0 to {@link maxChannel}. */
   readonly channel: number
@@ -22,13 +21,13 @@ export type TunnelFrame = {
 
 /** The content of a record. */
 export type TunnelRecord =
-  /** Bytes of a stream. The receiver gave credit for them. */
+  /** Bytes of a stream, for which the receiver has given credit. */
   | { readonly _tag: "Data"; readonly stream: StreamName; readonly data: Uint8Array }
-  /** A block of a stream, compressed (`Packed.ts`). The receiver gave credit for its bytes before that. */
+  /** A packed block of a stream (`Packed.ts`). `bytes`: its size unpacked, for which the receiver has given credit. */
   | { readonly _tag: "Packed"; readonly stream: StreamName; readonly bytes: number; readonly data: Uint8Array }
   /** The stream has ended. */
   | { readonly _tag: "End"; readonly stream: StreamName }
-  /** The other side may send this many more bytes of the stream. */
+  /** The other side may send this number of further bytes of the stream. */
   | { readonly _tag: "Credit"; readonly stream: StreamName; readonly bytes: number }
   /** A JSON document. */
   | { readonly _tag: "Document"; readonly text: string }
@@ -37,7 +36,7 @@ export type TunnelRecord =
   /** Shows that the sender is alive. */
   | { readonly _tag: "Ping" }
 
-/** The bytes are no valid records. */
+/** The bytes are not valid frames. */
 export class TunnelFrameError extends Error {
   override readonly name = "TunnelFrameError"
 }
@@ -75,7 +74,7 @@ const payloadOf = (frame: TunnelRecord): Uint8Array => {
   }
 }
 
-/** Encodes a frame as a header and a payload, to be written one after the other. */
+/** Encodes a frame as a header and a payload. */
 export const encodeFrame = (frame: TunnelFrame): readonly [header: Uint8Array, payload: Uint8Array] => {
   const payload = payloadOf(frame)
   const header = Buffer.allocUnsafe(headerBytes)
@@ -87,7 +86,7 @@ export const encodeFrame = (frame: TunnelFrame): readonly [header: Uint8Array, p
 }
 
 /**
- * Reads frames from chunks that may split anywhere. Passes bytes of a stream on as they arrive, so one frame may become several.
+ * Reads frames from chunks that may split anywhere. Emits the bytes of a stream as they arrive, so one frame may become several.
  */
 export class TunnelFrameReader {
   private header = Buffer.alloc(headerBytes)
@@ -95,7 +94,7 @@ export class TunnelFrameReader {
   private left = 0
   private pieces: Array<Uint8Array> = []
 
-  /** Returns the frames that this chunk completes. Throws {@link TunnelFrameError} if the bytes are no frames. */
+  /** Returns the frames that this chunk completes. Throws {@link TunnelFrameError} on invalid bytes. */
   push(chunk: Uint8Array): ReadonlyArray<TunnelFrame> {
     const frames: Array<TunnelFrame> = []
     let at = 0

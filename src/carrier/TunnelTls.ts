@@ -1,6 +1,5 @@
 /**
- * TLS with a one-time key instead of certificates. Both sides know the key from a Swarm secret. A client without the key fails in the
- * handshake.
+ * TLS with a pre-shared key instead of certificates. The handshake of a client without the key fails.
  */
 
 import { randomBytes } from "node:crypto"
@@ -16,8 +15,8 @@ import { TunnelLost } from "./Tunnel.ts"
 const keyBytes = 32
 
 /**
- * Makes a key for {@link tunnelKey}, in base64. Uses the kernel's random numbers: most runs never use their key, and OpenSSL takes 5 to
- * 10 ms to load.
+ * Makes a key for {@link tunnelKey}, in base64. Uses the kernel's random numbers, because most runs never use their key and OpenSSL takes 5
+ * to 10 ms to load.
  */
 export const makeTunnelKey = (): string => {
   try {
@@ -29,7 +28,7 @@ export const makeTunnelKey = (): string => {
       closeSync(file)
     }
   } catch {
-    // A system without that file.
+    // The system does not have this file.
   }
   return randomBytes(keyBytes).toString("base64")
 }
@@ -47,12 +46,12 @@ export const tunnelKey = (base64: string): PresharedKey => ({
   key: Buffer.from(base64, "base64")
 })
 
-/** Forward secrecy without certificates: OpenSSL has such ciphers for TLS 1.2 only. */
+/** The cipher gives forward secrecy without certificates. OpenSSL has such ciphers for TLS 1.2 only. */
 const settings = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
   minVersion: "TLSv1.2",
   maxVersion: "TLSv1.2",
-  // Without a list Node reads the certificates that NODE_EXTRA_CA_CERTS names, which takes time.
+  // Without this list, Node reads the certificates that NODE_EXTRA_CA_CERTS names, which takes time.
   ca: []
 } satisfies Tls.SecureContextOptions
 
@@ -64,14 +63,14 @@ const strangerLimits = { perSource: 64, inTotal: 512 }
 /** Loads OpenSSL. Call it while the program waits for something else. */
 export const prepareHandshake: Effect.Effect<void> = Effect.sync(() => void Tls.createSecureContext(settings))
 
-/** Adds the reason if this is not Node: the TLS of Bun 1.4 and Deno 2.9 takes no `pskCallback`. */
+/** Adds the reason if this is not Node: the TLS of Bun 1.4 and Deno 2.9 does not support `pskCallback`. */
 const explained = (detail: string): string => {
   const { bun, deno } = process.versions
   if (bun === undefined && deno === undefined) return detail
   return `${bun === undefined ? "Deno" : "Bun"} has no TLS with pre-shared keys, which a tunnel needs; use Node.js (${detail})`
 }
 
-/** Opens the caller's side over a carrier. Completes after the handshake. The connection is destroyed with the scope. */
+/** Opens the caller's side of TLS over a carrier. Completes after the handshake. The connection is destroyed when the scope closes. */
 export const secureClient = (
   carrier: Duplex,
   { identity, key }: PresharedKey
@@ -99,9 +98,9 @@ export const secureClient = (
 
 /** The callbacks of a listener. */
 export interface ListenHandlers {
-  /** A client that knows the key has connected. */
+  /** Called when a client that knows the key has connected. */
   readonly client: (socket: Tls.TLSSocket) => void
-  /** The listener refused a connection, with its address and the reason. */
+  /** Called when the listener has refused a connection. `why`: the address and the reason. */
   readonly refused: (why: string) => void
 }
 
@@ -109,7 +108,7 @@ export interface ListenHandlers {
 export interface ListenOptions {
   readonly port: number
   readonly key: PresharedKey
-  /** The most clients at the same time. Connections in their handshake have a limit of their own. */
+  /** The most clients at the same time. Connections in their handshake have a separate limit. */
   readonly most: number
 }
 
@@ -132,7 +131,7 @@ export const listenForAll = Effect.fnUntraced(function* (
   const strangers = new Strangers<Socket>(strangerLimits, (socket) =>
     refuse(socket, "too many connections are in the TLS handshake")
   )
-  // By address and port: after the handshake the connection is another object.
+  // By address and port, because the connection is another object after the handshake.
   const greeting = new Map<string, () => void>()
   const nameOf = (socket: Socket) => `${socket.remoteAddress} ${socket.remotePort}`
   server.prependListener("connection", (socket) => {

@@ -52,8 +52,8 @@ const pauseFactor = 10
  * Watches services until all of them have converged. Emits the progress of every service after each look at the managers; the last
  * element is the one in which all have converged.
  *
- * **Details**: a service has converged when its update is over and its wanted number of tasks are up: they run the current spec, have run for
- * 5 seconds, and are healthy if there is a health check. A task that Swarm does not restart (a job's, or one with the restart condition
+ * **Details**: a service has converged when its update is over and its wanted number of tasks are up: they run the current spec, have run
+ * for 5 seconds, and are healthy if there is a health check. A task that Swarm does not restart (a job's, or one with the restart condition
  * `none` or `on-failure`) may have completed instead. A service that converged long ago passes at the first look.
  *
  * Fails with `ServiceNotConverged` as soon as a service won't converge by itself, with `ConvergeTimedOut`, with `NothingSelected` if the

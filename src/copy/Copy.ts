@@ -15,7 +15,7 @@ import type { TaskFiles, TaskFilesError } from "./TaskFiles.ts"
  * @since 0.1.0
  */
 export interface CopiedOut extends CopySource {
-  /** Its name in the archive: every entry of the archive is below this name. */
+  /** The name of the file or directory in the archive. Every entry of the archive is below this name. */
   readonly archived: string
   readonly stat: PathStat
   /** The archive. Fails if it is incomplete. Run it once. */
@@ -25,9 +25,9 @@ export interface CopiedOut extends CopySource {
 /**
  * Copies a file, or a directory with its content, out of a container.
  *
- * **Details**: the copy is a tar archive. Nothing is read before the archive is run. `followLink`: copy what a symbolic link points to.
+ * **Details**: the copy is a tar archive. Nothing is read before the stream is run. `followLink`: copy the target of a symbolic link.
  *
- * **Gotchas**: the archive fails if it is incomplete, so wait for its end before you use what you unpacked.
+ * **Gotchas**: the archive fails if it is incomplete, so wait for its end before you use the unpacked files.
  *
  * @example
  * ```ts
@@ -51,14 +51,14 @@ export const copyFrom = Effect.fn("TaskExec.copyFrom")(function* (
   path: string,
   { followLink = false }: { readonly followLink?: boolean } = {}
 ): Effect.fn.Return<CopiedOut, TaskFilesError, Scope.Scope> {
-  const asked = fromRoot(path)
-  const link = followLink ? linkTarget(yield* files.stat(asked)) : undefined
-  const { archive, stat } = yield* files.get(link ?? asked)
+  const requested = fromRoot(path)
+  const link = followLink ? linkTarget(yield* files.stat(requested)) : undefined
+  const { archive, stat } = yield* files.get(link ?? requested)
   return {
     archive,
     stat,
-    archived: splitPath(link ?? asked).name,
-    name: splitPath(asked).name,
+    archived: splitPath(link ?? requested).name,
+    name: splitPath(requested).name,
     isDirectory: isDirectory(stat)
   }
 })
@@ -119,8 +119,8 @@ export const extractTo = Effect.fn("TaskExec.extractTo")(function* <E>(
 })
 
 /**
- * Looks at a destination, and follows a link. Ignores errors of the engine: the directory may exist all the same, and if it does not, the
- * copy fails later.
+ * Finds the destination of a copy, and follows a symbolic link. Ignores errors of the engine, because the destination may still be usable;
+ * if it is not, the copy fails later.
  */
 const findDestination = Effect.fnUntraced(function* (
   files: TaskFiles,
@@ -128,10 +128,10 @@ const findDestination = Effect.fnUntraced(function* (
 ): Effect.fn.Return<CopyDestination, TaskFilesError | UnfitDestination> {
   const look = (path: string) =>
     files.stat(path).pipe(Effect.catchTag(["PathNotFound", "CopyFailed"], () => Effect.succeed(undefined)))
-  const asked = fromRoot(text)
-  const first = yield* look(asked)
+  const requested = fromRoot(text)
+  const first = yield* look(requested)
   const link = first === undefined ? undefined : linkTarget(first)
-  const path = link ?? asked
+  const path = link ?? requested
   const found = link === undefined ? first : yield* look(link)
   if (found === undefined) return { path, is: undefined }
   if (isDirectory(found)) return { path, is: "directory" }
@@ -147,6 +147,6 @@ const has = ({ mode }: PathStat, kind: keyof typeof kinds): boolean => Math.floo
 const isDirectory = (stat: PathStat): boolean => has(stat, "directory")
 const isSpecial = (stat: PathStat): boolean => has(stat, "device") || has(stat, "irregular")
 
-/** The target of a symbolic link; `undefined` for other files. */
+/** Returns the target of a symbolic link; `undefined` for other files. */
 const linkTarget = (stat: PathStat): string | undefined =>
   has(stat, "link") && stat.linkTarget !== "" ? stat.linkTarget : undefined

@@ -1,4 +1,4 @@
-/** The errors of a copy. With each of them the copy is incomplete. */
+/** The errors of a copy. After each of them, the copy is incomplete. */
 import * as Schema from "effect/Schema"
 
 /**
@@ -29,14 +29,14 @@ export class NoSuchDirectory extends Schema.TaggedError<NoSuchDirectory>()("NoSu
 }
 
 /**
- * The destination exists, and is neither a file nor a directory.
+ * The destination exists, but has the wrong type.
  *
  * @category errors
  * @since 0.1.0
  */
 export class UnfitDestination extends Schema.TaggedError<UnfitDestination>()("UnfitDestination", {
   path: Schema.String,
-  /** What it must be. */
+  /** What the destination must be. */
   must: Schema.String
 }) {
   override get message(): string {

@@ -1,8 +1,8 @@
 /**
- * The rules of `docker cp` for its two paths: which of them is in a container, in which directory to unpack, and under which name.
+ * The rules of `docker cp` for its two paths: which path is in a container, in which directory to unpack, and under which name.
  *
- * A source that ends in `/.` stands for the content of a directory. In a destination that is a directory, the source keeps its name. A
- * destination that does not exist is the source's new name.
+ * A source that ends in `/.` means the content of a directory. In a destination that is a directory, the source keeps its name. A
+ * destination that does not exist becomes the new name of the source.
  */
 import * as Posix from "node:path/posix"
 import * as Result from "effect/Result"
@@ -23,19 +23,19 @@ export const parseOperand = (text: string): CopyOperand => {
     : { target: text.slice(0, at), path: text.slice(at + 1) }
 }
 
-/** Whether the path stands for the content of a directory. */
+/** Whether the path means the content of a directory. */
 export const meansContent = (path: string): boolean => Posix.basename(path) === "."
 
-/** Whether the path names a directory by its end. */
+/** Whether the end of the path says that it is a directory. */
 export const saysDirectory = (path: string): boolean => path.endsWith("/") || meansContent(path)
 
-/** Returns the absolute path in a container. Keeps a `/` or `/.` at its end, which have a meaning. */
+/** Returns the absolute path in a container. Keeps a `/` or `/.` at its end, because both have a meaning. */
 export const fromRoot = (path: string): string => keepEnd(Posix.join("/", path), path)
 
 /** Adds the `/` or `/.` at the end of `path` to its cleaned form. */
 export const keepEnd = (cleaned: string, path: string): string => {
-  const said = meansContent(path) ? "/." : path.endsWith("/") ? "/" : ""
-  return `${cleaned.replace(/\/+$/, "")}${said}` || "/"
+  const end = meansContent(path) ? "/." : path.endsWith("/") ? "/" : ""
+  return `${cleaned.replace(/\/+$/, "")}${end}` || "/"
 }
 
 /** Splits a path into its directory and its name. The name is `.` for a directory's content, and `/` for the root. */
@@ -52,20 +52,20 @@ export const splitPath = (path: string): { readonly directory: string; readonly 
  * @since 0.2.0
  */
 export interface CopySource {
-  /** Its name in a destination that is a directory; `.` or `/` if only its content is copied. */
+  /** The name of the source in a destination that is a directory; `.` or `/` if only its content is copied. */
   readonly name: string
   readonly isDirectory: boolean
 }
 
 /** The destination of a copy. */
 export interface CopyDestination {
-  /** The path, with a link at its end resolved. */
+  /** The path, after a symbolic link at its end was followed. */
   readonly path: string
-  /** `undefined` if it does not exist. */
+  /** The type of the destination; `undefined` if it does not exist. */
   readonly is: "directory" | "file" | undefined
 }
 
-/** Where to unpack a source, and under which name. */
+/** The directory to unpack a source in, and the name of the source there. */
 export interface CopyPlan {
   /** The directory to unpack in. It must exist. */
   readonly directory: string

@@ -1,4 +1,4 @@
-/** Access to the files of a task's container. Everything that is created for it is removed with the scope. */
+/** Access to the files of a task's container. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -33,7 +33,7 @@ import { CopyFailed, PathNotFound } from "./CopyErrors.ts"
 import { wholeArchive } from "./WholeArchive.ts"
 
 /**
- * The task and the route to its node.
+ * The request for access to a task's files.
  *
  * @category copying
  * @since 0.1.0
@@ -45,12 +45,12 @@ export interface TaskFilesRequest {
   readonly via?: Via
   /** Image of the helper; default: that of the `HelperImage` layer. */
   readonly image?: string
-  /** The time in which the node must accept a helper; default 30 seconds. */
+  /** The time within which the node must accept a helper; default 30 seconds. */
   readonly placementTimeout?: Duration.Input
 }
 
 /**
- * The errors of access to a task's files, once its node is connected.
+ * The errors of access to a task's files, after its node is connected.
  *
  * @category errors
  * @since 0.1.0
@@ -74,7 +74,7 @@ export type TaskFilesError =
 export type OpenTaskFilesError = InvalidRequest | InvalidTarget | LookupError | RunError | FilesError | TaskFilesError
 
 /**
- * The files of a task's container, while the scope is open. Requests run one after the other.
+ * Access to the files of a task's container, until the scope closes. Requests run one after the other.
  *
  * @category copying
  * @since 0.1.0
@@ -82,7 +82,7 @@ export type OpenTaskFilesError = InvalidRequest | InvalidTarget | LookupError | 
 export interface TaskFiles {
   readonly task: ResolvedTask
   readonly route: Route
-  /** Describes the file at a path: a symbolic link itself, unless the path ends in `/` or `/.`. */
+  /** Describes the file at a path. Describes a symbolic link itself, unless the path ends in `/` or `/.`. */
   readonly stat: (path: string) => Effect.Effect<PathStat, TaskFilesError>
   /** Returns a tar archive of the file or directory at a path. Its bytes fail with `CopyFailed` if they are incomplete. */
   readonly get: (
@@ -104,8 +104,8 @@ export interface TaskFiles {
 }
 
 /**
- * Finds the task and connects to its node: the connected engine if that runs the task, otherwise an agent or a helper on the task's node.
- * Removes everything it created when the scope closes. Uses no tool of the container.
+ * Finds the task and connects to its node: to the connected engine if it runs the task, otherwise to an agent or a helper on the task's
+ * node. Removes everything that it created when the scope closes. Needs no program in the container.
  *
  * **When to use**: for several copies from or to one task, which then share a connection.
  *
@@ -155,7 +155,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
   return { task, route, ...recorded(recording, described(task, route, files)) }
 })
 
-/** Records the copies of a task's files, and denied looks at a path. */
+/** Adds audit records of copies, and of descriptions that a policy denies. */
 const recorded = (
   { count, ended, touched }: CopyRecording,
   { get, put, stat }: Pick<TaskFiles, "stat" | "get" | "put">
@@ -186,7 +186,7 @@ const recorded = (
 
 const isTagged = Schema.is(Schema.Struct({ _tag: Schema.String }))
 
-/** Adds the task and its node to errors: the caller does not know the engine of another node. */
+/** Adds the task and its node to errors, because the caller does not know the engine of another node. */
 const described = (
   task: ResolvedTask,
   route: Route,
@@ -206,7 +206,7 @@ const described = (
       const isMissing = error.status === 404 && !/no such container/i.test(error.text)
       return isMissing ? new PathNotFound(where(path)) : new CopyFailed({ ...where(path), reason: error.text })
     }
-  const cutShort = (path: string) => () =>
+  const incomplete = (path: string) => () =>
     new CopyFailed({ ...where(path), reason: "the archive from the engine is incomplete" })
   return {
     stat: (path) => Effect.mapError(files.statPath(path), explain(path)),
@@ -214,7 +214,7 @@ const described = (
       files.getArchive(path).pipe(
         Effect.map(({ content, stat }) => ({
           stat,
-          archive: content.pipe(Stream.mapError(explain(path)), wholeArchive(cutShort(path)))
+          archive: content.pipe(Stream.mapError(explain(path)), wholeArchive(incomplete(path)))
         })),
         Effect.mapError(explain(path))
       ),

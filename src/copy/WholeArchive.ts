@@ -2,12 +2,12 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
-/** Bytes of the two blocks of zeros at the end of a tar archive. */
+/** The size of the two blocks of zeros at the end of a tar archive, in bytes. */
 const endBytes = 1024
 
 /**
- * Passes the bytes on, and fails if they end before the end of the archive: an engine that can't read a file ends the response as if it
- * were complete.
+ * Emits the bytes, and fails if they end before the end of the archive: an engine that can't read a file ends the response as if it were
+ * complete.
  */
 export const wholeArchive =
   <E2>(incomplete: () => E2) =>

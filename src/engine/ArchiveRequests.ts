@@ -22,7 +22,8 @@ export interface ArchiveRequests {
   /** Describes the file at a path. Describes a symbolic link itself, unless the path ends in `/` or `/.`. */
   readonly statPath: (containerId: string, path: string) => Effect.Effect<PathStat, EngineFailure>
   /**
-   * Returns an archive of a file, or of a folder with its content. The first entry has the name of the file or folder (`.` if the path ends in
+   * Returns an archive of a file, or of a folder with its content. The first entry has the name of the file or folder (`.` if the path ends
+   * in
    * `.`, `/` for the root). If the engine can't read a file, it ends the response without an error, so an archive without its end marker is
    * incomplete.
    */

@@ -13,8 +13,8 @@ export interface AttachedContainer extends ContainerConnection {
 }
 
 /**
- * Creates a container, attaches to it and starts it. The container's stdin ends when the connection ends, even if the connection breaks. The
- * container is removed when it ends or the scope closes. Its output is not logged.
+ * Creates a container, attaches to it and starts it. The container's stdin ends when the connection ends, even if the connection breaks.
+ * The container is removed when it ends or the scope closes. Its output is not logged.
  */
 export const openAttached = Effect.fnUntraced(function* (
   engine: DockerEngineShape,

@@ -55,8 +55,8 @@ export interface ContainerRequests {
   }) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, EngineFailure>
   readonly startContainer: (id: string) => Effect.Effect<void, EngineFailure>
   /**
-   * Connects to a container's main process. `output` is multiplexed, unless the container has a TTY. With `StdinOnce`, the container's stdin
-   * ends when the connection ends, even if the connection breaks.
+   * Connects to a container's main process. `output` is multiplexed, unless the container has a TTY. With `StdinOnce`, the container's
+   * stdin ends when the connection ends, even if the connection breaks.
    */
   readonly attachContainer: (id: string) => Effect.Effect<ContainerConnection, EngineFailure, Scope.Scope>
   /** Waits without a timeout until the container has ended. Returns its exit code. */
@@ -67,9 +67,9 @@ export interface ContainerRequests {
     options?: { readonly limit?: number; readonly tail?: number }
   ) => Effect.Effect<ContainerLogs, EngineFailure>
   /**
-   * Reads the log of a container with backpressure. The container may have ended. The stream is multiplexed, unless the container has a TTY.
-   * Fails with `EngineError`, status 501, if the engine can't read the container's log. Run the stream once, in the scope in which it was
-   * opened.
+   * Reads the log of a container with backpressure. The container may have ended. The stream is multiplexed, unless the container has a
+   * TTY. Fails with `EngineError`, status 501, if the engine can't read the container's log. Run the stream once, in the scope in which it
+   * was opened.
    */
   readonly readContainerLog: (
     id: string,
@@ -80,8 +80,8 @@ export interface ContainerRequests {
   readonly killContainer: (id: string, signal: string) => Effect.Effect<void, EngineFailure>
 
   /**
-   * Returns the last 256 events, which the engine keeps, oldest first. `now`: the engine's time in Unix milliseconds. Without it, this requests
-   * the engine's time, which takes about 10 ms.
+   * Returns the last 256 events, which the engine keeps, oldest first. `now`: the engine's time in Unix milliseconds. Without it, this
+   * requests the engine's time, which takes about 10 ms.
    */
   readonly pastEvents: (filters: Filters, now?: number) => Effect.Effect<ReadonlyArray<Api.Event>, EngineFailure>
 }

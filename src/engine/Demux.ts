@@ -1,6 +1,6 @@
 /**
- * Splits the engine's multiplexed stream (API reference, "Attach to a container", stream format). A record is an 8-byte header (stream number,
- * three zero bytes, length as u32 big-endian) and its payload.
+ * Splits the engine's multiplexed stream (API reference, "Attach to a container", stream format). A record is an 8-byte header (stream
+ * number, three zero bytes, length as u32 big-endian) and its payload.
  *
  * Payload is emitted as it arrives and never collected, because a record may be many megabytes long.
  */

@@ -41,8 +41,8 @@ export const configFolder = Effect.gen(function* () {
 })
 
 /**
- * Reads a file; `undefined` if it does not exist. Avoids `fs/promises`, which loads readline (Node 26), because every program reads a file at
- * its start.
+ * Reads a file; `undefined` if it does not exist. Avoids `fs/promises`, which loads readline (Node 26), because every program reads a file
+ * at its start.
  */
 export const readIfThere = (file: string): Effect.Effect<string | undefined, Error> =>
   Effect.callback((resume, signal) => {

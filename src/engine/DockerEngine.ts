@@ -26,8 +26,8 @@ export interface EngineDescription {
 /**
  * The methods of {@link DockerEngine}: the requests that concern one engine.
  *
- * **Details**: a request goes to this engine only, and fails if the engine can't be reached. {@link Swarm} has the requests that concern the
- * swarm.
+ * **Details**: a request goes to this engine only, and fails if the engine can't be reached. {@link Swarm} has the requests that concern
+ * the swarm.
  *
  * @category services
  * @since 0.1.0

@@ -83,8 +83,8 @@ const withPassword = /^[^/@]*:.*@/
 const withoutPassword = (text: string): string => text.replace(/([^\s/@:"]*):(?!\/\/)\S*@/g, "$1:***@")
 
 /**
- * Parses a single address, as the docker CLI accepts it in `DOCKER_HOST`. An empty text means the default socket. An address without a scheme
- * is `host[:port]`. The default port is 2375, and 2376 with TLS. `fromEnvironment` parses lists of managers.
+ * Parses a single address, as the docker CLI accepts it in `DOCKER_HOST`. An empty text means the default socket. An address without a
+ * scheme is `host[:port]`. The default port is 2375, and 2376 with TLS. `fromEnvironment` parses lists of managers.
  */
 export const parse = (text: string, tls: TlsSettings): Result.Result<Endpoint, InvalidEndpoint> => {
   const address = text.trim()

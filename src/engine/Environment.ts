@@ -11,8 +11,8 @@ import type { InvalidEndpoint } from "./EngineErrors.ts"
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
 /**
- * Returns the addresses that the environment names, as the docker CLI does: DOCKER_HOST or, if it is not set, the context that DOCKER_CONTEXT
- * or `docker context use` chose or, without a context, the default socket.
+ * Returns the addresses that the environment names, as the docker CLI does: DOCKER_HOST or, if it is not set, the context that
+ * DOCKER_CONTEXT or `docker context use` chose or, without a context, the default socket.
  *
  * DOCKER_HOST may also hold several managers, separated by commas. DOCKER_TLS_VERIFY turns TLS on with any text (also "0").
  * DOCKER_CERT_PATH defaults to DOCKER_CONFIG, or to ~/.docker, if TLS is on.

@@ -5,10 +5,10 @@
  * engine 28.5 gives that range to the next network at once. A node that still holds the range then rejects the tasks of that network: "Pool
  * overlaps with other one on this address space". So every network of task-exec has a random range.
  *
- * The ranges are from 240.0.0.0/4 (RFC 1112, "class E"). Neither Docker (172.17.0.0/12, 192.168.0.0/16) nor Swarm (10.0.0.0/8) assigns them,
- * no private, shared or public network uses them, and there is room for 7 million networks of 30 addresses. Linux accepts such addresses
- * since 2.6.25. They exist only in the network namespaces of task-exec's own containers: an internal overlay network adds no route and no
- * address to a node, and its packets cross the nodes' network inside UDP, with the nodes' addresses.
+ * The ranges are from 240.0.0.0/4 (RFC 1112, "class E"). Neither Docker (172.17.0.0/12, 192.168.0.0/16) nor Swarm (10.0.0.0/8) assigns
+ * them, no private, shared or public network uses them, and there is room for 7 million networks of 30 addresses. Linux accepts such
+ * addresses since 2.6.25. They exist only in the network namespaces of task-exec's own containers: an internal overlay network adds no
+ * route and no address to a node, and its packets cross the nodes' network inside UDP, with the nodes' addresses.
  */
 import * as Effect from "effect/Effect"
 import type { EngineFailure } from "./EngineErrors.ts"
@@ -26,8 +26,8 @@ const lowest = 240 * 2 ** 24
 const highest = 255 * 2 ** 24
 
 /**
- * The number of addresses of the smallest network. It suffices for a tunnel: the gateway, the listener and the relay, the address that Swarm
- * takes on each of their nodes, and spares.
+ * The number of addresses of the smallest network. It suffices for a tunnel: the gateway, the listener and the relay, the address that
+ * Swarm takes on each of their nodes, and spares.
  */
 const smallest = 32
 
@@ -56,8 +56,8 @@ export const hasTunnelRange = ({ IPAM }: Network): boolean =>
   })
 
 /**
- * Returns a range for a network on which the given number of nodes have a container each. Swarm takes one more address on each node, a node may
- * have an old and a new container for a while, and a quarter of the addresses is spare.
+ * Returns a range for a network on which the given number of nodes have a container each. Swarm takes one more address on each node, a node
+ * may have an old and a new container for a while, and a quarter of the addresses is spare.
  */
 export const drawSubnet = (nodes: number, networks: ReadonlyArray<Network>, random: () => number): string => {
   const size = Math.max(smallest, 2 ** Math.ceil(Math.log2(4 * nodes + 16)))

@@ -4,7 +4,9 @@
 export const withHint = (summary: string, hint: string): string =>
   hint === "" ? summary : `${summary}${/[.?!]$/.test(summary) ? "" : "."} ${hint}`
 
-/** Returns the system's words for an error, without the code and the call of Node's message `ENOENT: no such file or directory, open '…'`. */
+/**
+ * Returns the system's words for an error, without the code and the call of Node's message `ENOENT: no such file or directory, open '…'`.
+ */
 export const reasonOf = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error)
   return /^E[A-Z]+: (.*?), \w+/.exec(text)?.[1] ?? text

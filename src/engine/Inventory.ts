@@ -26,8 +26,8 @@ export interface RunningCommand {
 }
 
 /**
- * The time for all removals of a run after one of them is delayed, in milliseconds. Engine 20.10 delays the removal of a container for up to
- * 20 seconds while it attaches the container to an overlay network. The removal of the network waits for that.
+ * The time for all removals of a run after one of them is delayed, in milliseconds. Engine 20.10 delays the removal of a container for up
+ * to 20 seconds while it attaches the container to an overlay network. The removal of the network waits for that.
  */
 const patience = 45_000
 /** The time for all removals if the engine is unreachable, in milliseconds. */

@@ -1,9 +1,9 @@
 /**
  * Reads whole records, with their origin, from a service's log with details (engine API, `details=true`).
  *
- * Before the text of a record, the managers write the ID of the node that published it. swarmkit's log broker accepts records from a node only
- * under that node's ID (`manager/logbroker/broker.go`, `PublishLogs`). So the origin of a whole record is certain; that of a line within a
- * record is not.
+ * Before the text of a record, the managers write the ID of the node that published it. swarmkit's log broker accepts records from a node
+ * only under that node's ID (`manager/logbroker/broker.go`, `PublishLogs`). So the origin of a whole record is certain; that of a line
+ * within a record is not.
  */
 import { DemuxError } from "./Demux.ts"
 
@@ -68,8 +68,8 @@ export class LogRecords {
 }
 
 /**
- * Returns the value of a detail. Details are `key=value`, separated by commas, URL-encoded (moby, `attrsByteSlice`). They include attributes
- * from the node. If one of these imitates an attribute of the managers, the key occurs twice, and both are ignored.
+ * Returns the value of a detail. Details are `key=value`, separated by commas, URL-encoded (moby, `attrsByteSlice`). They include
+ * attributes from the node. If one of these imitates an attribute of the managers, the key occurs twice, and both are ignored.
  */
 const valueOf = (details: ReadonlyArray<string>, key: string): string | undefined => {
   const [first, ...others] = details.filter((detail) => detail.startsWith(`${key}=`))

@@ -14,8 +14,8 @@ const latestCreation = "5 seconds"
 const often = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
 /**
- * Creates an object, and removes it when the scope closes. The removal must use the object's name, because the response to the creation may be
- * lost. It is retried for a bounded time, which all removals of a run share. Objects that can't be removed stay in the inventory.
+ * Creates an object, and removes it when the scope closes. The removal must use the object's name, because the response to the creation may
+ * be lost. It is retried for a bounded time, which all removals of a run share. Objects that can't be removed stay in the inventory.
  *
  * **Details**: if the engine has responded to the creation, "not found" ends the removal. Otherwise "not found" may mean "not yet", and the
  * removal is retried for a while: engine 20.10 completes a creation whose client has disconnected, even after the removal. An object whose

@@ -1,16 +1,16 @@
 /**
  * Removes a service without crashing a manager.
  *
- * Engines before 29.1 panic in `SetServiceTasksRemove` (swarmkit) if a service is removed at the moment at which Swarm's task reaper deletes
- * one of its tasks. The reaper deletes (swarmkit, `task_reaper.go`):
+ * Engines before 29.1 panic in `SetServiceTasksRemove` (swarmkit) if a service is removed at the moment at which Swarm's task reaper
+ * deletes one of its tasks. The reaper deletes (swarmkit, `task_reaper.go`):
  *
  * - tasks that have ended after a service was scaled down, so task-exec never scales a service down;
  * - the oldest tasks of a slot (in a global service: of a node) that has more tasks than the task history limit. If the restart policy has
  *   `MaxAttempts`, the limit is `MaxAttempts + 1`, whatever the swarm's limit is.
  *
  * So every service of task-exec has a {@link restartPolicy} with `MaxAttempts`, and is removed only while no slot has more tasks than the
- * reaper keeps. The services of helpers and sweepers never have more, because Swarm replaces their tasks at most `MaxAttempts` times. Agents
- * are replaced any number of times, so their service is removed with {@link removeSettled}.
+ * reaper keeps. The services of helpers and sweepers never have more, because Swarm replaces their tasks at most `MaxAttempts` times.
+ * Agents are replaced any number of times, so their service is removed with {@link removeSettled}.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"

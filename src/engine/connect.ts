@@ -9,8 +9,9 @@ import { reasonOf } from "./Hints.ts"
 import { EngineAgent } from "./internal/EngineAgent.ts"
 
 /**
- * Idle milliseconds after which the kernel probes a connection, ten times, a second apart (libuv, `uv__tcp_keepalive`). So a dead connection
- * breaks after 15 seconds, and routers do not drop an idle one. `Heartbeat` notices an engine that hangs while its kernel still responds.
+ * Idle milliseconds after which the kernel probes a connection, ten times, a second apart (libuv, `uv__tcp_keepalive`). So a dead
+ * connection breaks after 15 seconds, and routers do not drop an idle one. `Heartbeat` notices an engine that hangs while its kernel still
+ * responds.
  */
 const keepAlive = 5000
 

@@ -50,8 +50,8 @@ export interface Filtered {
 export const neverPressed = "ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^,ctrl-@,ctrl-_,ctrl-^"
 
 /**
- * Finds the keys in the input. Removes only the last key: the engine looks for the same keys, and holds them back until it knows whether all
- * are pressed. With the last key, the engine would detach by itself and not report it.
+ * Finds the keys in the input. Removes only the last key: the engine looks for the same keys, and holds them back until it knows whether
+ * all are pressed. With the last key, the engine would detach by itself and not report it.
  */
 export class DetachFilter {
   private before: Uint8Array = new Uint8Array()

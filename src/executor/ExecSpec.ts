@@ -97,7 +97,9 @@ export const ExecSpec = Schema.Struct({
   ),
   /** Run the command in a toolbox of its own: see `Toolbox.ts`. */
   toolbox: Schema.optionalKey(ToolboxSpec),
-  /** Run this command instead of `command`, which then only names it for policies and audit records. Only for containers of one-off tasks. */
+  /**
+   * Run this command instead of `command`, which then only names it for policies and audit records. Only for containers of one-off tasks.
+   */
   oneOff: Schema.optionalKey(OneOffSpec),
   /** Start the command and don't wait for it: no input, no output, no exit code, no timeout. */
   detach: Schema.Boolean,

@@ -34,8 +34,8 @@ export const mainProcessOf = (engine: Engine, container: string): Effect.Effect<
     : Effect.succeed(undefined)
 
 /**
- * Finds an image on the engine. Returns the reference itself, or the ID of an image from another registry with the same digest and repository
- * path; `undefined` if the engine has no such image.
+ * Finds an image on the engine. Returns the reference itself, or the ID of an image from another registry with the same digest and
+ * repository path; `undefined` if the engine has no such image.
  *
  * An equal label or tag is not enough, because a container of the image can see and signal every process of the host.
  */

@@ -12,8 +12,8 @@ export interface ImageCommand {
 }
 
 /**
- * Returns the words that a container of the image runs, by the engine's rule (moby, `daemon/commit.go`, `merge`): an entrypoint in the request
- * replaces the image's entrypoint and arguments.
+ * Returns the words that a container of the image runs, by the engine's rule (moby, `daemon/commit.go`, `merge`): an entrypoint in the
+ * request replaces the image's entrypoint and arguments.
  */
 export const wordsOf = (
   { args, entrypoint }: Pick<OneOffSpec, "args" | "entrypoint">,

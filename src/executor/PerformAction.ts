@@ -24,8 +24,8 @@ const quietEnd = 1000
 const notReadable = 501
 
 /**
- * Performs an action, and reports on it with the events of a command. Reads at most 1 MiB ahead of the consumer. Stops reading at once when it
- * is interrupted. Creates nothing on the node.
+ * Performs an action, and reports on it with the events of a command. Reads at most 1 MiB ahead of the consumer. Stops reading at once when
+ * it is interrupted. Creates nothing on the node.
  */
 export const performAction = (
   engine: DockerEngineShape,
@@ -72,7 +72,8 @@ const readLog = Effect.fnUntraced(function* (
     .readContainerLog(container, { ...lines, until })
     .pipe(Effect.mapError(unreadable(container, HostConfig.LogConfig.Type)))
   const bounded = lines.follow && until !== undefined ? yield* endingQuietly(log, Number(until) * 1000) : log
-  // Each line of a log arrives as a piece of its own. Reading ahead joins the pieces that wait for the consumer, so they need fewer messages.
+  // Each line of a log arrives as a piece of its own. Reading ahead joins the pieces that wait for the consumer, so they need fewer
+  // messages.
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
   const brake = new Brake()
   Queue.offerUnsafe(queue, started(spec))

@@ -33,8 +33,9 @@ export const checkPermitted = (engine: DockerEngineShape, spec: ExecSpec): Effec
   )
 
 /**
- * Creates an exec, which does not start its command yet, and fails if a policy forbids the command. An exec exists until its container ends.
- * So the policy is checked first if the caller knows that it may forbid the command. Otherwise it is checked at the same time, which is faster.
+ * Creates an exec, which does not start its command yet, and fails if a policy forbids the command. An exec exists until its container
+ * ends. So the policy is checked first if the caller knows that it may forbid the command. Otherwise it is checked at the same time, which
+ * is faster.
  */
 export const createPermitted = (
   engine: DockerEngineShape,

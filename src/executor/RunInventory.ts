@@ -1,9 +1,9 @@
 /**
- * Opens the inventory of a run, which closes with the run's scope. A warning then names the objects that could not be removed. If the caller
- * is killed (`kill -9`), a guard process removes the objects in the inventory.
+ * Opens the inventory of a run, which closes with the run's scope. A warning then names the objects that could not be removed. If the
+ * caller is killed (`kill -9`), a guard process removes the objects in the inventory.
  *
- * A run that is shorter than a second, or has no objects that outlive their caller, has no guard process. If the guard is killed together with
- * the caller (their container or systemd unit ends, or the machine fails), a later sweep removes the objects after their deadline.
+ * A run that is shorter than a second, or has no objects that outlive their caller, has no guard process. If the guard is killed together
+ * with the caller (their container or systemd unit ends, or the machine fails), a later sweep removes the objects after their deadline.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"

@@ -1,6 +1,6 @@
 /**
- * Starts toolboxes: containers that share the processes, network and volumes of a task's container, for programs that the task's image does not
- * have. The task's root file system is at `/proc/1/root`.
+ * Starts toolboxes: containers that share the processes, network and volumes of a task's container, for programs that the task's image does
+ * not have. The task's root file system is at `/proc/1/root`.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -33,8 +33,8 @@ const nobody = "65534:65534"
 
 /**
  * Starts a toolbox, and returns its container with the streams of its main process. Pulls the image if it is missing. The engine kills all
- * processes in the toolbox and removes it when the scope closes. It does so even if this process is killed, because the toolbox's main process
- * reads a stdin that ends with this process. `ownImage`: the task-exec image.
+ * processes in the toolbox and removes it when the scope closes. It does so even if this process is killed, because the toolbox's main
+ * process reads a stdin that ends with this process. `ownImage`: the task-exec image.
  *
  * A toolbox for commands has the capability `SYS_PTRACE`, which access to `/proc/1/root` needs. A toolbox that forwards ports has no
  * capabilities.

@@ -8,8 +8,8 @@ export const maxJoined = 256 * 1024
 type Output = ExecEvent & { readonly _tag: "Stdout" | "Stderr" }
 
 /**
- * Joins adjacent pieces of the same output. Engines and tunnels deliver pieces of 16 or 32 KiB. If several pieces wait for the consumer, one
- * joined piece costs less.
+ * Joins adjacent pieces of the same output. Engines and tunnels deliver pieces of 16 or 32 KiB. If several pieces wait for the consumer,
+ * one joined piece costs less.
  */
 export const joinPieces = (events: NonEmptyReadonlyArray<ExecEvent>): NonEmptyReadonlyArray<ExecEvent> => {
   if (events.length === 1) return events

@@ -1,4 +1,6 @@
-/** Effect's `FileSystem` over the files of a task's container. It uses the archive API of Docker engines, and no program in the container. */
+/**
+ * Effect's `FileSystem` over the files of a task's container. It uses the archive API of Docker engines, and no program in the container.
+ */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -16,10 +18,11 @@ import { sinkOver, streamOver } from "./Streams.ts"
 /**
  * Provides a `FileSystem` whose files are those of a task's container.
  *
- * **When to use**: to run a program that uses `FileSystem` on the files of a container of the swarm. The container needs no shell and no tools.
+ * **When to use**: to run a program that uses `FileSystem` on the files of a container of the swarm. The container needs no shell and no
+ * tools.
  *
- * **Details**: files travel as tar archives, as with `docker cp`. The first operation opens a connection, which closes after 30 seconds without
- * an operation. Relative paths start at the container's root. Written files belong to the container's user.
+ * **Details**: files travel as tar archives, as with `docker cp`. The first operation opens a connection, which closes after 30 seconds
+ * without an operation. Relative paths start at the container's root. Written files belong to the container's user.
  *
  * **Gotchas**: operations that the archive API does not support, such as `remove`, `rename` and `watch`, fail with `BadArgument`. Listing a
  * directory reads its whole content. See `docs/effect.md`.

@@ -1,4 +1,4 @@
-/** An amount of tasks: `3`, or `25%`. */
+/** Amounts of tasks: `3`, or `25%`. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
@@ -14,7 +14,7 @@ export type Amount =
   | { readonly _tag: "Percent"; readonly percent: number }
 
 /**
- * The text is no valid amount.
+ * The text is not a valid amount.
  *
  * @category errors
  * @since 0.1.0
@@ -29,7 +29,7 @@ export class InvalidAmount extends Schema.TaggedError<InvalidAmount>()("InvalidA
 }
 
 /**
- * Rules for {@link parseAmount}.
+ * Options of {@link parseAmount}.
  *
  * @category targets
  * @since 0.2.0
@@ -66,7 +66,7 @@ export const parseAmount = (text: string, { zero }: AmountRules): Result.Result<
   return Number.isSafeInteger(number) ? Result.succeed({ _tag: "Count", count: number }) : invalid("too large")
 }
 
-/** Returns the number of tasks out of `total`. Rounds a percentage up: only 0% is no task. */
+/** Returns the number of tasks out of `total`. Rounds a percentage up, so only 0% means no task. */
 export const countOf = (amount: Amount, total: number): number => {
   if (amount._tag === "Count") return amount.count
   return amount.percent === 0 ? 0 : Math.max(1, Math.ceil((total * amount.percent) / 100))

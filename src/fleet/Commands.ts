@@ -1,4 +1,6 @@
-/** The commands of a run, in one task or many: looks up, groups by node, connects, records, observes and follows each command. */
+/**
+ * Plans the commands of a run in one task or many: groups them by node, opens the node connections, and records and observes each command.
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
@@ -32,7 +34,7 @@ import type { Route } from "../request/Via.ts"
 import { inStage, type Stage } from "../Stage.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
-/** How commands reach their tasks. */
+/** What the commands of a run share. */
 export interface Surroundings {
   readonly connect: Connect
   /** ID of the connected engine's node. */
@@ -43,7 +45,9 @@ export interface Surroundings {
 }
 
 /**
- * Looks up tasks, and in parallel the connected engine's node and the image: each answer takes some milliseconds. Reports `stage`.
+ * Looks up the tasks and, at the same time, the connected engine's node and the image, because each request takes some milliseconds.
+ * Reports
+ * `stage` meanwhile.
  */
 export const openSurroundings = Effect.fnUntraced(function* <A, E, R>(
   connect: Connect,
@@ -76,12 +80,12 @@ export interface Underway {
   readonly task: ResolvedTask
   readonly route: Route
   readonly spec: ExecSpec
-  /** Running the events begins the command. */
+  /** The command begins when this stream is run. */
   readonly events: Stream.Stream<ExecEvent, RunError, Swarm>
   readonly end: (run: EndRun) => Effect.Effect<Ending>
   /** Whether the command has started and has not ended. */
   readonly isLive: () => boolean
-  /** Whether the command may have begun although it has not reported that: see `NodeExec`. */
+  /** Whether the command may have begun although `Started` has not arrived: see `NodeExec`. */
   readonly mayHaveBegun: () => boolean
   readonly recording: RunRecording
 }
@@ -95,8 +99,8 @@ interface Planned {
 }
 
 /**
- * Plans a command in each task. Creates nothing. The commands of a node share a node connection. Those among the first `atOnce` ones are
- * started at the same time and begin with one request.
+ * Plans a command in each task. Creates nothing. The commands of a node share a node connection. The first `atOnce` commands start at the
+ * same time, so those of a node begin with one request.
  */
 export const planCommands = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<ResolvedTask>,
@@ -110,7 +114,7 @@ export const planCommands = Effect.fnUntraced(function* (
   )
   const nodes = [...Map.groupBy(planned, ({ task }) => task.node.id).values()]
   const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.connectedNode)
-  // The network serves all commands, so it has no deadline of its own.
+  // The network serves all commands, so its deadline is that of a run without a timeout.
   const network =
     others.length < 2
       ? undefined
@@ -118,14 +122,14 @@ export const planCommands = Effect.fnUntraced(function* (
   const commands = new Map<Planned, Command>()
   for (const [first, ...more] of nodes) {
     if (first === undefined) continue
-    for (const [one, command] of yield* ofNode([first, ...more], checked, surroundings, network)) {
-      commands.set(one, command)
+    for (const [plan, command] of yield* commandsOnNode([first, ...more], checked, surroundings, network)) {
+      commands.set(plan, command)
     }
   }
-  return planned.flatMap((one) => commands.get(one) ?? [])
+  return planned.flatMap((plan) => commands.get(plan) ?? [])
 })
 
-/** The toolbox of the commands, with the caller's credentials for its image: the nodes have none. */
+/** Returns the toolbox of the commands with the caller's credentials for its image, because the nodes have none. */
 const toolboxOf = Effect.fnUntraced(function* ({ toolbox }: CheckedCommand) {
   if (toolbox?._tag !== "Debug") return toolbox
   const { image } = toolbox
@@ -137,8 +141,8 @@ const toolboxOf = Effect.fnUntraced(function* ({ toolbox }: CheckedCommand) {
   return { ...toolbox, ...(auth === undefined ? {} : { auth }) }
 })
 
-/** The commands of one node. */
-const ofNode = Effect.fnUntraced(function* (
+/** Returns the commands of one node. They share a node connection, which opens with the first command. */
+const commandsOnNode = Effect.fnUntraced(function* (
   all: readonly [Planned, ...ReadonlyArray<Planned>],
   checked: CheckedCommand,
   { accompany, agents, connect, connectedNode, image }: Surroundings,
@@ -160,45 +164,46 @@ const ofNode = Effect.fnUntraced(function* (
     ...(network === undefined ? {} : { network })
   }
   const first = all.filter(({ isFirst }) => isFirst).length
-  // A command that leaves before the node connection is open does not open it.
-  const gone = new Set<number>()
+  // The commands that have left, perhaps before the node connection was open.
+  const left = new Set<number>()
   let opened: NodeCommands | undefined
   const connection = yield* Scope.provide(
     once(
       Effect.gen(function* () {
         const { commands, route } = yield* connect(options)
         opened = yield* commands([all[0].spec, ...all.slice(1).map(({ spec }) => spec)], first)
-        for (const index of gone) opened.leave(index)
+        for (const index of left) opened.leave(index)
         return { route, commands: opened }
       })
     ),
     scope
   )
-  return all.map((one, index): readonly [Planned, Command] => [
-    one,
+  return all.map((plan, index): readonly [Planned, Command] => [
+    plan,
     {
-      task: one.task,
+      task: plan.task,
       open: Effect.gen(function* () {
         const { commands, route } = yield* connection
-        const recording = yield* recordRun(targetOf(one.task), route, one.spec)
-        const made = yield* Effect.tapError(commands.exec(index, recording.input(checked.input)), recording.failed)
-        const seen = yield* accompany(route, recording.events(made.events))
-        const { spec, task } = one
-        // An action has no process to kill, and a reading changes nothing.
+        const recording = yield* recordRun(targetOf(plan.task), route, plan.spec)
+        const exec = yield* Effect.tapError(commands.exec(index, recording.input(checked.input)), recording.failed)
+        const accompanied = yield* accompany(route, recording.events(exec.events))
+        const { spec, task } = plan
+        // An action has no process to kill, and reading a log changes nothing.
         if (spec.action !== undefined) {
-          const mayHaveBegun = spec.action._tag === "Logs" ? () => false : made.mayHaveBegun
+          const mayHaveBegun = spec.action._tag === "Logs" ? () => false : exec.mayHaveBegun
           const end = () => Effect.succeed(killed)
-          return { task, route, spec, events: seen, isLive: () => false, mayHaveBegun, end, recording }
+          return { task, route, spec, events: accompanied, isLive: () => false, mayHaveBegun, end, recording }
         }
-        // An agent kills the commands of a caller that disconnects. A helper needs a guard.
-        const { events, isLive } = yield* followed(one, seen, route === "helper" ? yield* image : undefined)
-        const { end, mayHaveBegun } = made
+        // An agent kills the commands of a caller that disconnects. A command by a helper needs a guard.
+        const guardImage = route === "helper" ? yield* image : undefined
+        const { events, isLive } = yield* inventoried(plan, accompanied, guardImage)
+        const { end, mayHaveBegun } = exec
         return { task, route, spec, events, isLive, mayHaveBegun, end, recording }
       }),
       leave: Effect.suspend(() => {
-        gone.add(index)
+        left.add(index)
         opened?.leave(index)
-        return gone.size === all.length ? Scope.close(scope, Exit.void) : Effect.void
+        return left.size === all.length ? Scope.close(scope, Exit.void) : Effect.void
       })
     }
   ])
@@ -206,12 +211,12 @@ const ofNode = Effect.fnUntraced(function* (
 
 const encodeGuarded = Schema.encodeSync(GuardedCommand)
 
-/** The owner of what a single command needs. Without a timeout, the caller moves the deadline as long as it lives. */
+/** Returns the ownership of a single command's objects. Without a timeout, the caller moves the deadline while it lives. */
 const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: string): Effect.Effect<Ownership> =>
   makeOwnership(timeout === undefined ? leaseTerm : placementTimeout + pullPatience + timeout + grace, runId)
 
-/** Reports to the run's inventory when the command starts and ends. `image`: the image of helpers, for the guard. */
-const followed = Effect.fnUntraced(function* <E, R>(
+/** Reports to the run's inventory when the command starts and ends. `image`: the image of helpers, for the guard's request. */
+const inventoried = Effect.fnUntraced(function* <E, R>(
   { spec, task }: Planned,
   events: Stream.Stream<ExecEvent, E, R>,
   image: string | undefined
@@ -262,7 +267,7 @@ export const passSignals = Effect.fnUntraced(function* (
               ? Effect.void
               : Effect.logWarning(`${task.name}: ${signal}: ${describeEnding(ending)}`)
           ),
-          // A signal must not wait for the result of the one before.
+          // A signal does not wait for the result of the previous one.
           FiberSet.run(endings)
         ),
       { discard: true }

@@ -40,8 +40,8 @@ import { describeSelection, type Selection, type SelectionError, selectLogs, sel
 /**
  * The request of a fan-out: one command in many tasks.
  *
- * **Gotchas**: the whole `stdin` is read into memory before the first command starts, because each command gets all of it. More than 16 MiB
- * fails with `InvalidRequest`.
+ * **Gotchas**: all of `stdin` is read into memory before the first command starts, because each command receives all of it. More than 16
+ * MiB fail with `InvalidRequest`.
  *
  * @example
  * ```ts
@@ -61,14 +61,14 @@ export interface FleetRequest extends Omit<CommandRequest, "tty"> {
   readonly selection: Selection
   readonly pacing?: FleetPacing
   /**
-   * If a task is replaced before its command starts, run the command in the replacement. A followed log goes on with the log of the next
-   * task in the place of one whose container ends. Default `false`.
+   * If a task is replaced before its command starts, run the command in the replacement. When the container of a followed log ends,
+   * continue with the log of the next task in the same slot or on the same node. Default `false`.
    */
   readonly followUpdates?: boolean
 }
 
 /**
- * The pace of a fan-out: how many commands run at the same time, and when no more are started.
+ * The pace of a fan-out: how many commands run at the same time, and when no more commands start.
  *
  * @category requests
  * @since 0.1.0
@@ -78,9 +78,9 @@ export interface FleetPacing {
   readonly parallel?: Amount
   /** The least time between two starts; default none. */
   readonly delay?: Duration.Input
-  /** Start no more commands after more than this many have failed; default: start all. Running commands continue. */
+  /** Start no more commands when more than this many have failed; running commands continue. Default: start all. */
   readonly maxFailures?: Amount
-  /** The deadline of the fan-out: running commands are then killed as at their timeout, and no more are started. */
+  /** The deadline of the fan-out, counted from its start. Then running commands are killed, as at their timeout, and no more start. */
   readonly deadline?: Duration.Input
 }
 
@@ -97,22 +97,22 @@ export const inputLimit = 16 * 1024 * 1024
 
 /** The state that the commands of a fan-out share. */
 interface Run {
-  readonly tell: (event: FleetEvent) => Effect.Effect<void>
-  /** Completes when no more commands must start. */
+  readonly emit: (event: FleetEvent) => Effect.Effect<void>
+  /** Completes when no more commands may start. */
   readonly stopped: Deferred.Deferred<void>
-  /** The commands that were started and have not ended. */
+  /** The commands that were requested to start and have not ended. */
   readonly open: Set<Underway>
   /** The deadline of the fan-out, in milliseconds after its start. */
   readonly deadline: number | undefined
-  /** Completes at the deadline: for all commands at the same time, so that those of a node are killed together. */
+  /** Completes at the deadline. All commands share it, so that those of a node are killed together. */
   readonly timeUp: Deferred.Deferred<void>
 }
 
 type R = Swarm | HelperImage | Scope.Scope
 
-/** Milliseconds after which a selected task may have been replaced. */
+/** Milliseconds after the selection until which a task is assumed to run. Later, this is checked before its command starts. */
 const fresh = 1000
-/** The time in which the rest of a command's output may arrive after the kill. */
+/** The time within which the remaining output of a killed command must arrive. */
 const lastOutput = "3 seconds"
 
 /** Runs a fan-out. When the scope of its events has closed, every command has ended and every helper is removed. */
@@ -122,7 +122,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
   Stream.unwrap(
     Effect.gen(function* () {
       const { checked, deadline, delay } = yield* checkFleet(request)
-      // A followed log that waited for the end of others would be missing.
+      // All followed logs are read at the same time. One that waited for the end of others would be missing.
       const isFollowed = checked.action?._tag === "Logs" && checked.action.follow
       const { maxFailures, parallel = isFollowed ? everyTask : defaultParallel } = request.pacing ?? {}
       const stage = { _tag: "Find", target: describeSelection(request.selection) } as const
@@ -133,8 +133,8 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
       const atOnce = Duration.isZero(delay) ? Math.max(1, countOf(parallel, tasks.length)) : 1
       const commands = yield* planCommands(tasks, checked, surroundings, atOnce)
       const queue = yield* Queue.bounded<FleetEvent, Cause.Done>(64)
-      const tell = (event: FleetEvent) => Effect.asVoid(Queue.offer(queue, event))
-      yield* tell({ _tag: "Chosen", tasks })
+      const emit = (event: FleetEvent) => Effect.asVoid(Queue.offer(queue, event))
+      yield* emit({ _tag: "Chosen", tasks })
 
       const stopped = yield* Deferred.make<void>()
       const open = new Set<Underway>()
@@ -142,7 +142,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
       if (deadline !== undefined) {
         yield* Effect.forkScoped(Effect.andThen(Effect.sleep(deadline), Deferred.succeed(timeUp, undefined)))
       }
-      const run: Run = { tell, stopped, open, deadline, timeUp }
+      const run: Run = { emit, stopped, open, deadline, timeUp }
       yield* passSignals(checked, () => {
         Deferred.doneUnsafe(stopped, Effect.void)
         return [...open].filter(({ isLive }) => isLive())
@@ -153,7 +153,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
         const [command] = yield* planCommands([yield* replacementOf(task)], checked, surroundings)
         return command === undefined ? interrupted : yield* perform(run, yield* command.open, begun)
       })
-      /** Reads the log of a task, and of each task in its place after it. */
+      /** Reads the log of a task, and of each task that replaces it. */
       const followLogs = (first: Command, begun: Effect.Effect<void>) =>
         follow(first.task, {
           read: Effect.fnUntraced(function* (task, reading) {
@@ -165,24 +165,24 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
             )
             return yield* Effect.ensuring(Effect.scoped(whole), command.leave)
           }),
-          replaced: (task, by) => tell({ _tag: "Replaced", task, by })
+          replaced: (task, by) => emit({ _tag: "Replaced", task, by })
         })
-      const runOne = Effect.fnUntraced(
+      const runCommand = Effect.fnUntraced(
         function* (command: Command, begun: Effect.Effect<void>): Effect.fn.Return<TaskResult, RunError, R> {
           const { task } = command
           if (Deferred.isDoneUnsafe(stopped)) return interrupted
           // The log of a task that has ended can still be read.
-          const stale = !isReading && (yield* Clock.currentTimeMillis) - chosenAt > fresh
+          const mustCheck = !isReading && (yield* Clock.currentTimeMillis) - chosenAt > fresh
           const planned = Effect.andThen(
-            stale ? checkStillRuns(task) : Effect.void,
+            mustCheck ? checkStillRuns(task) : Effect.void,
             Effect.flatMap(command.open, (underway) => perform(run, underway, begun))
           )
           if (request.followUpdates !== true) return yield* planned
           if (isReading) return yield* isFollowed ? followLogs(command, begun) : planned
           return yield* planned.pipe(
-            // In both cases the command has not run.
+            // With both errors, the command has not run.
             Effect.catchTag(["TaskNotRunning", "ContainerNotRunning"], () =>
-              // The other commands of the node need not wait for this one.
+              // Leaves first, so that the other commands of the node need not wait for this one.
               Effect.andThen(command.leave, inReplacement(task, begun))
             )
           )
@@ -193,7 +193,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
 
       const finished = Effect.fnUntraced(function* (job: Command, result: TaskResult): Effect.fn.Return<TaskOutcome> {
         const { task } = job
-        yield* tell({ _tag: "Ended", task, result })
+        yield* emit({ _tag: "Ended", task, result })
         yield* job.leave
         return { task, result }
       })
@@ -206,12 +206,12 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
           ...(deadline === undefined ? {} : { deadline: Duration.millis(deadline) })
         },
         {
-          run: (job, begun) => Effect.flatMap(runOne(job, begun), (result) => finished(job, result)),
+          run: (job, begun) => Effect.flatMap(runCommand(job, begun), (result) => finished(job, result)),
           isFailure: ({ result }) => !(result._tag === "Detached" || (result._tag === "Exited" && result.code === 0)),
           onSkipped: (job, reason) => finished(job, { _tag: "Skipped", reason })
         }
       ).pipe(
-        Effect.flatMap((results) => tell({ _tag: "Finished", results })),
+        Effect.flatMap((results) => emit({ _tag: "Finished", results })),
         Queue.into(queue),
         Effect.forkScoped
       )
@@ -221,7 +221,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
 
 /** Runs a command to its end. */
 const perform = Effect.fnUntraced(function* (
-  { deadline, open, stopped, tell, timeUp }: Run,
+  { deadline, emit, open, stopped, timeUp }: Run,
   underway: Underway,
   begun: Effect.Effect<void>
 ): Effect.fn.Return<TaskResult, RunError, R> {
@@ -229,9 +229,9 @@ const perform = Effect.fnUntraced(function* (
   open.add(underway)
   yield* Effect.addFinalizer(() => Effect.sync(() => open.delete(underway)))
   const whole = runToEnd(events, (event) =>
-    Effect.andThen(event._tag === "Started" ? begun : Effect.void, show(task, event, tell))
+    Effect.andThen(event._tag === "Started" ? begun : Effect.void, emitEvent(task, event, emit))
   )
-  // A command that has not started has no processes to send a signal to. The report that it has started may not have arrived.
+  // A command that has not started has no processes to send a signal to. It may have started although `Started` has not arrived.
   const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () =>
     isLive() ? Effect.never : endUnreported(underway)
   )
@@ -244,7 +244,10 @@ const perform = Effect.fnUntraced(function* (
   return code === undefined ? { _tag: "Detached" } : { _tag: "Exited", code }
 })
 
-/** Ends a command that may have begun, and of which no report has come. A report that comes within {@link lastOutput} overrules the error. */
+/**
+ * Kills a command that may have begun although `Started` has not arrived, and fails with `OutcomeUnknown`. If the command's end is reported
+ * within {@link lastOutput}, that result counts instead.
+ */
 const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: Underway) {
   if (!mayHaveBegun()) return "Stopped" as const
   const ending = yield* end(endOf(spec))
@@ -256,7 +259,7 @@ const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: 
   })
 })
 
-/** The command for a task whose log has not been read: `tail` counts from the end of the log before it. */
+/** Returns the request for the log of a replacement, which is read from its start: `tail` applies to the first log only. */
 const wholeLog = (checked: CheckedCommand): CheckedCommand => {
   if (checked.action?._tag !== "Logs") return checked
   const { tail: _, ...action } = checked.action
@@ -287,7 +290,7 @@ const checkFleet = Effect.fnUntraced(function* ({
   }
 })
 
-/** Reads all of the input: each task starts to read it at another time. */
+/** Reads all of the input into memory, because each task starts to read it at another time. */
 const keepInput = Effect.fnUntraced(function* (stdin: Stream.Stream<Uint8Array>) {
   const chunks: Array<Uint8Array> = []
   let bytes = 0
@@ -301,7 +304,7 @@ const keepInput = Effect.fnUntraced(function* (stdin: Stream.Stream<Uint8Array>)
   return Buffer.concat(chunks)
 })
 
-/** Kills the command at the deadline of the fan-out. */
+/** Runs a command, and kills it at the deadline of the fan-out. */
 const endInTime = Effect.fnUntraced(function* <A, E, R>(
   whole: Effect.Effect<A, E, R>,
   timeUp: Deferred.Deferred<void>,
@@ -316,13 +319,13 @@ const endInTime = Effect.fnUntraced(function* <A, E, R>(
   return yield* new ExecTimeout({ after: deadline, ending })
 })
 
-const show = (task: ResolvedTask, event: ExecEvent, tell: (event: FleetEvent) => Effect.Effect<void>) => {
+const emitEvent = (task: ResolvedTask, event: ExecEvent, emit: (event: FleetEvent) => Effect.Effect<void>) => {
   switch (event._tag) {
     case "Started":
-      return tell({ _tag: "Started", task })
+      return emit({ _tag: "Started", task })
     case "Stdout":
     case "Stderr":
-      return tell({ _tag: event._tag, task, data: event.data })
+      return emit({ _tag: event._tag, task, data: event.data })
     case "Detached":
     case "Exited":
       return Effect.void

@@ -15,7 +15,7 @@ export type TaskResult =
   | { readonly _tag: "Detached" }
   /** The command could not be run, or its outcome is unknown. */
   | { readonly _tag: "Failed"; readonly error: RunError }
-  /** The command was not started: too many others had failed, the deadline had passed, or the fan-out was interrupted. */
+  /** The command was not started, because too many others had failed, the deadline had passed, or the fan-out was interrupted. */
   | { readonly _tag: "Skipped"; readonly reason: "failures" | "deadline" | "interrupted" }
 
 /**
@@ -31,7 +31,7 @@ export type FleetEvent =
   | { readonly _tag: "Started"; readonly task: ResolvedTask }
   /** Bytes of the command's output, unchanged. */
   | { readonly _tag: "Stdout" | "Stderr"; readonly task: ResolvedTask; readonly data: Uint8Array }
-  /** The container of a followed log has ended, and the reading goes on with the next task in its place. */
+  /** The container of a followed log has ended, and reading continues with the next task in the same slot or on the same node. */
   | { readonly _tag: "Replaced"; readonly task: ResolvedTask; readonly by: ResolvedTask }
   /** The last event of this task. */
   | { readonly _tag: "Ended"; readonly task: ResolvedTask; readonly result: TaskResult }

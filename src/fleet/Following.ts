@@ -1,4 +1,4 @@
-/** Follows the log of a place: of the task that is there, and of each task that Swarm puts there after it. */
+/** Follows the log of a place (a slot or, for tasks without slots, a node): of its task, and of each task that replaces it. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -13,24 +13,24 @@ import { hasContainer } from "../target/Lookup.ts"
 import { type ResolvedTask, resolvedTask, slotOf } from "../target/ResolvedTask.ts"
 import type { TaskResult } from "./FleetEvent.ts"
 
-/** Milliseconds in which Swarm must have created the next task of a place. It does so at once, also where a delay precedes its start. */
+/** Milliseconds within which Swarm must create the next task of a place. It does so at once, even if the task starts after a delay. */
 const creation = 10_000
 /** Milliseconds between two looks at the tasks of a place. */
 const pause = 500
-/** The time in which managers must respond again. */
+/** The time within which unreachable managers must respond again. */
 const patience = "60 seconds"
 
 /** Options of {@link follow}. */
 export interface FollowOptions<R> {
-  /** Reads the log of a task to its end. Runs `begun` when the reading begins. */
+  /** Reads the log of a task to its end. Runs `begun` when reading begins. */
   readonly read: (task: ResolvedTask, begun: Effect.Effect<void>) => Effect.Effect<TaskResult, RunError, R>
-  /** Called before the reading goes on with the next task. */
+  /** Called before reading continues with the next task. */
   readonly replaced: (task: ResolvedTask, by: ResolvedTask) => Effect.Effect<void>
 }
 
 /**
- * Reads the logs until Swarm puts no more tasks in the place. Reads each task in turn, also one whose container has ended meanwhile, so that
- * the last words of a task that crashes at its start are not missed. The result is that of the last task.
+ * Reads the logs of a place until Swarm creates no more tasks there. Reads every task in turn, even if its container has already ended, so
+ * that the output of a task that crashes at its start is not missed. Returns the result of the last task.
  */
 export const follow = Effect.fnUntraced(function* <R>(
   first: ResolvedTask,
@@ -56,8 +56,8 @@ export const follow = Effect.fnUntraced(function* <R>(
 })
 
 /**
- * Waits for the task after this one in its place, until it has, or had, a container. Returns `undefined` if Swarm wants no other task there.
- * Waits without a limit for a task that Swarm wants and has not started: the caller decides how long to follow.
+ * Waits until the next task of the same place has a container. Returns `undefined` if Swarm wants no other task there. Waits without a
+ * timeout for a task that Swarm wants and has not started, because the caller decides how long to follow.
  */
 const nextOf = Effect.fnUntraced(function* (
   task: ResolvedTask
@@ -73,7 +73,7 @@ const nextOf = Effect.fnUntraced(function* (
   }
 })
 
-/** Looks for the next task of a place. `isDue`: Swarm wants one that has no container yet. */
+/** Looks for the next task of a place. `isDue`: Swarm wants a task there that has no container yet. */
 const look = Effect.fnUntraced(function* ({ id, node, service, slot }: ResolvedTask) {
   const none = { next: undefined, isDue: false }
   const swarm = yield* Swarm
@@ -81,15 +81,15 @@ const look = Effect.fnUntraced(function* ({ id, node, service, slot }: ResolvedT
     .inspectService(service.id)
     .pipe(Effect.catchIf(isNotFound, () => Effect.succeed(undefined)))
   if (owner === undefined) return none
-  const isHere = (one: Task) => (slot === undefined ? one.NodeID === node.id : slotOf(owner, one) === slot)
-  const here = (yield* swarm.listTasks({ service: [service.id] })).filter(isHere)
-  // Swarm may have forgotten the task, and then all tasks before it.
-  const own = here.find(({ ID }) => ID === id)?.CreatedAt ?? ""
-  const later = here.filter(({ CreatedAt, ID }) => ID !== id && CreatedAt > own)
+  const isInPlace = (task: Task) => (slot === undefined ? task.NodeID === node.id : slotOf(owner, task) === slot)
+  const inPlace = (yield* swarm.listTasks({ service: [service.id] })).filter(isInPlace)
+  // If Swarm no longer lists the task, it lists only later ones.
+  const createdAt = inPlace.find(({ ID }) => ID === id)?.CreatedAt ?? ""
+  const later = inPlace.filter(({ CreatedAt, ID }) => ID !== id && CreatedAt > createdAt)
   const [first] = later.filter(hasContainer).sort((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))
   if (first === undefined) return { next: undefined, isDue: later.some(isWanted) }
-  const place = yield* swarm
+  const nextNode = yield* swarm
     .inspectNode(first.NodeID ?? "")
     .pipe(Effect.catchIf(isNotFound, () => Effect.succeed(undefined)))
-  return place === undefined ? none : { next: resolvedTask(owner, place, first), isDue: true }
+  return nextNode === undefined ? none : { next: resolvedTask(owner, nextNode, first), isDue: true }
 })

@@ -1,4 +1,4 @@
-/** Paces jobs: how many run at once, how fast they start, and when no more are started. */
+/** Paces jobs: limits how many run at the same time and how fast they start, and stops starting jobs after failures or a deadline. */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -12,7 +12,7 @@ export interface Pacing {
   readonly parallel: Amount
   /** The least time between two starts. */
   readonly delay: Duration.Duration
-  /** Start no more jobs after more than this many have failed; default: start all. With 0 the first failure is enough. */
+  /** Start no more jobs when more than this many have failed. With 0, the first failure is enough. Default: start all. */
   readonly maxFailures?: Amount
   /** The time after which no more jobs are started. */
   readonly deadline?: Duration.Duration
@@ -20,7 +20,7 @@ export interface Pacing {
 
 /** What to do with each job. */
 export interface Work<Job, A, R> {
-  /** Runs a job. Run `begun` when the job really begins, if that is later: the delay until the next start counts from then. */
+  /** Runs a job. `begun` reports that the job begins later than `run` was called: the delay until the next start counts from then. */
   readonly run: (job: Job, begun: Effect.Effect<void>) => Effect.Effect<A, never, R>
   /** Whether a result of `run` counts as a failure. */
   readonly isFailure: (result: A) => boolean
@@ -50,7 +50,7 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
     turn = Math.max(turn, now + delay)
   })
 
-  // One job at a time waits for its turn, in the order of the jobs. Returns its start in milliseconds, or why it must not start.
+  // One job at a time waits for its turn, in the order of the jobs. Returns the reason if the job must not start.
   const turns = yield* Semaphore.make(1)
   const awaitTurn = Effect.gen(function* () {
     let now = yield* Clock.currentTimeMillis
@@ -59,13 +59,13 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
       now = yield* Clock.currentTimeMillis
     }
     if (failures > allowed) return "failures"
-    // The reason is known: the job need not wait.
+    // The deadline comes before the job's turn, so the job need not wait.
     if (Math.max(now, turn) >= end) return "deadline"
     turn = now + delay
     return now
   })
 
-  const one = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<A, never, R> {
+  const runJob = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<A, never, R> {
     const start = yield* turns.withPermit(awaitTurn)
     if (typeof start === "string") return yield* work.onSkipped(job, start)
     const result = yield* work.run(job, begun)
@@ -75,5 +75,5 @@ export const paced = Effect.fnUntraced(function* <Job, A, R>(
     return result
   })
 
-  return yield* Effect.forEach(jobs, one, { concurrency: Math.max(1, countOf(pacing.parallel, jobs.length)) })
+  return yield* Effect.forEach(jobs, runJob, { concurrency: Math.max(1, countOf(pacing.parallel, jobs.length)) })
 })

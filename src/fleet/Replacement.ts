@@ -1,4 +1,4 @@
-/** Follows tasks that Swarm replaces after they were selected. */
+/** Finds the replacements of tasks that Swarm has replaced after their selection. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isNotFound } from "../engine/EngineErrors.ts"
@@ -8,7 +8,7 @@ import { lookupTask } from "../target/Lookup.ts"
 import { TaskNotRunning } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
-/** The time in which the replacement of a task must run. */
+/** The time within which the replacement of a task must run. */
 const patience = "30 seconds"
 
 /** Fails if the managers report that the task does not run, or is about to be replaced. */

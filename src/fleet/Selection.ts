@@ -81,7 +81,7 @@ export interface Objects {
   readonly tasks: ReadonlyArray<Task>
 }
 
-/** Warns of objects that can't be decoded: one of them may be a matching task. */
+/** Logs a warning for each object that can't be decoded, because one of them may be a matching task. */
 const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const unread: Array<string> = []
@@ -93,7 +93,7 @@ const warningOfUnread = <A, E, R>(list: Effect.Effect<A, E, R>): Effect.Effect<A
     )
   })
 
-/** Lists the services, the nodes and the tasks, by default those that Swarm wants. Warns about objects that can't be read. */
+/** Lists the services, the nodes and the tasks (default: those that Swarm wants to run). Logs a warning for objects that can't be read. */
 export const readObjects = (filters: Filters = wantedTasks): Effect.Effect<Objects, SwarmFailure, Swarm> =>
   Swarm.use((swarm) =>
     Effect.all(
@@ -110,7 +110,7 @@ export const readObjects = (filters: Filters = wantedTasks): Effect.Effect<Objec
  * Selects tasks, in the natural order of their names. Fails with `NothingSelected`, with `InvalidTarget` and the lookup's errors for
  * single targets, and with the engine's errors.
  *
- * **When to use**: to show or check the tasks of a fan-out before it runs. `TaskExec.runAll` selects them by itself.
+ * **When to use**: to show or check the tasks of a fan-out before it runs. `TaskExec.runAll` selects its tasks itself.
  *
  * **Gotchas**: Swarm may replace a task at any time. A fan-out checks again before it starts a command.
  *
@@ -132,8 +132,8 @@ export const selectTasks = (selection: Selection): Effect.Effect<ReadonlyArray<R
   select(selection, false)
 
 /**
- * Selects tasks whose logs to read: those of {@link selectTasks}, and of each place without a running task the newest one that had a
- * container. A filter by state selects among the newest tasks with that state.
+ * Selects the tasks whose logs to read: those of {@link selectTasks} and, for each slot (or node) without a running task, the newest task
+ * that had a container. With a filter by state, only tasks in that state count.
  */
 export const selectLogs = (selection: Selection): Effect.Effect<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> =>
   select(selection, true)
@@ -142,18 +142,18 @@ const select = Effect.fn("TaskExec.select")(function* (
   selection: Selection,
   forLogs: boolean
 ): Effect.fn.Return<ReadonlyArray<ResolvedTask>, SelectionError, Swarm> {
-  // An invalid target fails before the engine is asked.
+  // Parsed first, so that an invalid target fails without a request to the engine.
   const targets = yield* Effect.forEach(selection.targets ?? [], (text) => Effect.fromResult(parseTarget(text)))
   const objects = yield* readObjects(forLogs ? {} : wantedTasks)
   const named = yield* Effect.forEach(targets, forLogs ? lookupLog : lookupTask)
-  const wide = yield* candidates(objects, selection, forLogs)
-  const chosen = new Map(wide.map((task) => [task.id, task]))
+  const matching = yield* candidates(objects, selection, forLogs)
+  const chosen = new Map(matching.map((task) => [task.id, task]))
   for (const task of named) chosen.set(task.id, task)
   const sorted = [...chosen.values()].sort((a, b) => byName(a.name, b.name))
   if (sorted.length === 0) return yield* nothing(objects, selection)
   if (selection.any === true) {
-    const one = sorted[yield* Random.nextIntBetween(0, sorted.length, { halfOpen: true })]
-    return one === undefined ? [] : [one]
+    const any = sorted[yield* Random.nextIntBetween(0, sorted.length, { halfOpen: true })]
+    return any === undefined ? [] : [any]
   }
   return selection.limit === undefined ? sorted : sorted.slice(0, countOf(selection.limit, sorted.length))
 })
@@ -166,9 +166,9 @@ const candidates = Effect.fnUntraced(function* (
 ) {
   if (targets.length > 0 && words.length === 0 && stack === undefined) return []
   const services = yield* servicesOf(objects, words, stack)
-  const nodeById = new Map(objects.nodes.map((one) => [one.ID, one]))
-  const serviceById = new Map(services.map((one) => [one.ID, one]))
-  // The node becomes a filter by its ID, so that both accept the same names.
+  const nodeById = new Map(objects.nodes.map((object) => [object.ID, object]))
+  const serviceById = new Map(services.map((object) => [object.ID, object]))
+  // `node` becomes a filter by node ID, so that `node` and the filters accept the same names.
   const byNode = (name: string) =>
     Effect.map(nodeNamed(objects, name), ({ ID }): TaskFilter => ({ _tag: "Node", node: ID }))
   const wanted = yield* Effect.forEach(
@@ -177,10 +177,10 @@ const candidates = Effect.fnUntraced(function* (
   )
   const fits = (task: Task): ReadonlyArray<ResolvedTask> => {
     const service = serviceById.get(task.ServiceID)
-    const place = nodeById.get(task.NodeID ?? "")
-    if (service === undefined || place === undefined) return []
+    const host = nodeById.get(task.NodeID ?? "")
+    if (service === undefined || host === undefined) return []
     if (ownRole(service, task) !== undefined) return []
-    return wanted.every((filter) => matches(filter, service, place, task)) ? [resolvedTask(service, place, task)] : []
+    return wanted.every((filter) => matches(filter, service, host, task)) ? [resolvedTask(service, host, task)] : []
   }
   if (!forLogs) return newestOfEachPlace(objects.tasks.filter(isRunning)).flatMap(fits)
   const states = wanted.filter((filter) => filter._tag === "State")
@@ -188,7 +188,10 @@ const candidates = Effect.fnUntraced(function* (
   return newestWithContainer(inState).flatMap(fits)
 })
 
-/** The services of these names and of this stack; all services of users without either. Fails where there is none. */
+/**
+ * Returns the services with these names and those of this stack; without names and a stack, all services except those of task-exec. Fails
+ * if a service or the stack does not exist.
+ */
 export const servicesOf = (
   { services }: Objects,
   words: ReadonlyArray<string>,
@@ -207,7 +210,7 @@ export const servicesOf = (
   )
 }
 
-/** Refuses a service of task-exec itself by name, so that the user learns why none of its tasks is selected. */
+/** Finds a service by name. Fails for a service of task-exec itself, so that the user learns why none of its tasks is selected. */
 const serviceNamed = (
   services: ReadonlyArray<Service>,
   word: string
@@ -228,20 +231,20 @@ const serviceNamed = (
 /** Finds the node with this host name, ID, or unique prefix of an ID. */
 export const nodeNamed = ({ nodes }: Objects, word: string): Effect.Effect<Node, NothingSelected> => {
   const named = nodes.filter((node) => isNode(node, word))
-  const [one, ...more] = named.length > 0 ? named : nodes.filter(({ ID }) => ID.startsWith(word))
-  if (one === undefined) {
+  const [node, ...others] = named.length > 0 ? named : nodes.filter(({ ID }) => ID.startsWith(word))
+  if (node === undefined) {
     return nothingBecause(
       `node ${word} does not exist (nodes: ${listed(nodes.map(({ Description }) => Description.Hostname))})`
     )
   }
-  return more.length === 0
-    ? Effect.succeed(one)
-    : nothingBecause(`${more.length + 1} nodes match ${word}; use the node ID`)
+  return others.length === 0
+    ? Effect.succeed(node)
+    : nothingBecause(`${others.length + 1} nodes match ${word}; use the node ID`)
 }
 
 const isNode = ({ Description, ID }: Node, word: string): boolean => Description.Hostname === word || ID === word
 
-/** Set by `docker stack deploy` on every service of a stack. */
+/** The label that `docker stack deploy` sets on every service of a stack. */
 export const stackLabel = "com.docker.stack.namespace"
 
 const matches = (filter: TaskFilter, service: Service, node: Node, task: Task): boolean => {
@@ -262,7 +265,7 @@ const has = (
   { key, value }: { readonly key: string; readonly value: string | undefined }
 ): boolean => Object.hasOwn(labels, key) && (value === undefined || labels[key] === value)
 
-/** Describes a selection: `service web, stack shop, node node-1`; single targets as the user wrote them. */
+/** Describes a selection for messages: `web.2, service web, stack shop, node node-1`. */
 export const describeSelection = ({ node, services = [], stack, targets = [] }: Selection): string =>
   [
     ...targets,
@@ -271,7 +274,7 @@ export const describeSelection = ({ node, services = [], stack, targets = [] }: 
     ...(node === undefined ? [] : [`node ${node}`])
   ].join(", ")
 
-/** Finds the reason why no task matches. */
+/** Fails with the reason why no task matches. */
 const nothing = ({ tasks }: Objects, selection: Selection) => {
   const { filters = [] } = selection
   const where = describeSelection(selection)

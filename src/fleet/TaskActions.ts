@@ -4,7 +4,7 @@ import type { LogOptions, SignalOptions } from "../request/ActionRequest.ts"
 import type { ExecRequest } from "../request/ExecRequest.ts"
 import type { FleetRequest } from "./Fleet.ts"
 
-/** The route of a request. */
+/** The options of a request that concern the route. */
 type Routing = Pick<ExecRequest, "image" | "placementTimeout" | "via">
 
 /**
@@ -42,7 +42,7 @@ export interface SignalRequest extends Routing, SignalOptions, Pick<ExecRequest,
  */
 export interface FleetSignalRequest extends Routing, SignalOptions, Pick<FleetRequest, "pacing" | "selection"> {}
 
-/** Returns the request of a reading for `stream` or `runAll`. */
+/** Converts a request for logs to a request for `stream` or `runAll`. */
 export const logsRequest = <Request extends Routing & LogOptions>({
   follow,
   since,
@@ -63,7 +63,7 @@ export const logsRequest = <Request extends Routing & LogOptions>({
   }
 })
 
-/** Returns the request of a signal for `run` or `runAll`. */
+/** Converts a request for a signal to a request for `run` or `runAll`. */
 export const signalRequest = <Request extends Routing & SignalOptions>({ signal, ...request }: Request) => ({
   ...request,
   command: [],

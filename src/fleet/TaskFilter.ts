@@ -18,7 +18,7 @@ export type TaskFilter =
   | { readonly _tag: "State"; readonly state: string }
 
 /**
- * The text is no valid filter.
+ * The text is not a valid filter.
  *
  * @category errors
  * @since 0.1.0

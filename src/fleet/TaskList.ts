@@ -1,4 +1,4 @@
-/** Lists tasks with their states, running or not. */
+/** Lists the tasks that Swarm wants to run, with their states. */
 import * as Effect from "effect/Effect"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type Service, type Task, withoutDigest } from "../engine/EngineSchemas.ts"
@@ -8,7 +8,7 @@ import { ownRole, slotOf, taskName } from "../target/ResolvedTask.ts"
 import { type NothingSelected, nodeNamed, readObjects, servicesOf } from "./Selection.ts"
 import { byName } from "./TaskSet.ts"
 
-/** Which tasks to list. What is left out does not narrow the list. */
+/** Conditions for the tasks to list. All fields are optional. */
 export interface ListedTasks {
   /** Name, ID, or unique prefix of the ID of a service. */
   readonly service?: string
@@ -17,7 +17,7 @@ export interface ListedTasks {
   readonly node?: string
 }
 
-/** A task that Swarm wants, as the managers know it. */
+/** A task that Swarm wants to run, as the managers know it. */
 export interface ListedTask {
   readonly id: string
   /** `web.2`, or `web@node-3` for a task of a global service. */
@@ -27,26 +27,26 @@ export interface ListedTask {
   readonly slot: number | undefined
   /** Host name; empty until Swarm has placed the task. */
   readonly node: string
-  /** Swarm's word: `running`, `starting`, `pending`, … */
+  /** The state of the task: `running`, `starting`, `pending`, … */
   readonly state: string
   /**
-   * `healthy` or `starting`, where the service has a health check; otherwise `undefined`. Swarm calls a task running only when its health
-   * check has passed, and replaces a task that is unhealthy.
+   * `healthy` or `starting` if the service has a health check; otherwise `undefined`. The state of a task is `running` only after its health
+   * check has passed, and Swarm replaces an unhealthy task.
    */
   readonly health: "healthy" | "starting" | undefined
-  /** When Swarm made the task: RFC 3339. */
+  /** The time at which Swarm created the task: RFC 3339. */
   readonly created: string
-  /** Without the digest. */
+  /** The image without its digest. */
   readonly image: string
-  /** Full ID; empty until the container exists. */
+  /** Full ID of the container; empty until the container exists. */
   readonly container: string
-  /** Swarm's own words for why the task does not run; empty if it knows of nothing. */
+  /** Swarm's reason why the task does not run; empty without one. */
   readonly error: string
 }
 
 /**
- * Returns the tasks that Swarm wants to run, in the natural order of their names. Tasks of task-exec itself are left out. Fails with
- * `NothingSelected` where there is no such service, stack or node.
+ * Returns the tasks that Swarm wants to run, in the natural order of their names, without those of task-exec itself. Fails with
+ * `NothingSelected` if the service, the stack or the node does not exist.
  */
 export const listTasks = Effect.fn("TaskExec.listTasks")(function* ({
   node,
@@ -56,7 +56,7 @@ export const listTasks = Effect.fn("TaskExec.listTasks")(function* ({
   const objects = yield* readObjects()
   const services = yield* servicesOf(objects, service === undefined ? [] : [service], stack)
   const place = node === undefined ? undefined : yield* nodeNamed(objects, node)
-  const byId = new Map(services.map((one) => [one.ID, one]))
+  const byId = new Map(services.map((object) => [object.ID, object]))
   const hostnames = new Map(objects.nodes.map(({ Description, ID }) => [ID, Description.Hostname]))
   return objects.tasks
     .flatMap((task) => {
@@ -82,7 +82,7 @@ const listed = (service: Service, task: Task, node: string): ListedTask => ({
   error: task.Status.Err ?? ""
 })
 
-/** `["NONE"]` turns off the image's health check. */
+/** Returns the health of a task. The test `["NONE"]` turns off the image's health check. */
 const healthOf = ({ Spec, Status }: Task): ListedTask["health"] => {
   const [test = "NONE"] = Spec.ContainerSpec?.Healthcheck?.Test ?? []
   if (test === "NONE") return undefined

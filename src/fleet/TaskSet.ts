@@ -1,13 +1,13 @@
 /**
- * Many tasks in few words: `web.1`, `web.2`, `web.3` and `web.6` are `web.[1-3,6]`. Nothing is lost: a text stands for
- * exactly the names that it was made of, as long as these have neither commas nor brackets, which Swarm's have not.
+ * Sorts and folds the names of tasks: `web.1`, `web.2`, `web.3` and `web.6` become `web.[1-3,6]`. The folded text can be unfolded to
+ * exactly these names, because names in a swarm have neither commas nor brackets.
  *
- * Digits keep their zeros: `db@node-08`, `db@node-09` and `db@node-10` are `db@node-[08-10]`, and `web@node-1` with
- * `web@node-01` is `web@node-01,web@node-1`.
+ * Leading zeros are kept: `db@node-08`, `db@node-09` and `db@node-10` become `db@node-[08-10]`, and `web@node-1` with `web@node-01` becomes
+ * `web@node-01,web@node-1`.
  */
 import * as Order from "effect/Order"
 
-/** As people count: `web.2` comes before `web.10`. */
+/** The natural order of names: `web.2` comes before `web.10`. */
 export const byName: Order.Order<string> = Order.make((self, that) => {
   const mine = partsOf(self)
   const theirs = partsOf(that)
@@ -17,19 +17,19 @@ export const byName: Order.Order<string> = Order.make((self, that) => {
     const ordering = digits.test(part) && digits.test(other) ? byNumber(part, other) : byText(part, other)
     if (ordering !== 0) return ordering
   }
-  // Equal up to zeros in front, or the beginning of the other.
+  // The names are equal except for leading zeros, or one is a prefix of the other.
   return mine.length < theirs.length ? -1 : byText(self, that)
 })
 
-/** The names, each once and in order, folded: `web.[1-3,6],agent@node-[1-2]`. */
+/** Folds names, in their natural order and without duplicates: `agent@node-[1-2],web.[1-3,6]`. */
 export const foldNames = (names: Iterable<string>): string => {
   const families = new Map<string, Family>()
   const all = [...new Set(names)].sort(byName)
   const padded = paddedWidths(all)
   for (const name of all) {
-    const { number, stem } = taken(name)
+    const { number, stem } = splitNumber(name)
     const width = number !== undefined && padded.has(`${stem} ${number.length}`) ? number.length : 0
-    // A name that ends in no number is a family of its own.
+    // A name without a number at its end is a family of its own.
     const key = number === undefined ? name : `${stem} ${width}`
     const family = families.get(key)
     if (family === undefined) families.set(key, { stem, numbers: number === undefined ? [] : [number] })
@@ -38,7 +38,7 @@ export const foldNames = (names: Iterable<string>): string => {
   return [...families.values()].map(textOf).join(",")
 }
 
-/** Names that differ in their last number only, in order; as wide as each other if one has zeros in front. */
+/** Names that differ only in the number at their end, in order. If one number has leading zeros, all have the same number of digits. */
 interface Family {
   readonly stem: string
   readonly numbers: Array<string>
@@ -50,24 +50,26 @@ const partsOf = (name: string): ReadonlyArray<string> => name.match(/\d+|\D+/g) 
 
 const byText = (self: string, that: string) => (self === that ? 0 : self < that ? -1 : 1)
 
-/** Of any length. */
+/** Compares decimal numbers of any length. */
 const byNumber = (self: string, that: string) => {
   const [mine, theirs] = [self.replace(/^0+/, ""), that.replace(/^0+/, "")]
   return mine.length === theirs.length ? byText(mine, theirs) : mine.length < theirs.length ? -1 : 1
 }
 
-/** A name's last number, if it ends in one that can be counted with, and what comes before. */
-const taken = (name: string): { readonly stem: string; readonly number: string | undefined } => {
+/**
+ * Splits a name into the number at its end and the text before it. Numbers of more than 15 digits, which JavaScript can't count, are text.
+ */
+const splitNumber = (name: string): { readonly stem: string; readonly number: string | undefined } => {
   const number = /\d{1,15}$/.exec(name)?.[0]
   const stem = name.slice(0, name.length - (number?.length ?? 0))
   return number === undefined || /\d$/.test(stem) ? { stem: name, number: undefined } : { stem, number }
 }
 
-/** Where numbers of one width belong together, because one of them has zeros in front. */
+/** Returns the stems, each with a number of digits, for which a number has leading zeros. */
 const paddedWidths = (names: ReadonlyArray<string>): ReadonlySet<string> => {
   const widths = new Set<string>()
   for (const name of names) {
-    const { number, stem } = taken(name)
+    const { number, stem } = splitNumber(name)
     if (number !== undefined && number.length > 1 && number.startsWith("0")) widths.add(`${stem} ${number.length}`)
   }
   return widths

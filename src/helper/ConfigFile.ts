@@ -1,6 +1,6 @@
 /**
- * task-exec's configuration file: `task-exec/config.json` in `XDG_CONFIG_HOME`, or in `~/.config`. It names the helper's image, for all docker
- * contexts and for single ones.
+ * task-exec's configuration file: `task-exec/config.json` in `XDG_CONFIG_HOME`, or in `~/.config`. It names the helper's image, for all
+ * docker contexts and for single ones.
  *
  * ```json
  * { "image": "registry.example:5000/task-exec:1", "contexts": { "prod": { "image": "registry.prod:5000/task-exec:1" } } }
@@ -118,7 +118,9 @@ const shown = (value: unknown): string => JSON.stringify(value).slice(0, 60)
 /** Matches a token of JSON, with the blanks before it. */
 const token = /\s*(?:[{}[\],:]|"(?:[^"\\\p{Cc}]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|$)/uy
 
-/** Returns the line and column of a syntax error. V8 names the position of some errors only. The others are about the first unknown token. */
+/**
+ * Returns the line and column of a syntax error. V8 names the position of some errors only. The others are about the first unknown token.
+ */
 const positionOf = (content: string, message: string): string => {
   const named = /at position (\d+)/.exec(message)?.[1]
   const before = content.slice(0, named === undefined ? firstUnknownToken(content) : Number(named))

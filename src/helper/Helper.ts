@@ -61,13 +61,15 @@ export interface HelperOptions extends HelperPlacement {
 export interface Helper {
   /** Name of the service. */
   readonly service: string
-  /** Completes when the helper's task runs or has run, or when its service was removed. Fails as soon as it is certain that it won't run. */
+  /**
+   * Completes when the helper's task runs or has run, or when its service was removed. Fails as soon as it is certain that it won't run.
+   */
   readonly running: Effect.Effect<void, HelperStartError | SwarmFailure>
   /** Completes when the helper's task has ended or its node is down. Returns Swarm's text about the end. */
   readonly ended: Effect.Effect<string, SwarmFailure>
   /**
-   * Removes the service with its log, and waits until the helper has killed its commands and ended: at most for the longest grace period and
-   * 55 seconds.
+   * Removes the service with its log, and waits until the helper has killed its commands and ended: at most for the longest grace period
+   * and 55 seconds.
    */
   readonly stop: Effect.Effect<HelperEnd>
 }
@@ -108,8 +110,8 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
     network,
     creating,
     stopGrace: graceOf(request.work) + helperOverhead,
-    // Swarm replaces a helper that was killed, alone or with its engine. The new helper kills the commands that the old one left running, and
-    // begins none.
+    // Swarm replaces a helper that was killed, alone or with its engine. The new helper kills the commands that the old one left running,
+    // and begins none.
     restarts: "on-failure"
   })
   yield* Effect.forkScoped(keepLease(spec, request.owner))
@@ -210,8 +212,8 @@ const awaitEnded = Effect.fnUntraced(function* (swarm: SwarmShape, service: stri
 })
 
 /**
- * Removes the service, and waits until its tasks have ended. Swarm sends the helper the stop signal and, after the grace period, KILL. It then
- * deletes the tasks.
+ * Removes the service, and waits until its tasks have ended. Swarm sends the helper the stop signal and, after the grace period, KILL. It
+ * then deletes the tasks.
  */
 const stopHelper = (swarm: SwarmShape, spec: ServiceSpec, { node, request }: HelperOptions): Effect.Effect<HelperEnd> =>
   Effect.gen(function* () {

@@ -25,8 +25,8 @@ const beforeStart: ReadonlySet<string> = new Set([
 /**
  * Whether a task ran. `statuses`: all statuses in which the task was seen until Swarm deleted it.
  *
- * **Details**: a task that is stopped before it runs ends as `shutdown`, like a task that ran, but it has no container. Swarm needs over two
- * seconds to stop a running container, so several polls see its container.
+ * **Details**: a task that is stopped before it runs ends as `shutdown`, like a task that ran, but it has no container. Swarm needs over
+ * two seconds to stop a running container, so several polls see its container.
  */
 export const mayHaveRun = (statuses: ReadonlyArray<Task["Status"]>): boolean =>
   statuses.some(({ ContainerStatus, State }) => {

@@ -61,9 +61,9 @@ export const isPoolOverlap = (reason: string): boolean => /pool overlaps with ot
 export const isNotAttached = (reason: string): boolean => /attaching to network failed/i.test(reason)
 
 /**
- * Whether the node can't join this network, but may join another one. The same network is not tried again: after a failed attachment, engine
- * 20.10 may remove its copy of the network while the next container joins. That container then fails with "network … not found", and Swarm
- * counts it as attached until the engine restarts, so that the network can't be removed.
+ * Whether the node can't join this network, but may join another one. The same network is not tried again: after a failed attachment,
+ * engine 20.10 may remove its copy of the network while the next container joins. That container then fails with "network … not found", and
+ * Swarm counts it as attached until the engine restarts, so that the network can't be removed.
  */
 export const needsOtherNetwork = (reason: string): boolean => isPoolOverlap(reason) || isNotAttached(reason)
 
@@ -165,7 +165,8 @@ export class HelperFailed extends Schema.TaggedError<HelperFailed>()("HelperFail
 }
 
 /**
- * The helper or agent refused the request. The helper is a second helper of its run or on the wrong node, or the versions of the protocol differ.
+ * The helper or agent refused the request. The helper is a second helper of its run or on the wrong node, or the versions of the protocol
+ * differ.
  *
  * @category errors
  * @since 0.1.0

@@ -103,8 +103,8 @@ const namedImage = Effect.gen(function* (): Effect.fn.Return<
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
 /**
- * Replaces a tag by the digest that the connected engine knows from a pull or push. At every start of a helper, a node looks up a tag in the
- * registry (measured: 0.04 s with a registry nearby), but not a digest that it has.
+ * Replaces a tag by the digest that the connected engine knows from a pull or push. At every start of a helper, a node looks up a tag in
+ * the registry (measured: 0.04 s with a registry nearby), but not a digest that it has.
  */
 const pinned = (engine: DockerEngineShape, reference: string): Effect.Effect<string> => {
   if (reference.includes("@") || reference.startsWith("sha256:")) return Effect.succeed(reference)

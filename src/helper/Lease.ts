@@ -1,6 +1,6 @@
 /**
- * Extends the deadline of a run's objects while their caller lives, so that a sweep does not remove them. A command without a timeout, or with
- * a slow reader, may take longer than the first deadline.
+ * Extends the deadline of a run's objects while their caller lives, so that a sweep does not remove them. A command without a timeout, or
+ * with a slow reader, may take longer than the first deadline.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -21,8 +21,8 @@ export interface LeaseRoles {
 }
 
 /**
- * Moves the deadline of a service and its secret repeatedly, until it is interrupted. Only labels change, so Swarm does not replace the task.
- * Tries again after a failure, for which there is time because the deadline is a minute away.
+ * Moves the deadline of a service and its secret repeatedly, until it is interrupted. Only labels change, so Swarm does not replace the
+ * task. Tries again after a failure, for which there is time because the deadline is a minute away.
  */
 export const keepLease = Effect.fn("TaskExec.keepLease")(function* (
   spec: AnyServiceSpec,

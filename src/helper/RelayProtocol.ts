@@ -22,9 +22,9 @@ export const readRelayAddress = (
 }
 
 /**
- * Options of an endpoint on an overlay network. Nodes learn the addresses of other nodes' endpoints by gossip, so the first ARP request may be
- * too early. With this option, the kernel repeats the request after 50 ms instead of a second (engine 28.5: `true` takes 1.3 s, and 2.3 s
- * without it). Engines before 27 ignore the option.
+ * Options of an endpoint on an overlay network. Nodes learn the addresses of other nodes' endpoints by gossip, so the first ARP request may
+ * be too early. With this option, the kernel repeats the request after 50 ms instead of a second (engine 28.5: `true` takes 1.3 s, and 2.3
+ * s without it). Engines before 27 ignore the option.
  */
 export const overlayEndpoint = {
   DriverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.neigh.IFNAME.retrans_time_ms=50" }
@@ -34,8 +34,8 @@ export const overlayEndpoint = {
 const relayLife = 365 * 24 * 3600_000
 
 /**
- * Returns the labels of a relay or a listener. Its deadline is far later than that of its run, because the labels of a container can't change
- * and it ends with the program that is attached to it anyway.
+ * Returns the labels of a relay or a listener. Its deadline is far later than that of its run, because the labels of a container can't
+ * change and it ends with the program that is attached to it anyway.
  */
 export const relayLabels = (owner: Ownership): Record<string, string> =>
   ownershipLabels({ ...owner, deadline: owner.deadline + relayLife }, "relay")

@@ -35,9 +35,9 @@ export interface TunnelNetwork {
 }
 
 /**
- * Prepares a network for tunnels, each to another node. The relay of a single tunnel is a container to which the caller is attached. Several
- * tunnels share one relay container with a process for each, because engine 20.10 takes one second to start a container on an overlay
- * network.
+ * Prepares a network for tunnels, each to another node. The relay of a single tunnel is a container to which the caller is attached.
+ * Several tunnels share one relay container with a process for each, because engine 20.10 takes one second to start a container on an
+ * overlay network.
  */
 export const openTunnelNetwork = Effect.fnUntraced(function* (
   owner: Ownership,
@@ -127,8 +127,8 @@ const startRelay = Effect.fnUntraced(function* (
 })
 
 /**
- * The retries of a relay. Swarm sometimes does not respond to an attachment, but responds to the next one. During the pause, the engine undoes
- * the first attachment: see `needsOtherNetwork`.
+ * The retries of a relay. Swarm sometimes does not respond to an attachment, but responds to the next one. During the pause, the engine
+ * undoes the first attachment: see `needsOtherNetwork`.
  */
 const nextRelay = Schedule.max([Schedule.spaced("2 seconds"), Schedule.recurs(2)])
 

@@ -1,45 +1,47 @@
 /**
- * Keeps the memory of a run bounded: counts the bytes that wait for the consumer and holds the producer back above a
- * limit. Unlike a bounded queue it never has bytes in flight: what was put in is in, also when the waiting is
- * interrupted.
+ * A backpressure gate that limits the memory of a run: it counts the bytes that wait for the consumer, and blocks the producer above a
+ * limit. Unlike with a bounded queue, the producer first adds its bytes and then waits, so an interruption of the wait loses no bytes.
  */
 import type * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
-/** Small, so that what waits is still young when it is taken: V8 is slow to give back the bytes of what has grown old. */
+/**
+ * The limit in bytes. It is small, so that bytes are consumed while they are young: V8 is slow to free the memory of old objects. Below
+ * `low`, the producer continues.
+ */
 const high = 1024 * 1024
 const low = high / 2
 
-/** One for each run. */
+/** The gate of one producer and one consumer. */
 export class Brake {
-  /** Bytes that came in altogether. */
+  /** The number of bytes that were added so far. */
   total = 0
   private waiting = 0
   private released = false
   private readonly latch = Latch.makeUnsafe(true)
 
-  /** Waits while the brake is on. */
+  /** Waits while the gate is closed. */
   readonly wait: Effect.Effect<void> = this.latch.await
 
-  /** Whether the reader is held back now. */
+  /** Whether the gate is closed. */
   get isOn(): boolean {
     return !Latch.isOpen(this.latch)
   }
 
-  /** `bytes` came in and wait for the consumer. */
+  /** Adds bytes that wait for the consumer. */
   held(bytes: number): void {
     this.total += bytes
     this.waiting += bytes
     if (!this.released && this.waiting > high) Latch.closeUnsafe(this.latch)
   }
 
-  /** The consumer took `bytes`. */
+  /** Removes bytes that the consumer has taken. */
   taken(bytes: number): void {
     this.waiting -= bytes
     if (this.waiting < low) Latch.openUnsafe(this.latch)
   }
 
-  /** Holds nothing back from now on: at a command's end the engine does not wait for readers. */
+  /** Opens the gate for good. Call it at a command's end, when the engine does not wait for readers either. */
   release(): void {
     this.released = true
     Latch.openUnsafe(this.latch)

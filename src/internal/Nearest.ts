@@ -1,16 +1,16 @@
-/** Finds the word that a mistyped word means. */
+/** Suggests a word for a mistyped one. */
 
-/** Returns the nearest of these words, if it takes few edits. */
+/** Returns the most similar of these words; `undefined` if none differs by at most two edits and a third of its letters. */
 export const nearest = (word: string, words: ReadonlyArray<string>): string | undefined => {
   const atMost = Math.min(2, Math.floor(word.length / 3))
   const [first] = words
-    .map((one) => ({ one, edits: one.startsWith(word) && word.length > 2 ? 0 : distance(word, one) }))
+    .map((known) => ({ known, edits: known.startsWith(word) && word.length > 2 ? 0 : distance(word, known) }))
     .filter(({ edits }) => edits <= atMost)
     .sort((a, b) => a.edits - b.edits)
-  return first?.one
+  return first?.known
 }
 
-/** Edits between two words: inserted, removed, replaced and swapped letters (optimal string alignment). */
+/** Returns the number of edits between two words: inserted, removed, replaced and swapped letters (optimal string alignment). */
 const distance = (a: string, b: string): number => {
   const rows: Array<Array<number>> = [Array.from({ length: b.length + 1 }, (_, column) => column)]
   const cell = (row: number, column: number) => rows[row]?.[column] ?? 0

@@ -1,6 +1,6 @@
 /**
- * Escapes text so that it cannot control a terminal. Names, labels, host names and texts of engines may contain sequences that set the
- * clipboard, move the cursor or change the text direction, and line breaks that make one line look like two.
+ * Escapes text so that it can't control a terminal. Names, labels, host names and texts of engines may contain sequences that set the
+ * clipboard, move the cursor or change the text direction. Line breaks in them may make one line look like two.
  */
 
 /**
@@ -11,7 +11,7 @@ export const misleading = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
-/** `\x1b`, `\u202e`, `\u{e0041}`. */
+/** Returns the escape of a character: `\x1b`, `\u202e`, `\u{e0041}`. */
 const visible = (character: string): string => {
   const code = character.codePointAt(0) ?? 0
   const hex = code.toString(16)

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 
-/** Runs an effect whose resources are released at once when it fails, and with the scope otherwise: so that it can be tried again. */
+/** Runs an effect that may be tried again: if it fails, its resources are released at once, otherwise when the scope closes. */
 export const attempt = Effect.fnUntraced(function* <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.fn.Return<A, E, Exclude<R, Scope.Scope> | Scope.Scope> {

@@ -67,8 +67,8 @@ export interface HelperConnection {
   /** Whether the helper has moved to its tunnel. */
   readonly hasMoved: () => boolean
   /**
-   * Removes the helper, which then kills its commands, and waits until the helper has ended. If the helper is still being created, waits for
-   * that first.
+   * Removes the helper, which then kills its commands, and waits until the helper has ended. If the helper is still being created, waits
+   * for that first.
    */
   readonly stop: Effect.Effect<Ending>
 }

@@ -26,7 +26,9 @@ export interface Reached {
 
 /** How commands reach their node. */
 export interface Reach {
-  /** Sends the request. `begin`: indices of the commands that begin with it. `inputs`: the commands' inputs by index, with equal content. */
+  /**
+   * Sends the request. `begin`: indices of the commands that begin with it. `inputs`: the commands' inputs by index, with equal content.
+   */
   readonly open: (
     begin: ReadonlyArray<number>,
     inputs: ReadonlyMap<number, ExecInput>

@@ -3,8 +3,8 @@
  * in it.
  *
  * It needs no file of the image. The task receives it as a file in a Swarm secret. Engines create the file system of secrets with `noexec`
- * and then remount it read-only without that flag (moby, `remountSecretDir`; measured: engines 20.10 and 28.5), so a file of a secret can be
- * executed.
+ * and then remount it read-only without that flag (moby, `remountSecretDir`; measured: engines 20.10 and 28.5), so a file of a secret can
+ * be executed.
  *
  * As PID 1, it ignores SIGCHLD, so that the kernel removes orphaned processes when they end. It ends on every signal whose default action
  * ends a process. Its stop signal is SIGTERM.

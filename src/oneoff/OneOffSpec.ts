@@ -114,8 +114,8 @@ export interface OneOffServiceSpec {
  * Returns the spec of the service whose only task is the one-off task.
  *
  * **Details**: copies from the original: image, environment, secrets, configs, mounts, networks, user, placement, resources, logging, and
- * every field that this version does not know. Leaves out everything by which other programs find or change the task: ports, aliases, labels
- * (except the policy's), health check, update settings. The main process is the hold program, and Swarm does not restart the task.
+ * every field that this version does not know. Leaves out everything by which other programs find or change the task: ports, aliases,
+ * labels (except the policy's), health check, update settings. The main process is the hold program, and Swarm does not restart the task.
  */
 export const oneOffServiceSpec = (
   { template }: Original,

@@ -119,8 +119,8 @@ export const nodesFor = Effect.fnUntraced(function* (
 })
 
 /**
- * Starts a one-off task, and returns it when it runs. Its service and its secret are removed when the scope closes. Does not check the policy:
- * see {@link checkOriginal}.
+ * Starts a one-off task, and returns it when it runs. Its service and its secret are removed when the scope closes. Does not check the
+ * policy: see {@link checkOriginal}.
  */
 export const openOneOffTask = Effect.fn("TaskExec.oneOff")(function* (
   options: OneOffOptions

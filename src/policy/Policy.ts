@@ -7,9 +7,9 @@
  *     ["nginx", ["sh", "-c", "a, b"]]  JSON, for words with blanks, commas or quotes
  *
  * An entry of one word is a program with any arguments. An entry of several words is exactly that command line. Words must be equal: there
- * are no patterns, and `nginx` does not match `/usr/sbin/nginx`. In JSON, a string is a program, and a list is a whole command line. An entry
- * for the program `cp` allows copies in both directions, and one for the program `port-forward` allows connections to all ports. The command
- * line `port-forward 5432` allows connections to this port.
+ * are no patterns, and `nginx` does not match `/usr/sbin/nginx`. In JSON, a string is a program, and a list is a whole command line. An
+ * entry for the program `cp` allows copies in both directions, and one for the program `port-forward` allows connections to all ports. The
+ * command line `port-forward 5432` allows connections to this port.
  *
  * An empty list and an invalid value allow nothing.
  */

@@ -75,8 +75,8 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
 const quoted = (text: string): string => JSON.stringify(text.length > shownText ? `${text.slice(0, shownText)}…` : text)
 
 /**
- * The target is a container of task-exec itself. Agents and helpers hold the engine's socket and requests, to which only users of the Docker
- * API may have access. No command ran, and no file was copied.
+ * The target is a container of task-exec itself. Agents and helpers hold the engine's socket and requests, to which only users of the
+ * Docker API may have access. No command ran, and no file was copied.
  *
  * @category errors
  * @since 0.2.0

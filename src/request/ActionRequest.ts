@@ -19,8 +19,8 @@ export interface LogOptions {
   /** The most lines from the end of the log. */
   readonly tail?: number
   /**
-   * Only lines from this time on, in the forms of `docker logs`: `10m` (ago), `2026-01-31T08:30:00Z`, Unix seconds. A text without a zone is
-   * in the zone of this process.
+   * Only lines from this time on, in the forms of `docker logs`: `10m` (ago), `2026-01-31T08:30:00Z`, Unix seconds. A text without a zone
+   * is in the zone of this process.
    */
   readonly since?: string
   /** Only lines up to this time. With `follow`, reading stops at this time. */

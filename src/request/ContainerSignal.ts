@@ -44,7 +44,9 @@ export const containerSignal = (text: string): string | undefined => {
   return names.some((known) => known === name) ? `SIG${name}` : undefined
 }
 
-/** Returns the name of a number from `least` on. Names a real-time signal by its distance from the nearer end of the range, as `kill -l`. */
+/**
+ * Returns the name of a number from `least` on. Names a real-time signal by its distance from the nearer end of the range, as `kill -l`.
+ */
 const nameOf = (number: number, least = 1): string | undefined => {
   if (number < least) return undefined
   if (number < realTime.first) return names[number - 1] === undefined ? undefined : `SIG${names[number - 1]}`

@@ -43,8 +43,8 @@ export interface ExecRequest {
    */
   readonly command: ReadonlyArray<string>
   /**
-   * Perform this action instead of running a command: see `TaskExec.logs` and `TaskExec.signal`. `command` is then `[]`, and the options of a
-   * command are not allowed.
+   * Perform this action instead of running a command: see `TaskExec.logs` and `TaskExec.signal`. `command` is then `[]`, and the options of
+   * a command are not allowed.
    */
   readonly action?: ActionRequest
   /** Variables to add to the container's environment. */
@@ -54,9 +54,9 @@ export interface ExecRequest {
   /** Working directory in the container; default: the container's own. */
   readonly workdir?: string
   /**
-   * Run the command in a second container, for images without a shell. That container shares the task's processes, network and volumes, runs
-   * as root unless `user` says otherwise, and has the capability `SYS_PTRACE`. The task's root file system is at `/proc/1/root`. The container
-   * is removed when the command has ended. The policy label must allow `debug`. Not for detached commands.
+   * Run the command in a second container, for images without a shell. That container shares the task's processes, network and volumes,
+   * runs as root unless `user` says otherwise, and has the capability `SYS_PTRACE`. The task's root file system is at `/proc/1/root`. The
+   * container is removed when the command has ended. The policy label must allow `debug`. Not for detached commands.
    */
   readonly toolbox?: ToolboxRequest
   /**

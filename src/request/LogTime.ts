@@ -36,8 +36,8 @@ export const logTimeOf = (millis: number): string => {
 }
 
 /**
- * Parses a time, and returns it as `SECONDS.NANOSECONDS` since 1970. Accepts the forms of `docker logs`: a duration such as `1h30m`, which is
- * subtracted from `now` (Unix milliseconds); RFC 3339, also without seconds, minutes or time of day; Unix seconds. A time without a zone
+ * Parses a time, and returns it as `SECONDS.NANOSECONDS` since 1970. Accepts the forms of `docker logs`: a duration such as `1h30m`, which
+ * is subtracted from `now` (Unix milliseconds); RFC 3339, also without seconds, minutes or time of day; Unix seconds. A time without a zone
  * is in the time zone of this process.
  */
 export const parseLogTime = (text: string, now: number): Result.Result<string, InvalidLogTime> => {

@@ -13,8 +13,8 @@ export interface ContainerSweep extends SweepMode {
   /** Host name of the node, for the findings. */
   readonly node: string
   /**
-   * IDs of task-exec's services. The sweep skips their containers, because Swarm removes them. `undefined` if the services are unknown: then
-   * the sweep skips the containers of every service.
+   * IDs of task-exec's services. The sweep skips their containers, because Swarm removes them. `undefined` if the services are unknown:
+   * then the sweep skips the containers of every service.
    */
   readonly services: ReadonlyArray<string> | undefined
   /** ID of the sweeper's own run, whose containers are kept. */
@@ -32,8 +32,8 @@ const serviceLabel = "com.docker.swarm.service.id"
 /**
  * Removes the leftover containers of the node.
  *
- * Swarm removes a service's containers with the service. A container that outlives its service receives TERM and is removed when it has ended,
- * because a helper first kills its command.
+ * Swarm removes a service's containers with the service. A container that outlives its service receives TERM and is removed when it has
+ * ended, because a helper first kills its command.
  */
 export const sweepContainers = Effect.fn("Sweep.containers")(function* (
   options: ContainerSweep

@@ -1,6 +1,6 @@
 /**
- * Reads the sweepers' reports from the log of their service. Every sweeper sends one JSON document as `Stdout` frames, followed by `Exited`.
- * The log mixes the lines of all sweepers. The origins of the frames distinguish them.
+ * Reads the sweepers' reports from the log of their service. Every sweeper sends one JSON document as `Stdout` frames, followed by
+ * `Exited`. The log mixes the lines of all sweepers. The origins of the frames distinguish them.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"

@@ -31,8 +31,8 @@ export interface SweepOptions {
   /** The time to compare deadlines with, in Unix milliseconds; default: the present. */
   readonly now?: number
   /**
-   * IDs of runs (label `task-exec.run`). Removes the objects of these runs whatever their deadline, and nothing else. Commands of these runs
-   * that still run are killed.
+   * IDs of runs (label `task-exec.run`). Removes the objects of these runs whatever their deadline, and nothing else. Commands of these
+   * runs that still run are killed.
    */
   readonly runs?: ReadonlyArray<string>
   /**
@@ -90,8 +90,8 @@ export const isClean = ({ leftovers, unanswered, unreadable }: SweepReport): boo
  * not respond, or if it is not a manager and `nodes` is `all`. An object that another program removes meanwhile counts as removed. Swarm
  * removes a service's containers shortly after the service.
  *
- * **Gotchas**: deadlines are compared with the earlier of this machine's time and the engine's time. They include a margin of two minutes for
- * clocks that differ.
+ * **Gotchas**: deadlines are compared with the earlier of this machine's time and the engine's time. They include a margin of two minutes
+ * for clocks that differ.
  *
  * @example
  * ```ts
@@ -154,9 +154,11 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 })
 
 /**
- * Removes services, secrets and networks that are past their deadline. This is the part of {@link sweep} that starts nothing on other nodes.
+ * Removes services, secrets and networks that are past their deadline. This is the part of {@link sweep} that starts nothing on other
+ * nodes.
  *
- * **Details**: sends only four requests, to a manager, if there are no leftovers. The report has no nodes, because no containers are checked.
+ * **Details**: sends only four requests, to a manager, if there are no leftovers. The report has no nodes, because no containers are
+ * checked.
  *
  * @category leftovers
  * @since 0.2.0

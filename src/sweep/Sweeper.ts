@@ -1,4 +1,6 @@
-/** The temporary service that sweeps the containers of the other nodes. It runs one task, a sweeper, on each node, which sends one report. */
+/**
+ * The temporary service that sweeps the containers of the other nodes. It runs one task, a sweeper, on each node, which sends one report.
+ */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -52,8 +54,8 @@ const stopGrace = 2000
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
 
 /**
- * Sweeps the containers of these nodes, and waits for their reports for at most `patience` milliseconds. Returns Swarm's reason for a node that
- * does not report. Removes the service and its secret.
+ * Sweeps the containers of these nodes, and waits for their reports for at most `patience` milliseconds. Returns Swarm's reason for a node
+ * that does not report. Removes the service and its secret.
  */
 export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
   options: SweeperOptions

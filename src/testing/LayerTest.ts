@@ -1,4 +1,4 @@
-/** The service `TaskExec` without a swarm: the same requests, events and errors, and commands that a script plays. */
+/** A `TaskExec` for tests, without a swarm. Requests, events and errors are those of the library. A script simulates the commands. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,7 +21,7 @@ import { stageOf } from "./Stage.ts"
 import { type TestTask, testSwarm } from "./TestSwarm.ts"
 
 /**
- * The tasks of the test's swarm, and what commands do in them.
+ * The tasks of a simulated swarm, and the script of the commands in them.
  *
  * @category testing
  * @since 0.1.0
@@ -29,7 +29,7 @@ import { type TestTask, testSwarm } from "./TestSwarm.ts"
 export interface TestOptions {
   /** Every task of the swarm: its name, such as `web.2`, or a {@link TestTask}. */
   readonly tasks: ReadonlyArray<string | TestTask>
-  /** What commands do. */
+  /** Answers the commands. */
   readonly script: Script
 }
 
@@ -50,7 +50,7 @@ export interface RecordedCall {
 }
 
 /**
- * The commands that have run in the test's swarm.
+ * The commands that have run in the simulated swarm.
  *
  * @category testing
  * @since 0.1.0
@@ -58,21 +58,23 @@ export interface RecordedCall {
 export class Calls extends Context.Service<
   Calls,
   {
-    /** Every command that has reached its task, in that order, with its input and signals up to the present. */
+    /** All commands that have reached their task, in this order, with the input and the signals that they have received so far. */
     readonly all: Effect.Effect<ReadonlyArray<RecordedCall>>
   }
 >()("task-exec/testing/Calls") {
-  /** `all` of the service in the context. */
+  /** Returns `all` of the service in the context. */
   static readonly all: Effect.Effect<ReadonlyArray<RecordedCall>, never, Calls> = this.use((calls) => calls.all)
 }
 
 /**
- * Provides `TaskExec` without a swarm, and the {@link Calls} that were made to it: for tests of your own code.
+ * Provides a `TaskExec` without a swarm, and its {@link Calls}.
  *
- * **Details**: requests are validated, tasks are looked up and selected, output is collected and fan-outs are paced by the library's own
- * code. Only the swarm and the commands are simulated. Timeouts and waits use the clock in the context, so a `TestClock` moves them.
+ * **When to use**: for tests of code that uses `TaskExec`.
  *
- * **Gotchas**: an invalid name of a task, and a command for which the script has no answer, are defects. Tasks have no files.
+ * **Details**: only the swarm and the commands are simulated. The library's own code validates requests, finds and selects tasks, collects
+ * output and paces fan-outs. Timeouts and waits use the clock in the context, so tests can control them with `TestClock`.
+ *
+ * **Gotchas**: an invalid task name in `tasks` and a command without an answer in `script` are defects. Tasks have no files.
  *
  * @example
  * ```ts
@@ -101,32 +103,36 @@ export const layerTest = ({ script, tasks }: TestOptions): Layer.Layer<TaskExec 
     Effect.gen(function* () {
       const recorder = new Recorder()
       const context = yield* Effect.context<Swarm | HelperImage>()
-      const on = (request: CommandRequest) => makeTaskExec(connectTo(script, recorder, request))
+      const serviceFor = (request: CommandRequest) => makeTaskExec(connectTo(script, recorder, request))
       const stream = (request: ExecRequest): Stream.Stream<RunEvent, RunError> =>
-        Stream.unwrap(Effect.map(on(request), (one) => one.stream(request))).pipe(Stream.provideContext(context))
+        Stream.unwrap(Effect.map(serviceFor(request), (service) => service.stream(request))).pipe(
+          Stream.provideContext(context)
+        )
       const taskExec = TaskExec.of({
         stream,
         run: (request) => collect(stream(request)),
         open: (request) => openSession(request, stream),
         runAll: (request) =>
-          Stream.unwrap(Effect.map(on(request), (one) => one.runAll(request))).pipe(Stream.provideContext(context)),
+          Stream.unwrap(Effect.map(serviceFor(request), (service) => service.runAll(request))).pipe(
+            Stream.provideContext(context)
+          ),
         forward: (request) =>
-          on({ command: forwardCommand(request) }).pipe(
+          serviceFor({ command: forwardCommand(request) }).pipe(
             Effect.provideContext(context),
-            Effect.flatMap((one) => one.forward(request))
+            Effect.flatMap((service) => service.forward(request))
           )
       })
       return Context.make(TaskExec, taskExec).pipe(Context.add(Calls, { all: recorder.all }))
     })
   ).pipe(Layer.provide(HelperImage.layerOf("task-exec:test")), Layer.provide(testSwarm(tasks)))
 
-/** Keeps what was run. */
+/** Records the commands that run. */
 class Recorder {
   private readonly calls: Array<() => RecordedCall> = []
 
   readonly all = Effect.sync(() => this.calls.map((call) => call()))
 
-  /** What becomes of a call: its input and its signals go by here. It counts once it is kept. */
+  /** Records the input and the signals of a command. The command is in {@link all} after `keep` was called. */
   watch(task: ResolvedTask, request: CommandRequest, input: Stream.Stream<Uint8Array>) {
     const read: Array<Uint8Array> = []
     const signals: Array<Signal> = []
@@ -147,7 +153,7 @@ class Recorder {
   }
 }
 
-/** Connects to nodes whose commands the script plays. An agent is everywhere. */
+/** Connects to nodes whose commands are simulated. Every node has an agent. */
 const connectTo =
   (script: Script, recorder: Recorder, request: CommandRequest): Connect =>
   ({ connectedNode, tasks, via }) =>
@@ -159,7 +165,7 @@ const connectTo =
             const [spec, task] = [specs[index] ?? specs[0], tasks[index] ?? tasks[0]]
             const { keep, signalled, stdin } = recorder.watch(task, request, input.stdin)
             const answer = yield* answerTo(script, { task, request, stdin })
-            // As the lookup would: nothing is known of a task then.
+            // An error of the lookup comes before a task is known, so the command is not recorded.
             if (isError(answer) && stageOf(answer) === "lookup") return yield* Effect.fail(answer)
             keep()
             const played = yield* play(answer, spec, stdin)

@@ -1,4 +1,4 @@
-/** What commands do in a test: their part in a run, played by a script. */
+/** Scripts: the simulated output, exit codes and errors of commands in a test. */
 import { constants } from "node:os"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { stageOf } from "./Stage.ts"
 
 /**
- * A command that a script answers.
+ * A command for which a script has an answer.
  *
  * @category testing
  * @since 0.1.0
@@ -27,7 +27,7 @@ export interface Call {
 }
 
 /**
- * The output and the exit code of a command that reads all of its input first (that of a terminal is not read).
+ * The output and the exit code of a command. The simulated command first reads all of its input, unless it has a terminal.
  *
  * @category testing
  * @since 0.1.0
@@ -40,7 +40,7 @@ export interface Reply {
 }
 
 /**
- * One step of a command. `Exited` is the last one: without it, the run fails with `OutcomeUnknown`.
+ * An event of a simulated command. `Exited` must be the last one. Without it, the run fails with `OutcomeUnknown`.
  *
  * @category testing
  * @since 0.1.0
@@ -48,11 +48,11 @@ export interface Reply {
 export type ScriptEvent = ExecEvent & { readonly _tag: "Stdout" | "Stderr" | "Exited" }
 
 /**
- * What happens to a run:
- * - a {@link Reply}: the command's output and its exit code;
- * - an error of the run, which comes where it does in a real run: `TaskNotFound` before `Resolved`, `CommandNotFound` before `Started`,
- * `OutcomeUnknown` after it;
- * - a stream: the steps of the command after `Started`. It is interrupted when the command is killed.
+ * The answer of a script to a command:
+ * - a {@link Reply}: the output and the exit code of the command;
+ * - an error: the run fails with it, at the same point as a real run: with `TaskNotFound` before `Resolved`, with `CommandNotFound` before
+ *   `Started`, with `OutcomeUnknown` after `Started`;
+ * - a stream: the events of the command after `Started`. It is interrupted when the command is killed.
  *
  * @category testing
  * @since 0.1.0
@@ -60,7 +60,7 @@ export type ScriptEvent = ExecEvent & { readonly _tag: "Stdout" | "Stderr" | "Ex
 export type Answer = Reply | RunError | Stream.Stream<ScriptEvent, RunError>
 
 /**
- * The answers to commands: a function, or a record whose keys are the words of the command with spaces between: `"nginx -s reload"`.
+ * The answers to commands: a function, or a record whose keys are command lines with single spaces: `"nginx -s reload"`.
  *
  * @category testing
  * @since 0.1.0
@@ -68,7 +68,7 @@ export type Answer = Reply | RunError | Stream.Stream<ScriptEvent, RunError>
 export type Script = ((call: Call) => Answer) | Readonly<Record<string, Answer>>
 
 /**
- * Returns a {@link Reply} as steps, for the stream of a script.
+ * Converts a {@link Reply} to the events of an answer.
  *
  * @example
  * ```ts
@@ -95,7 +95,7 @@ export const reply = ({ exitCode = 0, stderr = "", stdout = "" }: Reply): Stream
   ])
 }
 
-/** What the script says of a call. A command that it does not know is an error in the test: a defect. */
+/** Returns the script's answer. Dies if the script has none, because that is a mistake in the test. */
 export const answerTo = (script: Script, call: Call): Effect.Effect<Answer> =>
   Effect.suspend(() => {
     if (typeof script === "function") return Effect.succeed(script(call))
@@ -106,17 +106,17 @@ export const answerTo = (script: Script, call: Call): Effect.Effect<Answer> =>
       : Effect.succeed(answer)
   })
 
-/** Whether the run fails with this answer. */
+/** Whether the answer is an error. */
 export const isError = (answer: Answer): answer is RunError => answer instanceof Error
 
-/** A command under way. */
+/** A simulated command. */
 export interface Playing {
   readonly events: Stream.Stream<ExecEvent, RunError>
-  /** Ends it as a signal ends a program that does not heed it. */
+  /** Ends the command with the exit code 128 + signal, as a program without a signal handler. */
   readonly end: (signal: Signal) => Effect.Effect<void>
 }
 
-/** Plays an answer as the command of `spec`, with the bounds of a real one. */
+/** Simulates a command with this answer, with the timeout, input and terminal of its spec. */
 export const play = (
   answer: Answer,
   { detach, timeout, tty }: ExecSpec,
@@ -135,7 +135,7 @@ export const play = (
     const body = Stream.isStream(answer) ? answer : Stream.unwrap(Effect.as(read, reply(answer)))
     const bounded = timeout === undefined ? body : Stream.interruptWhen(body, timeUp(timeout))
     let exited = false
-    const steps = bounded.pipe(
+    const untilEnd = bounded.pipe(
       Stream.interruptWhen(Deferred.await(ended)),
       Stream.takeUntil(({ _tag }) => _tag === "Exited"),
       Stream.tap(({ _tag }) =>
@@ -144,14 +144,14 @@ export const play = (
         })
       )
     )
-    const rest = Effect.gen(function* () {
+    const afterwards = Effect.gen(function* () {
       if (exited) return Stream.empty
       if (!Deferred.isDoneUnsafe(ended))
         return Stream.fail(new OutcomeUnknown({ detail: "the script ended without Exited" }))
       const code = 128 + constants.signals[yield* Deferred.await(ended)]
       return Stream.make<[ExecEvent]>({ _tag: "Exited", code })
     })
-    return { end, events: Stream.make(started).pipe(Stream.concat(steps), Stream.concat(Stream.unwrap(rest))) }
+    return { end, events: Stream.make(started).pipe(Stream.concat(untilEnd), Stream.concat(Stream.unwrap(afterwards))) }
   })
 
 const timeUp = (timeout: number): Effect.Effect<never, ExecTimeout> =>

@@ -1,13 +1,13 @@
-/** Where in a run its errors come. */
+/** The point of a run at which each error occurs. */
 import type { RunError } from "../Run.ts"
 
-/** `lookup`: before `Resolved`; `start`: before `Started`; `running`: after it. */
+/** `lookup`: before `Resolved`. `start`: after `Resolved`, before `Started`. `running`: after `Started`. */
 export type Stage = "lookup" | "start" | "running"
 
-/** Where a run fails with this error. An error that can come in several places: at the first of them. */
+/** Returns the point at which a run fails with this error; the first one if there are several. */
 export const stageOf = ({ _tag }: RunError): Stage => stages[_tag]
 
-/** Every error of a run. */
+/** The point of each error of a run. */
 export const stages: Readonly<Record<RunError["_tag"], Stage>> = {
   InvalidRequest: "lookup",
   InvalidTarget: "lookup",

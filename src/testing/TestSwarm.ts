@@ -1,4 +1,4 @@
-/** An in-memory swarm with the tasks of a list. Lookups in it run the code that looks up tasks of a real swarm. */
+/** A simulated swarm with given tasks. The library's own lookup runs on it. */
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,19 +12,19 @@ import type { Filters } from "../engine/SwarmRequests.ts"
 import { parseTarget, type Target } from "../target/Target.ts"
 
 /**
- * A task of the test's swarm.
+ * A task of the simulated swarm.
  *
  * @category testing
  * @since 0.1.0
  */
 export interface TestTask {
-  /** `web.2`; `agent@node-3` for a task of a global service. */
+  /** `web.2`, or `agent@node-3` for a task of a global service. */
   readonly name: string
-  /** Host name of its node; default `node-1`, the node of the connected engine. */
+  /** Host name of the task's node; default `node-1`, the node of the connected engine. */
   readonly node?: string
   /** Swarm's state of the task; default `running`. */
   readonly state?: string
-  /** Labels of its service. The labels of all tasks of one service are merged. */
+  /** Labels of the task's service. The labels of all tasks of a service are merged. */
   readonly labels?: Readonly<Record<string, string>>
 }
 
@@ -34,13 +34,14 @@ const host = "test://swarm"
 /** The length of Swarm's IDs. */
 const idLength = 25
 
+/** The objects of the simulated swarm. */
 interface Tables {
   readonly nodes: ReadonlyArray<Api.Node>
   readonly services: ReadonlyArray<Api.Service>
   readonly tasks: ReadonlyArray<Api.Task>
 }
 
-/** A swarm that has these tasks. It answers the requests of lookups, sweeps and one-off tasks only. */
+/** Provides a swarm with these tasks. It answers only the requests of lookups, sweeps and one-off tasks. */
 export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<Swarm> => {
   const tables = tablesOf(tasks.map((task) => (typeof task === "string" ? { name: task } : task)))
   const inspect = <A extends { readonly ID: string }>(all: ReadonlyArray<A>, kind: string, id: string) => {
@@ -86,6 +87,7 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
   return Layer.unwrap(Effect.map(DockerEngine, mock)).pipe(Layer.provide(engine))
 }
 
+/** Whether a text starts with one of these prefixes, as in the filters of the API. Without prefixes, every text matches. */
 const begins = (text: string, wanted: ReadonlyArray<string> | undefined): boolean =>
   wanted === undefined || wanted.some((word) => text.startsWith(word))
 
@@ -130,7 +132,9 @@ const tablesOf = (all: ReadonlyArray<TestTask>): Tables => {
   }
 }
 
-/** Returns the running task of a created service: on the node that a constraint names by its ID, or on the connected engine's. */
+/**
+ * Returns the running task of a created service. It runs on the node that a constraint names by its ID, or on the connected engine's node.
+ */
 const createdTask = ({ Name, TaskTemplate }: Api.AnyServiceSpec, nodes: ReadonlyArray<Api.Node>): Api.Task => {
   const constraints = JSON.stringify(TaskTemplate)
   const node = nodes.find(({ ID }) => constraints.includes(`node.id==${ID}`))
@@ -159,7 +163,7 @@ const taskOf = ({ labels = {}, name, node = localNode, state = "running" }: Test
   return { service, slot, place, node: target.node ?? node, labels, state }
 }
 
-/** Returns the ID of an object; always the same for one name. */
+/** Returns the ID of the object with this name, in the form of Swarm's IDs. */
 const idOf = (name: string): string =>
   BigInt(`0x1${hexOf(name)}`)
     .toString(36)
@@ -172,5 +176,5 @@ const decodeNode = Schema.decodeSync(Api.Node)
 const decodeService = Schema.decodeSync(Api.Service)
 const decodeTask = Schema.decodeSync(Api.Task)
 
-/** Of services and of their tasks: none of these is about to be updated. */
+/** The spec of all services and tasks. It is equal for both, so no task is outdated. */
 const template = decodeTask({ ID: "template", Spec: { ContainerSpec: { Image: "test" } } }).Spec

@@ -4,8 +4,8 @@ import type { Duplex } from "node:stream"
 import { inspect } from "node:util"
 
 /**
- * The HTTP agent that makes all connections to an engine, for each kind of address. docker-modem is configured as if the engine had a socket
- * file. So it does not read ~/.docker, does not use its own ssh (which does not work on Node 26), and does not call the deprecated
+ * The HTTP agent that makes all connections to an engine, for each kind of address. docker-modem is configured as if the engine had a
+ * socket file. So it does not read ~/.docker, does not use its own ssh (which does not work on Node 26), and does not call the deprecated
  * `url.parse`.
  */
 export class EngineAgent extends Http.Agent {
@@ -17,8 +17,8 @@ export class EngineAgent extends Http.Agent {
   constructor(connect: () => Duplex, reuse: boolean) {
     // After 10 idle seconds, a router may have dropped the connection silently.
     const kept = reuse ? { keepAlive: true, timeout: 10_000 } : { keepAlive: false }
-    // The connections set the TLS server name themselves. Without this option, Node derives it from the header Host, which takes 5 ms the first
-    // time.
+    // The connections set the TLS server name themselves. Without this option, Node derives it from the header Host, which takes 5 ms the
+    // first time.
     const options: Http.AgentOptions & { readonly servername: string } = { ...kept, servername: "" }
     super(options)
     this.#connect = connect

@@ -48,9 +48,9 @@ export interface EngineClient {
   /** Returns the headers of the response. */
   readonly head: (request: Request) => Effect.Effect<IncomingHttpHeaders, RequestFailure>
   /**
-   * Sends a streamed body, with backpressure. Completes when the engine has responded and the body has ended. An engine responds at the end of
-   * an archive. Bytes that come later are dropped, for at most 30 seconds. If the body fails, the request fails. If the engine refuses the
-   * body, the body is interrupted.
+   * Sends a streamed body, with backpressure. Completes when the engine has responded and the body has ended. An engine responds at the end
+   * of an archive. Bytes that come later are dropped, for at most 30 seconds. If the body fails, the request fails. If the engine refuses
+   * the body, the body is interrupted.
    */
   readonly upload: <E>(request: Request, body: Stream.Stream<Uint8Array, E>) => Effect.Effect<void, RequestFailure | E>
   /** Returns a streamed response. */
@@ -64,8 +64,8 @@ export interface EngineClient {
 }
 
 /**
- * The only method of docker-modem that task-exec calls. @types/dockerode declares `modem: any`, and the declared type of the result is wrong,
- * so the result is checked before use.
+ * The only method of docker-modem that task-exec calls. @types/dockerode declares `modem: any`, and the declared type of the result is
+ * wrong, so the result is checked before use.
  */
 interface Modem {
   readonly dial: (
@@ -94,8 +94,8 @@ const everyStatus: Readonly<Record<number, true>> = Object.fromEntries(
 )
 
 /**
- * The time within which a body must end after the engine has confirmed it. Programs pad an archive to the size of their blocks, and may close
- * their pipe late: "task-exec cp" does so after it has removed its helper.
+ * The time within which a body must end after the engine has confirmed it. Programs pad an archive to the size of their blocks, and may
+ * close their pipe late: "task-exec cp" does so after it has removed its helper.
  */
 const bodyPatience = "30 seconds"
 
@@ -308,8 +308,8 @@ export const makeEngineClient = Effect.fnUntraced(function* (
 })
 
 /**
- * Returns dockerode's connection, with our agent. Its constructor reads DOCKER_HOST and certificates even if all options are given, and throws
- * if they are invalid. task-exec reads them itself, so the variable is hidden from the constructor.
+ * Returns dockerode's connection, with our agent. Its constructor reads DOCKER_HOST and certificates even if all options are given, and
+ * throws if they are invalid. task-exec reads them itself, so the variable is hidden from the constructor.
  */
 const dockerModem = (agent: EngineAgent): Modem => {
   const kept = process.env.DOCKER_HOST

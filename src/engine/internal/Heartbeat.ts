@@ -35,7 +35,9 @@ export class EngineSilent extends Error {
 
 /** Watches the exchanges with one engine. */
 export interface Heartbeat {
-  /** Run it before a request is sent. Fails while the engine is given up. Pings the engine at times to find out whether it responds again. */
+  /**
+   * Run it before a request is sent. Fails while the engine is given up. Pings the engine at times to find out whether it responds again.
+   */
   readonly admit: Effect.Effect<void, EngineSilent>
   /** Opens an exchange, which ends with the scope. Calls `giveUp` once if the engine falls silent during the exchange. */
   readonly exchange: (giveUp: (silence: EngineSilent) => void) => Effect.Effect<void, never, Scope.Scope>

@@ -21,8 +21,8 @@ export const awaitLeader = <A, E extends RequestFailure, R>(request: Effect.Effe
   Effect.retry(request, { schedule: leaderPatience, while: isLeaderless })
 
 /**
- * Sends requests to the managers of a swarm. Has no uploads and no hijacked connections, which belong to requests about containers: only the
- * container's engine can answer these.
+ * Sends requests to the managers of a swarm. Has no uploads and no hijacked connections, which belong to requests about containers: only
+ * the container's engine can answer these.
  */
 export interface ManagersClient extends Omit<EngineClient, "head" | "hijack" | "upload"> {
   /** The client of the manager that answered last. */

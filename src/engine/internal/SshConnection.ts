@@ -23,8 +23,8 @@ export class SshFailure extends Error {
 }
 
 /**
- * The arguments of `ssh`, as the docker CLI passes them (docker/cli, `cli/connhelper/ssh`). `dial-stdio` connects its stdin and stdout to the
- * engine's socket on the other machine. `ServerAlive…` ends ssh after 15 seconds if the connection is dead.
+ * The arguments of `ssh`, as the docker CLI passes them (docker/cli, `cli/connhelper/ssh`). `dial-stdio` connects its stdin and stdout to
+ * the engine's socket on the other machine. `ServerAlive…` ends ssh after 15 seconds if the connection is dead.
  */
 export const sshArguments = (target: SshTarget): ReadonlyArray<string> => [
   "-o",
@@ -125,8 +125,8 @@ export class SshConnection extends Duplex {
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#child.stdin.write(chunk, (error) => {
       if (error == null || this.readableEnded) return done(error)
-      // Reporting the error destroys this stream with its unread output, so the output is read first. If ssh has failed, its exit destroys the
-      // stream with the reason.
+      // Reporting the error destroys this stream with its unread output, so the output is read first. If ssh has failed, its exit destroys
+      // the stream with the reason.
       this.once("end", () => done(error))
     })
   }

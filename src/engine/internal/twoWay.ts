@@ -66,8 +66,8 @@ const arrivalAt = (socket: Duplex): Effect.Effect<void> =>
 /**
  * Keeps a socket's output readable after a write has failed.
  *
- * A command may end before it has read all its input. The engine then closes the connection, and later writes fail. Node destroys a socket on
- * the first failed write, and output that is still in the kernel would be lost. So failed writes are hidden from the socket.
+ * A command may end before it has read all its input. The engine then closes the connection, and later writes fail. Node destroys a socket
+ * on the first failed write, and output that is still in the kernel would be lost. So failed writes are hidden from the socket.
  */
 const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => {
   type Done = (error?: Error | null) => void
@@ -85,8 +85,9 @@ const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => 
 }
 
 /**
- * Treats a reset of a Unix socket as the end of its output. If an engine closes a connection with unread input, Linux reports a reset instead
- * of the end, after all output was read. (Over TCP, a reset may overtake output.) Whether the command has ended is requested separately.
+ * Treats a reset of a Unix socket as the end of its output. If an engine closes a connection with unread input, Linux reports a reset
+ * instead of the end, after all output was read. (Over TCP, a reset may overtake output.) Whether the command has ended is requested
+ * separately.
  */
 const endAtReset = (socket: Socket): void => {
   const destroy = socket.destroy.bind(socket)
