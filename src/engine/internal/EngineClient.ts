@@ -1,6 +1,5 @@
 import { type IncomingHttpHeaders, IncomingMessage } from "node:http"
 import { Duplex, type Readable } from "node:stream"
-import Docker from "dockerode"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -17,8 +16,9 @@ import {
   UnexpectedReply
 } from "../EngineErrors.ts"
 import { explainFailure, explainStatus, type RequestOrigin } from "../explain.ts"
-import type { EngineAgent } from "./EngineAgent.ts"
+import { dockerModem, everyStatus } from "./DockerModem.ts"
 import { type EngineSilent, makeHeartbeat } from "./Heartbeat.ts"
+import { collect, parseJson } from "./ResponseBody.ts"
 import { makeOutflow } from "./toReadable.ts"
 
 /** A request. */
@@ -62,36 +62,6 @@ export interface EngineClient {
   /** Returns the error for a timeout. */
   readonly noAnswer: (operation: string, timeout: Duration.Duration) => EngineUnreachable
 }
-
-/**
- * The only method of docker-modem that task-exec calls. @types/dockerode declares `modem: any`, and the declared type of the result is
- * wrong, so the result is checked before use.
- */
-interface Modem {
-  readonly dial: (
-    options: {
-      readonly path: string
-      readonly method: string
-      readonly headers: Record<string, string>
-      readonly options: { readonly _query: object; readonly _body: object }
-      /** A body that is not JSON. */
-      readonly file?: Readable
-      readonly isStream: true
-      readonly hijack: boolean
-      readonly statusCodes: Readonly<Record<number, true>>
-      readonly abortSignal: AbortSignal
-    },
-    callback: (error: unknown, result: unknown) => void
-  ) => void
-}
-
-/**
- * Makes docker-modem treat every status as a success. Its own code for error responses never calls back if the connection breaks in the
- * middle of the body, and returns a text that is hard to parse.
- */
-const everyStatus: Readonly<Record<number, true>> = Object.fromEntries(
-  Array.from({ length: 500 }, (_, index) => [100 + index, true])
-)
 
 /**
  * The time within which a body must end after the engine has confirmed it. Programs pad an archive to the size of their blocks, and may
@@ -307,66 +277,5 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   }
 })
 
-/**
- * Returns dockerode's connection, with our agent. Its constructor reads DOCKER_HOST and certificates even if all options are given, and
- * throws if they are invalid. task-exec reads them itself, so the variable is hidden from the constructor.
- */
-const dockerModem = (agent: EngineAgent): Modem => {
-  const kept = process.env.DOCKER_HOST
-  try {
-    delete process.env.DOCKER_HOST
-    // A variable, because @types/dockerode does not declare `agent`, and an object literal would not compile.
-    const options = { socketPath: "/", agent }
-    return new Docker(options).modem
-  } finally {
-    if (kept !== undefined) process.env.DOCKER_HOST = kept
-  }
-}
-
 const hostAndPort = (endpoint: { readonly host: string; readonly port: number }): string =>
   `${endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`
-
-const cutOff = () => new Error("the connection was closed before the response was complete")
-
-/** Reads a whole body, or its first `limit` bytes. */
-const collect = (
-  origin: RequestOrigin,
-  response: IncomingMessage,
-  limit = Number.POSITIVE_INFINITY
-): Effect.Effect<Buffer, EngineUnreachable | UnexpectedReply> =>
-  Effect.callback((resume) => {
-    const chunks: Array<Buffer> = []
-    let size = 0
-    const done = () => resume(Effect.succeed(Buffer.concat(chunks)))
-    const lost = (cause: unknown) => resume(Effect.fail(explainFailure(origin, cause)))
-    // The connection may have broken before the listeners are added.
-    if (response.destroyed) return lost(response.errored ?? cutOff())
-    response.on("data", (chunk: Buffer) => {
-      chunks.push(chunk)
-      size += chunk.length
-      if (size >= limit) done()
-    })
-    response.on("end", done)
-    response.on("error", lost)
-    response.on("close", () => lost(cutOff()))
-  })
-
-const parseJson = (text: string): { readonly value: unknown } | undefined => {
-  try {
-    return { value: withoutNulls(JSON.parse(text)) }
-  } catch {
-    // The caller reports the text.
-    return undefined
-  }
-}
-
-/** Removes the keys whose value is `null`: versions of the engine differ in whether they write or omit empty values. */
-const withoutNulls = (value: unknown): unknown => {
-  if (Array.isArray(value)) for (const item of value) withoutNulls(item)
-  else if (typeof value === "object" && value !== null)
-    for (const [key, item] of Object.entries(value)) {
-      if (item === null) Reflect.deleteProperty(value, key)
-      else withoutNulls(item)
-    }
-  return value
-}
