@@ -21,7 +21,8 @@ import { openTunneledHelper } from "./node/HelperNode.ts"
 import { converse } from "./protocol/Client.ts"
 import { encodeCallerMessage } from "./protocol/CommandMessages.ts"
 import type { RunError } from "./Run.ts"
-import { type CommandRequest, checkCommand, checkNoOneOff, specOf } from "./request/ExecRequest.ts"
+import { checkCommand, checkNoOneOff, specOf } from "./request/CheckedRequest.ts"
+import type { CommandRequest } from "./request/ExecRequest.ts"
 import type { ResolvedTask } from "./target/ResolvedTask.ts"
 
 /**

@@ -27,7 +27,7 @@ export { parseTarget } from "./target/Target.ts"
 // Requests
 
 export { Signal, TerminalSize } from "./executor/ExecSpec.ts"
-export type { FleetPacing, FleetRequest } from "./fleet/Fleet.ts"
+export type { FleetPacing, FleetRequest } from "./fleet/FleetRequest.ts"
 export type { FleetLogsRequest, FleetSignalRequest, LogsRequest, SignalRequest } from "./fleet/TaskActions.ts"
 export type { ActionRequest, LogOptions, SignalOptions } from "./request/ActionRequest.ts"
 export type { CommandRequest, ExecRequest, ToolboxRequest, TtyRequest } from "./request/ExecRequest.ts"

@@ -2,7 +2,7 @@
 
 import type { LogOptions, SignalOptions } from "../request/ActionRequest.ts"
 import type { ExecRequest } from "../request/ExecRequest.ts"
-import type { FleetRequest } from "./Fleet.ts"
+import type { FleetRequest } from "./FleetRequest.ts"
 
 /** The options of a request that concern the route. */
 type Routing = Pick<ExecRequest, "image" | "placementTimeout" | "via">

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { checkRequest, type ExecRequest } from "../../../src/request/ExecRequest.ts"
+import { checkRequest } from "../../../src/request/CheckedRequest.ts"
+import type { ExecRequest } from "../../../src/request/ExecRequest.ts"
 
 /** A request from a program without types. */
 const untyped = (part: object): ExecRequest => ({ target: "web", command: ["true"], ...part })
