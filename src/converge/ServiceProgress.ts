@@ -8,9 +8,8 @@ import {
   TaskTemplate,
   withoutDigest
 } from "../engine/EngineSchemas.ts"
-import { newestOfEachPlace } from "../target/Lookup.ts"
 import { slotOf, taskName } from "../target/ResolvedTask.ts"
-import { isUpToDate } from "../target/UpToDate.ts"
+import { isUpToDate, newestOfEachPlace } from "../target/TaskState.ts"
 import { probation } from "../target/Wait.ts"
 
 /**

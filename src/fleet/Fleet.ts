@@ -2,7 +2,6 @@
  * A fan-out: one command in many tasks. The tasks of another node share a helper, with a channel for each task. Tasks of the connected
  * engine need no helper.
  */
-
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"

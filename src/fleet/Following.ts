@@ -9,8 +9,8 @@ import { isWanted, type Task } from "../engine/EngineSchemas.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import type { RunError } from "../Run.ts"
-import { hasContainer } from "../target/Lookup.ts"
 import { type ResolvedTask, resolvedTask, slotOf } from "../target/ResolvedTask.ts"
+import { hasContainer } from "../target/TaskState.ts"
 import type { TaskResult } from "./FleetEvent.ts"
 
 /** Milliseconds within which Swarm must create the next task of a place. It does so at once, even if the task starts after a delay. */

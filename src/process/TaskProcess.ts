@@ -1,5 +1,4 @@
 /** Effect's `ChildProcessSpawner` over a task: commands of `ChildProcess` run in the task's container, on any node. */
-
 import { constants } from "node:os"
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"

@@ -14,7 +14,7 @@ import { lookupTask } from "./Lookup.ts"
 import type { LookupError } from "./LookupErrors.ts"
 import type { ResolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
-import { isUpToDate } from "./UpToDate.ts"
+import { isUpToDate } from "./TaskState.ts"
 
 /**
  * The target's task did not run within the time to wait.

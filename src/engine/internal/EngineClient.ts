@@ -1,3 +1,4 @@
+/** Sends requests to one engine over HTTP, with docker-modem. */
 import { type IncomingHttpHeaders, IncomingMessage } from "node:http"
 import { Duplex, type Readable } from "node:stream"
 import * as Duration from "effect/Duration"
