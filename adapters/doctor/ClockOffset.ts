@@ -5,7 +5,7 @@
  * service and before the caller saw the state. Each stamp bounds the difference. All stamps together bound it to some tenths of a
  * second, however long the image takes to arrive.
  */
-import type { Task } from "../../src/engine/EngineSchemas.ts"
+import type { Task } from "../../src/engine/SwarmSchemas.ts"
 import type { Trouble } from "./Check.ts"
 
 /** A time of the other clock, and the two times of the caller between which it was read. Unix times in milliseconds. */

@@ -1,7 +1,8 @@
 /** The checks of one node: what Swarm reports, and the result of a helper that runs there. */
 import * as Effect from "effect/Effect"
-import type { Image, Node } from "../../src/engine/EngineSchemas.ts"
+import type { Image } from "../../src/engine/EngineSchemas.ts"
 import type { Swarm } from "../../src/engine/Swarm.ts"
+import type { Node } from "../../src/engine/SwarmSchemas.ts"
 import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
 import type { TunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { version } from "../../src/Version.ts"

@@ -1,8 +1,8 @@
 /** Observes the requests for a helper: the stamps of its node's clock and its task, without further requests. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Task } from "../../src/engine/EngineSchemas.ts"
 import type { SwarmShape } from "../../src/engine/Swarm.ts"
+import type { Task } from "../../src/engine/SwarmSchemas.ts"
 import { type Stamp, stampOf } from "./ClockOffset.ts"
 
 /** A swarm for one helper, and the observations. */

@@ -1,7 +1,7 @@
 /** The agents of a swarm's nodes, as the managers list them. */
 import * as Effect from "effect/Effect"
-import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
 import { Swarm } from "../engine/Swarm.ts"
+import type { Node, Service, Task } from "../engine/SwarmSchemas.ts"
 import { agentLabels, agentService } from "./AgentProtocol.ts"
 
 /**

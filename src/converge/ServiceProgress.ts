@@ -7,7 +7,7 @@ import {
   type TaskDetails,
   TaskTemplate,
   withoutDigest
-} from "../engine/EngineSchemas.ts"
+} from "../engine/SwarmSchemas.ts"
 import { slotOf, taskName } from "../target/ResolvedTask.ts"
 import { isUpToDate, newestOfEachPlace } from "../target/TaskState.ts"
 import { probation } from "../target/Wait.ts"

@@ -4,8 +4,8 @@ import type * as Scope from "effect/Scope"
 import type { ContainerConnection } from "./ContainerRequests.ts"
 import type { DockerEngineShape } from "./DockerEngine.ts"
 import { type EngineFailure, isConflict } from "./EngineErrors.ts"
-import type { ContainerCreate } from "./EngineSchemas.ts"
 import { owned } from "./Owned.ts"
+import type { ContainerCreate } from "./RequestBodies.ts"
 
 /** A container and the streams of its main process. */
 export interface AttachedContainer extends ContainerConnection {

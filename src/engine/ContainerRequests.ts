@@ -11,6 +11,7 @@ import { fromReadable } from "./fromReadable.ts"
 import { type EngineAsking, list, ofEngine, segment } from "./internal/Asking.ts"
 import { awaitLeader } from "./internal/Managers.ts"
 import { type TwoWay, twoWay } from "./internal/twoWay.ts"
+import type * as Bodies from "./RequestBodies.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
 /** The log of a container. */
@@ -51,7 +52,7 @@ export interface ContainerRequests {
   ) => Effect.Effect<ReadonlyArray<Api.ContainerSummary>, EngineFailure>
   readonly createContainer: (container: {
     readonly name?: string
-    readonly config: Api.ContainerCreate
+    readonly config: Bodies.ContainerCreate
   }) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, EngineFailure>
   readonly startContainer: (id: string) => Effect.Effect<void, EngineFailure>
   /**

@@ -6,6 +6,7 @@ import type { EngineFailure, EngineUnreachable } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { type EngineAsking, ofEngine, segment } from "./internal/Asking.ts"
 import { twoWay } from "./internal/twoWay.ts"
+import type * as Bodies from "./RequestBodies.ts"
 
 /**
  * The format of an output: `raw` bytes (with a TTY), or `multiplexed` records, see `Demux`.
@@ -31,7 +32,7 @@ export interface ExecConnection {
 /** The methods of `DockerEngine` about execs. */
 export interface ExecRequests {
   /** Creates an exec. Returns its ID. */
-  readonly createExec: (containerId: string, exec: Api.ExecCreate) => Effect.Effect<string, EngineFailure>
+  readonly createExec: (containerId: string, exec: Bodies.ExecCreate) => Effect.Effect<string, EngineFailure>
   /** Starts an exec and stays connected. `tty` must equal the `Tty` of `createExec`. */
   readonly startExec: (
     id: string,

@@ -12,8 +12,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { EngineFailure } from "./EngineErrors.ts"
-import type { Network } from "./EngineSchemas.ts"
 import type { SwarmShape } from "./Swarm.ts"
+import type { Network } from "./SwarmSchemas.ts"
 
 /** A range of IPv4 addresses: the first address as a number, and the number of addresses. */
 interface Range {

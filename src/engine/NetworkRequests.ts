@@ -1,10 +1,10 @@
 /** The requests about networks that every engine can answer. A manager lists the swarm's networks and its own, a worker only its own. */
 import type * as Effect from "effect/Effect"
 import type { EngineFailure } from "./EngineErrors.ts"
-import * as Api from "./EngineSchemas.ts"
 import { list, ofEngine } from "./internal/Asking.ts"
 import type { EngineClient, Request } from "./internal/EngineClient.ts"
 import type { Filters } from "./SwarmRequests.ts"
+import * as Api from "./SwarmSchemas.ts"
 
 /** The methods about networks that `DockerEngine` and `Swarm` share. `SwarmRequests` has those that change overlay networks. */
 export interface NetworkRequests {

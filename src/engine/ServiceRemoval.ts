@@ -15,8 +15,9 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { SwarmFailure } from "./EngineErrors.ts"
-import type { ServiceSpec, Task } from "./EngineSchemas.ts"
+import type { ServiceSpec } from "./RequestBodies.ts"
 import type { SwarmShape } from "./Swarm.ts"
+import type { Task } from "./SwarmSchemas.ts"
 
 /** How often Swarm replaces a task that was killed or failed. */
 const attempts = 5

@@ -3,9 +3,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
-import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
 import { list, registryHeaders, type SwarmAsking, segment } from "./internal/Asking.ts"
+import type * as Bodies from "./RequestBodies.ts"
+import * as Api from "./SwarmSchemas.ts"
 
 /** The engine's filters. A key matches any of its values: `{ service: ["web"], "desired-state": ["running"] }`. */
 export type Filters = Readonly<Record<string, ReadonlyArray<string>>>
@@ -32,13 +33,17 @@ export interface SwarmRequests {
   readonly inspectService: (id: string) => Effect.Effect<Api.Service, SwarmFailure>
   /** Creates a service. The nodes get the credentials for the image's registry. */
   readonly createService: (
-    spec: Api.AnyServiceSpec
+    spec: Bodies.AnyServiceSpec
   ) => Effect.Effect<{ readonly id: string; readonly warnings: ReadonlyArray<string> }, SwarmFailure>
   /**
    * Replaces the service's spec. Omitted parts get the engine's default, not their old value. `version` is the current `Version.Index` of
    * the service; with an old one, this fails with `EngineError`.
    */
-  readonly updateService: (id: string, version: number, spec: Api.AnyServiceSpec) => Effect.Effect<void, SwarmFailure>
+  readonly updateService: (
+    id: string,
+    version: number,
+    spec: Bodies.AnyServiceSpec
+  ) => Effect.Effect<void, SwarmFailure>
   readonly removeService: (id: string) => Effect.Effect<void, SwarmFailure>
   /** Reads stdout and stderr, multiplexed (unless the service has a TTY). Run the stream once, in the scope in which it was opened. */
   readonly serviceLogs: (
@@ -80,7 +85,7 @@ export interface SwarmRequests {
   readonly listConfigs: (filters: Filters) => Effect.Effect<ReadonlyArray<Api.Config>, SwarmFailure>
   readonly removeConfig: (id: string) => Effect.Effect<void, SwarmFailure>
   /** Creates a network. Returns its ID. */
-  readonly createNetwork: (network: Api.NetworkCreate) => Effect.Effect<string, SwarmFailure>
+  readonly createNetwork: (network: Bodies.NetworkCreate) => Effect.Effect<string, SwarmFailure>
   /** Removes a network by its ID or name. Fails with `EngineError`, status 403, while a container or task is connected to it. */
   readonly removeNetwork: (id: string) => Effect.Effect<void, SwarmFailure>
 }

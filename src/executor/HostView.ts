@@ -8,7 +8,7 @@ import { geteuid } from "node:process"
 import * as Effect from "effect/Effect"
 import type { DockerEngine } from "../engine/DockerEngine.ts"
 import { type EngineFailure, isNotFound } from "../engine/EngineErrors.ts"
-import type { ContainerCreate } from "../engine/EngineSchemas.ts"
+import type { ContainerCreate } from "../engine/RequestBodies.ts"
 
 type Engine = DockerEngine["Service"]
 

@@ -1,8 +1,8 @@
 /** Lists the tasks that Swarm wants to run, with their states. */
 import * as Effect from "effect/Effect"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
-import { type Service, type Task, withoutDigest } from "../engine/EngineSchemas.ts"
 import type { Swarm } from "../engine/Swarm.ts"
+import { type Service, type Task, withoutDigest } from "../engine/SwarmSchemas.ts"
 import type { ProtectedTarget } from "../policy/PolicyErrors.ts"
 import { ownRole, slotOf, taskName } from "../target/ResolvedTask.ts"
 import { type NothingSelected, nodeNamed, readObjects, servicesOf } from "./Selection.ts"

@@ -1,5 +1,5 @@
 /** Decides by Swarm's states of a helper's tasks whether the helper ran before its service was removed. */
-import type { Task } from "../engine/EngineSchemas.ts"
+import type { Task } from "../engine/SwarmSchemas.ts"
 
 /** The end of a helper whose service was removed. */
 export type HelperEnd =

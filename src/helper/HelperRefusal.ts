@@ -1,5 +1,5 @@
 /** Finds the reason why a node rejected a helper's task. */
-import type { Task } from "../engine/EngineSchemas.ts"
+import type { Task } from "../engine/SwarmSchemas.ts"
 import { HelperImageUnavailable, HelperRejected } from "./HelperErrors.ts"
 
 /**

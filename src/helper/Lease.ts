@@ -4,8 +4,8 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { AnyServiceSpec } from "../engine/EngineSchemas.ts"
 import { summaryOf } from "../engine/Hints.ts"
+import type { AnyServiceSpec } from "../engine/RequestBodies.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
 

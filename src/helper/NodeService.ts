@@ -1,5 +1,5 @@
 /** The container spec that helpers, sweepers and agents share. */
-import type { ContainerSpec } from "../engine/EngineSchemas.ts"
+import type { ContainerSpec } from "../engine/RequestBodies.ts"
 import { helperVariables } from "./HelperRequest.ts"
 
 /** The parts of the spec that differ between helpers, sweepers and agents. */

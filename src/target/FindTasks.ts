@@ -1,8 +1,8 @@
 /** Finds the tasks that a target matches, and the services and nodes that it names. */
 import * as Effect from "effect/Effect"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
-import { type Node, type Service, type Task, wantedTasks } from "../engine/EngineSchemas.ts"
 import type { SwarmShape } from "../engine/Swarm.ts"
+import { type Node, type Service, type Task, wantedTasks } from "../engine/SwarmSchemas.ts"
 import { type Candidate, maxShown, TaskNotFound } from "./LookupErrors.ts"
 import { slotOf, taskName } from "./ResolvedTask.ts"
 import { type Target, taskIdIn } from "./Target.ts"

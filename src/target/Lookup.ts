@@ -1,8 +1,8 @@
 /** Finds the running task that a target names. */
 import * as Effect from "effect/Effect"
 import { isNotFound, type SwarmFailure } from "../engine/EngineErrors.ts"
-import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
+import type { Node, Service, Task } from "../engine/SwarmSchemas.ts"
 import { UnreadObserver } from "../engine/UnreadObserver.ts"
 import { ProtectedTarget } from "../policy/PolicyErrors.ts"
 import { candidatesOf, type Found, findTasks, missing } from "./FindTasks.ts"

@@ -1,5 +1,5 @@
 /** A task that a lookup has found, with its service and its node. */
-import type { Node, Service, Task } from "../engine/EngineSchemas.ts"
+import type { Node, Service, Task } from "../engine/SwarmSchemas.ts"
 import { roleOf } from "../Labels.ts"
 import { allowLabel, denyDefaultLabel } from "../policy/Policy.ts"
 import type { TaskPolicy } from "../policy/TaskPolicy.ts"

@@ -1,6 +1,6 @@
 /** What the managers' objects say about a task: whether it runs, is the newest one of its place, and runs the current spec. */
 import { isDeepStrictEqual } from "node:util"
-import type { Task } from "../engine/EngineSchemas.ts"
+import type { Task } from "../engine/SwarmSchemas.ts"
 
 /** Whether the task has a running container. */
 export const isRunning = (task: Task): boolean =>

@@ -7,8 +7,10 @@ import * as Schema from "effect/Schema"
 import { DockerEngine, type DockerEngineShape } from "../engine/DockerEngine.ts"
 import { EngineError } from "../engine/EngineErrors.ts"
 import * as Api from "../engine/EngineSchemas.ts"
+import type * as Bodies from "../engine/RequestBodies.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import type { Filters } from "../engine/SwarmRequests.ts"
+import * as SwarmApi from "../engine/SwarmSchemas.ts"
 import { parseTarget, type Target } from "../target/Target.ts"
 
 /**
@@ -36,9 +38,9 @@ const idLength = 25
 
 /** The objects of the simulated swarm. */
 interface Tables {
-  readonly nodes: ReadonlyArray<Api.Node>
-  readonly services: ReadonlyArray<Api.Service>
-  readonly tasks: ReadonlyArray<Api.Task>
+  readonly nodes: ReadonlyArray<SwarmApi.Node>
+  readonly services: ReadonlyArray<SwarmApi.Service>
+  readonly tasks: ReadonlyArray<SwarmApi.Task>
 }
 
 /** Provides a swarm with these tasks. It answers only the requests of lookups, sweeps and one-off tasks. */
@@ -51,7 +53,7 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
       : Effect.succeed(found)
   }
   /** The tasks of created services, by the service's name. */
-  const created = new Map<string, Api.Task>()
+  const created = new Map<string, SwarmApi.Task>()
   const info = Effect.succeed(
     decodeInfo({ Name: localNode, ServerVersion: "test", Swarm: { NodeID: idOf(localNode) } })
   )
@@ -91,7 +93,7 @@ export const testSwarm = (tasks: ReadonlyArray<string | TestTask>): Layer.Layer<
 const begins = (text: string, wanted: ReadonlyArray<string> | undefined): boolean =>
   wanted === undefined || wanted.some((word) => text.startsWith(word))
 
-const fits = (task: Api.Task, { id, service, ...filters }: Filters): boolean =>
+const fits = (task: SwarmApi.Task, { id, service, ...filters }: Filters): boolean =>
   begins(task.ID, id) &&
   begins(task.ServiceID, service) &&
   (filters["desired-state"]?.includes(task.DesiredState) ?? true)
@@ -126,7 +128,7 @@ const tablesOf = (all: ReadonlyArray<TestTask>): Tables => {
         ...(slot === undefined ? {} : { Slot: slot }),
         NodeID: idOf(node),
         Status: { State: state, Message: state, ContainerStatus: { ContainerID: hexOf(id) } },
-        DesiredState: Api.isFinalTaskState(state) ? "shutdown" : "running"
+        DesiredState: SwarmApi.isFinalTaskState(state) ? "shutdown" : "running"
       })
     })
   }
@@ -135,7 +137,10 @@ const tablesOf = (all: ReadonlyArray<TestTask>): Tables => {
 /**
  * Returns the running task of a created service. It runs on the node that a constraint names by its ID, or on the connected engine's node.
  */
-const createdTask = ({ Name, TaskTemplate }: Api.AnyServiceSpec, nodes: ReadonlyArray<Api.Node>): Api.Task => {
+const createdTask = (
+  { Name, TaskTemplate }: Bodies.AnyServiceSpec,
+  nodes: ReadonlyArray<SwarmApi.Node>
+): SwarmApi.Task => {
   const constraints = JSON.stringify(TaskTemplate)
   const node = nodes.find(({ ID }) => constraints.includes(`node.id==${ID}`))
   return decodeTask({
@@ -172,9 +177,9 @@ const idOf = (name: string): string =>
 const hexOf = (name: string): string => createHash("sha256").update(name).digest("hex")
 
 const decodeInfo = Schema.decodeSync(Api.Info)
-const decodeNode = Schema.decodeSync(Api.Node)
-const decodeService = Schema.decodeSync(Api.Service)
-const decodeTask = Schema.decodeSync(Api.Task)
+const decodeNode = Schema.decodeSync(SwarmApi.Node)
+const decodeService = Schema.decodeSync(SwarmApi.Service)
+const decodeTask = Schema.decodeSync(SwarmApi.Task)
 
 /** The spec of all services and tasks. It is equal for both, so no task is outdated. */
 const template = decodeTask({ ID: "template", Spec: { ContainerSpec: { Image: "test" } } }).Spec

@@ -8,8 +8,9 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import { agentsDown } from "../../../src/agent/AgentService.ts"
 import { DockerEngine } from "../../../src/engine/DockerEngine.ts"
-import type { ContainerSummary, Network } from "../../../src/engine/EngineSchemas.ts"
+import type { ContainerSummary } from "../../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
+import type { Network } from "../../../src/engine/SwarmSchemas.ts"
 
 const network: Network = {
   Id: "n",

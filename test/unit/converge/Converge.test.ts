@@ -8,8 +8,8 @@ import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { type ConvergeRequest, watchConvergence } from "../../../src/converge/Converge.ts"
 import type { ServiceProgress } from "../../../src/converge/ServiceProgress.ts"
-import * as Api from "../../../src/engine/EngineSchemas.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
+import * as Api from "../../../src/engine/SwarmSchemas.ts"
 
 const decodeService = Schema.decodeUnknownSync(Api.Service)
 const decodeTask = Schema.decodeUnknownSync(Api.TaskDetails)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { describeOffset, judgeOffset, offsetOf, stampOf } from "../../../adapters/doctor/ClockOffset.ts"
-import { Task } from "../../../src/engine/EngineSchemas.ts"
+import { Task } from "../../../src/engine/SwarmSchemas.ts"
 
 const between = (minimum: number, maximum: number) =>
   Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum })))

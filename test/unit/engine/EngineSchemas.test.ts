@@ -6,6 +6,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Api from "../../../src/engine/EngineSchemas.ts"
+import * as SwarmApi from "../../../src/engine/SwarmSchemas.ts"
 
 /** The required fields of each response. */
 const names: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -17,11 +18,11 @@ const names: Readonly<Record<string, ReadonlyArray<string>>> = {
 const decoders: Readonly<Record<string, (reply: unknown) => Result.Result<object, Schema.SchemaError>>> = {
   EngineVersion: Schema.decodeUnknownResult(Api.EngineVersion),
   Info: Schema.decodeUnknownResult(Api.Info),
-  Task: Schema.decodeUnknownResult(Api.Task),
-  Service: Schema.decodeUnknownResult(Api.Service),
-  Node: Schema.decodeUnknownResult(Api.Node),
-  Network: Schema.decodeUnknownResult(Api.Network),
-  Secret: Schema.decodeUnknownResult(Api.Secret),
+  Task: Schema.decodeUnknownResult(SwarmApi.Task),
+  Service: Schema.decodeUnknownResult(SwarmApi.Service),
+  Node: Schema.decodeUnknownResult(SwarmApi.Node),
+  Network: Schema.decodeUnknownResult(SwarmApi.Network),
+  Secret: Schema.decodeUnknownResult(SwarmApi.Secret),
   ContainerSummary: Schema.decodeUnknownResult(Api.ContainerSummary),
   Container: Schema.decodeUnknownResult(Api.Container),
   ImageSummary: Schema.decodeUnknownResult(Api.ImageSummary),

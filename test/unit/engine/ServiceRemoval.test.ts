@@ -4,9 +4,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import type { Task } from "../../../src/engine/EngineSchemas.ts"
 import { keptTasks, type Restarts, removeSettled, restartPolicy } from "../../../src/engine/ServiceRemoval.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
+import type { Task } from "../../../src/engine/SwarmSchemas.ts"
 import { taskOn } from "./Tasks.ts"
 
 const tasks = (nodes: Readonly<Record<string, number>>): ReadonlyArray<Task> =>

@@ -1,5 +1,5 @@
 /** Tasks as engines describe them. */
-import type { Task } from "../../../src/engine/EngineSchemas.ts"
+import type { Task } from "../../../src/engine/SwarmSchemas.ts"
 
 /** A task on a node, of a global service. */
 export const taskOn = (

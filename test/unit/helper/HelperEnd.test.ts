@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Task } from "../../../src/engine/EngineSchemas.ts"
+import type { Task } from "../../../src/engine/SwarmSchemas.ts"
 import { mayHaveRun } from "../../../src/helper/HelperEnd.ts"
 import { taskOn } from "../engine/Tasks.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { Service } from "../../../src/engine/EngineSchemas.ts"
+import { Service } from "../../../src/engine/SwarmSchemas.ts"
 import { wordsOf } from "../../../src/executor/OneOff.ts"
 import { holdPath } from "../../../src/oneoff/Hold.ts"
 import { commandOfOneOff, oneOffServiceSpec, readOriginal } from "../../../src/oneoff/OneOffSpec.ts"

@@ -5,16 +5,9 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
 import { DockerEngine, type DockerEngineShape } from "../../../src/engine/DockerEngine.ts"
 import { EngineError, EngineUnreachable, type SwarmFailure } from "../../../src/engine/EngineErrors.ts"
-import type {
-  Container,
-  ContainerSummary,
-  Info,
-  Network,
-  Node,
-  Secret,
-  Service
-} from "../../../src/engine/EngineSchemas.ts"
+import type { Container, ContainerSummary, Info } from "../../../src/engine/EngineSchemas.ts"
 import { Swarm, type SwarmShape } from "../../../src/engine/Swarm.ts"
+import type { Network, Node, Secret, Service } from "../../../src/engine/SwarmSchemas.ts"
 import { HelperImage } from "../../../src/helper/HelperImage.ts"
 import { labelKeys, ownershipLabels, type Role } from "../../../src/Labels.ts"
 import { isClean, type SweepOptions, sweep, sweepSwarm } from "../../../src/sweep/Sweep.ts"
