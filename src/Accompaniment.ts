@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Swarm } from "./engine/Swarm.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
+import { tapSome } from "./internal/tapSome.ts"
 import type { Route } from "./request/Via.ts"
 import { commandStages } from "./Stage.ts"
 import { openTidying } from "./sweep/Tidying.ts"
@@ -20,7 +21,10 @@ export const openAccompaniment = Effect.gen(function* (): Effect.fn.Return<Accom
   return (route, events) =>
     Effect.map(commandStages(route === "local"), (stages) =>
       events.pipe(
-        Stream.tap((event) => (event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event))),
+        tapSome((event) => {
+          if (event._tag === "Stdout" || event._tag === "Stderr") return undefined
+          return event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event)
+        }),
         Stream.tapCause(() => stages.end)
       )
     )

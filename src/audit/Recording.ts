@@ -6,6 +6,7 @@ import * as Stream from "effect/Stream"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
+import { tapSome } from "../internal/tapSome.ts"
 import type { Route } from "../request/Via.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { Audit, type AuditOutcome, type AuditRecord, type AuditTarget, describeSpec } from "./Audit.ts"
@@ -55,13 +56,13 @@ export const recordRun = Effect.fnUntraced(function* (
       case "Stdout":
       case "Stderr":
         bytes[event._tag === "Stdout" ? "stdout" : "stderr"] += event.data.length
-        return Effect.void
+        return undefined
       case "Exited":
         return ended({ exitCode: event.code })
       case "Detached":
         return ended({ detached: true })
       case "Started":
-        return Effect.void
+        return undefined
     }
   }
   const failed = ({ _tag }: { readonly _tag: string }) => ended({ error: _tag })
@@ -76,7 +77,7 @@ export const recordRun = Effect.fnUntraced(function* (
     }),
     events: <E extends { readonly _tag: string }, R>(events: Stream.Stream<ExecEvent, E, R>) =>
       events.pipe(
-        Stream.tap(observe),
+        tapSome(observe),
         Stream.tapError((error: E) => failed(error))
       ),
     failed

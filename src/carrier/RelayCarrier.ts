@@ -36,6 +36,9 @@ export const carryOver = Effect.fnUntraced(function* (
   const duplex = new Duplex({
     read: () => Latch.openUnsafe(wanted),
     write: (chunk: Uint8Array, _encoding, callback) => done(connection.write(chunk), callback),
+    // A header that arrives alone wakes every process on the way twice.
+    writev: (chunks: ReadonlyArray<{ readonly chunk: Uint8Array }>, callback) =>
+      done(connection.write(Buffer.concat(chunks.map(({ chunk }) => chunk))), callback),
     final: (callback) => done(connection.endInput, callback)
   })
   let complaint = ""

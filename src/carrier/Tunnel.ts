@@ -65,14 +65,24 @@ export interface Tunnel extends Omit<Channel, "close"> {
   readonly open: Effect.Effect<Channel, TunnelLost>
 }
 
+/** The room that a side adds to streams whose bytes are consumed: the other side then waits less often for credit. */
+export interface RoomGrowth {
+  /** The most bytes of such a stream that a side buffers. */
+  readonly most: number
+  /** The most bytes that are added to all open channels together. */
+  readonly inTotal: number
+}
+
 /** Options of {@link makeTunnel}. */
 export interface TunnelOptions {
   /** The channels that are open from the start. */
   readonly channels?: ReadonlyArray<number>
   /** Receives each channel that the other side opens, once, with its first document. Default: such a document ends the connection. */
   readonly accept?: (channel: Channel) => void
-  /** The most bytes of each stream that a side buffers. Both sides must pass the same number. */
+  /** The most bytes of each stream that a side buffers, see `growth`. Both sides must pass the same number. */
   readonly room?: number
+  /** Whether this side gives streams more room whose bytes are consumed. Default: it does not. */
+  readonly growth?: RoomGrowth
   /** Whether blocks that compress well are sent packed. `false` if the connection below packs them. */
   readonly packs?: boolean
 }
@@ -106,10 +116,12 @@ class Outlet {
 /** The receiver's state of a stream. */
 class Inlet {
   credit: number
+  room: number
   used = 0
 
   constructor(room: number) {
     this.credit = room
+    this.room = room
   }
 }
 
@@ -126,10 +138,14 @@ interface ChannelState {
   readonly queue: Queue.Queue<Incoming, TunnelLost | Cause.Done>
   /** Bytes of the {@link documentRoom} that the channel takes. */
   documents: number
+  /** Bytes of room that were added to its streams. */
+  added: number
   /** This side has closed the channel. */
   isClosed: boolean
   /** The other side has closed the channel. */
   isEnded: boolean
+  /** The channel itself, once it is used. */
+  handle: Channel | undefined
 }
 
 /** Takes bytes that came in from the credit of their stream. */
@@ -151,7 +167,7 @@ const documentBytes = (record: Incoming): number => {
  */
 export const makeTunnel = Effect.fnUntraced(function* (
   socket: Duplex,
-  { accept, channels: initial = [], packs = true, room = defaultRoom }: TunnelOptions = {}
+  { accept, channels: initial = [], growth, packs = true, room = defaultRoom }: TunnelOptions = {}
 ): Effect.fn.Return<Tunnel, never, Scope.Scope> {
   const channels = new Map<number, ChannelState>()
   /** The channels that this side has closed, and the other side has not. */
@@ -160,6 +176,8 @@ export const makeTunnel = Effect.fnUntraced(function* (
   const reader = new TunnelFrameReader()
   let lost: TunnelLost | undefined
   let documents = 0
+  /** Bytes of room that were added to open channels. */
+  let added = 0
   let heard = true
   let over = false
 
@@ -171,8 +189,10 @@ export const makeTunnel = Effect.fnUntraced(function* (
       inlets: perStream(() => new Inlet(room)),
       queue: Effect.runSync(Queue.unbounded<Incoming, TunnelLost | Cause.Done>()),
       documents: 0,
+      added: 0,
       isClosed: false,
-      isEnded: false
+      isEnded: false,
+      handle: undefined
     }
     if (lost !== undefined) Queue.failCauseUnsafe(state.queue, Cause.fail(lost))
     else if (over) Queue.endUnsafe(state.queue)
@@ -204,6 +224,16 @@ export const makeTunnel = Effect.fnUntraced(function* (
     documents += bytes
   }
 
+  /** Adds room to a stream, if there is some. Returns the number of bytes. */
+  const grow = (state: ChannelState, inlet: Inlet): number => {
+    if (growth === undefined) return 0
+    const more = Math.min(growth.most - inlet.room, growth.inTotal - added)
+    inlet.room += more
+    state.added += more
+    added += more
+    return more
+  }
+
   const take = ({ channel, ...record }: TunnelFrame) => {
     if (record._tag === "Ping") return
     if (closing.has(channel)) {
@@ -222,7 +252,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
       case "Credit": {
         const outlet = outlets[record.stream]
         outlet.credit += record.bytes
-        Latch.openUnsafe(outlet.latch)
+        if (outlet.credit > 0) Latch.openUnsafe(outlet.latch)
         return
       }
       case "Data": {
@@ -293,29 +323,32 @@ export const makeTunnel = Effect.fnUntraced(function* (
   const channelOf = (channel: number): Omit<Channel, "close"> => {
     const state = stateOf(channel)
     const { inlets, outlets, queue } = state
-    const sent = (frame: TunnelFrame) =>
+    const sent = (frame: TunnelFrame): Effect.Effect<void, TunnelLost> =>
       Effect.suspend(() => {
         // After its close, the channel's number may be that of another one.
         if (!state.isClosed) put(frame)
-        return Effect.andThen(drained.await, orLost(undefined))
+        return Latch.isOpen(drained) && lost === undefined
+          ? Effect.void
+          : Effect.andThen(drained.await, orLost(undefined))
       })
-    const write = Effect.fnUntraced(function* (stream: StreamName, data: Uint8Array) {
-      const outlet = outlets[stream]
-      for (let at = 0; at < data.length; ) {
-        yield* outlet.latch.await
-        yield* orLost(undefined)
-        const block = data.subarray(at, at + Math.min(outlet.credit, maxBlock))
-        at += block.length
+    /** Sends the bytes from this position. */
+    const writeFrom = (stream: StreamName, data: Uint8Array, from: number): Effect.Effect<void, TunnelLost> =>
+      Effect.suspend(() => {
+        if (from >= data.length) return Effect.void
+        const outlet = outlets[stream]
+        if (lost !== undefined) return Effect.fail(lost)
+        if (outlet.credit === 0) return Effect.andThen(outlet.latch.await, writeFrom(stream, data, from))
+        const block = data.subarray(from, from + Math.min(outlet.credit, maxBlock))
         outlet.credit -= block.length
         if (outlet.credit === 0) Latch.closeUnsafe(outlet.latch)
         const packed = packs ? outlet.packer.pack(block) : undefined
-        yield* sent(
+        const frame: TunnelFrame =
           packed === undefined
             ? { _tag: "Data", channel, stream, data: block }
             : { _tag: "Packed", channel, stream, bytes: block.length, data: packed }
-        )
-      }
-    })
+        const next = from + block.length
+        return next === data.length ? sent(frame) : Effect.andThen(sent(frame), writeFrom(stream, data, next))
+      })
     return {
       incoming: Stream.fromQueue(queue).pipe(
         Stream.mapArray((records) => {
@@ -328,30 +361,34 @@ export const makeTunnel = Effect.fnUntraced(function* (
         Effect.sync(() => {
           const inlet = inlets[stream]
           inlet.used += bytes
-          if (inlet.used < room / 4 || state.isClosed) return
-          inlet.credit += inlet.used
-          put({ _tag: "Credit", channel, stream, bytes: inlet.used })
+          // Each credit passes all processes between the two sides, as data does.
+          if (inlet.used < inlet.room / 2 || state.isClosed) return
+          const more = inlet.used + grow(state, inlet)
+          inlet.credit += more
           inlet.used = 0
+          put({ _tag: "Credit", channel, stream, bytes: more })
         }),
       send: (text) => sent({ _tag: "Document", channel, text }),
-      write,
+      write: (stream, data) => writeFrom(stream, data, 0),
       end: (stream) => sent({ _tag: "End", channel, stream })
     }
   }
 
   const wholeChannel = (id: number): Channel => {
     const state = stateOf(id)
-    return {
+    state.handle ??= {
       ...channelOf(id),
       close: Effect.sync(() => {
         if (state.isClosed) return
         put({ _tag: "Close", channel: id })
         state.isClosed = true
         documents -= state.documents
+        added -= state.added
         channels.delete(id)
         if (!state.isEnded) closing.add(id)
       })
     }
+    return state.handle
   }
 
   return {

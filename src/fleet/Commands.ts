@@ -24,6 +24,7 @@ import { HelperImage } from "../helper/HelperImage.ts"
 import { leaseTerm } from "../helper/Lease.ts"
 import { openTunnelNetwork, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { once } from "../internal/Once.ts"
+import { tapSome } from "../internal/tapSome.ts"
 import { makeOwnership, makeRunId, type Ownership } from "../Labels.ts"
 import type { Connect } from "../node/Connect.ts"
 import type { NodeCommands } from "../node/NodeConnection.ts"
@@ -229,6 +230,10 @@ const inventoried = Effect.fnUntraced(function* <E, R>(
     ...(image === undefined ? {} : { guarded: encodeGuarded({ run: endOf(spec), image, node: task.node }) })
   }
   let isLive = false
+  const started = () => {
+    isLive = true
+    inventory.started(entry)
+  }
   const ended = () => {
     isLive = false
     inventory.ended(entry)
@@ -236,14 +241,10 @@ const inventoried = Effect.fnUntraced(function* <E, R>(
   yield* Effect.addFinalizer(() => Effect.sync(ended))
   return {
     isLive: () => isLive,
-    events: Stream.tap(events, ({ _tag }) =>
-      Effect.sync(() => {
-        if (_tag === "Exited") ended()
-        if (_tag !== "Started") return
-        isLive = true
-        inventory.started(entry)
-      })
-    )
+    events: tapSome(({ _tag }: ExecEvent) => {
+      if (_tag === "Exited") return Effect.sync(ended)
+      return _tag === "Started" ? Effect.sync(started) : undefined
+    })(events)
   }
 })
 

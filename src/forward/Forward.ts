@@ -13,6 +13,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { TunnelLost } from "../carrier/Tunnel.ts"
 import { summaryOf } from "../engine/Hints.ts"
+import { tapSome } from "../internal/tapSome.ts"
 import { forwardProgram } from "../policy/Policy.ts"
 import type { RunError, RunEvent } from "../Run.ts"
 import { type CheckedRequest, checkRequest, millis } from "../request/CheckedRequest.ts"
@@ -311,9 +312,9 @@ const openForwardSession = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Session, ForwardError, Scope.Scope> {
   const started = yield* Deferred.make<{ readonly task: ResolvedTask; readonly route: Route }>()
   let resolved: (RunEvent & { readonly _tag: "Resolved" }) | undefined
-  const observe = (event: RunEvent): Effect.Effect<unknown> => {
+  const observe = (event: RunEvent): Effect.Effect<unknown> | undefined => {
     if (event._tag === "Resolved") resolved = event
-    return event._tag === "Started" && resolved !== undefined ? Deferred.succeed(started, resolved) : Effect.void
+    return event._tag === "Started" && resolved !== undefined ? Deferred.succeed(started, resolved) : undefined
   }
   const session = yield* openSession({ target: checked.target.text, command }, ({ stdin = Stream.empty }) =>
     run({
@@ -321,7 +322,7 @@ const openForwardSession = Effect.fnUntraced(function* (
       toolbox: { _tag: "Forward" },
       stdin: true,
       input: { stdin, sizes: Stream.empty }
-    }).pipe(Stream.tap(observe))
+    }).pipe(tapSome(observe))
   )
   let complaint = ""
   const onStderr = (data: Uint8Array) => {

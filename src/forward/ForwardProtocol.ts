@@ -37,8 +37,16 @@ export const mostConnections = 512
 /** The most bytes of each direction of a connection that a side holds for a slow reader. */
 export const connectionRoom = 256 * 1024
 
+/** The most bytes of a direction of which half of {@link connectionRoom} was read, and what that may add to all connections together. */
+export const grownRoom = 1024 * 1024
+const addedRoom = 16 * 1024 * 1024
+
 /** The options of the tunnel, for both sides. The connection between two nodes packs what compresses well. */
-export const forwardTunnel: TunnelOptions = { room: connectionRoom, packs: false }
+export const forwardTunnel: TunnelOptions = {
+  room: connectionRoom,
+  growth: { most: grownRoom, inTotal: addedRoom },
+  packs: false
+}
 
 /** The streams of a channel, as one of its sides sees them. */
 export interface Sides {

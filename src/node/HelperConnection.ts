@@ -315,7 +315,11 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
       open ??= channel === 0 ? { ...made, close: Effect.void } : made.channel(channel)
       return open
     })
-    const ready = Effect.mapError(channelOf, (error) => new TunnelLost({ detail: summaryOf(error) }))
+    const opening = Effect.mapError(channelOf, (error) => new TunnelLost({ detail: summaryOf(error) }))
+    // Without a race of fibers for each piece of input.
+    const ready = Effect.suspend(() =>
+      open === undefined || Deferred.isDoneUnsafe(failed) ? opening : Effect.succeed(open)
+    )
     const later = Stream.unwrap(
       Effect.gen(function* () {
         if (inbox.hasEnded || !Deferred.isDoneUnsafe(moved)) return Stream.empty

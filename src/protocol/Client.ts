@@ -15,6 +15,7 @@ import { describeEnding, Ending, killed } from "../executor/ExecutorErrors.ts"
 import { joinPieces } from "../executor/joinPieces.ts"
 import { ConnectionLost, HelperRefused } from "../helper/HelperErrors.ts"
 import { startWith } from "../helper/HelperStages.ts"
+import { tapSome } from "../internal/tapSome.ts"
 import { decodeRemoteError, encodeCallerMessage, type RemoteError } from "./CommandMessages.ts"
 import type { Line } from "./Line.ts"
 
@@ -101,11 +102,11 @@ export const converse = <E, R>({
       }
       return Stream.fromQueue(queue).pipe(
         Stream.mapArray(joinPieces),
-        Stream.tap((event) => {
+        tapSome((event) => {
           if (event._tag === "Started" || event._tag === "Detached") started()
           return event._tag === "Stdout" || event._tag === "Stderr"
             ? line.taken(event._tag === "Stdout" ? "stdout" : "stderr", event.data.length)
-            : Effect.void
+            : undefined
         })
       )
     })
@@ -161,6 +162,9 @@ const endAfterLoss = Effect.fnUntraced(function* <R>(
   return yield* new ConnectionLost({ node, detail, ending })
 })
 
+const isOutput = (frame: Frame): frame is Frame & { readonly _tag: "Stdout" | "Stderr" } =>
+  frame._tag === "Stdout" || frame._tag === "Stderr"
+
 /** Handles the frames from the node until the end record. */
 const dispatch = Effect.fnUntraced(function* <E>(
   node: string,
@@ -192,7 +196,19 @@ const dispatch = Effect.fnUntraced(function* <E>(
         return Effect.asVoid(Queue.offer(queue, frame))
     }
   }
-  yield* Stream.runForEach(line.incoming, handle)
+  const handleAll = (frames: ReadonlyArray<Frame>): Effect.Effect<void, HelperRefused | RemoteError> => {
+    for (const [at, frame] of frames.entries()) {
+      // Output takes no step of its own.
+      if (isOutput(frame)) Queue.offerUnsafe(queue, frame)
+      else
+        return Effect.andThen(
+          handle(frame),
+          Effect.suspend(() => handleAll(frames.slice(at + 1)))
+        )
+    }
+    return Effect.void
+  }
+  yield* Stream.runForEachArray(line.incoming, handleAll)
   if (!current.isOver) return yield* new TunnelLost({ detail: "the helper disconnected without a report" })
 })
 

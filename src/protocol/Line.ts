@@ -8,6 +8,7 @@ import { type Channel, type Incoming, TunnelLost } from "../carrier/Tunnel.ts"
 import type { StreamName } from "../carrier/TunnelFrame.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { tapSome } from "../internal/tapSome.ts"
 
 /** The errors of a line, in addition to those of its carrier. */
 export type LineError = TunnelLost | OutcomeUnknown
@@ -32,24 +33,30 @@ export interface Line<E> {
   readonly close: Effect.Effect<void>
 }
 
-/** Converts a record of a channel to frames. The end of a stream becomes no frame, because an end record follows. */
-const frameOf = (incoming: Incoming): Effect.Effect<ReadonlyArray<Frame>, OutcomeUnknown> => {
-  switch (incoming._tag) {
-    case "Data":
-      return Effect.succeed([{ _tag: incoming.stream === "stderr" ? "Stderr" : "Stdout", data: incoming.data }])
-    case "End":
-      return Effect.succeed([])
-    case "Document":
-      return Result.match(decodeDocument(incoming.text), {
-        onSuccess: (frame) => Effect.succeed([frame]),
-        onFailure: () => Effect.fail(new OutcomeUnknown({ detail: "the node's report is invalid" }))
-      })
-  }
-}
+type Message = Exclude<Incoming, { readonly _tag: "End" }>
 
-/** Returns the frames of a channel. */
+/** Whether a record becomes a frame. The end of a stream does not: an end record follows it. */
+const isMessage = (incoming: Incoming): incoming is Message => incoming._tag !== "End"
+
+/** Converts a record of a channel to a frame. */
+const frameOf = (message: Message): Frame | OutcomeUnknown =>
+  message._tag === "Data"
+    ? { _tag: message.stream === "stderr" ? "Stderr" : "Stdout", data: message.data }
+    : Result.getOrElse(
+        decodeDocument(message.text),
+        () => new OutcomeUnknown({ detail: "the node's report is invalid" })
+      )
+
+const isFrame = (frame: Frame | OutcomeUnknown): frame is Frame => frame._tag !== "OutcomeUnknown"
+
+/** Returns the frames of a channel. Frames that arrive together stay in one array. */
 export const framesOf = ({ incoming }: Pick<Channel, "incoming">): Stream.Stream<Frame, LineError> =>
-  incoming.pipe(Stream.mapEffect(frameOf), Stream.flattenIterable)
+  incoming.pipe(
+    Stream.filter(isMessage),
+    Stream.map(frameOf),
+    tapSome((frame) => (isFrame(frame) ? undefined : Effect.fail(frame))),
+    Stream.filter(isFrame)
+  )
 
 /** Returns a line over a channel of a tunnel. It sends nothing until the other side has `greeted`, which opens the channel. */
 export const lineOver = <E extends { readonly message: string; readonly summary?: string }>(

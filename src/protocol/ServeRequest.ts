@@ -1,6 +1,7 @@
 /** Serves a request in a helper or an agent. */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -103,12 +104,17 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
     Stream.drain,
     Stream.provide(killer)
   )
-  return Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(spec, input)))).pipe(
+  const events = Stream.unwrap(Executor.use(({ exec }) => Effect.succeed(exec(spec, input)))).pipe(
     Stream.provide(
       Executor.layer({ image: Effect.succeed(image) }).pipe(Layer.provide(Guard.none), Layer.provide(killer))
     ),
-    Stream.ensuring(Deferred.succeed(over, undefined)),
-    // A signal is still sent after the command has ended, because its child processes may still run.
-    Stream.merge(answers)
+    Stream.ensuring(Deferred.succeed(over, undefined))
+  )
+  // Not merged into the events, which would take a queue and a fiber for each piece of output.
+  return Stream.unwrap(
+    Effect.map(Effect.forkScoped(Stream.runDrain(answers)), (answering) =>
+      // A signal is still sent after the command has ended, because its child processes may still run.
+      Stream.concat(events, Stream.fromEffectDrain(Fiber.join(answering)))
+    )
   )
 }

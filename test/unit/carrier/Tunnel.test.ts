@@ -248,6 +248,45 @@ describe("a tunnel", () => {
     })
   )
 
+  it.effect("a stream that is read gets more room, and a closed channel gives its room to others", () =>
+    Effect.gen(function* () {
+      const options = { channels: [1, 2], room: 1000, growth: { most: 4000, inTotal: 4000 } }
+      const [left, right] = duplexPair()
+      const near = yield* makeTunnel(left, options)
+      const far = yield* makeTunnel(right, options)
+      /** Reads so many bytes, and then lets the other side write until it waits. Returns the bytes that it wrote. */
+      const roomAfter = Effect.fnUntraced(function* (id: number, bytes: number) {
+        const [reads, writes] = [near.channel(id), far.channel(id)]
+        yield* writes.write("stdout", Buffer.alloc(bytes))
+        yield* reads.taken("stdout", bytes)
+        yield* settle
+        let wrote = 0
+        const writing = yield* Effect.forkChild(
+          Effect.forever(
+            Effect.tap(writes.write("stdout", Buffer.alloc(200)), () =>
+              Effect.sync(() => {
+                wrote += 200
+              })
+            )
+          )
+        )
+        yield* Effect.repeat(settle, { times: 2 })
+        yield* Fiber.interrupt(writing)
+        return wrote
+      })
+      assert.strictEqual(yield* roomAfter(1, 400), 600)
+      assert.strictEqual(yield* roomAfter(2, 500), 4000)
+      const third = [near.channel(3), far.channel(3)] as const
+      assert.strictEqual(yield* roomAfter(3, 500), 2000)
+      yield* near.channel(2).close
+      yield* third[0].taken("stdout", 2000)
+      yield* settle
+      const filled = yield* Effect.forkChild(third[1].write("stdout", Buffer.alloc(4000)))
+      yield* settle
+      assert.isDefined(filled.pollUnsafe())
+    })
+  )
+
   it.effect("a sender that exceeds its room is disconnected", () =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
