@@ -83,6 +83,8 @@ export interface TunnelOptions {
   readonly room?: number
   /** Whether this side gives streams more room whose bytes are consumed. Default: it does not. */
   readonly growth?: RoomGrowth
+  /** Whether the other side may take any time until its first byte. Silence counts from then on. */
+  readonly awaitsFirst?: boolean
   /** Whether blocks that compress well are sent packed. `false` if the connection below packs them. */
   readonly packs?: boolean
 }
@@ -167,7 +169,7 @@ const documentBytes = (record: Incoming): number => {
  */
 export const makeTunnel = Effect.fnUntraced(function* (
   socket: Duplex,
-  { accept, channels: initial = [], growth, packs = true, room = defaultRoom }: TunnelOptions = {}
+  { accept, awaitsFirst = false, channels: initial = [], growth, packs = true, room = defaultRoom }: TunnelOptions = {}
 ): Effect.fn.Return<Tunnel, never, Scope.Scope> {
   const channels = new Map<number, ChannelState>()
   /** The channels that this side has closed, and the other side has not. */
@@ -179,6 +181,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
   /** Bytes of room that were added to open channels. */
   let added = 0
   let heard = true
+  let hasBegun = !awaitsFirst
   let over = false
 
   const stateOf = (id: number): ChannelState => {
@@ -285,6 +288,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
     Effect.sync(() => {
       socket.on("data", (chunk: Uint8Array) => {
         heard = true
+        hasBegun = true
         if (lost !== undefined) return
         try {
           for (const frame of reader.push(chunk)) take(frame)
@@ -310,7 +314,7 @@ export const makeTunnel = Effect.fnUntraced(function* (
     while (lost === undefined) {
       put({ _tag: "Ping", channel: 0 })
       yield* Effect.sleep(pulse)
-      silent = heard ? 0 : silent + 1
+      silent = heard || !hasBegun ? 0 : silent + 1
       heard = false
       if (silent >= patience) lose(`no data for ${(patience * pulse) / 1000} s`)
     }

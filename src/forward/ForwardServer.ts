@@ -73,6 +73,7 @@ export const serveForward = Effect.fnUntraced(function* (caller: Duplex, { dial,
         )
       )
   )
-  const tunnel = yield* makeTunnel(caller, { ...forwardTunnel, accept })
+  // The way to the caller may take longer than this process to start. Stdin ends with the helper.
+  const tunnel = yield* makeTunnel(caller, { ...forwardTunnel, accept, awaitsFirst: true })
   yield* Effect.ignore(Stream.runDrain(tunnel.incoming))
 }, Effect.scoped)

@@ -392,6 +392,22 @@ describe("a tunnel", () => {
     })
   )
 
+  it.effect("a side that awaits the first byte counts silence from then on", () =>
+    Effect.gen(function* () {
+      const [left, right] = duplexPair()
+      right.on("error", () => undefined).resume()
+      const near = yield* makeTunnel(left, { awaitsFirst: true })
+      const lost = yield* Effect.forkChild(Effect.flip(Stream.runDrain(near.incoming)))
+      yield* TestClock.adjust("10 minutes")
+      yield* settle
+      assert.isUndefined(lost.pollUnsafe())
+      for (const bytes of encodeFrame({ _tag: "Ping", channel: 0 })) right.write(bytes)
+      yield* settle
+      yield* TestClock.adjust("25 seconds")
+      assert.match((yield* Fiber.join(lost)).message, /no data for 15 s/)
+    })
+  )
+
   it.effect("ends after 15 seconds of silence; pings keep it open and are not delivered", () =>
     Effect.gen(function* () {
       const { near } = yield* pair
