@@ -18,7 +18,10 @@ const killPatience = 3000
 const startPatience = 10_000
 /** Milliseconds between two passes over the processes. */
 const interval = 40
-/** The most listings of the processes per pass. Two are enough, unless processes start and end all the time. */
+/**
+ * The most listings of the processes per pass. Two are enough, unless processes start and end all the time. The node may be busy with other
+ * processes: a chain of marked ones, each of which starts the next and ends, is unlikely to escape that many listings.
+ */
 const listings = 20
 
 const errorCode = (error: unknown): string =>
@@ -46,29 +49,30 @@ interface Found {
   readonly pids: Array<number>
   /** The number of the container's processes that can't be inspected. */
   hidden: number
+  /**
+   * Whether a process of the container is in the middle of an `execve`, which leaves it without an environment for a moment: it may have the
+   * mark.
+   */
+  isChanging: boolean
   /** The error of a signal. */
   error?: string
 }
 
-/** The result of one pass. */
-interface Pass {
-  readonly found: ReadonlyArray<readonly [Target, Found]>
-  /**
-   * Whether every process that existed at one point of the pass was read. Otherwise a process with the mark may have been missed: it ended
-   * after it had started another one, or it was in the middle of an `execve`, which leaves it without an environment for a moment.
-   */
-  readonly isComplete: boolean
-}
-
 /**
- * Reads the processes once, for all targets, and signals those with the mark as soon as they are found. `lifeless`: the names of processes
- * that will have no mark, kept from pass to pass.
+ * Reads the processes, for all targets, and signals those with the mark as soon as they are found. Lists them again until every process of
+ * one listing was read: a process that has ended meanwhile may have started another one. `lifeless`: the names of processes that will have
+ * no mark, kept from pass to pass.
  */
-const pass = (targets: ReadonlyArray<Target>, elapsed: number, lifeless: Set<string>): Pass => {
-  const found = targets.map((target) => [target, { pids: [], hidden: 0 } as Found] as const)
+const pass = (
+  targets: ReadonlyArray<Target>,
+  elapsed: number,
+  lifeless: Set<string>
+): ReadonlyArray<readonly [Target, Found]> => {
+  const found = targets.map((target) => [target, { pids: [], hidden: 0, isChanging: false } as Found] as const)
   const read = new Set<string>()
   for (let listing = 0; listing < listings; listing++) {
     let missed = false
+    for (const [, of] of found) of.isChanging = false
     for (const name of readdirSync("/proc")) {
       if (!/^\d+$/.test(name) || read.has(name) || lifeless.has(name)) continue
       const result = readOne(name, found, elapsed)
@@ -76,17 +80,26 @@ const pass = (targets: ReadonlyArray<Target>, elapsed: number, lifeless: Set<str
       else missed = true
       if (result === "Lifeless") lifeless.add(name)
     }
-    if (!missed) return { found, isComplete: true }
+    if (!missed) break
   }
-  return { found, isComplete: false }
+  return found
 }
 
 /** Reads a process and signals it if it has a mark. `Missed`: it ended meanwhile, or has no environment yet. */
-const readOne = (name: string, found: Pass["found"], elapsed: number): "Read" | "Lifeless" | "Missed" => {
+const readOne = (
+  name: string,
+  found: ReadonlyArray<readonly [Target, Found]>,
+  elapsed: number
+): "Read" | "Lifeless" | "Missed" => {
   const folder = `/proc/${name}`
+  const withoutEnvironment = () => {
+    const reason = environmentOf(folder)
+    if (reason === "Missed") for (const [{ container }, of] of found) of.isChanging ||= belongsTo(container, folder)
+    return reason
+  }
   try {
     const environment = readFileSync(`${folder}/environ`, "latin1")
-    if (environment === "") return withoutEnvironment(folder)
+    if (environment === "") return withoutEnvironment()
     for (const [target, of] of found) {
       if (!`\0${environment}\0`.includes(target.mark)) continue
       if (target.inContainer && !isDirectlyIn(target.container, readFileSync(`${folder}/cgroup`, "utf8"))) continue
@@ -94,7 +107,7 @@ const readOne = (name: string, found: Pass["found"], elapsed: number): "Read" | 
       signalTarget(target, of, Number(name), elapsed)
     }
   } catch (error) {
-    if (isGone(error)) return withoutEnvironment(folder)
+    if (isGone(error)) return withoutEnvironment()
     for (const [{ container }, of] of found) {
       if (belongsTo(container, folder)) of.hidden++
     }
@@ -103,7 +116,7 @@ const readOne = (name: string, found: Pass["found"], elapsed: number): "Read" | 
 }
 
 /** Finds out why a process has no environment. Linux 6.18 fails with ESRCH for those without memory, older kernels return nothing. */
-const withoutEnvironment = (folder: string) => {
+const environmentOf = (folder: string) => {
   try {
     return environmentBy(readFileSync(`${folder}/stat`, "latin1"))
   } catch {
@@ -174,9 +187,8 @@ const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
   const open = () => targets.filter((target) => !endings.has(target))
 
   const step = (elapsed: number) => {
-    const { found, isComplete } = pass(open(), elapsed, lifeless)
-    for (const [target, one] of found) {
-      const ending = endingOf(target, one, isComplete, elapsed)
+    for (const [target, found] of pass(open(), elapsed, lifeless)) {
+      const ending = endingOf(target, found, elapsed)
       if (ending !== undefined) endings.set(target, ending)
     }
   }
@@ -197,14 +209,14 @@ const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
 const cannot = (code: string): Ending => unconfirmed(`cannot signal its processes: ${code}`)
 
 /** Returns the kill result of a target once it is known. */
-const endingOf = (target: Target, found: Found, isComplete: boolean, elapsed: number): Ending | undefined => {
-  const { error, hidden, pids } = found
+const endingOf = (target: Target, found: Found, elapsed: number): Ending | undefined => {
+  const { error, hidden, isChanging, pids } = found
   if (error !== undefined) return cannot(error)
   if (pids.length > 0) return elapsed > target.grace + killPatience ? { _tag: "Alive", pids } : undefined
   if (target.isStarting && target.signalled.size === 0 && elapsed < startPatience) return undefined
-  if (hidden > 0) return unconfirmed(`cannot inspect ${hidden} processes of the container`)
-  if (isComplete) return { _tag: "Killed" }
-  return elapsed > target.grace + killPatience
-    ? unconfirmed("the node's processes start and end faster than they can be inspected")
-    : undefined
+  if (isChanging && elapsed <= target.grace + killPatience) return undefined
+  const uninspected = hidden + (isChanging ? 1 : 0)
+  return uninspected === 0
+    ? { _tag: "Killed" }
+    : unconfirmed(`cannot inspect ${uninspected} processes of the container`)
 }
