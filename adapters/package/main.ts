@@ -80,9 +80,9 @@ const main = Effect.gen(function* () {
     yield* writeText(1, `${path} ${(bytes.length / 1e6).toFixed(0)} MB, needs ${libraries.join(" ")}\n`)
   }
   // A package with Node must contain its license and those of its parts.
-  const licence = join(dirname(maker), "..", "LICENSE")
+  const license = join(dirname(maker), "..", "LICENSE")
   if (values.node === undefined) {
-    yield* attempt("copy Node's licence", () => copyFile(licence, join(values.out, "LICENSE.node")))
+    yield* attempt("copy Node's license", () => copyFile(license, join(values.out, "LICENSE.node")))
   }
   yield* attempt("write SHA256SUMS", () => writeFile(join(values.out, "SHA256SUMS"), sums.join("")))
 })

@@ -77,7 +77,8 @@ layer(Web.layer("host-view"), { excludeTestServices: true, timeout: "180 seconds
       const { socket } = web.nodeOf(web.remote)
       yield* pullImage(socket, named)
       const { Id, RepoDigests } = yield* get(socket, `/images/${named}/json`, Image)
-      const byDigest = RepoDigests[0] ?? ""
+      // Earlier tests on this node may have pulled the image from another repository, too.
+      const byDigest = RepoDigests.find((text) => text.startsWith(`${registry}/task-exec@`)) ?? ""
       yield* Effect.acquireRelease(
         Effect.andThen(remove(socket, `/images/${named}?force=true`), pullImage(socket, byDigest)),
         () => Effect.orDie(pullImage(socket, named))
