@@ -36,7 +36,7 @@ import { Guard } from "./Guard.ts"
 import { awaitExit } from "./internal/Ending.ts"
 import { followMain } from "./internal/MainProcess.ts"
 import { drain, pump } from "./internal/Output.ts"
-import { awaitStart, complaint, hasStarted, isSettled } from "./internal/Starting.ts"
+import { awaitSettled, awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
 import { withCommandOf } from "./OneOff.ts"
 import { performAction } from "./PerformAction.ts"
 import { checkPermitted, createPermitted } from "./Permitted.ts"
@@ -195,14 +195,13 @@ const start = Effect.fnUntraced(function* (
   // A process may exist from this line on. A caller that stops early must end it.
   let over = false
   let tooLate = false
-  // Whether the engine may be starting the command.
+  // Whether the engine may still start the command.
   let mayStart = true
-  const started = Effect.sync(() => {
+  const settled = Effect.sync(() => {
     mayStart = false
   })
-  const settle = Effect.suspend(() => (mayStart ? isSettled(engine, execId) : Effect.succeed(true)))
-  const end = settle.pipe(
-    Effect.flatMap((isKnown) => killer.end(isKnown ? ending : { ...ending, mayStart: true })),
+  const end = Effect.suspend(() => (mayStart ? awaitSettled(engine, execId) : Effect.succeed(true))).pipe(
+    Effect.flatMap((isSettled) => killer.end(isSettled ? ending : { ...ending, mayStart: true })),
     Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver))
   )
   yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
@@ -210,7 +209,7 @@ const start = Effect.fnUntraced(function* (
   // Uninterruptible: once the engine has the request, it starts the command, even if the connection is closed.
   const connection = yield* engine.startExec(execId, { tty }).pipe(
     Effect.uninterruptible,
-    Effect.tapErrorTag("EngineError", () => started),
+    Effect.tapErrorTag("EngineError", () => settled),
     Effect.catch(refusedStart(engine, spec))
   )
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
@@ -218,7 +217,7 @@ const start = Effect.fnUntraced(function* (
 
   const run = Effect.gen(function* () {
     const seen = yield* awaitStart(engine, execId, connection)
-    yield* started
+    yield* settled
     if (!hasStarted(seen)) {
       over = true
       return yield* complaint(engine, spec, connection)

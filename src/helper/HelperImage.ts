@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import { defaultContext } from "../engine/DockerConfig.ts"
 import { currentContext } from "../engine/DockerContext.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
+import type { Image } from "../engine/EngineSchemas.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { ownFile } from "../executor/OwnProgram.ts"
 import { configFilePath, type InvalidConfigFile, imageFor, readConfigFile } from "./ConfigFile.ts"
@@ -102,15 +103,20 @@ const namedImage = Effect.gen(function* (): Effect.fn.Return<
 
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
+/** Returns the image's digest in the repository of a reference, if the engine knows it. */
+const digestIn = (reference: string, { RepoDigests }: Pick<Image, "RepoDigests">): string | undefined => {
+  const repository = reference.replace(/@.*$/, "").replace(/:[^/:]*$/, "")
+  return RepoDigests.find((digest) => digest.startsWith(`${repository}@`))
+}
+
 /**
  * Replaces a tag by the digest that the connected engine knows from a pull or push. At every start of a helper, a node looks up a tag in
  * the registry (measured: 0.04 s with a registry nearby), but not a digest that it has.
  */
 const pinned = (engine: DockerEngineShape, reference: string): Effect.Effect<string> => {
   if (reference.includes("@") || reference.startsWith("sha256:")) return Effect.succeed(reference)
-  const repository = reference.replace(/:[^/:]*$/, "")
   return engine.inspectImage(reference).pipe(
-    Effect.map(({ RepoDigests }) => RepoDigests.find((digest) => digest.startsWith(`${repository}@`)) ?? reference),
+    Effect.map((image) => digestIn(reference, image) ?? reference),
     // The engine does not have the image or does not respond. The nodes then find the image by its tag.
     Effect.orElseSucceed(() => reference)
   )
@@ -131,8 +137,11 @@ const ownImage = Effect.fnUntraced(function* (engine: DockerEngineShape): Effect
   return yield* engine.inspectContainer(self.value).pipe(
     Effect.flatMap((container) =>
       engine.inspectImage(container.Image).pipe(
-        // Every node can pull an image by its digest. Its ID works only on nodes that have the image.
-        Effect.map(({ Id, RepoDigests }) => ({ image: RepoDigests[0] ?? Id, source: "the image of this container" }))
+        // Every node can pull an image by its digest, from the registry of this container's image. Its ID works only on nodes that have it.
+        Effect.map((image) => ({
+          image: digestIn(container.Config.Image, image) ?? image.RepoDigests[0] ?? image.Id,
+          source: "the image of this container"
+        }))
       )
     ),
     // The process runs in a container of another engine.

@@ -5,6 +5,7 @@ import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
 import { run } from "../cluster/Command.ts"
 import { get, post, remove, request } from "../cluster/EngineApi.ts"
+import { eventsSince } from "../cluster/Events.ts"
 import { execIn, service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { checkLeftoversMeanwhile, taskExec, Web } from "./Harness.ts"
@@ -71,10 +72,23 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
     })
   )
 
-  it.effect("docker run IMAGE task-exec uses its own image for helpers", () =>
+  it.effect("docker run IMAGE task-exec uses its own image for helpers, from the registry that IMAGE names", () =>
     Effect.gen(function* () {
       const web = yield* Web
-      const { manager } = yield* SwarmCluster
+      const { manager, push, registry } = yield* SwarmCluster
+      const { socket } = web.nodeOf(web.remote)
+      // The engine also knows the image by another repository, whose digest it lists first.
+      const other = `${registry}/another/name`
+      yield* Effect.acquireRelease(
+        Effect.andThen(
+          request(manager.socket, "POST", `/images/${process.env.TASK_EXEC_IMAGE}/tag`, {
+            query: { repo: other, tag: "1" }
+          }),
+          push(manager, `${other}:1`)
+        ),
+        () => Effect.orDie(remove(manager.socket, `/images/${other}:1`))
+      )
+      const since = Date.now()
       const { Id } = yield* Effect.acquireRelease(
         post(manager.socket, "/containers/create", Created, {
           body: {
@@ -91,7 +105,13 @@ layer(Web.layer("helper"), { excludeTestServices: true, timeout: "180 seconds" }
         query: { stdout: "1", stderr: "1" }
       })
       assert.deepStrictEqual([StatusCode, log.subarray(8).toString()], [5, `${web.remote.containerId.slice(0, 12)}\n`])
-    })
+      const created = yield* eventsSince(socket, since, { type: { container: true }, event: { create: true } })
+      const helpers = created.filter(({ Actor }) => Actor.Attributes["task-exec.role"] === "helper")
+      assert.deepStrictEqual(
+        helpers.map(({ Actor }) => Actor.Attributes.image?.split("@")[0]),
+        [`${registry}/task-exec`]
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.effect("kills a command in a container without a shell or tools", () =>

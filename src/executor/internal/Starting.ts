@@ -63,10 +63,10 @@ export const awaitStart = (
   )
 
 /**
- * Whether the engine has started the command or reports that it won't run. Waits for that, but not for an engine that can't be reached: then
- * `false`.
+ * Waits until the engine has started the command or reports that it won't run. Returns `false` if that stays unknown: the engine can't be
+ * reached, or takes too long.
  */
-export const isSettled = (engine: Engine, execId: string): Effect.Effect<boolean> =>
+export const awaitSettled = (engine: Engine, execId: string): Effect.Effect<boolean> =>
   engine.inspectExec(execId).pipe(
     // The engine forgets the exec with its container.
     Effect.map((exec) => hasStarted(exec) || exec.ExitCode !== null),
