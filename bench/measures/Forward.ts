@@ -65,7 +65,12 @@ const dial = (port: number): Effect.Effect<Socket | undefined> =>
   Effect.callback((resume) => {
     const socket = connect({ host: "127.0.0.1", port, noDelay: true })
     socket.once("error", () => resume(Effect.succeed(undefined)))
-    socket.once("connect", () => resume(Effect.succeed(socket)))
+    socket.once("connect", () => {
+      // Nothing listens yet, and the kernel chose the port itself as the local port: TCP then connects the socket to itself.
+      const isOwn = socket.localPort === socket.remotePort
+      if (isOwn) socket.destroy()
+      resume(Effect.succeed(isOwn ? undefined : socket))
+    })
   })
 
 /** Sends one byte and waits for it. Returns whether it came back. */
@@ -104,30 +109,34 @@ const download = Effect.fnUntraced(function* (port: number) {
   })
 })
 
-const session = Effect.fnUntraced(function* (
-  { argv, name }: Forwarder,
-  env: Readonly<Record<string, string>>,
-  bytes: number
-) {
-  const [echo, file] = [yield* freePort, yield* freePort]
-  const begun = now()
-  yield* running(argv(echo, file), env)
-  const socket = yield* firstAnswer(echo)
-  const ready = now() - begun
-  const taken: Array<number> = []
-  for (let n = 0; n < warmUpTrips + trips; n++) {
-    const sent = now()
-    if (!(yield* trip(socket))) return yield* new WrongResult({ command: name, detail: "the connection broke" })
-    if (n >= warmUpTrips) taken.push(now() - sent)
-  }
-  socket.destroy()
-  const started = now()
-  const got = yield* download(file)
-  // The response has a head.
-  if (got <= bytes) return yield* new WrongResult({ command: name, detail: `${got} bytes of ${bytes}` })
-  const measured: Session = { ready, trips: taken, transfer: now() - started }
-  return measured
-}, Effect.scoped)
+const session = Effect.fnUntraced(
+  function* ({ argv, name }: Forwarder, env: Readonly<Record<string, string>>, bytes: number) {
+    const [echo, file] = [yield* freePort, yield* freePort]
+    const begun = now()
+    yield* running(argv(echo, file), env)
+    const socket = yield* firstAnswer(echo)
+    const ready = now() - begun
+    const taken: Array<number> = []
+    for (let n = 0; n < warmUpTrips + trips; n++) {
+      const sent = now()
+      if (!(yield* trip(socket))) return yield* new WrongResult({ command: name, detail: "the connection broke" })
+      if (n >= warmUpTrips) taken.push(now() - sent)
+    }
+    socket.destroy()
+    const started = now()
+    const got = yield* download(file)
+    // The response has a head.
+    if (got <= bytes) return yield* new WrongResult({ command: name, detail: `${got} bytes of ${bytes}` })
+    const measured: Session = { ready, trips: taken, transfer: now() - started }
+    return measured
+  },
+  Effect.scoped,
+  (measuring, { name }) =>
+    Effect.timeoutOrElse(measuring, {
+      duration: runTimeout,
+      orElse: () => Effect.fail(new WrongResult({ command: name, detail: `not done after ${runTimeout / 1000} s` }))
+    })
+)
 
 const Inspected = Schema.Struct({
   NetworkSettings: Schema.Struct({

@@ -3,14 +3,14 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { EndRun } from "./ExecSpec.ts"
 
-/** The only argument of a guard. */
+/** The first argument of a guard. Lines that its caller wrote before the guard's program started may follow it. */
 export const GuardRequest = Schema.Struct({
   runs: Schema.NonEmptyArray(EndRun),
   /** Milliseconds after the guard's start at which it kills the runs even if its caller is alive. */
   after: Schema.optionalKey(Schema.Finite)
 })
 
-/** The only argument of a guard. */
+/** The first argument of a guard. */
 export type GuardRequest = typeof GuardRequest.Type
 
 /** Releases the guard, on its stdin. If stdin ends without it, the caller was killed. */

@@ -1,6 +1,6 @@
 /**
- * Everything in a swarm that a new swarm does not have, whoever created it. A test file must leave none of it, because the next file uses
- * the same swarm.
+ * Everything in a swarm that a new swarm does not have, created by task-exec or not. A test file must leave none of it, because the next
+ * file uses the same swarm.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

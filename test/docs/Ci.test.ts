@@ -39,7 +39,7 @@ const jobOf = (workflow: ReturnType<typeof workflowOf>) => {
   return job
 }
 
-/** A user of the node's machine who may use Docker. */
+/** Adds a user to the node, in the group that may use its engine. Removes the user with the scope. */
 const deployer = (node: ClusterNode) =>
   Effect.acquireRelease(
     node.exec(["useradd", "--no-create-home", "--password", "*", "--groups", "docker", "--shell", "/bin/sh", "deploy"]),

@@ -254,7 +254,7 @@ describe("a tunnel", () => {
       const [left, right] = duplexPair()
       const near = yield* makeTunnel(left, options)
       const far = yield* makeTunnel(right, options)
-      /** Reads so many bytes, and then lets the other side write until it waits. Returns the bytes that it wrote. */
+      /** Reads a number of bytes, then lets the other side write until it waits. Returns how many bytes that side wrote. */
       const roomAfter = Effect.fnUntraced(function* (id: number, bytes: number) {
         const [reads, writes] = [near.channel(id), far.channel(id)]
         yield* writes.write("stdout", Buffer.alloc(bytes))
