@@ -1,4 +1,4 @@
-/** Comparisons and their form in results.json. */
+/** Comparisons and their form in files of results. */
 import * as Schema from "effect/Schema"
 import type { Measured } from "./Measure.ts"
 import { ratioOf, Summary, summarize } from "./Statistics.ts"

@@ -1,6 +1,6 @@
 /** Formats figures for the tables. */
 import type { Comparison, Row } from "./Comparison.ts"
-import { isBusy } from "./Machine.ts"
+import { isBusy, type Machine } from "./Machine.ts"
 import type { Results } from "./Results.ts"
 import type { Summary } from "./Statistics.ts"
 
@@ -51,31 +51,46 @@ export const ratio = (of: Summary | undefined): string => {
 /** CPU time of a row's command. */
 export const cpu = ({ cpu: of }: Row): string => (of === undefined ? "" : figure(of.median, "seconds"))
 
-/** One line for each measure from another commit: its date, commit and load. */
+/** One line for each other commit of which there are figures: its measures, with date, commit and load. */
 const otherOccasions = ({ commit, comparisons }: Results): ReadonlyArray<string> => {
   const others = comparisons.flatMap(({ measure, occasion }) =>
     occasion === undefined || occasion.commit === commit ? [] : [{ measure, occasion }]
   )
-  return [...Map.groupBy(others, ({ measure }) => measure)].flatMap(([measure, [first]]) =>
-    first === undefined
-      ? []
-      : [`${measure}: ${occasionOf(first.occasion)}; load average at its end ${digits(first.occasion.load, 2)}`]
-  )
+  return [...Map.groupBy(others, ({ occasion }) => occasionOf(occasion))].map(([when, all]) => {
+    const names = [...new Set(all.map(({ measure }) => measure))]
+    const loads = all.map(({ occasion }) => occasion.load)
+    const load = span(digits(Math.min(...loads), 2), digits(Math.max(...loads), 2))
+    return `${names.join(", ")}: ${when}; load average at ${names.length === 1 ? "its" : "their"} end ${load}`
+  })
 }
 
-const occasionOf = ({ commit, date }: Pick<Results, "commit" | "date">): string =>
+/** Date and commit. */
+export const occasionOf = ({ commit, date }: Pick<Results, "commit" | "date">): string =>
   `${date.slice(0, 10)}${commit === null ? "" : `, commit ${commit.slice(0, 12)}${commit.endsWith("+") ? " with changes" : ""}`}`
+
+const roundsOf = ({ machine, runs }: Results): string => {
+  const busy = isBusy(machine) ? ": the machine was busy, so times are longer than on an idle one" : ""
+  return `${runs} rounds, fewer for slow measures; load average before the start ${digits(machine.load, 2)}${busy}`
+}
 
 /** The circumstances of a run, one line each: commit, machine, versions, rounds. */
 export const circumstances = (results: Results): ReadonlyArray<string> => {
-  const { machine, runs } = results
-  const { cores, dockerClient, engine, hyperfine, kernel, load, memoryGB, node, processor } = machine
-  const busy = isBusy(machine) ? ": the machine was busy, so times are longer than on an idle one" : ""
+  const { cores, dockerClient, engine, hyperfine, kernel, memoryGB, node, processor } = results.machine
   return [
     occasionOf(results),
     `${processor}, ${cores} cores, ${memoryGB} GB, Linux ${kernel}`,
     `3 nodes with engine ${engine}; docker client ${dockerClient}, Node ${node}, hyperfine ${hyperfine}`,
-    `${runs} rounds, fewer for slow measures; load average before the start ${digits(load, 2)}${busy}`,
+    roundsOf(results),
     ...otherOccasions(results)
   ]
 }
+
+/** The circumstances of a run on another engine of the same machine: engine, commit, rounds. */
+export const circumstancesOfOther = (results: Results): ReadonlyArray<string> => [
+  `engine ${results.machine.engine}: ${occasionOf(results)}; ${roundsOf(results)}`,
+  ...otherOccasions(results).map((text) => `engine ${shortVersion(results)}, ${text}`)
+]
+
+/** The engine of a run without its last number: `28.5`. */
+export const shortVersion = ({ machine: { engine } }: { readonly machine: Pick<Machine, "engine"> }): string =>
+  /^\d+\.\d+/.exec(engine)?.[0] ?? engine

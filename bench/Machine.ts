@@ -35,31 +35,38 @@ export const loadNow: Effect.Effect<number> = Effect.sync(() => os.loadavg()[0] 
 /** Whether other processes load the machine so much that times cannot be trusted. */
 export const isBusy = ({ cores, load }: Pick<Machine, "cores" | "load">): boolean => load > cores / 4
 
-/** Describes this machine and the engine at `socket`. `load` is the load average before the swarm was started. */
-export const describeMachine = Effect.fn("Machine.describe")(function* (socket: string, load: number) {
-  const [{ Version: engine }, docker, hyperfine] = yield* Effect.all([
-    get(socket, "/version", Version),
-    run("docker", ["--version"]),
-    run("hyperfine", ["--version"])
-  ])
-  const machine: Machine = {
+/** Describes this machine and the engine at `socket`. */
+export const describeHost = Effect.fn("Machine.describeHost")(function* (socket: string) {
+  const { Version: engine } = yield* get(socket, "/version", Version)
+  return {
     processor: os.cpus()[0]?.model.trim() ?? "unknown",
     cores: os.availableParallelism(),
     memoryGB: Math.round(os.totalmem() / 1e9),
     kernel: os.release(),
-    load,
     engine,
-    dockerClient: versionIn(docker),
-    node: process.versions.node,
-    hyperfine: versionIn(hyperfine)
+    node: process.versions.node
   }
+})
+
+/** Describes this machine, the engine at `socket` and the programs. `load` is the load average before the swarm was started. */
+export const describeMachine = Effect.fn("Machine.describe")(function* (socket: string, load: number) {
+  const [host, docker, hyperfine] = yield* Effect.all([
+    describeHost(socket),
+    run("docker", ["--version"]),
+    run("hyperfine", ["--version"])
+  ])
+  const machine: Machine = { ...host, load, dockerClient: versionIn(docker), hyperfine: versionIn(hyperfine) }
   return machine
 })
 
-/** The commit that is checked out, with a `+` if files differ from it. Null outside of a repository. */
+/** The kept figures and the pages with them: a run replaces them, and they have no influence on the next run. */
+const generated = ["bench/results", "docs"]
+
+/** The commit that is checked out, with a `+` if files other than the generated ones differ from it. Null outside of a repository. */
 export const commitOfNow = Effect.gen(function* () {
   const git = (...args: ReadonlyArray<string>) => run("git", ["-C", join(import.meta.dirname, ".."), ...args])
   const commit = yield* git("rev-parse", "HEAD")
-  const changes = yield* git("status", "--porcelain", "--untracked-files=no")
+  const except = generated.map((path) => `:(top,exclude)${path}`)
+  const changes = yield* git("status", "--porcelain", "--untracked-files=no", "--", ":/", ...except)
   return `${commit.trim()}${changes.trim() === "" ? "" : "+"}`
 }).pipe(Effect.option, Effect.map(Option.getOrNull))

@@ -19,6 +19,7 @@ import { oneOff } from "./measures/OneOff.ts"
 import { start } from "./measures/Start.ts"
 import { store } from "./measures/Store.ts"
 import { throughput } from "./measures/Throughput.ts"
+import { throughSsh } from "./measures/ThroughSsh.ts"
 import type { MeasureName } from "./Options.ts"
 
 /** Each returns its comparisons. */
@@ -27,6 +28,7 @@ export const measures: Readonly<
 > = {
   start,
   local,
+  ssh: throughSsh,
   "one-off": oneOff,
   cold,
   input,

@@ -4,12 +4,14 @@ import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { engineVersions } from "../test/cluster/NewerEngine.ts"
+import { keptEngineOf, keptEngines } from "./Results.ts"
 import { fewestForInterval } from "./Statistics.ts"
 
 /** Names of the measures, in the order in which they run. */
 export const measureNames = [
   "start",
   "local",
+  "ssh",
   "one-off",
   "cold",
   "input",
@@ -54,8 +56,9 @@ const isOneOf = (names: ReadonlyArray<MeasureName>, text: string): text is Measu
 export const usage = `Usage: npm run bench -- [OPTIONS] [MEASURE...]
 
 Compares task-exec with other ways to do the same, on a swarm of three nodes on this machine. Starts the swarm and removes
-it, unless TASK_EXEC_CLUSTER names a running one. Prints a table. A run of all measures on this machine's own engine also
-writes bench/results.json and, from it, docs/performance.md, docs/performance-table.md and docs/img/bench.svg.
+it, unless TASK_EXEC_CLUSTER names a running one. Prints a table. A run of all measures on a swarm of its own, with engine
+${keptEngines.join(" or ")}, also replaces the engine's figures in bench/results and generates docs/performance.md,
+docs/performance-table.md and docs/img/bench.svg from those of both engines.
 
 MEASURE is ${measureNames.slice(0, 9).join(", ")},
 ${measureNames.slice(9).join(", ")} (default: all).
@@ -70,8 +73,8 @@ ${measureNames.slice(9).join(", ")} (default: all).
                     Debian's python3-docker
   --engine VERSION  engine of the nodes (default: this machine's own): ${engineVersions.join(", ")}
   --json FILE       write the figures to FILE
-  --keep            replace the figures of these measures in bench/results.json
-  --pages           measure nothing; generate the pages and the chart from bench/results.json
+  --keep            replace the engine's figures of these measures in bench/results, and generate the pages
+  --pages           measure nothing; generate the pages and the charts from bench/results
   --help            show this text`
 
 /** The command line is invalid. */
@@ -134,9 +137,9 @@ export const parseOptions = Effect.fnUntraced(function* (
     return yield* new WrongUsage({
       detail: `invalid --engine ${JSON.stringify(engine)}: expected one of ${engineVersions.join(", ")}`
     })
-  if (keep && engine !== undefined)
+  if (keep && engine !== undefined && keptEngineOf(engine) === undefined)
     return yield* new WrongUsage({
-      detail: "--keep and --engine cannot be combined: the kept figures are those of this machine's own engine"
+      detail: `--keep and --engine ${engine} cannot be combined: expected ${keptEngines.join(" or ")}`
     })
   if (against !== undefined) {
     const other = Object.entries({ "--json": json, "--seed": seed, "--keep": keep, "--pages": pages }).find(

@@ -1,10 +1,10 @@
-/** The kept figures: `bench/results.json`. */
-import { readFileSync } from "node:fs"
+/** The kept figures, one file for each engine: `bench/results/28.5.json`. */
+import { existsSync, readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { Comparison } from "./Comparison.ts"
+import { Comparison, type Occasion } from "./Comparison.ts"
 import { Machine } from "./Machine.ts"
 
 /** The results of a run of the benchmark. */
@@ -32,17 +32,44 @@ export const parseResults = Schema.decodeUnknownSync(Text)
 
 const root = join(import.meta.dirname, "..")
 
-/** Path of the kept results in the project's folder. */
-export const resultsFile = "bench/results.json"
+/** The engines whose results are kept. The first one is the engine of the chart: users have it. */
+export const keptEngines = ["28.5", "20.10"] as const
 
-/** Reads the kept results. */
-export const keptResults = (): Results => parseResults(readFileSync(join(root, resultsFile), "utf8"))
+/** An engine whose results are kept. */
+export type KeptEngine = (typeof keptEngines)[number]
 
-/** Replaces the kept figures of the measures in `results`. The measures are in the order of `names`. */
+/** The kept engine that has this name, as in `28.5`, or this version, as in `28.5.2`. */
+export const keptEngineOf = (engine: string): KeptEngine | undefined =>
+  keptEngines.find((kept) => engine === kept || /^\d+\.\d+(?=\.)/.exec(engine)?.[0] === kept)
+
+/** Path of the kept results of an engine in the project's folder. */
+export const resultsFile = (engine: KeptEngine): string => `bench/results/${engine}.json`
+
+/** Reads the kept results of an engine. `undefined` if there are none yet. */
+export const keptResults = (engine: KeptEngine): Results | undefined => {
+  const file = join(root, resultsFile(engine))
+  return existsSync(file) ? parseResults(readFileSync(file, "utf8")) : undefined
+}
+
+/** Reads all kept results, in the order of {@link keptEngines}. */
+export const allKept = (): ReadonlyArray<Results> =>
+  keptEngines.flatMap((engine) => {
+    const kept = keptResults(engine)
+    return kept === undefined ? [] : [kept]
+  })
+
+/**
+ * Adds the kept figures of the measures that `results` lacks, with the occasion on which they were measured. The measures are in the order
+ * of `names`.
+ */
 export const merge = (kept: Results, results: Results, names: ReadonlyArray<string>): Results => {
   const measured = new Set(results.comparisons.map(({ measure }) => measure))
-  const all = [...kept.comparisons.filter(({ measure }) => !measured.has(measure)), ...results.comparisons]
-  return { ...kept, comparisons: names.flatMap((name) => all.filter(({ measure }) => measure === name)) }
+  const occasion: Occasion = { date: kept.date, commit: kept.commit, load: kept.machine.load }
+  const others = kept.comparisons
+    .filter(({ measure }) => !measured.has(measure))
+    .map((one): Comparison => ({ occasion, ...one }))
+  const all = [...others, ...results.comparisons]
+  return { ...results, comparisons: names.flatMap((name) => all.filter(({ measure }) => measure === name)) }
 }
 
 /** Writes a file in the project's folder. */

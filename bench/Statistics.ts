@@ -40,6 +40,17 @@ export const summarize = (numbers: ReadonlyArray<number>): Summary => ({
 export const ratiosOf = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): ReadonlyArray<number> =>
   ours.map((one, round) => one / (theirs[round] ?? Number.NaN))
 
+/**
+ * The slope of a line through points: the median of the slopes between any two of them (the estimator of Theil and Sen), which single
+ * outliers do not change. NaN without two points of different `x`.
+ */
+export const slopeOf = (points: ReadonlyArray<{ readonly x: number; readonly y: number }>): number =>
+  median(
+    points.flatMap((one, at) =>
+      points.slice(at + 1).flatMap(({ x, y }) => (x === one.x ? [] : [(y - one.y) / (x - one.x)]))
+    )
+  )
+
 /** Our numbers divided by theirs, round by round, so that a disturbance of one round affects both. Empty if one of theirs is 0. */
 export const ratioOf = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): Summary | undefined => {
   const ratios = ratiosOf(ours, theirs)

@@ -25,8 +25,18 @@ import { commitOfNow, describeMachine, loadNow } from "./Machine.ts"
 import { measures } from "./Measures.ts"
 import { measureNames, type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
 import { prepareOriginal } from "./Original.ts"
-import { pagesOf } from "./Page.ts"
-import { keptResults, merge, printResults, type Results, resultsFile, writeInProject } from "./Results.ts"
+import { writePages } from "./Page.ts"
+import {
+  type KeptEngine,
+  keptEngineOf,
+  keptEngines,
+  keptResults,
+  merge,
+  printResults,
+  type Results,
+  resultsFile,
+  writeInProject
+} from "./Results.ts"
 import { makeStage } from "./Stage.ts"
 import { comparisonTable, textTable } from "./TextTable.ts"
 
@@ -72,6 +82,8 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
   const bench = yield* makeBench(options)
   const { manager } = bench.stage
   const machine = yield* describeMachine(manager.socket, load)
+  // Before the measures: an engine whose figures cannot be kept does not waste their time.
+  const engine = yield* engineToKeep(options, machine.engine)
   const commit = yield* commitOfNow
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
   const comparisons = yield* Effect.forEach(options.measures, (name) =>
@@ -91,45 +103,42 @@ const measureAll = Effect.fnUntraced(function* (options: Options, load: number) 
     runs: options.runs,
     comparisons: comparisons.flat()
   }
-  return results
+  return { results, engine }
 }, Effect.scoped)
 
-const writePages = (results: Results) =>
-  Effect.forEach(pagesOf(results), ([file, text]) => writeInProject(file, text), { discard: true })
-
-/** The figures are for another engine than the kept ones. */
-class OtherEngine extends Schema.TaggedError<OtherEngine>()("OtherEngine", {
-  kept: Schema.String,
-  now: Schema.String
-}) {
+/** The figures of this engine are not kept. */
+class NotKept extends Schema.TaggedError<NotKept>()("NotKept", { engine: Schema.String }) {
   override get message(): string {
-    return `cannot keep these figures: they are of engine ${this.now}, and ${resultsFile} has figures of engine ${this.kept}`
+    return `cannot keep figures of engine ${this.engine}: expected ${keptEngines.join(" or ")}`
   }
 }
 
-/** The results to keep: those of all measures on a swarm of this run, or with `--keep` the kept ones with the new figures. */
-const toKeep = ({ engine, keep, measures: chosen }: Options, results: Results) => {
-  if (keep) {
-    const kept = keptResults()
-    const [before, now] = [kept.machine.engine, results.machine.engine]
-    return before === now
-      ? Effect.succeed(merge(kept, results, measureNames))
-      : Effect.fail(new OtherEngine({ kept: before, now }))
-  }
-  const isWhole = engine === undefined && sharedCluster === undefined && chosen.length === measureNames.length
-  return Effect.succeed(isWhole ? results : undefined)
-}
+/**
+ * The engine whose kept results this run replaces. With `--keep`, a run replaces the figures of its measures. A run of all measures on a swarm
+ * of its own replaces all figures of its engine. Other runs replace nothing.
+ */
+const engineToKeep = Effect.fnUntraced(function* ({ engine, keep, measures: chosen }: Options, version: string) {
+  const isWhole = sharedCluster === undefined && chosen.length === measureNames.length
+  const kept = keptEngineOf(engine ?? version)
+  if (keep && kept === undefined) return yield* new NotKept({ engine: version })
+  return keep || isWhole ? kept : undefined
+})
+
+/** Replaces the kept figures of these measures, and generates the pages. */
+const keep = Effect.fnUntraced(function* (results: Results, engine: KeptEngine) {
+  const before = keptResults(engine)
+  const kept = before === undefined ? results : merge(before, results, measureNames)
+  yield* writeInProject(resultsFile(engine), printResults(kept))
+  yield* writePages
+  yield* Console.log(`\nEvery sample is in ${resultsFile(engine)}.`)
+})
 
 /** Prints the figures, and writes those to keep. */
-const report = Effect.fnUntraced(function* (options: Options, results: Results) {
+const report = Effect.fnUntraced(function* (options: Options, results: Results, engine: KeptEngine | undefined) {
   const { json } = options
   yield* Console.log(`\n${textTable(results)}`)
   if (json !== undefined) yield* Effect.promise(() => writeFile(resolve(json), printResults(results)))
-  const kept = yield* toKeep(options, results)
-  if (kept === undefined) return
-  yield* writeInProject(resultsFile, printResults(kept))
-  yield* writePages(kept)
-  yield* Console.log(`\nEvery sample is in ${resultsFile}.`)
+  if (engine !== undefined) yield* keep(results, engine)
 })
 
 /** The folder of a running swarm, if the environment names one. */
@@ -161,7 +170,7 @@ const bench = Effect.gen(function* () {
     return 0
   }
   if (options.pages) {
-    yield* writePages(keptResults())
+    yield* writePages
     return 0
   }
   const load = yield* loadNow
@@ -169,8 +178,8 @@ const bench = Effect.gen(function* () {
   yield* checkMachine()
   yield* installTools(tools)
   if (options.against !== undefined) return yield* onSwarm(options, compareOnSwarm(options, options.against))
-  const results = yield* onSwarm(options, measureAll(options, load))
-  yield* report(options, results)
+  const { engine, results } = yield* onSwarm(options, measureAll(options, load))
+  yield* report(options, results, engine)
   return 0
 }).pipe(
   Effect.onInterrupt(() => Console.error("interrupted: the swarm was removed")),

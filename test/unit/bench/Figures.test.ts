@@ -3,13 +3,15 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
-import { chartOf, escape } from "../../../bench/Chart.ts"
+import { chartOf } from "../../../bench/Chart.ts"
 import { compare } from "../../../bench/Comparison.ts"
 import { figure, ratio } from "../../../bench/Figures.ts"
 import { headlineTable, markdownTable, pageFile, tableFile, withFigures } from "../../../bench/Page.ts"
-import { merge, parseResults, printResults, Results } from "../../../bench/Results.ts"
+import { keptEngineOf, merge, parseResults, printResults, Results } from "../../../bench/Results.ts"
 import { summarize } from "../../../bench/Statistics.ts"
+import { escape } from "../../../bench/Svg.ts"
 import { align, textTable } from "../../../bench/TextTable.ts"
+import { contrastOf, schemes } from "./Colors.ts"
 
 const machine = {
   processor: "A processor",
@@ -90,6 +92,21 @@ describe("the table for a terminal", () => {
     assert.isUndefined(lines.find((line) => line.startsWith("cold: ")))
   })
 
+  it("names other commits once each, with their measures and loads", () => {
+    const [cold, store] = results.comparisons
+    assert.isDefined(cold)
+    assert.isDefined(store)
+    const at = (load: number) => ({ occasion: { date: "2026-02-01T12:00:00.000Z", commit: "fedcba9876543210", load } })
+    const lines = textTable({
+      ...results,
+      comparisons: [
+        { ...cold, ...at(1) },
+        { ...store, ...at(3) }
+      ]
+    }).split("\n")
+    assert.include(lines, "cold, store: 2026-02-01, commit fedcba987654; load average at their end 1.0 - 3.0")
+  })
+
   it("warns about a busy machine", () => {
     assert.include(textTable({ ...results, machine: { ...machine, load: 3 } }), "the machine was busy")
     assert.notInclude(textTable(results), "busy")
@@ -104,7 +121,7 @@ describe("the table for a terminal", () => {
   })
 })
 
-describe("results.json", () => {
+describe("a file of results", () => {
   it.prop("is decoded as it was encoded", [Arbitrary.schema(Results)], ([any]) => {
     // JSON has no negative zero.
     assert.deepStrictEqual(parseResults(printResults(any)), JSON.parse(JSON.stringify(any)))
@@ -121,7 +138,26 @@ describe("results.json", () => {
       comparisons.map(({ title }) => title),
       ["Objects", "Anew", "Also"]
     )
-    assert.strictEqual(date, results.date)
+    assert.strictEqual(date, run.date)
+  })
+
+  it("keeps the occasion of those figures: their own, or that of the run that measured them", () => {
+    const [cold, store] = results.comparisons
+    assert.isDefined(cold)
+    assert.isDefined(store)
+    const run = { ...results, commit: "fedcba9876543210", comparisons: [{ ...cold, measure: "start" }] }
+    const { comparisons } = merge(results, run, ["start", "cold", "store"])
+    assert.deepStrictEqual(
+      comparisons.map((one) => one.occasion),
+      [undefined, { date: results.date, commit, load: machine.load }, occasion]
+    )
+  })
+
+  it("belongs to the engine of its version", () => {
+    assert.deepStrictEqual(
+      ["28.5", "28.5.2+dfsg1", "20.10.24", "28.5+containerd", "26.1.4", "28.50.1"].map(keptEngineOf),
+      ["28.5", "28.5", "20.10", undefined, undefined, undefined]
+    )
   })
 
   it("is rejected if something is missing", () => {
@@ -144,14 +180,6 @@ const agent = compare(
 )
 
 const fiveWays = { ...results, comparisons: [...results.comparisons, agent] }
-
-/** Relative luminance of a color, as WCAG 2 defines it. */
-const luminance = (color: string): number => {
-  const [red = 0, green = 0, blue = 0] = [1, 3, 5]
-    .map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255)
-    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-}
 
 describe("the chart", () => {
   const svg = chartOf(fiveWays)
@@ -177,21 +205,11 @@ describe("the chart", () => {
     assert.include(svg, "prefers-color-scheme:dark")
   })
 
-  it.each(["light", "dark"])("is readable on a %s page (WCAG: text 4.5, bars 3)", (scheme) => {
-    const [, style = ""] = /<style>(.*?)<\/style>/s.exec(svg) ?? []
-    const [light = "", dark = ""] = style.split("@media(prefers-color-scheme:dark)")
-    const colorOf = (selector: string): string => {
-      const found = new RegExp(`${selector}\\{[^}]*fill:(#[0-9a-f]{6})`).exec(scheme === "light" ? light : dark)
-      return found?.[1] ?? assert.fail(`${selector} has no color`)
-    }
-    const contrast = (one: string, other: string): number => {
-      const [darker = 0, lighter = 0] = [luminance(one), luminance(other)].toSorted((a, b) => a - b)
-      return (lighter + 0.05) / (darker + 0.05)
-    }
-    const paper = colorOf("\\.paper")
-    for (const selector of ["text", "\\.note"]) assert.isAtLeast(contrast(colorOf(selector), paper), 4.5, selector)
-    for (const selector of ["\\.ours", "\\.other"]) assert.isAtLeast(contrast(colorOf(selector), paper), 3, selector)
-  })
+  for (const scheme of schemes)
+    it(`is readable on a ${scheme} page (WCAG: text 4.5, bars 3)`, () => {
+      for (const selector of ["text", "\\.note"]) assert.isAtLeast(contrastOf(svg, scheme, selector), 4.5, selector)
+      for (const selector of ["\\.ours", "\\.other"]) assert.isAtLeast(contrastOf(svg, scheme, selector), 3, selector)
+    })
 
   it("fails if one of the five figures is missing", () => {
     const four = { ...agent, rows: agent.rows.filter(({ name }) => !name.startsWith("docker exec")) }
@@ -218,7 +236,7 @@ describe("the page", () => {
   })
 
   it("the table escapes Markdown", () => {
-    const table = markdownTable(results)
+    const table = markdownTable([results])
     assert.include(
       table,
       "| **A \\<cold\\> \\| one** | ours & \\*mine\\* | 1.50 s, 2.00 MB/s | 1.25 s - 1.75 s | 2 | 250 ms |  |"
@@ -226,8 +244,40 @@ describe("the page", () => {
     assert.include(table, "|  | theirs | 5.00 s, 0.600 MB/s | 3.50 s - 6.50 s | 2 |  | 0.38 (0.31 - 0.44) |")
   })
 
+  it("the table has the figures of another engine beside those of the same way", () => {
+    const older = { ...machine, engine: "20.10.24+dfsg1" }
+    const of = (title: string, name: string, samples: ReadonlyArray<number>) =>
+      compare({ measure: "cold", title, unit: "seconds" }, { name, samples }, [{ name: "theirs", samples: [2, 4, 8] }])
+    const now = { ...results, comparisons: [of("A", "task-exec web.1 true", [1, 2]), of("New", "ours", [1, 2])] }
+    const before = { ...results, machine: older, comparisons: [of("A", "task-exec web.3 true", [4, 4, 4])] }
+    const lines = markdownTable([now, before]).split("\n")
+    assert.include(lines, "| what | way | median | quartiles | n | CPU | ratio | median, 20.10 | ratio, 20.10 |")
+    assert.include(lines, "|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    const rows = lines.filter((line) => line.startsWith("| "))
+    assert.deepStrictEqual(
+      rows.slice(1).map((line) => line.split(" | ").slice(-2)),
+      [
+        ["4.00 s", " |"],
+        ["4.00 s", "1.0 |"],
+        ["", " |"],
+        ["", " |"]
+      ]
+    )
+    assert.include(
+      lines,
+      "- engine 20.10.24+dfsg1: 2026-01-31, commit 0123456789ab with changes; 2 rounds, fewer for slow measures; load average before the start 0.10"
+    )
+  })
+
+  it("the short page has the figures of another engine beside the chart's", () => {
+    const before = { ...fiveWays, machine: { ...machine, engine: "20.10.24+dfsg1" } }
+    const lines = headlineTable([fiveWays, before]).split("\n")
+    assert.include(lines, "| way | median | times `docker exec` on the node | median, 20.10 | times, 20.10 |")
+    assert.include(lines, "| task-exec, helper | 400 ms | 4.0 | 400 ms | 4.0 |")
+  })
+
   it("the short page has the figures of the chart, as multiples of docker exec", () => {
-    const lines = headlineTable(fiveWays).split("\n")
+    const lines = headlineTable([fiveWays]).split("\n")
     assert.include(lines, "| task-exec, helper | 400 ms | 4.0 |")
     assert.include(lines, "| docker exec on the node itself | 100 ms | 1.0 |")
   })

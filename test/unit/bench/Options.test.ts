@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { measures } from "../../../bench/Measures.ts"
 import { againstNames, measureNames, parseOptions, usage } from "../../../bench/Options.ts"
+import { keptEngines } from "../../../bench/Results.ts"
 
 describe("the command line of the benchmark", () => {
   it.effect("runs all measures by default", () =>
@@ -29,6 +30,15 @@ describe("the command line of the benchmark", () => {
     })
   )
 
+  it.effect("keeps the figures of either engine of the pages", () =>
+    Effect.gen(function* () {
+      for (const engine of keptEngines) {
+        const options = yield* parseOptions(["--keep", "--engine", engine, "cold"])
+        assert.deepStrictEqual([options.keep, options.engine], [true, engine])
+      }
+    })
+  )
+
   it.effect("compares two commits by the measures that can, all of them by default", () =>
     Effect.gen(function* () {
       const options = yield* parseOptions(["--against", "HEAD~1", "--runs=6"])
@@ -44,7 +54,8 @@ describe("the command line of the benchmark", () => {
     ["--runs=1.5", /invalid --runs "[\d.]+": expected a number/],
     ["--engine=19", /invalid --engine "19": expected one of 20.10, /],
     ["--fast", /--fast/],
-    ["--keep --engine=28.5", /--keep and --engine cannot be combined/],
+    ["--keep --engine=26.1", /--keep and --engine 26.1 cannot be combined: expected 28.5 or 20.10/],
+    ["--keep --engine=28.5+containerd", /--keep and --engine 28.5\+containerd cannot be combined/],
     ["--against HEAD --keep", /--against and --keep cannot be combined/],
     ["--against HEAD --json=out", /--against and --json cannot be combined/],
     ["--against HEAD --runs=5", /--against needs at least 6 rounds/],
