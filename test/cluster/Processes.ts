@@ -25,7 +25,7 @@ export class ProcessesLinger extends Schema.TaggedError<ProcessesLinger>()("Proc
 }
 
 /** Reads a file of a process. `undefined` if the process has ended. */
-const readOf = <A>(read: () => A): A | undefined => {
+export const readOf = <A>(read: () => A): A | undefined => {
   try {
     return read()
   } catch {
@@ -101,6 +101,13 @@ export const inProcessNamespace = (pid: number, name: string): Effect.Effect<Rea
     const namespace = namespaceOf(pid)
     if (namespace === undefined) return []
     return pids().filter((other) => stat(other)?.name === name && runs(other) && namespaceOf(other) === namespace)
+  })
+
+/** All processes with their command lines. Processes of the kernel have none, and are left out. */
+export const commandLines = (): ReadonlyArray<{ readonly pid: number; readonly argv: ReadonlyArray<string> }> =>
+  pids().flatMap((pid) => {
+    const text = readOf(() => readFileSync(`/proc/${pid}/cmdline`, "utf8")) ?? ""
+    return text === "" ? [] : [{ pid, argv: text.replace(/\0$/, "").split("\0") }]
   })
 
 /** The children of a process. */

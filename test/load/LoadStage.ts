@@ -35,13 +35,13 @@ export interface LoadStage {
   ) => ReturnType<typeof startCaller>
 }
 
-const dist = join(import.meta.dirname, "..", "..", "dist")
+/** Path of the program that callers run. */
+export const program = join(import.meta.dirname, "..", "..", "dist", "task-exec.cjs")
 
 /** The stage on a swarm that has our image under this reference. */
 export const stageWith = Effect.fnUntraced(function* (image: string) {
   const cluster = yield* SwarmCluster
   const { manager, nodes } = cluster
-  const program = join(dist, "task-exec.cjs")
   if (!existsSync(program)) return yield* new NotBuilt({ program })
   const web = "load"
   yield* service(manager.socket, { name: web, image: cluster.image, replicas: 2 * nodes.length })

@@ -7,7 +7,7 @@ import { engineVersions } from "../cluster/NewerEngine.ts"
 import { type SceneName, sceneNames } from "./Scenes.ts"
 
 /** The output of `--help`. */
-export const usage = `Usage: npm run load -- MODE [--runs N] [--at-once N] [--engine ${engineVersions.join(" | ")}] [--seed S] [--minutes M]
+export const usage = `Usage: npm run load -- MODE [--runs N] [--at-once N] [--engine ${engineVersions.join(" | ")}] [--seed S] [--minutes M] [--keep]
 
 Runs many commands on a swarm of three nodes on this machine, and reports the effect on the engines. Starts the swarm and
 removes it, unless TASK_EXEC_CLUSTER names a running one. Exit code: 1 if an engine crashed, if a run failed that should
@@ -26,8 +26,9 @@ Modes that measure:
 
   tunnels        commands with a tunnel: all at once (--at-once, default 20), then one after the other right after
                  "agent down" (--runs, default 50)
-  soak           short commands, local, remote and with a tunnel: size of the store on disk, memory of the engines, and
-                 number of objects, before and after (--runs, default 2000)
+  soak           short commands: local, by a helper, by an agent and with a tunnel. Samples every 30 s the memory of engines,
+                 agents, helpers and callers, the number of objects, and the size of the store on disk (--runs, default
+                 2000)
 
 Options:
 
@@ -36,6 +37,7 @@ Options:
   --engine V     version of the engine of the started swarm (default: this machine's own)
   --seed S       seed of the random choices (default: a new one, which is printed)
   --minutes M    start no command after M minutes
+  --keep         soak: replace bench/results/soak.json with the samples, and generate the pages and the charts
   --help         print this text`
 
 /** The command line is invalid. */
@@ -58,6 +60,8 @@ export interface Options {
   readonly seed: number | undefined
   /** Milliseconds after which no command starts. */
   readonly atMost: number
+  /** Replace the kept soak. */
+  readonly keep: boolean
 }
 
 const defaults = (mode: Mode): { readonly runs: number; readonly atOnce: number } => {
@@ -89,6 +93,7 @@ export const parseOptions = Effect.fnUntraced(function* (
           engine: { type: "string" },
           seed: { type: "string" },
           minutes: { type: "string", default: "100000" },
+          keep: { type: "boolean", default: false },
           help: { type: "boolean", short: "h", default: false }
         }
       }),
@@ -98,6 +103,7 @@ export const parseOptions = Effect.fnUntraced(function* (
   const modes: ReadonlyArray<Mode> = [...sceneNames, "tunnels", "soak"]
   const mode = modes.find((name) => positionals.length === 1 && name === positionals[0])
   if (mode === undefined) return yield* new WrongUsage({ detail: `expected one MODE: ${modes.join(", ")}` })
+  if (values.keep && mode !== "soak") return yield* new WrongUsage({ detail: `--keep and ${mode} cannot be combined` })
   const { atOnce, runs } = defaults(mode)
   return {
     mode,
@@ -105,6 +111,7 @@ export const parseOptions = Effect.fnUntraced(function* (
     atOnce: yield* whole("at-once", values["at-once"] ?? String(atOnce)),
     engine: values.engine,
     seed: values.seed === undefined ? undefined : yield* whole("seed", values.seed),
-    atMost: 60_000 * (yield* whole("minutes", values.minutes))
+    atMost: 60_000 * (yield* whole("minutes", values.minutes)),
+    keep: values.keep
   }
 })

@@ -1,13 +1,16 @@
-/** Runs many short commands, and compares what the swarm uses before and after them. */
-import { readdir, readFile, stat } from "node:fs/promises"
+/** Runs many short commands, and samples what the swarm uses meanwhile. */
+import { readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { makeDice } from "../chaos/Dice.ts"
+import type { Sample, SoakKind } from "../../bench/Soak.ts"
+import { type Dice, makeDice } from "../chaos/Dice.ts"
 import { get } from "../cluster/EngineApi.ts"
+import { leftovers } from "../cluster/Leftovers.ts"
 import type { SwarmClusterShape } from "../cluster/SwarmCluster.ts"
-import { type LoadStage, pick } from "./LoadStage.ts"
+import { type Argv, type LoadStage, pick, program } from "./LoadStage.ts"
+import { memoryOf, watchMemory } from "./Memory.ts"
 import { runTunnel } from "./Tunnels.ts"
 
 /** Bytes of all files below a folder. A file that is deleted meanwhile counts as 0. */
@@ -26,37 +29,25 @@ const sizeOf = async (dir: string): Promise<number> => {
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/** Resident memory of a process in KiB. */
-const residentOf = async (pid: number): Promise<number> =>
-  Number(/^VmRSS:\s*(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? Number.NaN)
-
 const Things = Schema.Array(Schema.Unknown)
 
-/** Numbers of objects, and used memory and disk space, by name. */
-export type Footprint = Readonly<Record<string, number>>
-
-/** The current footprint of the swarm. */
-export const footprint = Effect.fnUntraced(function* ({ dir, manager, nodes }: SwarmClusterShape) {
+/** What the swarm itself uses: its objects, its engines' memory, and its store. */
+const usage = Effect.fnUntraced(function* ({ dir, manager, nodes }: SwarmClusterShape) {
   const count = (socket: string, path: string) => Effect.map(get(socket, path, Things), ({ length }) => length)
   const kinds = ["networks", "secrets", "configs", "services", "tasks"]
   const objects = yield* Effect.forEach(kinds, (kind) => count(manager.socket, `/${kind}`))
   const containers = yield* Effect.forEach(nodes, ({ socket }) => count(socket, "/containers/json?all=true"))
-  const engines = yield* Effect.forEach(nodes, ({ enginePids }) =>
-    Effect.flatMap(enginePids, (pids) => Effect.promise(() => Promise.all(pids.map(residentOf))))
+  const engines = yield* Effect.forEach(nodes, ({ enginePids, name }) =>
+    Effect.map(enginePids, (pids) => [name, pids.reduce((sum, pid) => sum + (memoryOf(pid, "VmRSS") ?? 0), 0)] as const)
   )
-  const raft = yield* Effect.promise(() => sizeOf(join(dir, manager.name, "docker", "swarm", "raft")))
-  const found: Footprint = {
-    ...Object.fromEntries(kinds.map((kind, at) => [kind, objects[at] ?? 0])),
-    containers: containers.reduce((sum, one) => sum + one, 0),
-    "raft log, KiB": Math.round(raft / 1024),
-    ...Object.fromEntries(
-      nodes.map(({ name }, at) => [
-        `memory of ${name}'s engine, MiB`,
-        Math.round((engines[at] ?? []).reduce((sum, one) => sum + one, 0) / 1024)
-      ])
-    )
+  return {
+    engines: Object.fromEntries(engines),
+    objects: {
+      ...Object.fromEntries(kinds.map((kind, at) => [kind, objects[at] ?? 0])),
+      containers: containers.reduce((sum, one) => sum + one, 0)
+    },
+    raft: yield* Effect.promise(() => sizeOf(join(dir, manager.name, "docker", "swarm", "raft")))
   }
-  return found
 })
 
 /** Options of the soak. */
@@ -68,43 +59,86 @@ export interface SoakOptions {
   readonly atMost: number
 }
 
-/** The results of the commands. */
+/** The results of the commands, and the samples. */
 export interface Soaked {
-  readonly runs: number
+  readonly kinds: Readonly<Record<SoakKind, number>>
   readonly failures: ReadonlyArray<string>
+  readonly samples: ReadonlyArray<Sample>
 }
 
-/** Of eight commands, four are remote, two are local, and two have a tunnel. */
-const soakOne = Effect.fnUntraced(function* (stage: LoadStage, seed: string) {
-  const dice = makeDice(seed)
-  const kind = dice.whole(1, 8)
-  if (kind > 6) return (yield* runTunnel(stage, pick(stage.remote, dice.next))).failure
-  const target = pick(kind > 4 ? stage.local : stage.remote, dice.next)
-  const caller = yield* stage.start(["task-exec", target, "echo", "hi"])
+/** Of eight commands, two are local, three have a helper, two an agent, and one a tunnel. */
+export const kindOf = (dice: Dice): SoakKind =>
+  dice.pick(["local", "local", "helper", "helper", "helper", "agent", "agent", "tunnel"])
+
+/** Runs a command. Returns why it failed; empty if it succeeded. */
+const soakOne = Effect.fnUntraced(function* (stage: LoadStage, kind: SoakKind, dice: Dice) {
+  const target = pick(kind === "local" ? stage.local : stage.remote, dice.next)
+  if (kind === "tunnel") return (yield* runTunnel(stage, target)).failure
+  const way: ReadonlyArray<string> = kind === "local" ? [] : ["--via", kind]
+  const caller = yield* stage.start(["task-exec", ...way, target, "echo", "hi"])
   const { code, signal } = yield* caller.ended
   const isRight = code === 0 && caller.stdout().toString() === "hi\n"
-  return isRight ? "" : `${target}: ${code ?? signal}: ${caller.stderr().trim()}`
+  return isRight ? "" : `${target} ${way.join(" ")}: ${code ?? signal}: ${caller.stderr().trim()}`
 }, Effect.scoped)
 
-/** Runs the commands. */
+/** A verb that prepares the swarm for the soak, or ends it, failed. */
+class VerbFailed extends Schema.TaggedError<VerbFailed>()("VerbFailed", {
+  command: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.command}: ${this.detail}`
+  }
+}
+
+const perform = Effect.fnUntraced(function* (stage: LoadStage, ...argv: Argv) {
+  const caller = yield* stage.start(argv)
+  const { code, signal } = yield* caller.ended
+  if (code !== 0)
+    yield* new VerbFailed({ command: argv.join(" "), detail: `${code ?? signal}: ${caller.stderr().trim()}` })
+}, Effect.scoped)
+
+/** Agents on all nodes until the scope closes. */
+const agents = (stage: LoadStage) =>
+  Effect.acquireRelease(perform(stage, "task-exec", "agent", "up"), () =>
+    Effect.orDie(perform(stage, "task-exec", "agent", "down"))
+  )
+
+/** The time between two samples. */
+const samplePeriod = "30 seconds"
+
+/** Deploys agents and runs the commands. Samples before the first command, regularly, and after the last command. */
 export const soak = Effect.fnUntraced(function* (stage: LoadStage, { atMost, atOnce, runs, seed }: SoakOptions) {
-  const deadline = (yield* Clock.currentTimeMillis) + atMost
+  const { cluster } = stage
+  yield* agents(stage)
+  const memory = yield* watchMemory(cluster, program)
+  const began = yield* Clock.currentTimeMillis
+  const kinds: Record<SoakKind, number> = { local: 0, helper: 0, agent: 0, tunnel: 0 }
   const failures: Array<string> = []
-  let done = 0
-  yield* Effect.forEach(
+  const samples: Array<Sample> = []
+  const takeSample = Effect.gen(function* () {
+    const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
+    const done = Object.values(kinds).reduce((sum, one) => sum + one, 0)
+    const used = yield* usage(cluster)
+    samples.push({ seconds, runs: done, ...used, agents: yield* memory.agents, ...(yield* memory.takePeaks) })
+  })
+  const commands = Effect.forEach(
     Array.from({ length: runs }, (_, at) => at),
     Effect.fnUntraced(function* (at) {
-      if ((yield* Clock.currentTimeMillis) >= deadline) return
-      const failure = yield* soakOne(stage, `${seed}/${at}`)
+      if ((yield* Clock.currentTimeMillis) >= began + atMost) return
+      const dice = makeDice(`${seed}/${at}`)
+      const kind = kindOf(dice)
+      const failure = yield* soakOne(stage, kind, dice)
       if (failure !== "") failures.push(failure)
-      done++
+      kinds[kind]++
     }),
     { concurrency: atOnce, discard: true }
   )
-  const soaked: Soaked = { runs: done, failures }
+  yield* takeSample
+  yield* Effect.raceFirst(commands, Effect.forever(Effect.delay(takeSample, samplePeriod)))
+  // Engines remove the containers of the last commands some time later.
+  yield* leftovers(cluster)
+  yield* takeSample
+  const soaked: Soaked = { kinds, failures, samples }
   return soaked
-})
-
-/** `networks: 5 before, 5 after`. */
-export const describeFootprints = (before: Footprint, after: Footprint): ReadonlyArray<string> =>
-  Object.entries(before).map(([what, count]) => `${what}: ${count} before, ${after[what] ?? 0} after`)
+}, Effect.scoped)

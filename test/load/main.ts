@@ -4,14 +4,25 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import { runMain } from "../../adapters/RunMain.ts"
+import { commitOfNow, describeHost } from "../../bench/Machine.ts"
+import { writePages } from "../../bench/Page.ts"
+import { writeInProject } from "../../bench/Results.ts"
+import { printSoak, type Soak, soakFile } from "../../bench/Soak.ts"
+import { soakLines } from "../../bench/SoakTable.ts"
 import { engineOptions } from "../cluster/NewerEngine.ts"
 import { clusterVariable, SwarmCluster } from "../cluster/SwarmCluster.ts"
 import { runEnded, summary } from "./Ended.ts"
 import { type LoadStage, makeStage } from "./LoadStage.ts"
 import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
-import { describeFootprints, footprint, soak } from "./Soak.ts"
+import { soak } from "./Soak.ts"
 import { describeRuns, tunnelsAfterAgents, tunnelsAtOnce } from "./Tunnels.ts"
 import { complaints } from "./Verdict.ts"
+
+/** When and where a load ran. */
+const occasion = Effect.fnUntraced(function* ({ cluster: { manager } }: LoadStage) {
+  const date = new Date(yield* Clock.currentTimeMillis).toISOString()
+  return { date, commit: yield* commitOfNow, machine: yield* describeHost(manager.socket) }
+})
 
 const say = (lines: ReadonlyArray<string>) => Console.log(lines.join("\n"))
 
@@ -25,15 +36,14 @@ const perform = Effect.fnUntraced(function* (stage: LoadStage, options: Options,
     return [...atOnce, ...inTurn].filter(({ failure }) => failure !== "").length
   }
   if (options.mode === "soak") {
-    const before = yield* footprint(stage.cluster)
-    const { failures, runs } = yield* soak(stage, { ...options, seed })
-    const wrong = yield* complaints(stage.cluster)
-    yield* say([
-      `${runs} commands, ${failures.length} failed`,
-      ...failures,
-      ...describeFootprints(before, yield* footprint(stage.cluster))
-    ])
-    return failures.length + wrong.length
+    const { failures, ...soaked } = yield* soak(stage, { ...options, seed })
+    const found: Soak = { ...(yield* occasion(stage)), ...soaked, atOnce: options.atOnce, failed: failures.length }
+    yield* say([...failures, ...soakLines(found)])
+    if (options.keep) {
+      yield* writeInProject(soakFile, printSoak(found))
+      yield* writePages
+    }
+    return failures.length
   }
   const done = yield* runEnded(stage, { ...options, scene: options.mode, seed })
   yield* say([`${done.length} commands`, ...summary(done)])
