@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import { DemuxError } from "../engine/Demux.ts"
 import { isNotFound, isSilent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm } from "../engine/Swarm.ts"
-import { Brake } from "../internal/Brake.ts"
+import { BackpressureGate } from "../internal/BackpressureGate.ts"
 import type { ChannelFrame } from "./Frame.ts"
 import { FrameReader } from "./FrameReader.ts"
 
@@ -66,7 +66,7 @@ export const receive = Effect.fnUntraced(function* <E>(
   const swarm = yield* Swarm
   const reader = new FrameReader(sender.commands)
   const queue = yield* Queue.unbounded<ChannelFrame, E | SwarmFailure | Cause.Done>()
-  const brake = new Brake()
+  const gate = new BackpressureGate()
   let chunks = 0
 
   // Returns `undefined` if the stream ends within a record: the connection is broken, and the log is read again.
@@ -84,9 +84,9 @@ export const receive = Effect.fnUntraced(function* <E>(
       chunks++
       const frames = push(chunk)
       if (frames === undefined) return Effect.succeed(false)
-      for (const frame of frames) brake.held(sizeOf(frame))
+      for (const frame of frames) gate.add(sizeOf(frame))
       Queue.offerAllUnsafe(queue, frames)
-      return Effect.as(brake.wait, !reader.complete && !reader.gap)
+      return Effect.as(gate.await, !reader.complete && !reader.gap)
     })
 
   /** Completes after this time without a chunk. Time in which the reader waits for the consumer does not count. */
@@ -95,7 +95,7 @@ export const receive = Effect.fnUntraced(function* <E>(
     do {
       before = chunks
       yield* Effect.sleep(millis)
-    } while (chunks !== before || brake.isOn)
+    } while (chunks !== before || gate.isClosed)
   })
 
   const read = Effect.fnUntraced(
@@ -150,7 +150,7 @@ export const receive = Effect.fnUntraced(function* <E>(
   return {
     frames: Stream.fromQueue(queue).pipe(
       Stream.mapArray((frames) => {
-        for (const frame of frames) brake.taken(sizeOf(frame))
+        for (const frame of frames) gate.remove(sizeOf(frame))
         return frames
       })
     ),

@@ -16,7 +16,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { ExecConnection } from "../engine/ExecRequests.ts"
-import { Brake } from "../internal/Brake.ts"
+import { BackpressureGate } from "../internal/BackpressureGate.ts"
 import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
 import type { ExecEvent } from "./ExecEvent.ts"
 import { type EndRun, type ExecSpec, runVariable, type TerminalSize, type ToolboxSpec } from "./ExecSpec.ts"
@@ -213,7 +213,7 @@ const start = Effect.fnUntraced(function* (
     Effect.catch(refusedStart(engine, spec))
   )
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
-  const brake = new Brake()
+  const gate = new BackpressureGate()
 
   const run = Effect.gen(function* () {
     const seen = yield* awaitStart(engine, execId, connection)
@@ -237,7 +237,7 @@ const start = Effect.fnUntraced(function* (
       )
     }
     const detached = yield* Effect.raceFirst(
-      Effect.as(pump(engine, execId, connection, queue, brake), false),
+      Effect.as(pump(engine, execId, connection, queue, gate), false),
       Effect.as(Deferred.await(letGo), true)
     )
     if (detached) {
@@ -271,14 +271,14 @@ const start = Effect.fnUntraced(function* (
           const ended = yield* Fiber.await(fiber).pipe(Effect.timeoutOption(timeout))
           if (Option.isSome(ended)) return yield* ended.value
           tooLate = true
-          brake.release()
+          gate.openForGood()
           const became = yield* end
           yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
           over = true
           return yield* new ExecTimeout({ after: timeout, ending: became })
         })
   yield* bounded.pipe(Queue.into(queue), Effect.forkScoped)
-  return drain(queue, brake)
+  return drain(queue, gate)
 })
 
 const warnUnlessKilled = (ending: Ending) =>

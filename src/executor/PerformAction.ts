@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
-import { Brake } from "../internal/Brake.ts"
+import { BackpressureGate } from "../internal/BackpressureGate.ts"
 import { checkPermission } from "../policy/Permission.ts"
 import type { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
 import type { Action, Logs, SendSignal } from "./Action.ts"
@@ -75,16 +75,16 @@ const readLog = Effect.fnUntraced(function* (
   // Each line of a log arrives as a piece of its own. Reading ahead joins the pieces that wait for the consumer, so they need fewer
   // messages.
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
-  const brake = new Brake()
+  const gate = new BackpressureGate()
   Queue.offerUnsafe(queue, started(spec))
   const incomplete = (detail: string) => new LogUnreadable({ container, reason: "Incomplete", detail })
   const framing = Config.Tty ? "raw" : "multiplexed"
-  yield* move({ framing, output: bounded, aborted: incomplete, invalid: incomplete }, queue, brake).pipe(
+  yield* move({ framing, output: bounded, aborted: incomplete, invalid: incomplete }, queue, gate).pipe(
     Effect.andThen(Effect.sync(() => Queue.offerUnsafe(queue, succeeded))),
     Queue.into(queue),
     Effect.forkScoped
   )
-  return drain(queue, brake)
+  return drain(queue, gate)
 })
 
 /** Converts the engine's error for a log. `driver`: the container's log driver, if it is known. */

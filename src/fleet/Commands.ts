@@ -23,7 +23,7 @@ import { pullPatience } from "../helper/Helper.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import { leaseTerm } from "../helper/Lease.ts"
 import { openTunnelNetwork, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
-import { once } from "../internal/Once.ts"
+import { memoize } from "../internal/memoize.ts"
 import { tapSome } from "../internal/tapSome.ts"
 import { makeOwnership, makeRunId, type Ownership } from "../Labels.ts"
 import type { Connect } from "../node/Connect.ts"
@@ -63,7 +63,7 @@ export const openSurroundings = Effect.fnUntraced(function* <A, E, R>(
   const images = yield* HelperImage
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
   const [found, connectedNode] = yield* Effect.all([find, localNode, image], { concurrency: 3 }).pipe(inStage(stage))
-  const agents = yield* once(runningAgents)
+  const agents = yield* memoize(runningAgents)
   return { found, surroundings: { connect, connectedNode, image, agents, accompany: yield* openAccompaniment } }
 })
 
@@ -169,7 +169,7 @@ const commandsOnNode = Effect.fnUntraced(function* (
   const left = new Set<number>()
   let opened: NodeCommands | undefined
   const connection = yield* Scope.provide(
-    once(
+    memoize(
       Effect.gen(function* () {
         const { commands, route } = yield* connect(options)
         opened = yield* commands([all[0].spec, ...all.slice(1).map(({ spec }) => spec)], first)

@@ -13,7 +13,7 @@ import type { ServiceSpec } from "../engine/RequestBodies.ts"
 import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { isFinalTaskState, type Task } from "../engine/SwarmSchemas.ts"
 import { imageCommands } from "../ImageCommands.ts"
-import { once } from "../internal/Once.ts"
+import { memoize } from "../internal/memoize.ts"
 import type { TaskNode } from "../target/ResolvedTask.ts"
 import { type HelperEnd, mayHaveRun } from "./HelperEnd.ts"
 import {
@@ -119,7 +119,7 @@ export const openHelper = Effect.fn("TaskExec.helper")(function* (
   const start = awaitStart(swarm, spec.Name, options, stages.report)
   return {
     service: spec.Name,
-    running: yield* once(Effect.ensuring(start, stages.end)),
+    running: yield* memoize(Effect.ensuring(start, stages.end)),
     ended: awaitEnded(swarm, spec.Name, node),
     stop: stopHelper(swarm, spec, options)
   }

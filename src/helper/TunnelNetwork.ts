@@ -15,7 +15,7 @@ import { Swarm, type SwarmShape } from "../engine/Swarm.ts"
 import { findImage } from "../executor/HostView.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { attempt } from "../internal/attempt.ts"
-import { once } from "../internal/Once.ts"
+import { memoize } from "../internal/memoize.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
 import { isNotAttached, RelayFailed } from "./HelperErrors.ts"
@@ -83,7 +83,7 @@ const asRelay =
 /** Memoizes an effect that runs in a scope of its own. */
 const inOuterScope = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const scope = yield* Scope.fork(yield* Effect.scope)
-  return yield* Scope.provide(once(effect), scope)
+  return yield* Scope.provide(memoize(effect), scope)
 })
 
 /** Creates an internal overlay network, which has no route to other networks. */

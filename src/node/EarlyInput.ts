@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Brake } from "../internal/Brake.ts"
+import { BackpressureGate } from "../internal/BackpressureGate.ts"
 
 /**
  * The time to wait for the end of the input: 50 ms, in steps. The event loop reads between two steps, so input that has arrived is read
@@ -36,15 +36,15 @@ export const readEarly = Effect.fnUntraced(function* (
   stdin: Stream.Stream<Uint8Array>
 ): Effect.fn.Return<EarlyInput, never, Scope.Scope> {
   const queue = yield* Queue.unbounded<Uint8Array, Cause.Done>()
-  const brake = new Brake()
+  const gate = new BackpressureGate()
   const reading = yield* Stream.runForEach(stdin, (chunk) => {
-    brake.held(chunk.length)
-    return Effect.andThen(Queue.offer(queue, chunk), brake.wait)
+    gate.add(chunk.length)
+    return Effect.andThen(Queue.offer(queue, chunk), gate.await)
   }).pipe(Effect.ensuring(Queue.end(queue)), Effect.forkScoped)
   const timeout = Effect.repeat(Effect.sleep(step), { times: steps - 1 })
   const hasEnded = yield* Effect.raceFirst(Effect.as(Fiber.await(reading), true), Effect.as(timeout, false))
   return {
-    stdin: Stream.tap(Stream.fromQueue(queue), (chunk) => Effect.sync(() => brake.taken(chunk.length))),
-    isWhole: hasEnded && brake.total <= earlyInputLimit
+    stdin: Stream.tap(Stream.fromQueue(queue), (chunk) => Effect.sync(() => gate.remove(chunk.length))),
+    isWhole: hasEnded && gate.total <= earlyInputLimit
   }
 })

@@ -36,7 +36,7 @@ import {
 } from "../helper/HelperErrors.ts"
 import type { HelperWork } from "../helper/HelperRequest.ts"
 import { bridgeNetwork, hostNetwork, type Network } from "../helper/TemporaryService.ts"
-import { Brake } from "../internal/Brake.ts"
+import { BackpressureGate } from "../internal/BackpressureGate.ts"
 import type { Ownership } from "../Labels.ts"
 import { checkHello } from "../protocol/Client.ts"
 import { decodeRemoteError, type RemoteError } from "../protocol/CommandMessages.ts"
@@ -76,7 +76,7 @@ export interface HelperConnection {
 /** The frames of one channel that arrive by the log. */
 interface Inbox {
   readonly queue: Queue.Queue<Frame, HelperError | LineError | Cause.Done>
-  readonly brake: Brake
+  readonly gate: BackpressureGate
   /** Bytes of output that are not consumed yet. */
   waiting: number
   /** Whether the consumer has left: more frames are dropped. */
@@ -148,7 +148,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     if (known !== undefined) return known
     const inbox: Inbox = {
       queue: Effect.runSync(Queue.unbounded<Frame, HelperError | LineError | Cause.Done>()),
-      brake: new Brake(),
+      gate: new BackpressureGate(),
       waiting: 0,
       isOver: false,
       hasEnded: false
@@ -231,8 +231,8 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     }
     if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return Effect.void
     inbox.waiting += frame.data.length
-    inbox.brake.held(frame.data.length)
-    return inbox.brake.wait
+    inbox.gate.add(frame.data.length)
+    return inbox.gate.await
   }
 
   /** Creates a helper on this network, and handles the frames of its log until the last one. */
@@ -338,7 +338,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
         Effect.suspend(() => {
           const own = Math.min(bytes, inbox.waiting)
           inbox.waiting -= own
-          inbox.brake.taken(own)
+          inbox.gate.remove(own)
           return own === bytes || open === undefined ? Effect.void : open.taken(stream, bytes - own)
         }),
       running: Deferred.await(running),
@@ -352,7 +352,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
       end: (stream) => Effect.flatMap(ready, (made) => made.end(stream)),
       close: Effect.suspend(() => {
         inbox.isOver = true
-        inbox.brake.release()
+        inbox.gate.openForGood()
         return open?.close ?? Effect.void
       })
     }

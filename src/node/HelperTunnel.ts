@@ -12,7 +12,7 @@ import type { HelperRequest, TunnelNeed } from "../helper/HelperRequest.ts"
 import { relayAddress } from "../helper/RelayProtocol.ts"
 import { openTunnelNetwork, relayFailed, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { attempt } from "../internal/attempt.ts"
-import { once } from "../internal/Once.ts"
+import { memoize } from "../internal/memoize.ts"
 import type { Ownership } from "../Labels.ts"
 import { inStage } from "../Stage.ts"
 
@@ -107,7 +107,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
   }
   return {
     request: { key, networks: [networks[0].name, networks[1].name, networks[2].name], from },
-    tunnel: yield* once(Effect.provideService(connect(0), Swarm, swarm)),
+    tunnel: yield* memoize(Effect.provideService(connect(0), Swarm, swarm)),
     reachable: (found) => {
       const address = addresses[next]
       if (address !== undefined) Deferred.doneUnsafe(address, Effect.succeed(found))

@@ -9,7 +9,7 @@ import { endOf } from "../executor/ExecSpec.ts"
 import { Executor } from "../executor/Executor.ts"
 import { Guard } from "../executor/Guard.ts"
 import { type KillerOptions, ProcessKiller } from "../executor/ProcessKiller.ts"
-import { once } from "../internal/Once.ts"
+import { memoize } from "../internal/memoize.ts"
 import { engineFiles } from "../protocol/ContainerFiles.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 
@@ -27,7 +27,7 @@ export const openLocalNode = Effect.fnUntraced(function* (
       const runs = [endOf(first), ...more.map(endOf)] as const
       // Several commands share one guard. A single command starts its own together with its exec. A detached command has none: the guard
       // would kill the command when the caller ends.
-      const shared = yield* once(
+      const shared = yield* memoize(
         Effect.map(Guard.use(({ watch }) => watch({ runs })).pipe(Effect.provide(guards)), Guard.shared)
       )
       return {

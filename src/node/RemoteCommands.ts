@@ -7,7 +7,7 @@ import type { TunnelLost } from "../carrier/Tunnel.ts"
 import type { EndRun } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { type Ending, killed } from "../executor/ExecutorErrors.ts"
-import { once } from "../internal/Once.ts"
+import { memoize } from "../internal/memoize.ts"
 import { converse } from "../protocol/Client.ts"
 import { encodeCallerMessage } from "../protocol/CommandMessages.ts"
 import { endTogether, type Runs } from "../protocol/Endings.ts"
@@ -49,7 +49,7 @@ export const prepareCommands = Effect.fnUntraced(function* (
   const opening = makeOpening(first)
   const inputs = new Map<number, ExecInput>()
   const begun = new Set<string>()
-  const reached = yield* once(Effect.flatMap(opening.ready, (begin) => reach.open(begin, inputs)))
+  const reached = yield* memoize(Effect.flatMap(opening.ready, (begin) => reach.open(begin, inputs)))
   const endTogetherElsewhere = yield* endTogether(reach.endElsewhere)
   const endElsewhere = (run: EndRun): Effect.Effect<Ending> =>
     // A command that was not asked to begin has no processes.

@@ -7,7 +7,7 @@ import { encodeDocument, type Frame } from "../carrier/Frame.ts"
 import type { Channel, Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import type { TunnelNeed } from "../helper/HelperRequest.ts"
-import { once } from "../internal/Once.ts"
+import { memoize } from "../internal/memoize.ts"
 
 /** Carries frames to the caller, and the caller's messages to the executor. */
 export interface NodeCarrier<E> {
@@ -143,7 +143,7 @@ export const byLogThenTunnel = Effect.fnUntraced(function* <E>(
     return tunnel
   })
   // If the tunnel fails, output stays in the log.
-  const tunnel = yield* once(from === "output" ? Effect.catch(move, () => Effect.never) : move)
+  const tunnel = yield* memoize(from === "output" ? Effect.catch(move, () => Effect.never) : move)
   yield* Effect.forkScoped(Effect.ignore(tunnel))
   return { send, tunnel, current: () => moved?.current() }
 })

@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AttachedContainer } from "../../engine/AttachedContainer.ts"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
-import { Brake } from "../../internal/Brake.ts"
+import { BackpressureGate } from "../../internal/BackpressureGate.ts"
 import type { ExecEvent } from "../ExecEvent.ts"
 import type { ExecSpec } from "../ExecSpec.ts"
 import { ContainerStopped, type ExecutorError, OutcomeUnknown } from "../ExecutorErrors.ts"
@@ -41,13 +41,13 @@ export const followMain = Effect.fnUntraced(function* (
     return { _tag: "Exited", code } as const
   })
   const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
-  const brake = new Brake()
+  const gate = new BackpressureGate()
   Queue.offerUnsafe(queue, { _tag: "Started", execId: id })
-  yield* move(ofCommand({ framing: "multiplexed", output }), queue, brake).pipe(
+  yield* move(ofCommand({ framing: "multiplexed", output }), queue, gate).pipe(
     Effect.andThen(end),
     Effect.tap((exited) => Queue.offer(queue, exited)),
     Queue.into(queue),
     Effect.forkScoped
   )
-  return drain(queue, brake)
+  return drain(queue, gate)
 })

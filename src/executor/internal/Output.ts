@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import { Demux, DemuxError, type Piece } from "../../engine/Demux.ts"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import type { ExecConnection, Framing } from "../../engine/ExecRequests.ts"
-import type { Brake } from "../../internal/Brake.ts"
+import type { BackpressureGate } from "../../internal/BackpressureGate.ts"
 import type { ExecEvent } from "../ExecEvent.ts"
 import { type ExecutorError, OutcomeUnknown } from "../ExecutorErrors.ts"
 import { joinPieces } from "../joinPieces.ts"
@@ -49,17 +49,17 @@ export const ofCommand = <E>({ framing, output }: Pick<EngineOutput<E, never>, "
 export const move = <E, Broken>(
   { aborted, framing, invalid, output }: EngineOutput<E, Broken>,
   queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
-  brake: Brake
+  gate: BackpressureGate
 ): Effect.Effect<void, E | Broken> => {
   const demux = pieces(framing)
   const take = (chunk: Uint8Array): Effect.Effect<void, Broken> =>
     Effect.suspend(() => {
       for (const { channel, data } of demux.push(chunk)) {
         if (channel === "system") return Effect.fail(aborted(Buffer.from(data).toString("utf8").trim()))
-        brake.held(data.length)
+        gate.add(data.length)
         Queue.offerUnsafe(queue, { _tag: channel === "stderr" ? "Stderr" : "Stdout", data })
       }
-      return brake.wait
+      return gate.await
     })
   return Stream.runForEach(output, take).pipe(
     Effect.andThen(Effect.sync(() => demux.end())),
@@ -75,27 +75,27 @@ export const pump = (
   execId: string,
   connection: ExecConnection,
   queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
-  brake: Brake
-) => Effect.raceFirst(move(ofCommand(connection), queue, brake), watch(engine, execId, brake))
+  gate: BackpressureGate
+) => Effect.raceFirst(move(ofCommand(connection), queue, gate), watch(engine, execId, gate))
 
 /** Takes the events out of the queue. Adjacent pieces of output that wait for the consumer become one. */
 export const drain = (
   queue: Queue.Queue<ExecEvent, ExecutorError | Cause.Done>,
-  brake: Brake
+  gate: BackpressureGate
 ): Stream.Stream<ExecEvent, ExecutorError> =>
   Stream.fromQueue(queue).pipe(
     Stream.mapArray((events) => {
-      for (const event of events) if (event._tag === "Stdout" || event._tag === "Stderr") brake.taken(event.data.length)
+      for (const event of events) if (event._tag === "Stdout" || event._tag === "Stderr") gate.remove(event.data.length)
       return joinPieces(events)
     })
   )
 
 /**
- * Ends when the command ended and its stream has been silent: some engines never close it (moby 45120). While the
- * brake is on it also looks for the command's end, as from then on the engine must be read at full speed; an engine
- * that waits for its output to be read does not answer, which tells as much.
+ * Ends when the command has ended and its stream has been silent, because some engines never close the stream (moby#45120). Also opens the
+ * gate at the command's end: from then on, the engine must be read at full speed. While the gate is closed, an engine that waits for its
+ * reader does not respond to inspect, so a missing response opens the gate, too.
  */
-const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake: Brake) {
+const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, gate: BackpressureGate) {
   const running = engine.inspectExec(execId).pipe(
     Effect.map((exec) => exec.Running),
     // The exec or its container does not exist: not running. awaitExit finds the reason.
@@ -106,17 +106,17 @@ const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, brake
   while (true) {
     yield* Effect.sleep(tick)
     quiet += tick
-    if (!brake.isOn && quiet < quietInterval) continue
+    if (!gate.isClosed && quiet < quietInterval) continue
     quiet = 0
     const answer = yield* running
     if (Option.isSome(answer) && answer.value) continue
-    brake.release()
+    gate.openForGood()
     if (Option.isNone(answer)) continue
     let before: number
     do {
-      before = brake.total
+      before = gate.total
       yield* Effect.sleep(silence)
-    } while (brake.total !== before)
+    } while (gate.total !== before)
     return
   }
 })

@@ -18,7 +18,7 @@ import { type ExecSpec, endOf } from "../../../src/executor/ExecSpec.ts"
 import type { ExecInput } from "../../../src/executor/Executor.ts"
 import type { Ending } from "../../../src/executor/ExecutorErrors.ts"
 import type { TunnelNeed } from "../../../src/helper/HelperRequest.ts"
-import { once } from "../../../src/internal/Once.ts"
+import { memoize } from "../../../src/internal/memoize.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
 import { openHelperConnection } from "../../../src/node/HelperConnection.ts"
 import type { HelperTunnel } from "../../../src/node/HelperTunnel.ts"
@@ -159,7 +159,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
       ? undefined
       : ({
           request: { key: "key", networks: ["network"], from: options.tunnel.from },
-          tunnel: yield* once(Effect.andThen(options.tunnel.arrives, makeTunnel(near, { channels }))),
+          tunnel: yield* memoize(Effect.andThen(options.tunnel.arrives, makeTunnel(near, { channels }))),
           reachable: () => undefined,
           unreachable: () => undefined
         } satisfies HelperTunnel)

@@ -3,23 +3,23 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import { TestClock } from "effect/testing"
-import { once } from "../../../src/internal/Once.ts"
+import { memoize } from "../../../src/internal/memoize.ts"
 
-describe("once", () => {
-  it.effect("runs once, at the first use, for all", () =>
+describe("memoize", () => {
+  it.effect("runs the effect once, on first use, and returns its result to all users", () =>
     Effect.gen(function* () {
       let runs = 0
-      const ask = yield* once(Effect.sync(() => ++runs))
+      const memoized = yield* memoize(Effect.sync(() => ++runs))
       assert.strictEqual(runs, 0)
-      assert.deepStrictEqual(yield* Effect.all([ask, ask], { concurrency: 2 }), [1, 1])
-      assert.strictEqual(yield* ask, 1)
+      assert.deepStrictEqual(yield* Effect.all([memoized, memoized], { concurrency: 2 }), [1, 1])
+      assert.strictEqual(yield* memoized, 1)
     })
   )
 
-  it.effect("continues for the others if the first user is interrupted", () =>
+  it.effect("does not interrupt the effect with its first user", () =>
     Effect.gen(function* () {
-      const ask = yield* once(Effect.as(Effect.sleep("1 second"), "done"))
-      const [first, second] = [yield* Effect.forkChild(ask), yield* Effect.forkChild(ask)]
+      const memoized = yield* memoize(Effect.as(Effect.sleep("1 second"), "done"))
+      const [first, second] = [yield* Effect.forkChild(memoized), yield* Effect.forkChild(memoized)]
       yield* TestClock.adjust("500 millis")
       yield* Fiber.interrupt(first)
       yield* TestClock.adjust("1 second")
@@ -27,16 +27,16 @@ describe("once", () => {
     })
   )
 
-  it.effect("fails for all, and ends with its scope", () =>
+  it.effect("fails for all users, and interrupts the effect when the scope closes", () =>
     Effect.gen(function* () {
-      const failing = yield* once(Effect.fail("no"))
+      const failing = yield* memoize(Effect.fail("no"))
       assert.deepStrictEqual([yield* Effect.flip(failing), yield* Effect.flip(failing)], ["no", "no"])
       let isInterrupted = false
       const begun = yield* Latch.make()
       const waiting = yield* Effect.scoped(
         Effect.gen(function* () {
           const wait = Effect.onInterrupt(Effect.never, () => Effect.sync(() => (isInterrupted = true)))
-          const fiber = yield* Effect.forkDetach(yield* once(Effect.andThen(begun.open, wait)))
+          const fiber = yield* Effect.forkDetach(yield* memoize(Effect.andThen(begun.open, wait)))
           yield* begun.await
           return fiber
         })

@@ -6,7 +6,7 @@ import * as Scope from "effect/Scope"
  * Memoizes an effect: runs it on first use, and returns the result to every user. The effect runs in the scope of this call, so an
  * interruption of the first user does not interrupt the others. With `Effect.cached`, it does.
  */
-export const once = Effect.fnUntraced(function* <A, E, R>(
+export const memoize = Effect.fnUntraced(function* <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.fn.Return<Effect.Effect<A, E, Exclude<R, Scope.Scope>>, never, Scope.Scope> {
   const scope = yield* Effect.scope
