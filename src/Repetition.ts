@@ -42,7 +42,7 @@ const isGone = (error: RunError): boolean => error._tag === "ContainerNotRunning
  * milliseconds. Everything that an attempt created is removed before the next one begins.
  */
 export const untilStarted = (
-  attempt: (patience: number) => Effect.Effect<Attempt, RunError, Needed | Scope.Scope>,
+  attempt: (timeout: number) => Effect.Effect<Attempt, RunError, Needed | Scope.Scope>,
   { isRepeatable, target, wait }: Waiting
 ): Stream.Stream<RunEvent, RunError, Needed> => {
   const round = (deadline: number, pause: number): Stream.Stream<RunEvent, RunError, Needed> => {

@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { TunnelLost } from "./carrier/Tunnel.ts"
+import { TunnelLost } from "./carrier/Channel.ts"
 import { Swarm } from "./engine/Swarm.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import { endOf, type Signal } from "./executor/ExecSpec.ts"
@@ -16,7 +16,7 @@ import { type Ending, OutcomeUnknown, unconfirmed } from "./executor/ExecutorErr
 import { HelperFailed } from "./helper/HelperErrors.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
 import { makeOwnership, makeRunId } from "./Labels.ts"
-import { endManyByHelper, secondHelperPatience } from "./node/EndByHelper.ts"
+import { endManyByHelper, secondPlacementTimeout } from "./node/EndByHelper.ts"
 import { openTunneledHelper } from "./node/HelperNode.ts"
 import { converse } from "./protocol/Client.ts"
 import { encodeCallerMessage } from "./protocol/CommandMessages.ts"
@@ -101,7 +101,7 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
       ? new HelperFailed({ node: task.node.hostname, image, work: "Exec", detail: error.detail })
       : error
   )
-  const ending = endManyByHelper({ ...place, placementTimeout: secondHelperPatience }, [endOf(spec)])
+  const ending = endManyByHelper({ ...place, placementTimeout: secondPlacementTimeout }, [endOf(spec)])
   const line = link.line(1)
   const { end, events } = converse<RunError, never>({
     node: task.node.hostname,

@@ -25,7 +25,7 @@ import {
 } from "./fleet/TaskActions.ts"
 import { type ForwardError, type Forwarding, type ForwardRequest, forwardPorts } from "./forward/Forward.ts"
 import type { InvalidConfigFile } from "./helper/ConfigFile.ts"
-import { pullPatience } from "./helper/Helper.ts"
+import { pullTimeout } from "./helper/Helper.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
 import { isNothingRun, isRetryable } from "./NothingRun.ts"
 import { type Connect, connect } from "./node/Connect.ts"
@@ -352,7 +352,7 @@ const open = Effect.fn("TaskExec.open")(function* (connect: Connect, checked: Ch
     const { events, resolved } = yield* attempt(connect, checked, find, stage)
     return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
   }
-  return untilStarted((patience) => attempt(connect, checked, awaitTask(target, patience, wait), stage), {
+  return untilStarted((timeout) => attempt(connect, checked, awaitTask(target, timeout, wait), stage), {
     target: target.text,
     wait,
     isRepeatable: !checked.stdin
@@ -365,13 +365,13 @@ const openOneOff = Effect.fn("TaskExec.openOneOff")(function* (
   checked: CheckedRequest,
   request: CheckedOneOff
 ) {
-  const { placementTimeout, target, wait: patience = pullPatience } = checked
+  const { placementTimeout, target, wait: startTimeout = pullTimeout } = checked
   const found = yield* findOriginal(target).pipe(inStage({ _tag: "Find", target: target.text }))
   const { original } = found
   yield* checkOriginal(original, checked)
   const start = Effect.gen(function* () {
     const nodes = yield* nodesFor(found, yield* localNode)
-    return yield* openOneOffTask({ original, request, nodes, placementTimeout, patience })
+    return yield* openOneOffTask({ original, request, nodes, placementTimeout, startTimeout })
   })
   const oneOffCommand = commandOfOneOff(original, request)
   const stage = { _tag: "OneOff", target: target.text } as const

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { FrameWriter, protocolVersion } from "../../src/carrier/Frame.ts"
-import { TunnelLost } from "../../src/carrier/Tunnel.ts"
+import { TunnelLost } from "../../src/carrier/Channel.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
 import { HelperRequest, requestPath } from "../../src/helper/HelperRequest.ts"
-import { once } from "../../src/internal/Once.ts"
+import { memoize } from "../../src/internal/memoize.ts"
 import { type AdmissionError, admit, refuse } from "../../src/protocol/Admission.ts"
 import { byLog, byLogThenTunnel, type Log, type NodeCarrier } from "../../src/protocol/NodeCarrier.ts"
 import { serveRequest, unwatched } from "../../src/protocol/ServeRequest.ts"
@@ -28,7 +28,7 @@ const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperReq
 export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   const request = yield* readRequest
   // Without waiting for the caller: the successor of a killed helper kills commands even if its caller is gone.
-  const admitted = yield* once(Effect.flatMap(Effect.fromResult(request), admit))
+  const admitted = yield* memoize(Effect.flatMap(Effect.fromResult(request), admit))
   yield* Effect.forkScoped(Effect.ignore(admitted))
   // The origin is no secret, and OpenSSL takes 5 ms to load.
   const writer = new FrameWriter(Math.floor(Math.random() * 2 ** 32))

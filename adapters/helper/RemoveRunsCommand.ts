@@ -8,7 +8,7 @@ import { Swarm } from "../../src/engine/Swarm.ts"
 import { endedPrefix, endpointsVariable, GuardEndpoints, GuardedCommand } from "../../src/executor/RunInventory.ts"
 import { defaultImage } from "../../src/helper/DefaultImage.ts"
 import { HelperImage } from "../../src/helper/HelperImage.ts"
-import { endManyByHelper, secondHelperPatience } from "../../src/node/EndByHelper.ts"
+import { endManyByHelper, secondPlacementTimeout } from "../../src/node/EndByHelper.ts"
 import { sweep } from "../../src/sweep/Sweep.ts"
 
 /** How often a request to an unreachable engine is repeated. */
@@ -59,7 +59,7 @@ const endAll = (commands: ReadonlyArray<typeof GuardedCommand.Type>) =>
       first === undefined
         ? Effect.void
         : endManyByHelper(
-            { image: first.image, node: first.node, task: first.run.container, placementTimeout: secondHelperPatience },
+            { image: first.image, node: first.node, task: first.run.container, placementTimeout: secondPlacementTimeout },
             [first.run, ...more.map(({ run }) => run)]
           ),
     { concurrency: "unbounded", discard: true }

@@ -5,7 +5,8 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { whoAmI } from "../audit/WhoAmI.ts"
 import { protocolVersion } from "../carrier/Frame.ts"
-import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { TunnelLost } from "../carrier/Channel.ts"
+import { makeTunnel, type Tunnel } from "../carrier/Tunnel.ts"
 import { prepareHandshake, secureClient } from "../carrier/TunnelTls.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { summaryOf } from "../engine/Hints.ts"
@@ -25,7 +26,7 @@ import { type Agent, type AgentPair, AgentUnavailable, agentPair, type RunningAg
  * The timeout of the connection to an agent. With `auto`, a helper is used instead after the timeout, which takes less than a second on an
  * idle machine. With `agent`, the run fails after the timeout, and a busy machine may need several seconds.
  */
-const patience = { auto: "3 seconds", agent: "15 seconds" } as const
+const responseTimeouts = { auto: "3 seconds", agent: "15 seconds" } as const
 
 /** A connection to an agent, before the request is sent. */
 export interface AgentConnection {
@@ -51,7 +52,7 @@ export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
   { entry, target }: AgentPair,
   keyPair: RunningAgents["keyPair"],
   node: AgentNode,
-  via: keyof typeof patience
+  via: keyof typeof responseTimeouts
 ): Effect.fn.Return<AgentConnection, AgentUnavailable, Swarm | Scope.Scope> {
   const unavailable = (error: { readonly message: string; readonly summary?: string }) =>
     new AgentUnavailable({ node: node.hostname, detail: summaryOf(error) })
@@ -65,8 +66,8 @@ export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
     ),
     Effect.mapError(unavailable),
     Effect.timeoutOrElse({
-      duration: patience[via],
-      orElse: () => Effect.fail(unavailable({ message: `no response within ${patience[via]}` }))
+      duration: responseTimeouts[via],
+      orElse: () => Effect.fail(unavailable({ message: `no response within ${responseTimeouts[via]}` }))
     }),
     inStage({ _tag: "Connect", node: node.hostname })
   )

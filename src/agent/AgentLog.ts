@@ -34,10 +34,10 @@ const firstPause = 50
 const longestPause = 1000
 /**
  * The timeout of one look, in milliseconds. A look that begins while the task starts may never end, because the request does not reach the
- * node. In a wait for the notice, the timeout doubles up to `longestPatience`, because a node that was unreachable responds late.
+ * node. In a wait for the notice, the timeout doubles up to `longestReadTimeout`, because a node that was unreachable responds late.
  */
-const readPatience = 2000
-const longestPatience = 16_000
+const readTimeout = 2000
+const longestReadTimeout = 16_000
 /** Milliseconds without a new line after which a followed log is taken as complete. */
 const quietTime = 200
 
@@ -119,21 +119,21 @@ const lastNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
   return (whole.isCutShort ? yield* look(origin, true) : whole).notice
 })
 
-/** Returns the last notice of an agent; `undefined` if there is none yet, or if the log can't be read within `patience` milliseconds. */
+/** Returns the last notice of an agent; `undefined` if there is none yet, or if the log can't be read within `timeout` milliseconds. */
 export const readNotice = (
   origin: LogOrigin,
-  patience = readPatience
+  timeout = readTimeout
 ): Effect.Effect<AgentNotice | undefined, SwarmFailure, Swarm> =>
-  Effect.timeoutOrElse(lastNotice(origin), { duration: patience, orElse: () => Effect.succeed(undefined) })
+  Effect.timeoutOrElse(lastNotice(origin), { duration: timeout, orElse: () => Effect.succeed(undefined) })
 
 /** Waits for the first notice of an agent, without a timeout. */
 export const awaitNotice = Effect.fnUntraced(function* (origin: LogOrigin) {
-  let [pause, patience] = [firstPause, readPatience]
+  let [pause, timeout] = [firstPause, readTimeout]
   while (true) {
-    const found = yield* readNotice(origin, patience)
+    const found = yield* readNotice(origin, timeout)
     if (found !== undefined) return found
     yield* Effect.sleep(pause)
     pause = Math.min(2 * pause, longestPause)
-    patience = Math.min(2 * patience, longestPatience)
+    timeout = Math.min(2 * timeout, longestReadTimeout)
   }
 })

@@ -25,7 +25,7 @@ const mostNodes = 4000
  * The time within which the connected engine must drop the removed network. The agent on that engine must end first, which takes 4 seconds
  * on an idle machine.
  */
-const listedPatience = "15 seconds"
+const listingTimeout = "15 seconds"
 
 /** Returns the spec of the agents' service. */
 export const specification = (image: string, key: string, network: string): ServiceSpec => {
@@ -98,7 +98,7 @@ export const removeNetworks = Effect.fnUntraced(function* (matches: (name: strin
  * engine lists the network for another reason, it drops it later by itself.
  */
 export const networkDropped = Effect.fnUntraced(function* (swarm: SwarmShape, name: string) {
-  yield* networkGone(swarm, name, listedPatience)
+  yield* networkGone(swarm, name, listingTimeout)
   const networks = yield* swarm.listNetworks({ name: [name] })
   if (!networks.some(({ Name }) => Name === name)) return
   const engine = yield* swarm.engine

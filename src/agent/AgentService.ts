@@ -21,7 +21,7 @@ import { type AgentState, findService, listAgents } from "./AgentState.ts"
 import { awaitAgents, awaitRetired } from "./AgentsReady.ts"
 
 /** The time within which Swarm must release the network of the removed service. */
-const networkPatience = "10 seconds"
+const networkTimeout = "10 seconds"
 
 /**
  * Options of {@link agentsUp}.
@@ -138,7 +138,7 @@ export const agentsDown = Effect.fn("Agents.down")(function* (): Effect.fn.Retur
   const removed = yield* removeNetworks(() => true).pipe(
     Effect.retry({
       while: isInUse,
-      schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: networkPatience }))
+      schedule: Schedule.spaced("250 millis").pipe(Schedule.upTo({ duration: networkTimeout }))
     }),
     Effect.catchIf(isInUse, ({ message }) => Effect.fail(new AgentsBusy({ detail: message })))
   )

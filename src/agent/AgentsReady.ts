@@ -11,15 +11,15 @@ import { listAgents, takesTasks } from "./AgentState.ts"
 import { runningAgents } from "./Agents.ts"
 
 /** Milliseconds within which every node must have an agent, including the pull of its image. */
-const upPatience = 300_000
+const upTimeout = 300_000
 /** Milliseconds after which the rejections of a node count as final. */
-const refusalPatience = 15_000
+const refusalTimeout = 15_000
 /** Milliseconds between two looks. */
 const pause = 250
 /** Milliseconds within which a running agent must listen. */
-const listenPatience = 60_000
+const listenTimeout = 60_000
 /** Milliseconds within which a replaced agent must refuse new callers. */
-const retirePatience = 30_000
+const retireTimeout = 30_000
 /** The number of rejected tasks after which a node's rejections can count as final. */
 const mostRefusals = 2
 
@@ -32,8 +32,8 @@ export const awaitAgents = Effect.gen(function* () {
     const missing = deployment.nodes.filter(({ state }) => !state.isCurrent)
     if (missing.length === 0) return yield* awaitListening(start)
     const after = (yield* Clock.currentTimeMillis) - start
-    const isLost = after > refusalPatience && missing.every(({ refused }) => refused.length >= mostRefusals)
-    if (isLost || after > upPatience) {
+    const isLost = after > refusalTimeout && missing.every(({ refused }) => refused.length >= mostRefusals)
+    if (isLost || after > upTimeout) {
       return yield* new AgentsNotRunning({
         after,
         nodes: missing.map(({ refused, state: { node, reason, state } }) => ({
@@ -61,7 +61,7 @@ const awaitListening = Effect.fnUntraced(function* (start: number) {
     })
     if (silent.length === 0) return
     const now = yield* Clock.currentTimeMillis
-    if (now - since > listenPatience) {
+    if (now - since > listenTimeout) {
       const reason = "it has not reported its key in its log"
       return yield* new AgentsNotRunning({
         after: now - start,
@@ -90,7 +90,7 @@ export const awaitRetired = Effect.fnUntraced(function* (key: string) {
     const listening = yield* Effect.filter(tasks.filter(isOld(key)), takesCallers, { concurrency: 8 })
     const left = listening.flatMap(({ NodeID = "" }) => ready.get(NodeID) ?? [])
     if (left.length === 0) return
-    if ((yield* Clock.currentTimeMillis) - start > retirePatience) return yield* new OldKeyInUse({ nodes: left })
+    if ((yield* Clock.currentTimeMillis) - start > retireTimeout) return yield* new OldKeyInUse({ nodes: left })
     yield* Effect.sleep(pause)
   }
 })

@@ -9,45 +9,26 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { maxBlock, Packer, unpack } from "./Packed.ts"
+import {
+  type Channel,
+  type ChannelState,
+  documentBytes,
+  makeChannelState,
+  reserve,
+  type StreamReceiver,
+  TunnelLost
+} from "./Channel.ts"
+import { maxBlock, unpack } from "./Packed.ts"
 import {
   encodeFrame,
   maxChannel,
   type StreamName,
   type TunnelFrame,
   TunnelFrameError,
-  TunnelFrameReader,
-  type TunnelRecord
+  TunnelFrameReader
 } from "./TunnelFrame.ts"
-
-/** The connection broke, or the other side sent something that is not readable. */
-export class TunnelLost extends Schema.TaggedError<TunnelLost>()("TunnelLost", { detail: Schema.String }) {
-  override get message(): string {
-    return `connection lost: ${this.detail}`
-  }
-}
-
-/** What comes in. */
-export type Incoming = TunnelRecord & { readonly _tag: "Data" | "End" | "Document" }
-
-/** A channel of a connection. */
-export interface Channel {
-  /** What comes in, in order; ends when the other side closed its own. To be run once. */
-  readonly incoming: Stream.Stream<Incoming, TunnelLost>
-  /** Reports that received bytes of a stream were consumed: the other side may send as many more. */
-  readonly taken: (stream: StreamName, bytes: number) => Effect.Effect<void>
-  /** Sends a document. */
-  readonly send: (text: string) => Effect.Effect<void, TunnelLost>
-  /** Sends bytes of a stream. Completes when the other side has room for them. Write one chunk at a time to each stream. */
-  readonly write: (stream: StreamName, data: Uint8Array) => Effect.Effect<void, TunnelLost>
-  /** Ends a stream. */
-  readonly end: (stream: StreamName) => Effect.Effect<void, TunnelLost>
-  /** Tells the other side that nothing more follows, and ignores what it still sends. */
-  readonly close: Effect.Effect<void>
-}
 
 /** A connection, which lasts until its scope closes. The tunnel itself is a channel, too. */
 export interface Tunnel extends Omit<Channel, "close"> {
@@ -65,11 +46,11 @@ export interface Tunnel extends Omit<Channel, "close"> {
   readonly open: Effect.Effect<Channel, TunnelLost>
 }
 
-/** The room that a side adds to streams whose bytes are consumed: the other side then waits less often for credit. */
-export interface RoomGrowth {
-  /** The most bytes of such a stream that a side buffers. */
-  readonly most: number
-  /** The most bytes that are added to all open channels together. */
+/** How far a side grows the windows of streams whose bytes are consumed: the other side then waits less often for credit. */
+export interface WindowGrowth {
+  /** The largest window of a stream, in bytes. */
+  readonly maxWindow: number
+  /** The most bytes that are added to the windows of all open channels together. */
   readonly inTotal: number
 }
 
@@ -79,10 +60,10 @@ export interface TunnelOptions {
   readonly channels?: ReadonlyArray<number>
   /** Receives each channel that the other side opens, once, with its first document. Default: such a document ends the connection. */
   readonly accept?: (channel: Channel) => void
-  /** The most bytes of each stream that a side buffers, see `growth`. Both sides must pass the same number. */
-  readonly room?: number
-  /** Whether this side gives streams more room whose bytes are consumed. Default: it does not. */
-  readonly growth?: RoomGrowth
+  /** The window of each stream at first: the most bytes that a side buffers. Both sides must pass the same number. Default: 1 MiB. */
+  readonly window?: number
+  /** How far this side grows the windows of streams whose bytes are consumed. Default: it does not. */
+  readonly growth?: WindowGrowth
   /** Whether the other side may take any time until its first byte. Silence counts from then on. */
   readonly awaitsFirst?: boolean
   /** Whether blocks that compress well are sent packed. `false` if the connection below packs them. */
@@ -90,76 +71,15 @@ export interface TunnelOptions {
 }
 
 /** Milliseconds between two pings. */
-const pulse = 5000
+const pingInterval = 5000
 /** The number of pings without a byte from the other side after which the connection is given up. */
-const patience = 3
-/**
- * The most bytes of each stream that a side buffers: of the tunnel itself, and of each channel. Counts unpacked bytes.
- */
-const defaultRoom = 1024 * 1024
+const maxUnanswered = 3
+/** The window of each stream: of the tunnel itself, and of each channel. Counts unpacked bytes. */
+const defaultWindow = 1024 * 1024
 /**
  * The most bytes of documents and ends of streams that a side buffers, over all channels. They need no credit: each is a small message.
  */
-const documentRoom = 4 * 1024 * 1024
-/** The memory that a buffered document or end takes in addition to its text, in bytes. */
-const recordBytes = 128
-
-/** The sender's state of a stream. */
-class Outlet {
-  credit: number
-  readonly latch = Latch.makeUnsafe(true)
-  readonly packer = new Packer()
-
-  constructor(room: number) {
-    this.credit = room
-  }
-}
-
-/** The receiver's state of a stream. */
-class Inlet {
-  credit: number
-  room: number
-  used = 0
-
-  constructor(room: number) {
-    this.credit = room
-    this.room = room
-  }
-}
-
-const perStream = <A>(make: () => A): Readonly<Record<StreamName, A>> => ({
-  stdin: make(),
-  stdout: make(),
-  stderr: make()
-})
-
-/** The state of a channel. */
-interface ChannelState {
-  readonly outlets: Readonly<Record<StreamName, Outlet>>
-  readonly inlets: Readonly<Record<StreamName, Inlet>>
-  readonly queue: Queue.Queue<Incoming, TunnelLost | Cause.Done>
-  /** Bytes of the {@link documentRoom} that the channel takes. */
-  documents: number
-  /** Bytes of room that were added to its streams. */
-  added: number
-  /** This side has closed the channel. */
-  isClosed: boolean
-  /** The other side has closed the channel. */
-  isEnded: boolean
-  /** The channel itself, once it is used. */
-  handle: Channel | undefined
-}
-
-/** Takes bytes that came in from the credit of their stream. */
-const reserve = (inlet: Inlet, stream: StreamName, bytes: number): void => {
-  inlet.credit -= bytes
-  if (inlet.credit < 0) throw new TunnelFrameError(`${stream} exceeds its buffer`)
-}
-
-const documentBytes = (record: Incoming): number => {
-  if (record._tag === "Data") return 0
-  return recordBytes + (record._tag === "Document" ? record.text.length : 0)
-}
+const maxDocumentBytes = 4 * 1024 * 1024
 
 /**
  * Makes a tunnel over a connection, which is destroyed with the scope. Both sides call this.
@@ -169,7 +89,7 @@ const documentBytes = (record: Incoming): number => {
  */
 export const makeTunnel = Effect.fnUntraced(function* (
   socket: Duplex,
-  { accept, awaitsFirst = false, channels: initial = [], growth, packs = true, room = defaultRoom }: TunnelOptions = {}
+  { accept, awaitsFirst = false, channels: initial = [], growth, packs = true, window = defaultWindow }: TunnelOptions = {}
 ): Effect.fn.Return<Tunnel, never, Scope.Scope> {
   const channels = new Map<number, ChannelState>()
   /** The channels that this side has closed, and the other side has not. */
@@ -178,66 +98,59 @@ export const makeTunnel = Effect.fnUntraced(function* (
   const reader = new TunnelFrameReader()
   let lost: TunnelLost | undefined
   let documents = 0
-  /** Bytes of room that were added to open channels. */
+  /** Bytes that were added to the windows of open channels. */
   let added = 0
-  let heard = true
+  /** Whether a byte has arrived since the last ping. */
+  let hasReceived = true
   let hasBegun = !awaitsFirst
-  let over = false
+  /** Whether the other side has closed the connection. */
+  let isEnded = false
 
   const stateOf = (id: number): ChannelState => {
     const known = channels.get(id)
     if (known !== undefined) return known
-    const state: ChannelState = {
-      outlets: perStream(() => new Outlet(room)),
-      inlets: perStream(() => new Inlet(room)),
-      queue: Effect.runSync(Queue.unbounded<Incoming, TunnelLost | Cause.Done>()),
-      documents: 0,
-      added: 0,
-      isClosed: false,
-      isEnded: false,
-      handle: undefined
-    }
+    const state = makeChannelState(window)
     if (lost !== undefined) Queue.failCauseUnsafe(state.queue, Cause.fail(lost))
-    else if (over) Queue.endUnsafe(state.queue)
+    else if (isEnded) Queue.endUnsafe(state.queue)
     channels.set(id, state)
     return state
   }
 
-  const lose = (detail: string) => {
+  const fail = (detail: string) => {
     if (lost !== undefined) return
     lost = new TunnelLost({ detail })
     // Wakes all writers: they find that the connection is lost.
     Latch.openUnsafe(drained)
-    for (const { outlets, queue } of channels.values()) {
+    for (const { queue, senders } of channels.values()) {
       Queue.failCauseUnsafe(queue, Cause.fail(lost))
-      for (const outlet of Object.values(outlets)) Latch.openUnsafe(outlet.latch)
+      for (const sender of Object.values(senders)) Latch.openUnsafe(sender.latch)
     }
     socket.destroy()
   }
 
-  const put = (frame: TunnelFrame) => {
+  const sendFrame = (frame: TunnelFrame) => {
     if (lost !== undefined || socket.writableEnded || socket.destroyed) return
     socket.cork()
     for (const bytes of encodeFrame(frame)) if (!socket.write(bytes)) Latch.closeUnsafe(drained)
     socket.uncork()
   }
 
-  const hold = (state: ChannelState, bytes: number) => {
+  const countDocuments = (state: ChannelState, bytes: number) => {
     state.documents += bytes
     documents += bytes
   }
 
-  /** Adds room to a stream, if there is some. Returns the number of bytes. */
-  const grow = (state: ChannelState, inlet: Inlet): number => {
+  /** Grows the window of a stream as far as it may. Returns the number of added bytes. */
+  const grow = (state: ChannelState, receiver: StreamReceiver): number => {
     if (growth === undefined) return 0
-    const more = Math.min(growth.most - inlet.room, growth.inTotal - added)
-    inlet.room += more
+    const more = Math.min(growth.maxWindow - receiver.window, growth.inTotal - added)
+    receiver.window += more
     state.added += more
     added += more
     return more
   }
 
-  const take = ({ channel, ...record }: TunnelFrame) => {
+  const receive = ({ channel, ...record }: TunnelFrame) => {
     if (record._tag === "Ping") return
     if (closing.has(channel)) {
       if (record._tag === "Close") closing.delete(channel)
@@ -249,23 +162,23 @@ export const makeTunnel = Effect.fnUntraced(function* (
       throw new TunnelFrameError(`a frame for channel ${channel}, which is not open`)
     }
     const state = known ?? stateOf(channel)
-    const { inlets, outlets, queue } = state
-    if (isNew) accept(wholeChannel(channel))
+    const { queue, receivers, senders } = state
+    if (isNew) accept(channelOf(channel))
     switch (record._tag) {
       case "Credit": {
-        const outlet = outlets[record.stream]
-        outlet.credit += record.bytes
-        if (outlet.credit > 0) Latch.openUnsafe(outlet.latch)
+        const sender = senders[record.stream]
+        sender.credit += record.bytes
+        if (sender.credit > 0) Latch.openUnsafe(sender.latch)
         return
       }
       case "Data": {
-        reserve(inlets[record.stream], record.stream, record.data.length)
+        reserve(receivers[record.stream], record.stream, record.data.length)
         Queue.offerUnsafe(queue, record)
         return
       }
       case "Packed": {
         const { bytes, stream } = record
-        reserve(inlets[stream], stream, bytes)
+        reserve(receivers[stream], stream, bytes)
         const data = unpack(record.data, bytes)
         if (data?.length !== bytes) throw new TunnelFrameError(`a damaged block of ${stream}`)
         Queue.offerUnsafe(queue, { _tag: "Data", stream, data })
@@ -277,8 +190,8 @@ export const makeTunnel = Effect.fnUntraced(function* (
         return
       case "End":
       case "Document":
-        hold(state, documentBytes(record))
-        if (documents > documentRoom) throw new TunnelFrameError("the messages exceed their buffer")
+        countDocuments(state, documentBytes(record))
+        if (documents > maxDocumentBytes) throw new TunnelFrameError("the messages exceed their buffer")
         Queue.offerUnsafe(queue, record)
     }
   }
@@ -287,50 +200,50 @@ export const makeTunnel = Effect.fnUntraced(function* (
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       socket.on("data", (chunk: Uint8Array) => {
-        heard = true
+        hasReceived = true
         hasBegun = true
         if (lost !== undefined) return
         try {
-          for (const frame of reader.push(chunk)) take(frame)
+          for (const frame of reader.push(chunk)) receive(frame)
         } catch (error) {
           if (!(error instanceof TunnelFrameError)) throw error
-          lose(error.message)
+          fail(error.message)
         }
       })
       socket.on("drain", () => Latch.openUnsafe(drained))
       socket.on("end", () => {
-        over = true
+        isEnded = true
         for (const { queue } of channels.values()) Queue.endUnsafe(queue)
       })
-      socket.on("error", (error) => lose(error.message))
-      socket.on("close", () => lose("it was closed unexpectedly"))
+      socket.on("error", (error) => fail(error.message))
+      socket.on("close", () => fail("it was closed unexpectedly"))
     }),
     // The error listener stays: an error after the scope has closed is ignored.
     () => Effect.sync(() => socket.destroy())
   )
 
-  const beat = Effect.gen(function* () {
-    let silent = 0
+  const ping = Effect.gen(function* () {
+    let unanswered = 0
     while (lost === undefined) {
-      put({ _tag: "Ping", channel: 0 })
-      yield* Effect.sleep(pulse)
-      silent = heard || !hasBegun ? 0 : silent + 1
-      heard = false
-      if (silent >= patience) lose(`no data for ${(patience * pulse) / 1000} s`)
+      sendFrame({ _tag: "Ping", channel: 0 })
+      yield* Effect.sleep(pingInterval)
+      unanswered = hasReceived || !hasBegun ? 0 : unanswered + 1
+      hasReceived = false
+      if (unanswered >= maxUnanswered) fail(`no data for ${(maxUnanswered * pingInterval) / 1000} s`)
     }
   })
-  yield* Effect.forkScoped(beat)
+  yield* Effect.forkScoped(ping)
 
   const orLost = <A>(value: A): Effect.Effect<A, TunnelLost> =>
     Effect.suspend(() => (lost === undefined ? Effect.succeed(value) : Effect.fail(lost)))
 
-  const channelOf = (channel: number): Omit<Channel, "close"> => {
+  const makeChannel = (channel: number): Omit<Channel, "close"> => {
     const state = stateOf(channel)
-    const { inlets, outlets, queue } = state
+    const { queue, receivers, senders } = state
     const sent = (frame: TunnelFrame): Effect.Effect<void, TunnelLost> =>
       Effect.suspend(() => {
         // After its close, the channel's number may be that of another one.
-        if (!state.isClosed) put(frame)
+        if (!state.isClosed) sendFrame(frame)
         return Latch.isOpen(drained) && lost === undefined
           ? Effect.void
           : Effect.andThen(drained.await, orLost(undefined))
@@ -339,13 +252,13 @@ export const makeTunnel = Effect.fnUntraced(function* (
     const writeFrom = (stream: StreamName, data: Uint8Array, from: number): Effect.Effect<void, TunnelLost> =>
       Effect.suspend(() => {
         if (from >= data.length) return Effect.void
-        const outlet = outlets[stream]
+        const sender = senders[stream]
         if (lost !== undefined) return Effect.fail(lost)
-        if (outlet.credit === 0) return Effect.andThen(outlet.latch.await, writeFrom(stream, data, from))
-        const block = data.subarray(from, from + Math.min(outlet.credit, maxBlock))
-        outlet.credit -= block.length
-        if (outlet.credit === 0) Latch.closeUnsafe(outlet.latch)
-        const packed = packs ? outlet.packer.pack(block) : undefined
+        if (sender.credit === 0) return Effect.andThen(sender.latch.await, writeFrom(stream, data, from))
+        const block = data.subarray(from, from + Math.min(sender.credit, maxBlock))
+        sender.credit -= block.length
+        if (sender.credit === 0) Latch.closeUnsafe(sender.latch)
+        const packed = packs ? sender.packer.pack(block) : undefined
         const frame: TunnelFrame =
           packed === undefined
             ? { _tag: "Data", channel, stream, data: block }
@@ -357,20 +270,20 @@ export const makeTunnel = Effect.fnUntraced(function* (
       incoming: Stream.fromQueue(queue).pipe(
         Stream.mapArray((records) => {
           // A channel that was closed meanwhile holds nothing.
-          if (channels.get(channel) === state) for (const record of records) hold(state, -documentBytes(record))
+          if (channels.get(channel) === state) for (const record of records) countDocuments(state, -documentBytes(record))
           return records
         })
       ),
-      taken: (stream, bytes) =>
+      consumed: (stream, bytes) =>
         Effect.sync(() => {
-          const inlet = inlets[stream]
-          inlet.used += bytes
+          const receiver = receivers[stream]
+          receiver.used += bytes
           // Each credit passes all processes between the two sides, as data does.
-          if (inlet.used < inlet.room / 2 || state.isClosed) return
-          const more = inlet.used + grow(state, inlet)
-          inlet.credit += more
-          inlet.used = 0
-          put({ _tag: "Credit", channel, stream, bytes: more })
+          if (receiver.used < receiver.window / 2 || state.isClosed) return
+          const more = receiver.used + grow(state, receiver)
+          receiver.credit += more
+          receiver.used = 0
+          sendFrame({ _tag: "Credit", channel, stream, bytes: more })
         }),
       send: (text) => sent({ _tag: "Document", channel, text }),
       write: (stream, data) => writeFrom(stream, data, 0),
@@ -378,13 +291,13 @@ export const makeTunnel = Effect.fnUntraced(function* (
     }
   }
 
-  const wholeChannel = (id: number): Channel => {
+  const channelOf = (id: number): Channel => {
     const state = stateOf(id)
     state.handle ??= {
-      ...channelOf(id),
+      ...makeChannel(id),
       close: Effect.sync(() => {
         if (state.isClosed) return
-        put({ _tag: "Close", channel: id })
+        sendFrame({ _tag: "Close", channel: id })
         state.isClosed = true
         documents -= state.documents
         added -= state.added
@@ -396,13 +309,13 @@ export const makeTunnel = Effect.fnUntraced(function* (
   }
 
   return {
-    ...channelOf(0),
-    channel: wholeChannel,
+    ...makeChannel(0),
+    channel: channelOf,
     open: Effect.suspend(() => {
       let id = 1
       while (id <= maxChannel && (channels.has(id) || closing.has(id))) id++
       return id <= maxChannel
-        ? orLost(wholeChannel(id))
+        ? orLost(channelOf(id))
         : Effect.fail(new TunnelLost({ detail: `more than ${maxChannel} channels` }))
     }),
     close: Effect.callback((resume) => {

@@ -10,7 +10,7 @@ import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Strangers } from "./Strangers.ts"
-import { TunnelLost } from "./Tunnel.ts"
+import { TunnelLost } from "./Channel.ts"
 
 const keyBytes = 32
 

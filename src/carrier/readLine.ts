@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
-import { TunnelLost } from "./Tunnel.ts"
+import { TunnelLost } from "./Channel.ts"
 
 /** The most bytes of a line. */
 const limit = 1024

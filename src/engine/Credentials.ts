@@ -12,7 +12,7 @@ import { type DockerConfig, readConfig } from "./DockerConfig.ts"
 const dockerHub = "https://index.docker.io/v1/"
 
 /** The timeout of a credential helper. Some helpers ask the user. */
-const patience = "30 seconds"
+const responseTimeout = "30 seconds"
 
 /** The content of the header X-Registry-Auth, which is encoded as JSON in base64. */
 type Auth =
@@ -77,7 +77,7 @@ const decodeAnswer = Schema.decodeUnknownEffect(
 const queryHelper = Effect.fnUntraced(function* (program: string, registry: string) {
   const failed = (detail: string) => new HelperFailure({ program, detail })
   const answer = yield* run(program, registry).pipe(
-    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(failed(`no response within ${patience}`)) })
+    Effect.timeoutOrElse({ duration: responseTimeout, orElse: () => Effect.fail(failed(`no response within ${responseTimeout}`)) })
   )
   if (answer === undefined) return undefined
   const { Secret, Username } = yield* Effect.mapError(decodeAnswer(answer), () => failed("its response is invalid"))

@@ -29,11 +29,11 @@ export interface RunningCommand {
  * The time for all removals of a run after one of them is delayed, in milliseconds. Engine 20.10 delays the removal of a container for up
  * to 20 seconds while it attaches the container to an overlay network. The removal of the network waits for that.
  */
-const patience = 45_000
+const removalTimeout = 45_000
 /** The time for all removals if the engine is unreachable, in milliseconds. */
-export const unreachablePatience = 15_000
+export const unreachableTimeout = 15_000
 /** The least time for each removal, in milliseconds. */
-const leastPatience = 3000
+const minimumTimeout = 3000
 
 /** Quotes a word for a shell, if necessary. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
@@ -124,13 +124,13 @@ export class Inventory {
   }
 
   /** The time for the next removal, in milliseconds. */
-  readonly removalPatience: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, (now) =>
-    this.#deadline === undefined ? patience : Math.max(this.#deadline - now, leastPatience)
+  readonly remainingTime: Effect.Effect<number> = Effect.map(Clock.currentTimeMillis, (now) =>
+    this.#deadline === undefined ? removalTimeout : Math.max(this.#deadline - now, minimumTimeout)
   )
 
   /** Reports that a removal is delayed, which limits the time for all removals. `since`: the start of the removal in Unix milliseconds. */
   removalDelayed(since: number, isReachable: boolean): void {
-    const limit = since + (isReachable ? patience : unreachablePatience)
+    const limit = since + (isReachable ? removalTimeout : unreachableTimeout)
     this.#deadline = Math.min(this.#deadline ?? limit, limit)
   }
 

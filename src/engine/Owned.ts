@@ -6,7 +6,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { isNotFound, isNotSent, isSilent, isUnanswered, type SwarmFailure } from "./EngineErrors.ts"
 import { summaryOf } from "./Hints.ts"
-import { type Belonging, CurrentInventory, type Inventory, unreachablePatience } from "./Inventory.ts"
+import { type Belonging, CurrentInventory, type Inventory, unreachableTimeout } from "./Inventory.ts"
 
 /** The time within which an engine may still complete a creation whose caller has stopped waiting. */
 const latestCreation = "5 seconds"
@@ -63,7 +63,7 @@ const removeFrom = Effect.fnUntraced(function* (
   object: Belonging,
   removal: Effect.Effect<void, SwarmFailure>
 ) {
-  const atMost = yield* inventory.removalPatience
+  const atMost = yield* inventory.remainingTime
   const began = yield* Clock.currentTimeMillis
   let reason = `no response within ${Duration.format(Duration.millis(atMost))}`
   let isReachable = true
@@ -75,7 +75,7 @@ const removeFrom = Effect.fnUntraced(function* (
         reason = summaryOf(error)
         // A single timeout proves nothing. The next request shows whether the engine is silent.
         isReachable = error._tag !== "EngineUnreachable" || error.reason === "Timeout"
-        isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachablePatience))
+        isOver = isSilent(error) || (!isReachable && now - began >= Math.min(atMost, unreachableTimeout))
         inventory.removalDelayed(began, isReachable)
       })
     ),

@@ -13,9 +13,9 @@ import { type EndRun, runVariable, type Signal } from "./ExecSpec.ts"
 import { type Ending, unconfirmed } from "./ExecutorErrors.ts"
 
 /** Milliseconds after KILL at which processes are reported as alive. */
-const killPatience = 3000
+const killTimeout = 3000
 /** Milliseconds in which the first process of a command must appear that may be about to start. */
-const startPatience = 10_000
+const startTimeout = 10_000
 /** Milliseconds between two passes over the processes. */
 const interval = 40
 /**
@@ -212,9 +212,9 @@ const cannot = (code: string): Ending => unconfirmed(`cannot signal its processe
 const endingOf = (target: Target, found: Found, elapsed: number): Ending | undefined => {
   const { error, hidden, isChanging, pids } = found
   if (error !== undefined) return cannot(error)
-  if (pids.length > 0) return elapsed > target.grace + killPatience ? { _tag: "Alive", pids } : undefined
-  if (target.isStarting && target.signalled.size === 0 && elapsed < startPatience) return undefined
-  if (isChanging && elapsed <= target.grace + killPatience) return undefined
+  if (pids.length > 0) return elapsed > target.grace + killTimeout ? { _tag: "Alive", pids } : undefined
+  if (target.isStarting && target.signalled.size === 0 && elapsed < startTimeout) return undefined
+  if (isChanging && elapsed <= target.grace + killTimeout) return undefined
   const uninspected = hidden + (isChanging ? 1 : 0)
   return uninspected === 0
     ? { _tag: "Killed" }

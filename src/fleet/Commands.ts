@@ -19,7 +19,7 @@ import type { ExecEvent } from "../executor/ExecEvent.ts"
 import { type EndRun, type ExecSpec, endOf, type Signal } from "../executor/ExecSpec.ts"
 import { describeEnding, type Ending, killed } from "../executor/ExecutorErrors.ts"
 import { GuardedCommand } from "../executor/RunInventory.ts"
-import { pullPatience } from "../helper/Helper.ts"
+import { pullTimeout } from "../helper/Helper.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import { leaseTerm } from "../helper/Lease.ts"
 import { openTunnelNetwork, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
@@ -214,7 +214,7 @@ const encodeGuarded = Schema.encodeSync(GuardedCommand)
 
 /** Returns the ownership of a single command's objects. Without a timeout, the caller moves the deadline while it lives. */
 const ownerOf = ({ grace, placementTimeout, timeout }: CheckedCommand, runId: string): Effect.Effect<Ownership> =>
-  makeOwnership(timeout === undefined ? leaseTerm : placementTimeout + pullPatience + timeout + grace, runId)
+  makeOwnership(timeout === undefined ? leaseTerm : placementTimeout + pullTimeout + timeout + grace, runId)
 
 /** Reports to the run's inventory when the command starts and ends. `image`: the image of helpers, for the guard's request. */
 const inventoried = Effect.fnUntraced(function* <E, R>(

@@ -18,7 +18,7 @@ const creation = 10_000
 /** Milliseconds between two looks at the tasks of a place. */
 const pause = 500
 /** The time within which unreachable managers must respond again. */
-const patience = "60 seconds"
+const managerTimeout = "60 seconds"
 
 /** Options of {@link follow}. */
 export interface FollowOptions<R> {
@@ -65,7 +65,7 @@ const nextOf = Effect.fnUntraced(function* (
   const begin = yield* Clock.currentTimeMillis
   while (true) {
     const { isDue, next } = yield* Effect.retry(look(task), {
-      schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: patience }))
+      schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: managerTimeout }))
     })
     if (next !== undefined) return next
     if (!isDue && (yield* Clock.currentTimeMillis) - begin > creation) return undefined

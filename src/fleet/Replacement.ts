@@ -9,7 +9,7 @@ import { TaskNotRunning } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** The time within which the replacement of a task must run. */
-const patience = "30 seconds"
+const replacementTimeout = "30 seconds"
 
 /** Fails if the managers report that the task does not run, or is about to be replaced. */
 export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
@@ -33,7 +33,7 @@ export const replacementOf = (task: ResolvedTask) => {
       ({ id }) => id !== task.id,
       () => gone(task, "running", "its container was removed")
     ),
-    Effect.retry({ schedule: Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: patience })) })
+    Effect.retry({ schedule: Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: replacementTimeout })) })
   )
 }
 

@@ -11,7 +11,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import type { TunnelLost } from "../carrier/Tunnel.ts"
+import type { TunnelLost } from "../carrier/Channel.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { tapSome } from "../internal/tapSome.ts"
 import { forwardProgram } from "../policy/Policy.ts"
@@ -133,7 +133,7 @@ export type ForwardError = RunError | CannotListen | ForwardingEnded
 export type RunChecked = (checked: CheckedRequest) => Stream.Stream<RunEvent, RunError>
 
 /** The time for a replacement if the request has none. */
-const defaultPatience = "5 minutes" satisfies Duration.Input
+const defaultWait = "5 minutes" satisfies Duration.Input
 /** Milliseconds between two attempts to open a session, at first and at most. */
 const pauses = { first: 250, most: 5000 }
 /** The time in which the process in the task's network ends after its caller has closed the session. */
@@ -163,7 +163,7 @@ export const forwardPorts = Effect.fn("TaskExec.forward")(function* (
   yield* checkPorts(ports)
   const command = forwardCommand(request)
   const checked = yield* checkRequest({ ...target, command })
-  const patience = yield* millis("wait", target.wait ?? defaultPatience)
+  const waitMillis = yield* millis("wait", target.wait ?? defaultWait)
   const events = yield* Effect.acquireRelease(
     Queue.sliding<ForwardEvent, ForwardError | Cause.Done>(eventRoom),
     Queue.shutdown
@@ -236,7 +236,7 @@ export const forwardPorts = Effect.fn("TaskExec.forward")(function* (
       const now = yield* Clock.currentTimeMillis
       if (!follow || last === undefined || isFinal(error) || now >= deadline) return yield* Effect.fail(error)
       if (deadline === Number.POSITIVE_INFINITY) {
-        deadline = now + patience
+        deadline = now + waitMillis
         current = yield* Deferred.make<Session, ForwardError>()
         emit({ _tag: "Lost", task: last.task, error })
       } else {
@@ -280,7 +280,7 @@ const connectionOver = ({ channel, incoming }: OpenConnection): TaskConnection =
     Stream.mapEffect((record) => {
       isEnded ||= record._tag === "End"
       return record._tag === "Data"
-        ? Effect.as(channel.taken(reads, record.data.length), [record.data])
+        ? Effect.as(channel.consumed(reads, record.data.length), [record.data])
         : Effect.succeed([])
     }),
     Stream.flattenIterable

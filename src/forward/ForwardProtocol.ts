@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
-import type { Channel, TunnelOptions } from "../carrier/Tunnel.ts"
+import type { Channel } from "../carrier/Channel.ts"
+import type { TunnelOptions } from "../carrier/Tunnel.ts"
 
 /** The message of a caller that opens a connection. */
 export const ConnectMessage = Schema.fromJsonString(Schema.TaggedStruct("Connect", { port: Schema.Int }))
@@ -31,20 +32,20 @@ export const firstDocument = Effect.fnUntraced(function* ({ incoming }: Pick<Cha
   return { text: first?._tag === "Document" ? first.text : undefined, rest }
 })
 
-/** The most connections of one session at the same time. Each takes up to twice {@link connectionRoom} on either side. */
+/** The most connections of one session at the same time. Each takes up to twice {@link connectionWindow} on either side. */
 export const mostConnections = 512
 
 /** The most bytes of each direction of a connection that a side holds for a slow reader. */
-export const connectionRoom = 256 * 1024
+export const connectionWindow = 256 * 1024
 
-/** The most bytes of a direction of which half of {@link connectionRoom} was read, and what that may add to all connections together. */
-export const grownRoom = 1024 * 1024
-const addedRoom = 16 * 1024 * 1024
+/** The most bytes of a direction of which half of {@link connectionWindow} was read, and what that may add to all connections together. */
+export const maxWindow = 1024 * 1024
+const addedInTotal = 16 * 1024 * 1024
 
 /** The options of the tunnel, for both sides. The connection between two nodes packs what compresses well. */
 export const forwardTunnel: TunnelOptions = {
-  room: connectionRoom,
-  growth: { most: grownRoom, inTotal: addedRoom },
+  window: connectionWindow,
+  growth: { maxWindow, inTotal: addedInTotal },
   packs: false
 }
 

@@ -6,7 +6,8 @@ import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type Channel, makeTunnel } from "../carrier/Tunnel.ts"
+import type { Channel } from "../carrier/Channel.ts"
+import { makeTunnel } from "../carrier/Tunnel.ts"
 import type { PortUnreachable } from "./ForwardErrors.ts"
 import {
   ConnectMessage,

@@ -5,7 +5,7 @@ import { PortUnreachable } from "./ForwardErrors.ts"
 import { systemText } from "./systemText.ts"
 
 /** Milliseconds that an attempt to connect to one address may take. */
-const patience = 10_000
+const connectTimeout = 10_000
 
 /**
  * Connects to a port of this network: at 127.0.0.1, at ::1, and then at each other address, as a service may listen on one of those only. Fails
@@ -45,7 +45,7 @@ const dialAt = (host: string, port: number): Effect.Effect<Socket, PortUnreachab
     })
   }).pipe(
     Effect.timeoutOrElse({
-      duration: patience,
-      orElse: () => Effect.fail(new PortUnreachable({ port, reason: `no response within ${patience / 1000} s` }))
+      duration: connectTimeout,
+      orElse: () => Effect.fail(new PortUnreachable({ port, reason: `no response within ${connectTimeout / 1000} s` }))
     })
   )

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { Channel, Incoming, TunnelLost } from "../carrier/Tunnel.ts"
+import type { Channel, Incoming, TunnelLost } from "../carrier/Channel.ts"
 import { fromReadable } from "../engine/fromReadable.ts"
 import { ConnectionReset } from "./ForwardErrors.ts"
 import type { Sides } from "./ForwardProtocol.ts"
@@ -34,7 +34,7 @@ export const joinSocket = <E>(
     const take = (record: Incoming): Effect.Effect<unknown, ConnectionReset> => {
       switch (record._tag) {
         case "Data":
-          return Effect.andThen(writeTo(socket, record.data), channel.taken(reads, record.data.length))
+          return Effect.andThen(writeTo(socket, record.data), channel.consumed(reads, record.data.length))
         case "End":
           return Effect.andThen(endOf(socket), Deferred.succeed(ended, undefined))
         case "Document":

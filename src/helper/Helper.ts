@@ -30,7 +30,7 @@ import { keepLease } from "./Lease.ts"
 import { type Network, openTemporaryService } from "./TemporaryService.ts"
 
 /** Milliseconds within which the node must pull the image. */
-export const pullPatience = 300_000
+export const pullTimeout = 300_000
 /**
  * Milliseconds within which a helper must end, in addition to the command's grace period. They exceed the 40 seconds within which the
  * container that kills the command's processes must end.
@@ -171,7 +171,7 @@ const awaitStart = Effect.fnUntraced(function* (
     const after = (yield* Clock.currentTimeMillis) - start
     if (task?.Status.State === "rejected") return yield* refusalOf(options.image, node.hostname, task.Status)
     const isAccepted = state === "preparing" || state === "ready" || state === "starting"
-    if (after > (isAccepted ? pullPatience : placementTimeout)) {
+    if (after > (isAccepted ? pullTimeout : placementTimeout)) {
       return yield* new HelperNotPlaced({ node: node.hostname, after, state, reason })
     }
     if (polls % nodeLooks === 0 && (yield* isDown(swarm, node))) {

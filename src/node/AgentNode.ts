@@ -4,7 +4,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { AgentConnection } from "../agent/AgentConnection.ts"
-import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { TunnelLost } from "../carrier/Channel.ts"
+import type { Tunnel } from "../carrier/Tunnel.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import type { HelperPlacement } from "../helper/Helper.ts"
 import type { HelperRefused } from "../helper/HelperErrors.ts"
@@ -12,7 +13,7 @@ import { makeOwnership, type Ownership } from "../Labels.ts"
 import { checkHello, unexpectedMessage } from "../protocol/Client.ts"
 import { filesOver } from "../protocol/FilesClient.ts"
 import { framesOf, type LineError, lineOver } from "../protocol/Line.ts"
-import { endManyByHelper, secondHelperPatience } from "./EndByHelper.ts"
+import { endManyByHelper, secondPlacementTimeout } from "./EndByHelper.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 import { prepareCommands } from "./RemoteCommands.ts"
 
@@ -57,7 +58,7 @@ export const openAgentNode = Effect.fnUntraced(function* ({
         }),
         endElsewhere: (runs) =>
           Effect.provideService(
-            endManyByHelper({ ...place, placementTimeout: secondHelperPatience }, runs),
+            endManyByHelper({ ...place, placementTimeout: secondPlacementTimeout }, runs),
             Swarm,
             swarm
           )

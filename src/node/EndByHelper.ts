@@ -6,14 +6,14 @@ import * as Stream from "effect/Stream"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
 import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
-import { type HelperPlacement, pullPatience } from "../helper/Helper.ts"
+import { type HelperPlacement, pullTimeout } from "../helper/Helper.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import { unexpectedMessage } from "../protocol/Client.ts"
 import type { Runs } from "../protocol/Endings.ts"
 import { type HelperError, openHelperConnection } from "./HelperConnection.ts"
 
 /** Milliseconds within which Swarm must place a second helper after a connection broke. The node may be down. */
-export const secondHelperPatience = 8000
+export const secondPlacementTimeout = 8000
 
 /**
  * Kills several runs on one node through a helper: sends the signal, waits for the grace period, sends KILL. Returns the kill result of
@@ -25,7 +25,7 @@ export const endManyByHelper = (
 ): Effect.Effect<ReadonlyArray<Ending>, never, Swarm> =>
   Effect.gen(function* () {
     const owner = yield* makeOwnership(
-      place.placementTimeout + pullPatience + Math.max(...runs.map(({ grace }) => grace))
+      place.placementTimeout + pullTimeout + Math.max(...runs.map(({ grace }) => grace))
     )
     return yield* tryToEnd(place, owner, runs)
   }).pipe(Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(summaryOf(error))))))

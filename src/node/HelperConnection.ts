@@ -12,7 +12,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
 import { receive } from "../carrier/ServiceLog.ts"
-import { type Channel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { type Channel, TunnelLost } from "../carrier/Channel.ts"
+import type { Tunnel } from "../carrier/Tunnel.ts"
 import { isNotSent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
@@ -334,12 +335,12 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
         addition?.request.from === "output" ? log : Stream.interruptWhen(log, broken),
         later
       ),
-      taken: (stream, bytes) =>
+      consumed: (stream, bytes) =>
         Effect.suspend(() => {
           const own = Math.min(bytes, inbox.waiting)
           inbox.waiting -= own
           inbox.gate.remove(own)
-          return own === bytes || open === undefined ? Effect.void : open.taken(stream, bytes - own)
+          return own === bytes || open === undefined ? Effect.void : open.consumed(stream, bytes - own)
         }),
       running: Deferred.await(running),
       isOpen: () => open !== undefined && Deferred.isDoneUnsafe(moved),

@@ -14,7 +14,7 @@ import { CopyLost } from "../protocol/ContainerFiles.ts"
 import type { Runs } from "../protocol/Endings.ts"
 import { filesOver } from "../protocol/FilesClient.ts"
 import { readEarly } from "./EarlyInput.ts"
-import { endManyByHelper, secondHelperPatience } from "./EndByHelper.ts"
+import { endManyByHelper, secondPlacementTimeout } from "./EndByHelper.ts"
 import { type HelperConnection, openHelperConnection } from "./HelperConnection.ts"
 import { prepareTunnel } from "./HelperTunnel.ts"
 import type { NodeConnection, Specs } from "./NodeConnection.ts"
@@ -72,8 +72,8 @@ export const openHelperNode = Effect.fnUntraced(function* ({
       const stopped = link.hasGreeted() ? undefined : yield* link.stop
       if (stopped !== undefined && !link.hasGreeted()) return runs.map(() => stopped)
       // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
-      const patience = link.hasMoved() ? secondHelperPatience : place.placementTimeout
-      const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: patience }, runs))
+      const timeout = link.hasMoved() ? secondPlacementTimeout : place.placementTimeout
+      const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: timeout }, runs))
       if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* link.stop
       return endings
     })

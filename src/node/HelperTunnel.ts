@@ -2,7 +2,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { makeTunnel, type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { TunnelLost } from "../carrier/Channel.ts"
+import { makeTunnel, type Tunnel } from "../carrier/Tunnel.ts"
 import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../carrier/TunnelTls.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm } from "../engine/Swarm.ts"
@@ -17,7 +18,7 @@ import type { Ownership } from "../Labels.ts"
 import { inStage } from "../Stage.ts"
 
 /** Milliseconds within which the relay must reach the listener. By then, every node knows the network. */
-const reachPatience = 20_000
+const connectTimeout = 20_000
 
 /** The errors of a tunnel. */
 export type TunnelError = OverlayBlocked | RelayFailed | HelperRejected | TunnelLost | SwarmFailure
@@ -79,7 +80,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
     const [carrier] = yield* Effect.all([network.openRelay, prepared], { concurrency: 2 })
     const host = yield* address
     const blocked = Effect.suspend(() =>
-      Effect.fail(new OverlayBlocked({ node, after: reachPatience, detail: carrier.complaint() || "no response" }))
+      Effect.fail(new OverlayBlocked({ node, after: connectTimeout, detail: carrier.complaint() || "no response" }))
     )
     const socket = yield* carrier.begin(relayAddress(host)).pipe(
       Effect.andThen(secureClient(carrier.duplex, tunnelKey(key))),
@@ -88,7 +89,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
           ? error
           : relayFailed(swarm.host, place.image, new TunnelLost({ detail: carrier.complaint() }))
       ),
-      Effect.timeoutOrElse({ duration: reachPatience, orElse: () => blocked }),
+      Effect.timeoutOrElse({ duration: connectTimeout, orElse: () => blocked }),
       inStage({ _tag: "Connect", node })
     )
     // Opens all channels now: a helper that has moved uses them at once, while the caller may still read the log.

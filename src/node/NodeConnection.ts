@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { TunnelLost } from "../carrier/Tunnel.ts"
+import type { TunnelLost } from "../carrier/Channel.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"

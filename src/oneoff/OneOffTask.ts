@@ -33,7 +33,7 @@ export interface OneOffOptions {
   /** Milliseconds within which Swarm must find a node. */
   readonly placementTimeout: number
   /** Milliseconds within which the task must run, including the pull of its image. */
-  readonly patience: number
+  readonly startTimeout: number
 }
 
 /** The service and, if the target names one, the node of a one-off task. */
@@ -128,7 +128,7 @@ export const openOneOffTask = Effect.fn("TaskExec.oneOff")(function* (
 ): Effect.fn.Return<ResolvedTask, OneOffNotStarted | OneOffNotPlaced | SwarmFailure, Swarm | Scope.Scope> {
   const [last, ...before] = options.nodes.toReversed()
   const swarm = yield* Swarm
-  const owner = yield* makeOwnership(options.placementTimeout + options.patience + leaseTerm)
+  const owner = yield* makeOwnership(options.placementTimeout + options.startTimeout + leaseTerm)
   const name = `task-exec-run-${owner.runId}`
   const { runId } = owner
   const labels = ownershipLabels(owner, oneOffRole)
@@ -190,7 +190,7 @@ const startOn = Effect.fnUntraced(function* (swarm: SwarmShape, options: StartOp
 const awaitRunning = Effect.fnUntraced(function* (
   swarm: SwarmShape,
   image: string,
-  { isLast, name, original, patience, placementTimeout }: StartOptions
+  { isLast, name, original, startTimeout, placementTimeout }: StartOptions
 ): Effect.fn.Return<Task | undefined, OneOffNotStarted | OneOffNotPlaced | SwarmFailure> {
   const service = original.service.Spec.Name
   const start = yield* Clock.currentTimeMillis
@@ -215,7 +215,7 @@ const awaitRunning = Effect.fnUntraced(function* (
     const isPlaced = task?.NodeID !== undefined && task.NodeID !== ""
     if (!isPlaced && !isLast && /no suitable node/.test(reason)) return undefined
     const after = (yield* Clock.currentTimeMillis) - start
-    if (after > (isPlaced ? patience : placementTimeout)) {
+    if (after > (isPlaced ? startTimeout : placementTimeout)) {
       return yield* new OneOffNotPlaced({ service, image, after, state, reason })
     }
     yield* Effect.sleep(pause)

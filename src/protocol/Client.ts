@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
-import { TunnelLost } from "../carrier/Tunnel.ts"
+import { TunnelLost } from "../carrier/Channel.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
@@ -43,7 +43,7 @@ export interface ConversationOptions<E, R> {
 }
 
 /** Milliseconds that a helper may take to answer a signal, in addition to the grace period. */
-const answerPatience = 20_000
+const responseTimeout = 20_000
 
 /** An open line to a command. */
 interface Live {
@@ -72,7 +72,7 @@ export const converse = <E, R>({
         ? endElsewhere(run)
         : sendSignal(live, run).pipe(
             Effect.timeoutOrElse({
-              duration: run.grace + answerPatience,
+              duration: run.grace + responseTimeout,
               orElse: () => Effect.fail(new TunnelLost({ detail: "the helper does not respond" }))
             }),
             Effect.catch(() => endElsewhere(run))
@@ -105,7 +105,7 @@ export const converse = <E, R>({
         tapSome((event) => {
           if (event._tag === "Started" || event._tag === "Detached") started()
           return event._tag === "Stdout" || event._tag === "Stderr"
-            ? line.taken(event._tag === "Stdout" ? "stdout" : "stderr", event.data.length)
+            ? line.consumed(event._tag === "Stdout" ? "stdout" : "stderr", event.data.length)
             : undefined
         })
       )

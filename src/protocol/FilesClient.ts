@@ -49,7 +49,7 @@ export const filesOver = Effect.fn("TaskExec.filesOver")(function* (
       }
       if (incoming._tag !== "Bytes") return yield* unexpectedMessage(node, incoming)
       bytes += incoming.data.length
-      yield* tunnel.taken("stdout", incoming.data.length)
+      yield* tunnel.consumed("stdout", incoming.data.length)
       return [incoming.data] as const
     })
     return Stream.fromPull(Effect.succeed(pull))

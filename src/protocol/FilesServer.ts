@@ -6,7 +6,8 @@ import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Tunnel, TunnelLost } from "../carrier/Tunnel.ts"
+import { TunnelLost } from "../carrier/Channel.ts"
+import type { Tunnel } from "../carrier/Tunnel.ts"
 import type { ContainerFiles } from "./ContainerFiles.ts"
 import {
   decodeFilesRequest,
@@ -64,7 +65,7 @@ const serveOver = Effect.fnUntraced(function* (tunnel: Tunnel, files: ContainerF
         const content = Stream.tap(Stream.fromQueue(inflow.queue), (chunk) => {
           count(chunk)
           inflow.open -= chunk.length
-          return tunnel.taken("stdin", chunk.length)
+          return tunnel.consumed("stdin", chunk.length)
         })
         yield* files.putArchive(request.path, content, { copyUIDGID: request.copyUIDGID })
         return yield* respond({ _tag: "Copied", bytes })
@@ -100,7 +101,7 @@ const listen = Effect.fnUntraced(function* (tunnel: Tunnel) {
   let current = yield* makeInflow
   const take = Effect.fnUntraced(function* (request: FilesRequest) {
     // If the engine refused an archive, the rest of its bytes is not consumed. The caller may send this number of other bytes.
-    yield* tunnel.taken("stdin", current.open)
+    yield* tunnel.consumed("stdin", current.open)
     current = yield* makeInflow
     yield* Queue.offer(jobs, { request, inflow: current })
   })

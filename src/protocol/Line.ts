@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { decodeDocument, type Frame } from "../carrier/Frame.ts"
-import { type Channel, type Incoming, TunnelLost } from "../carrier/Tunnel.ts"
+import { type Channel, type Incoming, TunnelLost } from "../carrier/Channel.ts"
 import type { StreamName } from "../carrier/TunnelFrame.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
@@ -18,7 +18,7 @@ export interface Line<E> {
   /** The node's frames, in order. Ends when no other frame can arrive. Run it once. */
   readonly incoming: Stream.Stream<Frame, E | LineError>
   /** Reports that bytes of output were consumed, so that the node may send this number of further bytes. */
-  readonly taken: (stream: StreamName, bytes: number) => Effect.Effect<void>
+  readonly consumed: (stream: StreamName, bytes: number) => Effect.Effect<void>
   /** Completes when the helper or agent runs, or when it is certain that it will not run. */
   readonly running: Effect.Effect<void>
   /** Whether a message can be sent to the node without waiting. */
@@ -67,7 +67,7 @@ export const lineOver = <E extends { readonly message: string; readonly summary?
   const open = Effect.mapError(Deferred.await(greeted), (error) => new TunnelLost({ detail: summaryOf(error) }))
   return {
     incoming: framesOf(channel),
-    taken: channel.taken,
+    consumed: channel.consumed,
     running: Effect.ignore(open),
     isOpen,
     send: (text) => Effect.andThen(open, channel.send(text)),

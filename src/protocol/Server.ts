@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { encodeDocument, type Frame, type Signalled } from "../carrier/Frame.ts"
-import { type Channel, TunnelLost } from "../carrier/Tunnel.ts"
+import { type Channel, TunnelLost } from "../carrier/Channel.ts"
 import type { TerminalSize } from "../executor/ExecSpec.ts"
 import type { ExecInput } from "../executor/Executor.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
@@ -148,7 +148,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
   }).pipe(Effect.andThen(Effect.fail(new TunnelLost({ detail: "the caller disconnected" }))), Effect.forkScoped)
   return {
     begin: Deferred.await(begin),
-    stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.taken("stdin", chunk.length))),
+    stdin: Stream.fromQueue(stdin).pipe(Stream.tap((chunk) => channel.consumed("stdin", chunk.length))),
     sizes: Stream.fromQueue(sizes),
     signals: Stream.fromQueue(signals),
     // Ignores errors: `gone` reports that the caller has disconnected.

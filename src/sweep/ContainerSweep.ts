@@ -22,9 +22,9 @@ export interface ContainerSweep extends SweepMode {
 }
 
 /** Milliseconds within which a container must end after it was asked to. */
-const patience = 15_000
+const endTimeout = 15_000
 /** Milliseconds within which another program must finish the removal of a container. */
-const removalPatience = 10_000
+const killTimeout = 10_000
 
 /** Swarm's label on the containers of a service. */
 const serviceLabel = "com.docker.swarm.service.id"
@@ -85,7 +85,7 @@ const remove = (engine: DockerEngineShape, id: string): Effect.Effect<void, Engi
     Effect.catchIf(isConflict, (error) =>
       waitUntil(
         Effect.map(stateOf(engine, id), (state) => state === undefined),
-        removalPatience
+        killTimeout
       ).pipe(Effect.flatMap((isRemoved) => (isRemoved ? Effect.void : Effect.fail(error))))
     )
   )
@@ -118,11 +118,11 @@ const endAndRemove = Effect.fnUntraced(function* (
     )
     const ended = yield* waitUntil(
       Effect.map(stateOf(engine, id), (state) => state !== "running"),
-      patience
+      endTimeout
     )
     if (!ended) {
       const next = `If Swarm does not stop it either, run: docker rm -f ${id.slice(0, 12)}`
-      return yield* new NotRemovable({ detail: `it is still running after ${patience / 1000} s. ${next}` })
+      return yield* new NotRemovable({ detail: `it is still running after ${endTimeout / 1000} s. ${next}` })
     }
   }
   yield* remove(engine, id)
@@ -132,11 +132,11 @@ const endAndRemove = Effect.fnUntraced(function* (
 const awaitEndAndRemove = Effect.fnUntraced(function* (engine: DockerEngineShape, { Id: id }: ContainerSummary) {
   const ended = yield* waitUntil(
     Effect.map(stateOf(engine, id), (state) => state !== "running" && state !== "created"),
-    patience
+    endTimeout
   )
   if (!ended && (yield* stateOf(engine, id)) === "running") {
     return yield* new NotRemovable({
-      detail: `it is still killing the command of its run after ${patience / 1000} s. Run "task-exec gc" again.`
+      detail: `it is still killing the command of its run after ${endTimeout / 1000} s. Run "task-exec gc" again.`
     })
   }
   yield* remove(engine, id)

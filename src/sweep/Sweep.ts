@@ -201,7 +201,7 @@ const sweepOthers = Effect.fnUntraced(function* (
     nodes: swept,
     connectedNode: connected.id,
     services,
-    patience: Duration.toMillis(Duration.fromInputUnsafe(placementTimeout))
+    timeout: Duration.toMillis(Duration.fromInputUnsafe(placementTimeout))
   }).pipe(
     Effect.catch((error) =>
       Effect.succeed(swept.map((node): NodeResult => ({ _tag: "Unswept", node, reason: error.message })))

@@ -36,7 +36,7 @@ export interface SweeperOptions extends SweepMode {
   /** IDs of task-exec's services, whose containers Swarm removes. */
   readonly services: ReadonlyArray<string>
   /** Milliseconds within which every node must report. */
-  readonly patience: number
+  readonly timeout: number
 }
 
 /** The result for one node. */
@@ -45,7 +45,7 @@ export type NodeResult =
   | { readonly _tag: "Unswept"; readonly node: SweptNode; readonly reason: string }
 
 /** Milliseconds after which the log is read again from its start. */
-const readingPatience = 1500
+const readTimeout = 1500
 /** The number of times that the log is read after a sweeper has ended. */
 const finalReads = 3
 /** The grace period of a sweeper, in milliseconds. */
@@ -54,14 +54,14 @@ const stopGrace = 2000
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(NodeSweepRequest))
 
 /**
- * Sweeps the containers of these nodes, and waits for their reports for at most `patience` milliseconds. Returns Swarm's reason for a node
+ * Sweeps the containers of these nodes, and waits for their reports for at most `timeout` milliseconds. Returns Swarm's reason for a node
  * that does not report. Removes the service and its secret.
  */
 export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
   options: SweeperOptions
 ): Effect.fn.Return<ReadonlyArray<NodeResult>, SwarmFailure | RequestTooLarge, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
-  const fresh = yield* makeOwnership(options.patience)
+  const fresh = yield* makeOwnership(options.timeout)
   const { dryRun, nodes, selection, services } = options
   // A sweep with a later `now` must not remove its own objects.
   const now = yield* Clock.currentTimeMillis
@@ -93,7 +93,7 @@ export const sweepNodes = Effect.fn("Sweep.nodes")(function* (
 }, Effect.scoped)
 
 const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: string, options: SweeperOptions) {
-  const { nodes, patience } = options
+  const { nodes, timeout } = options
   const reports = new Map<string, NodeReport>()
   /** The reasons of nodes that will not report. */
   const refused = new Map<string, string>()
@@ -125,7 +125,7 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
     },
     Effect.scoped,
     // A timeout, because a followed log may miss lines and does not end by itself.
-    Effect.timeoutOption(readingPatience),
+    Effect.timeoutOption(readTimeout),
     Effect.catch((error) => Effect.logDebug(`cannot read the log of the sweepers: ${error.message}`))
   )
 
@@ -164,14 +164,14 @@ const gatherReports = Effect.fnUntraced(function* (swarm: SwarmShape, service: s
     }
   })
 
-  yield* Effect.raceFirst(gatherAll, Effect.sleep(patience))
+  yield* Effect.raceFirst(gatherAll, Effect.sleep(timeout))
   return nodes.map((node): NodeResult => {
     const result = reports.get(node.id)?.result
     if (result?._tag === "Swept") return { _tag: "Swept", node, findings: foundOn(node, result.findings) }
     const reason =
       result?.detail ??
       refused.get(node.id) ??
-      `no report within ${patience / 1000} s (${listError ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
+      `no report within ${timeout / 1000} s (${listError ?? `its sweeper: ${describe(tasks.get(node.id), options)}`})`
     return { _tag: "Unswept", node, reason }
   })
 })

@@ -65,7 +65,7 @@ class TaskUnsteady extends Schema.TaggedError<TaskUnsteady>()("TaskUnsteady", {
   failure: Schema.String
 }) {
   override get message(): string {
-    return `task ${this.task} on ${this.node} has run for less than ${probation / 1000} s; the previous task: ${this.failure}`
+    return `task ${this.task} on ${this.node} has run for less than ${monitorPeriod / 1000} s; the previous task: ${this.failure}`
   }
 }
 
@@ -75,7 +75,7 @@ const pause = "250 millis"
  * Milliseconds for which a task must have run if the previous task failed. Swarm monitors an updated task for the same time (API
  * reference, `UpdateConfig.Monitor`).
  */
-export const probation = 5000
+export const monitorPeriod = 5000
 
 /**
  * Waits for the running task that a target names, and returns it when it runs the current service spec.
@@ -84,7 +84,7 @@ export const probation = 5000
  *
  * **Details**: skips tasks that an update is about to replace. After a failed task, its replacement must have run for 5 seconds.
  *
- * Fails with `WaitTimedOut` after `patience` milliseconds, with Swarm's text about the last failure. Fails at once with errors that waiting
+ * Fails with `WaitTimedOut` after `timeout` milliseconds, with Swarm's text about the last failure. Fails at once with errors that waiting
  * does not change: `TaskNotFound` if the service does not exist, `TaskAmbiguous`, the engine's errors.
  *
  * @category targets
@@ -92,9 +92,9 @@ export const probation = 5000
  */
 export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   target: Target,
-  patience: number,
-  /** Milliseconds for the error's message: the whole time to wait, of which `patience` remains. */
-  wait = patience
+  timeout: number,
+  /** Milliseconds for the error's message: the whole time to wait, of which `timeout` remains. */
+  wait = timeout
 ): Effect.fn.Return<ResolvedTask, LookupError | WaitTimedOut, Swarm> {
   let detail = "no manager answered"
   let unready: string | undefined
@@ -118,7 +118,7 @@ export const awaitTask = Effect.fn("TaskExec.wait")(function* (
     Effect.retry({ while: mayPass, schedule: Schedule.spaced(pause) }),
     Effect.catchTag(["TaskOutdated", "TaskUnsteady"], (error) => Effect.die(error)),
     Effect.timeoutOrElse({
-      duration: patience,
+      duration: timeout,
       orElse: () => timedOut
     })
   )
@@ -141,7 +141,7 @@ const checkUpdated = Effect.fnUntraced(function* ({ id, name, node, service }: R
   return yield* outdated([State, Message].filter(Boolean).join(": "))
 })
 
-/** Fails if the previous task failed, until this one has run for {@link probation}. */
+/** Fails if the previous task failed, until this one has run for {@link monitorPeriod}. */
 const checkSteady = Effect.fnUntraced(function* (
   { id, name, node }: ResolvedTask,
   details: TaskDetails,
@@ -151,7 +151,7 @@ const checkSteady = Effect.fnUntraced(function* (
   const since = firstSeen.get(id) ?? now
   firstSeen.set(id, since)
   // The node's clock may be wrong. The time for which this process has seen the task run is certain, but shorter.
-  if (now - Math.min(since, Date.parse(details.Status.Timestamp) || since) >= probation) return
+  if (now - Math.min(since, Date.parse(details.Status.Timestamp) || since) >= monitorPeriod) return
   const failure = yield* lastFailure(details)
   if (failure !== undefined) return yield* new TaskUnsteady({ task: name, node: node.hostname, failure })
 })

@@ -68,7 +68,7 @@ export interface EngineClient {
  * The time within which a body must end after the engine has confirmed it. Programs pad an archive to the size of their blocks, and may
  * close their pipe late: "task-exec cp" does so after it has removed its helper.
  */
-const bodyPatience = "30 seconds"
+const bodyTimeout = "30 seconds"
 
 /** The most bytes of an error response. Those of engines are shorter. */
 const errorBodyLimit = 64 * 1024
@@ -253,7 +253,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
         answered.socket.destroy()
         yield* Fiber.join(sending).pipe(
           Effect.timeoutOrElse({
-            duration: bodyPatience,
+            duration: bodyTimeout,
             orElse: () => Effect.fail(unexpected(request, "it responded before it had received all data"))
           })
         )

@@ -19,7 +19,7 @@ const pingAfter = 5
 /** Silent ticks after which the engine is given up. */
 const giveUpAfter = 15
 /** Milliseconds within which an engine that was given up must answer a ping. */
-const probePatience = 3000
+const probeTimeout = 3000
 /** The least pause between two pings of an engine that was given up, in milliseconds. */
 const probePause = 5000
 
@@ -93,7 +93,7 @@ export const makeHeartbeat = Effect.fnUntraced(function* ({
     const refusal = new EngineSilent("ENGINE_NOT_ASKED")
     if ((yield* Clock.currentTimeMillis) - probedAt < probePause) return yield* Effect.fail(refusal)
     const hasAnswered = yield* Effect.as(ping, true).pipe(
-      Effect.timeoutOrElse({ duration: probePatience, orElse: () => Effect.succeed(false) })
+      Effect.timeoutOrElse({ duration: probeTimeout, orElse: () => Effect.succeed(false) })
     )
     probedAt = yield* Clock.currentTimeMillis
     if (!hasAnswered) return yield* Effect.fail(refusal)

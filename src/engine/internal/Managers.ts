@@ -10,7 +10,7 @@ const mayTryNext = (error: RequestFailure, { method }: Request): boolean =>
   error._tag === "EngineUnreachable" && (method === "GET" || method === "HEAD" || isNotSent(error))
 
 /** The wait for a leader. A swarm elects one about 10 seconds after it lost the old one. Until then, managers refuse most requests. */
-const leaderPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
+const leaderSchedule = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** Whether a manager refused a request because there is no leader (moby `daemon/cluster`, swarmkit `manager/state/raft`). */
 const isLeaderless = (error: RequestFailure): boolean =>
@@ -18,7 +18,7 @@ const isLeaderless = (error: RequestFailure): boolean =>
 
 /** Repeats a request while the swarm has no leader, for at most 30 seconds. */
 export const awaitLeader = <A, E extends RequestFailure, R>(request: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.retry(request, { schedule: leaderPatience, while: isLeaderless })
+  Effect.retry(request, { schedule: leaderSchedule, while: isLeaderless })
 
 /**
  * Sends requests to the managers of a swarm. Has no uploads and no hijacked connections, which belong to requests about containers: only

@@ -15,7 +15,7 @@ import { findImage, hostPidContainer } from "../HostView.ts"
 import type { KillerOptions } from "../ProcessKiller.ts"
 
 /** The timeout of a guard's response. */
-const answerPatience = "10 seconds"
+const responseTimeout = "10 seconds"
 /** Milliseconds until the guard of a run without a timeout counts as a leftover: a year. The guard ends with its caller. */
 const unlimited = 365 * 24 * 3600_000
 /** Milliseconds that a guard needs to kill a run, besides the grace period. */
@@ -89,7 +89,7 @@ export const watchFromContainer = Effect.fnUntraced(function* (
       return yield* Deferred.await(answer)
     },
     Effect.orElseSucceed(() => false),
-    Effect.timeoutOrElse({ duration: answerPatience, orElse: () => Effect.succeed(false) })
+    Effect.timeoutOrElse({ duration: responseTimeout, orElse: () => Effect.succeed(false) })
   )
   let mustAct = false
   const takeOver = Effect.sync(() => {

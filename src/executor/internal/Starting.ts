@@ -15,9 +15,9 @@ import { isGone } from "./stillRuns.ts"
 type Engine = DockerEngine["Service"]
 
 /** The time in which the engine must start a command. */
-const startPatience = "60 seconds"
+const startTimeout = "60 seconds"
 /** The time in which the engine must start a command whose caller was interrupted. */
-const interruptedPatience = "10 seconds"
+const interruptedStartTimeout = "10 seconds"
 /** The most bytes of the engine's reason. */
 const complaintBytes = 4096
 
@@ -27,7 +27,7 @@ const complaintBytes = 4096
  */
 const quietPause = 15
 const longestPause = 250
-const patienter = 1.125
+const pauseGrowth = 1.125
 /** Milliseconds between two checks of a command with output. */
 const heardPause = 5
 
@@ -50,14 +50,14 @@ export const awaitStart = (
         heard = true
       })
     )
-    for (let pause = quietPause; ; pause = Math.min(pause * patienter, longestPause)) {
+    for (let pause = quietPause; ; pause = Math.min(pause * pauseGrowth, longestPause)) {
       yield* heard ? Effect.sleep(heardPause) : Effect.raceFirst(hear, Effect.sleep(pause))
       const exec = yield* engine.inspectExec(execId)
       if (hasStarted(exec) || exec.ExitCode !== null) return exec
     }
   }).pipe(
     Effect.timeoutOrElse({
-      duration: startPatience,
+      duration: startTimeout,
       orElse: () => new OutcomeUnknown({ detail: "the engine did not report whether the command started" })
     })
   )
@@ -72,7 +72,7 @@ export const awaitSettled = (engine: Engine, execId: string): Effect.Effect<bool
     Effect.map((exec) => hasStarted(exec) || exec.ExitCode !== null),
     Effect.catchIf(isGone, () => Effect.succeed(true)),
     Effect.repeat({
-      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: interruptedPatience })),
+      schedule: Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: interruptedStartTimeout })),
       until: (settled) => settled
     }),
     Effect.orElseSucceed(() => false)

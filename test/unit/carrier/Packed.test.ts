@@ -39,7 +39,7 @@ describe("packed blocks", () => {
     assert.isDefined(packer.pack(text(2048)))
   })
 
-  it("are rejected if they are damaged, longer than the room, or need more memory than a block", () => {
+  it("are rejected if they are damaged, longer than allowed, or need more memory than a block", () => {
     const packed = zstdCompressSync(text(5000))
     assert.deepStrictEqual(unpack(packed, 5000), text(5000))
     assert.isUndefined(unpack(packed, 4999))

@@ -10,7 +10,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { type Channel, type Incoming, makeTunnel, type Tunnel } from "../../../src/carrier/Tunnel.ts"
+import type { Channel, Incoming } from "../../../src/carrier/Channel.ts"
+import { makeTunnel, type Tunnel } from "../../../src/carrier/Tunnel.ts"
 import { encodeFrame, type TunnelFrame, TunnelFrameReader } from "../../../src/carrier/TunnelFrame.ts"
 import { listenForAll, listenSecurely, makeTunnelKey, secureClient, tunnelKey } from "../../../src/carrier/TunnelTls.ts"
 import { cutEvery, settle } from "./Connections.ts"
@@ -67,17 +68,17 @@ describe("a tunnel", () => {
       yield* far.send("a document")
       yield* settle
       assert.deepStrictEqual(other, ["stderr still here", "a document"])
-      yield* near.taken("stdout", mebibyte)
+      yield* near.consumed("stdout", mebibyte)
       yield* settle
       assert.strictEqual(arrived, 2 * mebibyte)
-      yield* near.taken("stdout", mebibyte)
+      yield* near.consumed("stdout", mebibyte)
       yield* Fiber.join(writing)
       yield* settle
       assert.strictEqual(arrived, 3 * mebibyte)
     })
   )
 
-  it.effect("channels are independent: streams, room, documents and end", () =>
+  it.effect("channels are independent: streams, credit, documents and end", () =>
     Effect.gen(function* () {
       const { far, near } = yield* pair
       const [one, two] = [near.channel(1), near.channel(2)]
@@ -170,7 +171,7 @@ describe("a tunnel", () => {
           Stream.runForEach(channel.incoming, (incoming) => {
             if (incoming._tag !== "Data") return Effect.void
             add(got, index, incoming.stream, incoming.data)
-            return channel.taken(incoming.stream, incoming.data.length)
+            return channel.consumed(incoming.stream, incoming.data.length)
           })
         )
         const reading = yield* Effect.forkChild(Effect.all(readers, { concurrency: "unbounded" }))
@@ -197,7 +198,7 @@ describe("a tunnel", () => {
     { arbitrary: { runs: 40 } }
   )
 
-  it.effect("packed text counts with its unpacked size: its sender waits for room for all of it", () =>
+  it.effect("packed text counts with its unpacked size: its sender waits for credit for all of it", () =>
     Effect.gen(function* () {
       const { far, near, right } = yield* pair
       const mebibyte = 1024 * 1024
@@ -220,7 +221,7 @@ describe("a tunnel", () => {
       yield* settle
       assert.strictEqual(arrived, mebibyte)
       assert.isUndefined(writing.pollUnsafe())
-      yield* near.taken("stdout", mebibyte)
+      yield* near.consumed("stdout", mebibyte)
       yield* Fiber.join(writing)
       yield* settle
       assert.strictEqual(arrived, 2 * mebibyte)
@@ -235,7 +236,7 @@ describe("a tunnel", () => {
     ["of fewer bytes than it says", 10_001, zstdCompressSync(block), /damaged block of stdout/],
     ["of no bytes", 0, zstdCompressSync(Buffer.alloc(0)), /damaged block of stdout/],
     ["that swells", 300_000, zstdCompressSync(Buffer.alloc(300_000)), /damaged block of stdout/],
-    ["of more than there is room for", 2 ** 21, zstdCompressSync(block), /stdout exceeds its buffer/]
+    ["of more bytes than the sender has credit for", 2 ** 21, zstdCompressSync(block), /stdout exceeds its buffer/]
   ] as const)("a block %s ends the connection", ([, bytes, data, message]) =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
@@ -248,17 +249,17 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a stream that is read gets more room, and a closed channel gives its room to others", () =>
+  it.effect("the window of a stream that is read grows, and a closed channel frees its share for others", () =>
     Effect.gen(function* () {
-      const options = { channels: [1, 2], room: 1000, growth: { most: 4000, inTotal: 4000 } }
+      const options = { channels: [1, 2], window: 1000, growth: { maxWindow: 4000, inTotal: 4000 } }
       const [left, right] = duplexPair()
       const near = yield* makeTunnel(left, options)
       const far = yield* makeTunnel(right, options)
       /** Reads a number of bytes, then lets the other side write until it waits. Returns how many bytes that side wrote. */
-      const roomAfter = Effect.fnUntraced(function* (id: number, bytes: number) {
+      const creditAfter = Effect.fnUntraced(function* (id: number, bytes: number) {
         const [reads, writes] = [near.channel(id), far.channel(id)]
         yield* writes.write("stdout", Buffer.alloc(bytes))
-        yield* reads.taken("stdout", bytes)
+        yield* reads.consumed("stdout", bytes)
         yield* settle
         let wrote = 0
         const writing = yield* Effect.forkChild(
@@ -274,12 +275,12 @@ describe("a tunnel", () => {
         yield* Fiber.interrupt(writing)
         return wrote
       })
-      assert.strictEqual(yield* roomAfter(1, 400), 600)
-      assert.strictEqual(yield* roomAfter(2, 500), 4000)
+      assert.strictEqual(yield* creditAfter(1, 400), 600)
+      assert.strictEqual(yield* creditAfter(2, 500), 4000)
       const third = [near.channel(3), far.channel(3)] as const
-      assert.strictEqual(yield* roomAfter(3, 500), 2000)
+      assert.strictEqual(yield* creditAfter(3, 500), 2000)
       yield* near.channel(2).close
-      yield* third[0].taken("stdout", 2000)
+      yield* third[0].consumed("stdout", 2000)
       yield* settle
       const filled = yield* Effect.forkChild(third[1].write("stdout", Buffer.alloc(4000)))
       yield* settle
@@ -287,7 +288,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a sender that exceeds its room is disconnected", () =>
+  it.effect("a sender that exceeds its credit is disconnected", () =>
     Effect.gen(function* () {
       const [left, right] = duplexPair()
       right.on("error", () => undefined).resume()
@@ -369,7 +370,7 @@ describe("a tunnel", () => {
     { arbitrary: { runs: 20 } }
   )
 
-  it.effect("documents that are read free their room", () =>
+  it.effect("documents that are read no longer count as buffered", () =>
     Effect.gen(function* () {
       const { far, near } = yield* pair
       const reading = yield* Effect.forkChild(Stream.runCount(near.incoming))
@@ -432,7 +433,7 @@ describe("a tunnel", () => {
     })
   )
 
-  it.effect("a lost connection fails writers that wait for room", () =>
+  it.effect("a lost connection fails writers that wait for credit", () =>
     Effect.gen(function* () {
       const { far, right } = yield* pair
       const writing = yield* Effect.forkChild(Effect.flip(far.write("stdout", Buffer.alloc(5 * 1024 * 1024))))

@@ -12,7 +12,7 @@ import { fromReadable } from "../../../src/engine/fromReadable.ts"
 import { forwardPorts, type RunChecked } from "../../../src/forward/Forward.ts"
 import { PortUnreachable } from "../../../src/forward/ForwardErrors.ts"
 import { type Forwarder, openForwarder } from "../../../src/forward/Forwarder.ts"
-import { callersSide, connectionRoom, mostConnections } from "../../../src/forward/ForwardProtocol.ts"
+import { callersSide, connectionWindow, mostConnections } from "../../../src/forward/ForwardProtocol.ts"
 import { serveForward } from "../../../src/forward/ForwardServer.ts"
 import { joinSocket } from "../../../src/forward/joinSocket.ts"
 import { cutEvery, settle, socketPair } from "../carrier/Connections.ts"
@@ -107,13 +107,13 @@ describe("a forwarding session", () => {
       const { dialed, forwarder } = yield* session()
       const slow = yield* connect(forwarder, dialed)
       const other = yield* connect(forwarder, dialed)
-      const piece = Buffer.alloc(connectionRoom / 8)
+      const piece = Buffer.alloc(connectionWindow / 8)
       const pieces = 100
       let taken = 0
       for (let n = 0; n < pieces; n++) slow.task.write(piece, () => taken++)
       yield* settle
       // One room at each of the two sides, and what Node's streams hold.
-      assert.isAtMost(taken * piece.length, 4 * connectionRoom)
+      assert.isAtMost(taken * piece.length, 4 * connectionWindow)
       const before = taken
       yield* write(other.task, Buffer.from("quick"))
       assert.strictEqual(`${yield* readAll(other.program)}`, "quick")

@@ -2,7 +2,8 @@ import { duplexPair } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { makeTunnel, TunnelLost } from "../../../src/carrier/Tunnel.ts"
+import { TunnelLost } from "../../../src/carrier/Channel.ts"
+import { makeTunnel } from "../../../src/carrier/Tunnel.ts"
 import { lineOver } from "../../../src/protocol/Line.ts"
 
 describe("a line over a tunnel", () => {

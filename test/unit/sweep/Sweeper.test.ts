@@ -71,7 +71,7 @@ const swept = Effect.fnUntraced(function* (
       { id: "b", hostname: "host-b" }
     ],
     services: [],
-    patience: 30_000
+    timeout: 30_000
   }).pipe(Effect.provide(engine), Effect.result, Effect.forkChild)
   yield* TestClock.adjust("2 minutes")
   return { result: yield* Fiber.join(fiber), calls, specs }
