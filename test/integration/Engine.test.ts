@@ -25,7 +25,8 @@ import { post } from "../cluster/EngineApi.ts"
 import { pollUntil } from "../cluster/Poll.ts"
 import { service, waitRunning } from "../cluster/Services.ts"
 import { SwarmCluster } from "../cluster/SwarmCluster.ts"
-import { attached, engineSuite, fresh } from "./EngineSuite.ts"
+import { attached, fresh } from "./EngineFixtures.ts"
+import { engineSuite } from "./EngineSuite.ts"
 
 /** Certificates for all addresses that the embedded swarm may give its nodes, and those of another, unknown authority. */
 class Certificates extends Context.Service<Certificates, { readonly good: string; readonly foreign: string }>()(
