@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
-import { sayNow } from "./Output.ts"
+import { writeStderrSync } from "./Output.ts"
 import { inOneEntry, toJson } from "./Printable.ts"
 
 /** The formats of task-exec's messages on stderr. `json`: one JSON object per line. */
@@ -70,5 +70,5 @@ export const lineLogger = (
 /** Logs to stderr. */
 export const stderrLogger = (line: LineOf, level: LogLevel.LogLevel): Layer.Layer<never> =>
   lineLogger((message, of) => {
-    sayNow(line(of, message))
+    writeStderrSync(line(of, message))
   }, level)

@@ -67,10 +67,10 @@ export const writeText = (
 }
 
 /** Writes text of task-exec to stderr. If stderr is closed, the text is dropped. */
-export const say = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))
+export const writeStderr = (text: string): Effect.Effect<void> => Effect.ignore(writeText(2, text))
 
 /** Writes text of task-exec to stderr synchronously. Lines end with `\r\n` on a raw terminal, which takes a line feed literally. */
-export const sayNow = (text: string, lineEnd: "\n" | "\r\n" = "\n"): void => {
+export const writeStderrSync = (text: string, lineEnd: "\n" | "\r\n" = "\n"): void => {
   process.stderr.write(printableLines(text).replaceAll("\n", lineEnd))
 }
 

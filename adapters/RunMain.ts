@@ -6,9 +6,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { CurrentInventory, Inventory } from "../src/engine/Inventory.ts"
-import { sayNow } from "./Output.ts"
+import { writeStderrSync } from "./Output.ts"
 import { inOneEntry } from "./Printable.ts"
-import { type EndSignal, SignalOrder } from "./SignalOrder.ts"
+import { type EndSignal, SignalEscalation } from "./SignalEscalation.ts"
 
 /** Handles a signal instead of the default interruption. Returns `false` to interrupt the program nevertheless. */
 export type SignalHandler = (signal: EndSignal) => boolean
@@ -18,12 +18,12 @@ export interface SignalHandling {
   /** Receives the first signal and the second one. */
   current: SignalHandler | undefined
   /** Writes a message about a signal. Default: a line on stderr. */
-  tell: ((text: string) => void) | undefined
+  report: ((text: string) => void) | undefined
 }
 
 /** The signal handling of the program. */
 export class SignalHandlers extends Context.Reference<SignalHandling>("task-exec/adapters/SignalHandlers", {
-  defaultValue: () => ({ current: undefined, tell: undefined })
+  defaultValue: () => ({ current: undefined, report: undefined })
 }) {}
 
 /**
@@ -31,11 +31,11 @@ export class SignalHandlers extends Context.Reference<SignalHandling>("task-exec
  * finalizers run to their end, and the process then exits with 128 + the signal's number. (Effect's own `runMain` leaves SIGHUP to Node,
  * which ends the process at once, and exits with 130 for SIGTERM.)
  *
- * With a `name`, messages about signals begin with it, and {@link SignalOrder} limits the time to the end. Without a name, the effect may
+ * With a `name`, messages about signals begin with it, and {@link SignalEscalation} limits the time to the end. Without a name, the effect may
  * take any time, as in a container of a run.
  */
 export const runMain = (program: Effect.Effect<number>, name?: string): void => {
-  const handlers: SignalHandling = { current: undefined, tell: undefined }
+  const handlers: SignalHandling = { current: undefined, report: undefined }
   const inventory = new Inventory()
   const fiber = Effect.runFork(
     program.pipe(Effect.provideService(SignalHandlers, handlers), Effect.provideService(CurrentInventory, inventory))
@@ -46,15 +46,15 @@ export const runMain = (program: Effect.Effect<number>, name?: string): void => 
     received ??= signal
     fiber.interruptUnsafe()
   }
-  const order = new SignalOrder({
+  const escalation = new SignalEscalation({
     inventory,
     deliver,
-    tell: (text) => (handlers.tell ?? ((line: string) => sayNow(`${name}: ${line}\n`)))(text),
-    leave: (code) => process.exit(code),
+    report: (text) => (handlers.report ?? ((line: string) => writeStderrSync(`${name}: ${line}\n`)))(text),
+    exit: (code) => process.exit(code),
     after: (millis, act) => setTimeout(act, millis)
   })
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => (name === undefined ? deliver(signal) : order.receive(signal)))
+    process.on(signal, () => (name === undefined ? deliver(signal) : escalation.receive(signal)))
   }
   // Neither a fiber nor a signal handler keeps Node alive.
   const alive = setInterval(() => undefined, 2 ** 30)
@@ -67,6 +67,6 @@ export const runMain = (program: Effect.Effect<number>, name?: string): void => 
 const exitCode = (exit: Exit.Exit<number>, received: NodeJS.Signals | undefined): number => {
   if (Exit.isSuccess(exit)) return exit.value
   if (Cause.hasInterruptsOnly(exit.cause) && received !== undefined) return 128 + constants.signals[received]
-  sayNow(`internal error: ${inOneEntry(Cause.pretty(exit.cause))}\n`)
+  writeStderrSync(`internal error: ${inOneEntry(Cause.pretty(exit.cause))}\n`)
   return 125
 }

@@ -23,7 +23,7 @@ import { version } from "../src/Version.ts"
 
 /** How long sending the last spans may take. */
 const flushTimeout = "1 second"
-/** How long a collector may take to answer during the run. */
+/** How long a collector may take to respond during the run. */
 const responseTimeout = "10 seconds"
 /** How long other requests to the collector may take at the end. */
 const endTimeout = "100 millis"
@@ -49,7 +49,7 @@ const clientWithTimeout = Layer.effect(
         Effect.timeoutOrElse(response, {
           duration: responseTimeout,
           orElse: () => {
-            const reason = new HttpClientError.TransportError({ request, description: "no answer" })
+            const reason = new HttpClientError.TransportError({ request, description: "no response" })
             return Effect.fail(new HttpClientError.HttpClientError({ reason }))
           }
         })

@@ -3,17 +3,15 @@ import * as Schema from "effect/Schema"
 import type { AgentUnavailable } from "./agent/Agents.ts"
 import type { ExecEvent } from "./executor/ExecEvent.ts"
 import type { ExecutorError } from "./executor/ExecutorErrors.ts"
-import type { HelperStartError } from "./helper/Helper.ts"
 import type {
   ConnectionLost,
-  HelperFailed,
-  HelperRefused,
   OverlayBlocked,
   RelayFailed,
   RequestTooLarge,
-  RouteUnavailable,
-  UsernsRemapped
-} from "./helper/HelperErrors.ts"
+  RouteUnavailable
+} from "./helper/ConnectionErrors.ts"
+import type { HelperStartError } from "./helper/Helper.ts"
+import type { HelperFailed, HelperRefused, UsernsRemapped } from "./helper/HelperErrors.ts"
 import type { OneOffError } from "./oneoff/OneOffErrors.ts"
 import type { InvalidRequest } from "./request/InvalidRequest.ts"
 import type { Route } from "./request/Via.ts"

@@ -67,7 +67,7 @@ export const openSession = Effect.fn("TaskExec.openSession")(function* (
   const sizes = yield* Queue.sliding<TerminalSize>(1)
   const signals = yield* Queue.unbounded<Signal>()
   const outcome = yield* Deferred.make<number | undefined, RunError>()
-  // One place keeps the backpressure: the next event is pulled only after the previous one was taken.
+  // This keeps the backpressure: the next event is pulled only after the previous one was taken.
   const output = yield* Queue.bounded<ExecEvent, RunError | Cause.Done>(1)
   const events = run({
     ...request,

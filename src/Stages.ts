@@ -10,15 +10,16 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { TunnelLost } from "./carrier/Channel.ts"
 import { Swarm } from "./engine/Swarm.ts"
+import { type Ending, unconfirmed } from "./executor/Ending.ts"
 import { type ExecEvent, runToEnd } from "./executor/ExecEvent.ts"
 import { endOf, type Signal } from "./executor/ExecSpec.ts"
-import { type Ending, OutcomeUnknown, unconfirmed } from "./executor/ExecutorErrors.ts"
+import { OutcomeUnknown } from "./executor/ExecutorErrors.ts"
 import { HelperFailed } from "./helper/HelperErrors.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
 import { makeOwnership, makeRunId } from "./Labels.ts"
 import { endManyByHelper, secondPlacementTimeout } from "./node/EndByHelper.ts"
 import { openTunneledHelper } from "./node/HelperNode.ts"
-import { converse } from "./protocol/Client.ts"
+import { makeCommandClient } from "./protocol/Client.ts"
 import { encodeCallerMessage } from "./protocol/CommandMessages.ts"
 import type { RunError } from "./Run.ts"
 import { checkCommand, checkNoOneOff, specOf } from "./request/CheckedRequest.ts"
@@ -89,21 +90,21 @@ export const createHelper = Effect.fn("TaskExec.createHelper")(function* (
   const image = yield* checked.image === undefined ? images.reference : images.pin(checked.image)
   const spec = specOf(makeRunId(), task, checked)
   const owner = yield* makeOwnership(undefined)
-  const place = { image, node: task.node, task: task.name, placementTimeout: checked.placementTimeout }
-  const link = yield* openTunneledHelper({
-    place,
+  const placement = { image, node: task.node, task: task.name, placementTimeout: checked.placementTimeout }
+  const connection = yield* openTunneledHelper({
+    placement,
     owner,
     work: { _tag: "Exec", specs: [spec], begin: [] },
     from: "start"
   })
-  yield* Effect.mapError(link.tunnel, (error) =>
+  yield* Effect.mapError(connection.tunnel, (error) =>
     error instanceof TunnelLost
       ? new HelperFailed({ node: task.node.hostname, image, work: "Exec", detail: error.detail })
       : error
   )
-  const ending = endManyByHelper({ ...place, placementTimeout: secondPlacementTimeout }, [endOf(spec)])
-  const line = link.line(1)
-  const { end, events } = converse<RunError, never>({
+  const ending = endManyByHelper({ ...placement, placementTimeout: secondPlacementTimeout }, [endOf(spec)])
+  const line = connection.line(1)
+  const { end, events } = makeCommandClient<RunError, never>({
     node: task.node.hostname,
     spec,
     input: checked.input,

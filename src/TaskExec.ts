@@ -7,11 +7,11 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import { isNothingRun, isRetryable } from "./Aftermath.ts"
 import { collect, type ExecResult } from "./Collect.ts"
 import type { InvalidEndpoint } from "./engine/EngineErrors.ts"
 import { Swarm } from "./engine/Swarm.ts"
 import { withInventory } from "./executor/RunInventory.ts"
-import { openSurroundings, passSignals, planCommands } from "./fleet/Commands.ts"
 import { type FleetError, runFleet } from "./fleet/Fleet.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import type { FleetRequest } from "./fleet/FleetRequest.ts"
@@ -23,25 +23,16 @@ import {
   type SignalRequest,
   signalRequest
 } from "./fleet/TaskActions.ts"
-import { type ForwardError, type Forwarding, type ForwardRequest, forwardPorts } from "./forward/Forward.ts"
+import { forwardPorts } from "./forward/Forward.ts"
+import type { ForwardError, Forwarding, ForwardRequest } from "./forward/Forwarding.ts"
 import type { InvalidConfigFile } from "./helper/ConfigFile.ts"
-import { pullTimeout } from "./helper/Helper.ts"
 import { HelperImage } from "./helper/HelperImage.ts"
-import { isNothingRun, isRetryable } from "./NothingRun.ts"
 import { type Connect, connect } from "./node/Connect.ts"
-import { localNode } from "./node/Route.ts"
-import { commandOfOneOff } from "./oneoff/OneOffSpec.ts"
-import { checkOriginal, findOriginal, nodesFor, openOneOffTask } from "./oneoff/OneOffTask.ts"
-import { untilStarted } from "./Repetition.ts"
+import { openRun } from "./openRun.ts"
 import type { RunError, RunEvent } from "./Run.ts"
-import { type CheckedCommand, type CheckedRequest, checkRequest } from "./request/CheckedRequest.ts"
+import { type CheckedRequest, checkRequest } from "./request/CheckedRequest.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
-import type { CheckedOneOff } from "./request/OneOffRequest.ts"
 import { openSession, type Session, type SessionRequest } from "./Session.ts"
-import { inStage, type Stage } from "./Stage.ts"
-import { lookupLog, lookupTask } from "./target/Lookup.ts"
-import type { ResolvedTask } from "./target/ResolvedTask.ts"
-import { awaitTask } from "./target/Wait.ts"
 
 /**
  * Runs commands in the tasks of a swarm, on any node.
@@ -108,7 +99,7 @@ export class TaskExec extends Context.Service<
   /**
    * Whether an error proves that the command has not run. `false` for values that are not errors of the library.
    *
-   * **Details**: `docs/errors.md` has the answer for each error. `aftermathOf` returns it as data.
+   * **Details**: `docs/errors.md` has the results for each error. `aftermathOf` returns it as data.
    *
    * @category errors
    * @since 0.2.0
@@ -328,7 +319,7 @@ export const makeTaskExec = Effect.fnUntraced(function* (
   // A run's spans belong to the caller of the run, not to the code that built the layer.
   const context = Context.omit(Tracer.ParentSpan)(yield* Effect.context<Swarm | HelperImage>())
   const streamChecked = (checked: Effect.Effect<CheckedRequest, RunError>): Stream.Stream<RunEvent, RunError> =>
-    Stream.unwrap(Effect.flatMap(checked, (request) => open(connect, request))).pipe(
+    Stream.unwrap(Effect.flatMap(checked, (request) => openRun(connect, request))).pipe(
       withInventory,
       Stream.withSpan("TaskExec.stream"),
       Stream.provideContext(context)
@@ -341,55 +332,4 @@ export const makeTaskExec = Effect.fnUntraced(function* (
     runAll: (request) => Stream.provideContext(runFleet(request, connect), context),
     forward: (request) => forwardPorts(request, (checked) => streamChecked(Effect.succeed(checked)))
   })
-})
-
-const open = Effect.fn("TaskExec.open")(function* (connect: Connect, checked: CheckedRequest) {
-  const { oneOff, target, wait } = checked
-  if (oneOff !== undefined) return yield* openOneOff(connect, checked, oneOff)
-  const stage = { _tag: wait === undefined ? "Find" : "Wait", target: target.text } as const
-  if (wait === undefined) {
-    const find = checked.action?._tag === "Logs" ? lookupLog(target) : lookupTask(target)
-    const { events, resolved } = yield* attempt(connect, checked, find, stage)
-    return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
-  }
-  return untilStarted((timeout) => attempt(connect, checked, awaitTask(target, timeout, wait), stage), {
-    target: target.text,
-    wait,
-    isRepeatable: !checked.stdin
-  })
-})
-
-/** Starts a one-off task of the target's service, and returns the events of the command in it. */
-const openOneOff = Effect.fn("TaskExec.openOneOff")(function* (
-  connect: Connect,
-  checked: CheckedRequest,
-  request: CheckedOneOff
-) {
-  const { placementTimeout, target, wait: startTimeout = pullTimeout } = checked
-  const found = yield* findOriginal(target).pipe(inStage({ _tag: "Find", target: target.text }))
-  const { original } = found
-  yield* checkOriginal(original, checked)
-  const start = Effect.gen(function* () {
-    const nodes = yield* nodesFor(found, yield* localNode)
-    return yield* openOneOffTask({ original, request, nodes, placementTimeout, startTimeout })
-  })
-  const oneOffCommand = commandOfOneOff(original, request)
-  const stage = { _tag: "OneOff", target: target.text } as const
-  const { events, resolved } = yield* attempt(connect, { ...checked, oneOffCommand }, start, stage)
-  return Stream.concat(Stream.make<[RunEvent]>(resolved), events)
-})
-
-/** Finds the task, and returns the events of the command in it. */
-const attempt = Effect.fn("TaskExec.attempt")(function* (
-  connect: Connect,
-  checked: CheckedCommand,
-  find: Effect.Effect<ResolvedTask, RunError, Swarm | Scope.Scope>,
-  stage: Stage
-) {
-  const { found: task, surroundings } = yield* openSurroundings(connect, checked, find, stage)
-  const [command] = yield* planCommands([task], checked, surroundings)
-  if (command === undefined) return yield* Effect.die("a task has one command")
-  const underway = yield* command.open
-  yield* passSignals(checked, () => [underway])
-  return { resolved: { _tag: "Resolved" as const, task, route: underway.route }, events: underway.events }
 })

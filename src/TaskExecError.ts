@@ -13,16 +13,18 @@ import { CannotListen, ConnectionReset, ForwardingEnded, PortUnreachable } from 
 import { InvalidConfigFile } from "./helper/ConfigFile.ts"
 import {
   ConnectionLost,
+  OverlayBlocked,
+  RelayFailed,
+  RequestTooLarge,
+  RouteUnavailable
+} from "./helper/ConnectionErrors.ts"
+import {
   HelperFailed,
   HelperImageUnavailable,
   HelperNotPlaced,
   HelperRefused,
   HelperRejected,
   NodeUnavailable,
-  OverlayBlocked,
-  RelayFailed,
-  RequestTooLarge,
-  RouteUnavailable,
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
 import { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"

@@ -21,7 +21,8 @@ export { type AmountRules, parseAmount } from "./fleet/Amount.ts"
 export { selectTasks } from "./fleet/Selection.ts"
 export { parseFilter } from "./fleet/TaskFilter.ts"
 export { TaskPolicy } from "./policy/TaskPolicy.ts"
-export { Amount, ResolvedTask, Selection, Target, TaskFilter, TaskNode } from "./Schemas.ts"
+export { Amount, Selection, Target, TaskFilter } from "./RequestSchemas.ts"
+export { ResolvedTask, TaskNode } from "./ResultSchemas.ts"
 export { parseTarget } from "./target/Target.ts"
 
 // Requests
@@ -29,24 +30,25 @@ export { parseTarget } from "./target/Target.ts"
 export { Signal, TerminalSize } from "./executor/ExecSpec.ts"
 export type { FleetPacing, FleetRequest } from "./fleet/FleetRequest.ts"
 export type { FleetLogsRequest, FleetSignalRequest, LogsRequest, SignalRequest } from "./fleet/TaskActions.ts"
+export { DurationData, ExecRequestData, FleetRequestData } from "./RequestSchemas.ts"
+export { Route } from "./ResultSchemas.ts"
 export type { ActionRequest, LogOptions, SignalOptions } from "./request/ActionRequest.ts"
 export type { CommandRequest, ExecRequest, ToolboxRequest, TtyRequest } from "./request/ExecRequest.ts"
 export type { OneOffRequest, OneOffResources } from "./request/OneOffRequest.ts"
 export { Via } from "./request/Via.ts"
-export { DurationData, ExecRequestData, FleetRequestData, Route } from "./Schemas.ts"
 export { type Session, type SessionRequest, toDuplex } from "./Session.ts"
 
 // Events and results
 
 export type { PullAmount } from "./engine/PullProgress.ts"
-export { Ending } from "./executor/ExecutorErrors.ts"
+export { Ending } from "./executor/Ending.ts"
+export { ExecEvent, ExecResult, FleetEvent, RunEvent, TaskOutcome, TaskResult } from "./ResultSchemas.ts"
 export { collectLimit } from "./Run.ts"
-export { ExecEvent, ExecResult, FleetEvent, RunEvent, TaskOutcome, TaskResult } from "./Schemas.ts"
 export { type Stage, StageObserver } from "./Stage.ts"
 
 // Errors
 
-export { type Aftermath, aftermathOf } from "./Aftermath.ts"
+export { type Aftermath, aftermathOf, isNothingRun, isRetryable } from "./Aftermath.ts"
 export { AgentUnavailable } from "./agent/Agents.ts"
 export {
   EngineError,
@@ -73,27 +75,28 @@ export { InvalidAmount } from "./fleet/Amount.ts"
 export type { FleetError } from "./fleet/Fleet.ts"
 export { NothingSelected, type SelectionError } from "./fleet/Selection.ts"
 export { InvalidFilter } from "./fleet/TaskFilter.ts"
-export type { HelperStartError } from "./helper/Helper.ts"
 export {
   ConnectionLost,
+  OverlayBlocked,
+  RelayFailed,
+  RequestTooLarge,
+  RouteUnavailable
+} from "./helper/ConnectionErrors.ts"
+export type { HelperStartError } from "./helper/Helper.ts"
+export {
   HelperFailed,
   HelperImageUnavailable,
   HelperNotPlaced,
   HelperRefused,
   HelperRejected,
   NodeUnavailable,
-  OverlayBlocked,
-  RelayFailed,
-  RequestTooLarge,
-  RouteUnavailable,
   UsernsRemapped
 } from "./helper/HelperErrors.ts"
-export { isNothingRun, isRetryable } from "./NothingRun.ts"
 export { OneOffNotPlaced, OneOffNotStarted } from "./oneoff/OneOffErrors.ts"
 export { PolicyDenied, ProtectedTarget } from "./policy/PolicyErrors.ts"
+export { RunError } from "./ResultSchemas.ts"
 export { OutputTooLarge } from "./Run.ts"
 export { InvalidRequest } from "./request/InvalidRequest.ts"
-export { RunError } from "./Schemas.ts"
 export { isTaskExecError, TaskExecError } from "./TaskExecError.ts"
 export { Candidate, type LookupError, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./target/LookupErrors.ts"
 export { InvalidTarget } from "./target/Target.ts"
@@ -134,6 +137,7 @@ export type { PathStat } from "./engine/EngineSchemas.ts"
 
 // Forwarded ports
 
+export { CannotListen, ConnectionReset, ForwardingEnded, PortUnreachable } from "./forward/ForwardErrors.ts"
 export type {
   BoundPort,
   ForwardError,
@@ -142,8 +146,7 @@ export type {
   ForwardPort,
   ForwardRequest,
   TaskConnection
-} from "./forward/Forward.ts"
-export { CannotListen, ConnectionReset, ForwardingEnded, PortUnreachable } from "./forward/ForwardErrors.ts"
+} from "./forward/Forwarding.ts"
 
 // Agents
 

@@ -30,14 +30,13 @@ import { environmentWith } from "./engine/Environment.ts"
 import type { FleetEvent } from "./fleet/FleetEvent.ts"
 import type { FleetRequest } from "./fleet/FleetRequest.ts"
 import type { FleetLogsRequest, FleetSignalRequest, LogsRequest, SignalRequest } from "./fleet/TaskActions.ts"
-import type { ForwardEvent, Forwarding, ForwardRequest } from "./forward/Forward.ts"
+import type { ForwardEvent, Forwarding, ForwardRequest } from "./forward/Forwarding.ts"
 import { printable } from "./internal/Printable.ts"
 import type { RunEvent } from "./Run.ts"
 import type { ExecRequest } from "./request/ExecRequest.ts"
 import { TaskExec } from "./TaskExec.ts"
 
-export { type Aftermath, aftermathOf } from "./Aftermath.ts"
-export { isNothingRun, isRetryable } from "./NothingRun.ts"
+export { type Aftermath, aftermathOf, isNothingRun, isRetryable } from "./Aftermath.ts"
 export { isTaskExecError, type TaskExecError } from "./TaskExecError.ts"
 export type {
   AuditRecord,

@@ -1,3 +1,4 @@
+/** A reporter of vitest that prints the totals. */
 import type { Reporter, TestCase, TestModule, TestSuite } from "vitest/node"
 
 /** Ends the run's output with one plain line, `N passed, N failed`, that any CI can read. */

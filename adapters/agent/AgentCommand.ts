@@ -41,7 +41,7 @@ export const agentFlags = {
 export const help: CommandHelp = {
   usage: ["up [--image IMAGE] [--rotate-key]", "status [--json]", "down"],
   about: [
-    "Manage resident agents: a global service named task-exec-agent. Commands, shells and copies then reach a node through its agent, without starting a helper. If an agent does not answer, task-exec starts a helper. Agents publish no ports: callers reach them through the connected engine.",
+    "Manage resident agents: a global service named task-exec-agent. Commands, shells and copies then reach a node through its agent, without starting a helper. If an agent does not respond, task-exec starts a helper. Agents publish no ports: callers reach them through the connected engine.",
     {
       _tag: "Items",
       title: "Actions",

@@ -1,4 +1,4 @@
-/** An engine that answers the requests of one command in a task on it, and runs nothing. */
+/** An engine that serves the requests of one command in a task on it, and runs nothing. */
 import { once } from "node:events"
 import { createServer, type Server } from "node:http"
 

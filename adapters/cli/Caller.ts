@@ -6,7 +6,7 @@ import { errorData } from "../command/ErrorData.ts"
 import { type CommandError, usageHint } from "../command/ExitCode.ts"
 import type { Content } from "../fleet/JsonLines.ts"
 import { type LogFormat, lineOf } from "../LineLogger.ts"
-import { type OutputFailed, say } from "../Output.ts"
+import { type OutputFailed, writeStderr } from "../Output.ts"
 import { verbNames } from "./VerbNames.ts"
 
 /** How the program was called. */
@@ -18,19 +18,19 @@ export interface Caller {
 }
 
 /** Writes an error to stderr, as text or as JSON with the error's data. Returns `exitCode`. */
-export const tellError = (
+export const writeError = (
   { command, program }: Caller,
   format: LogFormat,
   error: CommandError | OutputFailed,
   exitCode: number
 ): Effect.Effect<number> => {
-  const hint = `${meantVerb(error)}${usageHint(command, error)}`
+  const hint = `${suggestVerb(error)}${usageHint(command, error)}`
   const line = lineOf(program, format)
-  return Effect.as(say(line("Error", error.message, { exitCode, error: errorData(error) }, hint)), exitCode)
+  return Effect.as(writeStderr(line("Error", error.message, { exitCode, error: errorData(error) }, hint)), exitCode)
 }
 
 /** A target that does not exist may be a mistyped verb. */
-const meantVerb = (error: CommandError | OutputFailed): string => {
+const suggestVerb = (error: CommandError | OutputFailed): string => {
   const verb = error._tag === "TaskNotFound" ? nearest(error.target, verbNames) : undefined
   return verb === undefined ? "" : `\nDid you mean 'task-exec ${verb}'?`
 }

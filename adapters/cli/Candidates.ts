@@ -14,8 +14,8 @@ import { slotOf, taskName } from "../../src/target/ResolvedTask.ts"
 import { isRunning } from "../../src/target/TaskState.ts"
 import type { Flag } from "../command/Flags.ts"
 import { logFormats } from "../LineLogger.ts"
+import { type Candidate, type CompletionContext, flagsOf, withoutDescriptions } from "./CompletionContext.ts"
 import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
-import { type Candidate, flagsOf, plain, type Wanted } from "./Wanted.ts"
 
 /** `web.2` before `web.10`. */
 const byName = ([a]: Candidate, [b]: Candidate): number => a.localeCompare(b, "en", { numeric: true })
@@ -35,13 +35,13 @@ const nodes = Swarm.use((swarm) =>
 
 const stacks = Swarm.use((swarm) =>
   Effect.map(swarm.listServices({}), (all) =>
-    plain([...new Set(all.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))].sort())
+    withoutDescriptions([...new Set(all.flatMap(({ Spec }) => Spec.Labels[stackLabel] ?? []))].sort())
   )
 )
 
 const services = Swarm.use((swarm) =>
   Effect.map(swarm.listServices({}), (all) =>
-    plain(all.flatMap(({ Spec }) => (roleOf(Spec.Labels) === undefined ? [Spec.Name] : [])).sort())
+    withoutDescriptions(all.flatMap(({ Spec }) => (roleOf(Spec.Labels) === undefined ? [Spec.Name] : [])).sort())
   )
 )
 
@@ -72,17 +72,17 @@ const valuesOf = (flag: string): Effect.Effect<ReadonlyArray<Candidate>, SwarmFa
     case "stack":
       return stacks
     case "context":
-      return Effect.map(contextNames, (names) => plain([defaultContext, ...names]))
+      return Effect.map(contextNames, (names) => withoutDescriptions([defaultContext, ...names]))
     case "via":
-      return Effect.succeed(plain(Via.literals))
+      return Effect.succeed(withoutDescriptions(Via.literals))
     case "signal":
-      return Effect.succeed(plain(Signal.literals.map((name) => name.slice(3))))
+      return Effect.succeed(withoutDescriptions(Signal.literals.map((name) => name.slice(3))))
     case "log-format":
-      return Effect.succeed(plain(logFormats))
+      return Effect.succeed(withoutDescriptions(logFormats))
     case "output":
-      return Effect.succeed(plain(["json", "summary"]))
+      return Effect.succeed(withoutDescriptions(["json", "summary"]))
     case "filter":
-      return Effect.succeed(plain(["label=", "node=", "node.label=", "state=running"]))
+      return Effect.succeed(withoutDescriptions(["label=", "node=", "node.label=", "state=running"]))
     default:
       return Effect.succeed([])
   }
@@ -90,13 +90,13 @@ const valuesOf = (flag: string): Effect.Effect<ReadonlyArray<Candidate>, SwarmFa
 
 /** Returns the candidates for the last word, including those that do not begin with it. */
 export const candidatesFor = (
-  wanted: Wanted
+  context: CompletionContext
 ): Effect.Effect<ReadonlyArray<Candidate>, SwarmFailure | Config.ConfigError, Swarm> => {
-  switch (wanted._tag) {
+  switch (context._tag) {
     case "Flag":
-      return Effect.succeed(flagNames(wanted.verb))
+      return Effect.succeed(flagNames(context.verb))
     case "Value":
-      return valuesOf(wanted.flag)
+      return valuesOf(context.flag)
     case "Target":
       return targets
     case "First":
@@ -113,7 +113,7 @@ export const candidatesFor = (
     case "Service":
       return services
     case "Words":
-      return Effect.succeed(wanted.words)
+      return Effect.succeed(context.words)
     case "Nothing":
       return Effect.succeed([])
   }

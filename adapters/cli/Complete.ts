@@ -4,14 +4,14 @@
  */
 import * as Effect from "effect/Effect"
 import { Swarm } from "../../src/engine/Swarm.ts"
-import { withEngine } from "../command/ChosenEngine.ts"
 import { chooseEngine } from "../command/EngineChoice.ts"
 import { scanFlags } from "../command/Flags.ts"
+import { withEngine } from "../command/withEngine.ts"
 import { writeAll, writeText } from "../Output.ts"
 import { printable } from "../Printable.ts"
 import { candidatesFor } from "./Candidates.ts"
+import { completionContext } from "./CompletionContext.ts"
 import { execFlags } from "./ExecFlags.ts"
-import { whatIsWanted } from "./Wanted.ts"
 
 /** Directives for the shell: use only these candidates, or complete file names. */
 const only = ":4"
@@ -29,17 +29,17 @@ const given = (words: ReadonlyArray<string>, name: string): string | undefined =
 /** Prints the candidates for the last word. Prints none if the engine does not respond. */
 export const complete = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.gen(function* () {
-    const wanted = whatIsWanted(words)
+    const context = completionContext(words)
     const last = words.at(-1) ?? ""
-    const isFile = wanted._tag === "Value" && ["audit-file", "env-file", "out-dir", "record"].includes(wanted.flag)
-    if (isFile || (wanted._tag === "Path" && /^[./~]/.test(last))) return yield* writeText(1, `${files}\n`)
+    const isFile = context._tag === "Value" && ["audit-file", "env-file", "out-dir", "record"].includes(context.flag)
+    if (isFile || (context._tag === "Path" && /^[./~]/.test(last))) return yield* writeText(1, `${files}\n`)
     const choice = yield* chooseEngine(given(words, "host"), given(words, "context"))
-    const candidates = yield* candidatesFor(wanted).pipe(
+    const candidates = yield* candidatesFor(context).pipe(
       Effect.provide(Swarm.layer),
       withEngine(choice),
       Effect.timeoutOrElse({ duration: engineTimeout, orElse: () => Effect.succeed([]) })
     )
-    const before = "before" in wanted ? wanted.before : ""
+    const before = "before" in context ? context.before : ""
     const lines = candidates
       .map(([word, description]) => [before + word, description] as const)
       .filter(([word]) => word.startsWith(last))

@@ -21,6 +21,7 @@ const flags = {
 } as const satisfies Flags
 
 const removed = "the toolbox is removed when task-exec ends"
+/** The flags of `exec` that this verb does not have, each with the reason for the error message. */
 const lacks = { detach: removed, "detach-keys": removed }
 
 const help: CommandHelp = {

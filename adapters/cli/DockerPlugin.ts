@@ -71,13 +71,13 @@ export const readPluginCall = (argv: ReadonlyArray<string>): PluginCall => {
 /** Runs docker's command line and returns the exit code. */
 export const dockerPlugin = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   Effect.suspend(() => {
-    const say = (fd: number, text: string, code: number) => Effect.as(Effect.ignore(writeText(fd, text)), code)
-    if (argv[0] === "docker-cli-plugin-metadata") return say(1, `${JSON.stringify(metadata)}\n`, 0)
+    const print = (fd: number, text: string, code: number) => Effect.as(Effect.ignore(writeText(fd, text)), code)
+    if (argv[0] === "docker-cli-plugin-metadata") return print(1, `${JSON.stringify(metadata)}\n`, 0)
     const call = readPluginCall(argv)
     const program = `docker ${pluginName}`
     if (call.unfit !== undefined) {
       const instead = "set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a context"
-      return say(2, `${program}: --${call.unfit} is not supported: ${instead}\nSee '${program} --help'.\n`, 2)
+      return print(2, `${program}: --${call.unfit} is not supported: ${instead}\nSee '${program} --help'.\n`, 2)
     }
     // For credential helpers, too.
     if (call.config !== undefined) process.env.DOCKER_CONFIG = call.config

@@ -5,16 +5,16 @@ import * as Effect from "effect/Effect"
 import type * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import { audited } from "../audit/Auditing.ts"
-import { withEngine } from "../command/ChosenEngine.ts"
 import { exitCodeOf } from "../command/ExitCode.ts"
 import type { UsageError } from "../command/Usage.ts"
+import { withEngine } from "../command/withEngine.ts"
 import { fleetCommand } from "../fleet/FleetCommand.ts"
 import { JsonLines } from "../fleet/JsonLines.ts"
 import { makeStatusLine, noStatusLine } from "../fleet/StatusLine.ts"
 import { lineLogger, lineOf } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, sayNow, stderrScreen, writeText } from "../Output.ts"
+import { type OutputClosed, type OutputFailed, stderrScreen, writeStderrSync, writeText } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
-import { type Caller, contentOf, tellError, traced } from "./Caller.ts"
+import { type Caller, contentOf, traced, writeError } from "./Caller.ts"
 import type { Invocation } from "./Invocation.ts"
 
 const stdout = 1
@@ -32,10 +32,10 @@ export const execInMany = Effect.fnUntraced(function* (
   const status = yield* statusLineFor(invocation)
   const log = (message: string, level: LogLevel.LogLevel) => {
     status.clear()
-    sayNow(line(level, message))
+    writeStderrSync(line(level, message))
   }
   const handlers = yield* SignalHandlers
-  handlers.tell = (text) => log(text, "Warn")
+  handlers.report = (text) => log(text, "Warn")
   return yield* fleetCommand(line, status, json, invocation).pipe(
     audited(invocation.audit),
     Effect.tapCause((cause) => Effect.logDebug(Cause.pretty(cause))),
@@ -44,7 +44,7 @@ export const execInMany = Effect.fnUntraced(function* (
       (error) => error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
       (error) => {
         const code = exitCodeOf(error)
-        return Effect.andThen(finish(json.finish(code, error)), tellError(caller, logFormat, error, code))
+        return Effect.andThen(finish(json.finish(code, error)), writeError(caller, logFormat, error, code))
       }
     ),
     traced,

@@ -13,16 +13,24 @@ import { type Stage, StageObserver } from "../../src/Stage.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { TaskAmbiguous } from "../../src/target/LookupErrors.ts"
 import { audited } from "../audit/Auditing.ts"
-import { withEngine } from "../command/ChosenEngine.ts"
 import { exitCodeOf } from "../command/ExitCode.ts"
 import type { UsageError } from "../command/Usage.ts"
+import { withEngine } from "../command/withEngine.ts"
 import { layOut } from "../LayOut.ts"
 import { type LogFormat, lineLogger, lineOf } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, say, sayNow, stderrScreen, writeAll, writeText } from "../Output.ts"
+import {
+  type OutputClosed,
+  type OutputFailed,
+  stderrScreen,
+  writeAll,
+  writeStderr,
+  writeStderrSync,
+  writeText
+} from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import { choose } from "../terminal/Choose.ts"
 import { openTerminal, standardInput } from "../terminal/Terminal.ts"
-import { type Caller, contentOf, tellError, traced } from "./Caller.ts"
+import { type Caller, contentOf, traced, writeError } from "./Caller.ts"
 import { forwardSignals, type SignalForwarding } from "./ForwardSignals.ts"
 import type { Invocation } from "./Invocation.ts"
 import { JsonRun } from "./JsonRun.ts"
@@ -61,10 +69,10 @@ export const execInOne = Effect.fnUntraced(function* (
   const lineEnd = tty !== undefined && interactive && isatty(stderr) ? "\r\n" : "\n"
   const log = (message: string, level: LogLevel.LogLevel) => {
     stage.clear()
-    sayNow(line(level, message), lineEnd)
+    writeStderrSync(line(level, message), lineEnd)
   }
   const handlers = yield* SignalHandlers
-  handlers.tell = (text) => log(text, "Warn")
+  handlers.report = (text) => log(text, "Warn")
   return yield* attached(invocation, signals, stage, json).pipe(
     Effect.catchTag("TaskAmbiguous", (error) =>
       canChoose(invocation)
@@ -79,7 +87,7 @@ export const execInOne = Effect.fnUntraced(function* (
     Effect.ensuring(Effect.sync(stage.close)),
     Effect.tap((end) =>
       end === "Detached" && request.detach !== true
-        ? say(line("Info", "detached: the command keeps running"))
+        ? writeStderr(line("Info", "detached: the command keeps running"))
         : Effect.void
     ),
     // A detached command that was started is a success.
@@ -91,11 +99,11 @@ export const execInOne = Effect.fnUntraced(function* (
       (error) => error._tag !== "UsageError" && error._tag !== "OutputClosed" && error._tag !== "OutputFailed",
       (error) => {
         const code = signals.exitCode() ?? exitCodeOf(error)
-        const told = tellError(caller, logFormat, error, code)
-        return json === undefined ? told : Effect.andThen(writeText(stdout, json.fail(code, error)), told)
+        const written = writeError(caller, logFormat, error, code)
+        return json === undefined ? written : Effect.andThen(writeText(stdout, json.fail(code, error)), written)
       }
     ),
-    Effect.tap(() => (invocation.timings ? tellTimings(program, logFormat, timings) : Effect.void)),
+    Effect.tap(() => (invocation.timings ? writeTimings(program, logFormat, timings) : Effect.void)),
     traced,
     Effect.provide(lineLogger(log, debug ? "Debug" : quiet ? "None" : "Warn")),
     withEngine(engine)
@@ -126,12 +134,12 @@ const chooseTask = ({ candidates, target }: TaskAmbiguous, stage: StageLine): Ef
     return choose(stderrScreen, columns, `${target} has ${candidates.length} running tasks. Choose one:`, choices)
   })
 
-const tellTimings = (program: string, format: LogFormat, timings: Timings) => {
-  const laps = timings.end()
+const writeTimings = (program: string, format: LogFormat, timings: Timings) => {
+  const measured = timings.end()
   const line = lineOf(program, format)
   return format === "json"
-    ? say(line("Info", "timings", { stages: timingsData(laps) }))
-    : Effect.forEach(waterfall(laps), (text) => say(line("Info", text)), { discard: true })
+    ? writeStderr(line("Info", "timings", { stages: timingsData(measured) }))
+    : Effect.forEach(waterfall(measured), (text) => writeStderr(line("Info", text)), { discard: true })
 }
 
 /** Runs the command with this process's terminal. The terminal is restored when the effect ends. */

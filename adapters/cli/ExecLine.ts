@@ -6,7 +6,7 @@ import { exitCodeOf, usageHint } from "../command/ExitCode.ts"
 import { type CommandHelp, renderHelp } from "../command/Help.ts"
 import type { UsageError } from "../command/Usage.ts"
 import { lineOf } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, say, writeText } from "../Output.ts"
+import { type OutputClosed, type OutputFailed, writeStderr, writeText } from "../Output.ts"
 import type { Caller } from "./Caller.ts"
 import type { ExecVerb } from "./ExecVerb.ts"
 import { type Invocation, logFormatOf } from "./Invocation.ts"
@@ -46,7 +46,7 @@ export const failLine = (
   const line = lineOf(program, logFormatOf(argv))
   const exitCode = exitCodeOf(error)
   return Effect.as(
-    say(line("Error", error.message, { exitCode, error: errorData(error) }, usageHint(command, error))),
+    writeStderr(line("Error", error.message, { exitCode, error: errorData(error) }, usageHint(command, error))),
     exitCode
   )
 }

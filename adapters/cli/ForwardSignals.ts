@@ -5,7 +5,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Signal } from "../../src/executor/ExecSpec.ts"
 import { SignalHandlers } from "../RunMain.ts"
-import type { EndSignal } from "../SignalOrder.ts"
+import type { EndSignal } from "../SignalEscalation.ts"
 
 /** Signals on their way to the command. */
 export interface SignalForwarding {

@@ -12,7 +12,7 @@ import { execVerb, flagsOf, withoutCommand } from "./ExecVerb.ts"
 const group = "Log"
 
 const flags = {
-  follow: { type: "boolean", short: "f", group, about: "Go on with what the container writes, until it ends" },
+  follow: { type: "boolean", short: "f", group, about: "Continue with what the container writes, until it ends" },
   tail: { type: "string", short: "n", value: "N", group, about: "Only the last N lines (default: all)" },
   since: {
     type: "string",
@@ -24,6 +24,7 @@ const flags = {
   timestamps: { type: "boolean", short: "t", group, about: "Print the time of each line before it" }
 } as const satisfies Flags
 
+/** The flags of `exec` that this verb does not have, each with the reason for the error message. */
 const lacks = {
   ...withoutCommand,
   timeout: "use --until",

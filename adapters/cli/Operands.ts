@@ -64,7 +64,7 @@ export const commandOf = ({
   if (words.length > 0 || (list && !tty)) return Effect.succeed(words)
   if (tty) return Effect.succeed(shell)
   if (target === undefined) return Effect.fail(missing("COMMAND"))
-  const meant = verb === "exec" ? meantVerb(target) : ""
+  const meant = verb === "exec" ? suggestVerb(target) : ""
   const program = verb === "exec" ? "task-exec" : `task-exec ${verb}`
   const hint = meant === "" ? `. To open a shell: ${program} -it ${target}` : meant
   return Effect.fail(new UsageError({ detail: `COMMAND is missing${hint}` }))
@@ -108,12 +108,12 @@ const checkMisplaced = (
   const corrected = [...program, ...argv.slice(0, at), ...words.slice(0, next), target, ...words.slice(next)].join(" ")
   const explicit = [...program, target, "--", first].join(" ")
   const before = names.find(isTargetName)
-  const detail = `${first} is an option of task-exec and must come before ${before}: ${corrected} (to run a program named ${first}: ${explicit})${meantVerb(target)}`
+  const detail = `${first} is an option of task-exec and must come before ${before}: ${corrected} (to run a program named ${first}: ${explicit})${suggestVerb(target)}`
   return Effect.fail(new UsageError({ detail }))
 }
 
 /** A target may be a mistyped verb. */
-const meantVerb = (target: string): string => {
+const suggestVerb = (target: string): string => {
   const verb = nearest(target, verbNames)
   return verb === undefined ? "" : `. Did you mean task-exec ${verb}?`
 }

@@ -41,6 +41,7 @@ const flags = {
 const removed = "the task is removed when task-exec ends"
 const single = "the command runs in one new task"
 const { output: _, ...manyFlags } = fleetFlags
+/** The flags of `exec` that this verb does not have, each with the reason for the error message. */
 const lacks = {
   detach: removed,
   "detach-keys": removed,

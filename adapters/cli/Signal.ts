@@ -7,6 +7,7 @@ import { execVerb, flagsOf, withoutCommand } from "./ExecVerb.ts"
 import { missing } from "./Operands.ts"
 
 const atOnce = "the signal is sent at once"
+/** The flags of `exec` that this verb does not have, each with the reason for the error message. */
 const lacks = {
   ...withoutCommand,
   timeout: atOnce,

@@ -20,7 +20,7 @@ const names = {
 } as const satisfies Record<Stage["_tag"] | "Boot" | "Clean", string>
 
 /** A stage with its start and end, in milliseconds since the program started. */
-export interface Lap {
+export interface StageTiming {
   readonly stage: keyof typeof names
   readonly from: number
   readonly to: number
@@ -28,7 +28,7 @@ export interface Lap {
 
 /** Measures the stages of a run. Not an Effect: it only reads the clock. */
 export class Timings {
-  private readonly laps: Array<Lap> = []
+  private readonly timings: Array<StageTiming> = []
   private readonly open = new Map<Stage, number>()
   private readonly now: () => number
   /** When the last stage ended. */
@@ -38,7 +38,7 @@ export class Timings {
   constructor(now: () => number) {
     this.now = now
     this.last = now()
-    this.laps.push({ stage: "Boot", from: 0, to: this.last })
+    this.timings.push({ stage: "Boot", from: 0, to: this.last })
   }
 
   /** A stage begins. */
@@ -52,14 +52,14 @@ export class Timings {
     if (from === undefined) return
     this.open.delete(stage)
     this.last = this.now()
-    this.laps.push({ stage: stage._tag, from, to: this.last })
+    this.timings.push({ stage: stage._tag, from, to: this.last })
   }
 
   /** Returns the stages in the order of their start. A run that created objects ends with the stage `Clean`. */
-  end(): ReadonlyArray<Lap> {
-    const isMade = this.laps.some(({ stage }) => stage !== "Boot" && stage !== "Find" && stage !== "Wait")
-    if (isMade) this.laps.push({ stage: "Clean", from: this.last, to: this.now() })
-    return this.laps.sort((a, b) => a.from - b.from)
+  end(): ReadonlyArray<StageTiming> {
+    const isMade = this.timings.some(({ stage }) => stage !== "Boot" && stage !== "Find" && stage !== "Wait")
+    if (isMade) this.timings.push({ stage: "Clean", from: this.last, to: this.now() })
+    return this.timings.sort((a, b) => a.from - b.from)
   }
 }
 
@@ -69,18 +69,18 @@ const barWidth = 30
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(2)} s`
 
 /** Returns one line per stage: its name, its start, its duration, and both as a bar. */
-export const waterfall = (laps: ReadonlyArray<Lap>): ReadonlyArray<string> => {
-  const whole = Math.max(1, ...laps.map(({ to }) => to))
+export const waterfall = (timings: ReadonlyArray<StageTiming>): ReadonlyArray<string> => {
+  const whole = Math.max(1, ...timings.map(({ to }) => to))
   const column = (millis: number) => Math.round((millis / whole) * barWidth)
-  const width = Math.max(...laps.map(({ stage }) => names[stage].length))
-  return laps.map(({ from, stage, to }) => {
+  const width = Math.max(...timings.map(({ stage }) => names[stage].length))
+  return timings.map(({ from, stage, to }) => {
     const bar = " ".repeat(column(from)) + "█".repeat(Math.max(1, column(to) - column(from)))
     return `${names[stage].padEnd(width)} ${seconds(from).padStart(9)} ${seconds(to - from).padStart(9)}  ${bar}`
   })
 }
 
 /** The stages as data, in seconds with millisecond precision. */
-export const timingsData = (laps: ReadonlyArray<Lap>) => {
+export const timingsData = (timings: ReadonlyArray<StageTiming>) => {
   const round = (millis: number) => Math.round(millis) / 1000
-  return laps.map(({ from, stage, to }) => ({ stage: names[stage], start: round(from), seconds: round(to - from) }))
+  return timings.map(({ from, stage, to }) => ({ stage: names[stage], start: round(from), seconds: round(to - from) }))
 }

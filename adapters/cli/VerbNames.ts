@@ -23,6 +23,8 @@ export const verbs = [
 /** A verb. */
 export type VerbName = (typeof verbs)[number][0]
 
+/** The names of all verbs. */
 export const verbNames: ReadonlyArray<VerbName> = verbs.map(([name]) => name)
 
+/** Whether a word of a command line is a verb. */
 export const isVerb = (word: string | undefined): word is VerbName => verbNames.some((name) => name === word)

@@ -67,6 +67,7 @@ export const ownVerbs = [
   "wait"
 ] as const satisfies ReadonlyArray<OwnVerb>
 
+/** Whether a word is a verb with a module of its own. */
 export const isOwnVerb = (word: string | undefined): word is OwnVerb => ownVerbs.some((name) => name === word)
 
 /** Loads a verb's module only. */

@@ -5,7 +5,7 @@ import { resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { reasonOf } from "../../src/engine/Hints.ts"
-import { type Colour, type OutputClosed, type OutputFailed, sayNow, writeAll, writeText } from "../Output.ts"
+import { type Colour, type OutputClosed, type OutputFailed, writeAll, writeStderrSync, writeText } from "../Output.ts"
 import { printableLines } from "../Printable.ts"
 
 /** The file that replaces an output cannot be opened. */
@@ -42,7 +42,7 @@ export class Channel {
   /** Writes such a line synchronously. */
   lineNow(text: string): void {
     const line = this.start(text)
-    if (this.fd === 2) sayNow(line)
+    if (this.fd === 2) writeStderrSync(line)
     else writeSync(this.fd, printableLines(line))
   }
 

@@ -36,10 +36,12 @@ export const routeFlags = {
   }
 } as const satisfies Flags
 
+/** The flag that logs every step. */
 export const debugFlag = {
   debug: { type: "boolean", group: "Debugging", about: "Log every step to stderr" }
 } as const satisfies Flags
 
+/** The flag that prints the help. */
 export const helpFlag = {
   help: { type: "boolean", short: "h", about: "Print this help" }
 } as const satisfies Flags

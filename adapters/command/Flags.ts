@@ -54,10 +54,10 @@ export interface Scanned {
   /** The flag whose value is missing at the end of the line. */
   readonly awaiting: string | undefined
   /** A number after a flag with an optional value: it can be a duration as well as an operand. */
-  readonly doubtful: { readonly flag: string; readonly word: string } | undefined
+  readonly ambiguous: { readonly flag: string; readonly word: string } | undefined
 }
 
-const truths: Readonly<Record<string, boolean>> = {
+const booleanTexts: Readonly<Record<string, boolean>> = {
   ...{ "1": true, t: true, T: true, true: true, TRUE: true, True: true },
   ...{ "0": false, f: false, F: false, false: false, FALSE: false, False: false }
 }
@@ -80,13 +80,13 @@ export const scanFlags = (argv: ReadonlyArray<string>, table: Flags, from = 0): 
     flags,
     next: at,
     awaiting: undefined,
-    doubtful: undefined,
+    ambiguous: undefined,
     ...rest
   })
   const setBoolean = (name: string, value: string | undefined) => {
-    const truth = value === undefined ? true : truths[value]
-    if (truth === false) flags = flags.filter((flag) => flag !== `--${name}`)
-    else flags.push(truth === true ? `--${name}` : `--${name}=${value}`)
+    const boolean = value === undefined ? true : booleanTexts[value]
+    if (boolean === false) flags = flags.filter((flag) => flag !== `--${name}`)
+    else flags.push(boolean === true ? `--${name}` : `--${name}=${value}`)
   }
   while (at < argv.length) {
     const word = argv[at] ?? ""
@@ -101,7 +101,7 @@ export const scanFlags = (argv: ReadonlyArray<string>, table: Flags, from = 0): 
     const byDefault = table[name]?.optional
     if (value !== undefined) flags.push(`--${name}=${value}`)
     else if (byDefault !== undefined) {
-      if (next !== undefined && shortNumber.test(next)) return done({ doubtful: { flag: name, word: next } })
+      if (next !== undefined && shortNumber.test(next)) return done({ ambiguous: { flag: name, word: next } })
       const takes = next !== undefined && hasUnits(next)
       flags.push(`--${name}=${takes ? next : byDefault}`)
       if (takes) at++
@@ -151,12 +151,12 @@ const readShort = (word: string, table: Flags, byLetter: (letter: string) => str
 
 /** Reads scanned flags. Fails with `UsageError`. */
 export const readScanned = <const Table extends Flags>(
-  { doubtful, flags }: Scanned,
+  { ambiguous, flags }: Scanned,
   table: Table,
   operands: ReadonlyArray<string> = []
 ): Effect.Effect<ReadFlags<Table>, UsageError> => {
-  if (doubtful !== undefined) {
-    const { flag, word } = doubtful
+  if (ambiguous !== undefined) {
+    const { flag, word } = ambiguous
     return Effect.fail(
       new UsageError({
         detail: `--${flag} ${word} is ambiguous: write --${flag}=${word} for a duration, or --${flag}=${table[flag]?.optional} ${word} for a target`
@@ -180,7 +180,7 @@ export const scanLine = (
   while (at < argv.length) {
     const scanned = scanFlags(argv, table, at)
     flags.push(...scanned.flags)
-    if (scanned.doubtful !== undefined) return { scanned: { ...scanned, flags }, operands }
+    if (scanned.ambiguous !== undefined) return { scanned: { ...scanned, flags }, operands }
     const word = argv[scanned.next]
     if (word === "--") {
       operands.push(...argv.slice(scanned.next + 1))
@@ -189,7 +189,7 @@ export const scanLine = (
     if (word !== undefined) operands.push(word)
     at = scanned.next + 1
   }
-  return { scanned: { flags, next: argv.length, awaiting: undefined, doubtful: undefined }, operands }
+  return { scanned: { flags, next: argv.length, awaiting: undefined, ambiguous: undefined }, operands }
 }
 
 /** Reads a command line whose flags may stand anywhere before `--`. Fails with `UsageError`. */
@@ -206,7 +206,7 @@ const explain = (error: unknown, flags: ReadonlyArray<string>, table: Flags): st
   for (const flag of flags) {
     const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(flag) ?? []
     const known = Object.hasOwn(table, name) ? table[name] : undefined
-    if (known === undefined) return `unknown option ${flag.replace(/=.*/s, "")}${meantFlag(name, table)}`
+    if (known === undefined) return `unknown option ${flag.replace(/=.*/s, "")}${suggestFlag(name, table)}`
     if (known.type === "boolean" && value !== undefined) {
       return `invalid value ${JSON.stringify(value)} for --${name}: expected true or false`
     }
@@ -215,7 +215,7 @@ const explain = (error: unknown, flags: ReadonlyArray<string>, table: Flags): st
   return error instanceof Error ? error.message : String(error)
 }
 
-const meantFlag = (name: string, table: Flags): string => {
+const suggestFlag = (name: string, table: Flags): string => {
   const listed = Object.keys(table).filter((one) => table[one]?.about !== undefined)
   const meant = name === "" ? undefined : nearest(name, listed)
   return meant === undefined ? "" : `. Did you mean --${meant}?`

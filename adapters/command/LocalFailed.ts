@@ -21,6 +21,7 @@ export const onPath = <A>(path: string, act: () => Promise<A>): Effect.Effect<A,
 export const ifThere = <A>(path: string, act: () => Promise<A>): Effect.Effect<A | undefined, LocalFailed> =>
   onPath(path, () => act().catch((error: unknown) => (codeOf(error) === "ENOENT" ? undefined : Promise.reject(error))))
 
+/** Converts the error of a file operation, with the system's text. */
 export const localFailed = (path: string, error: unknown): LocalFailed =>
   new LocalFailed({ path, detail: reasonOf(error) })
 

@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import { type OutputClosed, type OutputFailed, writeText } from "../Output.ts"
 import { inOneEntry } from "../Printable.ts"
 import { Channel } from "./Channel.ts"
-import { withEngine } from "./ChosenEngine.ts"
 import type { connectionFlags } from "./CommonFlags.ts"
 import { chooseEngine } from "./EngineChoice.ts"
 import { exitCodeOf, exitCodes, usageHint } from "./ExitCode.ts"
@@ -11,6 +10,7 @@ import { type Flags, type ReadFlags, readFlags } from "./Flags.ts"
 import { type CommandHelp, renderHelp } from "./Help.ts"
 import { logTo } from "./Logging.ts"
 import { UsageError } from "./Usage.ts"
+import { withEngine } from "./withEngine.ts"
 
 /** A command line of a verb. */
 export interface VerbLine<Table extends Flags> {

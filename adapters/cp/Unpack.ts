@@ -34,43 +34,45 @@ export const unpack = Effect.fn("cp.unpack")(function* <E>(
   archive: Stream.Stream<Uint8Array, E>,
   options: UnpackOptions
 ): Effect.fn.Return<void, UnpackError | E> {
-  const place = new Place(options)
+  const unpacker = new Unpacker(options)
   yield* archive.pipe(
     Stream.pipeThroughChannel(Tar.decode<E>()),
-    Stream.runForEach((entry) => place.put(entry))
+    Stream.runForEach((entry) => unpacker.unpack(entry))
   )
-  yield* place.finish
+  yield* unpacker.finish
 })
 
-class Place {
+/** Unpacks the entries of one archive. */
+class Unpacker {
   private readonly options: UnpackOptions
   /** Paths that are known to be directories, not links. */
   private readonly directories = new Set<string>()
   /** Unpacked directories. Their modes and times are set last, because files are still added to them. */
-  private readonly unfinished: Array<{ readonly path: string; readonly header: Tar.Header }> = []
+  private readonly unpackedDirectories: Array<{ readonly path: string; readonly header: Tar.Header }> = []
 
   constructor(options: UnpackOptions) {
     this.options = options
     if (options.keepRoot) this.directories.add(options.root)
   }
 
-  put<E>({ body, header }: Tar.Entry<E>): Effect.Effect<void, UnpackError | E> {
-    const place = this
+  /** Unpacks an entry. */
+  unpack<E>({ body, header }: Tar.Entry<E>): Effect.Effect<void, UnpackError | E> {
+    const self = this
     return Effect.gen(function* () {
-      const path = yield* place.pathOf(header.path, header.path)
+      const path = yield* self.localPath(header.path, header.path)
       switch (header.type) {
         case "Directory":
-          return yield* place.directory(path, header)
+          return yield* self.unpackDirectory(path, header)
         case "File":
-          yield* place.vacate(path)
-          return yield* writeFile(path, body, header, place.options.owners)
+          yield* self.removeExisting(path)
+          return yield* writeFile(path, body, header, self.options.owners)
         case "Symlink":
-          yield* place.vacate(path)
+          yield* self.removeExisting(path)
           yield* onPath(path, () => symlink(header.linkTarget ?? "", path))
-          return yield* place.dress(path, header)
+          return yield* self.setMetadata(path, header)
         case "Hardlink": {
-          const target = yield* place.pathOf(header.linkTarget ?? "", header.path)
-          yield* place.vacate(path)
+          const target = yield* self.localPath(header.linkTarget ?? "", header.path)
+          yield* self.removeExisting(path)
           return yield* onPath(path, () => link(target, path))
         }
         default:
@@ -82,10 +84,10 @@ class Place {
   /** Sets modes and times of directories, the deepest first. */
   readonly finish: Effect.Effect<void, LocalFailed> = Effect.suspend(() =>
     Effect.forEach(
-      this.unfinished.toReversed(),
+      this.unpackedDirectories.toReversed(),
       ({ header, path }) =>
         Effect.andThen(
-          this.dress(path, header),
+          this.setMetadata(path, header),
           onPath(path, () => chmod(path, header.mode))
         ),
       { discard: true }
@@ -93,23 +95,24 @@ class Place {
   )
 
   /** Returns the local path of an entry. Every parent must be a directory, not a link. */
-  private pathOf(name: string, entry: string): Effect.Effect<string, LocalFailed | UnsafeArchive> {
-    const place = this
+  private localPath(name: string, entry: string): Effect.Effect<string, LocalFailed | UnsafeArchive> {
+    const self = this
     return Effect.gen(function* () {
-      const steps = yield* Result.match(namesTo(name, place.options.top), {
+      const steps = yield* Result.match(namesTo(name, self.options.top), {
         onFailure: ({ detail }) => Effect.fail(new UnsafeArchive({ entry, detail })),
         onSuccess: (names) => Effect.succeed(names)
       })
-      let path = place.options.root
+      let path = self.options.root
       for (const step of steps) {
-        yield* place.enter(path, entry)
+        yield* self.ensureDirectory(path, entry)
         path = join(path, step)
       }
       return path
     })
   }
 
-  private enter(path: string, entry: string): Effect.Effect<void, LocalFailed | UnsafeArchive> {
+  /** Makes sure that a parent of an entry is a directory. Creates it if it is missing. */
+  private ensureDirectory(path: string, entry: string): Effect.Effect<void, LocalFailed | UnsafeArchive> {
     if (this.directories.has(path)) return Effect.void
     return Effect.gen({ self: this }, function* () {
       const found = yield* ifThere(path, () => lstat(path))
@@ -120,7 +123,7 @@ class Place {
     })
   }
 
-  private directory(path: string, header: Tar.Header): Effect.Effect<void, LocalFailed> {
+  private unpackDirectory(path: string, header: Tar.Header): Effect.Effect<void, LocalFailed> {
     return Effect.gen({ self: this }, function* () {
       if (path === this.options.root && this.options.keepRoot) return
       const found = yield* ifThere(path, () => lstat(path))
@@ -129,12 +132,12 @@ class Place {
         return yield* new LocalFailed({ path, detail: "not a directory, but the source is one" })
       }
       this.directories.add(path)
-      this.unfinished.push({ path, header })
+      this.unpackedDirectories.push({ path, header })
     })
   }
 
   /** Removes an existing file or link at the path. Fails for a directory. */
-  private vacate(path: string): Effect.Effect<void, LocalFailed> {
+  private removeExisting(path: string): Effect.Effect<void, LocalFailed> {
     return Effect.flatMap(
       ifThere(path, () => lstat(path)),
       (found: Stats | undefined) => {
@@ -147,7 +150,7 @@ class Place {
   }
 
   /** Sets owner and times of a link or directory. */
-  private dress(path: string, { gid, mtime, uid }: Tar.Header): Effect.Effect<void, LocalFailed> {
+  private setMetadata(path: string, { gid, mtime, uid }: Tar.Header): Effect.Effect<void, LocalFailed> {
     return onPath(path, async () => {
       if (this.options.owners) await lchown(path, uid, gid)
       await lutimes(path, mtime, mtime)

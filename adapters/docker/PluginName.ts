@@ -1,3 +1,4 @@
+/** The name by which docker calls the program as a plugin. */
 import { basename } from "node:path"
 
 /** The name of the plugin of the docker CLI, and of its file. */

@@ -127,7 +127,7 @@ export const variables: ReadonlyArray<Item> = [
   {
     term: "XDG_CONFIG_HOME",
     about:
-      'folder of the configuration file task-exec/config.json (default: ~/.config). It names the helper\'s image, for one docker context or for all: {"image": "IMAGE", "contexts": {"prod": {"image": "IMAGE"}}}'
+      'directory of the configuration file task-exec/config.json (default: ~/.config). It names the helper\'s image, for one docker context or for all: {"image": "IMAGE", "contexts": {"prod": {"image": "IMAGE"}}}'
   },
   {
     term: "TASK_EXEC_DEBUG_FILE",

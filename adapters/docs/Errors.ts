@@ -21,7 +21,7 @@ type ErrorName = {
 export interface ErrorDoc {
   /** The heading under which the page lists it. */
   readonly group: keyof typeof groups
-  /** An addition to the answer about a retry. */
+  /** An addition to the text about a retry. */
   readonly note?: string
   /** One for each form of the text. Placeholders are in capitals. */
   readonly samples: ReadonlyArray<ErrorSample>
@@ -349,7 +349,7 @@ export const errors: Readonly<Record<ErrorName, ErrorDoc>> = {
   },
   AgentsNotRunning: {
     group: "agent",
-    note: "`task-exec agent up` goes on with the agents' service.",
+    note: "`task-exec agent up` continues with the agents' service.",
     samples: [
       new library.AgentsNotRunning({ after: 30_000, nodes: [{ node: "NODE", state: "STATE", reason: "REASON" }] })
     ]

@@ -7,7 +7,7 @@ import { manPage } from "./ManPage.ts"
 import { reference } from "./Reference.ts"
 
 /** Returns the name and content of each file. Reads the declarations that the build makes. */
-export const madeFiles = (): ReadonlyMap<string, string> =>
+export const generatedFiles = (): ReadonlyMap<string, string> =>
   new Map([
     ["docs/reference.md", reference()],
     ["docs/errors.md", errorsPage()],

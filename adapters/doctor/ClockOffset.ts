@@ -49,11 +49,11 @@ export const stampOf = ({ Status }: Task, after: number, before: number): Stamp 
 }
 
 /** The smallest possible difference, in milliseconds. */
-const surely = ({ least, most }: Offset): number => (least > 0 ? least : most < 0 ? -most : 0)
+const leastDifference = ({ least, most }: Offset): number => (least > 0 ? least : most < 0 ? -most : 0)
 
 /** Judges a difference. */
 export const judgeOffset = (offset: Offset): "ok" | "warning" | "fails" => {
-  const difference = surely(offset)
+  const difference = leastDifference(offset)
   return difference > failsAbove ? "fails" : difference > warningAbove ? "warning" : "ok"
 }
 
@@ -63,7 +63,7 @@ const seconds = (millis: number): string => `${(Math.ceil(millis / 100) / 10).to
 export const describeOffset = (offset: Offset, node: string): Trouble => {
   const { least, most } = offset
   const next = `synchronize the clocks of ${node} and of the caller (NTP): leftovers are removed by their deadline`
-  if (surely(offset) === 0) {
+  if (leastDifference(offset) === 0) {
     return { found: `within ${seconds(Math.max(-least, most))} of the caller's clock`, next }
   }
   const middle = (least + most) / 2

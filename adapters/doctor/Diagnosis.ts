@@ -31,8 +31,8 @@ const nodesAtOnce = 8
 const { fails, skipAll } = checksOf()
 
 /** Receives the checks. */
-export interface Listener<E> {
-  readonly tell: (check: Check) => Effect.Effect<void, E>
+export interface Reporter<E> {
+  readonly report: (check: Check) => Effect.Effect<void, E>
   /** Called with the number of nodes that are not checked yet. */
   readonly waitFor: (nodes: number) => Effect.Effect<void>
 }
@@ -40,29 +40,29 @@ export interface Listener<E> {
 /** Runs the checks and reports each one, node after node. */
 export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
   options: DoctorOptions,
-  { tell, waitFor }: Listener<E>
+  { report, waitFor }: Reporter<E>
 ) {
-  const tellAll = (checks: ReadonlyArray<Check>) => Effect.forEach(checks, tell, { discard: true })
-  const skip = (subjects: ReadonlyArray<Subject>, why: string) => tellAll(skipAll(subjects, why))
+  const reportAll = (checks: ReadonlyArray<Check>) => Effect.forEach(checks, report, { discard: true })
+  const skip = (subjects: ReadonlyArray<Subject>, why: string) => reportAll(skipAll(subjects, why))
 
   const { check, known } = yield* askEngine()
-  yield* tell(check)
+  yield* report(check)
   if (known === undefined)
-    return yield* skip(["swarm", "managers", "image", "node", "leftovers"], "the engine does not answer")
+    return yield* skip(["swarm", "managers", "image", "node", "leftovers"], "the engine does not respond")
   const role = checkRole(known.info)
-  yield* tell(role)
+  yield* report(role)
   if (role.verdict === "fails") return yield* skip(["managers", "image", "node", "leftovers"], "not a manager")
 
   const listed = yield* Effect.result(Swarm.use((swarm) => swarm.listNodes()))
   if (listed._tag === "Failure") {
     const next = "start managers again until more than half of them are reachable"
-    yield* tell(fails("managers", { found: listed.failure.message, next }))
-    return yield* skip(["image", "node", "leftovers"], "the managers do not answer")
+    yield* report(fails("managers", { found: listed.failure.message, next }))
+    return yield* skip(["image", "node", "leftovers"], "the managers do not respond")
   }
   const nodes = listed.success.toSorted((a, b) => byName(a.Description.Hostname, b.Description.Hostname))
-  yield* tell(checkManagers(nodes))
+  yield* report(checkManagers(nodes))
   const image = yield* findImage(options.image)
-  yield* tell(image.check)
+  yield* report(image.check)
 
   // The sweep has helpers of its own, and runs at the same time.
   const leftovers = yield* Effect.forkScoped(lookForLeftovers(options))
@@ -78,10 +78,10 @@ export const diagnose = Effect.fn("Doctor.diagnose")(function* <E>(
     }),
     Stream.runForEach((checks) => {
       left--
-      return Effect.andThen(tellAll(checks), waitFor(left))
+      return Effect.andThen(reportAll(checks), waitFor(left))
     })
   )
-  yield* tell(yield* Fiber.join(leftovers))
+  yield* report(yield* Fiber.join(leftovers))
 }, Effect.scoped)
 
 const lookForLeftovers = ({

@@ -135,7 +135,7 @@ const run = Effect.fn("task-exec.doctor")(
     const checks: Array<Check> = []
     const isTold = ({ verdict }: Check) => !quiet || verdict === "fails"
     yield* diagnose(args, {
-      tell: (check) => {
+      report: (check) => {
         checks.push(check)
         if (json || !isTold(check)) return waiting.clear
         return Effect.andThen(waiting.clear, stdout.line(linesOf(check), colour ? colourOf(check) : undefined))

@@ -5,7 +5,7 @@ import type { RunError } from "../../src/Run.ts"
 import { version } from "../../src/Version.ts"
 import type { Trouble } from "./Check.ts"
 
-/** What to do about an engine that does not answer. */
+/** What to do about an engine that does not respond. */
 const checkEngine = "check the engine's log and the network to the engine"
 
 const nextFor: Readonly<Record<UnreachableReason, string>> = {
@@ -21,7 +21,7 @@ const nextFor: Readonly<Record<UnreachableReason, string>> = {
   Other: checkEngine
 }
 
-/** Explains why the connected engine does not answer `GET /info`. */
+/** Explains why the connected engine does not respond to `GET /info`. */
 export const explainEngine = (error: EngineFailure): Trouble =>
   error._tag === "EngineUnreachable"
     ? { found: `cannot connect to ${error.host}: ${error.detail}`, next: nextFor[error.reason] }

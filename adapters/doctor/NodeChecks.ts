@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { Image } from "../../src/engine/EngineSchemas.ts"
 import type { Swarm } from "../../src/engine/Swarm.ts"
 import type { Node } from "../../src/engine/SwarmSchemas.ts"
-import { describeEnding } from "../../src/executor/ExecutorErrors.ts"
+import { describeEnding } from "../../src/executor/Ending.ts"
 import type { TunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { version } from "../../src/Version.ts"
 import { type Check, checksOf, type NodeName, type Subject } from "./Check.ts"
@@ -39,24 +39,24 @@ export const checkNode = Effect.fn("Doctor.node")(function* (
   const network = isHere ? undefined : options.network
   const overlay: ReadonlyArray<Subject> = network === undefined ? [] : ["overlay"]
   const own = isHere && here.stamp !== undefined ? [here.stamp] : []
-  const standing = judgeStanding(node)
-  if (standing.verdict !== "ok") {
+  const availability = checkAvailability(node)
+  if (availability.verdict !== "ok") {
     const why = "the node takes no helper"
     const platform = judgePlatform(node, image.platform, false)
-    return [standing, platform, ...skipAll(shown, why), judgeClock(node, own), ...skipAll(overlay, why)]
+    return [availability, platform, ...skipAll(shown, why), judgeClock(node, own), ...skipAll(overlay, why)]
   }
   const hostname = node.Description.Hostname
-  const place = {
+  const placement = {
     image: image.reference,
     node: { id: node.ID, hostname, state: node.Status.State, availability: node.Spec.Availability },
     task: "doctor",
     placementTimeout: timeout
   }
-  const trial = yield* tryHelper(place, timeout)
+  const trial = yield* tryHelper(placement, timeout)
   const ran = trial._tag === "Greeted"
-  const reached = network === undefined || !ran ? undefined : yield* reachHelper(place, timeout, network)
+  const reached = network === undefined || !ran ? undefined : yield* reachHelper(placement, timeout, network)
   const checks = [
-    standing,
+    availability,
     judgePlatform(node, image.platform, ran),
     ...judgeTrial(node, trial),
     judgeClock(node, [...own, ...trial.stamps, ...(reached?.stamps ?? [])])
@@ -73,7 +73,7 @@ export const checkNode = Effect.fn("Doctor.node")(function* (
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(1)} s`
 
 /** Whether Swarm places a helper on the node. */
-export const judgeStanding = (node: Node): Check => {
+export const checkAvailability = (node: Node): Check => {
   const { Description, Spec, Status } = node
   const { fails, ok, warning } = checksOf(nameOf(node))
   const { Hostname: hostname, Platform } = Description
@@ -134,15 +134,15 @@ export const judgeTrial = (node: Node, trial: Greeted | Silent): ReadonlyArray<C
   const { fails, ok, skipAll, warning } = checksOf(nameOf(node))
   const { Hostname: hostname } = node.Description
   if (trial._tag === "Silent") {
-    const trouble = explainHelper(trial.error, hostname)
+    const explanation = explainHelper(trial.error, hostname)
     // A helper that refuses does run, and speaks another protocol.
     return trial.error._tag === "HelperRefused"
       ? [
           ok("helper", "runs"),
-          fails("version", trouble),
+          fails("version", explanation),
           ...skipAll(["socket", "kill"], "the helper has another version")
         ]
-      : [fails("helper", trouble), ...skipAll(["version", "socket", "kill"], "no helper runs on the node")]
+      : [fails("helper", explanation), ...skipAll(["version", "socket", "kill"], "no helper runs on the node")]
   }
   const { after, result, version: found } = trial
   const checks = [
@@ -152,8 +152,8 @@ export const judgeTrial = (node: Node, trial: Greeted | Silent): ReadonlyArray<C
       : warning("version", { found: `${found}, but task-exec is ${version}`, next: newImage })
   ]
   if (result._tag === "Failure") {
-    const trouble = explainHelper(result.failure, hostname)
-    return [...checks, fails("socket", trouble), ...skipAll(["kill"], "the helper cannot open the engine's socket")]
+    const explanation = explainHelper(result.failure, hostname)
+    return [...checks, fails("socket", explanation), ...skipAll(["kill"], "the helper cannot open the engine's socket")]
   }
   const ending = result.success
   return [
@@ -172,7 +172,7 @@ const judgeClock = (node: Node, stamps: ReadonlyArray<Stamp>): Check => {
   const checks = checksOf(nameOf(node))
   const offset = offsetOf(stamps)
   if (offset === undefined) return checks.skip("clock", "no task on this node reported a time")
-  const trouble = describeOffset(offset, node.Description.Hostname)
+  const explanation = describeOffset(offset, node.Description.Hostname)
   const verdict = judgeOffset(offset)
-  return verdict === "ok" ? checks.ok("clock", trouble.found) : checks[verdict]("clock", trouble)
+  return verdict === "ok" ? checks.ok("clock", explanation.found) : checks[verdict]("clock", explanation)
 }

@@ -3,9 +3,11 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Result from "effect/Result"
 import { Swarm } from "../../src/engine/Swarm.ts"
-import { type Ending, OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import type { Ending } from "../../src/executor/Ending.ts"
+import { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
+import { OverlayBlocked } from "../../src/helper/ConnectionErrors.ts"
 import type { HelperPlacement } from "../../src/helper/Helper.ts"
-import { HelperNotPlaced, OverlayBlocked } from "../../src/helper/HelperErrors.ts"
+import { HelperNotPlaced } from "../../src/helper/HelperErrors.ts"
 import type { TunnelNetwork } from "../../src/helper/TunnelNetwork.ts"
 import { makeOwnership, makeRunId } from "../../src/Labels.ts"
 import { tryToEnd } from "../../src/node/EndByHelper.ts"
@@ -40,25 +42,25 @@ export interface Silent {
 
 /** Runs a helper that kills a run that does not exist. This takes every step of a helper, including the engine's socket and the kill. */
 export const tryHelper = Effect.fn("Doctor.tryHelper")(function* (
-  place: HelperPlacement,
+  placement: HelperPlacement,
   timeout: number
 ): Effect.fn.Return<Trial, never, Swarm> {
   const watch = watchTasks(yield* Swarm)
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
   let greeting: Pick<Greeted, "after" | "version"> | undefined
-  const greeted = (version: string) =>
+  const onGreeting = (version: string) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
       greeting = { version, after: now - start }
     })
   const none = { runId: makeRunId(), container: makeRunId(), signal: "SIGTERM", grace: 0 } as const
-  const result = yield* tryToEnd(place, owner, [none], greeted).pipe(
+  const result = yield* tryToEnd(placement, owner, [none], onGreeting).pipe(
     Effect.flatMap(([ending]) =>
       ending === undefined
         ? Effect.fail(new OutcomeUnknown({ detail: "the helper's report is not readable" }))
         : Effect.succeed(ending)
     ),
-    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(tooSlow(place, timeout, watch)) }),
+    Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(tooSlow(placement, timeout, watch)) }),
     Effect.result,
     Effect.provideService(Swarm, watch.swarm)
   )
@@ -77,7 +79,7 @@ export interface Reached extends Stamped {
 
 /** Connects to a helper as `-i` and `-t` do, and disconnects. */
 export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
-  place: HelperPlacement,
+  placement: HelperPlacement,
   timeout: number,
   network: TunnelNetwork
 ): Effect.fn.Return<Reached, never, Swarm> {
@@ -85,11 +87,11 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
   const owner = yield* makeOwnership(timeout)
   const start = yield* Clock.currentTimeMillis
   const result = yield* Effect.gen(function* () {
-    const addition = yield* prepareTunnel({ place, owner, from: "start", commands: 1, shared: network })
+    const helperTunnel = yield* prepareTunnel({ placement, owner, from: "start", commands: 1, shared: network })
     // The helper waits for a command, which never comes.
     const work = { _tag: "Exec", specs: [nothingOf(makeRunId())], begin: [] } as const
-    const link = yield* openHelperConnection({ place, owner, work, addition })
-    const tunnel = yield* link.tunnel
+    const connection = yield* openHelperConnection({ placement, owner, work, helperTunnel })
+    const tunnel = yield* connection.tunnel
     const now = yield* Clock.currentTimeMillis
     yield* tunnel.close
     return now - start
@@ -98,7 +100,7 @@ export const reachHelper = Effect.fn("Doctor.reachHelper")(function* (
     Effect.scoped,
     Effect.timeoutOrElse({
       duration: timeout,
-      orElse: () => Effect.fail(isUp(watch) ? blocked(place, timeout) : tooSlow(place, timeout, watch))
+      orElse: () => Effect.fail(isUp(watch) ? blocked(placement, timeout) : tooSlow(placement, timeout, watch))
     }),
     Effect.result,
     Effect.provideService(Swarm, watch.swarm)
@@ -123,7 +125,7 @@ const nothingOf = (runId: string) =>
 const isUp = (watch: TaskWatch): boolean => watch.task()?.Status.State === "running"
 
 const blocked = ({ node }: HelperPlacement, after: number) =>
-  new OverlayBlocked({ node: node.hostname, after, detail: "no answer" })
+  new OverlayBlocked({ node: node.hostname, after, detail: "no response" })
 
 /** The error has Swarm's reason. */
 const tooSlow = ({ node }: HelperPlacement, after: number, watch: TaskWatch) => {

@@ -35,7 +35,7 @@ export const askEngine = Effect.fn("Doctor.engine")(function* () {
   return yield* swarm.info.pipe(
     Effect.bindTo("info"),
     Effect.bind("before", () => Clock.currentTimeMillis),
-    // The same engine: another manager may answer another request.
+    // The same engine: another manager may respond to another request.
     Effect.bind("version", () => Effect.flatMap(swarm.engine, (engine) => engine.version)),
     Effect.match({
       onFailure: (error) => ({ check: fails("engine", explainEngine(error)), known: undefined }),

@@ -36,7 +36,7 @@ export const fleetCommand = Effect.fnUntraced(function* (
   const { followUpdates, form, list, pacing, selection } = fleet
   const isReading = request.action?._tag === "Logs"
   if (list) return yield* listTasks(isReading ? selectLogs(selection) : selectTasks(selection), form)
-  const say = (text: string) => writeText(descriptors.stderr, lineOf("Info", text))
+  const note = (text: string) => writeText(descriptors.stderr, lineOf("Info", text))
   const isSeen = isatty(descriptors.stdout)
   const colour = isSeen && (process.env.NO_COLOR ?? "") === ""
   const view = makeView(form, { colour, terminal: isSeen }, json)
@@ -65,7 +65,7 @@ export const fleetCommand = Effect.fnUntraced(function* (
   status.clear()
   const exitCode = signals.exitCode() ?? exitCodeOfAll(outcomes)
   // A log that was printed needs no summary.
-  if (!quiet && (!isReading || exitCode !== 0)) yield* say(summarize(outcomes))
+  if (!quiet && (!isReading || exitCode !== 0)) yield* note(summarize(outcomes))
   return exitCode
 }, Effect.scoped)
 

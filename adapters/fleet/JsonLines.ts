@@ -62,14 +62,15 @@ export class JsonLines {
         this.tasks = event.tasks.length
         return this.line({ event: "chosen", tasks: event.tasks.map(describeTask) })
       case "Started":
-        return this.line({ event: "started", ...placeOf(event.task) })
+        return this.line({ event: "started", ...taskAndNode(event.task) })
       case "Stdout":
         return this.output("stdout", event.task, event.data)
       case "Stderr":
         return this.output("stderr", event.task, event.data)
       case "Replaced":
         return (
-          this.flush(event.task) + this.line({ event: "replaced", ...placeOf(event.task), by: describeTask(event.by) })
+          this.flush(event.task) +
+          this.line({ event: "replaced", ...taskAndNode(event.task), by: describeTask(event.by) })
         )
       case "Ended":
         this.results.push(event.result)
@@ -93,7 +94,7 @@ export class JsonLines {
   }
 
   private ended(task: ResolvedTask, end: Readonly<Record<string, unknown>>): string {
-    return this.flush(task) + this.line({ event: "ended", ...placeOf(task), ...end })
+    return this.flush(task) + this.line({ event: "ended", ...taskAndNode(task), ...end })
   }
 
   /** Returns the beginnings of characters that came last. */
@@ -135,7 +136,7 @@ export class JsonLines {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     const document = {
       event: stream,
-      ...placeOf(task),
+      ...taskAndNode(task),
       ...(isUtf8(buffer) ? { data: buffer.toString() } : { dataBase64: buffer.toString("base64") })
     }
     return time === undefined ? this.line(document) : this.line(document, time)
@@ -163,11 +164,11 @@ interface Tails {
 
 const nothing = new Uint8Array(0)
 
-const placeOf = ({ name, node }: ResolvedTask) => ({ task: name, node: node.hostname })
+const taskAndNode = ({ name, node }: ResolvedTask) => ({ task: name, node: node.hostname })
 
 /** Describes a task. */
 export const describeTask = (task: ResolvedTask) => ({
-  ...placeOf(task),
+  ...taskAndNode(task),
   id: task.id,
   service: task.service.name,
   container: task.container

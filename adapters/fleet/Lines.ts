@@ -26,7 +26,7 @@ export interface LinesOptions {
 /** Formats the output of one fan-out. Not an Effect: it only keeps the state between events. */
 export class Lines {
   private readonly options: LinesOptions
-  private readonly places = new Map<string, number>()
+  private readonly positions = new Map<string, number>()
   private readonly open = new Map<string, Open>()
   private width = 0
 
@@ -38,8 +38,8 @@ export class Lines {
   push(event: FleetEvent): ReadonlyArray<Piece> {
     switch (event._tag) {
       case "Chosen":
-        for (const [place, task] of event.tasks.entries()) {
-          this.places.set(task.id, place)
+        for (const [position, task] of event.tasks.entries()) {
+          this.positions.set(task.id, position)
           this.width = Math.max(this.width, labelOf(task).length)
         }
         return []
@@ -48,7 +48,7 @@ export class Lines {
       case "Stderr":
         return piece("stderr", this.openOf(event.task).stderr.push(event.data))
       case "Replaced": {
-        this.places.set(event.by.id, this.places.get(event.task.id) ?? 0)
+        this.positions.set(event.by.id, this.positions.get(event.task.id) ?? 0)
         return [
           ...this.finish(event.task.id),
           ownLine(
@@ -81,7 +81,7 @@ export class Lines {
     if (known !== undefined) return known
     const label = labelOf(task).padEnd(this.width)
     const { colour, terminal } = this.options
-    const own = palette[(this.places.get(task.id) ?? 0) % palette.length] ?? ""
+    const own = palette[(this.positions.get(task.id) ?? 0) % palette.length] ?? ""
     // Resets colors that a command left.
     const prefix = (bar: string, barColour: string) =>
       Buffer.from(colour ? `\u001b[0;${own}m${label} \u001b[0;${barColour}m${bar}\u001b[0m ` : `${label} ${bar} `)

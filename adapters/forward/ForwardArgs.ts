@@ -2,7 +2,7 @@
 import { BlockList, isIP } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import type { ForwardPort, ForwardRequest } from "../../src/forward/Forward.ts"
+import type { ForwardPort, ForwardRequest } from "../../src/forward/Forwarding.ts"
 import { Via } from "../../src/request/Via.ts"
 import { connectionFlags, debugFlag, helpFlag, routeFlags } from "../command/CommonFlags.ts"
 import { chooseEngine, type EngineChoice } from "../command/EngineChoice.ts"
@@ -31,7 +31,7 @@ export const forwardFlags = {
   follow: {
     type: "boolean",
     default: false,
-    about: "When the task ends, wait for its replacement and go on"
+    about: "When the task ends, wait for its replacement and continue"
   },
   wait: {
     type: "string",

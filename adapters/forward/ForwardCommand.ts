@@ -4,15 +4,15 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { summaryOf } from "../../src/engine/Hints.ts"
-import type { BoundPort, ForwardEvent, Forwarding } from "../../src/forward/Forward.ts"
+import type { BoundPort, ForwardEvent, Forwarding } from "../../src/forward/Forwarding.ts"
 import { addressText } from "../../src/forward/Listen.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
 import { audited } from "../audit/Auditing.ts"
 import { Channel } from "../command/Channel.ts"
-import { withEngine } from "../command/ChosenEngine.ts"
 import { errorData } from "../command/ErrorData.ts"
 import { readLine, reportFailure } from "../command/Subcommand.ts"
+import { withEngine } from "../command/withEngine.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
 import { toJson } from "../Printable.ts"
 import { SignalHandlers } from "../RunMain.ts"
@@ -49,13 +49,13 @@ const forward = Effect.fn("task-exec.port-forward")(function* ({ addresses, json
   const interrupted = yield* untilInterrupted
   const stdout = new Channel(1)
   for (const port of forwarding.ports) {
-    if (json) yield* stdout.line(toJson({ event: "forwarding", ...port, ...placeOf(forwarding.task) }))
+    if (json) yield* stdout.line(toJson({ event: "forwarding", ...port, ...taskAndNode(forwarding.task) }))
     else if (!quiet) yield* stdout.line(forwardingLine(port, forwarding.task))
   }
-  const told = Stream.runForEach(forwarding.events, (event) =>
-    json ? stdout.line(toJson(dataOf(event))) : tell(event, forwarding)
+  const printed = Stream.runForEach(forwarding.events, (event) =>
+    json ? stdout.line(toJson(dataOf(event))) : printEvent(event, forwarding)
   )
-  yield* Effect.raceFirst(told, Deferred.await(interrupted))
+  yield* Effect.raceFirst(printed, Deferred.await(interrupted))
   return 0
 })
 
@@ -71,10 +71,10 @@ const untilInterrupted = Effect.gen(function* () {
 export const forwardingLine = ({ address, local, remote }: BoundPort, { name, node }: ResolvedTask): string =>
   `Forwarding from ${addressText(address, local)} -> ${remote} (${name} on ${node.hostname})`
 
-const placeOf = ({ name, node }: ResolvedTask) => ({ task: name, node: node.hostname })
+const taskAndNode = ({ name, node }: ResolvedTask) => ({ task: name, node: node.hostname })
 
 /** Reports an event on stderr. */
-const tell = (event: ForwardEvent, { task }: Forwarding): Effect.Effect<void> => {
+const printEvent = (event: ForwardEvent, { task }: Forwarding): Effect.Effect<void> => {
   switch (event._tag) {
     case "Opened":
       return event.task.id === task.id
@@ -93,7 +93,7 @@ const tell = (event: ForwardEvent, { task }: Forwarding): Effect.Effect<void> =>
 const dataOf = (event: ForwardEvent): Readonly<Record<string, unknown>> => {
   switch (event._tag) {
     case "Opened":
-      return { event: "opened", ...placeOf(event.task), route: event.route }
+      return { event: "opened", ...taskAndNode(event.task), route: event.route }
     case "Connected":
       return { event: "connected", remote: event.remote }
     case "Refused":
@@ -101,7 +101,7 @@ const dataOf = (event: ForwardEvent): Readonly<Record<string, unknown>> => {
     case "Lost":
       return {
         event: "lost",
-        ...placeOf(event.task),
+        ...taskAndNode(event.task),
         error: event.error._tag,
         message: event.error.message,
         data: errorData(event.error)

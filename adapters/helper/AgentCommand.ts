@@ -1,4 +1,4 @@
-/** The agent: serves callers that have the deployment's key, until it is told to end. */
+/** The agent: serves callers that have the deployment's key, until it is stopped. */
 
 import { readdirSync } from "node:fs"
 import type { TLSSocket } from "node:tls"
@@ -11,8 +11,8 @@ import * as Stream from "effect/Stream"
 import { deriveKey, type KeyScope, makeKeyPair } from "../../src/agent/AgentKeys.ts"
 import { agentLabels, requestChannel } from "../../src/agent/AgentProtocol.ts"
 import { AgentRequest } from "../../src/agent/AgentRequest.ts"
-import { encodeDocument, protocolVersion } from "../../src/carrier/Frame.ts"
 import { TunnelLost } from "../../src/carrier/Channel.ts"
+import { encodeDocument, protocolVersion } from "../../src/carrier/Frame.ts"
 import { makeTunnel, type Tunnel } from "../../src/carrier/Tunnel.ts"
 import { listenForAll } from "../../src/carrier/TunnelTls.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
@@ -24,7 +24,7 @@ import { byTunnel } from "../../src/protocol/NodeCarrier.ts"
 import { serveRequest } from "../../src/protocol/ServeRequest.ts"
 import { version } from "../../src/Version.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { say } from "../Output.ts"
+import { writeStderr } from "../Output.ts"
 import { SignalHandlers } from "../RunMain.ts"
 import { listenOnSocket } from "./AgentSocket.ts"
 import { endOrphans } from "./Orphans.ts"
@@ -38,22 +38,22 @@ const requestTimeout = "10 seconds"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(AgentRequest))
 
-/** Runs the agent. Returns 0 after it was told to end and has served its callers. */
+/** Runs the agent. Returns 0 after it was stopped and has served its callers. */
 export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () {
   const own = yield* ownContainer
   // The private half of the key stays in the memory of this process.
   const pair = makeKeyPair()
   const key = yield* Effect.fromResult(deriveKey(pair, "agent", own.callersKey, own))
   const log = makeRequestLog(pair.publicKey)
-  const told = yield* Deferred.make<void>()
+  const stopping = yield* Deferred.make<void>()
   const handlers = yield* SignalHandlers
   handlers.current = () => {
-    Deferred.doneUnsafe(told, Effect.void)
+    Deferred.doneUnsafe(stopping, Effect.void)
     return true
   }
-  if (yield* wasSignaled) Deferred.doneUnsafe(told, Effect.void)
+  if (yield* wasSignaled) Deferred.doneUnsafe(stopping, Effect.void)
   const callers = yield* FiberSet.make()
-  const led = yield* FiberSet.make()
+  const entryCallers = yield* FiberSet.make()
   const runCaller = yield* FiberSet.runtime(callers)<DockerEngine>()
   yield* endOrphans(own.image).pipe(
     Effect.catch((error) => Effect.logWarning(error.message)),
@@ -63,29 +63,29 @@ export const agentServeCommand: Effect.Effect<number> = Effect.gen(function* () 
     yield* listenForAll(
       { port: helperPort, key, most: mostCallers },
       {
-        client: (socket) => void runCaller(serve(socket, own, log, Deferred.await(told))),
+        client: (socket) => void runCaller(serve(socket, own, log, Deferred.await(stopping))),
         refused: (why) => void Effect.runFork(log.refused(why))
       }
     )
-    yield* listenOnSocket(led)
+    yield* listenOnSocket(entryCallers)
     yield* log.announce
-    yield* log.say(`version ${version} serves node ${process.env[helperVariables.hostname] ?? ""}`)
-    yield* Deferred.await(told)
+    yield* log.line(`version ${version} serves node ${process.env[helperVariables.hostname] ?? ""}`)
+    yield* Deferred.await(stopping)
   }).pipe(Effect.scoped)
   // The agent accepts no new callers. Callers of this node's engine may still start entries in this container.
   yield* log.retire
   yield* FiberSet.awaitEmpty(callers)
-  yield* FiberSet.awaitEmpty(led)
+  yield* FiberSet.awaitEmpty(entryCallers)
   yield* entriesClosed
   return 0
 }).pipe(
   Effect.scoped,
   Effect.provide(DockerEngine.layerLocal),
   Effect.provide(stderrLogger(lineOf("agent", "text"), "Warn")),
-  Effect.catch((error) => Effect.as(say(`agent: ${error.message}\n`), 1))
+  Effect.catch((error) => Effect.as(writeStderr(`agent: ${error.message}\n`), 1))
 )
 
-/** Milliseconds between two looks for entries. */
+/** Milliseconds between two checks for entries. */
 const pause = 250
 
 /** Completes when no entry runs in this container: it would end with the container. */
@@ -122,13 +122,13 @@ const ownContainer = Effect.gen(function* () {
 })
 
 /**
- * Serves one caller. Logs the request and its result. When the agent is told to end, it closes connections without a request: their key
+ * Serves one caller. Logs the request and its result. When the agent is stopped, it closes connections without a request: their key
  * may not be valid any longer.
  */
-const serve = (socket: TLSSocket, own: Own, log: RequestLog, told: Effect.Effect<void>) =>
+const serve = (socket: TLSSocket, own: Own, log: RequestLog, stopping: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const tunnel = yield* makeTunnel(socket, { channels: [requestChannel] })
-    const ended = Effect.andThen(told, Effect.fail(new TunnelLost({ detail: "this agent accepts no new callers" })))
+    const ended = Effect.andThen(stopping, Effect.fail(new TunnelLost({ detail: "this agent accepts no new callers" })))
     const request = yield* Effect.raceFirst(ended, readRequest(tunnel))
     // The caller may use the channels as soon as it has the greeting.
     if (request.work._tag === "Exec") for (const index of request.work.specs.keys()) tunnel.channel(index + 1)

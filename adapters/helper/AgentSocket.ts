@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import { agentSocket } from "../../src/agent/AgentProtocol.ts"
-import { readLine } from "../../src/carrier/readLine.ts"
 import { TunnelLost } from "../../src/carrier/Channel.ts"
+import { readLine } from "../../src/carrier/readLine.ts"
 import { readRelayAddress } from "../../src/helper/RelayProtocol.ts"
 import { dial } from "./dial.ts"
 import { joinStreams } from "./joinStreams.ts"
@@ -23,7 +23,7 @@ export const listenOnSocket = Effect.fnUntraced(function* (
   callers: FiberSet.FiberSet
 ): Effect.fn.Return<void, TunnelLost, Scope.Scope> {
   const run = yield* FiberSet.runtime(callers)()
-  const server = createServer({ allowHalfOpen: true }, (socket) => void run(lead(socket)))
+  const server = createServer({ allowHalfOpen: true }, (socket) => void run(serve(socket)))
   server.maxConnections = mostCallers
   yield* Effect.acquireRelease(
     Effect.callback<void, TunnelLost>((resume) => {
@@ -35,21 +35,21 @@ export const listenOnSocket = Effect.fnUntraced(function* (
 })
 
 /** Serves one caller. */
-const lead = (socket: Socket): Effect.Effect<void> =>
+const serve = (socket: Socket): Effect.Effect<void> =>
   Effect.gen(function* () {
     yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
     // The reader sees that it is closed.
     socket.on("error", () => undefined)
-    const other = yield* reach(socket).pipe(Effect.tapError(({ detail }) => say(socket, detail)))
-    yield* say(socket, "")
-    yield* passBetween(socket, other)
+    const other = yield* connectToOther(socket).pipe(Effect.tapError(({ detail }) => sendLine(socket, detail)))
+    yield* sendLine(socket, "")
+    yield* forward(socket, other)
   }).pipe(
     Effect.scoped,
     Effect.catch((error) => Effect.logDebug(error.message))
   )
 
 /** Forwards until the caller has closed. The end of the other agent ends the caller's side. */
-const passBetween = (socket: Socket, other: Socket): Effect.Effect<void> =>
+const forward = (socket: Socket, other: Socket): Effect.Effect<void> =>
   Effect.callback((resume) => {
     other.on("error", () => undefined)
     other.on("close", () => void socket.end())
@@ -60,11 +60,11 @@ const passBetween = (socket: Socket, other: Socket): Effect.Effect<void> =>
   })
 
 /** Sends a line. Done when the system has it. */
-const say = (socket: Socket, text: string): Effect.Effect<void> =>
+const sendLine = (socket: Socket, text: string): Effect.Effect<void> =>
   Effect.callback((resume) => void socket.write(`${text}\n`, () => resume(Effect.void)))
 
 /** Reads the address that the caller sends, and connects to it. */
-const reach = Effect.fnUntraced(function* (socket: Socket): Effect.fn.Return<Socket, TunnelLost, Scope.Scope> {
+const connectToOther = Effect.fnUntraced(function* (socket: Socket): Effect.fn.Return<Socket, TunnelLost, Scope.Scope> {
   const address = readRelayAddress(Buffer.from(`${yield* readLine(socket, "the caller")}\n`))
   if (address === undefined) return yield* new TunnelLost({ detail: "no address" })
   return yield* Effect.acquireRelease(

@@ -3,9 +3,16 @@
 import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { GuardRequest, present, question, release, released, runsToKill } from "../../src/executor/GuardProtocol.ts"
+import {
+  GuardRequest,
+  ping,
+  pong,
+  releasedReply,
+  releaseMessage,
+  runsToKill
+} from "../../src/executor/GuardProtocol.ts"
 import { endMarked } from "../../src/executor/MarkedProcesses.ts"
-import { say, writeText } from "../Output.ts"
+import { writeStderr, writeText } from "../Output.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(GuardRequest))
 
@@ -19,16 +26,16 @@ export const guardRunCommand = ([text = "", ...before]: ReadonlyArray<string>): 
     const { after } = request
     const lines = [...before]
     const isReleased = yield* Effect.raceAllFirst([
-      callersWord((line) => lines.push(line)),
+      awaitRelease((line) => lines.push(line)),
       Effect.as(after === undefined ? Effect.never : Effect.sleep(after), false)
     ])
-    if (isReleased) yield* writeText(1, released)
+    if (isReleased) yield* writeText(1, releasedReply)
     else yield* endMarked(runsToKill(request, lines))
     return 0
-  }).pipe(Effect.catch((error) => Effect.as(say(`guard: ${error.message}\n`), 1)))
+  }).pipe(Effect.catch((error) => Effect.as(writeStderr(`guard: ${error.message}\n`), 1)))
 
-/** Whether the caller released the guard, or is gone. Answers its questions meanwhile, and passes its other lines on. */
-const callersWord = (onLine: (line: string) => void) =>
+/** Waits until the caller releases the guard (`true`) or is gone (`false`). Answers its pings, and passes its other lines to `onLine`. */
+const awaitRelease = (onLine: (line: string) => void) =>
   Effect.callback<boolean>((resume) => {
     let text = ""
     const stdin = createReadStream("", { fd: 0, autoClose: false })
@@ -37,8 +44,8 @@ const callersWord = (onLine: (line: string) => void) =>
       for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
         const line = text.slice(0, end + 1)
         text = text.slice(end + 1)
-        if (line === release) resume(Effect.succeed(true))
-        else if (line === question) Effect.runFork(Effect.ignore(writeText(1, present)))
+        if (line === releaseMessage) resume(Effect.succeed(true))
+        else if (line === ping) Effect.runFork(Effect.ignore(writeText(1, pong)))
         else onLine(line.trimEnd())
       }
     })

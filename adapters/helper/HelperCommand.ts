@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { FrameWriter, protocolVersion } from "../../src/carrier/Frame.ts"
 import { TunnelLost } from "../../src/carrier/Channel.ts"
+import { FrameWriter, protocolVersion } from "../../src/carrier/Frame.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
 import type { OutcomeUnknown } from "../../src/executor/ExecutorErrors.ts"
 import { HelperRequest, requestPath } from "../../src/helper/HelperRequest.ts"
@@ -16,7 +16,7 @@ import { serveRequest, unwatched } from "../../src/protocol/ServeRequest.ts"
 import { failedFrame } from "../../src/protocol/Server.ts"
 import { version } from "../../src/Version.ts"
 import { lineOf, stderrLogger } from "../LineLogger.ts"
-import { type OutputClosed, type OutputFailed, say, writeAll } from "../Output.ts"
+import { type OutputClosed, type OutputFailed, writeAll, writeStderr } from "../Output.ts"
 import { startListener } from "./Listener.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(HelperRequest))
@@ -57,7 +57,7 @@ export const helperCommand: Effect.Effect<number> = Effect.gen(function* () {
   Effect.scoped,
   Effect.provide(DockerEngine.layerLocal),
   Effect.provide(stderrLogger(lineOf("helper", "text"), "Warn")),
-  Effect.catch((error) => Effect.as(say(`helper: ${error.message}\n`), 1))
+  Effect.catch((error) => Effect.as(writeStderr(`helper: ${error.message}\n`), 1))
 )
 
 /** Returns the carrier of a request. A request that is refused gets no listener: the log holds the reason. */
@@ -71,9 +71,9 @@ const carrierFor = Effect.fnUntraced(function* (
   const commands = work._tag === "Exec" ? work.specs.length : 0
   return yield* byLogThenTunnel(log, {
     from: tunnel.from,
-    open: (tell) =>
+    open: (report) =>
       Effect.catch(admitted, () => Effect.never).pipe(
-        Effect.flatMap((image) => startListener({ owner, image, tunnel, commands }, tell)),
+        Effect.flatMap((image) => startListener({ owner, image, tunnel, commands }, report)),
         Effect.mapError(({ message }) => new TunnelLost({ detail: message })),
         Effect.provideService(DockerEngine, engine)
       )

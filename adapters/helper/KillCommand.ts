@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { endMarked } from "../../src/executor/MarkedProcesses.ts"
 import { KillReport, KillRequest } from "../../src/executor/ProcessKiller.ts"
-import { say, writeText } from "../Output.ts"
+import { writeStderr, writeText } from "../Output.ts"
 
 /** Serves one kill request (see `KillRequest`). */
 export const killRunCommand = (text: string): Effect.Effect<number> =>
@@ -13,4 +13,4 @@ export const killRunCommand = (text: string): Effect.Effect<number> =>
     const endings = yield* endMarked(request.runs)
     yield* writeText(1, `${yield* Schema.encodeEffect(KillReport)(endings)}\n`)
     return 0
-  }).pipe(Effect.catch((error) => Effect.as(say(`kill: ${error.message}\n`), 1)))
+  }).pipe(Effect.catch((error) => Effect.as(writeStderr(`kill: ${error.message}\n`), 1)))

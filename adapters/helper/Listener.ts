@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { TunnelLost } from "../../src/carrier/Channel.ts"
 import type { Frame } from "../../src/carrier/Frame.ts"
 import { carryOver } from "../../src/carrier/RelayCarrier.ts"
 import { readLine } from "../../src/carrier/readLine.ts"
-import { TunnelLost } from "../../src/carrier/Channel.ts"
 import { makeTunnel, type Tunnel } from "../../src/carrier/Tunnel.ts"
 import { type AttachedContainer, openAttached } from "../../src/engine/AttachedContainer.ts"
 import { DockerEngine } from "../../src/engine/DockerEngine.ts"
@@ -17,7 +17,7 @@ import { overlayEndpoint, relayLabels } from "../../src/helper/RelayProtocol.ts"
 import { imageCommands } from "../../src/ImageCommands.ts"
 import { attempt } from "../../src/internal/attempt.ts"
 import { freshName, type Ownership } from "../../src/Labels.ts"
-import { say } from "../Output.ts"
+import { writeStderr } from "../Output.ts"
 
 /** The time in which the caller must create each network, and then connect. */
 const connectTimeout = "60 seconds"
@@ -35,12 +35,12 @@ export interface ListenerOptions {
 }
 
 /**
- * Starts the listener, and waits for the caller. Returns the tunnel to the caller. The listener is removed when the scope closes. `tell`
+ * Starts the listener, and waits for the caller. Returns the tunnel to the caller. The listener is removed when the scope closes. `report`
  * sends the caller the listener's address, or the reason why the node can't join a network.
  */
 export const startListener = Effect.fn("Helper.listener")(function* (
   { commands, image, owner, tunnel: { from, key, networks } }: ListenerOptions,
-  tell: (frame: Frame) => Effect.Effect<void>
+  report: (frame: Frame) => Effect.Effect<void>
 ): Effect.fn.Return<Tunnel, EngineFailure | TunnelLost, DockerEngine | Scope.Scope> {
   const engine = yield* DockerEngine
   const start = (network: string) =>
@@ -72,23 +72,23 @@ export const startListener = Effect.fn("Helper.listener")(function* (
           duration: connectTimeout,
           orElse: () => Effect.fail(new TunnelLost({ detail: `${late} within ${connectTimeout}` }))
         })
-  const tellUnreachable = (error: EngineFailure | TunnelLost) =>
-    tell({ _tag: "Unreachable", reason: error._tag === "TunnelLost" ? error.detail : error.message })
+  const reportUnreachable = (error: EngineFailure | TunnelLost) =>
+    report({ _tag: "Unreachable", reason: error._tag === "TunnelLost" ? error.detail : error.message })
   const join = (index: number): Effect.Effect<AttachedContainer, EngineFailure | TunnelLost, Scope.Scope> =>
     within(start(networks[index] ?? networks[0]), "the caller's network did not appear").pipe(
       Effect.catchIf(
         (error) => needsOtherNetwork(error.message) && index + 1 < networks.length,
-        (error) => Effect.andThen(tellUnreachable(error), join(index + 1))
+        (error) => Effect.andThen(reportUnreachable(error), join(index + 1))
       )
     )
-  const joined = Effect.tapError(join(0), tellUnreachable)
+  const joined = Effect.tapError(join(0), reportUnreachable)
   return yield* Effect.gen(function* () {
     // The helper's log says which connections the listener refused.
-    const carrier = yield* carryOver(yield* joined, (text) => void Effect.runFork(say(text)))
+    const carrier = yield* carryOver(yield* joined, (text) => void Effect.runFork(writeStderr(text)))
     const explain = ({ detail }: TunnelLost) => new TunnelLost({ detail: carrier.complaint() || detail })
     return yield* Effect.gen(function* () {
       yield* carrier.begin(`${key}\n`)
-      yield* tell({ _tag: "Reachable", address: yield* readLine(carrier.duplex, "the listener") })
+      yield* report({ _tag: "Reachable", address: yield* readLine(carrier.duplex, "the listener") })
       yield* within(readLine(carrier.duplex, "the listener"), "no caller connected")
       return yield* makeTunnel(carrier.duplex, {
         channels: Array.from({ length: commands }, (_, index) => index + 1)

@@ -5,11 +5,11 @@
 import { Socket } from "node:net"
 import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
-import { readLine } from "../../src/carrier/readLine.ts"
 import { TunnelLost } from "../../src/carrier/Channel.ts"
+import { readLine } from "../../src/carrier/readLine.ts"
 import { listenSecurely, tunnelKey } from "../../src/carrier/TunnelTls.ts"
 import { helperPort } from "../../src/helper/RelayProtocol.ts"
-import { say, writeText } from "../Output.ts"
+import { writeStderr, writeText } from "../Output.ts"
 import { joinStreams } from "./joinStreams.ts"
 
 /**
@@ -20,7 +20,7 @@ export const listenerCommand: Effect.Effect<number> = Effect.gen(function* () {
   const stdin = new Socket({ fd: 0, readable: true, writable: false })
   const stdout = new Socket({ fd: 1, readable: false, writable: true })
   const key = yield* readLine(stdin, "the helper")
-  const note = (why: string) => void Effect.runFork(say(`listener: refused ${why}\n`))
+  const note = (why: string) => void Effect.runFork(writeStderr(`listener: refused ${why}\n`))
   const { client } = yield* listenSecurely(helperPort, tunnelKey(key), note)
   yield* writeText(1, `${ownAddress()}\n`)
   const socket = yield* Effect.raceFirst(client, helperGone(stdin))
@@ -34,7 +34,7 @@ export const listenerCommand: Effect.Effect<number> = Effect.gen(function* () {
   return 0
 }).pipe(
   Effect.scoped,
-  Effect.catch((error) => Effect.as(say(`listener: ${error.message}\n`), 1))
+  Effect.catch((error) => Effect.as(writeStderr(`listener: ${error.message}\n`), 1))
 )
 
 /** Returns the address of this container, which is on one network only. */

@@ -3,7 +3,7 @@
  * caller is attached, and the helper's listener. TLS ends at the caller and at the listener.
  */
 import * as Effect from "effect/Effect"
-import { say } from "../Output.ts"
+import { writeStderr } from "../Output.ts"
 import { passOn } from "./PassOn.ts"
 
 /** Milliseconds until the listener must be reached. */
@@ -12,4 +12,4 @@ const retryFor = 120_000
 /** Forwards for one caller. */
 export const relayCommand: Effect.Effect<number> = Effect.callback<number, Error>((resume) =>
   passOn({ retryFor }, (error) => resume(error === undefined ? Effect.succeed(0) : Effect.fail(error)))
-).pipe(Effect.catch((error) => Effect.as(say(`relay: ${error.message}\n`), 1)))
+).pipe(Effect.catch((error) => Effect.as(writeStderr(`relay: ${error.message}\n`), 1)))

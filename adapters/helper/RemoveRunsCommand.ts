@@ -27,10 +27,10 @@ const engine = Layer.unwrap(
  * helper first, so another helper on its node kills the command at the same time. The objects are removed twice, because the engine may
  * still carry out the caller's last requests.
  */
-export const removeRunsCommand = (told: ReadonlyArray<string>): Effect.Effect<number> => {
+export const removeRunsCommand = (lines: ReadonlyArray<string>): Effect.Effect<number> => {
   const runs: Array<string> = []
   const commands = new Map<string, typeof GuardedCommand.Type>()
-  for (const text of told) {
+  for (const text of lines) {
     const command = text.startsWith("{") ? Result.getOrUndefined(decodeCommand(text)) : undefined
     if (command !== undefined) commands.set(command.run.runId, command)
     else if (text.startsWith(endedPrefix)) commands.delete(text.slice(endedPrefix.length))
@@ -59,7 +59,12 @@ const endAll = (commands: ReadonlyArray<typeof GuardedCommand.Type>) =>
       first === undefined
         ? Effect.void
         : endManyByHelper(
-            { image: first.image, node: first.node, task: first.run.container, placementTimeout: secondPlacementTimeout },
+            {
+              image: first.image,
+              node: first.node,
+              task: first.run.container,
+              placementTimeout: secondPlacementTimeout
+            },
             [first.run, ...more.map(({ run }) => run)]
           ),
     { concurrency: "unbounded", discard: true }

@@ -12,7 +12,7 @@ import { writeText } from "../Output.ts"
 import { printable, toJson } from "../Printable.ts"
 
 /** The part of a request that is logged. It has no values of environment variables. */
-export interface Begun {
+export interface LoggedRequest {
   readonly action: "exec" | "end" | "copy"
   /** The ID of the run, which the line about its end has, too. */
   readonly run: string
@@ -25,13 +25,13 @@ export type RequestOutcome = AuditOutcome | { readonly reported: true }
 /** Writes the log. */
 export interface RequestLog {
   /** Logs the start of a request, before anything is done for it. Returns the function that logs its end. */
-  readonly begin: (request: Begun) => Effect.Effect<(outcome: RequestOutcome) => Effect.Effect<void>, LogFailed>
+  readonly begin: (request: LoggedRequest) => Effect.Effect<(outcome: RequestOutcome) => Effect.Effect<void>, LogFailed>
   /** Logs a step of a request. */
-  readonly note: (what: Begun) => Effect.Effect<void, LogFailed>
+  readonly note: (what: LoggedRequest) => Effect.Effect<void, LogFailed>
   /** Logs a refused connection: a few lines a minute, and the number of the others. */
   readonly refused: (why: string) => Effect.Effect<void>
   /** Logs a line of text. */
-  readonly say: (text: string) => Effect.Effect<void>
+  readonly line: (text: string) => Effect.Effect<void>
   /** Logs the agent's key: the agent accepts callers from then on. */
   readonly announce: Effect.Effect<void, LogFailed>
   /** Logs that the agent accepts no new callers, and repeats that in its notices. */
@@ -75,10 +75,10 @@ export const makeRequestLog = (
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       put(encodeRecord({ time: new Date(now).toISOString(), event, ...record }))
     )
-  const say = (text: string) => Effect.ignore(put(`agent: ${printable(text)}`))
+  const line = (text: string) => Effect.ignore(put(`agent: ${printable(text)}`))
 
   return {
-    say,
+    line,
     announce,
     note: (what) => putRecord("note", what),
     begin: Effect.fnUntraced(function* (request) {
@@ -94,10 +94,10 @@ export const makeRequestLog = (
         if (now - refusals.from >= minute) {
           const more = refusals.count - mostRefusals
           refusals = { from: now, count: 1 }
-          return say(`refused ${why}${more > 0 ? `; ${more} more in the minute before` : ""}`)
+          return line(`refused ${why}${more > 0 ? `; ${more} more in the minute before` : ""}`)
         }
         refusals.count++
-        return refusals.count > mostRefusals ? Effect.void : say(`refused ${why}`)
+        return refusals.count > mostRefusals ? Effect.void : line(`refused ${why}`)
       }),
     retire: Effect.suspend(() => {
       isRetired = true

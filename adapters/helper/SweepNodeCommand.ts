@@ -11,7 +11,7 @@ import { nameRemapping } from "../../src/protocol/UidMap.ts"
 import { sweepContainers } from "../../src/sweep/ContainerSweep.ts"
 import { type NodeReport, NodeSweepRequest } from "../../src/sweep/NodeSweep.ts"
 import { reportLines } from "../../src/sweep/ReportReader.ts"
-import { say, writeText } from "../Output.ts"
+import { writeStderr, writeText } from "../Output.ts"
 
 const decodeRequest = Schema.decodeUnknownEffect(Schema.fromJsonString(NodeSweepRequest))
 
@@ -27,7 +27,7 @@ export const sweepNode: Effect.Effect<number> = Effect.suspend(() => {
     }),
     Effect.flatMap((result) => writeText(1, reportLines(randomBytes(4).readUInt32BE(), { node, result }))),
     Effect.as(0),
-    Effect.catch((error) => Effect.as(say(`sweep-node: ${error.message}\n`), 1))
+    Effect.catch((error) => Effect.as(writeStderr(`sweep-node: ${error.message}\n`), 1))
   )
 })
 

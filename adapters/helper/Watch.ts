@@ -5,15 +5,15 @@ import type { AgentRequest } from "../../src/agent/AgentRequest.ts"
 import { describeSpec } from "../../src/audit/Audit.ts"
 import { refuse } from "../../src/protocol/Admission.ts"
 import type { Frames, Watch } from "../../src/protocol/ServeRequest.ts"
-import type { Begun, RequestLog, RequestOutcome } from "./RequestLog.ts"
+import type { LoggedRequest, RequestLog, RequestOutcome } from "./RequestLog.ts"
 
 const cannotLog = ({ message }: { readonly message: string }) => refuse(message)
 
 /** Logs the start and the end of each command, copy and kill. */
 export const watched = (log: RequestLog, { owner, who }: AgentRequest): Watch => {
-  const begin = (request: Begun) => Effect.mapError(log.begin({ ...request, who }), cannotLog)
-  const note = (what: Begun) => Effect.mapError(log.note(what), cannotLog)
-  const whole = (request: Begun, frames: Frames): Frames =>
+  const begin = (request: LoggedRequest) => Effect.mapError(log.begin({ ...request, who }), cannotLog)
+  const note = (what: LoggedRequest) => Effect.mapError(log.note(what), cannotLog)
+  const whole = (request: LoggedRequest, frames: Frames): Frames =>
     Stream.unwrap(
       Effect.gen(function* () {
         const ended = yield* begin(request)
@@ -57,7 +57,7 @@ export const watched = (log: RequestLog, { owner, who }: AgentRequest): Watch =>
         frames
       ),
     files: (container, files) => {
-      const about = (way: "stat" | "read" | "write", path: string): Begun => ({
+      const about = (way: "stat" | "read" | "write", path: string): LoggedRequest => ({
         action: "copy",
         run: owner.runId,
         container,

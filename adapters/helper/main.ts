@@ -1,7 +1,7 @@
 /** The entry point of containers that serve a run. It is a separate program, so that a helper loads only half of our code to start. */
 import * as Effect from "effect/Effect"
 import { imageCommands } from "../../src/ImageCommands.ts"
-import { say } from "../Output.ts"
+import { writeStderr } from "../Output.ts"
 import { runMain } from "../RunMain.ts"
 
 const [, , word = "", ...operands] = process.argv
@@ -27,7 +27,7 @@ const serve = (): Effect.Effect<number> => {
     case imageCommands.sweepNode:
       return Effect.promise(() => import("./SweepNodeCommand.ts")).pipe(Effect.flatMap((_) => _.sweepNode))
     default:
-      return Effect.as(say(`unknown command of the image: ${word}\n`), 2)
+      return Effect.as(writeStderr(`unknown command of the image: ${word}\n`), 2)
   }
 }
 

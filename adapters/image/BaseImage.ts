@@ -68,7 +68,7 @@ const assemble = Effect.fn("BaseImage.assemble")(function* (engine: ImageEngine)
 })
 
 /** Returns the name of an image that the engine has or can pull. Runs `orElse` if the engine cannot pull it. */
-const obtain = Effect.fn("BaseImage.obtain")(function* <E>(
+const pullBase = Effect.fn("BaseImage.pull")(function* <E>(
   engine: ImageEngine,
   name: string,
   orElse: (error: Effect.Error<ReturnType<ImageEngine["pull"]>>) => Effect.Effect<string, E>
@@ -84,11 +84,11 @@ const obtain = Effect.fn("BaseImage.obtain")(function* <E>(
 /**
  * Makes the engine have a base image, and returns its name.
  *
- * `wanted`: an image or `scratch`; fails if the engine cannot get it. Without `wanted`, uses `usual` if the engine has it or can pull it,
+ * `requested`: an image or `scratch`; fails if the engine cannot get it. Without `requested`, uses `usual` if the engine has it or can pull it,
  * else an assembled image.
  */
-export const prepareBase = (engine: ImageEngine, wanted: string | undefined, usual: string) => {
-  if ((wanted ?? usual) === assembled) return assemble(engine)
-  if (wanted !== undefined) return obtain(engine, wanted, Effect.fail)
-  return obtain(engine, usual, ({ message }) => Effect.andThen(Effect.logInfo(`base: ${message}`), assemble(engine)))
+export const prepareBase = (engine: ImageEngine, requested: string | undefined, usual: string) => {
+  if ((requested ?? usual) === assembled) return assemble(engine)
+  if (requested !== undefined) return pullBase(engine, requested, Effect.fail)
+  return pullBase(engine, usual, ({ message }) => Effect.andThen(Effect.logInfo(`base: ${message}`), assemble(engine)))
 }

@@ -12,10 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Ndjson from "effect/encoding/Ndjson"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { makeAgent } from "../../src/engine/connect.ts"
 import { type Endpoint, format } from "../../src/engine/Endpoint.ts"
 import { isNotFound, UnexpectedReply } from "../../src/engine/EngineErrors.ts"
 import { explainFailure, explainStatus } from "../../src/engine/explain.ts"
+import { makeAgent } from "../../src/engine/makeAgent.ts"
 import type { Archive } from "./Archive.ts"
 import { type ImageRef, imageName } from "./ImageRef.ts"
 
@@ -97,7 +97,7 @@ export const connect = Effect.fn("ImageEngine.connect")(function* (endpoint: End
       Effect.timeoutOrElse({
         duration: responseTimeout,
         orElse: () =>
-          new ImageStepFailed({ host, operation, detail: `no answer in ${Duration.format(responseTimeout)}` })
+          new ImageStepFailed({ host, operation, detail: `no response within ${Duration.format(responseTimeout)}` })
       }),
       Effect.flatMap((reply) => Effect.mapError(Schema.decodeUnknownEffect(schema)(reply), misunderstood(operation)))
     )

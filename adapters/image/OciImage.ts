@@ -26,8 +26,11 @@ export const platforms = { "linux/amd64": "x64", "linux/arm64": "arm64" } as con
   string,
   Architecture
 >
+
+/** A platform, as Docker names it: `linux/amd64`. */
 export type Platform = keyof typeof platforms
 
+/** Whether a platform is supported. */
 export const isPlatform = (name: string): name is Platform => Object.hasOwn(platforms, name)
 
 /** A blob: content that is addressed by its digest. */

@@ -108,8 +108,8 @@ const authorizationFor = async (challenge: string, basic: string | undefined): P
     headers: basic === undefined ? {} : { authorization: basic },
     signal: AbortSignal.timeout(requestTimeout)
   })
-  const answer: unknown = await response.json()
-  const token = isToken(answer) ? (answer.token ?? answer.access_token) : undefined
+  const body: unknown = await response.json()
+  const token = isToken(body) ? (body.token ?? body.access_token) : undefined
   return token === undefined ? undefined : `Bearer ${token}`
 }
 
@@ -117,10 +117,10 @@ const pushBlob = async (send: Send, base: string, { bytes, digest }: Blob): Prom
   const found = await send(`${base}/blobs/${digest}`, { method: "HEAD" }, [200, 404])
   if (found.status === 200) return
   const opened = await send(`${base}/blobs/uploads/`, { method: "POST" }, [202])
-  const place = new URL(opened.headers.get("location") ?? "", `${base}/`)
-  place.searchParams.set("digest", digest)
+  const uploadUrl = new URL(opened.headers.get("location") ?? "", `${base}/`)
+  uploadUrl.searchParams.set("digest", digest)
   const headers = { "content-type": "application/octet-stream" }
-  await send(place, { method: "PUT", headers, body: Buffer.from(bytes) }, [201])
+  await send(uploadUrl, { method: "PUT", headers, body: Buffer.from(bytes) }, [201])
 }
 
 const pushManifest = async (send: Send, base: string, { bytes, mediaType }: Blob, reference: string): Promise<void> => {

@@ -12,10 +12,13 @@ import { promisify } from "node:util"
 import * as Effect from "effect/Effect"
 import { attempt, inProject, NotPackaged, scratch } from "./Step.ts"
 
+/** The version of Node in the image and in the single file. */
 export const version = "24.21.0"
 
 /** The supported architectures, in Node's terms. */
 export const architectures = ["x64", "arm64"] as const
+
+/** An architecture, in Node's terms. */
 export type Architecture = (typeof architectures)[number]
 
 /**

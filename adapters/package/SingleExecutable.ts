@@ -23,7 +23,7 @@ export interface ExecutableOptions {
   /** Path of the Node in the file. */
   readonly node: string
   /** Path of a Node of the same version that this machine can run. */
-  readonly maker: string
+  readonly builderNode: string
 }
 
 const noteName = "NODE_SEA_BLOB"
@@ -37,7 +37,10 @@ const writeBundle = async (file: string) => {
 }
 
 /** Returns the bytes of the executable file. */
-export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ maker, node }: ExecutableOptions) {
+export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({
+  builderNode,
+  node
+}: ExecutableOptions) {
   const folder = yield* scratch(tmpdir())
   const main = join(folder, "task-exec.cjs")
   yield* attempt("bundle task-exec", () => writeBundle(main))
@@ -46,15 +49,15 @@ export const singleExecutable = Effect.fn("SingleExecutable.make")(function* ({ 
     output: join(folder, "note"),
     disableExperimentalSEAWarning: true,
     // V8 rejects compiled code of another architecture.
-    useCodeCache: maker === node,
+    useCodeCache: builderNode === node,
     // NODE_OPTIONS must not apply to it.
     execArgvExtension: "none",
     execArgv: nodeOptions
   }
   const configFile = join(folder, "config.json")
-  yield* attempt(`prepare task-exec with ${maker}`, async () => {
+  yield* attempt(`prepare task-exec with ${builderNode}`, async () => {
     await writeFile(configFile, JSON.stringify(config))
-    await promisify(execFile)(maker, [...v8Options, "--experimental-sea-config", configFile])
+    await promisify(execFile)(builderNode, [...v8Options, "--experimental-sea-config", configFile])
   })
   const [program, content] = yield* attempt("read them", () => Promise.all([readFile(node), readFile(config.output)]))
   const at = program.indexOf(`${fuse}0`)

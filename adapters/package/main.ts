@@ -64,13 +64,13 @@ const main = Effect.gen(function* () {
     return yield* new WrongUsage({ detail: "--node and --arch cannot be combined" })
   }
 
-  const maker = values.node ?? (yield* runtime(here))
+  const builderNode = values.node ?? (yield* runtime(here))
   yield* attempt(`make ${values.out}`, () => mkdir(values.out, { recursive: true }))
   const sums: Array<string> = []
   for (const arch of new Set(wanted)) {
     const name = `task-exec-linux-${arch}`
     const path = join(values.out, name)
-    const bytes = yield* singleExecutable({ node: arch === here ? maker : yield* runtime(arch), maker })
+    const bytes = yield* singleExecutable({ node: arch === here ? builderNode : yield* runtime(arch), builderNode })
     yield* attempt(`write ${path}`, () => writeFile(path, bytes, { mode: 0o755 }))
     sums.push(`${createHash("sha256").update(bytes).digest("hex")}  ${name}\n`)
     const libraries = Result.getOrElse(
@@ -80,7 +80,7 @@ const main = Effect.gen(function* () {
     yield* writeText(1, `${path} ${(bytes.length / 1e6).toFixed(0)} MB, needs ${libraries.join(" ")}\n`)
   }
   // A package with Node must contain its license and those of its parts.
-  const license = join(dirname(maker), "..", "LICENSE")
+  const license = join(dirname(builderNode), "..", "LICENSE")
   if (values.node === undefined) {
     yield* attempt("copy Node's license", () => copyFile(license, join(values.out, "LICENSE.node")))
   }

@@ -2,8 +2,9 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { describeEnding } from "../../src/executor/Ending.ts"
 import { runToEnd } from "../../src/executor/ExecEvent.ts"
-import { describeEnding, type ExecTimeout } from "../../src/executor/ExecutorErrors.ts"
+import type { ExecTimeout } from "../../src/executor/ExecutorErrors.ts"
 import type { RunEvent } from "../../src/Run.ts"
 import { TaskExec } from "../../src/TaskExec.ts"
 import type { ResolvedTask } from "../../src/target/ResolvedTask.ts"
@@ -50,7 +51,7 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
     switch (event._tag) {
       case "Resolved":
         task = event.task
-        return stderr.line(introduce(event.task, program))
+        return stderr.line(describeTask(event.task, program))
       case "Stdout":
       case "Stderr":
         return stderr.write(event.data)
@@ -81,6 +82,6 @@ export const instExec = Effect.fn("swarm-exec.inst_exec")(function* (
 })
 
 /** The line of the original plugin, followed by the names. */
-const introduce = (task: ResolvedTask, program: string): string =>
+const describeTask = (task: ResolvedTask, program: string): string =>
   `EXEC: task ${task.id}, node ${task.node.id}, container ${task.container}, ` +
   `cmd ${JSON.stringify(program)} (arguments stripped); ${task.name} on ${task.node.hostname}`

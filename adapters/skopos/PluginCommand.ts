@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Channel, openChannels } from "../command/Channel.ts"
 import { renderHelp } from "../command/Help.ts"
-import { say } from "../Output.ts"
+import { writeStderr } from "../Output.ts"
 import { printableJson } from "../Printable.ts"
 import { layOutJson } from "./JsonText.ts"
 import { help, type PluginArgs, parsePluginArgs, pluginHelp } from "./PluginArgs.ts"
@@ -23,9 +23,9 @@ const failed = 2
 export const pluginCommand = (argv: ReadonlyArray<string>): Effect.Effect<number> =>
   parsePluginArgs(argv).pipe(
     Effect.flatMap((args) =>
-      args === help ? Effect.as(say(renderHelp("swarm-exec", "", pluginHelp)), failed) : inChannels(args)
+      args === help ? Effect.as(writeStderr(renderHelp("swarm-exec", "", pluginHelp)), failed) : inChannels(args)
     ),
-    Effect.catch((error) => Effect.as(say(`${oneLine(error.message)}\n`), failed))
+    Effect.catch((error) => Effect.as(writeStderr(`${oneLine(error.message)}\n`), failed))
   )
 
 const inChannels = Effect.fnUntraced(function* (args: PluginArgs) {
@@ -36,7 +36,7 @@ const inChannels = Effect.fnUntraced(function* (args: PluginArgs) {
     Effect.catch((error) => {
       const text = oneLine(error.message)
       return stderr.line(text).pipe(
-        Effect.catch(() => say(`${text}\n`)),
+        Effect.catch(() => writeStderr(`${text}\n`)),
         Effect.as(failed)
       )
     })

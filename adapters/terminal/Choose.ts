@@ -24,6 +24,7 @@ export interface ChoiceState {
 /** The effect of a key: the new state, the chosen value, or `undefined` if the user quits. */
 export type Pressed = { readonly state: ChoiceState } | { readonly value: string | undefined }
 
+/** The state of a list before the first key. */
 export const initial: ChoiceState = { filter: "", isFiltering: false, at: 0 }
 
 const fitting = (choices: ReadonlyArray<Choice>, { filter }: ChoiceState) =>

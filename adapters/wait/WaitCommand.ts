@@ -94,11 +94,11 @@ const parse = Effect.fnUntraced(function* ({
 
 const run = Effect.fn("task-exec.wait")(function* ({ json, quiet, which }: WaitArgs, stdout: Channel) {
   const screen = new LastLine(quiet || !isatty(2) ? () => undefined : stderrScreen.write)
-  const told = new Set<string>()
+  const reported = new Set<string>()
   const see = Effect.fnUntraced(function* (services: ReadonlyArray<ServiceProgress>) {
     for (const one of services) {
-      if (!one.isConverged || told.has(one.id)) continue
-      told.add(one.id)
+      if (!one.isConverged || reported.has(one.id)) continue
+      reported.add(one.id)
       if (quiet || json) continue
       screen.clear()
       yield* stdout.line(convergedLine(one))

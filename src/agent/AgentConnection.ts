@@ -4,8 +4,8 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { whoAmI } from "../audit/WhoAmI.ts"
-import { protocolVersion } from "../carrier/Frame.ts"
 import { TunnelLost } from "../carrier/Channel.ts"
+import { protocolVersion } from "../carrier/Frame.ts"
 import { makeTunnel, type Tunnel } from "../carrier/Tunnel.ts"
 import { prepareHandshake, secureClient } from "../carrier/TunnelTls.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
@@ -31,7 +31,7 @@ const responseTimeouts = { auto: "3 seconds", agent: "15 seconds" } as const
 /** A connection to an agent, before the request is sent. */
 export interface AgentConnection {
   /** Sends the request. Call it once. The agent responds as a helper does. */
-  readonly ask: (owner: Ownership, work: HelperWork) => Effect.Effect<Tunnel>
+  readonly request: (owner: Ownership, work: HelperWork) => Effect.Effect<Tunnel>
 }
 
 /** The node of an agent. */
@@ -48,7 +48,7 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(AgentRequest))
  * **Details**: the connection uses TLS. Its key is derived from the callers' private half and the agent's public half. The agent's log
  * proves that the public half belongs to this node and task. Nothing is sent before the agent has proved that it has the private half.
  */
-export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
+export const openAgentConnection = Effect.fn("TaskExec.agentConnection")(function* (
   { entry, target }: AgentPair,
   keyPair: RunningAgents["keyPair"],
   node: AgentNode,
@@ -73,7 +73,7 @@ export const openAgentConnection = Effect.fn("TaskExec.agentLink")(function* (
   )
   const tunnel = yield* makeTunnel(socket)
   return {
-    ask: (owner, work) => {
+    request: (owner, work) => {
       const request = encodeRequest({ protocol: protocolVersion, node: node.id, owner, work, who: whoAmI() })
       // Ignores errors: if the request can't be sent, the tunnel's incoming frames fail.
       return Effect.as(Effect.ignore(tunnel.channel(requestChannel).send(request)), tunnel)

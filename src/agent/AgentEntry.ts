@@ -9,9 +9,9 @@ import { connect, type Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { TunnelLost } from "../carrier/Channel.ts"
 import { carryOverExec } from "../carrier/RelayCarrier.ts"
 import { readLine } from "../carrier/readLine.ts"
-import { TunnelLost } from "../carrier/Channel.ts"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import type { EngineFailure } from "../engine/EngineErrors.ts"
 import { Swarm } from "../engine/Swarm.ts"
@@ -35,7 +35,7 @@ export const openAgentEntry = Effect.fn("TaskExec.agentEntry")(function* (
   entry: Agent,
   target: Agent
 ): Effect.fn.Return<AgentEntry, TunnelLost | EngineFailure, Swarm | Scope.Scope> {
-  // Only the engine of the manager that answered last has the entry agent's container.
+  // Only the engine of the manager that responded last has the entry agent's container.
   const engine = yield* Swarm.use(({ engine }) => engine)
   const socket = yield* connectSocket(engine, entry.container)
   return socket === undefined ? yield* byProcess(engine, entry, target) : yield* bySocket(socket, target)

@@ -21,7 +21,7 @@ export const agentLabels = {
   network: "task-exec.agent.network"
 } as const
 
-/** The only folder in which an agent can write. It is a tmpfs. */
+/** The only directory in which an agent can write. It is a tmpfs. */
 export const agentFolder = "/run/task-exec"
 
 /**

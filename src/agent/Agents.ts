@@ -79,13 +79,13 @@ export const runningAgents: Effect.Effect<RunningAgents, SwarmFailure, Swarm> = 
     Effect.catchIf(isNotFound, () => Effect.succeed([])),
     Effect.map((tasks) => ({
       byNode: new Map(tasks.flatMap(agentOf).map((agent) => [agent.node, agent])),
-      keyPair: remembered(findKeyPair)
+      keyPair: memoizeByKey(findKeyPair)
     }))
   )
 )
 
 /** Memoizes successful results by key. */
-const remembered = <A, E, R>(find: (key: string) => Effect.Effect<A, E, R>) => {
+const memoizeByKey = <A, E, R>(find: (key: string) => Effect.Effect<A, E, R>) => {
   const known = new Map<string, A>()
   return (key: string): Effect.Effect<A, E, R> =>
     Effect.suspend(() => {

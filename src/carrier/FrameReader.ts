@@ -11,7 +11,7 @@ import { Unpacker } from "./Packed.ts"
 /** The most characters of a line that are kept. Lines of senders are shorter. */
 const maxLine = maxPayload * 2
 /** The most characters of other text that are kept. */
-const maxNoise = 4096
+const maxOtherText = 4096
 
 /** Reads the frames of one sender, chunk by chunk. */
 export class FrameReader {
@@ -27,7 +27,7 @@ export class FrameReader {
    * The last 4 KiB of other text in the log since the last {@link reopened}: the sender's stderr, errors of the managers, and lines that
    * are not frames.
    */
-  noise = ""
+  otherText = ""
 
   /** The number of commands whose end record has not arrived. */
   private left: number
@@ -49,17 +49,17 @@ export class FrameReader {
     this.rest = ""
     this.decoder = new TextDecoder()
     this.gap = false
-    this.noise = ""
+    this.otherText = ""
   }
 
   /** Whether the managers could not read the log to its end. */
   get interrupted(): boolean {
-    return isCutShort(this.noise)
+    return isCutShort(this.otherText)
   }
 
-  /** The last line of {@link noise}. */
-  get lastWords(): string {
-    const lines = this.noise.split("\n").map((line) => line.trim())
+  /** The last line of {@link otherText}. */
+  get lastOtherLine(): string {
+    const lines = this.otherText.split("\n").map((line) => line.trim())
     return (lines.findLast((line) => line !== "") ?? "").slice(0, 300)
   }
 
@@ -68,7 +68,7 @@ export class FrameReader {
     const frames: Array<ChannelFrame> = []
     for (const { channel, data } of this.demux.push(chunk)) {
       if (channel !== "stdout") {
-        this.addNoise(new TextDecoder().decode(data))
+        this.addOtherText(new TextDecoder().decode(data))
         continue
       }
       const lines = (this.rest + this.decoder.decode(data, { stream: true })).split("\n")
@@ -82,7 +82,7 @@ export class FrameReader {
     const decoded = decodeLine(line)
     // A damaged line also had a number, so the number of the next valid line shows the gap.
     if (Result.isFailure(decoded)) {
-      this.addNoise(`${line}\n`)
+      this.addOtherText(`${line}\n`)
       return
     }
     const { channel, frame, origin, seq } = decoded.success
@@ -107,7 +107,7 @@ export class FrameReader {
     frames.push({ channel, frame: whole })
   }
 
-  private addNoise(text: string): void {
-    this.noise = (this.noise + text).slice(-maxNoise)
+  private addOtherText(text: string): void {
+    this.otherText = (this.otherText + text).slice(-maxOtherText)
   }
 }

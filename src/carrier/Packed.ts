@@ -23,7 +23,7 @@ const minBlock = 1024
 const longestPause = 31
 
 /** The options of zstd's fastest level. A function, because most runs pack nothing, and Node takes milliseconds to load zlib. */
-const quickest = () => ({ params: { [constants.ZSTD_c_compressionLevel]: 1 } })
+const fastestLevel = () => ({ params: { [constants.ZSTD_c_compressionLevel]: 1 } })
 
 /** Packs the blocks of one stream that compress well. */
 export class Packer {
@@ -41,7 +41,7 @@ export class Packer {
       this.untried--
       return undefined
     }
-    const packed = zstdCompressSync(block, quickest())
+    const packed = zstdCompressSync(block, fastestLevel())
     if (packed.length <= block.length * (7 / 8)) {
       this.pause = 1
       return packed

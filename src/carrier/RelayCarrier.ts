@@ -20,21 +20,20 @@ export interface RelayCarrier {
 
 /**
  * Converts a connection to a container to a Node stream. The stream fails if the connection fails, and is destroyed when the scope closes.
- * Calls
- * `hear` with the text of stderr.
+ * Calls `onStderr` with the text of stderr.
  */
 export const carryOver = Effect.fnUntraced(function* (
   connection: ContainerConnection,
-  hear: (text: string) => void = () => undefined
+  onStderr: (text: string) => void = () => undefined
 ): Effect.fn.Return<RelayCarrier, never, Scope.Scope> {
-  const wanted = Latch.makeUnsafe(true)
+  const demand = Latch.makeUnsafe(true)
   const done = (effect: Effect.Effect<void, EngineUnreachable>, callback: (error?: Error | null) => void) => {
     Effect.runCallback(effect, {
       onExit: (exit) => callback(exit._tag === "Success" ? null : new Error("the engine closed the connection"))
     })
   }
   const duplex = new Duplex({
-    read: () => Latch.openUnsafe(wanted),
+    read: () => Latch.openUnsafe(demand),
     write: (chunk: Uint8Array, _encoding, callback) => done(connection.write(chunk), callback),
     // A header that arrives alone wakes every process on the way twice.
     writev: (chunks: ReadonlyArray<{ readonly chunk: Uint8Array }>, callback) =>
@@ -47,14 +46,14 @@ export const carryOver = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       for (const { channel, data } of demux.push(chunk)) {
         if (channel === "stdout") {
-          if (!duplex.push(data)) Latch.closeUnsafe(wanted)
+          if (!duplex.push(data)) Latch.closeUnsafe(demand)
           continue
         }
         const text = Buffer.from(data).toString("utf8")
         complaint = (complaint + text).slice(-1000)
-        hear(text)
+        onStderr(text)
       }
-      return wanted.await
+      return demand.await
     })
   // An error without a listener would end the process.
   duplex.on("error", () => undefined)

@@ -18,13 +18,13 @@ import type { ChannelFrame } from "./Frame.ts"
 import { FrameReader } from "./FrameReader.ts"
 
 /** Milliseconds without a frame from a running sender after which the log is opened again. */
-const missedStart = 400
+const reopenAfter = 400
 /** Milliseconds within which the log's last lines must arrive after the sender has ended. */
 const lastLines = 300
 /** The number of times that the whole log is read after the sender has ended. */
 const finalReads = 3
 /** The most reads in a row without a new frame. */
-const maxFruitless = 60
+const maxEmptyReads = 60
 /** The most reads, one second apart, of a log that the managers can't read at the moment. */
 const interruptedReads = 20
 /** Milliseconds without a chunk after which a read of the whole log is given up. */
@@ -44,7 +44,7 @@ export interface Sender<E> {
   readonly ended: Effect.Effect<void, E>
 }
 
-/** The frames of a sender. Read `isComplete` and `lastWords` after `frames` has ended. */
+/** The frames of a sender. Read `isComplete` and `lastOtherLine` after `frames` has ended. */
 export interface Received<E> {
   /** Each frame once, in order. Ends after the last frame, or when no other frame can arrive. */
   readonly frames: Stream.Stream<ChannelFrame, E>
@@ -53,7 +53,7 @@ export interface Received<E> {
   /** The number of bytes of the received frames in the log. */
   readonly bytes: () => number
   /** The last line of the log that is not a frame. */
-  readonly lastWords: () => string
+  readonly lastOtherLine: () => string
 }
 
 const sizeOf = ({ frame }: ChannelFrame): number =>
@@ -110,12 +110,12 @@ export const receive = Effect.fnUntraced(function* <E>(
   )
 
   const silent = sender.running.pipe(
-    Effect.andThen(Effect.sleep(missedStart)),
+    Effect.andThen(Effect.sleep(reopenAfter)),
     Effect.andThen(Effect.suspend(() => (reader.accepted === 0 ? Effect.void : Effect.never)))
   )
 
   const live = Effect.gen(function* () {
-    let fruitless = 0
+    let emptyReads = 0
     while (!reader.complete) {
       const before = reader.accepted
       const failed = yield* read(true).pipe(
@@ -124,9 +124,9 @@ export const receive = Effect.fnUntraced(function* <E>(
         Effect.raceFirst(Effect.as(silent, undefined))
       )
       if (reader.complete) return
-      fruitless = reader.accepted > before ? 0 : fruitless + 1
-      if (failed !== undefined && (fruitless > maxFruitless || isSilent(failed))) return yield* failed
-      yield* Effect.sleep(Math.min(50 * 2 ** fruitless, 1000))
+      emptyReads = reader.accepted > before ? 0 : emptyReads + 1
+      if (failed !== undefined && (emptyReads > maxEmptyReads || isSilent(failed))) return yield* failed
+      yield* Effect.sleep(Math.min(50 * 2 ** emptyReads, 1000))
     }
   })
 
@@ -156,6 +156,6 @@ export const receive = Effect.fnUntraced(function* <E>(
     ),
     isComplete: () => reader.complete,
     bytes: () => reader.bytes,
-    lastWords: () => reader.lastWords
+    lastOtherLine: () => reader.lastOtherLine
   }
 })

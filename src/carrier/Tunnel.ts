@@ -89,7 +89,14 @@ const maxDocumentBytes = 4 * 1024 * 1024
  */
 export const makeTunnel = Effect.fnUntraced(function* (
   socket: Duplex,
-  { accept, awaitsFirst = false, channels: initial = [], growth, packs = true, window = defaultWindow }: TunnelOptions = {}
+  {
+    accept,
+    awaitsFirst = false,
+    channels: initial = [],
+    growth,
+    packs = true,
+    window = defaultWindow
+  }: TunnelOptions = {}
 ): Effect.fn.Return<Tunnel, never, Scope.Scope> {
   const channels = new Map<number, ChannelState>()
   /** The channels that this side has closed, and the other side has not. */
@@ -270,7 +277,8 @@ export const makeTunnel = Effect.fnUntraced(function* (
       incoming: Stream.fromQueue(queue).pipe(
         Stream.mapArray((records) => {
           // A channel that was closed meanwhile holds nothing.
-          if (channels.get(channel) === state) for (const record of records) countDocuments(state, -documentBytes(record))
+          if (channels.get(channel) === state)
+            for (const record of records) countDocuments(state, -documentBytes(record))
           return records
         })
       ),

@@ -9,8 +9,8 @@ import type { Duplex } from "node:stream"
 import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Strangers } from "./Strangers.ts"
 import { TunnelLost } from "./Channel.ts"
+import { PendingHandshakes } from "./PendingHandshakes.ts"
 
 const keyBytes = 32
 
@@ -58,7 +58,7 @@ const settings = {
 /** The timeout of a handshake, in milliseconds. */
 const handshakeTimeout = 10_000
 /** The most connections in their handshake. A caller has one at a time for each node. */
-const strangerLimits = { perSource: 64, inTotal: 512 }
+const handshakeLimits = { perSource: 64, inTotal: 512 }
 
 /** Loads OpenSSL. Call it while the program waits for something else. */
 export const prepareHandshake: Effect.Effect<void> = Effect.sync(() => void Tls.createSecureContext(settings))
@@ -128,7 +128,7 @@ export const listenForAll = Effect.fnUntraced(function* (
     refused(`${sourceOf(socket)}: ${why}`)
     socket.destroy()
   }
-  const strangers = new Strangers<Socket>(strangerLimits, (socket) =>
+  const pending = new PendingHandshakes<Socket>(handshakeLimits, (socket) =>
     refuse(socket, "too many connections are in the TLS handshake")
   )
   // By address and port, because the connection is another object after the handshake.
@@ -138,12 +138,12 @@ export const listenForAll = Effect.fnUntraced(function* (
     const source = sourceOf(socket)
     const name = nameOf(socket)
     const leave = () => {
-      strangers.delete(source, socket)
+      pending.delete(source, socket)
       greeting.delete(name)
     }
     greeting.set(name, leave)
     socket.once("close", leave)
-    strangers.add(source, socket)
+    pending.add(source, socket)
   })
   server.on("tlsClientError", (error, socket) => {
     // A connection without an address is closed: by the client, or by this listener, which has reported the reason.

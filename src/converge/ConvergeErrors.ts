@@ -46,7 +46,7 @@ export class ServiceNotConverged extends Schema.TaggedError<ServiceNotConverged>
 export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("ConvergeTimedOut", {
   /** Milliseconds. */
   after: Schema.Finite,
-  /** The services that have not converged. Empty if no manager answered. */
+  /** The services that have not converged. Empty if no manager responded. */
   services: Schema.Array(
     Schema.Struct({
       service: Schema.String,
@@ -61,6 +61,6 @@ export class ConvergeTimedOut extends Schema.TaggedError<ConvergeTimedOut>()("Co
       ({ ready, service, waitingFor, wanted }) =>
         `service ${service} has ${ready} of ${wanted} tasks ready (${shorten(waitingFor)})`
     )
-    return `timed out after ${this.after / 1000} s: ${states.length === 0 ? "no manager answered" : states.join(", ")}`
+    return `timed out after ${this.after / 1000} s: ${states.length === 0 ? "no manager responded" : states.join(", ")}`
   }
 }

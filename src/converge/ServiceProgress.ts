@@ -9,8 +9,8 @@ import {
   withoutDigest
 } from "../engine/SwarmSchemas.ts"
 import { slotOf, taskName } from "../target/ResolvedTask.ts"
-import { isUpToDate, newestOfEachPlace } from "../target/TaskState.ts"
-import { probation } from "../target/Wait.ts"
+import { isUpToDate, newestInEachSlot } from "../target/TaskState.ts"
+import { monitorPeriod } from "../target/Wait.ts"
 
 /**
  * How far a service has converged.
@@ -56,8 +56,8 @@ export interface Look {
   readonly watched: number
 }
 
-/** What the newest task of a place means for its service. A place is a slot or, for tasks without slots, a node. */
-type PlaceState = "ready" | "waiting" | "outdated" | "ended" | "gone"
+/** What the newest task of a slot means for its service. A task of a global service has no slot number: its slot is its node. */
+type SlotState = "ready" | "waiting" | "outdated" | "ended" | "gone"
 
 const decodeTemplate = Schema.decodeUnknownOption(TaskTemplate)
 
@@ -76,11 +76,11 @@ export const judge = (look: Look): Verdict => {
   const { service, tasks } = look
   const { Mode, Name, TaskTemplate: template } = service.Spec
   const ofJob = tasks.filter((task) => isOfIteration(service, task))
-  const places = newestOfEachPlace(ofJob, (task) => placeKey(service, task)).map((task) => ({
+  const slots = newestInEachSlot(ofJob, (task) => slotKey(service, task)).map((task) => ({
     task,
     state: stateOf(look, task)
   }))
-  const amount = (...which: ReadonlyArray<PlaceState>) => places.filter(({ state }) => which.includes(state)).length
+  const amount = (...which: ReadonlyArray<SlotState>) => slots.filter(({ state }) => which.includes(state)).length
   const ready = amount("ready")
   const wanted =
     Mode.Replicated?.Replicas ??
@@ -89,9 +89,9 @@ export const judge = (look: Look): Verdict => {
     amount("ready", "waiting", "outdated", "ended")
   const { Message = "", State = "" } = service.UpdateStatus ?? {}
   // A new global service has no tasks for a moment.
-  const mayGetTasks = wanted === 0 && Mode.Replicated === undefined && look.watched < probation
+  const mayGetTasks = wanted === 0 && Mode.Replicated === undefined && look.watched < monitorPeriod
   const waitingFor = [
-    ...places.flatMap(({ state, task }) => (state === "ready" || state === "gone" ? [] : describe(look, task, state))),
+    ...slots.flatMap(({ state, task }) => (state === "ready" || state === "gone" ? [] : describe(look, task, state))),
     ...(ongoingUpdates.includes(State) ? [Message] : []),
     ...(mayGetTasks ? ["no node has a task yet"] : [])
   ]
@@ -115,7 +115,7 @@ export const judge = (look: Look): Verdict => {
     failure: failedUpdates.includes(State)
       ? [Message === "" ? State.replaceAll("_", " ") : Message, ...lastFailure(look, tasks)].join("; ")
       : missing > 0
-        ? places.flatMap(({ state, task }) => (state === "ended" ? describe(look, task, state) : [])).join("; ")
+        ? slots.flatMap(({ state, task }) => (state === "ended" ? describe(look, task, state) : [])).join("; ")
         : undefined
   }
 }
@@ -126,11 +126,11 @@ const isOfIteration = ({ JobStatus }: Service, { JobIteration }: TaskDetails): b
 
 const isJob = ({ Spec: { Mode } }: Service): boolean => Mode.ReplicatedJob !== undefined || Mode.GlobalJob !== undefined
 
-/** Identifies the place of a task. */
-const placeKey = (service: Service, task: TaskDetails): string =>
+/** Identifies the slot of a task. */
+const slotKey = (service: Service, task: TaskDetails): string =>
   `${slotOf(service, { ...task, Spec: {} }) ?? task.NodeID}`
 
-const stateOf = ({ age, service }: Look, task: TaskDetails): PlaceState => {
+const stateOf = ({ age, service }: Look, task: TaskDetails): SlotState => {
   const { DesiredState, Spec, Status } = task
   const template = service.Spec.TaskTemplate
   const isLeaving = DesiredState === "shutdown" || DesiredState === "remove"
@@ -140,10 +140,10 @@ const stateOf = ({ age, service }: Look, task: TaskDetails): PlaceState => {
   if (isLeaving) {
     const hasFailed = ["failed", "rejected"].includes(Status.State) && DesiredState === "shutdown"
     if (!hasFailed) return "gone"
-    return age(task) < probation ? "waiting" : "ended"
+    return age(task) < monitorPeriod ? "waiting" : "ended"
   }
   if (!isUpToDate(Spec, template)) return "outdated"
-  return Status.State === "running" && !isJob(service) && age(task) >= probation ? "ready" : "waiting"
+  return Status.State === "running" && !isJob(service) && age(task) >= monitorPeriod ? "ready" : "waiting"
 }
 
 const nameOf = ({ hostname, service }: Look, task: TaskDetails): string => {
@@ -153,23 +153,23 @@ const nameOf = ({ hostname, service }: Look, task: TaskDetails): string => {
 }
 
 /** What a task is doing, in Swarm's words. */
-const describe = (look: Look, task: TaskDetails, place: PlaceState): ReadonlyArray<string> => {
+const describe = (look: Look, task: TaskDetails, slotState: SlotState): ReadonlyArray<string> => {
   const name = nameOf(look, task)
   const { Err = "", Message, State } = task.Status
-  if (place === "outdated") {
+  if (slotState === "outdated") {
     const [old, current] = [imageOf(task.Spec), imageOf(look.service.Spec.TaskTemplate)]
     return [old === current ? `${name} does not run the current spec` : `${name} runs ${old}, not ${current}`]
   }
-  if (place === "ended") return [`${name} ${State}, and Swarm does not restart it: ${Err === "" ? Message : Err}`]
+  if (slotState === "ended") return [`${name} ${State}, and Swarm does not restart it: ${Err === "" ? Message : Err}`]
   const before = isFinalTaskState(State) ? [] : failureBefore(look, task)
-  const state = State === "running" && !isJob(look.service) ? `running for less than ${probation / 1000} s` : State
+  const state = State === "running" && !isJob(look.service) ? `running for less than ${monitorPeriod / 1000} s` : State
   return [[`${name}: ${state}${Err === "" ? "" : `: ${Err}`}`, ...before].join("; ")]
 }
 
-/** Describes how the previous task of the same place ended, if it ended by itself. */
+/** Describes how the previous task of the same slot ended, if it ended by itself. */
 const failureBefore = ({ service, tasks }: Look, task: TaskDetails): ReadonlyArray<string> => {
   const [last] = tasks
-    .filter((other) => placeKey(service, other) === placeKey(service, task) && other.CreatedAt < task.CreatedAt)
+    .filter((other) => slotKey(service, other) === slotKey(service, task) && other.CreatedAt < task.CreatedAt)
     .sort((a, b) => (a.CreatedAt < b.CreatedAt ? 1 : -1))
   if (last === undefined || !["failed", "rejected"].includes(last.Status.State)) return []
   return [`the task before it ${last.Status.State}: ${last.Status.Err ?? last.Status.Message}`]

@@ -24,7 +24,7 @@ import type { RunError } from "../Run.ts"
 import { checkDenyDefault, millis } from "../request/CheckedRequest.ts"
 import type { InvalidRequest } from "../request/InvalidRequest.ts"
 import type { Route, Via } from "../request/Via.ts"
-import { openTidying } from "../sweep/Tidying.ts"
+import { openBackgroundSweep } from "../sweep/BackgroundSweep.ts"
 import { lookupTask } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
@@ -151,7 +151,7 @@ export const openTaskFiles = Effect.fn("TaskExec.files")(function* (
     inOwnInventory,
     Effect.tapError((error) => recording.ended({ error: error._tag }))
   )
-  yield* Effect.flatten(openTidying)
+  yield* Effect.flatten(openBackgroundSweep)
   return { task, route, ...recorded(recording, described(task, route, files)) }
 })
 

@@ -8,9 +8,9 @@ import type * as Stream from "effect/Stream"
 import { type EngineFailure, type EngineUnreachable, UnexpectedReply } from "./EngineErrors.ts"
 import { PathStat } from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { type EngineAsking, ofEngine, ofEngineWith, segment } from "./internal/Asking.ts"
+import { type EngineRequestContext, ofEngine, ofEngineWith, segment } from "./internal/RequestContext.ts"
 
-/** The tar archive of a file or folder. */
+/** The tar archive of a file or directory. */
 export interface PathArchive {
   readonly stat: PathStat
   /** The archive's bytes, with backpressure. Run it once. */
@@ -22,13 +22,13 @@ export interface ArchiveRequests {
   /** Describes the file at a path. Describes a symbolic link itself, unless the path ends in `/` or `/.`. */
   readonly statPath: (containerId: string, path: string) => Effect.Effect<PathStat, EngineFailure>
   /**
-   * Returns an archive of a file, or of a folder with its content. The first entry has the name of the file or folder (`.` if the path ends
+   * Returns an archive of a file, or of a directory with its content. The first entry has the name of the file or directory (`.` if the path ends
    * in
    * `.`, `/` for the root). If the engine can't read a file, it ends the response without an error, so an archive without its end marker is
    * incomplete.
    */
   readonly getArchive: (containerId: string, path: string) => Effect.Effect<PathArchive, EngineFailure, Scope.Scope>
-  /** Unpacks a tar archive in an existing folder. Completes when the engine has unpacked everything. */
+  /** Unpacks a tar archive in an existing directory. Completes when the engine has unpacked everything. */
   readonly putArchive: <E>(
     containerId: string,
     path: string,
@@ -43,7 +43,7 @@ export interface ArchiveRequests {
 const decodeStat = Schema.decodeUnknownEffect(Schema.fromJsonString(PathStat))
 
 /** Returns the requests about files by this client. */
-export const archiveRequests = ({ client, engine }: EngineAsking): ArchiveRequests => {
+export const archiveRequests = ({ client, engine }: EngineRequestContext): ArchiveRequests => {
   const requestFor = (containerId: string, path: string, verb: string) => ({
     operation: `${verb} ${path} in container ${containerId}`,
     path: `/containers/${segment(containerId)}/archive`,

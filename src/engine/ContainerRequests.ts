@@ -8,8 +8,8 @@ import { Demux, DemuxError } from "./Demux.ts"
 import { EngineError, type EngineFailure, type EngineUnreachable, UnexpectedReply } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { type EngineAsking, list, ofEngine, segment } from "./internal/Asking.ts"
 import { awaitLeader } from "./internal/Managers.ts"
+import { type EngineRequestContext, list, ofEngine, segment } from "./internal/RequestContext.ts"
 import { type TwoWay, twoWay } from "./internal/twoWay.ts"
 import type * as Bodies from "./RequestBodies.ts"
 import type { Filters } from "./SwarmRequests.ts"
@@ -102,7 +102,7 @@ const decodeEvents = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonStri
 
 /** Returns the requests about containers by this client. `info` has the engine's time. */
 export const containerRequests = (
-  { client, engine }: EngineAsking,
+  { client, engine }: EngineRequestContext,
   info: Effect.Effect<Api.Info, EngineFailure>
 ): ContainerRequests => {
   const { host } = client
@@ -200,7 +200,7 @@ export const containerRequests = (
         Effect.flatMap((output) => gather(output, limit)),
         Effect.timeoutOrElse({
           duration: engine.timeout,
-          orElse: () => Effect.fail(client.noAnswer(operation, engine.timeout))
+          orElse: () => Effect.fail(client.timedOut(operation, engine.timeout))
         }),
         Effect.catchDefect((defect) =>
           defect instanceof DemuxError

@@ -70,17 +70,20 @@ class HelperFailure extends Schema.TaggedError<HelperFailure>()("HelperFailure",
   }
 }
 
-const decodeAnswer = Schema.decodeUnknownEffect(
+const decodeResponse = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ Username: Schema.String, Secret: Schema.String }))
 )
 
 const queryHelper = Effect.fnUntraced(function* (program: string, registry: string) {
   const failed = (detail: string) => new HelperFailure({ program, detail })
-  const answer = yield* run(program, registry).pipe(
-    Effect.timeoutOrElse({ duration: responseTimeout, orElse: () => Effect.fail(failed(`no response within ${responseTimeout}`)) })
+  const response = yield* run(program, registry).pipe(
+    Effect.timeoutOrElse({
+      duration: responseTimeout,
+      orElse: () => Effect.fail(failed(`no response within ${responseTimeout}`))
+    })
   )
-  if (answer === undefined) return undefined
-  const { Secret, Username } = yield* Effect.mapError(decodeAnswer(answer), () => failed("its response is invalid"))
+  if (response === undefined) return undefined
+  const { Secret, Username } = yield* Effect.mapError(decodeResponse(response), () => failed("its response is invalid"))
   return Username === "<token>"
     ? { identitytoken: Secret, serveraddress: registry }
     : { username: Username, password: Secret, serveraddress: registry }

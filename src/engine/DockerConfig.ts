@@ -29,13 +29,15 @@ const DockerConfig = Schema.Struct({
   /** The keys that detach from a terminal, unless the command line has `--detach-keys`. */
   detachKeys: Schema.optionalKey(Schema.String)
 })
+
+/** The configuration of the docker CLI. */
 export type DockerConfig = typeof DockerConfig.Type
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(DockerConfig))
 
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(""))
 
-/** The folder of the docker CLI's files. */
+/** The directory of the docker CLI's files. */
 export const configFolder = Effect.gen(function* () {
   return (yield* text("DOCKER_CONFIG")) || join((yield* text("HOME")) || homedir(), ".docker")
 })

@@ -10,8 +10,8 @@ import type { EngineFailure, InvalidEndpoint } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { type ExecRequests, execRequests } from "./ExecRequests.ts"
 import { type ImageRequests, imageRequests } from "./ImageRequests.ts"
-import { ofEngine, type RequestOptions } from "./internal/Asking.ts"
 import { type EngineClient, makeEngineClient } from "./internal/EngineClient.ts"
+import { ofEngine, type RequestOptions } from "./internal/RequestContext.ts"
 import { type NetworkRequests, networkRequests } from "./NetworkRequests.ts"
 
 /** The requests with which an engine, or the manager that responds, describes itself. */
@@ -47,7 +47,7 @@ export interface DockerEngineShape
  * @since 0.1.0
  */
 export interface DockerEngineOptions {
-  /** Timeout of a request that the engine answers without the swarm. Default: 20 seconds. */
+  /** Timeout of a request that the engine handles without the swarm. Default: 20 seconds. */
   readonly engineTimeout?: Duration.Input
   /**
    * Returns the registry credentials for an image, which the engine needs to pull it: the header X-Registry-Auth (a JSON object in
@@ -91,15 +91,15 @@ export class DockerEngine extends Context.Service<DockerEngine, DockerEngineShap
 
 /** Returns the requests to one engine by this client. */
 export const engineOf = (client: EngineClient, options: DockerEngineOptions): DockerEngineShape => {
-  const asking = { client, ...requestOptions(options) }
-  const description = describe(client, asking.engine)
+  const context = { client, ...requestOptions(options) }
+  const description = describe(client, context.engine)
   return {
     ...description,
-    ...containerRequests(asking, description.info),
-    ...imageRequests(asking),
-    ...networkRequests(client, asking.engine),
-    ...execRequests(asking),
-    ...archiveRequests(asking)
+    ...containerRequests(context, description.info),
+    ...imageRequests(context),
+    ...networkRequests(client, context.engine),
+    ...execRequests(context),
+    ...archiveRequests(context)
   }
 }
 

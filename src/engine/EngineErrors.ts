@@ -50,6 +50,8 @@ export const UnreachableReason = Schema.Literals([
   "Lost",
   "Other"
 ])
+
+/** Why an engine is unreachable. */
 export type UnreachableReason = typeof UnreachableReason.Type
 
 const chooseEngine = 'Set DOCKER_HOST, or run "docker context use", to choose another engine.'

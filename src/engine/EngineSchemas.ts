@@ -13,6 +13,8 @@ export const EngineVersion = Schema.Struct({
   Os: Text,
   Arch: Text
 })
+
+/** `GET /version`. */
 export type EngineVersion = typeof EngineVersion.Type
 
 /** `GET /info`. */
@@ -43,6 +45,8 @@ export const Info = Schema.Struct({
     )
   }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
+
+/** `GET /info`. */
 export type Info = typeof Info.Type
 
 /** `GET /containers/{id}/json`. */
@@ -104,6 +108,8 @@ export const Container = Schema.Struct({
     })
   ).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed([])))
 })
+
+/** `GET /containers/{id}/json`. */
 export type Container = typeof Container.Type
 
 /** Swarm's label of a task's container: the ID of the task. */
@@ -126,6 +132,8 @@ export const ContainerSummary = Schema.Struct({
   /** For people, "Up 3 minutes". */
   Status: Text
 })
+
+/** `GET /containers/json`. */
 export type ContainerSummary = typeof ContainerSummary.Type
 
 /** `GET /images/{ref}/json`. */
@@ -141,6 +149,8 @@ export const Image = Schema.Struct({
     Schema.withDecodingDefaultKey(leftOut)
   )
 })
+
+/** `GET /images/{ref}/json`. */
 export type Image = typeof Image.Type
 
 /** `GET /images/json`. */
@@ -153,6 +163,8 @@ export const ImageSummary = Schema.Struct({
   Created: Count,
   Labels
 })
+
+/** `GET /images/json`. */
 export type ImageSummary = typeof ImageSummary.Type
 
 /** `GET /exec/{id}/json`. */
@@ -165,6 +177,8 @@ export const ExecInspect = Schema.Struct({
   /** In the host's PID namespace; 0 if the command never started. */
   Pid: Count
 })
+
+/** `GET /exec/{id}/json`. */
 export type ExecInspect = typeof ExecInspect.Type
 
 /** One line of `GET /events`. */
@@ -173,6 +187,8 @@ export const Event = Schema.Struct({
   Action: Text,
   Actor: Schema.Struct({ ID: Text, Attributes: Labels }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
+
+/** One line of `GET /events`. */
 export type Event = typeof Event.Type
 
 /** `POST /containers/create`. */

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { EngineFailure, EngineUnreachable } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
-import { type EngineAsking, ofEngine, segment } from "./internal/Asking.ts"
+import { type EngineRequestContext, ofEngine, segment } from "./internal/RequestContext.ts"
 import { twoWay } from "./internal/twoWay.ts"
 import type * as Bodies from "./RequestBodies.ts"
 
@@ -48,7 +48,7 @@ export interface ExecRequests {
 }
 
 /** Returns the requests about execs by this client. */
-export const execRequests = ({ client, engine }: EngineAsking): ExecRequests => {
+export const execRequests = ({ client, engine }: EngineRequestContext): ExecRequests => {
   const execCreated = client.json(Api.ExecCreated)
   const execInspect = client.json(Api.ExecInspect)
 

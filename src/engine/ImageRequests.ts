@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { EngineError, type EngineFailure, UnexpectedReply } from "./EngineErrors.ts"
 import * as Api from "./EngineSchemas.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { type EngineAsking, list, ofEngine, registryHeaders, segment } from "./internal/Asking.ts"
+import { type EngineRequestContext, list, ofEngine, registryHeaders, segment } from "./internal/RequestContext.ts"
 import { type PullAmount, pullAmounts } from "./PullProgress.ts"
 import type { Filters } from "./SwarmRequests.ts"
 
@@ -26,7 +26,7 @@ export interface ImageRequests {
 const pullTimeout = Duration.minutes(5)
 
 /** Returns the requests about images by this client. */
-export const imageRequests = ({ client, credentials, engine }: EngineAsking): ImageRequests => {
+export const imageRequests = ({ client, credentials, engine }: EngineRequestContext): ImageRequests => {
   const { host } = client
   const image = client.json(Api.Image)
   const images = list(client, Api.ImageSummary)
@@ -46,7 +46,7 @@ export const imageRequests = ({ client, credentials, engine }: EngineAsking): Im
       ),
     pullImage: (ref, given) => {
       const operation = `pull image ${ref}`
-      const answer = Effect.gen(function* () {
+      const response = Effect.gen(function* () {
         const auth = given ?? (yield* credentials(ref))
         const response = yield* client.stream({
           ...engine,
@@ -64,8 +64,8 @@ export const imageRequests = ({ client, credentials, engine }: EngineAsking): Im
           (line) => new UnexpectedReply({ host, operation, detail: line.slice(0, 300) })
         )
       }).pipe(ofEngine)
-      const late = Effect.suspend(() => Effect.fail(client.noAnswer(operation, pullTimeout)))
-      return Stream.unwrap(answer).pipe(Stream.interruptWhen(Effect.delay(late, pullTimeout)))
+      const late = Effect.suspend(() => Effect.fail(client.timedOut(operation, pullTimeout)))
+      return Stream.unwrap(response).pipe(Stream.interruptWhen(Effect.delay(late, pullTimeout)))
     }
   }
 }

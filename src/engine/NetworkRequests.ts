@@ -1,8 +1,8 @@
-/** The requests about networks that every engine can answer. A manager lists the swarm's networks and its own, a worker only its own. */
+/** The requests about networks that every engine can serve. A manager lists the swarm's networks and its own, a worker only its own. */
 import type * as Effect from "effect/Effect"
 import type { EngineFailure } from "./EngineErrors.ts"
-import { list, ofEngine } from "./internal/Asking.ts"
 import type { EngineClient, Request } from "./internal/EngineClient.ts"
+import { list, ofEngine } from "./internal/RequestContext.ts"
 import type { Filters } from "./SwarmRequests.ts"
 import * as Api from "./SwarmSchemas.ts"
 

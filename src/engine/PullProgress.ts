@@ -60,7 +60,7 @@ class Layers {
 
 /** Emits the progress. Fails with `refused` if the engine reports an error, and with `invalid` on an invalid line. */
 export const pullAmounts = <E, Refused, Invalid>(
-  answer: Stream.Stream<Uint8Array, E>,
+  response: Stream.Stream<Uint8Array, E>,
   refused: (text: string) => Refused,
   invalid: (line: string) => Invalid
 ): Stream.Stream<PullAmount, E | Refused | Invalid> =>
@@ -73,5 +73,5 @@ export const pullAmounts = <E, Refused, Invalid>(
       if (line.value.error !== undefined) return Effect.fail(refused(line.value.error))
       return Effect.succeed(layers.add(line.value) ? [layers.amount] : [])
     }
-    return answer.pipe(Stream.decodeText, Stream.splitLines, Stream.mapEffect(read), Stream.flattenIterable)
+    return response.pipe(Stream.decodeText, Stream.splitLines, Stream.mapEffect(read), Stream.flattenIterable)
   })

@@ -25,7 +25,7 @@ import { type NetworkRequests, networkRequests } from "./NetworkRequests.ts"
 import { type SwarmRequests, swarmRequests } from "./SwarmRequests.ts"
 
 /**
- * The methods of {@link Swarm}: the requests that any manager can answer.
+ * The methods of {@link Swarm}: the requests that any manager can serve.
  *
  * **Details**: if a manager can't be reached, the next one is tried. Requests about containers, execs, files and images concern one engine;
  * `engine` has these.
@@ -38,7 +38,7 @@ export interface SwarmShape extends EngineDescription, NetworkRequests, SwarmReq
   readonly host: string
   /** The managers' addresses. */
   readonly endpoints: Effect.Effect<Endpoints>
-  /** The engine of the manager that answered last. Returns the same object each time for the same manager. */
+  /** The engine of the manager that responded last. Returns the same object each time for the same manager. */
   readonly engine: Effect.Effect<DockerEngineShape>
 }
 
@@ -119,8 +119,8 @@ const make = Effect.fnUntraced(function* (
     yield* makeEngineClient(first),
     ...(yield* Effect.forEach(others, (endpoint) => makeEngineClient(endpoint)))
   ])
-  const asking = requestOptions(options)
-  const description = describe(client, asking.engine)
+  const resolved = requestOptions(options)
+  const description = describe(client, resolved.engine)
 
   /** Adds to `NotSwarmManager` the name of the node and the managers that it knows. */
   const ofSwarm = <A, R>(effect: Effect.Effect<A, SwarmFailure, R>): Effect.Effect<A, SwarmFailure, R> =>
@@ -145,7 +145,7 @@ const make = Effect.fnUntraced(function* (
       return engine
     }),
     ...networkRequests(client, swarm),
-    ...swarmRequests({ client, ...asking, swarm, ofSwarm })
+    ...swarmRequests({ client, ...resolved, swarm, ofSwarm })
   }
 })
 

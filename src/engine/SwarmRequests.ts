@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { EngineUnreachable, SwarmFailure } from "./EngineErrors.ts"
 import { fromReadable } from "./fromReadable.ts"
-import { list, registryHeaders, type SwarmAsking, segment } from "./internal/Asking.ts"
+import { list, registryHeaders, type SwarmRequestContext, segment } from "./internal/RequestContext.ts"
 import type * as Bodies from "./RequestBodies.ts"
 import * as Api from "./SwarmSchemas.ts"
 
@@ -91,7 +91,7 @@ export interface SwarmRequests {
 }
 
 /** Returns the requests about the swarm by this client. */
-export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmAsking): SwarmRequests => {
+export const swarmRequests = ({ client, credentials, ofSwarm, swarm }: SwarmRequestContext): SwarmRequests => {
   const tasks = list(client, Api.Task)
   const taskDetails = list(client, Api.TaskDetails)
   const task = client.json(Api.TaskDetails)

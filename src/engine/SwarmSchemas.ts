@@ -78,10 +78,14 @@ export const Task = Schema.Struct({
   /** Present for the tasks of job services (API 1.41). Engines leave out `Index` in the first iteration. */
   JobIteration: Schema.optionalKey(Version)
 })
+
+/** `GET /tasks`. */
 export type Task = typeof Task.Type
 
 /** `GET /tasks/{id}`, with the spec of the task: the service's `TaskTemplate` at the task's creation. */
 export const TaskDetails = Schema.Struct({ ...Task.fields, Spec: Unknown })
+
+/** `GET /tasks/{id}`, with the spec of the task: the service's `TaskTemplate` at the task's creation. */
 export type TaskDetails = typeof TaskDetails.Type
 
 /** A service's `TaskTemplate`. */
@@ -91,6 +95,8 @@ export const TaskTemplate = Schema.Struct({
   /** "none", "on-failure" or "any"; empty means "any". */
   RestartPolicy: Schema.Struct({ Condition: Text }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
+
+/** A service's `TaskTemplate`. */
 export type TaskTemplate = typeof TaskTemplate.Type
 
 const Empty = Schema.Struct({})
@@ -121,6 +127,8 @@ export const Service = Schema.Struct({
   /** Present for job services (API 1.41). */
   JobStatus: Schema.optionalKey(Schema.Struct({ JobIteration: ObjectVersion }))
 })
+
+/** `GET /services`, `GET /services/{id}`. */
 export type Service = typeof Service.Type
 
 /** `GET /nodes`, `GET /nodes/{id}`. */
@@ -158,6 +166,8 @@ export const Node = Schema.Struct({
     })
   )
 })
+
+/** `GET /nodes`, `GET /nodes/{id}`. */
 export type Node = typeof Node.Type
 
 /** `GET /networks`. */
@@ -177,6 +187,8 @@ export const Network = Schema.Struct({
   }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({ Config: [] }))),
   Labels
 })
+
+/** `GET /networks`. */
 export type Network = typeof Network.Type
 
 /** `GET /secrets`. No engine returns the content of a secret. */
@@ -186,6 +198,8 @@ export const Secret = Schema.Struct({
   CreatedAt: Text,
   Spec: Schema.Struct({ Name: Text, Labels }).pipe(Schema.withDecodingDefaultKey(leftOut))
 })
+
+/** `GET /secrets`. No engine returns the content of a secret. */
 export type Secret = typeof Secret.Type
 
 /** `GET /configs`. */
@@ -198,6 +212,8 @@ export const Config = Schema.Struct({
     Data: Text
   })
 })
+
+/** `GET /configs`. */
 export type Config = typeof Config.Type
 
 /** `POST /services/create`. */

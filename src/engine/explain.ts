@@ -1,3 +1,4 @@
+/** Converts failed requests and responses with an error status to the library's errors, whose texts name the cause. */
 import { inspect } from "node:util"
 import { type Endpoint, format } from "./Endpoint.ts"
 import {
@@ -44,7 +45,7 @@ export const explainFailure = (origin: RequestOrigin, cause: unknown): EngineUnr
       break
     case "ENGINE_SILENT":
       return failed("Timeout", message)
-    case "ENGINE_NOT_ASKED":
+    case "ENGINE_KNOWN_SILENT":
       return failed("Silent", message)
     case "ECONNREFUSED":
       return failed("Refused", "connection refused")

@@ -1,5 +1,7 @@
+/** The events and the input of a running command. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { TerminalSize } from "./ExecSpec.ts"
 import { OutcomeUnknown } from "./ExecutorErrors.ts"
 
 /**
@@ -19,6 +21,17 @@ export type ExecEvent =
   | { readonly _tag: "Exited"; readonly code: number }
   /** The command was started, and the run does not wait for its end. */
   | { readonly _tag: "Detached"; readonly execId: string }
+
+/** The input of a running command. Unused for a command without stdin or a terminal. */
+export interface ExecInput {
+  /** The command's stdin, with backpressure. Its end is the end of stdin, except at a terminal. */
+  readonly stdin: Stream.Stream<Uint8Array>
+  /** New sizes of the terminal. */
+  readonly sizes: Stream.Stream<TerminalSize>
+}
+
+/** No input. */
+export const noInput: ExecInput = { stdin: Stream.empty, sizes: Stream.empty }
 
 /**
  * Runs the events to their end, and calls `each` with every event. Returns the exit code; `undefined` for a detached command. Fails with

@@ -1,63 +1,24 @@
 /**
- * Runs a command in a container of the connected engine: starts it, streams its output, proves its end, and kills it with all its child
- * processes on a timeout or an interruption.
+ * Performs requests in the containers of the connected engine: commands in the container itself or in a toolbox, and actions.
  *
  * The same code runs in a helper on the task's node and, on the `local` route, in the caller. It does not know Swarm.
  */
-import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { DockerEngine } from "../engine/DockerEngine.ts"
-import type { ExecConnection } from "../engine/ExecRequests.ts"
-import { BackpressureGate } from "../internal/BackpressureGate.ts"
-import { DetachFilter, neverPressed, parseDetachKeys } from "./DetachKeys.ts"
-import type { ExecEvent } from "./ExecEvent.ts"
-import { type EndRun, type ExecSpec, runVariable, type TerminalSize, type ToolboxSpec } from "./ExecSpec.ts"
-import {
-  CommandNotFound,
-  CommandNotStarted,
-  ContainerNotRunning,
-  ContainerStopped,
-  describeEnding,
-  type Ending,
-  ExecTimeout,
-  type ExecutorError,
-  OutcomeUnknown,
-  outcomeUnknown
-} from "./ExecutorErrors.ts"
+import { type ExecEvent, type ExecInput, noInput } from "./ExecEvent.ts"
+import type { ExecSpec, ToolboxSpec } from "./ExecSpec.ts"
+import { CommandNotFound, ContainerNotRunning, ContainerStopped, type ExecutorError } from "./ExecutorErrors.ts"
 import { Guard } from "./Guard.ts"
-import { awaitExit } from "./internal/Ending.ts"
 import { followMain } from "./internal/MainProcess.ts"
-import { drain, pump } from "./internal/Output.ts"
-import { awaitSettled, awaitStart, complaint, hasStarted } from "./internal/Starting.ts"
+import { type ExecTools, startExec } from "./internal/startExec.ts"
 import { withCommandOf } from "./OneOff.ts"
 import { performAction } from "./PerformAction.ts"
 import { checkPermitted, createPermitted } from "./Permitted.ts"
 import { type KillerOptions, ProcessKiller } from "./ProcessKiller.ts"
-import { refused, refusedStart } from "./Refusal.ts"
 import { openToolbox } from "./Toolbox.ts"
-
-/** The time in which the rest of the output must arrive after the command was killed. */
-const lastOutput = 3000
-/** Milliseconds after a command's timeout and grace period at which its guard kills it. */
-const guardSlack = 5000
-
-/** The input of a running command. Unused for a command without stdin or a terminal. */
-export interface ExecInput {
-  /** The command's stdin, with backpressure. Its end is the end of stdin, except at a terminal. */
-  readonly stdin: Stream.Stream<Uint8Array>
-  /** New sizes of the terminal. */
-  readonly sizes: Stream.Stream<TerminalSize>
-}
-
-const noInput: ExecInput = { stdin: Stream.empty, sizes: Stream.empty }
 
 /** Runs commands in the containers of one engine. */
 export class Executor extends Context.Service<
@@ -99,12 +60,8 @@ export class Executor extends Context.Service<
     )
 }
 
-type Engine = DockerEngine["Service"]
-
-interface Tools {
-  readonly engine: Engine
-  readonly guard: Guard["Service"]
-  readonly killer: ProcessKiller["Service"]
+/** What an executor works with. */
+interface Tools extends ExecTools {
   readonly image: Effect.Effect<string>
 }
 
@@ -114,7 +71,7 @@ const execInContainer = (tools: Tools, spec: ExecSpec, input: ExecInput): Stream
     Effect.gen(function* () {
       const { engine } = tools
       const { command } = spec.oneOff === undefined ? spec : yield* withCommandOf(engine, spec, spec.oneOff)
-      return yield* start(tools, { ...spec, command }, input, (create) => createPermitted(engine, spec, create))
+      return yield* startExec(tools, { ...spec, command }, input, (create) => createPermitted(engine, spec, create))
     })
   )
 
@@ -130,7 +87,7 @@ const execInToolbox = (
       yield* checkPermitted(tools.engine, spec)
       const opened = yield* openToolbox(tools.engine, toolbox, spec, tools.image)
       return toolbox._tag === "Debug"
-        ? yield* start(tools, { ...spec, container: opened.id }, input, (create) => create)
+        ? yield* startExec(tools, { ...spec, container: opened.id }, input, (create) => create)
         : yield* followMain(tools.engine, opened, spec, input.stdin)
     })
   ).pipe(Stream.mapError((error) => ofToolbox(error, spec.container, toolbox)))
@@ -150,169 +107,3 @@ const ofToolbox = (error: ExecutorError, container: string, toolbox: ToolboxSpec
       return error
   }
 }
-
-const start = Effect.fnUntraced(function* (
-  { engine, guard, killer }: Tools,
-  spec: ExecSpec,
-  input: ExecInput,
-  permitted: (create: Effect.Effect<string, ExecutorError>) => Effect.Effect<string, ExecutorError>
-) {
-  const keys = yield* detachKeysOf(spec)
-  const tty = spec.tty !== undefined
-  const create = engine
-    .createExec(spec.container, {
-      Cmd: spec.command,
-      Env: [...spec.env, `${runVariable}=${spec.runId}`],
-      AttachStdin: spec.stdin && !spec.detach,
-      AttachStdout: !spec.detach,
-      AttachStderr: !spec.detach,
-      Tty: tty,
-      Privileged: spec.privileged,
-      ...(spec.user === undefined ? {} : { User: spec.user }),
-      ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
-      // The engine looks for the keys, too. It never sees the last one.
-      ...(spec.tty === undefined ? {} : { DetachKeys: keys.length === 0 ? neverPressed : spec.tty.detachKeys }),
-      ...(spec.tty === undefined ? {} : { ConsoleSize: [spec.tty.size.rows, spec.tty.size.columns] as const })
-    })
-    .pipe(Effect.catch(refused(engine, spec)))
-  const creation = permitted(create)
-  if (spec.detach) {
-    const execId = yield* creation
-    yield* engine.startExecDetached(execId, { tty }).pipe(Effect.catch(refusedStart(engine, spec)))
-    return Stream.make<[ExecEvent]>({ _tag: "Detached", execId })
-  }
-
-  const { container, grace, runId, signal, timeout } = spec
-  const ending: EndRun = { runId, container, signal, grace }
-  const [execId, watch] = yield* Effect.all(
-    [
-      creation,
-      guard.watch({ runs: [ending], ...(timeout === undefined ? {} : { after: timeout + grace + guardSlack }) })
-    ],
-    { concurrency: 2 }
-  )
-
-  // A process may exist from this line on. A caller that stops early must end it.
-  let over = false
-  let tooLate = false
-  // Whether the engine may still start the command.
-  let mayStart = true
-  const settled = Effect.sync(() => {
-    mayStart = false
-  })
-  const end = Effect.suspend(() => (mayStart ? awaitSettled(engine, execId) : Effect.succeed(true))).pipe(
-    Effect.flatMap((isSettled) => killer.end(isSettled ? ending : { ...ending, mayStart: true })),
-    Effect.tap((became) => (became._tag === "Killed" ? Effect.void : watch.takeOver))
-  )
-  yield* Effect.addFinalizer(() => Effect.suspend(() => (over ? Effect.void : Effect.flatMap(end, warnUnlessKilled))))
-
-  // Uninterruptible: once the engine has the request, it starts the command, even if the connection is closed.
-  const connection = yield* engine.startExec(execId, { tty }).pipe(
-    Effect.uninterruptible,
-    Effect.tapErrorTag("EngineError", () => settled),
-    Effect.catch(refusedStart(engine, spec))
-  )
-  const queue = yield* Queue.unbounded<ExecEvent, ExecutorError | Cause.Done>()
-  const gate = new BackpressureGate()
-
-  const run = Effect.gen(function* () {
-    const seen = yield* awaitStart(engine, execId, connection)
-    yield* settled
-    if (!hasStarted(seen)) {
-      over = true
-      return yield* complaint(engine, spec, connection)
-    }
-    if (spec.tty !== undefined) {
-      // Engines before API 1.42 take no size at the creation. It is set before the first key arrives.
-      yield* resize(engine, execId, spec.tty.size)
-      yield* Effect.forkScoped(Stream.runForEach(input.sizes, (size) => resize(engine, execId, size)))
-    }
-    yield* watch.begun(runId)
-    yield* Queue.offer(queue, { _tag: "Started", execId })
-    const letGo = yield* Deferred.make<void>()
-    if (spec.stdin) {
-      const feeding = feed(connection, input.stdin, new DetachFilter(keys))
-      yield* Effect.forkScoped(
-        Effect.tap(feeding, (detached) => (detached ? Deferred.succeed(letGo, undefined) : Effect.void))
-      )
-    }
-    const detached = yield* Effect.raceFirst(
-      Effect.as(pump(engine, execId, connection, queue, gate), false),
-      Effect.as(Deferred.await(letGo), true)
-    )
-    if (detached) {
-      over = true
-      yield* watch.letGo
-      yield* Queue.offer(queue, { _tag: "Detached", execId })
-      return
-    }
-    const code = yield* awaitExit(engine, execId, spec, seen)
-    over = true
-    // The exit code is then that of a killed command, though it may be 0.
-    if (!(yield* watch.letGo) && !tooLate) {
-      return yield* new OutcomeUnknown({
-        detail: "the connection to its guard was lost, so the guard killed the command"
-      })
-    }
-    // A command that is killed on its timeout has an exit code, too, which is not the outcome of the run.
-    if (!tooLate) yield* Queue.offer(queue, { _tag: "Exited", code })
-  }).pipe(
-    // The engine's errors mean that nothing has run.
-    Effect.catchTag(["EngineUnreachable", "EngineError", "UnexpectedReply"], (error) =>
-      Effect.fail(outcomeUnknown(error))
-    )
-  )
-
-  const bounded =
-    timeout === undefined
-      ? run
-      : Effect.gen(function* () {
-          const fiber = yield* Effect.forkScoped(run)
-          const ended = yield* Fiber.await(fiber).pipe(Effect.timeoutOption(timeout))
-          if (Option.isSome(ended)) return yield* ended.value
-          tooLate = true
-          gate.openForGood()
-          const became = yield* end
-          yield* Fiber.await(fiber).pipe(Effect.timeoutOption(lastOutput))
-          over = true
-          return yield* new ExecTimeout({ after: timeout, ending: became })
-        })
-  yield* bounded.pipe(Queue.into(queue), Effect.forkScoped)
-  return drain(queue, gate)
-})
-
-const warnUnlessKilled = (ending: Ending) =>
-  ending._tag === "Killed" ? Effect.void : Effect.logWarning(describeEnding(ending))
-
-/** Parses the detach keys of a spec from another process. */
-const detachKeysOf = ({ command: [command], tty }: ExecSpec): Effect.Effect<Uint8Array, CommandNotStarted> =>
-  Result.match(parseDetachKeys(tty?.detachKeys ?? ""), {
-    onSuccess: (keys) => Effect.succeed(keys),
-    onFailure: ({ message }) => Effect.fail(new CommandNotStarted({ command, detail: message }))
-  })
-
-/** Resizes the terminal. Ignores errors: the command has ended, or is about to. */
-const resize = (engine: Engine, execId: string, { columns, rows }: TerminalSize) =>
-  engine
-    .resizeExec(execId, { w: columns, h: rows })
-    .pipe(Effect.catch((error) => Effect.logDebug(`cannot resize the terminal: ${error.message}`)))
-
-/** Sends the command its input. Returns `true` when the detach keys are pressed. Ignores errors: the command reads no more. */
-const feed = Effect.fnUntraced(
-  function* ({ endInput, write }: ExecConnection, stdin: Stream.Stream<Uint8Array>, filter: DetachFilter) {
-    let detached = false
-    yield* stdin.pipe(
-      Stream.mapEffect((chunk) => {
-        const filtered = filter.push(chunk)
-        detached = filtered.detached
-        return Effect.as(filtered.data.length === 0 ? Effect.void : write(filtered.data), detached)
-      }),
-      Stream.takeUntil((isDetached) => isDetached),
-      Stream.runDrain
-    )
-    if (detached) return true
-    yield* endInput
-    return false
-  },
-  Effect.catch((error) => Effect.as(Effect.logDebug(`cannot send input: ${error.message}`), false))
-)

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import { EngineError, EngineUnreachable, type SwarmFailure, UnexpectedReply } from "../engine/EngineErrors.ts"
 import { summaryOf, withHint } from "../engine/Hints.ts"
 import { PolicyDenied, ProtectedTarget } from "../policy/PolicyErrors.ts"
+import { describeEnding, Ending, endingHint } from "./Ending.ts"
 
 /**
  * The program does not exist in the container. Engines report 126 (20.10) or 127 (28.5); task-exec reports 126.
@@ -19,8 +20,8 @@ export class CommandNotFound extends Schema.TaggedError<CommandNotFound>()("Comm
 }) {
   /** What failed, and why. */
   get summary(): string {
-    const place = this.toolbox === undefined ? "in the container" : `in the toolbox's image ${this.toolbox}`
-    return `cannot run ${JSON.stringify(this.command)}: command not found ${place}`
+    const where = this.toolbox === undefined ? "in the container" : `in the toolbox's image ${this.toolbox}`
+    return `cannot run ${JSON.stringify(this.command)}: command not found ${where}`
   }
 
   /** The next step. */
@@ -91,51 +92,6 @@ export class ContainerStopped extends Schema.TaggedError<ContainerStopped>()("Co
     return withHint(this.summary, this.hint)
   }
 }
-
-/**
- * The kill result of a command.
- *
- * @category errors
- * @since 0.1.0
- */
-export const Ending = Schema.Union([
-  /** No process of the run is alive on the node. */
-  Schema.TaggedStruct("Killed", {}),
-  /** These processes of the run were still alive after KILL (host PIDs). */
-  Schema.TaggedStruct("Alive", { pids: Schema.Array(Schema.Int) }),
-  /** The kill could not be tried or confirmed. */
-  Schema.TaggedStruct("Unconfirmed", { detail: Schema.String })
-])
-
-/**
- * The kill result of a command.
- *
- * @category errors
- * @since 0.1.0
- */
-export type Ending = typeof Ending.Type
-
-/** The kill result if no process of the command is alive. */
-export const killed: Ending = { _tag: "Killed" }
-
-/** The kill result if the command may still run. */
-export const unconfirmed = (detail: string): Ending => ({ _tag: "Unconfirmed", detail })
-
-/** Describes a kill result as a clause of a message. */
-export const describeEnding = (ending: Ending): string => {
-  switch (ending._tag) {
-    case "Killed":
-      return "the command and all its child processes were killed"
-    case "Alive":
-      return `these processes are still alive on the node: ${ending.pids.join(", ")}`
-    case "Unconfirmed":
-      return `the command may still be running (${ending.detail})`
-  }
-}
-
-/** Returns the next step after a kill result; empty if the command was killed. */
-export const endingHint = ({ _tag }: Ending): string =>
-  _tag === "Killed" ? "" : "Check the node before you run the command again."
 
 /**
  * The command did not end within its timeout. `ending` is the kill result.

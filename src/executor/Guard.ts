@@ -24,10 +24,10 @@ const isRefusal = <E extends { readonly _tag: string }>(error: E | EngineUnreach
 
 /** The guard of commands without a guard. */
 const unwatched: Watch = {
-  begun: () => Effect.void,
+  started: () => Effect.void,
   confirm: Effect.succeed(true),
-  takeOver: Effect.void,
-  letGo: Effect.succeed(true)
+  killOnClose: Effect.void,
+  release: Effect.succeed(true)
 }
 
 /** Makes guards. */
@@ -75,7 +75,7 @@ export class Guard extends Context.Service<
 
   /** One guard for several commands. It is released when none of them runs. */
   static readonly shared = (watch: Watch): Layer.Layer<Guard> =>
-    Layer.succeed(Guard, { watch: () => Effect.succeed({ ...watch, letGo: watch.confirm }) })
+    Layer.succeed(Guard, { watch: () => Effect.succeed({ ...watch, release: watch.confirm }) })
 
   /** No guard, for commands of a helper or an agent. */
   static readonly none: Layer.Layer<Guard> = Layer.succeed(Guard, { watch: () => Effect.succeed(unwatched) })

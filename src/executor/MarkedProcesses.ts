@@ -9,8 +9,8 @@
 import { readdirSync, readFileSync } from "node:fs"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { type Ending, unconfirmed } from "./Ending.ts"
 import { type EndRun, runVariable, type Signal } from "./ExecSpec.ts"
-import { type Ending, unconfirmed } from "./ExecutorErrors.ts"
 
 /** Milliseconds after KILL at which processes are reported as alive. */
 const killTimeout = 3000
@@ -60,13 +60,13 @@ interface Found {
 
 /**
  * Reads the processes, for all targets, and signals those with the mark as soon as they are found. Lists them again until every process of
- * one listing was read: a process that has ended meanwhile may have started another one. `lifeless`: the names of processes that will have
+ * one listing was read: a process that has ended meanwhile may have started another one. `unmarked`: the names of processes that will have
  * no mark, kept from pass to pass.
  */
 const pass = (
   targets: ReadonlyArray<Target>,
   elapsed: number,
-  lifeless: Set<string>
+  unmarked: Set<string>
 ): ReadonlyArray<readonly [Target, Found]> => {
   const found = targets.map((target) => [target, { pids: [], hidden: 0, isChanging: false } as Found] as const)
   const read = new Set<string>()
@@ -74,11 +74,11 @@ const pass = (
     let missed = false
     for (const [, of] of found) of.isChanging = false
     for (const name of readdirSync("/proc")) {
-      if (!/^\d+$/.test(name) || read.has(name) || lifeless.has(name)) continue
+      if (!/^\d+$/.test(name) || read.has(name) || unmarked.has(name)) continue
       const result = readOne(name, found, elapsed)
       if (result === "Read") read.add(name)
       else missed = true
-      if (result === "Lifeless") lifeless.add(name)
+      if (result === "NoMemory") unmarked.add(name)
     }
     if (!missed) break
   }
@@ -90,7 +90,7 @@ const readOne = (
   name: string,
   found: ReadonlyArray<readonly [Target, Found]>,
   elapsed: number
-): "Read" | "Lifeless" | "Missed" => {
+): "Read" | "NoMemory" | "Missed" => {
   const folder = `/proc/${name}`
   const withoutEnvironment = () => {
     const reason = environmentOf(folder)
@@ -118,21 +118,21 @@ const readOne = (
 /** Finds out why a process has no environment. Linux 6.18 fails with ESRCH for those without memory, older kernels return nothing. */
 const environmentOf = (folder: string) => {
   try {
-    return environmentBy(readFileSync(`${folder}/stat`, "latin1"))
+    return environmentFromStat(readFileSync(`${folder}/stat`, "latin1"))
   } catch {
     return "Missed"
   }
 }
 
 /**
- * Tells by `/proc/PID/stat` (proc(5)) why a process had no environment when it was read. Kernel threads and zombies have no memory (field
+ * Finds out from `/proc/PID/stat` (proc(5)) why a process had no environment when it was read. Kernel threads and zombies have no memory (field
  * 23). If the environment is empty, it ends where it begins (fields 50 and 51). Otherwise the process was in the middle of an `execve`.
  */
-export const environmentBy = (stat: string): "Read" | "Lifeless" | "Missed" => {
+export const environmentFromStat = (stat: string): "Read" | "NoMemory" | "Missed" => {
   // The second field is the program's name in parentheses, which may contain anything.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
   const [memory, start, end] = [fields[23 - 3], fields[50 - 3], fields[51 - 3]]
-  if (memory === "0") return "Lifeless"
+  if (memory === "0") return "NoMemory"
   return start !== "0" && start === end ? "Read" : "Missed"
 }
 
@@ -183,11 +183,11 @@ export const endMarked = (runs: ReadonlyArray<EndRun>): Effect.Effect<ReadonlyAr
 const endAll = Effect.fnUntraced(function* (targets: ReadonlyArray<Target>) {
   const start = yield* Clock.currentTimeMillis
   const endings = new Map<Target, Ending>()
-  const lifeless = new Set([String(process.pid)])
+  const unmarked = new Set([String(process.pid)])
   const open = () => targets.filter((target) => !endings.has(target))
 
   const step = (elapsed: number) => {
-    for (const [target, found] of pass(open(), elapsed, lifeless)) {
+    for (const [target, found] of pass(open(), elapsed, unmarked)) {
       const ending = endingOf(target, found, elapsed)
       if (ending !== undefined) endings.set(target, ending)
     }

@@ -1,3 +1,4 @@
+/** Checks a request against the policy of its container. */
 import * as Effect from "effect/Effect"
 import type { DockerEngineShape } from "../engine/DockerEngine.ts"
 import { oneOffRole } from "../Labels.ts"

@@ -19,7 +19,7 @@ import { type GuardProcess, startGuardProcess } from "./internal/GuardProcess.ts
 /** Milliseconds after which a guard process is started for a run. */
 const unguarded = 1000
 
-/** The variable with the addresses of the caller's managers, for the guard. It names the folder of certificates, but holds no secret. */
+/** The variable with the addresses of the caller's managers, for the guard. It names the directory of certificates, but holds no secret. */
 export const endpointsVariable = "TASK_EXEC_GUARD_ENDPOINTS"
 
 /** The content of {@link endpointsVariable}. */
@@ -84,20 +84,20 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
   let guard: GuardProcess | undefined
   /** The commands that the guard must kill, by run ID. */
   const sentCommands = new Map<string, string>()
-  const informGuard = () => {
+  const updateGuard = () => {
     if (guard === undefined) return
     for (const runId of lastingRuns(inventory)) {
       if (sentRuns.has(runId)) continue
       sentRuns.add(runId)
-      guard.tell(runId)
+      guard.send(runId)
     }
     const now = new Map(
       [...inventory.commands].flatMap(({ guarded, runId }) =>
         guarded === undefined ? [] : [[runId, guarded] as const]
       )
     )
-    for (const [runId, text] of now) if (!sentCommands.has(runId)) guard.tell(text)
-    for (const runId of sentCommands.keys()) if (!now.has(runId)) guard.tell(`${endedPrefix}${runId}`)
+    for (const [runId, text] of now) if (!sentCommands.has(runId)) guard.send(text)
+    for (const runId of sentCommands.keys()) if (!now.has(runId)) guard.send(`${endedPrefix}${runId}`)
     sentCommands.clear()
     for (const [runId, text] of now) sentCommands.set(runId, text)
   }
@@ -111,18 +111,18 @@ const guardObjects = Effect.fnUntraced(function* (inventory: Inventory) {
       Effect.tap((started) =>
         Effect.sync(() => {
           guard = started
-          informGuard()
+          updateGuard()
         })
       ),
       Effect.uninterruptible
     )
   })
-  yield* Effect.addFinalizer(() => Effect.suspend(() => guard?.letGo(true) ?? Effect.void))
+  yield* Effect.addFinalizer(() => Effect.suspend(() => guard?.close(true) ?? Effect.void))
   let isDue = false
   yield* Effect.acquireRelease(
     Effect.sync(() =>
       inventory.onChanged(() => {
-        if (guard !== undefined) informGuard()
+        if (guard !== undefined) updateGuard()
         else if (isDue) Effect.runFork(start)
       })
     ),

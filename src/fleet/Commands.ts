@@ -7,17 +7,17 @@ import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Accompany, openAccompaniment } from "../Accompaniment.ts"
 import type { FindAgents } from "../agent/AgentConnection.ts"
 import { runningAgents } from "../agent/Agents.ts"
 import { type RunRecording, recordRun, targetOf } from "../audit/Recording.ts"
+import { type ObserveCommand, openCommandObserver } from "../CommandObserver.ts"
 import { credentialsFor } from "../engine/Credentials.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { CurrentInventory } from "../engine/Inventory.ts"
 import type { Swarm } from "../engine/Swarm.ts"
+import { describeEnding, type Ending, killed } from "../executor/Ending.ts"
 import type { ExecEvent } from "../executor/ExecEvent.ts"
 import { type EndRun, type ExecSpec, endOf, type Signal } from "../executor/ExecSpec.ts"
-import { describeEnding, type Ending, killed } from "../executor/ExecutorErrors.ts"
 import { GuardedCommand } from "../executor/RunInventory.ts"
 import { pullTimeout } from "../helper/Helper.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
@@ -36,13 +36,13 @@ import { inStage, type Stage } from "../Stage.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
 /** What the commands of a run share. */
-export interface Surroundings {
+export interface RunContext {
   readonly connect: Connect
   /** ID of the connected engine's node. */
   readonly connectedNode: string
   readonly image: Effect.Effect<string>
   readonly agents: FindAgents
-  readonly accompany: Accompany
+  readonly observe: ObserveCommand
 }
 
 /**
@@ -50,13 +50,13 @@ export interface Surroundings {
  * Reports
  * `stage` meanwhile.
  */
-export const openSurroundings = Effect.fnUntraced(function* <A, E, R>(
+export const openRunContext = Effect.fnUntraced(function* <A, E, R>(
   connect: Connect,
   checked: CheckedCommand,
   find: Effect.Effect<A, E, R>,
   stage: Stage
 ): Effect.fn.Return<
-  { readonly found: A; readonly surroundings: Surroundings },
+  { readonly found: A; readonly context: RunContext },
   E | SwarmFailure,
   R | Swarm | HelperImage | Scope.Scope
 > {
@@ -64,20 +64,20 @@ export const openSurroundings = Effect.fnUntraced(function* <A, E, R>(
   const image = yield* Effect.cached(checked.image === undefined ? images.reference : images.pin(checked.image))
   const [found, connectedNode] = yield* Effect.all([find, localNode, image], { concurrency: 3 }).pipe(inStage(stage))
   const agents = yield* memoize(runningAgents)
-  return { found, surroundings: { connect, connectedNode, image, agents, accompany: yield* openAccompaniment } }
+  return { found, context: { connect, connectedNode, image, agents, observe: yield* openCommandObserver } }
 })
 
 /** The command in one task. */
 export interface Command {
   readonly task: ResolvedTask
   /** Prepares the command. */
-  readonly open: Effect.Effect<Underway, RunError, Swarm | Scope.Scope>
+  readonly open: Effect.Effect<PreparedCommand, RunError, Swarm | Scope.Scope>
   /** Reports that the command has ended or will not begin. The node connection closes with its last command. */
   readonly leave: Effect.Effect<void>
 }
 
 /** A prepared command, in the current container of its task. */
-export interface Underway {
+export interface PreparedCommand {
   readonly task: ResolvedTask
   readonly route: Route
   readonly spec: ExecSpec
@@ -106,7 +106,7 @@ interface Planned {
 export const planCommands = Effect.fnUntraced(function* (
   tasks: ReadonlyArray<ResolvedTask>,
   checked: CheckedCommand,
-  surroundings: Surroundings,
+  context: RunContext,
   atOnce = tasks.length
 ): Effect.fn.Return<ReadonlyArray<Command>, never, Swarm | Scope.Scope> {
   const toolbox = yield* toolboxOf(checked)
@@ -114,16 +114,16 @@ export const planCommands = Effect.fnUntraced(function* (
     (task, index): Planned => ({ task, spec: specOf(makeRunId(), task, checked, toolbox), isFirst: index < atOnce })
   )
   const nodes = [...Map.groupBy(planned, ({ task }) => task.node.id).values()]
-  const others = nodes.filter(([first]) => first?.task.node.id !== surroundings.connectedNode)
+  const others = nodes.filter(([first]) => first?.task.node.id !== context.connectedNode)
   // The network serves all commands, so its deadline is that of a run without a timeout.
   const network =
     others.length < 2
       ? undefined
-      : yield* openTunnelNetwork(yield* makeOwnership(undefined), yield* surroundings.image, others.length)
+      : yield* openTunnelNetwork(yield* makeOwnership(undefined), yield* context.image, others.length)
   const commands = new Map<Planned, Command>()
   for (const [first, ...more] of nodes) {
     if (first === undefined) continue
-    for (const [plan, command] of yield* commandsOnNode([first, ...more], checked, surroundings, network)) {
+    for (const [plan, command] of yield* commandsOnNode([first, ...more], checked, context, network)) {
       commands.set(plan, command)
     }
   }
@@ -146,7 +146,7 @@ const toolboxOf = Effect.fnUntraced(function* ({ toolbox }: CheckedCommand) {
 const commandsOnNode = Effect.fnUntraced(function* (
   all: readonly [Planned, ...ReadonlyArray<Planned>],
   checked: CheckedCommand,
-  { accompany, agents, connect, connectedNode, image }: Surroundings,
+  { observe, agents, connect, connectedNode, image }: RunContext,
   network: TunnelNetwork | undefined
 ) {
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -187,17 +187,17 @@ const commandsOnNode = Effect.fnUntraced(function* (
         const { commands, route } = yield* connection
         const recording = yield* recordRun(targetOf(plan.task), route, plan.spec)
         const exec = yield* Effect.tapError(commands.exec(index, recording.input(checked.input)), recording.failed)
-        const accompanied = yield* accompany(route, recording.events(exec.events))
+        const observed = yield* observe(route, recording.events(exec.events))
         const { spec, task } = plan
         // An action has no process to kill, and reading a log changes nothing.
         if (spec.action !== undefined) {
           const mayHaveBegun = spec.action._tag === "Logs" ? () => false : exec.mayHaveBegun
           const end = () => Effect.succeed(killed)
-          return { task, route, spec, events: accompanied, isLive: () => false, mayHaveBegun, end, recording }
+          return { task, route, spec, events: observed, isLive: () => false, mayHaveBegun, end, recording }
         }
         // An agent kills the commands of a caller that disconnects. A command by a helper needs a guard.
         const guardImage = route === "helper" ? yield* image : undefined
-        const { events, isLive } = yield* inventoried(plan, accompanied, guardImage)
+        const { events, isLive } = yield* inventoried(plan, observed, guardImage)
         const { end, mayHaveBegun } = exec
         return { task, route, spec, events, isLive, mayHaveBegun, end, recording }
       }),
@@ -254,7 +254,7 @@ const inventoried = Effect.fnUntraced(function* <E, R>(
  */
 export const passSignals = Effect.fnUntraced(function* (
   { grace, signals }: CheckedCommand,
-  targets: (signal: Signal) => Iterable<Underway>
+  targets: (signal: Signal) => Iterable<PreparedCommand>
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const endings = yield* FiberSet.make()
   yield* Effect.addFinalizer(() => FiberSet.awaitEmpty(endings))

@@ -13,9 +13,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import type { Swarm } from "../engine/Swarm.ts"
+import { describeEnding } from "../executor/Ending.ts"
 import { type ExecEvent, runToEnd } from "../executor/ExecEvent.ts"
 import { endOf } from "../executor/ExecSpec.ts"
-import { describeEnding, ExecTimeout, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
+import { ExecTimeout, OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import { withInventory } from "../executor/RunInventory.ts"
 import type { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
@@ -24,7 +25,7 @@ import type { CheckedCommand } from "../request/CheckedRequest.ts"
 import type { InvalidRequest } from "../request/InvalidRequest.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 import { type Amount, countOf } from "./Amount.ts"
-import { type Command, openSurroundings, passSignals, planCommands, type Underway } from "./Commands.ts"
+import { type Command, openRunContext, type PreparedCommand, passSignals, planCommands } from "./Commands.ts"
 import type { FleetEvent, TaskOutcome, TaskResult } from "./FleetEvent.ts"
 import { checkFleet, type FleetRequest } from "./FleetRequest.ts"
 import { follow } from "./Following.ts"
@@ -46,7 +47,7 @@ interface Run {
   /** Completes when no more commands may start. */
   readonly stopped: Deferred.Deferred<void>
   /** The commands that were requested to start and have not ended. */
-  readonly open: Set<Underway>
+  readonly open: Set<PreparedCommand>
   /** The deadline of the fan-out, in milliseconds after its start. */
   readonly deadline: number | undefined
   /** Completes at the deadline. All commands share it, so that those of a node are killed together. */
@@ -73,16 +74,16 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
       const stage = { _tag: "Find", target: describeSelection(request.selection) } as const
       const isReading = checked.action?._tag === "Logs"
       const find = isReading ? selectLogs(request.selection) : selectTasks(request.selection)
-      const { found: tasks, surroundings } = yield* openSurroundings(connect, checked, find, stage)
+      const { found: tasks, context } = yield* openRunContext(connect, checked, find, stage)
       const chosenAt = yield* Clock.currentTimeMillis
       const atOnce = Duration.isZero(delay) ? Math.max(1, countOf(parallel, tasks.length)) : 1
-      const commands = yield* planCommands(tasks, checked, surroundings, atOnce)
+      const commands = yield* planCommands(tasks, checked, context, atOnce)
       const queue = yield* Queue.bounded<FleetEvent, Cause.Done>(64)
       const emit = (event: FleetEvent) => Effect.asVoid(Queue.offer(queue, event))
       yield* emit({ _tag: "Chosen", tasks })
 
       const stopped = yield* Deferred.make<void>()
-      const open = new Set<Underway>()
+      const open = new Set<PreparedCommand>()
       const timeUp = yield* Deferred.make<void>()
       if (deadline !== undefined) {
         yield* Effect.forkScoped(Effect.andThen(Effect.sleep(deadline), Deferred.succeed(timeUp, undefined)))
@@ -95,18 +96,17 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
 
       /** Runs the command in the replacement of its task. */
       const inReplacement = Effect.fnUntraced(function* (task: ResolvedTask, begun: Effect.Effect<void>) {
-        const [command] = yield* planCommands([yield* replacementOf(task)], checked, surroundings)
+        const [command] = yield* planCommands([yield* replacementOf(task)], checked, context)
         return command === undefined ? interrupted : yield* perform(run, yield* command.open, begun)
       })
       /** Reads the log of a task, and of each task that replaces it. */
       const followLogs = (first: Command, begun: Effect.Effect<void>) =>
         follow(first.task, {
           read: Effect.fnUntraced(function* (task, reading) {
-            const [command] =
-              task === first.task ? [first] : yield* planCommands([task], wholeLog(checked), surroundings)
+            const [command] = task === first.task ? [first] : yield* planCommands([task], wholeLog(checked), context)
             if (command === undefined) return interrupted
-            const whole = Effect.flatMap(command.open, (underway) =>
-              perform(run, underway, Effect.andThen(begun, reading))
+            const whole = Effect.flatMap(command.open, (prepared) =>
+              perform(run, prepared, Effect.andThen(begun, reading))
             )
             return yield* Effect.ensuring(Effect.scoped(whole), command.leave)
           }),
@@ -120,7 +120,7 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
           const mustCheck = !isReading && (yield* Clock.currentTimeMillis) - chosenAt > fresh
           const planned = Effect.andThen(
             mustCheck ? checkStillRuns(task) : Effect.void,
-            Effect.flatMap(command.open, (underway) => perform(run, underway, begun))
+            Effect.flatMap(command.open, (prepared) => perform(run, prepared, begun))
           )
           if (request.followUpdates !== true) return yield* planned
           if (isReading) return yield* isFollowed ? followLogs(command, begun) : planned
@@ -167,23 +167,23 @@ const fanOut = (request: FleetRequest, connect: Connect) =>
 /** Runs a command to its end. */
 const perform = Effect.fnUntraced(function* (
   { deadline, emit, open, stopped, timeUp }: Run,
-  underway: Underway,
+  prepared: PreparedCommand,
   begun: Effect.Effect<void>
 ): Effect.fn.Return<TaskResult, RunError, R> {
-  const { events, isLive, task } = underway
-  open.add(underway)
-  yield* Effect.addFinalizer(() => Effect.sync(() => open.delete(underway)))
+  const { events, isLive, task } = prepared
+  open.add(prepared)
+  yield* Effect.addFinalizer(() => Effect.sync(() => open.delete(prepared)))
   const whole = runToEnd(events, (event) =>
     Effect.andThen(event._tag === "Started" ? begun : Effect.void, emitEvent(task, event, emit))
   )
   // A command that has not started has no processes to send a signal to. It may have started although `Started` has not arrived.
   const stoppedBefore = Effect.flatMap(Deferred.await(stopped), () =>
-    isLive() ? Effect.never : endUnreported(underway)
+    isLive() ? Effect.never : endUnreported(prepared)
   )
   const bounded =
     deadline === undefined
       ? whole
-      : Effect.tapError(endInTime(whole, timeUp, underway, deadline), underway.recording.failed)
+      : Effect.tapError(endInTime(whole, timeUp, prepared, deadline), prepared.recording.failed)
   const code = yield* Effect.raceFirst(bounded, stoppedBefore)
   if (code === "Stopped") return interrupted
   return code === undefined ? { _tag: "Detached" } : { _tag: "Exited", code }
@@ -193,7 +193,7 @@ const perform = Effect.fnUntraced(function* (
  * Kills a command that may have begun although `Started` has not arrived, and fails with `OutcomeUnknown`. If the command's end is reported
  * within {@link lastOutput}, that result counts instead.
  */
-const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: Underway) {
+const endUnreported = Effect.fnUntraced(function* ({ end, mayHaveBegun, spec }: PreparedCommand) {
   if (!mayHaveBegun()) return "Stopped" as const
   const ending = yield* end(endOf(spec))
   // The node never ran the helper.
@@ -220,7 +220,7 @@ const everyTask: Amount = { _tag: "Percent", percent: 100 }
 const endInTime = Effect.fnUntraced(function* <A, E, R>(
   whole: Effect.Effect<A, E, R>,
   timeUp: Deferred.Deferred<void>,
-  { end, spec }: Underway,
+  { end, spec }: PreparedCommand,
   deadline: number
 ) {
   const fiber = yield* Effect.forkScoped(whole)

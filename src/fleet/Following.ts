@@ -1,4 +1,4 @@
-/** Follows the log of a place (a slot or, for tasks without slots, a node): of its task, and of each task that replaces it. */
+/** Follows the log of a slot (for a global service: of a node): of its task, and of each task that replaces it. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -13,9 +13,9 @@ import { type ResolvedTask, resolvedTask, slotOf } from "../target/ResolvedTask.
 import { hasContainer } from "../target/TaskState.ts"
 import type { TaskResult } from "./FleetEvent.ts"
 
-/** Milliseconds within which Swarm must create the next task of a place. It does so at once, even if the task starts after a delay. */
+/** Milliseconds within which Swarm must create the next task of a slot. It does so at once, even if the task starts after a delay. */
 const creation = 10_000
-/** Milliseconds between two looks at the tasks of a place. */
+/** Milliseconds between two looks at the tasks of a slot. */
 const pause = 500
 /** The time within which unreachable managers must respond again. */
 const managerTimeout = "60 seconds"
@@ -29,7 +29,7 @@ export interface FollowOptions<R> {
 }
 
 /**
- * Reads the logs of a place until Swarm creates no more tasks there. Reads every task in turn, even if its container has already ended, so
+ * Reads the logs of a slot until Swarm creates no more tasks there. Reads every task in turn, even if its container has already ended, so
  * that the output of a task that crashes at its start is not missed. Returns the result of the last task.
  */
 export const follow = Effect.fnUntraced(function* <R>(
@@ -56,7 +56,7 @@ export const follow = Effect.fnUntraced(function* <R>(
 })
 
 /**
- * Waits until the next task of the same place has a container. Returns `undefined` if Swarm wants no other task there. Waits without a
+ * Waits until the next task of the same slot has a container. Returns `undefined` if Swarm wants no other task there. Waits without a
  * timeout for a task that Swarm wants and has not started, because the caller decides how long to follow.
  */
 const nextOf = Effect.fnUntraced(function* (
@@ -73,7 +73,7 @@ const nextOf = Effect.fnUntraced(function* (
   }
 })
 
-/** Looks for the next task of a place. `isDue`: Swarm wants a task there that has no container yet. */
+/** Looks for the next task of a slot. `isDue`: Swarm wants a task in the slot that has no container yet. */
 const look = Effect.fnUntraced(function* ({ id, node, service, slot }: ResolvedTask) {
   const none = { next: undefined, isDue: false }
   const swarm = yield* Swarm
@@ -81,11 +81,11 @@ const look = Effect.fnUntraced(function* ({ id, node, service, slot }: ResolvedT
     .inspectService(service.id)
     .pipe(Effect.catchIf(isNotFound, () => Effect.succeed(undefined)))
   if (owner === undefined) return none
-  const isInPlace = (task: Task) => (slot === undefined ? task.NodeID === node.id : slotOf(owner, task) === slot)
-  const inPlace = (yield* swarm.listTasks({ service: [service.id] })).filter(isInPlace)
+  const isInSlot = (task: Task) => (slot === undefined ? task.NodeID === node.id : slotOf(owner, task) === slot)
+  const inSlot = (yield* swarm.listTasks({ service: [service.id] })).filter(isInSlot)
   // If Swarm no longer lists the task, it lists only later ones.
-  const createdAt = inPlace.find(({ ID }) => ID === id)?.CreatedAt ?? ""
-  const later = inPlace.filter(({ CreatedAt, ID }) => ID !== id && CreatedAt > createdAt)
+  const createdAt = inSlot.find(({ ID }) => ID === id)?.CreatedAt ?? ""
+  const later = inSlot.filter(({ CreatedAt, ID }) => ID !== id && CreatedAt > createdAt)
   const [first] = later.filter(hasContainer).sort((a, b) => (a.CreatedAt < b.CreatedAt ? -1 : 1))
   if (first === undefined) return { next: undefined, isDue: later.some(isWanted) }
   const nextNode = yield* swarm

@@ -27,8 +27,8 @@ export const checkStillRuns = Effect.fnUntraced(function* (task: ResolvedTask) {
 /** Waits for the replacement of a task: the task in its slot, or on its node for a global service. */
 export const replacementOf = (task: ResolvedTask) => {
   const { node, service, slot } = task
-  const place = slot === undefined ? { node: node.id } : { slot }
-  return lookupTask({ _tag: "Service", text: task.name, service: service.id, ...place }).pipe(
+  const slotOrNode = slot === undefined ? { node: node.id } : { slot }
+  return lookupTask({ _tag: "Service", text: task.name, service: service.id, ...slotOrNode }).pipe(
     Effect.filterOrFail(
       ({ id }) => id !== task.id,
       () => gone(task, "running", "its container was removed")

@@ -14,7 +14,7 @@ import { lookupLog, lookupTask } from "../target/Lookup.ts"
 import type { LookupError } from "../target/LookupErrors.ts"
 import { ownRole, type ResolvedTask, resolvedTask } from "../target/ResolvedTask.ts"
 import { type InvalidTarget, parseTarget } from "../target/Target.ts"
-import { isRunning, newestOfEachPlace, newestWithContainer } from "../target/TaskState.ts"
+import { isRunning, newestInEachSlot, newestWithContainer } from "../target/TaskState.ts"
 import { type Amount, countOf } from "./Amount.ts"
 import type { TaskFilter } from "./TaskFilter.ts"
 import { byName } from "./TaskSet.ts"
@@ -183,7 +183,7 @@ const candidates = Effect.fnUntraced(function* (
     if (ownRole(service, task) !== undefined) return []
     return wanted.every((filter) => matches(filter, service, host, task)) ? [resolvedTask(service, host, task)] : []
   }
-  if (!forLogs) return newestOfEachPlace(objects.tasks.filter(isRunning)).flatMap(fits)
+  if (!forLogs) return newestInEachSlot(objects.tasks.filter(isRunning)).flatMap(fits)
   const states = wanted.filter((filter) => filter._tag === "State")
   const inState = objects.tasks.filter((task) => states.every(({ state }) => task.Status.State === state))
   return newestWithContainer(inState).flatMap(fits)

@@ -55,13 +55,13 @@ export const listTasks = Effect.fn("TaskExec.listTasks")(function* ({
 }: ListedTasks): Effect.fn.Return<ReadonlyArray<ListedTask>, NothingSelected | ProtectedTarget | SwarmFailure, Swarm> {
   const objects = yield* readObjects()
   const services = yield* servicesOf(objects, service === undefined ? [] : [service], stack)
-  const place = node === undefined ? undefined : yield* nodeNamed(objects, node)
+  const onNode = node === undefined ? undefined : yield* nodeNamed(objects, node)
   const byId = new Map(services.map((object) => [object.ID, object]))
   const hostnames = new Map(objects.nodes.map(({ Description, ID }) => [ID, Description.Hostname]))
   return objects.tasks
     .flatMap((task) => {
       const owner = byId.get(task.ServiceID)
-      const isElsewhere = place !== undefined && task.NodeID !== place.ID
+      const isElsewhere = onNode !== undefined && task.NodeID !== onNode.ID
       if (owner === undefined || isElsewhere || ownRole(owner, task) !== undefined) return []
       return [listed(owner, task, hostnames.get(task.NodeID ?? "") ?? task.NodeID ?? "")]
     })

@@ -1,4 +1,5 @@
 /** The errors of forwarded ports. */
+import { getSystemErrorMessage } from "node:util"
 import * as Schema from "effect/Schema"
 import { withHint } from "../engine/Hints.ts"
 
@@ -84,4 +85,12 @@ export class ConnectionReset extends Schema.TaggedError<ConnectionReset>()("Conn
   override get message(): string {
     return `connection reset: ${this.detail}`
   }
+}
+
+/** Returns the system's text of a socket's error, such as "connection refused". */
+export const systemText = (error: unknown): string => {
+  if (error instanceof Error && "errno" in error && typeof error.errno === "number") {
+    return getSystemErrorMessage(error.errno) ?? error.message
+  }
+  return error instanceof Error ? error.message : String(error)
 }

@@ -1,7 +1,7 @@
 /**
- * The conversation between a caller and the process that connects to a task's ports. It is a tunnel over the process' stdin and stdout. Each
- * connection is a channel, which the caller opens with a `Connect`; the caller's bytes are its stdin, and the task's bytes its stdout. The end
- * of a stream is the end of that direction. A channel that a side closes before both streams have ended is reset.
+ * The protocol between a caller and the process that connects to a task's ports. It runs over a tunnel through the process's stdin and stdout.
+ * Each connection is a channel, which the caller opens with a `Connect`. The caller's bytes are the channel's stdin, and the task's bytes are
+ * its stdout. The end of a stream is the end of that direction. A channel that a side closes before both streams have ended is reset.
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -13,7 +13,7 @@ import type { TunnelOptions } from "../carrier/Tunnel.ts"
 /** The message of a caller that opens a connection. */
 export const ConnectMessage = Schema.fromJsonString(Schema.TaggedStruct("Connect", { port: Schema.Int }))
 
-/** The answer to a `Connect`. */
+/** The response to a `Connect`. */
 export const ConnectReply = Schema.fromJsonString(
   Schema.TaggedUnion({
     Connected: {},
@@ -26,7 +26,7 @@ export const ConnectReply = Schema.fromJsonString(
 export const connectTo = (port: number): string => encodeConnect({ _tag: "Connect", port })
 const encodeConnect = Schema.encodeSync(ConnectMessage)
 
-/** Takes the first document of a channel, which opens the connection or answers. Returns its text, and what follows it. */
+/** Takes the first document of a channel, which opens the connection or is the response. Returns its text, and what follows it. */
 export const firstDocument = Effect.fnUntraced(function* ({ incoming }: Pick<Channel, "incoming">) {
   const [[first], rest] = yield* Stream.peel(incoming, Sink.take(1))
   return { text: first?._tag === "Document" ? first.text : undefined, rest }

@@ -40,7 +40,7 @@ export const openForwarder = Effect.fnUntraced(function* (
       yield* channel.send(connectTo(port))
       const { rest: incoming, text } = yield* firstDocument(channel)
       const reply = decodeReply(text)
-      if (Option.isNone(reply)) return yield* new TunnelLost({ detail: "the process did not answer" })
+      if (Option.isNone(reply)) return yield* new TunnelLost({ detail: "the process sent no valid response" })
       if (reply.value._tag === "Refused") return yield* new PortUnreachable({ port, reason: reply.value.reason })
       return { channel, incoming }
     }),

@@ -1,8 +1,8 @@
+/** Listens on local ports. */
 import { createServer, type Server, type Socket } from "node:net"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { CannotListen } from "./ForwardErrors.ts"
-import { systemText } from "./systemText.ts"
+import { CannotListen, systemText } from "./ForwardErrors.ts"
 
 /** Writes an address and a port: `127.0.0.1:80`, `[::1]:80`. */
 export const addressText = (address: string, port: number): string =>

@@ -1,8 +1,7 @@
 import { connect, type Socket } from "node:net"
 import { networkInterfaces } from "node:os"
 import * as Effect from "effect/Effect"
-import { PortUnreachable } from "./ForwardErrors.ts"
-import { systemText } from "./systemText.ts"
+import { PortUnreachable, systemText } from "./ForwardErrors.ts"
 
 /** Milliseconds that an attempt to connect to one address may take. */
 const connectTimeout = 10_000

@@ -5,9 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Channel, Incoming, TunnelLost } from "../carrier/Channel.ts"
 import { fromReadable } from "../engine/fromReadable.ts"
-import { ConnectionReset } from "./ForwardErrors.ts"
+import { ConnectionReset, systemText } from "./ForwardErrors.ts"
 import type { Sides } from "./ForwardProtocol.ts"
-import { systemText } from "./systemText.ts"
 
 /**
  * Forwards bytes between a channel and a socket, with backpressure, until both directions have ended. Then closes both. If it fails, it

@@ -140,7 +140,7 @@ const withoutPosition = (message: string): string =>
     .replace(/ in JSON at position \d+(?: \(.*\))?$/, "")
     .replace(/, .* is not valid JSON$/s, "")
 
-/** Returns the image that the file names for a docker context, and its place in the file, for messages. */
+/** Returns the image that the file names for a docker context, and its position in the file, for messages. */
 export const imageFor = (
   file: string,
   { contexts, image }: ConfigFile,

@@ -15,14 +15,9 @@ import { isFinalTaskState, type Task } from "../engine/SwarmSchemas.ts"
 import { imageCommands } from "../ImageCommands.ts"
 import { memoize } from "../internal/memoize.ts"
 import type { TaskNode } from "../target/ResolvedTask.ts"
+import type { RequestTooLarge } from "./ConnectionErrors.ts"
 import { type HelperEnd, mayHaveRun } from "./HelperEnd.ts"
-import {
-  type HelperImageUnavailable,
-  HelperNotPlaced,
-  HelperRejected,
-  NodeUnavailable,
-  type RequestTooLarge
-} from "./HelperErrors.ts"
+import { type HelperImageUnavailable, HelperNotPlaced, HelperRejected, NodeUnavailable } from "./HelperErrors.ts"
 import { refusalOf } from "./HelperRefusal.ts"
 import { graceOf, HelperRequest } from "./HelperRequest.ts"
 import { openHelperStages } from "./HelperStages.ts"

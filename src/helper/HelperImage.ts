@@ -128,7 +128,7 @@ const fallback = (engine: DockerEngineShape): Effect.Effect<NamedImage> =>
     source: isUnpublished(defaultImage) ? "the default of a build from a checkout" : "the image of this release"
   }))
 
-/** The folder of the programs in the task-exec image (Dockerfile). A program in another folder may run in a container of another image. */
+/** The directory of the programs in the task-exec image (Dockerfile). A program in another directory may run in a container of another image. */
 const imageFolder = "/opt/task-exec"
 
 const ownImage = Effect.fnUntraced(function* (engine: DockerEngineShape): Effect.fn.Return<NamedImage> {

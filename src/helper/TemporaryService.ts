@@ -10,7 +10,7 @@ import type { NetworkAttachment, ServiceSpec } from "../engine/RequestBodies.ts"
 import { type Restarts, restartPolicy } from "../engine/ServiceRemoval.ts"
 import { Swarm } from "../engine/Swarm.ts"
 import { type Ownership, ownershipLabels, type Role } from "../Labels.ts"
-import { RequestTooLarge } from "./HelperErrors.ts"
+import { RequestTooLarge } from "./ConnectionErrors.ts"
 import { requestFile } from "./HelperRequest.ts"
 import { nodeContainer } from "./NodeService.ts"
 

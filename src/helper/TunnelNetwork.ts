@@ -18,7 +18,8 @@ import { attempt } from "../internal/attempt.ts"
 import { memoize } from "../internal/memoize.ts"
 import { freshName, type Ownership, ownershipLabels } from "../Labels.ts"
 import { inStage, type Stage, StageObserver } from "../Stage.ts"
-import { isNotAttached, RelayFailed } from "./HelperErrors.ts"
+import { RelayFailed } from "./ConnectionErrors.ts"
+import { isNotAttached } from "./HelperErrors.ts"
 import { overlayEndpoint, relayCommandLine, relayLabels } from "./RelayProtocol.ts"
 import type { Network } from "./TemporaryService.ts"
 
@@ -49,7 +50,7 @@ export const openTunnelNetwork = Effect.fnUntraced(function* (
   const name = freshName("network")
   // The network's scope closes after the scopes of the containers on it, whenever they are created.
   const network = yield* inOuterScope(openNetwork(swarm, name, owner, tunnels).pipe(inStage({ _tag: "Network" })))
-  // The relay container is on the engine of the manager that answered last.
+  // The relay container is on the engine of the manager that responded last.
   const made = Effect.gen(function* () {
     const attachment = yield* network
     const engine = yield* swarm.engine

@@ -19,20 +19,20 @@ import { prepareCommands } from "./RemoteCommands.ts"
 
 /** Options of {@link openAgentNode}. */
 export interface AgentNodeOptions {
-  readonly link: AgentConnection
+  readonly connection: AgentConnection
   /** The node and image of the helper that kills commands if the agent can't. */
-  readonly place: HelperPlacement
+  readonly placement: HelperPlacement
   readonly owner: Effect.Effect<Ownership>
 }
 
 /** Opens the node connection. It sends one request to the agent. */
 export const openAgentNode = Effect.fnUntraced(function* ({
-  link,
+  connection,
   owner,
-  place
+  placement
 }: AgentNodeOptions): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
-  const node = place.node.hostname
+  const node = placement.node.hostname
   let isRequested = false
   return {
     route: "agent",
@@ -41,7 +41,7 @@ export const openAgentNode = Effect.fnUntraced(function* ({
         mayBeServing: () => isRequested,
         open: Effect.fnUntraced(function* (begin, inputs) {
           isRequested = true
-          const tunnel = yield* link.ask(yield* owner, {
+          const tunnel = yield* connection.request(yield* owner, {
             _tag: "Exec",
             specs,
             begin
@@ -58,14 +58,16 @@ export const openAgentNode = Effect.fnUntraced(function* ({
         }),
         endElsewhere: (runs) =>
           Effect.provideService(
-            endManyByHelper({ ...place, placementTimeout: secondPlacementTimeout }, runs),
+            endManyByHelper({ ...placement, placementTimeout: secondPlacementTimeout }, runs),
             Swarm,
             swarm
           )
       }),
     files: (container, policy) =>
       Effect.flatMap(makeOwnership(undefined), (made) =>
-        Effect.flatMap(link.ask(made, { _tag: "Copy", container, policy }), (tunnel) => filesOver(node, tunnel))
+        Effect.flatMap(connection.request(made, { _tag: "Copy", container, policy }), (tunnel) =>
+          filesOver(node, tunnel)
+        )
       )
   }
 })

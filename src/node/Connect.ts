@@ -43,11 +43,11 @@ export const connect: Connect = Effect.fn("TaskExec.connect")(function* (options
   const { agents, connectedNode, placementTimeout, via } = options
   const [task] = options.tasks
   const owner = options.owner ?? makeOwnership(undefined)
-  const link = yield* connectAgent(via, agents, connectedNode, task.node)
-  const route = typeof link === "string" ? yield* chooseRoute(task, link, connectedNode) : "agent"
+  const connection = yield* connectAgent(via, agents, connectedNode, task.node)
+  const route = typeof connection === "string" ? yield* chooseRoute(task, connection, connectedNode) : "agent"
   if (route === "local") return yield* openLocalNode({ image: options.image, owner: yield* owner })
-  const place = { image: yield* options.image, node: task.node, task: task.name, placementTimeout }
-  if (typeof link !== "string") return yield* openAgentNode({ link, place, owner })
+  const placement = { image: yield* options.image, node: task.node, task: task.name, placementTimeout }
+  if (typeof connection !== "string") return yield* openAgentNode({ connection, placement, owner })
   const { network } = options
-  return yield* openHelperNode({ place, owner, ...(network === undefined ? {} : { network }) })
+  return yield* openHelperNode({ placement, owner, ...(network === undefined ? {} : { network }) })
 })

@@ -1,6 +1,6 @@
 /**
  * Reads the start of a command's input before its helper is created. Input that has ended by then travels in the helper's request. Only
- * input that goes on needs a tunnel, which takes about as long as the helper.
+ * input that continues needs a tunnel, which takes about as long as the helper.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

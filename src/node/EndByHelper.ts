@@ -5,11 +5,12 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { Ending, OutcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
+import { Ending, unconfirmed } from "../executor/Ending.ts"
+import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import { type HelperPlacement, pullTimeout } from "../helper/Helper.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import { unexpectedMessage } from "../protocol/Client.ts"
-import type { Runs } from "../protocol/Endings.ts"
+import type { Runs } from "../protocol/endTogether.ts"
 import { type HelperError, openHelperConnection } from "./HelperConnection.ts"
 
 /** Milliseconds within which Swarm must place a second helper after a connection broke. The node may be down. */
@@ -20,31 +21,31 @@ export const secondPlacementTimeout = 8000
  * each run, in their order. Never fails: a failure is part of the results.
  */
 export const endManyByHelper = (
-  place: HelperPlacement,
+  placement: HelperPlacement,
   runs: Runs
 ): Effect.Effect<ReadonlyArray<Ending>, never, Swarm> =>
   Effect.gen(function* () {
     const owner = yield* makeOwnership(
-      place.placementTimeout + pullTimeout + Math.max(...runs.map(({ grace }) => grace))
+      placement.placementTimeout + pullTimeout + Math.max(...runs.map(({ grace }) => grace))
     )
-    return yield* tryToEnd(place, owner, runs)
+    return yield* tryToEnd(placement, owner, runs)
   }).pipe(Effect.catch((error) => Effect.succeed(runs.map(() => unconfirmed(summaryOf(error))))))
 
-/** Kills several runs as {@link endManyByHelper} does, but fails with an error. Calls `greeted` with the helper's version. */
+/** Kills several runs as {@link endManyByHelper} does, but fails with an error. Calls `onGreeting` with the helper's version. */
 export const tryToEnd = Effect.fnUntraced(
   function* (
-    place: HelperPlacement,
+    placement: HelperPlacement,
     owner: Ownership,
     runs: Runs,
-    greeted: (version: string) => Effect.Effect<void> = () => Effect.void
+    onGreeting: (version: string) => Effect.Effect<void> = () => Effect.void
   ): Effect.fn.Return<ReadonlyArray<Ending>, HelperError | Schema.SchemaError, Swarm | Scope.Scope> {
     const work = { _tag: "End", runs } as const
-    const link = yield* openHelperConnection({ place, owner, work, addition: undefined, greeted })
-    const last = yield* Stream.runLast(link.line(0).incoming)
+    const connection = yield* openHelperConnection({ placement, owner, work, helperTunnel: undefined, onGreeting })
+    const last = yield* Stream.runLast(connection.line(0).incoming)
     const frame = yield* Effect.fromOption(last, () => new OutcomeUnknown({ detail: "the helper sent no kill result" }))
     return frame._tag === "Ended"
       ? yield* decodeEndings(frame.endings)
-      : yield* unexpectedMessage(place.node.hostname, frame)
+      : yield* unexpectedMessage(placement.node.hostname, frame)
   },
   Effect.scoped,
   Effect.catchTag(["SchemaError", "TunnelLost"], ({ message }) => Effect.fail(new OutcomeUnknown({ detail: message })))

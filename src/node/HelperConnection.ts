@@ -3,21 +3,22 @@
  * log. A tunnel, which takes about as long as the helper, is added if the caller must send something to the node or the output outgrows
  * the log. The helper then moves to the tunnel: the last frame of its log is `Moved`.
  */
-import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
+import { TunnelLost } from "../carrier/Channel.ts"
+import { type Frame, protocolVersion } from "../carrier/Frame.ts"
 import { receive } from "../carrier/ServiceLog.ts"
-import { type Channel, TunnelLost } from "../carrier/Channel.ts"
 import type { Tunnel } from "../carrier/Tunnel.ts"
 import { isNotSent, type SwarmFailure } from "../engine/EngineErrors.ts"
 import { summaryOf } from "../engine/Hints.ts"
 import type { Swarm } from "../engine/Swarm.ts"
-import { type Ending, killed, OutcomeUnknown, outcomeUnknown, unconfirmed } from "../executor/ExecutorErrors.ts"
+import { type Ending, killed, unconfirmed } from "../executor/Ending.ts"
+import { OutcomeUnknown, outcomeUnknown } from "../executor/ExecutorErrors.ts"
+import type { RequestTooLarge } from "../helper/ConnectionErrors.ts"
 import {
   checkNode,
   type Helper,
@@ -32,17 +33,16 @@ import {
   HelperNotPlaced,
   type HelperRefused,
   HelperRejected,
-  type NodeUnavailable,
-  type RequestTooLarge
+  type NodeUnavailable
 } from "../helper/HelperErrors.ts"
 import type { HelperWork } from "../helper/HelperRequest.ts"
 import { bridgeNetwork, hostNetwork, type Network } from "../helper/TemporaryService.ts"
-import { BackpressureGate } from "../internal/BackpressureGate.ts"
 import type { Ownership } from "../Labels.ts"
 import { checkHello } from "../protocol/Client.ts"
 import { decodeRemoteError, type RemoteError } from "../protocol/CommandMessages.ts"
-import { framesOf, type Line, type LineError } from "../protocol/Line.ts"
+import type { Line } from "../protocol/Line.ts"
 import { isTunnelNeeded } from "../protocol/NodeCarrier.ts"
+import { deliver, helperLine, type Inbox, makeInbox } from "./HelperLine.ts"
 import type { HelperTunnel, TunnelError } from "./HelperTunnel.ts"
 
 /** The errors of a helper. */
@@ -74,18 +74,6 @@ export interface HelperConnection {
   readonly stop: Effect.Effect<Ending>
 }
 
-/** The frames of one channel that arrive by the log. */
-interface Inbox {
-  readonly queue: Queue.Queue<Frame, HelperError | LineError | Cause.Done>
-  readonly gate: BackpressureGate
-  /** Bytes of output that are not consumed yet. */
-  waiting: number
-  /** Whether the consumer has left: more frames are dropped. */
-  isOver: boolean
-  /** Whether the end record arrived by the log: no frame follows by the tunnel. */
-  hasEnded: boolean
-}
-
 const isManagerError = (error: HelperError): error is SwarmFailure =>
   error._tag === "EngineUnreachable" ||
   error._tag === "EngineError" ||
@@ -106,29 +94,29 @@ const mayHaveRun = (error: HelperStartError, ending: Ending): HelperError =>
 
 /** Options of {@link openHelperConnection}. */
 export interface HelperConnectionOptions {
-  readonly place: HelperPlacement
+  readonly placement: HelperPlacement
   readonly owner: Ownership
   readonly work: HelperWork
   /** The tunnel that can be added to the helper. */
-  readonly addition: HelperTunnel | undefined
+  readonly helperTunnel: HelperTunnel | undefined
   /** Called with the helper's version when it greets. */
-  readonly greeted?: (version: string) => Effect.Effect<void>
+  readonly onGreeting?: (version: string) => Effect.Effect<void>
 }
 
 /** Creates a helper, and removes it with everything that belongs to it when the scope closes. Its errors are those of its lines. */
-export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* ({
-  addition,
-  greeted = () => Effect.void,
+export const openHelperConnection = Effect.fn("TaskExec.helperConnection")(function* ({
+  helperTunnel,
+  onGreeting = () => Effect.void,
   owner,
-  place,
+  placement,
   work
 }: HelperConnectionOptions): Effect.fn.Return<HelperConnection, NodeUnavailable, Swarm | Scope.Scope> {
-  yield* checkNode(place.task, place.node)
-  const node = place.node.hostname
+  yield* checkNode(placement.task, placement.node)
+  const node = placement.node.hostname
   const commands = work._tag === "Exec" ? work.specs.length : 1
   const context = yield* Effect.context<Swarm>()
   const outer = yield* Effect.scope
-  const inboxes = new Map<number, Inbox>()
+  const inboxes = new Map<number, Inbox<HelperError>>()
   const running = yield* Deferred.make<void>()
   /** The error with which the helper failed. */
   const failed = yield* Deferred.make<never, HelperError>()
@@ -144,16 +132,10 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     return end._tag === "Unconfirmed" ? unconfirmed(end.detail) : killed
   }
 
-  const inboxOf = (channel: number): Inbox => {
+  const inboxOf = (channel: number): Inbox<HelperError> => {
     const known = inboxes.get(channel)
     if (known !== undefined) return known
-    const inbox: Inbox = {
-      queue: Effect.runSync(Queue.unbounded<Frame, HelperError | LineError | Cause.Done>()),
-      gate: new BackpressureGate(),
-      waiting: 0,
-      isOver: false,
-      hasEnded: false
-    }
+    const inbox = makeInbox<HelperError>()
     inboxes.set(channel, inbox)
     return inbox
   }
@@ -188,22 +170,22 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
       ? new HelperRejected({ ...error, mayRun: true })
       : afterManagerError(error)
   // Swarm may still run a helper that was late or rejected, until its service is removed. Only then is the error certain.
-  const failForCertain = (error: HelperError): Effect.Effect<never, HelperError> =>
+  const failWhenCertain = (error: HelperError): Effect.Effect<never, HelperError> =>
     mayBegin && isStartError(error)
       ? Effect.flatMap(stop, (ending) => Effect.fail(hasNeverRun ? error : mayHaveRun(error, ending)))
       : Effect.fail(afterManagerError(error))
 
   /** Created when the commands need it, or when a message must be sent over it. */
   const tunnel: Effect.Effect<Tunnel, HelperError> =
-    addition === undefined
+    helperTunnel === undefined
       ? Effect.fail(new TunnelLost({ detail: `the helper on node ${node} has no tunnel` }))
-      : Effect.raceFirst(Effect.mapError(addition.tunnel, afterTunnelError), Deferred.await(failed))
+      : Effect.raceFirst(Effect.mapError(helperTunnel.tunnel, afterTunnelError), Deferred.await(failed))
   const needed = Deferred.makeUnsafe<void>()
   const needTunnel =
-    addition === undefined
+    helperTunnel === undefined
       ? Effect.void
       : Effect.andThen(
-          Effect.forkIn(Effect.ignore(addition.tunnel), outer, { startImmediately: true }),
+          Effect.forkIn(Effect.ignore(helperTunnel.tunnel), outer, { startImmediately: true }),
           Deferred.succeed(needed, undefined)
         )
 
@@ -211,11 +193,11 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     switch (frame._tag) {
       case "Hello":
         version = frame.version
-        return Effect.andThen(greeted(frame.version), checkHello(node, frame))
+        return Effect.andThen(onGreeting(frame.version), checkHello(node, frame))
       case "Reachable":
-        return Effect.sync(() => addition?.reachable(frame.address))
+        return Effect.sync(() => helperTunnel?.reachable(frame.address))
       case "Unreachable":
-        return Effect.sync(() => addition?.unreachable(frame.reason))
+        return Effect.sync(() => helperTunnel?.unreachable(frame.reason))
       case "Moved":
         return Effect.asVoid(Deferred.succeed(moved, undefined))
       case "Failed":
@@ -223,39 +205,30 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
         break
       default:
     }
-    const inbox = inboxOf(channel)
-    if (inbox.isOver) return Effect.void
-    Queue.offerUnsafe(inbox.queue, frame)
-    if (isEnd(frame)) {
-      inbox.hasEnded = true
-      Queue.endUnsafe(inbox.queue)
-    }
-    if (frame._tag !== "Stdout" && frame._tag !== "Stderr") return Effect.void
-    inbox.waiting += frame.data.length
-    inbox.gate.add(frame.data.length)
-    return inbox.gate.await
+    return deliver(inboxOf(channel), frame)
   }
 
   /** Creates a helper on this network, and handles the frames of its log until the last one. */
   const runHelper = Effect.fnUntraced(function* (network: Network, scope: Scope.Scope) {
     const request = {
       protocol: protocolVersion,
-      node: place.node.id,
+      node: placement.node.id,
       owner,
       work,
-      ...(addition === undefined ? {} : { tunnel: addition.request })
+      ...(helperTunnel === undefined ? {} : { tunnel: helperTunnel.request })
     }
     const creating = Effect.sync(() => {
       isCreated = true
     })
-    const made = yield* Scope.provide(openHelper({ ...place, network, request, creating }), scope)
+    const made = yield* Scope.provide(openHelper({ ...placement, network, request, creating }), scope)
     Deferred.doneUnsafe(helper, Effect.succeed(made))
-    let lastWords = ""
+    /** Swarm's text about the end of the helper's task. */
+    let endText = ""
     const ended = made.running.pipe(
       Effect.andThen(made.ended),
-      Effect.flatMap((words) =>
+      Effect.flatMap((text) =>
         Effect.sync(() => {
-          lastWords = words
+          endText = text
         })
       )
     )
@@ -265,7 +238,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     )
     yield* made.running.pipe(Effect.ignore, Effect.andThen(Deferred.succeed(running, undefined)), Effect.forkIn(scope))
     const addTunnelIfNeeded = (frames: ReadonlyArray<Frame>) =>
-      addition !== undefined && isTunnelNeeded(addition.request.from, frames, received.bytes())
+      helperTunnel !== undefined && isTunnelNeeded(helperTunnel.request.from, frames, received.bytes())
         ? Effect.asVoid(needTunnel)
         : Effect.void
     yield* addTunnelIfNeeded([])
@@ -274,9 +247,9 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     )
     if (received.isComplete()) return
     // Only a helper that failed without a greeting is known to have run nothing.
-    const detail = [lastWords, received.lastWords()].filter((text) => text !== "").join("; ")
-    if (version === undefined && lastWords.startsWith("failed")) {
-      return yield* new HelperFailed({ node, image: place.image, work: work._tag, detail })
+    const detail = [endText, received.lastOtherLine()].filter((text) => text !== "").join("; ")
+    if (version === undefined && endText.startsWith("failed")) {
+      return yield* new HelperFailed({ node, image: placement.image, work: work._tag, detail })
     }
     return yield* new OutcomeUnknown({
       detail: `the helper on node ${node} disappeared without a report (${detail})`
@@ -293,7 +266,7 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
   yield* attempt(hostNetwork).pipe(
     // A helper that its node rejected has run nothing.
     Effect.catchIf(isHostNetworkRefused, () => attempt(bridgeNetwork)),
-    Effect.catch(failForCertain),
+    Effect.catch(failWhenCertain),
     Effect.matchCauseEffect({
       onFailure: (cause) =>
         Effect.sync(() => {
@@ -309,55 +282,20 @@ export const openHelperConnection = Effect.fn("TaskExec.helperLink")(function* (
     Effect.provideContext(context)
   )
 
-  const line = (channel: number): Line<HelperError> => {
-    const inbox = inboxOf(channel)
-    let open: Channel | undefined
-    const channelOf = Effect.map(tunnel, (made): Channel => {
-      open ??= channel === 0 ? { ...made, close: Effect.void } : made.channel(channel)
-      return open
-    })
-    const opening = Effect.mapError(channelOf, (error) => new TunnelLost({ detail: summaryOf(error) }))
-    // Without a race of fibers for each piece of input.
-    const ready = Effect.suspend(() =>
-      open === undefined || Deferred.isDoneUnsafe(failed) ? opening : Effect.succeed(open)
-    )
-    const later = Stream.unwrap(
-      Effect.gen(function* () {
-        if (inbox.hasEnded || !Deferred.isDoneUnsafe(moved)) return Stream.empty
-        return framesOf(yield* channelOf)
-      })
-    )
-    const log = Stream.fromQueue(inbox.queue)
-    const broken = Effect.andThen(Deferred.await(needed), Effect.andThen(channelOf, Effect.never))
-    return {
-      incoming: Stream.concat(
-        // A command that needs the tunnel fails without it. Output that can't move to the tunnel stays in the log.
-        addition?.request.from === "output" ? log : Stream.interruptWhen(log, broken),
-        later
-      ),
-      consumed: (stream, bytes) =>
-        Effect.suspend(() => {
-          const own = Math.min(bytes, inbox.waiting)
-          inbox.waiting -= own
-          inbox.gate.remove(own)
-          return own === bytes || open === undefined ? Effect.void : open.consumed(stream, bytes - own)
-        }),
+  const line = (channel: number): Line<HelperError> =>
+    helperLine({
+      channel,
+      inbox: inboxOf(channel),
+      tunnel,
       running: Deferred.await(running),
-      isOpen: () => open !== undefined && Deferred.isDoneUnsafe(moved),
-      send: (text) =>
-        Effect.flatMap(ready, (made) => {
-          mayBegin ||= work._tag === "Exec"
-          return made.send(text)
-        }),
-      write: (stream, data) => Effect.flatMap(ready, (made) => made.write(stream, data)),
-      end: (stream) => Effect.flatMap(ready, (made) => made.end(stream)),
-      close: Effect.suspend(() => {
-        inbox.isOver = true
-        inbox.gate.openForGood()
-        return open?.close ?? Effect.void
-      })
-    }
-  }
+      hasFailed: () => Deferred.isDoneUnsafe(failed),
+      hasMoved: () => Deferred.isDoneUnsafe(moved),
+      // A command that needs the tunnel fails without it. Output that can't move to the tunnel stays in the log.
+      tunnelNeeded: helperTunnel?.request.from === "output" ? undefined : Deferred.await(needed),
+      onSend: () => {
+        mayBegin ||= work._tag === "Exec"
+      }
+    })
 
   return {
     line,

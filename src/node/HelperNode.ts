@@ -3,15 +3,15 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Swarm } from "../engine/Swarm.ts"
+import { type Ending, killed } from "../executor/Ending.ts"
+import type { ExecInput } from "../executor/ExecEvent.ts"
 import type { ExecSpec } from "../executor/ExecSpec.ts"
-import type { ExecInput } from "../executor/Executor.ts"
-import { type Ending, killed } from "../executor/ExecutorErrors.ts"
 import type { HelperPlacement } from "../helper/Helper.ts"
 import type { HelperWork, TunnelNeed } from "../helper/HelperRequest.ts"
 import type { TunnelNetwork } from "../helper/TunnelNetwork.ts"
 import { makeOwnership, type Ownership } from "../Labels.ts"
 import { CopyLost } from "../protocol/ContainerFiles.ts"
-import type { Runs } from "../protocol/Endings.ts"
+import type { Runs } from "../protocol/endTogether.ts"
 import { filesOver } from "../protocol/FilesClient.ts"
 import { readEarly } from "./EarlyInput.ts"
 import { endManyByHelper, secondPlacementTimeout } from "./EndByHelper.ts"
@@ -22,7 +22,7 @@ import { prepareCommands } from "./RemoteCommands.ts"
 
 /** Options of {@link openHelperNode}. */
 export interface HelperNodeOptions {
-  readonly place: HelperPlacement
+  readonly placement: HelperPlacement
   /** Ownership of the objects that the commands need. */
   readonly owner: Effect.Effect<Ownership>
   /** The network that tunnels to several nodes share. */
@@ -33,14 +33,14 @@ export interface HelperNodeOptions {
 export const openHelperNode = Effect.fnUntraced(function* ({
   network,
   owner,
-  place
+  placement
 }: HelperNodeOptions): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
   const onSwarm = Effect.provideService(Swarm, swarm)
-  const node = place.node.hostname
+  const node = placement.node.hostname
 
   const commands = Effect.fnUntraced(function* (specs: Specs, first: number) {
-    let link: HelperConnection | undefined
+    let connection: HelperConnection | undefined
     const open = Effect.fnUntraced(function* (begin: ReadonlyArray<number>, inputs: ReadonlyMap<number, ExecInput>) {
       const [early = 0] = begin
       const input = yield* earlyInput(specs, inputs.get(early))
@@ -54,32 +54,32 @@ export const openHelperNode = Effect.fnUntraced(function* ({
         begin,
         ...(input.whole === undefined ? {} : { input: input.whole })
       }
-      link = yield* isSilent && !waits
-        ? openHelperConnection({ place, owner: made, work, addition: undefined })
+      connection = yield* isSilent && !waits
+        ? openHelperConnection({ placement, owner: made, work, helperTunnel: undefined })
         : openTunneledHelper({
-            place,
+            placement,
             owner: made,
             work,
             from: hasKeys ? "command" : waits ? "start" : "output",
             shared: network
           })
       const rest = (index: number) => (index === early ? input.stdin : (inputs.get(index)?.stdin ?? Stream.empty))
-      return { line: link.line, stdin: input.whole === undefined ? rest : undefined }
+      return { line: connection.line, stdin: input.whole === undefined ? rest : undefined }
     }, onSwarm)
     const endElsewhere = Effect.fnUntraced(function* (runs: Runs): Effect.fn.Return<ReadonlyArray<Ending>> {
-      if (link === undefined) return runs.map(() => killed)
+      if (connection === undefined) return runs.map(() => killed)
       // Remove a helper that has not greeted. It kills the commands that it may begin until then.
-      const stopped = link.hasGreeted() ? undefined : yield* link.stop
-      if (stopped !== undefined && !link.hasGreeted()) return runs.map(() => stopped)
+      const stopped = connection.hasGreeted() ? undefined : yield* connection.stop
+      if (stopped !== undefined && !connection.hasGreeted()) return runs.map(() => stopped)
       // Swarm takes over two seconds to stop a task. A second helper kills the commands sooner.
-      const timeout = link.hasMoved() ? secondPlacementTimeout : place.placementTimeout
-      const endings = yield* onSwarm(endManyByHelper({ ...place, placementTimeout: timeout }, runs))
-      if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* link.stop
+      const timeout = connection.hasMoved() ? secondPlacementTimeout : placement.placementTimeout
+      const endings = yield* onSwarm(endManyByHelper({ ...placement, placementTimeout: timeout }, runs))
+      if (runs.length === specs.length && endings.some(({ _tag }) => _tag !== "Killed")) yield* connection.stop
       return endings
     })
     return yield* prepareCommands(node, specs, first, {
       open,
-      mayBeServing: () => link?.mayHaveBegun() ?? false,
+      mayBeServing: () => connection?.mayHaveBegun() ?? false,
       endElsewhere
     })
   })
@@ -90,8 +90,8 @@ export const openHelperNode = Effect.fnUntraced(function* ({
     files: Effect.fnUntraced(function* (container, policy) {
       const made = yield* makeOwnership(undefined)
       const work: HelperWork = { _tag: "Copy", container, policy }
-      const link = yield* openTunneledHelper({ place, owner: made, work, from: "start", shared: network })
-      const tunnel = yield* Effect.catchTag(link.tunnel, ["OutcomeUnknown", "TunnelLost"], ({ detail }) =>
+      const connection = yield* openTunneledHelper({ placement, owner: made, work, from: "start", shared: network })
+      const tunnel = yield* Effect.catchTag(connection.tunnel, ["OutcomeUnknown", "TunnelLost"], ({ detail }) =>
         Effect.fail(new CopyLost({ node, detail }))
       )
       return yield* filesOver(node, tunnel)
@@ -101,7 +101,7 @@ export const openHelperNode = Effect.fnUntraced(function* ({
 
 /** Options of {@link openTunneledHelper}. */
 export interface TunneledHelperOptions {
-  readonly place: HelperPlacement
+  readonly placement: HelperPlacement
   readonly owner: Ownership
   readonly work: HelperWork
   /** When the tunnel is needed first: see `HelperRequest`. */
@@ -114,18 +114,18 @@ export interface TunneledHelperOptions {
 export const openTunneledHelper = Effect.fnUntraced(function* ({
   from,
   owner,
-  place,
+  placement,
   shared,
   work
 }: TunneledHelperOptions) {
   const commands = work._tag === "Exec" ? work.specs.length : 0
-  const addition = yield* prepareTunnel({ place, owner, from, commands, shared })
-  return yield* openHelperConnection({ place, owner, work, addition })
+  const helperTunnel = yield* prepareTunnel({ placement, owner, from, commands, shared })
+  return yield* openHelperConnection({ placement, owner, work, helperTunnel })
 })
 
 const hasTerminal = ({ detach, tty }: ExecSpec): boolean => tty !== undefined && !detach
 
-/** Reads the start of the input. `whole` is all of the input, for the request; `undefined` if the input goes on or is too long. */
+/** Reads the start of the input. `whole` is all of the input, for the request; `undefined` if the input continues or is too long. */
 const earlyInput = Effect.fnUntraced(function* (specs: Specs, input: ExecInput | undefined) {
   const hasInput = input !== undefined && specs.some(({ detach, stdin }) => stdin && !detach)
   if (!hasInput || specs.some(hasTerminal)) {

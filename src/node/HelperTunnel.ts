@@ -7,8 +7,9 @@ import { makeTunnel, type Tunnel } from "../carrier/Tunnel.ts"
 import { makeTunnelKey, prepareHandshake, secureClient, tunnelKey } from "../carrier/TunnelTls.ts"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { Swarm } from "../engine/Swarm.ts"
+import { OverlayBlocked, type RelayFailed } from "../helper/ConnectionErrors.ts"
 import type { HelperPlacement } from "../helper/Helper.ts"
-import { HelperRejected, needsOtherNetwork, OverlayBlocked, type RelayFailed } from "../helper/HelperErrors.ts"
+import { HelperRejected, needsOtherNetwork } from "../helper/HelperErrors.ts"
 import type { HelperRequest, TunnelNeed } from "../helper/HelperRequest.ts"
 import { relayAddress } from "../helper/RelayProtocol.ts"
 import { openTunnelNetwork, relayFailed, type TunnelNetwork } from "../helper/TunnelNetwork.ts"
@@ -37,7 +38,7 @@ export interface HelperTunnel {
 
 /** Options of {@link prepareTunnel}. */
 export interface HelperTunnelOptions {
-  readonly place: HelperPlacement
+  readonly placement: HelperPlacement
   readonly owner: Ownership
   readonly from: TunnelNeed
   /** The number of commands, each with a channel. */
@@ -54,17 +55,17 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
   commands,
   from,
   owner,
-  place,
+  placement,
   shared
 }: HelperTunnelOptions): Effect.fn.Return<HelperTunnel, never, Swarm | Scope.Scope> {
   const swarm = yield* Swarm
-  const node = place.node.hostname
+  const node = placement.node.hostname
   const key = makeTunnelKey()
-  const first = shared ?? (yield* openTunnelNetwork(owner, place.image))
+  const first = shared ?? (yield* openTunnelNetwork(owner, placement.image))
   const networks = [
     first,
-    yield* openTunnelNetwork(owner, place.image),
-    yield* openTunnelNetwork(owner, place.image)
+    yield* openTunnelNetwork(owner, placement.image),
+    yield* openTunnelNetwork(owner, placement.image)
   ] as const
   // Fetches the image while the command starts.
   if (from === "command") yield* Effect.forkScoped(first.fetchImage)
@@ -87,7 +88,7 @@ export const prepareTunnel = Effect.fnUntraced(function* ({
       Effect.mapError((error) =>
         carrier.complaint() === ""
           ? error
-          : relayFailed(swarm.host, place.image, new TunnelLost({ detail: carrier.complaint() }))
+          : relayFailed(swarm.host, placement.image, new TunnelLost({ detail: carrier.complaint() }))
       ),
       Effect.timeoutOrElse({ duration: connectTimeout, orElse: () => blocked }),
       inStage({ _tag: "Connect", node })

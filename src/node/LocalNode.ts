@@ -13,7 +13,7 @@ import { memoize } from "../internal/memoize.ts"
 import { engineFiles } from "../protocol/ContainerFiles.ts"
 import type { NodeConnection } from "./NodeConnection.ts"
 
-/** Opens the node connection. Uses the engine of the manager that answered last, because only that engine has the containers. */
+/** Opens the node connection. Uses the engine of the manager that responded last, because only that engine has the containers. */
 export const openLocalNode = Effect.fnUntraced(function* (
   options: KillerOptions
 ): Effect.fn.Return<NodeConnection, never, Swarm | Scope.Scope> {

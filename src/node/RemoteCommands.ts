@@ -4,35 +4,35 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { TunnelLost } from "../carrier/Channel.ts"
+import { type Ending, killed } from "../executor/Ending.ts"
+import type { ExecInput } from "../executor/ExecEvent.ts"
 import type { EndRun } from "../executor/ExecSpec.ts"
-import type { ExecInput } from "../executor/Executor.ts"
-import { type Ending, killed } from "../executor/ExecutorErrors.ts"
 import { memoize } from "../internal/memoize.ts"
-import { converse } from "../protocol/Client.ts"
+import { makeCommandClient } from "../protocol/Client.ts"
 import { encodeCallerMessage } from "../protocol/CommandMessages.ts"
-import { endTogether, type Runs } from "../protocol/Endings.ts"
+import { endTogether, type Runs } from "../protocol/endTogether.ts"
 import type { Line } from "../protocol/Line.ts"
 import { makeOpening } from "../protocol/Opening.ts"
 import type { RunError } from "../Run.ts"
 import type { NodeCommands, Specs } from "./NodeConnection.ts"
 
 /** The lines to the commands on a node, after their request was sent. */
-export interface Reached {
+export interface OpenLines {
   /** Returns the line to the command of a channel. The command with index 0 has channel 1. */
   readonly line: (channel: number) => Line<RunError | TunnelLost>
   /** Returns the input that is not in the request, by the command's index. `undefined` if the request holds all input. */
   readonly stdin: ((index: number) => Stream.Stream<Uint8Array>) | undefined
 }
 
-/** How commands reach their node. */
-export interface Reach {
+/** How commands are sent to their node. */
+export interface RemoteNode {
   /**
    * Sends the request. `begin`: indices of the commands that begin with it. `inputs`: the commands' inputs by index, with equal content.
    */
   readonly open: (
     begin: ReadonlyArray<number>,
     inputs: ReadonlyMap<number, ExecInput>
-  ) => Effect.Effect<Reached, RunError, Scope.Scope>
+  ) => Effect.Effect<OpenLines, RunError, Scope.Scope>
   /** Whether the node may already serve the request. */
   readonly mayBeServing: () => boolean
   /** Kills commands that have begun, without using their lines. Returns their kill results, in order. */
@@ -44,13 +44,13 @@ export const prepareCommands = Effect.fnUntraced(function* (
   node: string,
   specs: Specs,
   first: number,
-  reach: Reach
+  remote: RemoteNode
 ): Effect.fn.Return<NodeCommands, never, Scope.Scope> {
   const opening = makeOpening(first)
   const inputs = new Map<number, ExecInput>()
   const begun = new Set<string>()
-  const reached = yield* memoize(Effect.flatMap(opening.ready, (begin) => reach.open(begin, inputs)))
-  const endTogetherElsewhere = yield* endTogether(reach.endElsewhere)
+  const lines = yield* memoize(Effect.flatMap(opening.ready, (begin) => remote.open(begin, inputs)))
+  const endTogetherElsewhere = yield* endTogether(remote.endElsewhere)
   const endElsewhere = (run: EndRun): Effect.Effect<Ending> =>
     // A command that was not asked to begin has no processes.
     Effect.suspend(() => (begun.has(run.runId) ? endTogetherElsewhere(run) : Effect.succeed(killed)))
@@ -64,7 +64,7 @@ export const prepareCommands = Effect.fnUntraced(function* (
       const open = Effect.gen(function* () {
         begun.add(spec.runId)
         const isInRequest = yield* opening.begin(index)
-        const { line: lineOf, stdin: rest } = yield* reached
+        const { line: lineOf, stdin: rest } = yield* lines
         const line = lineOf(index + 1)
         // Reads also the input that travels in the request to its end, because the audit record counts its bytes.
         const remaining = rest?.(index) ?? Stream.concat(Stream.drain(input.stdin), Stream.never)
@@ -73,14 +73,14 @@ export const prepareCommands = Effect.fnUntraced(function* (
         if (!isInRequest) yield* Effect.ignore(line.send(encodeCallerMessage({ _tag: "Begin" })))
         return line
       })
-      const conversation = converse({
+      const client = makeCommandClient({
         node,
         spec,
         input: { sizes: input.sizes, stdin: Stream.unwrap(Deferred.await(stdin)) },
         open,
         endElsewhere
       })
-      return { ...conversation, mayHaveBegun: () => begun.has(spec.runId) && reach.mayBeServing() }
+      return { ...client, mayHaveBegun: () => begun.has(spec.runId) && remote.mayBeServing() }
     })
   }
 })

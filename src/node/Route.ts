@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SwarmFailure } from "../engine/EngineErrors.ts"
 import { type ContainerSummary, swarmNodeLabel, swarmTaskLabel } from "../engine/EngineSchemas.ts"
 import { Swarm } from "../engine/Swarm.ts"
-import { RouteUnavailable } from "../helper/HelperErrors.ts"
+import { RouteUnavailable } from "../helper/ConnectionErrors.ts"
 import type { Via } from "../request/Via.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
 
@@ -11,13 +11,13 @@ import type { ResolvedTask } from "../target/ResolvedTask.ts"
  * Returns the ID of the connected engine's node; empty if the engine is in no swarm.
  *
  * A label of each task's container holds the ID. Without such a container, `GET /info` returns it: that takes engine 20.10 ten times as
- * long, because it runs three programs to answer.
+ * long, because it runs three programs for its response.
  */
 export const localNode: Effect.Effect<string, SwarmFailure, Swarm> = Swarm.use(({ engine, info }) =>
   Effect.flatMap(engine, ({ listContainers }) =>
     listContainers({ label: [swarmNodeLabel], status: ["running"] }, { all: false, limit: 1 })
   ).pipe(
-    // An authorization plugin may forbid this request alone. If the engine can't be reached, another manager may answer `info`.
+    // An authorization plugin may forbid this request alone. If the engine can't be reached, another manager may respond to `info`.
     Effect.catchTag(["EngineError", "EngineUnreachable"], () => Effect.succeed([])),
     Effect.flatMap(([container]) => {
       const node = container === undefined ? undefined : nodeOfTask(container)

@@ -58,8 +58,8 @@ export const findOriginal = Effect.fn("TaskExec.findService")(function* (
 ): Effect.fn.Return<OneOffTarget, TaskNotFound | ProtectedTarget | SwarmFailure, Swarm> {
   const swarm = yield* Swarm
   const word = target._tag === "Service" ? target.service : target._tag === "Word" ? target.word : undefined
-  const place = target._tag === "Service" ? (target.slot ?? target.place) : undefined
-  if (word === undefined || place !== undefined) {
+  const slot = target._tag === "Service" ? (target.slot ?? target.slotNode) : undefined
+  if (word === undefined || slot !== undefined) {
     return yield* missing(target, "a one-off task needs the name of a service, or SERVICE@NODE")
   }
   const service = yield* findService(swarm, word)

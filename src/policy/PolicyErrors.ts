@@ -36,9 +36,9 @@ export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDeni
   /** What failed, and why. */
   get summary(): string {
     const { container, node, program, task } = this
-    const place = task === undefined ? `container ${container.slice(0, 12)}` : `${task} on node ${node ?? ""}`
+    const where = task === undefined ? `container ${container.slice(0, 12)}` : `${task} on node ${node ?? ""}`
     const what = program === undefined ? "copy files" : `run ${quoted(program)}`
-    return `cannot ${what} in ${place}: ${this.reason}`
+    return `cannot ${what} in ${where}: ${this.reason}`
   }
 
   /** The next step. */

@@ -6,32 +6,32 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
 import { TunnelLost } from "../carrier/Channel.ts"
-import type { ExecEvent } from "../executor/ExecEvent.ts"
+import { type Frame, isEnd, protocolVersion } from "../carrier/Frame.ts"
+import { describeEnding, Ending, killed } from "../executor/Ending.ts"
+import type { ExecEvent, ExecInput } from "../executor/ExecEvent.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
-import type { ExecInput } from "../executor/Executor.ts"
-import { describeEnding, Ending, killed } from "../executor/ExecutorErrors.ts"
 import { joinPieces } from "../executor/joinPieces.ts"
-import { ConnectionLost, HelperRefused } from "../helper/HelperErrors.ts"
+import { ConnectionLost } from "../helper/ConnectionErrors.ts"
+import { HelperRefused } from "../helper/HelperErrors.ts"
 import { startWith } from "../helper/HelperStages.ts"
 import { tapSome } from "../internal/tapSome.ts"
 import { decodeRemoteError, encodeCallerMessage, type RemoteError } from "./CommandMessages.ts"
 import type { Line } from "./Line.ts"
 
-/** The errors of a conversation about a command. */
-export type ConversationError = ConnectionLost | HelperRefused | RemoteError
+/** The errors of a command on another node. */
+export type CommandClientError = ConnectionLost | HelperRefused | RemoteError
 
-/** The conversation about one command. */
-export interface Conversation<E, R> {
+/** The caller's half of the protocol for one command. */
+export interface CommandClient<E, R> {
   /** The events of the command. When the scope of the stream has closed, the command has ended or is detached. */
-  readonly events: Stream.Stream<ExecEvent, E | ConversationError, R>
+  readonly events: Stream.Stream<ExecEvent, E | CommandClientError, R>
   /** Sends the command's processes a signal and, after the grace period, KILL. */
   readonly end: (run: EndRun) => Effect.Effect<Ending, never, R>
 }
 
-/** The command of a conversation, and how to reach it. */
-export interface ConversationOptions<E, R> {
+/** The command, and how to reach it. */
+export interface CommandClientOptions<E, R> {
   /** Host name of the node, for messages. */
   readonly node: string
   readonly spec: ExecSpec
@@ -42,11 +42,11 @@ export interface ConversationOptions<E, R> {
   readonly endElsewhere: (run: EndRun) => Effect.Effect<Ending, never, R>
 }
 
-/** Milliseconds that a helper may take to answer a signal, in addition to the grace period. */
+/** Milliseconds that a helper may take to respond to a signal, in addition to the grace period. */
 const responseTimeout = 20_000
 
 /** An open line to a command. */
-interface Live {
+interface OpenLine {
   readonly line: Line<unknown>
   /** The signals that wait for a `Signalled` response, by their ID. */
   readonly pendingSignals: Map<number, Deferred.Deferred<Ending, TunnelLost>>
@@ -54,23 +54,23 @@ interface Live {
   isOver: boolean
 }
 
-/** Returns the conversation about one command. Opens the line when the events are run. */
-export const converse = <E, R>({
+/** Makes the client of one command. Opens the line when the events are run. */
+export const makeCommandClient = <E, R>({
   endElsewhere,
   input,
   node,
   open,
   spec
-}: ConversationOptions<E, R>): Conversation<E, R> => {
-  let live: Live | undefined
+}: CommandClientOptions<E, R>): CommandClient<E, R> => {
+  let openLine: OpenLine | undefined
   const end = (run: EndRun): Effect.Effect<Ending, never, R> =>
     // The node stops an action when its line closes.
     Effect.suspend(() => (spec.action !== undefined ? Effect.succeed(killed) : endCommand(run)))
   const endCommand = (run: EndRun) =>
     Effect.suspend(() =>
-      live === undefined || live.isOver || !live.line.isOpen()
+      openLine === undefined || openLine.isOver || !openLine.line.isOpen()
         ? endElsewhere(run)
-        : sendSignal(live, run).pipe(
+        : sendSignal(openLine, run).pipe(
             Effect.timeoutOrElse({
               duration: run.grace + responseTimeout,
               orElse: () => Effect.fail(new TunnelLost({ detail: "the helper does not respond" }))
@@ -83,9 +83,9 @@ export const converse = <E, R>({
     Effect.gen(function* () {
       const line = yield* open
       const started = yield* startWith(line.running)
-      const current: Live = { line, pendingSignals: new Map(), isOver: false }
-      live = current
-      const queue = yield* Queue.unbounded<ExecEvent, E | ConversationError | Cause.Done>()
+      const current: OpenLine = { line, pendingSignals: new Map(), isOver: false }
+      openLine = current
+      const queue = yield* Queue.unbounded<ExecEvent, E | CommandClientError | Cause.Done>()
       yield* dispatch(node, line, current, queue).pipe(
         Effect.ensuring(failPendingSignals(current)),
         Effect.catchIf(isLost, ({ detail }) =>
@@ -116,19 +116,19 @@ export const converse = <E, R>({
 
 const isLost = (error: unknown): error is TunnelLost => error instanceof TunnelLost
 
-const sendSignal = Effect.fnUntraced(function* ({ line, pendingSignals }: Live, { grace, signal }: EndRun) {
-  const answer = yield* Deferred.make<Ending, TunnelLost>()
+const sendSignal = Effect.fnUntraced(function* ({ line, pendingSignals }: OpenLine, { grace, signal }: EndRun) {
+  const response = yield* Deferred.make<Ending, TunnelLost>()
   const id = pendingSignals.size
-  pendingSignals.set(id, answer)
+  pendingSignals.set(id, response)
   yield* line.send(encodeCallerMessage({ _tag: "SendSignal", id, signal, grace }))
-  return yield* Deferred.await(answer)
+  return yield* Deferred.await(response)
 })
 
 /** Fails the signals that wait for a response. */
-const failPendingSignals = ({ pendingSignals }: Live) =>
+const failPendingSignals = ({ pendingSignals }: OpenLine) =>
   Effect.forEach(
     pendingSignals.values(),
-    (answer) => Deferred.fail(answer, new TunnelLost({ detail: "the helper disconnected without a response" })),
+    (response) => Deferred.fail(response, new TunnelLost({ detail: "the helper disconnected without a response" })),
     { discard: true }
   )
 
@@ -138,7 +138,7 @@ const feed = (line: Line<unknown>, stdin: Stream.Stream<Uint8Array>) =>
 
 /** Kills the command if the caller leaves before the command has ended. */
 const endUnlessOver = Effect.fnUntraced(function* <R>(
-  current: Live,
+  current: OpenLine,
   spec: ExecSpec,
   end: (run: EndRun) => Effect.Effect<Ending, never, R>
 ) {
@@ -153,7 +153,7 @@ const endUnlessOver = Effect.fnUntraced(function* <R>(
 const endAfterLoss = Effect.fnUntraced(function* <R>(
   node: string,
   { container, grace, runId, signal }: ExecSpec,
-  current: Live,
+  current: OpenLine,
   detail: string,
   end: (run: EndRun) => Effect.Effect<Ending, never, R>
 ): Effect.fn.Return<never, ConnectionLost, R> {
@@ -169,8 +169,8 @@ const isOutput = (frame: Frame): frame is Frame & { readonly _tag: "Stdout" | "S
 const dispatch = Effect.fnUntraced(function* <E>(
   node: string,
   line: Line<E | TunnelLost>,
-  current: Live,
-  queue: Queue.Queue<ExecEvent, E | ConversationError | Cause.Done>
+  current: OpenLine,
+  queue: Queue.Queue<ExecEvent, E | CommandClientError | Cause.Done>
 ) {
   const handle = (frame: Frame): Effect.Effect<void, HelperRefused | RemoteError> => {
     current.isOver ||= isEnd(frame)
@@ -181,8 +181,8 @@ const dispatch = Effect.fnUntraced(function* <E>(
         return decodeEnding(frame.ending).pipe(
           Effect.orElseSucceed((): Ending => ({ _tag: "Unconfirmed", detail: "the helper's report is invalid" })),
           Effect.flatMap((ending) => {
-            const answer = current.pendingSignals.get(frame.id)
-            return answer === undefined ? Effect.void : Deferred.succeed(answer, ending)
+            const response = current.pendingSignals.get(frame.id)
+            return response === undefined ? Effect.void : Deferred.succeed(response, ending)
           })
         )
       case "Failed":

@@ -36,7 +36,7 @@ export const FilesRefusal = Schema.Union([
 /** The error with which a helper refuses a request. */
 export type FilesRefusal = typeof FilesRefusal.Type
 
-/** The file or folder at the path. */
+/** The file or directory at the path. */
 const Stat = Schema.TaggedStruct("Stat", { stat: PathStat })
 /** The proof of a complete copy: the engine reported its end. `bytes`: the size of the archive. */
 const Copied = Schema.TaggedStruct("Copied", { bytes: Schema.Int })

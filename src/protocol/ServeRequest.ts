@@ -5,8 +5,8 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Frame } from "../carrier/Frame.ts"
 import type { TunnelLost } from "../carrier/Channel.ts"
+import type { Frame } from "../carrier/Frame.ts"
 import { DockerEngine } from "../engine/DockerEngine.ts"
 import type { EndRun, ExecSpec } from "../executor/ExecSpec.ts"
 import { Executor } from "../executor/Executor.ts"
@@ -91,13 +91,13 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
   const { container, runId } = spec
   const killer = ProcessKiller.layer({ image: Effect.succeed(image), owner })
   const over = Deferred.makeUnsafe<void>()
-  const answers = input.signals.pipe(
+  const responses = input.signals.pipe(
     Stream.interruptWhen(Deferred.await(over)),
     // A signal does not wait for the result of the previous one.
     Stream.mapEffect(
       ({ grace, id, signal }) =>
         ProcessKiller.use(({ end }) => end({ runId, container, signal, grace })).pipe(
-          Effect.flatMap((ending) => input.answer({ _tag: "Signalled", id, ending }))
+          Effect.flatMap((ending) => input.respond({ _tag: "Signalled", id, ending }))
         ),
       { concurrency: signalsAtOnce, unordered: true }
     ),
@@ -112,9 +112,9 @@ const run = (spec: ExecSpec, owner: Ownership, image: string, input: CallerInput
   )
   // Not merged into the events, which would take a queue and a fiber for each piece of output.
   return Stream.unwrap(
-    Effect.map(Effect.forkScoped(Stream.runDrain(answers)), (answering) =>
+    Effect.map(Effect.forkScoped(Stream.runDrain(responses)), (responding) =>
       // A signal is still sent after the command has ended, because its child processes may still run.
-      Stream.concat(events, Stream.fromEffectDrain(Fiber.join(answering)))
+      Stream.concat(events, Stream.fromEffectDrain(Fiber.join(responding)))
     )
   )
 }

@@ -8,10 +8,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { encodeDocument, type Frame, type Signalled } from "../carrier/Frame.ts"
 import { type Channel, TunnelLost } from "../carrier/Channel.ts"
+import { encodeDocument, type Frame, type Signalled } from "../carrier/Frame.ts"
+import type { ExecInput } from "../executor/ExecEvent.ts"
 import type { TerminalSize } from "../executor/ExecSpec.ts"
-import type { ExecInput } from "../executor/Executor.ts"
 import { OutcomeUnknown } from "../executor/ExecutorErrors.ts"
 import { type CallerMessage, decodeCallerMessage, RemoteError } from "./CommandMessages.ts"
 import type { NodeCarrier } from "./NodeCarrier.ts"
@@ -23,7 +23,7 @@ export type SignalMessage = CallerMessage & { readonly _tag: "SendSignal" }
 export interface CallerInput extends ExecInput {
   readonly signals: Stream.Stream<SignalMessage>
   /** Responds to a signal. The response does not wait behind output that the caller has not read. */
-  readonly answer: (signalled: typeof Signalled.Type) => Effect.Effect<void>
+  readonly respond: (signalled: typeof Signalled.Type) => Effect.Effect<void>
 }
 
 /** A command of a request. */
@@ -85,7 +85,7 @@ const serveCommand = Effect.fnUntraced(function* <E extends { readonly _tag: str
     stdin: input === undefined ? later(({ stdin }) => stdin) : Stream.make(input),
     sizes: later(({ sizes }) => sizes),
     signals: later(({ signals }) => signals),
-    answer: (signalled) => Effect.ignore(Effect.flatMap(fromTunnel, ({ answer }) => answer(signalled)))
+    respond: (signalled) => Effect.ignore(Effect.flatMap(fromTunnel, ({ respond }) => respond(signalled)))
   }
   const send = (frames: ReadonlyArray<Frame>) => carrier.send(channel, frames)
   const begun = begins ? Effect.void : Effect.flatMap(fromTunnel, ({ begin }) => begin)
@@ -152,7 +152,7 @@ const listen = Effect.fnUntraced(function* (channel: Channel): Effect.fn.Return<
     sizes: Stream.fromQueue(sizes),
     signals: Stream.fromQueue(signals),
     // Ignores errors: `gone` reports that the caller has disconnected.
-    answer: (signalled) => Effect.ignore(channel.send(encodeDocument(signalled))),
+    respond: (signalled) => Effect.ignore(channel.send(encodeDocument(signalled))),
     gone: Fiber.join(gone),
     close: channel.close
   }

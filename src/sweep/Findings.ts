@@ -20,7 +20,7 @@ export const ObjectKind = Schema.Literals(["service", "secret", "network", "cont
  */
 export type ObjectKind = typeof ObjectKind.Type
 
-const place = {
+const identity = {
   kind: ObjectKind,
   id: Schema.String,
   name: Schema.String,
@@ -43,7 +43,7 @@ const owner = {
  * @category leftovers
  * @since 0.1.0
  */
-export const Alive = Schema.Struct({ ...place, ...owner })
+export const Alive = Schema.Struct({ ...identity, ...owner })
 
 /**
  * An object of task-exec that its run may still need.
@@ -60,7 +60,7 @@ export type Alive = typeof Alive.Type
  * @since 0.1.0
  */
 export const Leftover = Schema.Struct({
-  ...place,
+  ...identity,
   ...owner,
   /** Whether the object was removed, by this sweep or by another process. */
   removed: Schema.Boolean,
@@ -83,7 +83,7 @@ export type Leftover = typeof Leftover.Type
  * @since 0.1.0
  */
 export const Unreadable = Schema.Struct({
-  ...place,
+  ...identity,
   /** What is wrong with the labels. */
   detail: Schema.String
 })
@@ -165,14 +165,14 @@ export const sweepObjects = Effect.fnUntraced(function* (
   const alive: Array<Alive> = []
   for (const object of objects) {
     const verdict = judge(object.labels, mode.selection)
-    if (verdict._tag === "Alive") alive.push({ ...placeOf(object), ...verdict.owner })
+    if (verdict._tag === "Alive") alive.push({ ...identityOf(object), ...verdict.owner })
     if (verdict._tag === "Leftover") chosen.push([object, verdict.owner])
-    if (verdict._tag === "Unreadable") unreadable.push({ ...placeOf(object), detail: verdict.detail })
+    if (verdict._tag === "Unreadable") unreadable.push({ ...identityOf(object), detail: verdict.detail })
   }
   const leftovers = yield* Effect.forEach(
     chosen,
     ([object, owner]): Effect.Effect<Leftover> => {
-      const found = { ...placeOf(object), ...owner }
+      const found = { ...identityOf(object), ...owner }
       if (mode.dryRun) return Effect.succeed({ ...found, removed: false })
       return object.remove.pipe(
         // Another program removed it first.
@@ -188,7 +188,7 @@ export const sweepObjects = Effect.fnUntraced(function* (
   return { leftovers, unreadable, alive }
 })
 
-const placeOf = ({ id, kind, name, node }: Labelled) => ({ kind, id, name, ...(node === undefined ? {} : { node }) })
+const identityOf = ({ id, kind, name, node }: Labelled) => ({ kind, id, name, ...(node === undefined ? {} : { node }) })
 
 const reasonOf = (error: SwarmFailure | NotRemovable): string =>
   error._tag === "EngineError" ? error.text : error.message

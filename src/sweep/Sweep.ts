@@ -113,7 +113,7 @@ export const sweep = Effect.fn("TaskExec.sweep")(function* (
 ): Effect.fn.Return<SweepReport, SwarmFailure, Swarm | HelperImage> {
   const swarm = yield* Swarm
   const { Name: hostname, Swarm: own, SystemTime } = yield* swarm.info
-  // The engine of the manager that answered `info`.
+  // The engine of the manager that responded to `info`.
   const engine = yield* swarm.engine
   const selection: Selection =
     options.runs === undefined

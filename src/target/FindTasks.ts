@@ -6,7 +6,7 @@ import { type Node, type Service, type Task, wantedTasks } from "../engine/Swarm
 import { type Candidate, maxShown, TaskNotFound } from "./LookupErrors.ts"
 import { slotOf, taskName } from "./ResolvedTask.ts"
 import { type Target, taskIdIn } from "./Target.ts"
-import { isRunning, newestOfEachPlace } from "./TaskState.ts"
+import { isRunning, newestInEachSlot } from "./TaskState.ts"
 
 /** The tasks that a target matches: those of one service, or those that an ID matches (then of any service). */
 export interface Found {
@@ -74,8 +74,8 @@ const findInService = Effect.fnUntraced(function* (
   target: Target & { readonly _tag: "Service" },
   extent: Extent
 ) {
-  const { place, slot } = target
-  const word = target.node ?? place
+  const { slot, slotNode } = target
+  const word = target.node ?? slotNode
   const [service, guessed, nodes] = yield* Effect.all(
     [
       findService(swarm, target.service),
@@ -92,22 +92,22 @@ const findInService = Effect.fnUntraced(function* (
   if (slot !== undefined && inSlot.length === 0) {
     return yield* missing(
       target,
-      `service ${name} has no slot ${slot} (${yield* placesOf(swarm, service, all)})`,
+      `service ${name} has no slot ${slot} (${yield* describeSlots(swarm, service, all)})`,
       service
     )
   }
   if (word === undefined) return { service, tasks: inSlot }
-  if (place !== undefined && !nodes.some((one) => isNode(one, place))) {
-    const places = yield* placesOf(swarm, service, all)
-    return yield* missing(target, `${place} is neither a slot of service ${name} nor a node ID (${places})`, service)
+  if (slotNode !== undefined && !nodes.some((one) => isNode(one, slotNode))) {
+    const slots = yield* describeSlots(swarm, service, all)
+    return yield* missing(target, `${slotNode} is neither a slot of service ${name} nor a node ID (${slots})`, service)
   }
   const node = yield* findNode(nodes, target, word)
   const there = inSlot.filter((task) => task.NodeID === node.ID)
   // Docker names a task by its node if it has no slot. Such a task takes precedence over other tasks of the service on that node.
-  const slotless = place === undefined ? [] : there.filter((task) => task.Slot === undefined)
+  const slotless = slotNode === undefined ? [] : there.filter((task) => task.Slot === undefined)
   const tasks = slotless.length > 0 ? slotless : there
   if (tasks.length > 0) return { service, tasks, node }
-  const running = yield* candidatesOf(swarm, service, newestOfEachPlace(inSlot.filter(isRunning)))
+  const running = yield* candidatesOf(swarm, service, newestInEachSlot(inSlot.filter(isRunning)))
   const elsewhere =
     running.length === 0
       ? "it has no running task"
@@ -120,12 +120,12 @@ const findInService = Effect.fnUntraced(function* (
 })
 
 /** Describes the slots of a service's tasks, or the nodes of a global service's tasks. */
-const placesOf = Effect.fnUntraced(function* (swarm: SwarmShape, service: Service, tasks: ReadonlyArray<Task>) {
+const describeSlots = Effect.fnUntraced(function* (swarm: SwarmShape, service: Service, tasks: ReadonlyArray<Task>) {
   if (tasks.length === 0) return "it has no tasks"
   const slots = [...new Set(tasks.flatMap((task) => slotOf(service, task) ?? []))].sort((a, b) => a - b)
   if (slots.length > 0) return `it has slots ${shorten(slots)}`
-  const hosting = new Set(tasks.map(({ NodeID }) => NodeID))
-  const nodes = (yield* swarm.listNodes()).filter(({ ID }) => hosting.has(ID))
+  const withTasks = new Set(tasks.map(({ NodeID }) => NodeID))
+  const nodes = (yield* swarm.listNodes()).filter(({ ID }) => withTasks.has(ID))
   return `it is global, with tasks on ${shorten(nodes.map((node) => node.Description.Hostname).sort())}`
 })
 

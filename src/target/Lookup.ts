@@ -9,7 +9,7 @@ import { candidatesOf, type Found, findTasks, missing } from "./FindTasks.ts"
 import { maxShown, TaskAmbiguous, TaskNotFound, TaskNotRunning } from "./LookupErrors.ts"
 import { ownRole, resolvedTask } from "./ResolvedTask.ts"
 import type { Target } from "./Target.ts"
-import { isRunning, newestOfEachPlace, newestWithContainer } from "./TaskState.ts"
+import { isRunning, newestInEachSlot, newestWithContainer } from "./TaskState.ts"
 
 /**
  * Finds the running task that a target names.
@@ -40,7 +40,7 @@ import { isRunning, newestOfEachPlace, newestWithContainer } from "./TaskState.t
 export const lookupTask = Effect.fn("TaskExec.lookup")(function* (target: Target) {
   const swarm = yield* Swarm
   const found = yield* namingUnread(findTasks(swarm, target))
-  return yield* only(swarm, target, found, newestOfEachPlace(found.tasks.filter(isRunning)))
+  return yield* only(swarm, target, found, newestInEachSlot(found.tasks.filter(isRunning)))
 })
 
 /**

@@ -26,7 +26,7 @@ export type Target =
       readonly service: string
       readonly slot?: number
       /** The node's full ID in the position of the slot, as docker names the tasks of global services. */
-      readonly place?: string
+      readonly slotNode?: string
       /** Host name, node ID, or unique prefix of the ID. */
       readonly node?: string
     }
@@ -120,22 +120,24 @@ const parseService = (text: string, rest: string): Result.Result<Target, Invalid
   const node = at < 0 ? undefined : rest.slice(at + 1)
   const dot = named.indexOf(".")
   const service = dot < 0 ? named : named.slice(0, dot)
-  const place = dot < 0 ? undefined : named.slice(dot + 1)
+  const slotText = dot < 0 ? undefined : named.slice(dot + 1)
   if (!serviceName.test(service)) return invalid(`${JSON.stringify(service)} is not a service name`)
-  if (place === "") return invalid("the slot after the dot is missing")
+  if (slotText === "") return invalid("the slot after the dot is missing")
   if (node === "") return invalid("the node after @ is missing")
   if (node !== undefined && !nodeName.test(node)) return invalid(`${JSON.stringify(node)} is not a node name`)
-  const isSlot = /^\d+$/.test(place ?? "")
-  if (place !== undefined && !isSlot && !nodeId.test(place)) {
-    const hint = node === undefined && nodeName.test(place) ? ` (for the task on a node, use ${service}@${place})` : ""
-    return invalid(`${JSON.stringify(place)} is not a slot number${hint}`)
+  const isSlot = /^\d+$/.test(slotText ?? "")
+  if (slotText !== undefined && !isSlot && !nodeId.test(slotText)) {
+    const hint =
+      node === undefined && nodeName.test(slotText) ? ` (for the task on a node, use ${service}@${slotText})` : ""
+    return invalid(`${JSON.stringify(slotText)} is not a slot number${hint}`)
   }
-  if (place !== undefined && !isSlot && node !== undefined) return invalid(`it names two nodes: ${place} and ${node}`)
+  if (slotText !== undefined && !isSlot && node !== undefined)
+    return invalid(`it names two nodes: ${slotText} and ${node}`)
   return Result.succeed({
     _tag: "Service",
     text,
     service,
-    ...(place === undefined ? {} : isSlot ? { slot: Number(place) } : { place }),
+    ...(slotText === undefined ? {} : isSlot ? { slot: Number(slotText) } : { slotNode: slotText }),
     ...(node === undefined ? {} : { node })
   })
 }

@@ -1,4 +1,4 @@
-/** What the managers' objects say about a task: whether it runs, is the newest one of its place, and runs the current spec. */
+/** What the managers' objects say about a task: whether it runs, is the newest one in its slot, and runs the current spec. */
 import { isDeepStrictEqual } from "node:util"
 import type { Task } from "../engine/SwarmSchemas.ts"
 
@@ -9,32 +9,32 @@ export const isRunning = (task: Task): boolean =>
 /** Whether the task has, or had, a container. */
 export const hasContainer = (task: Task): boolean => (task.Status.ContainerStatus?.ContainerID ?? "") !== ""
 
-type Placed = Pick<Task, "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
+type SlotFields = Pick<Task, "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
 
-const placeOf = ({ NodeID, ServiceID, Slot }: Placed): string => `${ServiceID} ${Slot ?? NodeID}`
+const slotKey = ({ NodeID, ServiceID, Slot }: SlotFields): string => `${ServiceID} ${Slot ?? NodeID}`
 
 /**
- * Keeps the newest task of each place. A place is a service's slot or, for tasks without slots, a node. During an update that starts the
+ * Keeps the newest task in each slot. A task of a global service has no slot number: as in SwarmKit, its slot is its node. During an update that starts the
  * new task first, two tasks run in a slot for a moment.
  */
-export const newestOfEachPlace = <A extends Placed>(
+export const newestInEachSlot = <A extends SlotFields>(
   tasks: ReadonlyArray<A>,
-  place: (task: A) => string = placeOf
+  keyOf: (task: A) => string = slotKey
 ): ReadonlyArray<A> => {
   const newest = new Map<string, A>()
   for (const task of tasks) {
-    const key = place(task)
+    const key = keyOf(task)
     const other = newest.get(key)
     if (other === undefined || other.CreatedAt < task.CreatedAt) newest.set(key, task)
   }
   return [...newest.values()].sort((a, b) => (a.Slot ?? 0) - (b.Slot ?? 0))
 }
 
-/** Keeps one task of each place: the running task or, if none runs, the newest task that had a container. */
+/** Keeps one task in each slot: the running task or, if none runs, the newest task that had a container. */
 export const newestWithContainer = (tasks: ReadonlyArray<Task>): ReadonlyArray<Task> => {
-  const running = newestOfEachPlace(tasks.filter(isRunning))
-  const taken = new Set(running.map(placeOf))
-  const others = newestOfEachPlace(tasks.filter((task) => hasContainer(task) && !taken.has(placeOf(task))))
+  const running = newestInEachSlot(tasks.filter(isRunning))
+  const taken = new Set(running.map(slotKey))
+  const others = newestInEachSlot(tasks.filter((task) => hasContainer(task) && !taken.has(slotKey(task))))
   return [...running, ...others]
 }
 

@@ -96,8 +96,8 @@ export const awaitTask = Effect.fn("TaskExec.wait")(function* (
   /** Milliseconds for the error's message: the whole time to wait, of which `timeout` remains. */
   wait = timeout
 ): Effect.fn.Return<ResolvedTask, LookupError | WaitTimedOut, Swarm> {
-  let detail = "no manager answered"
-  let unready: string | undefined
+  let detail = "no manager responded"
+  let lastReason: string | undefined
   /** The time at which each task was first seen to run. */
   const firstSeen = new Map<string, number>()
   const look = lookupTask(target).pipe(
@@ -105,12 +105,12 @@ export const awaitTask = Effect.fn("TaskExec.wait")(function* (
     Effect.tapError((error) =>
       Effect.sync(() => {
         detail = summaryOf(error)
-        unready = error._tag === "TaskNotRunning" ? error.task.id : undefined
+        lastReason = error._tag === "TaskNotRunning" ? error.task.id : undefined
       })
     )
   )
   const timedOut = Effect.gen(function* () {
-    const failure = unready === undefined ? undefined : yield* failureBefore(unready)
+    const failure = lastReason === undefined ? undefined : yield* failureBefore(lastReason)
     const more = failure === undefined ? "" : `; the previous task: ${failure}`
     return yield* new WaitTimedOut({ target: target.text, after: wait, detail: `${detail}${more}` })
   })
@@ -156,21 +156,21 @@ const checkSteady = Effect.fnUntraced(function* (
   if (failure !== undefined) return yield* new TaskUnsteady({ task: name, node: node.hostname, failure })
 })
 
-type Placed = Pick<Task, "ID" | "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
+type TaskInSlot = Pick<Task, "ID" | "CreatedAt" | "NodeID" | "ServiceID" | "Slot">
 
 /** Returns Swarm's text about the end of the previous task in the same slot, or on the same node, if that task failed. */
-const lastFailure = Effect.fnUntraced(function* (task: Placed) {
+const lastFailure = Effect.fnUntraced(function* (task: TaskInSlot) {
   const swarm = yield* Swarm
   const all = yield* swarm.listTasks({ service: [task.ServiceID] })
   const [last] = all
-    .filter((other) => other.ID !== task.ID && other.CreatedAt < task.CreatedAt && isInPlaceOf(task, other))
+    .filter((other) => other.ID !== task.ID && other.CreatedAt < task.CreatedAt && isInSameSlot(task, other))
     .sort((a, b) => (a.CreatedAt < b.CreatedAt ? 1 : -1))
   if (last === undefined || !["failed", "rejected", "complete"].includes(last.Status.State)) return undefined
   const { Err, Message, State } = last.Status
   return `${State}, ${Err ?? Message}`
 })
 
-const isInPlaceOf = (task: Placed, other: Placed): boolean =>
+const isInSameSlot = (task: TaskInSlot, other: TaskInSlot): boolean =>
   task.Slot === undefined ? other.NodeID === task.NodeID : other.Slot === task.Slot
 
 /** Looks up the task and returns its {@link lastFailure}; `undefined` if the managers do not respond in time. */

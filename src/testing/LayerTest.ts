@@ -5,9 +5,9 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { collect } from "../Collect.ts"
 import type { Swarm } from "../engine/Swarm.ts"
+import { killed } from "../executor/Ending.ts"
 import type { Signal } from "../executor/ExecSpec.ts"
-import { killed } from "../executor/ExecutorErrors.ts"
-import { forwardCommand } from "../forward/Forward.ts"
+import { forwardCommand } from "../forward/ForwardSession.ts"
 import { HelperImage } from "../helper/HelperImage.ts"
 import type { Connect } from "../node/Connect.ts"
 import { chooseRoute } from "../node/Route.ts"
@@ -16,7 +16,7 @@ import type { CommandRequest, ExecRequest } from "../request/ExecRequest.ts"
 import { openSession } from "../Session.ts"
 import { makeTaskExec, TaskExec } from "../TaskExec.ts"
 import type { ResolvedTask } from "../target/ResolvedTask.ts"
-import { answerTo, isError, play, type Script } from "./Script.ts"
+import { answerTo, isError, type Script, simulate } from "./Script.ts"
 import { stageOf } from "./Stage.ts"
 import { type TestTask, testSwarm } from "./TestSwarm.ts"
 
@@ -168,11 +168,11 @@ const connectTo =
             // An error of the lookup comes before a task is known, so the command is not recorded.
             if (isError(answer) && stageOf(answer) === "lookup") return yield* Effect.fail(answer)
             keep()
-            const played = yield* play(answer, spec, stdin)
+            const simulated = yield* simulate(answer, spec, stdin)
             return {
-              events: played.events,
+              events: simulated.events,
               mayHaveBegun: () => false,
-              end: ({ signal }) => Effect.as(Effect.andThen(signalled(signal), played.end(signal)), killed)
+              end: ({ signal }) => Effect.as(Effect.andThen(signalled(signal), simulated.end(signal)), killed)
             }
           }),
           leave: () => undefined

@@ -110,18 +110,18 @@ export const answerTo = (script: Script, call: Call): Effect.Effect<Answer> =>
 export const isError = (answer: Answer): answer is RunError => answer instanceof Error
 
 /** A simulated command. */
-export interface Playing {
+export interface SimulatedCommand {
   readonly events: Stream.Stream<ExecEvent, RunError>
   /** Ends the command with the exit code 128 + signal, as a program without a signal handler. */
   readonly end: (signal: Signal) => Effect.Effect<void>
 }
 
 /** Simulates a command with this answer, with the timeout, input and terminal of its spec. */
-export const play = (
+export const simulate = (
   answer: Answer,
   { detach, timeout, tty }: ExecSpec,
   stdin: Stream.Stream<Uint8Array>
-): Effect.Effect<Playing, never, Scope.Scope> =>
+): Effect.Effect<SimulatedCommand, never, Scope.Scope> =>
   Effect.map(Deferred.make<Signal>(), (ended) => {
     const end = (signal: Signal) => Effect.asVoid(Deferred.succeed(ended, signal))
     const execId = "exec"

@@ -118,8 +118,8 @@ const tablesOf = (all: ReadonlyArray<TestTask>): Tables => {
         Spec: { Name: name, Labels: Object.assign({}, ...own.map(({ labels }) => labels)), TaskTemplate: template }
       })
     ),
-    tasks: tasks.map(({ node, place, service, slot, state }) => {
-      const id = idOf(`${service} ${place}`)
+    tasks: tasks.map(({ node, slotOrNode, service, slot, state }) => {
+      const id = idOf(`${service} ${slotOrNode}`)
       return decodeTask({
         ID: id,
         Version: { Index: 1 },
@@ -161,11 +161,11 @@ const taskOf = ({ labels = {}, name, node = localNode, state = "running" }: Test
     onFailure: () => ({})
   })
   const { service, slot } = target
-  const place = slot ?? target.node
-  if (service === undefined || place === undefined) {
+  const slotOrNode = slot ?? target.node
+  if (service === undefined || slotOrNode === undefined) {
     throw new Error(`${JSON.stringify(name)} names no task of a test's swarm: use SERVICE.SLOT or SERVICE@NODE`)
   }
-  return { service, slot, place, node: target.node ?? node, labels, state }
+  return { service, slot, slotOrNode, node: target.node ?? node, labels, state }
 }
 
 /** Returns the ID of the object with this name, in the form of Swarm's IDs. */

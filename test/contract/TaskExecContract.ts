@@ -14,7 +14,7 @@ import {
 import type { Answer } from "../../src/testing.ts"
 
 /** A service with this name, whose task is on the connected engine. */
-export interface Place {
+export interface ContractService {
   readonly service: string
   /** `web.2` */
   readonly target: string
@@ -25,14 +25,17 @@ interface Case {
   readonly command: ReadonlyArray<string>
   /** The result of the command on a real engine, for the layer without one. */
   readonly answer: Answer
-  readonly check: (place: Place, command: ReadonlyArray<string>) => Effect.Effect<void, unknown, TaskExec | Scope.Scope>
+  readonly check: (
+    service: ContractService,
+    command: ReadonlyArray<string>
+  ) => Effect.Effect<void, unknown, TaskExec | Scope.Scope>
 }
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 const bytes = (value: string) => new TextEncoder().encode(value)
 
 /** The tags of a run's events, followed by the tag of its error. Consecutive output events count once. */
-const course = (request: ExecRequest) => {
+const eventTags = (request: ExecRequest) => {
   const tags: Array<string> = []
   const note = (tag: string) => Effect.sync(() => void (tags.at(-1) === tag || tags.push(tag)))
   return TaskExec.stream(request).pipe(
@@ -62,7 +65,7 @@ export const contract: ReadonlyArray<Case> = [
     command: ["echo", "out"],
     answer: { stdout: "out\n" },
     check: Effect.fnUntraced(function* ({ target }, command) {
-      assert.deepStrictEqual(yield* course({ target, command }), ["Resolved", "Started", "Stdout", "Exited"])
+      assert.deepStrictEqual(yield* eventTags({ target, command }), ["Resolved", "Started", "Stdout", "Exited"])
     })
   },
   {
@@ -70,7 +73,7 @@ export const contract: ReadonlyArray<Case> = [
     command: ["true"],
     answer: {},
     check: Effect.fnUntraced(function* ({ target }, command) {
-      assert.deepStrictEqual(yield* course({ target, command, detach: true }), ["Resolved", "Detached"])
+      assert.deepStrictEqual(yield* eventTags({ target, command, detach: true }), ["Resolved", "Detached"])
       assert.strictEqual((yield* TaskExec.run({ target, command, detach: true })).exitCode, undefined)
     })
   },
@@ -106,7 +109,7 @@ export const contract: ReadonlyArray<Case> = [
     answer: Stream.never,
     check: Effect.fnUntraced(function* ({ target }, command) {
       const request = { target, command, timeout: "500 millis" } as const
-      assert.deepStrictEqual(yield* course(request), ["Resolved", "Started", "ExecTimeout"])
+      assert.deepStrictEqual(yield* eventTags(request), ["Resolved", "Started", "ExecTimeout"])
       const error = yield* Effect.flip(TaskExec.run(request))
       assert(error._tag === "ExecTimeout")
       assert.deepStrictEqual([error.after, error.ending._tag], [500, "Killed"])
@@ -117,7 +120,7 @@ export const contract: ReadonlyArray<Case> = [
     command: ["foobarnone"],
     answer: new CommandNotFound({ command: "foobarnone", detail: "not found" }),
     check: Effect.fnUntraced(function* ({ target }, command) {
-      assert.deepStrictEqual(yield* course({ target, command }), ["Resolved", "CommandNotFound"])
+      assert.deepStrictEqual(yield* eventTags({ target, command }), ["Resolved", "CommandNotFound"])
     })
   },
   {
@@ -125,13 +128,19 @@ export const contract: ReadonlyArray<Case> = [
     command: ["true"],
     answer: {},
     check: Effect.fnUntraced(function* ({ target, service }, command) {
-      assert.deepStrictEqual(yield* course({ target: "nosuchservice.1", command }), ["TaskNotFound"])
-      assert.deepStrictEqual(yield* course({ target: `${service}.99`, command }), ["TaskNotFound"])
-      assert.deepStrictEqual(yield* course({ target: "we b", command }), ["InvalidTarget"])
-      assert.deepStrictEqual(yield* course({ target, command: [] }), ["InvalidRequest"])
-      assert.deepStrictEqual(yield* course({ target, command: ["a\0b"] }), ["InvalidRequest"])
-      assert.deepStrictEqual(yield* course({ target: "nosuchservice", command, wait: "5 seconds" }), ["TaskNotFound"])
-      assert.deepStrictEqual(yield* course({ target, command, wait: "30 seconds" }), ["Resolved", "Started", "Exited"])
+      assert.deepStrictEqual(yield* eventTags({ target: "nosuchservice.1", command }), ["TaskNotFound"])
+      assert.deepStrictEqual(yield* eventTags({ target: `${service}.99`, command }), ["TaskNotFound"])
+      assert.deepStrictEqual(yield* eventTags({ target: "we b", command }), ["InvalidTarget"])
+      assert.deepStrictEqual(yield* eventTags({ target, command: [] }), ["InvalidRequest"])
+      assert.deepStrictEqual(yield* eventTags({ target, command: ["a\0b"] }), ["InvalidRequest"])
+      assert.deepStrictEqual(yield* eventTags({ target: "nosuchservice", command, wait: "5 seconds" }), [
+        "TaskNotFound"
+      ])
+      assert.deepStrictEqual(yield* eventTags({ target, command, wait: "30 seconds" }), [
+        "Resolved",
+        "Started",
+        "Exited"
+      ])
     })
   },
   {

@@ -227,7 +227,7 @@ describe("output to a terminal", () => {
       for (const use of text.match(/.*\bstderrScreen\b.*/g) ?? []) {
         assert.match(
           use,
-          /^import |^export const stderrScreen|new LastLine\(|make(?:StageLine|StatusLine|Progress)\(|choose\(/,
+          /^import |^ {2}stderrScreen,$|^export const stderrScreen|new LastLine\(|make(?:StageLine|StatusLine|Progress)\(|choose\(/,
           name
         )
       }

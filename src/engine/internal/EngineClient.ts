@@ -7,7 +7,6 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { makeAgent } from "../connect.ts"
 import { type Endpoint, format } from "../Endpoint.ts"
 import {
   type EngineError,
@@ -17,10 +16,11 @@ import {
   UnexpectedReply
 } from "../EngineErrors.ts"
 import { explainFailure, explainStatus, type RequestOrigin } from "../explain.ts"
+import { makeAgent } from "../makeAgent.ts"
 import { dockerModem, everyStatus } from "./DockerModem.ts"
 import { type EngineSilent, makeHeartbeat } from "./Heartbeat.ts"
 import { collect, parseJson } from "./ResponseBody.ts"
-import { makeOutflow } from "./toReadable.ts"
+import { makeStreamReadable } from "./StreamReadable.ts"
 
 /** A request. */
 export interface Request {
@@ -61,7 +61,7 @@ export interface EngineClient {
   /** Returns the error for a stream that breaks. */
   readonly broken: (operation: string) => (cause: unknown) => EngineUnreachable
   /** Returns the error for a timeout. */
-  readonly noAnswer: (operation: string, timeout: Duration.Duration) => EngineUnreachable
+  readonly timedOut: (operation: string, timeout: Duration.Duration) => EngineUnreachable
 }
 
 /**
@@ -134,7 +134,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
   })
 
   const ping = send(
-    { operation: "answer", method: "GET", path: "/_ping", timeout: Duration.infinity },
+    { operation: "ping the engine", method: "GET", path: "/_ping", timeout: Duration.infinity },
     false,
     undefined,
     () => Effect.void
@@ -181,11 +181,11 @@ export const makeEngineClient = Effect.fnUntraced(function* (
       Duration.isFinite(request.timeout)
         ? Effect.timeoutOrElse(effect, {
             duration: request.timeout,
-            orElse: () => Effect.fail(noAnswer(request.operation, request.timeout))
+            orElse: () => Effect.fail(timedOut(request.operation, request.timeout))
           })
         : effect
 
-  const noAnswer = (operation: string, timeout: Duration.Duration) =>
+  const timedOut = (operation: string, timeout: Duration.Duration) =>
     new EngineUnreachable({
       host,
       operation,
@@ -215,7 +215,7 @@ export const makeEngineClient = Effect.fnUntraced(function* (
 
   return {
     host,
-    noAnswer,
+    timedOut,
     request,
     json: (schema) => {
       const decode = Schema.decodeUnknownEffect(schema)
@@ -240,17 +240,17 @@ export const makeEngineClient = Effect.fnUntraced(function* (
     head: (request) => Effect.scoped(Effect.map(open(request), ({ headers }) => headers)).pipe(bounded(request)),
     upload: (request, body) =>
       Effect.gen(function* () {
-        const outflow = yield* makeOutflow
-        const sending = yield* Effect.forkScoped(outflow.send(body))
+        const upload = yield* makeStreamReadable
+        const sending = yield* Effect.forkScoped(upload.send(body))
         const broken = Effect.andThen(Fiber.join(sending), Effect.never)
-        const answered = yield* Effect.raceFirst(open(request, outflow.readable), broken).pipe(
+        const response = yield* Effect.raceFirst(open(request, upload.readable), broken).pipe(
           Effect.tap((response) => collect({ endpoint, operation: request.operation }, response)),
           Effect.scoped
         )
         if (sending.pollUnsafe() !== undefined) return
-        yield* outflow.discard
+        yield* upload.discard
         // The request over this connection never ends, so the agent would keep the connection without using it again.
-        answered.socket.destroy()
+        response.socket.destroy()
         yield* Fiber.join(sending).pipe(
           Effect.timeoutOrElse({
             duration: bodyTimeout,

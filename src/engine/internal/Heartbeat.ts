@@ -3,7 +3,7 @@
  *
  * An exchange is a request with its response. While an exchange is open and no byte arrives on any connection to the engine, the engine is
  * pinged on another connection, after 5 and after 10 seconds. After 15 seconds of silence, every open exchange fails. An engine that sends
- * bytes is never pinged, and others at most every 5 seconds: `/_ping` takes no lock, and every engine answers it.
+ * bytes is never pinged, and others at most every 5 seconds: `/_ping` takes no lock, and every engine responds to it.
  *
  * Silence is counted in ticks, not by the clock. So a process that was suspended, or had no CPU time, does not take the engine for silent.
  */
@@ -18,15 +18,15 @@ const tick = 1000
 const pingAfter = 5
 /** Silent ticks after which the engine is given up. */
 const giveUpAfter = 15
-/** Milliseconds within which an engine that was given up must answer a ping. */
+/** Milliseconds within which an engine that was given up must respond to a ping. */
 const probeTimeout = 3000
 /** The least pause between two pings of an engine that was given up, in milliseconds. */
 const probePause = 5000
 
 /** The error of an exchange with a silent engine. */
 export class EngineSilent extends Error {
-  /** `ENGINE_SILENT`: the engine may have acted. `ENGINE_NOT_ASKED`: no request was sent, because the engine was given up before. */
-  readonly code: "ENGINE_SILENT" | "ENGINE_NOT_ASKED"
+  /** `ENGINE_SILENT`: the engine may have acted. `ENGINE_KNOWN_SILENT`: no request was sent, because the engine was given up before. */
+  readonly code: "ENGINE_SILENT" | "ENGINE_KNOWN_SILENT"
   constructor(code: EngineSilent["code"]) {
     super(`no response for ${(giveUpAfter * tick) / 1000} s`)
     this.code = code
@@ -47,7 +47,7 @@ export interface Heartbeat {
 export interface HeartbeatOptions {
   /** Returns the number of bytes received so far on all connections to the engine. */
   readonly received: () => number
-  /** Completes when the engine has answered or refused the ping. */
+  /** Completes when the engine has responded to the ping or refused it. */
   readonly ping: Effect.Effect<void>
 }
 
@@ -57,40 +57,40 @@ export const makeHeartbeat = Effect.fnUntraced(function* ({
   received
 }: HeartbeatOptions): Effect.fn.Return<Heartbeat, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const probing = yield* Semaphore.make(1)
-  const open = new Set<(silence: EngineSilent) => void>()
-  let isBeating = false
+  const probeLock = yield* Semaphore.make(1)
+  const exchanges = new Set<(silence: EngineSilent) => void>()
+  let isWatching = false
   let isSilent = false
   let probedAt = 0
 
   // A timeout, because an unanswered ping would keep its connection open.
   const pingOnce = Effect.timeoutOption(ping, (giveUpAfter - pingAfter) * tick)
-  const beat = Effect.gen(function* () {
+  const watchSilence = Effect.gen(function* () {
     let before = received()
-    for (let quiet = 0; open.size > 0; ) {
+    for (let silentTicks = 0; exchanges.size > 0; ) {
       yield* Effect.sleep(tick)
       const now = received()
-      quiet = now === before ? quiet + 1 : 0
+      silentTicks = now === before ? silentTicks + 1 : 0
       if (now !== before) isSilent = false
       before = now
-      if (quiet === pingAfter || quiet === 2 * pingAfter) yield* Effect.forkIn(pingOnce, scope)
-      if (quiet < giveUpAfter) continue
+      if (silentTicks === pingAfter || silentTicks === 2 * pingAfter) yield* Effect.forkIn(pingOnce, scope)
+      if (silentTicks < giveUpAfter) continue
       isSilent = true
       probedAt = yield* Clock.currentTimeMillis
-      for (const giveUp of [...open]) giveUp(new EngineSilent("ENGINE_SILENT"))
-      open.clear()
+      for (const giveUp of [...exchanges]) giveUp(new EngineSilent("ENGINE_SILENT"))
+      exchanges.clear()
     }
   }).pipe(
     Effect.ensuring(
       Effect.sync(() => {
-        isBeating = false
+        isWatching = false
       })
     )
   )
 
   const probe = Effect.gen(function* () {
     if (!isSilent) return
-    const refusal = new EngineSilent("ENGINE_NOT_ASKED")
+    const refusal = new EngineSilent("ENGINE_KNOWN_SILENT")
     if ((yield* Clock.currentTimeMillis) - probedAt < probePause) return yield* Effect.fail(refusal)
     const hasAnswered = yield* Effect.as(ping, true).pipe(
       Effect.timeoutOrElse({ duration: probeTimeout, orElse: () => Effect.succeed(false) })
@@ -101,16 +101,16 @@ export const makeHeartbeat = Effect.fnUntraced(function* ({
   })
 
   return {
-    admit: Effect.suspend(() => (isSilent ? probing.withPermits(1)(probe) : Effect.void)),
+    admit: Effect.suspend(() => (isSilent ? probeLock.withPermits(1)(probe) : Effect.void)),
     exchange: (giveUp) =>
       Effect.acquireRelease(
         Effect.suspend(() => {
-          open.add(giveUp)
-          if (isBeating) return Effect.void
-          isBeating = true
-          return Effect.asVoid(Effect.forkIn(beat, scope))
+          exchanges.add(giveUp)
+          if (isWatching) return Effect.void
+          isWatching = true
+          return Effect.asVoid(Effect.forkIn(watchSilence, scope))
         }),
-        () => Effect.sync(() => open.delete(giveUp))
+        () => Effect.sync(() => exchanges.delete(giveUp))
       )
   }
 })

@@ -22,14 +22,14 @@ export const awaitLeader = <A, E extends RequestFailure, R>(request: Effect.Effe
 
 /**
  * Sends requests to the managers of a swarm. Has no uploads and no hijacked connections, which belong to requests about containers: only
- * the container's engine can answer these.
+ * the container's engine can serve these.
  */
 export interface ManagersClient extends Omit<EngineClient, "head" | "hijack" | "upload"> {
-  /** The client of the manager that answered last. */
+  /** The client of the manager that responded last. */
   readonly current: () => EngineClient
 }
 
-/** Returns a client for these managers. It first tries the manager that answered last. */
+/** Returns a client for these managers. It first tries the manager that responded last. */
 export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<EngineClient>]): ManagersClient => {
   let current = clients[0]
   const after = (client: EngineClient): EngineClient =>
@@ -68,6 +68,6 @@ export const overManagers = (clients: readonly [EngineClient, ...ReadonlyArray<E
     },
     stream: (request) => send(request, (client) => client.stream(request)),
     broken: (operation) => current.broken(operation),
-    noAnswer: (operation, timeout) => current.noAnswer(operation, timeout)
+    timedOut: (operation, timeout) => current.timedOut(operation, timeout)
   }
 }

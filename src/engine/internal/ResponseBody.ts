@@ -29,6 +29,7 @@ export const collect = (
     response.on("close", () => lost(cutOff()))
   })
 
+/** Parses JSON. `null` in objects counts as absent. Returns `undefined` if the text is not JSON. */
 export const parseJson = (text: string): { readonly value: unknown } | undefined => {
   try {
     return { value: withoutNulls(JSON.parse(text)) }

@@ -1,3 +1,4 @@
+/** Connects to an engine on another machine through `ssh` and `docker system dial-stdio`, as the docker CLI does. */
 import type * as ChildProcess from "node:child_process"
 import { Socket } from "node:net"
 import { Duplex } from "node:stream"
@@ -51,7 +52,7 @@ const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : 
 const kept = 4096
 
 /** Milliseconds to wait for the rest of stderr after ssh has ended. A background master process of ssh may hold it open forever. */
-const lastWords = 500
+const lastLine = 500
 
 /**
  * A connection to an engine through `ssh`, as a Duplex that can be half-closed: after its end, dial-stdio's stdin ends, and the engine's
@@ -95,7 +96,7 @@ export class SshConnection extends Duplex {
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => {})
     child.once("exit", (code, signal) => {
       this.#exit = { code, signal }
-      setTimeout(stderrEnded, lastWords).unref()
+      setTimeout(stderrEnded, lastLine).unref()
       this.#conclude()
     })
   }

@@ -21,7 +21,7 @@ export const twoWay = <E>(
 ): Effect.Effect<TwoWay<E>, never, Scope.Scope> =>
   Effect.map(fromReadable(socket, broken), (output) => {
     let refusal: Error | undefined
-    outliveInput(socket, (cause) => {
+    hideFailedWrites(socket, (cause) => {
       refusal ??= cause
     })
     if (socket instanceof Socket && socket.remoteAddress === undefined) endAtReset(socket)
@@ -33,7 +33,7 @@ export const twoWay = <E>(
         : undefined)
     return {
       output,
-      arrival: arrivalAt(socket),
+      arrival: awaitData(socket),
       write: (chunk) =>
         Effect.callback((resume) => {
           const cause = refused()
@@ -51,7 +51,7 @@ export const twoWay = <E>(
   })
 
 /** Completes when the socket has data or has ended. The socket must have a reader, so that it reads ahead. */
-const arrivalAt = (socket: Duplex): Effect.Effect<void> =>
+const awaitData = (socket: Duplex): Effect.Effect<void> =>
   Effect.callback((resume) => {
     if (socket.readableLength > 0 || socket.readableEnded || socket.destroyed) return resume(Effect.void)
     const arrived = () => {
@@ -69,9 +69,9 @@ const arrivalAt = (socket: Duplex): Effect.Effect<void> =>
  * A command may end before it has read all its input. The engine then closes the connection, and later writes fail. Node destroys a socket
  * on the first failed write, and output that is still in the kernel would be lost. So failed writes are hidden from the socket.
  */
-const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => {
+const hideFailedWrites = (socket: Duplex, refused: (cause: Error) => void): void => {
   type Done = (error?: Error | null) => void
-  const quiet =
+  const hideFailure =
     (done: Done): Done =>
     (error) => {
       if (error == null || !("syscall" in error) || error.syscall !== "write") return done(error)
@@ -79,9 +79,9 @@ const outliveInput = (socket: Duplex, refused: (cause: Error) => void): void => 
       done()
     }
   const write = socket._write.bind(socket)
-  socket._write = (chunk, encoding, done) => write(chunk, encoding, quiet(done))
+  socket._write = (chunk, encoding, done) => write(chunk, encoding, hideFailure(done))
   const writev = socket._writev?.bind(socket)
-  if (writev !== undefined) socket._writev = (chunks, done) => writev(chunks, quiet(done))
+  if (writev !== undefined) socket._writev = (chunks, done) => writev(chunks, hideFailure(done))
 }
 
 /**

@@ -10,7 +10,7 @@ import type { DockerEngine } from "../../engine/DockerEngine.ts"
 import { isNotFound } from "../../engine/EngineErrors.ts"
 import { imageCommands } from "../../ImageCommands.ts"
 import { freshName, lastingFor, ownershipLabels } from "../../Labels.ts"
-import { begunPrefix, GuardRequest, present, question, release, released, type Watch } from "../GuardProtocol.ts"
+import { GuardRequest, ping, pong, releasedReply, releaseMessage, startedPrefix, type Watch } from "../GuardProtocol.ts"
 import { findImage, hostPidContainer } from "../HostView.ts"
 import type { KillerOptions } from "../ProcessKiller.ts"
 
@@ -21,7 +21,7 @@ const unlimited = 365 * 24 * 3600_000
 /** Milliseconds that a guard needs to kill a run, besides the grace period. */
 const overhead = 15_000
 /** Milliseconds to wait for an unreachable engine. */
-const absence = 3000
+const unreachableTimeout = 3000
 
 /** The engine does not have the task-exec image. */
 export class NoGuardImage extends Schema.TaggedError<NoGuardImage>()("NoGuardImage", {
@@ -49,13 +49,13 @@ export const watchFromContainer = Effect.fnUntraced(function* (
   const lasting = yield* lastingFor(owner, (request.after ?? unlimited) + longestGrace + overhead)
   const base = hostPidContainer(image, [imageCommands.guard, encodeRequest(request)], ownershipLabels(lasting, "guard"))
   const connection = yield* openAttached(engine, freshName("guard"), owner.runId, base)
-  // Responses arrive in the order of the requests. When the connection is lost, all open requests get `false`.
-  const open: Array<Deferred.Deferred<boolean>> = []
+  // Responses arrive in the order of the requests. When the connection is lost, all pending requests get `false`.
+  const pending: Array<Deferred.Deferred<boolean>> = []
   let isGone = false
   const demux = new Demux()
   let text = ""
   const take = (line: string) => {
-    const next = line === present || line === released ? open.shift() : undefined
+    const next = line === pong || line === releasedReply ? pending.shift() : undefined
     if (next !== undefined) Deferred.doneUnsafe(next, Effect.succeed(true))
   }
   yield* connection.output.pipe(
@@ -74,42 +74,42 @@ export const watchFromContainer = Effect.fnUntraced(function* (
     Effect.andThen(
       Effect.sync(() => {
         isGone = true
-        for (const answer of open.splice(0)) Deferred.doneUnsafe(answer, Effect.succeed(false))
+        for (const response of pending.splice(0)) Deferred.doneUnsafe(response, Effect.succeed(false))
       })
     ),
     Effect.forkScoped
   )
-  const say = (words: string) => connection.write(new TextEncoder().encode(words))
-  const ask = Effect.fnUntraced(
-    function* (words: string) {
+  const send = (message: string) => connection.write(new TextEncoder().encode(message))
+  const exchange = Effect.fnUntraced(
+    function* (message: string) {
       if (isGone) return false
-      const answer = yield* Deferred.make<boolean>()
-      open.push(answer)
-      yield* say(words)
-      return yield* Deferred.await(answer)
+      const response = yield* Deferred.make<boolean>()
+      pending.push(response)
+      yield* send(message)
+      return yield* Deferred.await(response)
     },
     Effect.orElseSucceed(() => false),
     Effect.timeoutOrElse({ duration: responseTimeout, orElse: () => Effect.succeed(false) })
   )
-  let mustAct = false
-  const takeOver = Effect.sync(() => {
-    mustAct = true
+  let mustKill = false
+  const killOnClose = Effect.sync(() => {
+    mustKill = true
   })
   // The container is removed after it has killed the command.
   const finish = Effect.andThen(
     Effect.ignore(connection.endInput),
     untilEnded(engine, connection.id, longestGrace + overhead)
   )
-  yield* Effect.addFinalizer(() => (mustAct ? finish : Effect.void))
-  // Without these words, a guard only waits longer for the first process.
-  const begun = (runId: string) => Effect.ignore(say(`${begunPrefix}${runId}\n`))
-  const watch: Watch = { begun, confirm: ask(question), takeOver, letGo: ask(release) }
+  yield* Effect.addFinalizer(() => (mustKill ? finish : Effect.void))
+  // A guard that misses this message only waits longer for the first process.
+  const started = (runId: string) => Effect.ignore(send(`${startedPrefix}${runId}\n`))
+  const watch: Watch = { started, confirm: exchange(ping), killOnClose, release: exchange(releaseMessage) }
   return watch
 })
 
 /**
  * Polls until the container has ended, for at most `atMost` milliseconds. Does not wait for an engine that stays unreachable: nothing
- * removes the container then, so it goes on.
+ * removes the container then, so this continues.
  */
 const untilEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"], container: string, atMost: number) {
   const runs = engine.inspectContainer(container).pipe(
@@ -120,12 +120,12 @@ const untilEnded = Effect.fnUntraced(function* (engine: DockerEngine["Service"],
     Effect.orElseSucceed(() => false)
   )
   const start = yield* Clock.currentTimeMillis
-  let heard = start
+  let lastResponse = start
   while (true) {
     const isRunning = yield* runs
     const now = yield* Clock.currentTimeMillis
-    if (isRunning !== undefined) heard = now
-    if (isRunning === false || now - start > atMost || now - heard > absence) return
+    if (isRunning !== undefined) lastResponse = now
+    if (isRunning === false || now - start > atMost || now - lastResponse > unreachableTimeout) return
     yield* Effect.sleep(100)
   }
 })

@@ -14,9 +14,9 @@ const script = 'while read -r line; do [ "$line" = done ] && exit 0; set -- "$@"
 /** A waiting guard process. */
 export interface GuardProcess {
   /** Adds an argument of the program. */
-  readonly tell: (argument: string) => void
+  readonly send: (argument: string) => void
   /** Ends the process. With `false`, makes it act at once. */
-  readonly letGo: (isReleased: boolean) => Effect.Effect<void>
+  readonly close: (isReleased: boolean) => Effect.Effect<void>
 }
 
 /**
@@ -45,10 +45,10 @@ export const startGuardProcess = (
   })
 
 const guardOf = ({ stdin }: ChildProcess): GuardProcess => ({
-  tell: (argument) => {
+  send: (argument) => {
     if (stdin?.writable === true) stdin.write(`${argument}\n`)
   },
-  letGo: (isReleased) =>
+  close: (isReleased) =>
     Effect.callback((resume) => {
       if (stdin == null || stdin.writableEnded || stdin.destroyed) return resume(Effect.void)
       stdin.end(isReleased ? "done\n" : "", () => resume(Effect.void))

@@ -108,10 +108,10 @@ const watch = Effect.fnUntraced(function* (engine: Engine, execId: string, gate:
     quiet += tick
     if (!gate.isClosed && quiet < quietInterval) continue
     quiet = 0
-    const answer = yield* running
-    if (Option.isSome(answer) && answer.value) continue
+    const response = yield* running
+    if (Option.isSome(response) && response.value) continue
     gate.openForGood()
-    if (Option.isNone(answer)) continue
+    if (Option.isNone(response)) continue
     let before: number
     do {
       before = gate.total

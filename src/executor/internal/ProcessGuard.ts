@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { imageCommands } from "../../ImageCommands.ts"
-import { begunPrefix, GuardRequest, type Watch } from "../GuardProtocol.ts"
+import { GuardRequest, startedPrefix, type Watch } from "../GuardProtocol.ts"
 import { startGuardProcess } from "./GuardProcess.ts"
 
 const encodeRequest = Schema.encodeSync(Schema.fromJsonString(GuardRequest))
@@ -11,20 +11,20 @@ const encodeRequest = Schema.encodeSync(Schema.fromJsonString(GuardRequest))
  * Starts a guard; `undefined` without a shell or the program. It has no timeout: its caller is on the same machine.
  */
 export const watchFromProcess = Effect.fnUntraced(function* ({ runs }: GuardRequest) {
-  let mustAct = false
+  let mustKill = false
   const guard = yield* Effect.acquireRelease(
     startGuardProcess([imageCommands.guard, encodeRequest({ runs })]),
-    // Without a word it takes its caller for gone.
-    (guard) => Effect.suspend(() => guard?.letGo(!mustAct) ?? Effect.void)
+    // A guard that is not released kills the runs.
+    (guard) => Effect.suspend(() => guard?.close(!mustKill) ?? Effect.void)
   )
   if (guard === undefined) return undefined
-  const takeOver = Effect.sync(() => {
-    mustAct = true
+  const killOnClose = Effect.sync(() => {
+    mustKill = true
   })
   return {
-    begun: (runId) => Effect.sync(() => guard.tell(`${begunPrefix}${runId}`)),
+    started: (runId) => Effect.sync(() => guard.send(`${startedPrefix}${runId}`)),
     confirm: Effect.succeed(true),
-    takeOver,
-    letGo: Effect.as(guard.letGo(true), true)
+    killOnClose,
+    release: Effect.as(guard.close(true), true)
   } satisfies Watch
 })

@@ -29,7 +29,7 @@ const quietPause = 15
 const longestPause = 250
 const pauseGrowth = 1.125
 /** Milliseconds between two checks of a command with output. */
-const heardPause = 5
+const outputPause = 5
 
 /**
  * Waits until the engine reports that the command started or ended. If a command can't be started, the engine writes the reason to stdout,
@@ -43,15 +43,15 @@ export const awaitStart = (
   { arrival }: ExecConnection
 ): Effect.Effect<ExecInspect, EngineFailure | OutcomeUnknown> =>
   Effect.gen(function* () {
-    let heard = false
-    const hear = Effect.andThen(
+    let hasOutput = false
+    const awaitOutput = Effect.andThen(
       arrival,
       Effect.sync(() => {
-        heard = true
+        hasOutput = true
       })
     )
     for (let pause = quietPause; ; pause = Math.min(pause * pauseGrowth, longestPause)) {
-      yield* heard ? Effect.sleep(heardPause) : Effect.raceFirst(hear, Effect.sleep(pause))
+      yield* hasOutput ? Effect.sleep(outputPause) : Effect.raceFirst(awaitOutput, Effect.sleep(pause))
       const exec = yield* engine.inspectExec(execId)
       if (hasStarted(exec) || exec.ExitCode !== null) return exec
     }

@@ -1,3 +1,4 @@
+/** Whether a container still runs. */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { DockerEngine } from "../../engine/DockerEngine.ts"

@@ -1,6 +1,7 @@
 /** Connections in memory. */
 import { type Duplex, duplexPair } from "node:stream"
 import * as Effect from "effect/Effect"
+import type { Incoming } from "../../../src/carrier/Channel.ts"
 
 /** The two ends of a connection. If one end breaks, the other one does, too, as with sockets. */
 export const socketPair = (): readonly [Duplex, Duplex] => {
@@ -34,3 +35,11 @@ export const cutEvery = (bytes: number): readonly [Duplex, Duplex] => {
 
 /** Lets Node's streams deliver the bytes that they hold. */
 export const settle = Effect.promise(() => new Promise((done) => setImmediate(done))).pipe(Effect.repeat({ times: 20 }))
+
+/** Describes a received record: the stream and its bytes, the end of a stream, or a document. */
+export const describeIncoming = (incoming: Incoming) =>
+  incoming._tag === "Data"
+    ? `${incoming.stream} ${Buffer.from(incoming.data).toString()}`
+    : incoming._tag === "End"
+      ? `end of ${incoming.stream}`
+      : incoming.text

@@ -103,7 +103,7 @@ describe("FrameReader", () => {
     feed(reader, Buffer.concat(damaged.map((line) => record(line))), 7)
     assert.isFalse(reader.complete)
     assert.isTrue(reader.gap)
-    assert.include(reader.noise, damaged[1] ?? "-")
+    assert.include(reader.otherText, damaged[1] ?? "-")
   })
 
   it("a block of several pieces survives a log that breaks off after each of its lines", () => {
@@ -152,9 +152,9 @@ describe("FrameReader", () => {
     const reader = new FrameReader()
     feed(reader, record("a stray line\n"), 3)
     feed(reader, record("node: out of memory\n", 2), 3)
-    assert.include(reader.noise, "a stray line")
-    assert.include(reader.noise, "node: out of memory")
+    assert.include(reader.otherText, "a stray line")
+    assert.include(reader.otherText, "node: out of memory")
     for (let at = 0; at < 100; at++) feed(reader, record("x".repeat(1000), 2), 1008)
-    assert.isAtMost(reader.noise.length, 4096)
+    assert.isAtMost(reader.otherText.length, 4096)
   })
 })

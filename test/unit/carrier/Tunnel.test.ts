@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto"
-import { connect } from "node:net"
 import { duplexPair } from "node:stream"
 import { zstdCompressSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
@@ -10,23 +9,15 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import type { Channel, Incoming } from "../../../src/carrier/Channel.ts"
+import type { Channel } from "../../../src/carrier/Channel.ts"
 import { makeTunnel, type Tunnel } from "../../../src/carrier/Tunnel.ts"
 import { encodeFrame, type TunnelFrame, TunnelFrameReader } from "../../../src/carrier/TunnelFrame.ts"
-import { listenForAll, listenSecurely, makeTunnelKey, secureClient, tunnelKey } from "../../../src/carrier/TunnelTls.ts"
-import { cutEvery, settle } from "./Connections.ts"
+import { cutEvery, describeIncoming, settle } from "./Connections.ts"
 
 const pair = Effect.gen(function* () {
   const [left, right] = duplexPair()
   return { left, right, near: yield* makeTunnel(left), far: yield* makeTunnel(right) }
 })
-
-const describeIncoming = (incoming: Incoming) =>
-  incoming._tag === "Data"
-    ? `${incoming.stream} ${Buffer.from(incoming.data).toString()}`
-    : incoming._tag === "End"
-      ? `end of ${incoming.stream}`
-      : incoming.text
 
 describe("a tunnel", () => {
   it.effect("documents and bytes arrive in order, in both directions", () =>
@@ -440,68 +431,6 @@ describe("a tunnel", () => {
       yield* settle
       right.destroy()
       assert.strictEqual((yield* Fiber.join(writing))._tag, "TunnelLost")
-    })
-  )
-})
-
-describe("TLS with a one-time key", () => {
-  const port = 27788
-  const dial = Effect.acquireRelease(
-    Effect.sync(() => connect({ port, host: "127.0.0.1" }).on("error", () => undefined)),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
-
-  it.live("admits only one client with the key: no wrong keys, no invalid bytes, no second client", () =>
-    Effect.gen(function* () {
-      const key = tunnelKey(makeTunnelKey())
-      const refused: Array<string> = []
-      const { client } = yield* listenSecurely(port, key, (why) => refused.push(why))
-      const wrong = yield* Effect.flip(secureClient(yield* dial, tunnelKey(makeTunnelKey())))
-      assert.strictEqual(wrong._tag, "TunnelLost")
-      const garbage = yield* dial
-      garbage.write("GET / HTTP/1.1\r\n\r\n")
-      yield* Effect.callback<void>((resume) => {
-        garbage.resume().on("close", () => resume(Effect.void))
-      })
-      const mine = yield* makeTunnel(yield* secureClient(yield* dial, key))
-      const theirs = yield* makeTunnel(yield* client)
-      // It is rejected at once, or after it has proved that it has the key.
-      const second = yield* secureClient(yield* dial, key).pipe(
-        Effect.flatMap(makeTunnel),
-        Effect.flatMap(({ incoming }) => Stream.runCollect(incoming)),
-        Effect.orElseSucceed(() => [])
-      )
-      assert.deepStrictEqual(second, [])
-      yield* theirs.send("to you alone")
-      yield* theirs.close
-      assert.deepStrictEqual((yield* Stream.runCollect(mine.incoming)).map(describeIncoming), ["to you alone"])
-      assert.lengthOf(refused, 3)
-      assert.match(refused.at(-1) ?? "", /a second client/)
-    })
-  )
-
-  it.live("admits clients with the key while others hold all connections that they get", () =>
-    Effect.gen(function* () {
-      const key = tunnelKey(makeTunnelKey())
-      const most = 2
-      const refused: Array<string> = []
-      let clients = 0
-      yield* listenForAll(
-        { port, key, most },
-        { client: () => clients++, refused: (why) => refused.push(why.replace(/^\S+ /, "")) }
-      )
-      const idle = Effect.gen(function* () {
-        const socket = yield* dial
-        yield* Effect.callback<void>((resume) => void socket.once("connect", () => resume(Effect.void)))
-      })
-      yield* Effect.forEach(Array.from({ length: 100 }), () => idle, { concurrency: 10 })
-      for (let at = 0; at < most; at++) yield* secureClient(yield* dial, key)
-      yield* Effect.forEach(Array.from({ length: 100 }), () => idle, { concurrency: 10 })
-      assert.strictEqual(clients, most)
-      assert.deepStrictEqual([...new Set(refused)], ["too many connections are in the TLS handshake"])
-      yield* Effect.ignore(secureClient(yield* dial, key))
-      while (!refused.includes("2 clients are connected already")) yield* Effect.sleep(1)
-      assert.strictEqual(clients, most)
     })
   )
 })

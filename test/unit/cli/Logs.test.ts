@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { completionContext } from "../../../adapters/cli/CompletionContext.ts"
 import { logs } from "../../../adapters/cli/Logs.ts"
 import { signal } from "../../../adapters/cli/Signal.ts"
-import { whatIsWanted } from "../../../adapters/cli/Wanted.ts"
 
 const words = (line: string) => (line === "" ? [] : line.split(" "))
 const refused = (verb: typeof logs, line: string) =>
@@ -105,7 +105,7 @@ describe("the command line of signal", () => {
 
 describe("completion", () => {
   it("offers targets, signals and options for logs and signal", () => {
-    const wanted = (line: string) => whatIsWanted(line.split(" "))
+    const wanted = (line: string) => completionContext(line.split(" "))
     assert.deepStrictEqual(wanted("logs -f w"), { _tag: "Target", before: "" })
     assert.deepStrictEqual(wanted("logs web.1,w"), { _tag: "Target", before: "web.1," })
     assert.deepStrictEqual(wanted("logs web "), { _tag: "Nothing" })

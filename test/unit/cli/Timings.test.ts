@@ -21,7 +21,7 @@ const timed = (script: ReadonlyArray<readonly [at: number, what: "began" | "ende
 
 describe("--timings", () => {
   it("lists parallel stages in the order of their starts, and the rest as cleanup", () => {
-    const laps = timed(
+    const measured = timed(
       [
         [110, "began", find],
         [150, "ended", find],
@@ -34,7 +34,7 @@ describe("--timings", () => {
       ],
       1200
     )
-    assert.deepStrictEqual(laps, [
+    assert.deepStrictEqual(measured, [
       { stage: "Boot", from: 0, to: 100 },
       { stage: "Find", from: 110, to: 150 },
       { stage: "Relay", from: 150, to: 800 },
@@ -45,7 +45,7 @@ describe("--timings", () => {
   })
 
   it("lists no cleanup if nothing was created", () => {
-    const laps = timed(
+    const measured = timed(
       [
         [110, "began", find],
         [150, "ended", find]
@@ -53,7 +53,7 @@ describe("--timings", () => {
       160
     )
     assert.deepStrictEqual(
-      laps.map(({ stage }) => stage),
+      measured.map(({ stage }) => stage),
       ["Boot", "Find"]
     )
   })

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import { withEngine } from "../../../adapters/command/ChosenEngine.ts"
 import { chooseEngine } from "../../../adapters/command/EngineChoice.ts"
+import { withEngine } from "../../../adapters/command/withEngine.ts"
 import { CurrentInventory, Inventory } from "../../../src/engine/Inventory.ts"
 
 /** The clean-up command that a run suggests, and its DOCKER_HOST. */

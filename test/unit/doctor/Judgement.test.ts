@@ -3,12 +3,12 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Check } from "../../../adapters/doctor/Check.ts"
 import { colourOf, linesOf, summaryOf } from "../../../adapters/doctor/DoctorText.ts"
-import { judgePlatform, judgeStanding, judgeTrial } from "../../../adapters/doctor/NodeChecks.ts"
+import { checkAvailability, judgePlatform, judgeTrial } from "../../../adapters/doctor/NodeChecks.ts"
 import type { Greeted, Silent } from "../../../adapters/doctor/NodeTrials.ts"
 import { checkManagers, checkRole, isOlder } from "../../../adapters/doctor/SwarmChecks.ts"
 import { Info } from "../../../src/engine/EngineSchemas.ts"
 import { Node } from "../../../src/engine/SwarmSchemas.ts"
-import { unconfirmed } from "../../../src/executor/ExecutorErrors.ts"
+import { unconfirmed } from "../../../src/executor/Ending.ts"
 import { HelperImageUnavailable, HelperRefused, UsernsRemapped } from "../../../src/helper/HelperErrors.ts"
 import { version } from "../../../src/Version.ts"
 
@@ -77,7 +77,7 @@ describe("the judgement of doctor", () => {
   })
 
   it("of a node says whether Swarm starts a helper there", () => {
-    const of = (like: Like) => said(judgeStanding(node("n", like))).slice(0, 2)
+    const of = (like: Like) => said(checkAvailability(node("n", like))).slice(0, 2)
     assert.deepStrictEqual(of({}), ["ok", "ready, active, worker"])
     assert.deepStrictEqual(of({ state: "down" }), ["fails", "down, active, worker"])
     assert.deepStrictEqual(of({ availability: "pause", manager: leader }), ["fails", "ready, pause, manager"])

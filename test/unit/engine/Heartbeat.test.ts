@@ -79,7 +79,7 @@ describe("Heartbeat", () => {
         silences.map(({ code }) => code),
         ["ENGINE_SILENT", "ENGINE_SILENT"]
       )
-      assert.strictEqual((yield* Effect.flip(heartbeat.admit)).code, "ENGINE_NOT_ASKED")
+      assert.strictEqual((yield* Effect.flip(heartbeat.admit)).code, "ENGINE_KNOWN_SILENT")
       assert.strictEqual(engine.pings, 2)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(silences.length, 2)

@@ -27,7 +27,7 @@ const manager = (host: string, asked: Array<string>, failure: () => RequestFailu
     stream: unused,
     hijack: unused,
     broken: () => () => unreachable(host, "Lost"),
-    noAnswer: () => unreachable(host, "Timeout")
+    timedOut: () => unreachable(host, "Timeout")
   }
 }
 

@@ -55,8 +55,8 @@ describe("the progress of a pull", () => {
   it.effect.prop("is the sum over the layers, wherever the lines are split", [cuts], ([parts]) =>
     Effect.gen(function* () {
       const bytes = Buffer.from(pull.join(""))
-      const places = [0, ...parts.map((part) => Math.floor(part * bytes.length)).sort((a, b) => a - b), bytes.length]
-      const chunks = places.slice(1).map((end, at) => bytes.subarray(places[at], end))
+      const cuts = [0, ...parts.map((part) => Math.floor(part * bytes.length)).sort((a, b) => a - b), bytes.length]
+      const chunks = cuts.slice(1).map((end, at) => bytes.subarray(cuts[at], end))
       assert.deepStrictEqual(yield* read(chunks), [...amounts])
     })
   )

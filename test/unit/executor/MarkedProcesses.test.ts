@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { runVariable } from "../../../src/executor/ExecSpec.ts"
-import { endMarked, environmentBy, isDirectlyIn } from "../../../src/executor/MarkedProcesses.ts"
+import { endMarked, environmentFromStat, isDirectlyIn } from "../../../src/executor/MarkedProcesses.ts"
 
 /** A shell with the mark that has printed a line, so its traps are set and its children are there. */
 const started = (runId: string | undefined, script: string) =>
@@ -173,14 +173,14 @@ describe("processes that change while they are looked for", () => {
 describe("why a process has no environment", () => {
   const stat = (memory: string, start: string, end: string) =>
     `7 (a) b) S ${Array.from({ length: 49 }, (_, at) => ({ 19: memory, 46: start, 47: end })[at] ?? "9").join(" ")}`
-  const cases: ReadonlyArray<readonly [string, string, ReturnType<typeof environmentBy>]> = [
-    ["it is a kernel thread or a zombie", stat("0", "0", "0"), "Lifeless"],
+  const cases: ReadonlyArray<readonly [string, string, ReturnType<typeof environmentFromStat>]> = [
+    ["it is a kernel thread or a zombie", stat("0", "0", "0"), "NoMemory"],
     ["it is in the middle of an execve", stat("4096", "0", "0"), "Missed"],
     ["it was in the middle of an execve", stat("4096", "100", "200"), "Missed"],
     ["its environment is empty", stat("4096", "100", "100"), "Read"]
   ]
   for (const [reason, text, expected] of cases) {
-    it(reason, () => assert.strictEqual(environmentBy(text), expected))
+    it(reason, () => assert.strictEqual(environmentFromStat(text), expected))
   }
 })
 

@@ -23,12 +23,12 @@ describe("an agent's log", () => {
   it.effect("begins with the notice of its key, and repeats it often enough", () =>
     Effect.gen(function* () {
       const { lines, log } = yield* opened
-      for (let at = 0; at < 100; at++) yield* log.say(`line ${at}`)
+      for (let at = 0; at < 100; at++) yield* log.line(`line ${at}`)
       const notices = lines().flatMap((line, at) => (`${line}\n` === noticeLine({ key, isRetired: false }) ? [at] : []))
       assert.strictEqual(notices[0], 0)
       for (const [at, place] of notices.entries()) assert.isAtMost(place - (notices[at - 1] ?? 0), noticeInterval + 1)
       yield* log.retire
-      for (let at = 0; at < noticeInterval; at++) yield* log.say(`line ${at}`)
+      for (let at = 0; at < noticeInterval; at++) yield* log.line(`line ${at}`)
       const after = lines().filter((line) => line.startsWith("agent key"))
       assert.deepStrictEqual(after.slice(-2), [`agent key ${key} retired`, `agent key ${key} retired`])
     })

@@ -121,9 +121,14 @@ describe("TunnelNetwork", () => {
       Effect.gen(function* () {
         const { calls, layer, networks } = managers()
         const owner = yield* makeOwnership(undefined)
-        const place = { image: "image", node, task: "web.1", placementTimeout: 1000 }
+        const placement = { image: "image", node, task: "web.1", placementTimeout: 1000 }
         const error = yield* Effect.gen(function* () {
-          const { request, tunnel, unreachable } = yield* prepareTunnel({ place, owner, from: "start", commands: 1 })
+          const { request, tunnel, unreachable } = yield* prepareTunnel({
+            placement,
+            owner,
+            from: "start",
+            commands: 1
+          })
           const fiber = yield* Effect.forkScoped(tunnel)
           // As a helper reports it for one network after the other.
           for (const _ of request.networks) unreachable(reason)

@@ -19,7 +19,7 @@ import { taskOn } from "../engine/Tasks.ts"
 import { plainSpec } from "../executor/Specs.ts"
 
 const node = { id: "n", hostname: "host", state: "ready", availability: "active" }
-const place = { image: "image", node, task: "web.1", placementTimeout: 60_000 }
+const placement = { image: "image", node, task: "web.1", placementTimeout: 60_000 }
 const readNode = Schema.decodeUnknownEffect(Node)
 
 /** A swarm whose helper's task has this status and no output. Swarm deletes the task with its service. */
@@ -56,7 +56,7 @@ const inTime = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 /** Starts a command and ends it before the helper's Hello. Returns the known outcome before and after. */
 const endedEarly = (status: Partial<Task["Status"]>) =>
   Effect.gen(function* () {
-    const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
+    const { commands } = yield* openHelperNode({ placement, owner: makeOwnership(undefined) })
     const { exec } = yield* commands([plainSpec], 1)
     return yield* Effect.gen(function* () {
       const { end, events, mayHaveBegun } = yield* exec(0, { stdin: Stream.empty, sizes: Stream.empty })
@@ -70,7 +70,7 @@ const endedEarly = (status: Partial<Task["Status"]>) =>
 
 /** The error of a copy whose helper ends with this status before its Hello. */
 const copyFailure = (status: Partial<Task["Status"]>) =>
-  openHelperNode({ place, owner: makeOwnership(undefined) }).pipe(
+  openHelperNode({ placement, owner: makeOwnership(undefined) }).pipe(
     Effect.flatMap(({ files }) => files("c", {})),
     Effect.flip,
     Effect.map(({ message }) => message),
@@ -121,7 +121,7 @@ describe("a copy whose helper is killed", () => {
 /** The error of a command whose helper keeps this status. */
 const commandError = (status: Partial<Task["Status"]>, other: Partial<Swarm["Service"]> = {}) =>
   Effect.gen(function* () {
-    const { commands } = yield* openHelperNode({ place, owner: makeOwnership(undefined) })
+    const { commands } = yield* openHelperNode({ placement, owner: makeOwnership(undefined) })
     const { exec } = yield* commands([plainSpec], 1)
     const { events } = yield* exec(0, { stdin: Stream.empty, sizes: Stream.empty })
     return yield* Effect.flip(Stream.runDrain(events))
@@ -219,7 +219,7 @@ describe("a manager that fails", () => {
 
 describe("a tunnel that the helper's node can't join", () => {
   const rejected = new HelperRejected({ node: "host", reason: "no such device" })
-  const addition: HelperTunnel = {
+  const helperTunnel: HelperTunnel = {
     request: { key: "key", networks: ["network"], from: "start" },
     tunnel: Effect.fail(rejected),
     reachable: () => undefined,
@@ -230,7 +230,7 @@ describe("a tunnel that the helper's node can't join", () => {
     function* (begin: ReadonlyArray<number>) {
       const work = { _tag: "Exec", specs: [plainSpec], begin } as const
       const owner = yield* makeOwnership(undefined)
-      const { tunnel } = yield* openHelperConnection({ place, owner, work, addition })
+      const { tunnel } = yield* openHelperConnection({ placement, owner, work, helperTunnel })
       yield* Effect.sleep("1 second")
       return yield* Effect.flip(tunnel)
     },

@@ -13,10 +13,9 @@ import { type Frame, FrameWriter, protocolVersion } from "../../../src/carrier/F
 import { makeTunnel } from "../../../src/carrier/Tunnel.ts"
 import { Swarm } from "../../../src/engine/Swarm.ts"
 import { Node, type Task } from "../../../src/engine/SwarmSchemas.ts"
-import type { ExecEvent } from "../../../src/executor/ExecEvent.ts"
+import type { Ending } from "../../../src/executor/Ending.ts"
+import type { ExecEvent, ExecInput } from "../../../src/executor/ExecEvent.ts"
 import { type ExecSpec, endOf } from "../../../src/executor/ExecSpec.ts"
-import type { ExecInput } from "../../../src/executor/Executor.ts"
-import type { Ending } from "../../../src/executor/ExecutorErrors.ts"
 import type { TunnelNeed } from "../../../src/helper/HelperRequest.ts"
 import { memoize } from "../../../src/internal/memoize.ts"
 import { makeOwnership } from "../../../src/Labels.ts"
@@ -154,7 +153,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
   })
 
   const server = yield* Deferred.make<Scope.Closeable>()
-  const addition =
+  const helperTunnel =
     options.tunnel === undefined
       ? undefined
       : ({
@@ -167,7 +166,7 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
     specOf(0, stdin !== undefined),
     ...commands.slice(1).map((_, at) => specOf(at + 1, stdin !== undefined))
   ]
-  const place = {
+  const placement = {
     image: "image",
     node: { id: "node", hostname: "there", state: "ready", availability: "active" },
     task: "web.1",
@@ -179,8 +178,13 @@ export const openHalves = Effect.fnUntraced(function* (options: HalvesOptions) {
       yield* Effect.forkIn(Effect.ignore(Scope.provide(serve(begin), serving)), serving)
       yield* Deferred.succeed(server, serving)
       const owner = yield* makeOwnership(undefined)
-      const link = yield* openHelperConnection({ place, owner, work: { _tag: "Exec", specs, begin }, addition })
-      return { line: link.line, stdin: (index: number) => inputs.get(index)?.stdin ?? Stream.empty }
+      const connection = yield* openHelperConnection({
+        placement,
+        owner,
+        work: { _tag: "Exec", specs, begin },
+        helperTunnel
+      })
+      return { line: connection.line, stdin: (index: number) => inputs.get(index)?.stdin ?? Stream.empty }
     }, Effect.provide(engine)),
     mayBeServing: () => true,
     endElsewhere: (runs) =>

@@ -306,12 +306,12 @@ describe("both halves of the protocol", () => {
     Effect.gen(function* () {
       const arrives = yield* Deferred.make<void>()
       const signals: Array<string> = []
-      const obeys: Play = ({ answer, signals: orders }) =>
+      const obeys: Play = ({ respond, signals: orders }) =>
         Stream.concat(
           Stream.make(started, out("up")),
           Stream.map(Stream.take(orders, 1), ({ id, signal }): Frame => {
             signals.push(signal)
-            Effect.runFork(answer({ _tag: "Signalled", id, ending: { _tag: "Killed" } }))
+            Effect.runFork(respond({ _tag: "Signalled", id, ending: { _tag: "Killed" } }))
             return exited(143)
           })
         )
@@ -445,4 +445,4 @@ describe("both halves of the protocol", () => {
   )
 })
 
-const noInput = { stdin: Stream.empty, sizes: Stream.empty, signals: Stream.never, answer: () => Effect.void }
+const noInput = { stdin: Stream.empty, sizes: Stream.empty, signals: Stream.never, respond: () => Effect.void }

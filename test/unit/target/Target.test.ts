@@ -9,7 +9,7 @@ const good: ReadonlyArray<readonly [string, Target]> = [
   ["web.2", { _tag: "Service", text: "web.2", service: "web", slot: 2 }],
   [
     "web.x7u2gmggdhj85528r1nre2q2n",
-    { _tag: "Service", text: "web.x7u2gmggdhj85528r1nre2q2n", service: "web", place: "x7u2gmggdhj85528r1nre2q2n" }
+    { _tag: "Service", text: "web.x7u2gmggdhj85528r1nre2q2n", service: "web", slotNode: "x7u2gmggdhj85528r1nre2q2n" }
   ],
   ["web@node-3", { _tag: "Service", text: "web@node-3", service: "web", node: "node-3" }],
   [

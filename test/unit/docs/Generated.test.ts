@@ -7,16 +7,16 @@ import { verbNames } from "../../../adapters/cli/VerbNames.ts"
 import type { Flags } from "../../../adapters/command/Flags.ts"
 import { partsOf } from "../../../adapters/command/Help.ts"
 import { commands, internalVariables, variables } from "../../../adapters/docs/Commands.ts"
-import { madeFiles } from "../../../adapters/docs/Files.ts"
+import { generatedFiles } from "../../../adapters/docs/Files.ts"
 import * as main from "../../../src/index.ts"
 import * as promise from "../../../src/promise.ts"
 import * as testing from "../../../src/testing.ts"
 
 const root = join(import.meta.dirname, "..", "..", "..")
-const made = madeFiles()
+const generated = generatedFiles()
 
 describe("generated texts", () => {
-  for (const [name, content] of made) {
+  for (const [name, content] of generated) {
     it(`${name} is up to date (npm run docs)`, () => {
       assert.strictEqual(readFileSync(join(root, name), "utf8"), content)
     })
@@ -26,7 +26,7 @@ describe("generated texts", () => {
     const { files, man } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
     assert.deepStrictEqual(
       man,
-      [...made.keys()].filter((name) => name.endsWith(".1")).map((name) => `./${name}`)
+      [...generated.keys()].filter((name) => name.endsWith(".1")).map((name) => `./${name}`)
     )
     assert.includeMembers(files, ["man"])
   })
@@ -80,7 +80,7 @@ describe("generated texts", () => {
 })
 
 describe("the API's pages", () => {
-  const pages = [...made].filter(([name]) => name.startsWith("docs/api/"))
+  const pages = [...generated].filter(([name]) => name.startsWith("docs/api/"))
   const all = pages.map(([, content]) => content).join("\n")
 
   it("are the only files in their folder", () => {
@@ -130,7 +130,7 @@ describe("the API's pages", () => {
 })
 
 describe.skipIf(spawnSync("groff", ["--version"]).status !== 0)("groff", () => {
-  for (const [name, content] of made) {
+  for (const [name, content] of generated) {
     if (!name.endsWith(".1")) continue
     it(`does not describe ${name}`, () => {
       const { status, stderr, stdout } = spawnSync("groff", ["-man", "-ww", "-Tascii", "-P-bcou"], {

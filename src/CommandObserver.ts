@@ -7,23 +7,23 @@ import type { ExecEvent } from "./executor/ExecEvent.ts"
 import { tapSome } from "./internal/tapSome.ts"
 import type { Route } from "./request/Via.ts"
 import { commandStages } from "./Stage.ts"
-import { openTidying } from "./sweep/Tidying.ts"
+import { openBackgroundSweep } from "./sweep/BackgroundSweep.ts"
 
 /** Adds stages and the sweep to the events of a command. */
-export type Accompany = <E, R>(
+export type ObserveCommand = <E, R>(
   route: Route,
   events: Stream.Stream<ExecEvent, E, R>
 ) => Effect.Effect<Stream.Stream<ExecEvent, E, R | Swarm>, never, Scope.Scope>
 
 /** Returns the function for the commands of one scope. The first command that starts begins the sweep. */
-export const openAccompaniment = Effect.gen(function* (): Effect.fn.Return<Accompany, never, Scope.Scope> {
-  const tidy = yield* openTidying
+export const openCommandObserver = Effect.gen(function* (): Effect.fn.Return<ObserveCommand, never, Scope.Scope> {
+  const startSweep = yield* openBackgroundSweep
   return (route, events) =>
     Effect.map(commandStages(route === "local"), (stages) =>
       events.pipe(
         tapSome((event) => {
           if (event._tag === "Stdout" || event._tag === "Stderr") return undefined
-          return event._tag === "Started" ? Effect.andThen(stages.see(event), tidy) : stages.see(event)
+          return event._tag === "Started" ? Effect.andThen(stages.see(event), startSweep) : stages.see(event)
         }),
         Stream.tapCause(() => stages.end)
       )

@@ -1,4 +1,4 @@
-/** What the last word of an unfinished command line can be. Needs no engine. */
+/** Finds out what the last word of an unfinished command line can be. Needs no engine. */
 import { containerSignals } from "../../src/request/ContainerSignal.ts"
 import { agentFlags } from "../agent/AgentCommand.ts"
 import { helpFlag } from "../command/CommonFlags.ts"
@@ -19,8 +19,8 @@ import { isVerb, type VerbName, verbs } from "./VerbNames.ts"
 /** A candidate and its description. */
 export type Candidate = readonly [word: string, description: string]
 
-/** The kind of the last word. */
-export type Wanted =
+/** What the last word can be. */
+export type CompletionContext =
   | { readonly _tag: "Flag"; readonly verb: VerbName }
   /** The value of a flag. `before`: the text before the value in the same word. */
   | { readonly _tag: "Value"; readonly flag: string; readonly before: string }
@@ -57,12 +57,13 @@ export const flagsOf: Readonly<Record<VerbName, Flags>> = {
 }
 
 /** Candidates without descriptions. */
-export const plain = (words: ReadonlyArray<string>): ReadonlyArray<Candidate> => words.map((word) => [word, ""])
+export const withoutDescriptions = (words: ReadonlyArray<string>): ReadonlyArray<Candidate> =>
+  words.map((word) => [word, ""])
 
-const nothing: Wanted = { _tag: "Nothing" }
+const nothing: CompletionContext = { _tag: "Nothing" }
 
-/** Returns the kind of the last word. */
-export const whatIsWanted = (words: ReadonlyArray<string>): Wanted => {
+/** Finds out what the last word can be. */
+export const completionContext = (words: ReadonlyArray<string>): CompletionContext => {
   const { next } = scanFlags(words.slice(0, -1), execFlags)
   const verb = next < words.length - 1 && words[next] !== "--" ? words[next] : undefined
   if (!isVerb(verb)) return inExec(words, 0, "exec")
@@ -75,7 +76,7 @@ type LikeExec = "exec" | "debug" | "run"
 const isLikeExec = (verb: VerbName): verb is LikeExec => verb === "exec" || verb === "debug" || verb === "run"
 
 /** `--via=he`, or the word after `--via`. */
-const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName): Wanted | undefined => {
+const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName): CompletionContext | undefined => {
   const last = words.at(-1) ?? ""
   const { awaiting } = scanFlags(words.slice(0, -1), flagsOf[verb], from)
   if (awaiting !== undefined) return { _tag: "Value", flag: awaiting, before: "" }
@@ -84,18 +85,18 @@ const flagOrValue = (words: ReadonlyArray<string>, from: number, verb: VerbName)
   return last.startsWith("-") ? { _tag: "Flag", verb } : undefined
 }
 
-const inExec = (words: ReadonlyArray<string>, from: number, name: LikeExec): Wanted => {
+const inExec = (words: ReadonlyArray<string>, from: number, name: LikeExec): CompletionContext => {
   const { next } = scanFlags(words.slice(0, -1), flagsOf[name], from)
   if (next < words.length - 1) return nothing
   const flag = flagOrValue(words, from, name)
   if (flag !== undefined) return flag
-  if (isWithout(words)) return nothing
+  if (selectsByFlags(words)) return nothing
   if (name === "run") return { _tag: "Service" }
   return { _tag: from === 0 && next === 0 ? "First" : "Target", before: beforeLast(words) }
 }
 
 /** Whether flags select the tasks, so that the line has no target. */
-const isWithout = (words: ReadonlyArray<string>): boolean => {
+const selectsByFlags = (words: ReadonlyArray<string>): boolean => {
   const selects = (one: string) => words.some((word) => word === `--${one}` || word.startsWith(`--${one}=`))
   return (selects("stack") || selects("node")) && !selects("all") && !selects("any")
 }
@@ -106,7 +107,7 @@ const beforeLast = (words: ReadonlyArray<string>): string => {
   return last.slice(0, last.lastIndexOf(",") + 1)
 }
 
-const inVerb = (verb: Exclude<VerbName, LikeExec>, words: ReadonlyArray<string>, at: number): Wanted => {
+const inVerb = (verb: Exclude<VerbName, LikeExec>, words: ReadonlyArray<string>, at: number): CompletionContext => {
   // Its flags may stand before and after its operands.
   let operands = 0
   let from = at + 1
@@ -118,25 +119,26 @@ const inVerb = (verb: Exclude<VerbName, LikeExec>, words: ReadonlyArray<string>,
   }
   const flag = flagOrValue(words, from, verb)
   if (flag !== undefined) return flag
-  const choices = (all: ReadonlyArray<Candidate>): Wanted => (operands === 0 ? { _tag: "Words", words: all } : nothing)
+  const choices = (all: ReadonlyArray<Candidate>): CompletionContext =>
+    operands === 0 ? { _tag: "Words", words: all } : nothing
   switch (verb) {
     case "cp":
       return operands < 2 ? { _tag: "Path" } : nothing
     case "ls":
       return operands === 0 ? { _tag: "Service" } : nothing
     case "logs":
-      return operands === 0 && !isWithout(words) ? { _tag: "Target", before: beforeLast(words) } : nothing
+      return operands === 0 && !selectsByFlags(words) ? { _tag: "Target", before: beforeLast(words) } : nothing
     case "signal":
-      if (operands === 0) return { _tag: "Words", words: plain(containerSignals) }
-      return operands === 1 && !isWithout(words) ? { _tag: "Target", before: beforeLast(words) } : nothing
+      if (operands === 0) return { _tag: "Words", words: withoutDescriptions(containerSignals) }
+      return operands === 1 && !selectsByFlags(words) ? { _tag: "Target", before: beforeLast(words) } : nothing
     case "port-forward":
       return operands === 0 ? { _tag: "Target", before: "" } : nothing
     case "wait":
       return { _tag: "Service" }
     case "agent":
-      return choices(plain(["up", "status", "down"]))
+      return choices(withoutDescriptions(["up", "status", "down"]))
     case "completion":
-      return choices(plain(["bash", "zsh", "fish"]))
+      return choices(withoutDescriptions(["bash", "zsh", "fish"]))
     case "help":
       return choices(verbs)
     default:

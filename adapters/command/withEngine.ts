@@ -1,4 +1,4 @@
-/** Runs an effect with the engine that a command line names. Apart from `EngineChoice.ts`, which every start of a program loads. */
+/** The use of a chosen engine. A file of its own, because every start of a program loads `EngineChoice.ts`, and this one imports more. */
 import * as Effect from "effect/Effect"
 import { environmentWith } from "../../src/engine/Environment.ts"
 import { CurrentInventory } from "../../src/engine/Inventory.ts"

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Wanted, whatIsWanted } from "../../../adapters/cli/Wanted.ts"
+import { type CompletionContext, completionContext } from "../../../adapters/cli/CompletionContext.ts"
 
-const target: Wanted = { _tag: "Target", before: "" }
-const first: Wanted = { _tag: "First", before: "" }
-const flag: Wanted = { _tag: "Flag", verb: "exec" }
-const value = (flag: string, before = ""): Wanted => ({ _tag: "Value", flag, before })
+const target: CompletionContext = { _tag: "Target", before: "" }
+const first: CompletionContext = { _tag: "First", before: "" }
+const flag: CompletionContext = { _tag: "Flag", verb: "exec" }
+const value = (flag: string, before = ""): CompletionContext => ({ _tag: "Value", flag, before })
 
 describe("the kind of the last word of a command line", () => {
   it.each([
@@ -56,6 +56,6 @@ describe("the kind of the last word of a command line", () => {
     [["--", "cp", ""], { _tag: "Nothing" }],
     [["completion", "fish", ""], { _tag: "Nothing" }]
   ] as const)("%j", (words, expected) => {
-    assert.deepStrictEqual(whatIsWanted(words), expected)
+    assert.deepStrictEqual(completionContext(words), expected)
   })
 })

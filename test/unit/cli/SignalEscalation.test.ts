@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type EndSignal, endTimeout, SignalOrder } from "../../../adapters/SignalOrder.ts"
+import { type EndSignal, endTimeout, SignalEscalation } from "../../../adapters/SignalEscalation.ts"
 import { type Belonging, Inventory } from "../../../src/engine/Inventory.ts"
 
 const service: Belonging = { kind: "service", name: "task-exec-abc", runId: "abc" }
@@ -7,23 +7,23 @@ const command = { runId: "abc", where: "web.2 on node-2", grace: 10_000 }
 
 /** A program with this inventory, and a clock that the test moves. */
 const setUp = (inventory: Inventory) => {
-  const happened: Array<string> = []
+  const actions: Array<string> = []
   const timers: Array<{ readonly at: number; readonly act: () => void }> = []
   let now = 0
-  const order = new SignalOrder({
+  const escalation = new SignalEscalation({
     inventory,
-    deliver: (signal) => void happened.push(`deliver ${signal}`),
-    tell: (text) => void happened.push(text),
-    leave: (code) => void happened.push(`leave ${code}`),
+    deliver: (signal) => void actions.push(`deliver ${signal}`),
+    report: (text) => void actions.push(text),
+    exit: (code) => void actions.push(`exit ${code}`),
     after: (millis, act) => void timers.push({ at: now + millis, act })
   })
-  const pass = (millis: number) => {
+  const advance = (millis: number) => {
     const before = now
     now += millis
     for (const { act, at } of timers) if (at > before && at <= now) act()
   }
-  const receive = (signal: EndSignal) => order.receive(signal)
-  return { happened, pass, receive, order }
+  const receive = (signal: EndSignal) => escalation.receive(signal)
+  return { actions, advance, receive, escalation }
 }
 
 const atWork = () => {
@@ -33,40 +33,40 @@ const atWork = () => {
   return inventory
 }
 
-describe("SignalOrder", () => {
-  it("ends, kills, then leaves, and says each time what it waits for", () => {
-    const { happened, order, pass, receive } = setUp(atWork())
-    assert.isUndefined(order.exitCode)
+describe("SignalEscalation", () => {
+  it("ends, kills, then exits, and reports each time what it waits for", () => {
+    const { actions, escalation, advance, receive } = setUp(atWork())
+    assert.isUndefined(escalation.exitCode)
     receive("SIGINT")
-    pass(2000)
+    advance(2000)
     receive("SIGINT")
-    pass(2000)
+    advance(2000)
     receive("SIGINT")
-    assert.deepStrictEqual(happened, [
+    assert.deepStrictEqual(actions, [
       "deliver SIGINT",
       "SIGINT: waiting for the command in web.2 on node-2 to end (a second signal kills, a third one exits at once)",
       "deliver SIGINT",
       "SIGINT again: killing, and waiting for the command in web.2 on node-2 to end (the next signal exits at once)",
       "SIGINT: exiting at once; the command in web.2 on node-2 may still be running; service task-exec-abc may be left behind; " +
         "clean up with: task-exec gc --run abc",
-      "leave 130"
+      "exit 130"
     ])
   })
 
   it("an end within a moment prints nothing", () => {
-    const { happened, pass, receive } = setUp(atWork())
+    const { actions, advance, receive } = setUp(atWork())
     receive("SIGTERM")
-    pass(900)
-    assert.deepStrictEqual(happened, ["deliver SIGTERM"])
+    advance(900)
+    assert.deepStrictEqual(actions, ["deliver SIGTERM"])
   })
 
   it("signals at the same time print one line", () => {
-    const { happened, pass, receive } = setUp(atWork())
+    const { actions, advance, receive } = setUp(atWork())
     receive("SIGHUP")
     receive("SIGTERM")
-    pass(1000)
-    assert.strictEqual(happened.length, 3)
-    assert.match(happened[2] ?? "", /^SIGTERM again/)
+    advance(1000)
+    assert.strictEqual(actions.length, 3)
+    assert.match(actions[2] ?? "", /^SIGTERM again/)
   })
 
   it("the first one decides the exit code", () => {
@@ -75,21 +75,21 @@ describe("SignalOrder", () => {
       ["SIGTERM", 143],
       ["SIGHUP", 129]
     ] as const) {
-      const { happened, receive } = setUp(new Inventory())
+      const { actions, receive } = setUp(new Inventory())
       receive(signal)
       receive("SIGINT")
       receive("SIGINT")
-      assert.deepStrictEqual(happened.slice(-2), ["SIGINT: exiting at once", `leave ${code}`])
+      assert.deepStrictEqual(actions.slice(-2), ["SIGINT: exiting at once", `exit ${code}`])
     }
   })
 
   it("a single signal ends the process after the grace period and a fixed time", () => {
-    const { happened, pass, receive } = setUp(atWork())
+    const { actions, advance, receive } = setUp(atWork())
     receive("SIGTERM")
-    pass(command.grace + endTimeout - 1)
-    assert.notInclude(happened, "leave 143")
-    pass(1)
-    assert.include(happened, "leave 143")
+    advance(command.grace + endTimeout - 1)
+    assert.notInclude(actions, "exit 143")
+    advance(1)
+    assert.include(actions, "exit 143")
   })
 
   it("objects and many commands take one line", () => {
@@ -97,14 +97,14 @@ describe("SignalOrder", () => {
     objects.add(service)
     const removing = setUp(objects)
     removing.receive("SIGINT")
-    removing.pass(1000)
-    assert.match(removing.happened[1] ?? "", /waiting for the engine to remove service task-exec-abc \(/)
+    removing.advance(1000)
+    assert.match(removing.actions[1] ?? "", /waiting for the engine to remove service task-exec-abc \(/)
 
     const many = new Inventory()
     for (let slot = 1; slot <= 12; slot++) many.started({ ...command, where: `web.${slot}` })
     const fleet = setUp(many)
     fleet.receive("SIGINT")
-    fleet.pass(1000)
-    assert.match(fleet.happened[1] ?? "", /the commands in web\.1, web\.2, web\.3, web\.4, web\.5 and 7 more to end \(/)
+    fleet.advance(1000)
+    assert.match(fleet.actions[1] ?? "", /the commands in web\.1, web\.2, web\.3, web\.4, web\.5 and 7 more to end \(/)
   })
 })

@@ -16,19 +16,19 @@ import type { ManagersClient } from "./Managers.ts"
 
 /** Options of the requests to an engine. */
 export interface RequestOptions {
-  /** Timeout of a request that the engine answers without the swarm. */
+  /** Timeout of a request that the engine handles without the swarm. */
   readonly engine: { readonly timeout: Duration.Duration }
   /** Returns the header X-Registry-Auth for an image; `undefined` without a login to its registry. */
   readonly credentials: (image: string) => Effect.Effect<string | undefined>
 }
 
 /** A client of one engine, with the options of its requests. */
-export interface EngineAsking extends RequestOptions {
+export interface EngineRequestContext extends RequestOptions {
   readonly client: EngineClient
 }
 
 /** A client of a swarm's managers, with the options of its requests. */
-export interface SwarmAsking extends RequestOptions {
+export interface SwarmRequestContext extends RequestOptions {
   readonly client: ManagersClient
   /** Timeout of a request about the swarm, which may need other managers. */
   readonly swarm: { readonly timeout: Duration.Duration }

@@ -1,7 +1,7 @@
 /** Limits the connections of a listener that have not yet proved that they know the key. */
 
 /** The most connections that may be in their handshake at the same time. */
-export interface StrangerLimits {
+export interface HandshakeLimits {
   /** From one address. */
   readonly perSource: number
   readonly inTotal: number
@@ -14,17 +14,17 @@ export interface StrangerLimits {
  * handshake takes milliseconds, so a client that knows the key completes it before its connection is the oldest one. A source that opens
  * many connections loses only its own.
  */
-export class Strangers<Connection> {
-  private readonly limits: StrangerLimits
-  private readonly turnAway: (connection: Connection) => void
+export class PendingHandshakes<Connection> {
+  private readonly limits: HandshakeLimits
+  private readonly close: (connection: Connection) => void
   /** The connections by source, oldest first. */
   private readonly sources = new Map<string, Set<Connection>>()
   private total = 0
 
-  /** `turnAway` closes a connection. */
-  constructor(limits: StrangerLimits, turnAway: (connection: Connection) => void) {
+  /** `close` closes a connection. */
+  constructor(limits: HandshakeLimits, close: (connection: Connection) => void) {
     this.limits = limits
-    this.turnAway = turnAway
+    this.close = close
   }
 
   /** The number of connections. */
@@ -59,6 +59,6 @@ export class Strangers<Connection> {
     const [oldest] = connections
     if (oldest === undefined) return
     this.delete(source, oldest)
-    this.turnAway(oldest)
+    this.close(oldest)
   }
 }

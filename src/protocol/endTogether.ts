@@ -2,38 +2,38 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { type Ending, unconfirmed } from "../executor/Ending.ts"
 import type { EndRun } from "../executor/ExecSpec.ts"
-import { type Ending, unconfirmed } from "../executor/ExecutorErrors.ts"
 
 /** At least one run. */
 export type Runs = readonly [EndRun, ...ReadonlyArray<EndRun>]
 
 /** Milliseconds for which a kill waits for others. A signal to all commands of a node arrives once for each command. */
-const gathering = 10
+const batchDelay = 10
 
 /** Returns a function that kills one run. `endAll` kills several runs and returns their kill results, in order. */
 export const endTogether = Effect.fnUntraced(function* <R>(
   endAll: (runs: Runs) => Effect.Effect<ReadonlyArray<Ending>, never, R>
 ): Effect.fn.Return<(run: EndRun) => Effect.Effect<Ending, never, R>, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  let waiting: Array<{ readonly run: EndRun; readonly answer: Deferred.Deferred<Ending> }> = []
+  let waiting: Array<{ readonly run: EndRun; readonly result: Deferred.Deferred<Ending> }> = []
   const endBatch = Effect.gen(function* () {
-    yield* Effect.sleep(gathering)
+    yield* Effect.sleep(batchDelay)
     const batch = waiting
     waiting = []
     const [first, ...more] = batch.map(({ run }) => run)
     if (first === undefined) return
     const endings = yield* endAll([first, ...more])
-    for (const [index, { answer }] of batch.entries()) {
+    for (const [index, { result }] of batch.entries()) {
       const ending = endings[index] ?? unconfirmed("the helper sent no kill result")
-      Deferred.doneUnsafe(answer, Effect.succeed(ending))
+      Deferred.doneUnsafe(result, Effect.succeed(ending))
     }
   })
   return (run) =>
     Effect.suspend(() => {
-      const answer = Deferred.makeUnsafe<Ending>()
-      waiting.push({ run, answer })
+      const result = Deferred.makeUnsafe<Ending>()
+      waiting.push({ run, result })
       const begin = waiting.length === 1 ? Effect.forkIn(Effect.uninterruptible(endBatch), scope) : Effect.void
-      return Effect.andThen(begin, Deferred.await(answer))
+      return Effect.andThen(begin, Deferred.await(result))
     })
 })

@@ -1,18 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import { Strangers } from "../../../src/carrier/Strangers.ts"
+import { PendingHandshakes } from "../../../src/carrier/PendingHandshakes.ts"
 
 const limits = { perSource: 3, inTotal: 5 }
 
 /** The connections that remain after these have arrived in turn, each named by its source and a number. */
 const staying = (coming: ReadonlyArray<string>) => {
   const open = new Set<string>()
-  const strangers = new Strangers<string>(limits, (connection) => open.delete(connection))
+  const pending = new PendingHandshakes<string>(limits, (connection) => open.delete(connection))
   for (const [at, source] of coming.entries()) {
     open.add(`${source}${at}`)
-    strangers.add(source, `${source}${at}`)
+    pending.add(source, `${source}${at}`)
   }
-  return { open, strangers }
+  return { open, pending }
 }
 
 describe("connections in their handshake", () => {
@@ -24,22 +24,22 @@ describe("connections in their handshake", () => {
     assert.deepStrictEqual([...staying(["a", "a", "a", "b", "b", "c"]).open], ["a1", "a2", "b3", "b4", "c5"])
   })
 
-  it("free their place when they succeed or close", () => {
-    const { open, strangers } = staying(["a", "a", "a"])
-    strangers.delete("a", "a0")
-    strangers.delete("a", "a0")
-    strangers.add("a", "a3")
-    assert.deepStrictEqual([[...open], strangers.size], [["a0", "a1", "a2"], 3])
+  it("leave room for others when they succeed or close", () => {
+    const { open, pending } = staying(["a", "a", "a"])
+    pending.delete("a", "a0")
+    pending.delete("a", "a0")
+    pending.add("a", "a3")
+    assert.deepStrictEqual([[...open], pending.size], [["a0", "a1", "a2"], 3])
   })
 
   it.prop(
     "never block a source that opens one at a time",
     [Schema.Array(Schema.Literals(["a", "b", "c", "d"]))],
     ([coming]) => {
-      const { open, strangers } = staying([...coming, "caller"])
+      const { open, pending } = staying([...coming, "caller"])
       assert.isTrue(open.has(`caller${coming.length}`))
       assert.isAtMost(open.size, limits.inTotal)
-      assert.strictEqual(strangers.size, open.size)
+      assert.strictEqual(pending.size, open.size)
     }
   )
 })

@@ -9,27 +9,27 @@ import type { Inventory } from "../src/engine/Inventory.ts"
 export type EndSignal = "SIGINT" | "SIGTERM" | "SIGHUP"
 
 /** How long the program may take to end before a message appears, in milliseconds. */
-const quietly = 1000
+const messageDelay = 1000
 /** How long a program may take to end after its first signal, in milliseconds, in addition to its commands' grace period. */
 export const endTimeout = 60_000
 /** The most names in a message. */
 const namesShown = 5
 
-/** What {@link SignalOrder} acts on. */
+/** What {@link SignalEscalation} acts on. */
 export interface SignalTarget {
   readonly inventory: Inventory
   /** Ends the commands. Kills them when it is called again. */
   readonly deliver: (signal: EndSignal) => void
   /** Writes a message; must not wait. */
-  readonly tell: (text: string) => void
+  readonly report: (text: string) => void
   /** Ends the process. */
-  readonly leave: (exitCode: number) => void
+  readonly exit: (exitCode: number) => void
   /** Calls `act` after `millis` milliseconds. */
   readonly after: (millis: number, act: () => void) => void
 }
 
 /** Handles the signals of a program. */
-export class SignalOrder {
+export class SignalEscalation {
   readonly #target: SignalTarget
   #count = 0
   #first: EndSignal | undefined
@@ -45,27 +45,27 @@ export class SignalOrder {
 
   /** Handles a signal. */
   receive(signal: EndSignal): void {
-    const { after, deliver, inventory, tell } = this.#target
+    const { after, deliver, inventory, report } = this.#target
     const count = ++this.#count
     if (count >= 3) {
-      this.#leave(signal)
+      this.#exit(signal)
       return
     }
     if (this.#first === undefined) {
       this.#first = signal
       const grace = Math.max(0, ...[...inventory.commands].map((command) => command.grace))
-      after(grace + endTimeout, () => this.#leave(signal))
+      after(grace + endTimeout, () => this.#exit(signal))
     }
     deliver(signal)
-    after(quietly, () => {
-      if (this.#count === count) tell(count === 1 ? first(signal, inventory) : second(signal, inventory))
+    after(messageDelay, () => {
+      if (this.#count === count) report(count === 1 ? first(signal, inventory) : second(signal, inventory))
     })
   }
 
-  #leave(signal: EndSignal): void {
-    const { inventory, leave, tell } = this.#target
-    tell(third(signal, inventory))
-    leave(this.exitCode ?? 128 + constants.signals[signal])
+  #exit(signal: EndSignal): void {
+    const { inventory, exit, report } = this.#target
+    report(third(signal, inventory))
+    exit(this.exitCode ?? 128 + constants.signals[signal])
   }
 }
 
@@ -94,7 +94,7 @@ const awaited = (inventory: Inventory): string => {
   const commands = commandsOf(inventory)
   if (commands !== undefined) return `${commands} to end`
   const objects = objectsOf(inventory)
-  return objects === undefined ? "the engine to answer" : `the engine to remove ${objects}`
+  return objects === undefined ? "the engine to respond" : `the engine to remove ${objects}`
 }
 
 const commandsOf = ({ commands }: Inventory): string | undefined =>
