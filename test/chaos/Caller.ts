@@ -1,9 +1,10 @@
 /** A built program that runs as a watched process until its scope closes. */
-import { type ChildProcess, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { once } from "node:events"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { nsenterArgs, signalInside } from "../cluster/Machine.ts"
+import type * as Scope from "effect/Scope"
+import { nsenterArgs, type Started, signalInside } from "../cluster/Machine.ts"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
 
 /** How the caller ended. */
@@ -11,6 +12,8 @@ export interface CallerEnd {
   /** Null if a signal ended it. */
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
+  /** For a caller on a terminal: whether the terminal has the settings that it had before the caller. */
+  readonly terminal?: "restored" | "changed"
 }
 
 /** A caller. */
@@ -26,15 +29,17 @@ export interface Caller {
   readonly stderr: () => string
 }
 
-/**
- * Starts a caller in its own process group, so that Ctrl-C in the terminal does not reach it. It is killed when the scope closes. `on`: the
- * node's machine to run it on.
- */
-export const startCaller = Effect.fnUntraced(function* (
+/** Starts a program with its whole environment, `on` a node's machine or on this one. It is killed when the scope closes. */
+export type StartCaller = (
   argv: readonly [string, ...ReadonlyArray<string>],
   env: Readonly<Record<string, string>>,
   on?: ClusterNode
-) {
+) => Effect.Effect<Caller, never, Scope.Scope>
+
+/**
+ * Starts a caller in its own process group, so that Ctrl-C in the terminal does not reach it.
+ */
+export const startCaller: StartCaller = Effect.fnUntraced(function* (argv, env, on) {
   const end = yield* Deferred.make<CallerEnd>()
   const stdout: Array<Buffer> = []
   const stderr: Array<Buffer> = []
@@ -70,8 +75,8 @@ export const startCaller = Effect.fnUntraced(function* (
 })
 
 /** With `on`, the signal is for the program on that machine. */
-const signalTo =
-  (started: ChildProcess, on: ClusterNode | undefined) =>
+export const signalTo =
+  (started: Started, on: ClusterNode | undefined) =>
   (signal: NodeJS.Signals): void => {
     if (on === undefined) started.kill(signal)
     else signalInside(started, signal)

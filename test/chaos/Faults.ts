@@ -2,13 +2,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { remove, request } from "../cluster/EngineApi.ts"
+import { type EngineApiError, remove, request } from "../cluster/EngineApi.ts"
 import type { EngineProxy } from "../cluster/EngineProxy.ts"
 import { poll, pollUntil } from "../cluster/Poll.ts"
 import type { ClusterNode, SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 import type { Caller } from "./Caller.ts"
 import type { Fault } from "./Plan.ts"
-import type { ProcessWatch } from "./ProcessWatch.ts"
 import { agentContainers, helperContainers, helperServices, leaderOf, setAvailability } from "./SwarmView.ts"
 import type { Timeline } from "./Timeline.ts"
 
@@ -20,11 +19,12 @@ export interface Scene {
   readonly target: ClusterNode
   /** Whether agents do the work of helpers. */
   readonly agents: boolean
-  /** The container of the command. */
-  readonly container: string
+  /** The running container of the command, if any. */
+  readonly victims: Effect.Effect<ReadonlyArray<{ readonly Id: string }>, EngineApiError>
   readonly caller: Caller
+  /** Whether an effect of the caller's work was observed. */
+  readonly isUnderWay: () => boolean
   readonly proxy: EngineProxy
-  readonly watch: ProcessWatch
   readonly timeline: Timeline
 }
 
@@ -76,15 +76,14 @@ const restart = Effect.fnUntraced(function* ({ cluster, timeline }: Scene, node:
   yield* timeline.note(`the engine of ${node.name} answers`)
 })
 
-const killAgent = Effect.fnUntraced(function* (scene: Scene, node: ClusterNode) {
-  const { timeline } = scene
-  const agent = yield* first(scene, agentContainers(node), "agent's container")
-  yield* timeline.note(`KILL to the container ${agent.Id.slice(0, 12)} of the agent of ${node.name}`)
-  yield* request(node.socket, "POST", `/containers/${agent.Id}/kill`)
+const killFirst = Effect.fnUntraced(function* (scene: Scene, node: ClusterNode, look: Scene["victims"], whose: string) {
+  const { Id } = yield* first(scene, look, `${whose}'s container`)
+  yield* scene.timeline.note(`KILL to the ${whose}'s container ${Id.slice(0, 12)} on ${node.name}`)
+  yield* request(node.socket, "POST", `/containers/${Id}/kill`)
 })
 
 const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
-  const { caller, cluster, container, proxy, target, timeline } = scene
+  const { caller, cluster, manager, proxy, target, timeline } = scene
   const send = (signal: NodeJS.Signals) =>
     Effect.andThen(
       timeline.note(`${signal} to the caller`),
@@ -99,16 +98,13 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
       return yield* send("SIGINT")
     case "caller-term":
       return yield* send("SIGTERM")
-    case "helper-kill": {
-      if (scene.agents) return yield* killAgent(scene, target)
-      const helper = yield* first(scene, helperContainers(target), "helper's container")
-      yield* timeline.note(`KILL to the helper's container ${helper.Id.slice(0, 12)}`)
-      yield* request(target.socket, "POST", `/containers/${helper.Id}/kill`)
-      return
-    }
+    case "helper-kill":
+      return yield* scene.agents
+        ? killFirst(scene, target, agentContainers(target), "agent")
+        : killFirst(scene, target, helperContainers(target), "helper")
     case "helper-remove": {
       // The caller's connection passes through the agent on the connected engine's node.
-      if (scene.agents) return yield* killAgent(scene, scene.manager)
+      if (scene.agents) return yield* killFirst(scene, manager, agentContainers(manager), "agent")
       const helper = yield* first(scene, helperServices(cluster), "helper's service")
       yield* timeline.note(`removing the service ${helper.Spec.Name}`)
       yield* remove(cluster.manager.socket, `/services/${helper.ID}`)
@@ -128,9 +124,7 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
       yield* cluster.link(target, "up")
       return yield* timeline.note(`cable of ${target.name} plugged in`)
     case "container-kill":
-      yield* timeline.note(`KILL to the target's container ${container.slice(0, 12)}`)
-      yield* request(target.socket, "POST", `/containers/${container}/kill`)
-      return
+      return yield* killFirst(scene, target, scene.victims, "target")
     case "node-drain":
       yield* timeline.note(`draining ${target.name}`)
       yield* setAvailability(cluster, target, "drain")
@@ -156,15 +150,12 @@ const perform = Effect.fnUntraced(function* (scene: Scene, fault: Fault) {
 const moment = (scene: Scene, { after, at }: Fault) => {
   const running = whileCallerRuns(
     scene,
-    pollUntil(
-      Effect.sync(() => scene.watch.firstSeen() !== undefined),
-      {
-        atMost: startTimeout,
-        orElse: Effect.suspend(() => new NothingToBreak({ detail: "the command does not run" }))
-      }
-    )
+    pollUntil(Effect.sync(scene.isUnderWay), {
+      atMost: startTimeout,
+      orElse: Effect.suspend(() => new NothingToBreak({ detail: "the work has not begun" }))
+    })
   )
-  return Effect.andThen(after === "command" ? running : Effect.void, Effect.sleep(at))
+  return Effect.andThen(after === "work" ? running : Effect.void, Effect.sleep(at))
 }
 
 /** Injects a fault at its time. Returns whether it happened. An impossible fault is recorded, and the run continues without it. */

@@ -1,25 +1,29 @@
 /** The command line of the chaos suite. */
-
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type FaultName, faultNames } from "./Plan.ts"
+import { engineVersions } from "../cluster/NewerEngine.ts"
+import { type FaultName, faultNames, type Kind, kinds } from "./Plan.ts"
 import { shortForm, shortSeed } from "./ShortForm.ts"
 
 /** The output of `--help`. */
-export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT[+FAULT]] [--short] [--minutes M]
+export const usage = `Usage: npm run chaos -- [--runs N] [--seed S] [--from N] [--only FAULT[+FAULT]] [--kind KIND] [--short]
+                        [--engine VERSION] [--minutes M]
 
-Runs commands, fan-outs and copies on a swarm of six nodes on this machine, breaks something during each run, and checks that
-the command started at most once and ended in time, that nothing is left behind, and that success has proof. Every ten runs
-without agents are followed by ten with agents: faults of helpers then hit the agent on the target's node ("kill") or on the
-caller's node ("remove"). Starts the swarm and removes it. Exit code: 1 if a check fails.
+Runs commands, fan-outs, terminals, one-off tasks, copies and forwarded ports on a swarm of six nodes on this machine, breaks
+something during each run, in a third of the runs two things at once, and checks that the command started at most once and
+ended in time, that nothing is left behind, that success has proof, and that no engine crashed. Every ten runs without agents
+are followed by ten with agents: faults of helpers then hit the agent on the target's node ("kill") or on the caller's node
+("remove"). Starts the swarm and removes it. Exit code: 1 if a check fails.
 
   --runs N       number of runs (default 20)
   --seed S       seed of the random choices (default: a new one, which is printed)
   --from N       number of the first run; with --seed and --runs 1, repeats a single run
   --only FAULT   inject this fault only: ${faultNames.slice(0, 7).join(", ")},
                  ${faultNames.slice(7).join(", ")}; join two faults with +
+  --kind KIND    do this only: ${kinds.join(", ")}
   --short        do the ${shortForm.length} fixed runs of \`npm test\` instead of random ones
+  --engine V     run this engine: ${engineVersions.join(", ")} (default: the machine's own)
   --minutes M    start no run after M minutes
   --help         print this text`
 
@@ -39,6 +43,10 @@ export interface Options {
   readonly from: number
   /** Empty: random faults. */
   readonly only: ReadonlyArray<FaultName>
+  /** `undefined`: random kinds. */
+  readonly kind: Kind | undefined
+  /** `undefined`: the engine of this machine. */
+  readonly engine: string | undefined
   readonly short: boolean
   /** Milliseconds after which no run starts. */
   readonly atMost: number
@@ -66,6 +74,8 @@ export const parseOptions = Effect.fnUntraced(function* (
           seed: { type: "string" },
           from: { type: "string", default: "1" },
           only: { type: "string" },
+          kind: { type: "string" },
+          engine: { type: "string" },
           short: { type: "boolean", default: false },
           minutes: { type: "string", default: "100000" },
           help: { type: "boolean", short: "h", default: false }
@@ -73,7 +83,7 @@ export const parseOptions = Effect.fnUntraced(function* (
       }),
     catch: (error) => new WrongUsage({ detail: error instanceof Error ? error.message : String(error) })
   })
-  const { short } = values
+  const { engine, short } = values
   const words = values.only?.split("+") ?? []
   const only = words.flatMap((word) => faultNames.find((name) => name === word) ?? [])
   if (only.length < words.length || only.length > 2) {
@@ -81,7 +91,20 @@ export const parseOptions = Effect.fnUntraced(function* (
       detail: `invalid --only ${JSON.stringify(values.only)}: expected one or two of ${faultNames.join(", ")}`
     })
   }
-  if (short && only.length > 0) return yield* new WrongUsage({ detail: "--only and --short cannot be combined" })
+  const kind = kinds.find((one) => one === values.kind)
+  if (values.kind !== undefined && kind === undefined) {
+    return yield* new WrongUsage({
+      detail: `invalid --kind ${JSON.stringify(values.kind)}: expected one of ${kinds.join(", ")}`
+    })
+  }
+  if (engine !== undefined && !engineVersions.includes(engine)) {
+    return yield* new WrongUsage({
+      detail: `invalid --engine ${JSON.stringify(engine)}: expected one of ${engineVersions.join(", ")}`
+    })
+  }
+  if (short && (only.length > 0 || kind !== undefined)) {
+    return yield* new WrongUsage({ detail: "--short cannot be combined with --only or --kind" })
+  }
   const from = yield* whole("from", values.from, short ? shortForm.length : 100_000)
   const most = short ? shortForm.length + 1 - from : 100_000
   return {
@@ -90,6 +113,8 @@ export const parseOptions = Effect.fnUntraced(function* (
     seed: values.seed === undefined ? (short ? shortSeed : undefined) : yield* whole("seed", values.seed, 2 ** 31),
     from,
     only,
+    kind,
+    engine,
     short,
     atMost: 60_000 * (yield* whole("minutes", values.minutes, 100_000))
   }

@@ -1,6 +1,4 @@
 /** The plan of a run, from its seed and number only, so that it can be repeated. */
-
-import { createHash } from "node:crypto"
 import { type Dice, makeDice } from "./Dice.ts"
 
 /** The faults that a run can have. */
@@ -26,17 +24,20 @@ export type FaultName = (typeof faultNames)[number]
 /** A fault of a plan. */
 export interface Fault {
   readonly name: FaultName
-  /** Milliseconds after the start of the caller, or after the command was first observed. */
+  /** Milliseconds after the start of the caller, or after its work was first observed. */
   readonly at: number
-  readonly after: "caller" | "command"
+  readonly after: "caller" | "work"
   /** Duration in milliseconds, for a temporary fault. */
   readonly lasting: number
   /** Whether the engine is killed instead of stopped. */
   readonly hard: boolean
 }
 
-/** The caller's work: one command, the same command in all tasks, or a copy of one file into or out of a task. */
-export const kinds = ["command", "fan-out", "copy-in", "copy-out"] as const
+/**
+ * The caller's work: a command in one task, the same on a terminal, in all tasks or in a task of its own; a copy of one file into or out of
+ * a task; one connection through a forwarded port.
+ */
+export const kinds = ["command", "terminal", "fan-out", "one-off", "copy-in", "copy-out", "port-forward"] as const
 
 /** The caller's work. */
 export type Kind = (typeof kinds)[number]
@@ -60,11 +61,11 @@ export interface Plan {
   readonly timeout: number
   /** Milliseconds. */
   readonly grace: number
-  /** Seconds that the command sleeps. */
+  /** Seconds that the command, or the client of the forwarded port, sleeps. */
   readonly length: number
   /** Bytes of output before and after the sleep. */
   readonly output: readonly [before: number, after: number]
-  /** Bytes of the file that is copied. */
+  /** Bytes of the file that is copied, or that are sent through the forwarded port. */
   readonly size: number
   readonly ignoresTerm: boolean
   /** Whether the command starts a process in its own session, which ends only if the command ends by itself. */
@@ -79,20 +80,26 @@ export const managers = ["node-1", "node-2", "node-3"] as const
 /** The other nodes with a target. */
 export const workers = ["node-4", "node-5", "node-6"] as const
 
-/** The longest duration of a fault, in milliseconds. */
-const longest = (name: FaultName): number => (name === "link-down" ? 20_000 : 10_000)
+/** The longest duration of a fault, in milliseconds. Silence is noticed after 15 seconds. */
+const longest = (name: FaultName): number => (name === "link-down" ? 20_000 : 8_000)
 
-const drawFault = (dice: Dice, length: number, chosen: FaultName | undefined): Fault => {
+const drawFault = (dice: Dice, latest: number, chosen: FaultName | undefined): Fault => {
   const drawn = dice.pick(faultNames)
   const name = chosen ?? drawn
   return {
     name,
-    at: Math.round(dice.between(0, 1000 * (length + 1.5))),
+    at: Math.round(dice.between(0, latest)),
     after: "caller",
     lasting: Math.round(dice.between(1000, longest(name))),
     hard: dice.chance(0.5)
   }
 }
+
+/** The most milliseconds between the two faults of a run. */
+const apart = 1000
+
+/** The probability that a second fault is drawn. In a fifth of these runs, it is the first one again, or one of the two is `none`. */
+const secondFault = 0.42
 
 /** How many runs in a row have agents, or have none: deploying agents takes longer than a run. */
 const block = 10
@@ -100,37 +107,45 @@ const block = 10
 /** Whether a run has agents on all nodes. */
 const hasAgents = (number: number): boolean => Math.floor((number - 1) / block) % 2 === 1
 
-/** Every second run is a command. */
-const drawKind = (dice: Dice): Kind =>
-  dice.chance(0.5) ? "command" : dice.pick(["fan-out", "fan-out", "copy-in", "copy-out"])
+const drawKind = (dice: Dice): Kind => dice.pick(["command", ...kinds])
 
 /** Seconds that a command sleeps if it must not end by itself. */
 export const endlessSleep = 1000
 
-/** Draws the plan of a run. `only`, one or two faults, replaces the drawn faults, and leaves the rest of the plan unchanged. */
-export const drawPlan = (seed: number, number: number, only: ReadonlyArray<FaultName> = []): Plan => {
+/** Replaces the drawn faults, one or two, and the drawn kind. The rest of the plan remains as drawn. */
+export interface Choice {
+  readonly faults?: ReadonlyArray<FaultName>
+  readonly kind?: Kind | undefined
+}
+
+/** Draws the plan of a run. */
+export const drawPlan = (seed: number, number: number, choice: Choice = {}): Plan => {
   const dice = makeDice(`${seed}/${number}`)
   const local = dice.chance(0.3)
   const toManager = dice.chance(0.15)
   const worker = dice.pick(workers)
   const anyManager = dice.pick(managers)
   const otherManager = dice.pick(["node-2", "node-3"])
-  const timeout = dice.chance(0.15) ? dice.between(1000, 3000) : dice.between(3000, 8000)
+  const timeout = dice.chance(0.15) ? dice.between(1000, 2500) : dice.between(2500, 6000)
   const grace = dice.between(1000, 2000)
-  const usual = dice.chance(0.1) ? 0 : dice.between(0, 4)
-  const hangs = dice.chance(0.25)
+  const usual = dice.chance(0.1) ? 0 : dice.between(0, 3)
+  const hangs = dice.chance(0.2)
   const output = dice.chance(0.3) ? 0 : dice.whole(0, 2 * 1024 * 1024)
   const before = Math.round(output * dice.next())
   const ignoresTerm = dice.chance(0.2)
   const setsid = dice.chance(0.3)
   const exitCode = dice.chance(0.75) ? 0 : dice.whole(1, 99)
-  const two = dice.chance(0.1)
-  const first = drawFault(dice, usual, only[0])
-  const second = drawFault(dice, usual, only[1])
-  const both = only.length === 0 ? two && second.name !== first.name : only.length > 1
+  const two = dice.chance(secondFault)
+  const [onlyFirst, onlySecond] = choice.faults ?? []
+  const first = drawFault(dice, 1000 * (usual + 1.5), onlyFirst)
+  const drawn = drawFault(dice, apart, onlySecond)
+  const second = { ...drawn, at: first.at + drawn.at }
+  const differ = first.name !== second.name && ![first, second].some(({ name }) => name === "none")
+  const both = onlyFirst === undefined ? two && differ : onlySecond !== undefined
   const faults = both ? [first, second] : [first]
   const inside = dice.chance(0.5)
-  const kind = drawKind(dice)
+  const drawnKind = drawKind(dice)
+  const kind = choice.kind ?? drawnKind
   const size = dice.chance(0.3) ? dice.whole(0, 1000) : dice.whole(0, 32 * 1024 * 1024)
   // The local route has no helper. A fan-out uses every route.
   const needsHelper = kind === "fan-out" || faults.some(({ name }) => name.startsWith("helper-"))
@@ -144,12 +159,14 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
     agents,
     target: route === "local" || toManager ? "node-1" : worker,
     manager: route === "local" ? "node-1" : toManager ? otherManager : anyManager,
-    inside,
+    // The client of a forwarded port is not in the manager's network.
+    inside: inside && kind !== "port-forward",
     timeout: Math.round(timeout),
     grace: Math.round(grace),
     length: hangs ? endlessSleep : Math.round(usual * 10) / 10,
     output: [before, output - before],
-    size,
+    // Faults make connections slow.
+    size: kind === "port-forward" ? size >> 4 : size,
     ignoresTerm,
     setsid,
     exitCode,
@@ -157,39 +174,12 @@ export const drawPlan = (seed: number, number: number, only: ReadonlyArray<Fault
   }
 }
 
+/** Whether the work moves bytes and has no command. */
+export const isTransfer = ({ kind }: Plan): boolean => ["copy-in", "copy-out", "port-forward"].includes(kind)
+
+/** Whether one of these faults is in the plan. */
+export const hasFault = ({ faults }: Plan, ...names: ReadonlyArray<FaultName>): boolean =>
+  faults.some(({ name }) => names.includes(name))
+
 /** The faults of a run as one word. */
 export const faultsOf = ({ faults }: Plan): string => faults.map(({ name }) => name).join("+")
-
-/** Folder in a volume of each node to which commands record that they ran. */
-export const recordFolder = "/chaos"
-
-/** The line that a command's output repeats. */
-const line = ({ seed, number }: Plan) => `run ${number} of seed ${seed}, and some more text to have a longer line`
-
-/** The shell script of the command. It records its start and its end in the file `record`. */
-export const scriptOf = (plan: Plan, record: string): string => {
-  const write = (bytes: number) => (bytes === 0 ? "" : `yes '${line(plan)}' | head -c ${bytes}`)
-  const child = `until grep -q end ${record}; do sleep 0.3; done`
-  return [
-    `echo 'start ${plan.number}' >> ${record}`,
-    plan.ignoresTerm ? "trap '' TERM" : "",
-    plan.setsid ? `{ setsid sh -c '${child}' </dev/null >/dev/null 2>&1 & }` : "",
-    write(plan.output[0]),
-    `sleep ${plan.length}`,
-    write(plan.output[1]),
-    `echo 'end ${plan.number}' >> ${record}`,
-    `exit ${plan.exitCode}`
-  ]
-    .filter((part) => part !== "")
-    .join("; ")
-}
-
-/** The whole output of the command, without a fault. */
-export const outputOf = (plan: Plan): Buffer =>
-  Buffer.concat(plan.output.map((bytes) => Buffer.alloc(bytes, `${line(plan)}\n`)))
-
-/** The file that is copied. */
-export const contentOf = (plan: Plan): Buffer => Buffer.alloc(plan.size, `${line(plan)}\n`)
-
-/** The first characters of the SHA-256. */
-export const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex").slice(0, 16)

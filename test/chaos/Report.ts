@@ -1,10 +1,10 @@
 /** Formats the report of the chaos suite. */
-import { faultNames, faultsOf, kinds, type Plan } from "./Plan.ts"
+import { faultNames, faultsOf, isTransfer, kinds, type Plan } from "./Plan.ts"
 import type { RunReport } from "./Run.ts"
 
 const describe = (plan: Plan): string => {
   const what = [
-    ...(plan.kind.startsWith("copy") ? [`file of ${plan.size} bytes`] : []),
+    ...(isTransfer(plan) ? [`${plan.size} bytes`] : []),
     `timeout ${plan.timeout} ms`,
     `grace ${plan.grace} ms`,
     `sleeps ${plan.length} s`,
@@ -68,6 +68,7 @@ export const table = (reports: ReadonlyArray<RunReport>): string => {
     return [[name, String(mine.length), counted(mine.map(({ exit }) => exit)), counted(violations) || "none"]]
   }
   const rows = [
+    ...row("two faults", ({ faults }) => faults.length > 1),
     ...faultNames.flatMap((fault) => row(fault, ({ faults }) => faults.some(({ name }) => name === fault))),
     ...kinds.flatMap((kind) =>
       [false, true].flatMap((agents) =>

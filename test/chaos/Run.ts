@@ -8,16 +8,16 @@ import { findNewCrash } from "../cluster/EngineCrash.ts"
 import { engineProxy } from "../cluster/EngineProxy.ts"
 import { leftovers } from "../cluster/Leftovers.ts"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
-import { callerEnv, startCaller } from "./Caller.ts"
+import { callerEnv } from "./Caller.ts"
 import { callerSlack, type Observation, processSlack, type Violation, violationsOf } from "./Checks.ts"
 import { inject, type Scene } from "./Faults.ts"
 import type { FaultName, Plan } from "./Plan.ts"
 import { watchProcesses } from "./ProcessWatch.ts"
 import { recover, type Stage, setAgents, targets, tasksOf, Unhealthy } from "./Stage.ts"
-import { helperContainers, swarmObjects } from "./SwarmView.ts"
+import { helperContainers, oneOffContainers, swarmObjects } from "./SwarmView.ts"
 import { sweepRuns } from "./SweepRuns.ts"
 import { makeTimeline } from "./Timeline.ts"
-import { makeWork } from "./Work.ts"
+import { works } from "./Works.ts"
 
 /** The result of a run. */
 export interface RunReport {
@@ -64,7 +64,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   yield* setAgents(stage, plan.agents)
   const task = yield* asUnhealthy(taskOn(stage, target))
   const nodes = yield* Effect.forEach(targets, (name) => nodeNamed(stage, name))
-  const work = yield* makeWork(stage, plan, token, target, nodes)
+  const work = yield* works[plan.kind]({ stage, plan, token, target, nodes })
 
   const timeline = yield* makeTimeline
   const watch = yield* watchProcesses(token)
@@ -73,9 +73,11 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   const started = yield* Clock.currentTimeMillis
   const env = callerEnv(proxy.dockerHost, stage.image)
   const on = plan.inside ? manager : undefined
-  const caller = yield* startCaller([process.execPath, stage.taskExec, ...work.args], env, on)
+  const caller = yield* work.start([process.execPath, stage.taskExec, ...work.args], env, on)
   const { agents } = plan
-  const scene: Scene = { cluster, manager, target, agents, container: task.containerId, caller, proxy, watch, timeline }
+  const isUnderWay = work.isUnderWay ?? (() => watch.firstSeen() !== undefined)
+  const victims = plan.kind === "one-off" ? oneOffContainers(target) : Effect.succeed([{ Id: task.containerId }])
+  const scene: Scene = { cluster, manager, target, agents, victims, caller, isUnderWay, proxy, timeline }
   const faults = yield* Effect.forkScoped(
     Effect.filter(plan.faults, (fault) => Effect.map(inject(scene, fault), (done) => !done), {
       concurrency: "unbounded"
@@ -115,10 +117,11 @@ export const performRun = Effect.fn("Chaos.run")(function* (
   )
   yield* watch.kill
   const missed = (yield* Fiber.join(faults)).map(({ name }) => name)
-  const { copied, tasks } = yield* work.look(end, stdout)
+  const { delivery, tasks } = yield* work.look(end, stdout)
   for (const { exit, node, record } of tasks)
     yield* timeline.note(`the command on ${node} wrote: ${record.join(", ") || "nothing"}; told: ${exit ?? "nothing"}`)
-  if (copied !== undefined) yield* timeline.note(`at the copy's destination: ${copied}`)
+  if (delivery !== undefined)
+    yield* timeline.note(`arrived: ${delivery.amount}${delivery.isClaimed ? ", and success was reported" : ""}`)
 
   // Before the swarm is healed, because that starts crashed engines again.
   const crashed = yield* findNewCrash(cluster)
@@ -147,7 +150,7 @@ export const performRun = Effect.fn("Chaos.run")(function* (
     lingering,
     atCallersEnd,
     tasks,
-    copied,
+    ...(delivery === undefined ? {} : { delivery }),
     leftByCaller: wellAgain ? looked.success.reallyLeft : leftByCaller,
     leftBySweep: wellAgain ? looked.success.leftBySweep : [],
     crash: crash?.message

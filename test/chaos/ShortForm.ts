@@ -1,5 +1,5 @@
 /**
- * The short form, for `npm test`: a fixed list of runs in which every fault happens at least once while the command runs. Only the recovery
+ * The short form, for `npm test`: a fixed list of runs with every fault, and every kind of work with and without agents. Only the recovery
  * of the swarm takes long.
  */
 import { drawPlan, endlessSleep, type FaultName, type Kind, type Plan } from "./Plan.ts"
@@ -25,29 +25,25 @@ export const shortSeed = 1
 /** The runs. The first one has number 1. */
 export const shortForm: ReadonlyArray<ShortRun> = [
   { faults: ["none"], length: 0.5 },
-  { faults: ["caller-int"] },
   { faults: ["caller-term"], route: "local" },
-  { faults: ["caller-kill"] },
-  { faults: ["caller-kill"], route: "local" },
   { faults: ["caller-kill"], route: "local", inside: true },
-  { faults: ["helper-kill"] },
-  { faults: ["helper-remove"] },
-  { faults: ["socket-cut"], length: 1.5 },
-  { faults: ["socket-slow"], length: 1.5 },
   { faults: ["caller-kill", "helper-kill"] },
-  { faults: ["container-kill"] },
-  { faults: ["node-drain"] },
   { faults: ["link-down"] },
   { faults: ["engine-restart"] },
-  { faults: ["leader-kill"] },
-  { faults: ["none"], kind: "fan-out", length: 0.5 },
-  { faults: ["caller-kill"], kind: "fan-out" },
+  { faults: ["leader-kill", "socket-cut"] },
+  { faults: ["node-drain"], kind: "fan-out" },
+  { faults: ["helper-kill"], kind: "terminal" },
+  { faults: ["container-kill"], kind: "one-off" },
   { faults: ["caller-int"], kind: "copy-in" },
-  { faults: ["helper-kill"], kind: "copy-out" },
+  { faults: ["helper-remove"], kind: "copy-out" },
+  { faults: ["socket-slow"], kind: "port-forward", length: 0.5 },
   { faults: ["helper-kill"], agents: true },
   { faults: ["helper-remove"], kind: "fan-out", agents: true },
+  { faults: ["caller-int"], kind: "terminal", agents: true },
+  { faults: ["caller-kill"], kind: "one-off", agents: true },
   { faults: ["caller-term"], kind: "copy-in", agents: true },
-  { faults: ["none"], kind: "copy-out", agents: true }
+  { faults: ["none"], kind: "copy-out", agents: true },
+  { faults: ["socket-cut"], kind: "port-forward", agents: true }
 ]
 
 /**
@@ -57,13 +53,12 @@ export const shortForm: ReadonlyArray<ShortRun> = [
 export const drawShortPlan = (seed: number, number: number): Plan | undefined => {
   const run = shortForm[number - 1]
   if (run === undefined) return undefined
-  const drawn = drawPlan(seed, number, run.faults)
-  const { agents = false, kind = "command" } = run
+  const { agents = false, faults, kind = "command" } = run
+  const drawn = drawPlan(seed, number, { faults, kind })
   const route = run.route ?? (agents ? "agent" : "helper")
   const isCopy = kind === "copy-in" || kind === "copy-out"
   return {
     ...drawn,
-    kind,
     agents,
     route,
     ...(route === "local" ? { target: "node-1", manager: "node-1" } : { target: "node-5", manager: "node-2" }),
@@ -73,10 +68,11 @@ export const drawShortPlan = (seed: number, number: number): Plan | undefined =>
     grace: 1000,
     length: run.length ?? endlessSleep,
     output: [drawn.output[0] >> 3, drawn.output[1] >> 3],
-    size: 64 * 1024 * 1024,
+    size: isCopy ? 64 * 1024 * 1024 : 1024 * 1024,
     faults: drawn.faults.map((fault, at) => ({
       ...fault,
-      ...(isCopy ? { after: "caller", at: 700 } : { after: "command", at: 200 + 100 * at }),
+      // Nothing shows that a copy has begun.
+      ...(isCopy ? { after: "caller", at: 700 } : { after: "work", at: 200 + 100 * at }),
       lasting: 1500
     }))
   }

@@ -14,9 +14,11 @@ import { poll } from "../cluster/Poll.ts"
 import { createService, execIn, type RunningTask, waitRunning } from "../cluster/Services.ts"
 import { type ClusterNode, SwarmCluster, type SwarmClusterShape } from "../cluster/SwarmCluster.ts"
 import { callerEnv, startCaller } from "./Caller.ts"
-import { managers, recordFolder, workers } from "./Plan.ts"
+import { echoServer } from "./Echo.ts"
+import { managers, workers } from "./Plan.ts"
 import { recordVolume } from "./Record.ts"
-import { drainedNodes, managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
+import { recordFolder } from "./Script.ts"
+import { agentContainers, drainedNodes, managersOf, nodesSeenBy, setAvailability } from "./SwarmView.ts"
 
 /** The swarm did not recover. */
 export class Unhealthy extends Schema.TaggedError<Unhealthy>()("Unhealthy", { detail: Schema.String }) {
@@ -34,8 +36,8 @@ export interface Stage {
   readonly image: string
   /** A copy of the built `task-exec`, so that a new build does not affect the runs. */
   readonly taskExec: string
-  /** Whether every node has an agent, as the last run required. */
-  agents: boolean
+  /** IDs of the agents' containers, one per node, when they were last found well. Empty if the last run required none. */
+  agents: ReadonlyArray<string>
 }
 
 const service = "web"
@@ -74,12 +76,13 @@ const makeStage = Effect.fn("Stage.make")(function* <E>(publish: PublishImage<E>
   yield* createService(manager.socket, {
     name: service,
     image: cluster.image,
+    command: echoServer,
     replicas: "global",
     restartDelay: 500,
     constraints: managers.slice(1).map((name) => `node.hostname!=${name}`),
     containerSpec: { Mounts: [{ Type: "volume", Source: recordVolume, Target: recordFolder }] }
   })
-  const stage: Stage = { cluster, service, image, agents: false, taskExec }
+  const stage: Stage = { cluster, service, image, agents: [], taskExec }
   yield* recover(stage)
   return stage
 })
@@ -93,8 +96,8 @@ export class ChaosStage extends Context.Service<ChaosStage, Stage>()("task-exec/
       )
     )
 
-  /** The stage whose swarm builds the helper image. */
-  static readonly layer = ChaosStage.layerWith(builtImage)
+  /** The stage whose swarm, with these engines, builds the helper image. */
+  static readonly layerOn = (engine: ClusterOptions) => ChaosStage.layerWith(builtImage, engine)
 }
 
 /** Runs `task-exec agent` until it succeeds. `up` also replaces killed agents. */
@@ -107,12 +110,29 @@ const order = Effect.fnUntraced(function* ({ cluster, image, taskExec }: Stage, 
   return code === 0 ? [] : [caller.stderr().trim()]
 }, Effect.scoped)
 
+/** IDs of the agents' running containers. */
+const agentsOf = ({ cluster }: Stage) =>
+  Effect.map(Effect.forEach(cluster.nodes, agentContainers, { concurrency: "unbounded" }), (found) =>
+    found.flat().map(({ Id }) => Id)
+  )
+
+/** Deploys agents, or replaces those that do not work. */
+const deployAgents = Effect.fnUntraced(function* (stage: Stage) {
+  const up = Effect.gen(function* () {
+    const problems = yield* order(stage, "up")
+    if (problems.length === 0) stage.agents = yield* agentsOf(stage)
+    return problems
+  })
+  yield* untilHealthy(up, agentsTimeout)
+})
+
 /** Deploys or removes agents unless the stage is in that state. */
 export const setAgents = Effect.fn("Stage.setAgents")(function* (stage: Stage, wanted: boolean) {
-  if (stage.agents === wanted) return
-  yield* untilHealthy(order(stage, wanted ? "up" : "down"), agentsTimeout)
-  stage.agents = wanted
-  if (!wanted) yield* untilHealthy(agentObjects(stage.cluster), agentsTimeout)
+  if (stage.agents.length > 0 === wanted) return
+  if (wanted) return yield* deployAgents(stage)
+  yield* untilHealthy(order(stage, "down"), agentsTimeout)
+  stage.agents = []
+  yield* untilHealthy(agentObjects(stage.cluster), agentsTimeout)
 })
 
 /** How long the deployment or removal of agents may take, in milliseconds. */
@@ -185,13 +205,20 @@ export const recover = Effect.fn("Stage.recover")(function* (stage: Stage): Effe
   )
   yield* untilHealthy(
     Effect.gen(function* () {
-      for (const task of yield* tasksOf(stage)) {
-        const { exitCode } = yield* execIn(nodeOf(stage, task).socket, task.containerId, ["true"])
-        if (exitCode !== 0) return [`true ends with ${exitCode} in task ${task.id}`]
-      }
-      return []
+      const tasks = yield* tasksOf(stage)
+      const ends = yield* Effect.forEach(
+        tasks,
+        (task) => execIn(nodeOf(stage, task).socket, task.containerId, ["true"]),
+        { concurrency: "unbounded" }
+      )
+      return ends.flatMap(({ exitCode }, at) =>
+        exitCode === 0 ? [] : [`true ends with ${exitCode} in task ${tasks[at]?.id}`]
+      )
     }),
     240_000
   )
-  if (stage.agents) yield* untilHealthy(order(stage, "up"), agentsTimeout)
+  if (stage.agents.length === 0) return
+  const agents = yield* Effect.orElseSucceed(agentsOf(stage), (): ReadonlyArray<string> => [])
+  // An agent that has failed has another container, or none.
+  if (!stage.agents.every((id) => agents.includes(id))) yield* deployAgents(stage)
 })

@@ -118,13 +118,20 @@ export const runIds = Effect.fnUntraced(function* (cluster: SwarmClusterShape) {
   return [...new Set(labels.flatMap((all) => all[runLabel] ?? []))]
 })
 
-/** Containers of agents that run on this node. */
-export const agentContainers = ({ socket }: ClusterNode) =>
-  get(socket, "/containers/json", Containers, {
-    query: { filters: JSON.stringify({ label: { "task-exec.agent": true } }) },
-    timeout: requestTimeout
-  })
+/** Running containers of a node with this label. */
+const containersWith =
+  (label: string) =>
+  ({ socket }: ClusterNode) =>
+    get(socket, "/containers/json", Containers, {
+      query: { filters: JSON.stringify({ label: { [label]: true } }) },
+      timeout: requestTimeout
+    })
 
-/** Containers of helpers that run on this node. */
-export const helperContainers = ({ socket }: ClusterNode) =>
-  get(socket, "/containers/json", Containers, { query: helpers, timeout: requestTimeout })
+/** Containers of agents that run on a node. */
+export const agentContainers = containersWith("task-exec.agent")
+
+/** Containers of helpers that run on a node. */
+export const helperContainers = containersWith("task-exec.role=helper")
+
+/** Containers of one-off tasks that run on a node. */
+export const oneOffContainers = containersWith("task-exec.role=one-off")

@@ -1,15 +1,10 @@
-/** The work of a caller, and its observed effects: the nodes' disks, and local files. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
+/** The work of a caller, and its observed effects: the nodes' disks, local files, and connections. */
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { ClusterNode } from "../cluster/SwarmCluster.ts"
-import type { CallerEnd } from "./Caller.ts"
-import { contentOf, type Plan, recordFolder, scriptOf } from "./Plan.ts"
-import { runVariable } from "./ProcessWatch.ts"
-import { readRecord, recordFile } from "./Record.ts"
+import type { CallerEnd, StartCaller } from "./Caller.ts"
+import type { Plan } from "./Plan.ts"
+import type { Amount } from "./Script.ts"
 import type { Stage } from "./Stage.ts"
 
 /** The observations of the command in one task. */
@@ -25,120 +20,44 @@ export interface TaskSeen {
   readonly isOver: boolean
 }
 
+/** The observations of a copy or a connection. */
+export interface Delivery {
+  readonly amount: Amount
+  /** Whether the caller's exit code, or the end of the connection, says that all bytes have arrived. */
+  readonly isClaimed: boolean
+  /** Whether the connection neither ended nor was reset in time. */
+  readonly isStuck: boolean
+}
+
 /** The observed effects of a run's work. */
 export interface WorkSeen {
-  /** One for a command, none for a copy. */
+  /** One for each task with the command. */
   readonly tasks: ReadonlyArray<TaskSeen>
-  /** The destination of the copy: missing, incomplete or wrong, or complete. */
-  readonly copied: "nothing" | "part" | "whole" | undefined
+  /** For work without a command. */
+  readonly delivery?: Delivery
 }
 
 /** The work of a caller. */
 export interface Work {
   readonly args: ReadonlyArray<string>
+  /** Starts the caller and its user. */
+  readonly start: StartCaller
+  /** Whether an effect of the work was observed. Default: whether a process of the command was. */
+  readonly isUnderWay?: () => boolean
   /** Observes the effects and removes them. */
   readonly look: (end: CallerEnd | undefined, stdout: Buffer) => Effect.Effect<WorkSeen>
 }
 
-/** Exit codes that mean that the command and its child processes were killed. */
-export const killed: ReadonlyArray<number | null | undefined> = [124, 130, 137, 143]
+/** The circumstances of a run. */
+export interface Job {
+  readonly stage: Stage
+  readonly plan: Plan
+  /** Identifies the run on disks and in environments. */
+  readonly token: string
+  readonly target: ClusterNode
+  /** The nodes with targets. */
+  readonly nodes: ReadonlyArray<ClusterNode>
+}
 
-const Document = Schema.fromJsonString(
-  Schema.Struct({
-    event: Schema.String,
-    node: Schema.optionalKey(Schema.String),
-    data: Schema.optionalKey(Schema.String),
-    result: Schema.optionalKey(Schema.String),
-    exitCode: Schema.optionalKey(Schema.Int),
-    error: Schema.optionalKey(Schema.String)
-  })
-)
-type Document = typeof Document.Type
-const decode = Schema.decodeUnknownOption(Document)
-
-/** The JSON documents of a fan-out. Skips a line that a killed caller did not finish. */
-const documentsIn = (stdout: Buffer): ReadonlyArray<Document> =>
-  stdout
-    .toString()
-    .split("\n")
-    .flatMap((line) => Option.toArray(decode(line)))
-
-const commandFlags = (plan: Plan, token: string): ReadonlyArray<string> => [
-  ...["--timeout", `${plan.timeout}ms`, "--grace", `${plan.grace}ms`, "-e", `${runVariable}=${token}`]
-]
-
-/** Creates the objects of a run's work, for the scope. `nodes`: the nodes with targets. */
-export const makeWork = Effect.fnUntraced(function* (
-  { cluster, service }: Stage,
-  plan: Plan,
-  token: string,
-  target: ClusterNode,
-  nodes: ReadonlyArray<ClusterNode>
-) {
-  const place = `${service}@${target.name}`
-  const path = `${recordFolder}/${token}`
-  const script = ["sh", "-c", scriptOf(plan, path)]
-  if (plan.kind === "command") {
-    const work: Work = {
-      args: [...commandFlags(plan, token), place, ...script],
-      look: (end, stdout) =>
-        Effect.map(readRecord(cluster, target, token), (record) => {
-          const exit = end?.code ?? undefined
-          return {
-            tasks: [{ node: target.name, record, stdout, exit, isOver: killed.includes(exit) }],
-            copied: undefined
-          }
-        })
-    }
-    return work
-  }
-  if (plan.kind === "fan-out") {
-    const work: Work = {
-      args: ["--all", "--output", "json", ...commandFlags(plan, token), service, ...script],
-      look: (_end, stdout) => {
-        const documents = documentsIn(stdout)
-        return Effect.forEach(nodes, (node) =>
-          Effect.map(readRecord(cluster, node, token), (record): TaskSeen => {
-            const own = documents.filter((document) => document.node === node.name)
-            const last = own.find(({ event }) => event === "ended")
-            return {
-              node: node.name,
-              record,
-              stdout: Buffer.concat(
-                own.flatMap(({ data, event }) => (event === "stdout" ? [Buffer.from(data ?? "")] : []))
-              ),
-              exit: last?.exitCode,
-              isOver: last?.result === "exited" || last?.error === "TimedOut"
-            }
-          })
-        ).pipe(Effect.map((tasks) => ({ tasks, copied: undefined })))
-      }
-    }
-    return work
-  }
-  const content = contentOf(plan)
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "task-exec-chaos-"))),
-    (dir) => Effect.promise(() => rm(dir, { recursive: true }))
-  )
-  const here = join(folder, "file")
-  const there = recordFile(cluster, target, token)
-  const [source, destination] = plan.kind === "copy-in" ? [here, there] : [there, here]
-  const remove = Effect.promise(() => rm(there, { force: true }))
-  yield* Effect.acquireRelease(
-    Effect.promise(() => writeFile(source, content)),
-    () => remove
-  )
-  const work: Work = {
-    args: ["cp", ...(plan.kind === "copy-in" ? [here, `${place}:${path}`] : [`${place}:${path}`, here])],
-    look: () =>
-      Effect.promise(() => readFile(destination).catch(() => undefined)).pipe(
-        Effect.map((found) => ({
-          tasks: [],
-          copied:
-            found === undefined ? ("nothing" as const) : found.equals(content) ? ("whole" as const) : ("part" as const)
-        }))
-      )
-  }
-  return work
-})
+/** Prepares the work of a run, for the scope. */
+export type MakeWork = (job: Job) => Effect.Effect<Work, never, Scope.Scope>

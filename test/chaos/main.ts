@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import { runMain } from "../../adapters/RunMain.ts"
 import { checkMachine, installMissing } from "../cluster/Install.ts"
+import { engineOptions } from "../cluster/NewerEngine.ts"
 import { type Options, parseOptions, usage, WrongUsage } from "./Options.ts"
 import { drawPlan } from "./Plan.ts"
 import { runLine, table, violationText } from "./Report.ts"
@@ -23,7 +24,10 @@ const runsOnOneSwarm = Effect.fnUntraced(function* (
   while (done.length < options.runs && (yield* Clock.currentTimeMillis) < deadline) {
     const number = options.from + done.length
     const short = options.short ? drawShortPlan(seed, number) : undefined
-    const report = yield* performRun(stage, short ?? drawPlan(seed, number, options.only))
+    const report = yield* performRun(
+      stage,
+      short ?? drawPlan(seed, number, { faults: options.only, kind: options.kind })
+    )
     done.push(report)
     yield* Console.log(runLine(report))
     if (report.violations.length > 0) yield* Console.log(`\n${violationText(report, formOf(options))}\n`)
@@ -33,7 +37,9 @@ const runsOnOneSwarm = Effect.fnUntraced(function* (
 
 const hasViolation = ({ violations }: RunReport): boolean => violations.length > 0
 
-const formOf = ({ only, short }: Options): ReadonlyArray<string> => [
+const formOf = ({ engine, kind, only, short }: Options): ReadonlyArray<string> => [
+  ...(engine === undefined ? [] : ["--engine", engine]),
+  ...(kind === undefined ? [] : ["--kind", kind]),
   ...(only.length === 0 ? [] : ["--only", only.join("+")]),
   ...(short ? ["--short"] : [])
 ]
@@ -61,9 +67,10 @@ const chaos = Effect.gen(function* () {
     ].join("; ")
     return Console.log(`\n${table(done)}\n\n${done.length} runs of seed ${seed}, ${sum}`)
   })
+  const stage = ChaosStage.layerOn(options.engine === undefined ? {} : yield* engineOptions(options.engine))
   const all = Effect.gen(function* () {
     while (done.length < options.runs && (yield* Clock.currentTimeMillis) < deadline)
-      yield* Effect.provide(runsOnOneSwarm(options, seed, done, deadline), ChaosStage.layer)
+      yield* Effect.provide(runsOnOneSwarm(options, seed, done, deadline), stage)
   })
   yield* Effect.ensuring(all, tell)
   return done.some((report) => hasViolation(report) || report.unhealthy !== undefined) ? 1 : 0

@@ -83,8 +83,13 @@ export const runInside = (
   return run(program, args, options)
 }
 
+/** A started process. */
+export interface Started extends Pick<ChildProcess, "pid"> {
+  readonly kill: (signal: NodeJS.Signals) => unknown
+}
+
 /** Sends a signal to the program behind {@link nsenterArgs}: the started process is its parent, and ends with it. */
-export const signalInside = (started: ChildProcess, signal: NodeJS.Signals): void => {
+export const signalInside = (started: Started, signal: NodeJS.Signals): void => {
   const [inner] = started.pid === undefined ? [] : Effect.runSync(childrenOf(started.pid))
   if (inner === undefined) started.kill(signal)
   else {

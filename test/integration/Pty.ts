@@ -47,14 +47,13 @@ export interface PtyOptions {
   readonly columns?: number
   /** Called with each chunk of output. */
   readonly onShown?: (chunk: Buffer) => void
+  /** How long an output, or the program's end, may take, in milliseconds. Default: 90,000, for a busy machine. */
+  readonly outputTimeout?: number
 }
 
 /** The output without task-exec's status line. Updates of the line that were not completely erased before other output remain. */
 export const withoutStageLine = (shown: string): string =>
   shown.replace(/^(?:(?:\r[^\r\n\u001b]+\u001b\[K)+\r\u001b\[K)+/, "")
-
-/** How long an output may take on a busy machine, in milliseconds. */
-const outputTimeout = 90_000
 
 /** Text that grows, and waits for matches in it. */
 class Growing {
@@ -62,6 +61,12 @@ class Growing {
   private from = 0
   private isOver = false
   private readonly waiting = new Set<() => void>()
+  private readonly atMost: number
+
+  /** `atMost`: how long a match may take, in milliseconds. */
+  constructor(atMost: number) {
+    this.atMost = atMost
+  }
 
   add(chunk: Buffer): void {
     this.text += chunk.toString("latin1")
@@ -91,7 +96,7 @@ class Growing {
       look()
       return Effect.sync(() => this.waiting.delete(look))
     }).pipe(
-      Effect.timeoutOrElse({ duration: outputTimeout, orElse: () => fail(`${outputTimeout / 1000} s passed before`) })
+      Effect.timeoutOrElse({ duration: this.atMost, orElse: () => fail(`${this.atMost / 1000} s passed before`) })
     )
   }
 }
@@ -109,10 +114,10 @@ const session = (argv: ReadonlyArray<string>, rows: number, columns: number): st
 /** Starts a program on a terminal. */
 export const openPty = Effect.fnUntraced(function* (
   argv: ReadonlyArray<string>,
-  { columns = 80, env = {}, onShown = () => undefined, rows = 24 }: PtyOptions = {}
+  { columns = 80, env = {}, onShown = () => undefined, outputTimeout = 90_000, rows = 24 }: PtyOptions = {}
 ): Effect.fn.Return<Pty, never, Scope.Scope> {
-  const shown = new Growing()
-  const reports = new Growing()
+  const shown = new Growing(outputTimeout)
+  const reports = new Growing(outputTimeout)
   const { script, stdin } = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const script = spawn("script", ["-qfe", "-E", "always", "-c", session(argv, rows, columns), "/dev/null"], {
